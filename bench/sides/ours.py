@@ -1,0 +1,43 @@
+"""Callboard's submitter: sends as any other process of a Callboard installation does."""
+
+from __future__ import annotations
+
+import time
+
+import src.actors  # noqa: F401 (makes the broker, then finds the actor)
+from bench import timing
+from bench.sides.ours_actor import noop
+from src.broker.publisher import get_publisher
+from src.database import write
+from src.jobs.submission import Submission, submit_many
+
+#: jobs in one transaction of a bulk submission
+TOGETHER = 500
+
+
+def _bulk(jobs: int) -> timing.Answer:
+    begun = time.monotonic()
+    for _ in range(0, jobs, TOGETHER):
+        with write() as session:
+            submit_many(session, [Submission(noop.message()) for _ in range(TOGETHER)])
+    committed = time.monotonic() - begun
+    get_publisher().close(timeout=60)
+    return {"per_second": jobs / committed, "published_per_second": jobs / (time.monotonic() - begun)}
+
+
+def _single(jobs: int) -> timing.Answer:
+    answer = timing.rate(jobs, noop.send)
+    get_publisher().close(timeout=60)
+    return answer
+
+
+if __name__ == "__main__":
+    timing.main(
+        {
+            "preload": _bulk,
+            "bulk": _bulk,
+            "submit": _single,
+            "starts": lambda jobs: timing.starts(jobs, noop.send),
+            "results": lambda jobs: timing.results(jobs, lambda: noop.send().get_result(block=True, timeout=10_000)),
+        }
+    )

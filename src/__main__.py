@@ -1,0 +1,58 @@
+"""The command line: `./run VERB …`, which is `python -m src VERB …`."""
+
+from __future__ import annotations
+
+import errno
+import importlib
+import sys
+from io import TextIOWrapper
+
+import click
+
+from src import __version__
+from src.cli import VERBS
+from src.up.errors import UpError
+
+#: what a machine refuses and a person can mend; anything else is a mistake of ours and shows its traceback
+REFUSALS = {errno.EACCES, errno.EPERM, errno.ENOSPC, errno.EROFS, errno.EDQUOT}
+
+
+class Verbs(click.Group):
+    """Finds each verb in its module at the moment it is called, so that a worker does not import what a supervisor needs."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(VERBS)
+
+    def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
+        if name not in VERBS:
+            return None
+        command = getattr(importlib.import_module(f"src.cli.{VERBS[name]}"), name.replace("-", "_"))
+        assert isinstance(command, click.Command)
+        return command
+
+
+@click.group(cls=Verbs)
+@click.version_option(__version__, prog_name="callboard")
+def cli() -> None:
+    """Callboard: background jobs for Python teams on RabbitMQ."""
+
+
+def main() -> None:
+    """Run the verb; whatever cannot be done is told in words, not in a traceback."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):
+            stream.reconfigure(errors="replace")  # a terminal without UTF-8 gets ? for ✔, not a traceback
+    try:
+        cli(prog_name="./run")
+    except UpError as error:
+        click.echo(f"✘ {error}", err=True)
+        sys.exit(1)
+    except OSError as error:
+        if error.errno not in REFUSALS:
+            raise
+        click.echo(f"✘ The system refused: {error.strerror}: {error.filename or ''}\nLook at space and rights:  ./run doctor", err=True)
+        sys.exit(1)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,61 @@
+"""An HTTP call as a job: to the public network, or to what CALLBOARD_HTTP_ALLOW names; bounded in time and size."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+import dramatiq
+from pydantic import Field, SecretStr
+
+from src.actors.outside import Answer, CallRefused, Request, call
+from src.jobs import current_job
+from src.settings import get_settings
+
+
+class HttpError(Exception):
+    """The server answered with an error; `response` says when it wants to be asked again, if it does."""
+
+    def __init__(self, answer: Answer) -> None:
+        super().__init__(f"{answer.status} {answer.reason} from {answer.url}: {answer.text[:300]}".rstrip(": "))
+        self.response = answer
+
+
+class HttpRefused(HttpError):
+    """The server says that the request is wrong: asking again would not help."""
+
+
+@dramatiq.actor(
+    queue_name="http", max_retries=5, min_backoff=5_000, max_backoff=600_000, throws=(CallRefused, HttpRefused), time_limit=180_000
+)
+def call_http(
+    url: Annotated[str, Field(min_length=1, max_length=2000, title="URL", pattern=r"^https?://")],
+    method: Literal["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"] = "GET",
+    headers: dict[str, str] | None = None,
+    body: Annotated[str, Field(description="as it is sent; give its Content-Type in the headers")] = "",
+    authorization: Annotated[SecretStr | None, Field(description="the Authorization header; never shown")] = None,
+    timeout_s: Annotated[float, Field(gt=0, le=120, description="seconds for the whole call, redirects included")] = 30,
+    max_bytes: Annotated[int, Field(ge=0, le=900_000, description="a longer answer is an error")] = 100_000,
+) -> dict[str, Any]:
+    """Call a URL over HTTP.
+
+    Addresses that are not public are refused unless CALLBOARD_HTTP_ALLOW names them, whatever a name resolves to and wherever a redirect
+    leads. An answer of 5xx, 408, 425 or 429 is tried again, when the server says if it does; any other of 400 and above is not.
+    """
+    given = dict(headers or {})
+    if authorization is not None:
+        given["Authorization"] = authorization.get_secret_value()
+    if current_job:
+        given.setdefault("Idempotency-Key", current_job.id)  # what a repetition after a crash is recognised by
+    answer = call(Request(method, url, given, body.encode()), allowed=get_settings().http_allow, timeout_s=timeout_s, max_bytes=max_bytes)
+    if answer.status >= 500 or answer.status in (408, 425, 429):
+        raise HttpError(answer)
+    if answer.status >= 400:
+        raise HttpRefused(answer)
+    return {
+        "status": answer.status,
+        "url": answer.url,
+        "headers": answer.headers,
+        "body": answer.text,
+        "bytes": answer.size,
+        "seconds": answer.seconds,
+    }

@@ -1,0 +1,133 @@
+"""Mail: rendered once and kept in the commit of whoever writes it, delivered by a job of its own that alone is retried."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from typing import Annotated, Any
+
+import dramatiq
+from pydantic import Base64Bytes, BaseModel, Field
+from sqlalchemy.orm import Session
+
+from src.database import is_outage, now, read, write
+from src.jobs import current_job, submit
+from src.jobs.submission import new_id
+from src.mail import deliveries
+from src.mail.deliveries import UnknownMail
+from src.mail.errors import LetterError, NoMailServer, NotSent
+from src.mail.letters import Attachment, Letter, compose
+from src.mail.models import DeliveryState
+from src.mail.smtp import Answer, MailServer, deliver
+from src.settings import get_settings
+
+#: milliseconds between two tries to deliver a letter
+TRY_AGAIN_MS = 600_000
+#: tries to deliver a letter: two days, as mail servers do
+MOST_TRIES = 288
+
+
+class Refused(Exception):
+    """The mail server will not take the letter for anybody it is for."""
+
+
+class AttachedFile(BaseModel):
+    """A file to go with a mail."""
+
+    filename: Annotated[str, Field(min_length=1, max_length=200)]
+    content_type: str = "application/octet-stream"
+    content: Annotated[Base64Bytes, Field(description="in Base64")]
+
+
+def post(session: Session, letter: Letter) -> str:
+    """Render and keep a letter and submit its delivery, all in the caller's transaction; return the mail's id.
+
+    Roll back and nothing is sent; commit and kill -9, and it still is. Raises LetterError naming the field at fault.
+    """
+    id = new_id()
+    composed = compose(letter, id=id, sender=get_settings().mail_from, at=now())
+    message = _delivery_of(id)
+    deliveries.keep(session, composed, id=id, job_id=current_job.id if current_job else None, delivery_job_id=message.message_id)
+    submit(session, message)
+    return id
+
+
+def send_again(session: Session, mail_id: str, numbers: Collection[int] = (), *, by: str | None = None) -> list[str]:
+    """Deliver a letter again to these deliveries (none named: to those it did not reach); return the recipients.
+
+    It is the same letter with the same Message-ID. Raises UnknownMail.
+    """
+    message = _delivery_of(mail_id)
+    recipients = deliveries.queue_again(session, mail_id, numbers, delivery_job_id=message.message_id)
+    if recipients:
+        submit(session, message, submitted_by=by)
+    return recipients
+
+
+@dramatiq.actor(queue_name="mail", transactional=True, max_retries=5, throws=(LetterError,))
+def send_mail(
+    to: Annotated[list[str], Field(min_length=1, title="To", description="Addresses, one a line.")],
+    subject: Annotated[str, Field(min_length=1, max_length=500)],
+    template: str = "letter",
+    context: Annotated[dict[str, Any] | None, Field(description='What the template is filled in with; "letter" takes a text.')] = None,
+    attachments: list[AttachedFile] | None = None,
+) -> dict[str, str]:
+    """Send a mail.
+
+    The template is rendered here, once, as text and HTML. Delivering is a job of its own, which is tried again every ten
+    minutes for two days while the mail server does not take it.
+    """
+    files = [Attachment(each.filename, each.content_type, each.content) for each in attachments or ()]
+    letter = Letter(to=to, subject=subject, template=template, context=context or {}, attachments=files)
+    return {"mail": post(current_job.session, letter)}
+
+
+def _is_worth_another_try(failures: int, error: BaseException) -> bool:
+    """SMTP errors, and a database that was away when the answers were to be written; nothing else mends itself."""
+    return failures < MOST_TRIES and (isinstance(error, NotSent) or (isinstance(error, Exception) and is_outage(error)))
+
+
+@dramatiq.actor(
+    queue_name="mail",
+    retry_delay=TRY_AGAIN_MS,
+    retry_when=_is_worth_another_try,
+    throws=(UnknownMail, NoMailServer, Refused),
+    time_limit=900_000,
+)
+def deliver_mail(mail_id: str) -> str:
+    """Deliver a mail that was written.
+
+    To every recipient it has not reached yet. Who was reached is written down at once, so that a repetition leaves them out.
+    """
+    with read() as session:
+        left = deliveries.outgoing(session, mail_id)
+    if not left.recipients:
+        return "nothing was left to deliver"
+    answers: dict[str, Answer] = {}
+
+    def note(told: Any) -> None:
+        answers.update(told)
+        with write() as session:
+            deliveries.note(session, left.seq, told)
+        current_job.progress(len(answers), len(left.recipients))
+
+    deliver(MailServer.parse(get_settings().smtp_url), sender=left.sender, recipients=left.recipients, raw=left.raw, note=note)
+    return _summary(answers)
+
+
+def _summary(answers: dict[str, Answer]) -> str:
+    by_state = {state: [(who, one.text) for who, one in answers.items() if one.state is state] for state in DeliveryState}
+    sent, refused, later = (by_state[state] for state in (DeliveryState.SENT, DeliveryState.REFUSED, DeliveryState.QUEUED))
+    if later:
+        raise NotSent(f"not yet delivered to {_people(later)}")
+    if not sent:
+        raise Refused(f"refused for {_people(refused)}")
+    return f"sent to {len(sent)}" + (f", refused for {_people(refused)}" if refused else "")
+
+
+def _people(answers: list[tuple[str, str]]) -> str:
+    (who, words), others = answers[0], len(answers) - 1
+    return f"{who}" + (f" and {others} more" if others else "") + f": {words}"
+
+
+def _delivery_of(mail_id: str) -> dramatiq.Message[Any]:
+    return deliver_mail.message(mail_id).copy(message_id=new_id())

@@ -1,0 +1,71 @@
+"""Upkeep: the database backs itself up, and what nobody needs any more is deleted."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any
+
+import dramatiq
+from sqlalchemy.orm import Session
+
+from src.backup import making
+from src.database import get_database, write
+from src.jobs import current_job, failures, retention
+from src.mail import deliveries, mailbox
+from src.reports import archive
+from src.schedules import cron
+from src.settings import get_settings
+
+#: rows deleted in one transaction: short enough that nobody waits for it
+AT_ONCE = 500
+
+
+@dramatiq.actor(queue_name="upkeep", unique=True, max_retries=2, time_limit=3_600_000, periodic=cron("@hourly"))
+def back_up() -> dict[str, Any]:
+    """Back the database up.
+
+    Copied while everything runs, read back, checksummed; then old backups are deleted: all of the last day stay, the newest of each of
+    7 days, and the newest of each of 5 weeks.
+    """
+    folder = get_settings().effective_backup_dir
+    path, manifest = making.make(get_database(), folder)
+    gone = making.prune(folder)
+    return {
+        "file": str(path),
+        "bytes": manifest.bytes,
+        "sha256": manifest.sha256,
+        "rows": manifest.counts,
+        "pruned": [each.name for each in gone],
+    }
+
+
+@dramatiq.actor(queue_name="upkeep", unique=True, max_retries=2, time_limit=3_600_000, periodic=cron("30 3 * * *"))
+def prune() -> dict[str, int]:
+    """Delete jobs, reports and mail whose time is over.
+
+    How long each is kept is a setting, CALLBOARD_KEEP_….
+    """
+    settings = get_settings()
+    mails = timedelta(days=settings.keep_mails)
+    kinds: dict[str, Callable[[Session], int]] = {
+        "jobs": lambda session: retention.prune(session, batch=AT_ONCE),
+        "reports": lambda session: archive.prune(session, keep=timedelta(days=settings.keep_reports), batch=AT_ONCE),
+        "mails": lambda session: deliveries.prune(session, keep=mails, batch=AT_ONCE),
+    }
+    deleted = {name: _until_done(prune_some) for name, prune_some in kinds.items()}
+    with write() as session:
+        deleted["mailbox"] = mailbox.prune(session, keep=mails)
+        deleted["failure_groups"] = failures.forget(session, keep=timedelta(days=settings.keep_dead))
+    return deleted
+
+
+def _until_done(prune_some: Callable[[Session], int]) -> int:
+    total = 0
+    while True:
+        with write() as session:
+            count = prune_some(session)
+        total += count
+        current_job.progress(total)
+        if count < AT_ONCE:
+            return total

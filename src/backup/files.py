@@ -1,0 +1,113 @@
+"""The files of a backup: the copy itself, and beside it a manifest that says what it is and how to tell that it is whole."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import re
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Literal
+
+from src.backup.errors import BackupError
+
+Store = Literal["sqlite", "postgresql"]
+#: what a copy is called by; other files in the folder are left alone
+SUFFIXES: dict[Store, str] = {"sqlite": ".sqlite.gz", "postgresql": ".pgdump"}
+_NAME = re.compile(r"callboard-(\d{8}T\d{6}Z)(-\d+)?(\.sqlite\.gz|\.pgdump)")
+_STAMP = "%Y%m%dT%H%M%SZ"
+#: bytes read at a time
+CHUNK = 1 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class Manifest:
+    """What one backup is. `counts`: rows of some tables at the moment it shows."""
+
+    file: str
+    made_at: str  # ISO 8601, UTC: the moment that the copy shows
+    store: Store
+    bytes: int
+    sha256: str
+    schema: str  # revision of the newest migration
+    version: str
+    counts: dict[str, int]
+
+    @property
+    def instant(self) -> datetime:
+        return datetime.fromisoformat(self.made_at)
+
+
+def new_path(folder: Path, store: Store, at: datetime, *, prefix: str = "callboard") -> Path:
+    """A name in the folder that nobody has yet."""
+    stamp = at.astimezone(UTC).strftime(_STAMP)
+    for number in range(1, 1000):
+        path = folder / f"{prefix}-{stamp}{'' if number == 1 else f'-{number}'}{SUFFIXES[store]}"
+        if not path.exists():
+            return path
+    raise BackupError(f"{folder} has a thousand backups of one second.")
+
+
+def write_manifest(path: Path, manifest: Manifest) -> None:
+    """Write the manifest beside the copy, whole or not at all: a copy without one is half made."""
+    draft = manifest_path(path).with_suffix(".draft")
+    with open(draft, "w", opener=private) as file:
+        json.dump(asdict(manifest), file, indent=1)
+        file.flush()
+        os.fsync(file.fileno())
+    draft.replace(manifest_path(path))
+
+
+def read_manifest(path: Path) -> Manifest:
+    """The manifest of a copy; raises BackupError."""
+    try:
+        return Manifest(**json.loads(manifest_path(path).read_text()))
+    except FileNotFoundError:
+        raise BackupError(
+            f"{manifest_path(path)} is missing: it belongs to the backup and says whether it is whole. Copy it, too."
+        ) from None
+    except (OSError, ValueError, TypeError) as error:
+        raise BackupError(f"{manifest_path(path)} cannot be read: {error}") from None
+
+
+def manifest_path(path: Path) -> Path:
+    return path.with_name(path.name + ".json")
+
+
+def checksum(path: Path) -> str:
+    """The SHA-256 of a file."""
+    digest = hashlib.sha256()
+    with open(path, "rb") as file:
+        while chunk := file.read(CHUNK):
+            digest.update(chunk)
+    return digest.hexdigest()
+
+
+def backups(folder: Path) -> list[tuple[datetime, Path]]:
+    """The finished backups of a folder with their instants, newest first."""
+    return sorted(_found(folder), reverse=True)
+
+
+def _found(folder: Path) -> Iterator[tuple[datetime, Path]]:
+    if not folder.is_dir():
+        return
+    for path in folder.iterdir():
+        name = _NAME.fullmatch(path.name)
+        if name and manifest_path(path).exists():
+            yield datetime.strptime(name.group(1), _STAMP).replace(tzinfo=UTC), path
+
+
+def private(path: str, flags: int) -> int:
+    """Open for this user only: a backup holds everything."""
+    return os.open(path, flags, 0o600)
+
+
+def store_of(path: Path) -> Store:
+    """Which store a copy is of, by its name; raises BackupError."""
+    for store, suffix in SUFFIXES.items():
+        if path.name.endswith(suffix):
+            return store
+    raise BackupError(f"{path} is no backup of Callboard: its name ends in {' or '.join(SUFFIXES.values())}.")

@@ -1,0 +1,114 @@
+"""Copies of a PostgreSQL database: pg_dump's custom format, read back whole by pg_restore, put back by psql in one transaction."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from sqlalchemy import URL, text
+from sqlalchemy.engine import Connection
+
+from src.backup.errors import BackupError
+from src.database import Database
+
+#: seconds that any of PostgreSQL's programs may take
+LONGEST_S = 3600
+#: seconds a dump waits for a lock that a migration holds
+LOCK_WAIT = "30s"
+# A table of a newer schema than the copy's must not stay behind either, so all of them go.
+_DROP_ALL = """
+DO $$ DECLARE found record; BEGIN
+    FOR found IN SELECT tablename FROM pg_tables WHERE schemaname = 'public' LOOP
+        EXECUTE format('DROP TABLE IF EXISTS public.%I CASCADE', found.tablename);
+    END LOOP;
+END $$
+"""
+
+
+@contextmanager
+def snapshot(database: Database) -> Iterator[tuple[Connection, str]]:
+    """A connection that sees one moment, and the name by which pg_dump sees the same."""
+    with database.engine.connect() as connection:
+        connection = connection.execution_options(isolation_level="REPEATABLE READ")
+        yield connection, str(connection.execute(text("SELECT pg_export_snapshot()")).scalar_one())
+
+
+def copy(url: URL, target: Path, *, snapshot_name: str) -> None:
+    """Dump the database as the snapshot sees it, and read the dump back from its beginning to its end."""
+    arguments = ["--format=custom", "--compress=6", "--no-owner", "--no-privileges", f"--lock-wait-timeout={LOCK_WAIT}"]
+    target.unlink(missing_ok=True)
+    os.close(os.open(target, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
+    _run("pg_dump", [*arguments, f"--snapshot={snapshot_name}", f"--file={target}", f"--dbname={_name(url)}"], url)
+    check(target)
+
+
+def check(copied: Path) -> None:
+    """Read the whole dump; raises BackupError."""
+    _run("pg_restore", ["--file=/dev/null", str(copied)], None)
+    if "TABLE DATA public alembic_version" not in _run("pg_restore", ["--list", str(copied)], None):
+        raise BackupError(f"{copied} holds no database of Callboard.")
+
+
+def replace(url: URL, copied: Path) -> None:
+    """Put the dump into the place of everything in the schema `public`, in one transaction: all of it or nothing."""
+    script = copied.with_name(copied.name + ".sql")
+    try:
+        _run("pg_restore", ["--no-owner", "--no-privileges", f"--file={script}", str(copied)], None)
+        once = [
+            "--no-psqlrc",
+            "--quiet",
+            "--single-transaction",
+            "--set=ON_ERROR_STOP=1",
+            f"--dbname={_name(url)}",
+            f"--command={_DROP_ALL}",
+        ]
+        _run("psql", [*once, f"--file={script}"], url)
+    finally:
+        script.unlink(missing_ok=True)
+
+
+def others(database: Database) -> int:
+    """How many other connections there are to the database."""
+    with database.engine.connect() as connection:
+        statement = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid() AND backend_type = 'client backend'"
+        return int(connection.execute(text(statement)).scalar_one())
+
+
+def program(name: str) -> str:
+    """The newest of PostgreSQL's programs of this name: an older pg_dump refuses a newer server."""
+    folders = sorted(Path("/usr/lib/postgresql").glob("*/bin"), key=lambda path: int(path.parent.name), reverse=True)
+    found = next((str(path) for folder in folders if os.access(path := folder / name, os.X_OK)), None) or shutil.which(name)
+    if found is None:
+        raise BackupError(f"{name} is missing. Install it:  sudo apt-get install --no-install-recommends postgresql-client")
+    return found
+
+
+def _name(url: URL) -> str:
+    """The database as libpq takes it, without its password: other users may read a command line."""
+    return url.set(drivername="postgresql", password=None).render_as_string(hide_password=False)
+
+
+def _run(name: str, arguments: Sequence[str], url: URL | None) -> str:
+    environment = {**os.environ, "LC_ALL": "C.UTF-8"}
+    if url is not None and url.password:
+        environment["PGPASSWORD"] = str(url.password)
+    try:
+        done = subprocess.run(
+            [program(name), *arguments],
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            errors="replace",
+            timeout=LONGEST_S,
+        )
+    except subprocess.TimeoutExpired:
+        raise BackupError(f"{name} did not end within {LONGEST_S} s.") from None
+    if done.returncode != 0:
+        words = " ".join(done.stderr.split())[-500:]
+        raise BackupError(f"{name} failed: {words}")
+    return done.stdout

@@ -1,0 +1,125 @@
+"""restore(): a backup becomes the database again, with everything it replaces kept in a backup of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from alembic.config import Config
+from alembic.script import ScriptDirectory
+from sqlalchemy import inspect
+from sqlalchemy.exc import SQLAlchemyError
+
+from src import database as databases
+from src.backup import making, postgresql, sqlite
+from src.backup.errors import BackupError
+from src.backup.files import Manifest, checksum, manifest_path, read_manifest, store_of
+from src.database import Database
+from src.jobs import workers
+from src.jobs.restoring import mark_restored
+
+#: the beginning of the name of what a restore has replaced; never pruned
+REPLACED = "before-restore"
+
+
+@dataclass(frozen=True, slots=True)
+class Restored:
+    """What a restore did."""
+
+    manifest: Manifest
+    replaced: Path | None  # the backup of what was there before
+    running: int  # jobs that ran when the backup was made, queued again
+
+
+def restore(path: Path, url: str, folder: Path, *, say: Callable[[str], None]) -> Restored:
+    """Put the backup into the place of the database at `url`; raises BackupError, and then nothing has changed.
+
+    Whoever calls has made sure that nothing of this data folder runs; other processes that use the database are looked for here.
+    """
+    manifest = verify(path)
+    target = Database(url, pool_size=2)
+    try:
+        if target.is_sqlite != (manifest.store == "sqlite"):
+            raise BackupError(f"{path.name} is a backup of {manifest.store}, but CALLBOARD_DATABASE_URL names another kind of database.")
+        replaced = _keep_present(target, folder, say)
+        say(f"Restoring {path.name}: the database as it was at {manifest.instant:%Y-%m-%d %H:%M:%S} UTC")
+        running = (_into_sqlite if target.is_sqlite else _into_postgresql)(target, path, manifest)
+    finally:
+        target.engine.dispose()
+    return Restored(manifest, replaced, running)
+
+
+def verify(path: Path) -> Manifest:
+    """Is the backup whole, and does this Callboard understand it? Its manifest, or BackupError."""
+    if not path.is_file():
+        raise BackupError(f"There is no file {path}.")
+    manifest, store = read_manifest(path), store_of(path)
+    if manifest.store != store or checksum(path) != manifest.sha256:
+        raise BackupError(f"{path} is not what {manifest_path(path).name} says: it was changed or broken on its way.")
+    config = Config()
+    config.set_main_option("script_location", str(Path(databases.__file__).parent / "migrations"))
+    if manifest.schema not in {revision.revision for revision in ScriptDirectory.from_config(config).walk_revisions()}:
+        raise BackupError(
+            f"{path.name} was made by a newer Callboard ({manifest.version}, schema {manifest.schema}): restore it with that one."
+        )
+    return manifest
+
+
+def _keep_present(target: Database, folder: Path, say: Callable[[str], None]) -> Path | None:
+    """Back up what will be replaced, after a look that nobody uses it; None: there was nothing."""
+    if target.is_sqlite and not Path(target.url.database or "").exists():
+        return None
+    try:
+        if not inspect(target.engine).has_table("alembic_version"):
+            return None
+        _refuse_if_used(target)
+    except SQLAlchemyError as error:
+        raise BackupError(f"The database cannot be looked at: {getattr(error, 'orig', None) or error}") from None
+    kept, _ = making.make(target, folder, prefix=REPLACED)
+    say(f"What is there now is kept in {kept}")
+    return kept
+
+
+def _refuse_if_used(target: Database) -> None:
+    if not target.is_sqlite:
+        target.engine.dispose()  # our own connections shall not count
+        if others := postgresql.others(target):
+            raise BackupError(f"{others} connections use the database: stop every web, worker and scheduler process first, on all hosts.")
+    with target.read() as session:
+        alive = [worker.name for worker in workers.alive(session)]
+    if alive:
+        raise BackupError(f"Workers are alive: {', '.join(alive[:5])}. Stop them first; one that was killed counts for a few seconds more.")
+
+
+def _into_sqlite(target: Database, path: Path, manifest: Manifest) -> int:
+    assert target.url.database is not None
+    place = Path(target.url.database)
+    place.parent.mkdir(parents=True, exist_ok=True)
+    prepared = place.with_name(f"{place.name}.restoring")
+    try:
+        sqlite.unpack(path, prepared)
+        running = _make_usable(f"sqlite:///{prepared}", path, manifest)
+        target.engine.dispose()
+        sqlite.replace(place, prepared)
+    finally:
+        for end in ("", "-wal", "-shm", "-journal"):
+            prepared.with_name(prepared.name + end).unlink(missing_ok=True)
+    return running
+
+
+def _into_postgresql(target: Database, path: Path, manifest: Manifest) -> int:
+    target.engine.dispose()
+    postgresql.replace(target.url, path)
+    return _make_usable(target.url.render_as_string(hide_password=False), path, manifest)
+
+
+def _make_usable(url: str, path: Path, manifest: Manifest) -> int:
+    """Bring the restored database to the present schema, and tell it what it is."""
+    databases.migrate(url)
+    restored = Database(url, pool_size=1)
+    try:
+        with restored.write() as session:
+            return mark_restored(session, made_at=manifest.instant, file=path.name)
+    finally:
+        restored.engine.dispose()

@@ -1,0 +1,81 @@
+"""Copies of an SQLite database: taken by its backup API while everything runs, compressed, read back."""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+
+from src.backup.errors import BackupError
+from src.backup.files import CHUNK, private
+
+#: seconds that a restore waits for a last writer
+BUSY_TIMEOUT_S = 10.0
+
+
+def copy(database: Path, target: Path) -> Path:
+    """Copy the database as it is at one moment into an uncompressed file, checked; return that file. Writers are not held up."""
+    plain = target.with_name(target.name + ".plain")
+    plain.unlink(missing_ok=True)
+    with open(plain, "xb", opener=private):
+        pass
+    # In one step: page by page it would begin again whenever somebody writes, which under load is always.
+    with closing(sqlite3.connect(f"file:{database}?mode=ro", uri=True)) as source, closing(sqlite3.connect(plain)) as made:
+        source.backup(made)
+        made.execute("PRAGMA journal_mode=DELETE")  # so that the copy is one file
+    check(plain)
+    return plain
+
+
+def check(database: Path) -> None:
+    """Read every page and index; raises BackupError."""
+    try:
+        with closing(sqlite3.connect(database)) as connection:
+            found = connection.execute("PRAGMA integrity_check(5)").fetchall()
+    except sqlite3.DatabaseError as error:
+        raise BackupError(f"{database} is no whole SQLite database: {error}") from None
+    if found != [("ok",)]:
+        raise BackupError(f"{database} is damaged: {found[0][0]}")
+
+
+def compress(plain: Path, target: Path) -> None:
+    """Compress, and read back what was written: it must be the same bytes."""
+    digest = hashlib.sha256()
+    with open(plain, "rb") as source, open(target, "wb", opener=private) as raw, gzip.GzipFile("", "wb", 6, raw) as made:
+        while chunk := source.read(CHUNK):
+            digest.update(chunk)
+            made.write(chunk)
+    read_back = hashlib.sha256()
+    with gzip.open(target, "rb") as made_file:
+        while chunk := made_file.read(CHUNK):
+            read_back.update(chunk)
+    if read_back.digest() != digest.digest():
+        raise BackupError(f"{target} does not read back as it was written: look at the disk.")
+
+
+def unpack(copied: Path, plain: Path) -> None:
+    """The copy as a database of its own, checked."""
+    plain.unlink(missing_ok=True)
+    try:
+        with gzip.open(copied, "rb") as source, open(plain, "xb", opener=private) as made:
+            while chunk := source.read(CHUNK):
+                made.write(chunk)
+    except (OSError, EOFError) as error:
+        raise BackupError(f"{copied} cannot be unpacked: {error}") from None
+    check(plain)
+
+
+def replace(database: Path, prepared: Path) -> None:
+    """Put the prepared database into the place of the other, in one transaction: all of it or nothing. Refused while somebody uses it."""
+    database.parent.mkdir(parents=True, exist_ok=True)
+    with closing(sqlite3.connect(prepared)) as source, closing(sqlite3.connect(database, timeout=BUSY_TIMEOUT_S)) as target:
+        try:
+            # A database in WAL mode can be turned only by whoever has it alone.
+            if target.execute("PRAGMA journal_mode=DELETE").fetchone() != ("delete",):
+                raise BackupError(f"{database} is in use: stop everything that uses it first.")
+            source.backup(target)
+            target.execute("PRAGMA journal_mode=WAL")
+        except sqlite3.OperationalError as error:
+            raise BackupError(f"{database} is in use ({error}): stop everything that uses it first.") from None

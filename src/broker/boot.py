@@ -1,0 +1,76 @@
+"""Boot: puts this house's parts into Dramatiq's Worker when it starts, and ends them in order when it stops."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import signal
+import sys
+from typing import Any
+
+from dramatiq import Middleware
+from dramatiq.broker import Broker
+
+from src.broker import capture, isolation
+from src.broker.crew import Crew
+from src.broker.executor import Executor
+from src.broker.limits import Limits
+from src.broker.relay import Relay
+from src.broker.shutdown import notify
+from src.logs import configure_logs, get_logger
+from src.settings import get_settings
+
+log = get_logger(__name__)
+
+#: Linux: the signal a process gets when its parent dies
+PR_SET_PDEATHSIG = 1
+
+
+class Boot(Middleware):
+    """Puts this house's parts into Dramatiq's Worker when it boots, and ends them in order when it stops."""
+
+    def __init__(self) -> None:
+        self.crew: Crew | None = None
+        self._relay = Relay()
+        self._executor: Executor | None = None
+
+    def after_process_boot(self, broker: Broker) -> None:
+        configure_logs()
+        if sys.platform == "linux" and os.getppid() != 1:
+            # Dramatiq's main process killed: do not stay behind without the one that would stop us.
+            ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
+
+    def before_worker_boot(self, broker: Broker, worker: Any) -> None:
+        listened = worker.consumer_whitelist or broker.queues
+        limits = next(one for one in broker.middleware if isinstance(one, Limits))
+        crew = Crew(threads=worker.worker_threads, queues=list(listened), actors=broker.actors, limits=limits)
+        crew.work_queue = worker.work_queue
+        self.crew = crew
+        capture.install()
+        self._executor = Executor(broker, crew)
+        crew.start()
+        if any(isolation.wants(actor) for actor in broker.actors.values()):
+            crew.cells.start()  # it needs a second or two to import the actors: not when the first job waits for it
+        self._relay.start()
+        _say_what_is_served(broker, crew, listened)
+
+    def after_worker_thread_boot(self, broker: Broker, thread: Any) -> None:
+        assert self._executor is not None
+        thread.process_message = self._executor.run
+
+    def before_worker_shutdown(self, broker: Broker, worker: Any) -> None:
+        self._relay.close()
+        if self.crew is not None:
+            self.crew.stop_taking()
+            notify(broker, list(self.crew.load.running.values()))
+
+    def after_worker_shutdown(self, broker: Broker, worker: Any) -> None:
+        if self.crew is not None:
+            self.crew.close()
+
+
+def _say_what_is_served(broker: Broker, crew: Crew, listened: Any) -> None:
+    hosts = ", ".join(url.rsplit("@", 1)[-1] for url in get_settings().broker_urls)
+    log.info(
+        "worker_serves", worker=crew.name, broker=hosts, threads=crew.load.threads, queues=sorted(listened), actors=sorted(broker.actors)
+    )

@@ -1,0 +1,121 @@
+"""Capture: what actors log and print is kept with their attempt, and still goes where it went before.
+
+Nothing is paid by an actor that says nothing: the job is looked up only when a line is written.
+"""
+
+from __future__ import annotations
+
+import logging
+import sys
+import traceback
+from collections.abc import Callable
+from typing import Any
+
+from src.jobs.current import RunningJob, current_job
+from src.jobs.lines import Lines
+
+Find = Callable[[], RunningJob | None]
+
+#: loggers of this house's own engine: what they say is about the attempt, not of it
+OWN = ("src.broker.", "src.jobs.", "dramatiq.", "pika")
+
+
+def install(find: Find = lambda: current_job.job) -> None:
+    """Keep from here on what is printed and logged while `find` has a job."""
+    sys.stdout = _Tee(_stream(sys.stdout), "stdout", find)
+    sys.stderr = _Tee(_stream(sys.stderr), "stderr", find)
+    root = logging.getLogger()
+    _without_keepers(root)
+    for handler in root.handlers:
+        if isinstance(handler, logging.StreamHandler) and isinstance(handler.stream, _Tee):
+            handler.stream = handler.stream.stream  # else each logged line would be kept twice
+    root.addHandler(_Keeper(find))
+
+
+def uninstall() -> None:
+    """Put everything back (tests)."""
+    sys.stdout, sys.stderr = _stream(sys.stdout), _stream(sys.stderr)
+    _without_keepers(logging.getLogger())
+
+
+class _Tee:
+    """A stream that also keeps what it is given."""
+
+    def __init__(self, stream: Any, level: str, find: Find) -> None:
+        self.stream = stream
+        self._level = level
+        self._find = find
+
+    def write(self, text: str) -> Any:
+        written = self.stream.write(text)
+        job = self._find()
+        if job is not None:
+            _lines(job).write(self._level, text)
+        return written
+
+    def writelines(self, lines: Any) -> None:
+        for line in lines:
+            self.write(line)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.stream, name)
+
+
+class _Keeper(logging.Handler):
+    """Keeps log records; structlog's come with their event as a dictionary."""
+
+    def __init__(self, find: Find) -> None:
+        super().__init__()
+        self._find = find
+
+    def createLock(self) -> None:
+        self.lock = None  # nothing is shared, and an interrupted actor must not leave a lock held
+
+    def handle(self, record: logging.LogRecord) -> bool:
+        # The stock one takes the lock, from Python 3.13 on without asking whether there is one.
+        kept = self.filter(record)
+        if kept:
+            self.emit(kept if isinstance(kept, logging.LogRecord) else record)
+        return bool(kept)
+
+    def emit(self, record: logging.LogRecord) -> None:
+        job = self._find()
+        if job is None or record.name.startswith(OWN):
+            return
+        try:
+            _lines(job).add(record.levelname.lower(), _text(record))
+        except Exception:  # noqa: BLE001 - a record that cannot be formatted must not end the attempt
+            self.handleError(record)
+
+
+def _lines(job: RunningJob) -> Lines:
+    lines = job.lines
+    if lines is None:
+        lines = job.lines = Lines()
+    return lines
+
+
+def _text(record: logging.LogRecord) -> str:
+    if isinstance(record.msg, dict):
+        fields = dict(record.msg)
+        for own in ("timestamp", "level", "logger", "_record", "_from_structlog"):
+            fields.pop(own, None)
+        event, trouble = fields.pop("event", ""), fields.pop("exc_info", None)
+        text = " ".join([str(event), *(f"{name}={value!r}" for name, value in fields.items())])
+    else:
+        text, trouble = record.getMessage(), record.exc_info
+    if trouble:
+        trouble = sys.exc_info() if trouble is True else trouble
+        trouble = (type(trouble), trouble, trouble.__traceback__) if isinstance(trouble, BaseException) else trouble
+        if trouble[0] is not None:
+            text = f"{text}\n{''.join(traceback.format_exception(*trouble)).rstrip()}"
+    return text
+
+
+def _without_keepers(root: logging.Logger) -> None:
+    for keeper in [one for one in root.handlers if isinstance(one, _Keeper)]:
+        root.removeHandler(keeper)
+
+
+def _stream(stream: Any) -> Any:
+    return stream.stream if isinstance(stream, _Tee) else stream

@@ -1,0 +1,212 @@
+"""The cell: the process of one isolated attempt. Forked by the nursery; runs the same executor as a worker's thread.
+
+The actor has the main thread, so that a signal can break even its sleep; a second thread speaks with the worker. When
+the attempt has ended the cell says how and waits to be ended, together with everything the actor has started.
+"""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+import os
+import select
+import signal
+import socket
+import sys
+import threading
+import time
+from collections import deque
+from dataclasses import dataclass
+from datetime import timedelta
+from types import FrameType
+from typing import Any
+
+import dramatiq
+from dramatiq.asyncio import EventLoopThread, set_event_loop_thread
+from dramatiq.middleware import Shutdown
+from dramatiq.middleware.threading import Interrupt
+
+from src.broker import capture, interrupts, process_tree
+from src.broker.deliveries import Arrival, Delivery, as_message
+from src.broker.executor import Executor, LostLease
+from src.broker.frames import Ended, Frames
+from src.broker.limits import Limits
+from src.broker.running import Running
+from src.database import clock
+from src.jobs.claims import Claimed
+from src.jobs.current import current_job
+from src.jobs.envelopes import Envelope, on_commit
+from src.jobs.errors import CancelRequested
+from src.logs import configure_logs, get_logger
+
+log = get_logger(__name__)
+
+#: seconds between two looks at what is to be said and what the worker says
+SPEAK_S = 0.1
+#: what a worker may have raised in the actor
+INTERRUPTS: dict[str, type[Interrupt]] = {"cancel": CancelRequested, "shutdown": Shutdown}
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What a cell is to run, and for whom: the numbers its lease is known by."""
+
+    claimed: Claimed
+    module: str  # of the actor, should `src.actors` alone not lead to it
+    worker_id: int
+    worker: str
+    clock_offset: timedelta  # of the worker's clock, which follows the database's
+
+
+@dataclass(frozen=True, slots=True)
+class Holder:
+    """Stands for the crew in a cell: who holds the lease."""
+
+    worker_id: int
+    name: str
+    limits: Limits
+    load: Any = None
+    committer: Any = None
+    cells: Any = None
+    ledger: Any = None
+    keep_lines: Any = None
+
+
+class Messenger:
+    """Tells the worker what the attempt says while it runs, and the attempt what the worker wants."""
+
+    def __init__(self, frames: Frames) -> None:
+        self._frames = frames
+        self._envelopes: deque[Envelope] = deque()
+        self._woken, self._wake = os.pipe()  # ends the thread at once: a short attempt must not wait for its next look
+        self._running: Running | None = None
+        self._thread = threading.Thread(target=self._run, name="messenger", daemon=True)
+
+    def start(self, running: Running) -> None:
+        self._running = running
+        on_commit(self._envelopes.extend)  # the worker has a publisher; a connection per cell would cost more than the cell
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Say what is left and end: from here on the caller may send."""
+        os.write(self._wake, b".")  # not by closing it: what the actor has forked holds it open
+        self._thread.join()
+        self._say()
+
+    def _run(self) -> None:
+        try:
+            while True:
+                readable, _, _ = select.select([self._frames.end.fileno(), self._woken], [], [], SPEAK_S)
+                if self._woken in readable:
+                    return
+                frame = self._frames.receive(None) if readable else None
+                if frame is not None:
+                    self._interrupt(INTERRUPTS[frame[1]])
+                self._say()
+        except (Ended, OSError):
+            os._exit(1)  # the worker is gone, and with it the lease
+
+    def _interrupt(self, kind: type[Interrupt]) -> None:
+        assert self._running is not None
+        if kind is CancelRequested:
+            self._running.job.cancel_requested = True
+        self._running.interrupt(kind)
+
+    def _say(self) -> None:
+        assert self._running is not None
+        self._frames.end.settimeout(None)  # a worker that is slow to read is waited for
+        job = self._running.job
+        seen = job.progress_seen
+        if seen is not None and seen is not job.progress_told:
+            job.progress_told = seen
+            self._frames.send("progress", seen)
+        lines = job.lines.take() if job.lines is not None else []
+        if lines:
+            self._frames.send("lines", lines)
+        if self._envelopes:
+            envelopes = [self._envelopes.popleft() for _ in range(len(self._envelopes))]
+            self._frames.send("envelopes", envelopes)
+
+
+def live(end: socket.socket, parent: int) -> None:
+    """Run one attempt for the worker at the other end, say how it ended, and wait for the end."""
+    os.setsid()
+    process_tree.die_with_parent(parent)
+    process_tree.adopt_orphans()
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.SIG_DFL)
+    frames = Frames(end)
+    try:
+        frames.send("ready")
+        asked = frames.receive(None)
+        assert asked is not None
+        frames.end.settimeout(None)
+        answer = _carry_out(asked[0], frames)
+        sys.stdout.flush()
+        sys.stderr.flush()
+        frames.send(*answer)
+        frames.receive(None)
+    except (Ended, OSError):
+        pass  # the worker is gone, and with it the lease
+
+
+def _carry_out(request: Request, frames: Frames) -> tuple[Any, ...]:
+    clock.offset = request.clock_offset
+    broker = dramatiq.get_broker()
+    if request.claimed.actor not in broker.actors:
+        importlib.import_module(request.module)
+    limits = next(one for one in broker.middleware if isinstance(one, Limits))
+    executor = Executor(broker, Holder(request.worker_id, request.worker, limits))
+    delivery = Delivery(as_message(request.claimed), request.claimed, Arrival(0, 0, False, b""), None)
+    running = Running(executor.as_running_job(delivery), delivery)
+    if _is_async(broker.actors[request.claimed.actor]):
+        loop = EventLoopThread(log)
+        loop.daemon = True
+        loop.start(timeout=10)
+        set_event_loop_thread(loop)
+    current_job.job = running.job
+    capture.install(lambda: running.job)  # one attempt is all there is here: whatever thread speaks, speaks for it
+    _interrupt_by_signal()
+    messenger = Messenger(frames)
+    messenger.start(running)
+    try:
+        finished = executor.attempt(running)
+    except LostLease:
+        messenger.stop()
+        return ("lost",)
+    messenger.stop()
+    return ("committed",) if finished is None else ("finished", finished)
+
+
+def _is_async(actor: Any) -> bool:
+    return inspect.iscoroutinefunction(getattr(actor.fn, "__wrapped__", None))
+
+
+def _interrupt_by_signal() -> None:
+    """Let interrupts come as a signal, whose handler raises: unlike an asynchronous exception it breaks a sleep, too."""
+    wanted: list[type[Interrupt]] = []
+
+    def deliver(ident: int, kind: type[Interrupt]) -> None:
+        wanted.append(kind)
+        signal.pthread_kill(ident, signal.SIGUSR1)
+
+    def handle(_number: int, _frame: FrameType | None) -> None:
+        if wanted:
+            kind = wanted.pop()
+            wanted.clear()
+            raise kind
+
+    signal.signal(signal.SIGUSR1, handle)
+    interrupts.interrupts.deliver_by(deliver, lambda _ident: wanted.clear())
+
+
+def main() -> None:
+    """A cell that could not be forked. Arguments: file descriptor of its end, modules of actors."""
+    from src.broker.nursery import load  # here: a nursery imports this module
+
+    end = socket.socket(fileno=int(sys.argv[1]))
+    load(sys.argv[2:])
+    configure_logs()
+    live(end, os.getppid())
+    time.sleep(60)  # to be ended
+    os._exit(0)

@@ -1,0 +1,213 @@
+"""Cells as a worker sees them: start one for an isolated attempt, follow it, end it at its hard limit or after a cancel."""
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+import sys
+import threading
+import time
+from contextlib import suppress
+from dataclasses import dataclass
+from itertools import count
+from typing import TYPE_CHECKING, Any
+
+from src.broker.cell import INTERRUPTS, Request
+from src.broker.frames import Ended, Frames, pair
+from src.broker.isolation import CellDied, HardTimeLimitExceeded
+from src.broker.nursery import END, START
+from src.broker.publisher import hand_off
+from src.broker.running import Running
+from src.database import clock
+from src.jobs.completion import Finished
+from src.jobs.errors import CancelRequested
+from src.jobs.lines import Lines
+from src.logs import get_logger
+from src.settings import get_settings
+
+if TYPE_CHECKING:
+    from src.broker.crew import Crew
+
+log = get_logger(__name__)
+
+#: seconds between two looks at what is wanted of a running cell
+LOOK_S = 0.2
+#: seconds a cell may take to become ready; the nursery imports every actor before its first
+READY_S = 120.0
+#: seconds a killed cell may take to be gone
+GONE_S = 5.0
+#: what every worker loads; other modules of actors are found through the actor
+MODULES = ["src.actors"]
+
+
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """How a cell ended: with the attempt's end, with an end it committed itself, or killed for `error`."""
+
+    finished: Finished | None = None
+    is_committed: bool = False
+    is_lost: bool = False  # the lease
+    error: BaseException | None = None
+
+
+class Cells:
+    """The nursery of one worker process and the cells it makes. Any thread may `run`."""
+
+    def __init__(self, crew: Crew) -> None:
+        self._crew = crew
+        self._numbers = count(1)
+        self._lock = threading.Lock()
+        self._process: subprocess.Popen[bytes] | None = None
+        self._control: socket.socket | None = None
+        self._closed = False
+
+    def start(self) -> None:
+        """Start the nursery, or another one if it has died; returns before it is ready."""
+        with self._lock:
+            if self._closed or (self._process is not None and self._process.poll() is None):
+                return
+            if self._control is not None:
+                self._control.close()
+            ours, theirs = pair()
+            # A session of its own: a signal to the worker's group must not keep it from ending its cells.
+            self._process = subprocess.Popen(
+                [sys.executable, "-c", "from src.broker.nursery import main; main()", str(theirs.fileno()), *MODULES],
+                pass_fds=[theirs.fileno()],
+                stdin=subprocess.DEVNULL,
+                start_new_session=True,
+            )
+            theirs.close()
+            self._control = ours
+            log.info("nursery_started", pid=self._process.pid)
+
+    def run(self, running: Running, module: str, limit_ms: float | None) -> Ending:
+        """Run the attempt in a cell of its own and return when that is gone, with all it has started."""
+        number = next(self._numbers)
+        frames = self._new_cell(number)
+        if frames is None:
+            return Ending(error=CellDied("no process could be started for it"))
+        try:
+            ending = self._follow(frames, running, module, limit_ms)
+            self._end(number, frames)
+        finally:
+            frames.end.close()
+        return ending
+
+    def close(self) -> None:
+        """End every cell and the nursery: their attempts can no longer report."""
+        with self._lock:
+            self._closed = True
+            process, control = self._process, self._control
+        if process is None or control is None:
+            return
+        with suppress(OSError):
+            control.shutdown(socket.SHUT_RDWR)
+        try:
+            process.wait(GONE_S)
+        except subprocess.TimeoutExpired:
+            process.kill()  # its cells die with it
+            process.wait()
+
+    def _new_cell(self, number: int) -> Frames | None:
+        for _ in range(3):
+            self.start()
+            ours, theirs = pair()
+            try:
+                if self._control is None:
+                    return None
+                socket.send_fds(self._control, [START + str(number).encode()], [theirs.fileno()])
+                return Frames(ours)
+            except OSError:
+                ours.close()  # the nursery has just died: another one
+            finally:
+                theirs.close()
+        return None
+
+    def _follow(self, frames: Frames, running: Running, module: str, limit_ms: float | None) -> Ending:
+        try:
+            if frames.receive(READY_S) is None:
+                return Ending(error=CellDied(f"its process was not ready within {READY_S:.0f} s"))
+            frames.end.settimeout(READY_S)
+            frames.send(Request(running.delivery.claimed, module, self._crew.worker_id, self._crew.name, clock.offset))
+            return _Watch(frames, running, limit_ms).until_end()
+        except Ended as end:
+            return Ending(error=CellDied(_how(end.status)))
+        except OSError as error:
+            return Ending(error=CellDied(f"its process could not be reached ({error.strerror or error})"))
+
+    def _end(self, number: int, frames: Frames) -> None:
+        control = self._control
+        if control is not None:
+            with suppress(OSError):  # without a nursery there is no cell
+                control.send(END + str(number).encode())
+        deadline = time.monotonic() + GONE_S
+        with suppress(Ended):
+            while time.monotonic() < deadline:
+                frames.receive(deadline - time.monotonic())
+            log.error("cell_does_not_end", cell=number)
+
+
+class _Watch:
+    """Follows one cell to the end of its attempt."""
+
+    def __init__(self, frames: Frames, running: Running, limit_ms: float | None) -> None:
+        self._frames = frames
+        self._running = running
+        self._limit_ms = limit_ms
+        self._deadline = float("inf") if limit_ms is None else time.monotonic() + limit_ms / 1000
+        self._kill_at = float("inf")
+        self._told: Any = None
+
+    def until_end(self) -> Ending:
+        while True:
+            present = time.monotonic()
+            if present >= self._deadline:
+                assert self._limit_ms is not None
+                return Ending(error=HardTimeLimitExceeded(f"hard time limit of {self._limit_ms / 1000:g} s exceeded"))
+            if present >= self._kill_at:
+                return Ending(error=CancelRequested("it did not react to the cancel and was killed"))
+            self._pass_on()
+            frame = self._frames.receive(max(0.001, min(LOOK_S, self._deadline - present, self._kill_at - present)))
+            if frame is not None:
+                ending = self._take(*frame)
+                if ending is not None:
+                    return ending
+
+    def _take(self, kind: str, what: Any = None) -> Ending | None:
+        job = self._running.job
+        if kind == "finished":
+            return Ending(finished=what)
+        if kind == "committed":
+            return Ending(is_committed=True)
+        if kind == "lost":
+            return Ending(is_lost=True)
+        if kind == "progress":
+            job.progress_seen = what
+        elif kind == "lines":
+            job.lines = job.lines or Lines()
+            job.lines.extend(what)
+        elif kind == "envelopes":
+            hand_off(what)
+        return None
+
+    def _pass_on(self) -> None:
+        """Tell the cell what is wanted of its actor; a cancel that is not heeded ends the process after a grace."""
+        wanted = CancelRequested if self._running.job.cancel_requested else self._running.wanted
+        if wanted is None or wanted is self._told:
+            return
+        self._told = wanted
+        if wanted is CancelRequested:
+            self._kill_at = time.monotonic() + get_settings().cancel_grace
+        name = next(name for name, kind in INTERRUPTS.items() if kind is wanted)
+        self._frames.end.settimeout(LOOK_S)
+        with suppress(TimeoutError):  # it reads nothing any more: the grace or the limit ends it
+            self._frames.send("interrupt", name)
+
+
+def _how(status: int | None) -> str:
+    if status is None:
+        return "its process ended, nobody knows how"
+    if os.WIFSIGNALED(status):
+        return f"its process was killed by signal {os.WTERMSIG(status)}"
+    return f"its process exited with code {os.WEXITSTATUS(status)}"

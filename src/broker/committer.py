@@ -1,0 +1,160 @@
+"""The committer thread: writes the ends of finished attempts, many in one commit, and acknowledges only then.
+
+Batching is natural: while one commit runs the next batch gathers. Under load a pause of two milliseconds lets a
+batch grow; a single finished job is committed at once.
+"""
+
+from __future__ import annotations
+
+import queue
+import threading
+import time
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from src.broker.connections import pauses
+from src.broker.deliveries import Delivery
+from src.database import is_outage, write
+from src.jobs.completion import Finished, settle
+from src.jobs.states import Outcome, State
+from src.logs import get_logger
+
+if TYPE_CHECKING:
+    from src.broker.crew import Crew
+
+log = get_logger(__name__)
+
+#: ends written in one commit at most
+BATCH_LIMIT = 500
+#: seconds a batch may gather under load
+GATHER_S = 0.002
+
+Record = tuple[Finished | None, Delivery]
+
+
+class Committer:
+    """Finished attempts in, commits and acknowledgements out. `put` may be called from any thread."""
+
+    def __init__(self, crew: Crew) -> None:
+        self._crew = crew
+        self._queue: queue.SimpleQueue[Record | threading.Event] = queue.SimpleQueue()
+        self._thread = threading.Thread(target=self._run, name="committer", daemon=True)
+        self._closed = threading.Event()
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def put(self, finished: Finished | None, delivery: Delivery) -> None:
+        """Take over the end of an attempt; None when it is committed already and only the ack is left.
+
+        A C-level queue without a Python lock: an exception raised into the calling thread cannot leave it held.
+        """
+        self._queue.put((finished, delivery))
+
+    def flush(self, timeout: float = 20.0) -> None:
+        """Wait until everything put so far is committed."""
+        if self._thread.is_alive():
+            done = threading.Event()
+            self._queue.put(done)
+            done.wait(timeout)
+
+    def close(self, timeout: float = 20.0) -> None:
+        """Commit what is left, then take nothing more."""
+        self.flush(timeout)
+        self._closed.set()
+        self._queue.put(threading.Event())
+        if self._thread.is_alive():
+            self._thread.join(timeout=5)
+
+    def _run(self) -> None:
+        last = 0
+        while not self._closed.is_set():
+            first = self._queue.get()
+            if last > 1:
+                time.sleep(GATHER_S)
+            batch, flushes = self._drain(first)
+            last = len(batch)
+            if batch:
+                self._commit(batch)
+            for done in flushes:
+                done.set()
+
+    def _drain(self, first: Record | threading.Event) -> tuple[list[Record], list[threading.Event]]:
+        batch: list[Record] = []
+        flushes: list[threading.Event] = []
+        entry = first
+        while True:
+            if isinstance(entry, threading.Event):
+                flushes.append(entry)
+            else:
+                batch.append(entry)
+            if len(batch) >= BATCH_LIMIT:
+                break
+            try:
+                entry = self._queue.get_nowait()
+            except queue.Empty:
+                break
+        return batch, flushes
+
+    def _commit(self, batch: list[Record]) -> None:
+        finished = [end for end, _ in batch if end is not None]
+        for pause in pauses():
+            try:
+                self._settle(finished)
+                break
+            except Exception as error:
+                if is_outage(error):
+                    # Never acknowledged, never given up: the ends wait here until SQL is back.
+                    log.warning("ends_wait_for_sql", jobs=len(finished), detail=type(error).__name__)
+                    if self._closed.is_set():
+                        return
+                    time.sleep(pause)
+                    continue
+                log.exception("batch_not_storable", jobs=len(finished))
+                self._settle_singly(finished)
+                break
+        self._acknowledge(batch)
+
+    def _settle(self, finished: Sequence[Finished]) -> None:
+        if finished:
+            with write() as session:
+                settle(session, finished, worker_id=self._crew.worker_id, worker=self._crew.name)
+
+    def _settle_singly(self, finished: Sequence[Finished]) -> None:
+        """One end of a batch cannot be stored: write the others, and that one as a dead job with the reason."""
+        for end in finished:
+            try:
+                self._settle([end])
+            except Exception as error:
+                if is_outage(error):
+                    raise
+                log.exception("end_not_storable", job_id=end.id)
+                reason = f"its end could not be stored ({type(error).__name__})"
+                self._settle([_unstorable(end, reason)])
+
+    def _acknowledge(self, batch: list[Record]) -> None:
+        self._crew.holding.difference_update(delivery.key for _, delivery in batch)
+        by_consumer: dict[int, list[Delivery]] = {}
+        for _, delivery in batch:
+            if not delivery.is_acknowledged:
+                by_consumer.setdefault(id(delivery.consumer), []).append(delivery)
+        for deliveries in by_consumer.values():
+            deliveries[0].consumer.settled([delivery.arrival for delivery in deliveries])
+
+
+def _unstorable(end: Finished, reason: str) -> Finished:
+    return Finished(
+        seq=end.seq,
+        id=end.id,
+        actor=end.actor,
+        attempt=end.attempt,
+        state=State.DEAD,
+        outcome=Outcome.FAILED,
+        started_us=end.started_us,
+        finished_us=end.finished_us,
+        error=reason,
+        reason=reason,
+        failures=1,
+        has_slots=end.has_slots,
+        workflow_seq=end.workflow_seq,
+    )

@@ -1,0 +1,87 @@
+"""What is wrong with an argument, in a sentence that says the cure: the same words in the form, the API and the command."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+Context = Mapping[str, Any]
+
+_SENTENCES: dict[str, Callable[[Context], str]] = {
+    "missing": lambda _: "Required.",
+    "extra_forbidden": lambda _: "No such parameter.",
+    "int_type": lambda _: "Enter a whole number.",
+    "int_parsing": lambda _: "Enter a whole number.",
+    "int_from_float": lambda _: "Enter a whole number.",
+    "float_type": lambda _: "Enter a number.",
+    "float_parsing": lambda _: "Enter a number.",
+    "decimal_type": lambda _: "Enter a number.",
+    "decimal_parsing": lambda _: "Enter a number.",
+    "finite_number": lambda _: "Enter a finite number.",
+    "bool_type": lambda _: "Choose yes or no.",
+    "bool_parsing": lambda _: "Choose yes or no.",
+    "string_type": lambda _: "Enter text.",
+    "string_too_short": lambda c: f"Enter at least {_count(c['min_length'], 'character')}.",
+    "string_too_long": lambda c: f"Enter at most {_count(c['max_length'], 'character')}.",
+    "string_pattern_mismatch": lambda c: f"Enter text of the form {c['pattern']}",
+    "too_short": lambda c: f"Give at least {_count(c['min_length'], 'item')}.",
+    "too_long": lambda c: f"Give at most {_count(c['max_length'], 'item')}.",
+    "greater_than_equal": lambda c: f"Enter {c['ge']} or more.",
+    "greater_than": lambda c: f"Enter more than {c['gt']}.",
+    "less_than_equal": lambda c: f"Enter {c['le']} or less.",
+    "less_than": lambda c: f"Enter less than {c['lt']}.",
+    "multiple_of": lambda c: f"Enter a multiple of {c['multiple_of']}.",
+    "literal_error": lambda c: f"Choose {c['expected']}.",
+    "enum": lambda c: f"Choose {c['expected']}.",
+    "list_type": lambda _: "Give a list.",
+    "dict_type": lambda _: "Give an object.",
+    "none_required": lambda _: "Leave this empty.",
+    "value_error": lambda c: _sentence(str(c["error"])),
+}
+_STARTS = {
+    "datetime": "Enter a date and time, e.g. 2030-12-31T18:00:00Z.",
+    "date": "Enter a date, e.g. 2030-12-31.",
+    "timezone": "Enter a date and time with its zone, e.g. 2030-12-31T18:00:00Z.",
+    "time_delta": "Enter a duration, e.g. PT90S or 01:30:00.",
+    "time": "Enter a time of day, e.g. 18:00.",
+    "uuid": "Enter a UUID.",
+    "url": "Enter a full address, e.g. https://example.com.",
+}
+_RANGE = {"greater_than_equal", "less_than_equal"}
+
+
+def complain(errors: Sequence[Mapping[str, Any]], properties: Mapping[str, Mapping[str, Any]]) -> dict[str, str]:
+    """The first complaint of each field, from pydantic's errors; `properties` are the fields' JSON Schemas."""
+    complaints: dict[str, str] = {}
+    for error in errors:
+        field, *inner = (str(part) if not isinstance(part, int) else part for part in error["loc"] or ("args",))
+        text = _say(error, properties.get(str(field), {}) if not inner else {})
+        complaints.setdefault(str(field), f"{_place(inner)}{text}")
+    return complaints
+
+
+def _say(error: Mapping[str, Any], schema: Mapping[str, Any]) -> str:
+    kind = str(error["type"])
+    # What may be left empty has its bounds one level down.
+    [schema] = [each for each in schema.get("anyOf", ()) if each.get("type") != "null"][:1] or [schema]
+    if kind in _RANGE and "minimum" in schema and "maximum" in schema:
+        return f"Enter a number from {schema['minimum']} to {schema['maximum']}."
+    if kind in _SENTENCES:
+        return _SENTENCES[kind](error.get("ctx", {}))
+    for start, text in _STARTS.items():
+        if kind.startswith(start):
+            return text
+    return _sentence(str(error["msg"]).replace("Input should", "It should"))
+
+
+def _place(inner: Sequence[str | int]) -> str:
+    return "".join(f"Item {part + 1}: " if isinstance(part, int) else f"{part}: " for part in inner if part != "[key]")
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
+def _sentence(text: str) -> str:
+    text = text.strip() or "Not accepted"
+    return (text[0].upper() + text[1:]).rstrip(".") + "."

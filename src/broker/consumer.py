@@ -1,0 +1,316 @@
+"""The consumer of one queue: drains what RabbitMQ has delivered, claims it in one statement, hands it to the threads.
+
+It keeps its own connection and reconnects by itself; tags belong to one generation of the channel, so a job that
+outlives a connection never acknowledges somebody else's message. The only module that uses pika's BlockingConnection.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from collections import deque
+from collections.abc import Iterable, Sequence
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+
+import pika
+import pika.exceptions
+from dramatiq.broker import Consumer, MessageProxy
+
+from src.broker import topology
+from src.broker.connections import parameters, pauses
+from src.broker.deliveries import TOGETHER_S, Acknowledger, Arrival, Arrivals, Delivery, as_message
+from src.broker.intake import Intake
+from src.broker.wire import DeliveringConnection
+from src.database import is_outage, now, read
+from src.jobs import doubt
+from src.jobs.submission import NORMAL_PRIORITY
+from src.logs import get_logger
+from src.settings import get_settings
+
+if TYPE_CHECKING:
+    from src.broker.crew import Crew
+
+log = get_logger(__name__)
+
+#: messages RabbitMQ may deliver ahead while jobs are short
+DEEP_PREFETCH = 500
+#: messages of low priority that RabbitMQ may deliver ahead
+UNHURRIED_PREFETCH = 2
+#: seconds a delivery may wait for room before this process stands aside for others
+STAND_ASIDE_S = 1.0
+#: seconds between two changes of the prefetch
+ADAPT_S = 1.0
+#: seconds that closing waits for the consumer's own thread to come out of pika
+CLOSE_WITHIN_S = 5.0
+#: seconds without a delivery after which a subscription is doubted, at most
+DOUBT_S = 5.0
+CONNECTION_ERRORS = (pika.exceptions.AMQPError, AssertionError, OSError)
+
+
+class QueueConsumer(Consumer):
+    """Iterated by Dramatiq's ConsumerThread; `settled`, `requeue` and `wake` may be called from any thread."""
+
+    def __init__(self, crew: Crew, queue: str, timeout_s: float) -> None:
+        self.queue = queue
+        self._crew = crew
+        self._timeout_s = timeout_s
+        self._intake = Intake(crew, queue)
+        self._arrived = Arrivals()
+        self._ready: deque[Delivery] = deque()
+        self._settled: deque[Arrival] = deque()
+        self._generation = 0
+        self._connection: Any = None
+        self._channel: Any = None
+        self._tags: list[str] = []  # of the subscriptions; none: standing aside
+        self._prefetch = 0
+        self._adapted = 0.0
+        self._waiting_since: float | None = None
+        self._acknowledger = Acknowledger()
+        self._pauses = pauses()
+        self._retry_at = 0.0
+        self._wake_pending = False
+        self._is_cancelled = False
+        # Dramatiq closes from its main thread, also when this consumer's thread has not ended in time: pika is for one thread.
+        self._in_pika = threading.Lock()
+        self._heard = 0.0  # when the last delivery came, or the subscription was made or doubted
+
+    def __next__(self) -> MessageProxy | None:
+        if not self._ready:
+            with self._in_pika:
+                try:
+                    if self._connection is None:
+                        self._connect()
+                    self._pump()
+                    self._claim()
+                except CONNECTION_ERRORS as error:
+                    self._lost(error)
+        return self._ready.popleft() if self._ready else None
+
+    def settled(self, arrivals: Sequence[Arrival]) -> None:
+        """Acknowledge these once their ends are committed; those of an earlier connection are RabbitMQ's to bring again."""
+        self._settled.extend(arrivals)
+        self.wake()
+
+    def wake(self) -> None:
+        """Let the thread that waits for deliveries look at everything else."""
+        connection = self._connection
+        if connection is None or self._wake_pending:
+            return
+        self._wake_pending = True
+        try:
+            connection.add_callback_threadsafe(self._woken)
+        except CONNECTION_ERRORS:
+            self._wake_pending = False  # it has just closed; the thread notices and reconnects
+
+    def ack(self, message: MessageProxy) -> None:
+        """Dramatiq's word for the end of a message; here the committer says when: after the commit, by `settled`."""
+
+    nack = ack
+
+    def requeue(self, messages: Iterable[MessageProxy]) -> None:
+        """Hand claimed jobs back that no thread has started: no attempt is spent."""
+        deliveries = [message for message in messages if isinstance(message, Delivery)]
+        self._crew.hand_back(deliveries)
+
+    def close(self) -> None:
+        """Answer what is settled and close; everything unanswered returns to the queue."""
+        self._crew.committer.flush()
+        self._crew.load.forget_hunger(id(self))
+        if not self._in_pika.acquire(timeout=CLOSE_WITHIN_S):
+            return  # its own thread has not come out of pika; the process ends, and the connection with it
+        try:
+            self._crew.hand_back(list(self._ready))
+            self._ready.clear()
+            if self._connection is not None:
+                self._acknowledge(everything=True)
+                self._connection.close()
+        except CONNECTION_ERRORS:
+            pass  # what was not acknowledged comes again and finds its job done
+        finally:
+            self._connection = self._channel = None
+            self._in_pika.release()
+
+    # Everything below runs on the consumer's own thread.
+
+    def _connect(self) -> None:
+        pause = self._retry_at - time.monotonic()
+        if pause > 0:
+            time.sleep(min(pause, self._timeout_s))
+            if time.monotonic() < self._retry_at:
+                return
+        try:
+            connection = pika.BlockingConnection(parameters(f"worker {os.getpid()} {self.queue}"), _impl_class=DeliveringConnection)
+            self._channel = self._declared(connection)
+        except CONNECTION_ERRORS as error:
+            self._retry_at = time.monotonic() + next(self._pauses)
+            log.warning("consumer_cannot_connect", queue=self.queue, detail=repr(error))
+            return
+        self._generation += 1
+        self._acknowledger = Acknowledger()
+        self._arrived.clear()
+        self._wake_pending = False
+        self._connection = connection
+        self._pauses = pauses()
+        self._is_cancelled = False
+        self._channel.add_on_cancel_callback(self._on_cancel)
+        self._subscribe()
+        log.info("consumer_connected", queue=self.queue)
+
+    def _declared(self, connection: Any) -> Any:
+        """A channel on which the queues are there: as we want them, or as somebody else made them."""
+        channel = connection.channel()
+        for name, arguments in topology.declarations(self.queue, topology.queues_of(self.queue)).items():
+            try:
+                channel.queue_declare(name, durable=True, arguments=arguments)
+            except pika.exceptions.ChannelClosedByBroker as error:
+                if error.reply_code != 406:
+                    raise
+                log.error(
+                    "queue_differs",
+                    queue=name,
+                    detail=error.reply_text,
+                    cure="delete the queue or rename it in the actor: see rabbitmq/README.md",
+                )
+                channel = connection.channel()
+        return channel
+
+    def _subscribe(self) -> None:
+        self._prefetch = DEEP_PREFETCH if self._crew.load.is_short else self._crew.load.threads
+        self._adapted = time.monotonic()
+        self._waiting_since = None
+        self._heard = time.monotonic()
+        for queue in topology.queues_of(self.queue):
+            # Unhurried jobs are not brought ahead: those at hand are claimed as soon as nothing better has arrived.
+            unhurried = queue == self.queue + topology.LOW
+            self._channel.basic_qos(prefetch_count=min(UNHURRIED_PREFETCH, self._prefetch) if unhurried else self._prefetch)
+            self._tags.append(self._channel.basic_consume(queue, self._on_delivery))
+
+    def _unsubscribe(self) -> None:
+        for tag in self._tags:
+            self._channel.basic_cancel(tag)
+        self._tags = []
+
+    def _on_delivery(self, _channel: Any, method: Any, properties: Any, body: bytes) -> None:
+        self._heard = time.monotonic()
+        priority = properties.priority if properties.priority is not None else NORMAL_PRIORITY
+        self._acknowledger.delivered(method.delivery_tag)
+        self._arrived.put(Arrival(self._generation, method.delivery_tag, method.redelivered, body, priority))
+
+    def _on_cancel(self, _frame: Any) -> None:
+        self._is_cancelled = True
+
+    def _woken(self) -> None:
+        self._wake_pending = False
+
+    def _pump(self) -> None:
+        if self._connection is None:
+            return
+        self._acknowledge()
+        self._adapt()
+        wait = 0.0 if self._arrived and self._waiting_since is None else self._timeout_s
+        if self._acknowledger.is_waiting or self._waiting_since is not None:
+            wait = min(wait, TOGETHER_S)
+        self._connection.process_data_events(time_limit=wait)
+        if self._is_cancelled:
+            # The queue was deleted: RabbitMQ ends the subscription and nothing else. Connecting anew declares the queue.
+            raise pika.exceptions.ConsumerCancelled
+        self._acknowledge()
+        self._doubt()
+
+    def _doubt(self) -> None:
+        """Connect anew when jobs of the queue wait and the subscription brings nothing.
+
+        A queue deleted and declared again at once: RabbitMQ moves the subscription to the new one, takes its first
+        deliveries for repetitions of the old one's and drops them. Nothing in the protocol tells of it.
+        """
+        # Sooner than the reconciler, which publishes again and so makes every waiting job look fresh.
+        patience = min(DOUBT_S, get_settings().reconcile_after / 2)
+        # With every thread taken nothing is expected: RabbitMQ brings no more than the prefetch before an end is acknowledged.
+        busy = self._crew.load.in_flight >= self._crew.load.threads
+        if busy or not self._tags or time.monotonic() - self._heard < patience:
+            return
+        self._heard = time.monotonic()
+        try:
+            with read() as session:
+                waiting = doubt.is_left_waiting(session, self.queue, now() - timedelta(seconds=patience))
+        except Exception as error:
+            if not is_outage(error):
+                raise
+            return
+        if waiting:
+            log.warning("subscription_doubted", queue=self.queue)
+            raise pika.exceptions.ConsumerCancelled
+
+    def _acknowledge(self, *, everything: bool = False) -> None:
+        while self._settled:
+            arrival = self._settled.popleft()
+            if arrival.generation == self._generation:
+                self._acknowledger.settle(arrival.tag)
+        self._acknowledger.acknowledge(self._channel, everything=everything)
+
+    def _adapt(self) -> None:
+        """Fit the prefetch to the length of jobs, and stand aside while every thread is busy with long ones."""
+        load = self._crew.load
+        if not self._tags:
+            if not load.is_closing and load.in_flight < load.threads and self._crew.may_claim:
+                self._subscribe()
+            return
+        waited = self._waiting_since is not None and time.monotonic() - self._waiting_since > STAND_ASIDE_S
+        if load.is_closing or waited or not self._crew.may_claim:
+            self._stand_aside()
+            return
+        wanted = DEEP_PREFETCH if load.is_short else load.threads
+        if wanted != self._prefetch and time.monotonic() - self._adapted > ADAPT_S:
+            self._unsubscribe()
+            self._subscribe()
+
+    def _stand_aside(self) -> None:
+        """Stop taking and give back what is not claimed, so that a free process gets it at once."""
+        self._unsubscribe()
+        self._waiting_since = None
+        for arrival in self._arrived.clear():
+            self._channel.basic_nack(arrival.tag, requeue=True)
+            self._acknowledger.gave_back(arrival.tag)
+        self._crew.load.wake_when_hungry(id(self), self.wake)
+
+    def _claim(self) -> None:
+        if not self._arrived or self._connection is None:
+            return
+        granted = self._crew.load.reserve(len(self._arrived))
+        if not granted:
+            self._waiting_since = self._waiting_since or time.monotonic()
+            self._crew.load.wake_when_hungry(id(self), self.wake)
+            return
+        self._waiting_since = None
+        arrivals = self._arrived.take(granted)
+        try:
+            taken = self._intake.take(arrivals)
+        except Exception as error:
+            for arrival in arrivals:
+                self._arrived.put(arrival)
+            self._crew.load.release(granted)
+            if not is_outage(error):
+                raise
+            log.warning("claim_waits_for_sql", queue=self.queue, detail=type(error).__name__)
+            self._connection.sleep(next(self._pauses))
+            return
+        self._pauses = pauses()
+        self._crew.holding.update((claimed.seq, claimed.attempt) for claimed, _ in taken.claimed)
+        self._ready.extend(Delivery(as_message(claimed), claimed, arrival, self) for claimed, arrival in taken.claimed)
+        self._crew.load.release(granted - len(taken.claimed))
+        self._settled.extend(taken.done_with)
+
+    def _lost(self, error: BaseException) -> None:
+        log.warning("consumer_connection_lost", queue=self.queue, detail=repr(error))
+        self._tags = []
+        self._arrived.clear()
+        self._waiting_since = None
+        connection, self._connection, self._channel = self._connection, None, None
+        self._retry_at = time.monotonic() + next(self._pauses)
+        try:
+            if connection is not None and connection.is_open:
+                connection.close()
+        except CONNECTION_ERRORS:
+            pass  # already gone, which is what we want

@@ -1,0 +1,243 @@
+"""One worker process: its lease, its threads' load, its committer. Made when Dramatiq's Worker boots."""
+
+from __future__ import annotations
+
+import os
+import socket
+import threading
+import time
+from collections import deque
+from collections.abc import Sequence
+from datetime import timedelta
+from typing import Any
+
+import src
+from src.broker.cells import Cells
+from src.broker.committer import Committer
+from src.broker.connections import pauses
+from src.broker.deliveries import Delivery
+from src.broker.ledger import Ledger
+from src.broker.limits import Limits
+from src.broker.load import Load
+from src.database import get_database, is_outage, now, read, write
+from src.jobs import attempt_logs, claims, completion, workers
+from src.jobs.errors import CancelRequested
+from src.jobs.held import release_known
+from src.logs import get_logger
+from src.settings import get_settings
+
+log = get_logger(__name__)
+
+#: seconds between two looks at progress, cancels and jobs that wait behind long ones
+TEND_S = 0.4
+#: seconds a claimed job may wait for a thread of this process before it is handed back to all
+HAND_BACK_S = 2.0
+
+
+class Crew:
+    """Holds the lease: `worker_id` names it in SQL, and `may_claim` says whether it is known to be alive."""
+
+    def __init__(self, *, threads: int, queues: Sequence[str], actors: dict[str, Any], limits: Limits) -> None:
+        self.actors = actors
+        self.limits = limits
+        self.name = f"{socket.gethostname()}:{os.getpid()}"
+        self.worker_id = 0
+        self.load = Load(threads)
+        self.committer = Committer(self)
+        self.cells = Cells(self)
+        self.ledger = Ledger()
+        self.work_queue: Any = None  # Dramatiq's, set when its Worker boots
+        self.holding: set[tuple[int, int]] = set()  # (seq, attempt) from the claim until its end is committed
+        self._unheld: set[tuple[int, int]] = set()
+        self._queues = queues
+        self._unwritten: list[attempt_logs.Row] = []  # lines of logs
+        self._late: deque[attempt_logs.Row] = deque()  # those of attempts that ended without a record to carry them
+        self._renewed = 0.0
+        self._closing = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="lease", daemon=True)
+
+    @property
+    def may_claim(self) -> bool:
+        """Is the lease known to lie ahead? Without SQL it runs out, and nothing more is taken."""
+        return self.worker_id != 0 and time.monotonic() - self._renewed < get_settings().lease_duration
+
+    def start(self) -> None:
+        """Register, waiting for SQL if need be, and begin to tend the lease."""
+        self.ledger.start()
+        for pause in pauses():
+            try:
+                self._register()
+                break
+            except Exception as error:
+                if not is_outage(error):
+                    raise
+                log.warning("worker_waits_for_sql", detail=type(error).__name__)
+                time.sleep(pause)
+        self.committer.start()
+        self._thread.start()
+
+    def stop_taking(self) -> None:
+        """Claim nothing more; what runs goes on."""
+        self.load.close()
+
+    def close(self) -> None:
+        """Write every end that is known, hand the rest back, and sign off."""
+        self.committer.close()
+        # Nothing can report any more, so these may be given away: taken before the cells end, whose threads then move on.
+        unfinished = list(self.holding | {(attempt.job.seq, attempt.job.attempt) for attempt in list(self.load.running.values())})
+        self.cells.close()
+        self._closing.set()
+        self._thread.join(timeout=5)
+        try:
+            with write() as session:
+                attempt_logs.write(session, [*self._unwritten, *self._late])
+                claims.give_back(session, self.worker_id, unfinished)
+                attempt_logs.forget(session, unfinished)
+                workers.sign_off(session, self.worker_id)
+            self.ledger.sign_off()
+            if unfinished:
+                log.info("handed_back_unfinished", jobs=len(unfinished))
+        except Exception as error:  # noqa: BLE001 - the process ends; without a sign-off the lease runs out by itself
+            log.warning("sign_off_failed", detail=type(error).__name__)
+
+    def keep_lines(self, attempt: Any) -> None:
+        """Write the rest of the log of an attempt whose end is not the committer's to write."""
+        if attempt.job.lines is not None:
+            self._late.extend(attempt_logs.rows(attempt.job.seq, attempt.job.attempt, attempt.job.lines.pending()))
+
+    def hand_back(self, deliveries: Sequence[Delivery]) -> None:
+        """Queue claimed jobs again that no thread has started; their deliveries are done with."""
+        if not deliveries:
+            return
+        # First: as soon as this is committed, the same attempt may be claimed here again.
+        self.holding.difference_update(one.key for one in deliveries)
+        for pause in pauses():
+            try:
+                with write() as session:
+                    claims.give_back(session, self.worker_id, [(one.claimed.seq, one.claimed.attempt) for one in deliveries])
+                break
+            except Exception as error:
+                if not is_outage(error) or self._closing.is_set():
+                    raise
+                time.sleep(pause)
+        self.load.release(len(deliveries))
+        for one in deliveries:
+            one.consumer.settled([one.arrival])
+
+    def _register(self) -> None:
+        get_database().check_clock()
+        with write() as session:
+            self.worker_id = workers.register(
+                session,
+                name=self.name,
+                host=socket.gethostname(),
+                pid=os.getpid(),
+                version=src.__version__,
+                threads=self.load.threads,
+                queues=self._queues,
+                actors=list(self.actors),
+            )
+            release_known(session, list(self.actors))
+        self._renewed = time.monotonic()
+        self.ledger.know(self.worker_id)
+        log.info("worker_registered", worker_id=self.worker_id)
+
+    def _run(self) -> None:
+        beat = 0.0
+        while not self._closing.wait(TEND_S):
+            try:
+                if time.monotonic() - beat >= get_settings().heartbeat_interval:
+                    self._heartbeat()
+                    beat = time.monotonic()
+                    self._hand_back_unheld()
+                self._tend()
+            except Exception as error:
+                if is_outage(error):
+                    log.warning("lease_waits_for_sql", detail=type(error).__name__)
+                else:
+                    log.exception("lease_failed")
+
+    def _heartbeat(self) -> None:
+        asked = time.monotonic()
+        with write() as session:
+            alive = workers.heartbeat(session, self.worker_id, busy=len(self.load.running), frontier=dict(self.load.frontier))
+        if alive:
+            self._renewed = asked
+            get_database().check_clock()
+            return
+        # Cut off for too long: the jobs went to others, and late reports under the old number change nothing.
+        log.warning("lease_lost", worker_id=self.worker_id)
+        self._register()
+
+    def _hand_back_unheld(self) -> None:
+        """Queue again what SQL says runs here while nobody here holds it: the answer to the commit of its claim was lost.
+
+        Only what is found at two looks: between them every claim and every end has been noted here, too.
+        """
+        limit = now() - timedelta(seconds=get_settings().lease_duration)
+        with read() as session:
+            unheld = workers.leased_to(session, self.worker_id, claimed_before=limit) - self.holding
+        again = unheld & self._unheld
+        self._unheld = unheld - again
+        if again:
+            with write() as session:
+                claims.give_back(session, self.worker_id, list(again))
+            log.warning("unheld_jobs_handed_back", jobs=len(again))
+
+    def _tend(self) -> None:
+        running = list(self.load.running.values())
+        self._write_lines(running)
+        if running:
+            self._write_progress(running)
+            with get_database().read() as session:
+                wanted = set(workers.cancels_requested(session, self.worker_id))
+            for attempt in running:
+                if attempt.job.seq in wanted and not attempt.is_told:
+                    attempt.job.cancel_requested = True
+                    attempt.is_told = attempt.interrupt(CancelRequested)
+        self._hand_back_waiting()
+        for attempt in self.load.overdue(get_settings().early_ack_after):
+            delivery = attempt.delivery
+            if not delivery.is_acknowledged:
+                # The lease guards the job from here on: no consumer timeout, no redelivery, whatever it takes.
+                delivery.is_acknowledged = True
+                delivery.consumer.settled([delivery.arrival])
+
+    def _write_lines(self, running: Sequence[Any]) -> None:
+        for attempt in running:
+            if attempt.job.lines is not None:
+                self._unwritten += attempt_logs.rows(attempt.job.seq, attempt.job.attempt, attempt.job.lines.take())
+        while self._late:
+            self._unwritten.append(self._late.popleft())
+        if self._unwritten:
+            with write() as session:
+                attempt_logs.write(session, self._unwritten)
+            self._unwritten = []  # not before the commit: what an outage kept from being written comes again
+
+    def _write_progress(self, running: Sequence[Any]) -> None:
+        # What was said is left where it is: the actor may say more at any moment, and the last of it belongs to the end.
+        said = [(attempt.job, attempt.job.progress_seen) for attempt in running]
+        news = [(job, seen) for job, seen in said if seen is not None and seen is not job.progress_noted]
+        if not news:
+            return
+        rows = [(job.seq, job.attempt, done, total, completion.storable(message, 1000)) for job, (done, total, message) in news]
+        with write() as session:
+            completion.note_progress(session, rows)
+        for job, seen in news:
+            job.progress_noted = seen
+
+    def _hand_back_waiting(self) -> None:
+        """Claimed jobs that wait behind long ones are not running: give them to processes that have a thread free."""
+        if self.work_queue is None or not self.load.overdue(HAND_BACK_S):
+            return
+        limit = time.monotonic() - HAND_BACK_S
+        with self.work_queue.mutex:
+            items = self.work_queue.queue
+            waiting = [item for item in items if item.message.received < limit]
+            if waiting:
+                items[:] = [item for item in items if item.message.received >= limit]
+                items.sort()
+                self.work_queue.unfinished_tasks -= len(waiting)
+        if waiting:
+            log.info("handed_back", jobs=len(waiting))
+            self.hand_back([item.message for item in waiting])

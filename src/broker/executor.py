@@ -1,0 +1,322 @@
+"""The executor: one claimed job through the middleware and the actor to its end, handed to the committer.
+
+It takes the place of Dramatiq's WorkerThread.process_message, with the same hooks in the same order, so that what
+must hold (the decision, the transaction, the record) does not depend on a hook. Only hooks that some middleware
+overrides are called: two dozen empty calls per job cost more than the job.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from datetime import datetime
+from typing import Any, Protocol
+
+from dramatiq import Middleware
+from dramatiq.broker import Broker
+from dramatiq.errors import RateLimitExceeded, Retry
+from dramatiq.middleware import MiddlewareError, SkipMessage
+
+from src.broker import follow_ups
+from src.broker import interrupts as interrupts_module
+from src.broker.deliveries import Delivery
+from src.broker.encoding import UnstorableResult, encode_result
+from src.broker.failures import describe, misfit, trace
+from src.broker.groups import membership
+from src.broker.interrupts import interrupts
+from src.broker.isolation import terms
+from src.broker.limits import Limits
+from src.broker.retries import decide
+from src.broker.running import Running
+from src.broker.signature import Signature
+from src.broker.time_limit import DEFAULT_LIMIT
+from src.database import from_microseconds, get_database, is_outage
+from src.jobs import result_files
+from src.jobs.completion import Finished, present_us, settle
+from src.jobs.current import RunningJob, current_job
+from src.jobs.errors import CancelRequested
+from src.jobs.states import Outcome, State
+from src.logs import get_logger
+from src.schedules.ticks import SCHEDULED_FOR
+from src.settings import get_settings
+
+log = get_logger(__name__)
+
+#: where frames of a traceback are ours above the actor's own
+OWN_FILES = (__file__, interrupts_module.__file__)
+#: microseconds until the next attempt of a job whose own commit met an outage
+OUTAGE_PAUSE_US = 2_000_000
+
+
+class Holder(Protocol):
+    """Who holds the lease of what is run here: a worker's crew, or what stands for it in the process of one attempt."""
+
+    @property
+    def worker_id(self) -> int: ...
+    @property
+    def name(self) -> str: ...
+    @property
+    def limits(self) -> Limits: ...
+    @property
+    def load(self) -> Any: ...
+    @property
+    def committer(self) -> Any: ...
+    @property
+    def cells(self) -> Any: ...
+    @property
+    def ledger(self) -> Any: ...
+    @property
+    def keep_lines(self) -> Any: ...
+
+
+class LostLease(Exception):
+    """The attempt ended, but its lease had been given away: nothing of it is kept."""
+
+
+class Executor:
+    """Runs claimed jobs of one process; every worker thread calls `run`, the process of an isolated attempt `attempt`."""
+
+    def __init__(self, broker: Broker, crew: Holder) -> None:
+        self._broker = broker
+        self._crew = crew
+        self._before = _overriding(broker, "before_process_message")
+        self._after = _overriding(broker, "after_process_message")[::-1]
+        self._after_skip = _overriding(broker, "after_skip_message")[::-1]
+        self._answered = {
+            kind: (_overriding(broker, f"before_{kind}"), _overriding(broker, f"after_{kind}")[::-1]) for kind in ("ack", "nack")
+        }
+
+    def run(self, delivery: Delivery) -> None:
+        """Run one claimed job to the end of its attempt; raises nothing."""
+        running = Running(self.as_running_job(delivery), delivery)
+        current_job.job = running.job
+        self._crew.load.start(running)
+        finished: Finished | None = None
+        try:
+            isolated, limit_ms = terms(self._broker.actors[delivery.claimed.actor], delivery.options)
+            if isolated:
+                finished = self._in_a_cell(running, limit_ms)
+            else:
+                self._crew.ledger.enter(running.job.seq, running.job.attempt)
+                finished = self.attempt(running)
+        except LostLease:
+            log.warning("lease_was_lost", job_id=running.job.id, attempt=running.job.attempt)
+        finally:
+            self._crew.ledger.leave()
+            self._crew.load.stop()
+            if finished is None:
+                self._crew.keep_lines(running)
+            current_job.job = None
+            self._answer(finished, delivery)
+            self._crew.load.finished(time.monotonic() - running.started)
+            # A kept exception would keep the frames of the actor alive until the next collection.
+            delivery.clear_exception()
+
+    def attempt(self, running: Running) -> Finished | None:
+        """Carry the attempt out here; its end, or None if its own transaction has written it already. Raises LostLease."""
+        delivery = running.delivery
+        actor = self._broker.actors[delivery.claimed.actor]
+        try:
+            try:
+                self._emit(self._before, delivery)
+                result = self._call(actor, running)
+                self._emit(self._after, delivery, result=result)
+                encoded = encode_result(result)
+                following = follow_ups.after_success(self._broker, actor, delivery, result)
+                kept = self._keep(running, encoded)
+                report = self._crew.limits.report(actor.actor_name, None)
+                finished = self._end(
+                    running,
+                    State.SUCCEEDED,
+                    Outcome.SUCCEEDED,
+                    **kept,
+                    follow_ups=following,
+                    breaker=report,
+                    group=membership(delivery.options),
+                )
+                return self._commit_own(running, finished)
+            finally:
+                self._close_own(running)
+        except SkipMessage as skip:
+            self._emit(self._after_skip, delivery)
+            return self._end(running, State.CANCELLED, Outcome.CANCELLED, reason=f"skipped by a middleware: {skip}".rstrip(": "))
+        except LostLease:
+            raise
+        except BaseException as error:  # noqa: BLE001 - whatever an actor raises ends its attempt, SystemExit too
+            delivery.stuff_exception(error)
+            self._emit(self._after, delivery, exception=error)
+            return self._failed(running, actor, error)
+
+    def _keep(self, running: Running, encoded: str) -> dict[str, Any]:
+        """The fields of the end that hold the result: in the row, or in a file that is safe before the row names it. Raises OSError."""
+        if len(encoded) <= get_settings().inline_result_bytes:
+            return {"result": encoded}
+        return {"result_file": result_files.keep(running.job.seq, running.job.attempt, encoded), "result_bytes": len(encoded)}
+
+    def _in_a_cell(self, running: Running, limit_ms: float | None) -> Finished | None:
+        """Have the attempt carried out in a process of its own; hooks and decision are made there unless it was killed."""
+        running.is_isolated = True
+        actor = self._broker.actors[running.delivery.claimed.actor]
+        ending = self._crew.cells.run(running, getattr(actor.fn, "__module__", ""), limit_ms)
+        if ending.is_lost:
+            raise LostLease
+        if ending.error is not None:
+            running.delivery.stuff_exception(ending.error)
+            self._emit(self._after, running.delivery, exception=ending.error)
+            if isinstance(ending.error, CancelRequested):
+                return self._end(running, State.CANCELLED, Outcome.CANCELLED, reason=f"cancelled while it ran: {ending.error}")
+            return self._failed(running, actor, ending.error)
+        finished: Finished | None = ending.finished
+        if finished is not None and running.job.lines is not None:
+            finished.lines = (*running.job.lines.pending(), *finished.lines)
+        if finished is not None and finished.state is State.DEAD:
+            running.delivery.fail()
+        return finished
+
+    def _call(self, actor: Any, running: Running) -> Any:
+        delivery = running.delivery
+        signature = Signature.of(actor)
+        args: Sequence[Any] = delivery.args
+        kwargs = delivery.kwargs
+        if signature.needs_coercion:
+            args, kwargs = signature.coerce(args, kwargs)
+        limit = delivery.options.get("time_limit") or actor.options.get("time_limit")
+        if limit is None:  # who says only when to kill it means that
+            limit = DEFAULT_LIMIT if terms(actor, delivery.options)[1] is None else float("inf")
+        return interrupts.call(running, limit, running.job.check, actor.fn, args, kwargs)
+
+    def _failed(self, running: Running, actor: Any, error: BaseException) -> Finished:
+        if isinstance(error, CancelRequested):
+            return self._end(running, State.CANCELLED, Outcome.CANCELLED, reason="cancelled while it ran")
+        unfit = misfit(actor, running.delivery, error)
+        if unfit is not None:
+            return self._end(running, State.HELD, Outcome.HELD, reason=unfit, error=unfit)
+        line = describe(error)
+        if isinstance(error, UnstorableResult):
+            return self._end(running, State.DEAD, Outcome.FAILED, error=line, reason=str(error), failures=1)
+        failures = running.delivery.claimed.failures
+        try:
+            decision = decide(actor, running.delivery.options, failures, error)
+            following = follow_ups.after_failure(
+                self._broker, actor, running.delivery, error, exhausted=decision.exhausted, failures=failures
+            )
+        except Exception as problem:
+            # The actor's own retry_when failed, or a callback names an actor that is not there.
+            log.exception("retry_decision_failed", job_id=running.job.id)
+            return self._end(
+                running, State.DEAD, Outcome.FAILED, error=line, reason=f"its retry rule failed: {describe(problem)}", failures=1
+            )
+        self._log(error, decision.state, running)
+        due_us = None if decision.delay_ms is None else present_us() + decision.delay_ms * 1000
+        if decision.state is State.DEAD:
+            running.delivery.fail()
+        return self._end(
+            running,
+            decision.state,
+            Outcome.FAILED,
+            error=line,
+            reason=decision.reason,
+            traceback=trace(error, above=OWN_FILES),
+            due_us=due_us,
+            failures=1,
+            follow_ups=following,
+            breaker=self._crew.limits.report(actor.actor_name, error),
+        )
+
+    def _commit_own(self, running: Running, finished: Finished) -> Finished | None:
+        """Commit a transactional actor's writes together with the end of its attempt; None when that was done."""
+        session = running.job.open_session
+        if session is None:
+            return finished
+        try:
+            settled = settle(session, [finished], worker_id=self._crew.worker_id, worker=self._crew.name)
+            if settled:
+                session.commit()
+                return None
+            session.rollback()
+        except Exception as error:
+            if not is_outage(error):
+                raise
+            # SQL went away, which is not the actor's failure: it counts as none, whatever retries it allows. Should the
+            # commit have arrived after all, this end finds the job final and changes nothing.
+            return self._end(
+                running,
+                State.RETRYING,
+                Outcome.FAILED,
+                error=describe(error),
+                reason="SQL was away when its work was to be committed",
+                due_us=present_us() + OUTAGE_PAUSE_US,
+            )
+        raise LostLease
+
+    def _close_own(self, running: Running) -> None:
+        session = running.job.open_session
+        if session is not None:
+            try:
+                session.close()  # rolls back whatever was not committed
+            except Exception as error:  # noqa: BLE001 - the end is decided; a broken connection must not change it
+                log.warning("session_close_failed", job_id=running.job.id, detail=type(error).__name__)
+
+    def _end(self, running: Running, state: State, outcome: Outcome, **values: Any) -> Finished:
+        job = running.job
+        return Finished(
+            seq=job.seq,
+            id=job.id,
+            actor=job.actor,
+            attempt=job.attempt,
+            state=state,
+            outcome=outcome,
+            started_us=running.started_us,
+            # Not the clock again: it may have been corrected meanwhile, and no attempt ends before it has begun.
+            finished_us=running.started_us + int((time.monotonic() - running.started) * 1_000_000),
+            progress=job.progress_seen,
+            has_slots=running.delivery.claimed.has_slots,
+            workflow_seq=running.delivery.claimed.workflow_seq,
+            lines=() if job.lines is None else job.lines.pending(),
+            fair_queue=job.queue if running.delivery.claimed.is_fair else None,
+            **values,
+        )
+
+    def _answer(self, finished: Finished | None, delivery: Delivery) -> None:
+        before, after = self._answered["nack" if delivery.failed else "ack"]
+        self._emit(before, delivery)
+        self._crew.committer.put(finished, delivery)
+        self._emit(after, delivery)
+
+    def as_running_job(self, delivery: Delivery) -> RunningJob:
+        """What the actor will see as current_job."""
+        claimed = delivery.claimed
+        actor = self._broker.actors[claimed.actor]
+        due = claimed.due_us if claimed.failures == 0 else None
+        tick = delivery.options.get(SCHEDULED_FOR)
+        return RunningJob(
+            seq=claimed.seq,
+            id=claimed.id,
+            actor=claimed.actor,
+            queue=claimed.queue,
+            attempt=claimed.attempt,
+            worker=self._crew.name,
+            scheduled_for=datetime.fromisoformat(tick) if tick else None if due is None else from_microseconds(due),
+            open_session=get_database().session if actor.options.get("transactional") else None,
+        )
+
+    def _emit(self, hooks: list[Callable[..., None]], delivery: Delivery, **values: Any) -> None:
+        for hook in hooks:
+            try:
+                hook(self._broker, delivery, **values)
+            except MiddlewareError:
+                raise
+            except Exception:
+                log.exception("middleware_failed", hook=getattr(hook, "__qualname__", repr(hook)))
+
+    def _log(self, error: BaseException, state: State, running: Running) -> None:
+        fields = {"job_id": running.job.id, "actor": running.job.actor, "attempt": running.job.attempt, "next": state.value}
+        if isinstance(error, Retry | RateLimitExceeded):
+            log.info("attempt_retries", **fields)
+        else:
+            log.warning("attempt_failed", error=type(error).__name__, **fields)
+
+
+def _overriding(broker: Broker, name: str) -> list[Callable[..., None]]:
+    stock = getattr(Middleware, name)
+    return [getattr(middleware, name) for middleware in broker.middleware if getattr(type(middleware), name) is not stock]

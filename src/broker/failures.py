@@ -1,0 +1,49 @@
+"""What went wrong, in words: an error's line, its traceback from the actor on, and whether the call itself was at fault."""
+
+from __future__ import annotations
+
+import inspect
+import traceback as tracebacks
+from collections.abc import Collection
+from typing import Any
+
+from src.broker.deliveries import Delivery
+from src.broker.signature import Signature
+from src.jobs.errors import InvalidArguments
+
+
+def describe(error: BaseException) -> str:
+    """One line: the exception's type and message."""
+    try:
+        text = str(error)
+    except Exception:  # noqa: BLE001 - an exception whose own __str__ fails is still an ended attempt
+        text = "(its message cannot be read)"
+    return f"{type(error).__name__}: {text}" if text else type(error).__name__
+
+
+def trace(error: BaseException, *, above: Collection[str]) -> str:
+    """The traceback from the actor on: frames of the files `above` it tell its author nothing."""
+    found = error.__traceback__
+    while found is not None and found.tb_frame.f_code.co_filename in above:
+        found = found.tb_next
+    return "".join(tracebacks.format_exception(type(error), error, found or error.__traceback__))
+
+
+def misfit(actor: Any, delivery: Delivery, error: BaseException) -> str | None:
+    """Did the call itself fail because the stored arguments do not fit the function?
+
+    Only then is nothing of the actor in the traceback, so a TypeError from inside the actor never counts.
+    """
+    if isinstance(error, InvalidArguments):
+        return f"the arguments do not fit {actor.actor_name}: {error}"
+    if not isinstance(error, TypeError):
+        return None
+    # Unwrapped: what Dramatiq puts around a coroutine function takes any arguments and is in every traceback.
+    own = getattr(inspect.unwrap(actor.fn), "__code__", None)
+    found = error.__traceback__
+    while found is not None:
+        if found.tb_frame.f_code is own:
+            return None
+        found = found.tb_next
+    problem = Signature.of(actor).fits(delivery.args, delivery.kwargs)
+    return None if problem is None else f"the arguments do not fit {actor.actor_name}: {problem}"

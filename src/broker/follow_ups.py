@@ -1,0 +1,72 @@
+"""What a finished attempt starts: Dramatiq's pipelines and callbacks, submitted in the commit that ends the attempt."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from dramatiq import Actor, Message, Middleware
+from dramatiq.broker import Broker, MessageProxy
+
+from src.broker.calls import submission
+from src.broker.encoding import UnstorableResult
+from src.jobs.errors import JobsError
+from src.jobs.submission import Submission, check, new_id
+
+
+class FollowUps(Middleware):
+    """Declares `pipe_target`, `pipe_ignore`, `on_success`, `on_failure` as Dramatiq's Pipelines and Callbacks do."""
+
+    @property
+    def actor_options(self) -> set[str]:
+        return {"pipe_ignore", "pipe_target", "on_failure", "on_success"}
+
+
+def after_success(broker: Broker, actor: Actor[Any, Any], message: MessageProxy, result: Any) -> list[Submission]:
+    """The next step of a pipeline and the success callback. Raises UnstorableResult if one of them cannot take the result."""
+    options = message.options
+    following = []
+    callback = options.get("on_success") or actor.options.get("on_success")
+    if callback:
+        following.append(_callback(broker, callback, _plain(message), result))
+    target = options.get("pipe_target")
+    if target is not None:
+        step: Message[Any] = Message(**target)
+        if not (step.options.get("pipe_ignore") or actor.options.get("pipe_ignore")):
+            step = step.copy(args=(*step.args, result))
+        delay = step.options.get("delay")
+        following.append(submission(step, delay, source="pipeline"))
+    for each in following:
+        try:
+            check(each)
+        except JobsError as error:
+            raise UnstorableResult(f"{each.message.actor_name}, which follows it, cannot take its result: {error}") from None
+    return following
+
+
+def after_failure(
+    broker: Broker, actor: Actor[Any, Any], message: MessageProxy, exception: BaseException, *, exhausted: bool, failures: int
+) -> list[Submission]:
+    """The failure callback of this attempt and, when the retries are spent, the actor named for that."""
+    options = message.options
+    following = []
+    callback = options.get("on_failure") or actor.options.get("on_failure")
+    if callback:
+        following.append(_callback(broker, callback, _plain(message), {"type": type(exception).__name__, "message": str(exception)}))
+    last = options.get("on_retry_exhausted") or actor.options.get("on_retry_exhausted")
+    if exhausted and last:
+        most = options.get("max_retries", actor.options.get("max_retries"))
+        following.append(_callback(broker, last, _plain(message), {"retries": failures, "max_retries": most}))
+    return following
+
+
+def _callback(broker: Broker, actor: str | Actor[Any, Any], *args: Any) -> Submission:
+    target = broker.get_actor(actor) if isinstance(actor, str) else actor
+    return Submission(
+        Message(queue_name=target.queue_name, actor_name=target.actor_name, args=args, kwargs={}, options={}, message_id=new_id()),
+        source="callback",
+    )
+
+
+def _plain(message: MessageProxy) -> dict[str, Any]:
+    fields: dict[str, Any] = message._message.asdict()
+    return fields

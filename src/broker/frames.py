@@ -1,0 +1,71 @@
+"""Frames: what a worker and the process of an isolated attempt say to each other, over a pair of sockets.
+
+Each packet arrives whole or not at all, so a process that is killed in the middle of a long frame leaves nothing half
+read: the rest of the frame never comes, and the nursery's word of its end is a packet of its own kind.
+"""
+
+from __future__ import annotations
+
+import pickle
+import socket
+import struct
+from typing import Any
+
+#: bytes of one packet; well below what every Linux accepts at once
+PACKET = 64_000
+#: first bytes of packets: more of this frame follows, the frame is whole, the process has ended with this status
+MORE, WHOLE, ENDED = b"+", b".", b"E"
+
+
+class Ended(Exception):
+    """The other side is gone; `status` as os.wait() says it, None if nobody knows."""
+
+    def __init__(self, status: int | None) -> None:
+        super().__init__(status)
+        self.status = status
+
+
+class Frames:
+    """One end of the pair. Only one thread at a time sends, and one receives."""
+
+    def __init__(self, end: socket.socket) -> None:
+        self.end = end
+        self._begun: list[bytes] = []
+
+    def send(self, *frame: Any) -> None:
+        """Send one frame; raises OSError when the other side is gone, TimeoutError when it does not read."""
+        data = pickle.dumps(frame, protocol=5)
+        parts = [data[start : start + PACKET] for start in range(0, len(data), PACKET)]
+        for part in parts[:-1]:
+            self.end.sendall(MORE + part)
+        self.end.sendall(WHOLE + parts[-1])
+
+    def receive(self, timeout_s: float | None) -> tuple[Any, ...] | None:
+        """The next frame, or None after `timeout_s` seconds without one; raises Ended."""
+        self.end.settimeout(timeout_s)
+        while True:
+            try:
+                packet = self.end.recv(PACKET + 1)
+            except TimeoutError:
+                return None
+            except OSError:
+                raise Ended(None) from None
+            if not packet:
+                raise Ended(None)
+            if packet[:1] == ENDED:
+                raise Ended(struct.unpack("i", packet[1:])[0])
+            self._begun.append(packet[1:])
+            if packet[:1] == WHOLE:
+                data, self._begun = b"".join(self._begun), []
+                frame: tuple[Any, ...] = pickle.loads(data)  # from our own process, which runs the same code
+                return frame
+
+
+def ended(status: int) -> bytes:
+    """The packet with which the nursery tells the end of a process."""
+    return ENDED + struct.pack("i", status)
+
+
+def pair() -> tuple[socket.socket, socket.socket]:
+    """Two connected ends."""
+    return socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)

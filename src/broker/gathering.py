@@ -1,0 +1,123 @@
+"""Submissions of many threads in one transaction: while one commit runs, those that come meanwhile gather for the next.
+
+A web process has dozens of threads that each submit one job. One transaction each is one turn at SQLite's write lock
+and one flush of the disk each; together they are one. No timer: a thread that is alone commits at once.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+from dataclasses import dataclass, field
+
+from src.database import is_outage, write
+from src.jobs import Receipt, Submission, submit_many
+
+#: submissions of one transaction, so that it stays a short one
+TOGETHER = 100
+
+
+@dataclass(eq=False, slots=True)
+class _Entry:
+    submission: Submission
+    called: threading.Event = field(default_factory=threading.Event)
+    leads: bool = False
+    receipt: Receipt | None = None
+    error: Exception | None = None
+
+    @property
+    def is_answered(self) -> bool:
+        return self.receipt is not None or self.error is not None
+
+
+class Gathering:
+    """Threads that wait to submit; the first of them leads, the others wait until they are answered or called to lead."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._waiting: list[_Entry] = []
+        self._is_led = False
+
+    def submit(self, submission: Submission) -> Receipt:
+        """Commit one submission, alone or with others'. Raises JobsError for it alone, and SQLAlchemy's errors when SQL is away."""
+        entry = _Entry(submission)
+        try:
+            with self._lock:
+                self._waiting.append(entry)
+                entry.leads, self._is_led = not self._is_led, True
+            if not entry.leads:
+                entry.called.wait()
+            if entry.leads:
+                self._lead()
+        finally:
+            # Also when a time limit or a cancel strikes this thread: the others must not wait for it.
+            self._leave(entry)
+        if entry.error is not None:
+            raise entry.error
+        assert entry.receipt is not None
+        return entry.receipt
+
+    def _lead(self) -> None:
+        batch: list[_Entry] = []
+        try:
+            with write() as session:
+                session.connection()  # only now is the write lock ours, and only now is it known who waits
+                batch = self._first()
+                receipts = submit_many(session, [entry.submission for entry in batch])
+            for entry, receipt in zip(batch, receipts, strict=True):
+                entry.receipt = receipt
+        except Exception as error:  # noqa: BLE001 - raised in the thread it belongs to
+            batch = batch or self._first()
+            if len(batch) == 1 or is_outage(error):
+                for entry in batch:
+                    entry.error = error
+            else:
+                # One of them is at fault: each on its own, so that only that one is told.
+                for entry in batch:
+                    _submit_alone(entry)
+        finally:
+            with self._lock:
+                answered = [entry for entry in self._waiting if entry.is_answered]
+                self._waiting = [entry for entry in self._waiting if not entry.is_answered]
+            for entry in answered:
+                entry.called.set()
+
+    def _first(self) -> list[_Entry]:
+        with self._lock:
+            return self._waiting[:TOGETHER]
+
+    def _leave(self, entry: _Entry) -> None:
+        with self._lock:
+            if entry in self._waiting:
+                self._waiting.remove(entry)
+            if not entry.leads:
+                return
+            self._is_led = bool(self._waiting)
+            if self._waiting:
+                self._waiting[0].leads = True
+                self._waiting[0].called.set()
+
+
+def _submit_alone(entry: _Entry) -> None:
+    try:
+        with write() as session:
+            [entry.receipt] = submit_many(session, [entry.submission])
+    except Exception as error:  # noqa: BLE001 - it is raised where it belongs
+        entry.error = error
+
+
+_gathering = Gathering()
+
+
+def submit_now(submission: Submission) -> Receipt:
+    """Submit in a transaction of this process's own, committed when this returns; the others' errors are theirs alone."""
+    return _gathering.submit(submission)
+
+
+def _forget_parents() -> None:
+    """A forked child starts with nobody waiting."""
+    global _gathering
+    _gathering = Gathering()
+
+
+os.register_at_fork(after_in_child=_forget_parents)

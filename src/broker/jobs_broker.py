@@ -1,0 +1,140 @@
+"""JobsBroker: Dramatiq's broker interface, with a row behind every message. `build_broker` lists the middleware."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+import dramatiq
+from dramatiq import Message, Middleware
+from dramatiq.broker import Consumer
+from dramatiq.brokers.rabbitmq import RabbitmqBroker
+from dramatiq.common import q_name
+from dramatiq.errors import QueueJoinTimeout
+from dramatiq.middleware import AsyncIO, CurrentMessage
+
+from src.broker import topology
+from src.broker.boot import Boot
+from src.broker.calls import submission
+from src.broker.consumer import QueueConsumer
+from src.broker.follow_ups import FollowUps
+from src.broker.gathering import submit_now
+from src.broker.groups import GroupCallbacks
+from src.broker.isolation import Isolation
+from src.broker.limits import Limits
+from src.broker.linking import linked
+from src.broker.periodic import Periodic, is_tick, mend_periodiq, report
+from src.broker.publisher import get_publisher, hand_off
+from src.broker.results import Results
+from src.broker.retries import Retries
+from src.broker.shutdown import ShutdownNotifications
+from src.broker.submitting import Submitting
+from src.broker.time_limit import TimeLimit
+from src.broker.transactional import Transactional
+from src.database import read, write
+from src.jobs.current import current_job
+from src.jobs.envelopes import on_commit
+from src.jobs.queries import queues
+from src.jobs.submission import submit_many
+from src.settings import get_settings
+
+
+def middleware() -> list[Middleware]:
+    """Every feature an actor can ask for, in the order of their before-hooks; each checks its options at import."""
+    return [
+        CurrentMessage(),
+        ShutdownNotifications(),
+        AsyncIO(),
+        Results(),
+        Retries(),
+        TimeLimit(),
+        Isolation(),
+        Limits(),
+        Submitting(),
+        Transactional(),
+        Periodic(),
+        FollowUps(),
+        GroupCallbacks(),
+    ]
+
+
+class JobsBroker(RabbitmqBroker):
+    """Submits rows instead of publishing, consumes by claims. Built on Dramatiq's RabbitMQ broker, whose tools expect one."""
+
+    def __init__(self) -> None:
+        super().__init__(url=get_settings().broker_urls, confirm_delivery=True, middleware=[])
+        self._boot = Boot()
+        for one in [*middleware(), self._boot]:
+            self.add_middleware(one)
+
+    def enqueue(self, message: Message[Any], *, delay: int | None = None) -> Message[Any]:
+        """Submit a message: a row of its own short transaction, or of the transactional actor that sends it.
+
+        `delay` in milliseconds. Raises JobsError for a message that cannot be kept, and SQLAlchemy's errors when SQL is away.
+        """
+        if is_tick(self, message):
+            return report(self, message)
+        self.emit_before("enqueue", message, delay)
+        asked = submission(message, delay)
+        workflow = linked(message, asked)
+
+        running = current_job.job
+        if running is not None and running.is_transactional:
+            # Its session may hold SQLite's one write lock: a second connection would wait for the actor that waits for it.
+            if workflow is None:
+                submit_many(running.session, [asked])
+            else:
+                workflow.submit(running.session)
+        elif workflow is None:
+            submit_now(asked)
+        else:
+            with write() as session:
+                workflow.submit(session)
+        self.emit_after("enqueue", message, delay)
+        return message
+
+    def declare_queue(self, queue_name: str, *, ensure: bool = False) -> None:
+        """Know a queue. No delay queue: a delay is a row's `due_at`, so Dramatiq's Worker starts no second consumer for it."""
+        name = q_name(queue_name)
+        if name not in self.queues:
+            if any(name in topology.queues_of(other)[::2] for other in self.queues):
+                raise ValueError(f"queue {name!r} is taken by the priorities of another queue: call it otherwise")
+            self.emit_before("declare_queue", name)
+            self.queues.add(name)
+            self.emit_after("declare_queue", name)
+        if ensure:
+            self._ensure_queue(name)
+
+    def consume(self, queue_name: str, prefetch: int = 1, timeout: int = 5000) -> Consumer:
+        """A consumer of the queue for this process's crew; it chooses its own prefetch. `timeout` in milliseconds."""
+        if self._boot.crew is None:
+            raise RuntimeError("only a Dramatiq Worker consumes: start one with `dramatiq src.actors`")
+        return QueueConsumer(self._boot.crew, queue_name, timeout / 1000)
+
+    def join(self, queue_name: str, min_successes: int = 1, idle_time: int = 50, *, timeout: int | None = None) -> None:
+        """Wait until no job of the queue waits or runs (tests). `timeout` in milliseconds."""
+        deadline = None if timeout is None else time.monotonic() + timeout / 1000
+        while True:
+            with read() as session:
+                if all(found.queue != queue_name for found in queues(session)):
+                    return
+            if deadline is not None and time.monotonic() > deadline:
+                raise QueueJoinTimeout(queue_name)
+            time.sleep(idle_time / 1000)
+
+    def close(self) -> None:
+        """Let what is being published be confirmed, then close."""
+        get_publisher().close()
+        super().close()
+
+    def _ensure_queue(self, canonical_queue_name: str) -> None:
+        topology.declare(self.channel, canonical_queue_name)
+
+
+def build_broker() -> JobsBroker:
+    """Make this process's broker and set it as Dramatiq's; connects to nothing."""
+    broker = JobsBroker()
+    dramatiq.set_broker(broker)
+    on_commit(hand_off)
+    mend_periodiq()
+    return broker

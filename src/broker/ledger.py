@@ -1,0 +1,114 @@
+"""The ledger: one page of memory that outlives this process's death, read by its watchdog.
+
+It holds a pulse that only a live interpreter can advance, and which attempts are in a thread right now.
+"""
+
+from __future__ import annotations
+
+import faulthandler
+import mmap
+import os
+import signal
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+from src.broker import watchdog
+from src.broker.watchdog import HEADER, SLOT
+from src.logs import get_logger
+from src.settings import get_settings
+
+log = get_logger(__name__)
+
+#: seconds between two beats, and between two looks at the watchdog itself
+BEAT_S = 0.5
+LOOK_AFTER_BEATS = 10
+#: threads a page has room for; more than these are not blamed for a crash
+THREADS = 255
+
+
+class Ledger:
+    """This process's page and its watchdog. Without memfd (not Linux) it is a page nobody reads."""
+
+    def __init__(self) -> None:
+        self._descriptor = os.memfd_create("callboard-ledger") if hasattr(os, "memfd_create") else -1
+        size = HEADER.size + SLOT.size * THREADS
+        if self._descriptor >= 0:
+            os.ftruncate(self._descriptor, size)
+        self._page = mmap.mmap(self._descriptor, size)
+        self._slots: dict[int, int] = {}  # thread ident -> place in the page
+        self._lock = threading.Lock()
+        self._worker_id = 0
+        self._signed_off = 0
+        self._beats = 0
+        self._closing = threading.Event()
+        self._watchdog: subprocess.Popen[bytes] | None = None
+        self._thread = threading.Thread(target=self._run, name="pulse", daemon=True)
+
+    def start(self) -> None:
+        """Begin to beat, watched."""
+        self._beat()
+        if self._descriptor >= 0:
+            # Written from C, without the interpreter: where every thread is, when the watchdog asks or a library crashes.
+            faulthandler.enable(file=2)
+            faulthandler.register(signal.SIGUSR2, file=2, all_threads=True)
+        self._watch()
+        self._thread.start()
+
+    def know(self, worker_id: int) -> None:
+        """Note under which number SQL knows this process."""
+        self._worker_id = worker_id
+        self._beat()
+
+    def sign_off(self) -> None:
+        """Note that this process ends in good order; its watchdog stays until it has."""
+        self._signed_off = 1
+        self._closing.set()
+        self._beat()
+
+    def enter(self, seq: int, attempt: int) -> None:
+        """Note that the calling thread runs this attempt."""
+        place = self._slots.get(threading.get_ident())
+        if place is None:
+            place = self._new_slot()
+        if place:
+            SLOT.pack_into(self._page, place, seq, attempt)
+
+    def leave(self) -> None:
+        """Note that the calling thread runs nothing."""
+        place = self._slots.get(threading.get_ident())
+        if place:
+            SLOT.pack_into(self._page, place, 0, 0)
+
+    def _new_slot(self) -> int:
+        with self._lock:
+            place = HEADER.size + SLOT.size * len(self._slots) if len(self._slots) < THREADS else 0
+            self._slots[threading.get_ident()] = place
+            return place
+
+    def _run(self) -> None:
+        while not self._closing.wait(BEAT_S):
+            self._beat()
+            if self._beats % LOOK_AFTER_BEATS == 0 and self._watchdog is not None and self._watchdog.poll():
+                log.warning("watchdog_gone", code=self._watchdog.returncode)  # killed; one that ended by itself cannot work here
+                self._watch()
+
+    def _beat(self) -> None:
+        self._beats += 1
+        HEADER.pack_into(self._page, 0, self._beats, self._worker_id, self._signed_off)
+
+    def _watch(self) -> None:
+        if self._descriptor < 0:
+            return
+        program = str(Path(watchdog.__file__))
+        limit = str(get_settings().watchdog_after)
+        obituary = [sys.executable, "-m", "src.broker.obituary"]
+        try:
+            self._watchdog = subprocess.Popen(
+                [sys.executable, "-I", "-S", program, str(self._descriptor), str(os.getpid()), limit, *obituary],
+                pass_fds=[self._descriptor],
+                stdin=subprocess.DEVNULL,
+            )
+        except OSError as error:
+            log.warning("no_watchdog", detail=str(error))  # the lease still guards the jobs; only a hang goes unseen

@@ -1,0 +1,69 @@
+"""The marker thread: notes in SQL what RabbitMQ has confirmed, everything that arrived meanwhile in one commit."""
+
+from __future__ import annotations
+
+import queue
+import threading
+import time
+
+from src.broker.connections import pauses
+from src.database import is_outage, write
+from src.jobs.envelopes import Envelope
+from src.jobs.submission import mark_published
+from src.logs import get_logger
+
+log = get_logger(__name__)
+
+#: marks kept while SQL is away; a forgotten one costs a second copy of a message, which starts nothing
+LIMIT = 50_000
+
+
+class Marker:
+    """Confirmed envelopes in, one UPDATE per batch out."""
+
+    def __init__(self) -> None:
+        self._queue: queue.SimpleQueue[list[Envelope] | None] = queue.SimpleQueue()
+        self._thread = threading.Thread(target=self._run, name="marker", daemon=True)
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def put(self, confirmed: list[Envelope]) -> None:
+        """Take over confirmed envelopes; returns at once."""
+        if confirmed:
+            self._queue.put(confirmed)
+
+    def close(self) -> None:
+        """Write what is left and end."""
+        self._queue.put(None)
+        if self._thread.is_alive():
+            self._thread.join(timeout=5)
+
+    def _run(self) -> None:
+        while True:
+            batch = self._queue.get()
+            if batch is None:
+                return
+            time.sleep(0.002)  # confirms come in bursts; two milliseconds gather most of one
+            ending = False
+            while not self._queue.empty():
+                more = self._queue.get()
+                if more is None:
+                    ending = True
+                    break
+                batch = batch + more
+            self._mark(batch[-LIMIT:])
+            if ending:
+                return
+
+    def _mark(self, batch: list[Envelope]) -> None:
+        for pause in pauses():
+            try:
+                with write() as session:
+                    mark_published(session, batch)
+                return
+            except Exception as error:
+                if not is_outage(error):
+                    log.exception("mark_failed", jobs=len(batch))
+                    return  # the relay publishes them again, and the copies start nothing
+                time.sleep(pause)

@@ -1,0 +1,250 @@
+"""The private RabbitMQ node: the distribution's package, but with every file, user and port of its own, on the loopback address.
+
+It is a convenience, never a dependency: whoever names a broker in CALLBOARD_BROKER_URL has no node. All it keeps can be thrown away,
+because SQL holds the truth; so another RabbitMQ series (an upgraded system) simply starts with an empty folder.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import secrets
+import shutil
+import signal
+import socket
+import subprocess
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import pika
+import pika.exceptions
+
+from src.broker import node_files
+from src.broker.node_files import ADMIN_USER, APP_USER, VHOST
+from src.settings import kept_secret
+
+#: seconds a stopping node gets to write its files before it is killed
+STOP_TIMEOUT = 30.0
+#: Erlang schedulers; a private node on a big machine must not take all of it
+MOST_SCHEDULERS = 4
+
+
+class NodeError(Exception):
+    """The node cannot do what was asked; the text says what happened, why, and the cure."""
+
+
+@dataclass(frozen=True)
+class Ports:
+    """The TCP ports of a node, all on 127.0.0.1."""
+
+    amqp: int
+    management: int
+    prometheus: int
+    distribution: int
+    epmd: int
+
+
+class Node:
+    """One RabbitMQ node in one folder: start, wait until it serves, stop, and the URLs to reach it."""
+
+    def __init__(self, folder: Path, *, launcher: Path, ports: Ports, marker: Mapping[str, str] | None = None) -> None:
+        self.folder = folder.resolve()
+        self.launcher = launcher.resolve()
+        self.ports = ports
+        self.process: subprocess.Popen[bytes] | None = None
+        self._marker = dict(marker or {})
+
+    @property
+    def password(self) -> str:
+        """The password of the application's user, made once."""
+        return kept_secret(self.folder / "app_password", 18)
+
+    @property
+    def admin_password(self) -> str:
+        """The password of the person who looks into the management UI, made once."""
+        return kept_secret(self.folder / "admin_password", 18)
+
+    @property
+    def user(self) -> str:
+        """The application's user."""
+        return APP_USER
+
+    @property
+    def amqp_url(self) -> str:
+        """What goes into CALLBOARD_BROKER_URL."""
+        return self.url_of(VHOST)
+
+    def url_of(self, vhost: str) -> str:
+        """The AMQP URL of one virtual host."""
+        return f"amqp://{APP_USER}:{self.password}@127.0.0.1:{self.ports.amqp}/{vhost}"
+
+    @property
+    def management_url(self) -> str:
+        """The management UI, without credentials."""
+        return f"http://127.0.0.1:{self.ports.management}"
+
+    @property
+    def series(self) -> str:
+        """The RabbitMQ series, like 3.10; what its files on disk are good for."""
+        found = re.search(r"rabbitmq_server-(\d+\.\d+)", str(self.launcher))
+        return found[1] if found else "any"
+
+    @property
+    def name(self) -> str:
+        """The Erlang name. Always at localhost, so a changed host name or a copied folder changes nothing."""
+        name = self.folder / "name"
+        if not name.exists():
+            self.folder.mkdir(parents=True, exist_ok=True)
+            name.write_text(f"callboard-{secrets.token_hex(4)}@localhost")
+        return name.read_text().strip()
+
+    @property
+    def pid(self) -> int | None:
+        """The process id while it runs."""
+        return self.process.pid if self.process and self.process.poll() is None else None
+
+    def start(self) -> subprocess.Popen[bytes]:
+        """Write the configuration and launch the node; `wait_ready` tells when it serves."""
+        node_files.write(self.folder, asdict(self.ports), {APP_USER: self.password, ADMIN_USER: self.admin_password})
+        with open(self.folder / "log" / "startup.log", "ab") as log:
+            self.process = subprocess.Popen(
+                [str(self.launcher)],
+                cwd=self.folder,
+                env=self.environment(),
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+        return self.process
+
+    def wait_ready(self, timeout: float = 90.0, *, waiting: Callable[[], None] = lambda: None) -> None:
+        """Return when the application's user can log in; raise NodeError when the node dies or `timeout` seconds pass.
+
+        `waiting` is called between two looks, so that a caller can notice that it was asked to stop.
+        """
+        deadline = time.monotonic() + timeout
+        while True:
+            refused = cannot_login(self.amqp_url)
+            if refused is None:
+                return
+            if self.process is not None and self.process.poll() is not None:
+                raise NodeError(self._why(f"RabbitMQ stopped while it was starting (exit code {self.process.returncode})"))
+            if time.monotonic() > deadline:
+                raise NodeError(self._why(f"RabbitMQ did not serve within {timeout:.0f} s: {refused}"))
+            waiting()
+            time.sleep(0.1)  # between two looks at a port; the loop has a deadline
+
+    def stop(self, timeout: float = STOP_TIMEOUT) -> None:
+        """Stop the node in order and end its epmd; a node that does not obey is killed."""
+        if self.process is not None:
+            if self.process.poll() is None:
+                self.process.terminate()
+            try:
+                self.process.wait(timeout)
+            except subprocess.TimeoutExpired:
+                self.kill()
+        self.stop_epmd()
+
+    def kill(self) -> None:
+        """End the node at once, as a power cut would."""
+        if self.process is not None:
+            if self.process.poll() is None:
+                os.killpg(self.process.pid, signal.SIGKILL)
+            self.process.wait()
+
+    def stop_epmd(self) -> None:
+        """End the name server of this node (it daemonises itself and outlives the node); no other listens on its port."""
+        epmd = shutil.which("epmd", path=_path(self.launcher))
+        if epmd:
+            subprocess.run([epmd, "-port", str(self.ports.epmd), "-kill"], env=self.environment(), capture_output=True, timeout=10)
+
+    def ctl(self, *arguments: str, timeout: float = 60.0) -> str:
+        """Run rabbitmqctl against this node and return what it prints."""
+        command = [str(self.launcher.with_name("rabbitmqctl")), "-q", "-n", self.name, *arguments]
+        done = subprocess.run(command, cwd=self.folder, env=self.environment(), capture_output=True, text=True, timeout=timeout)
+        if done.returncode != 0:
+            raise NodeError(f"rabbitmqctl {' '.join(arguments)} failed: {(done.stderr or done.stdout).strip()}")
+        return done.stdout
+
+    def environment(self) -> dict[str, str]:
+        """The whole environment of the node: nothing of the caller's RABBITMQ_* or ERL_* variables comes in."""
+        conf = self.folder / "conf"
+        schedulers = min(os.cpu_count() or 1, MOST_SCHEDULERS)
+        return {
+            "PATH": _path(self.launcher),
+            "LANG": "C.UTF-8",
+            "LC_ALL": "C.UTF-8",
+            "HOME": str(self.folder / "home"),
+            "TMPDIR": os.environ.get("TMPDIR", "/tmp"),
+            "RABBITMQ_NODENAME": self.name,
+            "RABBITMQ_CONF_ENV_FILE": str(conf / "rabbitmq-env.conf"),
+            "RABBITMQ_CONFIG_FILE": str(conf / "rabbitmq.conf"),
+            "RABBITMQ_CONFIG_FILES": str(conf / "conf.d"),
+            "RABBITMQ_ADVANCED_CONFIG_FILE": str(conf / "advanced.config"),
+            "RABBITMQ_ENABLED_PLUGINS_FILE": str(conf / "enabled_plugins"),
+            "RABBITMQ_MNESIA_BASE": str(self.folder / f"data-{self.series}"),
+            "RABBITMQ_LOG_BASE": str(self.folder / "log"),
+            "RABBITMQ_PID_FILE": str(self.folder / "pid"),
+            "RABBITMQ_NODE_IP_ADDRESS": "127.0.0.1",
+            "RABBITMQ_NODE_PORT": str(self.ports.amqp),
+            "RABBITMQ_DIST_PORT": str(self.ports.distribution),
+            "RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS": f"-kernel inet_dist_use_interface {{127,0,0,1}} +S {schedulers}:{schedulers}",
+            "ERL_EPMD_PORT": str(self.ports.epmd),
+            "ERL_EPMD_ADDRESS": "127.0.0.1",
+            # A bare root file system has no /etc/hosts: Erlang is told itself what localhost is.
+            "ERL_INETRC": str(conf / "inetrc"),
+            # The launcher then becomes the Erlang VM instead of watching it, so this process id is the node's and SIGTERM stops it in order.
+            "RUNNING_UNDER_SYSTEMD": "true",
+            **self._marker,
+        }
+
+    def _why(self, what: str) -> str:
+        lines = self._last_log_lines(12)
+        text = "\n".join(f"    {line}" for line in lines)
+        return f"{what}.\nThe end of {self.folder / 'log'}:\n{text}\n{_cure(' '.join(lines), self.folder)}"
+
+    def _last_log_lines(self, count: int) -> list[str]:
+        logs = [path for path in (self.folder / "log").glob("*.log") if path.stat().st_size]
+        if not logs:
+            return ["(nothing was logged)"]
+        newest = max(logs, key=lambda path: path.stat().st_mtime)
+        lines = newest.read_text(errors="replace").splitlines()
+        return [line for line in lines if line.strip()][-count:]
+
+
+def cannot_login(url: str) -> str | None:
+    """None when the user of this AMQP URL can open a channel, else why not."""
+    parameters = pika.URLParameters(url)
+    try:
+        # A port that is not open yet answers at once; pika would wait and log for it.
+        socket.create_connection((parameters.host, parameters.port), timeout=5).close()
+        parameters.socket_timeout = parameters.blocked_connection_timeout = parameters.stack_timeout = 5
+        connection = pika.BlockingConnection(parameters)
+        connection.channel()
+        connection.close()
+    except OSError as error:
+        return f"{parameters.host}:{parameters.port} does not answer ({error.strerror or error})"
+    except pika.exceptions.AMQPError as error:
+        return f"{parameters.host}:{parameters.port} refuses the login ({error!r})"
+    return None
+
+
+def _path(launcher: Path) -> str:
+    standard = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin:/opt/homebrew/bin"
+    return f"{launcher.parent}:{os.environ.get('PATH', standard)}:{standard}"
+
+
+def _cure(log: str, folder: Path) -> str:
+    """The command that mends what the log complains about."""
+    cures = {
+        "eaddrinuse": "A port is taken by another program. Call ./run up again: it picks ports that are free now.",
+        "enospc": f"The disk is full. Make room under {folder} (df -h {folder}), then call ./run up again.",
+        "eacces": f"Files are not accessible. Give them back to yourself: sudo chown -R $(id -un) {folder}",
+        "cookie": f"The Erlang cookie is not usable. Remove it, a new one is made: rm -f {folder}/home/.erlang.cookie",
+    }
+    lowered = log.lower()
+    found = next((cure for sign, cure in cures.items() if sign in lowered), None)
+    return found or f"If its files are damaged, throw them away (no job is lost, SQL holds them): rm -rf {folder}, then ./run up"

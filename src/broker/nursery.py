@@ -1,0 +1,182 @@
+"""The nursery: a process beside each worker that runs isolated actors; it makes a process for each of their attempts.
+
+It has imported the actors, has no threads and runs no job, so it can fork a process for each isolated attempt in a few
+milliseconds: that process ("cell") is warm and clean, runs one attempt, and is ended together with everything it has
+started. The nursery is the parent of every cell and adopts what a cell leaves behind; when its worker dies, all die.
+"""
+
+from __future__ import annotations
+
+import faulthandler
+import gc
+import importlib
+import os
+import random
+import select
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from contextlib import suppress
+from typing import Any
+
+from src.broker import process_tree
+from src.broker.cell import live
+from src.broker.frames import ended
+from src.logs import configure_logs, get_logger
+
+log = get_logger(__name__)
+
+#: what a worker asks for: a new cell (with the socket it shall speak on), the end of one
+START, END = b"S", b"E"
+
+
+class Nursery:
+    """The cells of one worker, by the number the worker gave them."""
+
+    def __init__(self, worker: socket.socket) -> None:
+        self._worker = worker
+        self._cells: dict[int, tuple[int, socket.socket]] = {}  # number -> (pid, our copy of the cell's end)
+        self._random = [one for one in gc.get_objects() if isinstance(one, random.Random)]
+
+    def serve(self) -> None:
+        """Make and end cells until the worker is gone, then end them all."""
+        try:
+            self._serve()
+        finally:
+            self._end_all()
+
+    def _serve(self) -> None:
+        wakeup, written = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
+        signal.set_wakeup_fd(written)
+        signal.signal(signal.SIGCHLD, lambda *_: None)
+        poll = select.poll()
+        for descriptor in (self._worker.fileno(), wakeup):
+            poll.register(descriptor, select.POLLIN)
+        while True:
+            for descriptor, _ in poll.poll():
+                if descriptor == wakeup:
+                    with suppress(BlockingIOError):
+                        os.read(wakeup, 4096)
+                    self._reap()
+                elif not self._listen():
+                    return
+
+    def _listen(self) -> bool:
+        try:
+            packet, descriptors, _, _ = socket.recv_fds(self._worker, 64, 1)
+        except ConnectionResetError:
+            return False
+        if not packet:
+            return False
+        number = int(packet[1:])
+        if packet[:1] == START:
+            end = socket.socket(fileno=descriptors[0])
+            end.set_inheritable(False)  # what an actor starts shall not keep it open
+            self._start(number, end)
+        elif number in self._cells:
+            process_tree.kill(self._cells[number][0])
+            self._reap()
+        return True
+
+    def _start(self, number: int, end: socket.socket) -> None:
+        if threading.active_count() > 1:
+            # A module of actors has started threads: a fork would copy their locks, but not them.
+            pid = _start_cold(end)
+        else:
+            nursery = os.getpid()
+            pid = os.fork()
+            if pid == 0:
+                self._become_cell(nursery, end)
+        self._cells[number] = (pid, end)
+
+    def _become_cell(self, nursery: int, end: socket.socket) -> None:
+        try:
+            signal.set_wakeup_fd(-1)
+            signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+            self._worker.close()
+            for _, other in self._cells.values():
+                other.close()
+            for one in self._random:
+                if type(one) is not random.SystemRandom:
+                    one.seed()  # or every cell would make the same "random" choices
+            if "numpy" in sys.modules:
+                sys.modules["numpy"].random.seed()
+            live(end, nursery)
+        except BaseException:
+            log.exception("cell_failed")
+        finally:
+            os._exit(1)
+
+    def _reap(self) -> None:
+        """Tell the ends of cells, and end what a dead cell has left to us."""
+        while True:
+            try:
+                pid, status = os.waitpid(-1, os.WNOHANG)
+            except ChildProcessError:
+                break
+            if pid == 0:
+                break
+            number = next((number for number, (cell, _) in self._cells.items() if cell == pid), None)
+            if number is None:
+                continue
+            self._end_orphans()  # before its end is told: an ended attempt leaves nothing running
+            _, end = self._cells.pop(number)
+            with suppress(OSError):
+                end.setblocking(False)
+                end.send(ended(status))
+            end.close()
+
+    def _end_orphans(self) -> None:
+        cells = {pid for pid, _ in self._cells.values()}
+        while True:
+            orphans = process_tree.living(pid for pid in process_tree.children(os.getpid()) if pid not in cells)
+            if not orphans:
+                return
+            for pid in orphans:
+                process_tree.kill(pid)
+                with suppress(ChildProcessError):
+                    os.waitpid(pid, 0)
+
+    def _end_all(self) -> None:
+        for pid, _ in self._cells.values():
+            process_tree.kill(pid)
+        deadline = time.monotonic() + process_tree.PATIENCE_S
+        while self._cells and time.monotonic() < deadline:
+            self._reap()
+            time.sleep(0.005)
+        self._end_orphans()  # a cell that has noticed by itself may have been faster than we, and left its own to us
+
+
+def _start_cold(end: socket.socket) -> int:
+    end.set_inheritable(True)
+    process = subprocess.Popen(
+        [sys.executable, "-c", "from src.broker.cell import main; main()", str(end.fileno()), *sys.argv[2:]], pass_fds=[end.fileno()]
+    )
+    process.returncode = 0  # it is ours to reap, not the Popen object's
+    return process.pid
+
+
+def load(modules: list[str]) -> None:
+    """Import the actors, as `dramatiq src.actors` does."""
+    for name in modules:
+        importlib.import_module(name)
+
+
+def main() -> None:
+    """Arguments: file descriptor of the worker's end, modules of actors."""
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.SIG_IGN)  # the worker says when it is over
+    worker: Any = socket.socket(fileno=int(sys.argv[1]))
+    load(sys.argv[2:])
+    configure_logs()
+    process_tree.adopt_orphans()
+    faulthandler.enable(file=2)  # a cell that dies of a segmentation fault shows where
+    if threading.active_count() > 1:
+        names = sorted(thread.name for thread in threading.enumerate() if thread is not threading.main_thread())
+        log.warning("cells_start_cold", threads=names, cure="start threads when they are needed, not when a module of actors is imported")
+    gc.collect()
+    gc.freeze()  # a collection in a cell must not touch, and so copy, every page it shares
+    Nursery(worker).serve()

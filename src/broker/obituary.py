@@ -1,0 +1,49 @@
+"""The obituary: `python -m src.broker.obituary`, run by a watchdog, tells SQL how a worker process died.
+
+Its jobs are given away at once instead of when the lease runs out, the reason names the signal, and only the attempts
+that were in its threads are blamed.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+
+from src.broker.connections import pauses
+from src.database import get_database, is_outage
+from src.jobs import workers
+from src.jobs.workers import Death
+from src.logs import configure_logs, get_logger
+from src.settings import get_settings
+
+log = get_logger(__name__)
+
+#: leases after which the relays have long done without
+GIVE_UP_AFTER = 3
+
+
+def main() -> None:
+    """Read the death from standard input and write it."""
+    configure_logs()
+    told = json.load(sys.stdin)
+    death = Death(told["worker_id"], told["how"], frozenset((seq, attempt) for seq, attempt in told["started"]))
+    deadline = time.monotonic() + GIVE_UP_AFTER * get_settings().lease_duration
+    for pause in pauses():
+        try:
+            # Not by write(): a database that is gone must not be made again.
+            if get_database().is_there():
+                with get_database().session() as session, session.begin():
+                    taken = workers.bury(session, death)
+                log.warning("worker_buried", worker_id=death.worker_id, how=death.how, jobs=taken)
+            return
+        except Exception as error:
+            if not is_outage(error):
+                raise
+            if time.monotonic() + pause > deadline:
+                return  # the lease has run out by now, and a relay has seen it
+            time.sleep(pause)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,15 @@
+"""What every middleware says when an actor's option makes no sense."""
+
+from __future__ import annotations
+
+from dramatiq.middleware import MiddlewareError
+
+
+class InvalidOption(MiddlewareError, ValueError):
+    """An actor's option has a value that makes no sense; raised at import, from `before_declare_actor`.
+
+    Dramatiq logs and forgets what any other hook or exception says, and the actor would run without its option.
+    """
+
+    def __init__(self, actor: str, complaint: str) -> None:
+        super().__init__(f"{actor}: {complaint}")

@@ -1,0 +1,83 @@
+"""Ending a process together with everything it has started, also what has left its process group or session."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import signal
+import time
+from collections.abc import Iterable
+from contextlib import suppress
+
+PR_SET_PDEATHSIG, PR_SET_CHILD_SUBREAPER = 1, 36
+#: seconds after which a process that does not die (it hangs in the kernel) is left alone
+PATIENCE_S = 2.0
+
+
+def adopt_orphans() -> None:
+    """Make this process the parent of every descendant whose own parent dies, so that none escapes from its tree."""
+    ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+
+
+def die_with_parent(parent: int) -> None:
+    """Be killed when the parent's thread that started us ends; at once if the parent is gone already."""
+    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+    if os.getppid() != parent:
+        os._exit(1)
+
+
+def kill(root: int) -> None:
+    """Kill a child of ours with its whole tree; it is a zombie afterwards, for the caller to reap.
+
+    The root stops first and dies last: while it is there, whatever loses its parent below becomes its child.
+    """
+    send(root, signal.SIGSTOP)
+    deadline = time.monotonic() + PATIENCE_S
+    while (rest := living(descendants([root]))) and time.monotonic() < deadline:
+        for pid in rest:
+            send(pid, signal.SIGKILL)
+        time.sleep(0.001)
+    with suppress(ProcessLookupError, PermissionError):
+        os.killpg(root, signal.SIGKILL)  # and what its group has gained meanwhile
+    send(root, signal.SIGKILL)
+
+
+def descendants(roots: Iterable[int]) -> set[int]:
+    """Every process below these, however deep."""
+    found: set[int] = set()
+    ahead = list(roots)
+    while ahead:
+        below = [child for child in children(ahead.pop()) if child not in found]
+        found.update(below)
+        ahead.extend(below)
+    return found
+
+
+def children(pid: int) -> list[int]:
+    """The children of all threads of a process."""
+    found: list[int] = []
+    with suppress(OSError):
+        for thread in os.listdir(f"/proc/{pid}/task"):
+            with suppress(OSError), open(f"/proc/{pid}/task/{thread}/children") as file:
+                found.extend(int(child) for child in file.read().split())
+    return found
+
+
+def living(pids: Iterable[int]) -> set[int]:
+    """Those that still run: a zombie waits only to be reaped."""
+    return {pid for pid in pids if state(pid) not in ("Z", "X", "")}
+
+
+def state(pid: int) -> str:
+    """The letter that the kernel shows for a process; empty if there is none."""
+    try:
+        with open(f"/proc/{pid}/stat") as file:
+            return file.read().rpartition(")")[2].split()[0]
+    except (OSError, IndexError):
+        return ""
+
+
+def send(pid: int, number: signal.Signals) -> None:
+    """Send a signal to a process that may be gone."""
+    with suppress(ProcessLookupError, PermissionError):
+        os.kill(pid, number)

@@ -1,0 +1,295 @@
+"""The publisher thread: takes envelopes after their commit, publishes them with confirms, marks them published.
+
+Handing over never blocks and never fails: what is not confirmed stays an unpublished row, and the relay finds it.
+One connection per process on pika's SelectConnection, so that thousands of confirms may be outstanding; a forked
+child starts its own.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from collections import deque
+from typing import Any
+
+import pika
+import pika.exceptions
+
+from src.broker import topology, unconfirmed
+from src.broker.connections import parameters, pauses
+from src.broker.marker import Marker
+from src.broker.unconfirmed import Unconfirmed
+from src.broker.wire import JoiningConnection, Outgoing
+from src.jobs.envelopes import Envelope
+from src.logs import get_logger
+
+log = get_logger(__name__)
+
+#: messages published and not yet confirmed
+WINDOW = 2000
+#: messages sent in one system call
+TOGETHER = 100
+#: envelopes kept while the broker is away; the rows of those beyond it are found by the relay
+INBOX_LIMIT = 20_000
+#: seconds between two looks whether confirms still come
+WATCH_CONFIRMS_S = 1.0
+#: seconds until a new channel follows one on which a message came back
+RENEW_AFTER_S = 0.2
+
+
+class Publisher:
+    """One I/O thread with one connection. Only `hand_off`, `is_connected` and `close` may be called from other threads."""
+
+    def __init__(self) -> None:
+        self.pid = os.getpid()
+        self.is_connected = False
+        self.is_blocked = False
+        self._is_away = False  # the last try to connect failed
+        self._inbox: deque[Envelope] = deque()
+        self._unconfirmed = Unconfirmed()
+        self._declared: set[str] = set()
+        self._waiting: dict[str, list[Envelope]] = {}  # for the declaration of their queue
+        self._kept_as_is: set[str] = set()  # queues that exist with other arguments
+        self._declaring: str | None = None
+        self._connection: Any = None
+        self._channel: Any = None
+        self._wake_pending = False
+        self._closing = threading.Event()
+        self._lock = threading.Lock()
+        self._thread: threading.Thread | None = None
+        self._marker = Marker()
+
+    def hand_off(self, envelopes: list[Envelope]) -> None:
+        """Take over envelopes whose rows are committed; returns at once."""
+        room = INBOX_LIMIT - len(self._inbox)
+        self._inbox.extend(envelopes[: max(room, 0)])
+        if self._thread is None:
+            self._start()
+        self._wake()
+
+    def close(self, timeout: float = 5.0) -> None:
+        """Let what was handed over be confirmed for at most `timeout` seconds, then end the thread.
+
+        A short command gets here before its first connection is open, and that is worth waiting for; a broker that is away is not.
+        """
+        if self._thread is None or self.pid != os.getpid():
+            return
+        deadline = time.monotonic() + timeout
+        while (self._inbox or self._waiting or self._unconfirmed) and not self._is_away and time.monotonic() < deadline:
+            time.sleep(0.01)
+        self._closing.set()
+        self._wake(close=True)
+        self._thread.join(timeout=max(0.1, deadline - time.monotonic()))
+        self._marker.close()
+
+    def _start(self) -> None:
+        with self._lock:
+            if self._thread is None:
+                self._marker.start()
+                self._thread = threading.Thread(target=self._run, name="publisher", daemon=True)
+                self._thread.start()
+
+    def _wake(self, close: bool = False) -> None:
+        connection = self._connection
+        if connection is None or (self._wake_pending and not close):
+            return
+        self._wake_pending = True
+        try:
+            connection.ioloop.add_callback_threadsafe(self._shut if close else self._publish_waiting)
+        except Exception:  # noqa: BLE001 - pika raises several kinds from a loop that has just ended
+            self._wake_pending = False  # the thread reconnects and looks into the inbox itself
+
+    # Everything below runs on the I/O thread.
+
+    def _run(self) -> None:
+        waits = pauses()
+        while not self._closing.is_set():
+            for one in parameters(f"publisher {self.pid}"):
+                self._connection = JoiningConnection(
+                    one, on_open_callback=self._on_open, on_open_error_callback=self._on_lost, on_close_callback=self._on_lost
+                )
+                self._run_loop()
+                self._is_away = not self.is_connected
+                if self.is_connected:
+                    waits = pauses()
+                self._forget_connection()
+                if self._closing.is_set():
+                    return
+            self._closing.wait(next(waits))
+
+    def _run_loop(self) -> None:
+        """Serve the connection until it is closed; an unforeseen error closes it, and the next one starts afresh."""
+        try:
+            self._connection.ioloop.start()
+        except Exception:
+            # This thread must outlive everything but its process: nobody else publishes what is handed over here.
+            log.exception("publisher_failed")
+            self._channel = None
+            try:
+                self._shut()
+                self._connection.ioloop.start()
+            except Exception:
+                log.exception("publisher_close_failed")
+
+    def _on_open(self, connection: Any) -> None:
+        connection.add_on_connection_blocked_callback(lambda *_: self._set_blocked(True))
+        connection.add_on_connection_unblocked_callback(lambda *_: self._set_blocked(False))
+        connection.ioloop.call_later(WATCH_CONFIRMS_S, self._watch_confirms)
+        self._open_channel()
+
+    def _watch_confirms(self) -> None:
+        """Give up a connection on which no confirm comes any more; what it owes is published anew on the next one."""
+        # A broker that has blocked its publishers says so, and confirms nothing until it lets them go on.
+        if self._unconfirmed.is_overdue() and not self.is_blocked:
+            log.warning("publisher_unconfirmed", messages=len(self._unconfirmed), seconds=unconfirmed.CONFIRM_WITHIN_S)
+            # As pika does when heartbeats stay away: who does not confirm may not answer a polite close either.
+            self._connection._terminate_stream(pika.exceptions.ConnectionBlockedTimeout("no publisher confirms"))
+            return
+        self._connection.ioloop.call_later(WATCH_CONFIRMS_S, self._watch_confirms)
+
+    def _open_channel(self) -> None:
+        if self._connection is not None and self._connection.is_open:
+            self._connection.channel(on_open_callback=self._on_channel)
+
+    def _on_channel(self, channel: Any) -> None:
+        self._channel = channel
+        self._unconfirmed.restart()
+        channel.add_on_close_callback(self._on_channel_closed)
+        channel.add_on_return_callback(self._on_return)
+        channel.confirm_delivery(self._on_confirm)
+        self.is_connected = True
+        self._is_away = False
+        self._publish_waiting()
+
+    def _on_channel_closed(self, _channel: Any, reason: Exception) -> None:
+        self._channel = None
+        declaring = self._declaring
+        self._put_back()
+        if self._closing.is_set() or not self._connection.is_open:
+            return
+        if getattr(reason, "reply_code", None) == 406 and declaring is not None:
+            log.error(
+                "queue_differs",
+                queue=declaring,
+                detail=str(reason),
+                cure="delete the queue or rename it in the actor: see rabbitmq/README.md",
+            )
+            self._kept_as_is.add(declaring)
+        elif isinstance(reason, pika.exceptions.ChannelClosedByClient):
+            # Not at once: whoever consumed from the queue that is gone must learn of it before there is a new one.
+            self._connection.ioloop.call_later(RENEW_AFTER_S, self._open_channel)
+            return
+        else:
+            log.warning("publisher_channel_closed", detail=str(reason))
+        self._open_channel()
+
+    def _on_lost(self, connection: Any, reason: Any) -> None:
+        if not self._closing.is_set():
+            log.warning("publisher_connection_lost", detail=str(reason) or type(reason).__name__)
+        connection.ioloop.stop()
+
+    def _forget_connection(self) -> None:
+        self.is_connected = self.is_blocked = False
+        connection, self._connection, self._channel = self._connection, None, None
+        connection.ioloop.close()  # each has a poll descriptor and two sockets, and a broker may be away for days
+        self._wake_pending = False
+        self._put_back()
+
+    def _put_back(self) -> None:
+        """Keep what has no confirm, in order, for the next channel: a message that arrived twice starts no second attempt."""
+        waiting = [envelope for envelopes in self._waiting.values() for envelope in envelopes]
+        self._inbox.extendleft(reversed([*self._unconfirmed.take_back(), *waiting]))
+        self._waiting.clear()
+        self._declared.clear()
+        self._declaring = None
+
+    def _set_blocked(self, blocked: bool) -> None:
+        self.is_blocked = blocked
+        log.warning("broker_blocked" if blocked else "broker_unblocked")
+
+    def _publish_waiting(self) -> None:
+        self._wake_pending = False
+        while self._channel is not None and self._channel.is_open and self._inbox and len(self._unconfirmed) < WINDOW:
+            ready: list[Outgoing] = []
+            while self._inbox and len(ready) < TOGETHER:
+                envelope = self._inbox.popleft()
+                route = topology.queue_of(envelope.queue, envelope.priority)
+                if route in self._declared or route in self._kept_as_is:
+                    ready.append(Outgoing(route, envelope.body, envelope.id, envelope.actor, envelope.priority))
+                    self._unconfirmed.add(envelope)
+                else:
+                    self._waiting.setdefault(route, []).append(envelope)
+            if ready:
+                self._connection.publish(self._channel, ready)
+            self._declare_next()
+
+    def _declare_next(self) -> None:
+        if self._declaring is not None or self._channel is None:
+            return
+        while self._waiting:
+            route = next(iter(self._waiting))
+            # One by one: the channel that a queue of other arguments closes must tell which one it was.
+            for name, arguments in topology.declarations(self._waiting[route][0].queue, [route]).items():
+                if name not in self._declared and name not in self._kept_as_is:
+                    self._declaring = name
+                    self._channel.queue_declare(name, durable=True, arguments=arguments, callback=self._on_declared)
+                    return
+            self._inbox.extendleft(reversed(self._waiting.pop(route)))
+
+    def _on_declared(self, _frame: Any) -> None:
+        name, self._declaring = self._declaring, None
+        if name is not None:
+            self._declared.add(name)
+        self._declare_next()
+        self._publish_waiting()
+
+    def _on_return(self, _channel: Any, method: Any, properties: Any, _body: bytes) -> None:
+        # The queue is gone. The confirm that follows must not count, and the queue is declared anew before the next try:
+        # on another channel, since RabbitMQ's would number its messages on from those of the queue that is no more.
+        self._unconfirmed.note_return(properties.message_id)
+        self._declared.discard(method.routing_key)
+        self._kept_as_is.discard(method.routing_key)
+        if self._channel is not None and self._channel.is_open:
+            self._channel.close()
+
+    def _on_confirm(self, frame: Any) -> None:
+        answered = self._unconfirmed.answer(frame.method)
+        self._inbox.extend(answered.returned)
+        self._marker.put(answered.confirmed)
+        if self._inbox:
+            self._publish_waiting()
+
+    def _shut(self) -> None:
+        if self._connection is not None and self._connection.is_open:
+            self._connection.close()
+        elif self._connection is not None:
+            self._connection.ioloop.stop()
+
+
+_publisher: Publisher | None = None
+_lock = threading.Lock()
+
+
+def get_publisher() -> Publisher:
+    """This process's publisher; its thread starts with the first envelope."""
+    global _publisher
+    with _lock:
+        if _publisher is None or _publisher.pid != os.getpid():
+            _publisher = Publisher()
+        return _publisher
+
+
+def hand_off(envelopes: list[Envelope]) -> None:
+    """Give committed envelopes to this process's publisher."""
+    get_publisher().hand_off(envelopes)
+
+
+def _forget_parents() -> None:
+    """In a forked child: the parent's socket is not ours to use or to close."""
+    global _publisher, _lock
+    _lock = threading.Lock()
+    _publisher = None
+
+
+os.register_at_fork(after_in_child=_forget_parents)

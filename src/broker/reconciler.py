@@ -1,0 +1,116 @@
+"""The reconciler: finds queued jobs whose message the broker cannot have, and has them published again.
+
+A queue may be purged or deleted by hand, or the whole broker wiped. A job that RabbitMQ confirmed and that has
+waited for a while is doubted when its queue is missing or empty, when the queue and all that its consumers can have been
+brought ahead are fewer messages than jobs that wait in it, or when messages published well after its own have been claimed
+(queues are first in, first out). Publishing once too often is harmless: the first copy to be claimed wins.
+"""
+
+from __future__ import annotations
+
+import threading
+from datetime import timedelta
+from typing import NamedTuple
+
+import pika
+import pika.exceptions
+
+from src.broker import topology
+from src.broker.connections import parameters
+from src.broker.consumer import DEEP_PREFETCH
+from src.database import is_outage, now, read, write
+from src.jobs import doubt
+from src.logs import get_logger
+from src.settings import get_settings
+
+log = get_logger(__name__)
+
+
+class Holding(NamedTuple):
+    """Messages ready in the queues of one Dramatiq queue, and how many consumers they have."""
+
+    ready: int
+    consumers: int
+
+
+class Reconciler:
+    """Compares SQL with the broker every `reconcile_interval` seconds, in a thread of its own: a broker that answers slowly
+    must not keep the relay from what is due.
+    """
+
+    def __init__(self) -> None:
+        self._closing = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="reconciler", daemon=True)
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def close(self) -> None:
+        self._closing.set()
+        if self._thread.is_alive():
+            self._thread.join(timeout=5)
+
+    def _run(self) -> None:
+        while not self._closing.wait(get_settings().reconcile_interval):
+            try:
+                self.run_once()
+            except Exception as error:
+                if is_outage(error):
+                    log.warning("reconciler_waits_for_sql", detail=type(error).__name__)
+                else:
+                    log.exception("reconciler_failed")
+
+    def run_once(self) -> int:
+        """Compare now; return how many jobs will be published again."""
+        doubted_since = now() - timedelta(seconds=get_settings().reconcile_after)
+        with read() as session:
+            waiting = doubt.waiting_since(session, doubted_since)
+            frontier = doubt.frontiers(session)
+        if not waiting:
+            return 0
+        try:
+            holdings = _holdings(list(waiting))
+        except (pika.exceptions.AMQPError, OSError):
+            return 0
+        again = 0
+        for queue, count in waiting.items():
+            with write() as session:
+                if cannot_hold(holdings[queue], count):
+                    found = doubt.publish_again(session, queue, doubted_since)
+                elif queue in frontier:
+                    found = doubt.publish_again(
+                        session, queue, min(doubted_since, frontier[queue] - timedelta(seconds=get_settings().reconcile_after))
+                    )
+                else:
+                    found = 0
+            if found:
+                log.warning("messages_missing", queue=queue, jobs=found, holds=holdings[queue])
+            again += found
+        return again
+
+
+def cannot_hold(holding: Holding | None, waiting: int) -> bool:
+    """Can a queue that holds so much not have the messages of so many waiting jobs?"""
+    # Messages that were brought to a worker and wait there are not ready, and a backlog always has some.
+    return holding is None or holding.ready == 0 or holding.ready + holding.consumers * DEEP_PREFETCH < waiting
+
+
+def _holdings(queues: list[str]) -> dict[str, Holding | None]:
+    """What each Dramatiq queue holds; None where its queues are gone."""
+    found: dict[str, Holding | None] = {}
+    connection = pika.BlockingConnection(parameters("reconciler"))
+    try:
+        channel = connection.channel()
+        for queue in queues:
+            found[queue] = None
+            for each in topology.queues_of(queue):
+                try:
+                    method = channel.queue_declare(each, passive=True).method
+                except pika.exceptions.ChannelClosedByBroker:
+                    channel = connection.channel()
+                    continue
+                known = found[queue] or Holding(0, 0)
+                found[queue] = Holding(known.ready + method.message_count, known.consumers + method.consumer_count)
+    finally:
+        connection.close()
+    return found

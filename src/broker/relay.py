@@ -1,0 +1,119 @@
+"""The relay: publishes what is due, what was committed and never confirmed, and what lost its worker.
+
+It runs as a thread of every worker and scheduler process; any number may run, since each takes rows the others
+skip. It sleeps until the next instant that SQL knows of, and never longer than `relay_interval`, because a row
+written meanwhile may be due sooner.
+"""
+
+from __future__ import annotations
+
+import random
+import threading
+import time
+from datetime import timedelta
+
+from src.broker.publisher import hand_off
+from src.broker.reconciler import Reconciler
+from src.database import is_outage, now, read, write
+from src.jobs import due, failures, workers
+from src.jobs.held import release_known, waits_for
+from src.logs import get_logger
+from src.settings import get_settings
+
+log = get_logger(__name__)
+
+#: rows published in one transaction at most
+BATCH_LIMIT = 500
+#: seconds between two looks for workers that fell silent
+WATCH_S = 1.0
+
+
+class Relay:
+    """One thread. `run_once` does all that is due now and is what tests call."""
+
+    def __init__(self) -> None:
+        self._closing = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="relay", daemon=True)
+        self._reconciler = Reconciler()
+        self._watched = time.monotonic() - WATCH_S
+        self._looked = now()
+        self._patient_until = 0.0
+
+    def start(self) -> None:
+        # Leases that ran out while no relay was there to look may be about to be renewed.
+        self._patient_until = time.monotonic() + get_settings().heartbeat_interval * 1.5
+        self._thread.start()
+        self._reconciler.start()
+
+    def close(self) -> None:
+        self._closing.set()
+        self._reconciler.close()
+        if self._thread.is_alive():
+            self._thread.join(timeout=5)
+
+    def run_once(self) -> int:
+        """Publish everything that is due now; return how many messages."""
+        published = 0
+        while True:
+            with write() as session:
+                envelopes = due.release_due(session, BATCH_LIMIT) + due.take_unpublished(session, BATCH_LIMIT)
+                due.expire(session, BATCH_LIMIT)
+            hand_off(envelopes)
+            published += len(envelopes)
+            if len(envelopes) < BATCH_LIMIT:
+                return published
+
+    def _run(self) -> None:
+        while not self._closing.is_set():
+            try:
+                self._watch()
+                with read() as session:
+                    instant = due.next_instant(session)
+                # A little early or late each time, so that the relays of a fleet do not look in step.
+                wait = get_settings().relay_interval * random.uniform(0.8, 1.2)
+                if instant is not None:
+                    wait = min(wait, (instant - now()).total_seconds())
+                if wait > 0:
+                    self._closing.wait(wait)
+                if instant is not None and instant <= now():
+                    self.run_once()
+            except Exception as error:
+                if is_outage(error):
+                    log.warning("relay_waits_for_sql", detail=type(error).__name__)
+                    # After an outage every lease looks old: first give the workers time to renew theirs.
+                    self._be_patient()
+                else:
+                    log.exception("relay_failed")
+                self._closing.wait(1.0)
+
+    def _be_patient(self) -> None:
+        """Judge nobody until every living worker has had the time to renew its lease."""
+        self._patient_until = time.monotonic() + get_settings().lease_duration
+
+    def _watch(self) -> None:
+        """Give away the jobs of silent workers, and release what waits for an actor that has appeared."""
+        asked = time.monotonic()
+        since = asked - self._watched
+        if since < WATCH_S:
+            return
+        looked, self._looked, self._watched = self._looked, now(), asked
+        if (self._looked - looked).total_seconds() - since > get_settings().lease_duration / 2:
+            # The wall clock went on and ours did not: the host was asleep, and its workers with it.
+            self._be_patient()
+        with read() as session:
+            silent = workers.silent(session)
+            known = {actor for worker in workers.alive(session) for actor in worker.actors}
+            waiting = bool(known) and waits_for(session, known)
+        if waiting:
+            with write() as session:
+                release_known(session, list(known))
+        if silent and time.monotonic() > self._patient_until:
+            with write() as session:
+                session.connection()  # SQLite: here the write lock is waited for
+                # As long as this look has been kept waiting by the store, a heartbeat may have been.
+                late = max(0.0, since - 2 * WATCH_S) + time.monotonic() - asked
+                taken = workers.take_over(session, grace=timedelta(seconds=late))
+                if taken:
+                    failures.wish_for_a_look(session)
+            if taken:
+                log.warning("jobs_taken_over", jobs=taken)

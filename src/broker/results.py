@@ -1,0 +1,93 @@
+"""`message.get_result()` for Dramatiq users, `ready` and `get` for everybody: read from the job's row."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+from dramatiq import Middleware
+from dramatiq.results import ResultBackend, ResultFailure, ResultMissing, ResultTimeout
+from dramatiq.results import Results as StockResults
+from pydantic import TypeAdapter
+
+from src.broker.returned import typed
+from src.database import read
+from src.jobs.models import Job
+from src.jobs.queries import find
+from src.jobs.result_files import result_of
+from src.jobs.states import State
+
+#: milliseconds `get_result(block=True)` waits if it is not told
+DEFAULT_TIMEOUT = 10_000
+#: seconds: the first and the longest pause between two looks
+FIRST_PAUSE, LONGEST_PAUSE = 0.002, 0.1
+
+
+def ready(job: Any) -> bool:
+    """Has the job ended, however? `job`: its id, or the message that was sent."""
+    with read() as session:
+        found = find(session, _id(job))
+    return found is not None and found.state.is_final
+
+
+def get(job: Any, timeout: float | None = None, *, kind: Any = None) -> Any:
+    """Wait for the job's result. `job`: its id, or the message that was sent; `timeout` in seconds, None: for ever.
+
+    The result is of the type `kind`, or else of the one its actor's return hint names, where this process knows the actor
+    and the hint is true; otherwise what JSON says. Raises TimeoutError when it has not ended by then, ResultFailure if it
+    ended otherwise than by success, and pydantic's ValidationError if it is not of that kind.
+    """
+    deadline = None if timeout is None else time.monotonic() + timeout
+    found = _look(_id(job), deadline)
+    if found is None:
+        raise TimeoutError(f"job {_id(job)} has not ended within {timeout:g} s")
+    result = result_of(found)
+    return typed(found.actor, result) if kind is None else TypeAdapter(kind).validate_python(result)
+
+
+class JobResults(ResultBackend):
+    """Results of jobs. Stores nothing: the committer has written them with the end of the attempt."""
+
+    def get_result(self, message: Any, *, block: bool = False, timeout: int | None = None) -> Any:
+        """The result of a message.
+
+        Raises ResultFailure if its job ended otherwise than by success, ResultMissing if it has not ended,
+        ResultTimeout if it does not end within `timeout` milliseconds.
+        """
+        wait = (DEFAULT_TIMEOUT if timeout is None else timeout) / 1000 if block else 0
+        found = _look(message.message_id, time.monotonic() + wait)
+        if found is None:
+            raise ResultTimeout(message) if block else ResultMissing(message)
+        return result_of(found)
+
+
+def _id(job: Any) -> str:
+    return job if isinstance(job, str) else str(job.message_id)
+
+
+def _look(id: str, deadline: float | None) -> Job | None:
+    """The job that has succeeded, or None if it has not ended at the deadline."""
+    pause = FIRST_PAUSE
+    while True:
+        with read() as session:
+            job = find(session, id)
+        if job is not None and job.state is State.SUCCEEDED:
+            return job
+        if job is not None and job.state.is_final:
+            kind, _, text = (job.error or job.reason or job.state.value).partition(": ")
+            raise ResultFailure(f"actor raised {job.error}" if job.error else f"job is {job.state}: {job.reason}", kind, text)
+        if deadline is not None and time.monotonic() + pause > deadline:
+            return None
+        time.sleep(pause)
+        pause = min(pause * 1.5, LONGEST_PAUSE)
+
+
+class Results(StockResults):
+    """Declares `store_results` and `result_ttl`, so that existing actors keep them; every result is stored."""
+
+    def __init__(self) -> None:
+        super().__init__(backend=JobResults(), store_results=True)  # type: ignore[no-untyped-call]
+
+    after_process_message = Middleware.after_process_message
+    after_skip_message = Middleware.after_skip_message
+    after_nack = Middleware.after_nack

@@ -1,0 +1,36 @@
+"""One attempt in the hands of a worker thread: what others see of it and how they interrupt it."""
+
+from __future__ import annotations
+
+import threading
+import time
+from typing import Any
+
+from dramatiq.middleware.threading import Interrupt
+
+from src.broker.interrupts import interrupts
+from src.jobs.completion import present_us
+from src.jobs.current import RunningJob
+
+
+class Running:
+    """Made by the thread that runs the attempt, or that waits for the process that does."""
+
+    __slots__ = ("delivery", "ident", "is_isolated", "is_told", "job", "started", "started_us", "wanted")
+
+    def __init__(self, job: RunningJob, delivery: Any) -> None:
+        self.job = job
+        self.delivery = delivery
+        self.ident = threading.get_ident()
+        self.is_isolated = False
+        self.is_told = False  # of a cancel
+        self.wanted: type[Interrupt] | None = None  # what the process of an isolated attempt is to be interrupted with
+        self.started = time.monotonic()
+        self.started_us = present_us()
+
+    def interrupt(self, kind: type[Interrupt]) -> bool:
+        """Raise `kind` in the actor if it runs; False: not now, because its call has not begun, has ended, or was just interrupted."""
+        if self.is_isolated:
+            self.wanted = kind  # the thread that waits for the process passes it on
+            return True
+        return interrupts.raise_in(self.ident, self, kind)

@@ -1,0 +1,36 @@
+"""The notice of a shutdown: actors that asked for it get Dramatiq's Shutdown exception when their worker is told to stop."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from dramatiq import Actor, Middleware
+from dramatiq.broker import Broker
+from dramatiq.middleware import Shutdown
+
+from src.broker.options import InvalidOption
+from src.broker.running import Running
+
+
+class ShutdownNotifications(Middleware):
+    """Declares `notify_shutdown=True`, as Dramatiq's own does; here the exception reaches nothing but the actor's call."""
+
+    @property
+    def actor_options(self) -> set[str]:
+        return {"notify_shutdown"}
+
+    def before_declare_actor(self, broker: Broker, actor: Actor[Any, Any]) -> None:
+        if not isinstance(actor.options.get("notify_shutdown", False), bool):
+            raise InvalidOption(actor.actor_name, f"notify_shutdown must be True or False, not {actor.options['notify_shutdown']!r}")
+
+
+def notify(broker: Broker, attempts: Iterable[Any]) -> None:
+    """Raise Shutdown in the running attempts whose message or actor asks for it."""
+    for running in attempts:
+        assert isinstance(running, Running)
+        wanted = running.delivery.options.get("notify_shutdown")
+        if wanted is None:
+            wanted = broker.actors[running.job.actor].options.get("notify_shutdown")
+        if wanted:
+            running.interrupt(Shutdown)

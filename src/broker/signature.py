@@ -1,0 +1,264 @@
+"""What an actor accepts: its Python signature as the one schema behind its form, its API, its command and its check.
+
+Read from the function's parameters, type hints (`Annotated` constraints included) and docstring. A parameter without
+a hint, or with one that JSON cannot carry, accepts any JSON value. `*args` is a list, `**kwargs` an object.
+"""
+
+from __future__ import annotations
+
+import inspect
+import json
+import typing
+import warnings
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import cached_property
+from types import GenericAlias, NoneType, SimpleNamespace, UnionType
+from typing import Annotated, Any, ClassVar, Literal, Union, get_args, get_origin
+from weakref import WeakKeyDictionary
+
+from dramatiq import Actor
+from pydantic import BaseModel, ConfigDict, Field, SecretBytes, SecretStr, TypeAdapter, ValidationError, create_model
+from pydantic_core import to_jsonable_python
+
+from src.broker.complaints import complain
+from src.jobs.errors import InvalidArguments
+
+_POSITIONAL = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
+_CONFIG = ConfigDict(extra="forbid", ser_json_inf_nan="constants", protected_namespaces=())
+#: what JSON carries as it is, so that the call needs no conversion
+_NATIVE = (bool, int, float, str, list, dict, NoneType, Any, object)
+_NATIVE_CONTAINERS = (list, Sequence, Iterable)
+
+Arguments = tuple[list[Any], dict[str, Any]]
+
+
+class Signature:
+    """The parameters of one function, as a schema and as the way from JSON to a call and back."""
+
+    _known: ClassVar[WeakKeyDictionary[Actor[Any, Any], Signature]] = WeakKeyDictionary()
+
+    @classmethod
+    def of(cls, actor: Actor[Any, Any]) -> Signature:
+        """The signature of an actor, read once."""
+        if actor not in cls._known:
+            cls._known[actor] = cls(actor.fn, actor.actor_name)
+        return cls._known[actor]
+
+    def __init__(self, function: Callable[..., Any], name: str) -> None:
+        self.name = name
+        self.title, self.help = _documentation(function, name)
+        self.parameters = dict(inspect.signature(function).parameters)
+        # Only what binding needs: hints and the return type stay out of it.
+        self._bindable = inspect.Signature(list(self.parameters.values()))
+        self._types = {each: _accepted(hint) for each, hint in _hints(function, self.parameters).items()}
+        self._positional = [p.name for p in self.parameters.values() if p.kind in _POSITIONAL]
+        self._rest = self._named(inspect.Parameter.VAR_POSITIONAL)
+        self._extra = self._named(inspect.Parameter.VAR_KEYWORD)
+        self.secrets = frozenset(each for each, accepted in self._types.items() if _is_secret(accepted))
+        self._converted = {each: TypeAdapter(t) for each, t in self._types.items() if not _is_native(t)}
+        self.needs_coercion = bool(self._converted)
+        self.model = self._build_model()
+
+    def check(self, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Arguments:
+        """Return the arguments ready for JSON, converted and in the caller's layout, or raise InvalidArguments naming each field."""
+        values = self._bind(args, kwargs)
+        try:
+            model = self.model.model_validate(values)
+        except ValidationError as error:
+            schema = self.json_schema()["properties"]
+            raise _invalid(complain(error.errors(include_url=False), schema)) from None
+        return self._lay_out(self._storable(model), args, kwargs)
+
+    def coerce(self, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Arguments:
+        """Turn stored JSON into the declared Python types for the call; raises InvalidArguments if it no longer fits."""
+        if not self._converted:
+            return list(args), dict(kwargs)
+        values = self._bind(args, kwargs)
+        for name, adapter in self._converted.items():
+            if name in values:
+                try:
+                    values[name] = adapter.validate_python(values[name])
+                except ValidationError as error:
+                    problems = [{**each, "loc": (name, *each["loc"])} for each in error.errors(include_url=False)]
+                    raise _invalid(complain(problems, self.json_schema()["properties"])) from None
+        return self._lay_out(values, args, kwargs)
+
+    def fits(self, args: Sequence[Any], kwargs: Mapping[str, Any]) -> str | None:
+        """Can the function be called like this? None, or why not; looks at names and number only."""
+        try:
+            self._bindable.bind(*args, **kwargs)
+        except TypeError as error:
+            return f"{self.name}(): {error}"
+        return None
+
+    def arrange(self, values: Mapping[str, Any]) -> Arguments:
+        """Lay out values given by parameter name, as a form or a command has them, for check()."""
+        named = dict(values)
+        args: list[Any] = []
+        rest = named.pop(self._rest, None) if self._rest else None
+        by_position = self._positional if rest else self._named_all(inspect.Parameter.POSITIONAL_ONLY)
+        for name in by_position:
+            if name in named:
+                args.append(named.pop(name))
+            elif self.parameters[name].default is inspect.Parameter.empty:
+                raise _invalid({name: "Required."})
+            elif rest or any(later in named for later in by_position):
+                args.append(self.json_schema()["properties"][name].get("default"))
+        args.extend(rest or ())
+        extra = named.pop(self._extra, {}) if self._extra else {}
+        return args, {**named, **extra}
+
+    def by_name(self, args: Sequence[Any], kwargs: Mapping[str, Any]) -> dict[str, Any]:
+        """Stored arguments by parameter name, as far as they have one; arrange() lays them out again."""
+        values: dict[str, Any] = {}
+        for name, value in zip(self.positional_names(len(args)), args, strict=False):
+            if name == self._rest:
+                values.setdefault(name, []).append(value)
+            else:
+                values[name] = value
+        for name, value in kwargs.items():
+            if name in self.parameters and name not in (self._rest, self._extra):
+                values[name] = value
+            elif self._extra:
+                values.setdefault(self._extra, {})[name] = value
+        return values
+
+    def positional_names(self, count: int) -> list[str]:
+        """The parameters that the first `count` positional arguments go to; those of *args all have its name."""
+        names = self._positional[:count]
+        return names + [self._rest] * (count - len(names)) if self._rest else names
+
+    def json_schema(self) -> dict[str, Any]:
+        """The JSON Schema of the arguments by name."""
+        return self._schema
+
+    @cached_property
+    def _schema(self) -> dict[str, Any]:
+        schema = self.model.model_json_schema(by_alias=True)
+        schema.setdefault("properties", {})
+        schema["title"] = self.title
+        for name, property in schema["properties"].items():
+            default = self.parameters[name].default
+            if default is not inspect.Parameter.empty and name not in self.secrets:
+                property.update(self._default(name, default))
+        return schema
+
+    def _default(self, name: str, default: Any) -> dict[str, Any]:
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # a default of another type than the hint, as in `x: int = None`
+                return {"default": TypeAdapter(self._types[name]).dump_python(default, mode="json")}
+        except ValueError:
+            return {}  # a default that JSON cannot carry is still the function's own
+
+    def _build_model(self) -> type[BaseModel]:
+        fields: dict[str, Any] = {}
+        for number, (name, accepted) in enumerate(self._types.items()):
+            # Numbered fields with aliases: a parameter may be called `copy`, `schema` or `_x`, a model's field may not.
+            optional = name in (self._rest, self._extra) or self.parameters[name].default is not inspect.Parameter.empty
+            fields[f"p{number}"] = (accepted, Field(default_factory=lambda: None, alias=name) if optional else Field(alias=name))
+        return create_model("Arguments", __config__=_CONFIG, **fields)
+
+    def _bind(self, args: Sequence[Any], kwargs: Mapping[str, Any]) -> dict[str, Any]:
+        problems: dict[str, str] = {}
+        if not self._extra:
+            known = [p.name for p in self.parameters.values() if p.kind is not inspect.Parameter.POSITIONAL_ONLY and p.name != self._rest]
+            listed = f"the parameters are: {', '.join(known)}." if known else "there are none."
+            problems.update({name: f"No such parameter; {listed}" for name in kwargs if name not in known})
+        if not self._rest and len(args) > len(self._positional):
+            problems["args"] = f"At most {len(self._positional)} positional arguments, not {len(args)}."
+        taken = [n for n in self._positional[: len(args)] if self.parameters[n].kind is not inspect.Parameter.POSITIONAL_ONLY]
+        problems.update({name: "Given twice, by position and by name." for name in taken if name in kwargs})
+        if problems:
+            raise _invalid(problems)
+        return dict(self._bindable.bind_partial(*args, **kwargs).arguments)
+
+    def _storable(self, model: BaseModel) -> dict[str, Any]:
+        if not self.secrets:
+            return model.model_dump(mode="json", by_alias=True, exclude_unset=True)
+        # pydantic writes a secret as asterisks; the actor needs its value.
+        revealed: dict[str, Any] = _reveal(model.model_dump(by_alias=True, exclude_unset=True))
+        return {name: to_jsonable_python(value, inf_nan_mode="constants") for name, value in revealed.items()}
+
+    def _lay_out(self, values: dict[str, Any], args: Sequence[Any], kwargs: Mapping[str, Any]) -> Arguments:
+        positional = [values[name] for name in self._positional[: len(args)]]
+        extra = values.get(self._extra or "", {})
+        return [*positional, *values.get(self._rest or "", ())], {name: extra[name] if name in extra else values[name] for name in kwargs}
+
+    def _named(self, kind: Any) -> str | None:
+        return next(iter(self._named_all(kind)), None)
+
+    def _named_all(self, kind: Any) -> list[str]:
+        return [p.name for p in self.parameters.values() if p.kind is kind]
+
+
+def _invalid(problems: dict[str, str]) -> InvalidArguments:
+    return InvalidArguments("; ".join(f"{field}: {text}" for field, text in problems.items()), errors=problems)
+
+
+def _documentation(function: Callable[..., Any], name: str) -> tuple[str, str]:
+    first, _, rest = (inspect.getdoc(function) or "").strip().partition("\n")
+    return first.rstrip(".") or name.replace("_", " ").strip().capitalize(), rest.strip()
+
+
+def _hints(function: Callable[..., Any], parameters: Mapping[str, inspect.Parameter]) -> dict[str, Any]:
+    # One by one: a name imported under TYPE_CHECKING must cost one hint, not all of them.
+    scope = getattr(inspect.unwrap(function), "__globals__", {})
+    hints: dict[str, Any] = {}
+    for name, parameter in parameters.items():
+        hint = Any if parameter.annotation is inspect.Parameter.empty else parameter.annotation
+        try:
+            hint = typing.get_type_hints(SimpleNamespace(__annotations__={name: hint}), scope, include_extras=True)[name]
+        except (NameError, AttributeError, TypeError, SyntaxError):
+            hint = Any
+        if parameter.kind is inspect.Parameter.VAR_POSITIONAL:
+            hint = GenericAlias(list, (hint,))
+        elif parameter.kind is inspect.Parameter.VAR_KEYWORD:
+            hint = GenericAlias(dict, (str, hint))
+        hints[name] = hint
+    return hints
+
+
+def _accepted(hint: Any) -> Any:
+    """The type to accept for a hint: the hint itself, or any JSON value if JSON cannot carry it."""
+    if get_origin(hint) is Iterable:
+        return GenericAlias(list, get_args(hint))
+    try:
+        _schema_of(hint)
+    except Exception:  # noqa: BLE001 - pydantic has many ways to refuse a type, and each means the same here
+        return Any
+    return hint
+
+
+def _is_secret(accepted: Any) -> bool:
+    return '"writeOnly": true' in json.dumps(_schema_of(accepted), default=str)
+
+
+def _schema_of(hint: Any) -> dict[str, Any]:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return TypeAdapter(hint).json_schema()
+
+
+def _reveal(value: Any) -> Any:
+    if isinstance(value, SecretStr | SecretBytes):
+        return value.get_secret_value()
+    if isinstance(value, dict):
+        return {name: _reveal(each) for name, each in value.items()}
+    return [_reveal(each) for each in value] if isinstance(value, list | tuple | set | frozenset) else value
+
+
+def _bare(hint: Any) -> Any:
+    return _bare(get_args(hint)[0]) if get_origin(hint) is Annotated else hint
+
+
+def _is_native(hint: Any) -> bool:
+    hint = _bare(hint)
+    origin, inner = get_origin(hint), get_args(hint)
+    if origin is Literal:
+        return all(type(value) in _NATIVE for value in inner)
+    if origin in (Union, UnionType) or origin in _NATIVE_CONTAINERS:
+        return all(_is_native(each) for each in inner)
+    if origin in (dict, Mapping):
+        return inner[0] in (str, Any) and _is_native(inner[1])
+    return origin is None and any(hint is native for native in _NATIVE)

@@ -1,0 +1,80 @@
+"""What an actor says about the submission of its jobs: the middleware that owns these options; submit() holds them."""
+
+from __future__ import annotations
+
+import inspect
+import json
+from collections.abc import Callable
+from datetime import timedelta
+from functools import partial
+from typing import Any
+
+from dramatiq import Actor, Middleware
+from dramatiq.broker import Broker
+
+from src.broker.options import InvalidOption
+from src.jobs import defaults
+from src.jobs.defaults import Defaults
+from src.jobs.envelopes import dumps
+from src.jobs.states import Unique
+
+
+class Submitting(Middleware):
+    """Declares `broker_priority` (0 to 9), `expires` and `unique_for` (milliseconds), `unique`, `unique_by`, `fair_by`.
+
+    `unique`: True or "finished": no second job of its key until the first has ended; "waiting": until it starts.
+    `unique_by` and `fair_by` are functions of the actor's arguments that return the key.
+    """
+
+    @property
+    def actor_options(self) -> set[str]:
+        return {"broker_priority", "expires", "unique", "unique_for", "unique_by", "fair_by"}
+
+    def before_declare_actor(self, broker: Broker, actor: Actor[Any, Any]) -> None:
+        name, options = actor.actor_name, actor.options
+        priority = options.get("broker_priority")
+        if priority is not None and (not isinstance(priority, int) or isinstance(priority, bool) or not 0 <= priority <= 9):
+            raise InvalidOption(name, f"broker_priority must be a whole number between 0 and 9, not {priority!r}")
+        for option in ("unique_by", "fair_by"):
+            if options.get(option) is not None and not callable(options[option]):
+                raise InvalidOption(name, f"{option} must be a function of the actor's arguments")
+        defaults.declare(
+            name,
+            Defaults(
+                priority=priority,
+                expires_after=_period(name, "expires", options.get("expires")),
+                unique=_unique(name, options.get("unique")),
+                unique_for=_period(name, "unique_for", options.get("unique_for")),
+                unique_by=options.get("unique_by") or partial(_all_arguments, actor.fn),
+                fair_by=options.get("fair_by"),
+            ),
+        )
+
+
+def _all_arguments(function: Callable[..., Any], *args: Any, **kwargs: Any) -> str:
+    """One text for one call, whether its arguments came by position (`send(1, 2)`) or by name (a form)."""
+    try:
+        bound = inspect.signature(function).bind(*args, **kwargs)
+    except TypeError:
+        return dumps([args, kwargs])  # they do not fit, which the executor will tell
+    bound.apply_defaults()
+    return json.dumps(bound.arguments, sort_keys=True, default=str)
+
+
+def _period(actor: str, option: str, value: Any) -> timedelta | None:
+    if value is None or isinstance(value, timedelta):
+        return value
+    if not isinstance(value, int | float) or isinstance(value, bool) or value <= 0:
+        raise InvalidOption(actor, f"{option} must be a timedelta or a number of milliseconds above 0, not {value!r}")
+    return timedelta(milliseconds=value)
+
+
+def _unique(actor: str, value: Any) -> Unique | None:
+    if value is None or value is False:
+        return None
+    if value is True:
+        return Unique.FINISHED
+    try:
+        return Unique(value)
+    except ValueError:
+        raise InvalidOption(actor, f'unique must be True, "finished" or "waiting", not {value!r}') from None

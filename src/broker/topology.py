@@ -1,0 +1,62 @@
+"""The queues: one quorum queue per Dramatiq queue and its dead-letter queue. The same arguments on RabbitMQ 3.10 to 4.x.
+
+Arguments cannot be changed once a queue exists; what may change (lengths, TTLs) is a policy, see rabbitmq/.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+#: deliveries of one message before RabbitMQ sets it aside. Prefetched messages of a stopping worker count, too.
+#: Its job loses nothing by it: the row is published again.
+DELIVERY_LIMIT = 20
+
+
+#: queues beside a work queue for its urgent and its unhurried jobs; a plain quorum queue knows no priorities before
+#: RabbitMQ 4, and two of them from there on, so that ten are made of three queues and the order in which a worker claims
+HIGH, LOW = ".high", ".low"
+
+
+def queue_of(queue: str, priority: int) -> str:
+    """Where a message of this priority goes: 7 to 9 high, 3 to 6 normal, 0 to 2 low."""
+    return queue + (HIGH if priority >= 7 else LOW if priority <= 2 else "")
+
+
+def queues_of(queue: str) -> list[str]:
+    """The queues in RabbitMQ that together are one Dramatiq queue."""
+    return [queue + HIGH, queue, queue + LOW]
+
+
+def dead_letter_queue(queue: str) -> str:
+    """The name Dramatiq gives the dead-letter queue."""
+    return f"{queue}.XQ"
+
+
+def queue_arguments(queue: str) -> dict[str, Any]:
+    """The arguments of a work queue."""
+    return {
+        "x-queue-type": "quorum",
+        "x-delivery-limit": DELIVERY_LIMIT,
+        "x-dead-letter-exchange": "",
+        "x-dead-letter-routing-key": dead_letter_queue(queue),
+        # At-least-once dead-lettering needs reject-publish; without it RabbitMQ falls back to at-most-once silently.
+        "x-dead-letter-strategy": "at-least-once",
+        "x-overflow": "reject-publish",
+    }
+
+
+def dead_letter_arguments() -> dict[str, Any]:
+    """The arguments of a dead-letter queue; how long it keeps messages is a policy."""
+    return {"x-queue-type": "quorum"}
+
+
+def declare(channel: Any, queue: str) -> None:
+    """Declare a work queue, its sisters by priority and its dead-letter queue on a blocking channel."""
+    for name, arguments in declarations(queue, queues_of(queue)).items():
+        channel.queue_declare(queue=name, durable=True, arguments=arguments)
+
+
+def declarations(queue: str, routes: Sequence[str]) -> dict[str, dict[str, Any]]:
+    """What to declare, name by name, before these routes of a Dramatiq queue can be used; the dead-letter queue first."""
+    return {dead_letter_queue(queue): dead_letter_arguments()} | {route: queue_arguments(queue) for route in routes}

@@ -1,0 +1,135 @@
+"""The watchdog: a tiny process beside each worker process that sees it hang or die.
+
+Runs this file alone, on a bare interpreter (`python -I -S`), so that it costs little and shares nothing with what it
+watches but one page of memory: the worker's pulse, and which attempts are in its threads. A worker whose pulse is
+silent, because an actor holds the interpreter in C, is killed; supervision starts another. Of a worker that died it
+tells SQL how, by `python -m src.broker.obituary`, so that its jobs need not wait for the lease to run out.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import mmap
+import os
+import select
+import signal
+import struct
+import subprocess
+import sys
+import time
+from contextlib import suppress
+
+#: the page: pulse (a count), worker id, is signed off; then (job seq, attempt) per thread, zeros for an idle one
+HEADER, SLOT = struct.Struct("qqq"), struct.Struct("qq")
+#: seconds between two looks
+LOOK_S = 0.5
+#: seconds the killed worker has to show where its threads are before it dies
+DUMP_S = 0.3
+#: Linux 6.15 and later: asks a pidfd how its process ended (PIDFD_GET_INFO with PIDFD_INFO_EXIT)
+PIDFD_GET_INFO, PIDFD_INFO_EXIT, INFO_SIZE, EXIT_CODE_AT = 0xC040FF0B, 8, 64, 60
+
+
+def main() -> None:
+    """Arguments: file descriptor of the page, process id of the worker, seconds of silence (0: any), command of the obituary."""
+    descriptor, pid, limit_s, *obituary = int(sys.argv[1]), int(sys.argv[2]), float(sys.argv[3]), *sys.argv[4:]
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.SIG_IGN)  # a stop is the worker's affair; we end with it
+    try:
+        worker = os.pidfd_open(pid)
+    except ProcessLookupError:
+        return
+    except OSError as error:
+        say("no_watchdog", worker=pid, detail=str(error))  # a kernel without pidfds; the lease still guards the jobs
+        return
+    if os.getppid() != pid:
+        return  # it died before we looked, and its number may be another's
+    page = mmap.mmap(descriptor, 0, prot=mmap.PROT_READ)
+    with open(f"/proc/{pid}/stat") as stat:
+        why = watch(page, worker, stat.fileno(), pid, limit_s)
+        status = exit_status(worker, stat.fileno())
+    _pulse, worker_id, signed_off = HEADER.unpack_from(page)
+    if signed_off or not worker_id:
+        return
+    how = why or ending(status)
+    say("worker_died", worker=pid, how=how)
+    told = {"worker_id": worker_id, "how": how, "started": started(page)}
+    with suppress(OSError):
+        subprocess.run(obituary, input=json.dumps(told).encode(), check=False)
+
+
+def watch(page: mmap.mmap, worker: int, stat: int, pid: int, limit_s: float) -> str:
+    """Return when the worker has ended: why, if it was us."""
+    ended = select.poll()
+    ended.register(worker, select.POLLIN)
+    before, silent_s, looked = -1, 0.0, time.monotonic()
+    while not ended.poll(LOOK_S * 1000):
+        present = time.monotonic()
+        pulse, _worker_id, signed_off = HEADER.unpack_from(page)
+        # One that is ending beats no more and holds no job; one that somebody has stopped is stopped on purpose.
+        if pulse != before or signed_off or state(stat) in "Tt":
+            before, silent_s = pulse, 0.0
+        else:
+            silent_s += min(present - looked, 2 * LOOK_S)  # time in which we were stopped ourselves says nothing
+        looked = present
+        if limit_s and silent_s >= limit_s:
+            why = f"was killed by signal {signal.SIGKILL:d} of its watchdog: an actor held the interpreter for {silent_s:.0f} s"
+            say("worker_hangs", worker=pid, why=why, cure="isolated=True for actors that hold the interpreter in C; see the threads below")
+            with suppress(ProcessLookupError):
+                signal.pidfd_send_signal(worker, signal.SIGUSR2)  # faulthandler shows every thread, without the interpreter
+                ended.poll(DUMP_S * 1000)
+                signal.pidfd_send_signal(worker, signal.SIGKILL)
+            ended.poll()
+            return why
+    return ""
+
+
+def exit_status(worker: int, stat: int) -> int | None:
+    """The wait status of the process, which another one reaps: asked of its pidfd, or read while it is a zombie."""
+    seen = None
+    with suppress(OSError, ValueError, IndexError):
+        seen = int(os.pread(stat, 4096, 0).rpartition(b")")[2].split()[49])
+    for _ in range(40):
+        info = bytearray(INFO_SIZE)
+        struct.pack_into("Q", info, 0, PIDFD_INFO_EXIT)
+        try:
+            fcntl.ioctl(worker, PIDFD_GET_INFO, info)
+            if struct.unpack_from("Q", info)[0] & PIDFD_INFO_EXIT:
+                return int(struct.unpack_from("i", info, EXIT_CODE_AT)[0])
+        except OSError:
+            break  # an older kernel
+        time.sleep(0.05)  # not reaped yet
+    return seen
+
+
+def ending(status: int | None) -> str:
+    """A wait status in words."""
+    if not status:
+        return "ended without a word" if status is None else "ended without signing off"
+    if os.WIFSIGNALED(status):
+        return f"was killed by signal {os.WTERMSIG(status)}"
+    return f"exited with code {os.WEXITSTATUS(status)}"
+
+
+def started(page: mmap.mmap) -> list[tuple[int, int]]:
+    """The (job seq, attempt) that were in threads."""
+    slots = [SLOT.unpack_from(page, at) for at in range(HEADER.size, len(page) - SLOT.size + 1, SLOT.size)]
+    return [(seq, attempt) for seq, attempt in slots if seq]
+
+
+def state(stat: int) -> str:
+    """The letter that the kernel shows for the process."""
+    try:
+        return os.pread(stat, 4096, 0).rpartition(b")")[2].split()[0].decode()
+    except (OSError, IndexError):
+        return "X"
+
+
+def say(event: str, **fields: object) -> None:
+    """A line of log, as the worker writes them."""
+    with suppress(OSError):
+        print(json.dumps({"event": event, "level": "error", "logger": "src.broker.watchdog", **fields}), file=sys.stderr, flush=True)
+
+
+if __name__ == "__main__":
+    main()

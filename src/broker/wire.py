@@ -1,0 +1,195 @@
+"""Two shortcuts through pika, for the two directions in which thousands of messages a second travel.
+
+JoiningConnection writes the frames of many publishes itself and sends them in one system call. DeliveringConnection
+reads the three frames of a delivery in one go: 6 us where pika's way through every frame's object and callbacks takes
+30. What is used here is pika's own and private, so an unknown pika falls back to the stock behaviour, and whatever is
+not exactly a whole delivery is left to pika.
+"""
+
+from __future__ import annotations
+
+import struct
+import time
+from collections.abc import Sequence
+from functools import lru_cache
+from typing import Any, NamedTuple
+
+import pika
+
+_CAN_JOIN = hasattr(pika.SelectConnection, "_adapter_emit_data") and hasattr(pika.connection.Connection, "_get_body_frame_max_length")
+
+
+class Outgoing(NamedTuple):
+    """One message for the default exchange, to be returned if its queue is not there."""
+
+    route: str
+    body: bytes
+    id: str
+    actor: str
+    priority: int
+
+
+class JoiningConnection(pika.SelectConnection):  # type: ignore[misc]
+    """Publishes many messages at once."""
+
+    def publish(self, channel: Any, messages: Sequence[Outgoing]) -> None:
+        """Send durable messages, in order, on an open channel of this connection."""
+        if not _CAN_JOIN:
+            for one in messages:
+                channel.basic_publish("", one.route, one.body, properties(one), mandatory=True)
+            return
+        most = self._get_body_frame_max_length()
+        frames = [frame for one in messages for frame in publish_frames(channel.channel_number, one, most)]
+        data = b"".join(frames)
+        self.bytes_sent += len(data)
+        self.frames_sent += len(frames)
+        self._adapter_emit_data(data)
+
+
+def properties(one: Outgoing, timestamp: int | None = None) -> pika.BasicProperties:
+    """What people see beside the body in the management UI; nothing of it is believed."""
+    return pika.BasicProperties(
+        content_type="application/json",
+        delivery_mode=2,
+        priority=one.priority,
+        message_id=_fitting(one.id),
+        timestamp=int(time.time()) if timestamp is None else timestamp,
+        type=_fitting(one.actor),
+        app_id="callboard",
+    )
+
+
+def publish_frames(channel: int, one: Outgoing, most: int, timestamp: int | None = None) -> list[bytes]:
+    """The frames of one publish, as pika would marshal them with `properties`; `most`: bytes of a body in one frame."""
+    header = _HEADER_START.pack(_BASIC, 0, len(one.body), _FLAGS) + _CONTENT_TYPE + bytes((2, one.priority))
+    seconds = int(time.time()) if timestamp is None else timestamp
+    header += _short(one.id) + seconds.to_bytes(8, "big") + _short(one.actor) + _APP_ID
+    frames = [_method(channel, one.route), _frame(_HEADER, channel, header)]
+    frames.extend(_frame(_BODY, channel, one.body[start : start + most]) for start in range(0, len(one.body), most))
+    return frames
+
+
+@lru_cache(maxsize=256)
+def _method(channel: int, route: str) -> bytes:
+    mandatory = 1
+    return _frame(_METHOD, channel, struct.pack(">HHH", _BASIC, _PUBLISH, 0) + _short("") + _short(route) + bytes((mandatory,)))
+
+
+def _frame(kind: int, channel: int, payload: bytes) -> bytes:
+    return _FRAME.pack(kind, channel, len(payload)) + payload + b"\xce"
+
+
+def _short(text: str) -> bytes:
+    raw = _fitting(text).encode()
+    return bytes((len(raw),)) + raw
+
+
+def _fitting(text: str) -> str:
+    """As much of a text as AMQP's short texts hold: 255 bytes, which a name of 255 characters may exceed."""
+    return text if len(text) < 64 else text.encode()[:255].decode(errors="ignore")
+
+
+_BASIC, _PUBLISH = 60, 40
+_HEADER_START = struct.Struct(">HHQH")  # class, weight, size of the body, flags of the properties
+#: content type, delivery mode, priority, message id, timestamp, type, app id
+_FLAGS = 0x8000 | 0x1000 | 0x0800 | 0x0080 | 0x0040 | 0x0020 | 0x0008
+_CONTENT_TYPE = _short("application/json")
+_APP_ID = _short("callboard")
+
+#: bytes of a body up to which a delivery is waited for as a whole
+WHOLE_LIMIT = 65_536
+_FRAME = struct.Struct(">BHL")  # type, channel, size of the payload; the payload and one end byte follow
+_METHOD, _HEADER, _BODY, _END = 1, 2, 3, 0xCE
+_DELIVER = b"\x00\x3c\x00\x3c"
+_TAG = struct.Struct(">QB")
+_CONTENT = struct.Struct(">QH")  # size of the body, flags of the properties
+_CAN_DELIVER = all(hasattr(pika.connection.Connection, name) for name in ("_on_data_available", "_trim_frame_buffer")) and hasattr(
+    pika.channel.Channel, "_on_deliver"
+)
+
+
+class Whole(NamedTuple):
+    """A delivery all of whose frames are there; `end` is where the next frame begins."""
+
+    channel: int
+    consumer_tag: str
+    delivery_tag: int
+    redelivered: bool
+    priority: int | None
+    body: bytes
+    end: int
+
+
+class DeliveringConnection(pika.SelectConnection):  # type: ignore[misc]
+    """For consumers that look at no other property than the priority."""
+
+    _frame_buffer: bytes
+
+    def _on_data_available(self, data_in: bytes) -> None:
+        if not _CAN_DELIVER:
+            super()._on_data_available(data_in)
+            return
+        buffer = self._frame_buffer + data_in
+        found, position = [], 0
+        while isinstance(whole := whole_delivery(buffer, position), Whole) and self._is_between_messages(whole.channel):
+            found.append(whole)
+            position = whole.end
+        self._frame_buffer = buffer[position:]
+        for one in found:
+            self.frames_received += 3
+            method = pika.spec.Basic.Deliver(one.consumer_tag, one.delivery_tag, one.redelivered, "", "")
+            self._channels[one.channel]._on_deliver(
+                pika.frame.Method(one.channel, method),
+                pika.frame.Header(one.channel, len(one.body), pika.BasicProperties(priority=one.priority)),
+                one.body,
+            )
+        if whole is not True:
+            super()._on_data_available(b"")
+
+    def _is_between_messages(self, number: int) -> bool:
+        channel = self._channels.get(number)
+        return channel is not None and channel._content_assembler._method_frame is None
+
+
+def whole_delivery(buffer: bytes, position: int) -> Whole | bool:
+    """The delivery that begins at `position`; True: wait for the rest of it; False: it is something else, or too big."""
+    try:
+        kind, channel, size = _FRAME.unpack_from(buffer, position)
+        at = position + _FRAME.size
+        if kind != _METHOD or buffer[at : at + 4] != _DELIVER[: len(buffer) - at]:
+            return False
+        tag_end = at + 5 + buffer[at + 4]
+        consumer_tag = buffer[at + 5 : tag_end]
+        delivery_tag, redelivered = _TAG.unpack_from(buffer, tag_end)
+        at += size + 1
+        kind, same_channel, size = _FRAME.unpack_from(buffer, at)
+        body_size, flags = _CONTENT.unpack_from(buffer, at + _FRAME.size + 4)
+        if kind != _HEADER or same_channel != channel or body_size > WHOLE_LIMIT or flags & 1:
+            return False
+        priority = _priority(buffer, at + _FRAME.size + 4 + _CONTENT.size, flags)
+        at += _FRAME.size + size + 1
+        body = b""
+        if body_size:
+            kind, same_channel, size = _FRAME.unpack_from(buffer, at)
+            if kind != _BODY or same_channel != channel or size != body_size:
+                return False
+            body = buffer[at + _FRAME.size : at + _FRAME.size + size]
+            at += _FRAME.size + size + 1
+        if buffer[at - 1] != _END:
+            return False
+    except (struct.error, IndexError):
+        return True
+    return Whole(channel, consumer_tag.decode(), delivery_tag, bool(redelivered & 1), priority, body, at)
+
+
+def _priority(buffer: bytes, at: int, flags: int) -> int | None:
+    if not flags & 0x0800:
+        return None
+    for flag in (0x8000, 0x4000):  # content type and encoding: short texts
+        if flags & flag:
+            at += 1 + buffer[at]
+    if flags & 0x2000:  # headers: a table
+        at += 4 + int.from_bytes(buffer[at : at + 4])
+    if flags & 0x1000:  # delivery mode
+        at += 1
+    return buffer[at]

@@ -1,0 +1,108 @@
+"""retry, cancel, run-now, release, discard, edit: what a person may do to one job, at a terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import click
+
+from src.cli.folders import data_option, join
+from src.cli.following import find, state_of
+from src.cli.jobs import texts, words
+from src.up.errors import UpError
+
+
+@click.command()
+@click.argument("id")
+@data_option
+def retry(*, id: str, data: Path | None) -> None:
+    """Queue a dead, cancelled or expired job again, or a retrying one now."""
+    _act("retry", id, data)
+
+
+@click.command()
+@click.argument("id")
+@data_option
+def cancel(*, id: str, data: Path | None) -> None:
+    """Cancel a waiting job; ask a running one to stop."""
+    _act("cancel", id, data)
+
+
+@click.command("run-now")
+@click.argument("id")
+@data_option
+def run_now(*, id: str, data: Path | None) -> None:
+    """Queue a scheduled or retrying job now instead of at its instant."""
+    _act("run_now", id, data)
+
+
+@click.command()
+@click.argument("id")
+@data_option
+def release(*, id: str, data: Path | None) -> None:
+    """Queue a held job."""
+    _act("release", id, data)
+
+
+@click.command()
+@click.argument("id")
+@data_option
+def discard(*, id: str, data: Path | None) -> None:
+    """Cancel a held job for good; its record stays."""
+    _act("discard", id, data)
+
+
+@click.command(context_settings={"ignore_unknown_options": True, "allow_extra_args": True})
+@click.argument("id")
+@click.argument("arguments", nargs=-1, type=click.UNPROCESSED, metavar="[--ARG VALUE | --ARG=VALUE]...")
+@click.option("--delay", help="Due so long from now: 0, 90 (seconds), 10m, 2d.")
+@click.option("--eta", help="Due at this instant, e.g. 2030-12-31T18:00:00Z.")
+@click.option("--expires", help="Do not start it any more after so long, or after this instant.")
+@click.option("--priority", type=click.IntRange(0, 9), help="9 is the most urgent.")
+@data_option
+def edit(*, id: str, arguments: Sequence[str], data: Path | None, **asked: Any) -> None:
+    """Change a job that waits: what is named changes, everything else stays.
+
+    Behind `--` stand arguments that are called as an option of this verb is: ./run edit ID --priority 9 -- --delay 5
+    """
+    join(data)
+    from src import actors, database
+    from src.broker.signature import Signature
+    from src.jobs import JobsError, edits
+    from src.web import asking, catalogue
+    from src.web.api.bodies import EditBody
+    from src.web.forms import fields_of, read
+
+    try:
+        with database.write() as session:
+            found = find(session, id)
+            if arguments:
+                signature = Signature.of(catalogue.find(found.actor or ""))
+                fields = fields_of(signature)
+                reading = read(fields, texts(arguments, [field.name for field in fields]))
+                if reading.errors:
+                    raise UpError("\n".join(f"--{name}: {text}" for name, text in reading.errors.items()))
+                args, kwargs = signature.arrange({**signature.by_name(found.args, found.kwargs), **reading.values})
+                asked |= {"args": args, "kwargs": kwargs}
+            change = asking.check_edit(found, EditBody(**asked).change())
+            moved = edits.edit(session, found.id, change)
+        click.echo(f"{moved.id}  {moved.state.value}")
+    except JobsError as error:
+        raise UpError(words(error)) from None
+    actors.broker.close()
+
+
+def _act(action: str, id: str, data: Path | None) -> None:
+    join(data)
+    from src import actors, database
+    from src.jobs import JobsError, control
+
+    try:
+        with database.write() as session:
+            moved = getattr(control, action)(session, find(session, id).id)
+        click.echo(f"{moved.id}  {state_of(moved)}")
+    except JobsError as error:
+        raise UpError(words(error)) from None
+    actors.broker.close()

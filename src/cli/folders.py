@@ -1,0 +1,57 @@
+"""Which data folder a verb means, and how a verb joins what runs there."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import click
+
+from src.logs import configure_logs
+from src.settings import Settings
+from src.up.configuration import read_settings
+from src.up.folder import Folder
+
+data_option: Callable[[Any], Any] = click.option(
+    "--data", type=click.Path(file_okay=False, path_type=Path), help="Data folder; default: CALLBOARD_DATA_DIR or .callboard."
+)
+
+
+def open_folder(data: Path | None) -> tuple[Folder, Settings]:
+    """The data folder that `--data` or the settings name, with the settings that hold in it."""
+    if data is not None:
+        # What a person types is relative to where he stands, not to the folder of `run`.
+        os.environ["CALLBOARD_DATA_DIR"] = str(Path(os.environ.get("CALLBOARD_CALLED_FROM", "."), data))
+    settings = read_settings()
+    folder = Folder(settings.data_dir)
+    os.environ["CALLBOARD_DATA_DIR"] = str(folder.path)
+    return folder, read_settings()
+
+
+def join(data: Path | None = None) -> Settings:
+    """Let this process use the broker and the address of what runs in the data folder, unless others are configured."""
+    folder, settings = open_folder(data)
+    state = folder.read_state()
+    for name, value in (
+        ("broker_url", state.broker_url),
+        ("management_url", state.management_url),
+        ("smtp_url", state.smtp_url),
+        ("mail_admins", state.mail_admins),
+    ):
+        if value and name not in settings.model_fields_set:
+            os.environ[f"CALLBOARD_{name.upper()}"] = value
+    settings = read_settings()
+    configure_logs()  # to stderr: what a verb prints is for scripts
+    return settings
+
+
+def data_words(data: Path | None) -> str:
+    """The option as later commands need it."""
+    return f" --data {data}" if data else ""
+
+
+def say(line: str) -> None:
+    """Tell what is going on."""
+    click.echo(f"· {line}")

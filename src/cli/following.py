@@ -1,0 +1,160 @@
+"""job: one job at a terminal, what it says, and following it to its end."""
+
+from __future__ import annotations
+
+import json
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from src.cli.folders import data_option, join
+from src.up.errors import UpError
+
+if TYPE_CHECKING:
+    from sqlalchemy.orm import Session
+
+    from src.jobs.attempt_logs import Place
+    from src.jobs.models import Job
+
+#: seconds between two looks at a job that is followed
+LOOK = 0.2
+#: exit codes for a followed job that did not succeed, and for one that is not yet over
+UNSUCCESSFUL, NOT_OVER = 3, 4
+#: lines of a log read at once
+LINES = 1_000
+
+
+@click.command()
+@click.argument("id")
+@click.option("--log", "only_log", is_flag=True, help="Print what its attempts have logged and printed, and nothing else.")
+@click.option("-f", "follows", is_flag=True, help="With --log: go on to the job's end; exit code 0 only when it succeeded.")
+@click.option("--attempt", type=click.IntRange(1), help="With --log: of this attempt alone.")
+@data_option
+def job(*, id: str, only_log: bool, follows: bool, attempt: int | None, data: Path | None) -> None:
+    """Print one job as JSON, its log included; ID may be its beginning, where no other begins so, or beginning…end as pages show it."""
+    join(data)
+    if not only_log and (follows or attempt):
+        raise UpError(f"Add --log: ./run job {id} --log{' -f' if follows else ''}{f' --attempt {attempt}' if attempt else ''}")
+    if not only_log:
+        click.echo(json.dumps(_with_log(id), indent=2, ensure_ascii=False))
+    elif follows:
+        raise SystemExit(_follow_log(id, attempt))
+    else:
+        _print_log(id, attempt, None)
+
+
+def follow(id: str, timeout: float) -> int:
+    """Print each state and progress once until the job is over; return the exit code."""
+    from src.jobs import State
+
+    deadline, told = time.monotonic() + timeout, ""
+    while True:
+        document = _document(id)
+        progress = document["progress"]
+        line = "cancelling" if document["cancelling"] else document["state"]
+        if progress:
+            line += f" {progress['done']}/{progress['total']} {progress['message'] or ''}".rstrip()
+        if line != told:
+            click.echo(line, err=True)
+            told = line
+        if State(document["state"]).is_final:
+            succeeded = document["state"] == State.SUCCEEDED
+            if document["result_bytes"] is not None:
+                document["result"] = _large_result(id)
+            click.echo(json.dumps(document["result"] if succeeded else document["error"] or document["reason"], ensure_ascii=False))
+            return 0 if succeeded else UNSUCCESSFUL
+        if time.monotonic() > deadline:
+            click.echo(f"not over within {timeout:.0f} s; it goes on: ./run job {id}", err=True)
+            return NOT_OVER
+        time.sleep(LOOK)
+
+
+def find(session: Session, id: str) -> Job:
+    """The job that the id, or a part of it, means; raises JobsError."""
+    from src.jobs import queries
+    from src.jobs.errors import UnknownJob
+
+    found = queries.find(session, id)
+    if found is None:
+        raise UnknownJob(f"There is no job {id}. ./run jobs lists the newest with their whole ids.", field="id")
+    return found
+
+
+def state_of(job: Job) -> str:
+    """The job's state in one word; cancelling while that is not yet certain."""
+    return "cancelling" if job.is_cancelling else job.state.value
+
+
+def _follow_log(id: str, attempt: int | None) -> int:
+    from src.jobs import State
+
+    place = None
+    while True:
+        document = _document(id)  # before its lines: those of an attempt are written no later than its end
+        place = _print_log(id, attempt, place)
+        if State(document["state"]).is_final:
+            click.echo(
+                document["state"] + (f": {document['error'] or document['reason']}" if document["state"] != State.SUCCEEDED else ""),
+                err=True,
+            )
+            return 0 if document["state"] == State.SUCCEEDED else UNSUCCESSFUL
+        time.sleep(LOOK)
+
+
+def _print_log(id: str, attempt: int | None, place: Place | None) -> Place:
+    """Print the lines after that place; return the new one."""
+    from src import database
+    from src.jobs import attempt_logs
+    from src.jobs.attempt_logs import START, Place
+    from src.web import log_lines
+
+    place = place or START
+    while True:
+        with database.read() as session:
+            lines = attempt_logs.read(session, _look_up(session, id).seq, after=place, attempt=attempt, limit=LINES)
+        for line in lines:
+            click.echo(log_lines.plain(line))
+            place = Place(line.attempt, line.number)
+        if len(lines) < LINES:
+            return place
+
+
+def _with_log(id: str) -> dict[str, Any]:
+    from src import database
+    from src.jobs import attempt_logs
+    from src.web import log_lines
+
+    document = _document(id)
+    with database.read() as session:
+        lines = attempt_logs.tail(session, _look_up(session, id).seq, limit=LINES)
+    return document | {"log": [log_lines.document(line) for line in lines]}
+
+
+def _document(id: str) -> dict[str, Any]:
+    from src import database
+    from src.web import documents
+    from src.web.standing import standing
+
+    with database.read() as session:
+        found = _look_up(session, id)
+        document: dict[str, Any] = documents.finite(documents.whole(found, standing(session, found)))
+    return document
+
+
+def _large_result(id: str) -> Any:
+    from src import database
+    from src.jobs.result_files import result_of
+
+    with database.read() as session:
+        return result_of(_look_up(session, id))
+
+
+def _look_up(session: Session, id: str) -> Job:
+    from src.jobs import JobsError
+
+    try:
+        return find(session, id)
+    except JobsError as error:
+        raise UpError(str(error)) from None

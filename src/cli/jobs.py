@@ -1,0 +1,143 @@
+"""submit, jobs, token: what the console and the API do, at a terminal. One job: following.py, acting.py."""
+
+from __future__ import annotations
+
+import getpass
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+from werkzeug.datastructures import MultiDict
+
+from src.cli.folders import data_option, join
+from src.cli.following import follow, state_of
+from src.up.errors import UpError
+
+if TYPE_CHECKING:
+    from src.web.auth import Visitor
+
+
+@click.command(context_settings={"ignore_unknown_options": True, "allow_extra_args": True})
+@click.argument("actor")
+@click.argument("arguments", nargs=-1, type=click.UNPROCESSED, metavar="[--ARG VALUE | --ARG=VALUE]...")
+@click.option("--wait", "waits", is_flag=True, help="Follow the job to its end; exit code 0 only when it succeeded.")
+@click.option("--timeout", type=float, default=600.0, show_default=True, help="Seconds that --wait waits.")
+@click.option("--delay", help="Start it later: 90 (seconds), 10m, 1h30m, 2d.")
+@click.option("--eta", help="Start it at this instant, e.g. 2030-12-31T18:00:00Z.")
+@click.option("--expires", help="Do not start it any more after so long, or after this instant.")
+@click.option("--priority", type=click.IntRange(0, 9), help="9 is the most urgent; default: the actor's own, or 5.")
+@click.option("--queue", help="Another queue than the actor's own.")
+@click.option("--unique-key", help="No second job of this key while one waits or runs.")
+@click.option("--unique-until", type=click.Choice(["waiting", "finished"]), help="Until it starts, or until it has ended.")
+@click.option("--unique-for", help="For this period instead, whatever becomes of the first: 90 (seconds), 1h.")
+@click.option("--fair-key", help="Whose share of the queue it takes.")
+@click.option("--idempotency-key", help="The same key again answers with the same job.")
+@data_option
+def submit(*, actor: str, arguments: Sequence[str], waits: bool, timeout: float, data: Path | None, **asked: Any) -> None:
+    """Submit a job of ACTOR and print its id.
+
+    Behind `--` stand arguments that are called as an option of this verb is: ./run submit ACTOR --wait -- --delay 5
+    """
+    join(data)
+    from src import actors, database
+    from src.jobs import JobsError, submit_many
+    from src.web import asking
+    from src.web.api.bodies import JobBody
+    from src.web.forms import Form, read
+
+    try:
+        form = Form.of(actor)
+        reading = read(form.fields, texts(arguments, [field.name for field in form.fields]))
+        if reading.errors:
+            raise UpError("\n".join(f"--{name}: {text}" for name, text in reading.errors.items()))
+        args, kwargs = form.signature.arrange(reading.values)
+        wish = JobBody(actor=actor, args=args, kwargs=kwargs, **asked).wish()
+        submission = asking.check(wish, by=whoever_types(), source="api")
+        with database.write() as session:
+            [receipt] = submit_many(session, [replace(submission, source="command")])
+    except (JobsError, ValueError) as error:
+        raise UpError(words(error)) from None
+    click.echo(receipt.id)
+    actors.broker.close()  # lets the message reach RabbitMQ; were it not there, the relay publishes the row
+    if waits:
+        raise SystemExit(follow(receipt.id, timeout))
+
+
+@click.command()
+@click.argument("query", required=False, default="")
+@click.option("-n", "limit", type=click.IntRange(1, 200), default=20, show_default=True, help="How many, the newest first.")
+@data_option
+def jobs(*, query: str, limit: int, data: Path | None) -> None:
+    """List jobs; QUERY as in the console: state:dead actor:NAME queue:NAME."""
+    join(data)
+    from src import database
+    from src.jobs import JobsError, queries
+    from src.web.filters import read_filter
+
+    try:
+        wanted = read_filter({"q": query})
+    except JobsError as error:
+        raise UpError(words(error)) from None
+    with database.read() as session:
+        page = queries.page(session, states=wanted.states, actor=wanted.actor, queue=wanted.queue, limit=limit)
+    for one in page.jobs:
+        click.echo(f"{one.id}  {state_of(one):<10} {one.actor or '?':<32} {one.created_at:%Y-%m-%d %H:%M:%S}Z  {one.reason or ''}".rstrip())
+    if page.next is not None:
+        click.echo(f"… and older ones: ./run jobs -n {min(limit * 5, 200)}", err=True)
+
+
+@click.group()
+def token() -> None:
+    """API tokens."""
+
+
+@token.command("create")
+@click.argument("name")
+@click.option("--role", type=click.Choice(["viewer", "submitter", "operator", "admin"]), required=True)
+@data_option
+def token_create(*, name: str, role: str, data: Path | None) -> None:
+    """Make a token for programs and print it, this one time."""
+    join(data)
+    from src.web.auth import create_token
+
+    try:
+        click.echo(create_token(name, role))
+    except ValueError as error:
+        raise UpError(str(error)) from None
+
+
+def texts(arguments: Sequence[str], names: Sequence[str]) -> MultiDict[str, str]:
+    """`--total 100`, `--total=100`, a bare `--flag` and `--no-flag` as a form would send them."""
+    sent: MultiDict[str, str] = MultiDict()
+    rest = list(arguments)
+    while rest:
+        word = rest.pop(0)
+        if not word.startswith("--"):
+            raise UpError(f"{word!r} belongs to no argument. Write --NAME {word}; the names are: {', '.join(names)}.")
+        name, given, value = word[2:].partition("=")
+        name = name.replace("-", "_")
+        if name not in names and name.removeprefix("no_") in names:
+            sent[f"{name.removeprefix('no_')}-present"] = ""
+        elif name not in names:
+            raise UpError(
+                f"There is no argument {word.partition('=')[0]}. The names are: {', '.join('--' + each for each in names) or '(none)'}."
+            )
+        else:
+            sent[name] = value if given or not rest or rest[0].startswith("--") else rest.pop(0)
+    return sent
+
+
+def whoever_types() -> Visitor:
+    """Who works at this terminal, as pages and API know a visitor."""
+    from src.web.auth import Role, Visitor
+
+    name = getpass.getuser()
+    return Visitor(name, Role.ADMIN, f"command:{name}")
+
+
+def words(error: Exception) -> str:
+    """An error of the jobs room as options are called here."""
+    errors = getattr(error, "errors", None)
+    return "\n".join(f"--{name}: {text}" for name, text in errors.items()) if errors else str(error)

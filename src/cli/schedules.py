@@ -1,0 +1,250 @@
+"""schedules, schedule: what the pages and the API do about schedules, at a terminal."""
+
+from __future__ import annotations
+
+import getpass
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import click
+
+from src.cli.folders import data_option, join
+from src.cli.jobs import texts, words
+from src.up.errors import UpError
+
+#: options of `create` and `change` in the words of the API
+_TIMES = {
+    "--cron": "Five fields, e.g. '0 6 * * mon-fri', or @daily.",
+    "--every": "An interval: 30 (seconds), 5m, 1h30m.",
+    "--at": "One instant, e.g. 2030-01-01T09:00:00Z.",
+    "--zone": "IANA time zone, e.g. Europe/Berlin.",
+    "--starts-at": "No tick before this instant.",
+    "--ends-at": "No tick after this instant.",
+    "--jitter": "Each tick up to so much later.",
+}
+_POLICIES = {
+    "--missed": "skip, once or all.",
+    "--grace": "Lateness that counts as on time.",
+    "--overlap": "allow, skip, queue or cancel.",
+    "--pause-after": "Failures in a row after which it pauses itself.",
+    "--expect-success": "A time of the day (06:30), or so long after each tick (45m).",
+    "--on-failure": "Actor that is told of failures.",
+    "--on-recovery": "Actor that is told of recoveries.",
+    "--on-alert": "Actor that is told of a missing success.",
+}
+
+
+def _options(options: dict[str, str]) -> Callable[[Any], Any]:
+    def decorate(command: Any) -> Any:
+        for name, text in reversed(options.items()):
+            command = click.option(name, help=text)(command)
+        return command
+
+    return decorate
+
+
+@click.command()
+@data_option
+def schedules(*, data: Path | None) -> None:
+    """List the schedules: condition, name, when, next tick."""
+    join(data)
+    from src import database
+    from src.schedules import preview, queries
+    from src.web import schedule_documents as documents
+
+    with database.read() as session:
+        for each in queries.every(session):
+            next = documents.coming(each, 1)
+            at = f"{next[0].local:%Y-%m-%d %H:%M:%S} {each.zone}" if next else "-"
+            click.echo(f"{each.id:>4}  {documents.condition(each).value:<7} {each.name:<32} {at:<38} {preview.words(each.draft.rule)}")
+
+
+@click.group()
+def schedule() -> None:
+    """One schedule: show, create, change, pause, resume, run-now, backfill, delete, preview."""
+
+
+@schedule.command("show")
+@click.argument("which", metavar="ID|NAME")
+@data_option
+def show(*, which: str, data: Path | None) -> None:
+    """Print one schedule as JSON."""
+
+    def look(session: Any) -> Any:
+        from src.schedules import queries
+        from src.web import schedule_documents as documents
+
+        found = queries.find(session, which)
+        runs = [documents.run(each) for each in queries.history(session, found.id, limit=10).runs]
+        return {**documents.document(found), "ticks": runs}
+
+    _print(_do(data, look))
+
+
+@schedule.command("create", context_settings={"ignore_unknown_options": True, "allow_extra_args": True})
+@click.argument("name")
+@click.argument("actor")
+@click.argument("arguments", nargs=-1, type=click.UNPROCESSED, metavar="[--ARG VALUE]...")
+@_options(_TIMES)
+@_options(_POLICIES)
+@data_option
+def create(*, name: str, actor: str, arguments: Sequence[str], data: Path | None, **given: str | None) -> None:
+    """Make a schedule called NAME of ACTOR; its arguments stand behind, named as those of ./run submit are."""
+    join(data)
+    from src import actors
+    from src.schedules import editing
+    from src.scheduling.planning import fitted
+    from src.web import schedule_documents, schedule_wishes
+    from src.web.forms import Form, read
+
+    def make(session: Any) -> Any:
+        form = Form.of(actor)
+        reading = read(form.fields, texts(arguments, [field.name for field in form.fields]))
+        if reading.errors:
+            raise UpError("\n".join(f"--{name}: {text}" for name, text in reading.errors.items()))
+        args, kwargs = form.signature.arrange(reading.values)
+        draft = schedule_wishes.read(_given(given) | {"name": name, "actor": actor}).draft()
+        draft = fitted(replace(draft, args=args, kwargs=kwargs), actors.broker)
+        return schedule_documents.document(editing.create(session, draft, by=_me()))
+
+    _print(_do(data, make))
+
+
+@schedule.command("change")
+@click.argument("which", metavar="ID|NAME")
+@_options(_TIMES)
+@_options(_POLICIES)
+@data_option
+def change(*, which: str, data: Path | None, **given: str | None) -> None:
+    """Change when and what if; an empty text takes a value away."""
+
+    def edit(session: Any) -> Any:
+        from src import actors
+        from src.schedules import editing, queries
+        from src.scheduling.planning import fitted
+        from src.web import schedule_documents, schedule_wishes
+
+        found = queries.find(session, which)
+        said = schedule_documents.fields(found.draft) | {"args": found.args, "kwargs": found.kwargs}
+        new = _given(given)
+        if {"cron", "every", "at"} & new.keys():
+            said |= {"cron": None, "every": None, "at": None}
+        draft = schedule_wishes.read(said | {name: value or None for name, value in new.items()}).draft()
+        return schedule_documents.document(editing.change(session, found.id, fitted(draft, actors.broker), by=_me()))
+
+    _print(_do(data, edit))
+
+
+def _acting(name: str, text: str) -> None:
+    @schedule.command(name, help=text)
+    @click.argument("which", metavar="ID|NAME")
+    @data_option
+    def act(*, which: str, data: Path | None) -> None:
+        def do(session: Any) -> Any:
+            from src import actors
+            from src.broker import periodic
+            from src.schedules import editing, queries, ticks
+            from src.web import schedule_documents as documents
+
+            found = queries.find(session, which)
+            if name == "delete":
+                return editing.delete(session, found.id)
+            if name == "run-now":
+                return ticks.run_now(session, found.id, periodic.maker(actors.broker), by=_me()).job_id
+            act = {"pause": editing.pause, "resume": editing.resume, "follow-code": editing.follow_code}[name]
+            changed = act(session, found.id, by=_me())
+            return f"{changed.id}  {documents.condition(changed).value}"
+
+        done = _do(data, do)
+        if done is not None:
+            click.echo(done)
+
+
+for _name, _text in {
+    "pause": "Let no tick fire until it is resumed.",
+    "resume": "Let its ticks fire again, from the next one on.",
+    "run-now": "Run it once and print the job's id; its ticks stay where they are.",
+    "follow-code": "Let a schedule that is declared in code say what the code says.",
+    "delete": "Delete a schedule with its history; its jobs stay.",
+}.items():
+    _acting(_name, _text)
+
+
+@schedule.command("backfill")
+@click.argument("which", metavar="ID|NAME")
+@click.option("--from", "start", required=True, help="The first instant, e.g. 2026-03-01T00:00:00Z.")
+@click.option("--to", "end", required=True, help="The last instant.")
+@data_option
+def backfill(*, which: str, start: str, end: str, data: Path | None) -> None:
+    """Run the ticks of a stretch of time that have no job yet, and print the jobs' ids."""
+
+    def do(session: Any) -> Any:
+        from src import actors
+        from src.broker import periodic
+        from src.schedules import backfill as backfilling
+        from src.schedules import queries
+        from src.web.instants import parse_instant
+
+        found = queries.find(session, which)
+        return backfilling.backfill(session, found.id, parse_instant(start), parse_instant(end), periodic.maker(actors.broker), by=_me())
+
+    made = _do(data, do)
+    for each in made.fired:
+        click.echo(each.job_id)
+    if made.had_one:
+        click.echo(f"{made.had_one} had a job already", err=True)
+
+
+@schedule.command("preview")
+@_options(_TIMES)
+@click.option("-n", "number", type=click.IntRange(1, 100), default=10, show_default=True, help="How many ticks.")
+@data_option
+def preview(*, number: int, data: Path | None, **given: str | None) -> None:
+    """Print what a rule would do; nothing is kept."""
+    join(data)
+    from src.jobs import JobsError
+    from src.web import schedule_documents, schedule_wishes
+
+    try:
+        told = schedule_documents.previewed(schedule_wishes.read(_given(given), schedule_wishes.Times).rule(), number)
+    except JobsError as error:
+        raise UpError(words(error)) from None
+    click.echo(told["words"])
+    for each in told["ticks"]:
+        click.echo(f"  {each['local'].replace('T', ' ')}   {each['at']}")
+    for note in told["notes"]:
+        click.echo(note)
+
+
+def _do(data: Path | None, do: Callable[[Any], Any]) -> Any:
+    """Do it in one transaction, and let what it submits reach RabbitMQ."""
+    join(data)
+    from src import actors, database
+    from src.jobs import JobsError
+
+    try:
+        with database.write() as session:
+            done = do(session)
+    except (JobsError, ValueError) as error:
+        raise UpError(words(error)) from None
+    actors.broker.close()
+    return done
+
+
+def _given(options: dict[str, str | None]) -> dict[str, Any]:
+    """The options that were given, in the words of the API."""
+    given: dict[str, Any] = {name: value for name, value in options.items() if value is not None}
+    if str(given.get("pause_after", "")).isdecimal():
+        given["pause_after"] = int(given["pause_after"])
+    return given
+
+
+def _print(document: Any) -> None:
+    click.echo(json.dumps(document, indent=2, ensure_ascii=False))
+
+
+def _me() -> str:
+    return getpass.getuser()

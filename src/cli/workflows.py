@@ -1,0 +1,95 @@
+"""workflows, workflow submit|show|cancel|retry: what the console and the API do with workflows, at a terminal."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import click
+
+from src.cli.controls import writing
+from src.cli.folders import data_option, join
+from src.cli.jobs import whoever_types
+from src.up.errors import UpError
+
+
+@click.command()
+@click.option("-n", "limit", type=click.IntRange(1, 200), default=20, show_default=True, help="How many, the newest first.")
+@data_option
+def workflows(*, limit: int, data: Path | None) -> None:
+    """List workflows, newest first."""
+    join(data)
+    from src import database
+    from src.jobs import workflows
+
+    with database.read() as session:
+        page = workflows.page(session, limit=limit)
+    for each in page.workflows:
+        counts = ", ".join(f"{number} {state}" for state, number in each.counts.items())
+        click.echo(f"{each.id}  {each.state:<10} {each.name:<32} {each.created_at:%Y-%m-%d %H:%M:%S}Z  {counts}")
+
+
+@click.group()
+def workflow() -> None:
+    """One workflow: submit, show, cancel, retry."""
+
+
+@workflow.command("submit")
+@click.argument("file", type=click.File("rb"))
+@click.option("--idempotency-key", help="The same key again answers with the same workflow.")
+@data_option
+def submit(*, file: Any, idempotency_key: str | None, data: Path | None) -> None:
+    """Submit the workflow that FILE (- for standard input) describes in JSON, as POST /api/v1/workflows takes it; print its id."""
+    with writing(data) as session:
+        from src.web import asking
+        from src.web.api.workflow_bodies import read_workflow
+
+        try:
+            document = json.load(file)
+        except ValueError as error:
+            raise UpError(f"{file.name} is not JSON: {error}.") from None
+        by = whoever_types()
+        wanted = read_workflow(document, by=by)
+        receipt = wanted.submit(session, submitted_by=by.name, idempotency_key=asking.own_key(idempotency_key, by))
+    click.echo(receipt.id)
+
+
+@workflow.command("show")
+@click.argument("id")
+@data_option
+def show(*, id: str, data: Path | None) -> None:
+    """Print one workflow with its steps as JSON."""
+    with writing(data) as session:
+        from src.jobs import workflows
+        from src.web import documents, workflow_documents
+
+        found = workflows.find(session, id)
+        if found is None:
+            raise UpError(f"There is no workflow {id}. ./run workflows lists the newest.")
+        document = documents.finite(workflow_documents.whole(found))
+    click.echo(json.dumps(document, indent=2, ensure_ascii=False))
+
+
+@workflow.command("cancel")
+@click.argument("id")
+@data_option
+def cancel(*, id: str, data: Path | None) -> None:
+    """Cancel every step that has not ended; running ones are asked to stop."""
+    with writing(data) as session:
+        from src.jobs import workflows
+
+        touched = workflows.cancel(session, id)
+    click.echo(f"{id}  {touched} cancelled, or asked to stop")
+
+
+@workflow.command("retry")
+@click.argument("id")
+@data_option
+def retry(*, id: str, data: Path | None) -> None:
+    """Retry the steps that failed, and nothing else."""
+    with writing(data) as session:
+        from src.jobs import workflows
+
+        touched = workflows.retry(session, id)
+    click.echo(f"{id}  {touched} queued or waiting again")

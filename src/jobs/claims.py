@@ -1,0 +1,132 @@
+"""claim(): take the lease of jobs whose messages arrived, in one statement; and say why the others cannot run."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from enum import Enum
+from typing import NamedTuple
+
+from sqlalchemy import select, update
+from sqlalchemy.orm import Session
+
+from src.database import now, to_microseconds
+from src.jobs import slots, workflow_steps
+from src.jobs.models import Job
+from src.jobs.statements import Batch
+from src.jobs.states import State, require
+
+
+class Claimed(NamedTuple):
+    """A job this worker may run now: attempt number `attempt` is its own until its lease ends. JSON columns are texts."""
+
+    seq: int
+    id: str
+    attempt: int
+    actor: str
+    queue: str
+    args: str
+    kwargs: str
+    options: str
+    failures: int
+    crashes: int
+    created_us: int
+    published_us: int | None
+    due_us: int | None
+    slot_us: int | None
+    workflow_seq: int | None
+    frees_key: bool | None  # its unique key is free from its start on
+    is_fair: bool | None  # it takes part in fair shares of its queue
+    has_slots: bool = False  # it takes slots of a concurrency limit
+
+
+class Unclaimable(Enum):
+    """Why a message's job cannot start here now."""
+
+    UNKNOWN_JOB = "nobody submitted it here"
+    UNKNOWN_ACTOR = "this worker has no such actor"
+    EXPIRED = "it has expired"
+    STALE = "it is running, done, cancelled or another attempt's turn"
+
+
+require(State.QUEUED, State.RUNNING)
+
+_CLAIM = Batch(
+    {"id": "text", "attempt": "int"},
+    """
+    UPDATE jobs SET state = 'running', attempt = jobs.attempt + 1, worker_id = :worker_id, started_at = @(:now),
+        publish_at = NULL, reason = NULL, progress_done = NULL, progress_total = NULL, progress_message = NULL
+    FROM {rows}
+    WHERE jobs.id = d.id
+      AND CASE WHEN jobs.state = 'queued' AND jobs.attempt = d.attempt - 1 AND (jobs.expires_at IS NULL OR jobs.expires_at > @(:now)) THEN true END
+      AND EXISTS (SELECT 1 FROM workers WHERE workers.id = :worker_id AND workers.expires_at > @(:now) AND workers.lost_at IS NULL)
+    RETURNING jobs.seq, jobs.id, jobs.attempt, jobs.actor, jobs.queue, jobs.args, jobs.kwargs, jobs.options, jobs.failures, jobs.crashes,
+        #(jobs.created_at), #(jobs.published_at), #(jobs.due_at), #(jobs.slot_at), jobs.workflow_seq,
+        jobs.unique_until = 'waiting' AND jobs.unique_key IS NOT NULL, jobs.fair_key IS NOT NULL
+    """,
+)
+
+
+def claim(session: Session, worker_id: int, wanted: Sequence[tuple[str, int]]) -> list[Claimed]:
+    """Move each wanted (job id, attempt) that may start from queued to running, leased to this worker.
+
+    A worker whose own lease has run out gets nothing. Two copies of one message: the first claim wins.
+    """
+    rows = sorted(set(wanted))
+    return [Claimed(*row) for row in _CLAIM.execute(session, rows, worker_id=worker_id, now=to_microseconds(now()))]
+
+
+def free_keys(session: Session, starting: Sequence[Claimed]) -> None:
+    """Free the unique keys of jobs that keep others out only while they wait: they start now."""
+    seqs = [job.seq for job in starting if job.frees_key]
+    if seqs:
+        session.execute(update(Job).where(Job.seq.in_(seqs)).values(unique_key=None).execution_options(synchronize_session=False))
+
+
+def explain(session: Session, ids: Collection[str], known_actors: Collection[str]) -> dict[str, Unclaimable]:
+    """Say for each job id that was not claimed what stands in the way."""
+    statement = select(Job.id, Job.state, Job.actor, Job.expires_at).where(Job.id.in_(ids))
+    found = {row.id: row for row in session.execute(statement)}
+    present = now()
+    reasons: dict[str, Unclaimable] = {}
+    for id in ids:
+        row = found.get(id)
+        if row is None:
+            reasons[id] = Unclaimable.UNKNOWN_JOB
+        elif row.state is State.QUEUED and row.actor not in known_actors:
+            reasons[id] = Unclaimable.UNKNOWN_ACTOR
+        elif row.state is State.QUEUED and row.expires_at is not None and row.expires_at <= present:
+            reasons[id] = Unclaimable.EXPIRED
+        else:
+            reasons[id] = Unclaimable.STALE
+    return reasons
+
+
+_GIVE_BACK = Batch(
+    {"seq": "bigint", "attempt": "int"},
+    """
+    UPDATE jobs SET attempt = jobs.attempt - 1, worker_id = NULL, started_at = NULL,
+        state = CASE WHEN jobs.cancel_requested THEN 'cancelled' ELSE 'queued' END,
+        reason = CASE WHEN jobs.cancel_requested THEN 'cancelled while it waited' END,
+        publish_at = CASE WHEN NOT jobs.cancel_requested THEN @(:now) END,
+        finished_at = CASE WHEN jobs.cancel_requested THEN @(:now) END
+    FROM {rows}
+    WHERE jobs.seq = d.seq AND CASE WHEN jobs.attempt = d.attempt AND jobs.state = 'running' AND jobs.worker_id = :worker_id THEN true END
+    RETURNING jobs.seq
+    """,
+)
+require(State.RUNNING, State.QUEUED)
+require(State.RUNNING, State.CANCELLED)
+
+
+def give_back(session: Session, worker_id: int, unstarted: Sequence[tuple[int, int]]) -> int:
+    """Queue claimed (seq, attempt) again that this worker has not started and never will: no attempt is spent.
+
+    One that a person wants cancelled is cancelled instead.
+    """
+    if not unstarted:
+        return 0
+    workflow_steps.lock_of(session, [seq for seq, _ in unstarted])
+    given = [row[0] for row in _GIVE_BACK.execute(session, sorted(unstarted), worker_id=worker_id, now=to_microseconds(now()))]
+    workflow_steps.note_final(session, given)
+    slots.free(session, given)
+    return len(given)

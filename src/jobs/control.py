@@ -1,0 +1,152 @@
+"""What a person may do to one job: cancel, retry, run now, release, discard. Each is one compare-and-set."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sqlalchemy import select, update
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.orm import Session
+
+from src.database import now
+from src.jobs import workflow_steps
+from src.jobs.due import envelope
+from src.jobs.envelopes import announce, dumps
+from src.jobs.errors import NotAllowed, UnknownJob
+from src.jobs.models import Job
+from src.jobs.states import FINAL, HeldFor, State, allowed
+
+
+def cancel(session: Session, id: str) -> Job:
+    """Cancel a waiting job at once; ask a running one to stop at its next check-point (`cancel_requested`)."""
+    step = _lock_workflow(session, id)
+    # Asked again at the end: it may have left `running` for a retry between the statements.
+    if (
+        not _cancel_waiting(session, id)
+        and not _move(session, id, [State.RUNNING], cancel_requested=True)
+        and not _cancel_waiting(session, id)
+    ):
+        job = _find(session, id)
+        if job.state is not State.CANCELLED:
+            raise NotAllowed(f"the job is {job.state}: only one that waits or runs can be cancelled")
+    workflow_steps.note_final(session, step)
+    return _find(session, id)
+
+
+def retry(session: Session, id: str) -> Job:
+    """Queue a dead, cancelled or expired job again, or a retrying one now; its attempts go on counting.
+
+    A workflow goes on from a step that is retried. A step that was cancelled before its turn came waits for it again.
+    """
+    step = _lock_workflow(session, id)
+    if step and workflow_steps.is_unreleased(session, step[0]):
+        return _wait_again(session, id, step[0])
+    job = _queue_again(
+        session, id, [State.DEAD, State.CANCELLED, State.EXPIRED, State.RETRYING], "only one that is dead, cancelled, expired or retrying can be retried",
+        failures=0, crashes=0, finished_at=None, cancel_requested=False, expires_at=None,
+    )  # fmt: skip
+    workflow_steps.note_again(session, step)
+    return job
+
+
+def run_now(session: Session, id: str) -> Job:
+    """Queue a scheduled or retrying job now instead of at its instant."""
+    step = _lock_workflow(session, id)
+    if step and workflow_steps.is_unreleased(session, step[0]):
+        raise NotAllowed(f"it {_find(session, id).reason}: a step runs when those before it have ended")
+    return _queue_again(session, id, [State.SCHEDULED, State.RETRYING], "only one that waits for its instant can be run now")
+
+
+def release(session: Session, id: str) -> Job:
+    """Queue a held job: a person has looked at it."""
+    job = _find(session, id)
+    if job.held_for is HeldFor.UNREADABLE:
+        raise NotAllowed("this is no message and cannot run: discard it")
+    return _queue_again(session, id, [State.HELD], "only a held one can be released", held_for=None)
+
+
+def discard(session: Session, id: str) -> Job:
+    """Cancel a held job for good; its record stays."""
+    step = _lock_workflow(session, id)
+    if not _move(session, id, [State.HELD], state=State.CANCELLED, reason="discarded", finished_at=now(), held_for=None):
+        raise NotAllowed(f"the job is {_find(session, id).state}: only a held one can be discarded")
+    workflow_steps.note_final(session, step)
+    return _find(session, id)
+
+
+_CANCELLABLE = [state for state in State if state.is_waiting and allowed(state, State.CANCELLED)]
+
+
+def _cancel_waiting(session: Session, id: str) -> bool:
+    values = {"reason": "cancelled while it waited", "finished_at": now(), "publish_at": None, "due_at": None, "held_for": None}
+    return _move(session, id, _CANCELLABLE, state=State.CANCELLED, **values)
+
+
+def _lock_workflow(session: Session, id: str) -> list[int]:
+    """Lock the workflow of a job before its row is written; return the job's seq if it is a step of one."""
+    found = session.execute(select(Job.seq, Job.workflow_seq).where(Job.id == id)).first()
+    if found is None or found.workflow_seq is None:
+        return []
+    workflow_steps.lock(session, [found.workflow_seq])
+    return [found.seq]
+
+
+def _wait_again(session: Session, id: str, seq: int) -> Job:
+    try:
+        with session.begin_nested():
+            moved = workflow_steps.wait_again(session, seq)
+    except IntegrityError:
+        raise NotAllowed("another job of its unique key waits or runs") from None
+    job = _find(session, id)
+    if not moved or job.state.is_final:
+        raise NotAllowed(f"the job is {job.state} ({job.reason}): retry the step before it")
+    return job
+
+
+def _queue_again(session: Session, id: str, states: list[State], otherwise: str, **values: Any) -> Job:
+    assert all(allowed(state, State.QUEUED) for state in states)
+    try:
+        # A savepoint: the index that holds unique keys may say no, and the caller's transaction must go on.
+        with session.begin_nested():
+            # publish_at: should this process die before it hands the message over, the relay finds the row at once.
+            values |= {"publish_at": now(), "published_at": None, "due_at": None, "waits_for": None, "slot_at": None}
+            moved = _move(session, id, states, state=State.QUEUED, reason=None, **values)
+    except IntegrityError:
+        key = _find(session, id).unique_key
+        other = session.execute(select(Job.id).where(Job.unique_key == key, Job.state.not_in(FINAL))).scalar()
+        raise NotAllowed(f"another job of its unique key {key!r} waits or runs: {other}") from None
+    if not moved:
+        raise NotAllowed(f"the job is {_find(session, id).state}: {otherwise}")
+    job = _find(session, id)
+    assert job.actor is not None
+    created_us = int(job.created_at.timestamp() * 1_000_000)
+    announce(
+        session,
+        [
+            envelope(
+                job.seq,
+                job.id,
+                job.attempt,
+                job.queue,
+                job.actor,
+                job.priority,
+                dumps(job.args),
+                dumps(job.kwargs),
+                dumps(job.options),
+                created_us,
+            )
+        ],
+    )
+    return job
+
+
+def _move(session: Session, id: str, states: list[State], **values: Any) -> bool:
+    statement = update(Job).where(Job.id == id, Job.state.in_(states)).values(**values).execution_options(synchronize_session=False)
+    return session.execute(statement.returning(Job.seq)).first() is not None
+
+
+def _find(session: Session, id: str) -> Job:
+    job = session.execute(select(Job).where(Job.id == id).execution_options(populate_existing=True)).scalars().first()
+    if job is None:
+        raise UnknownJob(f"There is no job {id}.", field="id")
+    return job

@@ -1,0 +1,50 @@
+"""What the reconciler needs: queued jobs that RabbitMQ has confirmed long ago, and how far each queue has been claimed."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from sqlalchemy import func, select, update
+from sqlalchemy.orm import Session
+
+from src.database import from_microseconds, now
+from src.jobs.models import Job
+from src.jobs.states import State
+from src.jobs.workers import alive
+
+
+def waiting_since(session: Session, published_before: datetime) -> dict[str, int]:
+    """Queue -> how many of its jobs are queued and were published before that instant."""
+    statement = (
+        select(Job.queue, func.count())
+        .where(Job.state == State.QUEUED, Job.publish_at.is_(None), Job.published_at < published_before)
+        .group_by(Job.queue)
+    )
+    return {row[0]: row[1] for row in session.execute(statement)}
+
+
+def is_left_waiting(session: Session, queue: str, published_before: datetime) -> bool:
+    """Is a job of this queue still queued that was published before that instant?"""
+    statement = select(Job.seq).where(
+        Job.queue == queue, Job.state == State.QUEUED, Job.publish_at.is_(None), Job.published_at < published_before
+    )
+    return session.execute(statement.limit(1)).first() is not None
+
+
+def frontiers(session: Session) -> dict[str, datetime]:
+    """Queue -> publication of the newest message that a living worker has claimed from it."""
+    newest: dict[str, int] = {}
+    for worker in alive(session):
+        for queue, published_us in worker.frontier.items():
+            newest[queue] = max(newest.get(queue, 0), published_us)
+    return {queue: from_microseconds(published_us) for queue, published_us in newest.items()}
+
+
+def publish_again(session: Session, queue: str, published_before: datetime) -> int:
+    """Have the relay publish the queue's jobs again that were published before that instant and still wait."""
+    statement = (
+        update(Job)
+        .where(Job.queue == queue, Job.state == State.QUEUED, Job.publish_at.is_(None), Job.published_at < published_before)
+        .values(publish_at=now())
+    )
+    return len(session.execute(statement.returning(Job.seq)).all())

@@ -1,0 +1,79 @@
+"""Fingerprints: which failures are the same failure. By the exception's type, the place in our own code, and what its message says
+apart from the numbers, names and paths in it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from typing import NamedTuple
+
+#: part of every fingerprint: another rule makes other fingerprints, and never mixes with the old ones
+VERSION = 1
+LENGTH = 16
+#: characters of a message that count
+MESSAGE_LENGTH = 200
+#: these are no failures: the actor has asked to come back later, or had to
+EXPECTED = frozenset({"Retry", "RateLimitExceeded"})
+LOST = "WorkerLost"
+
+_FRAME = re.compile(r'^  File "([^"\n]+)", line \d+, in ([^\n]+)$', re.MULTILINE)
+_FOREIGN = re.compile(r"/(?:site|dist)-packages/|/lib/python3|/python3\.\d+/|^<")
+_VARIABLE = (
+    (re.compile(r"\b[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}\b", re.IGNORECASE), "UUID"),
+    (re.compile(r"\b[\w.+-]+@[\w-]+\.[\w.-]+"), "ADDRESS"),
+    (re.compile(r"\b[a-z][a-z0-9+.-]*://[^\s'\"<>]+", re.IGNORECASE), "URL"),
+    (re.compile(r"'[^'\n]*'|\"[^\"\n]*\"|`[^`\n]*`|“[^”\n]*”"), "TEXT"),
+    (re.compile(r"(?<![\w.])(?:~|\.{0,2})/[\w./@+~-]+"), "PATH"),
+    (re.compile(r"\b0x[0-9a-f]+\b|\b(?=[0-9a-f]*\d)[0-9a-f]{7,}\b", re.IGNORECASE), "HEX"),
+    (re.compile(r"[-+]?\d+(?:[.,:]\d+)*"), "N"),
+)
+
+
+class Fingerprint(NamedTuple):
+    """What tells one kind of failure from another; `id` stands for the rest."""
+
+    id: str
+    kind: str  # the exception's type
+    place: str  # file:function, the innermost frame of our own code; the actor where there is none
+    message: str  # normalised
+
+
+def fingerprint(actor: str, error: str | None, traceback: str | None) -> Fingerprint | None:
+    """The fingerprint of a failed attempt, by what is written down of it; None: it is no failure, or nothing is known of it."""
+    if not error:
+        return None
+    kind, _, words = error.partition(": ")
+    if kind in EXPECTED:
+        return None
+    if not re.fullmatch(r"[\w.]+", kind):  # a sentence of ours, not an exception
+        kind, words = "Error", error
+    return _fingerprint(kind, _place(traceback) or actor, normalise(words))
+
+
+def of_lost_worker(actor: str) -> Fingerprint:
+    """The fingerprint of attempts whose worker was lost."""
+    return _fingerprint(LOST, actor, "its worker was lost")
+
+
+def normalise(message: str) -> str:
+    """The message without what differs from one occurrence to the next."""
+    text = message[: MESSAGE_LENGTH * 4]
+    for variable, word in _VARIABLE:
+        text = variable.sub(word, text)
+    return " ".join(text.split())[:MESSAGE_LENGTH]
+
+
+def _place(traceback: str | None) -> str | None:
+    frames = _FRAME.findall((traceback or "")[-64_000:])
+    if not frames:
+        return None
+    path, function = next((frame for frame in reversed(frames) if not _FOREIGN.search(frame[0])), frames[-1])
+    # Two parts of the path: enough to tell files apart, and the same on every host.
+    return f"{'/'.join(path.replace(chr(92), '/').split('/')[-2:])}:{function}"[:255]
+
+
+def _fingerprint(kind: str, place: str, message: str) -> Fingerprint:
+    kind = kind[:255]
+    digest = hashlib.sha256("\x1f".join((str(VERSION), kind, place, message)).encode("utf-8", "backslashreplace"))
+    return Fingerprint(digest.hexdigest()[:LENGTH], kind, place, message)

@@ -1,0 +1,145 @@
+"""Held jobs: messages that cannot run until a person or a deploy helps. Kept, shown with the reason, never run."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from dramatiq import Message
+from sqlalchemy import Select, select, update
+from sqlalchemy.dialects.postgresql import insert as postgresql_insert
+from sqlalchemy.dialects.sqlite import insert as sqlite_insert
+from sqlalchemy.orm import Session
+
+from src.database import now
+from src.jobs.completion import storable
+from src.jobs.envelopes import dumps
+from src.jobs.models import Job
+from src.jobs.restoring import forgotten_by
+from src.jobs.statements import is_sqlite
+from src.jobs.states import HeldFor, State, require
+from src.jobs.submission import NAME, new_id
+
+#: characters of an unreadable body that are kept
+BODY_LIMIT = 65_536
+
+
+@dataclass(frozen=True, slots=True)
+class Unreadable:
+    """A delivery that was no message. `redelivered`: RabbitMQ has brought it before."""
+
+    queue: str
+    body: bytes
+    problem: str
+    redelivered: bool
+
+
+def hold_foreign(session: Session, messages: Sequence[tuple[str, Message[Any]]], *, run: bool) -> None:
+    """Write a row for each (queue, message) that nobody submitted here: held, or with `run` queued as if submitted.
+
+    A message that has a row by now keeps it. One that a restored backup may have forgotten is held whatever `run` says: it may
+    have run before.
+    """
+    if not messages:
+        return
+    forgotten = forgotten_by(session, [message.message_timestamp for _, message in messages])
+    rows = [
+        _blank(queue)
+        | {
+            "id": message.message_id,
+            "actor": message.actor_name,
+            "state": State.HELD if reason else State.QUEUED,
+            "reason": reason,
+            "held_for": HeldFor.FOREIGN if reason else None,
+            "args": list(message.args),
+            "kwargs": message.kwargs,
+            "options": {name: value for name, value in message.options.items() if name not in ("attempt", "eta")},
+            "publish_at": None if reason else now(),
+        }
+        for (queue, message), reason in zip(messages, (each or (None if run else _FOREIGN) for each in forgotten), strict=True)
+    ]
+    session.execute(_insert(session).on_conflict_do_nothing(index_elements=[Job.id]), rows)
+
+
+_FOREIGN = "nobody submitted this message here; release it to run it (CALLBOARD_FOREIGN_MESSAGES=run releases all)"
+
+
+def hold_unreadable(session: Session, deliveries: Sequence[Unreadable]) -> None:
+    """Keep the bodies that were no Dramatiq message; one that RabbitMQ brings a second time is not listed twice."""
+    rows = []
+    for delivery in deliveries:
+        body = storable(delivery.body.decode("utf-8", "backslashreplace"), BODY_LIMIT)
+        if delivery.redelivered and session.execute(select(Job.seq).where(Job.body == body, Job.state == State.HELD).limit(1)).first():
+            continue
+        reason = storable(f"not a Dramatiq message: {delivery.problem}", 1000)
+        rows.append(
+            _blank(delivery.queue) | {"id": new_id(), "state": State.HELD, "reason": reason, "held_for": HeldFor.UNREADABLE, "body": body}
+        )
+    if rows:
+        session.execute(_insert(session), rows)
+
+
+require(State.QUEUED, State.HELD)
+
+
+def hold_unknown_actors(session: Session, ids: Collection[str], worker: str) -> None:
+    """Set queued jobs aside whose actor the worker that got their message does not have."""
+    for seq, actor in session.execute(select(Job.seq, Job.actor).where(Job.id.in_(ids), Job.state == State.QUEUED)).all():
+        reason = f"worker {worker} has no actor named {actor!r}: import its module in src/actors, or name it in CALLBOARD_ACTORS"
+        session.execute(
+            update(Job)
+            .where(Job.seq == seq, Job.state == State.QUEUED)
+            .values(state=State.HELD, reason=reason, held_for=HeldFor.UNKNOWN_ACTOR, publish_at=None)
+        )
+
+
+require(State.HELD, State.QUEUED)
+
+
+def waits_for(session: Session, actors: Collection[str]) -> bool:
+    """Is anything held for an unknown actor that is among these?"""
+    return session.execute(_waiting_for(actors).limit(1)).first() is not None
+
+
+def release_known(session: Session, actors: Collection[str]) -> int:
+    """Queue again what was held for an unknown actor that a worker now has; return how many."""
+    waiting = _waiting_for(actors)
+    if session.execute(waiting.limit(1)).first() is None:
+        return 0
+    statement = (
+        update(Job)
+        .where(Job.seq.in_(waiting), Job.state == State.HELD)
+        .values(state=State.QUEUED, reason=None, held_for=None, publish_at=now(), published_at=None)
+    )
+    return len(session.execute(statement.returning(Job.seq)).all())
+
+
+def _waiting_for(actors: Collection[str]) -> Select[int]:
+    return select(Job.seq).where(Job.state == State.HELD, Job.held_for == HeldFor.UNKNOWN_ACTOR, Job.actor.in_(actors))
+
+
+def is_keepable(message: Message[Any]) -> str | None:
+    """Why a decoded message cannot be a row, or None."""
+    for name, value in (("message_id", message.message_id), ("actor_name", message.actor_name), ("queue_name", message.queue_name)):
+        if not isinstance(value, str) or not NAME.fullmatch(value):
+            return f"{name} is not a text of 1 to 255 characters"
+    if not isinstance(message.kwargs, dict) or not isinstance(message.options, dict):
+        return "kwargs and options must be objects"
+    try:
+        for part in (message.args, message.kwargs, message.options):
+            dumps(part)
+    except (TypeError, ValueError) as error:
+        return str(error)
+    return None
+
+
+def _insert(session: Session) -> Any:
+    return (sqlite_insert if is_sqlite(session) else postgresql_insert)(Job)
+
+
+def _blank(queue: str) -> dict[str, Any]:
+    return {
+        "actor": None, "queue": queue, "args": [], "kwargs": {}, "options": {}, "priority": 0, "source": "broker", "attempt": 0, "failures": 0,
+        "crashes": 0, "cancel_requested": False, "created_at": now(), "reason": None, "held_for": None, "body": None, "publish_at": None,
+    }  # fmt: skip

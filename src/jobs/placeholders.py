@@ -1,0 +1,58 @@
+"""Placeholders: how a step's arguments name the results of steps before it, as plain JSON.
+
+`{"$result_of": "add"}` stands for the result of the step add, `{"$result_of": ["a", "b"]}` for the list of both results;
+`$outcome_of` for how they ended. They are replaced in the commit that releases the step, and what replaces them is
+never looked at again: a result that looks like a placeholder stays what it is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+RESULT, OUTCOME = "$result_of", "$outcome_of"
+
+
+def names(value: Any) -> Iterator[str]:
+    """The names of the steps that the placeholders within a JSON value stand for."""
+    for kind, steps in _found(value):
+        yield from _flat(kind, steps)
+
+
+def resolve(value: Any, outcomes: Mapping[str, Mapping[str, Any]]) -> Any:
+    """The value with every placeholder replaced. `outcomes`: step name -> how it ended, its `result` included."""
+    if isinstance(value, Mapping):
+        if len(value) == 1:
+            if RESULT in value:
+                return _each(value[RESULT], lambda name: outcomes[name]["result"])
+            if OUTCOME in value:
+                return _each(value[OUTCOME], lambda name: dict(outcomes[name]))
+        return {key: resolve(inner, outcomes) for key, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [resolve(inner, outcomes) for inner in value]
+    return value
+
+
+def _found(value: Any) -> Iterator[tuple[str, Any]]:
+    if isinstance(value, Mapping):
+        if len(value) == 1 and (RESULT in value or OUTCOME in value):
+            yield next(iter(value.items()))
+            return
+        value = list(value.values())
+    if isinstance(value, list | tuple):
+        for inner in value:
+            yield from _found(inner)
+
+
+def _flat(kind: str, steps: Any) -> Iterator[str]:
+    if isinstance(steps, str):
+        yield steps
+    elif isinstance(steps, list | tuple):
+        for each in steps:
+            yield from _flat(kind, each)
+    else:
+        raise ValueError(f"{kind} must name a step, or be a list of such names, not {steps!r:.60}")
+
+
+def _each(steps: Any, get: Callable[[str], Any]) -> Any:
+    return get(steps) if isinstance(steps, str) else [_each(inner, get) for inner in steps]

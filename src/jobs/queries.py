@@ -1,0 +1,128 @@
+"""The read side: one function per question that pages, API and commands ask. Writes nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import func, select
+from sqlalchemy.orm import Session, selectinload
+
+from src.jobs.errors import AmbiguousId
+from src.jobs.models import Job
+from src.jobs.states import State
+
+#: characters of an id's beginning that are enough to look a job up by
+SHORT_ID = 8
+#: jobs that are named when a beginning fits several
+CANDIDATES = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """Some jobs, newest first; `next` is the seq to pass as `after` for the page behind it, None on the last one."""
+
+    jobs: list[Job]
+    next: int | None
+
+
+def find(session: Session, id: str) -> Job | None:
+    """The job of this id, or the only one whose id begins so (at least 8 characters); its attempts are loaded.
+
+    Ids of one minute begin alike, so the end may be given too, as pages show it: 0198c1f2…9e01 (or ...). Raises AmbiguousId.
+    """
+    statement = select(Job).options(selectinload(Job.attempts)).execution_options(populate_existing=True)
+    job = session.execute(statement.where(Job.id == id)).scalars().first()
+    head, _, tail = id.replace("...", "…").partition("…")
+    if job is not None or not SHORT_ID <= len(head) < 36:
+        return job
+    # A range, not LIKE: it uses the index on both stores and gives % and _ no meaning.
+    meant = statement.where(Job.id > head, Job.id < head + "\U0010ffff").order_by(Job.id.desc())
+    if tail:
+        meant = meant.where(Job.id.endswith(tail, autoescape=True))
+    found = session.execute(meant.limit(CANDIDATES + 1)).scalars().all()
+    if len(found) > 1:
+        raise _ambiguous(id, found)
+    return next(iter(found), None)
+
+
+def _ambiguous(id: str, found: Sequence[Job]) -> AmbiguousId:
+    listed = ", ".join(f"{job.id} ({job.actor or 'not a message'}, {job.state})" for job in found[:CANDIDATES])
+    more = " and others" if len(found) > CANDIDATES else ""
+    example = f"{found[0].id[:SHORT_ID]}…{found[0].id[-4:]}"
+    return AmbiguousId(
+        f"Several jobs begin with {id}: {listed}{more}. Give more of the id, or its end too, e.g. {example}.",
+        candidates=[job.id for job in found[:CANDIDATES]],
+    )
+
+
+def find_many(session: Session, ids: Collection[str]) -> list[Job]:
+    """The jobs of these ids that exist, with their attempts."""
+    statement = select(Job).options(selectinload(Job.attempts)).where(Job.id.in_(ids))
+    return list(session.execute(statement).scalars())
+
+
+def page(
+    session: Session,
+    *,
+    states: Collection[State] = (),
+    actor: str | None = None,
+    queue: str | None = None,
+    state: State | None = None,
+    after: int | None = None,
+    limit: int = 50,
+) -> Page:
+    """A page of jobs, newest first, older than `after`."""
+    statement = select(Job).order_by(Job.seq.desc()).limit(limit + 1)
+    wanted = [*states, state] if state is not None else list(states)
+    if wanted:
+        statement = statement.where(Job.state.in_(wanted))
+    if actor is not None:
+        statement = statement.where(Job.actor == actor)
+    if queue is not None:
+        statement = statement.where(Job.queue == queue)
+    if after is not None:
+        statement = statement.where(Job.seq < after)
+    jobs = list(session.execute(statement).scalars())
+    return Page(jobs[:limit], jobs[limit - 1].seq if len(jobs) > limit else None)
+
+
+def counts(session: Session) -> dict[State, int]:
+    """How many jobs are in each state; a state without jobs is there with 0."""
+    found = {row[0]: row[1] for row in session.execute(select(Job.state, func.count()).group_by(Job.state))}
+    return {state: found.get(state, 0) for state in State}
+
+
+@dataclass(frozen=True, slots=True)
+class QueueCounts:
+    """What SQL knows of one queue."""
+
+    queue: str
+    queued: int
+    running: int
+    oldest_queued_at: datetime | None
+
+
+def queues(session: Session) -> Sequence[QueueCounts]:
+    """Each queue with jobs that wait or run."""
+    live = (
+        select(Job.queue, Job.state, func.count(), func.min(Job.created_at))
+        .where(Job.state.in_([State.QUEUED, State.RUNNING]))
+        .group_by(Job.queue, Job.state)
+    )
+    found: dict[str, dict[State, tuple[int, datetime | None]]] = {}
+    for queue, state, number, oldest in session.execute(live):
+        found.setdefault(queue, {})[state] = (number, oldest)
+    nothing: tuple[int, datetime | None] = (0, None)
+    return [
+        QueueCounts(
+            queue, states.get(State.QUEUED, nothing)[0], states.get(State.RUNNING, nothing)[0], states.get(State.QUEUED, nothing)[1]
+        )
+        for queue, states in sorted(found.items())
+    ]
+
+
+def held(session: Session, *, after: int | None = None, limit: int = 50) -> Page:
+    """The held jobs, newest first."""
+    return page(session, state=State.HELD, after=after, limit=limit)

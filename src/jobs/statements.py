@@ -1,0 +1,107 @@
+"""Values for the hot statements: many rows in one parameter, on both stores.
+
+Claims and settlements touch thousands of rows a second, so they are written by hand: PostgreSQL gets arrays to
+`unnest`, SQLite gets one JSON text for `json_each`. Instants travel as whole microseconds since 1970.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections import namedtuple
+from collections.abc import Sequence
+from typing import Any
+
+from sqlalchemy import text
+from sqlalchemy.orm import Session
+
+#: `:name` in a statement, but not PostgreSQL's `::type`
+_PARAMETER = re.compile(r"(?<![\w:]):(\w+)")
+
+
+class Batch:
+    """A statement over many rows: `name: type` of each column in order, and its text for each store.
+
+    In the text `{rows}` stands for the rows as a relation named d with those columns; for instants see `_instants`; other
+    parameters are bound by name. `constants`: columns of d that have the same value, an SQL expression, in every row.
+
+    Write what a row must be as `CASE WHEN … THEN true END` beside the join on its key. PostgreSQL would otherwise believe
+    its statistics of `state`, which lag behind a busy table by a minute, walk a partial index over everything that was
+    queued or running lately, and join that with the batch row by row: milliseconds per job instead of microseconds.
+    """
+
+    def __init__(
+        self, columns: dict[str, str], statement: str, sqlite_statement: str | None = None, *, constants: dict[str, str] | None = None
+    ) -> None:
+        self.columns = columns
+        same = "".join(f", {value} AS {name}" for name, value in (constants or {}).items())
+        arrays = ", ".join(f"CAST(:{name} AS {kind}[])" for name, kind in columns.items())
+        names = ", ".join(columns)
+        postgresql_rows = f"(SELECT u.*{same} FROM unnest({arrays}) AS u({names})) AS d"
+        fields = ", ".join(f"value ->> {index} AS {name}" for index, name in enumerate(columns))
+        sqlite_rows = f"(SELECT {fields}{same} FROM json_each(:rows)) AS d"
+        named = _instants(statement, "postgresql").replace("{rows}", postgresql_rows).replace("%", "%%")
+        self.postgresql = _PARAMETER.sub(r"%(\1)s", named)
+        self.sqlite = _instants(sqlite_statement or statement, "sqlite").replace("{rows}", sqlite_rows)
+
+    def execute(self, session: Session, rows: Sequence[Sequence[Any]], **parameters: Any) -> list[Any]:
+        """Run the statement over `rows` and return what it returns, as the driver's plain tuples."""
+        if is_sqlite(session):
+            return _fetch(session, self.sqlite, {"rows": json.dumps(rows), **parameters})
+        columns = zip(*rows, strict=True) if rows else ((),) * len(self.columns)
+        return _fetch(session, self.postgresql, {**dict(zip(self.columns, map(list, columns), strict=True)), **parameters})
+
+    def named(self, session: Session, rows: Sequence[Sequence[Any]], **parameters: Any) -> list[Any]:
+        """The same, each row a named tuple of the columns it returns; for what is not hot."""
+        kind: list[Any] = []
+
+        def remember(description: Any) -> None:
+            kind.append(namedtuple("Row", [column[0] for column in description]))
+
+        found = self.execute(session, rows, _describe=remember, **parameters)
+        return [kind[0]._make(row) for row in found]
+
+
+def _fetch(session: Session, statement: str, parameters: dict[str, Any]) -> list[Any]:
+    describe = parameters.pop("_describe", None)
+    cursor = session.connection().exec_driver_sql(statement, parameters).cursor
+    if cursor is None:
+        return []
+    if describe is not None:
+        describe(cursor.description)
+    return list(cursor.fetchall())
+
+
+def is_sqlite(session: Session) -> bool:
+    return session.get_bind().dialect.name == "sqlite"
+
+
+def _instants(statement: str, store: str) -> str:
+    """Replace `@(x)`, an instant given in microseconds, and `#(x)`, an instant read as microseconds."""
+    out, rest = [], statement
+    while rest:
+        position = min((p for p in (rest.find("@("), rest.find("#(")) if p >= 0), default=-1)
+        if position < 0:
+            out.append(rest)
+            break
+        end = rest.index(")", position)
+        inner = rest[position + 2 : end]
+        out.append(rest[:position])
+        if store == "sqlite":
+            out.append(inner)
+        elif rest[position] == "@":
+            out.append(f"('epoch'::timestamptz + CAST({inner} AS bigint) * interval '1 microsecond')")
+        else:
+            out.append(f"CAST(extract(epoch FROM {inner}) * 1000000 AS bigint)")
+        rest = rest[end + 1 :]
+    return "".join(out)
+
+
+def plain(statement: str) -> dict[str, Any]:
+    """A statement without rows, in both dialects: {'sqlite': …, 'postgresql': …}."""
+    return {store: text(_instants(statement, store).replace("::", "\\:\\:")) for store in ("sqlite", "postgresql")}
+
+
+def run(session: Session, statements: dict[str, Any], **parameters: Any) -> list[Any]:
+    """Execute one of `plain()`'s statements and return its rows."""
+    return list(session.connection().execute(statements["sqlite" if is_sqlite(session) else "postgresql"], parameters))

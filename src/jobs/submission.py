@@ -1,0 +1,307 @@
+"""submit(): the one way in. A job is a row in the caller's transaction before it is a message."""
+
+from __future__ import annotations
+
+import os
+import re
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+from dramatiq import Message
+from sqlalchemy import or_, select
+from sqlalchemy.dialects.postgresql import insert as postgresql_insert
+from sqlalchemy.dialects.sqlite import insert as sqlite_insert
+from sqlalchemy.orm import Session
+
+from src.database import now, to_microseconds
+from src.jobs import defaults, fair
+from src.jobs.envelopes import Envelope, announce, dumps, encode
+from src.jobs.errors import IdempotencyConflict, JobsError
+from src.jobs.models import Job, UniquePeriod
+from src.jobs.statements import Batch
+from src.jobs.states import State, Unique, require
+from src.settings import get_settings
+
+#: what a queue may be called in Dramatiq and RabbitMQ; the ends .DQ and .XQ are taken
+QUEUE_NAME = re.compile(r"[a-zA-Z_][a-zA-Z0-9._-]{0,199}")
+
+#: what a name or key may be: no store holds a lone surrogate, and PostgreSQL no NUL
+NAME = re.compile(r"[^\x00\ud800-\udfff]{1,255}")
+
+#: of a job if neither the call nor the actor says anything; 9 is the most urgent
+NORMAL_PRIORITY = 5
+
+#: message options that this house sets itself
+_OWN_OPTIONS = frozenset({"attempt", "eta", "retries", "traceback", "requeue_timestamp"})
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """The answer to a submission. `created` is False when a key led to an earlier job, whose id this is."""
+
+    id: str
+    state: State
+    created: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Submission:
+    """One message with how it is to be submitted; times are aware."""
+
+    message: Message[Any]
+    due_at: datetime | None = None
+    expires_at: datetime | None = None
+    unique_key: str | None = None
+    unique_until: Unique | None = None
+    unique_for: timedelta | None = None  # a period from now on, whatever becomes of the job
+    idempotency_key: str | None = None
+    priority: int | None = None
+    fair_key: str | None = None
+    source: str = "send"
+    submitted_by: str | None = None
+    workflow_seq: int | None = None
+    waits_for: str | None = None  # what lets it go on, instead of an instant
+    reason: str | None = None  # why it waits
+    takes_results: bool = False  # its arguments are not yet what the actor will get
+
+
+def submit(session: Session, message: Message[Any], **how: Any) -> Receipt:
+    """Write the job of `message` in the caller's transaction; it is published when that commits.
+
+    `how`: the fields of Submission. Raises JobsError if the message cannot be kept.
+    """
+    return submit_many(session, [Submission(message, **how)])[0]
+
+
+def submit_many(session: Session, submissions: Sequence[Submission]) -> list[Receipt]:
+    """Write many jobs in the caller's transaction, in order: all of them, or an error and none."""
+    present = now()
+    rows = [_row(submission, present) for submission in submissions]
+    earlier = _taken_periods(session, submissions, rows, present)
+    wanted = [row for row in rows if row["id"] not in earlier]
+    created = (
+        {row[0]: row[1] for row in _INSERT.execute(session, [tuple(row.values()) for row in wanted], now=to_microseconds(present))}
+        if wanted
+        else {}
+    )
+    envelopes: list[Envelope] = []
+    receipts: list[Receipt] = []
+    for submission, row in zip(submissions, rows, strict=True):
+        seq = created.pop(row["id"], None)
+        if row["id"] in earlier:
+            receipts.append(_receipt(session, earlier[row["id"]]))
+            continue
+        if seq is None:
+            receipts.append(_earlier(session, submission, row))
+            continue
+        receipts.append(Receipt(row["id"], State(row["state"]), True))
+        if row["state"] == State.QUEUED:
+            envelopes.append(_envelope(seq, row, present))
+    if envelopes:
+        announce(session, envelopes)
+    for queue in {row["queue"] for row in wanted if row["fair_key"] is not None}:
+        fair.top_up(session, queue)
+    return receipts
+
+
+def check(submission: Submission) -> None:
+    """Raise the error that submitting it would raise, but for what only SQL can know."""
+    _row(submission, now())
+
+
+_INSERT = Batch(
+    {
+        "id": "text", "actor": "text", "queue": "text", "state": "text", "reason": "text", "args": "text", "kwargs": "text", "options": "text",
+        "priority": "smallint", "source": "text", "submitted_by": "text", "unique_key": "text", "unique_until": "text", "fair_key": "text",
+        "waits_for": "text", "workflow_seq": "bigint", "idempotency_key": "text", "due_us": "bigint", "expires_us": "bigint", "publish_us": "bigint",
+    },
+    """
+    INSERT INTO jobs (id, actor, queue, state, reason, args, kwargs, options, priority, source, submitted_by, unique_key, unique_until,
+        fair_key, waits_for, workflow_seq, idempotency_key, attempt, failures, crashes, cancel_requested, created_at, due_at, expires_at, publish_at)
+    SELECT d.id, d.actor, d.queue, d.state, d.reason, d.args, d.kwargs, d.options, d.priority, d.source, d.submitted_by, d.unique_key,
+        d.unique_until, d.fair_key, d.waits_for, d.workflow_seq, d.idempotency_key, 0, 0, 0, false, @(:now), @(d.due_us), @(d.expires_us), @(d.publish_us)
+    FROM {rows} WHERE true
+    ON CONFLICT DO NOTHING RETURNING id, seq
+    """,
+)  # fmt: skip
+
+_MARKED = (
+    "jobs.seq = d.seq AND CASE WHEN jobs.attempt = d.attempt - 1 AND jobs.state = 'queued' AND jobs.publish_at IS NOT NULL THEN true END"
+)
+_MARK = Batch(
+    {"seq": "bigint", "attempt": "int"},
+    # A row that somebody holds is being claimed, or marked already: waiting for it, in another order than that of a
+    # claim, is how two of them come to wait for each other.
+    f"""
+    WITH free AS MATERIALIZED (SELECT jobs.seq FROM jobs JOIN {{rows}} ON {_MARKED} FOR NO KEY UPDATE OF jobs SKIP LOCKED)
+    UPDATE jobs SET publish_at = NULL, published_at = @(:now) FROM free WHERE jobs.seq = free.seq RETURNING jobs.seq
+    """,
+    sqlite_statement=f"UPDATE jobs SET publish_at = NULL, published_at = @(:now) FROM {{rows}} WHERE {_MARKED} RETURNING jobs.seq",
+)
+
+
+def mark_published(session: Session, published: Sequence[Envelope]) -> None:
+    """Note that RabbitMQ has confirmed these messages; a job that has moved on meanwhile is left alone."""
+    if published:
+        rows = sorted((envelope.seq, envelope.attempt) for envelope in published)
+        _MARK.execute(session, rows, now=to_microseconds(now()))
+
+
+def new_id() -> str:
+    """A fresh job id: a UUID version 7, so that ids made later sort later."""
+    stamp = time.time_ns() // 1_000_000
+    random = int.from_bytes(os.urandom(10))
+    value = (stamp << 80) | (0x7 << 76) | ((random >> 68 & 0xFFF) << 64) | (0b10 << 62) | (random & (1 << 62) - 1)
+    return str(UUID(int=value))
+
+
+def _row(submission: Submission, present: datetime) -> dict[str, Any]:
+    message = submission.message
+    _check_names(message)
+    for name in ("unique_key", "idempotency_key", "submitted_by", "fair_key"):
+        key = getattr(submission, name)
+        if key is not None:
+            _check_name(name, key)
+    declared = defaults.of(message.actor_name)
+    # Keys are computed from arguments: those of placeholders would be the same for every workflow.
+    keys = defaults.NOTHING if submission.takes_results else declared
+    priority = _first(submission.priority, declared.priority, NORMAL_PRIORITY)
+    if not isinstance(priority, int) or isinstance(priority, bool) or not 0 <= priority <= 9:
+        raise JobsError(f"priority must be a whole number between 0 and 9, not {priority!r}", field="priority")
+    expires_at = submission.expires_at
+    waits = submission.waits_for is not None
+    if expires_at is None and declared.expires_after is not None and not waits:
+        expires_at = (submission.due_at or present) + declared.expires_after
+    for name in ("due_at", "expires_at"):
+        instant = getattr(submission, name)
+        if instant is not None and instant.tzinfo is None:
+            raise JobsError(f"{name} needs a time zone, e.g. 2030-01-01T09:00:00Z", field=name)
+    fair_key = submission.fair_key or keys.fair_key(message)
+    delayed = submission.due_at is not None and submission.due_at > present
+    waits_for, reason = submission.waits_for, submission.reason
+    if fair_key is not None and not delayed and not waits:
+        waits_for = fair.waits_for(message.queue_name, fair_key)
+        reason = f"waits for its turn among the jobs of {fair_key!r} and others"
+    scheduled = delayed or waits_for is not None
+    options = {name: value for name, value in message.options.items() if name not in _OWN_OPTIONS and value is not None}
+    texts = {"args": _json(list(message.args), "args"), "kwargs": _json(message.kwargs, "kwargs"), "options": _json(options, "options")}
+    size = sum(len(text) for text in texts.values())
+    limit = get_settings().max_message_bytes
+    if size > limit:
+        raise JobsError(
+            f"the arguments are {size} bytes of JSON; at most {limit} are kept: pass an id or a file's path instead", field="args"
+        )
+    publish_at = None if scheduled else present + timedelta(seconds=get_settings().publish_grace)
+    return {
+        "id": message.message_id,
+        "actor": message.actor_name,
+        "queue": message.queue_name,
+        "state": (State.SCHEDULED if scheduled else State.QUEUED).value,
+        "reason": reason,
+        **texts,
+        "priority": priority,
+        "source": submission.source,
+        "submitted_by": submission.submitted_by,
+        "unique_key": submission.unique_key or keys.unique_key(message),
+        "unique_until": _first(submission.unique_until, declared.unique, Unique.FINISHED).value,
+        "fair_key": fair_key,
+        "waits_for": waits_for,
+        "workflow_seq": submission.workflow_seq,
+        "idempotency_key": submission.idempotency_key,
+        "due_us": to_microseconds(submission.due_at) if submission.due_at is not None and delayed and not waits else None,
+        "expires_us": None if expires_at is None else to_microseconds(expires_at),
+        "publish_us": None if publish_at is None else to_microseconds(publish_at),
+    }
+
+
+def _first(*values: Any) -> Any:
+    return next(value for value in values if value is not None)
+
+
+def _check_names(message: Message[Any]) -> None:
+    for field, text in (("id", message.message_id), ("actor", message.actor_name), ("queue", message.queue_name)):
+        _check_name(field, text)
+    if not QUEUE_NAME.fullmatch(message.queue_name) or message.queue_name.endswith((".DQ", ".XQ")):
+        raise JobsError(
+            f"{message.queue_name!r} cannot be a queue's name: letters, digits, '.', '_' and '-', not ending in .DQ or .XQ", field="queue"
+        )
+
+
+def _check_name(field: str, text: object) -> None:
+    if not isinstance(text, str) or not NAME.fullmatch(text):
+        raise JobsError(f"{field} must be a text of 1 to 255 characters, not {text!a:.60}", field=field)
+
+
+def _json(value: Any, field: str) -> str:
+    try:
+        return dumps(value)
+    except (TypeError, ValueError) as error:
+        raise JobsError(
+            f"{field} cannot be written as JSON ({error}): pass text, numbers, booleans, lists and objects", field=field
+        ) from None
+
+
+def _envelope(seq: int, row: dict[str, Any], present: datetime) -> Envelope:
+    return encode(
+        seq=seq,
+        id=row["id"],
+        attempt=1,
+        queue=row["queue"],
+        actor=row["actor"],
+        priority=row["priority"],
+        args=row["args"],
+        kwargs=row["kwargs"],
+        options=row["options"],
+        created_at_ms=to_microseconds(present) // 1000,
+    )
+
+
+def _taken_periods(session: Session, submissions: Sequence[Submission], rows: list[dict[str, Any]], present: datetime) -> dict[str, str]:
+    """Take the keys that are unique for a period; return job id -> the earlier job that holds its key."""
+    earlier: dict[str, str] = {}
+    for submission, row in zip(submissions, rows, strict=True):
+        period = submission.unique_for or defaults.of(submission.message.actor_name).unique_for
+        if period is None or row["unique_key"] is None:
+            continue
+        insert = (sqlite_insert if session.get_bind().dialect.name == "sqlite" else postgresql_insert)(UniquePeriod)
+        taking = insert.values(key=row["unique_key"], job_id=row["id"], until=present + period).on_conflict_do_update(
+            index_elements=["key"],
+            set_={"job_id": insert.excluded.job_id, "until": insert.excluded.until},
+            where=UniquePeriod.until <= present,
+        )
+        if session.execute(taking.returning(UniquePeriod.key)).first() is None:
+            statement = select(UniquePeriod.job_id).where(UniquePeriod.key == row["unique_key"])
+            earlier[row["id"]] = session.execute(statement).scalar_one()
+        row["unique_key"] = None  # the period is the rule, not the job's state
+    return earlier
+
+
+def _receipt(session: Session, id: str) -> Receipt:
+    state = session.execute(select(Job.state).where(Job.id == id)).scalar()
+    return Receipt(id, state or State.SUCCEEDED, False)
+
+
+def _earlier(session: Session, submission: Submission, row: dict[str, Any]) -> Receipt:
+    same = [Job.id == row["id"]]
+    if submission.idempotency_key is not None:
+        same.append(Job.idempotency_key == submission.idempotency_key)
+    if row["unique_key"] is not None:
+        same.append((Job.unique_key == row["unique_key"]) & Job.state.not_in([s for s in State if s.is_final]))
+    found = session.execute(select(Job).where(or_(*same)).order_by(Job.seq)).scalars().first()
+    if found is None:
+        # The job that held the unique key ended between the two statements: there is room again.
+        return submit_many(session, [submission])[0]
+    differs = [found.actor, dumps(found.args), dumps(found.kwargs)] != [row["actor"], row["args"], row["kwargs"]]
+    if differs and submission.idempotency_key is not None and found.idempotency_key == submission.idempotency_key:
+        raise IdempotencyConflict(
+            f"this idempotency key was used before for job {found.id} with other arguments: use a new key for a new job",
+            field="Idempotency-Key",
+        )
+    return Receipt(found.id, found.state, False)
+
+
+require(State.SCHEDULED, State.QUEUED)

@@ -1,0 +1,185 @@
+"""Worker processes and their leases: register, heartbeat, and giving away the jobs of a worker that fell silent."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import delete, func, insert, select, update
+from sqlalchemy.orm import Session
+
+from src.database import now, to_microseconds
+from src.jobs import slots, workflow_steps
+from src.jobs.fingerprints import of_lost_worker
+from src.jobs.models import Job, Worker
+from src.jobs.statements import Batch, plain, run
+from src.jobs.states import Outcome, State, require
+from src.settings import get_settings
+
+
+def register(
+    session: Session, *, name: str, host: str, pid: int, version: str, threads: int, queues: Sequence[str], actors: Sequence[str]
+) -> int:
+    """Write the row of a starting worker process, lease included, and return its id."""
+    present = now()
+    statement = insert(Worker).values(
+        name=name, host=host, pid=pid, version=version, threads=threads, queues=sorted(queues), actors=sorted(actors),
+        started_at=present, heartbeat_at=present, expires_at=present + timedelta(seconds=get_settings().lease_duration), busy=0, frontier={},
+    )  # fmt: skip
+    return int(session.execute(statement.returning(Worker.id)).scalar_one())
+
+
+def heartbeat(session: Session, worker_id: int, *, busy: int, frontier: dict[str, int]) -> bool:
+    """Renew the lease; False: it was given away meanwhile, and this process must register anew."""
+    present = now()
+    statement = (
+        update(Worker)
+        .where(Worker.id == worker_id, Worker.lost_at.is_(None), Worker.stopped_at.is_(None))
+        .values(heartbeat_at=present, expires_at=present + timedelta(seconds=get_settings().lease_duration), busy=busy, frontier=frontier)
+    )
+    return bool(session.execute(statement.returning(Worker.id)).first())
+
+
+def cancels_requested(session: Session, worker_id: int) -> list[int]:
+    """The seqs of this worker's running jobs that a person wants cancelled."""
+    statement = select(Job.seq).where(Job.worker_id == worker_id, Job.state == State.RUNNING, Job.cancel_requested)
+    return list(session.execute(statement).scalars())
+
+
+def leased_to(session: Session, worker_id: int, *, claimed_before: datetime) -> set[tuple[int, int]]:
+    """The (seq, attempt) that SQL says this worker has been running since before that instant."""
+    statement = select(Job.seq, Job.attempt).where(Job.worker_id == worker_id, Job.state == State.RUNNING, Job.started_at < claimed_before)
+    return {(row[0], row[1]) for row in session.execute(statement)}
+
+
+def sign_off(session: Session, worker_id: int) -> None:
+    """Note that the process has stopped in good order and holds nothing any more."""
+    session.execute(update(Worker).where(Worker.id == worker_id).values(stopped_at=now(), expires_at=now(), busy=0))
+
+
+def alive(session: Session) -> list[Worker]:
+    """The worker processes whose lease lies ahead, oldest first."""
+    statement = select(Worker).where(Worker.expires_at > now(), Worker.lost_at.is_(None), Worker.stopped_at.is_(None)).order_by(Worker.id)
+    return list(session.execute(statement).scalars())
+
+
+def fleet_threads(session: Session) -> int:
+    """The actor threads of all living worker processes."""
+    statement = select(func.sum(Worker.threads)).where(Worker.expires_at > now(), Worker.lost_at.is_(None), Worker.stopped_at.is_(None))
+    return int(session.execute(statement).scalar() or 0)
+
+
+def forget_old(session: Session, *, keep: timedelta = timedelta(days=1)) -> None:
+    """Delete the rows of workers that ended long ago and hold no job."""
+    held = select(Job.worker_id).where(Job.state == State.RUNNING, Job.worker_id.is_not(None))
+    session.execute(delete(Worker).where(Worker.expires_at < now() - keep, Worker.id.not_in(held)))
+
+
+for _target in (State.QUEUED, State.DEAD, State.CANCELLED):
+    require(State.RUNNING, _target)
+
+# Also the jobs of a worker that was marked lost earlier: one it claimed in the same moment must not stay behind.
+_SILENT = plain("""
+    UPDATE workers SET lost_at = @(:now) WHERE lost_at IS NULL AND stopped_at IS NULL AND expires_at <= @(:silent_since) RETURNING id
+""")
+_ORPHANS = plain("""
+    SELECT jobs.seq, jobs.attempt, jobs.crashes, jobs.cancel_requested, #(jobs.started_at), coalesce(workers.name, 'unknown'), jobs.actor, jobs.worker_id FROM jobs
+    LEFT JOIN workers ON workers.id = jobs.worker_id
+    WHERE jobs.state = 'running' AND (workers.id IS NULL OR workers.lost_at IS NOT NULL OR workers.stopped_at IS NOT NULL)
+    ORDER BY jobs.seq LIMIT 1000
+""")
+_TAKE_OVER = Batch(
+    {"seq": "bigint", "attempt": "int", "state": "text", "reason": "text", "final": "boolean", "crashes": "int"},
+    """
+    UPDATE jobs SET state = d.state, reason = d.reason, error = d.reason, worker_id = NULL, crashes = jobs.crashes + d.crashes, started_at = NULL, slot_at = NULL,
+        publish_at = CASE WHEN d.final THEN NULL ELSE @(:now) END, finished_at = CASE WHEN d.final THEN @(:now) END
+    FROM {rows}
+    WHERE jobs.seq = d.seq AND CASE WHEN jobs.attempt = d.attempt AND jobs.state = 'running' THEN true END
+    RETURNING jobs.seq
+    """,
+)
+_RECORD = Batch(
+    {"seq": "bigint", "attempt": "int", "worker": "text", "started_us": "bigint", "error": "text", "fingerprint": "text"},
+    f"""
+    INSERT INTO attempts (job_seq, number, worker, started_at, finished_at, outcome, error, fingerprint, noted)
+    SELECT d.seq, d.attempt, d.worker, coalesce(@(d.started_us), @(:now)), @(:now), '{Outcome.LOST}', d.error, d.fingerprint, false FROM {{rows}}
+    RETURNING job_seq
+    """,
+)
+
+
+def silent(session: Session) -> bool:
+    """Is there a lease that has run out, or a job whose worker is gone? A cheap look without a lock."""
+    lapsed = select(Worker.id).where(Worker.lost_at.is_(None), Worker.stopped_at.is_(None), Worker.expires_at <= now()).limit(1)
+    if session.execute(lapsed).first() is not None:
+        return True
+    return bool(run(session, _ORPHANS))
+
+
+def take_over(session: Session, *, grace: timedelta = timedelta(0)) -> int:
+    """Give away the jobs of every worker whose lease ran out more than `grace` ago; return how many.
+
+    Each gets the end of its lost attempt written; it is queued again at once, or dead when it has cost too many workers.
+    """
+    run(session, _SILENT, now=to_microseconds(now()), silent_since=to_microseconds(now() - grace))
+    return _give_away(session, None)
+
+
+@dataclass(frozen=True, slots=True)
+class Death:
+    """What a worker's watchdog has seen: `how` it ended, and the (job seq, attempt) that were in its threads."""
+
+    worker_id: int
+    how: str
+    started: frozenset[tuple[int, int]]
+
+
+_AMEND = Batch(
+    {"seq": "bigint", "attempt": "int"},
+    f"""
+    UPDATE attempts SET error = :error FROM {{rows}}
+    WHERE attempts.job_seq = d.seq AND attempts.number = d.attempt AND attempts.outcome = '{Outcome.LOST}' RETURNING attempts.job_seq
+    """,
+)
+
+
+def bury(session: Session, death: Death) -> int:
+    """Give away the jobs of a worker that is known to be dead, without waiting for its lease; return how many jobs.
+
+    Only attempts that were in its threads count as crashes. Where a relay was faster, their record says at least how.
+    """
+    present = now()
+    alive = Worker.id == death.worker_id, Worker.lost_at.is_(None), Worker.stopped_at.is_(None)
+    session.execute(update(Worker).where(*alive).values(lost_at=present, expires_at=present, busy=0))
+    name = session.execute(select(Worker.name).where(Worker.id == death.worker_id)).scalar()
+    _AMEND.execute(session, sorted(death.started), error=f"its worker {name} {death.how}")
+    return _give_away(session, death)
+
+
+def _give_away(session: Session, death: Death | None) -> int:
+    present = to_microseconds(now())
+    orphans = run(session, _ORPHANS)
+    if not orphans:
+        return 0
+    workflow_steps.lock_of(session, [orphan[0] for orphan in orphans])
+    moves = [_after_loss(orphan, death if death is not None and orphan[7] == death.worker_id else None) for orphan in orphans]
+    moved = {row[0] for row in _TAKE_OVER.execute(session, moves, now=present)}
+    lost = [(o[0], o[1], o[5], o[4], m[3], of_lost_worker(o[6]).id) for o, m in zip(orphans, moves, strict=True) if o[0] in moved]
+    if lost:
+        _RECORD.execute(session, lost, now=present)
+        workflow_steps.note_final(session, moved)
+        slots.free(session, moved)
+    return len(lost)
+
+
+def _after_loss(orphan: Any, death: Death | None) -> tuple[Any, ...]:
+    seq, attempt, crashes, cancel, _started, worker, _actor, _worker_id = orphan
+    limit = get_settings().max_crashes
+    if death is not None and (seq, attempt) not in death.started:
+        state = State.CANCELLED if cancel else State.QUEUED
+        return seq, attempt, state.value, f"its worker {worker} {death.how}; this job was in no thread of it", state.is_final, 0
+    reason = f"its worker {worker} {'was lost' if death is None else death.how} ({crashes + 1}/{limit})"
+    state = State.CANCELLED if cancel else State.DEAD if crashes + 1 >= limit else State.QUEUED
+    return seq, attempt, state.value, reason, state.is_final, 1

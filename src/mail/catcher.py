@@ -1,0 +1,96 @@
+"""The built-in mailbox's door: a small SMTP server on this host that keeps whatever it is sent. `./run mailbox` runs it."""
+
+from __future__ import annotations
+
+import asyncio
+import hmac
+import signal
+import threading
+import warnings
+from types import FrameType
+from typing import Any
+
+from aiosmtpd.controller import Controller
+from aiosmtpd.smtp import SMTP, AuthResult, Envelope, LoginPassword, Session
+
+from src.database import write
+from src.logs import configure_logs, get_logger
+from src.mail import letters, mailbox
+
+log = get_logger(__name__)
+
+#: bytes; what mail.py composes, and the headers of a server or two on the way
+LARGEST = letters.LARGEST + 100_000
+USER = "callboard"
+
+
+class Catcher:
+    """Listens until it is closed."""
+
+    def __init__(self, host: str, port: int, *, password: str) -> None:
+        self._controller = _OnThisHost(
+            _Handler(),
+            hostname=host,
+            port=port,
+            ident="Callboard mailbox",
+            data_size_limit=LARGEST,
+            authenticator=_Door(password),
+            auth_required=True,  # other users of this host shall not fill it
+            auth_require_tls=False,  # the connection never leaves the host
+            decode_data=False,
+        )
+
+    def start(self) -> None:
+        self._controller.start()
+
+    def close(self) -> None:
+        self._controller.stop()
+
+
+class _OnThisHost(Controller):
+    def factory(self) -> Any:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # that a password without TLS is no good idea, which between two processes of a host it is
+            return super().factory()  # type: ignore[no-untyped-call]
+
+
+class _Door:
+    def __init__(self, password: str) -> None:
+        self._password = password.encode()
+
+    def __call__(self, server: SMTP, session: Session, envelope: Envelope, mechanism: str, auth_data: Any) -> AuthResult:
+        known = isinstance(auth_data, LoginPassword) and hmac.compare_digest(auth_data.password, self._password)
+        return AuthResult(success=known and auth_data.login == USER.encode())
+
+
+class _Handler:
+    async def handle_DATA(self, server: SMTP, session: Session, envelope: Envelope) -> str:
+        content = envelope.content if isinstance(envelope.content, bytes) else (envelope.content or "").encode()
+        try:
+            await asyncio.to_thread(_keep, envelope.mail_from or "", list(envelope.rcpt_tos), content)
+        except Exception as error:  # noqa: BLE001 - whatever it is, the sender has to try again
+            log.warning("mailbox_cannot_keep", detail=type(error).__name__)
+            return "451 the mailbox cannot keep it at the moment"
+        return "250 kept"
+
+
+def _keep(sender: str, recipients: list[str], raw: bytes) -> None:
+    with write() as session:
+        mailbox.receive(session, sender=sender, recipients=recipients, raw=raw)
+
+
+def main(host: str, port: int, *, password: str) -> None:
+    """Run until SIGTERM or SIGINT."""
+    configure_logs()
+    stopping = threading.Event()
+
+    def stop(_signal: int, _frame: FrameType | None) -> None:
+        stopping.set()
+
+    signal.signal(signal.SIGTERM, stop)
+    signal.signal(signal.SIGINT, stop)
+    catcher = Catcher(host, port, password=password)
+    catcher.start()
+    log.info("mailbox_ready", host=host, port=port)
+    stopping.wait()
+    catcher.close()

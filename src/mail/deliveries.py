@@ -1,0 +1,133 @@
+"""Letters and their deliveries as rows: kept, looked for, and told what the mail server said."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+
+from sqlalchemy import delete, func, insert, select, update
+from sqlalchemy.orm import Session, undefer
+
+from src.database import now
+from src.jobs.errors import JobsError
+from src.mail.letters import Composed
+from src.mail.models import Delivery, DeliveryState, Mail
+from src.mail.smtp import Answer
+
+
+class UnknownMail(JobsError):
+    """There is no such letter."""
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """Some letters, newest first; `next` is the seq to pass as `after`, None on the last page."""
+
+    mails: list[Mail]
+    next: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Outgoing:
+    """What is left to be delivered of a letter."""
+
+    seq: int
+    sender: str
+    recipients: list[str]
+    raw: bytes
+
+
+def keep(session: Session, composed: Composed, *, id: str, job_id: str | None, delivery_job_id: str) -> None:
+    """Write a letter with a queued delivery for each recipient."""
+    mail = insert(Mail).values(
+        id=id, message_id=composed.message_id, sender=composed.sender, subject=composed.subject, template=composed.template,
+        size=len(composed.raw), raw=composed.raw, job_id=job_id, delivery_job_id=delivery_job_id, created_at=now(),
+    )  # fmt: skip
+    seq = session.execute(mail.returning(Mail.seq)).scalar_one()
+    rows = [
+        {"mail_seq": seq, "number": number, "recipient": recipient, "state": DeliveryState.QUEUED, "tries": 0}
+        for number, recipient in enumerate(composed.recipients, 1)
+    ]
+    session.execute(insert(Delivery), rows)
+
+
+def outgoing(session: Session, id: str) -> Outgoing:
+    """What is left to be delivered of this letter; raises UnknownMail."""
+    mail = session.execute(select(Mail).options(undefer(Mail.raw)).where(Mail.id == id)).scalars().first()
+    if mail is None:
+        raise UnknownMail(f"There is no mail {id}: it may have been pruned (CALLBOARD_KEEP_MAILS).", field="mail_id")
+    left = [delivery.recipient for delivery in mail.deliveries if delivery.state is DeliveryState.QUEUED]
+    return Outgoing(mail.seq, mail.sender, left, mail.raw)
+
+
+def note(session: Session, seq: int, answers: Mapping[str, Answer]) -> None:
+    """Write what the mail server said. A delivery that was sent meanwhile stays sent."""
+    present = now()
+    for recipient, answer in answers.items():
+        session.execute(
+            update(Delivery)
+            .where(Delivery.mail_seq == seq, Delivery.recipient == recipient, Delivery.state == DeliveryState.QUEUED)
+            .values(
+                state=answer.state,
+                answer=answer.text,
+                tries=Delivery.tries + 1,
+                tried_at=present,
+                sent_at=present if answer.state is DeliveryState.SENT else None,
+            )
+        )
+
+
+def queue_again(session: Session, id: str, numbers: Collection[int], *, delivery_job_id: str) -> list[str]:
+    """Queue deliveries of a letter once more, whatever became of them (none named: those that were not sent); return the recipients."""
+    mail = find(session, id)
+    if mail is None:
+        raise UnknownMail(f"There is no mail {id}.", field="id")
+    chosen = [d for d in mail.deliveries if (d.number in numbers if numbers else d.state is not DeliveryState.SENT)]
+    session.execute(
+        update(Delivery)
+        .where(Delivery.mail_seq == mail.seq, Delivery.number.in_([delivery.number for delivery in chosen]))
+        .values(state=DeliveryState.QUEUED, answer="to be sent again")
+        .execution_options(synchronize_session=False)
+    )
+    if chosen:
+        session.execute(update(Mail).where(Mail.seq == mail.seq).values(delivery_job_id=delivery_job_id))
+    return [delivery.recipient for delivery in chosen]
+
+
+def find(session: Session, id: str) -> Mail | None:
+    """The letter with its deliveries, without its bytes."""
+    return session.execute(select(Mail).where(Mail.id == id).execution_options(populate_existing=True)).scalars().first()
+
+
+def raw_of(session: Session, id: str) -> bytes | None:
+    """The letter as it travels."""
+    return session.execute(select(Mail.raw).where(Mail.id == id)).scalar()
+
+
+def page(session: Session, *, state: DeliveryState | None = None, after: int | None = None, limit: int = 50) -> Page:
+    """A page of letters, newest first; with `state`, those that have a delivery in it."""
+    statement = select(Mail).order_by(Mail.seq.desc()).limit(limit + 1)
+    if state is not None:
+        statement = statement.where(select(Delivery.number).where(Delivery.mail_seq == Mail.seq, Delivery.state == state).exists())
+    if after is not None:
+        statement = statement.where(Mail.seq < after)
+    mails: Sequence[Mail] = session.execute(statement).scalars().all()
+    return Page(list(mails[:limit]), mails[limit - 1].seq if len(mails) > limit else None)
+
+
+def counts(session: Session) -> dict[DeliveryState, int]:
+    """How many deliveries are in each state."""
+    found = {row[0]: row[1] for row in session.execute(select(Delivery.state, func.count()).group_by(Delivery.state))}
+    return {state: found.get(state, 0) for state in DeliveryState}
+
+
+def prune(session: Session, *, keep: timedelta, batch: int = 500) -> int:
+    """Delete up to `batch` letters that are older than `keep` and have nothing left to deliver; return how many."""
+    waiting = select(Delivery.number).where(Delivery.mail_seq == Mail.seq, Delivery.state == DeliveryState.QUEUED)
+    # Twice the time for what was never delivered: somebody may still want it sent.
+    over = (Mail.created_at < now() - 2 * keep) | ((Mail.created_at < now() - keep) & ~waiting.exists())
+    seqs = list(session.execute(select(Mail.seq).where(over).order_by(Mail.seq).limit(batch)).scalars())
+    session.execute(delete(Delivery).where(Delivery.mail_seq.in_(seqs)))
+    session.execute(delete(Mail).where(Mail.seq.in_(seqs)))
+    return len(seqs)

@@ -1,0 +1,80 @@
+"""Templates of letters: NAME.txt, and beside it NAME.html if the letter is to look like something."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import css_inline
+from jinja2 import (
+    BaseLoader,
+    ChoiceLoader,
+    Environment,
+    FileSystemLoader,
+    StrictUndefined,
+    TemplateError,
+    TemplateNotFound,
+    select_autoescape,
+)
+
+from src.mail.errors import LetterError
+from src.settings import get_settings
+
+TEMPLATES = Path(__file__).parent / "templates"
+_NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,60}")
+
+
+@dataclass(frozen=True, slots=True)
+class Rendered:
+    """A letter's words: plain, and as HTML with every style beside its element, where mail programs look for it."""
+
+    text: str
+    html: str | None
+
+
+def render(template: str, context: Mapping[str, Any], *, subject: str) -> Rendered:
+    """Render a template; raises LetterError naming `template` or `context`."""
+    if not _NAME.fullmatch(template) or template not in names():
+        raise LetterError(f"template: there is none named {template!a:.80}; there is: {', '.join(names())}", field="template")
+    environment = _environment(get_settings().mail_templates)
+    values = {**context, "subject": subject, "url": get_settings().effective_public_url}
+    try:
+        text = environment.get_template(f"{template}.txt").render(values)
+        try:
+            html = inlined(environment.get_template(f"{template}.html").render(values))
+        except TemplateNotFound:
+            html = None
+    except (TemplateError, TypeError, ValueError, KeyError, AttributeError) as error:
+        raise LetterError(f"context: the template {template} cannot be filled in: {error}", field="context") from None
+    return Rendered(text, html)
+
+
+def names() -> list[str]:
+    """The templates there are."""
+    return sorted(path.stem for folder in _folders(get_settings().mail_templates) for path in folder.glob("*.txt"))
+
+
+def inlined(html: str) -> str:
+    """The page with its style sheet written to the elements; what cannot be (media queries) stays in the head."""
+    return css_inline.CSSInliner(keep_style_tags=False, keep_at_rules=True, load_remote_stylesheets=False).inline(html)
+
+
+@lru_cache(maxsize=4)
+def _environment(own: str) -> Environment:
+    loaders: list[BaseLoader] = [FileSystemLoader(folder) for folder in _folders(own)]
+    return Environment(
+        loader=ChoiceLoader(loaders),
+        autoescape=select_autoescape(["html"]),
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+
+
+def _folders(own: str) -> list[Path]:
+    """Where templates lie; one's own win over those that come with Callboard."""
+    return [*([Path(own)] if own else []), TEMPLATES]

@@ -1,0 +1,160 @@
+"""Charts as SVG: one drawing for page, PDF and picture, in the colours of the place it is shown at."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from html import escape
+
+import resvg_py
+
+from src.reports.document import Chart, Tone
+from src.reports.numbers import count
+
+#: names of colours in the console's stylesheet, which knows light and dark
+ON_PAGE = {name: f"var(--{name})" for name in ("text", "muted", "line", *(tone.value for tone in Tone))} | {"dead": "var(--dead-tint)"}
+#: the same on white paper and in mail
+ON_PAPER = {
+    "text": "#1b1f24", "muted": "#57606a", "line": "#d0d7de", "accent": "#1f4fbf", "succeeded": "#2a8f6d", "failed": "#c4384b", "dead": "#7a0f1f",
+    "retrying": "#c98216", "queued": "#7d8a99", "scheduled": "#7a5cd0",
+}  # fmt: skip
+Palette = dict[str, str]
+WIDTH = 680
+HEIGHT = 220
+_LEFT, _RIGHT, _TOP, _BOTTOM = 46, 8, 30, 24
+_ROW = 26
+#: pixels of a picture for each unit of the drawing, for screens with small pixels
+ZOOM = 2
+_FONTS = "'Segoe UI', Roboto, 'Noto Sans', 'Liberation Sans', 'DejaVu Sans', Arial, sans-serif"
+
+
+def svg(chart: Chart, palette: Palette, *, id: str = "chart") -> str:
+    """The chart as an SVG document of its own, with its numbers in words for those who do not see it."""
+    height, shapes = _columns(chart, palette) if chart.shape == "columns" else _bars(chart, palette)
+    return (
+        f'<svg xmlns="http://www.w3.org/2000/svg" class="chart" viewBox="0 0 {WIDTH} {height}" width="{WIDTH}" height="{height}" role="img" '
+        f'aria-labelledby="{id}-title" font-family="{_FONTS}" font-size="11">'
+        f'<title id="{id}-title">{escape(in_words(chart))}</title>{"".join(shapes)}</svg>'
+    )
+
+
+def png(chart: Chart) -> bytes:
+    """The chart as a picture on white, for mail programs, which show no SVG."""
+    return bytes(resvg_py.svg_to_bytes(svg_string=svg(chart, ON_PAPER), background="#ffffff", zoom=ZOOM, sans_serif_family="DejaVu Sans"))
+
+
+def in_words(chart: Chart) -> str:
+    """The chart's numbers in one line."""
+    unit = f" {chart.unit}" if chart.unit else ""
+    if chart.is_empty:
+        return f"{chart.title}: {chart.nothing}"
+    if len(chart.series) == 1:
+        pairs = zip(chart.labels, chart.series[0].values, strict=True)
+        return f"{chart.title}: " + ", ".join(f"{label} {count(value)}{unit}" for label, value in pairs)
+    totals = ", ".join(f"{series.name} {count(sum(series.values))}" for series in chart.series)
+    lines = []
+    for at, label in enumerate(chart.labels):
+        there = [f"{series.name} {count(series.values[at])}" for series in chart.series if series.values[at]]
+        if there:
+            lines.append(f"{label} {' and '.join(there)}")
+    return f"{chart.title}: in all {totals}{unit}; {', '.join(lines)}"
+
+
+def _columns(chart: Chart, palette: Palette) -> tuple[int, list[str]]:
+    wide, high = WIDTH - _LEFT - _RIGHT, HEIGHT - _TOP - _BOTTOM
+    totals = [sum(series.values[at] for series in chart.series) for at in range(len(chart.labels))]
+    ticks = _ticks(max(totals, default=0))
+    top = ticks[-1]
+    shapes = _legend(chart, palette)
+    for tick in ticks:
+        y = _TOP + high - high * tick / top
+        shapes.append(f'<line x1="{_LEFT}" x2="{WIDTH - _RIGHT}" y1="{y:.1f}" y2="{y:.1f}" stroke="{palette["line"]}" stroke-width="1"/>')
+        shapes.append(
+            f'<text x="{_LEFT - 6}" y="{y + 4:.1f}" text-anchor="end" fill="{palette["muted"]}">{escape(_tick_text(tick))}</text>'
+        )
+    step = wide / max(len(chart.labels), 1)
+    width = max(min(step * 0.78, 44), 1)
+    for at in range(len(chart.labels)):
+        x, y = _LEFT + step * at + (step - width) / 2, float(_TOP + high)
+        for series in chart.series:
+            tall = high * series.values[at] / top
+            if tall > 0:
+                # At least a line: one failure among thousands must be seen.
+                tall = max(tall, 1.5)
+                y -= tall
+                shapes.append(
+                    f'<rect x="{x:.1f}" y="{y:.1f}" width="{width:.1f}" height="{tall:.1f}" fill="{palette[series.tone.value]}"/>'
+                )
+    every = math.ceil(len(chart.labels) * _text_width(max(chart.labels, key=len, default="")) / wide * 1.25) or 1
+    for at, label in enumerate(chart.labels):
+        if at % every == 0:
+            shapes.append(
+                f'<text x="{_LEFT + step * (at + 0.5):.1f}" y="{HEIGHT - 7}" text-anchor="middle" fill="{palette["muted"]}">{escape(label)}</text>'
+            )
+    return HEIGHT, shapes
+
+
+def _bars(chart: Chart, palette: Palette) -> tuple[int, list[str]]:
+    longest_label = min(max((_text_width(label) for label in chart.labels), default=0) + 12, 240)
+    totals = [sum(series.values[at] for series in chart.series) for at in range(len(chart.labels))]
+    value_texts = [f"{count(total)}{' ' + chart.unit if chart.unit else ''}" for total in totals]
+    room = WIDTH - longest_label - max((_text_width(text) for text in value_texts), default=0) - 16
+    most = max(totals, default=0) or 1
+    named = len(chart.series) > 1
+    shapes = _legend(chart, palette) if named else []
+    first = _TOP if named else 6
+    for at, label in enumerate(chart.labels):
+        y, x = first + at * _ROW, float(longest_label)
+        shapes.append(
+            f'<text x="{longest_label - 8:.1f}" y="{y + 16}" text-anchor="end" fill="{palette["text"]}">{escape(_shortened(label, longest_label))}</text>'
+        )
+        for series in chart.series:
+            long = room * series.values[at] / most
+            if long > 0:
+                long = max(long, 1.5)
+                shapes.append(f'<rect x="{x:.1f}" y="{y + 4}" width="{long:.1f}" height="{_ROW - 9}" fill="{palette[series.tone.value]}"/>')
+                x += long
+        shapes.append(f'<text x="{x + 6:.1f}" y="{y + 16}" fill="{palette["muted"]}">{escape(value_texts[at])}</text>')
+    return first + len(chart.labels) * _ROW + 6, shapes
+
+
+def _legend(chart: Chart, palette: Palette) -> list[str]:
+    shapes, x = [], float(_LEFT)
+    if len(chart.series) == 1:
+        unit = f", {chart.unit}" if chart.unit else ""
+        return [f'<text x="{_LEFT}" y="15" fill="{palette["muted"]}">{escape(chart.series[0].name + unit)}</text>']
+    for series in chart.series:
+        text = f"{series.name} {count(sum(series.values))}"
+        shapes.append(f'<rect x="{x:.1f}" y="6" width="10" height="10" rx="2" fill="{palette[series.tone.value]}"/>')
+        shapes.append(f'<text x="{x + 15:.1f}" y="15" fill="{palette["text"]}">{escape(text)}</text>')
+        x += 15 + _text_width(text) + 18
+    return shapes
+
+
+def _ticks(most: float) -> Sequence[float]:
+    """About four round numbers from 0 to at least `most`."""
+    if most <= 0:
+        return (0, 1)
+    rough = most / 4
+    power = 10 ** math.floor(math.log10(rough))
+    step = next(power * factor for factor in (1, 2, 2.5, 5, 10) if power * factor >= rough)
+    if most >= 4:
+        step = max(1, step)
+        step = step if float(step).is_integer() else math.ceil(step)
+    return [step * number for number in range(math.ceil(most / step) + 1)]
+
+
+def _tick_text(tick: float) -> str:
+    if tick >= 1_000_000:
+        return f"{tick / 1_000_000:g} M"
+    return f"{tick / 1000:g} k" if tick >= 10_000 else count(round(tick, 3))
+
+
+def _text_width(text: str) -> float:
+    """About how wide a text is at the size of charts; no font is asked, so it is a little more."""
+    return len(text) * 6.2
+
+
+def _shortened(label: str, room: float) -> str:
+    most = int((room - 12) / 6.2) + 1
+    return label if len(label) <= most else label[: most - 1] + "…"

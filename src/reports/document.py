@@ -1,0 +1,156 @@
+"""A report's content: text, figures, tables and charts, apart from how they look. It is JSON in the archive."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable
+from datetime import datetime
+from enum import StrEnum
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+Cell = str | int | float | None
+
+
+class Tone(StrEnum):
+    """What a colour means; each has a word beside it wherever it is used, for those who cannot tell it."""
+
+    PLAIN = "accent"
+    GOOD = "succeeded"
+    BAD = "failed"
+    WORSE = "dead"
+    WARNING = "retrying"
+    QUIET = "queued"
+    OTHER = "scheduled"
+
+
+class _Block(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Words(_Block):
+    """Paragraphs."""
+
+    kind: Literal["words"] = "words"
+    title: str = ""
+    text: str
+
+    @property
+    def is_empty(self) -> bool:
+        return True
+
+
+class Figure(_Block):
+    """One number that matters."""
+
+    label: str
+    value: str
+    note: str = ""
+    tone: Tone = Tone.PLAIN
+
+
+class Figures(_Block):
+    """A row of numbers that matter; `counts` says whether there is anything behind them."""
+
+    kind: Literal["figures"] = "figures"
+    title: str = ""
+    figures: tuple[Figure, ...]
+    counts: bool = True
+
+    @property
+    def is_empty(self) -> bool:
+        return not self.counts
+
+
+class Column(_Block):
+    """A column of a table."""
+
+    name: str
+    number: bool = False
+
+
+class Table(_Block):
+    """Rows under columns. A cell is a text or a number; `links` are addresses of the console for the first cells."""
+
+    kind: Literal["table"] = "table"
+    title: str
+    columns: tuple[Column, ...]
+    rows: tuple[tuple[Cell, ...], ...]
+    links: tuple[str | None, ...] = ()
+    note: str = ""
+    nothing: str = "Nothing."  # what is said of no rows
+
+    @model_validator(mode="after")
+    def _is_even(self) -> Table:
+        if any(len(row) != len(self.columns) for row in self.rows):
+            raise ValueError(f"each row of the table {self.title!r} needs {len(self.columns)} cells")
+        if self.links and len(self.links) != len(self.rows):
+            raise ValueError(f"the table {self.title!r} needs a link (or None) for each row, or none at all")
+        return self
+
+    @property
+    def is_empty(self) -> bool:
+        return not self.rows
+
+
+class Series(_Block):
+    """One colour of a chart."""
+
+    name: str
+    values: tuple[float, ...]
+    tone: Tone = Tone.PLAIN
+
+
+class Chart(_Block):
+    """Columns over a line of time (`columns`, stacked), or bars one below the other (`bars`)."""
+
+    kind: Literal["chart"] = "chart"
+    title: str
+    shape: Literal["columns", "bars"] = "columns"
+    labels: tuple[str, ...]
+    series: tuple[Series, ...]
+    unit: str = ""
+    nothing: str = "Nothing to show."
+
+    @model_validator(mode="after")
+    def _is_even(self) -> Chart:
+        if not self.series or any(len(series.values) != len(self.labels) for series in self.series):
+            raise ValueError(f"each series of the chart {self.title!r} needs {len(self.labels)} values, one per label")
+        return self
+
+    @property
+    def is_empty(self) -> bool:
+        return not any(value for series in self.series for value in series.values)
+
+
+Block = Annotated[Words | Figures | Table | Chart, Field(discriminator="kind")]
+
+
+class Document(BaseModel):
+    """A whole report. `summary` is its subject in a mail: it says the numbers."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    title: str
+    summary: str
+    period: str = ""
+    made_at: datetime
+    blocks: tuple[Block, ...]
+    same_as: str | None = None  # what decides whether two reports say the same; None: their blocks
+
+    @property
+    def is_empty(self) -> bool:
+        """Is there nothing in its tables and charts?"""
+        return all(block.is_empty for block in self.blocks)
+
+    @property
+    def digest(self) -> str:
+        """Equal for reports that say the same, whenever they were made."""
+        content = self.same_as if self.same_as is not None else json.dumps([block.model_dump(mode="json") for block in self.blocks])
+        return hashlib.sha256(content.encode("utf-8", "backslashreplace")).hexdigest()
+
+    def charts(self) -> Iterable[tuple[int, Chart]]:
+        """The charts that have something to show, with their places."""
+        return ((number, block) for number, block in enumerate(self.blocks) if isinstance(block, Chart) and not block.is_empty)

@@ -1,0 +1,138 @@
+"""A document in each of its forms: blocks for a page, a sheet for mail and paper, plain text, CSV."""
+
+from __future__ import annotations
+
+import csv
+import io
+import re
+from collections.abc import Callable
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup, escape
+
+from src.reports import charts, numbers
+from src.reports.document import Chart, Document, Figures, Table, Words
+
+Draw = Callable[[int, Chart], Markup]
+#: a text that a spreadsheet would take for a formula
+_FORMULA = re.compile(r"[=+\-@\t\r]")
+
+
+def blocks(document: Document) -> Markup:
+    """The document's blocks for a page of the console, charts in its colours with their numbers behind them."""
+    return Markup(_templates().get_template("blocks.html").render(document=document, draw=_on_page, base=""))
+
+
+def mail(document: Document, *, base: str, url: str, note: str = "") -> tuple[str, dict[str, bytes]]:
+    """The document as HTML for a mail, and the pictures it shows as `cid:NAME`. `base`: address of the console; `url`: of this report."""
+    pictures = {f"chart-{number}": charts.png(chart) for number, chart in document.charts()}
+
+    def draw(number: int, chart: Chart) -> Markup:
+        # The alternative text is what those read whose mail program shows no pictures.
+        return Markup('<img class="chart" src="cid:chart-{0}" width="{1}" alt="{2}">').format(number, charts.WIDTH, charts.in_words(chart))
+
+    return _sheet(document, draw, base=base, url=url, note=note), pictures
+
+
+def paper(document: Document, *, base: str, url: str) -> str:
+    """The document as HTML for a PDF."""
+    return _sheet(
+        document, lambda number, chart: Markup(charts.svg(chart, charts.ON_PAPER, id=f"chart-{number}")), base=base, url=url, note=""
+    )
+
+
+def text(document: Document, *, url: str = "") -> str:
+    """The document as plain text, complete."""
+    parts = [document.title, document.period, ""]
+    for block in document.blocks:
+        title = getattr(block, "title", "")
+        if title and not isinstance(block, Chart):
+            parts += [title.upper(), ""]
+        if isinstance(block, Words):
+            parts += [block.text, ""]
+        elif isinstance(block, Figures):
+            parts += [f"  {figure.label}: {figure.value}{f' ({figure.note})' if figure.note else ''}" for figure in block.figures] + [""]
+        elif isinstance(block, Table):
+            parts += [_text_table(block), ""]
+        elif isinstance(block, Chart):
+            parts += [charts.in_words(block), ""]
+    return "\n".join(parts + ([f"In the console: {url}"] if url else [])).strip() + "\n"
+
+
+def spreadsheet(document: Document) -> bytes:
+    """The document's tables and charts as one CSV, each under its title; UTF-8 with the mark that spreadsheets look for."""
+    out = io.StringIO()
+    writer = csv.writer(out)
+    writer.writerow([_harmless(document.title), _harmless(document.period)])
+    for block in document.blocks:
+        if isinstance(block, Words):
+            continue
+        writer.writerow([])
+        writer.writerow([_harmless(block.title or "Figures")])
+        if isinstance(block, Figures):
+            writer.writerows([_harmless(figure.label), _harmless(figure.value), _harmless(figure.note)] for figure in block.figures)
+        elif isinstance(block, Table):
+            writer.writerow([_harmless(column.name) for column in block.columns])
+            writer.writerows([[_harmless(value) if isinstance(value, str) else value for value in row] for row in block.rows])
+        elif isinstance(block, Chart):
+            writer.writerow(["", *(_harmless(series.name) for series in block.series)])
+            writer.writerows([_harmless(label), *(series.values[at] for series in block.series)] for at, label in enumerate(block.labels))
+    return out.getvalue().encode("utf-8-sig", "replace")
+
+
+def _on_page(number: int, chart: Chart) -> Markup:
+    head = "".join(f'<th scope="col" class="number">{escape(series.name)}</th>' for series in chart.series)
+    rows = "".join(
+        f'<tr><th scope="row">{escape(label)}</th>'
+        + "".join(f'<td class="number">{numbers.count(series.values[at])}</td>' for series in chart.series)
+        + "</tr>"
+        for at, label in enumerate(chart.labels)
+        if any(series.values[at] for series in chart.series)
+    )
+    drawn = charts.svg(chart, charts.ON_PAGE, id=f"chart-{number}")
+    return Markup(
+        f'<figure class="chart">{drawn}<details><summary>The numbers</summary><div class="scroll"><table><caption class="unseen">{escape(chart.title)}</caption>'
+        f'<thead><tr><th scope="col"></th>{head}</tr></thead><tbody>{rows}</tbody></table></div></details></figure>'
+    )
+
+
+def _sheet(document: Document, draw: Draw, **values: Any) -> str:
+    made_at = f"{document.made_at:%d %b %Y %H:%M} {document.made_at.tzname() or ''}".strip()
+    title = re.sub(r"[^\w .,:-]", "", document.title)
+    return _templates().get_template("sheet.html").render(document=document, draw=draw, made_at=made_at, title_for_css=title, **values)
+
+
+@lru_cache(maxsize=1)
+def _templates() -> Environment:
+    made = Environment(
+        loader=FileSystemLoader(Path(__file__).parent / "templates"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    made.filters["cell"] = numbers.cell
+    return made
+
+
+def _text_table(table: Table) -> str:
+    if not table.rows:
+        return f"  {table.nothing}"
+    rows = [[column.name for column in table.columns], *([numbers.cell(value) for value in row] for row in table.rows)]
+    widths = [min(max(len(row[at]) for row in rows), 60) for at in range(len(table.columns))]
+    lines = [
+        "  "
+        + "  ".join(
+            value.rjust(width) if column.number else value.ljust(width)
+            for value, width, column in zip(row, widths, table.columns, strict=True)
+        ).rstrip()
+        for row in rows
+    ]
+    return "\n".join(lines + ([f"  {table.note}"] if table.note else []))
+
+
+def _harmless(text: str) -> str:
+    return f"'{text}" if _FORMULA.match(text) else text

@@ -1,0 +1,9 @@
+"""What can be wrong with a request about schedules, beside the errors of the jobs room."""
+
+from __future__ import annotations
+
+from src.jobs.errors import JobsError
+
+
+class UnknownSchedule(JobsError):
+    """There is no schedule with this id or name."""

@@ -1,0 +1,184 @@
+"""The scheduler process: APScheduler waits for the instants, SQL decides what they mean; and a relay beside those of the workers."""
+
+from __future__ import annotations
+
+import logging
+import random
+import signal
+import threading
+import time
+from datetime import timedelta
+from types import FrameType
+from typing import Any
+
+from apscheduler.executors.pool import ThreadPoolExecutor
+from apscheduler.jobstores.memory import MemoryJobStore
+from apscheduler.schedulers.blocking import BlockingScheduler
+
+import src.actors
+from src.broker import periodic
+from src.broker.relay import Relay
+from src.database import get_database, is_outage, now, read, write
+from src.logs import configure_logs, get_logger
+from src.schedules import queries, ticks
+from src.schedules.ticks import Maker
+from src.scheduling import following, housekeeping
+from src.scheduling.ticking import InThisThread, TickTrigger, host_time
+
+log = get_logger(__name__)
+
+#: seconds between two looks at the rows: how fast an edit is seen, and how late a tick is whose scheduler was killed at it
+LOOK_S = 0.4
+#: schedules that are due later are not yet given to APScheduler
+AHEAD = timedelta(minutes=2)
+#: wall and running clock differing by more have been set, or the host was asleep
+CLOCK_SET_S = 0.25
+#: APScheduler and the row may differ by so much without being set right
+CLOSE = timedelta(milliseconds=1)
+#: seconds after which a tick is looked for again that somebody else was about to fire
+SOON_S = 0.1
+#: seconds for which a schedule is left alone that failed in a way nobody foresaw
+LEFT_ALONE_S = 5.0
+#: seconds between two comparisons with PostgreSQL's clock
+CHECK_CLOCK_S = 5.0
+
+
+class Clock(BlockingScheduler):  # type: ignore[misc]
+    """Waits for the next due schedule, never longer than until the next look at the rows.
+
+    APScheduler alone computes one long wait: a clock that is set, or a host that sleeps meanwhile, makes it hours late.
+    """
+
+    def __init__(self, make: Maker) -> None:
+        super().__init__(
+            timezone="UTC",
+            jobstores={"default": MemoryJobStore(), "ticks": MemoryJobStore()},
+            executors={"default": ThreadPoolExecutor(1), "ticks": InThisThread(self.fire)},
+            job_defaults={"coalesce": True, "misfire_grace_time": None},
+        )
+        self._make = make
+        self.stopping = threading.Event()
+        self._looked_at = 0.0
+        self._left_alone: dict[int, float] = {}  # schedule -> until when
+        self._clock_checked_at = time.monotonic()
+        self._drift = time.time() - time.monotonic()
+
+    def stop(self) -> None:
+        """End the loop; safe in a signal handler."""
+        self.stopping.set()
+        if self._event is not None:
+            self.wakeup()
+
+    def look(self) -> None:
+        """Tell APScheduler of every schedule that is due soon, at the instant its row says."""
+        self._looked_at = time.monotonic()
+        with read() as session:
+            soon = {str(one.id): one for one in queries.due_before(session, now() + AHEAD)}
+        for job in self.get_jobs("ticks"):
+            if job.id not in soon:
+                self.remove_job(job.id, "ticks")
+        for one in soon.values():
+            self._wait_for(one)
+
+    def fire(self, id: int) -> None:
+        """Fire what is due of a schedule; what cannot be done now is due at the next look again."""
+        if time.monotonic() < self._left_alone.get(id, 0.0):
+            return
+        try:
+            with write() as session:
+                fired = ticks.fire(session, id, self._make)
+        except Exception as error:
+            if is_outage(error):
+                log.warning("tick_waits_for_sql", schedule_id=id, detail=type(error).__name__)
+            else:
+                log.exception("tick_failed", schedule_id=id)
+                self._left_alone[id] = time.monotonic() + LEFT_ALONE_S
+            return
+        if not fired:
+            # Somebody else fires it, or is killed while he does.
+            self._looked_at = min(self._looked_at, time.monotonic() - LOOK_S + SOON_S)
+        for one in fired:
+            late_ms = round((now() - one.due_at).total_seconds() * 1000)
+            log.info("tick", schedule_id=id, state=one.state.value, job_id=one.job_id, late_ms=late_ms)
+
+    def _wait_for(self, one: queries.Due) -> None:
+        due, job = host_time(one.due_at), self.get_job(str(one.id), "ticks")
+        if job is not None and job.name == one.mark:
+            if job.next_run_time is None or abs(job.next_run_time - due) > CLOSE:
+                job.modify(next_run_time=due)
+            return
+        self.add_job(
+            _nothing, TickTrigger(one.rule), id=str(one.id), name=one.mark, next_run_time=due, jobstore="ticks", executor="ticks",
+            replace_existing=True,
+        )  # fmt: skip
+
+    def _main_loop(self) -> None:
+        wait_s: float | None = 0.0
+        while not self.stopping.is_set():
+            until_look = max(0.0, self._looked_at + LOOK_S - time.monotonic())
+            self._event.wait(until_look if wait_s is None else min(wait_s, until_look))
+            self._event.clear()
+            self._mind_the_clock()
+            if time.monotonic() >= self._looked_at + LOOK_S:
+                self._try_to_look()
+            wait_s = self._process_jobs()
+
+    def _try_to_look(self) -> None:
+        try:
+            self.look()
+        except Exception as error:
+            if not is_outage(error):
+                raise
+            log.warning("clock_waits_for_sql", detail=type(error).__name__)
+        # A little early or late each time, so that the schedulers of a fleet do not look in step.
+        self._looked_at -= LOOK_S * random.uniform(0.0, 0.2)
+
+    def _mind_the_clock(self) -> None:
+        """Compare with PostgreSQL's clock now and then, and at once when this host's own was set."""
+        drift, self._drift = self._drift, time.time() - time.monotonic()
+        was_set = abs(self._drift - drift) > CLOCK_SET_S
+        if not was_set and time.monotonic() < self._clock_checked_at + CHECK_CLOCK_S:
+            return
+        self._clock_checked_at = time.monotonic()
+        try:
+            get_database().check_clock()
+        except Exception as error:
+            if not is_outage(error):
+                raise
+            log.warning("clock_waits_for_sql", detail=type(error).__name__)
+        if was_set:
+            log.warning("clock_was_set", seconds=round(self._drift - drift, 3))
+            self._looked_at = 0.0
+
+
+def main() -> None:
+    """Run until SIGTERM or SIGINT."""
+    configure_logs()
+    logging.getLogger("apscheduler").setLevel(logging.WARNING)  # it tells of every row it is told of
+    broker = src.actors.broker
+    make = periodic.maker(broker)
+    clock = Clock(make)
+
+    def stop(_signal: int, _frame: FrameType | None) -> None:
+        clock.stop()
+
+    signal.signal(signal.SIGTERM, stop)
+    signal.signal(signal.SIGINT, stop)
+    relay = Relay()
+    relay.start()
+    follower = following.Follower(make)
+    follower.start()
+    clock.add_job(housekeeping.tidy, "interval", seconds=housekeeping.TIDY_S, id="tidy")
+    clock.add_job(housekeeping.tidy_files, "interval", seconds=housekeeping.TIDY_FILES_S, id="tidy_files")
+    housekeeping.register(broker, make, clock.stopping)
+    log.info("scheduler_ready", actors=len(broker.actors))
+    clock.start()
+    clock.shutdown(wait=False)
+    follower.close()
+    relay.close()
+    broker.close()
+    log.info("scheduler_stopped")
+
+
+def _nothing(*_: Any) -> None:
+    """What APScheduler calls by itself; the executor fires instead."""

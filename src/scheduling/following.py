@@ -1,0 +1,73 @@
+"""The follower: a thread that notes how the jobs of ticks have ended, moves lines on, and watches deadlines.
+
+Each look only reads; what it finds is written in a transaction of its own, which any other follower may have written before.
+"""
+
+from __future__ import annotations
+
+import random
+import threading
+import time
+
+from src.database import is_outage, read, write
+from src.logs import get_logger
+from src.schedules import outcomes, overlaps
+from src.schedules.ticks import Maker
+
+log = get_logger(__name__)
+
+#: seconds between two looks
+LOOK_S = 1.0
+#: seconds between two looks for retried jobs, which may be many
+REOPEN_S = 30.0
+
+
+class Follower:
+    """One thread. `run_once` does all there is to do and is what tests call."""
+
+    def __init__(self, make: Maker) -> None:
+        self._make = make
+        self._closing = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="follower", daemon=True)
+        self._reopened_at = float("-inf")
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def close(self) -> None:
+        self._closing.set()
+        if self._thread.is_alive():
+            self._thread.join(timeout=5)
+
+    def run_once(self) -> None:
+        """Look once, and write what there is to be written."""
+        if time.monotonic() - self._reopened_at > REOPEN_S:
+            self._reopened_at = time.monotonic()
+            with write() as session:
+                outcomes.reopen(session)
+        while True:
+            with read() as session:
+                ends = outcomes.ended(session)
+            if not ends:
+                break
+            with write() as session:
+                if not outcomes.note(session, ends, self._make):
+                    break
+        with read() as session:
+            lines, overdue = overlaps.lines(session), outcomes.overdue(session)
+        for id in lines:
+            with write() as session:
+                overlaps.move_on(session, id)
+        for id in overdue:
+            with write() as session:
+                outcomes.check_deadline(session, id, self._make)
+
+    def _run(self) -> None:
+        while not self._closing.wait(LOOK_S * random.uniform(0.8, 1.2)):
+            try:
+                self.run_once()
+            except Exception as error:
+                if is_outage(error):
+                    log.warning("follower_waits_for_sql", detail=type(error).__name__)
+                else:
+                    log.exception("follower_failed")

@@ -1,0 +1,78 @@
+"""What a scheduler process does at its start and every few minutes: the code's schedules as rows, and what its time is over for."""
+
+from __future__ import annotations
+
+from threading import Event
+
+from dramatiq.broker import Broker
+
+from src.broker import periodic
+from src.database import get_database, is_outage, read, write
+from src.jobs import result_files, retention
+from src.jobs.workers import forget_old
+from src.logs import get_logger
+from src.schedules import registering
+from src.schedules import retention as ticks_retention
+from src.schedules.ticks import Maker
+
+log = get_logger(__name__)
+
+#: seconds between two clean-ups
+TIDY_S = 300
+#: seconds between two looks for files of results that no job names
+TIDY_FILES_S = 3_600
+#: jobs deleted in one transaction
+PRUNED_AT_ONCE = 500
+#: seconds between two attempts to reach SQL at the start
+AGAIN_S = 1.0
+
+
+def register(broker: Broker, make: Maker, stopping: Event) -> None:
+    """Bring the rows in step with the code of this deploy, and mark the schedules that no longer fit it; waits for SQL."""
+    while not stopping.is_set():
+        try:
+            with write() as session:
+                registering.synchronise(session, periodic.declarations(broker), set(broker.actors))
+                broken = registering.judge(session, make)
+        except Exception as error:
+            if not is_outage(error):
+                raise
+            log.warning("scheduler_waits_for_sql", detail=type(error).__name__)
+            stopping.wait(AGAIN_S)
+            continue
+        if broken:
+            log.warning("schedules_broken", number=broken)
+        return
+
+
+def tidy() -> None:
+    """Delete what its time is over for, in short transactions, and follow the database's clock."""
+    try:
+        get_database().check_clock()
+        with write() as session:
+            forget_old(session)
+            retention.tidy(session)
+            ticks_retention.prune(session)
+        deleted = PRUNED_AT_ONCE
+        while deleted == PRUNED_AT_ONCE:
+            with write() as session:
+                deleted = retention.prune(session, batch=PRUNED_AT_ONCE)
+    except Exception as error:
+        if not is_outage(error):
+            raise
+        log.warning("tidy_waits_for_sql", detail=type(error).__name__)
+
+
+def tidy_files() -> None:
+    """Delete the files of results that a crash has left without a row."""
+    try:
+        for names in result_files.kept():
+            with read() as session:
+                unnamed = result_files.unnamed(session, names)
+            result_files.delete(unnamed)
+            if unnamed:
+                log.info("results_without_a_job_deleted", files=len(unnamed))
+    except Exception as error:
+        if not is_outage(error):
+            raise
+        log.warning("tidy_waits_for_sql", detail=type(error).__name__)

@@ -1,0 +1,190 @@
+"""Where am I? Every setting of a Callboard process, read once from the environment and `.env`.
+
+Each has a unit, a default and a line of docs; docs/settings.md is checked against this file by a test.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import secrets
+from functools import lru_cache
+from pathlib import Path
+from typing import Literal
+
+from pydantic import Field
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+PREFIX = "CALLBOARD_"
+#: where Docker and Kubernetes put secrets: a file callboard_secret_key there is CALLBOARD_SECRET_KEY
+SECRETS_DIR = "/run/secrets"
+
+
+class Settings(BaseSettings):
+    """All settings; an environment variable is the field's name in capitals behind `CALLBOARD_`."""
+
+    model_config = SettingsConfigDict(env_prefix=PREFIX, env_file=".env", extra="ignore")
+
+    data_dir: Path = Field(Path(".callboard"), description="folder of the embedded database, broker, logs and secrets")
+    host: str = Field("127.0.0.1", description="address the web front end listens on")
+    port: int = Field(8000, ge=0, le=65535, description="port of the web front end; taken ports are skipped by `./run up`")
+
+    database_url: str = Field("", description="SQLAlchemy URL; empty: SQLite in the data folder (one host only)")
+    broker_url: str = Field("amqp://guest:guest@127.0.0.1:5672/", description="AMQP URLs of RabbitMQ, several hosts separated by `;`")
+    management_url: str = Field(
+        "", description="URL of the RabbitMQ management API as this process reaches it, for broker numbers; empty: not shown"
+    )
+    management_public_url: str = Field(
+        "", description="URL of the RabbitMQ management UI as browsers reach it, for links; empty: CALLBOARD_MANAGEMENT_URL"
+    )
+
+    actors: str = Field("", description="more modules to import actors from, comma separated, beside those in src/actors")
+    workers: int = Field(2, ge=0, le=64, description="worker processes that `./run up` starts")
+    threads: int = Field(8, ge=1, le=256, description="actor threads per worker process")
+
+    secret_key: str = Field("", description="key that signs browser sessions; empty: made once and kept in the data folder")
+    timezone: str = Field("UTC", description="IANA name of the zone in which pages show times first")
+    log_level: str = Field("INFO", description="least level that is logged")
+    log_format: Literal["auto", "console", "json"] = Field("auto", description="auto: readable on a terminal, JSON otherwise")
+
+    foreign_messages: Literal["hold", "run"] = Field(
+        "hold", description="what happens to a message nobody submitted here: kept for a person, or run"
+    )
+    max_result_bytes: int = Field(67_108_864, ge=1024, description="bytes; a larger JSON result ends the attempt as unstorable")
+    inline_result_bytes: int = Field(262_144, ge=1024, description="bytes; a larger JSON result is kept in a file instead of its row")
+    results_dir: str = Field(
+        "", description="folder of those files; empty: `results` in the data folder. On several hosts: one that all share"
+    )
+    max_message_bytes: int = Field(1_048_576, ge=1024, description="bytes; larger arguments are refused when submitted")
+
+    heartbeat_interval: float = Field(2.0, gt=0, description="seconds between two heartbeats of a worker process")
+    lease_duration: float = Field(6.0, gt=0, description="seconds without a heartbeat after which a worker's jobs are given away")
+    max_crashes: int = Field(3, ge=1, description="workers that one job may kill before it is dead")
+    publish_grace: float = Field(2.0, gt=0, description="seconds a committed job may stay unpublished before the relay publishes it")
+    relay_interval: float = Field(0.2, gt=0, description="seconds between two looks of the relay when nothing is due")
+    reconcile_interval: float = Field(15.0, gt=0, description="seconds between two comparisons of SQL with the broker")
+    reconcile_after: float = Field(
+        20.0, gt=0, description="seconds a published job must have waited before the reconciler doubts its message"
+    )
+    early_ack_after: float = Field(
+        60.0, gt=0, description="seconds of running after which a message is acknowledged: from then on the lease alone guards the job"
+    )
+    watchdog_after: float = Field(
+        12.0, ge=0, description="seconds an actor may hold the interpreter before the watchdog kills its worker process; 0: never"
+    )
+    cancel_grace: float = Field(5.0, ge=0, description="seconds an isolated actor gets to react to a cancel before its process is killed")
+    stalled_after: float = Field(1800.0, gt=0, description="seconds of running after which a job is shown as stalled")
+    max_log_lines: int = Field(1_000, ge=1, description="lines kept of what one attempt logs and prints")
+    max_log_bytes: int = Field(262_144, ge=1024, description="bytes kept of what one attempt logs and prints")
+    shutdown_timeout: float = Field(30.0, gt=0, description="seconds a stopping worker lets its actors finish")
+
+    keep_succeeded: float = Field(14, gt=0, description="days that succeeded jobs are kept with their results")
+    keep_cancelled: float = Field(30, gt=0, description="days that cancelled and expired jobs are kept")
+    keep_dead: float = Field(180, gt=0, description="days that dead jobs are kept")
+    keep_ticks: float = Field(60, gt=0, description="days that the history of schedules is kept, besides the newest 100 ticks of each")
+
+    alert_actor: str = Field(
+        "mail_schedule_news",
+        description="actor that is told of schedules without a success by their deadline and without an actor of their own for it",
+    )
+
+    keep_mails: float = Field(30, gt=0, description="days that mail is kept; what was not delivered, twice as long")
+    keep_reports: float = Field(400, gt=0, description="days that reports are kept in the archive")
+
+    smtp_url: str = Field(
+        "",
+        description="smtp://, smtp+starttls:// or smtps:// user:password@host:port of the mail server; empty: the built-in mailbox under `./run up`",
+    )
+    mail_from: str = Field("Callboard <callboard@localhost>", description="sender of mail that names none")
+    mail_admins: str = Field(
+        "",
+        description="who gets reports and mail about failures, comma separated; empty: the built-in mailbox, or nobody behind a real mail server",
+    )
+    mail_templates: str = Field(
+        "", description="folder of your own mail templates, NAME.txt and NAME.html; they win over those of the same name here"
+    )
+    public_url: str = Field("", description="address of the console as people's browsers see it, for links in mail; empty: host and port")
+
+    failure_mail_after: int = Field(
+        3, ge=1, description="failed attempts of one kind after which a mail tells of them; one dead job is enough"
+    )
+    failure_mail_quiet: float = Field(60, gt=0, description="minutes between two mails about the same kind of failure")
+
+    backup_dir: str = Field("", description="folder of the backups; empty: `backups` in the data folder")
+    http_allow: str = Field(
+        "", description="hosts and networks that `call_http` may reach beside public ones, comma separated, e.g. `10.0.0.0/8,wiki.intern`"
+    )
+
+    @property
+    def effective_public_url(self) -> str:
+        """The address of the console without a slash at its end, for links."""
+        if self.public_url:
+            return self.public_url.rstrip("/")
+        host = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(self.host, self.host)
+        return f"http://{host}:{self.port}"
+
+    @property
+    def effective_backup_dir(self) -> Path:
+        """The folder of the backups."""
+        return Path(self.backup_dir) if self.backup_dir else self.data_dir / "backups"
+
+    @property
+    def admins(self) -> list[str]:
+        """Who gets reports and mail about failures."""
+        return [address.strip() for address in self.mail_admins.split(",") if address.strip()]
+
+    @property
+    def effective_database_url(self) -> str:
+        """The configured database, or SQLite in the data folder."""
+        if self.database_url:
+            return self.database_url
+        return f"sqlite:///{(self.data_dir / 'callboard.db').resolve()}"
+
+    @property
+    def effective_results_dir(self) -> Path:
+        """The configured folder of large results, or one in the data folder."""
+        return Path(self.results_dir) if self.results_dir else self.data_dir / "results"
+
+    @property
+    def management_link(self) -> str:
+        """Where people find the management UI; empty: not known."""
+        return self.management_public_url or self.management_url
+
+    @property
+    def broker_urls(self) -> list[str]:
+        """The AMQP URLs, one per host."""
+        return [url.strip() for url in self.broker_url.split(";") if url.strip()]
+
+    @property
+    def actor_modules(self) -> list[str]:
+        """The modules named in CALLBOARD_ACTORS."""
+        return [name.strip() for name in self.actors.split(",") if name.strip()]
+
+    def effective_secret_key(self) -> str:
+        """The configured key, or one made once and kept in the data folder (mode 0600)."""
+        if self.secret_key:
+            return self.secret_key
+        return kept_secret(self.data_dir / "secret_key")
+
+
+def kept_secret(path: Path, length_bytes: int = 32) -> str:
+    """Read the secret in `path`; make it first if there is none. Two processes that race keep one value."""
+    if not path.exists():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        draft = path.with_name(f"{path.name}.{os.getpid()}.{secrets.token_hex(4)}")
+        with open(draft, "x", opener=_private) as file:
+            file.write(secrets.token_urlsafe(length_bytes))
+        with contextlib.suppress(FileExistsError):
+            os.link(draft, path)  # atomic: whoever links first decides, everybody reads that value
+        draft.unlink()
+    return path.read_text().strip()
+
+
+@lru_cache(maxsize=1)
+def get_settings() -> Settings:
+    """This process's settings, read at the first call."""
+    return Settings(_secrets_dir=SECRETS_DIR if os.path.isdir(SECRETS_DIR) else None)
+
+
+def _private(path: str, flags: int) -> int:
+    return os.open(path, flags, 0o600)

@@ -1,0 +1,26 @@
+"""Does the web front end answer? Standard library only, so that `./run status` is quick."""
+
+from __future__ import annotations
+
+import json
+import urllib.error
+import urllib.request
+
+
+def web_missing(url: str) -> str | None:
+    """None when the web front end says that it is ready itself."""
+    try:
+        with urllib.request.urlopen(f"{url}/readyz", timeout=5):
+            return None
+    except urllib.error.HTTPError as error:
+        return f"{url}/readyz answers {error.code}: {_detail(error.read())}"
+    except OSError as error:
+        return f"{url}/readyz does not answer ({error})"
+
+
+def _detail(body: bytes) -> str:
+    try:
+        answer = json.loads(body)
+        return str(answer.get("detail") or answer)
+    except (ValueError, AttributeError):
+        return body[:200].decode(errors="replace")

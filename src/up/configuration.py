@@ -1,0 +1,96 @@
+"""The effective settings: read with errors that name the cure, and told with where each came from."""
+
+from __future__ import annotations
+
+import difflib
+import os
+import re
+from collections.abc import Iterable
+from pathlib import Path
+
+from dotenv.parser import parse_stream
+from pydantic import ValidationError
+from pydantic_settings import SettingsError
+
+from src.settings import PREFIX, SECRETS_DIR, Settings, get_settings
+from src.up.errors import UpError
+
+ENV_FILE = Path(".env")
+#: variables of this family that are no settings: set by `run` and `./run up` for its own processes
+OWN = {"CALLBOARD_CALLED_FROM", "CALLBOARD_BEGUN_AT", "CALLBOARD_UP_FOLDER", "CALLBOARD_WEB_FD"}
+SECRET_FIELDS = {"secret_key"}
+
+
+def read_settings() -> Settings:
+    """This process's settings, read anew; raise UpError naming the variable, where it was set and what is wrong with it."""
+    get_settings.cache_clear()
+    env_file_lines()
+    try:
+        return get_settings()
+    except ValidationError as error:
+        raise UpError("\n".join(_complaint(str(one["loc"][0]), one["msg"]) for one in error.errors())) from None
+    except SettingsError as error:
+        raise UpError(f"The settings cannot be read: {error}.\nMend .env or the environment;  ./run doctor  looks again.") from None
+
+
+def env_file_lines() -> dict[str, int]:
+    """The variables of `.env` with their line numbers; raise UpError for a file that cannot be read or understood."""
+    try:
+        with open(ENV_FILE, encoding="utf-8") as file:
+            bindings = list(parse_stream(file))
+    except FileNotFoundError:
+        return {}
+    except (OSError, UnicodeDecodeError) as error:
+        raise UpError(
+            f"{ENV_FILE.resolve()} cannot be read: {error}.\nIt must be a UTF-8 text file of lines NAME=value that you may read;"
+            "  mv .env .env.broken  starts without it."
+        ) from None
+    broken = [binding.original for binding in bindings if binding.error]
+    if broken:
+        line = broken[0].string.strip().splitlines()[0]
+        raise UpError(
+            f"Line {broken[0].line} of .env is no NAME=value:  {line}\nMend that line (quote values that hold blanks or #): nano +{broken[0].line} .env"
+        )
+    return {binding.key.upper(): binding.original.line for binding in bindings if binding.key}
+
+
+def origin(name: str) -> str:
+    """Where a setting's value came from: the environment, .env, a secret file, or its default."""
+    variable = PREFIX + name.upper()
+    if variable in {key.upper() for key in os.environ}:
+        return "environment"
+    line = env_file_lines().get(variable)
+    if line is not None:
+        return f".env line {line}"
+    if Path(SECRETS_DIR, variable.lower()).exists():
+        return f"{SECRETS_DIR}/{variable.lower()}"
+    return "default"
+
+
+def unknown_variables() -> list[str]:
+    """Complaints about CALLBOARD_ variables that are no settings, with the one probably meant."""
+    known = {PREFIX + name.upper() for name in Settings.model_fields}
+    given = {key.upper() for key in os.environ if key.upper().startswith(PREFIX)} | {
+        key for key in env_file_lines() if key.startswith(PREFIX)
+    }
+    return [f"{name} is no setting.{_meant(name, known)}" for name in sorted(given - known - OWN)]
+
+
+def masked(name: str, value: object) -> str:
+    """A value as it may be shown: passwords in URLs and keys are hidden."""
+    text = str(value)
+    if name in SECRET_FIELDS and text:
+        return "•••"
+    return re.sub(r"(//[^:/@;\s]*):[^@/;\s]+@", r"\1:•••@", text)
+
+
+def _meant(name: str, known: Iterable[str]) -> str:
+    close = difflib.get_close_matches(name, list(known), n=1)
+    return f" Did you mean {close[0]}?" if close else " ./run config lists all."
+
+
+def _complaint(name: str, message: str) -> str:
+    variable = PREFIX + name.upper() if not name.upper().startswith(PREFIX) else name.upper()
+    where = origin(variable.removeprefix(PREFIX).lower())
+    mend = f"edit that line: nano +{where.rpartition(' ')[2]} .env" if where.startswith(".env") else f"unset it: unset {variable}"
+    return f"{variable} (from {where}): {message[:1].lower()}{message[1:]}.\nCorrect it, or {mend}"

@@ -1,0 +1,139 @@
+"""Examine the machine and the configuration before or while things go wrong: what is there, what is missing, what mends it."""
+
+from __future__ import annotations
+
+import os
+import platform
+import shutil
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from sqlalchemy import create_engine, make_url, text
+from sqlalchemy.exc import SQLAlchemyError
+
+from src.settings import Settings
+from src.up import answering, configuration, launch, packages, ports, readiness
+from src.up.errors import UpError
+from src.up.folder import LEAST_DISK, Folder
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing looked at; `cure` is the command that mends it, or a word of advice."""
+
+    ok: bool
+    what: str
+    cure: str = ""
+
+
+def examine(data: Path | None) -> list[Finding]:
+    """Look at everything that `./run up` needs; never raises, a broken part is a finding."""
+    findings = [Finding(True, f"Python {platform.python_version()} in {sys.prefix}")]
+    try:
+        if data is not None:
+            os.environ["CALLBOARD_DATA_DIR"] = str(Path(os.environ.get("CALLBOARD_CALLED_FROM", "."), data))
+        settings = configuration.read_settings()
+        findings += [
+            Finding(False, complaint, "Correct its name in .env or the environment.") for complaint in configuration.unknown_variables()
+        ]
+    except UpError as error:
+        what, _, cure = str(error).partition("\n")
+        return [*findings, Finding(False, what, cure)]
+    findings.append(Finding(True, "the settings are readable (./run config shows them)"))
+    for look in (_packages, _machine, _folder, _database, _broker, _web):
+        findings += _carefully(look, settings)
+    return findings
+
+
+def _packages(settings: Settings) -> Iterator[Finding]:
+    if "broker_url" not in settings.model_fields_set:
+        launcher = packages.rabbitmq_launcher()
+        cure = "" if launcher else packages.install_line([packages.RABBITMQ])
+        yield Finding(launcher is not None, f"RabbitMQ: {launcher.resolve() if launcher else 'not installed'}", cure)
+    poorer = [package for package in packages.REPORTS if not package.present()]
+    if poorer:
+        yield Finding(True, "reports are made without PDFs, or with charts without letters", packages.install_line(poorer))
+    missing = [package for package in packages.needed_for("test", own_broker=False) if not package.present() and package not in poorer]
+    if missing:
+        names = ", ".join(package.name for package in missing)
+        yield Finding(True, f"only ./run test would need more: {names}", packages.install_line(missing))
+
+
+def _machine(_settings: Settings) -> Iterator[Finding]:
+    problem, _, cure = (launch.shared_memory_problem() or "").partition("\n")
+    yield Finding(not problem, problem or "processes can share memory", cure)
+
+
+def _folder(settings: Settings) -> Iterator[Finding]:
+    folder = Folder(settings.data_dir)
+    if not folder.path.exists():
+        yield Finding(True, f"the data folder {folder.path} will be made by the first ./run up")
+        return
+    usable = os.access(folder.path, os.R_OK | os.W_OK | os.X_OK)
+    yield Finding(
+        usable,
+        f"the data folder {folder.path} is {'' if usable else 'not '}ours",
+        "" if usable else f"sudo chown -R $(id -un) {folder.path}",
+    )
+    free = shutil.disk_usage(folder.path).free
+    yield Finding(
+        free >= LEAST_DISK, f"{free // 1_000_000} MB of disk are free", "" if free >= LEAST_DISK else f"make room: df -h {folder.path}"
+    )
+    if usable:
+        state = folder.read_state()
+        if state.parts and not state.supervised:
+            yield Finding(False, "./run up was killed; its parts may still run", "./run up  takes over,  ./run down  ends them")
+        elif state.phase == "failed":
+            yield Finding(False, f"the last start failed: {state.error}", "")
+
+
+def _database(settings: Settings) -> Iterator[Finding]:
+    url = make_url(settings.effective_database_url)
+    shown = configuration.masked("database_url", url.render_as_string(hide_password=True))
+    if url.get_backend_name() == "sqlite":
+        if "database_url" in settings.model_fields_set or Path(str(url.database)).exists():
+            yield Finding(True, f"database {shown} (SQLite: for one host)")
+        return
+    drivername = "postgresql+psycopg" if url.get_backend_name() == "postgresql" else url.drivername
+    engine = create_engine(url.set(drivername=drivername), connect_args={"connect_timeout": 5})
+    try:
+        with engine.connect() as connection:
+            version = connection.execute(text("SHOW server_version")).scalar_one()
+        yield Finding(True, f"database {shown} (PostgreSQL {version})")
+    except SQLAlchemyError as error:
+        cause = str(getattr(error, "orig", error)).strip().splitlines()[0]
+        yield Finding(False, f"database {shown}: {cause}", "Start it, or correct CALLBOARD_DATABASE_URL.")
+    finally:
+        engine.dispose()
+
+
+def _broker(settings: Settings) -> Iterator[Finding]:
+    if "broker_url" not in settings.model_fields_set:
+        return
+    missing = readiness.broker_missing(settings.broker_urls)
+    yield Finding(
+        missing is None,
+        f"broker {configuration.masked('broker_url', settings.broker_url)}{f': {missing}' if missing else ''}",
+        "Start it, or correct CALLBOARD_BROKER_URL." if missing else "",
+    )
+
+
+def _web(settings: Settings) -> Iterator[Finding]:
+    state = Folder(settings.data_dir).read_state()
+    if state.alive:
+        missing = answering.web_missing(state.url)
+        yield Finding(missing is None, missing or f"web serves {state.url}", "./run logs web" if missing else "")
+    elif "port" in settings.model_fields_set and settings.port and not ports.is_free(settings.port):
+        yield Finding(
+            False, f"port {settings.port} is taken by process {ports.holder(settings.port) or '?'}", "./run up --port 0  picks a free one"
+        )
+
+
+def _carefully(look: Callable[[Settings], Iterator[Finding]], settings: Settings) -> list[Finding]:
+    try:
+        return list(look(settings))
+    except (UpError, OSError, SQLAlchemyError, ImportError) as error:
+        what, _, cure = str(error).partition("\n")
+        return [Finding(False, what, cure)]

@@ -1,0 +1,128 @@
+"""Make `.venv` equal to the lock, then become `.venv/bin/python -m src …`. Standard library only: runs before anything is installed."""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import json
+import os
+import shutil
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+from src.up import packages
+
+ROOT = Path(__file__).resolve().parents[2]
+VENV = ROOT / ".venv"
+MARKER = VENV / "callboard.json"
+RUNTIME_LOCK = "requirements.lock"
+#: holds everything of the runtime lock too (a test sees to it), so whoever has it needs no other
+DEV_LOCK = "requirements-dev.lock"
+
+
+def main(arguments: list[str]) -> None:
+    """Provide packages and the virtual environment for the verb, then become it."""
+    os.environ["CALLBOARD_BEGUN_AT"] = str(time.monotonic())  # so that "ready in … s" counts from here
+    verb = arguments[0] if arguments else ""
+    lock = DEV_LOCK if verb in {"test", "check"} else RUNTIME_LOCK
+    try:
+        wanted = packages.needed_for(verb, own_broker=broker_is_configured())
+        if not is_current(lock):
+            wanted.insert(0, packages.VENV)
+        packages.provide(wanted, say, better_with=packages.REPORTS if verb == "up" else ())
+        if not is_current(lock):
+            install(lock)
+    except (packages.Missing, OSError) as error:
+        sys.exit(f"Callboard cannot set itself up. {error}")
+    python = str(VENV / "bin" / "python")
+    sys.stdout.flush()
+    os.execv(python, [python, "-m", "src", *arguments])
+
+
+def say(line: str) -> None:
+    """Tell what takes a while, on stderr: stdout belongs to the verb."""
+    print(f"· {line}", file=sys.stderr, flush=True)
+
+
+def broker_is_configured() -> bool:
+    """Whether the environment or `.env` names a RabbitMQ (the full reading of settings needs installed packages)."""
+    if os.environ.get("CALLBOARD_BROKER_URL"):
+        return True
+    try:
+        lines = (ROOT / ".env").read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError):
+        return False
+    return any(line.strip().removeprefix("export ").upper().startswith("CALLBOARD_BROKER_URL=") for line in lines)
+
+
+def is_current(lock: str) -> bool:
+    """Whether `.venv` was completely installed from this very lock (or the dev lock), by this Python, at this place."""
+    installed = _marker()
+    if installed.get("python") != _python() or installed.get("path") != str(VENV) or not (VENV / "bin" / "python").exists():
+        return False
+    locks = {lock, DEV_LOCK}
+    return any(installed.get(name) == checksum(name) for name in locks)
+
+
+def install(lock: str) -> None:
+    """Install the lock into `.venv`, making it anew if it is missing, half made, moved or of another Python."""
+    with open(ROOT / RUNTIME_LOCK, "rb") as held:  # one file to hold, whichever lock is installed
+        fcntl.flock(held, fcntl.LOCK_EX)  # two first calls at once: the second waits, then finds everything done
+        if is_current(lock):
+            return
+        installed = _marker()
+        lock = DEV_LOCK if DEV_LOCK in installed else lock  # a developer's environment stays one
+        if installed.get("python") != _python() or installed.get("path") != str(VENV):
+            say("Making .venv")
+            shutil.rmtree(VENV, ignore_errors=True)
+            _call([sys.executable, "-m", "venv", str(VENV)], "python3 -m venv .venv")
+        MARKER.unlink(missing_ok=True)  # an interrupted installation must not look like a whole one
+        say(f"Installing Python packages from {lock}")
+        pip = [
+            str(VENV / "bin" / "python"),
+            "-m",
+            "pip",
+            "install",
+            "--quiet",
+            "--no-input",
+            "--disable-pip-version-check",
+            "--prefer-binary",
+        ]
+        _call([*pip, "--require-hashes", "-r", lock], f".venv/bin/pip install --require-hashes -r {lock}")
+        names = {RUNTIME_LOCK, DEV_LOCK} if lock == DEV_LOCK else {RUNTIME_LOCK}
+        marker = {"python": _python(), "path": str(VENV), **{name: checksum(name) for name in sorted(names)}}
+        draft = MARKER.with_suffix(".draft")
+        draft.write_text(json.dumps(marker, indent=1))
+        draft.replace(MARKER)
+
+
+def checksum(lock: str) -> str:
+    """The lock's SHA-256."""
+    return hashlib.sha256((ROOT / lock).read_bytes()).hexdigest()
+
+
+def _marker() -> dict[str, str]:
+    try:
+        return {str(key): str(value) for key, value in json.loads(MARKER.read_text()).items()}
+    except (OSError, ValueError):
+        return {}
+
+
+def _python() -> str:
+    return f"{sys.version_info.major}.{sys.version_info.minor}"
+
+
+def _call(command: list[str], by_hand: str) -> None:
+    environment = {name: value for name, value in os.environ.items() if name not in {"PYTHONHOME", "PYTHONPATH", "VIRTUAL_ENV"}}
+    done = subprocess.run(
+        command, cwd=ROOT, env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    )
+    if done.returncode != 0:
+        tail = "\n".join(done.stdout.splitlines()[-12:])
+        raise packages.Missing(f"This step failed:\n{tail}\nTry it by hand in {ROOT}:  {by_hand}")
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

@@ -1,0 +1,31 @@
+"""How gunicorn serves the web front end; gunicorn reads the names of this module. Each is explained in its own settings page."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+from src.settings import get_settings
+
+_settings = get_settings()
+_handed_over = os.environ.get("CALLBOARD_WEB_FD")
+
+#: `./run up` opens the port itself and hands it over: it is ours from the first second, and stays open while gunicorn starts again
+bind = f"fd://{_handed_over}" if _handed_over else f"{_settings.host}:{_settings.port}"
+worker_class = "gthread"
+workers = 2
+#: a live page holds a thread for as long as it is looked at
+threads = 40
+#: seconds; a stopping server does not wait longer for live pages, browsers come back by themselves
+graceful_timeout = 5
+timeout = 60
+keepalive = 5
+#: files that workers touch to show they live: memory where there is some, a disk may stall
+worker_tmp_dir = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
+proc_name = "callboard-web"
+#: gunicorn would put a control socket into the home folder
+control_socket_disable = True
+
+# A request that holds SQLite's write lock waits for the interpreter at each statement, and everybody waits for it: hand the
+# interpreter over ten times as often as the stock 5 ms.
+sys.setswitchinterval(0.0005)

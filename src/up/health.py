@@ -1,0 +1,35 @@
+"""`python -m src.up.health ROLE`: is the process of this container healthy? Exit code 0 or 1, and why not on stdout."""
+
+from __future__ import annotations
+
+import socket
+import sys
+
+from sqlalchemy import text
+from sqlalchemy.exc import SQLAlchemyError
+
+from src.database import read
+from src.jobs.workers import alive
+from src.settings import get_settings
+from src.up.answering import web_missing
+
+
+def missing(role: str) -> str | None:
+    """What this host's process of that role lacks; None when it is healthy."""
+    if role == "web":
+        return web_missing(f"http://127.0.0.1:{get_settings().port}")
+    try:
+        with read() as session:
+            if role == "worker" and not any(worker.host == socket.gethostname() for worker in alive(session)):
+                return "no worker of this host has shown a heartbeat"
+            session.execute(text("SELECT 1"))
+    except SQLAlchemyError as error:
+        return f"the database does not answer: {error}"
+    return None
+
+
+if __name__ == "__main__":
+    problem = missing(sys.argv[1])
+    if problem:
+        print(problem)
+    sys.exit(1 if problem else 0)

@@ -1,0 +1,34 @@
+"""End what runs in a data folder without its supervisor: after a kill -9 of `./run up` its parts go on serving until somebody says stop."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from src.up import processes
+from src.up.folder import Folder, State
+
+#: seconds beyond `shutdown_timeout` that a draining worker gets before it is killed
+MARGIN = 5.0
+#: seconds for the parts that have nothing to drain
+SHORT = 10.0
+#: seconds for RabbitMQ to write its files
+BROKER = 30.0
+
+
+def find(folder: Folder, state: State) -> list[processes.Identity]:
+    """Every living process of this folder: by the state file and by the mark in its environment."""
+    known = {part.identity for part in state.alive}
+    return sorted(known | set(processes.marked(folder.path)), key=lambda identity: identity.pid)
+
+
+def end(folder: Folder, state: State, *, shutdown_timeout: float, say: Callable[[str], None]) -> int:
+    """Drain the workers, then end web and scheduler, then the broker, then whatever else carries the mark; return how many there were."""
+    count = len(find(folder, state))
+    if not count:
+        return 0
+    say(f"Ending {count} processes that an earlier ./run up left behind in {folder.path}")
+    roles = {"worker": shutdown_timeout + MARGIN, "web": SHORT, "scheduler": SHORT, "mailbox": SHORT, "broker": BROKER}
+    for role, timeout in roles.items():
+        processes.end([part.identity for part in state.alive if part.role == role], timeout)
+    processes.end(processes.marked(folder.path), SHORT)
+    return count

@@ -1,0 +1,137 @@
+"""The system packages a verb needs: which are missing, and how to get them. Standard library only."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+RABBITMQ_LAUNCHERS = (
+    "usr/lib/rabbitmq/bin/rabbitmq-server",
+    "usr/lib/rabbitmq/lib/rabbitmq_server-*/sbin/rabbitmq-server",
+    "opt/rabbitmq/sbin/rabbitmq-server",
+    "opt/homebrew/opt/rabbitmq/sbin/rabbitmq-server",
+    "usr/local/opt/rabbitmq/sbin/rabbitmq-server",
+)
+BROWSERS = ("chromium", "chromium-browser", "google-chrome-stable", "google-chrome")
+
+
+class Missing(Exception):
+    """A system package is missing and cannot be installed from here; the text names the command that does it."""
+
+
+@dataclass(frozen=True)
+class Package:
+    """One system package: its name in Debian and how to see that what it brings is there."""
+
+    name: str
+    present: Callable[[], bool]
+    brew: str = ""
+
+
+def rabbitmq_launcher() -> Path | None:
+    """The package's own `rabbitmq-server`, not the wrapper on the PATH that changes user and folder."""
+    home = os.environ.get("RABBITMQ_HOME")
+    own = [Path(home, "sbin", "rabbitmq-server")] if home else []
+    found = [path for pattern in RABBITMQ_LAUNCHERS for path in sorted(Path("/").glob(pattern))]
+    return next((path for path in own + found if os.access(path, os.X_OK)), None)
+
+
+def postgresql_folder() -> Path | None:
+    """The folder of initdb and postgres, the newest version first."""
+    candidates = sorted(Path("/usr/lib/postgresql").glob("*/bin"), key=lambda path: int(path.parent.name), reverse=True)
+    on_path = shutil.which("initdb")
+    if on_path:
+        candidates.append(Path(on_path).resolve().parent)
+    return next((path for path in candidates if os.access(path / "initdb", os.X_OK)), None)
+
+
+def browser() -> str | None:
+    """The Chromium that the browser tests drive."""
+    return next((path for name in BROWSERS if (path := shutil.which(name))), None)
+
+
+VENV = Package("python3-venv", lambda: importlib.util.find_spec("ensurepip") is not None, brew="python")
+RABBITMQ = Package("rabbitmq-server", lambda: rabbitmq_launcher() is not None, brew="rabbitmq")
+POSTGRESQL = Package("postgresql", lambda: postgresql_folder() is not None, brew="postgresql")
+CHROMIUM = Package("chromium", lambda: browser() is not None, brew="--cask chromium")
+#: without any font a browser draws no text, and a test that measures a page sees empty boxes
+FONTS = Package("fonts-dejavu-core", lambda: any(Path("/usr/share/fonts").glob("*/*")) or sys.platform == "darwin")
+PANGO = Package("libpangoft2-1.0-0", lambda: _has_library("libpangoft2-1.0.so*"), brew="pango")
+HARFBUZZ = Package("libharfbuzz-subset0", lambda: _has_library("libharfbuzz-subset.so*"))
+#: for reports: letters in their charts, and PDFs. Without them everything else works
+REPORTS = (FONTS, PANGO, HARFBUZZ)
+
+
+def needed_for(verb: str, *, own_broker: bool) -> list[Package]:
+    """The packages a verb needs; `own_broker`: a RabbitMQ is configured, so no private node is started."""
+    if verb == "test":
+        return [RABBITMQ, POSTGRESQL, CHROMIUM, *REPORTS]
+    if verb == "up" and not own_broker:
+        return [RABBITMQ]
+    return []
+
+
+def provide(packages: Iterable[Package], say: Callable[[str], None], *, better_with: Iterable[Package] = ()) -> None:
+    """Install what is missing, as root or where sudo asks for no password; else raise Missing with the line to type.
+
+    `better_with`: installed along with the others where that can be had, and never a reason to stop.
+    """
+    missing = [package for package in packages if not package.present()]
+    if not missing:
+        return
+    names = [package.name for package in missing]
+    prefix = _become_root()
+    if not shutil.which("apt-get") or prefix is None:
+        raise Missing(f"System packages are missing: {', '.join(names)}.\nInstall them with:  {install_line(missing)}")
+    extra = [package.name for package in better_with if package not in missing and not package.present()]
+    say(f"Installing system packages: {' '.join([*names, *extra])}")
+    _apt(prefix, ["update"])
+    try:
+        _apt(prefix, ["install", "--yes", "--no-install-recommends", *names, *extra])
+    except Missing:
+        if not extra:
+            raise
+        _apt(prefix, ["install", "--yes", "--no-install-recommends", *names])  # another system may call the others differently
+    if RABBITMQ in missing and Path("/run/systemd/system").exists():
+        say("Debian also started its own RabbitMQ service, which Callboard does not use: sudo systemctl disable --now rabbitmq-server")
+
+
+def install_line(packages: Iterable[Package]) -> str:
+    """The one line to type on this system."""
+    packages = list(packages)
+    names = " ".join(package.name for package in packages)
+    if shutil.which("apt-get"):
+        return f"sudo apt-get install --no-install-recommends {names}"
+    if shutil.which("brew"):
+        return f"brew install {' '.join(package.brew for package in packages if package.brew)}"
+    return f"(your system's package manager) install {names}"
+
+
+def _has_library(pattern: str) -> bool:
+    places = ("/usr/lib", "/usr/lib/*", "/lib/*", "/usr/local/lib", "/opt/homebrew/lib")
+    return any(found for place in places for found in Path("/").glob(f"{place.lstrip('/')}/{pattern}"))
+
+
+def _become_root() -> list[str] | None:
+    if os.geteuid() == 0:
+        return []
+    sudo = shutil.which("sudo")
+    if sudo and subprocess.run([sudo, "-n", "true"], stdin=subprocess.DEVNULL, capture_output=True).returncode == 0:
+        return [sudo, "-n"]
+    return None
+
+
+def _apt(prefix: list[str], arguments: list[str]) -> None:
+    # RUNLEVEL=1 tells Debian's invoke-rc.d outside of systemd that no service is to be started; a private node is ours to start.
+    settings: Mapping[str, str] = {"DEBIAN_FRONTEND": "noninteractive", "RUNLEVEL": "1", "LC_ALL": "C.UTF-8"}
+    command = [*prefix, "env", *(f"{name}={value}" for name, value in settings.items()), "apt-get", "-qq", *arguments]
+    done = subprocess.run(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    if done.returncode != 0:
+        tail = "\n".join(done.stdout.splitlines()[-15:])
+        raise Missing(f"apt-get {' '.join(arguments)} failed:\n{tail}\nTry it by hand:  sudo apt-get {' '.join(arguments)}")

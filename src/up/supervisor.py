@@ -1,0 +1,300 @@
+"""Start every part of one Callboard in order, keep each alive, stop them in order.
+
+Written here and not honcho: that starts everything at once, ends everything when one process dies, and knows neither readiness nor a drain.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from types import FrameType
+
+from sqlalchemy import make_url
+from sqlalchemy.exc import SQLAlchemyError
+
+from src import database
+from src.broker.node import Node, NodeError, Ports
+from src.settings import Settings, kept_secret
+from src.up import answering, front_door, launch, leftovers, packages, ports, readiness
+from src.up.configuration import masked, read_settings
+from src.up.errors import UpError
+from src.up.folder import Folder, PartRecord, State, without_processes
+from src.up.logfiles import LogFile, last_lines, readable
+from src.up.part import Part, ending
+from src.up.processes import MARK, identify
+
+#: seconds between two looks at the parts
+LOOK = 0.1
+#: seconds a part gets to become ready; a cold RabbitMQ on a slow machine needs most of it
+READY_TIMEOUT = 120.0
+#: seconds that a configured broker gets to answer: it should run already
+CONFIGURED_TIMEOUT = 10.0
+#: seconds between two looks at the sizes of the logs
+ROTATE_EVERY = 10.0
+#: first candidate of the built-in mailbox's port
+MAILBOX_PORT = 2525
+#: times that the node is started on other ports when somebody was faster
+PORT_TRIES = 3
+
+
+class Stopped(Exception):
+    """Somebody asked to stop while parts were still starting."""
+
+
+class Supervisor:
+    """The one process that owns the parts of a data folder."""
+
+    def __init__(self, folder: Folder, settings: Settings, *, say: Callable[[str], None], echo: Callable[[str, str], None]) -> None:
+        self.folder = folder
+        self.settings = settings
+        self.parts: list[Part] = []
+        self.state = State(phase="starting")
+        self.node: Node | None = None
+        self._say = say
+        self._echo = echo
+        self._stops = 0
+        self._logs: dict[str, LogFile] = {}
+        self._rotate_at = 0.0
+        self._listener: socket.socket | None = None
+        self._environment = {MARK: str(folder.path), "CALLBOARD_DATA_DIR": str(folder.path)}
+
+    def run(self, announce: Callable[[State], None]) -> None:
+        """Start, call `announce` when all is ready, watch until somebody asks to stop, then stop; raise UpError when a part cannot start."""
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            signal.signal(number, self._on_signal)
+        problem = ""
+        try:
+            self._start()
+            announce(self.state)
+            while not self._stops:
+                self._look()
+                time.sleep(LOOK)
+        except Stopped:
+            pass
+        except (UpError, NodeError, OSError) as error:
+            problem = str(error)
+            raise
+        finally:
+            self._stop(problem)
+
+    def _on_signal(self, _number: int, _frame: FrameType | None) -> None:
+        self._stops += 1
+
+    # --- start -------------------------------------------------------------------------------------------------------------------
+
+    def _start(self) -> None:
+        begun = float(os.environ.pop(launch.BEGUN_AT, time.monotonic()))
+        us = identify(os.getpid())
+        assert us is not None, "a living process has an identity"
+        self.state = replace(self.state, supervisor=PartRecord("supervisor", "supervisor", us.pid, us.started, "running", 0))
+        if problem := launch.shared_memory_problem():
+            raise UpError(problem)
+        explicit = self.settings.model_fields_set
+        self._listener = launch.listen(self.settings, self.folder, exact="port" in explicit and self.settings.port != 0)
+        self._use_port(self._listener.getsockname()[1])
+        if "broker_url" not in explicit:
+            self._add_node()
+        self._prepare_database()
+        if not self.settings.smtp_url:
+            self._add_mailbox()
+        self._add_web()
+        self._wait_for_broker()
+        since = database.now()
+        self._add("scheduler", "scheduler")
+        for number in range(1, self.settings.workers + 1):
+            self._add("worker", f"worker-{number}")
+        self._wait("Workers", lambda: readiness.workers_missing(since, self.settings.workers))
+        if any(part.role == "mailbox" for part in self.parts):
+            self._wait("Mailbox", lambda: readiness.mailbox_missing(self.settings.smtp_url))
+        self._wait("Web", lambda: answering.web_missing(self.state.url))
+        self._say(f"{self.settings.workers} worker{'s' if self.settings.workers != 1 else ''}, scheduler and web are ready")
+        self._write(replace(self.state, phase="ready", seconds=round(time.monotonic() - begun, 1)))
+
+    def _use_port(self, port: int) -> None:
+        host = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(self.settings.host, self.settings.host)
+        self.state = replace(self.state, url=f"http://{host}:{port}")
+        self._set(CALLBOARD_PORT=str(port), CALLBOARD_HOST=self.settings.host, CALLBOARD_WORKERS=str(self.settings.workers))
+        self.folder.remember_ports({"web": port})
+
+    def _add_node(self) -> None:
+        launcher = packages.rabbitmq_launcher()
+        if launcher is None:
+            raise UpError(f"RabbitMQ is not installed.\nInstall it:  {packages.install_line([packages.RABBITMQ])}")
+        ports = self.folder.node_ports()
+        self.folder.remember_ports(ports)
+        self.node = Node(self.folder.broker, launcher=launcher, ports=Ports(**ports), marker={MARK: str(self.folder.path)})
+        first = not (self.folder.broker / f"data-{self.node.series}").exists()
+        self._say(f"RabbitMQ {self.node.series} is starting" + (" for the first time, which takes longest" if first else ""))
+        self._set(CALLBOARD_BROKER_URL=self.node.amqp_url, CALLBOARD_MANAGEMENT_URL=self.node.management_url)
+        self._launch(Part("broker", "broker", self.node.start))
+
+    def _prepare_database(self) -> None:
+        url = make_url(self.settings.effective_database_url)
+        try:
+            database.migrate()
+            password = front_door.ensure_admin()
+        except (SQLAlchemyError, OSError) as error:
+            raise UpError(_database_problem(masked("database_url", url.render_as_string(hide_password=True)), error)) from None
+        if password:
+            self.folder.keep_admin_password(password)
+            self.state = replace(self.state, first_start=True)
+        self._say(
+            "SQLite is ready (one host only; CALLBOARD_DATABASE_URL names a PostgreSQL)"
+            if url.get_backend_name() == "sqlite"
+            else "PostgreSQL is ready"
+        )
+
+    def _add_mailbox(self) -> None:
+        """Keep mail here, where nobody has named a mail server: what is sent can be read in the console."""
+        port = ports.pick({"mailbox": self.folder.remembered_ports().get("mailbox", MAILBOX_PORT)})["mailbox"]
+        self.folder.remember_ports({"mailbox": port})
+        password = kept_secret(self.folder.path / "mailbox_password")
+        admins = self.settings.mail_admins or "admin@localhost"
+        self._set(CALLBOARD_SMTP_URL=f"smtp://callboard:{password}@127.0.0.1:{port}", CALLBOARD_MAIL_ADMINS=admins)
+        self._add("mailbox", "mailbox")
+
+    def _wait_for_broker(self) -> None:
+        if self.node is None:
+            urls = self.settings.broker_urls
+            self._wait("RabbitMQ", lambda: readiness.broker_missing(urls), timeout=CONFIGURED_TIMEOUT)
+            return
+        for left in reversed(range(PORT_TRIES)):
+            try:
+                self.node.wait_ready(READY_TIMEOUT, waiting=self._look_while_starting)
+                break
+            except NodeError as error:
+                if not left or "eaddrinuse" not in str(error):
+                    raise
+                # Another program took a port between our look and RabbitMQ's start. Web asks again by itself, with the new URL.
+                self._replace_node()
+        self._say(f"RabbitMQ {self.node.series} is ready on 127.0.0.1:{self.node.ports.amqp}")
+
+    def _replace_node(self) -> None:
+        for part in self.parts:
+            if part.role in {"broker", "web"}:
+                part.kill()
+        self.parts = [part for part in self.parts if part.role not in {"broker", "web"}]
+        self._add_node()
+        self._add_web()
+
+    def _add(self, role: str, name: str) -> None:
+        self._launch(Part(role, name, lambda: launch.process(self.folder, role, name, self._environment)))
+
+    def _add_web(self) -> None:
+        assert self._listener is not None, "the port is opened first"
+        descriptor = self._listener.fileno()
+        environment = {**self._environment, launch.WEB_FD: str(descriptor)}
+        self._launch(Part("web", "web", lambda: launch.process(self.folder, "web", "web", environment, pass_fds=(descriptor,))))
+
+    def _launch(self, part: Part) -> None:
+        if part.role != "broker":
+            self._logs[part.name] = LogFile(self.folder.logs / f"{part.name}.log")
+        part.start()
+        self.parts.append(part)
+        self._write(self.state)
+
+    def _set(self, **variables: str) -> None:
+        """Set these for the parts and for this process, which uses the same database and web room."""
+        self._environment.update(variables)
+        os.environ.update(variables)
+        self.settings = read_settings()
+        self.state = replace(
+            self.state,
+            broker_url=self.settings.broker_url,
+            management_url=self.settings.management_url,
+            database_url=self.settings.effective_database_url,
+            smtp_url=self.settings.smtp_url,
+            mail_admins=self.settings.mail_admins,
+        )
+
+    def _wait(self, what: str, missing: Callable[[], str | None], *, timeout: float = READY_TIMEOUT) -> None:
+        deadline = time.monotonic() + timeout
+        while reason := missing():
+            if time.monotonic() > deadline:
+                raise UpError(
+                    f"{what} did not become ready within {timeout:.0f} s: {masked('', reason)}.\nLook:  ./run logs   ./run doctor"
+                )
+            self._look_while_starting()
+            time.sleep(LOOK)
+
+    def _look_while_starting(self) -> None:
+        if self._stops:
+            raise Stopped
+        self._follow_logs()
+        for part in self.parts:
+            if not part.running:
+                log = self._log_of(part)
+                lines = "\n".join(f"    {line}" for line in last_lines(log, 15))
+                code = part.process.returncode if part.process else None
+                raise UpError(
+                    f"{part.name} stopped while it was starting ({ending(code)}). The end of {log}:\n{lines}\nMend that, then:  ./run up"
+                )
+
+    def _log_of(self, part: Part) -> Path:
+        return self.folder.broker / "log" / "startup.log" if part.role == "broker" else self.folder.logs / f"{part.name}.log"
+
+    # --- watch -------------------------------------------------------------------------------------------------------------------
+
+    def _look(self) -> None:
+        changed = False
+        for part in self.parts:
+            if part.look():
+                changed = True
+                self._say(
+                    f"{part.name} is back (start {part.restarts + 1})" if part.running else f"{part.name} died: {ending(part.exit_code)}"
+                )
+        if changed:
+            self._write(self.state)
+        self._follow_logs()
+
+    def _follow_logs(self) -> None:
+        for name, log in self._logs.items():
+            for line in log.new_lines():
+                self._echo(name, readable(line))
+        if time.monotonic() > self._rotate_at:
+            self._rotate_at = time.monotonic() + ROTATE_EVERY
+            for log in self._logs.values():
+                log.rotate()
+
+    def _write(self, state: State) -> None:
+        self.state = replace(state, parts=tuple(part.record for part in self.parts))
+        self.folder.write_state(self.state)
+
+    # --- stop --------------------------------------------------------------------------------------------------------------------
+
+    def _stop(self, problem: str) -> None:
+        if self.parts and not problem:
+            self._say("Stopping: workers finish what they do (again Ctrl-C: at once)")
+        impatient = self._stops + 1
+        groups = (
+            (("worker",), self.settings.shutdown_timeout + leftovers.MARGIN),
+            (("web", "scheduler", "mailbox"), leftovers.SHORT),
+            (("broker",), leftovers.BROKER),
+        )
+        for roles, timeout in groups:
+            parts = [part for part in self.parts if part.role in roles]
+            for part in parts:
+                part.ask_to_stop()
+            deadline = time.monotonic() + (leftovers.SHORT if problem and "worker" in roles else timeout)
+            while any(part.running for part in parts) and time.monotonic() < deadline and self._stops < impatient:
+                self._follow_logs()
+                time.sleep(LOOK)
+            for part in parts:
+                part.kill()
+        if self.node is not None:
+            self.node.stop_epmd()
+        rest = without_processes(self.state, "failed" if problem else "stopped", problem)
+        leftovers.end(self.folder, rest, shutdown_timeout=0, say=lambda _line: None)
+        self.folder.write_state(rest)
+
+
+def _database_problem(url: str, error: Exception) -> str:
+    cause = str(getattr(error, "orig", None) or error).strip()
+    if url.startswith("sqlite"):
+        return f"The database {url} cannot be used: {cause}.\nIs the disk full or the file another user's?  df -h ; ls -l {url.removeprefix('sqlite:///')}"
+    return f"The database {url} cannot be used: {cause}.\nStart it or correct CALLBOARD_DATABASE_URL, then:  ./run up"

@@ -1,0 +1,45 @@
+"""WHO looks, WHO asks? The console, the forms and the API, in Flask.
+
+The law of this room: a view parses, calls one door, renders. No SQL on job tables here (src.jobs has it), no pika.
+Denied by default: a view without a rule (auth/access.py) answers nobody. Pages work without JavaScript.
+Importing this module or making the app connects to nothing.
+"""
+
+from __future__ import annotations
+
+from flask import Flask
+
+from src.settings import get_settings
+from src.web import api, auth, cookies, display, errors, headers, health, metrics
+from src.web.auth import access, sessions
+from src.web.auth import pages as auth_pages
+from src.web.pages import actors, controls, count, held, jobs, mailbox, mails, overview, queues, reports, schedules, users, workflows
+
+__all__ = ["auth", "create_app"]
+
+#: bytes of a request's body; arguments of a job may take max_message_bytes, a bulk request holds many
+MAX_BODY_BYTES = 32 * 1024 * 1024
+
+
+def create_app() -> Flask:
+    """The WSGI application: `flask --app src.web run`, `gunicorn "src.web:create_app()"`."""
+    app = Flask(__name__)
+    app.config.update(
+        SECRET_KEY=get_settings().effective_secret_key(),
+        MAX_CONTENT_LENGTH=MAX_BODY_BYTES,
+        MAX_FORM_MEMORY_SIZE=get_settings().max_message_bytes + 64 * 1024,
+        MAX_FORM_PARTS=1000,
+        SESSION_COOKIE_SAMESITE="Lax",
+        SESSION_REFRESH_EACH_REQUEST=False,  # a stream's answer must not overwrite a notice that came meanwhile
+        PERMANENT_SESSION_LIFETIME=sessions.SESSION_LIFE,
+        WTF_CSRF_TIME_LIMIT=None,
+    )
+    for part in (cookies, headers, errors, display, access):
+        part.init(app)
+    csrf = cookies.protect(app)
+    csrf.exempt(api.blueprint)
+    pages = (overview, actors, jobs, workflows, schedules, queues, controls, held, reports, mails, mailbox, users, count, auth_pages)
+    for blueprint in (*(page.blueprint for page in pages), api.blueprint, health.blueprint, metrics.blueprint):
+        app.register_blueprint(blueprint)
+    app.add_url_rule("/openapi.json", endpoint="openapi", view_func=api.openapi.describe)  # where tools look for it
+    return app

@@ -1,0 +1,7 @@
+"""The blueprint that the API's modules add their routes to."""
+
+from __future__ import annotations
+
+from flask import Blueprint
+
+blueprint = Blueprint("api", __name__, url_prefix="/api/v1")

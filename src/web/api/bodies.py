@@ -1,0 +1,154 @@
+"""Request bodies of the API, and JSON responses."""
+
+from __future__ import annotations
+
+import json
+from datetime import datetime, timedelta
+from typing import Annotated, Any, Literal, NoReturn, TypeVar
+
+from flask import Response, request
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from werkzeug.exceptions import BadRequest, UnsupportedMediaType
+
+from src.broker.complaints import complain
+from src.database import now
+from src.jobs.edits import Edit
+from src.jobs.errors import InvalidArguments, JobsError
+from src.jobs.states import Unique
+from src.web.asking import Wish
+from src.web.documents import dump
+from src.web.instants import parse_duration, parse_instant
+
+#: rows of a page at most
+PAGE_LIMIT = 200
+Body = TypeVar("Body", bound=BaseModel)
+
+
+class JobBody(BaseModel):
+    """One job to submit."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    actor: str = Field(description="name of the actor")
+    args: list[Any] = Field([], description="arguments by position")
+    kwargs: dict[str, Any] = Field({}, description="arguments by name")
+    delay: str | float | None = Field(None, description="how long to wait: seconds, or a text such as 10m or 1h30m; not together with eta")
+    eta: str | None = Field(None, description="the instant to wait for, ISO 8601 with its zone")
+    expires: str | float | None = Field(None, description="not started after this: an instant, or how long from now")
+    priority: Annotated[int, Field(ge=0, le=9, strict=True)] | None = Field(
+        None, description="higher is taken first; null: the actor's own"
+    )
+    queue: str | None = Field(None, description="another queue than the actor's own")
+    unique_key: str | None = Field(None, min_length=1, max_length=255, description="no second job of this key while one waits or runs")
+    unique_until: Literal["waiting", "finished"] | None = Field(
+        None,
+        description="how long it keeps others of its key out: until it starts, or until it has ended; null: the actor's own, or finished",
+    )
+    unique_for: str | float | None = Field(
+        None, description="keeps others of its key out for this period instead, whatever becomes of it: seconds, or a text such as 1h"
+    )
+    fair_key: str | None = Field(None, min_length=1, max_length=255, description="whose share of the queue it takes; null: the actor's own")
+    idempotency_key: str | None = Field(
+        None, min_length=1, description="the same key again answers with the same job; the header Idempotency-Key says the same of one job"
+    )
+
+    def wish(self, *, key: str | None = None) -> Wish:
+        """What the body asks for. `key`: the idempotency key of the request's header."""
+        if key and self.idempotency_key and key != self.idempotency_key:
+            raise JobsError("The header Idempotency-Key says another key.", field="idempotency_key")
+        return Wish(
+            self.actor, self.args, self.kwargs, queue=self.queue, due_at=due_at(self.delay, self.eta), expires_at=ahead("expires", self.expires),
+            priority=self.priority, unique_key=self.unique_key, unique_until=Unique(self.unique_until) if self.unique_until else None,
+            unique_for=duration("unique_for", self.unique_for), fair_key=self.fair_key, idempotency_key=key or self.idempotency_key,
+        )  # fmt: skip
+
+
+class EditBody(BaseModel):
+    """What to change of a waiting job; what is missing stays as it is. `args` and `kwargs` together are the new arguments."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    args: list[Any] | None = Field(None, description="new arguments by position; with kwargs they replace all there were")
+    kwargs: dict[str, Any] | None = Field(None, description="new arguments by name; with args they replace all there were")
+    delay: str | float | None = Field(
+        None, description="when it is due, from now on: 0, seconds, or a text such as 10m; not together with eta"
+    )
+    eta: str | None = Field(None, description="the instant at which it is due, ISO 8601 with its zone")
+    expires: str | float | None = Field(None, description="not started after this: an instant, or how long from now")
+    priority: Annotated[int, Field(ge=0, le=9, strict=True)] | None = Field(None, description="higher is taken first")
+
+    def change(self) -> Edit:
+        """The change, its arguments as yet unchecked."""
+        return Edit(
+            args=self.args, kwargs=self.kwargs, due_at=due_at(self.delay, self.eta), expires_at=ahead("expires", self.expires), priority=self.priority
+        )  # fmt: skip
+
+
+def read_json() -> Any:
+    """The request's JSON; anything else is refused with the reason."""
+    if request.mimetype != "application/json":
+        raise UnsupportedMediaType("Send JSON with the header Content-Type: application/json.")
+    try:
+        return json.loads(request.get_data(cache=False), parse_constant=_refuse_constant)
+    except (ValueError, RecursionError) as error:
+        raise BadRequest(f"The body is not JSON: {error}.") from None
+
+
+def read_job(document: Any) -> JobBody:
+    """One job of a body; raises InvalidArguments naming each field at fault."""
+    return read(JobBody, document, example='{"actor": "add", "args": [1, 2]}')
+
+
+def read(kind: type[Body], document: Any, *, example: str) -> Body:
+    """A body of this kind; raises InvalidArguments naming each field at fault."""
+    if not isinstance(document, dict):
+        raise InvalidArguments(f"Send a JSON object such as {example}.", errors={})
+    try:
+        return kind.model_validate(document)
+    except ValidationError as error:
+        problems = complain(error.errors(include_url=False), kind.model_json_schema()["properties"])
+        raise InvalidArguments("; ".join(f"{name}: {text}" for name, text in problems.items()), errors=problems) from None
+
+
+def read_limit() -> int:
+    """How many rows a page is to have."""
+    text = request.args.get("limit", "50")
+    if not text.isdecimal() or not 1 <= int(text[:9]) <= PAGE_LIMIT:
+        raise JobsError(f"limit lies between 1 and {PAGE_LIMIT}.", field="limit")
+    return int(text)
+
+
+def answer(document: Any, status: int = 200) -> Response:
+    """The document as a response."""
+    return Response(dump(document), status, mimetype="application/json")
+
+
+def due_at(delay: str | float | None, eta: str | None) -> datetime | None:
+    """The instant that a delay or an eta means; None: neither was given."""
+    if delay is not None and eta is not None:
+        raise JobsError("Give either delay or eta, not both.", field="eta")
+    return ahead("delay", delay) or ahead("eta", eta)
+
+
+def ahead(field: str, value: str | float | None) -> datetime | None:
+    """The instant that a field means, given as one or as how long from now."""
+    if value is None:
+        return None
+    try:
+        if field in ("eta", "until") or (isinstance(value, str) and "-" in value):
+            return parse_instant(str(value))
+        return now() + parse_duration(value)
+    except ValueError as error:
+        raise JobsError(f"{field}: {error}", field=field) from None
+
+
+def duration(field: str, value: str | float | None) -> timedelta | None:
+    """The period that a field means."""
+    try:
+        return None if value is None else parse_duration(value)
+    except ValueError as error:
+        raise JobsError(f"{field}: {error}", field=field) from None
+
+
+def _refuse_constant(name: str) -> NoReturn:
+    raise ValueError(f"{name} is not a JSON number")

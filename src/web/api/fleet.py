@@ -1,0 +1,96 @@
+"""/api/v1/actors, /queues, /workers: what there is to run, to wait in, and to run it."""
+
+from __future__ import annotations
+
+from flask import Response
+
+from src import database
+from src.broker import management
+from src.broker.signature import Signature
+from src.database import now
+from src.jobs import controls, queries, workers
+from src.jobs.controls import Controls
+from src.web import catalogue
+from src.web.api.blueprint import blueprint
+from src.web.api.bodies import answer
+from src.web.auth import allow
+from src.web.instants import write_instant
+from src.web.roles import Role
+
+
+@blueprint.get("/actors")
+@allow(Role.VIEWER)
+def actors() -> Response:
+    """Every actor with the JSON Schema of its arguments."""
+    listed = [(actor, Signature.of(actor)) for actor in catalogue.entries()]
+    with database.read() as session:
+        in_force = controls.load(session)
+    return answer(
+        {
+            "actors": [
+                {
+                    "name": actor.actor_name,
+                    "title": each.title,
+                    "help": each.help,
+                    "queue": actor.queue_name,
+                    "paused_by": _paused_by(in_force, actor.actor_name, actor.queue_name),
+                    "schema": each.json_schema(),
+                }
+                for actor, each in listed
+            ]
+        }
+    )
+
+
+@blueprint.get("/workers")
+@allow(Role.VIEWER)
+def list_workers() -> Response:
+    """The worker processes that are alive."""
+    with database.read() as session:
+        alive = workers.alive(session)
+    listed = [
+        {
+            "name": each.name,
+            "host": each.host,
+            "pid": each.pid,
+            "version": each.version,
+            "threads": each.threads,
+            "busy": each.busy,
+            "queues": each.queues,
+            "actors": each.actors,
+            "started_at": write_instant(each.started_at),
+            "heartbeat_at": write_instant(each.heartbeat_at),
+        }
+        for each in alive
+    ]
+    return answer({"workers": listed})
+
+
+@blueprint.get("/queues")
+@allow(Role.VIEWER)
+def list_queues() -> Response:
+    """The queues: what SQL knows of them, and beside it what RabbitMQ counts (null: not known)."""
+    broker = management.overview()
+    with database.read() as session:
+        counted = {each.queue: each for each in queries.queues(session)}
+        in_force = controls.load(session)
+    listed = []
+    for name in sorted({*catalogue.queues(), *counted}):
+        ours, theirs = counted.get(name), broker.queues.get(name)
+        listed.append(
+            {
+                "name": name,
+                "queued": ours.queued if ours else 0,
+                "running": ours.running if ours else 0,
+                "paused_by": _paused_by(in_force, "", name),
+                "oldest_queued_at": write_instant(ours.oldest_queued_at) if ours else None,
+                "broker": {"ready": theirs.ready, "unacked": theirs.unacked} if theirs else None,
+            }
+        )
+    return answer({"queues": listed, "broker": {"reachable": broker.reachable, "version": broker.version}})
+
+
+def _paused_by(in_force: Controls, actor: str, queue: str) -> str | None:
+    """The widest pause that holds jobs of this actor and queue, or None."""
+    pause = in_force.pause(actor, queue, now())
+    return None if pause is None else pause.target

@@ -1,0 +1,124 @@
+"""/api/v1/jobs: submit, look, list, act."""
+
+from __future__ import annotations
+
+from flask import Response, request, url_for
+from sqlalchemy.orm import Session
+from werkzeug.exceptions import BadRequest
+
+from src import database
+from src.broker.gathering import submit_now
+from src.jobs import Receipt, control, edits, queries, submit_many
+from src.jobs.errors import InvalidArguments, JobsError, UnknownJob
+from src.jobs.models import Job
+from src.web import asking, documents
+from src.web.api.blueprint import blueprint
+from src.web.api.bodies import EditBody, answer, read, read_job, read_json, read_limit
+from src.web.auth import allow, visitor
+from src.web.filters import read_filter
+from src.web.roles import Role
+from src.web.standing import standing
+
+#: jobs of one bulk request: one transaction, which others wait for
+BULK_LIMIT = 10_000
+
+
+@blueprint.post("/jobs")
+@allow(Role.SUBMITTER)
+def submit() -> Response:
+    """Submit one job."""
+    wish = read_job(read_json()).wish(key=request.headers.get("Idempotency-Key"))
+    submission = asking.check(wish, by=visitor(), source="api")
+    return _accepted(submit_now(submission))
+
+
+@blueprint.post("/jobs/bulk")
+@allow(Role.SUBMITTER)
+def submit_bulk() -> Response:
+    """Submit many jobs in one transaction: all of them or none."""
+    wanted = read_json()
+    if not isinstance(wanted, list) or not 0 < len(wanted) <= BULK_LIMIT:
+        raise BadRequest(f"Send a JSON list of 1 to {BULK_LIMIT} jobs.")
+    submissions = []
+    for index, document in enumerate(wanted):
+        try:
+            submissions.append(asking.check(read_job(document).wish(), by=visitor(), source="api"))
+        except JobsError as error:
+            raise _at(index, error) from None
+    with database.write() as session:
+        receipts = submit_many(session, submissions)
+    return answer({"ids": [receipt.id for receipt in receipts], "created": sum(receipt.created for receipt in receipts)}, 202)
+
+
+@blueprint.get("/jobs")
+@allow(Role.VIEWER)
+def index() -> Response:
+    """List jobs, newest first, a page at a time."""
+    wanted = read_filter(request.args)
+    with database.read() as session:
+        page = queries.page(session, states=wanted.states, actor=wanted.actor, queue=wanted.queue, after=wanted.after, limit=read_limit())
+    return answer({"jobs": [documents.summary(job) for job in page.jobs], "next": None if page.next is None else str(page.next)})
+
+
+@blueprint.get("/jobs/<id>")
+@allow(Role.VIEWER)
+def show(id: str) -> Response:
+    """One job, by its id or the first eight characters or more of it."""
+    with database.read() as session:
+        job = _find(session, id)
+        return answer(documents.whole(job, standing(session, job)))
+
+
+@blueprint.patch("/jobs/<id>")
+@allow(Role.OPERATOR)
+def edit(id: str) -> Response:
+    """Change the arguments, the instant, the expiry or the priority of a job that waits."""
+    change = read(EditBody, read_json(), example='{"priority": 9}').change()
+    with database.write() as session:
+        found = _find(session, id)
+        job = edits.edit(session, found.id, asking.check_edit(found, change))
+        return answer(documents.whole(job, standing(session, job)))
+
+
+@blueprint.post("/jobs/<id>/<any(retry, cancel, 'run-now', release, discard):action>")
+@allow(Role.OPERATOR)
+def act(id: str, action: str) -> Response:
+    """Retry, cancel, run now, release or discard a job."""
+    act = getattr(control, action.replace("-", "_"))
+    with database.write() as session:
+        found = queries.find(session, id)
+        job: Job = act(session, found.id if found else id)
+    return answer(
+        {
+            "id": job.id,
+            "state": job.state.value,
+            "cancelling": job.is_cancelling,
+            "cancel_requested": job.cancel_requested,
+            "url": _url(job.id),
+        }
+    )
+
+
+def _find(session: Session, id: str) -> Job:
+    job = queries.find(session, id)
+    if job is None:
+        raise UnknownJob(f"There is no job {id}.", field="id")
+    return job
+
+
+def _accepted(receipt: Receipt) -> Response:
+    response = answer({"id": receipt.id, "state": receipt.state.value, "url": _url(receipt.id)}, 202)
+    response.headers["Location"] = _url(receipt.id)
+    if not receipt.created:
+        response.headers["Idempotency-Replayed"] = "true"
+    return response
+
+
+def _url(id: str) -> str:
+    return url_for("api.show", id=id, _external=True)
+
+
+def _at(index: int, error: JobsError) -> InvalidArguments:
+    """The error with its place in the list."""
+    fields = error.errors if isinstance(error, InvalidArguments) else {error.field: str(error)} if error.field else {}
+    return InvalidArguments(f"Job {index} of the list: {error}", errors={f"{index}.{name}": text for name, text in fields.items()})

@@ -1,0 +1,193 @@
+"""/api/v1/schedules: list, look, create, change, delete, act, backfill, preview."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+from flask import Response, request, url_for
+from pydantic import BaseModel, ConfigDict, Field
+
+from src import actors, database
+from src.broker import periodic
+from src.database import now
+from src.jobs.errors import InvalidArguments, JobsError
+from src.schedules import backfill, editing, preview, queries, ticks
+from src.schedules.models import Schedule
+from src.web import schedule_documents as documents
+from src.web import schedule_wishes as wishes
+from src.web.api.blueprint import blueprint
+from src.web.api.bodies import answer, read_json
+from src.web.auth import allow, visitor
+from src.web.documents import MASK
+from src.web.instants import parse_instant, write_instant
+from src.web.roles import Role
+
+PREVIEWED = 10
+MOST_PREVIEWED = 100
+PAGE_LIMIT = 500
+
+
+class PreviewBody(wishes.Times):
+    """A rule to be looked at."""
+
+    number: int = Field(PREVIEWED, ge=1, le=MOST_PREVIEWED, description="how many ticks")
+
+
+class BackfillBody(BaseModel):
+    """A stretch of time whose ticks are made up for."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    start: str = Field(alias="from", description="the first instant, ISO 8601 with its zone")
+    end: str = Field(alias="to", description="the last instant")
+
+
+@blueprint.get("/schedules")
+@allow(Role.VIEWER)
+def list_schedules() -> Response:
+    """All schedules by name."""
+    with database.read() as session:
+        return answer({"schedules": [documents.document(each) for each in queries.every(session)]})
+
+
+@blueprint.post("/schedules")
+@allow(Role.OPERATOR)
+def create_schedule() -> Response:
+    """Make a schedule."""
+    draft = wishes.plan(wishes.read(read_json()))
+    with database.write() as session:
+        schedule = editing.create(session, draft, by=visitor().name)
+        made = answer(documents.document(schedule), 201)
+    made.headers["Location"] = url_for("api.show_schedule", id=schedule.id, _external=True)
+    return made
+
+
+@blueprint.post("/schedules/preview")
+@allow(Role.VIEWER)
+def preview_schedule() -> Response:
+    """What a rule would do: words, the next ticks, what changes of clocks mean to it."""
+    wish: PreviewBody = wishes.read(read_json(), PreviewBody)
+    return answer(documents.previewed(wish.rule(), wish.number))
+
+
+@blueprint.get("/schedules/load")
+@allow(Role.VIEWER)
+def schedules_load() -> Response:
+    """How many ticks all schedules together have in each hour of the next week."""
+    start = now().replace(minute=0, second=0, microsecond=0)
+    with database.read() as session:
+        rules = [each.draft.rule for each in queries.every(session) if each.due_at is not None]
+    numbers = preview.load(rules, start)
+    return answer(
+        {"hours": [{"at": write_instant(start + index * timedelta(hours=1)), "ticks": number} for index, number in enumerate(numbers)]}
+    )
+
+
+@blueprint.get("/schedules/<id>")
+@allow(Role.VIEWER)
+def show_schedule(id: str) -> Response:
+    """One schedule, by its id or its name, with its next ticks, what changes of clocks mean to it, and who changed it."""
+    with database.read() as session:
+        schedule = queries.find(session, id)
+        changes = [documents.change(each) for each in queries.changes(session, schedule.id)]
+    told = [
+        {"at": write_instant(each.tick), "local": each.local.isoformat(), "due_at": write_instant(each.due_at)}
+        for each in documents.coming(schedule, PREVIEWED)
+    ]
+    return answer({**documents.document(schedule), "ticks": told, "notes": preview.notes(schedule.draft.rule, now()), "changes": changes})
+
+
+@blueprint.patch("/schedules/<id>")
+@allow(Role.OPERATOR)
+def change_schedule(id: str) -> Response:
+    """Change the fields that are given; a new time begins now. `version`: refused if somebody has changed it since."""
+    sent = read_json()
+    if not isinstance(sent, dict):
+        raise InvalidArguments('Send a JSON object such as {"cron": "0 3 * * *"}.', errors={})
+    version = sent.pop("version", None)
+    if version is not None and (not isinstance(version, int) or isinstance(version, bool)):
+        raise InvalidArguments("version: Enter a whole number.", errors={"version": "Enter a whole number."})
+    with database.write() as session:
+        schedule = queries.find(session, id)
+        said = documents.fields(schedule.draft) | {"args": schedule.args, "kwargs": schedule.kwargs}
+        if {"cron", "every", "at"} & sent.keys():
+            said |= {"cron": None, "every": None, "at": None}
+        draft = wishes.plan(wishes.read(said | _unmasked(schedule, sent)))
+        return answer(documents.document(editing.change(session, schedule.id, draft, by=visitor().name, version=version)))
+
+
+@blueprint.delete("/schedules/<id>")
+@allow(Role.OPERATOR)
+def delete_schedule(id: str) -> Response:
+    """Delete a schedule with its history; its jobs stay."""
+    with database.write() as session:
+        editing.delete(session, queries.find(session, id).id)
+    return Response(status=204)
+
+
+@blueprint.post("/schedules/<id>/<any(pause, resume, 'follow-code'):verb>")
+@allow(Role.OPERATOR)
+def act_on_schedule(id: str, verb: str) -> Response:
+    """Pause, resume, or let the code decide again."""
+    with database.write() as session:
+        found = queries.find(session, id)
+        act = {"pause": editing.pause, "resume": editing.resume, "follow-code": editing.follow_code}[verb]
+        return answer(documents.document(act(session, found.id, by=visitor().name)))
+
+
+@blueprint.post("/schedules/<id>/run-now")
+@allow(Role.OPERATOR)
+def run_schedule_now(id: str) -> Response:
+    """Run it once, beside its ticks."""
+    with database.write() as session:
+        fired = ticks.run_now(session, queries.find(session, id).id, periodic.maker(actors.broker), by=visitor().name)
+    assert fired.job_id is not None
+    return answer({"job_id": fired.job_id, "url": url_for("api.show", id=fired.job_id, _external=True)}, 202)
+
+
+@blueprint.post("/schedules/<id>/backfill")
+@allow(Role.OPERATOR)
+def backfill_schedule(id: str) -> Response:
+    """Run the ticks of a stretch of time that have no job yet; asked twice, it does nothing the second time."""
+    wish: BackfillBody = wishes.read(read_json(), BackfillBody)  # type: ignore[arg-type]
+    start, end = _instant("from", wish.start), _instant("to", wish.end)
+    with database.write() as session:
+        found = queries.find(session, id)
+        made = backfill.backfill(session, found.id, start, end, periodic.maker(actors.broker), by=visitor().name)
+    return answer({"job_ids": [each.job_id for each in made.fired], "had_a_job": made.had_one}, 202)
+
+
+@blueprint.get("/schedules/<id>/ticks")
+@allow(Role.VIEWER)
+def schedule_ticks(id: str) -> Response:
+    """A schedule's ticks, the newest first, a page at a time."""
+    before = request.args.get("before")
+    with database.read() as session:
+        found = queries.find(session, id)
+        page = queries.history(session, found.id, before=_instant("before", before) if before else None, limit=_limit())
+    return answer({"ticks": [documents.run(each) for each in page.runs], "next": write_instant(page.next)})
+
+
+def _unmasked(schedule: Schedule, sent: dict[str, object]) -> dict[str, object]:
+    """What is sent, with the secrets that were sent back as they were shown replaced by what they are."""
+    kwargs, args = sent.get("kwargs"), sent.get("args")
+    if isinstance(kwargs, dict):
+        sent = {**sent, "kwargs": {name: schedule.kwargs.get(name, value) if value == MASK else value for name, value in kwargs.items()}}
+    if isinstance(args, list):
+        known = dict(enumerate(schedule.args))
+        sent = {**sent, "args": [known.get(index, value) if value == MASK else value for index, value in enumerate(args)]}
+    return sent
+
+
+def _instant(field: str, text: str) -> datetime:
+    try:
+        return parse_instant(text)
+    except ValueError as error:
+        raise JobsError(str(error), field=field) from None
+
+
+def _limit() -> int:
+    text = request.args.get("limit", "50")
+    if not text.isdecimal() or not text.isascii() or not 1 <= int(text[:9]) <= PAGE_LIMIT:
+        raise JobsError(f"limit lies between 1 and {PAGE_LIMIT}.", field="limit")
+    return int(text)

@@ -1,0 +1,84 @@
+"""/api/v1/workflows: submit, look, list, cancel all, retry what failed."""
+
+from __future__ import annotations
+
+from flask import Response, request, url_for
+from werkzeug.exceptions import ServiceUnavailable
+
+from src import database
+from src.jobs import workflows
+from src.jobs.errors import UnknownJob
+from src.jobs.workflows import Found
+from src.web import asking, documents, workflow_documents
+from src.web.api.blueprint import blueprint
+from src.web.api.bodies import answer, read_json, read_limit
+from src.web.api.workflow_bodies import read_workflow
+from src.web.auth import allow, visitor
+from src.web.filters import read_filter
+from src.web.live import TooManyStreams
+from src.web.roles import Role
+from src.web.workflow_streams import stream
+
+
+@blueprint.post("/workflows")
+@allow(Role.SUBMITTER)
+def submit_workflow() -> Response:
+    """Submit a workflow: every step is a row from this moment on."""
+    workflow = read_workflow(read_json(), by=visitor())
+    key = asking.own_key(request.headers.get("Idempotency-Key"), visitor())
+    with database.write() as session:
+        receipt = workflow.submit(session, submitted_by=visitor().name, idempotency_key=key)
+    response = answer({"id": receipt.id, "jobs": receipt.jobs, "url": _url(receipt.id)}, 202)
+    response.headers["Location"] = _url(receipt.id)
+    if not receipt.created:
+        response.headers["Idempotency-Replayed"] = "true"
+    return response
+
+
+@blueprint.get("/workflows")
+@allow(Role.VIEWER)
+def list_workflows() -> Response:
+    """List workflows, newest first, a page at a time."""
+    with database.read() as session:
+        page = workflows.page(session, after=read_filter(request.args).after, limit=read_limit())
+    listed = [workflow_documents.summary(each) for each in page.workflows]
+    return answer({"workflows": listed, "next": None if page.next is None else str(page.next)})
+
+
+@blueprint.get("/workflows/<id>")
+@allow(Role.VIEWER)
+def show_workflow(id: str) -> Response:
+    """One workflow with the live state of every step."""
+    return answer(workflow_documents.whole(_find(id)))
+
+
+@blueprint.get("/workflows/<id>/events")
+@allow(Role.VIEWER)
+def workflow_events(id: str) -> Response:
+    """The workflow now and at each change, as event `workflow`; then `done`."""
+    _find(id)
+    try:
+        return stream(id, lambda found: documents.dump(workflow_documents.whole(found)), event="workflow")
+    except TooManyStreams:
+        raise ServiceUnavailable("Too many open streams. Ask for the workflow itself every few seconds instead.") from None
+
+
+@blueprint.post("/workflows/<id>/<any(cancel, retry):action>")
+@allow(Role.OPERATOR)
+def act_on_workflow(id: str, action: str) -> Response:
+    """Cancel all that has not ended, or retry every step that failed, and nothing else."""
+    with database.write() as session:
+        touched = workflows.cancel(session, id) if action == "cancel" else workflows.retry(session, id)
+    return answer({"id": id, "state": _find(id).state, "steps": touched, "url": _url(id)})
+
+
+def _find(id: str) -> Found:
+    with database.read() as session:
+        found = workflows.find(session, id)
+    if found is None:
+        raise UnknownJob(f"There is no workflow {id}.", field="id")
+    return found
+
+
+def _url(id: str) -> str:
+    return url_for("api.show_workflow", id=id, _external=True)

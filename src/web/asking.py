@@ -1,0 +1,104 @@
+"""From what somebody asks for to a Submission: the actor is known, the arguments fit, the key is the asker's own."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from typing import Any, Literal
+
+from src.broker.signature import Signature
+from src.jobs import Submission
+from src.jobs.edits import Edit, takes_arguments
+from src.jobs.errors import InvalidArguments, JobsError
+from src.jobs.models import Job
+from src.jobs.states import Unique
+from src.jobs.submission import new_id
+from src.jobs.workflow_submission import PlannedStep
+from src.web import catalogue
+from src.web.auth import Visitor
+
+#: characters of an idempotency key, so that it fits its column behind the asker's name
+KEY_LENGTH = 200
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """What is asked for, as yet unchecked."""
+
+    actor: str
+    args: Sequence[Any] = ()
+    kwargs: Mapping[str, Any] | None = None
+    queue: str | None = None
+    due_at: datetime | None = None
+    expires_at: datetime | None = None
+    priority: int | None = None
+    unique_key: str | None = None
+    unique_until: Unique | None = None
+    unique_for: timedelta | None = None
+    fair_key: str | None = None
+    idempotency_key: str | None = None
+
+
+def check(wish: Wish, *, by: Visitor, source: Literal["form", "api"]) -> Submission:
+    """The submission of a wish; raises UnknownActor, InvalidArguments or another JobsError that names the field."""
+    actor = catalogue.find(wish.actor)
+    args, kwargs = Signature.of(actor).check(wish.args, wish.kwargs or {})
+    message = actor.message_with_options(args=tuple(args), kwargs=kwargs)
+    return Submission(
+        replace(message, message_id=new_id(), queue_name=queue(wish.queue or actor.queue_name)),
+        due_at=wish.due_at,
+        expires_at=wish.expires_at,
+        unique_key=wish.unique_key,
+        unique_until=wish.unique_until,
+        unique_for=wish.unique_for,
+        fair_key=wish.fair_key,
+        idempotency_key=own_key(wish.idempotency_key, by),
+        priority=wish.priority,
+        source=source,
+        submitted_by=by.name,
+    )
+
+
+def check_edit(job: Job, change: Edit) -> Edit:
+    """The change of a waiting job, its new arguments as the actor takes them; raises as `check` does."""
+    if not takes_arguments(change):
+        return change
+    args, kwargs = Signature.of(catalogue.find(job.actor or "")).check(change.args or (), change.kwargs or {})
+    return replace(change, args=args, kwargs=kwargs)
+
+
+def check_step(step: PlannedStep) -> Submission:
+    """The submission of a workflow's step, its arguments as the actor takes them; what results will fill is checked when it starts."""
+    message = step.submission.message
+    signature = Signature.of(catalogue.find(message.actor_name))
+    if step.submission.takes_results:
+        misfit = signature.fits(message.args, message.kwargs)
+        if misfit is not None:
+            raise InvalidArguments(f"step {step.name}: {misfit}", errors={f"{step.name}.args": misfit})
+        return step.submission
+    try:
+        args, kwargs = signature.check(message.args, message.kwargs)
+    except InvalidArguments as error:
+        errors = {f"{step.name}.{name}": text for name, text in error.errors.items()}
+        raise InvalidArguments(f"step {step.name}: {error}", errors=errors) from None
+    return replace(step.submission, message=message.copy(args=tuple(args), kwargs=kwargs))
+
+
+def queue(name: str) -> str:
+    """The queue's name, if a worker will take jobs from it."""
+    if name not in catalogue.queues():
+        raise JobsError(
+            f"No actor declares a queue named {name!r}, so no worker would take the job. There is: {', '.join(catalogue.queues())}.",
+            field="queue",
+        )
+    return name
+
+
+def own_key(key: str | None, by: Visitor) -> str | None:
+    """An idempotency key as it is kept: everybody's keys are his own."""
+    if not key:
+        return None
+    if len(key) > KEY_LENGTH or not key.isprintable():
+        raise JobsError(f"An idempotency key has at most {KEY_LENGTH} printable characters.", field="Idempotency-Key")
+    return f"{by.key}:{key}"

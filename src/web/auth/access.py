@@ -1,0 +1,107 @@
+"""The one authorisation layer: who is asking, and may they? For pages and API alike, before any view runs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+from flask import Flask, current_app, g, request
+from flask import session as cookie
+from werkzeug.exceptions import Forbidden, Unauthorized
+
+from src import database
+from src.web.auth import sessions, tokens
+from src.web.roles import Role
+
+View = TypeVar("View", bound=Callable[..., Any])
+
+_RULE = "callboard_rule"
+_OPEN = "open to all"
+#: where the signed cookie keeps the browser's session key
+SESSION_KEY = "key"
+SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
+
+
+@dataclass(frozen=True, slots=True)
+class Visitor:
+    """Who is asking. `key` tells one visitor's idempotency keys from another's."""
+
+    name: str
+    role: Role
+    key: str
+
+
+def allow(role: Role) -> Callable[[View], View]:
+    """Rule: this view answers those who have the role, or a higher one."""
+
+    def decorate(view: View) -> View:
+        setattr(view, _RULE, role)
+        return view
+
+    return decorate
+
+
+def open_to_all(view: View) -> View:
+    """Rule: this view answers everybody, signed in or not."""
+    setattr(view, _RULE, _OPEN)
+    return view
+
+
+def rule_of(app: Flask, endpoint: str) -> Role | str | None:
+    """The rule of an endpoint; None: it has none and answers nobody."""
+    if endpoint == "static":
+        return _OPEN
+    return getattr(app.view_functions[endpoint], _RULE, None)
+
+
+def visitor() -> Visitor:
+    """Who is asking; only in views that are not open to all."""
+    found: Visitor = g.visitor
+    return found
+
+
+def init(app: Flask) -> None:
+    """Check every request of the app."""
+    app.before_request(_check)
+
+
+def _check() -> None:
+    if request.endpoint is None:
+        rule: Role | str | None = Role.VIEWER  # an address that does not exist: strangers learn nothing about which do
+    else:
+        rule = rule_of(current_app, request.endpoint)
+    if rule == _OPEN:
+        return
+    g.visitor = _identify()
+    if g.visitor is None:
+        raise Unauthorized("Sign in first.")
+    if not isinstance(rule, Role) or not g.visitor.role.includes(rule):
+        needed = f"the role {rule} or higher" if isinstance(rule, Role) else "a rule of its own"
+        raise Forbidden(f"This needs {needed}; you are signed in as {g.visitor.name} with the role {g.visitor.role}.")
+
+
+def _identify() -> Visitor | None:
+    scheme, _, token = request.headers.get("Authorization", "").partition(" ")
+    if scheme.lower() == "bearer":
+        return _program(token.strip())
+    # A browser's cookie opens the API for looking only: what changes something there needs a token, or the page's form with its CSRF token.
+    if request.blueprint == "api" and request.method not in SAFE_METHODS:
+        return None
+    key = cookie.get(SESSION_KEY)
+    if not key:
+        return None
+    with database.read() as session:
+        user = sessions.find(session, key)
+        return Visitor(user.name, user.role, f"user {user.id}") if user else None
+
+
+def _program(text: str) -> Visitor | None:
+    with database.read() as session:
+        token = tokens.find(session, text)
+    if token is None:
+        return None
+    if tokens.needs_noting(token):
+        with database.write() as session:
+            tokens.note_use(session, token.id)
+    return Visitor(token.name, token.role, f"token {token.id}")

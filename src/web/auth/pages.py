@@ -1,0 +1,90 @@
+"""Signing in and out."""
+
+from __future__ import annotations
+
+from flask import Blueprint, flash, redirect, render_template, request, url_for
+from flask import session as cookie
+from werkzeug.wrappers import Response
+
+from src import database
+from src.web.auth import sessions, throttle, users
+from src.web.auth.access import SESSION_KEY, allow, open_to_all
+from src.web.roles import Role
+
+blueprint = Blueprint("auth", __name__)
+
+
+@blueprint.get("/sign-in")
+@open_to_all
+def sign_in() -> str:
+    """The form that asks for name and password."""
+    return render_template("auth/sign_in.html", next=_own_path(request.args.get("next")))
+
+
+@blueprint.post("/sign-in")
+@open_to_all
+def check_sign_in() -> Response | tuple[str, int]:
+    """Sign in with name and password."""
+    name, password = request.form.get("name", "").strip()[:150], request.form.get("password", "")[:1024]
+    next = _own_path(request.form.get("next"))
+    with database.write() as session:
+        if throttle.is_throttled(session, name, _address()):
+            return _refuse("Too many tries. Wait five minutes, then try again.", name, next, 429)
+    with database.read() as session:
+        user = users.check_password(session, name, password)
+    with database.write() as session:
+        if user is None:
+            throttle.note_failure(session, name, _address())
+            return _refuse("Name or password is wrong.", name, next, 422)
+        return _welcome(sessions.start(session, user.id, address=_address(), browser=_browser()), next)
+
+
+@blueprint.get("/sign-in/link")
+@open_to_all
+def follow_link() -> Response:
+    """Sign in with the one-time link of the ready line."""
+    if request.method == "HEAD":
+        return Response()  # a program that looks whether the link is alive must not use it up
+    with database.write() as session:
+        user_id = sessions.redeem(session, request.args.get("t", ""))
+        if user_id is not None:
+            return _welcome(sessions.start(session, user_id, address=_address(), browser=_browser()), url_for("overview.show"))
+    flash("This link has been used or is too old. Sign in with your password, or print a new link with ./run sign-in.", "error")
+    return redirect(url_for("auth.sign_in"), 303)
+
+
+@blueprint.post("/sign-out")
+@allow(Role.VIEWER)
+def sign_out() -> Response:
+    """Sign this browser out."""
+    with database.write() as session:
+        sessions.end(session, cookie.get(SESSION_KEY, ""))
+    cookie.clear()
+    return redirect(url_for("auth.sign_in"), 303)
+
+
+def _welcome(key: str, next: str) -> Response:
+    # What the cookie held before (CSRF secret included) belonged to a stranger.
+    cookie.clear()
+    cookie[SESSION_KEY] = key
+    cookie.permanent = True
+    return redirect(next, 303)
+
+
+def _refuse(problem: str, name: str, next: str, status: int) -> tuple[str, int]:
+    return render_template("auth/sign_in.html", problem=problem, name=name, next=next), status
+
+
+def _own_path(path: str | None) -> str:
+    """The path if it lies in this console, else the overview: a link must not lead elsewhere after signing in."""
+    if path and path.startswith("/") and not path.startswith(("//", "/\\")) and not any(ord(c) < 32 for c in path):
+        return path
+    return url_for("overview.show")
+
+
+def _address() -> str:
+    return request.remote_addr or "unknown"
+
+
+def _browser() -> str:
+    return request.headers.get("User-Agent", "unknown")

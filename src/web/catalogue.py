@@ -1,0 +1,31 @@
+"""The actors of this process, as the pages, the API and the forms list them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from dramatiq import Actor
+
+from src import actors
+from src.jobs.errors import UnknownActor
+
+AnyActor = Actor[Any, Any]
+
+
+def entries() -> list[AnyActor]:
+    """All actors by name."""
+    found: dict[str, AnyActor] = actors.broker.actors
+    return [found[name] for name in sorted(found)]
+
+
+def find(name: str) -> AnyActor:
+    """The actor of this name, or UnknownActor."""
+    found: dict[str, AnyActor] = actors.broker.actors
+    if name not in found:
+        raise UnknownActor(f"No actor named {name!r}. Import its module in src/actors, or name it in CALLBOARD_ACTORS.", field="actor")
+    return found[name]
+
+
+def queues() -> list[str]:
+    """The queues that the actors declare."""
+    return sorted({actor.queue_name for actor in entries()})

@@ -1,0 +1,134 @@
+"""Jobs as documents: what programs get to read. Always valid JSON, secrets masked."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping
+from typing import Any, Protocol
+
+from src.broker.signature import Signature
+from src.jobs.errors import UnknownActor
+from src.jobs.models import Attempt, Job
+from src.web import catalogue
+from src.web.instants import write_instant
+from src.web.standing import Standing
+
+MASK = "••••••"
+
+
+def dump(document: Any, *, indent: int | None = None) -> str:
+    """Valid JSON text: what JSON has no word for (NaN, infinities) becomes null."""
+    return json.dumps(finite(document), ensure_ascii=True, allow_nan=False, indent=indent)
+
+
+def finite(value: Any) -> Any:
+    """The value with every number that is none replaced by None."""
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, dict):
+        return {name: finite(each) for name, each in value.items()}
+    return [finite(each) for each in value] if isinstance(value, list | tuple) else value
+
+
+def summary(job: Job) -> dict[str, Any]:
+    """A job in a list."""
+    args, kwargs = arguments(job)
+    return {
+        "id": job.id,
+        "actor": job.actor,
+        "queue": job.queue,
+        "state": job.state.value,
+        "reason": job.reason,
+        "args": args,
+        "kwargs": kwargs,
+        "priority": job.priority,
+        "source": job.source,
+        "submitted_by": job.submitted_by,
+        "attempt": job.attempt,
+        "cancel_requested": job.cancel_requested,
+        "cancelling": job.is_cancelling,
+        "created_at": write_instant(job.created_at),
+        "due_at": write_instant(job.due_at),
+        "expires_at": write_instant(job.expires_at),
+        "started_at": write_instant(job.started_at),
+        "finished_at": write_instant(job.finished_at),
+    }
+
+
+def whole(job: Job, standing: Standing) -> dict[str, Any]:
+    """A job with its result, error, progress and attempts, what it waits for, and where it belongs.
+
+    A result in a file is not part of it: then `result_bytes` says its size, and /jobs/{id}/result has it.
+    """
+    progress, step = None, standing.step
+    if job.progress_done is not None:
+        progress = {"done": job.progress_done, "total": job.progress_total, "message": job.progress_message}
+    return {
+        **summary(job),
+        "reason": standing.reason(job),
+        "waits_for": job.waits_for if job.state.is_waiting else None,
+        "slot_at": write_instant(job.slot_at) if job.state.is_waiting else None,
+        "paused_by": standing.pause.target if standing.pause else None,
+        "held_for": job.held_for.value if job.held_for else None,
+        "unique_key": job.unique_key,
+        "unique_until": job.unique_until.value if job.unique_key and job.unique_until else None,
+        "fair_key": job.fair_key,
+        "workflow": {"id": step.id, "name": step.name, "step": step.step} if step else None,
+        "failures": job.failures,
+        "crashes": job.crashes,
+        "stalled": standing.stalled,
+        "result": job.result,
+        "result_bytes": job.result_bytes,
+        "error": job.error,
+        "progress": progress,
+        "attempts": [_attempt(attempt) for attempt in job.attempts],
+    }
+
+
+class Called(Protocol):
+    """What has an actor and arguments: a job, or a step of a workflow."""
+
+    @property
+    def actor(self) -> str | None: ...
+    @property
+    def args(self) -> Any: ...
+    @property
+    def kwargs(self) -> Any: ...
+
+
+def arguments(job: Called) -> tuple[Any, Any]:
+    """The arguments with the values of secret parameters masked."""
+    secrets = _secrets(job.actor)
+    if not secrets or not isinstance(job.args, list) or not isinstance(job.kwargs, Mapping):
+        return job.args, job.kwargs
+    positional = [MASK if name in secrets else value for name, value in zip(names(job), job.args, strict=True)]
+    return positional, {name: MASK if name in secrets else value for name, value in job.kwargs.items()}
+
+
+def names(job: Called) -> list[str]:
+    """What the positional arguments are called; by number where this process does not know."""
+    try:
+        known = Signature.of(catalogue.find(job.actor or "")).positional_names(len(job.args))
+    except UnknownActor:
+        known = []
+    return [*known, *(str(number) for number in range(len(known), len(job.args)))]
+
+
+def _secrets(actor: str | None) -> frozenset[str]:
+    try:
+        return Signature.of(catalogue.find(actor or "")).secrets
+    except UnknownActor:
+        return frozenset()
+
+
+def _attempt(attempt: Attempt) -> dict[str, Any]:
+    return {
+        "number": attempt.number,
+        "worker": attempt.worker,
+        "started_at": write_instant(attempt.started_at),
+        "finished_at": write_instant(attempt.finished_at),
+        "outcome": attempt.outcome.value,
+        "error": attempt.error,
+        "traceback": attempt.traceback,
+    }

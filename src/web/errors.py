@@ -1,0 +1,108 @@
+"""Every failure as an answer: a page for people, problem+json for programs, never a traceback."""
+
+from __future__ import annotations
+
+from flask import Flask, g, redirect, render_template, request, url_for
+from flask_wtf.csrf import CSRFError
+from sqlalchemy.exc import DataError, DBAPIError
+from werkzeug.exceptions import HTTPException, InternalServerError, ServiceUnavailable, Unauthorized
+from werkzeug.wrappers import Response
+
+from src.database import is_outage
+from src.jobs.errors import AmbiguousId, IdempotencyConflict, JobsError, NotAllowed, UnknownActor, UnknownJob
+from src.jobs.result_files import ResultNotHere
+from src.logs import get_logger
+from src.mail.deliveries import UnknownMail
+from src.reports.archive import UnknownReport
+from src.schedules.errors import UnknownSchedule
+from src.web.problems import Problem, respond
+
+log = get_logger(__name__)
+
+#: seconds after which a client may try again while the database is away
+RETRY_AFTER_S = 5
+_STATUS = {
+    UnknownJob: 404,
+    UnknownSchedule: 404,
+    UnknownMail: 404,
+    UnknownReport: 404,
+    UnknownActor: 404,
+    ResultNotHere: 404,
+    NotAllowed: 409,
+    IdempotencyConflict: 409,
+    AmbiguousId: 409,
+}
+
+
+def init(app: Flask) -> None:
+    """Answer exceptions of views."""
+    app.register_error_handler(HTTPException, _http)
+    app.register_error_handler(JobsError, _jobs)
+    app.register_error_handler(DBAPIError, _database)
+    app.register_error_handler(Exception, _unexpected)
+
+
+def _http(error: HTTPException) -> Response:
+    if isinstance(error, Unauthorized) and not _for_program():
+        return _to_sign_in()
+    detail = (
+        "This form is too old or came from elsewhere. Load the page again, then submit."
+        if isinstance(error, CSRFError)
+        else error.description
+    )
+    response = _answer(Problem(error.code or 500, detail or error.name))
+    for name, value in error.get_headers():
+        if name not in ("Content-Type", "Content-Length"):
+            response.headers[name] = value
+    if isinstance(error, Unauthorized):
+        response.headers["WWW-Authenticate"] = 'Bearer realm="callboard"'
+    return response
+
+
+def _jobs(error: JobsError) -> Response:
+    status = _STATUS.get(type(error), 422)
+    if isinstance(error, UnknownActor) and request.blueprint == "api":
+        status = 422  # there the actor is a field of the body, not the address
+    fields = getattr(error, "errors", None) or ({error.field: str(error)} if error.field else {})
+    return _answer(Problem(status, str(error), fields))
+
+
+def _database(error: DBAPIError) -> Response:
+    if isinstance(error, DataError):
+        # PostgreSQL keeps no NUL character, and no number beyond its columns: nothing a view could know better.
+        return _answer(Problem(400, "The request holds a text or a number that the database cannot keep, e.g. a NUL character."))
+    if not is_outage(error):
+        return _unexpected(error)
+    log.warning("database_away", error=str(error.orig)[:300])
+    response = _answer(
+        Problem(ServiceUnavailable.code, "The database cannot be reached at the moment. Nothing was changed; try again in a few seconds.")
+    )
+    response.headers["Retry-After"] = str(RETRY_AFTER_S)
+    return response
+
+
+def _unexpected(error: Exception) -> Response:
+    log.error("request_failed", path=request.path, method=request.method, exc_info=error)
+    return _answer(Problem(InternalServerError.code, "Callboard made a mistake here. The log of the web process has the details."))
+
+
+def _answer(problem: Problem) -> Response:
+    if _for_program():
+        return respond(problem)
+    g.setdefault("visitor", None)
+    return Response(render_template("error.html", problem=problem), problem.status, mimetype="text/html")
+
+
+def _for_program() -> bool:
+    return request.path.startswith(("/api/", "/openapi.json", "/metrics"))
+
+
+def _to_sign_in() -> Response:
+    address = url_for("auth.sign_in", next=request.full_path.rstrip("?") if request.method == "GET" and not _by_htmx() else None)
+    if _by_htmx():
+        return Response(status=204, headers={"HX-Redirect": address})
+    return redirect(address, 303)
+
+
+def _by_htmx() -> bool:
+    return "HX-Request" in request.headers

@@ -1,0 +1,166 @@
+"""The form that changes a waiting job: its instant, expiry and priority, and its arguments as the actor's own form asks for them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from werkzeug.datastructures import MultiDict
+
+from src import database
+from src.broker.signature import Signature
+from src.jobs import State, edits
+from src.jobs.edits import Edit
+from src.jobs.errors import InvalidArguments, JobsError, UnknownActor
+from src.jobs.models import Job
+from src.settings import get_settings
+from src.web import asking, catalogue
+from src.web.forms.fields import Field, Kind, fields_of, write
+from src.web.forms.reading import Reading, read
+from src.web.instants import parse_instant
+
+#: names of the fields that are no arguments; no parameter can be called so
+DUE, EXPIRES, PRIORITY = "job-due", "job-expires", "job-priority"
+_OF_EDIT = {"due_at": DUE, "expires_at": EXPIRES, "priority": PRIORITY}
+
+
+@dataclass(frozen=True, slots=True)
+class EditForm:
+    """A form as its template needs it. `signature` None: the arguments cannot be changed here."""
+
+    job: Job
+    signature: Signature | None
+    own: list[Field]
+    arguments: list[Field]
+    errors: Mapping[str, str] = field(default_factory=dict)
+    problems: tuple[str, ...] = ()
+
+    @property
+    def fields(self) -> list[Field]:
+        return [*self.own, *self.arguments]
+
+    @classmethod
+    def of(cls, job: Job, *, takes_results: bool = False) -> EditForm:
+        """The form as the job is. `takes_results`: its arguments are not yet what the actor will get."""
+        signature = None if takes_results else _signature(job)
+        return cls(job, signature, _own_fields(job), [] if signature is None else _filled(job, signature))
+
+    def save(self, sent: MultiDict[str, str]) -> Job | EditForm:
+        """The job as it is now, or the form with what was typed and what is wrong with it. Raises NotAllowed."""
+        own, arguments = read(self.own, sent), read(self.arguments, sent)
+        errors = {**own.errors, **arguments.errors}
+        try:
+            change = self._without_same_arguments(asking.check_edit(self.job, self._change(own, arguments, errors)))
+        except InvalidArguments as error:
+            errors = {**error.errors, **errors}
+        if errors:
+            return self._again(own, arguments, errors)
+        try:
+            with database.write() as session:
+                return edits.edit(session, self.job.id, change)
+        except JobsError as error:
+            name = _OF_EDIT.get(error.field or "")
+            if name is None:
+                raise
+            return self._again(own, arguments, {name: str(error)})
+
+    def _change(self, own: Reading, arguments: Reading, errors: dict[str, str]) -> Edit:
+        change = Edit(
+            due_at=_instant(DUE, own, self.own, errors),
+            expires_at=_instant(EXPIRES, own, self.own, errors),
+            priority=_priority(own, errors),
+        )
+        if change.priority == self.job.priority:
+            change = replace(change, priority=None)
+        if self.signature is None:
+            return change
+        known = self.signature.by_name(self.job.args, self.job.kwargs)
+        # A secret's input is empty at first: left so, it stays what it was.
+        kept = {name: known[name] for name in self.signature.secrets & known.keys() if name not in arguments.values}
+        args, kwargs = self.signature.arrange({**arguments.values, **kept})
+        return replace(change, args=args, kwargs=kwargs)
+
+    def _without_same_arguments(self, change: Edit) -> Edit:
+        """A form that was opened only to change the priority leaves the arguments as they were written."""
+        if self.signature is None or not edits.takes_arguments(change):
+            return change
+        typed = self.signature.by_name(change.args or (), change.kwargs or {})
+        if typed != self.signature.by_name(self.job.args, self.job.kwargs):
+            return change
+        return replace(change, args=None, kwargs=None)
+
+    def _again(self, own: Reading, arguments: Reading, errors: Mapping[str, str]) -> EditForm:
+        names = {each.name for each in self.fields}
+        return replace(
+            self,
+            own=[replace(each, text=own.texts.get(each.name, "")) for each in self.own],
+            arguments=[replace(each, text=arguments.texts.get(each.name, "")) for each in self.arguments],
+            errors=errors,
+            problems=tuple(text for name, text in errors.items() if name not in names),
+        )
+
+
+def _signature(job: Job) -> Signature | None:
+    try:
+        return Signature.of(catalogue.find(job.actor or ""))
+    except UnknownActor:
+        return None
+
+
+def _filled(job: Job, signature: Signature) -> list[Field]:
+    known = signature.by_name(job.args, job.kwargs)
+    filled = []
+    for each in fields_of(signature):
+        if each.kind is Kind.PASSWORD:
+            filled.append(replace(each, text="", required=False, hint=f"{each.hint} Leave this empty to keep what it is.".strip()))
+        else:
+            filled.append(replace(each, text=_text(each, known[each.name]) if each.name in known else each.text))
+    return filled
+
+
+def _text(each: Field, value: Any) -> str:
+    if value is None:
+        return ""
+    if each.kind is Kind.CHECKBOX:
+        return "true" if value else ""
+    chosen = next((choice.text for choice in each.choices if choice.value == value), None)
+    return chosen if chosen is not None else write(each.kind, value)
+
+
+def _own_fields(job: Job) -> list[Field]:
+    own = []
+    if job.state is not State.HELD and not (job.waits_for or "").startswith("workflow:"):
+        own.append(Field(DUE, "Due", Kind.INSTANT, "Empty: as it is.", required=False, text=_local(job.due_at), attributes={"step": 1}))
+    own.append(
+        Field(EXPIRES, "Expires", Kind.INSTANT, "Not started after this. Empty: as it is.", required=False, text=_local(job.expires_at), attributes={"step": 1})
+    )  # fmt: skip
+    bounds = {"min": 0, "max": 9, "step": 1, "inputmode": "numeric"}
+    own.append(Field(PRIORITY, "Priority", Kind.NUMBER, "0 to 9, the most urgent is 9.", text=str(job.priority), attributes=bounds))
+    return own
+
+
+def _local(instant: datetime | None) -> str:
+    return "" if instant is None else instant.astimezone(ZoneInfo(get_settings().timezone)).strftime("%Y-%m-%dT%H:%M:%S")
+
+
+def _instant(name: str, reading: Reading, fields: list[Field], errors: dict[str, str]) -> datetime | None:
+    text = reading.values.get(name)
+    unchanged = next((each.text for each in fields if each.name == name), "")
+    if text is None or reading.texts.get(name) == unchanged:
+        return None
+    try:
+        return parse_instant(text)
+    except ValueError as error:
+        errors[name] = str(error)
+        return None
+
+
+def _priority(reading: Reading, errors: dict[str, str]) -> int | None:
+    text = str(reading.values.get(PRIORITY, ""))
+    if text.isdecimal() and text.isascii() and len(text) == 1:
+        return int(text)
+    errors[PRIORITY] = "Enter a number from 0 to 9."
+    return None

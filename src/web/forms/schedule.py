@@ -1,0 +1,198 @@
+"""A schedule's form: the actor's own fields, and when, and what if; shown, previewed, or saved."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from werkzeug.datastructures import MultiDict
+
+from src.jobs.errors import InvalidArguments, JobsError
+from src.schedules.drafts import Draft
+from src.schedules.models import Schedule
+from src.schedules.rules import Rule
+from src.schedules.words import Missed, Overlap
+from src.schedules.zones import local, zone_of
+from src.settings import get_settings
+from src.web import schedule_documents, schedule_wishes
+from src.web.forms.fields import Choice, Field, Kind, write
+from src.web.forms.form import Form
+from src.web.forms.reading import read
+
+#: before the names of the fields that are not the actor's: no parameter can be called so
+PREFIX = "schedule-"
+#: an input of an instant is read in the schedule's zone, not in that of the settings
+_OWN_ZONE = {"data-zone": "own"}
+_INSTANTS = ("at", "starts_at", "ends_at")
+
+
+def _field(name: str, label: str, kind: Kind = Kind.TEXT, hint: str = "", **more: Any) -> Field:
+    return Field(PREFIX + name, label, kind, hint, **{"required": False, **more})
+
+
+def _choices(words: type[StrEnum]) -> tuple[Choice, ...]:
+    return tuple(Choice(word.value, word.value) for word in words)
+
+
+NAME = _field("name", "Name", required=True, attributes={"maxlength": 200})
+TIMES = (
+    _field(
+        "cron", "Cron", hint="Minute, hour, day of month, month, day of week: 0 6 * * mon-fri, or @daily.", attributes={"class": "mono"}
+    ),
+    _field("every", "Every", hint="30s, 5m, 1h30m: counted from 1970 on, so that all schedulers agree."),
+    _field("at", "Once, at", Kind.INSTANT, attributes=_OWN_ZONE),
+    _field("zone", "Time zone", hint="Of cron and of the instants on this page.", attributes={"list": "zones", "autocomplete": "off"}),
+    _field("starts_at", "Not before", Kind.INSTANT, attributes=_OWN_ZONE),
+    _field("ends_at", "Not after", Kind.INSTANT, attributes=_OWN_ZONE),
+    _field("jitter", "Jitter", hint="Each tick up to so much later, the same in every process, e.g. 30s."),
+)
+POLICIES = (
+    _field(
+        "missed", "Missed ticks", Kind.SELECT,
+        "When no scheduler ran at their time. once: one run stands for all of them; skip: none; all: every one of them runs.",
+        choices=_choices(Missed),
+    ),
+    _field("grace", "Grace", hint="Lateness that still counts as on time, e.g. 10s."),
+    _field(
+        "overlap", "Overlap", Kind.SELECT,
+        "While a job of an earlier tick waits or runs. allow: run beside it; skip: do not run; queue: run after it; cancel: cancel it, then run.",
+        choices=_choices(Overlap),
+    ),
+    _field("pause_after", "Pause after failures in a row", Kind.NUMBER, attributes={"min": 1, "max": 1000, "step": 1, "inputmode": "numeric"}),
+    _field("expect_success", "Expect a success by", hint="A time of the day (06:30), or how long after each tick (45m); else an alert."),
+    _field("on_failure", "Tell of failures", hint="An actor that takes one object."),
+    _field("on_recovery", "Tell of recoveries", hint="An actor that takes one object."),
+    _field("on_alert", "Tell of a missing success", hint="An actor that takes one object; empty: the one of CALLBOARD_ALERT_ACTOR."),
+)  # fmt: skip
+OWN = (NAME, *TIMES, *POLICIES)
+
+
+@dataclass(frozen=True, slots=True)
+class ScheduleForm:
+    """A form as its template needs it: `actor` is the actor's own form, `own` the rest by name."""
+
+    actor: Form
+    own: dict[str, Field]
+    schedule: Schedule | None = None
+    version: int = 0
+    errors: Mapping[str, str] = field(default_factory=dict)
+    problems: tuple[str, ...] = ()
+    rule: Rule | None = None  # what a preview may show
+
+    @property
+    def fields(self) -> list[Field]:
+        """All fields, for the summary of errors."""
+        return [*self.actor.fields, *self.own.values()]
+
+    @classmethod
+    def new(cls, actor_name: str) -> ScheduleForm:
+        """The form of a schedule to be made; raises UnknownActor."""
+        draft = Draft(actor_name, actor_name, cron="0 6 * * *", zone=get_settings().timezone)
+        return cls(Form.of(actor_name), _filled(schedule_documents.fields(draft)), rule=draft.rule)
+
+    @classmethod
+    def of(cls, schedule: Schedule) -> ScheduleForm:
+        """The form of a schedule that is there; secrets are left empty, and stay as they are if nothing is typed."""
+        actor = Form.of(schedule.actor)
+        names = actor.signature.positional_names(len(schedule.args))
+        values = {**dict(zip(names, schedule.args, strict=False)), **schedule.kwargs}
+        rest = next((name for name in set(names) if names.count(name) > 1), None)
+        if rest is not None:
+            values[rest] = schedule.args[names.index(rest) :]
+        shown = [
+            replace(each, text=write(each.kind, values[each.name]) if values[each.name] is not None else "")
+            if each.name in values and each.kind is not Kind.PASSWORD
+            else replace(each, required=False, hint="Leave it empty to keep it.")
+            if each.kind is Kind.PASSWORD
+            else each
+            for each in actor.fields
+        ]
+        own = _filled(schedule_documents.fields(schedule.draft), zone_of(schedule.zone))
+        return cls(replace(actor, fields=shown), own, schedule, schedule.version, rule=schedule.draft.rule)
+
+    def read(self, sent: MultiDict[str, str]) -> Draft:
+        """The draft of what was sent; raises InvalidArguments by the names of the inputs."""
+        reading = read(self.actor.fields, sent)
+        problems = dict(reading.errors)
+        values = {**self._kept_secrets(), **reading.values}
+        try:
+            args, kwargs = self.actor.signature.arrange(values)
+        except InvalidArguments as error:
+            args, kwargs, problems = [], {}, {**error.errors, **problems}
+        body: dict[str, Any] = {"actor": self.actor.actor.actor_name, "args": args, "kwargs": kwargs}
+        texts = {name: sent.get(PREFIX + name, "").strip() for name in self.own}
+        zone = _zone(texts["zone"])
+        for name, text in texts.items():
+            if text and name in _INSTANTS:
+                body[name] = _with_zone(text, zone)
+            elif text:
+                body[name] = int(text) if name == "pause_after" and text.isdecimal() else text
+        try:
+            draft = schedule_wishes.plan(schedule_wishes.read(body))
+        except InvalidArguments as error:
+            names = {PREFIX + name if name in self.own else name: text for name, text in error.errors.items()}
+            raise InvalidArguments("some fields do not fit", errors={**names, **problems}) from None
+        if problems:
+            raise InvalidArguments("some fields cannot be read", errors=problems)
+        return draft
+
+    def again(self, sent: MultiDict[str, str], errors: Mapping[str, str], *problems: str) -> ScheduleForm:
+        """The form with what was typed, and what is wrong with it."""
+        texts = read(self.actor.fields, sent).texts
+        typed = [replace(each, text=texts.get(each.name, "")) for each in self.actor.fields]
+        own = {name: replace(each, text=sent.get(each.name, "")) for name, each in self.own.items()}
+        known = {each.name for each in (*typed, *own.values())}
+        of_no_field = tuple(text for name, text in errors.items() if name not in known)
+        return replace(
+            self, actor=replace(self.actor, fields=typed), own=own, errors=errors, problems=(*problems, *of_no_field), rule=rule_of(sent)[0]
+        )
+
+    def _kept_secrets(self) -> dict[str, Any]:
+        if self.schedule is None:
+            return {}
+        secrets = self.actor.signature.secrets
+        names = self.actor.signature.positional_names(len(self.schedule.args))
+        known = {**dict(zip(names, self.schedule.args, strict=False)), **self.schedule.kwargs}
+        return {name: value for name, value in known.items() if name in secrets}
+
+
+def rule_of(sent: Mapping[str, str]) -> tuple[Rule | None, str]:
+    """The rule that the time fields make, or None and why they make none."""
+    texts = {each.name.removeprefix(PREFIX): sent.get(each.name, "").strip() for each in TIMES}
+    zone = _zone(texts["zone"])
+    body = {name: _with_zone(text, zone) if name in _INSTANTS else text for name, text in texts.items() if text}
+    try:
+        return schedule_wishes.read(body, schedule_wishes.Times).rule(sent.get(NAME.name, "")), ""
+    except JobsError as error:
+        return None, str(error)
+
+
+def _filled(values: Mapping[str, Any], zone: ZoneInfo | None = None) -> dict[str, Field]:
+    own = {}
+    for each in OWN:
+        name = each.name.removeprefix(PREFIX)
+        value = values[name]
+        if value is not None and name in _INSTANTS and zone is not None:
+            value = f"{local(zone, datetime.fromisoformat(value)):%Y-%m-%dT%H:%M:%S}"
+        own[name] = replace(each, text="" if value in (None, "0s") else str(value))
+    return own
+
+
+def _zone(name: str) -> ZoneInfo | None:
+    try:
+        return zone_of(name or get_settings().timezone)
+    except JobsError:
+        return None
+
+
+def _with_zone(text: str, zone: ZoneInfo | None) -> str:
+    """What a browser's picker sends, with the zone it is meant in."""
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        return text
+    return text if moment.tzinfo is not None or zone is None else moment.replace(tzinfo=zone).isoformat()

@@ -1,0 +1,99 @@
+"""/controls/…: the buttons that pause, resume, limit and reset; each leads back to the page it stands on."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from flask import Blueprint, flash, redirect, request, url_for
+from werkzeug.exceptions import BadRequest
+from werkzeug.wrappers import Response
+
+from src import database
+from src.jobs import breakers, controls
+from src.jobs.controls import CONCURRENCY, RATE_LIMIT
+from src.jobs.errors import JobsError
+from src.web import controlling
+from src.web.api.bodies import ahead
+from src.web.auth import allow, visitor
+from src.web.controlling import Target
+from src.web.roles import Role
+
+blueprint = Blueprint("controls", __name__)
+
+
+@blueprint.post("/controls/<target>/pause")
+@allow(Role.OPERATOR)
+def pause(target: str) -> Response:
+    """Start nothing more of it, for a while or until somebody resumes."""
+    meant, how_long = controlling.read_target(target), request.form.get("for", "").strip()
+    try:
+        with database.write() as session:
+            controlling.require(session, meant)
+            reason = request.form.get("reason", "").strip()[:500] or None
+            controls.pause(session, meant.scope, meant.name, until=ahead("for", how_long or None), reason=reason, by=visitor().name)
+        flash(f"{_named(meant)} is paused: what runs goes on, what would start waits.", "success")
+    except JobsError as error:
+        flash(f"Not done: {error}", "error")
+    return _back(meant)
+
+
+@blueprint.post("/controls/<target>/resume")
+@allow(Role.OPERATOR)
+def resume(target: str) -> Response:
+    """End a pause."""
+    meant = controlling.read_target(target)
+    with database.write() as session:
+        waited = controls.resume(session, meant.scope, meant.name)
+    flash(f"{_named(meant)} goes on; {waited} job{'' if waited == 1 else 's'} waited.", "success")
+    return _back(meant)
+
+
+@blueprint.post("/controls/<target>/limit")
+@allow(Role.OPERATOR)
+def limit(target: str) -> Response:
+    """Override a limit, lift it, or follow the code again."""
+    meant, setting, do = controlling.read_target(target), request.form.get("setting", ""), request.form.get("do", "")
+    if setting not in (RATE_LIMIT, CONCURRENCY) or do not in ("set", "lift", "follow"):
+        raise BadRequest("This form has no such button.")
+    try:
+        with database.write() as session:
+            if do == "follow":
+                controls.follow_code(session, meant.scope, meant.name, setting)
+            else:
+                value = None if do == "lift" else _value(setting, request.form.get("value", "").strip())
+                controlling.override(session, controlling.require(session, meant), setting, value, by=visitor().name)
+        flash("The code's own limit holds again." if do == "follow" else "The new limit holds from the next job on.", "success")
+    except JobsError as error:
+        flash(f"Not done: {error}", "error")
+    return _back(meant)
+
+
+@blueprint.post("/controls/<target>/reset")
+@allow(Role.OPERATOR)
+def reset(target: str) -> Response:
+    """Close an actor's circuit breaker by hand."""
+    meant = controlling.read_target(target)
+    with database.write() as session:
+        waited = breakers.reset(session, meant.name)
+    flash(f"The circuit breaker is closed; {waited} job{'' if waited == 1 else 's'} waited.", "success")
+    return _back(meant)
+
+
+def _value(setting: str, text: str) -> Any:
+    if setting == RATE_LIMIT:
+        return text
+    if not text.isdecimal() or not text.isascii() or len(text) > 9:
+        raise JobsError("Enter how many may run at once, e.g. 3.", field=CONCURRENCY)
+    return int(text)
+
+
+def _named(target: Target) -> str:
+    return "Everything" if target.scope == "all" else f"{target.scope.capitalize()} {target.name}"
+
+
+def _back(target: Target) -> Response:
+    if request.form.get("from") == "overview":
+        return redirect(url_for("overview.show"), 303)
+    if target.scope == "actor":
+        return redirect(url_for("actors.form", name=target.name), 303)
+    return redirect(url_for("queues.show", name=target.name) if target.name else url_for("queues.index"), 303)

@@ -1,0 +1,41 @@
+"""/count: a page whose visit starts a job.
+
+The GET itself changes nothing, because browsers also fetch pages nobody asked for (prefetching, link previews, restored tabs):
+the page's form submits itself as soon as it is shown, and has a button for browsers without JavaScript.
+"""
+
+from __future__ import annotations
+
+from flask import Blueprint, redirect, render_template, request, url_for
+from werkzeug.wrappers import Response
+
+from src import database
+from src.actors.tutorial import count as count_actor
+from src.jobs import queries
+from src.web.auth import allow, visitor
+from src.web.forms import Form
+from src.web.roles import Role
+
+blueprint = Blueprint("count", __name__)
+
+ACTOR = count_actor.actor_name
+
+
+@blueprint.get("/count")
+@allow(Role.VIEWER)
+def show() -> str:
+    """The page that starts counting."""
+    return render_template("count/show.html", form=Form.of(ACTOR))
+
+
+@blueprint.post("/count")
+@allow(Role.SUBMITTER)
+def start() -> str | Response | tuple[str, int]:
+    """Start counting; the answer does not wait for it."""
+    outcome = Form.of(ACTOR).submit(request.form, by=visitor())
+    if isinstance(outcome, Form):
+        return render_template("count/show.html", form=outcome), 422
+    if "HX-Request" not in request.headers:
+        return redirect(url_for("jobs.show", id=outcome.id), 303)
+    with database.read() as session:
+        return render_template("count/_started.html", job=queries.find(session, outcome.id))

@@ -1,0 +1,183 @@
+"""/jobs: the list, one job live, and what a person may do to it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from flask import Blueprint, flash, redirect, render_template, request, url_for
+from flask import Response as FlaskResponse
+from flask_wtf.csrf import generate_csrf
+from werkzeug.wrappers import Response
+
+from src import database
+from src.jobs import attempt_logs, control, edits, queries
+from src.jobs.errors import JobsError, NotAllowed, UnknownJob
+from src.jobs.models import Job
+from src.web import catalogue, log_lines, results
+from src.web.auth import allow
+from src.web.filters import read_filter
+from src.web.forms import EditForm
+from src.web.live import News, TooManyStreams
+from src.web.roles import Role
+from src.web.standing import standing, standing_now
+from src.web.streams import Message, stream
+
+blueprint = Blueprint("jobs", __name__)
+
+ROWS = 50
+_DONE = {
+    "retry": "The job is queued again.",
+    "cancel": "The job is cancelled.",
+    "run-now": "The job is queued.",
+    "release": "The job is released.",
+    "discard": "The job is discarded.",
+}
+_CANCELLING = "Cancelling: the job is shown as cancelled once it is certain that it runs no more."
+#: lines of the log that a job's page shows, the newest
+_LINES = 500
+#: lines of one attempt's whole log; CALLBOARD_MAX_LOG_LINES keeps it far below
+_WHOLE_LOG = 1_000_000
+#: what a page shows of a job: all of it, or how far it is
+_VIEWS = ("job", "progress", "users")
+
+
+@blueprint.get("/jobs")
+@allow(Role.VIEWER)
+def index() -> str:
+    """A page of jobs, newest first."""
+    wanted = read_filter(request.args)
+    with database.read() as session:
+        page = queries.page(session, states=wanted.states, actor=wanted.actor, queue=wanted.queue, after=wanted.after, limit=ROWS)
+        counts = queries.counts(session)
+    return render_template("jobs/index.html", page=page, filter=wanted, counts=counts, actors=catalogue.entries())
+
+
+@blueprint.get("/jobs/<id>")
+@allow(Role.VIEWER)
+def show(id: str) -> str | Response:
+    """One job; a short id leads to the whole one."""
+    job = _find(id)
+    if job.id != id:
+        return redirect(url_for("jobs.show", id=job.id))
+    return render_template("jobs/show.html", **_shown(job))
+
+
+@blueprint.get("/jobs/<id>/attempts/<int:number>/log")
+@allow(Role.VIEWER)
+def log(id: str, number: int) -> FlaskResponse:
+    """All that an attempt has logged and printed, as plain text."""
+    job = _find(id)
+    with database.read() as session:
+        lines = attempt_logs.read(session, job.seq, attempt=min(number, 2**31 - 1), limit=_WHOLE_LOG)
+    return FlaskResponse("".join(f"{log_lines.plain(line)}\n" for line in lines), mimetype="text/plain")
+
+
+@blueprint.get("/jobs/<id>/result")
+@allow(Role.VIEWER)
+def result(id: str) -> FlaskResponse:
+    """The result as a file of JSON."""
+    response = results.send(_find(id))
+    response.headers["Content-Disposition"] = "attachment; filename=result.json"
+    return response
+
+
+@blueprint.get("/jobs/<id>/edit")
+@allow(Role.OPERATOR)
+def edit(id: str) -> str | Response:
+    """The form that changes a waiting job."""
+    form = _edit_form(id)
+    if form.job.state not in edits.EDITABLE:
+        return _not_done(id, f"the job is {form.job.state}: only one that waits can be changed")
+    return render_template("jobs/edit.html", form=form)
+
+
+@blueprint.post("/jobs/<id>/edit")
+@allow(Role.OPERATOR)
+def save(id: str) -> Response | tuple[str, int]:
+    """Change a waiting job: to its page, or back with what is wrong."""
+    try:
+        outcome = _edit_form(id).save(request.form)
+    except NotAllowed as error:
+        return _not_done(id, str(error))
+    except JobsError as error:
+        if error.field != "args":
+            raise
+        return _not_done(id, str(error))
+    if isinstance(outcome, EditForm):
+        return render_template("jobs/edit.html", form=outcome), 422
+    flash("The job is changed.", "success")
+    return redirect(url_for("jobs.show", id=id), 303)
+
+
+@blueprint.get("/jobs/<id>/live")
+@allow(Role.VIEWER)
+def live(id: str) -> str:
+    """The job's changing part alone, for browsers that must ask again and again."""
+    job = _find(id)
+    return render_template("jobs/_event.html", view=_view(), is_whole=True, **(_shown(job) if _view() == "job" else {"job": job}))
+
+
+@blueprint.get("/jobs/<id>/events")
+@allow(Role.VIEWER)
+def events(id: str) -> FlaskResponse | tuple[str, int]:
+    """The job's changing part at each change."""
+    job = _find(id)
+    generate_csrf()  # the secret behind the streamed forms' tokens must be in the cookie before the stream begins
+    try:
+        return stream(job.id, _messages, after=log_lines.read_place(request.args.get("after")) if _view() == "job" else None)
+    except TooManyStreams:
+        # htmx puts this into the page, where it asks every few seconds instead.
+        return render_template("jobs/_poll.html", job=job, view=_view()), 503
+
+
+@blueprint.post("/jobs/<id>/<any(retry, cancel, 'run-now', release, discard):action>")
+@allow(Role.OPERATOR)
+def act(id: str, action: str) -> Response:
+    """Retry, cancel, run now, release or discard a job."""
+    try:
+        with database.write() as session:
+            job: Job = getattr(control, action.replace("-", "_"))(session, id)
+        flash(_CANCELLING if job.is_cancelling else _DONE[action], "success")
+    except NotAllowed as error:
+        flash(f"Not done: {error}.", "error")
+    return redirect(url_for("held.index") if request.form.get("from") == "held" else url_for("jobs.show", id=id), 303)
+
+
+def _edit_form(id: str) -> EditForm:
+    job = _find(id)
+    with database.read() as session:
+        return EditForm.of(job, takes_results=edits.takes_results(session, job.id))
+
+
+def _not_done(id: str, why: str) -> Response:
+    flash(f"Not done: {why}.", "error")
+    return redirect(url_for("jobs.show", id=id), 303)
+
+
+def _find(id: str) -> Job:
+    with database.read() as session:
+        job = queries.find(session, id)
+    if job is None:
+        raise UnknownJob(f"There is no job {id}.", field="id")
+    return job
+
+
+def _shown(job: Job) -> dict[str, Any]:
+    """What the page shows of a job, its log included."""
+    with database.read() as session:
+        stands, lines = standing(session, job), attempt_logs.tail(session, job.seq, limit=_LINES)
+    return {"job": job, "standing": stands, "lines": lines, "after": log_lines.write_place(lines), "is_cut": len(lines) == _LINES}
+
+
+def _messages(news: News) -> Iterator[Message]:
+    """One message for all: htmx swaps what is unnamed, and each part brings its own target."""
+    place = log_lines.write_place(news.lines) if news.lines else None
+    stands = None if news.job is None else standing_now(news.job)
+    parts = {"job": news.job, "standing": stands, "lines": news.lines, "after": news.after}
+    yield Message(render_template("jobs/_event.html", view=_view(), is_whole=False, **parts), id=place)
+
+
+def _view() -> str:
+    view = request.args.get("view", "job")
+    return view if view in _VIEWS else "job"

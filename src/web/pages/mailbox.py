@@ -1,0 +1,73 @@
+"""/mailbox: what the built-in mailbox has kept, where no mail server is configured."""
+
+from __future__ import annotations
+
+from flask import Blueprint, Response, flash, redirect, render_template, request, url_for
+from werkzeug.wrappers import Response as AnyResponse
+
+from src import database
+from src.mail import mailbox
+from src.mail.catcher import USER
+from src.settings import get_settings
+from src.web import letters
+from src.web.auth import allow
+from src.web.filters import read_filter
+from src.web.roles import Role
+
+blueprint = Blueprint("mailbox", __name__)
+
+ROWS = 50
+
+
+@blueprint.get("/mailbox")
+@allow(Role.OPERATOR)
+def index() -> str:
+    """A page of letters, newest first."""
+    with database.read() as session:
+        page = mailbox.page(session, after=read_filter(request.args).after, limit=ROWS)
+    return render_template("mailbox/index.html", page=page, is_used=f"//{USER}:" in get_settings().smtp_url)
+
+
+@blueprint.get("/mailbox/<int:seq>")
+@allow(Role.OPERATOR)
+def show(seq: int) -> Response:
+    """One letter as it looks."""
+    with database.read() as session:
+        mail, raw = mailbox.find(session, seq), mailbox.raw_of(session, seq)
+    return letters.page("mailbox/show.html", raw, mail=mail)
+
+
+@blueprint.get("/mailbox/<int:seq>/html")
+@allow(Role.OPERATOR)
+def html(seq: int) -> Response:
+    """The letter's HTML, for the frame."""
+    return letters.frame(_raw(seq))
+
+
+@blueprint.get("/mailbox/<int:seq>/parts/<int:number>")
+@allow(Role.OPERATOR)
+def part(seq: int, number: int) -> Response:
+    """An attachment."""
+    return letters.part(_raw(seq), number)
+
+
+@blueprint.get("/mailbox/<int:seq>/raw")
+@allow(Role.OPERATOR)
+def raw(seq: int) -> Response:
+    """The letter as it came."""
+    return letters.whole(_raw(seq), f"mail-{seq}")
+
+
+@blueprint.post("/mailbox/empty")
+@allow(Role.OPERATOR)
+def empty() -> AnyResponse:
+    """Delete every letter."""
+    with database.write() as session:
+        count = mailbox.empty(session)
+    flash(f"{count} deleted.", "success")
+    return redirect(url_for("mailbox.index"), 303)
+
+
+def _raw(seq: int) -> bytes | None:
+    with database.read() as session:
+        return mailbox.raw_of(session, seq)

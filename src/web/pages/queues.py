@@ -1,0 +1,49 @@
+"""/queues: where jobs wait, what holds them back, and the controls of each queue and of everything."""
+
+from __future__ import annotations
+
+from flask import Blueprint, render_template
+from werkzeug.exceptions import NotFound
+
+from src import database
+from src.broker import management
+from src.database import now
+from src.jobs import controls, queries, workers
+from src.web import catalogue, controlling
+from src.web.auth import allow
+from src.web.controlling import Target
+from src.web.roles import Role
+
+blueprint = Blueprint("queues", __name__)
+
+
+@blueprint.get("/queues")
+@allow(Role.VIEWER)
+def index() -> str:
+    """All queues, and what is said of everything at once."""
+    broker = management.overview()
+    with database.read() as session:
+        counted = {each.queue: each for each in queries.queues(session)}
+        names = sorted({*catalogue.queues(), *counted})
+        pauses = {each.target: each for each in controls.load(session).pauses(now())}
+        everything = controlling.panel(session, Target("all"))
+        breakers = [each for each in controlling.listed_breakers(session) if each.failures]
+        overrides = [each for each in controlling.listed_limits(session) if each.override is not None]
+    return render_template(
+        "queues/index.html", names=names, counted=counted, broker=broker, pauses=pauses, panel=everything, breakers=breakers, overrides=overrides
+    )  # fmt: skip
+
+
+@blueprint.get("/queues/<name>")
+@allow(Role.VIEWER)
+def show(name: str) -> str:
+    """One queue and its controls."""
+    with database.read() as session:
+        counted = next((each for each in queries.queues(session) if each.queue == name), None)
+        if counted is None and name not in catalogue.queues() and not any(name in worker.queues for worker in workers.alive(session)):
+            raise NotFound(f"There is no queue named {name}.")
+        panel = controlling.panel(session, Target("queue", name))
+        everything = controlling.panel(session, Target("all")).pause
+    actors = [actor for actor in catalogue.entries() if actor.queue_name == name]
+    there = management.overview().queues.get(name)
+    return render_template("queues/show.html", name=name, counted=counted, there=there, panel=panel, everything=everything, actors=actors)

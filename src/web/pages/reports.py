@@ -1,0 +1,83 @@
+"""/reports: what reports there are, every issue of each, and an issue as page, CSV and PDF."""
+
+from __future__ import annotations
+
+from flask import Blueprint, Response, redirect, render_template, request, url_for
+from werkzeug.exceptions import NotFound
+from werkzeug.wrappers import Response as AnyResponse
+
+from src import database
+from src.actors.publishing import declared
+from src.broker.signature import Signature
+from src.reports import archive, forms, pdf
+from src.web import catalogue
+from src.web.auth import allow
+from src.web.filters import read_filter
+from src.web.letters import download
+from src.web.roles import Role
+
+blueprint = Blueprint("reports", __name__)
+
+ROWS = 50
+
+
+@blueprint.get("/reports")
+@allow(Role.VIEWER)
+def index() -> str:
+    """Each report with its newest issue."""
+    with database.read() as session:
+        shelves = {shelf.newest.name: shelf for shelf in archive.shelves(session)}
+    known = {actor.actor_name: Signature.of(actor).title for actor in catalogue.entries() if actor.actor_name in declared()}
+    names = sorted({*shelves, *known})
+    return render_template("reports/index.html", names=names, shelves=shelves, known=known, pdf_missing=pdf.missing())
+
+
+@blueprint.get("/reports/<name>")
+@allow(Role.VIEWER)
+def issues(name: str) -> str:
+    """Every issue of a report, newest first."""
+    with database.read() as session:
+        found, next = archive.issues(session, name, after=read_filter(request.args).after, limit=ROWS)
+    if not found and name not in declared():
+        raise NotFound(f"There is no report {name}.")
+    return render_template("reports/issues.html", name=name, issues=found, next=next, can_be_made=name in declared())
+
+
+@blueprint.get("/reports/<name>/latest")
+@allow(Role.VIEWER)
+def latest(name: str) -> AnyResponse:
+    """The newest issue."""
+    with database.read() as session:
+        report = archive.newest(session, name)
+    if report is None:
+        raise NotFound(f"There is no issue of {name} yet.")
+    return redirect(url_for("reports.show", name=name, id=report.id))
+
+
+@blueprint.get("/reports/<name>/<id>")
+@allow(Role.VIEWER)
+def show(name: str, id: str) -> str:
+    """One issue."""
+    with database.read() as session:
+        report = archive.find(session, name, id)
+        document = archive.document_of(session, report)
+        has_pdf = archive.pdf_of(session, report) is not None
+    return render_template("reports/show.html", report=report, document=document, blocks=forms.blocks(document), has_pdf=has_pdf)
+
+
+@blueprint.get("/reports/<name>/<id>.<any(csv, pdf, txt):form>")
+@allow(Role.VIEWER)
+def save(name: str, id: str, form: str) -> Response:
+    """One issue to be saved: its numbers, or on paper."""
+    with database.read() as session:
+        report = archive.find(session, name, id)
+        document = archive.document_of(session, report)
+        paper = archive.pdf_of(session, report)
+    file = f"{name}-{id}.{form}"
+    if form == "csv":
+        return download(forms.spreadsheet(document), file, "text/csv; charset=utf-8")
+    if form == "txt":
+        return download(forms.text(document).encode(), file, "text/plain; charset=utf-8")
+    if paper is None:
+        raise NotFound(report.pdf_note or "This report has no PDF.")
+    return download(paper, file, "application/pdf")

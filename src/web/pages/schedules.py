@@ -1,0 +1,215 @@
+"""/schedules: the list with the week's load, one schedule with its history, its form with a live preview, and what a person may do."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import date, datetime, timedelta
+from typing import Any
+from zoneinfo import ZoneInfo, available_timezones
+
+from flask import Blueprint, flash, redirect, render_template, request, url_for
+from werkzeug.wrappers import Response
+
+from src import actors, database
+from src.broker import periodic
+from src.database import now
+from src.jobs.errors import InvalidArguments, JobsError, NotAllowed
+from src.schedules import backfill, editing, preview, queries, ticks
+from src.schedules.models import Schedule
+from src.schedules.zones import zone_of
+from src.settings import get_settings
+from src.web import catalogue
+from src.web import schedule_documents as documents
+from src.web.auth import allow, visitor
+from src.web.forms.schedule import ScheduleForm, rule_of
+from src.web.instants import parse_instant, write_instant
+from src.web.roles import Role
+
+blueprint = Blueprint("schedules", __name__)
+
+ROWS = 50
+COMING = 10
+#: how far back missed ticks are told at the head of a schedule's page
+MISSED_WITHIN = timedelta(days=7)
+WEEK_HOURS = 168
+
+
+@blueprint.get("/schedules")
+@allow(Role.VIEWER)
+def index() -> str:
+    """All schedules, and how many ticks each hour of the next week has."""
+    with database.read() as session:
+        schedules = queries.every(session)
+        recent = queries.recent(session, [each.id for each in schedules])
+    start = now().replace(minute=0, second=0, microsecond=0)
+    numbers = preview.load((each.draft.rule for each in schedules if each.due_at is not None), start)
+    return render_template(
+        "schedules/index.html", schedules=schedules, recent=recent, load=_by_day(start, numbers), busiest=max(numbers), documents=documents, preview=preview
+    )  # fmt: skip
+
+
+@blueprint.get("/schedules/new")
+@allow(Role.OPERATOR)
+def new() -> str:
+    """Choose an actor, or fill in the form of the one that is chosen."""
+    name = request.args.get("actor")
+    if not name:
+        return render_template("schedules/choose.html", actors=catalogue.entries())
+    return _show(ScheduleForm.new(name))
+
+
+@blueprint.post("/schedules/new")
+@allow(Role.OPERATOR)
+def create() -> Response | tuple[str, int] | str:
+    """Save the form, or show what it would do."""
+    form = ScheduleForm.new(request.args.get("actor", ""))
+
+    def save(draft: Any) -> Schedule:
+        with database.write() as session:
+            return editing.create(session, draft, by=visitor().name)
+
+    return _save(form, save, "The schedule is made.")
+
+
+@blueprint.get("/schedules/preview")
+@allow(Role.VIEWER)
+def show_preview() -> str:
+    """What the time fields of a form would do: words, next ticks, changes of clocks, calendar."""
+    rule, problem = rule_of(request.args)
+    return render_template("schedules/_preview.html", rule=rule, problem=problem, preview=preview, now=now)
+
+
+@blueprint.get("/schedules/<id>")
+@allow(Role.VIEWER)
+def show(id: str) -> str:
+    """One schedule."""
+    before = request.args.get("before")
+    with database.read() as session:
+        schedule = queries.find(session, id)
+        page = queries.history(session, schedule.id, before=_instant(before, schedule) if before else None, limit=ROWS)
+        changes = queries.changes(session, schedule.id)
+        missed = queries.missed(session, schedule.id, now() - MISSED_WITHIN)
+    code = schedule.code_draft
+    return render_template(
+        "schedules/show.html",
+        schedule=schedule,
+        says=documents.document(schedule),
+        code=None if code is None else documents.fields(code),
+        coming=documents.coming(schedule, COMING),
+        page=page,
+        next=write_instant(page.next),
+        changes=changes,
+        missed=missed,
+        documents=documents,
+        preview=preview,
+    )
+
+
+@blueprint.get("/schedules/<id>/edit")
+@allow(Role.OPERATOR)
+def edit(id: str) -> str:
+    """The form of a schedule."""
+    with database.read() as session:
+        return _show(ScheduleForm.of(queries.find(session, id)))
+
+
+@blueprint.post("/schedules/<id>/edit")
+@allow(Role.OPERATOR)
+def change(id: str) -> Response | tuple[str, int] | str:
+    """Save the form, or show what it would do."""
+    with database.read() as session:
+        form = ScheduleForm.of(queries.find(session, id))
+
+    def save(draft: Any) -> Schedule:
+        assert form.schedule is not None
+        version = request.form.get("schedule-version", "")
+        with database.write() as session:
+            seen = int(version) if version.isdecimal() and len(version) < 10 else None
+            return editing.change(session, form.schedule.id, draft, by=visitor().name, version=seen)
+
+    return _save(form, save, "The schedule is changed.")
+
+
+_DONE = {
+    "pause": "The schedule is paused: no tick fires until it is resumed.",
+    "resume": "The schedule is resumed: its next tick fires.",
+    "follow-code": "The schedule says again what the code says.",
+}
+
+
+@blueprint.post("/schedules/<id>/<any(pause, resume, 'follow-code', 'run-now', delete, backfill):verb>")
+@allow(Role.OPERATOR)
+def act(id: str, verb: str) -> Response:
+    """Pause, resume, run now, backfill, delete, or let the code decide again."""
+    back = url_for("schedules.show", id=id)
+    try:
+        with database.write() as session:
+            schedule = queries.find(session, id)
+            if verb == "delete":
+                editing.delete(session, schedule.id)
+                flash(f"The schedule {schedule.name} is deleted. Its jobs stay.", "success")
+                back = url_for("schedules.index")
+            elif verb == "run-now":
+                fired = ticks.run_now(session, schedule.id, periodic.maker(actors.broker), by=visitor().name)
+                flash("It runs now; its ticks stay where they are.", "success")
+                back = url_for("jobs.show", id=fired.job_id)
+            elif verb == "backfill":
+                _backfill(session, schedule)
+            else:
+                {"pause": editing.pause, "resume": editing.resume, "follow-code": editing.follow_code}[verb](
+                    session, schedule.id, by=visitor().name
+                )
+                flash(_DONE[verb], "success")
+    except NotAllowed as error:
+        flash(f"Not done: {error}.", "error")
+    except (InvalidArguments, JobsError) as error:
+        if type(error).__name__ == "UnknownSchedule":
+            raise
+        flash(f"Not done: {error}", "error")
+    return redirect(back, 303)
+
+
+def _backfill(session: Any, schedule: Schedule) -> None:
+    start, end = (_instant(request.form.get(name, ""), schedule) for name in ("from", "to"))
+    made = backfill.backfill(session, schedule.id, start, end, periodic.maker(actors.broker), by=visitor().name)
+    had = f"; {made.had_one} had a job already" if made.had_one else ""
+    flash(f"{len(made.fired)} tick{'s' if len(made.fired) != 1 else ''} backfilled{had}.", "success")
+
+
+def _save(form: ScheduleForm, save: Callable[[Any], Schedule], done: str) -> Response | tuple[str, int] | str:
+    try:
+        draft = form.read(request.form)
+        if "preview" in request.form:
+            return _show(form.again(request.form, {}))
+        schedule = save(draft)
+    except InvalidArguments as error:
+        names = {f"schedule-{name}" if name in form.own else name: text for name, text in error.errors.items()}
+        return _show(form.again(request.form, names)), 422
+    except (NotAllowed, JobsError) as error:
+        return _show(form.again(request.form, {}, str(error))), 422
+    flash(done, "success")
+    return redirect(url_for("schedules.show", id=schedule.id), 303)
+
+
+def _show(form: ScheduleForm) -> str:
+    return render_template("schedules/form.html", form=form, preview=preview, zones=sorted(available_timezones()), now=now)
+
+
+def _instant(text: str, schedule: Schedule) -> datetime:
+    """An instant with its zone, or as a browser's picker sends it, in the schedule's zone."""
+    try:
+        naive = datetime.fromisoformat(text.strip())
+    except ValueError:
+        raise JobsError("Give both instants, e.g. 2030-12-31T18:00.", field="from") from None
+    return naive.replace(tzinfo=zone_of(schedule.zone)) if naive.tzinfo is None else parse_instant(text)
+
+
+def _by_day(start: datetime, numbers: list[int]) -> list[tuple[date, list[int | None]]]:
+    """The hours of the week as rows of days, in the zone of the pages; None: not within the week."""
+    zone = ZoneInfo(get_settings().timezone)
+    days: dict[date, list[int | None]] = {}
+    for index, number in enumerate(numbers):
+        shown = (start + timedelta(hours=index)).astimezone(zone)
+        hours = days.setdefault(shown.date(), [None] * 24)
+        hours[shown.hour] = (hours[shown.hour] or 0) + number
+    return list(days.items())

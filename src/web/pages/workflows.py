@@ -1,0 +1,83 @@
+"""/workflows: the list, and one workflow live with its steps."""
+
+from __future__ import annotations
+
+from flask import Blueprint, flash, redirect, render_template, request, url_for
+from flask import Response as FlaskResponse
+from flask_wtf.csrf import generate_csrf
+from werkzeug.wrappers import Response
+
+from src import database
+from src.jobs import workflows
+from src.jobs.errors import NotAllowed, UnknownJob
+from src.jobs.workflows import Found
+from src.web.auth import allow
+from src.web.filters import read_filter
+from src.web.graphs import draw
+from src.web.live import TooManyStreams
+from src.web.roles import Role
+from src.web.workflow_streams import stream
+
+blueprint = Blueprint("workflows", __name__)
+
+
+@blueprint.get("/workflows")
+@allow(Role.VIEWER)
+def index() -> str:
+    """A page of workflows, newest first."""
+    with database.read() as session:
+        page = workflows.page(session, after=read_filter(request.args).after)
+    return render_template("workflows/index.html", page=page)
+
+
+@blueprint.get("/workflows/<id>")
+@allow(Role.VIEWER)
+def show(id: str) -> str:
+    """One workflow: its steps, and which waits for which."""
+    return _render("workflows/show.html", _find(id))
+
+
+@blueprint.get("/workflows/<id>/live")
+@allow(Role.VIEWER)
+def live(id: str) -> str:
+    """The workflow's changing part alone, for browsers that must ask again and again."""
+    return _render("workflows/_event.html", _find(id))
+
+
+@blueprint.get("/workflows/<id>/events")
+@allow(Role.VIEWER)
+def events(id: str) -> FlaskResponse | tuple[str, int]:
+    """The workflow's changing part at each change."""
+    found = _find(id)
+    generate_csrf()  # the secret behind the streamed forms' tokens must be in the cookie before the stream begins
+    try:
+        return stream(found.id, lambda found: _render("workflows/_event.html", found))
+    except TooManyStreams:
+        # htmx puts this into the page, where it asks every few seconds instead.
+        return render_template("workflows/_poll.html", workflow=found), 503
+
+
+@blueprint.post("/workflows/<id>/<any(cancel, retry):action>")
+@allow(Role.OPERATOR)
+def act(id: str, action: str) -> Response:
+    """Cancel all that has not ended, or retry every step that failed."""
+    try:
+        with database.write() as session:
+            touched = workflows.cancel(session, id) if action == "cancel" else workflows.retry(session, id)
+        steps = f"{touched} step{'' if touched == 1 else 's'}"
+        flash(f"{steps} cancelled, or asked to stop." if action == "cancel" else f"{steps} queued or waiting again.", "success")
+    except NotAllowed as error:
+        flash(f"Not done: {error}.", "error")
+    return redirect(url_for("workflows.show", id=id), 303)
+
+
+def _find(id: str) -> Found:
+    with database.read() as session:
+        found = workflows.find(session, id)
+    if found is None:
+        raise UnknownJob(f"There is no workflow {id}.", field="id")
+    return found
+
+
+def _render(template: str, found: Found) -> str:
+    return render_template(template, workflow=found, graph=draw(found))

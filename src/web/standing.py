@@ -1,0 +1,44 @@
+"""What a job's row alone does not say: the workflow it is a step of, and the pause that will hold it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from sqlalchemy.orm import Session
+
+from src import database
+from src.database import now
+from src.jobs import State, controls, workflows
+from src.jobs.controls import Pause
+from src.jobs.models import Job
+from src.jobs.stalled import stalled
+from src.jobs.workflows import Membership
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """`pause`: what holds a job that could start otherwise, whether it has met it yet or not. `stalled`: why it is taken for that."""
+
+    step: Membership | None = None
+    pause: Pause | None = None
+    stalled: str | None = None
+
+    def reason(self, job: Job) -> str | None:
+        """Why the job is where it is."""
+        return job.reason or (None if self.pause is None else str(self.pause))
+
+
+def standing(session: Session, job: Job) -> Standing:
+    """How a job stands."""
+    step = workflows.membership(session, job)
+    if job.state is State.RUNNING:
+        return Standing(step, stalled=stalled(session, [job.id]).get(job.id))
+    if job.state is not State.QUEUED and not (job.state is State.SCHEDULED and (job.waits_for or "").startswith("pause:")):
+        return Standing(step)
+    return Standing(step, controls.load(session).pause(job.actor or "", job.queue, now()))
+
+
+def standing_now(job: Job) -> Standing:
+    """How a job stands, looked up in a session of its own."""
+    with database.read() as session:
+        return standing(session, job)

@@ -1,0 +1,49 @@
+"""Which backups stay."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from src.backup.pruning import kept
+
+NOON = datetime(2026, 3, 18, 12, tzinfo=UTC)
+INSTANTS = st.lists(
+    st.integers(0, 365 * 24).map(lambda hours: datetime(2026, 1, 1, tzinfo=UTC) + timedelta(hours=hours, minutes=hours % 7)), max_size=80
+)
+
+
+def hourly(days: int) -> list[datetime]:
+    return [NOON - timedelta(hours=hour) for hour in range(days * 24)]
+
+
+def test_of_hourly_backups_a_day_of_hours_a_week_of_days_and_five_weeks_stay() -> None:
+    stay = sorted(kept(hourly(100)), reverse=True)
+
+    assert stay[:24] == hourly(1)
+    # The 17th has hours within a day of the newest, and its own newest is among them.
+    assert [instant.strftime("%d. %H:%M") for instant in stay[24:]] == [
+        "16. 23:00", "15. 23:00", "14. 23:00", "13. 23:00", "12. 23:00", "08. 23:00", "01. 23:00", "22. 23:00",
+    ]  # fmt: skip
+
+
+@given(INSTANTS)
+def test_the_newest_always_stays_and_pruning_twice_is_pruning_once(instants: list[datetime]) -> None:
+    stay = kept(instants)
+    assert stay <= set(instants)
+    assert not instants or max(instants) in stay
+    assert kept(list(stay)) == stay
+    assert len(stay) <= len({instant for instant in instants if max(instants) - instant < timedelta(hours=24)}) + 7 + 5
+
+
+@given(INSTANTS)
+def test_made_one_after_the_other_and_pruned_each_time_no_day_of_the_last_week_is_without_its_backup(instants: list[datetime]) -> None:
+    there: set[datetime] = set()
+    for instant in sorted(instants):
+        there = kept([*there, instant])
+    if instants:
+        newest = max(instants)
+        for day in {instant.date() for instant in instants if newest - instant < timedelta(days=7)}:
+            assert any(instant.date() == day for instant in there)

@@ -1,0 +1,69 @@
+"""What is written and read past pika is what pika writes and reads, wherever the network cuts it."""
+
+from __future__ import annotations
+
+import pika
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from src.broker import wire
+from src.broker.wire import WHOLE_LIMIT, Outgoing, Whole, whole_delivery
+
+properties = st.builds(
+    pika.BasicProperties,
+    content_type=st.none() | st.text(max_size=40),
+    content_encoding=st.none() | st.text(max_size=10),
+    headers=st.none() | st.dictionaries(st.text(max_size=10), st.integers(0, 9) | st.text(max_size=10), max_size=3),
+    delivery_mode=st.none() | st.sampled_from([1, 2]),
+    priority=st.none() | st.integers(0, 255),
+    message_id=st.none() | st.text(max_size=40),
+)
+
+
+def frames(tag: str, number: int, redelivered: bool, properties: pika.BasicProperties, body: bytes, channel: int = 1) -> bytes:
+    method = pika.spec.Basic.Deliver(tag, number, redelivered, "exchange", "key")
+    parts = [pika.frame.Method(channel, method).marshal(), pika.frame.Header(channel, len(body), properties).marshal()]
+    return b"".join([*parts, *([pika.frame.Body(channel, body).marshal()] if body else [])])
+
+
+@given(st.text(max_size=30), st.integers(1, 2**63), st.booleans(), properties, st.binary(max_size=300), st.data())
+def test_a_whole_delivery_is_read_and_a_part_of_it_waited_for(
+    tag: str, number: int, redelivered: bool, properties: pika.BasicProperties, body: bytes, data: st.DataObject
+) -> None:
+    before, one = b"anything before", frames(tag, number, redelivered, properties, body)
+
+    found = whole_delivery(before + one + b"anything after", len(before))
+
+    assert found == Whole(1, tag, number, redelivered, properties.priority, body, len(before) + len(one))
+    assert whole_delivery(one[: data.draw(st.integers(7, len(one) - 1))], 0) is True
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        pika.frame.Heartbeat().marshal(),
+        pika.frame.Method(1, pika.spec.Basic.CancelOk("tag")).marshal(),
+        frames("tag", 1, False, pika.BasicProperties(), b"x" * (WHOLE_LIMIT + 1)),
+        frames("tag", 1, False, pika.BasicProperties(), b"two frames")[:-18]
+        + pika.frame.Body(1, b"two ").marshal()
+        + pika.frame.Body(1, b"frames").marshal(),
+    ],
+    ids=["heartbeat", "another method", "a big body", "a body in two frames"],
+)
+def test_anything_else_is_left_to_pika(other: bytes) -> None:
+    assert whole_delivery(other, 0) is False
+
+
+@given(st.text(max_size=60), st.binary(max_size=300), st.text(max_size=255), st.text(max_size=255), st.integers(0, 9), st.integers(1, 400))
+def test_a_publish_is_written_as_pika_writes_it(route: str, body: bytes, id: str, actor: str, priority: int, most: int) -> None:
+    one = Outgoing(route, body, id, actor, priority)
+
+    frames = wire.publish_frames(3, one, most, timestamp=1_700_000_000)
+
+    method = pika.spec.Basic.Publish(exchange="", routing_key=route, mandatory=True)
+    assert frames == [
+        pika.frame.Method(3, method).marshal(),
+        pika.frame.Header(3, len(body), wire.properties(one, timestamp=1_700_000_000)).marshal(),
+        *(pika.frame.Body(3, body[start : start + most]).marshal() for start in range(0, len(body), most)),
+    ]

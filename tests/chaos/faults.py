@@ -1,0 +1,137 @@
+"""Faults at the boundaries between two steps of a job's path, put into a real command from outside.
+
+The process finds the fault's name in CHAOS_FAULT. The first process to reach the place strikes, once: a file named in
+CHAOS_STRUCK says that it has happened, so the process that is started in its place goes on.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Callable
+from typing import Any
+
+from sqlalchemy.exc import OperationalError
+
+from src.broker import boot, committer, crew, executor, intake, marker, publisher, relay, wire
+from src.jobs import due, workers
+from src.jobs.envelopes import Envelope, on_commit
+
+NAME = "CHAOS_FAULT"
+STRUCK = "CHAOS_STRUCK"
+CONFIRM_WITHIN = "CHAOS_CONFIRM_WITHIN"
+
+Condition = Callable[..., bool]
+
+
+def arm() -> None:
+    """Put the fault that the environment names, if any, into this process."""
+    if CONFIRM_WITHIN in os.environ:
+        due.CONFIRM_WITHIN = float(os.environ[CONFIRM_WITHIN])
+    name = os.environ.get(NAME)
+    if name:
+        FAULTS[name]()
+
+
+def _kill_before(owner: Any, name: str, when: Condition = lambda *_, **__: True) -> Callable[[], None]:
+    def put() -> None:
+        stock = getattr(owner, name)
+
+        def replaced(*args: Any, **kwargs: Any) -> Any:
+            if when(*args, **kwargs):
+                _die_once()
+            return stock(*args, **kwargs)
+
+        setattr(owner, name, replaced)
+
+    return put
+
+
+def _kill_after(owner: Any, name: str, when: Condition = lambda *_, **__: True) -> Callable[[], None]:
+    def put() -> None:
+        stock = getattr(owner, name)
+
+        def replaced(*args: Any, **kwargs: Any) -> Any:
+            answer = stock(*args, **kwargs)
+            if when(*args, **kwargs):
+                _die_once()
+            return answer
+
+        setattr(owner, name, replaced)
+
+    return put
+
+
+def _lose_answer_after(owner: Any, name: str, when: Condition = lambda *_, **__: True) -> Callable[[], None]:
+    """The commit has happened, but the connection breaks before the database's answer arrives."""
+
+    def put() -> None:
+        stock = getattr(owner, name)
+
+        def replaced(*args: Any, **kwargs: Any) -> Any:
+            answer = stock(*args, **kwargs)
+            if when(*args, **kwargs) and _first():
+                raise OperationalError("COMMIT", {}, Exception("server closed the connection unexpectedly"), connection_invalidated=True)
+            return answer
+
+        setattr(owner, name, replaced)
+
+    return put
+
+
+def _kill_at_hand_over() -> None:
+    def listener(envelopes: list[Envelope]) -> None:
+        _die_once()
+        publisher.hand_off(envelopes)
+
+    on_commit(listener)
+
+
+def _die_once() -> None:
+    if _first():
+        os.kill(os.getpid(), signal.SIGKILL)
+
+
+def _first() -> bool:
+    try:
+        os.close(os.open(os.environ[STRUCK], os.O_CREAT | os.O_EXCL))
+    except FileExistsError:
+        return False
+    return True
+
+
+def _has_ends(_committer: Any, finished: Any) -> bool:
+    return bool(finished)
+
+
+def _has_own_session(_executor: Any, running: Any, _finished: Any) -> bool:
+    return running.job.open_session is not None
+
+
+FAULTS: dict[str, Callable[[], None]] = {
+    # whoever submits
+    "commit | hand-over": _kill_at_hand_over,
+    "hand-over | publish": _kill_before(wire.JoiningConnection, "publish"),
+    "publish | confirm": _kill_before(publisher.Publisher, "_on_confirm"),
+    "confirm | mark": _kill_before(marker.Marker, "_mark"),
+    # relay
+    "taken by the relay | publish": _kill_before(relay, "hand_off", lambda envelopes: bool(envelopes)),
+    "given away | commit": _kill_after(workers, "take_over"),
+    # worker
+    "delivery | claim": _kill_before(intake.Intake, "take"),
+    "claim | start": _kill_before(executor.Executor, "run"),
+    "actor | commit, plain": _kill_before(committer.Committer, "_settle", _has_ends),
+    "actor | commit, transactional": _kill_before(executor.Executor, "_commit_own", _has_own_session),
+    "end written | commit, plain": _kill_after(committer, "settle"),
+    "end written | commit, transactional": _kill_after(executor, "settle"),
+    "commit | hand over of the ack": _kill_after(executor.Executor, "_commit_own", _has_own_session),
+    "commit | ack": _kill_before(committer.Committer, "_acknowledge"),
+    "stop | jobs given back": _kill_before(crew.Crew, "close"),
+    "jobs given back | end": _kill_after(crew.Crew, "close"),
+    "stop | relay ends": _kill_before(boot.Boot, "before_worker_shutdown"),
+    # the database's answer
+    "answer to the claim's commit lost": _lose_answer_after(intake.Intake, "take"),
+    "answer to the end's commit lost": _lose_answer_after(committer.Committer, "_settle", _has_ends),
+    "answer to the transaction's commit lost": _lose_answer_after(executor.Executor, "_commit_own", _has_own_session),
+    "answer to the relay's commit lost": _lose_answer_after(due, "take_unpublished", lambda *_: True),
+}

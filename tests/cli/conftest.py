@@ -1,0 +1,43 @@
+"""Fixtures of the command line: the verbs as a person calls them, on a fresh SQLite database without a broker."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from src.database import Database
+from tests.chaos.fleet import ROOT
+
+
+class Terminal:
+    """`./run VERB …` on one database."""
+
+    def __init__(self, folder: Path) -> None:
+        self.database = Database(f"sqlite:///{folder / 'callboard.db'}")
+        self.environment = {
+            **os.environ,
+            "CALLBOARD_DATA_DIR": str(folder),
+            "CALLBOARD_BROKER_URL": "amqp://127.0.0.1:1/",  # nobody is there: rows are what these tests are about
+        }
+
+    def run(self, *words: str, code: int = 0) -> str:
+        """What the verb prints; it must end with this exit code."""
+        done = subprocess.run(
+            [sys.executable, "-m", "src", *words], cwd=ROOT, env=self.environment, stdin=subprocess.DEVNULL, capture_output=True, text=True
+        )
+        assert done.returncode == code, done.stdout + done.stderr
+        return (done.stdout if code == 0 else done.stderr).strip()
+
+
+@pytest.fixture
+def terminal(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Terminal]:
+    shutil.copyfile(request.getfixturevalue("_migrated_sqlite"), tmp_path / "callboard.db")
+    opened = Terminal(tmp_path)
+    yield opened
+    opened.database.engine.dispose()

@@ -1,0 +1,121 @@
+"""Fixtures of every room: a real RabbitMQ node, a real PostgreSQL, a fresh migrated database on either store.
+
+broker_node    session   .amqp_url .management_url .user .password .start() .stop() .kill() .ctl(*args) .api(method, path, body)
+vhost          function  the AMQP URL of a fresh virtual host on that node
+postgres       session   .url(database) .start() .stop() .kill() .execute(statement)
+database_url   function  a fresh migrated database; the test runs once per store
+database       function  the same, opened and made this process's database
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+# A developer's own settings must not reach the tests, nor the tests his data folder: before any setting is read.
+for _name in [name for name in os.environ if name.startswith("CALLBOARD_")]:
+    del os.environ[_name]
+_data_dir = tempfile.mkdtemp(prefix="callboard-tests-")
+os.environ["CALLBOARD_DATA_DIR"] = _data_dir
+
+from src.database import Database, migrate, use_database  # noqa: E402  (after the environment is clean)
+from src.settings import Settings, get_settings  # noqa: E402
+from tests.services import BrokerNode, Postgres, make_broker_node, random_name  # noqa: E402
+
+Settings.model_config["env_file"] = None
+STORES = ("sqlite", "postgresql")
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--slow", action="store_true", help="also run what takes minutes: load, fresh root file systems")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    if config.getoption("--slow"):
+        return
+    for item in items:
+        if "slow" in item.keywords:
+            item.add_marker(pytest.mark.skip(reason="slow: ./run test --slow"))
+
+
+def pytest_unconfigure() -> None:
+    shutil.rmtree(_data_dir, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def broker_node() -> Iterator[BrokerNode]:
+    folder = Path(tempfile.mkdtemp(prefix="callboard-node-"))
+    node = make_broker_node(folder)
+    try:
+        node.start()
+        yield node
+    finally:
+        node.kill()
+        node.stop_epmd()
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture
+def vhost(broker_node: BrokerNode) -> Iterator[str]:
+    name = random_name("test")
+    yield broker_node.create_vhost(name)
+    broker_node.delete_vhost(name)
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[Postgres]:
+    server = Postgres()
+    try:
+        server.start()
+        yield server
+    finally:
+        server.remove()
+
+
+@pytest.fixture(scope="session")
+def _migrated_sqlite(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("template") / "callboard.db"
+    migrate(f"sqlite:///{path}")
+    return path
+
+
+@pytest.fixture(scope="session")
+def _migrated_postgres(postgres: Postgres) -> str:
+    name = random_name("template")
+    postgres.execute(f"CREATE DATABASE {name}")
+    migrate(postgres.url(name))
+    return name
+
+
+@pytest.fixture(params=STORES)
+def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+    """A fresh, migrated database: a copy of a template, so it costs milliseconds."""
+    if request.param == "sqlite":
+        template: Path = request.getfixturevalue("_migrated_sqlite")
+        shutil.copyfile(template, tmp_path / "callboard.db")
+        yield f"sqlite:///{tmp_path / 'callboard.db'}"
+        return
+    server: Postgres = request.getfixturevalue("postgres")
+    name = random_name("test")
+    server.execute(f"CREATE DATABASE {name} TEMPLATE {request.getfixturevalue('_migrated_postgres')}")
+    yield server.url(name)
+    server.execute(f"DROP DATABASE {name} WITH (FORCE)")
+
+
+@pytest.fixture
+def database(database_url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Database]:
+    """The fresh database, opened and made this process's own; CALLBOARD_DATABASE_URL names it for child processes."""
+    monkeypatch.setenv("CALLBOARD_DATABASE_URL", database_url)
+    get_settings.cache_clear()
+    opened = Database(database_url)
+    use_database(opened)
+    yield opened
+    use_database(None)
+    opened.engine.dispose()
+    monkeypatch.undo()
+    get_settings.cache_clear()

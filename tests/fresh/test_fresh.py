@@ -1,0 +1,27 @@
+"""The whole set-up from nothing, once per Debian. Minutes of downloads: only with --slow, as root, with debootstrap."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(os.geteuid() != 0 or shutil.which("debootstrap") is None, reason="needs root and debootstrap"),
+]
+
+
+@pytest.mark.parametrize("suite", ["bookworm", "trixie"])
+def test_two_commands_on_a_fresh_debian(suite: str) -> None:
+    # Without its own ./run test: this is one.
+    subprocess.run([sys.executable, "-m", "tests.fresh.run_fresh", suite, "--no-tests"], cwd=ROOT, check=True)
+
+
+def test_the_dockerfiles_steps_run_in_a_bare_root_file_system() -> None:
+    subprocess.run([sys.executable, "-m", "tests.fresh.run_dockerfile"], cwd=ROOT, check=True)

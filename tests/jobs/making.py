@@ -1,0 +1,130 @@
+"""Jobs for the tests of this room: made, and brought into any state, by the room's own doors only."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from dramatiq import Message
+from sqlalchemy import delete
+
+from src.database import Database, now
+from src.jobs import claims, completion, control, due, held, workers
+from src.jobs.claims import Claimed
+from src.jobs.completion import Finished, present_us
+from src.jobs.models import Attempt, BreakerState, Control, Job, RateLimit, Slot, UniquePeriod, Worker
+from src.jobs.queries import find
+from src.jobs.states import Outcome, State
+from src.jobs.submission import Receipt, new_id, submit
+
+#: what an attempt's outcome is when its job moves there
+OUTCOMES = {
+    State.SUCCEEDED: Outcome.SUCCEEDED,
+    State.RETRYING: Outcome.FAILED,
+    State.DEAD: Outcome.FAILED,
+    State.HELD: Outcome.HELD,
+    State.CANCELLED: Outcome.CANCELLED,
+}
+
+
+class StillClock:
+    """The shared clock, standing still until a test moves it."""
+
+    def __init__(self) -> None:
+        self.instant = datetime.now(UTC)
+
+    def now(self) -> datetime:
+        return self.instant
+
+    def forward(self, seconds: float) -> datetime:
+        """Let so many seconds pass at once, and return the new instant."""
+        self.instant += timedelta(seconds=seconds)
+        return self.instant
+
+
+def message(*args: Any, actor: str = "add", queue: str = "default", id: str | None = None, **options: Any) -> Message[Any]:
+    """A message as an actor's `message()` makes it."""
+    return Message(queue_name=queue, actor_name=actor, args=args, kwargs={}, options=options, message_id=id or new_id())
+
+
+def submitted(database: Database, *args: Any, actor: str = "add", queue: str = "default", **how: Any) -> Receipt:
+    """Submit one job and commit."""
+    with database.write() as session:
+        return submit(session, message(*args, actor=actor, queue=queue), **how)
+
+
+def hired(database: Database, name: str = "here:1", *, actors: Sequence[str] = ("add",)) -> int:
+    """Register a worker process and return its id."""
+    with database.write() as session:
+        return workers.register(session, name=name, host="here", pid=1, version="0", threads=4, queues=["default"], actors=actors)
+
+
+def claim(database: Database, worker: int, id: str, attempt: int = 1) -> Claimed | None:
+    """Claim one attempt of one job for this worker."""
+    with database.write() as session:
+        return next(iter(claims.claim(session, worker, [(id, attempt)])), None)
+
+
+def claimed(database: Database, worker: int, *args: Any, **how: Any) -> Claimed:
+    """A new job, claimed by this worker."""
+    one = claim(database, worker, submitted(database, *args, **how).id)
+    assert one is not None
+    return one
+
+
+def ended(claimed: Claimed, state: State = State.SUCCEEDED, **values: Any) -> Finished:
+    """The end of a claimed attempt, not yet written."""
+    begun = present_us()
+    if state is State.RETRYING:
+        values.setdefault("due_us", begun + 60_000_000)
+    return Finished(claimed.seq, claimed.id, claimed.attempt, state, OUTCOMES[state], begun, begun, **values)
+
+
+def settle(database: Database, worker: int, *finished: Finished, name: str = "here:1") -> set[int]:
+    """Write ends and commit."""
+    with database.write() as session:
+        return completion.settle(session, finished, worker_id=worker, worker=name)
+
+
+def look(database: Database, id: str) -> Job:
+    """The job as it is now, attempts included."""
+    with database.read() as session:
+        job = find(session, id)
+    assert job is not None
+    return job
+
+
+def in_state(database: Database, state: State, *, unique_key: str | None = None) -> str:
+    """The id of a new job that is in this state."""
+    if state is State.SCHEDULED:
+        return submitted(database, due_at=now() + timedelta(hours=1), unique_key=unique_key).id
+    if state is State.EXPIRED:
+        id = submitted(database, expires_at=now() - timedelta(seconds=1), unique_key=unique_key).id
+        with database.write() as session:
+            assert due.expire(session)
+        return id
+    id = submitted(database, unique_key=unique_key).id
+    if state is State.QUEUED:
+        return id
+    if state is State.HELD:
+        with database.write() as session:
+            held.hold_unknown_actors(session, [id], "here:1")
+        return id
+    if state is State.CANCELLED:
+        with database.write() as session:
+            control.cancel(session, id)
+        return id
+    worker = hired(database)
+    one = claim(database, worker, id)
+    assert one is not None
+    if state is not State.RUNNING:
+        assert settle(database, worker, ended(one, state))
+    return id
+
+
+def empty(database: Database) -> None:
+    """Delete every row of the jobs room."""
+    with database.write() as session:
+        for table in (Attempt, BreakerState, Control, Job, RateLimit, Slot, UniquePeriod, Worker):
+            session.execute(delete(table))

@@ -1,0 +1,38 @@
+"""The one clock: PostgreSQL's, as well as it can be read from here."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from src.database import Clock
+
+HERE = datetime(2030, 1, 1, tzinfo=UTC)
+MS = timedelta(milliseconds=1)
+
+
+def test_a_first_reading_sets_the_clock_to_the_databases() -> None:
+    clock = Clock()
+
+    clock.correct(HERE + timedelta(seconds=30), HERE, HERE + 2 * MS)
+
+    assert clock.offset == timedelta(seconds=30) - MS
+
+
+@pytest.mark.parametrize("reading", [-2 * MS, MS, 4 * MS])
+def test_a_reading_that_agrees_within_its_own_error_moves_nothing(reading: timedelta) -> None:
+    """It took ten milliseconds to ask: what lies within five of what we had is no news, and would make time run backwards."""
+    clock = Clock()
+
+    clock.correct(HERE + 5 * MS + reading, HERE, HERE + 10 * MS)
+
+    assert clock.offset == timedelta(0)
+
+
+def test_a_clock_that_drifts_is_followed() -> None:
+    clock = Clock()
+
+    clock.correct(HERE + 5 * MS + 6 * MS, HERE, HERE + 10 * MS)
+
+    assert clock.offset == 6 * MS

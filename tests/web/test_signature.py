@@ -1,0 +1,186 @@
+"""One signature is the schema, the check and the way back: for every kind of parameter."""
+
+from __future__ import annotations
+
+import enum
+import json
+from collections.abc import Callable, Iterable
+from datetime import UTC, date, datetime
+from decimal import Decimal
+from typing import Annotated, Any, Literal
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from pydantic import BaseModel, Field, SecretStr
+
+from src.broker.signature import Signature
+from src.jobs.errors import InvalidArguments
+
+
+class Colour(enum.Enum):
+    RED = "red"
+    BLUE = "blue"
+
+
+class Address(BaseModel):
+    street: str
+    zip: int
+
+
+def _of(function: Callable[..., Any]) -> Signature:
+    return Signature(function, function.__name__)
+
+
+def _problems(function: Callable[..., Any], *args: Any, **kwargs: Any) -> dict[str, str]:
+    with pytest.raises(InvalidArguments) as refused:
+        _of(function).check(args, kwargs)
+    return refused.value.errors
+
+
+def test_title_and_help_come_from_the_docstring() -> None:
+    def plain() -> None: ...
+
+    def send_mail() -> None:
+        """Send a mail.
+
+        To everybody.
+        """
+
+    assert (_of(plain).title, _of(plain).help) == ("Plain", "")
+    assert (_of(send_mail).title, _of(send_mail).help) == ("Send a mail", "To everybody.")
+
+
+def test_arguments_keep_the_layout_of_their_caller() -> None:
+    def act(a: int, b: int = 2, *rest: int, c: int = 3, **more: int) -> None: ...
+
+    signature = _of(act)
+    assert signature.check([1], {}) == ([1], {})
+    assert signature.check([1, 2, 3, 4], {"c": 5, "d": 6}) == ([1, 2, 3, 4], {"c": 5, "d": 6})
+    assert signature.check([], {"b": 1, "a": "7"}) == ([], {"b": 1, "a": 7})
+
+
+def test_each_wrong_field_is_named_with_its_cure() -> None:
+    def act(
+        total: Annotated[int, Field(ge=50, le=500)], size: Literal["s", "m"] = "s", tags: tuple[int, ...] = (), day: date | None = None
+    ) -> None: ...
+
+    assert _problems(act) == {"total": "Required."}
+    assert _problems(act, 49) == {"total": "Enter a number from 50 to 500."}
+    assert _problems(act, "x", "xl") == {"total": "Enter a whole number.", "size": "Choose 's' or 'm'."}
+    assert _problems(act, 50, tags=[1, "b"]) == {"tags": "Item 2: Enter a whole number."}
+    assert _problems(act, 50, day="soon") == {"day": "Enter a date, e.g. 2030-12-31."}
+
+
+def test_arguments_the_function_does_not_have_are_refused() -> None:
+    def act(x: int) -> None: ...
+
+    assert _problems(act, 1, y=2) == {"y": "No such parameter; the parameters are: x."}
+    assert _problems(act, 1, 2) == {"args": "At most 1 positional arguments, not 2."}
+    assert _problems(act, 1, x=2) == {"x": "Given twice, by position and by name."}
+
+
+def test_stored_json_becomes_the_declared_types_again() -> None:
+    seen: dict[str, Any] = {}
+
+    def act(
+        day: date, at: datetime, price: Decimal, colour: Colour, unique: set[int], home: Address, plain: int, secret: SecretStr
+    ) -> None:
+        seen.update(locals())
+
+    signature = _of(act)
+    assert signature.needs_coercion
+    given = {
+        "day": "2030-01-02", "at": "2030-01-02T10:00:00Z", "price": "1.10", "colour": "red", "unique": [1, 1],
+        "home": {"street": "High", "zip": "5"}, "plain": 1, "secret": "hush",
+    }  # fmt: skip
+    args, kwargs = signature.check([], given)
+    assert json.loads(json.dumps(kwargs))["secret"] == "hush"
+    args, kwargs = signature.coerce(args, json.loads(json.dumps(kwargs)))
+    act(*args, **kwargs)
+    assert seen["day"] == date(2030, 1, 2)
+    assert seen["at"] == datetime(2030, 1, 2, 10, tzinfo=UTC)
+    assert seen["price"] == Decimal("1.10")
+    assert seen["colour"] is Colour.RED
+    assert seen["unique"] == {1}
+    assert seen["home"] == Address(street="High", zip=5)
+    assert seen["secret"].get_secret_value() == "hush"
+    assert signature.secrets == {"secret"}
+
+
+def test_a_function_of_json_types_only_is_called_without_conversion() -> None:
+    def act(a: int, b: str | None, c: list[dict[str, float]], d: Any, e: Literal["x"], f=1) -> None: ...  # type: ignore[no-untyped-def]
+
+    assert not _of(act).needs_coercion
+    # What Dramatiq would have called the function with, it is called with.
+    assert _of(act).coerce(["not an int"], {"b": 1}) == (["not an int"], {"b": 1})
+
+
+def test_stored_json_that_no_longer_fits_is_told_by_field() -> None:
+    def act(day: date) -> None: ...
+
+    with pytest.raises(InvalidArguments) as refused:
+        _of(act).coerce(["soon"], {})
+    assert refused.value.errors == {"day": "Enter a date, e.g. 2030-12-31."}
+
+
+def test_a_hint_that_json_cannot_carry_or_that_cannot_be_read_takes_any_json() -> None:
+    def act(call: Callable[[], int], user: threading.Thread, missing: Nowhere, bare, many: Iterable[int] = ()) -> None: ...  # type: ignore # noqa: F821
+
+    assert _of(act).check([1, "two", None, {"x": [True]}], {}) == ([1, "two", None, {"x": [True]}], {})
+    assert _problems(act, 1, 2, 3, 4, ["x"]) == {"many": "Item 1: Enter a whole number."}
+
+
+def test_parameters_may_have_any_name_a_python_parameter_can_have() -> None:
+    def act(schema: int, copy: int, model_config: int, _x: int, self: int, json: int = 1) -> None: ...
+
+    given = {"schema": 1, "copy": 2, "model_config": 3, "_x": 4, "self": 5}
+    assert _of(act).check([], given) == ([], given)
+    assert list(_of(act).json_schema()["properties"]) == ["schema", "copy", "model_config", "_x", "self", "json"]
+
+
+def test_async_functions_and_wrapped_ones_have_their_own_signature() -> None:
+    async def act(x: int) -> None: ...
+
+    assert _problems(act, "no") == {"x": "Enter a whole number."}
+
+
+def test_fits_looks_at_names_and_number_only() -> None:
+    def act(x: int, *, y: int = 1) -> None: ...
+
+    assert _of(act).fits(["text"], {}) is None
+    assert _of(act).fits([], {}) == "act(): missing a required argument: 'x'"
+    assert _of(act).fits([1], {"z": 1}) == "act(): got an unexpected keyword argument 'z'"
+
+
+def test_named_values_are_laid_out_for_the_call() -> None:
+    def act(a: int, b: int = 2, /, c: int = 3, *rest: int, **more: int) -> None: ...
+
+    signature = _of(act)
+    assert signature.arrange({"a": 1, "c": 4, "more": {"d": 5}}) == ([1], {"c": 4, "d": 5})
+    assert signature.arrange({"a": 1, "rest": [7, 8]}) == ([1, 2, 3, 7, 8], {})
+    with pytest.raises(InvalidArguments) as refused:
+        signature.arrange({"rest": [7]})
+    assert refused.value.errors == {"a": "Required."}
+
+
+_JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(), inner, max_size=4),
+    max_leaves=12,
+)
+
+
+@settings(deadline=None)  # a busy machine is no failure
+@given(args=st.lists(_JSON, max_size=4), kwargs=st.dictionaries(st.text(min_size=1), _JSON, max_size=4))
+def test_whatever_is_sent_is_refused_in_words_or_comes_out_as_the_same_call(args: list[Any], kwargs: dict[str, Any]) -> None:
+    def act(a, b=1, *rest, **more) -> None: ...  # type: ignore[no-untyped-def]
+
+    signature = _of(act)
+    try:
+        checked = signature.check(args, kwargs)
+    except InvalidArguments:
+        assert signature.fits(args, kwargs) is not None
+    else:
+        assert checked == (args, kwargs)
+        assert signature.fits(*checked) is None
