@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from playwright.sync_api import Browser, Page, StorageState, expect
+from playwright.sync_api import Browser, Page, Route, StorageState, expect
 
 from tests.waiting import eventually
 from tests.web.house import House
@@ -129,6 +129,20 @@ def test_everything_works_without_javascript(chromium: Browser, house: House, si
     page.get_by_role("button", name="Cancel").click()
     _reload_until(page, "cancelled")
     context.close()
+
+
+def test_the_stream_opens_also_when_its_script_comes_late(page: Page, house: House) -> None:
+    def come_late(route: Route) -> None:
+        page.wait_for_function("window.htmx")
+        page.evaluate("() => new Promise(done => setTimeout(done))")  # what htmx has put off until now has happened
+        route.continue_()
+
+    page.goto("/actors/linger")
+    page.route("**/hx-sse.min.js*", come_late)
+    page.get_by_role("button", name="Submit job").click()
+    expect(page.get_by_role("heading", level=1)).to_contain_text("running")
+    house.api("POST", f"/jobs/{page.url.rsplit('/', 1)[1]}/cancel")
+    expect(page.get_by_role("heading", level=1)).to_contain_text("cancelled")
 
 
 def test_a_page_that_gets_no_stream_polls(page: Page, house: House) -> None:
