@@ -5,6 +5,7 @@ vhost          function  the AMQP URL of a fresh virtual host on that node
 postgres       session   .url(database) .start() .stop() .kill() .execute(statement)
 database_url   function  a fresh migrated database; the test runs once per store
 database       function  the same, opened and made this process's database
+open_store     session   open_store("sqlite", "jobs"): a context with a database that many tests share, each emptying it after itself
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import os
 import shutil
 import tempfile
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -23,12 +25,12 @@ for _name in [name for name in os.environ if name.startswith("CALLBOARD_")]:
 _data_dir = tempfile.mkdtemp(prefix="callboard-tests-")
 os.environ["CALLBOARD_DATA_DIR"] = _data_dir
 
-from src.database import Database, migrate, use_database  # noqa: E402  (after the environment is clean)
-from src.settings import Settings, get_settings  # noqa: E402
+from src.database import Database, migrate  # noqa: E402  (after the environment is clean)
+from src.settings import Settings  # noqa: E402
 from tests.services import BrokerNode, Postgres, make_broker_node, random_name  # noqa: E402
+from tests.stores import STORES, OpenStore, using  # noqa: E402
 
 Settings.model_config["env_file"] = None
-STORES = ("sqlite", "postgresql")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -38,9 +40,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     if config.getoption("--slow"):
         return
-    for item in items:
-        if "slow" in item.keywords:
-            item.add_marker(pytest.mark.skip(reason="slow: ./run test --slow"))
+    slow = [item for item in items if "slow" in item.keywords]
+    config.hook.pytest_deselected(items=slow)
+    items[:] = [item for item in items if "slow" not in item.keywords]
 
 
 def pytest_unconfigure() -> None:
@@ -110,12 +112,25 @@ def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str
 @pytest.fixture
 def database(database_url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Database]:
     """The fresh database, opened and made this process's own; CALLBOARD_DATABASE_URL names it for child processes."""
-    monkeypatch.setenv("CALLBOARD_DATABASE_URL", database_url)
-    get_settings.cache_clear()
     opened = Database(database_url)
-    use_database(opened)
-    yield opened
-    use_database(None)
+    with using(opened, monkeypatch):
+        yield opened
     opened.engine.dispose()
-    monkeypatch.undo()
-    get_settings.cache_clear()
+
+
+@pytest.fixture(scope="session")
+def open_store(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> OpenStore:
+    @contextmanager
+    def open_one(store: str, name: str) -> Iterator[Database]:
+        if store == "sqlite":
+            path = tmp_path_factory.mktemp(name) / "callboard.db"
+            shutil.copyfile(request.getfixturevalue("_migrated_sqlite"), path)
+            opened = Database(f"sqlite:///{path}")
+        else:
+            server, name = request.getfixturevalue("postgres"), random_name(name)
+            server.execute(f"CREATE DATABASE {name} TEMPLATE {request.getfixturevalue('_migrated_postgres')}")
+            opened = Database(server.url(name))
+        yield opened
+        opened.engine.dispose()
+
+    return open_one

@@ -40,7 +40,7 @@ def stumble_once() -> str:
 @dramatiq.actor(queue_name="chaos", max_retries=3)
 def kill_its_worker() -> None:
     """Take the whole process down, as a crash in a C library or the kernel's memory guard does."""
-    time.sleep(0.3)
+    time.sleep(0.3)  # the others of its prefetch are to be running too
     os.kill(os.getpid(), signal.SIGKILL)
 
 

@@ -16,6 +16,7 @@ from src.jobs import claims, submit, workers
 from src.jobs.models import Job, Worker
 from src.jobs.states import State
 from src.jobs.submission import new_id
+from tests.stores import only_on
 from tests.waiting import eventually
 
 
@@ -27,9 +28,8 @@ def relay(database: Database) -> Iterator[Relay]:
     made.close()
 
 
+@only_on("sqlite")  # PostgreSQL has no lock that every writer waits for
 def test_the_jobs_of_a_lost_worker_are_given_away_while_every_write_has_to_wait(relay: Relay, database: Database) -> None:
-    if not database.is_sqlite:
-        pytest.skip("PostgreSQL has no lock that every writer waits for")
     id = running_job(database, silent_for_s=60)
     ended = threading.Event()
     hog = threading.Thread(target=hold_the_write_lock, args=(database, ended, 2.5), daemon=True)

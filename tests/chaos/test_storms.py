@@ -11,7 +11,7 @@ from tests.chaos import storm
 from tests.chaos.ground import Ground, lay_ground
 from tests.chaos.ledger import percentile
 from tests.chaos.storm import Report
-from tests.conftest import STORES
+from tests.stores import STORES
 from tests.services import BrokerNode
 
 #: seconds: the promise for a victim's job, doubled, because the machine that runs the tests is shared

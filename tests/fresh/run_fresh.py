@@ -70,7 +70,7 @@ def as_somebody(root: RootFs) -> float:
     root.check("chmod 1777 /dev/shm /tmp")
     clone(root, house)
     subprocess.run(["chown", "-R", SOMEBODY, f"{root.path}{house}"], check=True)
-    refused = root.run("./run up --data /root/callboard", cwd=house, user=SOMEBODY)
+    refused = root.run("./run up --data /etc/callboard", cwd=house, user=SOMEBODY)
     assert refused.returncode == 1
     assert "cannot be used: Permission denied" in refused.stdout
     assert "Traceback" not in refused.stdout

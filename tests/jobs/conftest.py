@@ -7,43 +7,28 @@ time           the shared clock, moved by hand: time.forward(seconds)
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Iterator
 
 import pytest
 
-from src.database import Database, clock, use_database
+from src.database import Database, clock
 from src.jobs import envelopes
 from src.jobs.envelopes import Envelope, on_commit
-from src.settings import get_settings
 from tests.jobs.making import StillClock, empty
-from tests.services import random_name
+from tests.stores import STORES, OpenStore, using
 
 
 @pytest.fixture
 def database(store: Database, monkeypatch: pytest.MonkeyPatch) -> Iterator[Database]:
-    monkeypatch.setenv("CALLBOARD_DATABASE_URL", store.url.render_as_string(hide_password=False))
-    get_settings.cache_clear()
-    use_database(store)
-    yield store
-    use_database(None)
+    with using(store, monkeypatch):
+        yield store
     empty(store)
-    monkeypatch.undo()
-    get_settings.cache_clear()
 
 
-@pytest.fixture(scope="session", params=["sqlite", "postgresql"])
-def store(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Database]:
-    if request.param == "sqlite":
-        path = tmp_path_factory.mktemp("jobs") / "callboard.db"
-        shutil.copyfile(request.getfixturevalue("_migrated_sqlite"), path)
-        opened = Database(f"sqlite:///{path}")
-    else:
-        server, name = request.getfixturevalue("postgres"), random_name("jobs")
-        server.execute(f"CREATE DATABASE {name} TEMPLATE {request.getfixturevalue('_migrated_postgres')}")
-        opened = Database(server.url(name))
-    yield opened
-    opened.engine.dispose()
+@pytest.fixture(scope="session", params=STORES)
+def store(request: pytest.FixtureRequest, open_store: OpenStore) -> Iterator[Database]:
+    with open_store(request.param, "jobs") as opened:
+        yield opened
 
 
 @pytest.fixture(autouse=True)

@@ -12,6 +12,7 @@ from src.jobs import State, breakers, claims, controls, gates, rates, retention
 from src.jobs.gates import Policy
 from tests.jobs.making import StillClock, hired, look, submitted
 from tests.jobs.test_gates import at_the_gates, queued_again
+from tests.stores import only_on
 
 
 def test_a_resume_at_the_moment_a_job_begins_to_wait_leaves_it_not_behind(database: Database) -> None:
@@ -35,9 +36,8 @@ def test_a_resume_at_the_moment_a_job_begins_to_wait_leaves_it_not_behind(databa
     assert queued_again(database) == [(id, 1)]
 
 
+@only_on("postgresql", by="store")  # SQLite has one writer: nobody lifts a pause while a claim looks
 def test_a_pause_that_is_lifted_while_a_claim_looks_holds_nobody(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
-    if database.is_sqlite:
-        pytest.skip("SQLite has one writer: nobody lifts a pause while a claim looks")
     worker, id = hired(database), submitted(database).id
     with database.write() as session:
         controls.pause(session, "actor", "add")

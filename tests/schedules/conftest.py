@@ -6,7 +6,6 @@ make       makes messages of this process's actors, as the scheduler process doe
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Iterator
 from datetime import UTC, datetime
 
@@ -15,14 +14,13 @@ from sqlalchemy import delete
 
 import src.actors
 from src.broker import periodic
-from src.database import Database, clock, use_database
+from src.database import Database, clock
 from src.jobs import envelopes
 from src.jobs.envelopes import Envelope, on_commit
 from src.schedules.models import Schedule, ScheduleChange, Tick
 from src.schedules.ticks import Maker
-from src.settings import get_settings
 from tests.jobs.making import StillClock, empty
-from tests.services import random_name
+from tests.stores import STORES, OpenStore, using
 
 # Loaded here, and taken out of the process's broker again: other rooms' tests shall not meet these actors.
 _known = dict(src.actors.broker.actors)
@@ -44,33 +42,20 @@ def _actors() -> Iterator[None]:
         src.actors.broker.actors.pop(name, None)
 
 
-@pytest.fixture(scope="session", params=["sqlite", "postgresql"])
-def store(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Database]:
-    if request.param == "sqlite":
-        path = tmp_path_factory.mktemp("schedules") / "callboard.db"
-        shutil.copyfile(request.getfixturevalue("_migrated_sqlite"), path)
-        opened = Database(f"sqlite:///{path}")
-    else:
-        server, name = request.getfixturevalue("postgres"), random_name("schedules")
-        server.execute(f"CREATE DATABASE {name} TEMPLATE {request.getfixturevalue('_migrated_postgres')}")
-        opened = Database(server.url(name))
-    yield opened
-    opened.engine.dispose()
+@pytest.fixture(scope="session", params=STORES)
+def store(request: pytest.FixtureRequest, open_store: OpenStore) -> Iterator[Database]:
+    with open_store(request.param, "schedules") as opened:
+        yield opened
 
 
 @pytest.fixture
 def database(store: Database, monkeypatch: pytest.MonkeyPatch) -> Iterator[Database]:
-    monkeypatch.setenv("CALLBOARD_DATABASE_URL", store.url.render_as_string(hide_password=False))
-    get_settings.cache_clear()
-    use_database(store)
-    yield store
-    use_database(None)
+    with using(store, monkeypatch):
+        yield store
     with store.write() as session:
         for table in (Tick, ScheduleChange, Schedule):
             session.execute(delete(table))
     empty(store)
-    monkeypatch.undo()
-    get_settings.cache_clear()
 
 
 @pytest.fixture(autouse=True)

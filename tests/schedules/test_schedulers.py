@@ -20,6 +20,7 @@ from tests.jobs.making import StillClock
 from tests.schedules import storm
 from tests.schedules.making import created, fire, history, jobs, look, said
 from tests.services import BrokerNode, random_name
+from tests.stores import only_on
 from tests.waiting import eventually
 
 
@@ -49,11 +50,10 @@ def environment(broker_node: BrokerNode, database: Database, tmp_path: Path) -> 
     broker_node.delete_vhost(vhost)
 
 
+@only_on("postgresql", by="store")  # SQLite cannot take its one lock away from a process that stands still
 def test_a_process_that_stands_still_in_the_middle_of_a_tick_stops_nobody_for_long(
     database: Database, time: StillClock, make: Maker
 ) -> None:
-    if database.is_sqlite:
-        pytest.skip("SQLite has one lock, and cannot take it away from a process that stands still")
     id = created(database)
     time.forward(61)
     with database.session() as frozen:
@@ -116,11 +116,10 @@ def test_a_clock_that_is_set_back_doubles_nothing(database: Database, make: Make
     assert len(instants) == len(set(instants)) == len(history(database, id))
 
 
+@only_on("postgresql", by="store")  # which one plays no part here
 def test_periodiqs_command_beside_two_schedulers_fires_nothing_twice(
     database: Database, environment: dict[str, str], tmp_path: Path
 ) -> None:
-    if database.is_sqlite:
-        pytest.skip("the store plays no part")
     with storm.schedulers(environment, tmp_path / "log", 2) as fleet:
         fleet.add("periodiq", storm.PERIODIQ)
         count = storm.periodiq(database, actor="sched_often", seconds=12)
@@ -130,9 +129,8 @@ def test_periodiqs_command_beside_two_schedulers_fires_nothing_twice(
     assert "Traceback" not in (tmp_path / "log").read_text()
 
 
+@only_on("sqlite", by="store")  # which one plays no part here
 def test_periodiqs_command_alone_fires_what_is_due(database: Database, environment: dict[str, str], tmp_path: Path) -> None:
-    if not database.is_sqlite:
-        pytest.skip("the store plays no part")
     with storm.schedulers(environment, tmp_path / "log", 0) as fleet:
         fleet.add("periodiq", storm.PERIODIQ)
         count = storm.periodiq(database, actor="sched_often", seconds=6)
@@ -141,12 +139,14 @@ def test_periodiqs_command_alone_fires_what_is_due(database: Database, environme
     assert count.fired >= 2, count.line() + (tmp_path / "log").read_text()
 
 
-@pytest.mark.parametrize("seconds", [15, pytest.param(120, marks=pytest.mark.slow)])
+@pytest.mark.parametrize(
+    ("store", "seconds"),
+    [("postgresql", 15), pytest.param("sqlite", 120, marks=pytest.mark.slow), pytest.param("postgresql", 120, marks=pytest.mark.slow)],
+    indirect=["store"],
+)
 def test_schedulers_that_are_killed_and_frozen_miss_nothing_and_double_nothing(
     database: Database, environment: dict[str, str], tmp_path: Path, seconds: int
 ) -> None:
-    if seconds < 120 and database.is_sqlite:
-        pytest.skip("the short one runs on one store")
     with storm.schedulers(environment, tmp_path / "log", 3) as fleet:
         count = storm.blows(database, fleet, seconds=seconds)
 

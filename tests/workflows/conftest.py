@@ -6,23 +6,21 @@ house      the same for tests that run real worker commands: database, virtual h
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 
 import pytest
 from sqlalchemy import delete
 
-from src.database import Database, use_database
+from src.database import Database
 from src.jobs import envelopes
 from src.jobs.envelopes import on_commit
 from src.jobs.models import LimiterValue
 from src.jobs.workflow_models import MessageGroup, StoredEdge, StoredStep, StoredWorkflow
-from src.settings import get_settings
 from tests.chaos.fleet import Fleet
 from tests.jobs.making import empty
 from tests.services import BrokerNode, random_name
+from tests.stores import STORES, OpenStore, using
 
 
 @dataclass
@@ -34,25 +32,29 @@ class House:
     environment: dict[str, str]
 
 
-@pytest.fixture(scope="session", params=["sqlite", "postgresql"])
-def store(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Database]:
-    yield from _opened(request, tmp_path_factory)
+@pytest.fixture(scope="session", params=STORES)
+def store(request: pytest.FixtureRequest, open_store: OpenStore) -> Iterator[Database]:
+    with open_store(request.param, "workflows") as opened:
+        yield opened
 
 
 @pytest.fixture
 def database(store: Database, monkeypatch: pytest.MonkeyPatch) -> Iterator[Database]:
-    yield from _used(store, {"CALLBOARD_DATABASE_URL": store.url.render_as_string(hide_password=False)}, monkeypatch)
+    with using(store, monkeypatch):
+        yield store
     with store.write() as session:
         for table in (StoredEdge, StoredStep, StoredWorkflow, MessageGroup, LimiterValue):
             session.execute(delete(table))
     empty(store)
 
 
-@pytest.fixture(scope="session", params=["sqlite", "postgresql"])
-def running(request: pytest.FixtureRequest, broker_node: BrokerNode, tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
+@pytest.fixture(scope="session", params=STORES)
+def running(
+    request: pytest.FixtureRequest, open_store: OpenStore, broker_node: BrokerNode, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[House]:
     vhost = random_name("workflows")
     folder = tmp_path_factory.mktemp("house")
-    for opened in _opened(request, tmp_path_factory):
+    with open_store(request.param, "workflows_house") as opened:
         environment = {
             "CALLBOARD_DATA_DIR": str(folder / "data"),
             "CALLBOARD_DATABASE_URL": opened.url.render_as_string(hide_password=False),
@@ -71,7 +73,7 @@ def running(request: pytest.FixtureRequest, broker_node: BrokerNode, tmp_path_fa
 
 @pytest.fixture
 def house(running: House, monkeypatch: pytest.MonkeyPatch) -> Iterator[House]:
-    for _ in _used(running.database, running.environment, monkeypatch):
+    with using(running.database, monkeypatch, **running.environment):
         yield running
 
 
@@ -82,27 +84,3 @@ def _unpublished() -> Iterator[None]:
     on_commit(None)
     yield
     on_commit(earlier)
-
-
-def _opened(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Database]:
-    if request.param == "sqlite":
-        path: Path = tmp_path_factory.mktemp("workflows") / "callboard.db"
-        shutil.copyfile(request.getfixturevalue("_migrated_sqlite"), path)
-        opened = Database(f"sqlite:///{path}")
-    else:
-        server, name = request.getfixturevalue("postgres"), random_name("workflows")
-        server.execute(f"CREATE DATABASE {name} TEMPLATE {request.getfixturevalue('_migrated_postgres')}")
-        opened = Database(server.url(name))
-    yield opened
-    opened.engine.dispose()
-
-
-def _used(opened: Database, environment: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> Iterator[Database]:
-    for name, value in environment.items():
-        monkeypatch.setenv(name, value)
-    get_settings.cache_clear()
-    use_database(opened)
-    yield opened
-    use_database(None)
-    monkeypatch.undo()
-    get_settings.cache_clear()
