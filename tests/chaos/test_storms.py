@@ -11,8 +11,8 @@ from tests.chaos import storm
 from tests.chaos.ground import Ground, lay_ground
 from tests.chaos.ledger import percentile
 from tests.chaos.storm import Report
-from tests.stores import STORES
 from tests.services import BrokerNode
+from tests.stores import STORES
 
 #: seconds: the promise for a victim's job, doubled, because the machine that runs the tests is shared
 RESTART_P99_S = 2 * 10.0
