@@ -12,7 +12,7 @@ from sqlalchemy import inspect
 from sqlalchemy.exc import SQLAlchemyError
 
 from src import database as databases
-from src.backup import making, postgresql, sqlite
+from src.backup import making, postgresql, results, sqlite
 from src.backup.errors import BackupError
 from src.backup.files import Manifest, checksum, manifest_path, read_manifest, store_of
 from src.database import Database
@@ -30,6 +30,8 @@ class Restored:
     manifest: Manifest
     replaced: Path | None  # the backup of what was there before
     running: int  # jobs that ran when the backup was made, queued again
+    results: int = 0  # results in files that came back with it
+    results_lost: int = 0  # and those that are nowhere any more
 
 
 def restore(path: Path, url: str, folder: Path, *, say: Callable[[str], None]) -> Restored:
@@ -45,9 +47,10 @@ def restore(path: Path, url: str, folder: Path, *, say: Callable[[str], None]) -
         replaced = _keep_present(target, folder, say)
         say(f"Restoring {path.name}: the database as it was at {manifest.instant:%Y-%m-%d %H:%M:%S} UTC")
         running = (_into_sqlite if target.is_sqlite else _into_postgresql)(target, path, manifest)
+        came, lost = results.put_back(target, path)
     finally:
         target.engine.dispose()
-    return Restored(manifest, replaced, running)
+    return Restored(manifest, replaced, running, came, lost)
 
 
 def verify(path: Path) -> Manifest:

@@ -2,25 +2,29 @@
 
 from __future__ import annotations
 
+import json
+import shutil
 import threading
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import func, select, text
+from sqlalchemy import func, select, text, update
 
 from src.actors.accounts import UserAccount
-from src.backup import making, restoring
+from src.backup import making, restoring, results
 from src.backup.errors import BackupError
 from src.backup.files import backups, manifest_path
 from src.database import Database, now
-from src.jobs import State
+from src.jobs import State, result_files
 from src.jobs.held import hold_foreign
 from src.jobs.models import Job, Worker
 from src.jobs.states import HeldFor
+from src.settings import get_settings
 from tests.jobs.making import claim, claimed, ended, hired, in_state, look, message, settle, submitted
 from tests.services import Postgres, random_name
+from tests.stores import only_on
 
 
 @pytest.fixture
@@ -214,7 +218,43 @@ def test_old_backups_go_by_the_rule(database: Database, folder: Path) -> None:
     assert len(list(folder.iterdir())) == 2 * len(backups(folder)) + 1
 
 
-@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+def test_results_in_files_come_back_into_an_empty_folder_and_go_with_their_last_backup(
+    database: Database, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CALLBOARD_RESULTS_DIR", str(tmp_path / "old"))
+    get_settings.cache_clear()
+    names = [result_files.keep(seq, 1, json.dumps("x" * seq)) for seq in (1, 1_001)]
+    for name in names:
+        id = in_state(database, State.SUCCEEDED)
+        with database.write() as session:
+            session.execute(update(Job).where(Job.id == id).values(result_file=name, result=None))
+            session.execute(text("DELETE FROM workers"))
+    path, _ = making.make(database, folder)
+    again, _ = making.make(database, folder)
+    elsewhere = tmp_path / "elsewhere"
+    shutil.copytree(folder, elsewhere)
+    monkeypatch.setenv("CALLBOARD_RESULTS_DIR", str(tmp_path / "new"))
+    get_settings.cache_clear()
+    (elsewhere / "results" / names[1]).unlink()
+
+    done = restored(database, elsewhere / path.name, folder)
+
+    assert (done.results, done.results_lost) == (1, 1)
+    assert json.loads(result_files.read(names[0])) == "x"
+    assert restored(database, path, folder).results == 1, "the one that was missing"
+
+    monkeypatch.setattr(results, "GRACE_S", -1.0)
+    for each in (path, again):
+        making.prune(folder)
+        assert all((folder / "results" / name).exists() for name in names)
+        manifest_path(each).unlink()
+    for replaced in folder.glob("before-restore-*.json"):
+        replaced.unlink()
+    making.prune(folder)
+    assert list((folder / "results").iterdir()) == list(folder.glob("*.results")) == []
+
+
+@only_on("sqlite")
 def test_a_copy_of_one_store_does_not_go_into_the_other(database: Database, postgres: Postgres, folder: Path) -> None:
     path, _ = making.make(database, folder)
     with pytest.raises(BackupError, match="another kind of database"):
