@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import io
 import random
-from collections.abc import Iterator
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
@@ -16,40 +15,14 @@ from src.actors.accounts import UserAccount
 from src.actors.reports import daily_operations, users_report, weekly_operations
 from src.database import Database, now
 from src.jobs import State, figures
-from src.jobs.current import RunningJob, current_job
+from src.jobs.current import RunningJob
 from src.jobs.models import Attempt, Job
 from src.mail import deliveries, reading
 from src.reports import archive, charts, forms, numbers, pdf
 from src.reports.document import Chart, Column, Document, Figure, Figures, Series, Table, Tone, Words
-from src.settings import get_settings
 from tests.jobs.making import claimed, ended, hired, settle
-from tests.services import random_name
 
 NOW = datetime(2026, 3, 18, 12, 30, tzinfo=UTC)
-
-
-@pytest.fixture
-def running(database: Database, monkeypatch: pytest.MonkeyPatch) -> Iterator[RunningJob]:
-    """A job is running here, as in a worker; its session is committed at the end of each use."""
-    monkeypatch.setenv("CALLBOARD_MAIL_ADMINS", "ops@example.com")
-    get_settings.cache_clear()
-    job = RunningJob(
-        seq=1,
-        id=random_name("job"),
-        actor="report",
-        queue="reports",
-        attempt=1,
-        worker="here:1",
-        scheduled_for=None,
-        open_session=database.session,
-    )
-    current_job.job = job
-    yield job
-    current_job.job = None
-    if job.open_session is not None:
-        job.open_session.close()
-    monkeypatch.undo()
-    get_settings.cache_clear()
 
 
 def document_of(actor: Any, *args: Any) -> Document:
