@@ -32,14 +32,12 @@ _COLUMNS = (
 
 
 def _taking(condition: str, order: str, changes: str) -> dict[str, Any]:
-    statement = f"""
-        UPDATE jobs SET {changes}
-        WHERE seq IN (SELECT seq FROM jobs WHERE {condition} ORDER BY {order} LIMIT :limit{{lock}})
-        RETURNING {_COLUMNS}
-    """
+    # As a plain IN (…), PostgreSQL may run the choice again for each row that it tries, and so take more than the limit.
+    chosen = f"SELECT seq FROM jobs WHERE {condition} ORDER BY {order} LIMIT :limit"
+    locked = f"WITH taken AS MATERIALIZED ({chosen} FOR UPDATE SKIP LOCKED)"
     return {
-        "sqlite": plain(statement.format(lock=""))["sqlite"],
-        "postgresql": plain(statement.format(lock=" FOR UPDATE SKIP LOCKED"))["postgresql"],
+        "sqlite": plain(f"UPDATE jobs SET {changes} WHERE seq IN ({chosen}) RETURNING {_COLUMNS}")["sqlite"],
+        "postgresql": plain(f"{locked} UPDATE jobs SET {changes} FROM taken WHERE jobs.seq = taken.seq RETURNING {_COLUMNS}")["postgresql"],
     }
 
 

@@ -34,15 +34,17 @@ FORGET_DAYS = 7
 #: actors named in a group
 MOST_ACTORS = 10
 
-_NOTE = {
-    store: f"""
-    UPDATE attempts SET noted = true
-    WHERE (job_seq, number) IN (SELECT job_seq, number FROM attempts WHERE noted = false ORDER BY job_seq LIMIT :limit{lock})
-    RETURNING job_seq, number, fingerprint, error, traceback, #(finished_at)
-    """
-    for store, lock in (("sqlite", ""), ("postgresql", " FOR UPDATE SKIP LOCKED"))
+_CHOSEN = "SELECT job_seq, number FROM attempts WHERE noted = false ORDER BY job_seq LIMIT :limit"
+_TOLD = "RETURNING attempts.job_seq, attempts.number, fingerprint, error, traceback, #(finished_at)"
+_NOTE_NEW = {
+    "sqlite": plain(f"UPDATE attempts SET noted = true WHERE (job_seq, number) IN ({_CHOSEN}) {_TOLD}")["sqlite"],
+    "postgresql": plain(
+        f"""
+        WITH taken AS MATERIALIZED ({_CHOSEN} FOR UPDATE SKIP LOCKED)
+        UPDATE attempts SET noted = true FROM taken WHERE attempts.job_seq = taken.job_seq AND attempts.number = taken.number {_TOLD}
+        """
+    )["postgresql"],
 }
-_NOTE_NEW = {store: plain(statement)[store] for store, statement in _NOTE.items()}
 
 
 @dataclass(slots=True)

@@ -5,12 +5,15 @@ from __future__ import annotations
 import threading
 from datetime import timedelta
 
+from sqlalchemy import text
+
 from src.database import Database, now
 from src.jobs import State, doubt, due, workers
 from src.jobs.envelopes import Envelope
 from src.jobs.submission import mark_published
 from src.settings import get_settings
 from tests.jobs.making import StillClock, claimed, ended, hired, in_state, look, settle, submitted
+from tests.stores import only_on
 
 
 def release(database: Database, limit: int = 500) -> list[Envelope]:
@@ -230,3 +233,14 @@ def test_the_frontier_of_a_queue_is_the_newest_of_its_living_workers(database: D
 
     with database.read() as session:
         assert doubt.frontiers(session) == {}
+
+
+@only_on("postgresql", by="store")
+def test_no_plan_takes_more_than_the_limit(database: Database) -> None:
+    for _ in range(5):
+        submitted(database, waits_for="a line", due_at=None)
+    with database.write() as session:
+        for kind in ("hashjoin", "mergejoin", "material", "memoize", "hashagg", "sort"):
+            session.execute(text(f"SET LOCAL enable_{kind} = off"))
+
+        assert len(due.release_waiting(session, "a line", 2)) == 2
