@@ -90,6 +90,7 @@ class Settings(BaseSettings):
 
     keep_mails: float = Field(30, gt=0, description="days that mail is kept; what was not delivered, twice as long")
     keep_reports: float = Field(400, gt=0, description="days that reports are kept in the archive")
+    keep_audit: float = Field(400, gt=0, description="days that lines of the audit are kept: who did what, and who was refused")
 
     smtp_url: str = Field(
         "",

@@ -8,6 +8,7 @@ from sqlalchemy import select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
+from src import audit
 from src.database import now
 from src.jobs import workflow_steps
 from src.jobs.due import envelope
@@ -30,7 +31,7 @@ def cancel(session: Session, id: str) -> Job:
         if job.state is not State.CANCELLED:
             raise NotAllowed(f"the job is {job.state}: only one that waits or runs can be cancelled")
     workflow_steps.note_final(session, step)
-    return _find(session, id)
+    return _told(_find(session, id))
 
 
 def retry(session: Session, id: str) -> Job:
@@ -71,7 +72,7 @@ def discard(session: Session, id: str) -> Job:
     if not _move(session, id, [State.HELD], state=State.CANCELLED, reason="discarded", finished_at=now(), held_for=None):
         raise NotAllowed(f"the job is {_find(session, id).state}: only a held one can be discarded")
     workflow_steps.note_final(session, step)
-    return _find(session, id)
+    return _told(_find(session, id))
 
 
 _CANCELLABLE = [state for state in State if state.is_waiting and allowed(state, State.CANCELLED)]
@@ -100,7 +101,7 @@ def _wait_again(session: Session, id: str, seq: int) -> Job:
     job = _find(session, id)
     if not moved or job.state.is_final:
         raise NotAllowed(f"the job is {job.state} ({job.reason}): retry the step before it")
-    return job
+    return _told(job)
 
 
 def _queue_again(session: Session, id: str, states: list[State], otherwise: str, **values: Any) -> Job:
@@ -137,6 +138,11 @@ def _queue_again(session: Session, id: str, states: list[State], otherwise: str,
             )
         ],
     )
+    return _told(job)
+
+
+def _told(job: Job) -> Job:
+    audit.about("job", job.id, actor=job.actor)
     return job
 
 

@@ -15,6 +15,7 @@ from sqlalchemy.dialects.postgresql import insert as postgresql_insert
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 from sqlalchemy.orm import Session
 
+from src import audit
 from src.database import now
 from src.jobs import due, rates
 from src.jobs.envelopes import announce
@@ -213,12 +214,14 @@ def _put(session: Session, scope: str, name: str, setting: str, value: Any, *, u
     row = {"scope": scope, "name": name, "setting": setting, "value": value, "until": until, "set_by": by, "set_at": now()}
     changed = {field: insert.excluded[field] for field in ("value", "until", "set_by", "set_at")}
     session.execute(insert.on_conflict_do_update(index_elements=["scope", "name", "setting"], set_=changed), [row])
+    audit.about("target", target(scope, name), **{setting: value if value is not None else "none" if setting in LIMITS else None})
 
 
 def _delete(session: Session, scope: str, name: str, setting: str) -> None:
     _check(scope, name)
     _lock(session)
     session.execute(delete(Control).where(Control.scope == scope, Control.name == name, Control.setting == setting))
+    audit.about("target", target(scope, name), **({setting: "code"} if setting in LIMITS else {}))
 
 
 def _lock(session: Session, *, shared: bool = False) -> None:

@@ -10,6 +10,7 @@ from typing import Any
 from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
+from src import audit
 from src.database import now
 from src.jobs.envelopes import dumps
 from src.jobs.errors import JobsError, NotAllowed, UnknownJob
@@ -111,4 +112,7 @@ def _required(session: Session, id: str, states: Sequence[State], values: dict[s
 
 def _update(session: Session, id: str, states: Sequence[State], **values: Any) -> Job | None:
     statement = update(Job).where(Job.id == id, Job.state.in_(states)).values(**values).returning(Job)
-    return session.execute(statement.execution_options(synchronize_session=False, populate_existing=True)).scalars().first()
+    job = session.execute(statement.execution_options(synchronize_session=False, populate_existing=True)).scalars().first()
+    if job is not None:
+        audit.about("job", job.id, actor=job.actor, changed=sorted({"args", "kwargs", "due_at", "expires_at", "priority"} & values.keys()))
+    return job

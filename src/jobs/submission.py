@@ -17,6 +17,7 @@ from sqlalchemy.dialects.postgresql import insert as postgresql_insert
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 from sqlalchemy.orm import Session
 
+from src import audit
 from src.database import now, to_microseconds
 from src.jobs import defaults, fair
 from src.jobs.envelopes import Envelope, announce, dumps, encode
@@ -103,6 +104,8 @@ def submit_many(session: Session, submissions: Sequence[Submission]) -> list[Rec
             envelopes.append(_envelope(seq, row, present))
     if envelopes:
         announce(session, envelopes)
+    for receipt, row in zip(receipts, rows, strict=True):
+        audit.about("job", receipt.id, actor=row["actor"])
     for queue in {row["queue"] for row in wanted if row["fair_key"] is not None}:
         fair.top_up(session, queue)
     return receipts

@@ -13,6 +13,7 @@ from sqlalchemy.dialects.postgresql import insert as postgresql_insert
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 from sqlalchemy.orm import Session
 
+from src import audit
 from src.database import now
 from src.jobs import defaults
 from src.jobs.envelopes import dumps
@@ -79,6 +80,7 @@ def submit_plan(
     edges = [{"after_seq": of_name[step.name], "before_seq": of_name[before], "outcome": None} for step in steps for before in step.after]
     if edges:
         session.execute(insert(StoredEdge), edges)
+    audit.about("workflow", id, name=name)
     return WorkflowReceipt(id, {step.name: receipt.id for step, receipt in zip(steps, receipts, strict=True)})
 
 

@@ -11,6 +11,7 @@ from typing import Any
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
+from src import audit
 from src.database import now, to_microseconds
 from src.jobs import control, workflow_steps
 from src.jobs.errors import NotAllowed, UnknownJob
@@ -174,6 +175,7 @@ def _locked(session: Session, id: str) -> int:
     if seq is None:
         raise UnknownJob(f"There is no workflow {id}.", field="id")
     workflow_steps.lock(session, [seq])
+    audit.about("workflow", id)
     return seq
 
 

@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from src import audit
 from src.database import now
 from src.jobs.errors import JobsError, NotAllowed
 from src.schedules.editing import locked
@@ -34,6 +35,7 @@ def backfill(session: Session, id: int, start: datetime, end: datetime, make: Ma
     Ticks that are still to come are left to the clock. Where jobs must not overlap, they line up, the oldest tick first.
     """
     schedule = locked(session, id)
+    audit.about("schedule", id, name=schedule.name)
     ticks = candidates(schedule, start, end)
     taken = select(Tick.scheduled_for).where(
         Tick.schedule_id == id, Tick.scheduled_for >= start, Tick.scheduled_for <= end, Tick.state.not_in(WITHOUT_JOB)

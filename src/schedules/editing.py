@@ -10,6 +10,7 @@ from sqlalchemy import delete as deleting
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from src import audit
 from src.database import now
 from src.jobs.errors import InvalidArguments, NotAllowed
 from src.schedules import deadlines, overlaps
@@ -90,6 +91,7 @@ def delete(session: Session, id: int) -> None:
     if schedule.declared and not schedule.gone:
         raise NotAllowed("the schedule is declared in code and would come back: remove it there, or pause it")
     overlaps.disband(session, id)
+    audit.about("schedule", id, name=schedule.name)
     for table in (Tick, ScheduleChange):
         session.execute(deleting(table).where(table.schedule_id == id))
     session.delete(schedule)
@@ -150,6 +152,7 @@ def stop(schedule: Schedule, *, by: str | None, reason: str | None) -> None:
 def note(session: Session, schedule: Schedule, by: str, what: str, changes: dict[str, Any]) -> None:
     """Keep who did it."""
     session.add(ScheduleChange(schedule_id=schedule.id, changed_at=now(), changed_by=by, what=what, changes=changes))
+    audit.about("schedule", schedule.id, name=schedule.name, changed=sorted(changes) or None)
 
 
 def _changes(before: Draft, after: Draft) -> dict[str, Any]:

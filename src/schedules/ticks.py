@@ -17,6 +17,7 @@ from sqlalchemy.dialects.postgresql import insert as postgresql_insert
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 from sqlalchemy.orm import Session
 
+from src import audit
 from src.database import now
 from src.jobs.errors import JobsError, NotAllowed, UnknownActor
 from src.jobs.statements import is_sqlite
@@ -84,6 +85,7 @@ def run_now(session: Session, id: int, make: Maker, *, by: str) -> Fired:
     schedule = _lock(session, id)
     if schedule is None:
         raise UnknownSchedule(f"There is no schedule {id}.", field="id")
+    audit.about("schedule", id, name=schedule.name)
     fired, present = None, now()
     while fired is None:
         fired = decide(session, schedule, Verdict(present, present, True, Origin.MANUAL), make, by=by)

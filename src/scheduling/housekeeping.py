@@ -6,6 +6,7 @@ from threading import Event
 
 from dramatiq.broker import Broker
 
+from src.audit import retention as audit_retention
 from src.broker import periodic
 from src.database import get_database, is_outage, read, write
 from src.jobs import result_files, retention
@@ -53,6 +54,7 @@ def tidy() -> None:
             forget_old(session)
             retention.tidy(session)
             ticks_retention.prune(session)
+            audit_retention.prune(session)
         deleted = PRUNED_AT_ONCE
         while deleted == PRUNED_AT_ONCE:
             with write() as session:

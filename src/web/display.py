@@ -21,6 +21,8 @@ from src.web.roles import Role
 LINE_LENGTH = 80
 #: characters of an id that tell it from others: the end of a time-ordered id is the random part
 SHORT_ID = 8
+#: the pages of an administrator: endpoint, label, name
+ADMIN_PAGES = [("audit.index", "Audit", "audit")]
 
 
 def init(app: Flask) -> None:
@@ -46,6 +48,8 @@ def init(app: Flask) -> None:
         beginning=results.beginning,
         management_url=management_url,
         NORMAL_PRIORITY=NORMAL_PRIORITY,
+        settings=get_settings,
+        admin_pages=ADMIN_PAGES,
     )
     app.context_processor(lambda: {"visitor": g.get("visitor")})
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from flask import Flask, g, redirect, render_template, request, url_for
 from flask_wtf.csrf import CSRFError
 from sqlalchemy.exc import DataError, DBAPIError
-from werkzeug.exceptions import HTTPException, InternalServerError, ServiceUnavailable, Unauthorized
+from werkzeug.exceptions import Forbidden, HTTPException, InternalServerError, ServiceUnavailable, Unauthorized
 from werkzeug.wrappers import Response
 
 from src.database import is_outage
@@ -15,6 +15,7 @@ from src.logs import get_logger
 from src.mail.deliveries import UnknownMail
 from src.reports.archive import UnknownReport
 from src.schedules.errors import UnknownSchedule
+from src.web.auth import witness
 from src.web.problems import Problem, respond
 
 log = get_logger(__name__)
@@ -45,6 +46,8 @@ def init(app: Flask) -> None:
 def _http(error: HTTPException) -> Response:
     if isinstance(error, Unauthorized) and not _for_program():
         return _to_sign_in()
+    if is_refusal(error):
+        witness.refuse(error.description or error.name)
     detail = (
         "This form is too old or came from elsewhere. Load the page again, then submit."
         if isinstance(error, CSRFError)
@@ -57,6 +60,13 @@ def _http(error: HTTPException) -> Response:
     if isinstance(error, Unauthorized):
         response.headers["WWW-Authenticate"] = 'Bearer realm="callboard"'
     return response
+
+
+def is_refusal(error: HTTPException) -> bool:
+    """Was somebody kept from something, or nothing but sent to the door?"""
+    if isinstance(error, Unauthorized):
+        return "Authorization" in request.headers
+    return isinstance(error, Forbidden) or (isinstance(error, CSRFError) and g.get("visitor") is not None)
 
 
 def _jobs(error: JobsError) -> Response:

@@ -34,6 +34,7 @@ VIEWER = {
     "schedules.index", "schedules.show", "schedules.show_preview", "api.list_schedules", "api.show_schedule",
     "api.preview_schedule", "api.schedules_load", "api.schedule_ticks",
 }  # fmt: skip
+ADMIN = {"audit.index", "api.list_audit"}
 
 
 def _rules(site: Site) -> list[Rule]:
@@ -59,6 +60,7 @@ def _address(rule: Rule) -> str:
 def test_every_address_has_the_rule_that_the_table_says(site: Site) -> None:
     wanted: dict[str, Role | str] = dict.fromkeys(OPEN, "open to all")
     wanted |= dict.fromkeys(VIEWER, Role.VIEWER) | dict.fromkeys(SUBMITTER, Role.SUBMITTER) | dict.fromkeys(OPERATOR, Role.OPERATOR)
+    wanted |= dict.fromkeys(ADMIN, Role.ADMIN)
     assert {rule.endpoint: rule_of(site.app, rule.endpoint) for rule in _rules(site)} == wanted
 
 

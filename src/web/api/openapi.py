@@ -17,6 +17,7 @@ from src.web.api.blueprint import blueprint
 from src.web.api.bodies import EditBody, JobBody, answer
 from src.web.api.controls import LimitBody, PauseBody
 from src.web.api.workflow_bodies import StepBody, WorkflowBody
+from src.web.audit_wishes import FIELDS as AUDIT_FIELDS
 from src.web.auth import allow
 from src.web.roles import Role
 
@@ -139,6 +140,14 @@ def _paths() -> Document:
         "/breakers": {"get": _operation("The circuit breakers", {"type": "object"})},
         "/breakers/{actor}/reset": {"post": _operation("Close a breaker by hand", {"type": "object"}, parameters=[actor])},
         **schedule_openapi.paths(_operation),
+        "/audit": {
+            "get": _operation(
+                "Who did what, and who was refused",
+                _OBJECT,
+                parameters=[_query(name) for name in (*AUDIT_FIELDS, "after", "limit")],
+                problems=(422,),
+            )
+        },
         "/actors": {"get": _operation("The actors", {"type": "object"})},
         "/queues": {"get": _operation("The queues", {"type": "object"})},
         "/workers": {"get": _operation("The workers", {"type": "object"})},

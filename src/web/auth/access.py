@@ -11,7 +11,7 @@ from flask import session as cookie
 from werkzeug.exceptions import Forbidden, Unauthorized
 
 from src import database
-from src.web.auth import sessions, tokens
+from src.web.auth import sessions, tokens, witness
 from src.web.roles import Role
 
 View = TypeVar("View", bound=Callable[..., Any])
@@ -64,6 +64,7 @@ def visitor() -> Visitor:
 def init(app: Flask) -> None:
     """Check every request of the app."""
     app.before_request(_check)
+    witness.init(app)
 
 
 def _check() -> None:
@@ -79,6 +80,8 @@ def _check() -> None:
     if not isinstance(rule, Role) or not g.visitor.role.includes(rule):
         needed = f"the role {rule} or higher" if isinstance(rule, Role) else "a rule of its own"
         raise Forbidden(f"This needs {needed}; you are signed in as {g.visitor.name} with the role {g.visitor.role}.")
+    if request.method not in SAFE_METHODS:
+        witness.begin()
 
 
 def _identify() -> Visitor | None:

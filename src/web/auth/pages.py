@@ -7,11 +7,13 @@ from flask import session as cookie
 from werkzeug.wrappers import Response
 
 from src import database
-from src.web.auth import sessions, throttle, users
+from src.web.auth import sessions, throttle, users, witness
 from src.web.auth.access import SESSION_KEY, allow, open_to_all
 from src.web.roles import Role
 
 blueprint = Blueprint("auth", __name__)
+
+SIGN_IN = "session.sign-in"
 
 
 @blueprint.get("/sign-in")
@@ -29,13 +31,16 @@ def check_sign_in() -> Response | tuple[str, int]:
     next = _own_path(request.form.get("next"))
     with database.write() as session:
         if throttle.is_throttled(session, name, _address()):
+            witness.note_knocking(session, SIGN_IN, name, refused="too many tries")
             return _refuse("Too many tries. Wait five minutes, then try again.", name, next, 429)
     with database.read() as session:
         user = users.check_password(session, name, password)
     with database.write() as session:
         if user is None:
             throttle.note_failure(session, name, _address())
+            witness.note(session, SIGN_IN, name, refused="name or password is wrong")
             return _refuse("Name or password is wrong.", name, next, 422)
+        witness.note(session, SIGN_IN, user.name, by="password")
         return _welcome(sessions.start(session, user.id, address=_address(), browser=_browser()), next)
 
 
@@ -47,7 +52,10 @@ def follow_link() -> Response:
         return Response()  # a program that looks whether the link is alive must not use it up
     with database.write() as session:
         user_id = sessions.redeem(session, request.args.get("t", ""))
-        if user_id is not None:
+        if user_id is None:
+            witness.note_knocking(session, SIGN_IN, witness.NOBODY, refused="the one-time link was used, or is too old")
+        else:
+            witness.note(session, SIGN_IN, users.name_of(session, user_id), by="link")
             return _welcome(sessions.start(session, user_id, address=_address(), browser=_browser()), url_for("overview.show"))
     flash("This link has been used or is too old. Sign in with your password, or print a new link with ./run sign-in.", "error")
     return redirect(url_for("auth.sign_in"), 303)

@@ -8,6 +8,7 @@ from urllib.parse import quote
 from sqlalchemy import delete, insert, select
 from sqlalchemy.orm import Session
 
+from src import audit
 from src.database import now, write
 from src.web.auth.keys import hash_key, new_key
 from src.web.auth.users import ADMIN
@@ -55,6 +56,7 @@ def one_time_link(base_url: str) -> str:
         user_id = session.execute(select(User.id).where(User.name == ADMIN)).scalar_one()
         session.execute(delete(SignInLink).where(SignInLink.expires_at <= now()))
         session.execute(insert(SignInLink).values(key_hash=hash_key(key), user_id=user_id, expires_at=now() + LINK_LIFE))
+        audit.about("link", ADMIN)
     return f"{base_url.rstrip('/')}/sign-in/link?t={quote(key)}"
 
 

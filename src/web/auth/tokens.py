@@ -9,6 +9,7 @@ from sqlalchemy import bindparam, insert, or_, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
+from src import audit
 from src.database import UtcDateTime, now, write
 from src.web.auth.keys import hash_key, new_key
 from src.web.roles import Role
@@ -34,6 +35,7 @@ def create_token(name: str, role: str) -> str:
                     name=name, prefix=token[:PREFIX_LENGTH], key_hash=hash_key(token), role=Role(role), created_at=now()
                 )
             )
+            audit.about("token", name, role=role)
     except IntegrityError:
         raise ValueError(f"There is a token named {name!r} already. Choose another name.") from None
     return token

@@ -40,6 +40,11 @@ def add(session: Session, name: str, password: str, role: Role) -> None:
     session.execute(insert(User).values(name=name, password_hash=_hasher.hash(password), role=role, created_at=now()))
 
 
+def name_of(session: Session, id: int) -> str:
+    """The user's name."""
+    return session.execute(select(User.name).where(User.id == id)).scalar_one()
+
+
 def check_password(session: Session, name: str, password: str) -> User | None:
     """The user of this name and password, or None; takes the same time whether the name or the password is wrong."""
     user = session.execute(select(User).where(User.name == name, User.disabled_at.is_(None))).scalar_one_or_none()

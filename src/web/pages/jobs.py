@@ -11,6 +11,7 @@ from flask_wtf.csrf import generate_csrf
 from werkzeug.wrappers import Response
 
 from src import database
+from src.audit import queries as audit_queries
 from src.jobs import attempt_logs, control, edits, queries
 from src.jobs.errors import JobsError, NotAllowed, UnknownJob
 from src.jobs.models import Job
@@ -60,7 +61,9 @@ def show(id: str) -> str | Response:
     job = _find(id)
     if job.id != id:
         return redirect(url_for("jobs.show", id=job.id))
-    return render_template("jobs/show.html", **_shown(job))
+    with database.read() as session:
+        lines = audit_queries.of(session, "job", job.id)
+    return render_template("jobs/show.html", audit=lines, **_shown(job))
 
 
 @blueprint.get("/jobs/<id>/attempts/<int:number>/log")

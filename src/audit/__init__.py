@@ -1,0 +1,11 @@
+"""WHO did WHAT, and who was refused: one line per deed, written in the transaction of the deed.
+
+The law of this room: lines are only ever added (the database refuses to change one), and deleted when their time is over.
+Whoever lets somebody in (a request, a verb at a terminal) begins a deed; the first commit that follows in its thread takes the
+line along. So nothing is done without its line, and no line tells of what was rolled back. Knows no Flask and no jobs.
+"""
+
+from src.audit.deeds import Deed, about, begin, end, record
+from src.audit.lines import AuditLine, Outcome, Via
+
+__all__ = ["AuditLine", "Deed", "Outcome", "Via", "about", "begin", "end", "record"]

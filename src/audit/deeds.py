@@ -1,0 +1,88 @@
+"""A deed under way: begun by whoever lets somebody in, written down by the first commit that follows."""
+
+from __future__ import annotations
+
+from contextvars import ContextVar
+from dataclasses import dataclass, field
+from typing import Any
+
+from sqlalchemy import event, insert
+from sqlalchemy.orm import Session
+
+from src.audit.lines import AuditLine, Outcome, Via
+from src.database import now
+
+#: subjects of one deed that get a line each; above that one line tells their number
+LINES_OF_A_DEED = 200
+
+
+@dataclass(slots=True)
+class Deed:
+    """Who does what to what. `subject` may be the short name that was given: `about` puts the whole one into its place."""
+
+    who: str
+    via: Via
+    action: str
+    who_key: str | None = None
+    role: str | None = None
+    address: str | None = None
+    kind: str | None = None
+    subject: str | None = None
+    details: dict[str, Any] = field(default_factory=dict)
+    touched: dict[str, list[str]] = field(default_factory=dict)
+
+
+_under_way: ContextVar[Deed | None] = ContextVar("callboard_deed", default=None)
+
+
+def begin(deed: Deed) -> None:
+    """From now on this thread does this deed: its next commit writes the line."""
+    _under_way.set(deed)
+
+
+def end() -> None:
+    """The deed is over, done or not."""
+    _under_way.set(None)
+
+
+def about(kind: str, subject: str | int, **details: Any) -> None:
+    """Say what the deed under way is about, by its whole name, and what is worth knowing of it; without a deed nothing happens.
+
+    Called from where things are done, so that every way there tells it. Never a secret, never a payload.
+    """
+    deed = _under_way.get()
+    if deed is not None:
+        deed.touched.setdefault(kind, []).append(str(subject))
+        deed.details |= details
+
+
+def record(session: Session, deed: Deed, outcome: Outcome = Outcome.DONE, reason: str | None = None) -> None:
+    """Write the lines of a deed in the caller's transaction."""
+    present, shared = now(), {"who": deed.who[:150], "who_key": deed.who_key, "role": deed.role, "via": deed.via, "address": deed.address}
+    details = {name: value for name, value in deed.details.items() if value is not None}
+    for name, names in deed.touched.items():
+        if name != deed.kind:
+            details |= {name: names[0]} if len(names) == 1 else {f"{name}s": len(names)}
+    subjects: list[str | None] = list(dict.fromkeys(deed.touched.get(deed.kind or "", ()))) or [deed.subject]
+    if len(subjects) > LINES_OF_A_DEED:
+        details |= {"number": len(subjects), "first": subjects[0], "last": subjects[-1]}
+        subjects = [None]
+    session.execute(
+        insert(AuditLine),
+        [
+            {
+                **shared, "at": present, "action": deed.action[:64], "kind": deed.kind, "subject": subject[:255] if subject else None,
+                "outcome": outcome, "reason": reason[:500] if reason else None, "details": details or None,
+            }
+            for subject in subjects
+        ],
+    )  # fmt: skip
+
+
+@event.listens_for(Session, "before_commit")
+def _write_down(session: Session) -> None:
+    deed = _under_way.get()
+    if deed is not None and not session.in_nested_transaction():
+        # Written once: what the same request commits later (a second step of the same deed) has its line already.
+        _under_way.set(None)
+        record(session, deed)

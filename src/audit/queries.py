@@ -1,0 +1,71 @@
+"""The read side: pages of lines, the newest first, and the lines of one thing."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from src.audit.lines import AuditLine, Outcome, Via
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """Which lines are asked for; None: all. `action` may end in a dot and then means all of its kind: job."""
+
+    who: str | None = None
+    action: str | None = None
+    kind: str | None = None
+    subject: str | None = None
+    address: str | None = None
+    outcome: Outcome | None = None
+    via: Via | None = None
+    since: datetime | None = None
+    until: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """Some lines, newest first; `next` is what to pass as `after` for the page behind it, None on the last one."""
+
+    lines: Sequence[AuditLine]
+    next: int | None
+
+
+def page(session: Session, wanted: Wanted, *, after: int | None = None, limit: int = 50) -> Page:
+    """A page of lines, newest first, older than `after`."""
+    statement = select(AuditLine).order_by(AuditLine.seq.desc()).limit(limit + 1)
+    for name in ("who", "kind", "subject", "address", "outcome", "via"):
+        value = getattr(wanted, name)
+        if value is not None:
+            statement = statement.where(getattr(AuditLine, name) == value)
+    if wanted.action is not None:
+        is_kind = wanted.action.endswith(".")
+        statement = statement.where(
+            AuditLine.action.startswith(wanted.action, autoescape=True) if is_kind else AuditLine.action == wanted.action
+        )
+    if wanted.since is not None:
+        statement = statement.where(AuditLine.at >= wanted.since)
+    if wanted.until is not None:
+        statement = statement.where(AuditLine.at < wanted.until)
+    if after is not None:
+        statement = statement.where(AuditLine.seq < after)
+    found = session.execute(statement).scalars().all()
+    return Page(found[:limit], found[limit - 1].seq if len(found) > limit else None)
+
+
+def of(session: Session, kind: str, subject: str, *, limit: int = 50) -> Sequence[AuditLine]:
+    """The newest lines about one thing."""
+    return page(session, Wanted(kind=kind, subject=subject), limit=limit).lines
+
+
+def is_noted(session: Session, action: str, who: str, *, reason: str, address: str | None, since: datetime) -> bool:
+    """Is there a line about this refusal of late?"""
+    statement = select(AuditLine.seq).where(AuditLine.at > since, AuditLine.outcome == Outcome.REFUSED, AuditLine.action == action)
+    return (
+        session.execute(statement.where(AuditLine.who == who, AuditLine.reason == reason, AuditLine.address == address).limit(1)).first()
+        is not None
+    )
