@@ -13,7 +13,7 @@ from src.jobs import workflow_steps
 from src.jobs.envelopes import Envelope, encode
 from src.jobs.models import Job
 from src.jobs.statements import is_sqlite, plain, run
-from src.jobs.states import State, require
+from src.jobs.states import Outcome, State, require
 
 #: seconds one relay has to get a row confirmed before the next one tries
 CONFIRM_WITHIN = 10.0
@@ -26,7 +26,9 @@ require(State.QUEUED, State.EXPIRED)
 
 # A job that lost its worker has waited once: behind everything that was submitted meanwhile it would wait again.
 _COLUMNS = (
-    "jobs.seq, jobs.id, jobs.attempt, jobs.queue, jobs.actor, CASE WHEN jobs.crashes > 0 THEN 9 ELSE jobs.priority END, "
+    "jobs.seq, jobs.id, jobs.attempt, jobs.queue, jobs.actor, "
+    "CASE WHEN jobs.attempt > 0 AND EXISTS (SELECT 1 FROM attempts "
+    f"WHERE attempts.job_seq = jobs.seq AND attempts.number = jobs.attempt AND attempts.outcome = '{Outcome.LOST}') THEN 9 ELSE jobs.priority END, "
     "jobs.args, jobs.kwargs, jobs.options, #(jobs.created_at)"
 )
 

@@ -11,8 +11,9 @@ from src.database import Database, now
 from src.jobs import State, doubt, due, workers
 from src.jobs.envelopes import Envelope
 from src.jobs.submission import mark_published
+from src.jobs.workers import Death
 from src.settings import get_settings
-from tests.jobs.making import StillClock, claimed, ended, hired, in_state, look, settle, submitted
+from tests.jobs.making import StillClock, claim, claimed, ended, hired, in_state, look, settle, submitted
 from tests.stores import only_on
 
 
@@ -233,6 +234,25 @@ def test_the_frontier_of_a_queue_is_the_newest_of_its_living_workers(database: D
 
     with database.read() as session:
         assert doubt.frontiers(session) == {}
+
+
+def test_a_job_that_lost_its_worker_goes_first_once_whether_it_had_begun_or_not(database: Database, time: StillClock) -> None:
+    worker = hired(database)
+    begun, waited = claimed(database, worker), claimed(database, worker)
+    others = submitted(database).id
+    with database.write() as session:
+        workers.bury(session, Death(worker, "was killed", frozenset({(begun.seq, 1)})))
+    time.forward(60)
+
+    assert {each.id: each.priority for each in unpublished(database)} == {begun.id: 9, waited.id: 9, others: 5}
+
+    again = hired(database)
+    for id in (begun.id, waited.id):
+        back = claim(database, again, id, 2)
+        assert back is not None
+        settle(database, again, ended(back, State.RETRYING))
+    time.forward(3600)
+    assert {each.priority for each in release(database)} == {5}, "an attempt that failed by itself waits like others"
 
 
 @only_on("postgresql", by="store")
