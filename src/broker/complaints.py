@@ -60,6 +60,15 @@ def complain(errors: Sequence[Mapping[str, Any]], properties: Mapping[str, Mappi
     return complaints
 
 
+def pinpoint(errors: Sequence[Mapping[str, Any]]) -> dict[str, str]:
+    """The first complaint of each place within the arguments, by its path: `home.street`, `rooms.0.name`."""
+    places: dict[str, str] = {}
+    for error in errors:
+        if len(error["loc"]) > 1:
+            places.setdefault(".".join(str(part) for part in error["loc"]), _say(error, {}))
+    return places
+
+
 def _say(error: Mapping[str, Any], schema: Mapping[str, Any]) -> str:
     kind = str(error["type"])
     # What may be left empty has its bounds one level down.

@@ -20,7 +20,7 @@ from dramatiq import Actor
 from pydantic import BaseModel, ConfigDict, Field, SecretBytes, SecretStr, TypeAdapter, ValidationError, create_model
 from pydantic_core import to_jsonable_python
 
-from src.broker.complaints import complain
+from src.broker.complaints import complain, pinpoint
 from src.jobs.errors import InvalidArguments
 
 _POSITIONAL = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
@@ -65,8 +65,8 @@ class Signature:
         try:
             model = self.model.model_validate(values)
         except ValidationError as error:
-            schema = self.json_schema()["properties"]
-            raise _invalid(complain(error.errors(include_url=False), schema)) from None
+            found = error.errors(include_url=False)
+            raise _invalid(complain(found, self.json_schema()["properties"]), pinpoint(found)) from None
         return self._lay_out(self._storable(model), args, kwargs)
 
     def coerce(self, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Arguments:
@@ -192,8 +192,8 @@ class Signature:
         return [p.name for p in self.parameters.values() if p.kind is kind]
 
 
-def _invalid(problems: dict[str, str]) -> InvalidArguments:
-    return InvalidArguments("; ".join(f"{field}: {text}" for field, text in problems.items()), errors=problems)
+def _invalid(problems: dict[str, str], places: dict[str, str] | None = None) -> InvalidArguments:
+    return InvalidArguments("; ".join(f"{field}: {text}" for field, text in problems.items()), errors=problems, places=places)
 
 
 def _documentation(function: Callable[..., Any], name: str) -> tuple[str, str]:

@@ -30,11 +30,12 @@ class UnknownActor(JobsError):
 
 
 class InvalidArguments(JobsError):
-    """The arguments do not fit the actor; `errors` maps a field to its message."""
+    """The arguments do not fit the actor; `errors` maps a field to its message, `places` what is within them (`home.street`, `rooms.0.name`)."""
 
-    def __init__(self, message: str, *, errors: dict[str, str], field: str | None = None) -> None:
+    def __init__(self, message: str, *, errors: dict[str, str], field: str | None = None, places: dict[str, str] | None = None) -> None:
         super().__init__(message, field=field or next(iter(errors), None))
         self.errors = errors
+        self.places = places or {}
 
 
 class NotAllowed(JobsError):

@@ -15,6 +15,7 @@ from src.jobs.submission import NORMAL_PRIORITY
 from src.settings import get_settings
 from src.web import documents, results
 from src.web.documents import finite
+from src.web.forms.field import every
 from src.web.roles import Role
 
 #: characters of a value that a line of a table shows
@@ -50,6 +51,7 @@ def init(app: Flask) -> None:
         NORMAL_PRIORITY=NORMAL_PRIORITY,
         settings=get_settings,
         admin_pages=ADMIN_PAGES,
+        every=every,
     )
     app.context_processor(lambda: {"visitor": g.get("visitor")})
 

@@ -4,6 +4,11 @@ from __future__ import annotations
 
 import re
 from datetime import UTC, datetime, timedelta
+from zoneinfo import ZoneInfo
+
+from src.jobs.errors import JobsError
+from src.schedules.zones import zone_of
+from src.settings import get_settings
 
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
 _DURATION = re.compile(r"(?:\d+(?:\.\d+)?\s*[smhdw]\s*)+")
@@ -49,6 +54,39 @@ def parse_instant(text: str) -> datetime:
         return instant.astimezone(UTC)
     except OverflowError:
         raise ValueError("Give an instant between the years 1 and 9999.") from None
+
+
+def zoned(text: str, zone: str = "") -> str:
+    """What a browser's picker sends, with the zone it is meant in (empty: that of the settings). Raises JobsError with the cure.
+
+    A text that is no instant goes on as it is: the check words the error.
+    """
+    try:
+        instant = datetime.fromisoformat(text.strip())
+    except ValueError:
+        return text
+    if instant.tzinfo is not None:
+        return instant.isoformat()
+    meant = zone_of(zone or get_settings().timezone)
+    instant = instant.replace(tzinfo=meant)
+    try:
+        exists = instant.astimezone(UTC).astimezone(meant).replace(tzinfo=None) == instant.replace(tzinfo=None)
+    except OverflowError:
+        return instant.isoformat()
+    if not exists:
+        raise JobsError(f"This time does not exist in {meant.key}: the clocks go forward then. Give another.")
+    return instant.isoformat()
+
+
+def write_local(text: str) -> str:
+    """An ISO 8601 text as a browser's picker wants it: in the zone of the settings, without the zone."""
+    try:
+        instant = datetime.fromisoformat(text)
+    except ValueError:
+        return text
+    if instant.tzinfo is not None:
+        instant = instant.astimezone(ZoneInfo(get_settings().timezone))
+    return instant.replace(tzinfo=None).isoformat(timespec="seconds" if instant.second else "minutes")
 
 
 def write_instant(instant: datetime | None) -> str | None:

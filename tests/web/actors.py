@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import time
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Annotated
 
 import dramatiq
+from pydantic import BaseModel, Field
 
 from src.jobs import current_job
 
@@ -25,3 +29,23 @@ def mutter(pauses: int = 4) -> str:
         print(f"said at {time.time():.3f}")
         time.sleep(1.5)
     return "fell silent"
+
+
+class Delivery(BaseModel):
+    street: str
+    floor: Annotated[int, Field(ge=0, le=90)] = 0
+
+
+@dataclass
+class Item:
+    name: Annotated[str, Field(max_length=20)]
+    count: Annotated[int, Field(ge=1)] = 1
+
+
+@dramatiq.actor(queue_name="linger", max_retries=0)
+def order(items: list[Item], to: Delivery | None = None, wrapped: bool = False, by: datetime | None = None) -> str:
+    """Order some items.
+
+    Each item is packed by itself.
+    """
+    return f"{len(items)} items to {to.street if to else 'the counter'}"

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Callable
+from dataclasses import dataclass
+from dataclasses import field as dataclass_field
 from datetime import date, datetime, time
 from decimal import Decimal
 from typing import Annotated, Any, Literal
@@ -13,9 +15,12 @@ from pydantic import BaseModel, Field, SecretStr
 from werkzeug.datastructures import MultiDict
 
 from src.broker.signature import Signature
+from src.jobs.errors import InvalidArguments
 from src.settings import get_settings
 from src.web.forms import Field as FormField
-from src.web.forms import Kind, Reading, fields_of, read
+from src.web.forms import Kind, Reading, every, fields_of, read
+from src.web.forms.field import retyped, valued
+from src.web.forms.places import at_places
 
 
 class Colour(enum.Enum):
@@ -30,6 +35,14 @@ class Level(enum.IntEnum):
 
 class Address(BaseModel):
     street: str
+    number: Annotated[int, Field(ge=1)] = 1
+
+
+@dataclass
+class Room:
+    name: str
+    beds: int = 2
+    windows: list[Address] = dataclass_field(default_factory=list)
 
 
 def act(
@@ -49,6 +62,8 @@ def act(
     tea: time | None = None,
     tags: list[str] = [],  # noqa: B006
     home: Address | None = None,
+    rooms: list[Room] = [],  # noqa: B006
+    days: list[Literal["mon", "tue"]] | None = None,
     token: SecretStr | None = None,
     anything: Any = None,
 ) -> None:
@@ -67,7 +82,8 @@ def test_each_kind_of_parameter_has_its_widget() -> None:
     assert {name: field.kind for name, field in _fields().items()} == {
         "name": Kind.TEXT, "total": Kind.NUMBER, "note": Kind.LONG, "ratio": Kind.NUMBER, "price": Kind.DECIMAL,
         "colour": Kind.RADIOS, "level": Kind.RADIOS, "size": Kind.SELECT, "loud": Kind.CHECKBOX, "maybe": Kind.SELECT,
-        "limit": Kind.NUMBER, "day": Kind.DATE, "at": Kind.INSTANT, "tea": Kind.TIME, "tags": Kind.LINES, "home": Kind.JSON,
+        "limit": Kind.NUMBER, "day": Kind.DATE, "at": Kind.INSTANT, "tea": Kind.TIME, "tags": Kind.LINES, "home": Kind.GROUP,
+        "rooms": Kind.ROWS, "days": Kind.CHECKBOXES,
         "token": Kind.PASSWORD, "anything": Kind.JSON,
     }  # fmt: skip
 
@@ -116,6 +132,85 @@ def test_an_instant_is_typed_in_the_zone_of_the_settings(monkeypatch: pytest.Mon
     assert _read(at="2030-07-01T10:00").values == {"at": "2030-07-01T10:00:00+02:00"}
 
 
+def test_a_time_that_the_clocks_leave_out_is_an_error_and_any_zone_may_be_meant() -> None:
+    assert _read(at="2030-07-01T10:00", **{"at-zone": "Asia/Tokyo"}).values == {"at": "2030-07-01T10:00:00+09:00"}
+    assert "does not exist in Europe/Berlin" in _read(at="2030-03-31T02:30", **{"at-zone": "Europe/Berlin"}).errors["at"]
+    assert "There is no time zone 'Berlin'" in _read(at="2030-03-31T02:30", **{"at-zone": "Berlin"}).errors["at"]
+
+
+def test_a_group_is_given_by_its_switch_and_a_nested_model_comes_back_as_an_object() -> None:
+    filled = {"home-present": "1", "home.street": "High", "home.number": "3"}
+    assert _read(**filled, **{"home-given": "1"}).values == {"home": {"street": "High", "number": "3"}}
+    assert _read(**filled).values == {}
+    assert _read(**{"home.street": "High"}).values == {"home": {"street": "High"}}  # a program has no switches
+
+
+def test_rows_are_counted_removed_and_renumbered_with_what_is_within_them() -> None:
+    sent = {
+        "rooms-rows": "3", "rooms.0.name": "Blue", "rooms.0.beds": "1", "rooms.1.name": "Gone", "rooms.1-gone": "1",
+        "rooms.2.name": "Red", "rooms.2.beds": "", "rooms.2.windows-rows": "1", "rooms.2.windows.0.street": "North",
+    }  # fmt: skip
+    reading = _read(**sent)
+    assert reading.values == {"rooms": [{"name": "Blue", "beds": "1"}, {"name": "Red", "windows": [{"street": "North"}]}]}
+    again = retyped(_fields()["rooms"], reading.texts)
+    assert {each.name: each.text for each in every([again]) if each.name.endswith(("name", "street"))} == {
+        "rooms.0.name": "Blue", "rooms.1.name": "Red", "rooms.1.windows.0.street": "North",
+    }  # fmt: skip
+
+
+def test_boxes_are_a_list_of_the_choices_own_values() -> None:
+    several = MultiDict([("days-present", "1"), ("days", "mon"), ("days", "tue")])
+    assert read(list(_fields().values()), several).values == {"days": ["mon", "tue"]}
+    assert _read(**{"days-present": "1"}).values == {}
+
+
+def test_what_does_not_fit_within_a_model_is_said_at_its_own_input() -> None:
+    values = {"name": "Ann", "total": 1, "home": {"street": "High", "number": "0"}, "rooms": [{"name": "Blue"}, {"beds": "x"}]}
+    with pytest.raises(InvalidArguments) as caught:
+        Signature(act, "act").check([], values)
+    assert at_places(list(_fields().values()), caught.value) == {
+        "home.number": "Enter 1 or more.", "rooms.1.name": "Required.", "rooms.1.beds": "Enter a whole number.",
+    }  # fmt: skip
+
+
+def test_a_stored_value_fills_the_form_and_reads_back_as_it_was() -> None:
+    stored = {"home": {"street": "High", "number": 3}, "rooms": [{"name": "Blue", "beds": 1, "windows": [{"street": "N", "number": 2}]}]}
+    fields = [valued(each, stored[name]) for name, each in _fields().items() if name in stored]
+    sent = {each.name: each.text for each in every(fields) if each.text}
+    sent |= {"rooms-rows": "1", "rooms.0.windows-rows": "1", "home-present": "1", "home-given": "1"}
+    del sent["home"], sent["rooms.0"], sent["rooms.0.windows.0"]
+    _args, kwargs = Signature(act, "act").check([], {"name": "Ann", "total": 1, **_read(**sent).values})
+    assert {name: kwargs[name] for name in stored} == stored
+
+
+def test_a_model_that_holds_itself_is_written_as_json_where_it_is_too_deep() -> None:
+    names = {each.name: each.kind for each in every(fields_of(Signature(grow, "grow")))}
+    assert names["tree.left.left.left"] is Kind.JSON
+
+
+class Tree(BaseModel):
+    left: Tree | None = None
+
+
+def grow(tree: Tree) -> None:
+    """Grow a tree."""
+
+
 def test_a_password_never_travels_back() -> None:
     reading = _read(token="hush")
     assert (reading.values, reading.texts) == ({"token": "hush"}, {"token": ""})
+
+
+def test_nor_does_what_may_hold_one() -> None:
+    def call(keys: list[SecretStr], login: Login, more: dict[str, Login]) -> None:
+        """Call."""
+
+    fields = fields_of(Signature(call, "call"))
+    sent = {"keys": "hush", "login.user": "ann", "login.key": "hush", "more": '{"x": {"key": "hush"}}', "login-present": "1"}
+    assert "hush" not in str(read(fields, MultiDict(sent)).texts)
+    assert read(fields, MultiDict(sent)).texts["login.user"] == "ann"
+
+
+class Login(BaseModel):
+    user: str
+    key: SecretStr

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from typing import Any
 from zoneinfo import ZoneInfo
 
 from werkzeug.datastructures import MultiDict
@@ -18,8 +17,10 @@ from src.jobs.errors import InvalidArguments, JobsError, UnknownActor
 from src.jobs.models import Job
 from src.settings import get_settings
 from src.web import asking, catalogue
-from src.web.forms.fields import Field, Kind, fields_of, write
-from src.web.forms.reading import Reading, read
+from src.web.forms.field import ZONE, Field, Kind, every, retyped, valued
+from src.web.forms.fields import fields_of
+from src.web.forms.places import at_places
+from src.web.forms.reading import MORE, Reading, add_row, read
 from src.web.instants import parse_instant
 
 #: names of the fields that are no arguments; no parameter can be called so
@@ -55,7 +56,7 @@ class EditForm:
         try:
             change = self._without_same_arguments(asking.check_edit(self.job, self._change(own, arguments, errors)))
         except InvalidArguments as error:
-            errors = {**error.errors, **errors}
+            errors = {**at_places(self.arguments, error), **errors}
         if errors:
             return self._again(own, arguments, errors)
         try:
@@ -66,6 +67,14 @@ class EditForm:
             if name is None:
                 raise
             return self._again(own, arguments, {name: str(error)})
+
+    def with_row(self, sent: MultiDict[str, str]) -> EditForm | None:
+        """The form with what was typed and one more row, if its button for that was pressed."""
+        if MORE not in sent:
+            return None
+        arguments = read(self.arguments, sent)
+        add_row(arguments, sent[MORE])
+        return self._again(read(self.own, sent), arguments, {})
 
     def _change(self, own: Reading, arguments: Reading, errors: dict[str, str]) -> Edit:
         change = Edit(
@@ -93,14 +102,14 @@ class EditForm:
         return replace(change, args=None, kwargs=None)
 
     def _again(self, own: Reading, arguments: Reading, errors: Mapping[str, str]) -> EditForm:
-        names = {each.name for each in self.fields}
-        return replace(
+        again = replace(
             self,
-            own=[replace(each, text=own.texts.get(each.name, "")) for each in self.own],
-            arguments=[replace(each, text=arguments.texts.get(each.name, "")) for each in self.arguments],
+            own=[retyped(each, own.texts) for each in self.own],
+            arguments=[retyped(each, arguments.texts) for each in self.arguments],
             errors=errors,
-            problems=tuple(text for name, text in errors.items() if name not in names),
         )
+        names = {each.name for each in every(again.fields)}
+        return replace(again, problems=tuple(text for name, text in errors.items() if name not in names))
 
 
 def _signature(job: Job) -> Signature | None:
@@ -116,18 +125,9 @@ def _filled(job: Job, signature: Signature) -> list[Field]:
     for each in fields_of(signature):
         if each.kind is Kind.PASSWORD:
             filled.append(replace(each, text="", required=False, hint=f"{each.hint} Leave this empty to keep what it is.".strip()))
-        else:
-            filled.append(replace(each, text=_text(each, known[each.name]) if each.name in known else each.text))
+        elif each.name not in signature.secrets:  # what only has a secret within it stays what it was
+            filled.append(valued(each, known[each.name]) if each.name in known else each)
     return filled
-
-
-def _text(each: Field, value: Any) -> str:
-    if value is None:
-        return ""
-    if each.kind is Kind.CHECKBOX:
-        return "true" if value else ""
-    chosen = next((choice.text for choice in each.choices if choice.value == value), None)
-    return chosen if chosen is not None else write(each.kind, value)
 
 
 def _own_fields(job: Job) -> list[Field]:
@@ -149,7 +149,8 @@ def _local(instant: datetime | None) -> str:
 def _instant(name: str, reading: Reading, fields: list[Field], errors: dict[str, str]) -> datetime | None:
     text = reading.values.get(name)
     unchanged = next((each.text for each in fields if each.name == name), "")
-    if text is None or reading.texts.get(name) == unchanged:
+    same_zone = reading.texts.get(name + ZONE, "") in ("", get_settings().timezone)
+    if text is None or (reading.texts.get(name) == unchanged and same_zone):
         return None
     try:
         return parse_instant(text)

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from enum import StrEnum
+from dataclasses import replace
 from typing import Any
 
 from src.broker.signature import Signature
+from src.web.forms.field import Choice, Field, Kind, choice_text, valued
 
 Schema = Mapping[str, Any]
 
@@ -16,98 +15,55 @@ Schema = Mapping[str, Any]
 RADIO_LIMIT = 5
 #: text that may be longer than this gets several lines
 LONG_TEXT = 300
-
-
-class Kind(StrEnum):
-    """The widgets; templates have a macro for each."""
-
-    TEXT = "text"
-    LONG = "long"
-    NUMBER = "number"
-    DECIMAL = "decimal"
-    CHECKBOX = "checkbox"
-    RADIOS = "radios"
-    SELECT = "select"
-    DATE = "date"
-    INSTANT = "instant"
-    TIME = "time"
-    LINES = "lines"
-    PASSWORD = "password"
-    JSON = "json"
-
-
-@dataclass(frozen=True, slots=True)
-class Choice:
-    """One value to choose from; `text` stands for it in the form."""
-
-    text: str
-    value: Any
-
-
-@dataclass(frozen=True, slots=True)
-class Field:
-    """What a form asks for one parameter. `text` is what the input holds at first."""
-
-    name: str
-    label: str
-    kind: Kind
-    hint: str = ""
-    required: bool = True
-    nullable: bool = False
-    default: Any = None
-    text: str = ""
-    choices: tuple[Choice, ...] = ()
-    #: attributes of the input: min, max, step, maxlength …
-    attributes: Mapping[str, Any] = field(default_factory=dict)
-
-    @property
-    def is_group(self) -> bool:
-        """Is it made of several inputs, so that its label is a legend?"""
-        return self.kind is Kind.RADIOS
-
-    @property
-    def input_id(self) -> str:
-        """The id of the (first) input: where the error summary leads."""
-        return f"field-{self.name}"
+#: levels of fieldsets within each other; what lies deeper is written as JSON
+DEEPEST = 3
 
 
 def fields_of(signature: Signature) -> list[Field]:
     """The fields of an actor's form, in the order of its parameters."""
     whole = signature.json_schema()
-    return [_field(name, schema, whole) for name, schema in whole["properties"].items()]
+    required = whole.get("required", ())
+    made = [_field(name, schema, whole, name in required) for name, schema in whole["properties"].items()]
+    return [_hiding(each) if each.name in signature.secrets else each for each in made]
 
 
-def _field(name: str, schema: Schema, whole: Schema) -> Field:
+def _hiding(each: Field) -> Field:
+    """The field of a parameter that has a secret somewhere: where it may stand, what was typed never travels back."""
+    blank = None if each.blank is None else _hiding(each.blank)
+    hides = each.kind in (Kind.PASSWORD, Kind.JSON, Kind.LINES)
+    return replace(each, hides=hides, blank=blank, children=tuple(_hiding(child) for child in each.children))
+
+
+def _field(name: str, schema: Schema, whole: Schema, required: bool, depth: int = 0) -> Field:
     core, nullable = _without_null(_resolve(schema, whole), whole)
-    kind = _kind(core)
-    choices = tuple(Choice(_choice_text(value), value) for value in core.get("enum", [core["const"]] if "const" in core else ()))
+    kind, choices, blank = _kind(core), _choices(core), None
+    children: tuple[Field, ...] = ()
     if core.get("type") == "boolean" and kind is Kind.CHECKBOX and nullable:
         kind, choices = Kind.SELECT, (Choice("yes", True), Choice("no", False))
+    if kind is Kind.JSON and depth < DEEPEST:
+        items = _resolve(core.get("items", {}), whole) if core.get("type") == "array" and "prefixItems" not in core else {}
+        if _is_object(core):
+            kind, children = Kind.GROUP, _children(name, core, whole, depth)
+        elif _choices(items):
+            kind, choices = Kind.CHECKBOXES, _choices(items)
+        elif _is_object(items):
+            kind, blank = Kind.ROWS, Field(f"{name}.#", "", Kind.GROUP, children=_children(f"{name}.#", items, whole, depth + 1))
     default = schema.get("default")
     own_title = schema.get("title") if "$ref" not in schema else None
-    return Field(
+    made = Field(
         name=name,
-        label=_label(name, own_title),
+        label=_label(name.rpartition(".")[2], own_title),
         kind=kind,
         hint=" ".join(part for part in (schema.get("description", ""), _KIND_HINTS.get(kind, "")) if part),
-        required=name in whole.get("required", ()),
+        required=required,
         nullable=nullable,
         default=default,
-        text="" if default is None else write(kind, default),
         choices=choices,
         attributes=_attributes(kind, core),
+        children=children,
+        blank=blank,
     )
-
-
-def write(kind: Kind, value: Any) -> str:
-    """The text by which a widget of this kind shows a value."""
-    if kind is Kind.JSON:
-        return json.dumps(value, ensure_ascii=False)
-    if kind is Kind.LINES:
-        return "\n".join(str(each) for each in value)
-    if kind is Kind.INSTANT:
-        return str(value)[:16]
-    return _choice_text(value)
+    return made if default is None else valued(made, default)
 
 
 _KIND_HINTS = {Kind.JSON: 'JSON, e.g. 5, "text" or [1, 2].', Kind.LINES: "One per line."}
@@ -124,9 +80,24 @@ def _kind(core: Schema) -> Kind:
     if type == "string":
         long = core.get("maxLength", 0) > LONG_TEXT
         return _FORMATS.get(core.get("format", ""), Kind.LONG if long else Kind.TEXT)
-    if type == "array" and core.get("items", {}).get("type") in ("string", "integer", "number") and "prefixItems" not in core:
+    items = core.get("items", {})
+    if type == "array" and items.get("type") in ("string", "integer", "number") and "prefixItems" not in core and "enum" not in items:
         return Kind.LINES
     return _SCALARS.get(str(type), Kind.JSON)
+
+
+def _choices(core: Schema) -> tuple[Choice, ...]:
+    return tuple(Choice(choice_text(value), value) for value in core.get("enum", [core["const"]] if "const" in core else ()))
+
+
+def _is_object(core: Schema) -> bool:
+    # A property of another name than Python's (an alias with a dot) would not come back as it went.
+    return core.get("type") == "object" and bool(core.get("properties")) and all(name.isidentifier() for name in core["properties"])
+
+
+def _children(prefix: str, core: Schema, whole: Schema, depth: int) -> tuple[Field, ...]:
+    required = core.get("required", ())
+    return tuple(_field(f"{prefix}.{name}", schema, whole, name in required, depth + 1) for name, schema in core["properties"].items())
 
 
 def _attributes(kind: Kind, core: Schema) -> dict[str, Any]:
@@ -170,7 +141,3 @@ def _label(name: str, title: str | None) -> str:
     # pydantic makes a title of each name ("Widget Id"); a title of the developer's own stands as it is.
     words = name.replace("_", " ").strip() or name
     return title if title and title.lower() != words.lower() else words[0].upper() + words[1:]
-
-
-def _choice_text(value: Any) -> str:
-    return value if isinstance(value, str) else json.dumps(value)

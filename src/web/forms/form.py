@@ -15,8 +15,12 @@ from src.jobs.errors import IdempotencyConflict, InvalidArguments, JobsError
 from src.web import asking, catalogue
 from src.web.auth import Visitor
 from src.web.catalogue import AnyActor
-from src.web.forms.fields import Field, fields_of
-from src.web.forms.reading import Reading, read
+from src.web.forms import how
+from src.web.forms.field import Field, every, retyped
+from src.web.forms.fields import fields_of
+from src.web.forms.how import How, read_how
+from src.web.forms.places import at_places
+from src.web.forms.reading import MORE, Reading, add_row, read
 
 #: the hidden input that makes a double click one job; no parameter can be called so
 KEY = "form-key"
@@ -32,6 +36,8 @@ class Form:
     errors: Mapping[str, str] = field(default_factory=dict)
     problems: tuple[str, ...] = ()
     key: str = field(default_factory=lambda: uuid4().hex)
+    how: list[Field] = field(default_factory=lambda: list(how.FIELDS))
+    shows_how: bool = False
 
     @classmethod
     def of(cls, actor_name: str) -> Form:
@@ -40,33 +46,49 @@ class Form:
         signature = Signature.of(actor)
         return cls(actor, signature, fields_of(signature))
 
+    @property
+    def all_fields(self) -> list[Field]:
+        """The actor's own fields and the rest."""
+        return [*self.fields, *self.how]
+
+    def with_row(self, sent: MultiDict[str, str]) -> Form | None:
+        """The form with what was typed and one more row, if its button for that was pressed."""
+        if MORE not in sent:
+            return None
+        reading, asked = read(self.fields, sent), read_how(sent)
+        add_row(reading, sent[MORE])
+        return self._again(reading, asked, {})
+
     def submit(self, sent: MultiDict[str, str], *, by: Visitor) -> Receipt | Form:
         """The receipt of the job, or the form with what was typed and what is wrong with it."""
-        reading = read(self.fields, sent)
+        reading, asked = read(self.fields, sent), read_how(sent)
         try:
             args, kwargs = self.signature.arrange(reading.values)
-            if reading.errors:
-                self._check_the_rest(reading)
-            wish = asking.Wish(self.actor.actor_name, args, kwargs, idempotency_key=sent.get(KEY))
+            if reading.errors or asked.reading.errors:
+                self._check_the_rest(reading, asked)
+            wish = asking.Wish(self.actor.actor_name, args, kwargs, idempotency_key=sent.get(KEY), **asked.wish)
             return submit_now(asking.check(wish, by=by, source="form"))
         except InvalidArguments as error:
-            return self._again(reading, error.errors)
+            return self._again(reading, asked, at_places(self.fields, error))
         except IdempotencyConflict:
-            return self._again(reading, {}, "This form was submitted before with other values. Submit again to make another job.")
+            return self._again(reading, asked, {}, "This form was submitted before with other values. Submit again to make another job.")
         except JobsError as error:
-            return self._again(reading, {}, str(error))
+            name = how.BY_NAME.get(error.field or "")
+            return self._again(reading, asked, {name: str(error)}) if name else self._again(reading, asked, {}, str(error))
 
-    def _check_the_rest(self, reading: Reading) -> None:
+    def _check_the_rest(self, reading: Reading, asked: How) -> None:
         """Raise what is wrong with all fields at once: those that cannot be read, and those that can but do not fit."""
-        errors = dict(reading.errors)
+        errors = {**reading.errors, **asked.reading.errors}
         try:
             self.signature.check(*self.signature.arrange(reading.values))
         except InvalidArguments as error:
-            errors = {**error.errors, **errors}
+            errors = {**at_places(self.fields, error), **errors}
         raise InvalidArguments("some fields cannot be read", errors=errors)
 
-    def _again(self, reading: Reading, errors: Mapping[str, str], *problems: str) -> Form:
-        names = {each.name for each in self.fields}
+    def _again(self, reading: Reading, asked: How, errors: Mapping[str, str], *problems: str) -> Form:
+        filled = [retyped(each, reading.texts) for each in self.fields]
+        names = {each.name for each in every([*filled, *self.how])}
         of_no_field = tuple(text for name, text in errors.items() if name not in names)
-        filled = [replace(each, text=reading.texts.get(each.name, "")) for each in self.fields]
-        return replace(self, fields=filled, errors=errors, problems=(*problems, *of_no_field), key=uuid4().hex)
+        return replace(
+            self, fields=filled, how=asked.fields(), shows_how=asked.is_given, errors=errors, problems=(*problems, *of_no_field), key=uuid4().hex
+        )  # fmt: skip

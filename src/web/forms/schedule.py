@@ -19,9 +19,10 @@ from src.schedules.words import Missed, Overlap
 from src.schedules.zones import local, zone_of
 from src.settings import get_settings
 from src.web import schedule_documents, schedule_wishes
-from src.web.forms.fields import Choice, Field, Kind, write
+from src.web.forms.field import Choice, Field, Kind, every, retyped, valued
 from src.web.forms.form import Form
-from src.web.forms.reading import read
+from src.web.forms.places import at_places
+from src.web.forms.reading import MORE, add_row, read
 
 #: before the names of the fields that are not the actor's: no parameter can be called so
 PREFIX = "schedule-"
@@ -98,19 +99,13 @@ class ScheduleForm:
     def of(cls, schedule: Schedule) -> ScheduleForm:
         """The form of a schedule that is there; secrets are left empty, and stay as they are if nothing is typed."""
         actor = Form.of(schedule.actor)
-        names = actor.signature.positional_names(len(schedule.args))
-        values = {**dict(zip(names, schedule.args, strict=False)), **schedule.kwargs}
-        rest = next((name for name in set(names) if names.count(name) > 1), None)
-        if rest is not None:
-            values[rest] = schedule.args[names.index(rest) :]
-        shown = [
-            replace(each, text=write(each.kind, values[each.name]) if values[each.name] is not None else "")
-            if each.name in values and each.kind is not Kind.PASSWORD
-            else replace(each, required=False, hint="Leave it empty to keep it.")
-            if each.kind is Kind.PASSWORD
-            else each
-            for each in actor.fields
-        ]
+        values = actor.signature.by_name(schedule.args, schedule.kwargs)
+        shown = []
+        for each in actor.fields:
+            if each.kind is Kind.PASSWORD:
+                shown.append(replace(each, required=False, hint="Leave it empty to keep it."))
+            elif each.name not in actor.signature.secrets:  # what only has a secret within it stays what it was
+                shown.append(valued(each, values[each.name]) if each.name in values else each)
         own = _filled(schedule_documents.fields(schedule.draft), zone_of(schedule.zone))
         return cls(replace(actor, fields=shown), own, schedule, schedule.version, rule=schedule.draft.rule)
 
@@ -134,7 +129,8 @@ class ScheduleForm:
         try:
             draft = schedule_wishes.plan(schedule_wishes.read(body))
         except InvalidArguments as error:
-            names = {PREFIX + name if name in self.own else name: text for name, text in error.errors.items()}
+            placed = at_places(self.actor.fields, error)
+            names = {PREFIX + name if name in self.own else name: text for name, text in placed.items()}
             raise InvalidArguments("some fields do not fit", errors={**names, **problems}) from None
         if problems:
             raise InvalidArguments("some fields cannot be read", errors=problems)
@@ -142,22 +138,29 @@ class ScheduleForm:
 
     def again(self, sent: MultiDict[str, str], errors: Mapping[str, str], *problems: str) -> ScheduleForm:
         """The form with what was typed, and what is wrong with it."""
-        texts = read(self.actor.fields, sent).texts
-        typed = [replace(each, text=texts.get(each.name, "")) for each in self.actor.fields]
-        own = {name: replace(each, text=sent.get(each.name, "")) for name, each in self.own.items()}
-        known = {each.name for each in (*typed, *own.values())}
+        reading = read(self.actor.fields, sent)
+        if MORE in sent:
+            add_row(reading, sent[MORE])
+        typed = [retyped(each, reading.texts) for each in self.actor.fields]
+        own = self.own
+        if NAME.name in sent:  # else it comes from the actor's own form, which has only the arguments
+            own = {name: replace(each, text=sent.get(each.name, "")) for name, each in self.own.items()}
+        known = {each.name for each in every([*typed, *own.values()])}
         of_no_field = tuple(text for name, text in errors.items() if name not in known)
         return replace(
-            self, actor=replace(self.actor, fields=typed), own=own, errors=errors, problems=(*problems, *of_no_field), rule=rule_of(sent)[0]
+            self,
+            actor=replace(self.actor, fields=typed),
+            own=own,
+            errors=errors,
+            problems=(*problems, *of_no_field),
+            rule=rule_of(sent)[0] if NAME.name in sent else self.rule,
         )
 
     def _kept_secrets(self) -> dict[str, Any]:
         if self.schedule is None:
             return {}
-        secrets = self.actor.signature.secrets
-        names = self.actor.signature.positional_names(len(self.schedule.args))
-        known = {**dict(zip(names, self.schedule.args, strict=False)), **self.schedule.kwargs}
-        return {name: value for name, value in known.items() if name in secrets}
+        known = self.actor.signature.by_name(self.schedule.args, self.schedule.kwargs)
+        return {name: value for name, value in known.items() if name in self.actor.signature.secrets}
 
 
 def rule_of(sent: Mapping[str, str]) -> tuple[Rule | None, str]:

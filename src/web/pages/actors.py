@@ -36,7 +36,10 @@ def form(name: str) -> str:
 @allow(Role.SUBMITTER)
 def submit(name: str) -> Response | tuple[str, int]:
     """Submit the form: to the job's page, or back with what is wrong."""
-    outcome = Form.of(name).submit(request.form, by=visitor())
+    form = Form.of(name)
+    if (longer := form.with_row(request.form)) is not None:
+        return _page(longer), 200
+    outcome = form.submit(request.form, by=visitor())
     if isinstance(outcome, Form):
         return _page(outcome), 422
     flash("The job is submitted." if outcome.created else "This form was submitted before: here is its job.", "success")

@@ -99,8 +99,11 @@ def edit(id: str) -> str | Response:
 @allow(Role.OPERATOR)
 def save(id: str) -> Response | tuple[str, int]:
     """Change a waiting job: to its page, or back with what is wrong."""
+    form = _edit_form(id)
+    if (longer := form.with_row(request.form)) is not None:
+        return render_template("jobs/edit.html", form=longer), 200
     try:
-        outcome = _edit_form(id).save(request.form)
+        outcome = form.save(request.form)
     except NotAllowed as error:
         return _not_done(id, str(error))
     except JobsError as error:

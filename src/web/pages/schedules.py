@@ -21,7 +21,8 @@ from src.settings import get_settings
 from src.web import catalogue
 from src.web import schedule_documents as documents
 from src.web.auth import allow, visitor
-from src.web.forms.schedule import ScheduleForm, rule_of
+from src.web.forms.reading import MORE
+from src.web.forms.schedule import NAME, ScheduleForm, rule_of
 from src.web.instants import parse_instant, write_instant
 from src.web.roles import Role
 
@@ -178,6 +179,8 @@ def _backfill(session: Any, schedule: Schedule) -> None:
 
 def _save(form: ScheduleForm, save: Callable[[Any], Schedule], done: str) -> Response | tuple[str, int] | str:
     try:
+        if MORE in request.form or NAME.name not in request.form:  # one more row, or the arguments of an actor's form
+            return _show(form.again(request.form, {}))
         draft = form.read(request.form)
         if "preview" in request.form:
             return _show(form.again(request.form, {}))
