@@ -31,6 +31,11 @@ class Deed:
     details: dict[str, Any] = field(default_factory=dict)
     touched: dict[str, list[str]] = field(default_factory=dict)
 
+    def touch(self, kind: str, subject: str | int, **details: Any) -> None:
+        """Note what it is about."""
+        self.touched.setdefault(kind, []).append(str(subject))
+        self.details |= details
+
 
 _under_way: ContextVar[Deed | None] = ContextVar("callboard_deed", default=None)
 
@@ -52,12 +57,23 @@ def about(kind: str, subject: str | int, **details: Any) -> None:
     """
     deed = _under_way.get()
     if deed is not None:
-        deed.touched.setdefault(kind, []).append(str(subject))
-        deed.details |= details
+        deed.touch(kind, subject, **details)
 
 
-def record(session: Session, deed: Deed, outcome: Outcome = Outcome.DONE, reason: str | None = None) -> None:
-    """Write the lines of a deed in the caller's transaction."""
+def take() -> Deed | None:
+    """The deed under way, for who writes its line in another thread's transaction; this thread's commits write none any more."""
+    deed = _under_way.get()
+    _under_way.set(None)
+    return deed
+
+
+def record(session: Session, *deeds: Deed, outcome: Outcome = Outcome.DONE, reason: str | None = None) -> None:
+    """Write the lines of deeds in the caller's transaction."""
+    if deeds:
+        session.execute(insert(AuditLine), [line for deed in deeds for line in _lines(deed, outcome, reason)])
+
+
+def _lines(deed: Deed, outcome: Outcome, reason: str | None) -> list[dict[str, Any]]:
     present, shared = now(), {"who": deed.who[:150], "who_key": deed.who_key, "role": deed.role, "via": deed.via, "address": deed.address}
     details = {name: value for name, value in deed.details.items() if value is not None}
     for name, names in deed.touched.items():
@@ -67,22 +83,19 @@ def record(session: Session, deed: Deed, outcome: Outcome = Outcome.DONE, reason
     if len(subjects) > LINES_OF_A_DEED:
         details |= {"number": len(subjects), "first": subjects[0], "last": subjects[-1]}
         subjects = [None]
-    session.execute(
-        insert(AuditLine),
-        [
-            {
-                **shared, "at": present, "action": deed.action[:64], "kind": deed.kind, "subject": subject[:255] if subject else None,
-                "outcome": outcome, "reason": reason[:500] if reason else None, "details": details or None,
-            }
-            for subject in subjects
-        ],
-    )  # fmt: skip
+    return [
+        {
+            **shared, "at": present, "action": deed.action[:64], "kind": deed.kind, "subject": subject[:255] if subject else None,
+            "outcome": outcome, "reason": reason[:500] if reason else None, "details": details or None,
+        }
+        for subject in subjects
+    ]  # fmt: skip
 
 
 @event.listens_for(Session, "before_commit")
 def _write_down(session: Session) -> None:
-    deed = _under_way.get()
-    if deed is not None and not session.in_nested_transaction():
+    if _under_way.get() is not None and not session.in_nested_transaction():
         # Written once: what the same request commits later (a second step of the same deed) has its line already.
-        _under_way.set(None)
+        deed = take()
+        assert deed is not None
         record(session, deed)

@@ -10,6 +10,10 @@ import os
 import threading
 from dataclasses import dataclass, field
 
+from sqlalchemy.orm import Session
+
+from src import audit
+from src.audit import Deed
 from src.database import is_outage, write
 from src.jobs import Receipt, Submission, submit_many
 
@@ -20,6 +24,7 @@ TOGETHER = 100
 @dataclass(eq=False, slots=True)
 class _Entry:
     submission: Submission
+    deed: Deed | None = None  # the submitter's: its line is written by whoever commits
     called: threading.Event = field(default_factory=threading.Event)
     leads: bool = False
     receipt: Receipt | None = None
@@ -40,7 +45,7 @@ class Gathering:
 
     def submit(self, submission: Submission) -> Receipt:
         """Commit one submission, alone or with others'. Raises JobsError for it alone, and SQLAlchemy's errors when SQL is away."""
-        entry = _Entry(submission)
+        entry = _Entry(submission, audit.take())
         try:
             with self._lock:
                 self._waiting.append(entry)
@@ -63,7 +68,7 @@ class Gathering:
             with write() as session:
                 session.connection()  # only now is the write lock ours, and only now is it known who waits
                 batch = self._first()
-                receipts = submit_many(session, [entry.submission for entry in batch])
+                receipts = _write(session, batch)
             for entry, receipt in zip(batch, receipts, strict=True):
                 entry.receipt = receipt
         except Exception as error:  # noqa: BLE001 - raised in the thread it belongs to
@@ -101,9 +106,18 @@ class Gathering:
 def _submit_alone(entry: _Entry) -> None:
     try:
         with write() as session:
-            [entry.receipt] = submit_many(session, [entry.submission])
+            [entry.receipt] = _write(session, [entry])
     except Exception as error:  # noqa: BLE001 - it is raised where it belongs
         entry.error = error
+
+
+def _write(session: Session, entries: list[_Entry]) -> list[Receipt]:
+    receipts = submit_many(session, [entry.submission for entry in entries])
+    for entry, receipt in zip(entries, receipts, strict=True):
+        if entry.deed is not None:
+            entry.deed.touch("job", receipt.id, actor=entry.submission.message.actor_name)
+    audit.record(session, *(entry.deed for entry in entries if entry.deed is not None))
+    return receipts
 
 
 _gathering = Gathering()

@@ -9,6 +9,7 @@ import pytest
 from dramatiq import Message
 from sqlalchemy import event, func, select
 
+from src import audit
 from src.broker.gathering import Gathering
 from src.database import Database
 from src.jobs import Submission
@@ -104,3 +105,22 @@ def test_a_leader_struck_in_the_middle_leaves_the_others_a_leader(
 
     assert sum(isinstance(answer, Struck) for answer in answers) == 1
     assert stored(database) == 3
+
+
+def test_everybodys_submission_has_its_own_line_in_the_audit(database: Database, gathering: Gathering) -> None:
+    def answer(number: int) -> str:
+        audit.begin(audit.Deed(f"person {number}", audit.Via.API, "job.submit", kind="job"))
+        return gathering.submit(submission()).id
+
+    with ThreadPoolExecutor(THREADS) as pool:
+        with database.write() as session:
+            session.execute(select(Job)).all()
+            answers = [pool.submit(answer, number) for number in range(THREADS)]
+            if database.is_sqlite:
+                eventually(lambda: len(gathering._waiting) == THREADS, what="all of them wait")
+        ids = {f"person {number}": each.result(timeout=60) for number, each in enumerate(answers)}
+
+    with database.read() as session:
+        lines = session.execute(select(audit.AuditLine.who, audit.AuditLine.subject)).all()
+    assert {line.who: line.subject for line in lines} == ids
+    assert len(lines) == THREADS

@@ -166,7 +166,9 @@ def test_the_page_and_the_api_filter_and_page(site: Site) -> None:
     with write() as session:
         for number in range(130):
             audit.record(session, Deed(f"person {number % 2}", Via.COMMAND, "job.retry", kind="job", subject=f"job-{number}"))
-        audit.record(session, Deed("person 0", Via.API, "schedule.pause", kind="schedule", subject="7"), Outcome.REFUSED, "no right")
+        audit.record(
+            session, Deed("person 0", Via.API, "schedule.pause", kind="schedule", subject="7"), outcome=Outcome.REFUSED, reason="no right"
+        )
     admin, program = site.browser(Role.ADMIN), site.program(Role.ADMIN)
 
     first = admin.get("/admin/audit").text

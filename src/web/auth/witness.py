@@ -54,7 +54,7 @@ def note(session: Session, action: str, who: str, *, refused: str | None = None,
     """Write a line of what happens at the door, in the caller's transaction. `refused`: why it was."""
     audit.end()
     deed = Deed(who or NOBODY, _via(), action, address=_address(), kind=action.partition(".")[0], details=details)
-    audit.record(session, deed, Outcome.REFUSED if refused else Outcome.DONE, refused)
+    audit.record(session, deed, outcome=Outcome.REFUSED if refused else Outcome.DONE, reason=refused)
 
 
 def note_knocking(session: Session, action: str, who: str, *, refused: str) -> None:
@@ -71,7 +71,7 @@ def refuse(reason: str) -> None:
             if g.get("visitor") is None:
                 note_knocking(session, "token.use", NOBODY, refused=reason)
             else:
-                audit.record(session, _deed(), Outcome.REFUSED, reason)
+                audit.record(session, _deed(), outcome=Outcome.REFUSED, reason=reason)
     except DBAPIError as error:
         # Refused all the same; without a database nothing else could be done either.
         log.warning("refusal_not_written", path=request.path, error=str(error.orig)[:300])
