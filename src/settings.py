@@ -39,6 +39,9 @@ class Settings(BaseSettings):
     )
 
     actors: str = Field("", description="more modules to import actors from, comma separated, beside those in src/actors")
+    api_rate: str = Field(
+        "30000/m", description="requests that one token or user may make of the API of each web process, e.g. 600/m; empty: no limit"
+    )
     workers: int = Field(2, ge=0, le=64, description="worker processes that `./run up` starts")
     threads: int = Field(8, ge=1, le=256, description="actor threads per worker process")
 

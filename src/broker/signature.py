@@ -96,6 +96,8 @@ class Signature:
         named = dict(values)
         args: list[Any] = []
         rest = named.pop(self._rest, None) if self._rest else None
+        if rest and not isinstance(rest, list | tuple):
+            raise _invalid({str(self._rest): "Enter a list."})
         by_position = self._positional if rest else self._named_all(inspect.Parameter.POSITIONAL_ONLY)
         for name in by_position:
             if name in named:
@@ -105,7 +107,9 @@ class Signature:
             elif rest or any(later in named for later in by_position):
                 args.append(self.json_schema()["properties"][name].get("default"))
         args.extend(rest or ())
-        extra = named.pop(self._extra, {}) if self._extra else {}
+        extra = named.pop(self._extra, None) or {} if self._extra else {}
+        if not isinstance(extra, Mapping):
+            raise _invalid({str(self._extra): "Enter an object."})
         return args, {**named, **extra}
 
     def by_name(self, args: Sequence[Any], kwargs: Mapping[str, Any]) -> dict[str, Any]:

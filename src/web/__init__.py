@@ -13,7 +13,22 @@ from src.settings import get_settings
 from src.web import api, auth, cookies, display, errors, headers, health, metrics
 from src.web.auth import access, sessions
 from src.web.auth import pages as auth_pages
-from src.web.pages import actors, controls, count, held, jobs, mailbox, mails, overview, queues, reports, schedules, users, workflows
+from src.web.pages import (
+    actors,
+    api_docs,
+    controls,
+    count,
+    held,
+    jobs,
+    mailbox,
+    mails,
+    overview,
+    queues,
+    reports,
+    schedules,
+    users,
+    workflows,
+)
 from src.web.pages.admin import audit
 
 __all__ = ["auth", "create_app"]
@@ -37,9 +52,27 @@ def create_app() -> Flask:
     )
     for part in (cookies, headers, errors, display, access):
         part.init(app)
+    api.init(app)
     csrf = cookies.protect(app)
     csrf.exempt(api.blueprint)
-    pages = (overview, actors, jobs, workflows, schedules, queues, controls, held, reports, mails, mailbox, users, count, audit, auth_pages)
+    pages = (
+        overview,
+        actors,
+        jobs,
+        workflows,
+        schedules,
+        queues,
+        controls,
+        held,
+        reports,
+        mails,
+        mailbox,
+        users,
+        count,
+        api_docs,
+        audit,
+        auth_pages,
+    )
     for blueprint in (*(page.blueprint for page in pages), api.blueprint, health.blueprint, metrics.blueprint):
         app.register_blueprint(blueprint)
     app.add_url_rule("/openapi.json", endpoint="openapi", view_func=api.openapi.describe)  # where tools look for it

@@ -71,7 +71,7 @@ def is_refusal(error: HTTPException) -> bool:
 
 def _jobs(error: JobsError) -> Response:
     status = _STATUS.get(type(error), 422)
-    if isinstance(error, UnknownActor) and request.blueprint == "api":
+    if isinstance(error, UnknownActor) and request.blueprint == "api" and request.endpoint != "api.call_actor":
         status = 422  # there the actor is a field of the body, not the address
     fields = getattr(error, "errors", None) or ({error.field: str(error)} if error.field else {})
     return _answer(Problem(status, str(error), fields))
@@ -104,7 +104,7 @@ def _answer(problem: Problem) -> Response:
 
 
 def _for_program() -> bool:
-    return request.path.startswith(("/api/", "/openapi.json", "/metrics"))
+    return request.path.startswith(("/api/", "/openapi.json", "/metrics")) and request.path != "/api/docs"
 
 
 def _to_sign_in() -> Response:

@@ -21,7 +21,9 @@ _LONGEST = timedelta(days=36_525)
 def parse_duration(value: str | float) -> timedelta:
     """The duration of `90`, `"90"` (seconds), `"10m"` or `"1h30m"`; raises ValueError with the cure."""
     text = str(value).strip().lower()
-    if _NUMBER.fullmatch(text):
+    if isinstance(value, int | float) and value >= 0:  # also what Python writes as 1e-07
+        seconds = float(value)
+    elif _NUMBER.fullmatch(text):
         seconds = float(text)
     elif _DURATION.fullmatch(text):
         seconds = sum(float(number) * _UNITS[unit] for number, unit in _PART.findall(text))

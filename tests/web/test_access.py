@@ -14,7 +14,7 @@ from tests.web.site import Site
 
 #: the whole table; an address that is missing here fails the test below
 OPEN = {"static", "health.alive", "health.ready", "auth.sign_in", "auth.check_sign_in", "auth.follow_link"}
-SUBMITTER = {"actors.submit", "users.create", "count.start", "api.submit", "api.submit_bulk", "api.submit_workflow"}
+SUBMITTER = {"actors.submit", "users.create", "count.start", "api.submit", "api.submit_bulk", "api.submit_workflow", "api.call_actor"}
 OPERATOR = {
     "jobs.act", "jobs.edit", "jobs.save", "api.act", "api.edit", "api.pause", "api.resume", "api.set_limits", "api.follow_code", "api.reset_breaker",
     "schedules.new", "schedules.create", "schedules.edit", "schedules.change", "schedules.act", "api.create_schedule", "api.change_schedule",
@@ -28,7 +28,7 @@ VIEWER = {
     "users.new", "count.show", "auth.sign_out", "metrics.show", "openapi", "api.index", "api.show", "api.events", "api.actors",
     "api.list_queues", "api.list_workers", "api.describe", "queues.index", "queues.show", "api.list_pauses", "api.list_limits",
     "api.list_breakers", "workflows.index", "workflows.show", "workflows.live", "workflows.events", "api.list_workflows", "api.show_workflow",
-    "api.workflow_events",
+    "api.workflow_events", "api_docs.show",
     "reports.index", "reports.issues", "reports.latest", "reports.show", "reports.save", "api.list_reports", "api.list_issues",
     "api.show_report",
     "schedules.index", "schedules.show", "schedules.show_preview", "api.list_schedules", "api.show_schedule",

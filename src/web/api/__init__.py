@@ -1,20 +1,40 @@
 """The API under /api/v1: JSON in, JSON or problem+json out, bearer tokens. Its routes are in the modules beside this one."""
 
-from src.web.api import audit, controls, events, fleet, jobs, logs, mails, openapi, reports, results, schedules, workflows
+from flask import Flask, request
+
+from src.web.api import (
+    audit,
+    budgets,
+    calls,
+    conditional,
+    controls,
+    events,
+    fleet,
+    jobs,
+    logs,
+    mails,
+    openapi,
+    reports,
+    results,
+    schedules,
+    workflows,
+)
 from src.web.api.blueprint import blueprint
 
 __all__ = [
-    "audit",
-    "blueprint",
-    "controls",
-    "events",
-    "fleet",
-    "jobs",
-    "logs",
-    "mails",
-    "openapi",
-    "reports",
-    "results",
-    "schedules",
-    "workflows",
-]
+    "audit", "blueprint", "calls", "controls", "events", "fleet", "init", "jobs", "logs", "mails", "openapi", "reports", "results", "schedules", "workflows",
+]  # fmt: skip
+
+blueprint.after_request(conditional.answer_conditionally)
+
+
+def init(app: Flask) -> None:
+    """Count what each client asks of this app's API."""
+    clients = budgets.budget()
+
+    @app.before_request
+    def check() -> None:
+        if request.blueprint == blueprint.name:
+            budgets.check(clients)
+
+    app.after_request(lambda response: budgets.tell(clients, response))

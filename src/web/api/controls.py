@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Any
 
 from flask import Response
 from pydantic import BaseModel, ConfigDict, Field
@@ -14,7 +14,7 @@ from src.jobs.controls import CONCURRENCY, LIMITS, RATE_LIMIT, Override, Pause
 from src.jobs.errors import JobsError
 from src.web import controlling
 from src.web.api.blueprint import blueprint
-from src.web.api.bodies import ahead, answer, read, read_json
+from src.web.api.bodies import Count, ahead, answer, read, read_json
 from src.web.auth import allow, visitor
 from src.web.controlling import Breaker, Limit
 from src.web.instants import write_instant
@@ -41,7 +41,7 @@ class LimitBody(BaseModel):
 
     target: str = _TARGET
     rate_limit: str | None = Field(None, max_length=200, description="how often jobs may start, e.g. 10/m or 100/h;10/m")
-    concurrency: Annotated[int, Field(ge=1, strict=True)] | None = Field(None, description="how many may run at once")
+    concurrency: Count | None = Field(None, description="how many may run at once")
 
 
 @blueprint.get("/pauses")

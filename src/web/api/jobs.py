@@ -12,6 +12,7 @@ from src.jobs import Receipt, control, edits, queries, submit_many
 from src.jobs.errors import InvalidArguments, JobsError, UnknownJob
 from src.jobs.models import Job
 from src.web import asking, documents
+from src.web.api import conditional
 from src.web.api.blueprint import blueprint
 from src.web.api.bodies import EditBody, answer, read, read_job, read_json, read_limit
 from src.web.auth import allow, visitor
@@ -29,7 +30,7 @@ def submit() -> Response:
     """Submit one job."""
     wish = read_job(read_json()).wish(key=request.headers.get("Idempotency-Key"))
     submission = asking.check(wish, by=visitor(), source="api")
-    return _accepted(submit_now(submission))
+    return accepted(submit_now(submission))
 
 
 @blueprint.post("/jobs/bulk")
@@ -76,6 +77,7 @@ def edit(id: str) -> Response:
     change = read(EditBody, read_json(), example='{"priority": 9}').change()
     with database.write() as session:
         found = _find(session, id)
+        conditional.require_match(documents.whole(found, standing(session, found)))
         job = edits.edit(session, found.id, asking.check_edit(found, change))
         return answer(documents.whole(job, standing(session, job)))
 
@@ -99,19 +101,20 @@ def act(id: str, action: str) -> Response:
     )
 
 
-def _find(session: Session, id: str) -> Job:
-    job = queries.find(session, id)
-    if job is None:
-        raise UnknownJob(f"There is no job {id}.", field="id")
-    return job
-
-
-def _accepted(receipt: Receipt) -> Response:
+def accepted(receipt: Receipt) -> Response:
+    """The answer to a submission: where its job is."""
     response = answer({"id": receipt.id, "state": receipt.state.value, "url": _url(receipt.id)}, 202)
     response.headers["Location"] = _url(receipt.id)
     if not receipt.created:
         response.headers["Idempotency-Replayed"] = "true"
     return response
+
+
+def _find(session: Session, id: str) -> Job:
+    job = queries.find(session, id)
+    if job is None:
+        raise UnknownJob(f"There is no job {id}.", field="id")
+    return job
 
 
 def _url(id: str) -> str:

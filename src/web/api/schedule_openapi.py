@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from src.web.api.openapi_operations import IF_MATCH
 from src.web.api.schedules import BackfillBody, PreviewBody
 from src.web.schedule_documents import Condition
 from src.web.schedule_wishes import ScheduleBody
@@ -14,7 +15,13 @@ Document = dict[str, Any]
 
 def paths(operation: Callable[..., Document]) -> Document:
     """The paths; `operation` describes one."""
-    id = {"name": "id", "in": "path", "required": True, "schema": {"type": "string"}, "description": "its id, or its name"}
+    id = {
+        "name": "id",
+        "in": "path",
+        "required": True,
+        "schema": {"type": "string", "minLength": 1, "pattern": "^[^/]+$"},
+        "description": "its id, or its name",
+    }
     schedule = _ref("Schedule")
     acted = {
         f"/schedules/{{id}}/{name}": {"post": operation(summary, schedule, parameters=[id], problems=(404, 409))}
@@ -28,21 +35,21 @@ def paths(operation: Callable[..., Document]) -> Document:
     limit = {"name": "limit", "in": "query", "schema": {"type": "integer", "minimum": 1, "maximum": 500}}
     return {
         "/schedules": {
-            "get": operation("The schedules", _object(schedules=_list(schedule))),
+            "get": operation("The schedules", _object(schedules=_list(schedule)), reads=True),
             "post": operation("Make a schedule", schedule, status=201, body=_ref("ScheduleBody"), problems=(422,)),
         },
         "/schedules/preview": {"post": operation("What a rule would do", _ref("Preview"), body=_ref("PreviewBody"), problems=(422,))},
         "/schedules/load": {
             "get": operation(
-                "Ticks of all schedules in each hour of the next week", _object(hours=_list(_object(at=_INSTANT, ticks=_NUMBER)))
+                "Ticks of all schedules in each hour of the next week",
+                _object(hours=_list(_object(at=_INSTANT, ticks=_NUMBER))),
+                reads=True,
             )
         },
         "/schedules/{id}": {
-            "get": operation("One schedule", schedule, parameters=[id], problems=(404,)),
-            "patch": operation("Change a schedule", schedule, body=_changes(), parameters=[id], problems=(404, 409, 422)),
-            "delete": {
-                **operation("Delete a schedule with its history", {}, parameters=[id], problems=(404, 409)),
-            },
+            "get": operation("One schedule", schedule, parameters=[id], problems=(404,), reads=True),
+            "patch": operation("Change a schedule", schedule, body=_changes(), parameters=[id, IF_MATCH], problems=(404, 409, 412, 422)),
+            "delete": operation("Delete a schedule with its history", {}, status=204, parameters=[id, IF_MATCH], problems=(404, 409, 412)),
         },
         **acted,
         "/schedules/{id}/run-now": {
@@ -66,6 +73,7 @@ def paths(operation: Callable[..., Document]) -> Document:
                 _object(ticks=_list({"type": "object"}), next={"type": ["string", "null"]}),
                 parameters=[id, before, limit],
                 problems=(404, 422),
+                reads=True,
             )
         },
     }

@@ -15,6 +15,7 @@ from src.schedules import backfill, editing, preview, queries, ticks
 from src.schedules.models import Schedule
 from src.web import schedule_documents as documents
 from src.web import schedule_wishes as wishes
+from src.web.api import conditional
 from src.web.api.blueprint import blueprint
 from src.web.api.bodies import answer, read_json
 from src.web.auth import allow, visitor
@@ -94,7 +95,8 @@ def show_schedule(id: str) -> Response:
         {"at": write_instant(each.tick), "local": each.local.isoformat(), "due_at": write_instant(each.due_at)}
         for each in documents.coming(schedule, PREVIEWED)
     ]
-    return answer({**documents.document(schedule), "ticks": told, "notes": preview.notes(schedule.draft.rule, now()), "changes": changes})
+    found = {**documents.document(schedule), "ticks": told, "notes": preview.notes(schedule.draft.rule, now()), "changes": changes}
+    return conditional.versioned(answer(found), schedule.version)
 
 
 @blueprint.patch("/schedules/<id>")
@@ -109,6 +111,7 @@ def change_schedule(id: str) -> Response:
         raise InvalidArguments("version: Enter a whole number.", errors={"version": "Enter a whole number."})
     with database.write() as session:
         schedule = queries.find(session, id)
+        conditional.require_version(schedule.version)
         said = documents.fields(schedule.draft) | {"args": schedule.args, "kwargs": schedule.kwargs}
         if {"cron", "every", "at"} & sent.keys():
             said |= {"cron": None, "every": None, "at": None}
@@ -121,7 +124,9 @@ def change_schedule(id: str) -> Response:
 def delete_schedule(id: str) -> Response:
     """Delete a schedule with its history; its jobs stay."""
     with database.write() as session:
-        editing.delete(session, queries.find(session, id).id)
+        schedule = queries.find(session, id)
+        conditional.require_version(schedule.version)
+        editing.delete(session, schedule.id)
     return Response(status=204)
 
 

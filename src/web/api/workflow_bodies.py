@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import timedelta
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 
 from dramatiq import Message
 from pydantic import BaseModel, ConfigDict, Field
@@ -23,7 +23,7 @@ from src.jobs.canvas import Workflow
 from src.jobs.errors import InvalidArguments, JobsError
 from src.jobs.submission import new_id
 from src.web import asking, catalogue
-from src.web.api.bodies import ahead, duration, read
+from src.web.api.bodies import Priority, ahead, duration, read
 from src.web.auth import Visitor
 
 #: steps of one workflow: one transaction, which others wait for
@@ -47,7 +47,7 @@ class StepBody(BaseModel):
     delay: str | float | None = Field(None, description="from the moment its turn has come: seconds, or a text such as 10m")
     eta: str | None = Field(None, description="not before this instant, ISO 8601 with its zone")
     expires: str | float | None = Field(None, description="not started after this: an instant, or how long from now")
-    priority: Annotated[int, Field(ge=0, le=9, strict=True)] | None = Field(None, description="higher is taken first")
+    priority: Priority | None = Field(None, description="higher is taken first")
     queue: str | None = Field(None, description="another queue than the actor's own")
     fair_key: str | None = Field(None, min_length=1, max_length=255, description="whose share of the queue it takes")
     pipe_ignore: bool = Field(False, description="in a chain or chord: it does not get the result of what comes before it")

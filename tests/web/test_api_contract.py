@@ -1,0 +1,65 @@
+"""The API keeps what its description says: requests made up from the description find nothing that it does not tell of."""
+
+from __future__ import annotations
+
+import traceback
+from typing import Any
+
+import pytest
+import schemathesis
+from hypothesis import HealthCheck, Phase, given, settings
+from schemathesis import Case, GenerationMode
+from schemathesis.core.result import Err
+from schemathesis.specs.openapi.checks import negative_data_rejection, positive_data_acceptance
+
+from tests.web.site import Site
+
+#: what a schema cannot say of these bodies: rules between fields, cron expressions, names that must exist, arguments by position
+BEYOND_SCHEMAS = {
+    "GET /jobs", "POST /jobs", "POST /jobs/bulk", "PATCH /jobs/{id}", "POST /workflows", "POST /schedules", "POST /schedules/preview",
+    "PATCH /schedules/{id}", "POST /schedules/{id}/backfill", "POST /pauses", "POST /limits", "POST /mails/{id}/resend", "GET /audit",
+}  # fmt: skip
+
+
+def _check(site: Site, *, examples: int, modes: tuple[GenerationMode, ...]) -> int:
+    program = site.program()
+    schema = schemathesis.openapi.from_wsgi("/openapi.json", site.app, headers=program.headers)
+    asked, problems = 0, []
+    for found in schema.get_all_operations():
+        assert not isinstance(found, Err), found
+        operation = found.ok()
+        for mode in modes:
+            # More is taken than is described: parameters that mean nothing, durations such as ` 1.5 h`.
+            left_out: list[Any] = [negative_data_rejection]
+            if operation.label in BEYOND_SCHEMAS:
+                left_out.append(positive_data_acceptance)
+
+            @settings(
+                max_examples=examples,
+                deadline=None,
+                database=None,
+                derandomize=True,
+                phases=[Phase.generate],
+                suppress_health_check=list(HealthCheck),
+            )
+            @given(case=operation.as_strategy(generation_mode=mode))
+            def ask(case: Case[Any]) -> None:
+                nonlocal asked
+                asked += 1
+                case.call_and_validate(headers=program.headers, excluded_checks=left_out)  # noqa: B023
+
+            try:
+                ask()
+            except (AssertionError, BaseExceptionGroup) as error:
+                problems.append("".join(traceback.format_exception_only(error)))
+    assert problems == [], "\n\n".join(problems)
+    return asked
+
+
+def test_a_few_made_up_requests_to_every_address_are_answered_as_described(site: Site) -> None:
+    assert _check(site, examples=3, modes=(GenerationMode.POSITIVE,)) > 100
+
+
+@pytest.mark.slow
+def test_many_made_up_requests_right_and_wrong_are_answered_as_described(site: Site) -> None:
+    assert _check(site, examples=25, modes=(GenerationMode.POSITIVE, GenerationMode.NEGATIVE)) > 2_000
