@@ -5,10 +5,14 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+import src.schedules
 from src.cli import VERBS
+from src.jobs.search.fields import FIELDS
 from src.jobs.states import MOVES, State
 from src.settings import PREFIX, Settings
 from src.web.api import openapi
+
+assert src.schedules
 
 DOCS = Path(__file__).parents[1] / "docs"
 
@@ -45,3 +49,9 @@ def test_every_command_and_every_address_of_the_api_that_the_docs_name_is_there(
     assert {"pause", "workflow", "edit"} <= verbs
     assert [address for address in named if not there.fullmatch(address)] == []
     assert "/workflows" in named
+
+
+def test_every_field_of_a_query_is_in_the_docs_and_no_other() -> None:
+    cells = [re.findall(r"`([a-z.A-Z]+)`", row[0]) for row in rows("finding-jobs.md")]
+
+    assert {name for names in cells for name in names} == {*FIELDS, "arg.NAME"}

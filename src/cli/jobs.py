@@ -19,6 +19,10 @@ if TYPE_CHECKING:
     from src.web.auth import Visitor
 
 
+#: seconds that a list of jobs may be looked for
+PATIENCE_S = 10.0
+
+
 @click.command(context_settings={"ignore_unknown_options": True, "allow_extra_args": True})
 @click.argument("actor")
 @click.argument("arguments", nargs=-1, type=click.UNPROCESSED, metavar="[--ARG VALUE | --ARG=VALUE]...")
@@ -70,21 +74,25 @@ def submit(*, actor: str, arguments: Sequence[str], waits: bool, timeout: float,
 @click.option("-n", "limit", type=click.IntRange(1, 200), default=20, show_default=True, help="How many, the newest first.")
 @data_option
 def jobs(*, query: str, limit: int, data: Path | None) -> None:
-    """List jobs; QUERY as in the console: state:dead actor:NAME queue:NAME."""
+    """List jobs; QUERY as in the console: state:dead actor:NAME created:today "words of arguments"."""
     join(data)
-    from src import database
-    from src.jobs import JobsError, queries
-    from src.web.filters import read_filter
+    from src import actors, database
+    from src.jobs import JobsError, search
+    from src.jobs.search import QueryError
 
+    del actors  # known from now on: which of their arguments are secret, and what they are called
     try:
-        wanted = read_filter({"q": query})
+        with database.read() as session:
+            page = search.find(session, search.parse(query), limit=limit, budget_s=PATIENCE_S)
+    except QueryError as error:
+        raise UpError(f"{error}\n{error.pointer}") from None
     except JobsError as error:
         raise UpError(words(error)) from None
-    with database.read() as session:
-        page = queries.page(session, states=wanted.states, actor=wanted.actor, queue=wanted.queue, limit=limit)
     for one in page.jobs:
         click.echo(f"{one.id}  {state_of(one):<10} {one.actor or '?':<32} {one.created_at:%Y-%m-%d %H:%M:%S}Z  {one.reason or ''}".rstrip())
-    if page.next is not None:
+    if page.searched_to is not None:
+        click.echo(f"… not found among the newer ones within {PATIENCE_S:g} s: add what narrows it down, e.g. created:24h", err=True)
+    elif page.next is not None:
         click.echo(f"… and older ones: ./run jobs -n {min(limit * 5, 200)}", err=True)
 
 

@@ -10,6 +10,7 @@ from sqlalchemy.orm import Session
 from src.database import now
 from src.jobs import result_files
 from src.jobs.models import Attempt, Control, Job, LimiterValue, LogLine, RateLimit, UniquePeriod
+from src.jobs.search import texts
 from src.jobs.statements import is_sqlite
 from src.jobs.states import FINAL, State
 from src.jobs.workflow_models import StoredEdge, StoredStep, StoredWorkflow
@@ -63,6 +64,7 @@ def _delete(session: Session, seqs: list[int]) -> int:
     result_files.delete_on_commit(session, [name for name in session.execute(files).scalars() if name])
     for table in (LogLine, Attempt):
         session.execute(delete(table).where(table.job_seq.in_(seqs)))
+    texts.forget(session, seqs)
     session.execute(delete(Job).where(Job.seq.in_(seqs)))
     return len(seqs)
 

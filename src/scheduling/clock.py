@@ -169,6 +169,7 @@ def main() -> None:
     follower = following.Follower(make)
     follower.start()
     clock.add_job(housekeeping.tidy, "interval", seconds=housekeeping.TIDY_S, id="tidy")
+    clock.add_job(housekeeping.keep_up, "interval", seconds=housekeeping.KEEP_UP_S, id="keep_up")
     clock.add_job(housekeeping.tidy_files, "interval", seconds=housekeeping.TIDY_FILES_S, id="tidy_files")
     housekeeping.register(broker, make, clock.stopping)
     log.info("scheduler_ready", actors=len(broker.actors))

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import time
 from threading import Event
 
 from dramatiq.broker import Broker
+from sqlalchemy.exc import IntegrityError
 
 from src.audit import retention as audit_retention
 from src.broker import periodic
 from src.database import get_database, is_outage, read, write
-from src.jobs import result_files, retention
+from src.jobs import failures, result_files, retention
+from src.jobs.search import texts
 from src.jobs.workers import forget_old
 from src.logs import get_logger
 from src.schedules import registering
@@ -20,6 +23,10 @@ log = get_logger(__name__)
 
 #: seconds between two clean-ups
 TIDY_S = 300
+#: seconds between two looks for new jobs to be searched
+KEEP_UP_S = 2
+#: seconds that one such look may take: others write, too
+KEEP_UP_FOR_S = 1.0
 #: seconds between two looks for files of results that no job names
 TIDY_FILES_S = 3_600
 #: jobs deleted in one transaction
@@ -63,6 +70,23 @@ def tidy() -> None:
         if not is_outage(error):
             raise
         log.warning("tidy_waits_for_sql", detail=type(error).__name__)
+
+
+def keep_up() -> None:
+    """Write down what the console searches and groups: the texts of new jobs, and new failures in their groups."""
+    until = time.monotonic() + KEEP_UP_FOR_S
+    try:
+        for note, at_once in ((texts.write_new, texts.AT_ONCE), (failures.note_new, failures.AT_ONCE)):
+            noted = at_once
+            while noted == at_once and time.monotonic() < until:
+                with write() as session:
+                    noted = note(session)
+    except IntegrityError:
+        log.debug("another_scheduler_was_faster")  # at the same texts; the next turn sees them
+    except Exception as error:
+        if not is_outage(error):
+            raise
+        log.warning("search_waits_for_sql", detail=type(error).__name__)
 
 
 def tidy_files() -> None:

@@ -11,6 +11,7 @@ from werkzeug.wrappers import Response
 from src.database import is_outage
 from src.jobs.errors import AmbiguousId, IdempotencyConflict, JobsError, NotAllowed, UnknownActor, UnknownJob
 from src.jobs.result_files import ResultNotHere
+from src.jobs.search import QueryError
 from src.logs import get_logger
 from src.mail.deliveries import UnknownMail
 from src.reports.archive import UnknownReport
@@ -74,6 +75,8 @@ def _jobs(error: JobsError) -> Response:
     if isinstance(error, UnknownActor) and request.blueprint == "api" and request.endpoint != "api.call_actor":
         status = 422  # there the actor is a field of the body, not the address
     fields = getattr(error, "errors", None) or ({error.field: str(error)} if error.field else {})
+    if isinstance(error, QueryError):
+        fields = {"q": f"{error} At characters {error.start + 1} to {error.end}."}
     return _answer(Problem(status, str(error), fields))
 
 

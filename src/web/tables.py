@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from sqlalchemy import BigInteger, Enum, ForeignKey, Index, Integer, String
+from sqlalchemy import BigInteger, Boolean, Enum, ForeignKey, Index, Integer, String, Text
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from src.database import Base, UtcDateTime
@@ -79,3 +79,18 @@ class ApiToken(Base):
     expires_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     revoked_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     last_used_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+
+
+class SavedView(Base):
+    """A query of the jobs list under a name."""
+
+    __tablename__ = "saved_views"
+    __table_args__ = (Index("ix_saved_views_owner", "owner", "name", unique=True),)
+
+    id: Mapped[int] = mapped_column(_Key, primary_key=True)
+    owner: Mapped[str] = mapped_column(String(64))  # a visitor's key
+    owner_name: Mapped[str] = mapped_column(String(150))
+    name: Mapped[str] = mapped_column(String(60))
+    query: Mapped[str] = mapped_column(Text)
+    is_shared: Mapped[bool] = mapped_column(Boolean)
+    created_at: Mapped[datetime] = mapped_column(UtcDateTime)

@@ -24,7 +24,7 @@ OPERATOR = {
     "mailbox.part", "mailbox.raw", "mailbox.empty", "api.list_mails", "api.show_mail", "api.resend_mail", "api.list_mailbox", "api.show_received",
 }  # fmt: skip
 VIEWER = {
-    "overview.show", "actors.index", "actors.form", "jobs.index", "jobs.show", "jobs.live", "jobs.events", "jobs.log", "jobs.result", "api.logs", "api.result", "held.index", "users.index",
+    "overview.show", "actors.index", "actors.form", "jobs.index", "jobs.suggest", "jobs.save_view", "jobs.delete_view", "jobs.show", "jobs.live", "jobs.events", "jobs.log", "jobs.result", "api.logs", "api.result", "held.index", "users.index",
     "users.new", "count.show", "auth.sign_out", "metrics.show", "openapi", "api.index", "api.show", "api.events", "api.actors",
     "api.list_queues", "api.list_workers", "api.describe", "queues.index", "queues.show", "api.list_pauses", "api.list_limits",
     "api.list_breakers", "workflows.index", "workflows.show", "workflows.live", "workflows.events", "api.list_workflows", "api.show_workflow",

@@ -8,7 +8,7 @@ from werkzeug.exceptions import BadRequest
 
 from src import database
 from src.broker.gathering import submit_now
-from src.jobs import Receipt, control, edits, queries, submit_many
+from src.jobs import Receipt, control, edits, queries, search, submit_many
 from src.jobs.errors import InvalidArguments, JobsError, UnknownJob
 from src.jobs.models import Job
 from src.web import asking, documents
@@ -57,8 +57,10 @@ def index() -> Response:
     """List jobs, newest first, a page at a time."""
     wanted = read_filter(request.args)
     with database.read() as session:
-        page = queries.page(session, states=wanted.states, actor=wanted.actor, queue=wanted.queue, after=wanted.after, limit=read_limit())
-    return answer({"jobs": [documents.summary(job) for job in page.jobs], "next": None if page.next is None else str(page.next)})
+        page = search.find(session, wanted.query, after=wanted.after, limit=read_limit())
+    document = {"jobs": [documents.summary(job) for job in page.jobs], "next": None if page.next is None else str(page.next)}
+    # Not all was looked at within the time of a request: `next` goes on from there.
+    return answer({**document, "partial": page.searched_to is not None})
 
 
 @blueprint.get("/jobs/<id>")

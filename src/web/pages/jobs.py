@@ -7,7 +7,9 @@ from typing import Any
 
 from flask import Blueprint, flash, redirect, render_template, request, url_for
 from flask import Response as FlaskResponse
+from flask import session as cookie
 from flask_wtf.csrf import generate_csrf
+from werkzeug.exceptions import Forbidden
 from werkzeug.wrappers import Response
 
 from src import database
@@ -15,10 +17,13 @@ from src.audit import queries as audit_queries
 from src.jobs import attempt_logs, control, edits, queries
 from src.jobs.errors import JobsError, NotAllowed, UnknownJob
 from src.jobs.models import Job
-from src.web import catalogue, log_lines, results
-from src.web.auth import allow
-from src.web.filters import read_filter
+from src.jobs.search import QueryError
+from src.jobs.search.grammar import LONGEST
+from src.web import log_lines, results, twins, views
+from src.web.auth import allow, visitor
+from src.web.completion import completions
 from src.web.forms import EditForm
+from src.web.listing import Listing
 from src.web.live import News, TooManyStreams
 from src.web.roles import Role
 from src.web.standing import standing, standing_now
@@ -26,7 +31,8 @@ from src.web.streams import Message, stream
 
 blueprint = Blueprint("jobs", __name__)
 
-ROWS = 50
+#: how close the rows of the list stand
+DENSITIES = ("normal", "compact")
 _DONE = {
     "retry": "The job is queued again.",
     "cancel": "The job is cancelled.",
@@ -45,13 +51,53 @@ _VIEWS = ("job", "progress", "users")
 
 @blueprint.get("/jobs")
 @allow(Role.VIEWER)
-def index() -> str:
-    """A page of jobs, newest first."""
-    wanted = read_filter(request.args)
+def index() -> str | FlaskResponse | tuple[str, int]:
+    """A page of jobs, newest first; or its twin for programs."""
+    if request.args.get("density") in DENSITIES:
+        cookie["density"] = request.args["density"]
+    try:
+        listing = Listing.read(request.args, visitor())
+    except QueryError as error:
+        if twins.wanted():
+            raise
+        return render_template("jobs/index.html", listing=Listing.wrong(error, visitor()), density=_density()), 422
+    if twins.wanted() == "json":
+        return twins.as_json(listing.document())
+    if twins.wanted() == "csv":
+        return twins.as_csv(listing.rows(), "jobs")
+    return render_template("jobs/index.html", listing=listing, density=_density())
+
+
+@blueprint.get("/jobs/suggest")
+@allow(Role.VIEWER)
+def suggest() -> str:
+    """How the query that is being typed may go on."""
     with database.read() as session:
-        page = queries.page(session, states=wanted.states, actor=wanted.actor, queue=wanted.queue, after=wanted.after, limit=ROWS)
-        counts = queries.counts(session)
-    return render_template("jobs/index.html", page=page, filter=wanted, counts=counts, actors=catalogue.entries())
+        return render_template("jobs/_completions.html", completions=completions(session, request.args.get("q", "")[:LONGEST]))
+
+
+@blueprint.post("/jobs/views")
+@allow(Role.VIEWER)
+def save_view() -> Response:
+    """Keep a query under a name."""
+    try:
+        with database.write() as session:
+            name, text = request.form.get("name", ""), request.form.get("q", "")
+            views.save(session, visitor(), name=name, query=text, is_shared=request.form.get("shared") == "1")
+        flash(f"The view {name.strip()} is saved.", "success")
+    except (JobsError, Forbidden) as error:
+        flash(f"Not saved: {error.description if isinstance(error, Forbidden) else error}", "error")
+    return redirect(url_for("jobs.index", q=request.form.get("q") or None), 303)
+
+
+@blueprint.post("/jobs/views/<int:number>/delete")
+@allow(Role.VIEWER)
+def delete_view(number: int) -> Response:
+    """Forget a saved query."""
+    with database.write() as session:
+        views.delete(session, visitor(), number)
+    flash("The view is deleted.", "success")
+    return redirect(url_for("jobs.index"), 303)
 
 
 @blueprint.get("/jobs/<id>")
@@ -182,6 +228,11 @@ def _messages(news: News) -> Iterator[Message]:
     stands = None if news.job is None else standing_now(news.job)
     parts = {"job": news.job, "standing": stands, "lines": news.lines, "after": news.after}
     yield Message(render_template("jobs/_event.html", view=_view(), is_whole=False, **parts), id=place)
+
+
+def _density() -> str:
+    density = cookie.get("density")
+    return density if density in DENSITIES else DENSITIES[0]
 
 
 def _view() -> str:

@@ -1,0 +1,58 @@
+"""Where to look for jobs: stretches of their numbers from the newest back, within a budget of time."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from sqlalchemy import func, select
+
+from src.jobs.models import Job
+from src.jobs.search.query import Query
+from src.jobs.search.texts import Place
+
+#: numbers in the first stretch
+FIRST = 4_000
+#: a stretch is at most so many times as long as the one before
+GROWTH = 8
+
+
+@dataclass(slots=True)
+class Extent:
+    """The numbers in which to look, from `reached` down to `bottom`."""
+
+    bottom: int
+    top: int
+    first: int = FIRST
+    reached: int = 0
+
+    @classmethod
+    def of(cls, place: Place, query: Query, after: int | None = None) -> Extent:
+        newest = int(place.session.execute(select(func.max(Job.seq))).scalar() or 0) + 1
+        top = min(each for each in (newest, after, query.highest(place)) if each is not None)
+        # PostgreSQL knows by its statistics whether a word is rare, and then asks the index of words about all jobs at once.
+        return cls(max(query.lowest(place), 1), top, newest if query.reads_only_texts and not place.is_sqlite else FIRST, top)
+
+    def again(self, first: int) -> Extent:
+        """The same from the top, beginning with a stretch of this length."""
+        return Extent(self.bottom, self.top, first, self.top)
+
+    @property
+    def is_through(self) -> bool:
+        """Has all been looked at?"""
+        return self.reached <= self.bottom
+
+    def stretches(self, budget_s: float) -> Iterator[tuple[int, int]]:
+        """Stretch after stretch; the first one in any case, for a page that says nothing helps nobody."""
+        begun, length = time.monotonic(), self.first
+        while not self.is_through:
+            low, looked_at = max(self.bottom, self.reached - length), time.monotonic()
+            length = self.reached - low
+            yield low, self.reached
+            self.reached = low
+            took, left = max(time.monotonic() - looked_at, 0.0005), budget_s - (time.monotonic() - begun)
+            if left <= 0:
+                return
+            # Half of what the speed so far promises: older jobs lie colder.
+            length = int(min(length * GROWTH, max(FIRST, length * left / took / 2)))

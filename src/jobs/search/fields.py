@@ -1,0 +1,195 @@
+"""What can be asked for: each field with its meaning, its condition in SQL, and what may stand behind its colon."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Any
+
+from sqlalchemy import BigInteger, ColumnElement, and_, case, func, literal, or_, select
+from sqlalchemy.orm import aliased
+
+from src.database import now, to_microseconds
+from src.jobs.fingerprints import LENGTH
+from src.jobs.models import Attempt, Job, Worker
+from src.jobs.queries import NOT_SUCCEEDED
+from src.jobs.search import texts
+from src.jobs.search.texts import Place
+from src.jobs.search.values import duration, escaped, instants, like, microseconds, span, whole_number
+from src.jobs.states import State
+from src.jobs.workflow_models import StoredWorkflow
+from src.settings import get_settings
+
+#: `failed` is no state: a job whose newest attempt failed waits for its retry or for a person
+FAILED = "failed"
+SOURCES = ("api", "broker", "callback", "command", "form", "group", "pipeline", "schedule", "send")
+
+#: jobs that a beginning of an id may mean
+MOST_IDS = 10_000
+
+#: (value, where it is asked) -> the condition; raises ValueError with the cure
+Making = Callable[[str, Place], ColumnElement[bool]]
+
+
+@dataclass(frozen=True, slots=True)
+class Field:
+    """One thing to ask for. `says` is how a sentence puts it: "whose queue is …"."""
+
+    name: str
+    meaning: str
+    example: str
+    says: str
+    make: Making
+    choices: tuple[str, ...] = field(default=())
+
+
+FIELDS: dict[str, Field] = {}
+
+
+def register(field: Field) -> None:
+    """Let queries ask for one thing more; a room above this one calls it for its own tables."""
+    FIELDS[field.name] = field
+
+
+def states_of(values: Sequence[str]) -> list[State]:
+    """The states that are meant by the values of `state:`."""
+    found = [each for value in values for each in ([State.RETRYING, State.DEAD] if value == FAILED else [State(value)])]
+    return list(dict.fromkeys(found))
+
+
+def of_argument(name: str, value: str, place: Place) -> ColumnElement[bool]:
+    """That an argument, or a field within one, has this name and this value."""
+    quoted = json.dumps(value, ensure_ascii=False)
+    written = [quoted, value] if re.fullmatch(r"-?\d+(\.\d+)?([eE][-+]?\d+)?|true|false|null", value) else [quoted]
+    start = f"{json.dumps(name.rpartition('.')[2], ensure_ascii=False)}:"
+    needle = quoted[1:-1] if len(quoted) >= texts.SHORTEST + 2 else start
+    return texts.contains(needle, place, exactly=[f"{start}{each}{end}" for each in written for end in ",}"])
+
+
+def of_text(value: str, place: Place) -> ColumnElement[bool]:
+    """That a job is meant by plain words: the beginning of its id, or something in its actor's name or its arguments."""
+    if re.fullmatch(r"[0-9a-f]{8}[0-9a-f-]*", value):
+        return or_(_of_id(value, place), texts.contains(value, place))
+    if len(value) < texts.SHORTEST:
+        raise ValueError(f"give at least {texts.SHORTEST} characters to search for")
+    return texts.contains(value, place)
+
+
+def _of_state(value: str, _: Place) -> ColumnElement[bool]:
+    if value not in (*State, FAILED):
+        raise ValueError(f"There is no state {value!r}. The states are: {', '.join(State)}; failed means retrying and dead")
+    states = states_of([value])
+    chosen = Job.state.in_(states)
+    return chosen if State.SUCCEEDED in states else and_(NOT_SUCCEEDED, chosen)
+
+
+def _of_flag(value: str, _: Place) -> ColumnElement[bool]:
+    running = and_(NOT_SUCCEEDED, Job.state == State.RUNNING)
+    if value == "stalled":
+        settings = get_settings()
+        late = now() - timedelta(seconds=2 * settings.heartbeat_interval)
+        lively = select(Worker.id).where(Worker.heartbeat_at >= late)
+        long_ago = now() - timedelta(seconds=settings.stalled_after)
+        return and_(running, or_(Job.started_at < long_ago, Job.worker_id.is_(None), Job.worker_id.not_in(lively)))
+    if value == "cancelling":
+        return and_(running, Job.cancel_requested)
+    if value == "overdue":
+        return and_(NOT_SUCCEEDED, Job.state.in_([State.SCHEDULED, State.RETRYING]), Job.due_at < now())
+    if value == "retried":
+        return Job.attempt > 1
+    raise ValueError("it is one of: stalled, cancelling, overdue, retried")
+
+
+def _of_source(value: str, _: Place) -> ColumnElement[bool]:
+    if value not in SOURCES:
+        raise ValueError(f"it is one of: {', '.join(SOURCES)}")
+    return Job.source == value
+
+
+def _of_id(value: str, _: Place) -> ColumnElement[bool]:
+    # A range, not LIKE, and by itself: so both stores use the index of ids.
+    other = aliased(Job)
+    return Job.seq.in_(select(other.seq).where(other.id >= value, other.id < value + "\U0010ffff").limit(MOST_IDS))
+
+
+def _of_key(value: str, _: Place) -> ColumnElement[bool]:
+    return or_(*(like(column, value) for column in (Job.unique_key, Job.fair_key, Job.idempotency_key)))
+
+
+def _of_worker(value: str, _: Place) -> ColumnElement[bool]:
+    runs = and_(NOT_SUCCEEDED, Job.state == State.RUNNING, Job.worker_id.in_(select(Worker.id).where(like(Worker.name, value))))
+    ran = select(Attempt.job_seq).where(like(Attempt.worker, value), *texts.within(Attempt.job_seq))
+    return or_(runs, Job.seq.in_(ran))
+
+
+def _of_error(value: str, _: Place) -> ColumnElement[bool]:
+    if re.fullmatch(rf"[0-9a-f]{{{LENGTH}}}", value):
+        return Job.seq.in_(select(Attempt.job_seq).where(Attempt.fingerprint == value))
+    if re.fullmatch(r"[A-Za-z_][\w.]*", value):
+        return or_(Job.error == value, Job.error.like(f"{escaped(value)}:%", escape="\\"))
+    return func.lower(Job.error).like(f"%{escaped(value.lower())}%", escape="\\")
+
+
+def _of_workflow(value: str, _: Place) -> ColumnElement[bool]:
+    if len(value) >= 8:
+        named = and_(StoredWorkflow.id >= value, StoredWorkflow.id < value + "\U0010ffff")
+    else:
+        named = like(StoredWorkflow.name, value)
+    return Job.workflow_seq.in_(select(StoredWorkflow.seq).where(or_(named, like(StoredWorkflow.name, value))))
+
+
+def _of_duration(value: str, place: Place) -> ColumnElement[bool]:
+    present = literal(to_microseconds(now()), BigInteger)
+    ended = case(
+        (Job.finished_at.is_not(None), microseconds(Job.finished_at, is_sqlite=place.is_sqlite)),
+        (Job.state == State.RUNNING, present),
+        else_=None,
+    )
+    return _longer(ended - microseconds(Job.started_at, is_sqlite=place.is_sqlite), value)
+
+
+def _of_wait(value: str, place: Place) -> ColumnElement[bool]:
+    return _longer(microseconds(Job.started_at, is_sqlite=place.is_sqlite) - microseconds(Job.created_at, is_sqlite=place.is_sqlite), value)
+
+
+def _longer(microseconds: Any, value: str) -> ColumnElement[bool]:
+    return and_(microseconds.is_not(None), span(value, duration).condition(microseconds, lambda each: each // timedelta(microseconds=1)))
+
+
+def _named(column: Any) -> Making:
+    return lambda value, _: like(column, value)
+
+
+def _numbered(column: Any) -> Making:
+    return lambda value, _: span(value, whole_number).condition(column)
+
+
+def _at(column: Any) -> Making:
+    return lambda value, _: and_(column.is_not(None), instants(value).condition(column))
+
+
+for _field in (
+    Field("state", "where it is on its path; failed: retrying or dead", "state:dead,held", "whose state is", _of_state, (*State, FAILED)),
+    Field("is", "stalled, cancelling, overdue or retried", "is:stalled", "that is", _of_flag, ("stalled", "cancelling", "overdue", "retried")),
+    Field("actor", "the actor's name; * stands for anything", "actor:mail*", "whose actor is", _named(Job.actor)),
+    Field("queue", "the queue's name", "queue:default", "whose queue is", _named(Job.queue)),
+    Field("error", "an exception's type, a fingerprint, or words of the message", "error:TimeoutError", "whose error is", _of_error),
+    Field("created", "when it was submitted", "created:today", "submitted", _at(Job.created_at), ("1h", "24h", "today", "yesterday", "7d")),
+    Field("started", "when its newest attempt started", "started:>2h", "started", _at(Job.started_at), ("1h", "today")),
+    Field("finished", "when it ended", "finished:yesterday", "ended", _at(Job.finished_at), ("1h", "24h", "today", "yesterday")),
+    Field("due", "when it becomes due", "due:<2030-01-01", "due", _at(Job.due_at), ("today",)),
+    Field("duration", "how long its newest attempt took", "duration:>5s", "that took", _of_duration, (">1s", ">10s", ">1m", ">10m")),
+    Field("wait", "from its submission to its newest start", "wait:>1m", "that waited", _of_wait, (">1s", ">10s", ">1m")),
+    Field("attempt", "the number of its newest attempt", "attempt:>1", "whose attempt is", _numbered(Job.attempt), (">1", ">3")),
+    Field("priority", "0 to 9", "priority:9", "whose priority is", _numbered(Job.priority)),
+    Field("source", "what submitted it", "source:schedule", "submitted by way of", _of_source, SOURCES),
+    Field("user", "who submitted it", "user:alice", "submitted by", _named(Job.submitted_by)),
+    Field("worker", "host:pid that runs it or ran an attempt", "worker:web1*", "whose worker is", _of_worker),
+    Field("key", "its unique, fair-share or idempotency key", "key:customer-7*", "whose key is", _of_key),
+    Field("workflow", "the workflow's name, or its id", "workflow:nightly", "of the workflow", _of_workflow),
+    Field("id", "its id, or how that begins", "id:0198c1f2", "whose id begins with", _of_id),
+):  # fmt: skip
+    register(_field)

@@ -1,0 +1,131 @@
+"""Finding and counting what a query means, within a budget of time, however many jobs there are.
+
+Jobs are looked at from the newest back, a stretch of numbers at a time, each stretch longer than the one before as long as that is
+quick. A filter that an index serves is through at once. One that none serves ends where its time is over: the page then says how far
+it has looked, and goes on from there. So no page is slow and no index is kept for a question that is asked once a year.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from sqlalchemy import func, select
+from sqlalchemy.orm import Session
+
+from src.jobs.models import Job
+from src.jobs.queries import NOT_SUCCEEDED
+from src.jobs.search import texts
+from src.jobs.search.extent import FIRST, Extent
+from src.jobs.search.query import Query
+from src.jobs.search.texts import Place
+from src.jobs.states import State
+
+#: seconds that a page of jobs may look
+FIND_S = 0.12
+#: seconds that its counts may take together
+TALLY_S = 0.06
+#: jobs that are counted one by one; what is more is shown as "10,000+"
+MOST = 10_000
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """Some jobs, newest first. `next`: pass it as `after` for what lies behind; None: nothing does.
+
+    `searched_to`: the time was over before the page was full; jobs below this number have not been looked at.
+    """
+
+    jobs: list[Job]
+    next: int | None
+    searched_to: int | None = None
+
+
+@dataclass(slots=True)
+class Tally:
+    """How many jobs a query means, by state; `is_whole`: all of them, else there are more."""
+
+    states: dict[State, int] = field(default_factory=dict)
+    whole: set[State] = field(default_factory=set)
+
+    def total(self, states: list[State] | None = None) -> int:
+        """All of these states together."""
+        return sum(self.states.get(state, 0) for state in states or State)
+
+    def is_whole(self, states: list[State] | None = None) -> bool:
+        """Are there no more than that?"""
+        return set(states or State) <= self.whole
+
+
+def find(session: Session, query: Query, *, after: int | None = None, limit: int = 50, budget_s: float = FIND_S) -> Found:
+    """A page of the jobs that a query means, older than `after`."""
+    place = Place(session)
+    conditions, extent = query.conditions(place), Extent.of(place, query, after)
+    jobs: list[Job] = []
+    for low, high in extent.stretches(budget_s):
+        statement = select(Job).where(Job.seq >= low, Job.seq < high, *conditions).order_by(Job.seq.desc()).limit(limit + 1 - len(jobs))
+        jobs += session.execute(statement, texts.between(low, high)).scalars()
+        if len(jobs) > limit:
+            return Found(jobs[:limit], jobs[limit - 1].seq)
+    return Found(jobs, None) if extent.is_through else Found(jobs, extent.reached, extent.reached)
+
+
+def tally(session: Session, query: Query, *, budget_s: float = TALLY_S) -> Tally:
+    """The jobs that a query means whatever it says of states, counted by state."""
+    place = Place(session)
+    conditions, extent = query.conditions(place, without="state"), Extent.of(place, query)
+    found = Tally(dict.fromkeys(State, 0))
+    if not conditions:
+        _tally_all(session, found)
+        unfinished, budget_s = [State.SUCCEEDED], budget_s / 2
+    else:
+        # Those that have not succeeded are few, and an index of theirs is in order of state.
+        others = [state for state in State if state is not State.SUCCEEDED]
+        _tally_some(
+            session, found, others, [NOT_SUCCEEDED, *conditions], extent.again(FIRST if query.reads_texts else 10 * FIRST), budget_s * 0.6
+        )
+        unfinished, budget_s = [State.SUCCEEDED], budget_s * 0.4
+    _tally_some(session, found, unfinished, conditions, extent.again(FIRST), budget_s)
+    return found
+
+
+def tally_of(found: Found) -> Tally:
+    """The counts of a first page that is also the last, or of one that took all the time there was."""
+    is_whole = found.next is None
+    counted = Counter(job.state for job in found.jobs)
+    return Tally({state: counted[state] for state in State}, set(State) if is_whole else set())
+
+
+def count(session: Session, query: Query, *, up_to: int | None = None) -> dict[State, int]:
+    """Exactly how many jobs a query means, by state, however long that takes; `up_to`: with numbers no higher."""
+    statement = select(Job.state, func.count()).where(*query.conditions(Place(session))).group_by(Job.state)
+    if up_to is not None:
+        statement = statement.where(Job.seq <= up_to)
+    return {State(row[0]): row[1] for row in session.execute(statement, texts.between())}
+
+
+def _tally_all(session: Session, found: Tally) -> None:
+    """All jobs of each state but succeeded: the index by state counts them, up to MOST."""
+    for state in State:
+        if state is not State.SUCCEEDED:
+            few = select(Job.seq).where(NOT_SUCCEEDED, Job.state == state).limit(MOST + 1).subquery()
+            number = session.execute(select(func.count()).select_from(few)).scalar_one()
+            found.states[state] = min(number, MOST)
+            if number <= MOST:
+                found.whole.add(state)
+
+
+def _tally_some(session: Session, found: Tally, group: Sequence[State], conditions: list[Any], extent: Extent, budget_s: float) -> None:
+    for low, high in extent.stretches(budget_s):
+        inner = select(Job.state).where(Job.seq >= low, Job.seq < high, Job.state.in_(group), *conditions).limit(MOST + 1).subquery()
+        counted = select(inner.c.state, func.count()).group_by(inner.c.state)
+        for state, number in session.execute(counted, texts.between(low, high)):
+            found.states[State(state)] += number
+        if sum(found.states[state] for state in group) > MOST:
+            for state in group:
+                found.states[state] = min(found.states[state], MOST)
+            return
+    if extent.is_through:
+        found.whole.update(group)

@@ -1,0 +1,152 @@
+"""A parsed query: the conditions that it means in SQL, and what it says in words."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from difflib import get_close_matches
+
+from sqlalchemy import ColumnElement, func, not_, or_, select
+
+from src.jobs.models import Job
+from src.jobs.search.fields import FAILED, FIELDS, of_argument, of_text, states_of
+from src.jobs.search.grammar import Term, quote, split
+from src.jobs.search.texts import Place
+from src.jobs.search.values import Span, instants
+from src.jobs.states import State
+
+#: an argument, or a field within one: arg.customer:17
+ARGUMENT = "arg."
+#: jobs are numbered in the order of their submission but for transactions that took long
+SKEW = timedelta(minutes=10)
+
+
+@dataclass(frozen=True, slots=True)
+class Query:
+    """What is asked for. Its terms must all hold; the values of a term are alternatives."""
+
+    text: str
+    terms: tuple[Term, ...] = ()
+
+    def conditions(self, place: Place, *, without: str | None = None) -> list[ColumnElement[bool]]:
+        """The terms as SQL; `without`: but those of this name. Raises QueryError for a value that does not fit its field."""
+        return [self._condition(term, place) for term in self.terms if without is None or term.name != without]
+
+    def states(self) -> list[State]:
+        """The states that its `state:` terms leave; none: all."""
+        asked = [set(states_of(term.values)) for term in self.terms if term.name == "state" and not term.is_not]
+        denied = {state for term in self.terms if term.name == "state" and term.is_not for state in states_of(term.values)}
+        if not asked and not denied:
+            return []
+        return [state for state in State if all(state in each for each in asked) and state not in denied]
+
+    def lowest(self, place: Place) -> int:
+        """No job below this seq is meant, by what it says of the time of submission."""
+        since = [span.low for span in self._created() if span.low is not None]
+        return 0 if not since else _seq_at(place, max(since) - SKEW)
+
+    def highest(self, place: Place) -> int | None:
+        """No job above this seq is meant."""
+        until = [span.high for span in self._created() if span.high is not None]
+        return None if not until else _seq_at(place, min(until) + SKEW)
+
+    @property
+    def reads_texts(self) -> bool:
+        """Does it search for words in actors and arguments?"""
+        return any(not term.name or term.name.startswith(ARGUMENT) for term in self.terms)
+
+    @property
+    def reads_only_texts(self) -> bool:
+        """Does it ask for such words, and for nothing else but states?"""
+        return self.reads_texts and all(
+            not term.is_not and (not term.name or term.name.startswith(ARGUMENT) or term.name == "state") for term in self.terms
+        )
+
+    def one(self, name: str) -> str | None:
+        """The value of a field that is asked for once, with one value."""
+        found = [term.values for term in self.terms if term.name == name and not term.is_not]
+        return found[0][0] if len(found) == 1 and len(found[0]) == 1 else None
+
+    def without(self, term: Term) -> str:
+        """The query without one of its terms."""
+        return " ".join(each.text for each in self.terms if each is not term)
+
+    def with_(self, name: str, value: str | None) -> str:
+        """The query with this value in the place of what it says of the field; None: nothing said."""
+        kept = [each.text for each in self.terms if each.name != name]
+        return " ".join([*([] if value is None else [f"{name}:{quote(value)}"]), *kept])
+
+    def in_words(self) -> str:
+        """A sentence's end that says the same: "jobs whose state is dead and whose queue is mail"."""
+        said = [_say(term) for term in self.terms]
+        return "all jobs" if not said else f"jobs {' and '.join(said)}"
+
+    def _created(self) -> list[Span[datetime]]:
+        return [instants(term.values[0]) for term in self.terms if term.name == "created" and not term.is_not and len(term.values) == 1]
+
+    def _condition(self, term: Term, place: Place) -> ColumnElement[bool]:
+        parts = []
+        for value in term.values:
+            try:
+                if not term.name:
+                    parts.append(of_text(value, place))
+                elif term.name.startswith(ARGUMENT):
+                    parts.append(of_argument(term.name.removeprefix(ARGUMENT), value, place))
+                else:
+                    parts.append(FIELDS[term.name].make(value, place))
+            except ValueError as error:
+                raise term.error(_complaint(term, value, str(error)), self.text) from None
+        return not_(func.coalesce(or_(*parts), False)) if term.is_not else or_(*parts)
+
+
+def parse(text: str, place: Place | None = None) -> Query:
+    """The query of this text; raises QueryError where it is not understood. With a place its values are looked at too."""
+    text = " ".join(text.splitlines()).strip()
+    terms = split(text)
+    for term in terms:
+        if term.name and not term.name.startswith(ARGUMENT) and term.name not in FIELDS:
+            raise term.error(_unknown(term), text)
+        if not term.name and not any(term.values):
+            raise term.error("There is nothing between these quotation marks.", text)
+    query = Query(text, tuple(terms))
+    if place is not None:
+        query.conditions(place)
+    return query
+
+
+def _unknown(term: Term) -> str:
+    near = get_close_matches(term.name, FIELDS, n=1)
+    hint = f" Did you mean {near[0]}:?" if near else f" There are {', '.join(f'{name}:' for name in FIELDS)} and arg.NAME:."
+    return f"{term.name}: is nothing that can be asked for.{hint} To search for this text, put it in quotation marks."
+
+
+def _complaint(term: Term, value: str, why: str) -> str:
+    if why[:1].isupper():
+        return f"{why}."
+    return f"{term.name or 'This'}{':' if term.name else ''} does not take {value!r}: {why}." if term.name else f"To search, {why}."
+
+
+def _say(term: Term) -> str:
+    values = " or ".join(value if value else '""' for value in term.values)
+    if not term.name:
+        return f"{'without' if term.is_not else 'with'} “{values}” in id, actor or arguments"
+    if term.name.startswith(ARGUMENT):
+        return f"whose argument {term.name.removeprefix(ARGUMENT)} is {'not ' if term.is_not else ''}{values}"
+    if term.name == "state" and FAILED in term.values:
+        values = values.replace(FAILED, "retrying or dead")
+    return f"{FIELDS[term.name].says} {'not ' if term.is_not else ''}{values}"
+
+
+def _seq_at(place: Place, instant: datetime) -> int:
+    """About the seq of the first job that was submitted after an instant: found by halving, as both ascend."""
+    # Two statements: SQLite takes one end from an index at once, but reads all of it for both.
+    low, high = (place.session.execute(select(end(Job.seq))).scalar() or 0 for end in (func.min, func.max))
+    high += 1
+    while low < high:
+        middle = (low + high) // 2
+        found = place.session.execute(select(Job.seq, Job.created_at).where(Job.seq >= middle).order_by(Job.seq).limit(1)).first()
+        if found is None or found.created_at >= instant:
+            high = middle
+        else:
+            low = found.seq + 1
+    return int(low)

@@ -1,0 +1,145 @@
+"""The searchable texts of jobs: actor and arguments, secrets left out, in a table of their own beside the jobs.
+
+Written soon after a job is submitted, by the scheduler, never on the way of a job: SQLite keeps them in an FTS5 table of trigrams,
+PostgreSQL under a trigram index (pg_trgm; where that cannot be had, without). Newer jobs are looked at one by one.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Collection, Mapping, Sequence
+from functools import cached_property
+from typing import Any
+
+from sqlalchemy import BigInteger, ColumnElement, Text, and_, bindparam, column, delete, func, insert, literal_column, or_, select, table
+from sqlalchemy.orm import Session
+
+from src.jobs.models import Job
+from src.jobs.search.values import escaped
+from src.jobs.statements import is_sqlite
+
+#: characters that a trigram index can search for
+SHORTEST = 3
+#: characters of a text that are kept
+LONGEST = 4_000
+#: jobs that are not written yet and are looked at all the same
+TAIL = 1_000
+#: jobs behind the newest written one among which one may have been committed late
+LATE = 5_000
+#: trigrams of a number that are looked up
+MOST_TRIGRAMS = 5
+#: texts written in one transaction: short enough that nobody waits for it
+AT_ONCE = 500
+
+#: (actor, args, kwargs) -> the arguments by name, secrets masked; None: this process does not know the actor
+Reading = Callable[[str | None, Any, Any], Mapping[str, Any] | None]
+
+_TEXTS = {
+    store: table("job_texts", column(key, BigInteger), column("text", Text)) for store, key in (("sqlite", "rowid"), ("postgresql", "seq"))
+}
+_read: Reading | None = None
+
+
+def read_by(reading: Reading) -> None:
+    """Name the function that knows what arguments are called and which of them are secret."""
+    global _read
+    _read = reading
+
+
+def text_of(actor: str | None, args: Any, kwargs: Any) -> str:
+    """What is searched of a job, in small letters. Of an actor nobody knows here only the name: its arguments may hold secrets."""
+    known = _read(actor, args, kwargs) if _read is not None else None
+    arguments = "" if known is None else json.dumps(known, ensure_ascii=False, separators=(",", ":"))
+    return f"{actor or ''}\n{arguments}".lower().replace("\x00", "")[:LONGEST]
+
+
+class Place:
+    """Where a query is asked: a session, whose store it is, and the texts of the newest jobs, which are not written yet."""
+
+    def __init__(self, session: Session) -> None:
+        self.session = session
+        self.is_sqlite = is_sqlite(session)
+
+    @cached_property
+    def tail(self) -> dict[int, str]:
+        """Job -> text, of the newest jobs."""
+        statement = select(Job.seq, Job.actor, Job.args, Job.kwargs).where(Job.seq > newest(self.session))
+        return {row[0]: text_of(*row[1:]) for row in self.session.execute(statement.order_by(Job.seq.desc()).limit(TAIL))}
+
+
+def contains(needle: str, place: Place, *, exactly: Sequence[str] = ()) -> ColumnElement[bool]:
+    """That the text of a job contains this; `exactly`: and one of these, which the index need not find."""
+    texts, key = _of(place.session)
+    small, wanted = needle.lower(), [each.lower() for each in exactly]
+    # Only of the stretch that is looked at: a word that is in every text must not be collected a million times.
+    one_of = (or_(*(_position(texts.c.text, each, place.is_sqlite) > 0 for each in wanted)),) if wanted else ()
+    written = Job.seq.in_(select(key).where(_has(texts.c.text, small, is_sqlite=place.is_sqlite), *one_of, *within(key)))
+    new = [seq for seq, text in place.tail.items() if small in text and (not wanted or any(each in text for each in wanted))]
+    return or_(written, Job.seq.in_(new)) if new else written
+
+
+def within(seq: Any) -> tuple[ColumnElement[bool], ColumnElement[bool]]:
+    """That the seq of a table beside the jobs lies in the stretch that is looked at."""
+    return seq >= bindparam("low", type_=BigInteger), seq < bindparam("high", type_=BigInteger)
+
+
+def between(low: int = 0, high: int = 2**62) -> dict[str, int]:
+    """What a statement with such conditions must be executed with: the stretch of jobs that it looks at."""
+    return {"low": low, "high": high}
+
+
+def newest(session: Session) -> int:
+    """The seq of the newest job whose text is written."""
+    key = _of(session)[1]
+    return int(session.execute(select(func.max(key))).scalar() or 0)
+
+
+def write_new(session: Session, *, limit: int = AT_ONCE) -> int:
+    """Write the texts of up to `limit` jobs, the oldest first; return how many. Ask again until there are fewer."""
+    texts, key = _of(session)
+    last = newest(session)
+    # A job whose transaction was long may be committed after newer ones.
+    late = select(Job.seq).where(Job.seq > last - LATE, Job.seq < last, Job.seq.not_in(select(key).where(key > last - LATE)))
+    seqs = [*session.execute(late.limit(limit)).scalars()]
+    columns = select(Job.seq, Job.actor, Job.args, Job.kwargs)
+    rows: list[Any] = list(session.execute(columns.where(Job.seq.in_(seqs)))) if seqs else []
+    rows += session.execute(columns.where(Job.seq > last).order_by(Job.seq).limit(limit - len(rows)))
+    if rows:
+        values = [{key.name: seq, "text": text_of(actor, args, kwargs)} for seq, actor, args, kwargs in rows]
+        session.execute(insert(texts), values)
+    return len(rows)
+
+
+def forget(session: Session, seqs: Collection[int]) -> None:
+    """Delete the texts of these jobs."""
+    texts, key = _of(session)
+    session.execute(delete(texts).where(key.in_(seqs)))
+
+
+def _of(session: Session) -> tuple[Any, Any]:
+    texts = _TEXTS["sqlite" if is_sqlite(session) else "postgresql"]
+    return texts, next(iter(texts.c))
+
+
+def _has(text: Any, needle: str, *, is_sqlite: bool) -> ColumnElement[bool]:
+    numbers = [needle[start : start + 3] for start in range(len(needle) - 2) if needle[start : start + 3].isdecimal()] if is_sqlite else []
+    if numbers:
+        # FTS5 walks the list of each trigram to its end: those of the digits are short, those of words may hold every job.
+        chosen = " ".join(f'"{number}"' for number in dict.fromkeys(numbers[:MOST_TRIGRAMS]))
+        return and_(literal_column("job_texts").op("MATCH")(chosen), _position(text, needle, is_sqlite) > 0)
+    special = any(character in needle for character in "%_\\")
+    if not special:
+        return text.like(_seen(f"%{needle}%"))  # type: ignore[no-any-return]
+    # It uses its trigrams only for a LIKE without ESCAPE; the few rows that are found are then looked at exactly.
+    rough = re.sub(r"[%_\\]", "_", needle)
+    return and_(text.like(_seen(f"%{rough}%")), text.like(f"%{escaped(needle)}%", escape="\\"))
+
+
+def _position(text: Any, needle: str, is_sqlite: bool) -> Any:
+    return func.instr(text, needle) if is_sqlite else func.strpos(text, needle)
+
+
+def _seen(pattern: str) -> Any:
+    """The pattern as part of the statement: PostgreSQL plans a rare word otherwise than a frequent one, if it may see it."""
+    return bindparam(None, pattern, type_=Text, unique=True, literal_execute=True)

@@ -1,0 +1,140 @@
+"""What stands behind the colon of a term: numbers, durations, instants, each with a comparison or a range; and names with `*`."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, time, timedelta
+from typing import Any, Generic, TypeVar
+from zoneinfo import ZoneInfo
+
+from sqlalchemy import BigInteger, ColumnElement, and_, cast, func, true, type_coerce
+
+from src.database import now
+from src.settings import get_settings
+
+T = TypeVar("T")
+
+_COMPARED = re.compile(r"(>=|<=|>|<)(.+)", re.DOTALL)
+_DURATION = re.compile(r"(?:\d+(?:\.\d+)?(?:ms|[smhdw]))+")
+_PART = re.compile(r"(\d+(?:\.\d+)?)(ms|[smhdw])")
+_UNITS = {"ms": 0.001, "s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
+_LONGEST_S = 3_650_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Span(Generic[T]):
+    """From `low` to `high`; None: open. Each end belongs to it or not."""
+
+    low: T | None = None
+    high: T | None = None
+    has_low: bool = True
+    has_high: bool = True
+
+    def condition(self, value: Any, convert: Callable[[T], Any] = lambda each: each) -> ColumnElement[bool]:
+        """That a value of SQL lies in it."""
+        parts = []
+        if self.low is not None:
+            parts.append(value >= convert(self.low) if self.has_low else value > convert(self.low))
+        if self.high is not None:
+            parts.append(value <= convert(self.high) if self.has_high else value < convert(self.high))
+        return and_(true(), *parts)
+
+
+def span(text: str, read: Callable[[str], T]) -> Span[T]:
+    """`>5`, `>=5`, `<5`, `5..9`, `5..`, `..9`, or one value."""
+    compared = _COMPARED.fullmatch(text)
+    if compared:
+        value = read(compared[2])
+        return Span(low=value, has_low="=" in compared[1]) if text[0] == ">" else Span(high=value, has_high="=" in compared[1])
+    if ".." in text:
+        low, _, high = text.partition("..")
+        if not low and not high:
+            raise ValueError("give at least one end of the range")
+        return Span(read(low) if low else None, read(high) if high else None)
+    value = read(text)
+    return Span(value, value)
+
+
+def whole_number(text: str) -> int:
+    """A number such as 3."""
+    if not text.isdecimal() or not text.isascii() or len(text) > 9:
+        raise ValueError("give a whole number, e.g. 3, >1 or 2..5")
+    return int(text)
+
+
+def duration(text: str) -> timedelta:
+    """A duration such as 5s, 1m30s, 250ms."""
+    if not _DURATION.fullmatch(text):
+        raise ValueError("give a duration with its unit, e.g. >5s, <250ms or 1m..1h30m")
+    seconds = sum(float(number) * _UNITS[unit] for number, unit in _PART.findall(text))
+    if seconds > _LONGEST_S:
+        raise ValueError("that is more than a hundred years")
+    return timedelta(seconds=seconds)
+
+
+def instants(text: str) -> Span[datetime]:
+    """`2026-11-01` (that day), `2026-11-01..2026-11-03`, `>2026-11-01T10:00`, `2h` (the last two hours), `<1d` (longer than a day ago)."""
+    compared = _COMPARED.fullmatch(text)
+    if compared:
+        begin, end = _instant(compared[2])
+        # "later than a day" means later than the whole of it
+        is_day, with_it = end > begin, "=" in compared[1]
+        if text[0] == ">":
+            return Span(low=begin if with_it or not is_day else end, has_low=with_it or is_day)
+        return Span(high=end if with_it and is_day else begin, has_high=with_it and not is_day)
+    if ".." in text:
+        low, _, high = text.partition("..")
+        if not low and not high:
+            raise ValueError("give at least one end of the range")
+        last = _instant(high) if high else None
+        is_day = last is not None and last[1] > last[0]
+        return Span(_instant(low)[0] if low else None, last[1] if last else None, has_high=not is_day)
+    begin, end = _instant(text)
+    if _DURATION.fullmatch(text):
+        return Span(low=begin)
+    return Span(begin, end, has_high=end == begin)
+
+
+def _instant(text: str) -> tuple[datetime, datetime]:
+    """Where the moment or the day that is meant begins and ends, in the zone of the pages unless it says its own."""
+    zone = ZoneInfo(get_settings().timezone)
+    try:
+        if _DURATION.fullmatch(text):
+            moment = now() - duration(text)
+            return moment, moment
+        if text in ("today", "yesterday"):
+            day = now().astimezone(zone).date() - timedelta(days=int(text == "yesterday"))
+            return _day(day, zone)
+        if re.fullmatch(r"\d{4}-\d\d-\d\d", text):
+            return _day(date.fromisoformat(text), zone)
+        moment = datetime.fromisoformat(text)
+        moment = moment.replace(tzinfo=zone) if moment.tzinfo is None else moment
+        return moment.astimezone(UTC), moment.astimezone(UTC)
+    except (ValueError, OverflowError):
+        raise ValueError(
+            "give a day (2026-11-01, today), an instant (2026-11-01T10:00), how long ago (2h), or a range (2026-11-01..2026-11-03)"
+        ) from None
+
+
+def _day(day: date, zone: ZoneInfo) -> tuple[datetime, datetime]:
+    begin, end = (datetime.combine(each, time(), zone).astimezone(UTC) for each in (day, day + timedelta(days=1)))
+    return begin, end
+
+
+def like(column: Any, value: str) -> ColumnElement[bool]:
+    """That a column is this name, in which `*` stands for anything."""
+    if "*" not in value:
+        return column == value  # type: ignore[no-any-return]
+    return column.like(escaped(value).replace("*", "%"), escape="\\")  # type: ignore[no-any-return]
+
+
+def escaped(value: str) -> str:
+    """The text with LIKE's own characters made plain; the escape is a backslash."""
+    return value.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
+
+
+def microseconds(column: Any, *, is_sqlite: bool) -> Any:
+    """An instant of SQL as microseconds since 1970."""
+    return type_coerce(column, BigInteger) if is_sqlite else cast(func.extract("epoch", column) * 1_000_000, BigInteger)

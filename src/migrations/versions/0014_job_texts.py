@@ -1,0 +1,40 @@
+"""The searchable texts of jobs, in a table beside them.
+
+Not among the models: SQLite keeps them in a virtual table with an index of trigrams, PostgreSQL in a plain one under pg_trgm. Where that
+extension may not be made, searching reads all texts instead.
+"""
+
+from __future__ import annotations
+
+import sqlalchemy as sa
+from alembic import op
+
+from src.logs import get_logger
+
+revision = "0014"
+down_revision = "0013"
+branch_labels = None
+depends_on = None
+
+
+def upgrade() -> None:
+    connection = op.get_bind()
+    if connection.dialect.name == "sqlite":
+        # detail=none: what is found by its trigrams is compared with the text anyway, and the index is half as large.
+        op.execute("CREATE VIRTUAL TABLE job_texts USING fts5(text, tokenize='trigram', detail='none', columnsize=0)")
+        return
+    op.create_table(
+        "job_texts", sa.Column("seq", sa.BigInteger(), primary_key=True, autoincrement=False), sa.Column("text", sa.Text(), nullable=False)
+    )
+    try:
+        with connection.begin_nested():
+            connection.execute(sa.text("CREATE EXTENSION IF NOT EXISTS pg_trgm"))
+            connection.execute(sa.text("CREATE INDEX ix_job_texts_trigrams ON job_texts USING gin (text gin_trgm_ops)"))
+    except sa.exc.DBAPIError as error:
+        get_logger(__name__).warning(
+            "searching_without_index", cure="CREATE EXTENSION pg_trgm as a superuser", detail=str(error.orig)[:200]
+        )
+
+
+def downgrade() -> None:
+    op.execute("DROP TABLE job_texts")

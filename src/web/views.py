@@ -1,0 +1,48 @@
+"""Saved views: queries with a name, of one person or shared by all."""
+
+from __future__ import annotations
+
+from sqlalchemy import delete as deleting
+from sqlalchemy import or_, select
+from sqlalchemy.orm import Session
+from werkzeug.exceptions import Forbidden
+
+from src.database import now
+from src.jobs.errors import JobsError
+from src.jobs.search import parse
+from src.web.auth.access import Visitor
+from src.web.roles import Role
+from src.web.tables import SavedView
+
+#: views of one person
+MOST = 50
+
+
+def of(session: Session, visitor: Visitor) -> list[SavedView]:
+    """A visitor's own views and the shared ones, by name."""
+    mine = or_(SavedView.owner == visitor.key, SavedView.is_shared)
+    return list(session.execute(select(SavedView).where(mine).order_by(SavedView.name, SavedView.id)).scalars())
+
+
+def save(session: Session, visitor: Visitor, *, name: str, query: str, is_shared: bool) -> None:
+    """Keep a query; one of the same name and owner is replaced."""
+    name = " ".join(name.split())
+    if not 0 < len(name) <= 60:
+        raise JobsError("Give the view a name of at most 60 characters.", field="name")
+    if is_shared and not visitor.role.includes(Role.OPERATOR):
+        raise Forbidden("Sharing a view with everybody needs the role operator.")
+    parse(query)
+    session.execute(deleting(SavedView).where(SavedView.owner == visitor.key, SavedView.name == name))
+    if len(session.execute(select(SavedView.id).where(SavedView.owner == visitor.key).limit(MOST)).all()) == MOST:
+        raise JobsError(f"You have {MOST} views: delete one first.", field="name")
+    session.add(
+        SavedView(owner=visitor.key, owner_name=visitor.name, name=name, query=query.strip(), is_shared=is_shared, created_at=now())
+    )
+
+
+def delete(session: Session, visitor: Visitor, number: int) -> None:
+    """Forget one's own view; an admin may delete each shared one."""
+    chosen = deleting(SavedView).where(SavedView.id == number)
+    if not visitor.role.includes(Role.ADMIN):
+        chosen = chosen.where(SavedView.owner == visitor.key)
+    session.execute(chosen.where(or_(SavedView.owner == visitor.key, SavedView.is_shared)))

@@ -1,0 +1,88 @@
+"""The query language: how a text is cut, and where it is wrong."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from src.jobs.search import QueryError, parse
+from src.jobs.search.grammar import quote, split
+
+
+def cut(text: str) -> list[tuple[str, tuple[str, ...], bool]]:
+    return [(term.name, term.values, term.is_not) for term in split(text)]
+
+
+@pytest.mark.parametrize(
+    ("text", "terms"),
+    [
+        ("", []),
+        ("state:dead", [("state", ("dead",), False)]),
+        ("  state:dead,held   -actor:mail* ", [("state", ("dead", "held"), False), ("actor", ("mail*",), True)]),
+        ('"New York" timeout', [("", ("New York",), False), ("", ("timeout",), False)]),
+        ('-"New York"', [("", ("New York",), True)]),
+        ('user:"a b",c', [("user", ("a b", "c"), False)]),
+        (r'key:"say \"x, y\""', [("key", ('say "x, y"',), False)]),
+        ("arg.total:100", [("arg.total", ("100",), False)]),
+        ("a,b", [("", ("a,b",), False)]),
+        ("- x", [("", ("-",), False), ("", ("x",), False)]),
+        ("created:2026-11-01T10:00..2h", [("created", ("2026-11-01T10:00..2h",), False)]),
+    ],
+)
+def test_a_text_is_cut_into_terms(text: str, terms: list[tuple[str, tuple[str, ...], bool]]) -> None:
+    assert cut(text) == terms
+
+
+@given(st.text(min_size=1).filter(lambda text: text.strip()))
+def test_a_quoted_value_is_read_as_it_is(value: str) -> None:
+    if not value.startswith("-") or " " in value:
+        assert cut(f"user:{quote(value)}") == [("user", (value,), False)]
+
+
+@given(st.text(max_size=60))
+def test_any_text_is_understood_or_says_where_it_is_not(text: str) -> None:
+    wrong = None
+    try:
+        parse(text)
+    except QueryError as error:
+        wrong = error
+    assert wrong is None or (0 <= wrong.start < wrong.end and "^" in wrong.pointer)
+
+
+@pytest.mark.parametrize(
+    ("text", "start", "end", "says"),
+    [
+        ("actor:add stat:dead", 10, 19, "Did you mean state:?"),
+        ('actor:"add', 6, 10, "This quotation mark is not closed."),
+        ("state:dead queue:", 11, 17, "Say what queue is to be"),
+        ("http://x", 0, 8, "put it in quotation marks"),
+        ('""', 0, 2, "nothing between these quotation marks"),
+    ],
+)
+def test_what_is_wrong_is_shown_at_its_place(text: str, start: int, end: int, says: str) -> None:
+    with pytest.raises(QueryError) as caught:
+        parse(text)
+
+    assert (caught.value.start, caught.value.end) == (start, end)
+    assert says in str(caught.value)
+    assert caught.value.pointer.splitlines()[1] == " " * start + "^" * (end - start)
+
+
+def test_a_query_in_words() -> None:
+    said = parse('state:dead,held -actor:add created:today arg.total:5 "New York"').in_words()
+
+    assert said == (
+        "jobs whose state is dead or held and whose actor is not add and submitted today and whose argument total is 5"
+        " and with “New York” in id, actor or arguments"
+    )
+    assert parse("").in_words() == "all jobs"
+
+
+def test_chips_take_terms_out_and_facets_put_them_in() -> None:
+    query = parse("state:dead actor:add")
+
+    assert query.without(query.terms[0]) == "actor:add"
+    assert query.with_("state", "held") == "state:held actor:add"
+    assert query.with_("user", "a b") == 'user:"a b" state:dead actor:add'
+    assert query.with_("state", None) == "actor:add"
