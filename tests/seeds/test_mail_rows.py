@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -20,10 +21,12 @@ from src.jobs.models import Job
 from src.mail import deliveries, reading
 from src.mail.models import DeliveryState, Mail
 from src.reports import archive
+from src.web import create_app
 from tests.broker import actors
 from tests.broker.house import DEADLINE_S, ROOT, House
 from tests.smtp import MailServer
 from tests.waiting import eventually
+from tests.web.site import Site
 
 TIMEOUT_MS = int(DEADLINE_S * 1000)
 
@@ -145,6 +148,31 @@ def test_D8_and_A2_a_report_is_a_page_a_mail_a_pdf_and_a_csv(quiet: House, serve
         assert users.get_result(block=True, timeout=TIMEOUT_MS)["summary"] == "Users: 50 new in 30 days, 50 in all"
         again: Any = reports.users_report.send()
         assert again.get_result(block=True, timeout=TIMEOUT_MS)["skipped"] == "nothing has changed"
+
+
+def test_a_mail_server_that_hangs_holds_up_nobody_who_submits(quiet: House, server: MailServer) -> None:
+    visit = Site(quiet.database, create_app()).browser()
+    page = "/actors/send_mail"
+
+    def submit(number: int) -> float:
+        hidden = visit.hidden(page)
+        begun = time.perf_counter()
+        answer = visit.client.post(
+            page, data={**hidden, "to": "ada@example.com", "subject": f"Letter {number}", "context": '{"text": "Hello."}'}
+        )
+        assert answer.status_code == 303, answer.text
+        return time.perf_counter() - begun
+
+    with quiet.working(threads=2, CALLBOARD_SMTP_URL=server.url.replace("timeout=20", "timeout=5")):
+        before = sorted(submit(number) for number in range(20))
+        eventually(lambda: len(server.taken) == 20, deadline_s=DEADLINE_S, what="the letters have arrived")
+        server.on_rcpt = lambda _: MailServer.HANG
+        submit(20)
+        eventually(lambda: quiet.jobs(actor="deliver_mail", states=[State.RUNNING]), deadline_s=DEADLINE_S, what="a delivery hangs")
+        during = sorted(submit(number) for number in range(21, 41))
+
+        assert quiet.jobs(actor="deliver_mail", states=[State.RUNNING]), "all pages were answered while it hung"
+    print(f"median before {before[10] * 1000:.1f} ms, during {during[10] * 1000:.1f} ms")
 
 
 def test_B5_the_application_backs_itself_up_and_a_backup_restores_into_a_service_that_goes_on(quiet: House, tmp_path: Path) -> None:
