@@ -40,7 +40,7 @@ DEEP_PREFETCH = 500
 UNHURRIED_PREFETCH = 2
 #: seconds a delivery may wait for room before this process stands aside for others
 STAND_ASIDE_S = 1.0
-#: seconds between two changes of the prefetch
+#: seconds until the prefetch is made smaller again; it is made deep as soon as jobs are known to be short
 ADAPT_S = 1.0
 #: seconds that closing waits for the consumer's own thread to come out of pika
 CLOSE_WITHIN_S = 5.0
@@ -262,7 +262,8 @@ class QueueConsumer(Consumer):
             self._stand_aside()
             return
         wanted = DEEP_PREFETCH if load.is_short else load.threads
-        if wanted != self._prefetch and time.monotonic() - self._adapted > ADAPT_S:
+        # At once to the deep one: a process that has just started would else work through its first second eight by eight.
+        if wanted > self._prefetch or (wanted < self._prefetch and time.monotonic() - self._adapted > ADAPT_S):
             self._unsubscribe()
             self._subscribe()
 
