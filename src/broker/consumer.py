@@ -22,7 +22,7 @@ from src.broker import topology
 from src.broker.connections import parameters, pauses
 from src.broker.deliveries import TOGETHER_S, Acknowledger, Arrival, Arrivals, Delivery, as_message
 from src.broker.intake import Intake
-from src.broker.wire import DeliveringConnection
+from src.broker.wire import DeliveringConnection, Whole, take_past_pika
 from src.database import is_outage, now, read
 from src.jobs import doubt
 from src.jobs.submission import NORMAL_PRIORITY
@@ -155,6 +155,7 @@ class QueueConsumer(Consumer):
         self._pauses = pauses()
         self._is_cancelled = False
         self._channel.add_on_cancel_callback(self._on_cancel)
+        take_past_pika(connection, self._channel, self._on_deliveries)
         self._subscribe()
         log.info("consumer_connected", queue=self.queue)
 
@@ -197,6 +198,13 @@ class QueueConsumer(Consumer):
         priority = properties.priority if properties.priority is not None else NORMAL_PRIORITY
         self._acknowledger.delivered(method.delivery_tag)
         self._arrived.put(Arrival(self._generation, method.delivery_tag, method.redelivered, body, priority))
+
+    def _on_deliveries(self, found: list[Whole]) -> None:
+        self._heard = time.monotonic()
+        for one in found:
+            self._acknowledger.delivered(one.delivery_tag)
+            priority = one.priority if one.priority is not None else NORMAL_PRIORITY
+            self._arrived.put(Arrival(self._generation, one.delivery_tag, one.redelivered, one.body, priority))
 
     def _on_cancel(self, _frame: Any) -> None:
         self._is_cancelled = True

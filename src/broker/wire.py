@@ -1,16 +1,16 @@
 """Two shortcuts through pika, for the two directions in which thousands of messages a second travel.
 
 JoiningConnection writes the frames of many publishes itself and sends them in one system call. DeliveringConnection
-reads the three frames of a delivery in one go: 6 us where pika's way through every frame's object and callbacks takes
-30. What is used here is pika's own and private, so an unknown pika falls back to the stock behaviour, and whatever is
-not exactly a whole delivery is left to pika.
+reads the three frames of a delivery in one go and hands what came in one burst to its consumer, past pika's channel:
+5 us where pika's way through every frame's object and callbacks takes 30. What is used here is pika's own and private,
+so an unknown pika falls back to the stock behaviour, and whatever is not exactly a whole delivery is left to pika.
 """
 
 from __future__ import annotations
 
 import struct
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import lru_cache
 from typing import Any, NamedTuple
 
@@ -124,6 +124,8 @@ class DeliveringConnection(pika.SelectConnection):  # type: ignore[misc]
     """For consumers that look at no other property than the priority."""
 
     _frame_buffer: bytes
+    #: takes a burst of deliveries, in order, or says that pika must bring them; None: pika brings all of them
+    sink: Callable[[list[Whole]], bool] | None = None
 
     def _on_data_available(self, data_in: bytes) -> None:
         if not _CAN_DELIVER:
@@ -135,8 +137,11 @@ class DeliveringConnection(pika.SelectConnection):  # type: ignore[misc]
             found.append(whole)
             position = whole.end
         self._frame_buffer = buffer[position:]
+        self.bytes_received += position  # by which pika knows that the other side lives
+        self.frames_received += 3 * len(found)
+        if found and self.sink is not None and self.sink(found):
+            found = []
         for one in found:
-            self.frames_received += 3
             method = pika.spec.Basic.Deliver(one.consumer_tag, one.delivery_tag, one.redelivered, "", "")
             self._channels[one.channel]._on_deliver(
                 pika.frame.Method(one.channel, method),
@@ -149,6 +154,24 @@ class DeliveringConnection(pika.SelectConnection):  # type: ignore[misc]
     def _is_between_messages(self, number: int) -> bool:
         channel = self._channels.get(number)
         return channel is not None and channel._content_assembler._method_frame is None
+
+
+def take_past_pika(connection: Any, channel: Any, put: Callable[[list[Whole]], None]) -> None:
+    """Give `put` what is delivered on the one channel of a BlockingConnection, as far as no earlier delivery waits in pika.
+
+    Those that pika brings keep their place: while one of them waits, those behind it take pika's way, too.
+    """
+    if not (_CAN_DELIVER and hasattr(connection, "_request_channel_dispatch") and hasattr(channel, "_pending_events")):
+        return
+
+    def sink(found: list[Whole]) -> bool:
+        if channel._pending_events:
+            return False
+        put(found)
+        connection._request_channel_dispatch(-1)  # process_data_events() has brought something, and may return
+        return True
+
+    connection._impl.sink = sink
 
 
 def whole_delivery(buffer: bytes, position: int) -> Whole | bool:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from types import SimpleNamespace
+
 import pika
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from src.broker import wire
-from src.broker.wire import WHOLE_LIMIT, Outgoing, Whole, whole_delivery
+from src.broker.wire import WHOLE_LIMIT, DeliveringConnection, Outgoing, Whole, take_past_pika, whole_delivery
 
 properties = st.builds(
     pika.BasicProperties,
@@ -67,3 +70,44 @@ def test_a_publish_is_written_as_pika_writes_it(route: str, body: bytes, id: str
         pika.frame.Header(3, len(body), wire.properties(one, timestamp=1_700_000_000)).marshal(),
         *(pika.frame.Body(3, body[start : start + most]).marshal() for start in range(0, len(body), most)),
     ]
+
+
+@pytest.fixture
+def unconnected() -> Iterator[DeliveringConnection]:
+    made = DeliveringConnection(internal_connection_workflow=False)
+    yield made
+    made.ioloop.close()
+
+
+def test_what_is_read_past_pika_is_heard_all_the_same(unconnected: DeliveringConnection) -> None:
+    # pika gives up a connection on which it has heard nothing for two heartbeats.
+    taken: list[Whole] = []
+    unconnected._channels[1] = unconnected._create_channel(1, None)
+
+    def sink(found: list[Whole]) -> bool:
+        taken.extend(found)
+        return True
+
+    unconnected.sink = sink
+    data = b"".join(frames("tag", number, False, pika.BasicProperties(), b"body") for number in (1, 2))
+
+    unconnected._on_data_available(data[:-3])
+    unconnected._on_data_available(data[-3:])
+
+    assert [one.delivery_tag for one in taken] == [1, 2]
+    assert unconnected.bytes_received == len(data)
+
+
+@pytest.mark.parametrize("waiting", [[], ["a delivery that pika read"]])
+def test_a_delivery_never_overtakes_one_that_pika_brings(unconnected: DeliveringConnection, waiting: list[str]) -> None:
+    taken: list[Whole] = []
+    asked: list[int] = []
+    connection = SimpleNamespace(_impl=unconnected, _request_channel_dispatch=asked.append)
+    take_past_pika(connection, SimpleNamespace(_pending_events=waiting), taken.extend)
+    one = whole_delivery(frames("tag", 1, False, pika.BasicProperties(), b"body"), 0)
+
+    assert unconnected.sink is not None
+    assert isinstance(one, Whole)
+    assert unconnected.sink([one]) is not bool(waiting)
+    assert taken == ([] if waiting else [one])
+    assert asked == ([] if waiting else [-1])
