@@ -47,7 +47,7 @@ class Boot(Middleware):
         listened = worker.consumer_whitelist or broker.queues
         limits = next(one for one in broker.middleware if isinstance(one, Limits))
         crew = Crew(threads=worker.worker_threads, queues=list(listened), actors=broker.actors, limits=limits)
-        crew.work_queue = worker.work_queue
+        worker.work_queue = crew.work_queue  # before Dramatiq has made the threads that take from it
         self.crew = crew
         capture.install()
         self._executor = Executor(broker, crew)

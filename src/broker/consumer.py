@@ -58,7 +58,6 @@ class QueueConsumer(Consumer):
         self._timeout_s = timeout_s
         self._intake = Intake(crew, queue)
         self._arrived = Arrivals()
-        self._ready: deque[Delivery] = deque()
         self._settled: deque[Arrival] = deque()
         self._generation = 0
         self._connection: Any = None
@@ -77,16 +76,16 @@ class QueueConsumer(Consumer):
         self._heard = 0.0  # when the last delivery came, or the subscription was made or doubted
 
     def __next__(self) -> MessageProxy | None:
-        if not self._ready:
-            with self._in_pika:
-                try:
-                    if self._connection is None:
-                        self._connect()
-                    self._pump()
-                    self._claim()
-                except CONNECTION_ERRORS as error:
-                    self._lost(error)
-        return self._ready.popleft() if self._ready else None
+        """Look once for deliveries. What is claimed goes to the threads at once, all together, and not one by one through Dramatiq."""
+        with self._in_pika:
+            try:
+                if self._connection is None:
+                    self._connect()
+                self._pump()
+                self._claim()
+            except CONNECTION_ERRORS as error:
+                self._lost(error)
+        return None
 
     def settled(self, arrivals: Sequence[Arrival]) -> None:
         """Acknowledge these once their ends are committed; those of an earlier connection are RabbitMQ's to bring again."""
@@ -121,8 +120,6 @@ class QueueConsumer(Consumer):
         if not self._in_pika.acquire(timeout=CLOSE_WITHIN_S):
             return  # its own thread has not come out of pika; the process ends, and the connection with it
         try:
-            self._crew.hand_back(list(self._ready))
-            self._ready.clear()
             if self._connection is not None:
                 self._acknowledge(everything=True)
                 self._connection.close()
@@ -307,7 +304,10 @@ class QueueConsumer(Consumer):
             return
         self._pauses = pauses()
         self._crew.holding.update((claimed.seq, claimed.attempt) for claimed, _ in taken.claimed)
-        self._ready.extend(Delivery(as_message(claimed), claimed, arrival, self) for claimed, arrival in taken.claimed)
+        actors = self._crew.actors
+        self._crew.work_queue.put_many(
+            [(actors[claimed.actor].priority, Delivery(as_message(claimed), claimed, arrival, self)) for claimed, arrival in taken.claimed]
+        )
         self._crew.load.release(granted - len(taken.claimed))
         self._settled.extend(taken.done_with)
 

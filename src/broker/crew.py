@@ -19,6 +19,7 @@ from src.broker.deliveries import Delivery
 from src.broker.ledger import Ledger
 from src.broker.limits import Limits
 from src.broker.load import Load
+from src.broker.work_queue import WorkQueue
 from src.database import get_database, is_outage, now, read, write
 from src.jobs import attempt_logs, claims, completion, workers
 from src.jobs.errors import CancelRequested
@@ -46,7 +47,7 @@ class Crew:
         self.committer = Committer(self)
         self.cells = Cells(self)
         self.ledger = Ledger()
-        self.work_queue: Any = None  # Dramatiq's, set when its Worker boots
+        self.work_queue = WorkQueue()
         self.holding: set[tuple[int, int]] = set()  # (seq, attempt) from the claim until its end is committed
         self._unheld: set[tuple[int, int]] = set()
         self._queues = queues
@@ -228,16 +229,10 @@ class Crew:
 
     def _hand_back_waiting(self) -> None:
         """Claimed jobs that wait behind long ones are not running: give them to processes that have a thread free."""
-        if self.work_queue is None or not self.load.overdue(HAND_BACK_S):
+        if not self.load.overdue(HAND_BACK_S):
             return
         limit = time.monotonic() - HAND_BACK_S
-        with self.work_queue.mutex:
-            items = self.work_queue.queue
-            waiting = [item for item in items if item.message.received < limit]
-            if waiting:
-                items[:] = [item for item in items if item.message.received >= limit]
-                items.sort()
-                self.work_queue.unfinished_tasks -= len(waiting)
+        waiting = self.work_queue.take_out(lambda delivery: delivery.received < limit)
         if waiting:
             log.info("handed_back", jobs=len(waiting))
-            self.hand_back([item.message for item in waiting])
+            self.hand_back(waiting)

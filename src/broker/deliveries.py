@@ -65,6 +65,11 @@ class Delivery(MessageProxy):
         self.received = time.monotonic()
 
     @property
+    def message(self) -> Delivery:
+        """Dramatiq's threads expect an entry of their queue, and take its message: here it is both."""
+        return self
+
+    @property
     def key(self) -> tuple[int, int]:
         """The job and the number of its attempt."""
         return self.claimed.seq, self.claimed.attempt
