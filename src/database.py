@@ -31,6 +31,8 @@ from src.settings import get_settings
 SQLITE_BUSY_TIMEOUT_MS = 15_000
 #: milliseconds of SQLite's own waiting each time a writer asks for the lock
 SQLITE_ASK_MS = 2
+#: marks in `Session.info` a session that only looks
+LOOKING = "callboard_looking"
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -125,7 +127,7 @@ class Database:
         self._write = sessionmaker(self.engine, expire_on_commit=False)
         # PostgreSQL gives each statement a snapshot of its own anyway, so a transaction around looking is two more round trips.
         looking = {"callboard_read": True} if self.is_sqlite else {"isolation_level": "AUTOCOMMIT"}
-        self._read = sessionmaker(self.engine.execution_options(**looking), expire_on_commit=False)
+        self._read = sessionmaker(self.engine.execution_options(**looking), expire_on_commit=False, info={LOOKING: True})
         self.pid = os.getpid()
 
     @contextmanager

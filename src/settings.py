@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import secrets
 from functools import lru_cache
 from pathlib import Path
@@ -169,6 +170,18 @@ class Settings(BaseSettings):
         if self.secret_key:
             return self.secret_key
         return kept_secret(self.data_dir / "secret_key")
+
+
+#: settings that are nothing but a secret
+SECRET_FIELDS = {"secret_key"}
+
+
+def masked(name: str, value: object) -> str:
+    """A value as it may be shown: passwords in URLs, up to the last @ of each, and keys are hidden."""
+    text = str(value)
+    if name in SECRET_FIELDS and text:
+        return "•••"
+    return ";".join(re.sub(r"(//[^:/@\s]*):\S*@", r"\1:•••@", url) for url in text.split(";"))
 
 
 def kept_secret(path: Path, length_bytes: int = 32) -> str:

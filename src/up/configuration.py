@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import difflib
 import os
-import re
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -12,13 +11,14 @@ from dotenv.parser import parse_stream
 from pydantic import ValidationError
 from pydantic_settings import SettingsError
 
-from src.settings import PREFIX, SECRETS_DIR, Settings, get_settings
+from src.settings import PREFIX, SECRETS_DIR, Settings, get_settings, masked
 from src.up.errors import UpError
+
+__all__ = ["env_file_lines", "masked", "origin", "read_settings", "unknown_variables"]
 
 ENV_FILE = Path(".env")
 #: variables of this family that are no settings: set by `run` and `./run up` for its own processes
 OWN = {"CALLBOARD_CALLED_FROM", "CALLBOARD_BEGUN_AT", "CALLBOARD_UP_FOLDER", "CALLBOARD_WEB_FD"}
-SECRET_FIELDS = {"secret_key"}
 
 
 def read_settings() -> Settings:
@@ -74,14 +74,6 @@ def unknown_variables() -> list[str]:
         key for key in env_file_lines() if key.startswith(PREFIX)
     }
     return [f"{name} is no setting.{_meant(name, known)}" for name in sorted(given - known - OWN)]
-
-
-def masked(name: str, value: object) -> str:
-    """A value as it may be shown: passwords in URLs and keys are hidden."""
-    text = str(value)
-    if name in SECRET_FIELDS and text:
-        return "•••"
-    return re.sub(r"(//[^:/@;\s]*):[^@/;\s]+@", r"\1:•••@", text)
 
 
 def _meant(name: str, known: Iterable[str]) -> str:

@@ -14,6 +14,7 @@ from src.web import api, auth, cookies, display, errors, headers, health, metric
 from src.web.auth import access, sessions
 from src.web.auth import pages as auth_pages
 from src.web.pages import (
+    account,
     actors,
     api_docs,
     controls,
@@ -29,7 +30,7 @@ from src.web.pages import (
     users,
     workflows,
 )
-from src.web.pages.admin import audit
+from src.web.pages.admin import audit, configuration, people, sign_ins, tokens
 
 __all__ = ["auth", "create_app"]
 
@@ -71,6 +72,11 @@ def create_app() -> Flask:
         count,
         api_docs,
         audit,
+        people,
+        tokens,
+        sign_ins,
+        configuration,
+        account,
         auth_pages,
     )
     for blueprint in (*(page.blueprint for page in pages), api.blueprint, health.blueprint, metrics.blueprint):

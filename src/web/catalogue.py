@@ -8,18 +8,20 @@ from dramatiq import Actor
 
 from src import actors
 from src.jobs.errors import UnknownActor
+from src.web.auth import limits
 
 AnyActor = Actor[Any, Any]
 
 
 def entries() -> list[AnyActor]:
-    """All actors by name."""
-    found: dict[str, AnyActor] = actors.broker.actors
-    return [found[name] for name in sorted(found)]
+    """All actors by name; to a visitor who is limited to some, these."""
+    found, patterns = actors.broker.actors, limits.in_force()
+    return [found[name] for name in sorted(found) if limits.fits(patterns, name)]
 
 
 def find(name: str) -> AnyActor:
     """The actor of this name, or UnknownActor."""
+    limits.require(name)
     found: dict[str, AnyActor] = actors.broker.actors
     if name not in found:
         raise UnknownActor(f"No actor named {name!r}. Import its module in src/actors, or name it in CALLBOARD_ACTORS.", field="actor")

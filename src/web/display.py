@@ -23,7 +23,13 @@ LINE_LENGTH = 80
 #: characters of an id that tell it from others: the end of a time-ordered id is the random part
 SHORT_ID = 8
 #: the pages of an administrator: endpoint, label, name
-ADMIN_PAGES = [("audit.index", "Audit", "audit")]
+ADMIN_PAGES = [
+    ("people.index", "Users", "users"),
+    ("tokens.index", "Tokens", "tokens"),
+    ("sign_ins.index", "Sessions", "sessions"),
+    ("audit.index", "Audit", "audit"),
+    ("configuration.index", "Settings", "settings"),
+]
 
 
 def init(app: Flask) -> None:

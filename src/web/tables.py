@@ -7,7 +7,7 @@ from datetime import datetime
 from sqlalchemy import BigInteger, Boolean, Enum, ForeignKey, Index, Integer, String, Text
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
-from src.database import Base, UtcDateTime
+from src.database import Base, JsonText, UtcDateTime
 from src.web.roles import Role
 
 #: SQLite counts rows only in a column of type INTEGER
@@ -26,6 +26,7 @@ class User(Base):
     role: Mapped[Role] = mapped_column(_RoleWord)
     created_at: Mapped[datetime] = mapped_column(UtcDateTime)
     disabled_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    actors: Mapped[list[str] | None] = mapped_column(JsonText)  # the only ones he may use; None: all
 
 
 class BrowserSession(Base):
@@ -40,6 +41,7 @@ class BrowserSession(Base):
     expires_at: Mapped[datetime] = mapped_column(UtcDateTime)
     address: Mapped[str] = mapped_column(String(64))
     browser: Mapped[str] = mapped_column(String(255))
+    by_link: Mapped[bool | None]  # who came by a link may set a password without knowing the old one
 
     user: Mapped[User] = relationship(lazy="joined", innerjoin=True)
 
@@ -79,6 +81,8 @@ class ApiToken(Base):
     expires_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     revoked_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     last_used_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    actors: Mapped[list[str] | None] = mapped_column(JsonText)  # the only ones it may use; None: all
+    user_id: Mapped[int | None] = mapped_column(BigInteger)  # whose it is; None: nobody's own
 
 
 class SavedView(Base):

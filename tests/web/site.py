@@ -30,18 +30,18 @@ class Site:
         """A browser that has not signed in."""
         return Visit(self.app.test_client())
 
-    def browser(self, role: Role = Role.ADMIN) -> Visit:
-        """A browser signed in with the role."""
+    def browser(self, role: Role = Role.ADMIN, actors: list[str] | None = None) -> Visit:
+        """A browser signed in with the role, limited to some actors."""
         client = self.app.test_client()
         with write() as session, client.session_transaction() as cookie:
             # Straight to the session: the password's slow hash is for test_sign_in.py.
-            user = insert(User).values(name=random_name("user"), password_hash="", role=role, created_at=now())
+            user = insert(User).values(name=random_name("user"), password_hash="", role=role, created_at=now(), actors=actors)
             cookie[SESSION_KEY] = sessions.start(session, session.execute(user.returning(User.id)).scalar_one(), address="", browser="")
         return Visit(client)
 
-    def program(self, role: Role = Role.ADMIN) -> Program:
-        """A program with a token of the role."""
-        return Program(self.app.test_client(), create_token(random_name("token"), role))
+    def program(self, role: Role = Role.ADMIN, actors: list[str] | None = None) -> Program:
+        """A program with a token of the role, limited to some actors."""
+        return Program(self.app.test_client(), create_token(random_name("token"), role, actors=actors))
 
 
 class Visit:

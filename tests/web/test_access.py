@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from werkzeug.routing import Rule
+from werkzeug.routing import AnyConverter, IntegerConverter, Rule
 
 from src.web.auth.access import rule_of
 from src.web.roles import Role
@@ -34,7 +34,11 @@ VIEWER = {
     "schedules.index", "schedules.show", "schedules.show_preview", "api.list_schedules", "api.show_schedule",
     "api.preview_schedule", "api.schedules_load", "api.schedule_ticks",
 }  # fmt: skip
-ADMIN = {"audit.index", "api.list_audit"}
+ADMIN = {
+    "audit.index", "api.list_audit", "people.index", "people.create", "people.change", "tokens.index", "tokens.create", "tokens.revoke",
+    "sign_ins.index", "sign_ins.end", "configuration.index",
+}  # fmt: skip
+VIEWER |= {"account.show", "account.change_password", "account.end_session", "account.create_token", "account.revoke_token"}
 
 
 def _rules(site: Site) -> list[Rule]:
@@ -42,7 +46,7 @@ def _rules(site: Site) -> list[Rule]:
 
 
 def _address(rule: Rule) -> str:
-    values = {
+    values: dict[str, Any] = {
         "id": "nobody-has-this",
         "name": "add",
         "action": "cancel",
@@ -52,7 +56,13 @@ def _address(rule: Rule) -> str:
         "number": 1,
         "form": "csv",
     }
-    built = rule.build({**values, "target": "actor:add", "setting": "rate_limit", "actor": "add"}, append_unknown=False)
+    values |= {"target": "actor:add", "setting": "rate_limit", "actor": "add"}
+    for name, converter in rule._converters.items():
+        if isinstance(converter, IntegerConverter):
+            values[name] = 1
+        elif isinstance(converter, AnyConverter) and values.get(name) not in converter.items:
+            values[name] = min(converter.items)
+    built = rule.build(values, append_unknown=False)
     assert built is not None
     return built[1]
 

@@ -11,7 +11,7 @@ from flask import session as cookie
 from werkzeug.exceptions import Forbidden, Unauthorized
 
 from src import database
-from src.web.auth import sessions, tokens, witness
+from src.web.auth import limits, sessions, tokens, witness
 from src.web.roles import Role
 
 View = TypeVar("View", bound=Callable[..., Any])
@@ -25,11 +25,12 @@ SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 
 @dataclass(frozen=True, slots=True)
 class Visitor:
-    """Who is asking. `key` tells one visitor's idempotency keys from another's."""
+    """Who is asking. `key` tells one visitor's idempotency keys from another's; `actors`: the only ones he may use, None: all."""
 
     name: str
     role: Role
     key: str
+    actors: tuple[str, ...] | None = None
 
 
 def allow(role: Role) -> Callable[[View], View]:
@@ -80,6 +81,7 @@ def _check() -> None:
     if not isinstance(rule, Role) or not g.visitor.role.includes(rule):
         needed = f"the role {rule} or higher" if isinstance(rule, Role) else "a rule of its own"
         raise Forbidden(f"This needs {needed}; you are signed in as {g.visitor.name} with the role {g.visitor.role}.")
+    limits.check_address()
     if request.method not in SAFE_METHODS:
         witness.begin()
 
@@ -96,7 +98,7 @@ def _identify() -> Visitor | None:
         return None
     with database.read() as session:
         user = sessions.find(session, key)
-        return Visitor(user.name, user.role, f"user {user.id}") if user else None
+        return Visitor(user.name, user.role, f"user {user.id}", _patterns(user.actors)) if user else None
 
 
 def _program(text: str) -> Visitor | None:
@@ -107,4 +109,8 @@ def _program(text: str) -> Visitor | None:
     if tokens.needs_noting(token):
         with database.write() as session:
             tokens.note_use(session, token.id)
-    return Visitor(token.name, token.role, f"token {token.id}")
+    return Visitor(token.name, token.role, f"token {token.id}", _patterns(token.actors))
+
+
+def _patterns(actors: list[str] | None) -> tuple[str, ...] | None:
+    return None if actors is None else tuple(actors)

@@ -56,7 +56,9 @@ def follow_link() -> Response:
             witness.note_knocking(session, SIGN_IN, witness.NOBODY, refused="the one-time link was used, or is too old")
         else:
             witness.note(session, SIGN_IN, users.name_of(session, user_id), by="link")
-            return _welcome(sessions.start(session, user_id, address=_address(), browser=_browser()), url_for("overview.show"))
+            key = sessions.start(session, user_id, address=_address(), browser=_browser(), by_link=True)
+            has_password = users.has_password(session, user_id)
+            return _welcome(key, url_for("overview.show" if has_password else "account.show"))
     flash("This link has been used or is too old. Sign in with your password, or print a new link with ./run sign-in.", "error")
     return redirect(url_for("auth.sign_in"), 303)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import timedelta
 from urllib.parse import quote
 
@@ -11,16 +12,21 @@ from sqlalchemy.orm import Session
 from src import audit
 from src.database import now, write
 from src.web.auth.keys import hash_key, new_key
-from src.web.auth.users import ADMIN
 from src.web.tables import BrowserSession, SignInLink, User
 
+#: the first user, whom `./run up` makes
+ADMIN = "admin"
 #: how long a browser stays signed in
 SESSION_LIFE = timedelta(days=14)
 #: how long the link in the ready line works
 LINK_LIFE = timedelta(hours=1)
+#: how long the link works that an administrator gives to a user
+INVITATION_LIFE = timedelta(days=1)
+#: sessions that a page lists
+LISTED = 500
 
 
-def start(session: Session, user_id: int, *, address: str, browser: str) -> str:
+def start(session: Session, user_id: int, *, address: str, browser: str, by_link: bool = False) -> str:
     """Sign a browser in and return its key; sessions that have run out are forgotten on the way."""
     present, key = now(), new_key()
     session.execute(delete(BrowserSession).where(BrowserSession.expires_at <= present))
@@ -32,6 +38,7 @@ def start(session: Session, user_id: int, *, address: str, browser: str) -> str:
             expires_at=present + SESSION_LIFE,
             address=address[:64],
             browser=browser[:255],
+            by_link=by_link,
         )
     )
     return key
@@ -39,9 +46,20 @@ def start(session: Session, user_id: int, *, address: str, browser: str) -> str:
 
 def find(session: Session, key: str) -> User | None:
     """The user whom this browser's key signs in."""
-    statement = select(BrowserSession).where(BrowserSession.key_hash == hash_key(key), BrowserSession.expires_at > now())
-    row = session.execute(statement).scalar_one_or_none()
+    row = current(session, key)
     return row.user if row is not None and row.user.disabled_at is None else None
+
+
+def current(session: Session, key: str) -> BrowserSession | None:
+    """The session of this key, while it lasts."""
+    statement = select(BrowserSession).where(BrowserSession.key_hash == hash_key(key), BrowserSession.expires_at > now())
+    return session.execute(statement).scalar_one_or_none()
+
+
+def listed(session: Session, user_id: int | None = None) -> Sequence[BrowserSession]:
+    """The sessions that last, the newest first: of one user, or all."""
+    statement = select(BrowserSession).where(BrowserSession.expires_at > now()).order_by(BrowserSession.id.desc()).limit(LISTED)
+    return session.execute(statement if user_id is None else statement.where(BrowserSession.user_id == user_id)).scalars().all()
 
 
 def end(session: Session, key: str) -> None:
@@ -49,15 +67,36 @@ def end(session: Session, key: str) -> None:
     session.execute(delete(BrowserSession).where(BrowserSession.key_hash == hash_key(key)))
 
 
+def end_one(session: Session, id: int, *, user_id: int | None = None) -> bool:
+    """Sign a browser out from elsewhere; with `user_id` only if it is his."""
+    found = session.get(BrowserSession, id)
+    if found is None or user_id not in (None, found.user_id):
+        return False
+    audit.about("session", id, name=found.user.name, browser_at=found.address)
+    session.execute(delete(BrowserSession).where(BrowserSession.id == id))
+    return True
+
+
+def end_all(session: Session, user_id: int, *, but: str = "") -> None:
+    """Sign a user's browsers out, but the one with this key."""
+    session.execute(delete(BrowserSession).where(BrowserSession.user_id == user_id, BrowserSession.key_hash != hash_key(but)))
+
+
 def one_time_link(base_url: str) -> str:
     """A link below `base_url` that signs one browser in as `admin`, once, within the hour. Needs ensure_admin() before."""
-    key = new_key()
     with write() as session:
         user_id = session.execute(select(User.id).where(User.name == ADMIN)).scalar_one()
-        session.execute(delete(SignInLink).where(SignInLink.expires_at <= now()))
-        session.execute(insert(SignInLink).values(key_hash=hash_key(key), user_id=user_id, expires_at=now() + LINK_LIFE))
+        key = new_link(session, user_id, LINK_LIFE)
         audit.about("link", ADMIN)
     return f"{base_url.rstrip('/')}/sign-in/link?t={quote(key)}"
+
+
+def new_link(session: Session, user_id: int, life: timedelta) -> str:
+    """The key of a link that signs the user in, once."""
+    key = new_key()
+    session.execute(delete(SignInLink).where(SignInLink.expires_at <= now()))
+    session.execute(insert(SignInLink).values(key_hash=hash_key(key), user_id=user_id, expires_at=now() + life))
+    return key
 
 
 def redeem(session: Session, key: str) -> int | None:

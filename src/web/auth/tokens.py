@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
@@ -17,25 +18,36 @@ from src.web.tables import ApiToken
 
 #: characters of a token that lists show, to tell one from another
 PREFIX_LENGTH = 10
+#: tokens that a page lists
+LISTED = 500
 #: last_used_at is written at most this often, so that reading costs no write
 USE_NOTED_EVERY = timedelta(minutes=5)
 
 
-def create_token(name: str, role: str) -> str:
-    """Make a token for programs and return it, this one time. Raises ValueError for a name that is taken or a role that is none."""
+def create_token(
+    name: str, role: str, *, actors: Sequence[str] | None = None, expires_at: datetime | None = None, user_id: int | None = None
+) -> str:
+    """Make a token for programs and return it, this one time. `actors`: the only ones it may use; `user_id`: whose own it is.
+
+    Raises ValueError for a name that is taken, a role that is none, an end that is past.
+    """
     if role not in list(Role):
         raise ValueError(f"There is no role {role!r}. The roles are: {', '.join(Role)}.")
-    if not 0 < len(name) <= 150:
+    if not 0 < len(name) <= 150 or not name.isprintable():
         raise ValueError("A token's name has 1 to 150 characters.")
+    if actors is not None and role == Role.ADMIN:
+        raise ValueError("An administrator decides who may what, so that a limit to some actors would hold nothing. Choose another role.")
+    if expires_at is not None and expires_at <= now():
+        raise ValueError("The token's end lies in the past. Choose a later one.")
     token = f"cb_{new_key()}"
+    row = {
+        "name": name, "prefix": token[:PREFIX_LENGTH], "key_hash": hash_key(token), "role": Role(role), "created_at": now(),
+        "expires_at": expires_at, "actors": None if actors is None else list(actors), "user_id": user_id,
+    }  # fmt: skip
     try:
         with write() as session:
-            session.execute(
-                insert(ApiToken).values(
-                    name=name, prefix=token[:PREFIX_LENGTH], key_hash=hash_key(token), role=Role(role), created_at=now()
-                )
-            )
-            audit.about("token", name, role=role)
+            session.execute(insert(ApiToken).values(**row))
+            audit.about("token", name, role=role, actors=row["actors"], expires=expires_at and expires_at.isoformat())
     except IntegrityError:
         raise ValueError(f"There is a token named {name!r} already. Choose another name.") from None
     return token
@@ -48,10 +60,11 @@ class Known(NamedTuple):
     name: str
     role: Role
     last_used_at: datetime | None
+    actors: list[str] | None
 
 
 #: made once: every request of a program asks this, and making the statement costs more than asking it
-_FIND = select(ApiToken.id, ApiToken.name, ApiToken.role, ApiToken.last_used_at).where(
+_FIND = select(ApiToken.id, ApiToken.name, ApiToken.role, ApiToken.last_used_at, ApiToken.actors).where(
     ApiToken.key_hash == bindparam("key_hash"),
     ApiToken.revoked_at.is_(None),
     or_(ApiToken.expires_at.is_(None), ApiToken.expires_at > bindparam("now", type_=UtcDateTime)),
@@ -72,3 +85,24 @@ def needs_noting(token: Known) -> bool:
 def note_use(session: Session, token_id: int) -> None:
     """Write down that the token was used just now."""
     session.execute(update(ApiToken).where(ApiToken.id == token_id).values(last_used_at=now()))
+
+
+def listed(session: Session, user_id: int | None = None) -> Sequence[ApiToken]:
+    """The tokens, the newest first: a user's own, or all."""
+    statement = select(ApiToken).order_by(ApiToken.revoked_at.is_not(None), ApiToken.id.desc()).limit(LISTED)
+    return session.execute(statement if user_id is None else statement.where(ApiToken.user_id == user_id)).scalars().all()
+
+
+def revoke(session: Session, id: int, *, user_id: int | None = None) -> bool:
+    """Let a token work no more; with `user_id` only if it is his own."""
+    found = session.get(ApiToken, id)
+    if found is None or user_id not in (None, found.user_id):
+        return False
+    audit.about("token", found.name)
+    session.execute(update(ApiToken).where(ApiToken.id == id, ApiToken.revoked_at.is_(None)).values(revoked_at=now()))
+    return True
+
+
+def revoke_all_of(session: Session, user_id: int) -> None:
+    """Let a user's own tokens work no more."""
+    session.execute(update(ApiToken).where(ApiToken.user_id == user_id, ApiToken.revoked_at.is_(None)).values(revoked_at=now()))

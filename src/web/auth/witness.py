@@ -31,7 +31,9 @@ ACTIONS = {
     "controls.pause": "target.pause", "controls.resume": "target.resume", "controls.limit": "target.limit", "controls.reset": "breaker.reset",
     "api.pause": "target.pause", "api.resume": "target.resume", "api.set_limits": "target.limit", "api.follow_code": "target.limit",
     "api.reset_breaker": "breaker.reset", "mails.resend": "mail.resend", "api.resend_mail": "mail.resend", "mailbox.empty": "mailbox.empty",
-    "auth.sign_out": "session.sign-out",
+    "auth.sign_out": "session.sign-out", "sign_ins.end": "session.end", "account.end_session": "session.end", "people.create": "user.create",
+    "people.change": "user.{verb}", "tokens.create": "token.create", "tokens.revoke": "token.revoke", "account.create_token": "token.create",
+    "account.revoke_token": "token.revoke", "account.change_password": "user.password",
 }  # fmt: skip
 NOBODY = "nobody"
 #: between two lines about the same stranger

@@ -1,0 +1,118 @@
+"""/account: one's own password, browsers and tokens."""
+
+from __future__ import annotations
+
+from flask import Blueprint, flash, redirect, render_template, request, url_for
+from flask import session as cookie
+from werkzeug.exceptions import Forbidden, NotFound
+from werkzeug.wrappers import Response
+
+from src import database
+from src.jobs.errors import JobsError
+from src.web.auth import allow, sessions, throttle, tokens, users, visitor, witness
+from src.web.auth.access import SESSION_KEY
+from src.web.auth.users import UserError
+from src.web.roles import Role
+from src.web.token_wishes import read
+
+blueprint = Blueprint("account", __name__)
+
+
+@blueprint.get("/account")
+@allow(Role.VIEWER)
+def show() -> str:
+    """What is one's own."""
+    return _page()
+
+
+@blueprint.post("/account/password")
+@allow(Role.VIEWER)
+def change_password() -> Response | tuple[str, int]:
+    """Set a new password; other browsers are signed out."""
+    user_id, key, address = _my_id(), cookie.get(SESSION_KEY, ""), request.remote_addr or "unknown"
+    old, new, again = (request.form.get(name, "")[: users.LONGEST + 1] for name in ("old", "new", "again"))
+    try:
+        with database.read() as session:
+            if throttle.is_throttled(session, visitor().name, address):
+                raise UserError("old", "Too many tries. Wait five minutes, then try again.")
+            is_known = not _needs_old(key) or users.check_password(session, visitor().name, old) is not None
+        if not is_known:
+            with database.write() as session:
+                throttle.note_failure(session, visitor().name, address)
+                witness.note(session, "user.password", visitor().name, refused="the present password is wrong")
+            raise UserError("old", "This is not your present password.")
+        with database.write() as session:
+            users.set_password(session, user_id, new, again, key=key)
+    except UserError as error:
+        return _page(problem=error), 422
+    flash("The new password holds. Your other browsers are signed out.", "success")
+    return redirect(url_for("account.show"), 303)
+
+
+@blueprint.post("/account/sessions/<int:id>/end")
+@allow(Role.VIEWER)
+def end_session(id: int) -> Response:
+    """Sign another browser of one's own out."""
+    with database.write() as session:
+        if not sessions.end_one(session, id, user_id=_my_id()):
+            raise NotFound(f"You have no session {id}.")
+    flash("The browser is signed out.", "success")
+    return redirect(url_for("account.show"), 303)
+
+
+@blueprint.post("/account/tokens")
+@allow(Role.VIEWER)
+def create_token() -> str | tuple[str, int]:
+    """Make a token of one's own, with no more rights than one has, and show it, this one time."""
+    me = visitor()
+    try:
+        wish = read(request.form)
+        if wish.role in list(Role) and not me.role.includes(Role(wish.role)):
+            raise ValueError(f"A token of your own has no more rights than you: {me.role}.")
+        made = wish.owned(_my_id(), me.actors).create()
+    except (ValueError, JobsError) as error:
+        return _page(token_problem=str(error), typed=request.form), 422
+    return _page(made=made)
+
+
+@blueprint.post("/account/tokens/<int:id>/revoke")
+@allow(Role.VIEWER)
+def revoke_token(id: int) -> Response:
+    """Let a token of one's own work no more."""
+    with database.write() as session:
+        if not tokens.revoke(session, id, user_id=_my_id()):
+            raise NotFound(f"You have no token {id}.")
+    flash("The token works no more.", "success")
+    return redirect(url_for("account.show"), 303)
+
+
+def _my_id() -> int:
+    kind, _, id = visitor().key.partition(" ")
+    if kind != "user":
+        raise Forbidden("Tokens have no account: sign in with a browser.")
+    return int(id)
+
+
+def _needs_old(key: str) -> bool:
+    """Who came by a link has shown who he is, also if he has forgotten his password, or has none yet."""
+    with database.read() as session:
+        mine = sessions.current(session, key)
+    return mine is None or not mine.by_link
+
+
+def _page(**shown: object) -> str:
+    user_id, key = _my_id(), cookie.get(SESSION_KEY, "")
+    with database.read() as session:
+        mine, own = sessions.listed(session, user_id), tokens.listed(session, user_id)
+        here, has_password = sessions.current(session, key), users.has_password(session, user_id)
+    roles = [role for role in Role if visitor().role.includes(role)]
+    return render_template(
+        "account/show.html",
+        sessions=mine,
+        tokens=own,
+        here=here,
+        needs_old=_needs_old(key),
+        has_password=has_password,
+        roles=roles,
+        **shown,
+    )

@@ -1,0 +1,42 @@
+"""/admin/settings: every setting of this process with its value and its origin, and how long what is kept."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from flask import Blueprint, render_template
+
+from src import settings
+from src.settings import PREFIX, SECRETS_DIR, Settings, masked
+from src.web.auth import allow
+from src.web.roles import Role
+
+blueprint = Blueprint("configuration", __name__)
+
+
+@blueprint.get("/admin/settings")
+@allow(Role.ADMIN)
+def index() -> str:
+    """The settings; secrets are hidden."""
+    present = settings.get_settings()
+    rows = [
+        (f"{PREFIX}{name.upper()}", masked(name, getattr(present, name)), _origin(name, present), field.description)
+        for name, field in Settings.model_fields.items()
+    ]
+    kept = [
+        (field.description, getattr(present, name), f"{PREFIX}{name.upper()}")
+        for name, field in Settings.model_fields.items()
+        if name.startswith("keep_")
+    ]
+    return render_template("admin/settings.html", rows=rows, kept=kept)
+
+
+def _origin(name: str, present: Settings) -> str:
+    """Where the web process has its value from; what `./run up` has found out itself it passes on as environment."""
+    variable = PREFIX + name.upper()
+    if variable in {key.upper() for key in os.environ}:
+        return "environment"
+    if Path(SECRETS_DIR, variable.lower()).exists():
+        return f"{SECRETS_DIR}/{variable.lower()}"
+    return ".env" if name in present.model_fields_set else "default"

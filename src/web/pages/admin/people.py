@@ -1,0 +1,83 @@
+"""/admin/users: who may sign in, with which role, to which actors."""
+
+from __future__ import annotations
+
+from flask import Blueprint, flash, redirect, render_template, request, url_for
+from sqlalchemy.orm import Session
+from werkzeug.wrappers import Response
+
+from src import database
+from src.web.auth import allow, limits, users, visitor
+from src.web.auth.users import UserError
+from src.web.roles import Role
+from src.web.tables import User
+
+blueprint = Blueprint("people", __name__)
+
+
+@blueprint.get("/admin/users")
+@allow(Role.ADMIN)
+def index() -> str:
+    """The users, and the form of a new one."""
+    return _page()
+
+
+@blueprint.post("/admin/users")
+@allow(Role.ADMIN)
+def create() -> str | tuple[str, int]:
+    """Make a user and show the link with which he signs in, this one time."""
+    name = request.form.get("name", "").strip()
+    try:
+        with database.write() as session:
+            key = users.invite(session, name, request.form.get("role", ""), _actors())
+    except UserError as error:
+        return _page(problem=error, typed=request.form), 422
+    return _page(invited=name, link=_link(key))
+
+
+@blueprint.post("/admin/users/<int:id>/<any(rights, disable, enable, 'new-link'):verb>")
+@allow(Role.ADMIN)
+def change(id: int, verb: str) -> Response | str | tuple[str, int]:
+    """Change a user's rights, disable or enable him, or give him a link with which he sets a new password."""
+    try:
+        with database.write() as session:
+            if verb == "new-link":
+                user, key = users.reset(session, id)
+                return _page(invited=user.name, link=_link(key))
+            user = _change(session, id, verb)
+    except UserError as error:
+        return _page(problem=error), 422
+    flash(
+        {
+            "rights": f"{user.name} has new rights from now on.",
+            "disable": f"{user.name} is signed out and disabled.",
+            "enable": f"{user.name} may sign in again.",
+        }[verb],
+        "success",
+    )
+    return redirect(url_for("people.index"), 303)
+
+
+def _change(session: Session, id: int, verb: str) -> User:
+    if verb == "enable":
+        return users.enable(session, id)
+    if visitor().key == f"user {id}":
+        raise UserError("id", "Nobody disables himself or changes his own rights: another administrator does.")
+    return users.disable(session, id) if verb == "disable" else users.change_rights(session, id, request.form.get("role", ""), _actors())
+
+
+def _actors() -> limits.Patterns | None:
+    try:
+        return limits.read_patterns(request.form.get("actors", ""))
+    except ValueError as error:
+        raise UserError("actors", str(error)) from None
+
+
+def _link(key: str) -> str:
+    return url_for("auth.follow_link", t=key, _external=True)
+
+
+def _page(problem: UserError | None = None, **shown: object) -> str:
+    with database.read() as session:
+        listed = users.listed(session)
+    return render_template("admin/users.html", users=listed, problem=problem, me=visitor().key, **shown)

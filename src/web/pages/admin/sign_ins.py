@@ -1,0 +1,32 @@
+"""/admin/sessions: the browsers that are signed in."""
+
+from __future__ import annotations
+
+from flask import Blueprint, flash, redirect, render_template, url_for
+from werkzeug.exceptions import NotFound
+from werkzeug.wrappers import Response
+
+from src import database
+from src.web.auth import allow, sessions
+from src.web.roles import Role
+
+blueprint = Blueprint("sign_ins", __name__)
+
+
+@blueprint.get("/admin/sessions")
+@allow(Role.ADMIN)
+def index() -> str:
+    """Every signed-in browser, newest first."""
+    with database.read() as session:
+        return render_template("admin/sessions.html", sessions=sessions.listed(session))
+
+
+@blueprint.post("/admin/sessions/<int:id>/end")
+@allow(Role.ADMIN)
+def end(id: int) -> Response:
+    """Sign a browser out."""
+    with database.write() as session:
+        if not sessions.end_one(session, id):
+            raise NotFound(f"There is no session {id}.")
+    flash("The browser is signed out.", "success")
+    return redirect(url_for("sign_ins.index"), 303)

@@ -1,0 +1,50 @@
+"""/admin/tokens: what programs sign in with."""
+
+from __future__ import annotations
+
+from flask import Blueprint, flash, redirect, render_template, request, url_for
+from werkzeug.exceptions import NotFound
+from werkzeug.wrappers import Response
+
+from src import database
+from src.jobs.errors import JobsError
+from src.web.auth import allow, tokens, users
+from src.web.roles import Role
+from src.web.token_wishes import read
+
+blueprint = Blueprint("tokens", __name__)
+
+
+@blueprint.get("/admin/tokens")
+@allow(Role.ADMIN)
+def index() -> str:
+    """Every token, and the form of a new one."""
+    return _page()
+
+
+@blueprint.post("/admin/tokens")
+@allow(Role.ADMIN)
+def create() -> str | tuple[str, int]:
+    """Make a token and show it, this one time."""
+    try:
+        made = read(request.form).create()
+    except (ValueError, JobsError) as error:
+        return _page(problem=str(error), typed=request.form), 422
+    return _page(made=made)
+
+
+@blueprint.post("/admin/tokens/<int:id>/revoke")
+@allow(Role.ADMIN)
+def revoke(id: int) -> Response:
+    """Let a token work no more."""
+    with database.write() as session:
+        if not tokens.revoke(session, id):
+            raise NotFound(f"There is no token {id}.")
+    flash("The token works no more.", "success")
+    return redirect(url_for("tokens.index"), 303)
+
+
+def _page(**shown: object) -> str:
+    with database.read() as session:
+        listed, owners = tokens.listed(session), {user.id: user.name for user in users.listed(session)}
+    return render_template("admin/tokens.html", tokens=listed, owners=owners, **shown)

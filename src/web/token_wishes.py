@@ -1,0 +1,40 @@
+"""A token as a form asks for it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+from src.web.api.bodies import ahead
+from src.web.auth import create_token
+from src.web.auth.limits import Patterns, read_patterns
+
+
+@dataclass(frozen=True, slots=True)
+class TokenWish:
+    """What a token is to be."""
+
+    name: str
+    role: str
+    actors: Patterns | None
+    expires_at: datetime | None
+    user_id: int | None = None
+
+    def create(self) -> str:
+        """Make it and return it, this one time. Raises ValueError in words."""
+        return create_token(self.name, self.role, actors=self.actors, expires_at=self.expires_at, user_id=self.user_id)
+
+    def owned(self, user_id: int, actors: Patterns | None) -> TokenWish:
+        """The same as a user's own, limited as he is."""
+        return replace(self, user_id=user_id, actors=actors)
+
+
+def read(form: Mapping[str, str]) -> TokenWish:
+    """The wish of a form; raises ValueError or JobsError with the cure."""
+    return TokenWish(
+        form.get("name", "").strip(),
+        form.get("role", ""),
+        read_patterns(form.get("actors", "")),
+        ahead("expires", form.get("expires", "").strip() or None),
+    )
