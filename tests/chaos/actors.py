@@ -38,6 +38,12 @@ def stumble_once() -> str:
 
 
 @dramatiq.actor(queue_name="chaos", max_retries=3)
+def say_much(length_ms: int) -> str:
+    """Return more than fits into a row."""
+    return str(current_job.id) * 10_000
+
+
+@dramatiq.actor(queue_name="chaos", max_retries=3)
 def kill_its_worker() -> None:
     """Take the whole process down, as a crash in a C library or the kernel's memory guard does."""
     time.sleep(0.3)  # the others of its prefetch are to be running too

@@ -14,7 +14,7 @@ from typing import Any
 from sqlalchemy.exc import OperationalError
 
 from src.broker import boot, committer, crew, executor, intake, marker, publisher, relay, wire
-from src.jobs import due, workers
+from src.jobs import due, result_files, workers
 from src.jobs.envelopes import Envelope, on_commit
 
 NAME = "CHAOS_FAULT"
@@ -124,6 +124,7 @@ FAULTS: dict[str, Callable[[], None]] = {
     "actor | commit, transactional": _kill_before(executor.Executor, "_commit_own", _has_own_session),
     "end written | commit, plain": _kill_after(committer, "settle"),
     "end written | commit, transactional": _kill_after(executor, "settle"),
+    "result's file | commit": _kill_after(result_files, "keep"),
     "commit | hand over of the ack": _kill_after(executor.Executor, "_commit_own", _has_own_session),
     "commit | ack": _kill_before(committer.Committer, "_acknowledge"),
     "stop | jobs given back": _kill_before(crew.Crew, "close"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
@@ -14,10 +15,11 @@ from dramatiq import Message
 from sqlalchemy import select
 
 from src.database import Database
-from src.jobs import submit_many
+from src.jobs import result_files, submit_many
 from src.jobs.models import Attempt, Job
 from src.jobs.states import Outcome, State
 from src.jobs.submission import Submission, new_id
+from src.settings import get_settings
 from tests.chaos import faults
 from tests.chaos.fleet import ROOT, Fleet
 from tests.chaos.ledger import Account, account
@@ -113,6 +115,27 @@ def test_a_worker_killed_while_it_shuts_down_loses_no_job(fault: str, chaos: dic
 
     found.check()
     assert found.states == {"succeeded": JOBS}
+
+
+def test_a_worker_killed_between_a_results_file_and_its_commit_leaves_a_file_that_nobody_names(
+    chaos: dict[str, str], database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CALLBOARD_RESULTS_DIR", str(tmp_path / "results"))
+    get_settings.cache_clear()
+    accepted = submitted(database, "say_much")
+
+    with Fleet({**chaos, faults.NAME: "result's file | commit"}, tmp_path / "log", workers=1, scheduler=False):
+        found = ended(database, accepted)
+        assert struck(chaos)
+
+    found.check()
+    with database.read() as session:
+        files = {row.id: row.result_file for row in session.execute(select(Job.id, Job.result_file))}
+        left = [name for names in result_files.kept() for name in result_files.unnamed(session, names)]
+    assert all(name is not None and json.loads(result_files.read(name)) == id * 10_000 for id, name in files.items())
+    assert left, "the killed one had written a file"
+    result_files.delete(left)
+    assert sorted(name for names in result_files.kept() for name in names) == sorted(str(name) for name in files.values())
 
 
 @pytest.mark.parametrize(
