@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 
 from src.backup import making
 from src.database import get_database, write
-from src.jobs import current_job, failures, retention
+from src.jobs import current_job, failures, retention, webhooks
 from src.mail import deliveries, mailbox
 from src.reports import archive
 from src.schedules import cron
@@ -19,6 +19,8 @@ from src.settings import get_settings
 
 #: rows deleted in one transaction: short enough that nobody waits for it
 AT_ONCE = 500
+#: how long deliveries of webhooks are kept
+KEEP_DELIVERIES = timedelta(days=30)
 
 
 @dramatiq.actor(queue_name="upkeep", unique=True, max_retries=2, time_limit=3_600_000, periodic=cron("@hourly"))
@@ -51,6 +53,7 @@ def prune() -> dict[str, int]:
     kinds: dict[str, Callable[[Session], int]] = {
         "jobs": lambda session: retention.prune(session, batch=AT_ONCE),
         "reports": lambda session: archive.prune(session, keep=timedelta(days=settings.keep_reports), batch=AT_ONCE),
+        "webhook_deliveries": lambda session: webhooks.prune(session, keep=KEEP_DELIVERIES, batch=AT_ONCE),
         "mails": lambda session: deliveries.prune(session, keep=mails, batch=AT_ONCE),
     }
     deleted = {name: _until_done(prune_some) for name, prune_some in kinds.items()}

@@ -10,7 +10,7 @@ from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
 from src.database import now, to_microseconds
-from src.jobs import slots, workflow_steps
+from src.jobs import ends, slots, workflow_steps
 from src.jobs.models import Job
 from src.jobs.statements import Batch
 from src.jobs.states import State, require
@@ -129,4 +129,5 @@ def give_back(session: Session, worker_id: int, unstarted: Sequence[tuple[int, i
     given = [row[0] for row in _GIVE_BACK.execute(session, sorted(unstarted), worker_id=worker_id, now=to_microseconds(now()))]
     workflow_steps.note_final(session, given)
     slots.free(session, given)
+    ends.note(session, given)
     return len(given)

@@ -9,7 +9,7 @@ from typing import NamedTuple
 from sqlalchemy.orm import Session
 
 from src.database import now, to_microseconds
-from src.jobs import attempt_logs, breakers, failures, fair, message_groups, slots, workflow_steps
+from src.jobs import attempt_logs, breakers, ends, failures, fair, message_groups, slots, workflow_steps
 from src.jobs.fingerprints import fingerprint
 from src.jobs.lines import Line
 from src.jobs.message_groups import GroupMember
@@ -156,6 +156,7 @@ def settle(session: Session, finished: Sequence[Finished], *, worker_id: int, wo
     for one in finished:
         if one.breaker is not None and one.seq in moved:
             _report(session, one.breaker)
+    ends.note(session, [one.seq for one in finished if one.seq in moved and one.state.is_final])
     if failed := [one.seq for one in finished if one.outcome is Outcome.FAILED and one.seq in moved]:
         failures.wish_for_a_look(session, failed)
     return moved

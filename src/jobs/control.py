@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 
 from src import audit
 from src.database import now
-from src.jobs import workflow_steps
+from src.jobs import ends, workflow_steps
 from src.jobs.due import envelope
 from src.jobs.envelopes import announce, dumps
 from src.jobs.errors import NotAllowed, UnknownJob
@@ -22,16 +22,17 @@ def cancel(session: Session, id: str) -> Job:
     """Cancel a waiting job at once; ask a running one to stop at its next check-point (`cancel_requested`)."""
     step = _lock_workflow(session, id)
     # Asked again at the end: it may have left `running` for a retry between the statements.
-    if (
-        not _cancel_waiting(session, id)
-        and not _move(session, id, [State.RUNNING], cancel_requested=True)
-        and not _cancel_waiting(session, id)
-    ):
+    has_ended = _cancel_waiting(session, id)
+    if not has_ended and not _move(session, id, [State.RUNNING], cancel_requested=True):
+        has_ended = _cancel_waiting(session, id)
         job = _find(session, id)
-        if job.state is not State.CANCELLED:
+        if not has_ended and job.state is not State.CANCELLED:
             raise NotAllowed(f"the job is {job.state}: only one that waits or runs can be cancelled")
     workflow_steps.note_final(session, step)
-    return _told(_find(session, id))
+    job = _find(session, id)
+    if has_ended:
+        ends.note(session, [job.seq])
+    return _told(job)
 
 
 def retry(session: Session, id: str) -> Job:
@@ -72,7 +73,9 @@ def discard(session: Session, id: str) -> Job:
     if not _move(session, id, [State.HELD], state=State.CANCELLED, reason="discarded", finished_at=now(), held_for=None):
         raise NotAllowed(f"the job is {_find(session, id).state}: only a held one can be discarded")
     workflow_steps.note_final(session, step)
-    return _told(_find(session, id))
+    job = _find(session, id)
+    ends.note(session, [job.seq])
+    return _told(job)
 
 
 _CANCELLABLE = [state for state in State if state.is_waiting and allowed(state, State.CANCELLED)]

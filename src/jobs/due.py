@@ -9,7 +9,7 @@ from sqlalchemy import func, select, update
 from sqlalchemy.orm import Session
 
 from src.database import now, to_microseconds
-from src.jobs import workflow_steps
+from src.jobs import ends, workflow_steps
 from src.jobs.envelopes import Envelope, encode
 from src.jobs.models import Job
 from src.jobs.statements import is_sqlite, plain, run
@@ -86,6 +86,7 @@ def expire(session: Session, limit: int = 500) -> int:
             .values(state=State.EXPIRED, reason="it had not started when it expired", finished_at=present, publish_at=None)
         )
         workflow_steps.note_final(session, seqs)
+        ends.note(session, seqs)
     return len(seqs)
 
 

@@ -11,7 +11,7 @@ from sqlalchemy import delete, func, insert, select, update
 from sqlalchemy.orm import Session
 
 from src.database import now, to_microseconds
-from src.jobs import slots, workflow_steps
+from src.jobs import ends, slots, workflow_steps
 from src.jobs.fingerprints import of_lost_worker
 from src.jobs.models import Job, Worker
 from src.jobs.statements import Batch, plain, run
@@ -171,6 +171,7 @@ def _give_away(session: Session, death: Death | None) -> int:
         _RECORD.execute(session, lost, now=present)
         workflow_steps.note_final(session, moved)
         slots.free(session, moved)
+        ends.note(session, moved)
     return len(lost)
 
 

@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session
 
 from src import audit
 from src.database import now, to_microseconds
-from src.jobs import control, workflow_steps
+from src.jobs import control, ends, workflow_steps
 from src.jobs.errors import NotAllowed, UnknownJob
 from src.jobs.models import Job
 from src.jobs.statements import plain, run
@@ -149,6 +149,7 @@ def cancel(session: Session, id: str) -> int:
     seq = _locked(session, id)
     touched = [row[0] for row in run(session, _CANCEL, workflow=seq, now=to_microseconds(now()))]
     note_final(session, touched)
+    ends.note(session, touched)
     return len(touched)
 
 

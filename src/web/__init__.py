@@ -30,7 +30,7 @@ from src.web.pages import (
     users,
     workflows,
 )
-from src.web.pages.admin import audit, configuration, people, sign_ins, tokens
+from src.web.pages.admin import audit, configuration, people, sign_ins, tokens, webhooks
 
 __all__ = ["auth", "create_app"]
 
@@ -77,6 +77,7 @@ def create_app() -> Flask:
         sign_ins,
         configuration,
         account,
+        webhooks,
         auth_pages,
     )
     for blueprint in (*(page.blueprint for page in pages), api.blueprint, health.blueprint, metrics.blueprint):

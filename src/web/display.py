@@ -28,6 +28,7 @@ ADMIN_PAGES = [
     ("tokens.index", "Tokens", "tokens"),
     ("sign_ins.index", "Sessions", "sessions"),
     ("audit.index", "Audit", "audit"),
+    ("webhooks.index", "Webhooks", "webhooks"),
     ("configuration.index", "Settings", "settings"),
 ]
 

@@ -12,6 +12,7 @@ from src.database import is_outage
 from src.jobs.errors import AmbiguousId, IdempotencyConflict, JobsError, NotAllowed, UnknownActor, UnknownJob
 from src.jobs.result_files import ResultNotHere
 from src.jobs.search import QueryError
+from src.jobs.webhooks import UnknownWebhook
 from src.logs import get_logger
 from src.mail.deliveries import UnknownMail
 from src.reports.archive import UnknownReport
@@ -30,6 +31,7 @@ _STATUS = {
     UnknownReport: 404,
     UnknownActor: 404,
     ResultNotHere: 404,
+    UnknownWebhook: 404,
     NotAllowed: 409,
     IdempotencyConflict: 409,
     AmbiguousId: 409,

@@ -36,6 +36,8 @@ VIEWER = {
 }  # fmt: skip
 ADMIN = {
     "audit.index", "api.list_audit", "people.index", "people.create", "people.change", "tokens.index", "tokens.create", "tokens.revoke",
+    "webhooks.index", "webhooks.create", "webhooks.show", "webhooks.ping", "webhooks.delete", "webhooks.resend", "api.list_webhooks",
+    "api.create_webhook", "api.show_webhook", "api.delete_webhook", "api.ping_webhook", "api.list_deliveries", "api.resend_delivery",
     "sign_ins.index", "sign_ins.end", "configuration.index",
 }  # fmt: skip
 VIEWER |= {"account.show", "account.change_password", "account.end_session", "account.create_token", "account.revoke_token"}

@@ -17,7 +17,7 @@ from tests.web.site import Site
 #: what a schema cannot say of these bodies: rules between fields, cron expressions, names that must exist, arguments by position
 BEYOND_SCHEMAS = {
     "GET /jobs", "POST /jobs", "POST /jobs/bulk", "PATCH /jobs/{id}", "POST /workflows", "POST /schedules", "POST /schedules/preview",
-    "PATCH /schedules/{id}", "POST /schedules/{id}/backfill", "POST /pauses", "POST /limits", "POST /mails/{id}/resend", "GET /audit",
+    "PATCH /schedules/{id}", "POST /schedules/{id}/backfill", "POST /pauses", "POST /limits", "POST /mails/{id}/resend", "GET /audit", "POST /webhooks",
 }  # fmt: skip
 
 

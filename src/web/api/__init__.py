@@ -17,12 +17,13 @@ from src.web.api import (
     reports,
     results,
     schedules,
+    webhooks,
     workflows,
 )
 from src.web.api.blueprint import blueprint
 
 __all__ = [
-    "audit", "blueprint", "calls", "controls", "events", "fleet", "init", "jobs", "logs", "mails", "openapi", "reports", "results", "schedules", "workflows",
+    "audit", "blueprint", "calls", "controls", "events", "fleet", "init", "jobs", "logs", "mails", "openapi", "reports", "results", "schedules", "webhooks", "workflows",
 ]  # fmt: skip
 
 blueprint.after_request(conditional.answer_conditionally)

@@ -13,6 +13,7 @@ from src.web.api.controls import LimitBody, PauseBody
 from src.web.api.openapi_operations import IF_MATCH, KEY, operation, query, segment
 from src.web.api.openapi_schemas import Document, ref, workflow_schema
 from src.web.audit_wishes import FIELDS as AUDIT_FIELDS
+from src.web.webhook_wishes import WebhookBody
 
 #: the kinds of operations, in the order in which they are described
 TAGS = {
@@ -24,6 +25,7 @@ TAGS = {
     "fleet": "Queues and workers.",
     "mail": "Letters and the built-in mailbox.",
     "reports": "The archive of reports.",
+    "webhooks": "Addresses that are told of ends.",
     "admin": "Who did what.",
 }
 _OBJECT: Document = {"type": "object"}
@@ -44,7 +46,7 @@ def paths() -> Document:
     """All paths, each operation with its tag and a name of its own."""
     groups = {
         "jobs": _jobs(), "actors": _actors(), "workflows": _workflows(), "schedules": schedule_openapi.paths(operation), "controls": _controls(),
-        "fleet": _fleet(), "mail": _mail(), "reports": _reports(), "admin": _admin(),
+        "fleet": _fleet(), "mail": _mail(), "reports": _reports(), "webhooks": _webhooks(), "admin": _admin(),
     }  # fmt: skip
     found: Document = {}
     for tag, group in groups.items():
@@ -186,6 +188,31 @@ def _reports() -> Document:
             "get": operation("One issue of a report with its document", _OBJECT, parameters=[name, _ID], problems=(404,), reads=True)
         },
     }
+
+
+def _webhooks() -> Document:
+    made = {"type": "object", "required": ["id", "secret"], "properties": {"id": {"type": "string"}, "secret": {"type": "string"}}}
+    return {
+        "/webhooks": {
+            "get": operation("The webhooks", _OBJECT, reads=True),
+            "post": operation(
+                "Make a webhook; its secret is told this one time", made, status=201, body=WebhookBody.model_json_schema(), problems=(422,)
+            ),
+        },
+        "/webhooks/{id}": {
+            "get": operation("One webhook", _OBJECT, parameters=[_ID], problems=(404,), reads=True),
+            "delete": operation("Delete a webhook with its deliveries", {}, status=204, parameters=[_ID], problems=(404,)),
+        },
+        "/webhooks/{id}/ping": {
+            "post": operation("Send a delivery that means nothing", _OBJECT, status=202, parameters=[_ID], problems=(404,))
+        },
+        "/webhooks/{id}/deliveries": {
+            "get": operation("Its deliveries, newest first", _OBJECT, parameters=[_ID, _AFTER, _LIMIT], problems=(404, 422), reads=True)
+        },
+        "/webhook-deliveries/{id}/resend": {
+            "post": operation("Send a delivery again", _OBJECT, status=202, parameters=[_ID], problems=(404,))
+        },
+    }  # fmt: skip
 
 
 def _admin() -> Document:

@@ -34,6 +34,9 @@ ACTIONS = {
     "auth.sign_out": "session.sign-out", "sign_ins.end": "session.end", "account.end_session": "session.end", "people.create": "user.create",
     "people.change": "user.{verb}", "tokens.create": "token.create", "tokens.revoke": "token.revoke", "account.create_token": "token.create",
     "account.revoke_token": "token.revoke", "account.change_password": "user.password",
+    "webhooks.create": "webhook.create", "webhooks.ping": "webhook.ping", "webhooks.delete": "webhook.delete", "webhooks.resend": "webhook.resend",
+    "api.create_webhook": "webhook.create", "api.delete_webhook": "webhook.delete", "api.ping_webhook": "webhook.ping", "api.resend_delivery": "webhook.resend",
+    "api.call_actor": "job.submit",
 }  # fmt: skip
 NOBODY = "nobody"
 #: between two lines about the same stranger

@@ -1,0 +1,76 @@
+"""Deliveries of webhooks: signed, tried again for a day, to the public network or to what CALLBOARD_HTTP_ALLOW names."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import hmac
+from collections.abc import Sequence
+
+import dramatiq
+from sqlalchemy.orm import Session
+
+from src.actors.outside import CallFailed, CallRefused, Request, call
+from src.database import now, read, write
+from src.jobs import Submission, ends, submit_many, webhooks
+from src.jobs.ends import Deliver
+from src.settings import get_settings
+
+#: seconds for one try, and bytes of its answer that are read
+TIMEOUT_S, MOST_BYTES = 20, 100_000
+
+
+class NotTaken(Exception):
+    """The receiver did not answer with 2xx."""
+
+
+@dramatiq.actor(
+    queue_name="webhooks",
+    max_retries=9,
+    min_backoff=5_000,
+    max_backoff=28_800_000,
+    throws=(CallRefused, webhooks.UnknownWebhook),
+    time_limit=60_000,
+)
+def deliver_webhook(id: str) -> str:
+    """Tell a webhook of an end.
+
+    Any answer of 2xx is success; everything else is tried again, nine times within about a day. Signed as Standard Webhooks say:
+    HMAC-SHA256 over id, time and body.
+    """
+    with read() as session:
+        delivery = webhooks.delivery(session, id)
+        webhook = webhooks.find(session, delivery.webhook_id)
+    body = delivery.payload.encode()
+    headers = {"Content-Type": "application/json", **signature(webhook.secret, id, int(now().timestamp()), body)}
+    try:
+        got = call(
+            Request("POST", webhook.url, headers, body), allowed=get_settings().http_allow, timeout_s=TIMEOUT_S, max_bytes=MOST_BYTES
+        )
+    except (CallFailed, CallRefused) as error:
+        _note(id, delivered=False, answer=str(error))
+        raise
+    answer = f"{got.status} {got.reason}".strip()
+    _note(id, delivered=200 <= got.status < 300, answer=answer)
+    if not 200 <= got.status < 300:
+        raise NotTaken(f"{answer} from {webhook.url}")
+    return answer
+
+
+def signature(secret: str, id: str, timestamp: int, body: bytes) -> dict[str, str]:
+    """The headers by which a receiver knows that it was us, and when."""
+    key = base64.b64decode(secret.removeprefix(webhooks.PREFIX))
+    digest = hmac.digest(key, f"{id}.{timestamp}.".encode() + body, hashlib.sha256)
+    return {"webhook-id": id, "webhook-timestamp": str(timestamp), "webhook-signature": f"v1,{base64.b64encode(digest).decode()}"}
+
+
+def _note(id: str, *, delivered: bool, answer: str) -> None:
+    with write() as session:
+        webhooks.note_try(session, id, delivered=delivered, answer=answer)
+
+
+def _submit(session: Session, ids: Sequence[str], by: str | None) -> None:
+    submit_many(session, [Submission(deliver_webhook.message(id), source="webhook", submitted_by=by) for id in ids])
+
+
+ends.deliver_with(Deliver(deliver_webhook.actor_name, _submit))

@@ -1,0 +1,101 @@
+"""/admin/webhooks: who is told of ends, and every delivery with its answer."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from flask import Blueprint, flash, redirect, render_template, request, url_for
+from werkzeug.wrappers import Response
+
+from src import database
+from src.jobs import webhooks
+from src.jobs.errors import JobsError
+from src.jobs.webhook_models import Webhook
+from src.web import catalogue
+from src.web import webhook_wishes as wishes
+from src.web.api.bodies import read
+from src.web.auth import allow, visitor
+from src.web.filters import read_filter
+from src.web.roles import Role
+
+blueprint = Blueprint("webhooks", __name__)
+
+ROWS = 50
+
+
+@blueprint.get("/admin/webhooks")
+@allow(Role.ADMIN)
+def index() -> str:
+    """All webhooks, and the form for another."""
+    return _index({}, None)
+
+
+@blueprint.post("/admin/webhooks")
+@allow(Role.ADMIN)
+def create() -> str | Response | tuple[str, int]:
+    """Make one: to its page, with the secret, or back with what is wrong."""
+    wanted = {
+        "url": request.form.get("url", "").strip(),
+        "kind": request.form.get("kind", "job"),
+        "actor": request.form.get("actor") or None,
+        "states": request.form.getlist("states"),
+    }
+    try:
+        with database.write() as session:
+            made = wishes.create(session, read(wishes.WebhookBody, wanted, example="{}"), by=visitor())
+            id, secret = made.id, made.secret
+    except JobsError as error:
+        return _index(wanted, error), 422
+    return render_template("admin/webhook.html", webhook=_found(id), page=webhooks.Page([], None), secret=secret)
+
+
+@blueprint.get("/admin/webhooks/<id>")
+@allow(Role.ADMIN)
+def show(id: str) -> str:
+    """One webhook with its deliveries."""
+    webhook = _found(id)
+    with database.read() as session:
+        page = webhooks.page(session, id, after=read_filter({"after": request.args.get("after", "")}).after, limit=ROWS)
+    return render_template("admin/webhook.html", webhook=webhook, page=page, secret=None)
+
+
+@blueprint.post("/admin/webhooks/<id>/ping")
+@allow(Role.ADMIN)
+def ping(id: str) -> Response:
+    """Send a delivery that means nothing."""
+    with database.write() as session:
+        webhooks.ping(session, id)
+    flash("A ping is on its way.", "success")
+    return redirect(url_for("webhooks.show", id=id), 303)
+
+
+@blueprint.post("/admin/webhooks/<id>/delete")
+@allow(Role.ADMIN)
+def delete(id: str) -> Response:
+    """Delete it with its deliveries."""
+    with database.write() as session:
+        webhooks.remove(session, id)
+    flash("The webhook is deleted.", "success")
+    return redirect(url_for("webhooks.index"), 303)
+
+
+@blueprint.post("/admin/webhook-deliveries/<id>/resend")
+@allow(Role.ADMIN)
+def resend(id: str) -> Response:
+    """Send a delivery again."""
+    with database.write() as session:
+        webhook = webhooks.resend(session, id, by=visitor().name).webhook_id
+    flash("It is on its way again.", "success")
+    return redirect(url_for("webhooks.show", id=webhook), 303)
+
+
+def _index(wanted: Mapping[str, object], error: JobsError | None) -> str:
+    with database.read() as session:
+        listed = webhooks.every(session)
+    names = [actor.actor_name for actor in catalogue.entries()]
+    return render_template("admin/webhooks.html", webhooks=listed, actors=names, wanted=wanted, error=error)
+
+
+def _found(id: str) -> Webhook:
+    with database.read() as session:
+        return webhooks.find(session, id)

@@ -1,0 +1,64 @@
+"""What somebody asks a webhook to be, and webhooks as documents."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+from sqlalchemy.orm import Session
+
+from src.jobs import webhooks
+from src.jobs.errors import JobsError
+from src.jobs.webhook_models import Kind, Webhook, WebhookDelivery
+from src.web import catalogue
+from src.web.auth import Visitor
+from src.web.instants import write_instant
+
+
+class WebhookBody(BaseModel):
+    """A webhook to make."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    url: str = Field(description="where deliveries are sent to", min_length=1, max_length=2000)
+    kind: Literal["job", "workflow"] = Field("job", description="whose end is told")
+    actor: str | None = Field(None, description="only of jobs of this actor; null: of all")
+    states: list[Literal["succeeded", "dead", "cancelled", "expired"]] = Field(
+        ["succeeded", "dead", "cancelled", "expired"], min_length=1, description="which ends are told"
+    )
+
+
+def create(session: Session, body: WebhookBody, *, by: Visitor) -> Webhook:
+    """Make the webhook; raises JobsError naming the field at fault."""
+    if body.actor:
+        catalogue.find(body.actor)
+    elif by.actors is not None:
+        raise JobsError("You may use some actors only: say of which one's jobs it is to be told.", field="actor")
+    return webhooks.create(session, url=body.url, kind=Kind(body.kind), actor=body.actor, states=body.states, by=by.name)
+
+
+def document(webhook: Webhook) -> dict[str, Any]:
+    """A webhook without its secret, which is told once, when it is made."""
+    return {
+        "id": webhook.id,
+        "url": webhook.url,
+        "kind": webhook.kind.value,
+        "actor": webhook.actor,
+        "states": webhook.states,
+        "created_at": write_instant(webhook.created_at),
+        "created_by": webhook.created_by,
+    }
+
+
+def delivery(each: WebhookDelivery) -> dict[str, Any]:
+    """A delivery."""
+    return {
+        "id": each.id,
+        "event": each.event,
+        "subject": each.subject,
+        "state": each.state.value,
+        "tries": each.tries,
+        "answer": each.answer,
+        "created_at": write_instant(each.created_at),
+        "tried_at": write_instant(each.tried_at),
+    }
