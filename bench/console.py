@@ -23,7 +23,7 @@ from bench.filling import fill
 from bench.services import Services
 from src.database import Database, get_database, migrate, now, read, use_database, write
 from src.jobs import failures
-from src.jobs.models import Job
+from src.jobs.models import FailureGroup, Job
 from src.jobs.search import texts
 from src.jobs.states import State
 from src.web import create_app
@@ -93,6 +93,8 @@ def _pages() -> dict[str, str]:
     with read() as session:
         dead = select(Job.id).where(Job.state == State.DEAD).order_by(Job.seq).limit(1)
         newest = select(Job.id).where(Job.seq == select(func.max(Job.seq) / 2).scalar_subquery())
+        fingerprint = session.execute(select(FailureGroup.fingerprint).limit(1)).scalar()
+        group = {"one error group": f"/errors/{fingerprint}"} if fingerprint else {}
         ids = {"dead": session.execute(dead).scalar_one(), "middle": session.execute(newest).scalar_one()}
     queries = (
         "", "state:dead", "state:succeeded", "state:failed actor:orders.check", "actor:mails.send queue:slow", "user:person7", "user:nobody", "created:today",
@@ -101,7 +103,14 @@ def _pages() -> dict[str, str]:
     )  # fmt: skip
     pages = {"overview": "/", **{f"jobs {query or '(all)'}": f"/jobs?q={quote(query)}" for query in queries}}
     pages |= {f"one {name} job": f"/jobs/{id}" for name, id in ids.items()}
-    return pages | {"API jobs state:dead": "/api/v1/jobs?q=state:dead&limit=200", "queues": "/queues", "held": "/held"}
+    return pages | {
+        "API jobs state:dead": "/api/v1/jobs?q=state:dead&limit=200",
+        "queues": "/queues",
+        "held": "/held",
+        "workers": "/workers",
+        "errors": "/errors",
+        **group,
+    }
 
 
 def _signed_in(app: Any) -> Any:

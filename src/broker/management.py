@@ -38,6 +38,8 @@ class QueueNumbers:
     ready: int
     unacked: int | None
     consumers: int
+    in_rate: float | None = None  # messages a second
+    out_rate: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,16 +86,27 @@ def _ask() -> Overview:
 def _from_management() -> Overview:
     version = str(_get("/api/overview")["rabbitmq_version"])
     vhost = urlsplit(get_settings().broker_urls[0]).path.lstrip("/") or "/"
-    columns = "name,messages_ready,messages_unacknowledged,consumers"
+    columns = "name,messages_ready,messages_unacknowledged,consumers,message_stats"
     listed = _get(f"/api/queues/{quote(unquote(vhost), safe='')}?columns={columns}")
     return Overview(
         True,
         version,
         {
-            queue["name"]: QueueNumbers(queue.get("messages_ready", 0), queue.get("messages_unacknowledged"), queue.get("consumers", 0))
+            queue["name"]: QueueNumbers(
+                queue.get("messages_ready", 0),
+                queue.get("messages_unacknowledged"),
+                queue.get("consumers", 0),
+                _rate(queue, "publish_details"),
+                _rate(queue, "deliver_get_details"),
+            )
             for queue in listed
         },
     )
+
+
+def _rate(queue: Any, details: str) -> float | None:
+    rate = (queue.get("message_stats") or {}).get(details, {}).get("rate")
+    return None if rate is None else float(rate)
 
 
 def _get(path: str) -> Any:

@@ -97,6 +97,8 @@ def _count(session: Session, id: str, news: _News) -> None:
     elif group.recovered_at is not None and news.last > group.recovered_at:
         group.recovered_at = group.mailed_at = None
         group.count_before, group.opened_at = group.count, news.first
+    if group.resolved_at is not None and news.last > group.resolved_at:
+        group.resolved_at, group.resolved_by, group.regressed_at = None, None, news.first
     group.count += news.count
     group.first_seen_at = min(group.first_seen_at, news.first)
     group.last_seen_at = max(group.last_seen_at, news.last)
@@ -111,6 +113,8 @@ def to_mail(session: Session, *, except_actors: Collection[str]) -> list[Failure
     quiet = timedelta(minutes=settings.failure_mail_quiet)
     chosen = []
     for group in _open(session, except_actors):
+        if group.muted_until is not None and group.muted_until > now():
+            continue  # somebody has asked for quiet
         if group.mailed_at is None:
             if group.count - group.count_before >= settings.failure_mail_after or group.kind == LOST or _has_dead(session, group):
                 chosen.append(group)

@@ -64,6 +64,11 @@ def normalise(message: str) -> str:
     return " ".join(text.split())[:MESSAGE_LENGTH]
 
 
+def is_foreign(path: str) -> bool:
+    """Is this the file of a library, not of our own code?"""
+    return _FOREIGN.search(path) is not None
+
+
 def _place(traceback: str | None) -> str | None:
     frames = _FRAME.findall((traceback or "")[-64_000:])
     if not frames:

@@ -42,6 +42,7 @@ class Job(Base):
         partial("ix_jobs_fair", "queue", "fair_key", where="fair_key IS NOT NULL AND state IN ('queued', 'running')"),
         partial("ix_jobs_workflow", "workflow_seq", "seq", where="workflow_seq IS NOT NULL"),
         partial("ix_jobs_queued", "queue", "published_at", where="state = 'queued'"),
+        partial("ix_jobs_rerun_of", "rerun_of", where="rerun_of IS NOT NULL"),
         partial("ix_jobs_finished", "finished_at", where="finished_at IS NOT NULL"),
         partial("ix_jobs_running", "worker_id", where="state = 'running'"),
         partial("uq_jobs_idempotency_key", "idempotency_key", where="idempotency_key IS NOT NULL", unique=True),
@@ -82,6 +83,7 @@ class Job(Base):
     fair_key: Mapped[str | None] = mapped_column(String(255))  # whose share of the queue it takes
     workflow_seq: Mapped[int | None] = mapped_column(BigInteger)  # of the workflow it is a step of
     cancel_requested: Mapped[bool] = mapped_column(Boolean, default=False)
+    rerun_of: Mapped[str | None] = mapped_column(String(255))  # id of the job that it runs again
 
     created_at: Mapped[datetime] = mapped_column(UtcDateTime)
     due_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
@@ -151,6 +153,10 @@ class FailureGroup(Base):
     opened_at: Mapped[datetime] = mapped_column(UtcDateTime)
     last_seen_at: Mapped[datetime] = mapped_column(UtcDateTime, index=True)
     recovered_at: Mapped[datetime | None] = mapped_column(UtcDateTime)  # None: it is open
+    resolved_at: Mapped[datetime | None] = mapped_column(UtcDateTime)  # a person has said that it is mended
+    resolved_by: Mapped[str | None] = mapped_column(String(255))  # or muted by
+    regressed_at: Mapped[datetime | None] = mapped_column(UtcDateTime)  # it came again after that
+    muted_until: Mapped[datetime | None] = mapped_column(UtcDateTime)
     mailed_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     mailed_count: Mapped[int] = mapped_column(BigInteger)  # `count` when a mail last told of it
     sample_seq: Mapped[int | None] = mapped_column(BigInteger)

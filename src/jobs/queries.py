@@ -17,6 +17,10 @@ from src.jobs.states import State
 SHORT_ID = 8
 #: most rows of a large table have succeeded and are in no index by state: this opens that index to both stores
 NOT_SUCCEEDED = text("jobs.state <> 'succeeded'")
+#: jobs that wait or are dead, of which a list of queues counts no more
+BACKLOG_COUNTED = 20_000
+#: jobs shown of what a worker runs
+RUNNING_SHOWN = 20
 #: jobs that are named when a beginning fits several
 CANDIDATES = 5
 
@@ -123,6 +127,25 @@ def queues(session: Session) -> Sequence[QueueCounts]:
         )
         for queue, states in sorted(found.items())
     ]
+
+
+def backlog(session: Session) -> tuple[dict[str, dict[State, int]], bool]:
+    """Queue -> its jobs that wait for an instant or for a person, by state; and whether that is all of them, or of the first many."""
+    some = select(Job.queue, Job.state).where(NOT_SUCCEEDED, Job.state.in_([State.SCHEDULED, State.RETRYING, State.HELD, State.DEAD]))
+    few = some.limit(BACKLOG_COUNTED).subquery()
+    found: dict[str, dict[State, int]] = {}
+    for queue, state, number in session.execute(select(few.c.queue, few.c.state, func.count()).group_by(few.c.queue, few.c.state)):
+        found.setdefault(queue, {})[State(state)] = number
+    return found, sum(sum(each.values()) for each in found.values()) < BACKLOG_COUNTED
+
+
+def running_on(session: Session, worker_ids: Collection[int]) -> dict[int, list[Job]]:
+    """Worker -> some of the jobs that it runs, the oldest first."""
+    found: dict[int, list[Job]] = {}
+    for id in worker_ids:
+        mine = select(Job).where(NOT_SUCCEEDED, Job.state == State.RUNNING, Job.worker_id == id).order_by(Job.seq).limit(RUNNING_SHOWN)
+        found[id] = list(session.execute(mine).scalars())
+    return found
 
 
 def held(session: Session, *, after: int | None = None, limit: int = 50) -> Page:

@@ -65,6 +65,12 @@ def alive(session: Session) -> list[Worker]:
     return list(session.execute(statement).scalars())
 
 
+def lost_lately(session: Session, *, within: timedelta = timedelta(days=1), limit: int = 20) -> list[Worker]:
+    """The worker processes that fell silent lately, the last one first."""
+    statement = select(Worker).where(Worker.lost_at > now() - within).order_by(Worker.lost_at.desc()).limit(limit)
+    return list(session.execute(statement).scalars())
+
+
 def fleet_threads(session: Session) -> int:
     """The actor threads of all living worker processes."""
     statement = select(func.sum(Worker.threads)).where(Worker.expires_at > now(), Worker.lost_at.is_(None), Worker.stopped_at.is_(None))

@@ -28,9 +28,12 @@ ZOOM = 2
 _FONTS = "'Segoe UI', Roboto, 'Noto Sans', 'Liberation Sans', 'DejaVu Sans', Arial, sans-serif"
 
 
-def svg(chart: Chart, palette: Palette, *, id: str = "chart") -> str:
-    """The chart as an SVG document of its own, with its numbers in words for those who do not see it."""
-    height, shapes = _columns(chart, palette) if chart.shape == "columns" else _bars(chart, palette)
+def svg(chart: Chart, palette: Palette, *, id: str = "chart", marks: Sequence[tuple[float, str]] = ()) -> str:
+    """The chart as an SVG document of its own, with its numbers in words for those who do not see it.
+
+    `marks`: instants worth a line, as parts of the way from left to right, each with its words.
+    """
+    height, shapes = _columns(chart, palette, marks) if chart.shape == "columns" else _bars(chart, palette)
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" class="chart" viewBox="0 0 {WIDTH} {height}" width="{WIDTH}" height="{height}" role="img" '
         f'aria-labelledby="{id}-title" font-family="{_FONTS}" font-size="11">'
@@ -60,7 +63,7 @@ def in_words(chart: Chart) -> str:
     return f"{chart.title}: in all {totals}{unit}; {', '.join(lines)}"
 
 
-def _columns(chart: Chart, palette: Palette) -> tuple[int, list[str]]:
+def _columns(chart: Chart, palette: Palette, marks: Sequence[tuple[float, str]] = ()) -> tuple[int, list[str]]:
     wide, high = WIDTH - _LEFT - _RIGHT, HEIGHT - _TOP - _BOTTOM
     totals = [sum(series.values[at] for series in chart.series) for at in range(len(chart.labels))]
     ticks = _ticks(max(totals, default=0))
@@ -91,6 +94,12 @@ def _columns(chart: Chart, palette: Palette) -> tuple[int, list[str]]:
             shapes.append(
                 f'<text x="{_LEFT + step * (at + 0.5):.1f}" y="{HEIGHT - 7}" text-anchor="middle" fill="{palette["muted"]}">{escape(label)}</text>'
             )
+    for part, said in marks:
+        x = _LEFT + wide * part
+        shapes.append(
+            f'<g><title>{escape(said)}</title><line x1="{x:.1f}" x2="{x:.1f}" y1="{_TOP - 8}" y2="{_TOP + high}" stroke="{palette["accent"]}" '
+            f'stroke-width="1.5" stroke-dasharray="3 3"/><text x="{x + 3:.1f}" y="{_TOP - 2}" fill="{palette["accent"]}">▼</text></g>'
+        )
     return HEIGHT, shapes
 
 

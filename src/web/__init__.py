@@ -17,8 +17,10 @@ from src.web.pages import (
     account,
     actors,
     api_docs,
+    bulk,
     controls,
     count,
+    error_groups,
     held,
     jobs,
     mailbox,
@@ -28,6 +30,7 @@ from src.web.pages import (
     reports,
     schedules,
     users,
+    workers,
     workflows,
 )
 from src.web.pages.admin import audit, configuration, people, sign_ins, tokens, webhooks
@@ -59,10 +62,13 @@ def create_app() -> Flask:
     pages = (
         overview,
         actors,
+        bulk,
         jobs,
+        error_groups,
         workflows,
         schedules,
         queues,
+        workers,
         controls,
         held,
         reports,

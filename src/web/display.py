@@ -13,7 +13,7 @@ from src.database import now
 from src.jobs import State
 from src.jobs.submission import NORMAL_PRIORITY
 from src.settings import get_settings
-from src.web import documents, results
+from src.web import copying, documents, results, timelines, tracebacks
 from src.web.documents import finite
 from src.web.forms.field import every
 from src.web.roles import Role
@@ -55,6 +55,10 @@ def init(app: Flask) -> None:
         now=now,
         beginning=results.beginning,
         management_url=management_url,
+        copies=copying.copies,
+        queue_link=copying.queue_link,
+        depths=tracebacks.depths,
+        timeline=timelines.pieces,
         NORMAL_PRIORITY=NORMAL_PRIORITY,
         settings=get_settings,
         admin_pages=ADMIN_PAGES,

@@ -9,6 +9,7 @@ from werkzeug.exceptions import Forbidden, HTTPException, InternalServerError, S
 from werkzeug.wrappers import Response
 
 from src.database import is_outage
+from src.jobs.error_groups import UnknownGroup
 from src.jobs.errors import AmbiguousId, IdempotencyConflict, JobsError, NotAllowed, UnknownActor, UnknownJob
 from src.jobs.result_files import ResultNotHere
 from src.jobs.search import QueryError
@@ -30,6 +31,7 @@ _STATUS = {
     UnknownMail: 404,
     UnknownReport: 404,
     UnknownActor: 404,
+    UnknownGroup: 404,
     ResultNotHere: 404,
     UnknownWebhook: 404,
     NotAllowed: 409,

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from sqlalchemy.orm import Session
 
 from src import database
 from src.database import now
-from src.jobs import State, controls, workflows
+from src.jobs import State, controls, reruns, workflows
 from src.jobs.controls import Pause
 from src.jobs.models import Job
 from src.jobs.stalled import stalled
 from src.jobs.workflows import Membership
+from src.schedules import queries as schedules
+from src.schedules.models import Schedule
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +26,8 @@ class Standing:
     step: Membership | None = None
     pause: Pause | None = None
     stalled: str | None = None
+    schedule: Schedule | None = None  # the one that submitted it
+    reruns: Sequence[Mapping[str, Any]] = ()  # jobs that run it again
 
     def reason(self, job: Job) -> str | None:
         """Why the job is where it is."""
@@ -30,12 +36,13 @@ class Standing:
 
 def standing(session: Session, job: Job) -> Standing:
     """How a job stands."""
-    step = workflows.membership(session, job)
+    step, tick = workflows.membership(session, job), schedules.of_job(session, job.id)
+    schedule = tick[0] if tick else None
     if job.state is State.RUNNING:
-        return Standing(step, stalled=stalled(session, [job.id]).get(job.id))
+        return Standing(step, schedule=schedule, stalled=stalled(session, [job.id]).get(job.id))
     if job.state is not State.QUEUED and not (job.state is State.SCHEDULED and (job.waits_for or "").startswith("pause:")):
-        return Standing(step)
-    return Standing(step, controls.load(session).pause(job.actor or "", job.queue, now()))
+        return Standing(step, schedule=schedule, reruns=reruns.of(session, job.id) if job.state.is_final else ())
+    return Standing(step, controls.load(session).pause(job.actor or "", job.queue, now()), schedule=schedule)
 
 
 def standing_now(job: Job) -> Standing:

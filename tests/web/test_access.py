@@ -16,7 +16,7 @@ from tests.web.site import Site
 OPEN = {"static", "health.alive", "health.ready", "auth.sign_in", "auth.check_sign_in", "auth.follow_link"}
 SUBMITTER = {"actors.submit", "users.create", "count.start", "api.submit", "api.submit_bulk", "api.submit_workflow", "api.call_actor"}
 OPERATOR = {
-    "jobs.act", "jobs.edit", "jobs.save", "api.act", "api.edit", "api.pause", "api.resume", "api.set_limits", "api.follow_code", "api.reset_breaker",
+    "jobs.act", "errors.act", "bulk.confirm", "bulk.start", "jobs.rerun", "jobs.change_and_rerun", "jobs.rerun_with_edits", "jobs.edit", "jobs.save", "api.act", "api.edit", "api.pause", "api.resume", "api.set_limits", "api.follow_code", "api.reset_breaker",
     "schedules.new", "schedules.create", "schedules.edit", "schedules.change", "schedules.act", "api.create_schedule", "api.change_schedule",
     "api.delete_schedule", "api.act_on_schedule", "api.run_schedule_now", "api.backfill_schedule",
     "api.act_on_workflow", "workflows.act", "controls.pause", "controls.resume", "controls.limit", "controls.reset",
@@ -24,7 +24,7 @@ OPERATOR = {
     "mailbox.part", "mailbox.raw", "mailbox.empty", "api.list_mails", "api.show_mail", "api.resend_mail", "api.list_mailbox", "api.show_received",
 }  # fmt: skip
 VIEWER = {
-    "overview.show", "actors.index", "actors.form", "jobs.index", "jobs.suggest", "jobs.save_view", "jobs.delete_view", "jobs.show", "jobs.live", "jobs.events", "jobs.log", "jobs.result", "api.logs", "api.result", "held.index", "users.index",
+    "overview.show", "actors.index", "actors.form", "jobs.index", "workers.index", "errors.index", "errors.show", "jobs.suggest", "jobs.save_view", "jobs.delete_view", "jobs.show", "jobs.live", "jobs.events", "jobs.log", "jobs.result", "api.logs", "api.result", "held.index", "users.index",
     "users.new", "count.show", "auth.sign_out", "metrics.show", "openapi", "api.index", "api.show", "api.events", "api.actors",
     "api.list_queues", "api.list_workers", "api.describe", "queues.index", "queues.show", "api.list_pauses", "api.list_limits",
     "api.list_breakers", "workflows.index", "workflows.show", "workflows.live", "workflows.events", "api.list_workflows", "api.show_workflow",
@@ -58,7 +58,7 @@ def _address(rule: Rule) -> str:
         "number": 1,
         "form": "csv",
     }
-    values |= {"target": "actor:add", "setting": "rate_limit", "actor": "add"}
+    values |= {"target": "actor:add", "fingerprint": "0" * 16, "setting": "rate_limit", "actor": "add"}
     for name, converter in rule._converters.items():
         if isinstance(converter, IntegerConverter):
             values[name] = 1

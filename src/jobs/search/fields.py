@@ -25,7 +25,7 @@ from src.settings import get_settings
 
 #: `failed` is no state: a job whose newest attempt failed waits for its retry or for a person
 FAILED = "failed"
-SOURCES = ("api", "broker", "callback", "command", "form", "group", "pipeline", "schedule", "send")
+SOURCES = ("api", "broker", "callback", "command", "form", "group", "pipeline", "re-run", "schedule", "send")
 
 #: jobs that a beginning of an id may mean
 MOST_IDS = 10_000

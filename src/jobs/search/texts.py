@@ -47,9 +47,14 @@ def read_by(reading: Reading) -> None:
     _read = reading
 
 
+def arguments_of(actor: str | None, args: Any, kwargs: Any) -> Mapping[str, Any] | None:
+    """The arguments by name but for the secret ones; None: this process does not know the actor."""
+    return _read(actor, args, kwargs) if _read is not None else None
+
+
 def text_of(actor: str | None, args: Any, kwargs: Any) -> str:
     """What is searched of a job, in small letters. Of an actor nobody knows here only the name: its arguments may hold secrets."""
-    known = _read(actor, args, kwargs) if _read is not None else None
+    known = arguments_of(actor, args, kwargs)
     arguments = "" if known is None else json.dumps(known, ensure_ascii=False, separators=(",", ":"))
     return f"{actor or ''}\n{arguments}".lower().replace("\x00", "")[:LONGEST]
 

@@ -50,6 +50,12 @@ def in_force() -> Patterns | None:
     return visitor.actors if visitor is not None else None
 
 
+def sight() -> Callable[[str], bool] | None:
+    """Which actors the visitor may see; None: all."""
+    patterns = in_force()
+    return None if patterns is None else lambda actor: fits(patterns, actor)
+
+
 def require(actor: str) -> None:
     """Refuse the request if it is about an actor that is not the visitor's."""
     patterns = in_force()

@@ -47,7 +47,7 @@ class EditForm:
     def of(cls, job: Job, *, takes_results: bool = False) -> EditForm:
         """The form as the job is. `takes_results`: its arguments are not yet what the actor will get."""
         signature = None if takes_results else _signature(job)
-        return cls(job, signature, _own_fields(job), [] if signature is None else _filled(job, signature))
+        return cls(job, signature, _own_fields(job), [] if signature is None else filled(job, signature))
 
     def save(self, sent: MultiDict[str, str]) -> Job | EditForm:
         """The job as it is now, or the form with what was typed and what is wrong with it. Raises NotAllowed."""
@@ -119,7 +119,8 @@ def _signature(job: Job) -> Signature | None:
         return None
 
 
-def _filled(job: Job, signature: Signature) -> list[Field]:
+def filled(job: Job, signature: Signature) -> list[Field]:
+    """The fields of the actor with the job's arguments; what is secret stays unseen."""
     known = signature.by_name(job.args, job.kwargs)
     filled = []
     for each in fields_of(signature):

@@ -14,7 +14,7 @@ from werkzeug.wrappers import Response
 
 from src import database
 from src.audit import queries as audit_queries
-from src.jobs import attempt_logs, control, edits, queries
+from src.jobs import attempt_logs, control, edits, queries, reruns
 from src.jobs.errors import JobsError, NotAllowed, UnknownJob
 from src.jobs.models import Job
 from src.jobs.search import QueryError
@@ -23,6 +23,7 @@ from src.web import log_lines, results, twins, views
 from src.web.auth import allow, visitor
 from src.web.completion import completions
 from src.web.forms import EditForm
+from src.web.forms.rerun import RerunForm
 from src.web.listing import Listing
 from src.web.live import News, TooManyStreams
 from src.web.roles import Role
@@ -160,6 +161,44 @@ def save(id: str) -> Response | tuple[str, int]:
         return render_template("jobs/edit.html", form=outcome), 422
     flash("The job is changed.", "success")
     return redirect(url_for("jobs.show", id=id), 303)
+
+
+@blueprint.post("/jobs/<id>/re-run")
+@allow(Role.OPERATOR)
+def rerun(id: str) -> Response:
+    """Submit a new job with the same arguments."""
+    try:
+        with database.write() as session:
+            receipt = reruns.again(session, _find(id).id, by=visitor().name)
+        flash("A new job runs it again.", "success")
+    except JobsError as error:
+        return _not_done(id, str(error).rstrip("."))
+    return redirect(url_for("jobs.show", id=receipt.id), 303)
+
+
+@blueprint.get("/jobs/<id>/re-run")
+@allow(Role.OPERATOR)
+def change_and_rerun(id: str) -> str:
+    """The form of a new job, filled with the arguments of this one."""
+    return render_template("jobs/rerun.html", form=RerunForm.of(_find(id)))
+
+
+@blueprint.post("/jobs/<id>/re-run-with-edits")
+@allow(Role.OPERATOR)
+def rerun_with_edits(id: str) -> Response | str | tuple[str, int]:
+    """Submit a new job with other arguments: to its page, or back with what is wrong."""
+    form = RerunForm.of(_find(id))
+    longer = form.with_row(request.form)
+    if longer is not None:
+        return render_template("jobs/rerun.html", form=longer)
+    outcome = form.submit(request.form, by=visitor())
+    if isinstance(outcome, RerunForm):
+        return render_template("jobs/rerun.html", form=outcome), 422
+    flash(
+        "A new job runs it again, with these arguments." if outcome.created else "This form was submitted before: here is its job.",
+        "success",
+    )
+    return redirect(url_for("jobs.show", id=outcome.id), 303)
 
 
 @blueprint.get("/jobs/<id>/live")

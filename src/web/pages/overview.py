@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from flask import Blueprint, render_template
+from flask import Blueprint, render_template, request
+from werkzeug.exceptions import NotFound
 
 from src import database
 from src.broker import management
 from src.database import now
 from src.jobs import State, breakers, controls, queries, search, workers
+from src.schedules import queries as schedules
+from src.web import attention
 from src.web.auth import allow
 from src.web.roles import Role
 
@@ -20,21 +23,29 @@ ROWS = 8
 @blueprint.get("/")
 @allow(Role.VIEWER)
 def show() -> str:
-    """Counts, broker, workers, queues, what runs and what needs a person."""
+    """Health, five numbers, throughput, what needs a person, and what runs."""
+    period = request.args.get("period", "1h")
+    if period not in attention.PERIODS:
+        raise NotFound(f"There is no period {period}. There are: {', '.join(attention.PERIODS)}.")
     broker = management.overview()
     with database.read() as session:
-        counted = search.tally(session, search.parse(""))
-        counts = counted.states
+        tally = search.tally(session, search.parse(""))
+        alive, queues = workers.alive(session), list(queries.queues(session))
+        passed = attention.throughput(session, period)
+        dead = search.tally(session, search.parse("state:dead finished:24h created:14d")).states[State.DEAD]
         return render_template(
             "overview/show.html",
             broker=broker,
-            counts=counts,
-            more={state for state in State if state not in counted.whole},
+            period=period,
+            periods=list(attention.PERIODS),
+            numbers=attention.five(tally, queues, dead, passed, period),
+            passed=passed,
+            needs=attention.needs(session, queues, alive),
             pauses=controls.load(session).pauses(now()),
             open_breakers=[each for each in breakers.listed(session) if each.opened_at is not None],
-            is_empty=not any(counts.values()),
-            workers=workers.alive(session),
-            queues=queries.queues(session),
+            is_empty=not any(tally.states.values()),
+            workers=alive,
+            next_due=min((each.due_at for each in schedules.every(session) if each.due_at is not None), default=None),
+            queues=queues,
             running=queries.page(session, state=State.RUNNING, limit=ROWS).jobs,
-            attention=queries.page(session, states=[State.DEAD, State.HELD], limit=ROWS).jobs,
         )

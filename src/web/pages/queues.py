@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from flask import Blueprint, render_template
+from flask import Blueprint, Response, render_template
 from werkzeug.exceptions import NotFound
 
 from src import database
 from src.broker import management
+from src.broker.management import Overview
 from src.database import now
-from src.jobs import controls, queries, workers
-from src.web import catalogue, controlling
+from src.jobs import State, controls, queries, workers
+from src.jobs.queries import QueueCounts
+from src.web import catalogue, controlling, twins
 from src.web.auth import allow
 from src.web.controlling import Target
+from src.web.instants import write_instant
 from src.web.roles import Role
 
 blueprint = Blueprint("queues", __name__)
@@ -19,18 +22,22 @@ blueprint = Blueprint("queues", __name__)
 
 @blueprint.get("/queues")
 @allow(Role.VIEWER)
-def index() -> str:
+def index() -> str | Response:
     """All queues, and what is said of everything at once."""
     broker = management.overview()
     with database.read() as session:
         counted = {each.queue: each for each in queries.queues(session)}
-        names = sorted({*catalogue.queues(), *counted})
+        backlog, is_whole = queries.backlog(session)
+        names = sorted({*catalogue.queues(), *counted, *backlog})
         pauses = {each.target: each for each in controls.load(session).pauses(now())}
         everything = controlling.panel(session, Target("all"))
         breakers = [each for each in controlling.listed_breakers(session) if each.failures]
         overrides = [each for each in controlling.listed_limits(session) if each.override is not None]
+    if twins.wanted():
+        rows = [_document(name, counted.get(name), backlog.get(name, {}), broker) for name in names]
+        return twins.as_csv(rows, "queues") if twins.wanted() == "csv" else twins.as_json({"queues": rows})
     return render_template(
-        "queues/index.html", names=names, counted=counted, broker=broker, pauses=pauses, panel=everything, breakers=breakers, overrides=overrides
+        "queues/index.html", backlog=backlog, is_whole=is_whole, names=names, counted=counted, broker=broker, pauses=pauses, panel=everything, breakers=breakers, overrides=overrides
     )  # fmt: skip
 
 
@@ -47,3 +54,14 @@ def show(name: str) -> str:
     actors = [actor for actor in catalogue.entries() if actor.queue_name == name]
     there = management.overview().queues.get(name)
     return render_template("queues/show.html", name=name, counted=counted, there=there, panel=panel, everything=everything, actors=actors)
+
+
+def _document(name: str, counted: QueueCounts | None, backlog: dict[State, int], broker: Overview) -> dict[str, object]:
+    there, letters = broker.queues.get(name), broker.queues.get(f"{name}.XQ")
+    return {
+        "queue": name, "queued": counted.queued if counted else 0, "running": counted.running if counted else 0,
+        "oldest_queued_at": write_instant(counted.oldest_queued_at) if counted else None,
+        **{state.value: backlog.get(state, 0) for state in (State.SCHEDULED, State.RETRYING, State.HELD, State.DEAD)},
+        "ready": there.ready if there else None, "unacked": there.unacked if there else None, "consumers": there.consumers if there else None,
+        "dead_letters": letters.ready if letters else None,
+    }  # fmt: skip

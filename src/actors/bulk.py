@@ -1,0 +1,38 @@
+"""What is done to many jobs at once: asked for on the page or by API, carried out here, in batches that can be stopped between."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any, Literal
+
+import dramatiq
+
+from src import audit
+from src.database import read, write
+from src.jobs import bulk, current_job, search
+from src.jobs.bulk import Order, Verb
+
+
+@dramatiq.actor(queue_name="upkeep", max_retries=3, time_limit=12 * 3_600_000)
+def act_on_jobs(
+    verb: Literal["retry", "re-run", "release", "cancel", "discard"], query: str, up_to: int, asked_at: str, by: str, by_key: str = "", role: str = ""
+) -> dict[str, Any]:  # fmt: skip
+    """Retry, re-run, release, cancel or discard all jobs that a query means.
+
+    Made by the page of the jobs list; a job that has changed meanwhile is left alone. Cancel this job to stop it: what is done is done,
+    the rest stays as it is.
+    """
+    wish = Verb(verb)
+    with read() as session:
+        counts = search.count(session, search.parse(query), up_to=up_to)
+    total, done, left_alone, below = bulk.matching(counts, wish), 0, 0, None
+    current_job.progress(0, total, f"{verb}: 0 of {total}")
+    while True:
+        deed = audit.Deed(by, audit.Via.PAGE, f"job.{verb}", by_key or None, role or None, kind="job", details={"bulk": current_job.id})
+        order = Order(wish, query, up_to, datetime.fromisoformat(asked_at), current_job.id, deed)
+        with write() as session:
+            batch = bulk.act(session, order, below=below)
+        done, left_alone, below = done + batch.done, left_alone + batch.left_alone, batch.reached
+        current_job.progress(done + left_alone, max(total, done + left_alone), f"{verb}: {done} done, {left_alone} left alone")
+        if batch.reached is None:
+            return {"verb": verb, "query": query, "done": done, "left_alone": left_alone}

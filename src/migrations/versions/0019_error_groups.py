@@ -1,0 +1,24 @@
+"""What people say of an error group: resolved, muted; and that it came again."""
+
+from __future__ import annotations
+
+import sqlalchemy as sa
+from alembic import op
+
+from src.database import UtcDateTime
+
+revision = "0019"
+down_revision = "0018"
+branch_labels = None
+depends_on = None
+
+
+def upgrade() -> None:
+    for name in ("resolved_at", "regressed_at", "muted_until"):
+        op.add_column("failure_groups", sa.Column(name, UtcDateTime()))
+    op.add_column("failure_groups", sa.Column("resolved_by", sa.String(255)))
+
+
+def downgrade() -> None:
+    for name in ("resolved_by", "muted_until", "regressed_at", "resolved_at"):
+        op.drop_column("failure_groups", name)

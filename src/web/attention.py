@@ -1,0 +1,148 @@
+"""What the overview tells: is anything wrong, what needs a person, what runs, how much goes through."""
+
+from __future__ import annotations
+
+import threading
+import time
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from markupsafe import Markup
+from sqlalchemy.orm import Session
+
+from src.database import get_database, now
+from src.jobs import State, deploys, error_groups, figures, search
+from src.jobs.models import FailureGroup, Job, Worker
+from src.jobs.queries import QueueCounts
+from src.jobs.search import Tally
+from src.reports import charts
+from src.reports.document import Chart, Series, Tone
+from src.schedules import queries as schedules
+from src.schedules.models import Schedule
+from src.settings import get_settings
+from src.web.auth import limits
+from src.web.display import span
+
+#: seconds for which the numbers of the chart are good: they count all that ended
+FRESH_S = 15.0
+#: rows of each list
+ROWS = 8
+#: a schedule that is so late is told of
+LATE = timedelta(seconds=30)
+#: what the chart can show: period and the length of a column
+PERIODS = {
+    "1h": (timedelta(hours=1), timedelta(minutes=2)),
+    "24h": (timedelta(hours=24), timedelta(minutes=30)),
+    "7d": (timedelta(days=7), timedelta(hours=4)),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Figure:
+    """One of the five numbers: what it counts, and the query that lists it."""
+
+    label: str
+    value: str
+    query: str
+    note: str = ""
+    state: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Needs:
+    """What needs a person; nothing of it: all is clear."""
+
+    groups: list[FailureGroup] = field(default_factory=list)
+    stalled: list[Job] = field(default_factory=list)
+    late: list[tuple[Schedule, timedelta]] = field(default_factory=list)
+    unserved: list[str] = field(default_factory=list)  # queues with jobs and no consumer
+    jobs: list[Job] = field(default_factory=list)  # dead and held
+
+    @property
+    def nothing(self) -> bool:
+        return not (self.groups or self.stalled or self.late or self.unserved or self.jobs)
+
+
+@dataclass(frozen=True, slots=True)
+class Throughput:
+    """The chart, and the part of what ended that succeeded."""
+
+    chart: Markup
+    succeeded: int
+    ended: int
+    deploys: list[tuple[datetime, str]]
+    words: str
+
+
+def needs(session: Session, queues: list[QueueCounts], alive: list[Worker]) -> Needs:
+    """What needs a person now."""
+    present = now()
+    served = {queue for worker in alive for queue in worker.queues}
+    unserved = [each.queue for each in queues if each.queued and each.queue not in served]
+    due = [each for each in schedules.every(session) if each.due_at is not None and each.due_at < present - LATE and each.paused_at is None]
+    return Needs(
+        groups=[group for group in error_groups.page(session, limit=ROWS, may_see=limits.sight()).groups if group.recovered_at is None],
+        stalled=search.find(session, search.parse("is:stalled"), limit=ROWS).jobs,
+        late=[(each, present - each.due_at) for each in due if each.due_at is not None][:ROWS],
+        unserved=unserved,
+        jobs=search.find(session, search.parse("state:dead,held created:7d"), limit=ROWS).jobs,
+    )
+
+
+def five(tally: Tally, queues: list[QueueCounts], dead_today: int, passed: Throughput, period: str) -> list[Figure]:
+    """Running, queued with the oldest one's age, retrying, dead since yesterday, and how many of a hundred succeed."""
+
+    def counted(state: State) -> str:
+        return f"{tally.states[state]:,}".replace(",", "\u202f") + ("" if state in tally.whole or not tally.states[state] else "+")
+
+    oldest = min((each.oldest_queued_at for each in queues if each.oldest_queued_at is not None), default=None)
+    rate = f"{100 * passed.succeeded / passed.ended:.1f} %".replace("100.0", "100") if passed.ended else "–"
+    return [
+        Figure("running", counted(State.RUNNING), "state:running", state="running"),
+        Figure("queued", counted(State.QUEUED), "state:queued", "" if oldest is None else f"oldest {span(now() - oldest)}", "queued"),
+        Figure("retrying", counted(State.RETRYING), "state:retrying", state="retrying"),
+        Figure("dead", counted(State.DEAD), "state:dead", f"{dead_today:,} in 24 h".replace(",", "\u202f"), "dead"),
+        Figure("succeeded", rate, f"state:succeeded finished:{period}", f"of what ended in {period}", "succeeded"),
+    ]
+
+
+_kept: dict[tuple[str, str], tuple[float, Any]] = {}
+_lock = threading.Lock()
+
+
+def throughput(session: Session, period: str) -> Throughput:
+    """What ended in the period, kept for some seconds: everybody who looks sees the same numbers."""
+    key = (str(get_database().url), period)
+    with _lock:
+        kept = _kept.get(key)
+        if kept is not None and time.monotonic() - kept[0] < FRESH_S:
+            found: Throughput = kept[1]
+            return found
+        fresh = _throughput(session, period)
+        _kept[key] = (time.monotonic(), fresh)
+        return fresh
+
+
+def _throughput(session: Session, period: str) -> Throughput:
+    length, step = PERIODS[period]
+    until = now()
+    steps = figures.by_step(session, until - length, until, step)
+    zone = ZoneInfo(get_settings().timezone)
+    names = [
+        (until - length + number * step).astimezone(zone).strftime("%H:%M" if length <= timedelta(days=1) else "%d %b")
+        for number in range(len(steps))
+    ]
+    succeeded = tuple(each.get(State.SUCCEEDED, 0) for each in steps)
+    failed = tuple(each.get(State.DEAD, 0) for each in steps)
+    marks = deploys.since(session, until - length)
+    chart = Chart(
+        title=f"Jobs that ended, last {period}", labels=tuple(names), nothing="Nothing has ended.",
+        series=(Series(name="succeeded", tone=Tone.GOOD, values=succeeded), Series(name="dead", tone=Tone.WORSE, values=failed)),
+    )  # fmt: skip
+    at = [
+        ((instant - (until - length)) / length, f"{version} deployed {instant.astimezone(zone):%d %b %H:%M}") for instant, version in marks
+    ]
+    drawn = charts.svg(chart, charts.ON_PAGE, id=f"throughput-{period}", marks=at)
+    return Throughput(Markup(drawn), sum(succeeded), sum(succeeded) + sum(failed), marks, charts.in_words(chart))

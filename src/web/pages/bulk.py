@@ -1,0 +1,80 @@
+"""/jobs/bulk: one verb for all jobs of a query. Said back in words with their number, then carried out by a job of its own."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from flask import Blueprint, flash, redirect, render_template, request, url_for
+from werkzeug.exceptions import BadRequest
+from werkzeug.wrappers import Response
+
+from src import audit, database
+from src.actors.bulk import act_on_jobs
+from src.database import now
+from src.jobs import bulk, search, submit
+from src.jobs.bulk import Verb
+from src.jobs.search import Query
+from src.jobs.search.grammar import quote
+from src.web.auth import allow, visitor
+from src.web.filters import query_text
+from src.web.instants import write_instant
+from src.web.roles import Role
+
+blueprint = Blueprint("bulk", __name__)
+
+
+@blueprint.get("/jobs/many")
+@allow(Role.OPERATOR)
+def confirm() -> str | Response:
+    """What would be done to how many; nothing is yet."""
+    chosen = request.args.getlist("id")
+    if request.args.get("scope") == "chosen":
+        if not chosen:
+            flash("Not done: no job of the page was chosen.", "error")
+            return redirect(url_for("jobs.index", q=request.args.get("q") or None), 303)
+        return _page(_verb(request.args.get("verb")), search.parse("id:" + ",".join(quote(id) for id in chosen)))
+    return _page(_verb(request.args.get("verb")), search.parse(query_text(request.args)))
+
+
+@blueprint.post("/jobs/many")
+@allow(Role.OPERATOR)
+def start() -> Response | tuple[str, int]:
+    """Submit the job that does it; the number that was shown is typed above a hundred."""
+    verb, query = _verb(request.form.get("verb")), search.parse(request.form.get("q", ""))
+    shown, up_to = _number("count"), _number("up_to")
+    typed = request.form.get("typed", "").replace("\u202f", "").replace(",", "").replace(" ", "")
+    if shown > bulk.TYPED_ABOVE and typed != str(shown):
+        return _page(verb, query, error=f"Type {shown} to go on: that many jobs are meant."), 422
+    asker = visitor()
+    arguments: dict[str, Any] = {
+        "verb": verb.value, "query": query.text, "up_to": up_to, "asked_at": write_instant(now()), "by": asker.name, "by_key": asker.key, "role": asker.role.value,
+    }  # fmt: skip
+    with database.write() as session:
+        receipt = submit(session, act_on_jobs.message(**arguments), source="form", submitted_by=asker.name)
+        audit.about("bulk", receipt.id, verb=verb.value, query=query.text[:500], count=shown)
+    flash(f"It is under way: {verb} of {query.in_words()}. Cancel this job to stop it.", "success")
+    return redirect(url_for("jobs.show", id=receipt.id), 303)
+
+
+def _page(verb: Verb, query: Query, *, error: str | None = None) -> str:
+    with database.read() as session:
+        up_to = bulk.newest(session)
+        counts = search.count(session, query, up_to=up_to)
+    taken = {state: number for state, number in counts.items() if state in bulk.TAKES[verb]}
+    others = {state: number for state, number in counts.items() if state not in bulk.TAKES[verb]}
+    return render_template(
+        "jobs/bulk.html", verb=verb, query=query, taken=taken, others=others, total=sum(taken.values()), up_to=up_to, error=error, typed_above=bulk.TYPED_ABOVE
+    )  # fmt: skip
+
+
+def _verb(text: str | None) -> Verb:
+    if text not in list(Verb):
+        raise BadRequest(f"Choose what to do: {', '.join(Verb)}.")
+    return Verb(text)
+
+
+def _number(name: str) -> int:
+    text = request.form.get(name, "")
+    if not text.isdecimal() or not text.isascii() or len(text) > 18:
+        raise BadRequest("Load the page again, then confirm.")
+    return int(text)
