@@ -10,7 +10,7 @@ from io import TextIOWrapper
 import click
 
 from src import __version__
-from src.cli import VERBS
+from src.cli import COMPLETE_VARIABLE, VERBS
 from src.up.errors import UpError
 
 #: what a machine refuses and a person can mend; anything else is a mistake of ours and shows its traceback
@@ -43,7 +43,7 @@ def main() -> None:
         if isinstance(stream, TextIOWrapper):
             stream.reconfigure(errors="replace")  # a terminal without UTF-8 gets ? for ✔, not a traceback
     try:
-        cli(prog_name="./run")
+        cli(prog_name="./run", complete_var=COMPLETE_VARIABLE)
     except UpError as error:
         click.echo(f"✘ {error}", err=True)
         sys.exit(1)

@@ -40,4 +40,8 @@ VERBS = {
     "token": "jobs",
     "schedules": "schedules",
     "schedule": "schedules",
+    "top": "top",
+    "completion": "completion",
 }
+#: the variable by which a shell asks what a word may become
+COMPLETE_VARIABLE = "_CALLBOARD_COMPLETE"

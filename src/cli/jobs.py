@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 from werkzeug.datastructures import MultiDict
 
+from src.cli.completion import OfActor, actors_like
 from src.cli.folders import data_option, join
 from src.cli.following import follow, state_of
 from src.up.errors import UpError
@@ -23,8 +24,8 @@ if TYPE_CHECKING:
 PATIENCE_S = 10.0
 
 
-@click.command(context_settings={"ignore_unknown_options": True, "allow_extra_args": True})
-@click.argument("actor")
+@click.command(cls=OfActor, context_settings={"ignore_unknown_options": True, "allow_extra_args": True})
+@click.argument("actor", shell_complete=actors_like)
 @click.argument("arguments", nargs=-1, type=click.UNPROCESSED, metavar="[--ARG VALUE | --ARG=VALUE]...")
 @click.option("--wait", "waits", is_flag=True, help="Follow the job to its end; exit code 0 only when it succeeded.")
 @click.option("--timeout", type=float, default=600.0, show_default=True, help="Seconds that --wait waits.")
