@@ -20,13 +20,16 @@ from dramatiq import Actor
 from pydantic import BaseModel, ConfigDict, Field, SecretBytes, SecretStr, TypeAdapter, ValidationError, create_model
 from pydantic_core import to_jsonable_python
 
+from src.broker import sealing
 from src.broker.complaints import complain, pinpoint
+from src.jobs import placeholders
 from src.jobs.errors import InvalidArguments
 
 _POSITIONAL = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
 _CONFIG = ConfigDict(extra="forbid", ser_json_inf_nan="constants", protected_namespaces=())
 #: what JSON carries as it is, so that the call needs no conversion
 _NATIVE = (bool, int, float, str, list, dict, NoneType, Any, object)
+_UNOPENABLE = "This secret was sealed with another CALLBOARD_SECRET_KEY, or for another parameter: give it anew."
 _NATIVE_CONTAINERS = (list, Sequence, Iterable)
 
 Arguments = tuple[list[Any], dict[str, Any]]
@@ -60,8 +63,8 @@ class Signature:
         self.model = self._build_model()
 
     def check(self, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Arguments:
-        """Return the arguments ready for JSON, converted and in the caller's layout, or raise InvalidArguments naming each field."""
-        values = self._bind(args, kwargs)
+        """Return the arguments ready for JSON, converted, secrets sealed, in the caller's layout, or raise InvalidArguments naming each field."""
+        values = self._opened(self._bind(args, kwargs))
         try:
             model = self.model.model_validate(values)
         except ValidationError as error:
@@ -73,7 +76,7 @@ class Signature:
         """Turn stored JSON into the declared Python types for the call; raises InvalidArguments if it no longer fits."""
         if not self._converted:
             return list(args), dict(kwargs)
-        values = self._bind(args, kwargs)
+        values = self._opened(self._bind(args, kwargs))
         for name, adapter in self._converted.items():
             if name in values:
                 try:
@@ -82,6 +85,16 @@ class Signature:
                     problems = [{**each, "loc": (name, *each["loc"])} for each in error.errors(include_url=False)]
                     raise _invalid(complain(problems, self.json_schema()["properties"])) from None
         return self._lay_out(values, args, kwargs)
+
+    def seal(self, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Arguments:
+        """The arguments with those of secret parameters sealed, else unchanged and unchecked: for whatever is stored by another way than check()."""
+        if not self.secrets:
+            return list(args), dict(kwargs)
+        names = self.positional_names(len(args))
+        positional = [self._sealed(name, value) for name, value in zip(names, args, strict=False)]
+        extra = self._extra if self._extra in self.secrets else None
+        named = {name: self._sealed(name if name in self.parameters else extra, value) for name, value in kwargs.items()}
+        return [*positional, *args[len(positional) :]], named
 
     def fits(self, args: Sequence[Any], kwargs: Mapping[str, Any]) -> str | None:
         """Can the function be called like this? None, or why not; looks at names and number only."""
@@ -182,7 +195,37 @@ class Signature:
             return model.model_dump(mode="json", by_alias=True, exclude_unset=True)
         # pydantic writes a secret as asterisks; the actor needs its value.
         revealed: dict[str, Any] = _reveal(model.model_dump(by_alias=True, exclude_unset=True))
-        return {name: to_jsonable_python(value, inf_nan_mode="constants") for name, value in revealed.items()}
+        return self._each_secret(revealed, self._sealed) | {
+            name: to_jsonable_python(value, inf_nan_mode="constants") for name, value in revealed.items() if name not in self.secrets
+        }
+
+    def _sealed(self, name: str | None, value: Any) -> Any:
+        if name not in self.secrets or _awaits_result(value):
+            return value
+        return sealing.seal(to_jsonable_python(_reveal(value), inf_nan_mode="constants"), f"{self.name}.{name}")
+
+    def _opened(self, values: dict[str, Any]) -> dict[str, Any]:
+        """The bound values with what is sealed opened; raises InvalidArguments."""
+        return values | self._each_secret(values, self._open)
+
+    def _open(self, name: str, value: Any) -> Any:
+        try:
+            return sealing.unseal(value, f"{self.name}.{name}")
+        except sealing.Unopenable:
+            raise _invalid({name: _UNOPENABLE}) from None
+
+    def _each_secret(self, values: Mapping[str, Any], change: Callable[[str, Any], Any]) -> dict[str, Any]:
+        """The secret ones of the bound values, changed; those of *args and **kwargs one by one."""
+        changed: dict[str, Any] = {}
+        for name in self.secrets & values.keys():
+            value = values[name]
+            if name == self._rest and isinstance(value, list | tuple):
+                changed[name] = [change(name, each) for each in value]
+            elif name == self._extra and isinstance(value, dict):
+                changed[name] = {key: change(name, each) for key, each in value.items()}
+            else:
+                changed[name] = change(name, value)
+        return changed
 
     def _lay_out(self, values: dict[str, Any], args: Sequence[Any], kwargs: Mapping[str, Any]) -> Arguments:
         positional = [values[name] for name in self._positional[: len(args)]]
@@ -242,6 +285,14 @@ def _schema_of(hint: Any) -> dict[str, Any]:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         return TypeAdapter(hint).json_schema()
+
+
+def _awaits_result(value: Any) -> bool:
+    """Does it name the result of an earlier step, which is not there yet?"""
+    try:
+        return any(True for _ in placeholders.names(value))
+    except ValueError:
+        return False
 
 
 def _reveal(value: Any) -> Any:

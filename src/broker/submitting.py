@@ -5,14 +5,16 @@ from __future__ import annotations
 import inspect
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import timedelta
 from functools import partial
 from typing import Any
 
-from dramatiq import Actor, Middleware
+from dramatiq import Actor, Message, Middleware
 from dramatiq.broker import Broker
 
 from src.broker.options import InvalidOption
+from src.broker.signature import Signature
 from src.jobs import defaults
 from src.jobs.defaults import Defaults
 from src.jobs.envelopes import dumps
@@ -47,8 +49,18 @@ class Submitting(Middleware):
                 unique_for=_period(name, "unique_for", options.get("unique_for")),
                 unique_by=options.get("unique_by") or partial(_all_arguments, actor.fn),
                 fair_by=options.get("fair_by"),
+                seal=partial(_seal, actor),
             ),
         )
+
+
+def _seal(actor: Actor[Any, Any], message: Message[Any]) -> Message[Any]:
+    """The message with its secret arguments sealed, however it was submitted; what is sealed already stays as it is."""
+    signature = Signature.of(actor)
+    if not signature.secrets:
+        return message
+    args, kwargs = signature.seal(message.args, message.kwargs)
+    return replace(message, args=tuple(args), kwargs=kwargs)
 
 
 def _all_arguments(function: Callable[..., Any], *args: Any, **kwargs: Any) -> str:

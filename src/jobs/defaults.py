@@ -24,6 +24,7 @@ class Defaults:
     unique_for: timedelta | None = None  # a period from the submission on, whatever becomes of the job
     unique_by: Callable[..., Any] | None = None  # of the arguments; None: all of them
     fair_by: Callable[..., Any] | None = None
+    seal: Callable[[Message[Any]], Message[Any]] = lambda message: message  # of its secret arguments
 
     def unique_key(self, message: Message[Any]) -> str | None:
         """The key computed from the arguments, or None if the actor is not unique."""

@@ -170,6 +170,7 @@ def _row(submission: Submission, present: datetime) -> dict[str, Any]:
         if key is not None:
             _check_name(name, key)
     declared = defaults.of(message.actor_name)
+    message = declared.seal(message)
     # Keys are computed from arguments: those of placeholders would be the same for every workflow.
     keys = defaults.NOTHING if submission.takes_results else declared
     priority = _first(submission.priority, declared.priority, NORMAL_PRIORITY)

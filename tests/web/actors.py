@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Annotated
 
 import dramatiq
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, Field, SecretStr
 
 from src.jobs import current_job
 
@@ -49,3 +49,14 @@ def order(items: list[Item], to: Delivery | None = None, wrapped: bool = False, 
     Each item is packed by itself.
     """
     return f"{len(items)} items to {to.street if to else 'the counter'}"
+
+
+class Login(BaseModel):
+    user: str
+    password: SecretStr
+
+
+@dramatiq.actor(queue_name="linger", max_retries=0, unique=True)
+def unlock(key: SecretStr, login: Login | None = None, door: str = "front") -> str:
+    """Open a door."""
+    return f"{door}: {key.get_secret_value()[::-1]} {login.password.get_secret_value()[::-1] if login else ''}"
