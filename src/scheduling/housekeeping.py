@@ -11,7 +11,7 @@ from sqlalchemy.exc import IntegrityError
 from src.audit import retention as audit_retention
 from src.broker import periodic
 from src.database import get_database, is_outage, read, write
-from src.jobs import failures, result_files, retention
+from src.jobs import batches, failures, result_files, retention
 from src.jobs.search import texts
 from src.jobs.workers import forget_old
 from src.logs import get_logger
@@ -60,6 +60,7 @@ def tidy() -> None:
         with write() as session:
             forget_old(session)
             retention.tidy(session)
+            batches.prune(session)
             ticks_retention.prune(session)
             audit_retention.prune(session)
         deleted = PRUNED_AT_ONCE

@@ -10,6 +10,7 @@ from werkzeug.wrappers import Response
 
 from src.database import is_outage
 from src.jobs.error_groups import UnknownGroup
+from src.jobs.batches import UnknownBatch
 from src.jobs.errors import AmbiguousId, IdempotencyConflict, JobsError, NotAllowed, UnknownActor, UnknownJob
 from src.jobs.result_files import ResultNotHere
 from src.jobs.search import QueryError
@@ -27,6 +28,7 @@ log = get_logger(__name__)
 RETRY_AFTER_S = 5
 _STATUS = {
     UnknownJob: 404,
+    UnknownBatch: 404,
     UnknownSchedule: 404,
     UnknownMail: 404,
     UnknownReport: 404,

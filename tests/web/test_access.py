@@ -41,6 +41,9 @@ ADMIN = {
     "sign_ins.index", "sign_ins.end", "configuration.index",
 }  # fmt: skip
 VIEWER |= {"account.show", "account.change_password", "account.end_session", "account.create_token", "account.revoke_token"}
+SUBMITTER |= {"batches.new", "batches.read", "batches.submit", "batches.discard"}
+OPERATOR |= {"batches.act"}
+VIEWER |= {"batches.index", "batches.show", "batches.progress", "batches.rows", "batches.template"}
 
 
 def _rules(site: Site) -> list[Rule]:

@@ -37,6 +37,7 @@ ACTIONS = {
     "webhooks.create": "webhook.create", "webhooks.ping": "webhook.ping", "webhooks.delete": "webhook.delete", "webhooks.resend": "webhook.resend",
     "api.create_webhook": "webhook.create", "api.delete_webhook": "webhook.delete", "api.ping_webhook": "webhook.ping", "api.resend_delivery": "webhook.resend",
     "api.call_actor": "job.submit",
+    "batches.read": "batch.read", "batches.submit": "batch.submit", "batches.discard": "batch.discard", "batches.act": "batch.{action}",
 }  # fmt: skip
 NOBODY = "nobody"
 #: between two lines about the same stranger
