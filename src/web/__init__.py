@@ -10,7 +10,7 @@ from __future__ import annotations
 from flask import Flask
 
 from src.settings import get_settings
-from src.web import api, auth, cookies, display, errors, headers, health, metrics
+from src.web import api, auth, compression, cookies, display, errors, headers, health, metrics
 from src.web.auth import access, sessions
 from src.web.auth import pages as auth_pages
 from src.web.pages import (
@@ -55,7 +55,7 @@ def create_app() -> Flask:
         PERMANENT_SESSION_LIFETIME=sessions.SESSION_LIFE,
         WTF_CSRF_TIME_LIMIT=None,
     )
-    for part in (cookies, headers, errors, display, access):
+    for part in (cookies, compression, headers, errors, display, access):
         part.init(app)
     api.init(app)
     csrf = cookies.protect(app)

@@ -9,6 +9,7 @@ from uuid import UUID, uuid4
 
 from flask import Blueprint, flash, redirect, render_template, request, stream_with_context, url_for
 from flask import Response as FlaskResponse
+from sqlalchemy.orm import Session
 from werkzeug.wrappers import Response
 
 from src import database
@@ -19,7 +20,7 @@ from src.jobs.batches import Outcome
 from src.jobs.errors import InvalidArguments, JobsError, NotAllowed
 from src.jobs.submission import Submission
 from src.web import asking, catalogue
-from src.web.auth import Visitor, allow, visitor
+from src.web.auth import Visitor, allow, limits, visitor
 from src.web.forms.form import KEY
 from src.web.forms.sheet import MAX_BYTES, MAX_ROWS, OWN, Sheet, UnreadableSheet, write
 from src.web.roles import Role
@@ -36,8 +37,9 @@ _SHOWN = 2_000
 @allow(Role.VIEWER)
 def index() -> str:
     """All batches, newest first."""
+    patterns = limits.in_force()
     with database.read() as session:
-        found = [(batch, batches.figures(session, batch.id)) for batch in batches.recent(session)]
+        found = [(each, batches.figures(session, each.id)) for each in batches.recent(session) if limits.fits(patterns, each.actor)]
     return render_template("batches/index.html", batches=found)
 
 
@@ -94,7 +96,7 @@ def progress(id: str) -> str:
 def rows(id: str) -> FlaskResponse:
     """The file as it came, with what became of each row."""
     with database.read() as session:
-        batch = batches.find(session, id)
+        batch = _find(session, id)
     kept = [index for index, name in enumerate(batch.header) if not name.startswith(OWN)]
     header = [*(batch.header[index] for index in kept), *(OWN + name for name in ("state", "result", "error", "job"))]
 
@@ -113,7 +115,7 @@ def submit(id: str) -> Response:
     """Submit all rows that fit, in one transaction."""
     try:
         with database.write() as session:
-            batch = batches.find(session, id)
+            batch = _find(session, id)
             if batches.take(session, id, by=visitor().name):
                 submissions = _submissions(batch, batches.rows(session, id, limit=MAX_ROWS, bad=False), visitor())
                 batches.submit_rows(session, id, submissions)
@@ -133,7 +135,7 @@ def submit(id: str) -> Response:
 def discard(id: str) -> Response:
     """Delete a draft."""
     with database.write() as session:
-        batch = batches.find(session, id)
+        batch = _find(session, id)
         try:
             batches.discard(session, id)
         except NotAllowed as error:
@@ -148,11 +150,17 @@ def discard(id: str) -> Response:
 def act(id: str, action: str) -> Response:
     """Cancel what has not ended, or retry what failed."""
     with database.write() as session:
-        batches.find(session, id)
+        _find(session, id)
         number = (batches.cancel if action == "cancel" else batches.retry)(session, id)
     words = {"cancel": "cancelled, or asked to stop", "retry": "queued again"}
     flash(f"{number} job{'' if number == 1 else 's'} {'is' if number == 1 else 'are'} {words[action]}.", "success")
     return redirect(url_for("batches.show", id=id), 303)
+
+
+def _find(session: Session, id: str) -> Batch:
+    batch = batches.find(session, id)
+    limits.require(batch.actor)
+    return batch
 
 
 def _new(name: str, problem: str = "") -> str:
@@ -168,7 +176,7 @@ def _new(name: str, problem: str = "") -> str:
 def _shown(id: str) -> dict[str, Any]:
     after = request.args.get("after", "")
     with database.read() as session:
-        batch = batches.find(session, id)
+        batch = _find(session, id)
         figures = batches.figures(session, id)
         listed = batches.rows(session, id, after=int(after) if after.isdecimal() and len(after) < 9 else 0, limit=ROWS)
         bad = batches.rows(session, id, limit=ROWS, bad=True) if batch.bad else []
