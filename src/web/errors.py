@@ -20,6 +20,7 @@ from src.mail.deliveries import UnknownMail
 from src.reports.archive import UnknownReport
 from src.schedules.errors import UnknownSchedule
 from src.web.auth import witness
+from src.web.forms.presets import UnknownPreset
 from src.web.problems import Problem, respond
 
 log = get_logger(__name__)
@@ -29,6 +30,7 @@ RETRY_AFTER_S = 5
 _STATUS = {
     UnknownJob: 404,
     UnknownBatch: 404,
+    UnknownPreset: 404,
     UnknownSchedule: 404,
     UnknownMail: 404,
     UnknownReport: 404,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
+from typing import Any
 
 from sqlalchemy import BigInteger, Boolean, Enum, ForeignKey, Index, Integer, String, Text
 from sqlalchemy.orm import Mapped, mapped_column, relationship
@@ -98,3 +99,19 @@ class SavedView(Base):
     query: Mapped[str] = mapped_column(Text)
     is_shared: Mapped[bool] = mapped_column(Boolean)
     created_at: Mapped[datetime] = mapped_column(UtcDateTime)
+
+
+class FormPreset(Base):
+    """Values of an actor's form, saved by somebody under a name."""
+
+    __tablename__ = "form_presets"
+    __table_args__ = (Index("uq_form_presets_name", "actor", "owner_key", "name", unique=True),)
+
+    id: Mapped[int] = mapped_column(_Key, primary_key=True)
+    actor: Mapped[str] = mapped_column(String(255))
+    name: Mapped[str] = mapped_column(String(100))
+    owner: Mapped[str] = mapped_column(String(150))
+    owner_key: Mapped[str] = mapped_column(String(170))  # of the visitor: a name may be given again
+    shared: Mapped[bool] = mapped_column(Boolean)
+    values: Mapped[Any] = mapped_column(JsonText)  # by parameter
+    saved_at: Mapped[datetime] = mapped_column(UtcDateTime)

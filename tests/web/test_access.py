@@ -44,6 +44,7 @@ VIEWER |= {"account.show", "account.change_password", "account.end_session", "ac
 SUBMITTER |= {"batches.new", "batches.read", "batches.submit", "batches.discard"}
 OPERATOR |= {"batches.act"}
 VIEWER |= {"batches.index", "batches.show", "batches.progress", "batches.rows", "batches.template"}
+SUBMITTER |= {"actors.save_preset", "actors.delete_preset"}
 
 
 def _rules(site: Site) -> list[Rule]:

@@ -38,6 +38,7 @@ ACTIONS = {
     "api.create_webhook": "webhook.create", "api.delete_webhook": "webhook.delete", "api.ping_webhook": "webhook.ping", "api.resend_delivery": "webhook.resend",
     "api.call_actor": "job.submit",
     "batches.read": "batch.read", "batches.submit": "batch.submit", "batches.discard": "batch.discard", "batches.act": "batch.{action}",
+    "actors.save_preset": "preset.save", "actors.delete_preset": "preset.delete",
 }  # fmt: skip
 NOBODY = "nobody"
 #: between two lines about the same stranger

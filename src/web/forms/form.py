@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from typing import Any
 from uuid import uuid4
 
 from werkzeug.datastructures import MultiDict
@@ -16,7 +17,7 @@ from src.web import asking, catalogue
 from src.web.auth import Visitor
 from src.web.catalogue import AnyActor
 from src.web.forms import how
-from src.web.forms.field import Field, every, retyped
+from src.web.forms.field import Field, every, retyped, valued
 from src.web.forms.fields import fields_of
 from src.web.forms.how import How, read_how
 from src.web.forms.places import at_places
@@ -50,6 +51,22 @@ class Form:
     def all_fields(self) -> list[Field]:
         """The actor's own fields and the rest."""
         return [*self.fields, *self.how]
+
+    def filled(self, values: Mapping[str, Any]) -> Form:
+        """The form with these values by parameter; secrets stay empty, and what is no parameter any more is left out."""
+        known = [
+            each if each.name not in values or each.name in self.signature.secrets else valued(each, values[each.name])
+            for each in self.fields
+        ]
+        return replace(self, fields=known)
+
+    def values(self, sent: MultiDict[str, str]) -> dict[str, Any]:
+        """What was typed, as far as it can be read, by parameter and without secrets."""
+        return {name: value for name, value in read(self.fields, sent).values.items() if name not in self.signature.secrets}
+
+    def again(self, sent: MultiDict[str, str], *problems: str) -> Form:
+        """The form with what was typed, and what is wrong beside it."""
+        return self._again(read(self.fields, sent), read_how(sent), {}, *problems)
 
     def with_row(self, sent: MultiDict[str, str]) -> Form | None:
         """The form with what was typed and one more row, if its button for that was pressed."""

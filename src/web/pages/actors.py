@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from flask import Blueprint, flash, redirect, render_template, request, url_for
+from sqlalchemy.orm import Session
 from werkzeug.wrappers import Response
 
 from src import database
 from src.broker.signature import Signature
 from src.database import now
-from src.jobs import controls
+from src.jobs import controls, queries
+from src.jobs.errors import JobsError, UnknownJob
 from src.web import catalogue, controlling
 from src.web.auth import allow, visitor
 from src.web.controlling import Target
-from src.web.forms import Form
+from src.web.forms import Form, presets
 from src.web.roles import Role
 
 blueprint = Blueprint("actors", __name__)
@@ -28,8 +32,14 @@ def index() -> str:
 @blueprint.get("/actors/<name>")
 @allow(Role.VIEWER)
 def form(name: str) -> str:
-    """The form of one actor."""
-    return _page(Form.of(name))
+    """The form of one actor, empty, or filled from a preset or with the arguments of a job."""
+    form = Form.of(name)
+    with database.read() as session:
+        if preset := request.args.get("preset"):
+            form = form.filled(presets.find(session, int(preset) if preset.isdecimal() and len(preset) < 10 else 0, visitor()).values)
+        elif like := request.args.get("like"):
+            form = form.filled(_values(session, form, like))
+    return _page(form)
 
 
 @blueprint.post("/actors/<name>")
@@ -46,8 +56,44 @@ def submit(name: str) -> Response | tuple[str, int]:
     return redirect(url_for("jobs.show", id=outcome.id), 303)
 
 
+@blueprint.post("/actors/<name>/presets")
+@allow(Role.SUBMITTER)
+def save_preset(name: str) -> Response | tuple[str, int]:
+    """Keep what is typed under a name."""
+    form = Form.of(name)
+    try:
+        with database.write() as session:
+            shared = "preset-shared" in request.form
+            saved = presets.save(session, name, request.form.get("preset-name", ""), form.values(request.form), shared=shared, by=visitor())
+    except JobsError as error:
+        return _page(form.again(request.form, str(error))), 422
+    flash(f"The preset {saved.name} is saved.", "success")
+    return redirect(url_for("actors.form", name=name, preset=saved.id), 303)
+
+
+@blueprint.post("/actors/<name>/presets/<int:number>/delete")
+@allow(Role.SUBMITTER)
+def delete_preset(name: str, number: int) -> Response:
+    """Delete a preset."""
+    try:
+        with database.write() as session:
+            removed = presets.remove(session, min(number, 2**31 - 1), visitor())
+        flash(f"The preset {removed.name} is deleted.", "success")
+    except presets.UnknownPreset as error:
+        flash(f"Not done: {error}", "error")
+    return redirect(url_for("actors.form", name=name), 303)
+
+
+def _values(session: Session, form: Form, id: str) -> dict[str, Any]:
+    job = queries.find(session, id)
+    if job is None or job.actor != form.actor.actor_name:
+        raise UnknownJob(f"There is no job {id} of {form.actor.actor_name}.", field="like")
+    return form.signature.by_name(job.args, job.kwargs)
+
+
 def _page(form: Form) -> str:
     with database.read() as session:
         panel = controlling.panel(session, Target("actor", form.actor.actor_name))
+        saved = [(each, presets.may_remove(each, visitor())) for each in presets.listed(session, form.actor.actor_name, visitor())]
         held_back = controls.load(session).pause(form.actor.actor_name, form.actor.queue_name, now())
-    return render_template("actors/form.html", form=form, panel=panel, held_back=held_back)
+    return render_template("actors/form.html", form=form, panel=panel, held_back=held_back, presets=saved)
