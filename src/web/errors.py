@@ -9,8 +9,8 @@ from werkzeug.exceptions import Forbidden, HTTPException, InternalServerError, S
 from werkzeug.wrappers import Response
 
 from src.database import is_outage
-from src.jobs.error_groups import UnknownGroup
 from src.jobs.batches import UnknownBatch
+from src.jobs.error_groups import UnknownGroup
 from src.jobs.errors import AmbiguousId, IdempotencyConflict, JobsError, NotAllowed, UnknownActor, UnknownJob
 from src.jobs.result_files import ResultNotHere
 from src.jobs.search import QueryError

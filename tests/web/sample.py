@@ -11,6 +11,7 @@ from sqlalchemy import insert, select, update
 
 import tests.web.actors
 from src.database import now, write
+from src.jobs import failures
 from src.jobs.held import Unreadable, hold_foreign, hold_unreadable
 from src.jobs.models import Attempt, Job, LogLine
 from src.jobs.states import Outcome, State
@@ -98,8 +99,15 @@ def _fail(id: str) -> None:
             moment = {"worker": "host:1", "started_at": now() - timedelta(seconds=9), "finished_at": now(), "outcome": Outcome.FAILED}
             session.execute(
                 insert(Attempt).values(
-                    job_seq=seq, number=number, error="ZeroDivisionError: division by zero", traceback=TRACEBACK, **moment
+                    job_seq=seq,
+                    number=number,
+                    fingerprint="0123456789abcdef",
+                    noted=False,
+                    error="ZeroDivisionError: division by zero",
+                    traceback=TRACEBACK,
+                    **moment,
                 )
             )
             line = {"written_at": now(), "level": "warning", "text": f"about to divide {LONG}"}
             session.execute(insert(LogLine).values(job_seq=seq, attempt=number, number=1, **line))
+        failures.note_new(session)
