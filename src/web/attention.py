@@ -28,7 +28,7 @@ from src.web.display import span
 #: seconds for which the numbers of the chart are good: they count all that ended
 FRESH_S = 15.0
 #: rows of each list
-ROWS = 8
+ROWS = 5
 #: a schedule that is so late is told of
 LATE = timedelta(seconds=30)
 #: what the chart can show: period and the length of a column
