@@ -152,8 +152,8 @@ class Settings(BaseSettings):
 
     @property
     def management_link(self) -> str:
-        """Where people find the management UI; empty: not known."""
-        return self.management_public_url or self.management_url
+        """Where people find the management UI, without the user and password with which this process asks it; empty: not known."""
+        return re.sub(r"//[^/]*@", "//", self.management_public_url or self.management_url)
 
     @property
     def broker_urls(self) -> list[str]:

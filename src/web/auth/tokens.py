@@ -47,7 +47,7 @@ def create_token(
     try:
         with write() as session:
             session.execute(insert(ApiToken).values(**row))
-            audit.about("token", name, role=role, actors=row["actors"], expires=expires_at and expires_at.isoformat())
+            audit.about("token", name, role=role, actors=row["actors"], expires=expires_at and expires_at.isoformat(timespec="seconds"))
     except IntegrityError:
         raise ValueError(f"There is a token named {name!r} already. Choose another name.") from None
     return token
