@@ -115,6 +115,16 @@ class Settings(BaseSettings):
     )
     failure_mail_quiet: float = Field(60, gt=0, description="minutes between two mails about the same kind of failure")
 
+    proxy_user_header: str = Field(
+        "", description="header in which a proxy in front tells the name of the user it has signed in, e.g. `X-Remote-User`; empty: none"
+    )
+    proxy_addresses: str = Field(
+        "", description="addresses or networks of that proxy, comma separated: the header of nobody else is believed"
+    )
+    proxy_new_users: Literal["", "viewer", "submitter", "operator"] = Field(
+        "", description="role of a user whom the proxy names and who is none here yet; empty: an administrator makes users"
+    )
+
     backup_dir: str = Field("", description="folder of the backups; empty: `backups` in the data folder")
     http_allow: str = Field(
         "", description="hosts and networks that `call_http` may reach beside public ones, comma separated, e.g. `10.0.0.0/8,wiki.intern`"

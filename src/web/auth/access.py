@@ -11,7 +11,7 @@ from flask import session as cookie
 from werkzeug.exceptions import Forbidden, Unauthorized
 
 from src import database
-from src.web.auth import limits, sessions, tokens, witness
+from src.web.auth import limits, proxy, sessions, tokens, witness
 from src.web.roles import Role
 
 View = TypeVar("View", bound=Callable[..., Any])
@@ -64,6 +64,7 @@ def visitor() -> Visitor:
 
 def init(app: Flask) -> None:
     """Check every request of the app."""
+    proxy.check_settings()
     app.before_request(_check)
     witness.init(app)
 
@@ -93,12 +94,11 @@ def _identify() -> Visitor | None:
     # A browser's cookie opens the API for looking only: what changes something there needs a token, or the page's form with its CSRF token.
     if request.blueprint == "api" and request.method not in SAFE_METHODS:
         return None
-    key = cookie.get(SESSION_KEY)
-    if not key:
-        return None
-    with database.read() as session:
-        user = sessions.find(session, key)
-        return Visitor(user.name, user.role, f"user {user.id}", _patterns(user.actors)) if user else None
+    user = proxy.user()
+    if user is None and (key := cookie.get(SESSION_KEY)):
+        with database.read() as session:
+            user = sessions.find(session, key)
+    return Visitor(user.name, user.role, f"user {user.id}", _patterns(user.actors)) if user else None
 
 
 def _program(text: str) -> Visitor | None:

@@ -31,6 +31,7 @@ ACTIONS = {
     "controls.pause": "target.pause", "controls.resume": "target.resume", "controls.limit": "target.limit", "controls.reset": "breaker.reset",
     "api.pause": "target.pause", "api.resume": "target.resume", "api.set_limits": "target.limit", "api.follow_code": "target.limit",
     "api.reset_breaker": "breaker.reset", "mails.resend": "mail.resend", "api.resend_mail": "mail.resend", "mailbox.empty": "mailbox.empty",
+    "jobs.save_view": "view.save", "jobs.delete_view": "view.delete",
     "auth.sign_out": "session.sign-out", "sign_ins.end": "session.end", "account.end_session": "session.end", "people.create": "user.create",
     "people.change": "user.{verb}", "tokens.create": "token.create", "tokens.revoke": "token.revoke", "account.create_token": "token.create",
     "account.revoke_token": "token.revoke", "account.change_password": "user.password",
@@ -76,7 +77,7 @@ def refuse(reason: str) -> None:
     try:
         with database.write() as session:
             if g.get("visitor") is None:
-                note_knocking(session, "token.use", NOBODY, refused=reason)
+                note_knocking(session, "token.use" if "Authorization" in request.headers else "session.sign-in", NOBODY, refused=reason)
             else:
                 audit.record(session, _deed(), outcome=Outcome.REFUSED, reason=reason)
     except DBAPIError as error:
