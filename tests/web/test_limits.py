@@ -9,9 +9,9 @@ from sqlalchemy import update
 
 from src.audit import Outcome, queries
 from src.audit.queries import Wanted
-from src.database import read, write
+from src.database import now, read, write
 from src.jobs import State
-from src.jobs.models import Job
+from src.jobs.models import FailureGroup, Job
 from src.web.auth import allow
 from src.web.auth.limits import fits, read_patterns
 from src.web.roles import Role
@@ -38,6 +38,13 @@ def foreign(site: Site) -> dict[str, Any]:
         ).get_json()["id"],
     }
     assert all(made.values())
+    with write() as session:
+        session.add(
+            FailureGroup(
+                fingerprint="f" * 16, kind="ValueError", place="mail:send", message=PLANTED, actors=["send_mail"], count=3, count_before=0,
+                first_seen_at=now(), opened_at=now(), last_seen_at=now(), mailed_count=0,
+            )
+        )  # fmt: skip
     return made
 
 
@@ -76,7 +83,7 @@ def test_no_page_and_no_list_shows_anything_of_other_actors(site: Site, foreign:
             continue
         seen_by_all += PLANTED in answer.text
     assert looked_at > 30
-    assert seen_by_all >= 4  # jobs, schedules, workflows, and in the API
+    assert seen_by_all >= 5  # jobs, errors, schedules, workflows, and in the API
 
 
 def test_what_belongs_to_other_actors_is_not_there(site: Site, foreign: dict[str, Any]) -> None:

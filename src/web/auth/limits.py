@@ -12,14 +12,14 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from flask import g, has_request_context, request
-from sqlalchemy import ColumnElement, event, exists, not_, or_, select
+from sqlalchemy import ColumnElement, event, exists, false, not_, or_, select
 from sqlalchemy.orm import ORMExecuteState, Session, with_loader_criteria
 from werkzeug.exceptions import Forbidden
 
 from src import database
 from src.jobs import queries, workflows
 from src.jobs.errors import UnknownJob
-from src.jobs.models import BreakerState, Job
+from src.jobs.models import BreakerState, FailureGroup, Job
 from src.jobs.workflow_models import StoredWorkflow
 from src.reports.archive import Report
 from src.schedules import queries as schedule_queries
@@ -77,7 +77,7 @@ def check_address() -> None:
         return
     rule = request.url_rule.rule.removeprefix("/api/v1")
     if rule.startswith(WHOLE):
-        raise Forbidden("Mail is about every actor: only those who may use all of them read it.")
+        raise Forbidden("Mail and errors are about every actor: only those who may use all of them read these.")
     for prefix, check in GUARDED.items():
         if rule == prefix or rule.startswith((f"{prefix}/", f"{prefix}.")):
             check(next(iter((request.view_args or {}).values())))
@@ -124,7 +124,7 @@ FREE = {
     "/jobs", "/jobs/bulk", "/jobs/views", "/jobs/views/<int:number>/delete", "/workflows", "/schedules", "/schedules/new", "/schedules/preview",
     "/users/new", "/count", "/sign-out", "/pauses", "/limits",
 }  # fmt: skip
-WHOLE = ("/mails", "/mailbox")
+WHOLE = ("/mails", "/mailbox", "/errors")
 
 
 @event.listens_for(Session, "do_orm_execute")
@@ -141,7 +141,8 @@ def _narrow(state: ORMExecuteState) -> None:
     ]
     jobs = Job.__table__.alias()
     foreign = exists(select(jobs.c.seq).where(jobs.c.workflow_seq == StoredWorkflow.seq, not_(_among(jobs.c.actor, patterns))))
-    state.statement = state.statement.options(*narrowed, with_loader_criteria(StoredWorkflow, ~foreign, include_aliases=True))
+    narrowed += [with_loader_criteria(StoredWorkflow, ~foreign, include_aliases=True), with_loader_criteria(FailureGroup, false())]
+    state.statement = state.statement.options(*narrowed)
 
 
 def _among(column: Any, patterns: Sequence[str]) -> ColumnElement[bool]:
