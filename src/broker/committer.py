@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING
 
 from src.broker.connections import pauses
 from src.broker.deliveries import Delivery
-from src.database import is_outage, write
-from src.jobs.completion import Finished, settle
+from src.database import get_database, is_outage, write
+from src.jobs.completion import Finished, is_one_statement, settle
 from src.jobs.states import Outcome, State
 from src.logs import get_logger
 
@@ -117,7 +117,8 @@ class Committer:
 
     def _settle(self, finished: Sequence[Finished]) -> None:
         if finished:
-            with write() as session:
+            # The single statement of plain successes commits by itself.
+            with get_database().write_once() if is_one_statement(finished) else write() as session:
                 settle(session, finished, worker_id=self._crew.worker_id, worker=self._crew.name)
 
     def _settle_singly(self, finished: Sequence[Finished]) -> None:

@@ -14,8 +14,9 @@ from sqlalchemy.orm import Session
 
 from src import audit
 from src.audit import Deed
-from src.database import is_outage, write
+from src.database import get_database, is_outage, write
 from src.jobs import Receipt, Submission, submit_many
+from src.jobs.submission import is_one_statement
 
 #: submissions of one transaction, so that it stays a short one
 TOGETHER = 100
@@ -33,6 +34,10 @@ class _Entry:
     @property
     def is_answered(self) -> bool:
         return self.receipt is not None or self.error is not None
+
+    @property
+    def is_one_statement(self) -> bool:
+        return self.deed is None and is_one_statement(self.submission)
 
 
 class Gathering:
@@ -65,9 +70,13 @@ class Gathering:
     def _lead(self) -> None:
         batch: list[_Entry] = []
         try:
-            with write() as session:
-                session.connection()  # only now is the write lock ours, and only now is it known who waits
+            if not get_database().is_sqlite:
                 batch = self._first()
+            # Alone it is a single statement, which commits by itself; together they are all or none, for each to be told apart.
+            alone = len(batch) == 1 and batch[0].is_one_statement
+            with get_database().write_once() if alone else write() as session:
+                session.connection()  # SQLite: only now is the write lock ours, and only now is it known who waits
+                batch = batch or self._first()
                 receipts = _write(session, batch)
             for entry, receipt in zip(batch, receipts, strict=True):
                 entry.receipt = receipt

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from dramatiq import Message
 from sqlalchemy.orm import Session
 
 from src.broker.deliveries import Arrival, Glance, decode, glance
-from src.database import write
+from src.database import get_database, write
 from src.jobs import claims, due, gates, held
 from src.jobs.claims import Claimed, Unclaimable
 from src.logs import get_logger
@@ -30,12 +30,22 @@ class Taken:
     done_with: list[Arrival] = field(default_factory=list)
 
 
+class _Rest(NamedTuple):
+    """What has arrived, beside what a claim makes of it."""
+
+    by_id: dict[str, list[Arrival]]
+    messages: dict[str, Message[Any]]
+    unreadable: list[held.Unreadable]
+
+
 class Intake:
     """Reads, claims and sorts the deliveries of one queue."""
 
     def __init__(self, crew: Crew, queue: str) -> None:
         self._crew = crew
         self._queue = queue
+        self._is_watched = True  # by an operator's controls, as far as is known
+        self._is_open = all(gates.is_open(policy) for policy in crew.limits.policies.values())
 
     def take(self, arrivals: Sequence[Arrival]) -> Taken:
         """Claim what may run, keep what cannot, and drop copies, all in one transaction."""
@@ -52,27 +62,73 @@ class Intake:
             by_id.setdefault(seen.id, []).append(arrival)
             if seen.actor in self._crew.actors:
                 wanted.append((seen.id, seen.attempt))
-        with write() as session:
-            claimed = claims.claim(session, self._crew.worker_id, wanted) if wanted else []
-            claimed = self._without_unknown(session, claimed)
-            rest = by_id.keys() - {one.id for one in claimed}
-            if claimed:
-                claimed = gates.admit(session, claimed, self._crew.limits.policies, take_suspect=self._crew.load.take_suspect)
-            claims.free_keys(session, claimed)
-            if rest:
-                for id in rest - messages.keys():
-                    self._decode(by_id[id][0], messages, unreadable)
-                self._sort_out(session, {id: messages[id] for id in rest & messages.keys()})
-            if unreadable:
-                held.hold_unreadable(session, unreadable)
+        claimed = self._claim(wanted, by_id, messages, unreadable)
         for one in claimed:
             arrival, *copies = by_id.pop(one.id)
             taken.claimed.append((one, arrival))
             taken.done_with.extend(copies)
-            self._note_frontier(one)
+        self._note_frontier(claimed)
         for copies in by_id.values():
             taken.done_with.extend(copies)
         return taken
+
+    def _claim(
+        self,
+        wanted: list[tuple[str, int]],
+        by_id: dict[str, list[Arrival]],
+        messages: dict[str, Message[Any]],
+        unreadable: list[held.Unreadable],
+    ) -> list[Claimed]:
+        """The claimed jobs that start now; whatever else has arrived is dealt with."""
+        rest = _Rest(by_id, messages, unreadable)
+        if not self._may_claim_at_once():
+            with write() as session:
+                claimed = self._sift(session, self._claimed(session, wanted), rest)
+        else:
+            # Nothing is known that could keep a job from starting: the claim is one statement that commits by itself.
+            with get_database().write_once() as session:
+                claimed = self._claimed(session, wanted)
+            if self._needs_sifting(claimed, rest):
+                with write() as session:
+                    if gates.needs_gates(claimed, self._crew.limits.policies):
+                        # An operator has just set something: claim them once more, together with what may make them wait.
+                        claims.give_back(session, self._crew.worker_id, [(one.seq, one.attempt) for one in claimed])
+                        claimed = self._claimed(session, wanted)
+                    claimed = self._sift(session, claimed, rest)
+        return claimed
+
+    def _claimed(self, session: Session, wanted: list[tuple[str, int]]) -> list[Claimed]:
+        claimed = claims.claim(session, self._crew.worker_id, wanted) if wanted else []
+        if claimed:
+            self._is_watched = any(one.is_watched for one in claimed)
+        return claimed
+
+    def _may_claim_at_once(self) -> bool:
+        # Who has to be made to wait is claimed and made to wait in one transaction; SQLite's takes no trips anyway.
+        return not self._is_watched and self._is_open and not get_database().is_sqlite
+
+    def _needs_sifting(self, claimed: list[Claimed], rest: _Rest) -> bool:
+        return (
+            len(claimed) < len(rest.by_id)
+            or bool(rest.unreadable)
+            or any(one.frees_key or one.actor not in self._crew.actors for one in claimed)
+            or gates.needs_gates(claimed, self._crew.limits.policies)
+        )
+
+    def _sift(self, session: Session, claimed: list[Claimed], rest: _Rest) -> list[Claimed]:
+        """Of what was claimed, that which may start; the rest of what has arrived is held, expired, or a copy."""
+        claimed = self._without_unknown(session, claimed)
+        others = rest.by_id.keys() - {one.id for one in claimed}
+        if claimed:
+            claimed = gates.admit(session, claimed, self._crew.limits.policies, take_suspect=self._crew.load.take_suspect)
+        claims.free_keys(session, claimed)
+        if others:
+            for id in others - rest.messages.keys():
+                self._decode(rest.by_id[id][0], rest.messages, rest.unreadable)
+            self._sort_out(session, {id: rest.messages[id] for id in others & rest.messages.keys()})
+        if rest.unreadable:
+            held.hold_unreadable(session, rest.unreadable)
+        return claimed
 
     def _decode(self, arrival: Arrival, messages: dict[str, Message[Any]], unreadable: list[held.Unreadable]) -> Glance | None:
         """Note the message of a body, or that it is none."""
@@ -102,10 +158,11 @@ class Intake:
         if of[Unclaimable.EXPIRED]:
             due.expire(session)
 
-    def _note_frontier(self, one: Claimed) -> None:
+    def _note_frontier(self, claimed: list[Claimed]) -> None:
         frontier = self._crew.load.frontier
-        if one.published_us is not None and one.published_us > frontier.get(self._queue, 0):
-            frontier[self._queue] = one.published_us
+        newest = max((one.published_us for one in claimed if one.published_us is not None), default=0)
+        if newest > frontier.get(self._queue, 0):
+            frontier[self._queue] = newest
 
 
 def _attempt(message: Message[Any]) -> int:

@@ -36,6 +36,7 @@ class Claimed(NamedTuple):
     workflow_seq: int | None
     frees_key: bool | None  # its unique key is free from its start on
     is_fair: bool | None  # it takes part in fair shares of its queue
+    is_watched: bool | None  # an operator has set something, maybe about this job
     has_slots: bool = False  # it takes slots of a concurrency limit
 
 
@@ -61,7 +62,7 @@ _CLAIM = Batch(
       AND EXISTS (SELECT 1 FROM workers WHERE workers.id = :worker_id AND workers.expires_at > @(:now) AND workers.lost_at IS NULL)
     RETURNING jobs.seq, jobs.id, jobs.attempt, jobs.actor, jobs.queue, jobs.args, jobs.kwargs, jobs.options, jobs.failures, jobs.crashes,
         #(jobs.created_at), #(jobs.published_at), #(jobs.due_at), #(jobs.slot_at), jobs.workflow_seq,
-        jobs.unique_until = 'waiting' AND jobs.unique_key IS NOT NULL, jobs.fair_key IS NOT NULL
+        jobs.unique_until = 'waiting' AND jobs.unique_key IS NOT NULL, jobs.fair_key IS NOT NULL, EXISTS (SELECT 1 FROM controls)
     """,
 )
 

@@ -122,6 +122,21 @@ _SUCCESSES = _Settling(
 )
 
 
+def is_one_statement(finished: Sequence[Finished]) -> bool:
+    """Are these ends written by a single statement, where the store has one for it?"""
+    return all(
+        _is_plain_success(one)
+        and not one.follow_ups
+        and not one.lines
+        and not one.has_slots
+        and one.group is None
+        and one.breaker is None
+        and one.fair_queue is None
+        and one.workflow_seq is None
+        for one in finished
+    )
+
+
 def settle(session: Session, finished: Sequence[Finished], *, worker_id: int, worker: str) -> set[int]:
     """Write these ends and return the seqs that moved.
 

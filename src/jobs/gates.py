@@ -66,9 +66,9 @@ def admit(
 
     `take_suspect` says whether this process may run one more job that has cost so many workers that the next one is its last.
     """
-    in_force = controls.load(session)
-    if not in_force and all(_is_open(policies.get(job.actor)) and not _is_suspect(job) for job in claimed):
+    if not needs_gates(claimed, policies):
         return list(claimed)
+    in_force = controls.load(session)
     verdicts = _decide(session, claimed, policies, in_force, take_suspect)
     if any(verdict.waits is not None for verdict in verdicts):
         # Somebody may just now be lifting what they would wait for, and would not find them.
@@ -79,6 +79,13 @@ def admit(
     slots.take(session, [(key, verdict.job.seq) for verdict in admitted for key, _ in verdict.slot_keys])
     _defer(session, [verdict for verdict in verdicts if verdict.waits is not None])
     return [verdict.job._replace(has_slots=True) if verdict.slot_keys else verdict.job for verdict in admitted]
+
+
+def needs_gates(claimed: Sequence[Claimed], policies: dict[str, Policy]) -> bool:
+    """May there be anything that keeps one of these jobs from starting now?"""
+    return any(job.is_watched or _is_suspect(job) for job in claimed) or any(
+        not is_open(policies.get(actor)) for actor in {job.actor for job in claimed}
+    )
 
 
 def _decide(
@@ -112,12 +119,13 @@ def _defer(session: Session, verdicts: Sequence[Verdict]) -> None:
         _DEFER.execute(session, sorted(rows))
 
 
-def _is_open(policy: Policy | None) -> bool:
+def is_open(policy: Policy | None) -> bool:
+    """Does the code of an actor leave it to nothing when its jobs start?"""
     return policy is None or not (policy.rates or policy.concurrency or policy.breaker)
 
 
 def _is_suspect(job: Claimed) -> bool:
-    return job.crashes > 0 and job.crashes >= get_settings().max_crashes - 1
+    return bool(job.crashes) and job.crashes >= get_settings().max_crashes - 1
 
 
 def _part_suspects(verdicts: Sequence[Verdict], take_suspect: Callable[[int], bool]) -> None:

@@ -111,6 +111,12 @@ def submit_many(session: Session, submissions: Sequence[Submission]) -> list[Rec
     return receipts
 
 
+def is_one_statement(submission: Submission) -> bool:
+    """Is it written by a single statement, unless a key leads to an earlier job?"""
+    declared = defaults.of(submission.message.actor_name)
+    return submission.unique_for is None and declared.unique_for is None and submission.fair_key is None and declared.fair_by is None
+
+
 def check(submission: Submission) -> None:
     """Raise the error that submitting it would raise, but for what only SQL can know."""
     _row(submission, now())
