@@ -79,7 +79,8 @@ class JsonText(TypeDecorator[Any]):
 
 def to_microseconds(value: datetime) -> int:
     """The instant as whole microseconds since 1970."""
-    return (value - EPOCH) // timedelta(microseconds=1)
+    since = value - EPOCH
+    return (since.days * 86_400 + since.seconds) * 1_000_000 + since.microseconds
 
 
 def from_microseconds(value: int) -> datetime:

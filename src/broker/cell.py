@@ -27,7 +27,7 @@ from dramatiq.middleware import Shutdown
 from dramatiq.middleware.threading import Interrupt
 
 from src.broker import capture, interrupts, process_tree
-from src.broker.deliveries import Arrival, Delivery, as_message
+from src.broker.deliveries import Arrival, Delivery
 from src.broker.executor import Executor, LostLease
 from src.broker.frames import Ended, Frames
 from src.broker.limits import Limits
@@ -157,7 +157,7 @@ def _carry_out(request: Request, frames: Frames) -> tuple[Any, ...]:
         importlib.import_module(request.module)
     limits = next(one for one in broker.middleware if isinstance(one, Limits))
     executor = Executor(broker, Holder(request.worker_id, request.worker, limits))
-    delivery = Delivery(as_message(request.claimed), request.claimed, Arrival(0, 0, False, b""), None)
+    delivery = Delivery(request.claimed, Arrival(0, 0, False, b""), None)
     running = Running(executor.as_running_job(delivery), delivery)
     if _is_async(broker.actors[request.claimed.actor]):
         loop = EventLoopThread(log)

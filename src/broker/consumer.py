@@ -20,7 +20,7 @@ from dramatiq.broker import Consumer, MessageProxy
 
 from src.broker import topology
 from src.broker.connections import parameters, pauses
-from src.broker.deliveries import TOGETHER_S, Acknowledger, Arrival, Arrivals, Delivery, as_message
+from src.broker.deliveries import TOGETHER_S, Acknowledger, Arrival, Arrivals, Delivery
 from src.broker.intake import Intake
 from src.broker.wire import DeliveringConnection, Whole, take_past_pika
 from src.database import is_outage, now, read
@@ -306,7 +306,7 @@ class QueueConsumer(Consumer):
         self._crew.holding.update((claimed.seq, claimed.attempt) for claimed, _ in taken.claimed)
         actors = self._crew.actors
         self._crew.work_queue.put_many(
-            [(actors[claimed.actor].priority, Delivery(as_message(claimed), claimed, arrival, self)) for claimed, arrival in taken.claimed]
+            [(actors[claimed.actor].priority, Delivery(claimed, arrival, self)) for claimed, arrival in taken.claimed]
         )
         self._crew.load.release(granted - len(taken.claimed))
         self._settled.extend(taken.done_with)

@@ -6,7 +6,6 @@ import heapq
 import json
 import re
 import time
-from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from dramatiq import Message
@@ -20,8 +19,7 @@ from src.jobs.submission import NORMAL_PRIORITY
 TOGETHER_S = 0.02
 
 
-@dataclass(frozen=True, slots=True)
-class Arrival:
+class Arrival(NamedTuple):
     """One delivery as it came: `generation` numbers the channel, tags start again with each."""
 
     generation: int
@@ -55,40 +53,51 @@ class Arrivals:
 class Delivery(MessageProxy):
     """A claimed job on its way through Dramatiq's worker, with the delivery that brought it."""
 
-    def __init__(self, message: Message[Any], claimed: Claimed, arrival: Arrival, consumer: Any) -> None:
-        super().__init__(message)
+    _exception: BaseException | None
+
+    def __init__(self, claimed: Claimed, arrival: Arrival, consumer: Any) -> None:
+        # In the place of MessageProxy's: most jobs end without anybody asking for their message as a whole.
+        self.failed = False
+        self._exception = None
+        self._whole: Message[Any] | None = None
+        self.options = _options(claimed)
+        self.args = tuple(json.loads(claimed.args)) if claimed.args != "[]" else ()
+        self.kwargs = json.loads(claimed.kwargs) if claimed.kwargs != "{}" else {}
         self.claimed = claimed
         self.arrival = arrival
         self.consumer = consumer
         self.redelivered = arrival.redelivered
         self.is_acknowledged = False
         self.received = time.monotonic()
+        self.key = (claimed.seq, claimed.attempt)  # the job and the number of its attempt
+
+    @property
+    def _message(self) -> Message[Any]:  # type: ignore[override]
+        """The Dramatiq message of a claimed row: what runs is what the row says, whatever the body said."""
+        if self._whole is None:
+            claimed = self.claimed
+            self._whole = Message(
+                queue_name=claimed.queue,
+                actor_name=claimed.actor,
+                args=self.args,
+                kwargs=self.kwargs,
+                options=self.options,
+                message_id=claimed.id,
+                message_timestamp=claimed.created_us // 1000,
+            )
+        return self._whole
 
     @property
     def message(self) -> Delivery:
         """Dramatiq's threads expect an entry of their queue, and take its message: here it is both."""
         return self
 
-    @property
-    def key(self) -> tuple[int, int]:
-        """The job and the number of its attempt."""
-        return self.claimed.seq, self.claimed.attempt
 
-
-def as_message(claimed: Claimed) -> Message[Any]:
-    """The Dramatiq message of a claimed row: what runs is what the row says, whatever the body said."""
-    options = json.loads(claimed.options) if claimed.options != "{}" else {}
+def _options(claimed: Claimed) -> dict[str, Any]:
+    options: dict[str, Any] = json.loads(claimed.options) if claimed.options != "{}" else {}
     options["retries"] = claimed.failures  # where Dramatiq's own middleware and actors look for it
     options["attempt"] = claimed.attempt
-    return Message(
-        queue_name=claimed.queue,
-        actor_name=claimed.actor,
-        args=tuple(json.loads(claimed.args)) if claimed.args != "[]" else (),
-        kwargs=json.loads(claimed.kwargs) if claimed.kwargs != "{}" else {},
-        options=options,
-        message_id=claimed.id,
-        message_timestamp=claimed.created_us // 1000,
-    )
+    return options
 
 
 class Glance(NamedTuple):

@@ -79,6 +79,7 @@ class Executor:
     def __init__(self, broker: Broker, crew: Holder) -> None:
         self._broker = broker
         self._crew = crew
+        self._signatures: dict[Any, Signature] = {}  # looked up for each job, which a dictionary of weak references makes slow
         self._before = _overriding(broker, "before_process_message")
         self._after = _overriding(broker, "after_process_message")[::-1]
         self._after_skip = _overriding(broker, "after_skip_message")[::-1]
@@ -175,7 +176,7 @@ class Executor:
 
     def _call(self, actor: Any, running: Running) -> Any:
         delivery = running.delivery
-        signature = Signature.of(actor)
+        signature = self._signatures.get(actor) or self._read_signature(actor)
         args: Sequence[Any] = delivery.args
         kwargs = delivery.kwargs
         if signature.needs_coercion:
@@ -184,6 +185,9 @@ class Executor:
         if limit is None:  # who says only when to kill it means that
             limit = DEFAULT_LIMIT if terms(actor, delivery.options)[1] is None else float("inf")
         return interrupts.call(running, limit, running.job.check, actor.fn, args, kwargs)
+
+    def _read_signature(self, actor: Any) -> Signature:
+        return self._signatures.setdefault(actor, Signature.of(actor))
 
     def _failed(self, running: Running, actor: Any, error: BaseException) -> Finished:
         if isinstance(error, CancelRequested):
@@ -279,9 +283,11 @@ class Executor:
 
     def _answer(self, finished: Finished | None, delivery: Delivery) -> None:
         before, after = self._answered["nack" if delivery.failed else "ack"]
-        self._emit(before, delivery)
+        if before:
+            self._emit(before, delivery)
         self._crew.committer.put(finished, delivery)
-        self._emit(after, delivery)
+        if after:
+            self._emit(after, delivery)
 
     def as_running_job(self, delivery: Delivery) -> RunningJob:
         """What the actor will see as current_job."""

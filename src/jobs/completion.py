@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from operator import itemgetter
+from typing import Any, NamedTuple
 
 from sqlalchemy.orm import Session
 
@@ -124,17 +125,7 @@ _SUCCESSES = _Settling(
 
 def is_one_statement(finished: Sequence[Finished]) -> bool:
     """Are these ends written by a single statement, where the store has one for it?"""
-    return all(
-        _is_plain_success(one)
-        and not one.follow_ups
-        and not one.lines
-        and not one.has_slots
-        and one.group is None
-        and one.breaker is None
-        and one.fair_queue is None
-        and one.workflow_seq is None
-        for one in finished
-    )
+    return all(map(_is_bare, finished))
 
 
 def settle(session: Session, finished: Sequence[Finished], *, worker_id: int, worker: str) -> set[int]:
@@ -142,20 +133,19 @@ def settle(session: Session, finished: Sequence[Finished], *, worker_id: int, wo
 
     An attempt whose lease was given away meanwhile changes nothing, and its follow-up jobs are not submitted.
     """
+    if is_one_statement(finished):
+        # By far the most: nothing follows from them.
+        return _move(session, _SUCCESSES, [_row_of_success(one) for one in finished], worker_id, worker)
     steps = [one for one in finished if one.workflow_seq is not None]
     if steps:
         workflow_steps.lock(session, {one.workflow_seq for one in steps if one.workflow_seq is not None})
-    ordered = sorted(finished, key=lambda one: one.seq)
     moved: set[int] = set()
     for settling, rows in (
-        (_SUCCESSES, [(one.seq, one.attempt, one.result, one.started_us, one.finished_us) for one in ordered if _is_plain_success(one)]),
-        (_ANY, [_row(one) for one in ordered if not _is_plain_success(one)]),
+        (_SUCCESSES, [_row_of_success(one) for one in finished if _is_plain_success(one)]),
+        (_ANY, [_row(one) for one in finished if not _is_plain_success(one)]),
     ):
         if rows:
-            now_moved = {row[0] for row in settling.move.execute(session, rows, worker_id=worker_id, worker=worker)}
-            if is_sqlite(session) and now_moved:
-                settling.record.execute(session, [row for row in rows if row[0] in now_moved], worker=worker)
-            moved |= now_moved
+            moved |= _move(session, settling, rows, worker_id, worker)
     follow_ups = [submission for one in finished if one.seq in moved for submission in one.follow_ups]
     members = [one.group for one in finished if one.group is not None and one.seq in moved]
     if members:
@@ -174,6 +164,14 @@ def settle(session: Session, finished: Sequence[Finished], *, worker_id: int, wo
     ends.note(session, [one.seq for one in finished if one.seq in moved and one.state.is_final])
     if failed := [one.seq for one in finished if one.outcome is Outcome.FAILED and one.seq in moved]:
         failures.wish_for_a_look(session, failed)
+    return moved
+
+
+def _move(session: Session, settling: _Settling, rows: list[Any], worker_id: int, worker: str) -> set[int]:
+    rows.sort(key=itemgetter(0))  # every writer takes rows in this order, so that none waits for another in a circle
+    moved = {row[0] for row in settling.move.execute(session, rows, worker_id=worker_id, worker=worker)}
+    if is_sqlite(session) and moved:
+        settling.record.execute(session, [row for row in rows if row[0] in moved], worker=worker)
     return moved
 
 
@@ -218,6 +216,24 @@ def _is_plain_success(one: Finished) -> bool:
         and not one.failures
         and one.result_file is None
     )
+
+
+def _is_bare(one: Finished) -> bool:
+    """Is it a plain success from which nothing follows?"""
+    return (
+        _is_plain_success(one)
+        and not one.follow_ups
+        and not one.lines
+        and not one.has_slots
+        and one.group is None
+        and one.breaker is None
+        and one.fair_queue is None
+        and one.workflow_seq is None
+    )
+
+
+def _row_of_success(one: Finished) -> tuple[object, ...]:
+    return one.seq, one.attempt, one.result, one.started_us, one.finished_us
 
 
 def _row(one: Finished) -> tuple[object, ...]:
