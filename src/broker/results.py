@@ -13,14 +13,16 @@ from pydantic import TypeAdapter
 from src.broker.returned import typed
 from src.database import read
 from src.jobs.models import Job
-from src.jobs.queries import find
+from src.jobs.queries import find, may_have_ended
 from src.jobs.result_files import result_of
 from src.jobs.states import State
 
 #: milliseconds `get_result(block=True)` waits if it is not told
 DEFAULT_TIMEOUT = 10_000
-#: seconds: the first and the longest pause between two looks
-FIRST_PAUSE, LONGEST_PAUSE = 0.002, 0.1
+#: seconds: the shortest and the longest pause between two looks
+SHORTEST_PAUSE, LONGEST_PAUSE = 0.001, 0.1
+#: a pause in relation to the time waited so far: a result is seen late by an eighth of what it took
+PATIENCE = 1 / 8
 
 
 def ready(job: Any) -> bool:
@@ -67,19 +69,20 @@ def _id(job: Any) -> str:
 
 def _look(id: str, deadline: float | None) -> Job | None:
     """The job that has succeeded, or None if it has not ended at the deadline."""
-    pause = FIRST_PAUSE
+    begun = time.monotonic()
     while True:
         with read() as session:
-            job = find(session, id)
+            job = find(session, id) if may_have_ended(session, id) else None
         if job is not None and job.state is State.SUCCEEDED:
             return job
         if job is not None and job.state.is_final:
             kind, _, text = (job.error or job.reason or job.state.value).partition(": ")
             raise ResultFailure(f"actor raised {job.error}" if job.error else f"job is {job.state}: {job.reason}", kind, text)
-        if deadline is not None and time.monotonic() + pause > deadline:
+        present = time.monotonic()
+        pause = min(max((present - begun) * PATIENCE, SHORTEST_PAUSE), LONGEST_PAUSE)
+        if deadline is not None and present + pause > deadline:
             return None
         time.sleep(pause)
-        pause = min(pause * 1.5, LONGEST_PAUSE)
 
 
 class Results(StockResults):

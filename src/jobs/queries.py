@@ -11,6 +11,7 @@ from sqlalchemy.orm import Session, selectinload
 
 from src.jobs.errors import AmbiguousId
 from src.jobs.models import Job
+from src.jobs.statements import plain, run
 from src.jobs.states import State
 
 #: characters of an id's beginning that are enough to look a job up by
@@ -61,6 +62,15 @@ def _ambiguous(id: str, found: Sequence[Job]) -> AmbiguousId:
         f"Several jobs begin with {id}: {listed}{more}. Give more of the id, or its end too, e.g. {example}.",
         candidates=[job.id for job in found[:CANDIDATES]],
     )
+
+
+def may_have_ended(session: Session, id: str) -> bool:
+    """Is it worth finding the job to learn how it ended? Cheap, for who asks again and again."""
+    found = run(session, _STATE, id=id)
+    return not found or State(found[0].state).is_final  # none: perhaps it is only the beginning of an id
+
+
+_STATE = plain("SELECT state FROM jobs WHERE id = :id")
 
 
 def find_many(session: Session, ids: Collection[str]) -> list[Job]:
