@@ -7,7 +7,7 @@ import threading
 import time
 
 from src.broker.connections import pauses
-from src.database import is_outage, write
+from src.database import get_database, is_outage
 from src.jobs.envelopes import Envelope
 from src.jobs.submission import mark_published
 from src.logs import get_logger
@@ -59,7 +59,7 @@ class Marker:
     def _mark(self, batch: list[Envelope]) -> None:
         for pause in pauses():
             try:
-                with write() as session:
+                with get_database().write_once() as session:
                     mark_published(session, batch)
                 return
             except Exception as error:

@@ -144,17 +144,22 @@ _MARKED = (
 _MARK = Batch(
     {"seq": "bigint", "attempt": "int"},
     # A row that somebody holds is being claimed, or marked already: waiting for it, in another order than that of a
-    # claim, is how two of them come to wait for each other.
+    # claim, is how two of them come to wait for each other. No commit waits for the disk either, for the sake of a mark.
     f"""
     WITH free AS MATERIALIZED (SELECT jobs.seq FROM jobs JOIN {{rows}} ON {_MARKED} FOR NO KEY UPDATE OF jobs SKIP LOCKED)
-    UPDATE jobs SET publish_at = NULL, published_at = @(:now) FROM free WHERE jobs.seq = free.seq RETURNING jobs.seq
+    UPDATE jobs SET publish_at = NULL, published_at = @(:now)
+        FROM free WHERE jobs.seq = free.seq AND (SELECT set_config('synchronous_commit', 'off', true)) = 'off'
+    RETURNING jobs.seq
     """,
     sqlite_statement=f"UPDATE jobs SET publish_at = NULL, published_at = @(:now) FROM {{rows}} WHERE {_MARKED} RETURNING jobs.seq",
 )
 
 
 def mark_published(session: Session, published: Sequence[Envelope]) -> None:
-    """Note that RabbitMQ has confirmed these messages; a job that has moved on meanwhile is left alone."""
+    """Note that RabbitMQ has confirmed these messages; a job that has moved on meanwhile is left alone.
+
+    In a transaction of its own: PostgreSQL may lose it with its host, for which a message is published twice and starts once.
+    """
     if published:
         rows = sorted((envelope.seq, envelope.attempt) for envelope in published)
         _MARK.execute(session, rows, now=to_microseconds(now()))

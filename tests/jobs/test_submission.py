@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from dramatiq import Message
 from sqlalchemy import func, select, text
+from sqlalchemy.orm import Session
 
 from src.database import Database, now
 from src.jobs import JobsError, State, Submission, claims, submit, submit_many
@@ -385,6 +386,20 @@ def test_a_confirmed_message_is_marked_published(database: Database, published: 
     job = look(database, id)
     assert job.publish_at is None
     assert job.published_at is not None
+
+
+def test_a_mark_does_not_wait_for_the_disk(database: Database, published: Published) -> None:
+    submitted(database)
+    if database.is_sqlite:
+        return
+
+    def carefulness(session: Session) -> str:
+        return str(session.connection().exec_driver_sql("SHOW synchronous_commit").scalar_one())
+
+    with database.write() as session:
+        session.connection().exec_driver_sql("SET LOCAL synchronous_commit TO on")  # the tests' own server has it off
+        mark_published(session, published)
+        assert carefulness(session) == "off"
 
 
 def test_a_late_mark_leaves_a_job_alone_that_has_moved_on(database: Database, published: Published) -> None:
