@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from html.parser import HTMLParser
 
 STRINGS = (
@@ -88,7 +89,9 @@ class _Finder(HTMLParser):
             self._tell(tag, given)
         if tag == "script" and not (self.is_page and given.get("src", "").startswith("/static/") and len(given) <= 3):
             self._tell(tag, given)
-        if tag == "link" and not given.get("href", "").startswith("/static/" if given.get("rel") != "alternate" else "/jobs?"):
+        # A page's twin for programs is only ever fetched by hand.
+        twin = given.get("rel") == "alternate" and re.match("/[a-z]", given.get("href", "")) is not None
+        if tag == "link" and not twin and not given.get("href", "").startswith("/static/"):
             self._tell(tag, given)
         if tag == "meta" and "refresh" in given.get("http-equiv", "").lower() and ("url" in given.get("content", "") or not self._noscript):
             self._tell(tag, given)
