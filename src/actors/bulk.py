@@ -13,7 +13,7 @@ from src.jobs import bulk, current_job, search
 from src.jobs.bulk import Order, Verb
 
 
-@dramatiq.actor(queue_name="upkeep", max_retries=3, time_limit=12 * 3_600_000)
+@dramatiq.actor(queue_name="upkeep", internal=True, max_retries=3, time_limit=12 * 3_600_000)
 def act_on_jobs(
     verb: Literal["retry", "re-run", "release", "cancel", "discard"], query: str, up_to: int, asked_at: str, by: str, by_key: str = "", role: str = ""
 ) -> dict[str, Any]:  # fmt: skip

@@ -88,6 +88,7 @@ def _is_worth_another_try(failures: int, error: BaseException) -> bool:
 
 @dramatiq.actor(
     queue_name="mail",
+    internal=True,
     retry_delay=TRY_AGAIN_MS,
     retry_when=_is_worth_another_try,
     throws=(UnknownMail, NoMailServer, Refused),

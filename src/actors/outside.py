@@ -126,7 +126,7 @@ def _exchange(connection: _Pinned, request: Request, parts: SplitResult, *, max_
 
 def _read(response: http.client.HTTPResponse, connection: _Pinned, *, max_bytes: int) -> Iterator[bytes]:
     total = 0
-    while True:
+    while not response.isclosed():  # from Python 3.13 on it closes itself, and the socket, with the last byte
         connection.hurry()
         chunk = response.read1(CHUNK)
         if not chunk:

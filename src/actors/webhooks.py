@@ -26,6 +26,7 @@ class NotTaken(Exception):
 
 @dramatiq.actor(
     queue_name="webhooks",
+    internal=True,
     max_retries=9,
     min_backoff=5_000,
     max_backoff=28_800_000,

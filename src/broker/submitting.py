@@ -24,19 +24,22 @@ from src.jobs.states import Unique
 class Submitting(Middleware):
     """Declares `broker_priority` (0 to 9), `expires` and `unique_for` (milliseconds), `unique`, `unique_by`, `fair_by`.
 
+    `internal=True`: only Callboard's own code submits its jobs; people and programs are refused (src/web/catalogue.py).
     `unique`: True or "finished": no second job of its key until the first has ended; "waiting": until it starts.
     `unique_by` and `fair_by` are functions of the actor's arguments that return the key.
     """
 
     @property
     def actor_options(self) -> set[str]:
-        return {"broker_priority", "expires", "unique", "unique_for", "unique_by", "fair_by"}
+        return {"broker_priority", "expires", "internal", "unique", "unique_for", "unique_by", "fair_by"}
 
     def before_declare_actor(self, broker: Broker, actor: Actor[Any, Any]) -> None:
         name, options = actor.actor_name, actor.options
         priority = options.get("broker_priority")
         if priority is not None and (not isinstance(priority, int) or isinstance(priority, bool) or not 0 <= priority <= 9):
             raise InvalidOption(name, f"broker_priority must be a whole number between 0 and 9, not {priority!r}")
+        if not isinstance(options.get("internal", False), bool):
+            raise InvalidOption(name, f"internal must be True or False, not {options['internal']!r}")
         for option in ("unique_by", "fair_by"):
             if options.get(option) is not None and not callable(options[option]):
                 raise InvalidOption(name, f"{option} must be a function of the actor's arguments")

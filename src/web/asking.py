@@ -42,7 +42,7 @@ class Wish:
 
 def check(wish: Wish, *, by: Visitor, source: Literal["form", "api"]) -> Submission:
     """The submission of a wish; raises UnknownActor, InvalidArguments or another JobsError that names the field."""
-    actor = catalogue.find(wish.actor)
+    actor = catalogue.submittable(wish.actor)
     args, kwargs = Signature.of(actor).check(wish.args, wish.kwargs or {})
     message = actor.message_with_options(args=tuple(args), kwargs=kwargs)
     return Submission(
@@ -64,14 +64,14 @@ def check_edit(job: Job, change: Edit) -> Edit:
     """The change of a waiting job, its new arguments as the actor takes them; raises as `check` does."""
     if not takes_arguments(change):
         return change
-    args, kwargs = Signature.of(catalogue.find(job.actor or "")).check(change.args or (), change.kwargs or {})
+    args, kwargs = Signature.of(catalogue.submittable(job.actor or "")).check(change.args or (), change.kwargs or {})
     return replace(change, args=args, kwargs=kwargs)
 
 
 def check_step(step: PlannedStep) -> Submission:
     """The submission of a workflow's step, its arguments as the actor takes them; what results will fill is checked when it starts."""
     message = step.submission.message
-    signature = Signature.of(catalogue.find(message.actor_name))
+    signature = Signature.of(catalogue.submittable(message.actor_name))
     if step.submission.takes_results:
         misfit = signature.fits(message.args, message.kwargs)
         if misfit is not None:

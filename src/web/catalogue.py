@@ -13,10 +13,23 @@ from src.web.auth import limits
 AnyActor = Actor[Any, Any]
 
 
-def entries() -> list[AnyActor]:
+def everyone() -> list[AnyActor]:
     """All actors by name; to a visitor who is limited to some, these."""
     found, patterns = actors.broker.actors, limits.in_force()
     return [found[name] for name in sorted(found) if limits.fits(patterns, name)]
+
+
+def entries() -> list[AnyActor]:
+    """The actors whose jobs are submitted by people and programs."""
+    return [actor for actor in everyone() if not actor.options.get("internal")]
+
+
+def submittable(name: str) -> AnyActor:
+    """The actor of this name if jobs of it may be asked for, or UnknownActor: what an internal one is told, nobody checks."""
+    actor = find(name)
+    if actor.options.get("internal"):
+        raise UnknownActor(f"The jobs of {name!r} are submitted by Callboard itself: nobody asks for one.", field="actor")
+    return actor
 
 
 def find(name: str) -> AnyActor:
@@ -30,4 +43,4 @@ def find(name: str) -> AnyActor:
 
 def queues() -> list[str]:
     """The queues that the actors declare."""
-    return sorted({actor.queue_name for actor in entries()})
+    return sorted({actor.queue_name for actor in everyone()})

@@ -80,7 +80,7 @@ def require(session: Session, target: Target) -> Target:
         return target
     alive = workers.alive(session)
     if target.scope == "actor":
-        known = {each.actor_name for each in catalogue.entries()}.union(*(worker.actors for worker in alive))
+        known = {each.actor_name for each in catalogue.everyone()}.union(*(worker.actors for worker in alive))
     else:
         known = set(catalogue.queues()).union(*(worker.queues for worker in alive))
     if target.name not in known:
@@ -109,7 +109,7 @@ def listed_limits(session: Session) -> list[Limit]:
     """Every limit that the code or an operator sets, the widest first."""
     in_force = controls.load(session)
     targets = [Target(each.scope, each.name) for each in in_force.overrides()]
-    targets += [Target("actor", actor.actor_name) for actor in catalogue.entries()]
+    targets += [Target("actor", actor.actor_name) for actor in catalogue.everyone()]
     found = [limit for target in dict.fromkeys(targets) for limit in _limits(in_force, target)]
     return [limit for limit in found if limit.code is not None or limit.override is not None]
 
@@ -117,7 +117,7 @@ def listed_limits(session: Session) -> list[Limit]:
 def listed_breakers(session: Session) -> list[Breaker]:
     """Every actor with a circuit breaker, the open ones first."""
     counted = {row.actor: row for row in breakers.listed(session)}
-    declared = {actor.actor_name: _declared_breaker(actor) for actor in catalogue.entries()}
+    declared = {actor.actor_name: _declared_breaker(actor) for actor in catalogue.everyone()}
     limits = {name: breaker.failures for name, breaker in declared.items() if breaker is not None}
     found = [
         Breaker(name, limits.get(name), row.failures, row.opened_at, row.probe_at)
@@ -132,7 +132,7 @@ def _limits(in_force: Controls, target: Target) -> list[Limit]:
     set_here = {each.setting: each for each in in_force.overrides() if each.target == str(target)}
     options: dict[str, Any] = {}
     if target.scope == "actor":
-        options = next((actor.options for actor in catalogue.entries() if actor.actor_name == target.name), {})
+        options = next((actor.options for actor in catalogue.everyone() if actor.actor_name == target.name), {})
     keys = {RATE_LIMIT: "rate_key", CONCURRENCY: "concurrency_key"}
     return [
         Limit(target, setting, options.get(setting), options.get(keys[setting]) is not None, set_here.get(setting)) for setting in LIMITS

@@ -80,14 +80,16 @@ class ScheduleBody(Times):
 
 
 def plan(body: ScheduleBody) -> Draft:
-    """The draft of a body, fitted to its actor; raises InvalidArguments that names every field at fault."""
+    """The draft of a body, fitted to its actor; raises InvalidArguments that names every field at fault, or UnknownActor."""
     try:
         draft = body.draft()
     except InvalidArguments as error:
         problems = dict(error.errors)
-        _collect(problems, lambda: Signature.of(catalogue.find(body.actor)).check(body.args, body.kwargs), None)
+        _collect(problems, lambda: Signature.of(catalogue.submittable(body.actor)).check(body.args, body.kwargs), None)
         _refuse(problems)
         raise
+    if body.actor in actors.broker.actors:  # of one that is not, fitted() tells
+        catalogue.submittable(body.actor)
     return fitted(draft, actors.broker)
 
 

@@ -18,7 +18,7 @@ from src.web.roles import Role
 @allow(Role.SUBMITTER)
 def call_actor(name: str) -> Response:
     """Submit a job of the actor that the address names."""
-    actor = catalogue.find(name)
+    actor = catalogue.submittable(name)
     body = read(CallBody, read_json(), example='{"kwargs": {"x": 1, "y": 2}}')
     args, kwargs = Signature.of(actor).arrange(body.kwargs)
     wish = body.wish_of(name, args, kwargs, key=request.headers.get("Idempotency-Key"))

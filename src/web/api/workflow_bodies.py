@@ -165,7 +165,7 @@ def _read_step(document: Any, place: str) -> StepBody:
 def _submission(body: StepBody, place: str, by: Visitor) -> Submission:
     """A step's submission, its arguments as yet unchecked: what it gets from others is not among them yet."""
     try:
-        actor = catalogue.find(body.actor)
+        actor = catalogue.submittable(body.actor)
         message: Message[Any] = Message(
             queue_name=asking.queue(body.queue or actor.queue_name), actor_name=actor.actor_name, args=tuple(body.args), kwargs=body.kwargs,
             options={}, message_id=new_id(),

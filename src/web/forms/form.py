@@ -43,7 +43,7 @@ class Form:
     @classmethod
     def of(cls, actor_name: str) -> Form:
         """The empty form of an actor; raises UnknownActor."""
-        actor = catalogue.find(actor_name)
+        actor = catalogue.submittable(actor_name)
         signature = Signature.of(actor)
         return cls(actor, signature, fields_of(signature))
 

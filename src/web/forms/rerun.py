@@ -36,7 +36,7 @@ class RerunForm:
     @classmethod
     def of(cls, job: Job) -> RerunForm:
         """The form with the job's arguments; raises UnknownActor."""
-        signature = Signature.of(catalogue.find(job.actor or ""))
+        signature = Signature.of(catalogue.submittable(job.actor or ""))
         return cls(job, signature, filled(job, signature))
 
     def with_row(self, sent: MultiDict[str, str]) -> RerunForm | None:

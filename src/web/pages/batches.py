@@ -54,7 +54,7 @@ def new(name: str) -> str:
 @allow(Role.VIEWER)
 def template(name: str) -> FlaskResponse:
     """A file with the header alone."""
-    columns = [each.name for each in Sheet(Signature.of(catalogue.find(name))).columns]
+    columns = [each.name for each in Sheet(Signature.of(catalogue.submittable(name))).columns]
     return _file(write(columns, []), f"{name}.csv")
 
 
@@ -69,7 +69,7 @@ def read(name: str) -> Response | tuple[str, int]:
         data = brought.stream.read(MAX_BYTES + 1)
         if len(data) > MAX_BYTES:
             raise UnreadableSheet(f"The file is larger than {MAX_BYTES // 1024 // 1024} MB. Split it.")
-        header, rows = Sheet(Signature.of(catalogue.find(name))).read(data)
+        header, rows = Sheet(Signature.of(catalogue.submittable(name))).read(data)
     except UnreadableSheet as error:
         return _new(name, str(error)), 422
     with database.write() as session:
@@ -164,7 +164,7 @@ def _find(session: Session, id: str) -> Batch:
 
 
 def _new(name: str, problem: str = "") -> str:
-    actor = catalogue.find(name)
+    actor = catalogue.submittable(name)
     signature = Signature.of(actor)
     sheet = Sheet(signature)
     return render_template(

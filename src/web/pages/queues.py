@@ -51,7 +51,7 @@ def show(name: str) -> str:
             raise NotFound(f"There is no queue named {name}.")
         panel = controlling.panel(session, Target("queue", name))
         everything = controlling.panel(session, Target("all")).pause
-    actors = [actor for actor in catalogue.entries() if actor.queue_name == name]
+    actors = [actor for actor in catalogue.everyone() if actor.queue_name == name]
     there = management.overview().queues.get(name)
     return render_template("queues/show.html", name=name, counted=counted, there=there, panel=panel, everything=everything, actors=actors)
 

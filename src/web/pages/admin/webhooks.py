@@ -92,7 +92,7 @@ def resend(id: str) -> Response:
 def _index(wanted: Mapping[str, object], error: JobsError | None) -> str:
     with database.read() as session:
         listed = webhooks.every(session)
-    names = [actor.actor_name for actor in catalogue.entries()]
+    names = [actor.actor_name for actor in catalogue.everyone()]
     return render_template("admin/webhooks.html", webhooks=listed, actors=names, wanted=wanted, error=error)
 
 
