@@ -77,8 +77,8 @@ def test_C2_state_result_and_exception_can_be_read_later_by_the_id_and_an_unknow
 def test_a_double_click_makes_one_job(page: Page, house: House) -> None:
     before = len(house.jobs_of("add"))
     page.goto("/actors/add")
-    page.get_by_label("X").fill("1")
-    page.get_by_label("Y").fill("2")
+    page.get_by_label("X", exact=True).fill("1")
+    page.get_by_label("Y", exact=True).fill("2")
     page.get_by_role("button", name="Submit job").dblclick()
 
     page.wait_for_url("**/jobs/*")
