@@ -41,7 +41,8 @@ def copies(job: Job) -> Copies | None:
     options = " ".join(
         f"--{name.replace('_', '-')} {shlex.quote(value if isinstance(value, str) else json.dumps(value))}" for name, value in named.items()
     )
-    return Copies(curl, python, f"./run submit {shlex.quote(job.actor)} {options}".rstrip(), _message(job, args, kwargs))
+    command = documents.printable(f"./run submit {shlex.quote(job.actor)} {options}".rstrip())
+    return Copies(curl, python, command, _message(job, args, kwargs))
 
 
 def queue_link(queue: str) -> str | None:

@@ -14,7 +14,7 @@ from src.jobs import State
 from src.jobs.submission import NORMAL_PRIORITY
 from src.settings import get_settings
 from src.web import copying, documents, results, timelines, tracebacks
-from src.web.documents import finite
+from src.web.documents import finite, printable
 from src.web.forms.field import every
 from src.web.roles import Role
 
@@ -119,11 +119,6 @@ def line(value: Any) -> str:
     """A JSON value on one short line."""
     text = printable(value if isinstance(value, str) else json.dumps(value, ensure_ascii=False))
     return text if len(text) <= LINE_LENGTH else text[: LINE_LENGTH - 1] + "…"
-
-
-def printable(text: str) -> str:
-    """The text with what is no character (half of a surrogate pair, which JSON allows) replaced."""
-    return text.encode("utf-8", "replace").decode()
 
 
 def arguments_of(job: documents.Called) -> list[tuple[str, Any]]:

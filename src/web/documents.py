@@ -22,6 +22,11 @@ def dump(document: Any, *, indent: int | None = None) -> str:
     return json.dumps(finite(document), ensure_ascii=True, allow_nan=False, indent=indent)
 
 
+def printable(text: str) -> str:
+    """The text with what is no character (half of a surrogate pair, which JSON allows) replaced."""
+    return text.encode("utf-8", "replace").decode()
+
+
 def finite(value: Any) -> Any:
     """The value with every number that is none replaced by None."""
     if isinstance(value, float):
