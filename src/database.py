@@ -21,7 +21,7 @@ from typing import Any
 
 from sqlalchemy import BigInteger, DateTime, Engine, Text, create_engine, event, make_url, text
 from sqlalchemy.engine.interfaces import Dialect
-from sqlalchemy.exc import DBAPIError, InterfaceError, InvalidatePoolError, OperationalError
+from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 from sqlalchemy.orm import DeclarativeBase, Session, sessionmaker
 from sqlalchemy.types import TypeDecorator
 
@@ -33,8 +33,6 @@ SQLITE_BUSY_TIMEOUT_MS = 15_000
 SQLITE_ASK_MS = 2
 #: marks in `Session.info` a session that only looks
 LOOKING = "callboard_looking"
-#: seconds after its last use during which a connection to PostgreSQL is used again without asking whether it lives
-TRUSTED_S = 1.0
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -311,26 +309,11 @@ def _begin_writing(connection: Any) -> None:
 
 
 def _postgresql_engine(url: Any, pool_size: int) -> Engine:
-    engine = create_engine(
+    return create_engine(
         url,
         pool_size=pool_size,
         max_overflow=100,
+        pool_pre_ping=True,
         pool_recycle=1800,
-        pool_use_lifo=True,  # so that under load each statement is prepared on a few connections, and those are never asked
         connect_args={"connect_timeout": 5, "application_name": "callboard", "keepalives_idle": 30},
     )
-
-    @event.listens_for(engine, "checkout")
-    def _ask_whether_it_lives(connection: Any, record: Any, _proxy: Any) -> None:
-        if time.monotonic() - record.info.get("used_at", time.monotonic()) < TRUSTED_S:
-            return
-        try:
-            engine.dialect.do_ping(connection)
-        except engine.dialect.loaded_dbapi.Error:
-            raise InvalidatePoolError from None  # PostgreSQL has been restarted: the pool connects anew, and so for all others
-
-    @event.listens_for(engine, "checkin")
-    def _note_use(_connection: Any, record: Any) -> None:
-        record.info["used_at"] = time.monotonic()
-
-    return engine
