@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 from src.broker.connections import pauses
 from src.broker.deliveries import Delivery
 from src.database import get_database, is_outage, write
+from src.jobs import ends
 from src.jobs.completion import Finished, is_one_statement, settle
 from src.jobs.states import Outcome, State
 from src.logs import get_logger
@@ -117,9 +118,10 @@ class Committer:
 
     def _settle(self, finished: Sequence[Finished]) -> None:
         if finished:
-            # The single statement of plain successes commits by itself.
-            with get_database().write_once() if is_one_statement(finished) else write() as session:
-                settle(session, finished, worker_id=self._crew.worker_id, worker=self._crew.name)
+            # The single statement of plain successes commits by itself, unless a webhook is to hear of them in the same commit.
+            alone = is_one_statement(finished) and not ends.is_anybody_told(get_database())
+            with get_database().write_once() if alone else write() as session:
+                settle(session, finished, worker_id=self._crew.worker_id, worker=self._crew.name, tells=not alone)
 
     def _settle_singly(self, finished: Sequence[Finished]) -> None:
         """One end of a batch cannot be stored: write the others, and that one as a dead job with the reason."""

@@ -128,18 +128,21 @@ def is_one_statement(finished: Sequence[Finished]) -> bool:
     return all(map(_is_bare, finished))
 
 
-def settle(session: Session, finished: Sequence[Finished], *, worker_id: int, worker: str) -> set[int]:
-    """Write these ends and return the seqs that moved.
+def settle(session: Session, finished: Sequence[Finished], *, worker_id: int, worker: str, tells: bool = True) -> set[int]:
+    """Write these ends and return the seqs that moved. `tells` is False where nobody is to be told of them (ends.is_anybody_told).
 
     An attempt whose lease was given away meanwhile changes nothing, and its follow-up jobs are not submitted.
     """
     if is_one_statement(finished):
         # By far the most: nothing follows from them.
-        return _move(session, _SUCCESSES, [_row_of_success(one) for one in finished], worker_id, worker)
+        moved = _move(session, _SUCCESSES, [_row_of_success(one) for one in finished], worker_id, worker)
+        if tells:
+            ends.note(session, moved)
+        return moved
     steps = [one for one in finished if one.workflow_seq is not None]
     if steps:
         workflow_steps.lock(session, {one.workflow_seq for one in steps if one.workflow_seq is not None})
-    moved: set[int] = set()
+    moved = set()
     for settling, rows in (
         (_SUCCESSES, [_row_of_success(one) for one in finished if _is_plain_success(one)]),
         (_ANY, [_row(one) for one in finished if not _is_plain_success(one)]),

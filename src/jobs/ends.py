@@ -18,7 +18,7 @@ from weakref import WeakKeyDictionary
 from sqlalchemy import Engine, func, insert, select
 from sqlalchemy.orm import Session
 
-from src.database import now
+from src.database import Database, now
 from src.jobs.models import Job
 from src.jobs.states import FINAL, State
 from src.jobs.webhook_models import Kind, Sent, Webhook, WebhookDelivery
@@ -74,6 +74,17 @@ def forget(session: Session) -> None:
     _known.pop(_engine(session), None)
 
 
+def is_anybody_told(database: Database) -> bool:
+    """Is there a webhook, so that ends have something to submit in their transaction?"""
+    if _deliver is None:
+        return False
+    known = _known.get(database.engine)
+    if known is not None and time.monotonic() - known[0] <= BELIEVED_S:
+        return bool(known[1])
+    with database.read() as session:
+        return bool(_ask(session, database.engine))
+
+
 def note(session: Session, seqs: Collection[int]) -> None:
     """Submit what these ends have to tell; jobs that are in no final state mean nothing. It never makes an end fail."""
     if not seqs or _deliver is None:
@@ -88,14 +99,20 @@ def note(session: Session, seqs: Collection[int]) -> None:
 
 
 def _hooks(session: Session) -> list[Hook]:
-    engine, present = _engine(session), time.monotonic()
+    engine = _engine(session)
     known = _known.get(engine)
-    if known is None or present - known[0] > BELIEVED_S:
-        with session.begin_nested():
-            rows = session.execute(select(Webhook.id, Webhook.kind, Webhook.actor, Webhook.states)).all()
-        known = present, [Hook(row.id, row.kind, row.actor, frozenset(row.states)) for row in rows]
-        _known[engine] = known
-    return known[1]
+    if known is not None and time.monotonic() - known[0] <= BELIEVED_S:
+        return known[1]
+    with session.begin_nested():
+        return _ask(session, engine)
+
+
+def _ask(session: Session, engine: Engine) -> list[Hook]:
+    present = time.monotonic()
+    rows = session.execute(select(Webhook.id, Webhook.kind, Webhook.actor, Webhook.states)).all()
+    hooks = [Hook(row.id, row.kind, row.actor, frozenset(row.states)) for row in rows]
+    _known[engine] = present, hooks
+    return hooks
 
 
 def _tell(session: Session, hooks: list[Hook], seqs: Collection[int]) -> None:
