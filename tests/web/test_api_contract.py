@@ -12,6 +12,7 @@ from schemathesis import Case, GenerationMode
 from schemathesis.core.result import Err
 from schemathesis.specs.openapi.checks import negative_data_rejection, positive_data_acceptance
 
+import src.actors
 from tests.web.site import Site
 
 #: what a schema cannot say of these bodies: rules between fields, cron expressions, names that must exist, arguments by position
@@ -19,6 +20,13 @@ BEYOND_SCHEMAS = {
     "GET /jobs", "POST /jobs", "POST /jobs/bulk", "PATCH /jobs/{id}", "POST /workflows", "POST /schedules", "POST /schedules/preview",
     "PATCH /schedules/{id}", "POST /schedules/{id}/backfill", "POST /pauses", "POST /limits", "POST /mails/{id}/resend", "GET /audit", "POST /webhooks",
 }  # fmt: skip
+
+
+@pytest.fixture(autouse=True)
+def _only_our_own_actors(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Those of other tests are here when all run in one process, some with arguments that Schemathesis cannot make up."""
+    own = {name: actor for name, actor in src.actors.broker.actors.items() if actor.fn.__module__.startswith("src.")}
+    monkeypatch.setattr(src.actors.broker, "actors", own)
 
 
 def _check(site: Site, *, examples: int, modes: tuple[GenerationMode, ...]) -> int:
