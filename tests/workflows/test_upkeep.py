@@ -11,7 +11,7 @@ from sqlalchemy import event, func, select, update
 
 from src.broker import SqlRateLimiterBackend
 from src.database import Database, now
-from src.jobs import State, control, retention, workflows
+from src.jobs import State, control, ends, retention, workflows
 from src.jobs.canvas import Workflow, result_of
 from src.jobs.current import RunningJob, current_job
 from src.jobs.errors import JobsError
@@ -24,6 +24,7 @@ from tests.workflows.making import Hand, submitted, view
 
 def statements(database: Database, *, workflow_seq: int | None) -> list[str]:
     """The statements of one settlement."""
+    ends.is_anybody_told(database)  # as every committer asks each other second
     worker = hired(database)
     one = claimed(database, worker)
     seen: list[str] = []
