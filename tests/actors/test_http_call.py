@@ -188,7 +188,7 @@ def test_size_and_time_are_bounded(server: Server) -> None:
         for _ in range(100):
             handler.wfile.write(b".")
             handler.wfile.flush()
-            time.sleep(0.1)
+            time.sleep(0.1)  # a server that is slow, not a test that waits
 
     server.answers["/drip"] = drip
     begun = time.monotonic()

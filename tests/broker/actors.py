@@ -1,4 +1,7 @@
-"""Actors that the tests of the broker room send messages to; the worker loads them by CALLBOARD_ACTORS."""
+"""Actors that the tests of the broker room send messages to; the worker loads them by CALLBOARD_ACTORS.
+
+What sleeps here is the work that a job does, or what it hangs in; no test waits by sleeping.
+"""
 
 from __future__ import annotations
 

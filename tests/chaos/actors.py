@@ -1,4 +1,7 @@
-"""Actors that chaos tests run, named to real worker commands in CALLBOARD_ACTORS; importing them arms the wanted fault."""
+"""Actors that chaos tests run, named to real worker commands in CALLBOARD_ACTORS; importing them arms the wanted fault.
+
+What sleeps here is the work that a job does, or what it hangs in; no test waits by sleeping.
+"""
 
 from __future__ import annotations
 

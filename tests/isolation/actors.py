@@ -1,4 +1,7 @@
-"""Actors that behave badly, and their neighbours; named to real worker commands in CALLBOARD_ACTORS."""
+"""Actors that behave badly, and their neighbours; named to real worker commands in CALLBOARD_ACTORS.
+
+What sleeps here is the work that a job does, or what it hangs in; no test waits by sleeping.
+"""
 
 from __future__ import annotations
 
