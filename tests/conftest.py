@@ -13,7 +13,7 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -43,6 +43,16 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     slow = [item for item in items if "slow" in item.keywords]
     config.hook.pytest_deselected(items=slow)
     items[:] = [item for item in items if "slow" not in item.keywords]
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """A failure tells what RabbitMQ complained of: the node's folder is gone when somebody reads the report."""
+    report = yield
+    node = getattr(item, "funcargs", {}).get("broker_node")
+    if report.failed and isinstance(node, BrokerNode):
+        report.sections.append(("the complaints of RabbitMQ", node.complaints()))
+    return report
 
 
 def pytest_unconfigure() -> None:

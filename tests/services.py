@@ -6,6 +6,7 @@ import base64
 import json
 import os
 import pwd
+import re
 import secrets
 import shutil
 import signal
@@ -42,6 +43,14 @@ class BrokerNode(Node):
     def delete_vhost(self, name: str) -> None:
         """Remove a virtual host with all its queues."""
         self.api("DELETE", f"/api/vhosts/{name}")
+
+    def complaints(self, most: int = 60) -> str:
+        """The last warnings and errors of the node's log, without the connections that its clients dropped."""
+        log = self.folder / "log" / f"{self.name}.log"
+        wanted = re.compile(r"^\S+ \S+ \[(warning|error|critical|alert|emergency)\]")
+        usual = re.compile(r"closing AMQP connection|client unexpectedly closed|^\S+ \S+ \S+ <\S+>\s*$")
+        lines = log.read_text(errors="replace").splitlines() if log.exists() else []
+        return "\n".join([line for line in lines if wanted.match(line) and not usual.search(line)][-most:]) or "(none)"
 
     def api(self, method: str, path: str, body: object = None) -> Any:
         """Call the management HTTP API as `admin`."""
