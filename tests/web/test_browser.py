@@ -132,14 +132,15 @@ def test_everything_works_without_javascript(chromium: Browser, house: House, si
 
 
 def test_the_stream_opens_also_when_its_script_comes_late(page: Page, house: House) -> None:
-    def come_late(route: Route) -> None:
-        page.wait_for_function("window.htmx")
-        page.evaluate("() => new Promise(done => setTimeout(done))")  # what htmx has put off until now has happened
-        route.continue_()
-
+    held: list[Route] = []
     page.goto("/actors/linger")
-    page.route("**/hx-sse.min.js*", come_late)
-    page.get_by_role("button", name="Submit job").click()
+    page.route("**/hx-sse.min.js*", lambda route: held.append(route))
+    with page.expect_request("**/hx-sse.min.js*"):
+        page.get_by_role("button", name="Submit job").click(no_wait_after=True)
+    page.wait_for_function("window.htmx")
+    page.evaluate("() => new Promise(done => setTimeout(done))")  # what htmx has put off until now has happened
+    [late] = held
+    late.continue_()
     expect(page.get_by_role("heading", level=1)).to_contain_text("running")
     house.api("POST", f"/jobs/{page.url.rsplit('/', 1)[1]}/cancel")
     expect(page.get_by_role("heading", level=1)).to_contain_text("cancelled")
