@@ -22,8 +22,16 @@ _FRAME_POLICY = "; ".join(
         "frame-ancestors 'self'",
     )
 )
-_HEAD = re.compile(r"<head\b[^>]*>", re.IGNORECASE)
+#: where a letter's head begins, or would: whatever a browser reads there belongs to it
+_START = re.compile(r"""(?:\s|<!--.*?-->|<(?:!doctype|html|head)\b(?:[^>"']|"[^"]*"|'[^']*')*>)*""", re.IGNORECASE | re.DOTALL)
 _BASE = re.compile(r"<base\b[^>]*>", re.IGNORECASE)
+#: Links open elsewhere. No style of this site tells where the keyboard is once it is in the frame (:focus never means a frame), so that
+#: the letter itself becomes a stop and shows it; a second <html> adds its attribute to the first.
+FRAME_HEAD = (
+    '<html tabindex="0"><base target="_blank"><style>'
+    'html:focus-visible { outline: none } html:focus-visible::after { content: ""; position: fixed; inset: 0; z-index: 2147483647; '
+    "pointer-events: none; outline: 3px solid #1f4fbf; outline-offset: -3px; box-shadow: inset 0 0 0 5px #fff }</style>"
+)
 #: what a browser may take for what it says it is; anything else is just bytes
 _PLAIN_TYPES = frozenset({"application/pdf", "text/csv", "text/plain", "image/png", "image/jpeg"})
 
@@ -40,7 +48,10 @@ def frame(raw: bytes | None) -> Response:
     html = reading.read(_there(raw)).html
     if html is None:
         raise NotFound("This letter has no HTML.")
-    response = Response(_HEAD.sub(r'\g<0><base target="_blank">', _BASE.sub("", html), count=1), mimetype="text/html")
+    html = _BASE.sub("", html)
+    start = _START.match(html)
+    assert start is not None
+    response = Response(html[: start.end()] + FRAME_HEAD + html[start.end() :], mimetype="text/html")
     response.headers["Content-Security-Policy"] = _FRAME_POLICY
     response.headers["X-Frame-Options"] = "SAMEORIGIN"
     response.headers["Referrer-Policy"] = "no-referrer"

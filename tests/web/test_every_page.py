@@ -207,10 +207,13 @@ _KEYS = """() => {
   return reachable.filter(each => each.type !== 'radio').length + radios.size;
 }"""
 _FOCUSED = """() => {
-  const element = document.activeElement, style = getComputedStyle(element);
+  const element = document.activeElement;
   if (element === document.body) return null;
   element.dataset.stop ??= String(window.stops = (window.stops ?? 0) + 1);
-  const shown = style.outlineStyle !== 'none' && parseFloat(style.outlineWidth) >= 2;
+  const shown = [null, '::after'].some(part => {
+    const style = getComputedStyle(element, part);
+    return style.outlineStyle !== 'none' && parseFloat(style.outlineWidth) >= 2 && style.content !== 'none';
+  });
   return {stop: element.dataset.stop, shown, what: element.outerHTML.slice(0, 120)};
 }"""
 
@@ -230,6 +233,8 @@ def _walk(tab: Page, path: str) -> list[str]:
             break
         last = focused["stop"]
         stops.add(last)
+        if focused["what"].startswith("<iframe"):
+            focused = tab.frames[1].evaluate(_FOCUSED) or focused  # what has the keyboard shows it, never the frame around it
         if press == 0 and 'class="skip"' not in focused["what"]:
             wrong.append(f"{path}: the first stop is {focused['what']}")
         if not focused["shown"]:

@@ -20,6 +20,7 @@ from src.mail.letters import Letter
 from src.mail.models import Mail
 from src.reports import archive
 from src.reports.document import Document, Words
+from src.web import letters
 from src.web.roles import Role
 from src.web.tables import BrowserSession
 from tests.stores import only_on
@@ -181,7 +182,7 @@ def test_a_letter_made_of_them_has_nothing_active(site: Site) -> None:
         framed = site.browser(Role.OPERATOR).get(f"/mails/{id}/html")
         assert framed.status_code == 200
         assert "allow-scripts" not in framed.headers["Content-Security-Policy"]
-        body = framed.text.replace('<base target="_blank">', "", 1)
+        body = framed.text.replace(letters.FRAME_HEAD, "", 1)
         assert active(body, is_page=False) == [], text
     with read() as session:
         assert len(session.execute(select(Mail.seq)).all()) == len(STRINGS)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from src.actors.mail import post
 from src.database import now, write
 from src.mail import deliveries, mailbox
@@ -10,6 +12,7 @@ from src.mail.models import DeliveryState
 from src.mail.smtp import Answer
 from src.reports import archive
 from src.reports.document import Chart, Document, Series, Words
+from src.web import letters
 from src.web.roles import Role
 from tests.web.site import Site, in_words
 
@@ -190,3 +193,18 @@ def test_a_report_is_a_page_a_csv_and_a_pdf_under_its_address(site: Site) -> Non
     assert len(program.get("/api/v1/reports/orders").get_json()["issues"]) == 2
     assert program.get("/api/v1/reports/orders/2026-03-18-aa").get_json()["document"]["summary"] == "Orders: 3"
     assert program.get("/api/v1/reports/none").status_code == 404
+
+
+@pytest.mark.parametrize(
+    "html",
+    [
+        "<p>No head</p>",
+        "<!-- <head> --><!doctype html>\n<html lang=de><head><title>A head</title></head><body>Words</body></html>",
+        "<HTML><!--[if mso]><x><![endif]--><HEAD lang='a>b'></HEAD>Words",
+    ],
+)
+def test_the_keyboard_is_seen_in_a_letter_however_it_begins(html: str) -> None:
+    before, after = letters.frame(b"Content-Type: text/html\n\n" + html.encode()).get_data(as_text=True).split(letters.FRAME_HEAD)
+    assert (before + after).rstrip("\n") == html
+    assert "<title>" not in before
+    assert after.lower().startswith(("<p>", "<title>", "</head>"))
