@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import logging
 import sys
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import structlog
 
 from src.settings import get_settings
+
+#: finds what the line just written is said on behalf of: `job_id` and what else belongs to it, or nothing
+Find = Callable[[], Mapping[str, Any] | None]
 
 
 def configure_logs() -> None:
@@ -30,7 +34,12 @@ def configure_logs() -> None:
     last: Any = structlog.dev.ConsoleRenderer() if readable else structlog.processors.JSONRenderer()
     formatter = structlog.stdlib.ProcessorFormatter(
         foreign_pre_chain=shared,
-        processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, structlog.processors.format_exc_info, last],
+        processors=[
+            structlog.stdlib.ProcessorFormatter.remove_processors_meta,
+            _say_for_whom,  # here, and not when the event is made: lines of libraries pass by this place, too
+            structlog.processors.format_exc_info,
+            last,
+        ],
     )
     handler = logging.StreamHandler()
     handler.setFormatter(formatter)
@@ -48,3 +57,27 @@ def configure_logs() -> None:
 def get_logger(name: str) -> Any:
     """A structlog logger: `log.info("attempt_failed", job_id=…)`."""
     return structlog.stdlib.get_logger(name)
+
+
+def speak_for(find: Find | None) -> None:
+    """Have every line of this process carry from here on what `find` finds in the thread that writes it; None: no more.
+
+    Asked only when a line is written, so a job that says nothing costs nothing.
+    """
+    global _find
+    _find = find
+
+
+_find: Find | None = None
+
+
+def _say_for_whom(_logger: Any, _method: str, event: Any) -> Any:
+    owner = None if _find is None else _find()
+    if owner is None:
+        return event
+    if event.get("job_id", owner["job_id"]) != owner["job_id"]:
+        event["by_job_id"] = owner["job_id"]  # a job that tells of another one
+        return event
+    for name, value in owner.items():
+        event.setdefault(name, value)
+    return event

@@ -1,6 +1,7 @@
 """Capture: what actors log and print is kept with their attempt, and still goes where it went before.
 
-Nothing is paid by an actor that says nothing: the job is looked up only when a line is written.
+From here on every logged line also carries the id of the job it is said on behalf of, whoever says it: our own engine,
+an actor, a library. Nothing is paid by an actor that says nothing: the job is looked up only when a line is written.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from typing import Any
 
 from src.jobs.current import RunningJob, current_job
 from src.jobs.lines import Lines
+from src.logs import speak_for
 
 Find = Callable[[], RunningJob | None]
 
@@ -30,12 +32,14 @@ def install(find: Find = lambda: current_job.job) -> None:
         if isinstance(handler, logging.StreamHandler) and isinstance(handler.stream, _Tee):
             handler.stream = handler.stream.stream  # else each logged line would be kept twice
     root.addHandler(_Keeper(find))
+    speak_for(lambda: _facts(find()))
 
 
 def uninstall() -> None:
     """Put everything back (tests)."""
     sys.stdout, sys.stderr = _stream(sys.stdout), _stream(sys.stderr)
     _without_keepers(logging.getLogger())
+    speak_for(None)
 
 
 class _Tee:
@@ -86,6 +90,10 @@ class _Keeper(logging.Handler):
             _lines(job).add(record.levelname.lower(), _text(record))
         except Exception:  # noqa: BLE001 - a record that cannot be formatted must not end the attempt
             self.handleError(record)
+
+
+def _facts(job: RunningJob | None) -> dict[str, Any] | None:
+    return None if job is None else {"job_id": job.id, "actor": job.actor, "attempt": job.attempt}
 
 
 def _lines(job: RunningJob) -> Lines:

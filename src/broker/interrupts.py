@@ -100,7 +100,7 @@ class Interrupts:
             late = [(ident, owner) for ident, (owner, deadline) in list(self._open.items()) if present >= deadline]
             for ident, owner in late:
                 if self._time_is_up(ident, owner):
-                    log.warning("time_limit_exceeded", thread=ident)
+                    log.warning("time_limit_exceeded", thread=ident, job_id=getattr(getattr(owner, "job", None), "id", None))
 
     def _time_is_up(self, ident: int, owner: object) -> bool:
         with self._lock:

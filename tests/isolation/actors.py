@@ -13,6 +13,7 @@ import re
 import signal
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -289,6 +290,31 @@ def tell_the_time(seconds: float) -> None:
     while time.monotonic() < deadline:
         print(f"{time.time():.6f}")
         time.sleep(0.37)
+
+
+@dramatiq.actor(queue_name="logs", max_retries=0)
+def speak_and_fail(other: str) -> None:
+    """Say something by each way there is, of another job, and fail."""
+    logging.getLogger("some.library").warning("library of %s", "spoken")
+    structured.info("structured of spoken")
+    structured.info("other of spoken", job_id=other)
+    raise RuntimeError("failed")
+
+
+@dramatiq.actor(queue_name="cells", max_retries=0, isolated=True)
+def speak_in_a_cell() -> None:
+    """The same from a process of its own, and from a thread of that."""
+    logging.getLogger("some.library").warning("library of apart")
+    thread = threading.Thread(target=structured.info, args=["structured of apart"])
+    thread.start()
+    thread.join()
+
+
+@dramatiq.actor(queue_name="logs", max_retries=0, time_limit=300)
+def speak_until_stopped() -> None:
+    """Run into the time limit, of which another thread tells."""
+    while True:
+        time.sleep(0.01)
 
 
 # --- seed row D11
