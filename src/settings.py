@@ -39,7 +39,10 @@ class Settings(BaseSettings):
         "", description="URL of the RabbitMQ management UI as browsers reach it, for links; empty: CALLBOARD_MANAGEMENT_URL"
     )
 
-    actors: str = Field("", description="more modules to import actors from, comma separated, beside those in src/actors")
+    actors: str = Field(
+        "",
+        description="modules to import actors from beside those in src/actors, and folders full of them (what has a `/`), comma separated",
+    )
     api_rate: str = Field(
         "30000/m", description="requests that one token or user may make of the API of each web process, e.g. 600/m; empty: no limit"
     )

@@ -22,7 +22,8 @@ from src.up.supervisor import Supervisor
 @data_option
 @click.option("--port", type=click.IntRange(0, 65535), help="Port of the web front end; default: the first free one from 8000 on.")
 @click.option("--workers", type=click.IntRange(0, 64), help="Worker processes; default: 2.")
-def up(*, detached: bool, data: Path | None, port: int | None, workers: int | None) -> None:
+@click.option("--watch", is_flag=True, help="For developers: load the actors anew whenever one of their files is saved.")
+def up(*, detached: bool, data: Path | None, port: int | None, workers: int | None, watch: bool) -> None:
     """Set up whatever is missing, start everything, wait until it is ready, print the sign-in URL."""
     for name, value in (("PORT", port), ("WORKERS", workers)):
         if value is not None:
@@ -35,16 +36,22 @@ def up(*, detached: bool, data: Path | None, port: int | None, workers: int | No
     for complaint in configuration.unknown_variables():
         say(complaint)
     if detached:
-        state = detach.start(folder, lambda: _supervise(folder, settings, _nothing, _nothing), show=click.echo)
+        state = detach.start(folder, lambda: _supervise(folder, settings, _nothing, _nothing, watch), show=click.echo)
         _say_lines(announce.ready_lines(folder, _joined(state), option=data_words(data), detached=True))
     else:
-        _supervise(folder, settings, _echo, lambda state: _say_lines(announce.ready_lines(folder, state, option=data_words(data))))
+
+        def announced(state: State) -> None:
+            _say_lines(announce.ready_lines(folder, state, option=data_words(data)))
+
+        _supervise(folder, settings, _echo, announced, watch)
 
 
-def _supervise(folder: Folder, settings: Settings, echo: Callable[[str, str], None], announced: Callable[[State], None]) -> None:
+def _supervise(
+    folder: Folder, settings: Settings, echo: Callable[[str, str], None], announced: Callable[[State], None], watch: bool
+) -> None:
     leftovers.end(folder, folder.read_state(), shutdown_timeout=settings.shutdown_timeout, say=say)
     try:
-        Supervisor(folder, settings, say=say, echo=echo).run(announced)
+        Supervisor(folder, settings, say=say, echo=echo, watch=watch).run(announced)
     except (NodeError, OSError) as error:
         raise UpError(_in_words(error, folder)) from None
 

@@ -21,13 +21,19 @@ def one_time_link(base_url: str) -> str:
 
 
 def _auth() -> ModuleType:
-    """The web room, imported late: it reads the settings, and it loads every actor, so also a module that does not work."""
+    """The web room, imported late: it reads the settings."""
+    return load("src.web.auth")
+
+
+def load(module: str) -> ModuleType:
+    """Import a module that loads every actor, so also one that does not work: UpError says which line."""
     try:
-        return importlib.import_module("src.web.auth")
+        return importlib.import_module(module)
     except Exception as error:  # noqa: BLE001  (whatever an actor's module does when it is imported: it is told in words)
-        where = traceback.extract_tb(error.__traceback__)[-1]
+        where = error if isinstance(error, SyntaxError) else traceback.extract_tb(error.__traceback__)[-1]
+        line = (where.text if isinstance(where, SyntaxError) else where.line) or ""
         raise UpError(
             f"The application cannot be loaded: {type(error).__name__}: {error}\n"
-            f"    at {where.filename}:{where.lineno}  {where.line}\n"
+            f"    at {where.filename}:{where.lineno}  {line.strip()}\n"
             "Mend that line, or take the module out of src/actors and CALLBOARD_ACTORS; see for yourself:  .venv/bin/python -c 'import src.web'"
         ) from None

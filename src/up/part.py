@@ -31,6 +31,7 @@ class Part:
         self._started_at = 0.0
         self._due_at = 0.0
         self._pause = FIRST_PAUSE
+        self.renewing = False
 
     def start(self) -> None:
         """Launch the process."""
@@ -52,9 +53,20 @@ class Part:
             return True
         if time.monotonic() < self._due_at:
             return False
-        self.restarts += 1
+        self.restarts += not self.renewing
+        self.renewing = False
         self.start()
         return True
+
+    def renew(self) -> None:
+        """Have it start again with the code that is there now, once it has finished what it does. That is no death."""
+        self.renewing = True
+        self.ask_to_stop()
+
+    def reload(self) -> None:
+        """Have it take the code that is there now while it goes on, as gunicorn can."""
+        if self.process is not None and self.running:
+            self.process.send_signal(signal.SIGHUP)
 
     def ask_to_stop(self) -> None:
         """Ask the process to finish what it does and end."""
@@ -78,9 +90,9 @@ class Part:
         self.exit_code = process.returncode
         # A killed dramatiq master leaves its worker behind, which would go on beside the new one: let it finish and end.
         send_group(process.pid, signal.SIGTERM)
-        healthy = time.monotonic() - self._started_at > HEALTHY_AFTER
+        healthy = self.renewing or time.monotonic() - self._started_at > HEALTHY_AFTER
         self._pause = FIRST_PAUSE if healthy else self._pause
-        self._due_at = time.monotonic() + self._pause
+        self._due_at = time.monotonic() + (0 if self.renewing else self._pause)
         self._pause = min(self._pause * 2, LONGEST_PAUSE)
         self.process = None
 

@@ -27,6 +27,7 @@ from src.up.folder import Folder, PartRecord, State, without_processes
 from src.up.logfiles import LogFile, last_lines, readable
 from src.up.part import Part, ending
 from src.up.processes import MARK, identify
+from src.up.watching import Watch
 
 #: seconds between two looks at the parts
 LOOK = 0.1
@@ -49,7 +50,9 @@ class Stopped(Exception):
 class Supervisor:
     """The one process that owns the parts of a data folder."""
 
-    def __init__(self, folder: Folder, settings: Settings, *, say: Callable[[str], None], echo: Callable[[str, str], None]) -> None:
+    def __init__(
+        self, folder: Folder, settings: Settings, *, say: Callable[[str], None], echo: Callable[[str, str], None], watch: bool = False
+    ) -> None:
         self.folder = folder
         self.settings = settings
         self.parts: list[Part] = []
@@ -61,6 +64,8 @@ class Supervisor:
         self._logs: dict[str, LogFile] = {}
         self._rotate_at = 0.0
         self._listener: socket.socket | None = None
+        self._watches = watch
+        self._watch: Watch | None = None
         self._environment = {MARK: str(folder.path), "CALLBOARD_DATA_DIR": str(folder.path)}
 
     def run(self, announce: Callable[[State], None]) -> None:
@@ -71,6 +76,8 @@ class Supervisor:
         try:
             self._start()
             announce(self.state)
+            if self._watches:
+                self._watch = Watch(self.settings, say=self._say)
             while not self._stops:
                 self._look()
                 time.sleep(LOOK)
@@ -243,14 +250,27 @@ class Supervisor:
     def _look(self) -> None:
         changed = False
         for part in self.parts:
+            renewing = part.renewing
             if part.look():
                 changed = True
+                if renewing:
+                    continue
                 self._say(
                     f"{part.name} is back (start {part.restarts + 1})" if part.running else f"{part.name} died: {ending(part.exit_code)}"
                 )
         if changed:
             self._write(self.state)
+        if self._watch is not None and self._watch.has_news():
+            self._load_anew()
         self._follow_logs()
+
+    def _load_anew(self) -> None:
+        for part in self.parts:
+            if part.role == "web":
+                part.reload()
+            elif part.role in {"worker", "scheduler"}:
+                part.renew()
+        self._say("Web, workers and scheduler load it; what runs is finished first")
 
     def _follow_logs(self) -> None:
         for name, log in self._logs.items():
@@ -270,6 +290,8 @@ class Supervisor:
     def _stop(self, problem: str) -> None:
         if self.parts and not problem:
             self._say("Stopping: workers finish what they do (again Ctrl-C: at once)")
+        if self._watch is not None:
+            self._watch.stop()
         impatient = self._stops + 1
         groups = (
             (("worker",), self.settings.shutdown_timeout + leftovers.MARGIN),

@@ -37,8 +37,13 @@ class House:
         assert not check or done.returncode == 0, f"{verb}: {done.stdout}{done.stderr}"
         return done
 
-    def up(self, *arguments: str) -> str:
-        return self.call("up", "--detach", "--port", "0", "--workers", "2", *arguments).stdout
+    def up(self, *arguments: str, **variables: Any) -> str:
+        return self.call("up", "--detach", "--port", "0", "--workers", "2", *arguments, **variables).stdout
+
+    @property
+    def actors(self) -> Path:
+        """A folder of actors beside the data."""
+        return self.data.parent / "own_actors"
 
     @property
     def status(self) -> dict[str, Any]:
@@ -59,7 +64,8 @@ class House:
 @pytest.fixture(scope="module")
 def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
     made = House(tmp_path_factory.mktemp("house") / "data")
-    said = made.up()
+    made.actors.mkdir()
+    said = made.up("--watch", CALLBOARD_ACTORS=f"{made.actors}/")
     assert re.search(
         r"✔ ready in \S+ s +http://127\.0\.0\.1:\d+/\S+ +\(RabbitMQ UI http://127\.0\.0\.1:\d+, mail http://127\.0\.0\.1:\d+/mailbox\)",
         said,
@@ -122,6 +128,23 @@ def test_a_token_serves_the_api(house: House) -> None:
 
     with urllib.request.urlopen(request, timeout=10) as answer:
         assert answer.status == 202
+
+
+def test_a_saved_actor_is_loaded_and_one_that_cannot_be_imported_changes_nothing(house: House) -> None:
+    parts = house.status["processes"]
+    (house.actors / "shouting.py").write_text("import dramatiq\n\n@dramatiq.actor\ndef shout(text: str -> str:\n    return text.upper()\n")
+    log = house.data / "logs" / "up.log"
+    eventually(lambda: "shouting.py:4" in log.read_text(), deadline_s=30, interval_s=0.2, what="the wrong line is told")
+    assert house.status["processes"] == parts
+
+    (house.actors / "shouting.py").write_text("import dramatiq\n\n@dramatiq.actor\ndef shout(text: str) -> str:\n    return text.upper()\n")
+    done = house.call("submit", "shout", "--text", "hello", "--wait", CALLBOARD_ACTORS=f"{house.actors}/")
+
+    assert done.stdout.split()[1] == '"HELLO"'
+    eventually(lambda: house.is_ready, deadline_s=30, interval_s=0.2, what="all parts are there again")
+    assert {each["restarts"] for each in house.status["processes"]} == {0}, "to load what was saved is no death"
+    assert not {each["pid"] for each in parts if each["role"] == "worker"} & set(house.pids("worker"))
+    assert {each["pid"] for each in parts if each["role"] == "web"} == set(house.pids("web")), "its port is never closed"
 
 
 @pytest.mark.parametrize("role", ["worker", "web", "scheduler", "mailbox", "broker"])

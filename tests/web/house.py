@@ -21,7 +21,7 @@ ROOT = Path(__file__).resolve().parents[2]
 class House:
     """Web, worker and mailbox processes on one database and one virtual host. Use as a context."""
 
-    def __init__(self, folder: Path, *, database_url: str, broker_url: str, management_url: str) -> None:
+    def __init__(self, folder: Path, *, database_url: str, broker_url: str, management_url: str, actors: str = "tests.web.actors") -> None:
         port, self.mailbox_port = ports.anywhere(["web", "mailbox"]).values()
         self.url = f"http://127.0.0.1:{port}"
         self._log = folder / "log"
@@ -31,7 +31,7 @@ class House:
             "CALLBOARD_DATABASE_URL": database_url,
             "CALLBOARD_BROKER_URL": broker_url,
             "CALLBOARD_MANAGEMENT_URL": management_url,
-            "CALLBOARD_ACTORS": "tests.web.actors",
+            "CALLBOARD_ACTORS": actors,
             "CALLBOARD_PORT": str(port),
             "CALLBOARD_SECRET_KEY": "only for tests",
             "CALLBOARD_SMTP_URL": f"smtp://callboard:only-for-tests@127.0.0.1:{self.mailbox_port}",
@@ -39,6 +39,7 @@ class House:
         }
         self._processes: list[subprocess.Popen[bytes]] = []
         self._token = ""
+        self._browser: urllib.request.OpenerDirector | None = None
 
     def __enter__(self) -> House:
         program = Path(sys.executable).parent
@@ -82,6 +83,21 @@ class House:
                 return json.load(answer)
         except urllib.error.HTTPError as refusal:
             return json.load(refusal)
+
+    def page(self, path: str) -> str:
+        """A page as the administrator's browser gets it."""
+        if self._browser is None:
+            self._browser = urllib.request.build_opener(urllib.request.HTTPCookieProcessor())
+            self._browser.open(self.one_time_link(), timeout=20).close()
+        with self._browser.open(f"{self.url}{path}", timeout=20) as answer:
+            return str(answer.read().decode())
+
+    def command(self, *words: str) -> str:
+        """What `./run VERB …` prints; it must succeed."""
+        program = [sys.executable, "-m", "src", *words]
+        done = subprocess.run(program, cwd=ROOT, env=self._environment, stdin=subprocess.DEVNULL, capture_output=True, text=True)
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout
 
     def jobs_of(self, actor: str) -> list[dict[str, Any]]:
         """The newest jobs of an actor."""
