@@ -95,6 +95,19 @@ class Settings(BaseSettings):
         description="actor that is told of schedules without a success by their deadline and without an actor of their own for it",
     )
 
+    alert_backlog: int = Field(1000, ge=0, description="ready jobs in one queue above which an alert begins; 0: no alert")
+    alert_backlog_for: float = Field(5, ge=0, description="minutes that they must have been more")
+    alert_oldest: float = Field(
+        30, ge=0, description="minutes that the oldest ready job of a queue may wait before an alert begins; 0: no alert"
+    )
+    alert_no_worker: float = Field(2, ge=0, description="minutes without a living worker process after which an alert begins; 0: no alert")
+    alert_failures: float = Field(
+        50, ge=0, lt=100, description="percent of the jobs that ended lately that may be dead before an alert begins; 0: no alert"
+    )
+    alert_failures_over: float = Field(15, gt=0, description="minutes that count as lately for that")
+    alert_failures_least: int = Field(20, ge=1, description="jobs that must have ended lately before their part counts")
+    alert_late: float = Field(5, ge=0, description="minutes that a schedule may be late before an alert begins; 0: no alert")
+
     keep_mails: float = Field(30, gt=0, description="days that mail is kept; what was not delivered, twice as long")
     keep_reports: float = Field(400, gt=0, description="days that reports are kept in the archive")
     keep_audit: float = Field(400, gt=0, description="days that lines of the audit are kept: who did what, and who was refused")

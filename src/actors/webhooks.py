@@ -14,6 +14,7 @@ from src.actors.outside import CallFailed, CallRefused, Request, call
 from src.database import now, read, write
 from src.jobs import Submission, ends, submit_many, webhooks
 from src.jobs.ends import Deliver
+from src.jobs.webhook_models import Sent
 from src.settings import get_settings
 
 #: seconds for one try, and bytes of its answer that are read
@@ -41,6 +42,8 @@ def deliver_webhook(id: str) -> str:
     """
     with read() as session:
         delivery = webhooks.delivery(session, id)
+        if delivery.state is Sent.DELIVERED:
+            return "it had been delivered"  # whoever wants it sent again says so first
         webhook = webhooks.find(session, delivery.webhook_id)
     body = delivery.payload.encode()
     headers = {"Content-Type": "application/json", **signature(webhook.secret, id, int(now().timestamp()), body)}

@@ -44,6 +44,7 @@ class Job(Base):
         partial("ix_jobs_queued", "queue", "published_at", where="state = 'queued'"),
         partial("ix_jobs_rerun_of", "rerun_of", where="rerun_of IS NOT NULL"),
         partial("ix_jobs_finished", "finished_at", where="finished_at IS NOT NULL"),
+        partial("ix_jobs_dead", "finished_at", where="state = 'dead'"),
         partial("ix_jobs_running", "worker_id", where="state = 'running'"),
         partial("uq_jobs_idempotency_key", "idempotency_key", where="idempotency_key IS NOT NULL", unique=True),
         partial(

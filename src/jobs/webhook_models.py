@@ -13,10 +13,11 @@ from src.jobs.models import Sequence, words
 
 
 class Kind(StrEnum):
-    """Whose end is told."""
+    """Of what is told: the ends of jobs or workflows, or alerts."""
 
     JOB = "job"
     WORKFLOW = "workflow"
+    ALERT = "alert"
 
 
 class Sent(StrEnum):
@@ -37,7 +38,7 @@ class Webhook(Base):
     secret: Mapped[str] = mapped_column(String(100))  # what deliveries are signed with; it must be read to sign, so it is kept as it is
     kind: Mapped[Kind] = mapped_column(words(Kind))
     actor: Mapped[str | None] = mapped_column(String(255))  # only of this actor's jobs; None: of all
-    states: Mapped[list[str]] = mapped_column(JsonText)  # the final states that are told
+    states: Mapped[list[str]] = mapped_column(JsonText)  # the final states that are told, or what alerts do
     created_at: Mapped[datetime] = mapped_column(UtcDateTime)
     created_by: Mapped[str] = mapped_column(String(255))
 

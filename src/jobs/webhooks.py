@@ -14,6 +14,7 @@ from sqlalchemy.orm import Session
 from src import audit
 from src.database import now
 from src.jobs import ends
+from src.jobs.alert_models import Turn
 from src.jobs.errors import JobsError
 from src.jobs.states import FINAL
 from src.jobs.submission import new_id
@@ -23,6 +24,13 @@ from src.jobs.webhook_models import Kind, Sent, Webhook, WebhookDelivery
 SECRET_BYTES = 32
 #: how a secret begins, as Standard Webhooks write it
 PREFIX = "whsec_"
+
+#: what a webhook can be told of each kind
+STATES = {
+    Kind.JOB: sorted(state.value for state in FINAL),
+    Kind.WORKFLOW: sorted(state.value for state in FINAL),
+    Kind.ALERT: [turn.value for turn in Turn],
+}
 
 
 class UnknownWebhook(JobsError):
@@ -39,13 +47,13 @@ class Page:
 
 def create(session: Session, *, url: str, kind: Kind, actor: str | None, states: Sequence[str], by: str) -> Webhook:
     """Make a webhook with a secret of its own. Raises JobsError naming the field at fault."""
-    known = sorted(state.value for state in FINAL)
+    known, one = STATES[kind], "an alert" if kind is Kind.ALERT else f"a {kind}"
     if not url.startswith(("http://", "https://")) or len(url) > 2000 or not url.isascii() or " " in url:
         raise JobsError("Give an address that begins with https:// or http://.", field="url")
     if not states or not set(states) <= set(known):
-        raise JobsError(f"Give at least one of the states a {kind} ends in: {', '.join(known)}.", field="states")
-    if kind is Kind.WORKFLOW and actor:
-        raise JobsError("A workflow has no actor of its own: leave it out.", field="actor")
+        raise JobsError(f"Give at least one of the states of {one} that are told: {', '.join(known)}.", field="states")
+    if kind is not Kind.JOB and actor:
+        raise JobsError(f"{one.capitalize()} has no actor of its own: leave it out.", field="actor")
     secret = PREFIX + base64.b64encode(secrets.token_bytes(SECRET_BYTES)).decode()
     webhook = Webhook(
         id=new_id(), url=url, secret=secret, kind=kind, actor=actor or None, states=sorted(set(states)), created_at=now(), created_by=by

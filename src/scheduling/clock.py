@@ -22,7 +22,7 @@ from src.database import get_database, is_outage, now, read, write
 from src.logs import configure_logs, get_logger
 from src.schedules import queries, ticks
 from src.schedules.ticks import Maker
-from src.scheduling import following, housekeeping
+from src.scheduling import following, housekeeping, watching
 from src.scheduling.ticking import InThisThread, TickTrigger, host_time
 
 log = get_logger(__name__)
@@ -170,6 +170,7 @@ def main() -> None:
     follower.start()
     clock.add_job(housekeeping.tidy, "interval", seconds=housekeeping.TIDY_S, id="tidy")
     clock.add_job(housekeeping.keep_up, "interval", seconds=housekeeping.KEEP_UP_S, id="keep_up")
+    clock.add_job(watching.look, "interval", seconds=watching.LOOK_S, id="watch")
     clock.add_job(housekeeping.tidy_files, "interval", seconds=housekeeping.TIDY_FILES_S, id="tidy_files")
     housekeeping.register(broker, make, clock.stopping)
     log.info("scheduler_ready", actors=len(broker.actors))

@@ -13,7 +13,8 @@ from markupsafe import Markup
 from sqlalchemy.orm import Session
 
 from src.database import get_database, now
-from src.jobs import State, deploys, error_groups, figures, search
+from src.jobs import State, alerts, deploys, error_groups, figures, search
+from src.jobs.alert_models import Alert
 from src.jobs.models import FailureGroup, Job, Worker
 from src.jobs.queries import QueueCounts
 from src.jobs.search import Tally
@@ -29,6 +30,8 @@ from src.web.display import span
 FRESH_S = 15.0
 #: rows of each list
 ROWS = 5
+#: alerts that are listed
+MOST_ALERTS = 20
 #: a schedule that is so late is told of
 LATE = timedelta(seconds=30)
 #: what the chart can show: period and the length of a column
@@ -54,6 +57,7 @@ class Figure:
 class Needs:
     """What needs a person; nothing of it: all is clear."""
 
+    alerts: list[Alert] = field(default_factory=list)
     groups: list[FailureGroup] = field(default_factory=list)
     stalled: list[Job] = field(default_factory=list)
     late: list[tuple[Schedule, timedelta]] = field(default_factory=list)
@@ -62,7 +66,7 @@ class Needs:
 
     @property
     def nothing(self) -> bool:
-        return not (self.groups or self.stalled or self.late or self.unserved or self.jobs)
+        return not (self.alerts or self.groups or self.stalled or self.late or self.unserved or self.jobs)
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +87,7 @@ def needs(session: Session, queues: list[QueueCounts], alive: list[Worker]) -> N
     unserved = [each.queue for each in queues if each.queued and each.queue not in served]
     due = [each for each in schedules.every(session) if each.due_at is not None and each.due_at < present - LATE and each.paused_at is None]
     return Needs(
+        alerts=alerts.current(session)[:MOST_ALERTS],
         groups=[group for group in error_groups.page(session, limit=ROWS, may_see=limits.sight()).groups if group.recovered_at is None],
         stalled=search.find(session, search.parse("is:stalled"), limit=ROWS).jobs,
         late=[(each, present - each.due_at) for each in due if each.due_at is not None][:ROWS],

@@ -21,10 +21,10 @@ class WebhookBody(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     url: str = Field(description="where deliveries are sent to", min_length=1, max_length=2000)
-    kind: Literal["job", "workflow"] = Field("job", description="whose end is told")
+    kind: Literal["job", "workflow", "alert"] = Field("job", description="of what is told: the ends of jobs or workflows, or alerts")
     actor: str | None = Field(None, description="only of jobs of this actor; null: of all")
-    states: list[Literal["succeeded", "dead", "cancelled", "expired"]] = Field(
-        ["succeeded", "dead", "cancelled", "expired"], min_length=1, description="which ends are told"
+    states: list[Literal["succeeded", "dead", "cancelled", "expired", "began", "recovered"]] | None = Field(
+        None, min_length=1, description="which ends are told, or whether alerts that begin or recover; null: all"
     )
 
 
@@ -34,7 +34,9 @@ def create(session: Session, body: WebhookBody, *, by: Visitor) -> Webhook:
         catalogue.find(body.actor)
     elif by.actors is not None:
         raise JobsError("You may use some actors only: say of which one's jobs it is to be told.", field="actor")
-    return webhooks.create(session, url=body.url, kind=Kind(body.kind), actor=body.actor, states=body.states, by=by.name)
+    kind = Kind(body.kind)
+    states = webhooks.STATES[kind] if body.states is None else body.states
+    return webhooks.create(session, url=body.url, kind=kind, actor=body.actor, states=states, by=by.name)
 
 
 def document(webhook: Webhook) -> dict[str, Any]:

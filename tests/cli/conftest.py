@@ -27,12 +27,20 @@ class Terminal:
         }
 
     def run(self, *words: str, code: int = 0) -> str:
-        """What the verb prints; it must end with this exit code."""
+        """What the verb prints, or complains of; it must end with this exit code."""
+        done = self._call(words, code)
+        return (done.stdout if code == 0 else done.stderr).strip()
+
+    def prints(self, *words: str, code: int = 0) -> str:
+        """What the verb prints, whatever its exit code says."""
+        return self._call(words, code).stdout.strip()
+
+    def _call(self, words: tuple[str, ...], code: int) -> subprocess.CompletedProcess[str]:
         done = subprocess.run(
             [sys.executable, "-m", "src", *words], cwd=ROOT, env=self.environment, stdin=subprocess.DEVNULL, capture_output=True, text=True
         )
         assert done.returncode == code, done.stdout + done.stderr
-        return (done.stdout if code == 0 else done.stderr).strip()
+        return done
 
 
 @pytest.fixture

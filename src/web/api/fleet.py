@@ -1,4 +1,4 @@
-"""/api/v1/actors, /queues, /workers: what there is to run, to wait in, and to run it."""
+"""/api/v1/actors, /queues, /workers, /alerts: what there is to run, to wait in, and to run it; and what is wrong with that."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ from src import database
 from src.broker import management
 from src.broker.signature import Signature
 from src.database import now
-from src.jobs import controls, queries, workers
+from src.jobs import alerts, controls, queries, workers
+from src.jobs.alert_models import Alert
 from src.jobs.controls import Controls
 from src.web import catalogue
 from src.web.api.blueprint import blueprint
@@ -88,6 +89,28 @@ def list_queues() -> Response:
             }
         )
     return answer({"queues": listed, "broker": {"reachable": broker.reachable, "version": broker.version}})
+
+
+@blueprint.get("/alerts")
+@allow(Role.VIEWER)
+def list_alerts() -> Response:
+    """What is wrong with the fleet now, what has recovered lately, and when a scheduler looked last."""
+    with database.read() as session:
+        current, over, looked_at = alerts.current(session), alerts.recovered(session), alerts.looked_at(session)
+    return answer(
+        {"alerts": [_alert(each) for each in current], "recovered": [_alert(each) for each in over], "looked_at": write_instant(looked_at)}
+    )
+
+
+def _alert(alert: Alert) -> dict[str, str | None]:
+    return {
+        "id": str(alert.id),
+        "kind": alert.kind.value,
+        "subject": alert.subject or None,
+        "text": alert.text,
+        "began_at": write_instant(alert.began_at),
+        "recovered_at": write_instant(alert.recovered_at),
+    }
 
 
 def _paused_by(in_force: Controls, actor: str, queue: str) -> str | None:

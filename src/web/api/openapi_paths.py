@@ -22,7 +22,7 @@ TAGS = {
     "workflows": "Jobs that wait for one another.",
     "schedules": "Jobs at their time.",
     "controls": "Pauses, limits, circuit breakers.",
-    "fleet": "Queues and workers.",
+    "fleet": "Queues, workers, alerts.",
     "mail": "Letters and the built-in mailbox.",
     "reports": "The archive of reports.",
     "webhooks": "Addresses that are told of ends.",
@@ -155,6 +155,7 @@ def _fleet() -> Document:
     return {
         "/queues": {"get": operation("The queues", _OBJECT, reads=True)},
         "/workers": {"get": operation("The workers", _OBJECT, reads=True)},
+        "/alerts": {"get": operation("What is wrong now, and what has recovered lately", _OBJECT, reads=True)},
     }
 
 

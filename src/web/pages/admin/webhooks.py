@@ -10,7 +10,7 @@ from werkzeug.wrappers import Response
 from src import database
 from src.jobs import webhooks
 from src.jobs.errors import JobsError
-from src.jobs.webhook_models import Webhook
+from src.jobs.webhook_models import Kind, Webhook
 from src.web import catalogue
 from src.web import webhook_wishes as wishes
 from src.web.api.bodies import read
@@ -34,11 +34,14 @@ def index() -> str:
 @allow(Role.ADMIN)
 def create() -> str | Response | tuple[str, int]:
     """Make one: to its page, with the secret, or back with what is wrong."""
+    kind = request.form.get("kind", "job")
+    # One list of boxes for all kinds, all of them ticked at first: those of another kind mean nothing.
+    told = webhooks.STATES[Kind(kind)] if kind in set(Kind) else []
     wanted = {
         "url": request.form.get("url", "").strip(),
-        "kind": request.form.get("kind", "job"),
+        "kind": kind,
         "actor": request.form.get("actor") or None,
-        "states": request.form.getlist("states"),
+        "states": [state for state in request.form.getlist("states") if state in told],
     }
     try:
         with database.write() as session:

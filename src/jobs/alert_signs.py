@@ -1,0 +1,95 @@
+"""Signs that something is wrong with the fleet, as far as jobs and workers tell it. Writes nothing; cheap enough for every few seconds."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Collection
+from datetime import timedelta
+
+from sqlalchemy import func, select, text
+from sqlalchemy.orm import Session
+
+from src.database import now
+from src.jobs import workers
+from src.jobs.alert_models import AlertKind
+from src.jobs.alerts import Sign
+from src.jobs.models import Job
+from src.settings import get_settings
+
+#: these must be true at two looks
+AT_TWO_LOOKS = timedelta(seconds=1)
+#: dead jobs that are counted at most
+MOST = 10_000
+#: as the indexes have it: both stores see only so that they may use them
+_QUEUED, _DEAD = text("jobs.state = 'queued'"), text("jobs.state = 'dead'")
+
+
+def signs(session: Session, *, except_actors: Collection[str]) -> list[Sign]:
+    """What is wrong now. `except_actors`: whose failures mean nothing here, since telling of them would make more."""
+    return [*_queues(session), *_no_worker(session), *_failures(session, except_actors)]
+
+
+def _queues(session: Session) -> list[Sign]:
+    settings = get_settings()
+    if not settings.alert_backlog and not settings.alert_oldest:
+        return []
+    since = func.min(func.coalesce(Job.published_at, Job.due_at, Job.created_at))
+    counted = select(Job.queue, func.count(), since).where(_QUEUED).group_by(Job.queue).order_by(Job.queue)
+    present, found = now(), []
+    for queue, number, oldest in session.execute(counted):
+        if settings.alert_backlog and number > settings.alert_backlog:
+            told = f"{_number(number)} jobs are ready in queue {queue}, more than {_number(settings.alert_backlog)}"
+            found.append(Sign(AlertKind.BACKLOG, queue, told, timedelta(minutes=settings.alert_backlog_for)))
+        waited = present - oldest
+        if settings.alert_oldest and waited > timedelta(minutes=settings.alert_oldest):
+            told = f"The oldest ready job in queue {queue} has waited for {in_words(waited)}, more than {_minutes(settings.alert_oldest)}"
+            found.append(Sign(AlertKind.OLDEST, queue, told, AT_TWO_LOOKS))
+    return found
+
+
+def _no_worker(session: Session) -> list[Sign]:
+    after = get_settings().alert_no_worker
+    if not after or workers.alive(session):
+        return []
+    return [Sign(AlertKind.NO_WORKER, "", "No worker process is alive: jobs are accepted and wait", timedelta(minutes=after))]
+
+
+def _failures(session: Session, except_actors: Collection[str]) -> list[Sign]:
+    settings = get_settings()
+    if not settings.alert_failures:
+        return []
+    part, over = settings.alert_failures / 100, settings.alert_failures_over
+    since = Job.finished_at >= now() - timedelta(minutes=over)
+    dead = _count(session, select(Job.seq).where(_DEAD, since, Job.actor.not_in(except_actors)).limit(MOST))
+    if not dead:
+        return []
+    # So many that succeeded, and the part is not exceeded: no more of them need be counted, however many there are.
+    enough = max(math.ceil(dead * (1 - part) / part), settings.alert_failures_least - dead)
+    succeeded = _count(session, select(Job.seq).where(text("jobs.state = 'succeeded'"), since, Job.finished_at.is_not(None)).limit(enough))
+    ended = dead + succeeded
+    if ended < settings.alert_failures_least or dead <= part * ended:
+        return []
+    told = f"{_number(dead)} of {_number(ended)} jobs that ended in the last {_minutes(over)} are dead, more than {settings.alert_failures:g} %"
+    return [Sign(AlertKind.FAILURES, "", told, AT_TWO_LOOKS)]
+
+
+def _count(session: Session, some: object) -> int:
+    return int(session.execute(select(func.count()).select_from(some.subquery())).scalar_one())  # type: ignore[attr-defined]
+
+
+def in_words(length: timedelta) -> str:
+    """How long, as one says it: 40 seconds, 34 minutes, 3 h 20 min, 2 days."""
+    minutes = int(length.total_seconds() // 60)
+    if minutes < 1:
+        return f"{int(length.total_seconds())} seconds"
+    if minutes < 100:
+        return _minutes(minutes)
+    return f"{minutes // 60} h {minutes % 60} min" if minutes < 2880 else f"{minutes // 1440} days"
+
+
+def _minutes(number: float) -> str:
+    return "1 minute" if number == 1 else f"{number:g} minutes"
+
+
+def _number(number: int) -> str:
+    return f"{number:,}".replace(",", " ")
