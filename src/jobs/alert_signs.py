@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Collection
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from sqlalchemy import func, select, text
 from sqlalchemy.orm import Session
@@ -20,6 +20,8 @@ from src.settings import get_settings
 AT_TWO_LOOKS = timedelta(seconds=1)
 #: dead jobs that are counted at most
 MOST = 10_000
+#: when the job of a queue that has waited longest could have started: not when it was asked for, which may be long ago
+_READY_SINCE = func.min(func.coalesce(Job.published_at, Job.due_at, Job.created_at))
 #: as the indexes have it: both stores see only so that they may use them
 _QUEUED, _DEAD = text("jobs.state = 'queued'"), text("jobs.state = 'dead'")
 
@@ -29,12 +31,17 @@ def signs(session: Session, *, except_actors: Collection[str]) -> list[Sign]:
     return [*_queues(session), *_no_worker(session), *_failures(session, except_actors)]
 
 
+def ready_since(session: Session) -> dict[str, datetime]:
+    """Queue -> since when its oldest ready job could have started."""
+    found = session.execute(select(Job.queue, _READY_SINCE).where(_QUEUED).group_by(Job.queue))
+    return {row[0]: row[1] for row in found}
+
+
 def _queues(session: Session) -> list[Sign]:
     settings = get_settings()
     if not settings.alert_backlog and not settings.alert_oldest:
         return []
-    since = func.min(func.coalesce(Job.published_at, Job.due_at, Job.created_at))
-    counted = select(Job.queue, func.count(), since).where(_QUEUED).group_by(Job.queue).order_by(Job.queue)
+    counted = select(Job.queue, func.count(), _READY_SINCE).where(_QUEUED).group_by(Job.queue).order_by(Job.queue)
     present, found = now(), []
     for queue, number, oldest in session.execute(counted):
         if settings.alert_backlog and number > settings.alert_backlog:
