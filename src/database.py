@@ -35,6 +35,9 @@ SQLITE_ASK_MS = 2
 LOOKING = "callboard_looking"
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
+#: for jitter: what an actor draws after `random.seed()` must not depend on threads of ours that draw as well
+dice = random.SystemRandom()
+
 
 class Base(DeclarativeBase):
     """The one metadata that migrations read; each table belongs to exactly one room."""
@@ -301,7 +304,7 @@ def _begin_writing(connection: Any) -> None:
                 except sqlite3.OperationalError as error:
                     if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY:
                         break
-                    time.sleep(random.uniform(0.0005, 0.002))
+                    time.sleep(dice.uniform(0.0005, 0.002))
         connection.exec_driver_sql("BEGIN IMMEDIATE")  # once more, so that SQLAlchemy tells what is wrong
     finally:
         cursor.execute(f"PRAGMA busy_timeout={SQLITE_BUSY_TIMEOUT_MS}")

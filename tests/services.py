@@ -13,12 +13,9 @@ import signal
 import subprocess
 import tempfile
 import urllib.request
-import warnings
 from pathlib import Path
 from typing import Any
 
-import pika
-import pika.exceptions
 import psycopg
 
 from src.broker.node import Node, Ports
@@ -36,36 +33,16 @@ class BrokerNode(Node):
         return process
 
     def create_vhost(self, name: str) -> str:
-        """Make a virtual host with the policies of rabbitmq/definitions.json and return its AMQP URL.
-
-        A node whose quorum queues have died answers every declaration with "internal error" until it is started again: one such
-        node on a slow disk would fail every test after.
-        """
+        """Make a virtual host with the policies of rabbitmq/definitions.json and return its AMQP URL."""
         definitions = json.loads((TEMPLATES / "definitions.json").read_text().replace(f'"{VHOST}"', json.dumps(name)))
         everything = {"vhost": name, "configure": ".*", "write": ".*", "read": ".*"}
         definitions["permissions"] = [{"user": user, **everything} for user in (APP_USER, ADMIN_USER)]
         self.api("POST", "/api/definitions", definitions)
-        try:
-            self._keep_a_message(name)
-        except pika.exceptions.AMQPError as error:
-            warnings.warn(f"RabbitMQ was started again, because it answered {error!r}:\n{self.complaints()}", RuntimeWarning, stacklevel=2)
-            self.kill()
-            self.start()
-            self._keep_a_message(name)
         return self.url_of(name)
 
     def delete_vhost(self, name: str) -> None:
         """Remove a virtual host with all its queues."""
         self.api("DELETE", f"/api/vhosts/{name}")
-
-    def _keep_a_message(self, vhost: str) -> None:
-        """Declare a quorum queue, have a message confirmed and delete it; raises pika's error if the node cannot."""
-        connection = pika.BlockingConnection(pika.URLParameters(self.url_of(vhost)))
-        with connection, connection.channel() as channel:
-            channel.queue_declare("probe", durable=True, arguments={"x-queue-type": "quorum"})
-            channel.confirm_delivery()
-            channel.basic_publish("", "probe", b"", mandatory=True)
-            channel.queue_delete("probe")
 
     def complaints(self, most: int = 60) -> str:
         """The last warnings and errors of the node's log, without the connections that its clients dropped."""

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import random
 from collections.abc import Iterator
 
 import pika
 
+from src.database import dice
 from src.settings import get_settings
 
 #: seconds: the first and the longest pause before the next try to connect
@@ -26,7 +26,7 @@ def parameters(purpose: str) -> list[pika.URLParameters]:
         one.tcp_options = {"TCP_KEEPIDLE": 30}
         one.client_properties = {"connection_name": f"callboard {purpose}"}
         found.append(one)
-    random.shuffle(found)
+    dice.shuffle(found)
     return found
 
 
@@ -34,5 +34,5 @@ def pauses() -> Iterator[float]:
     """Seconds to wait before each further try: doubling, with jitter, so that a fleet does not return in step."""
     pause = FIRST_PAUSE
     while True:
-        yield pause * random.uniform(0.5, 1.0)
+        yield pause * dice.uniform(0.5, 1.0)
         pause = min(pause * 2, LONGEST_PAUSE)

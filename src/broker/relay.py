@@ -7,14 +7,13 @@ written meanwhile may be due sooner.
 
 from __future__ import annotations
 
-import random
 import threading
 import time
 from datetime import timedelta
 
 from src.broker.publisher import hand_off
 from src.broker.reconciler import Reconciler
-from src.database import is_outage, now, read, write
+from src.database import dice, is_outage, now, read, write
 from src.jobs import due, failures, workers
 from src.jobs.held import release_known, waits_for
 from src.logs import get_logger
@@ -70,7 +69,7 @@ class Relay:
                 with read() as session:
                     instant = due.next_instant(session)
                 # A little early or late each time, so that the relays of a fleet do not look in step.
-                wait = get_settings().relay_interval * random.uniform(0.8, 1.2)
+                wait = get_settings().relay_interval * dice.uniform(0.8, 1.2)
                 if instant is not None:
                     wait = min(wait, (instant - now()).total_seconds())
                 if wait > 0:

@@ -40,8 +40,10 @@ def queue_arguments(queue: str) -> dict[str, Any]:
         "x-delivery-limit": DELIVERY_LIMIT,
         "x-dead-letter-exchange": "",
         "x-dead-letter-routing-key": dead_letter_queue(queue),
-        # At-least-once dead-lettering needs reject-publish; without it RabbitMQ falls back to at-most-once silently.
-        "x-dead-letter-strategy": "at-least-once",
+        # Not dropping a message that has found no room. Dead-lettering stays at most once: RabbitMQ does it at least once by
+        # one supervisor for the whole node (rabbit_fifo_dlx_sup), which some queues deleted while they begin can end for good;
+        # then no quorum queue of that kind works until the node is started again (rabbitmq-server#16652). What a dead letter
+        # tells is in SQL anyway.
         "x-overflow": "reject-publish",
     }
 

@@ -26,8 +26,9 @@ def _side_by_side(arguments: tuple[str, ...]) -> list[str]:
     """Options that share all tests among the cores: most of them wait for real services. Who chooses some wants them one after the other."""
     if any(argument.startswith(("tests", "-k", "-n", "-x", "--pdb")) for argument in arguments):
         return []
-    # Whole files, since a file's tests share what is dear to start; each process has its own RabbitMQ and PostgreSQL.
-    return ["-n", str(min(os.cpu_count() or 1, MOST_PROCESSES)), "--dist", "loadfile"]
+    # Whole files, in their order: those of a folder share running commands, which end with its last file. Each process has its own
+    # RabbitMQ and PostgreSQL.
+    return ["-n", str(min(os.cpu_count() or 1, MOST_PROCESSES)), "--dist", "loadfile", "--no-loadscope-reorder"]
 
 
 @click.command()

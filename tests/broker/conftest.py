@@ -31,7 +31,7 @@ def _actors() -> Iterator[None]:
         src.actors.broker.actors.pop(name, None)
 
 
-@pytest.fixture(scope="session", params=STORES)
+@pytest.fixture(scope="package", params=STORES)
 def served(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[House, Worker]]:
     opened = open_house(request, request.param, tmp_path_factory.mktemp("house"))
     try:

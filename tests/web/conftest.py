@@ -56,7 +56,7 @@ def own_site(site: Site) -> Site:
     return Site(site.database, create_app())
 
 
-@pytest.fixture(scope="session", params=["sqlite", "postgresql"])
+@pytest.fixture(scope="package", params=["sqlite", "postgresql"])
 def house(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
     folder = tmp_path_factory.mktemp("house")
     node = request.getfixturevalue("broker_node")
@@ -85,7 +85,7 @@ def chromium() -> Iterator[Browser]:
         browser.close()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def signed_in(chromium: Browser, house: House) -> StorageState:
     """What a browser keeps that has followed the one-time link."""
     context = chromium.new_context(base_url=house.url)

@@ -137,7 +137,7 @@ def test_the_stream_opens_also_when_its_script_comes_late(page: Page, house: Hou
     page.route("**/hx-sse.min.js*", lambda route: held.append(route))
     with page.expect_request("**/hx-sse.min.js*"):
         page.get_by_role("button", name="Submit job").click(no_wait_after=True)
-    page.wait_for_function("window.htmx")
+    page.wait_for_function("() => window.htmx !== undefined")
     page.evaluate("() => new Promise(done => setTimeout(done))")  # what htmx has put off until now has happened
     [late] = held
     late.continue_()

@@ -48,7 +48,7 @@ def database(store: Database, monkeypatch: pytest.MonkeyPatch) -> Iterator[Datab
     empty(store)
 
 
-@pytest.fixture(scope="session", params=STORES)
+@pytest.fixture(scope="package", params=STORES)
 def running(
     request: pytest.FixtureRequest, open_store: OpenStore, broker_node: BrokerNode, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[House]:
