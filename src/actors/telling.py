@@ -66,7 +66,7 @@ def tell(session: Session, changes: Sequence[Change]) -> Told:
             told.deliveries = ends.tell_of_alerts(session, changes)
     except Exception:
         log.exception("alert_not_delivered")
-    served = {queue for worker in workers.alive(session) for queue in worker.queues}
+    served = workers.served(workers.alive(session))
     if deliver_mail.queue_name not in served:
         told.urgent += [partial(deliver_mail.fn, id) for id in told.mails]
     if deliver_webhook.queue_name not in served:

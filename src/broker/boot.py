@@ -36,8 +36,10 @@ class Boot(Middleware):
         self.crew: Crew | None = None
         self._relay = Relay()
         self._executor: Executor | None = None
+        self._is_command = False  # the process is one that the dramatiq command has started
 
     def after_process_boot(self, broker: Broker) -> None:
+        self._is_command = True
         configure_logs()
         if sys.platform == "linux" and os.getppid() != 1:
             # Dramatiq's main process killed: do not stay behind without the one that would stop us.
@@ -46,7 +48,8 @@ class Boot(Middleware):
     def before_worker_boot(self, broker: Broker, worker: Any) -> None:
         listened = worker.consumer_whitelist or broker.queues
         limits = next(one for one in broker.middleware if isinstance(one, Limits))
-        crew = Crew(threads=worker.worker_threads, queues=list(listened), actors=broker.actors, limits=limits)
+        end = _end_this_process if self._is_command else None
+        crew = Crew(threads=worker.worker_threads, queues=list(listened), actors=broker.actors, limits=limits, end=end)
         worker.work_queue = crew.work_queue  # before Dramatiq has made the threads that take from it
         self.crew = crew
         capture.install()
@@ -71,6 +74,11 @@ class Boot(Middleware):
     def after_worker_shutdown(self, broker: Broker, worker: Any) -> None:
         if self.crew is not None:
             self.crew.close()
+
+
+def _end_this_process() -> None:
+    """As a deploy does: Dramatiq's main process ends with its worker, and whatever supervises it starts a fresh one."""
+    os.kill(os.getpid(), signal.SIGTERM)
 
 
 def _calm_collector() -> None:

@@ -259,11 +259,11 @@ class QueueConsumer(Consumer):
         """Fit the prefetch to the length of jobs, and stand aside while every thread is busy with long ones."""
         load = self._crew.load
         if not self._tags:
-            if not load.is_closing and load.in_flight < load.threads and self._crew.may_claim:
+            if load.takes and load.in_flight < load.threads and self._crew.may_claim:
                 self._subscribe()
             return
         waited = self._waiting_since is not None and time.monotonic() - self._waiting_since > STAND_ASIDE_S
-        if load.is_closing or waited or not self._crew.may_claim:
+        if not load.takes or waited or not self._crew.may_claim:
             self._stand_aside()
             return
         wanted = DEEP_PREFETCH if load.is_short else load.threads

@@ -7,7 +7,7 @@ import socket
 import threading
 import time
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import timedelta
 from typing import Any
 
@@ -19,11 +19,13 @@ from src.broker.deliveries import Delivery
 from src.broker.ledger import Ledger
 from src.broker.limits import Limits
 from src.broker.load import Load
+from src.broker.memory import resident_bytes
 from src.broker.work_queue import WorkQueue
 from src.database import get_database, is_outage, now, read, write
-from src.jobs import attempt_logs, claims, completion, workers
+from src.jobs import attempt_logs, claims, completion, wishes, workers
 from src.jobs.errors import CancelRequested
 from src.jobs.held import release_known
+from src.jobs.states import Wish
 from src.logs import get_logger
 from src.settings import get_settings
 
@@ -38,7 +40,9 @@ HAND_BACK_S = 2.0
 class Crew:
     """Holds the lease: `worker_id` names it in SQL, and `may_claim` says whether it is known to be alive."""
 
-    def __init__(self, *, threads: int, queues: Sequence[str], actors: dict[str, Any], limits: Limits) -> None:
+    def __init__(
+        self, *, threads: int, queues: Sequence[str], actors: dict[str, Any], limits: Limits, end: Callable[[], None] | None = None
+    ) -> None:
         self.actors = actors
         self.limits = limits
         self.name = f"{socket.gethostname()}:{os.getpid()}"
@@ -53,6 +57,8 @@ class Crew:
         self._queues = queues
         self._unwritten: list[attempt_logs.Row] = []  # lines of logs
         self._late: deque[attempt_logs.Row] = deque()  # those of attempts that ended without a record to carry them
+        self._wish: Wish | None = None
+        self._end = end  # ends this process in good order; None: it is somebody else's, who may not be ended
         self._renewed = 0.0
         self._closing = threading.Event()
         self._thread = threading.Thread(target=self._run, name="lease", daemon=True)
@@ -139,6 +145,8 @@ class Crew:
                 actors=list(self.actors),
             )
             release_known(session, list(self.actors))
+            if self._wish is not None:
+                wishes.carry(session, self.worker_id, self._wish)
         self._renewed = time.monotonic()
         self.ledger.know(self.worker_id)
         log.info("worker_registered", worker_id=self.worker_id)
@@ -161,14 +169,33 @@ class Crew:
     def _heartbeat(self) -> None:
         asked = time.monotonic()
         with write() as session:
-            alive = workers.heartbeat(session, self.worker_id, busy=len(self.load.running), frontier=dict(self.load.frontier))
+            alive = workers.heartbeat(
+                session, self.worker_id, busy=len(self.load.running), frontier=dict(self.load.frontier), memory_bytes=resident_bytes()
+            )
+            wish = wishes.of(session, self.worker_id)
         if alive:
             self._renewed = asked
             get_database().check_clock()
+            self._follow(wish)
             return
         # Cut off for too long: the jobs went to others, and late reports under the old number change nothing.
         log.warning("lease_lost", worker_id=self.worker_id)
         self._register()
+
+    def _follow(self, wish: Wish | None) -> None:
+        """Do what an operator wants of this process."""
+        if wish is not self._wish:
+            log.info("worker_wish", wish=wish.value if wish else None)
+            self._wish = wish
+            self.load.be_quiet(wish is not None)
+        if wish is None:
+            return
+        # What no thread has begun is somebody else's from now on.
+        self.hand_back(self.work_queue.take_out(lambda _delivery: True))
+        if wish is Wish.STOP and not self.load.in_flight and not self.holding and self._end is not None:
+            log.info("worker_stops_as_wished")
+            end, self._end = self._end, None
+            end()
 
     def _hand_back_unheld(self) -> None:
         """Queue again what SQL says runs here while nobody here holds it: the answer to the commit of its claim was lost.

@@ -43,6 +43,7 @@ class Load:
     def __init__(self, threads: int) -> None:
         self.threads = threads
         self.is_closing = False
+        self.is_quiet = False  # an operator wants nothing new to be taken
         self.running: dict[int, Started] = {}  # thread ident -> attempt
         self.frontier: dict[str, int] = {}  # queue -> newest publication (microseconds) among what was claimed
         self._in_flight = 0
@@ -50,6 +51,11 @@ class Load:
         self._average_s = SHORT_S * 2
         self._lock = threading.Lock()
         self._hungry: dict[int, Callable[[], None]] = {}
+
+    @property
+    def takes(self) -> bool:
+        """May anything new be taken at all?"""
+        return not self.is_closing and not self.is_quiet
 
     @property
     def in_flight(self) -> int:
@@ -63,7 +69,7 @@ class Load:
     def reserve(self, wanted: int) -> int:
         """Take room for up to `wanted` jobs; return how many were granted."""
         with self._lock:
-            granted = 0 if self.is_closing else max(0, min(wanted, self._target() - self._in_flight))
+            granted = 0 if not self.takes else max(0, min(wanted, self._target() - self._in_flight))
             self._in_flight += granted
             return granted
 
@@ -116,6 +122,11 @@ class Load:
     def close(self) -> None:
         """Grant nothing any more."""
         self.is_closing = True
+        self._feed(always=True)
+
+    def be_quiet(self, wanted: bool, /) -> None:
+        """Grant nothing until that is over."""
+        self.is_quiet = wanted
         self._feed(always=True)
 
     def _target(self) -> int:

@@ -35,6 +35,7 @@ VERBS = {
     "limits": "controls",
     "breakers": "controls",
     "reset-breaker": "controls",
+    "workers": "fleet",
     "alerts": "fleet",
     "workflows": "workflows",
     "workflow": "workflows",

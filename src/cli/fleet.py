@@ -1,4 +1,4 @@
-"""alerts: what is wrong with the fleet, at a terminal."""
+"""workers, alerts: who runs the jobs and is to stop doing so, and what is wrong with the fleet, at a terminal."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import click
 
 from src.cli.controls import writing
 from src.cli.folders import data_option
+from src.cli.jobs import whoever_types
 
 #: exit code while something is wrong
 WRONG = 3
@@ -29,3 +30,55 @@ def alerts(*, data: Path | None) -> None:
         click.echo("No scheduler has looked yet: is one running?", err=True)
     if current:
         raise SystemExit(WRONG)
+
+
+@click.group(invoke_without_command=True)
+@data_option
+@click.pass_context
+def workers(context: click.Context, /, *, data: Path | None) -> None:
+    """List the living workers; quiet, stop, resume: one of them by its name."""
+    if context.invoked_subcommand is not None:
+        return
+    with writing(data) as session:
+        from src.jobs import workers as room
+
+        alive = room.alive(session)
+    for each in alive:
+        memory = f"{each.memory_bytes / 1_000_000:.0f} MB" if each.memory_bytes else "-"
+        told = {None: "", "quiet": "  quiet", "stop": "  stops"}[each.wish]
+        click.echo(f"{each.name}  {each.busy}/{each.threads} busy  {memory}  {','.join(each.queues)}{told}")
+
+
+@workers.command()
+@click.argument("name")
+@data_option
+def quiet(*, name: str, data: Path | None) -> None:
+    """Have the worker NAME take nothing new; it finishes what it runs."""
+    _ask(name, "quiet", data)
+    click.echo(f"{name} takes nothing new from its next heartbeat on")
+
+
+@workers.command()
+@click.argument("name")
+@data_option
+def stop(*, name: str, data: Path | None) -> None:
+    """Have the worker NAME end once it has finished what it runs; its supervisor starts a fresh one."""
+    _ask(name, "stop", data)
+    click.echo(f"{name} ends once it has finished what it runs")
+
+
+@workers.command()
+@click.argument("name")
+@data_option
+def resume(*, name: str, data: Path | None) -> None:
+    """Have the quiet worker NAME go on."""
+    _ask(name, None, data)
+    click.echo(f"{name} goes on")
+
+
+def _ask(name: str, wish: str | None, data: Path | None) -> None:
+    with writing(data) as session:
+        from src.jobs import wishes
+        from src.jobs.states import Wish
+
+        wishes.ask(session, name, Wish(wish) if wish else None, by=whoever_types().name)

@@ -13,7 +13,7 @@ from sqlalchemy import BigInteger, Boolean, Enum, Index, Integer, SmallInteger, 
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from src.database import Base, JsonText, UtcDateTime
-from src.jobs.states import HeldFor, Outcome, State, Unique
+from src.jobs.states import HeldFor, Outcome, State, Unique, Wish
 
 #: SQLite counts rows only in a column of type INTEGER
 Sequence = BigInteger().with_variant(Integer(), "sqlite")
@@ -184,6 +184,9 @@ class Worker(Base):
     stopped_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     lost_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     busy: Mapped[int] = mapped_column(Integer, default=0)
+    wish: Mapped[Wish | None] = mapped_column(words(Wish))  # what an operator wants of it
+    wished_by: Mapped[str | None] = mapped_column(String(255))
+    memory_bytes: Mapped[int | None] = mapped_column(BigInteger)
     frontier: Mapped[Any] = mapped_column(JsonText)  # queue -> published_at (microseconds) of the newest message claimed
 
 

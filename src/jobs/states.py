@@ -57,6 +57,13 @@ class Unique(StrEnum):
     FINISHED = "finished"  # until it reaches a final state
 
 
+class Wish(StrEnum):
+    """What an operator wants of a worker process."""
+
+    QUIET = "quiet"  # take nothing new, finish what it holds
+    STOP = "stop"  # the same, and then end
+
+
 FINAL = frozenset({State.SUCCEEDED, State.DEAD, State.CANCELLED, State.EXPIRED})
 WAITING = frozenset({State.SCHEDULED, State.QUEUED, State.RETRYING, State.HELD})
 

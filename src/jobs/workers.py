@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -31,13 +31,19 @@ def register(
     return int(session.execute(statement.returning(Worker.id)).scalar_one())
 
 
-def heartbeat(session: Session, worker_id: int, *, busy: int, frontier: dict[str, int]) -> bool:
+def heartbeat(session: Session, worker_id: int, *, busy: int, frontier: dict[str, int], memory_bytes: int | None = None) -> bool:
     """Renew the lease; False: it was given away meanwhile, and this process must register anew."""
     present = now()
     statement = (
         update(Worker)
         .where(Worker.id == worker_id, Worker.lost_at.is_(None), Worker.stopped_at.is_(None))
-        .values(heartbeat_at=present, expires_at=present + timedelta(seconds=get_settings().lease_duration), busy=busy, frontier=frontier)
+        .values(
+            heartbeat_at=present,
+            expires_at=present + timedelta(seconds=get_settings().lease_duration),
+            busy=busy,
+            frontier=frontier,
+            memory_bytes=memory_bytes,
+        )
     )
     return bool(session.execute(statement.returning(Worker.id)).first())
 
@@ -65,6 +71,11 @@ def alive(session: Session) -> list[Worker]:
     return list(session.execute(statement).scalars())
 
 
+def served(workers: Iterable[Worker]) -> set[str]:
+    """The queues from which at least one of these workers takes jobs: who is to be quiet takes none."""
+    return {queue for worker in workers if worker.wish is None for queue in worker.queues}
+
+
 def lost_lately(session: Session, *, within: timedelta = timedelta(days=1), limit: int = 20) -> list[Worker]:
     """The worker processes that fell silent lately, the last one first."""
     statement = select(Worker).where(Worker.lost_at > now() - within).order_by(Worker.lost_at.desc()).limit(limit)
@@ -72,8 +83,9 @@ def lost_lately(session: Session, *, within: timedelta = timedelta(days=1), limi
 
 
 def fleet_threads(session: Session) -> int:
-    """The actor threads of all living worker processes."""
-    statement = select(func.sum(Worker.threads)).where(Worker.expires_at > now(), Worker.lost_at.is_(None), Worker.stopped_at.is_(None))
+    """The actor threads of all living worker processes that take jobs."""
+    living = Worker.expires_at > now(), Worker.lost_at.is_(None), Worker.stopped_at.is_(None)
+    statement = select(func.sum(Worker.threads)).where(*living, Worker.wish.is_(None))
     return int(session.execute(statement).scalar() or 0)
 
 

@@ -13,7 +13,7 @@ from markupsafe import Markup
 from sqlalchemy.orm import Session
 
 from src.database import get_database, now
-from src.jobs import State, alerts, deploys, error_groups, figures, search
+from src.jobs import State, alerts, deploys, error_groups, figures, search, workers
 from src.jobs.alert_models import Alert
 from src.jobs.models import FailureGroup, Job, Worker
 from src.jobs.queries import QueueCounts
@@ -83,7 +83,7 @@ class Throughput:
 def needs(session: Session, queues: list[QueueCounts], alive: list[Worker]) -> Needs:
     """What needs a person now."""
     present = now()
-    served = {queue for worker in alive for queue in worker.queues}
+    served = workers.served(alive)
     unserved = [each.queue for each in queues if each.queued and each.queue not in served]
     due = [each for each in schedules.every(session) if each.due_at is not None and each.due_at < present - LATE and each.paused_at is None]
     return Needs(

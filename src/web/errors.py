@@ -15,6 +15,7 @@ from src.jobs.errors import AmbiguousId, IdempotencyConflict, JobsError, NotAllo
 from src.jobs.result_files import ResultNotHere
 from src.jobs.search import QueryError
 from src.jobs.webhooks import UnknownWebhook
+from src.jobs.wishes import UnknownWorker
 from src.logs import get_logger
 from src.mail.deliveries import UnknownMail
 from src.reports.archive import UnknownReport
@@ -33,6 +34,7 @@ _STATUS = {
     UnknownPreset: 404,
     UnknownSchedule: 404,
     UnknownMail: 404,
+    UnknownWorker: 404,
     UnknownReport: 404,
     UnknownActor: 404,
     UnknownGroup: 404,

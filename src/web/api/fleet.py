@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from flask import Response
 
 from src import database
 from src.broker import management
 from src.broker.signature import Signature
 from src.database import now
-from src.jobs import alerts, controls, queries, workers
+from src.jobs import alerts, controls, queries, wishes, workers
 from src.jobs.alert_models import Alert
 from src.jobs.controls import Controls
+from src.jobs.models import Worker
+from src.jobs.states import Wish
 from src.web import catalogue
 from src.web.api.blueprint import blueprint
 from src.web.api.bodies import answer
-from src.web.auth import allow
+from src.web.auth import allow, visitor
 from src.web.instants import write_instant
 from src.web.roles import Role
 
@@ -49,22 +53,33 @@ def list_workers() -> Response:
     """The worker processes that are alive."""
     with database.read() as session:
         alive = workers.alive(session)
-    listed = [
-        {
-            "name": each.name,
-            "host": each.host,
-            "pid": each.pid,
-            "version": each.version,
-            "threads": each.threads,
-            "busy": each.busy,
-            "queues": each.queues,
-            "actors": each.actors,
-            "started_at": write_instant(each.started_at),
-            "heartbeat_at": write_instant(each.heartbeat_at),
-        }
-        for each in alive
-    ]
-    return answer({"workers": listed})
+    return answer({"workers": [_worker(each) for each in alive]})
+
+
+@blueprint.post("/workers/<name>/<any(quiet, stop, resume):verb>")
+@allow(Role.OPERATOR)
+def act_on_worker(name: str, verb: str) -> Response:
+    """Have a worker take nothing new, end as well once it has finished what it holds, or go on; it follows at its next heartbeat."""
+    with database.write() as session:
+        return answer(_worker(wishes.ask(session, name, None if verb == "resume" else Wish(verb), by=visitor().name)))
+
+
+def _worker(worker: Worker) -> dict[str, Any]:
+    return {
+        "name": worker.name,
+        "host": worker.host,
+        "pid": worker.pid,
+        "version": worker.version,
+        "threads": worker.threads,
+        "busy": worker.busy,
+        "memory_bytes": worker.memory_bytes,
+        "wish": worker.wish.value if worker.wish else None,
+        "wished_by": worker.wished_by,
+        "queues": worker.queues,
+        "actors": worker.actors,
+        "started_at": write_instant(worker.started_at),
+        "heartbeat_at": write_instant(worker.heartbeat_at),
+    }
 
 
 @blueprint.get("/queues")

@@ -152,9 +152,17 @@ def _controls() -> Document:
 
 
 def _fleet() -> Document:
+    name = segment("name")
+    wishes = {
+        "quiet": "Have a worker take nothing new", "stop": "Have a worker end once it has finished what it holds", "resume": "Have a quiet worker go on"
+    }  # fmt: skip
     return {
         "/queues": {"get": operation("The queues", _OBJECT, reads=True)},
         "/workers": {"get": operation("The workers", _OBJECT, reads=True)},
+        **{
+            f"/workers/{{name}}/{verb}": {"post": operation(summary, _OBJECT, parameters=[name], problems=(404, 422))}
+            for verb, summary in wishes.items()
+        },
         "/alerts": {"get": operation("What is wrong now, and what has recovered lately", _OBJECT, reads=True)},
     }
 

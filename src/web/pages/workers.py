@@ -2,17 +2,26 @@
 
 from __future__ import annotations
 
-from flask import Blueprint, Response, render_template
+from flask import Blueprint, flash, redirect, render_template, url_for
+from werkzeug.wrappers import Response
 
 from src import __version__, database
-from src.jobs import queries, workers
+from src.jobs import queries, wishes, workers
+from src.jobs.errors import JobsError
 from src.jobs.models import Worker
+from src.jobs.states import Wish
 from src.web import twins
-from src.web.auth import allow
+from src.web.auth import allow, visitor
 from src.web.instants import write_instant
 from src.web.roles import Role
 
 blueprint = Blueprint("workers", __name__)
+
+_SAID = {
+    "quiet": "will take nothing new, and finishes what it runs",
+    "stop": "will end once it has finished what it runs",
+    "resume": "goes on",
+}
 
 
 @blueprint.get("/workers")
@@ -28,8 +37,22 @@ def index() -> str | Response:
     return render_template("workers/index.html", alive=alive, lost=lost, running=running, version=__version__, shown=queries.RUNNING_SHOWN)
 
 
+@blueprint.post("/workers/<name>/<any(quiet, stop, resume):verb>")
+@allow(Role.OPERATOR)
+def act(name: str, verb: str) -> Response:
+    """Have a worker take nothing new, end as well, or go on."""
+    try:
+        with database.write() as session:
+            wishes.ask(session, name, None if verb == "resume" else Wish(verb), by=visitor().name)
+        flash(f"{name} {_SAID[verb]}.", "success")
+    except JobsError as error:
+        flash(f"Not done: {error}", "error")
+    return redirect(url_for("workers.index"), 303)
+
+
 def _document(worker: Worker, running: int) -> dict[str, object]:
     return {
         "name": worker.name, "host": worker.host, "pid": worker.pid, "version": worker.version, "threads": worker.threads, "busy": worker.busy, "running": running,
+        "memory_bytes": worker.memory_bytes, "wish": worker.wish.value if worker.wish else None,
         "queues": worker.queues, "started_at": write_instant(worker.started_at), "heartbeat_at": write_instant(worker.heartbeat_at),
     }  # fmt: skip

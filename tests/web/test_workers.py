@@ -1,0 +1,75 @@
+"""Workers are made quiet and stopped by operators, on the page, with the API and at a terminal; each time it is in the audit."""
+
+from __future__ import annotations
+
+from src.database import read
+from src.jobs import wishes, workers
+from src.jobs.states import Wish
+from src.web.roles import Role
+from tests.jobs.making import hired, submitted
+from tests.web.site import Site, in_words
+
+NAME = "here-7:4711"
+
+
+def wish(id: int) -> Wish | None:
+    with read() as session:
+        return wishes.of(session, id)
+
+
+def test_an_operator_quiets_resumes_and_stops_a_worker_on_the_page(site: Site) -> None:
+    id = hired(site.database, NAME)
+    operator, viewer = site.browser(Role.OPERATOR), site.browser(Role.VIEWER)
+    act = f"/workers/{NAME}/"
+
+    answer = operator.fill_in("/workers", action=act + "quiet")
+    assert (answer.status_code, answer.location) == (303, "/workers")
+    assert wish(id) is Wish.QUIET
+    page = operator.get("/workers").text
+    assert "will take nothing new" in in_words(page)
+    assert "It takes nothing new and finishes what it runs, by order of user_" in in_words(page)
+    assert act + "quiet" not in page
+    operator.fill_in("/workers", action=act + "resume")
+    assert wish(id) is None
+    operator.fill_in("/workers", action=act + "stop")
+    assert wish(id) is Wish.STOP
+    page = operator.get("/workers").text
+    assert "It ends once it has finished what it runs" in in_words(page)
+    assert act not in page  # there is nothing left to be wanted
+
+    shown = viewer.get("/workers").text
+    assert "<button" not in shown.partition("<main")[2] or act not in shown
+    lines = site.program().get("/api/v1/audit?kind=worker").get_json()["lines"]
+    assert [(line["action"], line["subject"]) for line in lines] == [
+        ("worker.stop", NAME),
+        ("worker.resume", NAME),
+        ("worker.quiet", NAME),
+    ]
+
+
+def test_the_api_says_what_is_wanted_and_what_cannot_be(site: Site) -> None:
+    hired(site.database, NAME)
+    operator = site.program(Role.OPERATOR)
+    assert operator.post(f"/api/v1/workers/{NAME}/quiet").get_json()["wish"] == "quiet"
+    [listed] = operator.get("/api/v1/workers").get_json()["workers"]
+    assert (listed["wish"], listed["wished_by"][:6], listed["memory_bytes"]) == ("quiet", "token_", None)
+    assert operator.post(f"/api/v1/workers/{NAME}/resume").get_json()["wish"] is None
+    assert operator.post(f"/api/v1/workers/{NAME}/stop").get_json()["wish"] == "stop"
+
+    refused = operator.post(f"/api/v1/workers/{NAME}/resume")
+    assert (refused.status_code, refused.get_json()["errors"][0]["field"]) == (422, "name")
+    assert operator.post("/api/v1/workers/nobody:1/quiet").status_code == 404
+    assert operator.post(f"/api/v1/workers/{NAME}/dance").status_code == 404
+    assert site.program(Role.SUBMITTER).post(f"/api/v1/workers/{NAME}/quiet").status_code == 403
+    [csv] = operator.get("/workers?format=csv").text.splitlines()[1:]
+    assert "stop" in csv
+
+
+def test_a_queue_whose_only_worker_is_quiet_needs_attention(site: Site) -> None:
+    hired(site.database, NAME)
+    submitted(site.database, 1, 2)
+    assert "no living worker takes from it" not in in_words(site.browser().get("/").text)
+    site.program().post(f"/api/v1/workers/{NAME}/quiet")
+    assert "no living worker takes from it" in in_words(site.browser().get("/").text)
+    with read() as session:
+        assert len(workers.alive(session)) == 1
