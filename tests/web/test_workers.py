@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from src.database import read
+from src.database import read, write
 from src.jobs import wishes, workers
 from src.jobs.states import Wish
 from src.web.roles import Role
@@ -10,6 +10,14 @@ from tests.jobs.making import hired, submitted
 from tests.web.site import Site, in_words
 
 NAME = "here-7:4711"
+
+
+def test_the_page_says_how_much_memory_each_takes(site: Site) -> None:
+    id = hired(site.database, NAME)
+    assert "memory" not in in_words(site.browser(Role.VIEWER).get("/workers").text)
+    with write() as session:
+        workers.heartbeat(session, id, busy=1, frontier={}, memory_bytes=187_300_000)
+    assert "memory 187.3 MB" in in_words(site.browser(Role.VIEWER).get("/workers").text)
 
 
 def wish(id: int) -> Wish | None:
