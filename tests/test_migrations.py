@@ -16,14 +16,14 @@ from alembic.migration import MigrationContext
 from sqlalchemy import Integer, inspect
 
 import src.actors
-import src.web
+import src.web.application
 from src.database import Base, Database, migrate
 from tests.services import Postgres, random_name
 
 ROOT = Path(__file__).parents[1]
 
 assert src.actors
-assert src.web
+assert src.web.application
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])

@@ -8,9 +8,10 @@ from typing import Any
 
 import click
 
+from src.cli.arguments import read_arguments
 from src.cli.folders import data_option, join
 from src.cli.following import find, state_of
-from src.cli.jobs import texts, words
+from src.cli.jobs import words
 from src.up.errors import UpError
 
 
@@ -73,18 +74,15 @@ def edit(*, id: str, arguments: Sequence[str], data: Path | None, **asked: Any) 
     from src.jobs import JobsError, edits
     from src.web import asking, catalogue
     from src.web.api.bodies import EditBody
-    from src.web.forms import fields_of, read
+    from src.web.forms import fields_of
 
     try:
         with database.write() as session:
             found = find(session, id)
             if arguments:
                 signature = Signature.of(catalogue.find(found.actor or ""))
-                fields = fields_of(signature)
-                reading = read(fields, texts(arguments, [field.name for field in fields]))
-                if reading.errors:
-                    raise UpError("\n".join(f"--{name}: {text}" for name, text in reading.errors.items()))
-                args, kwargs = signature.arrange({**signature.by_name(found.args, found.kwargs), **reading.values})
+                values = read_arguments(fields_of(signature), arguments)
+                args, kwargs = signature.arrange({**signature.by_name(found.args, found.kwargs), **values})
                 asked |= {"args": args, "kwargs": kwargs}
             change = asking.check_edit(found, EditBody(**asked).change())
             moved = edits.edit(session, found.id, change)

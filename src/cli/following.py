@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from src.cli.folders import data_option, join
+from src.cli.shown import shown
 from src.up.errors import UpError
 
 if TYPE_CHECKING:
@@ -49,26 +50,23 @@ def follow(id: str, timeout: float) -> int:
     """Print each state and progress once until the job is over; return the exit code."""
     from src.jobs import State
 
-    deadline, told = time.monotonic() + timeout, ""
-    while True:
-        document = _document(id)
-        progress = document["progress"]
-        line = "cancelling" if document["cancelling"] else document["state"]
-        if progress:
-            line += f" {progress['done']}/{progress['total']} {progress['message'] or ''}".rstrip()
-        if line != told:
-            click.echo(line, err=True)
-            told = line
-        if State(document["state"]).is_final:
-            succeeded = document["state"] == State.SUCCEEDED
-            if document["result_bytes"] is not None:
-                document["result"] = _large_result(id)
-            click.echo(json.dumps(document["result"] if succeeded else document["error"] or document["reason"], ensure_ascii=False))
-            return 0 if succeeded else UNSUCCESSFUL
-        if time.monotonic() > deadline:
-            click.echo(f"not over within {timeout:.0f} s; it goes on: ./run job {id}", err=True)
-            return NOT_OVER
-        time.sleep(LOOK)
+    deadline = time.monotonic() + timeout
+    with shown() as show:
+        while True:
+            document = _document(id)
+            show(document)
+            is_over = State(document["state"]).is_final
+            if is_over or time.monotonic() > deadline:
+                break
+            time.sleep(LOOK)
+    if not is_over:
+        click.echo(f"not over within {timeout:g} s; it goes on: ./run job {id}", err=True)
+        return NOT_OVER
+    succeeded = document["state"] == State.SUCCEEDED
+    if document["result_bytes"] is not None:
+        document["result"] = _large_result(id)
+    click.echo(json.dumps(document["result"] if succeeded else document["error"] or document["reason"], ensure_ascii=False))
+    return 0 if succeeded else UNSUCCESSFUL
 
 
 def find(session: Session, id: str) -> Job:

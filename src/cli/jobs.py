@@ -9,11 +9,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
-from werkzeug.datastructures import MultiDict
 
-from src.cli.completion import OfActor, actors_like
+from src.cli.arguments import form_of, read_arguments
 from src.cli.folders import data_option, join
 from src.cli.following import follow, state_of
+from src.cli.submitting import OfActor, actors_like, values_like
 from src.up.errors import UpError
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ PATIENCE_S = 10.0
 
 @click.command(cls=OfActor, context_settings={"ignore_unknown_options": True, "allow_extra_args": True})
 @click.argument("actor", shell_complete=actors_like)
-@click.argument("arguments", nargs=-1, type=click.UNPROCESSED, metavar="[--ARG VALUE | --ARG=VALUE]...")
+@click.argument("arguments", nargs=-1, type=click.UNPROCESSED, metavar="[--ARG VALUE]...", shell_complete=values_like)
 @click.option("--wait", "waits", is_flag=True, help="Follow the job to its end; exit code 0 only when it succeeded.")
 @click.option("--timeout", type=float, default=600.0, show_default=True, help="Seconds that --wait waits.")
 @click.option("--delay", help="Start it later: 90 (seconds), 10m, 1h30m, 2d.")
@@ -41,27 +41,26 @@ PATIENCE_S = 10.0
 @click.option("--idempotency-key", help="The same key again answers with the same job.")
 @data_option
 def submit(*, actor: str, arguments: Sequence[str], waits: bool, timeout: float, data: Path | None, **asked: Any) -> None:
-    """Submit a job of ACTOR and print its id.
+    """Submit a job of ACTOR and print its id. ./run submit ACTOR --help tells of the actor's own arguments.
 
     Behind `--` stand arguments that are called as an option of this verb is: ./run submit ACTOR --wait -- --delay 5
     """
     join(data)
     from src import actors, database
     from src.jobs import JobsError, submit_many
+    from src.jobs.errors import InvalidArguments
     from src.web import asking
     from src.web.api.bodies import JobBody
-    from src.web.forms import Form, read
 
     try:
-        form = Form.of(actor)
-        reading = read(form.fields, texts(arguments, [field.name for field in form.fields]))
-        if reading.errors:
-            raise UpError("\n".join(f"--{name}: {text}" for name, text in reading.errors.items()))
-        args, kwargs = form.signature.arrange(reading.values)
+        form = form_of(actor)
+        args, kwargs = form.signature.arrange(read_arguments(form.fields, arguments))
         wish = JobBody(actor=actor, args=args, kwargs=kwargs, **asked).wish()
         submission = asking.check(wish, by=whoever_types(), source="api")
         with database.write() as session:
             [receipt] = submit_many(session, [replace(submission, source="command")])
+    except InvalidArguments as error:
+        raise UpError(f"{words(error)}\n./run submit {actor} --help tells of each argument.") from None
     except (JobsError, ValueError) as error:
         raise UpError(words(error)) from None
     click.echo(receipt.id)
@@ -120,27 +119,6 @@ def token_create(*, name: str, role: str, actors: str, expires: str | None, data
         click.echo(create_token(name, role, actors=read_patterns(actors), expires_at=ahead("expires", expires)))
     except (ValueError, JobsError) as error:
         raise UpError(str(error)) from None
-
-
-def texts(arguments: Sequence[str], names: Sequence[str]) -> MultiDict[str, str]:
-    """`--total 100`, `--total=100`, a bare `--flag` and `--no-flag` as a form would send them."""
-    sent: MultiDict[str, str] = MultiDict()
-    rest = list(arguments)
-    while rest:
-        word = rest.pop(0)
-        if not word.startswith("--"):
-            raise UpError(f"{word!r} belongs to no argument. Write --NAME {word}; the names are: {', '.join(names)}.")
-        name, given, value = word[2:].partition("=")
-        name = name.replace("-", "_")
-        if name not in names and name.removeprefix("no_") in names:
-            sent[f"{name.removeprefix('no_')}-present"] = ""
-        elif name not in names:
-            raise UpError(
-                f"There is no argument {word.partition('=')[0]}. The names are: {', '.join('--' + each for each in names) or '(none)'}."
-            )
-        else:
-            sent[name] = value if given or not rest or rest[0].startswith("--") else rest.pop(0)
-    return sent
 
 
 def whoever_types() -> Visitor:

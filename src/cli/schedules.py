@@ -11,8 +11,9 @@ from typing import Any
 
 import click
 
+from src.cli.arguments import form_of, read_arguments
 from src.cli.folders import data_option, join
-from src.cli.jobs import texts, words
+from src.cli.jobs import words
 from src.up.errors import UpError
 
 #: options of `create` and `change` in the words of the API
@@ -98,14 +99,10 @@ def create(*, name: str, actor: str, arguments: Sequence[str], data: Path | None
     from src.schedules import editing
     from src.scheduling.planning import fitted
     from src.web import schedule_documents, schedule_wishes
-    from src.web.forms import Form, read
 
     def make(session: Any) -> Any:
-        form = Form.of(actor)
-        reading = read(form.fields, texts(arguments, [field.name for field in form.fields]))
-        if reading.errors:
-            raise UpError("\n".join(f"--{name}: {text}" for name, text in reading.errors.items()))
-        args, kwargs = form.signature.arrange(reading.values)
+        form = form_of(actor)
+        args, kwargs = form.signature.arrange(read_arguments(form.fields, arguments))
         draft = schedule_wishes.read(_given(given) | {"name": name, "actor": actor}).draft()
         draft = fitted(replace(draft, args=args, kwargs=kwargs), actors.broker)
         return schedule_documents.document(editing.create(session, draft, by=_me()))

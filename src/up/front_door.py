@@ -35,5 +35,5 @@ def load(module: str) -> ModuleType:
         raise UpError(
             f"The application cannot be loaded: {type(error).__name__}: {error}\n"
             f"    at {where.filename}:{where.lineno}  {line.strip()}\n"
-            "Mend that line, or take the module out of src/actors and CALLBOARD_ACTORS; see for yourself:  .venv/bin/python -c 'import src.web'"
+            "Mend that line, or take the module out of src/actors and CALLBOARD_ACTORS; see for yourself:  .venv/bin/python -c 'import src.actors'"
         ) from None

@@ -7,88 +7,16 @@ Importing this module or making the app connects to nothing.
 
 from __future__ import annotations
 
-from flask import Flask
+from typing import TYPE_CHECKING
 
-from src.settings import get_settings
-from src.web import api, auth, compression, cookies, display, errors, headers, health, metrics
-from src.web.auth import access, sessions
-from src.web.auth import pages as auth_pages
-from src.web.pages import (
-    account,
-    actors,
-    api_docs,
-    batches,
-    bulk,
-    controls,
-    count,
-    error_groups,
-    held,
-    jobs,
-    mailbox,
-    mails,
-    overview,
-    queues,
-    reports,
-    schedules,
-    users,
-    workers,
-    workflows,
-)
-from src.web.pages.admin import audit, configuration, people, sign_ins, tokens, webhooks
+if TYPE_CHECKING:
+    from flask import Flask
 
-__all__ = ["auth", "create_app"]
-
-#: bytes of a request's body; arguments of a job may take max_message_bytes, a bulk request holds many
-MAX_BODY_BYTES = 32 * 1024 * 1024
+__all__ = ["create_app"]
 
 
 def create_app() -> Flask:
     """The WSGI application: `flask --app src.web run`, `gunicorn "src.web:create_app()"`."""
-    app = Flask(__name__)
-    app.config.update(
-        SECRET_KEY=get_settings().effective_secret_key(),
-        MAX_CONTENT_LENGTH=MAX_BODY_BYTES,
-        MAX_FORM_MEMORY_SIZE=get_settings().max_message_bytes + 64 * 1024,
-        MAX_FORM_PARTS=1000,
-        SESSION_COOKIE_SAMESITE="Lax",
-        SESSION_REFRESH_EACH_REQUEST=False,  # a stream's answer must not overwrite a notice that came meanwhile
-        PERMANENT_SESSION_LIFETIME=sessions.SESSION_LIFE,
-        WTF_CSRF_TIME_LIMIT=None,
-    )
-    for part in (cookies, compression, headers, errors, display, access):
-        part.init(app)
-    api.init(app)
-    csrf = cookies.protect(app)
-    csrf.exempt(api.blueprint)
-    pages = (
-        overview,
-        actors,
-        bulk,
-        batches,
-        jobs,
-        error_groups,
-        workflows,
-        schedules,
-        queues,
-        workers,
-        controls,
-        held,
-        reports,
-        mails,
-        mailbox,
-        users,
-        count,
-        api_docs,
-        audit,
-        people,
-        tokens,
-        sign_ins,
-        configuration,
-        account,
-        webhooks,
-        auth_pages,
-    )
-    for blueprint in (*(page.blueprint for page in pages), api.blueprint, health.blueprint, metrics.blueprint):
-        app.register_blueprint(blueprint)
-    app.add_url_rule("/openapi.json", endpoint="openapi", view_func=api.openapi.describe)  # where tools look for it
-    return app
+    from src.web import application  # here: a command that submits a job needs the forms, and none of the pages
+
+    return application.make()

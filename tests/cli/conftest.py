@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import pty
 import shutil
 import subprocess
 import sys
@@ -41,6 +43,27 @@ class Terminal:
         )
         assert done.returncode == code, done.stdout + done.stderr
         return done
+
+    def completed(self, line: str) -> list[str]:
+        """What bash is told that the last word of the line may become; a line that ends with a space asks for a new word."""
+        asked = {"_CALLBOARD_COMPLETE": "bash_complete", "COMP_WORDS": line, "COMP_CWORD": str(len(line.split(" ")) - 1)}
+        done = subprocess.run([sys.executable, "-m", "src"], cwd=ROOT, env={**self.environment, **asked}, capture_output=True, text=True)
+        assert done.returncode == 0, done.stderr
+        return [each.partition(",")[2] for each in done.stdout.splitlines()]
+
+    def seen(self, *words: str) -> tuple[int, str]:
+        """The exit code, and what a person sees of the verb whose standard error is a terminal."""
+        ours, theirs = pty.openpty()
+        child = subprocess.Popen(
+            [sys.executable, "-m", "src", *words], cwd=ROOT, env=self.environment, stdin=theirs, stdout=subprocess.DEVNULL, stderr=theirs
+        )
+        os.close(theirs)
+        seen = b""
+        with contextlib.suppress(OSError):  # the terminal's other end is closed: it has ended
+            while more := os.read(ours, 65536):
+                seen += more
+        os.close(ours)
+        return child.wait(), seen.decode()
 
 
 @pytest.fixture

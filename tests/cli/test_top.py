@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
-import sys
 
-from tests.chaos.fleet import ROOT
 from tests.cli.conftest import Terminal
 
 
@@ -26,16 +23,6 @@ def test_every_shell_gets_its_script_and_bash_can_read_it(terminal: Terminal) ->
 
 
 def test_verbs_actors_and_their_arguments_are_completed(terminal: Terminal) -> None:
-    assert "run-now" in _completed(terminal, "./run run-")
-    assert "create_random_user_accounts" in _completed(terminal, "./run submit create_r")
-    assert "--total" in _completed(terminal, "./run submit create_random_user_accounts --to")
-
-
-def _completed(terminal: Terminal, line: str) -> str:
-    words = line.split()
-    asked = {"_CALLBOARD_COMPLETE": "bash_complete", "COMP_WORDS": line, "COMP_CWORD": str(len(words) - 1)}
-    done = subprocess.run(
-        [sys.executable, "-m", "src"], cwd=ROOT, env={**os.environ, **terminal.environment, **asked}, capture_output=True, text=True
-    )
-    assert done.returncode == 0, done.stderr
-    return done.stdout
+    assert "run-now" in terminal.completed("./run run-")
+    assert "create_random_user_accounts" in terminal.completed("./run submit create_r")
+    assert "--total" in terminal.completed("./run submit create_random_user_accounts --to")
