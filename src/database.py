@@ -21,7 +21,7 @@ from typing import Any
 
 from sqlalchemy import BigInteger, DateTime, Engine, Text, create_engine, event, make_url, text
 from sqlalchemy.engine.interfaces import Dialect
-from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
+from sqlalchemy.exc import DBAPIError, InterfaceError, InvalidatePoolError, OperationalError
 from sqlalchemy.orm import DeclarativeBase, Session, sessionmaker
 from sqlalchemy.types import TypeDecorator
 
@@ -142,10 +142,17 @@ class Database:
             yield session
 
     @contextmanager
-    def write_once(self) -> Iterator[Session]:
-        """A write session for a single statement, which PostgreSQL commits by itself: one trip instead of three."""
-        with self._once() as session, session.begin():
-            yield session
+    def write_once(self, *, unasked: bool = False) -> Iterator[Session]:
+        """A write session for a single statement, which PostgreSQL commits by itself: one trip instead of three.
+
+        `unasked`: the connection is not asked first whether it still lives, which is one more trip; who says so tries again.
+        """
+        _checkout.unasked = unasked
+        try:
+            with self._once() as session, session.begin():
+                yield session
+        finally:
+            _checkout.unasked = False
 
     @contextmanager
     def read(self) -> Iterator[Session]:
@@ -311,12 +318,32 @@ def _begin_writing(connection: Any) -> None:
         cursor.close()
 
 
+class _Checkout(threading.local):
+    """What this thread wants of the connections it takes from the pool."""
+
+    unasked = False
+
+
+_checkout = _Checkout()
+
+
 def _postgresql_engine(url: Any, pool_size: int) -> Engine:
-    return create_engine(
+    engine = create_engine(
         url,
         pool_size=pool_size,
         max_overflow=100,
-        pool_pre_ping=True,
         pool_recycle=1800,
         connect_args={"connect_timeout": 5, "application_name": "callboard", "keepalives_idle": 30},
     )
+
+    @event.listens_for(engine, "checkout")
+    def _ask(connection: Any, _record: Any, _proxy: Any) -> None:
+        # What `pool_pre_ping` does, but for those who asked for a connection `unasked`.
+        if _checkout.unasked:
+            return
+        try:
+            engine.dialect.do_ping(connection)
+        except Exception as error:
+            raise InvalidatePoolError from error  # the pool forgets what it has and connects anew
+
+    return engine

@@ -10,6 +10,7 @@ import os
 import threading
 from dataclasses import dataclass, field
 
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 
 from src import audit
@@ -73,11 +74,13 @@ class Gathering:
             if not get_database().is_sqlite:
                 batch = self._first()
             # Alone it is a single statement, which commits by itself; together they are all or none, for each to be told apart.
-            alone = len(batch) == 1 and batch[0].is_one_statement
-            with get_database().write_once() if alone else write() as session:
-                session.connection()  # SQLite: only now is the write lock ours, and only now is it known who waits
-                batch = batch or self._first()
-                receipts = _write(session, batch)
+            if len(batch) == 1 and batch[0].is_one_statement:
+                receipts = _write_alone(batch[0])
+            else:
+                with write() as session:
+                    session.connection()  # SQLite: only now is the write lock ours, and only now is it known who waits
+                    batch = batch or self._first()
+                    receipts = _write(session, batch)
             for entry, receipt in zip(batch, receipts, strict=True):
                 entry.receipt = receipt
         except Exception as error:  # noqa: BLE001 - raised in the thread it belongs to
@@ -110,6 +113,18 @@ class Gathering:
             if self._waiting:
                 self._waiting[0].leads = True
                 self._waiting[0].called.set()
+
+
+def _write_alone(entry: _Entry) -> list[Receipt]:
+    """One statement on a connection that may have died unnoticed: the same id once more starts no second job."""
+    try:
+        with get_database().write_once(unasked=True) as session:
+            return _write(session, [entry])
+    except DBAPIError as error:
+        if not error.connection_invalidated:
+            raise
+    with get_database().write_once() as session:
+        return _write(session, [entry])
 
 
 def _submit_alone(entry: _Entry) -> None:

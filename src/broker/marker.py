@@ -16,6 +16,9 @@ log = get_logger(__name__)
 
 #: marks kept while SQL is away; a forgotten one costs a second copy of a message, which starts nothing
 LIMIT = 50_000
+#: seconds in which confirms gather for one commit: who submits one job after the other should not share disk and interpreter with a mark
+#: for each, and a mark that comes late, or never, costs nothing until the grace of its row is over
+GATHER_S = 0.02
 
 
 class Marker:
@@ -44,7 +47,7 @@ class Marker:
             batch = self._queue.get()
             if batch is None:
                 return
-            time.sleep(0.002)  # confirms come in bursts; two milliseconds gather most of one
+            time.sleep(GATHER_S)
             ending = False
             while not self._queue.empty():
                 more = self._queue.get()

@@ -5,6 +5,7 @@ from __future__ import annotations
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
+import psycopg
 import pytest
 from dramatiq import Message
 from sqlalchemy import event, func, select
@@ -16,6 +17,7 @@ from src.jobs import Submission
 from src.jobs.errors import JobsError
 from src.jobs.models import Job
 from src.jobs.submission import new_id
+from tests.stores import only_on
 from tests.waiting import eventually
 
 THREADS = 12
@@ -70,6 +72,19 @@ def test_those_that_wait_are_written_in_one_transaction(gathering: Gathering, da
     assert len({receipt.id for receipt in receipts}) == stored(database) == THREADS
     if database.is_sqlite:
         assert len(commits) == 2  # the one that held the lock, and theirs
+
+
+@only_on("postgresql", by="store")  # SQLite has no connection that somebody else could end
+def test_who_submits_alone_does_not_notice_that_the_connection_had_died(gathering: Gathering, database: Database) -> None:
+    gathering.submit(submission())
+    with psycopg.connect(database.url.set(drivername="postgresql").render_as_string(hide_password=False), autocommit=True) as other:
+        other.execute(
+            "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE pid <> pg_backend_pid() AND datname = current_database()"
+        )
+
+    assert gathering.submit(submission()).created
+
+    assert stored(database) == 2
 
 
 def test_a_mistake_is_told_to_the_one_who_made_it(gathering: Gathering, database: Database) -> None:
