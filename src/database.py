@@ -9,34 +9,25 @@ from __future__ import annotations
 
 import json
 import os
-import random
-import sqlite3
 import threading
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import BigInteger, DateTime, Engine, Text, create_engine, event, make_url, text
+from sqlalchemy import BigInteger, DateTime, Text, make_url, text
 from sqlalchemy.engine.interfaces import Dialect
-from sqlalchemy.exc import DBAPIError, InterfaceError, InvalidatePoolError, OperationalError
+from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 from sqlalchemy.orm import DeclarativeBase, Session, sessionmaker
 from sqlalchemy.types import TypeDecorator
 
+from src.engines import checkout, postgresql_engine, sqlite_engine
 from src.settings import get_settings
 
-#: milliseconds a SQLite writer waits for the one before it
-SQLITE_BUSY_TIMEOUT_MS = 15_000
-#: milliseconds of SQLite's own waiting each time a writer asks for the lock
-SQLITE_ASK_MS = 2
 #: marks in `Session.info` a session that only looks
 LOOKING = "callboard_looking"
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-
-#: for jitter: what an actor draws after `random.seed()` must not depend on threads of ours that draw as well
-dice = random.SystemRandom()
 
 
 class Base(DeclarativeBase):
@@ -127,7 +118,7 @@ class Database:
         if self.url.get_backend_name() == "postgresql":
             self.url = self.url.set(drivername="postgresql+psycopg")
         self.is_sqlite = self.url.get_backend_name() == "sqlite"
-        self.engine = _sqlite_engine(self.url, pool_size) if self.is_sqlite else _postgresql_engine(self.url, pool_size)
+        self.engine = sqlite_engine(self.url, pool_size) if self.is_sqlite else postgresql_engine(self.url, pool_size)
         self._write = sessionmaker(self.engine, expire_on_commit=False)
         # PostgreSQL gives each statement a snapshot of its own anyway, so a transaction around looking is two more round trips.
         looking = {"callboard_read": True} if self.is_sqlite else {"isolation_level": "AUTOCOMMIT"}
@@ -147,12 +138,12 @@ class Database:
 
         `unasked`: the connection is not asked first whether it still lives, which is one more trip; who says so tries again.
         """
-        _checkout.unasked = unasked
+        checkout.unasked = unasked
         try:
             with self._once() as session, session.begin():
                 yield session
         finally:
-            _checkout.unasked = False
+            checkout.unasked = False
 
     @contextmanager
     def read(self) -> Iterator[Session]:
@@ -184,8 +175,8 @@ _database: Database | None = None
 
 def _renew_locks() -> None:
     """In a forked child: a thread that held a lock is not there to release it."""
-    global _lock, _asking
-    _lock, _asking = threading.Lock(), threading.Lock()
+    global _lock
+    _lock = threading.Lock()
 
 
 os.register_at_fork(after_in_child=_renew_locks)
@@ -243,107 +234,3 @@ def migrate(url: str | None = None) -> None:
     config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
     config.attributes["url"] = url or get_settings().effective_database_url
     command.upgrade(config, "head")
-
-
-def _sqlite_engine(url: Any, pool_size: int) -> Engine:
-    if url.database and url.database != ":memory:":
-        Path(url.database).parent.mkdir(parents=True, exist_ok=True)
-    engine = create_engine(
-        url,
-        pool_size=pool_size,
-        max_overflow=100,
-        connect_args={
-            "timeout": SQLITE_BUSY_TIMEOUT_MS / 1000,
-            "check_same_thread": False,
-            "isolation_level": None,
-            "cached_statements": 512,
-        },
-    )
-
-    @event.listens_for(engine, "connect")
-    def _prepare(connection: Any, _record: Any) -> None:
-        cursor = connection.cursor()
-        # The first process to open a new file switches it to WAL; the others may meet its lock for a moment.
-        deadline = time.monotonic() + SQLITE_BUSY_TIMEOUT_MS / 1000
-        while True:
-            try:
-                cursor.execute("PRAGMA journal_mode=WAL")
-                break
-            except Exception:
-                if time.monotonic() > deadline:
-                    raise
-                time.sleep(0.05)
-        cursor.execute("PRAGMA synchronous=FULL")
-        cursor.execute("PRAGMA foreign_keys=ON")
-        cursor.execute("PRAGMA temp_store=MEMORY")
-        cursor.execute("PRAGMA cache_size=-32000")
-        cursor.close()
-
-    @event.listens_for(engine, "begin")
-    def _begin(connection: Any) -> None:
-        if connection.get_execution_options().get("callboard_read"):
-            connection.exec_driver_sql("BEGIN")
-        else:
-            _begin_writing(connection)
-
-    return engine
-
-
-#: one thread of a process at a time asks for the lock: sixteen that ask keep each other, and the one that has it, from the interpreter
-_asking = threading.Lock()
-
-
-def _begin_writing(connection: Any) -> None:
-    """BEGIN IMMEDIATE, asking for the one write lock at short, even intervals.
-
-    SQLite's own wait doubles its pauses up to a tenth of a second, so that who has waited longest is the least likely
-    to be next: under load some writers waited for seconds.
-    """
-    cursor = connection.connection.driver_connection.cursor()
-    deadline = time.monotonic() + SQLITE_BUSY_TIMEOUT_MS / 1000
-    try:
-        cursor.execute(f"PRAGMA busy_timeout={SQLITE_ASK_MS}")
-        with _asking:
-            while time.monotonic() < deadline:
-                try:
-                    cursor.execute("BEGIN IMMEDIATE")
-                    return
-                except sqlite3.OperationalError as error:
-                    if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY:
-                        break
-                    time.sleep(dice.uniform(0.0005, 0.002))
-        connection.exec_driver_sql("BEGIN IMMEDIATE")  # once more, so that SQLAlchemy tells what is wrong
-    finally:
-        cursor.execute(f"PRAGMA busy_timeout={SQLITE_BUSY_TIMEOUT_MS}")
-        cursor.close()
-
-
-class _Checkout(threading.local):
-    """What this thread wants of the connections it takes from the pool."""
-
-    unasked = False
-
-
-_checkout = _Checkout()
-
-
-def _postgresql_engine(url: Any, pool_size: int) -> Engine:
-    engine = create_engine(
-        url,
-        pool_size=pool_size,
-        max_overflow=100,
-        pool_recycle=1800,
-        connect_args={"connect_timeout": 5, "application_name": "callboard", "keepalives_idle": 30},
-    )
-
-    @event.listens_for(engine, "checkout")
-    def _ask(connection: Any, _record: Any, _proxy: Any) -> None:
-        # What `pool_pre_ping` does, but for those who asked for a connection `unasked`.
-        if _checkout.unasked:
-            return
-        try:
-            engine.dialect.do_ping(connection)
-        except Exception as error:
-            raise InvalidatePoolError from error  # the pool forgets what it has and connects anew
-
-    return engine

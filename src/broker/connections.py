@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pika
 
-from src.database import dice
+from src.engines import dice
 from src.settings import get_settings
 
 #: seconds: the first and the longest pause before the next try to connect

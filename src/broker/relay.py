@@ -13,7 +13,8 @@ from datetime import timedelta
 
 from src.broker.publisher import hand_off
 from src.broker.reconciler import Reconciler
-from src.database import dice, is_outage, now, read, write
+from src.database import is_outage, now, read, write
+from src.engines import dice
 from src.jobs import due, failures, workers
 from src.jobs.held import release_known, waits_for
 from src.logs import get_logger

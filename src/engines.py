@@ -1,0 +1,137 @@
+"""SQLAlchemy engines for the two stores: how connections are prepared, taken from the pool and, on SQLite, get the one write lock."""
+
+from __future__ import annotations
+
+import os
+import random
+import sqlite3
+import threading
+import time
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import URL, Engine, create_engine, event
+from sqlalchemy.exc import InvalidatePoolError
+
+#: milliseconds a SQLite writer waits for the one before it
+SQLITE_BUSY_TIMEOUT_MS = 15_000
+#: milliseconds of SQLite's own waiting each time a writer asks for the lock
+SQLITE_ASK_MS = 2
+
+#: for jitter: what an actor draws after `random.seed()` must not depend on threads of ours that draw as well
+dice = random.SystemRandom()
+
+
+def sqlite_engine(url: URL, pool_size: int) -> Engine:
+    """An engine whose write transactions begin with the write lock; the file's folder is made if it is missing."""
+    if url.database and url.database != ":memory:":
+        Path(url.database).parent.mkdir(parents=True, exist_ok=True)
+    engine = create_engine(
+        url,
+        pool_size=pool_size,
+        max_overflow=100,
+        connect_args={
+            "timeout": SQLITE_BUSY_TIMEOUT_MS / 1000,
+            "check_same_thread": False,
+            "isolation_level": None,
+            "cached_statements": 512,
+        },
+    )
+
+    @event.listens_for(engine, "connect")
+    def _prepare(connection: Any, _record: Any) -> None:
+        cursor = connection.cursor()
+        # The first process to open a new file switches it to WAL; the others may meet its lock for a moment.
+        deadline = time.monotonic() + SQLITE_BUSY_TIMEOUT_MS / 1000
+        while True:
+            try:
+                cursor.execute("PRAGMA journal_mode=WAL")
+                break
+            except Exception:
+                if time.monotonic() > deadline:
+                    raise
+                time.sleep(0.05)
+        cursor.execute("PRAGMA synchronous=FULL")
+        cursor.execute("PRAGMA foreign_keys=ON")
+        cursor.execute("PRAGMA temp_store=MEMORY")
+        cursor.execute("PRAGMA cache_size=-32000")
+        cursor.close()
+
+    @event.listens_for(engine, "begin")
+    def _begin(connection: Any) -> None:
+        if connection.get_execution_options().get("callboard_read"):
+            connection.exec_driver_sql("BEGIN")
+        else:
+            _begin_writing(connection)
+
+    return engine
+
+
+#: one thread of a process at a time asks for the lock: sixteen that ask keep each other, and the one that has it, from the interpreter
+_asking = threading.Lock()
+
+
+def _renew_lock() -> None:
+    """In a forked child: a thread that held the lock is not there to release it."""
+    global _asking
+    _asking = threading.Lock()
+
+
+os.register_at_fork(after_in_child=_renew_lock)
+
+
+def _begin_writing(connection: Any) -> None:
+    """BEGIN IMMEDIATE, asking for the one write lock at short, even intervals.
+
+    SQLite's own wait doubles its pauses up to a tenth of a second, so that who has waited longest is the least likely
+    to be next: under load some writers waited for seconds.
+    """
+    cursor = connection.connection.driver_connection.cursor()
+    deadline = time.monotonic() + SQLITE_BUSY_TIMEOUT_MS / 1000
+    try:
+        cursor.execute(f"PRAGMA busy_timeout={SQLITE_ASK_MS}")
+        with _asking:
+            while time.monotonic() < deadline:
+                try:
+                    cursor.execute("BEGIN IMMEDIATE")
+                    return
+                except sqlite3.OperationalError as error:
+                    if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY:
+                        break
+                    time.sleep(dice.uniform(0.0005, 0.002))
+        connection.exec_driver_sql("BEGIN IMMEDIATE")  # once more, so that SQLAlchemy tells what is wrong
+    finally:
+        cursor.execute(f"PRAGMA busy_timeout={SQLITE_BUSY_TIMEOUT_MS}")
+        cursor.close()
+
+
+class _Checkout(threading.local):
+    """What this thread wants of the connections it takes from the pool."""
+
+    unasked = False
+
+
+checkout = _Checkout()
+
+
+def postgresql_engine(url: URL, pool_size: int) -> Engine:
+    """An engine that asks each connection whether it lives before it hands it out, unless its thread wants it unasked."""
+    engine = create_engine(
+        url,
+        pool_size=pool_size,
+        max_overflow=100,
+        pool_recycle=1800,
+        connect_args={"connect_timeout": 5, "application_name": "callboard", "keepalives_idle": 30},
+    )
+
+    @event.listens_for(engine, "checkout")
+    def _ask(connection: Any, _record: Any, _proxy: Any) -> None:
+        # What `pool_pre_ping` does, but for those who asked for a connection `unasked`.
+        if checkout.unasked:
+            return
+        try:
+            engine.dialect.do_ping(connection)
+        except Exception as error:
+            raise InvalidatePoolError from error  # the pool forgets what it has and connects anew
+
+    return engine
