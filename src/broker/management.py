@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import json
+import os
 import threading
 import time
 import urllib.error
@@ -27,6 +28,8 @@ log = get_logger(__name__)
 
 #: seconds an answer is good for
 FRESH_S = 2.0
+#: seconds after which a page waits for a new answer
+OLD_S = 10.0
 #: seconds the management API may take
 TIMEOUT_S = 2.0
 
@@ -52,23 +55,44 @@ class Overview:
 
 
 _lock = threading.Lock()
+_asking: threading.Thread | None = None
 _answer = Overview(False)
 _answered = 0.0
 
 
 def overview() -> Overview:
-    """RabbitMQ's numbers, at most two seconds old."""
-    global _answer, _answered
-    stale = not _answered or time.monotonic() - _answered > FRESH_S
-    # One asks; the others make do with the last answer, so that a broker that hangs does not hang every page.
-    if stale and _lock.acquire(blocking=not _answered):
-        try:
-            if not _answered or time.monotonic() - _answered > FRESH_S:
-                _answer = _ask()
-                _answered = time.monotonic()
-        finally:
-            _lock.release()
+    """RabbitMQ's numbers, hardly older than two seconds while somebody looks all the time, and never older than ten.
+
+    A page does not wait for RabbitMQ while there is an answer from a moment ago: it gets that one, and the next page a new one.
+    """
+    global _asking
+    with _lock:
+        age = time.monotonic() - _answered if _answered else float("inf")
+        if age <= FRESH_S:
+            return _answer
+        if _asking is None or not _asking.is_alive():
+            _asking = threading.Thread(target=_look, name="broker look", daemon=True)
+            _asking.start()
+        asking = _asking
+    if age > OLD_S:
+        asking.join()
     return _answer
+
+
+def _look() -> None:
+    global _answer, _answered
+    answer = _ask()
+    with _lock:
+        _answer, _answered = answer, time.monotonic()
+
+
+def _forget_parents() -> None:
+    """In a forked child: the thread that asked, or held the lock, is not there."""
+    global _lock, _asking
+    _lock, _asking = threading.Lock(), None
+
+
+os.register_at_fork(after_in_child=_forget_parents)
 
 
 def _ask() -> Overview:
