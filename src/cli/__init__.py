@@ -36,6 +36,7 @@ VERBS = {
     "breakers": "controls",
     "reset-breaker": "controls",
     "workers": "fleet",
+    "requeue": "fleet",
     "alerts": "fleet",
     "workflows": "workflows",
     "workflow": "workflows",

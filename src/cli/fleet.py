@@ -1,4 +1,4 @@
-"""workers, alerts: who runs the jobs and is to stop doing so, and what is wrong with the fleet, at a terminal."""
+"""workers, requeue, alerts: who runs the jobs and is to stop doing so, what RabbitMQ set aside, what is wrong, at a terminal."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import click
 from src.cli.controls import writing
 from src.cli.folders import data_option
 from src.cli.jobs import whoever_types
+from src.up.errors import UpError
 
 #: exit code while something is wrong
 WRONG = 3
@@ -30,6 +31,24 @@ def alerts(*, data: Path | None) -> None:
         click.echo("No scheduler has looked yet: is one running?", err=True)
     if current:
         raise SystemExit(WRONG)
+
+
+@click.command()
+@click.argument("name", metavar="QUEUE")
+@data_option
+def requeue(*, name: str, data: Path | None) -> None:
+    """Give the dead letters of QUEUE back to the queue each came from."""
+    with writing(data):
+        from src import audit
+
+        audit.about("queue", name)
+    from src.broker import dead_letters
+
+    try:
+        done = dead_letters.requeue(name)
+    except dead_letters.BrokerAway as error:
+        raise UpError(str(error)) from None
+    click.echo(f"{done.moved} went back, {done.left} are left")
 
 
 @click.group(invoke_without_command=True)

@@ -19,6 +19,7 @@ ACTIONS: dict[str, str | None] = {
     "resume": "target.resume",
     "limit": "target.limit",
     "reset-breaker": "breaker.reset",
+    "requeue": "queue.requeue",
     "workers quiet": "worker.quiet",
     "workers stop": "worker.stop",
     "workers resume": "worker.resume",

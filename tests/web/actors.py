@@ -60,3 +60,9 @@ class Login(BaseModel):
 def unlock(key: SecretStr, login: Login | None = None, door: str = "front") -> str:
     """Open a door."""
     return f"{door}: {key.get_secret_value()[::-1]} {login.password.get_secret_value()[::-1] if login else ''}"
+
+
+@dramatiq.actor(queue_name="linger", max_retries=0)
+def spill(of: int) -> None:
+    """Fail."""
+    raise ValueError(of)

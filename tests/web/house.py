@@ -24,6 +24,7 @@ class House:
     def __init__(self, folder: Path, *, database_url: str, broker_url: str, management_url: str, actors: str = "tests.web.actors") -> None:
         port, self.mailbox_port = ports.anywhere(["web", "mailbox"]).values()
         self.url = f"http://127.0.0.1:{port}"
+        self.broker_url = broker_url
         self._log = folder / "log"
         self._environment = {
             **os.environ,

@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 from flask import Response
+from werkzeug.exceptions import NotFound, ServiceUnavailable
 
-from src import database
-from src.broker import management
+from src import audit, database
+from src.broker import dead_letters, management
 from src.broker.signature import Signature
 from src.database import now
 from src.jobs import alerts, controls, queries, wishes, workers
@@ -104,6 +105,21 @@ def list_queues() -> Response:
             }
         )
     return answer({"queues": listed, "broker": {"reachable": broker.reachable, "version": broker.version}})
+
+
+@blueprint.post("/queues/<name>/requeue")
+@allow(Role.OPERATOR)
+def requeue_dead_letters(name: str) -> Response:
+    """Give the dead letters of a queue back to the queue each came from: how many went, and how many are left."""
+    with database.write() as session:
+        if name not in catalogue.queues() and name not in {each.queue for each in queries.queues(session)}:
+            raise NotFound(f"There is no queue named {name}.")
+        audit.about("queue", name)
+    try:
+        done = dead_letters.requeue(name)
+    except dead_letters.BrokerAway as error:
+        raise ServiceUnavailable(str(error)) from None
+    return answer({"moved": done.moved, "left": done.left})
 
 
 @blueprint.get("/alerts")

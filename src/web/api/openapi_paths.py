@@ -158,6 +158,9 @@ def _fleet() -> Document:
     }  # fmt: skip
     return {
         "/queues": {"get": operation("The queues", _OBJECT, reads=True)},
+        "/queues/{name}/requeue": {
+            "post": operation("Give dead letters back to the queue they came from", _OBJECT, parameters=[name], problems=(404, 503))
+        },
         "/workers": {"get": operation("The workers", _OBJECT, reads=True)},
         **{
             f"/workers/{{name}}/{verb}": {"post": operation(summary, _OBJECT, parameters=[name], problems=(404, 422))}

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from flask import Blueprint, Response, render_template
+from flask import Blueprint, Response, flash, redirect, render_template, url_for
+from sqlalchemy.orm import Session
 from werkzeug.exceptions import NotFound
+from werkzeug.wrappers import Response as AnyResponse
 
-from src import database
-from src.broker import management
+from src import audit, database
+from src.broker import dead_letters, management
 from src.broker.management import Overview
+from src.broker.topology import dead_letter_queue
 from src.database import now
 from src.jobs import State, controls, queries, workers
 from src.jobs.queries import QueueCounts
@@ -46,18 +49,42 @@ def index() -> str | Response:
 def show(name: str) -> str:
     """One queue and its controls."""
     with database.read() as session:
-        counted = next((each for each in queries.queues(session) if each.queue == name), None)
-        if counted is None and name not in catalogue.queues() and not any(name in worker.queues for worker in workers.alive(session)):
-            raise NotFound(f"There is no queue named {name}.")
+        counted = _counted(session, name)
         panel = controlling.panel(session, Target("queue", name))
         everything = controlling.panel(session, Target("all")).pause
     actors = [actor for actor in catalogue.everyone() if actor.queue_name == name]
-    there = management.overview().queues.get(name)
-    return render_template("queues/show.html", name=name, counted=counted, there=there, panel=panel, everything=everything, actors=actors)
+    numbers = management.overview().queues
+    return render_template(
+        "queues/show.html", name=name, counted=counted, there=numbers.get(name), letters=numbers.get(dead_letter_queue(name)),
+        panel=panel, everything=everything, actors=actors, most=dead_letters.MOST,
+    )  # fmt: skip
+
+
+@blueprint.post("/queues/<name>/requeue")
+@allow(Role.OPERATOR)
+def requeue(name: str) -> AnyResponse:
+    """Give the dead letters of a queue back to where they came from."""
+    with database.write() as session:
+        _counted(session, name)
+        audit.about("queue", name)
+    try:
+        done = dead_letters.requeue(name)
+        flash(f"{done.moved} dead letters went back to their queue" + (f", {done.left} are left." if done.left else "."), "success")
+    except dead_letters.BrokerAway as error:
+        flash(f"Not done: {error}", "error")
+    return redirect(url_for("queues.show", name=name), 303)
+
+
+def _counted(session: Session, name: str) -> QueueCounts | None:
+    """What SQL counts of a queue; raises NotFound for one that no actor, job or worker names."""
+    counted = next((each for each in queries.queues(session) if each.queue == name), None)
+    if counted is None and name not in catalogue.queues() and not any(name in worker.queues for worker in workers.alive(session)):
+        raise NotFound(f"There is no queue named {name}.")
+    return counted
 
 
 def _document(name: str, counted: QueueCounts | None, backlog: dict[State, int], broker: Overview) -> dict[str, object]:
-    there, letters = broker.queues.get(name), broker.queues.get(f"{name}.XQ")
+    there, letters = broker.queues.get(name), broker.queues.get(dead_letter_queue(name))
     return {
         "queue": name, "queued": counted.queued if counted else 0, "running": counted.running if counted else 0,
         "oldest_queued_at": write_instant(counted.oldest_queued_at) if counted else None,
