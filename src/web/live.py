@@ -6,6 +6,7 @@ stream and ends with the last.
 
 from __future__ import annotations
 
+import random
 import threading
 import time
 from collections.abc import Iterator
@@ -29,12 +30,15 @@ log = get_logger(__name__)
 LOOK_INTERVAL_S = 0.3
 #: lines of logs that one look takes from the database at once
 LINES_AT_ONCE = 1_000
-#: seconds after which a silent stream says that it is alive, which is also when a closed browser is noticed
-HEARTBEAT_S = 15.0
-#: seconds after which a stream ends; the browser connects again, and is checked again
-MAX_AGE_S = 300.0
+#: seconds after which a silent stream says that it is alive; a browser that has left is noticed the second time
+HEARTBEAT_S = 5.0
+#: seconds after which a stream ends at the latest; the browser connects again, half a second later, and is checked again. Under a minute,
+#: since it is the one thing that ends a stream whose reader is there no more behind a proxy, or in a laptop that was closed
+MAX_AGE_S = 45.0
+#: part of that by which streams differ, so that those that were opened together do not come again together
+SPREAD = 0.2
 #: open streams of one web process. Each holds one of its threads (src/up/gunicorn_conf.py), so that some stay free; who comes later polls
-MAX_STREAMS = 24
+MAX_STREAMS = 56
 
 
 class TooManyStreams(Exception):
@@ -169,12 +173,17 @@ tailer = Tailer()
 
 def follow(watch: Watch) -> Iterator[News | None]:
     """What is new each time, until the job is final or the stream has lived long enough; None: time for a heartbeat."""
-    deadline = time.monotonic() + MAX_AGE_S
+    deadline = time.monotonic() + lifetime()
     while (left := deadline - time.monotonic()) > 0:
         news = watch.next(min(HEARTBEAT_S, left))
         yield news
         if news is not None and news.job is not None and news.job.state.is_final:
             return
+
+
+def lifetime() -> float:
+    """How long a stream that opens now may last, in seconds."""
+    return MAX_AGE_S * random.uniform(1 - SPREAD, 1)
 
 
 def _place(line: LogLine) -> Place:

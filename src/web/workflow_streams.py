@@ -17,7 +17,7 @@ from src import database
 from src.jobs import workflows
 from src.jobs.workflows import Found
 from src.logs import get_logger
-from src.web.live import HEARTBEAT_S, MAX_AGE_S, TooManyStreams
+from src.web.live import HEARTBEAT_S, TooManyStreams, lifetime
 
 log = get_logger(__name__)
 
@@ -60,7 +60,8 @@ def _follow(id: str) -> Iterator[Found | None]:
     """The workflow each time it changes, until all its steps have ended; None: time for a heartbeat."""
     begun = spoken = time.monotonic()
     known: Found | None = None
-    while time.monotonic() - begun < MAX_AGE_S:
+    longest = lifetime()
+    while time.monotonic() - begun < longest:
         found = _look(id)
         if found is not None and found != known:
             known, spoken = found, time.monotonic()

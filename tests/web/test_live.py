@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import re
+import socket
 import threading
 from collections.abc import Collection, Iterator
 from contextlib import ExitStack
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -77,7 +79,7 @@ def test_the_forms_in_a_streamed_page_can_be_submitted(site: Site) -> None:
 def test_a_silent_stream_gives_signs_of_life_and_ends_when_it_is_old(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
     id = site.program().submit("add", 1, 2)
     monkeypatch.setattr(live, "HEARTBEAT_S", 0.1)
-    monkeypatch.setattr(live, "MAX_AGE_S", 0.5)
+    monkeypatch.setattr(live, "MAX_AGE_S", 0.6)
     with Stream(site.browser(), f"/jobs/{id}/events") as stream:
         stream.message()
         rest = stream.rest()
@@ -114,6 +116,28 @@ def test_who_comes_when_all_streams_are_taken_is_told_to_poll(site: Site, monkey
     assert '<hx-partial hx-target="#progress"' in visit.get(f"/jobs/{id}/live?view=progress").text
     with Stream(visit, f"/jobs/{id}/events") as stream:  # there is room again
         stream.message()
+
+
+def test_a_stream_ends_within_a_minute_and_those_of_one_moment_at_different_times(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    # A reader that is there no more is not told by the network, and behind a proxy not even by what cannot be written.
+    assert live.MAX_AGE_S + gunicorn_conf.keepalive + 2 * live.HEARTBEAT_S <= 60
+    lifetimes = {live.lifetime() for _ in range(20)}
+    assert len(lifetimes) > 1
+    assert live.MAX_AGE_S * (1 - live.SPREAD) <= min(lifetimes) <= max(lifetimes) <= live.MAX_AGE_S
+
+
+def test_a_reader_that_stopped_holds_no_writer(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(gunicorn_conf, "UNANSWERED_MS", 300)
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        gunicorn_conf.when_ready(SimpleNamespace(LISTENERS=[SimpleNamespace(sock=listener)]))
+        with socket.create_connection(listener.getsockname()):  # never reads
+            server, _ = listener.accept()
+            with server, pytest.raises(TimeoutError):
+                server.sendall(bytes(50_000_000))
+
+
+def test_fifty_viewers_of_one_process_all_have_a_stream() -> None:
+    assert live.MAX_STREAMS >= 50
 
 
 def test_streams_leave_threads_for_everybody_else() -> None:
