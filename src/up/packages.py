@@ -60,6 +60,8 @@ VENV = Package("python3-venv", lambda: importlib.util.find_spec("ensurepip") is 
 RABBITMQ = Package("rabbitmq-server", lambda: rabbitmq_launcher() is not None, brew="rabbitmq")
 POSTGRESQL = Package("postgresql", lambda: postgresql_folder() is not None, brew="postgresql")
 CHROMIUM = Package("chromium", lambda: browser() is not None, brew="--cask chromium")
+#: for the program that drives Chromium; Debian 12's Chromium does without it
+ATOMIC = Package("libatomic1", lambda: _has_library("libatomic.so.1*"))
 #: without any font a browser draws no text, and a test that measures a page sees empty boxes
 FONTS = Package("fonts-dejavu-core", lambda: any(Path("/usr/share/fonts").glob("*/*")) or sys.platform == "darwin")
 PANGO = Package("libpangoft2-1.0-0", lambda: _has_library("libpangoft2-1.0.so*"), brew="pango")
@@ -71,7 +73,7 @@ REPORTS = (FONTS, PANGO, HARFBUZZ)
 def needed_for(verb: str, *, own_broker: bool) -> list[Package]:
     """The packages a verb needs; `own_broker`: a RabbitMQ is configured, so no private node is started."""
     if verb == "test":
-        return [RABBITMQ, POSTGRESQL, CHROMIUM, *REPORTS]
+        return [RABBITMQ, POSTGRESQL, CHROMIUM, ATOMIC, *REPORTS]
     if verb == "up" and not own_broker:
         return [RABBITMQ]
     return []
