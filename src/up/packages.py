@@ -61,7 +61,7 @@ RABBITMQ = Package("rabbitmq-server", lambda: rabbitmq_launcher() is not None, b
 POSTGRESQL = Package("postgresql", lambda: postgresql_folder() is not None, brew="postgresql")
 CHROMIUM = Package("chromium", lambda: browser() is not None, brew="--cask chromium")
 #: for the program that drives Chromium; Debian 12's Chromium does without it
-ATOMIC = Package("libatomic1", lambda: _has_library("libatomic.so.1*"))
+ATOMIC = Package("libatomic1", lambda: sys.platform == "darwin" or _has_library("libatomic.so.1*"))
 #: without any font a browser draws no text, and a test that measures a page sees empty boxes
 FONTS = Package("fonts-dejavu-core", lambda: any(Path("/usr/share/fonts").glob("*/*")) or sys.platform == "darwin")
 PANGO = Package("libpangoft2-1.0-0", lambda: _has_library("libpangoft2-1.0.so*"), brew="pango")
