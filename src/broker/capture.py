@@ -13,7 +13,6 @@ from collections.abc import Callable
 from typing import Any
 
 from src.jobs.current import RunningJob, current_job
-from src.jobs.lines import Lines
 from src.logs import speak_for
 
 Find = Callable[[], RunningJob | None]
@@ -54,7 +53,7 @@ class _Tee:
         written = self.stream.write(text)
         job = self._find()
         if job is not None:
-            _lines(job).write(self._level, text)
+            job.log().write(self._level, text)
         return written
 
     def writelines(self, lines: Any) -> None:
@@ -87,20 +86,13 @@ class _Keeper(logging.Handler):
         if job is None or record.name.startswith(OWN):
             return
         try:
-            _lines(job).add(record.levelname.lower(), _text(record))
+            job.log().add(record.levelname.lower(), _text(record))
         except Exception:  # noqa: BLE001 - a record that cannot be formatted must not end the attempt
             self.handleError(record)
 
 
 def _facts(job: RunningJob | None) -> dict[str, Any] | None:
     return None if job is None else {"job_id": job.id, "actor": job.actor, "attempt": job.attempt}
-
-
-def _lines(job: RunningJob) -> Lines:
-    lines = job.lines
-    if lines is None:
-        lines = job.lines = Lines()
-    return lines
 
 
 def _text(record: logging.LogRecord) -> str:

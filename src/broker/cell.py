@@ -26,7 +26,7 @@ from dramatiq.asyncio import EventLoopThread, set_event_loop_thread
 from dramatiq.middleware import Shutdown
 from dramatiq.middleware.threading import Interrupt
 
-from src.broker import capture, interrupts, process_tree
+from src.broker import capture, interrupts, process_tree, stack
 from src.broker.deliveries import Arrival, Delivery
 from src.broker.executor import Executor, LostLease
 from src.broker.frames import Ended, Frames
@@ -100,7 +100,9 @@ class Messenger:
                 if self._woken in readable:
                     return
                 frame = self._frames.receive(None) if readable else None
-                if frame is not None:
+                if frame is not None and frame[0] == "stack":
+                    self._say_where()
+                elif frame is not None:
                     self._interrupt(INTERRUPTS[frame[1]])
                 self._say()
         except (Ended, OSError):
@@ -111,6 +113,12 @@ class Messenger:
         if kind is CancelRequested:
             self._running.job.cancel_requested = True
         self._running.interrupt(kind)
+
+    def _say_where(self) -> None:
+        assert self._running is not None
+        ident = threading.main_thread().ident
+        assert ident is not None
+        self._running.job.log().add("stack", stack.of_thread(ident))
 
     def _say(self) -> None:
         assert self._running is not None

@@ -22,7 +22,6 @@ from src.broker.running import Running
 from src.database import clock
 from src.jobs.completion import Finished
 from src.jobs.errors import CancelRequested
-from src.jobs.lines import Lines
 from src.logs import get_logger
 from src.settings import get_settings
 
@@ -185,14 +184,16 @@ class _Watch:
         if kind == "progress":
             job.progress_seen = what
         elif kind == "lines":
-            job.lines = job.lines or Lines()
-            job.lines.extend(what)
+            job.log().extend(what)
         elif kind == "envelopes":
             hand_off(what)
         return None
 
     def _pass_on(self) -> None:
         """Tell the cell what is wanted of its actor; a cancel that is not heeded ends the process after a grace."""
+        if self._running.wants_stack:
+            self._running.wants_stack = False
+            self._send("stack")
         wanted = CancelRequested if self._running.job.cancel_requested else self._running.wanted
         if wanted is None or wanted is self._told:
             return
@@ -200,9 +201,12 @@ class _Watch:
         if wanted is CancelRequested:
             self._kill_at = time.monotonic() + get_settings().cancel_grace
         name = next(name for name, kind in INTERRUPTS.items() if kind is wanted)
+        self._send("interrupt", name)
+
+    def _send(self, *frame: str) -> None:
         self._frames.end.settimeout(LOOK_S)
         with suppress(TimeoutError):  # it reads nothing any more: the grace or the limit ends it
-            self._frames.send("interrupt", name)
+            self._frames.send(*frame)
 
 
 def _how(status: int | None) -> str:

@@ -22,7 +22,7 @@ from src.broker.load import Load
 from src.broker.memory import resident_bytes
 from src.broker.work_queue import WorkQueue
 from src.database import get_database, is_outage, now, read, write
-from src.jobs import attempt_logs, claims, completion, wishes, workers
+from src.jobs import attempt_logs, claims, completion, stacks, wishes, workers
 from src.jobs.errors import CancelRequested
 from src.jobs.held import release_known
 from src.jobs.states import Wish
@@ -172,7 +172,10 @@ class Crew:
             alive = workers.heartbeat(
                 session, self.worker_id, busy=len(self.load.running), frontier=dict(self.load.frontier), memory_bytes=resident_bytes()
             )
-            wish = wishes.of(session, self.worker_id)
+            wish, stacks_wanted = wishes.of(session, self.worker_id), stacks.take(session, self.worker_id)
+        for attempt in list(self.load.running.values()):
+            if (attempt.job.seq, attempt.job.attempt) in stacks_wanted:
+                attempt.say_where()
         if alive:
             self._renewed = asked
             get_database().check_clock()

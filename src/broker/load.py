@@ -35,6 +35,7 @@ class Started(Protocol):
     is_told: bool  # of a cancel
 
     def interrupt(self, kind: type[Interrupt]) -> bool: ...
+    def say_where(self) -> None: ...
 
 
 class Load:

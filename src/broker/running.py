@@ -8,6 +8,7 @@ from typing import Any
 
 from dramatiq.middleware.threading import Interrupt
 
+from src.broker import stack
 from src.broker.interrupts import interrupts
 from src.jobs.completion import present_us
 from src.jobs.current import RunningJob
@@ -16,7 +17,7 @@ from src.jobs.current import RunningJob
 class Running:
     """Made by the thread that runs the attempt, or that waits for the process that does."""
 
-    __slots__ = ("delivery", "ident", "is_isolated", "is_told", "job", "started", "started_us", "wanted")
+    __slots__ = ("delivery", "ident", "is_isolated", "is_told", "job", "started", "started_us", "wanted", "wants_stack")
 
     def __init__(self, job: RunningJob, delivery: Any) -> None:
         self.job = job
@@ -25,6 +26,7 @@ class Running:
         self.is_isolated = False
         self.is_told = False  # of a cancel
         self.wanted: type[Interrupt] | None = None  # what the process of an isolated attempt is to be interrupted with
+        self.wants_stack = False  # of an isolated attempt: its process is to say where it is
         self.started = time.monotonic()
         self.started_us = present_us()
 
@@ -34,3 +36,10 @@ class Running:
             self.wanted = kind  # the thread that waits for the process passes it on
             return True
         return interrupts.raise_in(self.ident, self, kind)
+
+    def say_where(self) -> None:
+        """Write into the attempt's log where its actor is; called by any thread but its own."""
+        if self.is_isolated:
+            self.wants_stack = True
+        else:
+            self.job.log().add("stack", stack.of_thread(self.ident))

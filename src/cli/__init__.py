@@ -27,6 +27,7 @@ VERBS = {
     "run-now": "acting",
     "release": "acting",
     "discard": "acting",
+    "stack": "acting",
     "edit": "acting",
     "pause": "controls",
     "resume": "controls",

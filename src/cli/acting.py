@@ -55,6 +55,14 @@ def discard(*, id: str, data: Path | None) -> None:
     _act("discard", id, data)
 
 
+@click.command()
+@click.argument("id")
+@data_option
+def stack(*, id: str, data: Path | None) -> None:
+    """Have the worker of a running job write into its log where it is; ./run job ID --log shows it."""
+    _act("stack", id, data)
+
+
 @click.command(context_settings={"ignore_unknown_options": True, "allow_extra_args": True})
 @click.argument("id")
 @click.argument("arguments", nargs=-1, type=click.UNPROCESSED, metavar="[--ARG VALUE | --ARG=VALUE]...")

@@ -14,6 +14,7 @@ ACTIONS: dict[str, str | None] = {
     "run-now": "job.run-now",
     "release": "job.release",
     "discard": "job.discard",
+    "stack": "job.stack",
     "edit": "job.edit",
     "pause": "target.pause",
     "resume": "target.resume",

@@ -1,4 +1,4 @@
-"""What a person may do to one job: cancel, retry, run now, release, discard. Each is one compare-and-set."""
+"""What a person may do to one job: cancel, retry, run now, release, discard, each one compare-and-set; and ask where it is."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 
 from src import audit
 from src.database import now
-from src.jobs import ends, workflow_steps
+from src.jobs import ends, stacks, workflow_steps
 from src.jobs.due import envelope
 from src.jobs.envelopes import announce, dumps
 from src.jobs.errors import NotAllowed, UnknownJob
@@ -65,6 +65,11 @@ def release(session: Session, id: str) -> Job:
     if job.held_for is HeldFor.UNREADABLE:
         raise NotAllowed("this is no message and cannot run: discard it")
     return _queue_again(session, id, [State.HELD], "only a held one can be released", held_for=None)
+
+
+def stack(session: Session, id: str) -> Job:
+    """Have the worker that runs the job write into its log where it is."""
+    return stacks.ask(session, id)
 
 
 def discard(session: Session, id: str) -> Job:

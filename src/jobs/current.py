@@ -20,6 +20,7 @@ class RunningJob:
     """One attempt in the hands of one thread. The broker room makes it; the actor sees it as `current_job`."""
 
     __slots__ = (
+        "_made",
         "_open_session",
         "_session",
         "actor",
@@ -59,9 +60,17 @@ class RunningJob:
         self.progress_seen: tuple[int, int | None, str | None] | None = None
         self.progress_told: tuple[int, int | None, str | None] | None = None  # the one that has been passed on
         self.lines: Lines | None = None  # what it logs and prints, from the first line on
+        self._made: dict[str, Lines] = {}
         self.progress_noted: tuple[int, int | None, str | None] | None = None  # the newest that SQL has
         self._open_session = open_session
         self._session: Session | None = None
+
+    def log(self) -> Lines:
+        """What it says, made when it says something first; of two threads that are first at once both get the same."""
+        lines = self.lines
+        if lines is None:
+            lines = self.lines = self._made.setdefault("lines", Lines())  # in one step, without a lock that an interrupt could leave held
+        return lines
 
     @property
     def session(self) -> Session:

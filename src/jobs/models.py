@@ -190,6 +190,16 @@ class Worker(Base):
     frontier: Mapped[Any] = mapped_column(JsonText)  # queue -> published_at (microseconds) of the newest message claimed
 
 
+class StackWish(Base):
+    """That somebody wants to know where a running attempt is."""
+
+    __tablename__ = "stack_wishes"
+
+    job_seq: Mapped[int] = mapped_column(Sequence, primary_key=True, autoincrement=False)
+    attempt: Mapped[int] = mapped_column(Integer)
+    wished_at: Mapped[datetime] = mapped_column(UtcDateTime)
+
+
 class Control(Base):
     """What an operator has set beside the code: a pause, or a limit that overrides an actor's own."""
 

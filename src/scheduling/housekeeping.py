@@ -11,7 +11,7 @@ from sqlalchemy.exc import IntegrityError
 from src.audit import retention as audit_retention
 from src.broker import periodic
 from src.database import get_database, is_outage, read, write
-from src.jobs import alerts, batches, failures, result_files, retention
+from src.jobs import alerts, batches, failures, result_files, retention, stacks
 from src.jobs.search import texts
 from src.jobs.workers import forget_old
 from src.logs import get_logger
@@ -64,6 +64,7 @@ def tidy() -> None:
             ticks_retention.prune(session)
             audit_retention.prune(session)
             alerts.prune(session)
+            stacks.prune(session)
         deleted = PRUNED_AT_ONCE
         while deleted == PRUNED_AT_ONCE:
             with write() as session:

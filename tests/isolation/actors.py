@@ -317,6 +317,35 @@ def speak_until_stopped() -> None:
         time.sleep(0.01)
 
 
+# --- where is it?
+
+
+def _wait_in_here(path: str) -> None:
+    print("here")
+    while not Path(path).exists():
+        time.sleep(0.02)
+
+
+@dramatiq.actor(queue_name="logs", max_retries=0)
+def stay_until(path: str) -> None:
+    """Run until there is a file."""
+    _wait_in_here(path)
+
+
+@dramatiq.actor(queue_name="cells", max_retries=0, isolated=True)
+def stay_apart_until(path: str) -> None:
+    """The same in a process of its own."""
+    _wait_in_here(path)
+
+
+@dramatiq.actor(queue_name="logs", max_retries=0)
+async def stay_as_a_coroutine_until(path: str) -> None:
+    """The same as a coroutine."""
+    print("here")
+    while not Path(path).exists():
+        await asyncio.sleep(0.02)
+
+
 # --- seed row D11
 
 

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from sqlalchemy import select
+
 from src.database import read, write
 from src.jobs import wishes, workers
+from src.jobs.models import StackWish
 from src.jobs.states import Wish
 from src.web.roles import Role
-from tests.jobs.making import hired, submitted
+from tests.jobs.making import claimed, hired, submitted
 from tests.web.site import Site, in_words
 
 NAME = "here-7:4711"
@@ -81,3 +84,23 @@ def test_a_queue_whose_only_worker_is_quiet_needs_attention(site: Site) -> None:
     assert "no living worker takes from it" in in_words(site.browser().get("/").text)
     with read() as session:
         assert len(workers.alive(session)) == 1
+
+
+def test_where_a_running_job_is_is_asked_for_on_its_page_and_with_the_api(site: Site) -> None:
+    operator, program = site.browser(Role.OPERATOR), site.program(Role.OPERATOR)
+    id = claimed(site.database, hired(site.database, NAME), 1, 2).id
+    page = f"/jobs/{id}"
+    assert "Where is it?" in operator.get(page).text
+    assert "Where is it?" not in site.browser(Role.VIEWER).get(page).text
+
+    assert operator.fill_in(page, action=f"{page}/stack").status_code == 303
+    assert "Its worker writes into its log where it is" in in_words(operator.get(page).text)
+    assert program.post(f"/api/v1/jobs/{id}/stack").get_json()["state"] == "running"
+    with read() as session:
+        assert session.execute(select(StackWish.attempt)).scalars().all() == [1]
+    lines = site.program().get("/api/v1/audit?action=job.stack").get_json()["lines"]
+    assert [(line["via"], line["subject"]) for line in lines] == [("api", id), ("page", id)]
+
+    waits = submitted(site.database, 1, 2).id
+    assert "Where is it?" not in operator.get(f"/jobs/{waits}").text
+    assert program.post(f"/api/v1/jobs/{waits}/stack").status_code == 409

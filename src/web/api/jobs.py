@@ -84,10 +84,10 @@ def edit(id: str) -> Response:
         return answer(documents.whole(job, standing(session, job)))
 
 
-@blueprint.post("/jobs/<id>/<any(retry, cancel, 'run-now', release, discard):action>")
+@blueprint.post("/jobs/<id>/<any(retry, cancel, 'run-now', release, discard, stack):action>")
 @allow(Role.OPERATOR)
 def act(id: str, action: str) -> Response:
-    """Retry, cancel, run now, release or discard a job."""
+    """Retry, cancel, run now, release or discard a job; or have its worker write into its log where it is."""
     act = getattr(control, action.replace("-", "_"))
     with database.write() as session:
         found = queries.find(session, id)

@@ -33,6 +33,7 @@ _ACTIONS = {
     "retry": "Queue a job again that has ended",
     "cancel": "Cancel a job",
     "run-now": "Queue a scheduled job now",
+    "stack": "Have its worker write into its log where it is",
     "release": "Queue a held job",
     "discard": "Cancel a held job for good",
 }

@@ -38,6 +38,7 @@ _DONE = {
     "retry": "The job is queued again.",
     "cancel": "The job is cancelled.",
     "run-now": "The job is queued.",
+    "stack": "Its worker writes into its log where it is, within seconds.",
     "release": "The job is released.",
     "discard": "The job is discarded.",
 }
@@ -222,14 +223,14 @@ def events(id: str) -> FlaskResponse | tuple[str, int]:
         return render_template("jobs/_poll.html", job=job, view=_view()), 503
 
 
-@blueprint.post("/jobs/<id>/<any(retry, cancel, 'run-now', release, discard):action>")
+@blueprint.post("/jobs/<id>/<any(retry, cancel, 'run-now', release, discard, stack):action>")
 @allow(Role.OPERATOR)
 def act(id: str, action: str) -> Response:
-    """Retry, cancel, run now, release or discard a job."""
+    """Retry, cancel, run now, release or discard a job; or have it say where it is."""
     try:
         with database.write() as session:
             job: Job = getattr(control, action.replace("-", "_"))(session, id)
-        flash(_CANCELLING if job.is_cancelling else _DONE[action], "success")
+        flash(_CANCELLING if job.is_cancelling and action == "cancel" else _DONE[action], "success")
     except NotAllowed as error:
         flash(f"Not done: {error}.", "error")
     return redirect(url_for("held.index") if request.form.get("from") == "held" else url_for("jobs.show", id=id), 303)

@@ -1,0 +1,26 @@
+"""That somebody wants to know where a running attempt is."""
+
+from __future__ import annotations
+
+import sqlalchemy as sa
+from alembic import op
+
+from src.database import UtcDateTime
+
+revision = "0024"
+down_revision = "0023"
+branch_labels = None
+depends_on = None
+
+
+def upgrade() -> None:
+    op.create_table(
+        "stack_wishes",
+        sa.Column("job_seq", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), primary_key=True, autoincrement=False),
+        sa.Column("attempt", sa.Integer(), nullable=False),
+        sa.Column("wished_at", UtcDateTime(), nullable=False),
+    )
+
+
+def downgrade() -> None:
+    op.drop_table("stack_wishes")
