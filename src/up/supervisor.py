@@ -255,9 +255,8 @@ class Supervisor:
                 changed = True
                 if renewing:
                     continue
-                self._say(
-                    f"{part.name} is back (start {part.restarts + 1})" if part.running else f"{part.name} died: {ending(part.exit_code)}"
-                )
+                gone = "has ended" if part.exit_code == 0 else f"died: {ending(part.exit_code)}"  # ended: as a worker that is to stop
+                self._say(f"{part.name} is back (start {part.restarts + 1})" if part.running else f"{part.name} {gone}")
         if changed:
             self._write(self.state)
         if self._watch is not None and self._watch.has_news():
