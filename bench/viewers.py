@@ -55,7 +55,7 @@ def main() -> None:
             with Audience(
                 url, cookie, [_path(id) for id in [*waiting, *reversed(ids)][chosen.viewers // 2 :][: chosen.viewers]]
             ) as audience:
-                until(lambda: audience.open >= chosen.viewers, 30, f"{chosen.viewers} streams are open")
+                until(lambda: audience.messages >= 2 * chosen.viewers, 30, f"{chosen.viewers} pages are shown")
                 refused = audience.refused
                 rates["with"].append(_drain(site, ids))
         with Audience(url, cookie, [_path(id) for id in waiting]) as audience:

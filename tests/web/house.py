@@ -52,8 +52,8 @@ class House:
         except BaseException:
             self._stop()
             raise
-        self._say("from src.web.auth import ensure_admin; ensure_admin()")
-        self._token = self._say("from src.web.auth import create_token; print(create_token('tests', 'admin'))")
+        self.python("from src.web.auth import ensure_admin; ensure_admin()")
+        self._token = self.python("from src.web.auth import create_token; print(create_token('tests', 'admin'))")
         return self
 
     def __exit__(self, _kind: type[BaseException] | None, _error: BaseException | None, _trace: TracebackType | None) -> None:
@@ -61,7 +61,7 @@ class House:
 
     def one_time_link(self) -> str:
         """A link that signs the administrator in."""
-        return self._say(f"from src.web.auth import one_time_link; print(one_time_link({self.url!r}))")
+        return self.python(f"from src.web.auth import one_time_link; print(one_time_link({self.url!r}))")
 
     def _stop(self) -> None:
         for process in self._processes:
@@ -100,6 +100,12 @@ class House:
         assert done.returncode == 0, done.stdout + done.stderr
         return done.stdout
 
+    def python(self, program: str) -> str:
+        """What a program of its own prints here; it must succeed."""
+        done = subprocess.run([sys.executable, "-c", program], cwd=ROOT, env=self._environment, capture_output=True, text=True)
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout.strip()
+
     def jobs_of(self, actor: str) -> list[dict[str, Any]]:
         """The newest jobs of an actor."""
         listed: list[dict[str, Any]] = self.api("GET", f"/jobs?actor={actor}&limit=200")["jobs"]
@@ -129,7 +135,3 @@ class House:
                 return bool(answer.status == 200)
         except OSError:
             return False
-
-    def _say(self, program: str) -> str:
-        done = subprocess.run([sys.executable, "-c", program], cwd=ROOT, env=self._environment, capture_output=True, text=True, check=True)
-        return done.stdout.strip()
