@@ -15,6 +15,7 @@ import pytest
 from flask import Flask
 from playwright.sync_api import Browser, Page, StorageState, expect, sync_playwright
 
+import src.actors
 from src.broker.publisher import hand_off
 from src.database import Database
 from src.jobs.envelopes import on_commit
@@ -22,6 +23,8 @@ from src.web import create_app
 from tests.services import random_name
 from tests.web.house import House
 from tests.web.site import Site
+
+assert src.actors  # first, so that the actors of these tests find its broker, whichever file is collected first
 
 #: milliseconds that a page may take to show what is expected
 PATIENCE_MS = 30_000
