@@ -21,7 +21,8 @@ def one_time_link(base_url: str) -> str:
 
 
 def _auth() -> ModuleType:
-    """The web room, imported late: it reads the settings."""
+    """The web room, imported late: it reads the settings. The actors first: what does not work among them is told before anything serves."""
+    load("src.actors")
     return load("src.web.auth")
 
 
