@@ -74,20 +74,24 @@ def bare(suite: str) -> Path:
 
 @contextlib.contextmanager
 def fresh(suite: str, name: str) -> Iterator[RootFs]:
-    """A copy of the base system with /proc; unmounted, its processes ended and the copy deleted afterwards."""
+    """A copy of the base system with /proc and terminals; unmounted, its processes ended and the copy deleted afterwards."""
     base = bare(suite)
     path = STORE / f"{suite}.{name}.{os.getpid()}"
     subprocess.run(["cp", "-a", str(base), str(path)], check=True)
     root = RootFs(path)
     _adopt_network_of_this_machine(path)
-    subprocess.run(["mount", "-t", "proc", "proc", str(path / "proc")], check=True)
+    mounts = {"proc": path / "proc", "devpts": path / "dev/pts"}
+    for kind, place in mounts.items():
+        place.mkdir(exist_ok=True)
+        subprocess.run(["mount", "-t", kind, kind, str(place)], check=True)
     try:
         yield root
     finally:
         for pid in root.processes():
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, 9)
-        subprocess.run(["umount", "--lazy", str(path / "proc")], check=True)
+        for place in mounts.values():
+            subprocess.run(["umount", "--lazy", str(place)], check=True)
         subprocess.run(["rm", "-rf", "--one-file-system", str(path)], check=True)
 
 

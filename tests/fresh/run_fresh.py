@@ -26,6 +26,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("suite")
     parser.add_argument("--no-tests", action="store_true", help="leave ./run test out")
+    parser.add_argument("--tests", default="-q", help="what follows `./run test`, e.g. 'tests/up -k browser' (all of them)")
     asked = parser.parse_args()
     measured: dict[str, float] = {}
     with fresh(asked.suite, "up") as root:
@@ -34,7 +35,7 @@ def main() -> None:
         measured["warm"] = up(root, HOUSE)
         if not asked.no_tests:
             begun = time.monotonic()
-            root.check("./run test -q", cwd=HOUSE)
+            root.check(f"./run test {asked.tests}", cwd=HOUSE)
             measured["test"] = time.monotonic() - begun
         measured["as an ordinary user"] = as_somebody(root)
     print(f"✔ {asked.suite}: " + ", ".join(f"{name} {seconds:.1f} s" for name, seconds in measured.items()))
