@@ -111,7 +111,7 @@ def test_dead_letters_go_back_to_their_queue_and_are_held_with_the_reason(page: 
 
     letters.get_by_role("button", name="Give them back to their queue").click()
 
-    expect(page.get_by_text("dead letters went back to their queue")).to_be_visible()
+    expect(page.get_by_text("1 dead letter went back to its queue.")).to_be_visible()
     page.goto("/held")
     eventually(lambda: page.reload() and "Nobody submitted this message" in page.content(), interval_s=1, what="the worker has met it")
     assert "default" in _audited(house, "queue.requeue")

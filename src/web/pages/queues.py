@@ -69,7 +69,8 @@ def requeue(name: str) -> AnyResponse:
         audit.about("queue", name)
     try:
         done = dead_letters.requeue(name)
-        flash(f"{done.moved} dead letters went back to their queue" + (f", {done.left} are left." if done.left else "."), "success")
+        went = "1 dead letter went back to its queue" if done.moved == 1 else f"{done.moved} dead letters went back to their queue"
+        flash(f"{went}{f', {done.left} are left' if done.left else ''}.", "success")
     except dead_letters.BrokerAway as error:
         flash(f"Not done: {error}", "error")
     return redirect(url_for("queues.show", name=name), 303)
