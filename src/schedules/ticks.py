@@ -33,7 +33,7 @@ SCHEDULED_FOR = "scheduled_for"
 #: how long a process that does not know the actor leaves a tick to those that do, as in the middle of a deploy
 STRANGER_WAITS = timedelta(seconds=30)
 #: milliseconds after which PostgreSQL ends the transaction of a process that stands still: others wait behind its locks
-FROZEN_MS = 1_000
+FROZEN_MS = 500
 #: ticks without a job, which a backfill may give one
 WITHOUT_JOB = (TickState.MISSED, TickState.SKIPPED, TickState.BROKEN)
 

@@ -15,7 +15,7 @@ from tests.chaos.fleet import ROOT
 from tests.workflows.making import Hand, view
 
 PAGE = (ROOT / "docs" / "workflows.md").read_text()
-BLOCKS = re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL)
+BLOCKS = re.findall(r"```python[^\n]*\n(.*?)```", PAGE, re.DOTALL)
 
 
 def example(containing: str, **names: Any) -> dict[str, Any]:
