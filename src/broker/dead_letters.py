@@ -41,11 +41,13 @@ class Requeued:
 def requeue(queue: str, *, limit: int = MOST) -> Requeued:
     """Give up to `limit` dead letters of a Dramatiq queue back, the oldest first; each is removed once RabbitMQ has its copy.
 
-    Raises BrokerAway when RabbitMQ does not answer or takes none of them; what was not given back is still a dead letter.
+    Raises BrokerAway when RabbitMQ does not answer or does not take one; what was not given back is still a dead letter.
     """
     try:
         with _connected() as connection:
             return _requeue(connection, queue, limit)
+    except pika.exceptions.UnroutableError as error:
+        raise BrokerAway(f"There is no queue {queue} in RabbitMQ to take them. Start a worker that serves it, then try again.") from error
     except (pika.exceptions.AMQPError, OSError) as error:
         raise BrokerAway(f"RabbitMQ did not take them ({type(error).__name__}). See ./run status, then try again.") from error
 
@@ -70,7 +72,6 @@ def _requeue(connection: Any, queue: str, limit: int) -> Requeued:
         if error.reply_code != 404:
             raise
         return Requeued(0, 0)  # nothing was ever set aside
-    topology.declare(channel, queue)
     moved = 0
     while moved < min(there, limit):
         method, properties, body = channel.basic_get(letters)

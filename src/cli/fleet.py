@@ -38,9 +38,11 @@ def alerts(*, data: Path | None) -> None:
 @data_option
 def requeue(*, name: str, data: Path | None) -> None:
     """Give the dead letters of QUEUE back to the queue each came from."""
-    with writing(data):
+    with writing(data) as session:
         from src import audit
+        from src.web import controlling
 
+        controlling.require(session, controlling.Target("queue", name))
         audit.about("queue", name)
     from src.broker import dead_letters
 

@@ -63,6 +63,28 @@ def test_a_queue_without_dead_letters_has_none(channel: pika.adapters.blocking_c
     assert dead_letters.requeue("nobody_used") == Requeued(0, 0)
 
 
+def test_letters_of_a_queue_that_is_gone_stay(channel: pika.adapters.blocking_connection.BlockingChannel) -> None:
+    letters = topology.dead_letter_queue(QUEUE)
+    channel.queue_declare(letters, durable=True, arguments=topology.dead_letter_arguments())
+    channel.confirm_delivery()
+    channel.basic_publish("", letters, b"homeless")
+
+    with pytest.raises(BrokerAway, match="Start a worker"):
+        dead_letters.requeue(QUEUE)
+
+    eventually(lambda: channel.queue_declare(letters, passive=True).method.message_count == 1, what="it is a dead letter again")
+
+
+def test_letters_go_back_to_a_queue_of_other_arguments(channel: pika.adapters.blocking_connection.BlockingChannel) -> None:
+    for name in topology.queues_of(QUEUE):
+        channel.queue_declare(name, durable=True, arguments={**topology.queue_arguments(QUEUE), "x-dead-letter-strategy": "at-least-once"})
+    channel.queue_declare(topology.dead_letter_queue(QUEUE), durable=True, arguments=topology.dead_letter_arguments())
+    channel.confirm_delivery()
+    channel.basic_publish("", topology.dead_letter_queue(QUEUE), b"old")
+
+    assert dead_letters.requeue(QUEUE) == Requeued(1, 0)
+
+
 def test_a_broker_that_is_away_is_told_with_the_cure(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CALLBOARD_BROKER_URL", "amqp://guest:guest@127.0.0.1:9/")
     get_settings.cache_clear()

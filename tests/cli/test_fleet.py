@@ -37,3 +37,7 @@ def test_workers_are_listed_made_quiet_and_stopped(terminal: Terminal) -> None:
     assert terminal.run("workers", "stop", "here:1") == "here:1 ends once it has finished what it runs"
     assert "it cannot be kept" in terminal.run("workers", "resume", "here:1", code=1)
     assert "There is no living worker named nobody:1" in terminal.run("workers", "quiet", "nobody:1", code=1)
+
+
+def test_dead_letters_of_a_queue_that_nobody_serves_are_refused_with_those_there_are(terminal: Terminal) -> None:
+    assert "There is no queue named 'defualt'. There is: " in terminal.run("requeue", "defualt", code=1)

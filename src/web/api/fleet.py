@@ -14,12 +14,14 @@ from src.database import now
 from src.jobs import alerts, controls, queries, wishes, workers
 from src.jobs.alert_models import Alert
 from src.jobs.controls import Controls
+from src.jobs.errors import JobsError
 from src.jobs.models import Worker
 from src.jobs.states import Wish
-from src.web import catalogue
+from src.web import catalogue, controlling
 from src.web.api.blueprint import blueprint
 from src.web.api.bodies import answer
 from src.web.auth import allow, visitor
+from src.web.controlling import Target
 from src.web.instants import write_instant
 from src.web.roles import Role
 
@@ -112,8 +114,10 @@ def list_queues() -> Response:
 def requeue_dead_letters(name: str) -> Response:
     """Give the dead letters of a queue back to the queue each came from: how many went, and how many are left."""
     with database.write() as session:
-        if name not in catalogue.queues() and name not in {each.queue for each in queries.queues(session)}:
-            raise NotFound(f"There is no queue named {name}.")
+        try:
+            controlling.require(session, Target("queue", name))
+        except JobsError as error:
+            raise NotFound(str(error)) from None
         audit.about("queue", name)
     try:
         done = dead_letters.requeue(name)
