@@ -14,9 +14,9 @@ from src.schedules.words import Missed, Origin
 MOST = 100
 #: policy `all` makes up for nothing that is older
 OLDEST = timedelta(days=1)
-#: lateness that is never a miss: as long as it takes to end the transaction of a scheduler that stands still (ticks.FROZEN_MS) and another
-#: one to look, and as much again
-ALWAYS_ON_TIME = timedelta(seconds=2)
+#: lateness that is never a miss: more than it takes to end the transaction of a scheduler that stands still (ticks.FROZEN_MS) and another
+#: one to look
+ALWAYS_ON_TIME = timedelta(seconds=1)
 
 
 @dataclass(frozen=True, slots=True)
