@@ -36,6 +36,7 @@ def configure_logs() -> None:
         foreign_pre_chain=shared,
         processors=[
             structlog.stdlib.ProcessorFormatter.remove_processors_meta,
+            _say_more,
             _say_for_whom,  # here, and not when the event is made: lines of libraries pass by this place, too
             structlog.processors.format_exc_info,
             last,
@@ -68,7 +69,21 @@ def speak_for(find: Find | None) -> None:
     _find = find
 
 
+def add_facts(more: Callable[[], Mapping[str, str]] | None) -> None:
+    """Have every line of this process carry what `more` finds where it is written, beside all else; None: no more."""
+    global _more
+    _more = more
+
+
 _find: Find | None = None
+_more: Callable[[], Mapping[str, str]] | None = None
+
+
+def _say_more(_logger: Any, _method: str, event: Any) -> Any:
+    if _more is not None:
+        for name, value in _more().items():
+            event.setdefault(name, value)
+    return event
 
 
 def _say_for_whom(_logger: Any, _method: str, event: Any) -> Any:

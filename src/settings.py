@@ -54,6 +54,12 @@ class Settings(BaseSettings):
     log_level: str = Field("INFO", description="least level that is logged")
     log_format: Literal["auto", "console", "json"] = Field("auto", description="auto: readable on a terminal, JSON otherwise")
 
+    trace_url: str = Field(
+        "",
+        pattern=r"^(https?://.*\{trace_id\}.*)?$",
+        description="address of one trace in the tool that shows traces, for links, e.g. `http://127.0.0.1:16686/trace/{trace_id}`; empty: no link",
+    )
+
     foreign_messages: Literal["hold", "run"] = Field(
         "hold", description="what happens to a message nobody submitted here: kept for a person, or run"
     )

@@ -12,6 +12,7 @@ from typing import Any
 from dramatiq import Middleware
 from dramatiq.broker import Broker
 
+from src import tracing
 from src.broker import capture, isolation
 from src.broker.crew import Crew
 from src.broker.executor import Executor
@@ -52,6 +53,7 @@ class Boot(Middleware):
         crew = Crew(threads=worker.worker_threads, queues=list(listened), actors=broker.actors, limits=limits, end=end)
         worker.work_queue = crew.work_queue  # before Dramatiq has made the threads that take from it
         self.crew = crew
+        tracing.start("worker")
         capture.install()
         self._executor = Executor(broker, crew)
         crew.start()
@@ -74,6 +76,7 @@ class Boot(Middleware):
     def after_worker_shutdown(self, broker: Broker, worker: Any) -> None:
         if self.crew is not None:
             self.crew.close()
+            tracing.stop()
 
 
 def _end_this_process() -> None:

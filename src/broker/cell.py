@@ -26,6 +26,7 @@ from dramatiq.asyncio import EventLoopThread, set_event_loop_thread
 from dramatiq.middleware import Shutdown
 from dramatiq.middleware.threading import Interrupt
 
+from src import tracing
 from src.broker import capture, interrupts, process_tree, stack
 from src.broker.deliveries import Arrival, Delivery
 from src.broker.executor import Executor, LostLease
@@ -56,6 +57,7 @@ class Request:
     worker_id: int
     worker: str
     clock_offset: timedelta  # of the worker's clock, which follows the database's
+    trace: dict[str, str]  # the span of the attempt, which the worker keeps
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,6 +162,7 @@ def live(end: socket.socket, parent: int) -> None:
 
 def _carry_out(request: Request, frames: Frames) -> tuple[Any, ...]:
     clock.offset = request.clock_offset
+    tracing.join(request.trace)
     broker = dramatiq.get_broker()
     if request.claimed.actor not in broker.actors:
         importlib.import_module(request.module)

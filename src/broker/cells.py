@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from itertools import count
 from typing import TYPE_CHECKING, Any
 
+from src import tracing
 from src.broker.cell import INTERRUPTS, Request
 from src.broker.frames import Ended, Frames, pair
 from src.broker.isolation import CellDied, HardTimeLimitExceeded
@@ -128,7 +129,7 @@ class Cells:
             if frames.receive(READY_S) is None:
                 return Ending(error=CellDied(f"its process was not ready within {READY_S:.0f} s"))
             frames.end.settimeout(READY_S)
-            frames.send(Request(running.delivery.claimed, module, self._crew.worker_id, self._crew.name, clock.offset))
+            frames.send(Request(running.delivery.claimed, module, self._crew.worker_id, self._crew.name, clock.offset, tracing.carrier()))
             return _Watch(frames, running, limit_ms).until_end()
         except Ended as end:
             return Ending(error=CellDied(_how(end.status)))

@@ -10,6 +10,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from datetime import datetime
+from functools import partial
 from typing import Any, Protocol
 
 from dramatiq import Middleware
@@ -17,6 +18,7 @@ from dramatiq.broker import Broker
 from dramatiq.errors import RateLimitExceeded, Retry
 from dramatiq.middleware import MiddlewareError, SkipMessage
 
+from src import tracing
 from src.broker import follow_ups
 from src.broker import interrupts as interrupts_module
 from src.broker.deliveries import Delivery
@@ -94,12 +96,11 @@ class Executor:
         self._crew.load.start(running)
         finished: Finished | None = None
         try:
-            isolated, limit_ms = terms(self._broker.actors[delivery.claimed.actor], delivery.options)
-            if isolated:
-                finished = self._in_a_cell(running, limit_ms)
+            spans = tracing.active()
+            if spans is None:
+                finished = self._carry_out(running)
             else:
-                self._crew.ledger.enter(running.job.seq, running.job.attempt)
-                finished = self.attempt(running)
+                finished = spans.attempt(delivery.claimed, delivery.options, self._crew.name, partial(self._carry_out, running))
         except LostLease:
             log.warning("lease_was_lost", job_id=running.job.id, attempt=running.job.attempt)
         finally:
@@ -112,6 +113,13 @@ class Executor:
             self._crew.load.finished(time.monotonic() - running.started)
             # A kept exception would keep the frames of the actor alive until the next collection.
             delivery.clear_exception()
+
+    def _carry_out(self, running: Running) -> Finished | None:
+        isolated, limit_ms = terms(self._broker.actors[running.job.actor], running.delivery.options)
+        if isolated:
+            return self._in_a_cell(running, limit_ms)
+        self._crew.ledger.enter(running.job.seq, running.job.attempt)
+        return self.attempt(running)
 
     def attempt(self, running: Running) -> Finished | None:
         """Carry the attempt out here; its end, or None if its own transaction has written it already. Raises LostLease."""

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 from dramatiq import Actor, Message, Middleware
 from dramatiq.broker import Broker, MessageProxy
 
+from src import tracing
 from src.broker.calls import submission
 from src.broker.encoding import UnstorableResult
 from src.jobs.errors import JobsError
@@ -40,7 +43,7 @@ def after_success(broker: Broker, actor: Actor[Any, Any], message: MessageProxy,
             check(each)
         except JobsError as error:
             raise UnstorableResult(f"{each.message.actor_name}, which follows it, cannot take its result: {error}") from None
-    return following
+    return placed(following)
 
 
 def after_failure(
@@ -56,7 +59,16 @@ def after_failure(
     if exhausted and last:
         most = options.get("max_retries", actor.options.get("max_retries"))
         following.append(_callback(broker, last, _plain(message), {"retries": failures, "max_retries": most}))
-    return following
+    return placed(following)
+
+
+def placed(following: Sequence[Submission]) -> list[Submission]:
+    """These submissions, with their place in the trace of the attempt that they follow: somebody else writes them."""
+    spans = tracing.active()
+    if spans is None:
+        return list(following)
+    carrier = spans.carrier()
+    return [replace(each, trace=carrier) for each in following]
 
 
 def _callback(broker: Broker, actor: str | Actor[Any, Any], *args: Any) -> Submission:

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import os
 import threading
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 
-from src import audit
+from src import audit, tracing
 from src.audit import Deed
 from src.database import get_database, is_outage, write
 from src.jobs import Receipt, Submission, submit_many
@@ -51,6 +51,9 @@ class Gathering:
 
     def submit(self, submission: Submission) -> Receipt:
         """Commit one submission, alone or with others'. Raises JobsError for it alone, and SQLAlchemy's errors when SQL is away."""
+        spans = tracing.active()
+        if spans is not None:  # whoever leads writes it in a thread, and a trace, of his own
+            submission = replace(submission, trace=spans.carrier())
         entry = _Entry(submission, audit.take())
         try:
             with self._lock:

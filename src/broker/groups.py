@@ -8,6 +8,7 @@ from dramatiq import Message, Middleware
 from dramatiq.middleware.group_callbacks import GroupCallbacks as StockGroupCallbacks
 
 from src.broker.calls import submission
+from src.broker.follow_ups import placed
 from src.broker.limiter_backend import SqlRateLimiterBackend
 from src.database import write
 from src.jobs import message_groups
@@ -43,4 +44,4 @@ def membership(options: dict[str, Any]) -> GroupMember | None:
     if not group or not callbacks:
         return None
     messages: list[Message[Any]] = [Message(**callback) for callback in callbacks]
-    return GroupMember(group, tuple(submission(each, each.options.get("delay"), source="group") for each in messages))
+    return GroupMember(group, tuple(placed([submission(each, each.options.get("delay"), source="group") for each in messages])))

@@ -22,6 +22,7 @@ import time
 from contextlib import suppress
 from typing import Any
 
+from src import tracing
 from src.broker import process_tree
 from src.broker.cell import live
 from src.broker.frames import ended
@@ -163,6 +164,7 @@ def load(modules: list[str]) -> None:
     """Import the actors, as `dramatiq src.actors` does."""
     for name in modules:
         importlib.import_module(name)
+    tracing.prepare()
 
 
 def main() -> None:

@@ -9,6 +9,7 @@ from typing import Any
 
 import click
 
+from src import tracing
 from src.cli import witness
 from src.logs import configure_logs
 from src.settings import Settings
@@ -44,6 +45,7 @@ def join(data: Path | None = None) -> Settings:
         if value and name not in settings.model_fields_set:
             os.environ[f"CALLBOARD_{name.upper()}"] = value
     settings = read_settings()
+    tracing.start("command")
     configure_logs()  # to stderr: what a verb prints is for scripts
     witness.begin()
     return settings

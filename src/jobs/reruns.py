@@ -26,6 +26,8 @@ _OWN = frozenset(
         "on_failure",
         "on_success",
         "pipe_ignore",
+        "traceparent",
+        "tracestate",
     }
     | {"pipe_target", "redelivered", "retries", "requeue_timestamp", "traceback"}
 )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -17,7 +17,7 @@ from sqlalchemy.dialects.postgresql import insert as postgresql_insert
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 from sqlalchemy.orm import Session
 
-from src import audit
+from src import audit, tracing
 from src.database import now, to_microseconds
 from src.jobs import defaults, fair
 from src.jobs.envelopes import Envelope, announce, dumps, encode
@@ -68,6 +68,7 @@ class Submission:
     waits_for: str | None = None  # what lets it go on, instead of an instant
     reason: str | None = None  # why it waits
     takes_results: bool = False  # its arguments are not yet what the actor will get
+    trace: Mapping[str, str] | None = None  # where in a trace it was asked for, if not where it is written
 
 
 def submit(session: Session, message: Message[Any], **how: Any) -> Receipt:
@@ -80,8 +81,19 @@ def submit(session: Session, message: Message[Any], **how: Any) -> Receipt:
 
 def submit_many(session: Session, submissions: Sequence[Submission]) -> list[Receipt]:
     """Write many jobs in the caller's transaction, in order: all of them, or an error and none."""
+    spans = tracing.active()
+    if spans is None:
+        return _submit_many(session, submissions, None)
+    with spans.sending(submissions) as carried:
+        return _submit_many(session, submissions, carried)
+
+
+def _submit_many(session: Session, submissions: Sequence[Submission], carried: Sequence[Mapping[str, str]] | None) -> list[Receipt]:
     present = now()
-    rows = [_row(submission, present) for submission in submissions]
+    if carried is None:
+        rows = [_row(submission, present) for submission in submissions]
+    else:
+        rows = [_row(submission, present, carried=place) for submission, place in zip(submissions, carried, strict=True)]
     earlier = _taken_periods(session, submissions, rows, present)
     wanted = [row for row in rows if row["id"] not in earlier]
     created = (
@@ -173,7 +185,7 @@ def new_id() -> str:
     return str(UUID(int=value))
 
 
-def _row(submission: Submission, present: datetime) -> dict[str, Any]:
+def _row(submission: Submission, present: datetime, *, carried: Mapping[str, str] | None = None) -> dict[str, Any]:
     message = submission.message
     _check_names(message)
     for name in ("unique_key", "idempotency_key", "submitted_by", "fair_key"):
@@ -203,6 +215,8 @@ def _row(submission: Submission, present: datetime) -> dict[str, Any]:
         reason = f"waits for its turn among the jobs of {fair_key!r} and others"
     scheduled = delayed or waits_for is not None
     options = {name: value for name, value in message.options.items() if name not in _OWN_OPTIONS and value is not None}
+    if carried:
+        options.update(carried)
     texts = {"args": _json(list(message.args), "args"), "kwargs": _json(message.kwargs, "kwargs"), "options": _json(options, "options")}
     size = sum(len(text) for text in texts.values())
     limit = get_settings().max_message_bytes

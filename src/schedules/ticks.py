@@ -17,7 +17,7 @@ from sqlalchemy.dialects.postgresql import insert as postgresql_insert
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 from sqlalchemy.orm import Session
 
-from src import audit
+from src import audit, tracing
 from src.database import now
 from src.jobs.errors import JobsError, NotAllowed, UnknownActor
 from src.jobs.statements import is_sqlite
@@ -121,7 +121,8 @@ def decide(session: Session, schedule: Schedule, verdict: Verdict, make: Maker, 
         return None
     if message is not None:
         try:
-            receipt = submit(session, message, source="schedule", submitted_by=by or f"schedule {schedule.name}", **how)
+            with tracing.step("tick", schedule=schedule.name):
+                receipt = submit(session, message, source="schedule", submitted_by=by or f"schedule {schedule.name}", **how)
             if not receipt.created:
                 job_id, reason = receipt.id, "its actor is unique: a job of the same key stands for it"
         except JobsError as error:  # too large, for instance: it was refused before anything was written

@@ -16,6 +16,7 @@ from apscheduler.jobstores.memory import MemoryJobStore
 from apscheduler.schedulers.blocking import BlockingScheduler
 
 import src.actors
+from src import tracing
 from src.broker import periodic
 from src.broker.relay import Relay
 from src.database import get_database, is_outage, now, read, write
@@ -155,6 +156,7 @@ def main() -> None:
     """Run until SIGTERM or SIGINT."""
     configure_logs()
     logging.getLogger("apscheduler").setLevel(logging.WARNING)  # it tells of every row it is told of
+    tracing.start("scheduler")
     broker = src.actors.broker
     make = periodic.maker(broker)
     clock = Clock(make)
@@ -179,6 +181,7 @@ def main() -> None:
     follower.close()
     relay.close()
     broker.close()
+    tracing.stop()
     log.info("scheduler_stopped")
 
 

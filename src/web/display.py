@@ -13,7 +13,7 @@ from src.database import now
 from src.jobs import State
 from src.jobs.submission import NORMAL_PRIORITY
 from src.settings import get_settings
-from src.web import copying, documents, results, timelines, tracebacks
+from src.web import copying, documents, results, timelines, tracebacks, traced
 from src.web.documents import finite, printable
 from src.web.forms.field import every
 from src.web.roles import Role
@@ -59,6 +59,7 @@ def init(app: Flask) -> None:
         queue_link=copying.queue_link,
         depths=tracebacks.depths,
         timeline=timelines.pieces,
+        trace_of=traced.trace_of,
         NORMAL_PRIORITY=NORMAL_PRIORITY,
         settings=get_settings,
         admin_pages=ADMIN_PAGES,

@@ -7,6 +7,7 @@ import math
 from collections.abc import Mapping
 from typing import Any, Protocol
 
+from src import tracing
 from src.broker.signature import Signature
 from src.jobs.errors import UnknownActor
 from src.jobs.models import Attempt, Job
@@ -80,6 +81,7 @@ def whole(job: Job, standing: Standing) -> dict[str, Any]:
         "unique_until": job.unique_until.value if job.unique_key and job.unique_until else None,
         "fair_key": job.fair_key,
         "workflow": {"id": step.id, "name": step.name, "step": step.step} if step else None,
+        "trace_id": tracing.trace_id(job.options),
         "failures": job.failures,
         "crashes": job.crashes,
         "stalled": standing.stalled,

@@ -20,6 +20,7 @@ from src.logs import get_logger
 from src.mail.deliveries import UnknownMail
 from src.reports.archive import UnknownReport
 from src.schedules.errors import UnknownSchedule
+from src.web import traced
 from src.web.auth import witness
 from src.web.forms.presets import UnknownPreset
 from src.web.problems import Problem, respond
@@ -105,6 +106,7 @@ def _database(error: DBAPIError) -> Response:
 
 
 def _unexpected(error: Exception) -> Response:
+    traced.failed(error)
     log.error("request_failed", path=request.path, method=request.method, exc_info=error)
     return _answer(Problem(InternalServerError.code, "Callboard made a mistake here. The log of the web process has the details."))
 

@@ -21,7 +21,9 @@ ROOT = Path(__file__).resolve().parents[2]
 class House:
     """Web, worker and mailbox processes on one database and one virtual host. Use as a context."""
 
-    def __init__(self, folder: Path, *, database_url: str, broker_url: str, management_url: str, actors: str = "tests.web.actors") -> None:
+    def __init__(
+        self, folder: Path, *, database_url: str, broker_url: str, management_url: str, actors: str = "tests.web.actors", **environment: str
+    ) -> None:
         port, self.mailbox_port = ports.anywhere(["web", "mailbox"]).values()
         self.url = f"http://127.0.0.1:{port}"
         self.broker_url = broker_url
@@ -37,6 +39,7 @@ class House:
             "CALLBOARD_SECRET_KEY": "only for tests",
             "CALLBOARD_SMTP_URL": f"smtp://callboard:only-for-tests@127.0.0.1:{self.mailbox_port}",
             "CALLBOARD_MAIL_ADMINS": "admin@localhost",
+            **environment,
         }
         self._processes: list[subprocess.Popen[bytes]] = []
         self._token = ""

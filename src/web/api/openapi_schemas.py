@@ -120,7 +120,7 @@ _JOB = {
         "cancelling": {"type": "boolean"}, "stalled": _TEXT, "result_bytes": {"type": ["integer", "null"]},
         "args": {}, "kwargs": {}, "result": {}, "error": _TEXT, "progress": {"type": ["object", "null"]},
         "waits_for": _TEXT, "slot_at": _TEXT, "paused_by": _TEXT, "held_for": _TEXT, "unique_key": _TEXT, "unique_until": _TEXT, "fair_key": _TEXT,
-        "workflow": {"type": ["object", "null"]}, "failures": {"type": "integer"}, "crashes": {"type": "integer"}, "expires_at": _TEXT,
+        "workflow": {"type": ["object", "null"]}, "trace_id": _TEXT, "failures": {"type": "integer"}, "crashes": {"type": "integer"}, "expires_at": _TEXT,
         "created_at": {"type": "string", "format": "date-time"}, "due_at": _TEXT, "started_at": _TEXT, "finished_at": _TEXT,
         "attempts": {"type": "array", "items": {"type": "object"}},
     },
