@@ -68,6 +68,15 @@ class Settings(BaseSettings):
     results_dir: str = Field(
         "", description="folder of those files; empty: `results` in the data folder. On several hosts: one that all share"
     )
+    uploads_dir: str = Field(
+        "", description="folder of the files that jobs are given; empty: `uploads` in the data folder. On several hosts: one that all share"
+    )
+    max_upload_bytes: int = Field(104_857_600, ge=1024, description="bytes of files that one request may bring, and of one file")
+    keep_uploads: float = Field(
+        1,
+        gt=0,
+        description="days that a file is kept to which no job, schedule, preset or row of a batch refers, from the last time one did",
+    )
     max_message_bytes: int = Field(1_048_576, ge=1024, description="bytes; larger arguments are refused when submitted")
 
     heartbeat_interval: float = Field(2.0, gt=0, description="seconds between two heartbeats of a worker process")
@@ -181,6 +190,11 @@ class Settings(BaseSettings):
     def effective_results_dir(self) -> Path:
         """The configured folder of large results, or one in the data folder."""
         return Path(self.results_dir) if self.results_dir else self.data_dir / "results"
+
+    @property
+    def effective_uploads_dir(self) -> Path:
+        """The configured folder of files that jobs are given, or one in the data folder."""
+        return Path(self.uploads_dir) if self.uploads_dir else self.data_dir / "uploads"
 
     @property
     def management_link(self) -> str:

@@ -13,7 +13,7 @@ from typing import Any
 from sqlalchemy import inspect, text
 
 from src import __version__
-from src.backup import postgresql, pruning, results, sqlite
+from src.backup import postgresql, pruning, results, sqlite, uploads
 from src.backup.errors import BackupError
 from src.backup.files import Manifest, Store, backups, checksum, manifest_path, new_path, write_manifest
 from src.database import Database, now
@@ -43,7 +43,8 @@ def prune(folder: Path) -> list[Path]:
     for path in gone:
         manifest_path(path).unlink(missing_ok=True)  # first: a copy without it counts as none
         path.unlink(missing_ok=True)
-    results.prune(folder)
+    for kind in (results, uploads):
+        kind.SHELF.prune(folder)
     return gone
 
 
@@ -56,7 +57,8 @@ def _of_sqlite(database: Database, path: Path, draft: Path, made_at: datetime) -
             tables = {row[0] for row in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
             schema, counts = _described(tables, lambda statement: connection.execute(statement).fetchone()[0])
             if "result_file" in {row[1] for row in connection.execute("PRAGMA table_info(jobs)")}:  # an older schema has none
-                results.keep((row[0] for row in connection.execute(results.NAMES)), path)
+                results.keep(connection.execute, path)
+            uploads.keep(connection.execute, tables, path)
         sqlite.compress(plain, draft)
         return _finish(path, draft, store="sqlite", made_at=made_at, schema=schema, counts=counts)
     finally:
@@ -70,7 +72,8 @@ def _of_postgresql(database: Database, path: Path, draft: Path, made_at: datetim
             tables = set(inspect(connection).get_table_names())
             schema, counts = _described(tables, lambda statement: connection.execute(text(statement)).scalar_one())
             if "result_file" in {column["name"] for column in inspect(connection).get_columns("jobs")}:
-                results.keep(connection.execute(text(results.NAMES)).scalars(), path)
+                results.keep(lambda statement: connection.execute(text(statement)), path)
+            uploads.keep(lambda statement: connection.execute(text(statement)), tables, path)
             postgresql.copy(database.url, draft, snapshot_name=name)
         return _finish(path, draft, store="postgresql", made_at=made_at, schema=schema, counts=counts)
     finally:

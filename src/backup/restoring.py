@@ -12,7 +12,7 @@ from sqlalchemy import inspect
 from sqlalchemy.exc import SQLAlchemyError
 
 from src import database as databases
-from src.backup import making, postgresql, results, sqlite
+from src.backup import making, postgresql, results, sqlite, uploads
 from src.backup.errors import BackupError
 from src.backup.files import Manifest, checksum, manifest_path, read_manifest, store_of
 from src.database import Database
@@ -32,6 +32,8 @@ class Restored:
     running: int  # jobs that ran when the backup was made, queued again
     results: int = 0  # results in files that came back with it
     results_lost: int = 0  # and those that are nowhere any more
+    uploads: int = 0  # the same of files that jobs were given
+    uploads_lost: int = 0
 
 
 def restore(path: Path, url: str, folder: Path, *, say: Callable[[str], None]) -> Restored:
@@ -47,10 +49,10 @@ def restore(path: Path, url: str, folder: Path, *, say: Callable[[str], None]) -
         replaced = _keep_present(target, folder, say)
         say(f"Restoring {path.name}: the database as it was at {manifest.instant:%Y-%m-%d %H:%M:%S} UTC")
         running = (_into_sqlite if target.is_sqlite else _into_postgresql)(target, path, manifest)
-        came, lost = results.put_back(target, path)
+        files = (*results.put_back(target, path), *uploads.put_back(target, path))
     finally:
         target.engine.dispose()
-    return Restored(manifest, replaced, running, came, lost)
+    return Restored(manifest, replaced, running, *files)
 
 
 def verify(path: Path) -> Manifest:

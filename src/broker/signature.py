@@ -24,6 +24,7 @@ from src.broker import sealing
 from src.broker.complaints import complain, pinpoint
 from src.jobs import placeholders
 from src.jobs.errors import InvalidArguments
+from src.jobs.upload import FORMAT
 
 _POSITIONAL = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
 _CONFIG = ConfigDict(extra="forbid", ser_json_inf_nan="constants", protected_namespaces=())
@@ -58,12 +59,16 @@ class Signature:
         self._rest = self._named(inspect.Parameter.VAR_POSITIONAL)
         self._extra = self._named(inspect.Parameter.VAR_KEYWORD)
         self.secrets = frozenset(each for each, accepted in self._types.items() if _is_secret(accepted))
+        self.files = frozenset(each for each, accepted in self._types.items() if _has_file(accepted))
         self._converted = {each: TypeAdapter(t) for each, t in self._types.items() if not _is_native(t)}
         self.needs_coercion = bool(self._converted)
         self.model = self._build_model()
 
     def check(self, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Arguments:
         """Return the arguments ready for JSON, converted, secrets sealed, in the caller's layout, or raise InvalidArguments naming each field."""
+        if unkeepable := self.files & self.secrets:
+            # Who refers to a file is found by a look at the rows, which cannot look into what is sealed.
+            raise _invalid(dict.fromkeys(unkeepable, "A file and a secret cannot be in one parameter: make two of it in the code."))
         values = self._opened(self._bind(args, kwargs))
         try:
             model = self.model.model_validate(values)
@@ -279,6 +284,10 @@ def _accepted(hint: Any) -> Any:
 
 def _is_secret(accepted: Any) -> bool:
     return '"writeOnly": true' in json.dumps(_schema_of(accepted), default=str)
+
+
+def _has_file(accepted: Any) -> bool:
+    return f'"format": "{FORMAT}"' in json.dumps(_schema_of(accepted), default=str)
 
 
 def _schema_of(hint: Any) -> dict[str, Any]:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import json
+import os
 from collections.abc import Iterator, Sequence
 from difflib import get_close_matches
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -20,6 +23,7 @@ WORDS = {"true": True, "yes": True, "on": True, "1": True, "false": False, "no":
 CHOICES = 12
 _VALUES = {
     "decimal": "DECIMAL", "date": "YYYY-MM-DD", "instant": "YYYY-MM-DDTHH:MM", "time": "HH:MM", "password": "SECRET", "json": "JSON", "group": "JSON", "rows": "JSON",
+    "file": "PATH", "files": "PATH",
 }  # fmt: skip
 
 
@@ -73,11 +77,13 @@ def texts(arguments: Sequence[str], known: dict[str, Field]) -> MultiDict[str, s
             value = rest.pop(0)
         if each.kind == "password" and value == "-":
             value = click.prompt(each.label, hide_input=True, err=True)
+        if each.is_file:
+            value = _brought(option, value)
         if name not in sent:
             sent[name] = value
         elif each.kind == "lines":
             sent[name] += f"\n{value}"
-        elif each.kind == "checkboxes":
+        elif each.kind in ("checkboxes", "files"):
             sent.add(name, value)
         else:
             raise UpError(f"{option} is given twice, and takes one value.")
@@ -110,7 +116,7 @@ def _option(each: Field) -> str:
 def _told(each: Field) -> str:
     own_label = each.label.lower() != each.own_name.replace("_", " ").strip().lower()
     words = [f"{each.label}." if own_label else "", each.hint.replace("One per line.", "Give it several times for several.")]
-    if each.kind == "checkboxes":
+    if each.kind in ("checkboxes", "files"):
         words.append("Give it several times for several.")
     if each.kind == "password":
         words.append("A single - asks for it, so that no list of processes and no history of a shell has it.")
@@ -141,6 +147,22 @@ def _named(option: str, known: dict[str, Field]) -> tuple[str, bool]:
     alike = get_close_matches(name, known, n=1, cutoff=0.5)
     hint = f" Did you mean --{alike[0]}?" if alike else ""
     raise UpError(f"There is no argument {option}.{hint} The names are: {', '.join('--' + each for each in known) or '(none)'}.")
+
+
+def _brought(option: str, value: str) -> str:
+    """The file at a path, kept, as a reference; a reference stays what it is."""
+    from src.jobs import JobsError, Upload
+
+    if not value or value.startswith(("file_", "{", "[")):
+        return value
+    try:
+        # `run` goes to its own folder; a path is meant from where it was called.
+        path = Path(os.environ.get("CALLBOARD_CALLED_FROM", "."), Path(value).expanduser())
+        return json.dumps(Upload.of(path).reference)
+    except OSError as error:
+        raise UpError(f"{option}: {value} cannot be read: {error.strerror or error}.") from None
+    except JobsError as error:
+        raise UpError(f"{option}: {error}") from None
 
 
 def _flag(sent: MultiDict[str, str], name: str, negated: bool, text: str) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from src.backup import making, restoring, results
+from src.backup import making, restoring, results, uploads
 from src.backup.errors import BackupError
 from src.backup.files import backups, read_manifest
 from src.cli.folders import data_option, data_words, join, open_folder, say
@@ -66,12 +66,14 @@ def restore(*, file: Path, data: Path | None, yes: bool) -> None:
     click.echo(f"Restored: {rows}.")
     if done.running:
         click.echo(f"  {done.running} jobs were running when the backup was made: they are queued again.")
-    if done.results:
-        click.echo(f"  {done.results} results in files came back with it.")
-    if done.results_lost:
-        click.echo(
-            f"  {done.results_lost} results in files are nowhere: copy the folder `{results.FOLDER}` beside the backup, and restore again."
-        )
+    for what, shelf, came, lost in (
+        ("results in files", results.SHELF, done.results, done.results_lost),
+        ("files of jobs", uploads.SHELF, done.uploads, done.uploads_lost),
+    ):
+        if came:
+            click.echo(f"  {came} {what} came back with it.")
+        if lost:
+            click.echo(f"  {lost} {what} are nowhere: copy the folder `{shelf.folder}` beside the backup, and restore again.")
     click.echo(
         "  Jobs that ran after the backup may run again; a message of a job that the backup does not know will be held, with the reason."
     )

@@ -66,7 +66,7 @@ def _options(context: click.Context, incomplete: str) -> list[CompletionItem]:
     found = []
     for each in _fields(context):
         names = [f"--{each.name}", *([f"--no-{each.name}"] if each.kind == "checkbox" else [])]
-        several = each.kind in ("lines", "checkboxes")
+        several = each.kind in ("lines", "checkboxes", "files")
         if several or not given.intersection(names):
             found += [CompletionItem(name, help=each.hint or each.label) for name in names if name.startswith(incomplete)]
     return found

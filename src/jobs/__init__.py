@@ -11,6 +11,7 @@ from src.jobs.current import current_job
 from src.jobs.errors import CancelRequested, JobsError
 from src.jobs.states import Outcome, State
 from src.jobs.submission import Receipt, Submission, submit, submit_many
+from src.jobs.upload import Upload, UploadLimits
 
 __all__ = [
     "CancelRequested",
@@ -20,6 +21,8 @@ __all__ = [
     "Receipt",
     "State",
     "Submission",
+    "Upload",
+    "UploadLimits",
     "Workflow",
     "canvas",
     "current_job",

@@ -19,6 +19,7 @@ from typing import Any
 from sqlalchemy import event, select
 from sqlalchemy.orm import Session
 
+from src.jobs.durable import entries, make_folder, sync_folder
 from src.jobs.errors import JobsError
 from src.jobs.models import Job
 from src.jobs.states import State
@@ -39,7 +40,7 @@ def keep(seq: int, attempt: int, text: str) -> str:
     name = f"{seq // IN_ONE_FOLDER:06d}/{seq}-{attempt}-{secrets.token_hex(4)}.json"
     target = path(name)
     while True:
-        _make(target.parent)
+        make_folder(target.parent)
         try:
             _write(target, text.encode())
             return name
@@ -84,8 +85,8 @@ def delete(names: Iterable[str]) -> None:
 
 def kept(*, batch: int = 500) -> Iterator[list[str]]:
     """The names of all files in the folder, some at a time."""
-    for folder in sorted(_entries(get_settings().effective_results_dir)):
-        names = [f"{folder.name}/{entry.name}" for entry in _entries(folder) if _NAME.fullmatch(entry.name)]
+    for folder in sorted(entries(get_settings().effective_results_dir)):
+        names = [f"{folder.name}/{entry.name}" for entry in entries(folder) if _NAME.fullmatch(entry.name)]
         for start in range(0, len(names), batch):
             yield names[start : start + batch]
 
@@ -108,40 +109,16 @@ def _is_wanted(name: str, row: Any) -> bool:
     return row.result_file == name or (row.state is State.RUNNING and row.attempt == attempt)
 
 
-def _entries(folder: Path) -> list[Path]:
-    try:
-        return list(folder.iterdir())
-    except (FileNotFoundError, NotADirectoryError):
-        return []
-
-
 def _write(target: Path, data: bytes) -> None:
     with open(target, "xb", opener=_private) as file:
         try:
             file.write(data)
             file.flush()
             os.fsync(file.fileno())
-            _sync(target.parent)
+            sync_folder(target.parent)
         except BaseException:
             target.unlink(missing_ok=True)
             raise
-
-
-def _make(folder: Path) -> None:
-    """Make the folder and those above it, safe on the disk."""
-    if not folder.exists():
-        _make(folder.parent)
-        with suppress(FileExistsError):
-            folder.mkdir(mode=0o750)
-        _sync(folder.parent)
-
-
-def _sync(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def _private(name: str, flags: int) -> int:

@@ -11,13 +11,14 @@ from sqlalchemy.exc import IntegrityError
 from src.audit import retention as audit_retention
 from src.broker import periodic
 from src.database import get_database, is_outage, read, write
-from src.jobs import alerts, batches, failures, result_files, retention, stacks
+from src.jobs import alerts, batches, failures, result_files, retention, stacks, upload_uses, uploads
 from src.jobs.search import texts
 from src.jobs.workers import forget_old
 from src.logs import get_logger
 from src.schedules import registering
 from src.schedules import retention as ticks_retention
 from src.schedules.ticks import Maker
+from src.settings import get_settings
 
 log = get_logger(__name__)
 
@@ -93,8 +94,14 @@ def keep_up() -> None:
 
 
 def tidy_files() -> None:
-    """Delete the files of results that a crash has left without a row."""
+    """Delete the files of results that a crash has left without a row, and those that nobody has referred to for CALLBOARD_KEEP_UPLOADS."""
+    before = time.time() - get_settings().keep_uploads * 86_400
     try:
+        if old := uploads.old(before):
+            with read() as session:
+                used = upload_uses.used(session)
+            if gone := uploads.prune(old, used, before):
+                log.info("uploads_deleted", files=gone)
         for names in result_files.kept():
             with read() as session:
                 unnamed = result_files.unnamed(session, names)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from flask import Flask
 
 from src.settings import get_settings
-from src.web import api, compression, cookies, display, errors, headers, health, metrics, traced
+from src.web import api, compression, cookies, display, errors, headers, health, metrics, traced, uploading
 from src.web.auth import access, sessions
 from src.web.auth import pages as auth_pages
 from src.web.pages import (
@@ -49,7 +49,7 @@ def make() -> Flask:
         PERMANENT_SESSION_LIFETIME=sessions.SESSION_LIFE,
         WTF_CSRF_TIME_LIMIT=None,
     )
-    for part in (cookies, compression, headers, errors, display, access):
+    for part in (cookies, compression, headers, errors, uploading, display, access):
         part.init(app)
     api.init(app)
     csrf = cookies.protect(app)

@@ -13,9 +13,9 @@ from src.database import now
 from src.jobs import State
 from src.jobs.submission import NORMAL_PRIORITY
 from src.settings import get_settings
-from src.web import copying, documents, results, timelines, tracebacks, traced
+from src.web import copying, documents, results, timelines, tracebacks, traced, uploading
 from src.web.documents import finite, printable
-from src.web.forms.field import every
+from src.web.forms.field import every, takes_files
 from src.web.roles import Role
 
 #: characters of a value that a line of a table shows
@@ -64,6 +64,8 @@ def init(app: Flask) -> None:
         settings=get_settings,
         admin_pages=ADMIN_PAGES,
         every=every,
+        takes_files=takes_files,
+        files_of=uploading.files_of,
     )
     app.context_processor(lambda: {"visitor": g.get("visitor")})
 

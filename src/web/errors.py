@@ -5,7 +5,7 @@ from __future__ import annotations
 from flask import Flask, g, redirect, render_template, request, url_for
 from flask_wtf.csrf import CSRFError
 from sqlalchemy.exc import DataError, DBAPIError
-from werkzeug.exceptions import Forbidden, HTTPException, InternalServerError, ServiceUnavailable, Unauthorized
+from werkzeug.exceptions import Forbidden, HTTPException, InternalServerError, RequestEntityTooLarge, ServiceUnavailable, Unauthorized
 from werkzeug.wrappers import Response
 
 from src.database import is_outage
@@ -14,13 +14,14 @@ from src.jobs.error_groups import UnknownGroup
 from src.jobs.errors import AmbiguousId, IdempotencyConflict, JobsError, NotAllowed, UnknownActor, UnknownJob
 from src.jobs.result_files import ResultNotHere
 from src.jobs.search import QueryError
+from src.jobs.uploads import TooLarge, UploadNotHere
 from src.jobs.webhooks import UnknownWebhook
 from src.jobs.wishes import UnknownWorker
 from src.logs import get_logger
 from src.mail.deliveries import UnknownMail
 from src.reports.archive import UnknownReport
 from src.schedules.errors import UnknownSchedule
-from src.web import traced
+from src.web import traced, uploading
 from src.web.auth import witness
 from src.web.forms.presets import UnknownPreset
 from src.web.problems import Problem, respond
@@ -40,6 +41,8 @@ _STATUS = {
     UnknownActor: 404,
     UnknownGroup: 404,
     ResultNotHere: 404,
+    UploadNotHere: 404,
+    TooLarge: 413,
     UnknownWebhook: 404,
     NotAllowed: 409,
     IdempotencyConflict: 409,
@@ -65,6 +68,8 @@ def _http(error: HTTPException) -> Response:
         if isinstance(error, CSRFError)
         else error.description
     )
+    if isinstance(error, RequestEntityTooLarge):
+        detail = uploading.too_large()
     response = _answer(Problem(error.code or 500, detail or error.name))
     for name, value in error.get_headers():
         if name not in ("Content-Type", "Content-Length"):

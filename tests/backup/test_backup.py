@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import shutil
 import threading
@@ -13,11 +14,11 @@ import pytest
 from sqlalchemy import func, select, text, update
 
 from src.actors.accounts import UserAccount
-from src.backup import making, restoring, results
+from src.backup import making, restoring, shelf
 from src.backup.errors import BackupError
 from src.backup.files import backups, manifest_path
 from src.database import Database, now
-from src.jobs import State, result_files
+from src.jobs import State, Upload, result_files, uploads
 from src.jobs.held import hold_foreign
 from src.jobs.models import Job, Worker
 from src.jobs.states import HeldFor
@@ -243,7 +244,7 @@ def test_results_in_files_come_back_into_an_empty_folder_and_go_with_their_last_
     assert json.loads(result_files.read(names[0])) == "x"
     assert restored(database, path, folder).results == 1, "the one that was missing"
 
-    monkeypatch.setattr(results, "GRACE_S", -1.0)
+    monkeypatch.setattr(shelf, "GRACE_S", -1.0)
     for each in (path, again):
         making.prune(folder)
         assert all((folder / "results" / name).exists() for name in names)
@@ -252,6 +253,29 @@ def test_results_in_files_come_back_into_an_empty_folder_and_go_with_their_last_
         replaced.unlink()
     making.prune(folder)
     assert list((folder / "results").iterdir()) == list(folder.glob("*.results")) == []
+
+
+def test_files_of_jobs_come_back_with_a_backup(database: Database, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CALLBOARD_UPLOADS_DIR", str(tmp_path / "old"))
+    get_settings.cache_clear()
+    given, nobodys = (Upload.of(io.BytesIO(content), name="a.txt") for content in (b"given", b"nobody's"))
+    submitted(database, given.reference)
+    path, _ = making.make(database, folder)
+    monkeypatch.setenv("CALLBOARD_UPLOADS_DIR", str(tmp_path / "new"))
+    get_settings.cache_clear()
+
+    done = restored(database, path, folder)
+
+    assert (done.uploads, done.uploads_lost) == (1, 0)
+    assert given.path.read_bytes() == b"given"
+    assert not uploads.path(nobodys.id).exists()
+    monkeypatch.setattr(shelf, "GRACE_S", -1.0)
+    making.prune(folder)
+    assert len(list((folder / "uploads").rglob("file_*"))) == 1
+    for each in (*folder.glob("before-restore-*.json"), manifest_path(path)):
+        each.unlink()
+    making.prune(folder)
+    assert list((folder / "uploads").rglob("file_*")) == []
 
 
 @only_on("sqlite")

@@ -10,7 +10,7 @@ from typing import Annotated
 import dramatiq
 from pydantic import BaseModel, Field, SecretStr
 
-from src.jobs import current_job
+from src.jobs import Upload, UploadLimits, current_job
 
 
 @dramatiq.actor(queue_name="linger", max_retries=0)
@@ -66,3 +66,19 @@ def unlock(key: SecretStr, login: Login | None = None, door: str = "front") -> s
 def spill(of: int) -> None:
     """Fail."""
     raise ValueError(of)
+
+
+class Page(BaseModel):
+    scan: Upload
+    number: int = 1
+
+
+@dramatiq.actor(queue_name="linger", max_retries=0)
+def archive(
+    photo: Annotated[Upload, UploadLimits(accept=("image/*", ".txt"), max_bytes=50_000)],
+    papers: list[Upload] | None = None,
+    pages: list[Page] | None = None,
+) -> str:
+    """Put files away."""
+    with photo.open() as file:
+        return f"{photo.name}: {len(file.read())} bytes, {len(papers or [])} papers, {len(pages or [])} pages"

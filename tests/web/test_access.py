@@ -44,6 +44,7 @@ VIEWER |= {"account.show", "account.change_password", "account.end_session", "ac
 SUBMITTER |= {"batches.new", "batches.read", "batches.submit", "batches.discard"}
 OPERATOR |= {"batches.act"}
 VIEWER |= {"batches.index", "batches.show", "batches.progress", "batches.rows", "batches.template"}
+SUBMITTER |= {"api.bring_file", "api.job_file", "jobs.file"}
 SUBMITTER |= {"actors.save_preset", "actors.delete_preset"}
 
 
@@ -61,6 +62,7 @@ def _address(rule: Rule) -> str:
         "seq": 1,
         "number": 1,
         "form": "csv",
+        "file": "file_" + "0" * 40,
     }
     values |= {"target": "actor:add", "fingerprint": "0" * 16, "setting": "rate_limit", "actor": "add"}
     for name, converter in rule._converters.items():

@@ -34,7 +34,7 @@ SCHEMES = ("light", "dark")
 PAGES: dict[str, tuple[str, ...]] = {
     "overview.show": ("/",),
     "actors.index": ("/actors",),
-    "actors.form": ("/actors/add", "/actors/order", "/actors/unlock"),
+    "actors.form": ("/actors/add", "/actors/order", "/actors/unlock", "/actors/archive"),
     "batches.index": ("/batches",),
     "batches.new": ("/actors/order/rows",),
     "batches.show": ("/batches/{batch}", "/batches/{draft}"),
@@ -81,7 +81,7 @@ NO_PAGES = {
     "static": "files", "openapi": "a document", "metrics.show": "for Prometheus", "health.alive": "for probes", "health.ready": "for probes",
     "auth.follow_link": "leads to the overview", "batches.template": "a file", "batches.rows": "a file", "batches.progress": "part of batches.show",
     "jobs.suggest": "part of jobs.index",
-    "jobs.log": "plain text", "jobs.result": "a file", "jobs.live": "part of jobs.show", "jobs.events": "a stream",
+    "jobs.log": "plain text", "jobs.file": "a file", "jobs.result": "a file", "jobs.live": "part of jobs.show", "jobs.events": "a stream",
     "workflows.live": "part of workflows.show", "workflows.events": "a stream", "schedules.show_preview": "part of schedules.new",
     "mails.html": "the letter itself, in a frame", "mails.part": "a file", "mails.raw": "a file", "mailbox.html": "the letter itself, in a frame",
     "mailbox.part": "a file", "mailbox.raw": "a file", "reports.latest": "leads to reports.show", "reports.save": "a file",

@@ -9,6 +9,7 @@ from src.web.api import (
     conditional,
     controls,
     events,
+    files,
     fleet,
     jobs,
     logs,
@@ -23,7 +24,7 @@ from src.web.api import (
 from src.web.api.blueprint import blueprint
 
 __all__ = [
-    "audit", "blueprint", "calls", "controls", "events", "fleet", "init", "jobs", "logs", "mails", "openapi", "reports", "results", "schedules", "webhooks", "workflows",
+    "audit", "blueprint", "calls", "controls", "events", "files", "fleet", "init", "jobs", "logs", "mails", "openapi", "reports", "results", "schedules", "webhooks", "workflows",
 ]  # fmt: skip
 
 blueprint.after_request(conditional.answer_conditionally)

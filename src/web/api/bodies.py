@@ -122,8 +122,19 @@ def read_json() -> Any:
     """The request's JSON; anything else is refused with the reason."""
     if request.mimetype != "application/json":
         raise UnsupportedMediaType("Send JSON with the header Content-Type: application/json.")
+    return loads(request.get_data(cache=False))
+
+
+def require_multipart() -> None:
+    """Refuse what is no multipart/form-data."""
+    if request.mimetype != "multipart/form-data":
+        raise UnsupportedMediaType("Send multipart/form-data, as curl -F 'file=@a.png' does.")
+
+
+def loads(text: str | bytes) -> Any:
+    """The JSON of a body, or of a part of one."""
     try:
-        return json.loads(request.get_data(cache=False), parse_constant=_refuse_constant)
+        return json.loads(text, parse_constant=_refuse_constant)
     except (ValueError, RecursionError) as error:
         raise BadRequest(f"The body is not JSON: {error}.") from None
 

@@ -12,8 +12,12 @@ _WITH_BODY = (413, 415)
 def operation(
     summary: str, result: Document, *, status: int = 200, body: Document | None = None, parameters: list[Document] | None = None,
     problems: tuple[int, ...] = (), media: str = "application/json", reads: bool | None = None, body_required: bool = True,
+    parts: Document | None = None,
 ) -> Document:  # fmt: skip
-    """One operation. `reads`: it is a GET of a document, which carries an ETag; None: where it has no body, answers 200 and streams nothing."""
+    """One operation. `reads`: it is a GET of a document, which carries an ETag; None: where it has no body, answers 200 and streams nothing.
+
+    `parts`: the schema of a multipart/form-data body, instead of `body` or beside it.
+    """
     limits: Document = {name: {"$ref": f"#/components/headers/{name}"} for name in ("RateLimit", "RateLimit-Policy")}
     done: Document = {"description": "Done", "headers": dict(limits)}
     if status != 204:
@@ -22,7 +26,7 @@ def operation(
     if reads:
         done["headers"]["ETag"] = {"$ref": "#/components/headers/ETag"}
         responses["304"] = {"description": "As it was when its ETag was read"}
-    for problem in sorted({*problems, *_ALWAYS, *(_WITH_BODY if body else ())}):
+    for problem in sorted({*problems, *_ALWAYS, *(_WITH_BODY if body or parts else ())}):
         responses[str(problem)] = _problem(problem)
     responses["default"] = _problem(0)
     described: Document = {
@@ -30,8 +34,9 @@ def operation(
         "responses": responses,
         "parameters": [*(parameters or []), *([_IF_NONE_MATCH] if reads else [])],
     }
-    if body:
-        described["requestBody"] = {"required": body_required, "content": {"application/json": {"schema": body}}}
+    kinds = {"application/json": body, "multipart/form-data": parts}
+    if body or parts:
+        described["requestBody"] = {"required": body_required, "content": {kind: {"schema": one} for kind, one in kinds.items() if one}}
     return described
 
 

@@ -11,7 +11,7 @@ from src.web.api import schedule_openapi
 from src.web.api.bodies import EditBody
 from src.web.api.controls import LimitBody, PauseBody
 from src.web.api.openapi_operations import IF_MATCH, KEY, operation, query, segment
-from src.web.api.openapi_schemas import Document, ref, workflow_schema
+from src.web.api.openapi_schemas import FILE_PARTS, Document, call_parts, ref, workflow_schema
 from src.web.audit_wishes import FIELDS as AUDIT_FIELDS
 from src.web.webhook_wishes import WebhookBody
 
@@ -91,6 +91,9 @@ def _jobs() -> Document:
             )
         },
         "/jobs/{id}/result": {"get": operation("Its result alone, also a large one", {}, parameters=[_ID], problems=(404, 409), reads=True)},
+        "/jobs/{id}/files/{file}": {
+            "get": operation("A file that it was given", {}, parameters=[_ID, segment("file")], problems=(404, 409), media="application/octet-stream")
+        },
         "/jobs/{id}/logs": {
             "get": operation("What its attempts log and print", ref("Log"), parameters=[_ID, *log], problems=(404, 409, 422), reads=True)
         },
@@ -99,12 +102,15 @@ def _jobs() -> Document:
 
 
 def _actors() -> Document:
-    found: Document = {"/actors": {"get": operation("The actors", _OBJECT, reads=True)}}
+    found: Document = {
+        "/actors": {"get": operation("The actors", _OBJECT, reads=True)},
+        "/files": {"post": operation("Bring a file for later jobs", ref("File"), status=201, parts=FILE_PARTS, problems=(422,))},
+    }
     for actor in catalogue.entries():
         name = actor.actor_name
         submit = operation(
-            Signature.of(actor).title, ref("Receipt"), status=202, body=ref(f"Call.{name}"), parameters=[KEY], problems=(404, 409, 422)
-        )
+            Signature.of(actor).title, ref("Receipt"), status=202, body=ref(f"Call.{name}"), parts=call_parts(actor), parameters=[KEY], problems=(404, 409, 422)
+        )  # fmt: skip
         found[f"/actors/{name}/jobs"] = {"post": {**submit, "description": Signature.of(actor).help}}
     return found
 

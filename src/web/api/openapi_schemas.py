@@ -9,6 +9,8 @@ from src.jobs import State
 from src.web import catalogue
 from src.web.api.bodies import CallBody, JobBody
 from src.web.api.workflow_bodies import StepBody, WorkflowBody
+from src.web.forms.field import Kind
+from src.web.forms.fields import fields_of
 
 Document = dict[str, Any]
 
@@ -21,6 +23,7 @@ def schemas() -> Document:
         "Receipt": _RECEIPT,
         "Page": _PAGE,
         "Log": _LOG,
+        "File": _FILE,
         "Submission": _submission(),
         **_argument_schemas(),
         **{f"Call.{actor.actor_name}": _call(actor) for actor in catalogue.entries()},
@@ -72,6 +75,19 @@ def _call(actor: catalogue.AnyActor) -> Document:
     return schema
 
 
+def call_parts(actor: catalogue.AnyActor) -> Document | None:
+    """The same as parts of a form, for an actor that takes files; None: it takes none."""
+    signature = Signature.of(actor)
+    names = [each.name for each in fields_of(signature) if each.is_file]
+    if not names:
+        return None
+    several = {each.name for each in fields_of(signature) if each.kind is Kind.FILES}
+    body = {k: v for k, v in CallBody.model_json_schema().items() if k != "required"}
+    files = {name: {"type": "array", "items": _BINARY} if name in several else _BINARY for name in names}
+    body["description"] = "JSON as without files: the other arguments in kwargs, and when and how"
+    return {"type": "object", "properties": {"body": body, **files}, "additionalProperties": False}
+
+
 def _narrow(schema: Document) -> None:
     """What is checked beside a body's own fields: the queues there are, and what does not go together."""
     schema["properties"]["queue"] = {**schema["properties"]["queue"], "anyOf": [{"enum": catalogue.queues()}, {"type": "null"}]}
@@ -98,6 +114,16 @@ def _moved(value: Any, name: str) -> Any:
     return [_moved(each, name) for each in value] if isinstance(value, list) else value
 
 
+_BINARY: Document = {"type": "string", "format": "binary"}
+#: the body that brings a file
+FILE_PARTS: Document = {"type": "object", "properties": {"file": _BINARY}, "required": ["file"]}
+_FILE = {
+    "type": "object",
+    "required": ["id", "name", "size", "content_type", "sha256"],
+    "properties": {
+        "id": {"type": "string"}, "name": {"type": "string"}, "size": {"type": "integer"}, "content_type": {"type": "string"}, "sha256": {"type": "string"},
+    },
+}  # fmt: skip
 _TEXT = {"type": ["string", "null"]}
 _PROBLEM = {
     "type": "object",

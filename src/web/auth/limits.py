@@ -122,7 +122,7 @@ GUARDED: dict[str, Callable[[str], None]] = {
 #: addresses that change something whose actor only the body names: the catalogue and require_target look at it
 FREE = {
     "/jobs", "/jobs/bulk", "/jobs/views", "/jobs/views/<int:number>/delete", "/workflows", "/schedules", "/schedules/new", "/schedules/preview",
-    "/users/new", "/count", "/sign-out", "/pauses", "/limits",
+    "/users/new", "/count", "/sign-out", "/pauses", "/limits", "/files",
 }  # fmt: skip
 WHOLE = ("/mails", "/mailbox", "/errors")
 

@@ -12,6 +12,8 @@ from src.web.instants import write_local
 
 #: behind a name: the form had this input, which sends nothing when it is empty; this group is given; so many rows; the zone of an instant
 PRESENT, GIVEN, ROWS, ZONE = "-present", "-given", "-rows", "-zone"
+#: the same of files: one that was brought before, and that it is not wanted any more
+KEPT, GONE = "-kept", "-gone"
 
 
 class Kind(StrEnum):
@@ -33,6 +35,8 @@ class Kind(StrEnum):
     CHECKBOXES = "checkboxes"
     GROUP = "group"
     ROWS = "rows"
+    FILE = "file"
+    FILES = "files"
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +82,17 @@ class Field:
         return self.kind is Kind.GROUP and (self.nullable or (not self.required and self.default is None))
 
     @property
+    def is_file(self) -> bool:
+        """Is it one file, or several?"""
+        return self.kind in (Kind.FILE, Kind.FILES)
+
+    @property
+    def kept(self) -> list[dict[str, Any]]:
+        """The files that it holds, as references."""
+        held = json.loads(self.text) if self.is_file and self.text else []
+        return [each if isinstance(each, dict) else {"id": each} for each in (held if isinstance(held, list) else [held])]
+
+    @property
     def own_name(self) -> str:
         """Its name within its group."""
         return self.name.rpartition(".")[2]
@@ -105,6 +120,11 @@ def every(fields: Sequence[Field]) -> Iterator[Field]:
     for each in fields:
         yield each
         yield from every(each.children)
+
+
+def takes_files(fields: Sequence[Field]) -> bool:
+    """Is any of them a file, or a row that may have one?"""
+    return any(each.is_file or (each.blank is not None and takes_files([each.blank])) for each in every(fields))
 
 
 def renamed(each: Field, old: str, new: str) -> Field:
@@ -145,7 +165,7 @@ def retyped(each: Field, texts: Mapping[str, str]) -> Field:
 
 def write(kind: Kind, value: Any) -> str:
     """The text by which a widget of this kind shows a value."""
-    if kind is Kind.JSON:
+    if kind in (Kind.JSON, Kind.FILE, Kind.FILES):
         return json.dumps(value, ensure_ascii=False)
     if kind in (Kind.LINES, Kind.CHECKBOXES):
         return "\n".join(choice_text(each) for each in value)

@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from src.broker.signature import Signature
+from src.jobs.upload import FORMAT, in_units
 from src.web.forms.field import Choice, Field, Kind, choice_text, valued
 
 Schema = Mapping[str, Any]
@@ -54,7 +55,7 @@ def _field(name: str, schema: Schema, whole: Schema, required: bool, depth: int 
         name=name,
         label=_label(name.rpartition(".")[2], own_title),
         kind=kind,
-        hint=" ".join(part for part in (schema.get("description", ""), _KIND_HINTS.get(kind, "")) if part),
+        hint=" ".join(part for part in (schema.get("description", ""), _hint(kind, core)) if part),
         required=required,
         nullable=nullable,
         default=default,
@@ -64,6 +65,22 @@ def _field(name: str, schema: Schema, whole: Schema, required: bool, depth: int 
         blank=blank,
     )
     return made if default is None else valued(made, default)
+
+
+def _hint(kind: Kind, core: Schema) -> str:
+    if kind not in (Kind.FILE, Kind.FILES):
+        return _KIND_HINTS.get(kind, "")
+    file, words = _file(core), []
+    if "x-accept" in file:
+        words.append(f"{', '.join(file['x-accept'])}.")
+    if "x-max-bytes" in file:
+        words.append(f"At most {in_units(file['x-max-bytes'])}.")
+    return " ".join(words)
+
+
+def _file(core: Schema) -> Schema:
+    items: Schema = core.get("items", core)
+    return items
 
 
 _KIND_HINTS = {Kind.JSON: 'JSON, e.g. 5, "text" or [1, 2].', Kind.LINES: "One per line."}
@@ -77,6 +94,8 @@ def _kind(core: Schema) -> Kind:
     if {each.get("type") for each in core.get("anyOf", ())} == {"number", "string"}:
         return Kind.DECIMAL
     type = core.get("type")
+    if core.get("format") == FORMAT or (type == "array" and core.get("items", {}).get("format") == FORMAT):
+        return Kind.FILES if type == "array" else Kind.FILE
     if type == "string":
         long = core.get("maxLength", 0) > LONG_TEXT
         return _FORMATS.get(core.get("format", ""), Kind.LONG if long else Kind.TEXT)
@@ -117,6 +136,8 @@ def _attributes(kind: Kind, core: Schema) -> dict[str, Any]:
         attributes["maxlength"] = core["maxLength"]
     if kind is Kind.PASSWORD:
         attributes["autocomplete"] = "new-password"
+    if kind in (Kind.FILE, Kind.FILES) and "x-accept" in _file(core):
+        attributes["accept"] = ",".join(_file(core)["x-accept"])
     if kind is Kind.TIME:
         attributes["step"] = 1
     return attributes

@@ -10,11 +10,9 @@ from typing import Any
 from werkzeug.datastructures import MultiDict
 
 from src.jobs.errors import JobsError
-from src.web.forms.field import GIVEN, PRESENT, ROWS, ZONE, Field, Kind
+from src.web.forms.field import GIVEN, GONE, KEPT, PRESENT, ROWS, ZONE, Field, Kind
 from src.web.instants import zoned
 
-#: behind a row's name: it is to be taken away
-GONE = "-gone"
 #: the button that asks for one more row of the list it names
 MORE = "form-more"
 #: rows of one list that a form shows; longer ones are for the API
@@ -59,6 +57,8 @@ def add_row(reading: Reading, name: str) -> None:
 def _read(each: Field, sent: MultiDict[str, str], reading: Reading) -> Any:
     if each.kind in (Kind.GROUP, Kind.ROWS) and each.name not in sent:
         return (_group if each.kind is Kind.GROUP else _rows)(each, sent, reading)
+    if each.is_file:
+        return _files(each, sent, reading)
     text = sent.get(each.name)
     if each.kind is Kind.CHECKBOX:
         if text is None and each.name + PRESENT not in sent:
@@ -111,6 +111,27 @@ def _group(each: Field, sent: MultiDict[str, str], reading: Reading) -> Any:
         inner.errors.clear()
     reading.take(inner)
     return inner.values if given else _nothing(each)
+
+
+def _files(each: Field, sent: MultiDict[str, str], reading: Reading) -> Any:
+    """References of files: those brought now, and those brought before that are still wanted."""
+    if not any(name in sent for name in (each.name, each.name + KEPT, each.name + PRESENT)):
+        return _ABSENT
+    new = [text for text in sent.getlist(each.name) if text.strip()]
+    kept = [text for text in sent.getlist(each.name + KEPT) if text not in sent.getlist(each.name + GONE)]
+    several = each.kind is Kind.FILES
+    chosen: list[Any] = []
+    for text in [*kept, *new] if several else (new or kept)[-1:]:
+        try:
+            value = json.loads(text) if text.lstrip().startswith(("{", "[")) else text.strip()
+        except (ValueError, RecursionError):
+            reading.errors[each.name] = "Choose a file."
+            return _ABSENT
+        chosen += value if several and isinstance(value, list) else [value]
+    reading.texts[each.name] = json.dumps(chosen if several else chosen[0]) if chosen else ""
+    if not chosen:
+        return [] if several and each.required and not each.nullable else _nothing(each)
+    return chosen if several else chosen[0]
 
 
 def _rows(each: Field, sent: MultiDict[str, str], reading: Reading) -> Any:

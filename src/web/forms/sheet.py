@@ -27,6 +27,7 @@ OWN = "callboard_"
 
 _YES, _NO = frozenset({"true", "yes", "1", "x", "on"}), frozenset({"false", "no", "0", "off"})
 _NOT_YES_OR_NO = "Write yes or no."
+_NOT_A_FILE = "A row cannot bring a file: bring it with POST /api/v1/files, and write here ID/NAME, the id that is answered and its name."
 
 
 class UnreadableSheet(JobsError):
@@ -171,6 +172,11 @@ def _send(each: Field, cell: str, sent: MultiDict[str, str]) -> str | None:
         if text.lower() not in _YES | _NO:
             return _NOT_YES_OR_NO
         sent[each.name] = "yes" if text.lower() in _YES else "no"
+    elif each.is_file:
+        parts = text.split(";") if each.kind is Kind.FILES and not text.startswith(("{", "[")) else [text]
+        if not all(part.strip().startswith(("file_", "{", "[")) for part in parts):
+            return _NOT_A_FILE
+        sent.setlist(each.name, [part.strip() for part in parts])
     elif each.kind in (Kind.LINES, Kind.CHECKBOXES):
         parts = [part.strip() for part in text.split("\n" if "\n" in text else ";")]
         if each.kind is Kind.LINES:

@@ -13,11 +13,12 @@ from src.broker.signature import Signature
 from src.database import now
 from src.jobs import controls, queries
 from src.jobs.errors import JobsError, UnknownJob
-from src.web import catalogue, controlling
+from src.web import catalogue, controlling, uploading
 from src.web.auth import allow, visitor
 from src.web.controlling import Target
 from src.web.forms import Form, presets
 from src.web.roles import Role
+from src.web.uploading import takes_files
 
 blueprint = Blueprint("actors", __name__)
 
@@ -44,12 +45,14 @@ def form(name: str) -> str:
 
 @blueprint.post("/actors/<name>")
 @allow(Role.SUBMITTER)
+@takes_files
 def submit(name: str) -> Response | tuple[str, int]:
     """Submit the form: to the job's page, or back with what is wrong."""
     form = Form.of(name)
-    if (longer := form.with_row(request.form)) is not None:
+    sent = uploading.sent(form.fields)
+    if (longer := form.with_row(sent)) is not None:
         return _page(longer), 200
-    outcome = form.submit(request.form, by=visitor())
+    outcome = form.submit(sent, by=visitor())
     if isinstance(outcome, Form):
         return _page(outcome), 422
     flash("The job is submitted." if outcome.created else "This form was submitted before: here is its job.", "success")
@@ -58,15 +61,17 @@ def submit(name: str) -> Response | tuple[str, int]:
 
 @blueprint.post("/actors/<name>/presets")
 @allow(Role.SUBMITTER)
+@takes_files
 def save_preset(name: str) -> Response | tuple[str, int]:
     """Keep what is typed under a name."""
     form = Form.of(name)
+    sent = uploading.sent(form.fields)
     try:
         with database.write() as session:
             shared = "preset-shared" in request.form
-            saved = presets.save(session, name, request.form.get("preset-name", ""), form.values(request.form), shared=shared, by=visitor())
+            saved = presets.save(session, name, request.form.get("preset-name", ""), form.values(sent), shared=shared, by=visitor())
     except JobsError as error:
-        return _page(form.again(request.form, str(error))), 422
+        return _page(form.again(sent, str(error))), 422
     flash(f"The preset {saved.name} is saved.", "success")
     return redirect(url_for("actors.form", name=name, preset=saved.id), 303)
 

@@ -19,7 +19,7 @@ from src.jobs.errors import JobsError, NotAllowed, UnknownJob
 from src.jobs.models import Job
 from src.jobs.search import QueryError
 from src.jobs.search.grammar import LONGEST
-from src.web import log_lines, results, twins, views
+from src.web import log_lines, results, twins, uploading, views
 from src.web.auth import allow, visitor
 from src.web.completion import completions
 from src.web.forms import EditForm
@@ -29,6 +29,7 @@ from src.web.live import News, TooManyStreams
 from src.web.roles import Role
 from src.web.standing import standing, standing_now
 from src.web.streams import Message, stream
+from src.web.uploading import takes_files
 
 blueprint = Blueprint("jobs", __name__)
 
@@ -133,6 +134,13 @@ def result(id: str) -> FlaskResponse:
     return response
 
 
+@blueprint.get("/jobs/<id>/files/<file>")
+@allow(Role.SUBMITTER)
+def file(id: str, file: str) -> FlaskResponse:
+    """A file that the job was given, to be saved."""
+    return uploading.send(_find(id), file)
+
+
 @blueprint.get("/jobs/<id>/edit")
 @allow(Role.OPERATOR)
 def edit(id: str) -> str | Response:
@@ -145,13 +153,15 @@ def edit(id: str) -> str | Response:
 
 @blueprint.post("/jobs/<id>/edit")
 @allow(Role.OPERATOR)
+@takes_files
 def save(id: str) -> Response | tuple[str, int]:
     """Change a waiting job: to its page, or back with what is wrong."""
     form = _edit_form(id)
-    if (longer := form.with_row(request.form)) is not None:
+    sent = uploading.sent(form.arguments)
+    if (longer := form.with_row(sent)) is not None:
         return render_template("jobs/edit.html", form=longer), 200
     try:
-        outcome = form.save(request.form)
+        outcome = form.save(sent)
     except NotAllowed as error:
         return _not_done(id, str(error))
     except JobsError as error:
@@ -186,13 +196,15 @@ def change_and_rerun(id: str) -> str:
 
 @blueprint.post("/jobs/<id>/re-run-with-edits")
 @allow(Role.OPERATOR)
+@takes_files
 def rerun_with_edits(id: str) -> Response | str | tuple[str, int]:
     """Submit a new job with other arguments: to its page, or back with what is wrong."""
     form = RerunForm.of(_find(id))
-    longer = form.with_row(request.form)
+    sent = uploading.sent(form.fields)
+    longer = form.with_row(sent)
     if longer is not None:
         return render_template("jobs/rerun.html", form=longer)
-    outcome = form.submit(request.form, by=visitor())
+    outcome = form.submit(sent, by=visitor())
     if isinstance(outcome, RerunForm):
         return render_template("jobs/rerun.html", form=outcome), 422
     flash(

@@ -18,13 +18,14 @@ from src.schedules import backfill, editing, preview, queries, ticks
 from src.schedules.models import Schedule
 from src.schedules.zones import zone_of
 from src.settings import get_settings
-from src.web import catalogue
+from src.web import catalogue, uploading
 from src.web import schedule_documents as documents
 from src.web.auth import allow, visitor
 from src.web.forms.reading import MORE
 from src.web.forms.schedule import NAME, ScheduleForm, rule_of
 from src.web.instants import parse_instant, write_instant
 from src.web.roles import Role
+from src.web.uploading import takes_files
 
 blueprint = Blueprint("schedules", __name__)
 
@@ -61,6 +62,7 @@ def new() -> str:
 
 @blueprint.post("/schedules/new")
 @allow(Role.OPERATOR)
+@takes_files
 def create() -> Response | tuple[str, int] | str:
     """Save the form, or show what it would do."""
     form = ScheduleForm.new(request.args.get("actor", ""))
@@ -116,6 +118,7 @@ def edit(id: str) -> str:
 
 @blueprint.post("/schedules/<id>/edit")
 @allow(Role.OPERATOR)
+@takes_files
 def change(id: str) -> Response | tuple[str, int] | str:
     """Save the form, or show what it would do."""
     with database.read() as session:
@@ -178,18 +181,19 @@ def _backfill(session: Any, schedule: Schedule) -> None:
 
 
 def _save(form: ScheduleForm, save: Callable[[Any], Schedule], done: str) -> Response | tuple[str, int] | str:
+    sent = uploading.sent(form.actor.fields)
     try:
-        if MORE in request.form or NAME.name not in request.form:  # one more row, or the arguments of an actor's form
-            return _show(form.again(request.form, {}))
-        draft = form.read(request.form)
-        if "preview" in request.form:
-            return _show(form.again(request.form, {}))
+        if MORE in sent or NAME.name not in sent:  # one more row, or the arguments of an actor's form
+            return _show(form.again(sent, {}))
+        draft = form.read(sent)
+        if "preview" in sent:
+            return _show(form.again(sent, {}))
         schedule = save(draft)
     except InvalidArguments as error:
         names = {f"schedule-{name}" if name in form.own else name: text for name, text in error.errors.items()}
-        return _show(form.again(request.form, names)), 422
+        return _show(form.again(sent, names)), 422
     except (NotAllowed, JobsError) as error:
-        return _show(form.again(request.form, {}, str(error))), 422
+        return _show(form.again(sent, {}, str(error))), 422
     flash(done, "success")
     return redirect(url_for("schedules.show", id=schedule.id), 303)
 
