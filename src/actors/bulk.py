@@ -15,11 +15,11 @@ from src.jobs.bulk import Order, Verb
 
 @dramatiq.actor(queue_name="upkeep", internal=True, max_retries=3, time_limit=12 * 3_600_000)
 def act_on_jobs(
-    verb: Literal["retry", "re-run", "release", "cancel", "discard"], query: str, up_to: int, asked_at: str, by: str, by_key: str = "", role: str = ""
+    verb: Literal["retry", "re-run", "release", "cancel", "discard"], query: str, up_to: int, asked_at: str, by: str, by_key: str = "", role: str = "", via: str = "page"
 ) -> dict[str, Any]:  # fmt: skip
     """Retry, re-run, release, cancel or discard all jobs that a query means.
 
-    Made by the page of the jobs list; a job that has changed meanwhile is left alone. Cancel this job to stop it: what is done is done,
+    Made by the page of the jobs list, by API or command; a job that has changed meanwhile is left alone. Cancel this job to stop it: what is done is done,
     the rest stays as it is.
     """
     wish = Verb(verb)
@@ -28,7 +28,7 @@ def act_on_jobs(
     total, done, left_alone, below = bulk.matching(counts, wish), 0, 0, None
     current_job.progress(0, total, f"{verb}: 0 of {total}")
     while True:
-        deed = audit.Deed(by, audit.Via.PAGE, f"job.{verb}", by_key or None, role or None, kind="job", details={"bulk": current_job.id})
+        deed = audit.Deed(by, audit.Via(via), f"job.{verb}", by_key or None, role or None, kind="job", details={"bulk": current_job.id})
         order = Order(wish, query, up_to, datetime.fromisoformat(asked_at), current_job.id, deed)
         with write() as session:
             batch = bulk.act(session, order, below=below)

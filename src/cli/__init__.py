@@ -29,6 +29,7 @@ VERBS = {
     "discard": "acting",
     "stack": "acting",
     "edit": "acting",
+    "bulk": "bulk",
     "pause": "controls",
     "resume": "controls",
     "pauses": "controls",

@@ -16,6 +16,7 @@ ACTIONS: dict[str, str | None] = {
     "discard": "job.discard",
     "stack": "job.stack",
     "edit": "job.edit",
+    "bulk": "bulk.start",
     "pause": "target.pause",
     "resume": "target.resume",
     "limit": "target.limit",

@@ -23,6 +23,7 @@ from src.reports.archive import UnknownReport
 from src.schedules.errors import UnknownSchedule
 from src.web import traced, uploading
 from src.web.auth import witness
+from src.web.bulk_wishes import CountDiffers
 from src.web.forms.presets import UnknownPreset
 from src.web.problems import Problem, respond
 
@@ -45,6 +46,7 @@ _STATUS = {
     TooLarge: 413,
     UnknownWebhook: 404,
     NotAllowed: 409,
+    CountDiffers: 409,
     IdempotencyConflict: 409,
     AmbiguousId: 409,
 }

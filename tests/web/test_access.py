@@ -42,7 +42,7 @@ ADMIN = {
 }  # fmt: skip
 VIEWER |= {"account.show", "account.change_password", "account.end_session", "account.create_token", "account.revoke_token"}
 SUBMITTER |= {"batches.new", "batches.read", "batches.submit", "batches.discard"}
-OPERATOR |= {"batches.act"}
+OPERATOR |= {"batches.act", "api.count_many", "api.act_on_many"}
 VIEWER |= {"batches.index", "batches.show", "batches.progress", "batches.rows", "batches.template"}
 SUBMITTER |= {"api.bring_file", "api.job_file", "jobs.file"}
 SUBMITTER |= {"actors.save_preset", "actors.delete_preset"}

@@ -5,6 +5,7 @@ from flask import Flask, request
 from src.web.api import (
     audit,
     budgets,
+    bulk,
     calls,
     conditional,
     controls,
@@ -24,7 +25,7 @@ from src.web.api import (
 from src.web.api.blueprint import blueprint
 
 __all__ = [
-    "audit", "blueprint", "calls", "controls", "events", "files", "fleet", "init", "jobs", "logs", "mails", "openapi", "reports", "results", "schedules", "webhooks", "workflows",
+    "audit", "blueprint", "bulk", "calls", "controls", "events", "files", "fleet", "init", "jobs", "logs", "mails", "openapi", "reports", "results", "schedules", "webhooks", "workflows",
 ]  # fmt: skip
 
 blueprint.after_request(conditional.answer_conditionally)

@@ -24,14 +24,14 @@ PAGE_LIMIT = 200
 Body = TypeVar("Body", bound=BaseModel)
 
 
-def _whole(value: Any) -> Any:
+def whole(value: Any) -> Any:
     """JSON has one kind of number: 6.0 is as whole as 6."""
     return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
 # Whole numbers, but no text and no truth value that looks like one.
-Priority = Annotated[int, Field(ge=0, le=9, strict=True), BeforeValidator(_whole)]
-Count = Annotated[int, Field(ge=1, strict=True), BeforeValidator(_whole)]
+Priority = Annotated[int, Field(ge=0, le=9, strict=True), BeforeValidator(whole)]
+Count = Annotated[int, Field(ge=1, strict=True), BeforeValidator(whole)]
 Key = Annotated[
     str, Field(min_length=1, max_length=255), WithJsonSchema({"type": "string", "minLength": 1, "maxLength": 255, "pattern": r"^[^\x00]*$"})
 ]

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from src.broker.signature import Signature
 from src.jobs import State
+from src.jobs.bulk import Verb
 from src.jobs.controls import LIMITS
 from src.mail.models import DeliveryState
 from src.web import catalogue
 from src.web.api import schedule_openapi
 from src.web.api.bodies import EditBody
+from src.web.api.bulk import BulkBody
 from src.web.api.controls import LimitBody, PauseBody
 from src.web.api.openapi_operations import IF_MATCH, KEY, operation, query, segment
 from src.web.api.openapi_schemas import FILE_PARTS, Document, call_parts, ref, workflow_schema
@@ -40,6 +42,7 @@ _ACTIONS = {
 _STREAM: Document = {"type": "string"}
 _ID, _AFTER = segment("id"), query("after", {"type": "string", "pattern": "^[0-9]{0,18}$"}, "the `next` of the page before")
 _PLACE = query("after", {"type": "string", "pattern": "^([0-9]{1,9}[.][0-9]{1,9})?$"}, "the `next` of the answer before")
+_VERB = {**query("verb", {"enum": list(Verb)}), "required": True}
 _LIMIT = query("limit", {"type": "integer", "minimum": 1, "maximum": 200})
 
 
@@ -79,6 +82,12 @@ def _jobs() -> Document:
             "get": operation("List jobs, newest first", ref("Page"), parameters=page, problems=(422,), reads=True),
         },
         "/jobs/bulk": {"post": operation("Submit many jobs: all or none", ids, status=202, body=many, problems=(409, 422))},
+        "/jobs/many": {
+            "get": operation("How many jobs a verb would be done to", _OBJECT, parameters=[_VERB, query("q")], problems=(422,), reads=True),
+            "post": operation(
+                "Do one verb to all jobs of a query, as a job of its own", ref("Receipt"), status=202, body=BulkBody.model_json_schema(), problems=(409, 422)
+            ),
+        },
         "/jobs/{id}": {
             "get": operation("One job", ref("Job"), parameters=[_ID], problems=(404, 409), reads=True),
             "patch": operation(

@@ -23,7 +23,7 @@ log = get_logger(__name__)
 #: its method and address as its action.
 ACTIONS = {
     "actors.submit": "job.submit", "users.create": "job.submit", "count.start": "job.submit", "api.submit": "job.submit", "api.submit_bulk": "job.submit",
-    "jobs.act": "job.{action}", "bulk.start": "bulk.start", "errors.act": "error.{deed}", "jobs.rerun": "job.re-run", "jobs.rerun_with_edits": "job.re-run", "jobs.save": "job.edit", "api.act": "job.{action}", "api.edit": "job.edit",
+    "jobs.act": "job.{action}", "bulk.start": "bulk.start", "api.act_on_many": "bulk.start", "errors.act": "error.{deed}", "jobs.rerun": "job.re-run", "jobs.rerun_with_edits": "job.re-run", "jobs.save": "job.edit", "api.act": "job.{action}", "api.edit": "job.edit",
     "api.submit_workflow": "workflow.submit", "workflows.act": "workflow.{action}", "api.act_on_workflow": "workflow.{action}",
     "schedules.create": "schedule.create", "schedules.change": "schedule.change", "schedules.act": "schedule.{verb}",
     "api.create_schedule": "schedule.create", "api.change_schedule": "schedule.change", "api.delete_schedule": "schedule.delete",

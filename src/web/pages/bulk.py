@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from flask import Blueprint, flash, redirect, render_template, request, url_for
 from werkzeug.exceptions import BadRequest
 from werkzeug.wrappers import Response
 
-from src import audit, database
-from src.actors.bulk import act_on_jobs
-from src.database import now
-from src.jobs import bulk, search, submit
+from src import database
+from src.jobs import bulk, search
 from src.jobs.bulk import Verb
+from src.jobs.errors import JobsError
 from src.jobs.search import Query
 from src.jobs.search.grammar import quote
+from src.web import bulk_wishes
 from src.web.auth import allow, visitor
 from src.web.filters import query_text
-from src.web.instants import write_instant
 from src.web.roles import Role
 
 blueprint = Blueprint("bulk", __name__)
@@ -45,32 +42,23 @@ def start() -> Response | tuple[str, int]:
     typed = request.form.get("typed", "").replace("\u202f", "").replace(",", "").replace(" ", "")
     if shown > bulk.TYPED_ABOVE and typed != str(shown):
         return _page(verb, query, error=f"Type {shown} to go on: that many jobs are meant."), 422
-    asker = visitor()
-    arguments: dict[str, Any] = {
-        "verb": verb.value, "query": query.text, "up_to": up_to, "asked_at": write_instant(now()), "by": asker.name, "by_key": asker.key, "role": asker.role.value,
-    }  # fmt: skip
     with database.write() as session:
-        receipt = submit(session, act_on_jobs.message(**arguments), source="form", submitted_by=asker.name)
-        audit.about("bulk", receipt.id, verb=verb.value, query=query.text[:500], count=shown)
+        receipt = bulk_wishes.start(session, verb, query, up_to=up_to, count=shown, by=visitor(), source="form")
     flash(f"It is under way: {verb} of {query.in_words()}. Cancel this job to stop it.", "success")
     return redirect(url_for("jobs.show", id=receipt.id), 303)
 
 
 def _page(verb: Verb, query: Query, *, error: str | None = None) -> str:
     with database.read() as session:
-        up_to = bulk.newest(session)
-        counts = search.count(session, query, up_to=up_to)
-    taken = {state: number for state, number in counts.items() if state in bulk.TAKES[verb]}
-    others = {state: number for state, number in counts.items() if state not in bulk.TAKES[verb]}
-    return render_template(
-        "jobs/bulk.html", verb=verb, query=query, taken=taken, others=others, total=sum(taken.values()), up_to=up_to, error=error, typed_above=bulk.TYPED_ABOVE
-    )  # fmt: skip
+        meant = bulk_wishes.meant(session, verb, query)
+    return render_template("jobs/bulk.html", meant=meant, verb=verb, query=query, error=error, typed_above=bulk.TYPED_ABOVE)
 
 
 def _verb(text: str | None) -> Verb:
-    if text not in list(Verb):
-        raise BadRequest(f"Choose what to do: {', '.join(Verb)}.")
-    return Verb(text)
+    try:
+        return bulk_wishes.read_verb(text)
+    except JobsError as error:
+        raise BadRequest(str(error)) from None
 
 
 def _number(name: str) -> int:

@@ -1,0 +1,76 @@
+"""One verb for all jobs of a query, as a page, a program or a command asks for it: how many it would be, and then the job that does it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from sqlalchemy.orm import Session
+
+from src import audit
+from src.actors.bulk import act_on_jobs
+from src.database import now
+from src.jobs import Receipt, bulk, search, submit
+from src.jobs.bulk import Verb
+from src.jobs.errors import JobsError
+from src.jobs.search import Query
+from src.jobs.states import State
+from src.web.auth import Visitor
+from src.web.instants import write_instant
+
+
+class CountDiffers(JobsError):
+    """Others are meant by now than whoever asks has seen."""
+
+
+@dataclass(frozen=True, slots=True)
+class Meant:
+    """What a verb would be done to: `taken` and `others` are jobs of the query by state; none is newer than `up_to`."""
+
+    verb: Verb
+    query: Query
+    taken: dict[State, int]
+    others: dict[State, int]
+    up_to: int
+
+    @property
+    def total(self) -> int:
+        """How many jobs."""
+        return sum(self.taken.values())
+
+
+def read_verb(text: object) -> Verb:
+    """The verb of this name; raises JobsError."""
+    if not isinstance(text, str) or text not in list(Verb):
+        raise JobsError(f"Choose what to do: {', '.join(Verb)}.", field="verb")
+    return Verb(text)
+
+
+def meant(session: Session, verb: Verb, query: Query) -> Meant:
+    """What would be done now."""
+    up_to = bulk.newest(session)
+    counts = search.count(session, query, up_to=up_to)
+    taken = {state: number for state, number in counts.items() if state in bulk.TAKES[verb]}
+    return Meant(verb, query, taken, {state: number for state, number in counts.items() if state not in taken}, up_to)
+
+
+def check_count(found: Meant, count: int) -> None:
+    """Raise CountDiffers unless as many are meant as whoever asks has seen."""
+    if found.total != count:
+        raise CountDiffers(
+            f"{found.verb} is meant for {found.total} jobs by now, not for {count}. Look again, then say {found.total}.", field="count"
+        )
+
+
+def start(
+    session: Session, verb: Verb, query: Query, *, up_to: int, count: int, by: Visitor, source: Literal["form", "api", "command"]
+) -> Receipt:
+    """Submit the job that does it, in the caller's transaction."""
+    arguments: dict[str, Any] = {
+        "verb": verb.value, "query": query.text, "up_to": up_to, "asked_at": write_instant(now()), "by": by.name, "by_key": by.key, "role": by.role.value,
+    }  # fmt: skip
+    if source != "form":  # a worker of the release before knows pages alone, and no word for it
+        arguments["via"] = source
+    receipt = submit(session, act_on_jobs.message(**arguments), source=source, submitted_by=by.name)
+    audit.about("bulk", receipt.id, verb=verb.value, query=query.text[:500], count=count)
+    return receipt
