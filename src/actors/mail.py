@@ -24,6 +24,8 @@ from src.settings import get_settings
 TRY_AGAIN_MS = 600_000
 #: tries to deliver a letter: two days, as mail servers do
 MOST_TRIES = 288
+#: whole groups of four characters, the last one filled up
+BASE64 = "^([A-Za-z0-9+/]{4})*([A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?$"
 
 
 class Refused(Exception):
@@ -35,7 +37,7 @@ class AttachedFile(BaseModel):
 
     filename: Annotated[str, Field(min_length=1, max_length=200)]
     content_type: str = "application/octet-stream"
-    content: Annotated[Base64Bytes, Field(description="in Base64")]
+    content: Annotated[Base64Bytes, Field(description="in Base64", json_schema_extra={"contentEncoding": "base64", "pattern": BASE64})]
 
 
 def post(session: Session, letter: Letter) -> str:

@@ -14,17 +14,19 @@ import time
 import urllib.error
 import urllib.request
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeVar
 from urllib.parse import quote, unquote, urlsplit
 
 import pika
 import pika.exceptions
 
+from src.broker import topology
 from src.broker.connections import parameters
 from src.logs import get_logger
 from src.settings import get_settings
 
 log = get_logger(__name__)
+Number = TypeVar("Number", int, float)
 
 #: seconds an answer is good for
 FRESH_S = 2.0
@@ -52,6 +54,21 @@ class Overview:
     reachable: bool
     version: str = ""
     queues: dict[str, QueueNumbers] = field(default_factory=dict)
+    is_counted: bool = False  # `queues` has all there are
+
+    def of(self, queue: str) -> QueueNumbers | None:
+        """The numbers of the queues that together are one Dramatiq queue; None: RabbitMQ has none of them, or they are not known."""
+        found = [self.queues[name] for name in topology.queues_of(queue) if name in self.queues]
+        if not found:
+            return None
+        return QueueNumbers(
+            sum(each.ready for each in found),
+            _total([each.unacked for each in found]),
+            # Each consumer takes from all of them.
+            max(each.consumers for each in found),
+            _total([each.in_rate for each in found]),
+            _total([each.out_rate for each in found]),
+        )
 
 
 _lock = threading.Lock()
@@ -125,7 +142,13 @@ def _from_management() -> Overview:
             )
             for queue in listed
         },
+        is_counted=True,
     )
+
+
+def _total(values: list[Number | None]) -> Number | None:
+    known = [value for value in values if value is not None]
+    return sum(known[1:], known[0]) if known else None
 
 
 def _rate(queue: Any, details: str) -> float | None:

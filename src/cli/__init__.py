@@ -39,6 +39,7 @@ VERBS = {
     "reset-breaker": "controls",
     "workers": "fleet",
     "requeue": "fleet",
+    "purge": "fleet",
     "alerts": "fleet",
     "workflows": "workflows",
     "workflow": "workflows",

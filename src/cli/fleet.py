@@ -1,4 +1,4 @@
-"""workers, requeue, alerts: who runs the jobs and is to stop doing so, what RabbitMQ set aside, what is wrong, at a terminal."""
+"""workers, requeue, purge, alerts: who runs the jobs and is to stop doing so, what waits or was set aside, what is wrong, at a terminal."""
 
 from __future__ import annotations
 
@@ -15,22 +15,60 @@ from src.up.errors import UpError
 WRONG = 3
 
 
-@click.command()
+@click.group(invoke_without_command=True)
 @data_option
-def alerts(*, data: Path | None) -> None:
-    """List what is wrong with the fleet, and what has recovered lately. Exit code 3 while anything is wrong."""
+@click.pass_context
+def alerts(context: click.Context, /, *, data: Path | None) -> None:
+    """List what is wrong with the fleet, and what has recovered lately; mute, unmute: one of them by its number.
+
+    Exit code 3 while anything is wrong that is not muted.
+    """
+    if context.invoked_subcommand is not None:
+        return
     with writing(data) as session:
+        from src.jobs import alert_mutes
         from src.jobs import alerts as room
 
-        current, over, looked_at = room.current(session), room.recovered(session), room.looked_at(session)
-    for each in current:
-        click.echo(f"{each.kind}  since {each.seen_at:%Y-%m-%d %H:%M:%S}Z  {each.text}")
+        muted = alert_mutes.in_force(session)
+        on, over, looked_at = room.standing(session, muted), room.recovered(session), room.looked_at(session)
+    for each in on:
+        mute = muted.get((each.kind, each.subject))
+        told = f"  muted until {mute.until:%Y-%m-%d %H:%M:%S}Z by {mute.muted_by}" if mute else ""
+        click.echo(f"{each.id}  {each.kind}  since {each.seen_at:%Y-%m-%d %H:%M:%S}Z  {each.text}{told}")
     for each in over:
         click.echo(f"recovered {each.recovered_at:%Y-%m-%d %H:%M:%S}Z  {each.text}")
     if looked_at is None:
         click.echo("No scheduler has looked yet: is one running?", err=True)
-    if current:
+    if any(not alert_mutes.is_muted(each, muted) for each in on):
         raise SystemExit(WRONG)
+
+
+@alerts.command("mute")
+@click.argument("id", type=int)
+@click.argument("how_long", metavar="UNTIL")
+@data_option
+def mute_alert(*, id: int, how_long: str, data: Path | None) -> None:
+    """Say nothing of the alert ID until UNTIL: so long from now (30m, 2h, 1d), or an instant (2030-01-31T18:00:00Z)."""
+    with writing(data) as session:
+        from src.jobs import alert_mutes
+        from src.web.api.bodies import ahead
+
+        until = ahead("UNTIL", how_long)
+        assert until is not None
+        alert_mutes.mute(session, id, until=until, by=whoever_types().name)
+    click.echo(f"{id} is muted until {until:%Y-%m-%d %H:%M:%S}Z")
+
+
+@alerts.command("unmute")
+@click.argument("id", type=int)
+@data_option
+def unmute_alert(*, id: int, data: Path | None) -> None:
+    """Hear of the alert ID again."""
+    with writing(data) as session:
+        from src.jobs import alert_mutes
+
+        alert_mutes.unmute(session, id)
+    click.echo(f"{id} is heard of again")
 
 
 @click.command()
@@ -51,6 +89,25 @@ def requeue(*, name: str, data: Path | None) -> None:
     except dead_letters.BrokerAway as error:
         raise UpError(str(error)) from None
     click.echo(f"{done.moved} went back, {done.left} are left")
+
+
+@click.command()
+@click.argument("name", metavar="QUEUE")
+@click.option("--count", type=click.IntRange(0), help="How many jobs wait there; needed above a hundred.")
+@data_option
+def purge(*, name: str, count: int | None, data: Path | None) -> None:
+    """Cancel all that waits in QUEUE, by a job of its own; what runs goes on, what is held stays."""
+    with writing(data) as session:
+        from src import actors
+        from src.web import controlling, purging
+
+        controlling.require(session, controlling.Target("queue", name))
+        receipt, waiting = purging.purge(session, name, count=count, by=whoever_types(), source="command")
+    if receipt is None:
+        click.echo(f"nothing waits in {name}")
+        return
+    actors.broker.close()  # lets the message reach RabbitMQ; were it not there, the relay publishes the row
+    click.echo(f"{receipt.id} cancels {waiting} job{'' if waiting == 1 else 's'} that wait{'s' if waiting == 1 else ''} in {name}")
 
 
 @click.group(invoke_without_command=True)

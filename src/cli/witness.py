@@ -22,6 +22,9 @@ ACTIONS: dict[str, str | None] = {
     "limit": "target.limit",
     "reset-breaker": "breaker.reset",
     "requeue": "queue.requeue",
+    "purge": "queue.purge",
+    "alerts mute": "alert.mute",
+    "alerts unmute": "alert.unmute",
     "workers quiet": "worker.quiet",
     "workers stop": "worker.stop",
     "workers resume": "worker.resume",
@@ -42,7 +45,7 @@ ACTIONS: dict[str, str | None] = {
         (
             "up", "down", "status", "logs", "doctor", "config", "reset", "backup", "restore", "test", "check", "web", "worker", "scheduler",
             "mailbox", "migrate", "jobs", "job", "pauses", "limits", "breakers", "workflows", "workflow show", "schedules", "schedule show",
-            "schedule preview", "top", "completion", "alerts",
+            "schedule preview", "top", "completion",
         )
     ),
 }  # fmt: skip

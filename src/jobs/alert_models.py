@@ -48,6 +48,18 @@ class Alert(Base):
     recovered_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
 
 
+class AlertMute(Base):
+    """That nobody wants to hear of something for a while, however often it begins."""
+
+    __tablename__ = "alert_mutes"
+
+    kind: Mapped[AlertKind] = mapped_column(words(AlertKind), primary_key=True)
+    subject: Mapped[str] = mapped_column(String(255), primary_key=True)
+    until: Mapped[datetime] = mapped_column(UtcDateTime)
+    muted_by: Mapped[str] = mapped_column(String(255))
+    muted_at: Mapped[datetime] = mapped_column(UtcDateTime)
+
+
 class AlertWatch(Base):
     """When a scheduler looked last: the one row by which the fleet's schedulers take turns."""
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -10,7 +10,9 @@ from sqlalchemy import delete, insert, select, update
 from sqlalchemy.orm import Session
 
 from src.database import from_microseconds, now
+from src.jobs import alert_mutes
 from src.jobs.alert_models import Alert, AlertKind, AlertWatch, Turn
+from src.jobs.alert_mutes import Subject
 
 #: how long something must have been well before it counts as recovered: what comes and goes is told of once
 WELL_FOR = timedelta(minutes=2)
@@ -61,7 +63,7 @@ def take_turn(session: Session, *, every: timedelta) -> datetime | None:
 def note(session: Session, signs: Sequence[Sign], *, looked_before: datetime) -> list[Change]:
     """Write down what is wrong now, and return what has begun and what has recovered by it."""
     present = now()
-    blind = present - looked_before > BLIND_AFTER
+    blind, muted = present - looked_before > BLIND_AFTER, alert_mutes.in_force(session)
     known = {(alert.kind, alert.subject): alert for alert in open_or_seen(session)}
     changes = []
     for sign in signs:
@@ -73,7 +75,8 @@ def note(session: Session, signs: Sequence[Sign], *, looked_before: datetime) ->
         if alert.began_at is None:
             if blind:
                 alert.seen_at = present  # whether it was wrong all the time nobody knows
-            if present - alert.seen_at >= sign.lasting:
+            # Not while it is muted: should it still be wrong when that ends, it begins then.
+            if present - alert.seen_at >= sign.lasting and not alert_mutes.is_muted(alert, muted):
                 alert.began_at = present
                 session.flush()
                 changes.append(_change(Turn.BEGAN, alert, present))
@@ -110,6 +113,17 @@ def current(session: Session) -> list[Alert]:
     return list(session.execute(statement).scalars())
 
 
+def standing(session: Session, muted: Collection[Subject]) -> list[Alert]:
+    """What is on, also what has not begun because it is muted; the oldest first."""
+    return [each for each in open_or_seen(session) if each.began_at is not None or alert_mutes.is_muted(each, muted)]
+
+
+def heard(session: Session) -> list[Alert]:
+    """The alerts that are on and that somebody wants to hear of, the oldest first."""
+    muted = alert_mutes.in_force(session)
+    return [each for each in current(session) if not alert_mutes.is_muted(each, muted)]
+
+
 def recovered(session: Session, *, limit: int = RECENT) -> list[Alert]:
     """The alerts that are over, the newest first."""
     statement = select(Alert).where(Alert.recovered_at.is_not(None)).order_by(Alert.recovered_at.desc(), Alert.id.desc()).limit(limit)
@@ -123,5 +137,6 @@ def looked_at(session: Session) -> datetime | None:
 
 
 def prune(session: Session) -> None:
-    """Delete alerts that have long been over."""
+    """Delete alerts that have long been over, and mutes that have ended."""
+    alert_mutes.prune(session)
     session.execute(delete(Alert).where(Alert.recovered_at < now() - KEEP))

@@ -3,14 +3,34 @@
 from __future__ import annotations
 
 from datetime import datetime
+from typing import NamedTuple
 
 from sqlalchemy import func, select, update
 from sqlalchemy.orm import Session
 
 from src.database import from_microseconds, now
 from src.jobs.models import Job
+from src.jobs.queries import NOT_SUCCEEDED
 from src.jobs.states import State
 from src.jobs.workers import alive
+
+
+class Waiting(NamedTuple):
+    """Queued jobs of one queue by what has become of their messages."""
+
+    unpublished: int = 0
+    settled: int = 0  # RabbitMQ confirmed them a while ago
+
+
+def waiting(session: Session, *, settled_before: datetime) -> dict[str, Waiting]:
+    """Queue -> its queued jobs by what has become of their messages; `settled_before`: what counts as a while ago."""
+    is_published = Job.publish_at.is_(None)
+    statement = (
+        select(Job.queue, func.count().filter(~is_published), func.count().filter(is_published, Job.published_at < settled_before))
+        .where(NOT_SUCCEEDED, Job.state == State.QUEUED)
+        .group_by(Job.queue)
+    )
+    return {row[0]: Waiting(row[1], row[2]) for row in session.execute(statement)}
 
 
 def waiting_since(session: Session, published_before: datetime) -> dict[str, int]:

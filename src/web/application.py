@@ -11,6 +11,7 @@ from src.web.auth import pages as auth_pages
 from src.web.pages import (
     account,
     actors,
+    alerts,
     api_docs,
     batches,
     bulk,
@@ -61,6 +62,7 @@ def make() -> Flask:
         batches,
         jobs,
         error_groups,
+        alerts,
         workflows,
         schedules,
         queues,

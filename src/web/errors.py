@@ -9,6 +9,7 @@ from werkzeug.exceptions import Forbidden, HTTPException, InternalServerError, R
 from werkzeug.wrappers import Response
 
 from src.database import is_outage
+from src.jobs.alert_mutes import UnknownAlert
 from src.jobs.batches import UnknownBatch
 from src.jobs.error_groups import UnknownGroup
 from src.jobs.errors import AmbiguousId, IdempotencyConflict, JobsError, NotAllowed, UnknownActor, UnknownJob
@@ -45,6 +46,7 @@ _STATUS = {
     UploadNotHere: 404,
     TooLarge: 413,
     UnknownWebhook: 404,
+    UnknownAlert: 404,
     NotAllowed: 409,
     CountDiffers: 409,
     IdempotencyConflict: 409,

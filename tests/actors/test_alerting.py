@@ -14,7 +14,7 @@ from src.actors import telling
 from src.actors.mail import deliver_mail
 from src.actors.webhooks import deliver_webhook
 from src.database import Database, now, use_database
-from src.jobs import State, alerts, control, webhooks
+from src.jobs import State, alert_mutes, alerts, control, webhooks
 from src.jobs.alert_models import AlertKind, AlertWatch
 from src.jobs.models import Job, Worker
 from src.jobs.webhook_models import Kind, WebhookDelivery
@@ -122,6 +122,35 @@ def test_what_comes_and_goes_is_told_of_once(database: Database, time: StillCloc
         look(time, times=5)
 
     assert len(subjects(database)) == 1
+    assert current(database) == [("backlog", "orders")]
+
+
+def test_what_is_muted_does_not_begin_before_the_mute_ends_and_what_was_told_of_recovers_as_ever(
+    database: Database, time: StillClock, setting: Set
+) -> None:
+    setting(alert_backlog=3, alert_backlog_for=0)
+    serve(database, "mail", "webhooks")
+    ids = [submitted(database, queue="orders").id for _ in range(4)]
+    look(time, times=2)
+    assert [each[:5] for each in subjects(database)] == ["Alert"]
+    with database.write() as session:
+        [alert] = alerts.current(session)
+        alert_mutes.mute(session, alert.id, until=time.now() + timedelta(hours=1), by="ada")
+    with database.write() as session:
+        control.cancel(session, ids[0])
+    look(time, times=14)
+    assert [each[:5] for each in subjects(database)] == ["Alert", "Recov"]
+
+    submitted(database, queue="orders")
+    look(time, times=30)
+    assert len(subjects(database)) == 2
+    assert current(database) == []
+    with database.read() as session:
+        muted = alert_mutes.in_force(session)
+        assert [(each.subject, each.began_at) for each in alerts.standing(session, muted)] == [("orders", None)]
+        assert alerts.heard(session) == []
+    look(time, times=360)
+    assert [each[:5] for each in subjects(database)] == ["Alert", "Recov", "Alert"]
     assert current(database) == [("backlog", "orders")]
 
 

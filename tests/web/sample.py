@@ -12,6 +12,7 @@ from sqlalchemy import insert, select, update
 import tests.web.actors
 from src.database import now, write
 from src.jobs import failures
+from src.jobs.alert_models import Alert, AlertKind
 from src.jobs.held import Unreadable, hold_foreign, hold_unreadable
 from src.jobs.models import Attempt, Job, LogLine
 from src.jobs.states import Outcome, State
@@ -19,7 +20,7 @@ from src.mail import mailbox
 from src.mail.letters import compose
 from src.reports import archive
 from src.reports.document import Chart, Document, Series, Words
-from tests.web.site import Site
+from tests.web.site import Program, Site
 from tests.web.test_mail_pages import letter, written
 from tests.web.test_workflows import DAG
 
@@ -55,6 +56,7 @@ def furnish(site: Site) -> dict[str, str]:
     visit.client.post(
         f"/batches/{ids['batch']}/submit", data=visit.hidden(f"/batches/{ids['batch']}", action=f"/batches/{ids['batch']}/submit")
     )
+    _alert(program)
     program.put("/api/v1/pauses/queue:linger", {"reason": "a deploy"})
     message: Message[Any] = Message("default", "add", (1, 2), {}, {}, message_id="by-hand")
     document = Document(
@@ -74,6 +76,21 @@ def furnish(site: Site) -> dict[str, str]:
             )
         )
     return ids
+
+
+def _alert(program: Program) -> None:
+    """One that is on, one that is muted, one that is over."""
+    at = now() - timedelta(minutes=7)
+    with write() as session:
+        for kind, subject, over in (
+            (AlertKind.BACKLOG, "default", None),
+            (AlertKind.LATE, LONG[:90], None),
+            (AlertKind.NO_WORKER, "", now()),
+        ):
+            text = f"Something is wrong with {subject or 'the workers'}"
+            session.add(Alert(kind=kind, subject=subject, text=text, seen_at=at, began_at=at, recovered_at=over))
+    muted = next(each for each in program.get("/api/v1/alerts").get_json()["alerts"] if each["kind"] == "late")
+    assert program.post(f"/api/v1/alerts/{muted['id']}/mute", {"for": "2h"}).status_code == 200
 
 
 def _become(id: str, state: State) -> None:

@@ -41,6 +41,8 @@ ADMIN = {
     "sign_ins.index", "sign_ins.end", "configuration.index",
 }  # fmt: skip
 VIEWER |= {"account.show", "account.change_password", "account.end_session", "account.create_token", "account.revoke_token"}
+VIEWER |= {"alerts.index"}
+OPERATOR |= {"alerts.mute", "alerts.unmute", "api.mute_alert", "api.unmute_alert", "api.purge_queue"}
 SUBMITTER |= {"batches.new", "batches.read", "batches.submit", "batches.discard"}
 OPERATOR |= {"batches.act", "api.count_many", "api.act_on_many"}
 VIEWER |= {"batches.index", "batches.show", "batches.progress", "batches.rows", "batches.template"}

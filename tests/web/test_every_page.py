@@ -46,6 +46,7 @@ PAGES: dict[str, tuple[str, ...]] = {
     "webhooks.index": ("/admin/webhooks",),
     "webhooks.show": ("/admin/webhooks/{webhook}",),
     "bulk.confirm": ("/jobs/many?verb=retry&q=state:dead",),
+    "alerts.index": ("/alerts",),
     "errors.index": ("/errors",),
     "errors.show": ("/errors/0123456789abcdef",),
     "jobs.change_and_rerun": ("/jobs/{job}/re-run",),

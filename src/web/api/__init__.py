@@ -3,6 +3,7 @@
 from flask import Flask, request
 
 from src.web.api import (
+    alerts,
     audit,
     budgets,
     bulk,
@@ -25,7 +26,7 @@ from src.web.api import (
 from src.web.api.blueprint import blueprint
 
 __all__ = [
-    "audit", "blueprint", "bulk", "calls", "controls", "events", "files", "fleet", "init", "jobs", "logs", "mails", "openapi", "reports", "results", "schedules", "webhooks", "workflows",
+    "alerts", "audit", "blueprint", "bulk", "calls", "controls", "events", "files", "fleet", "init", "jobs", "logs", "mails", "openapi", "reports", "results", "schedules", "webhooks", "workflows",
 ]  # fmt: skip
 
 blueprint.after_request(conditional.answer_conditionally)

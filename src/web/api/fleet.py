@@ -1,25 +1,26 @@
-"""/api/v1/actors, /queues, /workers, /alerts: what there is to run, to wait in, and to run it; and what is wrong with that."""
+"""/api/v1/actors, /queues, /workers: what there is to run, to wait in, and to run it."""
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import Any
 
 from flask import Response
+from pydantic import BaseModel, ConfigDict, Field
 from werkzeug.exceptions import NotFound, ServiceUnavailable
 
 from src import audit, database
-from src.broker import dead_letters, management
+from src.broker import dead_letters, drift, management
 from src.broker.signature import Signature
 from src.database import now
-from src.jobs import alerts, controls, queries, wishes, workers
-from src.jobs.alert_models import Alert
+from src.jobs import controls, queries, wishes, workers
 from src.jobs.controls import Controls
 from src.jobs.errors import JobsError
 from src.jobs.models import Worker
 from src.jobs.states import Wish
-from src.web import catalogue, controlling
+from src.web import catalogue, controlling, purging
 from src.web.api.blueprint import blueprint
-from src.web.api.bodies import answer
+from src.web.api.bodies import Count, answer, read, read_json
 from src.web.auth import allow, visitor
 from src.web.controlling import Target
 from src.web.instants import write_instant
@@ -93,9 +94,11 @@ def list_queues() -> Response:
     with database.read() as session:
         counted = {each.queue: each for each in queries.queues(session)}
         in_force = controls.load(session)
+        waiting = drift.waiting(session)
     listed = []
     for name in sorted({*catalogue.queues(), *counted}):
-        ours, theirs = counted.get(name), broker.queues.get(name)
+        ours, theirs = counted.get(name), broker.of(name)
+        drifted = drift.of(name, waiting.get(name), ours, broker)
         listed.append(
             {
                 "name": name,
@@ -104,6 +107,7 @@ def list_queues() -> Response:
                 "paused_by": _paused_by(in_force, "", name),
                 "oldest_queued_at": write_instant(ours.oldest_queued_at) if ours else None,
                 "broker": {"ready": theirs.ready, "unacked": theirs.unacked} if theirs else None,
+                "drift": asdict(drifted) if drifted else None,
             }
         )
     return answer({"queues": listed, "broker": {"reachable": broker.reachable, "version": broker.version}})
@@ -126,26 +130,26 @@ def requeue_dead_letters(name: str) -> Response:
     return answer({"moved": done.moved, "left": done.left})
 
 
-@blueprint.get("/alerts")
-@allow(Role.VIEWER)
-def list_alerts() -> Response:
-    """What is wrong with the fleet now, what has recovered lately, and when a scheduler looked last."""
-    with database.read() as session:
-        current, over, looked_at = alerts.current(session), alerts.recovered(session), alerts.looked_at(session)
-    return answer(
-        {"alerts": [_alert(each) for each in current], "recovered": [_alert(each) for each in over], "looked_at": write_instant(looked_at)}
-    )
+class PurgeBody(BaseModel):
+    """What to purge."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    count: Count | None = Field(None, description="how many jobs wait, as the refusal says; needed above a hundred")
 
 
-def _alert(alert: Alert) -> dict[str, str | None]:
-    return {
-        "id": str(alert.id),
-        "kind": alert.kind.value,
-        "subject": alert.subject or None,
-        "text": alert.text,
-        "began_at": write_instant(alert.began_at),
-        "recovered_at": write_instant(alert.recovered_at),
-    }
+@blueprint.post("/queues/<name>/purge")
+@allow(Role.OPERATOR)
+def purge_queue(name: str) -> Response:
+    """Cancel all that waits in a queue, by a job of its own: its id, and how many there are."""
+    body = read(PurgeBody, read_json(), example='{"count": 4312}')
+    with database.write() as session:
+        try:
+            controlling.require(session, Target("queue", name))
+        except JobsError as error:
+            raise NotFound(str(error)) from None
+        receipt, count = purging.purge(session, name, count=body.count, by=visitor(), source="api")
+    return answer({"id": receipt.id if receipt else None, "count": count}, 202)
 
 
 def _paused_by(in_force: Controls, actor: str, queue: str) -> str | None:

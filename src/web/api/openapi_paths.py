@@ -9,9 +9,11 @@ from src.jobs.controls import LIMITS
 from src.mail.models import DeliveryState
 from src.web import catalogue
 from src.web.api import schedule_openapi
+from src.web.api.alerts import MuteBody
 from src.web.api.bodies import EditBody
 from src.web.api.bulk import BulkBody
 from src.web.api.controls import LimitBody, PauseBody
+from src.web.api.fleet import PurgeBody
 from src.web.api.openapi_operations import IF_MATCH, KEY, operation, query, segment
 from src.web.api.openapi_schemas import FILE_PARTS, Document, call_parts, ref, workflow_schema
 from src.web.audit_wishes import FIELDS as AUDIT_FIELDS
@@ -168,7 +170,7 @@ def _controls() -> Document:
 
 
 def _fleet() -> Document:
-    name = segment("name")
+    name, alert = segment("name"), segment("id", {"type": "integer", "minimum": 0, "maximum": 2**63 - 1})
     wishes = {
         "quiet": "Have a worker take nothing new", "stop": "Have a worker end once it has finished what it holds", "resume": "Have a quiet worker go on"
     }  # fmt: skip
@@ -177,12 +179,28 @@ def _fleet() -> Document:
         "/queues/{name}/requeue": {
             "post": operation("Give dead letters back to the queue they came from", _OBJECT, parameters=[name], problems=(404, 503))
         },
+        "/queues/{name}/purge": {
+            "post": operation(
+                "Cancel all that waits in a queue",
+                _OBJECT,
+                status=202,
+                body=PurgeBody.model_json_schema(),
+                parameters=[name],
+                problems=(404, 409, 422),
+            )
+        },
         "/workers": {"get": operation("The workers", _OBJECT, reads=True)},
         **{
             f"/workers/{{name}}/{verb}": {"post": operation(summary, _OBJECT, parameters=[name], problems=(404, 422))}
             for verb, summary in wishes.items()
         },
         "/alerts": {"get": operation("What is wrong now, and what has recovered lately", _OBJECT, reads=True)},
+        "/alerts/{id}/mute": {
+            "post": operation(
+                "Hear nothing of an alert until a time", _OBJECT, body=MuteBody.model_json_schema(), parameters=[alert], problems=(404, 422)
+            )
+        },
+        "/alerts/{id}/unmute": {"post": operation("Hear of an alert again", _OBJECT, parameters=[alert], problems=(404,))},
     }
 
 

@@ -37,8 +37,9 @@ ACTIONS = {
     "account.revoke_token": "token.revoke", "account.change_password": "user.password",
     "webhooks.create": "webhook.create", "webhooks.ping": "webhook.ping", "webhooks.delete": "webhook.delete", "webhooks.resend": "webhook.resend",
     "api.create_webhook": "webhook.create", "api.delete_webhook": "webhook.delete", "api.ping_webhook": "webhook.ping", "api.resend_delivery": "webhook.resend",
-    "api.call_actor": "job.submit", "workers.act": "worker.{verb}", "queues.requeue": "queue.requeue", "api.requeue_dead_letters": "queue.requeue", "api.act_on_worker": "worker.{verb}",
+    "api.call_actor": "job.submit", "workers.act": "worker.{verb}", "queues.requeue": "queue.requeue", "api.requeue_dead_letters": "queue.requeue", "api.purge_queue": "queue.purge", "api.act_on_worker": "worker.{verb}",
     "batches.read": "batch.read", "batches.submit": "batch.submit", "batches.discard": "batch.discard", "batches.act": "batch.{action}",
+    "alerts.mute": "alert.mute", "alerts.unmute": "alert.unmute", "api.mute_alert": "alert.mute", "api.unmute_alert": "alert.unmute",
     "actors.save_preset": "preset.save", "actors.delete_preset": "preset.delete",
 }  # fmt: skip
 NOBODY = "nobody"

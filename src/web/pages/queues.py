@@ -8,13 +8,14 @@ from werkzeug.exceptions import NotFound
 from werkzeug.wrappers import Response as AnyResponse
 
 from src import audit, database
-from src.broker import dead_letters, management
+from src.broker import dead_letters, drift, management
+from src.broker.drift import Drift
 from src.broker.management import Overview
 from src.broker.topology import dead_letter_queue
 from src.database import now
 from src.jobs import State, controls, queries, workers
 from src.jobs.queries import QueueCounts
-from src.web import catalogue, controlling, twins
+from src.web import catalogue, controlling, purging, twins
 from src.web.auth import allow
 from src.web.controlling import Target
 from src.web.instants import write_instant
@@ -31,16 +32,18 @@ def index() -> str | Response:
     with database.read() as session:
         counted = {each.queue: each for each in queries.queues(session)}
         backlog, is_whole = queries.backlog(session)
+        waiting = drift.waiting(session)
         names = sorted({*catalogue.queues(), *counted, *backlog})
         pauses = {each.target: each for each in controls.load(session).pauses(now())}
         everything = controlling.panel(session, Target("all"))
         breakers = [each for each in controlling.listed_breakers(session) if each.failures]
         overrides = [each for each in controlling.listed_limits(session) if each.override is not None]
+    drifts = {name: drift.of(name, waiting.get(name), counted.get(name), broker) for name in names}
     if twins.wanted():
-        rows = [_document(name, counted.get(name), backlog.get(name, {}), broker) for name in names]
+        rows = [_document(name, counted.get(name), backlog.get(name, {}), broker, drifts[name]) for name in names]
         return twins.as_csv(rows, "queues") if twins.wanted() == "csv" else twins.as_json({"queues": rows})
     return render_template(
-        "queues/index.html", backlog=backlog, is_whole=is_whole, names=names, counted=counted, broker=broker, pauses=pauses, panel=everything, breakers=breakers, overrides=overrides
+        "queues/index.html", backlog=backlog, is_whole=is_whole, names=names, counted=counted, broker=broker, pauses=pauses, panel=everything, breakers=breakers, overrides=overrides, drifts=drifts,
     )  # fmt: skip
 
 
@@ -52,11 +55,14 @@ def show(name: str) -> str:
         counted = _counted(session, name)
         panel = controlling.panel(session, Target("queue", name))
         everything = controlling.panel(session, Target("all")).pause
+        ours = drift.waiting(session).get(name)
+        backlog = queries.backlog(session)[0].get(name, {})
     actors = [actor for actor in catalogue.everyone() if actor.queue_name == name]
-    numbers = management.overview().queues
+    broker = management.overview()
+    waiting = (counted.queued if counted else 0) + sum(backlog.get(state, 0) for state in purging.PURGED)
     return render_template(
-        "queues/show.html", name=name, counted=counted, there=numbers.get(name), letters=numbers.get(dead_letter_queue(name)),
-        panel=panel, everything=everything, actors=actors, most=dead_letters.MOST,
+        "queues/show.html", name=name, counted=counted, there=broker.of(name), letters=broker.queues.get(dead_letter_queue(name)),
+        panel=panel, everything=everything, actors=actors, most=dead_letters.MOST, drift=drift.of(name, ours, counted, broker), waiting=waiting, purge=purging.query(name),
     )  # fmt: skip
 
 
@@ -84,12 +90,14 @@ def _counted(session: Session, name: str) -> QueueCounts | None:
     return counted
 
 
-def _document(name: str, counted: QueueCounts | None, backlog: dict[State, int], broker: Overview) -> dict[str, object]:
-    there, letters = broker.queues.get(name), broker.queues.get(dead_letter_queue(name))
+def _document(
+    name: str, counted: QueueCounts | None, backlog: dict[State, int], broker: Overview, drifted: Drift | None
+) -> dict[str, object]:
+    there, letters = broker.of(name), broker.queues.get(dead_letter_queue(name))
     return {
         "queue": name, "queued": counted.queued if counted else 0, "running": counted.running if counted else 0,
         "oldest_queued_at": write_instant(counted.oldest_queued_at) if counted else None,
         **{state.value: backlog.get(state, 0) for state in (State.SCHEDULED, State.RETRYING, State.HELD, State.DEAD)},
         "ready": there.ready if there else None, "unacked": there.unacked if there else None, "consumers": there.consumers if there else None,
-        "dead_letters": letters.ready if letters else None,
+        "dead_letters": letters.ready if letters else None, "missing": drifted.missing if drifted else None, "surplus": drifted.surplus if drifted else None,
     }  # fmt: skip

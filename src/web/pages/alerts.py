@@ -1,0 +1,56 @@
+"""/alerts: what is wrong with the fleet, what was, and what nobody wants to hear of for a while."""
+
+from __future__ import annotations
+
+from flask import Blueprint, flash, redirect, render_template, request, url_for
+from werkzeug.wrappers import Response
+
+from src import database
+from src.jobs import alert_mutes, alerts
+from src.jobs.errors import JobsError
+from src.web import alert_documents, twins
+from src.web.api.bodies import ahead
+from src.web.auth import allow, visitor
+from src.web.roles import Role
+
+blueprint = Blueprint("alerts", __name__)
+
+
+@blueprint.get("/alerts")
+@allow(Role.VIEWER)
+def index() -> str | Response:
+    """What is on, what is muted, and what is over."""
+    with database.read() as session:
+        muted = alert_mutes.in_force(session)
+        on, over, looked_at = alerts.standing(session, muted), alerts.recovered(session), alerts.looked_at(session)
+    if twins.wanted():
+        rows = [alert_documents.document(each, muted) for each in (*on, *over)]
+        return twins.as_csv(rows, "alerts") if twins.wanted() == "csv" else twins.as_json({"alerts": rows})
+    return render_template("alerts/index.html", on=on, over=over, muted=muted, looked_at=looked_at)
+
+
+@blueprint.post("/alerts/<int:id>/mute")
+@allow(Role.OPERATOR)
+def mute(id: int) -> Response:
+    """Say nothing of it for a while."""
+    try:
+        until = ahead("for", request.form.get("for", "").strip())
+        assert until is not None  # a text means an instant, or is refused
+        with database.write() as session:
+            alert_mutes.mute(session, id, until=until, by=visitor().name)
+        flash("It is muted: no message and no line on the overview until then.", "success")
+    except alert_mutes.UnknownAlert:
+        raise
+    except JobsError as error:
+        flash(f"Not done: {error}", "error")
+    return redirect(url_for("alerts.index"), 303)
+
+
+@blueprint.post("/alerts/<int:id>/unmute")
+@allow(Role.OPERATOR)
+def unmute(id: int) -> Response:
+    """Hear of it again."""
+    with database.write() as session:
+        alert_mutes.unmute(session, id)
+    flash("It is heard of again.", "success")
+    return redirect(url_for("alerts.index"), 303)
