@@ -54,6 +54,13 @@ class Settings(BaseSettings):
     log_level: str = Field("INFO", description="least level that is logged")
     log_format: Literal["auto", "console", "json"] = Field("auto", description="auto: readable on a terminal, JSON otherwise")
 
+    metrics_port: int = Field(
+        0,
+        ge=0,
+        le=65535,
+        description="first port on which worker and scheduler processes tell numbers of their own, each on the first free one; 0: none",
+    )
+    metrics_host: str = Field("127.0.0.1", description="address on which they do; whoever reaches it needs no token")
     trace_url: str = Field(
         "",
         pattern=r"^(https?://.*\{trace_id\}.*)?$",

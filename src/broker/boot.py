@@ -12,7 +12,7 @@ from typing import Any
 from dramatiq import Middleware
 from dramatiq.broker import Broker
 
-from src import tracing
+from src import metering, tracing
 from src.broker import capture, isolation
 from src.broker.crew import Crew
 from src.broker.executor import Executor
@@ -54,6 +54,12 @@ class Boot(Middleware):
         worker.work_queue = crew.work_queue  # before Dramatiq has made the threads that take from it
         self.crew = crew
         tracing.start("worker")
+        meters = metering.start("worker")
+        if meters is not None:
+            load = crew.load
+            meters.watch(
+                threads=load.threads, busy=lambda: len(load.running), prefetched=lambda: max(0, load.in_flight - len(load.running))
+            )
         capture.install()
         self._executor = Executor(broker, crew)
         crew.start()
@@ -77,6 +83,7 @@ class Boot(Middleware):
         if self.crew is not None:
             self.crew.close()
             tracing.stop()
+            metering.stop()
 
 
 def _end_this_process() -> None:

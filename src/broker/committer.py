@@ -12,6 +12,7 @@ import time
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from src import metering
 from src.broker.connections import pauses
 from src.broker.deliveries import Delivery
 from src.database import get_database, is_outage, write
@@ -120,8 +121,12 @@ class Committer:
         if finished:
             # The single statement of plain successes commits by itself, unless a webhook is to hear of them in the same commit.
             alone = is_one_statement(finished) and not ends.is_anybody_told(get_database())
+            began = time.monotonic()
             with get_database().write_once() if alone else write() as session:
                 settle(session, finished, worker_id=self._crew.worker_id, worker=self._crew.name, tells=not alone)
+            meters = metering.active()
+            if meters is not None:
+                meters.committed(len(finished), time.monotonic() - began)
 
     def _settle_singly(self, finished: Sequence[Finished]) -> None:
         """One end of a batch cannot be stored: write the others, and that one as a dead job with the reason."""

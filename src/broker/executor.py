@@ -18,7 +18,7 @@ from dramatiq.broker import Broker
 from dramatiq.errors import RateLimitExceeded, Retry
 from dramatiq.middleware import MiddlewareError, SkipMessage
 
-from src import tracing
+from src import metering, tracing
 from src.broker import follow_ups
 from src.broker import interrupts as interrupts_module
 from src.broker.deliveries import Delivery
@@ -95,12 +95,14 @@ class Executor:
         current_job.job = running.job
         self._crew.load.start(running)
         finished: Finished | None = None
+        outcome = "lost"
         try:
             spans = tracing.active()
             if spans is None:
                 finished = self._carry_out(running)
             else:
                 finished = spans.attempt(delivery.claimed, delivery.options, self._crew.name, partial(self._carry_out, running))
+            outcome = Outcome.SUCCEEDED.value if finished is None else finished.outcome.value
         except LostLease:
             log.warning("lease_was_lost", job_id=running.job.id, attempt=running.job.attempt)
         finally:
@@ -110,7 +112,11 @@ class Executor:
                 self._crew.keep_lines(running)
             current_job.job = None
             self._answer(finished, delivery)
-            self._crew.load.finished(time.monotonic() - running.started)
+            duration_s = time.monotonic() - running.started
+            self._crew.load.finished(duration_s)
+            meters = metering.active()
+            if meters is not None:
+                meters.attempt(running.job.actor, outcome, duration_s)
             # A kept exception would keep the frames of the actor alive until the next collection.
             delivery.clear_exception()
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from dramatiq import Message
 from sqlalchemy.orm import Session
 
+from src import metering
 from src.broker.deliveries import Arrival, Glance, decode, glance
 from src.database import get_database, write
 from src.jobs import claims, due, gates, held
@@ -70,6 +71,9 @@ class Intake:
         self._note_frontier(claimed)
         for copies in by_id.values():
             taken.done_with.extend(copies)
+        meters = metering.active()
+        if meters is not None:
+            meters.claimed(self._queue, claimed=len(taken.claimed), dropped=len(taken.done_with))
         return taken
 
     def _claim(

@@ -16,7 +16,7 @@ from apscheduler.jobstores.memory import MemoryJobStore
 from apscheduler.schedulers.blocking import BlockingScheduler
 
 import src.actors
-from src import tracing
+from src import metering, tracing
 from src.broker import periodic
 from src.broker.relay import Relay
 from src.database import get_database, is_outage, now, read, write
@@ -80,6 +80,9 @@ class Clock(BlockingScheduler):  # type: ignore[misc]
                 self.remove_job(job.id, "ticks")
         for one in soon.values():
             self._wait_for(one)
+        meters = metering.active()
+        if meters is not None:
+            meters.looked()
 
     def fire(self, id: int) -> None:
         """Fire what is due of a schedule; what cannot be done now is due at the next look again."""
@@ -98,8 +101,12 @@ class Clock(BlockingScheduler):  # type: ignore[misc]
         if not fired:
             # Somebody else fires it, or is killed while he does.
             self._looked_at = min(self._looked_at, time.monotonic() - LOOK_S + SOON_S)
+        meters = metering.active()
         for one in fired:
-            late_ms = round((now() - one.due_at).total_seconds() * 1000)
+            late_s = (now() - one.due_at).total_seconds()
+            if meters is not None:
+                meters.tick(one.state.value, late_s)
+            late_ms = round(late_s * 1000)
             log.info("tick", schedule_id=id, state=one.state.value, job_id=one.job_id, late_ms=late_ms)
 
     def _wait_for(self, one: queries.Due) -> None:
@@ -157,6 +164,7 @@ def main() -> None:
     configure_logs()
     logging.getLogger("apscheduler").setLevel(logging.WARNING)  # it tells of every row it is told of
     tracing.start("scheduler")
+    metering.start("scheduler")
     broker = src.actors.broker
     make = periodic.maker(broker)
     clock = Clock(make)
@@ -182,6 +190,7 @@ def main() -> None:
     relay.close()
     broker.close()
     tracing.stop()
+    metering.stop()
     log.info("scheduler_stopped")
 
 

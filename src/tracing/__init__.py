@@ -6,6 +6,7 @@ None then, and that is all that the other rooms ask. It is switched on by OpenTe
 
 from __future__ import annotations
 
+import atexit
 import importlib
 import os
 import re
@@ -46,6 +47,7 @@ def start(role: str) -> Spans | None:
     provider = exporting.provider(role)
     if provider is not None:
         _activate(Spans(provider))
+        atexit.register(stop)
     return _active
 
 

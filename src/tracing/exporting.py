@@ -34,7 +34,8 @@ def provider(role: str) -> trace.TracerProvider | None:
     if exporter is None:
         return None
     named = {} if os.environ.get("OTEL_SERVICE_NAME") else {"service.name": f"callboard-{role}"}
-    made = TracerProvider(resource=Resource.create({**named, "service.version": __version__}))
+    resource = Resource.create({**named, "service.version": __version__})
+    made = TracerProvider(resource=resource, shutdown_on_exit=False)  # that would wait for a collector that hangs
     made.add_span_processor(BatchSpanProcessor(exporter))
     trace.set_tracer_provider(made)
     return made

@@ -5,6 +5,7 @@ Names have few values (an operation and a queue, a method and a route); what has
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -19,6 +20,9 @@ from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapProp
 _W3C = TraceContextTextMapPropagator()
 
 Carrier = dict[str, str]
+
+#: seconds that an ending process waits for its last spans to arrive
+FLUSH_S = 3.0
 
 
 class Sent(Protocol):
@@ -57,10 +61,12 @@ class Spans:
         return cls(NoOpTracerProvider())
 
     def flush(self) -> None:
-        """Send off what has been made."""
+        """Send off what has been made, but wait only so long: a collector that hangs must keep no process from its end."""
         flush = getattr(self._provider, "force_flush", None)  # the SDK's provider has it
         if flush is not None:
-            flush()
+            sending = threading.Thread(target=flush, name="last spans", daemon=True)
+            sending.start()
+            sending.join(FLUSH_S)
 
     def carrier(self) -> Carrier:
         """The current place in a trace, as it travels; empty if there is none."""

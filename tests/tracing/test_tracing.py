@@ -5,12 +5,16 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from opentelemetry.trace import NoOpTracerProvider
 
+from src.tracing import spans as spans_module
+from src.tracing.spans import Spans
 from tests.services import BrokerNode, random_name
 from tests.tracing.collector import Collector, Span
 from tests.waiting import eventually
@@ -132,6 +136,28 @@ def test_a_job_is_one_trace_from_the_request_through_its_retry_to_the_job_that_i
 
 def _two_steps() -> list[dict[str, Any]]:
     return [{"name": "one", "actor": "traced_child"}, {"name": "two", "actor": "traced_child", "after": ["one"]}]
+
+
+class Hanging(NoOpTracerProvider):
+    """A provider whose collector takes spans and never answers."""
+
+    def __init__(self) -> None:
+        self.asked = threading.Event()
+        self.answers = threading.Event()
+
+    def force_flush(self) -> None:
+        self.asked.set()
+        self.answers.wait()
+
+
+def test_a_collector_that_hangs_keeps_no_process_from_its_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(spans_module, "FLUSH_S", 0.05)
+    hanging = Hanging()
+
+    Spans(hanging).flush()
+
+    assert hanging.asked.is_set()
+    hanging.answers.set()
 
 
 OFF = """

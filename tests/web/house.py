@@ -22,12 +22,21 @@ class House:
     """Web, worker and mailbox processes on one database and one virtual host. Use as a context."""
 
     def __init__(
-        self, folder: Path, *, database_url: str, broker_url: str, management_url: str, actors: str = "tests.web.actors", **environment: str
+        self,
+        folder: Path,
+        *,
+        database_url: str,
+        broker_url: str,
+        management_url: str,
+        actors: str = "tests.web.actors",
+        processes: int = 1,
+        **environment: str,
     ) -> None:
         port, self.mailbox_port = ports.anywhere(["web", "mailbox"]).values()
         self.url = f"http://127.0.0.1:{port}"
         self.broker_url = broker_url
         self._log = folder / "log"
+        self._worker_processes = processes
         self._environment = {
             **os.environ,
             "CALLBOARD_DATA_DIR": str(folder),
@@ -48,7 +57,7 @@ class House:
     def __enter__(self) -> House:
         program = Path(sys.executable).parent
         self._start("-m", "src", "mailbox")
-        self._start(str(program / "dramatiq"), "src.actors", "-p", "1", "-t", "4")
+        self._start(str(program / "dramatiq"), "src.actors", "-p", str(self._worker_processes), "-t", "4")
         self._start(str(program / "gunicorn"), "-c", "src/up/gunicorn_conf.py", "src.web:create_app()")
         try:
             eventually(self._answers, deadline_s=60, interval_s=0.1, what=f"{self.url} is ready; see {self._log}")
@@ -61,6 +70,10 @@ class House:
 
     def __exit__(self, _kind: type[BaseException] | None, _error: BaseException | None, _trace: TracebackType | None) -> None:
         self._stop()
+
+    def start_scheduler(self) -> None:
+        """A scheduler beside the others, until the end."""
+        self._start("-m", "src", "scheduler")
 
     def one_time_link(self) -> str:
         """A link that signs the administrator in."""

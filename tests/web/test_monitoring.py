@@ -19,6 +19,7 @@ from src.database import now, write
 from src.jobs import State
 from src.jobs.alert_models import Alert, AlertKind, AlertWatch
 from src.jobs.models import Job
+from src.metering.meters import Meters
 from src.schedules import editing
 from src.schedules.drafts import Draft
 from src.schedules.models import Schedule
@@ -27,15 +28,17 @@ from tests.jobs.making import claimed, ended, hired, settle, submitted
 from tests.web.site import Site
 
 DOCS = Path(__file__).parents[2] / "docs"
+#: what docs/monitoring.md says of /metrics; that of single processes is another test's
+FLEET = (DOCS / "monitoring.md").read_text().split("## Numbers of each process", 1)[0]
 SAMPLE = re.compile(r"(?P<name>[a-z_]+)(?:\{(?P<labels>[^}]*)\})? (?P<value>-?[0-9.]+)")
 LABEL = re.compile(r'([a-z_]+)="((?:[^"\\]|\\.)*)"')
 #: what PromQL itself knows, of what the files use
 WORDS = {
-    "sum", "max", "count", "by", "and", "or", "time", "vector", "min_over_time",
+    "sum", "max", "count", "by", "and", "or", "time", "vector", "min_over_time", "rate", "histogram_quantile",
 }  # fmt: skip
 TOKEN = re.compile(r'"[^"]*"|[A-Za-z_:][A-Za-z0-9_:]*|\d+(?:\.\d+)?[smhd]?|=~|!=|==|>=|<=|[-+*/<>(){}\[\],=:]|\s+')
 #: metrics of Prometheus itself
-OTHERS = {"up": {"job", "instance"}}
+OTHERS = {"up": {"job", "instance"}, "process_resident_memory_bytes": {"job", "instance", "role"}}
 
 
 @pytest.fixture
@@ -101,24 +104,33 @@ def test_the_metrics_say_what_is_so(told: dict[str, dict[str, Any]]) -> None:
 
 
 def test_an_empty_installation_has_every_metric_with_its_type(site: Site) -> None:
-    rows = [line for line in (DOCS / "monitoring.md").read_text().splitlines() if line.startswith("| `callboard_")]
+    rows = [line for line in FLEET.splitlines() if line.startswith("| `callboard_")]
     assert set(read(site.program(Role.VIEWER).get("/metrics").text)) == {row.split("`")[1] for row in rows}
 
 
 def test_the_docs_name_every_metric_with_its_labels(told: dict[str, dict[str, Any]]) -> None:
-    rows = [line.strip("|").split("|") for line in (DOCS / "monitoring.md").read_text().splitlines() if line.startswith("| `callboard_")]
+    rows = [line.strip("|").split("|") for line in FLEET.splitlines() if line.startswith("| `callboard_")]
     documented = {name.strip(" `"): set(re.findall(r"`([a-z]+)`", labels)) for name, labels, _ in rows}
     assert documented == {name: each["labels"] for name, each in told.items()}
 
 
 def test_dashboard_and_rules_ask_for_metrics_and_labels_that_there_are(told: dict[str, dict[str, Any]]) -> None:
-    known = {**{name: each["labels"] for name, each in told.items()}, **OTHERS}
+    known = {**{name: each["labels"] for name, each in told.items()}, **OTHERS, **of_processes()}
     asked = set()
     expressions = [*in_rules(), *in_dashboard()]
     assert len(expressions) > 25
     for expression in expressions:
         asked |= check(expression, known)
     assert set(told) - asked == set()  # what nobody looks at need not be told
+
+
+def of_processes() -> dict[str, set[str]]:
+    """The samples that worker and scheduler processes tell themselves, and their labels."""
+    found: dict[str, set[str]] = {}
+    for role in ("worker", "scheduler"):
+        for name, metric in Meters(role).registry._names_to_collectors.items():
+            found[name] = {*getattr(metric, "_labelnames", ()), *(("le",) if name.endswith("_bucket") else ())}
+    return found
 
 
 def in_rules() -> Iterator[str]:

@@ -35,10 +35,10 @@ def test_the_pages_say_what_is_missing_or_too_many_and_what_mends_it(site: Site,
     assert program.get("/api/v1/queues").get_json()["queues"][0]["drift"] == {"unpublished": 0, "missing": 0, "surplus": 0}
 
     _broker(monkeypatch, default=1)
-    assert "4 jobs wait here whose message RabbitMQ had got and has no more" in in_words(viewer.get("/queues/default").text)
+    assert "missing 4 jobs wait here whose message RabbitMQ had got and has no more" in in_words(viewer.get("/queues/default").text)
     assert "4 missing" in in_words(viewer.get("/queues").text)
     _broker(monkeypatch, default=6)
-    assert "1 message more in RabbitMQ than jobs that wait or run" in in_words(viewer.get("/queues/default").text)
+    assert "too many 1 message more in RabbitMQ than jobs that wait or run" in in_words(viewer.get("/queues/default").text)
     assert "1 too many" in in_words(viewer.get("/queues").text)
     [row] = [each for each in viewer.get("/queues?format=json").get_json()["queues"] if each["queue"] == "default"]
     assert (row["missing"], row["surplus"]) == (0, 1)
