@@ -20,18 +20,22 @@ from src.jobs.defaults import Defaults
 from src.jobs.envelopes import dumps
 from src.jobs.states import Unique
 
+#: the roles there are, each with everything the one before it may do (src/web/roles.py)
+ROLES = ("viewer", "submitter", "operator", "admin")
+
 
 class Submitting(Middleware):
     """Declares `broker_priority` (0 to 9), `expires` and `unique_for` (milliseconds), `unique`, `unique_by`, `fair_by`.
 
     `internal=True`: only Callboard's own code submits its jobs; people and programs are refused (src/web/catalogue.py).
     `unique`: True or "finished": no second job of its key until the first has ended; "waiting": until it starts.
+    `submit_role` and `view_role`: the least role that may submit, retry and change its jobs, and that may see them.
     `unique_by` and `fair_by` are functions of the actor's arguments that return the key.
     """
 
     @property
     def actor_options(self) -> set[str]:
-        return {"broker_priority", "expires", "internal", "unique", "unique_for", "unique_by", "fair_by"}
+        return {"broker_priority", "expires", "internal", "submit_role", "unique", "unique_for", "unique_by", "fair_by", "view_role"}
 
     def before_declare_actor(self, broker: Broker, actor: Actor[Any, Any]) -> None:
         name, options = actor.actor_name, actor.options
@@ -52,6 +56,8 @@ class Submitting(Middleware):
                 unique_for=_period(name, "unique_for", options.get("unique_for")),
                 unique_by=options.get("unique_by") or partial(_all_arguments, actor.fn),
                 fair_by=options.get("fair_by"),
+                submit_role=_role(name, "submit_role", options.get("submit_role")),
+                view_role=_role(name, "view_role", options.get("view_role")),
                 seal=partial(_seal, actor),
             ),
         )
@@ -74,6 +80,12 @@ def _all_arguments(function: Callable[..., Any], *args: Any, **kwargs: Any) -> s
         return dumps([args, kwargs])  # they do not fit, which the executor will tell
     bound.apply_defaults()
     return json.dumps(bound.arguments, sort_keys=True, default=str)
+
+
+def _role(actor: str, option: str, value: Any) -> str | None:
+    if value is not None and value not in ROLES:
+        raise InvalidOption(actor, f"{option} must be one of {', '.join(ROLES)}, not {value!r}")
+    return None if value is None else str(value)
 
 
 def _period(actor: str, option: str, value: Any) -> timedelta | None:

@@ -1,9 +1,12 @@
-"""What an actor says about its jobs' submission: priority, expiry, uniqueness, fair share. Declared once, held by submit()."""
+"""What an actor says about its jobs' submission: priority, expiry, uniqueness, fair share, who may. Declared once, held by submit().
+
+Who may is held where people and programs are known: src/web/auth/limits.py.
+"""
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
@@ -24,6 +27,8 @@ class Defaults:
     unique_for: timedelta | None = None  # a period from the submission on, whatever becomes of the job
     unique_by: Callable[..., Any] | None = None  # of the arguments; None: all of them
     fair_by: Callable[..., Any] | None = None
+    submit_role: str | None = None  # the least role that may submit, retry and change its jobs; None: that of the house
+    view_role: str | None = None  # the least role that may see them
     seal: Callable[[Message[Any]], Message[Any]] = lambda message: message  # of its secret arguments
 
     def unique_key(self, message: Message[Any]) -> str | None:
@@ -42,13 +47,23 @@ class Defaults:
 
 NOTHING = Defaults()
 _declared: dict[str, Defaults] = {}
+_guarded: dict[str, Defaults] = {}
 
 
 def declare(actor: str, defaults: Defaults) -> None:
     """Keep what an actor says; called when it is declared."""
     _declared[actor] = defaults
+    if defaults.submit_role or defaults.view_role:
+        _guarded[actor] = defaults
+    else:
+        _guarded.pop(actor, None)
 
 
 def of(actor: str) -> Defaults:
     """What an actor says, or nothing."""
     return _declared.get(actor, NOTHING)
+
+
+def guarded() -> Mapping[str, Defaults]:
+    """The actors that say who may."""
+    return _guarded

@@ -16,7 +16,7 @@ from src.jobs.states import Unique
 from src.jobs.submission import new_id
 from src.jobs.workflow_submission import PlannedStep
 from src.web import catalogue
-from src.web.auth import Visitor
+from src.web.auth import Visitor, limits
 
 #: characters of an idempotency key, so that it fits its column behind the asker's name
 KEY_LENGTH = 200
@@ -43,6 +43,7 @@ class Wish:
 def check(wish: Wish, *, by: Visitor, source: Literal["form", "api"]) -> Submission:
     """The submission of a wish; raises UnknownActor, InvalidArguments or another JobsError that names the field."""
     actor = catalogue.submittable(wish.actor)
+    limits.require_submit(wish.actor)
     args, kwargs = Signature.of(actor).check(wish.args, wish.kwargs or {})
     message = actor.message_with_options(args=tuple(args), kwargs=kwargs)
     return Submission(
@@ -64,7 +65,9 @@ def check_edit(job: Job, change: Edit) -> Edit:
     """The change of a waiting job, its new arguments as the actor takes them; raises as `check` does."""
     if not takes_arguments(change):
         return change
-    args, kwargs = Signature.of(catalogue.submittable(job.actor or "")).check(change.args or (), change.kwargs or {})
+    actor = catalogue.submittable(job.actor or "")
+    limits.require_submit(actor.actor_name)
+    args, kwargs = Signature.of(actor).check(change.args or (), change.kwargs or {})
     return replace(change, args=args, kwargs=kwargs)
 
 
@@ -72,6 +75,7 @@ def check_step(step: PlannedStep) -> Submission:
     """The submission of a workflow's step, its arguments as the actor takes them; what results will fill is checked when it starts."""
     message = step.submission.message
     signature = Signature.of(catalogue.submittable(message.actor_name))
+    limits.require_submit(message.actor_name)
     if step.submission.takes_results:
         misfit = signature.fits(message.args, message.kwargs)
         if misfit is not None:

@@ -13,9 +13,10 @@ from src.database import now
 from src.jobs import Receipt, bulk, search, submit
 from src.jobs.bulk import Verb
 from src.jobs.errors import JobsError
-from src.jobs.search import Query
+from src.jobs.search import Query, parse
+from src.jobs.search.grammar import quote
 from src.jobs.states import State
-from src.web.auth import Visitor
+from src.web.auth import Visitor, limits
 from src.web.instants import write_instant
 
 
@@ -44,6 +45,14 @@ def read_verb(text: object) -> Verb:
     if not isinstance(text, str) or text not in list(Verb):
         raise JobsError(f"Choose what to do: {', '.join(Verb)}.", field="verb")
     return Verb(text)
+
+
+def within(verb: Verb, query: Query) -> Query:
+    """The query without jobs that whoever asks may not make run: their actors ask for a higher role."""
+    if verb in (Verb.CANCEL, Verb.DISCARD):
+        return query
+    left_out = [f"-actor:{quote(name)}" for name in limits.beyond()]
+    return parse(" ".join([query.text, *(each for each in left_out if each not in query.text)]).strip())
 
 
 def meant(session: Session, verb: Verb, query: Query) -> Meant:

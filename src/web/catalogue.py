@@ -15,8 +15,8 @@ AnyActor = Actor[Any, Any]
 
 def everyone() -> list[AnyActor]:
     """All actors by name; to a visitor who is limited to some, these."""
-    found, patterns = actors.broker.actors, limits.in_force()
-    return [found[name] for name in sorted(found) if limits.fits(patterns, name)]
+    found, limited = actors.broker.actors, limits.in_force()
+    return [found[name] for name in sorted(found) if limits.fits(limited, name)]
 
 
 def entries() -> list[AnyActor]:
@@ -37,7 +37,7 @@ def find(name: str) -> AnyActor:
     limits.require(name)
     found: dict[str, AnyActor] = actors.broker.actors
     if name not in found:
-        raise UnknownActor(f"No actor named {name!r}. Import its module in src/actors, or name it in CALLBOARD_ACTORS.", field="actor")
+        raise limits.unknown(name)
     return found[name]
 
 

@@ -67,6 +67,7 @@ class ScheduleBody(Times):
         for name in (self.actor, self.on_failure, self.on_recovery, self.on_alert):
             if name:
                 limits.require(name)
+                limits.require_submit(name)
         problems: dict[str, str] = {}
         times = _collect(problems, lambda: _times(self), {})
         grace_s = _collect(problems, lambda: _seconds("grace", self.grace), 0)

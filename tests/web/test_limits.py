@@ -13,7 +13,7 @@ from src.database import now, read, write
 from src.jobs import State
 from src.jobs.models import FailureGroup, Job
 from src.web.auth import allow
-from src.web.auth.limits import fits, read_patterns
+from src.web.auth.limits import Sight, fits, read_patterns
 from src.web.roles import Role
 from tests.web.site import Program, Site, Visit
 
@@ -58,8 +58,8 @@ def test_patterns_name_actors_or_the_beginning_of_their_names() -> None:
     assert read_patterns("add *") is None
     with pytest.raises(ValueError, match="is no actor's name"):
         read_patterns("a*b")
-    assert fits(("add", "report_*"), "report_daily")
-    assert not fits(("add", "report_*"), "adds")
+    assert fits(Sight(("add", "report_*")), "report_daily")
+    assert not fits(Sight(("add", "report_*")), "adds")
     assert fits(None, "anything")
 
 
@@ -137,7 +137,7 @@ def test_nothing_of_other_actors_can_be_submitted_or_changed(site: Site, foreign
 
 def test_ones_own_actors_work_as_ever(site: Site, foreign: dict[str, Any]) -> None:
     browser, program = visitors(site, Role.OPERATOR)
-    assert [each["name"] for each in program.get("/api/v1/actors").get_json()["actors"] if not fits(tuple(MINE), each["name"])] == []
+    assert [each["name"] for each in program.get("/api/v1/actors").get_json()["actors"] if not fits(Sight(tuple(MINE)), each["name"])] == []
 
     id = program.submit("add", 1, 2)
     assert browser.fill_in("/actors/add", x="1", y="2").status_code == 303

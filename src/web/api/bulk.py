@@ -33,7 +33,8 @@ class BulkBody(BaseModel):
 @allow(Role.OPERATOR)
 def count_many() -> Response:
     """How many jobs a verb would be done to."""
-    verb, query = bulk_wishes.read_verb(request.args.get("verb")), search.parse(request.args.get("q", ""))
+    verb = bulk_wishes.read_verb(request.args.get("verb"))
+    query = bulk_wishes.within(verb, search.parse(request.args.get("q", "")))
     with database.read() as session:
         found = bulk_wishes.meant(session, verb, query)
     return answer(
@@ -53,7 +54,8 @@ def count_many() -> Response:
 def act_on_many() -> Response:
     """Submit the job that does it."""
     body = read(BulkBody, read_json(), example='{"verb": "retry", "q": "state:dead actor:add", "count": 12}')
-    verb, query = bulk_wishes.read_verb(body.verb), search.parse(body.q)
+    verb = bulk_wishes.read_verb(body.verb)
+    query = bulk_wishes.within(verb, search.parse(body.q))
     with database.read() as session:
         found = bulk_wishes.meant(session, verb, query)
     bulk_wishes.check_count(found, body.count)

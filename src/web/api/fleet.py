@@ -21,7 +21,7 @@ from src.jobs.states import Wish
 from src.web import catalogue, controlling, purging
 from src.web.api.blueprint import blueprint
 from src.web.api.bodies import Count, answer, read, read_json
-from src.web.auth import allow, visitor
+from src.web.auth import allow, limits, visitor
 from src.web.controlling import Target
 from src.web.instants import write_instant
 from src.web.roles import Role
@@ -43,6 +43,8 @@ def actors() -> Response:
                     "help": each.help,
                     "queue": actor.queue_name,
                     "paused_by": _paused_by(in_force, actor.actor_name, actor.queue_name),
+                    "submit_role": limits.submit_role(actor.actor_name),
+                    "view_role": limits.view_role(actor.actor_name),
                     "schema": each.json_schema(),
                 }
                 for actor, each in listed

@@ -37,9 +37,9 @@ _SHOWN = 2_000
 @allow(Role.VIEWER)
 def index() -> str:
     """All batches, newest first."""
-    patterns = limits.in_force()
+    limited = limits.in_force()
     with database.read() as session:
-        found = [(each, batches.figures(session, each.id)) for each in batches.recent(session) if limits.fits(patterns, each.actor)]
+        found = [(each, batches.figures(session, each.id)) for each in batches.recent(session) if limits.fits(limited, each.actor)]
     return render_template("batches/index.html", batches=found)
 
 
@@ -150,7 +150,9 @@ def discard(id: str) -> Response:
 def act(id: str, action: str) -> Response:
     """Cancel what has not ended, or retry what failed."""
     with database.write() as session:
-        _find(session, id)
+        batch = _find(session, id)
+        if action == "retry":
+            limits.require_submit(batch.actor)
         number = (batches.cancel if action == "cancel" else batches.retry)(session, id)
     words = {"cancel": "cancelled, or asked to stop", "retry": "queued again"}
     flash(f"{number} job{'' if number == 1 else 's'} {'is' if number == 1 else 'are'} {words[action]}.", "success")

@@ -24,20 +24,21 @@ blueprint = Blueprint("bulk", __name__)
 @allow(Role.OPERATOR)
 def confirm() -> str | Response:
     """What would be done to how many; nothing is yet."""
-    chosen = request.args.getlist("id")
+    verb, chosen = _verb(request.args.get("verb")), request.args.getlist("id")
     if request.args.get("scope") == "chosen":
         if not chosen:
             flash("Not done: no job of the page was chosen.", "error")
             return redirect(url_for("jobs.index", q=request.args.get("q") or None), 303)
-        return _page(_verb(request.args.get("verb")), search.parse("id:" + ",".join(quote(id) for id in chosen)))
-    return _page(_verb(request.args.get("verb")), search.parse(query_text(request.args)))
+        return _page(verb, search.parse("id:" + ",".join(quote(id) for id in chosen)))
+    return _page(verb, search.parse(query_text(request.args)))
 
 
 @blueprint.post("/jobs/many")
 @allow(Role.OPERATOR)
 def start() -> Response | tuple[str, int]:
     """Submit the job that does it; the number that was shown is typed above a hundred."""
-    verb, query = _verb(request.form.get("verb")), search.parse(request.form.get("q", ""))
+    verb = _verb(request.form.get("verb"))
+    query = bulk_wishes.within(verb, search.parse(request.form.get("q", "")))
     shown, up_to = _number("count"), _number("up_to")
     typed = request.form.get("typed", "").replace("\u202f", "").replace(",", "").replace(" ", "")
     if shown > bulk.TYPED_ABOVE and typed != str(shown):
@@ -49,6 +50,7 @@ def start() -> Response | tuple[str, int]:
 
 
 def _page(verb: Verb, query: Query, *, error: str | None = None) -> str:
+    query = bulk_wishes.within(verb, query)
     with database.read() as session:
         meant = bulk_wishes.meant(session, verb, query)
     return render_template("jobs/bulk.html", meant=meant, verb=verb, query=query, error=error, typed_above=bulk.TYPED_ABOVE)
