@@ -40,6 +40,15 @@ ADMIN = {
     "api.create_webhook", "api.show_webhook", "api.delete_webhook", "api.ping_webhook", "api.list_deliveries", "api.resend_delivery",
     "sign_ins.index", "sign_ins.end", "configuration.index",
 }  # fmt: skip
+ADMIN |= {
+    "api.list_users",
+    "api.create_user",
+    "api.change_user",
+    "api.act_on_user",
+    "api.list_tokens",
+    "api.create_api_token",
+    "api.revoke_api_token",
+}
 VIEWER |= {"account.show", "account.change_password", "account.end_session", "account.create_token", "account.revoke_token"}
 VIEWER |= {"alerts.index"}
 OPERATOR |= {"alerts.mute", "alerts.unmute", "api.mute_alert", "api.unmute_alert", "api.purge_queue"}

@@ -22,6 +22,7 @@ EXAMPLES = 100
 BEYOND_SCHEMAS = {
     "GET /jobs", "POST /jobs", "POST /jobs/bulk", "PATCH /jobs/{id}", "POST /workflows", "POST /schedules", "POST /schedules/preview",
     "PATCH /schedules/{id}", "POST /schedules/{id}/backfill", "POST /pauses", "POST /limits", "POST /mails/{id}/resend", "GET /audit", "POST /webhooks", "POST /alerts/{id}/mute",
+    "GET /jobs/many", "POST /jobs/many", "POST /files", "POST /users", "PATCH /users/{id}", "POST /tokens",
 }  # fmt: skip
 
 

@@ -17,6 +17,7 @@ from src.web.api import (
     logs,
     mails,
     openapi,
+    people,
     reports,
     results,
     schedules,
@@ -26,7 +27,7 @@ from src.web.api import (
 from src.web.api.blueprint import blueprint
 
 __all__ = [
-    "alerts", "audit", "blueprint", "bulk", "calls", "controls", "events", "files", "fleet", "init", "jobs", "logs", "mails", "openapi", "reports", "results", "schedules", "webhooks", "workflows",
+    "alerts", "audit", "blueprint", "bulk", "calls", "controls", "events", "files", "fleet", "init", "jobs", "logs", "mails", "openapi", "people", "reports", "results", "schedules", "webhooks", "workflows",
 ]  # fmt: skip
 
 blueprint.after_request(conditional.answer_conditionally)

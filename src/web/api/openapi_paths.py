@@ -16,6 +16,7 @@ from src.web.api.controls import LimitBody, PauseBody
 from src.web.api.fleet import PurgeBody
 from src.web.api.openapi_operations import IF_MATCH, KEY, operation, query, segment
 from src.web.api.openapi_schemas import FILE_PARTS, Document, call_parts, ref, workflow_schema
+from src.web.api.people import RightsBody, TokenBody, UserBody
 from src.web.audit_wishes import FIELDS as AUDIT_FIELDS
 from src.web.webhook_wishes import WebhookBody
 
@@ -30,7 +31,7 @@ TAGS = {
     "mail": "Letters and the built-in mailbox.",
     "reports": "The archive of reports.",
     "webhooks": "Addresses that are told of ends.",
-    "admin": "Who did what.",
+    "admin": "Who did what, and who may.",
 }
 _OBJECT: Document = {"type": "object"}
 _ACTIONS = {
@@ -263,4 +264,37 @@ def _webhooks() -> Document:
 
 def _admin() -> Document:
     wanted = [*(query(name) for name in AUDIT_FIELDS), _AFTER, _LIMIT]
-    return {"/audit": {"get": operation("Who did what, and who was refused", _OBJECT, parameters=wanted, problems=(422,), reads=True)}}
+    number = segment("id", {"type": "integer", "minimum": 1, "maximum": 2**31 - 1})
+    link: Document = {"type": "object", "required": ["id", "link"], "properties": {"id": {"type": "integer"}, "link": {"type": "string"}}}
+    token: Document = {
+        "type": "object",
+        "required": ["id", "token"],
+        "properties": {"id": {"type": "integer"}, "token": {"type": "string"}},
+    }
+    verbs = {
+        "disable": ("Let a user in no more: his sessions and own tokens end", _OBJECT), "enable": ("Let a disabled user in again", _OBJECT),
+        "new-link": ("Forget a user's password; the link to set a new one is told this one time", link),
+    }  # fmt: skip
+    return {
+        "/audit": {"get": operation("Who did what, and who was refused", _OBJECT, parameters=wanted, problems=(422,), reads=True)},
+        "/users": {
+            "get": operation("The users", _OBJECT, reads=True),
+            "post": operation(
+                "Make a user; the link to sign in and set a password is told this one time", link, status=201, body=UserBody.model_json_schema(), problems=(422,)
+            ),
+        },
+        "/users/{id}": {
+            "patch": operation(
+                "Give a user other rights", _OBJECT, body=RightsBody.model_json_schema(), parameters=[number], problems=(404, 409, 422)
+            )
+        },
+        **{
+            f"/users/{{id}}/{verb}": {"post": operation(summary, result, parameters=[number], problems=(404, 409, 422))}
+            for verb, (summary, result) in verbs.items()
+        },
+        "/tokens": {
+            "get": operation("The tokens", _OBJECT, reads=True),
+            "post": operation("Make a token, told this one time", token, status=201, body=TokenBody.model_json_schema(), problems=(422,)),
+        },
+        "/tokens/{id}": {"delete": operation("Let a token work no more", {}, status=204, parameters=[number], problems=(404, 409))},
+    }  # fmt: skip

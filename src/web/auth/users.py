@@ -34,6 +34,10 @@ class UserError(ValueError):
         self.field = field
 
 
+class UnknownUser(UserError):
+    """There is no user of this id."""
+
+
 _hasher = PasswordHasher()
 #: each check takes 64 MiB for a moment: a flood of sign-ins must not take all memory
 _checks = threading.Semaphore(2)
@@ -132,10 +136,15 @@ def set_password(session: Session, id: int, password: str, again: str, *, key: s
 
 def require(session: Session, id: int) -> User:
     """The user of this id; raises UserError."""
-    user = session.execute(select(User).where(User.id == id).with_for_update()).scalar_one_or_none()
+    user = session.execute(select(User).where(User.id == min(id, 2**63 - 1)).with_for_update()).scalar_one_or_none()
     if user is None:
-        raise UserError("id", f"There is no user {id}.")
+        raise UnknownUser("id", f"There is no user {id}.")
     return user
+
+
+def named(session: Session, name: str) -> User:
+    """The user of this name."""
+    return session.execute(select(User).where(User.name == name)).scalar_one()
 
 
 def listed(session: Session) -> Sequence[User]:

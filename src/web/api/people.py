@@ -1,0 +1,177 @@
+"""/api/v1/users and /api/v1/tokens: who may sign in, with which role, to which actors. For administrators."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from flask import Response, url_for
+from pydantic import BaseModel, ConfigDict, Field
+from sqlalchemy.orm import Session
+from werkzeug.exceptions import NotFound
+
+from src import database
+from src.jobs.errors import InvalidArguments, NotAllowed
+from src.web.api.blueprint import blueprint
+from src.web.api.bodies import Until, ahead, answer, read, read_json
+from src.web.auth import allow, create_token, limits, tokens, users, visitor
+from src.web.auth.users import UnknownUser, UserError
+from src.web.instants import write_instant
+from src.web.roles import Role
+from src.web.tables import ApiToken, User
+
+_ACTORS = "the only actors they may use: names, or beginnings with a star behind them; null: all"
+
+
+class RightsBody(BaseModel):
+    """What somebody may do."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    role: Literal["viewer", "submitter", "operator", "admin"] = Field(description="the role")
+    actors: list[Annotated[str, Field(pattern=f"^({limits.PATTERN.pattern})$")]] | None = Field(None, min_length=1, description=_ACTORS)
+
+    def patterns(self) -> limits.Patterns | None:
+        """The actors as they are kept."""
+        return None if self.actors is None else limits.read_patterns(" ".join(self.actors))
+
+
+class UserBody(RightsBody):
+    """A user to make."""
+
+    name: str = Field(description="the name that is typed to sign in", pattern=f"^{users.NAME.pattern}$")
+
+
+class TokenBody(RightsBody):
+    """A token to make."""
+
+    name: str = Field(min_length=1, max_length=150, description="what the token is for")
+    expires: Until | None = Field(None, description="when it ends to work: an instant, or how long from now; null: when it is revoked")
+
+
+@blueprint.get("/users")
+@allow(Role.ADMIN)
+def list_users() -> Response:
+    """Every user, by name."""
+    with database.read() as session:
+        return answer({"users": [_user(each) for each in users.listed(session)]})
+
+
+@blueprint.post("/users")
+@allow(Role.ADMIN)
+def create_user() -> Response:
+    """Make a user; the link with which he signs in and sets a password is told this one time."""
+    body = read(UserBody, read_json(), example='{"name": "ada", "role": "operator"}')
+    with database.write() as session:
+        key = _done(lambda: users.invite(session, body.name, body.role, body.patterns()))
+        made = users.named(session, body.name)
+        return answer({**_user(made), "link": _link(key)}, 201)
+
+
+@blueprint.patch("/users/<int:id>")
+@allow(Role.ADMIN)
+def change_user(id: int) -> Response:
+    """Give a user another role, or other actors."""
+    body = read(RightsBody, read_json(), example='{"role": "viewer", "actors": ["reports_*"]}')
+    with database.write() as session:
+        _refuse_oneself(session, id)
+        return answer(_user(_done(lambda: users.change_rights(session, id, body.role, body.patterns()))))
+
+
+@blueprint.post("/users/<int:id>/<any(disable, enable, 'new-link'):verb>")
+@allow(Role.ADMIN)
+def act_on_user(id: int, verb: str) -> Response:
+    """Let a user in no more, or again; or have him set a new password, by a link that is told this one time."""
+    with database.write() as session:
+        if verb == "new-link":
+            user, key = _done(lambda: users.reset(session, id))
+            return answer({**_user(user), "link": _link(key)})
+        if verb == "disable":
+            _refuse_oneself(session, id)
+        act = users.disable if verb == "disable" else users.enable
+        return answer(_user(_done(lambda: act(session, id))))
+
+
+@blueprint.get("/tokens")
+@allow(Role.ADMIN)
+def list_tokens() -> Response:
+    """The tokens, the newest first."""
+    with database.read() as session:
+        return answer({"tokens": [_token(each) for each in tokens.listed(session)]})
+
+
+@blueprint.post("/tokens")
+@allow(Role.ADMIN)
+def create_api_token() -> Response:
+    """Make a token, told this one time."""
+    body = read(TokenBody, read_json(), example='{"name": "ci", "role": "submitter", "expires": "90d"}')
+    expires_at, actors = ahead("expires", body.expires), body.patterns()
+    made = _done(lambda: create_token(body.name, body.role, actors=actors, expires_at=expires_at))
+    with database.read() as session:
+        known = tokens.find(session, made)
+        assert known is not None
+        found = session.get(ApiToken, known.id)
+        assert found is not None
+        return answer({**_token(found), "token": made}, 201)
+
+
+@blueprint.delete("/tokens/<int:id>")
+@allow(Role.ADMIN)
+def revoke_api_token(id: int) -> Response:
+    """Let a token work no more."""
+    if visitor().key == f"token {id}":
+        raise NotAllowed("no token revokes itself: another administrator's does, or the page")
+    with database.write() as session:
+        if not tokens.revoke(session, min(id, 2**31 - 1)):
+            raise NotFound(f"There is no token {id}.")
+    return Response(status=204)
+
+
+def _done(act: Any) -> Any:
+    """What it returns; a refusal names the field."""
+    try:
+        return act()
+    except UnknownUser as error:
+        raise NotFound(str(error)) from None
+    except UserError as error:
+        raise InvalidArguments(str(error), errors={error.field: str(error)}) from None
+    except ValueError as error:
+        raise InvalidArguments(str(error), errors={}) from None
+
+
+def _refuse_oneself(session: Session, id: int) -> None:
+    own = visitor().key == f"user {id}"
+    if visitor().key.startswith("token "):
+        token = session.get(ApiToken, int(visitor().key.removeprefix("token ")))
+        own = token is not None and token.user_id == id
+    if own:
+        raise NotAllowed("nobody disables himself or changes his own rights: another administrator does")
+
+
+def _link(key: str) -> str:
+    return url_for("auth.follow_link", t=key, _external=True)
+
+
+def _user(user: User) -> dict[str, Any]:
+    return {
+        "id": user.id,
+        "name": user.name,
+        "role": user.role.value,
+        "actors": user.actors,
+        "created_at": write_instant(user.created_at),
+        "disabled_at": write_instant(user.disabled_at),
+    }
+
+
+def _token(token: ApiToken) -> dict[str, Any]:
+    return {
+        "id": token.id,
+        "name": token.name,
+        "prefix": token.prefix,
+        "role": token.role.value,
+        "actors": token.actors,
+        "user_id": token.user_id,
+        "created_at": write_instant(token.created_at),
+        "expires_at": write_instant(token.expires_at),
+        "revoked_at": write_instant(token.revoked_at),
+        "last_used_at": write_instant(token.last_used_at),
+    }
