@@ -120,9 +120,12 @@ class UploadLimits:
             if not isinstance(each, Upload):
                 continue
             if self.max_bytes is not None and each.size > self.max_bytes:
-                raise ValueError(f"{each.name} is {in_units(each.size)}; give a file of at most {in_units(self.max_bytes)}")
+                size, most = in_units(each.size), in_units(self.max_bytes)
+                if size == most:
+                    size, most = f"{each.size} bytes", f"{self.max_bytes}"
+                raise ValueError(f"The file {each.name} is {size}; give one of at most {most}")
             if self.accept and not any(_fits(each, one) for one in self.accept):
-                raise ValueError(f"{each.name} is {each.content_type}; give a file of the kind {', '.join(self.accept)}")
+                raise ValueError(f"The file {each.name} is {each.content_type}; give one of the kind {', '.join(self.accept)}")
         return value
 
 
@@ -130,11 +133,8 @@ def in_units(size: int) -> str:
     """A number of bytes for people: 12 bytes, 3.5 kB, 20 MB."""
     if size < 1000:
         return f"{size} byte{'s' if size != 1 else ''}"
-    for unit in ("kB", "MB"):
-        size_in = size / 1000 if unit == "kB" else size / 1_000_000
-        if size_in < 999.95 or unit == "MB":
-            return f"{size_in:.1f}".removesuffix(".0") + f" {unit}"
-    raise AssertionError
+    number, unit = (size / 1000, "kB") if size < 999_950 else (size / 1_000_000, "MB")
+    return f"{number:.1f}".removesuffix(".0") + f" {unit}"
 
 
 def _read(value: Any) -> Upload:

@@ -117,8 +117,8 @@ def test_a_form_sent_back_keeps_what_was_brought_and_takes_another_or_less(site:
     ("photo", "told"),
     [
         (None, "Photo: Required."),
-        ((b"x" * 50_001, "a.png"), "Photo: A.png is 50 kB; give a file of at most 50 kB."),
-        ((b"MZ", "a.exe"), "Photo: A.exe is application/"),
+        ((b"x" * 50_001, "a.png"), "Photo: The file a.png is 50001 bytes; give one of at most 50000."),
+        ((b"MZ", "a.exe"), "Photo: The file a.exe is application/"),
     ],
 )
 def test_a_file_that_does_not_fit_is_told_at_its_input(site: Site, photo: Any, told: str) -> None:
