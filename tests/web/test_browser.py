@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from playwright.sync_api import Browser, Page, Route, StorageState, expect
+from playwright.sync_api import Browser, FilePayload, Page, Route, StorageState, expect
 
 from tests.waiting import eventually
 from tests.web.house import House
@@ -176,6 +176,21 @@ def test_what_a_running_job_prints_is_on_its_page_within_a_second(page: Page, ho
     print("seconds from the line to the page:", late)
     assert len(late) == 3
     assert max(late) < 5  # a second where the machine has nothing else to do
+
+
+def test_a_file_chosen_in_the_browser_reaches_the_actor_and_comes_back_as_it_went(page: Page) -> None:
+    content = bytes(range(256)) * 100
+    page.goto("/actors/archive")
+    page.get_by_label("Photo").set_input_files({"name": "a <b>.txt", "mimeType": "text/plain", "buffer": content})
+    page.get_by_label("Papers").set_input_files(
+        [FilePayload(name=f"{n}.pdf", mimeType="application/pdf", buffer=b"%PDF") for n in range(2)]
+    )
+    page.get_by_role("button", name="Submit job").click()
+
+    expect(page.get_by_label("Result")).to_have_text("a <b>.txt: 25600 bytes, 2 papers, 0 pages")
+    with page.expect_download() as started:
+        page.get_by_role("link", name="Download a <b>.txt").click()
+    assert started.value.path().read_bytes() == content
 
 
 def _reload_until(page: Page, text: str) -> None:
