@@ -18,7 +18,7 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from src import __version__, database
-from src.broker import management
+from src.broker import drift, management
 from src.database import get_database, now
 from src.jobs import State, alert_signs, alerts, figures, queries, workers
 from src.jobs.models import FailureGroup, Job
@@ -50,7 +50,7 @@ class Metric:
 def show() -> Response:
     """Jobs, queues, workers, schedules, alerts and what ended in the last minute."""
     with database.read() as session:
-        metrics = [*_jobs(session), *_fleet(session), *_lately(session), *_broker()]
+        metrics = [*_jobs(session), *_fleet(session), *_lately(session), *_broker(session)]
     text = "\n".join(line for metric in metrics for line in _written(metric))
     return Response(text + "\n", content_type="text/plain; version=0.0.4; charset=utf-8")
 
@@ -95,12 +95,19 @@ def _fleet(session: Session) -> list[Metric]:
     ]  # fmt: skip
 
 
-def _broker() -> list[Metric]:
+def _broker(session: Session) -> list[Metric]:
     broker = management.overview()
+    ours, counted = drift.waiting(session), {each.queue: each for each in queries.queues(session)}
+    drifts = {queue: drift.of(queue, ours.get(queue), counted.get(queue), broker) for queue in sorted({*ours, *counted})}
     numbers = [(each, broker.queues[each]) for each in sorted(broker.queues)]
     return [
         Metric("callboard_broker_up", "1 if RabbitMQ can be reached from here.", [({}, int(broker.reachable))]),
         Metric("callboard_broker_ready", "Messages that are ready in RabbitMQ, by queue.", [({"queue": name}, each.ready) for name, each in numbers]),
+        Metric(
+            "callboard_queue_missing_messages",
+            "Jobs that wait and whose message RabbitMQ had got and has no more, by queue.",
+            [({"queue": queue}, each.missing) for queue, each in drifts.items() if each is not None],
+        ),
     ]  # fmt: skip
 
 

@@ -34,7 +34,7 @@ def test_a_text_is_cut_into_terms(text: str, terms: list[tuple[str, tuple[str, .
     assert cut(text) == terms
 
 
-@given(st.text(min_size=1).filter(lambda text: text.strip()))
+@given(st.text(min_size=1).filter(lambda text: text.strip() and "\0" not in text))
 def test_a_quoted_value_is_read_as_it_is(value: str) -> None:
     if not value.startswith("-") or " " in value:
         assert cut(f"user:{quote(value)}") == [("user", (value,), False)]
@@ -56,6 +56,8 @@ def test_any_text_is_understood_or_says_where_it_is_not(text: str) -> None:
         ("actor:add stat:dead", 10, 19, "Did you mean state:?"),
         ('actor:"add', 6, 10, "This quotation mark is not closed."),
         ("state:dead queue:", 11, 17, "Say what queue is to be"),
+        ("actor:a\0b", 7, 8, "no character that a text has"),
+        ("half \ud800", 5, 6, "no character that a text has"),
         ("http://x", 0, 8, "put it in quotation marks"),
         ('""', 0, 2, "nothing between these quotation marks"),
     ],

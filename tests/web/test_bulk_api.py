@@ -58,6 +58,8 @@ def test_another_number_than_was_seen_is_refused_with_the_one_there_is_and_nothi
         ({"verb": "retry"}, "count"),
         ({"verb": "retry", "count": "1"}, "count"),
         ({"verb": "retry", "count": 1, "q": "state:nonsense"}, "q"),
+        ({"verb": "retry", "count": 1, "q": "\0abc"}, "q"),
+        ({"verb": "retry", "count": 1, "q": "\ud800abc"}, "q"),
         ({"verb": "retry", "count": 1, "query": "state:dead"}, "query"),
     ],
 )

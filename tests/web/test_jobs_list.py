@@ -70,6 +70,14 @@ def test_a_wrong_query_is_shown_where_it_is_wrong_and_kept(site: Site) -> None:
     assert visit.get("/jobs?q=stat:dead&format=json").status_code == 422
 
 
+def test_what_no_store_holds_is_no_query(site: Site) -> None:
+    answer = site.browser(Role.VIEWER).get("/jobs?q=add%00")
+    assert answer.status_code == 422
+    assert "no character that a text has" in in_words(answer.text)
+    assert site.program(Role.VIEWER).get("/api/v1/jobs?q=%00add").status_code == 422
+    assert site.browser(Role.VIEWER).get("/jobs/suggest?q=add%00").status_code < 500
+
+
 def test_the_twins_of_a_page_have_its_rows(site: Site) -> None:
     visit, program = site.browser(), site.program()
     ids = [program.submit("add", number, 2) for number in range(3)]

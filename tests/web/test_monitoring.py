@@ -45,7 +45,7 @@ OTHERS = {"up": {"job", "instance"}, "process_resident_memory_bytes": {"job", "i
 def told(site: Site, monkeypatch: pytest.MonkeyPatch) -> dict[str, dict[str, Any]]:
     """What /metrics says of a site where there is something of everything: name -> labels and samples."""
     numbers = {"default": QueueNumbers(ready=3, unacked=0, consumers=1)}
-    monkeypatch.setattr(management, "overview", lambda: Overview(True, "4.0", numbers))
+    monkeypatch.setattr(management, "overview", lambda: Overview(True, "4.0", numbers, is_counted=True))
     worker = hired(site.database, actors=["add"])
     for state in (State.SUCCEEDED, State.SUCCEEDED, State.DEAD, State.RETRYING):
         one = claimed(site.database, worker, 1, 2)
@@ -100,6 +100,7 @@ def test_the_metrics_say_what_is_so(told: dict[str, dict[str, Any]]) -> None:
     assert samples["callboard_alert"] == {("backlog", "default"): 1}
     assert abs(samples["callboard_alerts_looked_at_timestamp_seconds"][()] - now().timestamp()) < 300
     assert samples["callboard_broker_ready"] == {("default",): 3}
+    assert samples["callboard_queue_missing_messages"] == {("default",): 0}
     assert all(each["samples"] for each in told.values())
 
 

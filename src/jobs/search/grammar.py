@@ -9,6 +9,8 @@ from src.jobs.errors import JobsError
 
 #: characters of a query; more is a slip of the clipboard
 LONGEST = 2_000
+#: what no store holds: a NUL, and half of a surrogate pair, which JSON allows
+_NO_TEXT = re.compile(r"[\x00\ud800-\udfff]")
 _NAME = re.compile(r"(-?)([a-z][a-z_]*(?:\.[^\s:\",]+)?):")
 
 
@@ -45,6 +47,8 @@ def split(text: str) -> list[Term]:
     """The terms of a query; raises QueryError."""
     if len(text) > LONGEST:
         raise QueryError(f"A query has at most {LONGEST} characters.", text[:60], 0, 60)
+    if (strange := _NO_TEXT.search(text)) is not None:
+        raise QueryError("This is no character that a text has: leave it out.", text, *strange.span())
     terms, position = [], 0
     while position < len(text):
         if text[position].isspace():
