@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import shlex
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -54,12 +54,14 @@ def groups(document: Document, *, url: str, role: Callable[[str, str], str]) -> 
     found = {tag["name"]: Group(tag["name"], tag["description"], []) for tag in document["tags"]}
     for path, methods in document["paths"].items():
         for method, each in methods.items():
-            body = each.get("requestBody", {}).get("content", {}).get("application/json", {}).get("schema")
-            rows = [_parameter(one) for one in each["parameters"]] + _fields(document, body)
+            content = each.get("requestBody", {}).get("content", {})
+            body, parts = (content.get(kind, {}).get("schema") for kind in ("application/json", "multipart/form-data"))
+            files = _files(parts or {})
+            rows = [_parameter(one) for one in each["parameters"]] + _fields(document, body) + files
             found[each["tags"][0]].operations.append(
                 Operation(
                     each["operationId"], method.upper(), path, each["summary"], each.get("description", ""), role(method.upper(), path), rows,
-                    _curl(document, method.upper(), url + path, body), [status for status in each["responses"] if status != "default"],
+                    _curl(document, method.upper(), url + path, body, () if body else files), [status for status in each["responses"] if status != "default"],
                 )
             )  # fmt: skip
     return list(found.values())
@@ -95,6 +97,15 @@ def _fields(document: Document, schema: Document | None) -> list[Row]:
     return rows
 
 
+def _files(parts: Document) -> list[Row]:
+    """The files that a request may bring."""
+    found = []
+    for name, schema in parts.get("properties", {}).items():
+        if (inner := schema.get("items", schema)).get("format") == "binary":
+            found.append(Row(name, "part", "file" if inner is schema else "files", name in parts.get("required", ()), ""))
+    return found
+
+
 def _kind(document: Document, schema: Document) -> str:
     schema = _resolved(document, schema)
     if "enum" in schema or "const" in schema:
@@ -115,11 +126,12 @@ def _kind(document: Document, schema: Document) -> str:
     return " ".join(words)
 
 
-def _curl(document: Document, method: str, url: str, schema: Document | None) -> str:
-    words = ["curl", *(["-X", method] if method not in ("GET", "POST") or (method == "POST" and schema is None) else [])]
+def _curl(document: Document, method: str, url: str, schema: Document | None, files: Sequence[Row] = ()) -> str:
+    words = ["curl", *(["-X", method] if method not in ("GET", "POST") or (method == "POST" and schema is None and not files) else [])]
     line = f'{" ".join(words)} -H "Authorization: Bearer $TOKEN"'
     if schema is not None:
         line += f" --json {shlex.quote(json.dumps(example(document, schema)))}"
+    line += "".join(f" -F {each.name}=@a.png" for each in files)
     return f"{line} {shlex.quote(url) if '{' in url else url}"
 
 

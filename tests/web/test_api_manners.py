@@ -106,4 +106,7 @@ def test_the_api_can_be_read_as_a_page_with_the_role_and_an_example_of_each_oper
     assert "Needs the role operator. Answers 200, 400, 401" in words
     assert "--json &#39;{&#34;kwargs&#34;: {&#34;total&#34;: 50}}&#39;" in page.text
     assert " role . " not in words
+    assert "Needs the role admin. Answers 200, 400, 401, 403, 404, 409, 413" in words  # an address with a number in it
+    assert "-F file=@a.png http" in words
+    assert "file required part file" in words
     assert site.stranger().get("/api/docs").location.startswith("/sign-in")

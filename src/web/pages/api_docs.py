@@ -35,4 +35,4 @@ def _role(method: str, path: str) -> str:
 
 
 #: values with which an address of the API is one
-_SAMPLES = {"number": "1", "setting": "rate_limit"}
+_SAMPLES = {"id": "1", "number": "1", "setting": "rate_limit"}
