@@ -22,7 +22,9 @@ from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 from sqlalchemy.orm import DeclarativeBase, Session, sessionmaker
 from sqlalchemy.types import TypeDecorator
 
-from src.engines import checkout, postgresql_engine, sqlite_engine
+from src.direct import Direct as Direct
+from src.direct import DirectConnections
+from src.engines import postgresql_engine, sqlite_engine
 from src.settings import get_settings
 
 #: marks in `Session.info` a session that only looks
@@ -123,7 +125,7 @@ class Database:
         # PostgreSQL gives each statement a snapshot of its own anyway, so a transaction around looking is two more round trips.
         looking = {"callboard_read": True} if self.is_sqlite else {"isolation_level": "AUTOCOMMIT"}
         self._read = sessionmaker(self.engine.execution_options(**looking), expire_on_commit=False, info={LOOKING: True})
-        self._once = sessionmaker(self.engine.execution_options(**({} if self.is_sqlite else looking)), expire_on_commit=False)
+        self.direct = DirectConnections(self.engine)
         self.pid = os.getpid()
 
     @contextmanager
@@ -131,19 +133,6 @@ class Database:
         """A session whose transaction commits at the end of the block and rolls back on an exception."""
         with self._write() as session, session.begin():
             yield session
-
-    @contextmanager
-    def write_once(self, *, unasked: bool = False) -> Iterator[Session]:
-        """A write session for a single statement, which PostgreSQL commits by itself: one trip instead of three.
-
-        `unasked`: the connection is not asked first whether it still lives, which is one more trip; who says so tries again.
-        """
-        checkout.unasked = unasked
-        try:
-            with self._once() as session, session.begin():
-                yield session
-        finally:
-            checkout.unasked = False
 
     @contextmanager
     def read(self) -> Iterator[Session]:

@@ -7,11 +7,11 @@ import random
 import sqlite3
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from sqlalchemy import URL, Engine, create_engine, event
-from sqlalchemy.exc import InvalidatePoolError
 
 #: milliseconds a SQLite writer waits for the one before it
 SQLITE_BUSY_TIMEOUT_MS = 15_000
@@ -62,7 +62,9 @@ def sqlite_engine(url: URL, pool_size: int) -> Engine:
         if connection.get_execution_options().get("callboard_read"):
             connection.exec_driver_sql("BEGIN")
         else:
-            _begin_writing(connection)
+            cursor = connection.connection.driver_connection.cursor()
+            # Once more at the end, so that SQLAlchemy tells what is wrong.
+            begin_writing(cursor, lambda: connection.exec_driver_sql("BEGIN IMMEDIATE"))
 
     return engine
 
@@ -80,13 +82,12 @@ def _renew_lock() -> None:
 os.register_at_fork(after_in_child=_renew_lock)
 
 
-def _begin_writing(connection: Any) -> None:
-    """BEGIN IMMEDIATE, asking for the one write lock at short, even intervals.
+def begin_writing(cursor: Any, fail: Callable[[], object]) -> None:
+    """BEGIN IMMEDIATE on a cursor of sqlite3, asking for the one write lock at short, even intervals; `fail` asks once more and raises.
 
     SQLite's own wait doubles its pauses up to a tenth of a second, so that who has waited longest is the least likely
     to be next: under load some writers waited for seconds.
     """
-    cursor = connection.connection.driver_connection.cursor()
     deadline = time.monotonic() + SQLITE_BUSY_TIMEOUT_MS / 1000
     try:
         cursor.execute(f"PRAGMA busy_timeout={SQLITE_ASK_MS}")
@@ -99,39 +100,19 @@ def _begin_writing(connection: Any) -> None:
                     if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY:
                         break
                     time.sleep(dice.uniform(0.0005, 0.002))
-        connection.exec_driver_sql("BEGIN IMMEDIATE")  # once more, so that SQLAlchemy tells what is wrong
+        fail()
     finally:
         cursor.execute(f"PRAGMA busy_timeout={SQLITE_BUSY_TIMEOUT_MS}")
         cursor.close()
 
 
-class _Checkout(threading.local):
-    """What this thread wants of the connections it takes from the pool."""
-
-    unasked = False
-
-
-checkout = _Checkout()
-
-
 def postgresql_engine(url: URL, pool_size: int) -> Engine:
-    """An engine that asks each connection whether it lives before it hands it out, unless its thread wants it unasked."""
-    engine = create_engine(
+    """An engine that asks each connection whether it lives before it hands it out."""
+    return create_engine(
         url,
         pool_size=pool_size,
         max_overflow=100,
+        pool_pre_ping=True,
         pool_recycle=1800,
         connect_args={"connect_timeout": 5, "application_name": "callboard", "keepalives_idle": 30},
     )
-
-    @event.listens_for(engine, "checkout")
-    def _ask(connection: Any, _record: Any, _proxy: Any) -> None:
-        # What `pool_pre_ping` does, but for those who asked for a connection `unasked`.
-        if checkout.unasked:
-            return
-        try:
-            engine.dialect.do_ping(connection)
-        except Exception as error:
-            raise InvalidatePoolError from error  # the pool forgets what it has and connects anew
-
-    return engine

@@ -50,6 +50,11 @@ def end() -> None:
     _under_way.set(None)
 
 
+def is_under_way() -> bool:
+    """Does anything done by this thread now belong to a deed?"""
+    return _under_way.get() is not None
+
+
 def about(kind: str, subject: str | int, **details: Any) -> None:
     """Say what the deed under way is about, by its whole name, and what is worth knowing of it; without a deed nothing happens.
 

@@ -10,14 +10,15 @@ import queue
 import threading
 import time
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from functools import partial
+from typing import TYPE_CHECKING, Any
 
 from src import metering
 from src.broker.connections import pauses
 from src.broker.deliveries import Delivery
 from src.database import get_database, is_outage, write
 from src.jobs import ends
-from src.jobs.completion import Finished, is_one_statement, settle
+from src.jobs.completion import Finished, is_one_statement, settle, settle_alone
 from src.jobs.states import Outcome, State
 from src.logs import get_logger
 
@@ -121,9 +122,13 @@ class Committer:
         if finished:
             # The single statement of plain successes commits by itself, unless a webhook is to hear of them in the same commit.
             alone = is_one_statement(finished) and not ends.is_anybody_told(get_database())
+            held: dict[str, Any] = {"finished": finished, "worker_id": self._crew.worker_id, "worker": self._crew.name}
             began = time.monotonic()
-            with get_database().write_once() if alone else write() as session:
-                settle(session, finished, worker_id=self._crew.worker_id, worker=self._crew.name, tells=not alone)
+            if alone:
+                get_database().direct.write(partial(settle_alone, **held))
+            else:
+                with write() as session:
+                    settle(session, **held)
             meters = metering.active()
             if meters is not None:
                 meters.committed(len(finished), time.monotonic() - began)

@@ -25,7 +25,7 @@ from src.broker.intake import Intake
 from src.broker.wire import DeliveringConnection, Whole, take_past_pika
 from src.database import is_outage, now, read
 from src.jobs import doubt
-from src.jobs.submission import NORMAL_PRIORITY
+from src.jobs.rows import NORMAL_PRIORITY
 from src.logs import get_logger
 from src.settings import get_settings
 

@@ -15,7 +15,7 @@ import pika.exceptions
 
 from src.broker import topology
 from src.broker.connections import parameters
-from src.jobs.submission import NORMAL_PRIORITY
+from src.jobs.rows import NORMAL_PRIORITY
 from src.logs import get_logger
 
 log = get_logger(__name__)

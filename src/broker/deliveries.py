@@ -13,7 +13,7 @@ from dramatiq.broker import MessageProxy
 
 from src.jobs.claims import Claimed
 from src.jobs.held import is_keepable
-from src.jobs.submission import NORMAL_PRIORITY
+from src.jobs.rows import NORMAL_PRIORITY
 
 #: seconds a settled delivery may wait for the ones before it to be acknowledged together
 TOGETHER_S = 0.02

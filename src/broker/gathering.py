@@ -9,15 +9,15 @@ from __future__ import annotations
 import os
 import threading
 from dataclasses import dataclass, field, replace
+from functools import partial
 
-from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 
 from src import audit, tracing
 from src.audit import Deed
 from src.database import get_database, is_outage, write
-from src.jobs import Receipt, Submission, submit_many
-from src.jobs.submission import is_one_statement
+from src.jobs import Receipt, Submission, envelopes, submit_many
+from src.jobs.submission import is_one_statement, submit_alone
 
 #: submissions of one transaction, so that it stays a short one
 TOGETHER = 100
@@ -74,11 +74,12 @@ class Gathering:
     def _lead(self) -> None:
         batch: list[_Entry] = []
         try:
-            if not get_database().is_sqlite:
-                batch = self._first()
+            first = self._first()
+            if len(first) == 1 or not get_database().is_sqlite:
+                batch = first
             # Alone it is a single statement, which commits by itself; together they are all or none, for each to be told apart.
             if len(batch) == 1 and batch[0].is_one_statement:
-                receipts = _write_alone(batch[0])
+                receipts = [_write_alone(batch[0].submission)]
             else:
                 with write() as session:
                     session.connection()  # SQLite: only now is the write lock ours, and only now is it known who waits
@@ -118,16 +119,21 @@ class Gathering:
                 self._waiting[0].called.set()
 
 
-def _write_alone(entry: _Entry) -> list[Receipt]:
+def _write_alone(submission: Submission) -> Receipt:
     """One statement on a connection that may have died unnoticed: the same id once more starts no second job."""
-    try:
-        with get_database().write_once(unasked=True) as session:
-            return _write(session, [entry])
-    except DBAPIError as error:
-        if not error.connection_invalidated:
-            raise
-    with get_database().write_once() as session:
-        return _write(session, [entry])
+    spans = tracing.active()
+    if spans is None:
+        written = get_database().direct.write(partial(submit_alone, submission=submission))
+    else:
+        with spans.sending([submission]) as [place]:
+            written = get_database().direct.write(partial(submit_alone, submission=submission, carried=place))
+    if written is None:
+        with write() as session:
+            return submit_many(session, [submission])[0]
+    receipt, envelope = written
+    if envelope is not None:
+        envelopes.committed([envelope])
+    return receipt
 
 
 def _submit_alone(entry: _Entry) -> None:

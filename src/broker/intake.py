@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 
 from src import metering
 from src.broker.deliveries import Arrival, Glance, decode, glance
-from src.database import get_database, write
+from src.database import Direct, get_database, write
 from src.jobs import claims, due, gates, held
 from src.jobs.claims import Claimed, Unclaimable
 from src.logs import get_logger
@@ -46,7 +46,10 @@ class Intake:
         self._crew = crew
         self._queue = queue
         self._is_watched = True  # by an operator's controls, as far as is known
-        self._is_open = all(gates.is_open(policy) for policy in crew.limits.policies.values())
+        # Actors of other queues, some of our own among them, have no say in how jobs are claimed here.
+        self._is_open = all(
+            gates.is_open(crew.limits.policies.get(name)) for name, actor in crew.actors.items() if actor.queue_name == queue
+        )
 
     def take(self, arrivals: Sequence[Arrival]) -> Taken:
         """Claim what may run, keep what cannot, and drop copies, all in one transaction."""
@@ -90,8 +93,8 @@ class Intake:
                 claimed = self._sift(session, self._claimed(session, wanted), rest)
         else:
             # Nothing is known that could keep a job from starting: the claim is one statement that commits by itself.
-            with get_database().write_once() as session:
-                claimed = self._claimed(session, wanted)
+            # Done again where its connection had died, it may find them claimed: the crew gives back what nobody here holds.
+            claimed = get_database().direct.write(lambda direct: self._claimed(direct, wanted)) if wanted else []
             if self._needs_sifting(claimed, rest):
                 with write() as session:
                     if gates.needs_gates(claimed, self._crew.limits.policies):
@@ -101,15 +104,15 @@ class Intake:
                     claimed = self._sift(session, claimed, rest)
         return claimed
 
-    def _claimed(self, session: Session, wanted: list[tuple[str, int]]) -> list[Claimed]:
+    def _claimed(self, session: Session | Direct, wanted: list[tuple[str, int]]) -> list[Claimed]:
         claimed = claims.claim(session, self._crew.worker_id, wanted) if wanted else []
         if claimed:
             self._is_watched = any(one.is_watched for one in claimed)
         return claimed
 
     def _may_claim_at_once(self) -> bool:
-        # Who has to be made to wait is claimed and made to wait in one transaction; SQLite's takes no trips anyway.
-        return not self._is_watched and self._is_open and not get_database().is_sqlite
+        # Who has to be made to wait is claimed and made to wait in one transaction.
+        return not self._is_watched and self._is_open
 
     def _needs_sifting(self, claimed: list[Claimed], rest: _Rest) -> bool:
         return (

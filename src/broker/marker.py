@@ -5,20 +5,24 @@ from __future__ import annotations
 import queue
 import threading
 import time
+from functools import partial
 
 from src.broker.connections import pauses
 from src.database import get_database, is_outage
 from src.jobs.envelopes import Envelope
-from src.jobs.submission import mark_published
+from src.jobs.marks import mark_published
 from src.logs import get_logger
+from src.settings import get_settings
 
 log = get_logger(__name__)
 
 #: marks kept while SQL is away; a forgotten one costs a second copy of a message, which starts nothing
 LIMIT = 50_000
-#: seconds in which confirms gather for one commit: who submits one job after the other should not share disk and interpreter with a mark
-#: for each, and a mark that comes late, or never, costs nothing until the grace of its row is over
-GATHER_S = 0.02
+#: marks of one commit, so that it stays a short one
+TOGETHER = 1_000
+#: seconds in which confirms gather for one commit. Who submits should not share disk and interpreter with marks; a job that
+#: has started by then needs none; and a mark that comes late, or never, costs nothing until the grace of its row is over
+GATHER_S = 0.25
 
 
 class Marker:
@@ -26,6 +30,7 @@ class Marker:
 
     def __init__(self) -> None:
         self._queue: queue.SimpleQueue[list[Envelope] | None] = queue.SimpleQueue()
+        self._closing = threading.Event()
         self._thread = threading.Thread(target=self._run, name="marker", daemon=True)
 
     def start(self) -> None:
@@ -38,6 +43,7 @@ class Marker:
 
     def close(self) -> None:
         """Write what is left and end."""
+        self._closing.set()
         self._queue.put(None)
         if self._thread.is_alive():
             self._thread.join(timeout=5)
@@ -47,7 +53,7 @@ class Marker:
             batch = self._queue.get()
             if batch is None:
                 return
-            time.sleep(GATHER_S)
+            self._closing.wait(min(GATHER_S, get_settings().publish_grace / 8))
             ending = False
             while not self._queue.empty():
                 more = self._queue.get()
@@ -55,15 +61,16 @@ class Marker:
                     ending = True
                     break
                 batch = batch + more
-            self._mark(batch[-LIMIT:])
+            batch = batch[-LIMIT:]
+            for start in range(0, len(batch), TOGETHER):
+                self._mark(batch[start : start + TOGETHER])
             if ending:
                 return
 
     def _mark(self, batch: list[Envelope]) -> None:
         for pause in pauses():
             try:
-                with get_database().write_once() as session:
-                    mark_published(session, batch)
+                get_database().direct.write(partial(mark_published, published=batch))
                 return
             except Exception as error:
                 if not is_outage(error):

@@ -30,6 +30,8 @@ log = get_logger(__name__)
 WINDOW = 2000
 #: messages sent in one system call
 TOGETHER = 100
+#: seconds from one publish to the next: of jobs that come thick and fast each would else wake this thread, to the cost of who submits them
+GATHER_S = 0.003
 #: envelopes kept while the broker is away; the rows of those beyond it are found by the relay
 INBOX_LIMIT = 20_000
 #: seconds between two looks whether confirms still come
@@ -55,6 +57,7 @@ class Publisher:
         self._connection: Any = None
         self._channel: Any = None
         self._wake_pending = False
+        self._published = 0.0  # when, by time.monotonic()
         self._closing = threading.Event()
         self._lock = threading.Lock()
         self._thread: threading.Thread | None = None
@@ -96,7 +99,7 @@ class Publisher:
             return
         self._wake_pending = True
         try:
-            connection.ioloop.add_callback_threadsafe(self._shut if close else self._publish_waiting)
+            connection.ioloop.add_callback_threadsafe(self._shut if close else self._woken)
         except Exception:  # noqa: BLE001 - pika raises several kinds from a loop that has just ended
             self._wake_pending = False  # the thread reconnects and looks into the inbox itself
 
@@ -208,8 +211,16 @@ class Publisher:
         self.is_blocked = blocked
         log.warning("broker_blocked" if blocked else "broker_unblocked")
 
+    def _woken(self) -> None:
+        pause = self._published + GATHER_S - time.monotonic()
+        if pause > 0:
+            self._connection.ioloop.call_later(pause, self._publish_waiting)  # until then nobody wakes this thread again
+        else:
+            self._publish_waiting()
+
     def _publish_waiting(self) -> None:
         self._wake_pending = False
+        self._published = time.monotonic()
         while self._channel is not None and self._channel.is_open and self._inbox and len(self._unconfirmed) < WINDOW:
             ready: list[Outgoing] = []
             while self._inbox and len(ready) < TOGETHER:
@@ -257,7 +268,7 @@ class Publisher:
         answered = self._unconfirmed.answer(frame.method)
         self._inbox.extend(answered.returned)
         self._marker.put(answered.confirmed)
-        if self._inbox:
+        if self._inbox and not self._wake_pending:
             self._publish_waiting()
 
     def _shut(self) -> None:

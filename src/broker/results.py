@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import time
+from functools import partial
 from typing import Any
 
 from dramatiq import Middleware
@@ -11,16 +13,15 @@ from dramatiq.results import Results as StockResults
 from pydantic import TypeAdapter
 
 from src.broker.returned import typed
-from src.database import read
-from src.jobs.models import Job
-from src.jobs.queries import find, may_have_ended
-from src.jobs.result_files import result_of
+from src.database import get_database, read
+from src.jobs import result_files
+from src.jobs.queries import Ending, ending, find
 from src.jobs.states import State
 
 #: milliseconds `get_result(block=True)` waits if it is not told
 DEFAULT_TIMEOUT = 10_000
 #: seconds: the shortest and the longest pause between two looks
-SHORTEST_PAUSE, LONGEST_PAUSE = 0.001, 0.1
+SHORTEST_PAUSE, LONGEST_PAUSE = 0.0005, 0.1
 #: a pause in relation to the time waited so far: a result is seen late by an eighth of what it took
 PATIENCE = 1 / 8
 
@@ -43,7 +44,7 @@ def get(job: Any, timeout: float | None = None, *, kind: Any = None) -> Any:
     found = _look(_id(job), deadline)
     if found is None:
         raise TimeoutError(f"job {_id(job)} has not ended within {timeout:g} s")
-    result = result_of(found)
+    result = _result(found)
     return typed(found.actor, result) if kind is None else TypeAdapter(kind).validate_python(result)
 
 
@@ -60,19 +61,22 @@ class JobResults(ResultBackend):
         found = _look(message.message_id, time.monotonic() + wait)
         if found is None:
             raise ResultTimeout(message) if block else ResultMissing(message)
-        return result_of(found)
+        return _result(found)
 
 
 def _id(job: Any) -> str:
     return job if isinstance(job, str) else str(job.message_id)
 
 
-def _look(id: str, deadline: float | None) -> Job | None:
-    """The job that has succeeded, or None if it has not ended at the deadline."""
+def _look(id: str, deadline: float | None) -> Ending | None:
+    """How the job stands that has succeeded, or None if it has not ended at the deadline."""
     begun = time.monotonic()
+    direct = get_database().direct
     while True:
-        with read() as session:
-            job = find(session, id) if may_have_ended(session, id) else None
+        job = direct.read(partial(ending, id=id))
+        if job is None and (whole := _whole(id)) is not None:
+            id = whole
+            continue
         if job is not None and job.state is State.SUCCEEDED:
             return job
         if job is not None and job.state.is_final:
@@ -83,6 +87,18 @@ def _look(id: str, deadline: float | None) -> Job | None:
         if deadline is not None and present + pause > deadline:
             return None
         time.sleep(pause)
+
+
+def _whole(id: str) -> str | None:
+    """The id of the one job whose id begins so. Raises AmbiguousId."""
+    with read() as session:
+        found = find(session, id)
+    return None if found is None else found.id
+
+
+def _result(ended: Ending) -> Any:
+    text = ended.result if ended.result_file is None else result_files.read(ended.result_file)
+    return None if text is None else json.loads(text)
 
 
 class Results(StockResults):

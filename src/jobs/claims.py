@@ -9,7 +9,7 @@ from typing import NamedTuple
 from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
-from src.database import now, to_microseconds
+from src.database import Direct, now, to_microseconds
 from src.jobs import ends, slots, workflow_steps
 from src.jobs.models import Job
 from src.jobs.statements import Batch
@@ -51,6 +51,7 @@ class Unclaimable(Enum):
 
 require(State.QUEUED, State.RUNNING)
 
+# Not IS NOT NULL in what it returns: SQLite says so of every row where the table has a partial index on the same words.
 _CLAIM = Batch(
     {"id": "text", "attempt": "int"},
     """
@@ -62,12 +63,13 @@ _CLAIM = Batch(
       AND EXISTS (SELECT 1 FROM workers WHERE workers.id = :worker_id AND workers.expires_at > @(:now) AND workers.lost_at IS NULL)
     RETURNING jobs.seq, jobs.id, jobs.attempt, jobs.actor, jobs.queue, jobs.args, jobs.kwargs, jobs.options, jobs.failures, jobs.crashes,
         #(jobs.created_at), #(jobs.published_at), #(jobs.due_at), #(jobs.slot_at), jobs.workflow_seq,
-        jobs.unique_until = 'waiting' AND jobs.unique_key IS NOT NULL, jobs.fair_key IS NOT NULL, EXISTS (SELECT 1 FROM controls)
+        jobs.unique_until = 'waiting' AND coalesce(length(jobs.unique_key), -1) >= 0, coalesce(length(jobs.fair_key), -1) >= 0,
+        EXISTS (SELECT 1 FROM controls)
     """,
 )
 
 
-def claim(session: Session, worker_id: int, wanted: Sequence[tuple[str, int]]) -> list[Claimed]:
+def claim(session: Session | Direct, worker_id: int, wanted: Sequence[tuple[str, int]]) -> list[Claimed]:
     """Move each wanted (job id, attempt) that may start from queued to running, leased to this worker.
 
     A worker whose own lease has run out gets nothing. Two copies of one message: the first claim wins.

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 from sqlalchemy.orm import Session
 
-from src.database import now, to_microseconds
+from src.database import Direct, now, to_microseconds
 from src.jobs import attempt_logs, breakers, ends, failures, fair, message_groups, slots, workflow_steps
 from src.jobs.fingerprints import fingerprint
 from src.jobs.lines import Line
@@ -128,16 +128,20 @@ def is_one_statement(finished: Sequence[Finished]) -> bool:
     return all(map(_is_bare, finished))
 
 
-def settle(session: Session, finished: Sequence[Finished], *, worker_id: int, worker: str, tells: bool = True) -> set[int]:
-    """Write these ends and return the seqs that moved. `tells` is False where nobody is to be told of them (ends.is_anybody_told).
+def settle_alone(direct: Direct, finished: Sequence[Finished], *, worker_id: int, worker: str) -> set[int]:
+    """The same as settle() for ends that are one statement, and of which nobody is to be told (ends.is_anybody_told)."""
+    return _move(direct, _SUCCESSES, [_row_of_success(one) for one in finished], worker_id, worker)
+
+
+def settle(session: Session, finished: Sequence[Finished], *, worker_id: int, worker: str) -> set[int]:
+    """Write these ends and return the seqs that moved.
 
     An attempt whose lease was given away meanwhile changes nothing, and its follow-up jobs are not submitted.
     """
     if is_one_statement(finished):
         # By far the most: nothing follows from them.
         moved = _move(session, _SUCCESSES, [_row_of_success(one) for one in finished], worker_id, worker)
-        if tells:
-            ends.note(session, moved)
+        ends.note(session, moved)
         return moved
     steps = [one for one in finished if one.workflow_seq is not None]
     if steps:
@@ -170,7 +174,7 @@ def settle(session: Session, finished: Sequence[Finished], *, worker_id: int, wo
     return moved
 
 
-def _move(session: Session, settling: _Settling, rows: list[Any], worker_id: int, worker: str) -> set[int]:
+def _move(session: Session | Direct, settling: _Settling, rows: list[Any], worker_id: int, worker: str) -> set[int]:
     rows.sort(key=itemgetter(0))  # every writer takes rows in this order, so that none waits for another in a circle
     moved = {row[0] for row in settling.move.execute(session, rows, worker_id=worker_id, worker=worker)}
     if is_sqlite(session) and moved:

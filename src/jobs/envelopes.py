@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 from sqlalchemy import event
@@ -35,11 +36,14 @@ def encode(
     mark = f'"attempt":{attempt}'
     options = f"{{{mark}}}" if options == "{}" else f"{options[:-1]},{mark}}}"
     body = (
-        f'{{"queue_name":{json.dumps(queue)},"actor_name":{json.dumps(actor)},"args":{args},"kwargs":{kwargs},'
+        f'{{"queue_name":{_quoted(queue)},"actor_name":{_quoted(actor)},"args":{args},"kwargs":{kwargs},'
         f'"options":{options},"message_id":{json.dumps(id)},"message_timestamp":{created_at_ms}}}'
     )
     return Envelope(seq, id, attempt, queue, actor, priority, body.encode())
 
+
+#: the few names of queues and actors are the same in every message
+_quoted = lru_cache(maxsize=1024)(json.dumps)
 
 Listener = Callable[[list[Envelope]], None]
 _listener: Listener | None = None
@@ -49,6 +53,12 @@ def on_commit(listener: Listener | None) -> None:
     """Name who is handed the envelopes of a transaction once it has committed; None: only the relay publishes."""
     global _listener
     _listener = listener
+
+
+def committed(envelopes: list[Envelope]) -> None:
+    """Hand over envelopes whose rows have just been committed."""
+    if _listener is not None:
+        _listener(envelopes)
 
 
 def announce(session: Session, envelopes: list[Envelope]) -> None:
@@ -62,8 +72,7 @@ def _hand_over(session: Session) -> None:
     if _ANNOUNCED not in session.info or session.in_nested_transaction():
         return
     waiting = session.info.pop(_ANNOUNCED)
-    if _listener is not None:
-        _listener([envelope for _, envelopes in waiting for envelope in envelopes])
+    committed([envelope for _, envelopes in waiting for envelope in envelopes])
 
 
 @event.listens_for(Session, "after_soft_rollback")
@@ -90,14 +99,17 @@ def _within(transaction: SessionTransaction | None, ancestor: SessionTransaction
     return False
 
 
+_EMPTY: dict[type, str] = {list: "[]", dict: "{}"}
 #: levels of lists and objects within each other; json's own limit depends on how deep the caller's stack is
 DEEPEST = 200
 
 
 def dumps(value: Any) -> str:
     """Compact JSON; raises TypeError or ValueError for what JSON cannot hold, or only some callers could read back."""
+    if not value and type(value) in _EMPTY:
+        return _EMPTY[type(value)]
     try:
-        text = json.dumps(value, separators=(",", ":"))
+        text = _encode(value)
     except RecursionError:
         raise ValueError(_TOO_DEEP) from None
     # Counting brackets is cheap and settles it for nearly every value.

@@ -17,9 +17,10 @@ from src.jobs.completion import storable
 from src.jobs.envelopes import dumps
 from src.jobs.models import Job
 from src.jobs.restoring import forgotten_by
+from src.jobs.rows import NAME
 from src.jobs.statements import is_sqlite
 from src.jobs.states import HeldFor, State, require
-from src.jobs.submission import NAME, new_id
+from src.jobs.submission import new_id
 
 #: characters of an unreadable body that are kept
 BODY_LIMIT = 65_536

@@ -5,13 +5,15 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import NamedTuple
 
 from sqlalchemy import func, select, text
 from sqlalchemy.orm import Session, selectinload
 
+from src.database import Direct
 from src.jobs.errors import AmbiguousId
 from src.jobs.models import Job
-from src.jobs.statements import plain, run
+from src.jobs.statements import Single
 from src.jobs.states import State
 
 #: characters of an id's beginning that are enough to look a job up by
@@ -64,13 +66,24 @@ def _ambiguous(id: str, found: Sequence[Job]) -> AmbiguousId:
     )
 
 
-def may_have_ended(session: Session, id: str) -> bool:
-    """Is it worth finding the job to learn how it ended? Cheap, for who asks again and again."""
-    found = run(session, _STATE, id=id)
-    return not found or State(found[0].state).is_final  # none: perhaps it is only the beginning of an id
+class Ending(NamedTuple):
+    """How a job stands, for who waits for its end; the result is a JSON text."""
+
+    state: State
+    actor: str
+    result: str | None
+    result_file: str | None
+    error: str | None
+    reason: str | None
 
 
-_STATE = plain("SELECT state FROM jobs WHERE id = :id")
+def ending(direct: Direct, id: str) -> Ending | None:
+    """How the job of exactly this id stands. Cheap, for who asks again and again."""
+    found = _ENDING.fetch(direct, id=id)
+    return Ending(State(found[0][0]), *found[0][1:]) if found else None
+
+
+_ENDING = Single("SELECT state, actor, result, result_file, error, reason FROM jobs WHERE id = :id")
 
 
 def find_many(session: Session, ids: Collection[str]) -> list[Job]:

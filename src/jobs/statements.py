@@ -15,6 +15,8 @@ from typing import Any
 from sqlalchemy import text
 from sqlalchemy.orm import Session
 
+from src.database import Direct
+
 #: `:name` in a statement, but not PostgreSQL's `::type`
 _PARAMETER = re.compile(r"(?<![\w:]):(\w+)")
 
@@ -44,7 +46,7 @@ class Batch:
         self.postgresql = _PARAMETER.sub(r"%(\1)s", named)
         self.sqlite = _instants(sqlite_statement or statement, "sqlite").replace("{rows}", sqlite_rows)
 
-    def execute(self, session: Session, rows: Sequence[Sequence[Any]], **parameters: Any) -> list[Any]:
+    def execute(self, session: Session | Direct, rows: Sequence[Sequence[Any]], **parameters: Any) -> list[Any]:
         """Run the statement over `rows` and return what it returns, as the driver's plain tuples."""
         if is_sqlite(session):
             return _fetch(session, self.sqlite, {"rows": json.dumps(rows), **parameters})
@@ -63,6 +65,17 @@ class Batch:
         return [kind[0]._make(row) for row in found]
 
 
+class Single:
+    """A statement without rows that goes the direct way, `:name` for each parameter."""
+
+    def __init__(self, statement: str) -> None:
+        self.sqlite = _instants(statement, "sqlite")
+        self.postgresql = _PARAMETER.sub(r"%(\1)s", _instants(statement, "postgresql").replace("%", "%%"))
+
+    def fetch(self, direct: Direct, **parameters: Any) -> list[Any]:
+        return direct.fetch(self.sqlite if direct.is_sqlite else self.postgresql, parameters)
+
+
 def _array(kind: str, values: Sequence[Any]) -> str:
     """PostgreSQL's text of an array: the driver would look at each element by itself, which takes as long as the statement."""
     if kind != "text":  # numbers and booleans
@@ -75,7 +88,9 @@ def _quoted(text: str) -> str:
     return f'"{escaped}"'
 
 
-def _fetch(session: Session, statement: str, parameters: dict[str, Any]) -> list[Any]:
+def _fetch(session: Session | Direct, statement: str, parameters: dict[str, Any]) -> list[Any]:
+    if isinstance(session, Direct):
+        return session.fetch(statement, parameters)
     describe = parameters.pop("_describe", None)
     cursor = session.connection().exec_driver_sql(statement, parameters).cursor
     if cursor is None:
@@ -85,8 +100,8 @@ def _fetch(session: Session, statement: str, parameters: dict[str, Any]) -> list
     return list(cursor.fetchall())
 
 
-def is_sqlite(session: Session) -> bool:
-    return session.get_bind().dialect.name == "sqlite"
+def is_sqlite(session: Session | Direct) -> bool:
+    return session.is_sqlite if isinstance(session, Direct) else session.get_bind().dialect.name == "sqlite"
 
 
 def _instants(statement: str, store: str) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -18,26 +17,14 @@ from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 from sqlalchemy.orm import Session
 
 from src import audit, tracing
-from src.database import now, to_microseconds
+from src.database import Direct, now, to_microseconds
 from src.jobs import defaults, fair
 from src.jobs.envelopes import Envelope, announce, dumps, encode
-from src.jobs.errors import IdempotencyConflict, JobsError
+from src.jobs.errors import IdempotencyConflict
 from src.jobs.models import Job, UniquePeriod
+from src.jobs.rows import row_of
 from src.jobs.statements import Batch
 from src.jobs.states import State, Unique, require
-from src.settings import get_settings
-
-#: what a queue may be called in Dramatiq and RabbitMQ; the ends .DQ and .XQ are taken
-QUEUE_NAME = re.compile(r"[a-zA-Z_][a-zA-Z0-9._-]{0,199}")
-
-#: what a name or key may be: no store holds a lone surrogate, and PostgreSQL no NUL
-NAME = re.compile(r"[^\x00\ud800-\udfff]{1,255}")
-
-#: of a job if neither the call nor the actor says anything; 9 is the most urgent
-NORMAL_PRIORITY = 5
-
-#: message options that this house sets itself
-_OWN_OPTIONS = frozenset({"attempt", "eta", "retries", "traceback", "requeue_timestamp"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,9 +78,9 @@ def submit_many(session: Session, submissions: Sequence[Submission]) -> list[Rec
 def _submit_many(session: Session, submissions: Sequence[Submission], carried: Sequence[Mapping[str, str]] | None) -> list[Receipt]:
     present = now()
     if carried is None:
-        rows = [_row(submission, present) for submission in submissions]
+        rows = [row_of(submission, present) for submission in submissions]
     else:
-        rows = [_row(submission, present, carried=place) for submission, place in zip(submissions, carried, strict=True)]
+        rows = [row_of(submission, present, carried=place) for submission, place in zip(submissions, carried, strict=True)]
     earlier = _taken_periods(session, submissions, rows, present)
     wanted = [row for row in rows if row["id"] not in earlier]
     created = (
@@ -116,11 +103,28 @@ def _submit_many(session: Session, submissions: Sequence[Submission], carried: S
             envelopes.append(_envelope(seq, row, present))
     if envelopes:
         announce(session, envelopes)
-    for receipt, row in zip(receipts, rows, strict=True):
-        audit.about("job", receipt.id, actor=row["actor"])
+    if audit.is_under_way():
+        for receipt, row in zip(receipts, rows, strict=True):
+            audit.about("job", receipt.id, actor=row["actor"])
     for queue in {row["queue"] for row in wanted if row["fair_key"] is not None}:
         fair.top_up(session, queue)
     return receipts
+
+
+def submit_alone(
+    direct: Direct, submission: Submission, *, carried: Mapping[str, str] | None = None
+) -> tuple[Receipt, Envelope | None] | None:
+    """Write a job that is_one_statement; its envelope is to be handed over when it is committed. None: a key leads to an earlier job.
+
+    Raises JobsError if the message cannot be kept.
+    """
+    present = now()
+    row = row_of(submission, present, carried=carried)
+    created = _INSERT.execute(direct, [tuple(row.values())], now=to_microseconds(present))
+    if not created:
+        return None
+    envelope = _envelope(created[0][1], row, present) if row["state"] == State.QUEUED else None
+    return Receipt(row["id"], State(row["state"]), True), envelope
 
 
 def is_one_statement(submission: Submission) -> bool:
@@ -131,7 +135,7 @@ def is_one_statement(submission: Submission) -> bool:
 
 def check(submission: Submission) -> None:
     """Raise the error that submitting it would raise, but for what only SQL can know."""
-    _row(submission, now())
+    row_of(submission, now())
 
 
 _INSERT = Batch(
@@ -150,32 +154,6 @@ _INSERT = Batch(
     """,
 )  # fmt: skip
 
-_MARKED = (
-    "jobs.seq = d.seq AND CASE WHEN jobs.attempt = d.attempt - 1 AND jobs.state = 'queued' AND jobs.publish_at IS NOT NULL THEN true END"
-)
-_MARK = Batch(
-    {"seq": "bigint", "attempt": "int"},
-    # A row that somebody holds is being claimed, or marked already: waiting for it, in another order than that of a
-    # claim, is how two of them come to wait for each other. No commit waits for the disk either, for the sake of a mark.
-    f"""
-    WITH free AS MATERIALIZED (SELECT jobs.seq FROM jobs JOIN {{rows}} ON {_MARKED} FOR NO KEY UPDATE OF jobs SKIP LOCKED)
-    UPDATE jobs SET publish_at = NULL, published_at = @(:now)
-        FROM free WHERE jobs.seq = free.seq AND (SELECT set_config('synchronous_commit', 'off', true)) = 'off'
-    RETURNING jobs.seq
-    """,
-    sqlite_statement=f"UPDATE jobs SET publish_at = NULL, published_at = @(:now) FROM {{rows}} WHERE {_MARKED} RETURNING jobs.seq",
-)
-
-
-def mark_published(session: Session, published: Sequence[Envelope]) -> None:
-    """Note that RabbitMQ has confirmed these messages; a job that has moved on meanwhile is left alone.
-
-    In a transaction of its own: PostgreSQL may lose it with its host, for which a message is published twice and starts once.
-    """
-    if published:
-        rows = sorted((envelope.seq, envelope.attempt) for envelope in published)
-        _MARK.execute(session, rows, now=to_microseconds(now()))
-
 
 def new_id() -> str:
     """A fresh job id: a UUID version 7, so that ids made later sort later."""
@@ -183,95 +161,6 @@ def new_id() -> str:
     random = int.from_bytes(os.urandom(10))
     value = (stamp << 80) | (0x7 << 76) | ((random >> 68 & 0xFFF) << 64) | (0b10 << 62) | (random & (1 << 62) - 1)
     return str(UUID(int=value))
-
-
-def _row(submission: Submission, present: datetime, *, carried: Mapping[str, str] | None = None) -> dict[str, Any]:
-    message = submission.message
-    _check_names(message)
-    for name in ("unique_key", "idempotency_key", "submitted_by", "fair_key"):
-        key = getattr(submission, name)
-        if key is not None:
-            _check_name(name, key)
-    declared = defaults.of(message.actor_name)
-    message = declared.seal(message)
-    # Keys are computed from arguments: those of placeholders would be the same for every workflow.
-    keys = defaults.NOTHING if submission.takes_results else declared
-    priority = _first(submission.priority, declared.priority, NORMAL_PRIORITY)
-    if not isinstance(priority, int) or isinstance(priority, bool) or not 0 <= priority <= 9:
-        raise JobsError(f"priority must be a whole number between 0 and 9, not {priority!r}", field="priority")
-    expires_at = submission.expires_at
-    waits = submission.waits_for is not None
-    if expires_at is None and declared.expires_after is not None and not waits:
-        expires_at = (submission.due_at or present) + declared.expires_after
-    for name in ("due_at", "expires_at"):
-        instant = getattr(submission, name)
-        if instant is not None and instant.tzinfo is None:
-            raise JobsError(f"{name} needs a time zone, e.g. 2030-01-01T09:00:00Z", field=name)
-    fair_key = submission.fair_key or keys.fair_key(message)
-    delayed = submission.due_at is not None and submission.due_at > present
-    waits_for, reason = submission.waits_for, submission.reason
-    if fair_key is not None and not delayed and not waits:
-        waits_for = fair.waits_for(message.queue_name, fair_key)
-        reason = f"waits for its turn among the jobs of {fair_key!r} and others"
-    scheduled = delayed or waits_for is not None
-    options = {name: value for name, value in message.options.items() if name not in _OWN_OPTIONS and value is not None}
-    if carried:
-        options.update(carried)
-    texts = {"args": _json(list(message.args), "args"), "kwargs": _json(message.kwargs, "kwargs"), "options": _json(options, "options")}
-    size = sum(len(text) for text in texts.values())
-    limit = get_settings().max_message_bytes
-    if size > limit:
-        raise JobsError(
-            f"the arguments are {size} bytes of JSON; at most {limit} are kept: pass an id or a file's path instead", field="args"
-        )
-    publish_at = None if scheduled else present + timedelta(seconds=get_settings().publish_grace)
-    return {
-        "id": message.message_id,
-        "actor": message.actor_name,
-        "queue": message.queue_name,
-        "state": (State.SCHEDULED if scheduled else State.QUEUED).value,
-        "reason": reason,
-        **texts,
-        "priority": priority,
-        "source": submission.source,
-        "submitted_by": submission.submitted_by,
-        "unique_key": submission.unique_key or keys.unique_key(message),
-        "unique_until": _first(submission.unique_until, declared.unique, Unique.FINISHED).value,
-        "fair_key": fair_key,
-        "waits_for": waits_for,
-        "workflow_seq": submission.workflow_seq,
-        "idempotency_key": submission.idempotency_key,
-        "due_us": to_microseconds(submission.due_at) if submission.due_at is not None and delayed and not waits else None,
-        "expires_us": None if expires_at is None else to_microseconds(expires_at),
-        "publish_us": None if publish_at is None else to_microseconds(publish_at),
-    }
-
-
-def _first(*values: Any) -> Any:
-    return next(value for value in values if value is not None)
-
-
-def _check_names(message: Message[Any]) -> None:
-    for field, text in (("id", message.message_id), ("actor", message.actor_name), ("queue", message.queue_name)):
-        _check_name(field, text)
-    if not QUEUE_NAME.fullmatch(message.queue_name) or message.queue_name.endswith((".DQ", ".XQ")):
-        raise JobsError(
-            f"{message.queue_name!r} cannot be a queue's name: letters, digits, '.', '_' and '-', not ending in .DQ or .XQ", field="queue"
-        )
-
-
-def _check_name(field: str, text: object) -> None:
-    if not isinstance(text, str) or not NAME.fullmatch(text):
-        raise JobsError(f"{field} must be a text of 1 to 255 characters, not {text!a:.60}", field=field)
-
-
-def _json(value: Any, field: str) -> str:
-    try:
-        return dumps(value)
-    except (TypeError, ValueError) as error:
-        raise JobsError(
-            f"{field} cannot be written as JSON ({error}): pass text, numbers, booleans, lists and objects", field=field
-        ) from None
 
 
 def _envelope(seq: int, row: dict[str, Any], present: datetime) -> Envelope:

@@ -19,8 +19,9 @@ from src.jobs import defaults
 from src.jobs.envelopes import dumps
 from src.jobs.errors import IdempotencyConflict, JobsError
 from src.jobs.models import Job
+from src.jobs.rows import NAME
 from src.jobs.statements import is_sqlite
-from src.jobs.submission import NAME, Submission, new_id, submit_many
+from src.jobs.submission import Submission, new_id, submit_many
 from src.jobs.workflow_models import OnDead, StoredEdge, StoredStep, StoredWorkflow, When
 from src.jobs.workflow_steps import WAITS_FOR
 

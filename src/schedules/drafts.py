@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Any
 
 from src.jobs.errors import InvalidArguments
-from src.jobs.submission import NAME
+from src.jobs.rows import NAME
 from src.schedules.rules import Rule
 from src.schedules.words import Missed, Overlap
 

@@ -11,7 +11,7 @@ from flask import Flask, g
 
 from src.database import now
 from src.jobs import State
-from src.jobs.submission import NORMAL_PRIORITY
+from src.jobs.rows import NORMAL_PRIORITY
 from src.settings import get_settings
 from src.web import copying, documents, results, timelines, tracebacks, traced, uploading
 from src.web.auth import limits

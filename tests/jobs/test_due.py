@@ -10,7 +10,7 @@ from sqlalchemy import text
 from src.database import Database, now
 from src.jobs import State, doubt, due, workers
 from src.jobs.envelopes import Envelope
-from src.jobs.submission import mark_published
+from src.jobs.marks import mark_published
 from src.jobs.workers import Death
 from src.settings import get_settings
 from tests.jobs.making import StillClock, claim, claimed, ended, hired, in_state, look, settle, submitted

@@ -11,8 +11,9 @@ from src.database import Database
 from src.jobs import JobsError, State, claims, defaults, submit_many
 from src.jobs.defaults import Defaults
 from src.jobs.envelopes import Envelope
+from src.jobs.rows import NORMAL_PRIORITY
 from src.jobs.states import Unique
-from src.jobs.submission import NORMAL_PRIORITY, Submission
+from src.jobs.submission import Submission
 from tests.jobs.making import StillClock, claim, ended, hired, look, message, settle, submitted
 
 

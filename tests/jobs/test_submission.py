@@ -17,9 +17,10 @@ from src.jobs import JobsError, State, Submission, claims, submit, submit_many
 from src.jobs.control import cancel, retry
 from src.jobs.envelopes import Envelope
 from src.jobs.errors import IdempotencyConflict
+from src.jobs.marks import mark_published
 from src.jobs.models import Job
 from src.jobs.queries import counts
-from src.jobs.submission import mark_published, new_id
+from src.jobs.submission import new_id
 from src.settings import get_settings
 from tests.jobs.making import claim, ended, hired, in_state, look, message, settle, submitted
 

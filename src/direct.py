@@ -1,0 +1,140 @@
+"""The short way to SQL for single hot statements: the driver's own connections, without SQLAlchemy's sessions and results.
+
+A job that comes alone finds everything cold: what a session does around one statement takes longer than the statement.
+Whoever goes this way says what to do as a function, which is done once more when its connection had died unnoticed:
+asking each connection first would be one more trip for every job.
+"""
+
+from __future__ import annotations
+
+import os
+from collections import deque
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any, TypeVar
+
+from sqlalchemy import Engine, event
+from sqlalchemy.exc import DBAPIError
+
+from src.engines import begin_writing
+
+#: connections that wait for their next use
+IDLE_LIMIT = 16
+
+Answer = TypeVar("Answer")
+
+
+class Direct:
+    """One connection. PostgreSQL commits each statement by itself; on SQLite all of a `write` are one transaction."""
+
+    __slots__ = ("_connection", "_dialect", "_execute", "is_sqlite")
+
+    def __init__(self, engine: Engine) -> None:
+        taken = engine.raw_connection()
+        taken.detach()  # from the pool, which need not count it any more
+        self._dialect = engine.dialect
+        connection: Any = taken.dbapi_connection
+        self._connection = connection
+        self.is_sqlite = engine.dialect.name == "sqlite"
+        if not self.is_sqlite:
+            connection.autocommit = True
+        self._execute = connection.cursor().execute
+
+    def fetch(self, statement: str, parameters: dict[str, Any]) -> list[Any]:
+        """Run a statement in the driver's own spelling and return its rows. Raises SQLAlchemy's DBAPIError."""
+        try:
+            cursor = self._execute(statement, parameters)
+            return [] if cursor.description is None else cursor.fetchall()
+        except self._dialect.loaded_dbapi.Error as error:
+            gone = self._dialect.is_disconnect(error, self._connection, None)
+            raise DBAPIError.instance(
+                statement,
+                None,
+                error,
+                self._dialect.loaded_dbapi.Error,
+                hide_parameters=True,  # arguments of jobs are nobody's who reads a log
+                connection_invalidated=gone,
+                dialect=self._dialect,
+            ) from error
+
+    def begin(self) -> None:
+        """Take SQLite's one write lock."""
+        if self.is_sqlite:
+            begin_writing(self._connection.cursor(), lambda: self.fetch("BEGIN IMMEDIATE", {}))
+
+    def commit(self) -> None:
+        if self.is_sqlite:
+            self.fetch("COMMIT", {})
+
+    def close(self) -> None:
+        if self.is_sqlite:
+            self._connection.rollback()  # what a statement is left of keeps a connection that was closed, and its lock, alive
+        self._connection.close()
+
+
+class DirectConnections:
+    """Those of one engine; they close when its pool is disposed of."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        self._pid = os.getpid()
+        self._idle: deque[Direct] = deque()
+        event.listen(engine, "engine_disposed", self._dispose)
+
+    def write(self, act: Callable[[Direct], Answer]) -> Answer:
+        """What `act` answers, committed. It may be done twice, the first time in vain or not: what it writes must allow that."""
+        try:
+            return self._write(act)
+        except DBAPIError as error:
+            if not error.connection_invalidated:
+                raise
+        return self._write(act)
+
+    def read(self, act: Callable[[Direct], Answer]) -> Answer:
+        """What `act` answers, which only looks, with a statement of its own snapshot."""
+        try:
+            with self._taken() as direct:
+                return act(direct)
+        except DBAPIError as error:
+            if not error.connection_invalidated:
+                raise
+        with self._taken() as direct:
+            return act(direct)
+
+    def _write(self, act: Callable[[Direct], Answer]) -> Answer:
+        with self._taken() as direct:
+            direct.begin()
+            answer = act(direct)
+            direct.commit()
+            return answer
+
+    @contextmanager
+    def _taken(self) -> Iterator[Direct]:
+        try:
+            direct = self._idle.pop()
+        except IndexError:
+            direct = Direct(self._engine)
+        try:
+            yield direct
+        except BaseException as error:
+            # Also after an interrupt in the middle of a statement: who knows what state it is in. Closing rolls back.
+            direct.close()
+            if isinstance(error, DBAPIError) and error.connection_invalidated:
+                self._close_idle()  # they went to the same server
+            raise
+        if len(self._idle) < IDLE_LIMIT:
+            self._idle.append(direct)
+        else:
+            direct.close()
+
+    def _dispose(self, _engine: Engine) -> None:
+        if self._pid == os.getpid():
+            self._close_idle()
+        # In a forked child they are the parent's.
+
+    def _close_idle(self) -> None:
+        while True:
+            try:
+                self._idle.pop().close()
+            except IndexError:
+                return
