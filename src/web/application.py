@@ -30,7 +30,7 @@ from src.web.pages import (
     workers,
     workflows,
 )
-from src.web.pages.admin import audit, configuration, people, sign_ins, tokens, webhooks
+from src.web.pages.admin import audit, backups, configuration, people, sign_ins, tokens, webhooks
 
 #: bytes of a request's body; arguments of a job may take max_message_bytes, a bulk request holds many
 MAX_BODY_BYTES = 32 * 1024 * 1024
@@ -79,6 +79,7 @@ def make() -> Flask:
         people,
         tokens,
         sign_ins,
+        backups,
         configuration,
         account,
         webhooks,

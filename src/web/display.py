@@ -30,6 +30,7 @@ ADMIN_PAGES = [
     ("sign_ins.index", "Sessions", "sessions"),
     ("audit.index", "Audit", "audit"),
     ("webhooks.index", "Webhooks", "webhooks"),
+    ("backups.index", "Backups", "backups"),
     ("configuration.index", "Settings", "settings"),
 ]
 

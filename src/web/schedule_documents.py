@@ -9,12 +9,13 @@ from typing import Any
 
 from src.broker.signature import Signature
 from src.database import now
-from src.jobs.errors import UnknownActor
+from src.jobs.errors import JobsError, UnknownActor
 from src.schedules import preview
 from src.schedules.drafts import Draft
 from src.schedules.models import Schedule, ScheduleChange
 from src.schedules.queries import Run
 from src.schedules.rules import Rule
+from src.schedules.words import TickState
 from src.web import catalogue
 from src.web.documents import MASK
 from src.web.instants import write_duration, write_instant
@@ -34,6 +35,14 @@ class Condition(StrEnum):
     PAUSED = "paused"
     ENDED = "ended"
     GONE = "gone"  # from the code
+
+
+def tick_states(words: Sequence[str]) -> list[TickState]:
+    """The states of ticks that are asked for; none: all. Raises JobsError."""
+    try:
+        return [TickState(word) for word in words if word]
+    except ValueError:
+        raise JobsError(f"state must be one of {', '.join(TickState)}", field="state") from None
 
 
 def condition(schedule: Schedule) -> Condition:

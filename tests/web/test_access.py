@@ -38,7 +38,7 @@ ADMIN = {
     "audit.index", "api.list_audit", "people.index", "people.create", "people.change", "tokens.index", "tokens.create", "tokens.revoke",
     "webhooks.index", "webhooks.create", "webhooks.show", "webhooks.ping", "webhooks.delete", "webhooks.resend", "api.list_webhooks",
     "api.create_webhook", "api.show_webhook", "api.delete_webhook", "api.ping_webhook", "api.list_deliveries", "api.resend_delivery",
-    "sign_ins.index", "sign_ins.end", "configuration.index",
+    "sign_ins.index", "sign_ins.end", "configuration.index", "backups.index", "api.list_backups",
 }  # fmt: skip
 ADMIN |= {
     "api.list_users",

@@ -41,6 +41,7 @@ PAGES: dict[str, tuple[str, ...]] = {
     "api_docs.show": ("/api/docs",),
     "account.show": ("/account",),
     "configuration.index": ("/admin/settings",),
+    "backups.index": ("/admin/backups",),
     "people.index": ("/admin/users",),
     "sign_ins.index": ("/admin/sessions",),
     "webhooks.index": ("/admin/webhooks",),

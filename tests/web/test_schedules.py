@@ -295,6 +295,13 @@ def test_the_api_previews_runs_and_backfills(site: Site) -> None:
     rest = program.get(f"/api/v1/schedules/{id}/ticks?before={page['next']}").get_json()
     assert len(rest["ticks"]) == 3
     assert rest["next"] is None
+    chosen = {state: program.get(f"/api/v1/schedules/{id}/ticks?state={state}").get_json()["ticks"] for state in ("submitted", "missed")}
+    assert (len(chosen["submitted"]), chosen["missed"]) == (5, [])
+    status, errors = refused(program.get(f"/api/v1/schedules/{id}/ticks?state=lost"))
+    assert (status, list(errors)) == (422, ["state"])
+    browser = site.browser()
+    assert "No tick is missed." in in_words(browser.get(f"/schedules/{id}?state=missed").text)
+    assert browser.get(f"/schedules/{id}?state=submitted").text.count('class="badge running"') == 5
     assert sum(each["ticks"] for each in program.get("/api/v1/schedules/load").get_json()["hours"]) == 168
 
 

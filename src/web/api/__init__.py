@@ -5,6 +5,7 @@ from flask import Flask, request
 from src.web.api import (
     alerts,
     audit,
+    backups,
     budgets,
     bulk,
     calls,
@@ -27,7 +28,7 @@ from src.web.api import (
 from src.web.api.blueprint import blueprint
 
 __all__ = [
-    "alerts", "audit", "blueprint", "bulk", "calls", "controls", "events", "files", "fleet", "init", "jobs", "logs", "mails", "openapi", "people", "reports", "results", "schedules", "webhooks", "workflows",
+    "alerts", "audit", "backups", "blueprint", "bulk", "calls", "controls", "events", "files", "fleet", "init", "jobs", "logs", "mails", "openapi", "people", "reports", "results", "schedules", "webhooks", "workflows",
 ]  # fmt: skip
 
 blueprint.after_request(conditional.answer_conditionally)

@@ -277,6 +277,7 @@ def _admin() -> Document:
     }  # fmt: skip
     return {
         "/audit": {"get": operation("Who did what, and who was refused", _OBJECT, parameters=wanted, problems=(422,), reads=True)},
+        "/backups": {"get": operation("Backups that could be restored, newest first", _OBJECT, reads=True)},
         "/users": {
             "get": operation("The users", _OBJECT, reads=True),
             "post": operation(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from src.schedules.words import TickState
 from src.web.api.openapi_operations import IF_MATCH
 from src.web.api.schedules import BackfillBody, PreviewBody
 from src.web.schedule_documents import Condition
@@ -30,6 +31,12 @@ def paths(operation: Callable[..., Document]) -> Document:
             ("resume", "Let ticks fire again"),
             ("follow-code", "Let the code decide again"),
         )
+    }
+    states = {
+        "name": "state",
+        "in": "query",
+        "schema": {"type": "array", "items": {"enum": [state.value for state in TickState]}},
+        "description": "only ticks in one of these states",
     }
     before = {"name": "before", "in": "query", "schema": {"type": "string", "format": "date-time"}}
     limit = {"name": "limit", "in": "query", "schema": {"type": "integer", "minimum": 1, "maximum": 500}}
@@ -71,7 +78,7 @@ def paths(operation: Callable[..., Document]) -> Document:
             "get": operation(
                 "A schedule's ticks, the newest first",
                 _object(ticks=_list({"type": "object"}), next={"type": ["string", "null"]}),
-                parameters=[id, before, limit],
+                parameters=[id, before, limit, states],
                 problems=(404, 422),
                 reads=True,
             )

@@ -169,7 +169,8 @@ def schedule_ticks(id: str) -> Response:
     before = request.args.get("before")
     with database.read() as session:
         found = queries.find(session, id)
-        page = queries.history(session, found.id, before=_instant("before", before) if before else None, limit=_limit())
+        states = documents.tick_states(request.args.getlist("state"))
+        page = queries.history(session, found.id, states=states, before=_instant("before", before) if before else None, limit=_limit())
     return answer({"ticks": [documents.run(each) for each in page.runs], "next": write_instant(page.next)})
 
 

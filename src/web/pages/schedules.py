@@ -16,6 +16,7 @@ from src.database import now
 from src.jobs.errors import InvalidArguments, JobsError, NotAllowed
 from src.schedules import backfill, editing, preview, queries, ticks
 from src.schedules.models import Schedule
+from src.schedules.words import TickState
 from src.schedules.zones import zone_of
 from src.settings import get_settings
 from src.web import catalogue, uploading
@@ -89,7 +90,8 @@ def show(id: str) -> str:
     before = request.args.get("before")
     with database.read() as session:
         schedule = queries.find(session, id)
-        page = queries.history(session, schedule.id, before=_instant(before, schedule) if before else None, limit=ROWS)
+        states = documents.tick_states(request.args.getlist("state"))
+        page = queries.history(session, schedule.id, states=states, before=_instant(before, schedule) if before else None, limit=ROWS)
         changes = queries.changes(session, schedule.id)
         missed = queries.missed(session, schedule.id, now() - MISSED_WITHIN)
     code = schedule.code_draft
@@ -100,6 +102,8 @@ def show(id: str) -> str:
         code=None if code is None else documents.fields(code),
         coming=documents.coming(schedule, COMING),
         page=page,
+        states=states,
+        tick_states=TickState,
         next=write_instant(page.next),
         changes=changes,
         missed=missed,
