@@ -37,15 +37,16 @@ def test_every_line_said_for_a_job_names_it_whoever_says_it(house: House) -> Non
     assert [house.ended(id).state for id in (spoken, apart, stopped, silent)] == [State.DEAD, State.SUCCEEDED, State.DEAD, State.SUCCEEDED]
 
     def said() -> dict[str, tuple[Any, ...]]:
+        # The command gathers what its processes write, so a line may come later than the end of its job.
+        assert {line["job_id"] for line in logged(house) if line["event"] == "attempt_failed"} == {spoken, stopped}
         found = {line["event"]: tuple(line.get(name) for name in ("job_id", "actor", "attempt", "by_job_id")) for line in logged(house)}
-        assert {"time_limit_exceeded", "attempt_failed", "structured of apart"} <= set(found)
+        assert {"time_limit_exceeded", "structured of apart"} <= set(found)
         return found
 
     lines = eventually(said)
     assert lines["library of spoken"] == lines["structured of spoken"] == (spoken, "speak_and_fail", 1, None)
     assert lines["library of apart"] == lines["structured of apart"] == (apart, "speak_in_a_cell", 1, None)
     assert lines["other of spoken"] == ("another", None, None, spoken)
-    assert {line["job_id"] for line in logged(house) if line["event"] == "attempt_failed"} == {spoken, stopped}
     assert lines["time_limit_exceeded"][0] == stopped
     assert lines["worker_serves"] == (None, None, None, None)
     # What the job's own page shows is as it was: there it says nothing new.
