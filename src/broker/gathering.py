@@ -74,9 +74,9 @@ class Gathering:
     def _lead(self) -> None:
         batch: list[_Entry] = []
         try:
-            first = self._first()
-            if len(first) == 1 or not get_database().is_sqlite:
-                batch = first
+            waiting = self._first()
+            if not get_database().is_sqlite or (len(waiting) == 1 and waiting[0].is_one_statement):
+                batch = waiting
             # Alone it is a single statement, which commits by itself; together they are all or none, for each to be told apart.
             if len(batch) == 1 and batch[0].is_one_statement:
                 receipts = [_write_alone(batch[0].submission)]
