@@ -295,7 +295,7 @@ def tell_the_time(seconds: float) -> None:
 @dramatiq.actor(queue_name="logs", max_retries=0)
 def speak_and_fail(other: str) -> None:
     """Say something by each way there is, of another job, and fail."""
-    logging.getLogger("some.library").warning("library of %s", "spoken")
+    logging.getLogger("some.package").warning("package of %s", "spoken")
     structured.info("structured of spoken")
     structured.info("other of spoken", job_id=other)
     raise RuntimeError("failed")
@@ -304,7 +304,7 @@ def speak_and_fail(other: str) -> None:
 @dramatiq.actor(queue_name="cells", max_retries=0, isolated=True)
 def speak_in_a_cell() -> None:
     """The same from a process of its own, and from a thread of that."""
-    logging.getLogger("some.library").warning("library of apart")
+    logging.getLogger("some.package").warning("package of apart")
     thread = threading.Thread(target=structured.info, args=["structured of apart"])
     thread.start()
     thread.join()

@@ -1,4 +1,4 @@
-"""Every line that is logged on behalf of a job carries its id: our own, an actor's, a library's, in JSON and on a terminal."""
+"""Every line that is logged on behalf of a job carries its id: our own, an actor's, a package's, in JSON and on a terminal."""
 
 from __future__ import annotations
 
@@ -44,13 +44,13 @@ def test_every_line_said_for_a_job_names_it_whoever_says_it(house: House) -> Non
         return found
 
     lines = eventually(said)
-    assert lines["library of spoken"] == lines["structured of spoken"] == (spoken, "speak_and_fail", 1, None)
-    assert lines["library of apart"] == lines["structured of apart"] == (apart, "speak_in_a_cell", 1, None)
+    assert lines["package of spoken"] == lines["structured of spoken"] == (spoken, "speak_and_fail", 1, None)
+    assert lines["package of apart"] == lines["structured of apart"] == (apart, "speak_in_a_cell", 1, None)
     assert lines["other of spoken"] == ("another", None, None, spoken)
     assert lines["time_limit_exceeded"][0] == stopped
     assert lines["worker_serves"] == (None, None, None, None)
     # What the job's own page shows is as it was: there it says nothing new.
-    assert [text for _, _, _, text in house.log_of(spoken)][:2] == ["library of spoken", "structured of spoken"]
+    assert [text for _, _, _, text in house.log_of(spoken)][:2] == ["package of spoken", "structured of spoken"]
 
 
 @pytest.fixture
@@ -76,16 +76,16 @@ def written(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> 
 def test_both_forms_name_the_job_as_long_as_there_is_one(written: io.StringIO) -> None:
     now: list[dict[str, Any]] = []
     speak_for(lambda: now[-1] if now else None)
-    logging.getLogger("some.library").warning("before")
+    logging.getLogger("some.package").warning("before")
     now.append({"job_id": "0199-a", "actor": "add", "attempt": 2})
-    logging.getLogger("some.library").warning("library")
+    logging.getLogger("some.package").warning("package")
     get_logger("ours").warning("ours", attempt=3)
     now.clear()
     get_logger("ours").warning("after")
 
     plain = re.sub(r"\x1b\[[0-9;]*m", "", written.getvalue())
-    before, library, ours, after = plain.splitlines()
-    assert all("0199-a" in line for line in (library, ours)), plain
+    before, package, ours, after = plain.splitlines()
+    assert all("0199-a" in line for line in (package, ours)), plain
     assert not any("0199-a" in line or "attempt" in line for line in (before, after)), plain
-    assert re.search(r'attempt"?(: |=)2', library)
+    assert re.search(r'attempt"?(: |=)2', package)
     assert re.search(r'attempt"?(: |=)3', ours)  # what the line says itself stands
