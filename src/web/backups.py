@@ -34,6 +34,7 @@ class Folder:
     path: Path
     kept: list[Kept]
     free_bytes: int | None  # on its disk
+    data_dir: Path  # that commands are to be told
 
     @property
     def bytes(self) -> int:
@@ -52,7 +53,7 @@ class Folder:
 def look() -> Folder:
     """The folder of CALLBOARD_BACKUP_DIR as it is now."""
     path = get_settings().effective_backup_dir
-    return Folder(path, [_kept(each) for _, each in backups(path)], _free(path))
+    return Folder(path, [_kept(each) for _, each in backups(path)], _free(path), get_settings().data_dir.resolve())
 
 
 def document(folder: Folder) -> dict[str, object]:

@@ -109,7 +109,9 @@ def size(value: int) -> str:
     """A number of bytes in the unit that makes it readable."""
     if value < 1000:
         return f"{value} B"
-    return f"{value / 1000:.0f} kB" if value < 1_000_000 else f"{value / 1_000_000:.1f} MB"
+    if value < 1_000_000:
+        return f"{value / 1000:.0f} kB"
+    return f"{value / 1_000_000:.1f} MB" if value < 1_000_000_000 else f"{value / 1_000_000_000:.1f} GB"
 
 
 def sentence(text: str) -> str:
