@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import ctypes
 import gc
 import os
 import signal
-import sys
+import threading
 from typing import Any
 
 from dramatiq import Middleware
 from dramatiq.broker import Broker
 
 from src import metering, tracing
-from src.broker import capture, isolation
+from src.broker import capture, isolation, parent
 from src.broker.crew import Crew
 from src.broker.executor import Executor
 from src.broker.limits import Limits
@@ -26,8 +25,6 @@ log = get_logger(__name__)
 
 #: new objects after which Python looks for garbage; its default of 700 looks through every job in hand several times
 YOUNG_OBJECTS = 20_000
-#: Linux: the signal a process gets when its parent dies
-PR_SET_PDEATHSIG = 1
 
 
 class Boot(Middleware):
@@ -37,14 +34,14 @@ class Boot(Middleware):
         self.crew: Crew | None = None
         self._relay = Relay()
         self._executor: Executor | None = None
+        self._worker: Any = None
+        self._stops = threading.Event()
         self._is_command = False  # the process is one that the dramatiq command has started
 
     def after_process_boot(self, broker: Broker) -> None:
         self._is_command = True
         configure_logs()
-        if sys.platform == "linux" and os.getppid() != 1:
-            # Dramatiq's main process killed: do not stay behind without the one that would stop us.
-            ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
+        parent.watch(self._stops, self._stop)
 
     def before_worker_boot(self, broker: Broker, worker: Any) -> None:
         listened = worker.consumer_whitelist or broker.queues
@@ -52,7 +49,7 @@ class Boot(Middleware):
         end = _end_this_process if self._is_command else None
         crew = Crew(threads=worker.worker_threads, queues=list(listened), actors=broker.actors, limits=limits, end=end)
         worker.work_queue = crew.work_queue  # before Dramatiq has made the threads that take from it
-        self.crew = crew
+        self.crew, self._worker = crew, worker
         tracing.start("worker")
         meters = metering.start("worker")
         if meters is not None:
@@ -74,6 +71,7 @@ class Boot(Middleware):
         thread.process_message = self._executor.run
 
     def before_worker_shutdown(self, broker: Broker, worker: Any) -> None:
+        self._stops.set()
         self._relay.close()
         if self.crew is not None:
             self.crew.stop_taking()
@@ -84,6 +82,10 @@ class Boot(Middleware):
             self.crew.close()
             tracing.stop()
             metering.stop()
+
+    def _stop(self, within_s: float) -> None:
+        if self._worker is not None:
+            self._worker.stop(timeout=within_s * 1000)
 
 
 def _end_this_process() -> None:

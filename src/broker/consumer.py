@@ -276,10 +276,13 @@ class QueueConsumer(Consumer):
         """Stop taking and give back what is not claimed, so that a free process gets it at once."""
         self._unsubscribe()
         self._waiting_since = None
-        for arrival in self._arrived.clear():
+        self._give_back(self._arrived.clear())
+        self._crew.load.wake_when_hungry(id(self), self.wake)
+
+    def _give_back(self, arrivals: Iterable[Arrival]) -> None:
+        for arrival in arrivals:
             self._channel.basic_nack(arrival.tag, requeue=True)
             self._acknowledger.gave_back(arrival.tag)
-        self._crew.load.wake_when_hungry(id(self), self.wake)
 
     def _claim(self) -> None:
         if not self._arrived or self._connection is None:
@@ -310,6 +313,10 @@ class QueueConsumer(Consumer):
         )
         self._crew.load.release(granted - len(taken.claimed))
         self._settled.extend(taken.done_with)
+        if taken.refused:
+            log.warning("claims_refused", queue=self.queue, jobs=len(taken.refused))
+            self._give_back(taken.refused)
+            self._crew.doubt_lease()
 
     def _lost(self, error: BaseException) -> None:
         log.warning("consumer_connection_lost", queue=self.queue, detail=repr(error))

@@ -68,6 +68,10 @@ class Crew:
         """Is the lease known to lie ahead? Without SQL it runs out, and nothing more is taken."""
         return self.worker_id != 0 and time.monotonic() - self._renewed < get_settings().lease_duration
 
+    def doubt_lease(self) -> None:
+        """Claim nothing more before the next heartbeat: SQL has refused a claim, so the lease may be somebody else's by now."""
+        self._renewed = -get_settings().lease_duration
+
     def start(self) -> None:
         """Register, waiting for SQL if need be, and begin to tend the lease."""
         self.ledger.start()

@@ -25,18 +25,24 @@ log = get_logger(__name__)
 
 @dataclass(slots=True)
 class Taken:
-    """The result of one batch: claimed jobs with their deliveries, and deliveries that need nothing but an ack."""
+    """The result of one batch: claimed jobs with their deliveries, and deliveries that need nothing but an ack.
+
+    What was `refused` belongs to another worker: here the lease has run out.
+    """
 
     claimed: list[tuple[Claimed, Arrival]] = field(default_factory=list)
     done_with: list[Arrival] = field(default_factory=list)
+    refused: list[Arrival] = field(default_factory=list)
 
 
 class _Rest(NamedTuple):
     """What has arrived, beside what a claim makes of it."""
 
+    wanted: set[tuple[str, int]]
     by_id: dict[str, list[Arrival]]
     messages: dict[str, Message[Any]]
     unreadable: list[held.Unreadable]
+    refused: set[str]  # ids
 
 
 class Intake:
@@ -54,40 +60,31 @@ class Intake:
     def take(self, arrivals: Sequence[Arrival]) -> Taken:
         """Claim what may run, keep what cannot, and drop copies, all in one transaction."""
         taken = Taken()
-        unreadable: list[held.Unreadable] = []
-        messages: dict[str, Message[Any]] = {}
-        by_id: dict[str, list[Arrival]] = {}
-        wanted: list[tuple[str, int]] = []
+        rest = _Rest(set(), {}, {}, [], set())
         for arrival in arrivals:
-            seen = glance(arrival.body) or self._decode(arrival, messages, unreadable)
+            seen = glance(arrival.body) or self._decode(arrival, rest)
             if seen is None:
                 taken.done_with.append(arrival)
                 continue
-            by_id.setdefault(seen.id, []).append(arrival)
+            rest.by_id.setdefault(seen.id, []).append(arrival)
             if seen.actor in self._crew.actors:
-                wanted.append((seen.id, seen.attempt))
-        claimed = self._claim(wanted, by_id, messages, unreadable)
+                rest.wanted.add((seen.id, seen.attempt))
+        claimed = self._claim(rest)
         for one in claimed:
-            arrival, *copies = by_id.pop(one.id)
+            arrival, *copies = rest.by_id.pop(one.id)
             taken.claimed.append((one, arrival))
             taken.done_with.extend(copies)
         self._note_frontier(claimed)
-        for copies in by_id.values():
-            taken.done_with.extend(copies)
+        for id, copies in rest.by_id.items():
+            (taken.refused if id in rest.refused else taken.done_with).extend(copies)
         meters = metering.active()
         if meters is not None:
             meters.claimed(self._queue, claimed=len(taken.claimed), dropped=len(taken.done_with))
         return taken
 
-    def _claim(
-        self,
-        wanted: list[tuple[str, int]],
-        by_id: dict[str, list[Arrival]],
-        messages: dict[str, Message[Any]],
-        unreadable: list[held.Unreadable],
-    ) -> list[Claimed]:
+    def _claim(self, rest: _Rest) -> list[Claimed]:
         """The claimed jobs that start now; whatever else has arrived is dealt with."""
-        rest = _Rest(by_id, messages, unreadable)
+        wanted = list(rest.wanted)
         if not self._may_claim_at_once():
             with write() as session:
                 claimed = self._sift(session, self._claimed(session, wanted), rest)
@@ -131,19 +128,19 @@ class Intake:
         claims.free_keys(session, claimed)
         if others:
             for id in others - rest.messages.keys():
-                self._decode(rest.by_id[id][0], rest.messages, rest.unreadable)
-            self._sort_out(session, {id: rest.messages[id] for id in others & rest.messages.keys()})
+                self._decode(rest.by_id[id][0], rest)
+            self._sort_out(session, rest, {id: rest.messages[id] for id in others & rest.messages.keys()})
         if rest.unreadable:
             held.hold_unreadable(session, rest.unreadable)
         return claimed
 
-    def _decode(self, arrival: Arrival, messages: dict[str, Message[Any]], unreadable: list[held.Unreadable]) -> Glance | None:
+    def _decode(self, arrival: Arrival, rest: _Rest) -> Glance | None:
         """Note the message of a body, or that it is none."""
         message, problem = decode(arrival.body)
         if message is None:
-            unreadable.append(held.Unreadable(self._queue, arrival.body, problem, arrival.redelivered))
+            rest.unreadable.append(held.Unreadable(self._queue, arrival.body, problem, arrival.redelivered))
             return None
-        messages[message.message_id] = message
+        rest.messages[message.message_id] = message
         return Glance(message.message_id, message.actor_name, _attempt(message))
 
     def _without_unknown(self, session: Session, claimed: list[Claimed]) -> list[Claimed]:
@@ -153,17 +150,18 @@ class Intake:
             claims.give_back(session, self._crew.worker_id, [(one.seq, one.attempt) for one in unknown])
         return [one for one in claimed if one.actor in self._crew.actors]
 
-    def _sort_out(self, session: Session, rest: dict[str, Message[Any]]) -> None:
-        reasons = claims.explain(session, rest.keys(), self._crew.actors)
+    def _sort_out(self, session: Session, rest: _Rest, others: dict[str, Message[Any]]) -> None:
+        reasons = claims.explain(session, others.keys(), self._crew.actors, wanted=rest.wanted)
         of = {kind: [id for id, reason in reasons.items() if reason is kind] for kind in Unclaimable}
         if of[Unclaimable.UNKNOWN_JOB]:
-            foreign = [(self._queue, rest[id]) for id in of[Unclaimable.UNKNOWN_JOB]]
+            foreign = [(self._queue, others[id]) for id in of[Unclaimable.UNKNOWN_JOB]]
             held.hold_foreign(session, foreign, run=get_settings().foreign_messages == "run")
             log.warning("foreign_messages", queue=self._queue, messages=len(foreign))
         if of[Unclaimable.UNKNOWN_ACTOR]:
             held.hold_unknown_actors(session, of[Unclaimable.UNKNOWN_ACTOR], self._crew.name)
         if of[Unclaimable.EXPIRED]:
             due.expire(session)
+        rest.refused.update(of[Unclaimable.REFUSED])
 
     def _note_frontier(self, claimed: list[Claimed]) -> None:
         frontier = self._crew.load.frontier

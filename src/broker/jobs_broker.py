@@ -11,12 +11,13 @@ from dramatiq.broker import Consumer
 from dramatiq.brokers.rabbitmq import RabbitmqBroker
 from dramatiq.common import q_name
 from dramatiq.errors import QueueJoinTimeout
-from dramatiq.middleware import AsyncIO, CurrentMessage
+from dramatiq.middleware import CurrentMessage
 
 from src.broker import topology
 from src.broker.boot import Boot
 from src.broker.calls import submission
 from src.broker.consumer import QueueConsumer
+from src.broker.event_loop import EventLoop
 from src.broker.follow_ups import FollowUps
 from src.broker.gathering import submit_now
 from src.broker.groups import GroupCallbacks
@@ -44,7 +45,7 @@ def middleware() -> list[Middleware]:
     return [
         CurrentMessage(),
         ShutdownNotifications(),
-        AsyncIO(),
+        EventLoop(),
         Results(),
         Retries(),
         TimeLimit(),

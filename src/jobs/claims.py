@@ -47,6 +47,7 @@ class Unclaimable(Enum):
     UNKNOWN_ACTOR = "this worker has no such actor"
     EXPIRED = "it has expired"
     STALE = "it is running, done, cancelled or another attempt's turn"
+    REFUSED = "it waits, and this worker may not claim: its lease has run out"
 
 
 require(State.QUEUED, State.RUNNING)
@@ -85,9 +86,11 @@ def free_keys(session: Session, starting: Sequence[Claimed]) -> None:
         session.execute(update(Job).where(Job.seq.in_(seqs)).values(unique_key=None).execution_options(synchronize_session=False))
 
 
-def explain(session: Session, ids: Collection[str], known_actors: Collection[str]) -> dict[str, Unclaimable]:
-    """Say for each job id that was not claimed what stands in the way."""
-    statement = select(Job.id, Job.state, Job.actor, Job.expires_at).where(Job.id.in_(ids))
+def explain(
+    session: Session, ids: Collection[str], known_actors: Collection[str], *, wanted: Collection[tuple[str, int]] = ()
+) -> dict[str, Unclaimable]:
+    """Say for each job id that was not claimed what stands in the way; `wanted`: the (job id, attempt) that were asked for."""
+    statement = select(Job.id, Job.state, Job.actor, Job.expires_at, Job.attempt).where(Job.id.in_(ids))
     found = {row.id: row for row in session.execute(statement)}
     present = now()
     reasons: dict[str, Unclaimable] = {}
@@ -99,6 +102,8 @@ def explain(session: Session, ids: Collection[str], known_actors: Collection[str
             reasons[id] = Unclaimable.UNKNOWN_ACTOR
         elif row.state is State.QUEUED and row.expires_at is not None and row.expires_at <= present:
             reasons[id] = Unclaimable.EXPIRED
+        elif row.state is State.QUEUED and (id, row.attempt + 1) in wanted:
+            reasons[id] = Unclaimable.REFUSED
         else:
             reasons[id] = Unclaimable.STALE
     return reasons

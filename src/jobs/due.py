@@ -15,8 +15,8 @@ from src.jobs.models import Job
 from src.jobs.statements import is_sqlite, plain, run
 from src.jobs.states import Outcome, State, require
 
-#: seconds one relay has to get a row confirmed before the next one tries
-CONFIRM_WITHIN = 10.0
+#: seconds one relay has to get a row confirmed before the next one tries: what a job waits longer whose publisher was killed
+CONFIRM_WITHIN = 5.0
 
 require(State.SCHEDULED, State.QUEUED)
 require(State.RETRYING, State.QUEUED)

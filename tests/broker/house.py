@@ -17,7 +17,7 @@ import pika
 import pytest
 from dramatiq import Message
 
-from src.broker import publisher
+from src.broker import process_tree, publisher
 from src.broker.publisher import Publisher, hand_off
 from src.database import Database, use_database
 from src.jobs import envelopes, submit, workers
@@ -68,6 +68,11 @@ class Worker:
             return self.says("worker_serves") and self.says("consumer_connected")
 
         eventually(serves, deadline_s=DEADLINE_S, what=f"the worker serves; see {self.log}")
+
+    def children(self) -> list[int]:
+        """The processes that run jobs: those the main process was forked into."""
+        named = [pid for pid in process_tree.children(self.process.pid) if Path(f"/proc/{pid}/cmdline").exists()]
+        return [pid for pid in named if b"resource_tracker" not in Path(f"/proc/{pid}/cmdline").read_bytes()]
 
     def ask_to_stop(self) -> None:
         """SIGTERM, as a deploy does."""

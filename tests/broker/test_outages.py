@@ -10,12 +10,15 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
+from sqlalchemy import update
 
+from src.broker import process_tree
 from src.broker.publisher import get_publisher
 from src.broker.relay import Relay
 from src.broker.topology import queue_arguments
-from src.database import migrate
+from src.database import migrate, now
 from src.jobs import Outcome, State
+from src.jobs.models import Worker as WorkerRow
 from tests.broker import actors
 from tests.broker.house import DEADLINE_S, House
 from tests.services import BrokerNode, Postgres, random_name
@@ -178,6 +181,21 @@ def test_a_worker_killed_after_a_reconnect_has_lost_no_message(quiet: House, tmp
     assert quiet.job(old.message_id).attempts[0].outcome is Outcome.SUCCEEDED
 
 
+def test_a_worker_whose_lease_was_given_away_leaves_what_it_is_brought_to_others(quiet: House) -> None:
+    """As after a process stood still: acknowledged as if they were copies, its jobs would wait for the reconciler."""
+    with quiet.working(
+        CALLBOARD_HEARTBEAT_INTERVAL="300", CALLBOARD_LEASE_DURATION="900", CALLBOARD_RECONCILE_AFTER="600"
+    ) as without_lease:
+        with quiet.database.write() as session:
+            session.execute(update(WorkerRow).values(lost_at=now()))
+        message = actors.echo.send("for another")
+        eventually(lambda: without_lease.says("claims_refused"), deadline_s=DEADLINE_S, what="its claim is refused")
+        assert quiet.job(message.message_id).state is State.QUEUED
+
+        with quiet.working(CALLBOARD_RECONCILE_AFTER="600"):
+            assert quiet.until(message).result == "for another"
+
+
 # stopping
 
 
@@ -204,6 +222,50 @@ def test_a_stopping_worker_finishes_what_runs_and_hands_back_the_rest(quiet: Hou
         for message in waiting:
             assert [attempt.outcome for attempt in quiet.until(message).attempts] == [Outcome.SUCCEEDED]
     assert traces(trace) == sorted(str(number) for number in range(10))
+
+
+def test_a_worker_process_whose_main_process_is_killed_stops_in_good_order(quiet: House, tmp_path: Path) -> None:
+    with quiet.working(threads=1, check=False) as worker:
+        running = actors.make_and_wait_deaf.send(str(tmp_path / "made"), str(tmp_path / "go on"))
+        quiet.wait_for(tmp_path / "made")
+        waiting = actors.append.send(str(tmp_path / "trace"), "later")
+        [orphan] = worker.children()
+        worker.process.kill()
+        worker.process.wait(DEADLINE_S)
+        (tmp_path / "go on").touch()
+        eventually(lambda: not process_tree.living([orphan]), deadline_s=DEADLINE_S, what="it has ended")
+
+    assert quiet.job(running.message_id).state is State.SUCCEEDED
+    assert quiet.workers_alive() == 0
+    with quiet.working():  # unless the other was begun before it noticed
+        assert [attempt.outcome for attempt in quiet.until(waiting).attempts] == [Outcome.SUCCEEDED]
+
+
+def test_a_worker_process_whose_main_process_is_killed_while_it_boots_ends(quiet: House) -> None:
+    worker = quiet.start()
+    try:
+        [orphan] = eventually(worker.children, deadline_s=DEADLINE_S, interval_s=0.01, what="it has a worker process")
+        worker.process.kill()
+        worker.process.wait(DEADLINE_S)
+        eventually(lambda: not process_tree.living([orphan]), deadline_s=DEADLINE_S, what="it has ended")
+    finally:
+        worker.stop()
+    assert quiet.workers_alive() == 0
+
+
+def test_a_worker_process_that_is_told_twice_ends_at_once(quiet: House, tmp_path: Path) -> None:
+    with quiet.working(threads=1, check=False) as worker:
+        running = actors.make_and_wait_deaf.send(str(tmp_path / "made"), str(tmp_path / "never"))
+        quiet.wait_for(tmp_path / "made")
+        [process] = worker.children()
+        os.kill(process, signal.SIGTERM)
+        eventually(lambda: worker.says("Stopping worker process"), deadline_s=DEADLINE_S)
+        os.kill(process, signal.SIGTERM)
+        assert worker.process.wait(DEADLINE_S) != 0
+
+    assert not process_tree.living([process])
+    job = quiet.job(running.message_id)
+    assert job.state in (State.RUNNING, State.QUEUED)  # as soon as somebody has noticed that it was lost
 
 
 def test_a_worker_that_may_not_wait_any_longer_gives_its_job_back_unspent(quiet: House, tmp_path: Path) -> None:

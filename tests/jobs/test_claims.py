@@ -8,6 +8,7 @@ from datetime import timedelta
 from src.database import Database, now
 from src.jobs import State, claims, control
 from src.jobs.claims import Unclaimable
+from src.jobs.models import Worker
 from src.jobs.workers import sign_off, take_over
 from src.settings import get_settings
 from tests.jobs.making import StillClock, claim, claimed, ended, hired, in_state, look, settle, submitted
@@ -163,6 +164,24 @@ def test_each_reason_against_a_claim_is_told(database: Database, time: StillCloc
         done: Unclaimable.STALE,
         "nobody's": Unclaimable.UNKNOWN_JOB,
     }
+
+
+def test_what_waits_for_a_worker_that_may_claim_is_told_from_copies(database: Database) -> None:
+    worker = hired(database)
+    again = claimed(database, worker)
+    with database.write() as session:
+        claims.give_back(session, worker, [(again.seq, again.attempt)])
+        session.get_one(Worker, worker).lost_at = now()
+    first = submitted(database).id
+    wanted = {(first, 1), (again.id, 1), (again.id, 2)}
+
+    with database.write() as session:
+        assert claims.claim(session, worker, sorted(wanted)) == []
+        reasons = claims.explain(session, [first, again.id], {"add"}, wanted=wanted)
+        copies = claims.explain(session, [first, again.id], {"add"}, wanted={(first, 2), (again.id, 2)})
+
+    assert reasons == {first: Unclaimable.REFUSED, again.id: Unclaimable.REFUSED}
+    assert copies == {first: Unclaimable.STALE, again.id: Unclaimable.STALE}
 
 
 # give_back

@@ -1,0 +1,65 @@
+"""What a worker process does when Dramatiq's main process is gone: it stops in good order, and ends in any case.
+
+Nobody would ever stop it otherwise, and nobody reads what it says. Not the kernel's signal for the death of a parent: it
+comes once for each thread that the parent had, and of two signals Dramatiq takes the second for "kill".
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import signal
+import sys
+import threading
+import time
+from collections.abc import Callable
+from typing import Any
+
+from src.logs import get_logger
+
+log = get_logger(__name__)
+
+#: seconds between two looks
+LOOK_S = 1.0
+#: seconds within which the main thread has begun to stop when it was told to
+BEGIN_WITHIN_S = 5.0
+#: seconds in which running jobs may end: as long as Dramatiq gives them when it is told to stop
+END_WITHIN_S = 600.0
+
+
+def watch(stops: threading.Event, stop: Callable[[float], None]) -> None:
+    """Look after the process that has started this one, from here on; it may be gone already.
+
+    `stops` is set when the worker begins to stop. `stop(seconds)` does it from here where its main thread cannot: it may
+    be waiting for the one that has gone to hear that it has booted.
+    """
+    parent = multiprocessing.parent_process()
+    started_by = os.getppid() if parent is None else parent.pid
+    threading.Thread(target=_watch, args=(started_by, stops, stop), name="parent", daemon=True).start()
+
+
+def _watch(started_by: int | None, stops: threading.Event, stop: Callable[[float], None]) -> None:
+    while os.getppid() == started_by:
+        time.sleep(LOOK_S)
+    _speak_to_nobody()
+    os.kill(os.getpid(), signal.SIGTERM)
+    if stops.wait(BEGIN_WITHIN_S):
+        time.sleep(END_WITHIN_S)  # and usually no longer here long before
+    else:
+        stop(END_WITHIN_S)
+    os._exit(1)  # what still runs is lost with its worker, and done again
+
+
+def _speak_to_nobody() -> None:
+    """Each line goes through a pipe to the main process. We hold its other end, too: it never breaks, but fills, and then who writes waits."""
+    nobody = os.open(os.devnull, os.O_WRONLY)
+    for stream in {id(stream): stream for stream in map(_pipe, (sys.stdout, sys.stderr)) if stream is not None}.values():
+        os.dup2(nobody, stream.fileno())
+    log.warning("main_process_gone")  # for what else listens to our log
+
+
+def _pipe(stream: Any) -> Any:
+    """Dramatiq's pipe below what has been put over the stream (src/broker/capture.py)."""
+    while hasattr(stream, "stream"):
+        stream = stream.stream
+    return getattr(stream, "pipe", None)
