@@ -21,6 +21,10 @@ from src.engines import begin_writing
 #: connections that wait for their next use
 IDLE_LIMIT = 16
 
+#: PostgreSQL plans a statement once for all numbers of rows, which otherwise takes as long each time as doing it. Only what
+#: looks rows up by their keys may go this way, so that no plan, made while a table was small, reads all of it when it has grown.
+_PLAN_ONCE = "SET plan_cache_mode = force_generic_plan; SET enable_seqscan = off; SET enable_hashjoin = off; SET enable_mergejoin = off"
+
 Answer = TypeVar("Answer")
 
 
@@ -39,6 +43,8 @@ class Direct:
         if not self.is_sqlite:
             connection.autocommit = True
         self._execute = connection.cursor().execute
+        if not self.is_sqlite:
+            self.fetch(_PLAN_ONCE, {})
 
     def fetch(self, statement: str, parameters: dict[str, Any]) -> list[Any]:
         """Run a statement in the driver's own spelling and return its rows. Raises SQLAlchemy's DBAPIError."""

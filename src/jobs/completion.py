@@ -95,11 +95,12 @@ _INSERT = """
     FROM {rows}
     RETURNING job_seq"""
 
-_MOVE_AND_RECORD = f"""WITH d AS MATERIALIZED (SELECT d.* FROM {{rows}}), moved AS ({_UPDATE.replace("FROM {rows}", "FROM d")})
+# What was written goes on to the record by itself: joined with the rows once more, it would be looked for again.
+_MOVE_AND_RECORD = f"""WITH moved AS ({_UPDATE.replace("RETURNING jobs.seq", "RETURNING d.*")})
     INSERT INTO attempts (job_seq, number, worker, started_at, finished_at, outcome, error, traceback, fingerprint, noted)
-    SELECT d.seq, d.attempt, :worker, @(d.started_us), @(d.finished_us), d.outcome, d.error, d.traceback, d.fingerprint,
-        CASE WHEN d.fingerprint IS NOT NULL THEN false END
-    FROM d JOIN moved ON moved.seq = d.seq
+    SELECT moved.seq, moved.attempt, :worker, @(moved.started_us), @(moved.finished_us), moved.outcome, moved.error, moved.traceback,
+        moved.fingerprint, CASE WHEN moved.fingerprint IS NOT NULL THEN false END
+    FROM moved
     RETURNING job_seq"""
 
 # Nearly all ends are successes without a word: they carry five columns, and the rest is the same in each.
