@@ -45,19 +45,19 @@ def main() -> None:
     options.add_argument("--rounds", type=int, default=3)
     options.add_argument("--minutes", type=float, default=2.0, help="for how long memory is looked at")
     chosen = options.parse_args()
-    with open_site(chosen.store) as site, _web(site) as (web, url):
-        cookie, memory = _signed_in(url), {"at start": _memory(web.pid)}
+    with open_site(chosen.store) as site, front_end(site) as (web, url):
+        cookie, memory = signed_in(url), {"at start": _memory(web.pid)}
         waiting = _waiting(site, chosen.viewers)
         rates: dict[str, list[float]] = {"without": [], "with": []}
         for _ in range(chosen.rounds):
-            rates["without"].append(_drain(site, _submitted(site, chosen.jobs)))
-            ids = _submitted(site, chosen.jobs)
+            rates["without"].append(drain(site, submitted(site, chosen.jobs)))
+            ids = submitted(site, chosen.jobs)
             with Audience(
                 url, cookie, [_path(id) for id in [*waiting, *reversed(ids)][chosen.viewers // 2 :][: chosen.viewers]]
             ) as audience:
                 until(lambda: audience.messages >= 2 * chosen.viewers, 30, f"{chosen.viewers} pages are shown")
                 refused = audience.refused
-                rates["with"].append(_drain(site, ids))
+                rates["with"].append(drain(site, ids))
         with Audience(url, cookie, [_path(id) for id in waiting]) as audience:
             until(lambda: audience.open >= chosen.viewers, 60, f"{chosen.viewers} streams are open")
             sleepers = [sleeper for id in waiting[:10] if (sleeper := fall_asleep(url, cookie, _path(id)))]
@@ -95,7 +95,8 @@ def main() -> None:
 
 
 @contextmanager
-def _web(site: Site) -> Iterator[tuple[Group, str]]:
+def front_end(site: Site) -> Iterator[tuple[Group, str]]:
+    """The web front end, as it is delivered, and its address."""
     command, environment, url = web_command()
     program = [sys.executable, "-m", *command]
     with Group(program, env={**site.environment, **environment}, cwd=ROOT, log=site.folder / "web.log") as group:
@@ -111,7 +112,7 @@ def _answers(url: str) -> bool:
         return False
 
 
-def _signed_in(url: str) -> str:
+def signed_in(url: str) -> str:
     """The cookie of a browser that has looked around, so that every process has loaded what it needs."""
     ensure_admin()
     cookies = urllib.request.HTTPCookieProcessor()
@@ -141,7 +142,8 @@ def _change(site: Site, ids: list[str]) -> None:
         session.execute(update(Job).where(Job.id.in_(ids)).values(due_at=now() + timedelta(days=9)))
 
 
-def _submitted(site: Site, jobs: int) -> list[str]:
+def submitted(site: Site, jobs: int) -> list[str]:
+    """Submit so many jobs, 500 in one transaction; return their ids."""
     ids: list[str] = []
     for begin in range(0, jobs, 500):
         with site.database.write() as session:
@@ -150,7 +152,7 @@ def _submitted(site: Site, jobs: int) -> list[str]:
     return ids
 
 
-def _drain(site: Site, ids: list[str]) -> float:
+def drain(site: Site, ids: list[str]) -> float:
     """Jobs per second from the first start to the last end, by the rows."""
     waits = select(func.count()).select_from(Job).where(Job.actor == measured.idle.actor_name, Job.state != State.SUCCEEDED)
     with site.worker():

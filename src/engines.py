@@ -108,7 +108,7 @@ def begin_writing(cursor: Any, fail: Callable[[], object]) -> None:
 
 def postgresql_engine(url: URL, pool_size: int) -> Engine:
     """An engine that asks each connection whether it lives before it hands it out."""
-    return create_engine(
+    engine = create_engine(
         url,
         pool_size=pool_size,
         max_overflow=100,
@@ -116,3 +116,13 @@ def postgresql_engine(url: URL, pool_size: int) -> Engine:
         pool_recycle=1800,
         connect_args={"connect_timeout": 5, "application_name": "callboard", "keepalives_idle": 30},
     )
+
+    @event.listens_for(engine, "connect")
+    def _prepare(connection: Any, _record: Any) -> None:
+        # A statement that has come often is planned once for all values: a page of jobs then takes the same way for a stretch
+        # of four thousand as for a million, and a search in arguments that took 40 ms takes 280.
+        with connection.cursor() as cursor:
+            cursor.execute("SET plan_cache_mode = force_custom_plan")
+        connection.commit()
+
+    return engine
