@@ -66,6 +66,7 @@ def fill(database: Database, jobs: int) -> None:
             _copy(cursor, Attempt, [attempt for row in rows for attempt in _attempts(row, dice)])
             raw.commit()
         cursor.execute(f"SELECT setval(pg_get_serial_sequence('jobs', 'seq'), {jobs})")
+        cursor.execute(f"SELECT setval(pg_get_serial_sequence('workers', 'id'), {len(WORKERS)})")
         raw.commit()
     finally:
         raw.close()

@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+import re
+
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from sqlalchemy import text
 
-from src.database import Database
+from src.database import Database, Direct
+from src.jobs import claims, completion, marks
 from src.jobs.statements import Batch
+from tests.jobs.making import submitted
+from tests.stores import only_on
 
 ECHO = Batch({"number": "bigint", "word": "text", "truth": "boolean"}, "SELECT d.number, d.word, d.truth FROM {rows} ORDER BY d.number")
 words = st.text(st.characters(exclude_characters="\x00", exclude_categories=["Cs"]), max_size=20)
@@ -29,3 +36,25 @@ def test_a_number_may_be_missing(database: Database) -> None:
         found = ECHO.execute(session, [(1, "a", True), (None, "b", False)])
 
     assert {tuple(row) for row in found} == {(1, "a", True), (None, "b", False)}
+
+
+@only_on("postgresql", by="store")
+@pytest.mark.parametrize("batch", [claims._CLAIM, completion._SUCCESSES.move, marks._MARK], ids=["claim", "end", "mark"])
+def test_no_plan_made_while_the_table_was_small_reads_all_of_it_when_it_has_grown(database: Database, batch: Batch) -> None:
+    """On its direct connections PostgreSQL keeps a plan; what it has cost while there were three jobs, it costs for a million."""
+    for _ in range(3):
+        submitted(database)
+    with database.write() as session:
+        session.execute(text("ANALYZE jobs"))
+    values = {"worker_id": 1, "worker": "w", "now": 0} | dict.fromkeys(batch.columns, "{}")
+
+    def plan(direct: Direct) -> str:
+        return "\n".join(row[0] for row in direct.fetch(f"EXPLAIN {batch.postgresql}", values))
+
+    told = database.direct.read(plan)
+
+    assert "Seq Scan on jobs" not in told
+    assert re.search(r"Index Scan using jobs_(pkey|id_key) on jobs", told), told
+    assert database.direct.read(lambda direct: direct.fetch("SHOW plan_cache_mode", {})) == [("force_generic_plan",)]
+    with database.read() as session:
+        assert session.execute(text("SHOW plan_cache_mode")).scalar_one() == "force_custom_plan"
