@@ -16,26 +16,21 @@ import time
 import urllib.request
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from functools import partial
 
 from sqlalchemy import func, select, update
 
 from bench.filling import fill
-from bench.sides import measured
 from bench.site import Site, open_site, parser, share, tell
+from bench.steady import steady
 from bench.viewers import drain, front_end, signed_in, submitted
-from src.database import get_database, now, to_microseconds
-from src.jobs import claims, workers
-from src.jobs.completion import Finished, settle_alone
 from src.jobs.models import Job
 from src.jobs.search import texts
-from src.jobs.states import FINAL, Outcome, State
-from src.jobs.submission import Submission, submit_alone
+from src.jobs.states import FINAL, State
 
 #: part of the speed without them that must be left with them
 UNHARMED = 0.95
-#: seconds between two pages of one person, and between two jobs of the steady load
-THINKING_S, BREATH_S = 5.0, 0.05
+#: seconds between two pages of one person
+THINKING_S = 5.0
 
 
 def main() -> None:
@@ -58,7 +53,7 @@ def main() -> None:
                     ids = submitted(site, chosen.drained)
                     with _people(url, cookie, pages, people) as seconds:
                         rates[how].append(drain(site, ids))
-                        writes[how] += _steady(site, chosen.steady)
+                        writes[how] += steady(site, chosen.steady)
                     looked += seconds
     quick, slow = statistics.median(writes["without"]), statistics.median(writes["with"])
     speed = statistics.median(rates["with"]) / statistics.median(rates["without"])
@@ -133,36 +128,6 @@ def _people(url: str, cookie: str, pages: Sequence[str], number: int) -> Iterato
         ending.set()
         for thread in threads:
             thread.join(60)
-
-
-def _steady(site: Site, seconds: float) -> list[float]:
-    """Seconds that each job's three writes took, one job after the other."""
-    with site.database.write() as session:
-        worker = workers.register(session, name="steady", host="", pid=0, version="", threads=1, queues=[], actors=[])
-    took, end = [], time.monotonic() + seconds
-    while time.monotonic() < end:
-        time.sleep(BREATH_S)
-        took.append(_lived(worker))
-        with site.database.write() as session:
-            workers.heartbeat(session, worker, busy=0, frontier={})
-    with site.database.write() as session:
-        workers.sign_off(session, worker)
-    return took
-
-
-def _lived(worker: int) -> float:
-    """Seconds that a job took to be submitted, claimed and ended: a commit each, as workers make them."""
-    write, begun = get_database().direct.write, time.perf_counter()
-    receipt = write(partial(submit_alone, submission=Submission(measured.once.message("steady"))))
-    assert receipt is not None
-    [claimed] = write(partial(claims.claim, worker_id=worker, wanted=[(receipt[0].id, 1)]))
-    present = to_microseconds(now())
-    end = Finished(
-        seq=claimed.seq, id=claimed.id, attempt=1, state=State.SUCCEEDED, outcome=Outcome.SUCCEEDED, started_us=present, finished_us=present,
-        result='"steady"',
-    )  # fmt: skip
-    assert write(partial(settle_alone, finished=[end], worker_id=worker, worker="steady"))
-    return time.perf_counter() - begun
 
 
 if __name__ == "__main__":

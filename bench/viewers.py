@@ -2,7 +2,7 @@
 
     .venv/bin/python -m bench.viewers --store postgresql --minutes 2
 
-Drains with and without the viewers take turns in one run. Half of the viewers look at jobs of the drain, half at jobs that wait.
+Drains, and single jobs on a machine that has time for them, take turns with and without the viewers in one run. Half of the viewers look at jobs of the drain, half at jobs that wait.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ from bench.baselines import ROOT
 from bench.processes import Group
 from bench.sides import measured
 from bench.site import Site, megabytes, open_site, parser, tell, until
+from bench.steady import steady
 from src.database import now
 from src.jobs.models import Attempt, Job
 from src.jobs.states import State
@@ -34,6 +35,8 @@ from tests.chaos.ground import web_command
 UNHARMED = 0.95
 #: megabytes that the web processes may have grown between the first half minute and the last
 GROWTH_MB = 5.0
+#: seconds of each load that leaves the machine time
+STEADY_S = 10.0
 #: seconds within which a closed laptop's stream must be gone
 GONE_S = 60.0
 
@@ -49,7 +52,9 @@ def main() -> None:
         cookie, memory = signed_in(url), {"at start": _memory(web.pid)}
         waiting = _waiting(site, chosen.viewers)
         rates: dict[str, list[float]] = {"without": [], "with": []}
+        writes: dict[str, list[float]] = {"without": [], "with": []}
         for _ in range(chosen.rounds):
+            writes["without"] += steady(site, STEADY_S)
             rates["without"].append(drain(site, submitted(site, chosen.jobs)))
             ids = submitted(site, chosen.jobs)
             with Audience(
@@ -58,6 +63,7 @@ def main() -> None:
                 until(lambda: audience.messages >= 2 * chosen.viewers, 30, f"{chosen.viewers} pages are shown")
                 refused = audience.refused
                 rates["with"].append(drain(site, ids))
+                writes["with"] += steady(site, STEADY_S)
         with Audience(url, cookie, [_path(id) for id in waiting]) as audience:
             until(lambda: audience.open >= chosen.viewers, 60, f"{chosen.viewers} streams are open")
             sleepers = [sleeper for id in waiting[:10] if (sleeper := fall_asleep(url, cookie, _path(id)))]
@@ -74,19 +80,22 @@ def main() -> None:
         memory |= {"first half minute": statistics.median(during[:30]), "last half minute": statistics.median(during[-30:])}
         time.sleep(5)
         memory["after"] = _memory(web.pid)
+    quick, slow = statistics.median(writes["without"]), statistics.median(writes["with"])
     share = statistics.median(rates["with"]) / statistics.median(rates["without"])
     tell(
         "viewers",
         chosen.store,
         [
             *(f"jobs per second {name:<8} {' '.join(f'{rate:7.0f}' for rate in each)}" for name, each in rates.items()),
-            f"with viewers {share * 100:.1f} % of without, by medians; {refused} streams refused",
+            f"drains with viewers {share * 100:.1f} % of without, by medians; {refused} streams refused",
+            f"the three writes of a job on a machine that has time: p50 {quick * 1000:.2f} ms without, {slow * 1000:.2f} with: {quick / slow * 100:.1f} %",
             f"memory of the web front end, {', '.join(f'{name} {size:.0f} MB' for name, size in memory.items())}",
             f"{told} messages to {chosen.viewers} viewers in {chosen.minutes:g} min, {opened} connections",
             f"{asleep} streams whose reader stopped without a word: all gone after {gone:.0f} s",
         ],
         [
-            (f"workers unharmed (at least {UNHARMED * 100:.0f} %)", share >= UNHARMED),
+            (f"drains that take every core unharmed (at least {UNHARMED * 100:.0f} %)", share >= UNHARMED),
+            (f"writes unharmed (at least {UNHARMED * 100:.0f} %)", quick / slow >= UNHARMED),
             (f"memory flat (at most {GROWTH_MB:g} MB more)", memory["last half minute"] - memory["first half minute"] <= GROWTH_MB),
             (f"a closed laptop's stream is gone within {GONE_S:.0f} s", asleep > 0 and gone <= GONE_S),
             ("every viewer has a stream", refused == 0),
