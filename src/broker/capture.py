@@ -8,11 +8,16 @@ from __future__ import annotations
 
 import logging
 import sys
+import threading
 import traceback
 from collections.abc import Callable
 from typing import Any
 
+from dramatiq.compat import StreamablePipe
+
+from src.broker.whole_lines import WholeLines
 from src.jobs.current import RunningJob, current_job
+from src.jobs.lines import LINE_LIMIT, Line
 from src.logs import speak_for
 
 Find = Callable[[], RunningJob | None]
@@ -23,13 +28,13 @@ OWN = ("src.broker.", "src.jobs.", "dramatiq.", "pika")
 
 def install(find: Find = lambda: current_job.job) -> None:
     """Keep from here on what is printed and logged while `find` has a job."""
-    sys.stdout = _Tee(_stream(sys.stdout), "stdout", find)
-    sys.stderr = _Tee(_stream(sys.stderr), "stderr", find)
+    sys.stdout = _Tee(_whole(_stream(sys.stdout)), "stdout", find)
+    sys.stderr = _Tee(_whole(_stream(sys.stderr)), "stderr", find)
     root = logging.getLogger()
     _without_keepers(root)
     for handler in root.handlers:
-        if isinstance(handler, logging.StreamHandler) and isinstance(handler.stream, _Tee):
-            handler.stream = handler.stream.stream  # else each logged line would be kept twice
+        if isinstance(handler, logging.StreamHandler):
+            handler.stream = _whole(_stream(handler.stream))  # not the tee: each logged line would be kept twice
     root.addHandler(_Keeper(find))
     speak_for(lambda: _facts(find()))
 
@@ -41,20 +46,44 @@ def uninstall() -> None:
     speak_for(None)
 
 
+def all_lines(job: RunningJob) -> list[Line]:
+    """What its attempt, which ends in this thread, has said and is not written yet; a line it has only begun ends here."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, _Tee):
+            stream.end_line()  # the next line is another's
+    return job.log().pending()
+
+
 class _Tee:
-    """A stream that also keeps what it is given."""
+    """A stream that also keeps what it is given, and passes it on in whole lines: print() writes the line break apart."""
 
     def __init__(self, stream: Any, level: str, find: Find) -> None:
         self.stream = stream
         self._level = level
         self._find = find
+        self._begun = _Begun()
 
-    def write(self, text: str) -> Any:
-        written = self.stream.write(text)
+    def write(self, text: str) -> int:
+        whole, ended, begun = (self._begun.text + text).rpartition("\n")
+        self._begun.text = begun
+        if ended:
+            self.stream.write(whole + ended)
+        if len(begun) > LINE_LIMIT:
+            self.end_line()
         job = self._find()
         if job is not None:
             job.log().write(self._level, text)
-        return written
+        return len(text)
+
+    def end_line(self) -> None:
+        begun, self._begun.text = self._begun.text, ""
+        if begun:
+            self.stream.write(f"{begun}\n")
+
+    def flush(self) -> None:
+        if self._find() is None:
+            self.end_line()  # nobody would do it later
+        self.stream.flush()
 
     def writelines(self, lines: Any) -> None:
         for line in lines:
@@ -62,6 +91,12 @@ class _Tee:
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self.stream, name)
+
+
+class _Begun(threading.local):
+    """The line that a thread has begun."""
+
+    text = ""
 
 
 class _Keeper(logging.Handler):
@@ -115,6 +150,10 @@ def _text(record: logging.LogRecord) -> str:
 def _without_keepers(root: logging.Logger) -> None:
     for keeper in [one for one in root.handlers if isinstance(one, _Keeper)]:
         root.removeHandler(keeper)
+
+
+def _whole(stream: Any) -> Any:
+    return WholeLines(stream) if isinstance(stream, StreamablePipe) else stream
 
 
 def _stream(stream: Any) -> Any:

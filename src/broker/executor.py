@@ -19,7 +19,7 @@ from dramatiq.errors import RateLimitExceeded, Retry
 from dramatiq.middleware import MiddlewareError, SkipMessage
 
 from src import metering, tracing
-from src.broker import follow_ups
+from src.broker import capture, follow_ups
 from src.broker import interrupts as interrupts_module
 from src.broker.deliveries import Delivery
 from src.broker.encoding import UnstorableResult, encode_result
@@ -290,7 +290,7 @@ class Executor:
             progress=job.progress_seen,
             has_slots=running.delivery.claimed.has_slots,
             workflow_seq=running.delivery.claimed.workflow_seq,
-            lines=() if job.lines is None else job.lines.pending(),
+            lines=() if job.lines is None else capture.all_lines(job),
             fair_queue=job.queue if running.delivery.claimed.is_fair else None,
             **values,
         )

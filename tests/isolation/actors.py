@@ -273,6 +273,17 @@ def chatter(lines: int) -> None:
 
 
 @dramatiq.actor(queue_name="logs", max_retries=0)
+def shout(number: int, times: int) -> None:
+    """Long lines and short ones, printed and logged."""
+    letter = chr(ord("a") + number)
+    for time_ in range(times):
+        print(f"<{letter * 30_000}>")
+        print("<", letter, ">", sep="")
+        structured.info(f"logged {time_}", long=letter * 9_000)
+    print("last, without an end", end="")
+
+
+@dramatiq.actor(queue_name="logs", max_retries=0)
 def talk_and_fail() -> None:
     print("before the failure")
     raise RuntimeError("failed")
