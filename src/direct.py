@@ -9,11 +9,11 @@ from __future__ import annotations
 
 import os
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any, TypeVar
 
-from sqlalchemy import Engine, event
+from sqlalchemy import Connection, Dialect, Engine, event
 from sqlalchemy.exc import DBAPIError
 
 from src.engines import begin_writing
@@ -23,7 +23,13 @@ IDLE_LIMIT = 16
 
 #: PostgreSQL plans a statement once for all numbers of rows, which otherwise takes as long each time as doing it. Only what
 #: looks rows up by their keys may go this way, so that no plan, made while a table was small, reads all of it when it has grown.
-_PLAN_ONCE = "SET plan_cache_mode = force_generic_plan; SET enable_seqscan = off; SET enable_hashjoin = off; SET enable_mergejoin = off"
+_PLAN_ONCE = (
+    "SET plan_cache_mode = force_generic_plan; SET enable_seqscan = off; SET enable_bitmapscan = off;"
+    " SET enable_hashjoin = off; SET enable_mergejoin = off"
+)
+
+#: statements under way at once: one that PostgreSQL works on, one that waits for it
+AHEAD = 2
 
 Answer = TypeVar("Answer")
 
@@ -52,16 +58,7 @@ class Direct:
             cursor = self._execute(statement, parameters)
             return [] if cursor.description is None else cursor.fetchall()
         except self._dialect.loaded_dbapi.Error as error:
-            gone = self._dialect.is_disconnect(error, self._connection, None)
-            raise DBAPIError.instance(
-                statement,
-                None,
-                error,
-                self._dialect.loaded_dbapi.Error,
-                hide_parameters=True,  # arguments of jobs are nobody's who reads a log
-                connection_invalidated=gone,
-                dialect=self._dialect,
-            ) from error
+            raise as_sqlalchemys(error, statement, self._dialect, self._connection) from error
 
     def begin(self) -> None:
         """Take SQLite's one write lock."""
@@ -76,6 +73,47 @@ class Direct:
         if self.is_sqlite:
             self._connection.rollback()  # what a statement is left of keeps a connection that was closed, and its lock, alive
         self._connection.close()
+
+
+def pipeline(connection: Connection, statement: str, parts: Iterable[dict[str, Any]], take: Callable[[list[Any]], None]) -> None:
+    """Do the statement on PostgreSQL with each of these parameters, without waiting for one before the next is sent.
+
+    In the driver's own spelling; `take` is given the rows that each returns, in order. All within the connection's transaction, of which neither `parts` nor `take` may ask anything. Raises SQLAlchemy's
+    DBAPIError; the transaction is then to be rolled back, as after any.
+    """
+    driver: Any = connection.connection.dbapi_connection
+    error_of_driver: Any = connection.dialect.loaded_dbapi.Error
+    under_way: deque[Any] = deque()
+    try:
+        with driver.pipeline():
+            for parameters in parts:
+                cursor = driver.cursor()
+                cursor.execute(statement, parameters)
+                under_way.append(cursor)
+                if len(under_way) > AHEAD:
+                    take(under_way.popleft().fetchall())
+            while under_way:
+                take(under_way.popleft().fetchall())
+    except error_of_driver as error:
+        wrapped = as_sqlalchemys(error, statement, connection.dialect, driver)
+        if wrapped.connection_invalidated:
+            connection.invalidate(error)
+        raise wrapped from error
+
+
+def as_sqlalchemys(error: Any, statement: str, dialect: Dialect, connection: Any) -> DBAPIError:
+    """The error that SQLAlchemy would have made of a driver's."""
+    made = DBAPIError.instance(
+        statement,
+        None,
+        error,
+        dialect.loaded_dbapi.Error,
+        hide_parameters=True,  # arguments of jobs are nobody's who reads a log
+        connection_invalidated=dialect.is_disconnect(error, connection, None),
+        dialect=dialect,
+    )
+    assert isinstance(made, DBAPIError)
+    return made
 
 
 class DirectConnections:

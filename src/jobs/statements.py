@@ -9,13 +9,17 @@ from __future__ import annotations
 import json
 import re
 from collections import namedtuple
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from sqlalchemy import text
 from sqlalchemy.orm import Session
 
 from src.database import Direct
+from src.direct import pipeline
+
+#: rows that PostgreSQL works on at once while the next are made ready for it
+PART = 500
 
 #: `:name` in a statement, but not PostgreSQL's `::type`
 _PARAMETER = re.compile(r"(?<![\w:]):(\w+)")
@@ -50,9 +54,24 @@ class Batch:
         """Run the statement over `rows` and return what it returns, as the driver's plain tuples."""
         if is_sqlite(session):
             return _fetch(session, self.sqlite, {"rows": json.dumps(rows), **parameters})
+        return _fetch(session, self.postgresql, {**self._arrays(rows), **parameters})
+
+    def execute_in_parts(
+        self, session: Session, rows: Sequence[Sequence[Any]], take: Callable[[list[Any]], None], **parameters: Any
+    ) -> None:
+        """The same, giving `take` what each part of the rows returns, in order, while PostgreSQL works on the next; in one transaction like any.
+
+        `take` must leave the session alone.
+        """
+        parts = [rows[begin : begin + PART] for begin in range(0, len(rows), PART)]
+        if len(parts) < 2 or is_sqlite(session):
+            take(self.execute(session, rows, **parameters))
+        else:
+            pipeline(session.connection(), self.postgresql, ({**self._arrays(part), **parameters} for part in parts), take)
+
+    def _arrays(self, rows: Sequence[Sequence[Any]]) -> dict[str, str]:
         columns = zip(*rows, strict=True) if rows else ((),) * len(self.columns)
-        arrays = {name: _array(kind, values) for (name, kind), values in zip(self.columns.items(), columns, strict=True)}
-        return _fetch(session, self.postgresql, {**arrays, **parameters})
+        return {name: _array(kind, values) for (name, kind), values in zip(self.columns.items(), columns, strict=True)}
 
     def named(self, session: Session, rows: Sequence[Sequence[Any]], **parameters: Any) -> list[Any]:
         """The same, each row a named tuple of the columns it returns; for what is not hot."""

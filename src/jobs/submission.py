@@ -83,24 +83,30 @@ def _submit_many(session: Session, submissions: Sequence[Submission], carried: S
         rows = [row_of(submission, present, carried=place) for submission, place in zip(submissions, carried, strict=True)]
     earlier = _taken_periods(session, submissions, rows, present)
     wanted = [row for row in rows if row["id"] not in earlier]
-    created = (
-        {row[0]: row[1] for row in _INSERT.execute(session, [tuple(row.values()) for row in wanted], now=to_microseconds(present))}
-        if wanted
-        else {}
-    )
+    written: dict[str, dict[str, Any]] = {}
+    for row in wanted:
+        written.setdefault(row["id"], row)  # of a message that comes twice here the first is the one
+    created: set[str] = set()
     envelopes: list[Envelope] = []
+
+    def take(found: list[tuple[str, int]]) -> None:
+        for id, seq in found:
+            created.add(id)
+            if written[id]["state"] == State.QUEUED:
+                envelopes.append(_envelope(seq, written[id], present))
+
+    if wanted:
+        _INSERT.execute_in_parts(session, [tuple(row.values()) for row in wanted], take, now=to_microseconds(present))
     receipts: list[Receipt] = []
     for submission, row in zip(submissions, rows, strict=True):
-        seq = created.pop(row["id"], None)
-        if row["id"] in earlier:
-            receipts.append(_receipt(session, earlier[row["id"]]))
-            continue
-        if seq is None:
+        id = row["id"]
+        if id in earlier:
+            receipts.append(_receipt(session, earlier[id]))
+        elif id in created:
+            created.discard(id)
+            receipts.append(Receipt(id, State(row["state"]), True))
+        else:
             receipts.append(_earlier(session, submission, row))
-            continue
-        receipts.append(Receipt(row["id"], State(row["state"]), True))
-        if row["state"] == State.QUEUED:
-            envelopes.append(_envelope(seq, row, present))
     if envelopes:
         announce(session, envelopes)
     if audit.is_under_way():

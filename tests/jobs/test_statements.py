@@ -8,8 +8,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import text
+from sqlalchemy.exc import DBAPIError
 
-from src.database import Database, Direct
+from src.database import Database, Direct, is_outage
+from src.direct import pipeline
 from src.jobs import claims, completion, marks
 from src.jobs.statements import Batch
 from tests.jobs.making import submitted
@@ -58,3 +60,29 @@ def test_no_plan_made_while_the_table_was_small_reads_all_of_it_when_it_has_grow
     assert database.direct.read(lambda direct: direct.fetch("SHOW plan_cache_mode", {})) == [("force_generic_plan",)]
     with database.read() as session:
         assert session.execute(text("SHOW plan_cache_mode")).scalar_one() == "force_custom_plan"
+
+
+@only_on("postgresql", by="store")  # SQLite has no trip to wait for
+def test_an_error_among_statements_that_were_sent_ahead_is_the_one_of_its_statement(database: Database) -> None:
+    taken: list[list[tuple[int]]] = []
+    with pytest.raises(DBAPIError, match="division by zero") as refused, database.write() as session:
+        divisors = ({"by": number} for number in (1, 2, 4, 0, 1, 1, 1))
+        pipeline(session.connection(), "SELECT 8 / %(by)s::int", divisors, taken.append)
+
+    assert taken[0] == [(8,)]
+    assert not is_outage(refused.value)
+    with database.write() as session:
+        assert session.execute(text("SELECT 1")).scalar_one() == 1
+
+
+@only_on("postgresql", by="store")
+def test_a_connection_lost_among_statements_that_were_sent_ahead_is_an_outage_and_the_next_is_another(database: Database) -> None:
+    submitted(database)
+    with pytest.raises(DBAPIError) as lost, database.write() as session:
+        ends = "SELECT CASE WHEN %(end)s::bool THEN pg_terminate_backend(pg_backend_pid()) END"
+        session.execute(text("DELETE FROM jobs"))
+        pipeline(session.connection(), ends, ({"end": number == 3} for number in range(9)), lambda _: None)
+
+    assert is_outage(lost.value)
+    with database.write() as session:
+        assert session.execute(text("SELECT count(*) FROM jobs")).scalar_one() == 1

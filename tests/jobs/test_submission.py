@@ -116,6 +116,21 @@ def test_many_submissions_keep_their_order_and_are_one_transaction(database: Dat
     assert [envelope.seq for envelope in published] == sorted(envelope.seq for envelope in published)
 
 
+def test_keys_and_messages_that_come_again_in_a_later_part_lead_to_the_first(database: Database, published: Published) -> None:
+    again = message("again")
+    wanted = [Submission(message(number)) for number in range(1200)]
+    wanted[3] = Submission(message(3), idempotency_key="k")
+    wanted[703] = Submission(message(3), idempotency_key="k")
+    wanted[5] = Submission(again)
+    wanted[1100] = Submission(again)
+    with database.write() as session:
+        receipts = submit_many(session, wanted)
+
+    assert [at for at, receipt in enumerate(receipts) if not receipt.created] == [703, 1100]
+    assert (receipts[703].id, receipts[1100].id) == (receipts[3].id, receipts[5].id)
+    assert how_many(database) == len(published) == 1198
+
+
 def test_one_bad_message_among_many_submits_none(database: Database, published: Published) -> None:
     with pytest.raises(JobsError), database.write() as session:
         submit_many(session, [Submission(message(1)), Submission(message(object())), Submission(message(2))])
