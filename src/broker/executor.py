@@ -11,24 +11,23 @@ import time
 from collections.abc import Callable, Sequence
 from datetime import datetime
 from functools import partial
-from typing import Any, Protocol
+from typing import Any
 
 from dramatiq import Middleware
 from dramatiq.broker import Broker
-from dramatiq.errors import RateLimitExceeded, Retry
 from dramatiq.middleware import MiddlewareError, SkipMessage
 
 from src import metering, tracing
-from src.broker import capture, follow_ups
+from src.broker import follow_ups
 from src.broker import interrupts as interrupts_module
 from src.broker.deliveries import Delivery
-from src.broker.encoding import UnstorableResult, encode_result
-from src.broker.failures import describe, misfit, trace
+from src.broker.encoding import encode_result
+from src.broker.endings import end, failure
+from src.broker.failures import describe
 from src.broker.groups import membership
+from src.broker.holders import Holder
 from src.broker.interrupts import interrupts
 from src.broker.isolation import terms
-from src.broker.limits import Limits
-from src.broker.retries import decide
 from src.broker.running import Running
 from src.broker.signature import Signature
 from src.broker.time_limit import DEFAULT_LIMIT
@@ -48,27 +47,6 @@ log = get_logger(__name__)
 OWN_FILES = (__file__, interrupts_module.__file__)
 #: microseconds until the next attempt of a job whose own commit met an outage
 OUTAGE_PAUSE_US = 2_000_000
-
-
-class Holder(Protocol):
-    """Who holds the lease of what is run here: a worker's crew, or what stands for it in the process of one attempt."""
-
-    @property
-    def worker_id(self) -> int: ...
-    @property
-    def name(self) -> str: ...
-    @property
-    def limits(self) -> Limits: ...
-    @property
-    def load(self) -> Any: ...
-    @property
-    def committer(self) -> Any: ...
-    @property
-    def cells(self) -> Any: ...
-    @property
-    def ledger(self) -> Any: ...
-    @property
-    def keep_lines(self) -> Any: ...
 
 
 class LostLease(Exception):
@@ -140,7 +118,7 @@ class Executor:
                 following = follow_ups.after_success(self._broker, actor, delivery, result)
                 kept = self._keep(running, encoded)
                 report = self._crew.limits.report(actor.actor_name, None)
-                finished = self._end(
+                finished = end(
                     running,
                     State.SUCCEEDED,
                     Outcome.SUCCEEDED,
@@ -154,13 +132,13 @@ class Executor:
                 self._close_own(running)
         except SkipMessage as skip:
             self._emit(self._after_skip, delivery)
-            return self._end(running, State.CANCELLED, Outcome.CANCELLED, reason=f"skipped by a middleware: {skip}".rstrip(": "))
+            return end(running, State.CANCELLED, Outcome.CANCELLED, reason=f"skipped by a middleware: {skip}".rstrip(": "))
         except LostLease:
             raise
         except BaseException as error:  # noqa: BLE001 - whatever an actor raises ends its attempt, SystemExit too
             delivery.stuff_exception(error)
             self._emit(self._after, delivery, exception=error)
-            return self._failed(running, actor, error)
+            return failure(self._broker, self._crew, running, error, above=OWN_FILES)
 
     def _keep(self, running: Running, encoded: str) -> dict[str, Any]:
         """The fields of the end that hold the result: in the row, or in a file that is safe before the row names it. Raises OSError."""
@@ -179,8 +157,8 @@ class Executor:
             running.delivery.stuff_exception(ending.error)
             self._emit(self._after, running.delivery, exception=ending.error)
             if isinstance(ending.error, CancelRequested):
-                return self._end(running, State.CANCELLED, Outcome.CANCELLED, reason=f"cancelled while it ran: {ending.error}")
-            return self._failed(running, actor, ending.error)
+                return end(running, State.CANCELLED, Outcome.CANCELLED, reason=f"cancelled while it ran: {ending.error}")
+            return failure(self._broker, self._crew, running, ending.error, above=OWN_FILES)
         finished: Finished | None = ending.finished
         if finished is not None and running.job.lines is not None:
             finished.lines = (*running.job.lines.pending(), *finished.lines)
@@ -203,44 +181,6 @@ class Executor:
     def _read_signature(self, actor: Any) -> Signature:
         return self._signatures.setdefault(actor, Signature.of(actor))
 
-    def _failed(self, running: Running, actor: Any, error: BaseException) -> Finished:
-        if isinstance(error, CancelRequested):
-            return self._end(running, State.CANCELLED, Outcome.CANCELLED, reason="cancelled while it ran")
-        unfit = misfit(actor, running.delivery, error)
-        if unfit is not None:
-            return self._end(running, State.HELD, Outcome.HELD, reason=unfit, error=unfit)
-        line = describe(error)
-        if isinstance(error, UnstorableResult):
-            return self._end(running, State.DEAD, Outcome.FAILED, error=line, reason=str(error), failures=1)
-        failures = running.delivery.claimed.failures
-        try:
-            decision = decide(actor, running.delivery.options, failures, error)
-            following = follow_ups.after_failure(
-                self._broker, actor, running.delivery, error, exhausted=decision.exhausted, failures=failures
-            )
-        except Exception as problem:
-            # The actor's own retry_when failed, or a callback names an actor that is not there.
-            log.exception("retry_decision_failed", job_id=running.job.id)
-            return self._end(
-                running, State.DEAD, Outcome.FAILED, error=line, reason=f"its retry rule failed: {describe(problem)}", failures=1
-            )
-        self._log(error, decision.state, running)
-        due_us = None if decision.delay_ms is None else present_us() + decision.delay_ms * 1000
-        if decision.state is State.DEAD:
-            running.delivery.fail()
-        return self._end(
-            running,
-            decision.state,
-            Outcome.FAILED,
-            error=line,
-            reason=decision.reason,
-            traceback=trace(error, above=OWN_FILES),
-            due_us=due_us,
-            failures=1,
-            follow_ups=following,
-            breaker=self._crew.limits.report(actor.actor_name, error),
-        )
-
     def _commit_own(self, running: Running, finished: Finished) -> Finished | None:
         """Commit a transactional actor's writes together with the end of its attempt; None when that was done."""
         session = running.job.open_session
@@ -257,7 +197,7 @@ class Executor:
                 raise
             # SQL went away, which is not the actor's failure: it counts as none, whatever retries it allows. Should the
             # commit have arrived after all, this end finds the job final and changes nothing.
-            return self._end(
+            return end(
                 running,
                 State.RETRYING,
                 Outcome.FAILED,
@@ -274,26 +214,6 @@ class Executor:
                 session.close()  # rolls back whatever was not committed
             except Exception as error:  # noqa: BLE001 - the end is decided; a broken connection must not change it
                 log.warning("session_close_failed", job_id=running.job.id, detail=type(error).__name__)
-
-    def _end(self, running: Running, state: State, outcome: Outcome, **values: Any) -> Finished:
-        job = running.job
-        return Finished(
-            seq=job.seq,
-            id=job.id,
-            actor=job.actor,
-            attempt=job.attempt,
-            state=state,
-            outcome=outcome,
-            started_us=running.started_us,
-            # Not the clock again: it may have been corrected meanwhile, and no attempt ends before it has begun.
-            finished_us=running.started_us + int((time.monotonic() - running.started) * 1_000_000),
-            progress=job.progress_seen,
-            has_slots=running.delivery.claimed.has_slots,
-            workflow_seq=running.delivery.claimed.workflow_seq,
-            lines=() if job.lines is None else capture.all_lines(job),
-            fair_queue=job.queue if running.delivery.claimed.is_fair else None,
-            **values,
-        )
 
     def _answer(self, finished: Finished | None, delivery: Delivery) -> None:
         before, after = self._answered["nack" if delivery.failed else "ack"]
@@ -328,13 +248,6 @@ class Executor:
                 raise
             except Exception:
                 log.exception("middleware_failed", hook=getattr(hook, "__qualname__", repr(hook)))
-
-    def _log(self, error: BaseException, state: State, running: Running) -> None:
-        fields = {"job_id": running.job.id, "actor": running.job.actor, "attempt": running.job.attempt, "next": state.value}
-        if isinstance(error, Retry | RateLimitExceeded):
-            log.info("attempt_retries", **fields)
-        else:
-            log.warning("attempt_failed", error=type(error).__name__, **fields)
 
 
 def _overriding(broker: Broker, name: str) -> list[Callable[..., None]]:

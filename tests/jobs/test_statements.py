@@ -65,8 +65,8 @@ def test_no_plan_made_while_the_table_was_small_reads_all_of_it_when_it_has_grow
 @only_on("postgresql", by="store")  # SQLite has no trip to wait for
 def test_an_error_among_statements_that_were_sent_ahead_is_the_one_of_its_statement(database: Database) -> None:
     taken: list[list[tuple[int]]] = []
+    divisors = ({"by": number} for number in (1, 2, 4, 0, 1, 1, 1))
     with pytest.raises(DBAPIError, match="division by zero") as refused, database.write() as session:
-        divisors = ({"by": number} for number in (1, 2, 4, 0, 1, 1, 1))
         pipeline(session.connection(), "SELECT 8 / %(by)s::int", divisors, taken.append)
 
     assert taken[0] == [(8,)]
@@ -78,10 +78,11 @@ def test_an_error_among_statements_that_were_sent_ahead_is_the_one_of_its_statem
 @only_on("postgresql", by="store")
 def test_a_connection_lost_among_statements_that_were_sent_ahead_is_an_outage_and_the_next_is_another(database: Database) -> None:
     submitted(database)
-    with pytest.raises(DBAPIError) as lost, database.write() as session:
-        ends = "SELECT CASE WHEN %(end)s::bool THEN pg_terminate_backend(pg_backend_pid()) END"
+    with database.session() as session:
         session.execute(text("DELETE FROM jobs"))
-        pipeline(session.connection(), ends, ({"end": number == 3} for number in range(9)), lambda _: None)
+        connection, end = session.connection(), "SELECT CASE WHEN %(end)s::bool THEN pg_terminate_backend(pg_backend_pid()) END"
+        with pytest.raises(DBAPIError) as lost:
+            pipeline(connection, end, ({"end": number == 3} for number in range(9)), lambda _: None)
 
     assert is_outage(lost.value)
     with database.write() as session:

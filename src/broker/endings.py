@@ -1,0 +1,90 @@
+"""How an attempt ends: what becomes of the job, with all that its end record says."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from typing import Any
+
+from dramatiq.broker import Broker
+from dramatiq.errors import RateLimitExceeded, Retry
+
+from src.broker import capture, follow_ups
+from src.broker.encoding import UnstorableResult
+from src.broker.failures import describe, misfit, trace
+from src.broker.holders import Holder
+from src.broker.retries import decide
+from src.broker.running import Running
+from src.jobs.completion import Finished, present_us
+from src.jobs.errors import CancelRequested
+from src.jobs.states import Outcome, State
+from src.logs import get_logger
+
+log = get_logger(__name__)
+
+
+def end(running: Running, state: State, outcome: Outcome, **values: Any) -> Finished:
+    """The end of an attempt; `values` are further fields of it."""
+    job = running.job
+    return Finished(
+        seq=job.seq,
+        id=job.id,
+        actor=job.actor,
+        attempt=job.attempt,
+        state=state,
+        outcome=outcome,
+        started_us=running.started_us,
+        # Not the clock again: it may have been corrected meanwhile, and no attempt ends before it has begun.
+        finished_us=running.started_us + int((time.monotonic() - running.started) * 1_000_000),
+        progress=job.progress_seen,
+        has_slots=running.delivery.claimed.has_slots,
+        workflow_seq=running.delivery.claimed.workflow_seq,
+        lines=() if job.lines is None else capture.all_lines(job),
+        fair_queue=job.queue if running.delivery.claimed.is_fair else None,
+        **values,
+    )
+
+
+def failure(broker: Broker, crew: Holder, running: Running, error: BaseException, *, above: Sequence[str]) -> Finished:
+    """The end of an attempt that raised: another one, or why not. `above`: files whose frames in the traceback are above the actor's own."""
+    actor = broker.actors[running.delivery.claimed.actor]
+    if isinstance(error, CancelRequested):
+        return end(running, State.CANCELLED, Outcome.CANCELLED, reason="cancelled while it ran")
+    unfit = misfit(actor, running.delivery, error)
+    if unfit is not None:
+        return end(running, State.HELD, Outcome.HELD, reason=unfit, error=unfit)
+    line = describe(error)
+    if isinstance(error, UnstorableResult):
+        return end(running, State.DEAD, Outcome.FAILED, error=line, reason=str(error), failures=1)
+    failures = running.delivery.claimed.failures
+    try:
+        decision = decide(actor, running.delivery.options, failures, error)
+        following = follow_ups.after_failure(broker, actor, running.delivery, error, exhausted=decision.exhausted, failures=failures)
+    except Exception as problem:
+        # The actor's own retry_when failed, or a callback names an actor that is not there.
+        log.exception("retry_decision_failed", job_id=running.job.id)
+        return end(running, State.DEAD, Outcome.FAILED, error=line, reason=f"its retry rule failed: {describe(problem)}", failures=1)
+    _log(error, decision.state, running)
+    due_us = None if decision.delay_ms is None else present_us() + decision.delay_ms * 1000
+    if decision.state is State.DEAD:
+        running.delivery.fail()
+    return end(
+        running,
+        decision.state,
+        Outcome.FAILED,
+        error=line,
+        reason=decision.reason,
+        traceback=trace(error, above=above),
+        due_us=due_us,
+        failures=1,
+        follow_ups=following,
+        breaker=crew.limits.report(actor.actor_name, error),
+    )
+
+
+def _log(error: BaseException, state: State, running: Running) -> None:
+    fields = {"job_id": running.job.id, "actor": running.job.actor, "attempt": running.job.attempt, "next": state.value}
+    if isinstance(error, Retry | RateLimitExceeded):
+        log.info("attempt_retries", **fields)
+    else:
+        log.warning("attempt_failed", error=type(error).__name__, **fields)
