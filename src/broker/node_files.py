@@ -33,9 +33,9 @@ def write(folder: Path, ports: Mapping[str, int], passwords: Mapping[str, str]) 
     definitions.write_text(json.dumps(definitions_with_users(passwords), indent=1))
     own = Template((TEMPLATES / "node.conf").read_text()).substitute(ports, definitions=definitions)
     (conf / "rabbitmq.conf").write_text((TEMPLATES / "rabbitmq.conf").read_text() + "\n" + own)
-    shutil.copyfile(TEMPLATES / "enabled_plugins", conf / "enabled_plugins")
+    for name in ("enabled_plugins", "advanced.config"):
+        shutil.copyfile(TEMPLATES / name, conf / name)
     (conf / "rabbitmq-env.conf").write_text("")  # without one the system's /etc/rabbitmq/rabbitmq-env.conf would be read
-    (conf / "advanced.config").write_text("[].\n")
     (conf / "inetrc").write_text('{host, {127,0,0,1}, ["localhost"]}.\n{lookup, [file, native]}.\n')
 
 

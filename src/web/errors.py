@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+
 from flask import Flask, g, redirect, render_template, request, url_for
 from flask_wtf.csrf import CSRFError
 from sqlalchemy.exc import DataError, DBAPIError
@@ -32,6 +34,7 @@ log = get_logger(__name__)
 
 #: seconds after which a client may try again while the database is away
 RETRY_AFTER_S = 5
+_FULL = (errno.ENOSPC, errno.EDQUOT)
 _STATUS = {
     UnknownJob: 404,
     UnknownBatch: 404,
@@ -59,6 +62,7 @@ def init(app: Flask) -> None:
     app.register_error_handler(HTTPException, _http)
     app.register_error_handler(JobsError, _jobs)
     app.register_error_handler(DBAPIError, _database)
+    app.register_error_handler(OSError, _disk)
     app.register_error_handler(Exception, _unexpected)
 
 
@@ -112,6 +116,14 @@ def _database(error: DBAPIError) -> Response:
     )
     response.headers["Retry-After"] = str(RETRY_AFTER_S)
     return response
+
+
+def _disk(error: OSError) -> Response:
+    if error.errno not in _FULL:
+        return _unexpected(error)
+    log.error("disk_full", path=request.path, method=request.method, file=error.filename)
+    what = "The disk of the web front end is full: what was to be kept there, a file most likely, was not, and no job was submitted."
+    return _answer(Problem(507, f"{what} Make room in its data folder (CALLBOARD_DATA_DIR), then try again."))
 
 
 def _unexpected(error: Exception) -> Response:

@@ -29,3 +29,9 @@ def test_queues_work_on_a_node_whose_supervisor_of_dead_letters_has_ended(broker
             )
     finally:
         broker_node.ctl("eval", f"supervisor:restart_child(rabbit_sup, {DEAD_LETTERS}).")
+
+
+def test_quorum_queues_do_not_wait_for_the_disk(broker_node: BrokerNode) -> None:
+    """What our advanced.config asks for is what the node does: `sync_after_notify` is no key that it only does not complain about."""
+    said = broker_node.ctl("eval", "maps:get(wal_write_strategy, ra_system:fetch(quorum_queues)).")
+    assert said.strip() == "sync_after_notify"

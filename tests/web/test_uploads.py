@@ -9,8 +9,9 @@ import os
 import re
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import pytest
 from markupsafe import escape
@@ -73,6 +74,30 @@ def contents(folder: Path) -> list[bytes]:
 def kept_inputs(page: str, name: str) -> list[str]:
     """What the page's form gives back of the files that it holds, as a browser does."""
     return [html.unescape(value) for value in re.findall(rf'name="{name}-kept" value="([^"]+)"', page)]
+
+
+@pytest.mark.parametrize("size", [10, 400_000], ids=["when it is kept", "while it comes in"])
+def test_a_full_disk_is_said_and_no_job_is_submitted(site: Site, monkeypatch: pytest.MonkeyPatch, size: int) -> None:
+    opened: list[IO[bytes]] = []
+
+    def full() -> IO[bytes]:
+        opened.append(open("/dev/full", "w+b"))  # noqa: SIM115
+        return opened[-1]
+
+    monkeypatch.setattr(uploads, "draft", full)
+    program, visit = site.program(), site.browser()
+    answers = [
+        brought(program, file=part(b"x" * size)),
+        brought(program, path="/api/v1/actors/archive/jobs", photo=part(b"x" * size)),
+        typed(visit, {"photo": part(b"x" * size)}),
+    ]
+    for file in opened:
+        with suppress(OSError):
+            file.close()
+    assert [answer.status_code for answer in answers] == [507] * 3, [in_words(answer.text) for answer in answers]
+    assert all("Make room" in answer.text and "CALLBOARD_DATA_DIR" in answer.text for answer in answers)
+    with read() as session:
+        assert session.query(Job).count() == 0
 
 
 def test_a_form_keeps_a_file_once_and_the_job_refers_to_it(site: Site, folder: Path) -> None:
