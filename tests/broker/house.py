@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pika
+import pika.exceptions
 import pytest
 from dramatiq import Message
 
@@ -87,6 +88,18 @@ class Worker:
         with suppress(ProcessLookupError):
             os.killpg(self.process.pid, signal.SIGKILL)
         self.process.wait()
+
+
+def publish_by_hand(channel: Any, queue: str, body: bytes) -> None:
+    """Publish until it is confirmed: a worker that serves may not have declared its queues yet, and one just declared has no leader."""
+
+    def confirmed() -> bool:
+        with suppress(pika.exceptions.NackError, pika.exceptions.UnroutableError):
+            channel.basic_publish("", queue, body, pika.BasicProperties(delivery_mode=2), mandatory=True)
+            return True
+        return False
+
+    eventually(confirmed, deadline_s=DEADLINE_S, what=f"{queue} takes a message")
 
 
 class House:
@@ -197,7 +210,7 @@ class House:
             channel = connection.channel()
             channel.confirm_delivery()
             for body in bodies:
-                channel.basic_publish("", queue, body, pika.BasicProperties(delivery_mode=2), mandatory=True)
+                publish_by_hand(channel, queue, body)
         finally:
             connection.close()
 

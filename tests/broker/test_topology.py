@@ -5,6 +5,7 @@ from __future__ import annotations
 import pika
 
 from src.broker import topology
+from tests.broker.house import publish_by_hand
 from tests.services import BrokerNode
 from tests.waiting import eventually
 
@@ -18,7 +19,7 @@ def test_queues_work_on_a_node_whose_supervisor_of_dead_letters_has_ended(broker
             topology.declare(channel, "here")
             channel.confirm_delivery()
             for queue in topology.queues_of("here"):
-                channel.basic_publish("", queue, b"", mandatory=True)
+                publish_by_hand(channel, queue, b"")
                 delivery = next(channel.consume(queue, inactivity_timeout=10))
                 assert delivery[0] is not None, f"nothing came from {queue}"
                 channel.basic_reject(delivery[0].delivery_tag, requeue=False)
