@@ -78,8 +78,9 @@ class Direct:
 def pipeline(connection: Connection, statement: str, parts: Iterable[dict[str, Any]], take: Callable[[list[Any]], None]) -> None:
     """Do the statement on PostgreSQL with each of these parameters, without waiting for one before the next is sent.
 
-    In the driver's own spelling; `take` is given the rows that each returns, in order. All within the connection's transaction, of which neither `parts` nor `take` may ask anything. Raises SQLAlchemy's
-    DBAPIError; the transaction is then to be rolled back, as after any.
+    In the driver's own spelling; `take` is given the rows that each returns, in order. All within the connection's
+    transaction, of which neither `parts` nor `take` may ask anything. Raises SQLAlchemy's DBAPIError; the transaction is
+    then to be rolled back, as after any.
     """
     driver: Any = connection.connection.dbapi_connection
     error_of_driver: Any = connection.dialect.loaded_dbapi.Error
