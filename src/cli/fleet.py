@@ -120,7 +120,7 @@ def workers(context: click.Context, /, *, data: Path | None) -> None:
     with writing(data) as session:
         from src.jobs import workers as room
 
-        alive = room.alive(session)
+        alive = room.fleet(session)
     for each in alive:
         memory = f"{each.memory_bytes / 1_000_000:.0f} MB" if each.memory_bytes else "-"
         told = {None: "", "quiet": "  quiet", "stop": "  stops"}[each.wish]

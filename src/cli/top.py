@@ -54,7 +54,7 @@ def _frame() -> Group:
     present = database.now()
     try:
         with database.read() as session:
-            queues, alive = queries.queues(session), workers.alive(session)
+            queues, alive = queries.queues(session), workers.fleet(session)
             ended = figures.by_actor(session, present - WINDOW, present)
             running = queries.page(session, states=[State.RUNNING], limit=ROWS).jobs
     except DBAPIError as error:

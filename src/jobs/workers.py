@@ -9,11 +9,13 @@ from typing import Any
 
 from sqlalchemy import delete, func, insert, select, update
 from sqlalchemy.orm import Session
+from sqlalchemy.orm.attributes import set_committed_value
 
 from src.database import now, to_microseconds
 from src.jobs import ends, slots, workflow_steps
 from src.jobs.fingerprints import of_lost_worker
 from src.jobs.models import Job, Worker
+from src.jobs.queries import NOT_SUCCEEDED
 from src.jobs.statements import Batch, plain, run
 from src.jobs.states import Outcome, State, require
 from src.settings import get_settings
@@ -69,6 +71,21 @@ def alive(session: Session) -> list[Worker]:
     """The worker processes whose lease lies ahead, oldest first."""
     statement = select(Worker).where(Worker.expires_at > now(), Worker.lost_at.is_(None), Worker.stopped_at.is_(None)).order_by(Worker.id)
     return list(session.execute(statement).scalars())
+
+
+def fleet(session: Session) -> list[Worker]:
+    """Those alive, `busy` as the jobs say at this moment, not as it was at the last heartbeat: whoever shows both must not contradict himself."""
+    found = alive(session)
+    held: dict[int | None, int] = {
+        row.worker_id: row.number
+        for row in session.execute(
+            select(Job.worker_id, func.count().label("number")).where(NOT_SUCCEEDED, Job.state == State.RUNNING).group_by(Job.worker_id)
+        )
+    }
+    for each in found:
+        # Claimed jobs that wait for a thread count as running, too.
+        set_committed_value(each, "busy", min(each.threads, held.get(each.id, 0)))
+    return found
 
 
 def served(workers: Iterable[Worker]) -> set[str]:

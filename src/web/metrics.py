@@ -73,7 +73,7 @@ def _jobs(session: Session) -> list[Metric]:
 
 
 def _fleet(session: Session) -> list[Metric]:
-    alive, present = workers.alive(session), now()
+    alive, present = workers.fleet(session), now()
     due = [each for each in schedules.every(session) if each.due_at is not None and each.paused_at is None]
     late = [(each.name, max(0.0, (present - each.due_at).total_seconds())) for each in due if each.due_at is not None]
     looked_at = alerts.looked_at(session)

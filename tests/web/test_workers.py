@@ -23,6 +23,21 @@ def test_the_page_says_how_much_memory_each_takes(site: Site) -> None:
     assert "memory 187.3 MB" in in_words(site.browser(Role.VIEWER).get("/workers").text)
 
 
+def test_how_busy_it_is_said_to_be_agrees_with_the_jobs_beside_it(site: Site) -> None:
+    id = hired(site.database, NAME)
+    with write() as session:
+        workers.heartbeat(session, id, busy=3, frontier={})
+    viewer = site.browser(Role.VIEWER)
+    assert "busy 0 of 4" in (page := in_words(viewer.get("/workers").text))
+    assert "It runs nothing at the moment" in page
+    assert "0 of 4 threads busy" in in_words(viewer.get("/").text)
+    jobs = [claimed(site.database, id, number, 2) for number in range(5)]
+    assert "busy 4 of 4" in (page := in_words(viewer.get("/workers").text))  # one of them waits for a thread
+    assert jobs[0].id[:8] in page
+    assert "4 of 4 threads busy" in in_words(viewer.get("/").text)
+    assert viewer.get("/api/v1/workers").get_json()["workers"][0]["busy"] == 4
+
+
 def wish(id: int) -> Wish | None:
     with read() as session:
         return wishes.of(session, id)

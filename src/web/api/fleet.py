@@ -58,7 +58,7 @@ def actors() -> Response:
 def list_workers() -> Response:
     """The worker processes that are alive."""
     with database.read() as session:
-        alive = workers.alive(session)
+        alive = workers.fleet(session)
     return answer({"workers": [_worker(each) for each in alive]})
 
 

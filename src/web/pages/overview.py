@@ -30,7 +30,7 @@ def show() -> str:
     broker = management.overview()
     with database.read() as session:
         tally = search.tally(session, search.parse(""))
-        alive, queues = workers.alive(session), list(queries.queues(session))
+        alive, queues = workers.fleet(session), list(queries.queues(session))
         passed = attention.throughput(session, period)
         dead = search.tally(session, search.parse("state:dead finished:24h created:14d")).states[State.DEAD]
         return render_template(

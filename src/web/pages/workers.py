@@ -29,7 +29,7 @@ _SAID = {
 def index() -> str | Response:
     """All worker processes that are alive, and those that were lost lately."""
     with database.read() as session:
-        alive, lost = workers.alive(session), workers.lost_lately(session)
+        alive, lost = workers.fleet(session), workers.lost_lately(session)
         running = queries.running_on(session, [each.id for each in alive])
     if twins.wanted():
         rows = [_document(each, len(running.get(each.id, ()))) for each in alive]
