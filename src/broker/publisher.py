@@ -11,6 +11,7 @@ import os
 import threading
 import time
 from collections import deque
+from functools import partial
 from typing import Any
 
 import pika
@@ -20,7 +21,7 @@ from src.broker import topology, unconfirmed
 from src.broker.connections import parameters, pauses
 from src.broker.marker import Marker
 from src.broker.unconfirmed import Unconfirmed
-from src.broker.wire import JoiningConnection, Outgoing
+from src.broker.wire import CAN_GUARD, GuardedLoop, JoiningConnection, Outgoing
 from src.jobs.envelopes import Envelope
 from src.logs import get_logger
 
@@ -30,6 +31,8 @@ log = get_logger(__name__)
 WINDOW = 2000
 #: messages sent in one system call
 TOGETHER = 100
+#: messages published by the thread that hands them over
+FEW = 4
 #: seconds from one publish to the next: of jobs that come thick and fast each would else wake this thread, to the cost of who submits them
 GATHER_S = 0.003
 #: envelopes kept while the broker is away; the rows of those beyond it are found by the relay
@@ -41,7 +44,10 @@ RENEW_AFTER_S = 0.2
 
 
 class Publisher:
-    """One I/O thread with one connection. Only `hand_off`, `is_connected` and `close` may be called from other threads."""
+    """One I/O thread with one connection. Only `hand_off`, `is_connected` and `close` may be called from other threads.
+
+    Whatever touches the connection or what is noted of it holds `_guard`: the I/O thread whenever it does not wait.
+    """
 
     def __init__(self) -> None:
         self.pid = os.getpid()
@@ -59,6 +65,7 @@ class Publisher:
         self._wake_pending = False
         self._published = 0.0  # when, by time.monotonic()
         self._closing = threading.Event()
+        self._guard = threading.Lock()
         self._lock = threading.Lock()
         self._thread: threading.Thread | None = None
         self._marker = Marker()
@@ -69,7 +76,8 @@ class Publisher:
         self._inbox.extend(envelopes[: max(room, 0)])
         if self._thread is None:
             self._start()
-        self._wake()
+        if len(envelopes) > FEW or not self._publish_here():
+            self._wake()
 
     def close(self, timeout: float = 5.0) -> None:
         """Let what was handed over be confirmed for at most `timeout` seconds, then end the thread.
@@ -103,20 +111,57 @@ class Publisher:
         except Exception:  # noqa: BLE001 - pika raises several kinds from a loop that has just ended
             self._wake_pending = False  # the thread reconnects and looks into the inbox itself
 
+    def _publish_here(self) -> bool:
+        """Publish from the calling thread what waits, unless that could keep it waiting; False: the I/O thread has to.
+
+        A job that comes alone would else wait for that thread to wake up, a tenth of its way to a worker.
+        """
+        # The I/O thread holds the guard while it does something, which is not waited for.
+        if not CAN_GUARD or self._wake_pending or self._guard.locked() or time.monotonic() - self._published < GATHER_S:
+            return False
+        with self._guard:
+            connection, channel = self._connection, self._channel
+            if channel is None or not channel.is_open or not 0 < len(self._inbox) <= FEW or not self._are_declared():
+                return False
+            try:
+                self._publish_waiting()
+                return not connection.has_unsent
+            except BaseException as error:
+                # An interrupt in the middle of a frame: RabbitMQ would take the next one for the rest of it.
+                connection.ioloop.add_callback_threadsafe(partial(self._give_up, connection))
+                if not isinstance(error, Exception):
+                    raise
+                log.exception("publish_failed")
+                return True
+
+    def _are_declared(self) -> bool:
+        return all(topology.queue_of(one.queue, one.priority) in self._declared for one in self._inbox)
+
     # Everything below runs on the I/O thread.
+
+    def _give_up(self, connection: Any) -> None:
+        """Go on with a new connection; what this one has not confirmed is published anew."""
+        if connection is self._connection:
+            # As pika does when heartbeats stay away: who does not confirm may not answer a polite close either.
+            connection._terminate_stream(pika.exceptions.ConnectionBlockedTimeout("no publisher confirms"))
 
     def _run(self) -> None:
         waits = pauses()
         while not self._closing.is_set():
             for one in parameters(f"publisher {self.pid}"):
                 self._connection = JoiningConnection(
-                    one, on_open_callback=self._on_open, on_open_error_callback=self._on_lost, on_close_callback=self._on_lost
+                    one,
+                    on_open_callback=self._on_open,
+                    on_open_error_callback=self._on_lost,
+                    on_close_callback=self._on_lost,
+                    custom_ioloop=GuardedLoop(self._guard),
                 )
                 self._run_loop()
                 self._is_away = not self.is_connected
                 if self.is_connected:
                     waits = pauses()
-                self._forget_connection()
+                with self._guard:
+                    self._forget_connection()
                 if self._closing.is_set():
                     return
             self._closing.wait(next(waits))
@@ -128,9 +173,10 @@ class Publisher:
         except Exception:
             # This thread must outlive everything but its process: nobody else publishes what is handed over here.
             log.exception("publisher_failed")
-            self._channel = None
             try:
-                self._shut()
+                with self._guard:
+                    self._channel = None
+                    self._shut()
                 self._connection.ioloop.start()
             except Exception:
                 log.exception("publisher_close_failed")
@@ -146,8 +192,7 @@ class Publisher:
         # A broker that has blocked its publishers says so, and confirms nothing until it lets them go on.
         if self._unconfirmed.is_overdue() and not self.is_blocked:
             log.warning("publisher_unconfirmed", messages=len(self._unconfirmed), seconds=unconfirmed.CONFIRM_WITHIN_S)
-            # As pika does when heartbeats stay away: who does not confirm may not answer a polite close either.
-            self._connection._terminate_stream(pika.exceptions.ConnectionBlockedTimeout("no publisher confirms"))
+            self._give_up(self._connection)
             return
         self._connection.ioloop.call_later(WATCH_CONFIRMS_S, self._watch_confirms)
 

@@ -11,12 +11,20 @@ from __future__ import annotations
 import struct
 import time
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from functools import lru_cache
 from typing import Any, NamedTuple
 
 import pika
+from pika.adapters import select_connection
+from pika.adapters.select_connection import IOLoop
+from pika.adapters.utils import io_services_utils
 
 _CAN_JOIN = hasattr(pika.SelectConnection, "_adapter_emit_data") and hasattr(pika.connection.Connection, "_get_body_frame_max_length")
+#: can a loop be kept from touching its connection while another thread does
+CAN_GUARD = hasattr(getattr(select_connection, "_PollerBase", None), "_dispatch_fd_events")
+#: pika's transport without TLS
+_PLAIN = getattr(io_services_utils, "_AsyncPlaintextTransport", None)
 
 
 class Outgoing(NamedTuple):
@@ -27,6 +35,27 @@ class Outgoing(NamedTuple):
     id: str
     actor: str
     priority: int
+
+
+class GuardedLoop(IOLoop):  # type: ignore[misc]
+    """pika's loop, whose thread holds `guard` in all that it does but wait: whoever holds it may use the loop's connection."""
+
+    def __init__(self, guard: AbstractContextManager[Any]) -> None:
+        self._guard = guard
+        super().__init__()
+        if CAN_GUARD:
+            self._poller._dispatch_fd_events = self._guarded(self._poller._dispatch_fd_events)
+
+    def process_timeouts(self) -> None:
+        with self._guard:
+            super().process_timeouts()
+
+    def _guarded(self, dispatch: Callable[[Any], None]) -> Callable[[Any], None]:
+        def dispatch_guarded(events: Any) -> None:
+            with self._guard:
+                dispatch(events)
+
+        return dispatch_guarded
 
 
 class JoiningConnection(pika.SelectConnection):  # type: ignore[misc]
@@ -43,7 +72,24 @@ class JoiningConnection(pika.SelectConnection):  # type: ignore[misc]
         data = b"".join(frames)
         self.bytes_sent += len(data)
         self.frames_sent += len(frames)
-        self._adapter_emit_data(data)
+        unsent = data[self._sent_at_once(data) :]
+        if unsent:
+            self._adapter_emit_data(unsent)
+
+    @property
+    def has_unsent(self) -> bool:
+        """Does pika hold bytes that the kernel has not taken?"""
+        return self._transport is not None and bool(self._get_write_buffer_size())
+
+    def _sent_at_once(self, data: bytes) -> int:
+        """How many bytes the kernel has taken; pika would go round its loop first, with three system calls more."""
+        transport: Any = self._transport
+        if type(transport) is not _PLAIN or transport.get_write_buffer_size() or transport._state != transport._STATE_ACTIVE:
+            return 0
+        try:
+            return int(transport._sock.send(data))
+        except OSError:
+            return 0  # the kernel has no room, or the connection is broken: pika finds that out itself
 
 
 def properties(one: Outgoing, timestamp: int | None = None) -> pika.BasicProperties:
