@@ -17,6 +17,7 @@ from sqlalchemy import Connection, Dialect, Engine, event
 from sqlalchemy.exc import DBAPIError
 
 from src.engines import begin_writing
+from src.prepared import CAN_PREPARE, Prepared
 
 #: connections that wait for their next use
 IDLE_LIMIT = 16
@@ -37,7 +38,7 @@ Answer = TypeVar("Answer")
 class Direct:
     """One connection. PostgreSQL commits each statement by itself; on SQLite all of a `write` are one transaction."""
 
-    __slots__ = ("_connection", "_dialect", "_execute", "is_sqlite")
+    __slots__ = ("_connection", "_dialect", "_execute", "_prepared", "is_sqlite")
 
     def __init__(self, engine: Engine) -> None:
         taken = engine.raw_connection()
@@ -49,12 +50,16 @@ class Direct:
         if not self.is_sqlite:
             connection.autocommit = True
         self._execute = connection.cursor().execute
+        self._prepared: Prepared | None = None
         if not self.is_sqlite:
             self.fetch(_PLAN_ONCE, {})
+            self._prepared = Prepared(connection) if CAN_PREPARE else None
 
     def fetch(self, statement: str, parameters: dict[str, Any]) -> list[Any]:
         """Run a statement in the driver's own spelling and return its rows. Raises SQLAlchemy's DBAPIError."""
         try:
+            if self._prepared is not None:
+                return self._prepared.fetch(statement, parameters)
             cursor = self._execute(statement, parameters)
             return [] if cursor.description is None else cursor.fetchall()
         except self._dialect.loaded_dbapi.Error as error:

@@ -48,12 +48,18 @@ class Batch:
         sqlite_rows = f"(SELECT {fields}{same} FROM json_each(:rows)) AS d"
         named = _instants(statement, "postgresql").replace("{rows}", postgresql_rows).replace("%", "%%")
         self.postgresql = _PARAMETER.sub(r"%(\1)s", named)
+        values = ", ".join(f"CAST(:{name} AS {kind}) AS {name}" for name, kind in columns.items())
+        one = _instants(statement, "postgresql").replace("{rows}", f"(SELECT {values}{same}) AS d").replace("%", "%%")
+        self.postgresql_one = _PARAMETER.sub(r"%(\1)s", one)
         self.sqlite = _instants(sqlite_statement or statement, "sqlite").replace("{rows}", sqlite_rows)
 
     def execute(self, session: Session | Direct, rows: Sequence[Sequence[Any]], **parameters: Any) -> list[Any]:
         """Run the statement over `rows` and return what it returns, as the driver's plain tuples."""
         if is_sqlite(session):
             return _fetch(session, self.sqlite, {"rows": json.dumps(rows), **parameters})
+        if len(rows) == 1 and isinstance(session, Direct):
+            # No arrays to take apart: a third of what the server does for a job that comes alone.
+            return session.fetch(self.postgresql_one, {**dict(zip(self.columns, rows[0], strict=True)), **parameters})
         return _fetch(session, self.postgresql, {**self._arrays(rows), **parameters})
 
     def execute_in_parts(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import partial
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -31,6 +32,13 @@ def test_values_arrive_as_they_were_given(database: Database, values: list[tuple
         found = ECHO.execute(session, rows)
 
     assert [tuple(row) for row in found] == rows
+    assert [database.direct.read(partial(ECHO.execute, rows=[row])) for row in rows] == [[row] for row in rows]
+
+
+@only_on("postgresql", by="store")
+def test_a_text_that_postgresql_cannot_hold_is_refused_and_not_cut_off(database: Database) -> None:
+    with pytest.raises(DBAPIError, match="NUL"):
+        database.direct.read(partial(ECHO.execute, rows=[(1, "before\x00after", True)]))
 
 
 def test_a_number_may_be_missing(database: Database) -> None:
@@ -42,16 +50,20 @@ def test_a_number_may_be_missing(database: Database) -> None:
 
 @only_on("postgresql", by="store")
 @pytest.mark.parametrize("batch", [claims._CLAIM, completion._SUCCESSES.move, marks._MARK], ids=["claim", "end", "mark"])
-def test_no_plan_made_while_the_table_was_small_reads_all_of_it_when_it_has_grown(database: Database, batch: Batch) -> None:
+@pytest.mark.parametrize("rows", [1, 2])
+def test_no_plan_made_while_the_table_was_small_reads_all_of_it_when_it_has_grown(database: Database, batch: Batch, rows: int) -> None:
     """On its direct connections PostgreSQL keeps a plan; what it has cost while there were three jobs, it costs for a million."""
     for _ in range(3):
         submitted(database)
     with database.write() as session:
         session.execute(text("ANALYZE jobs"))
-    values = {"worker_id": 1, "worker": "w", "now": 0} | dict.fromkeys(batch.columns, "{}")
+    statement = batch.postgresql_one if rows == 1 else batch.postgresql
+    values = {"worker_id": 1, "worker": "w", "now": 0} | {
+        name: ("x" if kind == "text" else 1) if rows == 1 else "{}" for name, kind in batch.columns.items()
+    }
 
     def plan(direct: Direct) -> str:
-        return "\n".join(row[0] for row in direct.fetch(f"EXPLAIN {batch.postgresql}", values))
+        return "\n".join(row[0] for row in direct.fetch(f"EXPLAIN {statement}", values))
 
     told = database.direct.read(plan)
 
