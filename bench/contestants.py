@@ -123,6 +123,10 @@ CONTESTANTS = (
         stored=_in_postgresql("SELECT count(*) FROM celery_taskmeta WHERE status = 'SUCCESS'"), results=True,
     ),
     Contestant(
+        "Celery prefork, results in PostgreSQL, as delivered", "celery", "bench.sides.celery_side", _CELERY, variant="results-sql patient",
+        in_drain=False, results=True,
+    ),
+    Contestant(
         "Celery prefork, results in Redis", "celery", "bench.sides.celery_side", _CELERY, variant="results-redis prefetch-64",
         stored=_in_redis, results=True, needs_redis=True,
     ),

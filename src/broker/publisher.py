@@ -1,4 +1,4 @@
-"""The publisher thread: takes envelopes after their commit, publishes them with confirms, marks them published.
+"""The publisher: takes envelopes after their commit, publishes them with confirms, marks them published.
 
 Handing over never blocks and never fails: what is not confirmed stays an unpublished row, and the relay finds it.
 One connection per process on pika's SelectConnection, so that thousands of confirms may be outstanding; a forked
@@ -19,6 +19,7 @@ import pika.exceptions
 
 from src.broker import topology, unconfirmed
 from src.broker.connections import parameters, pauses
+from src.broker.declared import Declared
 from src.broker.marker import Marker
 from src.broker.unconfirmed import Unconfirmed
 from src.broker.wire import CAN_GUARD, GuardedLoop, JoiningConnection, Outgoing
@@ -56,10 +57,7 @@ class Publisher:
         self._is_away = False  # the last try to connect failed
         self._inbox: deque[Envelope] = deque()
         self._unconfirmed = Unconfirmed()
-        self._declared: set[str] = set()
-        self._waiting: dict[str, list[Envelope]] = {}  # for the declaration of their queue
-        self._kept_as_is: set[str] = set()  # queues that exist with other arguments
-        self._declaring: str | None = None
+        self._declared = Declared()
         self._connection: Any = None
         self._channel: Any = None
         self._wake_pending = False
@@ -87,7 +85,7 @@ class Publisher:
         if self._thread is None or self.pid != os.getpid():
             return
         deadline = time.monotonic() + timeout
-        while (self._inbox or self._waiting or self._unconfirmed) and not self._is_away and time.monotonic() < deadline:
+        while (self._inbox or self._declared.is_waited_for or self._unconfirmed) and not self._is_away and time.monotonic() < deadline:
             time.sleep(0.01)
         self._closing.set()
         self._wake(close=True)
@@ -124,8 +122,8 @@ class Publisher:
             if channel is None or not channel.is_open or not 0 < len(self._inbox) <= FEW or not self._are_declared():
                 return False
             try:
-                self._publish_waiting()
-                return not connection.has_unsent
+                self._publish_waiting(once=True)
+                return not self._inbox and not connection.has_unsent
             except BaseException as error:
                 # An interrupt in the middle of a frame: RabbitMQ would take the next one for the rest of it.
                 connection.ioloop.add_callback_threadsafe(partial(self._give_up, connection))
@@ -212,7 +210,7 @@ class Publisher:
 
     def _on_channel_closed(self, _channel: Any, reason: Exception) -> None:
         self._channel = None
-        declaring = self._declaring
+        declaring = self._declared.declaring
         self._put_back()
         if self._closing.is_set() or not self._connection.is_open:
             return
@@ -223,7 +221,7 @@ class Publisher:
                 detail=str(reason),
                 cure="delete the queue or rename it in the actor: see rabbitmq/README.md",
             )
-            self._kept_as_is.add(declaring)
+            self._declared.keep_as_is(declaring)
         elif isinstance(reason, pika.exceptions.ChannelClosedByClient):
             # Not at once: whoever consumed from the queue that is gone must learn of it before there is a new one.
             self._connection.ioloop.call_later(RENEW_AFTER_S, self._open_channel)
@@ -246,11 +244,7 @@ class Publisher:
 
     def _put_back(self) -> None:
         """Keep what has no confirm, in order, for the next channel: a message that arrived twice starts no second attempt."""
-        waiting = [envelope for envelopes in self._waiting.values() for envelope in envelopes]
-        self._inbox.extendleft(reversed([*self._unconfirmed.take_back(), *waiting]))
-        self._waiting.clear()
-        self._declared.clear()
-        self._declaring = None
+        self._inbox.extendleft(reversed([*self._unconfirmed.take_back(), *self._declared.restart()]))
 
     def _set_blocked(self, blocked: bool) -> None:
         self.is_blocked = blocked
@@ -263,7 +257,7 @@ class Publisher:
         else:
             self._publish_waiting()
 
-    def _publish_waiting(self) -> None:
+    def _publish_waiting(self, *, once: bool = False) -> None:
         self._wake_pending = False
         self._published = time.monotonic()
         while self._channel is not None and self._channel.is_open and self._inbox and len(self._unconfirmed) < WINDOW:
@@ -271,32 +265,28 @@ class Publisher:
             while self._inbox and len(ready) < TOGETHER:
                 envelope = self._inbox.popleft()
                 route = topology.queue_of(envelope.queue, envelope.priority)
-                if route in self._declared or route in self._kept_as_is:
+                if route in self._declared:
                     ready.append(Outgoing(route, envelope.body, envelope.id, envelope.actor, envelope.priority))
                     self._unconfirmed.add(envelope)
                 else:
-                    self._waiting.setdefault(route, []).append(envelope)
+                    self._declared.wait(route, envelope)
             if ready:
                 self._connection.publish(self._channel, ready)
             self._declare_next()
+            if once:  # what others have handed over meanwhile is not the calling thread's to publish
+                return
 
     def _declare_next(self) -> None:
-        if self._declaring is not None or self._channel is None:
+        if self._channel is None:
             return
-        while self._waiting:
-            route = next(iter(self._waiting))
-            # One by one: the channel that a queue of other arguments closes must tell which one it was.
-            for name, arguments in topology.declarations(self._waiting[route][0].queue, [route]).items():
-                if name not in self._declared and name not in self._kept_as_is:
-                    self._declaring = name
-                    self._channel.queue_declare(name, durable=True, arguments=arguments, callback=self._on_declared)
-                    return
-            self._inbox.extendleft(reversed(self._waiting.pop(route)))
+        wanted, ready = self._declared.begin()
+        self._inbox.extendleft(reversed(ready))
+        if wanted is not None:
+            name, arguments = wanted
+            self._channel.queue_declare(name, durable=True, arguments=arguments, callback=self._on_declared)
 
     def _on_declared(self, _frame: Any) -> None:
-        name, self._declaring = self._declaring, None
-        if name is not None:
-            self._declared.add(name)
+        self._declared.end()
         self._declare_next()
         self._publish_waiting()
 
@@ -304,8 +294,7 @@ class Publisher:
         # The queue is gone. The confirm that follows must not count, and the queue is declared anew before the next try:
         # on another channel, since RabbitMQ's would number its messages on from those of the queue that is no more.
         self._unconfirmed.note_return(properties.message_id)
-        self._declared.discard(method.routing_key)
-        self._kept_as_is.discard(method.routing_key)
+        self._declared.forget(method.routing_key)
         if self._channel is not None and self._channel.is_open:
             self._channel.close()
 

@@ -1,0 +1,65 @@
+"""Which RabbitMQ queues one channel knows to be there, and the envelopes that wait until theirs is."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from src.broker import topology
+from src.jobs.envelopes import Envelope
+
+
+class Declared:
+    """What the publisher has declared, one queue at a time: the channel that a queue of other arguments closes must tell which one it was."""
+
+    def __init__(self) -> None:
+        self.declaring: str | None = None
+        self._there: set[str] = set()
+        self._kept_as_is: set[str] = set()  # queues that exist with other arguments
+        self._waiting: dict[str, list[Envelope]] = {}
+
+    @property
+    def is_waited_for(self) -> bool:
+        return bool(self._waiting)
+
+    def __contains__(self, route: str) -> bool:
+        return route in self._there or route in self._kept_as_is
+
+    def restart(self) -> list[Envelope]:
+        """A new channel knows of none; what waited, in order."""
+        waiting = [envelope for envelopes in self._waiting.values() for envelope in envelopes]
+        self._waiting.clear()
+        self._there.clear()
+        self.declaring = None
+        return waiting
+
+    def wait(self, route: str, envelope: Envelope) -> None:
+        """Keep an envelope until its queue is there."""
+        self._waiting.setdefault(route, []).append(envelope)
+
+    def begin(self) -> tuple[tuple[str, dict[str, Any]] | None, list[Envelope]]:
+        """The next queue to declare, name and arguments, and the envelopes that need wait no longer."""
+        ready: list[Envelope] = []
+        while self._waiting and self.declaring is None:
+            route = next(iter(self._waiting))
+            needed = topology.declarations(self._waiting[route][0].queue, [route])
+            missing = next((name for name in needed if name not in self), None)
+            if missing is not None:
+                self.declaring = missing
+                return (missing, needed[missing]), ready
+            ready += self._waiting.pop(route)
+        return None, ready
+
+    def end(self) -> None:
+        """The queue that was being declared is there."""
+        if self.declaring is not None:
+            self._there.add(self.declaring)
+        self.declaring = None
+
+    def keep_as_is(self, name: str) -> None:
+        """It is there with other arguments, which is not for a publisher to mend."""
+        self._kept_as_is.add(name)
+
+    def forget(self, name: str) -> None:
+        """It is gone."""
+        self._there.discard(name)
+        self._kept_as_is.discard(name)
