@@ -52,8 +52,12 @@ class Direct:
         self._execute = connection.cursor().execute
         self._prepared: Prepared | None = None
         if not self.is_sqlite:
-            self.fetch(_PLAN_ONCE, {})
-            self._prepared = Prepared(connection) if CAN_PREPARE else None
+            try:
+                self.fetch(_PLAN_ONCE, {})
+                self._prepared = Prepared(connection) if CAN_PREPARE else None
+            except BaseException:
+                self.close()
+                raise
 
     def fetch(self, statement: str, parameters: dict[str, Any]) -> list[Any]:
         """Run a statement in the driver's own spelling and return its rows. Raises SQLAlchemy's DBAPIError."""
@@ -129,6 +133,7 @@ class DirectConnections:
         self._engine = engine
         self._pid = os.getpid()
         self._idle: deque[Direct] = deque()
+        self._disposals = 0
         event.listen(engine, "engine_disposed", self._dispose)
 
     def write(self, act: Callable[[Direct], Answer]) -> Answer:
@@ -160,6 +165,7 @@ class DirectConnections:
 
     @contextmanager
     def _taken(self) -> Iterator[Direct]:
+        disposals = self._disposals
         try:
             direct = self._idle.pop()
         except IndexError:
@@ -172,13 +178,14 @@ class DirectConnections:
             if isinstance(error, DBAPIError) and error.connection_invalidated:
                 self._close_idle()  # they went to the same server
             raise
-        if len(self._idle) < IDLE_LIMIT:
+        if len(self._idle) < IDLE_LIMIT and self._disposals == disposals:
             self._idle.append(direct)
         else:
             direct.close()
 
     def _dispose(self, _engine: Engine) -> None:
         if self._pid == os.getpid():
+            self._disposals += 1  # what is in use now closes when it comes back
             self._close_idle()
         # In a forked child they are the parent's.
 

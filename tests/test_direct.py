@@ -92,6 +92,19 @@ def test_they_close_with_the_engine(open_store: OpenStore) -> None:
             eventually(lambda: session.execute(count).scalar_one() == 1)
 
 
+def test_one_that_is_in_use_then_closes_when_it_is_done(open_store: OpenStore) -> None:
+    with contextmanager(_opened)(open_store, "postgresql") as database:
+
+        def look(direct: Direct) -> list[str]:
+            database.engine.dispose()
+            return [name for (name,) in _NAMES.fetch(direct)]
+
+        assert database.direct.read(look) == []
+        with database.read() as session:
+            count = text("SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()")
+            eventually(lambda: session.execute(count).scalar_one() == 1)
+
+
 def _opened(open_store: OpenStore, store: str) -> Iterator[Database]:
     with open_store(store, "direct") as database:
         with database.write() as session:

@@ -146,30 +146,39 @@ class Publisher:
     def _run(self) -> None:
         waits = pauses()
         while not self._closing.is_set():
-            for one in parameters(f"publisher {self.pid}"):
-                self._connection = JoiningConnection(
-                    one,
-                    on_open_callback=self._on_open,
-                    on_open_error_callback=self._on_lost,
-                    on_close_callback=self._on_lost,
-                    custom_ioloop=GuardedLoop(self._guard),
-                )
-                self._run_loop()
-                self._is_away = not self.is_connected
-                if self.is_connected:
+            try:
+                if self._try_hosts():
                     waits = pauses()
-                with self._guard:
-                    self._forget_connection()
-                if self._closing.is_set():
-                    return
+            except Exception:
+                # This thread must outlive everything but its process: nobody else publishes what is handed over here.
+                log.exception("publisher_failed")
             self._closing.wait(next(waits))
+
+    def _try_hosts(self) -> bool:
+        """Connect to each host in turn, and serve each connection until it is lost; True: one was open."""
+        was_open = False
+        for one in parameters(f"publisher {self.pid}"):
+            self._connection = JoiningConnection(
+                one,
+                on_open_callback=self._on_open,
+                on_open_error_callback=self._on_lost,
+                on_close_callback=self._on_lost,
+                custom_ioloop=GuardedLoop(self._guard),
+            )
+            self._run_loop()
+            was_open = was_open or self.is_connected
+            self._is_away = not self.is_connected
+            with self._guard:
+                self._forget_connection()
+            if self._closing.is_set():
+                break
+        return was_open
 
     def _run_loop(self) -> None:
         """Serve the connection until it is closed; an unforeseen error closes it, and the next one starts afresh."""
         try:
             self._connection.ioloop.start()
         except Exception:
-            # This thread must outlive everything but its process: nobody else publishes what is handed over here.
             log.exception("publisher_failed")
             try:
                 with self._guard:

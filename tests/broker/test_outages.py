@@ -10,7 +10,7 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
-from sqlalchemy import update
+from sqlalchemy import select, update
 
 from src.broker import process_tree
 from src.broker.publisher import get_publisher
@@ -181,11 +181,18 @@ def test_a_worker_killed_after_a_reconnect_has_lost_no_message(quiet: House, tmp
     assert quiet.job(old.message_id).attempts[0].outcome is Outcome.SUCCEEDED
 
 
+def has_beaten(house: House) -> bool:
+    with house.database.read() as session:
+        return bool(session.execute(select(WorkerRow.heartbeat_at > WorkerRow.started_at)).scalar())
+
+
 def test_a_worker_whose_lease_was_given_away_leaves_what_it_is_brought_to_others(quiet: House) -> None:
     """As after a process stood still: acknowledged as if they were copies, its jobs would wait for the reconciler."""
     with quiet.working(
         CALLBOARD_HEARTBEAT_INTERVAL="300", CALLBOARD_LEASE_DURATION="900", CALLBOARD_RECONCILE_AFTER="600"
     ) as without_lease:
+        # Its one heartbeat comes right after the start, and would tell it.
+        eventually(lambda: has_beaten(quiet), deadline_s=DEADLINE_S, what="it has told that it lives")
         with quiet.database.write() as session:
             session.execute(update(WorkerRow).values(lost_at=now()))
         message = actors.echo.send("for another")

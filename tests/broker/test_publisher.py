@@ -96,3 +96,18 @@ def test_who_is_struck_in_the_middle_of_a_message_spoils_nobody_elses(
         eventually(lambda: {job.state for job in quiet.jobs()} == {State.SUCCEEDED}, deadline_s=DEADLINE_S, what="all have run")
         assert sorted(str(job.result) for job in quiet.jobs()) == sorted(["first", "struck", *map(str, range(20))])
         assert {job.attempt for job in quiet.jobs()} == {1}
+
+
+def test_an_error_that_nobody_foresaw_does_not_end_it(quiet: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    errors: list[Exception] = [KeyError("a variable that another thread has just unset")]
+    hosts = publisher.parameters
+
+    def failing_once(purpose: str) -> Any:
+        if errors:
+            raise errors.pop()
+        return hosts(purpose)
+
+    monkeypatch.setattr(publisher, "parameters", failing_once)
+
+    until_published(quiet, actors.echo.send("first"))
+    assert not errors
