@@ -10,6 +10,7 @@ import pytest
 from dramatiq import Message
 
 from src.broker import publisher
+from src.broker.connections import parameters
 from src.broker.wire import JoiningConnection, Outgoing
 from src.jobs import State
 from tests.broker import actors
@@ -100,7 +101,7 @@ def test_who_is_struck_in_the_middle_of_a_message_spoils_nobody_elses(
 
 def test_an_error_that_nobody_foresaw_does_not_end_it(quiet: House, monkeypatch: pytest.MonkeyPatch) -> None:
     errors: list[Exception] = [KeyError("a variable that another thread has just unset")]
-    hosts = publisher.parameters
+    hosts = parameters
 
     def failing_once(purpose: str) -> Any:
         if errors:
