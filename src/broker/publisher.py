@@ -126,7 +126,7 @@ class Publisher:
                 return not self._inbox and not connection.has_unsent
             except BaseException as error:
                 # An interrupt in the middle of a frame: RabbitMQ would take the next one for the rest of it.
-                connection.ioloop.add_callback_threadsafe(partial(self._give_up, connection))
+                connection.ioloop.add_callback_threadsafe(partial(self._give_up, connection, "a message was cut off"))
                 if not isinstance(error, Exception):
                     raise
                 log.exception("publish_failed")
@@ -135,13 +135,13 @@ class Publisher:
     def _are_declared(self) -> bool:
         return all(topology.queue_of(one.queue, one.priority) in self._declared for one in self._inbox)
 
-    # Everything below runs on the I/O thread.
+    # Everything below runs on the I/O thread, but for what `_publish_here` calls with the guard held.
 
-    def _give_up(self, connection: Any) -> None:
+    def _give_up(self, connection: Any, why: str) -> None:
         """Go on with a new connection; what this one has not confirmed is published anew."""
         if connection is self._connection:
-            # As pika does when heartbeats stay away: who does not confirm may not answer a polite close either.
-            connection._terminate_stream(pika.exceptions.ConnectionBlockedTimeout("no publisher confirms"))
+            # As pika does when heartbeats stay away: nobody may be there, or able, to answer a polite close.
+            connection._terminate_stream(pika.exceptions.AMQPConnectionError(why))
 
     def _run(self) -> None:
         waits = pauses()
@@ -199,7 +199,7 @@ class Publisher:
         # A broker that has blocked its publishers says so, and confirms nothing until it lets them go on.
         if self._unconfirmed.is_overdue() and not self.is_blocked:
             log.warning("publisher_unconfirmed", messages=len(self._unconfirmed), seconds=unconfirmed.CONFIRM_WITHIN_S)
-            self._give_up(self._connection)
+            self._give_up(self._connection, "no publisher confirms")
             return
         self._connection.ioloop.call_later(WATCH_CONFIRMS_S, self._watch_confirms)
 
