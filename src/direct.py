@@ -8,6 +8,8 @@ asking each connection first would be one more trip for every job.
 from __future__ import annotations
 
 import os
+import secrets
+import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
@@ -21,6 +23,8 @@ from src.prepared import CAN_PREPARE, Prepared
 
 #: connections that wait for their next use
 IDLE_LIMIT = 16
+#: connections of a process on which somebody waits to be told something
+LISTENERS = 8
 
 #: PostgreSQL plans a statement once for all numbers of rows, which otherwise takes as long each time as doing it. Only what
 #: looks rows up by their keys may go this way, so that no plan, made while a table was small, reads all of it when it has grown.
@@ -28,6 +32,9 @@ _PLAN_ONCE = (
     "SET plan_cache_mode = force_generic_plan; SET enable_seqscan = off; SET enable_bitmapscan = off;"
     " SET enable_hashjoin = off; SET enable_mergejoin = off"
 )
+
+#: on PostgreSQL: the disk is waited for until it has all that was committed before, as this statement is, which writes something
+_FLUSH = "SELECT 1 FROM pg_logical_emit_message(true, 'callboard', '')"
 
 #: statements under way at once: one that PostgreSQL works on, one that waits for it
 AHEAD = 2
@@ -38,7 +45,7 @@ Answer = TypeVar("Answer")
 class Direct:
     """One connection. PostgreSQL commits each statement by itself; on SQLite all of a `write` are one transaction."""
 
-    __slots__ = ("_connection", "_dialect", "_execute", "_prepared", "is_sqlite")
+    __slots__ = ("_channel", "_connection", "_dialect", "_execute", "_flushes", "_prepared", "is_sqlite")
 
     def __init__(self, engine: Engine) -> None:
         taken = engine.raw_connection()
@@ -50,6 +57,8 @@ class Direct:
         if not self.is_sqlite:
             connection.autocommit = True
         self._execute = connection.cursor().execute
+        self._channel: str | None = None
+        self._flushes = True
         self._prepared: Prepared | None = None
         if not self.is_sqlite:
             try:
@@ -69,14 +78,55 @@ class Direct:
         except self._dialect.loaded_dbapi.Error as error:
             raise as_sqlalchemys(error, statement, self._dialect, self._connection) from error
 
-    def begin(self) -> None:
-        """Take SQLite's one write lock."""
+    @contextmanager
+    def flushing(self) -> Iterator[None]:
+        """PostgreSQL's disk has all that was committed on this connection when the block is left, and works while it is carried out.
+
+        Raises SQLAlchemy's DBAPIError.
+        """
+        if self._prepared is None:
+            yield
+            self.fetch(_FLUSH, {})
+            return
+        with self._driver_errors(_FLUSH):
+            self._prepared.send(_FLUSH, {})
+        try:
+            yield
+        finally:
+            with self._driver_errors(_FLUSH):
+                self._prepared.answer()
+
+    def channel(self) -> str:
+        """The channel on which this connection alone listens, as long as it lives; PostgreSQL's. Raises SQLAlchemy's DBAPIError."""
+        if self._channel is None:
+            name = f"callboard_{secrets.token_hex(8)}"
+            self.fetch(f"LISTEN {name}", {})
+            self._channel = name
+        return self._channel
+
+    def told(self, timeout_s: float) -> str | None:
+        """What is said next on `channel()`, or None after `timeout_s` seconds. Raises SQLAlchemy's DBAPIError."""
+        with self._driver_errors("LISTEN"):
+            return next((notice.payload for notice in self._connection.notifies(timeout=timeout_s, stop_after=1)), None)
+
+    def begin(self, *, flush: bool) -> None:
+        """Take SQLite's one write lock; `flush`: the commit waits for the disk."""
         if self.is_sqlite:
+            if flush is not self._flushes:
+                self._execute(f"PRAGMA synchronous={'FULL' if flush else 'NORMAL'}")
+                self._flushes = flush
             begin_writing(self._connection.cursor(), lambda: self.fetch("BEGIN IMMEDIATE", {}))
 
     def commit(self) -> None:
         if self.is_sqlite:
             self.fetch("COMMIT", {})
+
+    @contextmanager
+    def _driver_errors(self, statement: str) -> Iterator[None]:
+        try:
+            yield
+        except self._dialect.loaded_dbapi.Error as error:
+            raise as_sqlalchemys(error, statement, self._dialect, self._connection) from error
 
     def close(self) -> None:
         if self.is_sqlite:
@@ -132,18 +182,23 @@ class DirectConnections:
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
         self._pid = os.getpid()
+        self._is_sqlite = engine.dialect.name == "sqlite"
         self._idle: deque[Direct] = deque()
+        self._listeners = threading.BoundedSemaphore(LISTENERS)
         self._disposals = 0
         event.listen(engine, "engine_disposed", self._dispose)
 
-    def write(self, act: Callable[[Direct], Answer]) -> Answer:
-        """What `act` answers, committed. It may be done twice, the first time in vain or not: what it writes must allow that."""
+    def write(self, act: Callable[[Direct], Answer], *, flush: bool = True) -> Answer:
+        """What `act` answers, committed. It may be done twice, the first time in vain or not: what it writes must allow that.
+
+        Without `flush` a SQLite database may lose it when its host does, of which all processes die: by a loss of power, not by a kill.
+        """
         try:
-            return self._write(act)
+            return self._write(act, flush)
         except DBAPIError as error:
             if not error.connection_invalidated:
                 raise
-        return self._write(act)
+        return self._write(act, flush)
 
     def read(self, act: Callable[[Direct], Answer]) -> Answer:
         """What `act` answers, which only looks, with a statement of its own snapshot."""
@@ -156,9 +211,24 @@ class DirectConnections:
         with self._taken() as direct:
             return act(direct)
 
-    def _write(self, act: Callable[[Direct], Answer]) -> Answer:
+    @contextmanager
+    def listening(self) -> Iterator[Direct | None]:
+        """A connection to be told something on; None where nobody is told, or as many as may wait already do.
+
+        An exception in the block closes it: leave the block first to raise what has nothing to do with it.
+        """
+        if self._is_sqlite or not self._listeners.acquire(blocking=False):
+            yield None
+            return
+        try:
+            with self._taken() as direct:
+                yield direct
+        finally:
+            self._listeners.release()
+
+    def _write(self, act: Callable[[Direct], Answer], flush: bool) -> Answer:
         with self._taken() as direct:
-            direct.begin()
+            direct.begin(flush=flush)
             answer = act(direct)
             direct.commit()
             return answer

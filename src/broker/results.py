@@ -5,25 +5,38 @@ from __future__ import annotations
 import json
 import time
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 from dramatiq import Middleware
 from dramatiq.results import ResultBackend, ResultFailure, ResultMissing, ResultTimeout
 from dramatiq.results import Results as StockResults
 from pydantic import TypeAdapter
+from sqlalchemy.exc import DBAPIError
 
 from src.broker.returned import typed
-from src.database import get_database, read
-from src.jobs import result_files
+from src.database import Direct, get_database, read
+from src.jobs import awaited, result_files
 from src.jobs.queries import Ending, ending, find
 from src.jobs.states import State
 
 #: milliseconds `get_result(block=True)` waits if it is not told
 DEFAULT_TIMEOUT = 10_000
-#: seconds: the shortest and the longest pause between two looks
-SHORTEST_PAUSE, LONGEST_PAUSE = 0.0005, 0.1
-#: a pause in relation to the time waited so far: a result is seen late by an eighth of what it took
-PATIENCE = 1 / 8
+
+
+class Pace(NamedTuple):
+    """Pauses between two looks: the shortest and the longest, and how long one is in relation to the time waited so far."""
+
+    shortest_s: float
+    longest_s: float
+    patience: float
+
+
+#: who is told of the end looks all the same, for ends that came before he was heard and for those that are not told
+LISTENING = Pace(0.001, 0.5, 1)
+#: a result is seen late by an eighth of what it took
+LOOKING = Pace(0.0005, 0.1, 1 / 8)
+#: seconds within which a second connection that dies means that SQL is away
+DIED_TWICE_S = 0.1
 
 
 def ready(job: Any) -> bool:
@@ -69,24 +82,54 @@ def _id(job: Any) -> str:
 
 
 def _look(id: str, deadline: float | None) -> Ending | None:
-    """How the job stands that has succeeded, or None if it has not ended at the deadline."""
-    begun = time.monotonic()
+    """How the job stands that has succeeded, or None if it has not ended at the deadline. Raises ResultFailure, AmbiguousId."""
+    job = _until_ended(id, deadline)
+    if job is None or job.state is State.SUCCEEDED:
+        return job
+    kind, _, text = (job.error or job.reason or job.state.value).partition(": ")
+    raise ResultFailure(f"actor raised {job.error}" if job.error else f"job is {job.state}: {job.reason}", kind, text)
+
+
+def _until_ended(id: str, deadline: float | None) -> Ending | None:
     direct = get_database().direct
+    if deadline is not None and deadline <= time.monotonic():
+        return _wait(id, deadline, None)
+    died = -DIED_TWICE_S
     while True:
-        job = direct.read(partial(ending, id=id))
+        try:
+            with direct.listening() as listener:
+                return _wait(id, deadline, listener)
+        except DBAPIError as error:
+            # Its connection may have died long ago: another one tells whether SQL is away.
+            if not error.connection_invalidated or time.monotonic() - died < DIED_TWICE_S:
+                raise
+            died = time.monotonic()
+
+
+def _wait(id: str, deadline: float | None, listener: Direct | None) -> Ending | None:
+    """How the job stands that has ended, or None if it has not at the deadline; on `listener` its end is told."""
+    begun = time.monotonic()
+    pace = LOOKING if listener is None else LISTENING
+    waiting: Ending | None = None
+    while True:
+        job = get_database().direct.read(partial(ending, id=id)) if listener is None else awaited.note(listener, id)
         if job is None and (whole := _whole(id)) is not None:
             id = whole
             continue
-        if job is not None and job.state is State.SUCCEEDED:
-            return job
-        if job is not None and job.state.is_final:
-            kind, _, text = (job.error or job.reason or job.state.value).partition(": ")
-            raise ResultFailure(f"actor raised {job.error}" if job.error else f"job is {job.state}: {job.reason}", kind, text)
         present = time.monotonic()
-        pause = min(max((present - begun) * PATIENCE, SHORTEST_PAUSE), LONGEST_PAUSE)
-        if deadline is not None and present + pause > deadline:
-            return None
-        time.sleep(pause)
+        has_ended = job is not None and job.state.is_final
+        if has_ended or (deadline is not None and deadline <= present):
+            if listener is not None and waiting is not None:
+                awaited.forget(listener, waiting.seq)
+            return job if has_ended else None
+        waiting = job
+        pause = min(max((present - begun) * pace.patience, pace.shortest_s), pace.longest_s)
+        if deadline is not None:
+            pause = min(pause, deadline - present)
+        if listener is None:
+            time.sleep(pause)
+        elif (told := awaited.told(listener, job, pause)) is not None:
+            return told
 
 
 def _whole(id: str) -> str | None:

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 from sqlalchemy.orm import Session
 
 from src.database import Direct, now, to_microseconds
-from src.jobs import attempt_logs, breakers, ends, failures, fair, message_groups, slots, workflow_steps
+from src.jobs import attempt_logs, awaited, breakers, ends, failures, fair, message_groups, slots, workflow_steps
 from src.jobs.fingerprints import fingerprint
 from src.jobs.lines import Line
 from src.jobs.message_groups import GroupMember
@@ -96,7 +96,7 @@ _INSERT = """
     RETURNING job_seq"""
 
 # What was written goes on to the record by itself: joined with the rows once more, it would be looked for again.
-_MOVE_AND_RECORD = f"""WITH moved AS ({_UPDATE.replace("RETURNING jobs.seq", "RETURNING d.*")})
+_MOVE_AND_RECORD = f"""WITH moved AS ({_UPDATE.replace("RETURNING jobs.seq", "RETURNING d.*")}), {awaited.TELL}
     INSERT INTO attempts (job_seq, number, worker, started_at, finished_at, outcome, error, traceback, fingerprint, noted)
     SELECT moved.seq, moved.attempt, :worker, @(moved.started_us), @(moved.finished_us), moved.outcome, moved.error, moved.traceback,
         moved.fingerprint, CASE WHEN moved.fingerprint IS NOT NULL THEN false END
@@ -111,7 +111,7 @@ _SAME_IN_SUCCESS = {name: f"CAST(NULL AS {kind})" for name, kind in _COLUMNS.ite
 
 
 class _Settling(NamedTuple):
-    """Two statements, of which PostgreSQL needs only the first: SQLite has no INSERT … FROM (UPDATE … RETURNING)."""
+    """Two statements, of which PostgreSQL needs only the first, which also tells who waits: SQLite has no INSERT … FROM (UPDATE … RETURNING)."""
 
     move: Batch
     record: Batch

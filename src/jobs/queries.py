@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from sqlalchemy import func, select, text
 from sqlalchemy.orm import Session, selectinload
@@ -69,6 +69,7 @@ def _ambiguous(id: str, found: Sequence[Job]) -> AmbiguousId:
 class Ending(NamedTuple):
     """How a job stands, for who waits for its end; the result is a JSON text."""
 
+    seq: int
     state: State
     actor: str
     result: str | None
@@ -76,14 +77,24 @@ class Ending(NamedTuple):
     error: str | None
     reason: str | None
 
+    @classmethod
+    def of(cls, row: Sequence[Any]) -> Ending:
+        """That of a row of the columns ENDING."""
+        seq, state, *rest = row
+        return cls(seq, State(state), *rest)
+
+
+#: columns of `jobs` that make an Ending
+ENDING = ", ".join(Ending._fields)
+
 
 def ending(direct: Direct, id: str) -> Ending | None:
     """How the job of exactly this id stands. Cheap, for who asks again and again."""
     found = _ENDING.fetch(direct, id=id)
-    return Ending(State(found[0][0]), *found[0][1:]) if found else None
+    return Ending.of(found[0]) if found else None
 
 
-_ENDING = Single("SELECT state, actor, result, result_file, error, reason FROM jobs WHERE id = :id")
+_ENDING = Single(f"SELECT {ENDING} FROM jobs WHERE id = :id")
 
 
 def find_many(session: Session, ids: Collection[str]) -> list[Job]:

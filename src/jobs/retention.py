@@ -8,7 +8,7 @@ from sqlalchemy import and_, delete, or_, select
 from sqlalchemy.orm import Session
 
 from src.database import now
-from src.jobs import result_files
+from src.jobs import awaited, result_files
 from src.jobs.models import Attempt, Control, Job, LimiterValue, LogLine, RateLimit, UniquePeriod
 from src.jobs.search import texts
 from src.jobs.statements import is_sqlite
@@ -70,7 +70,8 @@ def _delete(session: Session, seqs: list[int]) -> int:
 
 
 def tidy(session: Session) -> None:
-    """Forget keys that hold nobody back any more."""
+    """Forget keys that hold nobody back any more, and who waits for what has ended."""
+    awaited.tidy(session)
     session.execute(delete(UniquePeriod).where(UniquePeriod.until < now()))
     session.execute(delete(Control).where(Control.until < now()))  # pauses that are over
     session.execute(delete(LimiterValue).where(LimiterValue.expires_at < now()))

@@ -61,6 +61,13 @@ def fail(words: str) -> None:
 
 
 @dramatiq.actor(max_retries=0)
+def fail_after(seconds: float, words: str) -> None:
+    """Raise after a while."""
+    time.sleep(seconds)
+    raise ValueError(words)
+
+
+@dramatiq.actor(max_retries=0)
 def unstorable() -> object:
     """Return what cannot be kept."""
     return threading.Lock()
