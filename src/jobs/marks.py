@@ -8,7 +8,7 @@ from sqlalchemy.orm import Session
 
 from src.database import Direct, now, to_microseconds
 from src.jobs.envelopes import Envelope
-from src.jobs.statements import Batch
+from src.jobs.statements import AHEAD_OF_DISK, Batch
 
 _MARKED = (
     "jobs.seq = d.seq AND CASE WHEN jobs.attempt = d.attempt - 1 AND jobs.state = 'queued' AND jobs.publish_at IS NOT NULL THEN true END"
@@ -20,7 +20,7 @@ _MARK = Batch(
     f"""
     WITH free AS MATERIALIZED (SELECT jobs.seq FROM jobs JOIN {{rows}} ON {_MARKED} FOR NO KEY UPDATE OF jobs SKIP LOCKED)
     UPDATE jobs SET publish_at = NULL, published_at = @(:now)
-        FROM free WHERE jobs.seq = free.seq AND (SELECT set_config('synchronous_commit', 'off', true)) = 'off'
+        FROM free WHERE jobs.seq = free.seq AND {AHEAD_OF_DISK}
     RETURNING jobs.seq
     """,
     sqlite_statement=f"UPDATE jobs SET publish_at = NULL, published_at = @(:now) FROM {{rows}} WHERE {_MARKED} RETURNING jobs.seq",

@@ -21,6 +21,9 @@ from src.direct import pipeline
 #: rows that PostgreSQL works on at once while the next are made ready for it
 PART = 500
 
+#: a condition that is always true, with which PostgreSQL's commit of a statement that stands alone does not wait for the disk
+AHEAD_OF_DISK = "(SELECT set_config('synchronous_commit', 'off', true)) = 'off'"
+
 #: `:name` in a statement, but not PostgreSQL's `::type`
 _PARAMETER = re.compile(r"(?<![\w:]):(\w+)")
 
