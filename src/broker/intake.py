@@ -91,7 +91,8 @@ class Intake:
         else:
             # Nothing is known that could keep a job from starting: the claim is one statement that commits by itself.
             # Done again where its connection had died, it may find them claimed: the crew gives back what nobody here holds.
-            claimed = get_database().direct.write(lambda direct: self._claimed(direct, wanted)) if wanted else []
+            # A host that loses its power with SQLite's last claims loses the attempts too: their jobs are queued again, no attempt spent.
+            claimed = get_database().direct.write(lambda direct: self._claimed(direct, wanted), flush=False) if wanted else []
             if self._needs_sifting(claimed, rest):
                 with write() as session:
                     if gates.needs_gates(claimed, self._crew.limits.policies):

@@ -70,7 +70,7 @@ class Marker:
     def _mark(self, batch: list[Envelope]) -> None:
         for pause in pauses():
             try:
-                get_database().direct.write(partial(mark_published, published=batch))
+                get_database().direct.write(partial(mark_published, published=batch), flush=False)
                 return
             except Exception as error:
                 if not is_outage(error):
