@@ -11,8 +11,11 @@ import pkgutil
 import sys
 from pathlib import Path
 
-from src.broker import build_broker
-from src.settings import get_settings
+from src.importing import uncollected
+
+with uncollected():
+    from src.broker import build_broker
+    from src.settings import get_settings
 
 broker = build_broker()
 
@@ -47,4 +50,5 @@ def _import_folder(folder: Path) -> None:
             importlib.import_module(f"{folder.name}.{module.name}")
 
 
-_discover()
+with uncollected():
+    _discover()

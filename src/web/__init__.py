@@ -9,6 +9,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from src.importing import uncollected
+
 if TYPE_CHECKING:
     from flask import Flask
 
@@ -17,6 +19,7 @@ __all__ = ["create_app"]
 
 def create_app() -> Flask:
     """The WSGI application: `flask --app src.web run`, `gunicorn "src.web:create_app()"`."""
-    from src.web import application  # here: a command that submits a job needs the forms, and none of the pages
+    with uncollected():
+        from src.web import application  # here: a command that submits a job needs the forms, and none of the pages
 
     return application.make()
