@@ -33,8 +33,8 @@ _PLAN_ONCE = (
     " SET enable_hashjoin = off; SET enable_mergejoin = off"
 )
 
-#: on PostgreSQL: the disk is waited for until it has all that was committed before, as this statement is, which writes something
-_FLUSH = "SELECT 1 FROM pg_logical_emit_message(true, 'callboard', '')"
+#: PostgreSQL: writes something, so that the commit of this statement waits until the disk has it and all that was committed before
+FLUSH = "SELECT 1 FROM pg_logical_emit_message(true, 'callboard', '')"
 
 #: statements under way at once: one that PostgreSQL works on, one that waits for it
 AHEAD = 2
@@ -86,14 +86,14 @@ class Direct:
         """
         if self._prepared is None:
             yield
-            self.fetch(_FLUSH, {})
+            self.fetch(FLUSH, {})
             return
-        with self._driver_errors(_FLUSH):
-            self._prepared.send(_FLUSH, {})
+        with self._driver_errors(FLUSH):
+            self._prepared.send(FLUSH, {})
         try:
             yield
         finally:
-            with self._driver_errors(_FLUSH):
+            with self._driver_errors(FLUSH):
                 self._prepared.answer()
 
     def channel(self) -> str:

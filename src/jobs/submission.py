@@ -18,12 +18,13 @@ from sqlalchemy.orm import Session
 
 from src import audit, tracing
 from src.database import Direct, now, to_microseconds
+from src.direct import FLUSH
 from src.jobs import defaults, fair
 from src.jobs.envelopes import Envelope, announce, committed, dumps, encode
 from src.jobs.errors import IdempotencyConflict
 from src.jobs.models import Job, UniquePeriod
 from src.jobs.rows import row_of
-from src.jobs.statements import AHEAD_OF_DISK, Batch
+from src.jobs.statements import AHEAD_OF_DISK, Batch, is_sqlite
 from src.jobs.states import State, Unique, require
 
 #: seconds after this process's latest submission from which on a job is taken to come alone
@@ -113,6 +114,8 @@ def _submit_many(session: Session, submissions: Sequence[Submission], carried: S
             receipts.append(_earlier(session, submission, row))
     if envelopes:
         announce(session, envelopes)
+    if not all(receipt.created for receipt in receipts) and not is_sqlite(session):
+        session.connection().exec_driver_sql(FLUSH)  # the earlier job may be one whose submitter still waits for the disk
     if audit.is_under_way():
         for receipt, row in zip(receipts, rows, strict=True):
             audit.about("job", receipt.id, actor=row["actor"])
@@ -138,11 +141,9 @@ def submit_alone(
     ahead = goes and not direct.is_sqlite and _latest - before > ALONE_S
     created = (_INSERT_AHEAD if ahead else _INSERT).execute(direct, [tuple(row.values())], now=to_microseconds(present))
     envelope = _envelope(created[0][1], row, present) if created and goes else None
-    if ahead:
-        # Also when there was nothing to write: it may be an earlier try's, whose connection died before the disk had it.
+    if ahead and envelope is not None:
         with direct.flushing():
-            if envelope is not None:
-                committed([envelope])
+            committed([envelope])
         envelope = None
     return (Receipt(row["id"], State(row["state"]), True), envelope) if created else None
 
