@@ -48,7 +48,10 @@ class Direct:
     __slots__ = ("_channel", "_connection", "_dialect", "_execute", "_flushes", "_prepared", "is_sqlite")
 
     def __init__(self, engine: Engine) -> None:
-        taken = engine.raw_connection()
+        try:
+            taken = engine.raw_connection()
+        except engine.dialect.loaded_dbapi.Error as error:  # as the driver raised it, which nobody would take for an outage
+            raise as_sqlalchemys(error, "", engine.dialect, None) from error
         taken.detach()  # from the pool, which need not count it any more
         self._dialect = engine.dialect
         connection: Any = taken.dbapi_connection
@@ -162,7 +165,7 @@ def pipeline(connection: Connection, statement: str, parts: Iterable[dict[str, A
 
 
 def as_sqlalchemys(error: Any, statement: str, dialect: Dialect, connection: Any) -> DBAPIError:
-    """The error that SQLAlchemy would have made of a driver's."""
+    """The error that SQLAlchemy would have made of a driver's; `connection`: None while there is none yet."""
     made = DBAPIError.instance(
         statement,
         None,

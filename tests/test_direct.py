@@ -10,7 +10,7 @@ import pytest
 from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError, IntegrityError
 
-from src.database import Database, Direct, read, write
+from src.database import Database, Direct, is_outage, read, write
 from src.jobs.statements import Single
 from tests.stores import OpenStore
 from tests.waiting import eventually
@@ -81,6 +81,14 @@ def test_a_connection_that_died_is_replaced(open_store: OpenStore) -> None:
             assert ended.scalars().all() == [True]
         database.direct.write(lambda direct: add(direct, "a"))
         assert names(database) == ["a"]
+
+
+def test_a_server_that_is_away_is_an_outage() -> None:
+    away = Database("postgresql+psycopg://callboard@127.0.0.1:1/nowhere")
+    with pytest.raises(DBAPIError) as refused:
+        away.direct.read(_NAMES.fetch)
+    assert is_outage(refused.value)
+    away.engine.dispose()
 
 
 def test_they_close_with_the_engine(open_store: OpenStore) -> None:

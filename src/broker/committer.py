@@ -17,7 +17,7 @@ from src import metering
 from src.broker.connections import pauses
 from src.broker.deliveries import Delivery
 from src.database import get_database, is_outage, write
-from src.jobs import ends
+from src.jobs import claims, ends
 from src.jobs.completion import Finished, is_one_statement, settle, settle_alone
 from src.jobs.states import Outcome, State
 from src.logs import get_logger
@@ -103,20 +103,24 @@ class Committer:
         finished = [end for end, _ in batch if end is not None]
         for pause in pauses():
             try:
-                self._settle(finished)
+                self._settle_all(finished)
                 break
             except Exception as error:
-                if is_outage(error):
-                    # Never acknowledged, never given up: the ends wait here until SQL is back.
-                    log.warning("ends_wait_for_sql", jobs=len(finished), detail=type(error).__name__)
-                    if self._closed.is_set():
-                        return
-                    time.sleep(pause)
-                    continue
-                log.exception("batch_not_storable", jobs=len(finished))
-                self._settle_singly(finished)
-                break
+                # Never acknowledged, never given up: the ends wait here until SQL is back. This thread must outlive every error.
+                log.warning("ends_wait_for_sql", jobs=len(finished), detail=type(error).__name__, exc_info=not is_outage(error))
+                if self._closed.is_set():
+                    return
+                time.sleep(pause)
         self._acknowledge(batch)
+
+    def _settle_all(self, finished: Sequence[Finished]) -> None:
+        try:
+            self._settle(finished)
+        except Exception as error:
+            if is_outage(error):
+                raise
+            log.exception("batch_not_storable", jobs=len(finished))
+            self._settle_singly(finished)
 
     def _settle(self, finished: Sequence[Finished]) -> None:
         if finished:
@@ -125,13 +129,21 @@ class Committer:
             held: dict[str, Any] = {"finished": finished, "worker_id": self._crew.worker_id, "worker": self._crew.name}
             began = time.monotonic()
             if alone:
-                get_database().direct.write(partial(settle_alone, **held))
+                moved = get_database().direct.write(partial(settle_alone, **held))
             else:
                 with write() as session:
-                    settle(session, **held)
+                    moved = settle(session, **held)
+            self._settle_forgotten([end for end in finished if end.seq not in moved])
             meters = metering.active()
             if meters is not None:
                 meters.committed(len(finished), time.monotonic() - began)
+
+    def _settle_forgotten(self, unmoved: Sequence[Finished]) -> None:
+        """An end that changed nothing was given away, or its claim was forgotten by a PostgreSQL that was killed: then it counts."""
+        if unmoved:
+            with write() as session:
+                retaken = set(claims.retake(session, self._crew.worker_id, [(end.seq, end.attempt) for end in unmoved]))
+                settle(session, [end for end in unmoved if end.seq in retaken], worker_id=self._crew.worker_id, worker=self._crew.name)
 
     def _settle_singly(self, finished: Sequence[Finished]) -> None:
         """One end of a batch cannot be stored: write the others, and that one as a dead job with the reason."""
