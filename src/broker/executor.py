@@ -32,7 +32,7 @@ from src.broker.running import Running
 from src.broker.signature import Signature
 from src.broker.time_limit import DEFAULT_LIMIT
 from src.database import from_microseconds, get_database, is_outage
-from src.jobs import result_files
+from src.jobs import claims, result_files
 from src.jobs.completion import Finished, present_us, settle
 from src.jobs.current import RunningJob, current_job
 from src.jobs.errors import CancelRequested
@@ -188,6 +188,8 @@ class Executor:
             return finished
         try:
             settled = settle(session, [finished], worker_id=self._crew.worker_id, worker=self._crew.name)
+            if not settled and claims.retake(session, self._crew.worker_id, [(finished.seq, finished.attempt)]):
+                settled = settle(session, [finished], worker_id=self._crew.worker_id, worker=self._crew.name)
             if settled:
                 session.commit()
                 return None

@@ -64,9 +64,15 @@ class Relay:
                 return published
 
     def _run(self) -> None:
+        was_away = False
         while not self._closing.is_set():
             try:
                 self._watch()
+                if was_away:
+                    # Workers come first: what a PostgreSQL that was killed has forgotten of their last claims they claim again.
+                    was_away = False
+                    self._closing.wait(get_settings().heartbeat_interval * 1.5)
+                    continue
                 with read() as session:
                     instant = due.next_instant(session)
                 # A little early or late each time, so that the relays of a fleet do not look in step.
@@ -82,6 +88,7 @@ class Relay:
                     log.warning("relay_waits_for_sql", detail=type(error).__name__)
                     # After an outage every lease looks old: first give the workers time to renew theirs.
                     self._be_patient()
+                    was_away = True
                 else:
                     log.exception("relay_failed")
                 self._closing.wait(1.0)

@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session
 from src.database import Direct, now, to_microseconds
 from src.jobs import ends, slots, workflow_steps
 from src.jobs.models import Job
-from src.jobs.statements import Batch
+from src.jobs.statements import AHEAD_OF_DISK, Batch
 from src.jobs.states import State, require
 
 
@@ -53,9 +53,8 @@ class Unclaimable(Enum):
 require(State.QUEUED, State.RUNNING)
 
 # Not IS NOT NULL in what it returns: SQLite says so of every row where the table has a partial index on the same words.
-_CLAIM = Batch(
-    {"id": "text", "attempt": "int"},
-    """
+_WANTED = {"id": "text", "attempt": "int"}
+_STATEMENT = """
     UPDATE jobs SET state = 'running', attempt = jobs.attempt + 1, worker_id = :worker_id, started_at = @(:now),
         publish_at = NULL, reason = NULL, progress_done = NULL, progress_total = NULL, progress_message = NULL
     FROM {rows}
@@ -66,17 +65,43 @@ _CLAIM = Batch(
         #(jobs.created_at), #(jobs.published_at), #(jobs.due_at), #(jobs.slot_at), jobs.workflow_seq,
         jobs.unique_until = 'waiting' AND coalesce(length(jobs.unique_key), -1) >= 0, coalesce(length(jobs.fair_key), -1) >= 0,
         EXISTS (SELECT 1 FROM controls)
-    """,
-)
+    """
+_CLAIM = Batch(_WANTED, _STATEMENT)
+# Waiting for the disk is a third of a claim. What PostgreSQL forgets when it is killed, its workers claim again: see retake().
+_CLAIM_AHEAD = Batch(_WANTED, _STATEMENT.replace("WHERE jobs.id", f"WHERE {AHEAD_OF_DISK} AND jobs.id"), _STATEMENT)
 
 
 def claim(session: Session | Direct, worker_id: int, wanted: Sequence[tuple[str, int]]) -> list[Claimed]:
     """Move each wanted (job id, attempt) that may start from queued to running, leased to this worker.
 
-    A worker whose own lease has run out gets nothing. Two copies of one message: the first claim wins.
+    A worker whose own lease has run out gets nothing. Two copies of one message: the first claim wins. Claims that go the
+    direct way are committed without waiting for the disk.
     """
     rows = sorted(set(wanted))
-    return [Claimed(*row) for row in _CLAIM.execute(session, rows, worker_id=worker_id, now=to_microseconds(now()))]
+    batch = _CLAIM_AHEAD if isinstance(session, Direct) else _CLAIM
+    return [Claimed(*row) for row in batch.execute(session, rows, worker_id=worker_id, now=to_microseconds(now()))]
+
+
+_RETAKE = Batch(
+    {"seq": "bigint", "attempt": "int"},
+    """
+    UPDATE jobs SET state = 'running', attempt = d.attempt, worker_id = :worker_id, started_at = @(:now), publish_at = NULL, reason = NULL
+    FROM {rows}
+    WHERE jobs.seq = d.seq AND CASE WHEN jobs.attempt = d.attempt - 1 AND jobs.state = 'queued' THEN true END
+      AND EXISTS (SELECT 1 FROM workers WHERE workers.id = :worker_id AND workers.expires_at > @(:now) AND workers.lost_at IS NULL)
+    RETURNING jobs.seq
+    """,
+)
+
+
+def retake(session: Session, worker_id: int, held: Sequence[tuple[int, int]]) -> list[int]:
+    """Claim again those (seq, attempt) in this worker's hands of which SQL knows nothing any more; return their seqs.
+
+    A PostgreSQL that is killed forgets the commits of its last moment that did not wait for the disk. What was given away
+    since has a higher attempt or runs elsewhere, and is left alone.
+    """
+    rows = sorted(set(held))
+    return [int(row[0]) for row in _RETAKE.execute(session, rows, worker_id=worker_id, now=to_microseconds(now()))] if rows else []
 
 
 def free_keys(session: Session, starting: Sequence[Claimed]) -> None:

@@ -324,3 +324,41 @@ def test_while_sql_is_away_nothing_is_lost_and_what_ended_meanwhile_is_written_l
             assert [attempt.number for attempt in house.job(running.message_id).attempts] == [1]
     finally:
         house.remove()
+
+
+@pytest.mark.parametrize("ends", ["while SQL is away", "later"])
+def test_a_job_whose_claim_a_killed_postgresql_has_forgotten_runs_once(
+    ends: str, own_postgres: Postgres, broker_node: BrokerNode, tmp_path: Path
+) -> None:
+    name = random_name("own")
+    own_postgres.execute(f"CREATE DATABASE {name}")
+    own_postgres.execute(f"ALTER DATABASE {name} SET synchronous_commit = on")  # what is to last lasts; the tests' server is in a hurry
+    own_postgres.execute("ALTER SYSTEM SET wal_writer_delay = '10s'")
+    own_postgres.execute("SELECT pg_reload_conf()")
+    migrate(own_postgres.url(name))
+    house = House(broker_node, own_postgres.url(name), tmp_path)
+    try:
+        # Each heartbeat has the disk keep what came before it; a subscription must not be doubted between two of them.
+        slow = House.working(house, CALLBOARD_LEASE_DURATION="60", CALLBOARD_HEARTBEAT_INTERVAL="5", CALLBOARD_RECONCILE_AFTER="60")
+        with house.entered(), slow as worker:
+            for number in range(3):  # a queue's first claim takes the long way, which waits for the disk
+                house.until(actors.echo.send(number))
+            message = actors.make_and_wait_deaf.send(str(tmp_path / "started"), str(tmp_path / "go on"))
+            house.wait_for(tmp_path / "started")
+            own_postgres.kill()
+            if ends == "while SQL is away":
+                (tmp_path / "go on").touch()
+                eventually(lambda: worker.says("ends_wait_for_sql"), deadline_s=DEADLINE_S)
+            own_postgres.start()
+            if ends == "later":
+                assert (house.job(message.message_id).state, house.job(message.message_id).attempt) == (State.QUEUED, 0)
+                eventually(lambda: worker.says("forgotten_claims_retaken"), deadline_s=DEADLINE_S)
+                assert (house.job(message.message_id).state, house.job(message.message_id).attempt) == (State.RUNNING, 1)
+                (tmp_path / "go on").touch()
+
+            job = house.until(message)
+            assert (job.state, [attempt.number for attempt in job.attempts]) == (State.SUCCEEDED, [1])
+            house.until(actors.echo.send("the next"))
+            assert traces(tmp_path / "started") == ["1"]
+    finally:
+        house.remove()

@@ -226,3 +226,31 @@ def test_nobody_gives_back_the_job_of_another_or_one_that_has_ended(database: Da
 
     assert look(database, running.id).state is State.RUNNING
     assert look(database, done.id).state is State.SUCCEEDED
+
+
+def test_a_claim_that_sql_has_forgotten_is_taken_again_by_who_holds_it(database: Database) -> None:
+    worker = hired(database)
+    one = claimed(database, worker)
+    with database.write() as session:
+        claims.give_back(session, worker, [(one.seq, one.attempt)])  # as a PostgreSQL leaves it that was killed a moment after the claim
+
+        assert claims.retake(session, worker, [(one.seq, one.attempt)]) == [one.seq]
+
+    job = look(database, one.id)
+    assert (job.state, job.attempt, job.worker_id, job.publish_at) == (State.RUNNING, 1, worker, None)
+    assert settle(database, worker, ended(one)) == {one.seq}
+
+
+def test_what_was_given_away_or_has_ended_is_taken_by_nobody_again(database: Database, time: StillClock) -> None:
+    worker, other = hired(database), hired(database, "there:2")
+    gone, done, cancelled, late = (claimed(database, worker) for _ in range(4))
+    settle(database, worker, ended(done))
+    with database.write() as session:
+        claims.give_back(session, worker, [(one.seq, one.attempt) for one in (gone, cancelled, late)])
+        control.cancel(session, cancelled.id)
+    assert claim(database, other, gone.id) is not None
+
+    with database.write() as session:
+        assert claims.retake(session, worker, [(one.seq, one.attempt) for one in (gone, done, cancelled)]) == []
+        time.forward(get_settings().lease_duration + 1)
+        assert claims.retake(session, worker, [(late.seq, late.attempt)]) == []
