@@ -143,7 +143,9 @@ class Committer:
         if unmoved:
             with write() as session:
                 retaken = set(claims.retake(session, self._crew.worker_id, [(end.seq, end.attempt) for end in unmoved]))
-                settle(session, [end for end in unmoved if end.seq in retaken], worker_id=self._crew.worker_id, worker=self._crew.name)
+                if retaken:
+                    again = [end for end in unmoved if end.seq in retaken]
+                    settle(session, again, worker_id=self._crew.worker_id, worker=self._crew.name)
 
     def _settle_singly(self, finished: Sequence[Finished]) -> None:
         """One end of a batch cannot be stored: write the others, and that one as a dead job with the reason."""

@@ -177,7 +177,8 @@ class Crew:
                 session, self.worker_id, busy=len(self.load.running), frontier=dict(self.load.frontier), memory_bytes=resident_bytes()
             )
             wish, stacks_wanted = wishes.of(session, self.worker_id), stacks.take(session, self.worker_id)
-            forgotten = claims.retake(session, self.worker_id, list(self.holding)) if alive else []
+            # Not while it closes: what another thread hands back in this moment would be claimed again.
+            forgotten = claims.retake(session, self.worker_id, list(self.holding)) if alive and not self.load.is_closing else []
         if forgotten:
             log.warning("forgotten_claims_retaken", jobs=len(forgotten))
         for attempt in list(self.load.running.values()):

@@ -91,7 +91,8 @@ class Intake:
         else:
             # Nothing is known that could keep a job from starting: the claim is one statement that commits by itself.
             # Done again where its connection had died, it may find them claimed: the crew gives back what nobody here holds.
-            # A host that loses its power with SQLite's last claims loses the attempts too: their jobs are queued again, no attempt spent.
+            # No disk is waited for. A host that loses its power with SQLite's last claims loses the attempts too, and their jobs are queued
+            # again; what a killed PostgreSQL forgets is claimed again by this process (claims.retake).
             claimed = get_database().direct.write(lambda direct: self._claimed(direct, wanted), flush=False) if wanted else []
             if self._needs_sifting(claimed, rest):
                 with write() as session:
