@@ -15,7 +15,7 @@ from datetime import UTC, datetime, timedelta
 from bench.sides import measured
 from bench.site import Site, megabytes, open_site, parser, share, tell, until
 from src.jobs.submission import Submission, submit_many
-from tests.chaos.fleet import _children
+from tests.harness.fleet import _children
 
 #: jobs in one transaction
 TOGETHER = 1000

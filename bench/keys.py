@@ -23,7 +23,7 @@ from bench.site import Site, open_site, parser, tell, until
 from src.jobs import State
 from src.jobs.models import Job
 from src.jobs.submission import Submission, submit_many
-from tests.chaos.fleet import Fleet
+from tests.harness.fleet import Fleet
 
 #: seconds
 KILL_EVERY_S, STUCK_S = 5.0, 15.0

@@ -21,8 +21,8 @@ from sqlalchemy import func, select
 from bench.site import open_site, parser, share, tell, until
 from src.jobs.models import Job
 from src.jobs.workflow_models import StoredWorkflow
-from tests.chaos.fleet import Fleet
-from tests.chaos.ground import submitters_token, web_command
+from tests.harness.fleet import Fleet
+from tests.harness.ground import submitters_token, web_command
 
 #: how a key is sent: path, body and headers of one request
 KINDS = ("idempotency key", "unique key", "workflow")

@@ -20,7 +20,7 @@ from src.broker.publisher import Publisher
 from src.database import Database, use_database
 from src.jobs import envelopes, workers
 from src.settings import get_settings
-from tests.chaos.fleet import Fleet
+from tests.harness.fleet import Fleet
 
 STORES = ("postgresql", "sqlite")
 

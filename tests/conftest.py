@@ -27,8 +27,8 @@ os.environ["CALLBOARD_DATA_DIR"] = _data_dir
 
 from src.database import Database, migrate  # noqa: E402  (after the environment is clean)
 from src.settings import Settings  # noqa: E402
-from tests.services import BrokerNode, Postgres, make_broker_node, random_name  # noqa: E402
-from tests.stores import STORES, OpenStore, using  # noqa: E402
+from tests.harness.services import BrokerNode, Postgres, make_broker_node, random_name  # noqa: E402
+from tests.harness.stores import STORES, OpenStore, using  # noqa: E402
 
 Settings.model_config["env_file"] = None
 

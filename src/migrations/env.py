@@ -1,6 +1,6 @@
 """Alembic's environment: the URL handed over by src.database.migrate(), one migrating process at a time.
 
-Revisions are written by hand; tests/test_migrations.py compares what they make with the models of every room.
+Revisions are written by hand; tests/sql/test_migrations.py compares what they make with the models of every room.
 """
 
 from __future__ import annotations

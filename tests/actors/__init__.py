@@ -1,0 +1,1 @@
+"""Actors that tests run, one module per room."""

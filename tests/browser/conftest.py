@@ -1,0 +1,85 @@
+"""Fixtures of the browser tests.
+
+house    a whole running Callboard per store (web, worker, RabbitMQ), shared by all tests that need one
+browser  a real Chromium; `page` is a fresh page of it, signed in at the house as the administrator
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+
+import pytest
+from playwright.sync_api import Browser, Page, StorageState, expect, sync_playwright
+
+from tests.harness.services import random_name
+from tests.harness.web_house import House
+from tests.sql.web.conftest import app, own_site, site
+
+__all__ = ["app", "own_site", "site"]
+
+#: milliseconds that a page may take to show what is expected
+PATIENCE_MS = 30_000
+#: no window, no network but the page's own
+CHROMIUM_FLAGS = [
+    "--no-sandbox",
+    "--headless=new",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+
+
+@pytest.fixture(scope="package", params=["sqlite", "postgresql"])
+def house(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
+    folder = tmp_path_factory.mktemp("house")
+    node = request.getfixturevalue("broker_node")
+    if request.param == "sqlite":
+        shutil.copyfile(request.getfixturevalue("_migrated_sqlite"), folder / "callboard.db")
+        url = f"sqlite:///{folder / 'callboard.db'}"
+    else:
+        server, name = request.getfixturevalue("postgres"), random_name("house")
+        server.execute(f"CREATE DATABASE {name} TEMPLATE {request.getfixturevalue('_migrated_postgres')}")
+        url = server.url(name)
+    vhost = random_name("house")
+    with House(folder, database_url=url, broker_url=node.create_vhost(vhost), management_url=node.management_url) as open_house:
+        yield open_house
+    node.delete_vhost(vhost)
+
+
+@pytest.fixture(scope="session")
+def chromium() -> Iterator[Browser]:
+    path = shutil.which("chromium") or shutil.which("google-chrome")
+    if path is None:
+        raise RuntimeError("The browser tests need Chromium. ./run test installs it, or: sudo apt-get install chromium")
+    expect.set_options(timeout=PATIENCE_MS)
+    with sync_playwright() as driver:
+        browser = driver.chromium.launch(executable_path=path, args=CHROMIUM_FLAGS)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture(scope="package")
+def signed_in(chromium: Browser, house: House) -> StorageState:
+    """What a browser keeps that has followed the one-time link."""
+    context = chromium.new_context(base_url=house.url)
+    context.new_page().goto(house.one_time_link())
+    state = context.storage_state()
+    context.close()
+    return state
+
+
+@pytest.fixture
+def page(chromium: Browser, house: House, signed_in: StorageState) -> Iterator[Page]:
+    context = chromium.new_context(base_url=house.url, storage_state=signed_in)
+    page = context.new_page()
+    page.set_default_timeout(PATIENCE_MS)
+    problems: list[str] = []
+    page.on("pageerror", lambda error: problems.append(str(error)))
+    page.on("console", lambda message: problems.append(message.text) if "Content Security Policy" in message.text else None)
+    yield page
+    context.close()
+    assert not problems, problems

@@ -1,0 +1,67 @@
+"""D6 in a real Chromium: a schedule is made and edited in the browser, with a preview while one types."""
+
+from __future__ import annotations
+
+import re
+
+from playwright.sync_api import Page, expect
+
+from tests.harness.services import random_name
+from tests.harness.web_house import House
+
+
+def test_D6_a_schedule_is_made_and_edited_in_the_browser_with_a_preview_while_one_types(page: Page, house: House) -> None:
+    name = random_name("weekly")
+    page.goto("/schedules/new")
+    page.get_by_label("Actor").select_option("add")
+    page.get_by_role("button", name="Go on").click()
+
+    preview = page.locator("#preview")
+    page.get_by_label("Cron").fill("30 7 * * mon")
+    page.get_by_label("Time zone").fill("Europe/Berlin")
+    expect(preview).to_contain_text("At 07:30 on Monday (Europe/Berlin)")
+    expect(preview.locator("ol.ticks li")).to_have_count(10)
+    expect(preview.locator("ol.ticks li").first).to_contain_text(re.compile(r"^Mon .* 07:30$"))
+    page.get_by_label("Cron").fill("30 77 * * mon")
+    expect(preview).to_contain_text("77 does not lie between 0 and 23")
+    page.get_by_label("Cron").fill("30 2 * * *")
+    expect(preview).to_contain_text("runs once, not twice")
+    page.get_by_label("Cron").fill("30 7 * * mon")
+
+    page.get_by_label("Name").fill(name)
+    page.get_by_label("X", exact=True).fill("16")
+    page.get_by_label("Y", exact=True).fill("16")
+    page.get_by_role("button", name="Save").click()
+    expect(page.get_by_text("The schedule is made.")).to_be_visible()
+    expect(page.get_by_role("heading", level=1)).to_contain_text("active")
+
+    page.get_by_role("link", name="Change").click()
+    expect(page.get_by_label("X", exact=True)).to_have_value("16")
+    page.get_by_label("Cron").fill("")
+    page.get_by_label("Every").fill("30s")
+    expect(preview).to_contain_text("Every 30 seconds")
+    page.get_by_role("button", name="Save").click()
+    expect(page.locator("p.words")).to_have_text("Every 30 seconds")
+    page.get_by_role("button", name=re.compile("^Run now")).click()
+    expect(page.get_by_label("Result")).to_have_text("32")
+    page.goto("/schedules")
+    expect(page.get_by_role("row", name=re.compile(name))).to_contain_text("Every 30 seconds")
+    expect(page.locator("table.load tbody tr")).to_have_count(8)
+
+
+def test_the_form_works_without_javascript(page: Page, house: House) -> None:
+    assert page.context.browser is not None
+    context = page.context.browser.new_context(base_url=house.url, storage_state=page.context.storage_state(), java_script_enabled=False)
+    plain = context.new_page()
+    name = random_name("plain")
+    plain.goto("/schedules/new?actor=add")
+    plain.get_by_label("Name").fill(name)
+    plain.get_by_label("X", exact=True).fill("1")
+    plain.get_by_label("Y", exact=True).fill("2")
+    plain.get_by_label("Cron").fill("15 4 * * sun")
+    plain.get_by_role("button", name="Preview").click()
+    expect(plain.locator("#preview")).to_contain_text("At 04:15 on Sunday")
+    expect(plain.get_by_label("X", exact=True)).to_have_value("1")
+    plain.get_by_role("button", name="Save").click()
+    expect(plain.get_by_text("The schedule is made.")).to_be_visible()
+    context.close()

@@ -1,0 +1,7 @@
+"""The fixtures of tests/process/broker."""
+
+from __future__ import annotations
+
+from tests.process.broker.conftest import _actors, house, quiet, served, worker
+
+__all__ = ["_actors", "house", "quiet", "served", "worker"]

@@ -1,0 +1,212 @@
+"""kill -9 between any two steps of a job's path: nothing is lost, no transactional effect is doubled, the record is true."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+from dramatiq import Message
+from sqlalchemy import select
+
+from src.database import Database
+from src.jobs import result_files, submit_many
+from src.jobs.models import Attempt, Job
+from src.jobs.states import Outcome, State
+from src.jobs.submission import Submission, new_id
+from src.settings import get_settings
+from tests.faults.chaos import faults
+from tests.harness import ROOT
+from tests.harness.fleet import Fleet
+from tests.harness.ledger import Account, account
+from tests.harness.waiting import eventually
+
+#: jobs of each test: more than the threads, so that some run, some are claimed and some wait when the process dies
+JOBS = 12
+
+
+@pytest.mark.parametrize("fault", ["commit | hand-over", "hand-over | publish", "publish | confirm", "confirm | mark"])
+def test_a_submitter_killed_after_its_commit_loses_no_job(fault: str, chaos: dict[str, str], database: Database, tmp_path: Path) -> None:
+    submitter = subprocess.run(
+        [sys.executable, "-m", "tests.faults.chaos.submitter", str(JOBS), "leave_a_row"],
+        cwd=ROOT,
+        env={**os.environ, faults.NAME: fault},
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert submitter.returncode == -signal.SIGKILL, submitter.stderr
+    with database.read() as session:
+        committed = list(session.execute(select(Job.id)).scalars())
+    assert committed, "it died before its first commit"
+
+    with Fleet(chaos, tmp_path / "log", workers=1, scheduler=False):
+        found = ended(database, committed)
+
+    found.check()
+    assert found.states == {"succeeded": len(committed)}
+    assert found.attempts == len(committed), "a second copy of a message started a second attempt"
+
+
+STEPS = [
+    "hand-over | publish",
+    "publish | confirm",
+    "confirm | mark",
+    "taken by the relay | publish",
+    "delivery | claim",
+    "claim | start",
+    "actor | commit",
+    "end written | commit",
+    "commit | ack",
+]
+
+
+# The transactional actor meets every step that the plain one does, and one more: a plain actor's end is committed and acknowledged by
+# one thread. The plain one takes its turn with --slow.
+@pytest.mark.parametrize(
+    ("fault", "actor"),
+    [
+        *[(step, "leave_a_row") for step in (*STEPS, "commit | hand over of the ack")],
+        *[pytest.param(step, "work", marks=pytest.mark.slow) for step in STEPS],
+    ],
+)
+def test_a_worker_killed_between_two_steps_loses_no_job(
+    fault: str, actor: str, chaos: dict[str, str], database: Database, tmp_path: Path
+) -> None:
+    if fault in ("actor | commit", "end written | commit"):
+        fault += ", transactional" if actor == "leave_a_row" else ", plain"
+    accepted = submitted(database, actor)
+
+    with Fleet({**chaos, faults.NAME: fault}, tmp_path / "log", workers=1, scheduler=False) as fleet:
+        found = ended(database, accepted)
+        assert struck(chaos), f"nobody came to the place {fault!r}"
+        eventually(lambda: fleet.workers()[0].starts > 1, what="the killed worker is started again")
+
+    found.check()
+    assert found.states == {"succeeded": JOBS}
+
+
+def test_a_relay_killed_while_it_gives_jobs_away_loses_no_job(chaos: dict[str, str], database: Database, tmp_path: Path) -> None:
+    accepted = submitted(database, "leave_a_row", length_ms=300)
+
+    with Fleet({**chaos, faults.NAME: "given away | commit"}, tmp_path / "log", workers=1, scheduler=True) as fleet:
+        eventually(lambda: running(database), deadline_s=20, what="a job runs")
+        fleet.kill_with_watchdog(fleet.workers()[0])
+        found = ended(database, accepted)
+        assert struck(chaos)
+
+    found.check()
+    assert found.lost_attempts > 0
+
+
+@pytest.mark.parametrize("fault", ["stop | relay ends", "stop | jobs given back", "jobs given back | end"])
+def test_a_worker_killed_while_it_shuts_down_loses_no_job(fault: str, chaos: dict[str, str], database: Database, tmp_path: Path) -> None:
+    accepted = submitted(database, "leave_a_row", length_ms=400)
+
+    with Fleet({**chaos, faults.NAME: fault}, tmp_path / "log", workers=1, threads=2, scheduler=False) as fleet:
+        eventually(lambda: running(database), deadline_s=20, what="a job runs")
+        fleet.ask_to_stop(fleet.workers()[0])
+        found = ended(database, accepted)
+        assert struck(chaos)
+
+    found.check()
+    assert found.states == {"succeeded": JOBS}
+
+
+def test_a_worker_killed_between_a_results_file_and_its_commit_leaves_a_file_that_nobody_names(
+    chaos: dict[str, str], database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CALLBOARD_RESULTS_DIR", str(tmp_path / "results"))
+    get_settings.cache_clear()
+    accepted = submitted(database, "say_much")
+
+    with Fleet({**chaos, faults.NAME: "result's file | commit"}, tmp_path / "log", workers=1, scheduler=False):
+        found = ended(database, accepted)
+        assert struck(chaos)
+
+    found.check()
+    with database.read() as session:
+        files = {row.id: row.result_file for row in session.execute(select(Job.id, Job.result_file))}
+        left = [name for names in result_files.kept() for name in result_files.unnamed(session, names)]
+    assert all(name is not None and json.loads(result_files.read(name)) == id * 10_000 for id, name in files.items())
+    assert left, "the killed one had written a file"
+    result_files.delete(left)
+    assert sorted(name for names in result_files.kept() for name in names) == sorted(str(name) for name in files.values())
+
+
+@pytest.mark.parametrize(
+    ("answer", "actor"),
+    [
+        ("answer to the claim's commit lost", "work"),
+        ("answer to the claim's commit lost", "leave_a_row"),
+        ("answer to the end's commit lost", "work"),
+        ("answer to the transaction's commit lost", "leave_a_row"),
+        ("answer to the relay's commit lost", "work"),
+        ("answer to the relay's commit lost", "leave_a_row"),
+    ],
+)
+def test_a_commit_whose_answer_is_lost_loses_no_job(
+    answer: str, actor: str, chaos: dict[str, str], database: Database, tmp_path: Path
+) -> None:
+    accepted = submitted(database, actor)
+
+    with Fleet({**chaos, faults.NAME: answer}, tmp_path / "log", workers=1, scheduler=False):
+        found = ended(database, accepted)
+        assert struck(chaos)
+
+    found.check()
+    assert found.states == {"succeeded": JOBS}
+
+
+def test_an_attempt_that_was_lost_is_told_with_its_worker_and_the_next_number(
+    chaos: dict[str, str], database: Database, tmp_path: Path
+) -> None:
+    [id] = submitted(database, "leave_a_row", count=1)
+
+    with Fleet({**chaos, faults.NAME: "claim | start"}, tmp_path / "log", workers=1, scheduler=False):
+        ended(database, [id]).check()
+
+    with database.read() as session:
+        attempts = session.execute(select(Attempt).order_by(Attempt.number)).scalars().all()
+    assert [(attempt.number, attempt.outcome) for attempt in attempts] == [(1, Outcome.LOST), (2, Outcome.SUCCEEDED)]
+    assert attempts[0].error is not None
+    assert attempts[0].worker in attempts[0].error
+
+
+def submitted(database: Database, actor: str, *, count: int = JOBS, length_ms: int = 5) -> list[str]:
+    """Rows only: this process has no publisher, so the worker's relay brings them to RabbitMQ."""
+    args = () if actor == "stumble_once" else (length_ms,)
+    with database.write() as session:
+        messages: list[Message[object]] = [
+            Message(queue_name="chaos", actor_name=actor, args=args, kwargs={}, options={}, message_id=new_id()) for _ in range(count)
+        ]
+        return [receipt.id for receipt in submit_many(session, [Submission(message) for message in messages])]
+
+
+def ended(database: Database, accepted: list[str], *, deadline_s: float = 40.0) -> Account:
+    """The account once every job is final; what is not final by then is in it."""
+    with suppress(AssertionError):  # the account says which jobs did not end
+        eventually(lambda: not unfinished(database), deadline_s=deadline_s, interval_s=0.1)
+    return account(database, accepted)
+
+
+def unfinished(database: Database) -> int:
+    with database.read() as session:
+        states = session.execute(select(Job.state)).scalars().all()
+    return sum(not state.is_final for state in states)
+
+
+def running(database: Database) -> int:
+    with database.read() as session:
+        states = session.execute(select(Job.state)).scalars().all()
+    return sum(state is State.RUNNING for state in states)
+
+
+def struck(chaos: dict[str, str]) -> bool:
+    """Has the fault happened?"""
+    return Path(chaos[faults.STRUCK]).exists()

@@ -1,0 +1,63 @@
+"""The publisher of a process survives what goes wrong inside it, and finishes what a short command handed over."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Sequence
+from typing import Any
+
+import pytest
+from dramatiq import Message
+from sqlalchemy import func, select
+
+from src.broker.publisher import Publisher
+from src.broker.wire import JoiningConnection, Outgoing
+from src.database import Database
+from src.jobs import envelopes, submit
+from src.jobs.models import Job
+from src.jobs.submission import new_id
+from tests.harness import ROOT
+from tests.harness.waiting import eventually
+
+
+def test_a_command_that_ends_at_once_has_published_what_it_submitted(chaos: dict[str, str], database: Database) -> None:
+    subprocess.run([sys.executable, "-m", "tests.faults.chaos.submitter", "5", "work"], cwd=ROOT, env={**os.environ, **chaos}, check=True)
+
+    assert published(database) == 5
+
+
+def test_the_publisher_goes_on_after_an_unforeseen_error(
+    chaos: dict[str, str], database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stock = JoiningConnection.publish
+    failed: list[Outgoing] = []
+
+    def fail_once(connection: JoiningConnection, channel: Any, messages: Sequence[Outgoing]) -> None:
+        if not failed:
+            failed.extend(messages)
+            raise RuntimeError("nobody has thought of this")
+        stock(connection, channel, messages)
+
+    monkeypatch.setattr(JoiningConnection, "publish", fail_once)
+    publisher = Publisher()
+    monkeypatch.setattr(envelopes, "_listener", publisher.hand_off)
+    try:
+        submitted(database)
+        eventually(lambda: failed, what="the error has happened")
+        submitted(database)
+        eventually(lambda: published(database) == 2, what="the second job is published, and the first again")
+    finally:
+        publisher.close()
+
+
+def submitted(database: Database) -> None:
+    with database.write() as session:
+        message: Message[Any] = Message(queue_name="chaos", actor_name="work", args=(1,), kwargs={}, options={}, message_id=new_id())
+        submit(session, message)
+
+
+def published(database: Database) -> int:
+    with database.read() as session:
+        return session.execute(select(func.count()).select_from(Job).where(Job.published_at.is_not(None))).scalar_one()

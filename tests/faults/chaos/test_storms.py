@@ -1,0 +1,97 @@
+"""Storms as tests: short ones for every day, whole ones with `--slow`. The figures are printed: `pytest -s`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from src.database import Database
+from tests.faults.chaos import storm
+from tests.faults.chaos.storm import Report
+from tests.harness.ground import Ground, lay_ground
+from tests.harness.ledger import percentile
+from tests.harness.services import BrokerNode
+from tests.harness.stores import STORES
+
+#: seconds: the promise for a victim's job, doubled, because the machine that runs the tests is shared
+RESTART_P99_S = 2 * 10.0
+SUBMIT_P99_S = 2 * 0.25
+
+
+def test_workers_are_killed_every_second_for_a_while(
+    chaos: dict[str, str], database: Database, broker_node: BrokerNode, tmp_path: Path
+) -> None:
+    vhost = chaos["CALLBOARD_BROKER_URL"].rpartition("/")[2]
+    report = storm.workers(Ground(tmp_path, database, broker_node, None, vhost, chaos), jobs=200, seconds=8, every=2.0, lengths_ms=(5, 300))
+
+    check(report)
+    assert len(report.load.accepted) == 200
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("store", STORES)
+def test_workers_are_killed_every_two_seconds_for_a_minute(store: str) -> None:
+    with lay_ground(store) as ground:
+        report = storm.workers(ground)
+
+    check(report)
+    assert len(report.load.accepted) == 2000
+    assert percentile(report.recovery.restarted_s, 0.99) < RESTART_P99_S
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("store", STORES)
+def test_the_broker_is_killed_five_times_under_load(store: str) -> None:
+    with lay_ground(store) as ground:
+        report = storm.broker(ground)
+
+    check(report)
+    assert percentile(report.load.seconds, 0.99) < SUBMIT_P99_S
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("store", STORES)
+def test_all_queues_are_deleted_under_load(store: str) -> None:
+    with lay_ground(store) as ground:
+        report = storm.queues(ground)
+
+    check(report)
+    # The last deletion lies a quarter of the load before its end.
+    assert report.calm_s < 60 + 45 / 4
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("store", STORES)
+def test_the_broker_loses_all_its_files(store: str) -> None:
+    with lay_ground(store) as ground:
+        check(storm.wipe(ground))
+
+
+@pytest.mark.slow
+def test_postgresql_is_killed_under_load() -> None:
+    with lay_ground("postgresql") as ground:
+        report = storm.postgresql(ground)
+
+    # Without SQL nothing can be accepted: those submissions were answered with an error, and left nothing behind.
+    report.load.refused.clear()
+    check(report)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("store", STORES)
+def test_a_worker_stands_still_for_longer_than_its_lease(store: str) -> None:
+    with lay_ground(store) as ground:
+        report = storm.freeze(ground)
+
+    if store == "sqlite":
+        # A process that stands still in the middle of a write keeps SQLite's one write lock, and others wait or are refused.
+        report.load.refused.clear()
+    check(report)
+
+
+def check(report: Report) -> None:
+    """Print what happened; nothing may be lost, doubled, untrue or unanswered."""
+    print("", *report.lines(), sep="\n  ")
+    report.account.check()
+    assert not report.load.refused, report.load.refused[:3]

@@ -1,0 +1,147 @@
+"""Issue 3, must show 5: callbacks exactly once whatever happens to the members, and a retry of the failed branch only."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+from collections import Counter
+from contextlib import suppress
+from pathlib import Path
+
+import dramatiq
+from dramatiq import Message
+from sqlalchemy import func, select
+
+from src.jobs import Outcome, State, workflows
+from src.jobs.canvas import Workflow, group, link, result_of
+from src.jobs.models import Attempt, Job, Worker
+from src.jobs.queries import find_many
+from tests.actors import workflows as actors
+from tests.harness.waiting import eventually
+from tests.process.workflows.test_seeds import finished, run
+from tests.sql.workflows.conftest import House
+
+SIZE = 100
+
+
+class Killer:
+    """kill -9 of the worker process that runs a job just now, a few times while the block lasts."""
+
+    def __init__(self, house: House, *, times: int) -> None:
+        self._house = house
+        self._times = times
+        self._ending = threading.Event()
+        self._thread = threading.Thread(target=self._run)
+
+    def __enter__(self) -> Killer:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._ending.set()
+        self._thread.join()
+
+    def _run(self) -> None:
+        busy = select(Worker.pid).join(Job, Job.worker_id == Worker.id).where(Job.state == State.RUNNING, Worker.lost_at.is_(None))
+        pause = 0.1
+        while self._times and not self._ending.wait(pause):
+            with self._house.database.read() as session:
+                pid = session.execute(busy.order_by(Worker.id.desc()).limit(1)).scalar()
+            pause = 0.02
+            if pid is not None:
+                with suppress(ProcessLookupError):  # it has just been killed, and SQL does not know yet
+                    os.kill(pid, signal.SIGKILL)
+                    self._times -= 1
+                    pause = 1.5
+
+
+def attempts(house: House, ids: list[str]) -> Counter[Outcome]:
+    statement = select(Attempt.outcome, func.count()).join(Job, Job.seq == Attempt.job_seq).where(Job.id.in_(ids)).group_by(Attempt.outcome)
+    with house.database.read() as session:
+        return Counter({row[0]: row[1] for row in session.execute(statement)})
+
+
+def succeeded(house: House, messages: list[Message[object]]) -> list[int]:
+    """How many attempts of each message's job have succeeded."""
+    return [attempts(house, [message.message_id])[Outcome.SUCCEEDED] for message in messages]
+
+
+def test_a_group_of_100_with_members_killed_failed_and_redelivered_calls_back_exactly_once(house: House, tmp_path: Path) -> None:
+    broken = tmp_path / "broken"
+    broken.touch()
+    success, error, always, done = (actors.keep.message(name) for name in ("success", "error", "always", "done"))
+    members = [actors.shaky.message(number) if number % 7 == 3 else actors.member.message(number, str(broken)) for number in range(SIZE)]
+    # Dramatiq's own group beside ours; none of its members dies.
+    stock = dramatiq.group(actors.shaky.message(number) if number % 3 else actors.slow.message(number, 50) for number in range(SIZE))
+    stock.add_completion_callback(done)
+
+    with Killer(house, times=3):
+        stock.run()
+        receipt = run(house, group(members, on_success=success, on_error=error, always=always))
+        first = finished(house, receipt)
+        eventually(lambda: succeeded(house, [done]) == [1], deadline_s=60, what="the stock group's callback runs")
+        dead = [step for step in first.steps if step.state is State.DEAD]
+        assert first.state == "blocked"
+        assert [step.name for step in first.steps if step.state is State.SCHEDULED] == ["keep"]
+        assert succeeded(house, [success, error, always]) == [0, 1, 1]
+
+        broken.unlink()
+        with house.database.write() as session:
+            assert workflows.retry(session, receipt.id) == len(dead)
+        last = finished(house, receipt)
+
+    assert last.state == "succeeded"
+    assert 0 < len(dead) <= SIZE // 10
+    assert succeeded(house, [success, error, always, done]) == [1, 1, 1, 1]
+    outcomes = attempts(house, [message.message_id for message in [*members, *stock.children]])
+    assert outcomes[Outcome.SUCCEEDED] == 2 * SIZE
+    assert outcomes[Outcome.FAILED] > 0
+    assert outcomes[Outcome.LOST] > 0
+    assert last.step("keep").result == ["success", [step.result for step in last.steps[:SIZE]]]
+    with house.database.read() as session:
+        assert len(find_many(session, [message.message_id for message in (success, error, always, done)])) == 4
+
+
+def test_of_a_diamond_of_8_only_the_failed_branch_runs_again(house: House, tmp_path: Path) -> None:
+    broken = tmp_path / "broken"
+    broken.touch()
+    workflow = Workflow("diamond")
+    top = workflow.step(actors.keep.message(1), name="1 top")
+    left = workflow.step(actors.keep.message(result_of(top)), name="2 left")
+    third = workflow.step(actors.unless.message(str(broken), 3, result_of(top)), name="3 right")
+    left_end = workflow.step(actors.keep.message(result_of(left)), name="4 left end")
+    right_a = workflow.step(actors.keep.message(result_of(third)), name="5 right a")
+    right_b = workflow.step(actors.keep.message(result_of(third)), name="6 right b")
+    bottom = workflow.step(actors.keep.message(result_of([left_end, right_a, right_b])), name="7 bottom")
+    workflow.step(actors.keep.message(result_of(bottom)), name="8 report")
+    receipt = run(house, workflow)
+
+    first = finished(house, receipt)
+    broken.unlink()
+    with house.database.write() as session:
+        assert workflows.retry(session, receipt.id) == 1
+    last = finished(house, receipt)
+
+    assert first.state == "blocked"
+    assert {step.name: step.reason for step in first.steps if step.reason and step.state is State.SCHEDULED} == dict.fromkeys(
+        ("5 right a", "6 right b", "7 bottom", "8 report"), "blocked: step 3 right is dead"
+    )
+    assert [step.state for step in last.steps] == [State.SUCCEEDED] * 8
+    assert [step.attempt for step in last.steps] == [1, 1, 2, 1, 1, 1, 1, 1]
+    assert last.step("8 report").result == [[[[[[1]]], [3], [3]]]]
+    untouched = ("1 top", "2 left", "4 left end")
+    assert [(first.step(name).started_at, first.step(name).finished_at) for name in untouched] == [
+        (last.step(name).started_at, last.step(name).finished_at) for name in untouched
+    ]
+
+
+def test_a_group_and_its_callbacks_survive_kills_of_their_workers(house: House) -> None:
+    with Killer(house, times=2):
+        parts = link(
+            group(actors.slow.message(number, 200) for number in range(40)), on_success=actors.total.message(), always=actors.keep.message()
+        )
+        found = finished(house, run(house, parts))
+
+    assert found.step("total").result == sum(range(40))
+    assert found.state == "succeeded"

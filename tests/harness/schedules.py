@@ -1,0 +1,85 @@
+"""Schedules for the tests of this room, and the ends of their jobs, by the rooms' own doors only."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import select
+
+from src.database import Database
+from src.jobs import control
+from src.jobs.models import Job
+from src.jobs.states import State
+from src.schedules import editing, queries, ticks
+from src.schedules.drafts import Draft
+from src.schedules.models import Schedule, Tick
+from src.schedules.ticks import Fired, Maker
+from src.scheduling.following import Follower
+from tests.harness.jobs import claim, ended, hired, settle
+
+
+def created(database: Database, name: str = "nightly", *, actor: str = "sched_work", **fields: Any) -> int:
+    """A new schedule's id; every minute if nothing else is said."""
+    if not {"cron", "every_s", "at"} & fields.keys():
+        fields["cron"] = "* * * * *"
+    with database.write() as session:
+        return editing.create(session, Draft(name, actor, **fields), by="tester").id
+
+
+def fire(database: Database, id: int, make: Maker, **how: Any) -> list[Fired]:
+    with database.write() as session:
+        return ticks.fire(session, id, make, **how)
+
+
+def look(database: Database, id: int) -> Schedule:
+    with database.read() as session:
+        return queries.find(session, id)
+
+
+def history(database: Database, id: int) -> list[Tick]:
+    """The ticks, the oldest first."""
+    with database.read() as session:
+        return [run.tick for run in reversed(queries.history(session, id, limit=500).runs)]
+
+
+def said(database: Database, id: int) -> list[tuple[str, str]]:
+    """Time of day, and what became of each tick."""
+    return [(f"{tick.scheduled_for:%H:%M:%S}", tick.state.value) for tick in history(database, id)]
+
+
+def jobs(database: Database, actor: str | None = None) -> list[Job]:
+    """All jobs, or an actor's, the oldest first."""
+    statement = select(Job).order_by(Job.seq)
+    with database.read() as session:
+        return list(session.execute(statement if actor is None else statement.where(Job.actor == actor)).scalars())
+
+
+def end(database: Database, id: str, state: State = State.SUCCEEDED, **values: Any) -> None:
+    """Bring a queued job to its end."""
+    worker = hired(database)
+    claimed = claim(database, worker, id)
+    assert claimed is not None, "the job cannot be claimed"
+    assert settle(database, worker, ended(claimed, state, **values))
+
+
+def run(database: Database, id: str) -> None:
+    """Let a worker take the job and go on with it."""
+    assert claim(database, hired(database), id) is not None
+
+
+def cancel(database: Database, id: str) -> None:
+    with database.write() as session:
+        control.cancel(session, id)
+
+
+def follow(make: Maker) -> None:
+    """What the follower of every scheduler process does each second."""
+    Follower(make).run_once()
+
+
+def at(*parts: int) -> datetime:
+    """A UTC instant."""
+    from datetime import UTC
+
+    return datetime(*parts, tzinfo=UTC)  # type: ignore[arg-type, misc]

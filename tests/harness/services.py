@@ -1,0 +1,188 @@
+"""Throw-away real services for the tests: a RabbitMQ node and a PostgreSQL cluster, each in a folder of its own on free ports."""
+
+from __future__ import annotations
+
+import base64
+import json
+import os
+import pwd
+import re
+import secrets
+import shutil
+import signal
+import subprocess
+import tempfile
+import urllib.request
+from pathlib import Path
+from typing import Any
+
+import psycopg
+
+from src.broker.node import Node, Ports
+from src.broker.node_files import ADMIN_USER, APP_USER, TEMPLATES, VHOST
+from src.up import packages, ports
+from tests.harness.waiting import eventually
+
+
+class BrokerNode(Node):
+    """The private node, as `./run up` starts it; `start` returns when it serves."""
+
+    def start(self) -> subprocess.Popen[bytes]:
+        process = super().start()
+        self.wait_ready()
+        return process
+
+    def create_vhost(self, name: str) -> str:
+        """Make a virtual host with the policies of rabbitmq/definitions.json and return its AMQP URL."""
+        definitions = json.loads((TEMPLATES / "definitions.json").read_text().replace(f'"{VHOST}"', json.dumps(name)))
+        everything = {"vhost": name, "configure": ".*", "write": ".*", "read": ".*"}
+        definitions["permissions"] = [{"user": user, **everything} for user in (APP_USER, ADMIN_USER)]
+        self.api("POST", "/api/definitions", definitions)
+        return self.url_of(name)
+
+    def delete_vhost(self, name: str) -> None:
+        """Remove a virtual host with all its queues."""
+        self.api("DELETE", f"/api/vhosts/{name}")
+
+    def complaints(self, most: int = 60) -> str:
+        """The last warnings and errors of the node's log, without the connections that its clients dropped."""
+        log = self.folder / "log" / f"{self.name}.log"
+        wanted = re.compile(r"^\S+ \S+ \[(warning|error|critical|alert|emergency)\]")
+        usual = re.compile(r"closing AMQP connection|client unexpectedly closed|^\S+ \S+ \S+ <\S+>\s*$")
+        lines = log.read_text(errors="replace").splitlines() if log.exists() else []
+        return "\n".join([line for line in lines if wanted.match(line) and not usual.search(line)][-most:]) or "(none)"
+
+    def api(self, method: str, path: str, body: object = None) -> Any:
+        """Call the management HTTP API as `admin`."""
+        request = urllib.request.Request(self.management_url + path, method=method)
+        credentials = base64.b64encode(f"{ADMIN_USER}:{self.admin_password}".encode()).decode()
+        request.add_header("Authorization", f"Basic {credentials}")
+        data = None if body is None else json.dumps(body).encode()
+        if data is not None:
+            request.add_header("Content-Type", "application/json")
+        with urllib.request.urlopen(request, data, timeout=30) as answer:
+            text = answer.read()
+        return json.loads(text) if text else None
+
+
+def make_broker_node(folder: Path) -> BrokerNode:
+    """A node in this folder on ports that are free now; not started."""
+    launcher = packages.rabbitmq_launcher()
+    if launcher is None:
+        raise RuntimeError("The tests need RabbitMQ. ./run test installs it, or: sudo apt-get install rabbitmq-server")
+    picked = ports.anywhere(["amqp", "management", "prometheus", "distribution", "epmd"])
+    return BrokerNode(folder, launcher=launcher, ports=Ports(**picked))
+
+
+class Postgres:
+    """A PostgreSQL cluster on a free port; durability is off, because it never outlives the tests."""
+
+    def __init__(self) -> None:
+        found = packages.postgresql_folder()
+        if found is None:
+            raise RuntimeError("The tests need PostgreSQL. ./run test installs it, or: sudo apt-get install postgresql")
+        self.programs = found
+        self.folder = Path(tempfile.mkdtemp(prefix="callboard-postgres-"))
+        self.port = ports.anywhere(["postgres"])["postgres"]
+        self.process: subprocess.Popen[bytes] | None = None
+        self._as: dict[str, Any] = {}
+        if os.geteuid() == 0:  # PostgreSQL refuses to run as root
+            user = _somebody()
+            os.chown(self.folder, user.pw_uid, user.pw_gid)
+            self._as = {"user": user.pw_uid, "group": user.pw_gid, "extra_groups": []}
+        self._environment = {"PATH": os.environ.get("PATH", "/usr/bin:/bin"), "LC_ALL": "C.UTF-8", "HOME": str(self.folder)}
+        self._run("initdb", "--no-sync", "--auth=trust", "--username=callboard", "--encoding=UTF8", "--locale=C", str(self.data))
+
+    @property
+    def data(self) -> Path:
+        """The cluster's data folder."""
+        return self.folder / "data"
+
+    def url(self, database: str = "postgres") -> str:
+        """The SQLAlchemy URL of one database."""
+        return f"postgresql+psycopg://callboard@127.0.0.1:{self.port}/{database}"
+
+    def start(self) -> None:
+        """Start the server and return when it answers."""
+        settings = {
+            "listen_addresses": "127.0.0.1",
+            "unix_socket_directories": "",
+            "fsync": "off",
+            "synchronous_commit": "off",
+            "full_page_writes": "off",
+            "max_connections": "400",
+            "shared_buffers": "64MB",
+            "dynamic_shared_memory_type": "mmap",  # a bare root file system may have no usable /dev/shm
+        }
+        options = [part for name, value in settings.items() for part in ("-c", f"{name}={value}")]
+        with open(self.folder / "log", "ab") as log:
+            self.process = subprocess.Popen(
+                [str(self.programs / "postgres"), "-D", str(self.data), "-p", str(self.port), *options],
+                cwd=self.folder,
+                env=self._environment,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+                **self._as,
+            )
+        eventually(self._answers, deadline_s=30, what=f"PostgreSQL answers on port {self.port}; see {self.folder / 'log'}")
+
+    def execute(self, statement: str) -> None:
+        """Run one statement outside of any transaction."""
+        with psycopg.connect(f"postgresql://callboard@127.0.0.1:{self.port}/postgres", autocommit=True) as connection:
+            connection.execute(statement.encode())
+
+    def stop(self) -> None:
+        """End the server, its clients or not."""
+        self._end(signal.SIGINT)
+
+    def kill(self) -> None:
+        """End the server at once, as a power cut would."""
+        self._end(signal.SIGQUIT)
+
+    def remove(self) -> None:
+        """Stop it and delete its folder."""
+        self.stop()
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    def _answers(self) -> bool:
+        if self.process is not None and self.process.poll() is not None:
+            raise RuntimeError(f"PostgreSQL did not start:\n{(self.folder / 'log').read_text(errors='replace')[-2000:]}")
+        try:
+            self.execute("SELECT 1")
+        except psycopg.OperationalError:
+            return False
+        return True
+
+    def _end(self, how: signal.Signals) -> None:
+        if self.process is not None and self.process.poll() is None:
+            self.process.send_signal(how)
+            self.process.wait(30)
+
+    def _run(self, program: str, *arguments: str) -> None:
+        done = subprocess.run(
+            [str(self.programs / program), *arguments],
+            cwd=self.folder,
+            env=self._environment,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            **self._as,
+        )
+        if done.returncode != 0:
+            raise RuntimeError(f"{program} failed: {done.stderr or done.stdout}")
+
+
+def random_name(prefix: str) -> str:
+    """A name nobody used before: tests share services, never names."""
+    return f"{prefix}_{secrets.token_hex(5)}"
+
+
+def _somebody() -> pwd.struct_passwd:
+    for name in ("postgres", "nobody"):
+        try:
+            return pwd.getpwnam(name)
+        except KeyError:
+            continue
+    raise RuntimeError("PostgreSQL refuses to run as root, and there is no user postgres or nobody to run it as")

@@ -1,0 +1,46 @@
+"""Workflows for tests without a broker: messages by actor name, and jobs brought to an end by the jobs room's own doors."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from src.database import Database
+from src.jobs import State
+from src.jobs.canvas import Workflow
+from src.jobs.models import Job
+from src.jobs.workflow_submission import WorkflowReceipt
+from src.jobs.workflows import Found, find
+from tests.harness.jobs import claim, ended, hired, look, message, settle
+
+__all__ = ["Hand", "message", "submitted", "view"]
+
+
+class Hand:
+    """A worker that runs what it is told, as it is told."""
+
+    def __init__(self, database: Database) -> None:
+        self.database = database
+        self.worker = hired(database)
+
+    def end(self, id: str, state: State = State.SUCCEEDED, result: Any = None, **values: Any) -> Job:
+        """Claim the next attempt of a queued job and settle it."""
+        one = claim(self.database, self.worker, id, look(self.database, id).attempt + 1)
+        assert one is not None, f"the job is {look(self.database, id).state} and cannot be claimed"
+        end = ended(one, state, result=json.dumps(result), workflow_seq=one.workflow_seq, **values)
+        assert settle(self.database, self.worker, end) == {one.seq}
+        return look(self.database, id)
+
+
+def submitted(database: Database, workflow: Workflow) -> WorkflowReceipt:
+    """Submit a workflow and commit."""
+    with database.write() as session:
+        return workflow.submit(session)
+
+
+def view(database: Database, receipt: WorkflowReceipt) -> Found:
+    """The workflow as it is now."""
+    with database.read() as session:
+        found = find(session, receipt.id)
+    assert found is not None
+    return found

@@ -1,0 +1,41 @@
+"""What a worker process writes about the attempts in its threads."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+
+from src.broker.crew import Crew
+from src.broker.limits import Limits
+from src.database import Database
+from src.jobs.current import RunningJob
+from src.jobs.models import Job
+from tests.harness.broker_house import House
+from tests.harness.jobs import claimed, hired, look
+
+
+def running(database: Database) -> tuple[str, RunningJob]:
+    one = claimed(database, hired(database))
+    job = RunningJob(
+        seq=one.seq, id=one.id, actor="add", queue="default", attempt=1, worker="here:1", scheduled_for=None, open_session=None
+    )
+    return one.id, job
+
+
+def test_progress_is_written_once_and_kept_for_the_end_of_the_attempt(quiet: House) -> None:
+    """An actor may say more while its progress is being written: the last word must not be lost with the first."""
+    database = quiet.database
+    id, job = running(database)
+    crew = Crew(threads=1, queues=["default"], actors={}, limits=Limits())
+    job.progress(9, 10)
+
+    crew._write_progress([SimpleNamespace(job=job)])
+    noted = look(database, id).progress_done
+    with database.write() as session:
+        session.get_one(Job, job.seq).progress_done = -1
+    crew._write_progress([SimpleNamespace(job=job)])
+
+    assert (noted, job.progress_seen) == (9, (9, 10, None))
+    assert look(database, id).progress_done == -1
+    job.progress(10, 10)
+    crew._write_progress([SimpleNamespace(job=job)])
+    assert look(database, id).progress_done == 10

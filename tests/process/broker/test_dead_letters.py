@@ -1,0 +1,96 @@
+"""Dead letters go back to the queue they came from, none lost on the way."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pika
+import pytest
+
+from src.broker import dead_letters, topology
+from src.broker.dead_letters import BrokerAway, Requeued
+from src.settings import get_settings
+from tests.harness.waiting import eventually
+
+QUEUE = "parcels"
+
+
+@pytest.fixture
+def channel(vhost: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[pika.adapters.blocking_connection.BlockingChannel]:
+    monkeypatch.setenv("CALLBOARD_BROKER_URL", vhost)
+    get_settings.cache_clear()
+    with pika.BlockingConnection(pika.URLParameters(vhost)) as connection, connection.channel() as opened:
+        yield opened
+    monkeypatch.undo()
+    get_settings.cache_clear()
+
+
+def refuse(channel: pika.adapters.blocking_connection.BlockingChannel, queue: str, body: bytes, **properties: object) -> None:
+    """Publish a message and refuse it, so that RabbitMQ makes it a dead letter."""
+    channel.basic_publish("", queue, body, pika.BasicProperties(**properties))
+    found = eventually(lambda: (got := channel.basic_get(queue))[0] and got, what="it has arrived")
+    channel.basic_reject(found[0].delivery_tag, requeue=False)
+
+
+def test_each_goes_back_to_its_own_queue_as_it_was(channel: pika.adapters.blocking_connection.BlockingChannel) -> None:
+    topology.declare(channel, QUEUE)
+    for route in topology.queues_of(QUEUE):
+        refuse(channel, route, route.encode(), headers={"of": route}, message_id=route, priority=5)
+    letters = topology.dead_letter_queue(QUEUE)
+    eventually(lambda: channel.queue_declare(letters, passive=True).method.message_count == 3, what="three dead letters")
+
+    assert dead_letters.requeue(QUEUE, limit=2) == Requeued(2, 1)
+    assert dead_letters.requeue(QUEUE) == Requeued(1, 0)
+
+    for route in topology.queues_of(QUEUE):
+        _, properties, body = channel.basic_get(route)
+        assert (body, properties.headers["of"], properties.message_id) == (route.encode(), route, route)
+        assert "x-death" not in properties.headers
+
+
+def test_what_somebody_put_there_goes_where_its_priority_belongs(channel: pika.adapters.blocking_connection.BlockingChannel) -> None:
+    topology.declare(channel, QUEUE)
+    channel.confirm_delivery()
+    channel.basic_publish("", topology.dead_letter_queue(QUEUE), b"urgent", pika.BasicProperties(priority=9, expiration="900000"))
+
+    assert dead_letters.requeue(QUEUE) == Requeued(1, 0)
+
+    _, properties, body = channel.basic_get(QUEUE + topology.HIGH)
+    assert (body, properties.expiration) == (b"urgent", None)
+
+
+def test_a_queue_without_dead_letters_has_none(channel: pika.adapters.blocking_connection.BlockingChannel) -> None:
+    assert dead_letters.requeue("nobody_used") == Requeued(0, 0)
+
+
+def test_letters_of_a_queue_that_is_gone_stay(channel: pika.adapters.blocking_connection.BlockingChannel) -> None:
+    letters = topology.dead_letter_queue(QUEUE)
+    channel.queue_declare(letters, durable=True, arguments=topology.dead_letter_arguments())
+    channel.confirm_delivery()
+    channel.basic_publish("", letters, b"homeless")
+
+    with pytest.raises(BrokerAway, match="Start a worker"):
+        dead_letters.requeue(QUEUE)
+
+    eventually(lambda: channel.queue_declare(letters, passive=True).method.message_count == 1, what="it is a dead letter again")
+
+
+def test_letters_go_back_to_a_queue_of_other_arguments(channel: pika.adapters.blocking_connection.BlockingChannel) -> None:
+    for name in topology.queues_of(QUEUE):
+        channel.queue_declare(name, durable=True, arguments={**topology.queue_arguments(QUEUE), "x-dead-letter-strategy": "at-least-once"})
+    channel.queue_declare(topology.dead_letter_queue(QUEUE), durable=True, arguments=topology.dead_letter_arguments())
+    channel.confirm_delivery()
+    channel.basic_publish("", topology.dead_letter_queue(QUEUE), b"old")
+
+    assert dead_letters.requeue(QUEUE) == Requeued(1, 0)
+
+
+def test_a_broker_that_is_away_is_told_with_the_cure(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CALLBOARD_BROKER_URL", "amqp://guest:guest@127.0.0.1:9/")
+    get_settings.cache_clear()
+    try:
+        with pytest.raises(BrokerAway, match="run status"):
+            dead_letters.requeue(QUEUE)
+    finally:
+        monkeypatch.undo()
+        get_settings.cache_clear()

@@ -1,0 +1,55 @@
+"""Where SQL and RabbitMQ differ in what waits, as RabbitMQ itself counts."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pika
+from sqlalchemy import update
+
+from src.broker import drift, management
+from src.broker.drift import Drift
+from src.database import now, read, write
+from src.jobs import control, queries
+from src.jobs.models import Job
+from tests.actors import broker as actors
+from tests.harness.broker_house import DEADLINE_S, House
+from tests.harness.services import BrokerNode
+from tests.harness.waiting import eventually
+
+
+def seen() -> Drift | None:
+    """The drift of the default queue now."""
+    broker = management.overview()
+    with read() as session:
+        counted = {each.queue: each for each in queries.queues(session)}
+        return drift.of("default", drift.waiting(session).get("default"), counted.get("default"), broker)
+
+
+def ready() -> int:
+    numbers = management.overview().of("default")
+    return 0 if numbers is None else numbers.ready
+
+
+def test_an_emptied_queue_misses_messages_and_a_cancelled_job_leaves_one_too_many(quiet: House, broker_node: BrokerNode) -> None:
+    with quiet.entered(CALLBOARD_MANAGEMENT_URL=broker_node.management_url):
+        actors.echo.send(1)
+        actors.echo.send(2)
+        actors.echo.send_with_options(args=(3,), broker_priority=9)  # in a queue of its own in RabbitMQ
+        eventually(lambda: all(job.published_at for job in quiet.jobs()), deadline_s=DEADLINE_S, what="all are published")
+        with write() as session:
+            session.execute(update(Job).values(published_at=now() - timedelta(minutes=2)))
+        eventually(lambda: ready() == 3 and seen() == Drift(), deadline_s=DEADLINE_S, what="both count three")
+
+        with pika.BlockingConnection(pika.URLParameters(quiet.broker_url)) as connection:
+            connection.channel().queue_purge("default")
+        eventually(lambda: seen() == Drift(missing=2), deadline_s=DEADLINE_S, what="two are missing")
+
+        with write() as session:
+            for job in quiet.jobs():
+                control.cancel(session, job.id)
+        eventually(lambda: (there := seen()) and there.surplus == 1 and not there.missing, deadline_s=DEADLINE_S, what="one is too many")
+
+
+def test_without_rabbitmqs_numbers_nothing_is_said(quiet: House) -> None:
+    assert drift.of("default", None, None, management.Overview(True, "4.0")) is None

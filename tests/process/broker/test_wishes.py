@@ -1,0 +1,114 @@
+"""A worker that is to be quiet takes nothing new; one that is to stop ends when it has finished what it runs."""
+
+from __future__ import annotations
+
+import threading
+from pathlib import Path
+
+import pytest
+
+from src.broker.load import Load
+from src.jobs import JobsError, State, wishes, workers
+from src.jobs.models import Worker
+from src.jobs.states import Wish
+from tests.actors import broker as actors
+from tests.harness.broker_house import DEADLINE_S, House
+from tests.harness.broker_house import Worker as Command
+from tests.harness.waiting import eventually
+
+BEAT_S = "0.2"
+
+
+def alive(house: House) -> Worker:
+    with house.database.read() as session:
+        [worker] = workers.alive(session)
+    return worker
+
+
+def ask(house: House, wish: Wish | None) -> None:
+    with house.database.write() as session:
+        wishes.ask(session, alive(house).name, wish, by="tester")
+
+
+def obeys(house: House, command: Command, *words: str) -> None:
+    eventually(lambda: command.says("worker_wish", *words), deadline_s=DEADLINE_S, what="the worker follows")
+
+
+def test_a_quiet_worker_finishes_what_it_runs_and_takes_nothing_until_it_is_resumed(quiet: House, tmp_path: Path) -> None:
+    with quiet.working(threads=1, CALLBOARD_HEARTBEAT_INTERVAL=BEAT_S) as command:
+        held = actors.make_and_wait.send(str(tmp_path / "made"), str(tmp_path / "go"))
+        quiet.wait_for(tmp_path / "made")
+        before = actors.echo.send("before")  # claimed ahead or not: no thread has begun it
+        ask(quiet, Wish.QUIET)
+        obeys(quiet, command, "quiet")
+        after = actors.echo.send("after")
+        eventually(lambda: quiet.messages("default") == 2, deadline_s=DEADLINE_S, what="both lie in the queue, and nobody has them")
+        (tmp_path / "go").touch()
+
+        assert quiet.until(held).state is State.SUCCEEDED
+        beat = alive(quiet).heartbeat_at
+        eventually(lambda: alive(quiet).heartbeat_at > beat, deadline_s=DEADLINE_S)
+        assert [quiet.job(one.message_id).state for one in (before, after)] == [State.QUEUED, State.QUEUED]
+        assert [quiet.job(one.message_id).attempts for one in (before, after)] == [[], []]
+        assert (alive(quiet).wish, alive(quiet).wished_by) == (Wish.QUIET, "tester")
+        assert (alive(quiet).memory_bytes or 0) > 10_000_000
+
+        ask(quiet, None)
+        assert [quiet.until(one).state for one in (before, after)] == [State.SUCCEEDED, State.SUCCEEDED]
+        assert alive(quiet).wished_by is None
+
+
+def test_a_worker_that_is_to_stop_ends_after_its_jobs_and_a_fresh_one_does_the_rest(quiet: House, tmp_path: Path) -> None:
+    with quiet.working(threads=2, CALLBOARD_HEARTBEAT_INTERVAL=BEAT_S) as command:
+        held = actors.make_and_wait.send(str(tmp_path / "made"), str(tmp_path / "go"))
+        quiet.wait_for(tmp_path / "made")
+        ask(quiet, Wish.STOP)
+        obeys(quiet, command, "stop")
+        with pytest.raises(JobsError, match="it cannot be kept"):
+            ask(quiet, None)
+        late = actors.echo.send("late")
+        assert command.process.poll() is None
+        (tmp_path / "go").touch()
+
+        assert command.process.wait(DEADLINE_S) == 0
+        job = quiet.until(held)
+        assert (job.state, len(job.attempts)) == (State.SUCCEEDED, 1)
+        assert quiet.job(late.message_id).attempts == []
+        with quiet.database.read() as session:
+            assert workers.alive(session) == []
+            assert workers.lost_lately(session) == []  # it has signed off
+        with pytest.raises(wishes.UnknownWorker, match="no living worker named"), quiet.database.write() as session:
+            wishes.ask(session, "nobody:1", Wish.STOP, by="tester")
+    with quiet.working(CALLBOARD_HEARTBEAT_INTERVAL=BEAT_S):
+        assert quiet.until(late).state is State.SUCCEEDED
+
+
+def test_an_idle_worker_that_is_to_stop_ends_at_once(quiet: House) -> None:
+    with quiet.working(CALLBOARD_HEARTBEAT_INTERVAL=BEAT_S) as command:
+        ask(quiet, Wish.QUIET)
+        obeys(quiet, command, "quiet")
+        ask(quiet, Wish.STOP)
+        assert command.process.wait(DEADLINE_S) == 0
+
+
+def test_who_registers_anew_is_still_to_be_quiet_and_serves_no_queue(quiet: House) -> None:
+    with quiet.database.write() as session:
+        first = workers.register(session, name="here:1", host="here", pid=1, version="0", threads=4, queues=["default"], actors=[])
+        assert workers.served(workers.alive(session)) == {"default"}
+        wishes.ask(session, "here:1", Wish.QUIET, by="tester")
+        second = workers.register(session, name="here:1", host="here", pid=1, version="0", threads=4, queues=["default"], actors=[])
+        assert wishes.of(session, second) is None
+        wishes.carry(session, second, Wish.QUIET)
+        assert (wishes.of(session, first), wishes.of(session, second)) == (Wish.QUIET, Wish.QUIET)
+        assert workers.served(workers.alive(session)) == set()
+        assert workers.fleet_threads(session) == 0
+
+
+def test_a_quiet_load_grants_nothing_and_wakes_who_waits_when_it_is_over() -> None:
+    load, woken = Load(threads=2), threading.Event()
+    load.be_quiet(True)
+    assert load.reserve(5) == 0
+    load._hungry[1] = woken.set  # as a consumer that has stood aside meanwhile
+    load.be_quiet(False)
+    assert woken.is_set()
+    assert load.reserve(1) == 1

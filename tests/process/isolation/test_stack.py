@@ -1,0 +1,100 @@
+"""Where a running attempt is comes into its log when somebody asks, from a thread and from a process of its own."""
+
+from __future__ import annotations
+
+import threading
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+from sqlalchemy import select
+
+from src.broker import stack
+from src.jobs import State, control, stacks
+from src.jobs.current import RunningJob
+from src.jobs.errors import NotAllowed, UnknownJob
+from src.jobs.models import StackWish
+from tests.actors import isolation as actors
+from tests.harness.isolation_house import House
+from tests.harness.waiting import eventually
+
+
+def ask(house: House, id: str) -> None:
+    with house.database.write() as session:
+        control.stack(session, id)
+
+
+def stacks_of(house: House, id: str) -> list[str]:
+    return [text for _, _, level, text in house.log_of(id) if level == "stack"]
+
+
+def wishes(house: House) -> list[StackWish]:
+    with house.database.read() as session:
+        return list(session.execute(select(StackWish)).scalars())
+
+
+def test_a_running_attempt_says_where_it_is_as_often_as_somebody_asks(house: House, tmp_path: Path) -> None:
+    house.worker(heartbeat_interval=0.3)
+    go = tmp_path / "go"
+    thread, cell, coroutine = ids = house.send(
+        actors.stay_until.message(str(go)), actors.stay_apart_until.message(str(go)), actors.stay_as_a_coroutine_until.message(str(go))
+    )
+    eventually(lambda: all(house.log_of(id) for id in ids), deadline_s=30, what="each is in its actor")
+    for number in (1, 2):
+        for id in ids:
+            ask(house, id)
+        eventually(lambda number=number: all(len(stacks_of(house, id)) == number for id in ids), deadline_s=30)  # type: ignore[misc]
+
+    for id in (thread, cell):
+        for said in stacks_of(house, id):
+            first, *rest = said.splitlines()
+            assert first == "It is here, innermost call last:"
+            assert "in stay_" in rest[0]  # nothing of ours above it
+            assert "in _wait_in_here" in said
+            assert "executor.py" not in said
+    assert "asyncio" in stacks_of(house, coroutine)[0]
+    assert wishes(house) == []
+    go.touch()
+    assert [house.ended(id).state for id in ids] == [State.SUCCEEDED] * 3
+    with pytest.raises(NotAllowed, match="the job is succeeded"):
+        ask(house, thread)
+    with pytest.raises(UnknownJob):
+        ask(house, "nothing")
+
+
+def test_what_nobody_answers_is_forgotten(house: House, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    worker = house.worker()
+    (id,) = house.send(actors.stay_until.message(str(tmp_path / "never")))
+    eventually(lambda: house.job(id).state is State.RUNNING, deadline_s=30)
+    worker.kill()
+    ask(house, id)
+    with house.database.write() as session:
+        assert stacks.take(session, 0) == set()  # somebody else's
+        stacks.prune(session)
+    assert len(wishes(house)) == 1
+    monkeypatch.setattr(stacks, "ANSWERED_WITHIN", timedelta(0))
+    with house.database.write() as session:
+        stacks.prune(session)
+    assert wishes(house) == []
+
+
+def test_a_thread_outside_of_its_actor_says_so() -> None:
+    assert stack.of_thread(threading.get_ident()).startswith("It is not in its actor")
+    assert stack.of_thread(-1) == "Its thread has just ended."
+
+
+def test_two_threads_that_speak_first_write_into_one_log() -> None:
+    for _ in range(50):
+        job = RunningJob(seq=1, id="a", actor="a", queue="q", attempt=1, worker="w", scheduled_for=None, open_session=None)
+        start = threading.Barrier(4)
+
+        def speak(job: RunningJob = job, start: threading.Barrier = start) -> None:
+            start.wait()
+            job.log().add("info", "first")
+
+        threads = [threading.Thread(target=speak) for _ in range(4)]
+        for each in threads:
+            each.start()
+        for each in threads:
+            each.join()
+        assert len(job.log().pending()) == 4

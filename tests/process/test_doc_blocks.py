@@ -1,0 +1,67 @@
+"""The Python of README and docs is Python, and what is marked as such runs: ```python actors is loaded by a worker, ```python run runs beside it."""
+
+from __future__ import annotations
+
+import re
+import shutil
+from collections import defaultdict
+from collections.abc import Iterator
+
+import pytest
+
+from tests.harness import ROOT
+from tests.harness.services import BrokerNode, random_name
+from tests.harness.web_house import House
+
+#: words behind ```python: a module of actors; code that uses those of its page; something that is no Python by itself
+MARKS = ("", "actors", "run", "fragment")
+_BLOCK = re.compile(r"^```python *([^\n]*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+
+
+def blocks() -> dict[str, list[tuple[str, str]]]:
+    """The Python blocks of each page: mark and code."""
+    pages = (ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")))
+    return {page.stem.lower().replace("-", "_"): _BLOCK.findall(page.read_text()) for page in pages}
+
+
+def code_of(mark: str) -> dict[str, str]:
+    """By page, the code of all its blocks of one mark."""
+    found: dict[str, list[str]] = defaultdict(list)
+    for page, those in blocks().items():
+        for each, code in those:
+            if each == mark:
+                found[page].append(code)
+    return {page: "\n\n".join(codes) for page, codes in found.items()}
+
+
+@pytest.fixture(scope="module")
+def reader(tmp_path_factory: pytest.TempPathFactory, broker_node: BrokerNode, request: pytest.FixtureRequest) -> Iterator[House]:
+    """Somebody who has typed what the pages say; on SQLite alone, since the docs are about neither store."""
+    folder = tmp_path_factory.mktemp("reader")
+    shutil.copyfile(request.getfixturevalue("_migrated_sqlite"), folder / "callboard.db")
+    (folder / "documented").mkdir()
+    for page, code in code_of("actors").items():
+        (folder / "documented" / f"{page}.py").write_text(code)
+    vhost = random_name("reader")
+    broker = broker_node.create_vhost(vhost)
+    url = f"sqlite:///{folder / 'callboard.db'}"
+    with House(folder, database_url=url, broker_url=broker, management_url="", actors=f"{folder}/documented/") as house:
+        yield house
+    broker_node.delete_vhost(vhost)
+
+
+def test_every_block_is_python_and_its_mark_is_known() -> None:
+    for page, those in blocks().items():
+        for mark, code in those:
+            assert mark in MARKS, page
+            if mark != "fragment":
+                compile(code, page, "exec")
+    assert {"readme", "tour", "how_to"} <= code_of("run").keys() & code_of("actors").keys()
+
+
+def test_what_the_pages_let_a_reader_run_runs(reader: House) -> None:
+    actors = code_of("actors")
+    for page, code in code_of("run").items():
+        known = f"from documented.{page} import *\n" if page in actors else ""
+        reader.python(f"import src.actors\n{known}{code}\nsrc.actors.broker.close()")
+    assert {job["actor"] for job in reader.api("GET", "/jobs?limit=200")["jobs"]} >= {"greet", "say_hello", "rebuild_index", "fetch_orders"}

@@ -1,0 +1,62 @@
+"""The throw-away services themselves: what every other test stands on."""
+
+from __future__ import annotations
+
+import socket
+import struct
+import urllib.request
+from dataclasses import asdict
+from pathlib import Path
+
+from sqlalchemy import inspect, text
+
+from src.broker.node import cannot_login
+from src.database import Database
+from tests.harness.services import BrokerNode
+
+
+def test_a_virtual_host_of_its_own_accepts_the_application(vhost: str) -> None:
+    assert cannot_login(vhost) is None
+
+
+def test_a_wrong_password_is_refused_with_the_address(broker_node: BrokerNode) -> None:
+    refused = cannot_login(broker_node.amqp_url.replace(broker_node.password, "wrong"))
+
+    assert refused is not None
+    assert f"127.0.0.1:{broker_node.ports.amqp} refuses the login" in refused
+
+
+def test_the_database_is_migrated_and_empty(database: Database) -> None:
+    with database.read() as session:
+        assert session.execute(text("SELECT count(*) FROM jobs")).scalar_one() == 0
+    assert "alembic_version" in inspect(database.engine).get_table_names()
+
+
+def test_the_node_listens_on_the_loopback_address_only(broker_node: BrokerNode) -> None:
+    listening = listening_addresses(set(asdict(broker_node.ports).values()))
+
+    assert {port for _, port in listening} == set(asdict(broker_node.ports).values())
+    assert {address for address, _ in listening} <= {"127.0.0.1", "::1"}
+
+
+def test_guest_does_not_exist(broker_node: BrokerNode) -> None:
+    assert {user["name"] for user in broker_node.api("GET", "/api/users")} == {"callboard", "admin"}
+
+
+def test_the_management_ui_answers(broker_node: BrokerNode) -> None:
+    with urllib.request.urlopen(broker_node.management_url, timeout=10) as page:
+        assert b"RabbitMQ" in page.read()
+
+
+def listening_addresses(ports: set[int]) -> set[tuple[str, int]]:
+    """Who listens on these ports, by the kernel's own tables."""
+    found = set()
+    for table, family in (("tcp", socket.AF_INET), ("tcp6", socket.AF_INET6)):
+        for line in Path("/proc/net", table).read_text().splitlines()[1:]:
+            _, local, _, state = line.split()[:4]
+            address, port = local.split(":")
+            if state == "0A" and int(port, 16) in ports:
+                # The kernel prints each 32 bit word of the address in the machine's byte order.
+                words = [struct.pack("=I", int(address[at : at + 8], 16)) for at in range(0, len(address), 8)]
+                found.add((socket.inet_ntop(family, b"".join(words)), int(port, 16)))
+    return found

@@ -1,0 +1,240 @@
+"""./run up as a person uses it: one whole Callboard of its own, killed here and there."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import urllib.request
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from src.up import processes
+from tests.harness import ROOT
+from tests.harness.waiting import eventually
+from tests.process.fresh.browser import create_users
+
+
+@dataclass(frozen=True)
+class House:
+    """A data folder and the verbs called on it."""
+
+    data: Path
+
+    def call(self, verb: str, *arguments: str, check: bool = True, **variables: str) -> subprocess.CompletedProcess[str]:
+        environment = {name: value for name, value in os.environ.items() if not name.startswith("CALLBOARD_")}
+        command = [sys.executable, "-m", "src", verb, *arguments, "--data", str(self.data)]
+        done = subprocess.run(command, cwd=ROOT, env={**environment, **variables}, capture_output=True, text=True)
+        assert not check or done.returncode == 0, f"{verb}: {done.stdout}{done.stderr}"
+        return done
+
+    def up(self, *arguments: str, **variables: Any) -> str:
+        return self.call("up", "--detach", "--port", "0", "--workers", "2", *arguments, **variables).stdout
+
+    @property
+    def actors(self) -> Path:
+        """A folder of actors beside the data."""
+        return self.data.parent / "own_actors"
+
+    @property
+    def status(self) -> dict[str, Any]:
+        found: dict[str, Any] = json.loads(self.call("status", "--json").stdout)
+        return found
+
+    def pids(self, role: str) -> list[int]:
+        return [process["pid"] for process in self.status["processes"] if process["role"] == role]
+
+    @property
+    def is_ready(self) -> bool:
+        return bool(self.status["ready"])
+
+    def link(self) -> str:
+        return self.call("sign-in").stdout.strip().splitlines()[-1]
+
+
+@pytest.fixture(scope="module")
+def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
+    made = House(tmp_path_factory.mktemp("house") / "data")
+    made.actors.mkdir()
+    said = made.up("--watch", CALLBOARD_ACTORS=f"{made.actors}/")
+    assert re.search(
+        r"✔ ready in \S+ s +http://127\.0\.0\.1:\d+/\S+ +\(RabbitMQ UI http://127\.0\.0\.1:\d+, mail http://127\.0\.0\.1:\d+/mailbox\)",
+        said,
+    ), said
+    assert re.search(r"first start: user admin, password \S{12,}", said)
+    yield made
+    made.call("down")
+    assert processes.marked(made.data) == []
+
+
+def test_the_status_has_its_public_form(house: House) -> None:
+    status = house.status
+
+    assert status["ready"] is True
+    assert set(status) == {"ready", "url", "broker", "database_url", "processes"}
+    assert set(status["broker"]) == {"url", "management_url", "pid"}
+    assert status["broker"]["url"].startswith("amqp://callboard:")
+    assert status["database_url"].startswith("sqlite:////")
+    roles = [process["role"] for process in status["processes"]]
+    assert sorted(roles) == ["broker", "mailbox", "scheduler", "supervisor", "web", "worker", "worker"]
+    assert all(set(process) == {"role", "pid", "state", "restarts"} for process in status["processes"])
+
+
+def test_a_person_gets_from_the_link_to_a_list_of_users(house: House) -> None:
+    assert create_users(house.link(), total=60) >= 60
+
+
+def test_a_second_up_says_so_and_starts_nothing(house: House) -> None:
+    before = house.status["processes"]
+
+    said = house.up()
+
+    assert "already runs here: http://127.0.0.1" in said
+    assert house.status["processes"] == before
+
+
+def test_a_job_is_submitted_and_followed_at_a_terminal(house: House) -> None:
+    done = house.call("submit", "add", "--x", "2", "--y=3", "--wait")
+
+    id, result = done.stdout.split()
+    assert result == "5"
+    assert json.loads(house.call("job", id).stdout)["state"] == "succeeded"
+    assert id in house.call("jobs", "actor:add").stdout
+
+
+def test_a_wrong_argument_at_a_terminal_names_it(house: House) -> None:
+    done = house.call("submit", "create_random_user_accounts", "--total", "7", check=False)
+
+    assert done.returncode == 1
+    assert "--total: " in done.stderr
+    assert "Traceback" not in done.stderr
+    assert "no argument --tottal" in house.call("submit", "create_random_user_accounts", "--tottal", "70", check=False).stderr
+
+
+def test_a_token_serves_the_api(house: House) -> None:
+    token = house.call("token", "create", "robot", "--role", "submitter").stdout.strip()
+    request = urllib.request.Request(house.status["url"] + "/api/v1/jobs", b'{"actor": "add", "args": [1, 2]}')
+    request.add_header("Authorization", f"Bearer {token}")
+    request.add_header("Content-Type", "application/json")
+
+    with urllib.request.urlopen(request, timeout=10) as answer:
+        assert answer.status == 202
+
+
+def test_a_saved_actor_is_loaded_and_one_that_cannot_be_imported_changes_nothing(house: House) -> None:
+    parts = house.status["processes"]
+    (house.actors / "shouting.py").write_text("import dramatiq\n\n@dramatiq.actor\ndef shout(text: str -> str:\n    return text.upper()\n")
+    log = house.data / "logs" / "up.log"
+    eventually(lambda: "shouting.py:4" in log.read_text(), deadline_s=30, interval_s=0.2, what="the wrong line is told")
+    assert house.status["processes"] == parts
+
+    (house.actors / "shouting.py").write_text("import dramatiq\n\n@dramatiq.actor\ndef shout(text: str) -> str:\n    return text.upper()\n")
+    done = house.call("submit", "shout", "--text", "hello", "--wait", CALLBOARD_ACTORS=f"{house.actors}/")
+
+    assert done.stdout.split()[1] == '"HELLO"'
+    eventually(lambda: house.is_ready, deadline_s=30, interval_s=0.2, what="all parts are there again")
+    assert {each["restarts"] for each in house.status["processes"]} == {0}, "to load what was saved is no death"
+    assert not {each["pid"] for each in parts if each["role"] == "worker"} & set(house.pids("worker"))
+    assert {each["pid"] for each in parts if each["role"] == "web"} == set(house.pids("web")), "its port is never closed"
+
+
+@pytest.mark.parametrize("role", ["worker", "web", "scheduler", "mailbox", "broker"])
+def test_a_killed_part_comes_back_alone(house: House, role: str) -> None:
+    before = {process["pid"]: process["role"] for process in house.status["processes"]}
+    victim = house.pids(role)[0]
+
+    os.kill(victim, signal.SIGKILL)
+
+    eventually(lambda: victim not in house.pids(role) and house.is_ready, deadline_s=60, interval_s=0.3)
+    after = {process["pid"]: process["role"] for process in house.status["processes"]}
+    assert {pid for pid in before if pid != victim} <= set(after), "nobody else was started again"
+
+
+def test_after_a_kill_of_up_itself_its_parts_serve_and_the_next_up_takes_over(house: House) -> None:
+    [supervisor] = house.pids("supervisor")
+    workers = house.pids("worker")
+
+    os.kill(supervisor, signal.SIGKILL)
+
+    eventually(lambda: processes.identify(supervisor) is None)
+    assert house.is_ready
+    assert "was killed" in house.call("status").stdout
+    said = house.up()
+    assert "left behind" in said
+    assert "first start" not in said
+    assert house.is_ready
+    assert house.call("jobs").stdout, "the jobs of before are there"
+    assert not set(workers) & set(house.pids("worker"))
+
+
+def test_two_data_folders_run_side_by_side(house: House, tmp_path: Path) -> None:
+    other = House(tmp_path / "other")
+    try:
+        other.up()
+        assert house.is_ready
+        assert other.is_ready
+        assert other.status["url"] != house.status["url"]
+        assert other.status["broker"]["url"] != house.status["broker"]["url"]
+    finally:
+        other.call("down")
+    assert house.is_ready
+
+
+def test_down_ends_also_what_a_killed_up_left(house: House) -> None:
+    [supervisor] = house.pids("supervisor")
+    os.kill(supervisor, signal.SIGKILL)
+    eventually(lambda: processes.identify(supervisor) is None)
+
+    house.call("down")
+
+    assert processes.marked(house.data) == []
+    assert house.status["processes"] == []
+    assert "Nothing runs" in house.call("down").stdout
+
+
+def test_a_taken_port_is_told_before_anything_starts(tmp_path: Path) -> None:
+    fresh = House(tmp_path / "data")
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        done = fresh.call("up", "--port", str(taken.getsockname()[1]), check=False)
+
+    assert done.returncode == 1
+    assert "is taken by process" in done.stderr
+    assert "Traceback" not in done.stdout + done.stderr
+    assert processes.marked(fresh.data) == []
+
+
+def test_an_actor_module_that_does_not_work_is_told_with_its_line(tmp_path: Path) -> None:
+    fresh = House(tmp_path / "data")
+    (tmp_path / "broken_actors.py").write_text("import a_package_nobody_has\n")
+
+    done = fresh.call("up", "--detach", check=False, CALLBOARD_ACTORS="broken_actors", PYTHONPATH=str(tmp_path))
+
+    assert done.returncode == 1
+    assert "broken_actors.py:1" in done.stdout
+    assert "a_package_nobody_has" in done.stdout
+    assert "Traceback" not in done.stdout + done.stderr
+    assert processes.marked(fresh.data) == []
+
+
+@pytest.mark.parametrize("variable", ["CALLBOARD_BROKER_URL", "CALLBOARD_DATABASE_URL"])
+def test_a_configured_service_that_is_away_is_told(tmp_path: Path, variable: str) -> None:
+    fresh = House(tmp_path / "data")
+    url = {"CALLBOARD_BROKER_URL": "amqp://u:s3cret@127.0.0.1:1/", "CALLBOARD_DATABASE_URL": "postgresql://u:s3cret@127.0.0.1:1/x"}[
+        variable
+    ]
+
+    done = fresh.call("up", check=False, **{variable: url, "CALLBOARD_PORT": "0"})
+
+    assert done.returncode == 1
+    assert "127.0.0.1" in done.stderr
+    assert "s3cret" not in done.stdout + done.stderr
+    assert "Traceback" not in done.stdout + done.stderr
+    assert processes.marked(fresh.data) == []

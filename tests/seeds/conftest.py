@@ -1,7 +1,0 @@
-"""The seed rows run in a house with the actors that come with Callboard."""
-
-from __future__ import annotations
-
-from tests.broker.conftest import _actors, house, quiet, served, worker
-
-__all__ = ["_actors", "house", "quiet", "served", "worker"]

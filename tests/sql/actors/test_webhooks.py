@@ -1,0 +1,183 @@
+"""Who asked to hear of an end hears of it: in the commit of the end, signed, again until it is taken."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import hmac
+import json
+from collections.abc import Iterator
+
+import pytest
+from sqlalchemy import select
+
+from src.actors.outside import CallRefused
+from src.actors.webhooks import NotTaken, deliver_webhook
+from src.database import Database
+from src.jobs import State, control, due, ends, webhooks, workflows
+from src.jobs.canvas import Workflow
+from src.jobs.models import Job
+from src.jobs.submission import submit
+from src.jobs.webhook_models import Kind, Sent, Webhook, WebhookDelivery
+from src.jobs.webhooks import UnknownWebhook
+from src.jobs.workers import take_over
+from src.settings import get_settings
+from tests.harness.jobs import StillClock, claim, claimed, ended, hired, message, settle, submitted
+from tests.harness.services import random_name
+from tests.unit.actors.test_http_call import Server, server
+
+__all__ = ["server"]
+
+EVERY = ["succeeded", "dead", "cancelled", "expired"]
+
+
+@pytest.fixture(autouse=True)
+def _loopback_is_allowed(database: Database) -> Iterator[None]:
+    patch = pytest.MonkeyPatch()
+    patch.setenv("CALLBOARD_HTTP_ALLOW", "127.0.0.1")
+    get_settings.cache_clear()
+    yield
+    patch.undo()
+    get_settings.cache_clear()
+
+
+def hook(
+    database: Database, url: str = "https://example.org/hook", kind: Kind = Kind.JOB, actor: str | None = None, states: list[str] = EVERY
+) -> Webhook:
+    with database.write() as session:
+        return webhooks.create(session, url=url, kind=kind, actor=actor, states=states, by="test")
+
+
+def told(database: Database) -> list[tuple[str, str]]:
+    with database.read() as session:
+        return [(row.event, row.subject) for row in session.execute(select(WebhookDelivery).order_by(WebhookDelivery.seq)).scalars()]
+
+
+def test_every_way_a_job_ends_is_told_in_the_commit_of_its_end_and_submits_the_delivery(database: Database, time: StillClock) -> None:
+    hook(database)
+    worker = hired(database)
+    one, two = claimed(database, worker, 1), claimed(database, worker, 2)
+    settle(database, worker, ended(one), ended(two, State.RETRYING, failures=1))
+    cancelled, expired = submitted(database, 3).id, submitted(database, 4, expires_at=time.forward(10)).id
+    with database.write() as session:
+        control.cancel(session, cancelled)
+        control.cancel(session, cancelled)  # asked twice, told once
+    time.forward(60)
+    with database.write() as session:
+        due.expire(session)
+    lost = claimed(database, hired(database, "here:2"), 5)
+    with database.write() as session:
+        session.get_one(Job, lost.seq).crashes = 2
+    time.forward(60)
+    with database.write() as session:
+        take_over(session)
+    assert told(database) == [("job.succeeded", one.id), ("job.cancelled", cancelled), ("job.expired", expired), ("job.dead", lost.id)]
+    with database.read() as session:
+        jobs = session.execute(select(Job).where(Job.actor == deliver_webhook.actor_name)).scalars().all()
+        ids = set(session.execute(select(WebhookDelivery.id)).scalars())
+    assert {job.args[0] for job in jobs} == ids
+
+
+def test_an_end_that_is_rolled_back_is_told_nobody(database: Database) -> None:
+    hook(database)
+    id = submitted(database, 1).id
+    with database.session() as session:
+        control.cancel(session, id)
+        session.rollback()
+    assert told(database) == []
+
+
+def test_only_what_was_asked_for_is_told_and_never_the_end_of_a_delivery(database: Database) -> None:
+    hook(database, actor="wanted_webhook_actor", states=["dead"])
+    everything = hook(database)
+    name, other = "wanted_webhook_actor", deliver_webhook.actor_name
+    worker = hired(database, actors=[name, other])
+    settle(database, worker, ended(claimed(database, worker, actor=name)), ended(claimed(database, worker, "x", actor=other)))
+    with database.read() as session:
+        assert [row.webhook_id for row in session.execute(select(WebhookDelivery)).scalars()] == [everything.id]
+
+
+def test_a_workflow_is_told_once_when_nothing_of_it_runs_any_more(database: Database) -> None:
+    hook(database, kind=Kind.WORKFLOW)
+    worker = hired(database)
+    workflow = Workflow("nightly")
+    first = workflow.step(message(1), name="a")
+    workflow.step(message(2), name="b", after=[first])
+    with database.write() as session:
+        receipt = workflow.submit(session)
+    for name in ("a", "b"):
+        assert told(database) == []
+        one = claim(database, worker, receipt.jobs[name])
+        assert one is not None
+        settle(database, worker, ended(one, workflow_seq=one.workflow_seq))
+    assert told(database) == [("workflow.succeeded", receipt.id)]
+    with database.write() as session:
+        stopped = Workflow("stopped")
+        stopped.step(message(1), name="a")
+        id = stopped.submit(session).id
+        workflows.cancel(session, id)
+    assert told(database)[1:] == [("workflow.cancelled", id)]
+
+
+def test_a_delivery_is_signed_so_that_its_receiver_can_check_it(database: Database, server: Server) -> None:
+    webhook = hook(database, url=f"{server.url}/hook", states=["dead"])
+    worker = hired(database)
+    one = claimed(database, worker)
+    settle(database, worker, ended(one, State.DEAD, error="ValueError: no", reason="no retries", failures=1))
+    with database.read() as session:
+        [delivery] = webhooks.page(session, webhook.id).deliveries
+    assert deliver_webhook.fn(delivery.id) == "200 OK"
+
+    [(method, path, headers, body)] = server.seen
+    assert (method, path, headers["content-type"], headers["webhook-id"]) == ("POST", "/hook", "application/json", delivery.id)
+    key = base64.b64decode(webhook.secret.removeprefix("whsec_"))
+    signed = f"{delivery.id}.{headers['webhook-timestamp']}.".encode() + body
+    assert headers["webhook-signature"] == "v1," + base64.b64encode(hmac.digest(key, signed, hashlib.sha256)).decode()
+    sent = json.loads(body)
+    assert (sent["type"], sent["data"]["id"], sent["data"]["error"]) == ("job.dead", one.id, "ValueError: no")
+    assert {"args", "kwargs", "result"} & sent["data"].keys() == set()
+
+
+def test_what_is_not_taken_is_tried_again_and_can_be_sent_again(database: Database, server: Server) -> None:
+    server.answers["/hook"] = lambda handler: handler.say(500)
+    webhook = hook(database, url=f"{server.url}/hook")
+    with database.write() as session:
+        id = webhooks.ping(session, webhook.id)
+    with pytest.raises(NotTaken, match="500 Internal Server Error from"):
+        deliver_webhook.fn(id)
+    with database.read() as session:
+        found = webhooks.delivery(session, id)
+        assert (found.state, found.tries, found.answer) == (Sent.FAILED, 1, "500 Internal Server Error")
+    del server.answers["/hook"]
+    with database.write() as session:
+        webhooks.resend(session, id)
+    deliver_webhook.fn(id)
+    with database.read() as session:
+        assert (webhooks.delivery(session, id).state, webhooks.delivery(session, id).tries) == (Sent.DELIVERED, 2)
+    assert server.seen[0][3] == server.seen[1][3]
+
+
+def test_a_private_address_is_refused_unless_it_is_allowed(database: Database, server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CALLBOARD_HTTP_ALLOW", "")
+    get_settings.cache_clear()
+    webhook = hook(database, url=f"{server.url}/hook")
+    with database.write() as session:
+        id = webhooks.ping(session, webhook.id)
+    with pytest.raises(CallRefused, match="which is not public"):
+        deliver_webhook.fn(id)
+    assert server.seen == []
+    with database.read() as session:
+        assert "not public" in (webhooks.delivery(session, id).answer or "")
+
+
+def test_a_webhook_that_is_deleted_is_told_nothing_more(database: Database) -> None:
+    webhook = hook(database)
+    with database.write() as session:
+        id = webhooks.ping(session, webhook.id)
+        webhooks.remove(session, webhook.id)
+    with pytest.raises(UnknownWebhook):
+        deliver_webhook.fn(id)
+    with database.write() as session:
+        control.cancel(session, submit(session, message(random_name("one"))).id)
+        ends.note(session, [])
+    assert told(database) == []

@@ -1,0 +1,74 @@
+"""Fixtures of the command line: the verbs as a person calls them, on a fresh SQLite database without a broker."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import pty
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from src.database import Database
+from tests.harness import ROOT
+
+
+class Terminal:
+    """`./run VERB …` on one database."""
+
+    def __init__(self, folder: Path) -> None:
+        self.database = Database(f"sqlite:///{folder / 'callboard.db'}")
+        self.environment = {
+            **os.environ,
+            "CALLBOARD_DATA_DIR": str(folder),
+            "CALLBOARD_BROKER_URL": "amqp://127.0.0.1:1/",  # nobody is there: rows are what these tests are about
+        }
+
+    def run(self, *words: str, code: int = 0) -> str:
+        """What the verb prints, or complains of; it must end with this exit code."""
+        done = self._call(words, code)
+        return (done.stdout if code == 0 else done.stderr).strip()
+
+    def prints(self, *words: str, code: int = 0) -> str:
+        """What the verb prints, whatever its exit code says."""
+        return self._call(words, code).stdout.strip()
+
+    def _call(self, words: tuple[str, ...], code: int) -> subprocess.CompletedProcess[str]:
+        done = subprocess.run(
+            [sys.executable, "-m", "src", *words], cwd=ROOT, env=self.environment, stdin=subprocess.DEVNULL, capture_output=True, text=True
+        )
+        assert done.returncode == code, done.stdout + done.stderr
+        return done
+
+    def completed(self, line: str) -> list[str]:
+        """What bash is told that the last word of the line may become; a line that ends with a space asks for a new word."""
+        asked = {"_CALLBOARD_COMPLETE": "bash_complete", "COMP_WORDS": line, "COMP_CWORD": str(len(line.split(" ")) - 1)}
+        done = subprocess.run([sys.executable, "-m", "src"], cwd=ROOT, env={**self.environment, **asked}, capture_output=True, text=True)
+        assert done.returncode == 0, done.stderr
+        return [each.partition(",")[2] for each in done.stdout.splitlines()]
+
+    def seen(self, *words: str) -> tuple[int, str]:
+        """The exit code, and what a person sees of the verb whose standard error is a terminal."""
+        ours, theirs = pty.openpty()
+        child = subprocess.Popen(
+            [sys.executable, "-m", "src", *words], cwd=ROOT, env=self.environment, stdin=theirs, stdout=subprocess.DEVNULL, stderr=theirs
+        )
+        os.close(theirs)
+        seen = b""
+        with contextlib.suppress(OSError):  # the terminal's other end is closed: it has ended
+            while more := os.read(ours, 65536):
+                seen += more
+        os.close(ours)
+        return child.wait(), seen.decode()
+
+
+@pytest.fixture
+def terminal(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Terminal]:
+    shutil.copyfile(request.getfixturevalue("_migrated_sqlite"), tmp_path / "callboard.db")
+    opened = Terminal(tmp_path)
+    yield opened
+    opened.database.engine.dispose()

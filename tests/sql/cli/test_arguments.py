@@ -1,0 +1,135 @@
+"""An actor's parameters at a terminal: what is read, what --help tells, what a shell completes, how a job that is followed shows."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from typing import Annotated, Literal
+
+import click
+import dramatiq
+import pytest
+from pydantic import Field
+from sqlalchemy import update
+
+import src.actors  # first: it makes the broker
+import tests.actors.web
+from src.cli.arguments import read_arguments, rows, usage
+from src.jobs.models import Job
+from src.jobs.states import State
+from src.up.errors import UpError
+from src.web.forms import Form
+from tests.harness import ROOT
+from tests.sql.cli.conftest import Terminal
+
+assert src.actors
+assert tests.actors.web
+
+
+@dramatiq.actor(queue_name="linger")
+def cli_brew(
+    kind: Literal["green", "black"],
+    *,
+    minutes: Annotated[int, Field(ge=1, le=9, description="of brewing")] = 3,
+    sugar: bool = True,
+    guests: list[str] | None = None,
+) -> None:
+    """Brew tea."""
+
+
+def read(*words: str) -> dict[str, object]:
+    return read_arguments(Form.of("cli_brew").fields, words)
+
+
+def test_words_are_read_as_their_parameters_are_declared() -> None:
+    assert read("--kind", "green", "--minutes=4", "--guests", "Ada", "--guests=Bob") == {
+        "kind": "green",
+        "minutes": "4",
+        "guests": ["Ada", "Bob"],
+    }
+    assert read("--sugar", "--kind", "black") == {"sugar": True, "kind": "black"}
+    for no in (["--no-sugar"], ["--sugar", "no"], ["--sugar=false"], ["--sugar", "--no-sugar"]):
+        assert read(*no) == {"sugar": False}, no
+    order = Form.of("order").fields
+    given = read_arguments(order, ["--items", '[{"name": "pen"}]', "--to.street", "Main Street", "--to.floor", "2"])
+    assert given == {"items": [{"name": "pen"}], "to": {"street": "Main Street", "floor": "2"}}
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (["green"], "Write --NAME green; the names are: kind, minutes, sugar, guests."),
+        (["--minuts", "3"], "There is no argument --minuts. Did you mean --minutes?"),
+        (["--minutes", "--sugar"], "--minutes needs a value: --minutes INTEGER"),
+        (["--minutes", "3", "--minutes", "4"], "--minutes is given twice"),
+        (["--sugar=much"], "--sugar is yes or no, not 'much': write --sugar or --no-sugar."),
+        (["--no-minutes"], "There is no argument --no-minutes."),
+    ],
+)
+def test_what_cannot_be_read_names_the_option_and_the_cure(words: list[str], told: str) -> None:
+    with pytest.raises(UpError) as error:
+        read(*words)
+    assert told in str(error.value)
+
+
+def test_a_secret_may_be_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(click, "prompt", lambda label, **how: "typed" if how == {"hide_input": True, "err": True} else "shown")
+    assert read_arguments(Form.of("unlock").fields, ["--key", "-"]) == {"key": "typed"}
+
+
+def test_help_is_made_of_the_signature() -> None:
+    fields = Form.of("cli_brew").fields
+    assert usage(fields) == "--kind green|black [--minutes INTEGER] [--sugar / --no-sugar] [--guests TEXT]"
+    assert rows(fields) == [
+        ("--kind green|black", "[required]"),
+        ("--minutes INTEGER", "of brewing [1<=x<=9; default: 3]"),
+        ("--sugar / --no-sugar", "[default: yes]"),
+        ("--guests TEXT", "Give it several times for several."),
+    ]
+
+
+def test_each_actor_has_its_help_and_an_unknown_one_is_told_what_is_alike(terminal: Terminal) -> None:
+    told = terminal.run("submit", "create_random_user_accounts", "--help")
+    assert told.startswith("Usage: ./run submit create_random_user_accounts --total INTEGER [OPTIONS]")
+    assert "Create random user accounts." in told
+    assert "--total INTEGER  How many. Between 50 and 500. [50<=x<=500; required]" in told
+    assert "--wait" in told
+    assert "Did you mean create_random_user_accounts?" in terminal.run("submit", "create_random_accounts", "--help", code=1)
+    wrong = terminal.run("submit", "create_random_user_accounts", "--total", "7", code=1)
+    assert wrong.splitlines()[-2:] == [
+        "✘ --total: Enter a number from 50 to 500.",
+        "./run submit create_random_user_accounts --help tells of each argument.",
+    ]
+
+
+def test_a_shell_completes_what_is_not_given_yet_and_the_choices_of_an_argument(terminal: Terminal) -> None:
+    assert terminal.completed("./run submit call_http --method P") == ["POST", "PUT", "PATCH"]
+    offered = terminal.completed("./run submit add --x 1 --")
+    assert "--y" in offered
+    assert "--x" not in offered
+
+
+def test_a_followed_job_is_a_bar_at_a_terminal_and_lines_elsewhere(terminal: Terminal) -> None:
+    words = ("submit", "add", "--x", "1", "--y", "2", "--idempotency-key", "one")
+    id = terminal.run(*words)
+    with terminal.database.write() as session:
+        progress = {"progress_done": 3, "progress_total": 9, "progress_message": "[b]three[/b] of nine"}
+        session.execute(update(Job).where(Job.id == id).values(state=State.RUNNING, attempt=1, **progress))
+
+    code, seen = terminal.seen(*words, "--wait", "--timeout", "0.5")
+    assert code == 4
+    assert "running" in seen
+    assert "3/9" in seen
+    assert "[b]three[/b]" in seen
+    assert "━" in seen
+    assert f"it goes on: ./run job {id}" in seen
+    plain = terminal.run(*words, "--wait", "--timeout", "0", code=4)
+    assert "running 3/9 [b]three[/b] of nine" in plain.splitlines()
+
+
+def test_a_submission_loads_no_page() -> None:
+    # Each would make every `./run submit` slower by a fifth.
+    program = (
+        "import sys; from src.web import asking, forms; print(sorted(name for name in sys.modules if name.startswith('src.web.pages')))"
+    )
+    assert subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=True).stdout.strip() == "[]"

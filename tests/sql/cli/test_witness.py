@@ -1,0 +1,46 @@
+"""What is done at a terminal is in the audit."""
+
+from __future__ import annotations
+
+import getpass
+
+import click
+from sqlalchemy import select
+
+from src.__main__ import cli
+from src.audit import AuditLine, Via
+from src.cli.witness import ACTIONS
+from tests.sql.cli.conftest import Terminal
+
+
+def _verbs(group: click.Group, before: str = "") -> set[str]:
+    context = click.Context(group)
+    found = set()
+    for name in group.list_commands(context):
+        command = group.get_command(context, name)
+        found |= _verbs(command, f"{before}{name} ") if isinstance(command, click.Group) else {f"{before}{name}"}
+    return found
+
+
+def test_of_every_verb_it_is_said_whether_it_is_an_action() -> None:
+    assert _verbs(cli) == set(ACTIONS)
+
+
+def test_verbs_that_change_something_write_a_line_and_those_that_look_none(terminal: Terminal) -> None:
+    id = terminal.run("submit", "add", "--x", "1", "--y", "2")
+    terminal.run("cancel", id[:13])
+    terminal.run("job", id)
+    terminal.run("pause", "actor:add", "--reason", "deploy")
+    terminal.run("pauses")
+    terminal.run("token", "create", "ci", "--role", "viewer")
+    terminal.run("release", id, code=1)
+
+    with terminal.database.read() as session:
+        written = session.execute(select(AuditLine).order_by(AuditLine.seq)).scalars().all()
+    assert [(line.action, line.subject) for line in written] == [
+        ("job.submit", id),
+        ("job.cancel", id),
+        ("target.pause", "actor:add"),
+        ("token.create", "ci"),
+    ]
+    assert {(line.who, line.via) for line in written} == {(getpass.getuser(), Via.COMMAND)}

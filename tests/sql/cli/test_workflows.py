@@ -1,0 +1,23 @@
+"""Workflows at a terminal."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from tests.sql.cli.conftest import Terminal
+
+
+def test_a_workflow_is_submitted_from_a_file_shown_cancelled_and_retried(terminal: Terminal, tmp_path: Path) -> None:
+    file = tmp_path / "nightly.json"
+    file.write_text(json.dumps({"name": "nightly", "chain": [{"actor": "add", "args": [1, 2]}, {"actor": "mul", "args": [3]}]}))
+    id = terminal.run("workflow", "submit", str(file), "--idempotency-key", "k")
+    assert terminal.run("workflow", "submit", str(file), "--idempotency-key", "k") == id
+    assert terminal.run("workflows").startswith(f"{id}  running    nightly")
+    shown = json.loads(terminal.run("workflow", "show", id))
+    assert [step["after"] for step in shown["steps"]] == [[], ["add"]]
+    assert terminal.run("workflow", "cancel", id) == f"{id}  2 cancelled, or asked to stop"
+    assert terminal.run("workflow", "retry", id) == f"{id}  2 queued or waiting again"
+    file.write_text('{"chain": [{"actor": "nobody"}]}')
+    assert "No actor named 'nobody'" in terminal.run("workflow", "submit", str(file), code=1)
+    assert "There is no workflow nobody" in terminal.run("workflow", "show", "nobody", code=1)

@@ -1,0 +1,47 @@
+"""Fixtures of the jobs room: what was handed over at a commit, and a clock that stands still.
+
+database       one per store for all tests of this room, emptied after each
+published      every envelope that a committed transaction handed over; nothing reaches a broker
+time           the shared clock, moved by hand: time.forward(seconds)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from src.database import Database, clock
+from src.jobs import envelopes
+from src.jobs.envelopes import Envelope, on_commit
+from tests.harness.jobs import StillClock, empty
+from tests.harness.stores import STORES, OpenStore, using
+
+
+@pytest.fixture
+def database(store: Database, monkeypatch: pytest.MonkeyPatch) -> Iterator[Database]:
+    with using(store, monkeypatch):
+        yield store
+    empty(store)
+
+
+@pytest.fixture(scope="session", params=STORES)
+def store(request: pytest.FixtureRequest, open_store: OpenStore) -> Iterator[Database]:
+    with open_store(request.param, "jobs") as opened:
+        yield opened
+
+
+@pytest.fixture(autouse=True)
+def published() -> Iterator[list[Envelope]]:
+    handed_over: list[Envelope] = []
+    earlier = envelopes._listener
+    on_commit(handed_over.extend)
+    yield handed_over
+    on_commit(earlier)
+
+
+@pytest.fixture
+def time(monkeypatch: pytest.MonkeyPatch) -> StillClock:
+    still = StillClock()
+    monkeypatch.setattr(clock, "now", still.now)
+    return still

@@ -1,0 +1,120 @@
+"""A job that comes alone: its message sets off while PostgreSQL's disk is still waited for, and whoever submits has his answer after that."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator
+
+import pytest
+from sqlalchemy import func, select, text
+
+from src.broker.gathering import Gathering
+from src.database import Database
+from src.jobs import Submission, envelopes, submission, submit_many
+from src.jobs.envelopes import Envelope
+from src.jobs.models import Job
+from tests.harness.stores import only_on
+from tests.sql.jobs.test_gathering import stored
+from tests.sql.jobs.test_gathering import submission as asked
+
+#: submissions after each of which the log is looked at
+TRIES = 20
+
+postgresql = only_on("postgresql", by="store")
+
+
+@pytest.fixture
+def flushing(database: Database) -> Iterator[Database]:
+    """The database with commits that wait for the log, which the tests' server does not otherwise."""
+    commit(database, f"ALTER DATABASE {database.url.database} SET synchronous_commit = on")
+    yield database
+    commit(database, f"ALTER DATABASE {database.url.database} RESET synchronous_commit")
+
+
+def commit(database: Database, statement: str) -> None:
+    """Do this, of which connections learn when they are made."""
+    with database.write() as session:
+        session.execute(text(statement))
+    database.engine.dispose()
+
+
+def unflushed(database: Database) -> bool:
+    """Is anything in the log that is not on the disk?"""
+    with database.read() as session:
+        return bool(session.execute(text("SELECT pg_current_wal_insert_lsn() > pg_current_wal_flush_lsn()")).scalar_one())
+
+
+@postgresql
+@pytest.mark.parametrize("alone_s", [0.0, 60.0], ids=["alone", "one of many"])
+def test_the_disk_has_what_was_answered(flushing: Database, alone_s: float, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(submission, "ALONE_S", alone_s)
+    gathering, late = Gathering(), 0
+    for _ in range(TRIES):
+        gathering.submit(asked())
+        late += unflushed(flushing)
+
+    # The server itself writes something now and then.
+    assert late <= TRIES / 10
+
+
+@postgresql
+def test_the_message_of_one_that_comes_alone_does_not_wait_for_the_disk(flushing: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    handed_over: list[bool] = []
+    monkeypatch.setattr(envelopes, "_listener", lambda _: handed_over.append(unflushed(flushing)))
+    # The barrier itself waits here until the message is on its way.
+    monkeypatch.setattr(submission, "ALONE_S", 0.0)
+    monkeypatch.setattr("src.direct.FLUSH", "SELECT 1")
+    gathering = Gathering()
+    for _ in range(TRIES):
+        gathering.submit(asked())
+
+    assert sum(handed_over) >= TRIES / 2
+
+
+def test_a_message_sets_off_when_everybody_sees_its_row(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[int] = []
+    monkeypatch.setattr(envelopes, "_listener", lambda _: seen.append(stored(database)))
+    for alone_s in (0.0, 60.0):
+        monkeypatch.setattr(submission, "ALONE_S", alone_s)
+        Gathering().submit(asked())
+
+    assert seen == [1, 2]
+
+
+@postgresql
+def test_a_connection_that_dies_before_the_disk_has_it_makes_no_second_job(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    published: list[Envelope] = []
+    monkeypatch.setattr(submission, "ALONE_S", 0.0)
+    ends = itertools.chain([True], itertools.repeat(False))
+
+    def hand_over(envelopes: list[Envelope]) -> None:
+        published.extend(envelopes)
+        if next(ends):
+            with database.read() as session:
+                others = "datname = current_database() AND pid <> pg_backend_pid() AND query LIKE '%callboard%'"
+                session.execute(text(f"SELECT pg_terminate_backend(pid, 10000) FROM pg_stat_activity WHERE {others}"))
+
+    monkeypatch.setattr(envelopes, "_listener", hand_over)
+    one: Submission = asked()
+    receipt = Gathering().submit(one)
+
+    assert receipt.id == one.message.message_id
+    assert [envelope.id for envelope in published] == [receipt.id]
+    with database.read() as session:
+        assert session.execute(select(func.count()).select_from(Job)).scalar_one() == 1
+
+
+@postgresql
+@pytest.mark.parametrize("alone_s", [0.0, 60.0], ids=["alone", "one of many"])
+def test_the_disk_has_the_earlier_job_that_a_key_leads_to(flushing: Database, alone_s: float, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(submission, "ALONE_S", alone_s)
+    late = 0
+    for number in range(TRIES):
+        with flushing.write() as session:
+            session.execute(text("SET LOCAL synchronous_commit = off"))
+            first = submit_many(session, [asked(key=f"key {number}")])[0]
+        second = Gathering().submit(asked(key=f"key {number}"))
+        late += unflushed(flushing)
+        assert (second.id, second.created) == (first.id, False)
+
+    assert late <= TRIES / 10

@@ -1,0 +1,311 @@
+"""The gates between a claim and a start: pauses, breakers, concurrency and rate limits."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterable
+from datetime import timedelta
+from itertools import pairwise
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from src.broker.load import Load
+from src.database import Database, now, to_microseconds
+from src.jobs import JobsError, State, claims, control, controls, gates, rates, slots, workers
+from src.jobs.claims import Claimed
+from src.jobs.completion import BreakerReport
+from src.jobs.due import release_due
+from src.jobs.gates import Policy
+from src.jobs.queries import find
+from src.settings import get_settings
+from tests.harness.jobs import StillClock, ended, hired, look, settle, submitted
+
+
+def at_the_gates(database: Database, worker: int, ids: Iterable[tuple[str, int]], **policies: Policy) -> list[Claimed]:
+    """Claim and admit, in one transaction as a worker does; return who may start."""
+    with database.write() as session:
+        claimed = claims.claim(session, worker, list(ids))
+        return gates.admit(session, claimed, policies)
+
+
+def queued_again(database: Database) -> list[tuple[str, int]]:
+    """What the relay would publish now."""
+    with database.write() as session:
+        return [(envelope.id, envelope.attempt) for envelope in release_due(session)]
+
+
+@pytest.mark.parametrize(
+    ("text", "rates_meant"),
+    [
+        ("10/m", [(10, 60)]),
+        ("100/h;10/m", [(100, 3600), (10, 60)]),
+        ("5 per second", [(5, 1)]),
+        ("1/2 minutes", [(1, 120)]),
+        ("7/min", [(7, 60)]),
+        ("3/s", [(3, 1)]),
+    ],
+)
+def test_a_rate_limit_is_read_as_people_write_it(text: str, rates_meant: list[tuple[int, int]]) -> None:
+    assert [(rate.count, rate.period_s) for rate in rates.parse(text)] == rates_meant
+
+
+@pytest.mark.parametrize("text", ["", "ten per minute", "10", "0/m", "10/fortnight", "-1/s"])
+def test_what_is_no_rate_limit_is_refused_with_the_cure(text: str) -> None:
+    with pytest.raises(ValueError, match=r"write e\.g\. 10/m"):
+        rates.parse(text)
+
+
+def test_a_job_beyond_the_rate_waits_for_its_slot_and_spends_no_attempt(database: Database, time: StillClock) -> None:
+    worker, policy = hired(database), Policy(rates=rates.parse("6/m"))
+    ids = [submitted(database, n).id for n in range(3)]
+
+    started = at_the_gates(database, worker, [(id, 1) for id in ids], add=policy)
+
+    assert [one.id for one in started] == [ids[0]]
+    waiting = [look(database, id) for id in ids[1:]]
+    assert [(job.state, job.attempt, job.worker_id) for job in waiting] == [(State.SCHEDULED, 0, None)] * 2
+    assert "rate limit" in (waiting[0].reason or "")
+    delays = [(job.due_at - now()).total_seconds() for job in waiting if job.due_at is not None]
+    assert delays == pytest.approx([10.1, 20.2], abs=0.01)
+
+
+def test_a_job_whose_reserved_slot_has_come_starts_without_asking_again(database: Database, time: StillClock) -> None:
+    worker, policy = hired(database), Policy(rates=rates.parse("6/m"))
+    ids = [submitted(database, n).id for n in range(2)]
+    at_the_gates(database, worker, [(id, 1) for id in ids], add=policy)
+
+    time.forward(10.2)
+    again = queued_again(database)
+    started = at_the_gates(database, hired(database, "here:2"), again, add=policy)
+
+    assert again == [(ids[1], 1)]
+    assert [one.id for one in started] == [ids[1]]
+
+
+def test_a_rate_key_gives_each_key_its_own_limit(database: Database, time: StillClock) -> None:
+    worker, policy = hired(database), Policy(rates=rates.parse("1/h"), rate_key=lambda who: who)
+    ids = [submitted(database, who).id for who in ("ada", "ben", "ada")]
+
+    started = at_the_gates(database, worker, [(id, 1) for id in ids], add=policy)
+
+    assert {one.id for one in started} == set(ids[:2])
+
+
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    arrivals=st.lists(st.tuples(st.integers(0, 3_000), st.integers(1, 5)), min_size=1, max_size=25),
+    count=st.integers(1, 8),
+    period=st.integers(1, 3),
+)
+def test_no_window_ever_sees_more_starts_than_the_rate_allows(
+    database: Database, time: StillClock, arrivals: list[tuple[int, int]], count: int, period: int
+) -> None:
+    """Against brute force: every slot granted, whether now or later, counted in every window of the period."""
+    rate, key = rates.Rate(count, period), f"k{arrivals!r}{count}{period}"[:200]
+    starts: list[int] = []
+    with database.write() as session:
+        for pause_ms, jobs in arrivals:
+            time.forward(pause_ms / 1000)
+            granted = rates.reserve(session, [(key, jobs, rate.spacing_us)], to_microseconds(now()))[key]
+            starts.extend(slot.at_us for slot in granted if slot.reserved)
+        session.rollback()
+
+    starts.sort()
+    for first in starts:
+        assert sum(first <= start < first + period * 1_000_000 for start in starts) <= count
+    assert all(later - earlier >= rate.spacing_us for earlier, later in pairwise(starts))
+
+
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    stalls_ms=st.lists(st.integers(1, 2_500), min_size=1, max_size=12),
+    jobs=st.integers(1, 20),
+    count=st.integers(1, 8),
+    period=st.integers(1, 2),
+)
+def test_no_window_sees_more_starts_than_the_rate_allows_however_late_jobs_come(
+    database: Database, stalls_ms: list[int], jobs: int, count: int, period: int
+) -> None:
+    """Against brute force: whoever brings the jobs stalls again and again, and then brings all at once that were due meanwhile."""
+    rate, present_us, starts = rates.Rate(count, period), 1_000_000_000, []
+    with database.write() as session:
+        slots = rates.reserve(session, [("late", jobs, rate.spacing_us)], present_us)["late"]
+        due = [slot.at_us for slot in slots]
+        for number in range(2_000):
+            line = rates.Starts(session, {"late"})
+            brought, due = [at for at in due if at <= present_us], [at for at in due if at > present_us]
+            for _ in sorted(brought):
+                may_us = line.admit([("late", rate)], present_us)
+                if may_us is None:
+                    starts.append(present_us)
+                else:
+                    due.append(may_us)
+            line.note()
+            if not due:
+                break
+            present_us = max(present_us + stalls_ms[number % len(stalls_ms)] * 1000, min(due))
+        session.rollback()
+
+    assert len(starts) == jobs
+    for first in starts:
+        assert sum(first <= start < first + period * 1_000_000 for start in starts) <= count
+
+
+def test_jobs_that_a_stall_made_late_start_one_after_the_other_and_no_window_sees_too_many(database: Database, time: StillClock) -> None:
+    policy, starts = Policy(rates=rates.parse("10/m")), []
+    brought = [(submitted(database).id, 1) for _ in range(12)]
+    for pause_s in (0, 20, *([1] * 90)):
+        time.forward(pause_s)
+        brought += queued_again(database)
+        # A worker of its own each time: nobody has renewed the lease of the one before.
+        starts += [to_microseconds(now())] * len(at_the_gates(database, hired(database), brought, add=policy))
+        brought = []
+
+    assert len(starts) == 12
+    assert max(sum(first <= start < first + 60_000_000 for start in starts) for first in starts) <= 10
+
+
+def test_a_concurrency_limit_lets_so_many_start_and_the_end_of_one_calls_the_next(database: Database, time: StillClock) -> None:
+    worker, policy = hired(database), Policy(concurrency=1, concurrency_key=lambda key: key)
+    ids = [submitted(database, key).id for key in ("a", "a", "b")]
+
+    started = at_the_gates(database, worker, [(id, 1) for id in ids], add=policy)
+    assert {one.id for one in started} == {ids[0], ids[2]}
+    assert "1 of 1 slots" in (look(database, ids[1]).reason or "")
+
+    first = next(one for one in started if one.id == ids[0])
+    settle(database, worker, ended(first, has_slots=first.has_slots))
+    assert look(database, ids[1]).state is State.QUEUED
+
+
+def test_a_slot_of_a_killed_worker_comes_back_with_its_lease(database: Database, time: StillClock) -> None:
+    worker, policy = hired(database), Policy(concurrency=1)
+    ids = [submitted(database, n).id for n in range(2)]
+    at_the_gates(database, worker, [(id, 1) for id in ids], add=policy)
+
+    time.forward(get_settings().lease_duration + 1)
+    with database.write() as session:
+        workers.take_over(session)
+        assert slots.taken(session, ["actor:add"]).total() == 0
+    assert look(database, ids[1]).state is State.QUEUED
+
+
+def test_two_claims_at_once_never_take_one_slot_twice(database: Database) -> None:
+    policy, barrier, started = Policy(concurrency=3), threading.Barrier(4), []
+    ids = [submitted(database, n).id for n in range(12)]
+
+    def claim(number: int) -> None:
+        worker = hired(database, f"here:{number}")
+        barrier.wait()
+        started.extend(at_the_gates(database, worker, [(id, 1) for id in ids[number::4]], add=policy))
+
+    threads = [threading.Thread(target=claim, args=(number,)) for number in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(started) == 3
+
+
+@pytest.mark.parametrize(("scope", "name"), [("actor", "add"), ("queue", "default"), ("all", "")])
+def test_a_pause_keeps_jobs_waiting_until_somebody_resumes(database: Database, scope: str, name: str) -> None:
+    worker, id = hired(database), submitted(database).id
+    with database.write() as session:
+        controls.pause(session, scope, name, reason="deploy")
+
+    assert at_the_gates(database, worker, [(id, 1)]) == []
+    job = look(database, id)
+    assert (job.state, job.due_at, job.attempt) == (State.SCHEDULED, None, 0)
+    assert "paused: deploy" in (job.reason or "")
+
+    with database.write() as session:
+        assert controls.resume(session, scope, name) == 1
+    assert [one.id for one in at_the_gates(database, worker, queued_again(database))] == [id]
+
+
+def test_a_pause_with_an_end_ends_by_itself(database: Database, time: StillClock) -> None:
+    worker, id = hired(database), submitted(database).id
+    with database.write() as session:
+        controls.pause(session, "actor", "add", until=now() + timedelta(minutes=5))
+
+    assert at_the_gates(database, worker, [(id, 1)]) == []
+    time.forward(301)
+    assert [one.id for one in at_the_gates(database, hired(database), queued_again(database))] == [id]
+
+
+@pytest.mark.parametrize(("scope", "name", "field"), [("actors", "add", "scope"), ("actor", "", "name"), ("all", "add", "name")])
+def test_a_pause_of_nothing_in_particular_is_refused(database: Database, scope: str, name: str, field: str) -> None:
+    with pytest.raises(JobsError) as refused, database.write() as session:
+        controls.pause(session, scope, name)
+    assert refused.value.field == field
+
+
+def test_an_operator_overrides_a_rate_and_the_code_holds_again_afterwards(database: Database, time: StillClock) -> None:
+    worker, policy = hired(database), Policy(rates=rates.parse("1/h"))
+    ids = [submitted(database, n).id for n in range(4)]
+    with database.write() as session:
+        controls.set_rate_limit(session, "actor", "add", None)
+    assert len(at_the_gates(database, worker, [(id, 1) for id in ids[:2]], add=policy)) == 2
+
+    with database.write() as session:
+        controls.follow_code(session, "actor", "add", "rate_limit")
+    assert len(at_the_gates(database, worker, [(id, 1) for id in ids[2:]], add=policy)) == 1
+
+
+def test_an_open_breaker_lets_one_probe_through_and_closes_on_its_success(database: Database, time: StillClock) -> None:
+    worker, policy = hired(database), Policy(breaker=True, probe_every_s=60)
+    ids = [submitted(database, n).id for n in range(5)]
+    failed = BreakerReport("add", True, limit=2, probe_every_s=60)
+    for one in at_the_gates(database, worker, [(id, 1) for id in ids[:2]], add=policy):
+        settle(database, worker, ended(one, State.DEAD, breaker=failed))
+
+    assert at_the_gates(database, worker, [(id, 1) for id in ids[2:]], add=policy) == []
+    assert "circuit breaker" in (look(database, ids[2]).reason or "")
+    assert look(database, ids[2]).attempt == 0
+
+    time.forward(61)
+    worker = hired(database, "here:2")
+    probes = at_the_gates(database, worker, queued_again(database), add=policy)
+    assert len(probes) == 1
+
+    settle(database, worker, ended(probes[0], breaker=BreakerReport("add", False, 2, 60)), name="here:2")
+    assert len(at_the_gates(database, worker, queued_again(database), add=policy)) == 2
+
+
+def test_a_job_that_waits_at_a_gate_can_be_cancelled(database: Database) -> None:
+    worker, id = hired(database), submitted(database).id
+    with database.write() as session:
+        controls.pause(session, "all")
+    at_the_gates(database, worker, [(id, 1)])
+
+    with database.write() as session:
+        control.cancel(session, id)
+        controls.resume(session, "all")
+
+    assert queued_again(database) == []
+    with database.read() as session:
+        job = find(session, id)
+    assert job is not None
+    assert job.state is State.CANCELLED
+
+
+def test_jobs_that_have_cost_workers_run_one_at_a_time_in_a_process(database: Database, time: StillClock) -> None:
+    ids = [submitted(database, n).id for n in range(3)]
+    for strike in range(1, get_settings().max_crashes):
+        assert len(at_the_gates(database, hired(database), [(id, strike) for id in ids])) == 3
+        time.forward(get_settings().lease_duration + 1)
+        with database.write() as session:
+            assert workers.take_over(session) == 3
+    load, worker = Load(threads=8), hired(database)
+
+    with database.write() as session:
+        claimed = claims.claim(session, worker, [(id, get_settings().max_crashes) for id in ids])
+        started = gates.admit(session, claimed, {}, take_suspect=load.take_suspect)
+
+    assert len(claimed) == 3
+    assert len(started) == 1
+    waiting = [look(database, id) for id in ids if id != started[0].id]
+    assert {job.state for job in waiting} == {State.SCHEDULED}
+    assert "has cost workers" in (waiting[0].reason or "")

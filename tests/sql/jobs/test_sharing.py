@@ -1,0 +1,126 @@
+"""Unique keys, priorities and fair shares: what a submission may declare about others."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import timedelta
+
+import pytest
+
+from src.database import Database
+from src.jobs import JobsError, State, claims, defaults, submit_many
+from src.jobs.defaults import Defaults
+from src.jobs.envelopes import Envelope
+from src.jobs.rows import NORMAL_PRIORITY
+from src.jobs.states import Unique
+from src.jobs.submission import Submission
+from tests.harness.jobs import StillClock, claim, ended, hired, look, message, settle, submitted
+
+
+@pytest.fixture(autouse=True)
+def _nothing_declared() -> Iterator[None]:
+    yield
+    defaults._declared.pop("add", None)
+
+
+def test_arguments_make_the_key_of_a_unique_actor(database: Database) -> None:
+    defaults.declare("add", Defaults(unique=Unique.FINISHED))
+
+    first, same, other = submitted(database, 1), submitted(database, 1), submitted(database, 2)
+
+    assert (first.created, same.created, other.created) == (True, False, True)
+    assert same.id == first.id
+
+
+def test_a_job_unique_until_it_ends_makes_room_when_it_has_ended(database: Database) -> None:
+    defaults.declare("add", Defaults(unique=Unique.FINISHED))
+    worker, first = hired(database), submitted(database, 1)
+    one = claim(database, worker, first.id)
+    assert one is not None
+    assert submitted(database, 1).id == first.id
+
+    settle(database, worker, ended(one))
+
+    assert submitted(database, 1).created
+
+
+def test_a_job_unique_while_it_waits_makes_room_when_it_starts(database: Database) -> None:
+    defaults.declare("add", Defaults(unique=Unique.WAITING))
+    worker, first = hired(database), submitted(database, 1)
+    with database.write() as session:
+        claims.free_keys(session, claims.claim(session, worker, [(first.id, 1)]))
+
+    second = submitted(database, 1)
+
+    assert second.created
+    assert submitted(database, 1).id == second.id
+
+
+def test_a_job_unique_for_a_period_keeps_others_out_even_when_it_has_ended(database: Database, time: StillClock) -> None:
+    defaults.declare("add", Defaults(unique_for=timedelta(minutes=5)))
+    worker, first = hired(database), submitted(database, 1)
+    one = claim(database, worker, first.id)
+    assert one is not None
+    settle(database, worker, ended(one))
+
+    assert submitted(database, 1).id == first.id
+    time.forward(301)
+    assert submitted(database, 1).created
+
+
+def test_a_key_function_sees_the_arguments(database: Database) -> None:
+    defaults.declare("add", Defaults(unique=Unique.FINISHED, unique_by=lambda x, _: x))
+
+    first = submitted(database, 1, "a")
+
+    assert submitted(database, 1, "b").id == first.id
+
+
+def test_the_call_beats_the_actor_and_the_actor_the_rule(database: Database) -> None:
+    assert look(database, submitted(database).id).priority == NORMAL_PRIORITY
+    defaults.declare("add", Defaults(priority=7, expires_after=timedelta(hours=1)))
+
+    declared, called = look(database, submitted(database).id), look(database, submitted(database, priority=2).id)
+
+    assert (declared.priority, called.priority) == (7, 2)
+    assert declared.expires_at == declared.created_at + timedelta(hours=1)
+
+
+@pytest.mark.parametrize("priority", [-1, 10, 5.5, True])
+def test_a_priority_beyond_ten_is_refused(database: Database, priority: int) -> None:
+    with pytest.raises(JobsError) as refused:
+        submitted(database, priority=priority)
+    assert refused.value.field == "priority"
+
+
+def test_who_submits_little_does_not_wait_for_who_submits_much(database: Database, published: list[Envelope]) -> None:
+    with database.write() as session:
+        submit_many(session, [Submission(message(n), fair_key="much") for n in range(200)])
+    window = len(published)
+    assert 0 < window < 200
+
+    with database.write() as session:
+        few = {receipt.id for receipt in submit_many(session, [Submission(message(n), fair_key="little") for n in range(3)])}
+    worker, done = hired(database), 0
+    while few - {envelope.id for envelope in published}:
+        envelope = published[done]
+        one = claim(database, worker, envelope.id)
+        assert one is not None
+        settle(database, worker, ended(one, fair_queue="default"))
+        done += 1
+
+    assert done <= 6
+    assert look(database, published[0].id).state is State.SUCCEEDED
+
+
+def test_every_fair_job_has_its_turn_in_the_end(database: Database, published: list[Envelope]) -> None:
+    with database.write() as session:
+        submit_many(session, [Submission(message(n), fair_key=f"key {n % 7}") for n in range(120)])
+    worker = hired(database)
+
+    for envelope in published:  # grows while the window is topped up
+        one = claim(database, worker, envelope.id)
+        assert one is not None
+        settle(database, worker, ended(one, fair_queue="default"))
+
+    assert len({envelope.id for envelope in published}) == 120

@@ -1,0 +1,80 @@
+"""Fixtures of the schedules room: a database per store for all of its tests, emptied after each, and a clock that stands still.
+
+time       the shared clock, moved by hand: time.forward(seconds); it begins on Monday, 5 January 2026, 12:00 UTC
+make       makes messages of this process's actors, as the scheduler process does
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import UTC, datetime
+
+import pytest
+from sqlalchemy import delete
+
+import src.actors
+from src.broker import periodic
+from src.database import Database, clock
+from src.jobs import envelopes
+from src.jobs.envelopes import Envelope, on_commit
+from src.schedules.models import Schedule, ScheduleChange, Tick
+from src.schedules.ticks import Maker
+from tests.harness.jobs import StillClock, empty
+from tests.harness.stores import STORES, OpenStore, using
+
+# Loaded here, and taken out of the process's broker again: other rooms' tests shall not meet these actors.
+_known = dict(src.actors.broker.actors)
+from tests.actors import schedules as actors  # noqa: E402
+
+assert actors
+_mine = {name: actor for name, actor in src.actors.broker.actors.items() if name not in _known}
+for _name in _mine:
+    del src.actors.broker.actors[_name]
+
+MONDAY_NOON = datetime(2026, 1, 5, 12, tzinfo=UTC)
+
+
+@pytest.fixture(autouse=True)
+def _actors() -> Iterator[None]:
+    src.actors.broker.actors.update(_mine)
+    yield
+    for name in _mine:
+        src.actors.broker.actors.pop(name, None)
+
+
+@pytest.fixture(scope="session", params=STORES)
+def store(request: pytest.FixtureRequest, open_store: OpenStore) -> Iterator[Database]:
+    with open_store(request.param, "schedules") as opened:
+        yield opened
+
+
+@pytest.fixture
+def database(store: Database, monkeypatch: pytest.MonkeyPatch) -> Iterator[Database]:
+    with using(store, monkeypatch):
+        yield store
+    with store.write() as session:
+        for table in (Tick, ScheduleChange, Schedule):
+            session.execute(delete(table))
+    empty(store)
+
+
+@pytest.fixture(autouse=True)
+def published() -> Iterator[list[Envelope]]:
+    handed_over: list[Envelope] = []
+    earlier = envelopes._listener
+    on_commit(handed_over.extend)
+    yield handed_over
+    on_commit(earlier)
+
+
+@pytest.fixture
+def time(monkeypatch: pytest.MonkeyPatch) -> StillClock:
+    still = StillClock()
+    still.instant = MONDAY_NOON
+    monkeypatch.setattr(clock, "now", still.now)
+    return still
+
+
+@pytest.fixture
+def make() -> Maker:
+    return periodic.maker(src.actors.broker)

@@ -1,0 +1,277 @@
+"""What people decide about schedules, and what the code declares beside it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from src.database import Database
+from src.jobs.errors import InvalidArguments, NotAllowed
+from src.jobs.states import State
+from src.schedules import backfill, cron, editing, every, queries, registering, ticks
+from src.schedules.errors import UnknownSchedule
+from src.schedules.models import Schedule
+from src.schedules.retention import prune
+from src.schedules.ticks import Maker
+from tests.harness.jobs import StillClock
+from tests.harness.schedules import at, created, end, fire, follow, history, jobs, look, said
+from tests.sql.schedules.conftest import MONDAY_NOON
+
+
+def changed(database: Database, id: int, **fields: object) -> Schedule:
+    with database.write() as session:
+        draft = queries.find(session, id).draft
+        return editing.change(session, id, replace(draft, **fields), by="tester")  # type: ignore[arg-type]
+
+
+def declare(database: Database, known: set[str] | None = None, **declared: object) -> None:
+    """What a scheduler process does at its start: actor=periodic."""
+    with database.write() as session:
+        registering.synchronise(session, declared, known or {"sched_work"})  # type: ignore[arg-type]
+
+
+def the_one(database: Database) -> Schedule:
+    with database.read() as session:
+        [schedule] = queries.every(session)
+    return schedule
+
+
+def test_a_new_time_begins_now_and_repeats_nothing(database: Database, time: StillClock, make: Maker) -> None:
+    id = created(database, cron="0 * * * *")
+    time.forward(3600)
+    fire(database, id, make)
+
+    changed(database, id, cron="*/10 * * * *")
+
+    assert look(database, id).due_at == at(2026, 1, 5, 13, 10)
+    assert fire(database, id, make) == []
+
+
+def test_a_change_that_is_not_of_time_leaves_the_next_tick(database: Database, time: StillClock, make: Maker) -> None:
+    id = created(database)
+    time.forward(300)  # nobody has fired meanwhile
+
+    changed(database, id, kwargs={"number": 5})
+
+    assert look(database, id).due_at == MONDAY_NOON + timedelta(minutes=1)
+
+
+def test_who_has_seen_an_older_version_is_told(database: Database, time: StillClock) -> None:
+    id = created(database)
+    changed(database, id, kwargs={"number": 5})
+
+    with pytest.raises(NotAllowed, match="changed meanwhile"), database.write() as session:
+        editing.change(session, id, look(database, id).draft, by="other", version=1)
+
+
+@pytest.mark.parametrize(
+    ("fields", "name"),
+    [
+        ({"cron": "70 * * * *"}, "cron"),
+        ({"cron": "* * * * *", "every_s": 5}, "cron"),
+        ({"every_s": 0}, "every"),
+        ({"zone": "Berlin", "cron": "* * * * *"}, "zone"),
+        ({"zone": "../../etc/passwd", "cron": "* * * * *"}, "zone"),
+        ({"at": MONDAY_NOON - timedelta(seconds=1)}, "at"),
+        ({"starts_at": MONDAY_NOON, "ends_at": MONDAY_NOON - timedelta(days=1)}, "ends_at"),
+        ({"expect_by": "6:30"}, "expect_success"),
+        ({"pause_after": 0}, "pause_after"),
+    ],
+)
+def test_what_makes_no_schedule_is_refused_by_field(database: Database, time: StillClock, fields: dict[str, Any], name: str) -> None:
+    with pytest.raises(InvalidArguments) as refused:
+        created(database, **fields)
+
+    assert list(refused.value.errors) == [name]
+
+
+def test_two_schedules_cannot_be_called_alike(database: Database, time: StillClock) -> None:
+    created(database)
+
+    with pytest.raises(InvalidArguments) as refused:
+        created(database)
+
+    assert list(refused.value.errors) == ["name"]
+
+
+def test_a_pause_is_no_miss(database: Database, time: StillClock, make: Maker) -> None:
+    id = created(database, missed="all")
+    with database.write() as session:
+        editing.pause(session, id, by="tester", reason="deploy")
+    time.forward(600)
+    assert fire(database, id, make) == []
+
+    with database.write() as session:
+        editing.resume(session, id, by="tester")
+
+    assert look(database, id).due_at == MONDAY_NOON + timedelta(minutes=11)
+    assert history(database, id) == []
+    with database.read() as session:
+        assert [(each.what, each.changed_by) for each in queries.changes(session, id)] == [
+            ("resumed", "tester"), ("paused", "tester"), ("created", "tester"),
+        ]  # fmt: skip
+
+
+def test_run_now_does_not_move_the_clock(database: Database, time: StillClock, make: Maker) -> None:
+    id = created(database)
+    time.forward(30)
+
+    with database.write() as session:
+        fired = ticks.run_now(session, id, make, by="tester")
+
+    assert look(database, id).due_at == MONDAY_NOON + timedelta(minutes=1)
+    [job] = jobs(database)
+    assert (job.id, job.submitted_by, job.options) == (fired.job_id, "tester", {"scheduled_for": "2026-01-05T12:00:30+00:00"})
+
+
+def test_run_now_is_refused_where_it_would_overlap(database: Database, time: StillClock, make: Maker) -> None:
+    id = created(database, overlap="skip")
+    time.forward(60)
+    fire(database, id, make)
+
+    with pytest.raises(NotAllowed, match="of an earlier tick is queued"), database.write() as session:
+        ticks.run_now(session, id, make, by="tester")
+
+    assert len(jobs(database)) == 1
+
+
+def test_a_backfill_gives_each_tick_its_own_instant_and_makes_no_doubles(database: Database, time: StillClock, make: Maker) -> None:
+    id = created(database, missed="skip")
+    time.forward(60)
+    fire(database, id, make)  # 12:01 runs
+    time.forward(4 * 60)
+    fire(database, id, make)  # 12:02 to 12:04 are missed, 12:05 runs
+    assert [state for _, state in said(database, id)] == ["submitted", "missed", "missed", "missed", "submitted"]
+
+    for expected in (5, 0):
+        with database.write() as session:
+            made = backfill.backfill(session, id, at(2026, 1, 5, 11, 59), at(2026, 1, 5, 23), make, by="tester")
+        assert (len(made.fired), made.had_one) == (expected, 7 - expected)
+
+    assert [tick.scheduled_for.minute for tick in history(database, id)] == [59, 0, 1, 2, 3, 4, 5]
+    instants = [job.options["scheduled_for"] for job in jobs(database)]
+    assert len(instants) == len(set(instants)) == 7
+    assert look(database, id).due_at == at(2026, 1, 5, 12, 6)
+
+
+def test_a_backfill_of_jobs_that_must_not_overlap_lines_up(database: Database, time: StillClock, make: Maker) -> None:
+    id = created(database, overlap="skip")
+    with database.write() as session:
+        backfill.backfill(session, id, at(2026, 1, 5, 11, 58), at(2026, 1, 5, 12), make, by="tester")
+
+    assert [job.state for job in jobs(database)] == [State.QUEUED, State.SCHEDULED, State.SCHEDULED]
+    end(database, jobs(database)[0].id)
+    follow(make)
+    assert [job.state for job in jobs(database)] == [State.SUCCEEDED, State.QUEUED, State.SCHEDULED]
+
+
+def test_a_deleted_schedule_leaves_its_jobs_but_none_that_waits_for_its_turn(database: Database, time: StillClock, make: Maker) -> None:
+    id = created(database, overlap="queue")
+    for _ in range(2):
+        time.forward(60)
+        fire(database, id, make)
+
+    with database.write() as session:
+        editing.delete(session, id)
+
+    assert [job.state for job in jobs(database)] == [State.QUEUED, State.CANCELLED]
+    with pytest.raises(UnknownSchedule):
+        look(database, id)
+
+
+def test_old_ticks_go_and_the_newest_hundred_stay(database: Database, time: StillClock, make: Maker) -> None:
+    id = created(database, every_s=1, missed="all")
+    for _ in range(2):
+        time.forward(80)
+        fire(database, id, make)
+    for job in jobs(database):
+        end(database, job.id)
+    follow(make)
+    time.forward(61 * 86_400)
+
+    with database.write() as session:
+        assert prune(session) == 60
+        assert prune(session) == 0
+
+    assert len(history(database, id)) == 100
+
+
+def test_the_code_declares_a_schedule_once_however_many_schedulers_start(database: Database, time: StillClock) -> None:
+    for _ in range(3):
+        declare(database, sched_work=cron("0 6 * * mon-fri", zone="Europe/Berlin", kwargs={"number": 3}))
+
+    schedule = the_one(database)
+    assert (schedule.name, schedule.actor, schedule.kwargs, schedule.declared) == ("sched_work", "sched_work", {"number": 3}, True)
+    assert schedule.due_at == at(2026, 1, 6, 5)
+    assert schedule.version == 1
+
+
+def test_a_deploy_changes_what_nobody_has_overridden(database: Database, time: StillClock) -> None:
+    declare(database, sched_work=cron("0 6 * * *", kwargs={"number": 3}))
+    id = the_one(database).id
+    changed(database, id, cron="0 7 * * *")
+
+    declare(database, sched_work=cron("0 9 * * *", kwargs={"number": 4}, overlap="skip"))
+
+    schedule = the_one(database)
+    assert (schedule.cron, schedule.kwargs, schedule.overlap.value) == ("0 7 * * *", {"number": 4}, "skip")
+    assert schedule.overridden == ["cron"]
+    assert schedule.code_draft is not None
+    assert schedule.code_draft.cron == "0 9 * * *"
+    with database.write() as session:
+        editing.follow_code(session, id, by="tester")
+    assert (the_one(database).cron, the_one(database).overridden) == ("0 9 * * *", [])
+
+
+def test_what_the_code_no_longer_declares_stands_still_and_comes_back_with_it(database: Database, time: StillClock, make: Maker) -> None:
+    declare(database, sched_work=every(60))
+    declare(database, {"another_part_of_the_fleet"})
+    assert the_one(database).due_at is not None
+
+    declare(database)
+    assert (the_one(database).gone, the_one(database).due_at) == (True, None)
+    time.forward(600)
+    assert fire(database, the_one(database).id, make) == []
+
+    declare(database, sched_work=every(60))
+    assert (the_one(database).gone, the_one(database).due_at) == (False, MONDAY_NOON + timedelta(minutes=11))
+
+
+def test_a_pause_outlives_a_deploy(database: Database, time: StillClock) -> None:
+    declare(database, sched_work=every(60))
+    with database.write() as session:
+        editing.pause(session, the_one(database).id, by="tester")
+
+    declare(database, sched_work=every(30))
+
+    assert (the_one(database).every_s, the_one(database).due_at) == (30, None)
+
+
+def test_a_declared_schedule_cannot_be_deleted_or_renamed(database: Database, time: StillClock) -> None:
+    declare(database, sched_work=every(60))
+    id = the_one(database).id
+
+    with pytest.raises(NotAllowed, match="declared in code"), database.write() as session:
+        editing.delete(session, id)
+    with pytest.raises(InvalidArguments):
+        changed(database, id, name="other")
+
+
+def test_after_a_deploy_schedules_that_no_longer_fit_are_marked_and_those_that_do_are_not(
+    database: Database, time: StillClock, make: Maker
+) -> None:
+    narrow, fits = created(database, "narrow", kwargs={"number": 700}), created(database, "fits", kwargs={"number": 7})
+    unknown = created(database, "unknown", actor="sched_elsewhere")
+
+    with database.write() as session:
+        assert registering.judge(session, make) == 1
+
+    assert "number" in (look(database, narrow).broken or "")
+    assert look(database, fits).broken is None
+    assert look(database, unknown).broken is None
+    changed(database, narrow, kwargs={"number": 70})
+    with database.write() as session:
+        assert registering.judge(session, make) == 0

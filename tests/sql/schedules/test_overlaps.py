@@ -1,0 +1,76 @@
+"""What a tick does while a job of an earlier one waits or runs."""
+
+from __future__ import annotations
+
+from src.database import Database
+from src.jobs.envelopes import Envelope
+from src.jobs.states import State
+from src.schedules.ticks import Maker
+from tests.harness.jobs import StillClock
+from tests.harness.schedules import created, end, fire, follow, history, jobs, run, said
+
+
+def ticks(database: Database, time: StillClock, id: int, make: Maker, number: int) -> None:
+    for _ in range(number):
+        time.forward(60)
+        fire(database, id, make)
+
+
+def test_allow_lets_them_run_beside_each_other(database: Database, time: StillClock, make: Maker) -> None:
+    id = created(database, overlap="allow")
+
+    ticks(database, time, id, make, 3)
+
+    assert [job.state for job in jobs(database)] == [State.QUEUED] * 3
+
+
+def test_skip_runs_nothing_while_one_is_there(database: Database, time: StillClock, make: Maker) -> None:
+    id = created(database, overlap="skip")
+
+    ticks(database, time, id, make, 2)
+    end(database, jobs(database)[0].id)
+    follow(make)
+    ticks(database, time, id, make, 1)
+
+    assert [state for _, state in said(database, id)] == ["succeeded", "skipped", "submitted"]
+    assert jobs(database)[0].id in (history(database, id)[1].reason or "")
+
+
+def test_queue_lets_them_run_one_after_the_other(database: Database, time: StillClock, make: Maker, published: list[Envelope]) -> None:
+    id = created(database, overlap="queue")
+    ticks(database, time, id, make, 3)
+    first, second, third = (job.id for job in jobs(database))
+    follow(make)
+    assert [job.state for job in jobs(database)] == [State.QUEUED, State.SCHEDULED, State.SCHEDULED]
+
+    end(database, first)
+    follow(make)
+    follow(make)
+
+    assert [job.state for job in jobs(database)] == [State.SUCCEEDED, State.QUEUED, State.SCHEDULED]
+    end(database, second)
+    follow(make)
+    assert [envelope.id for envelope in published] == [first, second, third]
+
+
+def test_cancel_takes_back_what_waits_and_stops_what_runs(database: Database, time: StillClock, make: Maker) -> None:
+    id = created(database, overlap="cancel")
+    ticks(database, time, id, make, 2)
+    first, second = jobs(database)
+    assert (first.state, second.state) == (State.CANCELLED, State.QUEUED)
+
+    run(database, second.id)
+    ticks(database, time, id, make, 1)
+
+    _, second, third = jobs(database)
+    assert (second.state, second.cancel_requested, third.state) == (State.RUNNING, True, State.SCHEDULED)
+    assert second.id in (third.reason or "")
+
+
+def test_what_is_made_up_for_lines_up_and_cancels_nothing(database: Database, time: StillClock, make: Maker) -> None:
+    id = created(database, overlap="cancel", missed="all")
+    time.forward(3 * 60 + 30)
+
+    fire(database, id, make)
+
+    assert [job.state for job in jobs(database)] == [State.QUEUED, State.SCHEDULED, State.SCHEDULED]

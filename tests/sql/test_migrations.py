@@ -1,0 +1,100 @@
+"""The migrations make what the models say, on both stores, and can be taken back."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from alembic import command
+from alembic.autogenerate import compare_metadata
+from alembic.config import Config
+from alembic.migration import MigrationContext
+from sqlalchemy import Integer, inspect
+
+import src.actors
+import src.web.application
+from src.database import Base, Database, migrate
+from tests.harness import ROOT
+from tests.harness.services import Postgres, random_name
+
+assert src.actors
+assert src.web.application
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def empty_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+    if request.param == "sqlite":
+        yield f"sqlite:///{tmp_path / 'fresh.db'}"
+        return
+    server: Postgres = request.getfixturevalue("postgres")
+    name = random_name("fresh")
+    server.execute(f"CREATE DATABASE {name}")
+    yield server.url(name)
+    server.execute(f"DROP DATABASE {name} WITH (FORCE)")
+
+
+def differences(url: str) -> list[Any]:
+    database = Database(url)
+    try:
+        with database.engine.connect() as connection:
+            return list(
+                compare_metadata(
+                    MigrationContext.configure(connection, opts={"compare_type": differ, "include_name": is_a_models}), Base.metadata
+                )
+            )
+    finally:
+        database.engine.dispose()
+
+
+def is_a_models(name: str | None, kind: str, _parents: object) -> bool:
+    """The searchable texts are a virtual table on SQLite, with tables of its own behind it; who awaits an end is PostgreSQL's alone."""
+    return kind != "table" or not (name or "").startswith(("job_texts", "awaited"))
+
+
+def differ(context: Any, _column: object, _model: object, made: object, wanted: object) -> bool | None:
+    """SQLite keeps every whole number alike, whatever the column calls it; None: compare as usual."""
+    if context.dialect.name == "sqlite" and isinstance(made, Integer) and isinstance(wanted, Integer):
+        return False
+    return None
+
+
+def tables(url: str) -> set[str]:
+    database = Database(url)
+    try:
+        return set(inspect(database.engine).get_table_names())
+    finally:
+        database.engine.dispose()
+
+
+def test_the_migrated_schema_is_what_the_models_say(empty_url: str) -> None:
+    migrate(empty_url)
+
+    assert differences(empty_url) == []
+
+
+def test_processes_that_start_at_once_migrate_once(empty_url: str) -> None:
+    command_line = [sys.executable, "-c", f"from src.database import migrate; migrate({empty_url!r})"]
+    starting = [subprocess.Popen(command_line, cwd=ROOT, stderr=subprocess.PIPE, text=True) for _ in range(3)]
+
+    ended = [(process.communicate(timeout=120)[1], process.returncode) for process in starting]
+
+    assert [code for _, code in ended] == [0, 0, 0], ended
+    migrate(empty_url)
+    assert differences(empty_url) == []
+
+
+def test_every_migration_can_be_taken_back_and_made_again(empty_url: str) -> None:
+    migrate(empty_url)
+    config = Config()
+    config.set_main_option("script_location", str(ROOT / "src" / "migrations"))
+    config.attributes["url"] = empty_url
+
+    command.downgrade(config, "base")
+
+    assert tables(empty_url) <= {"alembic_version", "sqlite_sequence"}
+    migrate(empty_url)
+    assert differences(empty_url) == []

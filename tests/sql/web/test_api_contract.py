@@ -1,0 +1,80 @@
+"""The API keeps what its description says: requests made up from the description find nothing that it does not tell of."""
+
+from __future__ import annotations
+
+import traceback
+from typing import Any
+
+import pytest
+import schemathesis
+from hypothesis import HealthCheck, Phase, given, settings
+from schemathesis import Case, GenerationMode
+from schemathesis.core.result import Err
+from schemathesis.specs.openapi.checks import negative_data_rejection, positive_data_acceptance
+
+import src.actors
+from src.web.api.openapi_paths import TAGS
+from tests.harness.site import Site
+
+#: requests of each kind, right and wrong, for each operation
+EXAMPLES = 100
+#: what a schema cannot say of these bodies: rules between fields, cron expressions, names that must exist, arguments by position
+BEYOND_SCHEMAS = {
+    "GET /jobs", "POST /jobs", "POST /jobs/bulk", "PATCH /jobs/{id}", "POST /workflows", "POST /schedules", "POST /schedules/preview",
+    "PATCH /schedules/{id}", "POST /schedules/{id}/backfill", "POST /pauses", "POST /limits", "POST /mails/{id}/resend", "GET /audit", "POST /webhooks", "POST /alerts/{id}/mute",
+    "GET /jobs/many", "POST /jobs/many", "POST /files", "POST /users", "PATCH /users/{id}", "POST /tokens",
+}  # fmt: skip
+
+
+@pytest.fixture(autouse=True)
+def _only_our_own_actors(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Those of other tests are here when all run in one process, some with arguments that Schemathesis cannot make up."""
+    own = {name: actor for name, actor in src.actors.broker.actors.items() if actor.fn.__module__.startswith("src.")}
+    monkeypatch.setattr(src.actors.broker, "actors", own)
+
+
+def _check(site: Site, *, examples: int, modes: tuple[GenerationMode, ...], tag: str | None = None) -> int:
+    program = site.program()
+    schema = schemathesis.openapi.from_wsgi("/openapi.json", site.app, headers=program.headers)
+    asked, problems = 0, []
+    for found in schema.get_all_operations():
+        assert not isinstance(found, Err), found
+        operation = found.ok()
+        if tag is not None and tag not in (operation.tags or ()):
+            continue
+        for mode in modes:
+            # More is taken than is described: parameters that mean nothing, durations such as ` 1.5 h`.
+            left_out: list[Any] = [negative_data_rejection]
+            if operation.label in BEYOND_SCHEMAS:
+                left_out.append(positive_data_acceptance)
+
+            @settings(
+                max_examples=examples,
+                deadline=None,
+                database=None,
+                derandomize=True,
+                phases=[Phase.generate],
+                suppress_health_check=list(HealthCheck),
+            )
+            @given(case=operation.as_strategy(generation_mode=mode))
+            def ask(case: Case[Any]) -> None:
+                nonlocal asked
+                asked += 1
+                case.call_and_validate(headers=program.headers, excluded_checks=left_out)  # noqa: B023
+
+            try:
+                ask()
+            except (AssertionError, BaseExceptionGroup) as error:
+                problems.append("".join(traceback.format_exception_only(error)))
+    assert problems == [], "\n\n".join(problems)
+    return asked
+
+
+def test_a_few_made_up_requests_to_every_address_are_answered_as_described(site: Site) -> None:
+    assert _check(site, examples=3, modes=(GenerationMode.POSITIVE,)) > 100
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("tag", TAGS)
+def test_many_made_up_requests_right_and_wrong_are_answered_as_described(site: Site, tag: str) -> None:
+    assert _check(site, examples=EXAMPLES, modes=(GenerationMode.POSITIVE, GenerationMode.NEGATIVE), tag=tag) > EXAMPLES

@@ -1,0 +1,112 @@
+"""What the API does for every request: tags, preconditions, budgets, a page to read."""
+
+from __future__ import annotations
+
+import pytest
+
+from src.jobs.rates import Rate
+from src.settings import get_settings
+from src.web import create_app
+from src.web.api.budgets import Budget
+from src.web.roles import Role
+from tests.harness.site import Site, in_words
+
+
+def test_a_read_with_the_tag_of_the_last_one_costs_no_body(site: Site) -> None:
+    program = site.program()
+    id = program.submit("add", 1, 2)
+    first = program.get(f"/api/v1/jobs/{id}")
+    tag = first.headers["ETag"]
+    assert first.headers["Cache-Control"] == "private, no-cache"
+
+    again = program.client.get(f"/api/v1/jobs/{id}", headers={**program.headers, "If-None-Match": tag})
+    assert (again.status_code, again.data, again.headers["ETag"]) == (304, b"", tag)
+    program.post(f"/api/v1/jobs/{id}/cancel")
+    changed = program.client.get(f"/api/v1/jobs/{id}", headers={**program.headers, "If-None-Match": tag})
+    assert changed.status_code == 200
+    assert changed.headers["ETag"] != tag
+
+
+def test_an_edit_with_an_old_tag_overwrites_nobody(site: Site) -> None:
+    program = site.program()
+    id = program.submit("add", 1, 2, delay="1h")
+    tag = program.get(f"/api/v1/jobs/{id}").headers["ETag"]
+    edited = program.client.patch(f"/api/v1/jobs/{id}", json={"priority": 9}, headers={**program.headers, "If-Match": tag})
+    assert (edited.status_code, edited.get_json()["priority"]) == (200, 9)
+    refused = program.client.patch(f"/api/v1/jobs/{id}", json={"priority": 1}, headers={**program.headers, "If-Match": tag})
+    assert refused.status_code == 412
+    assert refused.mimetype == "application/problem+json"
+    assert program.get(f"/api/v1/jobs/{id}").get_json()["priority"] == 9
+
+
+def test_a_schedule_is_edited_and_deleted_by_its_version_though_its_instants_move_on(site: Site) -> None:
+    program = site.program()
+    program.post("/api/v1/schedules", {"name": "nightly", "actor": "add", "args": [1, 2], "cron": "0 3 * * *"})
+    tag = program.get("/api/v1/schedules/nightly").headers["ETag"]
+    changed = program.client.patch("/api/v1/schedules/nightly", json={"cron": "0 4 * * *"}, headers={**program.headers, "If-Match": tag})
+    assert changed.status_code == 200
+    for method in ("patch", "delete"):
+        late = getattr(program.client, method)("/api/v1/schedules/nightly", json={}, headers={**program.headers, "If-Match": tag})
+        assert late.status_code == 412, method
+    tag = program.get("/api/v1/schedules/nightly").headers["ETag"]
+    assert program.client.delete("/api/v1/schedules/nightly", headers={**program.headers, "If-Match": tag}).status_code == 204
+
+
+def test_a_job_is_submitted_at_its_actors_own_address(site: Site) -> None:
+    program = site.program(Role.SUBMITTER)
+    made = program.post("/api/v1/actors/add/jobs", {"kwargs": {"x": 1, "y": 2}, "delay": "10m"}, Idempotency_Key="one")
+    assert (made.status_code, made.get_json()["state"]) == (202, "scheduled")
+    again = program.post("/api/v1/actors/add/jobs", {"kwargs": {"x": 1, "y": 2}, "delay": "10m"}, Idempotency_Key="one")
+    assert (again.get_json()["id"], again.headers["Idempotency-Replayed"]) == (made.get_json()["id"], "true")
+    wrong = program.post("/api/v1/actors/add/jobs", {"kwargs": {"x": "one", "z": 3}})
+    assert wrong.status_code == 422
+    assert {each["field"] for each in wrong.get_json()["errors"]} == {"z"}
+    assert program.post("/api/v1/actors/nobody/jobs", {}).status_code == 404
+    assert program.post("/api/v1/actors/add/jobs", {"actor": "mul"}).status_code == 422
+
+
+def test_one_client_may_use_up_its_own_budget_and_no_other(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(get_settings(), "api_rate", "3/h")
+    limited = Site(site.database, create_app())
+    program, other = limited.program(Role.VIEWER), limited.program(Role.VIEWER)
+    for left in (2, 1, 0):
+        answer = program.get("/api/v1/jobs")
+        assert answer.status_code == 200
+        assert answer.headers["RateLimit"].startswith(f'"api";r={left};t=')
+        assert answer.headers["RateLimit-Policy"] == '"api";q=3;w=3600'
+    refused = program.get("/api/v1/jobs")
+    assert (refused.status_code, refused.mimetype) == (429, "application/problem+json")
+    assert 1100 < int(refused.headers["Retry-After"]) <= 1201
+    assert other.get("/api/v1/jobs").status_code == 200
+    assert limited.stranger().get("/api/v1/jobs").status_code == 401
+
+
+def test_a_rate_that_cannot_be_read_is_told_when_the_site_starts(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(get_settings(), "api_rate", "often")
+    with pytest.raises(ValueError, match="CALLBOARD_API_RATE='often' is no rate: write one such as 600/m"):
+        create_app()
+
+
+def test_a_budget_is_whole_again_after_its_period() -> None:
+    present = 0.0
+    budget = Budget(Rate(60, 60), lambda: present)
+    assert [budget.take("a").allowed for _ in range(61)] == [True] * 60 + [False]
+    present = 1.0
+    assert [budget.take("a").allowed for _ in range(2)] == [True, False]
+    present = 120.0
+    assert budget.take("a").remaining == 59
+
+
+def test_the_api_can_be_read_as_a_page_with_the_role_and_an_example_of_each_operation(site: Site) -> None:
+    page = site.browser(Role.VIEWER).get("/api/docs")
+    words = in_words(page.text)
+    assert page.status_code == 200
+    assert "POST /actors/create_random_user_accounts/jobs" in words
+    assert "kwargs.total required body integer 50…500" in words
+    assert "Needs the role operator. Answers 200, 400, 401" in words
+    assert "--json &#39;{&#34;kwargs&#34;: {&#34;total&#34;: 50}}&#39;" in page.text
+    assert " role . " not in words
+    assert "Needs the role admin. Answers 200, 400, 401, 403, 404, 409, 413" in words  # an address with a number in it
+    assert "-F file=@a.png http" in words
+    assert "file required part file" in words
+    assert site.stranger().get("/api/docs").location.startswith("/sign-in")

@@ -1,0 +1,197 @@
+"""A CSV file of rows: what is wrong with which is seen first, then one job for each row, and the file back with what became of it."""
+
+from __future__ import annotations
+
+import csv
+import io
+import re
+from typing import Any
+
+import pytest
+from sqlalchemy import func, select, update
+from werkzeug.test import TestResponse
+
+import tests.actors.web
+from src.broker.signature import Signature
+from src.database import now, read, write
+from src.jobs.models import Job
+from src.jobs.states import State
+from src.web import catalogue
+from src.web.forms.sheet import Sheet, UnreadableSheet, harmless
+from src.web.roles import Role
+from tests.harness.site import Site, Visit, in_words
+
+assert tests.actors.web
+
+
+@pytest.fixture
+def visit(site: Site) -> Visit:
+    return site.browser(Role.OPERATOR)
+
+
+def bring(visit: Visit, actor: str, text: str | bytes, name: str = "rows.csv", **more: str) -> TestResponse:
+    data = text.encode() if isinstance(text, str) else text
+    return visit.fill_in(f"/actors/{actor}/rows", file=(io.BytesIO(data), name), **more)
+
+
+def press(visit: Visit, page: str, verb: str) -> TestResponse:
+    return visit.client.post(f"{page}/{verb}", data=visit.hidden(page, action=f"{page}/{verb}"))
+
+
+def table(visit: Visit, page: str) -> list[dict[str, str]]:
+    return list(csv.DictReader(io.StringIO(visit.get(f"{page}/rows.csv").text)))
+
+
+def jobs() -> int:
+    with read() as session:
+        return session.execute(select(func.count()).select_from(Job)).scalar_one()
+
+
+def thousand() -> str:
+    """1,000 rows, seven of them bad in seven ways."""
+    lines = [f"{number},{number % 7 + 1}" for number in range(1, 1001)]
+    wrong = {3: "x,1", 99: "", 100: ",5", 250: "1,", 500: "1,2,3", 777: "1.5,2", 998: "7,two", 1000: 'NaN,"1"'}
+    for number, line in wrong.items():
+        lines[number - 1] = line
+    return "\n".join(["x,y", *lines])
+
+
+def test_a_thousand_rows_with_seven_bad_ones_are_looked_through_submitted_once_and_given_back(visit: Visit) -> None:
+    page = bring(visit, "add", thousand()).location
+    shown = in_words(visit.get(page).text)
+    assert "992 of 999 rows fit." in shown  # the empty line is no row
+    assert list(re.findall(r"Row (\d+) [xy]? ?(?:Required|Enter|It has)", shown)) == [
+        "4",
+        "101",
+        "251",
+        "501",
+        "778",
+        "999",
+        "1001",
+    ]
+    assert "Row 4 x Enter a whole number." in shown
+    assert "Row 501 It has 3 cells, the header 2" in shown
+    assert jobs() == 0
+
+    hidden = visit.hidden(page, action=f"{page}/submit")
+    for _ in range(2):  # a double click
+        assert visit.client.post(f"{page}/submit", data=hidden).status_code == 303
+    assert jobs() == 992
+    assert "0 of 992 have ended 7 rows did not fit" in in_words(visit.get(page).text)
+
+    with write() as session:
+        session.execute(update(Job).values(state=State.SUCCEEDED, result=3, finished_at=now()))
+        odd = select(Job.id).order_by(Job.seq.desc()).limit(5).scalar_subquery()
+        session.execute(update(Job).where(Job.id.in_(odd)).values(state=State.DEAD, result=None, error="ValueError: =1+1"))
+    rows = table(visit, page)
+    assert list(rows[0]) == ["x", "y", "callboard_state", "callboard_result", "callboard_error", "callboard_job"]
+    assert rows[0] | {"callboard_job": ""} == {
+        "x": "1", "y": "2", "callboard_state": "succeeded", "callboard_result": "3", "callboard_error": "", "callboard_job": "",
+    }  # fmt: skip
+    assert [row["callboard_state"] for row in rows].count("not submitted") == 7
+    assert [row["callboard_state"] for row in rows].count("dead") == 5
+    assert rows[2]["callboard_error"] == "x: Enter a whole number."
+
+    assert "5 jobs are queued again" in in_words(visit.get(press(visit, page, "retry").location).text)
+    assert "Cancel what has not ended" in visit.get(page).text
+    press(visit, page, "cancel")
+    assert [row["callboard_state"] for row in table(visit, page)].count("cancelled") == 5
+
+
+def test_all_rows_are_submitted_or_none(visit: Visit, monkeypatch: pytest.MonkeyPatch) -> None:
+    page = bring(visit, "add", "x,y\n1,1\n3,4\n").location
+    hidden = visit.hidden(page, action=f"{page}/submit")
+    # A deploy between the look and the submission: the second row fits no more.
+    changed = Signature(lambda x, y: None, "add")
+    monkeypatch.setattr(changed, "check", lambda args, kwargs: Signature(_small, "add").check(args, kwargs))
+    monkeypatch.setitem(Signature._known, catalogue.find("add"), changed)
+    visit.client.post(f"{page}/submit", data=hidden)
+    assert "Nothing was submitted. Row 3 does not fit any more" in in_words(visit.get(page).text)
+    assert jobs() == 0
+    monkeypatch.undo()
+    visit.client.post(f"{page}/submit", data=hidden)
+    assert jobs() == 2
+
+
+def _small(x: int, y: bool) -> None: ...
+
+
+def test_a_file_brought_twice_by_a_double_click_is_one_draft_and_can_be_thrown_away(visit: Visit) -> None:
+    hidden = visit.hidden("/actors/add/rows")
+    pages = {visit.client.post("/actors/add/rows", data={**hidden, "file": (io.BytesIO(b"x,y\n1,2"), "a.csv")}).location for _ in range(2)}
+    [page] = pages
+    assert press(visit, page, "discard").location == "/actors/add/rows"
+    assert visit.get(page).status_code == 404
+
+
+def test_a_result_file_is_brought_again_and_its_own_columns_are_left_out(visit: Visit) -> None:
+    page = bring(visit, "add", "x;y\r\n1;2\r\n", "ärger.csv").location
+    again = bring(visit, "add", visit.get(f"{page}/rows.csv").data).location
+    assert "1 of 1 rows fit." in in_words(visit.get(again).text)
+    assert list(table(visit, again)[0]) == ["x", "y", "callboard_state", "callboard_result", "callboard_error", "callboard_job"]
+
+
+@pytest.mark.parametrize(
+    ("data", "told"),
+    [
+        (b"", "The file has no header."),
+        (b"x,y\n", "The file has no rows below its header."),
+        (b"x\n1\n", "The column 'y' is missing: every row needs it."),
+        (b"x,y,z\n1,2,3\n", "There is no column 'z'. The columns are: x, y."),
+        (b"x,y,x\n1,2,3\n", "The column 'x' is there twice."),
+        ("x,y\n1,\u20ac\n".encode("cp1252"), "The file is not UTF-8."),
+        (b"PK\0\0", "This is no text file."),
+        (b'x,y\n"1,2\n', "This is no CSV file"),
+        (b"x,y\n" + b"1,2\n" * 10_001, "The file has 10001 rows; one batch takes at most 10000."),
+    ],
+)
+def test_a_file_that_is_no_table_for_the_actor_comes_back_with_the_cure(site: Site, data: bytes, told: str) -> None:
+    with pytest.raises(UnreadableSheet, match=re.escape(told)):
+        Sheet(Signature.of(catalogue.find("add"))).read(data)
+
+
+def test_the_page_says_why_a_file_cannot_be_read(visit: Visit) -> None:
+    answer = bring(visit, "add", "x\n1\n")
+    assert answer.status_code == 422
+    assert '<a href="#file">The column &#39;y&#39; is missing' in answer.text
+    assert visit.fill_in("/actors/add/rows").status_code == 422
+    assert visit.get("/actors/add/rows.csv").text == "x,y\r\n"
+
+
+def test_cells_become_what_a_form_would_have_made_of_them(site: Site) -> None:
+    sheet = Sheet(Signature.of(catalogue.find("order")))
+    text = 'items,to.street,to.floor,wrapped,by\n"[{""name"": ""pen""}]",High,3,yes,2030-01-01T10:00Z\n[{"name": 5}],,,maybe,soon\n[],,,,\n'
+    header, rows = sheet.read(text.encode())
+    assert header == ["items", "to.street", "to.floor", "wrapped", "by"]
+    first: dict[str, Any] = {
+        "items": [{"name": "pen", "count": 1}], "to": {"street": "High", "floor": 3}, "wrapped": True, "by": "2030-01-01T10:00:00Z",
+    }  # fmt: skip
+    assert rows[0].kwargs == first
+    assert dict(rows[1].problems).keys() == {"items", "wrapped", "by"}
+    assert rows[2].kwargs == {"items": []}
+
+
+def test_secrets_of_a_file_are_kept_sealed_and_never_given_back(visit: Visit, site: Site) -> None:
+    page = bring(visit, "unlock", "key,door\nplant3d,front\nplant3d,=cmd()\n").location
+    press(visit, page, "submit")
+    with site.database.engine.connect() as connection:
+        kept = str([connection.exec_driver_sql(f"SELECT * FROM {name}").all() for name in ("batches", "batch_rows", "jobs")])
+    for text in (kept, visit.get(page).text, visit.get(f"{page}/rows.csv").text):
+        assert "plant3d" not in text
+    assert [row["door"] for row in table(visit, page)] == ["front", "'=cmd()"]
+
+
+@pytest.mark.parametrize("text", ["=1+1", "+x", "-cmd", "@sum", "\tx", "\r=1"])
+def test_no_cell_is_a_formula(text: str) -> None:
+    assert harmless(text) == f"'{text}"
+
+
+@pytest.mark.parametrize("text", ["-5", "+3.25", "-1e9", "x=1", ""])
+def test_a_number_stays_a_number(text: str) -> None:
+    assert harmless(text) == text
+
+
+def test_who_may_only_submit_cannot_cancel_a_batch(site: Site) -> None:
+    page = bring(site.browser(Role.SUBMITTER), "add", "x,y\n1,2\n").location
+    assert "Submit 1 job<" in site.browser(Role.SUBMITTER).get(page).text
+    assert "Submit 1 job<" not in site.browser(Role.VIEWER).get(page).text

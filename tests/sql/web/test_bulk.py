@@ -1,0 +1,209 @@
+"""What is done to many jobs at once, and running one again: confirmed, carried out, stopped, written down."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from sqlalchemy import func, insert, select, update
+
+from src import audit
+from src.actors.bulk import act_on_jobs
+from src.database import Database, now, read, write
+from src.jobs import State, bulk, reruns, search
+from src.jobs.bulk import AT_ONCE, Verb
+from src.jobs.current import RunningJob, current_job
+from src.jobs.errors import CancelRequested, NotAllowed
+from src.jobs.models import Job
+from src.jobs.submission import new_id
+from src.web.roles import Role
+from tests.harness.site import Site, in_words
+
+
+def fill(number: int, *, state: State = State.DEAD, actor: str = "add") -> None:
+    """So many jobs, straight into the table."""
+    common: dict[str, Any] = {
+        "actor": actor,
+        "queue": "default",
+        "state": state,
+        "args": [1, 2],
+        "kwargs": {},
+        "options": {},
+        "source": "api",
+    }
+    moment = {"created_at": now(), "finished_at": now() if state.is_final else None}
+    rows = [
+        {"id": new_id(), "attempt": 1, "failures": 1, "crashes": 0, "cancel_requested": False, "priority": 5, **common, **moment}
+        for _ in range(number)
+    ]
+    with write() as session:
+        session.execute(insert(Job), rows)
+
+
+def counts(query: str = "actor:add") -> dict[State, int]:
+    with read() as session:
+        return search.count(session, search.parse(query))
+
+
+def carry_out(**changed: Any) -> dict[str, Any]:
+    """Run the newest bulk job here, as a worker would."""
+    with read() as session:
+        job = session.execute(select(Job).where(Job.actor == act_on_jobs.actor_name).order_by(Job.seq.desc()).limit(1)).scalar_one()
+    running = RunningJob(
+        seq=job.seq, id=job.id, actor=job.actor or "", queue=job.queue, attempt=1, worker="here:1", scheduled_for=None, open_session=None
+    )
+    current_job.job = running
+    try:
+        result: dict[str, Any] = act_on_jobs.fn(**{**job.kwargs, **changed})
+    finally:
+        current_job.job = None
+    assert running.progress_seen is not None
+    return result
+
+
+def lines(action: str) -> int:
+    with read() as session:
+        return session.execute(select(func.count()).select_from(audit.AuditLine).where(audit.AuditLine.action == action)).scalar_one()
+
+
+def test_all_matching_jobs_are_retried_after_their_number_was_typed(site: Site) -> None:
+    fill(4312)
+    fill(20, actor="mul")
+    fill(7, state=State.SUCCEEDED)
+    visit = site.browser(Role.OPERATOR)
+    assert "all 4\u202f319 matching" in visit.get("/jobs?q=actor:add").text
+    path = "/jobs/many?verb=retry&scope=all&q=actor:add"
+    said = in_words(visit.get(path).text)
+    assert "Retry jobs whose actor is add ." in said
+    assert "dead 4 312" in said
+    assert "succeeded 7 left alone" in said
+    form = visit.hidden(path, action="/jobs/many")
+    wrong = visit.client.post("/jobs/many", data={**form, "typed": "4311"})
+    assert wrong.status_code == 422
+    assert "Type 4312 to go on" in in_words(wrong.text)
+    assert counts("actor:act_on_jobs") == {}
+    answer = visit.client.post("/jobs/many", data={**form, "typed": "4312"})
+    assert answer.status_code == 303
+    assert in_words(visit.get(answer.location).text).count("retry") >= 1
+    fill(3)  # came later: not meant
+
+    result = carry_out()
+
+    assert (result["done"], result["left_alone"]) == (4312, 0)
+    assert counts() == {State.QUEUED: 4312, State.SUCCEEDED: 7, State.DEAD: 3}
+    assert counts("actor:mul") == {State.DEAD: 20}
+    assert lines("job.retry") == 4312
+    assert lines("bulk.start") == 1
+    assert carry_out()["done"] == 0  # a second copy of the message does nothing
+
+
+def test_it_stops_between_two_batches_and_says_what_is_done(site: Site) -> None:
+    fill(AT_ONCE * 3)
+    visit = site.browser(Role.OPERATOR)
+    form = visit.hidden("/jobs/many?verb=retry&scope=all&q=state:dead", action="/jobs/many")
+    visit.client.post("/jobs/many", data={**form, "typed": str(AT_ONCE * 3)})
+    stopped = RunningJob.progress
+
+    def stop_after_one(self: RunningJob, done: int, total: int | None = None, message: str | None = None) -> None:
+        self.cancel_requested = done >= AT_ONCE
+        stopped(self, done, total, message)
+
+    RunningJob.progress = stop_after_one  # type: ignore[method-assign]
+    try:
+        with pytest.raises(CancelRequested):
+            carry_out()
+    finally:
+        RunningJob.progress = stopped  # type: ignore[method-assign]
+    assert counts() == {State.QUEUED: AT_ONCE, State.DEAD: AT_ONCE * 2}
+
+
+def test_what_was_retried_by_an_order_and_died_again_is_not_retried_by_its_second_copy(site: Site) -> None:
+    fill(2)
+    visit = site.browser(Role.OPERATOR)
+    visit.fill_in("/jobs/many?verb=retry&scope=all&q=actor:add", action="/jobs/many")
+    assert carry_out()["done"] == 2
+    with write() as session:
+        session.execute(update(Job).where(Job.actor == "add").values(state=State.DEAD, finished_at=now()))
+    assert carry_out()["done"] == 0
+
+
+@pytest.mark.parametrize(
+    ("verb", "state", "after"),
+    [
+        (Verb.CANCEL, State.RETRYING, {State.CANCELLED: 3}),
+        (Verb.RELEASE, State.HELD, {State.QUEUED: 3}),
+        (Verb.DISCARD, State.HELD, {State.CANCELLED: 3}),
+        (Verb.RERUN, State.SUCCEEDED, {State.SUCCEEDED: 3, State.QUEUED: 3}),
+    ],
+)
+def test_each_verb_does_what_it_says(site: Site, verb: Verb, state: State, after: dict[State, int]) -> None:
+    fill(3, state=state)
+    site.browser(Role.OPERATOR).fill_in(f"/jobs/many?verb={verb}&scope=all&q=actor:add", action="/jobs/many")
+
+    assert carry_out()["done"] == 3
+    assert counts() == after
+    carry_out()  # again after a crash: nothing twice
+    assert counts() == after
+
+
+def test_only_the_chosen_ones_of_a_page(site: Site) -> None:
+    fill(3)
+    visit = site.browser(Role.OPERATOR)
+    with read() as session:
+        ids = list(session.execute(select(Job.id)).scalars())
+    path = f"/jobs/many?verb=retry&scope=chosen&q=state:dead&id={ids[0]}&id={ids[2]}"
+    assert "Retry 2 jobs?" in in_words(visit.get(path).text)
+    visit.fill_in(path, action="/jobs/many")
+    carry_out()
+    assert counts() == {State.QUEUED: 2, State.DEAD: 1}
+    nothing = visit.get("/jobs/many?verb=retry&scope=chosen&q=state:dead")
+    assert nothing.location == "/jobs?q=state:dead"
+    assert "None of jobs whose actor is mul is in a state for this" in in_words(visit.get("/jobs/many?verb=retry&q=actor:mul").text)
+    assert visit.get("/jobs/many?verb=explode&q=").status_code == 400
+    assert visit.get("/jobs/many?verb=retry&q=stat:dead").status_code == 422
+
+
+def test_a_job_is_run_again_as_a_new_one_and_each_names_the_other(site: Site) -> None:
+    fill(1)
+    visit = site.browser(Role.OPERATOR)
+    with read() as session:
+        [old] = session.execute(select(Job.id)).scalars()
+    answer = visit.fill_in(f"/jobs/{old}", action=f"/jobs/{old}/re-run")
+    new = answer.location.removeprefix("/jobs/")
+    with read() as session:
+        job = session.execute(select(Job).where(Job.id == new)).scalar_one()
+    assert (job.rerun_of, job.state, job.args, job.source, job.actor) == (old, State.QUEUED, [1, 2], "re-run", "add")
+    assert f'href="/jobs/{new}"' in visit.get(f"/jobs/{old}").text
+    assert f'href="/jobs/{old}"' in visit.get(f"/jobs/{new}").text
+    assert counts() == {State.DEAD: 1, State.QUEUED: 1}
+
+
+def test_the_edited_value_is_the_one_that_runs(site: Site) -> None:
+    fill(1)
+    visit = site.browser(Role.OPERATOR)
+    with read() as session:
+        [old] = session.execute(select(Job.id)).scalars()
+    assert 'value="1"' in visit.get(f"/jobs/{old}/re-run").text
+    wrong = visit.fill_in(f"/jobs/{old}/re-run", action=f"/jobs/{old}/re-run-with-edits", x="one", y="2")
+    assert wrong.status_code == 422
+    assert 'value="one"' in wrong.text
+    answer = visit.fill_in(f"/jobs/{old}/re-run", action=f"/jobs/{old}/re-run-with-edits", x="40", y="2")
+    with read() as session:
+        new = session.execute(select(Job).where(Job.id == answer.location.removeprefix("/jobs/"))).scalar_one()
+        before = session.execute(select(Job).where(Job.id == old)).scalar_one()
+    assert (new.kwargs, new.args, new.rerun_of, new.state) == ({"x": 40, "y": 2}, [], old, State.QUEUED)
+    assert (before.args, before.state) == ([1, 2], State.DEAD)
+
+
+def test_what_is_no_message_cannot_run_again(database: Database) -> None:
+    fill(1, state=State.CANCELLED)
+    with write() as session:
+        session.execute(update(Job).values(actor=None, body="nonsense"))
+        [id] = session.execute(select(Job.id)).scalars()
+        with pytest.raises(NotAllowed):
+            reruns.again(session, id, by=None)
+
+
+def test_every_verb_takes_only_states_that_it_may_leave() -> None:
+    assert set(bulk.TAKES) == set(Verb)
+    assert State.RUNNING not in bulk.TAKES[Verb.RETRY] | bulk.TAKES[Verb.RERUN]

@@ -1,0 +1,166 @@
+"""Rights that an actor declares in code: who may submit its jobs and who may see them, by page, API and file of rows alike."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from dramatiq import Actor
+from dramatiq.brokers.stub import StubBroker
+from sqlalchemy import update
+
+from src.broker.options import InvalidOption
+from src.broker.submitting import ROLES, Submitting
+from src.database import now, write
+from src.jobs import State, defaults
+from src.jobs.models import Job
+from src.web.roles import Role
+from tests.actors.web import spill
+from tests.harness.site import Program, Site, in_words
+
+Declare = Callable[..., None]
+
+
+@pytest.fixture
+def declare() -> Iterator[Declare]:
+    """Have the actor `spill` say who may, for as long as the test runs."""
+    before = defaults.of("spill")
+    yield lambda **roles: defaults.declare("spill", replace(before, **roles))
+    defaults.declare("spill", before)
+
+
+def submitted(site: Site, **more: Any) -> str:
+    """A job of the actor, by an administrator."""
+    return site.program(Role.ADMIN).submit("spill", 1, **more)
+
+
+def dead(id: str) -> str:
+    with write() as session:
+        session.execute(update(Job).where(Job.id == id).values(state=State.DEAD, finished_at=now(), publish_at=None))
+    return id
+
+
+def ways_to_submit(program: Program) -> dict[str, int]:
+    """The answers to every way in which a program can have a job of the actor run."""
+    schedule = {"name": "nightly", "actor": "spill", "args": [1], "cron": "0 3 * * *"}
+    told = {"name": "nightly", "actor": "add", "args": [1, 2], "cron": "0 3 * * *", "on_failure": "spill"}
+    return {
+        name: program.post(f"/api/v1/{path}", body).status_code
+        for name, path, body in (
+            ("job", "jobs", {"actor": "spill", "args": [1]}),
+            ("bulk", "jobs/bulk", [{"actor": "add", "args": [1, 2]}, {"actor": "spill", "args": [1]}]),
+            ("call", "actors/spill/jobs", {"kwargs": {"of": 1}}),
+            ("workflow", "workflows", {"name": "w", "steps": [{"name": "one", "actor": "spill", "args": [1]}]}),
+            ("schedule", "schedules", schedule),
+            ("told", "schedules", told),
+        )
+    }
+
+
+def test_a_lower_role_than_the_code_says_has_none_of_its_jobs_run(site: Site, declare: Declare) -> None:
+    declare(submit_role="admin")
+    assert set(ways_to_submit(site.program(Role.OPERATOR)).values()) == {403}
+    assert site.program(Role.OPERATOR).get("/api/v1/jobs?q=actor:add").get_json()["jobs"] == []
+    assert 403 not in ways_to_submit(site.program(Role.ADMIN)).values()
+
+    browser = site.browser(Role.OPERATOR)
+    page = browser.get("/actors/spill").text
+    assert "Submitting needs the role admin." in page
+    assert "Its jobs are submitted by the role admin" in in_words(page)
+    assert "a file of rows" not in page
+    assert browser.fill_in("/actors/spill", of="1").status_code == 403
+    rows = browser.client.post("/actors/spill/rows", data={**browser.hidden("/actors/add"), "file": (io.BytesIO(b"of\n1\n"), "rows.csv")})
+    assert rows.status_code == 403
+    answer = site.program(Role.OPERATOR).post("/api/v1/jobs", {"actor": "spill", "args": [1]}).get_json()
+    assert "by the role admin or higher; you are signed in as" in answer["detail"]
+
+
+def test_what_is_there_is_stopped_but_neither_retried_nor_changed(site: Site, declare: Declare) -> None:
+    declare(submit_role="admin")
+    waiting, over = submitted(site, delay="1h"), dead(submitted(site))
+    operator, browser = site.program(Role.OPERATOR), site.browser(Role.OPERATOR)
+    assert operator.post(f"/api/v1/jobs/{over}/retry").status_code == 403
+    assert operator.post(f"/api/v1/jobs/{waiting}/run-now").status_code == 403
+    assert operator.patch(f"/api/v1/jobs/{waiting}", {"priority": 9}).status_code == 403
+    for address in (f"/jobs/{over}/retry", f"/jobs/{over}/re-run", f"/jobs/{over}/re-run-with-edits"):
+        assert browser.client.post(address, data=browser.hidden("/actors/add")).status_code == 403, address
+    page = browser.get(f"/jobs/{over}").text
+    assert "Retry now" not in page
+    assert "Re-run" not in page
+    assert operator.post(f"/api/v1/jobs/{waiting}/cancel").status_code == 200
+    assert site.program(Role.ADMIN).post(f"/api/v1/jobs/{over}/retry").status_code == 200
+
+
+def test_its_schedule_is_paused_but_not_run_or_changed(site: Site, declare: Declare) -> None:
+    schedule = {"name": "nightly", "actor": "spill", "args": [1], "cron": "0 3 * * *"}
+    id = site.program(Role.ADMIN).post("/api/v1/schedules", schedule).get_json()["id"]
+    declare(submit_role="admin")
+    operator = site.program(Role.OPERATOR)
+    assert operator.post(f"/api/v1/schedules/{id}/pause").status_code == 200
+    assert operator.post(f"/api/v1/schedules/{id}/resume").status_code == 403
+    assert operator.post(f"/api/v1/schedules/{id}/run-now").status_code == 403
+    assert operator.delete(f"/api/v1/schedules/{id}").status_code == 403
+
+
+def test_a_verb_for_all_jobs_leaves_its_jobs_out_and_says_so(site: Site, declare: Declare) -> None:
+    declare(submit_role="admin")
+    dead(submitted(site))
+    dead(site.program(Role.ADMIN).submit("add", 1, 2))
+    seen = site.program(Role.OPERATOR).get("/api/v1/jobs/many?verb=retry&q=state:dead").get_json()
+    assert (seen["count"], seen["q"]) == (1, "state:dead -actor:spill")
+    assert site.program(Role.ADMIN).get("/api/v1/jobs/many?verb=retry&q=state:dead").get_json()["count"] == 2
+    page = in_words(site.browser(Role.OPERATOR).get("/jobs/many?verb=retry&q=state:dead").text)
+    assert "Retry 1 job?" in page
+    assert "-actor:spill" in page
+
+
+def test_a_workflow_with_a_step_of_it_is_cancelled_but_not_retried(site: Site, declare: Declare) -> None:
+    steps = [{"name": "one", "actor": "spill", "args": [1], "delay": "1h"}]
+    id = site.program(Role.ADMIN).post("/api/v1/workflows", {"name": "w", "steps": steps}).get_json()["id"]
+    declare(submit_role="admin")
+    assert site.program(Role.OPERATOR).post(f"/api/v1/workflows/{id}/retry").status_code == 403
+    assert site.program(Role.OPERATOR).post(f"/api/v1/workflows/{id}/cancel").status_code == 200
+
+
+@pytest.mark.parametrize("role", [Role.VIEWER, Role.SUBMITTER])
+def test_who_may_not_see_its_jobs_finds_nothing_of_it(site: Site, declare: Declare, role: Role) -> None:
+    id, mine = submitted(site), site.program(Role.ADMIN).submit("add", 1, 2)
+    declare(view_role="operator")
+    program, browser = site.program(role), site.browser(role)
+    assert program.get(f"/api/v1/jobs/{id}").status_code == 404
+    assert [each["id"] for each in program.get("/api/v1/jobs").get_json()["jobs"]] == [mine]
+    assert "spill" not in [each["name"] for each in program.get("/api/v1/actors").get_json()["actors"]]
+    assert browser.get(f"/jobs/{id}").status_code == 404
+    for address in ("/jobs", "/actors", "/", "/schedules"):
+        assert "spill" not in browser.get(address).text, address
+    # As an actor that is not there: his very name is nobody's business.
+    hidden, none = (browser.get(f"/actors/{name}") for name in ("spill", "nothing"))
+    assert (hidden.status_code, none.status_code) == (404, 404)
+    assert in_words(hidden.text).replace("spill", "nothing") == in_words(none.text)
+    if role is Role.SUBMITTER:
+        assert program.post("/api/v1/jobs", {"actor": "spill", "args": [1]}).status_code == 422
+
+    assert site.program(Role.OPERATOR).get(f"/api/v1/jobs/{id}").status_code == 200
+    assert site.browser(Role.OPERATOR).get("/actors/spill").status_code == 200
+
+
+def test_a_limit_to_some_actors_and_the_codes_word_hold_together(site: Site, declare: Declare) -> None:
+    id = submitted(site)
+    declare(view_role="operator")
+    assert site.program(Role.VIEWER, actors=["spill"]).get(f"/api/v1/jobs/{id}").status_code == 404
+    assert site.program(Role.OPERATOR, actors=["add"]).get(f"/api/v1/jobs/{id}").status_code == 404
+    assert site.program(Role.OPERATOR, actors=["spill"]).get(f"/api/v1/jobs/{id}").status_code == 200
+
+
+@pytest.mark.parametrize("option", ["submit_role", "view_role"])
+def test_a_role_that_is_none_is_refused_when_the_module_is_imported(option: str) -> None:
+    stub = StubBroker(middleware=[Submitting()])
+    with pytest.raises(InvalidOption, match=f"{option} must be one of viewer, submitter, operator, admin, not 'root'"):
+        Actor(spill.fn, broker=stub, actor_name="t", queue_name="q", priority=0, options={option: "root"})
+
+
+def test_the_roles_of_options_are_those_of_the_console() -> None:
+    assert tuple(Role) == ROLES

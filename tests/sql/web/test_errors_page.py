@@ -1,0 +1,169 @@
+"""Error groups on their pages, and what a job's page says of its attempts."""
+
+from __future__ import annotations
+
+import html
+import json
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from sqlalchemy import insert, select, update
+
+from src.database import now, read, write
+from src.jobs import State, error_groups, failures
+from src.jobs.error_groups import Status
+from src.jobs.fingerprints import fingerprint
+from src.jobs.models import Attempt, FailureGroup, Job
+from src.jobs.states import Outcome
+from src.web.roles import Role
+from src.web.tracebacks import depths
+from tests.harness.site import Site, in_words
+
+TRACEBACK = """Traceback (most recent call last):
+  File "/usr/lib/python3.11/site-packages/dramatiq/worker.py", line 485, in process_message
+    res = actor(*message.args)
+          ^^^^^^^^^^^^^^^^^^^^
+  File "/srv/app/orders.py", line 12, in check
+    raise ValueError(f"no order {number}")
+ValueError: no order 7
+
+During handling of the above exception, another exception occurred:
+
+Traceback (most recent call last):
+  File "/srv/app/orders.py", line 20, in fetch
+    check(7)
+  File "/usr/lib/python3.11/json/decoder.py", line 3, in decode
+    raise KeyError
+KeyError: 7
+"""
+
+
+def fail(site: Site, x: int, *, at: Any = None, worker: str = "web1:7") -> str:
+    """A dead job of `divide` with one failed attempt, counted in its group; return the job's id."""
+    id = site.program().submit("divide", x, 0)
+    moment, error = at or now(), f"ValueError: no order {x}"
+    known = fingerprint("divide", error, TRACEBACK)
+    assert known is not None
+    with write() as session:
+        seq = session.execute(select(Job.seq).where(Job.id == id)).scalar_one()
+        session.execute(
+            update(Job).where(Job.id == id).values(state=State.DEAD, attempt=1, error=error, started_at=moment, finished_at=moment)
+        )
+        row = {"job_seq": seq, "number": 1, "worker": worker, "started_at": moment - timedelta(seconds=2), "finished_at": moment}
+        session.execute(
+            insert(Attempt).values(outcome=Outcome.FAILED, error=error, traceback=TRACEBACK, fingerprint=known.id, noted=False, **row)
+        )
+        failures.note_new(session)
+    return id
+
+
+def group() -> FailureGroup:
+    with read() as session:
+        return session.execute(select(FailureGroup)).scalar_one()
+
+
+def status() -> Status:
+    return error_groups.status(group())
+
+
+def test_failures_are_grouped_with_what_they_have_in_common_and_a_way_to_retry_them(site: Site) -> None:
+    ids = [fail(site, number, worker="web1:7" if number else "web2:9") for number in range(3)]
+    visit = site.browser(Role.OPERATOR)
+    listed = in_words(visit.get("/errors").text)
+    assert "ValueError" in listed
+    assert "no order N" in listed
+    page = visit.get(f"/errors/{group().fingerprint}").text
+    words = in_words(page)
+    assert "web1:7 2" in words
+    assert "Argument y 0.0 3 all" in words
+    assert "Retry 3 like this" in words
+    assert all(f'href="/jobs/{id}"' in page for id in ids)
+    retry = f"/jobs/many?verb=retry&scope=all&q=error:{group().fingerprint}+state:failed"
+    assert "Retry 3 jobs?" in in_words(visit.get(retry).text)
+    assert "Retry 3 like this" not in in_words(site.browser(Role.VIEWER).get(f"/errors/{group().fingerprint}").text)
+    rows = json.loads(visit.get("/errors?format=json").text)["groups"]
+    assert [(row["count"], row["status"], row["actors"]) for row in rows] == [(3, "open", ["divide"])]
+    assert visit.get("/errors/0000000000000000").status_code == 404
+    assert visit.get("/errors?status=odd").status_code == 422
+
+
+def test_a_resolved_group_that_comes_again_is_shown_as_regressed(site: Site) -> None:
+    fail(site, 1, at=now() - timedelta(minutes=5))
+    visit = site.browser(Role.OPERATOR)
+    path = f"/errors/{group().fingerprint}"
+    visit.fill_in(path, action=f"{path}/resolve")
+    assert status() is Status.RESOLVED
+    assert "No error needs a look." in in_words(visit.get("/errors").text)
+    assert "ValueError" in in_words(visit.get("/errors?status=resolved").text)
+    fail(site, 2, at=now() - timedelta(minutes=3))  # it failed before it was resolved, and was counted late
+    assert status() is Status.RESOLVED
+    fail(site, 3)
+    assert status() is Status.REGRESSED
+    assert "It was resolved, and came again" in in_words(visit.get(path).text)
+    visit.fill_in(path, action=f"{path}/resolve")
+    visit.fill_in(path, action=f"{path}/reopen")
+    assert status() is Status.OPEN
+
+
+def test_a_muted_group_is_quiet_until_its_time_is_over(site: Site) -> None:
+    fail(site, 1)
+    visit = site.browser(Role.OPERATOR)
+    path = f"/errors/{group().fingerprint}"
+    visit.fill_in(path, action=f"{path}/mute", **{"for": "1d"})
+    fail(site, 2)
+    assert status() is Status.MUTED
+    with write() as session:
+        session.execute(update(FailureGroup).values(count=1000))
+        assert failures.to_mail(session, except_actors=()) == []
+        session.execute(update(FailureGroup).values(muted_until=now() - timedelta(seconds=1)))
+        assert len(failures.to_mail(session, except_actors=())) == 1
+    assert status() is Status.OPEN
+    assert visit.fill_in(path, action=f"{path}/mute", **{"for": "ever"}).status_code == 400
+
+
+def test_a_traceback_has_three_depths() -> None:
+    found = depths(TRACEBACK)
+    assert found.where == "/srv/app/orders.py, line 20, in fetch"
+    assert found.whole == TRACEBACK
+    assert "site-packages" not in found.own
+    assert found.own.count("… 1 frame of libraries …") == 2
+    assert "ValueError: no order 7" in found.own
+    assert "another exception occurred" in found.own
+    assert found.own.rstrip().endswith("KeyError: 7")
+
+
+@pytest.mark.parametrize("text", ["", "boom", '  File "x", line 1, in <module>\n', "Traceback (most recent call last):\n"])
+def test_any_text_has_depths(text: str) -> None:
+    assert depths(text).whole == text
+
+
+def test_a_jobs_page_leads_to_its_group_and_draws_its_attempts(site: Site) -> None:
+    id = fail(site, 1)
+    page = site.browser().get(f"/jobs/{id}").text
+    assert f'href="/errors/{group().fingerprint}"' in page
+    assert "Your frames" in page
+    assert 'class="piece failed"' in page
+    assert "attempt 1: failed" in in_words(page)
+
+
+def test_a_job_is_copied_as_request_python_and_command(site: Site) -> None:
+    id = site.program().submit("divide", 1, 0)
+    page = html.unescape(site.browser().get(f"/jobs/{id}").text)
+    assert "./run submit divide --x 1.0 --y 0.0" in page
+    assert "divide.message(1.0, 0.0)" in page
+    assert '"actor": "divide", "args": [1.0, 0.0]' in page
+    assert f'"message_id": "{id}"' in page
+
+
+def test_who_is_limited_to_actors_sees_no_errors_of_others_and_does_nothing_to_many_jobs(site: Site) -> None:
+    fail(site, 1)
+    limited = site.browser(Role.OPERATOR, ["add"])
+    assert "no order N" not in limited.get("/errors").text
+    assert limited.get(f"/errors/{group().fingerprint}").status_code == 403
+    assert "no order N" not in limited.get("/").text
+    # A group may be of several actors, so who is limited to some sees none.
+    assert site.browser(Role.OPERATOR, ["divide"]).get("/errors").status_code == 403
+    token = limited.hidden("/", action="/sign-out")
+    asked = {"verb": "retry", "q": "", "count": "1", "up_to": "9"}
+    assert limited.client.post("/jobs/many", data={**token, **asked}).status_code == 403

@@ -1,0 +1,110 @@
+"""The overview and the workers' page: is anything wrong, and where."""
+
+from __future__ import annotations
+
+import html
+import re
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from sqlalchemy import insert, update
+
+from src.database import now, write
+from src.jobs import State
+from src.jobs.models import Job, Worker
+from src.web import attention
+from tests.harness.site import Site, in_words
+
+
+@pytest.fixture(autouse=True)
+def nothing_kept() -> None:
+    attention._kept.clear()
+
+
+def hire(id: int, **values: Any) -> None:
+    present = now()
+    row = {
+        "id": id,
+        "name": f"web{id}:70{id}",
+        "host": f"web{id}",
+        "pid": 700 + id,
+        "version": "0.1.0",
+        "threads": 8,
+        "queues": ["default"],
+        "actors": [],
+    }
+    times = {
+        "started_at": present - timedelta(hours=2),
+        "heartbeat_at": present,
+        "expires_at": present + timedelta(minutes=1),
+        "busy": 1,
+        "frontier": {},
+    }
+    with write() as session:
+        session.execute(insert(Worker).values(**{**row, **times, **values}))
+
+
+def become(id: str, **values: Any) -> None:
+    with write() as session:
+        session.execute(update(Job).where(Job.id == id).values(**values))
+
+
+def test_five_numbers_lead_to_the_jobs_that_they_count(site: Site) -> None:
+    visit, program = site.browser(), site.program()
+    ids = [program.submit("add", number, 1) for number in range(6)]
+    for id, state in zip(ids, (State.RUNNING, State.RETRYING, State.DEAD, State.SUCCEEDED, State.SUCCEEDED), strict=False):
+        become(id, state=state, started_at=now(), finished_at=now() if state.is_final else None)
+    page = visit.get("/").text
+    strip = page[page.index('class="numbers five"') : page.index("</ul>", page.index('class="numbers five"'))]
+    found = re.findall(r'href="([^"]+)"><span class="value">([^<]+)</span> <span class="badge (\w+)"', strip)
+    assert [(value, state) for _, value, state in found] == [
+        ("1", "running"), ("1", "queued"), ("1", "retrying"), ("1", "dead"), ("66.7 %", "succeeded"),
+    ]  # fmt: skip
+    for address, value, _ in found[:4]:
+        assert len(re.findall(r'<th scope="row"><a href="/jobs/', visit.get(html.unescape(address)).text)) == int(value)
+    assert "1 in 24 h" in in_words(strip)
+    assert "oldest" in in_words(strip)
+    assert "in all succeeded 2, dead 1" in page
+    assert visit.get("/?period=7d").status_code == 200
+    assert visit.get("/?period=1y").status_code == 404
+
+
+def test_what_needs_a_person_is_named_and_else_all_is_clear(site: Site) -> None:
+    visit, program = site.browser(), site.program()
+    hire(1)
+    id = program.submit("add", 1, 1)
+    assert "All clear." in in_words(visit.get("/").text)
+    become(id, state=State.RUNNING, worker_id=99, started_at=now())
+    assert "stalled" in in_words(visit.get("/").text)
+    become(id, state=State.QUEUED, queue="nobody", worker_id=None)
+    text = in_words(visit.get("/").text)
+    assert "All clear." not in text
+
+
+def test_a_deploy_is_marked_in_the_chart(site: Site) -> None:
+    id = site.program().submit("add", 1, 1)
+    become(id, state=State.SUCCEEDED, started_at=now(), finished_at=now())
+    hire(1, version="0.0.9", started_at=now() - timedelta(hours=3))
+    hire(2, version="0.1.0", started_at=now() - timedelta(minutes=30))
+    page = site.browser().get("/").text
+    assert len(re.findall(r"<title>0\.1\.0 deployed ", page)) == 1
+    assert "0.0.9 deployed" not in page
+
+
+def test_the_workers_page_says_who_runs_what_and_which_version_is_another(site: Site) -> None:
+    visit = site.browser()
+    assert "No worker is alive" in in_words(visit.get("/workers").text)
+    hire(1)
+    hire(2, version="0.0.1")
+    hire(3, lost_at=now(), expires_at=now() - timedelta(seconds=1))
+    id = site.program().submit("add", 1, 1)
+    become(id, state=State.RUNNING, worker_id=2, started_at=now())
+    page = visit.get("/workers").text
+    text = in_words(page)
+    assert "version 0.0.1, this page 0.1.0" in text
+    assert f'href="/jobs/{id}"' in page
+    assert "It runs nothing at the moment." in text
+    assert "web3:703 it fell silent" in text
+    rows = visit.get("/workers?format=json").get_json()["workers"]
+    assert [(row["name"], row["running"]) for row in rows] == [("web1:701", 0), ("web2:702", 1)]

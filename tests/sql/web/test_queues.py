@@ -1,0 +1,83 @@
+"""What the page of a queue says of SQL and RabbitMQ, and the purge of what waits in it."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+from sqlalchemy import update
+
+from src.broker import management
+from src.broker.management import Overview, QueueNumbers
+from src.database import now, write
+from src.jobs import State
+from src.jobs.models import Job
+from src.web.roles import Role
+from tests.harness.site import Site, in_words
+from tests.sql.web.test_bulk import carry_out, counts, fill, lines
+
+
+def _broker(monkeypatch: pytest.MonkeyPatch, **ready: int) -> None:
+    numbers = {name.replace("_", "."): QueueNumbers(ready=number, unacked=0, consumers=1) for name, number in ready.items()}
+    monkeypatch.setattr(management, "overview", lambda: Overview(True, "4.0", numbers, is_counted=True))
+
+
+def test_the_pages_say_what_is_missing_or_too_many_and_what_mends_it(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    viewer, program = site.browser(Role.VIEWER), site.program(Role.VIEWER)
+    fill(5, state=State.QUEUED)
+    with write() as session:
+        session.execute(update(Job).values(published_at=now() - timedelta(minutes=2), publish_at=None))
+
+    _broker(monkeypatch, default=2, default_high=3)  # one Dramatiq queue is three of RabbitMQ
+    words = in_words(viewer.get("/queues/default").text)
+    assert "in RabbitMQ 5 ready, 0 taken, 1 consumer" in words
+    assert "No drift" in words
+    assert program.get("/api/v1/queues").get_json()["queues"][0]["drift"] == {"unpublished": 0, "missing": 0, "surplus": 0}
+
+    _broker(monkeypatch, default=1)
+    assert "missing 4 jobs wait here whose message RabbitMQ had got and has no more" in in_words(viewer.get("/queues/default").text)
+    assert "4 missing" in in_words(viewer.get("/queues").text)
+    _broker(monkeypatch, default=6)
+    assert "too many 1 message more in RabbitMQ than jobs that wait or run" in in_words(viewer.get("/queues/default").text)
+    assert "1 too many" in in_words(viewer.get("/queues").text)
+    [row] = [each for each in viewer.get("/queues?format=json").get_json()["queues"] if each["queue"] == "default"]
+    assert (row["missing"], row["surplus"]) == (0, 1)
+
+    monkeypatch.setattr(management, "overview", lambda: Overview(False))
+    assert "RabbitMQ's numbers are not known here" in in_words(viewer.get("/queues/default").text)
+    assert "Purge" not in in_words(viewer.get("/queues/default").text)
+
+
+def test_a_purge_cancels_what_waits_and_nothing_else(site: Site) -> None:
+    operator, program = site.browser(Role.OPERATOR), site.program(Role.OPERATOR)
+    for state, number in (
+        (State.QUEUED, 90),
+        (State.SCHEDULED, 40),
+        (State.RETRYING, 20),
+        (State.RUNNING, 3),
+        (State.HELD, 2),
+        (State.DEAD, 1),
+    ):
+        fill(number, state=state)
+
+    assert "Cancel what waits in default" in in_words(operator.get("/queues/default").text)
+    confirm = operator.get("/jobs/many?verb=cancel&scope=all&q=queue:default+state:scheduled,queued,retrying")
+    assert "Cancel 150 jobs?" in in_words(confirm.text)
+    refused = program.post("/api/v1/queues/default/purge", {})
+    assert refused.status_code == 409
+    assert refused.get_json()["detail"] == "150 jobs wait in default: say count 150 to cancel them all."
+    assert program.post("/api/v1/queues/default/purge", {"count": 149}).status_code == 409
+    assert program.post("/api/v1/queues/nowhere/purge", {}).status_code == 404
+    assert program.post("/api/v1/queues/default/purge", {"count": "many"}).status_code == 422
+    accepted = program.post("/api/v1/queues/default/purge", {"count": 150})
+    assert accepted.status_code == 202
+    assert accepted.get_json()["count"] == 150
+    assert program.get(f"/api/v1/jobs/{accepted.get_json()['id']}").get_json()["actor"] == "act_on_jobs"
+    fill(1, state=State.QUEUED)  # came later: not meant
+
+    assert carry_out()["done"] == 150
+
+    assert counts() == {State.CANCELLED: 150, State.QUEUED: 1, State.RUNNING: 3, State.HELD: 2, State.DEAD: 1}
+    assert lines("queue.purge") == 1
+    assert lines("job.cancel") == 150
+    assert program.post("/api/v1/queues/default/purge", {}).get_json()["count"] == 1

@@ -1,0 +1,323 @@
+"""Schedules on pages and in the API: looked at, made, changed, refused, with a preview of what they will do."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import dramatiq
+import pytest
+from jsonschema import Draft202012Validator
+from pydantic import SecretStr
+from sqlalchemy import select, update
+
+import src.actors
+from src.broker import periodic
+from src.broker.sealing import unseal
+from src.database import now, read, write
+from src.jobs.models import Job
+from src.schedules import every, queries, registering, ticks
+from src.schedules.models import Schedule
+from src.web.documents import MASK
+from src.web.roles import Role
+from tests.harness.site import Program, Site, Visit, in_words
+
+HOSTILE = "<script>alert(1)</script>\"'><img src=x onerror=alert(1)>"
+
+
+@dramatiq.actor
+def web_sched_secret(password: SecretStr, times: int = 1) -> None:
+    """Work with a secret."""
+
+
+@dramatiq.actor
+def web_sched_told(what: dict[str, Any]) -> None:
+    """Be told."""
+
+
+_mine = {name: src.actors.broker.actors.pop(name) for name in ("web_sched_secret", "web_sched_told")}
+
+
+@pytest.fixture(autouse=True)
+def _actors() -> Iterator[None]:
+    src.actors.broker.actors.update(_mine)
+    yield
+    for name in _mine:
+        src.actors.broker.actors.pop(name, None)
+
+
+def times(**more: str) -> dict[str, str]:
+    """What the form sends beside the actor's own fields."""
+    given = {"name": "nightly", "cron": "0 6 * * mon-fri", "zone": "Europe/Berlin", "missed": "once", "overlap": "allow", **more}
+    return {f"schedule-{name}": text for name, text in given.items()}
+
+
+def fill_in(visit: Visit, path: str, **fields: str) -> Any:
+    return visit.client.post(path, data={**visit.hidden(path), **fields})
+
+
+def made(program: Program, **more: Any) -> dict[str, Any]:
+    document = {"name": "nightly", "actor": "add", "args": [1, 2], "cron": "0 6 * * mon-fri", "zone": "Europe/Berlin", **more}
+    answer = program.post("/api/v1/schedules", document)
+    assert answer.status_code == 201, answer.text
+    return dict(answer.get_json())
+
+
+def refused(answer: Any) -> tuple[int, dict[str, str]]:
+    assert answer.mimetype == "application/problem+json", answer.text
+    return answer.status_code, {each["field"]: each["message"] for each in answer.get_json().get("errors", [])}
+
+
+def patch(program: Program, id: int, **changes: Any) -> Any:
+    return program.client.patch(f"/api/v1/schedules/{id}", json=changes, headers=program.headers)
+
+
+def schedules() -> list[Schedule]:
+    with read() as session:
+        return queries.every(session)
+
+
+def jobs() -> list[Job]:
+    with read() as session:
+        return list(session.execute(select(Job).order_by(Job.seq)).scalars())
+
+
+def test_a_form_makes_a_schedule_and_leads_to_its_page(site: Site) -> None:
+    visit = site.browser(Role.OPERATOR)
+
+    answer = fill_in(visit, "/schedules/new?actor=add", x="1", y="2", **times())
+
+    [schedule] = schedules()
+    assert (schedule.name, schedule.cron, schedule.zone, schedule.kwargs) == (
+        "nightly",
+        "0 6 * * mon-fri",
+        "Europe/Berlin",
+        {"x": 1, "y": 2},
+    )
+    assert answer.location == f"/schedules/{schedule.id}"
+    page = in_words(visit.get(answer.location).text)
+    assert "The schedule is made." in page
+    assert "At 06:00 on Monday through Friday (Europe/Berlin)" in page
+
+
+def test_a_wrong_form_names_every_field_and_keeps_what_was_typed(site: Site) -> None:
+    visit = site.browser()
+
+    answer = fill_in(visit, "/schedules/new?actor=add", x="one", y="2", **times(cron="70 * * * *", zone="Berlin", expect_success="soon"))  # fmt: skip
+
+    assert answer.status_code == 422
+    assert schedules() == []
+    text = in_words(answer.text)
+    assert '<a href="#field-x">X: Enter a whole number.</a>' in answer.text
+    assert "Give a time of the day such as 06:30" in text
+    assert 'value="70 * * * *"' in answer.text
+
+
+def test_preview_shows_what_the_form_would_do_and_keeps_nothing(site: Site) -> None:
+    visit = site.browser()
+
+    answer = fill_in(visit, "/schedules/new?actor=add", x="1", y="2", preview="1", **times(cron="30 2 * * *"))
+
+    assert answer.status_code == 200
+    assert "At 02:30 every day (Europe/Berlin)" in in_words(answer.text)
+    assert schedules() == []
+    live = visit.get("/schedules/preview?schedule-cron=30+2+*+*+*&schedule-zone=Europe/Berlin").text
+    assert "twice on" in live
+    assert "runs once, not twice." in live
+    assert "minute: 70" in visit.get("/schedules/preview?schedule-cron=70+*+*+*+*").text
+
+
+def test_instants_of_the_form_are_in_the_schedules_own_zone(site: Site) -> None:
+    visit = site.browser()
+
+    fill_in(visit, "/schedules/new?actor=add", x="1", y="2", **times(cron="", at="2035-07-01T09:00"))
+
+    [schedule] = schedules()
+    assert schedule.at == datetime(2035, 7, 1, 7, tzinfo=UTC)
+    assert 'value="2035-07-01T09:00:00"' in visit.get(f"/schedules/{schedule.id}/edit").text
+
+
+def test_two_people_who_edit_at_once_do_not_undo_each_other(site: Site) -> None:
+    id = made(site.program())["id"]
+    visit = site.browser()
+    seen = visit.hidden(f"/schedules/{id}/edit")
+    patch(site.program(), id, cron="0 7 * * *")
+
+    answer = visit.client.post(f"/schedules/{id}/edit", data={**seen, "x": "1", "y": "2", **times(cron="0 8 * * *")})
+
+    assert answer.status_code == 422
+    assert "changed meanwhile" in in_words(answer.text)
+    assert schedules()[0].cron == "0 7 * * *"
+
+
+def test_a_secret_is_never_shown_and_stays_when_nothing_is_typed(site: Site) -> None:
+    visit, program = site.browser(), site.program()
+
+    def typed() -> dict[str, Any]:
+        kwargs = schedules()[0].kwargs
+        return {**kwargs, "password": unseal(kwargs["password"], "web_sched_secret.password")}
+
+    fill_in(visit, "/schedules/new?actor=web_sched_secret", password="hunter2", times="1", **times())
+    [schedule] = schedules()
+
+    for path in ("/schedules", f"/schedules/{schedule.id}", f"/schedules/{schedule.id}/edit", f"/api/v1/schedules/{schedule.id}"):
+        assert "hunter2" not in visit.get(path).text
+    fill_in(visit, f"/schedules/{schedule.id}/edit", password="", times="2", **times())
+    assert typed() == {"password": "hunter2", "times": 2}
+    patch(program, schedule.id, kwargs={"password": MASK, "times": 3})
+    assert typed() == {"password": "hunter2", "times": 3}
+    assert "hunter2" not in json.dumps(schedules()[0].kwargs), "it is stored sealed"
+
+
+def test_the_buttons_of_a_page_do_what_they_say(site: Site) -> None:
+    id = made(site.program())["id"]
+    visit = site.browser(Role.OPERATOR)
+
+    def press(verb: str, **more: str) -> str:
+        path = f"/schedules/{id}"
+        answer = visit.client.post(f"{path}/{verb}", data={**visit.hidden(path, action=f"{path}/{verb}"), **more})
+        assert answer.status_code == 303
+        return in_words(visit.get(answer.location).text)
+
+    assert "paused" in press("pause")
+    assert schedules()[0].due_at is None
+    press("resume")
+    assert schedules()[0].due_at is not None
+    press("run-now")
+    assert [job.source for job in jobs()] == ["schedule"]
+    last_week = [now() - timedelta(days=8), now() - timedelta(days=1)]
+    said = press("backfill", **dict(zip(("from", "to"), (f"{each:%Y-%m-%dT%H:%M}" for each in last_week), strict=True)))
+    assert "backfilled" in said
+    assert len(jobs()) in (6, 7)
+    press("delete")
+    assert schedules() == []
+    assert len(jobs()) in (6, 7)
+
+
+def test_missed_ticks_are_said_on_the_page(site: Site) -> None:
+    id = made(site.program(), cron=None, every="1m")["id"]
+    with write() as session:
+        session.execute(update(Schedule).values(tick_at=now() - timedelta(minutes=5), due_at=now() - timedelta(minutes=5)))
+    assert "late" in in_words(site.browser(Role.VIEWER).get("/schedules").text)
+    with write() as session:
+        ticks.fire(session, id, periodic.maker(src.actors.broker))
+
+    page = in_words(site.browser(Role.VIEWER).get(f"/schedules/{id}").text)
+
+    assert "ticks were missed between" in page
+    assert "one run stands for all of them" in page
+
+
+def test_what_the_code_says_stands_beside_what_a_person_says(site: Site) -> None:
+    with write() as session:
+        registering.synchronise(session, {"debug_message": every(60)}, {"debug_message"})
+    [schedule] = schedules()
+    patch(site.program(), schedule.id, every="5m")
+    visit = site.browser()
+
+    page = in_words(visit.get(f"/schedules/{schedule.id}").text)
+    assert "Code says Override says every 1m 5m" in page
+    assert site.program().get(f"/api/v1/schedules/{schedule.id}").get_json()["overridden"] == ["every"]
+
+    fill = visit.hidden(f"/schedules/{schedule.id}", action=f"/schedules/{schedule.id}/follow-code")
+    visit.client.post(f"/schedules/{schedule.id}/follow-code", data=fill)
+    assert schedules()[0].every_s == 60
+
+
+def test_hostile_names_are_only_text(site: Site) -> None:
+    id = made(site.program(), name=HOSTILE)["id"]
+    visit = site.browser()
+    for path in ("/schedules", f"/schedules/{id}", f"/schedules/{id}/edit"):
+        assert "<script>alert" not in visit.get(path).text
+        assert "<img src=x" not in visit.get(path).text
+
+
+def test_the_api_makes_shows_changes_and_deletes(site: Site) -> None:
+    program = site.program(Role.OPERATOR)
+    schedule = made(program, kwargs={}, on_failure="web_sched_told", expect_success="06:30")
+    assert schedule["words"] == "At 06:00 on Monday through Friday (Europe/Berlin)"
+    assert (schedule["condition"], len(schedule["next"]), schedule["expect_success"]) == ("active", 3, "06:30")
+
+    changed = patch(program, schedule["id"], every="90s", version=schedule["version"]).get_json()
+    assert (changed["cron"], changed["every"], changed["words"]) == (None, "1m30s", "Every 1 minute 30 seconds")
+    assert refused(patch(program, schedule["id"], every="5m", version=schedule["version"]))[0] == 409
+    shown = program.get("/api/v1/schedules/nightly").get_json()
+    assert [each["what"] for each in shown["changes"]] == ["changed", "created"]
+    assert shown["changes"][0]["changes"]["every"] == [None, 90]
+
+    assert program.client.delete(f"/api/v1/schedules/{schedule['id']}", headers=program.headers).status_code == 204
+    assert program.get("/api/v1/schedules").get_json() == {"schedules": []}
+    assert refused(program.get("/api/v1/schedules/nightly"))[0] == 404
+
+
+@pytest.mark.parametrize(
+    ("fields", "wrong"),
+    [
+        ({"cron": "70 * * * *", "zone": "Mars/Olympus", "args": ["one", 2]}, ["cron", "x", "zone"]),
+        ({"every": "5m"}, ["cron"]),
+        ({"cron": None}, ["cron"]),
+        ({"cron": None, "at": "2030-01-01T09:00:00"}, ["at"]),
+        ({"cron": None, "every": "0.5"}, ["every"]),
+        ({"args": [1]}, ["y"]),
+        ({"missed": "sometimes"}, ["missed"]),
+        ({"overlap": "never", "pause_after": 0}, ["overlap", "pause_after"]),
+        ({"crn": "* * * * *"}, ["crn"]),
+        ({"on_alert": "add"}, ["on_alert"]),
+        ({"name": ""}, ["name"]),
+    ],
+)
+def test_the_api_names_each_field_at_fault_and_keeps_nothing(site: Site, fields: dict[str, Any], wrong: list[str]) -> None:
+    document = {"name": "nightly", "actor": "add", "args": [1, 2], "cron": "0 6 * * *", **fields}
+
+    status, errors = refused(site.program().post("/api/v1/schedules", document))
+
+    assert (status, sorted(errors)) == (422, wrong)
+    assert schedules() == []
+
+
+def test_the_api_previews_runs_and_backfills(site: Site) -> None:
+    program = site.program()
+    told = program.post("/api/v1/schedules/preview", {"cron": "30 2 * * *", "zone": "Europe/Berlin", "number": 3}).get_json()
+    assert (told["words"], len(told["ticks"])) == ("At 02:30 every day (Europe/Berlin)", 3)
+    assert any("runs once, not twice" in note for note in told["notes"])
+
+    id = made(program, cron="0 * * * *")["id"]
+    run = program.post(f"/api/v1/schedules/{id}/run-now")
+    assert run.status_code == 202
+    start, end = (f"{now() - timedelta(hours=hours):%Y-%m-%dT%H:%M:%SZ}" for hours in (4, 0))
+    first, second = (program.post(f"/api/v1/schedules/{id}/backfill", {"from": start, "to": end}).get_json() for _ in range(2))
+    assert (len(first["job_ids"]), first["had_a_job"]) == (4, 0)
+    assert (second["job_ids"], second["had_a_job"]) == ([], 4)
+    page = program.get(f"/api/v1/schedules/{id}/ticks?limit=2").get_json()
+    assert [each["state"] for each in page["ticks"]] == ["submitted"] * 2
+    rest = program.get(f"/api/v1/schedules/{id}/ticks?before={page['next']}").get_json()
+    assert len(rest["ticks"]) == 3
+    assert rest["next"] is None
+    chosen = {state: program.get(f"/api/v1/schedules/{id}/ticks?state={state}").get_json()["ticks"] for state in ("submitted", "missed")}
+    assert (len(chosen["submitted"]), chosen["missed"]) == (5, [])
+    status, errors = refused(program.get(f"/api/v1/schedules/{id}/ticks?state=lost"))
+    assert (status, list(errors)) == (422, ["state"])
+    browser = site.browser()
+    assert "No tick is missed." in in_words(browser.get(f"/schedules/{id}?state=missed").text)
+    assert browser.get(f"/schedules/{id}?state=submitted").text.count('class="badge running"') == 5
+    assert sum(each["ticks"] for each in program.get("/api/v1/schedules/load").get_json()["hours"]) == 168
+
+
+def test_every_schedule_endpoint_is_described(site: Site) -> None:
+    document = site.program().get("/openapi.json").get_json()
+    for schema in ("ScheduleBody", "PreviewBody", "BackfillBody", "Schedule", "Preview"):
+        Draft202012Validator.check_schema(document["components"]["schemas"][schema])
+    described = {
+        (path, method.upper()) for path, methods in document["paths"].items() for method in methods if path.startswith("/schedules")
+    }
+    there: set[tuple[str, str]] = set()
+    for rule in site.app.url_map.iter_rules():
+        if rule.rule.startswith("/api/v1/schedules"):
+            for verb in ("pause", "resume", "follow-code") if "verb" in rule.arguments else ("",):
+                built = rule.build({"id": "{id}", "verb": verb}, append_unknown=False)
+                assert built is not None
+                path = built[1].replace("%7Bid%7D", "{id}").removeprefix("/api/v1")
+                there |= {(path, method) for method in rule.methods or () if method not in ("HEAD", "OPTIONS")}
+    assert described == there

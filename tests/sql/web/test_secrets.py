@@ -1,0 +1,116 @@
+"""A secret argument is in clear nowhere but in the actor's hands."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from pydantic import SecretStr
+from sqlalchemy import text
+
+import tests.actors.web as acting
+from src.broker.signature import Signature
+from src.database import read
+from src.jobs import queries
+from src.jobs.errors import InvalidArguments
+from src.jobs.models import Job
+from src.settings import get_settings
+from src.web.roles import Role
+from tests.harness.site import Site
+
+PLANTED = "plant3d-s3cret"
+TYPED = {"key": PLANTED, "login-present": "1", "login-given": "1", "login.user": "ann", "login.password": PLANTED}
+
+
+def _in_database(site: Site) -> str:
+    """All that the tables hold, as text."""
+    with site.database.engine.connect() as connection:
+        kept = [
+            connection.execute(text(f"SELECT * FROM {name}")).all() for name in ("jobs", "schedules", "unique_periods", "schedule_changes")
+        ]
+    return str(kept)
+
+
+def _opened(job: Job) -> str:
+    args, kwargs = Signature.of(acting.unlock).coerce(job.args, job.kwargs)
+    return acting.unlock.fn(*args, **kwargs)
+
+
+def _job(id: str) -> Job:
+    with read() as session:
+        found = queries.find(session, id)
+    assert found is not None
+    return found
+
+
+def test_a_form_seals_its_secrets_and_the_worker_opens_them(site: Site) -> None:
+    visit = site.browser(Role.OPERATOR)
+    hidden = visit.hidden("/actors/unlock")
+    answers = [visit.client.post("/actors/unlock", data={**hidden, **TYPED}) for _ in range(2)]
+    assert {answer.status_code for answer in answers} == {303}
+    [id] = {answer.location.rsplit("/", 1)[1] for answer in answers}  # a double click is one job, also with a secret
+    assert PLANTED not in _in_database(site)
+    assert _opened(_job(id)) == f"front: {PLANTED[::-1]} {PLANTED[::-1]}"
+    for path in (f"/jobs/{id}", f"/jobs/{id}/edit", "/jobs", f"/api/v1/jobs/{id}", "/api/v1/jobs"):
+        page = visit.get(path).text
+        assert PLANTED not in page, path
+        assert "$sealed" not in page, path
+
+
+def test_a_form_that_comes_back_does_not_bring_the_secret(site: Site) -> None:
+    answer = site.browser().fill_in("/actors/unlock", **{**TYPED, "how-priority": "99"})
+    assert answer.status_code == 422
+    assert PLANTED not in answer.text
+    assert 'value="ann"' in answer.text
+
+
+def test_sent_by_code_it_is_sealed_too_and_unique_keys_are_made_of_the_seal(site: Site) -> None:
+    first, second = (acting.unlock.send(SecretStr(PLANTED), door="back") for _ in range(2))
+    assert PLANTED not in _in_database(site)
+    job = _job(first.message_id)
+    assert _opened(job) == f"back: {PLANTED[::-1]} "
+    assert PLANTED not in (job.unique_key or "")
+    with read() as session:
+        assert queries.find(session, second.message_id) is None  # the same call: the first stands for it
+
+
+def test_an_edit_keeps_what_it_does_not_show(site: Site) -> None:
+    visit = site.browser(Role.OPERATOR)
+    answer = visit.fill_in("/actors/unlock", **TYPED, **{"how-delay": "1h"})
+    path = f"{answer.location}/edit"
+    assert visit.fill_in(path, key="", door="side", **{"job-priority": "5"}).status_code == 303
+    job = _job(answer.location.rsplit("/", 1)[1])
+    assert _opened(job) == f"side: {PLANTED[::-1]} {PLANTED[::-1]}"
+    assert PLANTED not in _in_database(site)
+
+
+def test_a_schedule_keeps_its_secret_sealed(site: Site) -> None:
+    visit = site.browser(Role.OPERATOR)
+    own = {
+        "schedule-name": "nightly",
+        "schedule-cron": "0 3 * * *",
+        "schedule-zone": "UTC",
+        "schedule-overlap": "allow",
+        "schedule-missed": "once",
+    }
+    answer = visit.fill_in("/schedules/new?actor=unlock", **own, **TYPED)
+    assert answer.status_code == 303, answer.text
+    assert PLANTED not in _in_database(site)
+    assert PLANTED not in visit.get(answer.location).text
+    assert visit.fill_in(f"{answer.location}/edit", **{**own, "schedule-cron": "0 4 * * *"}, door="x").status_code == 303
+    job = visit.client.post(f"{answer.location}/run-now", data=visit.hidden(answer.location, action=f"{answer.location}/run-now"))
+    assert _opened(_job(job.location.rsplit("/", 1)[1])).startswith(f"x: {PLANTED[::-1]} {PLANTED[::-1]}")
+
+
+def test_another_key_opens_nothing_and_says_so(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    job = _job(acting.unlock.send(SecretStr(PLANTED)).message_id)
+    monkeypatch.setattr(get_settings(), "secret_key", "another")
+    with pytest.raises(InvalidArguments, match="sealed with another CALLBOARD_SECRET_KEY"):
+        _opened(job)
+
+
+def test_a_seal_opens_for_its_own_parameter_only(site: Site) -> None:
+    job = _job(acting.unlock.send(SecretStr(PLANTED)).message_id)
+    answer = site.program().post("/api/v1/jobs", {"actor": "unlock", "kwargs": {"key": "x", "login": job.args[0]}})
+    assert answer.status_code == 422
+    assert "for another parameter" in json.dumps(answer.get_json())

@@ -1,0 +1,121 @@
+"""Workers are made quiet and stopped by operators, on the page, with the API and at a terminal; each time it is in the audit."""
+
+from __future__ import annotations
+
+from sqlalchemy import select
+
+from src.database import read, write
+from src.jobs import wishes, workers
+from src.jobs.models import StackWish
+from src.jobs.states import Wish
+from src.web.roles import Role
+from tests.harness.jobs import claimed, hired, submitted
+from tests.harness.site import Site, in_words
+
+NAME = "here-7:4711"
+
+
+def test_the_page_says_how_much_memory_each_takes(site: Site) -> None:
+    id = hired(site.database, NAME)
+    assert "memory" not in in_words(site.browser(Role.VIEWER).get("/workers").text)
+    with write() as session:
+        workers.heartbeat(session, id, busy=1, frontier={}, memory_bytes=187_300_000)
+    assert "memory 187.3 MB" in in_words(site.browser(Role.VIEWER).get("/workers").text)
+
+
+def test_how_busy_it_is_said_to_be_agrees_with_the_jobs_beside_it(site: Site) -> None:
+    id = hired(site.database, NAME)
+    with write() as session:
+        workers.heartbeat(session, id, busy=3, frontier={})
+    viewer = site.browser(Role.VIEWER)
+    assert "busy 0 of 4" in (page := in_words(viewer.get("/workers").text))
+    assert "It runs nothing at the moment" in page
+    assert "0 of 4 threads busy" in in_words(viewer.get("/").text)
+    jobs = [claimed(site.database, id, number, 2) for number in range(5)]
+    assert "busy 4 of 4" in (page := in_words(viewer.get("/workers").text))  # one of them waits for a thread
+    assert jobs[0].id[:8] in page
+    assert "4 of 4 threads busy" in in_words(viewer.get("/").text)
+    assert viewer.get("/api/v1/workers").get_json()["workers"][0]["busy"] == 4
+
+
+def wish(id: int) -> Wish | None:
+    with read() as session:
+        return wishes.of(session, id)
+
+
+def test_an_operator_quiets_resumes_and_stops_a_worker_on_the_page(site: Site) -> None:
+    id = hired(site.database, NAME)
+    operator, viewer = site.browser(Role.OPERATOR), site.browser(Role.VIEWER)
+    act = f"/workers/{NAME}/"
+
+    answer = operator.fill_in("/workers", action=act + "quiet")
+    assert (answer.status_code, answer.location) == (303, "/workers")
+    assert wish(id) is Wish.QUIET
+    page = operator.get("/workers").text
+    assert "will take nothing new" in in_words(page)
+    assert "It takes nothing new and finishes what it runs, by order of user_" in in_words(page)
+    assert act + "quiet" not in page
+    operator.fill_in("/workers", action=act + "resume")
+    assert wish(id) is None
+    operator.fill_in("/workers", action=act + "stop")
+    assert wish(id) is Wish.STOP
+    page = operator.get("/workers").text
+    assert "It ends once it has finished what it runs" in in_words(page)
+    assert act not in page  # there is nothing left to be wanted
+
+    shown = viewer.get("/workers").text
+    assert "<button" not in shown.partition("<main")[2] or act not in shown
+    lines = site.program().get("/api/v1/audit?kind=worker").get_json()["lines"]
+    assert [(line["action"], line["subject"]) for line in lines] == [
+        ("worker.stop", NAME),
+        ("worker.resume", NAME),
+        ("worker.quiet", NAME),
+    ]
+
+
+def test_the_api_says_what_is_wanted_and_what_cannot_be(site: Site) -> None:
+    hired(site.database, NAME)
+    operator = site.program(Role.OPERATOR)
+    assert operator.post(f"/api/v1/workers/{NAME}/quiet").get_json()["wish"] == "quiet"
+    [listed] = operator.get("/api/v1/workers").get_json()["workers"]
+    assert (listed["wish"], listed["wished_by"][:6], listed["memory_bytes"]) == ("quiet", "token_", None)
+    assert operator.post(f"/api/v1/workers/{NAME}/resume").get_json()["wish"] is None
+    assert operator.post(f"/api/v1/workers/{NAME}/stop").get_json()["wish"] == "stop"
+
+    refused = operator.post(f"/api/v1/workers/{NAME}/resume")
+    assert (refused.status_code, refused.get_json()["errors"][0]["field"]) == (422, "name")
+    assert operator.post("/api/v1/workers/nobody:1/quiet").status_code == 404
+    assert operator.post(f"/api/v1/workers/{NAME}/dance").status_code == 404
+    assert site.program(Role.SUBMITTER).post(f"/api/v1/workers/{NAME}/quiet").status_code == 403
+    [csv] = operator.get("/workers?format=csv").text.splitlines()[1:]
+    assert "stop" in csv
+
+
+def test_a_queue_whose_only_worker_is_quiet_needs_attention(site: Site) -> None:
+    hired(site.database, NAME)
+    submitted(site.database, 1, 2)
+    assert "no living worker takes from it" not in in_words(site.browser().get("/").text)
+    site.program().post(f"/api/v1/workers/{NAME}/quiet")
+    assert "no living worker takes from it" in in_words(site.browser().get("/").text)
+    with read() as session:
+        assert len(workers.alive(session)) == 1
+
+
+def test_where_a_running_job_is_is_asked_for_on_its_page_and_with_the_api(site: Site) -> None:
+    operator, program = site.browser(Role.OPERATOR), site.program(Role.OPERATOR)
+    id = claimed(site.database, hired(site.database, NAME), 1, 2).id
+    page = f"/jobs/{id}"
+    assert "Where is it?" in operator.get(page).text
+    assert "Where is it?" not in site.browser(Role.VIEWER).get(page).text
+
+    assert operator.fill_in(page, action=f"{page}/stack").status_code == 303
+    assert "Its worker writes into its log where it is" in in_words(operator.get(page).text)
+    assert program.post(f"/api/v1/jobs/{id}/stack").get_json()["state"] == "running"
+    with read() as session:
+        assert session.execute(select(StackWish.attempt)).scalars().all() == [1]
+    lines = site.program().get("/api/v1/audit?action=job.stack").get_json()["lines"]
+    assert [(line["via"], line["subject"]) for line in lines] == [("api", id), ("page", id)]
+
+    waits = submitted(site.database, 1, 2).id
+    assert "Where is it?" not in operator.get(f"/jobs/{waits}").text
+    assert program.post(f"/api/v1/jobs/{waits}/stack").status_code == 409

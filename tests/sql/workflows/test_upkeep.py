@@ -1,0 +1,154 @@
+"""What workflows cost jobs outside of them (nothing), their lists, and their retention."""
+
+from __future__ import annotations
+
+import json
+from datetime import timedelta
+
+import pytest
+from dramatiq.rate_limits import ConcurrentRateLimiter
+from sqlalchemy import event, func, select, update
+
+from src.broker import SqlRateLimiterBackend
+from src.database import Database, now
+from src.jobs import State, control, ends, retention, workflows
+from src.jobs.canvas import Workflow, result_of
+from src.jobs.current import RunningJob, current_job
+from src.jobs.errors import JobsError
+from src.jobs.models import Job
+from src.jobs.signatures import load, store
+from src.jobs.workflow_models import StoredEdge, StoredStep, StoredWorkflow
+from tests.harness.jobs import claimed, ended, hired, message, settle
+from tests.harness.workflows import Hand, submitted, view
+
+
+def statements(database: Database, *, workflow_seq: int | None) -> list[str]:
+    """The statements of one settlement."""
+    ends.is_anybody_told(database)  # as every committer asks each other second
+    worker = hired(database)
+    one = claimed(database, worker)
+    seen: list[str] = []
+
+    def note(_connection: object, _cursor: object, statement: str, *_: object) -> None:
+        seen.append(statement)
+
+    event.listen(database.engine, "before_cursor_execute", note)
+    try:
+        settle(database, worker, ended(one, result="1", workflow_seq=workflow_seq))
+    finally:
+        event.remove(database.engine, "before_cursor_execute", note)
+    return [statement for statement in seen if "BEGIN" not in statement]
+
+
+def test_a_job_outside_of_workflows_costs_no_statement_more(database: Database) -> None:
+    plain = statements(database, workflow_seq=None)
+
+    assert len(plain) == (2 if database.is_sqlite else 1)
+    assert not any("workflow_" in statement for statement in plain)
+    assert len(statements(database, workflow_seq=7)) > len(plain)
+
+
+def test_workflows_are_listed_newest_first(database: Database) -> None:
+    hand = Hand(database)
+    receipts = []
+    for number in range(3):
+        workflow = Workflow(f"number {number}")
+        a = workflow.step(message(), name="a")
+        workflow.step(message(), name="b", after=a)
+        receipts.append(submitted(database, workflow))
+    hand.end(receipts[2].jobs["a"], State.DEAD)
+    with database.read() as session:
+        first = workflows.page(session, limit=2)
+        rest = workflows.page(session, after=first.next, limit=2)
+        assert workflows.submitted(session, [receipts[0].jobs["a"], "nobody"]) == {receipts[0].jobs["a"]: receipts[0].id}
+
+    assert [(one.name, one.state, one.counts) for one in first.workflows] == [
+        ("number 2", "blocked", {State.SCHEDULED: 1, State.DEAD: 1}),
+        ("number 1", "running", {State.SCHEDULED: 1, State.QUEUED: 1}),
+    ]
+    assert ([one.name for one in rest.workflows], rest.next) == (["number 0"], None)
+
+
+def test_the_read_side_has_the_edges(database: Database) -> None:
+    workflow = Workflow()
+    a = workflow.step(message(), name="a")
+    workflow.step(message(result_of(a)), name="b")
+    receipt = submitted(database, workflow)
+    Hand(database).end(receipt.jobs["a"])
+
+    found = view(database, receipt)
+    assert [(edge.before, edge.after, edge.outcome) for edge in found.edges] == [("a", "b", "succeeded")]
+    assert (found.finished_at, found.step("b").when) == (None, "success")
+
+
+def test_a_workflow_is_kept_whole_until_the_last_of_it_is_over(database: Database) -> None:
+    workflow = Workflow()
+    a = workflow.step(message(), name="a")
+    b = workflow.step(message(), name="b", after=a)
+    workflow.step(message(), name="c", after=b)
+    receipt = submitted(database, workflow)
+    hand = Hand(database)
+    hand.end(receipt.jobs["a"])
+    hand.end(receipt.jobs["b"], State.DEAD)
+    with database.write() as session:
+        long_ago = now() - timedelta(days=10_000)
+        session.execute(update(Job).where(Job.finished_at.is_not(None)).values(finished_at=long_ago))
+        session.execute(update(StoredWorkflow).values(created_at=long_ago))
+        assert retention.prune(session) == 0
+        control.cancel(session, receipt.jobs["c"])
+        assert retention.prune(session) == 0
+        session.execute(update(Job).values(finished_at=long_ago))
+        assert [retention.prune(session, batch=2), retention.prune(session, batch=2)] == [2, 1]
+        assert [session.execute(select(func.count()).select_from(t)).scalar_one() for t in (StoredWorkflow, StoredStep, StoredEdge)] == [
+            0
+        ] * 3
+
+
+@pytest.mark.parametrize("fails", [False, True])
+def test_a_limiter_in_a_transactional_actor_gives_its_place_back(database: Database, fails: bool) -> None:
+    limiter = ConcurrentRateLimiter(SqlRateLimiterBackend(), "place", limit=1)
+    job = RunningJob(
+        seq=1, id="x", actor="add", queue="default", attempt=1, worker="here:1", scheduled_for=None, open_session=database.session
+    )
+    current_job.job = job
+    try:
+        with limiter.acquire() as acquired:
+            assert acquired
+            assert job.session is not None
+        if fails:
+            job.session.rollback()
+        else:
+            job.session.commit()
+        job.session.close()
+    finally:
+        current_job.job = None
+
+    with limiter.acquire(raise_on_failure=False) as acquired:
+        assert acquired
+
+
+def test_thousands_of_steps_of_one_actor_are_named_quickly() -> None:
+    workflow = Workflow()
+    steps = [workflow.step(message()) for _ in range(5000)]
+
+    assert [steps[0].name, steps[1].name, steps[-1].name] == ["add", "add-2", "add-5000"]
+    assert len({step.name for step in steps}) == 5000
+
+
+def test_a_stored_signature_says_what_is_wrong_with_it() -> None:
+    workflow = Workflow("kept")
+    workflow.step(message(1), name="a", priority=9, delay=timedelta(seconds=2))
+    text = json.dumps(store(workflow))
+    kept = load(json.loads(text)).steps[0]
+
+    assert (kept.submission.priority, kept.delay) == (9, timedelta(seconds=2))
+    for broken, field in (
+        ({}, "version"),
+        ({"version": 1, "steps": 3}, "steps"),
+        ({"version": 1, "steps": [{"args": []}]}, "actor"),
+        ({"version": 1, "steps": [{"actor": "add", "args": {}}]}, "args"),
+        ({"version": 1, "steps": [{"actor": "add", "after": ["b"]}]}, "after"),
+    ):
+        with pytest.raises(JobsError) as caught:
+            load(broken)
+        assert caught.value.field == field

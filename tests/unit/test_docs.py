@@ -1,0 +1,57 @@
+"""The docs say what the code says."""
+
+from __future__ import annotations
+
+import re
+
+import src.schedules
+from src.cli import VERBS
+from src.jobs.search.fields import FIELDS
+from src.jobs.states import MOVES, State
+from src.settings import PREFIX, Settings
+from src.web.api import openapi
+from tests.harness import ROOT
+
+assert src.schedules
+
+DOCS = ROOT / "docs"
+
+
+def rows(document: str) -> list[list[str]]:
+    """The cells of every table row whose first cell is code."""
+    lines = (DOCS / document).read_text().splitlines()
+    return [[cell.strip() for cell in line.strip("|").split("|")] for line in lines if line.startswith("| `")]
+
+
+def test_every_setting_has_its_line_with_its_default_and_no_line_is_left_over() -> None:
+    documented = {name.strip("`"): (default.strip("`"), meaning) for name, default, meaning in rows("settings.md")}
+
+    assert set(documented) == {f"{PREFIX}{name.upper()}" for name in Settings.model_fields}
+    for name, field in Settings.model_fields.items():
+        default, meaning = documented[f"{PREFIX}{name.upper()}"]
+        assert default == (str(field.default) or "—"), name
+        assert meaning == field.description, name
+
+
+def test_every_state_has_its_line_with_the_moves_it_allows() -> None:
+    documented = {state.strip("`"): set(re.findall(r"[a-z]+", targets)) for state, _, targets in rows("states.md")}
+
+    assert documented == {state.value: {target.value for target in MOVES[state]} for state in State}
+
+
+def test_every_command_and_every_address_of_the_api_that_the_docs_name_is_there() -> None:
+    text = "".join(path.read_text() for path in (*DOCS.glob("*.md"), DOCS.parent / "README.md"))
+    verbs = {verb for verbs in re.findall(r"\./run ([a-z|-]+)", text) for verb in verbs.split("|") if verb}
+    named = set(re.findall(r"/api/v1(/[a-z/{}:_-]+[a-z}])", text))
+    there = re.compile("|".join(re.sub(r"{\w+}", "[^/]+", path) for path in openapi.document()["paths"]))
+
+    assert verbs - set(VERBS) == set()
+    assert {"pause", "workflow", "edit"} <= verbs
+    assert [address for address in named if not there.fullmatch(address)] == []
+    assert "/workflows" in named
+
+
+def test_every_field_of_a_query_is_in_the_docs_and_no_other() -> None:
+    cells = [re.findall(r"`([a-z.A-Z]+)`", row[0]) for row in rows("finding-jobs.md")]
+
+    assert {name for names in cells for name in names} == {*FIELDS, "arg.NAME"}

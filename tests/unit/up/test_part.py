@@ -1,0 +1,85 @@
+"""A supervised process: alone started again, ever more slowly."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from src.up import part as part_module
+from src.up.part import Part, ending
+from tests.harness.waiting import eventually
+
+
+@pytest.fixture
+def launched() -> Iterator[list[subprocess.Popen[bytes]]]:
+    processes: list[subprocess.Popen[bytes]] = []
+    yield processes
+    for process in processes:
+        process.kill()
+        process.wait()
+
+
+def launcher(launched: list[subprocess.Popen[bytes]], code: str) -> Callable[[], subprocess.Popen[bytes]]:
+    def launch() -> subprocess.Popen[bytes]:
+        launched.append(subprocess.Popen([sys.executable, "-c", code], start_new_session=True))
+        return launched[-1]
+
+    return launch
+
+
+def test_a_killed_part_is_started_again_and_counted(launched: list[subprocess.Popen[bytes]]) -> None:
+    part = Part("worker", "worker-1", launcher(launched, "import time; time.sleep(60)"))
+    part.start()
+    os.kill(part.record.pid, 9)
+
+    eventually(part.look, what="the death is noticed")
+    assert part.record.state == "restarting"
+    assert ending(part.exit_code) == "killed by signal 9 (SIGKILL)"
+
+    eventually(part.look, what="it is started again")
+    assert part.record.state == "running"
+    assert part.record.restarts == 1
+    assert part.record.pid == launched[1].pid
+
+
+def test_the_pause_grows_with_each_death(launched: list[subprocess.Popen[bytes]], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(part_module, "FIRST_PAUSE", 0.05)
+    part = Part("worker", "worker-1", launcher(launched, "raise SystemExit(3)"))
+    part.start()
+
+    eventually(lambda: (part.look(), part.restarts == 3)[1])
+
+    assert part._pause >= 0.2
+    assert ending(part.exit_code) == "exit code 3"
+
+
+def test_what_a_killed_leader_leaves_in_its_group_is_asked_to_end(launched: list[subprocess.Popen[bytes]]) -> None:
+    # As a dramatiq master, which is killed and leaves its worker process.
+    code = "import subprocess, sys, time; subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(60)']); time.sleep(60)"
+    part = Part("worker", "worker-1", launcher(launched, code))
+    part.start()
+    leader = part.record.pid
+    eventually(lambda: len(group(leader)) == 2)
+
+    os.kill(leader, 9)
+    eventually(part.look)
+
+    eventually(lambda: group(leader) == [], what="the orphan has ended")
+
+
+def group(leader: int) -> list[int]:
+    """The living members of a process group, by the kernel's table."""
+    found = []
+    for entry in Path("/proc").glob("[0-9]*"):
+        try:
+            fields = (entry / "stat").read_text().rpartition(")")[2].split()
+        except OSError:  # gone meanwhile
+            continue
+        if fields[0] != "Z" and int(fields[2]) == leader:
+            found.append(int(entry.name))
+    return found
