@@ -1,11 +1,11 @@
-"""Fixtures of every room: a real RabbitMQ node, a real PostgreSQL, a fresh migrated database on either store.
+"""Fixtures of every tier: a real RabbitMQ node, a real PostgreSQL, a fresh migrated database on either store.
 
-broker_node    session   .amqp_url .management_url .user .password .start() .stop() .kill() .ctl(*args) .api(method, path, body)
+broker_node    session   the run's RabbitMQ: .amqp_url .management_url .user .password .ctl(*args) .api(method, path, body)
 vhost          function  the AMQP URL of a fresh virtual host on that node
-postgres       session   .url(database) .start() .stop() .kill() .execute(statement)
+postgres       session   the run's PostgreSQL: .url(database) .execute(statement)
 database_url   function  a fresh migrated database; the test runs once per store
-database       function  the same, opened and made this process's database
-open_store     session   open_store("sqlite", "jobs"): a context with a database that many tests share, each emptying it after itself
+database       function  the same, opened and made this process's database (tests/sql: one that is emptied after each test)
+open_store     session   open_store("sqlite", "jobs"): a context with a fresh database
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
+import threading
 from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -27,10 +28,12 @@ os.environ["CALLBOARD_DATA_DIR"] = _data_dir
 
 from src.database import Database, migrate  # noqa: E402  (after the environment is clean)
 from src.settings import Settings  # noqa: E402
-from tests.harness.services import BrokerNode, Postgres, make_broker_node, random_name  # noqa: E402
+from tests.harness import fork_server  # noqa: E402
+from tests.harness.services import BrokerNode, Postgres, Shared, random_name  # noqa: E402
 from tests.harness.stores import STORES, OpenStore, using  # noqa: E402
 
 Settings.model_config["env_file"] = None
+SHARED = pytest.StashKey[Shared]()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -55,21 +58,30 @@ def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestR
     return report
 
 
-def pytest_unconfigure() -> None:
+def pytest_configure(config: pytest.Config) -> None:
+    config.stash[SHARED] = Shared()
+
+
+def pytest_collection_finish(session: pytest.Session) -> None:
+    """Start RabbitMQ while the first tests run: it takes seconds in which nothing else has to wait."""
+    if any("broker_node" in getattr(item, "fixturenames", ()) for item in session.items) and not session.config.option.collectonly:
+        threading.Thread(target=session.config.stash[SHARED].node, daemon=True).start()
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    fork_server.close()
+    config.stash[SHARED].close()
     shutil.rmtree(_data_dir, ignore_errors=True)
 
 
 @pytest.fixture(scope="session")
-def broker_node() -> Iterator[BrokerNode]:
-    folder = Path(tempfile.mkdtemp(prefix="callboard-node-"))
-    node = make_broker_node(folder)
-    try:
-        node.start()
-        yield node
-    finally:
-        node.kill()
-        node.stop_epmd()
-        shutil.rmtree(folder, ignore_errors=True)
+def shared(request: pytest.FixtureRequest) -> Shared:
+    return request.config.stash[SHARED]
+
+
+@pytest.fixture(scope="session")
+def broker_node(shared: Shared) -> BrokerNode:
+    return shared.node()
 
 
 @pytest.fixture
@@ -80,28 +92,29 @@ def vhost(broker_node: BrokerNode) -> Iterator[str]:
 
 
 @pytest.fixture(scope="session")
-def postgres() -> Iterator[Postgres]:
-    server = Postgres()
-    try:
-        server.start()
-        yield server
-    finally:
-        server.remove()
+def postgres(shared: Shared) -> Postgres:
+    return shared.postgres()
 
 
 @pytest.fixture(scope="session")
-def _migrated_sqlite(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    path = tmp_path_factory.mktemp("template") / "callboard.db"
-    migrate(f"sqlite:///{path}")
-    return path
+def _migrated_sqlite(shared: Shared) -> Path:
+    def make() -> str:
+        path = shared.folder / "template.db"
+        migrate(f"sqlite:///{path}")
+        return str(path)
+
+    return Path(shared.once("template-sqlite", make))
 
 
 @pytest.fixture(scope="session")
-def _migrated_postgres(postgres: Postgres) -> str:
-    name = random_name("template")
-    postgres.execute(f"CREATE DATABASE {name}")
-    migrate(postgres.url(name))
-    return name
+def _migrated_postgres(shared: Shared, postgres: Postgres) -> str:
+    def make() -> str:
+        name = random_name("template")
+        postgres.execute(f"CREATE DATABASE {name}")
+        migrate(postgres.url(name))
+        return name
+
+    return str(shared.once("template-postgres", make))
 
 
 @pytest.fixture(params=STORES)

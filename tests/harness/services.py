@@ -1,8 +1,12 @@
-"""Throw-away real services for the tests: a RabbitMQ node and a PostgreSQL cluster, each in a folder of its own on free ports."""
+"""Throw-away real services for the tests: a RabbitMQ node and a PostgreSQL cluster, each in a folder of its own on free ports.
+
+All pytest processes of a run share one of each (`Shared`): the first that needs it starts it, a guard ends it with the run.
+"""
 
 from __future__ import annotations
 
 import base64
+import fcntl
 import json
 import os
 import pwd
@@ -11,8 +15,12 @@ import secrets
 import shutil
 import signal
 import subprocess
+import sys
 import tempfile
 import urllib.request
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -27,9 +35,10 @@ from tests.harness.waiting import eventually
 class BrokerNode(Node):
     """The private node, as `./run up` starts it; `start` returns when it serves."""
 
-    def start(self) -> subprocess.Popen[bytes]:
+    def start(self, *, wait: bool = True) -> subprocess.Popen[bytes]:
         process = super().start()
-        self.wait_ready()
+        if wait:
+            self.wait_ready()
         return process
 
     def create_vhost(self, name: str) -> str:
@@ -77,14 +86,18 @@ def make_broker_node(folder: Path) -> BrokerNode:
 class Postgres:
     """A PostgreSQL cluster on a free port; durability is off, because it never outlives the tests."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, folder: Path | None = None, port: int = 0) -> None:
         found = packages.postgresql_folder()
         if found is None:
             raise RuntimeError("The tests need PostgreSQL. ./run test installs it, or: sudo apt-get install postgresql")
         self.programs = found
-        self.folder = Path(tempfile.mkdtemp(prefix="callboard-postgres-"))
-        self.port = ports.anywhere(["postgres"])["postgres"]
+        self.port = port or ports.anywhere(["postgres"])["postgres"]
         self.process: subprocess.Popen[bytes] | None = None
+        if port:
+            assert folder is not None
+            self.folder = folder  # another process's cluster, which runs
+            return
+        self.folder = Path(tempfile.mkdtemp(prefix="callboard-postgres-"))
         self._as: dict[str, Any] = {}
         if os.geteuid() == 0:  # PostgreSQL refuses to run as root
             user = _somebody()
@@ -172,6 +185,84 @@ class Postgres:
         )
         if done.returncode != 0:
             raise RuntimeError(f"{program} failed: {done.stderr or done.stdout}")
+
+
+class Shared:
+    """What all pytest processes of one run share, in a folder whose name they inherit: services and migrated templates."""
+
+    #: names the folder to the pytest processes that the first one starts
+    VARIABLE = "TESTS_SHARED_FOLDER"
+
+    def __init__(self) -> None:
+        self._guard: subprocess.Popen[bytes] | None = None
+        if self.VARIABLE not in os.environ:
+            os.environ[self.VARIABLE] = tempfile.mkdtemp(prefix="callboard-tests-")
+            self._guard = subprocess.Popen(
+                [sys.executable, "-m", "tests.harness.guard", os.environ[self.VARIABLE]], stdin=subprocess.PIPE, start_new_session=True
+            )
+        self.folder = Path(os.environ[self.VARIABLE])
+
+    def close(self) -> None:
+        """End what is shared, if this process began it."""
+        if self._guard is not None:
+            self._guard.communicate()
+            del os.environ[self.VARIABLE]
+
+    def node(self) -> BrokerNode:
+        """The run's RabbitMQ, started by the first caller."""
+        folder = self.folder / "node"
+
+        def start() -> dict[str, int]:
+            node = make_broker_node(folder)
+            self._ends(node.start(wait=False).pid)
+            node.wait_ready()
+            return asdict(node.ports)
+
+        found = self._once("node", start)
+        launcher = packages.rabbitmq_launcher()
+        assert launcher is not None
+        return BrokerNode(folder, launcher=launcher, ports=Ports(**found))
+
+    def postgres(self) -> Postgres:
+        """The run's PostgreSQL, started by the first caller."""
+
+        def start() -> dict[str, Any]:
+            server = Postgres()
+            with suppress_on_error(server.remove):
+                server.start()
+            assert server.process is not None
+            self._ends(server.process.pid, server.folder)
+            return {"folder": str(server.folder), "port": server.port}
+
+        found = self._once("postgres", start)
+        return Postgres(folder=Path(found["folder"]), port=found["port"])
+
+    def once(self, name: str, make: Callable[[], Any]) -> Any:
+        """What `make` returned in the first of the processes that asked: something JSON can carry."""
+        return self._once(name, make)
+
+    def _once(self, name: str, make: Callable[[], Any]) -> Any:
+        kept = self.folder / f"{name}.json"
+        with open(self.folder / f"{name}.lock", "ab") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            if not kept.exists():
+                kept.write_text(json.dumps(make()))
+        return json.loads(kept.read_text())
+
+    def _ends(self, pid: int, folder: Path | None = None) -> None:
+        with open(self.folder / "ends", "a") as ends:
+            ends.write(f"{pid} {folder or ''}\n")
+
+
+@contextmanager
+def suppress_on_error(clean: Callable[[], None]) -> Iterator[None]:
+    """Clean up when the block fails, and let the error go on."""
+    try:
+        yield
+    except BaseException:
+        with suppress(Exception):
+            clean()
+        raise
 
 
 def random_name(prefix: str) -> str:

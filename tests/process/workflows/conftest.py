@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from tests.sql.workflows.conftest import _unpublished, database, house, running, store
+from tests.sql.workflows.conftest import _unpublished, house, running
 
-__all__ = ["_unpublished", "database", "house", "running", "store"]
+__all__ = ["_unpublished", "house", "running"]

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import pty
+import select
 import shutil
 import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from src.database import Database
-from tests.harness import ROOT
+from tests.harness import fork_server
 
 
 class Terminal:
@@ -38,30 +37,26 @@ class Terminal:
         return self._call(words, code).stdout.strip()
 
     def _call(self, words: tuple[str, ...], code: int) -> subprocess.CompletedProcess[str]:
-        done = subprocess.run(
-            [sys.executable, "-m", "src", *words], cwd=ROOT, env=self.environment, stdin=subprocess.DEVNULL, capture_output=True, text=True
-        )
+        done = fork_server.server().run(["-m", "src", *words], self.environment)
         assert done.returncode == code, done.stdout + done.stderr
         return done
 
     def completed(self, line: str) -> list[str]:
         """What bash is told that the last word of the line may become; a line that ends with a space asks for a new word."""
         asked = {"_CALLBOARD_COMPLETE": "bash_complete", "COMP_WORDS": line, "COMP_CWORD": str(len(line.split(" ")) - 1)}
-        done = subprocess.run([sys.executable, "-m", "src"], cwd=ROOT, env={**self.environment, **asked}, capture_output=True, text=True)
+        done = fork_server.server().run(["-m", "src"], {**self.environment, **asked})
         assert done.returncode == 0, done.stderr
         return [each.partition(",")[2] for each in done.stdout.splitlines()]
 
     def seen(self, *words: str) -> tuple[int, str]:
         """The exit code, and what a person sees of the verb whose standard error is a terminal."""
         ours, theirs = pty.openpty()
-        child = subprocess.Popen(
-            [sys.executable, "-m", "src", *words], cwd=ROOT, env=self.environment, stdin=theirs, stdout=subprocess.DEVNULL, stderr=theirs
-        )
-        os.close(theirs)
+        child = fork_server.server().start(["-m", "src", *words], self.environment, out=os.devnull, err=os.ttyname(theirs))
         seen = b""
-        with contextlib.suppress(OSError):  # the terminal's other end is closed: it has ended
-            while more := os.read(ours, 65536):
-                seen += more
+        while child.poll() is None or select.select([ours], [], [], 0)[0]:
+            if select.select([ours], [], [], 0.01)[0]:
+                seen += os.read(ours, 65536)
+        os.close(theirs)
         os.close(ours)
         return child.wait(), seen.decode()
 

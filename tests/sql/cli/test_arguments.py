@@ -117,7 +117,7 @@ def test_a_followed_job_is_a_bar_at_a_terminal_and_lines_elsewhere(terminal: Ter
         session.execute(update(Job).where(Job.id == id).values(state=State.RUNNING, attempt=1, **progress))
 
     code, seen = terminal.seen(*words, "--wait", "--timeout", "0.5")
-    assert code == 4
+    assert code == 4, seen
     assert "running" in seen
     assert "3/9" in seen
     assert "[b]three[/b]" in seen

@@ -11,24 +11,10 @@ from collections.abc import Iterator
 
 import pytest
 
-from src.database import Database, clock
+from src.database import clock
 from src.jobs import envelopes
 from src.jobs.envelopes import Envelope, on_commit
-from tests.harness.jobs import StillClock, empty
-from tests.harness.stores import STORES, OpenStore, using
-
-
-@pytest.fixture
-def database(store: Database, monkeypatch: pytest.MonkeyPatch) -> Iterator[Database]:
-    with using(store, monkeypatch):
-        yield store
-    empty(store)
-
-
-@pytest.fixture(scope="session", params=STORES)
-def store(request: pytest.FixtureRequest, open_store: OpenStore) -> Iterator[Database]:
-    with open_store(request.param, "jobs") as opened:
-        yield opened
+from tests.harness.jobs import StillClock
 
 
 @pytest.fixture(autouse=True)

@@ -10,17 +10,14 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 
 import pytest
-from sqlalchemy import delete
 
 import src.actors
 from src.broker import periodic
-from src.database import Database, clock
+from src.database import clock
 from src.jobs import envelopes
 from src.jobs.envelopes import Envelope, on_commit
-from src.schedules.models import Schedule, ScheduleChange, Tick
 from src.schedules.ticks import Maker
-from tests.harness.jobs import StillClock, empty
-from tests.harness.stores import STORES, OpenStore, using
+from tests.harness.jobs import StillClock
 
 # Loaded here, and taken out of the process's broker again: other rooms' tests shall not meet these actors.
 _known = dict(src.actors.broker.actors)
@@ -40,22 +37,6 @@ def _actors() -> Iterator[None]:
     yield
     for name in _mine:
         src.actors.broker.actors.pop(name, None)
-
-
-@pytest.fixture(scope="session", params=STORES)
-def store(request: pytest.FixtureRequest, open_store: OpenStore) -> Iterator[Database]:
-    with open_store(request.param, "schedules") as opened:
-        yield opened
-
-
-@pytest.fixture
-def database(store: Database, monkeypatch: pytest.MonkeyPatch) -> Iterator[Database]:
-    with using(store, monkeypatch):
-        yield store
-    with store.write() as session:
-        for table in (Tick, ScheduleChange, Schedule):
-            session.execute(delete(table))
-    empty(store)
 
 
 @pytest.fixture(autouse=True)

@@ -10,15 +10,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 import pytest
-from sqlalchemy import delete
 
 from src.database import Database
 from src.jobs import envelopes
 from src.jobs.envelopes import on_commit
-from src.jobs.models import LimiterValue
-from src.jobs.workflow_models import MessageGroup, StoredEdge, StoredStep, StoredWorkflow
 from tests.harness.fleet import Fleet
-from tests.harness.jobs import empty
 from tests.harness.services import BrokerNode, random_name
 from tests.harness.stores import STORES, OpenStore, using
 
@@ -30,22 +26,6 @@ class House:
     database: Database
     fleet: Fleet
     environment: dict[str, str]
-
-
-@pytest.fixture(scope="session", params=STORES)
-def store(request: pytest.FixtureRequest, open_store: OpenStore) -> Iterator[Database]:
-    with open_store(request.param, "workflows") as opened:
-        yield opened
-
-
-@pytest.fixture
-def database(store: Database, monkeypatch: pytest.MonkeyPatch) -> Iterator[Database]:
-    with using(store, monkeypatch):
-        yield store
-    with store.write() as session:
-        for table in (StoredEdge, StoredStep, StoredWorkflow, MessageGroup, LimiterValue):
-            session.execute(delete(table))
-    empty(store)
 
 
 @pytest.fixture(scope="package", params=STORES)

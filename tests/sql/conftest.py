@@ -1,0 +1,60 @@
+"""Fixtures of the sql tier: one database per store and pytest process, emptied after each test.
+
+store      the database itself; a test that takes it directly leaves rows to the next one
+database   the same, made this process's database, and emptied afterwards
+
+A test that changes the schema, or whose child processes may write after its end, takes `fresh_database`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import ExitStack
+
+import pytest
+
+import src.actors
+import src.web.application
+from src.database import Database
+from tests.harness.stores import STORES, Emptied, OpenStore, using
+
+assert src.actors
+assert src.web.application  # every room's tables are known
+
+
+class Stores(dict[str, Emptied]):
+    """The databases by store, each opened at its first use."""
+
+    def __init__(self, open_store: OpenStore, opened: ExitStack) -> None:
+        super().__init__()
+        self._open, self._opened = open_store, opened
+
+    def __missing__(self, name: str) -> Emptied:
+        self[name] = Emptied(self._opened.enter_context(self._open(name, "sql")))
+        return self[name]
+
+
+@pytest.fixture(scope="session")
+def _stores(open_store: OpenStore) -> Iterator[Stores]:
+    with ExitStack() as opened:
+        yield Stores(open_store, opened)
+
+
+@pytest.fixture(params=STORES)
+def store(request: pytest.FixtureRequest, _stores: Stores) -> Database:
+    return _stores[request.param].database
+
+
+@pytest.fixture
+def database(store: Database, _stores: Stores, monkeypatch: pytest.MonkeyPatch) -> Iterator[Database]:
+    with using(store, monkeypatch):
+        yield store
+    _stores["sqlite" if store.is_sqlite else "postgresql"].empty()
+
+
+@pytest.fixture
+def fresh_database(database_url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Database]:
+    opened = Database(database_url)
+    with using(opened, monkeypatch):
+        yield opened
+    opened.engine.dispose()
