@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import http.client
 import json
-import sys
 import threading
 import time
 from collections import defaultdict
@@ -21,8 +20,8 @@ from sqlalchemy import func, select
 from bench.site import open_site, parser, share, tell, until
 from src.jobs.models import Job
 from src.jobs.workflow_models import StoredWorkflow
+from tests.harness.breakable import submitters_token, web_command
 from tests.harness.fleet import Fleet
-from tests.harness.ground import submitters_token, web_command
 
 #: how a key is sent: path, body and headers of one request
 KINDS = ("idempotency key", "unique key", "workflow")
@@ -41,7 +40,7 @@ def main() -> None:
         urls = []
         for number in range(chosen.fronts):
             command, environment, url = web_command()
-            fleet.add(f"web-{number}", [sys.executable, "-m", *command], environment)
+            fleet.add(f"web-{number}", command, environment)
             until(lambda url=url: _answers(url), 60, f"{url} answers")  # type: ignore[misc]
             urls.append(url)
         token, line = submitters_token(), threading.Barrier(chosen.senders)

@@ -29,7 +29,7 @@ from src.jobs.models import Attempt, Job
 from src.jobs.states import State
 from src.jobs.submission import Submission, submit_many
 from src.web.auth import ensure_admin, one_time_link
-from tests.harness.ground import web_command
+from tests.harness.breakable import web_command
 
 #: part of the speed without viewers that must be left with them
 UNHARMED = 0.95

@@ -29,6 +29,7 @@ os.environ["CALLBOARD_DATA_DIR"] = _data_dir
 from src.database import Database, migrate  # noqa: E402  (after the environment is clean)
 from src.settings import Settings  # noqa: E402
 from tests.harness import fork_server  # noqa: E402
+from tests.harness.ordering import order  # noqa: E402
 from tests.harness.services import BrokerNode, Postgres, Shared, random_name  # noqa: E402
 from tests.harness.stores import STORES, OpenStore, using  # noqa: E402
 
@@ -40,7 +41,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--slow", action="store_true", help="also run what takes minutes: load, fresh root file systems")
 
 
+@pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    items[:] = order(items)
     if config.getoption("--slow"):
         return
     slow = [item for item in items if "slow" in item.keywords]

@@ -9,26 +9,29 @@ from pathlib import Path
 
 import click
 
-#: processes that share the tests, each with a RabbitMQ and a PostgreSQL of its own
-MOST_PROCESSES = 4
 CHECKS = (("ruff", "check", "."), ("ruff", "format", "--check", "."), ("mypy",), ("lint-imports",))
+#: one for each core waits for services most of the time; with more of them than this, tests wait for each other
+PROCESSES_PER_CORE, MOST_PROCESSES = 2, 8
+#: a test in every tier but faults and browser, and one through every process
+QUICK = ("tests/unit", "tests/sql", "tests/process/test_smoke.py")
 
 
 @click.command(context_settings={"ignore_unknown_options": True, "help_option_names": []})
+@click.option("--quick", is_flag=True, help="the cheap tiers and one test through every process: 90 seconds")
 @click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
-def test(*, arguments: tuple[str, ...]) -> None:
+def test(*, quick: bool, arguments: tuple[str, ...]) -> None:
     """Pass the tests; everything behind `test` goes to pytest, e.g. ./run test -k cancel --slow. Without a choice: in several processes."""
     sys.stdout.flush()
-    os.execv(sys.executable, [sys.executable, "-m", "pytest", *_side_by_side(arguments), *arguments])
+    chosen = [*(QUICK if quick else ()), *arguments]
+    os.execv(sys.executable, [sys.executable, "-m", "pytest", *_side_by_side(arguments), *chosen])
 
 
 def _side_by_side(arguments: tuple[str, ...]) -> list[str]:
-    """Options that share all tests among the cores: most of them wait for real services. Who chooses some wants them one after the other."""
+    """Options that share all tests among processes, file by file. A choice of some runs them one after the other."""
     if any(argument.startswith(("tests", "-k", "-n", "-x", "--pdb")) for argument in arguments):
         return []
-    # Whole files, in their order: those of a folder share running commands, which end with its last file. Each process has its own
-    # RabbitMQ and PostgreSQL.
-    return ["-n", str(min(os.cpu_count() or 1, MOST_PROCESSES)), "--dist", "loadfile", "--no-loadscope-reorder"]
+    processes = min(PROCESSES_PER_CORE * (os.cpu_count() or 1), MOST_PROCESSES)
+    return ["-n", str(processes), "--dist", "loadfile", "--no-loadscope-reorder"]
 
 
 @click.command()

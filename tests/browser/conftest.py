@@ -1,7 +1,7 @@
 """Fixtures of the browser tests.
 
-house    a whole running Callboard per store (web, worker, RabbitMQ), shared by all tests that need one
-browser  a real Chromium; `page` is a fresh page of it, signed in at the house as the administrator
+callboard    a whole running Callboard per store (web, worker, RabbitMQ), shared by all tests that need one
+browser  a real Chromium; `page` is a fresh page of it, signed in at the callboard as the administrator
 """
 
 from __future__ import annotations
@@ -12,8 +12,9 @@ from collections.abc import Iterator
 import pytest
 from playwright.sync_api import Browser, Page, StorageState, expect, sync_playwright
 
-from tests.harness.services import random_name
-from tests.harness.web_house import House
+from tests.harness.callboard import Callboard, fresh_url
+from tests.harness.services import BrokerNode
+from tests.harness.stores import STORES
 from tests.sql.web.conftest import app, own_site, site
 
 __all__ = ["app", "own_site", "site"]
@@ -33,21 +34,13 @@ CHROMIUM_FLAGS = [
 ]
 
 
-@pytest.fixture(scope="package", params=["sqlite", "postgresql"])
-def house(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
-    folder = tmp_path_factory.mktemp("house")
-    node = request.getfixturevalue("broker_node")
-    if request.param == "sqlite":
-        shutil.copyfile(request.getfixturevalue("_migrated_sqlite"), folder / "callboard.db")
-        url = f"sqlite:///{folder / 'callboard.db'}"
-    else:
-        server, name = request.getfixturevalue("postgres"), random_name("house")
-        server.execute(f"CREATE DATABASE {name} TEMPLATE {request.getfixturevalue('_migrated_postgres')}")
-        url = server.url(name)
-    vhost = random_name("house")
-    with House(folder, database_url=url, broker_url=node.create_vhost(vhost), management_url=node.management_url) as open_house:
-        yield open_house
-    node.delete_vhost(vhost)
+@pytest.fixture(scope="package", params=STORES)
+def callboard(request: pytest.FixtureRequest, broker_node: BrokerNode, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callboard]:
+    folder = tmp_path_factory.mktemp("callboard")
+    url = fresh_url(request, request.param, folder)
+    with Callboard(broker_node, url, folder, actors="tests.actors.web", management_url=broker_node.management_url) as running:
+        running.serve()
+        yield running
 
 
 @pytest.fixture(scope="session")
@@ -63,18 +56,18 @@ def chromium() -> Iterator[Browser]:
 
 
 @pytest.fixture(scope="package")
-def signed_in(chromium: Browser, house: House) -> StorageState:
+def signed_in(chromium: Browser, callboard: Callboard) -> StorageState:
     """What a browser keeps that has followed the one-time link."""
-    context = chromium.new_context(base_url=house.url)
-    context.new_page().goto(house.one_time_link())
+    context = chromium.new_context(base_url=callboard.url)
+    context.new_page().goto(callboard.one_time_link())
     state = context.storage_state()
     context.close()
     return state
 
 
 @pytest.fixture
-def page(chromium: Browser, house: House, signed_in: StorageState) -> Iterator[Page]:
-    context = chromium.new_context(base_url=house.url, storage_state=signed_in)
+def page(chromium: Browser, callboard: Callboard, signed_in: StorageState) -> Iterator[Page]:
+    context = chromium.new_context(base_url=callboard.url, storage_state=signed_in)
     page = context.new_page()
     page.set_default_timeout(PATIENCE_MS)
     problems: list[str] = []

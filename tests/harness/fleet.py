@@ -5,8 +5,6 @@ from __future__ import annotations
 import os
 import random
 import signal
-import subprocess
-import sys
 import threading
 import time
 from collections.abc import Mapping
@@ -16,7 +14,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
 
-from tests.harness import ROOT
+from tests.harness import fork_server
+from tests.harness.commands import SCHEDULER, worker_command
+from tests.harness.fork_server import Forked
 
 #: seconds between two looks at the processes, and before a dead one is started again
 LOOK_S, PAUSE_S = 0.05, 0.3
@@ -28,7 +28,7 @@ class Part:
 
     name: str
     command: list[str]
-    process: subprocess.Popen[bytes]
+    process: Forked
     starts: int = 1
     dead_since: float | None = None
     former: list[int] = field(default_factory=list)  # process groups of its earlier lives
@@ -53,24 +53,12 @@ class Fleet:
         self._environment = {**os.environ, **environment}
         self._log = log
         self._restart = restart
-        dramatiq = str(Path(sys.executable).with_name("dramatiq"))
         self._commands = {
-            f"worker-{number}": [
-                sys.executable,
-                dramatiq,
-                "src.actors",
-                "-p",
-                "1",
-                "-t",
-                str(threads),
-                "--skip-logging",
-                "--worker-fork-timeout",
-                "1000",
-            ]
+            f"worker-{number}": worker_command("--skip-logging", "--worker-fork-timeout", "1000", threads=threads)
             for number in range(1, workers + 1)
         }
         if scheduler:
-            self._commands["scheduler"] = [sys.executable, "-c", "from src.scheduling import clock; clock.main()"]
+            self._commands["scheduler"] = list(SCHEDULER)
         self.parts: list[Part] = []
         self._ending = threading.Event()
         self._lock = threading.Lock()
@@ -156,17 +144,8 @@ class Fleet:
                     part.starts += 1
                     part.dead_since = None
 
-    def _launch(self, command: list[str]) -> subprocess.Popen[bytes]:
-        with open(self._log, "ab") as log:
-            return subprocess.Popen(
-                command,
-                cwd=ROOT,
-                env=self._environment,
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=subprocess.STDOUT,
-                start_new_session=True,
-            )
+    def _launch(self, command: list[str]) -> Forked:
+        return fork_server.server().start(command, self._environment, out=self._log)
 
 
 def _children(pid: int) -> list[int]:

@@ -7,6 +7,7 @@ One cold start of each command remains: tests/process/up/test_up.py.
 
 from __future__ import annotations
 
+import atexit
 import gc
 import importlib
 import json
@@ -47,11 +48,12 @@ LIBRARIES = (
     "apscheduler.schedulers.blocking",
     "apscheduler.schedulers.background",
     "css_inline",
-    "dramatiq.__main__",
+    "dramatiq.cli",
     "faker",
     "flask_wtf",
     "gunicorn.app.wsgiapp",
     "gunicorn.workers.gthread",
+    "periodiq",
     "prometheus_client",
     "psycopg",
     "resvg_py",
@@ -131,6 +133,8 @@ class ForkServer:
 
         `out` and `err` (None: the same) name files to append to. Raises RuntimeError if the server is gone.
         """
+        for path in (out, err or out):
+            open(path, "ab").close()  # so that it exists as soon as this returns
         request = {"command": list(command), "environment": dict(environment), "out": str(out), "err": str(err or out)}
         return Forked(self, int(self.ask(request)))
 
@@ -172,6 +176,7 @@ def server() -> ForkServer:
     with _starting:
         if _server is None:
             _server = ForkServer()
+            atexit.register(close)
         return _server
 
 
@@ -245,9 +250,9 @@ def become(request: dict[str, Any]) -> NoReturn:
             os.dup2(opened, number)
             os.close(opened)
         # Anew, as an interpreter that starts finds them: a terminal, a pipe or a file.
-        sys.stdin = sys.__stdin__ = open(0, encoding="utf-8")  # noqa: SIM115
-        sys.stdout = sys.__stdout__ = open(1, "w", encoding="utf-8", closefd=False)  # noqa: SIM115
-        sys.stderr = sys.__stderr__ = open(2, "w", encoding="utf-8", errors="backslashreplace", buffering=1, closefd=False)  # noqa: SIM115
+        sys.stdin = open(0, encoding="utf-8")  # noqa: SIM115
+        sys.stdout = open(1, "w", encoding="utf-8", closefd=False)  # noqa: SIM115
+        sys.stderr = open(2, "w", encoding="utf-8", errors="backslashreplace", buffering=1, closefd=False)  # noqa: SIM115
         os.environ.clear()
         os.environ.update(request["environment"])
         time.tzset()
@@ -275,8 +280,6 @@ def _exit_code(end: SystemExit) -> int:
 
 
 def _finish(code: int) -> NoReturn:
-    import atexit
-
     with suppress(BaseException):
         threading._shutdown()  # type: ignore[attr-defined]  # waits for threads that are no daemons, as the interpreter does
     with suppress(BaseException):
@@ -298,15 +301,20 @@ def run(command: list[str]) -> None:
         sys.argv = [rest[0], *rest[1:]]
         runpy.run_module(rest[0], run_name="__main__", alter_sys=True)
     elif kind == "dramatiq":
-        from dramatiq.__main__ import main as dramatiq
+        from dramatiq.cli import main as dramatiq
 
         sys.argv = [str(programs / kind), *rest]
         sys.exit(dramatiq())
     elif kind == "gunicorn":
-        from gunicorn.app.wsgiapp import run as gunicorn
+        from gunicorn.app.wsgiapp import run as gunicorn  # type: ignore[import-untyped,unused-ignore]
 
         sys.argv = [str(programs / kind), *rest]
         gunicorn(prog="gunicorn")
+    elif kind == "periodiq":
+        from periodiq import entrypoint
+
+        sys.argv = [str(programs / kind), *rest]
+        sys.exit(entrypoint())
     else:
         raise ValueError(f"no command {kind!r}")
 

@@ -214,8 +214,10 @@ class Shared:
 
         def start() -> dict[str, int]:
             node = make_broker_node(folder)
-            self._ends(node.start(wait=False).pid)
+            process = node.start(wait=False)
+            self._ends(process.pid)
             node.wait_ready()
+            process.returncode = 0  # it is the guard's to end
             return asdict(node.ports)
 
         found = self._once("node", start)
@@ -232,6 +234,7 @@ class Shared:
                 server.start()
             assert server.process is not None
             self._ends(server.process.pid, server.folder)
+            server.process.returncode = 0  # it is the guard's to end
             return {"folder": str(server.folder), "port": server.port}
 
         found = self._once("postgres", start)

@@ -10,8 +10,8 @@ from collections.abc import Iterator
 import pytest
 
 from tests.harness import ROOT
-from tests.harness.services import BrokerNode, random_name
-from tests.harness.web_house import House
+from tests.harness.callboard import Callboard
+from tests.harness.services import BrokerNode
 
 #: words behind ```python: a module of actors; code that uses those of its page; something that is no Python by itself
 MARKS = ("", "actors", "run", "fragment")
@@ -35,19 +35,17 @@ def code_of(mark: str) -> dict[str, str]:
 
 
 @pytest.fixture(scope="module")
-def reader(tmp_path_factory: pytest.TempPathFactory, broker_node: BrokerNode, request: pytest.FixtureRequest) -> Iterator[House]:
+def reader(tmp_path_factory: pytest.TempPathFactory, broker_node: BrokerNode, request: pytest.FixtureRequest) -> Iterator[Callboard]:
     """Somebody who has typed what the pages say; on SQLite alone, since the docs are about neither store."""
     folder = tmp_path_factory.mktemp("reader")
     shutil.copyfile(request.getfixturevalue("_migrated_sqlite"), folder / "callboard.db")
     (folder / "documented").mkdir()
     for page, code in code_of("actors").items():
         (folder / "documented" / f"{page}.py").write_text(code)
-    vhost = random_name("reader")
-    broker = broker_node.create_vhost(vhost)
     url = f"sqlite:///{folder / 'callboard.db'}"
-    with House(folder, database_url=url, broker_url=broker, management_url="", actors=f"{folder}/documented/") as house:
-        yield house
-    broker_node.delete_vhost(vhost)
+    with Callboard(broker_node, url, folder, actors=f"{folder}/documented/") as callboard:
+        callboard.serve()
+        yield callboard
 
 
 def test_every_block_is_python_and_its_mark_is_known() -> None:
@@ -59,7 +57,7 @@ def test_every_block_is_python_and_its_mark_is_known() -> None:
     assert {"readme", "tour", "how_to"} <= code_of("run").keys() & code_of("actors").keys()
 
 
-def test_what_the_pages_let_a_reader_run_runs(reader: House) -> None:
+def test_what_the_pages_let_a_reader_run_runs(reader: Callboard) -> None:
     actors = code_of("actors")
     for page, code in code_of("run").items():
         known = f"from documented.{page} import *\n" if page in actors else ""

@@ -6,12 +6,12 @@ import re
 
 from playwright.sync_api import Browser, FilePayload, Page, Route, StorageState, expect
 
+from tests.harness.callboard import Callboard
 from tests.harness.waiting import eventually
-from tests.harness.web_house import House
 
 
-def test_B1_a_number_out_of_range_shows_the_error_at_the_field_and_submits_nothing(page: Page, house: House) -> None:
-    before = len(house.jobs_of("create_random_user_accounts"))
+def test_B1_a_number_out_of_range_shows_the_error_at_the_field_and_submits_nothing(page: Page, callboard: Callboard) -> None:
+    before = len(callboard.jobs_of("create_random_user_accounts"))
     page.goto("/users/new")
     for total in ("49", "501", "", "many"):
         page.get_by_label("How many").evaluate("(input, value) => { input.type = 'text'; input.value = value }", total)
@@ -24,7 +24,7 @@ def test_B1_a_number_out_of_range_shows_the_error_at_the_field_and_submits_nothi
         expect(page).to_have_title(re.compile("^Error: "))
     page.get_by_role("alert").get_by_role("link").click()
     expect(page.get_by_label("How many")).to_be_focused()
-    assert len(house.jobs_of("create_random_user_accounts")) == before
+    assert len(callboard.jobs_of("create_random_user_accounts")) == before
 
 
 def test_B3_after_submitting_one_sees_the_notice_the_progress_and_then_the_users(page: Page) -> None:
@@ -57,8 +57,8 @@ def test_A1_visiting_a_page_starts_a_job_whose_lines_can_be_watched(page: Page) 
     expect(page).to_have_title(re.compile("^succeeded · count"))
 
 
-def test_C2_state_result_and_exception_can_be_read_later_by_the_id_and_an_unknown_id_is_unknown(page: Page, house: House) -> None:
-    right, wrong = house.run("divide", 1, 2), house.run("divide", 1, 0)
+def test_C2_state_result_and_exception_can_be_read_later_by_the_id_and_an_unknown_id_is_unknown(page: Page, callboard: Callboard) -> None:
+    right, wrong = callboard.run("divide", 1, 2), callboard.run("divide", 1, 0)
     assert (right["state"], right["result"], right["error"]) == ("succeeded", 0.5, None)
     assert (wrong["state"], wrong["result"]) == ("dead", None)
     assert wrong["attempts"][0]["traceback"].rstrip().endswith("ZeroDivisionError: float division by zero")
@@ -69,14 +69,14 @@ def test_C2_state_result_and_exception_can_be_read_later_by_the_id_and_an_unknow
     expect(page.get_by_label("Traceback of attempt 1")).to_contain_text("ZeroDivisionError: float division by zero")
 
     unknown = "00000000-0000-7000-8000-000000000000"
-    assert house.api("GET", f"/jobs/{unknown}")["status"] == 404
+    assert callboard.api("GET", f"/jobs/{unknown}")["status"] == 404
     answer = page.goto(f"/jobs/{unknown}")
     assert answer is not None
     assert answer.status == 404
 
 
-def test_a_double_click_makes_one_job(page: Page, house: House) -> None:
-    before = len(house.jobs_of("add"))
+def test_a_double_click_makes_one_job(page: Page, callboard: Callboard) -> None:
+    before = len(callboard.jobs_of("add"))
     page.goto("/actors/add")
     page.get_by_label("X", exact=True).fill("1")
     page.get_by_label("Y", exact=True).fill("2")
@@ -84,7 +84,7 @@ def test_a_double_click_makes_one_job(page: Page, house: House) -> None:
 
     page.wait_for_url("**/jobs/*")
     expect(page.get_by_label("Result")).to_have_text("3")
-    assert len(house.jobs_of("add")) == before + 1
+    assert len(callboard.jobs_of("add")) == before + 1
 
 
 def test_a_running_job_is_cancelled_from_its_page(page: Page) -> None:
@@ -97,27 +97,27 @@ def test_a_running_job_is_cancelled_from_its_page(page: Page) -> None:
     expect(page.get_by_role("button", name="Retry")).to_be_visible()
 
 
-def test_an_actor_is_paused_from_its_page_and_a_workflow_is_watched_until_it_goes_on_and_ends(page: Page, house: House) -> None:
+def test_an_actor_is_paused_from_its_page_and_a_workflow_is_watched_until_it_goes_on_and_ends(page: Page, callboard: Callboard) -> None:
     page.goto("/actors/mul")
     page.get_by_label("because").fill("a deploy")
     page.get_by_role("button", name="Pause").click()
     expect(page.get_by_text("Actor mul is paused: a deploy").first).to_be_visible()
     steps = [{"actor": "add", "args": [1, 2]}, {"actor": "mul", "args": [10]}]
-    workflow = house.api("POST", "/workflows", {"name": "watched", "chain": steps})
+    workflow = callboard.api("POST", "/workflows", {"name": "watched", "chain": steps})
 
     page.goto(f"/workflows/{workflow['id']}")
     heading, boxes = page.get_by_role("heading", level=1), page.locator("svg.graph .box")
     expect(page.locator("#workflow table")).to_contain_text("actor mul is paused: a deploy")
     expect(boxes).to_have_count(2)
     expect(page.locator("svg.graph .box.succeeded")).to_have_count(1)
-    assert house.api("DELETE", "/pauses/actor:mul")["waited"] == 1
+    assert callboard.api("DELETE", "/pauses/actor:mul")["waited"] == 1
     expect(heading).to_contain_text("succeeded")
     expect(page.locator("svg.graph .box.succeeded")).to_have_count(2)
     expect(page.locator("#workflow table")).to_contain_text("30")
 
 
-def test_everything_works_without_javascript(chromium: Browser, house: House, signed_in: StorageState) -> None:
-    context = chromium.new_context(base_url=house.url, storage_state=signed_in, java_script_enabled=False)
+def test_everything_works_without_javascript(chromium: Browser, callboard: Callboard, signed_in: StorageState) -> None:
+    context = chromium.new_context(base_url=callboard.url, storage_state=signed_in, java_script_enabled=False)
     page = context.new_page()
     page.goto("/count")
     page.get_by_role("button", name="Start counting").click()
@@ -133,7 +133,7 @@ def test_everything_works_without_javascript(chromium: Browser, house: House, si
     context.close()
 
 
-def test_the_stream_opens_also_when_its_script_comes_late(page: Page, house: House) -> None:
+def test_the_stream_opens_also_when_its_script_comes_late(page: Page, callboard: Callboard) -> None:
     held: list[Route] = []
     page.goto("/actors/linger")
     page.route("**/hx-sse.min.js*", lambda route: held.append(route))
@@ -144,20 +144,20 @@ def test_the_stream_opens_also_when_its_script_comes_late(page: Page, house: Hou
     [late] = held
     late.continue_()
     expect(page.get_by_role("heading", level=1)).to_contain_text("running")
-    house.api("POST", f"/jobs/{page.url.rsplit('/', 1)[1]}/cancel")
+    callboard.api("POST", f"/jobs/{page.url.rsplit('/', 1)[1]}/cancel")
     expect(page.get_by_role("heading", level=1)).to_contain_text("cancelled")
 
 
-def test_a_page_that_gets_no_stream_polls(page: Page, house: House) -> None:
+def test_a_page_that_gets_no_stream_polls(page: Page, callboard: Callboard) -> None:
     page.route("**/jobs/*/events**", lambda route: route.fulfill(status=503, content_type="text/html", body=_poll_of(route.request.url)))
     page.goto("/actors/linger")
     page.get_by_role("button", name="Submit job").click()
     expect(page.get_by_role("heading", level=1)).to_contain_text("running")
-    house.api("POST", f"/jobs/{page.url.rsplit('/', 1)[1]}/cancel")
+    callboard.api("POST", f"/jobs/{page.url.rsplit('/', 1)[1]}/cancel")
     expect(page.get_by_role("heading", level=1)).to_contain_text("cancelled")
 
 
-def test_what_a_running_job_prints_is_on_its_page_within_a_second(page: Page, house: House) -> None:
+def test_what_a_running_job_prints_is_on_its_page_within_a_second(page: Page, callboard: Callboard) -> None:
     page.goto("/actors/mutter")
     page.get_by_role("button", name="Submit job").click()
     page.wait_for_url("**/jobs/*")

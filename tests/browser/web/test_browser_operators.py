@@ -12,21 +12,21 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from src.broker import topology
+from tests.harness.callboard import Callboard
 from tests.harness.waiting import eventually
-from tests.harness.web_house import House
 
 #: seconds a few thousand jobs may take on a machine that does other things, too
 LONG_S = 240
 
 
-def _audited(house: House, action: str) -> list[str]:
-    lines = house.api("GET", f"/audit?action={action}&limit=200")
+def _audited(callboard: Callboard, action: str) -> list[str]:
+    lines = callboard.api("GET", f"/audit?action={action}&limit=200")
     return [line["subject"] for line in lines["lines"]]
 
 
 @pytest.mark.slow  # 8,624 attempts
-def test_4312_dead_jobs_are_retried_after_their_number_was_typed(page: Page, house: House) -> None:
-    accepted = house.api("POST", "/jobs/bulk", [{"actor": "spill", "kwargs": {"of": number}} for number in range(4312)])
+def test_4312_dead_jobs_are_retried_after_their_number_was_typed(page: Page, callboard: Callboard) -> None:
+    accepted = callboard.api("POST", "/jobs/bulk", [{"actor": "spill", "kwargs": {"of": number}} for number in range(4312)])
     assert len(accepted["ids"]) == 4312
     page.goto("/jobs?q=actor:spill+state:dead")
     eventually(
@@ -56,7 +56,7 @@ def test_4312_dead_jobs_are_retried_after_their_number_was_typed(page: Page, hou
 
 
 @pytest.mark.slow  # 992 jobs
-def test_a_thousand_rows_of_which_seven_do_not_fit(page: Page, house: House, tmp_path: Path) -> None:
+def test_a_thousand_rows_of_which_seven_do_not_fit(page: Page, callboard: Callboard, tmp_path: Path) -> None:
     lines = [f"{number},{number % 7 + 1}" for number in range(1, 1001)]
     for place, line in {3: "x,1", 100: ",5", 250: "1,", 500: "1,2,3", 777: "1.5,2", 998: "7,two", 1000: "1 0,1"}.items():
         lines[place - 1] = line
@@ -82,8 +82,8 @@ def test_a_thousand_rows_of_which_seven_do_not_fit(page: Page, house: House, tmp
     assert all(int(row["callboard_result"]) == int(row["x"]) + int(row["y"]) for row in sums)
 
 
-def test_the_edited_value_is_the_one_that_runs(page: Page, house: House) -> None:
-    old = house.run("add", 1, 2)
+def test_the_edited_value_is_the_one_that_runs(page: Page, callboard: Callboard) -> None:
+    old = callboard.run("add", 1, 2)
     page.goto(f"/jobs/{old['id']}")
     page.get_by_role("link", name="Re-run with edits").click()
     expect(page.get_by_label("y")).to_have_value("2")
@@ -93,12 +93,12 @@ def test_the_edited_value_is_the_one_that_runs(page: Page, house: House) -> None
     expect(page.get_by_label("Result")).to_have_text("41")
     new = page.url.rsplit("/", 1)[1]
     assert new != old["id"]
-    assert house.api("GET", f"/jobs/{old['id']}")["result"] == 3
-    assert new in _audited(house, "job.re-run")
+    assert callboard.api("GET", f"/jobs/{old['id']}")["result"] == 3
+    assert new in _audited(callboard, "job.re-run")
 
 
-def test_dead_letters_go_back_to_their_queue_and_are_held_with_the_reason(page: Page, house: House) -> None:
-    with pika.BlockingConnection(pika.URLParameters(house.broker_url)) as connection, connection.channel() as channel:
+def test_dead_letters_go_back_to_their_queue_and_are_held_with_the_reason(page: Page, callboard: Callboard) -> None:
+    with pika.BlockingConnection(pika.URLParameters(callboard.broker_url)) as connection, connection.channel() as channel:
         topology.declare(channel, "default")
         channel.confirm_delivery()
         body = json.dumps(
@@ -114,4 +114,4 @@ def test_dead_letters_go_back_to_their_queue_and_are_held_with_the_reason(page: 
     expect(page.get_by_text("1 dead letter went back to its queue.")).to_be_visible()
     page.goto("/held")
     eventually(lambda: page.reload() and "Nobody submitted this message" in page.content(), interval_s=1, what="the worker has met it")
-    assert "default" in _audited(house, "queue.requeue")
+    assert "default" in _audited(callboard, "queue.requeue")

@@ -6,11 +6,11 @@ import re
 
 from playwright.sync_api import Page, expect
 
+from tests.harness.callboard import Callboard
 from tests.harness.services import random_name
-from tests.harness.web_house import House
 
 
-def test_D6_a_schedule_is_made_and_edited_in_the_browser_with_a_preview_while_one_types(page: Page, house: House) -> None:
+def test_D6_a_schedule_is_made_and_edited_in_the_browser_with_a_preview_while_one_types(page: Page, callboard: Callboard) -> None:
     name = random_name("weekly")
     page.goto("/schedules/new")
     page.get_by_label("Actor").select_option("add")
@@ -49,9 +49,11 @@ def test_D6_a_schedule_is_made_and_edited_in_the_browser_with_a_preview_while_on
     expect(page.locator("table.load tbody tr")).to_have_count(8)
 
 
-def test_the_form_works_without_javascript(page: Page, house: House) -> None:
+def test_the_form_works_without_javascript(page: Page, callboard: Callboard) -> None:
     assert page.context.browser is not None
-    context = page.context.browser.new_context(base_url=house.url, storage_state=page.context.storage_state(), java_script_enabled=False)
+    context = page.context.browser.new_context(
+        base_url=callboard.url, storage_state=page.context.storage_state(), java_script_enabled=False
+    )
     plain = context.new_page()
     name = random_name("plain")
     plain.goto("/schedules/new?actor=add")

@@ -9,24 +9,24 @@ from typing import Any
 
 from playwright.sync_api import Browser, Page, Route, StorageState, expect
 
+from tests.harness.callboard import Callboard
 from tests.harness.waiting import eventually
-from tests.harness.web_house import House
 
 
-def newest(house: House, subject: str) -> dict[str, Any]:
+def newest(callboard: Callboard, subject: str) -> dict[str, Any]:
     """The newest letter in the mailbox with this in its subject."""
 
     def found() -> dict[str, Any] | None:
-        return next((mail for mail in house.api("GET", "/mailbox")["mails"] if subject in mail["subject"]), None)
+        return next((mail for mail in callboard.api("GET", "/mailbox")["mails"] if subject in mail["subject"]), None)
 
     mail = eventually(found, deadline_s=60, interval_s=0.2, what=f"a letter “{subject}” is in the mailbox")
     assert mail is not None
     return mail
 
 
-def test_D8_the_daily_report_is_a_page_and_a_letter_with_its_charts(page: Page, house: House) -> None:
-    house.run("divide", 1, 0)
-    house.run("add", 1, 2)
+def test_D8_the_daily_report_is_a_page_and_a_letter_with_its_charts(page: Page, callboard: Callboard) -> None:
+    callboard.run("divide", 1, 0)
+    callboard.run("add", 1, 2)
     page.goto("/reports")
     page.get_by_role("row", name=re.compile("daily_operations")).get_by_role("link", name=re.compile("Make one")).click()
     page.get_by_role("button", name="Submit job").click()
@@ -41,7 +41,7 @@ def test_D8_the_daily_report_is_a_page_and_a_letter_with_its_charts(page: Page, 
         page.get_by_role("link", name="PDF").click()
     assert download.value.suggested_filename.startswith("daily_operations-")
 
-    mail = newest(house, "Daily operations: ")
+    mail = newest(callboard, "Daily operations: ")
     page.goto(f"/mailbox/{mail['number']}")
     letter = page.frame_locator("iframe.letter")
     expect(letter.get_by_role("heading", name="Daily operations")).to_be_visible()
@@ -51,8 +51,8 @@ def test_D8_the_daily_report_is_a_page_and_a_letter_with_its_charts(page: Page, 
     expect(page.get_by_role("link", name=re.compile(r"\.pdf$"))).to_be_visible()
 
 
-def test_a_hostile_letter_does_nothing(chromium: Browser, house: House, signed_in: StorageState) -> None:
-    context = chromium.new_context(base_url=house.url, storage_state=signed_in)
+def test_a_hostile_letter_does_nothing(chromium: Browser, callboard: Callboard, signed_in: StorageState) -> None:
+    context = chromium.new_context(base_url=callboard.url, storage_state=signed_in)
     page = context.new_page()
     reached: list[str] = []
 
@@ -70,10 +70,10 @@ def test_a_hostile_letter_does_nothing(chromium: Browser, house: House, signed_i
     message = EmailMessage()
     message["Subject"] = "Hostile"
     message.set_content(evil, subtype="html")
-    with smtplib.SMTP("127.0.0.1", house.mailbox_port) as connection:
+    with smtplib.SMTP("127.0.0.1", callboard.mailbox_port) as connection:
         connection.login("callboard", "only-for-tests")
         connection.send_message(message, "mallory@example.com", ["ada@example.com"])
-    mail = newest(house, "Hostile")
+    mail = newest(callboard, "Hostile")
     page.goto(f"/mailbox/{mail['number']}")
     expect(page.frame_locator("iframe.letter").get_by_role("heading", name="Hostile")).to_be_visible()
     page.goto("/mailbox")

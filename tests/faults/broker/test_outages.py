@@ -20,7 +20,8 @@ from src.database import migrate, now
 from src.jobs import Outcome, State
 from src.jobs.models import Worker as WorkerRow
 from tests.actors import broker as actors
-from tests.harness.broker_house import DEADLINE_S, House
+from tests.harness.callboard import Callboard
+from tests.harness.commands import DEADLINE_S
 from tests.harness.services import BrokerNode, Postgres, random_name
 from tests.harness.waiting import eventually
 
@@ -38,16 +39,16 @@ def traces(path: Path) -> list[str]:
     return sorted(path.read_text().split()) if path.exists() else []
 
 
-def close_connections(house: House, purpose: str) -> None:
+def close_connections(callboard: Callboard, purpose: str) -> None:
     """Have RabbitMQ close our connections of this purpose; the management API may need seconds to know them."""
-    for name in eventually(lambda: house.connections(purpose), deadline_s=DEADLINE_S, what=f"{purpose} is connected"):
-        house.node.api("DELETE", f"/api/connections/{name.replace(' ', '%20').replace('>', '%3E')}")
+    for name in eventually(lambda: callboard.connections(purpose), deadline_s=DEADLINE_S, what=f"{purpose} is connected"):
+        callboard.node.api("DELETE", f"/api/connections/{name.replace(' ', '%20').replace('>', '%3E')}")
 
 
 # submitting
 
 
-def test_a_submission_succeeds_while_the_broker_is_away_and_runs_when_it_is_back(quiet: House) -> None:
+def test_a_submission_succeeds_while_the_broker_is_away_and_runs_when_it_is_back(quiet: Callboard) -> None:
     with quiet.entered(CALLBOARD_BROKER_URL=dead_url(quiet.broker_url)):
         message = actors.echo.send("patient")
         assert quiet.job(message.message_id).state is State.QUEUED
@@ -57,7 +58,7 @@ def test_a_submission_succeeds_while_the_broker_is_away_and_runs_when_it_is_back
         assert quiet.until(message).result == "patient"
 
 
-def test_a_publisher_finds_the_one_host_of_several_that_lives(quiet: House) -> None:
+def test_a_publisher_finds_the_one_host_of_several_that_lives(quiet: Callboard) -> None:
     urls = ";".join([dead_url(quiet.broker_url), quiet.broker_url, dead_url(quiet.broker_url)])
     with quiet.entered(CALLBOARD_BROKER_URL=urls):
         message = actors.echo.send(1)
@@ -67,18 +68,18 @@ def test_a_publisher_finds_the_one_host_of_several_that_lives(quiet: House) -> N
         assert quiet.until(message).result == 1
 
 
-def test_a_publisher_that_lost_its_connection_goes_on(house: House) -> None:
-    house.until(actors.echo.send("before"))
-    close_connections(house, f"publisher {os.getpid()}")
+def test_a_publisher_that_lost_its_connection_goes_on(callboard: Callboard) -> None:
+    callboard.until(actors.echo.send("before"))
+    close_connections(callboard, f"publisher {os.getpid()}")
 
     messages = [actors.echo.send(number) for number in range(20)]
 
-    assert [house.until(message).result for message in messages] == list(range(20))
+    assert [callboard.until(message).result for message in messages] == list(range(20))
 
 
-def test_a_forked_child_submits_with_a_connection_of_its_own(house: House) -> None:
+def test_a_forked_child_submits_with_a_connection_of_its_own(callboard: Callboard) -> None:
     parents = actors.echo.send("parent")
-    house.until(parents)
+    callboard.until(parents)
 
     reading, writing = os.pipe()
     child = os.fork()
@@ -94,29 +95,29 @@ def test_a_forked_child_submits_with_a_connection_of_its_own(house: House) -> No
     os.close(writing)
 
     assert os.waitstatus_to_exitcode(status) == 0
-    assert house.until(id).result == "child"
-    assert house.until(actors.echo.send("parent again")).result == "parent again"
+    assert callboard.until(id).result == "child"
+    assert callboard.until(actors.echo.send("parent again")).result == "parent again"
     assert get_publisher().is_connected
 
 
-def test_a_queue_that_was_deleted_is_declared_anew_by_the_next_submission(house: House) -> None:
-    house.until(actors.echo.send("before"))
+def test_a_queue_that_was_deleted_is_declared_anew_by_the_next_submission(callboard: Callboard) -> None:
+    callboard.until(actors.echo.send("before"))
     for queue in ("default", "default.XQ"):
-        house.node.api("DELETE", f"/api/queues/{house.vhost}/{queue}")
+        callboard.node.api("DELETE", f"/api/queues/{callboard.vhost}/{queue}")
 
-    assert house.until(actors.echo.send("after")).result == "after"
+    assert callboard.until(actors.echo.send("after")).result == "after"
 
 
-def test_a_queue_deleted_and_declared_again_at_once_is_consumed_again(house: House) -> None:
+def test_a_queue_deleted_and_declared_again_at_once_is_consumed_again(callboard: Callboard) -> None:
     for number in range(2):
-        house.until(actors.echo.send("before"))
-        house.node.api("DELETE", f"/api/queues/{house.vhost}/default")
-        house.node.api("PUT", f"/api/queues/{house.vhost}/default", {"durable": True, "arguments": queue_arguments("default")})
+        callboard.until(actors.echo.send("before"))
+        callboard.node.api("DELETE", f"/api/queues/{callboard.vhost}/default")
+        callboard.node.api("PUT", f"/api/queues/{callboard.vhost}/default", {"durable": True, "arguments": queue_arguments("default")})
 
-        assert house.until(actors.echo.send(number)).result == number
+        assert callboard.until(actors.echo.send(number)).result == number
 
 
-def test_jobs_whose_messages_were_purged_are_published_again(quiet: House) -> None:
+def test_jobs_whose_messages_were_purged_are_published_again(quiet: Callboard) -> None:
     messages = [actors.echo.send(number) for number in range(5)]
     eventually(lambda: all(quiet.job(message.message_id).published_at for message in messages), deadline_s=DEADLINE_S)
     quiet.node.api("DELETE", f"/api/queues/{quiet.vhost}/default/contents")
@@ -126,7 +127,7 @@ def test_jobs_whose_messages_were_purged_are_published_again(quiet: House) -> No
         assert [quiet.until(message).result for message in messages] == list(range(5))
 
 
-def test_what_its_process_could_not_publish_is_published_by_a_relay(quiet: House) -> None:
+def test_what_its_process_could_not_publish_is_published_by_a_relay(quiet: Callboard) -> None:
     with quiet.entered(CALLBOARD_BROKER_URL=dead_url(quiet.broker_url)):
         message = actors.echo.send("left behind")
     with quiet.entered(CALLBOARD_PUBLISH_GRACE="0.001"):
@@ -138,7 +139,7 @@ def test_what_its_process_could_not_publish_is_published_by_a_relay(quiet: House
 # a worker's connection
 
 
-def test_a_job_that_outlives_its_connection_acknowledges_nobody_elses_message(quiet: House, tmp_path: Path) -> None:
+def test_a_job_that_outlives_its_connection_acknowledges_nobody_elses_message(quiet: Callboard, tmp_path: Path) -> None:
     """The job that ran when the connection was closed must not acknowledge, under its old tag, the one that came first after it."""
     trace = tmp_path / "trace"
     with quiet.working(threads=1, check=False) as worker:
@@ -158,7 +159,7 @@ def test_a_job_that_outlives_its_connection_acknowledges_nobody_elses_message(qu
     assert quiet.messages("default") == 0
 
 
-def test_a_worker_killed_after_a_reconnect_has_lost_no_message(quiet: House, tmp_path: Path) -> None:
+def test_a_worker_killed_after_a_reconnect_has_lost_no_message(quiet: Callboard, tmp_path: Path) -> None:
     trace = tmp_path / "trace"
     with quiet.working(threads=1, check=False) as worker:
         old = actors.make_and_wait.send(str(tmp_path / "old"), str(tmp_path / "go on"))
@@ -181,12 +182,12 @@ def test_a_worker_killed_after_a_reconnect_has_lost_no_message(quiet: House, tmp
     assert quiet.job(old.message_id).attempts[0].outcome is Outcome.SUCCEEDED
 
 
-def has_beaten(house: House) -> bool:
-    with house.database.read() as session:
+def has_beaten(callboard: Callboard) -> bool:
+    with callboard.database.read() as session:
         return bool(session.execute(select(WorkerRow.heartbeat_at > WorkerRow.started_at)).scalar())
 
 
-def test_a_worker_whose_lease_was_given_away_leaves_what_it_is_brought_to_others(quiet: House) -> None:
+def test_a_worker_whose_lease_was_given_away_leaves_what_it_is_brought_to_others(quiet: Callboard) -> None:
     """As after a process stood still: acknowledged as if they were copies, its jobs would wait for the reconciler."""
     with quiet.working(
         CALLBOARD_HEARTBEAT_INTERVAL="300", CALLBOARD_LEASE_DURATION="900", CALLBOARD_RECONCILE_AFTER="600"
@@ -206,7 +207,7 @@ def test_a_worker_whose_lease_was_given_away_leaves_what_it_is_brought_to_others
 # stopping
 
 
-def test_a_stopping_worker_finishes_what_runs_and_hands_back_the_rest(quiet: House, tmp_path: Path) -> None:
+def test_a_stopping_worker_finishes_what_runs_and_hands_back_the_rest(quiet: Callboard, tmp_path: Path) -> None:
     trace = tmp_path / "trace"
     with quiet.working(threads=1) as worker:
         running = actors.make_and_wait_deaf.send(str(tmp_path / "made"), str(tmp_path / "go on"))
@@ -222,7 +223,7 @@ def test_a_stopping_worker_finishes_what_runs_and_hands_back_the_rest(quiet: Hou
     for message in waiting:
         job = quiet.job(message.message_id)
         assert (job.state, job.attempt, job.crashes, job.attempts) == (State.QUEUED, 0, 0, [])
-    assert quiet.workers_alive() == 0
+    assert quiet.alive() == 0
     assert traces(trace) == []
 
     with quiet.working():
@@ -231,7 +232,7 @@ def test_a_stopping_worker_finishes_what_runs_and_hands_back_the_rest(quiet: Hou
     assert traces(trace) == sorted(str(number) for number in range(10))
 
 
-def test_a_worker_process_whose_main_process_is_killed_stops_in_good_order(quiet: House, tmp_path: Path) -> None:
+def test_a_worker_process_whose_main_process_is_killed_stops_in_good_order(quiet: Callboard, tmp_path: Path) -> None:
     with quiet.working(threads=1, check=False) as worker:
         running = actors.make_and_wait_deaf.send(str(tmp_path / "made"), str(tmp_path / "go on"))
         quiet.wait_for(tmp_path / "made")
@@ -243,12 +244,12 @@ def test_a_worker_process_whose_main_process_is_killed_stops_in_good_order(quiet
         eventually(lambda: not process_tree.living([orphan]), deadline_s=DEADLINE_S, what="it has ended")
 
     assert quiet.job(running.message_id).state is State.SUCCEEDED
-    assert quiet.workers_alive() == 0
+    assert quiet.alive() == 0
     with quiet.working():  # unless the other was begun before it noticed
         assert [attempt.outcome for attempt in quiet.until(waiting).attempts] == [Outcome.SUCCEEDED]
 
 
-def test_a_worker_process_whose_main_process_is_killed_while_it_boots_ends(quiet: House) -> None:
+def test_a_worker_process_whose_main_process_is_killed_while_it_boots_ends(quiet: Callboard) -> None:
     worker = quiet.start()
     try:
         [orphan] = eventually(worker.children, deadline_s=DEADLINE_S, interval_s=0.01, what="it has a worker process")
@@ -257,10 +258,10 @@ def test_a_worker_process_whose_main_process_is_killed_while_it_boots_ends(quiet
         eventually(lambda: not process_tree.living([orphan]), deadline_s=DEADLINE_S, what="it has ended")
     finally:
         worker.stop()
-    assert quiet.workers_alive() == 0
+    assert quiet.alive() == 0
 
 
-def test_a_worker_process_that_is_told_twice_ends_at_once(quiet: House, tmp_path: Path) -> None:
+def test_a_worker_process_that_is_told_twice_ends_at_once(quiet: Callboard, tmp_path: Path) -> None:
     with quiet.working(threads=1, check=False) as worker:
         running = actors.make_and_wait_deaf.send(str(tmp_path / "made"), str(tmp_path / "never"))
         quiet.wait_for(tmp_path / "made")
@@ -275,7 +276,7 @@ def test_a_worker_process_that_is_told_twice_ends_at_once(quiet: House, tmp_path
     assert job.state in (State.RUNNING, State.QUEUED)  # as soon as somebody has noticed that it was lost
 
 
-def test_a_worker_that_may_not_wait_any_longer_gives_its_job_back_unspent(quiet: House, tmp_path: Path) -> None:
+def test_a_worker_that_may_not_wait_any_longer_gives_its_job_back_unspent(quiet: Callboard, tmp_path: Path) -> None:
     with quiet.working("--worker-shutdown-timeout", "500", threads=1, check=False) as worker:
         message = actors.make_and_wait_deaf.send(str(tmp_path / "made"), str(tmp_path / "go on"))
         quiet.wait_for(tmp_path / "made")
@@ -308,22 +309,24 @@ def test_while_sql_is_away_nothing_is_lost_and_what_ended_meanwhile_is_written_l
     name = random_name("own")
     own_postgres.execute(f"CREATE DATABASE {name}")
     migrate(own_postgres.url(name))
-    house = House(broker_node, own_postgres.url(name), tmp_path)
+    callboard = Callboard(
+        broker_node, own_postgres.url(name), tmp_path, actors="tests.actors.broker", reconcile_interval=2, reconcile_after=4
+    )
     try:
-        with house.entered(), house.working(CALLBOARD_LEASE_DURATION="60") as worker:
+        with callboard.entered(), callboard.working(CALLBOARD_LEASE_DURATION="60") as worker:
             running = actors.make_and_wait_deaf.send(str(tmp_path / "made"), str(tmp_path / "go on"))
-            house.wait_for(tmp_path / "made")
+            callboard.wait_for(tmp_path / "made")
             waiting = [actors.echo.send_with_options(args=(number,), delay=2000) for number in range(5)]
             own_postgres.stop()
             (tmp_path / "go on").touch()
             eventually(lambda: worker.says("ends_wait_for_sql"), deadline_s=DEADLINE_S, what="the end waits for SQL")
             own_postgres.start()
 
-            assert house.until(running).state is State.SUCCEEDED
-            assert [house.until(message).result for message in waiting] == list(range(5))
-            assert [attempt.number for attempt in house.job(running.message_id).attempts] == [1]
+            assert callboard.until(running).state is State.SUCCEEDED
+            assert [callboard.until(message).result for message in waiting] == list(range(5))
+            assert [attempt.number for attempt in callboard.job(running.message_id).attempts] == [1]
     finally:
-        house.remove()
+        callboard.close()
 
 
 @pytest.mark.parametrize("ends", ["while SQL is away", "later"])
@@ -336,29 +339,31 @@ def test_a_job_whose_claim_a_killed_postgresql_has_forgotten_runs_once(
     own_postgres.execute("ALTER SYSTEM SET wal_writer_delay = '10s'")
     own_postgres.execute("SELECT pg_reload_conf()")
     migrate(own_postgres.url(name))
-    house = House(broker_node, own_postgres.url(name), tmp_path)
+    callboard = Callboard(
+        broker_node, own_postgres.url(name), tmp_path, actors="tests.actors.broker", reconcile_interval=2, reconcile_after=4
+    )
     try:
         # Each heartbeat has the disk keep what came before it; a subscription must not be doubted between two of them.
-        slow = House.working(house, CALLBOARD_LEASE_DURATION="60", CALLBOARD_HEARTBEAT_INTERVAL="5", CALLBOARD_RECONCILE_AFTER="60")
-        with house.entered(), slow as worker:
+        slow = Callboard.working(callboard, CALLBOARD_LEASE_DURATION="60", CALLBOARD_HEARTBEAT_INTERVAL="5", CALLBOARD_RECONCILE_AFTER="60")
+        with callboard.entered(), slow as worker:
             for number in range(3):  # a queue's first claim takes the long way, which waits for the disk
-                house.until(actors.echo.send(number))
+                callboard.until(actors.echo.send(number))
             message = actors.make_and_wait_deaf.send(str(tmp_path / "started"), str(tmp_path / "go on"))
-            house.wait_for(tmp_path / "started")
+            callboard.wait_for(tmp_path / "started")
             own_postgres.kill()
             if ends == "while SQL is away":
                 (tmp_path / "go on").touch()
                 eventually(lambda: worker.says("ends_wait_for_sql"), deadline_s=DEADLINE_S)
             own_postgres.start()
             if ends == "later":
-                assert (house.job(message.message_id).state, house.job(message.message_id).attempt) == (State.QUEUED, 0)
+                assert (callboard.job(message.message_id).state, callboard.job(message.message_id).attempt) == (State.QUEUED, 0)
                 eventually(lambda: worker.says("forgotten_claims_retaken"), deadline_s=DEADLINE_S)
-                assert (house.job(message.message_id).state, house.job(message.message_id).attempt) == (State.RUNNING, 1)
+                assert (callboard.job(message.message_id).state, callboard.job(message.message_id).attempt) == (State.RUNNING, 1)
                 (tmp_path / "go on").touch()
 
-            job = house.until(message)
+            job = callboard.until(message)
             assert (job.state, [attempt.number for attempt in job.attempts]) == (State.SUCCEEDED, [1])
-            house.until(actors.echo.send("the next"))
+            callboard.until(actors.echo.send("the next"))
             assert traces(tmp_path / "started") == ["1"]
     finally:
-        house.remove()
+        callboard.close()

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from src.database import Database
-from src.jobs import envelopes
-from src.settings import get_settings
+from src.jobs.envelopes import on_commit
 from tests.faults.chaos import faults
+from tests.harness.callboard import Callboard
 from tests.harness.effects import create_effects
+from tests.harness.services import BrokerNode
 
 #: recovery in a second or two instead of six to ten, so that a kill at each step can be tested on both stores
 IMPATIENT = {
@@ -26,22 +28,21 @@ IMPATIENT = {
 
 
 @pytest.fixture
-def chaos(database: Database, vhost: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[str, str]]:
-    """What the commands of one test find in their environment; this process has the same settings."""
-    create_effects(database)
-    environment = {
-        **IMPATIENT,
-        "CALLBOARD_DATA_DIR": str(tmp_path / "data"),
-        "CALLBOARD_DATABASE_URL": database.url.render_as_string(hide_password=False),
-        "CALLBOARD_BROKER_URL": vhost,
-        "CALLBOARD_ACTORS": "tests.actors.chaos",
-        faults.STRUCK: str(tmp_path / "struck"),
-    }
-    for name, value in environment.items():
-        monkeypatch.setenv(name, value)
-    get_settings.cache_clear()
-    # Other rooms' tests may have given this process a publisher: what is submitted here is for the commands to publish.
-    monkeypatch.setattr(envelopes, "_listener", None)
-    yield environment
-    monkeypatch.undo()
-    get_settings.cache_clear()
+def callboard(database_url: str, broker_node: BrokerNode, tmp_path: Path) -> Iterator[Callboard]:
+    """A Callboard whose commands recover quickly; what this process submits is for the commands to publish."""
+    settings: dict[str, Any] = {**IMPATIENT, faults.STRUCK: tmp_path / "struck"}
+    with Callboard(broker_node, database_url, tmp_path, actors="tests.actors.chaos", **settings) as made, made.entered():
+        create_effects(made.database)
+        on_commit(None)
+        yield made
+
+
+@pytest.fixture
+def chaos(callboard: Callboard) -> dict[str, str]:
+    """The environment of its commands."""
+    return callboard.environment
+
+
+@pytest.fixture
+def database(callboard: Callboard) -> Database:
+    return callboard.database

@@ -9,7 +9,6 @@ import argparse
 import os
 import random
 import signal
-import sys
 import threading
 import time
 import urllib.error
@@ -25,8 +24,9 @@ from src.database import Database
 from src.jobs.models import Job
 from src.jobs.states import FINAL
 from tests.faults.chaos.load import Load, Submitters, directly, over_http
+from tests.harness.breakable import Breakable, breakable, kill_postgres, submitters_token, web_command
+from tests.harness.callboard import Callboard
 from tests.harness.fleet import Fleet
-from tests.harness.ground import Ground, kill_postgres, lay_ground, submitters_token, web_command
 from tests.harness.ledger import Account, Recovery, account, percentile, recovery
 from tests.harness.waiting import eventually
 
@@ -65,54 +65,56 @@ class Report:
 
 
 def workers(
-    ground: Ground, *, jobs: int = 2000, seconds: float = 60.0, every: float = 2.0, lengths_ms: tuple[int, int] = (5, 1000)
+    callboard: Callboard, *, jobs: int = 2000, seconds: float = 60.0, every: float = 2.0, lengths_ms: tuple[int, int] = (5, 1000)
 ) -> Report:
     """kill -9 of a random worker process every `every` seconds."""
     chance = random.Random(7)
     # Four processes of four threads: one that starts anew takes seconds on a small machine, and somebody must be left to go on.
-    with Fleet(ground.environment, ground.log, workers=4, threads=4) as fleet:
-        _serving(ground.database, 4)
-        submitters = Submitters(directly(ground.database), total=jobs, rate=jobs / seconds * 1.5, lengths_ms=lengths_ms)
+    with Fleet(callboard.environment, callboard.log, workers=4, threads=4) as fleet:
+        _serving(callboard.database, 4)
+        submitters = Submitters(directly(callboard.database), total=jobs, rate=jobs / seconds * 1.5, lengths_ms=lengths_ms)
 
         def strike() -> str:
             kill = fleet.kill_a_worker(chance)
             return f"kill -9 of a {kill.what}" if kill else "nobody to kill"
 
-        report = _storm(ground.database, submitters, strike, seconds=seconds, every=every)
+        report = _storm(callboard.database, submitters, strike, seconds=seconds, every=every)
         killed = {kill.pid: kill.at for kill in fleet.kills}
-    report.recovery = recovery(ground.database, killed)
+    report.recovery = recovery(callboard.database, killed)
     return report
 
 
-def broker(ground: Ground, *, rate: float = 100.0, seconds: float = 75.0, kills: int = 5) -> Report:
+def broker(callboard: Breakable, *, rate: float = 100.0, seconds: float = 75.0, kills: int = 5) -> Report:
     """kill -9 of RabbitMQ and its start, again and again, while the web API takes jobs."""
 
     def strike() -> str:
-        ground.node.kill()
-        ground.node.start()
+        callboard.node.kill()
+        callboard.node.start()
         return "kill -9 of RabbitMQ"
 
-    return _with_web(ground, strike, rate=rate, seconds=seconds, every=seconds / (kills + 1), most=kills)
+    return _with_web(callboard, strike, rate=rate, seconds=seconds, every=seconds / (kills + 1), most=kills)
 
 
-def queues(ground: Ground, *, rate: float = 100.0, seconds: float = 45.0) -> Report:
+def queues(callboard: Breakable, *, rate: float = 100.0, seconds: float = 45.0) -> Report:
     """All queues deleted by hand, three times."""
-    return _with_web(ground, lambda: f"deletion of {ground.delete_queues()} queues", rate=rate, seconds=seconds, every=seconds / 4, most=3)
+    return _with_web(
+        callboard, lambda: f"deletion of {callboard.delete_queues()} queues", rate=rate, seconds=seconds, every=seconds / 4, most=3
+    )
 
 
-def wipe(ground: Ground, *, rate: float = 100.0, seconds: float = 30.0) -> Report:
+def wipe(callboard: Breakable, *, rate: float = 100.0, seconds: float = 30.0) -> Report:
     """The broker loses its whole data folder."""
 
     def strike() -> str:
-        ground.wipe_broker()
+        callboard.wipe_broker()
         return "wipe of RabbitMQ"
 
-    return _with_web(ground, strike, rate=rate, seconds=seconds, every=seconds / 2, most=1)
+    return _with_web(callboard, strike, rate=rate, seconds=seconds, every=seconds / 2, most=1)
 
 
-def postgresql(ground: Ground, *, rate: float = 50.0, seconds: float = 40.0, kills: int = 3) -> Report:
+def postgresql(callboard: Breakable, *, rate: float = 50.0, seconds: float = 40.0, kills: int = 3) -> Report:
     """kill -9 of PostgreSQL; it stays away for five seconds each time."""
-    server = ground.postgres
+    server = callboard.postgres
     assert server is not None, "this storm needs --store postgresql"
 
     def strike() -> str:
@@ -121,14 +123,14 @@ def postgresql(ground: Ground, *, rate: float = 50.0, seconds: float = 40.0, kil
         eventually(lambda: _starts(server.start), deadline_s=30, interval_s=0.5, what="PostgreSQL is back")
         return "kill -9 of PostgreSQL"
 
-    return _with_web(ground, strike, rate=rate, seconds=seconds, every=seconds / (kills + 1), most=kills)
+    return _with_web(callboard, strike, rate=rate, seconds=seconds, every=seconds / (kills + 1), most=kills)
 
 
-def freeze(ground: Ground, *, jobs: int = 400, seconds: float = 45.0, frozen_s: float = 15.0) -> Report:
+def freeze(callboard: Breakable, *, jobs: int = 400, seconds: float = 45.0, frozen_s: float = 15.0) -> Report:
     """A worker process that stands still for longer than its lease, then goes on."""
-    with Fleet(ground.environment, ground.log) as fleet:
-        _serving(ground.database, 2)
-        submitters = Submitters(directly(ground.database), total=jobs, rate=jobs / seconds, lengths_ms=(100, 3000))
+    with Fleet(callboard.environment, callboard.log) as fleet:
+        _serving(callboard.database, 2)
+        submitters = Submitters(directly(callboard.database), total=jobs, rate=jobs / seconds, lengths_ms=(100, 3000))
 
         def strike() -> str:
             child = fleet.worker_pid(fleet.workers()[0])
@@ -138,21 +140,21 @@ def freeze(ground: Ground, *, jobs: int = 400, seconds: float = 45.0, frozen_s: 
             os.kill(child, signal.SIGCONT)
             return f"freeze of {frozen_s:.0f} s"
 
-        return _storm(ground.database, submitters, strike, seconds=seconds, every=10.0, most=2)
+        return _storm(callboard.database, submitters, strike, seconds=seconds, every=10.0, most=2)
 
 
 STORMS: dict[str, Callable[..., Report]] = {storm.__name__: storm for storm in (workers, broker, queues, wipe, postgresql, freeze)}
 
 
-def _with_web(ground: Ground, strike: Callable[[], str], *, rate: float, seconds: float, every: float, most: int) -> Report:
+def _with_web(callboard: Breakable, strike: Callable[[], str], *, rate: float, seconds: float, every: float, most: int) -> Report:
     command, environment, url = web_command()
-    with Fleet(ground.environment, ground.log) as fleet:
-        fleet.add("web", [sys.executable, "-m", *command], environment)
-        _serving(ground.database, 2)
+    with Fleet(callboard.environment, callboard.log) as fleet:
+        fleet.add("web", command, environment)
+        _serving(callboard.database, 2)
         eventually(lambda: _answers(f"{url}/healthz"), deadline_s=60, what="the web front end answers")
         send = over_http(url, submitters_token())
         submitters = Submitters(send, total=int(rate * seconds), rate=rate, lengths_ms=(1, 20), threads=16)
-        return _storm(ground.database, submitters, strike, seconds=seconds, every=every, most=most)
+        return _storm(callboard.database, submitters, strike, seconds=seconds, every=every, most=most)
 
 
 def _storm(
@@ -181,7 +183,7 @@ def _storm(
 
 
 def _unfinished(database: Database, accepted: Collection[str]) -> int:
-    """How many of the accepted jobs go on: those of the house's own schedules, which may fire meanwhile, are no part of the storm."""
+    """How many of the accepted jobs go on: those of the callboard's own schedules, which may fire meanwhile, are no part of the storm."""
     with database.read() as session:
         goes_on = session.execute(select(Job.id).where(Job.state.not_in(list(FINAL)))).scalars()
         return len(set(goes_on) & set(accepted))
@@ -224,13 +226,16 @@ def main() -> None:
     parser.add_argument("--keep-log", metavar="FILE", help="copy the log of the commands there")
     chosen = parser.parse_args()
     how = {name: value for name in ("seconds", "jobs", "rate", "kills") if (value := getattr(chosen, name)) is not None}
-    with lay_ground(chosen.store) as ground:
-        report = STORMS[chosen.storm](ground, **how)
+    with breakable(chosen.store) as callboard:
+        report = STORMS[chosen.storm](callboard, **how)
         if report.account.unfinished:
-            print("in RabbitMQ:", {queue["name"]: queue.get("messages") for queue in ground.node.api("GET", f"/api/queues/{ground.vhost}")})
+            print(
+                "in RabbitMQ:",
+                {queue["name"]: queue.get("messages") for queue in callboard.node.api("GET", f"/api/queues/{callboard.vhost}")},
+            )
         if chosen.keep_log:
             with open(chosen.keep_log, "wb") as copy:
-                copy.write(ground.log.read_bytes())
+                copy.write(callboard.log.read_bytes())
     print(f"{chosen.storm} on {chosen.store} at {datetime.now().astimezone():%Y-%m-%d %H:%M}", *report.lines(), sep="\n  ")
     report.account.check()
 

@@ -6,20 +6,17 @@ from pathlib import Path
 
 from src.database import Database
 from tests.faults.chaos.test_kill_points import ended, running, submitted
+from tests.harness.callboard import Callboard
 from tests.harness.fleet import Fleet
-from tests.harness.ground import Ground
-from tests.harness.services import BrokerNode
 from tests.harness.waiting import eventually
 
 
 def test_all_queues_deleted_by_hand_come_back_with_their_jobs_and_consumers(
-    chaos: dict[str, str], database: Database, broker_node: BrokerNode, tmp_path: Path
+    callboard: Callboard, chaos: dict[str, str], database: Database, tmp_path: Path
 ) -> None:
-    vhost = chaos["CALLBOARD_BROKER_URL"].rpartition("/")[2]
-    ground = Ground(tmp_path, database, broker_node, None, vhost, chaos)
     with Fleet(chaos, tmp_path / "log", workers=1, threads=2, scheduler=False):
         before = submitted(database, "leave_a_row", length_ms=200)
         eventually(lambda: running(database), deadline_s=20, what="a job runs, and the others wait in the queue")
-        assert ground.delete_queues() > 0
+        assert callboard.delete_queues() > 0
         ended(database, before).check()
         ended(database, submitted(database, "work")).check()

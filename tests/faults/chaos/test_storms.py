@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
 
-from src.database import Database
 from tests.faults.chaos import storm
 from tests.faults.chaos.storm import Report
-from tests.harness.ground import Ground, lay_ground
+from tests.harness.breakable import breakable
+from tests.harness.callboard import Callboard
 from tests.harness.ledger import percentile
-from tests.harness.services import BrokerNode
 from tests.harness.stores import STORES
 
 #: seconds: the promise for a victim's job, doubled, because the machine that runs the tests is shared
@@ -19,11 +16,8 @@ RESTART_P99_S = 2 * 10.0
 SUBMIT_P99_S = 2 * 0.25
 
 
-def test_workers_are_killed_every_second_for_a_while(
-    chaos: dict[str, str], database: Database, broker_node: BrokerNode, tmp_path: Path
-) -> None:
-    vhost = chaos["CALLBOARD_BROKER_URL"].rpartition("/")[2]
-    report = storm.workers(Ground(tmp_path, database, broker_node, None, vhost, chaos), jobs=200, seconds=8, every=2.0, lengths_ms=(5, 300))
+def test_workers_are_killed_every_second_for_a_while(callboard: Callboard) -> None:
+    report = storm.workers(callboard, jobs=200, seconds=8, every=2.0, lengths_ms=(5, 300))
 
     check(report)
     assert len(report.load.accepted) == 200
@@ -32,8 +26,8 @@ def test_workers_are_killed_every_second_for_a_while(
 @pytest.mark.slow
 @pytest.mark.parametrize("store", STORES)
 def test_workers_are_killed_every_two_seconds_for_a_minute(store: str) -> None:
-    with lay_ground(store) as ground:
-        report = storm.workers(ground)
+    with breakable(store) as callboard:
+        report = storm.workers(callboard)
 
     check(report)
     assert len(report.load.accepted) == 2000
@@ -43,8 +37,8 @@ def test_workers_are_killed_every_two_seconds_for_a_minute(store: str) -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("store", STORES)
 def test_the_broker_is_killed_five_times_under_load(store: str) -> None:
-    with lay_ground(store) as ground:
-        report = storm.broker(ground)
+    with breakable(store) as callboard:
+        report = storm.broker(callboard)
 
     check(report)
     assert percentile(report.load.seconds, 0.99) < SUBMIT_P99_S
@@ -53,8 +47,8 @@ def test_the_broker_is_killed_five_times_under_load(store: str) -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("store", STORES)
 def test_all_queues_are_deleted_under_load(store: str) -> None:
-    with lay_ground(store) as ground:
-        report = storm.queues(ground)
+    with breakable(store) as callboard:
+        report = storm.queues(callboard)
 
     check(report)
     # The last deletion lies a quarter of the load before its end.
@@ -64,14 +58,14 @@ def test_all_queues_are_deleted_under_load(store: str) -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("store", STORES)
 def test_the_broker_loses_all_its_files(store: str) -> None:
-    with lay_ground(store) as ground:
-        check(storm.wipe(ground))
+    with breakable(store) as callboard:
+        check(storm.wipe(callboard))
 
 
 @pytest.mark.slow
 def test_postgresql_is_killed_under_load() -> None:
-    with lay_ground("postgresql") as ground:
-        report = storm.postgresql(ground)
+    with breakable("postgresql") as callboard:
+        report = storm.postgresql(callboard)
 
     # Without SQL nothing can be accepted: those submissions were answered with an error, and left nothing behind.
     report.load.refused.clear()
@@ -81,8 +75,8 @@ def test_postgresql_is_killed_under_load() -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("store", STORES)
 def test_a_worker_stands_still_for_longer_than_its_lease(store: str) -> None:
-    with lay_ground(store) as ground:
-        report = storm.freeze(ground)
+    with breakable(store) as callboard:
+        report = storm.freeze(callboard)
 
     if store == "sqlite":
         # A process that stands still in the middle of a write keeps SQLite's one write lock, and others wait or are refused.

@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from tests.process.isolation.conftest import house
+from tests.process.isolation.conftest import callboard
 
-__all__ = ["house"]
+__all__ = ["callboard"]

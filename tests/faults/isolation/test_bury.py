@@ -33,7 +33,7 @@ def job(session: Session, id: str) -> Job:
     return found
 
 
-@pytest.mark.usefixtures("house")
+@pytest.mark.usefixtures("callboard")
 def test_only_what_was_in_a_thread_is_blamed(database: Database) -> None:
     with database.write() as session:
         worker, (ran, waited, unwanted) = running(session, 3)
@@ -50,7 +50,7 @@ def test_only_what_was_in_a_thread_is_blamed(database: Database) -> None:
         assert workers.bury(session, Death(worker, "was killed by signal 11", frozenset())) == 0
 
 
-@pytest.mark.usefixtures("house")
+@pytest.mark.usefixtures("callboard")
 def test_where_a_relay_was_faster_the_record_says_how_afterwards(database: Database) -> None:
     with database.write() as session:
         worker, (ran,) = running(session, 1)
@@ -62,7 +62,7 @@ def test_where_a_relay_was_faster_the_record_says_how_afterwards(database: Datab
         assert job(session, ran.id).crashes == 1
 
 
-@pytest.mark.usefixtures("house")
+@pytest.mark.usefixtures("callboard")
 def test_stalled_jobs_are_those_of_silent_workers_and_those_that_run_for_very_long(database: Database) -> None:
     with database.write() as session:
         _, (long, short) = running(session, 2)
@@ -79,7 +79,7 @@ def test_stalled_jobs_are_those_of_silent_workers_and_those_that_run_for_very_lo
         assert list(stalled(session, [short.id])) == [short.id]
 
 
-@pytest.mark.usefixtures("house")
+@pytest.mark.usefixtures("callboard")
 def test_a_line_that_is_written_twice_is_one_line_and_a_forgotten_attempt_has_none(database: Database) -> None:
     lines = [Line(1, 1_000_000, "stdout", "a\x00b\ud800"), Line(2, 2_000_000, "info", "second")]
     for _ in range(2):

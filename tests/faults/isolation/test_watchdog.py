@@ -8,15 +8,16 @@ import time
 
 from src.jobs import Outcome, State
 from tests.actors import isolation as actors
-from tests.harness.isolation_house import House, is_running
+from tests.harness.callboard import Callboard
+from tests.harness.commands import is_running
 from tests.harness.waiting import eventually
 from tests.process.isolation.shows import poisoned
 
 
-def test_an_actor_that_holds_the_interpreter_costs_its_worker_and_the_reason_is_said(house: House) -> None:
-    worker = house.worker(threads=2, watchdog_after=3, lease_duration=20)
-    (id,) = house.send(actors.hold_the_interpreter.message())
-    eventually(lambda: house.lines("held") == ["1"], deadline_s=20)
+def test_an_actor_that_holds_the_interpreter_costs_its_worker_and_the_reason_is_said(callboard: Callboard) -> None:
+    worker = callboard.worker(threads=2, watchdog_after=3, lease_duration=20)
+    (id,) = callboard.send(actors.hold_the_interpreter.message())
+    eventually(lambda: callboard.lines("held") == ["1"], deadline_s=20)
     held_since, hung = time.monotonic(), worker.pid
 
     eventually(lambda: not is_running(hung), deadline_s=15, what="the watchdog kills the worker")
@@ -24,43 +25,43 @@ def test_an_actor_that_holds_the_interpreter_costs_its_worker_and_the_reason_is_
     assert time.monotonic() - held_since < 12
     worker.process.wait(30)
     worker.start_again()
-    job = house.ended(id)
+    job = callboard.ended(id)
     assert (job.state, job.crashes, len(job.attempts)) == (State.SUCCEEDED, 1, 2)
     assert job.attempts[0].outcome is Outcome.LOST
     assert "was killed by signal 9 of its watchdog: an actor held the interpreter for" in str(job.attempts[0].error)
-    said = house.log.read_text(errors="replace")
+    said = callboard.worker_logs()
     assert "worker_hangs" in said
     assert "in hold_the_interpreter" in said  # where its threads were
 
 
-def test_a_job_that_kills_its_worker_three_times_is_dead_with_the_signal_and_the_others_go_on(house: House) -> None:
+def test_a_job_that_kills_its_worker_three_times_is_dead_with_the_signal_and_the_others_go_on(callboard: Callboard) -> None:
     # A long lease: on a busy machine the obituary, a Python process that is yet to start, may come later than six seconds.
-    found = poisoned(house, lease_duration=30)
+    found = poisoned(callboard, lease_duration=30)
     print(*found.lines(), sep="\n")
 
     assert found.reason.endswith("was killed by signal 9 (3/3)"), found.reason
     assert found.attempts == 3
-    assert house.lines("poisoned") == ["1", "2", "3"]
+    assert callboard.lines("poisoned") == ["1", "2", "3"]
     assert (found.others, found.doubled) == ({"succeeded": 50}, 0)
 
 
-def test_a_dead_workers_jobs_are_given_away_before_its_lease_ends_and_only_what_ran_is_blamed(house: House) -> None:
-    worker = house.worker(threads=1, lease_duration=60, queues=["threads"])
-    first = house.send(actors.wait_for_a_while.message(3))[0]
-    eventually(lambda: house.lines("started"), deadline_s=20)
+def test_a_dead_workers_jobs_are_given_away_before_its_lease_ends_and_only_what_ran_is_blamed(callboard: Callboard) -> None:
+    worker = callboard.worker(threads=1, lease_duration=60, queues=["threads"])
+    first = callboard.send(actors.wait_for_a_while.message(3))[0]
+    eventually(lambda: callboard.lines("started"), deadline_s=20)
 
     os.kill(worker.pid, signal.SIGKILL)
     killed = time.monotonic()
 
-    eventually(lambda: house.job(first).state is State.QUEUED, deadline_s=30, what="the watchdog's obituary")
+    eventually(lambda: callboard.job(first).state is State.QUEUED, deadline_s=30, what="the watchdog's obituary")
     assert time.monotonic() - killed < 25
-    job = house.job(first)
+    job = callboard.job(first)
     assert (job.crashes, job.attempt) == (1, 1)
     assert str(job.attempts[0].error).endswith("was killed by signal 9 (1/3)")
 
 
-def test_a_stopped_worker_is_left_alone_and_a_drained_one_leaves_no_watchdog(house: House) -> None:
-    worker = house.worker(watchdog_after=4, lease_duration=60)
+def test_a_stopped_worker_is_left_alone_and_a_drained_one_leaves_no_watchdog(callboard: Callboard) -> None:
+    worker = callboard.worker(watchdog_after=4, lease_duration=60)
     pid = worker.pid
     watchdogs = eventually(lambda: [child for child in _children(pid) if b"watchdog.py" in _command(child)], what="its watchdog runs")
     assert len(watchdogs) == 1
@@ -72,7 +73,7 @@ def test_a_stopped_worker_is_left_alone_and_a_drained_one_leaves_no_watchdog(hou
 
     assert worker.stop() < 10
     eventually(lambda: not is_running(watchdogs[0]), what="the watchdog ends with its worker")
-    assert "worker_died" not in house.log.read_text(errors="replace")
+    assert "worker_died" not in callboard.worker_logs()
 
 
 def _children(pid: int) -> list[int]:

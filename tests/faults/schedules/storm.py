@@ -10,7 +10,6 @@ import os
 import random
 import re
 import signal
-import sys
 import time
 from collections import Counter
 from collections.abc import Iterator, Mapping
@@ -29,13 +28,13 @@ from src.schedules.models import Schedule, Tick
 from src.schedules.words import Missed
 from src.web import create_app
 from src.web.roles import Role
+from tests.harness.breakable import breakable
+from tests.harness.commands import SCHEDULER
 from tests.harness.fleet import Fleet, Part
-from tests.harness.ground import lay_ground
 from tests.harness.site import Site, in_words
 from tests.harness.waiting import eventually
 
-SCHEDULER = [sys.executable, "-c", "from src.scheduling import clock; clock.main()"]
-PERIODIQ = [sys.executable, str(Path(sys.executable).with_name("periodiq")), "src.actors"]
+PERIODIQ = ["periodiq", "src.actors"]
 #: seconds in which what is due when the measured time ends must have been fired
 CALM_S = 8.0
 
@@ -197,7 +196,7 @@ def schedulers(environment: Mapping[str, str], log: Path, number: int) -> Iterat
     """So many scheduler commands, started again when they die."""
     with Fleet(environment, log, workers=0, scheduler=False) as fleet:
         for each in range(number):
-            fleet.add(f"scheduler-{each}", SCHEDULER)
+            fleet.add(f"scheduler-{each}", list(SCHEDULER))
         yield fleet
 
 
@@ -207,16 +206,16 @@ def main() -> None:
     parser.add_argument("--store", choices=["sqlite", "postgresql"], default="postgresql")
     parser.add_argument("--seconds", type=float)
     wanted = parser.parse_args()
-    with lay_ground(wanted.store) as ground:
-        environment = {**ground.environment, "CALLBOARD_ACTORS": "tests.actors.periodic"}
-        with schedulers(environment, ground.log, 2 if wanted.what == "periodiq" else 3) as fleet:
+    with breakable(wanted.store) as callboard:
+        environment = {**callboard.environment, "CALLBOARD_ACTORS": "tests.actors.periodic"}
+        with schedulers(environment, callboard.log, 2 if wanted.what == "periodiq" else 3) as fleet:
             if wanted.what == "blows":
-                print(blows(ground.database, fleet, seconds=wanted.seconds or 120).line())
+                print(blows(callboard.database, fleet, seconds=wanted.seconds or 120).line())
             elif wanted.what == "outage":
-                print("\n".join(outage(ground.database, fleet, seconds=wanted.seconds or 60)))
+                print("\n".join(outage(callboard.database, fleet, seconds=wanted.seconds or 60)))
             else:
                 fleet.add("periodiq", PERIODIQ)
-                print(periodiq(ground.database, actor="sched_minutely", seconds=wanted.seconds or 180).line())
+                print(periodiq(callboard.database, actor="sched_minutely", seconds=wanted.seconds or 180).line())
 
 
 if __name__ == "__main__":

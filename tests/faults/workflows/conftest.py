@@ -1,7 +1,7 @@
-"""The fixtures of tests/sql/workflows."""
+"""The fixtures of tests/process/workflows."""
 
 from __future__ import annotations
 
-from tests.sql.workflows.conftest import _unpublished, house, running
+from tests.process.workflows.conftest import callboard, running
 
-__all__ = ["_unpublished", "house", "running"]
+__all__ = ["callboard", "running"]

@@ -18,9 +18,9 @@ from src.jobs.canvas import Workflow, group, link, result_of
 from src.jobs.models import Attempt, Job, Worker
 from src.jobs.queries import find_many
 from tests.actors import workflows as actors
+from tests.harness.callboard import Callboard
 from tests.harness.waiting import eventually
 from tests.process.workflows.test_seeds import finished, run
-from tests.sql.workflows.conftest import House
 
 SIZE = 100
 
@@ -28,8 +28,8 @@ SIZE = 100
 class Killer:
     """kill -9 of the worker process that runs a job just now, a few times while the block lasts."""
 
-    def __init__(self, house: House, *, times: int) -> None:
-        self._house = house
+    def __init__(self, callboard: Callboard, *, times: int) -> None:
+        self._callboard = callboard
         self._times = times
         self._ending = threading.Event()
         self._thread = threading.Thread(target=self._run)
@@ -46,7 +46,7 @@ class Killer:
         busy = select(Worker.pid).join(Job, Job.worker_id == Worker.id).where(Job.state == State.RUNNING, Worker.lost_at.is_(None))
         pause = 0.1
         while self._times and not self._ending.wait(pause):
-            with self._house.database.read() as session:
+            with self._callboard.database.read() as session:
                 pid = session.execute(busy.order_by(Worker.id.desc()).limit(1)).scalar()
             pause = 0.02
             if pid is not None:
@@ -56,18 +56,18 @@ class Killer:
                     pause = 1.5
 
 
-def attempts(house: House, ids: list[str]) -> Counter[Outcome]:
+def attempts(callboard: Callboard, ids: list[str]) -> Counter[Outcome]:
     statement = select(Attempt.outcome, func.count()).join(Job, Job.seq == Attempt.job_seq).where(Job.id.in_(ids)).group_by(Attempt.outcome)
-    with house.database.read() as session:
+    with callboard.database.read() as session:
         return Counter({row[0]: row[1] for row in session.execute(statement)})
 
 
-def succeeded(house: House, messages: list[Message[object]]) -> list[int]:
+def succeeded(callboard: Callboard, messages: list[Message[object]]) -> list[int]:
     """How many attempts of each message's job have succeeded."""
-    return [attempts(house, [message.message_id])[Outcome.SUCCEEDED] for message in messages]
+    return [attempts(callboard, [message.message_id])[Outcome.SUCCEEDED] for message in messages]
 
 
-def test_a_group_of_100_with_members_killed_failed_and_redelivered_calls_back_exactly_once(house: House, tmp_path: Path) -> None:
+def test_a_group_of_100_with_members_killed_failed_and_redelivered_calls_back_exactly_once(callboard: Callboard, tmp_path: Path) -> None:
     broken = tmp_path / "broken"
     broken.touch()
     success, error, always, done = (actors.keep.message(name) for name in ("success", "error", "always", "done"))
@@ -76,34 +76,34 @@ def test_a_group_of_100_with_members_killed_failed_and_redelivered_calls_back_ex
     stock = dramatiq.group(actors.shaky.message(number) if number % 3 else actors.slow.message(number, 50) for number in range(SIZE))
     stock.add_completion_callback(done)
 
-    with Killer(house, times=3):
+    with Killer(callboard, times=3):
         stock.run()
-        receipt = run(house, group(members, on_success=success, on_error=error, always=always))
-        first = finished(house, receipt)
-        eventually(lambda: succeeded(house, [done]) == [1], deadline_s=60, what="the stock group's callback runs")
+        receipt = run(callboard, group(members, on_success=success, on_error=error, always=always))
+        first = finished(callboard, receipt)
+        eventually(lambda: succeeded(callboard, [done]) == [1], deadline_s=60, what="the stock group's callback runs")
         dead = [step for step in first.steps if step.state is State.DEAD]
         assert first.state == "blocked"
         assert [step.name for step in first.steps if step.state is State.SCHEDULED] == ["keep"]
-        assert succeeded(house, [success, error, always]) == [0, 1, 1]
+        assert succeeded(callboard, [success, error, always]) == [0, 1, 1]
 
         broken.unlink()
-        with house.database.write() as session:
+        with callboard.database.write() as session:
             assert workflows.retry(session, receipt.id) == len(dead)
-        last = finished(house, receipt)
+        last = finished(callboard, receipt)
 
     assert last.state == "succeeded"
     assert 0 < len(dead) <= SIZE // 10
-    assert succeeded(house, [success, error, always, done]) == [1, 1, 1, 1]
-    outcomes = attempts(house, [message.message_id for message in [*members, *stock.children]])
+    assert succeeded(callboard, [success, error, always, done]) == [1, 1, 1, 1]
+    outcomes = attempts(callboard, [message.message_id for message in [*members, *stock.children]])
     assert outcomes[Outcome.SUCCEEDED] == 2 * SIZE
     assert outcomes[Outcome.FAILED] > 0
     assert outcomes[Outcome.LOST] > 0
     assert last.step("keep").result == ["success", [step.result for step in last.steps[:SIZE]]]
-    with house.database.read() as session:
+    with callboard.database.read() as session:
         assert len(find_many(session, [message.message_id for message in (success, error, always, done)])) == 4
 
 
-def test_of_a_diamond_of_8_only_the_failed_branch_runs_again(house: House, tmp_path: Path) -> None:
+def test_of_a_diamond_of_8_only_the_failed_branch_runs_again(callboard: Callboard, tmp_path: Path) -> None:
     broken = tmp_path / "broken"
     broken.touch()
     workflow = Workflow("diamond")
@@ -115,13 +115,13 @@ def test_of_a_diamond_of_8_only_the_failed_branch_runs_again(house: House, tmp_p
     right_b = workflow.step(actors.keep.message(result_of(third)), name="6 right b")
     bottom = workflow.step(actors.keep.message(result_of([left_end, right_a, right_b])), name="7 bottom")
     workflow.step(actors.keep.message(result_of(bottom)), name="8 report")
-    receipt = run(house, workflow)
+    receipt = run(callboard, workflow)
 
-    first = finished(house, receipt)
+    first = finished(callboard, receipt)
     broken.unlink()
-    with house.database.write() as session:
+    with callboard.database.write() as session:
         assert workflows.retry(session, receipt.id) == 1
-    last = finished(house, receipt)
+    last = finished(callboard, receipt)
 
     assert first.state == "blocked"
     assert {step.name: step.reason for step in first.steps if step.reason and step.state is State.SCHEDULED} == dict.fromkeys(
@@ -136,12 +136,12 @@ def test_of_a_diamond_of_8_only_the_failed_branch_runs_again(house: House, tmp_p
     ]
 
 
-def test_a_group_and_its_callbacks_survive_kills_of_their_workers(house: House) -> None:
-    with Killer(house, times=2):
+def test_a_group_and_its_callbacks_survive_kills_of_their_workers(callboard: Callboard) -> None:
+    with Killer(callboard, times=2):
         parts = link(
             group(actors.slow.message(number, 200) for number in range(40)), on_success=actors.total.message(), always=actors.keep.message()
         )
-        found = finished(house, run(house, parts))
+        found = finished(callboard, run(callboard, parts))
 
     assert found.step("total").result == sum(range(40))
     assert found.state == "succeeded"

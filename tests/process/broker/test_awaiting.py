@@ -15,7 +15,8 @@ from src.direct import LISTENERS, Direct
 from src.jobs import awaited, control, retention
 from src.jobs.queries import Ending
 from tests.actors import broker as actors
-from tests.harness.broker_house import DEADLINE_S, House
+from tests.harness.callboard import Callboard
+from tests.harness.commands import DEADLINE_S
 from tests.harness.stores import only_on
 from tests.harness.waiting import eventually
 
@@ -31,16 +32,16 @@ def only_told(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(results, "LISTENING", Pace(NEVER_S, NEVER_S, 1))
 
 
-def noted(house: House) -> int:
+def noted(callboard: Callboard) -> int:
     """How many wait by what SQL says."""
-    with house.database.read() as session:
+    with callboard.database.read() as session:
         return int(session.execute(text("SELECT count(*) FROM awaited")).scalar_one())
 
 
 @postgresql
 @pytest.mark.usefixtures("only_told")
 @pytest.mark.parametrize("length", [3, awaited.TOLD_BYTES - 2, awaited.TOLD_BYTES - 1])
-def test_who_waits_is_told_of_a_success_with_its_result(house: House, length: int, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_who_waits_is_told_of_a_success_with_its_result(callboard: Callboard, length: int, monkeypatch: pytest.MonkeyPatch) -> None:
     looks: list[str] = []
     note = awaited.note
 
@@ -54,21 +55,21 @@ def test_who_waits_is_told_of_a_success_with_its_result(house: House, length: in
 
     # A result that is too long to be told is fetched by a second look.
     assert len(looks) == (1 if length + 2 <= awaited.TOLD_BYTES else 2)
-    assert noted(house) == 0
+    assert noted(callboard) == 0
 
 
 @postgresql
 @pytest.mark.usefixtures("only_told")
-def test_who_waits_is_told_of_other_ends(house: House) -> None:
+def test_who_waits_is_told_of_other_ends(callboard: Callboard) -> None:
     with pytest.raises(ResultFailure, match="wrong word"):
         get(actors.fail_after.send(0.5, "wrong word"), DEADLINE_S)
     # In a commit of its own, together with a row.
     assert get(actors.return_much_with_a_row.send(3), DEADLINE_S) == "xxx"
-    assert noted(house) == 0
+    assert noted(callboard) == 0
 
 
 @postgresql
-def test_an_end_that_nobody_tells_is_seen_all_the_same(house: House) -> None:
+def test_an_end_that_nobody_tells_is_seen_all_the_same(callboard: Callboard) -> None:
     message = actors.echo.send_with_options(args=(1,), delay=3_600_000)
 
     def wait() -> None:
@@ -77,47 +78,47 @@ def test_an_end_that_nobody_tells_is_seen_all_the_same(house: House) -> None:
 
     waiting = threading.Thread(target=wait)
     waiting.start()
-    eventually(lambda: noted(house) == 1, deadline_s=DEADLINE_S)
-    with house.database.write() as session:
+    eventually(lambda: noted(callboard) == 1, deadline_s=DEADLINE_S)
+    with callboard.database.write() as session:
         control.cancel(session, message.message_id)
     waiting.join(DEADLINE_S)
 
     assert not waiting.is_alive()
-    assert noted(house) == 0
+    assert noted(callboard) == 0
 
 
 @postgresql
-def test_who_waits_no_more_leaves_no_note(house: House) -> None:
+def test_who_waits_no_more_leaves_no_note(callboard: Callboard) -> None:
     message = actors.echo.send_with_options(args=(1,), delay=3_600_000)
     with pytest.raises(TimeoutError):
         get(message, 0.2)
-    assert noted(house) == 0
+    assert noted(callboard) == 0
 
 
 @postgresql
-def test_the_notes_of_who_died_waiting_go_when_their_jobs_have_ended(house: House) -> None:
+def test_the_notes_of_who_died_waiting_go_when_their_jobs_have_ended(callboard: Callboard) -> None:
     waiting, ended = actors.echo.send_with_options(args=(1,), delay=3_600_000), actors.echo.send(1)
-    job, seqs = house.until(ended), []
-    for seq in (house.job(waiting.message_id).seq, job.seq):
+    job, seqs = callboard.until(ended), []
+    for seq in (callboard.job(waiting.message_id).seq, job.seq):
         seqs.append(seq)
-        with house.database.write() as session:
+        with callboard.database.write() as session:
             session.execute(text("INSERT INTO awaited VALUES (:seq, 'callboard_nobody')"), {"seq": seq})
-    with house.database.write() as session:
+    with callboard.database.write() as session:
         retention.tidy(session)
-    with house.database.read() as session:
+    with callboard.database.read() as session:
         assert session.execute(text("SELECT job_seq FROM awaited")).scalars().all() == seqs[:1]
-    with house.database.write() as session:
+    with callboard.database.write() as session:
         session.execute(text("DELETE FROM awaited"))
 
 
 @postgresql
-def test_a_waiter_whose_connection_dies_waits_on_another(house: House) -> None:
+def test_a_waiter_whose_connection_dies_waits_on_another(callboard: Callboard) -> None:
     message = actors.return_much.send(3, seconds=2)
     found: list[str] = []
     waiting = threading.Thread(target=lambda: found.append(get(message, DEADLINE_S)))
     waiting.start()
-    eventually(lambda: noted(house) == 1, deadline_s=DEADLINE_S)
-    with house.database.write() as session:
+    eventually(lambda: noted(callboard) == 1, deadline_s=DEADLINE_S)
+    with callboard.database.write() as session:
         session.execute(
             text(
                 "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid() AND query LIKE '%INTO awaited%'"
@@ -128,7 +129,7 @@ def test_a_waiter_whose_connection_dies_waits_on_another(house: House) -> None:
     assert found == ["xxx"]
 
 
-def test_more_threads_may_wait_than_are_told(house: House) -> None:
+def test_more_threads_may_wait_than_are_told(callboard: Callboard) -> None:
     found: list[str] = []
 
     def wait() -> None:
@@ -143,7 +144,7 @@ def test_more_threads_may_wait_than_are_told(house: House) -> None:
     assert found == ["xx"] * len(waiting)
 
 
-def test_an_unknown_job_is_waited_for_until_the_deadline(house: House) -> None:
+def test_an_unknown_job_is_waited_for_until_the_deadline(callboard: Callboard) -> None:
     began = time.monotonic()
     with pytest.raises(TimeoutError):
         get("nobody-submitted-this", 0.3)

@@ -17,7 +17,8 @@ from src.jobs import State
 from src.jobs.control import cancel
 from src.jobs.queries import find
 from tests.actors import broker as actors
-from tests.harness.broker_house import House, Worker
+from tests.harness.callboard import Callboard
+from tests.harness.commands import Worker
 from tests.harness.waiting import eventually
 
 TIMEOUT_MS = 60_000
@@ -28,11 +29,11 @@ def result(message: Message[Any]) -> Any:
 
 
 @pytest.mark.parametrize("value", [None, 0, "", "ü \x00 \ud800", [1, [2]], {"a": None}, 10**30, 1e-9, True], ids=ascii)
-def test_an_actor_gets_its_arguments_and_its_result_comes_back(house: House, value: Any) -> None:
+def test_an_actor_gets_its_arguments_and_its_result_comes_back(callboard: Callboard, value: Any) -> None:
     message = actors.echo.send(value)
 
     assert result(message) == value
-    job = house.job(message.message_id)
+    job = callboard.job(message.message_id)
     assert (job.state, job.attempt, job.failures) == (State.SUCCEEDED, 1, 0)
     assert [(a.number, a.worker == job.attempts[0].worker) for a in job.attempts] == [(1, True)]
 
@@ -43,35 +44,35 @@ def test_an_actor_is_still_a_plain_function() -> None:
         actors.fail("no")
 
 
-def test_positional_and_named_arguments_both_arrive(house: House) -> None:
+def test_positional_and_named_arguments_both_arrive(callboard: Callboard) -> None:
     assert result(actors.strictly.send(1, word="x")) == [1, "x"]
     assert result(actors.strictly.send(number=2)) == [2, "default"]
 
 
-def test_arguments_get_the_types_that_the_actor_declares(house: House) -> None:
+def test_arguments_get_the_types_that_the_actor_declares(callboard: Callboard) -> None:
     assert result(actors.when.send_with_options(args=("2030-01-01T00:00:00Z",))) == "UTC"
 
 
-def test_an_async_actor_runs_and_knows_its_job(house: House) -> None:
+def test_an_async_actor_runs_and_knows_its_job(callboard: Callboard) -> None:
     message = actors.fetch.send("page")
 
     assert result(message) == ["page", message.message_id]
-    assert house.job(message.message_id).progress_message == "awaited"
+    assert callboard.job(message.message_id).progress_message == "awaited"
 
 
-def test_a_failure_is_raised_where_the_result_is_asked_for(house: House) -> None:
+def test_a_failure_is_raised_where_the_result_is_asked_for(callboard: Callboard) -> None:
     message = actors.fail.send("it broke: badly")
 
     with pytest.raises(ResultFailure, match="actor raised ValueError: it broke: badly") as failed:
         result(message)
 
     assert (failed.value.orig_exc_type, failed.value.orig_exc_msg) == ("ValueError", "it broke: badly")
-    job = house.job(message.message_id)
+    job = callboard.job(message.message_id)
     assert (job.state, job.reason, job.error) == (State.DEAD, "no retries are allowed", "ValueError: it broke: badly")
     assert "in fail\n    raise ValueError(words)" in (job.attempts[0].traceback or "")
 
 
-def test_a_result_that_is_not_there_yet_is_missing(quiet: House) -> None:
+def test_a_result_that_is_not_there_yet_is_missing(quiet: Callboard) -> None:
     message = actors.echo.send(1)
 
     with pytest.raises(ResultMissing):
@@ -80,12 +81,12 @@ def test_a_result_that_is_not_there_yet_is_missing(quiet: House) -> None:
         message.get_result(block=True, timeout=50)
 
 
-def test_a_message_that_was_never_sent_has_no_result(quiet: House) -> None:
+def test_a_message_that_was_never_sent_has_no_result(quiet: Callboard) -> None:
     with pytest.raises(ResultMissing):
         actors.echo.message(1).get_result()
 
 
-def test_a_cancelled_job_has_no_result_and_says_why(quiet: House) -> None:
+def test_a_cancelled_job_has_no_result_and_says_why(quiet: Callboard) -> None:
     message = actors.echo.send(1)
     with quiet.database.write() as session:
         cancel(session, message.message_id)
@@ -94,70 +95,70 @@ def test_a_cancelled_job_has_no_result_and_says_why(quiet: House) -> None:
         message.get_result()
 
 
-def test_a_result_that_cannot_be_kept_ends_the_job_with_the_cure(house: House) -> None:
-    job = house.until(actors.unstorable.send())
+def test_a_result_that_cannot_be_kept_ends_the_job_with_the_cure(callboard: Callboard) -> None:
+    job = callboard.until(actors.unstorable.send())
 
     assert job.state is State.DEAD
     assert "return text, numbers, lists, objects or pydantic models" in (job.reason or "")
 
 
-def test_a_delayed_message_is_not_run_early(house: House) -> None:
+def test_a_delayed_message_is_not_run_early(callboard: Callboard) -> None:
     sent_at = now()
     message = actors.echo.send_with_options(args=(1,), delay=1500)
-    waiting = house.job(message.message_id)
+    waiting = callboard.job(message.message_id)
 
-    job = house.until(message)
+    job = callboard.until(message)
 
     assert waiting.state is State.SCHEDULED
     assert job.attempts[0].started_at - sent_at >= timedelta(milliseconds=1400)  # the shared clock may be corrected in between
 
 
-def test_a_far_delay_is_a_row_and_no_message(house: House) -> None:
+def test_a_far_delay_is_a_row_and_no_message(callboard: Callboard) -> None:
     message = actors.echo.send_with_options(args=(1,), delay=timedelta(days=400))
 
-    job = house.job(message.message_id)
+    job = callboard.job(message.message_id)
     assert (job.state, job.publish_at) == (State.SCHEDULED, None)
     assert job.due_at is not None
     assert job.due_at - now() > timedelta(days=399)
 
 
-def test_an_expired_job_says_so_and_is_not_run(house: House) -> None:
-    id = house.submit(actors.echo.message(1), due_at=now() + timedelta(seconds=0.5), expires_at=now() + timedelta(seconds=0.2))
+def test_an_expired_job_says_so_and_is_not_run(callboard: Callboard) -> None:
+    id = callboard.submit(actors.echo.message(1), due_at=now() + timedelta(seconds=0.5), expires_at=now() + timedelta(seconds=0.2))
 
-    job = house.until(id)
+    job = callboard.until(id)
     assert (job.state, job.reason, job.attempts) == (State.EXPIRED, "it had not started when it expired", [])
 
 
-def test_a_pipeline_hands_each_result_to_the_next_step(house: House) -> None:
+def test_a_pipeline_hands_each_result_to_the_next_step(callboard: Callboard) -> None:
     steps = pipeline([actors.increment.message(1), actors.increment.message_with_options(), actors.increment.message_with_options()]).run()
 
     assert steps.get_result(block=True, timeout=TIMEOUT_MS) == 4
     assert list(steps.get_results(block=True, timeout=TIMEOUT_MS)) == [2, 3, 4]
-    assert [house.job(step.message_id).source for step in steps.messages] == ["send", "pipeline", "pipeline"]
+    assert [callboard.job(step.message_id).source for step in steps.messages] == ["send", "pipeline", "pipeline"]
 
 
-def test_a_step_that_fails_ends_its_pipeline(house: House) -> None:
+def test_a_step_that_fails_ends_its_pipeline(callboard: Callboard) -> None:
     steps = (actors.fail.message("first") | actors.increment.message_with_options()).run()
 
-    assert house.until(steps.messages[0]).state is State.DEAD
-    with house.database.read() as session:
+    assert callboard.until(steps.messages[0]).state is State.DEAD
+    with callboard.database.read() as session:
         assert find(session, steps.messages[1].message_id) is None
 
 
-def test_a_group_collects_its_results(house: House) -> None:
+def test_a_group_collects_its_results(callboard: Callboard) -> None:
     numbers = group([actors.increment.message(number) for number in range(10)]).run()
 
     assert list(numbers.get_results(block=True, timeout=TIMEOUT_MS)) == list(range(1, 11))
 
 
-def test_success_and_failure_have_their_callbacks(house: House) -> None:
+def test_success_and_failure_have_their_callbacks(callboard: Callboard) -> None:
     good, bad = actors.call_back.send(True), actors.call_back.send(False)
-    house.until(good)
-    house.until(bad)
+    callboard.until(good)
+    callboard.until(bad)
 
     def noted(actor: str, message: Message[Any]) -> Callable[[], list[Any]]:
         return lambda: [
-            j.result[1] for j in house.jobs(actor=actor) if j.state is State.SUCCEEDED and j.args[0]["message_id"] == message.message_id
+            j.result[1] for j in callboard.jobs(actor=actor) if j.state is State.SUCCEEDED and j.args[0]["message_id"] == message.message_id
         ]
 
     assert eventually(noted("note_success", good), deadline_s=60) == ["yes"]
@@ -167,7 +168,7 @@ def test_success_and_failure_have_their_callbacks(house: House) -> None:
     assert noted("note_success", bad)() == noted("note_failure", good)() == noted("note_exhausted", good)() == []
 
 
-def test_many_threads_may_send_at_once(house: House) -> None:
+def test_many_threads_may_send_at_once(callboard: Callboard) -> None:
     sent: list[Message[Any]] = []
 
     def send() -> None:
@@ -181,10 +182,10 @@ def test_many_threads_may_send_at_once(house: House) -> None:
         thread.join()
 
     assert sorted(result(message) for message in sent) == sorted(list(range(25)) * 4)
-    assert all(len(house.job(message.message_id).attempts) == 1 for message in sent)
+    assert all(len(callboard.job(message.message_id).attempts) == 1 for message in sent)
 
 
-def test_the_message_in_rabbitmq_is_what_any_dramatiq_program_reads(quiet: House) -> None:
+def test_the_message_in_rabbitmq_is_what_any_dramatiq_program_reads(quiet: Callboard) -> None:
     message = actors.strictly.send(1, word="ü")
     eventually(lambda: quiet.job(message.message_id).published_at, deadline_s=60)
 
@@ -210,15 +211,15 @@ def test_the_message_in_rabbitmq_is_what_any_dramatiq_program_reads(quiet: House
     )
 
 
-def test_a_worker_says_what_it_is_connected_to_without_passwords(house: House, worker: Worker) -> None:
-    assert worker.says("worker_serves", f"127.0.0.1:{house.node.ports.amqp}/{house.vhost}", '"echo"', '"default"')
-    assert house.node.password not in worker.text()
+def test_a_worker_says_what_it_is_connected_to_without_passwords(callboard: Callboard, worker: Worker) -> None:
+    assert worker.says("worker_serves", f"127.0.0.1:{callboard.node.ports.amqp}/{callboard.vhost}", '"echo"', '"default"')
+    assert callboard.node.password not in worker.text()
 
 
-def test_a_job_records_when_it_was_made_started_and_ended_in_order(house: House) -> None:
+def test_a_job_records_when_it_was_made_started_and_ended_in_order(callboard: Callboard) -> None:
     before = datetime.now(UTC) - timedelta(seconds=1)
 
-    job = house.until(actors.echo.send(1))
+    job = callboard.until(actors.echo.send(1))
 
     (attempt,) = job.attempts
     assert job.finished_at is not None

@@ -9,7 +9,7 @@ from src.broker.limits import Limits
 from src.database import Database
 from src.jobs.current import RunningJob
 from src.jobs.models import Job
-from tests.harness.broker_house import House
+from tests.harness.callboard import Callboard
 from tests.harness.jobs import claimed, hired, look
 
 
@@ -21,7 +21,7 @@ def running(database: Database) -> tuple[str, RunningJob]:
     return one.id, job
 
 
-def test_progress_is_written_once_and_kept_for_the_end_of_the_attempt(quiet: House) -> None:
+def test_progress_is_written_once_and_kept_for_the_end_of_the_attempt(quiet: Callboard) -> None:
     """An actor may say more while its progress is being written: the last word must not be lost with the first."""
     database = quiet.database
     id, job = running(database)

@@ -13,7 +13,8 @@ from src.database import now, read, write
 from src.jobs import control, queries
 from src.jobs.models import Job
 from tests.actors import broker as actors
-from tests.harness.broker_house import DEADLINE_S, House
+from tests.harness.callboard import Callboard
+from tests.harness.commands import DEADLINE_S
 from tests.harness.services import BrokerNode
 from tests.harness.waiting import eventually
 
@@ -31,7 +32,7 @@ def ready() -> int:
     return 0 if numbers is None else numbers.ready
 
 
-def test_an_emptied_queue_misses_messages_and_a_cancelled_job_leaves_one_too_many(quiet: House, broker_node: BrokerNode) -> None:
+def test_an_emptied_queue_misses_messages_and_a_cancelled_job_leaves_one_too_many(quiet: Callboard, broker_node: BrokerNode) -> None:
     with quiet.entered(CALLBOARD_MANAGEMENT_URL=broker_node.management_url):
         actors.echo.send(1)
         actors.echo.send(2)
@@ -51,5 +52,5 @@ def test_an_emptied_queue_misses_messages_and_a_cancelled_job_leaves_one_too_man
         eventually(lambda: (there := seen()) and there.surplus == 1 and not there.missing, deadline_s=DEADLINE_S, what="one is too many")
 
 
-def test_without_rabbitmqs_numbers_nothing_is_said(quiet: House) -> None:
+def test_without_rabbitmqs_numbers_nothing_is_said(quiet: Callboard) -> None:
     assert drift.of("default", None, None, management.Overview(True, "4.0")) is None

@@ -18,7 +18,8 @@ from src.jobs.models import Job
 from src.jobs.states import HeldFor
 from src.jobs.submission import new_id
 from tests.actors import broker as actors
-from tests.harness.broker_house import DEADLINE_S, House, as_kept
+from tests.harness.callboard import Callboard, as_kept
+from tests.harness.commands import DEADLINE_S
 from tests.harness.waiting import eventually
 
 
@@ -26,11 +27,11 @@ def foreign(*args: Any, actor: str = "echo", **options: Any) -> Message[Any]:
     return Message(queue_name="default", actor_name=actor, args=args, kwargs={}, options=options, message_id=new_id())
 
 
-def held(house: House) -> list[Job]:
-    return house.jobs(state=State.HELD)
+def held(callboard: Callboard) -> list[Job]:
+    return callboard.jobs(state=State.HELD)
 
 
-def test_a_job_of_an_unknown_actor_is_held_until_a_worker_knows_it(quiet: House) -> None:
+def test_a_job_of_an_unknown_actor_is_held_until_a_worker_knows_it(quiet: Callboard) -> None:
     id = quiet.submit(foreign("later"))
     with quiet.working(CALLBOARD_ACTORS="") as old:
         job = quiet.until(id, State.HELD)
@@ -42,55 +43,55 @@ def test_a_job_of_an_unknown_actor_is_held_until_a_worker_knows_it(quiet: House)
         assert old.process.poll() is None
 
 
-def test_arguments_that_do_not_fit_are_held_and_run_when_released_to_a_fitting_actor(house: House) -> None:
+def test_arguments_that_do_not_fit_are_held_and_run_when_released_to_a_fitting_actor(callboard: Callboard) -> None:
     for message, problem in (
         (foreign(1, 2, actor="strictly"), "strictly(): too many positional arguments"),
         (foreign(actor="strictly"), "strictly(): missing a required argument: 'number'"),
         (foreign("no instant", actor="when"), "instant: Enter a date and time"),
         (foreign(1, 2, 3, actor="fetch"), "fetch(): too many positional arguments"),
     ):
-        job = house.until(house.submit(message), State.HELD)
+        job = callboard.until(callboard.submit(message), State.HELD)
         assert job.held_for is HeldFor.ARGUMENTS
         assert problem in (job.reason or "")
 
 
-def test_a_type_error_of_the_actors_own_is_a_failure(house: House) -> None:
-    job = house.until(actors.increment.send_with_options(args=("text",)))
+def test_a_type_error_of_the_actors_own_is_a_failure(callboard: Callboard) -> None:
+    job = callboard.until(actors.increment.send_with_options(args=("text",)))
 
     assert (job.state, (job.error or "").partition(":")[0]) == (State.DEAD, "TypeError")
 
 
-def test_a_message_published_in_the_management_ui_is_held_and_runs_when_released(house: House) -> None:
+def test_a_message_published_in_the_management_ui_is_held_and_runs_when_released(callboard: Callboard) -> None:
     message = foreign("by hand")
-    answer = house.node.api(
+    answer = callboard.node.api(
         "POST",
-        f"/api/exchanges/{house.vhost}/amq.default/publish",
+        f"/api/exchanges/{callboard.vhost}/amq.default/publish",
         {"routing_key": "default", "payload": message.encode().decode(), "payload_encoding": "string", "properties": {}},
     )
     assert answer == {"routed": True}
 
-    job = _when_kept(house, message, State.HELD)
+    job = _when_kept(callboard, message, State.HELD)
     assert (job.held_for, job.args, job.source) == (HeldFor.FOREIGN, ["by hand"], "broker")
 
-    with house.database.write() as session:
+    with callboard.database.write() as session:
         control.release(session, job.id)
-    assert house.until(job.id).result == "by hand"
+    assert callboard.until(job.id).result == "by hand"
 
 
-def test_a_forged_copy_of_a_job_starts_nothing_and_changes_nothing(house: House) -> None:
+def test_a_forged_copy_of_a_job_starts_nothing_and_changes_nothing(callboard: Callboard) -> None:
     message = actors.echo.send("true")
-    assert house.until(message).result == "true"
+    assert callboard.until(message).result == "true"
 
     for attempt in (1, 2, 3, 0, -1, 2**40, "x", None, 1.5):
-        house.publish(message.copy(args=("forged",), options={"attempt": attempt}).encode())
+        callboard.publish(message.copy(args=("forged",), options={"attempt": attempt}).encode())
     marker = actors.echo.send("marker")
-    house.until(marker)
+    callboard.until(marker)
 
-    job = house.job(message.message_id)
+    job = callboard.job(message.message_id)
     assert (job.result, job.attempt, len(job.attempts)) == ("true", 1, 1)
 
 
-def test_a_message_that_names_another_actor_than_its_row_runs_what_the_row_says(quiet: House) -> None:
+def test_a_message_that_names_another_actor_than_its_row_runs_what_the_row_says(quiet: Callboard) -> None:
     message = actors.echo.send("row")
     eventually(lambda: quiet.job(message.message_id).published_at, deadline_s=DEADLINE_S)
     quiet.node.api("DELETE", f"/api/queues/{quiet.vhost}/default/contents")
@@ -165,19 +166,19 @@ WRONG_FIELDS: list[bytes] = [
 ]
 
 
-def test_two_hundred_malformed_bodies_stop_nothing_and_are_all_listed(house: House) -> None:
-    before = {job.id for job in held(house)}
+def test_two_hundred_malformed_bodies_stop_nothing_and_are_all_listed(callboard: Callboard) -> None:
+    before = {job.id for job in held(callboard)}
     chance = random.Random(5)
     bodies = [*MALFORMED, *WRONG_FIELDS]
     while len(bodies) < 200:
         bodies.append(chance.randbytes(chance.randrange(1, 200)) + b"\xff")
 
-    house.publish(*bodies)
+    callboard.publish(*bodies)
     after_them = actors.echo.send("still here")
 
-    assert house.until(after_them).result == "still here"
+    assert callboard.until(after_them).result == "still here"
     listed = eventually(
-        lambda: (found := [job for job in held(house) if job.id not in before]) and len(found) == len(bodies) and found,
+        lambda: (found := [job for job in held(callboard) if job.id not in before]) and len(found) == len(bodies) and found,
         deadline_s=DEADLINE_S,
         what="all of them are listed",
     )
@@ -186,10 +187,10 @@ def test_two_hundred_malformed_bodies_stop_nothing_and_are_all_listed(house: Hou
     assert all((job.reason or "").startswith("not a Dramatiq message: ") for job in listed)
     kept = {job.body for job in listed}
     assert {as_kept(body) for body in bodies if len(body) <= BODY_LIMIT} <= kept
-    assert eventually(lambda: house.messages("default") == 0, deadline_s=DEADLINE_S)
+    assert eventually(lambda: callboard.messages("default") == 0, deadline_s=DEADLINE_S)
 
 
-def test_an_unreadable_body_does_not_come_back_after_a_restart(quiet: House) -> None:
+def test_an_unreadable_body_does_not_come_back_after_a_restart(quiet: Callboard) -> None:
     with quiet.working():
         quiet.publish(b"?")
         eventually(lambda: held(quiet), deadline_s=DEADLINE_S)
@@ -202,7 +203,7 @@ def test_an_unreadable_body_does_not_come_back_after_a_restart(quiet: House) -> 
 # fleets with producers of their own
 
 
-def test_foreign_messages_run_when_the_setting_says_so(quiet: House) -> None:
+def test_foreign_messages_run_when_the_setting_says_so(quiet: Callboard) -> None:
     known, unknown = foreign("hello", max_retries=0), foreign(actor="nobody_has_this")
     with quiet.working(CALLBOARD_FOREIGN_MESSAGES="run"):
         quiet.publish(known.encode(), unknown.encode(), b"no message")
@@ -239,38 +240,43 @@ broker.close()
 """
 
 
-def produce(house: House, folder: Path, kind: str) -> str:
+def produce(callboard: Callboard, folder: Path, kind: str) -> str:
     """Send one message from a program that has stock Dramatiq and nothing of ours."""
     script = folder / "producer.py"
     script.write_text(PRODUCER)
     done = subprocess.run(
-        [sys.executable, str(script), house.broker_url, kind], cwd=folder, capture_output=True, text=True, timeout=DEADLINE_S, check=True
+        [sys.executable, str(script), callboard.broker_url, kind],
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        timeout=DEADLINE_S,
+        check=True,
     )
     return done.stdout.strip()
 
 
-def test_a_stock_producer_that_leaves_the_queues_alone_is_understood(house: House, tmp_path: Path) -> None:
-    id = produce(house, tmp_path, "undeclaring")
+def test_a_stock_producer_that_leaves_the_queues_alone_is_understood(callboard: Callboard, tmp_path: Path) -> None:
+    id = produce(callboard, tmp_path, "undeclaring")
 
-    job = eventually(lambda: next((job for job in held(house) if job.id == id), None), deadline_s=DEADLINE_S)
+    job = eventually(lambda: next((job for job in held(callboard) if job.id == id), None), deadline_s=DEADLINE_S)
     assert job is not None
     assert (job.actor, job.args, job.held_for) == ("echo", ["from a stock producer"], HeldFor.FOREIGN)
 
 
-def test_a_stock_producer_that_declares_its_own_queue_is_told_so_by_rabbitmq(house: House, tmp_path: Path) -> None:
-    said = produce(house, tmp_path, "declaring")
+def test_a_stock_producer_that_declares_its_own_queue_is_told_so_by_rabbitmq(callboard: Callboard, tmp_path: Path) -> None:
+    said = produce(callboard, tmp_path, "declaring")
 
     assert said.startswith("refused")
     assert "PRECONDITION_FAILED" in said
-    assert house.until(actors.echo.send("unharmed")).result == "unharmed"
+    assert callboard.until(actors.echo.send("unharmed")).result == "unharmed"
 
 
-def test_a_stock_producer_cannot_delay_and_is_told_so(house: House, tmp_path: Path) -> None:
-    assert produce(house, tmp_path, "delaying").startswith("refused")
+def test_a_stock_producer_cannot_delay_and_is_told_so(callboard: Callboard, tmp_path: Path) -> None:
+    assert produce(callboard, tmp_path, "delaying").startswith("refused")
 
 
 @pytest.mark.parametrize("left", [("default", "default.XQ"), ("default",), ("default.XQ",)], ids=",".join)
-def test_queues_that_a_stock_fleet_left_behind_are_used_as_they_are(quiet: House, left: tuple[str, ...]) -> None:
+def test_queues_that_a_stock_fleet_left_behind_are_used_as_they_are(quiet: Callboard, left: tuple[str, ...]) -> None:
     stock: dict[str, dict[str, object]] = {
         "default": {"x-dead-letter-exchange": "", "x-dead-letter-routing-key": "default.XQ"},
         "default.XQ": {"x-message-ttl": 604_800_000},
@@ -284,9 +290,9 @@ def test_queues_that_a_stock_fleet_left_behind_are_used_as_they_are(quiet: House
         assert worker.says("queue_differs", "delete the queue")
 
 
-def _when_kept(house: House, message: Message[Any], state: State) -> Job:
+def _when_kept(callboard: Callboard, message: Message[Any], state: State) -> Job:
     def kept() -> Job | None:
-        return next((job for job in house.jobs(state=state) if job.id == message.message_id), None)
+        return next((job for job in callboard.jobs(state=state) if job.id == message.message_id), None)
 
     found = eventually(kept, deadline_s=DEADLINE_S, what=f"{message} is kept as {state}")
     assert found is not None

@@ -14,13 +14,16 @@ from src.broker.connections import parameters
 from src.broker.wire import JoiningConnection, Outgoing
 from src.jobs import State
 from tests.actors import broker as actors
-from tests.harness.broker_house import DEADLINE_S, House
+from tests.harness.callboard import Callboard
+from tests.harness.commands import DEADLINE_S
 from tests.harness.waiting import eventually
 
 
-def until_published(house: House, *messages: Message[Any]) -> None:
+def until_published(callboard: Callboard, *messages: Message[Any]) -> None:
     eventually(
-        lambda: all(house.job(one.message_id).published_at for one in messages), deadline_s=DEADLINE_S, what="RabbitMQ has confirmed them"
+        lambda: all(callboard.job(one.message_id).published_at for one in messages),
+        deadline_s=DEADLINE_S,
+        what="RabbitMQ has confirmed them",
     )
 
 
@@ -38,7 +41,7 @@ def threads(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     return names
 
 
-def test_a_job_that_comes_alone_is_published_by_the_thread_that_submits_it(quiet: House, threads: list[str]) -> None:
+def test_a_job_that_comes_alone_is_published_by_the_thread_that_submits_it(quiet: Callboard, threads: list[str]) -> None:
     first = actors.echo.send("first")
     until_published(quiet, first)
     assert threads == ["publisher"]  # it has connected and declared the queue
@@ -52,7 +55,7 @@ def test_a_job_that_comes_alone_is_published_by_the_thread_that_submits_it(quiet
 
 
 def test_many_threads_publish_at_once_and_each_message_goes_out_once(
-    quiet: House, threads: list[str], monkeypatch: pytest.MonkeyPatch
+    quiet: Callboard, threads: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(publisher, "GATHER_S", 0.0)
     until_published(quiet, actors.echo.send("first"))
@@ -71,7 +74,7 @@ def test_many_threads_publish_at_once_and_each_message_goes_out_once(
 
 @pytest.mark.parametrize("struck_by", [KeyboardInterrupt, RuntimeError])
 def test_who_is_struck_in_the_middle_of_a_message_spoils_nobody_elses(
-    quiet: House, monkeypatch: pytest.MonkeyPatch, struck_by: type[BaseException]
+    quiet: Callboard, monkeypatch: pytest.MonkeyPatch, struck_by: type[BaseException]
 ) -> None:
     until_published(quiet, actors.echo.send("first"))
     strikes = [struck_by()]
@@ -99,7 +102,7 @@ def test_who_is_struck_in_the_middle_of_a_message_spoils_nobody_elses(
         assert {job.attempt for job in quiet.jobs()} == {1}
 
 
-def test_an_error_that_nobody_foresaw_does_not_end_it(quiet: House, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_error_that_nobody_foresaw_does_not_end_it(quiet: Callboard, monkeypatch: pytest.MonkeyPatch) -> None:
     errors: list[Exception] = [KeyError("a variable that another thread has just unset")]
     hosts = parameters
 

@@ -13,7 +13,8 @@ from src.broker.reconciler import Holding, Reconciler
 from src.jobs import State
 from src.settings import get_settings
 from tests.actors import broker as actors
-from tests.harness.broker_house import DEADLINE_S, House
+from tests.harness.callboard import Callboard
+from tests.harness.commands import DEADLINE_S
 from tests.harness.waiting import eventually
 
 
@@ -33,7 +34,7 @@ def test_a_queue_is_doubted_by_count_only_if_it_cannot_have_them_all(holding: Ho
     assert reconciler.cannot_hold(holding, waiting) is doubted
 
 
-def test_a_backlog_makes_no_copies_and_a_purged_queue_is_filled_again(quiet: House, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_backlog_makes_no_copies_and_a_purged_queue_is_filled_again(quiet: Callboard, monkeypatch: pytest.MonkeyPatch) -> None:
     with quiet.entered(CALLBOARD_RECONCILE_AFTER="0.05"):
         for number in range(30):
             actors.echo.send(number)

@@ -19,7 +19,7 @@ from src.broker.retries import DEFAULT_MAX_BACKOFF, DEFAULT_MAX_RETRIES, DEFAULT
 from src.database import now
 from src.jobs import Outcome, State
 from tests.actors import broker as actors
-from tests.harness.broker_house import House
+from tests.harness.callboard import Callboard
 
 ERROR = ValueError("no")
 #: two instants may be read before and after a correction of the shared clock
@@ -179,49 +179,49 @@ def test_an_option_that_makes_no_sense_is_refused_at_import_with_the_actors_name
 # by a worker
 
 
-def attempts(house: House, message: dramatiq.Message[Any]) -> list[tuple[int, Outcome]]:
-    return [(attempt.number, attempt.outcome) for attempt in house.until(message).attempts]
+def attempts(callboard: Callboard, message: dramatiq.Message[Any]) -> list[tuple[int, Outcome]]:
+    return [(attempt.number, attempt.outcome) for attempt in callboard.until(message).attempts]
 
 
-def test_a_failing_job_is_tried_again_until_it_succeeds(house: House) -> None:
+def test_a_failing_job_is_tried_again_until_it_succeeds(callboard: Callboard) -> None:
     message = actors.succeed_at.send(3)
 
-    assert attempts(house, message) == [(1, Outcome.FAILED), (2, Outcome.FAILED), (3, Outcome.SUCCEEDED)]
-    job = house.job(message.message_id)
+    assert attempts(callboard, message) == [(1, Outcome.FAILED), (2, Outcome.FAILED), (3, Outcome.SUCCEEDED)]
+    job = callboard.job(message.message_id)
     assert (job.state, job.result, job.failures, job.error, job.reason) == (State.SUCCEEDED, 3, 2, None, None)
     assert [attempt.error for attempt in job.attempts] == ["ValueError: attempt 1", "ValueError: attempt 2", None]
 
 
-def test_a_job_whose_retries_are_spent_is_dead(house: House) -> None:
+def test_a_job_whose_retries_are_spent_is_dead(callboard: Callboard) -> None:
     message = actors.succeed_at.send(99)
 
-    assert attempts(house, message) == [(number, Outcome.FAILED) for number in range(1, 5)]
-    assert house.job(message.message_id).reason == "its 3 retries are spent"
+    assert attempts(callboard, message) == [(number, Outcome.FAILED) for number in range(1, 5)]
+    assert callboard.job(message.message_id).reason == "its 3 retries are spent"
 
 
-def test_a_messages_own_retries_count(house: House) -> None:
-    assert len(attempts(house, actors.succeed_at.send_with_options(args=(99,), max_retries=1))) == 2
+def test_a_messages_own_retries_count(callboard: Callboard) -> None:
+    assert len(attempts(callboard, actors.succeed_at.send_with_options(args=(99,), max_retries=1))) == 2
 
 
-def test_throws_and_retry_when_are_obeyed(house: House) -> None:
-    assert len(attempts(house, actors.throw_key_error.send())) == 1
-    assert len(attempts(house, actors.fail_with.send("OSError"))) == 2
-    assert len(attempts(house, actors.fail_with.send("ValueError"))) == 1
+def test_throws_and_retry_when_are_obeyed(callboard: Callboard) -> None:
+    assert len(attempts(callboard, actors.throw_key_error.send())) == 1
+    assert len(attempts(callboard, actors.fail_with.send("OSError"))) == 2
+    assert len(attempts(callboard, actors.fail_with.send("ValueError"))) == 1
 
 
 @pytest.mark.parametrize("delay", [0, 700])
-def test_an_actor_that_asks_for_a_retry_gets_it_and_not_early(house: House, delay: int) -> None:
+def test_an_actor_that_asks_for_a_retry_gets_it_and_not_early(callboard: Callboard, delay: int) -> None:
     message = actors.ask_for_retry.send(delay)
 
-    first, second = house.until(message).attempts
+    first, second = callboard.until(message).attempts
     assert second.outcome is Outcome.SUCCEEDED
     assert second.started_at - first.finished_at >= timedelta(milliseconds=delay) - CLOCK_ERROR
 
 
-def test_between_attempts_a_job_says_what_it_waits_for_and_has_no_message(house: House) -> None:
+def test_between_attempts_a_job_says_what_it_waits_for_and_has_no_message(callboard: Callboard) -> None:
     message = actors.fail.send_with_options(args=("no",), max_retries=3, min_backoff=3_600_000)
 
-    job = house.until(message, State.RETRYING)
+    job = callboard.until(message, State.RETRYING)
 
     assert job.reason == "retry 1 of 3 after ValueError"
     assert job.due_at is not None

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pika
 
 from src.broker import topology
-from tests.harness.broker_house import publish_by_hand
+from tests.harness.callboard import publish_by_hand
 from tests.harness.services import BrokerNode
 from tests.harness.waiting import eventually
 

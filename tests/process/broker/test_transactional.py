@@ -8,62 +8,62 @@ from src.actors.widgets import Widget
 from src.jobs import Outcome, State
 from src.jobs.queries import find
 from tests.actors import broker as actors
-from tests.harness.broker_house import House
+from tests.harness.callboard import Callboard
 from tests.harness.services import random_name
 
 
-def widgets(house: House, name: str) -> int:
-    with house.database.read() as session:
+def widgets(callboard: Callboard, name: str) -> int:
+    with callboard.database.read() as session:
         return session.execute(select(func.count()).select_from(Widget).where(Widget.name == name)).scalar_one()
 
 
-def test_a_success_commits_what_the_actor_wrote(house: House) -> None:
+def test_a_success_commits_what_the_actor_wrote(callboard: Callboard) -> None:
     name = random_name("widget")
 
-    job = house.until(actors.write_widgets.send([name, name]))
+    job = callboard.until(actors.write_widgets.send([name, name]))
 
     assert (job.state, job.result, [a.outcome for a in job.attempts]) == (State.SUCCEEDED, 2, [Outcome.SUCCEEDED])
-    assert widgets(house, name) == 2
+    assert widgets(callboard, name) == 2
 
 
-def test_a_failed_attempt_leaves_nothing_and_the_next_writes_once(house: House) -> None:
+def test_a_failed_attempt_leaves_nothing_and_the_next_writes_once(callboard: Callboard) -> None:
     name = random_name("widget")
 
-    job = house.until(actors.write_widgets.send([name], fail_at=1))
+    job = callboard.until(actors.write_widgets.send([name], fail_at=1))
 
     assert [a.outcome for a in job.attempts] == [Outcome.FAILED, Outcome.SUCCEEDED]
-    assert widgets(house, name) == 1
+    assert widgets(callboard, name) == 1
 
 
-def test_what_cannot_be_committed_fails_the_attempt_with_the_databases_words(house: House) -> None:
-    job = house.until(actors.break_the_transaction.send())
+def test_what_cannot_be_committed_fails_the_attempt_with_the_databases_words(callboard: Callboard) -> None:
+    job = callboard.until(actors.break_the_transaction.send())
 
     assert (job.state, [a.outcome for a in job.attempts]) == (State.DEAD, [Outcome.FAILED])
     assert (job.error or "").startswith("IntegrityError")
 
 
-def test_a_message_sent_inside_is_committed_with_the_actor(house: House) -> None:
+def test_a_message_sent_inside_is_committed_with_the_actor(callboard: Callboard) -> None:
     name = random_name("widget")
 
-    job = house.until(actors.send_and_fail.send(name, True))
+    job = callboard.until(actors.send_and_fail.send(name, True))
 
-    assert widgets(house, name) == 1
-    assert house.until(job.result).result == name
+    assert widgets(callboard, name) == 1
+    assert callboard.until(job.result).result == name
 
 
-def test_a_message_sent_inside_a_failed_attempt_was_never_submitted(house: House) -> None:
+def test_a_message_sent_inside_a_failed_attempt_was_never_submitted(callboard: Callboard) -> None:
     name = random_name("widget")
 
-    job = house.until(actors.send_and_fail.send(name, False))
+    job = callboard.until(actors.send_and_fail.send(name, False))
 
     sent = (job.error or "").removeprefix("ValueError: ")
     assert len(sent) == 36
-    with house.database.read() as session:
+    with callboard.database.read() as session:
         assert find(session, sent) is None
-    assert widgets(house, name) == 0
+    assert widgets(callboard, name) == 0
 
 
-def test_an_actor_that_is_not_transactional_is_told_how_to_get_a_session(house: House) -> None:
-    job = house.until(actors.ask_for_a_session.send())
+def test_an_actor_that_is_not_transactional_is_told_how_to_get_a_session(callboard: Callboard) -> None:
+    job = callboard.until(actors.ask_for_a_session.send())
 
     assert job.error == "RuntimeError: ask_for_a_session has no session: declare it with @dramatiq.actor(transactional=True)"

@@ -7,13 +7,14 @@ import pytest
 from src.broker import publisher, unconfirmed
 from src.jobs import State
 from tests.actors import broker as actors
-from tests.harness.broker_house import DEADLINE_S, House
+from tests.harness.callboard import Callboard
+from tests.harness.commands import DEADLINE_S
 from tests.harness.mute_proxy import MuteProxy
 from tests.harness.waiting import eventually
 
 
 def test_a_connection_without_confirms_is_given_up_and_what_it_owes_is_published_anew(
-    quiet: House, monkeypatch: pytest.MonkeyPatch
+    quiet: Callboard, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(unconfirmed, "CONFIRM_WITHIN_S", 0.5)
     monkeypatch.setattr(publisher, "WATCH_CONFIRMS_S", 0.1)

@@ -6,50 +6,51 @@ from pathlib import Path
 
 from src.jobs import Outcome, State, control
 from tests.actors import broker as actors
-from tests.harness.broker_house import DEADLINE_S, House
+from tests.harness.callboard import Callboard
+from tests.harness.commands import DEADLINE_S
 from tests.harness.waiting import eventually
 
 
-def cancel(house: House, id: str) -> None:
-    with house.database.write() as session:
+def cancel(callboard: Callboard, id: str) -> None:
+    with callboard.database.write() as session:
         control.cancel(session, id)
 
 
-def test_progress_is_seen_while_the_job_runs(house: House, tmp_path: Path) -> None:
+def test_progress_is_seen_while_the_job_runs(callboard: Callboard, tmp_path: Path) -> None:
     message = actors.make_and_wait.send(str(tmp_path / "made"), str(tmp_path / "go"))
 
-    first = eventually(lambda: house.job(message.message_id).progress_done, deadline_s=DEADLINE_S)
+    first = eventually(lambda: callboard.job(message.message_id).progress_done, deadline_s=DEADLINE_S)
     assert first is not None
-    eventually(lambda: (house.job(message.message_id).progress_done or 0) > first, deadline_s=DEADLINE_S)
-    running = house.job(message.message_id)
+    eventually(lambda: (callboard.job(message.message_id).progress_done or 0) > first, deadline_s=DEADLINE_S)
+    running = callboard.job(message.message_id)
     (tmp_path / "go").touch()
 
     assert (running.state, running.progress_message) == (State.RUNNING, "waiting")
     assert running.started_at is not None
-    assert house.until(message).state is State.SUCCEEDED
+    assert callboard.until(message).state is State.SUCCEEDED
 
 
-def test_a_running_job_stops_at_its_next_check_point_when_cancelled(house: House, tmp_path: Path) -> None:
+def test_a_running_job_stops_at_its_next_check_point_when_cancelled(callboard: Callboard, tmp_path: Path) -> None:
     message = actors.make_and_wait.send(str(tmp_path / "made"), str(tmp_path / "never"))
-    house.wait_for(tmp_path / "made")
+    callboard.wait_for(tmp_path / "made")
 
-    cancel(house, message.message_id)
+    cancel(callboard, message.message_id)
 
-    job = house.until(message)
+    job = callboard.until(message)
     assert (job.state, job.reason) == (State.CANCELLED, "cancelled while it ran")
     assert [attempt.outcome for attempt in job.attempts] == [Outcome.CANCELLED]
 
 
-def test_a_job_that_never_looks_ends_as_it_would_have(house: House, tmp_path: Path) -> None:
+def test_a_job_that_never_looks_ends_as_it_would_have(callboard: Callboard, tmp_path: Path) -> None:
     message = actors.make_and_wait_deaf.send(str(tmp_path / "made"), str(tmp_path / "go"))
-    house.wait_for(tmp_path / "made")
-    cancel(house, message.message_id)
+    callboard.wait_for(tmp_path / "made")
+    cancel(callboard, message.message_id)
     (tmp_path / "go").touch()
 
-    assert house.until(message).state is State.SUCCEEDED
+    assert callboard.until(message).state is State.SUCCEEDED
 
 
-def test_a_job_cancelled_while_it_waits_never_starts(quiet: House, tmp_path: Path) -> None:
+def test_a_job_cancelled_while_it_waits_never_starts(quiet: Callboard, tmp_path: Path) -> None:
     path = tmp_path / "trace"
     first, doomed, last = (actors.append.send(str(path), word) for word in ("first", "doomed", "last"))
     eventually(lambda: quiet.job(doomed.message_id).published_at, deadline_s=DEADLINE_S)
@@ -64,15 +65,15 @@ def test_a_job_cancelled_while_it_waits_never_starts(quiet: House, tmp_path: Pat
     assert quiet.job(doomed.message_id).attempts == []
 
 
-def test_a_job_cancelled_and_retried_runs_as_its_next_attempt(house: House, tmp_path: Path) -> None:
+def test_a_job_cancelled_and_retried_runs_as_its_next_attempt(callboard: Callboard, tmp_path: Path) -> None:
     message = actors.make_and_wait.send(str(tmp_path / "made"), str(tmp_path / "go"))
-    house.wait_for(tmp_path / "made")
-    cancel(house, message.message_id)
-    house.until(message, State.CANCELLED)
+    callboard.wait_for(tmp_path / "made")
+    cancel(callboard, message.message_id)
+    callboard.until(message, State.CANCELLED)
     (tmp_path / "go").touch()
 
-    with house.database.write() as session:
+    with callboard.database.write() as session:
         control.retry(session, message.message_id)
 
-    job = house.until(message, State.SUCCEEDED)
+    job = callboard.until(message, State.SUCCEEDED)
     assert (job.result, [attempt.outcome for attempt in job.attempts]) == (2, [Outcome.CANCELLED, Outcome.SUCCEEDED])

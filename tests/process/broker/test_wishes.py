@@ -12,29 +12,30 @@ from src.jobs import JobsError, State, wishes, workers
 from src.jobs.models import Worker
 from src.jobs.states import Wish
 from tests.actors import broker as actors
-from tests.harness.broker_house import DEADLINE_S, House
-from tests.harness.broker_house import Worker as Command
+from tests.harness.callboard import Callboard
+from tests.harness.commands import DEADLINE_S
+from tests.harness.commands import Worker as Command
 from tests.harness.waiting import eventually
 
 BEAT_S = "0.2"
 
 
-def alive(house: House) -> Worker:
-    with house.database.read() as session:
+def alive(callboard: Callboard) -> Worker:
+    with callboard.database.read() as session:
         [worker] = workers.alive(session)
     return worker
 
 
-def ask(house: House, wish: Wish | None) -> None:
-    with house.database.write() as session:
-        wishes.ask(session, alive(house).name, wish, by="tester")
+def ask(callboard: Callboard, wish: Wish | None) -> None:
+    with callboard.database.write() as session:
+        wishes.ask(session, alive(callboard).name, wish, by="tester")
 
 
-def obeys(house: House, command: Command, *words: str) -> None:
+def obeys(callboard: Callboard, command: Command, *words: str) -> None:
     eventually(lambda: command.says("worker_wish", *words), deadline_s=DEADLINE_S, what="the worker follows")
 
 
-def test_a_quiet_worker_finishes_what_it_runs_and_takes_nothing_until_it_is_resumed(quiet: House, tmp_path: Path) -> None:
+def test_a_quiet_worker_finishes_what_it_runs_and_takes_nothing_until_it_is_resumed(quiet: Callboard, tmp_path: Path) -> None:
     with quiet.working(threads=1, CALLBOARD_HEARTBEAT_INTERVAL=BEAT_S) as command:
         held = actors.make_and_wait.send(str(tmp_path / "made"), str(tmp_path / "go"))
         quiet.wait_for(tmp_path / "made")
@@ -58,7 +59,7 @@ def test_a_quiet_worker_finishes_what_it_runs_and_takes_nothing_until_it_is_resu
         assert alive(quiet).wished_by is None
 
 
-def test_a_worker_that_is_to_stop_ends_after_its_jobs_and_a_fresh_one_does_the_rest(quiet: House, tmp_path: Path) -> None:
+def test_a_worker_that_is_to_stop_ends_after_its_jobs_and_a_fresh_one_does_the_rest(quiet: Callboard, tmp_path: Path) -> None:
     with quiet.working(threads=2, CALLBOARD_HEARTBEAT_INTERVAL=BEAT_S) as command:
         held = actors.make_and_wait.send(str(tmp_path / "made"), str(tmp_path / "go"))
         quiet.wait_for(tmp_path / "made")
@@ -83,7 +84,7 @@ def test_a_worker_that_is_to_stop_ends_after_its_jobs_and_a_fresh_one_does_the_r
         assert quiet.until(late).state is State.SUCCEEDED
 
 
-def test_an_idle_worker_that_is_to_stop_ends_at_once(quiet: House) -> None:
+def test_an_idle_worker_that_is_to_stop_ends_at_once(quiet: Callboard) -> None:
     with quiet.working(CALLBOARD_HEARTBEAT_INTERVAL=BEAT_S) as command:
         ask(quiet, Wish.QUIET)
         obeys(quiet, command, "quiet")
@@ -91,7 +92,7 @@ def test_an_idle_worker_that_is_to_stop_ends_at_once(quiet: House) -> None:
         assert command.process.wait(DEADLINE_S) == 0
 
 
-def test_who_registers_anew_is_still_to_be_quiet_and_serves_no_queue(quiet: House) -> None:
+def test_who_registers_anew_is_still_to_be_quiet_and_serves_no_queue(quiet: Callboard) -> None:
     with quiet.database.write() as session:
         first = workers.register(session, name="here:1", host="here", pid=1, version="0", threads=4, queues=["default"], actors=[])
         assert workers.served(workers.alive(session)) == {"default"}

@@ -27,7 +27,8 @@ from src.jobs.control import cancel as ask_to_cancel
 from src.jobs.models import Job
 from src.jobs.stalled import stalled
 from tests.actors import isolation as actors
-from tests.harness.isolation_house import House, is_running
+from tests.harness.callboard import Callboard
+from tests.harness.commands import is_running
 from tests.harness.ledger import percentile
 from tests.harness.waiting import eventually
 
@@ -53,29 +54,29 @@ class Cancelled:
         ]
 
 
-def cancelled(house: House, *, jobs: int = 1_000) -> Cancelled:
+def cancelled(callboard: Callboard, *, jobs: int = 1_000) -> Cancelled:
     """Two workers; jobs of which each is retried again and again, and every fourth runs for a second."""
     for _ in range(2):
-        house.worker(threads=8, queues=["storm"])
-    ids = house.send(*(actors.stumble.message(number) for number in range(jobs)))
-    eventually(lambda: _states(house.database).get(State.RETRYING, 0) > 20, deadline_s=30, what="some have failed once")
+        callboard.worker(threads=8, queues=["storm"])
+    ids = callboard.send(*(actors.stumble.message(number) for number in range(jobs)))
+    eventually(lambda: _states(callboard.database).get(State.RETRYING, 0) > 20, deadline_s=30, what="some have failed once")
     shuffled = random.Random(4).sample(ids, len(ids))
     asked: dict[str, tuple[State, float]] = {}
-    cancellers = [threading.Thread(target=_cancel_all, args=(house, shuffled[start::4], asked)) for start in range(4)]
+    cancellers = [threading.Thread(target=_cancel_all, args=(callboard, shuffled[start::4], asked)) for start in range(4)]
     shown: dict[str, float] = {}
     for thread in cancellers:
         thread.start()
-    while any(thread.is_alive() for thread in cancellers) or set(_states(house.database)) != {State.CANCELLED}:
-        _note_shown(house.database, shown)
-    _note_shown(house.database, shown)
-    starts = [(id, float(at)) for at, id in (line.split() for line in house.lines("starts"))]
+    while any(thread.is_alive() for thread in cancellers) or set(_states(callboard.database)) != {State.CANCELLED}:
+        _note_shown(callboard.database, shown)
+    _note_shown(callboard.database, shown)
+    starts = [(id, float(at)) for at, id in (line.split() for line in callboard.lines("starts"))]
     seconds: dict[State, list[float]] = {}
-    with house.database.read() as session:
+    with callboard.database.read() as session:
         for id, finished_at in session.execute(select(Job.id, Job.finished_at)):
             state, at = asked[id]
             assert finished_at is not None
             seconds.setdefault(state, []).append(max(0.0, finished_at.timestamp() - at))
-    return Cancelled(_states(house.database), len(starts), [(id, at - shown[id]) for id, at in starts if at > shown[id]], seconds)
+    return Cancelled(_states(callboard.database), len(starts), [(id, at - shown[id]) for id, at in starts if at > shown[id]], seconds)
 
 
 @dataclass
@@ -99,29 +100,29 @@ class Limited:
         ]
 
 
-def limited(house: House, *, neighbours: int = 200, threads: int = 6) -> Limited:
+def limited(callboard: Callboard, *, neighbours: int = 200, threads: int = 6) -> Limited:
     """One worker; five bad actors with a hard limit of 5 s take five of its threads, the neighbours the others."""
-    house.worker(threads=threads)
-    house.ended(*house.send(actors.work_apart.message(0)))  # the nursery is warm
-    bad = house.send(*(actor.message() for actor in BAD))
-    good = house.send(*(actors.neighbour.message(number) for number in range(1, neighbours + 1)))
-    eventually(lambda: len([pid for pid in house.lines("pids") if pid]) >= len(BAD), deadline_s=20, what="all have started")
+    callboard.worker(threads=threads)
+    callboard.ended(*callboard.send(actors.work_apart.message(0)))  # the nursery is warm
+    bad = callboard.send(*(actor.message() for actor in BAD))
+    good = callboard.send(*(actors.neighbour.message(number) for number in range(1, neighbours + 1)))
+    eventually(lambda: len([pid for pid in callboard.lines("pids") if pid]) >= len(BAD), deadline_s=20, what="all have started")
     begun = time.monotonic()
-    ends = [house.ended(id, within_s=20) for id in bad]
-    again = house.send(*(actors.wait_for_a_while.message(1.5) for _ in range(threads)))
-    eventually(lambda: len(house.lines("started")) == threads, deadline_s=20, what="every thread is in use again")
+    ends = [callboard.ended(id, within_s=20) for id in bad]
+    again = callboard.send(*(actors.wait_for_a_while.message(1.5) for _ in range(threads)))
+    eventually(lambda: len(callboard.lines("started")) == threads, deadline_s=20, what="every thread is in use again")
     slots_back_s = time.monotonic() - begun
-    assert [house.ended(id).state for id in again] == [State.SUCCEEDED] * threads
-    states = Counter(house.ended(id).state.value for id in good)
-    noted = house.lines("neighbours")
+    assert [callboard.ended(id).state for id in again] == [State.SUCCEEDED] * threads
+    states = Counter(callboard.ended(id).state.value for id in good)
+    noted = callboard.lines("neighbours")
     return Limited(
         {str(job.actor): _length(job) for job in ends},
         {str(job.error) for job in ends},
         slots_back_s,
-        [int(pid) for pid in house.lines("pids") if is_running(int(pid))],
+        [int(pid) for pid in callboard.lines("pids") if is_running(int(pid))],
         states,
         len(noted) - len(set(noted)),
-        house.alive(),
+        callboard.alive(),
     )
 
 
@@ -142,22 +143,22 @@ class Poisoned:
         ]
 
 
-def poisoned(house: House, *, others: int = 50, lease_duration: float = 6.0) -> Poisoned:
+def poisoned(callboard: Callboard, *, others: int = 50, lease_duration: float = 6.0) -> Poisoned:
     """A worker that is started again whenever it has died, and one beside it for the others."""
-    victim = house.worker(threads=2, queues=["poison"], lease_duration=lease_duration)
-    house.worker(threads=2, queues=["good"], lease_duration=lease_duration)
-    (id,) = house.send(actors.kill_the_worker.message())
-    good = house.send(*(actors.neighbour.message(number) for number in range(others)))
+    victim = callboard.worker(threads=2, queues=["poison"], lease_duration=lease_duration)
+    callboard.worker(threads=2, queues=["good"], lease_duration=lease_duration)
+    (id,) = callboard.send(actors.kill_the_worker.message())
+    good = callboard.send(*(actors.neighbour.message(number) for number in range(others)))
 
     def dead() -> bool:
         victim.keep_running()
-        return house.job(id).state is State.DEAD
+        return callboard.job(id).state is State.DEAD
 
     eventually(dead, deadline_s=90, interval_s=0.1, what="the job is dead")
-    job = house.job(id)
+    job = callboard.job(id)
     assert job.finished_at is not None
-    states = Counter(house.ended(each).state.value for each in good)
-    noted = house.lines("neighbours")
+    states = Counter(callboard.ended(each).state.value for each in good)
+    noted = callboard.lines("neighbours")
     seconds = (job.finished_at - job.attempts[0].started_at).total_seconds()
     return Poisoned(str(job.reason), len(job.attempts), seconds, states, len(noted) - len(set(noted)))
 
@@ -173,12 +174,12 @@ class Hung:
         return [f"said: {self.reason}", *(f"{what} after {seconds:.1f} s" for what, seconds in self.seconds.items())]
 
 
-def hung(house: House) -> Hung:
+def hung(callboard: Callboard) -> Hung:
     """One worker with the settings as delivered, started again whenever it has died."""
-    worker = house.worker(threads=2, queues=["poison"])
-    house.worker(threads=1, queues=["good"])  # whose relay looks for leases that ran out
-    (id,) = house.send(actors.hold_the_interpreter.message())
-    eventually(lambda: house.lines("held") == ["1"], deadline_s=20)
+    worker = callboard.worker(threads=2, queues=["poison"])
+    callboard.worker(threads=1, queues=["good"])  # whose relay looks for leases that ran out
+    (id,) = callboard.send(actors.hold_the_interpreter.message())
+    eventually(lambda: callboard.lines("held") == ["1"], deadline_s=20)
     begun, pid, found = time.monotonic(), worker.pid, Hung()
 
     def note(what: str, happened: Callable[[], object]) -> None:
@@ -186,17 +187,17 @@ def hung(house: House) -> Hung:
         found.seconds[what] = time.monotonic() - begun
 
     def said() -> bool:
-        with house.database.read() as session:
+        with callboard.database.read() as session:
             found.reason = stalled(session).get(id, "")
         return bool(found.reason)
 
     note("shown as stalled", said)
-    note("given to the next attempt", lambda: house.job(id).attempts)
+    note("given to the next attempt", lambda: callboard.job(id).attempts)
     note("worker killed", lambda: not is_running(pid))
 
     def succeeded() -> bool:
         worker.keep_running()
-        return house.job(id).state is State.SUCCEEDED
+        return callboard.job(id).state is State.SUCCEEDED
 
     note("done by another attempt", succeeded)
     return found
@@ -213,14 +214,14 @@ class Logged:
         return [f"from print to SQL {_spread(self.in_sql)}", f"from print to an open stream {_spread(self.in_stream)}"]
 
 
-def logged(house: House, *, jobs: int = 4) -> Logged:
+def logged(callboard: Callboard, *, jobs: int = 4) -> Logged:
     """Some jobs print the instant; streams of the web front end are read as a browser reads them."""
-    from tests.harness.ground import submitters_token
+    from tests.harness.breakable import submitters_token
 
-    house.worker(threads=jobs)
-    url = house.web()
+    callboard.worker(threads=jobs)
+    url = callboard.web()
     token = submitters_token()
-    ids = house.send(*(actors.tell_the_time.message(8.0) for _ in range(jobs)))
+    ids = callboard.send(*(actors.tell_the_time.message(8.0) for _ in range(jobs)))
     streamed: list[float] = []
     readers = [threading.Thread(target=_read_stream, args=(f"{url}/api/v1/jobs/{id}/events", token, streamed)) for id in ids]
     for reader in readers:
@@ -228,7 +229,7 @@ def logged(house: House, *, jobs: int = 4) -> Logged:
     stored: dict[tuple[str, int], float] = {}
     while any(reader.is_alive() for reader in readers):
         for id in ids:
-            for attempt, number, _, text in house.log_of(id):
+            for attempt, number, _, text in callboard.log_of(id):
                 if attempt == 1 and (id, number) not in stored:
                     stored[id, number] = time.time() - float(text)
         time.sleep(0.02)
@@ -249,9 +250,9 @@ def _read_stream(address: str, token: str, seconds: list[float]) -> None:
                 return
 
 
-def _cancel_all(house: House, ids: list[str], asked: dict[str, tuple[State, float]]) -> None:
+def _cancel_all(callboard: Callboard, ids: list[str], asked: dict[str, tuple[State, float]]) -> None:
     for id in ids:
-        with house.database.write() as session:
+        with callboard.database.write() as session:
             state = session.execute(select(Job.state).where(Job.id == id)).scalar_one()
             asked[id] = (state, time.time())
             ask_to_cancel(session, id)
@@ -293,14 +294,14 @@ SHOWS: dict[str, Callable[..., Report]] = {"cancel": cancelled, "limits": limite
 
 
 def main() -> None:
-    from tests.harness.isolation_house import lay_house
+    from tests.harness.breakable import breakable
 
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("show", choices=sorted(SHOWS))
     parser.add_argument("--store", choices=["sqlite", "postgresql"], default="sqlite")
     chosen = parser.parse_args()
-    with lay_house(chosen.store) as house:
-        report = SHOWS[chosen.show](house)
+    with breakable(chosen.store, actors="tests.actors.isolation") as callboard:
+        report = SHOWS[chosen.show](callboard)
     print(f"{chosen.show} on {chosen.store} at {datetime.now().astimezone():%Y-%m-%d %H:%M}", *report.lines(), sep="\n  ")
 
 

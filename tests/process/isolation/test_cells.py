@@ -8,89 +8,92 @@ from sqlalchemy import text
 from src.jobs import Outcome, State
 from src.jobs.result_files import result_of
 from tests.actors import isolation as actors
-from tests.harness.isolation_house import House, is_running
+from tests.harness.callboard import Callboard
+from tests.harness.commands import is_running
 from tests.harness.waiting import eventually
 
 
-def test_an_isolated_actor_has_its_result_progress_log_and_messages(house: House) -> None:
-    worker = house.worker()
-    ids = house.send(actors.work_apart.message(5), actors.work_apart_async.message(5))
+def test_an_isolated_actor_has_its_result_progress_log_and_messages(callboard: Callboard) -> None:
+    worker = callboard.worker()
+    ids = callboard.send(actors.work_apart.message(5), actors.work_apart_async.message(5))
 
-    job, asynchronous = (house.ended(id) for id in ids)
+    job, asynchronous = (callboard.ended(id) for id in ids)
 
     assert (job.state, job.result["number"]) == (State.SUCCEEDED, 5), job.error
     assert job.result["pid"] != worker.pid
     assert (job.progress_done, job.progress_total, job.progress_message) == (5, 5, "done apart")
-    assert house.log_of(job.id) == [(1, 1, "stdout", "printed apart"), (1, 2, "warning", "logged apart 5")]
+    assert callboard.log_of(job.id) == [(1, 1, "stdout", "printed apart"), (1, 2, "warning", "logged apart 5")]
     assert (asynchronous.state, asynchronous.result) == (State.SUCCEEDED, 6), asynchronous.error
-    assert house.log_of(asynchronous.id) == [(1, 1, "stdout", "printed by a coroutine")]
-    eventually(lambda: house.lines("neighbours") == ["5"], what="the job that it has sent runs")
+    assert callboard.log_of(asynchronous.id) == [(1, 1, "stdout", "printed by a coroutine")]
+    eventually(lambda: callboard.lines("neighbours") == ["5"], what="the job that it has sent runs")
     assert not is_running(job.result["pid"])
 
 
-def test_an_isolated_actor_starts_its_callback_with_a_large_result(house: House) -> None:
-    house.worker()
-    (id,) = house.send(actors.call_back_apart.message())
+def test_an_isolated_actor_starts_its_callback_with_a_large_result(callboard: Callboard) -> None:
+    callboard.worker()
+    (id,) = callboard.send(actors.call_back_apart.message())
 
-    assert len(result_of(house.ended(id))) == 300_000
-    eventually(lambda: house.lines("results") == ["300000"], what="the callback runs")
+    assert len(result_of(callboard.ended(id))) == 300_000
+    eventually(lambda: callboard.lines("results") == ["300000"], what="the callback runs")
 
 
-def test_modules_that_start_threads_get_cells_that_are_started_cold(house: House) -> None:
-    house.environment["CALLBOARD_ACTORS"] = "tests.actors.isolation,tests.actors.threaded"
-    house.worker()
-    (id,) = house.send(actors.work_apart.message(3))
+def test_modules_that_start_threads_get_cells_that_are_started_cold(callboard: Callboard) -> None:
+    callboard.environment["CALLBOARD_ACTORS"] = "tests.actors.isolation,tests.actors.threaded"
+    callboard.worker()
+    (id,) = callboard.send(actors.work_apart.message(3))
 
-    job = house.ended(id, within_s=60)
+    job = callboard.ended(id, within_s=60)
 
     assert (job.state, job.result["number"]) == (State.SUCCEEDED, 3), job.error
-    assert "cells_start_cold" in house.log.read_text(errors="replace")
+    assert "cells_start_cold" in callboard.worker_logs()
 
 
-def test_a_transactional_isolated_actor_commits_with_its_end_or_not_at_all(house: House) -> None:
-    house.worker()
-    kept, failed, died = (house.ended(id) for id in house.send(*(actors.write_apart.message(end) for end in ("keep", "fail", "die"))))
+def test_a_transactional_isolated_actor_commits_with_its_end_or_not_at_all(callboard: Callboard) -> None:
+    callboard.worker()
+    kept, failed, died = (
+        callboard.ended(id) for id in callboard.send(*(actors.write_apart.message(end) for end in ("keep", "fail", "die")))
+    )
 
     assert (kept.state, kept.result) == (State.SUCCEEDED, "keep"), kept.error
     assert (failed.state, failed.error) == (State.DEAD, "RuntimeError: after the write")
     assert "after the write" in str(failed.attempts[0].traceback)
     assert (died.state, died.error) == (State.DEAD, "CellDied: its process exited with code 7")
-    with house.database.read() as session:
+    with callboard.database.read() as session:
         assert list(session.execute(text("SELECT job_id FROM effects")).scalars()) == [kept.id]
-    assert house.log_of(kept.id) == [(1, 1, "stdout", "written")]
-    assert house.log_of(failed.id) == [(1, 1, "stdout", "written")]
+    assert callboard.log_of(kept.id) == [(1, 1, "stdout", "written")]
+    assert callboard.log_of(failed.id) == [(1, 1, "stdout", "written")]
 
 
 @pytest.mark.parametrize(("how", "error"), [("exit", "exited with code 3"), ("segfault", "was killed by signal 11")])
-def test_a_process_that_dies_costs_its_own_attempt_only_and_retries_decide(house: House, how: str, error: str) -> None:
-    house.worker()
-    (id,) = house.send(actors.die_apart.message(how))
+def test_a_process_that_dies_costs_its_own_attempt_only_and_retries_decide(callboard: Callboard, how: str, error: str) -> None:
+    callboard.worker()
+    (id,) = callboard.send(actors.die_apart.message(how))
 
-    job = house.ended(id)
+    job = callboard.ended(id)
 
     assert (job.state, job.result, job.crashes) == (State.SUCCEEDED, 2, 0)
     assert [attempt.outcome for attempt in job.attempts] == [Outcome.FAILED, Outcome.SUCCEEDED]
     assert job.attempts[0].error == f"CellDied: its process {error}"
 
 
-def test_what_an_isolated_actor_leaves_behind_is_gone_when_its_attempt_has_ended(house: House) -> None:
-    house.worker()
-    (id,) = house.send(actors.leave_children.message())
+def test_what_an_isolated_actor_leaves_behind_is_gone_when_its_attempt_has_ended(callboard: Callboard) -> None:
+    callboard.worker()
+    (id,) = callboard.send(actors.leave_children.message())
 
-    assert house.ended(id).result == "gone without them"
+    assert callboard.ended(id).result == "gone without them"
 
-    assert len(house.lines("pids")) == 4
-    assert not [pid for pid in house.lines("pids") if is_running(int(pid))]
+    assert len(callboard.lines("pids")) == 4
+    assert not [pid for pid in callboard.lines("pids") if is_running(int(pid))]
 
 
-def test_cells_end_with_their_killed_worker(house: House) -> None:
-    worker = house.worker(lease_duration=3, heartbeat_interval=1)
-    (id,) = house.send(actors.have_grandchildren.message())
-    eventually(lambda: len(house.lines("pids")) == 5, deadline_s=20)
+def test_cells_end_with_their_killed_worker(callboard: Callboard) -> None:
+    worker = callboard.worker(lease_duration=3, heartbeat_interval=1)
+    (id,) = callboard.send(actors.have_grandchildren.message())
+    eventually(lambda: len(callboard.lines("pids")) == 5, deadline_s=20)
 
     worker.kill()
 
-    eventually(lambda: not [pid for pid in house.lines("pids") if is_running(int(pid))], what="cell and grandchildren are gone")
-    house.worker(lease_duration=3, heartbeat_interval=1)
-    eventually(lambda: house.job(id).attempt == 2, deadline_s=20)
-    assert house.job(id).attempts[0].outcome is Outcome.LOST
+    eventually(lambda: not [pid for pid in callboard.lines("pids") if is_running(int(pid))], what="cell and grandchildren are gone")
+    callboard.worker(lease_duration=3, heartbeat_interval=1)
+    eventually(lambda: callboard.job(id).attempt == 2, deadline_s=20)
+    assert callboard.job(id).attempts[0].outcome is Outcome.LOST

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from tests.harness.isolation_house import House
+from tests.harness.callboard import Callboard
 from tests.process.isolation.shows import limited
 
 
-def test_no_actor_outlives_its_hard_limit_and_no_neighbour_is_lost_or_doubled(house: House) -> None:
+def test_no_actor_outlives_its_hard_limit_and_no_neighbour_is_lost_or_doubled(callboard: Callboard) -> None:
     """Given two hundred neighbours and five actors that cannot be stopped, each with a hard limit of 5 s."""
-    found = limited(house)
+    found = limited(callboard)
     print(*found.lines(), sep="\n")
 
     assert len(found.seconds) == 5

@@ -7,7 +7,7 @@ import time
 from src.jobs import State, attempt_logs
 from src.jobs.lines import LINE_LIMIT, Lines
 from tests.actors import isolation as actors
-from tests.harness.isolation_house import House
+from tests.harness.callboard import Callboard
 from tests.harness.waiting import eventually
 
 SAID = [
@@ -19,46 +19,46 @@ SAID = [
 ]
 
 
-def test_what_an_actor_says_is_kept_in_order_and_visible_while_it_runs(house: House) -> None:
-    house.worker()
-    (id,) = house.send(actors.talk.message(4))
-    eventually(lambda: house.job(id).state is State.RUNNING, deadline_s=20)
+def test_what_an_actor_says_is_kept_in_order_and_visible_while_it_runs(callboard: Callboard) -> None:
+    callboard.worker()
+    (id,) = callboard.send(actors.talk.message(4))
+    eventually(lambda: callboard.job(id).state is State.RUNNING, deadline_s=20)
     running_since = time.monotonic()
 
-    eventually(lambda: len(house.log_of(id)) == 6, what="the lines are there")
+    eventually(lambda: len(callboard.log_of(id)) == 6, what="the lines are there")
 
     assert time.monotonic() - running_since < 3
-    assert house.job(id).state is State.RUNNING
-    job = house.ended(id)
-    said = house.log_of(id)
+    assert callboard.job(id).state is State.RUNNING
+    job = callboard.ended(id)
+    said = callboard.log_of(id)
     assert said[:5] == SAID
     assert said[5][:3] == (1, 6, "error")
     assert said[5][3].startswith("sixth\nTraceback")
     assert said[5][3].endswith("ValueError: sixth's trouble")
     assert said[6:] == [(1, 7, "stdout", "last, without an end")]
-    with house.database.read() as session:
+    with callboard.database.read() as session:
         assert [line.number for line in attempt_logs.read(session, job.seq, after=(1, 5))] == [6, 7]
-    printed = house.log.read_text(errors="replace")
+    printed = callboard.worker_logs()
     assert "first, printed" in printed  # and it still goes where it went before
     assert "second, logged with arguments" in printed
 
 
-def test_the_log_of_a_short_attempt_is_there_when_its_end_is(house: House) -> None:
-    house.worker()
-    failed, coroutine = house.send(actors.talk_and_fail.message(), actors.talk_in_a_coroutine.message())
+def test_the_log_of_a_short_attempt_is_there_when_its_end_is(callboard: Callboard) -> None:
+    callboard.worker()
+    failed, coroutine = callboard.send(actors.talk_and_fail.message(), actors.talk_in_a_coroutine.message())
 
-    assert house.ended(failed).state is State.DEAD
-    assert house.log_of(failed) == [(1, 1, "stdout", "before the failure")]
-    assert house.ended(coroutine).state is State.SUCCEEDED
-    assert house.log_of(coroutine) == [(1, 1, "stdout", "from a coroutine")]
+    assert callboard.ended(failed).state is State.DEAD
+    assert callboard.log_of(failed) == [(1, 1, "stdout", "before the failure")]
+    assert callboard.ended(coroutine).state is State.SUCCEEDED
+    assert callboard.log_of(coroutine) == [(1, 1, "stdout", "from a coroutine")]
 
 
-def test_a_chatterbox_is_cut_off_and_told_so(house: House) -> None:
-    house.worker(max_log_lines=100)
-    (id,) = house.send(actors.chatter.message(5_000))
+def test_a_chatterbox_is_cut_off_and_told_so(callboard: Callboard) -> None:
+    callboard.worker(max_log_lines=100)
+    (id,) = callboard.send(actors.chatter.message(5_000))
 
-    assert house.ended(id).state is State.SUCCEEDED
-    said = house.log_of(id)
+    assert callboard.ended(id).state is State.SUCCEEDED
+    said = callboard.log_of(id)
     assert [text for _, _, _, text in said[:99]] == [str(number) for number in range(99)]
     assert [(number, level) for _, number, level, _ in said[99:]] == [(100, "notice")]
     assert "100 lines" in said[99][3]

@@ -10,7 +10,7 @@ import pytest
 from src.broker.isolation import terms, wants
 from src.jobs import State
 from tests.actors import isolation as actors
-from tests.harness.isolation_house import House
+from tests.harness.callboard import Callboard
 
 
 @pytest.mark.parametrize(
@@ -43,12 +43,12 @@ def test_a_message_may_say_more_than_its_actor_but_not_nonsense() -> None:
     assert not wants(actors.neighbour)
 
 
-def test_d11_time_limits_started_state_and_results_in_the_database(house: House) -> None:
+def test_d11_time_limits_started_state_and_results_in_the_database(callboard: Callboard) -> None:
     """D11: task time limits (30 minutes), started state tracked, results kept in the database."""
-    house.worker()
-    quick, endless = house.send(actors.half_an_hour_at_most.message(12), actors.half_a_second_at_most.message())
+    callboard.worker()
+    quick, endless = callboard.send(actors.half_an_hour_at_most.message(12), actors.half_a_second_at_most.message())
 
-    done, limited = house.ended(quick), house.ended(endless)
+    done, limited = callboard.ended(quick), callboard.ended(endless)
 
     assert (done.state, done.result) == (State.SUCCEEDED, 144)
     assert done.started_at is not None

@@ -16,30 +16,35 @@ from src.jobs import State
 from src.logs import configure_logs, get_logger, speak_for
 from src.settings import get_settings
 from tests.actors import isolation as actors
-from tests.harness.isolation_house import House
+from tests.harness.callboard import Callboard
 from tests.harness.waiting import eventually
 
 
-def logged(house: House) -> list[dict[str, Any]]:
+def logged(callboard: Callboard) -> list[dict[str, Any]]:
     """What the worker has written as JSON so far."""
-    lines = house.log.read_text(errors="replace").splitlines()
+    lines = callboard.worker_logs().splitlines()
     return [json.loads(line) for line in lines if line.startswith("{") and line.endswith("}")]
 
 
-def test_every_line_said_for_a_job_names_it_whoever_says_it(house: House) -> None:
-    house.worker()
-    spoken, apart, stopped, silent = house.send(
+def test_every_line_said_for_a_job_names_it_whoever_says_it(callboard: Callboard) -> None:
+    callboard.worker()
+    spoken, apart, stopped, silent = callboard.send(
         actors.speak_and_fail.message("another"),
         actors.speak_in_a_cell.message(),
         actors.speak_until_stopped.message(),
         actors.chatter.message(1),
     )
-    assert [house.ended(id).state for id in (spoken, apart, stopped, silent)] == [State.DEAD, State.SUCCEEDED, State.DEAD, State.SUCCEEDED]
+    assert [callboard.ended(id).state for id in (spoken, apart, stopped, silent)] == [
+        State.DEAD,
+        State.SUCCEEDED,
+        State.DEAD,
+        State.SUCCEEDED,
+    ]
 
     def said() -> dict[str, tuple[Any, ...]]:
         # The command gathers what its processes write, so a line may come later than the end of its job.
-        assert {line["job_id"] for line in logged(house) if line["event"] == "attempt_failed"} == {spoken, stopped}
-        found = {line["event"]: tuple(line.get(name) for name in ("job_id", "actor", "attempt", "by_job_id")) for line in logged(house)}
+        assert {line["job_id"] for line in logged(callboard) if line["event"] == "attempt_failed"} == {spoken, stopped}
+        found = {line["event"]: tuple(line.get(name) for name in ("job_id", "actor", "attempt", "by_job_id")) for line in logged(callboard)}
         assert {"time_limit_exceeded", "structured of apart"} <= set(found)
         return found
 
@@ -50,7 +55,7 @@ def test_every_line_said_for_a_job_names_it_whoever_says_it(house: House) -> Non
     assert lines["time_limit_exceeded"][0] == stopped
     assert lines["worker_serves"] == (None, None, None, None)
     # What the job's own page shows is as it was: there it says nothing new.
-    assert [text for _, _, _, text in house.log_of(spoken)][:2] == ["package of spoken", "structured of spoken"]
+    assert [text for _, _, _, text in callboard.log_of(spoken)][:2] == ["package of spoken", "structured of spoken"]
 
 
 @pytest.fixture

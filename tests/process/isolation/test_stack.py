@@ -15,67 +15,67 @@ from src.jobs.current import RunningJob
 from src.jobs.errors import NotAllowed, UnknownJob
 from src.jobs.models import StackWish
 from tests.actors import isolation as actors
-from tests.harness.isolation_house import House
+from tests.harness.callboard import Callboard
 from tests.harness.waiting import eventually
 
 
-def ask(house: House, id: str) -> None:
-    with house.database.write() as session:
+def ask(callboard: Callboard, id: str) -> None:
+    with callboard.database.write() as session:
         control.stack(session, id)
 
 
-def stacks_of(house: House, id: str) -> list[str]:
-    return [text for _, _, level, text in house.log_of(id) if level == "stack"]
+def stacks_of(callboard: Callboard, id: str) -> list[str]:
+    return [text for _, _, level, text in callboard.log_of(id) if level == "stack"]
 
 
-def wishes(house: House) -> list[StackWish]:
-    with house.database.read() as session:
+def wishes(callboard: Callboard) -> list[StackWish]:
+    with callboard.database.read() as session:
         return list(session.execute(select(StackWish)).scalars())
 
 
-def test_a_running_attempt_says_where_it_is_as_often_as_somebody_asks(house: House, tmp_path: Path) -> None:
-    house.worker(heartbeat_interval=0.3)
+def test_a_running_attempt_says_where_it_is_as_often_as_somebody_asks(callboard: Callboard, tmp_path: Path) -> None:
+    callboard.worker(heartbeat_interval=0.3)
     go = tmp_path / "go"
-    thread, cell, coroutine = ids = house.send(
+    thread, cell, coroutine = ids = callboard.send(
         actors.stay_until.message(str(go)), actors.stay_apart_until.message(str(go)), actors.stay_as_a_coroutine_until.message(str(go))
     )
-    eventually(lambda: all(house.log_of(id) for id in ids), deadline_s=30, what="each is in its actor")
+    eventually(lambda: all(callboard.log_of(id) for id in ids), deadline_s=30, what="each is in its actor")
     for number in (1, 2):
         for id in ids:
-            ask(house, id)
-        eventually(lambda number=number: all(len(stacks_of(house, id)) == number for id in ids), deadline_s=30)  # type: ignore[misc]
+            ask(callboard, id)
+        eventually(lambda number=number: all(len(stacks_of(callboard, id)) == number for id in ids), deadline_s=30)  # type: ignore[misc]
 
     for id in (thread, cell):
-        for said in stacks_of(house, id):
+        for said in stacks_of(callboard, id):
             first, *rest = said.splitlines()
             assert first == "It is here, innermost call last:"
             assert "in stay_" in rest[0]  # nothing of ours above it
             assert "in _wait_in_here" in said
             assert "executor.py" not in said
-    assert "asyncio" in stacks_of(house, coroutine)[0]
-    assert wishes(house) == []
+    assert "asyncio" in stacks_of(callboard, coroutine)[0]
+    assert wishes(callboard) == []
     go.touch()
-    assert [house.ended(id).state for id in ids] == [State.SUCCEEDED] * 3
+    assert [callboard.ended(id).state for id in ids] == [State.SUCCEEDED] * 3
     with pytest.raises(NotAllowed, match="the job is succeeded"):
-        ask(house, thread)
+        ask(callboard, thread)
     with pytest.raises(UnknownJob):
-        ask(house, "nothing")
+        ask(callboard, "nothing")
 
 
-def test_what_nobody_answers_is_forgotten(house: House, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    worker = house.worker()
-    (id,) = house.send(actors.stay_until.message(str(tmp_path / "never")))
-    eventually(lambda: house.job(id).state is State.RUNNING, deadline_s=30)
+def test_what_nobody_answers_is_forgotten(callboard: Callboard, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    worker = callboard.worker()
+    (id,) = callboard.send(actors.stay_until.message(str(tmp_path / "never")))
+    eventually(lambda: callboard.job(id).state is State.RUNNING, deadline_s=30)
     worker.kill()
-    ask(house, id)
-    with house.database.write() as session:
+    ask(callboard, id)
+    with callboard.database.write() as session:
         assert stacks.take(session, 0) == set()  # somebody else's
         stacks.prune(session)
-    assert len(wishes(house)) == 1
+    assert len(wishes(callboard)) == 1
     monkeypatch.setattr(stacks, "ANSWERED_WITHIN", timedelta(0))
-    with house.database.write() as session:
+    with callboard.database.write() as session:
         stacks.prune(session)
-    assert wishes(house) == []
+    assert wishes(callboard) == []
 
 
 def test_a_thread_outside_of_its_actor_says_so() -> None:

@@ -13,25 +13,25 @@ from src.broker import capture
 from src.broker.whole_lines import PIECE, WholeLines, pieces
 from src.jobs import State
 from tests.actors import isolation as actors
-from tests.harness.isolation_house import House
+from tests.harness.callboard import Callboard
 from tests.harness.waiting import eventually
 from tests.process.isolation.test_said_for import logged
 
 THREADS = 8
 
 
-def test_lines_of_threads_that_speak_at_once_are_whole_in_the_log(house: House) -> None:
-    house.worker(threads=THREADS)
-    ids = house.send(*(actors.shout.message(number, 20) for number in range(THREADS)))
-    assert {house.ended(id).state for id in ids} == {State.SUCCEEDED}
+def test_lines_of_threads_that_speak_at_once_are_whole_in_the_log(callboard: Callboard) -> None:
+    callboard.worker(threads=THREADS)
+    ids = callboard.send(*(actors.shout.message(number, 20) for number in range(THREADS)))
+    assert {callboard.ended(id).state for id in ids} == {State.SUCCEEDED}
 
     def whole() -> bool:
-        lines = house.log.read_text().splitlines()
+        lines = callboard.worker_logs().splitlines()
         printed = [line for line in lines if line.startswith("<")]
         assert len(printed) == THREADS * 20 * 2
         assert all(line.endswith(">") and len(set(line[1:-1])) == 1 for line in printed), "a line that holds another's"
         assert lines.count("last, without an end") == THREADS
-        assert sum(line["event"].startswith("logged") for line in logged(house)) == THREADS * 20
+        assert sum(line["event"].startswith("logged") for line in logged(callboard)) == THREADS * 20
         assert not [line for line in lines if "logged" in line and not (line.startswith("{") and line.endswith("}"))]
         return True
 

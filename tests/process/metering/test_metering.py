@@ -20,27 +20,19 @@ from src.metering.meters import Meters
 from src.settings import get_settings
 from src.up import ports
 from tests.harness import ROOT
-from tests.harness.services import BrokerNode, random_name
+from tests.harness.callboard import Callboard
+from tests.harness.services import BrokerNode
 from tests.harness.waiting import eventually
-from tests.harness.web_house import House
 
 DOCS = ROOT / "docs"
 
 
 @pytest.fixture
-def metered(database_url: str, broker_node: BrokerNode, tmp_path: Path) -> Iterator[House]:
-    vhost = random_name("metered")
-    with House(
-        tmp_path,
-        database_url=database_url,
-        broker_url=broker_node.create_vhost(vhost),
-        management_url="",
-        processes=2,
-        CALLBOARD_METRICS_PORT=str(ports.anywhere(["metrics"])["metrics"]),
-    ) as house:
-        house.start_scheduler()
-        yield house
-    broker_node.delete_vhost(vhost)
+def metered(database_url: str, broker_node: BrokerNode, tmp_path: Path) -> Iterator[Callboard]:
+    with Callboard(broker_node, database_url, tmp_path, metrics_port=ports.anywhere(["metrics"])["metrics"]) as callboard:
+        callboard.serve(processes=2)
+        callboard.scheduler()
+        yield callboard
 
 
 def told(folder: Path, role: str) -> list[dict[str, Metric]]:
@@ -66,15 +58,15 @@ def total(processes: list[dict[str, Metric]], name: str, **labels: str) -> float
     )
 
 
-def test_every_process_tells_of_itself_on_a_port_of_its_own(metered: House, tmp_path: Path) -> None:
+def test_every_process_tells_of_itself_on_a_port_of_its_own(metered: Callboard, tmp_path: Path) -> None:
     for _ in range(5):
         metered.run("add", 1, 2)
     metered.run("divide", 1, 0)
     schedule = metered.api("POST", "/schedules", {"name": "often", "actor": "add", "args": [1, 2], "every": 1})
     assert "id" in schedule, schedule
 
-    eventually(lambda: len(told(tmp_path, "worker")) == 2, what="both worker processes tell", deadline_s=30)
-    workers = told(tmp_path, "worker")
+    eventually(lambda: len(told(tmp_path / "data", "worker")) == 2, what="both worker processes tell", deadline_s=30)
+    workers = told(tmp_path / "data", "worker")
     assert total(workers, "callboard_attempt_duration_seconds_count", actor="divide", outcome="failed") >= 1
     assert total(workers, "callboard_attempt_duration_seconds_bucket", actor="add", outcome="succeeded", le="+Inf") >= 5
     assert 0 < total(workers, "callboard_attempt_duration_seconds_sum", actor="add") < 60
@@ -84,13 +76,15 @@ def test_every_process_tells_of_itself_on_a_port_of_its_own(metered: House, tmp_
     assert total(workers, "callboard_threads") == 8
     assert total(workers, "process_resident_memory_bytes") > 0
     lingers = metered.api("POST", "/jobs", {"actor": "linger"})["id"]
-    eventually(lambda: total(told(tmp_path, "worker"), "callboard_threads_busy") >= 1, what="a thread is busy")
+    eventually(lambda: total(told(tmp_path / "data", "worker"), "callboard_threads_busy") >= 1, what="a thread is busy")
     metered.api("POST", f"/jobs/{lingers}/cancel")
 
     eventually(
-        lambda: total(told(tmp_path, "scheduler"), "callboard_ticks_total", state="submitted") >= 2, what="ticks are told", deadline_s=30
+        lambda: total(told(tmp_path / "data", "scheduler"), "callboard_ticks_total", state="submitted") >= 2,
+        what="ticks are told",
+        deadline_s=30,
     )
-    [scheduler] = told(tmp_path, "scheduler")
+    [scheduler] = told(tmp_path / "data", "scheduler")
     assert total([scheduler], "callboard_schedule_looks_total") >= 1
     assert 0 <= total([scheduler], "callboard_tick_lateness_seconds_sum") < 60
     assert total([scheduler], "callboard_process_info", role="scheduler") == 1

@@ -24,7 +24,8 @@ from src.reports import archive
 from src.web import create_app
 from tests.actors import broker as actors
 from tests.harness import ROOT
-from tests.harness.broker_house import DEADLINE_S, House
+from tests.harness.callboard import Callboard
+from tests.harness.commands import DEADLINE_S
 from tests.harness.site import Site
 from tests.harness.smtp import MailServer
 from tests.harness.waiting import eventually
@@ -38,14 +39,14 @@ def server() -> Iterator[MailServer]:
         yield running
 
 
-def mail_of(house: House, id: str) -> Mail:
-    with house.database.read() as session:
+def mail_of(callboard: Callboard, id: str) -> Mail:
+    with callboard.database.read() as session:
         found = deliveries.find(session, id)
     assert found is not None
     return found
 
 
-def test_D9_a_mail_is_rendered_once_as_text_and_html_and_retried_on_smtp_errors_only(quiet: House, server: MailServer) -> None:
+def test_D9_a_mail_is_rendered_once_as_text_and_html_and_retried_on_smtp_errors_only(quiet: Callboard, server: MailServer) -> None:
     """A mail task: recipients, subject, template, context; text and HTML; retries on SMTP errors only, rendering outside the retry (D3: in ten minutes)."""
     server.on_rcpt = lambda _: "451 not now"
     with quiet.working(CALLBOARD_SMTP_URL=server.url):
@@ -81,7 +82,7 @@ def test_D9_a_mail_is_rendered_once_as_text_and_html_and_retried_on_smtp_errors_
         assert len(failed.attempts) == 1
 
 
-def test_D8_five_hundred_equal_failures_are_one_mail_and_recovery_is_told(quiet: House, server: MailServer) -> None:
+def test_D8_five_hundred_equal_failures_are_one_mail_and_recovery_is_told(quiet: Callboard, server: MailServer) -> None:
     """Reports of exceptions by mail: not one a failure, but one a kind of failure."""
     with quiet.working(CALLBOARD_SMTP_URL=server.url, CALLBOARD_MAIL_ADMINS="ops@example.com", CALLBOARD_FAILURE_MAIL_QUIET="0.02"):
         # Each fails twice, then succeeds: nothing is dead, but it happens often.
@@ -104,19 +105,19 @@ def test_D8_five_hundred_equal_failures_are_one_mail_and_recovery_is_told(quiet:
         assert quiet.jobs(actor="mail_failures", state=State.SCHEDULED) == [], "nobody goes on looking"
 
 
-def look_now(house: House) -> None:
+def look_now(callboard: Callboard) -> None:
     """Let the look at failures that is to come, come now, and wait for its end."""
 
     def waiting() -> list[Job]:
-        return house.jobs(actor="mail_failures", state=State.SCHEDULED)
+        return callboard.jobs(actor="mail_failures", state=State.SCHEDULED)
 
     [job] = eventually(waiting, deadline_s=DEADLINE_S, what="somebody will look at the failures")
-    with house.database.write() as session:
+    with callboard.database.write() as session:
         control.run_now(session, job.id)
-    house.until(job.id, State.SUCCEEDED)
+    callboard.until(job.id, State.SUCCEEDED)
 
 
-def test_D8_and_A2_a_report_is_a_page_a_mail_a_pdf_and_a_csv(quiet: House, server: MailServer) -> None:
+def test_D8_and_A2_a_report_is_a_page_a_mail_a_pdf_and_a_csv(quiet: Callboard, server: MailServer) -> None:
     """A report is made by an actor, goes out by mail and stays in the archive."""
     with quiet.working(CALLBOARD_SMTP_URL=server.url, CALLBOARD_MAIL_ADMINS="ops@example.com,boss@example.com"):
         accounts.create_random_user_accounts.send(total=50).get_result(block=True, timeout=TIMEOUT_MS)
@@ -151,7 +152,7 @@ def test_D8_and_A2_a_report_is_a_page_a_mail_a_pdf_and_a_csv(quiet: House, serve
         assert again.get_result(block=True, timeout=TIMEOUT_MS)["skipped"] == "nothing has changed"
 
 
-def test_a_mail_server_that_hangs_holds_up_nobody_who_submits(quiet: House, server: MailServer) -> None:
+def test_a_mail_server_that_hangs_holds_up_nobody_who_submits(quiet: Callboard, server: MailServer) -> None:
     visit = Site(quiet.database, create_app()).browser()
     page = "/actors/send_mail"
 
@@ -176,7 +177,7 @@ def test_a_mail_server_that_hangs_holds_up_nobody_who_submits(quiet: House, serv
     print(f"median before {before[10] * 1000:.1f} ms, during {during[10] * 1000:.1f} ms")
 
 
-def test_B5_the_application_backs_itself_up_and_a_backup_restores_into_a_service_that_goes_on(quiet: House, tmp_path: Path) -> None:
+def test_B5_the_application_backs_itself_up_and_a_backup_restores_into_a_service_that_goes_on(quiet: Callboard, tmp_path: Path) -> None:
     """Back up, go on, restore: the users and jobs of then, and nothing that the broker still holds is run wrongly or lost silently."""
     folder = tmp_path / "backups"
     after = tmp_path / "after"

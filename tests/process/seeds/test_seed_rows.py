@@ -16,60 +16,61 @@ from src.database import now
 from src.jobs import State
 from src.jobs.queries import find
 from tests.actors import broker as actors
-from tests.harness.broker_house import DEADLINE_S, House, Worker
+from tests.harness.callboard import Callboard
+from tests.harness.commands import DEADLINE_S, Worker
 from tests.harness.services import random_name
 from tests.harness.waiting import eventually
 
 TIMEOUT_MS = int(DEADLINE_S * 1000)
 
 
-def test_A1_a_background_task_counts_to_ten_a_line_each_and_returns_completed(house: House, worker: Worker) -> None:
+def test_A1_a_background_task_counts_to_ten_a_line_each_and_returns_completed(callboard: Callboard, worker: Worker) -> None:
     """Something starts a task that counts from 1 to 10, one line each; it can be watched, and returns "Completed"."""
     message = tutorial.count.send()
 
-    seen = eventually(lambda: house.job(message.message_id).progress_message, deadline_s=DEADLINE_S)
+    seen = eventually(lambda: callboard.job(message.message_id).progress_message, deadline_s=DEADLINE_S)
     assert re.fullmatch(r"counted to \d+", seen or "")
-    assert house.job(message.message_id).state is State.RUNNING
+    assert callboard.job(message.message_id).state is State.RUNNING
     assert message.get_result(block=True, timeout=TIMEOUT_MS) == "Completed"
-    job = house.job(message.message_id)
+    job = callboard.job(message.message_id)
     assert (job.progress_done, job.progress_total, job.progress_message) == (10, 10, "counted to 10")
     lines = [line for line in worker.text().splitlines() if line.isdigit()]
     assert lines == [str(number) for number in range(1, 11)]
 
 
-def test_A3_a_task_prints_its_own_request(house: House, worker: Worker) -> None:
+def test_A3_a_task_prints_its_own_request(callboard: Callboard, worker: Worker) -> None:
     """A task for debugging prints the request it came with: id, actor, queue, attempt, worker."""
     message = tutorial.debug_message.send()
 
     request = message.get_result(block=True, timeout=TIMEOUT_MS)
 
-    name = house.job(message.message_id).attempts[0].worker
+    name = callboard.job(message.message_id).attempts[0].worker
     assert request == {"id": message.message_id, "actor": "debug_message", "queue": "default", "attempt": 1, "worker": name}
     eventually(lambda: worker.says("Request: ", message.message_id), deadline_s=DEADLINE_S)
 
 
-def test_A4_the_worker_is_one_command_that_says_what_it_serves(house: House, worker: Worker) -> None:
+def test_A4_the_worker_is_one_command_that_says_what_it_serves(callboard: Callboard, worker: Worker) -> None:
     """The worker is one command; it prints what it is connected to, and which actors and queues it serves."""
     assert worker.says(
         "worker_serves",
-        f"127.0.0.1:{house.node.ports.amqp}/{house.vhost}",
+        f"127.0.0.1:{callboard.node.ports.amqp}/{callboard.vhost}",
         '"default"',
         '"accounts"',
         '"add"',
         '"create_random_user_accounts"',
     )
-    assert house.node.password not in worker.text()
+    assert callboard.node.password not in worker.text()
 
 
-def test_B2_random_user_accounts_are_created_in_the_background(house: House) -> None:
+def test_B2_random_user_accounts_are_created_in_the_background(callboard: Callboard) -> None:
     """So many accounts with a random name of ten letters, name@example.com and a long hashed password; the count is returned."""
-    with house.database.read() as session:
+    with callboard.database.read() as session:
         before = session.execute(select(func.count()).select_from(UserAccount)).scalar_one()
 
     message = accounts.create_random_user_accounts.send(total=60)
 
     assert message.get_result(block=True, timeout=TIMEOUT_MS) == "60 random users created with success!"
-    with house.database.read() as session:
+    with callboard.database.read() as session:
         made = session.execute(select(UserAccount)).scalars().all()
     assert len(made) == before + 60
     assert len({account.username for account in made}) == len(made)
@@ -77,11 +78,11 @@ def test_B2_random_user_accounts_are_created_in_the_background(house: House) -> 
         assert re.fullmatch(r"[A-Za-z]{10}", account.username)
         assert account.email == f"{account.username}@example.com"
         assert account.password_hash.startswith("scrypt:")
-    job = house.job(message.message_id)
+    job = callboard.job(message.message_id)
     assert (job.progress_done, job.progress_total) == (60, 60)
 
 
-def test_C1_divide_takes_its_time_and_says_how_it_ended(house: House) -> None:
+def test_C1_divide_takes_its_time_and_says_how_it_ended(callboard: Callboard) -> None:
     """Dividing takes five seconds: pending first, then 0.5; by zero it fails and keeps the error with its traceback."""
     good, bad = arithmetic.divide.send(1, 2), arithmetic.divide.send(1, 0)
     with pytest.raises(ResultMissing):
@@ -92,21 +93,21 @@ def test_C1_divide_takes_its_time_and_says_how_it_ended(house: House) -> None:
         bad.get_result(block=True, timeout=TIMEOUT_MS)
 
     assert failed.value.orig_exc_type == "ZeroDivisionError"
-    job = house.job(bad.message_id)
+    job = callboard.job(bad.message_id)
     assert job.state is State.DEAD
     assert (job.error or "").startswith("ZeroDivisionError: ")
     assert "return x / y" in (job.attempts[0].traceback or "")
-    (attempt,) = house.job(good.message_id).attempts
+    (attempt,) = callboard.job(good.message_id).attempts
     assert attempt.finished_at - attempt.started_at >= timedelta(seconds=5)
 
 
-def test_C2_results_are_read_later_by_id_and_an_unknown_id_is_unknown(house: House) -> None:
+def test_C2_results_are_read_later_by_id_and_an_unknown_id_is_unknown(callboard: Callboard) -> None:
     """State, result and error can be read later by id, by whoever; an id nobody knows is unknown, not pending."""
     good, bad = arithmetic.add.send(2, 3).message_id, actors.fail.send("kept").message_id
-    house.until(good)
-    house.until(bad)
+    callboard.until(good)
+    callboard.until(bad)
 
-    with house.database.read() as session:
+    with callboard.database.read() as session:
         found, failed, unknown = find(session, good), find(session, bad), find(session, "00000000-0000-7000-8000-000000000000")
 
     assert unknown is None
@@ -116,19 +117,19 @@ def test_C2_results_are_read_later_by_id_and_an_unknown_id_is_unknown(house: Hou
     assert (failed.state, failed.result, failed.error) == (State.DEAD, None, "ValueError: kept")
 
 
-def test_D1_a_task_is_called_directly_or_sent_with_or_without_options(house: House) -> None:
+def test_D1_a_task_is_called_directly_or_sent_with_or_without_options(callboard: Callboard) -> None:
     """Run it here as a plain function, or elsewhere by send and send_with_options."""
     assert arithmetic.add(4, 4) == 8
     assert arithmetic.add.send(4, 4).get_result(block=True, timeout=TIMEOUT_MS) == 8
     delayed = arithmetic.add.send_with_options(args=(4,), kwargs={"y": 5}, delay=300)
-    assert house.job(delayed.message_id).state is State.SCHEDULED
+    assert callboard.job(delayed.message_id).state is State.SCHEDULED
     assert delayed.get_result(block=True, timeout=TIMEOUT_MS) == 9
 
 
-def test_D3_a_mail_that_fails_is_tried_again_after_exactly_ten_minutes_and_not_for_ever(house: House) -> None:
+def test_D3_a_mail_that_fails_is_tried_again_after_exactly_ten_minutes_and_not_for_ever(callboard: Callboard) -> None:
     """Retry on an exception after a fixed delay, ten minutes for the mail, and up to a maximum."""
     message = actors.mail_as_the_overview_does.send("someone@example.com")
-    job = house.until(message, State.RETRYING)
+    job = callboard.until(message, State.RETRYING)
 
     (attempt,) = job.attempts
     assert attempt.error == "ConnectionRefusedError: someone@example.com"
@@ -138,17 +139,17 @@ def test_D3_a_mail_that_fails_is_tried_again_after_exactly_ten_minutes_and_not_f
     assert job.due_at > now() + timedelta(minutes=8)
 
 
-def test_D3_a_task_that_succeeds_at_its_third_attempt_has_three(house: House) -> None:
+def test_D3_a_task_that_succeeds_at_its_third_attempt_has_three(callboard: Callboard) -> None:
     """Retry with backoff until it works."""
-    job = house.until(actors.succeed_at.send(3))
+    job = callboard.until(actors.succeed_at.send(3))
 
     assert (job.result, len(job.attempts), job.failures) == (3, 3, 2)
 
 
-def test_D10_the_example_tasks_add_multiply_sum_count_and_rename(house: House) -> None:
+def test_D10_the_example_tasks_add_multiply_sum_count_and_rename(callboard: Callboard) -> None:
     """add, mul, xsum, count_widgets, and rename_widget on a table."""
     name = random_name("widget")
-    with house.database.write() as session:
+    with callboard.database.write() as session:
         widget = Widget(name="before")
         session.add(widget)
         session.flush()
@@ -159,5 +160,5 @@ def test_D10_the_example_tasks_add_multiply_sum_count_and_rename(house: House) -
     assert arithmetic.xsum.send([1, 2, 3]).get_result(block=True, timeout=TIMEOUT_MS) == 6
     assert widgets.count_widgets.send().get_result(block=True, timeout=TIMEOUT_MS) >= 1
     assert widgets.rename_widget.send(id, name).get_result(block=True, timeout=TIMEOUT_MS) is None
-    with house.database.read() as session:
+    with callboard.database.read() as session:
         assert session.get_one(Widget, id).name == name

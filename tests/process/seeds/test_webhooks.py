@@ -5,14 +5,15 @@ from __future__ import annotations
 from src.actors import arithmetic
 from src.jobs import webhooks
 from src.jobs.webhook_models import Kind
-from tests.harness.broker_house import DEADLINE_S, House
+from tests.harness.callboard import Callboard
+from tests.harness.commands import DEADLINE_S
 from tests.harness.waiting import eventually
 from tests.unit.actors.test_http_call import Server, server
 
 __all__ = ["server"]
 
 
-def test_a_webhook_made_while_workers_run_hears_of_the_ends_that_follow(quiet: House, server: Server) -> None:
+def test_a_webhook_made_while_workers_run_hears_of_the_ends_that_follow(quiet: Callboard, server: Server) -> None:
     with quiet.working(CALLBOARD_HTTP_ALLOW="127.0.0.1"):
         arithmetic.add.send(1, 2).get_result(block=True, timeout=int(DEADLINE_S * 1000))  # the worker has looked for webhooks by now
         with quiet.database.write() as session:

@@ -16,10 +16,10 @@ from opentelemetry.trace import NoOpTracerProvider
 from src.tracing import spans as spans_module
 from src.tracing.spans import Spans
 from tests.harness import ROOT
+from tests.harness.callboard import Callboard
 from tests.harness.collector import Collector, Span
-from tests.harness.services import BrokerNode, random_name
+from tests.harness.services import BrokerNode
 from tests.harness.waiting import eventually
-from tests.harness.web_house import House
 
 
 @pytest.fixture
@@ -29,21 +29,18 @@ def collector() -> Iterator[Collector]:
 
 
 @pytest.fixture
-def traced_house(database_url: str, broker_node: BrokerNode, collector: Collector, tmp_path: Path) -> Iterator[House]:
-    vhost = random_name("traced")
-    with House(
+def traced_house(database_url: str, broker_node: BrokerNode, collector: Collector, tmp_path: Path) -> Iterator[Callboard]:
+    with Callboard(
+        broker_node,
+        database_url,
         tmp_path,
-        database_url=database_url,
-        broker_url=broker_node.create_vhost(vhost),
-        management_url=broker_node.management_url,
         actors="tests.actors.tracing",
         OTEL_EXPORTER_OTLP_ENDPOINT=collector.url,
         OTEL_BSP_SCHEDULE_DELAY="100",
         CALLBOARD_TRACE_URL="http://127.0.0.1:16686/trace/{trace_id}",
-        CALLBOARD_LOG_FORMAT="json",
-    ) as house:
-        yield house
-    broker_node.delete_vhost(vhost)
+    ) as callboard:
+        callboard.serve()
+        yield callboard
 
 
 def _arrived(collector: Collector, trace_id: str, *names: str) -> dict[str, list[Span]]:
@@ -63,7 +60,7 @@ def _arrived(collector: Collector, trace_id: str, *names: str) -> dict[str, list
 
 
 def test_a_job_is_one_trace_from_the_request_through_its_retry_to_the_job_that_it_sends(
-    traced_house: House, collector: Collector, tmp_path: Path
+    traced_house: Callboard, collector: Collector, tmp_path: Path
 ) -> None:
     job = traced_house.run("traced_parent")
 

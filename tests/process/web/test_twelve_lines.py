@@ -8,9 +8,9 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.harness.services import BrokerNode, random_name
+from tests.harness.callboard import Callboard
+from tests.harness.services import BrokerNode
 from tests.harness.waiting import eventually
-from tests.harness.web_house import House
 
 TWELVE_LINES = '''\
 from typing import Annotated
@@ -29,21 +29,19 @@ def water_plants(litres: Annotated[int, Field(ge=1, le=50, description="for all 
 
 
 @pytest.fixture(scope="module")
-def garden(tmp_path_factory: pytest.TempPathFactory, broker_node: BrokerNode, request: pytest.FixtureRequest) -> Iterator[House]:
+def garden(tmp_path_factory: pytest.TempPathFactory, broker_node: BrokerNode, request: pytest.FixtureRequest) -> Iterator[Callboard]:
     # On SQLite alone: nothing here asks the store for anything that a test of its own does not ask both.
     folder = tmp_path_factory.mktemp("garden")
     shutil.copyfile(request.getfixturevalue("_migrated_sqlite"), folder / "callboard.db")
     (folder / "garden_actors").mkdir()
     (folder / "garden_actors" / "plants.py").write_text(TWELVE_LINES)
-    vhost = random_name("garden")
     url = f"sqlite:///{folder / 'callboard.db'}"
-    broker = broker_node.create_vhost(vhost)
-    with House(folder, database_url=url, broker_url=broker, management_url="", actors=f"{folder}/garden_actors/") as house:
-        yield house
-    broker_node.delete_vhost(vhost)
+    with Callboard(broker_node, url, folder, actors=f"{folder}/garden_actors/") as callboard:
+        callboard.serve()
+        yield callboard
 
 
-def test_twelve_lines_in_a_folder_are_an_actor_everywhere(garden: House) -> None:
+def test_twelve_lines_in_a_folder_are_an_actor_everywhere(garden: Callboard) -> None:
     assert len(TWELVE_LINES.splitlines()) == 12
 
     form = garden.page("/actors/water_plants")

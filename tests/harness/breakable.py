@@ -1,4 +1,4 @@
-"""The ground a storm rages on: a database, a RabbitMQ node of its own, and what commands find in their environment."""
+"""A Callboard with services of its own, for tests and drivers that stop, kill and wipe them."""
 
 from __future__ import annotations
 
@@ -8,42 +8,26 @@ import signal
 import tempfile
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from unittest.mock import patch
 
 from src.broker.publisher import Publisher
-from src.database import Database, migrate, use_database
+from src.database import migrate, use_database
 from src.jobs import envelopes
 from src.settings import get_settings
 from src.up import ports
 from src.web.auth.tokens import create_token
+from tests.harness.callboard import Callboard
 from tests.harness.effects import create_effects
 from tests.harness.services import BrokerNode, Postgres, make_broker_node, random_name
 
 
-@dataclass
-class Ground:
-    """Everything a storm may break."""
+class Breakable(Callboard):
+    """A Callboard whose RabbitMQ (`node`) and PostgreSQL (`postgres`, None on SQLite) nothing else uses."""
 
-    folder: Path
-    database: Database
-    node: BrokerNode
-    postgres: Postgres | None
-    vhost: str
-    environment: dict[str, str]
-
-    @property
-    def log(self) -> Path:
-        """Where the commands write."""
-        return self.folder / "fleet.log"
-
-    def delete_queues(self) -> int:
-        """Delete every queue of the virtual host by hand, as a person in the management UI would."""
-        queues = self.node.api("GET", f"/api/queues/{self.vhost}")
-        for queue in queues:
-            self.node.api("DELETE", f"/api/queues/{self.vhost}/{queue['name']}")
-        return len(queues)
+    def __init__(self, node: BrokerNode, postgres: Postgres | None, database_url: str, folder: Path, *, actors: str) -> None:
+        super().__init__(node, database_url, folder, actors=actors, vhost="callboard", secret_key="of the storm")
+        self.postgres = postgres
 
     def wipe_broker(self) -> None:
         """Take the broker everything it has: queues, messages, virtual hosts."""
@@ -51,10 +35,16 @@ class Ground:
         shutil.rmtree(self.node.folder / f"data-{self.node.series}")
         self.node.start()
 
+    def close(self) -> None:
+        """End every command; the services end with their context."""
+        for command in self.commands:
+            command.kill()
+        self.database.engine.dispose()
+
 
 @contextmanager
-def lay_ground(store: str) -> Iterator[Ground]:
-    """Start all of it and take it away again; 15 seconds."""
+def breakable(store: str, *, actors: str = "tests.actors.chaos") -> Iterator[Breakable]:
+    """Start services and make this process a submitter; end all of it. Takes 15 seconds."""
     with ExitStack() as ending:
         folder = Path(tempfile.mkdtemp(prefix="callboard-storm-"))
         ending.callback(shutil.rmtree, folder, ignore_errors=True)
@@ -73,25 +63,18 @@ def lay_ground(store: str) -> Iterator[Ground]:
             server.execute(f"ALTER DATABASE {name} SET synchronous_commit = on")
             url = server.url(name)
         migrate(url)
-        database = Database(url)
-        ending.callback(database.engine.dispose)
-        create_effects(database)
-        use_database(database)
+        callboard = Breakable(node, server, url, folder, actors=actors)
+        ending.callback(callboard.close)
+        create_effects(callboard.database)
+        use_database(callboard.database)
         ending.callback(use_database, None)
-        environment = {
-            "CALLBOARD_DATA_DIR": str(folder / "data"),
-            "CALLBOARD_DATABASE_URL": url,
-            "CALLBOARD_BROKER_URL": node.amqp_url,
-            "CALLBOARD_ACTORS": "tests.actors.chaos",
-            "CALLBOARD_SECRET_KEY": "of the storm",
-        }
         ending.callback(get_settings.cache_clear)
-        ending.enter_context(patch.dict(os.environ, environment))
+        ending.enter_context(patch.dict(os.environ, callboard.environment))
         get_settings.cache_clear()
         publisher = Publisher()
         ending.callback(publisher.close)
         ending.enter_context(patch.object(envelopes, "_listener", publisher.hand_off))
-        yield Ground(folder, database, node, server, "callboard", environment)
+        yield callboard
 
 
 def kill_postgres(server: Postgres) -> None:

@@ -1,0 +1,386 @@
+"""One Callboard for tests: a database, a virtual host, the commands that a test starts on them, and ways to look at its jobs."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import urllib.error
+import urllib.request
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import pika
+import pika.exceptions
+import pytest
+from dramatiq import Message
+from sqlalchemy import text
+
+from src.broker import publisher
+from src.broker.publisher import Publisher, hand_off
+from src.database import Database, use_database
+from src.jobs import attempt_logs, envelopes, submit
+from src.jobs.completion import storable
+from src.jobs.envelopes import on_commit
+from src.jobs.models import Job
+from src.jobs.queries import find, page
+from src.jobs.states import State
+from src.jobs.submission import Submission, submit_many
+from src.settings import get_settings
+from src.up import ports
+from tests.harness import fork_server
+from tests.harness.commands import DEADLINE_S, MAILBOX, SCHEDULER, WEB, Command, Worker, worker_command
+from tests.harness.services import BrokerNode, Postgres, random_name
+from tests.harness.waiting import eventually
+
+#: log events that tell of a mistake in our own code, whatever a test does to broker and database
+MISTAKES = re.compile(
+    r"unexpected error|middleware_failed|lease_failed|relay_failed|reconciler_failed|mark_failed|batch_not_storable|end_not_storable|retry_decision_failed"
+    r"|Exception in thread|Traceback \(most recent call last\):\\n  File \"[^\"]*/src/broker"
+)
+
+
+class Callboard:
+    """Everything between `actor.send()` and a result, for itself alone. As a context it ends whatever it has started.
+
+    `settings` are environment variables; of names without capitals `CALLBOARD_` is left out: `lease_duration=1`.
+    """
+
+    def __init__(self, node: BrokerNode, database_url: str, folder: Path, *, actors: str = "", vhost: str = "", **settings: Any) -> None:
+        self.node, self.folder = node, folder
+        self.database = Database(database_url)
+        self.vhost = vhost or random_name("callboard")
+        self.broker_url = node.url_of(vhost) if vhost else node.create_vhost(self.vhost)
+        self.environment = {
+            "CALLBOARD_DATA_DIR": str(folder / "data"),
+            "CALLBOARD_DATABASE_URL": database_url,
+            "CALLBOARD_BROKER_URL": self.broker_url,
+            "CALLBOARD_ACTORS": actors,
+            "CALLBOARD_LOG_FORMAT": "json",
+            **_named(settings),
+        }
+        self.commands: list[Command] = []
+        self.url, self.mailbox_port = "", 0
+        self._browser: urllib.request.OpenerDirector | None = None
+        self._tokens: list[str] = []
+
+    def __enter__(self) -> Callboard:
+        return self
+
+    def __exit__(self, _kind: type[BaseException] | None, _error: BaseException | None, _trace: TracebackType | None) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """End every command and remove the virtual host."""
+        for command in self.commands:
+            command.kill()
+        self.database.engine.dispose()
+        self.node.delete_vhost(self.vhost)
+
+    @contextmanager
+    def entered(self, **settings: Any) -> Iterator[Callboard]:
+        """Make it this process's own: settings, database, publisher."""
+        patch = pytest.MonkeyPatch()
+        for name, value in {**self.environment, **_named(settings)}.items():
+            patch.setenv(name, value)
+        get_settings.cache_clear()
+        patch.setattr(publisher, "_publisher", Publisher())
+        listener = envelopes._listener
+        on_commit(hand_off)
+        use_database(self.database)
+        try:
+            yield self
+        finally:
+            publisher.get_publisher().close()  # its confirmations belong into this database
+            use_database(None)
+            on_commit(listener)
+            patch.undo()
+            get_settings.cache_clear()
+
+    # Commands.
+
+    def start(self, *arguments: str, threads: int = 8, processes: int = 1, **settings: Any) -> Worker:
+        """Start a worker command that may not serve yet."""
+        environment = {**os.environ, **self.environment, **_named(settings)}
+        worker = Worker(
+            worker_command(*arguments, threads=threads, processes=processes), environment, self.folder / f"{random_name('worker')}.log"
+        )
+        self.commands.append(worker)
+        return worker
+
+    def worker(self, *, threads: int = 4, queues: Sequence[str] = (), shutdown_s: float = 30, **settings: Any) -> Worker:
+        """Start a worker command and return when it serves."""
+        arguments = ["--worker-shutdown-timeout", str(int(shutdown_s * 1000)), *(["-Q", *queues] if queues else [])]
+        worker = self.start(*arguments, threads=threads, **settings)
+        worker.wait_until_serving()
+        return worker
+
+    @contextmanager
+    def working(self, *arguments: str, threads: int = 8, check: bool = True, **settings: Any) -> Iterator[Worker]:
+        """A worker command that serves, until the end of the block; its log must tell of no mistake of our own code."""
+        worker = self.start(*arguments, threads=threads, **settings)
+        try:
+            worker.wait_until_serving()
+            yield worker
+        finally:
+            worker.stop()
+        if check:
+            mistake = MISTAKES.search(worker.text())
+            assert mistake is None, f"{mistake.group() if mistake else ''}; see {worker.log}:\n{worker.text()[-4000:]}"
+
+    def scheduler(self) -> Command:
+        """Start a scheduler."""
+        return self._command(SCHEDULER, "scheduler")
+
+    def mailbox(self) -> Command:
+        """Start a mailbox that catches mail, and let commands started from now on send to it."""
+        port = self.mailbox_port = ports.anywhere(["mailbox"])["mailbox"]
+        self.environment |= {
+            "CALLBOARD_SMTP_URL": f"smtp://callboard:only-for-tests@127.0.0.1:{port}",
+            "CALLBOARD_MAIL_ADMINS": "admin@localhost",
+        }
+        return self._command(MAILBOX, "mailbox")
+
+    def web(self) -> str:
+        """Start a web front end with an administrator and return its address when it is ready."""
+        port = ports.anywhere(["web"])["web"]
+        self.url = f"http://127.0.0.1:{port}"
+        self.environment |= {"CALLBOARD_PORT": str(port), "CALLBOARD_SECRET_KEY": "only for tests"}
+        command = self._command(WEB, "web")
+
+        def answers() -> bool:
+            assert command.process.poll() is None, command.text()
+            with urllib.request.urlopen(f"{self.url}/healthz", timeout=5) as answer:
+                return bool(answer.status == 200)
+
+        eventually(_tried(answers), deadline_s=DEADLINE_S, what=f"{self.url} answers; see {command.log}")
+        return self.url
+
+    def serve(self, *, processes: int = 1) -> None:
+        """Start a mailbox, a worker and a web front end, and return when all of it is ready."""
+        self.mailbox()
+        worker = self.start(threads=4, processes=processes)
+        self.web()
+        worker.wait_until_serving()
+
+    def command(self, *words: str) -> str:
+        """Run `./run VERB …`, which must succeed, and return what it prints."""
+        return self._ran(fork_server.server().run(["-m", "src", *words], {**os.environ, **self.environment}))
+
+    def python(self, program: str) -> str:
+        """Run a program beside it, which must succeed, and return what it prints."""
+        return self._ran(fork_server.server().run(["-c", program], {**os.environ, **self.environment})).strip()
+
+    @staticmethod
+    def _ran(done: subprocess.CompletedProcess[str]) -> str:
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout
+
+    def _command(self, command: Sequence[str], name: str) -> Command:
+        started = Command(command, {**os.environ, **self.environment}, self.folder / f"{name}.log")
+        self.commands.append(started)
+        return started
+
+    # Its jobs, as SQL has them.
+
+    def submit(self, message: Message[Any], **how: Any) -> str:
+        """Submit in a transaction of its own and return the job's id."""
+        with self.database.write() as session:
+            return submit(session, message, **how).id
+
+    def send(self, *messages: Message[Any]) -> list[str]:
+        """Submit in one transaction and return the jobs' ids."""
+        with self.database.write() as session:
+            return [receipt.id for receipt in submit_many(session, [Submission(message) for message in messages])]
+
+    def job(self, id: str) -> Job:
+        """The job as SQL has it now."""
+        with self.database.read() as session:
+            job = find(session, id)
+            assert job is not None, id
+            session.expunge_all()
+        return job
+
+    def jobs(self, **filters: Any) -> list[Job]:
+        """All jobs that match, newest first."""
+        with self.database.read() as session:
+            return page(session, limit=10_000, **filters).jobs
+
+    def until(self, message: Message[Any] | str, *states: State, within_s: float = DEADLINE_S) -> Job:
+        """Wait until the job is in one of these states (none named: in any final one) and return it."""
+        id = message if isinstance(message, str) else message.message_id
+
+        def arrived() -> Job | None:
+            job = self.job(id)
+            return job if (job.state in states if states else job.state.is_final) else None
+
+        found = eventually(arrived, deadline_s=within_s, what=f"job {id} is {states or 'final'}; see {self.folder}")
+        assert found is not None
+        return found
+
+    def ended(self, id: str, *, within_s: float = DEADLINE_S) -> Job:
+        """Wait until the job is in a final state and return it."""
+        return self.until(id, within_s=within_s)
+
+    def alive(self) -> int:
+        """The number of workers with a lease."""
+        with self.database.read() as session:
+            return int(session.execute(text("SELECT count(*) FROM workers WHERE stopped_at IS NULL AND lost_at IS NULL")).scalar_one())
+
+    def log_of(self, id: str) -> list[tuple[int, int, str, str]]:
+        """(attempt, number, level, text) of each line that the job has logged."""
+        job = self.job(id)
+        with self.database.read() as session:
+            return [(line.attempt, line.number, line.level, line.text) for line in attempt_logs.read(session, job.seq)]
+
+    def lines(self, name: str) -> list[str]:
+        """The lines that actors have noted in this file."""
+        path = self.folder / name
+        return path.read_text().splitlines() if path.exists() else []
+
+    def wait_for(self, path: Path) -> None:
+        """Wait until an actor has made this file."""
+        eventually(path.exists, deadline_s=DEADLINE_S, what=f"{path} exists")
+
+    @property
+    def log(self) -> Path:
+        """Where a fleet writes."""
+        return self.folder / "fleet.log"
+
+    def worker_logs(self) -> str:
+        """Everything that its workers have printed."""
+        return "".join(command.text() for command in self.commands if isinstance(command, Worker))
+
+    # Its web front end.
+
+    def one_time_link(self) -> str:
+        """A link that signs the administrator in."""
+        return self.python(f"from src.web.auth import ensure_admin, one_time_link; ensure_admin(); print(one_time_link({self.url!r}))")
+
+    def api(self, method: str, path: str, document: object = None) -> Any:
+        """Call the API with an administrator's token; the decoded answer, also of a refusal."""
+        if not self._tokens:
+            self._tokens.append(
+                self.python("from src.web.auth import ensure_admin, create_token; ensure_admin(); print(create_token('tests', 'admin'))")
+            )
+        data = None if document is None else json.dumps(document).encode()
+        request = urllib.request.Request(f"{self.url}/api/v1{path}", data, method=method)
+        request.add_header("Authorization", f"Bearer {self._tokens[0]}")
+        request.add_header("Content-Type", "application/json")
+        try:
+            with urllib.request.urlopen(request, timeout=DEADLINE_S) as answer:
+                return json.load(answer)
+        except urllib.error.HTTPError as refusal:
+            return json.load(refusal)
+
+    def page(self, path: str) -> str:
+        """A page as the administrator's browser gets it."""
+        if self._browser is None:
+            self._browser = urllib.request.build_opener(urllib.request.HTTPCookieProcessor())
+            self._browser.open(self.one_time_link(), timeout=DEADLINE_S).close()
+        with self._browser.open(f"{self.url}{path}", timeout=DEADLINE_S) as answer:
+            return str(answer.read().decode())
+
+    def jobs_of(self, actor: str) -> list[dict[str, Any]]:
+        """The newest jobs of an actor, as the API shows them."""
+        listed: list[dict[str, Any]] = self.api("GET", f"/jobs?actor={actor}&limit=200")["jobs"]
+        return listed
+
+    def run(self, actor: str, *args: object) -> dict[str, Any]:
+        """Submit a job through the API and wait for its end."""
+        id = self.api("POST", "/jobs", {"actor": actor, "args": args})["id"]
+
+        def ended() -> dict[str, Any] | None:
+            job: dict[str, Any] = self.api("GET", f"/jobs/{id}")
+            return job if job["finished_at"] else None
+
+        job = eventually(ended, deadline_s=DEADLINE_S, interval_s=0.05, what=f"job {id} of {actor} ends")
+        assert job is not None
+        return job
+
+    # Its virtual host, by hand.
+
+    def publish(self, *bodies: bytes, queue: str = "default") -> None:
+        """Publish bodies as a plain AMQP client does, confirmed."""
+        connection = pika.BlockingConnection(pika.URLParameters(self.broker_url))
+        try:
+            channel = connection.channel()
+            channel.confirm_delivery()
+            for body in bodies:
+                publish_by_hand(channel, queue, body)
+        finally:
+            connection.close()
+
+    def messages(self, queue: str) -> int:
+        """Messages ready in a queue, as AMQP counts them; 0 while it is not declared."""
+        connection = pika.BlockingConnection(pika.URLParameters(self.broker_url))
+        try:
+            return int(connection.channel().queue_declare(queue, passive=True).method.message_count)
+        except pika.exceptions.ChannelClosedByBroker:
+            return 0
+        finally:
+            connection.close()
+
+    def connections(self, purpose: str) -> list[str]:
+        """The names by which the management API knows our connections of this purpose."""
+        return [
+            one["name"]
+            for one in self.node.api("GET", "/api/connections")
+            if one["vhost"] == self.vhost
+            and str(one.get("client_properties", {}).get("connection_name", "")).startswith(f"callboard {purpose}")
+        ]
+
+    def delete_queues(self) -> int:
+        """Delete every queue of the virtual host by hand, as a person in the management UI would."""
+        queues = self.node.api("GET", f"/api/queues/{self.vhost}")
+        for queue in queues:
+            self.node.api("DELETE", f"/api/queues/{self.vhost}/{queue['name']}")
+        return len(queues)
+
+
+def fresh_url(request: pytest.FixtureRequest, store: str, folder: Path) -> str:
+    """The URL of a fresh migrated database; one in a file lies in `folder`."""
+    if store == "sqlite":
+        shutil.copyfile(request.getfixturevalue("_migrated_sqlite"), folder / "callboard.db")
+        return f"sqlite:///{folder / 'callboard.db'}"
+    server: Postgres = request.getfixturevalue("postgres")
+    name = random_name("callboard")
+    server.execute(f"CREATE DATABASE {name} TEMPLATE {request.getfixturevalue('_migrated_postgres')}")
+    return server.url(name)
+
+
+def publish_by_hand(channel: Any, queue: str, body: bytes) -> None:
+    """Publish until it is confirmed: a worker that serves may not have declared its queues yet, and one just declared has no leader."""
+
+    def confirmed() -> bool:
+        try:
+            channel.basic_publish("", queue, body, pika.BasicProperties(delivery_mode=2), mandatory=True)
+        except (pika.exceptions.NackError, pika.exceptions.UnroutableError):
+            return False
+        return True
+
+    eventually(confirmed, deadline_s=DEADLINE_S, what=f"{queue} takes a message")
+
+
+def as_kept(body: bytes) -> str | None:
+    """A body as a held job shows it."""
+    return storable(body.decode("utf-8", "backslashreplace"), 65_536)
+
+
+def _named(settings: dict[str, Any]) -> dict[str, str]:
+    return {name if name.isupper() else f"CALLBOARD_{name.upper()}": str(value) for name, value in settings.items()}
+
+
+def _tried(answers: Any) -> Any:
+    def tried() -> bool:
+        try:
+            return bool(answers())
+        except OSError:
+            return False
+
+    return tried
