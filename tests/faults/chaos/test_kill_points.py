@@ -5,8 +5,6 @@ from __future__ import annotations
 import json
 import os
 import signal
-import subprocess
-import sys
 from contextlib import suppress
 from pathlib import Path
 
@@ -21,7 +19,7 @@ from src.jobs.states import Outcome, State
 from src.jobs.submission import Submission, new_id
 from src.settings import get_settings
 from tests.faults.chaos import faults
-from tests.harness import ROOT
+from tests.harness import fork_server
 from tests.harness.fleet import Fleet
 from tests.harness.ledger import Account, account
 from tests.harness.waiting import eventually
@@ -32,13 +30,8 @@ JOBS = 12
 
 @pytest.mark.parametrize("fault", ["commit | hand-over", "hand-over | publish", "publish | confirm", "confirm | mark"])
 def test_a_submitter_killed_after_its_commit_loses_no_job(fault: str, chaos: dict[str, str], database: Database, tmp_path: Path) -> None:
-    submitter = subprocess.run(
-        [sys.executable, "-m", "tests.faults.chaos.submitter", str(JOBS), "leave_a_row"],
-        cwd=ROOT,
-        env={**os.environ, faults.NAME: fault},
-        capture_output=True,
-        text=True,
-        timeout=60,
+    submitter = fork_server.server().run(
+        ["-m", "tests.faults.chaos.submitter", str(JOBS), "leave_a_row"], {**os.environ, faults.NAME: fault}
     )
     assert submitter.returncode == -signal.SIGKILL, submitter.stderr
     with database.read() as session:

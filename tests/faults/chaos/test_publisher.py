@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import os
-import subprocess
-import sys
 from collections.abc import Sequence
 from typing import Any
 
@@ -18,12 +16,13 @@ from src.database import Database
 from src.jobs import envelopes, submit
 from src.jobs.models import Job
 from src.jobs.submission import new_id
-from tests.harness import ROOT
+from tests.harness import fork_server
 from tests.harness.waiting import eventually
 
 
 def test_a_command_that_ends_at_once_has_published_what_it_submitted(chaos: dict[str, str], database: Database) -> None:
-    subprocess.run([sys.executable, "-m", "tests.faults.chaos.submitter", "5", "work"], cwd=ROOT, env={**os.environ, **chaos}, check=True)
+    done = fork_server.server().run(["-m", "tests.faults.chaos.submitter", "5", "work"], {**os.environ, **chaos})
+    assert done.returncode == 0, done.stderr
 
     assert published(database) == 5
 

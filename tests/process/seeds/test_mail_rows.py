@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import os
-import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -23,7 +21,7 @@ from src.mail.models import DeliveryState, Mail
 from src.reports import archive
 from src.web import create_app
 from tests.actors import broker as actors
-from tests.harness import ROOT
+from tests.harness import fork_server
 from tests.harness.callboard import Callboard
 from tests.harness.commands import DEADLINE_S
 from tests.harness.site import Site
@@ -186,9 +184,9 @@ def test_B5_the_application_backs_itself_up_and_a_backup_restores_into_a_service
         done = arithmetic.add.send(1, 2)
         done.get_result(block=True, timeout=TIMEOUT_MS)
     waiting = arithmetic.add.send(3, 4)  # queued, in the broker, and nobody there
-    command = [sys.executable, "-m", "src", "backup"]
     environment = {**os.environ, **quiet.environment, "CALLBOARD_BACKUP_DIR": str(folder)}
-    subprocess.run(command, cwd=ROOT, env=environment, check=True, capture_output=True, timeout=DEADLINE_S)
+    backed_up = fork_server.server().run(["-m", "src", "backup"], environment)
+    assert backed_up.returncode == 0, backed_up.stderr
     [(_, path)] = backups(folder)
     with quiet.working(CALLBOARD_BACKUP_DIR=str(folder)):
         assert waiting.get_result(block=True, timeout=TIMEOUT_MS) == 7
@@ -200,8 +198,7 @@ def test_B5_the_application_backs_itself_up_and_a_backup_restores_into_a_service
     assert quiet.messages("default") == 1
 
     quiet.database.engine.dispose()
-    command = [sys.executable, "-m", "src", "restore", str(path), "--yes"]
-    restored = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=DEADLINE_S)
+    restored = fork_server.server().run(["-m", "src", "restore", str(path), "--yes"], environment)
     assert restored.returncode == 0, restored.stderr
 
     with quiet.database.read() as session:

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
+import os
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +17,7 @@ from src.jobs.canvas import Part, Workflow, chain, chord, group, link, map, outc
 from src.jobs.signatures import load, store
 from src.jobs.workflow_submission import WorkflowReceipt
 from tests.actors import workflows as actors
-from tests.harness import ROOT
+from tests.harness import fork_server
 from tests.harness.callboard import Callboard
 from tests.harness.jobs import look
 from tests.harness.waiting import eventually
@@ -160,10 +159,7 @@ def test_D5_signatures_are_stored_sent_and_run_elsewhere(callboard: Callboard, t
     # Another process, which knows none of the actors and has only the text.
     elsewhere = "import json, sys; from src.database import write; from src.jobs import signatures\n"
     elsewhere += "with write() as s: print(signatures.load(json.load(open(sys.argv[1]))).submit(s).id)"
-    ids = {
-        subprocess.run([sys.executable, "-c", elsewhere, str(path)], cwd=ROOT, check=True, capture_output=True, text=True).stdout.strip()
-        for _ in range(2)
-    }
+    ids = {fork_server.server().run(["-c", elsewhere, str(path)], os.environ).stdout.strip() for _ in range(2)}
 
     assert len(ids) == 2
     for id in ids:
