@@ -29,7 +29,9 @@ DOCS = ROOT / "docs"
 
 @pytest.fixture
 def metered(database_url: str, broker_node: BrokerNode, tmp_path: Path) -> Iterator[Callboard]:
-    with Callboard(broker_node, database_url, tmp_path, metrics_port=ports.anywhere(["metrics"])["metrics"]) as callboard:
+    with Callboard(
+        broker_node, database_url, tmp_path, actors="tests.actors.web", metrics_port=ports.anywhere(["metrics"])["metrics"]
+    ) as callboard:
         callboard.serve(processes=2)
         callboard.scheduler()
         yield callboard

@@ -140,9 +140,9 @@ def test_periodiqs_command_alone_fires_what_is_due(database: Database, environme
 
 
 @pytest.mark.parametrize(
-    ("store", "seconds"),
+    ("database_url", "seconds"),
     [("postgresql", 15), pytest.param("sqlite", 120, marks=pytest.mark.slow), pytest.param("postgresql", 120, marks=pytest.mark.slow)],
-    indirect=["store"],
+    indirect=["database_url"],
 )
 def test_schedulers_that_are_killed_and_frozen_miss_nothing_and_double_nothing(
     database: Database, environment: dict[str, str], tmp_path: Path, seconds: int

@@ -29,7 +29,7 @@ def collector() -> Iterator[Collector]:
 
 
 @pytest.fixture
-def traced_house(database_url: str, broker_node: BrokerNode, collector: Collector, tmp_path: Path) -> Iterator[Callboard]:
+def traced(database_url: str, broker_node: BrokerNode, collector: Collector, tmp_path: Path) -> Iterator[Callboard]:
     with Callboard(
         broker_node,
         database_url,
@@ -60,9 +60,9 @@ def _arrived(collector: Collector, trace_id: str, *names: str) -> dict[str, list
 
 
 def test_a_job_is_one_trace_from_the_request_through_its_retry_to_the_job_that_it_sends(
-    traced_house: Callboard, collector: Collector, tmp_path: Path
+    traced: Callboard, collector: Collector, tmp_path: Path
 ) -> None:
-    job = traced_house.run("traced_parent")
+    job = traced.run("traced_parent")
 
     spans = _arrived(
         collector, job["trace_id"], "POST /api/v1/jobs", "send traced", "process traced", "process traced",
@@ -95,35 +95,35 @@ def test_a_job_is_one_trace_from_the_request_through_its_retry_to_the_job_that_i
     assert not second.is_error
     assert second.attributes["callboard.outcome"] == "succeeded"
 
-    assert f'href="http://127.0.0.1:16686/trace/{job["trace_id"]}"' in traced_house.page(f"/jobs/{job['id']}")
-    lines = [json.loads(line) for line in (tmp_path / "log").read_text().splitlines() if line.startswith("{") and job["id"] in line]
+    assert f'href="http://127.0.0.1:16686/trace/{job["trace_id"]}"' in traced.page(f"/jobs/{job['id']}")
+    lines = [json.loads(line) for line in traced.worker_logs().splitlines() if line.startswith("{") and job["id"] in line]
     assert {line.get("trace_id") for line in lines if line["event"] == "attempt_failed"} == {job["trace_id"]}
 
     # What follows in other ways: from a process of its own, by a callback that the commit of the end submits, as a workflow's
     # steps, and from a schedule.
-    isolated = traced_house.run("traced_isolated")
+    isolated = traced.run("traced_isolated")
     spans = _arrived(
         collector, isolated["trace_id"], "POST /api/v1/jobs", "send traced", "process traced", "process traced_children",
     )  # fmt: skip
     assert spans["process traced_children"][0].parent_id == spans["process traced"][0].span_id
 
-    followed = traced_house.run("traced_with_callback")
+    followed = traced.run("traced_with_callback")
     spans = _arrived(
         collector, followed["trace_id"], "POST /api/v1/jobs", "send traced", "process traced", "send traced_children", "process traced_children",
     )  # fmt: skip
     assert spans["send traced_children"][0].parent_id == spans["process traced"][0].span_id
 
-    workflow = traced_house.api("POST", "/workflows", {"name": "w", "steps": _two_steps()})
-    trace_id = traced_house.api("GET", f"/jobs/{workflow['jobs']['one']}")["trace_id"]
+    workflow = traced.api("POST", "/workflows", {"name": "w", "steps": _two_steps()})
+    trace_id = traced.api("GET", f"/jobs/{workflow['jobs']['one']}")["trace_id"]
     spans = _arrived(
         collector, trace_id, "POST /api/v1/workflows", "send traced_children", "process traced_children", "process traced_children"
     )
     assert {span.parent_id for span in spans["process traced_children"]} == {spans["send traced_children"][0].span_id}
     assert spans["send traced_children"][0].attributes["messaging.batch.message_count"] == 2
 
-    schedule = traced_house.api("POST", "/schedules", {"name": "s", "actor": "traced_child", "cron": "0 0 1 1 *"})
-    ran = traced_house.api("POST", f"/schedules/{schedule['id']}/run-now")
-    trace_id = traced_house.api("GET", f"/jobs/{ran['job_id']}")["trace_id"]
+    schedule = traced.api("POST", "/schedules", {"name": "s", "actor": "traced_child", "cron": "0 0 1 1 *"})
+    ran = traced.api("POST", f"/schedules/{schedule['id']}/run-now")
+    trace_id = traced.api("GET", f"/jobs/{ran['job_id']}")["trace_id"]
     spans = _arrived(
         collector, trace_id, "POST /api/v1/schedules/<id>/run-now", "tick", "send traced_children", "process traced_children"
     )  # fmt: skip
