@@ -33,6 +33,7 @@ from tests.harness.services import BrokerNode, Postgres, Shared, random_name  # 
 from tests.harness.stores import STORES, OpenStore, using  # noqa: E402
 
 Settings.model_config["env_file"] = None
+pytest_plugins = ["tests.harness.figures"]
 SHARED = pytest.StashKey[Shared]()
 
 
