@@ -18,6 +18,7 @@ from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import hypothesis
 import pytest
 
 # A developer's own settings must not reach the tests, nor the tests his data folder: before any setting is read.
@@ -38,6 +39,7 @@ from tests.harness.services import BrokerNode, Postgres, Shared, random_name  # 
 from tests.harness.stores import STORES, OpenStore, using  # noqa: E402
 
 Settings.model_config["env_file"] = None
+pytest_plugins = ["tests.harness.figures"]
 SHARED = pytest.StashKey[Shared]()
 
 
@@ -67,6 +69,10 @@ def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestR
 
 def pytest_configure(config: pytest.Config) -> None:
     config.stash[SHARED] = Shared()
+    # The same examples in every run, so that only a change makes a test fail; --slow looks for new ones.
+    hypothesis.settings.register_profile("ordinary", derandomize=True, deadline=None, max_examples=50)
+    hypothesis.settings.register_profile("slow", deadline=None, max_examples=500)
+    hypothesis.settings.load_profile("slow" if config.getoption("--slow") else "ordinary")
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:

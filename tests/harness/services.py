@@ -195,6 +195,7 @@ class Shared:
 
     def __init__(self) -> None:
         self._guard: subprocess.Popen[bytes] | None = None
+        self._started: list[subprocess.Popen[bytes]] = []  # kept: a Popen that is collected while its process runs is a warning
         if self.VARIABLE not in os.environ:
             os.environ[self.VARIABLE] = tempfile.mkdtemp(prefix="callboard-tests-")
             self._guard = subprocess.Popen(
@@ -206,6 +207,8 @@ class Shared:
         """End what is shared, if this process began it."""
         if self._guard is not None:
             self._guard.communicate()
+            for process in self._started:
+                process.wait()
             del os.environ[self.VARIABLE]
 
     def node(self) -> BrokerNode:
@@ -214,10 +217,8 @@ class Shared:
 
         def start() -> dict[str, int]:
             node = make_broker_node(folder)
-            process = node.start(wait=False)
-            self._ends(process.pid)
+            self._ends(node.start(wait=False))
             node.wait_ready()
-            process.returncode = 0  # it is the guard's to end
             return asdict(node.ports)
 
         found = self._once("node", start)
@@ -233,8 +234,7 @@ class Shared:
             with suppress_on_error(server.remove):
                 server.start()
             assert server.process is not None
-            self._ends(server.process.pid, server.folder)
-            server.process.returncode = 0  # it is the guard's to end
+            self._ends(server.process, server.folder)
             return {"folder": str(server.folder), "port": server.port}
 
         found = self._once("postgres", start)
@@ -252,9 +252,10 @@ class Shared:
                 kept.write_text(json.dumps(make()))
         return json.loads(kept.read_text())
 
-    def _ends(self, pid: int, folder: Path | None = None) -> None:
+    def _ends(self, process: subprocess.Popen[bytes], folder: Path | None = None) -> None:
+        self._started.append(process)
         with open(self.folder / "ends", "a") as ends:
-            ends.write(f"{pid} {folder or ''}\n")
+            ends.write(f"{process.pid} {folder or ''}\n")
 
 
 @contextmanager

@@ -32,23 +32,31 @@ def ticks(expression: str, zone: ZoneInfo, start: datetime, end: datetime) -> li
                 found.add(moment)
             moment += MINUTE
         return sorted(found)
-    # The wall clock from a day before to a day after, each of its minutes once, also those that no clock ever shows.
+    for wall, moment in _shown(zone, start, end):
+        if start <= moment < end and fits(wall):
+            found.add(moment)
+    return sorted(found)
+
+
+@cache
+def _shown(zone: ZoneInfo, start: datetime, end: datetime) -> list[tuple[datetime, datetime]]:
+    """The wall clock from a day before to a day after, each of its minutes once, with the instant at which it is first shown.
+
+    A minute that no clock ever shows has the instant of the next one that a clock shows.
+    """
     first_shown: dict[datetime, datetime] = {}
-    moment = start - timedelta(days=2)
-    while moment < end + timedelta(days=2):
+    moment = start - timedelta(days=1)
+    while moment < end + timedelta(days=1):
         first_shown.setdefault(_wall(moment, zone), moment)
         moment += MINUTE
-    shown = sorted(first_shown)
-    at, last = shown[0], shown[-1]
+    at, last, shown = min(first_shown), max(first_shown), []
     while at <= last:
-        if fits(at):
-            there = at
-            while there not in first_shown:
-                there += MINUTE
-            if start <= first_shown[there] < end:
-                found.add(first_shown[there])
+        there = at
+        while there not in first_shown:
+            there += MINUTE
+        shown.append((at, first_shown[there]))
         at += MINUTE
-    return sorted(found)
+    return shown
 
 
 @cache
@@ -77,7 +85,7 @@ Test = Callable[[int, datetime], bool]
 
 def _field(text: str, bounds: tuple[int, int, dict[str, int]]) -> Test:
     tests = [_term(term, *bounds) for term in text.split(",")]
-    return lambda value, wall: any(test(value, wall) for test in tests)
+    return tests[0] if len(tests) == 1 else lambda value, wall: any(test(value, wall) for test in tests)
 
 
 def _term(term: str, low: int, high: int, names: dict[str, int]) -> Test:

@@ -9,6 +9,7 @@ import time
 import pytest
 from dramatiq.middleware import TimeLimitExceeded
 
+from src.broker import interrupts as interrupts_module
 from src.broker.interrupts import Interrupts
 from src.jobs import CancelRequested
 from tests.harness.waiting import eventually
@@ -99,7 +100,9 @@ def test_two_interrupts_of_one_call_come_a_second_apart() -> None:
     interrupts.close()
 
 
-def test_time_that_is_up_interrupts_once() -> None:
+def test_time_that_is_up_interrupts_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(interrupts_module, "INTERVAL_S", 0.05)
+    monkeypatch.setattr(interrupts_module, "APART_S", 0.2)
     interrupts, owner = Interrupts(), object()
     caught = []
 
@@ -108,7 +111,7 @@ def test_time_that_is_up_interrupts_once() -> None:
             spin(10)
         except TimeLimitExceeded:
             caught.append(1)
-        spin(1.6)  # more looks at the deadlines
+        spin(0.5)  # more looks at the deadlines
 
     interrupts.call(owner, 100, nothing, work, (), {})
     assert caught == [1]
