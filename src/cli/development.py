@@ -31,7 +31,7 @@ def _side_by_side(arguments: tuple[str, ...]) -> list[str]:
     if any(argument.startswith(("tests", "-k", "-n", "-x", "--pdb")) for argument in arguments):
         return []
     processes = min(PROCESSES_PER_CORE * (os.cpu_count() or 1), MOST_PROCESSES)
-    return ["-n", str(processes), "--dist", "loadfile", "--no-loadscope-reorder"]
+    return ["-n", str(processes), "--dist", "loadfile", "--no-loadscope-reorder", "--figures"]
 
 
 @click.command()

@@ -62,6 +62,7 @@ class Callboard:
             "CALLBOARD_BROKER_URL": self.broker_url,
             "CALLBOARD_ACTORS": actors,
             "CALLBOARD_LOG_FORMAT": "json",
+            "CALLBOARD_SECRET_KEY": "only for tests",
             **_named(settings),
         }
         self.commands: list[Command] = []
@@ -150,7 +151,7 @@ class Callboard:
         """Start a web front end with an administrator and return its address when it is ready."""
         port = ports.anywhere(["web"])["web"]
         self.url = f"http://127.0.0.1:{port}"
-        self.environment |= {"CALLBOARD_PORT": str(port), "CALLBOARD_SECRET_KEY": "only for tests"}
+        self.environment |= {"CALLBOARD_PORT": str(port)}
         command = self._command(WEB, "web")
 
         def answers() -> bool:

@@ -1,4 +1,4 @@
-"""pytest --figures: seconds and CPU of each tier, the files with most CPU, the ten slowest tests.
+"""pytest --figures, --measure: seconds and CPU of each tier, the files with most CPU, the ten slowest tests.
 
 The CPU of a test is that of its pytest process, of its children that have ended and of commands that the fork server has
 seen end. RabbitMQ, PostgreSQL and browsers are not in it. A fixture of a session or package counts for the first test that needs it.
@@ -6,6 +6,7 @@ seen end. RabbitMQ, PostgreSQL and browsers are not in it. A fixture of a sessio
 
 from __future__ import annotations
 
+import json
 import os
 import time
 from collections import defaultdict
@@ -15,6 +16,7 @@ from dataclasses import dataclass, field
 import pytest
 
 from tests.harness import fork_server
+from tests.harness.ordering import DURATIONS
 
 CPU = "cpu_s"
 FILES = SLOWEST = 10
@@ -46,17 +48,19 @@ class Figures:
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--figures", action="store_true", help="print the time and CPU of each tier, and the slowest tests")
+    parser.addoption("--measure", action="store_true", help="the same, and keep the time of each file for the order of the next runs")
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    if config.getoption("--figures"):
-        config.pluginmanager.register(Measured())
+    if config.getoption("--figures") or config.getoption("--measure"):
+        config.pluginmanager.register(Measured(keep=bool(config.getoption("--measure"))))
 
 
 class Measured:
     """Measures in each pytest process, sums up in the first."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, keep: bool = False) -> None:
+        self._keep = keep
         self._before = 0.0
         self._tests: defaultdict[str, Figures] = defaultdict(Figures)
 
@@ -85,6 +89,9 @@ class Measured:
         write("\nfiles with most CPU (seconds; CPU)")
         for name, sums in sorted(files.items(), key=lambda each: -each[1].cpu_s)[:FILES]:
             write(f"{sums.seconds:>9.1f}{sums.cpu_s:>9.1f}  {name}")
+        if self._keep:
+            kept = {name: round(sums.seconds, 1) for name, sums in sorted(files.items())}
+            DURATIONS.write_text(json.dumps(kept, indent=0) + "\n")
         write("\nslowest tests (seconds; CPU)")
         for name, sums in sorted(self._tests.items(), key=lambda each: -each[1].seconds)[:SLOWEST]:
             write(f"{sums.seconds:>9.1f}{sums.cpu_s:>9.1f}  {name}")
