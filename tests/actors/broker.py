@@ -220,12 +220,6 @@ def return_much(length: int, seconds: float = 0) -> str:
     return "x" * length
 
 
-@dramatiq.actor(max_retries=0, isolated=True)
-def return_much_apart(length: int) -> str:
-    """The same from a process of its own."""
-    return "x" * length
-
-
 @dramatiq.actor(max_retries=0, transactional=True)
 def return_much_with_a_row(length: int) -> str:
     """The same in one commit with a row."""

@@ -13,6 +13,7 @@ from src.broker import get
 from src.jobs import State
 from src.jobs.result_files import path
 from src.settings import get_settings
+from tests.actors import apart
 from tests.actors import broker as actors
 from tests.harness.callboard import Callboard
 from tests.harness.commands import DEADLINE_S
@@ -20,8 +21,17 @@ from tests.harness.commands import DEADLINE_S
 LARGE = 300_000
 
 
-@pytest.mark.parametrize("actor", [actors.return_much, actors.return_much_apart, actors.return_much_with_a_row], ids=lambda a: a.actor_name)
+@pytest.mark.parametrize("actor", [actors.return_much, actors.return_much_with_a_row], ids=lambda a: a.actor_name)
 def test_a_large_result_is_in_a_file_and_read_back_like_any_other(callboard: Callboard, actor: actors.AnyActor) -> None:
+    _comes_back(callboard, actor)
+
+
+def test_a_large_result_of_an_isolated_actor_is_in_a_file_too(quiet: Callboard) -> None:
+    with quiet.working(CALLBOARD_ACTORS="tests.actors.broker,tests.actors.apart"):
+        _comes_back(quiet, apart.return_much_apart)
+
+
+def _comes_back(callboard: Callboard, actor: actors.AnyActor) -> None:
     message = actor.send(LARGE)
 
     assert message.get_result(block=True, timeout=int(DEADLINE_S * 1000)) == "x" * LARGE
