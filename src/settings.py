@@ -101,6 +101,9 @@ class Settings(BaseSettings):
     watchdog_after: float = Field(
         12.0, ge=0, description="seconds an actor may hold the interpreter before the watchdog kills its worker process; 0: never"
     )
+    stuck_after: float = Field(
+        30.0, gt=0, description="seconds without progress of one of its own threads after which a worker process ends and is replaced"
+    )
     cancel_grace: float = Field(5.0, ge=0, description="seconds an isolated actor gets to react to a cancel before its process is killed")
     stalled_after: float = Field(1800.0, gt=0, description="seconds of running after which a job is shown as stalled")
     max_log_lines: int = Field(1_000, ge=1, description="lines kept of what one attempt logs and prints")

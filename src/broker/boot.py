@@ -5,19 +5,28 @@ from __future__ import annotations
 import gc
 import os
 import signal
+import sys
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from dramatiq import Middleware
+from dramatiq.asyncio import get_event_loop_thread
 from dramatiq.broker import Broker
+from dramatiq.middleware import MiddlewareError
 
 from src import metering, tracing
-from src.broker import capture, isolation, parent
-from src.broker.crew import Crew
+from src.broker import capture, forks, isolation, parent
+from src.broker.crew import Crew, SchemaMissing
 from src.broker.executor import Executor
+from src.broker.interrupts import interrupts
 from src.broker.limits import Limits
+from src.broker.publisher import get_publisher
 from src.broker.relay import Relay
 from src.broker.shutdown import notify
+from src.broker.stopping import Stopping
+from src.broker.vital_threads import Supervised, VitalThreads
 from src.logs import configure_logs, get_logger
 from src.settings import get_settings
 
@@ -25,6 +34,8 @@ log = get_logger(__name__)
 
 #: new objects after which Python looks for garbage; its default of 700 looks through every job in hand several times
 YOUNG_OBJECTS = 20_000
+#: seconds that running actors get in a process which can no longer renew its lease, or write how they end
+HASTE_S = 3.0
 
 
 class Boot(Middleware):
@@ -35,21 +46,35 @@ class Boot(Middleware):
         self._relay = Relay()
         self._executor: Executor | None = None
         self._worker: Any = None
+        self._stopping: Stopping | None = None
+        self._vital = VitalThreads(self._threads)
+        self._serves = False
         self._stops = threading.Event()
         self._is_command = False  # the process is one that the dramatiq command has started
 
     def after_process_boot(self, broker: Broker) -> None:
         self._is_command = True
-        configure_logs()
-        parent.watch(self._stops, self._stop)
+        with self._must_succeed():
+            configure_logs()
+            parent.watch(self._stops, self._stop)
+            forks.reset_in_children()
 
     def before_worker_boot(self, broker: Broker, worker: Any) -> None:
+        with self._must_succeed():
+            self._start(broker, worker)
+
+    def after_worker_boot(self, broker: Broker, worker: Any) -> None:
+        self._serves = True
+
+    def _start(self, broker: Broker, worker: Any) -> None:
         listened = worker.consumer_whitelist or broker.queues
         limits = next(one for one in broker.middleware if isinstance(one, Limits))
         end = _end_this_process if self._is_command else None
         crew = Crew(threads=worker.worker_threads, queues=list(listened), actors=broker.actors, limits=limits, end=end)
         worker.work_queue = crew.work_queue  # before Dramatiq has made the threads that take from it
         self.crew, self._worker = crew, worker
+        if self._is_command:
+            self._stopping = Stopping(worker, crew.ledger)
         tracing.start("worker")
         meters = metering.start("worker")
         if meters is not None:
@@ -59,7 +84,7 @@ class Boot(Middleware):
             )
         capture.install()
         self._executor = Executor(broker, crew)
-        crew.start()
+        crew.start(self._look)
         if any(isolation.wants(actor) for actor in broker.actors.values()):
             crew.cells.start()  # it needs a second or two to import the actors: not when the first job waits for it
         self._relay.start()
@@ -83,9 +108,61 @@ class Boot(Middleware):
             tracing.stop()
             metering.stop()
 
+    @contextmanager
+    def _must_succeed(self) -> Iterator[None]:
+        """End a process that cannot start. Dramatiq logs what a middleware raises and goes on: it would consume, never work and never end."""
+        try:
+            yield
+        except Exception as error:
+            log.critical("worker_cannot_start", detail=str(error), exc_info=not isinstance(error, SchemaMissing))
+            if self._is_command:
+                sys.exit(1)
+            raise MiddlewareError(str(error)) from error
+
+    def _threads(self) -> Iterator[Supervised]:
+        """The threads that this process cannot do without."""
+        if self.crew is not None:
+            yield from self.crew.threads()
+        yield from self._relay.threads()
+        yield from get_publisher().threads()
+        yield from interrupts.threads()
+        for queue, thread in list(self._worker.consumers.items()):
+            yield Supervised(f"consumer of {queue}", thread, getattr(thread.consumer, "progress", None))
+        for thread in list(self._worker.workers):
+            yield Supervised("worker thread", thread)  # however long its actor takes
+        if (loop := get_event_loop_thread()) is not None:
+            yield Supervised("event loop", loop)
+
+    def _look(self, elapsed_s: float) -> None:
+        """Replace this process when it has lost one of its threads."""
+        if not self._serves or self._stops.is_set():
+            return
+        lost = self._vital.look(elapsed_s)
+        if lost is None:
+            return
+        name, why = lost
+        self._stops.set()
+        log.critical("worker_thread_lost", thread=name, detail=f"it {why}")
+        if self._stopping is None:
+            assert self.crew is not None
+            self.crew.abandon_lease()
+            return
+        is_hasty = name in ("lease", "committer")
+        threading.Thread(target=self._end, args=(self._stopping, is_hasty), name="end", daemon=True).start()
+
+    def _end(self, stopping: Stopping, is_hasty: bool) -> None:
+        try:
+            if is_hasty:
+                stopping.stop(HASTE_S * 1000, leeway_s=HASTE_S)
+            else:
+                stopping.stop(get_settings().shutdown_timeout * 1000)
+            get_publisher().close()
+        finally:
+            stopping.end_now()
+
     def _stop(self, within_s: float) -> None:
-        if self._worker is not None:
-            self._worker.stop(timeout=within_s * 1000)
+        if self._stopping is not None:
+            self._stopping.stop(within_s * 1000)
 
 
 def _end_this_process() -> None:

@@ -27,7 +27,7 @@ from dramatiq.middleware import Shutdown
 from dramatiq.middleware.threading import Interrupt
 
 from src import tracing
-from src.broker import capture, interrupts, process_tree, stack
+from src.broker import capture, forks, interrupts, process_tree, stack
 from src.broker.deliveries import Arrival, Delivery
 from src.broker.executor import Executor, LostLease
 from src.broker.frames import Ended, Frames
@@ -144,7 +144,8 @@ def live(end: socket.socket, parent: int) -> None:
     process_tree.die_with_parent(parent)
     process_tree.adopt_orphans()
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, signal.SIG_DFL)
+        signal.signal(number, signal.SIG_DFL)  # a fork server ignores them, and so does what it starts
+    forks.reset_in_children()
     frames = Frames(end)
     try:
         frames.send("ready")

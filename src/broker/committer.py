@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from src import metering
 from src.broker.connections import pauses
 from src.broker.deliveries import Delivery
+from src.broker.vital_threads import Progress, Supervised
 from src.database import get_database, is_outage, write
 from src.jobs import claims, ends
 from src.jobs.completion import Finished, is_one_statement, settle, settle_alone
@@ -41,11 +42,17 @@ class Committer:
     def __init__(self, crew: Crew) -> None:
         self._crew = crew
         self._queue: queue.SimpleQueue[Record | threading.Event] = queue.SimpleQueue()
+        self._batch: list[Record] = []  # taken from the queue, and not yet committed and acknowledged
+        self._progress = Progress()
         self._thread = threading.Thread(target=self._run, name="committer", daemon=True)
         self._closed = threading.Event()
 
     def start(self) -> None:
         self._thread.start()
+
+    def threads(self) -> list[Supervised]:
+        """What the process cannot do without."""
+        return [Supervised("committer", self._thread, self._progress)]
 
     def put(self, finished: Finished | None, delivery: Delivery) -> None:
         """Take over the end of an attempt; None when it is committed already and only the ack is left.
@@ -68,19 +75,31 @@ class Committer:
         self._queue.put(threading.Event())
         if self._thread.is_alive():
             self._thread.join(timeout=5)
+        else:
+            self._commit_rest()
 
     def _run(self) -> None:
         last = 0
         while not self._closed.is_set():
+            self._progress.waits()
             first = self._queue.get()
+            self._progress.step()
             if last > 1:
                 time.sleep(GATHER_S)
-            batch, flushes = self._drain(first)
-            last = len(batch)
-            if batch:
-                self._commit(batch)
+            self._batch, flushes = self._drain(first)
+            last = len(self._batch)
+            if self._batch:
+                self._commit(self._batch)
+            self._batch = []
             for done in flushes:
                 done.set()
+
+    def _commit_rest(self) -> None:
+        """Commit what a thread that has ended has left; an end that was committed already changes nothing."""
+        self._batch += self._drain(threading.Event())[0]
+        while self._batch:
+            self._commit(self._batch)
+            self._batch = self._drain(threading.Event())[0]
 
     def _drain(self, first: Record | threading.Event) -> tuple[list[Record], list[threading.Event]]:
         batch: list[Record] = []
@@ -108,10 +127,15 @@ class Committer:
             except Exception as error:
                 # Never acknowledged, never given up: the ends wait here until SQL is back. This thread must outlive every error.
                 log.warning("ends_wait_for_sql", jobs=len(finished), detail=type(error).__name__, exc_info=not is_outage(error))
+                if is_outage(error):
+                    self._progress.step()  # of any other error a fresh process is the cure
                 if self._closed.is_set():
                     return
                 time.sleep(pause)
-        self._acknowledge(batch)
+        try:
+            self._acknowledge(batch)
+        except Exception:
+            log.exception("acknowledge_failed", jobs=len(batch))  # RabbitMQ brings these again, and the claim drops them
 
     def _settle_all(self, finished: Sequence[Finished]) -> None:
         try:

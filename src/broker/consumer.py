@@ -22,6 +22,7 @@ from src.broker import topology
 from src.broker.connections import parameters, pauses
 from src.broker.deliveries import TOGETHER_S, Acknowledger, Arrival, Arrivals, Delivery
 from src.broker.intake import Intake
+from src.broker.vital_threads import Progress
 from src.broker.wire import DeliveringConnection, Whole, take_past_pika
 from src.database import is_outage, now, read
 from src.jobs import doubt
@@ -54,6 +55,7 @@ class QueueConsumer(Consumer):
 
     def __init__(self, crew: Crew, queue: str, timeout_s: float) -> None:
         self.queue = queue
+        self.progress = Progress()
         self._crew = crew
         self._timeout_s = timeout_s
         self._intake = Intake(crew, queue)
@@ -77,6 +79,7 @@ class QueueConsumer(Consumer):
 
     def __next__(self) -> MessageProxy | None:
         """Look once for deliveries. What is claimed goes to the threads at once, all together, and not one by one through Dramatiq."""
+        self.progress.step()
         with self._in_pika:
             try:
                 if self._connection is None:

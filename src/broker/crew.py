@@ -12,6 +12,8 @@ from datetime import timedelta
 from typing import Any
 
 import src
+from src import migrations
+from src.broker.causes import Causes
 from src.broker.cells import Cells
 from src.broker.committer import Committer
 from src.broker.connections import pauses
@@ -20,6 +22,7 @@ from src.broker.ledger import Ledger
 from src.broker.limits import Limits
 from src.broker.load import Load
 from src.broker.memory import resident_bytes
+from src.broker.vital_threads import Progress, Supervised
 from src.broker.work_queue import WorkQueue
 from src.database import get_database, is_outage, now, read, write
 from src.jobs import attempt_logs, claims, completion, stacks, wishes, workers
@@ -35,6 +38,10 @@ log = get_logger(__name__)
 TEND_S = 0.4
 #: seconds a claimed job may wait for a thread of this process before it is handed back to all
 HAND_BACK_S = 2.0
+
+
+class SchemaMissing(Exception):
+    """The database lacks tables or columns; the text says the cure."""
 
 
 class Crew:
@@ -58,7 +65,10 @@ class Crew:
         self._unwritten: list[attempt_logs.Row] = []  # lines of logs
         self._late: deque[attempt_logs.Row] = deque()  # those of attempts that ended without a record to carry them
         self._wish: Wish | None = None
-        self._end = end  # ends this process in good order; None: it is somebody else's, who may not be ended
+        self._end = end  # ends this process in good order; None: the process is not ours to end
+        self._causes = Causes()
+        self._progress = Progress()
+        self._look: Callable[[float], None] = lambda _elapsed_s: None
         self._renewed = 0.0
         self._closing = threading.Event()
         self._thread = threading.Thread(target=self._run, name="lease", daemon=True)
@@ -72,11 +82,25 @@ class Crew:
         """Claim nothing more before the next heartbeat: SQL has refused a claim, so the lease may be somebody else's by now."""
         self._renewed = -get_settings().lease_duration
 
-    def start(self) -> None:
-        """Register, waiting for SQL if need be, and begin to tend the lease."""
-        self.ledger.start()
+    def threads(self) -> list[Supervised]:
+        """What the process cannot do without."""
+        return [Supervised("lease", self._thread, self._progress), *self.ledger.threads(), *self.committer.threads()]
+
+    def abandon_lease(self) -> None:
+        """Beat and claim no more, in a process that is not ours to end: its jobs are given to others when the lease runs out."""
+        self._closing.set()
+        self.load.close()
+
+    def start(self, look: Callable[[float], None]) -> None:
+        """Register, waiting for SQL if need be, and begin to tend the lease. `look` is called at each beat of the pulse."""
+        self._look = look
+        self.ledger.start(look)
         for pause in pauses():
             try:
+                with get_database().engine.connect() as connection:
+                    problem = migrations.missing(connection)
+                if problem:
+                    raise SchemaMissing(problem)
                 self._register()
                 break
             except Exception as error:
@@ -158,17 +182,25 @@ class Crew:
     def _run(self) -> None:
         beat = 0.0
         while not self._closing.wait(TEND_S):
+            self._check_pulse()
             try:
                 if time.monotonic() - beat >= get_settings().heartbeat_interval:
                     self._heartbeat()
                     beat = time.monotonic()
                     self._hand_back_unheld()
+                self._progress.step()  # not after an error that nobody foresaw: a lease that is not renewed is no progress
                 self._tend()
             except Exception as error:
                 if is_outage(error):
+                    self._progress.step()
                     log.warning("lease_waits_for_sql", detail=type(error).__name__)
-                else:
-                    log.exception("lease_failed")
+                elif times := self._causes.count(type(error).__name__):
+                    log.exception("lease_failed", times=times)
+
+    def _check_pulse(self) -> None:
+        """Look at the threads from here once the pulse thread is gone; its watchdog may be off."""
+        if not self.ledger.is_beating:
+            self._look(TEND_S)
 
     def _heartbeat(self) -> None:
         asked = time.monotonic()
@@ -224,17 +256,28 @@ class Crew:
             log.warning("unheld_jobs_handed_back", jobs=len(again))
 
     def _tend(self) -> None:
+        """Each step by itself: what cannot be written of one job must not keep the others from being cancelled or acknowledged."""
         running = list(self.load.running.values())
-        self._write_lines(running)
-        if running:
-            self._write_progress(running)
-            with get_database().read() as session:
-                wanted = set(workers.cancels_requested(session, self.worker_id))
-            for attempt in running:
-                if attempt.job.seq in wanted and not attempt.is_told:
-                    attempt.job.cancel_requested = True
-                    attempt.is_told = attempt.interrupt(CancelRequested)
-        self._hand_back_waiting()
+        for step in (self._write_lines, self._write_progress, self._pass_on_cancels, self._hand_back_waiting, self._acknowledge_early):
+            try:
+                step(running)
+            except Exception as error:
+                if is_outage(error):
+                    raise
+                if times := self._causes.count(f"{step.__name__} {type(error).__name__}"):
+                    log.exception("lease_failed", step=step.__name__.strip("_"), times=times)
+
+    def _pass_on_cancels(self, running: Sequence[Any]) -> None:
+        if not running:
+            return
+        with get_database().read() as session:
+            wanted = set(workers.cancels_requested(session, self.worker_id))
+        for attempt in running:
+            if attempt.job.seq in wanted and not attempt.is_told:
+                attempt.job.cancel_requested = True
+                attempt.is_told = attempt.interrupt(CancelRequested)
+
+    def _acknowledge_early(self, _running: Sequence[Any]) -> None:
         for attempt in self.load.overdue(get_settings().early_ack_after):
             delivery = attempt.delivery
             if not delivery.is_acknowledged:
@@ -265,7 +308,7 @@ class Crew:
         for job, seen in news:
             job.progress_noted = seen
 
-    def _hand_back_waiting(self) -> None:
+    def _hand_back_waiting(self, _running: Sequence[Any]) -> None:
         """Claimed jobs that wait behind long ones are not running: give them to processes that have a thread free."""
         if not self.load.overdue(HAND_BACK_S):
             return

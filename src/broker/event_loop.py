@@ -6,7 +6,7 @@ from typing import Any
 
 from dramatiq.asyncio import EventLoopThread, set_event_loop_thread
 from dramatiq.broker import Broker
-from dramatiq.middleware import AsyncIO
+from dramatiq.middleware import AsyncIO, MiddlewareError
 
 #: seconds for the thread to come up on a machine that is busy with other things
 START_WITHIN_S = 30.0
@@ -22,5 +22,9 @@ class EventLoop(AsyncIO):
     def before_worker_boot(self, broker: Broker, worker: Any) -> None:
         thread = EventLoopThread(self.logger)
         thread.daemon = True
-        thread.start(timeout=START_WITHIN_S)
+        try:
+            thread.start(timeout=START_WITHIN_S)
+        except Exception as error:
+            # Of any other error Dramatiq logs a line and goes on, and every coroutine would wait for ever.
+            raise MiddlewareError(f"the event loop did not start within {START_WITHIN_S:.0f} s") from error
         set_event_loop_thread(thread)

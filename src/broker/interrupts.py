@@ -15,6 +15,7 @@ from typing import Any
 from dramatiq.middleware.threading import Interrupt, raise_thread_exception
 from dramatiq.middleware.time_limit import TimeLimitExceeded
 
+from src.broker.vital_threads import Progress, Supervised
 from src.logs import get_logger
 
 log = get_logger(__name__)
@@ -41,6 +42,7 @@ class Interrupts:
         self._raised: dict[int, float] = {}  # thread -> when it was interrupted last in its open call
         self._lock = threading.Lock()
         self._thread: threading.Thread | None = None
+        self._progress = Progress()
 
     def deliver_by(self, deliver: Deliver, recall: Callable[[int], None]) -> None:
         """Use another way into the thread (a cell's signal)."""
@@ -63,13 +65,25 @@ class Interrupts:
             self.close()  # it may have come in the very moment of the first close; the next is a second away
             raise
 
+    def threads(self) -> list[Supervised]:
+        """What the process cannot do without, once a call had a time limit."""
+        return [] if self._thread is None else [Supervised("interrupts", self._thread, self._progress)]
+
     def open(self, owner: object, limit_ms: float) -> None:
         """From here on the calling thread may be interrupted."""
         with self._lock:
             self._open[threading.get_ident()] = (owner, time.monotonic() + limit_ms / 1000)
             if self._thread is None:
-                self._thread = threading.Thread(target=self._run, name="interrupts", daemon=True)
-                self._thread.start()
+                self._start()
+
+    def _start(self) -> None:
+        thread = threading.Thread(target=self._run, name="interrupts", daemon=True)
+        try:
+            thread.start()
+        except RuntimeError as error:
+            log.warning("no_thread_for_time_limits", detail=str(error))  # the system has none left; the next call tries again
+            return
+        self._thread = thread
 
     def close(self) -> None:
         """From here on it may not."""
@@ -96,10 +110,16 @@ class Interrupts:
     def _run(self) -> None:
         while True:
             time.sleep(INTERVAL_S)
+            self._progress.step()
             present = time.monotonic()
             late = [(ident, owner) for ident, (owner, deadline) in list(self._open.items()) if present >= deadline]
             for ident, owner in late:
-                if self._time_is_up(ident, owner):
+                try:
+                    is_up = self._time_is_up(ident, owner)
+                except Exception:
+                    log.exception("interrupt_failed", thread=ident)  # the others have their time limits, too
+                    continue
+                if is_up:
                     log.warning("time_limit_exceeded", thread=ident, job_id=getattr(getattr(owner, "job", None), "id", None))
 
     def _time_is_up(self, ident: int, owner: object) -> bool:

@@ -12,9 +12,13 @@ import signal
 import subprocess
 import sys
 import threading
+import time
+from collections.abc import Callable
 from pathlib import Path
 
 from src.broker import watchdog
+from src.broker.causes import Causes
+from src.broker.vital_threads import Supervised
 from src.broker.watchdog import HEADER, SLOT
 from src.logs import get_logger
 from src.settings import get_settings
@@ -44,10 +48,25 @@ class Ledger:
         self._beats = 0
         self._closing = threading.Event()
         self._watchdog: subprocess.Popen[bytes] | None = None
+        self._causes = Causes()
+        self._look: Callable[[float], None] = lambda _elapsed_s: None
         self._thread = threading.Thread(target=self._run, name="pulse", daemon=True)
 
-    def start(self) -> None:
-        """Begin to beat, watched."""
+    @property
+    def is_beating(self) -> bool:
+        return self._thread.is_alive()
+
+    @property
+    def watchdog_pid(self) -> int | None:
+        return None if self._watchdog is None else self._watchdog.pid
+
+    def threads(self) -> list[Supervised]:
+        """What the process cannot do without."""
+        return [Supervised("pulse", self._thread)]
+
+    def start(self, look: Callable[[float], None]) -> None:
+        """Begin to beat, watched. `look` is called at each beat with the seconds since the one before."""
+        self._look = look
         self._beat()
         if self._descriptor >= 0:
             # Written from C, without the interpreter: where every thread is, when the watchdog asks or a library crashes.
@@ -66,6 +85,10 @@ class Ledger:
         self._signed_off = 1
         self._closing.set()
         self._beat()
+
+    def blame_nobody(self) -> None:
+        """Note that this process ends for a reason of its own: its death is no crash of the jobs in its threads."""
+        self._page[HEADER.size :] = bytes(len(self._page) - HEADER.size)
 
     def enter(self, seq: int, attempt: int) -> None:
         """Note that the calling thread runs this attempt."""
@@ -88,11 +111,23 @@ class Ledger:
             return place
 
     def _run(self) -> None:
+        looked = time.monotonic()
         while not self._closing.wait(BEAT_S):
             self._beat()
-            if self._beats % LOOK_AFTER_BEATS == 0 and self._watchdog is not None and self._watchdog.poll():
-                log.warning("watchdog_gone", code=self._watchdog.returncode)  # killed; one that ended by itself cannot work here
-                self._watch()
+            elapsed_s, looked = time.monotonic() - looked, time.monotonic()
+            try:
+                self._look(elapsed_s)
+                if self._beats % LOOK_AFTER_BEATS == 0:
+                    self._keep_watched()
+            except Exception:
+                log.exception("pulse_failed")  # the next beat looks again
+
+    def _keep_watched(self) -> None:
+        if self._watchdog is not None:
+            if not self._watchdog.poll():
+                return  # it runs, or has ended by itself: then it cannot work here
+            log.warning("watchdog_gone", code=self._watchdog.returncode)
+        self._watch()
 
     def _beat(self) -> None:
         self._beats += 1
@@ -111,4 +146,6 @@ class Ledger:
                 stdin=subprocess.DEVNULL,
             )
         except OSError as error:
-            log.warning("no_watchdog", detail=str(error))  # the lease still guards the jobs; only a hang goes unseen
+            self._watchdog = None  # tried again at one of the next beats; until then the lease guards the jobs, and only a hang goes unseen
+            if times := self._causes.count("no_watchdog"):
+                log.warning("no_watchdog", detail=str(error), times=times)

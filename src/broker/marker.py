@@ -8,6 +8,7 @@ import time
 from functools import partial
 
 from src.broker.connections import pauses
+from src.broker.vital_threads import Progress, Supervised
 from src.database import get_database, is_outage
 from src.jobs.envelopes import Envelope
 from src.jobs.marks import mark_published
@@ -31,10 +32,15 @@ class Marker:
     def __init__(self) -> None:
         self._queue: queue.SimpleQueue[list[Envelope] | None] = queue.SimpleQueue()
         self._closing = threading.Event()
+        self._progress = Progress()
         self._thread = threading.Thread(target=self._run, name="marker", daemon=True)
 
     def start(self) -> None:
         self._thread.start()
+
+    def threads(self) -> list[Supervised]:
+        """What the process cannot do without."""
+        return [Supervised("marker", self._thread, self._progress)]
 
     def put(self, confirmed: list[Envelope]) -> None:
         """Take over confirmed envelopes; returns at once."""
@@ -50,7 +56,9 @@ class Marker:
 
     def _run(self) -> None:
         while True:
+            self._progress.waits()
             batch = self._queue.get()
+            self._progress.step()
             if batch is None:
                 return
             self._closing.wait(min(GATHER_S, get_settings().publish_grace / 8))
@@ -69,6 +77,7 @@ class Marker:
 
     def _mark(self, batch: list[Envelope]) -> None:
         for pause in pauses():
+            self._progress.step()
             try:
                 get_database().direct.write(partial(mark_published, published=batch), flush=False)
                 return

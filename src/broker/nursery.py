@@ -23,7 +23,7 @@ from contextlib import suppress
 from typing import Any
 
 from src import tracing
-from src.broker import process_tree
+from src.broker import forks, process_tree
 from src.broker.cell import live
 from src.broker.frames import ended
 from src.logs import configure_logs, get_logger
@@ -95,8 +95,6 @@ class Nursery:
 
     def _become_cell(self, nursery: int, end: socket.socket) -> None:
         try:
-            signal.set_wakeup_fd(-1)
-            signal.signal(signal.SIGCHLD, signal.SIG_DFL)
             self._worker.close()
             for _, other in self._cells.values():
                 other.close()
@@ -175,6 +173,7 @@ def main() -> None:
     load(sys.argv[2:])
     configure_logs()
     process_tree.adopt_orphans()
+    forks.reset_in_children()
     faulthandler.enable(file=2)  # a cell that dies of a segmentation fault shows where
     if threading.active_count() > 1:
         names = sorted(thread.name for thread in threading.enumerate() if thread is not threading.main_thread())

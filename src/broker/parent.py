@@ -13,9 +13,11 @@ import sys
 import threading
 import time
 from collections.abc import Callable
+from types import FrameType
 from typing import Any
 
 from src.logs import get_logger
+from src.settings import get_settings
 
 log = get_logger(__name__)
 
@@ -31,22 +33,44 @@ def watch(stops: threading.Event, stop: Callable[[float], None]) -> None:
     """Look after the process that has started this one, from here on; it may be gone already.
 
     `stops` is set when the worker begins to stop. `stop(seconds)` does it from here where its main thread cannot: it may
-    be waiting for the one that has gone to hear that it has booted.
+    be waiting for the one that has gone to hear that it has booted. Call it in the main thread, once Dramatiq has its handlers.
     """
     parent = multiprocessing.parent_process()
     started_by = os.getppid() if parent is None else parent.pid
-    threading.Thread(target=_watch, args=(started_by, stops, stop), name="parent", daemon=True).start()
+    request = _StopRequest(started_by)
+    threading.Thread(target=_watch, args=(started_by, request, stops, stop), name="parent", daemon=True).start()
 
 
-def _watch(started_by: int | None, stops: threading.Event, stop: Callable[[float], None]) -> None:
+class _StopRequest:
+    """Handles SIGTERM before Dramatiq does, which takes the second one for "kill".
+
+    An orphan gets two: one of whatever supervises its process group, and its own.
+    """
+
+    def __init__(self, started_by: int | None) -> None:
+        self.is_made = False
+        self._started_by = started_by
+        self._handle: Any = signal.getsignal(signal.SIGTERM)
+        signal.signal(signal.SIGTERM, self._on_signal)
+
+    def _on_signal(self, number: int, frame: FrameType | None) -> None:
+        if self.is_made and os.getppid() != self._started_by:
+            return
+        self.is_made = True
+        if callable(self._handle):
+            self._handle(number, frame)
+
+
+def _watch(started_by: int | None, request: _StopRequest, stops: threading.Event, stop: Callable[[float], None]) -> None:
     while os.getppid() == started_by:
         time.sleep(LOOK_S)
     _speak_to_nobody()
-    os.kill(os.getpid(), signal.SIGTERM)
+    if not request.is_made:
+        os.kill(os.getpid(), signal.SIGTERM)
     if stops.wait(BEGIN_WITHIN_S):
         time.sleep(END_WITHIN_S)  # and usually no longer here long before
     else:
-        stop(END_WITHIN_S)
+        stop(get_settings().shutdown_timeout)
     os._exit(1)  # what still runs is lost with its worker, and done again
 
 

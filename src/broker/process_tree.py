@@ -42,6 +42,12 @@ def kill(root: int) -> None:
     send(root, signal.SIGKILL)
 
 
+def kill_below(root: int, *, but: int | None = None) -> None:
+    """Kill everything that the process has started, except one child."""
+    for pid in living(descendants([root]) - {but}):
+        send(pid, signal.SIGKILL)
+
+
 def descendants(roots: Iterable[int]) -> set[int]:
     """Every process below these, however deep."""
     found: set[int] = set()

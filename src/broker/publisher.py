@@ -22,6 +22,7 @@ from src.broker.connections import parameters, pauses
 from src.broker.declared import Declared
 from src.broker.marker import Marker
 from src.broker.unconfirmed import Unconfirmed
+from src.broker.vital_threads import Progress, Supervised
 from src.broker.wire import CAN_GUARD, GuardedLoop, JoiningConnection, Outgoing
 from src.jobs.envelopes import Envelope
 from src.logs import get_logger
@@ -66,6 +67,7 @@ class Publisher:
         self._guard = threading.Lock()
         self._lock = threading.Lock()
         self._thread: threading.Thread | None = None
+        self._progress = Progress()
         self._marker = Marker()
 
     def hand_off(self, envelopes: list[Envelope]) -> None:
@@ -76,6 +78,10 @@ class Publisher:
             self._start()
         if len(envelopes) > FEW or not self._publish_here():
             self._wake()
+
+    def threads(self) -> list[Supervised]:
+        """What the process cannot do without, once something was handed over."""
+        return [] if self._thread is None else [Supervised("publisher", self._thread, self._progress), *self._marker.threads()]
 
     def close(self, timeout: float = 5.0) -> None:
         """Let what was handed over be confirmed for at most `timeout` seconds, then end the thread.
@@ -94,10 +100,18 @@ class Publisher:
 
     def _start(self) -> None:
         with self._lock:
-            if self._thread is None:
-                self._marker.start()
-                self._thread = threading.Thread(target=self._run, name="publisher", daemon=True)
-                self._thread.start()
+            if self._thread is not None:
+                return
+            thread, marker = threading.Thread(target=self._run, name="publisher", daemon=True), Marker()
+            try:
+                marker.start()
+                self._marker = marker
+                thread.start()
+            except RuntimeError as error:  # the system has no thread left; the next job tries again, and a relay finds this one
+                marker.close()
+                log.warning("publisher_cannot_start", detail=str(error))
+                return
+            self._thread = thread
 
     def _wake(self, close: bool = False) -> None:
         connection = self._connection
@@ -158,6 +172,7 @@ class Publisher:
         """Connect to each host in turn, and serve each connection until it is lost; True: one was open."""
         was_open = False
         for one in parameters(f"publisher {self.pid}"):
+            self._progress.step()
             self._connection = JoiningConnection(
                 one,
                 on_open_callback=self._on_open,
@@ -196,6 +211,7 @@ class Publisher:
 
     def _watch_confirms(self) -> None:
         """Give up a connection on which no confirm comes any more; what it owes is published anew on the next one."""
+        self._progress.step()
         # A broker that has blocked its publishers says so, and confirms nothing until it lets them go on.
         if self._unconfirmed.is_overdue() and not self.is_blocked:
             log.warning("publisher_unconfirmed", messages=len(self._unconfirmed), seconds=unconfirmed.CONFIRM_WITHIN_S)

@@ -16,8 +16,10 @@ import pika
 import pika.exceptions
 
 from src.broker import topology
+from src.broker.causes import Causes
 from src.broker.connections import parameters
 from src.broker.consumer import DEEP_PREFETCH
+from src.broker.vital_threads import Progress, Supervised
 from src.database import is_outage, now, read, write
 from src.jobs import doubt
 from src.logs import get_logger
@@ -40,10 +42,16 @@ class Reconciler:
 
     def __init__(self) -> None:
         self._closing = threading.Event()
+        self._progress = Progress()
+        self._causes = Causes()
         self._thread = threading.Thread(target=self._run, name="reconciler", daemon=True)
 
     def start(self) -> None:
         self._thread.start()
+
+    def threads(self) -> list[Supervised]:
+        """What the process cannot do without."""
+        return [Supervised("reconciler", self._thread, self._progress)]
 
     def close(self) -> None:
         self._closing.set()
@@ -52,13 +60,15 @@ class Reconciler:
 
     def _run(self) -> None:
         while not self._closing.wait(get_settings().reconcile_interval):
+            self._progress.step()
             try:
                 self.run_once()
             except Exception as error:
                 if is_outage(error):
                     log.warning("reconciler_waits_for_sql", detail=type(error).__name__)
-                else:
-                    log.exception("reconciler_failed")
+                elif times := self._causes.count(type(error).__name__):
+                    log.exception("reconciler_failed", times=times)
+            self._progress.waits()
 
     def run_once(self) -> int:
         """Compare now; return how many jobs will be published again."""

@@ -11,8 +11,10 @@ import threading
 import time
 from datetime import timedelta
 
+from src.broker.causes import Causes
 from src.broker.publisher import hand_off
 from src.broker.reconciler import Reconciler
+from src.broker.vital_threads import Progress, Supervised
 from src.database import is_outage, now, read, write
 from src.engines import dice
 from src.jobs import due, failures, workers
@@ -33,6 +35,8 @@ class Relay:
 
     def __init__(self) -> None:
         self._closing = threading.Event()
+        self._progress = Progress()
+        self._causes = Causes()
         self._thread = threading.Thread(target=self._run, name="relay", daemon=True)
         self._reconciler = Reconciler()
         self._watched = time.monotonic() - WATCH_S
@@ -44,6 +48,10 @@ class Relay:
         self._patient_until = time.monotonic() + get_settings().heartbeat_interval * 1.5
         self._thread.start()
         self._reconciler.start()
+
+    def threads(self) -> list[Supervised]:
+        """What the process cannot do without."""
+        return [Supervised("relay", self._thread, self._progress), *self._reconciler.threads()]
 
     def close(self) -> None:
         self._closing.set()
@@ -66,6 +74,7 @@ class Relay:
     def _run(self) -> None:
         was_away = False
         while not self._closing.is_set():
+            self._progress.step()  # also after an error: what one relay cannot do with a row, none can
             try:
                 self._watch()
                 if was_away:
@@ -89,8 +98,8 @@ class Relay:
                     # After an outage every lease looks old: first give the workers time to renew theirs.
                     self._be_patient()
                     was_away = True
-                else:
-                    log.exception("relay_failed")
+                elif times := self._causes.count(type(error).__name__):
+                    log.exception("relay_failed", times=times)
                 self._closing.wait(1.0)
 
     def _be_patient(self) -> None:

@@ -17,7 +17,7 @@ from apscheduler.schedulers.blocking import BlockingScheduler
 
 import src.actors
 from src import metering, tracing
-from src.broker import periodic
+from src.broker import forks, periodic
 from src.broker.relay import Relay
 from src.database import get_database, is_outage, now, read, write
 from src.logs import configure_logs, get_logger
@@ -174,6 +174,7 @@ def main() -> None:
 
     signal.signal(signal.SIGTERM, stop)
     signal.signal(signal.SIGINT, stop)
+    forks.reset_in_children()
     relay = Relay()
     relay.start()
     follower = following.Follower(make)

@@ -1,0 +1,108 @@
+"""Supervised threads: the threads that a worker process cannot do without, and whether each one lives and makes progress.
+
+The pulse thread (src/broker/ledger.py) looks at every beat; the lease thread looks at the pulse thread. A process in which one
+has ended or stands still is replaced: it would go on renewing its lease while its jobs get no further.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterable
+from typing import NamedTuple
+
+from sqlalchemy import text
+
+from src.database import read
+from src.logs import get_logger
+from src.settings import get_settings
+
+log = get_logger(__name__)
+
+#: seconds of one look that count at most: a process that was suspended must not take its own pause for its threads'
+LOOK_LIMIT_S = 1.0
+
+
+class Progress:
+    """Steps of one thread. Only that thread writes; `waits` says that it has nothing to do and may stand still."""
+
+    __slots__ = ("is_waiting", "steps")
+
+    def __init__(self) -> None:
+        self.steps = 0
+        self.is_waiting = False
+
+    def step(self) -> None:
+        """Note that the thread has got further; an error that nobody foresaw is no step."""
+        self.is_waiting = False
+        self.steps += 1
+
+    def waits(self) -> None:
+        """Note that the thread waits for work."""
+        self.is_waiting = True
+        self.steps += 1
+
+
+class Supervised(NamedTuple):
+    """One thread to look at; without `progress` only its death is noticed."""
+
+    name: str
+    thread: threading.Thread
+    progress: Progress | None = None
+
+
+class VitalThreads:
+    """Looks at the threads that `find` lists. Call `look` from one thread only, at even intervals."""
+
+    def __init__(self, find: Callable[[], Iterable[Supervised]]) -> None:
+        self._find = find
+        self._seen: dict[threading.Thread, tuple[int, float]] = {}  # thread -> steps at the last look, seconds without one
+        self._question: _Question | None = None
+
+    def look(self, elapsed_s: float) -> tuple[str, str] | None:
+        """The name of a thread that is gone or stands still, and what is wrong with it; None: all of them work."""
+        limit_s = get_settings().stuck_after
+        seen: dict[threading.Thread, tuple[int, float]] = {}
+        still: tuple[str, str] | None = None
+        for name, thread, progress in self._find():
+            if not thread.is_alive():
+                return name, "has ended"
+            if progress is None:
+                continue
+            steps, still_s = self._seen.get(thread, (progress.steps, 0.0))
+            moved = progress.is_waiting or steps != progress.steps
+            still_s = 0.0 if moved else still_s + min(elapsed_s, LOOK_LIMIT_S)
+            seen[thread] = progress.steps, still_s
+            if still_s >= limit_s:
+                still = name, f"has made no progress for {still_s:.0f} s"
+        self._seen = seen
+        if still is None:
+            self._question = None  # an answer of an earlier hour says nothing
+            return None
+        return still if self._sql_answers() else None
+
+    def _sql_answers(self) -> bool:
+        """Does SQL answer a new question? A thread that waits for a database which hangs is not at fault, and another process would wait as well."""
+        if self._question is None or self._question.is_over:
+            self._question = _Question()
+        return self._question.is_answered
+
+
+class _Question:
+    """One statement on a thread of its own, since it may take for ever."""
+
+    def __init__(self) -> None:
+        self.is_answered = False
+        self._thread = threading.Thread(target=self._ask, name="sql question", daemon=True)
+        self._thread.start()
+
+    @property
+    def is_over(self) -> bool:
+        return not self._thread.is_alive() and not self.is_answered
+
+    def _ask(self) -> None:
+        try:
+            with read() as session:
+                session.execute(text("SELECT 1"))
+            self.is_answered = True
+        except Exception as error:  # noqa: BLE001 - whatever it is, SQL does not answer
+            log.warning("sql_does_not_answer", detail=type(error).__name__)

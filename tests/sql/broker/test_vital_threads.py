@@ -1,0 +1,75 @@
+"""Supervised threads: one that has ended or stands still is named; one that waits for work or for SQL is not."""
+
+from __future__ import annotations
+
+import socket
+import threading
+from collections.abc import Iterator
+
+import pytest
+
+from src.broker.vital_threads import Progress, Supervised, VitalThreads
+from src.database import Database, use_database
+from tests.harness.waiting import eventually
+
+
+@pytest.fixture
+def thread() -> Iterator[threading.Thread]:
+    ending = threading.Event()
+    living = threading.Thread(target=ending.wait, args=[60], daemon=True)
+    living.start()
+    yield living
+    ending.set()
+    living.join()
+
+
+@pytest.mark.usefixtures("database")
+def test_a_thread_that_has_ended_is_named(thread: threading.Thread) -> None:
+    ended = threading.Thread(target=lambda: None)
+    ended.start()
+    ended.join()
+    vital = VitalThreads(lambda: [Supervised("lease", thread), Supervised("committer", ended)])
+
+    assert vital.look(0.5) == ("committer", "has ended")
+
+
+@pytest.mark.usefixtures("database")
+def test_a_thread_that_stands_still_is_named_once_sql_answers(thread: threading.Thread) -> None:
+    progress = Progress()
+    vital = VitalThreads(lambda: [Supervised("relay", thread, progress)])
+
+    for _ in range(30):
+        assert vital.look(1.0) is None
+
+    eventually(lambda: vital.look(0.5) is not None, what="SQL has answered")
+    name, why = vital.look(0.5) or ("", "")
+    assert (name, why.startswith("has made no progress for 3")) == ("relay", True)
+    progress.step()
+    assert vital.look(0.5) is None
+
+
+@pytest.mark.usefixtures("database")
+def test_a_thread_that_waits_for_work_may_stand_still(thread: threading.Thread) -> None:
+    progress = Progress()
+    progress.waits()
+    vital = VitalThreads(lambda: [Supervised("committer", thread, progress)])
+
+    assert [vital.look(1.0) for _ in range(100)] == [None] * 100
+
+
+@pytest.mark.usefixtures("database")
+def test_the_pause_of_a_suspended_process_is_not_taken_for_its_threads(thread: threading.Thread) -> None:
+    vital = VitalThreads(lambda: [Supervised("relay", thread, Progress())])
+    vital.look(0.5)
+
+    assert vital.look(3600.0) is None
+
+
+def test_a_thread_that_waits_for_a_database_which_hangs_is_not_at_fault(thread: threading.Thread) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as mute:  # takes connections and says nothing
+        use_database(Database(f"postgresql://callboard@127.0.0.1:{mute.getsockname()[1]}/none"))
+        vital = VitalThreads(lambda: [Supervised("committer", thread, Progress())])
+        try:
+            assert [vital.look(1.0) for _ in range(100)] == [None] * 100
+        finally:
+            use_database(None)

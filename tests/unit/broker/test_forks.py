@@ -1,0 +1,72 @@
+"""Forked children start with the signal handlers of a fresh Python; a process that stops ends, whatever its children do."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+from src.broker import process_tree
+from tests.harness import ROOT
+
+#: a process that handles signals as a worker does, and forks in a thread as an actor does
+POOL = """
+import faulthandler, multiprocessing, signal, sys, threading
+from src.broker import forks
+
+for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1):
+    signal.signal(number, lambda *_: None)
+signal.signal(signal.SIGINT, signal.SIG_IGN)
+faulthandler.register(signal.SIGUSR2)
+forks.reset_in_children()
+
+def handlers(_):
+    return [signal.getsignal(number) is signal.SIG_DFL for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1)]
+
+def act():
+    with multiprocessing.get_context("fork").Pool(2) as pool:
+        print(pool.map(handlers, range(2)))
+
+actor = threading.Thread(target=act)
+actor.start()
+actor.join()
+print(signal.getsignal(signal.SIGTERM) is signal.SIG_DFL)
+"""
+
+#: a worker whose actor has left a child that ignores every request to end
+CHILD_THAT_STAYS = """
+import multiprocessing, os, signal, sys, time
+from types import SimpleNamespace
+from src.broker import stopping
+from src.broker.ledger import Ledger
+
+def stay(writer):
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+        signal.signal(number, signal.SIG_IGN)
+    os.write(writer, b"!")
+    time.sleep(300)
+
+stopping.LEEWAY_S = 0.3
+reader, writer = os.pipe()
+child = multiprocessing.get_context("fork").Process(target=stay, args=[writer])
+child.start()
+os.read(reader, 1)
+print(child.pid, flush=True)
+worker = SimpleNamespace(stop=lambda timeout: None)
+stopping.Stopping(worker, Ledger())
+worker.stop(timeout=100)
+# Here Python waits for the child.
+"""
+
+
+def test_a_pool_that_an_actor_ends_is_gone_since_its_children_do_not_handle_signals_as_the_worker_does() -> None:
+    done = subprocess.run([sys.executable, "-W", "ignore", "-c", POOL], cwd=ROOT, capture_output=True, text=True, timeout=60)
+
+    assert done.stderr == ""
+    assert done.stdout.splitlines() == ["[[True, True, True], [True, True, True]]", "False"]
+
+
+def test_a_process_that_stops_does_not_wait_for_a_child_that_stays() -> None:
+    done = subprocess.run([sys.executable, "-W", "ignore", "-c", CHILD_THAT_STAYS], cwd=ROOT, stdout=subprocess.PIPE, text=True, timeout=60)
+
+    assert done.returncode == 1
+    assert not process_tree.living([int(done.stdout.split()[0])])
