@@ -49,12 +49,21 @@ class Ports:
 class Node:
     """One RabbitMQ node in one folder: start, wait until it serves, stop, and the URLs to reach it."""
 
-    def __init__(self, folder: Path, *, launcher: Path, ports: Ports, marker: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        launcher: Path,
+        ports: Ports,
+        marker: Mapping[str, str] | None = None,
+        prepare: Callable[[], None] | None = None,
+    ) -> None:
         self.folder = folder.resolve()
         self.launcher = launcher.resolve()
         self.ports = ports
         self.process: subprocess.Popen[bytes] | None = None
         self._marker = dict(marker or {})
+        self._prepare = prepare  # called in the new process before it becomes the node
 
     @property
     def password(self) -> str:
@@ -117,6 +126,7 @@ class Node:
                 stdout=log,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
+                preexec_fn=self._prepare,
             )
         return self.process
 

@@ -19,9 +19,9 @@ def adopt_orphans() -> None:
     ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
 
 
-def die_with_parent(parent: int) -> None:
-    """Be killed when the parent's thread that started us ends; at once if the parent is gone already."""
-    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+def die_with_parent(parent: int, how: signal.Signals = signal.SIGKILL) -> None:
+    """Be sent this signal when the parent's thread that started us ends; end at once if the parent is gone already."""
+    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, how, 0, 0, 0)
     if os.getppid() != parent:
         os._exit(1)
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
+import socket
 import sys
 from pathlib import Path
 
 import click
 
 from src.cli.folders import join
+from src.up import launch
 from src.up.errors import UpError
 
 
@@ -62,7 +64,9 @@ def mailbox(*, host: str | None, port: int | None) -> None:
         raise UpError(
             f"The mailbox is for {catcher.USER} and its password only.\nSet CALLBOARD_SMTP_URL=smtp://{catcher.USER}:PASSWORD@127.0.0.1:2525"
         )
-    catcher.main(host or server.host, port or server.port, password=server.password)
+    handed_over = os.environ.get(launch.MAILBOX_FD)
+    listener = socket.socket(fileno=int(handed_over)) if handed_over else None
+    catcher.main(host or server.host, port or server.port, password=server.password, listener=listener)
 
 
 @click.command()

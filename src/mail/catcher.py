@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import hmac
 import signal
+import socket
 import threading
 import warnings
 from types import FrameType
@@ -27,8 +28,9 @@ USER = "callboard"
 class Catcher:
     """Listens until it is closed."""
 
-    def __init__(self, host: str, port: int, *, password: str) -> None:
+    def __init__(self, host: str, port: int, *, password: str, listener: socket.socket | None = None) -> None:
         self._controller = _OnThisHost(
+            listener,
             _Handler(),
             hostname=host,
             port=port,
@@ -48,6 +50,15 @@ class Catcher:
 
 
 class _OnThisHost(Controller):
+    def __init__(self, listener: socket.socket | None, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._listener = listener
+
+    def _create_server(self) -> Any:
+        if self._listener is None:
+            return super()._create_server()
+        return self.loop.create_server(self._factory_invoker, sock=self._listener)
+
     def factory(self) -> Any:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # that a password without TLS is no good idea, which between two processes of a host it is
@@ -79,8 +90,8 @@ def _keep(sender: str, recipients: list[str], raw: bytes) -> None:
         mailbox.receive(session, sender=sender, recipients=recipients, raw=raw)
 
 
-def main(host: str, port: int, *, password: str) -> None:
-    """Run until SIGTERM or SIGINT."""
+def main(host: str, port: int, *, password: str, listener: socket.socket | None = None) -> None:
+    """Run until SIGTERM or SIGINT; on `listener`, where the port is open already."""
     configure_logs()
     stopping = threading.Event()
 
@@ -89,7 +100,7 @@ def main(host: str, port: int, *, password: str) -> None:
 
     signal.signal(signal.SIGTERM, stop)
     signal.signal(signal.SIGINT, stop)
-    catcher = Catcher(host, port, password=password)
+    catcher = Catcher(host, port, password=password, listener=listener)
     catcher.start()
     log.info("mailbox_ready", host=host, port=port)
     stopping.wait()

@@ -18,7 +18,7 @@ __all__ = ["env_file_lines", "masked", "origin", "read_settings", "unknown_varia
 
 ENV_FILE = Path(".env")
 #: variables of this family that are no settings: set by `run` and `./run up` for its own processes
-OWN = {"CALLBOARD_CALLED_FROM", "CALLBOARD_BEGUN_AT", "CALLBOARD_UP_FOLDER", "CALLBOARD_WEB_FD"}
+OWN = {"CALLBOARD_CALLED_FROM", "CALLBOARD_BEGUN_AT", "CALLBOARD_UP_FOLDER", "CALLBOARD_WEB_FD", "CALLBOARD_MAILBOX_FD"}
 
 
 def read_settings() -> Settings:

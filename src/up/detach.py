@@ -15,6 +15,9 @@ from src.up.errors import UpError
 from src.up.folder import Folder, State
 from src.up.logfiles import LogFile
 
+#: seconds: the longest pause before a refused fork is tried again
+LONGEST_PAUSE = 3.2
+
 
 def start(folder: Folder, supervise: Callable[[], None], *, show: Callable[[str], None]) -> State:
     """Return the state when everything is ready; raise UpError when the supervisor ends before.
@@ -24,7 +27,7 @@ def start(folder: Folder, supervise: Callable[[], None], *, show: Callable[[str]
     path = folder.logs / "up.log"
     path.write_text("")
     log = LogFile(path)
-    supervisor = os.fork()
+    supervisor = _fork()
     if supervisor == 0:
         _go_on_alone(path, supervise)
     folder.release()
@@ -44,6 +47,19 @@ def start(folder: Folder, supervise: Callable[[], None], *, show: Callable[[str]
         os.kill(supervisor, signal.SIGTERM)
         os.waitpid(supervisor, 0)
         raise
+
+
+def _fork() -> int:
+    """os.fork(), tried again for a while: a system short of processes or memory may have some a moment later."""
+    pause = 0.1
+    while True:
+        try:
+            return os.fork()
+        except OSError as error:
+            if pause > LONGEST_PAUSE:
+                raise UpError(f"The system has no room for another process: {error.strerror}.\nLook:  ulimit -u ; free -m") from None
+            time.sleep(pause)
+            pause *= 2
 
 
 def _go_on_alone(log: Path, supervise: Callable[[], None]) -> NoReturn:

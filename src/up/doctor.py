@@ -84,7 +84,9 @@ def _folder(settings: Settings) -> Iterator[Finding]:
     if usable:
         state = folder.read_state()
         if state.parts and not state.supervised:
-            yield Finding(False, "./run up was killed; its parts may still run", "./run up  takes over,  ./run down  ends them")
+            yield Finding(
+                False, "./run up was killed; its parts end as soon as they have finished", "./run up  takes over,  ./run down  ends them"
+            )
         elif state.phase == "failed":
             yield Finding(False, f"the last start failed: {state.error}", "")
 

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import signal
 import socket
 import subprocess
 import sys
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 
+from src.broker import process_tree
 from src.settings import Settings
 from src.up import ports
 from src.up.errors import UpError
@@ -18,8 +21,8 @@ from src.up.folder import Folder
 from src.up.processes import command_line
 
 ROOT = Path(__file__).resolve().parents[2]
-#: the inherited listening socket of the web front end
-WEB_FD = "CALLBOARD_WEB_FD"
+#: the inherited listening sockets of the web front end and of the mailbox
+WEB_FD, MAILBOX_FD = "CALLBOARD_WEB_FD", "CALLBOARD_MAILBOX_FD"
 #: reading of the system's monotonic clock when the person pressed Return
 BEGUN_AT = "CALLBOARD_BEGUN_AT"
 
@@ -38,26 +41,36 @@ def process(
             stderr=subprocess.STDOUT,
             start_new_session=True,
             pass_fds=pass_fds,
+            preexec_fn=with_supervisor(),
         )
+
+
+def with_supervisor() -> Callable[[], None] | None:
+    """What a new part calls first, so that it stops in good order when this process is killed: it would go on as an orphan that is never restarted."""
+    return partial(process_tree.die_with_parent, os.getpid(), signal.SIGTERM) if sys.platform == "linux" else None
 
 
 def listen(settings: Settings, folder: Folder, *, exact: bool) -> socket.socket:
     """Open the web port: exactly the asked one, or the first free one from last time's on upwards."""
-    wished = settings.port if exact else folder.remembered_ports().get("web", settings.port)
-    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
+    return listen_on(settings.host, settings.port if exact else folder.remembered_ports().get("web", settings.port), exact=exact)
+
+
+def listen_on(host: str, wished: int, *, exact: bool) -> socket.socket:
+    """Open a port here and now. One that is only looked at could be another program's by the time that a part opens it."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
     candidates = [wished] if exact else [*range(wished, min(wished + 200, 65536)), 0]
     problem = ""
     for port in candidates:
         listener = socket.socket(family, socket.SOCK_STREAM)
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
-            listener.bind((settings.host, port))
+            listener.bind((host, port))
             listener.listen(1024)
             return listener
         except OSError as error:
             listener.close()
             problem = error.strerror or str(error)
-    raise UpError(_cannot_listen(settings.host, wished, problem))
+    raise UpError(_cannot_listen(host, wished, problem))
 
 
 def shared_memory_problem() -> str | None:

@@ -1,4 +1,4 @@
-"""End what runs in a data folder without its supervisor: after a kill -9 of `./run up` its parts go on serving until somebody says stop."""
+"""End what still runs in a data folder after a kill -9 of its supervisor: its parts finish what they do, and one of them may hang."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from src.up import processes
 from src.up.folder import Folder, State
 
 #: seconds beyond `shutdown_timeout` that a draining worker gets before it is killed
-MARGIN = 5.0
+MARGIN = 12.0
 #: seconds for the parts that have nothing to drain
 SHORT = 10.0
 #: seconds for RabbitMQ to write its files

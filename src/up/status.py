@@ -36,7 +36,7 @@ def as_text(folder: Folder, state: State) -> list[str]:
         return [*lines, f"The last start failed: {state.error}"] if state.error else lines
     lines = [f"{'ready' if is_ready(state) else 'not ready'}   {state.url}   data in {folder.path}"]
     if not state.supervised:
-        lines.append("  ./run up itself was killed: the parts below go on, but nobody starts a dead one again. Mend it:  ./run up")
+        lines.append("  ./run up itself was killed: its parts finish what they do and end. Start it again:  ./run up")
     lines.append(f"  database  {masked('database_url', state.database_url)}")
     lines.append(f"  broker    {masked('broker_url', state.broker_url)}   UI {state.management_url or 'not configured'}")
     lines += [f"  {part.name:<11} {part_state(part):<11} pid {part.pid or '-':<8} restarts {part.restarts}" for part in state.parts]

@@ -8,8 +8,10 @@ from __future__ import annotations
 import os
 import signal
 import socket
+import subprocess
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from types import FrameType
@@ -18,15 +20,17 @@ from sqlalchemy import make_url
 from sqlalchemy.exc import SQLAlchemyError
 
 from src import database
+from src.broker.causes import Causes
 from src.broker.node import Node, NodeError, Ports
 from src.settings import Settings, kept_secret
-from src.up import answering, front_door, launch, leftovers, packages, ports, readiness
+from src.up import answering, front_door, launch, leftovers, packages, readiness
 from src.up.configuration import masked, read_settings
 from src.up.errors import UpError
 from src.up.folder import Folder, PartRecord, State, without_processes
 from src.up.logfiles import LogFile, last_lines, readable
 from src.up.part import Part, ending
 from src.up.processes import MARK, identify
+from src.up.terminal import lasting
 from src.up.watching import Watch
 
 #: seconds between two looks at the parts
@@ -58,12 +62,14 @@ class Supervisor:
         self.parts: list[Part] = []
         self.state = State(phase="starting")
         self.node: Node | None = None
-        self._say = say
-        self._echo = echo
+        self._say = lasting(say)
+        self._echo = lasting(echo)
+        self._causes = Causes()
         self._stops = 0
         self._logs: dict[str, LogFile] = {}
         self._rotate_at = 0.0
         self._listener: socket.socket | None = None
+        self._mailbox: socket.socket | None = None
         self._watches = watch
         self._watch: Watch | None = None
         self._environment = {MARK: str(folder.path), "CALLBOARD_DATA_DIR": str(folder.path)}
@@ -71,11 +77,12 @@ class Supervisor:
     def run(self, announce: Callable[[State], None]) -> None:
         """Start, call `announce` when all is ready, watch until somebody asks to stop, then stop; raise UpError when a part cannot start."""
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-            signal.signal(number, self._on_signal)
+            if number != signal.SIGHUP or signal.getsignal(number) is not signal.SIG_IGN:  # ignored: by nohup
+                signal.signal(number, self._on_signal)
         problem = ""
         try:
             self._start()
-            announce(self.state)
+            lasting(announce)(self.state)
             if self._watches:
                 self._watch = Watch(self.settings, say=self._say)
             while not self._stops:
@@ -89,8 +96,9 @@ class Supervisor:
         finally:
             self._stop(problem)
 
-    def _on_signal(self, _number: int, _frame: FrameType | None) -> None:
-        self._stops += 1
+    def _on_signal(self, number: int, _frame: FrameType | None) -> None:
+        # A terminal that is closed sends SIGHUP, and so does its shell: that is no second Ctrl-C.
+        self._stops = max(self._stops, 1) if number == signal.SIGHUP else self._stops + 1
 
     # --- start -------------------------------------------------------------------------------------------------------------------
 
@@ -134,11 +142,17 @@ class Supervisor:
             raise UpError(f"RabbitMQ is not installed.\nInstall it:  {packages.install_line([packages.RABBITMQ])}")
         ports = self.folder.node_ports()
         self.folder.remember_ports(ports)
-        self.node = Node(self.folder.broker, launcher=launcher, ports=Ports(**ports), marker={MARK: str(self.folder.path)})
+        self.node = Node(
+            self.folder.broker,
+            launcher=launcher,
+            ports=Ports(**ports),
+            marker={MARK: str(self.folder.path)},
+            prepare=launch.with_supervisor(),
+        )
         first = not (self.folder.broker / f"data-{self.node.series}").exists()
         self._say(f"RabbitMQ {self.node.series} is starting" + (" for the first time, which takes longest" if first else ""))
         self._set(CALLBOARD_BROKER_URL=self.node.amqp_url, CALLBOARD_MANAGEMENT_URL=self.node.management_url)
-        self._launch(Part("broker", "broker", self.node.start))
+        self._launch(Part("broker", "broker", self.node.start, grace=leftovers.BROKER))
 
     def _prepare_database(self) -> None:
         url = make_url(self.settings.effective_database_url)
@@ -158,12 +172,13 @@ class Supervisor:
 
     def _add_mailbox(self) -> None:
         """Keep mail here, where nobody has named a mail server: what is sent can be read in the console."""
-        port = ports.pick({"mailbox": self.folder.remembered_ports().get("mailbox", MAILBOX_PORT)})["mailbox"]
+        self._mailbox = launch.listen_on("127.0.0.1", self.folder.remembered_ports().get("mailbox", MAILBOX_PORT), exact=False)
+        port = self._mailbox.getsockname()[1]
         self.folder.remember_ports({"mailbox": port})
         password = kept_secret(self.folder.path / "mailbox_password")
         admins = self.settings.mail_admins or "admin@localhost"
         self._set(CALLBOARD_SMTP_URL=f"smtp://callboard:{password}@127.0.0.1:{port}", CALLBOARD_MAIL_ADMINS=admins)
-        self._add("mailbox", "mailbox")
+        self._add("mailbox", "mailbox", listener=self._mailbox, variable=launch.MAILBOX_FD)
 
     def _wait_for_broker(self) -> None:
         if self.node is None:
@@ -189,14 +204,20 @@ class Supervisor:
         self._add_node()
         self._add_web()
 
-    def _add(self, role: str, name: str) -> None:
-        self._launch(Part(role, name, lambda: launch.process(self.folder, role, name, self._environment)))
+    def _add(self, role: str, name: str, *, listener: socket.socket | None = None, variable: str = "") -> None:
+        """Start a part; `listener` is handed over to it, by the number that `variable` tells."""
+        descriptors = () if listener is None else (listener.fileno(),)
+
+        def start() -> subprocess.Popen[bytes]:
+            handed_over = {variable: str(descriptors[0])} if descriptors else {}
+            return launch.process(self.folder, role, name, {**self._environment, **handed_over}, pass_fds=descriptors)
+
+        grace = self.settings.shutdown_timeout + leftovers.MARGIN if role == "worker" else leftovers.SHORT
+        self._launch(Part(role, name, start, grace=grace))
 
     def _add_web(self) -> None:
         assert self._listener is not None, "the port is opened first"
-        descriptor = self._listener.fileno()
-        environment = {**self._environment, launch.WEB_FD: str(descriptor)}
-        self._launch(Part("web", "web", lambda: launch.process(self.folder, "web", "web", environment, pass_fds=(descriptor,))))
+        self._add("web", "web", listener=self._listener, variable=launch.WEB_FD)
 
     def _launch(self, part: Part) -> None:
         if part.role != "broker":
@@ -234,10 +255,13 @@ class Supervisor:
             raise Stopped
         self._follow_logs()
         for part in self.parts:
-            if not part.running:
+            if part.process is None:
+                part.look()  # the system was short of something
+                self._say_problem(part)
+            elif not part.running:
                 log = self._log_of(part)
                 lines = "\n".join(f"    {line}" for line in last_lines(log, 15))
-                code = part.process.returncode if part.process else None
+                code = part.process.returncode
                 raise UpError(
                     f"{part.name} stopped while it was starting ({ending(code)}). The end of {log}:\n{lines}\nMend that, then:  ./run up"
                 )
@@ -248,20 +272,41 @@ class Supervisor:
     # --- watch -------------------------------------------------------------------------------------------------------------------
 
     def _look(self) -> None:
+        """Look after everything; what fails in one step (a full disk, no descriptor left) must not end the others, and is tried again."""
+        for step in (self._look_at_parts, self._look_at_sources, self._follow_logs):
+            self._attempt(step)
+
+    def _attempt(self, step: Callable[[], None]) -> None:
+        try:
+            step()
+        except OSError as error:
+            if times := self._causes.count(f"{step.__name__} {error}"):
+                self._say(f"The system refused: {error}" + (f" ({times} times)" if times > 1 else ""))
+
+    def _look_at_parts(self) -> None:
         changed = False
         for part in self.parts:
             renewing = part.renewing
             if part.look():
                 changed = True
-                if renewing:
-                    continue
-                gone = "has ended" if part.exit_code == 0 else f"died: {ending(part.exit_code)}"  # ended: as a worker that is to stop
-                self._say(f"{part.name} is back (start {part.restarts + 1})" if part.running else f"{part.name} {gone}")
+                self._say_change(part, renewing=renewing)
         if changed:
             self._write(self.state)
+
+    def _say_change(self, part: Part, *, renewing: bool) -> None:
+        if part.problem:
+            self._say_problem(part)
+        elif not renewing:
+            gone = "has ended" if part.exit_code == 0 else f"died: {ending(part.exit_code)}"  # ended: as a worker that is to stop
+            self._say(f"{part.name} is back (start {part.restarts + 1})" if part.running else f"{part.name} {gone}")
+
+    def _say_problem(self, part: Part) -> None:
+        if part.problem and (times := self._causes.count(f"{part.name} {part.problem}")):
+            self._say(f"{part.name} cannot be started: {part.problem}; it is tried again, more slowly ({times})")
+
+    def _look_at_sources(self) -> None:
         if self._watch is not None and self._watch.has_news():
             self._load_anew()
-        self._follow_logs()
 
     def _load_anew(self) -> None:
         for part in self.parts:
@@ -303,12 +348,13 @@ class Supervisor:
                 part.ask_to_stop()
             deadline = time.monotonic() + (leftovers.SHORT if problem and "worker" in roles else timeout)
             while any(part.running for part in parts) and time.monotonic() < deadline and self._stops < impatient:
-                self._follow_logs()
+                self._attempt(self._follow_logs)
                 time.sleep(LOOK)
             for part in parts:
                 part.kill()
         if self.node is not None:
-            self.node.stop_epmd()
+            with suppress(OSError, subprocess.TimeoutExpired):  # it can stay; what follows must be done
+                self.node.stop_epmd()
         rest = without_processes(self.state, "failed" if problem else "stopped", problem)
         leftovers.end(self.folder, rest, shutdown_timeout=0, say=lambda _line: None)
         self.folder.write_state(rest)

@@ -62,12 +62,12 @@ class Watch:
         if self._latest == self._loaded or self._latest != before:
             return
         changed = sorted({path.name for path, _ in set(self._loaded.items()) ^ set(self._latest.items())})
-        self._loaded = self._latest
-        self._say(f"{', '.join(changed)} changed")
         self.stop()
         self._trial = subprocess.Popen(
             [sys.executable, "-c", _TRIAL], cwd=ROOT, stderr=subprocess.PIPE, stdin=subprocess.DEVNULL, text=True
         )
+        self._loaded = self._latest  # not before: a trial that the system refuses is made at the next look
+        self._say(f"{', '.join(changed)} changed")
 
     def _stamps(self) -> Stamps:
         found: Stamps = {}

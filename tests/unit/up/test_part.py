@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import subprocess
 import sys
@@ -70,6 +71,79 @@ def test_what_a_killed_leader_leaves_in_its_group_is_asked_to_end(launched: list
     eventually(part.look)
 
     eventually(lambda: group(leader) == [], what="the orphan has ended")
+
+
+def test_a_part_that_the_system_refuses_to_start_is_tried_again_more_slowly(
+    launched: list[subprocess.Popen[bytes]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(part_module, "FIRST_PAUSE", 0.05)
+    launch, refusals = launcher(launched, "import time; time.sleep(60)"), [errno.EAGAIN, errno.EAGAIN, errno.ENOMEM, errno.EMFILE]
+
+    def refuse() -> subprocess.Popen[bytes]:
+        if refusals:
+            raise OSError(refusals.pop(), "refused")
+        return launch()
+
+    part = Part("worker", "worker-1", refuse)
+    part.start()
+    assert "refused" in part.problem
+
+    eventually(lambda: (part.look(), part.running)[1])
+
+    assert (part.problem, part.restarts, len(refusals)) == ("", 1, 0)
+    assert part._pause >= 0.4
+
+
+def test_a_refusal_that_does_not_pass_ends_the_first_start_only(launched: list[subprocess.Popen[bytes]]) -> None:
+    refusal = OSError(errno.ENOENT, "no such program")
+
+    def refuse() -> subprocess.Popen[bytes]:
+        raise refusal
+
+    with pytest.raises(OSError, match="no such program"):
+        Part("worker", "worker-1", refuse).start()
+
+    part = Part("worker", "worker-1", launcher(launched, "pass"))
+    part.start()
+    eventually(part.look, what="it has ended")
+    part._launch = refuse  # as when an upgrade replaces the files
+    eventually(part.look, what="it was tried")
+    assert "no such program" in part.problem
+
+
+def test_a_part_that_was_asked_to_stop_and_does_not_is_killed_with_its_group_and_replaced(
+    launched: list[subprocess.Popen[bytes]],
+) -> None:
+    deaf = "import signal; [signal.signal(n, signal.SIG_IGN) for n in (1, 2, 15)]; "
+    code = f"{deaf} import subprocess, sys, time; subprocess.Popen([sys.executable, '-c', {deaf + 'import time; time.sleep(60)'!r}]); print(flush=True); time.sleep(60)"
+    part = Part("worker", "worker-1", launcher(launched, code), grace=0.3)
+    part.start()
+    leader = part.record.pid
+    eventually(lambda: len(group(leader)) == 2 and all(map(is_deaf, group(leader))))
+
+    part.renew()
+
+    eventually(lambda: (part.look(), part.record.pid not in (0, leader))[1], what="it is replaced")
+    assert group(leader) == []
+
+
+def test_what_a_dead_part_leaves_and_does_not_end_is_killed(launched: list[subprocess.Popen[bytes]]) -> None:
+    deaf = "import signal; signal.signal(15, signal.SIG_IGN); import time; time.sleep(60)"
+    code = f"import subprocess, sys, time; subprocess.Popen([sys.executable, '-c', {deaf!r}]); time.sleep(60)"
+    part = Part("worker", "worker-1", launcher(launched, code), grace=0.3)
+    part.start()
+    leader = part.record.pid
+    eventually(lambda: any(map(is_deaf, group(leader))))
+
+    os.kill(leader, 9)
+
+    eventually(lambda: (part.look(), group(leader) == [])[1], what="the orphan has ended")
+
+
+def is_deaf(pid: int) -> bool:
+    """Does the process ignore SIGTERM?"""
+    ignored = next(line for line in Path(f"/proc/{pid}/status").read_text().splitlines() if line.startswith("SigIgn"))
+    return bool(int(ignored.split()[1], 16) >> (15 - 1) & 1)
 
 
 def group(leader: int) -> list[int]:

@@ -1,0 +1,34 @@
+"""Output of a process that must outlive its terminal: a closed window or a broken pipe ends what is printed, and nothing else."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable
+from contextlib import suppress
+from typing import ParamSpec
+
+Parameters = ParamSpec("Parameters")
+
+
+def lasting(write: Callable[Parameters, None]) -> Callable[Parameters, None]:
+    """The same function, but once its output cannot be read any more (EPIPE, EIO), standard output and error go nowhere."""
+
+    def attempt(*args: Parameters.args, **kwargs: Parameters.kwargs) -> None:
+        try:
+            write(*args, **kwargs)
+        except (OSError, ValueError):  # ValueError: the stream is closed
+            _fall_silent()
+
+    return attempt
+
+
+def _fall_silent() -> None:
+    with suppress(OSError):
+        nothing = os.open(os.devnull, os.O_WRONLY)
+        for descriptor in (1, 2):
+            os.dup2(nothing, descriptor)
+        os.close(nothing)
+    for stream in (sys.stdout, sys.stderr):
+        with suppress(OSError, ValueError):
+            stream.flush()  # what is left in its buffer

@@ -1,0 +1,12 @@
+"""Ports that parts get: opened once, here, and handed over."""
+
+from __future__ import annotations
+
+from src.up import launch
+
+
+def test_two_that_wish_for_one_port_at_one_moment_get_two() -> None:
+    with launch.listen_on("127.0.0.1", 21_525, exact=False) as one, launch.listen_on("127.0.0.1", 21_525, exact=False) as other:
+        ports = {each.getsockname()[1] for each in (one, other)}
+
+    assert len(ports) == 2
