@@ -8,7 +8,7 @@ import signal
 import sys
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 from dramatiq import Middleware
@@ -86,7 +86,8 @@ class Boot(Middleware):
         self._executor = Executor(broker, crew)
         crew.start(self._look)
         if any(isolation.wants(actor) for actor in broker.actors.values()):
-            crew.cells.start()  # it needs a second or two to import the actors: not when the first job waits for it
+            with suppress(OSError):  # the first job tries again
+                crew.cells.start()  # it needs a second or two to import the actors: not when the first job waits for it
         self._relay.start()
         _calm_collector()
         _say_what_is_served(broker, crew, listened)

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from src import tracing
 from src.broker.cell import INTERRUPTS, Request
+from src.broker.connections import pauses
 from src.broker.frames import Ended, Frames, pair
 from src.broker.isolation import CellDied, HardTimeLimitExceeded
 from src.broker.nursery import END, START
@@ -63,21 +64,27 @@ class Cells:
         self._closed = False
 
     def start(self) -> None:
-        """Start the nursery, or another one if it has died; returns before it is ready."""
+        """Start the nursery, or another one if it has died; returns before it is ready. Raises OSError where the system has no process for it."""
         with self._lock:
             if self._closed or (self._process is not None and self._process.poll() is None):
                 return
             if self._control is not None:
                 self._control.close()
+            self._process = self._control = None
             ours, theirs = pair()
-            # A session of its own: a signal to the worker's group must not keep it from ending its cells.
-            self._process = subprocess.Popen(
-                [sys.executable, "-c", "from src.broker.nursery import main; main()", str(theirs.fileno()), *MODULES],
-                pass_fds=[theirs.fileno()],
-                stdin=subprocess.DEVNULL,
-                start_new_session=True,
-            )
-            theirs.close()
+            try:
+                # A session of its own: a signal to the worker's group must not keep it from ending its cells.
+                self._process = subprocess.Popen(
+                    [sys.executable, "-c", "from src.broker.nursery import main; main()", str(theirs.fileno()), *MODULES],
+                    pass_fds=[theirs.fileno()],
+                    stdin=subprocess.DEVNULL,
+                    start_new_session=True,
+                )
+            except OSError:
+                ours.close()
+                raise
+            finally:
+                theirs.close()
             self._control = ours
             log.info("nursery_started", pid=self._process.pid)
 
@@ -107,22 +114,35 @@ class Cells:
             process.wait(GONE_S)
         except subprocess.TimeoutExpired:
             process.kill()  # its cells die with it
-            process.wait()
+            with suppress(subprocess.TimeoutExpired):
+                process.wait(GONE_S)
 
     def _new_cell(self, number: int) -> Frames | None:
-        for _ in range(3):
-            self.start()
-            ours, theirs = pair()
+        """A cell that is being made; None: none could be asked for within READY_S, or this worker ends."""
+        deadline = time.monotonic() + READY_S
+        for pause in pauses():
             try:
-                if self._control is None:
+                self.start()
+                return self._ask(number)
+            except OSError as error:  # the nursery has just died, or the system is short of processes or descriptors
+                if self._closed or time.monotonic() + pause > deadline:
                     return None
-                socket.send_fds(self._control, [START + str(number).encode()], [theirs.fileno()])
-                return Frames(ours)
-            except OSError:
-                ours.close()  # the nursery has just died: another one
-            finally:
-                theirs.close()
+                log.warning("cell_waits", cell=number, detail=str(error))
+            time.sleep(pause)
         return None
+
+    def _ask(self, number: int) -> Frames | None:
+        if self._control is None:
+            return None
+        ours, theirs = pair()
+        try:
+            socket.send_fds(self._control, [START + str(number).encode()], [theirs.fileno()])
+        except OSError:
+            ours.close()
+            raise
+        finally:
+            theirs.close()
+        return Frames(ours)
 
     def _follow(self, frames: Frames, running: Running, module: str, limit_ms: float | None) -> Ending:
         try:

@@ -83,6 +83,10 @@ class Executor:
             outcome = Outcome.SUCCEEDED.value if finished is None else finished.outcome.value
         except LostLease:
             log.warning("lease_was_lost", job_id=running.job.id, attempt=running.job.attempt)
+        except Exception as error:  # a mistake of ours costs this attempt, and not the thread
+            log.exception("attempt_cannot_be_carried_out", job_id=running.job.id)
+            finished = failure(self._broker, self._crew, running, error, above=OWN_FILES)
+            outcome = finished.outcome.value
         finally:
             self._crew.ledger.leave()
             self._crew.load.stop()

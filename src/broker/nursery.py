@@ -24,7 +24,9 @@ from typing import Any
 
 from src import tracing
 from src.broker import forks, process_tree
+from src.broker.causes import Causes
 from src.broker.cell import live
+from src.broker.connections import pauses
 from src.broker.frames import ended
 from src.logs import configure_logs, get_logger
 
@@ -40,6 +42,10 @@ class Nursery:
     def __init__(self, worker: socket.socket) -> None:
         self._worker = worker
         self._cells: dict[int, tuple[int, socket.socket]] = {}  # number -> (pid, our copy of the cell's end)
+        self._refused: dict[int, socket.socket] = {}  # cells that the system had no process for: tried again, more slowly
+        self._causes = Causes()
+        self._pauses = pauses()
+        self._retry_at = float("inf")
         self._random = [one for one in gc.get_objects() if isinstance(one, random.Random)]
 
     def serve(self) -> None:
@@ -57,13 +63,14 @@ class Nursery:
         for descriptor in (self._worker.fileno(), wakeup):
             poll.register(descriptor, select.POLLIN)
         while True:
-            for descriptor, _ in poll.poll():
+            for descriptor, _ in poll.poll(self._patience_ms()):
                 if descriptor == wakeup:
                     with suppress(BlockingIOError):
                         os.read(wakeup, 4096)
                     self._reap()
                 elif not self._listen():
                     return
+            self._try_again()
 
     def _listen(self) -> bool:
         try:
@@ -73,16 +80,43 @@ class Nursery:
         if not packet:
             return False
         number = int(packet[1:])
-        if packet[:1] == START:
+        if packet[:1] == START and not descriptors:
+            log.warning("cell_cannot_start", detail="no file descriptor is left")  # its end is closed by that: the worker asks again
+        elif packet[:1] == START:
             end = socket.socket(fileno=descriptors[0])
             end.set_inheritable(False)  # what an actor starts shall not keep it open
             self._start(number, end)
+        elif number in self._refused:
+            self._refused.pop(number).close()
         elif number in self._cells:
             process_tree.kill(self._cells[number][0])
             self._reap()
         return True
 
     def _start(self, number: int, end: socket.socket) -> None:
+        """Make a cell; where the system has no process for it, later. The worker waits for it, and no other cell suffers."""
+        try:
+            self._make(number, end)
+        except OSError as error:
+            self._refused[number] = end
+            self._retry_at = min(self._retry_at, time.monotonic() + next(self._pauses))
+            if times := self._causes.count(str(error)):
+                log.warning("cell_cannot_start", detail=str(error), times=times)
+
+    def _try_again(self) -> None:
+        if time.monotonic() < self._retry_at:
+            return
+        self._retry_at = float("inf")
+        refused, self._refused = self._refused, {}
+        for number, end in refused.items():
+            self._start(number, end)
+        if not self._refused:
+            self._pauses, self._causes = pauses(), Causes()
+
+    def _patience_ms(self) -> float | None:
+        return None if self._retry_at == float("inf") else max(0.0, self._retry_at - time.monotonic()) * 1000
+
+    def _make(self, number: int, end: socket.socket) -> None:
         if threading.active_count() > 1:
             # A module of actors has started threads: a fork would copy their locks, but not them.
             pid = _start_cold(end)
@@ -96,7 +130,7 @@ class Nursery:
     def _become_cell(self, nursery: int, end: socket.socket) -> None:
         try:
             self._worker.close()
-            for _, other in self._cells.values():
+            for other in (*(other for _, other in self._cells.values()), *self._refused.values()):
                 other.close()
             for one in self._random:
                 if type(one) is not random.SystemRandom:

@@ -24,6 +24,10 @@ from contextlib import suppress
 HEADER, SLOT = struct.Struct("qqq"), struct.Struct("qq")
 #: seconds between two looks
 LOOK_S = 0.5
+#: seconds in which a death is reported; by then the lease has run out
+OBITUARY_S = 600.0
+#: seconds for a worker that has signed off to be gone
+SIGNED_OFF_S = 30.0
 #: seconds the killed worker has to show where its threads are before it dies
 DUMP_S = 0.3
 #: Linux 6.15 and later: asks a pidfd how its process ended (PIDFD_GET_INFO with PIDFD_INFO_EXIT)
@@ -54,8 +58,15 @@ def main() -> None:
     how = why or ending(status)
     say("worker_died", worker=pid, how=how)
     told = {"worker_id": worker_id, "how": how, "started": started(page)}
-    with suppress(OSError):
-        subprocess.run(obituary, input=json.dumps(told).encode(), check=False)
+    for pause_s in (0.2, 0.5, 1.0, 2.0, 0.0):
+        try:
+            subprocess.run(obituary, input=json.dumps(told).encode(), check=False, timeout=OBITUARY_S)
+            return
+        except OSError as error:  # the system may be short of processes; later the lease has run out, and a relay has seen it
+            say("worker_died", worker=pid, detail=f"its death cannot be reported: {error}")
+            time.sleep(pause_s)
+        except subprocess.TimeoutExpired:
+            return
 
 
 def watch(page: mmap.mmap, worker: int, stat: int, pid: int, limit_s: float) -> str:
@@ -66,12 +77,19 @@ def watch(page: mmap.mmap, worker: int, stat: int, pid: int, limit_s: float) -> 
     while not ended.poll(LOOK_S * 1000):
         present = time.monotonic()
         pulse, _worker_id, signed_off = HEADER.unpack_from(page)
-        # One that is ending beats no more and holds no job; one that somebody has stopped is stopped on purpose.
-        if pulse != before or signed_off or state(stat) in "Tt":
+        # A suspended process is suspended on purpose.
+        if pulse != before or state(stat) in "Tt":
             before, silent_s = pulse, 0.0
         else:
             silent_s += min(present - looked, 2 * LOOK_S)  # time in which we were stopped ourselves says nothing
         looked = present
+        if signed_off:  # it beats no more and holds no job
+            if silent_s >= SIGNED_OFF_S:
+                say("worker_does_not_end", worker=pid)
+                with suppress(ProcessLookupError):
+                    signal.pidfd_send_signal(worker, signal.SIGKILL)
+                return ""
+            continue
         if limit_s and silent_s >= limit_s:
             why = f"was killed by signal {signal.SIGKILL:d} of its watchdog: an actor held the interpreter for {silent_s:.0f} s"
             say("worker_hangs", worker=pid, why=why, cure="isolated=True for actors that hold the interpreter in C; see the threads below")

@@ -7,6 +7,7 @@ import sys
 
 from src.broker import process_tree
 from tests.harness import ROOT
+from tests.harness.waiting import eventually
 
 #: a process that handles signals as a worker does, and forks in a thread as an actor does
 POOL = """
@@ -69,4 +70,5 @@ def test_a_process_that_stops_does_not_wait_for_a_child_that_stays() -> None:
     done = subprocess.run([sys.executable, "-W", "ignore", "-c", CHILD_THAT_STAYS], cwd=ROOT, stdout=subprocess.PIPE, text=True, timeout=60)
 
     assert done.returncode == 1
-    assert not process_tree.living([int(done.stdout.split()[0])])
+    child = int(done.stdout.split()[0])
+    eventually(lambda: not process_tree.living([child]), what="the child is killed")
