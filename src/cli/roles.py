@@ -12,12 +12,18 @@ import click
 from src.cli.folders import join
 from src.up import launch
 from src.up.errors import UpError
+from src.up.processes import MARK
 
 
 @click.command()
 def web() -> None:
     """Serve the web front end and the API."""
     join()
+    if MARK not in os.environ:  # ./run up has migrated the database
+        from src import migrations  # here: a part of ./run up starts faster without
+
+        if problem := migrations.problem():
+            raise UpError(problem)
     _become(sys.executable, "-m", "gunicorn", "-c", "python:src.up.gunicorn_conf", "src.web:create_app()")
 
 

@@ -6,12 +6,25 @@ from pathlib import Path
 
 from sqlalchemy import Connection, inspect, text
 
+from src.database import get_database, is_outage
+
 VERSIONS = Path(__file__).with_name("versions")
 
 
 def newest() -> str:
     """The revision that this code needs."""
     return max(path.name[:4] for path in VERSIONS.glob("[0-9][0-9][0-9][0-9]_*.py"))
+
+
+def problem() -> str | None:
+    """The same of this process's database; None also while that is away."""
+    try:
+        with get_database().engine.connect() as connection:
+            return missing(connection)
+    except Exception as error:
+        if not is_outage(error):
+            raise
+        return None
 
 
 def missing(connection: Connection) -> str | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import random
 import signal
+import sys
 import threading
 import time
 from datetime import timedelta
@@ -16,7 +17,7 @@ from apscheduler.jobstores.memory import MemoryJobStore
 from apscheduler.schedulers.blocking import BlockingScheduler
 
 import src.actors
-from src import metering, tracing
+from src import metering, migrations, tracing
 from src.broker import forks, periodic
 from src.broker.relay import Relay
 from src.database import get_database, is_outage, now, read, write
@@ -162,6 +163,9 @@ class Clock(BlockingScheduler):  # type: ignore[misc]
 def main() -> None:
     """Run until SIGTERM or SIGINT."""
     configure_logs()
+    if problem := migrations.problem():
+        log.critical("scheduler_cannot_start", detail=problem)
+        sys.exit(1)
     logging.getLogger("apscheduler").setLevel(logging.WARNING)  # it tells of every row it is told of
     tracing.start("scheduler")
     metering.start("scheduler")
