@@ -1,16 +1,23 @@
-"""Connection parameters for RabbitMQ: every configured host, in a fresh order at each try, and the pauses between tries."""
+"""Connection parameters for RabbitMQ: every configured host, in a fresh order at each try, the pauses between tries, and deadlines of answers."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
 
 import pika
+import pika.exceptions
 
 from src.engines import dice
 from src.settings import get_settings
 
 #: seconds: the first and the longest pause before the next try to connect
 FIRST_PAUSE, LONGEST_PAUSE = 0.2, 10.0
+#: seconds between heartbeats: RabbitMQ takes the messages of a client that stands still back after about twice as many
+HEARTBEAT_S = 10
+#: seconds for RabbitMQ to answer one request
+ANSWER_WITHIN_S = 10.0
 
 
 def parameters(purpose: str) -> list[pika.URLParameters]:
@@ -18,7 +25,7 @@ def parameters(purpose: str) -> list[pika.URLParameters]:
     found = []
     for url in get_settings().broker_urls:
         one = pika.URLParameters(url)
-        one.heartbeat = 30
+        one.heartbeat = HEARTBEAT_S
         one.connection_attempts = 1
         one.retry_delay = 0
         one.socket_timeout = 5
@@ -28,6 +35,24 @@ def parameters(purpose: str) -> list[pika.URLParameters]:
         found.append(one)
     dice.shuffle(found)
     return found
+
+
+@contextmanager
+def answered(connection: Any, what: str) -> Iterator[None]:
+    """Give a BlockingConnection up when RabbitMQ does not answer what is asked of it in this block; raises AMQPError.
+
+    pika waits without limit while heartbeats come, and they come from a node whose queues have lost their leader.
+    """
+    impl = connection._impl
+    if not all(hasattr(impl, name) for name in ("_adapter_call_later", "_adapter_remove_timeout", "_terminate_stream")):
+        yield  # a pika that is not known here
+        return
+    error = pika.exceptions.AMQPConnectionError(f"RabbitMQ did not answer within {ANSWER_WITHIN_S:.0f} s: {what}")
+    timer = impl._adapter_call_later(ANSWER_WITHIN_S, lambda: impl._terminate_stream(error))
+    try:
+        yield
+    finally:
+        impl._adapter_remove_timeout(timer)
 
 
 def pauses() -> Iterator[float]:

@@ -1,6 +1,7 @@
 """The consumer of one queue: drains what RabbitMQ has delivered, claims it in one statement, hands it to the threads.
 
-It keeps its own connection and reconnects by itself; tags belong to one generation of the channel, so a job that
+It keeps its own connection, reconnects by itself, and replaces a subscription that brings nothing only when RabbitMQ has
+answered a new one; tags belong to one generation of the channel, so a job that
 outlives a connection never acknowledges somebody else's message. The only module that uses pika's BlockingConnection.
 """
 
@@ -19,9 +20,11 @@ import pika.exceptions
 from dramatiq.broker import Consumer, MessageProxy
 
 from src.broker import topology
-from src.broker.connections import parameters, pauses
+from src.broker.causes import Causes
+from src.broker.connections import LONGEST_PAUSE, answered, parameters, pauses
 from src.broker.deliveries import TOGETHER_S, Acknowledger, Arrival, Arrivals, Delivery
 from src.broker.intake import Intake
+from src.broker.refusals import Refusals
 from src.broker.vital_threads import Progress
 from src.broker.wire import DeliveringConnection, Whole, take_past_pika
 from src.database import is_outage, now, read
@@ -71,6 +74,10 @@ class QueueConsumer(Consumer):
         self._acknowledger = Acknowledger()
         self._pauses = pauses()
         self._retry_at = 0.0
+        self._connected_at = 0.0
+        self._refusals = Refusals("consuming")
+        self._causes = Causes()
+        self._successor: Successor | None = None
         self._wake_pending = False
         self._is_cancelled = False
         # Dramatiq closes from its main thread, also when this consumer's thread has not ended in time: pika is for one thread.
@@ -122,12 +129,10 @@ class QueueConsumer(Consumer):
         self._crew.load.forget_hunger(id(self))
         if not self._in_pika.acquire(timeout=CLOSE_WITHIN_S):
             return  # its own thread has not come out of pika; the process ends, and the connection with it
+        self._forget_successor()
         try:
             if self._connection is not None:
-                self._acknowledge(everything=True)
-                self._connection.close()
-        except CONNECTION_ERRORS:
-            pass  # what was not acknowledged comes again and finds its job done
+                self._give_up_connection()
         finally:
             self._connection = self._channel = None
             self._in_pika.release()
@@ -141,41 +146,28 @@ class QueueConsumer(Consumer):
             if time.monotonic() < self._retry_at:
                 return
         try:
-            connection = pika.BlockingConnection(parameters(f"worker {os.getpid()} {self.queue}"), _impl_class=DeliveringConnection)
-            self._channel = self._declared(connection)
+            connection, channel = _connect(self.queue, self._refusals)
         except CONNECTION_ERRORS as error:
             self._retry_at = time.monotonic() + next(self._pauses)
-            log.warning("consumer_cannot_connect", queue=self.queue, detail=repr(error))
+            if times := self._causes.count(repr(error)):
+                log.warning("consumer_cannot_connect", queue=self.queue, detail=repr(error), times=times)
             return
+        self._use(connection, channel)
+
+    def _use(self, connection: Any, channel: Any) -> None:
+        """Subscribe on a connection that is open, in the place of an earlier one."""
         self._generation += 1
         self._acknowledger = Acknowledger()
         self._arrived.clear()
         self._wake_pending = False
-        self._connection = connection
-        self._pauses = pauses()
+        self._connection, self._channel = connection, channel
+        self._connected_at = time.monotonic()
+        self._tags = []
         self._is_cancelled = False
         self._channel.add_on_cancel_callback(self._on_cancel)
         take_past_pika(connection, self._channel, self._on_deliveries)
         self._subscribe()
         log.info("consumer_connected", queue=self.queue)
-
-    def _declared(self, connection: Any) -> Any:
-        """A channel on which the queues are there: as we want them, or as somebody else made them."""
-        channel = connection.channel()
-        for name, arguments in topology.declarations(self.queue, topology.queues_of(self.queue)).items():
-            try:
-                channel.queue_declare(name, durable=True, arguments=arguments)
-            except pika.exceptions.ChannelClosedByBroker as error:
-                if error.reply_code != 406:
-                    raise
-                log.error(
-                    "queue_differs",
-                    queue=name,
-                    detail=error.reply_text,
-                    cure="delete the queue or rename it in the actor: see rabbitmq/README.md",
-                )
-                channel = connection.channel()
-        return channel
 
     def _subscribe(self) -> None:
         self._prefetch = DEEP_PREFETCH if self._crew.load.is_short else self._crew.load.threads
@@ -183,14 +175,42 @@ class QueueConsumer(Consumer):
         self._waiting_since = None
         self._heard = time.monotonic()
         for queue in topology.queues_of(self.queue):
-            # Unhurried jobs are not brought ahead: those at hand are claimed as soon as nothing better has arrived.
-            unhurried = queue == self.queue + topology.LOW
-            self._channel.basic_qos(prefetch_count=min(UNHURRIED_PREFETCH, self._prefetch) if unhurried else self._prefetch)
-            self._tags.append(self._channel.basic_consume(queue, self._on_delivery))
+            if queue not in self._refusals or self._is_free(queue):
+                self._subscribe_to(queue)
+
+    def _subscribe_to(self, queue: str) -> None:
+        # Unhurried jobs are not brought ahead: those at hand are claimed as soon as nothing better has arrived.
+        unhurried = queue == self.queue + topology.LOW
+        try:
+            with answered(self._connection, f"subscription to {queue}"):
+                self._channel.basic_qos(prefetch_count=min(UNHURRIED_PREFETCH, self._prefetch) if unhurried else self._prefetch)
+                self._tags.append(self._channel.basic_consume(queue, self._on_delivery))
+        except pika.exceptions.ChannelClosedByBroker as error:
+            self._refusals.note(queue, error.reply_text)
+            raise
+        self._refusals.over(queue)
+
+    def _is_free(self, queue: str) -> bool:
+        """Is a queue that was refused to us free now? Asked on another connection: a refusal closes the channel, and the other queues are used on ours."""
+        if self._refusals.waits(queue):
+            return False
+        try:
+            connection = pika.BlockingConnection(parameters(f"worker {os.getpid()} {queue}"))
+            with answered(connection, f"subscription to {queue}"):
+                _try_to_consume(connection, queue)
+                connection.close()
+        except pika.exceptions.ChannelClosedByBroker as error:
+            self._refusals.note(queue, error.reply_text)
+            return False
+        except CONNECTION_ERRORS as error:
+            self._refusals.note(queue, repr(error))
+            return False
+        return True
 
     def _unsubscribe(self) -> None:
-        for tag in self._tags:
-            self._channel.basic_cancel(tag)
+        with answered(self._connection, "end of a subscription"):
+            for tag in self._tags:
+                self._channel.basic_cancel(tag)
         self._tags = []
 
     def _on_delivery(self, _channel: Any, method: Any, properties: Any, body: bytes) -> None:
@@ -228,11 +248,15 @@ class QueueConsumer(Consumer):
         self._doubt()
 
     def _doubt(self) -> None:
-        """Connect anew when jobs of the queue wait and the subscription brings nothing.
+        """Prepare another connection when jobs of the queue wait and the subscription brings nothing.
 
         A queue deleted and declared again at once: RabbitMQ moves the subscription to the new one, takes its first
-        deliveries for repetitions of the old one's and drops them. Nothing in the protocol tells of it.
+        deliveries for repetitions of the old one's and drops them. The protocol has no message about it. A queue whose leader
+        hangs looks the same, but there the old subscription goes on with the next leader, before a new one is answered.
         """
+        if self._successor is not None:
+            self._follow_successor(self._successor)
+            return
         # Sooner than the reconciler, which publishes again and so makes every waiting job look fresh.
         patience = min(DOUBT_S, get_settings().reconcile_after / 2)
         # With every thread taken nothing is expected: RabbitMQ brings no more than the prefetch before an end is acknowledged.
@@ -249,7 +273,30 @@ class QueueConsumer(Consumer):
             return
         if waiting:
             log.warning("subscription_doubted", queue=self.queue)
-            raise pika.exceptions.ConsumerCancelled
+            self._successor = Successor(self.queue, [each for each in topology.queues_of(self.queue) if each not in self._refusals])
+
+    def _follow_successor(self, successor: Successor) -> None:
+        if self._heard > successor.began or not self._tags:
+            self._forget_successor()  # the old subscription goes on, or is not wanted at present
+        elif successor.is_over:
+            self._successor = None
+            if successor.found is not None:
+                self._give_up_connection()
+                self._use(*successor.found)
+
+    def _give_up_connection(self) -> None:
+        """Answer what is settled and close; everything unanswered returns to the queue."""
+        try:
+            with answered(self._connection, "close"):
+                self._acknowledge(everything=True)
+                self._connection.close()
+        except CONNECTION_ERRORS:
+            pass  # what was not acknowledged comes again and finds its job done
+
+    def _forget_successor(self) -> None:
+        successor, self._successor = self._successor, None
+        if successor is not None:
+            successor.forget()
 
     def _acknowledge(self, *, everything: bool = False) -> None:
         while self._settled:
@@ -269,6 +316,9 @@ class QueueConsumer(Consumer):
         if not load.takes or waited or not self._crew.may_claim:
             self._stand_aside()
             return
+        for queue in topology.queues_of(self.queue):
+            if queue in self._refusals and self._is_free(queue):
+                self._subscribe_to(queue)
         wanted = DEEP_PREFETCH if load.is_short else load.threads
         # At once to the deep one: a process that has just started would else work through its first second eight by eight.
         if wanted > self._prefetch or (wanted < self._prefetch and time.monotonic() - self._adapted > ADAPT_S):
@@ -322,14 +372,105 @@ class QueueConsumer(Consumer):
             self._crew.doubt_lease()
 
     def _lost(self, error: BaseException) -> None:
-        log.warning("consumer_connection_lost", queue=self.queue, detail=repr(error))
+        if time.monotonic() - self._connected_at > LONGEST_PAUSE:
+            self._pauses, self._causes = pauses(), Causes()  # it was of use, and what comes now is news
+        if times := self._causes.count(repr(error)):
+            log.warning("consumer_connection_lost", queue=self.queue, detail=repr(error), times=times)
+        self._forget_successor()
         self._tags = []
         self._arrived.clear()
         self._waiting_since = None
         connection, self._connection, self._channel = self._connection, None, None
         self._retry_at = time.monotonic() + next(self._pauses)
+        if connection is not None:
+            _close(connection)
+
+
+class Successor:
+    """Another connection for a queue, made and tried on a thread of its own: it may have to wait for RabbitMQ."""
+
+    def __init__(self, queue: str, queues: Sequence[str]) -> None:
+        self.began = time.monotonic()
+        self.found: tuple[Any, Any] | None = None  # a connection and a channel on which RabbitMQ has answered
+        self._queue = queue
+        self._queues = queues
+        self._lock = threading.Lock()
+        self._is_forgotten = False
+        self._thread = threading.Thread(target=self._run, name="successor", daemon=True)
+        self._thread.start()
+
+    @property
+    def is_over(self) -> bool:
+        return not self._thread.is_alive()
+
+    def forget(self) -> None:
+        """Close the connection, now or as soon as there is one."""
+        with self._lock:
+            self._is_forgotten = True
+        if self.found is not None:
+            _close(self.found[0])
+
+    def _run(self) -> None:
+        connection = None
         try:
-            if connection is not None and connection.is_open:
+            connection, channel = _connect(self._queue, None)
+            with answered(connection, f"subscription to {self._queue}"):
+                for queue in self._queues:
+                    _try_to_consume(connection, queue)
+        except CONNECTION_ERRORS as error:
+            log.warning("no_other_subscription", queue=self._queue, detail=repr(error))
+            if connection is not None:
+                _close(connection)
+            return
+        with self._lock:
+            if not self._is_forgotten:
+                self.found = connection, channel
+                return
+        _close(connection)
+
+
+def _connect(queue: str, refusals: Refusals | None) -> tuple[Any, Any]:
+    """A connection and a channel on which the queues exist: as we want them, or as others have made them."""
+    connection = pika.BlockingConnection(parameters(f"worker {os.getpid()} {queue}"), _impl_class=DeliveringConnection)
+    try:
+        with answered(connection, f"declaration of {queue}"):
+            channel = connection.channel()
+            for name, arguments in topology.declarations(queue, topology.queues_of(queue)).items():
+                try:
+                    channel.queue_declare(name, durable=True, arguments=arguments)
+                    if refusals is not None and name == topology.dead_letter_queue(queue):
+                        refusals.over(name)  # the others are when they can be consumed
+                except pika.exceptions.ChannelClosedByBroker as error:
+                    _note_refusal(name, error, refusals)
+                    channel = connection.channel()
+    except CONNECTION_ERRORS:
+        _close(connection)
+        raise
+    return connection, channel
+
+
+def _note_refusal(name: str, error: Any, refusals: Refusals | None) -> None:
+    """A queue that may not be declared may be there all the same, and be consumed from."""
+    if error.reply_code == 406:
+        log.error(
+            "queue_differs", queue=name, detail=error.reply_text, cure="delete the queue or rename it in the actor: see rabbitmq/README.md"
+        )
+    elif refusals is not None and not refusals.waits(name):
+        refusals.note(name, error.reply_text)
+
+
+def _try_to_consume(connection: Any, queue: str) -> None:
+    """Raise what RabbitMQ answers to a subscription; what it brings meanwhile returns to the queue with the channel."""
+    channel = connection.channel()
+    channel.basic_qos(prefetch_count=1)
+    channel.basic_consume(queue, lambda *_: None)
+    channel.close()
+
+
+def _close(connection: Any) -> None:
+    try:
+        if connection.is_open:
+            with answered(connection, "close"):
                 connection.close()
-        except CONNECTION_ERRORS:
-            pass  # already gone, which is what we want
+    except CONNECTION_ERRORS:
+        pass  # already gone, which is what we want

@@ -14,7 +14,7 @@ import pika
 import pika.exceptions
 
 from src.broker import topology
-from src.broker.connections import parameters
+from src.broker.connections import answered, parameters
 from src.jobs.rows import NORMAL_PRIORITY
 from src.logs import get_logger
 
@@ -64,21 +64,24 @@ def _connected() -> Any:
 
 def _requeue(connection: Any, queue: str, limit: int) -> Requeued:
     letters = topology.dead_letter_queue(queue)
-    channel = connection.channel()
-    channel.confirm_delivery()
+    with answered(connection, "a channel"):
+        channel = connection.channel()
+        channel.confirm_delivery()
     try:
-        there = channel.queue_declare(letters, passive=True).method.message_count
+        with answered(connection, f"state of {letters}"):
+            there = channel.queue_declare(letters, passive=True).method.message_count
     except pika.exceptions.ChannelClosedByBroker as error:
         if error.reply_code != 404:
             raise
         return Requeued(0, 0)  # nothing was ever set aside
     moved = 0
     while moved < min(there, limit):
-        method, properties, body = channel.basic_get(letters)
-        if method is None:
-            break
-        channel.basic_publish("", _origin(queue, properties), body, _fresh(properties), mandatory=True)
-        channel.basic_ack(method.delivery_tag)
+        with answered(connection, f"a dead letter of {letters}"):
+            method, properties, body = channel.basic_get(letters)
+            if method is None:
+                break
+            channel.basic_publish("", _origin(queue, properties), body, _fresh(properties), mandatory=True)
+            channel.basic_ack(method.delivery_tag)
         moved += 1
     log.info("dead_letters_given_back", queue=queue, messages=moved)
     return Requeued(moved, there - moved)

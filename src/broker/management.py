@@ -21,7 +21,7 @@ import pika
 import pika.exceptions
 
 from src.broker import topology
-from src.broker.connections import parameters
+from src.broker.connections import answered, parameters
 from src.logs import get_logger
 from src.settings import get_settings
 
@@ -171,4 +171,5 @@ def _from_amqp() -> Overview:
         version = connection._impl.server_properties.get("version", "")
         return Overview(True, version.decode() if isinstance(version, bytes) else str(version))
     finally:
-        connection.close()
+        with answered(connection, "close"):
+            connection.close()

@@ -18,9 +18,11 @@ import pika
 import pika.exceptions
 
 from src.broker import topology, unconfirmed
-from src.broker.connections import parameters, pauses
+from src.broker.causes import Causes
+from src.broker.connections import LONGEST_PAUSE, parameters, pauses
 from src.broker.declared import Declared
 from src.broker.marker import Marker
+from src.broker.refusals import EVERY, Refusals
 from src.broker.unconfirmed import Unconfirmed
 from src.broker.vital_threads import Progress, Supervised
 from src.broker.wire import CAN_GUARD, GuardedLoop, JoiningConnection, Outgoing
@@ -59,6 +61,9 @@ class Publisher:
         self._inbox: deque[Envelope] = deque()
         self._unconfirmed = Unconfirmed()
         self._declared = Declared()
+        self._refusals = Refusals("publishing")
+        self._has_confirmed = False  # RabbitMQ, on this connection
+        self._causes = Causes()
         self._connection: Any = None
         self._channel: Any = None
         self._wake_pending = False
@@ -169,10 +174,11 @@ class Publisher:
             self._closing.wait(next(waits))
 
     def _try_hosts(self) -> bool:
-        """Connect to each host in turn, and serve each connection until it is lost; True: one was open."""
-        was_open = False
+        """Connect to each host in turn, and serve each connection until it is lost; True: one was of use."""
+        was_of_use = False
         for one in parameters(f"publisher {self.pid}"):
             self._progress.step()
+            self._has_confirmed, began = False, time.monotonic()
             self._connection = JoiningConnection(
                 one,
                 on_open_callback=self._on_open,
@@ -181,13 +187,14 @@ class Publisher:
                 custom_ioloop=GuardedLoop(self._guard),
             )
             self._run_loop()
-            was_open = was_open or self.is_connected
+            if self.is_connected and (self._has_confirmed or time.monotonic() - began > LONGEST_PAUSE):
+                was_of_use, self._causes = True, Causes()
             self._is_away = not self.is_connected
             with self._guard:
                 self._forget_connection()
             if self._closing.is_set():
                 break
-        return was_open
+        return was_of_use
 
     def _run_loop(self) -> None:
         """Serve the connection until it is closed; an unforeseen error closes it, and the next one starts afresh."""
@@ -239,25 +246,30 @@ class Publisher:
         self._put_back()
         if self._closing.is_set() or not self._connection.is_open:
             return
-        if getattr(reason, "reply_code", None) == 406 and declaring is not None:
-            log.error(
-                "queue_differs",
-                queue=declaring,
-                detail=str(reason),
-                cure="delete the queue or rename it in the actor: see rabbitmq/README.md",
-            )
+        if isinstance(reason, pika.exceptions.ChannelClosedByClient):
+            # Not at once: the consumers of the queue that is gone must learn of it before there is a new one.
+            pause = RENEW_AFTER_S
+        elif declaring is not None:
+            # It may exist all the same, as a queue that is not ours to declare: RabbitMQ returns what finds no queue.
             self._declared.keep_as_is(declaring)
-        elif isinstance(reason, pika.exceptions.ChannelClosedByClient):
-            # Not at once: whoever consumed from the queue that is gone must learn of it before there is a new one.
-            self._connection.ioloop.call_later(RENEW_AFTER_S, self._open_channel)
-            return
+            pause = 0.0
+            if getattr(reason, "reply_code", None) == 406:
+                log.error(
+                    "queue_differs",
+                    queue=declaring,
+                    detail=str(reason),
+                    cure="delete the queue or rename it in the actor: see rabbitmq/README.md",
+                )
+            else:
+                self._refusals.note(declaring, _words(reason))
         else:
-            log.warning("publisher_channel_closed", detail=str(reason))
-        self._open_channel()
+            pause = self._refusals.note(EVERY, _words(reason))
+        self._connection.ioloop.call_later(pause, self._open_channel)
 
     def _on_lost(self, connection: Any, reason: Any) -> None:
-        if not self._closing.is_set():
-            log.warning("publisher_connection_lost", detail=str(reason) or type(reason).__name__)
+        detail = str(reason) or type(reason).__name__
+        if not self._closing.is_set() and (times := self._causes.count(detail)):
+            log.warning("publisher_connection_lost", detail=detail, times=times)
         connection.ioloop.stop()
 
     def _forget_connection(self) -> None:
@@ -293,8 +305,9 @@ class Publisher:
                 if route in self._declared:
                     ready.append(Outgoing(route, envelope.body, envelope.id, envelope.actor, envelope.priority))
                     self._unconfirmed.add(envelope)
-                else:
+                elif not self._refusals.waits(route):
                     self._declared.wait(route, envelope)
+                # else it stays an unpublished row: the relay takes it again, and no other queue waits for it
             if ready:
                 self._connection.publish(self._channel, ready)
             self._declare_next()
@@ -311,6 +324,8 @@ class Publisher:
             self._channel.queue_declare(name, durable=True, arguments=arguments, callback=self._on_declared)
 
     def _on_declared(self, _frame: Any) -> None:
+        if self._declared.declaring is not None:
+            self._refusals.over(self._declared.declaring)
         self._declared.end()
         self._declare_next()
         self._publish_waiting()
@@ -325,6 +340,10 @@ class Publisher:
 
     def _on_confirm(self, frame: Any) -> None:
         answered = self._unconfirmed.answer(frame.method)
+        if answered.confirmed:
+            self._has_confirmed = True
+            if EVERY in self._refusals:
+                self._refusals.over(EVERY)
         self._inbox.extend(answered.returned)
         self._marker.put(answered.confirmed)
         if self._inbox and not self._wake_pending:
@@ -335,6 +354,11 @@ class Publisher:
             self._connection.close()
         elif self._connection is not None:
             self._connection.ioloop.stop()
+
+
+def _words(reason: Exception) -> str:
+    """RabbitMQ's own words of why it closed a channel."""
+    return str(getattr(reason, "reply_text", "") or reason)
 
 
 _publisher: Publisher | None = None

@@ -17,7 +17,7 @@ import pika.exceptions
 
 from src.broker import topology
 from src.broker.causes import Causes
-from src.broker.connections import parameters
+from src.broker.connections import answered, parameters
 from src.broker.consumer import DEEP_PREFETCH
 from src.broker.vital_threads import Progress, Supervised
 from src.database import is_outage, now, read, write
@@ -110,17 +110,22 @@ def _holdings(queues: list[str]) -> dict[str, Holding | None]:
     found: dict[str, Holding | None] = {}
     connection = pika.BlockingConnection(parameters("reconciler"))
     try:
-        channel = connection.channel()
         for queue in queues:
             found[queue] = None
             for each in topology.queues_of(queue):
-                try:
-                    method = channel.queue_declare(each, passive=True).method
-                except pika.exceptions.ChannelClosedByBroker:
+                with answered(connection, f"state of {each}"):
                     channel = connection.channel()
-                    continue
+                    try:
+                        method = channel.queue_declare(each, passive=True).method
+                        channel.close()
+                    except pika.exceptions.ChannelClosedByBroker as error:
+                        if error.reply_code == 404:
+                            continue
+                        raise  # refused to us: nothing is known of it
                 known = found[queue] or Holding(0, 0)
                 found[queue] = Holding(known.ready + method.message_count, known.consumers + method.consumer_count)
     finally:
-        connection.close()
+        if connection.is_open:
+            with answered(connection, "close"):
+                connection.close()
     return found
