@@ -17,7 +17,7 @@ from src.broker.reconciler import Reconciler
 from src.broker.vital_threads import Progress, Supervised
 from src.database import is_outage, now, read, write
 from src.engines import dice
-from src.jobs import due, failures, workers
+from src.jobs import due, fair, workers
 from src.jobs.held import release_known, waits_for
 from src.logs import get_logger
 from src.settings import get_settings
@@ -76,7 +76,7 @@ class Relay:
         while not self._closing.is_set():
             self._progress.step()  # also after an error: what one relay cannot do with a row, none can
             try:
-                self._watch()
+                self.watch()
                 if was_away:
                     # Workers come first: what a PostgreSQL that was killed has forgotten of their last claims they claim again.
                     was_away = False
@@ -106,8 +106,8 @@ class Relay:
         """Judge nobody until every living worker has had the time to renew its lease."""
         self._patient_until = time.monotonic() + get_settings().lease_duration
 
-    def _watch(self) -> None:
-        """Give away the jobs of silent workers, and release what waits for an actor that has appeared."""
+    def watch(self) -> None:
+        """Give away the jobs of silent workers, release what waits for an actor that has appeared, and top up fair queues."""
         asked = time.monotonic()
         since = asked - self._watched
         if since < WATCH_S:
@@ -120,6 +120,10 @@ class Relay:
             silent = workers.silent(session)
             known = {actor for worker in workers.alive(session) for actor in worker.actors}
             waiting = bool(known) and waits_for(session, known)
+            starved = fair.starved(session)
+        for queue in starved:
+            with write() as session:
+                fair.top_up(session, queue)
         if waiting:
             with write() as session:
                 release_known(session, list(known))
@@ -129,7 +133,5 @@ class Relay:
                 # As long as this look has been kept waiting by the store, a heartbeat may have been.
                 late = max(0.0, since - 2 * WATCH_S) + time.monotonic() - asked
                 taken = workers.take_over(session, grace=timedelta(seconds=late))
-                if taken:
-                    failures.wish_for_a_look(session)
             if taken:
                 log.warning("jobs_taken_over", jobs=taken)

@@ -8,12 +8,14 @@ looking there is no trip to a server.
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 from sqlalchemy import text
 from sqlalchemy.orm import Session
 
 from src.database import Direct
 from src.jobs.queries import ENDING, Ending
-from src.jobs.statements import Single, is_sqlite
+from src.jobs.statements import Batch, Single, is_sqlite
 from src.jobs.states import FINAL, State
 
 #: bytes of a result that is told with the end; PostgreSQL takes 8,000 for all of what is told
@@ -57,6 +59,24 @@ def told(direct: Direct, stood: Ending | None, timeout_s: float) -> Ending | Non
 def forget(direct: Direct, seq: int) -> None:
     """Nobody waits for the job on this connection any more."""
     _FORGET.fetch(direct, seq=seq, channel=direct.channel())
+
+
+_ANNOUNCE = Batch(
+    {"seq": "bigint"},
+    f"""
+    WITH moved AS (
+        SELECT jobs.seq, jobs.state, jobs.result, true AS final FROM jobs JOIN {{rows}} ON jobs.seq = d.seq
+        WHERE EXISTS (SELECT 1 FROM awaited) AND jobs.state IN {_ENDED}
+    ), {TELL}
+    SELECT count(*) FROM told
+    """,
+)
+
+
+def announce(session: Session, seqs: Collection[int]) -> None:
+    """Notify who waits for these jobs, as far as they have ended, when the caller's transaction commits."""
+    if seqs and not is_sqlite(session):
+        _ANNOUNCE.execute(session, [(seq,) for seq in sorted(seqs)])
 
 
 def tidy(session: Session) -> None:

@@ -10,7 +10,7 @@ from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
 from src.database import Direct, now, to_microseconds
-from src.jobs import ends, slots, workflow_steps
+from src.jobs import ending
 from src.jobs.models import Job
 from src.jobs.statements import AHEAD_OF_DISK, Batch
 from src.jobs.states import State, require
@@ -134,33 +134,9 @@ def explain(
     return reasons
 
 
-_GIVE_BACK = Batch(
-    {"seq": "bigint", "attempt": "int"},
-    """
-    UPDATE jobs SET attempt = jobs.attempt - 1, worker_id = NULL, started_at = NULL,
-        state = CASE WHEN jobs.cancel_requested THEN 'cancelled' ELSE 'queued' END,
-        reason = CASE WHEN jobs.cancel_requested THEN 'cancelled while it waited' END,
-        publish_at = CASE WHEN NOT jobs.cancel_requested THEN @(:now) END,
-        finished_at = CASE WHEN jobs.cancel_requested THEN @(:now) END
-    FROM {rows}
-    WHERE jobs.seq = d.seq AND CASE WHEN jobs.attempt = d.attempt AND jobs.state = 'running' AND jobs.worker_id = :worker_id THEN true END
-    RETURNING jobs.seq
-    """,
-)
-require(State.RUNNING, State.QUEUED)
-require(State.RUNNING, State.CANCELLED)
-
-
 def give_back(session: Session, worker_id: int, unstarted: Sequence[tuple[int, int]]) -> int:
     """Queue claimed (seq, attempt) again that this worker has not started and never will: no attempt is spent.
 
     One that a person wants cancelled is cancelled instead.
     """
-    if not unstarted:
-        return 0
-    workflow_steps.lock_of(session, [seq for seq, _ in unstarted])
-    given = [row[0] for row in _GIVE_BACK.execute(session, sorted(unstarted), worker_id=worker_id, now=to_microseconds(now()))]
-    workflow_steps.note_final(session, given)
-    slots.free(session, given)
-    ends.note(session, given)
-    return len(given)
+    return ending.give_back(session, worker_id, unstarted)

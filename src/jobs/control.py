@@ -10,28 +10,20 @@ from sqlalchemy.orm import Session
 
 from src import audit
 from src.database import now
-from src.jobs import ends, stacks, workflow_steps
-from src.jobs.due import envelope
+from src.jobs import ending, stacks, workflow_steps
 from src.jobs.envelopes import announce, dumps
 from src.jobs.errors import NotAllowed, UnknownJob
 from src.jobs.models import Job
+from src.jobs.release import envelope
 from src.jobs.states import FINAL, HeldFor, State, allowed
 
 
 def cancel(session: Session, id: str) -> Job:
     """Cancel a waiting job at once; ask a running one to stop at its next check-point (`cancel_requested`)."""
-    step = _lock_workflow(session, id)
-    # Asked again at the end: it may have left `running` for a retry between the statements.
-    has_ended = _cancel_waiting(session, id)
-    if not has_ended and not _move(session, id, [State.RUNNING], cancel_requested=True):
-        has_ended = _cancel_waiting(session, id)
-        job = _find(session, id)
-        if not has_ended and job.state is not State.CANCELLED:
-            raise NotAllowed(f"the job is {job.state}: only one that waits or runs can be cancelled")
-    workflow_steps.note_final(session, step)
+    state = ending.cancel(session, id)
     job = _find(session, id)
-    if has_ended:
-        ends.note(session, [job.seq])
+    if state is None and job.state is not State.CANCELLED:
+        raise NotAllowed(f"the job is {job.state}: only one that waits or runs can be cancelled")
     return _told(job)
 
 
@@ -40,21 +32,22 @@ def retry(session: Session, id: str) -> Job:
 
     A workflow goes on from a step that is retried. A step that was cancelled before its turn came waits for it again.
     """
-    step = _lock_workflow(session, id)
-    if step and workflow_steps.is_unreleased(session, step[0]):
-        return _wait_again(session, id, step[0])
+    step = workflow_steps.lock_step(session, id)
+    if step is not None and workflow_steps.is_unreleased(session, step):
+        return _wait_again(session, id, step)
     job = _queue_again(
         session, id, [State.DEAD, State.CANCELLED, State.EXPIRED, State.RETRYING], "only one that is dead, cancelled, expired or retrying can be retried",
         failures=0, crashes=0, finished_at=None, cancel_requested=False, expires_at=None,
     )  # fmt: skip
-    workflow_steps.note_again(session, step)
+    if step is not None:
+        ending.reopen(session, step)
     return job
 
 
 def run_now(session: Session, id: str) -> Job:
     """Queue a scheduled or retrying job now instead of at its instant."""
-    step = _lock_workflow(session, id)
-    if step and workflow_steps.is_unreleased(session, step[0]):
+    step = workflow_steps.lock_step(session, id)
+    if step is not None and workflow_steps.is_unreleased(session, step):
         raise NotAllowed(f"it {_find(session, id).reason}: a step runs when those before it have ended")
     return _queue_again(session, id, [State.SCHEDULED, State.RETRYING], "only one that waits for its instant can be run now")
 
@@ -74,36 +67,15 @@ def stack(session: Session, id: str) -> Job:
 
 def discard(session: Session, id: str) -> Job:
     """Cancel a held job for good; its record stays."""
-    step = _lock_workflow(session, id)
-    if not _move(session, id, [State.HELD], state=State.CANCELLED, reason="discarded", finished_at=now(), held_for=None):
+    if not ending.discard(session, id):
         raise NotAllowed(f"the job is {_find(session, id).state}: only a held one can be discarded")
-    workflow_steps.note_final(session, step)
-    job = _find(session, id)
-    ends.note(session, [job.seq])
-    return _told(job)
-
-
-_CANCELLABLE = [state for state in State if state.is_waiting and allowed(state, State.CANCELLED)]
-
-
-def _cancel_waiting(session: Session, id: str) -> bool:
-    values = {"reason": "cancelled while it waited", "finished_at": now(), "publish_at": None, "due_at": None, "held_for": None}
-    return _move(session, id, _CANCELLABLE, state=State.CANCELLED, **values)
-
-
-def _lock_workflow(session: Session, id: str) -> list[int]:
-    """Lock the workflow of a job before its row is written; return the job's seq if it is a step of one."""
-    found = session.execute(select(Job.seq, Job.workflow_seq).where(Job.id == id)).first()
-    if found is None or found.workflow_seq is None:
-        return []
-    workflow_steps.lock(session, [found.workflow_seq])
-    return [found.seq]
+    return _told(_find(session, id))
 
 
 def _wait_again(session: Session, id: str, seq: int) -> Job:
     try:
         with session.begin_nested():
-            moved = workflow_steps.wait_again(session, seq)
+            moved = ending.bring_back(session, seq)
     except IntegrityError:
         raise NotAllowed("another job of its unique key waits or runs") from None
     job = _find(session, id)

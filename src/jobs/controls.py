@@ -17,10 +17,11 @@ from sqlalchemy.orm import Session
 
 from src import audit
 from src.database import now
-from src.jobs import due, rates
+from src.jobs import rates
 from src.jobs.envelopes import announce
 from src.jobs.errors import JobsError
 from src.jobs.models import Control, Job
+from src.jobs.release import release_waiting
 from src.jobs.statements import is_sqlite
 from src.jobs.states import State
 
@@ -200,7 +201,7 @@ def wake(session: Session, waits_for: str, limit: int | None = None) -> int:
     With a `limit` they are queued at once; without one there may be a great many, and the relay queues them in batches.
     """
     if limit is not None:
-        woken = due.release_waiting(session, waits_for, limit)
+        woken = release_waiting(session, waits_for, limit)
         announce(session, woken)
         return len(woken)
     statement = update(Job).where(Job.waits_for == waits_for, Job.state == State.SCHEDULED).values(due_at=now(), waits_for=None)

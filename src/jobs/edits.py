@@ -12,17 +12,16 @@ from sqlalchemy.orm import Session
 
 from src import audit
 from src.database import now
+from src.jobs import ending
 from src.jobs.envelopes import dumps
 from src.jobs.errors import JobsError, NotAllowed, UnknownJob
 from src.jobs.models import Job
-from src.jobs.states import State, require
+from src.jobs.states import State
 from src.jobs.workflow_models import StoredStep
 from src.settings import get_settings
 
 #: where a job still can be changed
 EDITABLE = (State.SCHEDULED, State.QUEUED, State.RETRYING, State.HELD)
-
-require(State.QUEUED, State.SCHEDULED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,8 +48,8 @@ def edit(session: Session, id: str, change: Edit) -> Job:
         states.remove(State.HELD)  # it does not wait for time
         if change.due_at > now():
             # A queued job goes back to waiting; the copy of its message that RabbitMQ has starts nothing.
-            moved = _update(session, id, [State.QUEUED], state=State.SCHEDULED, publish_at=None, published_at=None, **values)
-            return moved or _required(session, id, [State.SCHEDULED, State.RETRYING], values)
+            ending.postpone(session, id)
+            return _required(session, id, [State.SCHEDULED, State.RETRYING], values)
     if change.priority is not None:
         # Published again, to the queue of its new priority; of the two messages the first to be claimed wins.
         moved = _update(session, id, [State.QUEUED], publish_at=now(), **values)

@@ -15,12 +15,10 @@ from typing import Any, NamedTuple
 from sqlalchemy.orm import Session
 
 from src.database import now, to_microseconds
-from src.jobs import breakers, controls, rates, slots
+from src.jobs import breakers, controls, ending, rates, slots
 from src.jobs.claims import Claimed
 from src.jobs.controls import Controls
 from src.jobs.rates import Rate
-from src.jobs.statements import Batch
-from src.jobs.states import State, require
 from src.logs import get_logger
 from src.settings import get_settings
 
@@ -77,7 +75,8 @@ def admit(
             verdicts = _decide(session, claimed, policies, settled, take_suspect)
     admitted = [verdict for verdict in verdicts if verdict.waits is None]
     slots.take(session, [(key, verdict.job.seq) for verdict in admitted for key, _ in verdict.slot_keys])
-    _defer(session, [verdict for verdict in verdicts if verdict.waits is not None])
+    deferred = [verdict for verdict in verdicts if verdict.waits is not None]
+    ending.defer(session, [(v.job.seq, v.job.attempt, v.waits, v.due_us, v.slot_us, v.waits_for) for v in deferred])
     return [verdict.job._replace(has_slots=True) if verdict.slot_keys else verdict.job for verdict in admitted]
 
 
@@ -98,25 +97,6 @@ def _decide(
     _ask_concurrency(session, verdicts, policies, in_force)
     _ask_rates(session, verdicts, policies, in_force)
     return verdicts
-
-
-require(State.RUNNING, State.SCHEDULED)
-
-_DEFER = Batch(
-    {"seq": "bigint", "attempt": "int", "reason": "text", "due_us": "bigint", "slot_us": "bigint", "waits_for": "text"},
-    """
-    UPDATE jobs SET state = 'scheduled', attempt = jobs.attempt - 1, worker_id = NULL, started_at = NULL, reason = d.reason,
-        due_at = @(d.due_us), slot_at = @(d.slot_us), waits_for = d.waits_for
-    FROM {rows} WHERE jobs.seq = d.seq AND CASE WHEN jobs.attempt = d.attempt AND jobs.state = 'running' THEN true END
-    RETURNING jobs.seq
-    """,
-)
-
-
-def _defer(session: Session, verdicts: Sequence[Verdict]) -> None:
-    rows = [(v.job.seq, v.job.attempt, v.waits, v.due_us, v.slot_us, v.waits_for) for v in verdicts]
-    if rows:
-        _DEFER.execute(session, sorted(rows))
 
 
 def is_open(policy: Policy | None) -> bool:

@@ -13,6 +13,7 @@ from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 from sqlalchemy.orm import Session
 
 from src.database import now
+from src.jobs import ending
 from src.jobs.completion import storable
 from src.jobs.envelopes import dumps
 from src.jobs.models import Job
@@ -81,18 +82,11 @@ def hold_unreadable(session: Session, deliveries: Sequence[Unreadable]) -> None:
         session.execute(_insert(session), rows)
 
 
-require(State.QUEUED, State.HELD)
-
-
 def hold_unknown_actors(session: Session, ids: Collection[str], worker: str) -> None:
     """Set queued jobs aside whose actor the worker that got their message does not have."""
-    for seq, actor in session.execute(select(Job.seq, Job.actor).where(Job.id.in_(ids), Job.state == State.QUEUED)).all():
+    for id, actor in session.execute(select(Job.id, Job.actor).where(Job.id.in_(ids), Job.state == State.QUEUED).order_by(Job.seq)).all():
         reason = f"worker {worker} has no actor named {actor!r}: import its module in src/actors, or name it in CALLBOARD_ACTORS"
-        session.execute(
-            update(Job)
-            .where(Job.seq == seq, Job.state == State.QUEUED)
-            .values(state=State.HELD, reason=reason, held_for=HeldFor.UNKNOWN_ACTOR, publish_at=None)
-        )
+        ending.hold(session, id, reason, HeldFor.UNKNOWN_ACTOR)
 
 
 require(State.HELD, State.QUEUED)

@@ -17,6 +17,8 @@ from src.jobs.states import HeldFor, Outcome, State, Unique, Wish
 
 #: SQLite counts rows only in a column of type INTEGER
 Sequence = BigInteger().with_variant(Integer(), "sqlite")
+#: text in the order of its bytes: ranges by prefix must not depend on the locale of the database
+_BYTEWISE = String(255).with_variant(String(255, collation="C"), "postgresql")
 
 
 def words(kind: type[StrEnum]) -> Enum:
@@ -79,7 +81,7 @@ class Job(Base):
     failures: Mapped[int] = mapped_column(Integer, default=0)  # failed attempts since submission or a person's retry
     crashes: Mapped[int] = mapped_column(Integer, default=0)  # workers lost with it since then
     worker_id: Mapped[int | None] = mapped_column(BigInteger)
-    waits_for: Mapped[str | None] = mapped_column(String(255))  # what makes a waiting job due before its time: a slot, a resume
+    waits_for: Mapped[str | None] = mapped_column(_BYTEWISE)  # what makes a waiting job due before its time: a slot, a resume
     slot_at: Mapped[datetime | None] = mapped_column(UtcDateTime)  # the reserved start under a rate limit
     fair_key: Mapped[str | None] = mapped_column(String(255))  # whose share of the queue it takes
     workflow_seq: Mapped[int | None] = mapped_column(BigInteger)  # of the workflow it is a step of

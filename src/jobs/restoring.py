@@ -14,16 +14,13 @@ from sqlalchemy import delete, insert, select, text, update
 from sqlalchemy.orm import Session
 
 from src.database import from_microseconds, now
-from src.jobs import workflow_steps
-from src.jobs.models import Attempt, Job, Restore, Slot, Worker
+from src.jobs import ending
+from src.jobs.models import Job, Restore, Slot, Worker
 from src.jobs.statements import is_sqlite
-from src.jobs.states import Outcome, State, require
+from src.jobs.states import State
 
 #: numbers that may have been given since the backup: a lease and a mark name a job by `seq` and a worker by its number
 SKIPPED = {"jobs": ("seq", 1_000_000_000), "workers": ("id", 1_000_000), "workflows": ("seq", 1_000_000)}
-
-require(State.RUNNING, State.QUEUED)
-require(State.RUNNING, State.CANCELLED)
 
 
 def mark_restored(session: Session, *, made_at: datetime, file: str) -> int:
@@ -37,7 +34,7 @@ def mark_restored(session: Session, *, made_at: datetime, file: str) -> int:
     session.execute(update(Worker).where(Worker.stopped_at.is_(None), Worker.lost_at.is_(None)).values(stopped_at=present))
     session.execute(update(Worker).where(Worker.expires_at > present).values(expires_at=present))
     session.execute(delete(Slot))
-    running = _end_running(session, present)
+    running = ending.restore(session, "it was running when the backup was made that has been restored")
     session.execute(update(Job).where(Job.state == State.QUEUED).values(publish_at=present, published_at=None))
     session.execute(insert(Restore).values(restored_at=present, made_at=made_at, file=file[:255]))
     return running
@@ -53,35 +50,6 @@ def forgotten_by(session: Session, sent_ms: Sequence[int]) -> list[str | None]:
         " it may have been submitted in between, and may have run; release it to run it, or discard it"
     )
     return [reason if _instant(each) < newest.restored_at else None for each in sent_ms]
-
-
-def _end_running(session: Session, present: datetime) -> int:
-    statement = select(Job.seq, Job.attempt, Job.started_at, Job.cancel_requested, Worker.name).outerjoin(
-        Worker, Worker.id == Job.worker_id
-    )
-    running = session.execute(statement.where(Job.state == State.RUNNING)).all()
-    seqs = [row.seq for row in running]
-    if not seqs:
-        return 0
-    workflow_steps.lock_of(session, seqs)
-    reason = "it was running when the backup was made that has been restored"
-    rows = [
-        {
-            "job_seq": row.seq, "number": row.attempt, "worker": row.name or "unknown", "started_at": row.started_at or present,
-            "finished_at": present, "outcome": Outcome.LOST, "error": reason,
-        }
-        for row in running
-    ]  # fmt: skip
-    session.execute(insert(Attempt), rows)
-    common = {"worker_id": None, "started_at": None, "slot_at": None}
-    cancelled = [row.seq for row in running if row.cancel_requested]
-    moving = update(Job).where(Job.seq.in_(seqs), Job.state == State.RUNNING).execution_options(synchronize_session=False)
-    session.execute(
-        moving.where(Job.seq.in_(cancelled)).values(**common, state=State.CANCELLED, reason="cancelled while it ran", finished_at=present)
-    )
-    session.execute(moving.values(**common, state=State.QUEUED, reason=None, error=reason))
-    workflow_steps.note_final(session, cancelled)
-    return len(seqs)
 
 
 def _skip_numbers(session: Session) -> None:

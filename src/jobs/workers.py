@@ -12,12 +12,12 @@ from sqlalchemy.orm import Session
 from sqlalchemy.orm.attributes import set_committed_value
 
 from src.database import now, to_microseconds
-from src.jobs import ends, slots, workflow_steps
+from src.jobs import ending
 from src.jobs.fingerprints import of_lost_worker
 from src.jobs.models import Job, Worker
 from src.jobs.queries import NOT_SUCCEEDED
 from src.jobs.statements import Batch, plain, run
-from src.jobs.states import Outcome, State, require
+from src.jobs.states import Outcome, State
 from src.settings import get_settings
 
 
@@ -99,21 +99,11 @@ def lost_lately(session: Session, *, within: timedelta = timedelta(days=1), limi
     return list(session.execute(statement).scalars())
 
 
-def fleet_threads(session: Session) -> int:
-    """The actor threads of all living worker processes that take jobs."""
-    living = Worker.expires_at > now(), Worker.lost_at.is_(None), Worker.stopped_at.is_(None)
-    statement = select(func.sum(Worker.threads)).where(*living, Worker.wish.is_(None))
-    return int(session.execute(statement).scalar() or 0)
-
-
 def forget_old(session: Session, *, keep: timedelta = timedelta(days=1)) -> None:
     """Delete the rows of workers that ended long ago and hold no job."""
     held = select(Job.worker_id).where(Job.state == State.RUNNING, Job.worker_id.is_not(None))
     session.execute(delete(Worker).where(Worker.expires_at < now() - keep, Worker.id.not_in(held)))
 
-
-for _target in (State.QUEUED, State.DEAD, State.CANCELLED):
-    require(State.RUNNING, _target)
 
 # Also the jobs of a worker that was marked lost earlier: one it claimed in the same moment must not stay behind.
 _SILENT = plain("""
@@ -125,24 +115,6 @@ _ORPHANS = plain("""
     WHERE jobs.state = 'running' AND (workers.id IS NULL OR workers.lost_at IS NOT NULL OR workers.stopped_at IS NOT NULL)
     ORDER BY jobs.seq LIMIT 1000
 """)
-_TAKE_OVER = Batch(
-    {"seq": "bigint", "attempt": "int", "state": "text", "reason": "text", "final": "boolean", "crashes": "int"},
-    """
-    UPDATE jobs SET state = d.state, reason = d.reason, error = d.reason, worker_id = NULL, crashes = jobs.crashes + d.crashes, started_at = NULL, slot_at = NULL,
-        publish_at = CASE WHEN d.final THEN NULL ELSE @(:now) END, finished_at = CASE WHEN d.final THEN @(:now) END
-    FROM {rows}
-    WHERE jobs.seq = d.seq AND CASE WHEN jobs.attempt = d.attempt AND jobs.state = 'running' THEN true END
-    RETURNING jobs.seq
-    """,
-)
-_RECORD = Batch(
-    {"seq": "bigint", "attempt": "int", "worker": "text", "started_us": "bigint", "error": "text", "fingerprint": "text"},
-    f"""
-    INSERT INTO attempts (job_seq, number, worker, started_at, finished_at, outcome, error, fingerprint, noted)
-    SELECT d.seq, d.attempt, d.worker, coalesce(@(d.started_us), @(:now)), @(:now), '{Outcome.LOST}', d.error, d.fingerprint, false FROM {{rows}}
-    RETURNING job_seq
-    """,
-)
 
 
 def silent(session: Session) -> bool:
@@ -194,20 +166,12 @@ def bury(session: Session, death: Death) -> int:
 
 
 def _give_away(session: Session, death: Death | None) -> int:
-    present = to_microseconds(now())
     orphans = run(session, _ORPHANS)
     if not orphans:
         return 0
-    workflow_steps.lock_of(session, [orphan[0] for orphan in orphans])
     moves = [_after_loss(orphan, death if death is not None and orphan[7] == death.worker_id else None) for orphan in orphans]
-    moved = {row[0] for row in _TAKE_OVER.execute(session, moves, now=present)}
-    lost = [(o[0], o[1], o[5], o[4], m[3], of_lost_worker(o[6]).id) for o, m in zip(orphans, moves, strict=True) if o[0] in moved]
-    if lost:
-        _RECORD.execute(session, lost, now=present)
-        workflow_steps.note_final(session, moved)
-        slots.free(session, moved)
-        ends.note(session, moved)
-    return len(lost)
+    records = {o[0]: (o[0], o[1], o[5], o[4], move[3], of_lost_worker(o[6]).id) for o, move in zip(orphans, moves, strict=True)}
+    return ending.lose(session, moves, records)
 
 
 def _after_loss(orphan: Any, death: Death | None) -> tuple[Any, ...]:

@@ -1,7 +1,7 @@
-"""What the end of a step means to the steps that wait for it, written in the commit that ends it.
+"""What the end of a step means to the steps that wait for it, decided in the commit that ends it, for src/jobs/ending.py.
 
 Every function that moves steps is called behind `lock` of their workflows, taken before any row of a job is written:
-so of two ends that are committed at once the later one sees the earlier one, and nobody waits in a circle.
+so of two ends that are committed at once the later one sees the earlier one, and no two wait in a circle.
 """
 
 from __future__ import annotations
@@ -12,7 +12,6 @@ from typing import Any, NamedTuple
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from src.database import now, to_microseconds
 from src.jobs.models import Job
 from src.jobs.statements import Batch, is_sqlite
 from src.jobs.states import FINAL, State, require
@@ -38,20 +37,30 @@ def lock_of(session: Session, seqs: Collection[int]) -> None:
         session.execute(statement.order_by(StoredWorkflow.seq).with_for_update()).all()
 
 
-def note_final(session: Session, seqs: Collection[int]) -> None:
-    """Tell the steps behind these ones how they have ended. Jobs that are in no final state, or in no workflow, mean nothing.
+def lock_step(session: Session, id: str) -> int | None:
+    """`lock` the workflow of a job before its row is written; return the job's seq if it is a step of one."""
+    found = session.execute(select(Job.seq, Job.workflow_seq).where(Job.id == id)).first()
+    if found is None or found.workflow_seq is None:
+        return None
+    lock(session, [found.workflow_seq])
+    return int(found.seq)
 
-    Called by whoever writes a final state, in the same transaction. Telling twice changes nothing.
-    """
+
+def ends_of(session: Session, seqs: Collection[int]) -> list[tuple[int, End]]:
+    """How these steps have ended, for those that have."""
     if not seqs:
-        return
+        return []
     statement = select(Job.seq, Job.state).where(Job.seq.in_(seqs), Job.workflow_seq.is_not(None), Job.state.in_(FINAL))
-    ends = [(row[0], End.SUCCEEDED if row[1] is State.SUCCEEDED else End.FAILED) for row in session.execute(statement)]
-    _spread(session, ends)
+    return [(row[0], End.SUCCEEDED if row[1] is State.SUCCEEDED else End.FAILED) for row in session.execute(statement)]
 
 
-def note_again(session: Session, seqs: Collection[int]) -> None:
-    """Take back that these steps have failed: they run again, and what was blocked or cancelled behind them waits again."""
+def mark(session: Session, ends: Sequence[tuple[int, End]]) -> set[int]:
+    """Write ends on the edges; return the steps behind them. Marking twice changes nothing."""
+    return _seqs(_MARK.execute(session, [(seq, end.value) for seq, end in sorted(ends)]))
+
+
+def reopen(session: Session, seqs: Collection[int]) -> set[int]:
+    """Take back that these steps have failed; return the steps that wait again because of it."""
     behind: set[int] = set()
     reopened = _seqs(_REOPEN.execute(session, _rows(seqs)))
     while reopened:
@@ -59,16 +68,14 @@ def note_again(session: Session, seqs: Collection[int]) -> None:
         restored = _seqs(_RESTORE.execute(session, _rows(reopened)))
         _FORGET_FATE.execute(session, _rows(restored))
         reopened = _seqs(_REOPEN.execute(session, _rows(restored))) if restored else set()
-    _spread(session, _advance(session, behind))
+    return behind
 
 
-def wait_again(session: Session, seq: int) -> bool:
-    """Bring back a step that was cancelled or has expired before its turn came; False: its turn had come."""
+def bring_back(session: Session, seq: int) -> bool:
+    """Let a step wait again that was cancelled or has expired before its turn came; False: its turn had come."""
     if not _seqs(_BRING_BACK.execute(session, [(seq,)])):
         return False
     _FORGET_FATE.execute(session, [(seq,)])
-    note_again(session, [seq])
-    _spread(session, _advance(session, {seq}))
     return True
 
 
@@ -104,15 +111,22 @@ class _Waiting(NamedTuple):
         return State.QUEUED
 
 
-def _spread(session: Session, ends: Sequence[tuple[int, End]]) -> None:
-    """Write ends on the edges, see whom that moves, and go on with those who are blocked or cancelled by it."""
-    while ends:
-        behind = _seqs(_MARK.execute(session, [(seq, end.value) for seq, end in sorted(ends)]))
-        ends = _advance(session, behind)
+class Stop(NamedTuple):
+    """A step whose turn will not come as things stand: why, and what that means to the steps behind it."""
+
+    seq: int
+    fate: Fate | None  # None: it could not be started
+    reason: str
+    means: End
+
+    @property
+    def is_final(self) -> bool:
+        """Is it cancelled, and not only blocked?"""
+        return self.fate is not Fate.BLOCKED
 
 
-def _advance(session: Session, seqs: Collection[int]) -> list[tuple[int, End]]:
-    """Release what may start, and write the fate of what will not; return what that means to the steps behind those."""
+def advance(session: Session, seqs: Collection[int]) -> list[Stop]:
+    """Release the steps among these that may start; return those that will not."""
     if not seqs:
         return []
     waiting = [_as_waiting(row) for row in _LOOK.execute(session, _rows(seqs))]
@@ -124,15 +138,18 @@ def _advance(session: Session, seqs: Collection[int]) -> list[tuple[int, End]]:
         Fate.CANCELLED: "cancelled: {}",
         Fate.NOT_NEEDED: "not needed: the steps before it have ended otherwise",
     }
-    rows: list[tuple[int, str | None, bool, str]] = [
-        (one.seq, fate.value, fate is not Fate.BLOCKED, texts[fate].format(why.get(one.culprit or 0))) for one, fate in fates
+    means = {Fate.BLOCKED: End.BLOCKED, Fate.CANCELLED: End.FAILED, Fate.NOT_NEEDED: End.NOT_NEEDED}
+    return [
+        *(Stop(one.seq, fate, texts[fate].format(why.get(one.culprit or 0)), means[fate]) for one, fate in fates),
+        *(Stop(seq, None, reason, End.FAILED) for seq, reason in unstartable),
     ]
-    rows.extend((seq, None, True, reason) for seq, reason in unstartable)
+
+
+def set_fates(session: Session, stops: Sequence[Stop]) -> None:
+    """Write why these steps will not run."""
+    rows = [(stop.seq, stop.fate.value) for stop in stops if stop.fate is not None]
     if rows:
-        _STOP.execute(session, sorted(rows), now=to_microseconds(now()))
-        _SET_FATE.execute(session, [row[:2] for row in rows if row[1] is not None])
-    ends = {Fate.BLOCKED: End.BLOCKED, Fate.CANCELLED: End.FAILED, Fate.NOT_NEEDED: End.NOT_NEEDED}
-    return [(one.seq, ends[fate]) for one, fate in fates] + [(seq, End.FAILED) for seq, _ in unstartable]
+        _SET_FATE.execute(session, rows)
 
 
 def _as_waiting(row: Sequence[Any]) -> _Waiting:
@@ -192,16 +209,6 @@ _LOOK = Batch(
     """,
 )
 
-require(State.SCHEDULED, State.CANCELLED)
-
-_STOP = Batch(
-    {"seq": "bigint", "fate": "text", "final": "boolean", "reason": "text"},
-    """
-    UPDATE jobs SET reason = d.reason, state = CASE WHEN d.final THEN 'cancelled' ELSE jobs.state END,
-        finished_at = CASE WHEN d.final THEN @(:now) END
-    FROM {rows} WHERE jobs.seq = d.seq AND jobs.state = 'scheduled' RETURNING jobs.seq
-    """,
-)
 _SET_FATE = Batch(
     {"seq": "bigint", "fate": "text"},
     "UPDATE workflow_steps SET fate = d.fate FROM {rows} WHERE workflow_steps.job_seq = d.seq RETURNING workflow_steps.job_seq",
@@ -214,8 +221,9 @@ _FORGET_FATE = Batch(
 require(State.CANCELLED, State.SCHEDULED)
 require(State.EXPIRED, State.SCHEDULED)
 
-_WAITING_AGAIN = """
-    UPDATE jobs SET state = 'scheduled', reason = s.waits_text, finished_at = NULL, cancel_requested = false
+_WAITING_AGAIN = f"""
+    UPDATE jobs SET state = 'scheduled', reason = s.waits_text, finished_at = NULL, cancel_requested = false,
+        waits_for = (SELECT '{WAITS_FOR}' || w.id FROM workflows w WHERE w.seq = s.workflow_seq)
 """
 _RESTORE = Batch(
     {"seq": "bigint"},

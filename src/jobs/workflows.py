@@ -12,16 +12,13 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from src import audit
-from src.database import now, to_microseconds
-from src.jobs import control, ends, workflow_steps
+from src.jobs import control, ending, workflow_steps
 from src.jobs.errors import NotAllowed, UnknownJob
 from src.jobs.models import Job
-from src.jobs.statements import plain, run
-from src.jobs.states import State, require
+from src.jobs.states import State
 from src.jobs.workflow_models import End, Fate, StoredEdge, StoredStep, StoredWorkflow, When
-from src.jobs.workflow_steps import note_final
 
-__all__ = ["Edge", "Found", "Page", "StepFound", "Summary", "cancel", "find", "note_final", "page", "retry"]
+__all__ = ["Edge", "Found", "Page", "StepFound", "Summary", "cancel", "find", "page", "retry"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,28 +126,9 @@ def page(session: Session, *, after: int | None = None, limit: int = 50) -> Page
     return Page([_summary(one, counts[one.seq]) for one in found[:limit]], found[limit - 1].seq if len(found) > limit else None)
 
 
-for _source in (State.SCHEDULED, State.QUEUED, State.RETRYING, State.HELD):
-    require(_source, State.CANCELLED)
-
-_CANCEL = plain("""
-    UPDATE jobs SET
-        cancel_requested = CASE WHEN state = 'running' THEN true ELSE cancel_requested END,
-        finished_at = CASE WHEN state = 'running' THEN NULL ELSE @(:now) END,
-        reason = CASE WHEN state = 'running' THEN reason ELSE 'its workflow was cancelled' END,
-        publish_at = NULL, held_for = NULL, due_at = NULL,
-        state = CASE WHEN state = 'running' THEN 'running' ELSE 'cancelled' END
-    WHERE workflow_seq = :workflow AND state IN ('scheduled', 'queued', 'running', 'retrying', 'held')
-    RETURNING seq
-""")
-
-
 def cancel(session: Session, id: str) -> int:
     """Cancel every step that has not ended, callbacks too; running ones are asked to stop. Return how many that were."""
-    seq = _locked(session, id)
-    touched = [row[0] for row in run(session, _CANCEL, workflow=seq, now=to_microseconds(now()))]
-    note_final(session, touched)
-    ends.note(session, touched)
-    return len(touched)
+    return ending.cancel_workflow(session, _locked(session, id))
 
 
 def retry(session: Session, id: str) -> int:

@@ -9,10 +9,10 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from src.jobs import control
-from src.jobs.due import release_waiting
 from src.jobs.envelopes import announce
 from src.jobs.errors import NotAllowed
 from src.jobs.models import Job
+from src.jobs.release import release_waiting
 from src.jobs.states import FINAL, State
 from src.schedules.models import Schedule, Tick
 from src.schedules.words import Origin, Overlap, TickState

@@ -14,7 +14,7 @@ from typing import Any
 from sqlalchemy.exc import OperationalError
 
 from src.broker import boot, committer, crew, executor, intake, marker, publisher, relay, wire
-from src.jobs import due, result_files, workers
+from src.jobs import due, release, result_files, workers
 from src.jobs.envelopes import Envelope, on_commit
 
 NAME = "CHAOS_FAULT"
@@ -27,7 +27,7 @@ Condition = Callable[..., bool]
 def arm() -> None:
     """Put the fault that the environment names, if any, into this process."""
     if CONFIRM_WITHIN in os.environ:
-        due.CONFIRM_WITHIN = float(os.environ[CONFIRM_WITHIN])
+        release.CONFIRM_WITHIN = float(os.environ[CONFIRM_WITHIN])
     name = os.environ.get(NAME)
     if name:
         FAULTS[name]()

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from src.broker.load import Load
-from src.jobs import JobsError, State, wishes, workers
+from src.jobs import JobsError, State, fleet, wishes, workers
 from src.jobs.models import Worker
 from src.jobs.states import Wish
 from tests.actors import broker as actors
@@ -102,7 +102,7 @@ def test_who_registers_anew_is_still_to_be_quiet_and_serves_no_queue(quiet: Call
         wishes.carry(session, second, Wish.QUIET)
         assert (wishes.of(session, first), wishes.of(session, second)) == (Wish.QUIET, Wish.QUIET)
         assert workers.served(workers.alive(session)) == set()
-        assert workers.fleet_threads(session) == 0
+        assert fleet.fleet_threads(session) == 0
 
 
 def test_a_quiet_load_grants_nothing_and_wakes_who_waits_when_it_is_over() -> None:

@@ -11,6 +11,7 @@ from src.database import Database, now
 from src.jobs import State, doubt, due, workers
 from src.jobs.envelopes import Envelope
 from src.jobs.marks import mark_published
+from src.jobs.release import CONFIRM_WITHIN, release_waiting
 from src.jobs.workers import Death
 from src.settings import get_settings
 from tests.harness.jobs import StillClock, claim, claimed, ended, hired, in_state, look, settle, submitted
@@ -114,7 +115,7 @@ def test_a_row_taken_by_one_relay_is_left_to_it_until_its_time_to_confirm_is_ove
 
     assert len(unpublished(database)) == 1
     assert unpublished(database) == []
-    time.forward(due.CONFIRM_WITHIN)
+    time.forward(CONFIRM_WITHIN)
     assert [envelope.id for envelope in unpublished(database)] == [id]
 
 
@@ -263,4 +264,4 @@ def test_no_plan_takes_more_than_the_limit(database: Database) -> None:
         for kind in ("hashjoin", "mergejoin", "material", "memoize", "hashagg", "sort"):
             session.execute(text(f"SET LOCAL enable_{kind} = off"))
 
-        assert len(due.release_waiting(session, "a line", 2)) == 2
+        assert len(release_waiting(session, "a line", 2)) == 2

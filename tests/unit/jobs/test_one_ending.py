@@ -1,0 +1,42 @@
+"""One ending: src/jobs/ending.py alone moves jobs to final states and does what follows from that."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from src.jobs.states import FINAL
+from tests.harness import ROOT
+
+#: what follows from an ending, and who may do it besides
+PARTS = {
+    "slots.free(": set(),
+    "fair.top_up(": {"submission.py", "relay.py"},  # jobs that are added, and those that were not seen
+    "ends.note(": set(),
+    "awaited.announce(": set(),
+    "workflow_steps.mark(": set(),
+    "workflow_steps.advance(": set(),
+}
+_SET = re.compile(r"UPDATE jobs SET(.*?)(?:\bFROM\b|\bWHERE\b)", re.DOTALL)
+_FINAL = re.compile("|".join(rf"'{state}'|state=State\.{state.name}" for state in FINAL) + r"|\bstate = d\.state")
+
+
+def sources() -> dict[str, str]:
+    files = [path for room in ("jobs", "broker", "schedules", "scheduling", "actors") for path in (ROOT / "src" / room).rglob("*.py")]
+    return {path.name: path.read_text() for path in files if path.name != "ending.py"}
+
+
+@pytest.mark.parametrize("part", PARTS)
+def test_only_the_ending_does_what_follows_from_it(part: str) -> None:
+    assert {name for name, text in sources().items() if part in text} == PARTS[part]
+
+
+def test_only_the_ending_writes_final_states() -> None:
+    statements = {
+        name: [*_SET.findall(text), *re.findall(r"update\(Job\).*?\.values\((.*?)\)", text, re.DOTALL)] for name, text in sources().items()
+    }
+
+    assert {name for name, found in statements.items() if any(_FINAL.search(each) for each in found)} == set()
+    ending = (ROOT / "src/jobs/ending.py").read_text()
+    assert len([each for each in _SET.findall(ending) if _FINAL.search(each)]) >= 5, "the pattern finds what it is meant to find"
