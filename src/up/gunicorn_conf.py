@@ -14,7 +14,8 @@ _handed_over = os.environ.get("CALLBOARD_WEB_FD")
 
 #: `./run up` opens the port itself and hands it over: it is ours from the first second, and stays open while gunicorn starts again
 bind = f"fd://{_handed_over}" if _handed_over else f"{_settings.host}:{_settings.port}"
-worker_class = "gthread"
+#: waitress inside: a slow client holds no thread
+worker_class = "src.up.web_server.FrontEnd"
 workers = 2
 #: a live page holds a thread for as long as it is looked at
 threads = 80
