@@ -11,7 +11,7 @@ from flask import session as cookie
 from werkzeug.exceptions import Forbidden, Unauthorized
 
 from src import database
-from src.web.auth import limits, proxy, sessions, tokens, witness
+from src.web.auth import limits, proxy, sessions, throttle, tokens, witness
 from src.web.roles import Role
 
 View = TypeVar("View", bound=Callable[..., Any])
@@ -105,6 +105,7 @@ def _program(text: str) -> Visitor | None:
     with database.read() as session:
         token = tokens.find(session, text)
     if token is None:
+        throttle.refuse_key(request.remote_addr or "unknown")
         return None
     if tokens.needs_noting(token):
         with database.write() as session:

@@ -30,16 +30,17 @@ def check_sign_in() -> Response | tuple[str, int]:
     name, password = request.form.get("name", "").strip()[:150], request.form.get("password", "")[:1024]
     next = _own_path(request.form.get("next"))
     with database.write() as session:
-        if throttle.is_throttled(session, name, _address()):
+        counted = throttle.begin(session, name, _address())
+        if counted is None:
             witness.note_knocking(session, SIGN_IN, name, refused="too many tries")
-            return _refuse("Too many tries. Wait five minutes, then try again.", name, next, 429)
+            return _refuse(throttle.TOO_MANY, name, next, 429)
     with database.read() as session:
         user = users.check_password(session, name, password)
     with database.write() as session:
         if user is None:
-            throttle.note_failure(session, name, _address())
             witness.note(session, SIGN_IN, name, refused="name or password is wrong")
             return _refuse("Name or password is wrong.", name, next, 422)
+        throttle.take_back(session, counted)
         witness.note(session, SIGN_IN, user.name, by="password")
         return _welcome(sessions.start(session, user.id, address=_address(), browser=_browser()), next)
 
@@ -59,6 +60,7 @@ def follow_link() -> Response:
             key = sessions.start(session, user_id, address=_address(), browser=_browser(), by_link=True)
             has_password = users.has_password(session, user_id)
             return _welcome(key, url_for("overview.show" if has_password else "account.show"))
+    throttle.refuse_key(_address())
     flash("This link has been used or is too old. Sign in with your password, or print a new link with ./run sign-in.", "error")
     return redirect(url_for("auth.sign_in"), 303)
 

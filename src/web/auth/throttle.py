@@ -1,11 +1,20 @@
-"""Slows down guessing: after some refused passwords an address, and a name from that address, must wait."""
+"""Limit guesses: a try counts before it is judged, so that many at once are no more than many in a row.
+
+Passwords are counted in the database, for all web processes. Tokens and one-time links are random keys of 256 bits: refused ones
+are counted in memory, and a valid one is never kept waiting.
+"""
 
 from __future__ import annotations
 
+import threading
+import time
+from collections import deque
+from collections.abc import Sequence
 from datetime import timedelta
 
-from sqlalchemy import delete, func, insert, select
+from sqlalchemy import delete, func, insert, select, text
 from sqlalchemy.orm import Session
+from werkzeug.exceptions import TooManyRequests
 
 from src.database import now
 from src.web.tables import FailedSignIn
@@ -13,26 +22,52 @@ from src.web.tables import FailedSignIn
 WINDOW = timedelta(minutes=5)
 #: refused passwords within the window: for one name from one address (so that nobody can lock another person out) …
 PER_NAME = 5
-#: … and for all names from one address
+#: … and for all names, or for keys, from one address
 PER_ADDRESS = 30
+#: addresses remembered for refused keys
+MOST_ADDRESSES = 10_000
+TOO_MANY = "Too many tries. Wait five minutes, then try again."
+
+Try = Sequence[int]
 
 
-def is_throttled(session: Session, name: str, address: str) -> bool:
-    """Must the next try wait?"""
-    return any(_failures(session, who) >= limit for who, limit in _who(name, address).items())
-
-
-def note_failure(session: Session, name: str, address: str) -> None:
-    """Write down a refused password; what no longer counts is forgotten on the way."""
+def begin(session: Session, name: str, address: str) -> Try | None:
+    """Count a try as refused, in a transaction that ends before the password is judged; None: it must wait."""
     present = now()
+    if session.get_bind().dialect.name == "postgresql":  # SQLite has one writer at a time
+        session.execute(text("SELECT pg_advisory_xact_lock(hashtext(:address))"), {"address": f"callboard sign-in {address}"})
     session.execute(delete(FailedSignIn).where(FailedSignIn.failed_at <= present - WINDOW))
-    session.execute(insert(FailedSignIn), [{"who": who, "failed_at": present} for who in _who(name, address)])
+    counted = {f"{address} {name}"[:255]: PER_NAME, address[:255]: PER_ADDRESS}
+    if any(_count(session, who) >= limit for who, limit in counted.items()):
+        return None
+    rows = [{"who": who, "failed_at": present} for who in counted]
+    return session.execute(insert(FailedSignIn).returning(FailedSignIn.id), rows).scalars().all()
 
 
-def _who(name: str, address: str) -> dict[str, int]:
-    return {f"{address} {name}"[:255]: PER_NAME, address[:255]: PER_ADDRESS}
+def take_back(session: Session, counted: Try) -> None:
+    """Forget a try: its password was right."""
+    session.execute(delete(FailedSignIn).where(FailedSignIn.id.in_(counted)))
 
 
-def _failures(session: Session, who: str) -> int:
-    statement = select(func.count()).select_from(FailedSignIn).where(FailedSignIn.who == who, FailedSignIn.failed_at > now() - WINDOW)
-    return session.execute(statement).scalar_one()
+def _count(session: Session, who: str) -> int:
+    return session.execute(select(func.count()).select_from(FailedSignIn).where(FailedSignIn.who == who)).scalar_one()
+
+
+_refused: dict[str, deque[float]] = {}
+_lock = threading.Lock()
+
+
+def refuse_key(address: str) -> None:
+    """Count a token or a link that is none; raise TooManyRequests above the limit of its address, in this process."""
+    present, window_s = time.monotonic(), WINDOW.total_seconds()
+    with _lock:
+        if len(_refused) >= MOST_ADDRESSES and address not in _refused:
+            del _refused[next(iter(_refused))]
+        instants = _refused.setdefault(address, deque(maxlen=PER_ADDRESS))
+        wait_s = instants[0] + window_s - present if len(instants) == PER_ADDRESS else 0
+        if wait_s <= 0:
+            instants.append(present)
+    if wait_s > 0:
+        refused = TooManyRequests(f"Too many wrong tokens or links from this address. Try again in {wait_s:.0f} s.")
+        refused.retry_after = int(wait_s) + 1
+        raise refused

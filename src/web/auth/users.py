@@ -6,6 +6,7 @@ import re
 import secrets
 import threading
 from collections.abc import Sequence
+from functools import lru_cache
 
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerifyMismatchError
@@ -187,19 +188,17 @@ def name_of(session: Session, id: int) -> str:
 def check_password(session: Session, name: str, password: str) -> User | None:
     """The user of this name and password, or None; takes the same time whether the name or the password is wrong."""
     user = session.execute(select(User).where(User.name == name, User.disabled_at.is_(None))).scalar_one_or_none()
+    has_password = user is not None and user.password_hash != ""  # without one, the time would tell that the user exists
     with _checks:
+        hashed = _of_nobody()
         try:
-            _hasher.verify(user.password_hash if user else _nobody(), password)
+            _hasher.verify(user.password_hash if user is not None and has_password else hashed, password)
         except (VerifyMismatchError, InvalidHashError):
             return None
-    return user
+    return user if has_password else None
 
 
-_nobody_hash: str | None = None
-
-
-def _nobody() -> str:
-    global _nobody_hash
-    if _nobody_hash is None:
-        _nobody_hash = _hasher.hash(secrets.token_urlsafe(15))
-    return _nobody_hash
+@lru_cache(maxsize=1)
+def _of_nobody() -> str:
+    """The hash of a password that no user has."""
+    return _hasher.hash(secrets.token_urlsafe(15))

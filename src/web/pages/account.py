@@ -32,15 +32,8 @@ def change_password() -> Response | tuple[str, int]:
     user_id, key, address = _my_id(), cookie.get(SESSION_KEY, ""), request.remote_addr or "unknown"
     old, new, again = (request.form.get(name, "")[: users.LONGEST + 1] for name in ("old", "new", "again"))
     try:
-        with database.read() as session:
-            if throttle.is_throttled(session, visitor().name, address):
-                raise UserError("old", "Too many tries. Wait five minutes, then try again.")
-            is_known = not _needs_old(key) or users.check_password(session, visitor().name, old) is not None
-        if not is_known:
-            with database.write() as session:
-                throttle.note_failure(session, visitor().name, address)
-                witness.note(session, "user.password", visitor().name, refused="the present password is wrong")
-            raise UserError("old", "This is not your present password.")
+        if _needs_old(key):
+            _check_old(old, address)
         with database.write() as session:
             users.set_password(session, user_id, new, again, key=key)
     except UserError as error:
@@ -91,6 +84,24 @@ def _my_id() -> int:
     if kind != "user":
         raise Forbidden("Tokens have no account: sign in with a browser.")
     return int(id)
+
+
+def _check_old(password: str, address: str) -> None:
+    """Raise UserError unless this is the visitor's password."""
+    name = visitor().name
+    with database.write() as session:
+        counted = throttle.begin(session, name, address)
+    if counted is None:
+        raise UserError("old", throttle.TOO_MANY)
+    with database.read() as session:
+        is_right = users.check_password(session, name, password) is not None
+    with database.write() as session:
+        if is_right:
+            throttle.take_back(session, counted)
+        else:
+            witness.note(session, "user.password", name, refused="the present password is wrong")
+    if not is_right:
+        raise UserError("old", "This is not your present password.")
 
 
 def _needs_old(key: str) -> bool:
