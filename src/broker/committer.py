@@ -180,8 +180,16 @@ class Committer:
                 if is_outage(error):
                     raise
                 log.exception("end_not_storable", job_id=end.id)
-                reason = f"its end could not be stored ({type(error).__name__})"
-                self._settle([_unstorable(end, reason)])
+                self._settle_reason(end, f"its end could not be stored ({type(error).__name__})")
+
+    def _settle_reason(self, end: Finished, reason: str) -> None:
+        """Write at least that the job is dead. If not even that can be stored its lease decides: this thread has the ends of other jobs to write."""
+        try:
+            self._settle([_unstorable(end, reason)])
+        except Exception as error:
+            if is_outage(error):
+                raise
+            log.exception("end_left_to_the_lease", job_id=end.id)
 
     def _acknowledge(self, batch: list[Record]) -> None:
         self._crew.holding.difference_update(delivery.key for _, delivery in batch)

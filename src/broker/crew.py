@@ -11,6 +11,8 @@ from collections.abc import Callable, Sequence
 from datetime import timedelta
 from typing import Any
 
+from sqlalchemy.orm import Session
+
 import src
 from src import migrations
 from src.broker.causes import Causes
@@ -292,8 +294,7 @@ class Crew:
         while self._late:
             self._unwritten.append(self._late.popleft())
         if self._unwritten:
-            with write() as session:
-                attempt_logs.write(session, self._unwritten)
+            _write_each(self._unwritten, attempt_logs.write)
             self._unwritten = []  # not before the commit: what an outage kept from being written comes again
 
     def _write_progress(self, running: Sequence[Any]) -> None:
@@ -302,9 +303,7 @@ class Crew:
         news = [(job, seen) for job, seen in said if seen is not None and seen is not job.progress_noted]
         if not news:
             return
-        rows = [(job.seq, job.attempt, done, total, completion.storable(message, 1000)) for job, (done, total, message) in news]
-        with write() as session:
-            completion.note_progress(session, rows)
+        _write_each([(job.seq, job.attempt, *seen) for job, seen in news], completion.note_progress)
         for job, seen in news:
             job.progress_noted = seen
 
@@ -317,3 +316,18 @@ class Crew:
         if waiting:
             log.info("handed_back", jobs=len(waiting))
             self.hand_back(waiting)
+
+
+def _write_each(rows: Sequence[Any], into: Callable[[Session, Sequence[Any]], None]) -> None:
+    """Write the rows in one transaction, or one by one if a row cannot be stored, leaving out that one; raises during an outage."""
+    try:
+        with write() as session:
+            into(session, rows)
+    except Exception as error:
+        if is_outage(error):
+            raise
+        if len(rows) == 1:
+            log.exception("row_not_storable", job_seq=rows[0][0])
+            return
+        for row in rows:
+            _write_each([row], into)

@@ -1,12 +1,10 @@
-"""Results as JSON text, exact where JSON can hold them, by pydantic's rules for the richer Python types."""
+"""Results as JSON text: within the size that is kept, and with the cure where they have no JSON form."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from pydantic_core import to_jsonable_python
-
-from src.jobs.envelopes import dumps
+from src.jobs.values import dumps_rich, text_of
 from src.settings import get_settings
 
 
@@ -19,14 +17,10 @@ def encode_result(result: Any) -> str:
     if result is None:
         return "null"
     try:
-        try:
-            text = dumps(result)
-        except TypeError:
-            text = dumps(to_jsonable_python(result))
-        text.encode()
-    except Exception as error:  # noqa: BLE001 - a result may be any object, and its conversion run any code
+        text = dumps_rich(result)
+    except (TypeError, ValueError) as error:
         raise UnstorableResult(
-            f"its result cannot be written as JSON ({error}): return text, numbers, lists, objects or pydantic models"
+            f"its result cannot be written as JSON ({text_of(error, 300)}): return text, numbers, lists, objects or pydantic models"
         ) from None
     limit = get_settings().max_result_bytes
     if len(text) > limit:

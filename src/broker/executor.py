@@ -37,6 +37,7 @@ from src.jobs.completion import Finished, present_us, settle
 from src.jobs.current import RunningJob, current_job
 from src.jobs.errors import CancelRequested
 from src.jobs.states import Outcome, State
+from src.jobs.values import text_of
 from src.logs import get_logger
 from src.schedules.ticks import SCHEDULED_FOR
 from src.settings import get_settings
@@ -83,10 +84,12 @@ class Executor:
             outcome = Outcome.SUCCEEDED.value if finished is None else finished.outcome.value
         except LostLease:
             log.warning("lease_was_lost", job_id=running.job.id, attempt=running.job.attempt)
-        except Exception as error:  # a mistake of ours costs this attempt, and not the thread
-            log.exception("attempt_cannot_be_carried_out", job_id=running.job.id)
-            finished = failure(self._broker, self._crew, running, error, above=OWN_FILES)
-            outcome = finished.outcome.value
+        except Exception as error:
+            # A hook's MiddlewareError, or an exception that breaks whatever looks at it: it ends this job, never the thread.
+            log.exception("end_not_decided", job_id=running.job.id)
+            reason = f"its end could not be decided: {describe(error)}"
+            finished = end(running, State.DEAD, Outcome.FAILED, error=describe(error), reason=reason, failures=1)
+            outcome = Outcome.FAILED.value
         finally:
             self._crew.ledger.leave()
             self._crew.load.stop()
@@ -119,7 +122,7 @@ class Executor:
                 result = self._call(actor, running)
                 self._emit(self._after, delivery, result=result)
                 encoded = encode_result(result)
-                following = follow_ups.after_success(self._broker, actor, delivery, result)
+                following = follow_ups.after_success(self._broker, actor, delivery, encoded)
                 kept = self._keep(running, encoded)
                 report = self._crew.limits.report(actor.actor_name, None)
                 finished = end(
@@ -136,7 +139,7 @@ class Executor:
                 self._close_own(running)
         except SkipMessage as skip:
             self._emit(self._after_skip, delivery)
-            return end(running, State.CANCELLED, Outcome.CANCELLED, reason=f"skipped by a middleware: {skip}".rstrip(": "))
+            return end(running, State.CANCELLED, Outcome.CANCELLED, reason=f"skipped by a middleware: {text_of(skip)}".rstrip(": "))
         except LostLease:
             raise
         except BaseException as error:  # noqa: BLE001 - whatever an actor raises ends its attempt, SystemExit too

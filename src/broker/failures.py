@@ -9,15 +9,14 @@ from typing import Any
 
 from src.broker.deliveries import Delivery
 from src.broker.signature import Signature
+from src.jobs.completion import ERROR_LIMIT
 from src.jobs.errors import InvalidArguments
+from src.jobs.values import text_of
 
 
 def describe(error: BaseException) -> str:
     """One line: the exception's type and message."""
-    try:
-        text = str(error)
-    except Exception:  # noqa: BLE001 - an exception whose own __str__ fails is still an ended attempt
-        text = "(its message cannot be read)"
+    text = text_of(error, ERROR_LIMIT)
     return f"{type(error).__name__}: {text}" if text else type(error).__name__
 
 
@@ -26,7 +25,10 @@ def trace(error: BaseException, *, above: Collection[str]) -> str:
     found = error.__traceback__
     while found is not None and found.tb_frame.f_code.co_filename in above:
         found = found.tb_next
-    return "".join(tracebacks.format_exception(type(error), error, found or error.__traceback__))
+    try:
+        return "".join(tracebacks.format_exception(type(error), error, found or error.__traceback__))
+    except Exception:  # noqa: BLE001 - e.g. a SyntaxError of the actor's own with fields of the wrong types
+        return "".join([*tracebacks.format_tb(found or error.__traceback__), describe(error)])
 
 
 def misfit(actor: Any, delivery: Delivery, error: BaseException) -> str | None:

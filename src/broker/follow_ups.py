@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
@@ -12,8 +13,10 @@ from dramatiq.broker import Broker, MessageProxy
 from src import tracing
 from src.broker.calls import submission
 from src.broker.encoding import UnstorableResult
+from src.jobs.completion import ERROR_LIMIT
 from src.jobs.errors import JobsError
 from src.jobs.submission import Submission, check, new_id
+from src.jobs.values import plain, text_of
 
 
 class FollowUps(Middleware):
@@ -24,18 +27,21 @@ class FollowUps(Middleware):
         return {"pipe_ignore", "pipe_target", "on_failure", "on_success"}
 
 
-def after_success(broker: Broker, actor: Actor[Any, Any], message: MessageProxy, result: Any) -> list[Submission]:
-    """The next step of a pipeline and the success callback. Raises UnstorableResult if one of them cannot take the result."""
+def after_success(broker: Broker, actor: Actor[Any, Any], message: MessageProxy, encoded: str) -> list[Submission]:
+    """The next step of a pipeline and the success callback, with the result as its row holds it, `encoded`.
+
+    Raises UnstorableResult if one of them cannot take it.
+    """
     options = message.options
     following = []
     callback = options.get("on_success") or actor.options.get("on_success")
     if callback:
-        following.append(_callback(broker, callback, _plain(message), result))
+        following.append(_callback(broker, callback, _plain(message), json.loads(encoded)))
     target = options.get("pipe_target")
     if target is not None:
         step: Message[Any] = Message(**target)
         if not (step.options.get("pipe_ignore") or actor.options.get("pipe_ignore")):
-            step = step.copy(args=(*step.args, result))
+            step = step.copy(args=(*step.args, json.loads(encoded)))
         delay = step.options.get("delay")
         following.append(submission(step, delay, source="pipeline"))
     for each in following:
@@ -49,16 +55,20 @@ def after_success(broker: Broker, actor: Actor[Any, Any], message: MessageProxy,
 def after_failure(
     broker: Broker, actor: Actor[Any, Any], message: MessageProxy, exception: BaseException, *, exhausted: bool, failures: int
 ) -> list[Submission]:
-    """The failure callback of this attempt and, when the retries are spent, the actor named for that."""
+    """The failure callback of this attempt and, when the retries are spent, the actor named for that. Raises JobsError if one cannot be kept."""
     options = message.options
     following = []
     callback = options.get("on_failure") or actor.options.get("on_failure")
     if callback:
-        following.append(_callback(broker, callback, _plain(message), {"type": type(exception).__name__, "message": str(exception)}))
+        following.append(
+            _callback(broker, callback, _plain(message), {"type": type(exception).__name__, "message": text_of(exception, ERROR_LIMIT)})
+        )
     last = options.get("on_retry_exhausted") or actor.options.get("on_retry_exhausted")
     if exhausted and last:
         most = options.get("max_retries", actor.options.get("max_retries"))
         following.append(_callback(broker, last, _plain(message), {"retries": failures, "max_retries": most}))
+    for each in following:
+        check(each)
     return placed(following)
 
 
@@ -80,5 +90,5 @@ def _callback(broker: Broker, actor: str | Actor[Any, Any], *args: Any) -> Submi
 
 
 def _plain(message: MessageProxy) -> dict[str, Any]:
-    fields: dict[str, Any] = message._message.asdict()
+    fields: dict[str, Any] = plain(message._message.asdict())
     return fields

@@ -17,8 +17,8 @@ from src.broker.options import InvalidOption
 from src.broker.signature import Signature
 from src.jobs import defaults
 from src.jobs.defaults import Defaults
-from src.jobs.envelopes import dumps
 from src.jobs.states import Unique
+from src.jobs.values import dumps, plain
 
 #: the roles there are, each with everything the one before it may do (src/web/roles.py)
 ROLES = ("viewer", "submitter", "operator", "admin")
@@ -79,7 +79,7 @@ def _all_arguments(function: Callable[..., Any], *args: Any, **kwargs: Any) -> s
     except TypeError:
         return dumps([args, kwargs])  # they do not fit, which the executor will tell
     bound.apply_defaults()
-    return json.dumps(bound.arguments, sort_keys=True, default=str)
+    return json.dumps(plain(bound.arguments), sort_keys=True)
 
 
 def _role(actor: str, option: str, value: Any) -> str | None:

@@ -12,6 +12,7 @@ from src.database import from_microseconds
 from src.jobs.lines import Line
 from src.jobs.models import LogLine
 from src.jobs.statements import Batch
+from src.jobs.values import storable
 
 Row = tuple[int, int, int, int, str, str]
 
@@ -50,7 +51,7 @@ _FORGET = Batch(
 
 def rows(seq: int, attempt: int, lines: Iterable[Line]) -> list[Row]:
     """The rows of one attempt's lines, as both stores can hold them."""
-    return [(seq, attempt, line.number, line.written_us, line.level[:16], _storable(line.text)) for line in lines]
+    return [(seq, attempt, line.number, line.written_us, line.level[:16], storable(line.text)) for line in lines]
 
 
 def write(session: Session, rows: Sequence[Row]) -> None:
@@ -93,8 +94,3 @@ def forget(session: Session, attempts: Sequence[tuple[int, int]]) -> None:
     """Delete the lines of (job seq, attempt) whose number is given back to be used again."""
     if attempts:
         _FORGET.execute(session, sorted(attempts))
-
-
-def _storable(text: str) -> str:
-    """No NUL and no lone surrogate: PostgreSQL holds neither."""
-    return text.replace("\x00", "\\x00").encode("utf-8", "backslashreplace").decode("utf-8")

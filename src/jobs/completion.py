@@ -9,7 +9,7 @@ from functools import partial
 from sqlalchemy.orm import Session
 
 from src.database import Direct, now, to_microseconds
-from src.jobs import attempt_logs, breakers, ending, message_groups
+from src.jobs import attempt_logs, breakers, ending, message_groups, values
 from src.jobs.ending import Leaving
 from src.jobs.fingerprints import fingerprint
 from src.jobs.lines import Line
@@ -127,14 +127,8 @@ def note_progress(session: Session, rows: Sequence[tuple[int, int, int, int | No
 
 
 def storable(text: str | None, limit: int) -> str | None:
-    """The text as both stores can hold it: no NUL, no lone surrogate, cut in the middle when too long."""
-    if text is None:
-        return None
-    text = text.replace("\x00", "\\x00").encode("utf-8", "backslashreplace").decode("utf-8")
-    if len(text) > limit:
-        half = limit // 2
-        text = f"{text[:half]}\n… {len(text) - limit} characters left out …\n{text[-half:]}"
-    return text
+    """The text as both stores can hold it, cut in the middle when too long; None stays None."""
+    return None if text is None else values.storable(text, limit)
 
 
 def _is_plain_success(one: Finished) -> bool:

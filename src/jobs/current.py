@@ -5,15 +5,19 @@ from __future__ import annotations
 from collections.abc import Callable
 from contextvars import ContextVar
 from datetime import datetime
+from math import inf
 from typing import Any
 
 from sqlalchemy.orm import Session
 
 from src.jobs.errors import CancelRequested
 from src.jobs.lines import Lines
+from src.jobs.values import text_of
 
 #: the largest number a progress column holds
 LARGEST = 2**63 - 1
+#: characters of a progress message that are kept
+MESSAGE_LIMIT = 1_000
 
 
 class RunningJob:
@@ -91,8 +95,12 @@ class RunningJob:
         return self._open_session is not None
 
     def progress(self, done: int, total: int | None = None, message: str | None = None) -> None:
-        """Say how far the work is; also the check-point at which a requested cancel is raised."""
-        self.progress_seen = (_storable(done), None if total is None else _storable(total), message)
+        """Say how far the work is; also the check-point at which a requested cancel is raised.
+
+        A message that is not text is kept as text. Raises TypeError for a number that is not one.
+        """
+        said = None if message is None else text_of(message, MESSAGE_LIMIT)
+        self.progress_seen = (_storable("done", done), None if total is None else _storable("total", total), said)
         self.check()
 
     def check(self) -> None:
@@ -101,9 +109,14 @@ class RunningJob:
             raise CancelRequested(f"cancel of job {self.id} requested")
 
 
-def _storable(number: int) -> int:
+def _storable(name: str, number: Any) -> int:
     """The number within what a column holds: how far a job is must never decide how it ends."""
-    return max(-LARGEST - 1, min(int(number), LARGEST))
+    if isinstance(number, int | float) and number in (inf, -inf):
+        return LARGEST if number > 0 else -LARGEST - 1
+    try:
+        return max(-LARGEST - 1, min(int(number), LARGEST))
+    except (TypeError, ValueError, OverflowError):
+        raise TypeError(f"progress({name}=…) takes a number, not {number!r:.60}") from None
 
 
 #: a context variable, not a thread's: a coroutine runs in another thread, with the context of the one that started it

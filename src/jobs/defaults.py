@@ -13,8 +13,8 @@ from typing import Any
 
 from dramatiq import Message
 
-from src.jobs.envelopes import dumps
 from src.jobs.states import Unique
+from src.jobs.values import dumps, text_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,13 +36,13 @@ class Defaults:
         if self.unique is None and self.unique_for is None:
             return None
         what = [message.args, message.kwargs] if self.unique_by is None else self.unique_by(*message.args, **message.kwargs)
-        text = dumps(what) if self.unique_by is None else str(what)
+        text = dumps(what) if self.unique_by is None else text_of(what)
         if len(text) > 100:
             text = hashlib.sha256(text.encode()).hexdigest()
         return f"{message.actor_name}:{text}"
 
     def fair_key(self, message: Message[Any]) -> str | None:
-        return None if self.fair_by is None else str(self.fair_by(*message.args, **message.kwargs))[:255]
+        return None if self.fair_by is None else text_of(self.fair_by(*message.args, **message.kwargs))[:255]
 
 
 NOTHING = Defaults()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -72,8 +73,12 @@ def takes_arguments(change: Edit) -> bool:
 def _values(change: Edit) -> dict[str, Any]:
     values: dict[str, Any] = {}
     if takes_arguments(change):
-        values |= {"args": list(change.args or ()), "kwargs": dict(change.kwargs or {})}
-        size = len(dumps(values["args"])) + len(dumps(values["kwargs"]))
+        try:
+            texts = {"args": dumps(list(change.args or ())), "kwargs": dumps(dict(change.kwargs or {}))}
+        except (TypeError, ValueError) as error:
+            raise JobsError(f"the arguments cannot be written as JSON ({error})", field="args") from None
+        values |= {name: json.loads(text) for name, text in texts.items()}
+        size = sum(map(len, texts.values()))
         if size > get_settings().max_message_bytes:
             raise JobsError(f"the arguments are {size} bytes of JSON; at most {get_settings().max_message_bytes} are kept", field="args")
     for name in ("due_at", "expires_at"):

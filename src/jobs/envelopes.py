@@ -6,14 +6,13 @@ import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any
 
 from sqlalchemy import event
 from sqlalchemy.orm import Session, SessionTransaction
 
+from src.jobs.values import dumps as dumps
+
 _ANNOUNCED = "callboard_announced"
-#: made once: json.dumps() makes an encoder per call when it is told the separators, which takes twice as long as encoding
-_encode = json.JSONEncoder(separators=(",", ":")).encode
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,37 +96,3 @@ def _within(transaction: SessionTransaction | None, ancestor: SessionTransaction
             return True
         transaction = transaction.parent
     return False
-
-
-_EMPTY: dict[type, str] = {list: "[]", dict: "{}"}
-#: levels of lists and objects within each other; json's own limit depends on how deep the caller's stack is
-DEEPEST = 200
-
-
-def dumps(value: Any) -> str:
-    """Compact JSON; raises TypeError or ValueError for what JSON cannot hold, or only some callers could read back."""
-    if not value and type(value) in _EMPTY:
-        return _EMPTY[type(value)]
-    try:
-        text = _encode(value)
-    except RecursionError:
-        raise ValueError(_TOO_DEEP) from None
-    # Counting brackets is cheap and settles it for nearly every value.
-    if text.count("[") + text.count("{") > DEEPEST and _depth(value) > DEEPEST:
-        raise ValueError(_TOO_DEEP)
-    return text
-
-
-_TOO_DEEP = f"nested more than {DEEPEST} levels deep"
-
-
-def _depth(value: Any) -> int:
-    """Levels of lists and objects within each other, counted up to one more than DEEPEST."""
-    depth, level = 0, [value]
-    while depth <= DEEPEST:
-        level = [each for each in level if isinstance(each, dict | list | tuple)]
-        if not level:
-            break
-        depth += 1
-        level = [inner for each in level for inner in (each.values() if isinstance(each, dict) else each)]
-    return depth

@@ -1,0 +1,161 @@
+"""The one encoder: how values enter rows and messages (arguments, results, follow-ups), texts (errors, progress, logs) and JSON bodies.
+
+What it returns both stores, RabbitMQ and every JSON parser can hold. What it cannot make so it refuses with the reason.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from collections.abc import Callable
+from itertools import accumulate
+from typing import Any, NoReturn
+
+from pydantic_core import to_jsonable_python
+
+#: levels of lists and objects within each other; json's own limit depends on how deep the caller's stack is
+DEEPEST = 200
+_EMPTY: dict[type, str] = {list: "[]", dict: "{}"}
+_TOO_DEEP = f"nested more than {DEEPEST} levels deep"
+_STEPS = {ord("["): 1, ord("{"): 1, ord("]"): -1, ord("}"): -1}
+_NO_BRACKETS = bytes(byte for byte in range(256) if byte not in _STEPS)
+#: one escape of a JSON text: a whole surrogate pair, half of one, or any other
+_ESCAPE = re.compile(r"\\(?:u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}|u([dD][89a-fA-F][0-9a-fA-F]{2})|.)")
+_LONE = re.compile("[\ud800-\udfff]")
+
+
+def dumps(value: Any) -> str:
+    """Compact JSON of exactly what JSON holds; raises TypeError or ValueError for anything else: arguments come back as they were sent."""
+    if not value and type(value) in _EMPTY:
+        return _EMPTY[type(value)]
+    return _written(value, _encode, _refused)
+
+
+def dumps_rich(value: Any) -> str:
+    """Compact JSON of a result, its richer types by pydantic's rules; raises TypeError or ValueError for what has no JSON form.
+
+    Half of a surrogate pair, which no store and few parsers hold, becomes its escape as text.
+    """
+    return _written(value, _encode_rich, _mended)
+
+
+def plain(value: Any) -> Any:
+    """The result as it is read back: what a row, a page and the next job get."""
+    return json.loads(dumps_rich(value))
+
+
+def loads(text: str | bytes) -> Any:
+    """The value of a JSON text from outside; raises ValueError for what is not JSON or cannot be kept. Its depth is checked before it is parsed."""
+    if is_too_deep(text):
+        raise ValueError(_TOO_DEEP)
+    return json.loads(text, parse_constant=_refuse_constant, parse_float=_finite)
+
+
+def is_too_deep(text: str | bytes, deepest: int = DEEPEST) -> bool:
+    """True if lists and objects lie more than `deepest` levels within each other; counts brackets, and parses nothing."""
+    if isinstance(text, str):
+        if text.count("[") + text.count("{") <= deepest:  # nearly every value
+            return False
+        text = text.encode("utf-8", "replace")
+    data = text
+    outside = b"".join(data.replace(b"\\\\", b"").replace(b'\\"', b"").split(b'"')[::2])
+    return max(accumulate(map(_STEPS.__getitem__, outside.translate(None, _NO_BRACKETS))), default=0) > deepest
+
+
+def unkeepable(value: Any, path: tuple[str | int, ...] = ()) -> tuple[tuple[str | int, ...], str] | None:
+    """The place within a JSON value that cannot be kept, and why: half of a surrogate pair. None: all can."""
+    if isinstance(value, str):
+        found = _LONE.search(value)
+        return None if found is None else (path, f"Half of a surrogate pair (\\u{ord(found[0]):x}) is not a character: leave it out.")
+    if isinstance(value, dict):
+        for name, inner in value.items():
+            found_in = unkeepable(name, (*path, ascii(name)[1:-1])) or unkeepable(inner, (*path, name))
+            if found_in is not None:
+                return found_in
+    elif isinstance(value, list | tuple):
+        for index, inner in enumerate(value):
+            if (found_at := unkeepable(inner, (*path, index))) is not None:
+                return found_at
+    return None
+
+
+def text_of(value: Any, limit: int | None = None) -> str:
+    """Any object as a text that both stores hold; one whose conversion fails is named by its type."""
+    if isinstance(value, bytes | bytearray | memoryview):
+        return storable(bytes(value).decode("utf-8", "backslashreplace"), limit)
+    try:
+        return storable(str(value), limit)
+    except Exception:  # noqa: BLE001 - the __str__ of a foreign class may raise anything
+        return f"({type(value).__name__} that cannot be read)"
+
+
+def storable(text: str, limit: int | None = None) -> str:
+    """The text as both stores can hold it: no NUL, no half of a surrogate pair, cut in the middle when too long."""
+    text = text.replace("\x00", "\\x00").encode("utf-8", "backslashreplace").decode("utf-8")
+    if limit is not None and len(text) > limit:
+        half = limit // 2
+        text = f"{text[:half]}\n… {len(text) - limit} characters left out …\n{text[-half:]}"
+    return text
+
+
+def _written(value: Any, encode: Callable[[Any], str], lone: Callable[[re.Match[str]], str]) -> str:
+    try:
+        text = encode(value)
+    except RecursionError:
+        raise ValueError(_TOO_DEEP) from None
+    except (TypeError, ValueError):
+        raise
+    except Exception as error:  # a property or serializer of the value's own class failed
+        raise TypeError(f"{type(error).__name__}: {error}") from error
+    if is_too_deep(text):
+        raise ValueError(_TOO_DEEP)
+    return _ESCAPE.sub(lone, text) if "\\ud" in text else text
+
+
+def _encode_rich(value: Any) -> str:
+    try:
+        return _encode_leaves(value)
+    except TypeError:  # keys that are not texts or numbers, or a type without a JSON form, which is then named
+        return _encode(to_jsonable_python(value, fallback=_foreign))
+
+
+def _plain(value: Any) -> Any:
+    return value.tolist() if _is_array(value) else to_jsonable_python(value, fallback=_foreign)
+
+
+def _foreign(value: Any) -> Any:
+    if _is_array(value):
+        return value.tolist()
+    raise TypeError(f"{type(value).__name__} has no JSON form")
+
+
+def _is_array(value: Any) -> bool:
+    """Numbers and arrays of NumPy and its kin, none of which is imported here."""
+    return not isinstance(value, type) and callable(getattr(value, "tolist", None))
+
+
+#: made once: json.dumps() makes an encoder per call when it is given separators, which takes twice as long as encoding
+_encode = json.JSONEncoder(separators=(",", ":")).encode
+_encode_leaves = json.JSONEncoder(separators=(",", ":"), default=_plain).encode
+
+
+def _mended(escape: re.Match[str]) -> str:
+    return escape[0] if escape[1] is None else f"\\{escape[0]}"
+
+
+def _refused(escape: re.Match[str]) -> str:
+    if escape[1] is not None:
+        raise ValueError(f"half of a surrogate pair ({escape[0]}) is not a character")
+    return escape[0]
+
+
+def _refuse_constant(name: str) -> NoReturn:
+    raise ValueError(f"{name} is not a JSON number")
+
+
+def _finite(text: str) -> float:
+    number = float(text)
+    if not math.isfinite(number):
+        raise ValueError(f"{text:.40} is beyond what a number holds")
+    return number

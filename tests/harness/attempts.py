@@ -1,0 +1,94 @@
+"""Attempts in this process: the real executor, claims and settlements on a real store, without RabbitMQ and without a worker command.
+
+An actor is declared for the test by `declared`; `Attempts.run` submits its message, claims it, runs it and writes its end.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import dramatiq
+from dramatiq import Actor, Message
+
+import src.actors
+from src.broker.committer import Committer
+from src.broker.deliveries import Arrival, Delivery
+from src.broker.executor import Executor
+from src.broker.limits import Limits
+from src.broker.load import Load
+from src.database import Database
+from src.jobs import attempt_logs
+from src.jobs.completion import Finished
+from src.jobs.models import Job
+from src.jobs.submission import submit
+from tests.harness.jobs import claim, hired, look
+
+AnyActor = Actor[Any, Any]
+
+
+class _Ledger:
+    """The status page of a process that has none."""
+
+    def enter(self, seq: int, attempt: int) -> None: ...
+    def leave(self) -> None: ...
+
+
+class Attempts:
+    """Holds a lease as a worker process does, and runs one attempt at a time in the calling thread."""
+
+    def __init__(self, database: Database) -> None:
+        self.database = database
+        self.broker = src.actors.broker
+        self.name = "here:1"
+        self.worker_id = hired(database, actors=list(self.broker.actors))
+        self.limits = next(one for one in self.broker.middleware if isinstance(one, Limits))
+        self.load = Load(1)
+        self.cells: Any = None
+        self.ledger = _Ledger()
+        self.holding: set[tuple[int, int]] = set()
+        self.committer = self
+        self.ends: list[Finished] = []
+        self._settling = Committer(self)  # type: ignore[arg-type]  # never started: each end is written at once
+        self._executor = Executor(self.broker, self)
+
+    def put(self, finished: Finished | None, delivery: Delivery) -> None:
+        """In the place of the committer's: write the end at once."""
+        if finished is not None:
+            self.ends.append(finished)
+            self._settling._settle_all([finished])
+
+    def keep_lines(self, attempt: Any) -> None: ...
+
+    def run(self, message: Message[Any] | str, attempt: int = 1) -> Job:
+        """Submit the message, or take the job of this id, and carry one attempt out; return the job as it is then."""
+        if isinstance(message, Message):
+            with self.database.write() as session:
+                message = submit(session, message).id
+        claimed = claim(self.database, self.worker_id, message, attempt)
+        assert claimed is not None, message
+        self._executor.run(Delivery(claimed, Arrival(0, 0, False, b""), None))
+        return look(self.database, message)
+
+    def next(self, job: Job, source: str) -> Job:
+        """The job that followed this one, of that source."""
+        with self.database.read() as session:
+            id = session.query(Job.id).where(Job.source == source, Job.seq > job.seq).order_by(Job.seq).limit(1).scalar()
+        assert id is not None
+        return look(self.database, id)
+
+    def log(self, job: Job) -> list[tuple[str, str]]:
+        """(level, text) of the lines kept of the job."""
+        with self.database.read() as session:
+            return [(line.level, line.text) for line in attempt_logs.read(session, job.seq)]
+
+
+@contextmanager
+def declared(function: Callable[..., Any], **options: Any) -> Iterator[AnyActor]:
+    """The function as an actor of this process's broker, in the block."""
+    actor = dramatiq.actor(function, **{"max_retries": 0, **options})
+    try:
+        yield actor
+    finally:
+        del src.actors.broker.actors[actor.actor_name]
