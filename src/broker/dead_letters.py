@@ -15,6 +15,7 @@ import pika.exceptions
 
 from src.broker import topology
 from src.broker.connections import answered, parameters
+from src.broker.wire import DeliveringConnection
 from src.jobs.rows import NORMAL_PRIORITY
 from src.logs import get_logger
 
@@ -56,7 +57,7 @@ def _connected() -> Any:
     error: Exception = OSError("no broker is configured")
     for one in parameters("dead letters"):
         try:
-            return pika.BlockingConnection(one)
+            return pika.BlockingConnection(one, _impl_class=DeliveringConnection)  # reads past headers that pika cannot decode
         except (pika.exceptions.AMQPError, OSError) as refused:
             error = refused
     raise error

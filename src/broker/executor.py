@@ -237,7 +237,7 @@ class Executor:
         claimed = delivery.claimed
         actor = self._broker.actors[claimed.actor]
         due = claimed.due_us if claimed.failures == 0 else None
-        tick = delivery.options.get(SCHEDULED_FOR)
+        tick = _tick(delivery.options)
         return RunningJob(
             seq=claimed.seq,
             id=claimed.id,
@@ -245,7 +245,7 @@ class Executor:
             queue=claimed.queue,
             attempt=claimed.attempt,
             worker=self._crew.name,
-            scheduled_for=datetime.fromisoformat(tick) if tick else None if due is None else from_microseconds(due),
+            scheduled_for=tick if tick is not None or due is None else from_microseconds(due),
             open_session=get_database().session if actor.options.get("transactional") else None,
         )
 
@@ -257,6 +257,14 @@ class Executor:
                 raise
             except Exception:
                 log.exception("middleware_failed", hook=getattr(hook, "__qualname__", repr(hook)))
+
+
+def _tick(options: dict[str, Any]) -> datetime | None:
+    """The tick that a schedule has noted in the options; those of a foreign message may hold anything there."""
+    try:
+        return datetime.fromisoformat(options[SCHEDULED_FOR])
+    except (KeyError, TypeError, ValueError):
+        return None
 
 
 def _overriding(broker: Broker, name: str) -> list[Callable[..., None]]:

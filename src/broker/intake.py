@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 
 from src import metering
 from src.broker.deliveries import Arrival, Glance, decode, glance
-from src.database import Direct, get_database, write
+from src.database import Direct, get_database, is_outage, write
 from src.jobs import claims, due, gates, held
 from src.jobs.claims import Claimed, Unclaimable
 from src.logs import get_logger
@@ -43,6 +43,7 @@ class _Rest(NamedTuple):
     messages: dict[str, Message[Any]]
     unreadable: list[held.Unreadable]
     refused: set[str]  # ids
+    ahead: list[Claimed]  # claimed by a statement of its own, before the rest is dealt with
 
 
 class Intake:
@@ -58,9 +59,39 @@ class Intake:
         )
 
     def take(self, arrivals: Sequence[Arrival]) -> Taken:
-        """Claim what may run, keep what cannot, and drop copies, all in one transaction."""
+        """Claim what may run, keep what cannot, and drop copies, all in one transaction.
+
+        If that fails for another reason than an outage, each delivery is taken alone, and the one at fault is set aside:
+        raised, the error would end the consumer, and RabbitMQ would dead-letter the whole batch with the one.
+        """
+        try:
+            return self._take(arrivals)
+        except Exception as error:
+            if is_outage(error):
+                raise
+            if len(arrivals) == 1:
+                return self._set_aside(arrivals[0], error)
         taken = Taken()
-        rest = _Rest(set(), {}, {}, [], set())
+        for arrival in arrivals:
+            alone = self.take([arrival])
+            taken.claimed += alone.claimed
+            taken.done_with += alone.done_with
+            taken.refused += alone.refused
+        return taken
+
+    def _set_aside(self, arrival: Arrival, error: Exception) -> Taken:
+        """Hold a message that cannot be dealt with. A job's own row is left alone: the reconciler publishes it again, at its intervals."""
+        log.error("message_set_aside", queue=self._queue, exc_info=error)
+        message, _ = decode(arrival.body)
+        with write() as session:
+            if message is None or not claims.is_known(session, message.message_id):
+                problem = f"it could not be kept ({type(error).__name__})"
+                held.hold_unreadable(session, [held.Unreadable(self._queue, arrival.body, problem, arrival.redelivered)])
+        return Taken(done_with=[arrival])
+
+    def _take(self, arrivals: Sequence[Arrival]) -> Taken:
+        taken = Taken()
+        rest = _Rest(set(), {}, {}, [], set(), [])
         for arrival in arrivals:
             seen = glance(arrival.body) or self._decode(arrival, rest)
             if seen is None:
@@ -69,7 +100,13 @@ class Intake:
             rest.by_id.setdefault(seen.id, []).append(arrival)
             if seen.actor in self._crew.actors:
                 rest.wanted.add((seen.id, seen.attempt))
-        claimed = self._claim(rest)
+        try:
+            claimed = self._claim(rest)
+        except Exception as error:
+            if rest.ahead and not is_outage(error):
+                with write() as session:
+                    claims.give_back(session, self._crew.worker_id, [(one.seq, one.attempt) for one in rest.ahead])
+            raise
         for one in claimed:
             arrival, *copies = rest.by_id.pop(one.id)
             taken.claimed.append((one, arrival))
@@ -94,6 +131,7 @@ class Intake:
             # No disk is waited for. A host that loses its power with SQLite's last claims loses the attempts too, and their jobs are queued
             # again; what a killed PostgreSQL forgets is claimed again by this process (claims.retake).
             claimed = get_database().direct.write(lambda direct: self._claimed(direct, wanted), flush=False) if wanted else []
+            rest.ahead.extend(claimed)
             if self._needs_sifting(claimed, rest):
                 with write() as session:
                     if gates.needs_gates(claimed, self._crew.limits.policies):
@@ -175,4 +213,4 @@ class Intake:
 def _attempt(message: Message[Any]) -> int:
     """The attempt a message is for; one that a stock producer sent is for the first."""
     attempt = message.options.get("attempt", 1)
-    return attempt if isinstance(attempt, int) and 0 < attempt < 2**31 else 1
+    return attempt if type(attempt) is int and 0 < attempt < 2**31 else 1  # True is an int, too, but not in SQL

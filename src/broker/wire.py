@@ -197,6 +197,22 @@ class DeliveringConnection(pika.SelectConnection):  # type: ignore[misc]
         if whole is not True:
             super()._on_data_available(b"")
 
+    def _read_frame(self) -> tuple[int, Any]:
+        """Read one frame, and of properties that pika cannot decode the priority alone: raised, the error would close the connection.
+
+        A timestamp of the year 10000 among the headers of another producer's message is such a property, and a NaN is.
+        """
+        try:
+            consumed, frame = super()._read_frame()
+        except Exception:
+            kind, channel, size = _FRAME.unpack_from(self._frame_buffer)
+            if kind != _HEADER:
+                raise
+            body_size, flags = _CONTENT.unpack_from(self._frame_buffer, _FRAME.size + 4)
+            found = pika.BasicProperties(priority=_priority(self._frame_buffer, _FRAME.size + 4 + _CONTENT.size, flags))
+            return _FRAME.size + size + 1, pika.frame.Header(channel, body_size, found)
+        return consumed, frame
+
     def _is_between_messages(self, number: int) -> bool:
         channel = self._channels.get(number)
         return channel is not None and channel._content_assembler._method_frame is None

@@ -134,6 +134,11 @@ def explain(
     return reasons
 
 
+def is_known(session: Session, id: str) -> bool:
+    """True if a job of this id has a row."""
+    return session.execute(select(Job.seq).where(Job.id == id)).first() is not None
+
+
 def give_back(session: Session, worker_id: int, unstarted: Sequence[tuple[int, int]]) -> int:
     """Queue claimed (seq, attempt) again that this worker has not started and never will: no attempt is spent.
 
