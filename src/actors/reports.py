@@ -12,6 +12,7 @@ from sqlalchemy.orm import Session
 
 from src.actors.accounts import UserAccount
 from src.actors.publishing import report
+from src.addresses import segment
 from src.database import now, read, write
 from src.jobs import State, figures, queries, workers
 from src.jobs.failures import AT_ONCE, note_new
@@ -153,7 +154,7 @@ def _operations_blocks(session: Session, since: datetime, until: datetime, *, st
                 Column(name="Jobs", number=True),
             ),
             rows=tuple((each.title, each.message, each.place, each.count, each.jobs) for each in failures),
-            links=tuple(f"/jobs/{each.sample}" if each.sample else None for each in failures),
+            links=tuple(f"/jobs/{segment(each.sample)}" if each.sample else None for each in failures),
             nothing="No attempt failed.",
         ),
         _waits(figures.waits(session, since, until)),
@@ -222,7 +223,7 @@ def _slowest(session: Session, since: datetime, until: datetime) -> Table:
         title="Slowest jobs",
         columns=(Column(name="Actor"), Column(name="Job"), Column(name="State"), Column(name="Took", number=True)),
         rows=tuple((each.actor, f"{each.id[:8]}…{each.id[-4:]}", each.state.value, numbers.duration(each.seconds)) for each in slow),
-        links=tuple(f"/jobs/{each.id}" for each in slow),
+        links=tuple(f"/jobs/{segment(each.id)}" for each in slow),
         nothing="No job ended.",
     )
 

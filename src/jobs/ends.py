@@ -18,6 +18,7 @@ from weakref import WeakKeyDictionary
 from sqlalchemy import Engine, func, insert, select
 from sqlalchemy.orm import Session
 
+from src.addresses import segment
 from src.database import Database, now
 from src.jobs.alert_models import Turn
 from src.jobs.alerts import Change
@@ -174,7 +175,7 @@ def _of_job(job: Any) -> dict[str, Any]:
     return {
         "id": job.id, "actor": job.actor, "queue": job.queue, "state": job.state.value, "reason": job.reason, "error": job.error, "attempts": job.attempt,
         "submitted_by": job.submitted_by, "created_at": _iso(job.created_at), "started_at": _iso(job.started_at), "finished_at": _iso(job.finished_at),
-        "url": f"{get_settings().effective_public_url}/jobs/{job.id}",
+        "url": f"{get_settings().effective_public_url}/jobs/{segment(job.id)}",
     }  # fmt: skip
 
 

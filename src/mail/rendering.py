@@ -21,6 +21,7 @@ from jinja2 import (
     select_autoescape,
 )
 
+from src.addresses import segment
 from src.mail.errors import LetterError
 from src.settings import get_settings
 
@@ -66,13 +67,15 @@ def inlined(html: str) -> str:
 @lru_cache(maxsize=4)
 def _environment(own: str) -> Environment:
     loaders: list[BaseLoader] = [FileSystemLoader(folder) for folder in _folders(own)]
-    return Environment(
+    environment = Environment(
         loader=ChoiceLoader(loaders),
         autoescape=select_autoescape(["html"]),
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
     )
+    environment.filters["segment"] = segment
+    return environment
 
 
 def _folders(own: str) -> list[Path]:

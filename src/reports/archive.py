@@ -10,6 +10,7 @@ from datetime import datetime, timedelta
 from sqlalchemy import BigInteger, Boolean, Index, Integer, LargeBinary, String, Text, delete, func, insert, select
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
+from src.addresses import segment
 from src.database import Base, JsonText, UtcDateTime, now
 from src.jobs.errors import JobsError
 from src.reports.document import Document
@@ -67,7 +68,7 @@ def new_id(document: Document) -> str:
 
 def path_of(name: str, id: str) -> str:
     """The address of a report in the console."""
-    return f"/reports/{name}/{id}"
+    return f"/reports/{segment(name)}/{segment(id)}"
 
 
 def keep(

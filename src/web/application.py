@@ -5,7 +5,7 @@ from __future__ import annotations
 from flask import Flask
 
 from src.settings import get_settings
-from src.web import api, compression, cookies, display, errors, headers, health, metrics, traced, uploading
+from src.web import api, compression, cookies, display, errors, headers, health, metrics, segments, traced, uploading
 from src.web.auth import access, sessions
 from src.web.auth import pages as auth_pages
 from src.web.pages import (
@@ -40,6 +40,7 @@ def make() -> Flask:
     """A new WSGI application; it has connected to nothing yet."""
     app = Flask("src.web")  # whose templates and static files they are
     traced.init(app)
+    segments.init(app)
     app.config.update(
         SECRET_KEY=get_settings().effective_secret_key(),
         MAX_CONTENT_LENGTH=MAX_BODY_BYTES,
