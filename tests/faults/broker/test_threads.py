@@ -9,7 +9,8 @@ from dramatiq import Message
 
 from src.jobs import State
 from src.jobs.submission import new_id
-from tests.harness.broker_house import DEADLINE_S, House
+from tests.harness.callboard import Callboard
+from tests.harness.commands import DEADLINE_S
 from tests.harness.stores import only_on
 
 ACTORS = "tests.actors.broker,tests.actors.breaking"
@@ -21,18 +22,18 @@ def message(actor: str, *args: object) -> Message[object]:
 
 @pytest.mark.parametrize("thread", ["committer", "lease", "pulse"])
 @only_on("sqlite", by="quiet")  # what happens to a thread is the same on both
-def test_a_worker_that_loses_a_thread_ends_and_leaves_no_job_behind(quiet: House, tmp_path: Path, thread: str) -> None:
+def test_a_worker_that_loses_a_thread_ends_and_leaves_no_job_behind(quiet: Callboard, tmp_path: Path, thread: str) -> None:
     with quiet.working(threads=2, check=False, CALLBOARD_ACTORS=ACTORS) as worker:
         id = quiet.submit(message("end_thread", thread, str(tmp_path / "trace")))
         assert worker.process.wait(DEADLINE_S) != 0
         assert worker.says("worker_thread_lost", f'"thread": "{thread}"')
     job = quiet.job(id)
-    assert (quiet.workers_alive(), job.crashes) == (0, 0)
+    assert (quiet.alive(), job.crashes) == (0, 0)
     assert job.state in (State.QUEUED, State.SUCCEEDED)  # its end may have been what the committer was ended at
 
 
 @only_on("sqlite", by="quiet")
-def test_a_worker_whose_thread_stands_still_ends_and_leaves_no_job_behind(quiet: House, tmp_path: Path) -> None:
+def test_a_worker_whose_thread_stands_still_ends_and_leaves_no_job_behind(quiet: Callboard, tmp_path: Path) -> None:
     with quiet.working(threads=2, check=False, CALLBOARD_ACTORS=ACTORS, CALLBOARD_STUCK_AFTER="3") as worker:
         id = quiet.submit(message("freeze_committer", str(tmp_path / "trace")))
         assert worker.process.wait(DEADLINE_S) != 0
@@ -41,7 +42,7 @@ def test_a_worker_whose_thread_stands_still_ends_and_leaves_no_job_behind(quiet:
 
 
 @only_on("sqlite", by="quiet")
-def test_an_actor_uses_a_pool_of_processes(quiet: House) -> None:
+def test_an_actor_uses_a_pool_of_processes(quiet: Callboard) -> None:
     with quiet.working(CALLBOARD_ACTORS=ACTORS) as worker:
         assert quiet.until(quiet.submit(message("use_pool"))).result == [1, 2]
         worker.ask_to_stop()

@@ -14,7 +14,8 @@ import pytest
 from src.broker import connections
 from src.broker.connections import answered
 from tests.actors import broker as actors
-from tests.harness.broker_house import DEADLINE_S, House
+from tests.harness.callboard import Callboard
+from tests.harness.commands import DEADLINE_S
 from tests.harness.mute_proxy import MuteProxy
 from tests.harness.stores import only_on
 from tests.harness.waiting import eventually
@@ -65,7 +66,7 @@ class HangingLeader(MuteProxy):
 
 
 @only_on("sqlite", by="quiet")
-def test_while_no_other_subscription_is_answered_the_old_one_goes_on(quiet: House) -> None:
+def test_while_no_other_subscription_is_answered_the_old_one_goes_on(quiet: Callboard) -> None:
     leader = HangingLeader(quiet.broker_url)
     with leader, quiet.working(CALLBOARD_BROKER_URL=leader.url, CALLBOARD_RECONCILE_AFTER="4") as worker:
         quiet.until(quiet.submit(actors.echo.message("before")))

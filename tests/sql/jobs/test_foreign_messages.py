@@ -86,8 +86,6 @@ def test_every_field_with_every_value_stops_no_job(
     assert {one.id for one, _ in taken.claimed} == set(ours)
     assert len(taken.done_with) == len(bodies)
     assert kept(database) >= len(known)
-    with database.write() as session:
-        session.execute(Restore.__table__.delete())
 
 
 def test_true_is_no_number_of_an_attempt(database: Database) -> None:
