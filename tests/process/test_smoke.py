@@ -45,6 +45,10 @@ def test_a_job_goes_through_every_process(database_url: str, broker_node: Broker
             what="the form's job has run",
         )
 
-        sent = callboard.api("POST", "/jobs", {"actor": "send_mail", "kwargs": {"to": ["ada@example.com"], "subject": "A smoke test"}})
+        sent = callboard.api(
+            "POST",
+            "/jobs",
+            {"actor": "send_mail", "kwargs": {"to": ["ada@example.com"], "subject": "A smoke test", "context": {"text": "Hello."}}},
+        )
         assert "id" in sent, sent
         eventually(lambda: "A smoke test" in callboard.page("/mailbox"), deadline_s=DEADLINE_S, what="the mail has arrived")
