@@ -71,7 +71,8 @@ class _Door:
 
     def __call__(self, server: SMTP, session: Session, envelope: Envelope, mechanism: str, auth_data: Any) -> AuthResult:
         known = isinstance(auth_data, LoginPassword) and hmac.compare_digest(auth_data.password, self._password)
-        return AuthResult(success=known and auth_data.login == USER.encode())
+        # Not `handled`: aiosmtpd answers a wrong password then; by itself it would leave the sender without an answer.
+        return AuthResult(success=known and auth_data.login == USER.encode(), handled=False)
 
 
 class _Handler:

@@ -20,9 +20,10 @@ from src.mail.models import Delivery, DeliveryState
 from src.settings import get_settings
 from src.up import ports
 from tests.harness.smtp import MailServer
+from tests.harness.stores import only_on
 
 ADA, BOB, EVE = "ada@example.com", "bob@example.com", "eve@example.com"
-one_store = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+one_store = only_on("sqlite", by="store")  # the mail server plays no part in SQL
 
 
 @pytest.fixture
@@ -35,6 +36,11 @@ def server(database: Database, monkeypatch: pytest.MonkeyPatch) -> Iterator[Mail
 def _use(monkeypatch: pytest.MonkeyPatch, url: str) -> None:
     monkeypatch.setenv("CALLBOARD_SMTP_URL", url)
     get_settings.cache_clear()
+
+
+def _wait_for(monkeypatch: pytest.MonkeyPatch, server: MailServer, behaviour: str) -> None:
+    """Be impatient with a server that will not answer, and with no other."""
+    _use(monkeypatch, server.url.replace("timeout=20", "timeout=0.5") if behaviour == MailServer.HANG else server.url)
 
 
 def written(database: Database, *to: str) -> str:
@@ -85,8 +91,11 @@ def test_everybody_is_answered_for_apart(database: Database, server: MailServer)
 
 @one_store
 @pytest.mark.parametrize("behaviour", ["451 not now", "421 closing", MailServer.DIE, MailServer.HANG])
-def test_a_server_that_fails_after_the_text_gets_the_same_letter_again(database: Database, server: MailServer, behaviour: str) -> None:
+def test_a_server_that_fails_after_the_text_gets_the_same_letter_again(
+    database: Database, server: MailServer, monkeypatch: pytest.MonkeyPatch, behaviour: str
+) -> None:
     server.on_data = lambda _: behaviour
+    _wait_for(monkeypatch, server, behaviour)
     id = written(database)
     with pytest.raises(NotSent):
         deliver_mail(id)
@@ -94,6 +103,7 @@ def test_a_server_that_fails_after_the_text_gets_the_same_letter_again(database:
     assert delivery(database, id).answer
 
     server.on_data = lambda _: "250 OK"
+    _use(monkeypatch, server.url)
     assert deliver_mail(id) == "sent to 1"
 
     first, second = server.taken
@@ -105,9 +115,10 @@ def test_a_server_that_fails_after_the_text_gets_the_same_letter_again(database:
 @one_store
 @pytest.mark.parametrize("behaviour", [MailServer.DIE, MailServer.HANG, "421 too busy"])
 def test_a_server_that_fails_before_the_text_keeps_nothing_and_loses_nothing(
-    database: Database, server: MailServer, behaviour: str
+    database: Database, server: MailServer, monkeypatch: pytest.MonkeyPatch, behaviour: str
 ) -> None:
     server.on_rcpt = lambda _: behaviour
+    _wait_for(monkeypatch, server, behaviour)
     id = written(database)
     with pytest.raises(NotSent):
         deliver_mail(id)
@@ -223,7 +234,7 @@ def test_the_built_in_mailbox_keeps_what_its_owner_sends_and_nobody_else(databas
         id = written(database, ADA, BOB)
         for credentials in ("", "callboard:wrong@", "other:right@"):
             _use(monkeypatch, f"smtp://{credentials}127.0.0.1:{port}?timeout=5")
-            with pytest.raises((NotSent, Refused)):
+            with pytest.raises((NotSent, Refused), match="Authentication"):
                 deliver_mail(id)
             with database.write() as session:
                 send_again(session, id)
