@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import date, datetime, timedelta
 from typing import Any
-from zoneinfo import ZoneInfo, available_timezones
+from zoneinfo import ZoneInfo
 
 from flask import Blueprint, flash, redirect, render_template, request, url_for
 from werkzeug.wrappers import Response
@@ -14,7 +14,7 @@ from src import actors, database
 from src.broker import periodic
 from src.database import now
 from src.jobs.errors import InvalidArguments, JobsError, NotAllowed
-from src.schedules import backfill, editing, preview, queries, ticks
+from src.schedules import backfill, editing, preview, queries, ticks, zones
 from src.schedules.models import Schedule
 from src.schedules.words import TickState
 from src.schedules.zones import zone_of
@@ -203,7 +203,7 @@ def _save(form: ScheduleForm, save: Callable[[Any], Schedule], done: str) -> Res
 
 
 def _show(form: ScheduleForm) -> str:
-    return render_template("schedules/form.html", form=form, preview=preview, zones=sorted(available_timezones()), now=now)
+    return render_template("schedules/form.html", form=form, preview=preview, zones=zones.names(), now=now)
 
 
 def _instant(text: str, schedule: Schedule) -> datetime:
