@@ -7,7 +7,7 @@ from contextlib import AbstractContextManager, contextmanager
 from typing import Any
 
 import pytest
-from sqlalchemy import Connection, column, delete, exists, insert, inspect, literal, select, table, text, union_all
+from sqlalchemy import Connection, column, delete, exists, func, insert, inspect, literal, select, table, text, union_all
 
 from src.database import Base, Database, use_database
 from src.settings import get_settings
@@ -40,7 +40,10 @@ def using(database: Database, monkeypatch: pytest.MonkeyPatch, **environment: st
 
 
 class Emptied:
-    """A migrated database that many tests use one after the other: `empty` gives it back the rows that it was migrated with."""
+    """A migrated database that many tests use one after the other.
+
+    `empty` gives it back the rows that it was migrated with, and lets numbers begin at 1 again, as in a fresh database.
+    """
 
     def __init__(self, database: Database) -> None:
         self.database = database
@@ -49,12 +52,18 @@ class Emptied:
         self._others = [table(name) for name in ("job_texts", "awaited") if name in names and name not in Base.metadata.tables]
         with database.engine.connect() as connection:
             self._kept = {one: self._rows(connection, one) for one in self._tables if self._rows(connection, one)}
+            self._sequences = {} if database.is_sqlite else self._find_sequences(connection)
 
     def empty(self) -> None:
         """Delete every row that a test has left, in the order of their references."""
         with self.database.engine.begin() as connection:
-            for name in self._filled(connection):
-                connection.execute(delete(name))
+            filled = self._filled(connection)
+            for one in filled:
+                connection.execute(delete(one))
+            if self.database.is_sqlite:
+                connection.execute(text("DELETE FROM sqlite_sequence"))
+            elif begun := [self._sequences[one.name] for one in filled if one.name in self._sequences]:
+                connection.execute(select(*[func.setval(name, 1, False) for name in begun]))
             for one, rows in self._kept.items():
                 if self._rows(connection, one) != rows:
                     connection.execute(delete(one))
@@ -66,6 +75,13 @@ class Emptied:
         asked = [select(literal(number)).where(exists(select(text("1")).select_from(one))) for number, one in enumerate(tables)]
         filled = set(connection.execute(union_all(*asked)).scalars())
         return [one for number, one in enumerate(tables) if number in filled]
+
+    def _find_sequences(self, connection: Connection) -> dict[str, str]:
+        """The sequence of each table that has one."""
+        names = [(one.name, one.autoincrement_column.name) for one in self._tables if one.autoincrement_column is not None]
+        found = {name: func.pg_get_serial_sequence(name, number) for name, number in names}
+        row = connection.execute(select(*[each.label(name) for name, each in found.items()])).one()
+        return {name: sequence for name, sequence in row._mapping.items() if sequence is not None}
 
     @staticmethod
     def _rows(connection: Connection, one: Any) -> list[dict[str, Any]]:

@@ -8,16 +8,21 @@ A test that changes the schema, or whose child processes may write after its end
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, MutableMapping
 from contextlib import ExitStack
+from typing import Any
 
 import pytest
 
 import src.actors
 import src.web.application
 from src.database import Database
+from src.jobs import ends
+from src.web import attention, metrics
 from tests.harness.stores import STORES, Emptied, OpenStore, using
 
+#: what this process caches for seconds of the database of an address: the next test finds another one at it
+REMEMBERED: tuple[MutableMapping[Any, Any], ...] = (ends._known, attention._kept, metrics._kept)
 assert src.actors
 assert src.web.application  # every room's tables are known
 
@@ -47,6 +52,8 @@ def store(request: pytest.FixtureRequest, _stores: Stores) -> Database:
 
 @pytest.fixture
 def database(store: Database, _stores: Stores, monkeypatch: pytest.MonkeyPatch) -> Iterator[Database]:
+    for remembered in REMEMBERED:
+        remembered.clear()
     with using(store, monkeypatch):
         yield store
     _stores["sqlite" if store.is_sqlite else "postgresql"].empty()

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
 
 import pytest
 from sqlalchemy import text
@@ -12,17 +10,22 @@ from sqlalchemy.exc import DBAPIError, IntegrityError
 
 from src.database import Database, Direct, is_outage, read, write
 from src.jobs.statements import Single
-from tests.harness.stores import OpenStore
+from tests.harness.stores import STORES, only_on
 from tests.harness.waiting import eventually
 
 _ADD = Single("INSERT INTO settings_of_test (name) VALUES (:name)")
 _NAMES = Single("SELECT name FROM settings_of_test ORDER BY name")
 
 
-@pytest.fixture(autouse=True)
-def _table(database: Database) -> None:
+on_sqlite, on_postgresql = (only_on(store, by="database_url") for store in STORES)
+
+
+@pytest.fixture
+def database(fresh_database: Database) -> Database:
+    """A database of the test's own, with a table of its own: its connections are ended and counted."""
     with write() as session:
         session.execute(text("CREATE TABLE settings_of_test (name VARCHAR(20) PRIMARY KEY)"))
+    return fresh_database
 
 
 def add(direct: Direct, *names: str) -> None:
@@ -51,36 +54,34 @@ def test_an_error_tells_no_parameters_and_leaves_the_next_alone(database: Databa
     assert names(database) == ["b", "secret"]
 
 
-def test_on_sqlite_it_is_all_or_nothing(open_store: OpenStore) -> None:
-    with contextmanager(_opened)(open_store, "sqlite") as database:
-        with pytest.raises(DBAPIError):
-            database.direct.write(lambda direct: add(direct, "a", "b", "a"))
-        assert names(database) == []
+@on_sqlite
+def test_on_sqlite_it_is_all_or_nothing(database: Database) -> None:
+    with pytest.raises(DBAPIError):
+        database.direct.write(lambda direct: add(direct, "a", "b", "a"))
+    assert names(database) == []
 
 
-def test_a_writer_waits_for_sqlites_one_lock(open_store: OpenStore) -> None:
-    with contextmanager(_opened)(open_store, "sqlite") as database:
-        with database.write() as session:
-            session.execute(text("INSERT INTO settings_of_test VALUES ('first')"))
-            other = threading.Thread(target=lambda: database.direct.write(lambda direct: add(direct, "second")))
-            other.start()
-            assert names(database) == []  # who looks waits for nobody
-        other.join(timeout=30)
-        assert names(database) == ["first", "second"]
+@on_sqlite
+def test_a_writer_waits_for_sqlites_one_lock(database: Database) -> None:
+    with database.write() as session:
+        session.execute(text("INSERT INTO settings_of_test VALUES ('first')"))
+        other = threading.Thread(target=lambda: database.direct.write(lambda direct: add(direct, "second")))
+        other.start()
+        assert names(database) == []  # who looks waits for nobody
+    other.join(timeout=30)
+    assert names(database) == ["first", "second"]
 
 
-def test_a_connection_that_died_is_replaced(open_store: OpenStore) -> None:
-    with contextmanager(_opened)(open_store, "postgresql") as database:
-        assert names(database) == []
-        with database.write() as session:
-            ended = session.execute(
-                text(
-                    "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
-                )
-            )
-            assert ended.scalars().all() == [True]
-        database.direct.write(lambda direct: add(direct, "a"))
-        assert names(database) == ["a"]
+@on_postgresql
+def test_a_connection_that_died_is_replaced(database: Database) -> None:
+    assert names(database) == []
+    with database.write() as session:
+        ended = session.execute(
+            text("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()")
+        )
+        assert ended.scalars().all() == [True]
+    database.direct.write(lambda direct: add(direct, "a"))
+    assert names(database) == ["a"]
 
 
 def test_a_server_that_is_away_is_an_outage() -> None:
@@ -91,30 +92,23 @@ def test_a_server_that_is_away_is_an_outage() -> None:
     away.engine.dispose()
 
 
-def test_they_close_with_the_engine(open_store: OpenStore) -> None:
-    with contextmanager(_opened)(open_store, "postgresql") as database:
-        names(database)
+@on_postgresql
+def test_they_close_with_the_engine(database: Database) -> None:
+    names(database)
+    database.engine.dispose()
+    with database.read() as session:
+        count = text("SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()")
+        eventually(lambda: session.execute(count).scalar_one() == 1)
+
+
+@on_postgresql
+def test_one_that_is_in_use_then_closes_when_it_is_done(database: Database) -> None:
+
+    def look(direct: Direct) -> list[str]:
         database.engine.dispose()
-        with database.read() as session:
-            count = text("SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()")
-            eventually(lambda: session.execute(count).scalar_one() == 1)
+        return [name for (name,) in _NAMES.fetch(direct)]
 
-
-def test_one_that_is_in_use_then_closes_when_it_is_done(open_store: OpenStore) -> None:
-    with contextmanager(_opened)(open_store, "postgresql") as database:
-
-        def look(direct: Direct) -> list[str]:
-            database.engine.dispose()
-            return [name for (name,) in _NAMES.fetch(direct)]
-
-        assert database.direct.read(look) == []
-        with database.read() as session:
-            count = text("SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()")
-            eventually(lambda: session.execute(count).scalar_one() == 1)
-
-
-def _opened(open_store: OpenStore, store: str) -> Iterator[Database]:
-    with open_store(store, "direct") as database:
-        with database.write() as session:
-            session.execute(text("CREATE TABLE settings_of_test (name VARCHAR(20) PRIMARY KEY)"))
-        yield database
+    assert database.direct.read(look) == []
+    with database.read() as session:
+        count = text("SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()")
+        eventually(lambda: session.execute(count).scalar_one() == 1)

@@ -181,7 +181,7 @@ def test_pages_follow_each_other_without_gap_or_repetition(database: Database) -
 
 
 def test_a_search_whose_time_is_over_says_so_and_goes_on_from_there(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
-    wanted = made(database, submitted_by="needle")
+    wanted = made(database, submitted_by="needle")  # the first number of all
     for _ in range(30):
         made(database)
     monkeypatch.setattr(extent, "FIRST", 10)
