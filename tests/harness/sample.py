@@ -43,6 +43,7 @@ def furnish(site: Site) -> dict[str, str]:
     ids = {
         "job": dead,
         "running": jobs[State.RUNNING],
+        "succeeded": jobs[State.SUCCEEDED],
         "waiting": program.submit("order", [{"name": "pen", "count": 2}], delay="3h"),
         "workflow": program.post("/api/v1/workflows", DAG).get_json()["id"],
         "schedule": str(

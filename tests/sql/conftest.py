@@ -19,10 +19,11 @@ import src.web.application
 from src.database import Database
 from src.jobs import ends
 from src.web import attention, metrics
+from src.web.auth import throttle
 from tests.harness.stores import STORES, Emptied, OpenStore, using
 
-#: what this process caches for seconds of the database of an address: the next test finds another one at it
-REMEMBERED: tuple[MutableMapping[Any, Any], ...] = (ends._known, attention._kept, metrics._kept)
+#: what this process remembers for a while of a database or of a caller: the next test has others
+REMEMBERED: tuple[MutableMapping[Any, Any], ...] = (ends._known, attention._kept, metrics._kept, throttle._refused)
 assert src.actors
 assert src.web.application  # every room's tables are known
 

@@ -1,7 +1,10 @@
 """Fixtures of the web room.
 
-site     the application on a fresh database of either store, without a broker: clients signed in with any role
+site     the application on an emptied database, without a broker: clients signed in with any role
 own_site the same with an application that the test may change
+
+Tests here run on SQLite; those marked `both_stores` on PostgreSQL too: what executes SQL that no other test executes there.
+test_every_page.py opens every page and route on both. tests/README.md says for each file why nothing is lost.
 """
 
 from __future__ import annotations
@@ -9,20 +12,56 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
+from argon2 import PasswordHasher
 from flask import Flask
+from jinja2 import FileSystemBytecodeCache
 
 import src.actors
 from src.broker.publisher import hand_off
 from src.database import Database
 from src.jobs.envelopes import on_commit
 from src.web import create_app
+from src.web.auth import users
+from tests.harness.services import Shared
 from tests.harness.site import Site
+from tests.harness.stores import STORES
+from tests.sql.conftest import Stores
 
+#: the application's own, at its real cost
+HASHER = users._hasher
 assert src.actors  # first, so that the actors of these tests find its broker, whichever file is collected first
 
 
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Choose the stores of a test."""
+    if "store" in metafunc.fixturenames:
+        both = metafunc.definition.get_closest_marker("both_stores")
+        metafunc.parametrize("store", STORES if both else ["sqlite"], indirect=True)
+
+
+@pytest.fixture
+def store(request: pytest.FixtureRequest, _stores: Stores) -> Database:
+    return _stores[request.param].database
+
+
+@pytest.fixture(autouse=True)
+def _cheap_passwords(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Argon2 at its least cost; test_sign_in.py passes once at the real one."""
+    monkeypatch.setattr(users, "_hasher", PasswordHasher(time_cost=1, memory_cost=8, parallelism=1))
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _templates_compiled_once(shared: Shared) -> Iterator[None]:
+    """Share compiled templates among the applications of all tests and pytest processes."""
+    folder = shared.folder / "templates"
+    folder.mkdir(exist_ok=True)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Flask, "jinja_options", {"bytecode_cache": FileSystemBytecodeCache(str(folder))})
+        yield
+
+
 @pytest.fixture(scope="session")
-def app() -> Flask:
+def app(_templates_compiled_once: None) -> Flask:
     return create_app()
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import html
 import re
 
+import pytest
 from sqlalchemy import select
 
 from src.audit import queries
@@ -48,6 +49,7 @@ def actions() -> list[str]:
         return [line.action for line in queries.page(session, Wanted()).lines][::-1]
 
 
+@pytest.mark.both_stores
 def test_a_user_is_invited_sets_a_password_and_signs_in_with_it(site: Site) -> None:
     admin = site.browser()
     browser = invite(site, admin, "ann", "submitter", "add, hello*")
@@ -189,6 +191,7 @@ def test_a_token_is_shown_once_and_revoked(site: Site) -> None:
     assert actions() == ["token.create", "job.submit", "token.revoke", "token.use"]
 
 
+@pytest.mark.both_stores
 def test_browsers_are_signed_out_from_elsewhere_ones_own_or_by_an_administrator(site: Site) -> None:
     admin, viewer, other = site.browser(), site.browser(Role.VIEWER), site.browser(Role.VIEWER)
     with read() as session:

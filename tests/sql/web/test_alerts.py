@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 
+import pytest
 from sqlalchemy import update
 
 from src.database import now, write
@@ -88,6 +89,7 @@ def test_a_webhook_of_alerts_is_made_with_its_own_states(site: Site) -> None:
     assert browser.fill_in("/admin/webhooks", url="https://example.org/", kind="what", states=everything).status_code == 422
 
 
+@pytest.mark.both_stores
 def test_an_alert_is_muted_until_a_time_and_heard_of_again(site: Site) -> None:
     operator, viewer, program = site.browser(Role.OPERATOR), site.browser(Role.VIEWER), site.program(Role.OPERATOR)
     assert "Nothing is wrong." in in_words(viewer.get("/alerts").text)

@@ -18,7 +18,6 @@ from src.jobs.models import Job
 from src.web.roles import Role
 from tests.harness.jobs import hired, in_state, look
 from tests.harness.site import Program, Site, Stream, Visit, in_words
-from tests.harness.stores import only_on
 
 IDS = ("//a/b/", "..", "../../etc", "a?b=c#d;e,f", "%2F%252f", "~2F", "\\", "a\nb", " ", "\"'><b>{{id}}", "many", "\U0001f3ad" * 255)
 
@@ -45,7 +44,6 @@ def follow(visit: Visit, page: str, id: str) -> None:
         answer.close()
 
 
-@only_on("sqlite")  # addresses are the same on both
 @pytest.mark.parametrize("id", IDS, ids=range(len(IDS)))
 def test_a_job_of_any_id_is_shown_and_acted_on(site: Site, id: str) -> None:
     foreign(id, 1, 2)
@@ -111,7 +109,6 @@ def test_values_that_no_producer_of_ours_sends_are_shown(site: Site) -> None:
     assert site.program(Role.VIEWER).get("/api/v1/jobs/odd~2F1").status_code == 200
 
 
-@only_on("sqlite")  # addresses are the same on both
 @pytest.mark.parametrize("name", ["a/b", "..", "a?b#c", "%2F", 'x"y', "ü \\"], ids=range(6))
 def test_queues_actors_and_workers_of_any_name_have_their_pages(site: Site, name: str) -> None:
     id = in_state(site.database, State.QUEUED)

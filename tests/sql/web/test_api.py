@@ -20,6 +20,8 @@ from src.web.roles import Role
 from tests.harness.services import random_name
 from tests.harness.site import Program, Site
 
+pytestmark = pytest.mark.both_stores
+
 
 def _job(id: str) -> Job:
     with read() as session:

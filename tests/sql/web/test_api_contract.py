@@ -16,6 +16,8 @@ import src.actors
 from src.web.api.openapi_paths import TAGS
 from tests.harness.site import Site
 
+pytestmark = pytest.mark.both_stores
+
 #: requests of each kind, right and wrong, for each operation
 EXAMPLES = 100
 #: what a schema cannot say of these bodies: rules between fields, cron expressions, names that must exist, arguments by position

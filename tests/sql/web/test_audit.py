@@ -22,6 +22,8 @@ from src.web.auth.witness import ACTIONS
 from src.web.roles import Role
 from tests.harness.site import Site, in_words
 
+pytestmark = pytest.mark.both_stores
+
 
 def lines(**wanted: Any) -> list[AuditLine]:
     """The lines, the oldest first."""

@@ -21,6 +21,8 @@ from src.web.forms.sheet import Sheet, UnreadableSheet, harmless
 from src.web.roles import Role
 from tests.harness.site import Site, Visit, in_words
 
+pytestmark = pytest.mark.both_stores
+
 assert tests.actors.web
 
 

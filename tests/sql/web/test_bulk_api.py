@@ -14,6 +14,8 @@ from src.web.roles import Role
 from tests.harness.site import Site
 from tests.sql.web.test_bulk import carry_out, counts, fill, lines
 
+pytestmark = pytest.mark.both_stores
+
 ADDRESS = "/api/v1/jobs/many"
 
 

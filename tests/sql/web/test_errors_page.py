@@ -20,6 +20,8 @@ from src.web.roles import Role
 from src.web.tracebacks import depths
 from tests.harness.site import Site, in_words
 
+pytestmark = pytest.mark.both_stores
+
 TRACEBACK = """Traceback (most recent call last):
   File "/usr/lib/python3.11/site-packages/dramatiq/worker.py", line 485, in process_message
     res = actor(*message.args)

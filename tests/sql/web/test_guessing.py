@@ -14,6 +14,8 @@ from src.web.auth.throttle import PER_ADDRESS, PER_NAME
 from src.web.roles import Role
 from tests.harness.site import Site
 
+pytestmark = pytest.mark.both_stores
+
 GUESSES = 40
 
 

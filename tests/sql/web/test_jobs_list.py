@@ -9,6 +9,7 @@ import json
 import re
 from typing import Any
 
+import pytest
 from sqlalchemy import select, update
 
 from src.database import read, write
@@ -17,6 +18,8 @@ from src.jobs.models import Job
 from src.web.roles import Role
 from src.web.tables import SavedView
 from tests.harness.site import Site, in_words
+
+pytestmark = pytest.mark.both_stores
 
 
 def become(id: str, **values: Any) -> None:

@@ -17,6 +17,8 @@ from src.web.auth.limits import Sight, fits, read_patterns
 from src.web.roles import Role
 from tests.harness.site import Program, Site, Visit
 
+pytestmark = pytest.mark.both_stores
+
 #: stands in every job, schedule and workflow of another actor
 PLANTED = "of-nobody-elses-business"
 MINE = ["add", "hello*"]

@@ -22,6 +22,8 @@ from src.web import live
 from tests.harness.site import Site, Stream
 from tests.harness.waiting import eventually
 
+pytestmark = pytest.mark.both_stores
+
 
 @pytest.fixture(autouse=True)
 def _quick(site: Site, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:

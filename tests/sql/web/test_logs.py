@@ -18,6 +18,8 @@ from src.web import live
 from tests.harness.site import Program, Site, Stream, in_words
 from tests.harness.waiting import eventually
 
+pytestmark = pytest.mark.both_stores
+
 SPITEFUL = "<script>alert(1)</script>"
 
 

@@ -130,6 +130,7 @@ def test_mail_is_for_operators(site: Site) -> None:
     assert 'href="/mails"' in site.browser(Role.OPERATOR).get("/").text
 
 
+@pytest.mark.both_stores
 def test_the_mailbox_shows_what_came_and_is_emptied(site: Site) -> None:
     browser = site.browser(Role.OPERATOR)
     assert "The mailbox is empty" in browser.get("/mailbox").text

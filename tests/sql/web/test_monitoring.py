@@ -27,6 +27,8 @@ from tests.harness import ROOT
 from tests.harness.jobs import claimed, ended, hired, settle, submitted
 from tests.harness.site import Site
 
+pytestmark = pytest.mark.both_stores
+
 DOCS = ROOT / "docs"
 #: what docs/monitoring.md says of /metrics; that of single processes is another test's
 FLEET = (DOCS / "monitoring.md").read_text().split("## Numbers of each process", 1)[0]

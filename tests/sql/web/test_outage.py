@@ -13,6 +13,8 @@ from sqlalchemy.orm import Session
 from src.database import Database, use_database
 from tests.harness.site import Site, in_words
 
+pytestmark = pytest.mark.both_stores
+
 
 @pytest.fixture
 def nowhere(site: Site) -> Iterator[Site]:

@@ -16,6 +16,8 @@ from src.jobs.models import Job, Worker
 from src.web import attention
 from tests.harness.site import Site, in_words
 
+pytestmark = pytest.mark.both_stores
+
 
 @pytest.fixture(autouse=True)
 def nothing_kept() -> None:

@@ -14,6 +14,8 @@ from src.web.roles import Role
 from tests.harness.services import random_name
 from tests.harness.site import Program, Site
 
+pytestmark = pytest.mark.both_stores
+
 
 @pytest.fixture
 def admin(site: Site) -> Program:

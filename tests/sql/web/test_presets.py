@@ -15,6 +15,8 @@ from src.web.roles import Role
 from src.web.tables import FormPreset
 from tests.harness.site import Site, Visit, in_words
 
+pytestmark = pytest.mark.both_stores
+
 assert tests.actors.web
 
 TYPED = {"items-rows": "1", "items.0.name": "pen", "items.0.count": "7", "to-present": "1", "to-given": "1", "to.street": "High"}

@@ -15,6 +15,8 @@ from src.web.roles import Role
 from src.web.tables import User
 from tests.harness.site import Site
 
+pytestmark = pytest.mark.both_stores
+
 PROXY, STRANGER = "10.1.2.3", "203.0.113.9"
 
 

@@ -16,6 +16,8 @@ from src.web.roles import Role
 from tests.harness.site import Site, in_words
 from tests.sql.web.test_bulk import carry_out, counts, fill, lines
 
+pytestmark = pytest.mark.both_stores
+
 
 def _broker(monkeypatch: pytest.MonkeyPatch, **ready: int) -> None:
     numbers = {name.replace("_", "."): QueueNumbers(ready=number, unacked=0, consumers=1) for name, number in ready.items()}

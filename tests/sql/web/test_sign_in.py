@@ -8,10 +8,13 @@ import pytest
 from sqlalchemy import select, update
 
 from src.database import read, write
-from src.web.auth import create_token, ensure_admin, one_time_link
+from src.web.auth import create_token, ensure_admin, one_time_link, users
 from src.web.auth.throttle import PER_NAME, WINDOW
 from src.web.tables import ApiToken, BrowserSession, FailedSignIn, SignInLink, User
 from tests.harness.site import Site, in_words
+from tests.sql.web.conftest import HASHER
+
+pytestmark = pytest.mark.both_stores
 
 
 def _path(link: str) -> str:
@@ -40,6 +43,15 @@ def test_no_password_session_link_or_token_is_kept_in_clear(site: Site) -> None:
     assert len(kept) == 4
     assert kept[0].startswith("$argon2id$")
     assert not {password, token, link.split("t=")[1]} & set(kept)
+
+
+def test_passwords_are_hashed_at_argon2s_own_cost(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(users, "_hasher", HASHER)
+    password = ensure_admin()
+    with read() as session:
+        assert session.execute(select(User.password_hash)).scalar_one().startswith("$argon2id$v=19$m=65536,t=3,p=4$")
+    assert site.stranger().fill_in("/sign-in", name="admin", password="wrong").status_code == 422
+    assert site.stranger().fill_in("/sign-in", name="admin", password=password).status_code == 303
 
 
 def test_a_link_signs_in_one_browser_once(site: Site) -> None:

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import pytest
+
 from tests.harness.site import Site, in_words
+
+pytestmark = pytest.mark.both_stores
 
 
 def test_a_webhook_is_made_on_the_page_pinged_and_deleted(site: Site) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 from sqlalchemy import select
 
 from src.database import read, write
@@ -11,6 +12,8 @@ from src.jobs.states import Wish
 from src.web.roles import Role
 from tests.harness.jobs import claimed, hired, submitted
 from tests.harness.site import Site, in_words
+
+pytestmark = pytest.mark.both_stores
 
 NAME = "here-7:4711"
 

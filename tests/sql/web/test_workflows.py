@@ -45,6 +45,7 @@ def _states(program: Program, id: str) -> dict[str, str]:
     return {step["name"]: step["state"] for step in _shown(program, id)["steps"]}
 
 
+@pytest.mark.both_stores
 def test_a_graph_is_submitted_followed_and_goes_on_from_the_failed_step_only(site: Site) -> None:
     program, hand = site.program(Role.OPERATOR), Hand(site.database)
     accepted = _submitted(site.program(Role.SUBMITTER))
@@ -83,6 +84,7 @@ def test_shapes_are_submitted_and_their_callbacks_get_the_results(site: Site) ->
     assert (steps["add-2"]["args"], steps["mul"]["args"], steps["xsum"]["when"]) == ([10, 3], [10, 3], "error")
 
 
+@pytest.mark.both_stores
 def test_the_same_key_again_is_the_same_workflow_and_another_request_is_refused(site: Site) -> None:
     program, other = site.program(), site.program()
     first, again = (program.post("/api/v1/workflows", DAG, Idempotency_Key="k") for _ in range(2))

@@ -1,0 +1,62 @@
+"""Every page and every route of the API that only looks answers on both stores, on a console with something on each."""
+
+from __future__ import annotations
+
+import io
+import re
+from itertools import pairwise
+from typing import Any
+
+import pytest
+from werkzeug.routing import Rule
+
+from tests.harness.sample import furnish
+from tests.harness.site import Site
+
+#: addresses that lead to another one
+ELSEWHERE = {"auth.follow_link": 303, "reports.latest": 302}
+#: streams end with their job or workflow only; test_live.py reads them
+STREAMS = {"jobs.events", "workflows.events", "api.events", "api.workflow_events"}
+#: which of the sample's ids an address means, by the word before it
+NAMES = {
+    "actors": "add", "attempts": "1", "batches": "{batch}", "errors": "0123456789abcdef", "jobs": "{job}", "mailbox": "{received}", "mails": "{mail}",
+    "parts": "{part}", "queues": "default", "reports": "orders", "<name>": "2026-03-18-aa", "schedules": "{schedule}", "static": "callboard.css",
+    "webhooks": "{webhook}", "workflows": "{workflow}",
+}  # fmt: skip
+#: addresses that need something of their own
+OWN = {
+    "jobs.edit": "/jobs/{waiting}/edit",
+    "jobs.file": "/jobs/{with_file}/files/{file}",
+    "jobs.result": "/jobs/{succeeded}/result",
+    "bulk.confirm": "/jobs/many?verb=retry&q=state:dead",
+    "api.job_file": "/api/v1/jobs/{with_file}/files/{file}",
+    "api.result": "/api/v1/jobs/{succeeded}/result",
+    "api.count_many": "/api/v1/jobs/many?verb=retry&q=state:dead",
+}
+
+
+def _address(rule: Rule, ids: dict[str, str]) -> str:
+    if rule.endpoint in OWN:
+        return OWN[rule.endpoint].format(**ids)
+    parts = [NAMES[before] if part.startswith("<") else part for before, part in pairwise(rule.rule.split("/"))]
+    return "/" + "/".join(parts).format(**ids) + (".csv" if rule.endpoint == "reports.save" else "")
+
+
+@pytest.mark.both_stores
+def test_every_page_and_route_answers_on_a_furnished_console(site: Site) -> None:
+    ids = furnish(site)
+    program, admin = site.program(), site.browser()
+    with_file: dict[str, Any] = {"photo": (io.BytesIO(b"a picture"), "a.png")}
+    answer = program.client.post("/api/v1/actors/archive/jobs", data=with_file, headers=program.headers)
+    ids["with_file"] = answer.get_json()["id"]
+    ids["file"] = program.get(f"/api/v1/jobs/{ids['with_file']}").get_json()["kwargs"]["photo"]["id"]
+    [ids["part"]] = set(re.findall(r"/parts/(\d+)", admin.get(f"/mails/{ids['mail']}").text))
+    answered: dict[str, int] = {}
+    for rule in site.app.url_map.iter_rules():
+        if "GET" not in (rule.methods or ()) or rule.endpoint in STREAMS:
+            continue
+        answer = (program if rule.endpoint.startswith("api.") else admin).get(_address(rule, ids))
+        answered[rule.endpoint] = answer.status_code
+        answer.close()
+    assert len(answered) > 90
+    assert answered == {**dict.fromkeys(answered, 200), **ELSEWHERE}
