@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import sys
 import tempfile
 import threading
 from collections.abc import Generator, Iterator
@@ -24,6 +25,9 @@ import pytest
 # A developer's own settings must not reach the tests, nor the tests his data folder: before any setting is read.
 for _name in [name for name in os.environ if name.startswith("CALLBOARD_")]:
     del os.environ[_name]
+# Keep bytecode also where the environment says not to: a run starts hundreds of processes, each of which would compile every module.
+sys.dont_write_bytecode = False
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 # In memory: whether a disk keeps its promises is not what these tests ask, and waiting for it takes half of their time.
 if "TMPDIR" not in os.environ and os.access("/dev/shm", os.W_OK) and shutil.disk_usage("/dev/shm").free > 4 << 30:
     os.environ["TMPDIR"] = "/dev/shm"

@@ -73,6 +73,16 @@ def claimed(database: Database, worker: int, *args: Any, **how: Any) -> Claimed:
     return one
 
 
+def all_claimed(database: Database, worker: int, count: int, *, actor: str = "add", queue: str = "default") -> list[Claimed]:
+    """So many new jobs, each with its number as argument, submitted in one transaction and claimed in another."""
+    with database.write() as session:
+        ids = [submit(session, message(number, actor=actor, queue=queue)).id for number in range(count)]
+    with database.write() as session:
+        found = sorted(claims.claim(session, worker, [(id, 1) for id in ids]), key=lambda one: one.seq)
+    assert len(found) == count
+    return found
+
+
 def ended(claimed: Claimed, state: State = State.SUCCEEDED, **values: Any) -> Finished:
     """The end of a claimed attempt, not yet written."""
     begun = present_us()

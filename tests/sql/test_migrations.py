@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -18,7 +17,7 @@ from sqlalchemy import Integer, inspect
 import src.actors
 import src.web.application
 from src.database import Base, Database, migrate
-from tests.harness import ROOT
+from tests.harness import ROOT, fork_server
 from tests.harness.services import Postgres, random_name
 
 assert src.actors
@@ -76,13 +75,13 @@ def test_the_migrated_schema_is_what_the_models_say(empty_url: str) -> None:
     assert differences(empty_url) == []
 
 
-def test_processes_that_start_at_once_migrate_once(empty_url: str) -> None:
-    command_line = [sys.executable, "-c", f"from src.database import migrate; migrate({empty_url!r})"]
-    starting = [subprocess.Popen(command_line, cwd=ROOT, stderr=subprocess.PIPE, text=True) for _ in range(3)]
+def test_processes_that_start_at_once_migrate_once(empty_url: str, tmp_path: Path) -> None:
+    program = f"from src.database import migrate; migrate({empty_url!r})"
+    starting = [fork_server.server().start(["-c", program], os.environ, out=tmp_path / "log") for _ in range(3)]
 
-    ended = [(process.communicate(timeout=120)[1], process.returncode) for process in starting]
+    ended = [process.wait(120) for process in starting]
 
-    assert [code for _, code in ended] == [0, 0, 0], ended
+    assert ended == [0, 0, 0], (tmp_path / "log").read_text()
     migrate(empty_url)
     assert differences(empty_url) == []
 

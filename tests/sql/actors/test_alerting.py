@@ -24,7 +24,7 @@ from src.schedules.drafts import Draft
 from src.schedules.models import Schedule
 from src.scheduling import watching
 from src.settings import get_settings
-from tests.harness.jobs import StillClock, claimed, ended, hired, settle, submitted
+from tests.harness.jobs import StillClock, all_claimed, ended, hired, settle, submitted
 from tests.harness.smtp import MailServer
 from tests.harness.waiting import eventually
 
@@ -80,7 +80,7 @@ def serve(database: Database, *queues: str) -> None:
 
 def fail(database: Database, number: int, *, actor: str = "orders", state: State = State.DEAD) -> None:
     worker = hired(database, actors=[actor])
-    ends = [ended(claimed(database, worker, actor=actor), state, actor=actor) for _ in range(number)]
+    ends = [ended(one, state, actor=actor) for one in all_claimed(database, worker, number, actor=actor)]
     settle(database, worker, *ends)
 
 
@@ -149,7 +149,7 @@ def test_what_is_muted_does_not_begin_before_the_mute_ends_and_what_was_told_of_
         muted = alert_mutes.in_force(session)
         assert [(each.subject, each.began_at) for each in alerts.standing(session, muted)] == [("orders", None)]
         assert alerts.heard(session) == []
-    look(time, times=360)
+    look(time, seconds=100, times=36)
     assert [each[:5] for each in subjects(database)] == ["Alert", "Recov", "Alert"]
     assert current(database) == [("backlog", "orders")]
 
@@ -188,7 +188,7 @@ def test_the_oldest_job_counts_from_when_it_could_have_started(database: Databas
     waits = submitted(database, queue="orders").id
     with database.write() as session:  # ready since just now, though asked for long ago
         session.execute(update(Job).where(Job.id == waits).values(created_at=now() - timedelta(days=9), published_at=now()))
-    look(time, times=180)
+    look(time, seconds=100, times=18)
     assert current(database) == []
     look(time, times=2)
     assert current(database) == [("oldest", "orders")]
@@ -210,7 +210,7 @@ def test_too_many_dead_jobs_are_told_of_unless_they_are_few_or_those_that_tell(d
     look(time, times=3)
     assert current(database) == [("failures", "")]
     assert subjects(database) == ["Alert: 10 of 19 jobs that ended in the last 15 minutes are dead, more than 50 %"]
-    look(time, times=120)
+    look(time, seconds=100, times=12)
     assert current(database) == []  # by now they are not the last 15 minutes
 
 

@@ -15,7 +15,7 @@ from src.jobs.models import FailureGroup, Job
 from src.jobs.workers import take_over
 from src.mail import deliveries, reading
 from src.settings import get_settings
-from tests.harness.jobs import StillClock, claimed, ended, hired, look, settle
+from tests.harness.jobs import StillClock, all_claimed, claimed, ended, hired, look, settle
 
 TRACE = """Traceback (most recent call last):
   File "/srv/house/src/actors/orders.py", line {line}, in read_order
@@ -42,8 +42,7 @@ def fail(
     """So many jobs whose attempt failed."""
     worker = hired(database, actors=[actor])
     ends = []
-    for number in range(count):
-        one = claimed(database, worker, number, actor=actor)
+    for number, one in enumerate(all_claimed(database, worker, count, actor=actor)):
         error = f"{kind}: {message.replace('#', str(number))}"
         ends.append(ended(one, state, actor=actor, error=error, traceback=TRACE.format(line=number) + error, failures=1))
     settle(database, worker, *ends)

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
+import os
 from typing import Annotated, Literal
 
 import click
@@ -19,7 +18,7 @@ from src.jobs.models import Job
 from src.jobs.states import State
 from src.up.errors import UpError
 from src.web.forms import Form
-from tests.harness import ROOT
+from tests.harness import fork_server
 from tests.sql.cli.conftest import Terminal
 
 assert src.actors
@@ -132,4 +131,5 @@ def test_a_submission_loads_no_page() -> None:
     program = (
         "import sys; from src.web import asking, forms; print(sorted(name for name in sys.modules if name.startswith('src.web.pages')))"
     )
-    assert subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=True).stdout.strip() == "[]"
+    done = fork_server.server().run(["-c", program], os.environ)
+    assert (done.returncode, done.stdout.strip()) == (0, "[]"), done.stderr

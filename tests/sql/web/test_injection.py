@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import html
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote
 
@@ -25,10 +26,6 @@ from src.web.roles import Role
 from src.web.tables import BrowserSession
 from tests.harness.injections import STRINGS, active
 from tests.harness.site import Program, Site, Visit
-from tests.harness.stores import only_on
-
-#: how pages show is no matter of the store
-once = only_on("sqlite")
 
 
 def test_the_finder_finds_each_of_them() -> None:
@@ -69,9 +66,25 @@ def _job(program: Program, text: str) -> str:
     return id
 
 
-def _everything(site: Site, text: str, number: int) -> Iterator[str]:
+@dataclass
+class Writers:
+    """A program, a browser and a stranger's browser, with the hidden inputs of the forms they send."""
+
+    program: Program
+    visit: Visit
+    hidden: dict[str, str]
+    stranger: Visit
+    strangers: dict[str, str]
+
+    @classmethod
+    def of(cls, site: Site) -> Writers:
+        visit, stranger = site.browser(Role.OPERATOR), site.stranger()
+        return cls(site.program(Role.OPERATOR), visit, visit.hidden("/actors/send_mail"), stranger, stranger.hidden("/sign-in"))
+
+
+def _everything(writers: Writers, text: str, number: int) -> Iterator[str]:
     """Write the text into every field there is; the addresses of the pages that are about it alone."""
-    program = site.program(Role.OPERATOR)
+    program = writers.program
     yield f"/jobs/{_job(program, text)}"
     program.post("/api/v1/jobs", {"actor": "add", "args": [text, text], text: text})  # refused, and said why
     steps = [{"name": "one", "actor": "add", "args": [1, 2], "delay": "1d"}]
@@ -87,11 +100,8 @@ def _everything(site: Site, text: str, number: int) -> Iterator[str]:
         yield f"/schedules/{schedule.get_json()['id']}"
         yield f"/schedules/{schedule.get_json()['id']}/edit"
     program.post("/api/v1/pauses", {"target": ("all", "queue:default", "actor:add")[number % 3], "reason": text})
-    visit = site.browser(Role.OPERATOR)
-    hidden = visit.hidden("/actors/send_mail")
-    visit.client.post("/jobs/views", data={**hidden, "name": text, "q": text, "query": text})
-    stranger = site.stranger()
-    stranger.fill_in("/sign-in", name=text, password=text, next=text)
+    writers.visit.client.post("/jobs/views", data={**writers.hidden, "name": text, "q": text, "query": text})
+    writers.stranger.client.post("/sign-in", data={**writers.strangers, "name": text, "password": text, "next": text})
     with write() as session:
         session.execute(update(BrowserSession).values(browser=text[:255], address=text[:64]))
         mail = post(session, Letter(to=["a@example.org"], subject=" ".join(text.split()) or "x", template="letter", context={"text": text}))
@@ -120,12 +130,11 @@ def _look(visit: Visit, path: str) -> str:
     return answer.text
 
 
-@once
 def test_sixty_strings_in_every_field_are_words_on_every_page(site: Site) -> None:
-    admin = site.browser(Role.ADMIN)
+    admin, writers = site.browser(Role.ADMIN), Writers.of(site)
     shown = 0
     for number, text in enumerate(STRINGS):
-        own = list(_everything(site, text, number))
+        own = list(_everything(writers, text, number))
         for path in own:
             page = _look(admin, path)
             shown += text in html.unescape(page)
@@ -148,14 +157,12 @@ def test_sixty_strings_in_every_field_are_words_on_every_page(site: Site) -> Non
         "/schedules/new?actor={}",
     ],
 )
-@once
 def test_what_an_address_says_is_words(site: Site, place: str) -> None:
     admin = site.browser(Role.ADMIN)
     for text in STRINGS:
         _look(site.stranger() if place.startswith("/sign-in") else admin, place.replace("{}", quote(text, safe="")))
 
 
-@once
 def test_what_is_refused_in_a_form_comes_back_as_words(site: Site) -> None:
     admin = site.browser(Role.ADMIN)
     fields: dict[str, Any] = {
@@ -173,13 +180,13 @@ def test_what_is_refused_in_a_form_comes_back_as_words(site: Site) -> None:
             assert active(answer.text) == [], path
 
 
-@once
 def test_a_letter_made_of_them_has_nothing_active(site: Site) -> None:
+    operator = site.browser(Role.OPERATOR)
     for text in STRINGS:
         subject = " ".join(text.split())
         with write() as session:
             id = post(session, Letter(to=["a@example.org"], subject=subject, template="letter", context={"text": text}))
-        framed = site.browser(Role.OPERATOR).get(f"/mails/{id}/html")
+        framed = operator.get(f"/mails/{id}/html")
         assert framed.status_code == 200
         assert "allow-scripts" not in framed.headers["Content-Security-Policy"]
         body = framed.text.replace(letters.FRAME_HEAD, "", 1)

@@ -5,8 +5,7 @@ from __future__ import annotations
 import io
 import json
 import logging
-import subprocess
-import sys
+import os
 from collections.abc import Iterator
 
 import pytest
@@ -22,7 +21,7 @@ from src.settings import get_settings
 from src.web import create_app
 from src.web.auth import create_token, ensure_admin, one_time_link
 from src.web.roles import Role
-from tests.harness import ROOT
+from tests.harness import fork_server
 from tests.harness.services import random_name
 from tests.harness.site import Program, Site, Visit
 
@@ -93,7 +92,8 @@ def test_planted_secrets_are_nowhere(planted: Site, log: io.StringIO) -> None:
         said["database"] = str(
             [session.execute(text(f"SELECT * FROM {name}")).all() for name in ("jobs", "console_users", "api_tokens", "console_sessions")]
         )
-    done = subprocess.run([sys.executable, "-m", "src", "config"], cwd=ROOT, capture_output=True, text=True, check=True)
+    done = fork_server.server().run(["-m", "src", "config"], os.environ)
+    assert done.returncode == 0, done.stderr
     said["config"] = done.stdout + done.stderr
 
     secrets = [ensured, PASSWORD, WRONG, token, link.split("t=")[1], "planted-token-08", "planted-link-09"]

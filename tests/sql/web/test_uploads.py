@@ -287,19 +287,21 @@ def test_a_file_is_saved_and_never_shown_and_by_those_alone_who_may_submit_and_s
 
 def test_a_files_name_is_text_wherever_it_stands(site: Site) -> None:
     visit, program = site.browser(Role.OPERATOR), site.program(Role.OPERATOR)
-    id = brought(program, file=part()).get_json()["id"]
-    for script in STRINGS:
-        name = uploads.clean_name(f"{script.replace('/', '')}.png")
-        given = {"photo": {"id": id, "name": name}}
-        job = job_of(program.post("/api/v1/jobs", {"actor": "archive", "kwargs": given}))
-        as_sent = name.replace('"', "%22")  # as browsers do
-        wrong = visit.fill_in("/actors/archive", photo=part(name=as_sent), **{"how-priority": "x"})
-        assert wrong.status_code == 422
-        for page in (wrong.text, visit.get(f"/jobs/{job.id}").text, visit.get(f"/jobs/{job.id}/re-run").text):
-            assert escape(name) in page or escape(as_sent) in page
-            assert "<" not in name or (name not in page and as_sent not in page)
-        header = visit.get(f"/jobs/{job.id}/files/{id}").headers["Content-Disposition"]
-        assert header.startswith("attachment; filename")
+    ids = [brought(program, file=part(b"%d" % number)).get_json()["id"] for number in range(len(STRINGS))]
+    names = [uploads.clean_name(f"{script.replace('/', '')}.png") for script in STRINGS]
+    given = [{"id": id, "name": name} for id, name in zip(ids, names, strict=True)]
+    job = job_of(program.post("/api/v1/jobs", {"actor": "archive", "kwargs": {"photo": given[0], "papers": given}}))
+    as_sent = [name.replace('"', "%22") for name in names]  # as browsers do
+    wrong = visit.fill_in(
+        "/actors/archive", photo=part(name=as_sent[0]), papers=[part(name=name) for name in as_sent], **{"how-priority": "x"}
+    )
+    assert wrong.status_code == 422
+    for page in (wrong.text, visit.get(f"/jobs/{job.id}").text, visit.get(f"/jobs/{job.id}/re-run").text):
+        for name, sent in zip(names, as_sent, strict=True):
+            assert escape(name) in page or escape(sent) in page
+            assert "<" not in name or (name not in page and sent not in page)
+    for id in ids:
+        assert visit.get(f"/jobs/{job.id}/files/{id}").headers["Content-Disposition"].startswith("attachment; filename")
 
 
 def test_a_command_takes_a_path(site: Site, tmp_path: Path) -> None:
