@@ -11,25 +11,44 @@ import json
 import typing
 import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from functools import cached_property
 from types import GenericAlias, NoneType, SimpleNamespace, UnionType
 from typing import Annotated, Any, ClassVar, Literal, Union, get_args, get_origin
 from weakref import WeakKeyDictionary
 
 from dramatiq import Actor
-from pydantic import BaseModel, ConfigDict, Field, SecretBytes, SecretStr, TypeAdapter, ValidationError, create_model
-from pydantic_core import to_jsonable_python
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PlainValidator,
+    TypeAdapter,
+    ValidationError,
+    WrapValidator,
+    create_model,
+)
+from pydantic.fields import FieldInfo
+from pydantic_core import PydanticUndefined, to_jsonable_python
 
-from src.broker import sealing
+from src.broker import acceptance, sealing
 from src.broker.complaints import complain, pinpoint
+from src.broker.conversions import surprising
 from src.jobs import placeholders
 from src.jobs.errors import InvalidArguments
 from src.jobs.upload import FORMAT
+from src.jobs.values import DEEPEST, dumps_rich, text_of, unkeepable
 
 _POSITIONAL = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
 _CONFIG = ConfigDict(extra="forbid", ser_json_inf_nan="constants", protected_namespaces=())
 #: what JSON carries as it is, so that the call needs no conversion
 _NATIVE = (bool, int, float, str, list, dict, NoneType, Any, object)
+_UNREPEATABLE = (
+    "This value would be another one in each attempt: its converter changes what it has converted already, or its default is made anew. "
+    "Give every field, or let the type accept its own output."
+)
 _UNOPENABLE = "This secret was sealed with another CALLBOARD_SECRET_KEY, or for another parameter: give it anew."
 _NATIVE_CONTAINERS = (list, Sequence, Iterable)
 
@@ -60,8 +79,10 @@ class Signature:
         self._extra = self._named(inspect.Parameter.VAR_KEYWORD)
         self.secrets = frozenset(each for each, accepted in self._types.items() if _is_secret(accepted))
         self.files = frozenset(each for each, accepted in self._types.items() if _has_file(accepted))
-        self._converted = {each: TypeAdapter(t) for each, t in self._types.items() if not _is_native(t)}
-        self.needs_coercion = bool(self._converted)
+        self._converted = {each: acceptance.adapter_of(t) for each, t in self._types.items() if not _is_native(t)}
+        self.needs_coercion = bool(self._converted or self.secrets)
+        self.generates = any(_generates(adapter.core_schema) for adapter in self._converted.values())
+        self._adapters: dict[str, TypeAdapter[Any]] = {}
         self.model = self._build_model()
 
     def check(self, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Arguments:
@@ -70,29 +91,26 @@ class Signature:
             # Who refers to a file is found by a look at the rows, which cannot look into what is sealed.
             raise _invalid(dict.fromkeys(unkeepable, "A file and a secret cannot be in one parameter: make two of it in the code."))
         values = self._opened(self._bind(args, kwargs))
-        try:
-            model = self.model.model_validate(values)
-        except ValidationError as error:
-            found = error.errors(include_url=False)
-            raise _invalid(complain(found, self.json_schema()["properties"]), pinpoint(found)) from None
-        return self._lay_out(self._storable(model), args, kwargs)
+        for name, given in values.items():
+            self._require_keepable(name, given)
+        accepted = self._validated(values)
+        stored = {name: self._stored_form(name, value, values[name]) for name, value in accepted.items() if name in values}
+        return self._lay_out(stored | self._each_secret(stored, self._sealed), args, kwargs)
 
     def coerce(self, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Arguments:
         """Turn stored JSON into the declared Python types for the call; raises InvalidArguments if it no longer fits."""
-        if not self._converted:
+        if not self.needs_coercion:
             return list(args), dict(kwargs)
         values = self._opened(self._bind(args, kwargs))
-        for name, adapter in self._converted.items():
-            if name in values:
-                try:
-                    values[name] = adapter.validate_python(values[name])
-                except ValidationError as error:
-                    problems = [{**each, "loc": (name, *each["loc"])} for each in error.errors(include_url=False)]
-                    raise _invalid(complain(problems, self.json_schema()["properties"])) from None
+        for name in self._converted.keys() & values.keys():
+            values[name] = self._read(name, values[name])
         return self._lay_out(values, args, kwargs)
 
     def seal(self, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Arguments:
         """The arguments with those of secret parameters sealed, else unchanged and unchecked: for whatever is stored by another way than check()."""
+        if self.generates and not _awaits_result([list(args), dict(kwargs)]):
+            with suppress(InvalidArguments):  # the worker will hold it, and say why
+                return self.check(args, kwargs)  # what a model generates is made once, and not anew in each attempt
         if not self.secrets:
             return list(args), dict(kwargs)
         names = self.positional_names(len(args))
@@ -178,7 +196,8 @@ class Signature:
         for number, (name, accepted) in enumerate(self._types.items()):
             # Numbered fields with aliases: a parameter may be called `copy`, `schema` or `_x`, a model's field may not.
             optional = name in (self._rest, self._extra) or self.parameters[name].default is not inspect.Parameter.empty
-            fields[f"p{number}"] = (accepted, Field(default_factory=lambda: None, alias=name) if optional else Field(alias=name))
+            named: dict[str, Any] = {"alias": name, "validation_alias": name, "serialization_alias": name}
+            fields[f"p{number}"] = (accepted, Field(default_factory=lambda: None, **named) if optional else Field(**named))
         return create_model("Arguments", __config__=_CONFIG, **fields)
 
     def _bind(self, args: Sequence[Any], kwargs: Mapping[str, Any]) -> dict[str, Any]:
@@ -195,19 +214,69 @@ class Signature:
             raise _invalid(problems)
         return dict(self._bindable.bind_partial(*args, **kwargs).arguments)
 
-    def _storable(self, model: BaseModel) -> dict[str, Any]:
-        if not self.secrets:
-            return model.model_dump(mode="json", by_alias=True, exclude_unset=True)
-        # pydantic writes a secret as asterisks; the actor needs its value.
-        revealed: dict[str, Any] = _reveal(model.model_dump(by_alias=True, exclude_unset=True))
-        return self._each_secret(revealed, self._sealed) | {
-            name: to_jsonable_python(value, inf_nan_mode="constants") for name, value in revealed.items() if name not in self.secrets
-        }
+    def _require_keepable(self, name: str, given: Any) -> None:
+        """Refuse, naming the parameter, what no row can hold: before pydantic looks at it, which is slow and loud with what is deeply nested."""
+        try:
+            given = acceptance.reveal(given)
+            text = dumps_rich(given)
+        except RecursionError:
+            raise _invalid({name: f"This is nested more than {DEEPEST} levels deep."}) from None
+        except (TypeError, ValueError) as error:
+            raise _invalid({name: f"This cannot be kept: {text_of(error, 300)}."}) from None
+        found = unkeepable(given) if "\\ud" in text else None
+        if found is not None:
+            path, problem = found
+            raise _invalid({name: problem}, {".".join(map(str, (name, *path))): problem} if path else None)
+
+    def _validated(self, values: dict[str, Any]) -> dict[str, Any]:
+        """The values as the actor will get them, by name; raises InvalidArguments naming every field at fault."""
+        try:
+            model = self.model.model_validate(values)
+            found = []
+        except ValidationError as error:
+            found = [dict(each) for each in error.errors(include_url=False)]
+        except Exception:
+            for name, given in values.items():
+                self._read(name, given)
+            raise
+        if not found:
+            accepted = {name: getattr(model, f"p{number}") for number, name in enumerate(self._types) if name in values}
+            found = [each for name, value in accepted.items() for each in surprising(value, values[name], (name,))]
+        if found:
+            raise _invalid(complain(found, self.json_schema()["properties"]), pinpoint(found))
+        return accepted
+
+    def _read(self, name: str, given: Any) -> Any:
+        """One value as the actor will get it; raises InvalidArguments."""
+        try:
+            value = self._adapter(name).validate_python(given)
+            found = [*surprising(value, given, (name,))]
+        except ValidationError as error:
+            found = [{**each, "loc": (name, *each["loc"])} for each in error.errors(include_url=False)]
+        except Exception as error:
+            raise _invalid({name: f"This is not accepted ({type(error).__name__}: {text_of(error, 300)})."}) from error
+        if found:
+            raise _invalid(complain(found, self.json_schema()["properties"]), pinpoint(found))
+        return value
+
+    def _stored_form(self, name: str, value: Any, given: Any) -> Any:
+        adapter = self._adapter(name)
+        if name not in self._converted:  # nothing reads it again: what is stored is what the actor gets
+            return acceptance.dump(adapter, value)
+        try:
+            return acceptance.stored_form(adapter, value, given)
+        except acceptance.Unrepeatable:
+            raise _invalid({name: _UNREPEATABLE}) from None
+
+    def _adapter(self, name: str) -> TypeAdapter[Any]:
+        if name not in self._adapters:
+            self._adapters[name] = self._converted.get(name) or acceptance.adapter_of(self._types[name])
+        return self._adapters[name]
 
     def _sealed(self, name: str | None, value: Any) -> Any:
         if name not in self.secrets or _awaits_result(value):
             return value
-        return sealing.seal(to_jsonable_python(_reveal(value), inf_nan_mode="constants"), f"{self.name}.{name}")
+        return sealing.seal(to_jsonable_python(acceptance.reveal(value), inf_nan_mode="constants"), f"{self.name}.{name}")
 
     def _opened(self, values: dict[str, Any]) -> dict[str, Any]:
         """The bound values with what is sealed opened; raises InvalidArguments."""
@@ -242,6 +311,19 @@ class Signature:
 
     def _named_all(self, kind: Any) -> list[str]:
         return [p.name for p in self.parameters.values() if p.kind is kind]
+
+
+def misdeclared(function: Callable[..., Any]) -> str | None:
+    """Why a parameter could never be called as it is declared, or None."""
+    parameters = dict(inspect.signature(function).parameters)
+    for name, parameter in parameters.items():
+        if isinstance(parameter.default, FieldInfo):
+            return f"the default of {name} is a pydantic Field, which the function itself would get: write {name}: Annotated[…, Field(…)] = default"
+    for name, hint in _hints(function, parameters).items():
+        fields = [each for each in getattr(hint, "__metadata__", ()) if isinstance(each, FieldInfo)]
+        if any(each.default_factory or each.default is not PydanticUndefined for each in fields):
+            return f"the default of {name} is in its Field, where Python does not see it: write {name}: … = default"
+    return None
 
 
 def _invalid(problems: dict[str, str], places: dict[str, str] | None = None) -> InvalidArguments:
@@ -304,12 +386,16 @@ def _awaits_result(value: Any) -> bool:
         return False
 
 
-def _reveal(value: Any) -> Any:
-    if isinstance(value, SecretStr | SecretBytes):
-        return value.get_secret_value()
-    if isinstance(value, dict):
-        return {name: _reveal(each) for name, each in value.items()}
-    return [_reveal(each) for each in value] if isinstance(value, list | tuple | set | frozenset) else value
+def _converts(metadata: Any) -> bool:
+    """True for what may make another value of the one that is given; bounds and texts about it do not."""
+    return isinstance(metadata, BeforeValidator | AfterValidator | PlainValidator | WrapValidator)
+
+
+def _generates(schema: Any) -> bool:
+    """True if a part of a pydantic schema makes a default of its own each time."""
+    if isinstance(schema, dict):
+        return "default_factory" in schema or any(_generates(each) for each in schema.values())
+    return isinstance(schema, list | tuple) and any(_generates(each) for each in schema)
 
 
 def _bare(hint: Any) -> Any:
@@ -317,6 +403,8 @@ def _bare(hint: Any) -> Any:
 
 
 def _is_native(hint: Any) -> bool:
+    if get_origin(hint) is Annotated and any(_converts(each) for each in hint.__metadata__):
+        return False
     hint = _bare(hint)
     origin, inner = get_origin(hint), get_args(hint)
     if origin is Literal:

@@ -14,7 +14,7 @@ from dramatiq import Actor, Message, Middleware
 from dramatiq.broker import Broker
 
 from src.broker.options import InvalidOption
-from src.broker.signature import Signature
+from src.broker.signature import Signature, misdeclared
 from src.jobs import defaults
 from src.jobs.defaults import Defaults
 from src.jobs.states import Unique
@@ -47,6 +47,8 @@ class Submitting(Middleware):
         for option in ("unique_by", "fair_by"):
             if options.get(option) is not None and not callable(options[option]):
                 raise InvalidOption(name, f"{option} must be a function of the actor's arguments")
+        if (problem := misdeclared(actor.fn)) is not None:
+            raise InvalidOption(name, problem)
         defaults.declare(
             name,
             Defaults(
@@ -64,9 +66,9 @@ class Submitting(Middleware):
 
 
 def _seal(actor: Actor[Any, Any], message: Message[Any]) -> Message[Any]:
-    """The message with its secret arguments sealed, however it was submitted; what is sealed already stays as it is."""
+    """The message with its secret arguments sealed and its generated defaults made, however it was submitted; what is so already stays as it is."""
     signature = Signature.of(actor)
-    if not signature.secrets:
+    if not signature.secrets and not signature.generates:
         return message
     args, kwargs = signature.seal(message.args, message.kwargs)
     return replace(message, args=tuple(args), kwargs=kwargs)
