@@ -24,8 +24,8 @@ def dump(document: Any, *, indent: int | None = None) -> str:
 
 
 def printable(text: str) -> str:
-    """The text with what is no character (half of a surrogate pair, which JSON allows) replaced."""
-    return text.encode("utf-8", "replace").decode()
+    """The text as a page can hold it: half of a surrogate pair, which JSON allows, and NUL are replaced."""
+    return text.encode("utf-8", "replace").decode().replace("\x00", "␀")
 
 
 def finite(value: Any) -> Any:

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import json
 from datetime import datetime, timedelta
-from typing import Annotated, Any, Literal, NoReturn, TypeVar
+from typing import Annotated, Any, Literal, TypeVar
 
 from flask import Response, request
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, WithJsonSchema
@@ -12,15 +11,23 @@ from werkzeug.exceptions import BadRequest, UnsupportedMediaType
 
 from src.broker.complaints import complain
 from src.database import now
+from src.jobs import values
 from src.jobs.edits import Edit
 from src.jobs.errors import InvalidArguments, JobsError
 from src.jobs.states import Unique
+from src.settings import get_settings
 from src.web.asking import Wish
 from src.web.documents import dump
 from src.web.instants import parse_duration, parse_instant
 
 #: rows of a page at most
 PAGE_LIMIT = 200
+#: bytes of a body beside the arguments of its one job, which may be written with blanks and line breaks
+ONE_JOB = 64 * 1024
+#: bytes of memory that a body may take once it is parsed: thirty times its own size, if it is nothing but empty lists
+MOST_PARSED = 128 * 1024 * 1024
+#: levels of a body that is parsed all the same, so that the refusal can name the argument
+DEEPEST_BODY = 400
 Body = TypeVar("Body", bound=BaseModel)
 
 
@@ -118,10 +125,12 @@ class EditBody(BaseModel):
         )  # fmt: skip
 
 
-def read_json() -> Any:
-    """The request's JSON; anything else is refused with the reason."""
+def read_json(*, many: bool = False) -> Any:
+    """The request's JSON; anything else is refused with the reason, and what is too large before it is parsed. `many`: of several jobs."""
     if request.mimetype != "application/json":
         raise UnsupportedMediaType("Send JSON with the header Content-Type: application/json.")
+    if not many:
+        request.max_content_length = min(request.max_content_length or ONE_JOB, get_settings().max_message_bytes * 2 + ONE_JOB)
     return loads(request.get_data(cache=False))
 
 
@@ -132,11 +141,30 @@ def require_multipart() -> None:
 
 
 def loads(text: str | bytes) -> Any:
-    """The JSON of a body, or of a part of one."""
+    """The JSON of a body, or of a part of one. Raises BadRequest, or InvalidArguments naming the field that no row can hold."""
+    data = text.encode() if isinstance(text, str) else text
+    if values.size_parsed(data) > MOST_PARSED:
+        raise BadRequest("The body holds more values than are taken at once: send it in parts.")
+    if values.is_too_deep(data, DEEPEST_BODY):
+        raise BadRequest(f"The body is not JSON that is taken: its lists and objects are nested more than {values.DEEPEST} levels deep.")
     try:
-        return json.loads(text, parse_constant=_refuse_constant)
+        document = values.loads(data)
     except (ValueError, RecursionError) as error:
         raise BadRequest(f"The body is not JSON: {error}.") from None
+    found = values.unkeepable(document) if b"\\ud" in data.lower() else None
+    if found is not None:
+        field = _field(found[0])
+        raise InvalidArguments(f"{field}: {found[1]}", errors={field: found[1]})
+    return document
+
+
+def _field(path: tuple[str | int, ...]) -> str:
+    """The field of a body that a path leads to: an argument by name by its own, as where it does not fit."""
+    steps = [str(step) for step in path]
+    of_job = 1 if path and isinstance(path[0], int) else 0
+    if len(steps) > of_job + 1 and steps[of_job] == "kwargs":
+        del steps[of_job]
+    return ".".join(steps[: of_job + 1])
 
 
 def read_job(document: Any) -> JobBody:
@@ -193,7 +221,3 @@ def duration(field: str, value: str | float | None) -> timedelta | None:
         return None if value is None else parse_duration(value)
     except ValueError as error:
         raise JobsError(f"{field}: {error}", field=field) from None
-
-
-def _refuse_constant(name: str) -> NoReturn:
-    raise ValueError(f"{name} is not a JSON number")

@@ -37,7 +37,7 @@ def submit() -> Response:
 @allow(Role.SUBMITTER)
 def submit_bulk() -> Response:
     """Submit many jobs in one transaction: all of them or none."""
-    wanted = read_json()
+    wanted = read_json(many=True)
     if not isinstance(wanted, list) or not 0 < len(wanted) <= BULK_LIMIT:
         raise BadRequest(f"Send a JSON list of 1 to {BULK_LIMIT} jobs.")
     submissions = []

@@ -24,7 +24,7 @@ from src.web.workflow_streams import stream
 @allow(Role.SUBMITTER)
 def submit_workflow() -> Response:
     """Submit a workflow: every step is a row from this moment on."""
-    workflow = read_workflow(read_json(), by=visitor())
+    workflow = read_workflow(read_json(many=True), by=visitor())
     key = asking.own_key(request.headers.get("Idempotency-Key"), visitor())
     with database.write() as session:
         receipt = workflow.submit(session, submitted_by=visitor().name, idempotency_key=key)

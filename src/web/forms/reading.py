@@ -10,6 +10,7 @@ from typing import Any
 from werkzeug.datastructures import MultiDict
 
 from src.jobs.errors import JobsError
+from src.jobs.values import loads
 from src.web.forms.field import GIVEN, GONE, KEPT, PRESENT, ROWS, ZONE, Field, Kind
 from src.web.instants import zoned
 
@@ -123,7 +124,7 @@ def _files(each: Field, sent: MultiDict[str, str], reading: Reading) -> Any:
     chosen: list[Any] = []
     for text in [*kept, *new] if several else (new or kept)[-1:]:
         try:
-            value = json.loads(text) if text.lstrip().startswith(("{", "[")) else text.strip()
+            value = loads(text) if text.lstrip().startswith(("{", "[")) else text.strip()
         except (ValueError, RecursionError):
             reading.errors[each.name] = "Choose a file."
             return _ABSENT
@@ -180,7 +181,7 @@ def _several(each: Field, text: str) -> list[Any]:
 
 def _json(each: Field, text: str) -> Any:
     try:
-        return json.loads(text)
+        return loads(text)
     except (ValueError, RecursionError) as error:
         place = f" at line {error.lineno}, column {error.colno}" if isinstance(error, json.JSONDecodeError) else ""
         raise _Unreadable(f"This is not JSON{place}. Text stands in double quotes.") from None
