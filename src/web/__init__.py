@@ -10,6 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from src.importing import uncollected
+from src.logs import configure_logs
 
 if TYPE_CHECKING:
     from flask import Flask
@@ -19,6 +20,7 @@ __all__ = ["create_app"]
 
 def create_app() -> Flask:
     """The WSGI application: `flask --app src.web run`, `gunicorn "src.web:create_app()"`."""
+    configure_logs()
     with uncollected():
         from src.web import application  # here: a command that submits a job needs the forms, and none of the pages
 

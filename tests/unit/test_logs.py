@@ -1,0 +1,91 @@
+"""Logs of every process: in the configured form from its start, with tracebacks that are bounded and show no variables."""
+
+from __future__ import annotations
+
+import io
+import json
+import logging
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import pytest
+import structlog
+
+import src.web
+from src.logs import TRACEBACK_LIMIT, configure_logs, get_logger
+from src.settings import get_settings
+from tests.harness import ROOT
+
+PLANTED = "plant3d-s3cret"
+
+
+@contextmanager
+def logged() -> Iterator[io.StringIO]:
+    """What this process logs in the block, as JSON and from errors on."""
+    root = logging.getLogger()
+    handlers, level, structured = root.handlers[:], root.level, structlog.get_config()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("CALLBOARD_LOG_FORMAT", "json")
+        patch.setenv("CALLBOARD_LOG_LEVEL", "error")
+        get_settings.cache_clear()
+        stream = io.StringIO()
+        patch.setattr(sys, "stderr", stream)
+        yield stream
+    root.handlers[:] = handlers
+    root.setLevel(level)
+    structlog.configure(**structured)
+    get_settings.cache_clear()
+
+
+def _fail(password: str, more: str = "") -> None:
+    raise ValueError("no" + more)
+
+
+def test_the_web_process_logs_in_the_configured_form_from_its_start() -> None:
+    with logged() as written:
+        src.web.create_app()
+        get_logger("src.web.errors").info("unimportant")
+        logging.getLogger("werkzeug").warning("unimportant, too")
+        try:
+            _fail(PLANTED)
+        except ValueError as error:
+            get_logger("src.web.errors").error("request_failed", exc_info=error)
+
+    [line] = written.getvalue().splitlines()
+    said = json.loads(line)
+    assert (said["event"], said["level"]) == ("request_failed", "error")
+    assert said["exception"].endswith("ValueError: no")
+    assert PLANTED not in line
+
+
+def test_a_traceback_is_bounded_whatever_the_exception_says() -> None:
+    with logged() as written:
+        configure_logs()
+        for log in (get_logger("src.web.errors"), logging.getLogger("team")):
+            try:
+                _fail(PLANTED, "x" * 3_000_000)
+            except ValueError:
+                log.exception("failed")
+
+    lines = [json.loads(line) for line in written.getvalue().splitlines()]
+    assert len(lines) == 2
+    for line in lines:
+        assert len(line["exception"]) < TRACEBACK_LIMIT + 100
+        assert "characters left out" in line["exception"]
+
+
+def test_before_anything_is_configured_a_traceback_shows_no_variables() -> None:
+    program = """
+from src.logs import get_logger
+def fail(password):
+    raise ValueError("no")
+try:
+    fail("plant3d-" + "s3cret")
+except ValueError:
+    get_logger("program").exception("failed")
+"""
+    said = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, timeout=60, check=True)
+    assert "ValueError: no" in said.stdout
+    assert PLANTED not in said.stdout + said.stderr
