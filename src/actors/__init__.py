@@ -1,7 +1,8 @@
 """WHAT work is done? One module per subject; this is what `dramatiq src.actors` loads.
 
 The law of this room: actors are thin and safe to repeat; ids in, small JSON out. Every module of this folder, and
-every one that CALLBOARD_ACTORS names or that lies in a folder it names, is found by itself.
+every one that CALLBOARD_ACTORS names or that lies in a folder it names, is found by itself. An actor that was declared on
+another broker before is adopted; a module that declares its actors on one of its own is refused.
 """
 
 from __future__ import annotations
@@ -10,19 +11,27 @@ import importlib
 import pkgutil
 import sys
 from pathlib import Path
+from types import ModuleType
 
 from src.importing import uncollected
 
 with uncollected():
+    import dramatiq
+    from dramatiq.broker import Broker
+
     from src.broker import build_broker
+    from src.logs import get_logger
     from src.settings import get_settings
 
+log = get_logger(__name__)
+
+_earlier = dramatiq.broker.global_broker  # Dramatiq makes one of its own for the first actor that is declared before this import
 broker = build_broker()
 
 
 def _discover() -> None:
     for module in pkgutil.iter_modules(__path__):
-        importlib.import_module(f"{__name__}.{module.name}")
+        _import(f"{__name__}.{module.name}")
     if get_settings().actor_modules:
         # As `python -m` and `dramatiq` do: modules beside the place a command is started from can be named.
         if "" not in sys.path and "." not in sys.path:
@@ -31,7 +40,7 @@ def _discover() -> None:
             if "/" in name:
                 _import_folder(Path(name).resolve())
             else:
-                importlib.import_module(name)
+                _import(name)
 
 
 def _import_folder(folder: Path) -> None:
@@ -40,15 +49,51 @@ def _import_folder(folder: Path) -> None:
         raise ImportError(f"CALLBOARD_ACTORS names the folder {folder}, and there is none. Make it, or correct the name.")
     if str(folder.parent) not in sys.path:
         sys.path.append(str(folder.parent))  # at the end: what lies beside the folder hides nothing
-    package = importlib.import_module(folder.name) if folder.name.isidentifier() else None
+    package = _import(folder.name) if folder.name.isidentifier() else None
     if package is None or str(folder) not in getattr(package, "__path__", ()):
         raise ImportError(
             f"The folder {folder} of CALLBOARD_ACTORS cannot be a package of its name: it is no Python name, or another module has it. Rename it."
         )
     for module in pkgutil.iter_modules([str(folder)]):
         if not module.name.startswith("_"):
-            importlib.import_module(f"{folder.name}.{module.name}")
+            _import(f"{folder.name}.{module.name}")
+
+
+def _import(name: str) -> ModuleType:
+    """Import a module of actors. Raises ImportError if it, or a module of its package, has them on another broker: they would never run here."""
+    module = importlib.import_module(name)
+    if dramatiq.get_broker() is not broker:
+        other = type(dramatiq.get_broker()).__name__
+        dramatiq.set_broker(broker)
+        raise ImportError(
+            f"{name} sets a broker of its own ({other}) with dramatiq.set_broker(). Remove that line: Callboard's broker is set already."
+        )
+    for place, each in list(sys.modules.items()):
+        if place == name or place.startswith(f"{name}."):
+            for actor in list(vars(each).values()):
+                if isinstance(actor, dramatiq.Actor) and actor.broker is not broker:
+                    raise ImportError(
+                        f"{place}.{actor.fn.__name__} is declared on another broker ({type(actor.broker).__name__}), so no worker of Callboard would run it. "
+                        "Take broker=… out of its @dramatiq.actor(…)."
+                    )
+    return module
+
+
+def _adopt(other: Broker) -> None:
+    """Take over the actors that were declared on Dramatiq's own broker before this one was there, and say so. Raises ImportError for those that cannot be."""
+    for name, actor in list(other.actors.items()):
+        unknown = sorted(actor.options.keys() - broker.actor_options)
+        if name in broker.actors or unknown:
+            why = f"has options that Callboard does not know ({', '.join(unknown)})" if unknown else "has the name of another actor"
+            raise ImportError(f"The actor {name}, declared before src.actors was imported, {why}.")
+        actor.broker = broker
+        broker.declare_actor(actor)
+    if other.actors:
+        cure = "import src.actors before modules of actors, or name these in CALLBOARD_ACTORS"
+        log.warning("actors_adopted", actors=sorted(other.actors), declared_on=type(other).__name__, cure=cure)
 
 
 with uncollected():
+    if _earlier is not None:
+        _adopt(_earlier)
     _discover()
