@@ -6,19 +6,22 @@ an actor, a library. Nothing is paid by an actor that says nothing: the job is l
 
 from __future__ import annotations
 
+import codecs
+import io
 import logging
 import sys
 import threading
 import traceback
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
+import structlog
 from dramatiq.compat import StreamablePipe
 
 from src.broker.whole_lines import WholeLines
 from src.jobs.current import RunningJob, current_job
-from src.jobs.lines import LINE_LIMIT, Line
-from src.logs import speak_for
+from src.jobs.lines import LINE_LIMIT, Line, last_state
+from src.logs import speak_for, writes_to_terminal
 
 Find = Callable[[], RunningJob | None]
 
@@ -26,10 +29,29 @@ Find = Callable[[], RunningJob | None]
 OWN = ("src.broker.", "src.jobs.", "dramatiq.", "pika")
 
 
+class _Surroundings(NamedTuple):
+    """What logging and the standard streams are while no actor has changed them."""
+
+    stdout: _Tee
+    stderr: _Tee
+    handlers: list[tuple[logging.Handler, int, logging.Formatter | None, list[Any]]]
+    level: int
+    disabled: int
+    silent: frozenset[str]  # loggers that were disabled before
+    factory: Callable[..., logging.LogRecord]
+    structured: dict[str, Any]
+
+
+_surroundings: _Surroundings | None = None
+#: disabled by whatever disables the loggers that it does not name
+_SENTINEL = logging.getLogger(__name__)
+
+
 def install(find: Find = lambda: current_job.job) -> None:
     """Keep from here on what is printed and logged while `find` has a job."""
-    sys.stdout = _Tee(_whole(_stream(sys.stdout)), "stdout", find)
-    sys.stderr = _Tee(_whole(_stream(sys.stderr)), "stderr", find)
+    global _surroundings
+    stdout = sys.stdout = _Tee(_whole(_stream(sys.stdout)), "stdout", find)
+    stderr = sys.stderr = _Tee(_whole(_stream(sys.stderr)), "stderr", find)
     root = logging.getLogger()
     _without_keepers(root)
     for handler in root.handlers:
@@ -37,66 +59,169 @@ def install(find: Find = lambda: current_job.job) -> None:
             handler.stream = _whole(_stream(handler.stream))  # not the tee: each logged line would be kept twice
     root.addHandler(_Keeper(find))
     speak_for(lambda: _facts(find()))
+    _surroundings = _Surroundings(
+        stdout=stdout,
+        stderr=stderr,
+        handlers=[(each, each.level, each.formatter, each.filters[:]) for each in root.handlers],
+        level=root.level,
+        disabled=root.manager.disable,
+        silent=frozenset(each.name for each in _loggers() if each.disabled),
+        factory=logging.getLogRecordFactory(),
+        structured=structlog.get_config(),
+    )
 
 
 def uninstall() -> None:
     """Put everything back (tests)."""
+    global _surroundings
+    put_back()
+    _surroundings = None
     sys.stdout, sys.stderr = _stream(sys.stdout), _stream(sys.stderr)
     _without_keepers(logging.getLogger())
     speak_for(None)
 
 
+def put_back() -> None:
+    """Undo what an attempt did to logging and the standard streams: `basicConfig(force=True)`, `dictConfig`, `disable`, another sys.stdout.
+
+    Handlers that write elsewhere than to the terminal stay: they are the team's own.
+    """
+    was = _surroundings
+    if was is None:
+        return
+    root = logging.getLogger()
+    if sys.stdout is not was.stdout:
+        sys.stdout = was.stdout
+    if sys.stderr is not was.stderr:
+        sys.stderr = was.stderr
+    if root.manager.disable != was.disabled:
+        logging.disable(was.disabled)
+    if root.level != was.level:
+        root.setLevel(was.level)
+    if logging.getLogRecordFactory() is not was.factory:
+        logging.setLogRecordFactory(was.factory)
+    if _SENTINEL.disabled:
+        for logger in _loggers():
+            logger.disabled = logger.name in was.silent
+    own = [each for each, _, _, _ in was.handlers]
+    if root.handlers != own:
+        root.handlers[:] = [*own, *(each for each in root.handlers if each not in own and not _is_to_terminal(each, was))]
+    for handler, level, formatter, filters in was.handlers:
+        handler.level, handler.formatter = level, formatter
+        if handler.filters != filters:
+            handler.filters[:] = filters
+    if structlog.get_config()["processors"] is not was.structured["processors"]:
+        structlog.configure(**was.structured)
+
+
+def _loggers() -> list[logging.Logger]:
+    return [each for each in list(logging.getLogger().manager.loggerDict.values()) if isinstance(each, logging.Logger)]
+
+
+def _is_to_terminal(handler: logging.Handler, was: _Surroundings) -> bool:
+    stream = getattr(handler, "stream", None)
+    return writes_to_terminal(handler) or any(stream is each for tee in (was.stdout, was.stderr) for each in (tee, tee.stream))
+
+
 def all_lines(job: RunningJob) -> list[Line]:
     """What its attempt, which ends in this thread, has said and is not written yet; a line it has only begun ends here."""
-    for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, _Tee):
-            stream.end_line()  # the next line is another's
+    if _surroundings is not None:  # not sys.stdout, which the actor may have replaced
+        _surroundings.stdout.end_line()  # the next line is another's
+        _surroundings.stderr.end_line()
     return job.log().pending()
 
 
 class _Tee:
     """A stream that also keeps what it is given, and passes it on in whole lines: print() writes the line break apart."""
 
+    errors = "backslashreplace"
+    newlines = None
+
     def __init__(self, stream: Any, level: str, find: Find) -> None:
         self.stream = stream
+        self.buffer = _Bytes(self)
         self._level = level
         self._find = find
         self._begun = _Begun()
 
     def write(self, text: str) -> int:
+        job = self._find()
         whole, ended, begun = (self._begun.text + text).rpartition("\n")
+        if "\r" in begun:
+            begun = last_state(begun) + ("\r" if begun.endswith("\r") else "")
         self._begun.text = begun
         if ended:
-            self.stream.write(whole + ended)
+            self._pass_on(whole)
         if len(begun) > LINE_LIMIT:
             self.end_line()
-        job = self._find()
         if job is not None:
             job.log().write(self._level, text)
         return len(text)
 
+    def write_bytes(self, data: bytes) -> None:
+        """Write the text that bytes of UTF-8 say; a character may come in two parts."""
+        self.write(self._begun.decoder.decode(data))
+
     def end_line(self) -> None:
         begun, self._begun.text = self._begun.text, ""
         if begun:
-            self.stream.write(f"{begun}\n")
+            self._pass_on(begun)
 
     def flush(self) -> None:
         if self._find() is None:
-            self.end_line()  # nobody would do it later
+            self.end_line()  # nothing would do it later
         self.stream.flush()
 
     def writelines(self, lines: Any) -> None:
         for line in lines:
             self.write(line)
 
+    def reconfigure(self, **_: Any) -> None:
+        """Change nothing: it takes every text already."""
+
+    def close(self) -> None:
+        """Stay open: other jobs print, too."""
+        self.flush()
+
+    def _pass_on(self, lines: str) -> None:
+        if "\r" in lines:
+            lines = "\n".join(last_state(line) for line in lines.split("\n"))
+        self.stream.write(f"{lines}\n")
+
     def __getattr__(self, name: str) -> Any:
         return getattr(self.stream, name)
 
 
-class _Begun(threading.local):
-    """The line that a thread has begun."""
+class _Bytes(io.RawIOBase):
+    """The `buffer` of such a stream, for what writes bytes."""
 
-    text = ""
+    def __init__(self, tee: _Tee) -> None:
+        self._tee = tee
+
+    def writable(self) -> bool:
+        return True
+
+    def write(self, data: Any) -> int:
+        data = bytes(data)
+        self._tee.write_bytes(data)
+        return len(data)
+
+    def fileno(self) -> int:
+        return int(self._tee.fileno())
+
+    def flush(self) -> None:
+        self._tee.flush()
+
+    def close(self) -> None:
+        """Stay open: a TextIOWrapper that goes away closes what it has wrapped."""
+
+
+class _Begun(threading.local):
+    """The line that a thread has begun, and the character."""
+
+    def __init__(self) -> None:
+        self.text = ""
+        self.decoder = codecs.getincrementaldecoder("utf-8")("backslashreplace")
 
 
 class _Keeper(logging.Handler):

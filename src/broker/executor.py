@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
+from contextvars import copy_context
 from datetime import datetime
 from functools import partial
 from typing import Any
@@ -18,7 +19,7 @@ from dramatiq.broker import Broker
 from dramatiq.middleware import MiddlewareError, SkipMessage
 
 from src import metering, tracing
-from src.broker import follow_ups
+from src.broker import capture, follow_ups
 from src.broker import interrupts as interrupts_module
 from src.broker.deliveries import Delivery
 from src.broker.encoding import encode_result
@@ -69,7 +70,10 @@ class Executor:
         }
 
     def run(self, delivery: Delivery) -> None:
-        """Run one claimed job to the end of its attempt; raises nothing."""
+        """Run one claimed job to the end of its attempt, in a context of its own; raises nothing."""
+        copy_context().run(self._run, delivery)
+
+    def _run(self, delivery: Delivery) -> None:
         running = Running(self.as_running_job(delivery), delivery)
         current_job.job = running.job
         self._crew.load.start(running)
@@ -183,7 +187,10 @@ class Executor:
         limit = delivery.options.get("time_limit") or actor.options.get("time_limit")
         if limit is None:  # who says only when to kill it means that
             limit = DEFAULT_LIMIT if terms(actor, delivery.options)[1] is None else float("inf")
-        return interrupts.call(running, limit, running.job.check, actor.fn, args, kwargs)
+        try:
+            return interrupts.call(running, limit, running.job.check, actor.fn, args, kwargs)
+        finally:
+            capture.put_back()  # before anything of ours is logged
 
     def _read_signature(self, actor: Any) -> Signature:
         return self._signatures.setdefault(actor, Signature.of(actor))

@@ -26,6 +26,11 @@ class Line(NamedTuple):
     text: str
 
 
+def last_state(line: str) -> str:
+    """The line as a terminal shows it in the end: what a carriage return goes back over is a state of a progress bar."""
+    return line.rstrip("\r").rpartition("\r")[2]
+
+
 class Lines:
     """Lines in, from the actor's thread; lines out, from whoever writes them. Nothing here waits for a lock."""
 
@@ -56,7 +61,9 @@ class Lines:
         """Keep printed text line by line; what has no line break yet waits for it."""
         *whole, rest = (self._begun.get(level, "") + text).split("\n")
         for line in whole:
-            self.add(level, line.removesuffix("\r"))
+            self.add(level, last_state(line))
+        if "\r" in rest:
+            rest = last_state(rest) + ("\r" if rest.endswith("\r") else "")
         while len(rest) > LINE_LIMIT and self._lines_left > 0:
             self.add(level, rest[:LINE_LIMIT])
             rest = rest[LINE_LIMIT:]
@@ -67,7 +74,7 @@ class Lines:
         for level, rest in list(self._begun.items()):
             if rest:
                 self._begun[level] = ""
-                self.add(level, rest)
+                self.add(level, last_state(rest))
 
     def extend(self, lines: Iterable[Line]) -> None:
         """Take over lines that were numbered elsewhere: in the process of an isolated attempt."""

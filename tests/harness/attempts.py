@@ -5,14 +5,19 @@ An actor is declared for the test by `declared`; `Attempts.run` submits its mess
 
 from __future__ import annotations
 
+import io
+import logging
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
 import dramatiq
+import structlog
 from dramatiq import Actor, Message
 
 import src.actors
+from src.broker import capture
 from src.broker.committer import Committer
 from src.broker.deliveries import Arrival, Delivery
 from src.broker.executor import Executor
@@ -23,6 +28,7 @@ from src.jobs import attempt_logs
 from src.jobs.completion import Finished
 from src.jobs.models import Job
 from src.jobs.submission import submit
+from src.logs import configure_logs
 from tests.harness.jobs import claim, hired, look
 
 AnyActor = Actor[Any, Any]
@@ -92,3 +98,24 @@ def declared(function: Callable[..., Any], **options: Any) -> Iterator[AnyActor]
         yield actor
     finally:
         del src.actors.broker.actors[actor.actor_name]
+
+
+@contextmanager
+def terminal() -> Iterator[io.StringIO]:
+    """What this process writes to its terminal in the block, with logs, prints and streams as a worker has them.
+
+    Not a fixture: pytest sets the streams anew between the set-up of a test and its call.
+    """
+    root = logging.getLogger()
+    handlers, level, streams, structured = root.handlers[:], root.level, (sys.stdout, sys.stderr), structlog.get_config()
+    sys.stdout = sys.stderr = written = io.StringIO()
+    try:
+        configure_logs()
+        capture.install()
+        yield written
+    finally:
+        capture.uninstall()
+        sys.stdout, sys.stderr = streams
+        root.handlers[:] = handlers
+        root.setLevel(level)
+        structlog.configure(**structured)

@@ -1,0 +1,180 @@
+"""What one job does to logging, the standard streams and context variables is over with it."""
+
+from __future__ import annotations
+
+import contextlib
+import contextvars
+import io
+import logging
+import logging.config
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import structlog
+
+from src.jobs import State
+from src.jobs.lines import Lines
+from src.logs import get_logger
+from tests.harness.attempts import Attempts, declared, terminal
+
+VARIABLE: contextvars.ContextVar[str] = contextvars.ContextVar("variable", default="unset")
+
+
+def basic_config() -> None:
+    logging.basicConfig(force=True, level=logging.CRITICAL, format="mine %(message)s")
+
+
+def disable() -> None:
+    logging.disable(logging.CRITICAL)
+
+
+def dict_config() -> None:
+    logging.config.dictConfig({"version": 1, "root": {"level": "CRITICAL", "handlers": []}})
+
+
+def close_handlers() -> None:
+    root = logging.getLogger()
+    for each in root.handlers[:]:
+        root.removeHandler(each)
+        each.close()
+
+
+def quiet_handlers() -> None:
+    for each in logging.getLogger().handlers:
+        each.setLevel(logging.CRITICAL)
+        each.setFormatter(logging.Formatter("other: %(message)s"))
+        each.addFilter(lambda record: False)
+
+
+def replace_streams() -> None:
+    sys.stdout = io.StringIO()
+    sys.stderr = None
+
+
+def close_streams() -> None:
+    sys.stdout.close()
+    sys.stderr.close()
+    io.TextIOWrapper(sys.stdout.buffer, "utf-8").close()
+
+
+def no_records() -> None:
+    logging.setLogRecordFactory(lambda *args, **kwargs: logging.makeLogRecord({}))  # which asks the factory, without end
+
+
+def bind() -> None:
+    VARIABLE.set("of another job")
+    structlog.contextvars.bind_contextvars(bound="by another job")
+
+
+def configure_structlog() -> None:
+    structlog.configure(processors=[structlog.processors.KeyValueRenderer()], logger_factory=structlog.ReturnLoggerFactory())
+
+
+DONE: list[Callable[[], None]] = [
+    basic_config, disable, dict_config, close_handlers, quiet_handlers, replace_streams, close_streams, no_records, bind, configure_structlog,
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("deed", DONE, ids=lambda deed: deed.__name__)
+@pytest.mark.parametrize("fails", [False, True], ids=["returns", "raises"])
+def test_the_next_job_finds_everything_as_it_was(attempts: Attempts, deed: Callable[[], None], fails: bool) -> None:
+    def change() -> None:
+        deed()
+        if fails:
+            raise ValueError
+
+    def work() -> str:
+        print("printed")
+        sys.stderr.write("to stderr\n")
+        logging.getLogger("team.module").info("logged")
+        structlog.stdlib.get_logger("team").info("structured")
+        return VARIABLE.get()
+
+    with terminal() as written, declared(change) as changer, declared(work) as worker:
+        assert attempts.run(changer.message()).state is (State.DEAD if fails else State.SUCCEEDED)
+        written.truncate(0)
+        job = attempts.run(worker.message())
+        get_logger("src.own").warning("own_line")
+        shown = written.getvalue()
+    assert job.result == "unset"
+    assert attempts.log(job) == [("stdout", "printed"), ("stderr", "to stderr"), ("info", "logged"), ("info", "structured")]
+    for words in ("printed", "to stderr", "logged", "structured", "own_line"):
+        assert shown.count(words) == 1, words
+    assert "by another job" not in shown
+
+
+def test_handlers_of_a_teams_own_stay(attempts: Attempts, tmp_path: Path) -> None:
+    before, within = logging.FileHandler(tmp_path / "before.log"), logging.FileHandler(tmp_path / "within.log")
+    logging.getLogger().addHandler(before)
+
+    def change() -> None:
+        logging.getLogger().addHandler(within)
+
+    def force() -> None:
+        basic_config()
+
+    def work() -> None:
+        logging.getLogger("team").warning("kept")
+
+    try:
+        with terminal(), declared(change) as changer, declared(force) as forcer, declared(work) as worker:
+            for actor in (changer, worker):
+                attempts.run(actor.message())
+            assert (tmp_path / "within.log").read_text() == "kept\n"
+            for actor in (forcer, worker):
+                attempts.run(actor.message())
+        assert (tmp_path / "before.log").read_text() == "kept\nkept\n"
+    finally:
+        for each in (before, within):
+            logging.getLogger().removeHandler(each)
+            each.close()
+
+
+def test_a_progress_bar_is_its_last_state(attempts: Attempts) -> None:
+    def bar() -> None:
+        for each in range(20_001):
+            sys.stderr.write(f"\r{each / 200:.0f}%|{'#' * 60}| {each}/20000 ")
+            sys.stderr.flush()
+        sys.stderr.write("\n")
+        for each in range(5_000):
+            print(f"step {each}", end="\r")
+        print("\r\ndone\r\nafter it")
+
+    with terminal() as written, declared(bar) as actor:
+        job = attempts.run(actor.message())
+    kept = [text for _, text in attempts.log(job)]
+    assert kept == [f"100%|{'#' * 60}| 20000/20000 ", "step 4999", "done", "after it"]
+    assert len(written.getvalue()) < 1_000
+
+
+def test_lines_that_are_not_ended_are_the_last_state_too() -> None:
+    lines = Lines()
+    for percent in ("10%\r", "20%\r", "\r\r30%", "\r40%\r"):
+        lines.write("stdout", percent)
+    assert lines.take() == []
+    assert [line.text for line in lines.pending()] == ["40%"]
+
+
+def test_bytes_go_where_texts_go(attempts: Attempts) -> None:
+    def write() -> list[Any]:
+        euro = "€\n".encode()
+        sys.stdout.buffer.write(b"bytes \xff ")
+        for byte in euro:
+            sys.stdout.buffer.write(bytes([byte]))
+        wrapped = io.TextIOWrapper(sys.stdout.buffer, encoding="utf-8", write_through=True)
+        wrapped.write("wrapped\n")
+        del wrapped
+        sys.stdout.reconfigure(line_buffering=True)  # type: ignore[union-attr]
+        with contextlib.redirect_stdout(sys.stderr):
+            print("redirected")
+        print("and on")
+        return [sys.stdout.buffer.writable(), sys.stdout.errors]
+
+    with terminal() as written, declared(write) as writer:
+        job = attempts.run(writer.message())
+    assert job.result == [True, "backslashreplace"]
+    assert attempts.log(job) == [("stdout", "bytes \\xff €"), ("stdout", "wrapped"), ("stderr", "redirected"), ("stdout", "and on")]
+    assert "bytes \\xff €" in written.getvalue()
