@@ -43,7 +43,7 @@ def configure_logs() -> None:
             _say_more,
             _say_for_whom,  # here, and not when the event is made: lines of libraries pass by this place, too
             structlog.processors.ExceptionRenderer(_bounded_traceback),
-            last,
+            lambda logger, method, event: _mask(last(logger, method, event)),
         ],
     )
     handler = logging.StreamHandler()
@@ -71,6 +71,12 @@ def writes_to_terminal(handler: logging.Handler) -> bool:
     return isinstance(handler.formatter, structlog.stdlib.ProcessorFormatter) or any(handler.stream is stream for stream in streams)
 
 
+def mask_by(mask: Callable[[str], str] | None) -> None:
+    """Have every line of this process pass through `mask` before it is written; None: no more."""
+    global _mask
+    _mask = mask or str
+
+
 def speak_for(find: Find | None) -> None:
     """Have every line of this process carry from here on what `find` finds in the thread that writes it; None: no more.
 
@@ -95,6 +101,7 @@ def _bounded_traceback(exc_info: Any) -> str:
     return text
 
 
+_mask: Callable[[str], str] = str
 _find: Find | None = None
 _more: Callable[[], Mapping[str, str]] | None = None
 

@@ -8,6 +8,7 @@ in the first is taken that is read as the accepted value.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import fields, is_dataclass
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict, PydanticUserError, RootModel, TypeAdapter
@@ -74,6 +75,18 @@ def reveal(value: Any) -> Any:
     if isinstance(value, dict):
         return {name: reveal(each) for name, each in value.items()}
     return [reveal(each) for each in value] if isinstance(value, list | tuple | set | frozenset) else value
+
+
+def secrets_in(value: Any) -> Iterator[Any]:
+    """What the secrets within a value hold."""
+    if hasattr(value, "get_secret_value"):
+        yield value.get_secret_value()
+    elif isinstance(value, BaseModel) or is_dataclass(value):
+        for inner in list(vars(value).values()) if hasattr(value, "__dict__") else [getattr(value, each.name) for each in fields(value)]:  # type: ignore[arg-type]
+            yield from secrets_in(inner)
+    elif isinstance(value, dict | list | tuple | set | frozenset):
+        for inner in value.values() if isinstance(value, dict) else value:
+            yield from secrets_in(inner)
 
 
 def _json(value: Any) -> Any:

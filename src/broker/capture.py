@@ -21,7 +21,7 @@ from dramatiq.compat import StreamablePipe
 from src.broker.whole_lines import WholeLines
 from src.jobs.current import RunningJob, current_job
 from src.jobs.lines import LINE_LIMIT, Line, last_state
-from src.logs import speak_for, writes_to_terminal
+from src.logs import mask_by, speak_for, writes_to_terminal
 
 Find = Callable[[], RunningJob | None]
 
@@ -59,6 +59,7 @@ def install(find: Find = lambda: current_job.job) -> None:
             handler.stream = _whole(_stream(handler.stream))  # not the tee: each logged line would be kept twice
     root.addHandler(_Keeper(find))
     speak_for(lambda: _facts(find()))
+    mask_by(lambda text: text if (job := find()) is None else job.mask(text))
     _surroundings = _Surroundings(
         stdout=stdout,
         stderr=stderr,
@@ -79,6 +80,7 @@ def uninstall() -> None:
     sys.stdout, sys.stderr = _stream(sys.stdout), _stream(sys.stderr)
     _without_keepers(logging.getLogger())
     speak_for(None)
+    mask_by(None)
 
 
 def put_back() -> None:
@@ -151,7 +153,7 @@ class _Tee:
             begun = last_state(begun) + ("\r" if begun.endswith("\r") else "")
         self._begun.text = begun
         if ended:
-            self._pass_on(whole)
+            self._pass_on(whole, job)
         if len(begun) > LINE_LIMIT:
             self.end_line()
         if job is not None:
@@ -165,7 +167,7 @@ class _Tee:
     def end_line(self) -> None:
         begun, self._begun.text = self._begun.text, ""
         if begun:
-            self._pass_on(begun)
+            self._pass_on(begun, self._find())
 
     def flush(self) -> None:
         if self._find() is None:
@@ -183,10 +185,10 @@ class _Tee:
         """Stay open: other jobs print, too."""
         self.flush()
 
-    def _pass_on(self, lines: str) -> None:
+    def _pass_on(self, lines: str, job: RunningJob | None) -> None:
         if "\r" in lines:
             lines = "\n".join(last_state(line) for line in lines.split("\n"))
-        self.stream.write(f"{lines}\n")
+        self.stream.write(f"{lines if job is None else job.mask(lines)}\n")
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self.stream, name)

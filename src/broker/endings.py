@@ -24,8 +24,9 @@ log = get_logger(__name__)
 
 
 def end(running: Running, state: State, outcome: Outcome, **values: Any) -> Finished:
-    """The end of an attempt; `values` are further fields of it."""
+    """The end of an attempt; `values` are further fields of it, the texts among them masked here."""
     job = running.job
+    values |= {name: job.mask(values[name]) for name in ("error", "reason", "traceback") if values.get(name) is not None}
     return Finished(
         seq=job.seq,
         id=job.id,
@@ -59,7 +60,9 @@ def failure(broker: Broker, crew: Holder, running: Running, error: BaseException
     failures = running.delivery.claimed.failures
     try:
         decision = decide(actor, running.delivery.options, failures, error)
-        following = follow_ups.after_failure(broker, actor, running.delivery, error, exhausted=decision.exhausted, failures=failures)
+        following = follow_ups.after_failure(
+            broker, actor, running.delivery, error, exhausted=decision.exhausted, failures=failures, mask=running.job.mask
+        )
     except Exception as problem:
         # The actor's own retry_when failed, or a callback names an actor that is not there.
         log.exception("retry_decision_failed", job_id=running.job.id)

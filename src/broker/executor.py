@@ -7,6 +7,7 @@ overrides are called: two dozen empty calls per job cost more than the job.
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Callable, Sequence
 from contextvars import copy_context
@@ -37,8 +38,9 @@ from src.jobs import claims, result_files
 from src.jobs.completion import Finished, present_us, settle
 from src.jobs.current import RunningJob, current_job
 from src.jobs.errors import CancelRequested
+from src.jobs.masking import Masking
 from src.jobs.states import Outcome, State
-from src.jobs.values import text_of
+from src.jobs.values import dumps, text_of
 from src.logs import get_logger
 from src.schedules.ticks import SCHEDULED_FOR
 from src.settings import get_settings
@@ -126,6 +128,8 @@ class Executor:
                 result = self._call(actor, running)
                 self._emit(self._after, delivery, result=result)
                 encoded = encode_result(result)
+                if running.job.secrets is not None:
+                    encoded = dumps(running.job.secrets.value(json.loads(encoded)))
                 following = follow_ups.after_success(self._broker, actor, delivery, encoded)
                 kept = self._keep(running, encoded)
                 report = self._crew.limits.report(actor.actor_name, None)
@@ -182,8 +186,12 @@ class Executor:
         signature = self._signatures.get(actor) or self._read_signature(actor)
         args: Sequence[Any] = delivery.args
         kwargs = delivery.kwargs
+        if signature.secrets:
+            running.job.secrets = Masking(signature.secret_texts(args, kwargs))  # a converter may fail, and say why
         if signature.needs_coercion:
             args, kwargs = signature.coerce(args, kwargs)
+        if signature.secrets:
+            running.job.secrets = Masking(signature.secret_texts(args, kwargs))
         limit = delivery.options.get("time_limit") or actor.options.get("time_limit")
         if limit is None:  # who says only when to kill it means that
             limit = DEFAULT_LIMIT if terms(actor, delivery.options)[1] is None else float("inf")

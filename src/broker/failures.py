@@ -9,14 +9,13 @@ from typing import Any
 
 from src.broker.deliveries import Delivery
 from src.broker.signature import Signature
-from src.jobs.completion import ERROR_LIMIT
 from src.jobs.errors import InvalidArguments
 from src.jobs.values import text_of
 
 
 def describe(error: BaseException) -> str:
     """One line: the exception's type and message."""
-    text = text_of(error, ERROR_LIMIT)
+    text = text_of(error)
     return f"{type(error).__name__}: {text}" if text else type(error).__name__
 
 

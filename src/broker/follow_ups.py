@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -16,7 +16,7 @@ from src.broker.encoding import UnstorableResult
 from src.jobs.completion import ERROR_LIMIT
 from src.jobs.errors import JobsError
 from src.jobs.submission import Submission, check, new_id
-from src.jobs.values import plain, text_of
+from src.jobs.values import plain, storable, text_of
 
 
 class FollowUps(Middleware):
@@ -53,7 +53,14 @@ def after_success(broker: Broker, actor: Actor[Any, Any], message: MessageProxy,
 
 
 def after_failure(
-    broker: Broker, actor: Actor[Any, Any], message: MessageProxy, exception: BaseException, *, exhausted: bool, failures: int
+    broker: Broker,
+    actor: Actor[Any, Any],
+    message: MessageProxy,
+    exception: BaseException,
+    *,
+    exhausted: bool,
+    failures: int,
+    mask: Callable[[str], str],
 ) -> list[Submission]:
     """The failure callback of this attempt and, when the retries are spent, the actor named for that. Raises JobsError if one cannot be kept."""
     options = message.options
@@ -61,7 +68,12 @@ def after_failure(
     callback = options.get("on_failure") or actor.options.get("on_failure")
     if callback:
         following.append(
-            _callback(broker, callback, _plain(message), {"type": type(exception).__name__, "message": text_of(exception, ERROR_LIMIT)})
+            _callback(
+                broker,
+                callback,
+                _plain(message),
+                {"type": type(exception).__name__, "message": storable(mask(text_of(exception)), ERROR_LIMIT)},
+            )
         )
     last = options.get("on_retry_exhausted") or actor.options.get("on_retry_exhausted")
     if exhausted and last:

@@ -36,7 +36,7 @@ from pydantic_core import PydanticUndefined, to_jsonable_python
 from src.broker import acceptance, sealing
 from src.broker.complaints import complain, pinpoint
 from src.broker.conversions import surprising
-from src.jobs import placeholders
+from src.jobs import masking, placeholders
 from src.jobs.errors import InvalidArguments
 from src.jobs.upload import FORMAT
 from src.jobs.values import DEEPEST, dumps_rich, text_of, unkeepable
@@ -118,6 +118,18 @@ class Signature:
         extra = self._extra if self._extra in self.secrets else None
         named = {name: self._sealed(name if name in self.parameters else extra, value) for name, value in kwargs.items()}
         return [*positional, *args[len(positional) :]], named
+
+    def secret_texts(self, args: Sequence[Any], kwargs: Mapping[str, Any]) -> set[str]:
+        """The texts of the secrets in a call's arguments: of what is declared one within a secret parameter, or else of all of it."""
+        try:
+            values = self._opened(self._bind(args, kwargs))
+        except InvalidArguments:
+            return set()
+        found: set[str] = set()
+        for name in self.secrets & values.keys():
+            declared = [*acceptance.secrets_in(values[name])]
+            found.update(masking.texts(declared or to_jsonable_python(values[name], fallback=str)))
+        return found
 
     def fits(self, args: Sequence[Any], kwargs: Mapping[str, Any]) -> str | None:
         """Can the function be called like this? None, or why not; looks at names and number only."""

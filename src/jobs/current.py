@@ -12,7 +12,8 @@ from sqlalchemy.orm import Session
 
 from src.jobs.errors import CancelRequested
 from src.jobs.lines import Lines
-from src.jobs.values import text_of
+from src.jobs.masking import Masking
+from src.jobs.values import storable, text_of
 
 #: the largest number a progress column holds
 LARGEST = 2**63 - 1
@@ -37,6 +38,7 @@ class RunningJob:
         "progress_told",
         "queue",
         "scheduled_for",
+        "secrets",
         "seq",
         "worker",
     )
@@ -61,6 +63,7 @@ class RunningJob:
         self.worker = worker
         self.scheduled_for = scheduled_for
         self.cancel_requested = False
+        self.secrets: Masking | None = None  # of its arguments, known when they have been opened for the call
         self.progress_seen: tuple[int, int | None, str | None] | None = None
         self.progress_told: tuple[int, int | None, str | None] | None = None  # the one that has been passed on
         self.lines: Lines | None = None  # what it logs and prints, from the first line on
@@ -73,8 +76,14 @@ class RunningJob:
         """What it says, made when it says something first; of two threads that are first at once both get the same."""
         lines = self.lines
         if lines is None:
-            lines = self.lines = self._made.setdefault("lines", Lines())  # in one step, without a lock that an interrupt could leave held
+            lines = self.lines = self._made.setdefault(
+                "lines", Lines(self.mask)
+            )  # in one step, without a lock that an interrupt could leave held
         return lines
+
+    def mask(self, text: str) -> str:
+        """The text without the values of its secret arguments: all that an attempt says passes here before it is kept or shown."""
+        return text if self.secrets is None else self.secrets.text(text)
 
     @property
     def session(self) -> Session:
@@ -99,7 +108,7 @@ class RunningJob:
 
         A message that is not text is kept as text. Raises TypeError for a number that is not one.
         """
-        said = None if message is None else text_of(message, MESSAGE_LIMIT)
+        said = None if message is None else storable(self.mask(text_of(message)), MESSAGE_LIMIT)
         self.progress_seen = (_storable("done", done), None if total is None else _storable("total", total), said)
         self.check()
 

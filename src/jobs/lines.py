@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import time
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
 from src.database import now, to_microseconds
@@ -34,8 +34,9 @@ def last_state(line: str) -> str:
 class Lines:
     """Lines in, from the actor's thread; lines out, from whoever writes them. Nothing here waits for a lock."""
 
-    def __init__(self) -> None:
+    def __init__(self, mask: Callable[[str], str] = str) -> None:
         settings = get_settings()
+        self._mask = mask
         self._numbers = itertools.count(1)
         self._lines_left = settings.max_log_lines
         self._bytes_left = settings.max_log_bytes
@@ -47,6 +48,7 @@ class Lines:
         """Keep one line, which may have line breaks; say once when no more are kept."""
         if self._lines_left <= 0:
             return
+        text = self._mask(text)
         text = text if len(text) <= LINE_LIMIT else f"{text[:LINE_LIMIT]} … {len(text) - LINE_LIMIT} characters left out"
         self._lines_left -= 1
         self._bytes_left -= len(text.encode("utf-8", "replace"))
@@ -64,6 +66,7 @@ class Lines:
             self.add(level, last_state(line))
         if "\r" in rest:
             rest = last_state(rest) + ("\r" if rest.endswith("\r") else "")
+        rest = rest if len(rest) <= LINE_LIMIT else self._mask(rest)  # before it is cut: a half of a secret is not recognised
         while len(rest) > LINE_LIMIT and self._lines_left > 0:
             self.add(level, rest[:LINE_LIMIT])
             rest = rest[LINE_LIMIT:]

@@ -1,0 +1,144 @@
+"""The value of a secret argument is kept nowhere, whatever its actor does with it."""
+
+from __future__ import annotations
+
+import base64
+import io
+import json
+import logging
+import sys
+from typing import Annotated, Any
+
+import pytest
+import structlog
+from pydantic import BaseModel, BeforeValidator, Field, SecretBytes, SecretStr
+from sqlalchemy import text
+
+from src.jobs import State, current_job
+from src.jobs.masking import MASK, Masking
+from tests.harness.attempts import Attempts, declared, terminal
+
+SECRET = 'pl"ant/ed s3cret\\é'
+PEM = "-----BEGIN KEY-----\nMIIEvQIBADANBgkqh\nkiG9w0BAQEFAASC\n-----END KEY-----"
+
+
+class Login(BaseModel):
+    user: str
+    password: SecretStr
+
+
+def _kept(attempts: Attempts) -> str:
+    """All that the tables hold, as text, escapes of JSON undone."""
+    with attempts.database.engine.connect() as connection:
+        rows = [list(row) for name in ("jobs", "attempts", "log_lines") for row in connection.execute(text(f"SELECT * FROM {name}"))]
+    raw = "\n".join(str(value) for row in rows for value in row)
+    return raw + raw.encode().decode("unicode_escape", "replace")
+
+
+def _leaked(attempts: Attempts, written: io.StringIO, secret: str) -> list[str]:
+    seen = _kept(attempts) + written.getvalue()
+    forms = [secret, repr(secret)[1:-1], json.dumps(secret)[1:-1], *(line for line in secret.split("\n") if "-" not in line)]
+    return [form for form in forms if form in seen]
+
+
+def test_whatever_an_actor_says_returns_or_raises(attempts: Attempts) -> None:
+    def blab(key: SecretStr, login: Login, fails: bool = False) -> Any:
+        plain, password = key.get_secret_value(), login.password.get_secret_value()
+        print("printed", plain, repr(password))
+        print("in ", end="")
+        for letter in plain:
+            print(letter, end="")
+        print(f"{'x' * 7_990}{plain}{'y' * 9_000}{plain}")
+        sys.stderr.write(json.dumps({"key": plain}) + "\n")
+        sys.stdout.buffer.write(f"bytes {plain}\n".encode())
+        logging.getLogger("team").warning("logged %s", plain, extra={"key": plain})
+        structlog.stdlib.get_logger("team").warning("structured", key=plain, nested={"key": [plain]})
+        try:
+            raise KeyError(plain)
+        except KeyError:
+            logging.getLogger("team").exception("caught")
+        current_job.progress(1, 2, f"{'z' * 990}{plain}{'z' * 990}")
+        if fails:
+            raise ValueError(f"{'w' * 900}{plain}{'w' * 2_000}") from RuntimeError(f"because of {password}")
+        return {"user": login.user, plain: [plain, {"url": f"https://u:{password}@host/"}]}
+
+    def noted(message: Any, told: Any) -> Any:
+        return told
+
+    given = {"key": SECRET, "login": {"user": "ann", "password": SECRET}}
+    with terminal() as written, declared(blab, on_success="noted", on_failure="noted") as blabber, declared(noted):
+        done = attempts.run(blabber.message(**given))
+        failed = attempts.run(blabber.message(**given, fails=True))
+        for job, state in ((done, State.SUCCEEDED), (failed, State.DEAD)):
+            assert job.state is state, job.reason
+            attempts.run(attempts.next(job, "callback").id)
+        assert done.result["user"] == "ann"  # what is not declared secret is kept
+        assert done.result[MASK][0] == MASK
+        assert MASK in str(failed.error)
+        assert "ValueError" in str(failed.attempts[0].traceback)
+        assert attempts.log(done)[0] == ("stdout", f"printed {MASK} '{MASK}'")
+    assert _leaked(attempts, written, SECRET) == []
+
+
+@pytest.mark.parametrize(
+    ("hint", "given", "secret"),
+    [
+        (SecretStr, PEM, PEM),
+        (SecretBytes, "by-tes", "by-tes"),
+        (Annotated[str, Field(json_schema_extra={"writeOnly": True})], "plain-hint", "plain-hint"),
+        (Annotated[int, Field(json_schema_extra={"writeOnly": True})], 47114711, "47114711"),
+        (dict[str, SecretStr], {"a": "in-a-dict"}, "in-a-dict"),
+        (list[Login], [{"user": "ann", "password": "in-a-list"}], "in-a-list"),
+        (SecretStr | None, "maybe-one", "maybe-one"),
+    ],
+    ids=["lines", "bytes", "text", "number", "dict", "models", "optional"],
+)
+def test_whatever_its_type(attempts: Attempts, hint: Any, given: Any, secret: str) -> None:
+    def blab(key: Any) -> Any:
+        for line in secret.split("\n"):
+            print(line)
+        print([secret])
+        return [secret, int(secret) if secret.isdigit() else None]
+
+    blab.__annotations__["key"] = hint
+    with terminal() as written, declared(blab) as blabber:
+        job = attempts.run(blabber.message(given))
+    assert (job.state, job.result[0]) == (State.SUCCEEDED, MASK)
+    assert job.result[1] in (None, MASK)
+    assert _leaked(attempts, written, secret) == []
+
+
+def test_a_converter_that_fails_with_it_says_nothing_either(attempts: Attempts) -> None:
+    def fail(value: Any) -> Any:
+        raise ValueError(f"{SECRET} is too short")
+
+    def take(key: Any) -> None: ...
+
+    take.__annotations__["key"] = Annotated[SecretStr, BeforeValidator(fail)]
+
+    with terminal() as written, declared(take) as taker:
+        job = attempts.run(taker.message(SECRET))
+    assert (job.state, MASK in str(job.reason)) == (State.HELD, True)
+    assert _leaked(attempts, written, SECRET) == []
+
+
+def test_the_next_attempt_in_this_thread_has_secrets_of_its_own(attempts: Attempts) -> None:
+    def first(key: SecretStr) -> str:
+        return key.get_secret_value()
+
+    def second(word: str) -> str:
+        print(word)
+        return word
+
+    with declared(first) as one, declared(second) as other:
+        assert attempts.run(one.message("ordinary")).result == MASK
+        assert attempts.run(other.message("ordinary")).result == "ordinary"
+
+
+def test_short_secrets_are_covered_where_they_stand_alone() -> None:
+    masking = Masking(["42", "a b"])
+
+    assert masking.text("42 of 4200, a42, a b, %61") == f"{MASK} of 4200, a42, {MASK}, %61"
+    assert masking.value({"n": 42, "m": 420, "t": True, "a b": ["a+b", "a%20b"]}) == {"n": MASK, "m": 420, "t": True, MASK: [MASK, MASK]}
+    assert Masking([]).text("as it is") == "as it is"
+    assert base64.b64encode(b"x")  # what was made of a secret by a calculation is not recognised
