@@ -28,6 +28,7 @@ def sqlite_engine(url: URL, pool_size: int) -> Engine:
         Path(url.database).parent.mkdir(parents=True, exist_ok=True)
     engine = create_engine(
         url,
+        hide_parameters=True,  # arguments and results of jobs are for no log
         pool_size=pool_size,
         max_overflow=100,
         connect_args={
@@ -110,6 +111,7 @@ def postgresql_engine(url: URL, pool_size: int) -> Engine:
     """An engine that asks each connection whether it lives before it hands it out."""
     engine = create_engine(
         url,
+        hide_parameters=True,
         pool_size=pool_size,
         max_overflow=100,
         pool_pre_ping=True,

@@ -13,6 +13,7 @@ import pytest
 import structlog
 from pydantic import BaseModel, BeforeValidator, Field, SecretBytes, SecretStr
 from sqlalchemy import text
+from sqlalchemy.exc import DBAPIError
 
 from src.jobs import State, current_job
 from src.jobs.masking import MASK, Masking
@@ -142,3 +143,10 @@ def test_short_secrets_are_covered_where_they_stand_alone() -> None:
     assert masking.value({"n": 42, "m": 420, "t": True, "a b": ["a+b", "a%20b"]}) == {"n": MASK, "m": 420, "t": True, MASK: [MASK, MASK]}
     assert Masking([]).text("as it is") == "as it is"
     assert base64.b64encode(b"x")  # what was made of a secret by a calculation is not recognised
+
+
+def test_an_error_of_the_database_does_not_say_what_was_to_be_stored(attempts: Attempts) -> None:
+    with attempts.database.engine.connect() as connection, pytest.raises(DBAPIError) as failed:
+        connection.execute(text("INSERT INTO jobs (id) VALUES (:id)"), {"id": SECRET})
+    assert "INSERT INTO jobs" in str(failed.value)
+    assert "parameters hidden" in str(failed.value)
