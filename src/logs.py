@@ -134,5 +134,6 @@ if not structlog.is_configured():
             structlog.processors.TimeStamper(fmt="%Y-%m-%d %H:%M:%S", utc=False),
             structlog.processors.ExceptionRenderer(_bounded_traceback),
             structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback),
-        ]
+        ],
+        logger_factory=lambda *_: structlog.PrintLogger(sys.stderr),  # what a command prints for scripts goes to standard output
     )

@@ -87,5 +87,6 @@ except ValueError:
     get_logger("program").exception("failed")
 """
     said = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, timeout=60, check=True)
-    assert "ValueError: no" in said.stdout
-    assert PLANTED not in said.stdout + said.stderr
+    assert "ValueError: no" in said.stderr
+    assert said.stdout == ""
+    assert PLANTED not in said.stderr
