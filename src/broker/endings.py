@@ -13,7 +13,7 @@ from src.broker import capture, follow_ups
 from src.broker.encoding import UnstorableResult
 from src.broker.failures import describe, misfit, trace
 from src.broker.holders import Holder
-from src.broker.retries import decide
+from src.broker.retries import Decision, decide
 from src.broker.running import Running
 from src.jobs.completion import Finished, present_us
 from src.jobs.errors import CancelRequested
@@ -58,8 +58,16 @@ def failure(broker: Broker, crew: Holder, running: Running, error: BaseException
     if isinstance(error, UnstorableResult):
         return end(running, State.DEAD, Outcome.FAILED, error=line, reason=str(error), failures=1)
     failures = running.delivery.claimed.failures
+    report = crew.limits.report(actor.actor_name, error)
+    # The failure of a probe is the outage's, not the job's: whatever retries the job has left stay.
+    spent = 0 if running.delivery.claimed.is_probe and report is not None else 1
     try:
         decision = decide(actor, running.delivery.options, failures, error)
+        if not spent and (decision.exhausted or decision.state is State.RETRYING):
+            pause_ms = int(report.probe_every_s * 1000) if report else 0
+            decision = Decision(
+                State.RETRYING, f"probe of the circuit breaker failed ({type(error).__name__}): no retry was spent", pause_ms
+            )
         following = follow_ups.after_failure(
             broker, actor, running.delivery, error, exhausted=decision.exhausted, failures=failures, mask=running.job.mask
         )
@@ -79,9 +87,9 @@ def failure(broker: Broker, crew: Holder, running: Running, error: BaseException
         reason=decision.reason,
         traceback=trace(error, above=above),
         due_us=due_us,
-        failures=1,
+        failures=spent,
         follow_ups=following,
-        breaker=crew.limits.report(actor.actor_name, error),
+        breaker=report,
     )
 
 

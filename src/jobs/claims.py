@@ -38,6 +38,7 @@ class Claimed(NamedTuple):
     is_fair: bool | None  # it takes part in fair shares of its queue
     is_watched: bool | None  # an operator has set something, maybe about this job
     has_slots: bool = False  # it takes slots of a concurrency limit
+    is_probe: bool = False  # it starts while its actor's circuit breaker is open
 
 
 class Unclaimable(Enum):

@@ -52,6 +52,7 @@ class Verdict:
     slot_us: int | None = None
     waits_for: str | None = None
     slot_keys: list[tuple[str, int]] = field(default_factory=list)
+    is_probe: bool = False
 
     def wait(self, reason: str, *, due_us: int | None = None, waits_for: str | None = None) -> None:
         self.waits, self.due_us, self.waits_for = reason, due_us, waits_for
@@ -77,7 +78,12 @@ def admit(
     slots.take(session, [(key, verdict.job.seq) for verdict in admitted for key, _ in verdict.slot_keys])
     deferred = [verdict for verdict in verdicts if verdict.waits is not None]
     ending.defer(session, [(v.job.seq, v.job.attempt, v.waits, v.due_us, v.slot_us, v.waits_for) for v in deferred])
-    return [verdict.job._replace(has_slots=True) if verdict.slot_keys else verdict.job for verdict in admitted]
+    return [
+        verdict.job._replace(has_slots=bool(verdict.slot_keys), is_probe=verdict.is_probe)
+        if verdict.slot_keys or verdict.is_probe
+        else verdict.job
+        for verdict in admitted
+    ]
 
 
 def needs_gates(claimed: Sequence[Claimed], policies: dict[str, Policy]) -> bool:
@@ -136,6 +142,7 @@ def _ask_breakers(session: Session, verdicts: Sequence[Verdict], policies: dict[
         probe_every_s = policies[verdict.job.actor].probe_every_s
         if state.probe_at <= now() and breakers.take_probe(session, verdict.job.actor, probe_every_s):
             state.probe_at = now() + timedelta(seconds=probe_every_s)
+            verdict.is_probe = True
             continue
         reason = f"the circuit breaker of {verdict.job.actor} is open after {state.failures} failures in a row; next probe at {state.probe_at:%H:%M:%S} UTC"
         verdict.wait(reason, due_us=to_microseconds(state.probe_at), waits_for=breakers.waits_for(verdict.job.actor))

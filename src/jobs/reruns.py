@@ -14,23 +14,13 @@ from src.jobs.errors import NotAllowed, UnknownJob
 from src.jobs.models import Job
 from src.jobs.submission import Receipt, Submission, new_id, submit_many
 
-#: what a message says of its own way, and of what follows it: none of that is the new job's
+#: options of a message about its own way, and about what follows it: none of that is the new job's
 _OWN = frozenset(
     {
-        "attempt",
-        "eta",
-        "delay",
-        "group_callback_barrier_ttl",
-        "group_callback_queue",
-        "group_callback_uuid",
-        "on_failure",
-        "on_success",
-        "pipe_ignore",
-        "traceparent",
-        "tracestate",
+        "attempt", "delay", "eta", "group_completion_callbacks", "group_completion_uuid", "on_failure", "on_retry_exhausted", "on_success", "pipe_ignore",
+        "pipe_target", "redelivered", "requeue_timestamp", "retries", "traceback", "traceparent", "tracestate",
     }
-    | {"pipe_target", "redelivered", "retries", "requeue_timestamp", "traceback"}
-)
+)  # fmt: skip
 
 
 def again(session: Session, id: str, *, by: str | None, key: str | None = None) -> Receipt:

@@ -1,0 +1,66 @@
+"""A worker without RabbitMQ: the real executor, committer and admission, in the thread of the test.
+
+Only the connection is left out: a job that is queued is claimed at once instead of being brought by a message.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sqlalchemy import select
+
+import src.actors
+from src.broker.crew import Crew
+from src.broker.deliveries import Arrival, Delivery
+from src.broker.executor import Executor
+from src.broker.limits import Limits
+from src.broker.relay import Relay
+from src.database import Database
+from src.jobs import claims, gates
+from src.jobs.models import Job
+from src.jobs.states import State
+from tests.harness.jobs import look
+
+
+class _Channel:
+    """Takes acknowledgements."""
+
+    def settled(self, arrivals: list[Any]) -> None:
+        pass
+
+
+class Inline:
+    """Runs what is queued."""
+
+    def __init__(self, database: Database) -> None:
+        self.database = database
+        self.broker = src.actors.broker
+        limits = next(each for each in self.broker.middleware if isinstance(each, Limits))
+        self.crew = Crew(threads=1, queues=["default"], actors=dict(self.broker.actors), limits=limits)
+        self.crew._register()
+        self.executor = Executor(self.broker, self.crew)
+        self.relay = Relay()
+
+    def run(self, id: str) -> Job:
+        """Run the next attempt of a queued job, unless it may not start now."""
+        with self.database.write() as session:
+            attempt = session.execute(select(Job.attempt).where(Job.id == id)).scalar_one()
+            claimed = claims.claim(session, self.crew.worker_id, [(id, attempt + 1)])
+            assert claimed, f"the job is {look(self.database, id).state}"
+            admitted = gates.admit(session, claimed, self.crew.limits.policies)
+        for one in admitted:
+            self.executor.run(Delivery(one, Arrival(0, 0, False, b""), _Channel()))
+            batch, _ = self.crew.committer._drain(self.crew.committer._queue.get_nowait())
+            self.crew.committer._commit(batch)
+        return look(self.database, id)
+
+    def run_all(self) -> None:
+        """Run everything that is queued, and all that is queued because of it."""
+        while True:
+            self.relay.watch()
+            self.relay.run_once()
+            with self.database.read() as session:
+                id = session.execute(select(Job.id).where(Job.state == State.QUEUED).order_by(Job.seq).limit(1)).scalar()
+            if id is None:
+                return
+            self.run(id)
