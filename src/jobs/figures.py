@@ -6,7 +6,7 @@ buckets by the database, so that a day of a million jobs is a few hundred rows h
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -59,23 +59,23 @@ class FailureCount:
 
 _ENDED = "jobs.finished_at >= @(:since) AND jobs.finished_at < @(:until)"
 _BY_ACTOR = plain(f"SELECT coalesce(actor, '?'), state, count(*) FROM jobs WHERE {_ENDED} GROUP BY actor, state")
-_BY_STEP = plain(
+_BY_STEP = (
     f"SELECT CAST((#(jobs.finished_at) - :since) / :step AS bigint) AS step, state, count(*) FROM jobs WHERE {_ENDED} GROUP BY step, state"
 )
-_RUNS = plain(f"""
+_RUNS = f"""
     SELECT actor, {_BUCKET.format(us="us")} AS bucket, count(*), max(us) FROM (
         SELECT jobs.actor AS actor, #(attempts.finished_at) - #(attempts.started_at) AS us FROM jobs JOIN attempts ON attempts.job_seq = jobs.seq
         WHERE {_ENDED} AND jobs.actor IS NOT NULL AND attempts.outcome IN ('{Outcome.SUCCEEDED}', '{Outcome.FAILED}')
     ) AS runs GROUP BY actor, bucket
-""")
+"""
 # What a job waits for its first attempt, from the instant at which it could have started.
-_WAITS = plain(f"""
+_WAITS = f"""
     SELECT queue, {_BUCKET.format(us="us")} AS bucket, count(*), max(us) FROM (
         SELECT jobs.queue AS queue, #(attempts.started_at) - CASE WHEN jobs.due_at IS NOT NULL AND jobs.due_at > jobs.created_at
             AND jobs.due_at <= attempts.started_at THEN #(jobs.due_at) ELSE #(jobs.created_at) END AS us
         FROM jobs JOIN attempts ON attempts.job_seq = jobs.seq AND attempts.number = 1 WHERE {_ENDED}
     ) AS waits GROUP BY queue, bucket
-""")
+"""
 _SLOWEST = plain(f"""
     SELECT jobs.id, jobs.actor, #(attempts.finished_at) - #(attempts.started_at) AS us, jobs.state FROM jobs JOIN attempts ON attempts.job_seq = jobs.seq
     WHERE {_ENDED} AND jobs.actor IS NOT NULL AND attempts.outcome IN ('{Outcome.SUCCEEDED}', '{Outcome.FAILED}') ORDER BY us DESC LIMIT :limit
@@ -88,30 +88,35 @@ _FAILURES = plain("""
 _IDS = plain("SELECT seq, id FROM jobs WHERE seq = :seq")
 
 
-def by_actor(session: Session, since: datetime, until: datetime) -> dict[str, dict[State, int]]:
-    """Actor -> how many of its jobs ended in each final state."""
+def by_actor(
+    session: Session, since: datetime, until: datetime, *, may_see: Callable[[str], bool] | None = None
+) -> dict[str, dict[State, int]]:
+    """Actor -> how many of its jobs ended in each final state. `may_see`: leave out other actors."""
     found: dict[str, dict[State, int]] = {}
     for actor, state, count in run(session, _BY_ACTOR, **_period(since, until)):
-        found.setdefault(actor, {})[State(state)] = count
+        if may_see is None or may_see(actor):
+            found.setdefault(actor, {})[State(state)] = count
     return found
 
 
-def by_step(session: Session, since: datetime, until: datetime, step: timedelta) -> list[dict[State, int]]:
-    """How many jobs ended in each final state in each step of the period, in order."""
+def by_step(
+    session: Session, since: datetime, until: datetime, step: timedelta, *, actors: Collection[str] | None = None
+) -> list[dict[State, int]]:
+    """How many jobs ended in each final state in each step of the period, in order. `actors`: the only ones that count; None: all."""
     steps: list[dict[State, int]] = [{} for _ in range(-(-(until - since) // step))]
-    for number, state, count in run(session, _BY_STEP, **_period(since, until), step=step // timedelta(microseconds=1)):
+    for number, state, count in _run_for(session, _BY_STEP, actors, since, until, step=step // timedelta(microseconds=1)):
         steps[number][State(state)] = count
     return steps
 
 
-def runs(session: Session, since: datetime, until: datetime) -> dict[str, Spread]:
-    """Actor -> how long the attempts took of jobs that ended."""
-    return dict(_spreads(run(session, _RUNS, **_period(since, until))))
+def runs(session: Session, since: datetime, until: datetime, *, actors: Collection[str] | None = None) -> dict[str, Spread]:
+    """Actor -> how long the attempts took of jobs that ended. `actors`: the only ones that count; None: all."""
+    return dict(_spreads(_run_for(session, _RUNS, actors, since, until)))
 
 
-def waits(session: Session, since: datetime, until: datetime) -> dict[str, Spread]:
-    """Queue -> how long jobs that ended had waited for their first attempt."""
-    return dict(_spreads(run(session, _WAITS, **_period(since, until))))
+def waits(session: Session, since: datetime, until: datetime, *, actors: Collection[str] | None = None) -> dict[str, Spread]:
+    """Queue -> how long jobs that ended had waited for their first attempt. `actors`: the only ones that count; None: all."""
+    return dict(_spreads(_run_for(session, _WAITS, actors, since, until)))
 
 
 def slowest(session: Session, since: datetime, until: datetime, *, limit: int = 10) -> list[SlowJob]:
@@ -129,6 +134,17 @@ def failures(session: Session, since: datetime, until: datetime, *, limit: int =
         title, place, message = (group.kind, group.place, group.message) if group else ("not yet looked at", "", "")
         found.append(FailureCount(fingerprint, title, place, message, count, jobs, sample[0][1] if sample else None))
     return found
+
+
+def _run_for(
+    session: Session, statement: str, actors: Collection[str] | None, since: datetime, until: datetime, **parameters: Any
+) -> list[Any]:
+    """Run a statement over the jobs that ended, of these actors alone."""
+    if actors is not None:
+        names = {f"actor_{number}": name for number, name in enumerate(actors)}
+        among = f"jobs.actor IN ({', '.join(f':{name}' for name in names)})" if names else "1 = 0"
+        statement, parameters = statement.replace(_ENDED, f"{_ENDED} AND {among}"), {**parameters, **names}
+    return run(session, plain(statement), **_period(since, until), **parameters)
 
 
 def _period(since: datetime, until: datetime) -> dict[str, Any]:

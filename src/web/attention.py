@@ -113,27 +113,27 @@ def five(tally: Tally, queues: list[QueueCounts], dead_today: int, passed: Throu
     ]
 
 
-_kept: dict[tuple[str, str], tuple[float, Any]] = {}
+_kept: dict[object, tuple[float, Any]] = {}
 _lock = threading.Lock()
 
 
 def throughput(session: Session, period: str) -> Throughput:
-    """What ended in the period, kept for some seconds: everybody who looks sees the same numbers."""
-    key = (str(get_database().url), period)
+    """What ended in the period, kept for some seconds for all visitors of the same rights."""
+    key, present = (str(get_database().url), period, limits.in_force()), time.monotonic()
     with _lock:
-        kept = _kept.get(key)
-        if kept is not None and time.monotonic() - kept[0] < FRESH_S:
-            found: Throughput = kept[1]
-            return found
-        fresh = _throughput(session, period)
-        _kept[key] = (time.monotonic(), fresh)
-        return fresh
+        for each in [each for each, (kept_at, _) in _kept.items() if present - kept_at > FRESH_S]:
+            del _kept[each]
+        if key not in _kept:
+            _kept[key] = (present, _throughput(session, period))
+        found: Throughput = _kept[key][1]
+        return found
 
 
 def _throughput(session: Session, period: str) -> Throughput:
     length, step = PERIODS[period]
     until = now()
-    steps = figures.by_step(session, until - length, until, step)
+    seen = None if (may_see := limits.sight()) is None else list(figures.by_actor(session, until - length, until, may_see=may_see))
+    steps = figures.by_step(session, until - length, until, step, actors=seen)
     zone = ZoneInfo(get_settings().timezone)
     names = [
         (until - length + number * step).astimezone(zone).strftime("%H:%M" if length <= timedelta(days=1) else "%d %b")

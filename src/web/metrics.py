@@ -25,7 +25,7 @@ from src.jobs.models import FailureGroup, Job
 from src.jobs.queries import NOT_SUCCEEDED
 from src.mail import deliveries
 from src.schedules import queries as schedules
-from src.web.auth import allow
+from src.web.auth import allow, limits
 from src.web.roles import Role
 
 blueprint = Blueprint("metrics", __name__)
@@ -77,6 +77,7 @@ def _fleet(session: Session) -> list[Metric]:
     due = [each for each in schedules.every(session) if each.due_at is not None and each.paused_at is None]
     late = [(each.name, max(0.0, (present - each.due_at).total_seconds())) for each in due if each.due_at is not None]
     looked_at = alerts.looked_at(session)
+    mails = [({"state": s.value}, n) for s, n in deliveries.counts(session).items()] if limits.in_force() is None else []
     failing = session.execute(select(func.count()).where(FailureGroup.recovered_at.is_(None))).scalar_one()
     return [
         Metric("callboard_workers", "Worker processes that are alive.", [({}, len(alive))]),
@@ -84,7 +85,7 @@ def _fleet(session: Session) -> list[Metric]:
         Metric("callboard_worker_threads_busy", "Actor threads that run a job.", [({}, sum(each.busy for each in alive))]),
         Metric("callboard_schedule_late_seconds", "How long a schedule's tick is overdue.", [({"schedule": name}, by) for name, by in late]),
         Metric("callboard_error_groups", "Kinds of failures that have not recovered.", [({}, failing)]),
-        Metric("callboard_mail_deliveries", "Deliveries of mail by state.", [({"state": s.value}, n) for s, n in deliveries.counts(session).items()]),
+        Metric("callboard_mail_deliveries", "Deliveries of mail by state.", mails),
         Metric("callboard_alert", "1 while the alert lasts.", [({"kind": a.kind.value, "subject": a.subject}, 1) for a in alerts.current(session)]),
         Metric(
             "callboard_alerts_looked_at_timestamp_seconds",
@@ -96,7 +97,7 @@ def _fleet(session: Session) -> list[Metric]:
 
 
 def _broker(session: Session) -> list[Metric]:
-    broker = management.overview()
+    broker = limits.numbers(management.overview())
     ours, counted = drift.waiting(session), {each.queue: each for each in queries.queues(session)}
     drifts = {queue: drift.of(queue, ours.get(queue), counted.get(queue), broker) for queue in sorted({*ours, *counted})}
     numbers = [(each, broker.queues[each]) for each in sorted(broker.queues)]
@@ -111,27 +112,29 @@ def _broker(session: Session) -> list[Metric]:
     ]  # fmt: skip
 
 
-_kept: dict[str, tuple[float, list[Metric]]] = {}
+_kept: dict[object, tuple[float, list[Metric]]] = {}
 _lock = threading.Lock()
 
 
 def _lately(session: Session) -> list[Metric]:
-    key = str(get_database().url)
+    key, present = (str(get_database().url), limits.in_force()), time.monotonic()
     with _lock:
-        kept = _kept.get(key)
-        if kept is None or time.monotonic() - kept[0] > FRESH_S:
-            kept = _kept[key] = (time.monotonic(), _ended(session))
-        return kept[1]
+        for each in [each for each, (kept_at, _) in _kept.items() if present - kept_at > FRESH_S]:
+            del _kept[each]
+        if key not in _kept:
+            _kept[key] = (present, _ended(session))
+        return _kept[key][1]
 
 
 def _ended(session: Session) -> list[Metric]:
     until = now()
     since = until - LATELY
-    ended = figures.by_actor(session, since, until)
+    ended = figures.by_actor(session, since, until, may_see=limits.sight())
     by_state = [
         ({"actor": actor, "state": state.value}, number) for actor, states in sorted(ended.items()) for state, number in states.items()
     ]
-    runs, waits = figures.runs(session, since, until), figures.waits(session, since, until)
+    seen = None if limits.in_force() is None else list(ended)
+    runs, waits = figures.runs(session, since, until, actors=seen), figures.waits(session, since, until, actors=seen)
     return [
         Metric("callboard_ended_jobs", "Jobs that ended in the last minute.", by_state),
         Metric("callboard_run_seconds", "How long attempts took of jobs that ended in the last minute.", _quantiles("actor", runs)),

@@ -10,6 +10,7 @@ from werkzeug.exceptions import Forbidden
 from src.database import now
 from src.jobs.errors import JobsError
 from src.jobs.search import parse
+from src.web.auth import limits
 from src.web.auth.access import Visitor
 from src.web.roles import Role
 from src.web.tables import SavedView
@@ -19,9 +20,10 @@ MOST = 50
 
 
 def of(session: Session, visitor: Visitor) -> list[SavedView]:
-    """A visitor's own views and the shared ones, by name."""
+    """A visitor's own views and the shared ones, by name; of these a limited visitor has only those about actors of his."""
     mine = or_(SavedView.owner == visitor.key, SavedView.is_shared)
-    return list(session.execute(select(SavedView).where(mine).order_by(SavedView.name, SavedView.id)).scalars())
+    found, limited = session.execute(select(SavedView).where(mine).order_by(SavedView.name, SavedView.id)).scalars(), limits.in_force()
+    return [each for each in found if limited is None or each.owner == visitor.key or limited.takes_query(parse(each.query))]
 
 
 def save(session: Session, visitor: Visitor, *, name: str, query: str, is_shared: bool) -> None:

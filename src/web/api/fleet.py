@@ -92,7 +92,7 @@ def _worker(worker: Worker) -> dict[str, Any]:
 @allow(Role.VIEWER)
 def list_queues() -> Response:
     """The queues: what SQL knows of them, and beside it what RabbitMQ counts (null: not known)."""
-    broker = management.overview()
+    broker = limits.numbers(management.overview())
     with database.read() as session:
         counted = {each.queue: each for each in queries.queues(session)}
         in_force = controls.load(session)

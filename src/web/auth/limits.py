@@ -6,29 +6,39 @@ submit, retry and change them (`submit_role`): require_submit() is asked where w
 Three doors hold it, each for what is there and for what will be added: the catalogue knows no other actors (so no form, submission,
 step or schedule of one is made); reads of this room find no rows of other actors; and what changes something by an address is let
 in only where the address names a thing that can be checked (GUARDED), or changes nothing of an actor (FREE).
+
+A queue is seen by visitors who see one of its actors. Numbers that count all jobs of a queue (RabbitMQ's, alerts) need all of them.
+What is kept between requests has `in_force()` in its key.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from flask import g, has_request_context, request
 from sqlalchemy import ColumnElement, and_, event, exists, false, not_, or_, select, true
-from sqlalchemy.orm import ORMExecuteState, Session, with_loader_criteria
+from sqlalchemy.orm import ORMExecuteState, QueryContext, Session, with_loader_criteria
+from sqlalchemy.orm.attributes import set_committed_value
 from werkzeug.exceptions import Forbidden
 
-from src import database
-from src.jobs import defaults, queries, workflows
+from src import actors, database
+from src.broker.management import Overview
+from src.broker.topology import dead_letter_queue, queues_of
+from src.jobs import batches, defaults, queries, workflows
+from src.jobs.alert_models import Alert, AlertKind, AlertMute
+from src.jobs.batch_models import Batch
 from src.jobs.errors import UnknownActor, UnknownJob
-from src.jobs.models import BreakerState, FailureGroup, Job
+from src.jobs.models import BreakerState, Control, FailureGroup, Job, Worker
+from src.jobs.search import Query
 from src.jobs.workflow_models import StoredWorkflow
 from src.reports.archive import Report
 from src.schedules import queries as schedule_queries
 from src.schedules.models import Schedule
 from src.web.roles import Role
+from src.web.tables import FormPreset
 
 #: an actor's name, or the beginning of names with a star behind it
 PATTERN = re.compile(r"[^\s,*]{1,200}\*?|\*")
@@ -55,6 +65,24 @@ class Sight:
         """Is this actor one of them?"""
         return actor not in self.hidden and (self.patterns is None or any(_is_meant(each, actor) for each in self.patterns))
 
+    def queues(self) -> set[str]:
+        """The queues of these actors."""
+        return {actor.queue_name for name, actor in actors.broker.actors.items() if self.takes(name)}
+
+    def own_queues(self) -> set[str]:
+        """The queues of these actors and of no others."""
+        return self.queues() - {actor.queue_name for name, actor in actors.broker.actors.items() if not self.takes(name)}
+
+    def takes_query(self, query: Query) -> bool:
+        """True if a query asks for these actors, and for nothing that another one may be named by."""
+        asks = [term for term in query.terms if term.name == "actor"]
+        if not asks or not all(self.takes(value) for term in asks for value in term.values):
+            return False
+        queues = self.queues()
+        return all(
+            set(term.values) <= queues if term.name == "queue" else term.name in _HARMLESS for term in query.terms if term.name != "actor"
+        )
+
     def __str__(self) -> str:
         return ", ".join(self.patterns) if self.patterns is not None else "those whose code lets your role see them"
 
@@ -73,6 +101,20 @@ def in_force() -> Sight | None:
         name for name, each in defaults.guarded().items() if each.view_role and not visitor.role.includes(Role(each.view_role))
     )
     return None if visitor.actors is None and not hidden else Sight(visitor.actors, hidden)
+
+
+def known(name: str | None) -> str | None:
+    """The name of an actor, masked where the visitor may not see that one."""
+    return name if not name or fits(in_force(), name) else MASKED
+
+
+def numbers(broker: Overview) -> Overview:
+    """RabbitMQ's numbers as far as the visitor may know them: of queues whose actors he may all see."""
+    limited = in_force()
+    if limited is None:
+        return broker
+    seen = {part for name in limited.own_queues() for part in (*queues_of(name), dead_letter_queue(name))}
+    return replace(broker, queues={name: each for name, each in broker.queues.items() if name in seen}, is_counted=False)
 
 
 def sight() -> Callable[[str], bool] | None:
@@ -201,6 +243,11 @@ def _in_view(_target: str) -> None:
     """What reads a target asks require_target."""
 
 
+def _batch(id: str) -> None:
+    with database.read() as session:
+        batches.find(session, id)
+
+
 #: addresses about one thing that is found, or refused, before any view runs
 GUARDED: dict[str, Callable[[str], None]] = {
     "/actors/<name>": require,
@@ -209,6 +256,7 @@ GUARDED: dict[str, Callable[[str], None]] = {
     "/jobs/<id>": _job,
     "/workflows/<id>": _workflow,
     "/schedules/<id>": _schedule,
+    "/batches/<id>": _batch,
     "/controls/<target>": _in_view,
     "/pauses/<target>": _in_view,
     "/limits/<target>": _in_view,
@@ -218,6 +266,14 @@ FREE = {
     "/jobs", "/jobs/bulk", "/jobs/views", "/jobs/views/<int:number>/delete", "/workflows", "/schedules", "/schedules/new", "/schedules/preview",
     "/users/new", "/count", "/sign-out", "/pauses", "/limits", "/files",
 }  # fmt: skip
+#: what stands for the name of an actor that the visitor may not see
+MASKED = "••••••"
+#: tables whose rows are of one actor
+BY_ACTOR: tuple[tuple[Any, Any], ...] = (
+    (Job, Job.actor), (Schedule, Schedule.actor), (BreakerState, BreakerState.actor), (Report, Report.name), (Batch, Batch.actor), (FormPreset, FormPreset.actor),
+)  # fmt: skip
+#: fields of a query whose values name nothing
+_HARMLESS = frozenset({"state", "is", "created", "started", "finished", "attempts", "source", "priority"})
 #: what may be done to a job, a workflow or a schedule that makes nothing run
 STOPS = {"cancel", "discard", "stack", "pause"}
 WHOLE = ("/mails", "/mailbox", "/errors")
@@ -231,14 +287,32 @@ def _narrow(state: ORMExecuteState) -> None:
     limited = in_force()
     if limited is None:
         return
-    narrowed = [
-        with_loader_criteria(entity, _among(column, limited), include_aliases=True)
-        for entity, column in ((Job, Job.actor), (Schedule, Schedule.actor), (BreakerState, BreakerState.actor), (Report, Report.name))
-    ]
+    narrowed = [with_loader_criteria(entity, _among(column, limited), include_aliases=True) for entity, column in BY_ACTOR]
     jobs = Job.__table__.alias()
     foreign = exists(select(jobs.c.seq).where(jobs.c.workflow_seq == StoredWorkflow.seq, not_(_among(jobs.c.actor, limited))))
     narrowed += [with_loader_criteria(StoredWorkflow, ~foreign, include_aliases=True), with_loader_criteria(FailureGroup, false())]
+    schedules = Schedule.__table__.alias()
+    seen_schedules = select(schedules.c.name).where(_among(schedules.c.actor, limited))
+    for alert in (Alert, AlertMute):
+        fleet = and_(alert.subject == "", alert.kind != AlertKind.FAILURES)
+        queue = and_(alert.kind != AlertKind.LATE, alert.subject.in_(limited.own_queues()))
+        narrowed.append(
+            with_loader_criteria(alert, or_(fleet, queue, and_(alert.kind == AlertKind.LATE, alert.subject.in_(seen_schedules))))
+        )
+    actor = and_(Control.scope == "actor", _among(Control.name, limited))
+    queue = and_(Control.scope == "queue", Control.name.in_(limited.queues()))
+    narrowed.append(with_loader_criteria(Control, or_(Control.scope == "all", actor, queue)))
     state.statement = state.statement.options(*narrowed)
+
+
+@event.listens_for(Worker, "load")
+@event.listens_for(Worker, "refresh")
+def _narrow_worker(worker: Worker, context: QueryContext | None, *_: Any) -> None:
+    """A limited visitor's reads find no other actors and queues in what a worker says of itself."""
+    if context is not None and context.session.info.get(database.LOOKING) and (limited := in_force()) is not None:
+        queues = limited.queues()
+        set_committed_value(worker, "queues", [name for name in worker.queues if name in queues])
+        set_committed_value(worker, "actors", [name for name in worker.actors if limited.takes(name)])
 
 
 def _among(column: Any, limited: Sight) -> ColumnElement[bool]:

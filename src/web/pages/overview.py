@@ -11,7 +11,7 @@ from src.database import now
 from src.jobs import State, breakers, controls, queries, search, workers
 from src.schedules import queries as schedules
 from src.web import attention
-from src.web.auth import allow
+from src.web.auth import allow, limits
 from src.web.roles import Role
 
 blueprint = Blueprint("overview", __name__)
@@ -27,7 +27,7 @@ def show() -> str:
     period = request.args.get("period", "1h")
     if period not in attention.PERIODS:
         raise NotFound(f"There is no period {period}. There are: {', '.join(attention.PERIODS)}.")
-    broker = management.overview()
+    broker = limits.numbers(management.overview())
     with database.read() as session:
         tally = search.tally(session, search.parse(""))
         alive, queues = workers.fleet(session), list(queries.queues(session))

@@ -16,7 +16,7 @@ from src.database import now
 from src.jobs import State, controls, queries, workers
 from src.jobs.queries import QueueCounts
 from src.web import catalogue, controlling, purging, twins
-from src.web.auth import allow
+from src.web.auth import allow, limits
 from src.web.controlling import Target
 from src.web.instants import write_instant
 from src.web.roles import Role
@@ -28,7 +28,7 @@ blueprint = Blueprint("queues", __name__)
 @allow(Role.VIEWER)
 def index() -> str | Response:
     """All queues, and what is said of everything at once."""
-    broker = management.overview()
+    broker = limits.numbers(management.overview())
     with database.read() as session:
         counted = {each.queue: each for each in queries.queues(session)}
         backlog, is_whole = queries.backlog(session)
@@ -58,7 +58,7 @@ def show(name: str) -> str:
         ours = drift.waiting(session).get(name)
         backlog = queries.backlog(session)[0].get(name, {})
     actors = [actor for actor in catalogue.everyone() if actor.queue_name == name]
-    broker = management.overview()
+    broker = limits.numbers(management.overview())
     waiting = (counted.queued if counted else 0) + sum(backlog.get(state, 0) for state in purging.PURGED)
     return render_template(
         "queues/show.html", name=name, counted=counted, there=broker.of(name), letters=broker.queues.get(dead_letter_queue(name)),
