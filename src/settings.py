@@ -160,7 +160,8 @@ class Settings(BaseSettings):
         "", description="header in which a proxy in front tells the name of the user it has signed in, e.g. `X-Remote-User`; empty: none"
     )
     proxy_addresses: str = Field(
-        "", description="addresses or networks of that proxy, comma separated: the header of nobody else is believed"
+        "",
+        description="addresses or networks of the proxies in front, comma separated: `X-Forwarded-For`, `X-Forwarded-Proto` and that header are taken from them alone",
     )
     proxy_new_users: Literal["", "viewer", "submitter", "operator"] = Field(
         "", description="role of a user whom the proxy names and who is none here yet; empty: an administrator makes users"

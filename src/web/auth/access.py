@@ -64,7 +64,7 @@ def visitor() -> Visitor:
 
 def init(app: Flask) -> None:
     """Check every request of the app."""
-    proxy.check_settings()
+    proxy.init(app)
     app.before_request(_check)
     witness.init(app)
 

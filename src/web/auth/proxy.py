@@ -1,38 +1,89 @@
-"""Who signs in at a proxy: a trusted proxy tells the user's name in a header, and nobody else is believed."""
+"""Trusted proxies (CALLBOARD_PROXY_ADDRESSES): the client's address and scheme, and the user that one has signed in, from their headers alone."""
 
 from __future__ import annotations
 
-from functools import lru_cache
-from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
+from collections.abc import Callable, Iterable
+from typing import Any
 
-from flask import request
+from flask import Flask, request
 from sqlalchemy import select
 from werkzeug.exceptions import Forbidden
 
-from src import database
+from src import database, networks
 from src.settings import get_settings
 from src.web.auth import users, witness
 from src.web.roles import Role
 from src.web.tables import User
 
-Network = IPv4Network | IPv6Network
+#: where the address of the connection stands that a header may have replaced
+_PEER = "callboard.peer"
 
 
 def check_settings() -> None:
     """Raise ValueError with the cure for settings that would believe anybody, or make no sense."""
     settings = get_settings()
-    if settings.proxy_user_header and not _networks(settings.proxy_addresses):
+    try:
+        trusted = networks.read(settings.proxy_addresses)
+    except ValueError as error:
+        raise ValueError(
+            f"CALLBOARD_PROXY_ADDRESSES: {error}. Write addresses or networks, comma separated, e.g. 10.0.0.5,10.1.0.0/16."
+        ) from None
+    if settings.proxy_user_header and not trusted:
         raise ValueError(
             "CALLBOARD_PROXY_USER_HEADER needs CALLBOARD_PROXY_ADDRESSES: the addresses of the proxy, e.g. 10.0.0.5 or 10.0.0.0/24."
             " Without them anybody could send the header."
         )
 
 
+def init(app: Flask) -> None:
+    """Take the client's address and scheme from the headers of trusted proxies, before anything reads them."""
+    check_settings()
+    app.wsgi_app = _Forwarded(app.wsgi_app)  # type: ignore[method-assign]
+
+
+class _Forwarded:
+    """`X-Forwarded-For` and `X-Forwarded-Proto` of trusted proxies, as they append them; those of anybody else say nothing."""
+
+    def __init__(self, application: Callable[..., Iterable[bytes]]) -> None:
+        self._application = application
+
+    def __call__(self, environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
+        trusted = get_settings().proxy_addresses
+        peer = environ[_PEER] = environ.get("REMOTE_ADDR", "")
+        if trusted and networks.is_among(peer, trusted):
+            environ["REMOTE_ADDR"] = _client(peer, environ.get("HTTP_X_FORWARDED_FOR", ""), trusted)
+            # The last one is that of the nearest proxy; what stands before came from beyond it.
+            scheme = environ.get("HTTP_X_FORWARDED_PROTO", "").rpartition(",")[2].strip().lower()
+            if scheme in ("http", "https"):
+                environ["wsgi.url_scheme"] = scheme
+        return self._application(environ, start_response)
+
+
+def _client(peer: str, forwarded: str, trusted: str) -> str:
+    """The nearest address that is no trusted proxy; what stands before it in the header, anybody may have written."""
+    client = peer
+    for word in reversed(forwarded.split(",")):
+        address = networks.read_address(_without_port(word.strip()))
+        if address is None:
+            break
+        client = str(address)
+        if not networks.is_among(client, trusted):
+            break
+    return client
+
+
+def _without_port(word: str) -> str:
+    """An address without the port that some proxies write behind it: `192.0.2.1:1234`, `[2001:db8::1]:1234`."""
+    if word.startswith("["):
+        return word.partition("]")[0].removeprefix("[")
+    return word.partition(":")[0] if word.count(":") == 1 else word
+
+
 def user() -> User | None:
     """The user whom the proxy in front has signed in; None: no such proxy, or it names nobody. Raises Forbidden for a user who may not in."""
     settings = get_settings()
     name = request.headers.get(settings.proxy_user_header, "").strip() if settings.proxy_user_header else ""
-    if not name or not _is_trusted(request.remote_addr, settings.proxy_addresses):
+    if not name or not networks.is_among(request.environ.get(_PEER), settings.proxy_addresses):
         return None
     found = _find(name)
     if found is None and settings.proxy_new_users:
@@ -56,21 +107,3 @@ def _made(name: str, role: Role) -> User | None:
             session.add(User(name=name, password_hash="", role=role, created_at=database.now()))
             witness.note(session, "user.create", name, by="proxy", role=role.value)
     return _find(name)
-
-
-def _is_trusted(address: str | None, networks: str) -> bool:
-    try:
-        peer = ip_address(address or "")
-    except ValueError:
-        return False
-    return any(peer in network for network in _networks(networks) if network.version == peer.version)
-
-
-@lru_cache(maxsize=8)
-def _networks(text: str) -> tuple[Network, ...]:
-    try:
-        return tuple(ip_network(word.strip(), strict=False) for word in text.split(",") if word.strip())
-    except ValueError as error:
-        raise ValueError(
-            f"CALLBOARD_PROXY_ADDRESSES: {error}. Write addresses or networks, comma separated, e.g. 10.0.0.5,10.1.0.0/16."
-        ) from None
