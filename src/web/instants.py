@@ -80,15 +80,18 @@ def zoned(text: str, zone: str = "") -> str:
     return instant.isoformat()
 
 
-def write_local(text: str) -> str:
-    """An ISO 8601 text as a browser's picker wants it: in the zone of the settings, without the zone."""
+def write_local(text: str, zone: str = "") -> str:
+    """An ISO 8601 text as a browser's picker takes it: in the zone (empty: that of the settings), without the zone, to the millisecond.
+
+    A text that no picker can show stays as it is.
+    """
     try:
         instant = datetime.fromisoformat(text)
-    except ValueError:
+        if instant.tzinfo is not None:
+            instant = instant.astimezone(ZoneInfo(zone or get_settings().timezone))
+    except (ValueError, KeyError, OverflowError):  # KeyError: the zone's name is not known here
         return text
-    if instant.tzinfo is not None:
-        instant = instant.astimezone(ZoneInfo(get_settings().timezone))
-    return instant.replace(tzinfo=None).isoformat(timespec="seconds" if instant.second else "minutes")
+    return instant.replace(tzinfo=None).isoformat(timespec="milliseconds" if instant.microsecond >= 1000 else "seconds")
 
 
 def write_instant(instant: datetime | None) -> str | None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from zoneinfo import ZoneInfo
 
 from werkzeug.datastructures import MultiDict
 
@@ -15,13 +14,12 @@ from src.jobs import State, edits
 from src.jobs.edits import Edit
 from src.jobs.errors import InvalidArguments, JobsError, UnknownActor
 from src.jobs.models import Job
-from src.settings import get_settings
 from src.web import asking, catalogue
-from src.web.forms.field import ZONE, Field, Kind, every, retyped, valued
-from src.web.forms.fields import fields_of
+from src.web.forms.field import ABSENT, Field, Kind, every, identical
+from src.web.forms.fields import filled
 from src.web.forms.places import at_places
-from src.web.forms.reading import MORE, Reading, add_row, read
-from src.web.instants import parse_instant
+from src.web.forms.reading import MORE, Reading, add_row, read, retyped, valued
+from src.web.instants import parse_instant, write_instant
 
 #: names of the fields that are no arguments; no parameter can be called so
 DUE, EXPIRES, PRIORITY = "job-due", "job-expires", "job-priority"
@@ -47,14 +45,14 @@ class EditForm:
     def of(cls, job: Job, *, takes_results: bool = False) -> EditForm:
         """The form as the job is. `takes_results`: its arguments are not yet what the actor will get."""
         signature = None if takes_results else _signature(job)
-        return cls(job, signature, _own_fields(job), [] if signature is None else filled(job, signature))
+        return cls(job, signature, _own_fields(job), [] if signature is None else filled(signature, job.args, job.kwargs))
 
     def save(self, sent: MultiDict[str, str]) -> Job | EditForm:
         """The job as it is now, or the form with what was typed and what is wrong with it. Raises NotAllowed."""
         own, arguments = read(self.own, sent), read(self.arguments, sent)
         errors = {**own.errors, **arguments.errors}
         try:
-            change = self._without_same_arguments(asking.check_edit(self.job, self._change(own, arguments, errors)))
+            change = asking.check_edit(self.job, self._without_same_arguments(self._change(own, arguments, errors)))
         except InvalidArguments as error:
             errors = {**at_places(self.arguments, error), **errors}
         if errors:
@@ -78,8 +76,8 @@ class EditForm:
 
     def _change(self, own: Reading, arguments: Reading, errors: dict[str, str]) -> Edit:
         change = Edit(
-            due_at=_instant(DUE, own, self.own, errors),
-            expires_at=_instant(EXPIRES, own, self.own, errors),
+            due_at=_instant(DUE, own, self.job.due_at, errors),
+            expires_at=_instant(EXPIRES, own, self.job.expires_at, errors),
             priority=_priority(own, errors),
         )
         if change.priority == self.job.priority:
@@ -97,7 +95,7 @@ class EditForm:
         if self.signature is None or not edits.takes_arguments(change):
             return change
         typed = self.signature.by_name(change.args or (), change.kwargs or {})
-        if typed != self.signature.by_name(self.job.args, self.job.kwargs):
+        if not identical(typed, self.signature.by_name(self.job.args, self.job.kwargs)):
             return change
         return replace(change, args=None, kwargs=None)
 
@@ -119,45 +117,31 @@ def _signature(job: Job) -> Signature | None:
         return None
 
 
-def filled(job: Job, signature: Signature) -> list[Field]:
-    """The fields of the actor with the job's arguments; what is secret stays unseen."""
-    known = signature.by_name(job.args, job.kwargs)
-    filled = []
-    for each in fields_of(signature):
-        if each.kind is Kind.PASSWORD:
-            filled.append(replace(each, text="", required=False, hint=f"{each.hint} Leave this empty to keep what it is.".strip()))
-        elif each.name not in signature.secrets:  # what only has a secret within it stays what it was
-            filled.append(valued(each, known[each.name]) if each.name in known else each)
-    return filled
-
-
 def _own_fields(job: Job) -> list[Field]:
     own = []
     if job.state is not State.HELD and not (job.waits_for or "").startswith("workflow:"):
-        own.append(Field(DUE, "Due", Kind.INSTANT, "Empty: as it is.", required=False, text=_local(job.due_at), attributes={"step": 1}))
-    own.append(
-        Field(EXPIRES, "Expires", Kind.INSTANT, "Not started after this. Empty: as it is.", required=False, text=_local(job.expires_at), attributes={"step": 1})
-    )  # fmt: skip
+        own.append(_instant_field(DUE, "Due", "Empty: as it is.", job.due_at))
+    own.append(_instant_field(EXPIRES, "Expires", "Not started after this. Empty: as it is.", job.expires_at))
     bounds = {"min": 0, "max": 9, "step": 1, "inputmode": "numeric"}
     own.append(Field(PRIORITY, "Priority", Kind.NUMBER, "0 to 9, the most urgent is 9.", text=str(job.priority), attributes=bounds))
     return own
 
 
-def _local(instant: datetime | None) -> str:
-    return "" if instant is None else instant.astimezone(ZoneInfo(get_settings().timezone)).strftime("%Y-%m-%dT%H:%M:%S")
+def _instant_field(name: str, label: str, hint: str, instant: datetime | None) -> Field:
+    return valued(Field(name, label, Kind.INSTANT, hint, required=False, attributes={"step": 1}), write_instant(instant) or ABSENT)
 
 
-def _instant(name: str, reading: Reading, fields: list[Field], errors: dict[str, str]) -> datetime | None:
+def _instant(name: str, reading: Reading, present: datetime | None, errors: dict[str, str]) -> datetime | None:
+    """The instant to change to; None: it stays."""
     text = reading.values.get(name)
-    unchanged = next((each.text for each in fields if each.name == name), "")
-    same_zone = reading.texts.get(name + ZONE, "") in ("", get_settings().timezone)
-    if text is None or (reading.texts.get(name) == unchanged and same_zone):
+    if text is None:
         return None
     try:
-        return parse_instant(text)
+        instant = parse_instant(text)
     except ValueError as error:
         errors[name] = str(error)
         return None
+    return None if instant == present else instant
 
 
 def _priority(reading: Reading, errors: dict[str, str]) -> int | None:

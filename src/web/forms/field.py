@@ -3,17 +3,32 @@
 from __future__ import annotations
 
 import json
+import math
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from datetime import date
 from enum import StrEnum
 from typing import Any
 
 from src.web.instants import write_local
 
+#: the value of what was not given, so that the function's own default holds
+ABSENT: Any = object()
 #: behind a name: the form had this input, which sends nothing when it is empty; this group is given; so many rows; the zone of an instant
 PRESENT, GIVEN, ROWS, ZONE = "-present", "-given", "-rows", "-zone"
 #: the same of files: one that was brought before, and that it is not wanted any more
 KEPT, GONE = "-kept", "-gone"
+#: the same of a control that cannot carry its value: that value as JSON; empty: the value was absent
+WAS = "-was"
+#: rows of one list that a form shows; a longer list is written as JSON
+MOST_ROWS = 100
+
+NUMBER = re.compile(r"-?(\d+(\.\d+)?|\.\d+)([eE][+-]?\d+)?", re.ASCII)
+_TIME = r"([01]\d|2[0-3]):[0-5]\d(:[0-5]\d(\.\d{1,3})?)?"
+_DATE = r"\d{4}-\d\d-\d\d"
+#: what an HTML page cannot hold: NUL, and half of a surrogate pair
+_NO_CHARACTER = re.compile("[\0\ud800-\udfff]")
 
 
 class Kind(StrEnum):
@@ -70,11 +85,33 @@ class Field:
     zone: str = ""
     #: what was typed never travels back to the browser
     hides: bool = False
+    #: the hidden input beside a control that cannot carry its value, see WAS; None: it can
+    was: str | None = None
 
     @property
     def is_group(self) -> bool:
         """Is it made of several inputs, so that its label is a legend?"""
         return self.kind in (Kind.RADIOS, Kind.CHECKBOXES, Kind.GROUP, Kind.ROWS)
+
+    @property
+    def has_none(self) -> bool:
+        """True if radio buttons offer "not set"."""
+        return self.nullable or (not self.required and self.default is None)
+
+    @property
+    def has_zone(self) -> bool:
+        """True if an instant has its zone beside it; one of a schedule is in the schedule's zone."""
+        return "data-zone" not in self.attributes
+
+    @property
+    def chosen(self) -> str:
+        """The text of the choice that is made; empty: none of them."""
+        return next((choice.text for choice in self.choices if choice.text == self.text), "")
+
+    @property
+    def is_structure(self) -> bool:
+        """True for a model's fields or a list of them."""
+        return self.kind in (Kind.GROUP, Kind.ROWS)
 
     @property
     def has_switch(self) -> bool:
@@ -134,45 +171,81 @@ def renamed(each: Field, old: str, new: str) -> Field:
     return replace(each, name=new + each.name[len(old) :], children=children, blank=blank)
 
 
-def valued(each: Field, value: Any) -> Field:
-    """The field, holding a value as JSON has it."""
-    if each.kind is Kind.GROUP:
-        given = value if isinstance(value, Mapping) else {}
-        children = tuple(valued(child, given[child.own_name]) if child.own_name in given else child for child in each.children)
-        return replace(each, text="" if value is None else "true", children=children)
-    if each.kind is Kind.ROWS:
-        rows = value if isinstance(value, list) else []
-        return replace(each, children=tuple(valued(each.row(number), row) for number, row in enumerate(rows)))
+def holding(each: Field, value: Any) -> Field:
+    """The field with the text of a scalar or a list, in a control that can show it: text of two lines becomes a textarea."""
+    if each.is_structure:
+        return replace(each, kind=Kind.JSON, children=(), blank=None, choices=(), attributes={}, text=write(Kind.JSON, value))
+    if each.choices:
+        values = value if each.kind is Kind.CHECKBOXES and isinstance(value, list) else [value]
+        return replace(each, text="\n".join(choice.text for choice in each.choices if any(identical(choice.value, one) for one in values)))
     if value is None:
-        return replace(each, text="")
+        return replace(each, text="null" if each.kind is Kind.JSON and not each.nullable else "")
     if each.kind is Kind.CHECKBOX:
         return replace(each, text="true" if value else "")
-    chosen = next((choice.text for choice in each.choices if choice.value == value and type(choice.value) is type(value)), None)
-    return replace(each, text=chosen if chosen is not None else write(each.kind, value))
+    text = _shown(write_local(choice_text(value), each.zone) if each.kind is Kind.INSTANT else write(each.kind, value))
+    kind = _control(each.kind, text, value)
+    return replace(
+        each, kind=kind, text=text if kind is not Kind.JSON else write(kind, value), attributes=each.attributes if kind is each.kind else {}
+    )
 
 
-def retyped(each: Field, texts: Mapping[str, str]) -> Field:
-    """The field as it was sent, by the texts of a Reading."""
-    children = each.children
-    if each.kind is Kind.ROWS:
-        rows = [each.row(number) for number in range(int(texts.get(each.name + ROWS, "0")))]
-        # A row that was just added holds what is given first.
-        children = tuple(retyped(row, texts) if any(name.startswith(row.name + ".") for name in texts) else row for row in rows)
-    else:
-        children = tuple(retyped(child, texts) for child in children)
-    return replace(each, text=texts.get(each.name, ""), zone=texts.get(each.name + ZONE, each.zone), children=children)
+def _control(kind: Kind, text: str, value: Any) -> Kind:
+    """The control for this text: that of its kind, or one that does not lose what its kind's control would."""
+    if kind is Kind.LINES and not (isinstance(value, list) and all(_is_line(each) for each in value)):
+        return Kind.JSON
+    if text and not keeps(kind, text):
+        kind = Kind.DECIMAL if kind is Kind.NUMBER else Kind.TEXT
+    one_line = kind in (Kind.TEXT, Kind.DECIMAL)
+    return Kind.LONG if one_line and ("\n" in text or "\r" in text) else kind
+
+
+def keeps(kind: Kind, text: str) -> bool:
+    """True if a browser keeps this text in an input of this kind; it empties an input of what its type does not allow."""
+    match kind:
+        case Kind.NUMBER:
+            return bool(NUMBER.fullmatch(text)) and math.isfinite(float(text))
+        case Kind.TIME:
+            return bool(re.fullmatch(_TIME, text, re.ASCII))
+        case Kind.DATE:
+            return bool(re.fullmatch(_DATE, text, re.ASCII)) and _is_date(text)
+        case Kind.INSTANT:
+            return bool(re.fullmatch(f"{_DATE}T{_TIME}", text, re.ASCII)) and _is_date(text[:10])
+    return True
+
+
+def _is_date(text: str) -> bool:
+    try:
+        date.fromisoformat(text)
+    except ValueError:
+        return False
+    return True
+
+
+def _is_line(value: Any) -> bool:
+    text = choice_text(value)
+    return bool(text) and text == text.strip() and "\n" not in text and "\r" not in text and not isinstance(value, dict | list)
+
+
+def identical(one: Any, other: Any) -> bool:
+    """True if both are the same JSON value: unlike in Python, 1, 1.0 and true are three."""
+    if one is ABSENT or other is ABSENT:
+        return one is other
+    return json.dumps(one, sort_keys=True) == json.dumps(other, sort_keys=True)
 
 
 def write(kind: Kind, value: Any) -> str:
-    """The text by which a widget of this kind shows a value."""
+    """The text by which a control of this kind shows a value."""
     if kind in (Kind.JSON, Kind.FILE, Kind.FILES):
-        return json.dumps(value, ensure_ascii=False)
-    if kind in (Kind.LINES, Kind.CHECKBOXES):
+        text = json.dumps(value, ensure_ascii=False)
+        return json.dumps(value) if _NO_CHARACTER.search(text) else text
+    if kind is Kind.LINES and isinstance(value, list):
         return "\n".join(choice_text(each) for each in value)
-    if kind is Kind.INSTANT:
-        return write_local(str(value))
     return choice_text(value)
 
 
 def choice_text(value: Any) -> str:
     return value if isinstance(value, str) else json.dumps(value)
+
+
+def _shown(text: str) -> str:
+    return _NO_CHARACTER.sub("\ufffd", text)

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import json
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
 from src.broker.signature import Signature
 from src.jobs.upload import FORMAT, in_units
-from src.web.forms.field import Choice, Field, Kind, choice_text, valued
+from src.web.forms.field import ABSENT, Choice, Field, Kind, choice_text
+from src.web.forms.reading import valued
 
 Schema = Mapping[str, Any]
 
@@ -26,6 +28,18 @@ def fields_of(signature: Signature) -> list[Field]:
     required = whole.get("required", ())
     made = [_field(name, schema, whole, name in required) for name, schema in whole["properties"].items()]
     return [_hiding(each) if each.name in signature.secrets else each for each in made]
+
+
+def filled(signature: Signature, args: Sequence[Any], kwargs: Mapping[str, Any]) -> list[Field]:
+    """The fields with stored arguments, to be changed; what is secret stays unseen, and as it was unless something is typed."""
+    known = signature.by_name(args, kwargs)
+    made = []
+    for each in fields_of(signature):
+        if each.kind is Kind.PASSWORD:
+            made.append(replace(each, text="", required=False, hint=f"{each.hint} Leave this empty to keep what it is.".strip()))
+        elif each.name not in signature.secrets:  # what only has a secret within it stays what it was
+            made.append(valued(each, known.get(each.name, ABSENT)))
+    return made
 
 
 def _hiding(each: Field) -> Field:
@@ -106,7 +120,14 @@ def _kind(core: Schema) -> Kind:
 
 
 def _choices(core: Schema) -> tuple[Choice, ...]:
-    return tuple(Choice(choice_text(value), value) for value in core.get("enum", [core["const"]] if "const" in core else ()))
+    values = core.get("enum", [core["const"]] if "const" in core else ())
+    texts = [choice_text(value) for value in values]
+    # A browser sends neither an empty choice nor a line break as they are, and one text cannot stand for 1 and for "1".
+    plain = [
+        text.isprintable() and text == text.strip() != "" and (not isinstance(v, str) or texts.count(text) == 1)
+        for text, v in zip(texts, values, strict=True)
+    ]
+    return tuple(Choice(text if is_plain else json.dumps(value), value) for text, value, is_plain in zip(texts, values, plain, strict=True))
 
 
 def _is_object(core: Schema) -> bool:
@@ -131,6 +152,8 @@ def _attributes(kind: Kind, core: Schema) -> dict[str, Any]:
             bounds["max"] = core["exclusiveMaximum"] - 1
         attributes.update({name: bound for name, bound in bounds.items() if bound is not None})
     if kind is Kind.DECIMAL:
+        attributes["inputmode"] = "decimal"
+    if kind is Kind.LINES and core["items"]["type"] != "string":
         attributes["inputmode"] = "decimal"
     if kind in (Kind.TEXT, Kind.LONG, Kind.PASSWORD) and "maxLength" in core:
         attributes["maxlength"] = core["maxLength"]

@@ -17,11 +17,11 @@ from src.web import asking, catalogue
 from src.web.auth import Visitor
 from src.web.catalogue import AnyActor
 from src.web.forms import how
-from src.web.forms.field import Field, every, retyped, valued
+from src.web.forms.field import ABSENT, Field, every
 from src.web.forms.fields import fields_of
 from src.web.forms.how import How, read_how
 from src.web.forms.places import at_places
-from src.web.forms.reading import MORE, Reading, add_row, read
+from src.web.forms.reading import MORE, Reading, add_row, read, retyped, valued
 
 #: the hidden input that makes a double click one job; no parameter can be called so
 KEY = "form-key"
@@ -54,10 +54,7 @@ class Form:
 
     def filled(self, values: Mapping[str, Any]) -> Form:
         """The form with these values by parameter; secrets stay empty, and what is no parameter any more is left out."""
-        known = [
-            each if each.name not in values or each.name in self.signature.secrets else valued(each, values[each.name])
-            for each in self.fields
-        ]
+        known = [each if each.name in self.signature.secrets else valued(each, values.get(each.name, ABSENT)) for each in self.fields]
         return replace(self, fields=known)
 
     def values(self, sent: MultiDict[str, str]) -> dict[str, Any]:

@@ -10,8 +10,8 @@ from typing import Any
 from werkzeug.datastructures import MultiDict
 
 from src.database import now
-from src.web.forms.field import Field, Kind, retyped
-from src.web.forms.reading import Reading, read
+from src.web.forms.field import Field, Kind
+from src.web.forms.reading import Reading, read, retyped
 from src.web.instants import parse_duration, parse_instant
 
 #: before the names of these fields: no parameter can be called so
@@ -64,8 +64,8 @@ def read_how(sent: MultiDict[str, str]) -> How:
     if (expires := reading.values.get(EXPIRES)) is not None:
         _try(reading, EXPIRES, lambda: wish.update(expires_at=_ahead(expires)))
     if (priority := reading.values.get(PRIORITY)) is not None:
-        if priority.isascii() and priority.isdecimal() and len(priority) == 1:
-            wish["priority"] = int(priority)
+        if type(priority) is int and 0 <= priority <= 9:
+            wish["priority"] = priority
         else:
             reading.errors[PRIORITY] = "Enter a number from 0 to 9."
     if key := reading.texts.get(UNIQUE_KEY, "").strip():

@@ -3,22 +3,21 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import time
 from typing import Any
 
 from werkzeug.datastructures import MultiDict
 
 from src.jobs.errors import JobsError
 from src.jobs.values import loads
-from src.web.forms.field import GIVEN, GONE, KEPT, PRESENT, ROWS, ZONE, Field, Kind
+from src.web.forms import browser
+from src.web.forms.field import ABSENT, GIVEN, GONE, KEPT, MOST_ROWS, NUMBER, PRESENT, ROWS, WAS, ZONE, Field, Kind, holding, identical
 from src.web.instants import zoned
 
 #: the button that asks for one more row of the list it names
 MORE = "form-more"
-#: rows of one list that a form shows; longer ones are for the API
-MOST_ROWS = 100
-_ABSENT: Any = object()
 
 
 @dataclass(slots=True)
@@ -44,9 +43,59 @@ def read(fields: Sequence[Field], sent: MultiDict[str, str]) -> Reading:
     reading = Reading()
     for each in fields:
         value = _read(each, sent, reading)
-        if value is not _ABSENT:
+        if value is not ABSENT:
             reading.values[each.own_name] = value
     return reading
+
+
+def valued(each: Field, value: Any) -> Field:
+    """The field, holding a value as JSON has it, or as it is where the value is ABSENT.
+
+    What its control would not send back as it was stands beside it, see WAS.
+    """
+    shown = replace(each if value is ABSENT else _holding(each, value), was=None)
+    if each.hides:
+        return shown
+    untouched = _control(shown, browser.sent([shown]), Reading())
+    if shown.kind is each.kind and identical(untouched, value):
+        return shown
+    return replace(shown, was="" if value is ABSENT else json.dumps(value))
+
+
+def _holding(each: Field, value: Any) -> Field:
+    if each.kind is Kind.GROUP and value is None:
+        return replace(each, text="")
+    if each.kind is Kind.GROUP and isinstance(value, dict):
+        known = [valued(child, value[child.own_name]) if child.own_name in value else child for child in each.children]
+        return replace(each, text="true", children=tuple(known))
+    if each.kind is Kind.ROWS and value is None:
+        return replace(each, children=())
+    if each.kind is Kind.ROWS and isinstance(value, list) and len(value) <= MOST_ROWS and all(isinstance(row, dict) for row in value):
+        return replace(each, children=tuple(valued(each.row(number), row) for number, row in enumerate(value)))
+    return holding(each, value)
+
+
+def retyped(each: Field, texts: Mapping[str, str]) -> Field:
+    """The field as it was sent, by the texts of a Reading."""
+    if each.name + WAS in texts:
+        each = _remembered(each, texts[each.name + WAS])[0]
+    children = each.children
+    if each.kind is Kind.ROWS:
+        rows = [each.row(number) for number in range(int(texts.get(each.name + ROWS, "0")))]
+        # A row that was just added holds what is given first.
+        children = tuple(retyped(row, texts) if any(name.startswith(row.name + ".") for name in texts) else row for row in rows)
+    else:
+        children = tuple(retyped(child, texts) for child in children)
+    return replace(each, text=texts.get(each.name, ""), zone=texts.get(each.name + ZONE, each.zone), children=children)
+
+
+def _remembered(each: Field, was: str) -> tuple[Field, Any]:
+    """The field as it was shown with the value that its hidden input remembers, and that value."""
+    try:
+        value = json.loads(was) if was else ABSENT
+    except (ValueError, RecursionError):
+        return replace(each, was=None), None  # no page of ours: the marker says nothing
+    return valued(each, value), value
 
 
 def add_row(reading: Reading, name: str) -> None:
@@ -56,6 +105,26 @@ def add_row(reading: Reading, name: str) -> None:
 
 
 def _read(each: Field, sent: MultiDict[str, str], reading: Reading) -> Any:
+    """The value; what was not touched is the value that was shown, also where its control cannot carry that."""
+    if each.name + WAS not in sent or each.hides:
+        return _control(each, sent, reading)
+    shown, before = _remembered(each, sent[each.name + WAS])
+    now, untouched = Reading(), Reading()
+    value = _control(shown, sent, now)
+    if shown.was is not None:
+        now.texts[each.name + WAS] = shown.was
+        as_shown = _control(shown, browser.sent([shown]), untouched)
+        if identical(value, as_shown) and now.errors == untouched.errors:
+            now.errors.clear()
+            value = before
+        elif isinstance(value, dict) and isinstance(before, dict):
+            # A model may have more than the form asks for.
+            value = {name: more for name, more in before.items() if name not in {child.own_name for child in shown.children}} | value
+    reading.take(now)
+    return value
+
+
+def _control(each: Field, sent: MultiDict[str, str], reading: Reading) -> Any:
     if each.kind in (Kind.GROUP, Kind.ROWS) and each.name not in sent:
         return (_group if each.kind is Kind.GROUP else _rows)(each, sent, reading)
     if each.is_file:
@@ -63,15 +132,15 @@ def _read(each: Field, sent: MultiDict[str, str], reading: Reading) -> Any:
     text = sent.get(each.name)
     if each.kind is Kind.CHECKBOX:
         if text is None and each.name + PRESENT not in sent:
-            return _ABSENT
+            return ABSENT
         reading.texts[each.name] = "true" if text is not None else ""
         return text is not None
     if each.kind is Kind.CHECKBOXES:
         if text is None and each.name + PRESENT not in sent:
-            return _ABSENT
+            return ABSENT
         text = "\n".join(sent.getlist(each.name))
     if text is None:
-        return _ABSENT
+        return ABSENT
     # A secret typed wrong is typed again: it never travels back.
     reading.texts[each.name] = "" if each.hides else text
     if each.name + ZONE in sent:
@@ -80,7 +149,7 @@ def _read(each: Field, sent: MultiDict[str, str], reading: Reading) -> Any:
         return _read_text(each, text.replace("\r\n", "\n"), sent)
     except _Unreadable as problem:
         reading.errors[each.name] = str(problem)
-        return _ABSENT
+        return ABSENT
 
 
 def _read_text(each: Field, text: str, sent: MultiDict[str, str]) -> Any:
@@ -88,7 +157,7 @@ def _read_text(each: Field, text: str, sent: MultiDict[str, str]) -> Any:
         return _nothing(each)  # before validation: '' is no date, number or choice
     if each.kind is Kind.INSTANT:
         try:
-            return zoned(text, sent.get(each.name + ZONE, "").strip())
+            return zoned(text, sent.get(each.name + ZONE, each.zone).strip())
         except JobsError as error:
             raise _Unreadable(str(error)) from None
     return _READERS.get(each.kind, _as_text)(each, text)
@@ -96,12 +165,12 @@ def _read_text(each: Field, text: str, sent: MultiDict[str, str]) -> Any:
 
 def _nothing(each: Field) -> Any:
     """What an empty input stands for: None where that may be said and is not the default already, else nothing."""
-    return None if each.nullable and (each.required or each.default is not None) else _ABSENT
+    return None if each.nullable and (each.required or each.default is not None) else ABSENT
 
 
 def _group(each: Field, sent: MultiDict[str, str], reading: Reading) -> Any:
     if each.name + PRESENT not in sent and not any(name.startswith(each.name + ".") for name in sent):
-        return _ABSENT
+        return ABSENT
     inner = read(each.children, sent)
     if each.name + PRESENT in sent:
         given = not each.has_switch or each.name + GIVEN in sent
@@ -117,7 +186,7 @@ def _group(each: Field, sent: MultiDict[str, str], reading: Reading) -> Any:
 def _files(each: Field, sent: MultiDict[str, str], reading: Reading) -> Any:
     """References of files: those brought now, and those brought before that are still wanted."""
     if not any(name in sent for name in (each.name, each.name + KEPT, each.name + PRESENT)):
-        return _ABSENT
+        return ABSENT
     new = [text for text in sent.getlist(each.name) if text.strip()]
     kept = [text for text in sent.getlist(each.name + KEPT) if text not in sent.getlist(each.name + GONE)]
     several = each.kind is Kind.FILES
@@ -127,7 +196,7 @@ def _files(each: Field, sent: MultiDict[str, str], reading: Reading) -> Any:
             value = loads(text) if text.lstrip().startswith(("{", "[")) else text.strip()
         except (ValueError, RecursionError):
             reading.errors[each.name] = "Choose a file."
-            return _ABSENT
+            return ABSENT
         chosen += value if several and isinstance(value, list) else [value]
     reading.texts[each.name] = json.dumps(chosen if several else chosen[0]) if chosen else ""
     if not chosen:
@@ -138,9 +207,12 @@ def _files(each: Field, sent: MultiDict[str, str], reading: Reading) -> Any:
 def _rows(each: Field, sent: MultiDict[str, str], reading: Reading) -> Any:
     number = sent.get(each.name + ROWS, "")
     if not number.isdecimal():
-        return _ABSENT
+        return ABSENT
     values = []
-    for index in range(min(int(number[:4]), MOST_ROWS)):
+    if int(number[:4]) > MOST_ROWS:
+        reading.errors[each.name] = f"A form takes at most {MOST_ROWS} rows: send more of them with the API."
+        return ABSENT
+    for index in range(int(number[:4])):
         row = each.row(index)
         if row.name + GONE in sent:
             continue
@@ -148,7 +220,7 @@ def _rows(each: Field, sent: MultiDict[str, str], reading: Reading) -> Any:
         values.append(_read(row, sent, inner))
         reading.take(inner, row.name, f"{each.name}.{len(values) - 1}")
     reading.texts[each.name + ROWS] = str(len(values))
-    return _nothing(each) if each.nullable and not values else [{} if value is _ABSENT else value for value in values]
+    return _nothing(each) if each.nullable and not values else [{} if value is ABSENT else value for value in values]
 
 
 def _keeps_empty(each: Field) -> bool:
@@ -171,8 +243,25 @@ def _choice(each: Field, text: str) -> Any:
     return next((choice.value for choice in each.choices if choice.text == text), text)
 
 
-def _lines(each: Field, text: str) -> list[str]:
-    return [line.strip() for line in text.split("\n") if line.strip()]
+def _number(each: Field, text: str) -> Any:
+    """The number; what is none goes on as text: the check words the error."""
+    text = text.strip()
+    try:
+        return json.loads(text) if NUMBER.fullmatch(text) else text
+    except ValueError:  # such as .5 or 007, or more digits than Python reads
+        return text
+
+
+def _time(each: Field, text: str) -> str:
+    try:
+        return time.fromisoformat(text.strip()).isoformat()
+    except ValueError:
+        return text.strip()
+
+
+def _lines(each: Field, text: str) -> list[Any]:
+    lines = [line.strip() for line in text.split("\n") if line.strip()]
+    return [_number(each, line) for line in lines] if "inputmode" in each.attributes else lines
 
 
 def _several(each: Field, text: str) -> list[Any]:
@@ -188,13 +277,13 @@ def _json(each: Field, text: str) -> Any:
 
 
 _READERS: dict[Kind, Callable[[Field, str], Any]] = {
-    Kind.NUMBER: _stripped,
+    Kind.NUMBER: _number,
     Kind.DECIMAL: _stripped,
     Kind.RADIOS: _choice,
     Kind.SELECT: _choice,
     Kind.CHECKBOXES: _several,
     Kind.DATE: _stripped,
-    Kind.TIME: _stripped,
+    Kind.TIME: _time,
     Kind.LINES: _lines,
     Kind.JSON: _json,
     Kind.GROUP: _json,

@@ -15,11 +15,11 @@ from src.jobs.errors import IdempotencyConflict, InvalidArguments, JobsError
 from src.jobs.models import Job
 from src.web import asking, catalogue
 from src.web.auth import Visitor
-from src.web.forms.edit import filled
-from src.web.forms.field import Field, every, retyped
+from src.web.forms.field import Field, every, identical
+from src.web.forms.fields import filled
 from src.web.forms.form import KEY
 from src.web.forms.places import at_places
-from src.web.forms.reading import MORE, Reading, add_row, read
+from src.web.forms.reading import MORE, Reading, add_row, read, retyped
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +37,7 @@ class RerunForm:
     def of(cls, job: Job) -> RerunForm:
         """The form with the job's arguments; raises UnknownActor."""
         signature = Signature.of(catalogue.submittable(job.actor or ""))
-        return cls(job, signature, filled(job, signature))
+        return cls(job, signature, filled(signature, job.args, job.kwargs))
 
     def with_row(self, sent: MultiDict[str, str]) -> RerunForm | None:
         """The form with what was typed and one more row, if its button for that was pressed."""
@@ -57,6 +57,8 @@ class RerunForm:
             if reading.errors:
                 raise InvalidArguments("some fields cannot be read", errors=reading.errors)
             args, kwargs = self.signature.arrange({**reading.values, **kept})
+            if identical(self.signature.by_name(args, kwargs), known):
+                args, kwargs = self.job.args, self.job.kwargs
             wish = asking.Wish(
                 self.job.actor or "", args, kwargs, queue=self.job.queue, priority=self.job.priority, fair_key=self.job.fair_key, idempotency_key=sent.get(KEY)
             )  # fmt: skip

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import datetime
 from enum import StrEnum
 from typing import Any
-from zoneinfo import ZoneInfo
 
 from werkzeug.datastructures import MultiDict
 
@@ -16,19 +14,22 @@ from src.schedules.drafts import Draft
 from src.schedules.models import Schedule
 from src.schedules.rules import Rule
 from src.schedules.words import Missed, Overlap
-from src.schedules.zones import local, zone_of
+from src.schedules.zones import zone_of
 from src.settings import get_settings
 from src.web import schedule_documents, schedule_wishes
-from src.web.forms.field import Choice, Field, Kind, every, retyped, valued
+from src.web.forms.field import ABSENT, Choice, Field, Kind, every
+from src.web.forms.fields import filled
 from src.web.forms.form import Form
 from src.web.forms.places import at_places
-from src.web.forms.reading import MORE, add_row, read
+from src.web.forms.reading import MORE, Reading, add_row, read, retyped, valued
 
 #: before the names of the fields that are not the actor's: no parameter can be called so
 PREFIX = "schedule-"
 #: an input of an instant is read in the schedule's zone, not in that of the settings
 _OWN_ZONE = {"data-zone": "own"}
 _INSTANTS = ("at", "starts_at", "ends_at")
+#: what is shown as an empty input, since an empty one is read as this
+_UNSAID = {"jitter": "0s"}
 
 
 def _field(name: str, label: str, kind: Kind = Kind.TEXT, hint: str = "", **more: Any) -> Field:
@@ -99,14 +100,8 @@ class ScheduleForm:
     def of(cls, schedule: Schedule) -> ScheduleForm:
         """The form of a schedule that is there; secrets are left empty, and stay as they are if nothing is typed."""
         actor = Form.of(schedule.actor)
-        values = actor.signature.by_name(schedule.args, schedule.kwargs)
-        shown = []
-        for each in actor.fields:
-            if each.kind is Kind.PASSWORD:
-                shown.append(replace(each, required=False, hint="Leave it empty to keep it."))
-            elif each.name not in actor.signature.secrets:  # what only has a secret within it stays what it was
-                shown.append(valued(each, values[each.name]) if each.name in values else each)
-        own = _filled(schedule_documents.fields(schedule.draft), zone_of(schedule.zone))
+        shown = filled(actor.signature, schedule.args, schedule.kwargs)
+        own = _filled(schedule_documents.fields(schedule.draft))
         return cls(replace(actor, fields=shown), own, schedule, schedule.version, rule=schedule.draft.rule)
 
     def read(self, sent: MultiDict[str, str]) -> Draft:
@@ -119,13 +114,9 @@ class ScheduleForm:
         except InvalidArguments as error:
             args, kwargs, problems = [], {}, {**error.errors, **problems}
         body: dict[str, Any] = {"actor": self.actor.actor.actor_name, "args": args, "kwargs": kwargs}
-        texts = {name: sent.get(PREFIX + name, "").strip() for name in self.own}
-        zone = _zone(texts["zone"])
-        for name, text in texts.items():
-            if text and name in _INSTANTS:
-                body[name] = _with_zone(text, zone)
-            elif text:
-                body[name] = int(text) if name == "pause_after" and text.isdecimal() else text
+        own = _read_own(list(self.own.values()), sent)
+        problems |= own.errors
+        body |= {name.removeprefix(PREFIX): value for name, value in own.values.items() if value != ""}
         try:
             draft = schedule_wishes.plan(schedule_wishes.read(body))
         except InvalidArguments as error:
@@ -144,7 +135,8 @@ class ScheduleForm:
         typed = [retyped(each, reading.texts) for each in self.actor.fields]
         own = self.own
         if NAME.name in sent:  # else it comes from the actor's own form, which has only the arguments
-            own = {name: replace(each, text=sent.get(each.name, "")) for name, each in self.own.items()}
+            texts = _read_own(list(self.own.values()), sent).texts
+            own = {name: retyped(each, texts) for name, each in self.own.items()}
         known = {each.name for each in every([*typed, *own.values()])}
         of_no_field = tuple(text for name, text in errors.items() if name not in known)
         return replace(
@@ -165,37 +157,32 @@ class ScheduleForm:
 
 def rule_of(sent: Mapping[str, str]) -> tuple[Rule | None, str]:
     """The rule that the time fields make, or None and why they make none."""
-    texts = {each.name.removeprefix(PREFIX): sent.get(each.name, "").strip() for each in TIMES}
-    zone = _zone(texts["zone"])
-    body = {name: _with_zone(text, zone) if name in _INSTANTS else text for name, text in texts.items() if text}
+    reading = _read_own(TIMES, MultiDict(sent))
+    body = {name.removeprefix(PREFIX): value for name, value in reading.values.items() if value != ""}
+    if reading.errors:
+        return None, next(iter(reading.errors.values()))
     try:
         return schedule_wishes.read(body, schedule_wishes.Times).rule(sent.get(NAME.name, "")), ""
     except JobsError as error:
         return None, str(error)
 
 
-def _filled(values: Mapping[str, Any], zone: ZoneInfo | None = None) -> dict[str, Field]:
+def _filled(values: Mapping[str, Any]) -> dict[str, Field]:
     own = {}
     for each in OWN:
         name = each.name.removeprefix(PREFIX)
-        value = values[name]
-        if value is not None and name in _INSTANTS and zone is not None:
-            value = f"{local(zone, datetime.fromisoformat(value)):%Y-%m-%dT%H:%M:%S}"
-        own[name] = replace(each, text="" if value in (None, "0s") else str(value))
+        zone = str(values["zone"]) if name in _INSTANTS else ""
+        own[name] = valued(replace(each, zone=zone), ABSENT if values[name] in (None, _UNSAID.get(name)) else values[name])
     return own
 
 
-def _zone(name: str) -> ZoneInfo | None:
+def _read_own(fields: Sequence[Field], sent: MultiDict[str, str]) -> Reading:
+    """The fields that are not the actor's, in the words of the API; instants in the zone that the form names."""
+    zone = sent.get(PREFIX + "zone", "").strip()
     try:
-        return zone_of(name or get_settings().timezone)
+        zone_of(zone or get_settings().timezone)
     except JobsError:
-        return None
-
-
-def _with_zone(text: str, zone: ZoneInfo | None) -> str:
-    """What a browser's picker sends, with the zone it is meant in."""
-    try:
-        moment = datetime.fromisoformat(text)
-    except ValueError:
-        return text
-    return text if moment.tzinfo is not None or zone is None else moment.replace(tzinfo=zone).isoformat()
+        zone = ""  # the zone's own field says so
+    reading = read([each if each.has_zone else replace(each, zone=zone) for each in fields], sent)
+    reading.values = {name: value.strip() if isinstance(value, str) else value for name, value in reading.values.items()}
+    return reading

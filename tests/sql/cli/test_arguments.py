@@ -43,7 +43,7 @@ def read(*words: str) -> dict[str, object]:
 def test_words_are_read_as_their_parameters_are_declared() -> None:
     assert read("--kind", "green", "--minutes=4", "--guests", "Ada", "--guests=Bob") == {
         "kind": "green",
-        "minutes": "4",
+        "minutes": 4,
         "guests": ["Ada", "Bob"],
     }
     assert read("--sugar", "--kind", "black") == {"sugar": True, "kind": "black"}
@@ -51,7 +51,7 @@ def test_words_are_read_as_their_parameters_are_declared() -> None:
         assert read(*no) == {"sugar": False}, no
     order = Form.of("order").fields
     given = read_arguments(order, ["--items", '[{"name": "pen"}]', "--to.street", "Main Street", "--to.floor", "2"])
-    assert given == {"items": [{"name": "pen"}], "to": {"street": "Main Street", "floor": "2"}}
+    assert given == {"items": [{"name": "pen"}], "to": {"street": "Main Street", "floor": 2}}
 
 
 @pytest.mark.parametrize(

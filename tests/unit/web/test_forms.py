@@ -19,8 +19,8 @@ from src.jobs.errors import InvalidArguments
 from src.settings import get_settings
 from src.web.forms import Field as FormField
 from src.web.forms import Kind, Reading, every, fields_of, read
-from src.web.forms.field import retyped, valued
 from src.web.forms.places import at_places
+from src.web.forms.reading import retyped, valued
 
 
 class Colour(enum.Enum):
@@ -140,7 +140,7 @@ def test_a_time_that_the_clocks_leave_out_is_an_error_and_any_zone_may_be_meant(
 
 def test_a_group_is_given_by_its_switch_and_a_nested_model_comes_back_as_an_object() -> None:
     filled = {"home-present": "1", "home.street": "High", "home.number": "3"}
-    assert _read(**filled, **{"home-given": "1"}).values == {"home": {"street": "High", "number": "3"}}
+    assert _read(**filled, **{"home-given": "1"}).values == {"home": {"street": "High", "number": 3}}
     assert _read(**filled).values == {}
     assert _read(**{"home.street": "High"}).values == {"home": {"street": "High"}}  # a program has no switches
 
@@ -151,7 +151,7 @@ def test_rows_are_counted_removed_and_renumbered_with_what_is_within_them() -> N
         "rooms.2.name": "Red", "rooms.2.beds": "", "rooms.2.windows-rows": "1", "rooms.2.windows.0.street": "North",
     }  # fmt: skip
     reading = _read(**sent)
-    assert reading.values == {"rooms": [{"name": "Blue", "beds": "1"}, {"name": "Red", "windows": [{"street": "North"}]}]}
+    assert reading.values == {"rooms": [{"name": "Blue", "beds": 1}, {"name": "Red", "windows": [{"street": "North"}]}]}
     again = retyped(_fields()["rooms"], reading.texts)
     assert {each.name: each.text for each in every([again]) if each.name.endswith(("name", "street"))} == {
         "rooms.0.name": "Blue", "rooms.1.name": "Red", "rooms.1.windows.0.street": "North",

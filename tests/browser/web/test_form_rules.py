@@ -1,0 +1,51 @@
+"""The rules by which src/web/forms/browser.py models a browser are Chromium's own."""
+
+from __future__ import annotations
+
+from typing import Any
+from urllib.parse import parse_qsl
+
+import pytest
+from flask import Flask, render_template_string
+from hypothesis import strategies as st
+from playwright.sync_api import Browser, Route
+from werkzeug.datastructures import MultiDict
+
+from src.broker.signature import Signature
+from src.settings import get_settings
+from src.web.forms import browser
+from src.web.forms.field import identical
+from src.web.forms.fields import fields_of, filled
+from src.web.forms.reading import read
+from tests.harness.parameters import SIGNATURES, VALUES, check
+
+_PAGE = """{% from "macros.html" import field with context %}<!doctype html><meta charset="utf-8">
+<form method="post" action="/sent" novalidate>{% for each in fields %}{{ field(each, "") }}{% endfor %}<button id="send">Send</button></form>"""
+
+
+def test_what_chromium_sends_for_an_untouched_form_is_what_is_modelled(
+    app: Flask, chromium: Browser, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(get_settings(), "timezone", "Europe/Berlin")
+    page = chromium.new_page()
+    served = ""
+
+    def answer(route: Route) -> None:
+        route.fulfill(body=served if route.request.method == "GET" else "thanks", content_type="text/html; charset=utf-8")
+
+    page.route("**/*", answer)
+
+    def same(values: dict[str, Any], signature: Signature) -> None:
+        nonlocal served
+        fields = filled(signature, [], values)
+        with app.test_request_context():
+            served = render_template_string(_PAGE, fields=fields)
+        page.goto("http://forms.test/")
+        with page.expect_request(lambda request: request.method == "POST") as posted:
+            page.locator("#send").click()
+        sent = parse_qsl(posted.value.post_data or "", keep_blank_values=True)
+        assert sent == list(browser.sent(fields).items(multi=True))
+        assert identical(read(fields_of(signature), MultiDict(sent)).values, values)
+
+    check(20, same, values=VALUES, signature=st.sampled_from(SIGNATURES))
+    page.close()

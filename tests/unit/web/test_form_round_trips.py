@@ -1,0 +1,72 @@
+"""Whatever a form shows and gets back untouched is the same value: for each type of parameter, by a browser's own rules."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from hypothesis import strategies as st
+
+from src.broker.signature import Signature
+from src.settings import get_settings
+from src.web.forms import browser
+from src.web.forms.field import Kind, identical
+from src.web.forms.fields import fields_of, filled
+from src.web.forms.reading import read, retyped
+from tests.harness.parameters import SIGNATURES, VALUES, amounts, check
+
+
+@pytest.fixture(autouse=True)
+def _zone(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(get_settings(), "timezone", "Europe/Berlin")
+
+
+def _back(values: dict[str, Any], signature: Signature) -> None:
+    shown = filled(signature, [], values)
+    back = read(shown, browser.sent(shown))
+    assert not back.errors
+    assert identical(back.values, values)
+    # The same from the form of an actor, which knows nothing of the values but what the page sends: ?like= and presets.
+    alike = read(fields_of(signature), browser.sent(shown))
+    assert not alike.errors
+    assert identical(alike.values, values)
+    # And once more from the page that comes back because something else was wrong.
+    again = [retyped(each, alike.texts) for each in fields_of(signature)]
+    assert identical(read(fields_of(signature), browser.sent(again)).values, values)
+
+
+@amounts
+def test_what_comes_back_untouched_is_the_same_value(cases: int) -> None:
+    check(cases, _back, values=VALUES, signature=st.sampled_from(SIGNATURES))
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "kind"),
+    [
+        ("text", "one\ntwo", Kind.LONG),
+        ("ratio", float("inf"), Kind.DECIMAL),
+        ("tea", "10:00:00+02:00", Kind.TEXT),
+        ("at", "9999-12-31T23:59:59Z", Kind.TEXT),
+        ("lines", ["a\nb"], Kind.JSON),
+        ("rooms", [{"name": "x"}] * 101, Kind.JSON),
+    ],
+)
+def test_a_value_that_its_control_cannot_show_is_shown_in_one_that_can(name: str, value: Any, kind: Kind) -> None:
+    [shown] = [each for each in filled(SIGNATURES[0], [], {name: value}) if each.name == name]
+    assert shown.kind is kind
+    assert shown.text
+
+
+def test_what_is_typed_beside_what_stays_is_taken() -> None:
+    values = {"home": {"street": "High", "more": 1}, "at": "2030-10-27T02:30:00+01:00", "lines": ["a\nb"]}
+    shown = filled(SIGNATURES[1], [], values)
+    sent = browser.sent(shown)
+    sent["home.street"], sent["at"], sent["lines"] = "Low", "2030-10-27T02:31", '["c"]'
+    typed = read(fields_of(SIGNATURES[1]), sent).values
+    assert typed == {"home": {"street": "Low", "more": 1, "rooms": []}, "at": "2030-10-27T02:31:00+02:00", "lines": ["c"]}
+
+
+def test_more_rows_than_a_form_takes_are_refused_and_not_cut() -> None:
+    sent = browser.sent(filled(SIGNATURES[0], [], {"rooms": [{"name": "x"}]}))
+    sent["rooms-rows"] = "1000"
+    assert "at most 100 rows" in read(fields_of(SIGNATURES[0]), sent).errors["rooms"]
