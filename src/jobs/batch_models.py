@@ -31,6 +31,7 @@ class Batch(Base):
     name: Mapped[str] = mapped_column(String(255))  # of the file
     stage: Mapped[Stage] = mapped_column(words(Stage))
     header: Mapped[Any] = mapped_column(JsonText)  # the columns' names as they came
+    dialect: Mapped[Any] = mapped_column(JsonText, nullable=True)  # how the file was written: separator, encoding, byte order mark
     rows: Mapped[int] = mapped_column(Integer)
     bad: Mapped[int] = mapped_column(Integer)  # of them, those that do not fit
     created_by: Mapped[str | None] = mapped_column(String(255))

@@ -68,14 +68,24 @@ class Figures:
         return sum(number for state, number in self.counts.items() if not state.is_final)
 
 
-def draft(session: Session, id: str, *, actor: str, name: str, header: Sequence[str], rows: Sequence[Row], by: str) -> Batch:
-    """Keep rows as a draft; the same id again is the draft that is there."""
+def draft(
+    session: Session,
+    id: str,
+    *,
+    actor: str,
+    name: str,
+    header: Sequence[str],
+    rows: Sequence[Row],
+    by: str,
+    dialect: Mapping[str, Any] | None = None,
+) -> Batch:
+    """Keep rows as a draft; the same id again is the draft that is there. `dialect`: how the file was written."""
     known = session.get(Batch, id)
     if known is not None:
         return known
     bad = sum(bool(row.problems) for row in rows)
     made = Batch(
-        id=id, actor=actor, name=name[:255], stage=Stage.DRAFT, header=list(header), rows=len(rows), bad=bad, created_by=by, created_at=now()
+        id=id, actor=actor, name=name[:255], stage=Stage.DRAFT, header=list(header), dialect=dialect, rows=len(rows), bad=bad, created_by=by, created_at=now()
     )  # fmt: skip
     session.add(made)
     session.flush()

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -13,12 +11,12 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup, escape
 
+from src import spreadsheets
 from src.reports import charts, numbers
 from src.reports.document import Chart, Document, Figures, Table, Words
+from src.spreadsheets import Dialect
 
 Draw = Callable[[int, Chart], Markup]
-#: a text that a spreadsheet would take for a formula
-_FORMULA = re.compile(r"[=+\-@\t\r]")
 
 
 def blocks(document: Document) -> Markup:
@@ -64,23 +62,24 @@ def text(document: Document, *, url: str = "") -> str:
 
 def spreadsheet(document: Document) -> bytes:
     """The document's tables and charts as one CSV, each under its title; UTF-8 with the mark that spreadsheets look for."""
-    out = io.StringIO()
-    writer = csv.writer(out)
-    writer.writerow([_harmless(document.title), _harmless(document.period)])
+    return b"".join(spreadsheets.write(_rows(document), Dialect(mark=True)))
+
+
+def _rows(document: Document) -> Iterator[list[Any]]:
+    yield [document.title, document.period]
     for block in document.blocks:
         if isinstance(block, Words):
             continue
-        writer.writerow([])
-        writer.writerow([_harmless(block.title or "Figures")])
+        yield []
+        yield [block.title or "Figures"]
         if isinstance(block, Figures):
-            writer.writerows([_harmless(figure.label), _harmless(figure.value), _harmless(figure.note)] for figure in block.figures)
+            yield from ([figure.label, figure.value, figure.note] for figure in block.figures)
         elif isinstance(block, Table):
-            writer.writerow([_harmless(column.name) for column in block.columns])
-            writer.writerows([[_harmless(value) if isinstance(value, str) else value for value in row] for row in block.rows])
+            yield [column.name for column in block.columns]
+            yield from (list(row) for row in block.rows)
         elif isinstance(block, Chart):
-            writer.writerow(["", *(_harmless(series.name) for series in block.series)])
-            writer.writerows([_harmless(label), *(series.values[at] for series in block.series)] for at, label in enumerate(block.labels))
-    return out.getvalue().encode("utf-8-sig", "replace")
+            yield ["", *(series.name for series in block.series)]
+            yield from ([label, *(series.values[at] for series in block.series)] for at, label in enumerate(block.labels))
 
 
 def _on_page(number: int, chart: Chart) -> Markup:
@@ -132,7 +131,3 @@ def _text_table(table: Table) -> str:
         for row in rows
     ]
     return "\n".join(lines + ([f"  {table.note}"] if table.note else []))
-
-
-def _harmless(text: str) -> str:
-    return f"'{text}" if _FORMULA.match(text) else text

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any, Literal
@@ -17,6 +17,7 @@ from src.jobs.submission import new_id
 from src.jobs.workflow_submission import PlannedStep
 from src.web import catalogue
 from src.web.auth import Visitor, limits
+from src.web.documents import MASK
 
 #: characters of an idempotency key, so that it fits its column behind the asker's name
 KEY_LENGTH = 200
@@ -44,7 +45,7 @@ def check(wish: Wish, *, by: Visitor, source: Literal["form", "api"]) -> Submiss
     """The submission of a wish; raises UnknownActor, InvalidArguments or another JobsError that names the field."""
     actor = catalogue.submittable(wish.actor)
     limits.require_submit(wish.actor)
-    args, kwargs = Signature.of(actor).check(wish.args, wish.kwargs or {})
+    args, kwargs = checked(Signature.of(actor), wish.args, wish.kwargs or {})
     message = actor.message_with_options(args=tuple(args), kwargs=kwargs)
     return Submission(
         replace(message, message_id=new_id(), queue_name=queue(wish.queue or actor.queue_name)),
@@ -67,8 +68,23 @@ def check_edit(job: Job, change: Edit) -> Edit:
         return change
     actor = catalogue.submittable(job.actor or "")
     limits.require_submit(actor.actor_name)
-    args, kwargs = Signature.of(actor).check(change.args or (), change.kwargs or {})
+    args, kwargs = checked(Signature.of(actor), change.args or (), change.kwargs or {})
     return replace(change, args=args, kwargs=kwargs)
+
+
+def checked(signature: Signature, args: Sequence[Any], kwargs: Mapping[str, Any]) -> tuple[list[Any], dict[str, Any]]:
+    """The arguments as the actor takes them; raises InvalidArguments, also for the dots by which pages and API show a secret."""
+    given = signature.by_name(args, kwargs)
+    masked = [name for name in signature.secrets if MASK in (given.get(name), *_each(given.get(name)))]
+    if masked:
+        errors = dict.fromkeys(masked, "The dots stand for a secret that is not shown: give it anew.")
+        raise InvalidArguments("; ".join(f"{name}: {text}" for name, text in errors.items()), errors=errors)
+    return signature.check(args, kwargs)
+
+
+def _each(value: Any) -> Iterable[Any]:
+    """The values of *args and **kwargs."""
+    return value.values() if isinstance(value, Mapping) else value if isinstance(value, list) else ()
 
 
 def check_step(step: PlannedStep) -> Submission:

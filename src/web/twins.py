@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-import csv
-import io
-import re
 from collections.abc import Sequence
 from typing import Any
 
 from flask import Response, request
 from werkzeug.exceptions import NotFound
 
+from src import spreadsheets
 from src.web import documents
 
 FORMATS = ("json", "csv")
-#: a text that a spreadsheet would take for a formula
-_FORMULA = re.compile(r"[=+\-@\t\r]")
 
 
 def wanted() -> str | None:
@@ -34,11 +30,8 @@ def as_json(document: Any) -> Response:
 def as_csv(rows: Sequence[dict[str, Any]], name: str, *, columns: Sequence[str] = ()) -> Response:
     """The rows as a spreadsheet: a line of names, then a line for each; what holds more than one value is JSON."""
     names = list(columns) or list(dict.fromkeys(column for row in rows for column in row))
-    text = io.StringIO()
-    writer = csv.writer(text)
-    writer.writerow(names)
-    writer.writerows([[_cell(row.get(column)) for column in names] for row in rows])
-    response = Response(text.getvalue(), content_type="text/csv; charset=utf-8")
+    lines = spreadsheets.write([names, *([_cell(row.get(column)) for column in names] for row in rows)])
+    response = Response(b"".join(lines), content_type="text/csv; charset=utf-8")
     response.headers["Content-Disposition"] = f'attachment; filename="{name}.csv"'
     return response
 
@@ -46,6 +39,4 @@ def as_csv(rows: Sequence[dict[str, Any]], name: str, *, columns: Sequence[str] 
 def _cell(value: Any) -> Any:
     if isinstance(value, dict | list):
         return documents.dump(value)
-    if isinstance(value, str):
-        return f"'{value}" if _FORMULA.match(value) else value
     return "" if value is None else value

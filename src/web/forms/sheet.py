@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import csv
-import io
-import itertools
-from collections.abc import Iterable, Iterator, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 from werkzeug.datastructures import MultiDict
 
+from src import spreadsheets
 from src.broker.signature import Signature
 from src.jobs.batches import Row
 from src.jobs.errors import InvalidArguments, JobsError
+from src.web.asking import checked
 from src.web.documents import MASK
 from src.web.forms.field import PRESENT, Field, Kind, every
 from src.web.forms.fields import fields_of
@@ -54,11 +52,10 @@ class Sheet:
 
     def read(self, data: bytes) -> tuple[list[str], list[Row]]:
         """The header and the checked rows of a file. Raises UnreadableSheet."""
-        text = _decoded(data)
         try:
-            lines = list(csv.reader(io.StringIO(text, newline=""), delimiter=_delimiter(text), strict=True))
-        except csv.Error as error:
-            raise UnreadableSheet(f"This is no CSV file: {error}. A quote within quotes is written twice.") from None
+            lines, _ = spreadsheets.read(data)
+        except spreadsheets.Unreadable as error:
+            raise UnreadableSheet(str(error)) from None
         if not lines or not any(cell.strip() for cell in lines[0]):
             raise UnreadableSheet("The file has no header. Its first row names the columns; the template has them.")
         header = [cell.strip() for cell in lines[0]]
@@ -102,7 +99,7 @@ class Sheet:
         reading = read(self._fields, sent)
         problems = {**reading.errors, **problems}
         try:
-            args, kwargs = self._signature.check(*self._signature.arrange(reading.values))
+            args, kwargs = checked(self._signature, *self._signature.arrange(reading.values))
         except InvalidArguments as error:
             # The first word on a column stands: that it is missing only follows from that it could not be read.
             problems = {**at_places(self._fields, error), **problems}
@@ -114,44 +111,10 @@ class Sheet:
         return name.split(".")[0] in self._signature.secrets
 
 
-def write(header: Sequence[str], rows: Iterable[Sequence[Any]]) -> Iterator[str]:
-    """The lines of a CSV file that a spreadsheet shows as what they say: no cell is taken for a formula."""
-    for row in itertools.chain([header], rows):
-        line = io.StringIO()
-        csv.writer(line).writerow([harmless(str(cell)) for cell in row])
-        yield line.getvalue()
-
-
-def harmless(text: str) -> str:
-    """The text, behind an apostrophe where a spreadsheet would run it; a plain number stays one."""
-    if not text.startswith(("=", "+", "-", "@", "\t", "\r", "\n")):
-        return text
-    try:
-        float(text)
-    except ValueError:
-        return f"'{text}"
-    return text
-
-
 def _column(place: str, header: Sequence[str]) -> str:
     """The column of a place: its own, or that of the JSON that it is within."""
     parts = place.split(".")
     return next((name for end in range(len(parts), 0, -1) if (name := ".".join(parts[:end])) in header), place)
-
-
-def _decoded(data: bytes) -> str:
-    try:
-        text = data.decode("utf-8-sig")
-    except UnicodeDecodeError:
-        raise UnreadableSheet("The file is not UTF-8. Save it as “CSV UTF-8”.") from None
-    if "\0" in text:
-        raise UnreadableSheet("This is no text file. Save the table as CSV, not as a workbook.")
-    return text
-
-
-def _delimiter(text: str) -> str:
-    first = text.partition("\n")[0]
-    return max(",;\t", key=first.count)
 
 
 def _send(each: Field, cell: str, sent: MultiDict[str, str]) -> str | None:

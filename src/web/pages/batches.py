@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from dataclasses import asdict
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -12,17 +13,18 @@ from flask import Response as FlaskResponse
 from sqlalchemy.orm import Session
 from werkzeug.wrappers import Response
 
-from src import database
+from src import database, spreadsheets
 from src.broker.signature import Signature
 from src.jobs import batches
 from src.jobs.batch_models import Batch, Stage
 from src.jobs.batches import Outcome
 from src.jobs.errors import InvalidArguments, JobsError, NotAllowed
 from src.jobs.submission import Submission
+from src.spreadsheets import Dialect
 from src.web import asking, catalogue
 from src.web.auth import Visitor, allow, limits, visitor
 from src.web.forms.form import KEY
-from src.web.forms.sheet import MAX_BYTES, MAX_ROWS, OWN, Sheet, UnreadableSheet, write
+from src.web.forms.sheet import MAX_BYTES, MAX_ROWS, OWN, Sheet, UnreadableSheet
 from src.web.roles import Role
 
 blueprint = Blueprint("batches", __name__)
@@ -55,7 +57,7 @@ def new(name: str) -> str:
 def template(name: str) -> FlaskResponse:
     """A file with the header alone."""
     columns = [each.name for each in Sheet(Signature.of(catalogue.submittable(name))).columns]
-    return _file(write(columns, []), f"{name}.csv")
+    return _file(spreadsheets.write([columns]), f"{name}.csv")
 
 
 @blueprint.post("/actors/<name>/rows")
@@ -70,10 +72,13 @@ def read(name: str) -> Response | tuple[str, int]:
         if len(data) > MAX_BYTES:
             raise UnreadableSheet(f"The file is larger than {MAX_BYTES // 1024 // 1024} MB. Split it.")
         header, rows = Sheet(Signature.of(catalogue.submittable(name))).read(data)
+        _, dialect = spreadsheets.read(data)
     except UnreadableSheet as error:
         return _new(name, str(error)), 422
     with database.write() as session:
-        batch = batches.draft(session, _key(), actor=name, name=brought.filename, header=header, rows=rows, by=visitor().name)
+        batch = batches.draft(
+            session, _key(), actor=name, name=brought.filename, header=header, dialect=asdict(dialect), rows=rows, by=visitor().name
+        )
     return redirect(url_for("batches.show", id=batch.id), 303)
 
 
@@ -101,12 +106,13 @@ def rows(id: str) -> FlaskResponse:
     header = [*(batch.header[index] for index in kept), *(OWN + name for name in ("state", "result", "error", "job"))]
 
     def lines() -> Iterator[list[Any]]:
+        yield header
         with database.read() as session:
             for outcome in batches.all_rows(session, id):
                 yield [*(outcome.row.cells[index] for index in kept), *_ending(outcome)]
 
     name = batch.name.removesuffix(".csv").replace('"', "")
-    return _file(stream_with_context(write(header, lines())), f"{name} results.csv")
+    return _file(stream_with_context(spreadsheets.write(lines(), Dialect(**batch.dialect or {}))), f"{name} results.csv")
 
 
 @blueprint.post("/batches/<id>/submit")
@@ -213,7 +219,7 @@ def _ending(outcome: Outcome) -> tuple[str, str, str, str]:
     return job.state.value, result[:_SHOWN], (job.error or job.reason or "")[:_SHOWN], job.id
 
 
-def _file(lines: Iterator[str], name: str) -> FlaskResponse:
+def _file(lines: Iterator[bytes], name: str) -> FlaskResponse:
     answer = FlaskResponse(lines, mimetype="text/csv")
     answer.headers.set("Content-Disposition", "attachment", filename=name)
     return answer

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import io
 import re
 from typing import Any
@@ -12,12 +11,14 @@ from sqlalchemy import func, select, update
 from werkzeug.test import TestResponse
 
 import tests.actors.web
+from src import spreadsheets
 from src.broker.signature import Signature
 from src.database import now, read, write
 from src.jobs.models import Job
 from src.jobs.states import State
+from src.spreadsheets import harmless
 from src.web import catalogue
-from src.web.forms.sheet import Sheet, UnreadableSheet, harmless
+from src.web.forms.sheet import Sheet, UnreadableSheet
 from src.web.roles import Role
 from tests.harness.site import Site, Visit, in_words
 
@@ -41,7 +42,8 @@ def press(visit: Visit, page: str, verb: str) -> TestResponse:
 
 
 def table(visit: Visit, page: str) -> list[dict[str, str]]:
-    return list(csv.DictReader(io.StringIO(visit.get(f"{page}/rows.csv").text)))
+    header, *rows = spreadsheets.read(visit.get(f"{page}/rows.csv").data)[0]
+    return [dict(zip(header, row, strict=True)) for row in rows]
 
 
 def jobs() -> int:
@@ -178,9 +180,14 @@ def test_secrets_of_a_file_are_kept_sealed_and_never_given_back(visit: Visit, si
     press(visit, page, "submit")
     with site.database.engine.connect() as connection:
         kept = str([connection.exec_driver_sql(f"SELECT * FROM {name}").all() for name in ("batches", "batch_rows", "jobs")])
-    for text in (kept, visit.get(page).text, visit.get(f"{page}/rows.csv").text):
+    file = visit.get(f"{page}/rows.csv")
+    for text in (kept, visit.get(page).text, file.text):
         assert "plant3d" not in text
-    assert [row["door"] for row in table(visit, page)] == ["front", "'=cmd()"]
+    assert ",'=cmd()," in file.text
+    assert [row["door"] for row in table(visit, page)] == ["front", "=cmd()"]
+    # The dots that stand for a secret are no secret.
+    again = bring(visit, "unlock", file.data).location
+    assert "0 of 2 rows fit." in in_words(visit.get(again).text)
 
 
 @pytest.mark.parametrize("text", ["=1+1", "+x", "-cmd", "@sum", "\tx", "\r=1"])

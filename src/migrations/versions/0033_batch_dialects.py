@@ -1,0 +1,19 @@
+"""How a batch's file was written, so that it is given back the same way; NULL: commas and UTF-8."""
+
+from __future__ import annotations
+
+import sqlalchemy as sa
+from alembic import op
+
+revision = "0033"
+down_revision = "0027"
+branch_labels = None
+depends_on = None
+
+
+def upgrade() -> None:
+    op.add_column("batches", sa.Column("dialect", sa.Text()))
+
+
+def downgrade() -> None:
+    op.drop_column("batches", "dialect")

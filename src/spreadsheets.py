@@ -1,0 +1,92 @@
+"""CSV as spreadsheets write and read it: separator, encoding and byte order mark of a file, and no cell that runs as a formula."""
+
+from __future__ import annotations
+
+import codecs
+import csv
+import io
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+#: Excel writes its list separator, which is a semicolon where the decimal point is a comma; tabs in its Unicode text
+SEPARATORS = (",", ";", "\t")
+_MARKS = {codecs.BOM_UTF8: "utf-8", codecs.BOM_UTF16_LE: "utf-16-le", codecs.BOM_UTF16_BE: "utf-16-be"}
+#: a spreadsheet runs what begins so; the last four are those of an East Asian keyboard
+_FORMULA = re.compile(r" *[=+\-@\t\r\n＝＋－＠]")
+_NUMBER = re.compile(r"[+-]?\d+(\.\d+)?([eE][+-]?\d+)?", re.ASCII)
+_NAMED_SEPARATOR = re.compile(r'"?sep=(.)"?\r?\n')
+#: the longest cell
+csv.field_size_limit(64 * 1024 * 1024)
+
+
+class Unreadable(ValueError):
+    """The bytes are no table; the message says the cure."""
+
+
+@dataclass(frozen=True, slots=True)
+class Dialect:
+    """How a file is written. `mark`: it begins with a byte order mark."""
+
+    separator: str = ","
+    encoding: str = "utf-8"
+    mark: bool = False
+
+
+def read(data: bytes) -> tuple[list[list[str]], Dialect]:
+    """The rows of a file, without the apostrophes that `harmless` adds, and how it was written. Raises Unreadable."""
+    mark = next((each for each in _MARKS if data.startswith(each)), b"")
+    encoding = _MARKS.get(mark, "utf-8")
+    try:
+        text = data[len(mark) :].decode(encoding)
+    except UnicodeDecodeError:
+        raise Unreadable("The file is not UTF-8. Save it as “CSV UTF-8”.") from None
+    if "\0" in text:
+        raise Unreadable("This is no text file. Save the table as CSV, not as a workbook.")
+    named = _NAMED_SEPARATOR.match(text)
+    separator = named[1] if named else ""
+    rows = _rows(text[named.end() :], separator) if named else None
+    if rows is None:
+        separator, rows = _guessed(text)
+    return [[plain(cell) for cell in row] for row in rows], Dialect(separator, encoding, bool(mark))
+
+
+def write(rows: Iterable[Sequence[Any]], dialect: Dialect = Dialect()) -> Iterator[bytes]:
+    """The lines of a file; texts are made harmless."""
+    mark = "\ufeff" if dialect.mark else ""
+    for row in rows:
+        line = io.StringIO()
+        csv.writer(line, delimiter=dialect.separator).writerow([harmless(cell) if isinstance(cell, str) else cell for cell in row])
+        yield (mark + line.getvalue()).encode(dialect.encoding, "replace")
+        mark = ""
+
+
+def harmless(text: str) -> str:
+    """The text, behind an apostrophe where a spreadsheet would run it; a plain number stays one. `plain` takes the apostrophe away."""
+    return f"'{text}" if _FORMULA.match(text.lstrip("'")) and not _NUMBER.fullmatch(text) else text
+
+
+def plain(cell: str) -> str:
+    """The text of a cell that `harmless` has written."""
+    return cell[1:] if cell.startswith("'") and _FORMULA.match(cell.lstrip("'")) else cell
+
+
+def _guessed(text: str) -> tuple[str, list[list[str]]]:
+    header = text.partition("\n")[0]
+    separator = max(SEPARATORS, key=header.count)
+    rows = _rows(text, separator)
+    if separator in header:
+        return separator, rows
+    # One column: the separator is one that parts no row of it.
+    for other in SEPARATORS:
+        if all(len(row) <= 1 for row in _rows(text, other)):
+            return other, _rows(text, other)
+    return separator, rows
+
+
+def _rows(text: str, separator: str) -> list[list[str]]:
+    try:
+        return list(csv.reader(io.StringIO(text, newline=""), delimiter=separator, strict=True))
+    except csv.Error as error:
+        raise Unreadable(f"This is no CSV file: {error}. A quote within quotes is written twice.") from None
