@@ -38,7 +38,11 @@ SECOND = timedelta(seconds=1)
 @pytest.fixture
 def hidden() -> Iterator[None]:
     """An actor with a queue of its own, and a way to see it that administrators alone have."""
-    actor = dramatiq.actor(lambda who="": None, actor_name=ACTOR, queue_name=QUEUE, broker=actors.broker, max_retries=0)
+
+    def hide(who: str = "") -> None:
+        """Do nothing."""
+
+    actor = dramatiq.actor(hide, actor_name=ACTOR, queue_name=QUEUE, broker=actors.broker, max_retries=0)
     yield
     del actors.broker.actors[actor.actor_name]
     actors.broker.queues.discard(QUEUE)

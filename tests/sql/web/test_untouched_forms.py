@@ -37,7 +37,7 @@ VALUES = {
 
 
 @dramatiq.actor(queue_name="linger", max_retries=0)
-def keep(
+def keep_values(
     text: str, at: datetime, naive: datetime, tea: time, lines: list[str], blank: str, size: int = 5, either: float | str = 1.0
 ) -> None:  # fmt: skip
     """Keep what it is given."""
@@ -50,7 +50,7 @@ def visit(site: Site) -> Visit:
 
 @pytest.fixture
 def job(site: Site) -> Job:
-    id = site.program().submit("keep", kwargs=VALUES, eta="2089-10-30T00:30:00.000001Z")
+    id = site.program().submit("keep_values", kwargs=VALUES, eta="2089-10-30T00:30:00.000001Z")
     assert _job(id).kwargs == VALUES
     return _job(id)
 
@@ -96,23 +96,24 @@ def test_a_job_whose_arguments_do_not_fit_any_more_can_have_another_priority(vis
 @pytest.mark.parametrize("layout", ["named", "positional"])
 def test_a_rerun_without_edits_has_the_same_arguments(site: Site, visit: Visit, layout: str) -> None:
     given: dict[str, Any] = {"kwargs": VALUES} if layout == "named" else {"args": list(VALUES.values())}
-    job = _job(site.program().post("/api/v1/jobs", {"actor": "keep", **given}).get_json()["id"])
+    job = _job(site.program().post("/api/v1/jobs", {"actor": "keep_values", **given}).get_json()["id"])
     answer = _send(visit, f"/jobs/{job.id}/re-run", RerunForm.of(job).fields, action=f"/jobs/{job.id}/re-run-with-edits")
     again = _job(answer.location.rsplit("/", 1)[1])
     assert (again.args, again.kwargs) == (job.args, job.kwargs)
 
 
 def test_a_form_like_a_job_and_a_preset_submit_what_they_show(visit: Visit, job: Job) -> None:
-    form = Form.of("keep").filled(VALUES)
-    page = f"/actors/keep?like={job.id}"
+    form = Form.of("keep_values").filled(VALUES)
+    page = f"/actors/keep_values?like={job.id}"
     assert 'name="at-was"' in visit.get(page).text
-    submitted = _send(visit, page, form.fields, action="/actors/keep")
+    submitted = _send(visit, page, form.fields, action="/actors/keep_values")
     assert _job(submitted.location.rsplit("/", 1)[1]).kwargs == VALUES
 
     saved = visit.client.post(
-        "/actors/keep/presets", data={**visit.hidden(page, action="/actors/keep"), **_pairs(form.fields), "preset-name": "mine"}
+        "/actors/keep_values/presets",
+        data={**visit.hidden(page, action="/actors/keep_values"), **_pairs(form.fields), "preset-name": "mine"},
     )
-    submitted = _send(visit, saved.location, form.fields, action="/actors/keep")
+    submitted = _send(visit, saved.location, form.fields, action="/actors/keep_values")
     assert _job(submitted.location.rsplit("/", 1)[1]).kwargs == VALUES
 
 
@@ -121,9 +122,9 @@ def _pairs(fields: list[Field]) -> dict[str, Any]:
 
 
 def test_a_form_with_a_mistake_comes_back_with_what_was_not_touched(visit: Visit, job: Job) -> None:
-    page = f"/actors/keep?like={job.id}"
-    sent = {**visit.hidden(page, action="/actors/keep"), **_pairs(Form.of("keep").filled(VALUES).fields)}
-    wrong = visit.client.post("/actors/keep", data={**sent, "size": "many"})
+    page = f"/actors/keep_values?like={job.id}"
+    sent = {**visit.hidden(page, action="/actors/keep_values"), **_pairs(Form.of("keep_values").filled(VALUES).fields)}
+    wrong = visit.client.post("/actors/keep_values", data={**sent, "size": "many"})
     assert wrong.status_code == 422
     assert re.findall('name="(.*?)-was"', wrong.text) == re.findall('name="(.*?)-was"', visit.get(page).text)
     assert re.search(r"one\s+two\s+</textarea>", wrong.text)
@@ -133,7 +134,7 @@ def test_a_form_with_a_mistake_comes_back_with_what_was_not_touched(visit: Visit
     "rule", [{"at": "2089-10-30T00:30:00.000001Z", "grace": 0}, {"every": "1h", "starts_at": "2089-10-30T01:30:00.5Z", "jitter": 0}]
 )
 def test_a_schedule_saved_untouched_says_the_same(site: Site, visit: Visit, rule: dict[str, Any]) -> None:
-    body = {"name": "kept", "actor": "keep", "kwargs": VALUES, "zone": "Europe/Berlin", **rule}
+    body = {"name": "kept", "actor": "keep_values", "kwargs": VALUES, "zone": "Europe/Berlin", **rule}
     assert site.program().post("/api/v1/schedules", body).status_code == 201
     before = _schedule()
     form = ScheduleForm.of(before)
