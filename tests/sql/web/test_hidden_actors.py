@@ -42,7 +42,7 @@ def hidden() -> Iterator[None]:
     def hide(who: str = "") -> None:
         """Do nothing."""
 
-    actor = dramatiq.actor(hide, actor_name=ACTOR, queue_name=QUEUE, broker=actors.broker, max_retries=0)
+    actor = dramatiq.actor(actor_name=ACTOR, queue_name=QUEUE, broker=actors.broker, max_retries=0)(hide)
     yield
     del actors.broker.actors[actor.actor_name]
     actors.broker.queues.discard(QUEUE)
