@@ -9,33 +9,63 @@ import contextlib
 import os
 import re
 import secrets
+from collections.abc import Callable, Mapping
 from functools import lru_cache
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Any, Literal
+from urllib.parse import quote
 
-from pydantic import Field
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic import AfterValidator, Field, ValidationError, model_validator
+from pydantic.fields import FieldInfo
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+
+from src import setting_checks
 
 PREFIX = "CALLBOARD_"
 #: where Docker and Kubernetes put secrets: a file callboard_secret_key there is CALLBOARD_SECRET_KEY
 SECRETS_DIR = "/run/secrets"
 
 
+#: settings that mean something when they are empty, other than their default
+EMPTY_MEANS = {"api_rate"}
+#: a hundred years
+LONGEST_DAYS = 36_500
+
+
 class Settings(BaseSettings):
     """All settings; an environment variable is the field's name in capitals behind `CALLBOARD_`."""
 
-    model_config = SettingsConfigDict(env_prefix=PREFIX, env_file=".env", extra="ignore")
+    model_config = SettingsConfigDict(
+        env_prefix=PREFIX,
+        env_file=".env",
+        extra="ignore",
+        allow_inf_nan=False,
+        hide_input_in_errors=True,  # it may be a password
+    )
 
     data_dir: Path = Field(Path(".callboard"), description="folder of the embedded database, broker, logs and secrets")
-    host: str = Field("127.0.0.1", description="address the web front end listens on")
+    host: Annotated[str, AfterValidator(setting_checks.host)] = Field("127.0.0.1", description="address the web front end listens on")
     port: int = Field(8000, ge=0, le=65535, description="port of the web front end; taken ports are skipped by `./run up`")
 
-    database_url: str = Field("", description="SQLAlchemy URL; empty: SQLite in the data folder (one host only)")
-    broker_url: str = Field("amqp://guest:guest@127.0.0.1:5672/", description="AMQP URLs of RabbitMQ, several hosts separated by `;`")
-    management_url: str = Field(
+    database_url: Annotated[str, AfterValidator(setting_checks.database_url)] = Field(
+        "", description="SQLAlchemy URL; empty: SQLite in the data folder (one host only)"
+    )
+    database_pool: int = Field(
+        20, ge=1, description="connections that each process keeps to PostgreSQL or SQLite once it has needed so many at the same time"
+    )
+    database_overflow: int = Field(
+        100, ge=0, description="connections beyond them that a process opens while all are in use, and closes again"
+    )
+    sqlite_cache: int = Field(
+        64, ge=1, description="megabytes of memory in which SQLite keeps pages of its file, for all connections of a process together"
+    )
+    broker_url: Annotated[str, AfterValidator(setting_checks.broker_urls)] = Field(
+        "amqp://guest:guest@127.0.0.1:5672/", description="AMQP URLs of RabbitMQ, several hosts separated by `;`"
+    )
+    management_url: Annotated[str, AfterValidator(setting_checks.web_address)] = Field(
         "", description="URL of the RabbitMQ management API as this process reaches it, for broker numbers; empty: not shown"
     )
-    management_public_url: str = Field(
+    management_public_url: Annotated[str, AfterValidator(setting_checks.web_address)] = Field(
         "", description="URL of the RabbitMQ management UI as browsers reach it, for links; empty: CALLBOARD_MANAGEMENT_URL"
     )
 
@@ -43,15 +73,17 @@ class Settings(BaseSettings):
         "",
         description="modules to import actors from beside those in src/actors, and folders full of them (what has a `/`), comma separated",
     )
-    api_rate: str = Field(
+    api_rate: Annotated[str, AfterValidator(setting_checks.rate)] = Field(
         "30000/m", description="requests that one token or user may make of the API of each web process, e.g. 600/m; empty: no limit"
     )
     workers: int = Field(2, ge=0, le=64, description="worker processes that `./run up` starts")
     threads: int = Field(8, ge=1, le=256, description="actor threads per worker process")
 
     secret_key: str = Field("", description="key that signs browser sessions; empty: made once and kept in the data folder")
-    timezone: str = Field("UTC", description="IANA name of the zone in which pages show times first")
-    log_level: str = Field("INFO", description="least level that is logged")
+    timezone: Annotated[str, AfterValidator(setting_checks.zone)] = Field(
+        "UTC", description="IANA name of the zone in which pages show times first"
+    )
+    log_level: Annotated[str, AfterValidator(setting_checks.level)] = Field("INFO", description="least level that is logged")
     log_format: Literal["auto", "console", "json"] = Field("auto", description="auto: readable on a terminal, JSON otherwise")
 
     metrics_port: int = Field(
@@ -60,7 +92,9 @@ class Settings(BaseSettings):
         le=65535,
         description="first port on which worker and scheduler processes tell numbers of their own, each on the first free one; 0: none",
     )
-    metrics_host: str = Field("127.0.0.1", description="address on which they do; whoever reaches it needs no token")
+    metrics_host: Annotated[str, AfterValidator(setting_checks.host)] = Field(
+        "127.0.0.1", description="address on which they do; whoever reaches it needs no token"
+    )
     trace_url: str = Field(
         "",
         pattern=r"^(https?://.*\{trace_id\}.*)?$",
@@ -137,11 +171,13 @@ class Settings(BaseSettings):
     keep_reports: float = Field(400, gt=0, description="days that reports are kept in the archive")
     keep_audit: float = Field(400, gt=0, description="days that lines of the audit are kept: who did what, and who was refused")
 
-    smtp_url: str = Field(
+    smtp_url: Annotated[str, AfterValidator(setting_checks.mail_server)] = Field(
         "",
         description="smtp://, smtp+starttls:// or smtps:// user:password@host:port of the mail server; empty: the built-in mailbox under `./run up`",
     )
-    mail_from: str = Field("Callboard <callboard@localhost>", description="sender of mail that names none")
+    mail_from: Annotated[str, AfterValidator(setting_checks.addresses)] = Field(
+        "Callboard <callboard@localhost>", description="sender of mail that names none"
+    )
     mail_admins: str = Field(
         "",
         description="who gets reports and mail about failures, comma separated; empty: the built-in mailbox, or nobody behind a real mail server",
@@ -149,17 +185,19 @@ class Settings(BaseSettings):
     mail_templates: str = Field(
         "", description="folder of your own mail templates, NAME.txt and NAME.html; they win over those of the same name here"
     )
-    public_url: str = Field("", description="address of the console as people's browsers see it, for links in mail; empty: host and port")
+    public_url: Annotated[str, AfterValidator(setting_checks.web_address)] = Field(
+        "", description="address of the console as people's browsers see it, for links in mail; empty: host and port"
+    )
 
     failure_mail_after: int = Field(
         3, ge=1, description="failed attempts of one kind after which a mail tells of them; one dead job is enough"
     )
     failure_mail_quiet: float = Field(60, gt=0, description="minutes between two mails about the same kind of failure")
 
-    proxy_user_header: str = Field(
+    proxy_user_header: Annotated[str, AfterValidator(setting_checks.header)] = Field(
         "", description="header in which a proxy in front tells the name of the user it has signed in, e.g. `X-Remote-User`; empty: none"
     )
-    proxy_addresses: str = Field(
+    proxy_addresses: Annotated[str, AfterValidator(setting_checks.networks)] = Field(
         "",
         description="addresses or networks of the proxies in front, comma separated: `X-Forwarded-For`, `X-Forwarded-Proto` and that header are taken from them alone",
     )
@@ -171,6 +209,39 @@ class Settings(BaseSettings):
     http_allow: str = Field(
         "", description="hosts and networks that `call_http` may reach beside public ones, comma separated, e.g. `10.0.0.0/8,wiki.intern`"
     )
+
+    @model_validator(mode="after")
+    def _fit_each_other(self) -> Settings:
+        problems = []
+        if self.lease_duration <= self.heartbeat_interval:
+            problems.append(
+                ("lease_duration", f"must be longer than CALLBOARD_HEARTBEAT_INTERVAL ({self.heartbeat_interval:g}): three times that")
+            )
+        if self.proxy_user_header and not self.proxy_addresses.strip():
+            problems.append(("proxy_addresses", "must name the proxy that sends CALLBOARD_PROXY_USER_HEADER, or anybody could send it"))
+        problems += [
+            (name, f"must be at most {LONGEST_DAYS} days")
+            for name in type(self).model_fields
+            if name.startswith("keep_") and getattr(self, name) > LONGEST_DAYS
+        ]
+        if problems:
+            raise ValueError("\n".join(f"{PREFIX}{name.upper()} {text}" for name, text in problems))
+        return self
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """An empty variable says nothing, as compose sets those that have no value: what a file in /run/secrets says wins over it."""
+        given = (env_settings, dotenv_settings)
+        says_something = tuple(_Chosen(settings_cls, each, lambda _name, value: value != "") for each in given)
+        means_it = tuple(_Chosen(settings_cls, each, lambda name, value: value == "" and name in EMPTY_MEANS) for each in given)
+        return init_settings, *says_something, file_secret_settings, *means_it
 
     @property
     def effective_public_url(self) -> str:
@@ -195,7 +266,7 @@ class Settings(BaseSettings):
         """The configured database, or SQLite in the data folder."""
         if self.database_url:
             return self.database_url
-        return f"sqlite:///{(self.data_dir / 'callboard.db').resolve()}"
+        return of_file((self.data_dir / "callboard.db").resolve())
 
     @property
     def effective_results_dir(self) -> Path:
@@ -214,8 +285,8 @@ class Settings(BaseSettings):
 
     @property
     def broker_urls(self) -> list[str]:
-        """The AMQP URLs, one per host."""
-        return [url.strip() for url in self.broker_url.split(";") if url.strip()]
+        """The AMQP URLs in full, one per host."""
+        return [setting_checks.broker_url(url) for url in setting_checks.list_of(self.broker_url, ";")]
 
     @property
     def actor_modules(self) -> list[str]:
@@ -227,6 +298,11 @@ class Settings(BaseSettings):
         if self.secret_key:
             return self.secret_key
         return kept_secret(self.data_dir / "secret_key")
+
+
+def of_file(path: Path) -> str:
+    """The URL of a SQLite file, whatever its path holds."""
+    return f"sqlite:///{quote(str(path))}"
 
 
 #: settings that are nothing but a secret
@@ -241,23 +317,62 @@ def masked(name: str, value: object) -> str:
     return ";".join(re.sub(r"(//[^:/@\s]*):\S*@", r"\1:•••@", url) for url in text.split(";"))
 
 
-def kept_secret(path: Path, length_bytes: int = 32) -> str:
+def kept_secret(path: Path, *, make: Callable[[], str] = lambda: secrets.token_urlsafe(32)) -> str:
     """Read the secret in `path`; make it first if there is none. Two processes that race keep one value."""
     if not path.exists():
         path.parent.mkdir(parents=True, exist_ok=True)
         draft = path.with_name(f"{path.name}.{os.getpid()}.{secrets.token_hex(4)}")
         with open(draft, "x", opener=_private) as file:
-            file.write(secrets.token_urlsafe(length_bytes))
+            file.write(make())
         with contextlib.suppress(FileExistsError):
             os.link(draft, path)  # atomic: whoever links first decides, everybody reads that value
         draft.unlink()
     return path.read_text().strip()
 
 
+class WrongSettings(SystemExit):
+    """Settings that no process can work with. Uncaught it ends the process with the sentences, wherever they were read first."""
+
+    def __init__(self, problems: Mapping[str, str]) -> None:
+        super().__init__("\n".join(f"{name} {problem}." for name, problem in problems.items()))
+        self.problems = problems
+
+
 @lru_cache(maxsize=1)
 def get_settings() -> Settings:
-    """This process's settings, read at the first call."""
-    return Settings(_secrets_dir=SECRETS_DIR if os.path.isdir(SECRETS_DIR) else None)
+    """This process's settings, read at the first call; raises WrongSettings."""
+    try:
+        return Settings(_secrets_dir=SECRETS_DIR if os.path.isdir(SECRETS_DIR) else None)
+    except ValidationError as error:
+        raise WrongSettings(_problems(error)) from None
+
+
+def _problems(error: ValidationError) -> dict[str, str]:
+    """What is wrong with which variable."""
+    found: dict[str, str] = {}
+    for one in error.errors():
+        text = str(one["msg"]).removeprefix("Value error, ")
+        if one["loc"]:
+            named = [(PREFIX + str(one["loc"][0]).upper().removeprefix(PREFIX), text[:1].lower() + text[1:])]
+        else:  # of several together
+            named = [(line.partition(" ")[0], line.partition(" ")[2]) for line in text.splitlines()]
+        for name, problem in named:
+            found.setdefault(name, problem.replace("input should", "must").rstrip("."))
+    return found
+
+
+class _Chosen(PydanticBaseSettingsSource):
+    """What another source says, as far as it is wanted."""
+
+    def __init__(self, settings: type[BaseSettings], source: PydanticBaseSettingsSource, wants: Callable[[str, Any], bool]) -> None:
+        super().__init__(settings)
+        self._source, self._wants = source, wants
+
+    def get_field_value(self, field: FieldInfo, field_name: str) -> tuple[Any, str, bool]:
+        return self._source.get_field_value(field, field_name)
+
+    def __call__(self) -> dict[str, Any]:
+        return {name: value for name, value in self._source().items() if self._wants(name, value)}
 
 
 def _private(path: str, flags: int) -> int:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import re
 import secrets
+import shlex
 import shutil
 import signal
 import socket
@@ -64,16 +65,17 @@ class Node:
         self.process: subprocess.Popen[bytes] | None = None
         self._marker = dict(marker or {})
         self._prepare = prepare  # called in the new process before it becomes the node
+        self._known: dict[str, str] = {}  # by file; processes that run have them, so they stay as they are when the folder is deleted
 
     @property
     def password(self) -> str:
         """The password of the application's user, made once."""
-        return kept_secret(self.folder / "app_password", 18)
+        return self._kept("app_password", lambda: secrets.token_urlsafe(18))
 
     @property
     def admin_password(self) -> str:
         """The password of the person who looks into the management UI, made once."""
-        return kept_secret(self.folder / "admin_password", 18)
+        return self._kept("admin_password", lambda: secrets.token_urlsafe(18))
 
     @property
     def user(self) -> str:
@@ -103,11 +105,7 @@ class Node:
     @property
     def name(self) -> str:
         """The Erlang name. Always at localhost, so a changed host name or a copied folder changes nothing."""
-        name = self.folder / "name"
-        if not name.exists():
-            self.folder.mkdir(parents=True, exist_ok=True)
-            name.write_text(f"callboard-{secrets.token_hex(4)}@localhost")
-        return name.read_text().strip()
+        return self._kept("name", lambda: f"callboard-{secrets.token_hex(4)}@localhost")
 
     @property
     def pid(self) -> int | None:
@@ -169,7 +167,8 @@ class Node:
         """End the name server of this node (it daemonises itself and outlives the node); no other listens on its port."""
         epmd = shutil.which("epmd", path=_path(self.launcher))
         if epmd:
-            subprocess.run([epmd, "-port", str(self.ports.epmd), "-kill"], env=self.environment(), capture_output=True, timeout=10)
+            command = [epmd, "-port", str(self.ports.epmd), "-kill"]
+            subprocess.run(command, env=self.environment(), capture_output=True, timeout=10)
 
     def ctl(self, *arguments: str, timeout: float = 60.0) -> str:
         """Run rabbitmqctl against this node and return what it prints."""
@@ -180,14 +179,18 @@ class Node:
         return done.stdout
 
     def environment(self) -> dict[str, str]:
-        """The whole environment of the node: nothing of the caller's RABBITMQ_* or ERL_* variables comes in."""
-        conf = self.folder / "conf"
+        """The whole environment of the node: nothing of the caller's RABBITMQ_* or ERL_* variables comes in.
+
+        Paths are relative to the node's folder, where it is started: RabbitMQ's scripts and files take # ? % and quotes in a
+        path for something else.
+        """
+        conf = Path("conf")
         schedulers = min(os.cpu_count() or 1, MOST_SCHEDULERS)
         return {
             "PATH": _path(self.launcher),
             "LANG": "C.UTF-8",
             "LC_ALL": "C.UTF-8",
-            "HOME": str(self.folder / "home"),
+            "HOME": "home",
             "TMPDIR": os.environ.get("TMPDIR", "/tmp"),
             "RABBITMQ_NODENAME": self.name,
             "RABBITMQ_CONF_ENV_FILE": str(conf / "rabbitmq-env.conf"),
@@ -195,9 +198,11 @@ class Node:
             "RABBITMQ_CONFIG_FILES": str(conf / "conf.d"),
             "RABBITMQ_ADVANCED_CONFIG_FILE": str(conf / "advanced.config"),
             "RABBITMQ_ENABLED_PLUGINS_FILE": str(conf / "enabled_plugins"),
-            "RABBITMQ_MNESIA_BASE": str(self.folder / f"data-{self.series}"),
-            "RABBITMQ_LOG_BASE": str(self.folder / "log"),
-            "RABBITMQ_PID_FILE": str(self.folder / "pid"),
+            "RABBITMQ_MNESIA_BASE": f"data-{self.series}",
+            "RABBITMQ_LOG_BASE": "log",
+            "RABBITMQ_LOGS": f"{self.name}.log",  # within it
+            "RABBITMQ_UPGRADE_LOG": f"{self.name}_upgrade.log",
+            "RABBITMQ_PID_FILE": "pid",
             "RABBITMQ_NODE_IP_ADDRESS": "127.0.0.1",
             "RABBITMQ_NODE_PORT": str(self.ports.amqp),
             "RABBITMQ_DIST_PORT": str(self.ports.distribution),
@@ -210,6 +215,11 @@ class Node:
             "RUNNING_UNDER_SYSTEMD": "true",
             **self._marker,
         }
+
+    def _kept(self, file: str, make: Callable[[], str]) -> str:
+        """The text of a file that is made once, and once more with the same text if it is gone."""
+        self._known[file] = kept_secret(self.folder / file, make=lambda: self._known.get(file) or make())
+        return self._known[file]
 
     def _why(self, what: str) -> str:
         lines = self._last_log_lines(12)
@@ -249,12 +259,13 @@ def _path(launcher: Path) -> str:
 
 def _cure(log: str, folder: Path) -> str:
     """The command that mends what the log complains about."""
+    quoted = shlex.quote(str(folder))
     cures = {
         "eaddrinuse": "A port is taken by another program. Call ./run up again: it picks ports that are free now.",
-        "enospc": f"The disk is full. Make room under {folder} (df -h {folder}), then call ./run up again.",
-        "eacces": f"Files are not accessible. Give them back to yourself: sudo chown -R $(id -un) {folder}",
-        "cookie": f"The Erlang cookie is not usable. Remove it, a new one is made: rm -f {folder}/home/.erlang.cookie",
+        "enospc": f"The disk is full. Make room under {folder} (df -h {quoted}), then call ./run up again.",
+        "eacces": f"Files are not accessible. Give them back to yourself: sudo chown -R $(id -un) {quoted}",
+        "cookie": f"The Erlang cookie is not usable. Remove it, a new one is made: rm -f {quoted}/home/.erlang.cookie",
     }
     lowered = log.lower()
     found = next((cure for sign, cure in cures.items() if sign in lowered), None)
-    return found or f"If its files are damaged, throw them away (no job is lost, SQL holds them): rm -rf {folder}, then ./run up"
+    return found or f"If its files are damaged, throw them away (no job is lost, SQL holds them): rm -rf {quoted}, then ./run up"

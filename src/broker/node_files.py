@@ -31,7 +31,8 @@ def write(folder: Path, ports: Mapping[str, int], passwords: Mapping[str, str]) 
     definitions = conf / "definitions.json"
     definitions.touch(mode=0o600)
     definitions.write_text(json.dumps(definitions_with_users(passwords), indent=1))
-    own = Template((TEMPLATES / "node.conf").read_text()).substitute(ports, definitions=definitions)
+    # By its place in the node's own folder, where it is started: a path may hold what its configuration cannot say.
+    own = Template((TEMPLATES / "node.conf").read_text()).substitute(ports, definitions=definitions.relative_to(folder))
     (conf / "rabbitmq.conf").write_text((TEMPLATES / "rabbitmq.conf").read_text() + "\n" + own)
     for name in ("enabled_plugins", "advanced.config"):
         shutil.copyfile(TEMPLATES / name, conf / name)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -53,7 +54,7 @@ def join(data: Path | None = None) -> Settings:
 
 def data_words(data: Path | None) -> str:
     """The option as later commands need it."""
-    return f" --data {data}" if data else ""
+    return f" --data {shlex.quote(str(data))}" if data else ""
 
 
 def say(line: str) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 from collections.abc import Callable
 from pathlib import Path
 
@@ -81,4 +82,4 @@ def _in_words(error: Exception, folder: Folder) -> str:
     if not isinstance(error, OSError):
         return str(error)
     where = f" ({error.filename})" if error.filename else ""
-    return f"The system refused: {error.strerror or error}{where}.\nLook at space and rights:  df -h {folder.path} ; ls -la {folder.path}"
+    return f"The system refused: {error.strerror or error}{where}.\nLook at space and rights:  df -h {shlex.quote(str(folder.path))} ; ls -la {shlex.quote(str(folder.path))}"

@@ -8,10 +8,9 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from dotenv.parser import parse_stream
-from pydantic import ValidationError
 from pydantic_settings import SettingsError
 
-from src.settings import PREFIX, SECRETS_DIR, Settings, get_settings, masked
+from src.settings import PREFIX, SECRETS_DIR, Settings, WrongSettings, get_settings, masked
 from src.up.errors import UpError
 
 __all__ = ["env_file_lines", "masked", "origin", "read_settings", "unknown_variables"]
@@ -27,8 +26,8 @@ def read_settings() -> Settings:
     env_file_lines()
     try:
         return get_settings()
-    except ValidationError as error:
-        raise UpError("\n".join(_complaint(str(one["loc"][0]), one["msg"]) for one in error.errors())) from None
+    except WrongSettings as error:
+        raise UpError("\n".join(_complaint(name, problem) for name, problem in error.problems.items())) from None
     except SettingsError as error:
         raise UpError(f"The settings cannot be read: {error}.\nMend .env or the environment;  ./run doctor  looks again.") from None
 
@@ -51,13 +50,13 @@ def env_file_lines() -> dict[str, int]:
         raise UpError(
             f"Line {broken[0].line} of .env is no NAME=value:  {line}\nMend that line (quote values that hold blanks or #): nano +{broken[0].line} .env"
         )
-    return {binding.key.upper(): binding.original.line for binding in bindings if binding.key}
+    return {binding.key.upper(): binding.original.line for binding in bindings if binding.key and binding.value}
 
 
 def origin(name: str) -> str:
     """Where a setting's value came from: the environment, .env, a secret file, or its default."""
     variable = PREFIX + name.upper()
-    if variable in {key.upper() for key in os.environ}:
+    if any(key.upper() == variable and value for key, value in os.environ.items()):
         return "environment"
     line = env_file_lines().get(variable)
     if line is not None:
@@ -81,8 +80,7 @@ def _meant(name: str, known: Iterable[str]) -> str:
     return f" Did you mean {close[0]}?" if close else " ./run config lists all."
 
 
-def _complaint(name: str, message: str) -> str:
-    variable = PREFIX + name.upper() if not name.upper().startswith(PREFIX) else name.upper()
+def _complaint(variable: str, message: str) -> str:
     where = origin(variable.removeprefix(PREFIX).lower())
     mend = f"edit that line: nano +{where.rpartition(' ')[2]} .env" if where.startswith(".env") else f"unset it: unset {variable}"
-    return f"{variable} (from {where}): {message[:1].lower()}{message[1:]}.\nCorrect it, or {mend}"
+    return f"{variable} (from {where}) {message}.\nCorrect it, or {mend}"

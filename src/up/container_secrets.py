@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import secrets
 import sys
 from pathlib import Path
 
@@ -16,7 +17,7 @@ def main(folder: Path) -> None:
     database_password = kept_secret(postgres / "password")
     broker_password = kept_secret(app / "broker_password")
     kept_secret(app / "callboard_secret_key")
-    admin_password = kept_secret(rabbitmq / "admin_password", 18)
+    admin_password = kept_secret(rabbitmq / "admin_password", make=lambda: secrets.token_urlsafe(18))
     _write(app / "callboard_database_url", f"postgresql+psycopg://callboard:{database_password}@postgres:5432/callboard")
     _write(app / "callboard_broker_url", f"amqp://{APP_USER}:{broker_password}@rabbitmq:5672/{VHOST}")
     definitions = definitions_with_users({APP_USER: broker_password, ADMIN_USER: admin_password})

@@ -17,6 +17,8 @@ from src.up import packages
 ROOT = Path(__file__).resolve().parents[2]
 VENV = ROOT / ".venv"
 MARKER = VENV / "callboard.json"
+#: where Docker and Kubernetes put secrets; src/settings.py reads them, too
+SECRETS = Path("/run/secrets")
 RUNTIME_LOCK = "requirements.lock"
 #: holds everything of the runtime lock too (a test sees to it), so whoever has it needs no other
 DEV_LOCK = "requirements-dev.lock"
@@ -48,13 +50,14 @@ def say(line: str) -> None:
 
 def broker_is_configured() -> bool:
     """Whether the environment or `.env` names a RabbitMQ (the full reading of settings needs installed packages)."""
-    if os.environ.get("CALLBOARD_BROKER_URL"):
+    if os.environ.get("CALLBOARD_BROKER_URL") or (SECRETS / "callboard_broker_url").exists():
         return True
     try:
         lines = (ROOT / ".env").read_text(encoding="utf-8").splitlines()
     except (OSError, UnicodeDecodeError):
         return False
-    return any(line.strip().removeprefix("export ").upper().startswith("CALLBOARD_BROKER_URL=") for line in lines)
+    named = (line.strip().removeprefix("export ").partition("=") for line in lines)
+    return any(name.strip().upper() == "CALLBOARD_BROKER_URL" and value.strip(" \t'\"") for name, _, value in named)
 
 
 def is_current(lock: str) -> bool:

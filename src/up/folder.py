@@ -7,7 +7,10 @@ import hashlib
 import json
 import os
 import secrets
+import shlex
 import shutil
+import stat
+import tempfile
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import IO, Literal
@@ -75,7 +78,7 @@ class Folder:
     def __init__(self, path: Path) -> None:
         self.path = path.resolve()
         self.logs = self.path / "logs"
-        self.broker = self.path / "broker"
+        self.broker = _broker_folder(self.path)
         self.state_file = self.path / "state.json"
         self.admin_password = self.path / "admin_password"
         self._held: IO[str] | None = None
@@ -85,6 +88,8 @@ class Folder:
         try:
             self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
             self.logs.mkdir(mode=0o700, exist_ok=True)
+            if not self.broker.is_relative_to(self.path):
+                self._prepare_elsewhere()
             probe = self.path / f".writable.{os.getpid()}"
             probe.touch()
             probe.unlink()
@@ -94,7 +99,7 @@ class Folder:
         if free < LEAST_DISK:
             raise UpError(
                 f"The disk of {self.path} is full: {free // 1_000_000} MB are free, Callboard needs {LEAST_DISK // 1_000_000} MB.\n"
-                f"Make room (df -h {self.path}), or use another disk:  ./run up --data SOME/FOLDER"
+                f"Make room (df -h {shlex.quote(str(self.path))}), or use another disk:  ./run up --data SOME/FOLDER"
             )
 
     def hold(self) -> bool:
@@ -135,6 +140,7 @@ class Folder:
 
     def write_state(self, state: State) -> None:
         """Replace the state in one step. It holds passwords: for this user only."""
+        self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
         draft = self.state_file.with_suffix(f".{os.getpid()}")
         with open(draft, "w", opener=lambda path, flags: os.open(path, flags, 0o600)) as file:
             json.dump(asdict(state), file, indent=1)
@@ -165,11 +171,29 @@ class Folder:
         """Wish for these ports next time."""
         (self.path / "ports.json").write_text(json.dumps({**self.remembered_ports(), **used}))
 
+    def _prepare_elsewhere(self) -> None:
+        """Make the broker's folder where other users may write: it must be ours alone, or they could know its passwords."""
+        self.broker.mkdir(mode=0o700, exist_ok=True)
+        found = self.broker.lstat()
+        if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.getuid() or found.st_mode & 0o077:
+            raise UpError(f"{self.broker} must be a folder of yours alone.\nRemove it:  rm -rf {self.broker}")
+
     def _not_ours(self, error: OSError) -> str:
         return (
             f"The data folder {self.path} cannot be used: {error.strerror} ({error.filename}).\n"
-            f"Give it to yourself:  sudo chown -R $(id -un) {self.path}\nor use another one:  ./run up --data SOME/FOLDER"
+            f"Give it to yourself:  sudo chown -R $(id -un) {shlex.quote(str(self.path))}\nor use another one:  ./run up --data SOME/FOLDER"
         )
+
+
+def _broker_folder(path: Path) -> Path:
+    """Where the private node lies: in the data folder. RabbitMQ cannot start in one with a quote in its path, so then in a temporary one.
+
+    It may: all that the node keeps can be thrown away.
+    """
+    if not {"'", '"'} & set(str(path)):
+        return path / "broker"
+    digest = hashlib.sha256(str(path).encode(errors="surrogateescape")).hexdigest()[:12]
+    return Path(tempfile.gettempdir()) / f"callboard-{os.getuid()}-{digest}"
 
 
 def without_processes(state: State, phase: Phase, error: str = "") -> State:

@@ -68,6 +68,23 @@ def test_a_folder_that_cannot_be_made_says_so_with_the_cure(tmp_path: Path) -> N
     assert "--data SOME/FOLDER" in str(caught.value)
 
 
+def test_a_folder_in_whose_path_rabbitmq_cannot_start_has_it_elsewhere_for_this_user_only(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    one, other, usual = Folder(tmp_path / "it's"), Folder(tmp_path / 'a "quoted"'), Folder(tmp_path / "a #?%25 b")
+    one.prepare()
+
+    assert one.broker.stat().st_mode & 0o777 == 0o700
+    assert Folder(one.path).broker == one.broker
+    assert len({one.broker, other.broker}) == 2
+    assert not {"'", '"'} & set(f"{one.broker}{other.broker}")
+    assert usual.broker.parent == usual.path
+    one.broker.chmod(0o755)
+    with pytest.raises(UpError, match="must be a folder of yours alone"):
+        one.prepare()
+
+
 def test_two_folders_get_different_ports_and_keep_them(tmp_path: Path) -> None:
     one, two = Folder(tmp_path / "one"), Folder(tmp_path / "two")
     for made in (one, two):
