@@ -18,11 +18,9 @@ from typing import Any, TypeVar
 from sqlalchemy import Connection, Dialect, Engine, event
 from sqlalchemy.exc import DBAPIError
 
-from src.engines import begin_writing
+from src.engines import begin_writing, is_left
 from src.prepared import CAN_PREPARE, Prepared
 
-#: connections that wait for their next use
-IDLE_LIMIT = 16
 #: connections of a process on which somebody waits to be told something
 LISTENERS = 8
 
@@ -172,7 +170,7 @@ def as_sqlalchemys(error: Any, statement: str, dialect: Dialect, connection: Any
         error,
         dialect.loaded_dbapi.Error,
         hide_parameters=True,  # arguments of jobs are nobody's who reads a log
-        connection_invalidated=dialect.is_disconnect(error, connection, None),
+        connection_invalidated=is_left(error) or dialect.is_disconnect(error, connection, None),
         dialect=dialect,
     )
     assert isinstance(made, DBAPIError)
@@ -182,8 +180,9 @@ def as_sqlalchemys(error: Any, statement: str, dialect: Dialect, connection: Any
 class DirectConnections:
     """Those of one engine; they close when its pool is disposed of."""
 
-    def __init__(self, engine: Engine) -> None:
+    def __init__(self, engine: Engine, kept: int) -> None:
         self._engine = engine
+        self._kept = kept
         self._pid = os.getpid()
         self._is_sqlite = engine.dialect.name == "sqlite"
         self._idle: deque[Direct] = deque()
@@ -251,7 +250,7 @@ class DirectConnections:
             if isinstance(error, DBAPIError) and error.connection_invalidated:
                 self._close_idle()  # they went to the same server
             raise
-        if len(self._idle) < IDLE_LIMIT and self._disposals == disposals:
+        if len(self._idle) < self._kept and self._disposals == disposals:
             self._idle.append(direct)
         else:
             direct.close()

@@ -13,6 +13,8 @@ from typing import Any
 
 from sqlalchemy import URL, Engine, create_engine, event
 
+from src.half_open import WatchfulConnection
+
 #: milliseconds a SQLite writer waits for the one before it
 SQLITE_BUSY_TIMEOUT_MS = 15_000
 #: milliseconds of SQLite's own waiting each time a writer asks for the lock
@@ -22,7 +24,7 @@ SQLITE_ASK_MS = 2
 dice = random.SystemRandom()
 
 
-def sqlite_engine(url: URL, pool_size: int) -> Engine:
+def sqlite_engine(url: URL, pool_size: int, overflow: int, *, cache_mb: int) -> Engine:
     """An engine whose write transactions begin with the write lock; the file's folder is made if it is missing."""
     if url.database and url.database != ":memory:":
         Path(url.database).parent.mkdir(parents=True, exist_ok=True)
@@ -30,7 +32,7 @@ def sqlite_engine(url: URL, pool_size: int) -> Engine:
         url,
         hide_parameters=True,  # arguments and results of jobs are for no log
         pool_size=pool_size,
-        max_overflow=100,
+        max_overflow=overflow,
         connect_args={
             "timeout": SQLITE_BUSY_TIMEOUT_MS / 1000,
             "check_same_thread": False,
@@ -55,7 +57,10 @@ def sqlite_engine(url: URL, pool_size: int) -> Engine:
         cursor.execute("PRAGMA synchronous=FULL")
         cursor.execute("PRAGMA foreign_keys=ON")
         cursor.execute("PRAGMA temp_store=MEMORY")
-        cursor.execute("PRAGMA cache_size=-32000")
+        # A bound of each connection alone would be one for each of dozens: that of the heap is the process's, and under it
+        # connections use their own pages again instead of asking for more.
+        cursor.execute(f"PRAGMA soft_heap_limit={cache_mb * 1_000_000}")
+        cursor.execute(f"PRAGMA cache_size=-{min(32_000, cache_mb * 500)}")
         cursor.close()
 
     @event.listens_for(engine, "begin")
@@ -107,24 +112,54 @@ def begin_writing(cursor: Any, fail: Callable[[], object]) -> None:
         cursor.close()
 
 
-def postgresql_engine(url: URL, pool_size: int) -> Engine:
+#: how PostgreSQL is reached, where the URL says nothing else: seconds, and milliseconds for tcp_user_timeout
+_REACHED = {
+    "application_name": "callboard",
+    "connect_timeout": 5,
+    # A host that is gone is noticed within 25 s while nothing is sent, and 20 s after something was.
+    "keepalives_idle": 10,
+    "keepalives_interval": 5,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 20_000,
+}
+
+
+def postgresql_engine(url: URL, pool_size: int, overflow: int) -> Engine:
     """An engine that asks each connection whether it lives before it hands it out."""
     engine = create_engine(
         url,
         hide_parameters=True,
         pool_size=pool_size,
-        max_overflow=100,
+        max_overflow=overflow,
         pool_pre_ping=True,
         pool_recycle=1800,
-        connect_args={"connect_timeout": 5, "application_name": "callboard", "keepalives_idle": 30},
+        connect_args={name: value for name, value in _REACHED.items() if name not in url.query},
     )
+
+    @event.listens_for(engine, "do_connect")
+    def _connect(_dialect: Any, _record: Any, arguments: Any, options: Any) -> WatchfulConnection:
+        return WatchfulConnection.connect(*arguments, **options)
 
     @event.listens_for(engine, "connect")
     def _prepare(connection: Any, _record: Any) -> None:
         # A statement that has come often is planned once for all values: a page of jobs then takes the same way for a stretch
         # of four thousand as for a million, and a search in arguments that took 40 ms takes 280.
         with connection.cursor() as cursor:
-            cursor.execute("SET plan_cache_mode = force_custom_plan")
+            cursor.execute("SELECT set_config('plan_cache_mode', 'force_custom_plan', false), pg_backend_pid()")
+            connection.server_pid = cursor.fetchone()[1]
         connection.commit()
 
+    @event.listens_for(engine, "handle_error")
+    def _leave(context: Any) -> None:
+        if is_left(context.original_exception):
+            context.is_disconnect = True
+
     return engine
+
+
+def is_left(error: Any) -> bool:
+    """True if the server no longer takes what this connection is for, so that all connections to it are given up.
+
+    After a fail-over it goes on as a standby, which only reads; the others meet it as they shut it down.
+    """
+    return getattr(error, "sqlstate", None) in ("25006", "57P01", "57P02", "57P03")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import sqlite3
 from collections.abc import Callable
 from contextlib import closing, suppress
@@ -32,7 +33,9 @@ def make(database: Database, folder: Path, *, prefix: str = "callboard") -> tupl
         draft = path.with_name(path.name + ".part")
         return path, (_of_sqlite if store == "sqlite" else _of_postgresql)(database, path, draft, made_at)
     except OSError as error:
-        raise BackupError(f"The backup cannot be written to {folder}: {error.strerror or error}. Is there room?  df -h {folder}") from None
+        raise BackupError(
+            f"The backup cannot be written to {folder}: {error.strerror or error}. Is there room?  df -h {shlex.quote(str(folder))}"
+        ) from None
 
 
 def prune(folder: Path) -> list[Path]:
@@ -68,13 +71,13 @@ def _of_sqlite(database: Database, path: Path, draft: Path, made_at: datetime) -
 
 def _of_postgresql(database: Database, path: Path, draft: Path, made_at: datetime) -> Manifest:
     try:
-        with postgresql.snapshot(database) as (connection, name):
+        with postgresql.snapshot(database) as (connection, url, name):
             tables = set(inspect(connection).get_table_names())
             schema, counts = _described(tables, lambda statement: connection.execute(text(statement)).scalar_one())
             if "result_file" in {column["name"] for column in inspect(connection).get_columns("jobs")}:
                 results.keep(lambda statement: connection.execute(text(statement)), path)
             uploads.keep(lambda statement: connection.execute(text(statement)), tables, path)
-            postgresql.copy(database.url, draft, snapshot_name=name)
+            postgresql.copy(url, draft, snapshot_name=name)
         return _finish(path, draft, store="postgresql", made_at=made_at, schema=schema, counts=counts)
     finally:
         draft.unlink(missing_ok=True)

@@ -8,12 +8,15 @@ import subprocess
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
+from psycopg.conninfo import make_conninfo
 from sqlalchemy import URL, text
 from sqlalchemy.engine import Connection
 
 from src.backup.errors import BackupError
 from src.database import Database
+from src.database_url import conninfo
 
 #: seconds that any of PostgreSQL's programs may take
 LONGEST_S = 3600
@@ -30,11 +33,15 @@ END $$
 
 
 @contextmanager
-def snapshot(database: Database) -> Iterator[tuple[Connection, str]]:
-    """A connection that sees one moment, and the name by which pg_dump sees the same."""
+def snapshot(database: Database) -> Iterator[tuple[Connection, URL, str]]:
+    """A connection that sees one moment, the URL of its server, which may be one of several, and the name by which pg_dump sees the same."""
     with database.engine.connect() as connection:
         connection = connection.execution_options(isolation_level="REPEATABLE READ")
-        yield connection, str(connection.execute(text("SELECT pg_export_snapshot()")).scalar_one())
+        reached: Any = connection.connection.driver_connection
+        url = database.url.difference_update_query(["host", "port"]).update_query_dict(
+            {"host": reached.info.host, "port": str(reached.info.port)}
+        )
+        yield connection, url, str(connection.execute(text("SELECT pg_export_snapshot()")).scalar_one())
 
 
 def copy(url: URL, target: Path, *, snapshot_name: str) -> None:
@@ -89,7 +96,7 @@ def program(name: str) -> str:
 
 def _name(url: URL) -> str:
     """The database as libpq takes it, without its password: other users may read a command line."""
-    return url.set(drivername="postgresql", password=None).render_as_string(hide_password=False)
+    return make_conninfo("", **conninfo(url))
 
 
 def _run(name: str, arguments: Sequence[str], url: URL | None) -> str:

@@ -18,6 +18,7 @@ from src.backup.files import Manifest, checksum, manifest_path, read_manifest, s
 from src.database import Database
 from src.jobs import workers
 from src.jobs.restoring import mark_restored
+from src.settings import of_file
 
 #: the beginning of the name of what a restore has replaced; never pruned
 REPLACED = "before-restore"
@@ -104,7 +105,7 @@ def _into_sqlite(target: Database, path: Path, manifest: Manifest) -> int:
     prepared = place.with_name(f"{place.name}.restoring")
     try:
         sqlite.unpack(path, prepared)
-        running = _make_usable(f"sqlite:///{prepared}", path, manifest)
+        running = _make_usable(of_file(prepared), path, manifest)
         target.engine.dispose()
         sqlite.replace(place, prepared)
     finally:

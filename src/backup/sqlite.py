@@ -7,6 +7,7 @@ import hashlib
 import sqlite3
 from contextlib import closing
 from pathlib import Path
+from urllib.parse import quote
 
 from src.backup.errors import BackupError
 from src.backup.files import CHUNK, private
@@ -22,7 +23,7 @@ def copy(database: Path, target: Path) -> Path:
     with open(plain, "xb", opener=private):
         pass
     # In one step: page by page it would begin again whenever somebody writes, which under load is always.
-    with closing(sqlite3.connect(f"file:{database}?mode=ro", uri=True)) as source, closing(sqlite3.connect(plain)) as made:
+    with closing(sqlite3.connect(f"file:{quote(str(database))}?mode=ro", uri=True)) as source, closing(sqlite3.connect(plain)) as made:
         source.backup(made)
         made.execute("PRAGMA journal_mode=DELETE")  # so that the copy is one file
     check(plain)

@@ -162,7 +162,8 @@ def live(end: socket.socket, parent: int) -> None:
 
 
 def _carry_out(request: Request, frames: Frames) -> tuple[Any, ...]:
-    clock.offset = request.clock_offset
+    if request.clock_offset:
+        clock.follow(request.clock_offset)
     tracing.join(request.trace)
     broker = dramatiq.get_broker()
     if request.claimed.actor not in broker.actors:

@@ -17,7 +17,7 @@ from src import metering
 from src.broker.connections import pauses
 from src.broker.deliveries import Delivery
 from src.broker.vital_threads import Progress, Supervised
-from src.database import get_database, is_outage, write
+from src.database import get_database, is_outage, log_outage, write
 from src.jobs import claims, ends
 from src.jobs.completion import Finished, is_one_statement, settle, settle_alone
 from src.jobs.states import Outcome, State
@@ -126,9 +126,11 @@ class Committer:
                 break
             except Exception as error:
                 # Never acknowledged, never given up: the ends wait here until SQL is back. This thread must outlive every error.
-                log.warning("ends_wait_for_sql", jobs=len(finished), detail=type(error).__name__, exc_info=not is_outage(error))
                 if is_outage(error):
+                    log_outage(log, "ends_wait_for_sql", error, jobs=len(finished))
                     self._progress.step()  # of any other error a fresh process is the cure
+                else:
+                    log.warning("ends_wait_for_sql", jobs=len(finished), detail=type(error).__name__, exc_info=True)
                 if self._closed.is_set():
                     return
                 time.sleep(pause)

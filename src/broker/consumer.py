@@ -27,7 +27,7 @@ from src.broker.intake import Intake
 from src.broker.refusals import Refusals
 from src.broker.vital_threads import Progress
 from src.broker.wire import DeliveringConnection, Whole, take_past_pika
-from src.database import is_outage, now, read
+from src.database import is_outage, log_outage, now, read
 from src.jobs import doubt
 from src.jobs.rows import NORMAL_PRIORITY
 from src.logs import get_logger
@@ -355,7 +355,7 @@ class QueueConsumer(Consumer):
             self._crew.load.release(granted)
             if not is_outage(error):
                 raise
-            log.warning("claim_waits_for_sql", queue=self.queue, detail=type(error).__name__)
+            log_outage(log, "claim_waits_for_sql", error, queue=self.queue)
             self._connection.sleep(next(self._pauses))
             return
         self._pauses = pauses()

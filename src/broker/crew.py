@@ -26,7 +26,7 @@ from src.broker.load import Load
 from src.broker.memory import resident_bytes
 from src.broker.vital_threads import Progress, Supervised
 from src.broker.work_queue import WorkQueue
-from src.database import get_database, is_outage, now, read, write
+from src.database import get_database, is_outage, log_outage, now, read, write
 from src.jobs import attempt_logs, claims, completion, stacks, wishes, workers
 from src.jobs.errors import CancelRequested
 from src.jobs.held import release_known
@@ -108,7 +108,7 @@ class Crew:
             except Exception as error:
                 if not is_outage(error):
                     raise
-                log.warning("worker_waits_for_sql", detail=type(error).__name__)
+                log_outage(log, "worker_waits_for_sql", error)
                 time.sleep(pause)
         self.committer.start()
         self._thread.start()
@@ -195,7 +195,7 @@ class Crew:
             except Exception as error:
                 if is_outage(error):
                     self._progress.step()
-                    log.warning("lease_waits_for_sql", detail=type(error).__name__)
+                    log_outage(log, "lease_waits_for_sql", error)
                 elif times := self._causes.count(type(error).__name__):
                     log.exception("lease_failed", times=times)
 
@@ -206,6 +206,7 @@ class Crew:
 
     def _heartbeat(self) -> None:
         asked = time.monotonic()
+        get_database().check_clock()  # first: a lease by a wrong clock may be over when it is written
         with write() as session:
             alive = workers.heartbeat(
                 session, self.worker_id, busy=len(self.load.running), frontier=dict(self.load.frontier), memory_bytes=resident_bytes()
@@ -220,7 +221,6 @@ class Crew:
                 attempt.say_where()
         if alive:
             self._renewed = asked
-            get_database().check_clock()
             self._follow(wish)
             return
         # Cut off for too long: the jobs went to others, and late reports under the old number change nothing.

@@ -20,7 +20,7 @@ from src.broker.causes import Causes
 from src.broker.connections import answered, parameters
 from src.broker.consumer import DEEP_PREFETCH
 from src.broker.vital_threads import Progress, Supervised
-from src.database import is_outage, now, read, write
+from src.database import is_outage, log_outage, now, read, write
 from src.jobs import doubt
 from src.logs import get_logger
 from src.settings import get_settings
@@ -65,7 +65,7 @@ class Reconciler:
                 self.run_once()
             except Exception as error:
                 if is_outage(error):
-                    log.warning("reconciler_waits_for_sql", detail=type(error).__name__)
+                    log_outage(log, "reconciler_waits_for_sql", error)
                 elif times := self._causes.count(type(error).__name__):
                     log.exception("reconciler_failed", times=times)
             self._progress.waits()

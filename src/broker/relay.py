@@ -15,7 +15,7 @@ from src.broker.causes import Causes
 from src.broker.publisher import hand_off
 from src.broker.reconciler import Reconciler
 from src.broker.vital_threads import Progress, Supervised
-from src.database import is_outage, now, read, write
+from src.database import is_outage, log_outage, now, read, write
 from src.engines import dice
 from src.jobs import due, fair, workers
 from src.jobs.held import release_known, waits_for
@@ -94,7 +94,7 @@ class Relay:
                     self.run_once()
             except Exception as error:
                 if is_outage(error):
-                    log.warning("relay_waits_for_sql", detail=type(error).__name__)
+                    log_outage(log, "relay_waits_for_sql", error)
                     # After an outage every lease looks old: first give the workers time to renew theirs.
                     self._be_patient()
                     was_away = True

@@ -46,7 +46,7 @@ def top(*, once: bool, every: float, data: Path | None) -> None:
 def _frame() -> Group:
     from rich.console import Group
     from rich.text import Text
-    from sqlalchemy.exc import DBAPIError
+    from sqlalchemy.exc import SQLAlchemyError
 
     from src import database
     from src.jobs import State, figures, queries, workers
@@ -57,8 +57,8 @@ def _frame() -> Group:
             queues, alive = queries.queues(session), workers.fleet(session)
             ended = figures.by_actor(session, present - WINDOW, present)
             running = queries.page(session, states=[State.RUNNING], limit=ROWS).jobs
-    except DBAPIError as error:
-        return Group(Text(f"The database cannot be reached: {str(error.orig)[:200]}"))
+    except SQLAlchemyError as error:
+        return Group(Text(f"The database cannot be reached: {str(getattr(error, 'orig', error))[:200]}"))
     waiting = _table("Queue", "Queued", "Running", "Oldest")
     for queue in queues:
         oldest = "" if queue.oldest_queued_at is None else _span(present - queue.oldest_queued_at)

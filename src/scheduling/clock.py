@@ -20,7 +20,7 @@ import src.actors
 from src import metering, migrations, tracing
 from src.broker import forks, periodic
 from src.broker.relay import Relay
-from src.database import get_database, is_outage, now, read, write
+from src.database import get_database, is_outage, log_outage, now, read, write
 from src.logs import configure_logs, get_logger
 from src.schedules import queries, ticks
 from src.schedules.ticks import Maker
@@ -94,7 +94,7 @@ class Clock(BlockingScheduler):  # type: ignore[misc]
                 fired = ticks.fire(session, id, self._make)
         except Exception as error:
             if is_outage(error):
-                log.warning("tick_waits_for_sql", schedule_id=id, detail=type(error).__name__)
+                log_outage(log, "tick_waits_for_sql", error, schedule_id=id)
             else:
                 log.exception("tick_failed", schedule_id=id)
                 self._left_alone[id] = time.monotonic() + LEFT_ALONE_S
@@ -138,7 +138,7 @@ class Clock(BlockingScheduler):  # type: ignore[misc]
         except Exception as error:
             if not is_outage(error):
                 raise
-            log.warning("clock_waits_for_sql", detail=type(error).__name__)
+            log_outage(log, "clock_waits_for_sql", error)
         # A little early or late each time, so that the schedulers of a fleet do not look in step.
         self._looked_at -= LOOK_S * random.uniform(0.0, 0.2)
 
@@ -154,7 +154,7 @@ class Clock(BlockingScheduler):  # type: ignore[misc]
         except Exception as error:
             if not is_outage(error):
                 raise
-            log.warning("clock_waits_for_sql", detail=type(error).__name__)
+            log_outage(log, "clock_waits_for_sql", error)
         if was_set:
             log.warning("clock_was_set", seconds=round(self._drift - drift, 3))
             self._looked_at = 0.0

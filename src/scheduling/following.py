@@ -9,7 +9,7 @@ import random
 import threading
 import time
 
-from src.database import is_outage, read, write
+from src.database import is_outage, log_outage, read, write
 from src.logs import get_logger
 from src.schedules import outcomes, overlaps
 from src.schedules.ticks import Maker
@@ -68,6 +68,6 @@ class Follower:
                 self.run_once()
             except Exception as error:
                 if is_outage(error):
-                    log.warning("follower_waits_for_sql", detail=type(error).__name__)
+                    log_outage(log, "follower_waits_for_sql", error)
                 else:
                     log.exception("follower_failed")

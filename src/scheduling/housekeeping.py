@@ -10,7 +10,7 @@ from sqlalchemy.exc import IntegrityError
 
 from src.audit import retention as audit_retention
 from src.broker import periodic
-from src.database import get_database, is_outage, read, write
+from src.database import get_database, is_outage, log_outage, read, write
 from src.jobs import alerts, batches, failures, result_files, retention, stacks, upload_uses, uploads
 from src.jobs.search import texts
 from src.jobs.workers import forget_old
@@ -46,7 +46,7 @@ def register(broker: Broker, make: Maker, stopping: Event) -> None:
         except Exception as error:
             if not is_outage(error):
                 raise
-            log.warning("scheduler_waits_for_sql", detail=type(error).__name__)
+            log_outage(log, "scheduler_waits_for_sql", error)
             stopping.wait(AGAIN_S)
             continue
         if broken:
@@ -73,7 +73,7 @@ def tidy() -> None:
     except Exception as error:
         if not is_outage(error):
             raise
-        log.warning("tidy_waits_for_sql", detail=type(error).__name__)
+        log_outage(log, "tidy_waits_for_sql", error)
 
 
 def keep_up() -> None:
@@ -90,7 +90,7 @@ def keep_up() -> None:
     except Exception as error:
         if not is_outage(error):
             raise
-        log.warning("search_waits_for_sql", detail=type(error).__name__)
+        log_outage(log, "search_waits_for_sql", error)
 
 
 def tidy_files() -> None:
@@ -111,4 +111,4 @@ def tidy_files() -> None:
     except Exception as error:
         if not is_outage(error):
             raise
-        log.warning("tidy_waits_for_sql", detail=type(error).__name__)
+        log_outage(log, "tidy_waits_for_sql", error)

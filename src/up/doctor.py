@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import os
 import platform
+import shlex
 import shutil
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from sqlalchemy import create_engine, make_url, text
+from sqlalchemy import text
 from sqlalchemy.exc import SQLAlchemyError
 
+from src.database_url import parse
+from src.engines import postgresql_engine
 from src.settings import Settings
 from src.up import answering, configuration, launch, packages, ports, readiness
 from src.up.errors import UpError
@@ -75,11 +78,13 @@ def _folder(settings: Settings) -> Iterator[Finding]:
     yield Finding(
         usable,
         f"the data folder {folder.path} is {'' if usable else 'not '}ours",
-        "" if usable else f"sudo chown -R $(id -un) {folder.path}",
+        "" if usable else f"sudo chown -R $(id -un) {shlex.quote(str(folder.path))}",
     )
     free = shutil.disk_usage(folder.path).free
     yield Finding(
-        free >= LEAST_DISK, f"{free // 1_000_000} MB of disk are free", "" if free >= LEAST_DISK else f"make room: df -h {folder.path}"
+        free >= LEAST_DISK,
+        f"{free // 1_000_000} MB of disk are free",
+        "" if free >= LEAST_DISK else f"make room: df -h {shlex.quote(str(folder.path))}",
     )
     if usable:
         state = folder.read_state()
@@ -92,18 +97,19 @@ def _folder(settings: Settings) -> Iterator[Finding]:
 
 
 def _database(settings: Settings) -> Iterator[Finding]:
-    url = make_url(settings.effective_database_url)
+    url = parse(settings.effective_database_url)
     shown = configuration.masked("database_url", url.render_as_string(hide_password=True))
     if url.get_backend_name() == "sqlite":
         if "database_url" in settings.model_fields_set or Path(str(url.database)).exists():
             yield Finding(True, f"database {shown} (SQLite: for one host)")
         return
-    drivername = "postgresql+psycopg" if url.get_backend_name() == "postgresql" else url.drivername
-    engine = create_engine(url.set(drivername=drivername), connect_args={"connect_timeout": 5})
+    engine = postgresql_engine(url, 1, 0)
     try:
         with engine.connect() as connection:
             version = connection.execute(text("SHOW server_version")).scalar_one()
-        yield Finding(True, f"database {shown} (PostgreSQL {version})")
+            is_writable = connection.execute(text("SHOW transaction_read_only")).scalar_one() == "off"
+        cure = "" if is_writable else "Name the server that takes writes in CALLBOARD_DATABASE_URL, or all of them."
+        yield Finding(is_writable, f"database {shown} (PostgreSQL {version}{'' if is_writable else ', read-only'})", cure)
     except SQLAlchemyError as error:
         cause = str(getattr(error, "orig", error)).strip().splitlines()[0]
         yield Finding(False, f"database {shown}: {cause}", "Start it, or correct CALLBOARD_DATABASE_URL.")

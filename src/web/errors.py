@@ -6,11 +6,11 @@ import errno
 
 from flask import Flask, g, redirect, render_template, request, url_for
 from flask_wtf.csrf import CSRFError
-from sqlalchemy.exc import DataError, DBAPIError
+from sqlalchemy.exc import DataError, SQLAlchemyError
 from werkzeug.exceptions import Forbidden, HTTPException, InternalServerError, RequestEntityTooLarge, ServiceUnavailable, Unauthorized
 from werkzeug.wrappers import Response
 
-from src.database import is_outage
+from src.database import is_outage, log_outage
 from src.jobs.alert_mutes import UnknownAlert
 from src.jobs.batches import UnknownBatch
 from src.jobs.error_groups import UnknownGroup
@@ -61,7 +61,7 @@ def init(app: Flask) -> None:
     """Answer exceptions of views."""
     app.register_error_handler(HTTPException, _http)
     app.register_error_handler(JobsError, _jobs)
-    app.register_error_handler(DBAPIError, _database)
+    app.register_error_handler(SQLAlchemyError, _database)
     app.register_error_handler(OSError, _disk)
     app.register_error_handler(Exception, _unexpected)
 
@@ -104,13 +104,13 @@ def _jobs(error: JobsError) -> Response:
     return _answer(Problem(status, str(error), fields))
 
 
-def _database(error: DBAPIError) -> Response:
+def _database(error: SQLAlchemyError) -> Response:
     if isinstance(error, DataError):
         # PostgreSQL keeps no NUL character, and no number beyond its columns: nothing a view could know better.
         return _answer(Problem(400, "The request holds a text or a number that the database cannot keep, e.g. a NUL character."))
     if not is_outage(error):
         return _unexpected(error)
-    log.warning("database_away", error=str(error.orig)[:300])
+    log_outage(log, "database_away", error)
     response = _answer(
         Problem(ServiceUnavailable.code, "The database cannot be reached at the moment. Nothing was changed; try again in a few seconds.")
     )

@@ -7,7 +7,7 @@ from functools import lru_cache
 from alembic.script import ScriptDirectory
 from flask import Blueprint, Response
 from sqlalchemy import inspect, text
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import SQLAlchemyError
 
 from src import database, migrations
 from src.broker import management
@@ -36,10 +36,14 @@ def ready() -> Response:
 def _database_problem() -> str | None:
     try:
         with database.read() as session:
+            if not database.get_database().is_sqlite and session.execute(text("SHOW transaction_read_only")).scalar_one() == "on":
+                # After a fail-over the connections lead to a standby: new ones may find the server that takes writes.
+                database.get_database().engine.dispose()
+                return "read-only: name the server that takes writes in CALLBOARD_DATABASE_URL, or all of them"
             if not inspect(session.connection()).has_table("alembic_version"):
                 return "not migrated: run ./run migrate"
             found = session.execute(text("SELECT version_num FROM alembic_version")).scalar_one_or_none()
-    except DBAPIError:
+    except SQLAlchemyError:
         return "not reachable: check CALLBOARD_DATABASE_URL and that the server runs"
     return None if found == _newest() else f"at schema {found}, but this version has {_newest()}: run ./run migrate"
 

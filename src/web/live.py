@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
 from src import database
@@ -133,10 +133,11 @@ class Tailer:
                 why = stalled(session, running) if running else {}
                 # After the states: the lines of an attempt are committed no later than its end.
                 _read_lines(session, [(jobs[watch.id].seq, watch) for watch in watches if watch.id in jobs])
-        except DBAPIError as error:
+        except SQLAlchemyError as error:
             # The streams stay open: what has changed meanwhile is told when the database is back.
-            log.warning("tailer_database_away", error=str(error.orig)[:200])
+            database.log_outage(log, "tailer_database_away", error)
             return
+        database.outage_over("tailer_database_away")
         for watch in watches:
             job = jobs.get(watch.id)
             if job is not None:

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 
 from flask import Response, stream_with_context
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import SQLAlchemyError
 
 from src import database
 from src.jobs import workflows
@@ -77,10 +77,12 @@ def _follow(id: str) -> Iterator[Found | None]:
 def _look(id: str) -> Found | None:
     try:
         with database.read() as session:
-            return workflows.find(session, id)
-    except DBAPIError as error:
+            found = workflows.find(session, id)
+        database.outage_over("workflow_stream_database_away")
+        return found
+    except SQLAlchemyError as error:
         # The stream stays open: what has changed meanwhile is told when the database is back.
-        log.warning("workflow_stream_database_away", error=str(error.orig)[:200])
+        database.log_outage(log, "workflow_stream_database_away", error)
         return None
 
 

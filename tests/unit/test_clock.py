@@ -36,3 +36,32 @@ def test_a_clock_that_drifts_is_followed() -> None:
     clock.correct(HERE + 5 * MS + 6 * MS, HERE, HERE + 10 * MS)
 
     assert clock.offset == 6 * MS
+
+
+@pytest.mark.parametrize("set_by", [-7200.0, 7200.0])
+def test_setting_the_hosts_clock_changes_nothing_between_two_readings(set_by: float) -> None:
+    clock = Clock()
+    clock.follow(timedelta(seconds=30))
+    assert clock._then is not None
+    wall, running = clock._then
+    clock._then = (wall - set_by, running)  # as if it had been set since
+    here = datetime.now(UTC)
+
+    assert abs(clock.now() - here - timedelta(seconds=30 - set_by)) < timedelta(seconds=1)
+    assert abs(clock.now() - here - timedelta(seconds=30 - set_by)) < timedelta(seconds=1)  # it was taken out once
+
+
+def test_without_a_database_server_the_hosts_clock_is_the_clock() -> None:
+    clock = Clock()
+
+    assert abs(clock.now() - datetime.now(UTC)) < timedelta(seconds=1)
+    assert not clock.is_read
+    assert clock.is_due
+
+
+def test_a_reading_is_good_for_a_while() -> None:
+    clock = Clock()
+    clock.correct(HERE, HERE, HERE)
+
+    assert clock.is_read
+    assert not clock.is_due

@@ -9,7 +9,7 @@ from datetime import timedelta
 from typing import Any
 
 from flask import Flask, g, request
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
 from src import audit, database
@@ -82,9 +82,9 @@ def refuse(reason: str) -> None:
                 note_knocking(session, "token.use" if "Authorization" in request.headers else "session.sign-in", NOBODY, refused=reason)
             else:
                 audit.record(session, _deed(), outcome=Outcome.REFUSED, reason=reason)
-    except DBAPIError as error:
+    except SQLAlchemyError as error:
         # Refused all the same; without a database nothing else could be done either.
-        log.warning("refusal_not_written", path=request.path, error=str(error.orig)[:300])
+        database.log_outage(log, "refusal_not_written", error, path=request.path)
 
 
 def _deed() -> Deed:
