@@ -20,6 +20,7 @@ class AlertKind(StrEnum):
     NO_WORKER = "no_worker"
     FAILURES = "failures"
     LATE = "late"  # a schedule
+    CLOCK = "clock"  # was set back
 
 
 class Turn(StrEnum):

@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from sqlalchemy import delete, insert, select, update
 from sqlalchemy.orm import Session
 
-from src.database import from_microseconds, now
+from src.database import SET_BACK, from_microseconds, now
 from src.jobs import alert_mutes
 from src.jobs.alert_models import Alert, AlertKind, AlertWatch, Turn
 from src.jobs.alert_mutes import Subject
@@ -48,13 +48,16 @@ class Change:
 
 
 def take_turn(session: Session, *, every: timedelta) -> datetime | None:
-    """Take the fleet's next look; return when the one before was, or None: another scheduler has just looked."""
+    """Take the fleet's next look; return when the one before was, or None: another scheduler has just looked.
+
+    One that lies more than SET_BACK ahead was before the clock was set back.
+    """
     present = now()
     before = session.execute(select(AlertWatch.looked_at).where(AlertWatch.id == 1)).scalar()
     if before is None:
         before = from_microseconds(0)
         session.execute(insert(AlertWatch).values(id=1, looked_at=before))
-    if before > present - every:
+    if present - every < before <= present + SET_BACK:
         return None
     mine = update(AlertWatch).where(AlertWatch.id == 1, AlertWatch.looked_at == before).values(looked_at=present)
     return before if session.execute(mine.returning(AlertWatch.id)).first() is not None else None
@@ -71,7 +74,7 @@ def note(session: Session, signs: Sequence[Sign], *, looked_before: datetime) ->
         if alert is None:
             alert = Alert(kind=sign.kind, subject=sign.subject[:255], text=sign.text, seen_at=present)
             session.add(alert)
-        alert.text, alert.well_at = sign.text, None
+        alert.text, alert.well_at, alert.seen_at = sign.text, None, min(alert.seen_at, present)  # the clock may have been set back
         if alert.began_at is None:
             if blind:
                 alert.seen_at = present  # whether it was wrong all the time nobody knows
@@ -89,7 +92,7 @@ def _recover(session: Session, well: Iterable[Alert], present: datetime) -> list
         if alert.began_at is None:
             session.delete(alert)
             continue
-        alert.well_at = alert.well_at or present
+        alert.well_at = min(alert.well_at or present, present)
         if present - alert.well_at >= WELL_FOR:
             alert.recovered_at = present
             changes.append(_change(Turn.RECOVERED, alert, present))

@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 from typing import Any, Protocol
 
 from dramatiq import Message
-from sqlalchemy import select, text, update
+from sqlalchemy import delete, select, text, update
 from sqlalchemy.dialects.postgresql import insert as postgresql_insert
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 from sqlalchemy.orm import Session
@@ -132,6 +132,24 @@ def decide(session: Session, schedule: Schedule, verdict: Verdict, make: Maker, 
             mine = (Tick.schedule_id == schedule.id) & (Tick.scheduled_for == verdict.tick)
             session.execute(update(Tick).where(mine).values(job_id=job_id, state=state, reason=reason))
     return Fired(verdict.tick, verdict.due_at, state, job_id, reason)
+
+
+def rewind(session: Session, present: datetime) -> int:
+    """Let schedules go on from `present`, whose ticks lie further ahead because the clock was set back; return how many.
+
+    Otherwise none of them would fire until the clock has caught up. Ticks of the repeated time fire again: their rows go.
+    """
+    active = select(Schedule).where(Schedule.due_at.is_not(None), Schedule.tick_at.is_not(None)).with_for_update()
+    rewound = 0
+    for schedule in session.execute(active).scalars():
+        rule = schedule.draft.rule
+        following = rule.next(present)
+        if following is not None and schedule.tick_at is not None and following < schedule.tick_at:
+            repeated = (Tick.schedule_id == schedule.id) & (Tick.scheduled_for > present) & (Tick.origin != Origin.MANUAL)
+            session.execute(delete(Tick).where(repeated).execution_options(synchronize_session=False))
+            schedule.tick_at, schedule.due_at = following, rule.due(following)
+            rewound += 1
+    return rewound
 
 
 def hurry(session: Session) -> None:

@@ -11,13 +11,13 @@ from datetime import timedelta
 from sqlalchemy.orm import Session
 
 from src.actors import telling
-from src.database import is_outage, now, read, write
+from src.database import SET_BACK, is_outage, log_outage, now, read, write
 from src.jobs import alert_signs, alerts
 from src.jobs.alert_models import AlertKind
 from src.jobs.alert_signs import AT_TWO_LOOKS, in_words
 from src.jobs.alerts import Sign
 from src.logs import get_logger
-from src.schedules import queries
+from src.schedules import queries, ticks
 from src.settings import get_settings
 
 log = get_logger(__name__)
@@ -32,7 +32,7 @@ def look() -> None:
         told = _look()
     except Exception as error:
         if is_outage(error):
-            log.warning("watch_waits_for_sql", detail=type(error).__name__)
+            log_outage(log, "watch_waits_for_sql", error)
         else:
             log.exception("watch_failed")
         return
@@ -48,10 +48,20 @@ def _look() -> telling.Told | None:
         before = alerts.take_turn(session, every=timedelta(seconds=LOOK_S * 0.8))
         if before is None:
             return None
+        if before > now() + SET_BACK:
+            signs.append(_set_back(session, before - now()))
         changes = alerts.note(session, signs, looked_before=before)
         for change in changes:
             log.warning(f"alert_{change.turn}", kind=change.kind.value, subject=change.subject, detail=change.text)
         return telling.tell(session, changes) if changes else None
+
+
+def _set_back(session: Session, by: timedelta) -> Sign:
+    """Say that the clock was set back, and let the schedules go on by it."""
+    rewound = ticks.rewind(session, now())
+    log.warning("clock_was_set_back", seconds=round(by.total_seconds()), schedules=rewound)
+    text = f"The clock was set back by {in_words(by)}: schedules go on by the new time, and ticks in the repeated time fire again"
+    return Sign(AlertKind.CLOCK, "", text, timedelta(0))
 
 
 def _late(session: Session) -> list[Sign]:

@@ -324,4 +324,4 @@ def test_the_letter_lists_what_has_begun(database: Database, time: StillClock, s
     assert "2 jobs are ready in queue orders, more than 1,\n  since 20" in letter.text.replace("\r", "")
     assert "<b>bills" in letter.text
     assert "<b>bills" not in letter.html
-    assert {each.value for each in AlertKind} == {"backlog", "oldest", "no_worker", "failures", "late"}
+    assert {each.value for each in AlertKind} == {"backlog", "oldest", "no_worker", "failures", "late", "clock"}

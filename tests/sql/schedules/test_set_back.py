@@ -1,0 +1,99 @@
+"""A clock that is set back by more than hosts differ: it is said once, and schedules go on by the new time."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+from sqlalchemy import delete
+
+from src.database import Database
+from src.jobs import alert_signs, alerts
+from src.jobs.alert_models import Alert, AlertKind, AlertWatch
+from src.schedules.ticks import Maker
+from src.scheduling import watching
+from tests.harness.jobs import StillClock
+from tests.harness.schedules import at, created, fire, jobs, look, said
+
+
+@pytest.fixture(autouse=True)
+def _watch(database: Database, time: StillClock) -> None:
+    with database.write() as session:
+        session.execute(delete(Alert))
+        session.execute(delete(AlertWatch))
+    watching.look()
+
+
+def on(database: Database) -> list[AlertKind]:
+    with database.read() as session:
+        return [each.kind for each in alerts.current(session)]
+
+
+def test_schedules_go_on_at_once_and_it_is_said_once(
+    database: Database, time: StillClock, make: Maker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    warned: list[tuple[str, object]] = []
+    monkeypatch.setattr(watching.log, "warning", lambda event, **fields: warned.append((event, fields.get("schedules"))))
+    minutely, hourly = created(database), created(database, "hourly", cron="0 * * * *")
+    once = created(database, "once", at=at(2026, 1, 5, 12, 0, 30))
+    time.forward(61)
+    watching.look()
+    assert [len(fire(database, id, make)) for id in (minutely, hourly, once)] == [1, 0, 1]
+    time.forward(-2 * 3600)
+
+    watching.look()
+    time.forward(10)
+    watching.look()
+    time.forward(60)
+    watching.look()
+
+    assert look(database, minutely).due_at == at(2026, 1, 5, 10, 2)
+    assert look(database, hourly).due_at == at(2026, 1, 5, 11)
+    assert look(database, once).due_at is None
+    assert [each.job_id is not None for each in fire(database, minutely, make)] == [True]
+    assert on(database) == [AlertKind.CLOCK]
+    assert [each for each in warned if each[0] == "clock_was_set_back"] == [("clock_was_set_back", 2)]
+
+
+def test_a_tick_in_the_repeated_time_fires_again_once(database: Database, time: StillClock, make: Maker) -> None:
+    id = created(database)
+    time.forward(61)
+    watching.look()
+    fire(database, id, make)
+    time.forward(-60)
+    watching.look()
+
+    time.forward(60)
+    [again] = fire(database, id, make)
+    assert fire(database, id, make) == []
+
+    assert again.job_id is not None
+    assert said(database, id) == [("12:01:00", "submitted")]
+    assert len(jobs(database)) == 2
+
+
+def test_what_hosts_differ_by_is_no_news(database: Database, time: StillClock, make: Maker) -> None:
+    id = created(database)
+    time.forward(61)
+    watching.look()
+    fire(database, id, make)
+    time.forward(-4)
+    watching.look()
+
+    assert on(database) == []
+    assert look(database, id).due_at == at(2026, 1, 5, 12, 2)
+    assert fire(database, id, make) == []
+
+
+def test_alerts_of_before_go_on(database: Database, time: StillClock, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nobody looks, and nothing lasts, if what was seen lies ahead."""
+    sign = alerts.Sign(AlertKind.FAILURES, "", "it fails", timedelta(seconds=30))
+    monkeypatch.setattr(alert_signs, "signs", lambda session, except_actors: [sign])
+    time.forward(15)
+    watching.look()
+    time.forward(-3600)
+    for _ in range(4):
+        time.forward(11)
+        watching.look()
+
+    assert AlertKind.FAILURES in on(database)
