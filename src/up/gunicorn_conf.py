@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import socket
 import sys
@@ -42,3 +43,18 @@ def when_ready(server: Any) -> None:
     for listener in server.LISTENERS:
         if hasattr(socket, "TCP_USER_TIMEOUT") and listener.sock.family != socket.AF_UNIX:
             listener.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, UNANSWERED_MS)
+
+
+def pre_fork(server: Any, worker: Any) -> None:
+    """Refuse connections until the first worker can answer: a balancer then takes another host, instead of waiting for this one's imports."""
+    if worker.age == 1:
+        for listener in server.LISTENERS:
+            with contextlib.suppress(OSError):  # other systems than Linux accept them already
+                listener.sock.shutdown(socket.SHUT_RD)  # it stays bound
+                listener.sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 0)  # and other programs cannot bind it meanwhile
+
+
+def post_worker_init(worker: Any) -> None:
+    """Accept connections from now on: this worker has its application. All workers share the sockets."""
+    for listener in worker.sockets:
+        listener.sock.listen(worker.cfg.backlog)

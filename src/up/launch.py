@@ -31,6 +31,7 @@ def process(
     folder: Folder, role: str, name: str, environment: Mapping[str, str], *, pass_fds: tuple[int, ...] = ()
 ) -> subprocess.Popen[bytes]:
     """Start `./run ROLE` in a session of its own, writing to its own log file."""
+    folder.logs.mkdir(mode=0o700, parents=True, exist_ok=True)  # it may have been deleted, which must not end the others
     with open(folder.logs / f"{name}.log", "ab") as log:
         return subprocess.Popen(
             [sys.executable, "-m", "src", role],
@@ -51,12 +52,15 @@ def with_supervisor() -> Callable[[], None] | None:
 
 
 def listen(settings: Settings, folder: Folder, *, exact: bool) -> socket.socket:
-    """Open the web port: exactly the asked one, or the first free one from last time's on upwards."""
+    """Bind the web port: exactly the asked one, or the first free one from last time's on upwards."""
     return listen_on(settings.host, settings.port if exact else folder.remembered_ports().get("web", settings.port), exact=exact)
 
 
 def listen_on(host: str, wished: int, *, exact: bool) -> socket.socket:
-    """Open a port here and now. One that is only looked at could be another program's by the time that a part opens it."""
+    """Bind a port here and now. One that is only looked at could be another program's by the time that a part opens it.
+
+    The part listens on it once it can answer: until then connections are refused.
+    """
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     candidates = [wished] if exact else [*range(wished, min(wished + 200, 65536)), 0]
     problem = ""
@@ -65,7 +69,7 @@ def listen_on(host: str, wished: int, *, exact: bool) -> socket.socket:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             listener.bind((host, port))
-            listener.listen(1024)
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 0)  # which would let others bind it until we listen
             return listener
         except OSError as error:
             listener.close()

@@ -6,6 +6,7 @@ Written here and not honcho: that starts everything at once, ends everything whe
 from __future__ import annotations
 
 import os
+import shlex
 import signal
 import socket
 import subprocess
@@ -16,12 +17,13 @@ from dataclasses import replace
 from pathlib import Path
 from types import FrameType
 
-from sqlalchemy import make_url
+from sqlalchemy import URL
 from sqlalchemy.exc import SQLAlchemyError
 
 from src import database
 from src.broker.causes import Causes
 from src.broker.node import Node, NodeError, Ports
+from src.database_url import parse
 from src.settings import Settings, kept_secret
 from src.up import answering, front_door, launch, leftovers, packages, readiness
 from src.up.configuration import masked, read_settings
@@ -37,8 +39,6 @@ from src.up.watching import Watch
 LOOK = 0.1
 #: seconds a part gets to become ready; a cold RabbitMQ on a slow machine needs most of it
 READY_TIMEOUT = 120.0
-#: seconds that a configured broker gets to answer: it should run already
-CONFIGURED_TIMEOUT = 10.0
 #: seconds between two looks at the sizes of the logs
 ROTATE_EVERY = 10.0
 #: first candidate of the built-in mailbox's port
@@ -155,12 +155,12 @@ class Supervisor:
         self._launch(Part("broker", "broker", self.node.start, grace=leftovers.BROKER))
 
     def _prepare_database(self) -> None:
-        url = make_url(self.settings.effective_database_url)
+        url = parse(self.settings.effective_database_url)
         try:
             database.migrate()
             password = front_door.ensure_admin()
         except (SQLAlchemyError, OSError) as error:
-            raise UpError(_database_problem(masked("database_url", url.render_as_string(hide_password=True)), error)) from None
+            raise UpError(_database_problem(url, error)) from None
         if password:
             self.folder.keep_admin_password(password)
             self.state = replace(self.state, first_start=True)
@@ -182,8 +182,10 @@ class Supervisor:
 
     def _wait_for_broker(self) -> None:
         if self.node is None:
-            urls = self.settings.broker_urls
-            self._wait("RabbitMQ", lambda: readiness.broker_missing(urls), timeout=CONFIGURED_TIMEOUT)
+            # Jobs are accepted without it, so nothing waits: workers connect by themselves as soon as it answers.
+            missing = readiness.broker_missing(self.settings.broker_urls)
+            if missing:
+                self._say(f"RabbitMQ is away: {missing}. Jobs are accepted and wait; workers connect once it answers")
             return
         for left in reversed(range(PORT_TRIES)):
             try:
@@ -360,8 +362,10 @@ class Supervisor:
         self.folder.write_state(rest)
 
 
-def _database_problem(url: str, error: Exception) -> str:
+def _database_problem(url: URL, error: Exception) -> str:
+    shown = masked("database_url", url.render_as_string(hide_password=True))
     cause = str(getattr(error, "orig", None) or error).strip()
-    if url.startswith("sqlite"):
-        return f"The database {url} cannot be used: {cause}.\nIs the disk full or the file another user's?  df -h ; ls -l {url.removeprefix('sqlite:///')}"
-    return f"The database {url} cannot be used: {cause}.\nStart it or correct CALLBOARD_DATABASE_URL, then:  ./run up"
+    if url.get_backend_name() == "sqlite":
+        file = shlex.quote(str(url.database))
+        return f"The database {shown} cannot be used: {cause}.\nIs the disk full or the file another user's?  df -h ; ls -l {file}"
+    return f"The database {shown} cannot be used: {cause}.\nStart it or correct CALLBOARD_DATABASE_URL, then:  ./run up"

@@ -1,0 +1,19 @@
+"""A web application that takes as long to be imported as whoever writes to a pipe likes."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any
+
+
+def make() -> Callable[[dict[str, Any], Any], Iterable[bytes]]:
+    """The application, once the pipe that LATE_APP_PIPE names has been closed on its other side."""
+    Path(os.environ["LATE_APP_PIPE"]).read_bytes()
+
+    def answer(_environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
+        start_response("200 OK", [("Content-Length", "5")])
+        return [b"ready"]
+
+    return answer
