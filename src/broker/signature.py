@@ -39,7 +39,7 @@ from src.broker.conversions import surprising
 from src.jobs import masking, placeholders
 from src.jobs.errors import InvalidArguments
 from src.jobs.upload import FORMAT
-from src.jobs.values import DEEPEST, dumps_rich, text_of, unkeepable
+from src.jobs.values import DEEPEST, dumps_rich, storable, text_of, unkeepable
 
 _POSITIONAL = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
 _CONFIG = ConfigDict(extra="forbid", ser_json_inf_nan="constants", protected_namespaces=())
@@ -339,6 +339,7 @@ def misdeclared(function: Callable[..., Any]) -> str | None:
 
 
 def _invalid(problems: dict[str, str], places: dict[str, str] | None = None) -> InvalidArguments:
+    problems = {storable(field): storable(text) for field, text in problems.items()}  # a name may be what no page and no terminal can show
     return InvalidArguments("; ".join(f"{field}: {text}" for field, text in problems.items()), errors=problems, places=places)
 
 

@@ -269,3 +269,10 @@ def test_what_no_row_can_hold_is_refused_by_name_before_it_is_looked_at(hint: An
             check()
         assert list(refused.value.errors) == ["x"]
         assert len(str(refused.value)) < 300
+
+
+def test_a_name_that_nothing_can_show_is_refused_in_words_that_can_be_shown() -> None:
+    with pytest.raises(InvalidArguments) as refused:
+        _of(Any).check([1], {"\udfff\x00": 1})
+    assert refused.value.errors == {"\\udfff\\x00": "No such parameter; the parameters are: x."}
+    assert str(refused.value).encode()
