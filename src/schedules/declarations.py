@@ -70,7 +70,7 @@ def cron(
 
 
 def every(interval: float | timedelta, **how: Any) -> Declaration:
-    """An interval of whole seconds (or a timedelta), anchored to 1970; `how` as in `cron()`."""
+    """An interval of whole seconds (or a timedelta), counted from its start, else from 1970; `how` as in `cron()`."""
     return _declare(every_s=_seconds("every", interval), **how)
 
 

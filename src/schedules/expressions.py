@@ -6,13 +6,14 @@ times that do not exist where they change at midnight.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import re
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from functools import lru_cache
+from typing import Any
 
-from cronsim import CronSim, CronSimError
-from cronsim.explain import explain
+from cronsim import CronSim, CronSimError, explain
 
 from src.database import EPOCH
 from src.jobs.errors import JobsError
@@ -30,6 +31,8 @@ _WEEKDAYS = ("sunday", "monday", "tuesday", "wednesday", "thursday", "friday", "
 _MONTHS = (
     "january", "february", "march", "april", "may", "june", "july", "august", "september", "october", "november", "december",
 )  # fmt: skip
+#: the explainer writes 21th
+_ORDINAL = re.compile(r"(?<!1)([123])th\b")
 #: from here on an expression must come within cronsim's fifty years, or it never does
 _SOMEWHERE = EPOCH.replace(tzinfo=None, year=2024)
 
@@ -67,14 +70,24 @@ class Expression:
 
     def after(self, naive: datetime) -> Iterator[datetime]:
         """The naive local times of the ticks later than `naive`, ascending; ends where none comes within fifty years."""
-        simulation = CronSim(" ".join(self.parts), naive)
-        simulation.day_and = self.needs_both_days  # cronsim looks for a star, which a list has not
-        return iter(simulation)
+        return iter(self._simulation(naive))
 
     @property
     def words(self) -> str:
-        """The expression in English."""
-        return explain(" ".join(self.parts))
+        """The expression in English, from the numbers that the engine matches and not from how they were written."""
+        engine = self._simulation(_SOMEWHERE)
+        numbers = (engine.minutes, engine.hours, engine.days, engine.months, engine.weekdays)
+        spoken = [_spoken(field, part, each) for field, part, each in zip(FIELDS, self.parts, numbers, strict=True)]
+        if not self.needs_both_days and "*" in (spoken[2], spoken[4]):
+            spoken[2] = spoken[4] = "*"  # one of them is enough, and one fits every day
+        sentence = explain.Expression(spoken)
+        sentence.day_and = self.needs_both_days
+        return _ORDINAL.sub(lambda found: found[1] + {"1": "st", "2": "nd", "3": "rd"}[found[1]], sentence.explain())
+
+    def _simulation(self, naive: datetime) -> CronSim:
+        simulation = CronSim(" ".join(self.parts), naive)
+        simulation.day_and = self.needs_both_days  # cronsim looks for a star, which a list has not
+        return simulation
 
 
 @lru_cache(maxsize=4096)
@@ -102,6 +115,23 @@ def parse(text: str) -> Expression:
     except CronSimError:
         raise _refused(f"no year has a day such as {text.strip()!r} names, so it would never run", _DAY) from None
     return found
+
+
+def _spoken(field: Field, part: str, numbers: Collection[Any]) -> str:
+    """The field for the explainer: a star where every number fits, an even step, a range, else a list in the order it was written."""
+    if not all(isinstance(each, int) and each >= 0 for each in numbers):
+        return part  # the last day, the second Friday: as written
+    found = sorted({each % 7 if field is _WEEKDAY else each for each in numbers})
+    width = field.high - field.low + (0 if field is _WEEKDAY else 1)
+    if len(found) == width:
+        return "*"
+    step = found[1] - found[0] if len(found) > 1 else 0
+    if field in FIELDS[:2] and found == list(range(0, width, step or width)) and width % (step or 1) == 0 and step:
+        return f"*/{step}"
+    if len(found) > 2 and found[-1] - found[0] == len(found) - 1:
+        return f"{found[0]}-{found[-1]}"
+    written = [int(each) for each in part.split(",")] if part.replace(",", "").isdigit() else found
+    return ",".join(str(each) for each in written)
 
 
 def _expand(name: str) -> str:

@@ -9,7 +9,6 @@ from datetime import date, datetime, timedelta
 from functools import lru_cache
 from itertools import islice, takewhile
 
-from src.database import EPOCH
 from src.schedules import expressions, zones
 from src.schedules.expressions import Expression
 from src.schedules.rules import SECOND, Rule
@@ -134,7 +133,7 @@ def _per_hour(rule: Rule, start: datetime, hours: int) -> Sequence[int]:
     if rule.every_s is not None and rule.every_s < 3_600:
         return _interval_per_hour(rule, start, hours)
     counted = [0] * hours
-    for tick in rule.between(start, start + hours * HOUR - SECOND):
+    for tick in rule.between(start, start + hours * HOUR - SECOND / 1_000_000):
         counted[(tick - start) // HOUR] += 1
     return counted
 
@@ -146,7 +145,7 @@ def _interval_per_hour(rule: Rule, start: datetime, hours: int) -> Sequence[int]
     end = rule.ends_at or start + hours * HOUR
 
     def ticks_before(instant: datetime) -> int:
-        return -((EPOCH - instant) // timedelta(seconds=rule.every_s or 1))
+        return -((rule.anchor - instant) // timedelta(seconds=rule.every_s or 1))
 
     counted = []
     for number in range(hours):

@@ -77,6 +77,11 @@ class Rule:
         last = self.ends_at
         return takewhile(lambda tick: tick <= last, found)
 
+    @property
+    def anchor(self) -> datetime:
+        """The instant from which an interval is counted: its start; one without is counted from 1970, so that all schedulers agree."""
+        return EPOCH if self.starts_at is None else self.starts_at.astimezone(UTC)
+
     def next(self, after: datetime) -> datetime | None:
         """The first tick later than `after`, if there is one."""
         return next(self.ticks(after), None)
@@ -100,15 +105,15 @@ class Rule:
         if self.at is not None:
             return iter([self.at.astimezone(UTC)] if self.at > after else [])
         if self.every_s is not None:
-            return _multiples(after, self.every_s)
+            return _multiples(after, self.anchor, self.every_s)
         assert self.cron is not None
         expression, zone = expressions.parse(self.cron), zone_of(self.zone)
         return _at_fixed_times(expression, zone, after) if expression.is_fixed else _along_the_clock(expression, zone, after)
 
 
-def _multiples(after: datetime, every_s: int) -> Iterator[datetime]:
+def _multiples(after: datetime, anchor: datetime, every_s: int) -> Iterator[datetime]:
     step = timedelta(seconds=every_s)
-    tick, end = EPOCH + ((after - EPOCH) // step + 1) * step, after + HORIZON
+    tick, end = anchor + ((after - anchor) // step + 1) * step, after + HORIZON
     while tick < end:
         yield tick
         tick += step

@@ -45,7 +45,7 @@ TIMES = (
     _field(
         "cron", "Cron", hint="Minute, hour, day of month, month, day of week: 0 6 * * mon-fri, or @daily.", attributes={"class": "mono"}
     ),
-    _field("every", "Every", hint="30s, 5m, 1h30m: counted from 1970 on, so that all schedulers agree."),
+    _field("every", "Every", hint="30s, 5m, 1h30m: counted from Not before; without that from 1970 on, so that all schedulers agree."),
     _field("at", "Once, at", Kind.INSTANT, attributes=_OWN_ZONE),
     _field("zone", "Time zone", hint="Of cron and of the instants on this page.", attributes={"list": "zones", "autocomplete": "off"}),
     _field("starts_at", "Not before", Kind.INSTANT, attributes=_OWN_ZONE),
