@@ -12,6 +12,7 @@ from src.cli.arguments import read_arguments
 from src.cli.folders import data_option, join
 from src.cli.following import find, state_of
 from src.cli.jobs import words
+from src.cli.submitting import OfJob
 from src.up.errors import UpError
 
 
@@ -63,7 +64,7 @@ def stack(*, id: str, data: Path | None) -> None:
     _act("stack", id, data)
 
 
-@click.command(context_settings={"ignore_unknown_options": True, "allow_extra_args": True})
+@click.command(cls=OfJob, context_settings={"ignore_unknown_options": True, "allow_extra_args": True})
 @click.argument("id")
 @click.argument("arguments", nargs=-1, type=click.UNPROCESSED, metavar="[--ARG VALUE | --ARG=VALUE]...")
 @click.option("--delay", help="Due so long from now: 0, 90 (seconds), 10m, 2d.")
@@ -74,7 +75,8 @@ def stack(*, id: str, data: Path | None) -> None:
 def edit(*, id: str, arguments: Sequence[str], data: Path | None, **asked: Any) -> None:
     """Change a job that waits: what is named changes, everything else stays.
 
-    Behind `--` stand arguments that are called as an option of this verb is: ./run edit ID --priority 9 -- --delay 5
+    An option behind ID that is called as a parameter of the job's actor is that parameter. This verb's own option then stands
+    before ID: ./run edit --priority 9 ID --priority 5
     """
     join(data)
     from src import actors, database

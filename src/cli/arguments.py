@@ -50,6 +50,28 @@ def read_arguments(fields: Sequence[Field], arguments: Sequence[str]) -> dict[st
     return reading.values
 
 
+def call_of(form: Form, arguments: Sequence[str], by_position: str | None, by_name: str | None) -> tuple[list[Any], dict[str, Any]]:
+    """The arguments by position and by name: those of --args and --kwargs, and those that have an option of their own."""
+    args, kwargs = _json("--args", by_position, []), _json("--kwargs", by_name, {})
+    values = read_arguments(form.fields, arguments)
+    return form.signature.arrange({**form.signature.by_name(args, kwargs), **values}) if values else (args, kwargs)
+
+
+def _json(option: str, text: str | None, otherwise: Any) -> Any:
+    """The value of an option that takes JSON, of the same kind as `otherwise`; UpError names what is wrong."""
+    if text is None:
+        return otherwise
+    try:
+        value = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise UpError(f"{option}: this is not JSON: {error}.") from None
+    if type(value) is not type(otherwise):
+        raise UpError(
+            f"{option} takes a JSON {'list' if otherwise == [] else 'object'}, e.g. {'[1, 2]' if otherwise == [] else json.dumps({'x': 1})}."
+        )
+    return value
+
+
 def options(fields: Sequence[Field]) -> Iterator[Field]:
     """The fields that have an option of their own: all, and those within groups."""
     for each in fields:

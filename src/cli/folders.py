@@ -34,7 +34,16 @@ def open_folder(data: Path | None) -> tuple[Folder, Settings]:
 
 
 def join(data: Path | None = None) -> Settings:
-    """Let this process use the broker and the address of what runs in the data folder, unless others are configured."""
+    """Let this process use the broker and the address of what runs in the data folder, and begin its trace, its log and its audit entry."""
+    settings = enter(data)
+    tracing.start("command")
+    configure_logs()  # to stderr: what a verb prints is for scripts
+    witness.begin()
+    return settings
+
+
+def enter(data: Path | None = None) -> Settings:
+    """The settings that hold in the data folder, with the addresses of what runs there unless others are configured."""
     folder, settings = open_folder(data)
     state = folder.read_state()
     for name, value in (
@@ -45,11 +54,7 @@ def join(data: Path | None = None) -> Settings:
     ):
         if value and name not in settings.model_fields_set:
             os.environ[f"CALLBOARD_{name.upper()}"] = value
-    settings = read_settings()
-    tracing.start("command")
-    configure_logs()  # to stderr: what a verb prints is for scripts
-    witness.begin()
-    return settings
+    return read_settings()
 
 
 def data_words(data: Path | None) -> str:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from src.cli.arguments import form_of, read_arguments
+from src.cli.arguments import call_of, form_of
 from src.cli.folders import data_option, join
 from src.cli.following import follow, state_of
 from src.cli.submitting import OfActor, actors_like, values_like
@@ -27,6 +27,8 @@ PATIENCE_S = 10.0
 @click.command(cls=OfActor, context_settings={"ignore_unknown_options": True, "allow_extra_args": True})
 @click.argument("actor", shell_complete=actors_like)
 @click.argument("arguments", nargs=-1, type=click.UNPROCESSED, metavar="[--ARG VALUE]...", shell_complete=values_like)
+@click.option("--args", "by_position", metavar="JSON", help="Arguments by position as the API takes them: a list.")
+@click.option("--kwargs", "by_name", metavar="JSON", help="Arguments by name as the API takes them: an object.")
 @click.option("--wait", "waits", is_flag=True, help="Follow the job to its end; exit code 0 only when it succeeded.")
 @click.option("--timeout", type=float, default=600.0, show_default=True, help="Seconds that --wait waits.")
 @click.option("--delay", help="Start it later: 90 (seconds), 10m, 1h30m, 2d.")
@@ -40,10 +42,13 @@ PATIENCE_S = 10.0
 @click.option("--fair-key", help="Whose share of the queue it takes.")
 @click.option("--idempotency-key", help="The same key again answers with the same job.")
 @data_option
-def submit(*, actor: str, arguments: Sequence[str], waits: bool, timeout: float, data: Path | None, **asked: Any) -> None:
+def submit(
+    *, actor: str, arguments: Sequence[str], by_position: str | None, by_name: str | None, waits: bool, timeout: float, data: Path | None, **asked: Any
+) -> None:  # fmt: skip
     """Submit a job of ACTOR and print its id. ./run submit ACTOR --help tells of the actor's own arguments.
 
-    Behind `--` stand arguments that are called as an option of this verb is: ./run submit ACTOR --wait -- --delay 5
+    An option behind ACTOR that is called as a parameter of the actor is that parameter. This verb's own option then stands
+    before ACTOR: ./run submit --timeout 60 ACTOR --timeout 5
     """
     join(data)
     from src import actors, database
@@ -54,7 +59,7 @@ def submit(*, actor: str, arguments: Sequence[str], waits: bool, timeout: float,
 
     try:
         form = form_of(actor)
-        args, kwargs = form.signature.arrange(read_arguments(form.fields, arguments))
+        args, kwargs = call_of(form, arguments, by_position, by_name)
         wish = JobBody(actor=actor, args=args, kwargs=kwargs, **asked).wish()
         submission = asking.check(wish, by=whoever_types(), source="api")
         with database.write() as session:

@@ -14,6 +14,7 @@ import click
 from src.cli.arguments import form_of, read_arguments
 from src.cli.folders import data_option, join
 from src.cli.jobs import words
+from src.cli.submitting import OfActor
 from src.up.errors import UpError
 
 #: options of `create` and `change` in the words of the API
@@ -85,7 +86,7 @@ def show(*, which: str, data: Path | None) -> None:
     _print(_do(data, look))
 
 
-@schedule.command("create", context_settings={"ignore_unknown_options": True, "allow_extra_args": True})
+@schedule.command("create", cls=OfActor, context_settings={"ignore_unknown_options": True, "allow_extra_args": True})
 @click.argument("name")
 @click.argument("actor")
 @click.argument("arguments", nargs=-1, type=click.UNPROCESSED, metavar="[--ARG VALUE]...")
@@ -93,7 +94,11 @@ def show(*, which: str, data: Path | None) -> None:
 @_options(_POLICIES)
 @data_option
 def create(*, name: str, actor: str, arguments: Sequence[str], data: Path | None, **given: str | None) -> None:
-    """Make a schedule called NAME of ACTOR; its arguments stand behind, named as those of ./run submit are."""
+    """Make a schedule called NAME of ACTOR; its arguments stand behind, named as those of ./run submit are.
+
+    An option behind ACTOR that is called as a parameter of the actor is that parameter. This verb's own option then stands
+    before NAME: ./run schedule create --every 1h NAME ACTOR --every 5
+    """
     join(data)
     from src import actors
     from src.schedules import editing

@@ -2,19 +2,26 @@
 
 from __future__ import annotations
 
+import os
+import sys
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 from click.shell_completion import CompletionItem
 
 from src.cli import arguments
+from src.cli.folders import enter
 
 if TYPE_CHECKING:
     from src.web.forms import Field
 
 
 class OfActor(click.Command):
-    """`./run submit ACTOR`: with ACTOR, --help tells of that actor."""
+    """A verb whose last leading argument names an actor: what stands behind it and is called as a parameter of the actor is that parameter.
+
+    The verb's own option of the same name stands before the actor: `./run submit --timeout 5 fetch --timeout 30`.
+    """
 
     def format_help(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         actor = ctx.meta.get(_ACTOR)
@@ -32,12 +39,99 @@ class OfActor(click.Command):
         self.format_options(ctx, formatter)
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        # --help is obeyed before anything else is known: what it is to tell of is looked up beforehand.
-        ctx.meta[_ACTOR] = next((value for value in _positional(self, ctx, args)), "")
+        named = [] if ctx.resilient_parsing else self._leading(ctx, args)
+        if named:
+            args = self._separated(ctx, args[: named[-1] + 1], args[named[-1] + 1 :])
         return super().parse_args(ctx, args)
 
     def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
         return [*(_options(ctx, incomplete) if incomplete.startswith("-") else ()), *super().shell_complete(ctx, incomplete)]
+
+    def fields(self, ctx: click.Context, named: str) -> list[Field]:
+        """The fields of the actor that the last leading argument names."""
+        ctx.meta[_ACTOR] = named
+        return arguments.form_of(named).fields
+
+    def _leading(self, ctx: click.Context, args: list[str]) -> list[int]:
+        """Where the arguments stand that come before the actor's own; none: not all of them are given."""
+        wanted = sum(isinstance(each, click.Argument) and each.nargs == 1 for each in self.params)
+        options, places, at = self._by_name(ctx), list[int](), 0
+        while at < len(args) and len(places) < wanted:
+            if args[at].startswith("-"):
+                at += _words(options.get(args[at].partition("=")[0]), args[at])
+                continue
+            places.append(at)
+            at += 1
+        return places if len(places) == wanted else []
+
+    def _separated(self, ctx: click.Context, lead: list[str], rest: list[str]) -> list[str]:
+        """The words with those of the actor behind `--`."""
+        options, environment = self._by_name(ctx), dict(os.environ)
+        folder = _data(lead) or _existing(_data(rest))
+        enter(folder)
+        line = sys.orig_argv[: len(sys.orig_argv) - len(lead) - len(rest)]
+        theirs = {each.name for each in arguments.options(self.fields(ctx, lead[-1]))}
+        own, others = list[str](), list[str]()
+        while rest:
+            word = rest.pop(0)
+            if word == "--":
+                others += rest
+                break
+            name = word.partition("=")[0]
+            if name in options and name[2:].replace("-", "_") not in theirs:
+                number = _words(options[name], word)
+                own += [word, *rest[: number - 1]]
+                del rest[: number - 1]
+            else:
+                others.append(word)
+        if folder is not None and _data(lead) is None and _data(own) is None:
+            # A folder that is an argument of the actor, and not the data folder that it was taken for: begin again without that.
+            os.execve(sys.executable, [*line, *lead, *own, "--", *others], environment)
+        return [*lead, *own, "--", *others]
+
+    def _by_name(self, ctx: click.Context) -> dict[str, click.Option]:
+        return {
+            name: each for each in self.get_params(ctx) if isinstance(each, click.Option) for name in (*each.opts, *each.secondary_opts)
+        }
+
+
+def _words(option: click.Option | None, word: str) -> int:
+    """How many words an option takes with its value."""
+    return 1 if option is None or option.is_flag or option.count or "=" in word else 2
+
+
+def _data(words: list[str]) -> Path | None:
+    """The folder that --data names among these words."""
+    for number, word in enumerate(words):
+        name, given, value = word.partition("=")
+        if word == "--":
+            return None
+        if name == "--data" and (given or number + 1 < len(words)):
+            return Path(value if given else words[number + 1])
+    return None
+
+
+def _existing(folder: Path | None) -> Path | None:
+    return folder if folder is not None and Path(os.environ.get("CALLBOARD_CALLED_FROM", "."), folder).is_dir() else None
+
+
+class OfJob(OfActor):
+    """The same where the argument is a job, and the actor is the job's."""
+
+    def fields(self, ctx: click.Context, named: str) -> list[Field]:
+        from src import actors, database
+        from src.broker.signature import Signature
+        from src.cli.following import find
+        from src.jobs import JobsError
+        from src.web import catalogue
+        from src.web.forms import fields_of
+
+        del actors  # loaded, so that the job's actor is known
+        try:
+            with database.read() as session:
+                return fields_of(Signature.of(catalogue.find(find(session, named).actor or "")))
+        except JobsError:  # the verb itself says which job or actor is unknown
+            return []
 
 
 _ACTOR = "callboard.actor"
@@ -79,12 +173,3 @@ def _fields(context: click.Context) -> list[Field]:
         return list(arguments.options(arguments.form_of(context.params.get("actor") or "").fields))
     except UpError:  # no such actor: nothing to complete
         return []
-
-
-def _positional(command: click.Command, ctx: click.Context, args: list[str]) -> list[str]:
-    """The words of a line that belong to no option."""
-    try:
-        found, _, _ = command.make_parser(ctx).parse_args(list(args))
-    except click.UsageError:  # told by whoever parses it in earnest
-        return []
-    return [found["actor"]] if isinstance(found.get("actor"), str) else []

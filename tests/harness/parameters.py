@@ -83,7 +83,7 @@ _HOMES = st.fixed_dictionaries(
     {}, optional={"street": TEXT, "at": st.none() | INSTANTS, "rooms": st.lists(_ROOMS, max_size=2), "more": JSON}
 )
 #: what is stored for each type: what it accepts, as it accepts it
-_STORED: dict[str, st.SearchStrategy[Any]] = {
+STORED: dict[str, st.SearchStrategy[Any]] = {
     "text": TEXT, "long": TEXT, "number": st.integers(), "ratio": st.floats(), "price": st.decimals().map(str), "either": st.floats() | TEXT,
     "flag": st.booleans(), "maybe": st.booleans(), "colour": st.sampled_from([each.value for each in Colour]), "level": st.sampled_from([1, "1", "", " a", None]),
     "size": st.sampled_from(["xs", "s", "m", "l", "xl", "x\nl", '""']), "day": st.dates().map(date.isoformat), "at": INSTANTS,
@@ -97,7 +97,7 @@ _STORED: dict[str, st.SearchStrategy[Any]] = {
 
 def strategy(name: str) -> st.SearchStrategy[Any]:
     """Mostly what fits; also any JSON, as an older release of the code or another program may have stored."""
-    fits = _STORED[name] if name in _STORED else st.none() | _STORED[name.removesuffix("_or_none")]
+    fits = STORED[name] if name in STORED else st.none() | STORED[name.removesuffix("_or_none")]
     return st.one_of(fits, fits, fits, JSON)
 
 

@@ -1,4 +1,4 @@
-"""What a browser sends for a control that nobody touched, by the rules of HTML: checked against Chromium in tests/browser."""
+"""Model of the request that a browser makes of an untouched form, by the rules of HTML; compared with Chromium in tests/browser."""
 
 from __future__ import annotations
 
