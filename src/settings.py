@@ -6,6 +6,7 @@ Each has a unit, a default and a line of docs; docs/settings.md is checked again
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import re
 import secrets
@@ -305,6 +306,8 @@ def of_file(path: Path) -> str:
     return f"sqlite:///{quote(str(path))}"
 
 
+#: settings that `./run up` decides for itself, and others need who join it
+RUNNING_FIELDS = ("broker_url", "management_url", "smtp_url", "mail_admins")
 #: settings that are nothing but a secret
 SECRET_FIELDS = {"secret_key"}
 
@@ -340,11 +343,18 @@ class WrongSettings(SystemExit):
 
 @lru_cache(maxsize=1)
 def get_settings() -> Settings:
-    """This process's settings, read at the first call; raises WrongSettings."""
+    """This process's settings, read at the first call; raises WrongSettings.
+
+    What is not configured is as in the `./run up` that runs in the data folder.
+    """
     try:
-        return Settings(_secrets_dir=SECRETS_DIR if os.path.isdir(SECRETS_DIR) else None)
+        settings = Settings(_secrets_dir=SECRETS_DIR if os.path.isdir(SECRETS_DIR) else None)
     except ValidationError as error:
         raise WrongSettings(_problems(error)) from None
+    for name, value in _running(settings.data_dir).items():
+        if value and name not in settings.model_fields_set:
+            settings.__dict__[name] = value  # not set by a person: `model_fields_set` stays as it is
+    return settings
 
 
 def _problems(error: ValidationError) -> dict[str, str]:
@@ -373,6 +383,16 @@ class _Chosen(PydanticBaseSettingsSource):
 
     def __call__(self) -> dict[str, Any]:
         return {name: value for name, value in self._source().items() if self._wants(name, value)}
+
+
+def _running(data_dir: Path) -> dict[str, str]:
+    """The addresses that a living `./run up` has written down for its folder; {}: none lives there, or they cannot be read."""
+    try:
+        state = json.loads((data_dir / "state.json").read_text())
+        os.kill(state["supervisor"]["pid"], 0)
+        return {name: str(state[name]) for name in RUNNING_FIELDS}
+    except (OSError, ValueError, KeyError, TypeError):
+        return {}
 
 
 def _private(path: str, flags: int) -> int:

@@ -48,6 +48,7 @@ VERBS = {
     "schedule": "schedules",
     "top": "top",
     "completion": "completion",
+    "shell": "shell",
 }
 #: the variable by which a shell asks what a word may become
 COMPLETE_VARIABLE = "_CALLBOARD_COMPLETE"

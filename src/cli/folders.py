@@ -13,7 +13,7 @@ import click
 from src import tracing
 from src.cli import witness
 from src.logs import configure_logs
-from src.settings import Settings
+from src.settings import RUNNING_FIELDS, Settings
 from src.up.configuration import read_settings
 from src.up.folder import Folder
 
@@ -46,14 +46,9 @@ def enter(data: Path | None = None) -> Settings:
     """The settings that hold in the data folder, with the addresses of what runs there unless others are configured."""
     folder, settings = open_folder(data)
     state = folder.read_state()
-    for name, value in (
-        ("broker_url", state.broker_url),
-        ("management_url", state.management_url),
-        ("smtp_url", state.smtp_url),
-        ("mail_admins", state.mail_admins),
-    ):
-        if value and name not in settings.model_fields_set:
-            os.environ[f"CALLBOARD_{name.upper()}"] = value
+    for name in RUNNING_FIELDS:
+        if (value := getattr(state, name)) and name not in settings.model_fields_set:
+            os.environ[f"CALLBOARD_{name.upper()}"] = value  # also for the program that this one becomes
     return read_settings()
 
 

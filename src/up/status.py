@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 from src.up import answering
@@ -30,7 +31,7 @@ def as_json(state: State) -> dict[str, Any]:
 
 
 def as_text(folder: Folder, state: State) -> list[str]:
-    """The same for people, without passwords."""
+    """The same for people. The private broker's password is shown: it is what one comes for, and its file is in this folder."""
     if not state.parts:
         lines = [f"Nothing runs in {folder.path}. Start it:  ./run up"]
         return [*lines, f"The last start failed: {state.error}"] if state.error else lines
@@ -38,7 +39,9 @@ def as_text(folder: Folder, state: State) -> list[str]:
     if not state.supervised:
         lines.append("  ./run up itself was killed: its parts finish what they do and end. Start it again:  ./run up")
     lines.append(f"  database  {masked('database_url', state.database_url)}")
-    lines.append(f"  broker    {masked('broker_url', state.broker_url)}   UI {state.management_url or 'not configured'}")
+    is_private = any(part.role == "broker" for part in state.parts)
+    show = str if is_private else partial(masked, "broker_url")
+    lines.append(f"  broker    {show(state.broker_url)}   UI {show(state.management_url) or 'not configured'}")
     lines += [f"  {part.name:<11} {part_state(part):<11} pid {part.pid or '-':<8} restarts {part.restarts}" for part in state.parts]
     return lines
 
