@@ -32,6 +32,7 @@ from src.up.folder import Folder, PartRecord, State, without_processes
 from src.up.logfiles import LogFile, last_lines, readable
 from src.up.part import Part, ending
 from src.up.processes import MARK, identify
+from src.up.reloading import Reload
 from src.up.terminal import lasting
 from src.up.watching import Watch
 
@@ -72,6 +73,7 @@ class Supervisor:
         self._mailbox: socket.socket | None = None
         self._watches = watch
         self._watch: Watch | None = None
+        self._reload: Reload | None = None
         self._environment = {MARK: str(folder.path), "CALLBOARD_DATA_DIR": str(folder.path)}
 
     def run(self, announce: Callable[[State], None]) -> None:
@@ -308,15 +310,9 @@ class Supervisor:
 
     def _look_at_sources(self) -> None:
         if self._watch is not None and self._watch.has_news():
-            self._load_anew()
-
-    def _load_anew(self) -> None:
-        for part in self.parts:
-            if part.role == "web":
-                part.reload()
-            elif part.role in {"worker", "scheduler"}:
-                part.renew()
-        self._say("Web, workers and scheduler load it; what runs is finished first")
+            self._reload = Reload(self.parts, self._watch.changed, say=self._say)
+        if self._reload is not None and self._reload.is_over():
+            self._reload = None
 
     def _follow_logs(self) -> None:
         for name, log in self._logs.items():

@@ -34,6 +34,7 @@ class Watch:
         self._roots = list(roots(settings))
         self._loaded = self._latest = self._stamps()
         self._say = say
+        self.changed: list[str] = []  # names of the files of the newest news
         self._look_at = 0.0
         self._trial: subprocess.Popen[str] | None = None
 
@@ -61,13 +62,13 @@ class Watch:
         before, self._latest = self._latest, self._stamps()
         if self._latest == self._loaded or self._latest != before:
             return
-        changed = sorted({path.name for path, _ in set(self._loaded.items()) ^ set(self._latest.items())})
+        self.changed = sorted({path.name for path, _ in set(self._loaded.items()) ^ set(self._latest.items())})
         self.stop()
         self._trial = subprocess.Popen(
             [sys.executable, "-c", _TRIAL], cwd=ROOT, stderr=subprocess.PIPE, stdin=subprocess.DEVNULL, text=True
         )
         self._loaded = self._latest  # not before: a trial that the system refuses is made at the next look
-        self._say(f"{', '.join(changed)} changed")
+        self._say(f"{', '.join(self.changed)} changed")
 
     def _stamps(self) -> Stamps:
         found: Stamps = {}
