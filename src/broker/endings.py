@@ -93,6 +93,34 @@ def failure(broker: Broker, crew: Holder, running: Running, error: BaseException
     )
 
 
+class Successes:
+    """Log lines of attempts that succeeded: a few a second, each with the number of those it stands for, so that a busy worker pays nothing."""
+
+    #: seconds between two lines of one process
+    EVERY_S = 0.2
+
+    def __init__(self) -> None:
+        self._logged_at = 0.0
+        self._others = 0
+
+    def note(self, running: Running, seconds: float) -> None:
+        """Log the attempt, or count it. Threads may race for the number: it is for people."""
+        present = time.monotonic()
+        if present - self._logged_at < self.EVERY_S:
+            self._others += 1
+            return
+        self._logged_at, others, self._others = present, self._others, 0
+        more = {"others_before": others} if others else {}
+        log.info(
+            "attempt_succeeded",
+            job_id=running.job.id,
+            actor=running.job.actor,
+            attempt=running.job.attempt,
+            seconds=round(seconds, 3),
+            **more,
+        )
+
+
 def _log(error: BaseException, state: State, running: Running) -> None:
     fields = {"job_id": running.job.id, "actor": running.job.actor, "attempt": running.job.attempt, "next": state.value}
     if isinstance(error, Retry | RateLimitExceeded):

@@ -24,7 +24,7 @@ from src.broker import capture, follow_ups
 from src.broker import interrupts as interrupts_module
 from src.broker.deliveries import Delivery
 from src.broker.encoding import encode_result
-from src.broker.endings import end, failure
+from src.broker.endings import Successes, end, failure
 from src.broker.failures import describe
 from src.broker.groups import membership
 from src.broker.holders import Holder
@@ -63,6 +63,7 @@ class Executor:
     def __init__(self, broker: Broker, crew: Holder) -> None:
         self._broker = broker
         self._crew = crew
+        self._successes = Successes()
         self._signatures: dict[Any, Signature] = {}  # looked up for each job, which a dictionary of weak references makes slow
         self._before = _overriding(broker, "before_process_message")
         self._after = _overriding(broker, "after_process_message")[::-1]
@@ -104,6 +105,8 @@ class Executor:
             current_job.job = None
             self._answer(finished, delivery)
             duration_s = time.monotonic() - running.started
+            if outcome == Outcome.SUCCEEDED:
+                self._successes.note(running, duration_s)
             self._crew.load.finished(duration_s)
             meters = metering.active()
             if meters is not None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import hmac
+import logging
 import signal
 import socket
 import threading
@@ -94,6 +95,7 @@ def _keep(sender: str, recipients: list[str], raw: bytes) -> None:
 def main(host: str, port: int, *, password: str, listener: socket.socket | None = None) -> None:
     """Run until SIGTERM or SIGINT; on `listener`, where the port is open already."""
     configure_logs()
+    logging.getLogger("mail.log").setLevel(logging.ERROR)  # aiosmtpd tells of each connection in five lines
     stopping = threading.Event()
 
     def stop(_signal: int, _frame: FrameType | None) -> None:

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 from collections import deque
 from pathlib import Path
 
+#: gunicorn's own events that are no warnings
+_GUNICORN = re.compile(r"\[[^]]+\] \[\d+\] \[(INFO|DEBUG)\]")
 #: bytes at which a log file is moved to NAME.log.1, replacing the one before
 LARGEST = 10_000_000
 #: bytes read in one look, so that a flood in one log does not hold up the others
@@ -45,6 +48,17 @@ class LogFile:
         with open(self.path, "r+b") as file:
             file.truncate(0)
         self._seen = 0
+
+
+def is_for_terminal(line: str) -> bool:
+    """True if a line belongs on the terminal of `./run up`: what jobs say and do, warnings, and what is no event. The rest is in `./run logs`."""
+    if _GUNICORN.match(line):
+        return False
+    try:
+        event = json.loads(line) if line.startswith("{") else None
+    except ValueError:
+        event = None
+    return not isinstance(event, dict) or event.get("level") not in ("debug", "info") or "job_id" in event
 
 
 def last_lines(path: Path, count: int) -> list[str]:

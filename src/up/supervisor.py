@@ -29,7 +29,7 @@ from src.up import answering, front_door, launch, leftovers, packages, readiness
 from src.up.configuration import masked, read_settings
 from src.up.errors import UpError
 from src.up.folder import Folder, PartRecord, State, without_processes
-from src.up.logfiles import LogFile, last_lines, readable
+from src.up.logfiles import LogFile, is_for_terminal, last_lines, readable
 from src.up.part import Part, ending
 from src.up.processes import MARK, identify
 from src.up.reloading import Reload
@@ -316,7 +316,7 @@ class Supervisor:
 
     def _follow_logs(self) -> None:
         for name, log in self._logs.items():
-            for line in log.new_lines():
+            for line in filter(is_for_terminal, log.new_lines()):
                 self._echo(name, readable(line))
         if time.monotonic() > self._rotate_at:
             self._rotate_at = time.monotonic() + ROTATE_EVERY
