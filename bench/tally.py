@@ -71,7 +71,9 @@ def look(folder: Path | None = None) -> Seen:
     """Add up what every process has counted so far."""
     jobs, first, last = 0, float("inf"), 0.0
     for path in (folder or Path(os.environ[FOLDER])).glob("*.tally"):
-        for slot_first, slot_last, slot_count in _SLOT.iter_unpack(path.read_bytes()):
+        content = path.read_bytes()
+        # A file that is being made has not all its slots yet.
+        for slot_first, slot_last, slot_count in _SLOT.iter_unpack(content[: len(content) // _SLOT.size * _SLOT.size]):
             if slot_count:
                 jobs += slot_count
                 first = min(first, slot_first)

@@ -5,11 +5,6 @@ from __future__ import annotations
 import socket
 import sys
 
-from sqlalchemy import text
-from sqlalchemy.exc import SQLAlchemyError
-
-from src.database import read
-from src.jobs.workers import alive
 from src.settings import get_settings
 from src.up.answering import web_missing
 
@@ -18,6 +13,13 @@ def missing(role: str) -> str | None:
     """What this host's process of that role lacks; None when it is healthy."""
     if role == "web":
         return web_missing(f"http://127.0.0.1:{get_settings().port}")
+    # Here: the check of a web container, every few seconds, needs no database and pays for no import of it.
+    from sqlalchemy import text
+    from sqlalchemy.exc import SQLAlchemyError
+
+    from src.database import read
+    from src.jobs.workers import alive
+
     try:
         with read() as session:
             if role == "worker" and not any(worker.host == socket.gethostname() for worker in alive(session)):
