@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import base64
 import contextlib
 import ipaddress
+import re
 import smtplib
 import socket
 import ssl
@@ -23,6 +25,13 @@ TIMEOUT_S = 30.0
 ANSWER_LENGTH = 500
 _PORTS = {"smtp": 25, "smtp+starttls": 587, "smtps": 465}
 Security = Literal["smtp", "smtp+starttls", "smtps"]
+#: the server is at odds with this client, not with the recipient, although many say so only at RCPT
+_OF_SESSION = frozenset({500, 502, 503, 504, 530, 534, 535, 538})
+#: RFC 3463: of the sender, the mail system, the route, the protocol, or a policy
+_SESSION_STATUS = re.compile(r"5\.(1\.[78]|[3457]\.\d+)\b")
+_STATUS = re.compile(r"5\.\d+\.\d+\b")
+_SESSION_WORDS = re.compile(r"\b(helo|ehlo|client|sender|relay\w*|authenti\w+|block(ed|list)|blacklist\w*|tls)\b", re.IGNORECASE)
+_NAME = re.compile(r"[A-Za-z0-9.-]{1,255}|\[[0-9A-Fa-f:.IPv]{2,64}\]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +53,9 @@ class MailServer:
     password: str = ""
     timeout_s: float = TIMEOUT_S
     ca_file: str | None = None
+    name: str = ""  # of this client in EHLO
+    is_verified: bool = True  # the server's certificate
+    is_plain: bool = False  # no TLS although the server offers it
 
     @classmethod
     def parse(cls, url: str) -> MailServer:
@@ -57,13 +69,16 @@ class MailServer:
             port, query = parts.port, parse_qs(parts.query, strict_parsing=bool(parts.query))
             timeout_s = float(query.pop("timeout", [str(TIMEOUT_S)])[0])
             ca_file = query.pop("ca", [None])[0]
+            name, verify, tls = query.pop("ehlo", [""])[0], query.pop("verify", ["yes"])[0], query.pop("tls", ["auto"])[0]
             known = parts.scheme in _PORTS and bool(parts.hostname) and not query and parts.path in ("", "/") and timeout_s > 0
+            known = known and verify in ("yes", "no") and tls in ("auto", "off") and (tls == "auto" or parts.scheme == "smtp")
+            known = known and (not name or _NAME.fullmatch(name) is not None)
         except ValueError:
             known = False
         if not known:
             raise NoMailServer(
                 "CALLBOARD_SMTP_URL is not understood: write smtp://, smtp+starttls:// or smtps://, then user:password@host:port,"
-                " with ?timeout=SECONDS and ca=FILE if need be; a password's special characters as %40"
+                " with ?timeout=SECONDS, ca=FILE, verify=no, ehlo=NAME and, for smtp://, tls=off if need be; a password's special characters as %40"
             )
         return cls(
             parts.scheme,  # type: ignore[arg-type]
@@ -73,6 +88,9 @@ class MailServer:
             unquote(parts.password or ""),
             timeout_s,
             ca_file,
+            name,
+            verify == "yes",
+            tls == "off",
         )
 
     @property
@@ -98,20 +116,22 @@ def deliver(
                 together, left = left[:TOGETHER], left[TOGETHER:]
                 try:
                     answers = _transaction(connection, sender, together, raw)
-                except (OSError, smtplib.SMTPException):
+                except (OSError, smtplib.SMTPException, UnicodeError):
                     left = together + left
                     raise
                 note(answers)
-    except (OSError, smtplib.SMTPException) as error:
+    except (OSError, smtplib.SMTPException, UnicodeError) as error:
         note(dict.fromkeys(left, Answer(DeliveryState.QUEUED, f"{server.host}:{server.port}: {_words(error)}")))
 
 
 def _transaction(connection: smtplib.SMTP, sender: str, recipients: Sequence[str], raw: bytes) -> dict[str, Answer]:
     code, words = connection.mail(sender, [f"size={len(raw)}"] if connection.has_extn("size") else [])
     if code != 250:
+        # The server takes nothing from this sender, or from this client: no recipient's fault.
+        answer = _answer(code, words)
         connection.rset()
-        return dict.fromkeys(recipients, _answer(code, words))
-    answers = {recipient: _answer(*connection.rcpt(recipient)) for recipient in recipients}
+        return dict.fromkeys(recipients, Answer(DeliveryState.QUEUED, answer.text))
+    answers = {recipient: _of_recipient(*connection.rcpt(recipient)) for recipient in recipients}
     accepted = [recipient for recipient, answer in answers.items() if answer.state is DeliveryState.SENT]
     if not accepted:
         connection.rset()
@@ -125,6 +145,20 @@ def _transaction(connection: smtplib.SMTP, sender: str, recipients: Sequence[str
     return answers | dict.fromkeys(accepted, _answer(code, words))
 
 
+def _of_recipient(code: int, words: bytes) -> Answer:
+    """The answer to RCPT; a refusal of the session is tried again, and not held against the recipient."""
+    answer = _answer(code, words)
+    if answer.state is DeliveryState.REFUSED and _is_of_session(code, answer.text):
+        return Answer(DeliveryState.QUEUED, answer.text)
+    return answer
+
+
+def _is_of_session(code: int, text: str) -> bool:
+    if code in _OF_SESSION or _SESSION_STATUS.search(text):
+        return True
+    return not _STATUS.search(text) and bool(_SESSION_WORDS.search(text))
+
+
 def _answer(code: int, words: bytes) -> Answer:
     if code == 421 or code < 200:  # the server is closing, or has gone without a word
         raise smtplib.SMTPServerDisconnected(f"{code} {words.decode(errors='replace')}")
@@ -134,14 +168,15 @@ def _answer(code: int, words: bytes) -> Answer:
 
 @contextlib.contextmanager
 def _connected(server: MailServer) -> Iterator[smtplib.SMTP]:
-    name = socket.gethostname() or "localhost"  # not getfqdn(): that waits for name servers
+    # With a name given here smtplib does not ask name servers for one, which may take long.
     if server.security == "smtps":
         connection: smtplib.SMTP = smtplib.SMTP_SSL(
-            server.host, server.port, local_hostname=name, timeout=server.timeout_s, context=_tls(server)
+            server.host, server.port, local_hostname="localhost", timeout=server.timeout_s, context=_tls(server)
         )
     else:
-        connection = smtplib.SMTP(server.host, server.port, local_hostname=name, timeout=server.timeout_s)
+        connection = smtplib.SMTP(server.host, server.port, local_hostname="localhost", timeout=server.timeout_s)
     try:
+        connection.local_hostname = server.name or _own_name(connection)
         _secure(connection, server)
         yield connection
         with contextlib.suppress(OSError, smtplib.SMTPException):
@@ -153,7 +188,9 @@ def _connected(server: MailServer) -> Iterator[smtplib.SMTP]:
 def _secure(connection: smtplib.SMTP, server: MailServer) -> None:
     connection.ehlo_or_helo_if_needed()
     encrypted = server.security == "smtps"
-    wanted = server.security == "smtp+starttls" or (server.security == "smtp" and not server.is_here and connection.has_extn("starttls"))
+    wanted = server.security == "smtp+starttls" or (
+        server.security == "smtp" and not server.is_here and not server.is_plain and connection.has_extn("starttls")
+    )
     if wanted:
         connection.starttls(context=_tls(server))
         connection.ehlo_or_helo_if_needed()
@@ -161,17 +198,56 @@ def _secure(connection: smtplib.SMTP, server: MailServer) -> None:
     if server.user:
         if not encrypted and not server.is_here:
             raise smtplib.SMTPException("it offers no TLS, and the password is not sent in the clear")
+        _log_in(connection, server)
+
+
+def _own_name(connection: smtplib.SMTP) -> str:
+    """What EHLO says: the full name of this host if it has one, else its address, which every server takes (RFC 5321, 4.1.3)."""
+    name = socket.gethostname()
+    if "." in name.strip(".") and _NAME.fullmatch(name):
+        return name
+    assert connection.sock is not None
+    address = ipaddress.ip_address(connection.sock.getsockname()[0].partition("%")[0])
+    return f"[IPv6:{address}]" if address.version == 6 else f"[{address}]"
+
+
+def _log_in(connection: smtplib.SMTP, server: MailServer) -> None:
+    """Sign in; smtplib cannot with letters beyond ASCII, which travel as UTF-8 (RFC 4616)."""
+    if (server.user + server.password).isascii():
         connection.login(server.user, server.password)
+        return
+    offered = connection.esmtp_features.get("auth", "").upper().split()
+    user, password = (_base64(text) for text in (server.user, server.password))
+    if "PLAIN" in offered:
+        identity = f"\0{server.user}\0{server.password}"
+        steps = [f"AUTH PLAIN {_base64(identity)}"]
+    elif "LOGIN" in offered:
+        steps = ["AUTH LOGIN", user, password]
+    else:
+        raise smtplib.SMTPException("it takes a user or password with letters beyond ASCII by neither PLAIN nor LOGIN")
+    for number, step in enumerate(steps, 1):
+        code, words = connection.docmd(step)
+        if code != (235 if number == len(steps) else 334):
+            raise smtplib.SMTPAuthenticationError(code, words)
+
+
+def _base64(text: str) -> str:
+    return base64.b64encode(text.encode()).decode()
 
 
 def _tls(server: MailServer) -> ssl.SSLContext:
-    return ssl.create_default_context(cafile=server.ca_file)
+    context = ssl.create_default_context(cafile=server.ca_file)
+    if not server.is_verified:
+        context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    return context
 
 
 def _words(error: Exception) -> str:
     if isinstance(error, smtplib.SMTPResponseException):
         words = error.smtp_error.decode(errors="replace") if isinstance(error.smtp_error, bytes) else str(error.smtp_error)
         return _one_line(f"{error.smtp_code} {words}")
+    if isinstance(error, ssl.SSLCertVerificationError):
+        return _one_line(f"{error}; name its authority in CALLBOARD_SMTP_URL with ?ca=FILE, or take any certificate with ?verify=no")
     return _one_line(f"{error}" or type(error).__name__)
 
 
