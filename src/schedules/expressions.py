@@ -76,7 +76,7 @@ class Expression:
     def words(self) -> str:
         """The expression in English, from the numbers that the engine matches and not from how they were written."""
         engine = self._simulation(_SOMEWHERE)
-        numbers = (engine.minutes, engine.hours, engine.days, engine.months, engine.weekdays)
+        numbers: tuple[Collection[Any], ...] = (engine.minutes, engine.hours, engine.days, engine.months, engine.weekdays)
         spoken = [_spoken(field, part, each) for field, part, each in zip(FIELDS, self.parts, numbers, strict=True)]
         if not self.needs_both_days and "*" in (spoken[2], spoken[4]):
             spoken[2] = spoken[4] = "*"  # one of them is enough, and one fits every day

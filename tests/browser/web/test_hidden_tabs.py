@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from playwright.sync_api import Page, expect
 
-from tests.harness.web_house import House
+from tests.harness.callboard import Callboard
 
 #: what a browser says of a tab in the background, where no test can put one
 _HIDDEN = "window.away = true; Object.defineProperty(document, 'hidden', { get: () => window.away });"
 _TURN = "away => { window.away = away; document.dispatchEvent(new Event('visibilitychange')) }"
 
 
-def test_a_tab_opened_in_the_background_opens_its_stream_when_it_is_shown(page: Page, house: House) -> None:
-    id = house.api("POST", "/jobs", {"actor": "linger"})["id"]
+def test_a_tab_opened_in_the_background_opens_its_stream_when_it_is_shown(page: Page, callboard: Callboard) -> None:
+    id = callboard.api("POST", "/jobs", {"actor": "linger"})["id"]
     held: set[object] = set()
     page.on("request", lambda request: held.add(request) if "/events" in request.url else None)
     page.on("requestfailed", lambda request: held.discard(request))
@@ -30,6 +30,6 @@ def test_a_tab_opened_in_the_background_opens_its_stream_when_it_is_shown(page: 
     with page.expect_event("requestfailed", lambda request: "/events" in request.url):
         page.evaluate(_TURN, True)
     assert not held
-    house.api("POST", f"/jobs/{id}/cancel")
+    callboard.api("POST", f"/jobs/{id}/cancel")
     page.evaluate(_TURN, False)
     expect(page.get_by_role("heading", level=1)).to_contain_text("cancelled")

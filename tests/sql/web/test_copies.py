@@ -24,7 +24,7 @@ from tests.harness.site import Program, Site
 
 assert src.actors  # first: it makes the broker
 
-EVERY = dramatiq.actor(function(default=True), actor_name="every_type", queue_name="linger")
+EVERY = dramatiq.actor(actor_name="every_type", queue_name="linger")(function(default=True))
 _VALUES = st.fixed_dictionaries({}, optional=STORED)
 
 
