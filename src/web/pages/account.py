@@ -7,7 +7,7 @@ from flask import session as cookie
 from werkzeug.exceptions import Forbidden, NotFound
 from werkzeug.wrappers import Response
 
-from src import database
+from src import audit, database
 from src.jobs.errors import JobsError
 from src.web.auth import allow, sessions, throttle, tokens, users, visitor, witness
 from src.web.auth.access import SESSION_KEY
@@ -89,6 +89,7 @@ def _my_id() -> int:
 def _check_old(password: str, address: str) -> None:
     """Raise UserError unless this is the visitor's password."""
     name = visitor().name
+    change = audit.take()  # else the commit that counts this try would write that the password was changed
     with database.write() as session:
         counted = throttle.begin(session, name, address)
     if counted is None:
@@ -102,6 +103,8 @@ def _check_old(password: str, address: str) -> None:
             witness.note(session, "user.password", name, refused="the present password is wrong")
     if not is_right:
         raise UserError("old", "This is not your present password.")
+    if change is not None:
+        audit.begin(change)
 
 
 def _needs_old(key: str) -> bool:
