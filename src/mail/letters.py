@@ -12,6 +12,7 @@ from email.message import EmailMessage
 from email.utils import format_datetime
 from typing import Any
 
+from src.mail import headers
 from src.mail.addresses import CONTROL, parse_address
 from src.mail.errors import LetterError
 from src.mail.rendering import Rendered, render
@@ -111,13 +112,13 @@ def _put_headers(
 ) -> None:
     if CONTROL.search(letter.subject) or not letter.subject.strip() or len(letter.subject) > SUBJECT_LENGTH:
         raise LetterError(f"subject: write one line of 1 to {SUBJECT_LENGTH} characters", field="subject")
-    message["From"] = origin
-    message["To"] = to or "undisclosed-recipients:;"
+    message["From"] = headers.addresses("From", [origin])
+    message["To"] = headers.addresses("To", to) if to else "undisclosed-recipients:;"
     if cc:
-        message["Cc"] = cc
+        message["Cc"] = headers.addresses("Cc", cc)
     if letter.reply_to:
-        message["Reply-To"] = parse_address(letter.reply_to, "reply_to")
-    message["Subject"] = letter.subject
+        message["Reply-To"] = headers.addresses("Reply-To", [parse_address(letter.reply_to, "reply_to")])
+    message["Subject"] = headers.text("Subject", letter.subject)
     message["Date"] = format_datetime(at)
     message["Message-ID"] = message_id
     if letter.list_name:
@@ -146,7 +147,10 @@ def _put_body(message: EmailMessage, letter: Letter, rendered: Rendered) -> None
         if CONTROL.search(name) or not name.strip() or len(name) > 200 or "/" in name or "\\" in name:
             raise LetterError(f"attachments: {name!a:.80} cannot be a file's name", field="attachments")
         main, sub = _content_type(attachment.content_type, "attachments")
-        message.add_attachment(attachment.content, main, sub, filename=name)
+        message.add_attachment(attachment.content, main, sub)
+        added = list(message.iter_parts())[-1]
+        del added["Content-Disposition"]
+        added["Content-Disposition"] = headers.filename("attachment", name)
 
 
 def _content_type(text: str, name: str) -> tuple[str, str]:
