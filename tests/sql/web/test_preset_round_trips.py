@@ -1,0 +1,31 @@
+"""A preset holds the values that were saved, and fills a form that sends them back untouched."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from hypothesis import strategies as st
+
+from src.database import Database, read, write
+from src.web.auth import Visitor
+from src.web.forms import browser, presets
+from src.web.forms.field import identical
+from src.web.forms.fields import fields_of, filled
+from src.web.forms.reading import read as read_form
+from src.web.roles import Role
+from tests.harness.parameters import FEW, SIGNATURES, VALUES, amounts, check
+
+BY = Visitor("ada", Role.ADMIN, "user 1")
+
+
+@amounts
+def test_values_of_a_preset_are_those_that_were_saved(cases: int, database: Database) -> None:
+    def back(values: dict[str, Any], number: int) -> None:
+        signature = SIGNATURES[number]
+        with write() as session:
+            id = presets.save(session, "act", "mine", values, shared=False, by=BY).id
+        with read() as session:
+            kept = presets.find(session, id, BY).values
+        assert identical(read_form(fields_of(signature), browser.sent(filled(signature, [], kept))).values, values)
+
+    check(cases // 3 if cases == FEW else cases, back, values=VALUES, number=st.integers(0, 1))
