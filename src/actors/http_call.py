@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 import dramatiq
 from pydantic import Field, SecretStr
 
-from src.actors.outside import Answer, CallRefused, Request, call
+from src.actors.outside import REDIRECTS, Answer, CallRefused, Request, call
 from src.jobs import current_job
 from src.settings import get_settings
 
@@ -25,10 +25,21 @@ class HttpRefused(HttpError):
 
 
 @dramatiq.actor(
-    queue_name="http", max_retries=5, min_backoff=5_000, max_backoff=600_000, throws=(CallRefused, HttpRefused), time_limit=180_000
+    queue_name="http",
+    submit_role="operator",
+    max_retries=5,
+    min_backoff=5_000,
+    max_backoff=600_000,
+    throws=(CallRefused, HttpRefused),
+    time_limit=180_000,
 )
 def call_http(
-    url: Annotated[str, Field(min_length=1, max_length=2000, title="URL", pattern=r"^https?://")],
+    url: Annotated[
+        str,
+        Field(
+            min_length=1, max_length=2000, title="URL", pattern=r"^https?://[^/?#@\\]+([/?#]|$)", description="without user and password"
+        ),
+    ],
     method: Literal["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"] = "GET",
     headers: dict[str, str] | None = None,
     body: Annotated[str, Field(description="as it is sent; give its Content-Type in the headers")] = "",
@@ -39,7 +50,8 @@ def call_http(
     """Call a URL over HTTP.
 
     Addresses that are not public are refused unless CALLBOARD_HTTP_ALLOW names them, whatever a name resolves to and wherever a redirect
-    leads. An answer of 5xx, 408, 425 or 429 is tried again, when the server says if it does; any other of 400 and above is not.
+    leads. An answer of 5xx, 408, 425 or 429 is tried again, when the server says if it does; any other of 400 and above is not. Redirects
+    of GET and HEAD are followed; those of other methods are an error that names the new address, but for 307 and 308.
     """
     given = dict(headers or {})
     if authorization is not None:
@@ -49,7 +61,7 @@ def call_http(
     answer = call(Request(method, url, given, body.encode()), allowed=get_settings().http_allow, timeout_s=timeout_s, max_bytes=max_bytes)
     if answer.status >= 500 or answer.status in (408, 425, 429):
         raise HttpError(answer)
-    if answer.status >= 400:
+    if answer.status >= 400 or answer.status in REDIRECTS:
         raise HttpRefused(answer)
     return {
         "status": answer.status,

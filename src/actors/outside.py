@@ -7,20 +7,24 @@ second time. So the connection goes to the very address that was judged, with th
 from __future__ import annotations
 
 import http.client
+import io
 import ipaddress
 import re
 import socket
 import ssl
+import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing
 from dataclasses import dataclass, replace
+from queue import Empty, Queue
 from typing import Any
 from urllib.parse import SplitResult, urljoin, urlsplit
 
 from src import __version__
 
 MOST_REDIRECTS = 5
+REDIRECTS = (301, 302, 303, 307, 308)
 #: bytes read at a time
 CHUNK = 16_384
 #: headers that belong to the house that was asked, not to the one that a redirect leads to
@@ -31,6 +35,11 @@ _HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]{1,100}")
 _HEADER_VALUE = re.compile(r"[\t\x20-\x7e\x80-\xff]{0,8000}")
 #: IPv6 ranges that carry an IPv4 address inside, which is the one that counts
 _NAT64 = ipaddress.ip_network("64:ff9b::/96")
+
+#: what Python counts as global: former site-local addresses, documentation, SRv6, local NAT64, 6to4 relays
+_NOT_PUBLIC = [
+    ipaddress.ip_network(each) for each in ("fec0::/10", "3fff::/20", "5f00::/16", "64:ff9b:1::/48", "192.88.99.0/24", "100::/64")
+]
 
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 
@@ -65,28 +74,41 @@ class Answer:
     size: int  # bytes
     seconds: float
 
+    @property
+    def redirect(self) -> str | None:
+        """The address to which the server sends the caller; None: it does not."""
+        target = self.headers.get("location") if self.status in REDIRECTS else None
+        return None if target is None else urljoin(self.url, target)
+
+
+def call_once(request: Request, *, allowed: str, timeout_s: float, max_bytes: int) -> Answer:
+    """The same as call(), but follow no redirect."""
+    _check_headers(request.headers)
+    return _once(request, allowed=allowed, deadline=time.monotonic() + timeout_s, max_bytes=max_bytes)
+
 
 def call(request: Request, *, allowed: str, timeout_s: float, max_bytes: int) -> Answer:
     """Make the call within `timeout_s` seconds in all; raises CallRefused or CallFailed.
 
-    `allowed`: hosts and networks that may be reached although they are not public, separated by commas.
+    `allowed`: hosts and networks that may be reached although they are not public, separated by commas. A redirect is followed if
+    the same request is to be made there: anything but GET and HEAD only where the server says so (307, 308).
     """
     _check_headers(request.headers)
     begun = time.monotonic()
     deadline = begun + timeout_s
     for _ in range(MOST_REDIRECTS + 1):
         answer = _once(request, allowed=allowed, deadline=deadline, max_bytes=max_bytes)
-        target = answer.headers.get("location") if answer.status in (301, 302, 303, 307, 308) else None
+        target = answer.redirect
         if target is None:
             return replace(answer, seconds=round(time.monotonic() - begun, 3))
-        request = _redirected(request, answer.status, urljoin(request.url, target))
+        request = _redirected(request, answer, target)
     raise CallRefused(f"more than {MOST_REDIRECTS} redirects, the last to {request.url:.200}")
 
 
 def _once(request: Request, *, allowed: str, deadline: float, max_bytes: int) -> Answer:
     parts = _parts(request.url)
     host, port = str(parts.hostname), parts.port or (443 if parts.scheme == "https" else 80)
-    addresses = list(_reachable(host, port, allowed))
+    addresses = list(_reachable(host, port, allowed, deadline))
     problem: Exception | None = None
     for address in addresses:
         connection = _Pinned(host, port, address=str(address), is_secure=parts.scheme == "https", deadline=deadline)
@@ -127,7 +149,6 @@ def _exchange(connection: _Pinned, request: Request, parts: SplitResult, *, max_
 def _read(response: http.client.HTTPResponse, connection: _Pinned, *, max_bytes: int) -> Iterator[bytes]:
     total = 0
     while not response.isclosed():  # from Python 3.13 on it closes itself, and the socket, with the last byte
-        connection.hurry()
         chunk = response.read1(CHUNK)
         if not chunk:
             return
@@ -137,11 +158,31 @@ def _read(response: http.client.HTTPResponse, connection: _Pinned, *, max_bytes:
         yield chunk
 
 
-def _reachable(host: str, port: int, allowed: str) -> Iterator[Address]:
+def _resolve(host: str, port: int, deadline: float) -> list[Address]:
+    """The addresses of a host; the system's resolver knows no deadline, so it is left alone when that passes."""
+    found: Queue[list[Address] | Exception] = Queue()
+
+    def look_up() -> None:
+        try:
+            found.put([ipaddress.ip_address(entry[4][0]) for entry in socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)])
+        except (OSError, UnicodeError, ValueError) as error:
+            found.put(error)
+
+    threading.Thread(target=look_up, name="resolve", daemon=True).start()
+    try:
+        answer = found.get(timeout=max(0.001, deadline - time.monotonic()))
+    except Empty:
+        raise TimeoutError("the time is over") from None
+    if isinstance(answer, Exception):
+        raise answer
+    return answer
+
+
+def _reachable(host: str, port: int, allowed: str, deadline: float) -> Iterator[Address]:
     """The addresses of a host, all of them judged before the first is connected to; raises CallRefused or CallFailed."""
     try:
-        found = [ipaddress.ip_address(entry[4][0]) for entry in socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)]
-    except (OSError, UnicodeError) as error:
+        found = _resolve(host, port, deadline)
+    except (OSError, UnicodeError, ValueError) as error:
         raise CallFailed(f"{host} cannot be resolved: {error}") from None
     names, networks = _read_allowed(allowed)
     for address in dict.fromkeys(found):
@@ -160,6 +201,8 @@ def is_public(address: Address) -> bool:
             return is_public(hidden)
         if address.scope_id is not None:
             return False
+    if any(address in network for network in _NOT_PUBLIC if network.version == address.version):
+        return False
     return address.is_global and not address.is_multicast and not address.is_reserved and not address.is_unspecified
 
 
@@ -197,21 +240,60 @@ def _check_headers(headers: Mapping[str, str]) -> None:
             raise CallRefused(f"headers: the value of {name} must be one line of Latin characters")
 
 
-def _redirected(request: Request, status: int, url: str) -> Request:
+def _redirected(request: Request, answer: Answer, url: str) -> Request:
+    if request.method not in ("GET", "HEAD") and answer.status not in (307, 308):
+        # Browsers make a GET of it, without the body: the receiver answers with 200 and has received nothing.
+        raise CallRefused(f"{answer.status} {answer.reason} from {request.url:.200}: it has moved to {url:.500}; give that address")
     before, after = _parts(request.url), _parts(url)
     headers = dict(request.headers)
     if before.scheme == "https" and after.scheme == "http":
         raise CallRefused(f"it redirects from https to {url:.200}")
     if _origin(before) != _origin(after):
         headers = {name: value for name, value in headers.items() if name.lower() not in _PRIVATE_HEADERS}
-    if status == 303 or (status in (301, 302) and request.method == "POST"):
-        headers = {name: value for name, value in headers.items() if not name.lower().startswith("content-")}
-        return Request("HEAD" if request.method == "HEAD" else "GET", url, headers, b"")
     return Request(request.method, url, headers, request.body)
 
 
 def _origin(parts: SplitResult) -> str:
     return f"{parts.scheme}://{parts.netloc}"
+
+
+class _Hurried:
+    """A socket whose every read and write may take what is left of the time: a server that drips gains none by it."""
+
+    def __init__(self, sock: socket.socket, left: Callable[[], float]) -> None:
+        self._sock = sock
+        self._left = left
+
+    def sendall(self, data: Any) -> None:
+        """Send all, as http.client asks of a socket."""
+        self._sock.settimeout(self._left())
+        self._sock.sendall(data)
+
+    def makefile(self, _mode: str) -> io.BufferedReader:
+        """The reading side, as http.client asks of a socket; it outlives close(), as that of a socket does."""
+        return io.BufferedReader(_HurriedReads(self._sock, self._left))
+
+    def close(self) -> None:
+        """Let the socket go."""
+        self._sock.close()
+
+
+class _HurriedReads(io.RawIOBase):
+    def __init__(self, sock: socket.socket, left: Callable[[], float]) -> None:
+        self._sock = sock
+        self._left = left
+        self._raw = sock.makefile("rb", buffering=0)
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int | None:
+        self._sock.settimeout(self._left())
+        return self._raw.readinto(buffer)
+
+    def close(self) -> None:
+        self._raw.close()
+        super().close()
 
 
 class _Pinned(http.client.HTTPConnection):
@@ -229,12 +311,7 @@ class _Pinned(http.client.HTTPConnection):
         self.sock = socket.create_connection((self._address, self.port), timeout=self._left())
         if self._is_secure:
             self.sock = ssl.create_default_context().wrap_socket(self.sock, server_hostname=self.host)
-        self._socket = self.sock
-
-    def hurry(self) -> None:
-        """Let the next read take what is left of the time; raises TimeoutError when nothing is."""
-        # Not self.sock: http.client lets go of it as soon as the answer begins.
-        self._socket.settimeout(self._left())
+        self.sock = _Hurried(self.sock, self._left)
 
     def _left(self) -> float:
         left = self._deadline - time.monotonic()

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 import dramatiq
 from sqlalchemy.orm import Session
 
-from src.actors.outside import CallFailed, CallRefused, Request, call
+from src.actors.outside import Answer, CallFailed, CallRefused, Request, call_once
 from src.database import now, read, write
 from src.jobs import Submission, ends, submit_many, webhooks
 from src.jobs.ends import Deliver
@@ -22,7 +22,11 @@ TIMEOUT_S, MOST_BYTES = 20, 100_000
 
 
 class NotTaken(Exception):
-    """The receiver did not answer with 2xx."""
+    """The receiver did not answer with 2xx; `response` says when it wants to be asked again, if it does."""
+
+    def __init__(self, text: str, response: Answer) -> None:
+        super().__init__(text)
+        self.response = response
 
 
 @dramatiq.actor(
@@ -37,7 +41,8 @@ class NotTaken(Exception):
 def deliver_webhook(id: str) -> str:
     """Tell a webhook of an end.
 
-    Any answer of 2xx is success; everything else is tried again, nine times within about a day. Signed as Standard Webhooks say:
+    Any answer of 2xx is success; everything else is tried again, nine times within about a day, or when its Retry-After says. A redirect
+    is not followed: it is a failure that names the new address. Signed as Standard Webhooks say:
     HMAC-SHA256 over id, time and body.
     """
     with read() as session:
@@ -48,16 +53,16 @@ def deliver_webhook(id: str) -> str:
     body = delivery.payload.encode()
     headers = {"Content-Type": "application/json", **signature(webhook.secret, id, int(now().timestamp()), body)}
     try:
-        got = call(
+        got = call_once(
             Request("POST", webhook.url, headers, body), allowed=get_settings().http_allow, timeout_s=TIMEOUT_S, max_bytes=MOST_BYTES
         )
     except (CallFailed, CallRefused) as error:
         _note(id, delivered=False, answer=str(error))
         raise
-    answer = f"{got.status} {got.reason}".strip()
+    answer = f"{got.status} {got.reason}".strip() + (f", it has moved to {got.redirect}" if got.redirect else "")
     _note(id, delivered=200 <= got.status < 300, answer=answer)
     if not 200 <= got.status < 300:
-        raise NotTaken(f"{answer} from {webhook.url}")
+        raise NotTaken(f"{answer} from {webhook.url}", got)
     return answer
 
 

@@ -25,6 +25,8 @@ DEFAULT_MIN_BACKOFF, DEFAULT_MAX_BACKOFF = 15_000, 7 * 86_400_000
 DEFAULT_MAX_RETRIES = 20
 #: milliseconds: a hundred years; an instant behind year 9999 could be written and never read again
 LONGEST_DELAY = 100 * 365 * 86_400_000
+#: milliseconds that a server's Retry-After is obeyed at most
+MOST_OBEYED = 86_400_000
 
 
 class Retries(Middleware):
@@ -103,14 +105,32 @@ def _delay(actor: Actor[Any, Any], options: dict[str, Any], failures: int, excep
 
 
 def retry_after(exception: BaseException) -> int | None:
-    """The milliseconds that an exception asks to wait, by its `retry_after` or its HTTP response's Retry-After; None: it does not."""
+    """The milliseconds that an exception asks to wait, by its `retry_after` or the Retry-After of an HTTP response; None: it does not.
+
+    What a server asks for is obeyed up to a day; an instant that is past leaves the actor's own rule.
+    """
     asked = getattr(exception, "retry_after", None)
-    if asked is None:
-        headers: Any = getattr(getattr(exception, "response", None), "headers", None)
-        asked = headers.get("Retry-After") if hasattr(headers, "get") else None
+    if asked is not None:
+        return _in_ms(asked)
+    for holder in (getattr(exception, "response", None), exception):
+        asked = _header(getattr(holder, "headers", None))
+        if asked is not None:
+            wanted = _in_ms(asked)
+            return None if wanted is None or wanted <= 0 else min(wanted, MOST_OBEYED)
+    return None
+
+
+def _header(headers: Any) -> str | None:
+    """Retry-After in the headers of an HTTP library, whatever the case of their names."""
+    pairs = headers.items() if hasattr(headers, "items") else ()
+    return next((str(value) for name, value in pairs if str(name).lower() == "retry-after"), None)
+
+
+def _in_ms(asked: Any) -> int | None:
     try:
         if isinstance(asked, str):
-            asked = float(asked) if asked.strip().replace(".", "", 1).isdigit() else parsedate_to_datetime(asked)
+            text = asked.strip()
+            asked = float(text) if text.replace(".", "", 1).isdigit() else parsedate_to_datetime(text)
         if isinstance(asked, datetime):
             asked = asked if asked.tzinfo is not None else asked.replace(tzinfo=UTC)
             return int((asked - now()).total_seconds() * 1000)

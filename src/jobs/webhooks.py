@@ -50,6 +50,8 @@ def create(session: Session, *, url: str, kind: Kind, actor: str | None, states:
     known, one = STATES[kind], "an alert" if kind is Kind.ALERT else f"a {kind}"
     if not url.startswith(("http://", "https://")) or len(url) > 2000 or not url.isascii() or " " in url:
         raise JobsError("Give an address that begins with https:// or http://.", field="url")
+    if "@" in url.split("/", 3)[2]:
+        raise JobsError("Give the address without user and password: it is shown on pages. Deliveries are signed instead.", field="url")
     if not states or not set(states) <= set(known):
         raise JobsError(f"Give at least one of the states of {one} that are told: {', '.join(known)}.", field="states")
     if kind is not Kind.JOB and actor:

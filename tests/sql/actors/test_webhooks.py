@@ -13,6 +13,7 @@ from sqlalchemy import select
 
 from src.actors.outside import CallRefused
 from src.actors.webhooks import NotTaken, deliver_webhook
+from src.broker.retries import retry_after
 from src.database import Database
 from src.jobs import State, control, due, ends, webhooks, workflows
 from src.jobs.canvas import Workflow
@@ -155,6 +156,31 @@ def test_what_is_not_taken_is_tried_again_and_can_be_sent_again(database: Databa
     with database.read() as session:
         assert (webhooks.delivery(session, id).state, webhooks.delivery(session, id).tries) == (Sent.DELIVERED, 2)
     assert server.seen[0][3] == server.seen[1][3]
+
+
+@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+def test_a_receiver_that_has_moved_is_a_failure_that_names_the_new_address(database: Database, server: Server, status: int) -> None:
+    server.answers["/hook"] = lambda handler: handler.say(status, Location="/new", retry_after="Wed, 21 Oct 2099 07:28:00 GMT")
+    webhook = hook(database, url=f"{server.url}/hook")
+    with database.write() as session:
+        id = webhooks.ping(session, webhook.id)
+    with pytest.raises(NotTaken, match=f"it has moved to {server.url}/new"):
+        deliver_webhook.fn(id)
+    with database.read() as session:
+        found = webhooks.delivery(session, id)
+    assert (found.state, found.tries) == (Sent.FAILED, 1)
+    assert f"it has moved to {server.url}/new" in (found.answer or "")
+    assert [path for _, path, _, _ in server.seen] == ["/hook"]
+
+
+def test_a_receiver_says_when_it_wants_to_be_asked_again(database: Database, server: Server) -> None:
+    server.answers["/hook"] = lambda handler: handler.say(503, RETRY_AFTER="90")
+    webhook = hook(database, url=f"{server.url}/hook")
+    with database.write() as session:
+        id = webhooks.ping(session, webhook.id)
+    with pytest.raises(NotTaken) as refused:
+        deliver_webhook.fn(id)
+    assert retry_after(refused.value) == 90_000
 
 
 def test_a_private_address_is_refused_unless_it_is_allowed(database: Database, server: Server, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import ipaddress
 import socket
 import threading
@@ -105,6 +106,7 @@ def test_what_is_not_public_is_refused_before_anything_is_sent(server: Server) -
         ("255.255.255.255", False), ("::", False), ("::1", False), ("fe80::1", False), ("fe80::1%eth0", False), ("fc00::1", False), ("ff02::1", False),
         ("::ffff:10.0.0.1", False), ("::ffff:93.184.216.34", True), ("2002:0a00:0001::1", False), ("64:ff9b::a00:1", False), ("64:ff9b::5db8:d822", True),
         ("192.0.2.1", False), ("198.18.0.1", False), ("2001:db8::1", False),
+        ("fec0::1", False), ("3fff::1", False), ("5f00::1", False), ("64:ff9b:1::1", False), ("192.88.99.1", False), ("100::1", False),
     ],
 )  # fmt: skip
 def test_which_addresses_are_public(address: str, expected: bool) -> None:
@@ -164,9 +166,9 @@ def test_redirects_are_followed_by_the_rules_and_not_for_ever(server: Server) ->
         "/307": lambda handler: handler.say(307, Location=f"{other}/end"),
         "/loop": lambda handler: handler.say(302, Location="/loop"),
     }
-    assert get(f"{server.url}/303", method="POST", Authorization="secret").url == f"{server.url}/end"
+    assert get(f"{server.url}/303", Authorization="secret").url == f"{server.url}/end"
     method, _, headers, body = server.seen[-1]
-    assert (method, body, headers["authorization"]) == ("GET", b"", "secret")
+    assert (method, headers["authorization"]) == ("GET", "secret")
 
     assert get(f"{server.url}/307", method="POST", Authorization="secret", allowed="127.0.0.1,localhost").text == "hello"
     method, _, headers, body = server.seen[-1]
@@ -175,6 +177,45 @@ def test_redirects_are_followed_by_the_rules_and_not_for_ever(server: Server) ->
 
     with pytest.raises(CallRefused, match="more than 5 redirects"):
         get(f"{server.url}/loop")
+
+
+@pytest.mark.parametrize("status", [301, 302, 303])
+@pytest.mark.parametrize("method", ["POST", "PUT", "PATCH", "DELETE"])
+def test_what_is_sent_is_not_lost_by_a_redirect(server: Server, status: int, method: str) -> None:
+    server.answers["/old"] = lambda handler: handler.say(status, Location="/new?x=1")
+    with pytest.raises(CallRefused, match=f"it has moved to {server.url}/new[?]x=1"):
+        get(f"{server.url}/old", method=method)
+    assert [path for _, path, _, _ in server.seen] == ["/old"]
+
+
+@pytest.mark.parametrize("part", ["status", "header", "chunk"])
+def test_a_server_that_drips_gains_no_time(server: Server, part: str) -> None:
+    ends = threading.Event()
+
+    def drip(handler: _Handler) -> None:
+        begun = {"status": b"", "header": b"HTTP/1.1 200 OK\r\nX: ", "chunk": b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"}[
+            part
+        ]
+        handler.wfile.write(begun)
+        with contextlib.suppress(OSError):
+            while not ends.wait(0.02):
+                handler.wfile.write(b"1")
+                handler.wfile.flush()
+
+    server.answers["/drip"] = drip
+    begun = time.monotonic()
+    with pytest.raises(CallFailed):
+        get(f"{server.url}/drip", timeout_s=0.3)
+    ends.set()
+    assert time.monotonic() - begun < 5
+
+
+def test_a_resolver_that_hangs_takes_no_more_than_the_time_of_the_call(monkeypatch: pytest.MonkeyPatch) -> None:
+    ends = threading.Event()
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *_args, **_more: ends.wait(20) and [])
+    with pytest.raises(CallFailed, match="cannot be resolved: the time is over"):
+        get("http://example.com/", timeout_s=0.1)
+    ends.set()
 
 
 def test_size_and_time_are_bounded(server: Server) -> None:
