@@ -27,7 +27,7 @@ dice = random.SystemRandom()
 def sqlite_engine(url: URL, pool_size: int, overflow: int, *, cache_mb: int) -> Engine:
     """An engine whose write transactions begin with the write lock; the file's folder is made if it is missing."""
     if url.database and url.database != ":memory:":
-        Path(url.database).parent.mkdir(parents=True, exist_ok=True)
+        Path(url.database).parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     engine = create_engine(
         url,
         hide_parameters=True,  # arguments and results of jobs are for no log

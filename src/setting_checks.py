@@ -136,3 +136,10 @@ def _reachable(text: str, schemes: tuple[str, ...], right: str) -> None:
         fits = False
     if not fits:
         raise ValueError(right)
+
+
+def key(text: str) -> str:
+    """A key that nobody guesses, or none."""
+    if text and (len(text) < 12 or len(set(text)) < 5):
+        raise ValueError("is too easy to guess: give at least 12 characters at random, e.g. of `openssl rand -base64 32`, or none")
+    return text

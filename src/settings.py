@@ -80,7 +80,9 @@ class Settings(BaseSettings):
     workers: int = Field(2, ge=0, le=64, description="worker processes that `./run up` starts")
     threads: int = Field(8, ge=1, le=256, description="actor threads per worker process")
 
-    secret_key: str = Field("", description="key that signs browser sessions; empty: made once and kept in the data folder")
+    secret_key: Annotated[str, AfterValidator(setting_checks.key)] = Field(
+        "", description="key that signs browser sessions, at least 12 characters; empty: made once and kept in the data folder"
+    )
     timezone: Annotated[str, AfterValidator(setting_checks.zone)] = Field(
         "UTC", description="IANA name of the zone in which pages show times first"
     )
@@ -323,7 +325,7 @@ def masked(name: str, value: object) -> str:
 def kept_secret(path: Path, *, make: Callable[[], str] = lambda: secrets.token_urlsafe(32)) -> str:
     """Read the secret in `path`; make it first if there is none. Two processes that race keep one value."""
     if not path.exists():
-        path.parent.mkdir(parents=True, exist_ok=True)
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         draft = path.with_name(f"{path.name}.{os.getpid()}.{secrets.token_hex(4)}")
         with open(draft, "x", opener=_private) as file:
             file.write(make())

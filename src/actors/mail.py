@@ -65,7 +65,7 @@ def send_again(session: Session, mail_id: str, numbers: Collection[int] = (), *,
     return recipients
 
 
-@dramatiq.actor(queue_name="mail", transactional=True, max_retries=5, throws=(LetterError,))
+@dramatiq.actor(queue_name="mail", transactional=True, max_retries=5, throws=(LetterError,), submit_role="operator")
 def send_mail(
     to: Annotated[list[str], Field(min_length=1, title="To", description="Addresses, one a line.")],
     subject: Annotated[str, Field(min_length=1, max_length=500)],

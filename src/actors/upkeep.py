@@ -23,7 +23,7 @@ AT_ONCE = 500
 KEEP_DELIVERIES = timedelta(days=30)
 
 
-@dramatiq.actor(queue_name="upkeep", unique=True, max_retries=2, time_limit=3_600_000, periodic=cron("@hourly"))
+@dramatiq.actor(queue_name="upkeep", unique=True, submit_role="operator", max_retries=2, time_limit=3_600_000, periodic=cron("@hourly"))
 def back_up() -> dict[str, Any]:
     """Back the database up.
 
@@ -42,7 +42,7 @@ def back_up() -> dict[str, Any]:
     }
 
 
-@dramatiq.actor(queue_name="upkeep", unique=True, max_retries=2, time_limit=3_600_000, periodic=cron("30 3 * * *"))
+@dramatiq.actor(queue_name="upkeep", unique=True, submit_role="operator", max_retries=2, time_limit=3_600_000, periodic=cron("30 3 * * *"))
 def prune() -> dict[str, int]:
     """Delete jobs, reports and mail whose time is over.
 

@@ -101,7 +101,7 @@ def _refuse_if_used(target: Database) -> None:
 def _into_sqlite(target: Database, path: Path, manifest: Manifest) -> int:
     assert target.url.database is not None
     place = Path(target.url.database)
-    place.parent.mkdir(parents=True, exist_ok=True)
+    place.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     prepared = place.with_name(f"{place.name}.restoring")
     try:
         sqlite.unpack(path, prepared)

@@ -70,7 +70,7 @@ def unpack(copied: Path, plain: Path) -> None:
 
 def replace(database: Path, prepared: Path) -> None:
     """Put the prepared database into the place of the other, in one transaction: all of it or nothing. Refused while somebody uses it."""
-    database.parent.mkdir(parents=True, exist_ok=True)
+    database.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     with closing(sqlite3.connect(prepared)) as source, closing(sqlite3.connect(database, timeout=BUSY_TIMEOUT_S)) as target:
         try:
             # A database in WAL mode can be turned only by whoever has it alone.

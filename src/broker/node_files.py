@@ -23,7 +23,7 @@ def write(folder: Path, ports: Mapping[str, int], passwords: Mapping[str, str]) 
     """Write everything a node reads when it starts; what Callboard itself changed since last time comes in by that."""
     conf = folder / "conf"
     for part in (conf / "conf.d", folder / "log", folder / "home"):
-        part.mkdir(parents=True, exist_ok=True)
+        part.mkdir(mode=0o700, parents=True, exist_ok=True)
     folder.chmod(0o700)
     cookie = folder / "home" / ".erlang.cookie"
     kept_secret(cookie)

@@ -19,7 +19,7 @@ def sign_in(*, data: Path | None, url: str | None) -> None:
     folder, _ = open_folder(data)
     password = front_door.ensure_admin()
     if password:
-        folder.path.mkdir(parents=True, exist_ok=True)
+        folder.path.mkdir(mode=0o700, parents=True, exist_ok=True)
         folder.keep_admin_password(password)
         click.echo(f"user admin, password {password}   (kept in {folder.admin_password})")
     state = folder.read_state()

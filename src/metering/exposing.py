@@ -65,7 +65,7 @@ def _announce(folder: Path, role: str, target: str) -> Path | None:
     host = socket.gethostname()
     file = folder / f"{role}@{host}@{os.getpid()}.json"
     try:
-        folder.mkdir(parents=True, exist_ok=True)
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         for old in folder.glob(f"*@{host}@*.json"):
             if not _is_alive(old.stem.rpartition("@")[2]):
                 old.unlink(missing_ok=True)

@@ -22,7 +22,7 @@ def ready_lines(folder: Folder, state: State, *, option: str = "", detached: boo
         )
     if state.management_url.startswith("http://127.0.0.1") and folder.broker.exists():
         lines.append(f"  RabbitMQ UI: user admin, password in {folder.broker / 'admin_password'}")
-    lines.append(f"  try: open “Create random user accounts”, fill in the form — or  ./run submit{option} {TRY_ACTOR} --total 100 --wait")
+    lines.append(f"  try: open {TRY_ACTOR} under Actors, fill in the form — or  ./run submit{option} {TRY_ACTOR} --total 100 --wait")
     lines.append(f"  stop: ./run down{option}" if detached else f"  stop: Ctrl-C, or ./run down{option} from elsewhere")
     return lines
 

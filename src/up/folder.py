@@ -87,6 +87,10 @@ class Folder:
         """Make the folder and its parts, for this user only; raise UpError when that cannot be."""
         try:
             self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
+            if (self.path / "secret_key").exists() or not any(
+                self.path.iterdir()
+            ):  # nobody else's, and made by a process with another mask
+                self.path.chmod(0o700)
             self.logs.mkdir(mode=0o700, exist_ok=True)
             if not self.broker.is_relative_to(self.path):
                 self._prepare_elsewhere()

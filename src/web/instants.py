@@ -52,10 +52,10 @@ def parse_instant(text: str) -> datetime:
         raise ValueError("Give an instant such as 2030-12-31T18:00:00Z.") from None
     if instant.tzinfo is None:
         raise ValueError("Give the zone too, e.g. 2030-12-31T18:00:00Z.")
-    try:
-        return instant.astimezone(UTC)
-    except OverflowError:
-        raise ValueError("Give an instant between the years 1 and 9999.") from None
+    # Periods are added and subtracted, and both stores count from 1970: at the ends of the calendar that overflows.
+    if not 1970 < instant.year < 9990:
+        raise ValueError("Give an instant between the years 1971 and 9989.")
+    return instant.astimezone(UTC)
 
 
 def zoned(text: str, zone: str = "") -> str:

@@ -19,6 +19,8 @@ T = TypeVar("T")
 _COMPARED = re.compile(r"(>=|<=|>|<)(.+)", re.DOTALL)
 _DURATION = re.compile(r"(?:\d+(?:\.\d+)?(?:ms|[smhdw]))+")
 _PART = re.compile(r"(\d+(?:\.\d+)?)(ms|[smhdw])")
+#: no job lies before or after these
+FIRST, LAST = datetime(1970, 1, 2, tzinfo=UTC), datetime(9989, 12, 31, tzinfo=UTC)
 _UNITS = {"ms": 0.001, "s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
 _LONGEST_S = 3_650_000_000
 
@@ -111,7 +113,7 @@ def _instant(text: str) -> tuple[datetime, datetime]:
             return _day(date.fromisoformat(text), zone)
         moment = datetime.fromisoformat(text)
         moment = moment.replace(tzinfo=zone) if moment.tzinfo is None else moment
-        return moment.astimezone(UTC), moment.astimezone(UTC)
+        return _bounded(moment), _bounded(moment)
     except (ValueError, OverflowError):
         raise ValueError(
             "give a day (2026-11-01, today), an instant (2026-11-01T10:00), how long ago (2h), or a range (2026-11-01..2026-11-03)"
@@ -119,8 +121,13 @@ def _instant(text: str) -> tuple[datetime, datetime]:
 
 
 def _day(day: date, zone: ZoneInfo) -> tuple[datetime, datetime]:
-    begin, end = (datetime.combine(each, time(), zone).astimezone(UTC) for each in (day, day + timedelta(days=1)))
+    begin, end = (_bounded(datetime.combine(each, time(), zone)) for each in (day, day + timedelta(days=1)))
     return begin, end
+
+
+def _bounded(moment: datetime) -> datetime:
+    """The instant in UTC; at the ends of the calendar, where no job lies and arithmetic overflows, one nearer by."""
+    return FIRST if moment.year < FIRST.year else LAST if moment.year > LAST.year else moment.astimezone(UTC)
 
 
 def like(column: Any, value: str) -> ColumnElement[bool]:

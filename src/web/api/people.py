@@ -11,6 +11,7 @@ from werkzeug.exceptions import NotFound
 
 from src import database
 from src.jobs.errors import InvalidArguments, NotAllowed
+from src.settings import get_settings
 from src.web.api.blueprint import blueprint
 from src.web.api.bodies import Until, ahead, answer, read, read_json
 from src.web.auth import allow, create_token, limits, tokens, users, visitor
@@ -148,7 +149,8 @@ def _refuse_oneself(session: Session, id: int) -> None:
 
 
 def _link(key: str) -> str:
-    return url_for("auth.follow_link", t=key, _external=True)
+    # Not the address of this request: whoever wrote its Host header would get the key.
+    return get_settings().effective_public_url + url_for("auth.follow_link", t=key)
 
 
 def _user(user: User) -> dict[str, Any]:

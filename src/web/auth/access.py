@@ -13,6 +13,7 @@ from werkzeug.exceptions import Forbidden, Unauthorized
 from src import database
 from src.web.auth import limits, proxy, sessions, throttle, tokens, witness
 from src.web.roles import Role
+from src.web.tables import User
 
 View = TypeVar("View", bound=Callable[..., Any])
 
@@ -78,7 +79,7 @@ def _check() -> None:
         return
     g.visitor = _identify()
     if g.visitor is None:
-        raise Unauthorized("Sign in first.")
+        raise Unauthorized("Send the header `Authorization: Bearer TOKEN`; ./run token create NAME --role ROLE prints a token.")
     if not isinstance(rule, Role) or not g.visitor.role.includes(rule):
         needed = f"the role {rule} or higher" if isinstance(rule, Role) else "a rule of its own"
         raise Forbidden(f"This needs {needed}; you are signed in as {g.visitor.name} with the role {g.visitor.role}.")
@@ -96,9 +97,19 @@ def _identify() -> Visitor | None:
         return None
     user = proxy.user()
     if user is None and (key := cookie.get(SESSION_KEY)):
-        with database.read() as session:
-            user = sessions.find(session, key)
+        user = _browser(key)
     return Visitor(user.name, user.role, f"user {user.id}", _patterns(user.actors)) if user else None
+
+
+def _browser(key: str) -> User | None:
+    with database.read() as session:
+        found = sessions.find(session, key)
+    if found is None:
+        return None
+    if sessions.needs_noting(found):
+        with database.write() as session:
+            sessions.note_use(session, found)
+    return found.user
 
 
 def _program(text: str) -> Visitor | None:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from datetime import timedelta
 from urllib.parse import quote
 
-from sqlalchemy import delete, insert, select
+from sqlalchemy import delete, insert, or_, select, update
 from sqlalchemy.orm import Session
 
 from src import audit
@@ -16,8 +16,12 @@ from src.web.tables import BrowserSession, SignInLink, User
 
 #: the first user, whom `./run up` makes
 ADMIN = "admin"
-#: how long a browser stays signed in
+#: how long a browser stays signed in …
 SESSION_LIFE = timedelta(days=14)
+#: … if it is used, and how long if it is not
+IDLE_LIFE = timedelta(days=3)
+#: a session's use is written down at most this often, so that reading costs no write
+USE_NOTED_EVERY = timedelta(minutes=10)
 #: how long the link in the ready line works
 LINK_LIFE = timedelta(hours=1)
 #: how long the link works that an administrator gives to a user
@@ -35,7 +39,7 @@ def start(session: Session, user_id: int, *, address: str, browser: str, by_link
             key_hash=hash_key(key),
             user_id=user_id,
             created_at=present,
-            expires_at=present + SESSION_LIFE,
+            expires_at=present + IDLE_LIFE,
             address=address[:64],
             browser=browser[:255],
             by_link=by_link,
@@ -44,10 +48,21 @@ def start(session: Session, user_id: int, *, address: str, browser: str, by_link
     return key
 
 
-def find(session: Session, key: str) -> User | None:
-    """The user whom this browser's key signs in."""
+def find(session: Session, key: str) -> BrowserSession | None:
+    """The session of this browser's key, if it signs somebody in."""
     row = current(session, key)
-    return row.user if row is not None and row.user.disabled_at is None else None
+    return row if row is not None and row.user.disabled_at is None else None
+
+
+def needs_noting(found: BrowserSession) -> bool:
+    """True if the session's use has been noted too long ago, and its end can be put off."""
+    return min(now() + IDLE_LIFE, found.created_at + SESSION_LIFE) - found.expires_at > USE_NOTED_EVERY
+
+
+def note_use(session: Session, found: BrowserSession) -> None:
+    """Put the end of an idle session off: it was used just now."""
+    until = min(now() + IDLE_LIFE, found.created_at + SESSION_LIFE)
+    session.execute(update(BrowserSession).where(BrowserSession.id == found.id).values(expires_at=until))
 
 
 def current(session: Session, key: str) -> BrowserSession | None:
@@ -92,9 +107,9 @@ def one_time_link(base_url: str) -> str:
 
 
 def new_link(session: Session, user_id: int, life: timedelta) -> str:
-    """The key of a link that signs the user in, once."""
+    """The key of a link that signs the user in, once; older links of the user work no more."""
     key = new_key()
-    session.execute(delete(SignInLink).where(SignInLink.expires_at <= now()))
+    session.execute(delete(SignInLink).where(or_(SignInLink.expires_at <= now(), SignInLink.user_id == user_id)))
     session.execute(insert(SignInLink).values(key_hash=hash_key(key), user_id=user_id, expires_at=now() + life))
     return key
 

@@ -18,6 +18,7 @@ from src import audit
 from src.database import now, read, write
 from src.web.auth import sessions, tokens
 from src.web.auth.limits import Patterns
+from src.web.auth.weak_passwords import is_weak
 from src.web.roles import Role
 from src.web.tables import SignInLink, User
 
@@ -124,7 +125,7 @@ def set_password(session: Session, id: int, password: str, again: str, *, key: s
     user = require(session, id)
     if len(password) < SHORTEST or len(password) > LONGEST:
         raise UserError("new", f"A password has at least {SHORTEST} characters, and at most {LONGEST}.")
-    if password.casefold() in (user.name.casefold(), "callboard" * 2) or len(set(password)) < 5:
+    if is_weak(password, user.name, *re.split(r"\W+", user.name)):
         raise UserError("new", "This password is too easy to guess. Choose another one.")
     if password != again:
         raise UserError("again", "The two passwords differ. Type the same one twice.")

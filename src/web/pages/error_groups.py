@@ -32,10 +32,12 @@ def index() -> str | Response:
     chosen, before = request.args.get("status"), request.args.get("before")
     if chosen and chosen not in list(Status):
         raise JobsError(f"There is no status {chosen!r}. There are: {', '.join(Status)}.", field="status")
+    try:
+        until = parse_instant(before) if before else None
+    except ValueError as error:
+        raise JobsError(str(error), field="before") from None
     with database.read() as session:
-        page = error_groups.page(
-            session, chosen=Status(chosen) if chosen else None, before=parse_instant(before) if before else None, may_see=limits.sight()
-        )
+        page = error_groups.page(session, chosen=Status(chosen) if chosen else None, before=until, may_see=limits.sight())
     if twins.wanted():
         rows = [_document(group) for group in page.groups]
         return (

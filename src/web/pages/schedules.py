@@ -212,7 +212,11 @@ def _instant(text: str, schedule: Schedule) -> datetime:
         naive = datetime.fromisoformat(text.strip())
     except ValueError:
         raise JobsError("Give both instants, e.g. 2030-12-31T18:00.", field="from") from None
-    return naive.replace(tzinfo=zone_of(schedule.zone)) if naive.tzinfo is None else parse_instant(text)
+    zoned = naive.replace(tzinfo=zone_of(schedule.zone)) if naive.tzinfo is None else naive
+    try:
+        return parse_instant(zoned.isoformat())
+    except ValueError as error:
+        raise JobsError(str(error), field="from") from None
 
 
 def _by_day(start: datetime, numbers: list[int]) -> list[tuple[date, list[int | None]]]:
