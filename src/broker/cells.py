@@ -64,7 +64,7 @@ class Cells:
         self._closed = False
 
     def start(self) -> None:
-        """Start the nursery, or another one if it has died; returns before it is ready. Raises OSError where the system has no process for it."""
+        """Start the fork server, or another one if it has died; returns before it is ready. Raises OSError where the system has no process for it."""
         with self._lock:
             if self._closed or (self._process is not None and self._process.poll() is None):
                 return
@@ -124,7 +124,7 @@ class Cells:
             try:
                 self.start()
                 return self._ask(number)
-            except OSError as error:  # the nursery has just died, or the system is short of processes or descriptors
+            except OSError as error:  # the fork server has just died, or the system is short of processes or descriptors
                 if self._closed or time.monotonic() + pause > deadline:
                     return None
                 log.warning("cell_waits", cell=number, detail=str(error))

@@ -18,7 +18,7 @@ from src.broker.connections import pauses
 from src.broker.deliveries import Delivery
 from src.broker.vital_threads import Progress, Supervised
 from src.database import get_database, is_outage, log_outage, write
-from src.jobs import claims, ends
+from src.jobs import claims, ends, workers
 from src.jobs.completion import Finished, is_one_statement, settle, settle_alone
 from src.jobs.states import Outcome, State
 from src.logs import get_logger
@@ -169,6 +169,7 @@ class Committer:
         if unmoved:
             with write() as session:
                 retaken = set(claims.retake(session, self._crew.worker_id, [(end.seq, end.attempt) for end in unmoved]))
+                workers.acquit(session, self._crew.name, [(end.seq, end.attempt) for end in unmoved if end.seq not in retaken])
                 if retaken:
                     again = [end for end in unmoved if end.seq in retaken]
                     settle(session, again, worker_id=self._crew.worker_id, worker=self._crew.name)

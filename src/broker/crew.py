@@ -15,6 +15,7 @@ from sqlalchemy.orm import Session
 
 import src
 from src import migrations
+from src.broker import refusals
 from src.broker.causes import Causes
 from src.broker.cells import Cells
 from src.broker.committer import Committer
@@ -43,7 +44,7 @@ HAND_BACK_S = 2.0
 
 
 class SchemaMissing(Exception):
-    """The database lacks tables or columns; the text says the cure."""
+    """The database lacks tables or columns; the text names the cure."""
 
 
 class Crew:
@@ -190,7 +191,7 @@ class Crew:
                     self._heartbeat()
                     beat = time.monotonic()
                     self._hand_back_unheld()
-                self._progress.step()  # not after an error that nobody foresaw: a lease that is not renewed is no progress
+                self._progress.step()  # not after an unforeseen error: a lease that is not renewed is no progress
                 self._tend()
             except Exception as error:
                 if is_outage(error):
@@ -209,11 +210,18 @@ class Crew:
         get_database().check_clock()  # first: a lease by a wrong clock may be over when it is written
         with write() as session:
             alive = workers.heartbeat(
-                session, self.worker_id, busy=len(self.load.running), frontier=dict(self.load.frontier), memory_bytes=resident_bytes()
+                session,
+                self.worker_id,
+                busy=len(self.load.running),
+                frontier=dict(self.load.frontier),
+                memory_bytes=resident_bytes(),
+                refusals=refusals.reasons(),
             )
             wish, stacks_wanted = wishes.of(session, self.worker_id), stacks.take(session, self.worker_id)
             # Not while it closes: what another thread hands back in this moment would be claimed again.
             forgotten = claims.retake(session, self.worker_id, list(self.holding)) if alive and not self.load.is_closing else []
+            if not alive:
+                workers.survived(session, self.worker_id, list(self.holding))
         if forgotten:
             log.warning("forgotten_claims_retaken", jobs=len(forgotten))
         for attempt in list(self.load.running.values()):

@@ -86,7 +86,7 @@ class Ledger:
         self._closing.set()
         self._beat()
 
-    def blame_nobody(self) -> None:
+    def clear_attempts(self) -> None:
         """Note that this process ends for a reason of its own: its death is no crash of the jobs in its threads."""
         self._page[HEADER.size :] = bytes(len(self._page) - HEADER.size)
 

@@ -12,12 +12,13 @@ import time
 from datetime import timedelta
 
 from src.broker.causes import Causes
+from src.broker.consumer import DEEP_PREFETCH, UNHURRIED_PREFETCH
 from src.broker.publisher import hand_off
 from src.broker.reconciler import Reconciler
 from src.broker.vital_threads import Progress, Supervised
 from src.database import is_outage, log_outage, now, read, write
 from src.engines import dice
-from src.jobs import due, fair, workers
+from src.jobs import doubt, due, fair, workers
 from src.jobs.held import release_known, waits_for
 from src.logs import get_logger
 from src.settings import get_settings
@@ -28,6 +29,8 @@ log = get_logger(__name__)
 BATCH_LIMIT = 500
 #: seconds between two looks for workers that fell silent
 WATCH_S = 1.0
+#: messages of one queue that a worker may have been brought and not claimed: of normal and high priority, and a few of low
+BROUGHT_AHEAD = 2 * DEEP_PREFETCH + UNHURRIED_PREFETCH
 
 
 class Relay:
@@ -132,6 +135,10 @@ class Relay:
                 session.connection()  # SQLite: here the write lock is waited for
                 # As long as this look has been kept waiting by the store, a heartbeat may have been.
                 late = max(0.0, since - 2 * WATCH_S) + time.monotonic() - asked
+                present = now()
                 taken = workers.take_over(session, grace=timedelta(seconds=late))
+                again = doubt.publish_again_after_loss(session, present, limit=BROUGHT_AHEAD)
             if taken:
                 log.warning("jobs_taken_over", jobs=taken)
+            if again:
+                log.warning("messages_of_lost_worker", jobs=again)

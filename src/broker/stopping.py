@@ -42,7 +42,7 @@ class Stopping:
 
     def end_now(self) -> None:
         """End the process. It is its own decision, hence no crash of the jobs in its threads."""
-        self._ledger.blame_nobody()
+        self._ledger.clear_attempts()
         process_tree.kill_below(os.getpid(), but=self._ledger.watchdog_pid)
         os._exit(1)
 

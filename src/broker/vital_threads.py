@@ -23,7 +23,7 @@ LOOK_LIMIT_S = 1.0
 
 
 class Progress:
-    """Steps of one thread. Only that thread writes; `waits` says that it has nothing to do and may stand still."""
+    """Steps of one thread. Only that thread writes; `waits` marks that it has nothing to do and may stand still."""
 
     __slots__ = ("is_waiting", "steps")
 
@@ -32,7 +32,7 @@ class Progress:
         self.is_waiting = False
 
     def step(self) -> None:
-        """Note that the thread has got further; an error that nobody foresaw is no step."""
+        """Note that the thread has got further; an unforeseen error is no step."""
         self.is_waiting = False
         self.steps += 1
 
@@ -76,7 +76,7 @@ class VitalThreads:
                 still = name, f"has made no progress for {still_s:.0f} s"
         self._seen = seen
         if still is None:
-            self._question = None  # an answer of an earlier hour says nothing
+            self._question = None  # an earlier answer proves nothing
             return None
         return still if self._sql_answers() else None
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from datetime import datetime
 from typing import NamedTuple
 
@@ -9,7 +10,7 @@ from sqlalchemy import func, select, update
 from sqlalchemy.orm import Session
 
 from src.database import from_microseconds, now
-from src.jobs.models import Job
+from src.jobs.models import Job, Worker
 from src.jobs.queries import NOT_SUCCEEDED
 from src.jobs.states import State
 from src.jobs.workers import alive
@@ -60,11 +61,22 @@ def frontiers(session: Session) -> dict[str, datetime]:
     return {queue: from_microseconds(published_us) for queue, published_us in newest.items()}
 
 
-def publish_again(session: Session, queue: str, published_before: datetime) -> int:
-    """Have the relay publish the queue's jobs again that were published before that instant and still wait."""
-    statement = (
-        update(Job)
-        .where(Job.queue == queue, Job.state == State.QUEUED, Job.publish_at.is_(None), Job.published_at < published_before)
-        .values(publish_at=now())
-    )
+def publish_again(session: Session, queue: str, published_before: datetime, *, limit: int | None = None) -> int:
+    """Have the relay publish the queue's jobs again that were published before that instant and still wait; the oldest `limit` of them."""
+    doubted = Job.queue == queue, Job.state == State.QUEUED, Job.publish_at.is_(None), Job.published_at < published_before
+    statement = update(Job).where(*doubted).values(publish_at=now())
+    if limit is not None:
+        oldest = select(Job.seq).where(*doubted).order_by(Job.published_at).limit(limit)
+        statement = statement.where(Job.seq.in_(list(session.execute(oldest).scalars())))
     return len(session.execute(statement.returning(Job.seq)).all())
+
+
+def publish_again_after_loss(session: Session, lost_since: datetime, *, limit: int) -> int:
+    """Have the relay publish again what workers that fell silent since then may have been brought and not claimed.
+
+    RabbitMQ keeps such messages for a process that stands still until its heartbeats have been missing for long enough, and they
+    may be any of the oldest of the queue. A second copy of a message starts nothing.
+    """
+    lost = session.execute(select(Worker.queues).where(Worker.lost_at >= lost_since, Worker.stopped_at.is_(None))).scalars()
+    queues = Counter(queue for each in lost for queue in each)
+    return sum(publish_again(session, queue, now(), limit=limit * count) for queue, count in sorted(queues.items()))

@@ -189,6 +189,7 @@ class Worker(Base):
     wish: Mapped[Wish | None] = mapped_column(words(Wish))  # what an operator wants of it
     wished_by: Mapped[str | None] = mapped_column(String(255))
     memory_bytes: Mapped[int | None] = mapped_column(BigInteger)
+    refusals: Mapped[Any] = mapped_column(JsonText, nullable=True)  # RabbitMQ's queue -> why the process cannot use it; "": all
     frontier: Mapped[Any] = mapped_column(JsonText)  # queue -> published_at (microseconds) of the newest message claimed
 
 

@@ -33,8 +33,16 @@ def register(
     return int(session.execute(statement.returning(Worker.id)).scalar_one())
 
 
-def heartbeat(session: Session, worker_id: int, *, busy: int, frontier: dict[str, int], memory_bytes: int | None = None) -> bool:
-    """Renew the lease; False: it was given away meanwhile, and this process must register anew."""
+def heartbeat(
+    session: Session,
+    worker_id: int,
+    *,
+    busy: int,
+    frontier: dict[str, int],
+    memory_bytes: int | None = None,
+    refusals: dict[str, str] | None = None,
+) -> bool:
+    """Renew the lease; `refusals`: RabbitMQ's queues that the process cannot use, with the reasons. False: it was given away meanwhile, and this process must register anew."""
     present = now()
     statement = (
         update(Worker)
@@ -45,6 +53,7 @@ def heartbeat(session: Session, worker_id: int, *, busy: int, frontier: dict[str
             busy=busy,
             frontier=frontier,
             memory_bytes=memory_bytes,
+            refusals=refusals or None,
         )
     )
     return bool(session.execute(statement.returning(Worker.id)).first())
@@ -93,6 +102,12 @@ def served(workers: Iterable[Worker]) -> set[str]:
     return {queue for worker in workers if worker.wish is None for queue in worker.queues}
 
 
+def refusals(session: Session, queues: Iterable[str]) -> list[str]:
+    """Why living workers cannot use these queues of RabbitMQ, in sentences."""
+    wanted = {"", *queues}  # "": what is not about one queue
+    return sorted({f"{each.name}: {why}" for each in alive(session) for queue, why in (each.refusals or {}).items() if queue in wanted})
+
+
 def lost_lately(session: Session, *, within: timedelta = timedelta(days=1), limit: int = 20) -> list[Worker]:
     """The worker processes that fell silent lately, the last one first."""
     statement = select(Worker).where(Worker.lost_at > now() - within).order_by(Worker.lost_at.desc()).limit(limit)
@@ -113,8 +128,12 @@ _ORPHANS = plain("""
     SELECT jobs.seq, jobs.attempt, jobs.crashes, jobs.cancel_requested, #(jobs.started_at), coalesce(workers.name, 'unknown'), jobs.actor, jobs.worker_id FROM jobs
     LEFT JOIN workers ON workers.id = jobs.worker_id
     WHERE jobs.state = 'running' AND (workers.id IS NULL OR workers.lost_at IS NOT NULL OR workers.stopped_at IS NOT NULL)
+        AND (jobs.crashes + 1 < :max_crashes OR jobs.cancel_requested OR workers.id IS NULL OR workers.id = :known OR workers.expires_at <= @(:dead_since))
     ORDER BY jobs.seq LIMIT 1000
 """)
+#: leases without a heartbeat after which a silent worker counts as dead, where a job's end depends on it: until then it may
+#: only have been kept waiting, and comes back
+DEAD_AFTER_LEASES = 5
 
 
 def silent(session: Session) -> bool:
@@ -122,7 +141,7 @@ def silent(session: Session) -> bool:
     lapsed = select(Worker.id).where(Worker.lost_at.is_(None), Worker.stopped_at.is_(None), Worker.expires_at <= now()).limit(1)
     if session.execute(lapsed).first() is not None:
         return True
-    return bool(run(session, _ORPHANS))
+    return bool(_orphans(session, None))
 
 
 def take_over(session: Session, *, grace: timedelta = timedelta(0)) -> int:
@@ -136,11 +155,12 @@ def take_over(session: Session, *, grace: timedelta = timedelta(0)) -> int:
 
 @dataclass(frozen=True, slots=True)
 class Death:
-    """What a worker's watchdog has seen: `how` it ended, and the (job seq, attempt) that were in its threads."""
+    """What a worker's watchdog has seen: `how` it ended, and the (job seq, attempt) that were in its threads; `excuse` of the others."""
 
     worker_id: int
     how: str
     started: frozenset[tuple[int, int]]
+    excuse: str = "this job was in no thread of it"
 
 
 _AMEND = Batch(
@@ -165,8 +185,59 @@ def bury(session: Session, death: Death) -> int:
     return _give_away(session, death)
 
 
+_ACQUIT = Batch(
+    {"seq": "bigint", "attempt": "int"},
+    f"""
+    UPDATE attempts SET error = :error FROM {{rows}}
+    WHERE attempts.job_seq = d.seq AND attempts.number = d.attempt AND attempts.outcome = '{Outcome.LOST}' AND attempts.worker = :worker
+        AND attempts.error LIKE :lapsed
+    RETURNING attempts.job_seq
+    """,
+)
+_UNCOUNT = Batch(
+    {"seq": "bigint"},
+    "UPDATE jobs SET crashes = jobs.crashes - 1 FROM {rows} WHERE jobs.seq = d.seq AND jobs.crashes > 0 RETURNING jobs.seq",
+)
+SURVIVED = "was silent for longer than its lease, and lives"
+
+
+def survived(session: Session, worker_id: int, held: Iterable[tuple[int, int]]) -> int:
+    """Note that a worker whose lease had run out lives: what it was running is given away, and no job counts a crash for it.
+
+    `held`: the (job seq, attempt) that it had; those that were given away before are acquitted. Returns how many jobs.
+    """
+    name = session.execute(select(Worker.name).where(Worker.id == worker_id)).scalar()
+    if name is None:
+        return 0
+    given = _give_away(session, Death(worker_id, SURVIVED, frozenset(), excuse="that is no crash"))
+    return given + acquit(session, name, held)
+
+
+def acquit(session: Session, worker: str, attempts: Iterable[tuple[int, int]]) -> int:
+    """Take back the crashes of these (job seq, attempt) that were given away because this worker was silent; return how many."""
+    rows = sorted(attempts)
+    if not rows:
+        return 0
+    error = f"its worker {worker} {SURVIVED}; that is no crash"
+    acquitted = [row[0] for row in _ACQUIT.execute(session, rows, worker=worker, lapsed="% was lost (%", error=error)]
+    if acquitted:
+        _UNCOUNT.execute(session, [(seq,) for seq in sorted(acquitted)])
+    return len(acquitted)
+
+
+def _orphans(session: Session, death: Death | None) -> list[Any]:
+    certain = now() - timedelta(seconds=get_settings().lease_duration * (DEAD_AFTER_LEASES - 1))
+    return run(
+        session,
+        _ORPHANS,
+        max_crashes=get_settings().max_crashes,
+        known=death.worker_id if death is not None else 0,
+        dead_since=to_microseconds(certain),
+    )
+
+
 def _give_away(session: Session, death: Death | None) -> int:
-    orphans = run(session, _ORPHANS)
+    orphans = _orphans(session, death)
     if not orphans:
         return 0
     moves = [_after_loss(orphan, death if death is not None and orphan[7] == death.worker_id else None) for orphan in orphans]
@@ -179,7 +250,7 @@ def _after_loss(orphan: Any, death: Death | None) -> tuple[Any, ...]:
     limit = get_settings().max_crashes
     if death is not None and (seq, attempt) not in death.started:
         state = State.CANCELLED if cancel else State.QUEUED
-        return seq, attempt, state.value, f"its worker {worker} {death.how}; this job was in no thread of it", state.is_final, 0
+        return seq, attempt, state.value, f"its worker {worker} {death.how}; {death.excuse}", state.is_final, 0
     reason = f"its worker {worker} {'was lost' if death is None else death.how} ({crashes + 1}/{limit})"
     state = State.CANCELLED if cancel else State.DEAD if crashes + 1 >= limit else State.QUEUED
     return seq, attempt, state.value, reason, state.is_final, 1

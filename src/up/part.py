@@ -18,7 +18,7 @@ FIRST_PAUSE = 0.2
 LONGEST_PAUSE = 30.0
 #: seconds of life after which a part counts as healthy again
 HEALTHY_AFTER = 5.0
-#: seconds from a request to stop until a part is killed, where its owner says nothing else
+#: seconds from a request to stop until a part is killed, unless its owner chooses another
 GRACE = 42.0
 #: seconds for a killed process to be gone; one that hangs in the kernel is not waited for
 GONE = 5.0

@@ -209,7 +209,7 @@ class Supervisor:
         self._add_web()
 
     def _add(self, role: str, name: str, *, listener: socket.socket | None = None, variable: str = "") -> None:
-        """Start a part; `listener` is handed over to it, by the number that `variable` tells."""
+        """Start a part; `listener` is handed over to it: `variable` holds its number."""
         descriptors = () if listener is None else (listener.fileno(),)
 
         def start() -> subprocess.Popen[bytes]:

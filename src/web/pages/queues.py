@@ -11,7 +11,7 @@ from src import audit, database
 from src.broker import dead_letters, drift, management
 from src.broker.drift import Drift
 from src.broker.management import Overview
-from src.broker.topology import dead_letter_queue
+from src.broker.topology import dead_letter_queue, queues_of
 from src.database import now
 from src.jobs import State, controls, queries, workers
 from src.jobs.queries import QueueCounts
@@ -57,12 +57,13 @@ def show(name: str) -> str:
         everything = controlling.panel(session, Target("all")).pause
         ours = drift.waiting(session).get(name)
         backlog = queries.backlog(session)[0].get(name, {})
+        refusals = workers.refusals(session, [*queues_of(name), dead_letter_queue(name)])
     actors = [actor for actor in catalogue.everyone() if actor.queue_name == name]
     broker = limits.numbers(management.overview())
     waiting = (counted.queued if counted else 0) + sum(backlog.get(state, 0) for state in purging.PURGED)
     return render_template(
         "queues/show.html", name=name, counted=counted, there=broker.of(name), letters=broker.queues.get(dead_letter_queue(name)),
-        panel=panel, everything=everything, actors=actors, most=dead_letters.MOST, drift=drift.of(name, ours, counted, broker), waiting=waiting, purge=purging.query(name),
+        panel=panel, everything=everything, actors=actors, most=dead_letters.MOST, drift=drift.of(name, ours, counted, broker), waiting=waiting, purge=purging.query(name), refusals=refusals,
     )  # fmt: skip
 
 

@@ -66,7 +66,7 @@ def test_the_pause_of_a_suspended_process_is_not_taken_for_its_threads(thread: t
 
 
 def test_a_thread_that_waits_for_a_database_which_hangs_is_not_at_fault(thread: threading.Thread) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as mute:  # takes connections and says nothing
+    with socket.create_server(("127.0.0.1", 0)) as mute:  # accepts connections and never answers
         use_database(Database(f"postgresql://callboard@127.0.0.1:{mute.getsockname()[1]}/none"))
         vital = VitalThreads(lambda: [Supervised("committer", thread, Progress())])
         try:

@@ -134,6 +134,8 @@ def test_a_job_that_costs_too_many_workers_is_dead_with_the_reason(database: Dat
         take_over(database)
         assert claim(database, hired(database, f"here:{attempt}"), one.id, attempt) is not None
     time.forward(LEASE)
+    assert take_over(database) == 0, "its worker may only have been kept waiting"
+    time.forward(LEASE * (workers.DEAD_AFTER_LEASES - 1))
 
     take_over(database)
 

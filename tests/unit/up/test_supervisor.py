@@ -87,7 +87,7 @@ def test_it_goes_on_when_its_output_is_not_read_any_more(tmp_path: Path) -> None
     part = int(process.stdout.readline().split()[1])
     process.stdout.close()
 
-    os.kill(part, signal.SIGKILL)  # of which it wants to tell
+    os.kill(part, signal.SIGKILL)  # and prints that
 
     folder = Folder(tmp_path)
     eventually(lambda: [record.pid for record in folder.read_state().alive] not in ([], [part]), what="it has replaced the part")
