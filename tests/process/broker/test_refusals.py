@@ -11,13 +11,14 @@ from src.broker.publisher import get_publisher
 from src.broker.refusals import EVERY
 from src.jobs import State, workers
 from tests.actors import broker as actors
-from tests.harness.broker_house import DEADLINE_S, House
+from tests.harness.callboard import Callboard
+from tests.harness.commands import DEADLINE_S
 from tests.harness.stores import only_on
 from tests.harness.waiting import eventually
 
 
 @only_on("sqlite", by="quiet")  # what RabbitMQ refuses is the same on both
-def test_a_queue_that_another_connection_holds_keeps_none_of_the_others_waiting(quiet: House) -> None:
+def test_a_queue_that_another_connection_holds_keeps_none_of_the_others_waiting(quiet: Callboard) -> None:
     holder = pika.BlockingConnection(pika.URLParameters(quiet.broker_url))
     holder.channel().queue_declare("default", exclusive=True)
     with quiet.working() as worker:
@@ -35,7 +36,7 @@ def test_a_queue_that_another_connection_holds_keeps_none_of_the_others_waiting(
 
 
 @only_on("sqlite", by="quiet")
-def test_a_publisher_without_the_permission_tries_seldom_and_goes_on_with_it(quiet: House) -> None:
+def test_a_publisher_without_the_permission_tries_seldom_and_goes_on_with_it(quiet: Callboard) -> None:
     permit(quiet, write="^$")
     id = quiet.submit(actors.echo.message("later"))
     reason = eventually(lambda: refusals.reasons().get(EVERY), deadline_s=DEADLINE_S, what="it is refused")
@@ -50,14 +51,14 @@ def test_a_publisher_without_the_permission_tries_seldom_and_goes_on_with_it(qui
     assert EVERY not in refusals.reasons()
 
 
-def reasons(house: House, queue: str) -> list[str]:
-    with house.database.read() as session:
+def reasons(callboard: Callboard, queue: str) -> list[str]:
+    with callboard.database.read() as session:
         return workers.refusals(session, [queue])
 
 
-def permit(house: House, *, write: str) -> None:
+def permit(callboard: Callboard, *, write: str) -> None:
     body = {"configure": ".*", "write": write, "read": ".*"}
-    house.node.api("PUT", f"/api/permissions/{house.vhost}/{house.node.user}", body)
+    callboard.node.api("PUT", f"/api/permissions/{callboard.vhost}/{callboard.node.user}", body)
 
 
 def counted_channels(publisher: Any) -> Any:
