@@ -45,7 +45,7 @@ ACTIONS: dict[str, str | None] = {
         (
             "up", "down", "status", "logs", "doctor", "config", "reset", "backup", "restore", "test", "check", "web", "worker", "scheduler",
             "mailbox", "migrate", "jobs", "job", "pauses", "limits", "breakers", "workflows", "workflow show", "schedules", "schedule show",
-            "schedule preview", "top", "completion",
+            "schedule preview", "top", "completion", "shell",
         )
     ),
 }  # fmt: skip

@@ -41,7 +41,6 @@ ROOMS = (
     "src.backup",
     "src.up",
     "src.cli",
-    "src.web.auth",
 )
 LIBRARIES = (
     "alembic.command",

@@ -26,17 +26,17 @@ def only_on(store: str, *, by: str = "database_url") -> pytest.MarkDecorator:
 @contextmanager
 def using(database: Database, monkeypatch: pytest.MonkeyPatch, **environment: str) -> Iterator[Database]:
     """Make it this process's database and, by its URL in the environment, that of child processes."""
-    with monkeypatch.context() as patched:
-        patched.setenv("CALLBOARD_DATABASE_URL", database.url.render_as_string(hide_password=False))
-        for name, value in environment.items():
-            patched.setenv(name, value)
-        get_settings.cache_clear()
-        use_database(database)
-        try:
-            yield database
-        finally:
-            use_database(None)
+    # Left to the test's own monkeypatch, which takes things back in order: what a test sets after this is taken back before it.
+    monkeypatch.setenv("CALLBOARD_DATABASE_URL", database.url.render_as_string(hide_password=False))
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
     get_settings.cache_clear()
+    use_database(database)
+    try:
+        yield database
+    finally:
+        use_database(None)
+        get_settings.cache_clear()
 
 
 class Emptied:

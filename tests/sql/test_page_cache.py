@@ -36,7 +36,7 @@ with ExitStack() as open_together:
 """
 
 
-@only_on("sqlite")  # PostgreSQL keeps its pages itself
+@only_on("sqlite", by="store")  # PostgreSQL keeps its pages itself
 def test_a_dozen_connections_keep_no_more_pages_than_one_process_may(database: Database, tmp_path: Path) -> None:
     with database.write() as session:
         row = "INSERT INTO jobs (id, queue, state, args, kwargs, options, priority, source, attempt, failures, crashes, cancel_requested, created_at)"

@@ -28,6 +28,12 @@ pytestmark = only_on("postgresql")
 
 
 @pytest.fixture
+def database(fresh_database: Database) -> Database:
+    """A database of its own: these tests look at every connection to it."""
+    return fresh_database
+
+
+@pytest.fixture
 def proxy(postgres: Postgres) -> Iterator[StuckProxy]:
     with StuckProxy(postgres.port) as made:
         yield made

@@ -9,11 +9,12 @@ import pytest
 from sqlalchemy import func, select, text
 
 from src.broker.gathering import Gathering
-from src.database import Database
+from src.database import Database, migrate
 from src.jobs import Submission, envelopes, submission, submit_many
 from src.jobs.envelopes import Envelope
 from src.jobs.models import Job
-from tests.harness.stores import only_on
+from tests.harness.services import Postgres
+from tests.harness.stores import only_on, using
 from tests.sql.jobs.test_gathering import stored
 from tests.sql.jobs.test_gathering import submission as asked
 
@@ -23,12 +24,26 @@ TRIES = 20
 postgresql = only_on("postgresql", by="store")
 
 
+@pytest.fixture(scope="module")
+def alone() -> Iterator[Database]:
+    """A database on a server of its own: nothing else writes into its log."""
+    server = Postgres()
+    try:
+        server.start()
+        migrate(server.url())
+        opened = Database(server.url())
+        commit(opened, "ALTER DATABASE postgres SET synchronous_commit = on")  # the tests' servers do not wait for the log otherwise
+        yield opened
+        opened.engine.dispose()
+    finally:
+        server.remove()
+
+
 @pytest.fixture
-def flushing(database: Database) -> Iterator[Database]:
-    """The database with commits that wait for the log, which the tests' server does not otherwise."""
-    commit(database, f"ALTER DATABASE {database.url.database} SET synchronous_commit = on")
-    yield database
-    commit(database, f"ALTER DATABASE {database.url.database} RESET synchronous_commit")
+def flushing(alone: Database, monkeypatch: pytest.MonkeyPatch) -> Iterator[Database]:
+    """That database, opened as this process's own."""
+    with using(alone, monkeypatch):
+        yield alone
 
 
 def commit(database: Database, statement: str) -> None:
@@ -44,7 +59,6 @@ def unflushed(database: Database) -> bool:
         return bool(session.execute(text("SELECT pg_current_wal_insert_lsn() > pg_current_wal_flush_lsn()")).scalar_one())
 
 
-@postgresql
 @pytest.mark.parametrize("alone_s", [0.0, 60.0], ids=["alone", "one of many"])
 def test_the_disk_has_what_was_answered(flushing: Database, alone_s: float, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(submission, "ALONE_S", alone_s)
@@ -57,7 +71,6 @@ def test_the_disk_has_what_was_answered(flushing: Database, alone_s: float, monk
     assert late <= TRIES / 10
 
 
-@postgresql
 def test_the_message_of_one_that_comes_alone_does_not_wait_for_the_disk(flushing: Database, monkeypatch: pytest.MonkeyPatch) -> None:
     handed_over: list[bool] = []
     monkeypatch.setattr(envelopes, "_listener", lambda _: handed_over.append(unflushed(flushing)))
@@ -104,7 +117,6 @@ def test_a_connection_that_dies_before_the_disk_has_it_makes_no_second_job(datab
         assert session.execute(select(func.count()).select_from(Job)).scalar_one() == 1
 
 
-@postgresql
 @pytest.mark.parametrize("alone_s", [0.0, 60.0], ids=["alone", "one of many"])
 def test_the_disk_has_the_earlier_job_that_a_key_leads_to(flushing: Database, alone_s: float, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(submission, "ALONE_S", alone_s)

@@ -153,7 +153,8 @@ def test_a_job_is_copied_as_request_python_and_command(site: Site) -> None:
     id = site.program().submit("divide", 1, 0)
     page = html.unescape(site.browser().get(f"/jobs/{id}").text)
     assert "./run submit divide --x 1.0 --y 0.0" in page
-    assert "divide.message(1.0, 0.0)" in page
+    assert "actor = actors.broker.get_actor('divide')" in page
+    assert "actor.message(1.0, 0.0)" in page
     assert '"actor": "divide", "args": [1.0, 0.0]' in page
     assert f'"message_id": "{id}"' in page
 

@@ -8,7 +8,7 @@ from werkzeug.test import TestResponse
 from src.audit import queries
 from src.audit.queries import Wanted
 from src.database import read
-from src.settings import get_settings
+from src.settings import WrongSettings, get_settings
 from src.web import create_app
 from src.web.auth import ensure_admin
 from src.web.auth.throttle import PER_NAME
@@ -88,5 +88,5 @@ def test_without_the_setting_the_headers_say_nothing(site: Site) -> None:
 def test_a_setting_that_is_no_network_stops_the_start_and_names_the_cure(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CALLBOARD_PROXY_ADDRESSES", "proxy.example")
     get_settings.cache_clear()
-    with pytest.raises(ValueError, match=r"CALLBOARD_PROXY_ADDRESSES: 'proxy\.example'"):
+    with pytest.raises(WrongSettings, match=r"CALLBOARD_PROXY_ADDRESSES must be addresses or networks.*'proxy\.example'"):
         create_app()

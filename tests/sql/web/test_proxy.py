@@ -9,7 +9,7 @@ from werkzeug.test import TestResponse
 from src.audit import queries
 from src.audit.queries import Wanted
 from src.database import now, read, write
-from src.settings import get_settings
+from src.settings import WrongSettings, get_settings
 from src.web import create_app
 from src.web.roles import Role
 from src.web.tables import User
@@ -74,8 +74,8 @@ def test_without_the_setting_the_header_is_any_other(site: Site) -> None:
 
 def test_a_header_that_anybody_could_send_is_refused_at_the_start(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CALLBOARD_PROXY_USER_HEADER", "X-Remote-User")
-    for addresses, said in (("", "needs CALLBOARD_PROXY_ADDRESSES"), ("the proxy", "Write addresses or networks")):
+    for addresses, said in (("", "must name the proxy"), ("the proxy", "must be addresses or networks")):
         monkeypatch.setenv("CALLBOARD_PROXY_ADDRESSES", addresses)
         get_settings.cache_clear()
-        with pytest.raises(ValueError, match=said):
+        with pytest.raises(WrongSettings, match=said):
             create_app()

@@ -145,17 +145,26 @@ def test_bodies_that_are_on_their_way_have_a_limit_together(site: Site, monkeypa
 def port(tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
     """The web front end as gunicorn runs it; these pages need no database."""
     folder: Path = tmp_path_factory.mktemp("front")
-    with socket.create_server(("127.0.0.1", 0), backlog=2048) as listener, open(folder / "log", "wb") as log:
+    with socket.socket() as listener, open(folder / "log", "wb") as log:
+        listener.bind(("127.0.0.1", 0))
         environment = {**os.environ, "CALLBOARD_DATA_DIR": str(folder), "CALLBOARD_WEB_FD": str(listener.fileno())}
         command = [sys.executable, "-m", "gunicorn", "-c", "python:src.up.gunicorn_conf", "src.web:create_app()"]
         process = subprocess.Popen(command, cwd=ROOT, env=environment, pass_fds=[listener.fileno()], stdout=log, stderr=log)
         try:
             port = int(listener.getsockname()[1])
-            assert is_served(port, 30), (folder / "log").read_text()
+            eventually(lambda: answers(port), deadline_s=30, what=f"it serves; see {folder / 'log'}")
             yield port
         finally:
             process.terminate()
             process.wait(20)
+
+
+def answers(port: int) -> bool:
+    """True once it serves; until then it refuses connections."""
+    try:
+        return is_served(port)
+    except OSError:
+        return False
 
 
 def is_served(port: int, within_s: float = PROMPT_S) -> bool:
