@@ -40,7 +40,7 @@ from src.settings import Settings  # noqa: E402
 from tests.harness import fork_server  # noqa: E402
 from tests.harness.ordering import order  # noqa: E402
 from tests.harness.services import BrokerNode, Postgres, Shared, random_name  # noqa: E402
-from tests.harness.stores import STORES, OpenStore, using  # noqa: E402
+from tests.harness.stores import OpenStore, choose, using  # noqa: E402
 
 Settings.model_config["env_file"] = None
 pytest_plugins = ["tests.harness.figures"]
@@ -59,6 +59,10 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     slow = [item for item in items if "slow" in item.keywords]
     config.hook.pytest_deselected(items=slow)
     items[:] = [item for item in items if "slow" not in item.keywords]
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    choose(metafunc, "database_url")
 
 
 @pytest.hookimpl(wrapper=True)
@@ -134,7 +138,7 @@ def _migrated_postgres(shared: Shared, postgres: Postgres) -> str:
     return str(shared.once("template-postgres", make))
 
 
-@pytest.fixture(params=STORES)
+@pytest.fixture
 def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
     """A fresh, migrated database: a copy of a template, so it costs milliseconds."""
     if request.param == "sqlite":

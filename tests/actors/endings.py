@@ -33,6 +33,6 @@ def once(value: Any) -> Any:
 
 
 @dramatiq.actor(max_retries=0)
-def keep(*values: Any) -> list[Any]:
+def return_values(*values: Any) -> list[Any]:
     """Return the arguments."""
     return list(values)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from typing import Any
 
@@ -13,14 +13,27 @@ from src.database import Base, Database, use_database
 from src.settings import get_settings
 
 STORES = ("sqlite", "postgresql")
+#: fixtures whose stores `choose` chooses
+CHOSEN = ("store", "database_url")
 
 #: what the fixture open_store is
 OpenStore = Callable[[str, str], AbstractContextManager[Database]]
 
 
-def only_on(store: str, *, by: str = "database_url") -> pytest.MarkDecorator:
-    """The test runs on one store alone; its reason belongs beside the mark. `by` is the fixture that chooses the store."""
-    return pytest.mark.parametrize(by, [store], indirect=True)
+def only_on(store: str, *, by: str = "store") -> pytest.MarkDecorator:
+    """The test runs on one store alone; its reason belongs beside the mark.
+
+    `by` names the fixture that chooses the store where it is neither `store` nor `database_url`.
+    """
+    return pytest.mark.only_on(store) if by in CHOSEN else pytest.mark.parametrize(by, [store], indirect=True)
+
+
+def choose(metafunc: pytest.Metafunc, fixture: str, usual: Sequence[str] = STORES) -> None:
+    """Choose the stores of a test for this fixture: the one of `only_on`, or the usual ones, unless the test is parametrized by it."""
+    is_chosen = any(fixture in mark.args[0] for mark in metafunc.definition.iter_markers("parametrize"))
+    if fixture in metafunc.fixturenames and not is_chosen:
+        only = metafunc.definition.get_closest_marker("only_on")
+        metafunc.parametrize(fixture, only.args if only else usual, indirect=True)
 
 
 @contextmanager

@@ -20,7 +20,7 @@ from src.database import Database
 from src.jobs import ends
 from src.web import attention, metrics
 from src.web.auth import throttle
-from tests.harness.stores import STORES, Emptied, OpenStore, using
+from tests.harness.stores import STORES, Emptied, OpenStore, choose, using
 
 #: what this process remembers for a while of a database or of a caller: the next test has others
 REMEMBERED: tuple[MutableMapping[Any, Any], ...] = (ends._known, attention._kept, metrics._kept, throttle._refused)
@@ -46,7 +46,13 @@ def _stores(open_store: OpenStore) -> Iterator[Stores]:
         yield Stores(open_store, opened)
 
 
-@pytest.fixture(params=STORES)
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Run the web's tests on SQLite, those with the mark `both_stores` and all others on both."""
+    is_web = metafunc.definition.nodeid.startswith("tests/sql/web/")
+    choose(metafunc, "store", STORES if not is_web or metafunc.definition.get_closest_marker("both_stores") else ["sqlite"])
+
+
+@pytest.fixture
 def store(request: pytest.FixtureRequest, _stores: Stores) -> Database:
     return _stores[request.param].database
 

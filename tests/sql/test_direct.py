@@ -17,7 +17,7 @@ _ADD = Single("INSERT INTO settings_of_test (name) VALUES (:name)")
 _NAMES = Single("SELECT name FROM settings_of_test ORDER BY name")
 
 
-on_sqlite, on_postgresql = (only_on(store, by="database_url") for store in STORES)
+on_sqlite, on_postgresql = (only_on(store) for store in STORES)
 
 
 @pytest.fixture

@@ -50,7 +50,7 @@ def environment(broker_node: BrokerNode, database: Database, tmp_path: Path) -> 
     broker_node.delete_vhost(vhost)
 
 
-@only_on("postgresql", by="database_url")  # SQLite cannot take its one lock away from a process that stands still
+@only_on("postgresql")  # SQLite cannot take its one lock away from a process that stands still
 def test_a_process_that_stands_still_in_the_middle_of_a_tick_stops_nobody_for_long(
     database: Database, time: StillClock, make: Maker
 ) -> None:
@@ -116,7 +116,7 @@ def test_a_clock_that_is_set_back_doubles_nothing(database: Database, make: Make
     assert len(instants) == len(set(instants)) == len(history(database, id))
 
 
-@only_on("postgresql", by="database_url")  # which one plays no part here
+@only_on("postgresql")  # which one plays no part here
 def test_periodiqs_command_beside_two_schedulers_fires_nothing_twice(
     database: Database, environment: dict[str, str], tmp_path: Path
 ) -> None:
@@ -129,7 +129,7 @@ def test_periodiqs_command_beside_two_schedulers_fires_nothing_twice(
     assert "Traceback" not in (tmp_path / "log").read_text()
 
 
-@only_on("sqlite", by="database_url")  # which one plays no part here
+@only_on("sqlite")  # which one plays no part here
 def test_periodiqs_command_alone_fires_what_is_due(database: Database, environment: dict[str, str], tmp_path: Path) -> None:
     with storm.schedulers(environment, tmp_path / "log", 0) as fleet:
         fleet.add("periodiq", storm.PERIODIQ)

@@ -278,7 +278,7 @@ def test_files_of_jobs_come_back_with_a_backup(database: Database, folder: Path,
     assert list((folder / "uploads").rglob("file_*")) == []
 
 
-@only_on("sqlite", by="store")
+@only_on("sqlite")
 def test_a_copy_of_one_store_does_not_go_into_the_other(database: Database, postgres: Postgres, folder: Path) -> None:
     path, _ = making.make(database, folder)
     with pytest.raises(BackupError, match="another kind of database"):

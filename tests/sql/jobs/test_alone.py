@@ -21,7 +21,7 @@ from tests.sql.jobs.test_gathering import submission as asked
 #: submissions after each of which the log is looked at
 TRIES = 20
 
-postgresql = only_on("postgresql", by="store")
+postgresql = only_on("postgresql")
 
 
 @pytest.fixture(scope="module")

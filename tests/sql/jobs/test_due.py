@@ -256,7 +256,7 @@ def test_a_job_that_lost_its_worker_goes_first_once_whether_it_had_begun_or_not(
     assert {each.priority for each in release(database)} == {5}, "an attempt that failed by itself waits like others"
 
 
-@only_on("postgresql", by="store")
+@only_on("postgresql")
 def test_no_plan_takes_more_than_the_limit(database: Database) -> None:
     for _ in range(5):
         submitted(database, waits_for="a line", due_at=None)

@@ -161,7 +161,7 @@ def _written_unseen(database: Database) -> str:
     return late
 
 
-@only_on("postgresql", by="store")
+@only_on("postgresql")
 def test_fair_jobs_are_found_whatever_the_locale_of_the_database(
     database: Database, postgres: Postgres, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -77,7 +77,7 @@ def test_those_that_wait_are_written_in_one_transaction(gathering: Gathering, da
         assert len(commits) == 2  # the one that held the lock, and theirs; the first went ahead of them the direct way
 
 
-@only_on("postgresql", by="store")  # SQLite has no connection that somebody else could end
+@only_on("postgresql")  # SQLite has no connection that somebody else could end
 def test_who_submits_alone_does_not_notice_that_the_connection_had_died(gathering: Gathering, database: Database) -> None:
     gathering.submit(submission())
     with psycopg.connect(database.url.set(drivername="postgresql").render_as_string(hide_password=False), autocommit=True) as other:

@@ -35,7 +35,7 @@ def test_values_arrive_as_they_were_given(database: Database, values: list[tuple
     assert [database.direct.read(partial(ECHO.execute, rows=[row])) for row in rows] == [[row] for row in rows]
 
 
-@only_on("postgresql", by="store")
+@only_on("postgresql")
 def test_a_text_that_postgresql_cannot_hold_is_refused_and_not_cut_off(database: Database) -> None:
     with pytest.raises(DBAPIError, match="NUL"):
         database.direct.read(partial(ECHO.execute, rows=[(1, "before\x00after", True)]))
@@ -48,7 +48,7 @@ def test_a_number_may_be_missing(database: Database) -> None:
     assert {tuple(row) for row in found} == {(1, "a", True), (None, "b", False)}
 
 
-@only_on("postgresql", by="store")
+@only_on("postgresql")
 @pytest.mark.parametrize("batch", [claims._CLAIM, ending._SUCCESSES.move, marks._MARK], ids=["claim", "end", "mark"])
 @pytest.mark.parametrize("rows", [1, 2])
 def test_no_plan_made_while_the_table_was_small_reads_all_of_it_when_it_has_grown(database: Database, batch: Batch, rows: int) -> None:
@@ -74,7 +74,7 @@ def test_no_plan_made_while_the_table_was_small_reads_all_of_it_when_it_has_grow
         assert session.execute(text("SHOW plan_cache_mode")).scalar_one() == "force_custom_plan"
 
 
-@only_on("postgresql", by="store")  # SQLite has no trip to wait for
+@only_on("postgresql")  # SQLite has no trip to wait for
 def test_an_error_among_statements_that_were_sent_ahead_is_the_one_of_its_statement(database: Database) -> None:
     taken: list[list[tuple[int]]] = []
     divisors = ({"by": number} for number in (1, 2, 4, 0, 1, 1, 1))
@@ -87,7 +87,7 @@ def test_an_error_among_statements_that_were_sent_ahead_is_the_one_of_its_statem
         assert session.execute(text("SELECT 1")).scalar_one() == 1
 
 
-@only_on("postgresql", by="store")
+@only_on("postgresql")
 def test_a_connection_lost_among_statements_that_were_sent_ahead_is_an_outage_and_the_next_is_another(database: Database) -> None:
     submitted(database)
     with database.session() as session:

@@ -23,7 +23,7 @@ from tests.harness.smtp import MailServer
 from tests.harness.stores import only_on
 
 ADA, BOB, EVE = "ada@example.com", "bob@example.com", "eve@example.com"
-one_store = only_on("sqlite", by="store")  # the mail server plays no part in SQL
+one_store = only_on("sqlite")  # the mail server plays no part in SQL
 
 
 @pytest.fixture

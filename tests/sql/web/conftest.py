@@ -24,24 +24,10 @@ from src.web import create_app
 from src.web.auth import users
 from tests.harness.services import Shared
 from tests.harness.site import Site
-from tests.harness.stores import STORES
-from tests.sql.conftest import Stores
 
 #: the application's own, at its real cost
 HASHER = users._hasher
 assert src.actors  # first, so that the actors of these tests find its broker, whichever file is collected first
-
-
-def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """Choose the stores of a test."""
-    if "store" in metafunc.fixturenames:
-        both = metafunc.definition.get_closest_marker("both_stores")
-        metafunc.parametrize("store", STORES if both else ["sqlite"], indirect=True)
-
-
-@pytest.fixture
-def store(request: pytest.FixtureRequest, _stores: Stores) -> Database:
-    return _stores[request.param].database
 
 
 @pytest.fixture(autouse=True)

@@ -29,7 +29,7 @@ _VALUES = st.fixed_dictionaries({}, optional=STORED)
 
 
 @dramatiq.actor(queue_name="linger", priority=3)
-def tell(timeout: int, priority: int, data: str, wait: bool = False, *rest: str, key: SecretStr | None = None, **more: Any) -> None:
+def tell_all(timeout: int, priority: int, data: str, wait: bool = False, *rest: str, key: SecretStr | None = None, **more: Any) -> None:
     """Take arguments that are called as options of the command are."""
 
 
@@ -93,31 +93,31 @@ def test_what_a_job_has_of_its_own_is_copied_too(site: Site) -> None:
     program = site.program()
     program.post(
         "/api/v1/jobs",
-        {"actor": "tell", "args": [1, 2, "-x", True, "a b", "--wait"], "kwargs": {"class": None}, "priority": 7, "queue": "default", "fair_key": "ada"},
+        {"actor": "tell_all", "args": [1, 2, "-x", True, "a b", "--wait"], "kwargs": {"class": None}, "priority": 7, "queue": "default", "fair_key": "ada"},
     )  # fmt: skip
     job = _newest()
     copied = _copied(site, job)
     for again in (_posted(program, copied.curl), _executed(copied.python)):
         assert (again.args, again.kwargs, again.priority, again.queue, again.fair_key) == (job.args, job.kwargs, 7, "default", "ada")
     args, kwargs, own = _typed(copied.command)
-    assert _same(tell, job, args, kwargs)
+    assert _same(tell_all, job, args, kwargs)
     assert (own["priority"], own["queue"], own["fair_key"]) == (7, "default", "ada")
 
 
 def test_arguments_that_are_called_as_an_option_is_are_the_actors_and_the_option_stands_before_it() -> None:
     args, kwargs, own = _typed(
-        "./run submit --timeout 60 --wait tell --data x --timeout 30 --priority 3 --delay 5m --wait --rest a --rest b"
+        "./run submit --timeout 60 --wait tell_all --data x --timeout 30 --priority 3 --delay 5m --wait --rest a --rest b"
     )
-    assert Signature.of(tell).check(args, kwargs) == ([30, 3, "x", True, "a", "b"], {})
+    assert Signature.of(tell_all).check(args, kwargs) == ([30, 3, "x", True, "a", "b"], {})
     assert (own["timeout"], own["waits"], own["priority"], own["delay"]) == (60.0, True, None, "5m")
-    args, kwargs, own = _typed("./run submit tell --timeout=30 --priority 3 --data x -- --wait no")
-    assert Signature.of(tell).check(args, kwargs) == ([], {"timeout": 30, "priority": 3, "data": "x", "wait": False})
+    args, kwargs, own = _typed("./run submit tell_all --timeout=30 --priority 3 --data x -- --wait no")
+    assert Signature.of(tell_all).check(args, kwargs) == ([], {"timeout": 30, "priority": 3, "data": "x", "wait": False})
     assert own["waits"] is False
 
 
 def test_a_secret_is_asked_for_and_its_dots_are_no_secret(site: Site) -> None:
     program = site.program()
-    program.post("/api/v1/jobs", {"actor": "tell", "kwargs": {"timeout": 1, "priority": 2, "data": "x", "key": "hush"}})
+    program.post("/api/v1/jobs", {"actor": "tell_all", "kwargs": {"timeout": 1, "priority": 2, "data": "x", "key": "hush"}})
     copied = _copied(site, _newest())
     assert "--key -" in copied.command
     assert "getpass" in copied.python
