@@ -22,6 +22,9 @@ LINE = "schedule:"
 #: jobs that wait in one line; where an actor is slower than its schedule, the line would grow for ever
 LINE_LIMIT = 100
 
+#: states of jobs that may stay as they are for hours, until a retry is due or a person helps: no tick is skipped for these
+LATER = (State.RETRYING, State.HELD)
+
 
 class InTheWay(Exception):
     """An earlier job is in the way, and the tick is not run; the text is the reason."""
@@ -36,8 +39,10 @@ def settle(session: Session, schedule: Schedule, origin: Origin) -> dict[str, An
         return {}
     lines_up = schedule.overlap is Overlap.QUEUE or origin in (Origin.CATCH_UP, Origin.BACKFILL)
     earlier = open_jobs(session, schedule.id)
-    if earlier and schedule.overlap is Overlap.SKIP and not lines_up:
-        raise InTheWay(f"job {earlier[0].id} of an earlier tick is {earlier[0].state}")
+    if schedule.overlap is Overlap.SKIP and not lines_up:
+        if in_the_way := [job for job in earlier if job.state not in LATER]:
+            raise InTheWay(f"job {in_the_way[0].id} of an earlier tick is {in_the_way[0].state}")
+        return {}
     if earlier and schedule.overlap is Overlap.CANCEL and not lines_up:
         for job in earlier:
             _cancel(session, job.id)

@@ -17,7 +17,7 @@ class Overlap(StrEnum):
     """What a tick does while a job of an earlier one waits or runs."""
 
     ALLOW = "allow"  # its job runs beside
-    SKIP = "skip"  # it is not run
+    SKIP = "skip"  # it is not run, unless the other only waits for a retry or for a person
     QUEUE = "queue"  # its job waits until the one before has ended
     CANCEL = "cancel"  # the other is cancelled, and its job waits until that has ended
 

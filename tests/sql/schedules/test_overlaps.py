@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from src.database import Database
 from src.jobs.envelopes import Envelope
 from src.jobs.states import State
@@ -74,3 +76,18 @@ def test_what_is_made_up_for_lines_up_and_cancels_nothing(database: Database, ti
     fire(database, id, make)
 
     assert [job.state for job in jobs(database)] == [State.QUEUED, State.SCHEDULED, State.SCHEDULED]
+
+
+@pytest.mark.parametrize("state", [State.RETRYING, State.HELD])
+def test_skip_goes_on_while_an_earlier_job_waits_for_a_retry_or_a_person(
+    database: Database, time: StillClock, make: Maker, state: State
+) -> None:
+    """One failed run with a long retry once silenced a minutely schedule for hours."""
+    id = created(database, overlap="skip")
+    ticks(database, time, id, make, 1)
+    end(database, jobs(database)[0].id, state, due_us=int(time.forward(0).timestamp() * 1e6) + 3_600_000_000)
+
+    ticks(database, time, id, make, 2)
+
+    assert [tick for _, tick in said(database, id)] == ["submitted", "submitted", "skipped"]
+    assert "is queued" in (history(database, id)[2].reason or "")
