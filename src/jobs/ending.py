@@ -37,11 +37,11 @@ _UNDER_WAY = (State.QUEUED, State.RUNNING)
 
 
 def _follow(
-    session: Session, left: Sequence[Left], *, holders: Collection[int] = (), failed: Collection[int] | None = (), told: Collection[int] = ()
+    session: Session, left: Sequence[Left], *, holders: Collection[int] = (), failed: Collection[int] | None = (), announced: Collection[int] = ()
 ) -> None:  # fmt: skip
     """Do all that these moves mean to others.
 
-    `holders`: those that may hold slots. `failed`: those whose failures are new; None: their workers were lost. `told`: those
+    `holders`: those that may hold slots. `failed`: those whose failures are new; None: their workers were lost. `announced`: those
     whose ends have been announced by the statement that wrote them.
     """
     moved = [Left(*each) for each in left]
@@ -52,15 +52,15 @@ def _follow(
     slots.free(session, holders)
     for queue in sorted({each.fair_queue for each in moved if each.fair_queue is not None and each.state not in _UNDER_WAY}):
         fair.top_up(session, queue)
-    _announce(session, ended, told=told)
+    _announce(session, ended, announced=announced)
     if failed is None or failed:
         failures.wish_for_a_look(session, failed)
 
 
-def _announce(session: Session, ended: Collection[int], *, told: Collection[int] = ()) -> None:
+def _announce(session: Session, ended: Collection[int], *, announced: Collection[int] = ()) -> None:
     """Write the webhook events of jobs that have ended, and notify who waits for their results."""
     ends.note(session, ended)
-    awaited.announce(session, [seq for seq in ended if seq not in told])
+    awaited.announce(session, [seq for seq in ended if seq not in announced])
 
 
 # Attempts that end
@@ -81,7 +81,7 @@ _UPDATE = f"""
         state = CASE WHEN {_CANCELLED} THEN 'cancelled' ELSE d.state END,
         reason = CASE WHEN {_CANCELLED} THEN 'cancelled while it ran' ELSE d.reason END,
         held_for = CASE WHEN d.state = 'held' AND NOT jobs.cancel_requested THEN '{HeldFor.ARGUMENTS}' END,
-        due_at = CASE WHEN {_CANCELLED} THEN NULL ELSE @(d.due_us) END,
+        due_at = CASE WHEN {_CANCELLED} THEN NULL ELSE coalesce(@(d.due_us), jobs.due_at) END,
         result = d.result, result_file = d.result_file, result_bytes = d.result_bytes, error = d.error, failures = jobs.failures + d.failures,
         started_at = @(d.started_us), worker_id = NULL, slot_at = NULL,
         finished_at = CASE WHEN d.final OR {_CANCELLED} THEN @(d.finished_us) END,
@@ -161,11 +161,11 @@ def end_attempts(
     ended = [each for each in attempts if each.seq in moved]
     _follow(
         session,
-        # A retry may have become a cancel; those who are told of ends look at the state that was written.
+        # A retry may have become a cancel; webhooks and waiters look at the state that was written.
         [Left(each.seq, State.CANCELLED if each.state in _MAY_BE_CANCELLED else each.state, each.workflow_seq, each.fair_queue) for each in ended],
         holders=[each.seq for each in ended if each.has_slots],
         failed=[each.seq for each in ended if each.has_failed],
-        told={each.seq for each in ended if each.state in FINAL},
+        announced={each.seq for each in ended if each.state in FINAL},
     )  # fmt: skip
     return moved
 
