@@ -16,6 +16,7 @@ from sqlalchemy.orm import Session
 
 from src.database import from_microseconds, now
 from src.jobs.fingerprints import LOST, fingerprint, of_lost_worker
+from src.jobs.guards import guarded
 from src.jobs.models import Attempt, FailureGroup, Job
 from src.jobs.statements import plain, run
 from src.jobs.states import State, Unique
@@ -75,7 +76,8 @@ def note_new(session: Session, limit: int = AT_ONCE) -> int:
         if names.get(seq):
             news.actors.add(names[seq])
     for id, news in sorted(found.items()):
-        _count(session, id, news)
+        with guarded("failures_not_counted", fingerprint=id), session.begin_nested():
+            _count(session, id, news)
     return len(rows)
 
 

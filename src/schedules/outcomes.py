@@ -12,6 +12,7 @@ from sqlalchemy.orm import Session
 
 from src.database import now
 from src.jobs.errors import JobsError
+from src.jobs.guards import guarded
 from src.jobs.models import Job
 from src.jobs.states import FINAL, State
 from src.jobs.submission import submit
@@ -69,7 +70,8 @@ def note(session: Session, ends: Sequence[End], make: Maker) -> int:
         for end in ends:
             if end.schedule_id == id and _write(session, end):
                 noted += 1
-                _follow(session, schedule, end, make)
+                with guarded("end_not_followed", schedule_id=id, job_id=end.job_id), session.begin_nested():
+                    _follow(session, schedule, end, make)
     session.flush()
     return noted
 

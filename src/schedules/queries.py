@@ -10,6 +10,7 @@ from typing import Any
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
+from src.jobs.guards import guarded
 from src.jobs.models import Job
 from src.jobs.states import State
 from src.schedules.errors import UnknownSchedule
@@ -54,7 +55,12 @@ class History:
 def due_before(session: Session, instant: datetime) -> list[Due]:
     """The schedules that are due before an instant."""
     statement = select(Schedule).where(Schedule.due_at.is_not(None), Schedule.due_at < instant).order_by(Schedule.due_at)
-    return [Due(one.id, one.due_at, one.draft.rule, str(one.version)) for one in session.execute(statement).scalars() if one.due_at]
+    found = []
+    for one in session.execute(statement).scalars():
+        with guarded("schedule_not_readable", schedule_id=one.id):
+            if one.due_at:
+                found.append(Due(one.id, one.due_at, one.draft.rule, str(one.version)))
+    return found
 
 
 def every(session: Session) -> list[Schedule]:

@@ -14,6 +14,7 @@ from sqlalchemy.orm import Session
 
 from src.database import now
 from src.jobs.errors import JobsError, UnknownActor
+from src.jobs.guards import guarded
 from src.jobs.statements import is_sqlite
 from src.schedules.declarations import Declaration
 from src.schedules.drafts import Draft
@@ -32,7 +33,8 @@ def synchronise(session: Session, declared: Mapping[str, Declaration], known_act
     one whose actor is not known here belongs to another part of the fleet.
     """
     for actor, declaration in sorted(declared.items()):
-        register(session, actor, declaration)
+        with guarded("schedule_not_registered", actor=actor), session.begin_nested():
+            register(session, actor, declaration)
     rows = select(Schedule).where(Schedule.declared.is_(True), Schedule.gone.is_(False)).with_for_update()
     for schedule in session.execute(rows.order_by(Schedule.id)).scalars():
         if schedule.actor in known_actors and schedule.actor not in declared:
@@ -71,9 +73,10 @@ def judge(session: Session, make: Maker) -> int:
     """
     broken = 0
     for schedule in session.execute(select(Schedule).with_for_update().order_by(Schedule.id)).scalars():
-        said = misfit(schedule.draft, make)
-        if said is None or not said[1]:
-            schedule.broken = said[0] if said else None
+        with guarded("schedule_not_judged", schedule_id=schedule.id):
+            said = misfit(schedule.draft, make)
+            if said is None or not said[1]:
+                schedule.broken = said[0] if said else None
         broken += schedule.broken is not None
     session.flush()
     return broken

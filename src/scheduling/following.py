@@ -10,6 +10,7 @@ import threading
 import time
 
 from src.database import is_outage, log_outage, read, write
+from src.jobs.guards import guarded
 from src.logs import get_logger
 from src.schedules import outcomes, overlaps
 from src.schedules.ticks import Maker
@@ -56,10 +57,10 @@ class Follower:
         with read() as session:
             lines, overdue = overlaps.lines(session), outcomes.overdue(session)
         for id in lines:
-            with write() as session:
+            with guarded("line_not_moved_on", schedule_id=id), write() as session:
                 overlaps.move_on(session, id)
         for id in overdue:
-            with write() as session:
+            with guarded("deadline_not_checked", schedule_id=id), write() as session:
                 outcomes.check_deadline(session, id, self._make)
 
     def _run(self) -> None:

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from threading import Event
 
 from dramatiq.broker import Broker
 from sqlalchemy.exc import IntegrityError
+from sqlalchemy.orm import Session
 
 from src.audit import retention as audit_retention
 from src.broker import periodic
 from src.database import get_database, is_outage, log_outage, read, write
 from src.jobs import alerts, batches, failures, result_files, retention, stacks, upload_uses, uploads
+from src.jobs.guards import guarded
 from src.jobs.search import texts
 from src.jobs.workers import forget_old
 from src.logs import get_logger
@@ -58,14 +61,11 @@ def tidy() -> None:
     """Delete what its time is over for, in short transactions, and follow the database's clock."""
     try:
         get_database().check_clock()
-        with write() as session:
-            forget_old(session)
-            retention.tidy(session)
-            batches.prune(session)
-            ticks_retention.prune(session)
-            audit_retention.prune(session)
-            alerts.prune(session)
-            stacks.prune(session)
+        for prune in (
+            forget_old, retention.tidy, batches.prune, ticks_retention.prune, audit_retention.prune, alerts.prune, stacks.prune,
+        ):  # fmt: skip
+            with guarded("not_pruned", what=prune.__module__), write() as session:
+                prune(session)
         deleted = PRUNED_AT_ONCE
         while deleted == PRUNED_AT_ONCE:
             with write() as session:
@@ -78,19 +78,24 @@ def tidy() -> None:
 
 def keep_up() -> None:
     """Write down what the console searches and groups: the texts of new jobs, and new failures in their groups."""
-    until = time.monotonic() + KEEP_UP_FOR_S
     try:
         for note, at_once in ((texts.write_new, texts.AT_ONCE), (failures.note_new, failures.AT_ONCE)):
-            noted = at_once
-            while noted == at_once and time.monotonic() < until:
-                with write() as session:
-                    noted = note(session)
-    except IntegrityError:
-        log.debug("another_scheduler_was_faster")  # at the same texts; the next turn sees them
+            with guarded("not_kept_up", what=note.__module__):
+                _keep_up(note, at_once)
     except Exception as error:
         if not is_outage(error):
             raise
         log_outage(log, "search_waits_for_sql", error)
+
+
+def _keep_up(note: Callable[[Session], int], at_once: int) -> None:
+    until, noted = time.monotonic() + KEEP_UP_FOR_S, at_once
+    try:
+        while noted == at_once and time.monotonic() < until:
+            with write() as session:
+                noted = note(session)
+    except IntegrityError:
+        log.debug("another_scheduler_was_faster")  # at the same texts; the next turn sees them
 
 
 def tidy_files() -> None:

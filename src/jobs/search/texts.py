@@ -15,6 +15,7 @@ from typing import Any
 from sqlalchemy import BigInteger, ColumnElement, Text, and_, bindparam, column, delete, func, insert, literal_column, or_, select, table
 from sqlalchemy.orm import Session
 
+from src.jobs.guards import guarded
 from src.jobs.models import Job
 from src.jobs.search.values import escaped
 from src.jobs.statements import is_sqlite
@@ -53,10 +54,15 @@ def arguments_of(actor: str | None, args: Any, kwargs: Any) -> Mapping[str, Any]
 
 
 def text_of(actor: str | None, args: Any, kwargs: Any) -> str:
-    """What is searched of a job, in small letters. Of an actor nobody knows here only the name: its arguments may hold secrets."""
-    known = arguments_of(actor, args, kwargs)
-    arguments = "" if known is None else json.dumps(known, ensure_ascii=False, separators=(",", ":"))
-    return f"{actor or ''}\n{arguments}".lower().replace("\x00", "")[:LONGEST]
+    """The searched text of a job, in small letters. Of an actor that is unknown here only the name: its arguments may hold secrets.
+
+    Characters that a store cannot hold are left out, and arguments that cannot be read: one job must not keep the others from being found.
+    """
+    arguments = ""
+    with guarded("arguments_not_searchable", actor=actor):
+        known = arguments_of(actor, args, kwargs)
+        arguments = "" if known is None else json.dumps(known, ensure_ascii=False, separators=(",", ":"))
+    return f"{actor or ''}\n{arguments}".lower().replace("\x00", "").encode("utf-8", "ignore").decode()[:LONGEST]
 
 
 class Place:
