@@ -9,7 +9,7 @@ import dramatiq
 
 from src import audit
 from src.database import read, write
-from src.jobs import bulk, current_job, search
+from src.jobs import bulk, current_job
 from src.jobs.bulk import Order, Verb
 
 
@@ -22,17 +22,13 @@ def act_on_jobs(
     Made by the page of the jobs list, by API or command; a job that has changed meanwhile is left alone. Cancel this job to stop it: what is done is done,
     the rest stays as it is.
     """
-    wish = Verb(verb)
-    with read() as session:
-        counts = search.count(session, search.parse(query), up_to=up_to)
-    total, done, left_alone, below = bulk.matching(counts, wish), 0, 0, None
-    current_job.progress(0, total, f"{verb}: 0 of {total}")
     while True:
         deed = audit.Deed(by, audit.Via(via), f"job.{verb}", by_key or None, role or None, kind="job", details={"bulk": current_job.id})
-        order = Order(wish, query, up_to, datetime.fromisoformat(asked_at), current_job.id, deed)
+        order = Order(Verb(verb), query, up_to, datetime.fromisoformat(asked_at), current_job.id, deed)
+        with read() as session:
+            so_far = bulk.progress(session, order)
+        seen = so_far.done + so_far.left_alone
+        current_job.progress(seen, max(so_far.total, seen), f"{verb}: {so_far.done} done, {so_far.left_alone} left alone")
         with write() as session:
-            batch = bulk.act(session, order, below=below)
-        done, left_alone, below = done + batch.done, left_alone + batch.left_alone, batch.reached
-        current_job.progress(done + left_alone, max(total, done + left_alone), f"{verb}: {done} done, {left_alone} left alone")
-        if batch.reached is None:
-            return {"verb": verb, "query": query, "done": done, "left_alone": left_alone}
+            if bulk.act(session, order, so_far) is None:
+                return {"verb": verb, "query": query, "done": so_far.done, "left_alone": so_far.left_alone}

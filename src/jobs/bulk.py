@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import asdict, dataclass
 from datetime import datetime
 from enum import StrEnum
 
-from sqlalchemy import func, or_, select
+from sqlalchemy import func, or_, select, update
 from sqlalchemy.orm import Session
 
 from src import audit
-from src.jobs import control, reruns
+from src.jobs import control, reruns, search
 from src.jobs.errors import JobsError, NotAllowed
+from src.jobs.guards import guarded
 from src.jobs.models import Job
 from src.jobs.queries import NOT_SUCCEEDED
 from src.jobs.search import Query, parse, texts
@@ -70,19 +72,41 @@ def matching(counts: Mapping[State, int], verb: Verb) -> int:
     return sum(number for state, number in counts.items() if state in TAKES[verb])
 
 
-@dataclass(slots=True)
-class Batch:
-    """What became of one batch. `reached`: the lowest number in it; None: nothing was left."""
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How far an order has been carried out: `reached` is the lowest job number looked at, None at first; `total` as counted at first."""
 
+    total: int = 0
     done: int = 0
     left_alone: int = 0
     reached: int | None = None
 
 
-def act(session: Session, order: Order, *, below: int | None = None) -> Batch:
-    """Do it to the next jobs, the newest first, in the caller's transaction, with a line of the audit for each.
+#: the option of the job that carries an order out, in which its progress is kept
+_PROGRESS = "bulk_progress"
 
-    A job that has changed since it was asked for is left alone, so the same batch may be done twice: after a crash it is.
+
+def progress(session: Session, order: Order) -> Progress:
+    """How far earlier attempts of the job have come that carries this order out; counts at first."""
+    options = session.execute(select(Job.options).where(Job.id == order.id)).scalar() or {}
+    kept = options.get(_PROGRESS)
+    if kept is not None:
+        return Progress(**kept)
+    return Progress(total=matching(search.count(session, order.parsed(), up_to=order.up_to), order.verb))
+
+
+def _keep(session: Session, order: Order, progress: Progress) -> None:
+    """In the commit of a batch: an attempt whose worker is lost is followed by one that knows how far it came."""
+    options = session.execute(select(Job.options).where(Job.id == order.id)).scalar()
+    if options is not None:
+        kept = {**options, _PROGRESS: asdict(progress)}
+        session.execute(update(Job).where(Job.id == order.id).values(options=kept).execution_options(synchronize_session=False))
+
+
+def act(session: Session, order: Order, so_far: Progress) -> Progress | None:
+    """Do it to the next jobs, the newest first, in the caller's transaction, with a line of the audit for each; None: nothing is left.
+
+    A job that has changed since it was asked for is left alone, and so is one that cannot be changed: the others go on.
     """
     place, states = Place(session), TAKES[order.verb]
     chosen = select(Job.seq, Job.id).where(Job.seq <= order.up_to, Job.state.in_(states), *order.parsed().conditions(place))
@@ -90,21 +114,24 @@ def act(session: Session, order: Order, *, below: int | None = None) -> Batch:
     chosen = chosen.where(or_(Job.finished_at.is_(None), Job.finished_at <= order.asked_at))
     if State.SUCCEEDED not in states:
         chosen = chosen.where(NOT_SUCCEEDED)
-    if below is not None:
-        chosen = chosen.where(Job.seq < below)
+    if so_far.reached is not None:
+        chosen = chosen.where(Job.seq < so_far.reached)
     rows = session.execute(chosen.order_by(Job.seq.desc()).limit(AT_ONCE), texts.between()).all()
-    batch = Batch(reached=rows[-1].seq if rows else None)
+    if not rows:
+        return None
+    done = 0
     audit.begin(order.deed)
     for row in rows:
-        try:
+        # NotAllowed: it went on by itself meanwhile, or another of its unique key is there.
+        with guarded("job_not_changed", job_id=row.id, verb=order.verb.value), suppress(NotAllowed, JobsError):
             with session.begin_nested():
                 _do(session, order, row.id)
-            batch.done += 1
-        except (NotAllowed, JobsError):
-            batch.left_alone += 1  # it went on by itself meanwhile, or another of its unique key is there
-    if not batch.done:
+            done += 1
+    if not done:
         audit.end()
-    return batch
+    reached = Progress(so_far.total, so_far.done + done, so_far.left_alone + len(rows) - done, rows[-1].seq)
+    _keep(session, order, reached)
+    return reached
 
 
 def _do(session: Session, order: Order, id: str) -> None:

@@ -17,8 +17,8 @@ from src.jobs.submission import Receipt, Submission, new_id, submit_many
 #: options of a message about its own way, and about what follows it: none of that is the new job's
 _OWN = frozenset(
     {
-        "attempt", "delay", "eta", "group_completion_callbacks", "group_completion_uuid", "on_failure", "on_retry_exhausted", "on_success", "pipe_ignore",
-        "pipe_target", "redelivered", "requeue_timestamp", "retries", "traceback", "traceparent", "tracestate",
+        "attempt", "bulk_progress", "delay", "eta", "group_completion_callbacks", "group_completion_uuid", "on_failure", "on_retry_exhausted", "on_success", "pipe_ignore",
+        "pipe_target", "redelivered", "requeue_timestamp", "retries", "stands_in", "traceback", "traceparent", "tracestate",
     }
 )  # fmt: skip
 
