@@ -11,14 +11,18 @@ import threading
 import time
 from datetime import timedelta
 
+import dramatiq.broker
+
 from src.broker.causes import Causes
 from src.broker.consumer import DEEP_PREFETCH, UNHURRIED_PREFETCH
+from src.broker.fitting import Fitting
 from src.broker.publisher import hand_off
 from src.broker.reconciler import Reconciler
 from src.broker.vital_threads import Progress, Supervised
 from src.database import is_outage, log_outage, now, read, write
 from src.engines import dice
 from src.jobs import doubt, due, fair, workers
+from src.jobs.guards import guarded
 from src.jobs.held import release_known, waits_for
 from src.logs import get_logger
 from src.settings import get_settings
@@ -42,6 +46,7 @@ class Relay:
         self._causes = Causes()
         self._thread = threading.Thread(target=self._run, name="relay", daemon=True)
         self._reconciler = Reconciler()
+        self._fitting = Fitting()
         self._watched = time.monotonic() - WATCH_S
         self._looked = now()
         self._patient_until = 0.0
@@ -68,8 +73,9 @@ class Relay:
         while True:
             with write() as session:
                 envelopes = due.release_due(session, BATCH_LIMIT) + due.take_unpublished(session, BATCH_LIMIT)
-                due.expire(session, BATCH_LIMIT)
             hand_off(envelopes)
+            with guarded("jobs_not_expired"), write() as session:
+                due.expire(session, BATCH_LIMIT)
             published += len(envelopes)
             if len(envelopes) < BATCH_LIMIT:
                 return published
@@ -119,26 +125,40 @@ class Relay:
         if (self._looked - looked).total_seconds() - since > get_settings().lease_duration / 2:
             # The wall clock went on and ours did not: the host was asleep, and its workers with it.
             self._be_patient()
+        with guarded("silent_workers_not_watched"):
+            self._take_over(since, asked)
+        with guarded("held_jobs_not_released"):
+            self._release_held()
         with read() as session:
-            silent = workers.silent(session)
-            known = {actor for worker in workers.alive(session) for actor in worker.actors}
-            waiting = bool(known) and waits_for(session, known)
             starved = fair.starved(session)
         for queue in starved:
-            with write() as session:
+            with guarded("fair_share_not_topped_up", queue=queue), write() as session:
                 fair.top_up(session, queue)
+
+    def _release_held(self) -> None:
+        with read() as session:
+            known = {actor for worker in workers.alive(session) for actor in worker.actors}
+            waiting = bool(known) and waits_for(session, known)
         if waiting:
             with write() as session:
                 release_known(session, list(known))
-        if silent and time.monotonic() > self._patient_until:
-            with write() as session:
-                session.connection()  # SQLite: here the write lock is waited for
-                # As long as this look has been kept waiting by the store, a heartbeat may have been.
-                late = max(0.0, since - 2 * WATCH_S) + time.monotonic() - asked
-                present = now()
-                taken = workers.take_over(session, grace=timedelta(seconds=late))
-                again = doubt.publish_again_after_loss(session, present, limit=BROUGHT_AHEAD)
-            if taken:
-                log.warning("jobs_taken_over", jobs=taken)
-            if again:
-                log.warning("messages_of_lost_worker", jobs=again)
+        broker = dramatiq.broker.global_broker
+        if broker is not None:
+            self._fitting.run_once(broker)
+
+    def _take_over(self, since: float, asked: float) -> None:
+        with read() as session:
+            silent = workers.silent(session)
+        if not silent or time.monotonic() <= self._patient_until:
+            return
+        with write() as session:
+            session.connection()  # SQLite: here the write lock is waited for
+            # As long as this look has been kept waiting by the store, a heartbeat may have been.
+            late = max(0.0, since - 2 * WATCH_S) + time.monotonic() - asked
+            present = now()
+            taken = workers.take_over(session, grace=timedelta(seconds=late))
+            again = doubt.publish_again_after_loss(session, present, limit=BROUGHT_AHEAD)
+        if taken:
+            log.warning("jobs_taken_over", jobs=taken)
+        if again:
+            log.warning("messages_of_lost_worker", jobs=again)

@@ -68,7 +68,7 @@ def _shares(keys: Collection[str], under_way: Counter[str], room: int) -> Counte
 def starved(session: Session) -> list[str]:
     """The queues that have room for fair jobs that wait.
 
-    Whoever makes room tops the window up at once, but cannot see jobs whose transaction is committed only afterwards.
+    An ending tops the window up at once, but cannot see jobs whose transaction is committed only afterwards.
     """
     found, key = [], FAIR
     while (key := run(session, _NEXT, low=key, high=f"{FAIR[:-1]};")[0][0]) is not None:

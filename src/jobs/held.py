@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from dramatiq import Message
-from sqlalchemy import Select, select, update
+from sqlalchemy import ColumnElement, Row, Select, and_, select, update
 from sqlalchemy.dialects.postgresql import insert as postgresql_insert
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 from sqlalchemy.orm import Session
@@ -16,7 +16,7 @@ from src.database import now
 from src.jobs import ending
 from src.jobs.completion import storable
 from src.jobs.envelopes import dumps
-from src.jobs.models import Job
+from src.jobs.models import Attempt, Job, Worker
 from src.jobs.restoring import forgotten_by
 from src.jobs.rows import NAME
 from src.jobs.statements import is_sqlite
@@ -56,7 +56,7 @@ def hold_foreign(session: Session, messages: Sequence[tuple[str, Message[Any]]],
             "held_for": HeldFor.FOREIGN if reason else None,
             "args": list(message.args),
             "kwargs": message.kwargs,
-            "options": {name: value for name, value in message.options.items() if name not in ("attempt", "eta")},
+            "options": {name: value for name, value in message.options.items() if name not in ("attempt", "eta", "stands_in")},
             "publish_at": None if reason else now(),
         }
         for (queue, message), reason in zip(messages, (each or (None if run else _FOREIGN) for each in forgotten), strict=True)
@@ -102,16 +102,45 @@ def release_known(session: Session, actors: Collection[str]) -> int:
     waiting = _waiting_for(actors)
     if session.execute(waiting.limit(1)).first() is None:
         return 0
-    statement = (
-        update(Job)
-        .where(Job.seq.in_(waiting), Job.state == State.HELD)
-        .values(state=State.QUEUED, reason=None, held_for=None, publish_at=now(), published_at=None)
-    )
-    return len(session.execute(statement.returning(Job.seq)).all())
+    return _release(session, Job.seq.in_(waiting))
 
 
 def _waiting_for(actors: Collection[str]) -> Select[int]:
     return select(Job.seq).where(Job.state == State.HELD, Job.held_for == HeldFor.UNKNOWN_ACTOR, Job.actor.in_(actors))
+
+
+def for_arguments(
+    session: Session, actors: Collection[str], *, after: int, limit: int
+) -> Sequence[Row[tuple[int, int, str | None, Any, Any]]]:
+    """Jobs of these actors whose arguments did not fit a worker that is gone: (seq, attempt, actor, args, kwargs), the oldest first."""
+    still_there = (
+        select(Worker.id)
+        .where(Worker.name == Attempt.worker, Worker.started_at <= Attempt.started_at)
+        .where(Worker.expires_at > now(), Worker.lost_at.is_(None), Worker.stopped_at.is_(None))
+    )
+    statement = (
+        select(Job.seq, Job.attempt, Job.actor, Job.args, Job.kwargs)
+        .join(Attempt, and_(Attempt.job_seq == Job.seq, Attempt.number == Job.attempt))
+        .where(Job.state == State.HELD, Job.held_for == HeldFor.ARGUMENTS, Job.actor.in_(actors), Job.seq > after, ~still_there.exists())
+        .order_by(Job.seq)
+        .limit(limit)
+    )
+    return session.execute(statement).all()
+
+
+def release_fitting(session: Session, seqs: Collection[int]) -> int:
+    """Queue again what was held for its arguments and fits now; return how many."""
+    return _release(session, Job.seq.in_(seqs), Job.held_for == HeldFor.ARGUMENTS)
+
+
+def _release(session: Session, *which: ColumnElement[bool]) -> int:
+    statement = (
+        update(Job)
+        .where(*which, Job.state == State.HELD)
+        .values(state=State.QUEUED, reason=None, held_for=None, publish_at=now(), published_at=None)
+        .execution_options(synchronize_session=False)
+    )
+    return len(session.execute(statement.returning(Job.seq)).all())
 
 
 def is_keepable(message: Message[Any]) -> str | None:

@@ -45,7 +45,7 @@ class HeldFor(StrEnum):
     """What a held job needs before it can go on."""
 
     UNKNOWN_ACTOR = "unknown_actor"  # a worker that has the actor; it is released by itself when one appears
-    ARGUMENTS = "arguments"  # a deploy that takes these arguments again, or other arguments
+    ARGUMENTS = "arguments"  # a deploy that takes these arguments, which releases it by itself, or other arguments
     FOREIGN = "foreign"  # a person's word: nobody submitted it here
     UNREADABLE = "unreadable"  # nothing: it is no message, and can only be looked at and discarded
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import date
 from typing import Any
 
 import dramatiq
@@ -36,3 +37,9 @@ def once(value: Any) -> Any:
 def return_values(*values: Any) -> list[Any]:
     """Return the arguments."""
     return list(values)
+
+
+@dramatiq.actor(max_retries=0)
+def greet(name: str, *, title: str = "", born: date | None = None) -> str:
+    """Greet a person; `title` came with a later version."""
+    return f"{title} {name}".strip()

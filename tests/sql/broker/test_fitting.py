@@ -1,0 +1,49 @@
+"""A rolling deploy: what an older worker has held for its arguments is released when that worker is gone and newer code takes them."""
+
+from __future__ import annotations
+
+import pytest
+
+from src.broker import get
+from src.database import Database
+from src.jobs import State, workers
+from src.jobs.states import HeldFor
+from tests.actors.endings import greet
+from tests.harness.inline import Inline
+from tests.harness.jobs import claim, ended, hired, look, settle
+
+
+def held_by(database: Database, worker: int, id: str) -> None:
+    one = claim(database, worker, id)
+    assert one is not None
+    assert settle(database, worker, ended(one, State.HELD, reason="the arguments do not fit greet"), name="older:1")
+    assert look(database, id).held_for is HeldFor.ARGUMENTS
+
+
+def test_a_job_is_released_when_the_worker_that_held_it_is_gone(inline: Inline, database: Database) -> None:
+    older = hired(database, "older:1")
+    id = greet.send("Ada", title="Countess").message_id
+    held_by(database, older, id)
+    inline.relay.watch()
+    assert look(database, id).state is State.HELD, "the worker that does not take it is still there"
+
+    with database.write() as session:
+        workers.sign_off(session, older)
+    inline.run_all()
+
+    assert get(id) == "Countess Ada"
+
+
+@pytest.mark.parametrize("kwargs", [{"unknown": 1}, {"born": "never"}], ids=["unknown name", "wrong type"])
+def test_what_fits_no_code_stays_held(inline: Inline, database: Database, kwargs: dict[str, object]) -> None:
+    older = hired(database, "older:1")
+    id = greet.send_with_options(args=("Ada",), kwargs=kwargs).message_id
+    held_by(database, older, id)
+    with database.write() as session:
+        workers.sign_off(session, older)
+
+    inline.run_all()
+    inline.run_all()
+
+    job = look(database, id)
+    assert (job.state, job.attempt) == (State.HELD, 1)
