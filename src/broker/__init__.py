@@ -6,6 +6,6 @@ There is one way into RabbitMQ: `jobs.submit` and the relay.
 
 from src.broker.jobs_broker import JobsBroker, build_broker
 from src.broker.limiter_backend import SqlRateLimiterBackend
-from src.broker.results import get, ready
+from src.broker.results import JobFailure, get, ready, state
 
-__all__ = ["JobsBroker", "SqlRateLimiterBackend", "build_broker", "get", "ready"]
+__all__ = ["JobFailure", "JobsBroker", "SqlRateLimiterBackend", "build_broker", "get", "ready", "state"]

@@ -15,6 +15,7 @@ from src.broker.failures import describe, misfit, trace
 from src.broker.holders import Holder
 from src.broker.retries import Decision, decide
 from src.broker.running import Running
+from src.broker.standing_in import OtherFailed
 from src.jobs.completion import Finished, present_us
 from src.jobs.errors import CancelRequested
 from src.jobs.states import Outcome, State
@@ -62,7 +63,10 @@ def failure(broker: Broker, crew: Holder, running: Running, error: BaseException
     # The failure of a probe is the outage's, not the job's: whatever retries the job has left stay.
     spent = 0 if running.delivery.claimed.is_probe and report is not None else 1
     try:
-        decision = decide(actor, running.delivery.options, failures, error)
+        if isinstance(error, OtherFailed):
+            decision = Decision(State.DEAD, str(error), exhausted=True)
+        else:
+            decision = decide(actor, running.delivery.options, failures, error)
         if not spent and (decision.exhausted or decision.state is State.RETRYING):
             pause_ms = int(report.probe_every_s * 1000) if report else 0
             decision = Decision(

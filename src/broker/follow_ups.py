@@ -11,11 +11,10 @@ from dramatiq import Actor, Message, Middleware
 from dramatiq.broker import Broker, MessageProxy
 
 from src import tracing
-from src.broker.calls import submission
 from src.broker.encoding import UnstorableResult
 from src.jobs.completion import ERROR_LIMIT
 from src.jobs.errors import JobsError
-from src.jobs.submission import Submission, check, new_id
+from src.jobs.submission import Submission, check, new_id, submission_of
 from src.jobs.values import plain, storable, text_of
 
 
@@ -42,8 +41,7 @@ def after_success(broker: Broker, actor: Actor[Any, Any], message: MessageProxy,
         step: Message[Any] = Message(**target)
         if not (step.options.get("pipe_ignore") or actor.options.get("pipe_ignore")):
             step = step.copy(args=(*step.args, json.loads(encoded)))
-        delay = step.options.get("delay")
-        following.append(submission(step, delay, source="pipeline"))
+        following.append(submission_of(step, source="pipeline"))
     for each in following:
         try:
             check(each)

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+from functools import wraps
 from typing import Any
 
+import dramatiq
 from dramatiq import Message, Middleware
 from dramatiq.middleware.group_callbacks import GroupCallbacks as StockGroupCallbacks
 
-from src.broker.calls import submission
 from src.broker.follow_ups import placed
 from src.broker.limiter_backend import SqlRateLimiterBackend
 from src.database import write
 from src.jobs import message_groups
 from src.jobs.current import current_job
 from src.jobs.message_groups import GroupMember
+from src.jobs.submission import submission_of
 
 
 class _GroupRegister(SqlRateLimiterBackend):
@@ -38,10 +40,28 @@ class GroupCallbacks(StockGroupCallbacks):
     after_process_message = Middleware.after_process_message
 
 
+def mend_empty_groups() -> None:
+    """Send the callbacks of a group without members at once: Dramatiq hands them over with the members, so they would never be sent."""
+    run = dramatiq.group.run
+    if getattr(run, "is_mended", False):
+        return
+
+    @wraps(run)
+    def mended(self: dramatiq.group, *, delay: int | None = None) -> dramatiq.group:
+        if self.children:
+            return run(self, delay=delay)
+        for callback in self.completion_callbacks:
+            self.broker.enqueue(Message(**callback), delay=delay)
+        return self
+
+    mended.is_mended = True  # type: ignore[attr-defined]
+    dramatiq.group.run = mended
+
+
 def membership(options: dict[str, Any]) -> GroupMember | None:
     """The group that a message with these options is a member of, with the callbacks it carries."""
     group, callbacks = options.get("group_completion_uuid"), options.get("group_completion_callbacks")
     if not group or not callbacks:
         return None
     messages: list[Message[Any]] = [Message(**callback) for callback in callbacks]
-    return GroupMember(group, tuple(placed([submission(each, each.options.get("delay"), source="group") for each in messages])))
+    return GroupMember(group, tuple(placed([submission_of(each, source="group") for each in messages])))

@@ -12,15 +12,15 @@ from dramatiq.brokers.rabbitmq import RabbitmqBroker
 from dramatiq.common import q_name
 from dramatiq.errors import QueueJoinTimeout
 from dramatiq.middleware import CurrentMessage
+from sqlalchemy.orm import Session
 
 from src.broker import topology
 from src.broker.boot import Boot
-from src.broker.calls import submission
 from src.broker.consumer import QueueConsumer
 from src.broker.event_loop import EventLoop
 from src.broker.follow_ups import FollowUps
 from src.broker.gathering import submit_now
-from src.broker.groups import GroupCallbacks
+from src.broker.groups import GroupCallbacks, mend_empty_groups
 from src.broker.isolation import Isolation
 from src.broker.limits import Limits
 from src.broker.linking import linked
@@ -33,10 +33,12 @@ from src.broker.submitting import Submitting
 from src.broker.time_limit import TimeLimit
 from src.broker.transactional import Transactional
 from src.database import read, write
+from src.jobs import stand_ins
 from src.jobs.current import current_job
 from src.jobs.envelopes import on_commit
+from src.jobs.options import check, declare
 from src.jobs.queries import queues
-from src.jobs.submission import submit_many
+from src.jobs.submission import Receipt, Submission, submission_of, submit_many
 from src.settings import get_settings
 
 
@@ -68,6 +70,11 @@ class JobsBroker(RabbitmqBroker):
         for one in [*middleware(), self._boot]:
             self.add_middleware(one)
 
+    def add_middleware(self, middleware: Middleware, *, before: Any = None, after: Any = None) -> None:
+        super().add_middleware(middleware, before=before, after=after)
+        own = [each for each in self.middleware if not type(each).__module__.startswith("src.broker.")]
+        declare(frozenset(name for each in own for name in each.actor_options), frozenset(self.actor_options))
+
     def enqueue(self, message: Message[Any], *, delay: int | None = None) -> Message[Any]:
         """Submit a message: a row of its own short transaction, or of the transactional actor that sends it.
 
@@ -75,19 +82,24 @@ class JobsBroker(RabbitmqBroker):
         """
         if is_tick(self, message):
             return report(self, message)
+        check(message.options)
         self.emit_before("enqueue", message, delay)
-        asked = submission(message, delay)
+        asked = submission_of(message, delay)
         workflow = linked(message, asked)
 
         running = current_job.job
         if running is not None and running.is_transactional:
             # Its session may hold SQLite's one write lock: a second connection would wait for the actor that waits for it.
             if workflow is None:
-                submit_many(running.session, [asked])
+                [receipt] = submit_many(running.session, [asked])
+                _follow(running.session, message, asked, receipt)
             else:
                 workflow.submit(running.session)
         elif workflow is None:
-            submit_now(asked)
+            receipt = submit_now(asked)
+            if receipt.id != message.message_id:
+                with write() as session:
+                    _follow(session, message, asked, receipt)
         else:
             with write() as session:
                 workflow.submit(session)
@@ -132,10 +144,26 @@ class JobsBroker(RabbitmqBroker):
         topology.declare(self.channel, canonical_queue_name)
 
 
+def _follow(session: Session, message: Message[Any], asked: Submission, receipt: Receipt) -> None:
+    """Let who knows the message's id find the job that its key led to: by a stand-in where more follows, else by that job's own id."""
+    if receipt.id == message.message_id:
+        return
+    if CONTINUED.isdisjoint(message.options):
+        # In place: Dramatiq's groups look for results by the messages that they have sent.
+        object.__setattr__(message, "message_id", receipt.id)
+    else:
+        stand_ins.submit(session, asked, receipt.id)
+
+
+#: options of a message that is followed by others, which name it or take its result
+CONTINUED = frozenset({"group_completion_uuid", "on_failure", "on_retry_exhausted", "on_success", "pipe_target"})
+
+
 def build_broker() -> JobsBroker:
     """Make this process's broker and set it as Dramatiq's; connects to nothing."""
     broker = JobsBroker()
     dramatiq.set_broker(broker)
     on_commit(hand_off)
     mend_periodiq()
+    mend_empty_groups()
     return broker

@@ -21,7 +21,7 @@ from src.broker.reconciler import Reconciler
 from src.broker.vital_threads import Progress, Supervised
 from src.database import is_outage, log_outage, now, read, write
 from src.engines import dice
-from src.jobs import doubt, due, fair, workers
+from src.jobs import doubt, due, fair, stand_ins, workers
 from src.jobs.guards import guarded
 from src.jobs.held import release_known, waits_for
 from src.logs import get_logger
@@ -129,6 +129,13 @@ class Relay:
             self._take_over(since, asked)
         with guarded("held_jobs_not_released"):
             self._release_held()
+        with guarded("stand_ins_not_released"):
+            with read() as session:
+                may_go = stand_ins.may_go(session)
+            if may_go:
+                with write() as session:
+                    envelopes = stand_ins.release(session, BATCH_LIMIT)
+                hand_off(envelopes)
         with read() as session:
             starved = fair.starved(session)
         for queue in starved:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import builtins
 import json
 import time
 from functools import partial
@@ -16,6 +17,7 @@ from sqlalchemy.exc import DBAPIError
 from src.broker.returned import typed
 from src.database import Direct, get_database, read
 from src.jobs import awaited, result_files
+from src.jobs.errors import UnknownJob
 from src.jobs.queries import Ending, ending, find
 from src.jobs.states import State
 
@@ -39,24 +41,67 @@ LOOKING = Pace(0.0005, 0.1, 1 / 8)
 DIED_TWICE_S = 0.1
 
 
-def ready(job: Any) -> bool:
-    """Has the job ended, however? `job`: its id, or the message that was sent."""
+class JobFailure(ResultFailure):
+    """The job ended otherwise than by success: its `state`, and the `exception` that its last attempt raised, as far as it is known here.
+
+    An exception of Python's own is made again; of any other the text is known: a RuntimeError says its type and message.
+    """
+
+    def __init__(self, ended: Ending) -> None:
+        kind, _, text = (ended.error or ended.reason or ended.state.value).partition(": ")
+        super().__init__(f"actor raised {ended.error}" if ended.error else f"job is {ended.state}: {ended.reason}", kind, text)
+        self.state = ended.state
+        self.exception = _exception(kind, text) if ended.error else None
+
+
+def _exception(kind: str, text: str) -> Exception:
+    known = getattr(builtins, kind, None)
+    if isinstance(known, type) and issubclass(known, Exception):
+        try:
+            return known(text) if text else known()
+        except TypeError:
+            pass  # it wants more than a text, as UnicodeDecodeError does
+    return RuntimeError(f"{kind}: {text}" if text else kind)
+
+
+def state(job: Any) -> State:
+    """The state of a job now. `job`: its id, or the message that was sent. Raises UnknownJob."""
     with read() as session:
         found = find(session, _id(job))
+    if found is None:
+        raise _unknown(job)
+    return found.state
+
+
+def ready(job: Any) -> bool:
+    """Has the job ended, however? `job`: its id, or the message that was sent; a later step of a pipeline has no row until its turn.
+
+    Raises UnknownJob for an id that no job has.
+    """
+    with read() as session:
+        found = find(session, _id(job))
+    if found is None and isinstance(job, str):
+        raise _unknown(job)
     return found is not None and found.state.is_final
+
+
+def _unknown(job: Any) -> UnknownJob:
+    return UnknownJob(f"There is no job {_id(job)}.", field="id")
 
 
 def get(job: Any, timeout: float | None = None, *, kind: Any = None) -> Any:
     """Wait for the job's result. `job`: its id, or the message that was sent; `timeout` in seconds, None: for ever.
 
     The result is of the type `kind`, or else of the one its actor's return hint names, where this process knows the actor
-    and the hint is true; otherwise what JSON says. Raises TimeoutError when it has not ended by then, ResultFailure if it
-    ended otherwise than by success, and pydantic's ValidationError if it is not of that kind.
+    and the hint is true; otherwise what JSON says. Raises UnknownJob for an id that no job has, TimeoutError when it has not
+    ended by then, JobFailure if it ended otherwise than by success, and pydantic's ValidationError if it is not of that kind.
     """
+    if isinstance(job, str):
+        state(job)
     deadline = None if timeout is None else time.monotonic() + timeout
     found = _look(_id(job), deadline)
     if found is None:
-        raise TimeoutError(f"job {_id(job)} has not ended within {timeout:g} s")
+        raise TimeoutError(f"job {_id(job)} has not ended within {timeout:g} s{_row_is_missing(_id(job))}")
     result = _result(found)
     return typed(found.actor, result) if kind is None else TypeAdapter(kind).validate_python(result)
 
@@ -67,7 +112,7 @@ class JobResults(ResultBackend):
     def get_result(self, message: Any, *, block: bool = False, timeout: int | None = None) -> Any:
         """The result of a message.
 
-        Raises ResultFailure if its job ended otherwise than by success, ResultMissing if it has not ended,
+        Raises JobFailure if its job ended otherwise than by success, ResultMissing if it has not ended,
         ResultTimeout if it does not end within `timeout` milliseconds.
         """
         wait = (DEFAULT_TIMEOUT if timeout is None else timeout) / 1000 if block else 0
@@ -77,17 +122,22 @@ class JobResults(ResultBackend):
         return _result(found)
 
 
+def _row_is_missing(id: str) -> str:
+    with read() as session:
+        return "" if find(session, id) is not None else ": it has no row; it was not sent, or a step before it has not succeeded"
+
+
 def _id(job: Any) -> str:
     return job if isinstance(job, str) else str(job.message_id)
 
 
 def _look(id: str, deadline: float | None) -> Ending | None:
-    """How the job stands that has succeeded, or None if it has not ended at the deadline. Raises ResultFailure, AmbiguousId."""
+    """How the job stands that has succeeded, or None if it has not ended at the deadline. Raises JobFailure, AmbiguousId."""
     job = _until_ended(id, deadline)
     if job is None or job.state is State.SUCCEEDED:
         return job
-    kind, _, text = (job.error or job.reason or job.state.value).partition(": ")
-    raise ResultFailure(f"actor raised {job.error}" if job.error else f"job is {job.state}: {job.reason}", kind, text)
+    failure = JobFailure(job)
+    raise failure from failure.exception
 
 
 def _until_ended(id: str, deadline: float | None) -> Ending | None:

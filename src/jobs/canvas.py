@@ -22,10 +22,10 @@ import dramatiq
 from dramatiq import Message
 from sqlalchemy.orm import Session
 
-from src.jobs import placeholders
+from src.jobs import options, placeholders
 from src.jobs.errors import JobsError
 from src.jobs.placeholders import OUTCOME, RESULT
-from src.jobs.submission import Submission
+from src.jobs.submission import Submission, submission_of
 from src.jobs.workflow_models import OnDead, When
 from src.jobs.workflow_submission import PlannedStep, WorkflowReceipt, submit_plan
 
@@ -95,8 +95,6 @@ def group(*parts: Parts, on_success: Parts = (), on_error: Parts = (), always: P
     `on_success` gets the list of results, `on_error` and `always` get the list of outcomes, as last positional argument.
     """
     members = Group(tuple(_parts(parts)))
-    if not members.parts:
-        raise JobsError("a group needs at least one member", field="steps")
     return link(members, on_success=on_success, on_error=on_error, always=always) if on_success or on_error or always else members
 
 
@@ -126,6 +124,7 @@ class Workflow:
         self.on_dead = _word(OnDead, on_dead, "on_dead")
         self.steps: list[PlannedStep] = []
         self._names: set[str] = set()
+        self._has_parts = False
         self._numbers: Counter[str] = Counter()  # actor -> steps that had to be told apart by a number
         for part in parts:
             self.add(part)
@@ -145,7 +144,16 @@ class Workflow:
         `when`: "success" (all of them succeeded), "error" (all ended, one otherwise) or "always" (all ended).
         `delay`: from that instant on. `how`: fields of Submission.
         """
-        given = message if isinstance(message, Submission) else Submission(message)
+        if isinstance(message, Submission):
+            given = message
+        else:
+            options.check(message.options)
+            if not {"link", "link_error"}.isdisjoint(message.options):
+                raise JobsError("a step's links are steps of their own: use canvas.link, or after= and when=", field="link")
+            if delay is None and message.options.get("delay") is not None:
+                delay = timedelta(milliseconds=message.options["delay"])
+            message = dataclasses.replace(message, options={name: value for name, value in message.options.items() if name != "delay"})
+            given = submission_of(message)
         given = dataclasses.replace(given, **{"source": "workflow", **how})
         arguments = [given.message.args, given.message.kwargs]
         try:
@@ -157,19 +165,21 @@ class Workflow:
             if each not in self._names:
                 raise JobsError(f"there is no step {each!r} before this one: steps refer to earlier steps of their workflow", field="after")
         own = self._new_name(name, given.message.actor_name)
-        if given.message.options.get("delay") is not None and delay is None:
-            delay = timedelta(milliseconds=given.message.options["delay"])
         given = dataclasses.replace(given, takes_results=bool(named))
         self.steps.append(PlannedStep(own, given, tuple(waits), _word(When, when, "when"), delay))
         return Step(own, given.message)
 
     def add(self, part: Part, *, after: End | str | Iterable[End | str] = ()) -> End:
         """Add a message or a shape (chain, group, chord, map, link, Dramatiq's pipeline or group); return what it ends with."""
+        self._has_parts = True
         return self._lay(part, None, _flat(after))
 
     def submit(self, session: Session, *, submitted_by: str | None = None, idempotency_key: str | None = None) -> WorkflowReceipt:
         """Write all of it in the caller's transaction; it starts when that commits. The same key again is the same workflow."""
-        return submit_plan(session, self.name, self.steps, on_dead=self.on_dead, submitted_by=submitted_by, idempotency_key=idempotency_key)
+        return submit_plan(
+            session, self.name, self.steps, on_dead=self.on_dead, submitted_by=submitted_by, idempotency_key=idempotency_key,
+            may_be_empty=self._has_parts,
+        )  # fmt: skip
 
     def _lay(self, part: Part, given: Any, after: Sequence[str], when: When = When.SUCCESS) -> End:
         """Add a part behind the steps `after`; its messages get `given`, unless it is None or they do not want it."""
@@ -186,19 +196,23 @@ class Workflow:
             return [self._lay(member, given, after, when) for member in part.parts]
         if isinstance(part, Linked):
             end = self._lay(part.part, given, after, when)
+            if not (behind := list(_flat(end))):
+                # Nothing to wait for: what would have got results gets the empty list, and nothing has failed.
+                for callback in (*part.success, *part.always):
+                    self._lay(callback, _names(end), after, when)
+                return end
             for callbacks, handed, on in (
                 (part.success, result_of(end), When.SUCCESS),
                 (part.error, outcome_of(end), When.ERROR),
                 (part.always, outcome_of(end), When.ALWAYS),
             ):
                 for callback in callbacks:
-                    self._lay(callback, handed, list(_flat(end)), on)
+                    self._lay(callback, handed, behind, on)
             return end
-        submission = part if isinstance(part, Submission) else Submission(part)
-        if given is not None and not submission.message.options.get("pipe_ignore"):
-            message = dataclasses.replace(submission.message, args=(*submission.message.args, given))
-            submission = dataclasses.replace(submission, message=message)
-        return self.step(submission, after=after, when=when)
+        message = part.message if isinstance(part, Submission) else part
+        if given is not None and not message.options.get("pipe_ignore"):
+            message = dataclasses.replace(message, args=(*message.args, given))
+        return self.step(dataclasses.replace(part, message=message) if isinstance(part, Submission) else message, after=after, when=when)
 
     def _lay_chain(self, chain: Chain, given: Any, after: Sequence[str], when: When) -> End:
         if not chain.parts:
@@ -206,7 +220,10 @@ class Workflow:
         end: End = []
         for part in chain.parts:
             end = self._lay(part, given, after, when)
-            given, after, when = result_of(end), list(_flat(end)), When.SUCCESS
+            if behind := list(_flat(end)):
+                given, after, when = result_of(end), behind, When.SUCCESS
+            else:
+                given = _names(end)  # an empty group has nothing to wait for: what follows waits for what was before it
         return end
 
     def _new_name(self, wanted: str | None, actor: str) -> str:

@@ -9,14 +9,14 @@ from functools import partial
 from sqlalchemy.orm import Session
 
 from src.database import Direct, now, to_microseconds
-from src.jobs import attempt_logs, breakers, ending, message_groups, values
+from src.jobs import attempt_logs, breakers, ending, message_groups, stand_ins, values
 from src.jobs.ending import Leaving
 from src.jobs.fingerprints import fingerprint
 from src.jobs.lines import Line
 from src.jobs.message_groups import GroupMember
 from src.jobs.statements import Batch
 from src.jobs.states import Outcome, State
-from src.jobs.submission import Submission, submit_many
+from src.jobs.submission import Submission
 
 #: characters of an error line and of a traceback that are kept
 ERROR_LIMIT = 2_000
@@ -98,7 +98,7 @@ def _write_more(session: Session, finished: Sequence[Finished], moved: set[int])
     if members:
         follow_ups.extend(message_groups.note_succeeded(session, members))
     if follow_ups:
-        submit_many(session, follow_ups)
+        stand_ins.submit_following(session, follow_ups)
     attempt_logs.write(session, [row for one in finished if one.lines for row in attempt_logs.rows(one.seq, one.attempt, one.lines)])
     for one in ended:
         if one.breaker is not None:

@@ -34,7 +34,7 @@ _fitting_names: set[tuple[str, str]] = set()
 NORMAL_PRIORITY = 5
 
 #: message options that this house sets itself
-_OWN_OPTIONS = frozenset({"attempt", "eta", "retries", "traceback", "requeue_timestamp"})
+_OWN_OPTIONS = frozenset({"attempt", "eta", "retries", "traceback", "requeue_timestamp", "stands_in"})
 
 
 def row_of(submission: Submission, present: datetime, *, carried: Mapping[str, str] | None = None) -> dict[str, Any]:
@@ -51,7 +51,7 @@ def row_of(submission: Submission, present: datetime, *, carried: Mapping[str, s
     declared = defaults.of(message.actor_name)
     message = declared.seal(message)
     # Keys are computed from arguments: those of placeholders would be the same for every workflow.
-    keys = defaults.NOTHING if submission.takes_results else declared
+    keys = defaults.NOTHING if submission.takes_results or submission.stands_in else declared
     priority = _first(submission.priority, declared.priority, NORMAL_PRIORITY)
     if not isinstance(priority, int) or isinstance(priority, bool) or not 0 <= priority <= 9:
         raise JobsError(f"priority must be a whole number between 0 and 9, not {priority!r}", field="priority")
@@ -72,6 +72,8 @@ def row_of(submission: Submission, present: datetime, *, carried: Mapping[str, s
     options = {name: value for name, value in message.options.items() if name not in _OWN_OPTIONS and value is not None}
     if carried:
         options.update(carried)
+    if submission.stands_in is not None:
+        options["stands_in"] = submission.stands_in
     texts = {"args": _json(list(message.args), "args"), "kwargs": _json(message.kwargs, "kwargs"), "options": _json(options, "options")}
     size = len(texts["args"]) + len(texts["kwargs"]) + len(texts["options"])
     settings = get_settings()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -19,10 +19,11 @@ from sqlalchemy.orm import Session
 from src import audit, tracing
 from src.database import Direct, now, to_microseconds
 from src.direct import FLUSH
-from src.jobs import defaults, fair
+from src.jobs import defaults, fair, options
 from src.jobs.envelopes import Envelope, announce, committed, dumps, encode
-from src.jobs.errors import IdempotencyConflict
+from src.jobs.errors import IdempotencyConflict, JobsError
 from src.jobs.models import Job, UniquePeriod
+from src.jobs.options import OF_SUBMISSION, instant
 from src.jobs.rows import row_of
 from src.jobs.statements import AHEAD_OF_DISK, Batch, is_sqlite
 from src.jobs.states import State, Unique, require
@@ -61,14 +62,36 @@ class Submission:
     reason: str | None = None  # why it waits
     takes_results: bool = False  # its arguments are not yet what the actor will get
     trace: Mapping[str, str] | None = None  # where in a trace it was asked for, if not where it is written
+    stands_in: str | None = None  # the id of the job that does its work
+
+
+def submission_of(message: Message[Any], delay: int | None = None, **how: Any) -> Submission:
+    """The submission that a message's options ask for; `how` goes before them. `delay` in milliseconds; raises JobsError naming the option at fault."""
+    said = message.options
+    asked: dict[str, Any] = {}
+    if not OF_SUBMISSION.isdisjoint(said):
+        message = replace(message, options={name: value for name, value in said.items() if name not in OF_SUBMISSION})
+        asked = {name: said[name] for name in ("unique_key", "idempotency_key", "fair_key") if said.get(name) is not None}
+        asked["priority"] = said.get("priority", said.get("broker_priority"))
+        delay = said.get("delay") if delay is None else delay
+        if said.get("eta") is not None:
+            asked["due_at"] = instant(said["eta"], "eta")
+        if said.get("expires") is not None:
+            asked["expires_at"] = instant(said["expires"], "expires")
+    if delay is not None and "due_at" not in asked:
+        asked["due_at"] = instant(delay, "delay")
+    return Submission(message, **{**asked, **how})
 
 
 def submit(session: Session, message: Message[Any], **how: Any) -> Receipt:
     """Write the job of `message` in the caller's transaction; it is published when that commits.
 
-    `how`: the fields of Submission. Raises JobsError if the message cannot be kept.
+    `how`: the fields of Submission. Raises JobsError if the message cannot be kept, or has an option that would be ignored.
     """
-    return submit_many(session, [Submission(message, **how)])[0]
+    options.check(message.options)
+    if not {"link", "link_error"}.isdisjoint(message.options):
+        raise JobsError("link and link_error make a workflow: send the message, or submit canvas.link(…)", field="link")
+    return submit_many(session, [submission_of(message, **how)])[0]
 
 
 def submit_many(session: Session, submissions: Sequence[Submission]) -> list[Receipt]:

@@ -51,13 +51,15 @@ class WorkflowReceipt:
 
 def submit_plan(
     session: Session, name: str, steps: Sequence[PlannedStep], *, on_dead: OnDead = OnDead.WAIT, submitted_by: str | None = None,
-    idempotency_key: str | None = None,
+    idempotency_key: str | None = None, may_be_empty: bool = False,
 ) -> WorkflowReceipt:  # fmt: skip
     """Write all rows of a workflow in the caller's transaction; steps that wait for nothing are published when it commits.
 
+    `may_be_empty`: a workflow of empty groups has no steps, and has succeeded.
+
     The same idempotency key again changes nothing and answers with the first one; raises IdempotencyConflict for another request.
     """
-    if not steps:
+    if not steps and not may_be_empty:
         raise JobsError("a workflow needs at least one step", field="steps")
     if not NAME.fullmatch(name):
         raise JobsError(f"a workflow's name must be a text of 1 to 255 characters, not {name!r:.60}", field="name")
@@ -77,7 +79,8 @@ def submit_plan(
             )
     seqs = {found.id: found.seq for found in session.execute(select(Job.id, Job.seq).where(Job.workflow_seq == seq))}
     of_name = {step.name: seqs[step.submission.message.message_id] for step in steps}
-    session.execute(insert(StoredStep), [_stored(step, seq, of_name[step.name]) for step in steps])
+    if steps:
+        session.execute(insert(StoredStep), [_stored(step, seq, of_name[step.name]) for step in steps])
     edges = [{"after_seq": of_name[step.name], "before_seq": of_name[before], "outcome": None} for step in steps for before in step.after]
     if edges:
         session.execute(insert(StoredEdge), edges)

@@ -101,7 +101,7 @@ def find(session: Session, id: str) -> Found | None:
     steps = [_found(step, job) for step, job in rows]
     state = _state(Counter((step.state, step.fate) for step in steps))
     ends = [step.finished_at for step in steps if step.finished_at is not None]
-    finished_at = max(ends) if len(ends) == len(steps) else None
+    finished_at = max(ends, default=workflow.created_at) if len(ends) == len(steps) else None
     return Found(
         id=workflow.id, name=workflow.name, on_dead=workflow.on_dead.value, state=state, submitted_by=workflow.submitted_by,
         created_at=workflow.created_at, finished_at=finished_at, steps=steps, edges=_edges(session, workflow.seq, names),

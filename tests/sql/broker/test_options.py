@@ -1,0 +1,130 @@
+"""Options of one call: honoured on every way in, or refused by an error that names the right word."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from datetime import timedelta
+from typing import Any
+
+import dramatiq
+import pytest
+from dramatiq import Message, Middleware
+
+from src.broker import JobFailure, get, ready, state
+from src.broker.jobs_broker import JobsBroker
+from src.database import Database, now
+from src.jobs import JobsError, State, Workflow, options, submit
+from src.jobs.errors import UnknownJob
+from tests.actors.endings import keep, once
+from tests.harness.inline import Inline
+from tests.harness.jobs import StillClock, look, message
+
+
+def sent(_database: Database, message: Message[Any]) -> str:
+    return str(dramatiq.get_broker().enqueue(message).message_id)
+
+
+def submitted(database: Database, message: Message[Any]) -> str:
+    with database.write() as session:
+        return submit(session, message).id
+
+
+def in_a_workflow(database: Database, message: Message[Any]) -> str:
+    workflow = Workflow()
+    step = workflow.step(message)
+    with database.write() as session:
+        return workflow.submit(session).jobs[step.name]
+
+
+def in_a_shape(database: Database, message: Message[Any]) -> str:
+    with database.write() as session:
+        [id] = Workflow("shape", message).submit(session).jobs.values()
+    return id
+
+
+WAYS = pytest.mark.parametrize("way", [sent, submitted, in_a_workflow, in_a_shape], ids=lambda way: way.__name__)
+Way = Callable[[Database, Message[Any]], str]
+
+
+@WAYS
+@pytest.mark.usefixtures("inline")
+def test_what_a_message_says_about_its_submission_holds_however_it_is_submitted(database: Database, time: StillClock, way: Way) -> None:
+    how = {"priority": 2, "delay": 5_000, "expires": timedelta(hours=1), "unique_key": "k", "idempotency_key": "i"}
+
+    job = look(database, way(database, keep.message_with_options(args=(1,), **how)))
+
+    assert (job.priority, job.due_at, job.expires_at) == (2, now() + timedelta(seconds=5), now() + timedelta(hours=1))
+    assert (job.unique_key, job.idempotency_key, job.options) == ("k", "i", {})
+
+
+@WAYS
+@pytest.mark.parametrize(
+    ("option", "cure"),
+    [
+        ("countdown", "write delay in milliseconds"),
+        ("queue_name", "copy(queue_name="),
+        ("run_at", "write eta"),
+        ("timeout", "write time_limit"),
+        ("max_retires", "do you mean max_retries?"),
+        ("idempotencykey", "do you mean idempotency_key?"),
+        ("rate_limit", "@dramatiq.actor(rate_limit=…)"),
+        ("colour", "actor_options"),
+    ],
+)
+def test_a_word_that_is_not_an_option_is_an_error_that_names_the_right_one(
+    inline: Inline, database: Database, way: Way, option: str, cure: str
+) -> None:
+    with pytest.raises(JobsError) as refused:
+        way(database, keep.message_with_options(args=(1,), **{option: 5}))
+
+    assert refused.value.field == option
+    assert cure in str(refused.value)
+
+
+@pytest.mark.parametrize("value", ["3", True, [1]])
+def test_a_value_of_the_wrong_kind_is_refused(inline: Inline, value: Any) -> None:
+    with pytest.raises(JobsError, match="max_retries must be a number"):
+        keep.send_with_options(args=(1,), max_retries=value)
+
+
+def test_a_later_step_of_a_pipeline_is_checked_before_the_first_one_runs(inline: Inline) -> None:
+    with pytest.raises(JobsError, match="countdown"):
+        (keep.message(1) | keep.message_with_options(countdown=5)).run()
+
+
+@pytest.fixture
+def _own_middleware() -> Iterator[None]:
+    class Colours(Middleware):
+        @property
+        def actor_options(self) -> set[str]:
+            return {"colour"}
+
+    known = options._declared, options._of_actors
+    JobsBroker().add_middleware(Colours())
+    yield
+    options.declare(*known)
+
+
+@pytest.mark.usefixtures("_own_middleware")
+def test_an_option_that_a_teams_own_middleware_declares_is_kept(inline: Inline, database: Database) -> None:
+    assert look(database, keep.send_with_options(colour="red").message_id).options == {"colour": "red"}
+
+
+def test_an_id_that_no_job_has_is_said_at_once(inline: Inline) -> None:
+    for ask in (get, ready, state):
+        with pytest.raises(UnknownJob, match="no such id"):
+            ask("no such id")
+    with pytest.raises(TimeoutError, match="has no row"):
+        get(message(), timeout=0)
+
+
+def test_a_failure_says_the_state_and_the_exception(inline: Inline, database: Database) -> None:
+    job = once.send("fail")
+    inline.run_all()
+
+    with pytest.raises(JobFailure) as failed:
+        job.get_result()
+
+    assert failed.value.state is State.DEAD
+    assert isinstance(failed.value.exception, ValueError)
+    assert str(failed.value.exception) == "failed"
