@@ -62,6 +62,12 @@ def web_address(text: str) -> str:
     return text
 
 
+def web_addresses(text: str) -> str:
+    for each in list_of(text, ";"):
+        web_address(each)
+    return text
+
+
 def mail_server(text: str) -> str:
     schemes = ("smtp", "smtp+starttls", "smtps")
     _reachable(text, schemes, f"must be smtp://, smtp+starttls:// or smtps://, then USER:PASSWORD@HOST:PORT; {_ENCODE}")

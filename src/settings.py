@@ -63,11 +63,12 @@ class Settings(BaseSettings):
     broker_url: Annotated[str, AfterValidator(setting_checks.broker_urls)] = Field(
         "amqp://guest:guest@127.0.0.1:5672/", description="AMQP URLs of RabbitMQ, several hosts separated by `;`"
     )
-    management_url: Annotated[str, AfterValidator(setting_checks.web_address)] = Field(
-        "", description="URL of the RabbitMQ management API as this process reaches it, for broker numbers; empty: not shown"
+    management_url: Annotated[str, AfterValidator(setting_checks.web_addresses)] = Field(
+        "",
+        description="URLs of the RabbitMQ management API as this process reaches it, one per node separated by `;`; empty: no broker numbers",
     )
     management_public_url: Annotated[str, AfterValidator(setting_checks.web_address)] = Field(
-        "", description="URL of the RabbitMQ management UI as browsers reach it, for links; empty: CALLBOARD_MANAGEMENT_URL"
+        "", description="URL of the RabbitMQ management UI as browsers reach it, for links; empty: the first of CALLBOARD_MANAGEMENT_URL"
     )
 
     actors: str = Field(
@@ -169,6 +170,26 @@ class Settings(BaseSettings):
     alert_failures_over: float = Field(15, gt=0, description="minutes that count as lately for that")
     alert_failures_least: int = Field(20, ge=1, description="jobs that must have ended lately before their part counts")
     alert_late: float = Field(5, ge=0, description="minutes that a schedule may be late before an alert begins; 0: no alert")
+    alert_no_scheduler: float = Field(
+        1, ge=0, description="minutes without a living scheduler, or without a relay, after which an alert begins; 0: no alert"
+    )
+    alert_fewer: float = Field(
+        2,
+        ge=0,
+        le=30,
+        description="minutes with fewer workers or schedulers than in the hour before after which an alert begins; 0: no alert",
+    )
+    alert_broker: float = Field(
+        1,
+        ge=0,
+        description="minutes that RabbitMQ or one of its nodes may be away before an alert begins; that of a memory or disk alarm begins at once; 0: no alert",
+    )
+    alert_held: float = Field(5, ge=0, description="minutes that jobs may be held before an alert begins; 0: no alert")
+    alert_backup: float = Field(
+        3,
+        ge=0,
+        description="hours without a backup that succeeded after which an alert begins, as it does when one has failed; 0: no alert",
+    )
 
     keep_mails: float = Field(30, gt=0, description="days that mail is kept; what was not delivered, twice as long")
     keep_reports: float = Field(400, gt=0, description="days that reports are kept in the archive")
@@ -284,7 +305,12 @@ class Settings(BaseSettings):
     @property
     def management_link(self) -> str:
         """Where people find the management UI, without the user and password with which this process asks it; empty: not known."""
-        return re.sub(r"//[^/]*@", "//", self.management_public_url or self.management_url)
+        return re.sub(r"//[^/]*@", "//", self.management_public_url or next(iter(self.management_urls), ""))
+
+    @property
+    def management_urls(self) -> list[str]:
+        """The URLs of the management API, one per node, each without a slash at its end."""
+        return [url.strip().rstrip("/") for url in self.management_url.split(";") if url.strip()]
 
     @property
     def broker_urls(self) -> list[str]:

@@ -49,13 +49,13 @@ def mend_empty_groups() -> None:
     @wraps(run)
     def mended(self: dramatiq.group, *, delay: int | None = None) -> dramatiq.group:
         if self.children:
-            return run(self, delay=delay)
+            return run(self, delay=delay)  # type: ignore[no-any-return, no-untyped-call, unused-ignore]
         for callback in self.completion_callbacks:
             self.broker.enqueue(Message(**callback), delay=delay)
         return self
 
     mended.is_mended = True  # type: ignore[attr-defined]
-    dramatiq.group.run = mended
+    dramatiq.group.run = mended  # type: ignore[method-assign, unused-ignore]
 
 
 def membership(options: dict[str, Any]) -> GroupMember | None:

@@ -57,6 +57,7 @@ class Publisher:
         self.pid = os.getpid()
         self.is_connected = False
         self.is_blocked = False
+        self.blocked_for = ""  # what RabbitMQ is low on, in its words
         self._is_away = False  # the last try to connect failed
         self._inbox: deque[Envelope] = deque()
         self._unconfirmed = Unconfirmed()
@@ -87,6 +88,11 @@ class Publisher:
     def threads(self) -> list[Supervised]:
         """What the process cannot do without, once something was handed over."""
         return [] if self._thread is None else [Supervised("publisher", self._thread, self._progress), *self._marker.threads()]
+
+    @property
+    def trouble(self) -> str:
+        """What keeps messages from RabbitMQ as far as this connection shows: `alarm: low on memory`, `away`, or nothing."""
+        return f"alarm: {self.blocked_for}" if self.is_blocked else "away" if self._is_away else ""
 
     def close(self, timeout: float = 5.0) -> None:
         """Let what was handed over be confirmed for at most `timeout` seconds, then end the thread.
@@ -211,7 +217,7 @@ class Publisher:
                 log.exception("publisher_close_failed")
 
     def _on_open(self, connection: Any) -> None:
-        connection.add_on_connection_blocked_callback(lambda *_: self._set_blocked(True))
+        connection.add_on_connection_blocked_callback(lambda _, frame: self._set_blocked(True, str(frame.method.reason)))
         connection.add_on_connection_unblocked_callback(lambda *_: self._set_blocked(False))
         connection.ioloop.call_later(WATCH_CONFIRMS_S, self._watch_confirms)
         self._open_channel()
@@ -283,9 +289,9 @@ class Publisher:
         """Keep what has no confirm, in order, for the next channel: a message that arrived twice starts no second attempt."""
         self._inbox.extendleft(reversed([*self._unconfirmed.take_back(), *self._declared.restart()]))
 
-    def _set_blocked(self, blocked: bool) -> None:
-        self.is_blocked = blocked
-        log.warning("broker_blocked" if blocked else "broker_unblocked")
+    def _set_blocked(self, blocked: bool, why: str = "") -> None:
+        self.blocked_for, self.is_blocked = why, blocked
+        log.warning("broker_blocked" if blocked else "broker_unblocked", **({"detail": why} if blocked else {}))
 
     def _woken(self) -> None:
         pause = self._published + GATHER_S - time.monotonic()
@@ -377,6 +383,11 @@ def get_publisher() -> Publisher:
 def hand_off(envelopes: list[Envelope]) -> None:
     """Give committed envelopes to this process's publisher."""
     get_publisher().hand_off(envelopes)
+
+
+def trouble() -> str:
+    """What keeps this process's publisher from RabbitMQ; "": nothing, or it has published nothing yet."""
+    return "" if _publisher is None or _publisher.pid != os.getpid() else _publisher.trouble
 
 
 def _forget_parents() -> None:

@@ -16,13 +16,15 @@ import dramatiq.broker
 from src.broker.causes import Causes
 from src.broker.consumer import DEEP_PREFETCH, UNHURRIED_PREFETCH
 from src.broker.fitting import Fitting
+from src.broker.heartbeat import Beat
 from src.broker.publisher import hand_off
 from src.broker.reconciler import Reconciler
 from src.broker.vital_threads import Progress, Supervised
-from src.database import is_outage, log_outage, now, read, write
+from src.database import is_outage, now, read, write
 from src.engines import dice
 from src.jobs import doubt, due, fair, stand_ins, workers
 from src.jobs.guards import guarded
+from src.jobs.heartbeats import Role
 from src.jobs.held import release_known, waits_for
 from src.logs import get_logger
 from src.settings import get_settings
@@ -47,6 +49,7 @@ class Relay:
         self._thread = threading.Thread(target=self._run, name="relay", daemon=True)
         self._reconciler = Reconciler()
         self._fitting = Fitting()
+        self._beat = Beat(Role.RELAY)
         self._watched = time.monotonic() - WATCH_S
         self._looked = now()
         self._patient_until = 0.0
@@ -66,6 +69,7 @@ class Relay:
         self._reconciler.close()
         if self._thread.is_alive():
             self._thread.join(timeout=5)
+        self._beat.sign_off()
 
     def run_once(self) -> int:
         """Publish everything that is due now; return how many messages."""
@@ -85,6 +89,7 @@ class Relay:
         while not self._closing.is_set():
             self._progress.step()  # also after an error: what one relay cannot do with a row, none can
             try:
+                self._beat.beat()
                 self.watch()
                 if was_away:
                     # Workers come first: what a PostgreSQL that was killed has forgotten of their last claims they claim again.
@@ -101,14 +106,13 @@ class Relay:
                     self._closing.wait(wait)
                 if instant is not None and instant <= now():
                     self.run_once()
-            except Exception as error:
+                self._causes.passed()
+            except Exception as error:  # noqa: BLE001 - the next turn tries again
+                self._causes.failed(log, error, waits="relay_waits_for_sql", broke="relay_failed")
                 if is_outage(error):
-                    log_outage(log, "relay_waits_for_sql", error)
                     # After an outage every lease looks old: first give the workers time to renew theirs.
                     self._be_patient()
                     was_away = True
-                elif times := self._causes.count(type(error).__name__):
-                    log.exception("relay_failed", times=times)
                 self._closing.wait(1.0)
 
     def _be_patient(self) -> None:

@@ -49,7 +49,7 @@ class JobFailure(ResultFailure):
 
     def __init__(self, ended: Ending) -> None:
         kind, _, text = (ended.error or ended.reason or ended.state.value).partition(": ")
-        super().__init__(f"actor raised {ended.error}" if ended.error else f"job is {ended.state}: {ended.reason}", kind, text)
+        super().__init__(f"actor raised {ended.error}" if ended.error else f"job is {ended.state}: {ended.reason}", kind, text)  # type: ignore[no-untyped-call, unused-ignore]
         self.state = ended.state
         self.exception = _exception(kind, text) if ended.error else None
 

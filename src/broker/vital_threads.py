@@ -48,6 +48,7 @@ class Supervised(NamedTuple):
     name: str
     thread: threading.Thread
     progress: Progress | None = None
+    limit_s: float | None = None  # seconds that it may stand still; None: CALLBOARD_STUCK_AFTER
 
 
 class VitalThreads:
@@ -60,10 +61,9 @@ class VitalThreads:
 
     def look(self, elapsed_s: float) -> tuple[str, str] | None:
         """The name of a thread that is gone or stands still, and what is wrong with it; None: all of them work."""
-        limit_s = get_settings().stuck_after
         seen: dict[threading.Thread, tuple[int, float]] = {}
         still: tuple[str, str] | None = None
-        for name, thread, progress in self._find():
+        for name, thread, progress, limit_s in self._find():
             if not thread.is_alive():
                 return name, "has ended"
             if progress is None:
@@ -72,7 +72,7 @@ class VitalThreads:
             moved = progress.is_waiting or steps != progress.steps
             still_s = 0.0 if moved else still_s + min(elapsed_s, LOOK_LIMIT_S)
             seen[thread] = progress.steps, still_s
-            if still_s >= limit_s:
+            if still_s >= (limit_s or get_settings().stuck_after):
                 still = name, f"has made no progress for {still_s:.0f} s"
         self._seen = seen
         if still is None:

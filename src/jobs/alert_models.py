@@ -20,6 +20,15 @@ class AlertKind(StrEnum):
     NO_WORKER = "no_worker"
     FAILURES = "failures"
     LATE = "late"  # a schedule
+    BROKER_AWAY = "broker_away"
+    NODE_AWAY = "node_away"  # one of RabbitMQ's
+    BROKER_ALARM = "broker_alarm"  # memory or disk of a node
+    NO_SCHEDULER = "no_scheduler"
+    NO_RELAY = "no_relay"
+    FEWER_SCHEDULERS = "fewer_schedulers"  # than before
+    FEWER_WORKERS = "fewer_workers"
+    HELD = "held"  # jobs
+    BACKUP = "backup"
     CLOCK = "clock"  # was set back
 
 

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Collection
+from bisect import bisect_right
+from collections.abc import Collection, Sequence
 from datetime import datetime, timedelta
 
-from sqlalchemy import func, select, text
+from sqlalchemy import and_, func, or_, select, text
 from sqlalchemy.orm import Session
 
 from src.database import now
-from src.jobs import workers
+from src.jobs import heartbeats, workers
 from src.jobs.alert_models import AlertKind
 from src.jobs.alerts import Sign
-from src.jobs.models import Job
+from src.jobs.heartbeats import Role
+from src.jobs.models import Heartbeat, Job, Worker
+from src.jobs.states import State, Wish
 from src.settings import get_settings
 
 #: these must be true at two looks
@@ -22,13 +25,22 @@ AT_TWO_LOOKS = timedelta(seconds=1)
 MOST = 10_000
 #: when the job of a queue that has waited longest could have started: not when it was asked for, which may be long ago
 _READY_SINCE = func.min(func.coalesce(Job.published_at, Job.due_at, Job.created_at))
+#: how far back the number of workers and schedulers is compared, and at which intervals
+BEFORE, STEP = timedelta(hours=1), timedelta(seconds=15)
 #: as the indexes have it: both stores see only so that they may use them
 _QUEUED, _DEAD = text("jobs.state = 'queued'"), text("jobs.state = 'dead'")
 
 
 def signs(session: Session, *, except_actors: Collection[str]) -> list[Sign]:
     """What is wrong now. `except_actors`: whose failures mean nothing here, since telling of them would make more."""
-    return [*_queues(session), *_no_worker(session), *_failures(session, except_actors)]
+    return [
+        *_queues(session),
+        *_no_worker(session),
+        *_schedulers(session),
+        *_fewer(session),
+        *_held(session),
+        *_failures(session, except_actors),
+    ]
 
 
 def ready_since(session: Session) -> dict[str, datetime]:
@@ -59,6 +71,67 @@ def _no_worker(session: Session) -> list[Sign]:
     if not after or workers.alive(session):
         return []
     return [Sign(AlertKind.NO_WORKER, "", "No worker process is alive: jobs are accepted and wait", timedelta(minutes=after))]
+
+
+def _schedulers(session: Session) -> list[Sign]:
+    """No scheduler, or no relay though a process lives that should have one."""
+    after = timedelta(minutes=get_settings().alert_no_scheduler)
+    if not after:
+        return []
+    roles, found = {each.role for each in heartbeats.alive(session)}, []
+    if Role.SCHEDULER not in roles:
+        sentence = f"No scheduler is alive{_since(heartbeats.silent(session, Role.SCHEDULER))}: schedules do not fire"
+        found.append(Sign(AlertKind.NO_SCHEDULER, "", sentence, after))
+    if Role.RELAY not in roles and (roles or workers.alive(session)):
+        found.append(Sign(AlertKind.NO_RELAY, "", "No relay is alive: what is delayed, retried or was not published waits", after))
+    return found
+
+
+def _since(silent: Sequence[Heartbeat]) -> str:
+    return "" if not silent else f" ({silent[-1].name} has been silent for {in_words(now() - silent[-1].heartbeat_at)})"
+
+
+def _fewer(session: Session) -> list[Sign]:
+    """Fewer workers or schedulers than there were for as long within the last hour, but for workers that an operator has stopped."""
+    span = timedelta(minutes=get_settings().alert_fewer)
+    if not span:
+        return []
+    ended = func.coalesce(Worker.lost_at, Worker.stopped_at, Worker.expires_at)
+    kept = or_(Worker.wish.is_(None), Worker.wish != Wish.STOP)
+    mine = session.execute(select(Worker.started_at, ended).where(kept, ended > now() - BEFORE)).all()
+    stopped = func.coalesce(Heartbeat.stopped_at, Heartbeat.expires_at)
+    theirs = select(Heartbeat.started_at, stopped).where(and_(Heartbeat.role == Role.SCHEDULER, stopped > now() - BEFORE))
+    found = []
+    for kind, what, rows in (
+        (AlertKind.FEWER_WORKERS, "worker process", mine),
+        (AlertKind.FEWER_SCHEDULERS, "scheduler", session.execute(theirs).all()),
+    ):
+        alive, before = _alive_and_before([(row[0], row[1]) for row in rows], span)
+        if 0 < alive < before:  # none at all is another alert
+            verb = "is" if alive == 1 else "are"
+            sentence = f"{alive} {what}{'' if alive == 1 else 'es' if what.endswith('ss') else 's'} {verb} alive, {before} were before"
+            found.append(Sign(kind, "", sentence, span))
+    return found
+
+
+def _alive_and_before(lives: Sequence[tuple[datetime, datetime]], span: timedelta) -> tuple[int, int]:
+    """How many live now, and the largest number that lived side by side for a whole `span` within the time that is compared."""
+    present = now()
+    starts, ends = sorted(each[0] for each in lives), sorted(each[1] for each in lives)
+    counts = [
+        bisect_right(starts, at) - bisect_right(ends, at) for number in range(BEFORE // STEP + 1) for at in (present - number * STEP,)
+    ]
+    width = max(1, span // STEP)
+    return counts[0], max(min(counts[at : at + width]) for at in range(len(counts) - width + 1))
+
+
+def _held(session: Session) -> list[Sign]:
+    after = timedelta(minutes=get_settings().alert_held)
+    held = _count(session, select(Job.seq).where(Job.state == State.HELD, text("jobs.state <> 'succeeded'")).limit(MOST)) if after else 0
+    if not held:
+        return []
+    sentence = f"{_number(held)} job{' is' if held == 1 else 's are'} held: a person or a deploy must help"
+    return [Sign(AlertKind.HELD, "", sentence, after)]
 
 
 def _failures(session: Session, except_actors: Collection[str]) -> list[Sign]:

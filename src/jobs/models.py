@@ -193,6 +193,24 @@ class Worker(Base):
     frontier: Mapped[Any] = mapped_column(JsonText)  # queue -> published_at (microseconds) of the newest message claimed
 
 
+class Heartbeat(Base):
+    """One process or thread that others depend on and that holds no jobs: a scheduler, a relay. Fresh while `expires_at` lies ahead."""
+
+    __tablename__ = "heartbeats"
+
+    id: Mapped[int] = mapped_column(Sequence, primary_key=True, autoincrement=True)
+    role: Mapped[str] = mapped_column(String(16))
+    name: Mapped[str] = mapped_column(String(255))  # host:pid
+    host: Mapped[str] = mapped_column(String(255))
+    pid: Mapped[int] = mapped_column(Integer)
+    version: Mapped[str] = mapped_column(String(64))
+    started_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    heartbeat_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    expires_at: Mapped[datetime] = mapped_column(UtcDateTime, index=True)
+    stopped_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    broker: Mapped[str] = mapped_column(String(255), default="")  # what keeps its publisher from RabbitMQ; "": nothing
+
+
 class StackWish(Base):
     """That somebody wants to know where a running attempt is."""
 

@@ -114,6 +114,12 @@ def lost_lately(session: Session, *, within: timedelta = timedelta(days=1), limi
     return list(session.execute(statement).scalars())
 
 
+def overdue(session: Session) -> list[Worker]:
+    """The worker processes whose lease has run out, and that nothing has marked lost yet."""
+    statement = select(Worker).where(Worker.expires_at <= now(), Worker.lost_at.is_(None), Worker.stopped_at.is_(None)).order_by(Worker.id)
+    return list(session.execute(statement).scalars())
+
+
 def forget_old(session: Session, *, keep: timedelta = timedelta(days=1)) -> None:
     """Delete the rows of workers that ended long ago and hold no job."""
     held = select(Job.worker_id).where(Job.state == State.RUNNING, Job.worker_id.is_not(None))

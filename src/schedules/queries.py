@@ -63,6 +63,11 @@ def due_before(session: Session, instant: datetime) -> list[Due]:
     return found
 
 
+def first_due(session: Session) -> datetime | None:
+    """When the first schedule is or was due that is not paused."""
+    return session.execute(select(func.min(Schedule.due_at)).where(Schedule.paused_at.is_(None))).scalar()
+
+
 def every(session: Session) -> list[Schedule]:
     """All schedules by name."""
     return list(session.execute(select(Schedule).order_by(Schedule.name)).scalars())

@@ -19,12 +19,17 @@ from apscheduler.schedulers.blocking import BlockingScheduler
 import src.actors
 from src import metering, migrations, tracing
 from src.broker import forks, periodic
+from src.broker.causes import Causes
+from src.broker.heartbeat import Beat, Guard
 from src.broker.relay import Relay
-from src.database import get_database, is_outage, log_outage, now, read, write
+from src.broker.vital_threads import Progress, Supervised
+from src.database import get_database, is_outage, now, read, write
+from src.jobs.heartbeats import Role
 from src.logs import configure_logs, get_logger
 from src.schedules import queries, ticks
 from src.schedules.ticks import Maker
 from src.scheduling import following, housekeeping, watching
+from src.scheduling.housekeeping import Chore
 from src.scheduling.ticking import InThisThread, TickTrigger, host_time
 
 log = get_logger(__name__)
@@ -41,6 +46,8 @@ CLOSE = timedelta(milliseconds=1)
 SOON_S = 0.1
 #: seconds for which a schedule is left alone that failed in a way nobody foresaw
 LEFT_ALONE_S = 5.0
+#: chores that may be under way at once: each has a thread
+CHORES = 4
 #: seconds between two comparisons with PostgreSQL's clock
 CHECK_CLOCK_S = 5.0
 
@@ -55,7 +62,7 @@ class Clock(BlockingScheduler):  # type: ignore[misc]
         super().__init__(
             timezone="UTC",
             jobstores={"default": MemoryJobStore(), "ticks": MemoryJobStore()},
-            executors={"default": ThreadPoolExecutor(1), "ticks": InThisThread(self.fire)},
+            executors={"default": ThreadPoolExecutor(CHORES), "ticks": InThisThread(self.fire)},
             job_defaults={"coalesce": True, "misfire_grace_time": None},
         )
         self._make = make
@@ -64,6 +71,9 @@ class Clock(BlockingScheduler):  # type: ignore[misc]
         self._left_alone: dict[int, float] = {}  # schedule -> until when
         self._clock_checked_at = time.monotonic()
         self._drift = time.time() - time.monotonic()
+        self.progress = Progress()
+        self.beat = Beat(Role.SCHEDULER)
+        self._causes, self._of_schedules = Causes(), Causes()
 
     def stop(self) -> None:
         """End the loop; safe in a signal handler."""
@@ -80,7 +90,12 @@ class Clock(BlockingScheduler):  # type: ignore[misc]
             if job.id not in soon:
                 self.remove_job(job.id, "ticks")
         for one in soon.values():
-            self._wait_for(one)
+            try:
+                self._wait_for(one)
+            except Exception as error:  # noqa: BLE001 - one schedule that cannot be waited for must not keep the others from their ticks
+                self._of_schedules.failed(
+                    log, error, waits="schedule_waits_for_sql", broke="schedule_failed", about=f"{one.id}: ", schedule_id=one.id
+                )
         meters = metering.active()
         if meters is not None:
             meters.looked()
@@ -92,13 +107,13 @@ class Clock(BlockingScheduler):  # type: ignore[misc]
         try:
             with write() as session:
                 fired = ticks.fire(session, id, self._make)
-        except Exception as error:
-            if is_outage(error):
-                log_outage(log, "tick_waits_for_sql", error, schedule_id=id)
-            else:
-                log.exception("tick_failed", schedule_id=id)
+        except Exception as error:  # noqa: BLE001 - the next look tries again
+            self._of_schedules.failed(log, error, waits="tick_waits_for_sql", broke="tick_failed", about=f"{id}: ", schedule_id=id)
+            if not is_outage(error):
                 self._left_alone[id] = time.monotonic() + LEFT_ALONE_S
             return
+        self.progress.step()
+        self._of_schedules.passed(about=f"{id}: ")
         if not fired:
             # Somebody else fires it, or is killed while he does.
             self._looked_at = min(self._looked_at, time.monotonic() - LOOK_S + SOON_S)
@@ -127,6 +142,7 @@ class Clock(BlockingScheduler):  # type: ignore[misc]
             until_look = max(0.0, self._looked_at + LOOK_S - time.monotonic())
             self._event.wait(until_look if wait_s is None else min(wait_s, until_look))
             self._event.clear()
+            self.progress.step()
             self._mind_the_clock()
             if time.monotonic() >= self._looked_at + LOOK_S:
                 self._try_to_look()
@@ -135,10 +151,10 @@ class Clock(BlockingScheduler):  # type: ignore[misc]
     def _try_to_look(self) -> None:
         try:
             self.look()
-        except Exception as error:
-            if not is_outage(error):
-                raise
-            log_outage(log, "clock_waits_for_sql", error)
+            self.beat.beat()  # last: a scheduler that cannot see what is due is a silent one
+            self._causes.passed()
+        except Exception as error:  # noqa: BLE001 - the next look tries again
+            self._causes.failed(log, error, waits="clock_waits_for_sql", broke="clock_failed")
         # A little early or late each time, so that the schedulers of a fleet do not look in step.
         self._looked_at -= LOOK_S * random.uniform(0.0, 0.2)
 
@@ -154,7 +170,7 @@ class Clock(BlockingScheduler):  # type: ignore[misc]
         except Exception as error:
             if not is_outage(error):
                 raise
-            log_outage(log, "clock_waits_for_sql", error)
+            self._causes.failed(log, error, waits="clock_waits_for_sql", broke="clock_failed")
         if was_set:
             log.warning("clock_was_set", seconds=round(self._drift - drift, 3))
             self._looked_at = 0.0
@@ -183,16 +199,25 @@ def main() -> None:
     relay.start()
     follower = following.Follower(make)
     follower.start()
-    clock.add_job(housekeeping.tidy, "interval", seconds=housekeeping.TIDY_S, id="tidy")
-    clock.add_job(housekeeping.keep_up, "interval", seconds=housekeeping.KEEP_UP_S, id="keep_up")
-    clock.add_job(watching.look, "interval", seconds=watching.LOOK_S, id="watch")
-    clock.add_job(housekeeping.tidy_files, "interval", seconds=housekeeping.TIDY_FILES_S, id="tidy_files")
+    chores = (
+        Chore("tidy", housekeeping.tidy, every_s=housekeeping.TIDY_S, may_take_s=housekeeping.CLEAN_UP_S),
+        Chore("keep_up", housekeeping.keep_up, every_s=housekeeping.KEEP_UP_S),
+        Chore("watch", watching.look, every_s=watching.LOOK_S),
+        Chore("tidy_files", housekeeping.tidy_files, every_s=housekeeping.TIDY_FILES_S, may_take_s=housekeeping.CLEAN_UP_S),
+    )
+    for chore in chores:
+        clock.add_job(chore, "interval", seconds=chore.every_s, id=chore.name)
     housekeeping.register(broker, make, clock.stopping)
+    mine = Supervised("clock", threading.current_thread(), clock.progress)
+    guard = Guard(lambda: [mine, *follower.threads(), *(thread for chore in chores for thread in chore.threads()), *relay.threads()])
+    guard.start()
     log.info("scheduler_ready", actors=len(broker.actors))
     clock.start()
+    guard.close()
     clock.shutdown(wait=False)
     follower.close()
     relay.close()
+    clock.beat.sign_off()
     broker.close()
     tracing.stop()
     metering.stop()

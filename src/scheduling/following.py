@@ -9,7 +9,9 @@ import random
 import threading
 import time
 
-from src.database import is_outage, log_outage, read, write
+from src.broker.causes import Causes
+from src.broker.vital_threads import Progress, Supervised
+from src.database import read, write
 from src.jobs.guards import guarded
 from src.logs import get_logger
 from src.schedules import outcomes, overlaps
@@ -30,10 +32,16 @@ class Follower:
         self._make = make
         self._closing = threading.Event()
         self._thread = threading.Thread(target=self._run, name="follower", daemon=True)
+        self._progress = Progress()
+        self._causes = Causes()
         self._reopened_at = float("-inf")
 
     def start(self) -> None:
         self._thread.start()
+
+    def threads(self) -> list[Supervised]:
+        """What the process cannot do without."""
+        return [Supervised("follower", self._thread, self._progress)]
 
     def close(self) -> None:
         self._closing.set()
@@ -65,10 +73,9 @@ class Follower:
 
     def _run(self) -> None:
         while not self._closing.wait(LOOK_S * random.uniform(0.8, 1.2)):
+            self._progress.step()
             try:
                 self.run_once()
-            except Exception as error:
-                if is_outage(error):
-                    log_outage(log, "follower_waits_for_sql", error)
-                else:
-                    log.exception("follower_failed")
+                self._causes.passed()
+            except Exception as error:  # noqa: BLE001 - the next turn tries again
+                self._causes.failed(log, error, waits="follower_waits_for_sql", broke="follower_failed")

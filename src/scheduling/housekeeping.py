@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable
 from threading import Event
@@ -12,8 +13,10 @@ from sqlalchemy.orm import Session
 
 from src.audit import retention as audit_retention
 from src.broker import periodic
+from src.broker.causes import Causes
+from src.broker.vital_threads import Progress, Supervised
 from src.database import get_database, is_outage, log_outage, read, write
-from src.jobs import alerts, batches, failures, result_files, retention, stacks, upload_uses, uploads
+from src.jobs import alerts, batches, failures, heartbeats, result_files, retention, stacks, upload_uses, uploads
 from src.jobs.guards import guarded
 from src.jobs.search import texts
 from src.jobs.workers import forget_old
@@ -39,6 +42,36 @@ PRUNED_AT_ONCE = 500
 AGAIN_S = 1.0
 
 
+#: seconds that a chore may take before its thread counts as standing still; a first clean-up may delete for long
+CHORE_S, CLEAN_UP_S = 300.0, 7_200.0
+
+
+class Chore:
+    """One thing that a scheduler does again and again, in a thread of its own: one that fails or takes long keeps no other from its turn."""
+
+    def __init__(self, name: str, do: Callable[[], None], *, every_s: float, may_take_s: float = CHORE_S) -> None:
+        self.name, self.every_s = name, every_s
+        self._do, self._may_take_s = do, may_take_s
+        self._progress = Progress()
+        self._causes = Causes()
+        self._thread: threading.Thread | None = None
+
+    def threads(self) -> list[Supervised]:
+        """What the process cannot do without, once it has begun."""
+        return [] if self._thread is None else [Supervised(self.name, self._thread, self._progress, self._may_take_s)]
+
+    def __call__(self) -> None:
+        """Do it once; an error is logged once per cause."""
+        self._thread = threading.current_thread()
+        self._progress.step()
+        try:
+            self._do()
+            self._causes.passed()
+        except Exception as error:  # noqa: BLE001 - the next turn tries again
+            self._causes.failed(log, error, waits=f"{self.name}_waits_for_sql", broke=f"{self.name}_failed")
+        self._progress.waits()
+
+
 def register(broker: Broker, make: Maker, stopping: Event) -> None:
     """Bring the rows in step with the code of this deploy, and mark the schedules that no longer fit it; waits for SQL."""
     while not stopping.is_set():
@@ -62,7 +95,7 @@ def tidy() -> None:
     try:
         get_database().check_clock()
         for prune in (
-            forget_old, retention.tidy, batches.prune, ticks_retention.prune, audit_retention.prune, alerts.prune, stacks.prune,
+            forget_old, heartbeats.forget_old, retention.tidy, batches.prune, ticks_retention.prune, audit_retention.prune, alerts.prune, stacks.prune,
         ):  # fmt: skip
             with guarded("not_pruned", what=prune.__module__), write() as session:
                 prune(session)

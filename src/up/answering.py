@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import urllib.error
 import urllib.request
+from typing import Any
 
 
 def web_missing(url: str) -> str | None:
@@ -16,6 +17,16 @@ def web_missing(url: str) -> str | None:
         return f"{url}/readyz answers {error.code}: {_detail(error.read())}"
     except OSError as error:
         return f"{url}/readyz does not answer ({error})"
+
+
+def readiness(url: str) -> dict[str, Any]:
+    """What the web front end says of itself and of the fleet; {} where it does not answer."""
+    try:
+        with urllib.request.urlopen(f"{url}/readyz", timeout=5) as answer:
+            found = json.load(answer)
+    except (OSError, ValueError):
+        return {}
+    return found if isinstance(found, dict) else {}
 
 
 def _detail(body: bytes) -> str:

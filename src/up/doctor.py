@@ -9,17 +9,32 @@ import shutil
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 
-from sqlalchemy import text
+from sqlalchemy import inspect, text
 from sqlalchemy.exc import SQLAlchemyError
 
+from src import database
+from src.backup import health as backups
+from src.broker import management, troubles
+from src.database import now
 from src.database_url import parse
 from src.engines import postgresql_engine
+from src.jobs import heartbeats, workers
+from src.jobs.alert_models import AlertKind
+from src.jobs.heartbeats import Role
 from src.settings import Settings
 from src.up import answering, configuration, launch, packages, ports, readiness
 from src.up.errors import UpError
 from src.up.folder import LEAST_DISK, Folder
+
+#: seconds that RabbitMQ may take to answer
+BROKER_WAIT_S = 10.0
+#: one is made every hour
+BACKUP_WITHIN = timedelta(hours=3)
+#: names that one line lists
+MOST_NAMED = 5
 
 
 @dataclass(frozen=True)
@@ -45,7 +60,8 @@ def examine(data: Path | None) -> list[Finding]:
         what, _, cure = str(error).partition("\n")
         return [*findings, Finding(False, what, cure)]
     findings.append(Finding(True, "the settings are readable (./run config shows them)"))
-    for look in (_packages, _machine, _folder, _database, _broker, _web):
+    _join(settings)
+    for look in (_packages, _machine, _folder, _database, _broker, _nodes, _fleet, _backups, _web):
         findings += _carefully(look, settings)
     return findings
 
@@ -126,6 +142,83 @@ def _broker(settings: Settings) -> Iterator[Finding]:
         f"broker {configuration.masked('broker_url', settings.broker_url)}{f': {missing}' if missing else ''}",
         "Start it, or correct CALLBOARD_BROKER_URL." if missing else "",
     )
+
+
+def _join(settings: Settings) -> None:
+    """Ask the RabbitMQ and the database of what runs in the data folder, unless others are configured."""
+    state = Folder(settings.data_dir).read_state()
+    for name in ("broker_url", "management_url", "database_url"):
+        if state.alive and getattr(state, name) and name not in settings.model_fields_set:
+            os.environ[f"CALLBOARD_{name.upper()}"] = getattr(state, name)
+    configuration.read_settings()
+
+
+def _nodes(settings: Settings) -> Iterator[Finding]:
+    """RabbitMQ's nodes, alarms and policies, where there is a RabbitMQ to ask."""
+    if "broker_url" not in settings.model_fields_set and not Folder(settings.data_dir).read_state().alive:
+        return
+    seen = management.overview(within_s=0, wait_s=BROKER_WAIT_S)
+    if not seen.is_known:
+        yield Finding(False, f"RabbitMQ has not answered within {BROKER_WAIT_S:g} s", "Look at its log.")
+    for each in troubles.of(seen, []):
+        if each.kind is not AlertKind.BROKER_AWAY or "broker_url" not in settings.model_fields_set:  # else it is said already
+            yield Finding(False, each.text, _CURES[each.kind])
+    if seen.nodes and all(node.is_running and not node.alarms for node in seen.nodes):
+        yield Finding(True, f"RabbitMQ {seen.version}: {len(seen.nodes)} node{'s' if len(seen.nodes) != 1 else ''}, no alarm")
+    bare = sorted(name for name, each in seen.queues.items() if each.policy == "" and not name.startswith("amq."))
+    if bare:
+        listed = ", ".join(bare[:MOST_NAMED]) + (" and others" if len(bare) > MOST_NAMED else "")
+        yield Finding(False, f"no policy limits the queues {listed}", "rabbitmqctl import_definitions rabbitmq/definitions.json")
+
+
+_CURES = {
+    AlertKind.BROKER_ALARM: "Give the node memory or disk: rabbitmq-diagnostics alarms",
+    AlertKind.NODE_AWAY: "Start it, or take it out of CALLBOARD_BROKER_URL and CALLBOARD_MANAGEMENT_URL.",
+    AlertKind.BROKER_AWAY: "Start it, or correct CALLBOARD_BROKER_URL.",
+}
+
+
+def _fleet(settings: Settings) -> Iterator[Finding]:
+    """Workers, schedulers and relays, where any of them runs or ought to."""
+    if not _is_migrated():
+        return
+    with database.read() as session:
+        alive, beats = workers.alive(session), heartbeats.alive(session)
+        silent = [each for role in Role for each in heartbeats.silent(session, role)]
+    if not alive and not beats and not Folder(settings.data_dir).read_state().alive:
+        return  # nothing was started, or all of it was stopped
+    for what, number, cure in (
+        ("worker", len(alive), "./run worker, or ./run up for everything"),
+        ("scheduler", sum(each.role == Role.SCHEDULER for each in beats), "./run scheduler, or ./run up for everything"),
+        ("relay", sum(each.role == Role.RELAY for each in beats), "It is a thread of every worker and scheduler: start one again."),
+    ):
+        yield Finding(number > 0, f"{number} {what}{'s' if number != 1 else ''} with a heartbeat", "" if number else cure)
+    for each in silent:
+        seconds = (now() - each.heartbeat_at).total_seconds()
+        yield Finding(False, f"the {each.role} {each.name} has been silent for {seconds:.0f} s", f"End process {each.pid} on {each.host}.")
+
+
+def _backups(_settings: Settings) -> Iterator[Finding]:
+    if not _is_migrated():
+        return
+    with database.read() as session:
+        problem = backups.problem(session, within=BACKUP_WITHIN)
+        last = backups.last_success(session)
+    if problem:
+        yield Finding(False, problem, "./run jobs actor:back_up")
+    elif last is not None:
+        yield Finding(True, f"the last backup succeeded {last:%Y-%m-%d %H:%M} UTC")
+
+
+def _is_migrated() -> bool:
+    """Is there a database with the newest tables? Those who look at it say nothing of one that does not answer: `_database` does."""
+    try:
+        if not database.get_database().is_there():
+            return False
+        with database.read() as session:
+            return inspect(session.connection()).has_table("heartbeats")
+    except SQLAlchemyError:
+        return False
 
 
 def _web(settings: Settings) -> Iterator[Finding]:

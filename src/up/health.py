@@ -18,13 +18,21 @@ def missing(role: str) -> str | None:
     from sqlalchemy.exc import SQLAlchemyError
 
     from src.database import read
+    from src.jobs import heartbeats
+    from src.jobs.heartbeats import Role
     from src.jobs.workers import alive
 
+    here = socket.gethostname()
     try:
         with read() as session:
-            if role == "worker" and not any(worker.host == socket.gethostname() for worker in alive(session)):
-                return "no worker of this host has shown a heartbeat"
             session.execute(text("SELECT 1"))
+            if role == "worker" and not any(worker.host == here for worker in alive(session)):
+                return "no worker of this host has shown a heartbeat"
+            fresh = {each.role for each in heartbeats.alive(session) if each.host == here}
+            if role == "scheduler" and Role.SCHEDULER not in fresh:
+                return "no scheduler of this host has shown a heartbeat"
+            if role in ("worker", "scheduler") and Role.RELAY not in fresh:
+                return f"no relay of this host has shown a heartbeat, which every {role} has"
     except SQLAlchemyError as error:
         return f"the database does not answer: {error}"
     return None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from functools import partial
 from typing import Any
 
@@ -14,8 +15,9 @@ from src.up.processes import is_alive
 def as_json(state: State) -> dict[str, Any]:
     """The public form of `./run status --json`. It holds the broker's password: whoever may read the data folder may know it."""
     broker = next((part for part in state.parts if part.role == "broker"), None)
+    silent = silent_of(state)
     return {
-        "ready": is_ready(state),
+        "ready": is_ready(state, silent),
         "url": state.url if state.parts else "",
         "broker": {
             "url": state.broker_url,
@@ -24,7 +26,7 @@ def as_json(state: State) -> dict[str, Any]:
         },
         "database_url": state.database_url,
         "processes": [
-            {"role": part.role, "pid": part.pid, "state": part_state(part), "restarts": part.restarts}
+            {"role": part.role, "pid": part.pid, "state": part_state(part, silent), "restarts": part.restarts}
             for part in (*state.parts, *([state.supervisor] if state.supervisor else []))
         ],
     }
@@ -35,24 +37,38 @@ def as_text(folder: Folder, state: State) -> list[str]:
     if not state.parts:
         lines = [f"Nothing runs in {folder.path}. Start it:  ./run up"]
         return [*lines, f"The last start failed: {state.error}"] if state.error else lines
-    lines = [f"{'ready' if is_ready(state) else 'not ready'}   {state.url}   data in {folder.path}"]
+    silent = silent_of(state)
+    lines = [f"{'ready' if is_ready(state, silent) else 'not ready'}   {state.url}   data in {folder.path}"]
     if not state.supervised:
         lines.append("  ./run up itself was killed: its parts finish what they do and end. Start it again:  ./run up")
     lines.append(f"  database  {masked('database_url', state.database_url)}")
     is_private = any(part.role == "broker" for part in state.parts)
     show = str if is_private else partial(masked, "broker_url")
     lines.append(f"  broker    {show(state.broker_url)}   UI {show(state.management_url) or 'not configured'}")
-    lines += [f"  {part.name:<11} {part_state(part):<11} pid {part.pid or '-':<8} restarts {part.restarts}" for part in state.parts]
+    lines += [f"  {part.name:<11} {part_state(part, silent):<11} pid {part.pid or '-':<8} restarts {part.restarts}" for part in state.parts]
+    lines += [f"  ✘ {problem}" for problem in answering.readiness(state.url).get("problems", ())]
     return lines
 
 
-def is_ready(state: State) -> bool:
-    """Whether every part lives and web says that it can serve."""
-    return (
-        state.phase == "ready" and bool(state.parts) and len(state.alive) == len(state.parts) and answering.web_missing(state.url) is None
-    )
+def is_ready(state: State, silent: Collection[int] | None = None) -> bool:
+    """Whether every part lives, none is silent, and web says that it can serve."""
+    if state.phase != "ready" or not state.parts or len(state.alive) != len(state.parts) or answering.web_missing(state.url) is not None:
+        return False
+    silent = silent_of(state) if silent is None else silent
+    return not any(part.pid in silent for part in state.parts)
 
 
-def part_state(part: PartRecord) -> str:
-    """`running`, or `restarting` until the supervisor has started it again."""
-    return "running" if is_alive(part.identity) else "restarting"
+def silent_of(state: State) -> set[int]:
+    """The process ids of the parts that live and show no heartbeat in SQL."""
+    schedulers = {part.pid for part in state.parts if part.role == "scheduler" and is_alive(part.identity)}
+    seen = answering.readiness(state.url).get("schedulers")
+    if not schedulers or not state.database_url or (seen and seen["alive"] and not seen["silent"]):
+        return set()
+    from src.up.silence import silent_pids  # SQLAlchemy takes a third of a second: only where there is something to find
+
+    return schedulers & silent_pids(state.database_url)
+
+
+def part_state(part: PartRecord, silent: Collection[int] = ()) -> str:
+    """`running`, `silent` when it lives and shows no heartbeat, or `restarting` until the supervisor has started it again."""
+    return "restarting" if not is_alive(part.identity) else "silent" if part.pid in silent else "running"

@@ -33,6 +33,7 @@ from src.up.logfiles import LogFile, is_for_terminal, last_lines, readable
 from src.up.part import Part, ending
 from src.up.processes import MARK, identify
 from src.up.reloading import Reload
+from src.up.silence import Silence
 from src.up.terminal import lasting
 from src.up.watching import Watch
 
@@ -73,6 +74,7 @@ class Supervisor:
         self._mailbox: socket.socket | None = None
         self._watches = watch
         self._watch: Watch | None = None
+        self._silence: Silence | None = None
         self._reload: Reload | None = None
         self._environment = {MARK: str(folder.path), "CALLBOARD_DATA_DIR": str(folder.path)}
 
@@ -87,6 +89,7 @@ class Supervisor:
             lasting(announce)(self.state)
             if self._watches:
                 self._watch = Watch(self.settings, say=self._say)
+            self._silence = Silence(self.settings.effective_database_url)
             while not self._stops:
                 self._look()
                 time.sleep(LOOK)
@@ -289,6 +292,7 @@ class Supervisor:
 
     def _look_at_parts(self) -> None:
         changed = False
+        self._replace_silent()
         for part in self.parts:
             renewing = part.renewing
             if part.look():
@@ -314,6 +318,12 @@ class Supervisor:
         if self._reload is not None and self._reload.is_over():
             self._reload = None
 
+    def _replace_silent(self) -> None:
+        for part in self.parts:
+            if part.role == "scheduler" and part.process and part.running and self._silence and self._silence.is_long(part.process.pid):
+                self._say(f"{part.name} shows no heartbeat: it is replaced")
+                part.kill()
+
     def _follow_logs(self) -> None:
         for name, log in self._logs.items():
             for line in filter(is_for_terminal, log.new_lines()):
@@ -334,6 +344,8 @@ class Supervisor:
             self._say("Stopping: workers finish what they do (again Ctrl-C: at once)")
         if self._watch is not None:
             self._watch.stop()
+        if self._silence is not None:
+            self._silence.close()
         impatient = self._stops + 1
         groups = (
             (("worker",), self.settings.shutdown_timeout + leftovers.MARGIN),

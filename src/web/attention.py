@@ -25,6 +25,7 @@ from src.schedules.models import Schedule
 from src.settings import get_settings
 from src.web.auth import limits
 from src.web.display import span
+from src.web.fleet_health import LATE
 
 #: seconds for which the numbers of the chart are good: they count all that ended
 FRESH_S = 15.0
@@ -32,8 +33,6 @@ FRESH_S = 15.0
 ROWS = 5
 #: alerts that are listed
 MOST_ALERTS = 20
-#: a schedule that is so late is told of
-LATE = timedelta(seconds=30)
 #: what the chart can show: period and the length of a column
 PERIODS = {
     "1h": (timedelta(hours=1), timedelta(minutes=2)),

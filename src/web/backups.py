@@ -9,11 +9,10 @@ from pathlib import Path
 
 from src.backup.errors import BackupError
 from src.backup.files import Manifest, backups, read_manifest
+from src.backup.health import ACTOR as ACTOR
 from src.database import now
 from src.settings import get_settings
 
-#: what makes them: the name of the actor in src/actors/upkeep.py
-ACTOR = "back_up"
 #: it makes one every hour; after twice that somebody should look
 OVERDUE = timedelta(hours=2)
 

@@ -73,6 +73,7 @@ def whole(job: Job, standing: Standing) -> dict[str, Any]:
     return {
         **summary(job),
         "reason": standing.reason(job),
+        "waiting_because": list(standing.because),
         "waits_for": job.waits_for if job.state.is_waiting else None,
         "slot_at": write_instant(job.slot_at) if job.state.is_waiting else None,
         "paused_by": standing.pause.target if standing.pause else None,

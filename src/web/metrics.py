@@ -18,14 +18,18 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from src import __version__, database
-from src.broker import drift, management
+from src.backup import health as backups
+from src.broker import drift
 from src.database import get_database, now
-from src.jobs import State, alert_signs, alerts, figures, queries, workers
+from src.jobs import State, alert_signs, alerts, figures, queries
+from src.jobs.alert_models import AlertKind
 from src.jobs.models import FailureGroup, Job
 from src.jobs.queries import NOT_SUCCEEDED
 from src.mail import deliveries
 from src.schedules import queries as schedules
+from src.web import fleet_health
 from src.web.auth import allow, limits
+from src.web.fleet_health import FleetHealth
 from src.web.roles import Role
 
 blueprint = Blueprint("metrics", __name__)
@@ -50,7 +54,8 @@ class Metric:
 def show() -> Response:
     """Jobs, queues, workers, schedules, alerts and what ended in the last minute."""
     with database.read() as session:
-        metrics = [*_jobs(session), *_fleet(session), *_lately(session), *_broker(session)]
+        health = fleet_health.look(session)
+        metrics = [*_jobs(session), *_fleet(session, health), *_lately(session), *_broker(session, health)]
     text = "\n".join(line for metric in metrics for line in _written(metric))
     return Response(text + "\n", content_type="text/plain; version=0.0.4; charset=utf-8")
 
@@ -72,8 +77,8 @@ def _jobs(session: Session) -> list[Metric]:
     ]  # fmt: skip
 
 
-def _fleet(session: Session) -> list[Metric]:
-    alive, present = workers.fleet(session), now()
+def _fleet(session: Session, health: FleetHealth) -> list[Metric]:
+    alive, present, backed_up = health.workers, now(), backups.last_success(session)
     due = [each for each in schedules.every(session) if each.due_at is not None and each.paused_at is None]
     late = [(each.name, max(0.0, (present - each.due_at).total_seconds())) for each in due if each.due_at is not None]
     looked_at = alerts.looked_at(session)
@@ -81,6 +86,15 @@ def _fleet(session: Session) -> list[Metric]:
     failing = session.execute(select(func.count()).where(FailureGroup.recovered_at.is_(None))).scalar_one()
     return [
         Metric("callboard_workers", "Worker processes that are alive.", [({}, len(alive))]),
+        Metric("callboard_workers_silent", "Worker processes without a heartbeat that nothing has marked lost.", [({}, len(health.silent_workers))]),
+        Metric("callboard_schedulers", "Scheduler processes with a fresh heartbeat.", [({}, len(health.schedulers))]),
+        Metric("callboard_schedulers_silent", "Scheduler processes without a heartbeat.", [({}, len(health.silent_schedulers))]),
+        Metric("callboard_relays", "Relay threads with a fresh heartbeat.", [({}, len(health.relays))]),
+        Metric(
+            "callboard_backup_timestamp_seconds",
+            "When a backup succeeded last, since 1970.",
+            [({}, backed_up.timestamp())] if backed_up else [],
+        ),
         Metric("callboard_worker_threads", "Actor threads of all workers.", [({}, sum(each.threads for each in alive))]),
         Metric("callboard_worker_threads_busy", "Actor threads that run a job.", [({}, sum(each.busy for each in alive))]),
         Metric("callboard_schedule_late_seconds", "How long a schedule's tick is overdue.", [({"schedule": name}, by) for name, by in late]),
@@ -96,13 +110,16 @@ def _fleet(session: Session) -> list[Metric]:
     ]  # fmt: skip
 
 
-def _broker(session: Session) -> list[Metric]:
-    broker = limits.numbers(management.overview())
+def _broker(session: Session, health: FleetHealth) -> list[Metric]:
+    broker = limits.numbers(health.broker)
+    numbered = {kind: sum(each.kind is kind for each in health.troubles) for kind in AlertKind}
     ours, counted = drift.waiting(session), {each.queue: each for each in queries.queues(session)}
     drifts = {queue: drift.of(queue, ours.get(queue), counted.get(queue), broker) for queue in sorted({*ours, *counted})}
     numbers = [(each, broker.queues[each]) for each in sorted(broker.queues)]
     return [
         Metric("callboard_broker_up", "1 if RabbitMQ can be reached from here.", [({}, int(broker.reachable))]),
+        Metric("callboard_broker_alarms", "Memory and disk alarms of RabbitMQ, for which it takes no messages.", [({}, numbered[AlertKind.BROKER_ALARM])]),
+        Metric("callboard_broker_nodes_away", "Nodes of RabbitMQ that do not run or do not answer.", [({}, numbered[AlertKind.NODE_AWAY])]),
         Metric("callboard_broker_ready", "Messages that are ready in RabbitMQ, by queue.", [({"queue": name}, each.ready) for name, each in numbers]),
         Metric(
             "callboard_queue_missing_messages",

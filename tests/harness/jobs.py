@@ -13,7 +13,7 @@ from src.database import Database, now
 from src.jobs import claims, completion, control, due, held, workers
 from src.jobs.claims import Claimed
 from src.jobs.completion import Finished, present_us
-from src.jobs.models import Attempt, BreakerState, Control, Job, RateLimit, Slot, UniquePeriod, Worker
+from src.jobs.models import Attempt, BreakerState, Control, Heartbeat, Job, RateLimit, Slot, UniquePeriod, Worker
 from src.jobs.queries import find
 from src.jobs.states import Outcome, State
 from src.jobs.submission import Receipt, new_id, submit
@@ -136,5 +136,5 @@ def in_state(database: Database, state: State, *, unique_key: str | None = None)
 def empty(database: Database) -> None:
     """Delete every row of the jobs room."""
     with database.write() as session:
-        for table in (Attempt, BreakerState, Control, Job, RateLimit, Slot, UniquePeriod, Worker):
+        for table in (Attempt, BreakerState, Control, Heartbeat, Job, RateLimit, Slot, UniquePeriod, Worker):
             session.execute(delete(table))

@@ -55,3 +55,17 @@ def test_every_field_of_a_query_is_in_the_docs_and_no_other() -> None:
     cells = [re.findall(r"`([a-z.A-Z]+)`", row[0]) for row in rows("finding-jobs.md")]
 
     assert {name for names in cells for name in names} == {*FIELDS, "arg.NAME"}
+
+
+def test_every_thread_has_its_row_in_who_watches_what_with_a_test_and_an_answer_in_every_cell() -> None:
+    table = (DOCS / "guarantees.md").read_text().split("## Who watches what", 1)[1].split("\n## ", 1)[0]
+    listed = [[cell.strip() for cell in line.strip("|").split("|")] for line in table.splitlines() if line.startswith("| ")]
+    named = {name for cells in listed for name in re.findall(r"`([a-z_ ]+)`", cells[0])}
+    sources = "".join(path.read_text() for path in (ROOT / "src").rglob("*.py"))
+    started = set(re.findall(r"Thread\([^)]*name=\"([^\"]+)\"", sources)) | set(re.findall(r"Chore\(\"([a-z_]+)\"", sources))
+
+    assert {"relay", "committer", "keep_up"} <= started
+    assert started - named == set()
+    assert [cells for cells in listed if len(cells) != 6 or not all(cells)] == []
+    assert not re.search(r"\bnobody\b", table, re.IGNORECASE)
+    assert all(re.fullmatch(r"(`test_[a-z_]+\.py`(, )?)+", cells[5]) for cells in listed if cells[5] != "test")

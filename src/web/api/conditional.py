@@ -11,6 +11,8 @@ from werkzeug.exceptions import PreconditionFailed
 from src.web.documents import dump
 
 _READS = frozenset({"GET", "HEAD"})
+#: parts of a job's document that change though its row does not: what it waits for at the moment
+_VOLATILE = frozenset({"waiting_because"})
 
 
 def tag(text: str | bytes) -> str:
@@ -29,9 +31,19 @@ def answer_conditionally(response: Response) -> Response:
     return response
 
 
-def require_match(document: Any) -> None:
+def require_match(document: dict[str, Any]) -> None:
     """Refuse an edit (412) whose If-Match names another version of the document than the one there is."""
-    _require(lambda wanted: wanted == tag(dump(document)))
+    _require(lambda wanted: wanted.partition("-")[0] == _row_tag(document))
+
+
+def tagged(response: Response, document: dict[str, Any]) -> Response:
+    """Tag a job's document so that edits ask for its row alone, and reads for all of it."""
+    response.set_etag(f"{_row_tag(document)}-{tag(response.get_data())}")
+    return response
+
+
+def _row_tag(document: dict[str, Any]) -> str:
+    return tag(dump({name: value for name, value in document.items() if name not in _VOLATILE}))
 
 
 def require_version(version: int) -> None:

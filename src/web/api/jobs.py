@@ -69,7 +69,8 @@ def show(id: str) -> Response:
     """One job, by its id or the first eight characters or more of it."""
     with database.read() as session:
         job = _find(session, id)
-        return answer(documents.whole(job, standing(session, job)))
+        document = documents.whole(job, standing(session, job))
+    return conditional.tagged(answer(document), document)
 
 
 @blueprint.patch("/jobs/<id>")
@@ -81,7 +82,8 @@ def edit(id: str) -> Response:
         found = _find(session, id)
         conditional.require_match(documents.whole(found, standing(session, found)))
         job = edits.edit(session, found.id, asking.check_edit(found, change))
-        return answer(documents.whole(job, standing(session, job)))
+        document = documents.whole(job, standing(session, job))
+    return conditional.tagged(answer(document), document)
 
 
 @blueprint.post("/jobs/<id>/<any(retry, cancel, 'run-now', release, discard, stack):action>")

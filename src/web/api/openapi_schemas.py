@@ -143,6 +143,7 @@ _JOB = {
     "required": ["id", "actor", "queue", "state"],
     "properties": {
         "id": {"type": "string"}, "actor": _TEXT, "queue": {"type": "string"}, "state": {"enum": list(State)}, "reason": _TEXT,
+        "waiting_because": {"type": "array", "items": {"type": "string"}, "description": "why it is not running, every cause, the first to mend first"},
         "cancelling": {"type": "boolean"}, "stalled": _TEXT, "result_bytes": {"type": ["integer", "null"]},
         "args": {}, "kwargs": {}, "result": {}, "error": _TEXT, "progress": {"type": ["object", "null"]},
         "waits_for": _TEXT, "slot_at": _TEXT, "paused_by": _TEXT, "held_for": _TEXT, "unique_key": _TEXT, "unique_until": _TEXT, "fair_key": _TEXT,

@@ -6,11 +6,10 @@ from flask import Blueprint, render_template, request
 from werkzeug.exceptions import NotFound
 
 from src import database
-from src.broker import management
 from src.database import now
-from src.jobs import State, breakers, controls, queries, search, workers
+from src.jobs import State, breakers, controls, queries, search
 from src.schedules import queries as schedules
-from src.web import attention
+from src.web import attention, fleet_health
 from src.web.auth import allow, limits
 from src.web.roles import Role
 
@@ -27,24 +26,24 @@ def show() -> str:
     period = request.args.get("period", "1h")
     if period not in attention.PERIODS:
         raise NotFound(f"There is no period {period}. There are: {', '.join(attention.PERIODS)}.")
-    broker = limits.numbers(management.overview())
     with database.read() as session:
         tally = search.tally(session, search.parse(""))
-        alive, queues = workers.fleet(session), list(queries.queues(session))
+        health, queues = fleet_health.look(session), list(queries.queues(session))
         passed = attention.throughput(session, period)
         dead = search.tally(session, search.parse("state:dead finished:24h created:14d")).states[State.DEAD]
         return render_template(
             "overview/show.html",
-            broker=broker,
+            health=health,
+            broker=limits.numbers(health.broker),
             period=period,
             periods=list(attention.PERIODS),
             numbers=attention.five(tally, queues, dead, passed, period),
             passed=passed,
-            needs=attention.needs(session, queues, alive),
+            needs=attention.needs(session, queues, health.workers),
             pauses=controls.load(session).pauses(now()),
             open_breakers=[each for each in breakers.listed(session) if each.opened_at is not None],
             is_empty=not any(tally.states.values()),
-            workers=alive,
+            workers=health.workers,
             next_due=min((each.due_at for each in schedules.every(session) if each.due_at is not None), default=None),
             queues=queues,
             running=queries.page(session, state=State.RUNNING, limit=ROWS).jobs,

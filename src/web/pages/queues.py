@@ -12,6 +12,7 @@ from src.broker import dead_letters, drift, management
 from src.broker.drift import Drift
 from src.broker.management import Overview
 from src.broker.topology import dead_letter_queue, queues_of
+from src.broker.troubles import troubles
 from src.database import now
 from src.jobs import State, controls, queries, workers
 from src.jobs.queries import QueueCounts
@@ -32,7 +33,7 @@ def index() -> str | Response:
     with database.read() as session:
         counted = {each.queue: each for each in queries.queues(session)}
         backlog, is_whole = queries.backlog(session)
-        waiting = drift.waiting(session)
+        waiting, wrong = drift.waiting(session), troubles(session, broker)
         names = sorted({*catalogue.queues(), *counted, *backlog})
         pauses = {each.target: each for each in controls.load(session).pauses(now())}
         everything = controlling.panel(session, Target("all"))
@@ -43,7 +44,7 @@ def index() -> str | Response:
         rows = [_document(name, counted.get(name), backlog.get(name, {}), broker, drifts[name]) for name in names]
         return twins.as_csv(rows, "queues") if twins.wanted() == "csv" else twins.as_json({"queues": rows})
     return render_template(
-        "queues/index.html", backlog=backlog, is_whole=is_whole, names=names, counted=counted, broker=broker, pauses=pauses, panel=everything, breakers=breakers, overrides=overrides, drifts=drifts,
+        "queues/index.html", backlog=backlog, is_whole=is_whole, names=names, counted=counted, broker=broker, pauses=pauses, panel=everything, breakers=breakers, overrides=overrides, drifts=drifts, troubles=wrong,
     )  # fmt: skip
 
 
@@ -51,19 +52,21 @@ def index() -> str | Response:
 @allow(Role.VIEWER)
 def show(name: str) -> str:
     """One queue and its controls."""
+    broker = management.overview()
     with database.read() as session:
-        counted = _counted(session, name)
+        counted, wrong = _counted(session, name), [each.text for each in troubles(session, broker)]
+        if counted and counted.queued and name not in workers.served(workers.alive(session)):
+            wrong.append("Jobs wait here, and no living worker takes from this queue")
         panel = controlling.panel(session, Target("queue", name))
         everything = controlling.panel(session, Target("all")).pause
         ours = drift.waiting(session).get(name)
         backlog = queries.backlog(session)[0].get(name, {})
         refusals = workers.refusals(session, [*queues_of(name), dead_letter_queue(name)])
     actors = [actor for actor in catalogue.everyone() if actor.queue_name == name]
-    broker = limits.numbers(management.overview())
     waiting = (counted.queued if counted else 0) + sum(backlog.get(state, 0) for state in purging.PURGED)
     return render_template(
         "queues/show.html", name=name, counted=counted, there=broker.of(name), letters=broker.queues.get(dead_letter_queue(name)),
-        panel=panel, everything=everything, actors=actors, most=dead_letters.MOST, drift=drift.of(name, ours, counted, broker), waiting=waiting, purge=purging.query(name), refusals=refusals,
+        panel=panel, everything=everything, actors=actors, most=dead_letters.MOST, drift=drift.of(name, ours, counted, broker), waiting=waiting, purge=purging.query(name), refusals=refusals, wrong=wrong,
     )  # fmt: skip
 
 

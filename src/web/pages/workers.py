@@ -6,7 +6,7 @@ from flask import Blueprint, flash, redirect, render_template, url_for
 from werkzeug.wrappers import Response
 
 from src import __version__, database
-from src.jobs import queries, wishes, workers
+from src.jobs import heartbeats, queries, wishes, workers
 from src.jobs.errors import JobsError
 from src.jobs.models import Worker
 from src.jobs.states import Wish
@@ -31,10 +31,20 @@ def index() -> str | Response:
     with database.read() as session:
         alive, lost = workers.fleet(session), workers.lost_lately(session)
         running = queries.running_on(session, [each.id for each in alive])
+        beats, silent = heartbeats.alive(session), [each for role in heartbeats.Role for each in heartbeats.silent(session, role)]
     if twins.wanted():
         rows = [_document(each, len(running.get(each.id, ()))) for each in alive]
         return twins.as_csv(rows, "workers") if twins.wanted() == "csv" else twins.as_json({"workers": rows})
-    return render_template("workers/index.html", alive=alive, lost=lost, running=running, version=__version__, shown=queries.RUNNING_SHOWN)
+    return render_template(
+        "workers/index.html",
+        alive=alive,
+        lost=lost,
+        running=running,
+        beats=beats,
+        silent=silent,
+        version=__version__,
+        shown=queries.RUNNING_SHOWN,
+    )
 
 
 @blueprint.post("/workers/<name>/<any(quiet, stop, resume):verb>")

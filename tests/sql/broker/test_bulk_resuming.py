@@ -12,14 +12,14 @@ from src.broker import get
 from src.database import Database, now
 from src.jobs import bulk, control, workers
 from src.jobs.states import State
-from tests.actors.endings import keep
+from tests.actors.endings import return_values as keep
 from tests.harness.inline import Inline
 from tests.harness.jobs import claim, look
 
 
-def ordered(verb: str, ids: list[str], database: Database) -> str:
+def ordered(verb: Any, ids: list[str], database: Database) -> str:
     newest = max(look(database, id).seq for id in ids)
-    return act_on_jobs.send(verb, "actor:keep", newest, now().isoformat(), "ada").message_id
+    return act_on_jobs.send(verb, "actor:return_values", newest, now().isoformat(), "ada").message_id
 
 
 @pytest.mark.parametrize("verb", ["cancel", "re-run"])
@@ -53,7 +53,7 @@ def test_the_next_attempt_counts_what_was_done_before(
 
     inline.run(job)
 
-    assert get(job) == {"verb": verb, "query": "actor:keep", "done": 8, "left_alone": 0}
+    assert get(job) == {"verb": verb, "query": "actor:return_values", "done": 8, "left_alone": 0}
     ended = look(database, job)
     assert (ended.progress_done, ended.progress_total) == (8, 8)
 
@@ -83,5 +83,5 @@ def test_a_job_that_cannot_be_changed_keeps_no_other_from_it(inline: Inline, dat
     monkeypatch.setattr(control, "cancel", broken)
     inline.run(job)
 
-    assert get(job) == {"verb": "cancel", "query": "actor:keep", "done": 2, "left_alone": 1}
+    assert get(job) == {"verb": "cancel", "query": "actor:return_values", "done": 2, "left_alone": 1}
     assert [look(database, id).state for id in ids] == [State.CANCELLED, State.QUEUED, State.CANCELLED]

@@ -12,7 +12,7 @@ from src.database import Database
 from src.jobs import State, Workflow, canvas, workflows
 from src.jobs.canvas import chain, chord, group, link
 from src.jobs.workflow_submission import WorkflowReceipt
-from tests.actors.endings import keep
+from tests.actors.endings import return_values as keep
 from tests.harness.inline import Inline
 
 

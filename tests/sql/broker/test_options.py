@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from datetime import timedelta
-from typing import Any
+from typing import Any, cast
 
 import dramatiq
 import pytest
@@ -15,7 +15,8 @@ from src.broker.jobs_broker import JobsBroker
 from src.database import Database, now
 from src.jobs import JobsError, State, Workflow, options, submit
 from src.jobs.errors import UnknownJob
-from tests.actors.endings import keep, once
+from tests.actors.endings import once
+from tests.actors.endings import return_values as keep
 from tests.harness.inline import Inline
 from tests.harness.jobs import StillClock, look, message
 
@@ -51,7 +52,7 @@ Way = Callable[[Database, Message[Any]], str]
 def test_what_a_message_says_about_its_submission_holds_however_it_is_submitted(database: Database, time: StillClock, way: Way) -> None:
     how = {"priority": 2, "delay": 5_000, "expires": timedelta(hours=1), "unique_key": "k", "idempotency_key": "i"}
 
-    job = look(database, way(database, keep.message_with_options(args=(1,), **how)))
+    job = look(database, way(database, keep.message_with_options(args=(1,), **cast(Any, how))))
 
     assert (job.priority, job.due_at, job.expires_at) == (2, now() + timedelta(seconds=5), now() + timedelta(hours=1))
     assert (job.unique_key, job.idempotency_key, job.options) == ("k", "i", {})
@@ -75,7 +76,7 @@ def test_a_word_that_is_not_an_option_is_an_error_that_names_the_right_one(
     inline: Inline, database: Database, way: Way, option: str, cure: str
 ) -> None:
     with pytest.raises(JobsError) as refused:
-        way(database, keep.message_with_options(args=(1,), **{option: 5}))
+        way(database, keep.message_with_options(args=(1,), **cast(Any, {option: 5})))
 
     assert refused.value.field == option
     assert cure in str(refused.value)

@@ -12,7 +12,8 @@ from src.jobs import control, due, reruns
 from src.jobs.errors import UnknownJob
 from src.jobs.models import Job
 from src.jobs.states import State
-from tests.actors.endings import keep, once
+from tests.actors.endings import once
+from tests.actors.endings import return_values as keep
 from tests.harness.inline import Inline
 from tests.harness.jobs import StillClock, look
 
@@ -28,7 +29,7 @@ def test_send_returns_the_message_of_the_job_that_holds_the_key(inline: Inline) 
 
 def test_a_pipeline_goes_on_with_the_result_of_the_job_that_does_its_work(inline: Inline, database: Database) -> None:
     elsewhere = once.send("once 1")
-    steps = pipeline([once.message(1), once.message(), keep.message("last")]).run()
+    steps = pipeline([once.message(1), once.message(), keep.message("last")]).run()  # type: ignore[call-arg]
     inline.run(steps.messages[0].message_id)
     waiting = look(database, steps.messages[1].message_id)
     assert (waiting.state, waiting.unique_key) == (State.SCHEDULED, None)
@@ -75,7 +76,7 @@ def test_a_group_calls_back_when_the_job_that_does_a_members_work_has_succeeded(
     members.add_completion_callback(callback)
     members.run()
     with database.read() as session:
-        inline.run(session.execute(select(Job.id).where(Job.actor == "keep")).scalar_one())
+        inline.run(session.execute(select(Job.id).where(Job.actor == "return_values")).scalar_one())
     with pytest.raises(UnknownJob):
         state(callback)
 

@@ -11,7 +11,7 @@ from sqlalchemy.exc import OperationalError
 from structlog.testing import capture_logs
 
 from src.database import Database
-from src.jobs import State, failures, guards
+from src.jobs import State, failures, fingerprints, guards, stacks
 from src.jobs.fingerprints import Fingerprint
 from src.jobs.guards import guarded
 from src.jobs.models import FailureGroup, Job
@@ -65,7 +65,7 @@ def test_a_group_of_failures_that_cannot_be_counted_keeps_no_other_from_it(datab
     worker = hired(database)
     for kind in ("KeyError", "ValueError"):
         settle(database, worker, ended(claimed(database, worker), State.DEAD, error=f"{kind}: no", traceback=kind, failures=1))
-    real = failures.fingerprint
+    real = fingerprints.fingerprint
 
     def broken(actor: str, error: str | None, traceback: str | None) -> Fingerprint | None:
         if "KeyError" in (error or ""):
@@ -86,7 +86,7 @@ def test_what_one_prune_cannot_do_keeps_no_other_from_it(database: Database, mon
         raise RuntimeError("broken")
 
     monkeypatch.setattr(housekeeping, "forget_old", broken)
-    monkeypatch.setattr(housekeeping.stacks, "prune", lambda session: done.append("stacks"))
+    monkeypatch.setattr(stacks, "prune", lambda session: done.append("stacks"))
 
     housekeeping.tidy()
 

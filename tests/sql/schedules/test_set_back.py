@@ -7,6 +7,7 @@ from datetime import timedelta
 import pytest
 from sqlalchemy import delete
 
+from src.actors import fleet_watch
 from src.database import Database
 from src.jobs import alert_signs, alerts
 from src.jobs.alert_models import Alert, AlertKind, AlertWatch
@@ -33,7 +34,7 @@ def test_schedules_go_on_at_once_and_it_is_said_once(
     database: Database, time: StillClock, make: Maker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     warned: list[tuple[str, object]] = []
-    monkeypatch.setattr(watching.log, "warning", lambda event, **fields: warned.append((event, fields.get("schedules"))))
+    monkeypatch.setattr(fleet_watch.log, "warning", lambda event, **fields: warned.append((event, fields.get("schedules"))))
     minutely, hourly = created(database), created(database, "hourly", cron="0 * * * *")
     once = created(database, "once", at=at(2026, 1, 5, 12, 0, 30))
     time.forward(61)

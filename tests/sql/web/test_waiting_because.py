@@ -1,0 +1,49 @@
+"""The page, the API and the command say in the same sentences why a job is not running."""
+
+from __future__ import annotations
+
+import html
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+from src.jobs import controls
+from tests.harness import ROOT
+from tests.harness.site import Site, in_words
+
+
+def test_page_api_and_command_say_the_same(site: Site, tmp_path: Path) -> None:
+    program = site.program()
+    id = program.submit("add", 1, 2)
+    with site.database.write() as session:
+        controls.pause(session, "queue", "default", reason="deploy", by="ada")
+    document = program.get(f"/api/v1/jobs/{id}").get_json()
+    because = document["waiting_because"]
+    assert because[:2] == ["queue default is paused: deploy, until it is resumed by ada", "RabbitMQ cannot be reached"]
+    assert {"no worker is alive", "no relay is alive that could publish it: start a worker or a scheduler"} <= set(because)
+    assert document["reason"] == "queue default is paused: deploy"
+    page = in_words(site.browser().get(f"/jobs/{id}").text)
+    for sentence in because:
+        assert html.unescape(f"{sentence[0].upper()}{sentence[1:]}.") in page, sentence
+    command = subprocess.run(
+        [sys.executable, "-m", "src", "job", id],
+        cwd=ROOT, capture_output=True, text=True, stdin=subprocess.DEVNULL,
+        env={**os.environ, "CALLBOARD_DATA_DIR": str(tmp_path), "CALLBOARD_DATABASE_URL": site.database.url.render_as_string(hide_password=False)},
+    )  # fmt: skip
+    assert json.loads(command.stdout)["waiting_because"] == because
+
+
+def test_what_a_job_waits_for_does_not_refuse_an_edit_of_its_row(site: Site) -> None:
+    program = site.program()
+    id = program.submit("add", 1, 2)
+    read = program.get(f"/api/v1/jobs/{id}")
+    with site.database.write() as session:
+        controls.pause(session, "all", by="ada")
+        controls.resume(session, "all")
+    program.submit("add", 1, 2)
+    edited = program.client.patch(f"/api/v1/jobs/{id}", json={"priority": 9}, headers={**program.headers, "If-Match": read.headers["ETag"]})
+    assert edited.status_code == 200
+    again = program.client.patch(f"/api/v1/jobs/{id}", json={"priority": 1}, headers={**program.headers, "If-Match": read.headers["ETag"]})
+    assert again.status_code == 412

@@ -1,0 +1,94 @@
+"""A scheduler that has lost a thread ends, so that its supervisor starts a fresh one; an error of a loop is logged once per cause."""
+
+from __future__ import annotations
+
+import threading
+from typing import Any
+
+from sqlalchemy.exc import OperationalError
+
+from src.broker.causes import Causes
+from src.broker.heartbeat import GUARDED, Guard
+from src.broker.vital_threads import Progress, Supervised, VitalThreads
+from src.scheduling.following import Follower
+from src.scheduling.housekeeping import Chore
+
+OUTAGE = OperationalError("SELECT 1", {}, Exception("away"))
+
+
+class Lines:
+    """A logger that keeps its lines."""
+
+    def __init__(self) -> None:
+        self.kept: list[tuple[str, str, int, bool]] = []
+
+    def __getattr__(self, level: str) -> Any:
+        return lambda event, **fields: self.kept.append((level, event, fields.get("times", 1), "exc_info" in fields))
+
+
+def test_the_guard_ends_the_process_when_a_thread_is_gone() -> None:
+    ended: list[int] = []
+    over = threading.Event()
+    thread = threading.Thread(target=bool)
+    thread.start()
+    thread.join()
+
+    def end(code: int) -> None:
+        ended.append(code)
+        over.set()
+
+    Guard(lambda: [Supervised("follower", thread)], end=end).start()
+    assert over.wait(30)
+    assert ended == [GUARDED]
+
+
+def test_a_thread_may_have_a_limit_of_its_own() -> None:
+    clean_up = Supervised("tidy", threading.current_thread(), Progress(), limit_s=3_600)
+    vital = VitalThreads(lambda: [clean_up])
+    assert [vital.look(1) for _ in range(100)] == [None] * 100
+
+
+def test_a_chore_that_fails_goes_on_and_one_that_has_not_begun_is_no_thread_yet() -> None:
+    outcomes = iter([ValueError("x"), None])
+
+    def do() -> None:
+        outcome = next(outcomes)
+        if outcome is not None:
+            raise outcome
+
+    chore = Chore("tidy", do, every_s=1)
+    assert chore.threads() == []
+    chore()
+    chore()
+    [mine] = chore.threads()
+    assert (mine.name, mine.thread, mine.progress is not None and mine.progress.is_waiting) == ("tidy", threading.current_thread(), True)
+
+
+def test_a_follower_names_its_thread() -> None:
+    assert [each.name for each in Follower(lambda *_: None).threads()] == ["follower"]  # type: ignore[arg-type]
+
+
+def test_an_error_of_a_loop_is_logged_once_per_cause_with_its_count_and_anew_after_a_success() -> None:
+    lines, causes = Lines(), Causes()
+    for _ in range(100):
+        causes.failed(lines, OUTAGE, waits="loop_waits_for_sql", broke="loop_failed")
+        causes.failed(lines, ValueError("x"), waits="loop_waits_for_sql", broke="loop_failed")
+    assert [(level, times, traced) for level, event, times, traced in lines.kept if event == "loop_failed"] == [
+        ("error", times, True) for times in (1, 2, 4, 8, 16, 32, 64)
+    ]
+    assert [(level, traced) for level, event, _, traced in lines.kept if event == "loop_waits_for_sql"] == [("warning", False)]
+    lines.kept.clear()
+    causes.passed()
+    causes.failed(lines, OUTAGE, waits="loop_waits_for_sql", broke="loop_failed")
+    causes.failed(lines, ValueError("x"), waits="loop_waits_for_sql", broke="loop_failed")
+    assert [event for _, event, _, _ in lines.kept] == ["loop_waits_for_sql", "loop_failed"]  # another outage, another fault
+
+
+def test_a_success_of_one_schedule_says_nothing_of_another() -> None:
+    lines, causes = Lines(), Causes()
+    for about in ("1: ", "12: "):
+        causes.failed(lines, ValueError("x"), waits="tick_waits", broke="tick_failed", about=about)
+    causes.passed(about="1: ")
+    for about in ("1: ", "12: "):
+        causes.failed(lines, ValueError("x"), waits="tick_waits", broke="tick_failed", about=about)
+    assert [times for _, _, times, _ in lines.kept] == [1, 1, 1, 2]

@@ -1,0 +1,141 @@
+"""RabbitMQ's management API on several nodes: one that hangs costs its numbers, and no caller waits for it."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Callable, Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+import pytest
+
+from src.broker import management, troubles
+from src.broker.management import NodeState, Overview
+from src.jobs.alert_models import AlertKind
+from src.jobs.models import Heartbeat
+from src.settings import get_settings
+from tests.harness.waiting import eventually
+
+NODES: list[dict[str, Any]] = [
+    {"name": "rabbit@b", "running": True, "mem_alarm": True, "disk_free_alarm": False},
+    {"name": "rabbit@a", "running": True, "mem_alarm": False, "disk_free_alarm": False},
+    {"name": "rabbit@c", "running": False},
+]
+QUEUES = [{"name": "default", "messages_ready": 3, "messages_unacknowledged": 1, "consumers": 2, "policy": "work"}]
+
+
+class Api(ThreadingHTTPServer):
+    """The management API of one node; while `hangs` is set it answers nothing, as a node whose process stands still."""
+
+    daemon_threads = True
+
+    def __init__(self) -> None:
+        super().__init__(("127.0.0.1", 0), _Handler)
+        self.may_go_on = threading.Event()
+        self.may_go_on.set()
+        self.nodes_status = 200
+        self.asked: list[str] = []
+        self.url = f"http://127.0.0.1:{self.server_port}"
+        threading.Thread(target=self.serve_forever, args=[0.01], daemon=True).start()
+
+
+class _Handler(BaseHTTPRequestHandler):
+    server: Api
+
+    def do_GET(self) -> None:
+        path = self.path.split("?")[0]
+        self.server.asked.append(path)
+        self.server.may_go_on.wait(60)
+        found: Any = NODES if path == "/api/nodes" else QUEUES if path.startswith("/api/queues") else {"rabbitmq_version": "4.1.0"}
+        self.send_response(self.server.nodes_status if path == "/api/nodes" else 200)
+        self.end_headers()
+        self.wfile.write(json.dumps(found).encode())
+
+    def log_message(self, *_: Any) -> None:
+        """Say nothing."""
+
+
+@pytest.fixture
+def nodes(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[int], list[Api]]]:
+    """Start so many nodes, which CALLBOARD_MANAGEMENT_URL names in this order."""
+    started: list[Api] = []
+
+    def start(number: int) -> list[Api]:
+        started.extend(Api() for _ in range(number))
+        monkeypatch.setenv("CALLBOARD_MANAGEMENT_URL", " ; ".join(f"{each.url}/" for each in started))
+        get_settings.cache_clear()
+        return started
+
+    for name, value in (("_answer", Overview(False, is_known=False)), ("_answered", 0.0), ("_asking", None), ("_first", 0)):
+        monkeypatch.setattr(management, name, value)
+    monkeypatch.setattr(management, "TIMEOUT_S", 0.2)
+    yield start
+    for each in started:
+        each.may_go_on.set()
+    asking = management._asking
+    if asking is not None:
+        asking.join()
+    for each in started:
+        each.shutdown()
+        each.server_close()
+    monkeypatch.undo()
+    get_settings.cache_clear()
+
+
+def test_a_node_that_hangs_is_named_and_another_one_answers(nodes: Callable[[int], list[Api]]) -> None:
+    first, second, third = nodes(3)
+    first.may_go_on.clear()
+    eventually(lambda: management.overview(within_s=0, wait_s=5).silent, deadline_s=20)
+    seen = management.overview()
+    assert (seen.reachable, seen.version, seen.is_counted) == (True, "4.1.0", True)
+    assert seen.silent == (first.url.removeprefix("http://"),)
+    numbers = seen.of("default")
+    assert numbers is not None
+    assert (numbers.ready, numbers.unacked, numbers.consumers) == (3, 1, 2)
+    assert seen.queues["default"].policy == "work"
+    assert "/api/whoami" in third.asked  # whether it is there, too
+    assert management._first == 1  # and the next look begins with the one that answered
+    assert second.asked[0] == "/api/overview"
+
+
+def test_no_caller_waits_for_nodes_that_hang(nodes: Callable[[int], list[Api]], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(management, "TIMEOUT_S", 30.0)
+    [only] = nodes(1)
+    only.may_go_on.clear()
+    for _ in range(3):
+        found = management.overview(wait_s=0.01)
+        assert (found.reachable, found.is_known) == (False, False)
+    assert management._asking is not None
+    assert management._asking.is_alive()  # they got their answers while it still asks
+    monkeypatch.setattr(management, "_asked", management._asked - management.LOST_S)
+    monkeypatch.setattr(management, "_answer", Overview(True, "4.1.0"))
+    monkeypatch.setattr(management, "_answered", management._asked)
+    assert management.overview(wait_s=0.01).reachable is False  # what it said before is not true for ever
+
+
+def test_alarms_and_nodes_that_do_not_run_are_troubles_in_a_sentence(nodes: Callable[[int], list[Api]]) -> None:
+    [only] = nodes(1)
+    seen = management.overview(wait_s=10)
+    assert seen.nodes == (NodeState("rabbit@a", True), NodeState("rabbit@b", True, ("memory",)), NodeState("rabbit@c", False))
+    assert [(each.kind, each.text, each.stops_publishing) for each in troubles.of(seen, [])] == [
+        (AlertKind.BROKER_ALARM, "RabbitMQ takes no messages: memory alarm on node rabbit@b", True),
+        (AlertKind.NODE_AWAY, "RabbitMQ node rabbit@c does not run", False),
+    ]
+    only.nodes_status = 401
+    eventually(lambda: not management.overview(within_s=0).nodes, deadline_s=20)  # a user without the tag `monitoring`
+    assert management.overview().is_counted
+
+
+def test_what_publishers_have_met_is_the_second_source() -> None:
+    def beat(name: str, broker: str) -> Heartbeat:
+        return Heartbeat(role="relay", name=name, broker=broker)
+
+    fine = Overview(True, "4.1.0")
+    assert troubles.of(fine, [beat("web-1:7", "")]) == []
+    blocked = troubles.of(fine, [beat("web-1:7", "alarm: low on disk"), beat("web-2:7", "alarm: low on disk")])
+    assert [(each.kind, each.text) for each in blocked] == [(AlertKind.BROKER_ALARM, "RabbitMQ takes no messages: alarm, low on disk")]
+    assert [each.text for each in troubles.of(fine, [beat("web-1:7", "away")])] == ["RabbitMQ cannot be reached by web-1:7"]
+    assert [each.text for each in troubles.of(fine, [], own="away")] == ["RabbitMQ cannot be reached by this process"]
+    assert [each.text for each in troubles.of(Overview(False), [beat("web-1:7", "away")])] == ["RabbitMQ cannot be reached"]
+    assert troubles.of(Overview(False, is_known=False), []) == []
