@@ -12,6 +12,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -261,7 +262,9 @@ class QueueConsumer(Consumer):
         patience = min(DOUBT_S, get_settings().reconcile_after / 2)
         # With every thread taken nothing is expected: RabbitMQ brings no more than the prefetch before an end is acknowledged.
         busy = self._crew.load.in_flight >= self._crew.load.threads
-        if busy or not self._tags or time.monotonic() - self._heard < patience:
+        # Jobs of a refused queue wait for another reason, and look like the others here.
+        refused = any(queue in self._refusals for queue in topology.queues_of(self.queue))
+        if busy or refused or not self._tags or time.monotonic() - self._heard < patience:
             return
         self._heard = time.monotonic()
         try:
@@ -273,7 +276,7 @@ class QueueConsumer(Consumer):
             return
         if waiting:
             log.warning("subscription_doubted", queue=self.queue)
-            self._successor = Successor(self.queue, [each for each in topology.queues_of(self.queue) if each not in self._refusals])
+            self._successor = Successor(self.queue)
 
     def _follow_successor(self, successor: Successor) -> None:
         if self._heard > successor.began or not self._tags:
@@ -389,15 +392,15 @@ class QueueConsumer(Consumer):
 class Successor:
     """Another connection for a queue, made and tried on a thread of its own: it may have to wait for RabbitMQ."""
 
-    def __init__(self, queue: str, queues: Sequence[str]) -> None:
+    def __init__(self, queue: str) -> None:
         self.began = time.monotonic()
         self.found: tuple[Any, Any] | None = None  # a connection and a channel on which RabbitMQ has answered
         self._queue = queue
-        self._queues = queues
         self._lock = threading.Lock()
         self._is_forgotten = False
         self._thread = threading.Thread(target=self._run, name="successor", daemon=True)
-        self._thread.start()
+        with suppress(RuntimeError):  # the system has no thread left: it is over, and nothing is found
+            self._thread.start()
 
     @property
     def is_over(self) -> bool:
@@ -415,7 +418,7 @@ class Successor:
         try:
             connection, channel = _connect(self._queue, None)
             with answered(connection, f"subscription to {self._queue}"):
-                for queue in self._queues:
+                for queue in topology.queues_of(self._queue):
                     _try_to_consume(connection, queue)
         except CONNECTION_ERRORS as error:
             log.warning("no_other_subscription", queue=self._queue, detail=repr(error))
