@@ -17,6 +17,7 @@ from typing import Any
 
 import pytest
 
+from src.broker import process_tree
 from src.up import processes
 from tests.harness import ROOT
 from tests.harness.waiting import eventually
@@ -162,10 +163,11 @@ def test_a_killed_part_comes_back_alone(house: House, role: str) -> None:
 def test_after_a_kill_of_up_itself_its_parts_end_and_the_next_up_starts_them(house: House) -> None:
     [supervisor] = house.pids("supervisor")
     workers = house.pids("worker")
+    parts = [process["pid"] for process in house.status["processes"]]
 
     os.kill(supervisor, signal.SIGKILL)
 
-    eventually(lambda: processes.marked(house.data) == [], deadline_s=60, interval_s=0.3, what="its parts have ended")
+    eventually(lambda: not process_tree.living(parts), deadline_s=60, interval_s=0.3, what="its parts have ended")
     assert "was killed" in house.call("status").stdout
     said = house.up()
     assert "first start" not in said
