@@ -10,6 +10,7 @@ open_store     session   open_store("sqlite", "jobs"): a context with a fresh da
 
 from __future__ import annotations
 
+import logging
 import os
 import shutil
 import sys
@@ -21,6 +22,7 @@ from pathlib import Path
 
 import hypothesis
 import pytest
+import structlog
 
 # A developer's own settings must not reach the tests, nor the tests his data folder: before any setting is read.
 for _name in [name for name in os.environ if name.startswith("CALLBOARD_")]:
@@ -59,6 +61,17 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     slow = [item for item in items if "slow" in item.keywords]
     config.hook.pytest_deselected(items=slow)
     items[:] = [item for item in items if "slow" not in item.keywords]
+
+
+@pytest.fixture(autouse=True)
+def _logs_as_they_were() -> Iterator[None]:
+    """Take back what a command, an application or a worker has set up for the logs of its process."""
+    root = logging.getLogger()
+    handlers, level = root.handlers[:], root.level
+    yield
+    root.handlers[:] = [one for one in handlers if one in root.handlers]
+    root.setLevel(level)
+    structlog.reset_defaults()
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
@@ -159,6 +172,7 @@ def database(database_url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Dat
     opened = Database(database_url)
     with using(opened, monkeypatch):
         yield opened
+        monkeypatch.undo()  # what the test has changed itself goes first: afterwards, it would bring back this database's address
     opened.engine.dispose()
 
 

@@ -49,8 +49,8 @@ def _examine() -> tuple[str | None, FleetHealth | None]:
     try:
         with database.read() as session:
             if not database.get_database().is_sqlite and session.execute(text("SHOW transaction_read_only")).scalar_one() == "on":
-                # After a fail-over the connections lead to a standby: new ones may find the server that takes writes.
-                database.get_database().engine.dispose()
+                # After a fail-over the connection leads to a standby: a new one may find the server that takes writes.
+                session.connection().invalidate()
                 return "read-only: name the server that takes writes in CALLBOARD_DATABASE_URL, or all of them", None
             if not inspect(session.connection()).has_table("alembic_version"):
                 return "not migrated: run ./run migrate", None

@@ -63,6 +63,7 @@ def database(store: Database, _stores: Stores, monkeypatch: pytest.MonkeyPatch) 
         remembered.clear()
     with using(store, monkeypatch):
         yield store
+        monkeypatch.undo()  # what the test has changed itself goes first: afterwards, it would bring back this database's address
     _stores["sqlite" if store.is_sqlite else "postgresql"].empty()
 
 
@@ -71,4 +72,5 @@ def fresh_database(database_url: str, monkeypatch: pytest.MonkeyPatch) -> Iterat
     opened = Database(database_url)
     with using(opened, monkeypatch):
         yield opened
+        monkeypatch.undo()
     opened.engine.dispose()

@@ -229,7 +229,7 @@ def test_cancel_expiry_and_the_loss_of_the_worker_are_ends_too(database: Databas
         session.execute(update(Job).where(Job.id == receipt.jobs["lost"]).values(crashes=2))
     assert claim(database, hand.worker, receipt.jobs["lost"]) is not None
     with database.write() as session:
-        session.execute(update(Worker).values(expires_at=now() - timedelta(seconds=1)))
+        session.execute(update(Worker).values(expires_at=now() - timedelta(hours=1)))
         assert take_over(session) == 1
 
     reasons = {step.name: step.reason for step in view(database, receipt).steps}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from typing import Any
 
+import psycopg
 from sqlalchemy.exc import OperationalError
 
 from src.broker.causes import Causes
@@ -13,7 +14,7 @@ from src.broker.vital_threads import Progress, Supervised, VitalThreads
 from src.scheduling.following import Follower
 from src.scheduling.housekeeping import Chore
 
-OUTAGE = OperationalError("SELECT 1", {}, Exception("away"))
+OUTAGE = OperationalError("SELECT 1", {}, psycopg.OperationalError("connection refused"))
 
 
 class Lines:
