@@ -152,7 +152,7 @@ def port(tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
         process = subprocess.Popen(command, cwd=ROOT, env=environment, pass_fds=[listener.fileno()], stdout=log, stderr=log)
         try:
             port = int(listener.getsockname()[1])
-            eventually(lambda: answers(port), deadline_s=30, what=f"it serves; see {folder / 'log'}")
+            eventually(lambda: answers(port), deadline_s=90, what=f"it serves; see {folder / 'log'}")
             yield port
         finally:
             process.terminate()
