@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from datetime import timedelta
 
 import pytest
@@ -13,16 +14,23 @@ from src.jobs import alert_signs, alerts
 from src.jobs.alert_models import Alert, AlertKind, AlertWatch
 from src.schedules.ticks import Maker
 from src.scheduling import watching
+from src.settings import get_settings
 from tests.harness.jobs import StillClock
 from tests.harness.schedules import at, created, fire, jobs, look, said
 
 
 @pytest.fixture(autouse=True)
-def _watch(database: Database, time: StillClock) -> None:
+def _watch(database: Database, time: StillClock, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    for missing in ("NO_SCHEDULER", "BROKER"):  # there is none here
+        monkeypatch.setenv(f"CALLBOARD_ALERT_{missing}", "0")
+    get_settings.cache_clear()
     with database.write() as session:
         session.execute(delete(Alert))
         session.execute(delete(AlertWatch))
     watching.look()
+    yield
+    monkeypatch.undo()
+    get_settings.cache_clear()
 
 
 def on(database: Database) -> list[AlertKind]:
