@@ -142,6 +142,12 @@ def test_a_saved_actor_is_loaded_and_one_that_cannot_be_imported_changes_nothing
     done = house.call("submit", "shout", "--text", "hello", "--wait", CALLBOARD_ACTORS=f"{house.actors}/")
 
     assert done.stdout.split()[1] == '"HELLO"'
+    eventually(
+        lambda: "Reloaded shouting.py: 1 new actor (shout) in" in log.read_text(),
+        deadline_s=60,
+        interval_s=0.2,
+        what="all workers are renewed",
+    )
     eventually(lambda: house.is_ready, deadline_s=30, interval_s=0.2, what="all parts are there again")
     assert {each["restarts"] for each in house.status["processes"]} == {0}, "to load what was saved is no death"
     assert not {each["pid"] for each in parts if each["role"] == "worker"} & set(house.pids("worker"))
