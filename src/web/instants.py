@@ -14,6 +14,8 @@ _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
 _DURATION = re.compile(r"(?:\d+(?:\.\d+)?\s*[smhdw]\s*)+")
 _PART = re.compile(r"(\d+(?:\.\d+)?)\s*([smhdw])")
 _NUMBER = re.compile(r"\d+(?:\.\d+)?")
+#: no instant that anything here is about lies before
+FIRST = datetime(1970, 1, 1, tzinfo=UTC)
 #: about a hundred years: what lies further ahead is a slip of the keyboard
 _LONGEST = timedelta(days=36_525)
 
@@ -45,17 +47,18 @@ def write_duration(seconds: int) -> str:
 
 
 def parse_instant(text: str) -> datetime:
-    """The instant of an ISO 8601 text with its zone; raises ValueError with the cure."""
+    """The instant of an ISO 8601 text with its zone, one before 1970 as 1970; raises ValueError with the cure."""
     try:
         instant = datetime.fromisoformat(text.strip())
     except ValueError:
         raise ValueError("Give an instant such as 2030-12-31T18:00:00Z.") from None
     if instant.tzinfo is None:
         raise ValueError("Give the zone too, e.g. 2030-12-31T18:00:00Z.")
-    # Periods are added and subtracted, and both stores count from 1970: at the ends of the calendar that overflows.
-    if not 1970 < instant.year < 9990:
-        raise ValueError("Give an instant between the years 1971 and 9989.")
-    return instant.astimezone(UTC)
+    try:
+        # Nothing here is older, and arithmetic at the beginning of the calendar overflows.
+        return max(instant.astimezone(UTC), FIRST)
+    except OverflowError:
+        raise ValueError("Give an instant between the years 1 and 9999.") from None
 
 
 def zoned(text: str, zone: str = "") -> str:

@@ -25,6 +25,7 @@ _FRAME_POLICY = "; ".join(
 )
 #: where a letter's head begins, or would: whatever a browser reads there belongs to it
 _START = re.compile(r"""(?:\s|<!--.*?-->|<(?:!doctype|html|head)\b(?:[^>"']|"[^"]*"|'[^']*')*>)*""", re.IGNORECASE | re.DOTALL)
+_BASE = re.compile(r"<base\b[^<>]*>", re.IGNORECASE)  # without `<`, or the time is quadratic; `base-uri` holds what it leaves
 #: Links open elsewhere. No style of this site tells where the keyboard is once it is in the frame (:focus never means a frame), so that
 #: the letter itself becomes a stop and shows it; a second <html> adds its attribute to the first.
 FRAME_HEAD = (
@@ -48,6 +49,7 @@ def frame(raw: bytes | None) -> Response:
     html = reading.read(_there(raw)).html
     if html is None:
         raise NotFound("This letter has no HTML.")
+    html = _BASE.sub("", html)
     start = _START.match(html)
     assert start is not None
     response = Response(html[: start.end()] + FRAME_HEAD + html[start.end() :], mimetype="text/html")

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from flask import Response, url_for
+from flask import Response
 from pydantic import BaseModel, ConfigDict, Field
 from sqlalchemy.orm import Session
 from werkzeug.exceptions import NotFound
 
 from src import database
 from src.jobs.errors import InvalidArguments, NotAllowed
-from src.settings import get_settings
 from src.web.api.blueprint import blueprint
 from src.web.api.bodies import Until, ahead, answer, read, read_json
 from src.web.auth import allow, create_token, limits, tokens, users, visitor
+from src.web.auth.pages import link_for
 from src.web.auth.users import UnknownUser, UserError
 from src.web.instants import write_instant
 from src.web.roles import Role
@@ -149,8 +149,7 @@ def _refuse_oneself(session: Session, id: int) -> None:
 
 
 def _link(key: str) -> str:
-    # Not the address of this request: whoever wrote its Host header would get the key.
-    return get_settings().effective_public_url + url_for("auth.follow_link", t=key)
+    return link_for(key)
 
 
 def _user(user: User) -> dict[str, Any]:

@@ -116,12 +116,24 @@ def _program(text: str) -> Visitor | None:
     with database.read() as session:
         token = tokens.find(session, text)
     if token is None:
-        throttle.refuse_key(request.remote_addr or "unknown")
+        if wait_s := throttle.refuse_key(request.remote_addr or "unknown"):
+            raise _TooManyTokens(wait_s)
         return None
     if tokens.needs_noting(token):
         with database.write() as session:
             tokens.note_use(session, token.id)
     return Visitor(token.name, token.role, f"token {token.id}", _patterns(token.actors))
+
+
+class _TooManyTokens(Unauthorized):
+    """A 401 as any wrong token has, and when to come back."""
+
+    def __init__(self, wait_s: int) -> None:
+        super().__init__(f"Too many wrong tokens from this address. Try again in {wait_s} s.")
+        self._wait_s = wait_s
+
+    def get_headers(self, *args: Any, **named: Any) -> list[tuple[str, str]]:
+        return [*super().get_headers(*args, **named), ("Retry-After", str(self._wait_s))]
 
 
 def _patterns(actors: list[str] | None) -> tuple[str, ...] | None:

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import socket
+from urllib.parse import urlsplit
+
 from flask import Blueprint, flash, redirect, render_template, request, url_for
 from flask import session as cookie
+from werkzeug.exceptions import TooManyRequests
 from werkzeug.wrappers import Response
 
 from src import database
+from src.settings import get_settings
 from src.web.auth import sessions, throttle, users, witness
 from src.web.auth.access import SESSION_KEY, allow, open_to_all
 from src.web.roles import Role
@@ -60,7 +65,8 @@ def follow_link() -> Response:
             key = sessions.start(session, user_id, address=_address(), browser=_browser(), by_link=True)
             has_password = users.has_password(session, user_id)
             return _welcome(key, url_for("overview.show" if has_password else "account.show"))
-    throttle.refuse_key(_address())
+    if wait_s := throttle.refuse_key(_address()):
+        raise TooManyRequests("Too many wrong links from this address.", retry_after=wait_s)
     flash("This link has been used or is too old. Sign in with your password, or print a new link with ./run sign-in.", "error")
     return redirect(url_for("auth.sign_in"), 303)
 
@@ -73,6 +79,17 @@ def sign_out() -> Response:
         sessions.end(session, cookie.get(SESSION_KEY, ""))
     cookie.clear()
     return redirect(url_for("auth.sign_in"), 303)
+
+
+def link_for(key: str) -> str:
+    """The address that signs its reader in, below CALLBOARD_PUBLIC_URL.
+
+    Without one, below the address of this request only if that is this host: whoever writes another Host header would get the key.
+    """
+    settings, host = get_settings(), urlsplit(request.host_url).hostname
+    is_here = host in ("localhost", "127.0.0.1", "::1", settings.host, socket.gethostname())
+    base = request.host_url.rstrip("/") if is_here and not settings.public_url else settings.effective_public_url
+    return base + url_for("auth.follow_link", t=key)
 
 
 def _welcome(key: str, next: str) -> Response:

@@ -14,7 +14,6 @@ from datetime import timedelta
 
 from sqlalchemy import delete, func, insert, select, text
 from sqlalchemy.orm import Session
-from werkzeug.exceptions import TooManyRequests
 
 from src.database import now
 from src.web.tables import FailedSignIn
@@ -57,8 +56,8 @@ _refused: dict[str, deque[float]] = {}
 _lock = threading.Lock()
 
 
-def refuse_key(address: str) -> None:
-    """Count a token or a link that is none; raise TooManyRequests above the limit of its address, in this process."""
+def refuse_key(address: str) -> int:
+    """Count a token or a link that is none; return the seconds that its address must wait, 0 below the limit of this process."""
     present, window_s = time.monotonic(), WINDOW.total_seconds()
     with _lock:
         if len(_refused) >= MOST_ADDRESSES and address not in _refused:
@@ -67,7 +66,4 @@ def refuse_key(address: str) -> None:
         wait_s = instants[0] + window_s - present if len(instants) == PER_ADDRESS else 0
         if wait_s <= 0:
             instants.append(present)
-    if wait_s > 0:
-        refused = TooManyRequests(f"Too many wrong tokens or links from this address. Try again in {wait_s:.0f} s.")
-        refused.retry_after = int(wait_s) + 1
-        raise refused
+    return int(wait_s) + 1 if wait_s > 0 else 0

@@ -64,7 +64,7 @@ def test_a_job_that_cannot_be_searched_for_keeps_no_other_from_it(database: Data
 def test_a_group_of_failures_that_cannot_be_counted_keeps_no_other_from_it(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
     worker = hired(database)
     for kind in ("KeyError", "ValueError"):
-        settle(database, worker, ended(claimed(database, worker), State.DEAD, error=f"{kind}: no", traceback=kind, failures=1))
+        settle(database, worker, ended(claimed(database, worker), State.DEAD, actor="add", error=f"{kind}: no", failures=1))
     real = fingerprints.fingerprint
 
     def broken(actor: str, error: str | None, traceback: str | None) -> Fingerprint | None:

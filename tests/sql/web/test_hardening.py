@@ -73,6 +73,16 @@ def test_a_session_ends_when_it_is_idle_and_after_two_weeks_at_the_latest(site: 
     assert browser.get("/account").status_code == 303
 
 
+def test_without_a_configured_address_an_invitation_leads_to_this_host(site: Site) -> None:
+    program = site.program()
+    for number, (host, base) in enumerate(
+        (("localhost:8123", "http://localhost:8123"), ("evil.example", get_settings().effective_public_url))
+    ):
+        body = {"name": f"ann{number}", "role": "viewer"}
+        answer = program.client.post("/api/v1/users", json=body, headers={**program.headers, "Host": host})
+        assert f"{base}/sign-in/link?t=" in answer.text
+
+
 @pytest.mark.parametrize("key", ["abc", "aaaaaaaaaaaaaaaa", "short"])
 def test_a_key_that_is_easy_to_guess_stops_the_start_with_the_cure(key: str) -> None:
     with pytest.raises(ValidationError, match="CALLBOARD_SECRET_KEY is too easy to guess"):

@@ -7,8 +7,8 @@ from sqlalchemy.orm import Session
 from werkzeug.wrappers import Response
 
 from src import database
-from src.settings import get_settings
 from src.web.auth import allow, limits, users, visitor
+from src.web.auth.pages import link_for
 from src.web.auth.users import UserError
 from src.web.roles import Role
 from src.web.tables import User
@@ -75,8 +75,7 @@ def _actors() -> limits.Patterns | None:
 
 
 def _link(key: str) -> str:
-    # Not the address of this request: whoever wrote its Host header would get the key.
-    return get_settings().effective_public_url + url_for("auth.follow_link", t=key)
+    return link_for(key)
 
 
 def _page(problem: UserError | None = None, **shown: object) -> str:
