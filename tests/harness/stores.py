@@ -30,7 +30,8 @@ def only_on(store: str, *, by: str = "store") -> pytest.MarkDecorator:
 
 def choose(metafunc: pytest.Metafunc, fixture: str, usual: Sequence[str] = STORES) -> None:
     """Choose the stores of a test for this fixture: the one of `only_on`, or the usual ones, unless the test is parametrized by it."""
-    is_chosen = any(fixture in mark.args[0] for mark in metafunc.definition.iter_markers("parametrize"))
+    given = (mark.args[0] for mark in metafunc.definition.iter_markers("parametrize"))
+    is_chosen = any(fixture in (names.replace(" ", "").split(",") if isinstance(names, str) else names) for names in given)
     if fixture in metafunc.fixturenames and not is_chosen:
         only = metafunc.definition.get_closest_marker("only_on")
         metafunc.parametrize(fixture, only.args if only else usual, indirect=True)
