@@ -50,7 +50,10 @@ def pre_fork(server: Any, worker: Any) -> None:
     if worker.age == 1:
         for listener in server.LISTENERS:
             with contextlib.suppress(OSError):  # other systems than Linux accept them already
-                listener.sock.shutdown(socket.SHUT_RD)  # it stays bound
+                address = listener.sock.getsockname()
+                listener.sock.shutdown(socket.SHUT_RD)
+                with contextlib.suppress(OSError):  # it is bound still, unless the system has chosen its port
+                    listener.sock.bind(address)
                 listener.sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 0)  # and other programs cannot bind it meanwhile
 
 

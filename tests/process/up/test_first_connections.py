@@ -19,17 +19,18 @@ from tests.harness import ROOT
 from tests.harness.waiting import eventually
 
 
-@pytest.mark.parametrize("is_handed_over", [True, False], ids=["as in ./run up", "alone"])
-def test_connections_are_refused_until_they_can_be_answered(tmp_path: Path, is_handed_over: bool) -> None:
+@pytest.mark.parametrize("how", ["./run up --port N", "./run up --port 0", "./run web"])
+def test_connections_are_refused_until_they_can_be_answered(tmp_path: Path, how: str) -> None:
     pipe = tmp_path / "pipe"
     os.mkfifo(pipe)
     port = ports.anywhere(["web"])["web"]
     environment = {**os.environ, "CALLBOARD_DATA_DIR": str(tmp_path), "CALLBOARD_PORT": str(port), "LATE_APP_PIPE": str(pipe)}
     taken = []
-    if is_handed_over:
+    if how != "./run web":
         folder = Folder(tmp_path)
         folder.prepare()
-        taken.append(launch.listen(Settings(port=port), folder, exact=True))
+        taken.append(launch.listen(Settings(port=0 if how.endswith(" 0") else port), folder, exact=True))
+        port = taken[0].getsockname()[1]
         _is_refused(port)
         environment[launch.WEB_FD] = str(taken[0].fileno())
     command = [sys.executable, "-m", "gunicorn", "-c", "python:src.up.gunicorn_conf", "--workers", "1", "tests.harness.late_app:make()"]
