@@ -6,13 +6,14 @@ from typing import Any
 from urllib.parse import parse_qsl
 
 import pytest
-from flask import Flask, render_template_string
+from flask import render_template_string
 from hypothesis import strategies as st
 from playwright.sync_api import Browser, Route
 from werkzeug.datastructures import MultiDict
 
 from src.broker.signature import Signature
 from src.settings import get_settings
+from src.web import create_app
 from src.web.forms import browser
 from src.web.forms.field import identical
 from src.web.forms.fields import fields_of, filled
@@ -23,11 +24,9 @@ _PAGE = """{% from "macros.html" import field with context %}<!doctype html><met
 <form method="post" action="/sent" novalidate>{% for each in fields %}{{ field(each, "") }}{% endfor %}<button id="send">Send</button></form>"""
 
 
-def test_what_chromium_sends_for_an_untouched_form_is_what_is_modelled(
-    app: Flask, chromium: Browser, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_what_chromium_sends_for_an_untouched_form_is_what_is_modelled(chromium: Browser, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(get_settings(), "timezone", "Europe/Berlin")
-    page = chromium.new_page()
+    app, page = create_app(), chromium.new_page()
     served = ""
 
     def answer(route: Route) -> None:
