@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-import time
 
 import pytest
 from dramatiq.results import ResultFailure
@@ -13,6 +12,7 @@ from src.broker import get, results
 from src.broker.results import Pace
 from src.direct import LISTENERS, Direct
 from src.jobs import awaited, control, retention
+from src.jobs.errors import UnknownJob
 from src.jobs.queries import Ending
 from tests.actors import broker as actors
 from tests.harness.callboard import Callboard
@@ -144,8 +144,6 @@ def test_more_threads_may_wait_than_are_told(callboard: Callboard) -> None:
     assert found == ["xx"] * len(waiting)
 
 
-def test_an_unknown_job_is_waited_for_until_the_deadline(callboard: Callboard) -> None:
-    began = time.monotonic()
-    with pytest.raises(TimeoutError):
-        get("nobody-submitted-this", 0.3)
-    assert time.monotonic() - began >= 0.3
+def test_an_unknown_job_is_an_error_at_once(callboard: Callboard) -> None:
+    with pytest.raises(UnknownJob, match="nobody-submitted-this"):
+        get("nobody-submitted-this", DEADLINE_S)

@@ -14,6 +14,7 @@ from dramatiq.results import ResultFailure
 from src.broker import get, ready
 from src.jobs import State, workflows
 from src.jobs.canvas import Part, Workflow, chain, chord, group, link, map, outcome_of, result_of
+from src.jobs.errors import UnknownJob
 from src.jobs.signatures import load, store
 from src.jobs.workflow_submission import WorkflowReceipt
 from tests.actors import workflows as actors
@@ -190,4 +191,5 @@ def test_D8_ready_and_get_with_a_timeout(callboard: Callboard) -> None:
     assert ready(sent.message_id)
     with pytest.raises(ResultFailure, match="it is broken"):
         get(actors.fail.send(), timeout=WAIT_S)
-    assert not ready("nobody")
+    with pytest.raises(UnknownJob, match="nobody"):
+        ready("nobody")
