@@ -112,6 +112,10 @@ def test_a_stranger_does_not_learn_which_addresses_exist(site: Site) -> None:
     assert site.stranger().get("/api/v1/no-such-thing").status_code == 401
 
 
+#: written here once more: the code under test must not be asked what is right
+RANKS = {Role.VIEWER: 0, Role.SUBMITTER: 1, Role.OPERATOR: 2, Role.ADMIN: 3}
+
+
 @pytest.mark.parametrize("role", list(Role))
 def test_each_role_may_do_what_the_table_says_on_pages_and_api(own_site: Site, role: Role) -> None:
     own_site.app.config["WTF_CSRF_ENABLED"] = False
@@ -128,7 +132,7 @@ def test_each_role_may_do_what_the_table_says_on_pages_and_api(own_site: Site, r
             if not rule.endpoint.startswith("api.")
             else program.client.open(_address(rule), method=method, headers=program.headers)
         )
-        assert (answer.status_code == 200) == role.includes(needed), f"{role} {method} {rule.rule}: {answer.status}"
+        assert (answer.status_code == 200) == (RANKS[role] >= RANKS[needed]), f"{role} {method} {rule.rule}: {answer.status}"
         assert answer.status_code in (200, 403)
 
 
