@@ -5,7 +5,9 @@ from __future__ import annotations
 import io
 import json
 import shutil
+import sqlite3
 import threading
+from contextlib import closing
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -14,7 +16,7 @@ import pytest
 from sqlalchemy import func, select, text, update
 
 from src.actors.accounts import UserAccount
-from src.backup import making, restoring, shelf
+from src.backup import making, restoring, shelf, sqlite
 from src.backup.errors import BackupError
 from src.backup.files import backups, manifest_path
 from src.database import Database, now
@@ -283,3 +285,14 @@ def test_a_copy_of_one_store_does_not_go_into_the_other(database: Database, post
     path, _ = making.make(database, folder)
     with pytest.raises(BackupError, match="another kind of database"):
         restoring.restore(path, postgres.url(), folder, say=lambda _: None)
+
+
+def test_a_database_whose_pages_are_whole_and_whose_rows_are_not_is_damaged(tmp_path: Path) -> None:
+    path = tmp_path / "damaged.db"
+    with closing(sqlite3.connect(path)) as connection:
+        connection.executescript(
+            "CREATE TABLE orders (number); INSERT INTO orders VALUES (NULL); PRAGMA writable_schema = ON;"
+            "UPDATE sqlite_schema SET sql = 'CREATE TABLE orders (number NOT NULL)' WHERE name = 'orders';"
+        )
+    with pytest.raises(BackupError, match=r"is damaged: NULL value in orders\.number"):
+        sqlite.check(path)
