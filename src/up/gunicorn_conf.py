@@ -60,4 +60,6 @@ def pre_fork(server: Any, worker: Any) -> None:
 def post_worker_init(worker: Any) -> None:
     """Accept connections from now on: this worker has its application. All workers share the sockets."""
     for listener in worker.sockets:
+        if listener.sock.family != socket.AF_UNIX:  # connections of an earlier run that still wait for their end must not keep the port
+            listener.sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.sock.listen(worker.cfg.backlog)

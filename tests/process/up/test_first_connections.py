@@ -24,6 +24,7 @@ def test_connections_are_refused_until_they_can_be_answered(tmp_path: Path, how:
     pipe = tmp_path / "pipe"
     os.mkfifo(pipe)
     port = ports.anywhere(["web"])["web"]
+    _leave_a_connection_waiting(port)
     environment = {**os.environ, "CALLBOARD_DATA_DIR": str(tmp_path), "CALLBOARD_PORT": str(port), "LATE_APP_PIPE": str(pipe)}
     taken = []
     if how != "./run web":
@@ -44,6 +45,14 @@ def test_connections_are_refused_until_they_can_be_answered(tmp_path: Path, how:
         web.wait(30)
         for each in taken:
             each.close()
+
+
+def _leave_a_connection_waiting(port: int) -> None:
+    """Serve and end one connection here, as an earlier run has: the system keeps it in TIME_WAIT for a minute."""
+    with socket.create_server(("127.0.0.1", port)) as earlier, socket.create_connection(("127.0.0.1", port)) as client:
+        accepted, _ = earlier.accept()
+        accepted.close()
+        assert client.recv(1) == b""
 
 
 def _is_refused(port: int) -> None:
