@@ -168,13 +168,13 @@ def _odd_syntax_error() -> SyntaxError:
     ids=lambda value: type(value).__name__,
 )
 def test_any_exception_ends_the_job_with_its_error_and_reaches_its_callbacks(attempts: Attempts, error: BaseException) -> None:
-    def fail() -> None:
+    def fail_so() -> None:
         raise error
 
     def noted(message: dict[str, Any], error: dict[str, str]) -> Any:
         return error
 
-    with declared(fail, on_failure="noted") as failing, declared(noted):
+    with declared(fail_so, on_failure="noted") as failing, declared(noted):
         job = attempts.run(failing.message())
         assert (job.state, str(job.error).partition(":")[0]) == (State.DEAD, type(error).__name__)
         assert "retry rule failed" not in str(job.reason)

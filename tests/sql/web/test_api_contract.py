@@ -32,7 +32,7 @@ BEYOND_SCHEMAS = {
 @pytest.fixture(autouse=True)
 def _only_our_own_actors(monkeypatch: pytest.MonkeyPatch) -> None:
     """Those of other tests are here when all run in one process, some with arguments that Schemathesis cannot make up."""
-    own = {name: actor for name, actor in src.actors.broker.actors.items() if actor.fn.__module__.startswith("src.")}
+    own = {name: actor for name, actor in src.actors.broker.actors.items() if (actor.fn.__module__ or "").startswith("src.")}
     monkeypatch.setattr(src.actors.broker, "actors", own)
 
 

@@ -196,7 +196,7 @@ def sweep(visitors: list[Visit | Program], paths: list[str]) -> dict[str, str]:
 def numbers_of_rabbitmq(monkeypatch: pytest.MonkeyPatch) -> None:
     """RabbitMQ's own numbers, also of the hidden queue; there is no RabbitMQ here."""
     queues = {name: QueueNumbers(7001, 3, 2, 1.0, 1.0) for name in (QUEUE, SHARED, f"{QUEUE}.XQ", f"{SHARED}.XQ")}
-    monkeypatch.setattr(management, "overview", lambda: Overview(True, "4.1", queues, True))
+    monkeypatch.setattr(management, "overview", lambda **_: Overview(True, "4.1", queues, True))
 
 
 def forget_kept() -> None:
