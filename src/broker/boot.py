@@ -18,6 +18,7 @@ from dramatiq.middleware import MiddlewareError
 
 from src import metering, tracing
 from src.broker import capture, forks, isolation, parent
+from src.broker.cells import Forked, fork_early
 from src.broker.crew import Crew, SchemaMissing
 from src.broker.executor import Executor
 from src.broker.interrupts import interrupts
@@ -50,12 +51,15 @@ class Boot(Middleware):
         self._vital = VitalThreads(self._threads)
         self._serves = False
         self._stops = threading.Event()
+        self._forked: Forked | None = None
         self._is_command = False  # the process is one that the dramatiq command has started
 
     def after_process_boot(self, broker: Broker) -> None:
         self._is_command = True
         with self._must_succeed():
             configure_logs()
+            if _has_isolated(broker):
+                self._forked = fork_early()
             parent.watch(self._stops, self._stop)
             forks.reset_in_children()
 
@@ -70,7 +74,7 @@ class Boot(Middleware):
         listened = worker.consumer_whitelist or broker.queues
         limits = next(one for one in broker.middleware if isinstance(one, Limits))
         end = _end_this_process if self._is_command else None
-        crew = Crew(threads=worker.worker_threads, queues=list(listened), actors=broker.actors, limits=limits, end=end)
+        crew = Crew(threads=worker.worker_threads, queues=list(listened), actors=broker.actors, limits=limits, end=end, forked=self._forked)
         worker.work_queue = crew.work_queue  # before Dramatiq has made the threads that take from it
         self.crew, self._worker = crew, worker
         if self._is_command:
@@ -85,7 +89,7 @@ class Boot(Middleware):
         capture.install()
         self._executor = Executor(broker, crew)
         crew.start(self._look)
-        if any(isolation.wants(actor) for actor in broker.actors.values()):
+        if _has_isolated(broker):
             with suppress(OSError):  # the first job tries again
                 crew.cells.start()  # it needs a second or two to import the actors: not when the first job waits for it
         self._relay.start()
@@ -164,6 +168,10 @@ class Boot(Middleware):
     def _stop(self, within_s: float) -> None:
         if self._stopping is not None:
             self._stopping.stop(within_s * 1000)
+
+
+def _has_isolated(broker: Broker) -> bool:
+    return any(isolation.wants(actor) for actor in broker.actors.values())
 
 
 def _end_this_process() -> None:

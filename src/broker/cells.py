@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import select
+import signal
 import socket
 import subprocess
 import sys
@@ -14,6 +16,7 @@ from itertools import count
 from typing import TYPE_CHECKING, Any
 
 from src import tracing
+from src.broker import nursery
 from src.broker.cell import INTERRUPTS, Request
 from src.broker.connections import pauses
 from src.broker.frames import Ended, Frames, pair
@@ -52,15 +55,60 @@ class Ending:
     error: BaseException | None = None
 
 
+class Forked:
+    """The fork server that was forked from this process, waited for like a subprocess.Popen."""
+
+    def __init__(self, pid: int, control: socket.socket) -> None:
+        self.pid = pid
+        self.control = control
+        self._code: int | None = None
+        self._handle = os.pidfd_open(pid)
+
+    def poll(self) -> int | None:
+        if self._code is None:
+            found, status = os.waitpid(self.pid, os.WNOHANG)
+            if found:
+                self._code = os.waitstatus_to_exitcode(status)
+                os.close(self._handle)
+        return self._code
+
+    def wait(self, timeout: float) -> int:
+        if self.poll() is None:
+            select.select([self._handle], [], [], timeout)
+        code = self.poll()
+        if code is None:
+            raise subprocess.TimeoutExpired(f"process {self.pid}", timeout)
+        return code
+
+    def kill(self) -> None:
+        if self.poll() is None:
+            os.kill(self.pid, signal.SIGKILL)
+
+
+def fork_early() -> Forked | None:
+    """Fork the fork server of this process, before it has threads and connections; None where it has, and the server starts cold later."""
+    if not nursery.may_fork():
+        return None
+    ours, theirs = pair()
+    try:
+        return Forked(nursery.fork(theirs, ours, MODULES), ours)
+    except OSError as error:
+        ours.close()
+        log.warning("nursery_not_forked", detail=str(error))
+        return None
+    finally:
+        theirs.close()
+
+
 class Cells:
     """The nursery of one worker process and the cells it makes. Any thread may `run`."""
 
-    def __init__(self, crew: Crew) -> None:
+    def __init__(self, crew: Crew, forked: Forked | None = None) -> None:
         self._crew = crew
         self._numbers = count(1)
         self._lock = threading.Lock()
-        self._process: subprocess.Popen[bytes] | None = None
-        self._control: socket.socket | None = None
+        self._process: subprocess.Popen[bytes] | Forked | None = forked
+        self._control: socket.socket | None = forked.control if forked else None
         self._closed = False
 
     def start(self) -> None:

@@ -17,7 +17,7 @@ import src
 from src import migrations
 from src.broker import refusals
 from src.broker.causes import Causes
-from src.broker.cells import Cells
+from src.broker.cells import Cells, Forked
 from src.broker.committer import Committer
 from src.broker.connections import pauses
 from src.broker.deliveries import Delivery
@@ -51,7 +51,14 @@ class Crew:
     """Holds the lease: `worker_id` names it in SQL, and `may_claim` says whether it is known to be alive."""
 
     def __init__(
-        self, *, threads: int, queues: Sequence[str], actors: dict[str, Any], limits: Limits, end: Callable[[], None] | None = None
+        self,
+        *,
+        threads: int,
+        queues: Sequence[str],
+        actors: dict[str, Any],
+        limits: Limits,
+        end: Callable[[], None] | None = None,
+        forked: Forked | None = None,
     ) -> None:
         self.actors = actors
         self.limits = limits
@@ -59,7 +66,7 @@ class Crew:
         self.worker_id = 0
         self.load = Load(threads)
         self.committer = Committer(self)
-        self.cells = Cells(self)
+        self.cells = Cells(self, forked)
         self.ledger = Ledger()
         self.work_queue = WorkQueue()
         self.holding: set[tuple[int, int]] = set()  # (seq, attempt) from the claim until its end is committed

@@ -19,8 +19,8 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Sequence
 from contextlib import suppress
-from typing import Any
 
 from src import tracing
 from src.broker import forks, process_tree
@@ -192,19 +192,64 @@ def _start_cold(end: socket.socket) -> int:
     return process.pid
 
 
-def load(modules: list[str]) -> None:
+def load(modules: Sequence[str]) -> None:
     """Import the actors, as `dramatiq src.actors` does."""
     for name in modules:
         importlib.import_module(name)
     tracing.prepare()
 
 
+def may_fork() -> bool:
+    """True if this process can be forked safely: no other thread may hold a lock, no connection would have two users."""
+    return threading.active_count() == 1 and not any(kind == "socket" for _, kind in _descriptors())
+
+
+def fork(end: socket.socket, ours: socket.socket, modules: Sequence[str]) -> int:
+    """Fork the fork server of this process, a worker that has no threads yet, and return its process id. Raises OSError.
+
+    It shares the worker's memory: 0.03 s of CPU and a few MB instead of 1.1 s and 60 MB for one that imports the actors again.
+    """
+    pid = os.fork()
+    if pid:
+        return pid
+    try:
+        ours.close()
+        for descriptor, kind in _descriptors():
+            if kind == "pipe":
+                os.close(descriptor)  # Dramatiq's main process waits for the end of what its workers print
+        os.setsid()
+        nothing = os.open(os.devnull, os.O_RDONLY)
+        os.dup2(nothing, 0)
+        os.close(nothing)
+        # Not through Dramatiq's pipe, which ends with its worker.
+        sys.stdout, sys.stderr = sys.__stdout__, sys.__stderr__
+        serve(end, modules)
+    except BaseException:
+        log.exception("nursery_failed")
+    finally:
+        os._exit(0)
+
+
+def _descriptors() -> list[tuple[int, str]]:
+    """Each descriptor but the standard three, with its kind: "socket", "pipe", or the path of a file."""
+    found = []
+    for name in os.listdir("/proc/self/fd"):
+        if int(name) > 2:
+            with suppress(OSError):  # that of the listing itself is closed by now
+                found.append((int(name), os.readlink(f"/proc/self/fd/{name}").split(":[")[0]))
+    return found
+
+
 def main() -> None:
-    """Arguments: file descriptor of the worker's end, modules of actors."""
+    """Start cold. Arguments: file descriptor of the worker's end, modules of actors."""
+    serve(socket.socket(fileno=int(sys.argv[1])), sys.argv[2:])
+
+
+def serve(worker: socket.socket, modules: Sequence[str]) -> None:
+    """Import the actors, then make and end cells until the worker is gone."""
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)  # the worker says when it is over
-    worker: Any = socket.socket(fileno=int(sys.argv[1]))
-    load(sys.argv[2:])
+    load(modules)
     configure_logs()
     process_tree.adopt_orphans()
     forks.reset_in_children()
