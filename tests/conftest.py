@@ -40,9 +40,9 @@ os.environ["CALLBOARD_DATA_DIR"] = _data_dir
 from src.database import Database, migrate  # noqa: E402  (after the environment is clean)
 from src.settings import Settings  # noqa: E402
 from tests.harness import fork_server  # noqa: E402
-from tests.harness.ordering import order  # noqa: E402
+from tests.harness.ordering import order, tier_of  # noqa: E402
 from tests.harness.services import BrokerNode, Postgres, Shared, random_name  # noqa: E402
-from tests.harness.stores import OpenStore, choose, using  # noqa: E402
+from tests.harness.stores import OpenStore, choose, on_the_other_store, using  # noqa: E402
 
 Settings.model_config["env_file"] = None
 pytest_plugins = ["tests.harness.figures"]
@@ -50,7 +50,9 @@ SHARED = pytest.StashKey[Shared]()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    parser.addoption("--slow", action="store_true", help="also run what takes minutes: load, fresh root file systems")
+    parser.addoption(
+        "--slow", action="store_true", help="also run what takes minutes: load, fresh root file systems, both stores everywhere"
+    )
 
 
 @pytest.hookimpl(trylast=True)
@@ -58,9 +60,9 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     items[:] = order(items)
     if config.getoption("--slow"):
         return
-    slow = [item for item in items if "slow" in item.keywords]
-    config.hook.pytest_deselected(items=slow)
-    items[:] = [item for item in items if "slow" not in item.keywords]
+    slow = {item for item in items if "slow" in item.keywords} | on_the_other_store(items, tier_of)
+    config.hook.pytest_deselected(items=[item for item in items if item in slow])
+    items[:] = [item for item in items if item not in slow]
 
 
 @pytest.fixture(autouse=True)

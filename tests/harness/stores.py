@@ -16,6 +16,9 @@ STORES = ("sqlite", "postgresql")
 #: fixtures whose stores `choose` chooses
 CHOSEN = ("store", "database_url")
 
+#: the store of tests whose point is not SQL, by tier; the other one is the slow tier's. `both_stores` marks those whose point it is.
+USUAL = {"process": "postgresql", "faults": "postgresql", "browser": "sqlite"}
+
 #: what the fixture open_store is
 OpenStore = Callable[[str, str], AbstractContextManager[Database]]
 
@@ -35,6 +38,20 @@ def choose(metafunc: pytest.Metafunc, fixture: str, usual: Sequence[str] = STORE
     if fixture in metafunc.fixturenames and not is_chosen:
         only = metafunc.definition.get_closest_marker("only_on")
         metafunc.parametrize(fixture, only.args if only else usual, indirect=True)
+
+
+def on_the_other_store(items: Sequence[pytest.Item], tier_of: Callable[[pytest.Item], str]) -> set[pytest.Item]:
+    """The tests that also run on the usual store of their tier, and whose point is not SQL."""
+    ids = {item.nodeid for item in items}
+    found = set()
+    for item in items:
+        usual = USUAL.get(tier_of(item))
+        if usual is None or item.get_closest_marker("both_stores") is not None:
+            continue
+        other = next(store for store in STORES if store != usual)
+        if other in item.nodeid and item.nodeid.replace(other, usual) in ids:
+            found.add(item)
+    return found
 
 
 @contextmanager

@@ -24,6 +24,8 @@ from tests.harness.fleet import Fleet
 from tests.harness.ledger import Account, account
 from tests.harness.waiting import eventually
 
+pytestmark = pytest.mark.both_stores
+
 #: jobs of each test: more than the threads, so that some run, some are claimed and some wait when the process dies
 JOBS = 12
 

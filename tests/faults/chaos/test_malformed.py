@@ -7,6 +7,7 @@ import random
 from pathlib import Path
 
 import pika
+import pytest
 from sqlalchemy import delete, func, select
 
 from src.broker.topology import declare
@@ -16,6 +17,8 @@ from src.jobs.states import State
 from tests.faults.chaos.test_kill_points import ended, struck, submitted
 from tests.harness.fleet import Fleet
 from tests.harness.waiting import eventually
+
+pytestmark = pytest.mark.both_stores
 
 GOOD = {"queue_name": "chaos", "actor_name": "work", "args": [1], "kwargs": {}, "options": {}, "message_id": "m", "message_timestamp": 1}
 

@@ -19,6 +19,8 @@ from src.jobs.submission import new_id
 from tests.harness import fork_server
 from tests.harness.waiting import eventually
 
+pytestmark = pytest.mark.both_stores
+
 
 def test_a_command_that_ends_at_once_has_published_what_it_submitted(chaos: dict[str, str], database: Database) -> None:
     done = fork_server.server().run(["-m", "tests.faults.chaos.submitter", "5", "work"], {**os.environ, **chaos})

@@ -19,6 +19,8 @@ from src.jobs.submission import new_id
 from tests.harness.stores import only_on
 from tests.harness.waiting import eventually
 
+pytestmark = pytest.mark.both_stores
+
 
 @pytest.fixture
 def relay(database: Database) -> Iterator[Relay]:

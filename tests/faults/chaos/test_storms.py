@@ -11,6 +11,8 @@ from tests.harness.callboard import Callboard
 from tests.harness.ledger import percentile
 from tests.harness.stores import STORES
 
+pytestmark = pytest.mark.both_stores
+
 #: seconds: the promise for a victim's job, doubled, because the machine that runs the tests is shared
 RESTART_P99_S = 2 * 10.0
 SUBMIT_P99_S = 2 * 0.25

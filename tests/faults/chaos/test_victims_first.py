@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 
+import pytest
 from sqlalchemy import update
 
 from src.broker import topology
@@ -11,6 +12,8 @@ from src.database import Database, now
 from src.jobs import claims, due, workers
 from src.jobs.models import Worker
 from tests.faults.chaos.test_kill_points import submitted
+
+pytestmark = pytest.mark.both_stores
 
 
 def test_the_job_of_a_lost_worker_goes_before_those_that_wait(database: Database) -> None:

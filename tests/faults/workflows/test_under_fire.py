@@ -10,6 +10,7 @@ from contextlib import suppress
 from pathlib import Path
 
 import dramatiq
+import pytest
 from dramatiq import Message
 from sqlalchemy import func, select
 
@@ -21,6 +22,8 @@ from tests.actors import workflows as actors
 from tests.harness.callboard import Callboard
 from tests.harness.waiting import eventually
 from tests.process.workflows.test_seeds import finished, run
+
+pytestmark = pytest.mark.both_stores
 
 SIZE = 100
 

@@ -21,7 +21,7 @@ assert src.actors  # builds the broker that the actors of these tests are declar
 
 
 class Served(dict[str, tuple[Callboard, Worker]]):
-    """By store, a Callboard with a worker that serves: started at its first use, for all tests of this process."""
+    """By store, a Callboard with a worker that serves: started at its first use, for a run of tests of this folder."""
 
     def __init__(self, request: pytest.FixtureRequest, folders: pytest.TempPathFactory, ending: ExitStack) -> None:
         super().__init__()
@@ -33,7 +33,7 @@ class Served(dict[str, tuple[Callboard, Worker]]):
         return self[store]
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def _served(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     with ExitStack() as ending:
         yield Served(request, tmp_path_factory, ending)

@@ -22,6 +22,8 @@ from tests.harness.commands import DEADLINE_S
 from tests.harness.stores import only_on
 from tests.harness.waiting import eventually
 
+pytestmark = pytest.mark.both_stores
+
 #: seconds that nobody has
 NEVER_S = 10 * DEADLINE_S
 

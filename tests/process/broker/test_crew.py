@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from types import SimpleNamespace
 
+import pytest
+
 from src.broker.crew import Crew
 from src.broker.limits import Limits
 from src.database import Database
@@ -11,6 +13,8 @@ from src.jobs.current import RunningJob
 from src.jobs.models import Job
 from tests.harness.callboard import Callboard
 from tests.harness.jobs import claimed, hired, look
+
+pytestmark = pytest.mark.both_stores
 
 
 def running(database: Database) -> tuple[str, RunningJob]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 
 import pika
+import pytest
 from sqlalchemy import update
 
 from src.broker import drift, management
@@ -17,6 +18,8 @@ from tests.harness.callboard import Callboard
 from tests.harness.commands import DEADLINE_S
 from tests.harness.services import BrokerNode
 from tests.harness.waiting import eventually
+
+pytestmark = pytest.mark.both_stores
 
 
 def seen() -> Drift | None:

@@ -220,6 +220,8 @@ from dramatiq.brokers.rabbitmq import RabbitmqBroker
 from dramatiq.errors import ConnectionClosed
 from pika.exceptions import UnroutableError
 
+pytestmark = pytest.mark.both_stores
+
 class Producer(RabbitmqBroker):
     def _ensure_queue(self, name):
         '''Callboard declares the queues.'''

@@ -18,6 +18,8 @@ from tests.harness.callboard import Callboard
 from tests.harness.commands import DEADLINE_S
 from tests.harness.waiting import eventually
 
+pytestmark = pytest.mark.both_stores
+
 
 def until_published(callboard: Callboard, *messages: Message[Any]) -> None:
     eventually(

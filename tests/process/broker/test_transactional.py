@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 from sqlalchemy import func, select
 
 from src.actors.widgets import Widget
@@ -10,6 +11,8 @@ from src.jobs.queries import find
 from tests.actors import broker as actors
 from tests.harness.callboard import Callboard
 from tests.harness.services import random_name
+
+pytestmark = pytest.mark.both_stores
 
 
 def widgets(callboard: Callboard, name: str) -> int:

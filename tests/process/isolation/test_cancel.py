@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import time
 
+import pytest
+
 from src.jobs import Outcome, State
 from src.jobs.control import cancel
 from tests.actors import isolation as actors
 from tests.harness.callboard import Callboard
 from tests.harness.waiting import eventually
 from tests.process.isolation.shows import cancelled
+
+pytestmark = pytest.mark.both_stores
 
 
 def ask(callboard: Callboard, id: str) -> float:

@@ -8,6 +8,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from src.database import Database
 from src.jobs import heartbeats
 from src.jobs.heartbeats import Role
@@ -15,6 +17,8 @@ from tests.harness import ROOT
 from tests.harness.stores import only_on
 from tests.harness.waiting import eventually
 from tests.process.schedules.test_schedulers import environment
+
+pytestmark = pytest.mark.both_stores
 
 __all__ = ["environment"]
 

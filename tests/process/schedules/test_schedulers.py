@@ -23,6 +23,8 @@ from tests.harness.services import BrokerNode, random_name
 from tests.harness.stores import only_on
 from tests.harness.waiting import eventually
 
+pytestmark = pytest.mark.both_stores
+
 
 @contextmanager
 def running(make: Maker) -> Iterator[Clock]:

