@@ -24,10 +24,10 @@ from src.broker import topology
 from src.broker.causes import Causes
 from src.broker.connections import LONGEST_PAUSE, answered, parameters, pauses
 from src.broker.deliveries import TOGETHER_S, Acknowledger, Arrival, Arrivals, Delivery
+from src.broker.frame_reader import DeliveringConnection, Whole, take_past_pika
 from src.broker.intake import Intake
 from src.broker.refusals import Refusals
 from src.broker.vital_threads import Progress
-from src.broker.wire import DeliveringConnection, Whole, take_past_pika
 from src.database import is_outage, log_outage, now, read
 from src.jobs import doubt
 from src.jobs.rows import NORMAL_PRIORITY

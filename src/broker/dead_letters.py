@@ -15,7 +15,7 @@ import pika.exceptions
 
 from src.broker import topology
 from src.broker.connections import answered, parameters
-from src.broker.wire import DeliveringConnection
+from src.broker.frame_reader import DeliveringConnection
 from src.jobs.rows import NORMAL_PRIORITY
 from src.logs import get_logger
 

@@ -21,11 +21,11 @@ from src.broker import topology, unconfirmed
 from src.broker.causes import Causes
 from src.broker.connections import LONGEST_PAUSE, parameters, pauses
 from src.broker.declared import Declared
+from src.broker.frame_writer import CAN_GUARD, GuardedLoop, JoiningConnection, Outgoing
 from src.broker.marker import Marker
 from src.broker.refusals import EVERY, Refusals
 from src.broker.unconfirmed import Unconfirmed
 from src.broker.vital_threads import Progress, Supervised
-from src.broker.wire import CAN_GUARD, GuardedLoop, JoiningConnection, Outgoing
 from src.jobs.envelopes import Envelope
 from src.logs import get_logger
 

@@ -13,7 +13,7 @@ from typing import Any
 
 from sqlalchemy.exc import OperationalError
 
-from src.broker import boot, committer, crew, executor, intake, marker, publisher, relay, wire
+from src.broker import boot, committer, crew, executor, frame_writer, intake, marker, publisher, relay
 from src.jobs import due, release, result_files, workers
 from src.jobs.envelopes import Envelope, on_commit
 
@@ -111,7 +111,7 @@ def _has_own_session(_executor: Any, running: Any, _finished: Any) -> bool:
 FAULTS: dict[str, Callable[[], None]] = {
     # whoever submits
     "commit | hand-over": _kill_at_hand_over,
-    "hand-over | publish": _kill_before(wire.JoiningConnection, "publish"),
+    "hand-over | publish": _kill_before(frame_writer.JoiningConnection, "publish"),
     "publish | confirm": _kill_before(publisher.Publisher, "_on_confirm"),
     "confirm | mark": _kill_before(marker.Marker, "_mark"),
     # relay

@@ -11,7 +11,7 @@ from dramatiq import Message
 
 from src.broker import publisher
 from src.broker.connections import parameters
-from src.broker.wire import JoiningConnection, Outgoing
+from src.broker.frame_writer import JoiningConnection, Outgoing
 from src.jobs import State
 from tests.actors import broker as actors
 from tests.harness.callboard import Callboard
