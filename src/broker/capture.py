@@ -25,8 +25,9 @@ from src.logs import mask_by, speak_for, writes_to_terminal
 
 Find = Callable[[], RunningJob | None]
 
-#: loggers of this house's own engine: what they say is about the attempt, not of it
-OWN = ("src.broker.", "src.jobs.", "dramatiq.", "pika")
+_ROOT = __name__.partition(".")[0]
+#: loggers of the engine itself: their lines are about the attempt and do not belong to its log
+OWN = (f"{_ROOT}.broker.", f"{_ROOT}.jobs.", "dramatiq.", "pika")
 
 
 class _Surroundings(NamedTuple):

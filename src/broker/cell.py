@@ -16,6 +16,7 @@ import sys
 import threading
 import time
 from collections import deque
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from types import FrameType
@@ -138,6 +139,13 @@ class Messenger:
             self._frames.send("envelopes", envelopes)
 
 
+def load(modules: Sequence[str]) -> None:
+    """Import the actors, as the dramatiq command does."""
+    for name in modules:
+        importlib.import_module(name)
+    tracing.prepare()
+
+
 def live(end: socket.socket, parent: int) -> None:
     """Run one attempt for the worker at the other end, say how it ended, and wait for the end."""
     os.setsid()
@@ -215,8 +223,6 @@ def _interrupt_by_signal() -> None:
 
 def main() -> None:
     """A cell that could not be forked. Arguments: file descriptor of its end, modules of actors."""
-    from src.broker.nursery import load  # here: a nursery imports this module
-
     end = socket.socket(fileno=int(sys.argv[1]))
     load(sys.argv[2:])
     configure_logs()

@@ -41,8 +41,8 @@ LOOK_S = 0.2
 READY_S = 120.0
 #: seconds a killed cell may take to be gone
 GONE_S = 5.0
-#: what every worker loads; other modules of actors are found through the actor
-MODULES = ["src.actors"]
+#: module of actors that every worker loads; the others are found through the actor
+MODULES = [f"{__name__.partition('.')[0]}.actors"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,7 +123,7 @@ class Cells:
             try:
                 # A session of its own: a signal to the worker's group must not keep it from ending its cells.
                 self._process = subprocess.Popen(
-                    [sys.executable, "-c", "from src.broker.nursery import main; main()", str(theirs.fileno()), *MODULES],
+                    [sys.executable, "-c", f"from {nursery.__name__} import main; main()", str(theirs.fileno()), *MODULES],
                     pass_fds=[theirs.fileno()],
                     stdin=subprocess.DEVNULL,
                     start_new_session=True,

@@ -72,7 +72,7 @@ class JobsBroker(RabbitmqBroker):
 
     def add_middleware(self, middleware: Middleware, *, before: Any = None, after: Any = None) -> None:
         super().add_middleware(middleware, before=before, after=after)
-        own = [each for each in self.middleware if not type(each).__module__.startswith("src.broker.")]
+        own = [each for each in self.middleware if not type(each).__module__.startswith(f"{__package__}.")]
         declare(frozenset(name for each in own for name in each.actor_options), frozenset(self.actor_options))
 
     def enqueue(self, message: Message[Any], *, delay: int | None = None) -> Message[Any]:

@@ -16,7 +16,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from src.broker import watchdog
+from src.broker import obituary, watchdog
 from src.broker.causes import Causes
 from src.broker.vital_threads import Supervised
 from src.broker.watchdog import HEADER, SLOT
@@ -138,10 +138,10 @@ class Ledger:
             return
         program = str(Path(watchdog.__file__))
         limit = str(get_settings().watchdog_after)
-        obituary = [sys.executable, "-m", "src.broker.obituary"]
+        report = [sys.executable, "-c", f"from {obituary.__name__} import main; main()"]
         try:
             self._watchdog = subprocess.Popen(
-                [sys.executable, "-I", "-S", program, str(self._descriptor), str(os.getpid()), limit, *obituary],
+                [sys.executable, "-I", "-S", program, str(self._descriptor), str(os.getpid()), limit, *report],
                 pass_fds=[self._descriptor],
                 stdin=subprocess.DEVNULL,
             )

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import faulthandler
 import gc
-import importlib
 import os
 import random
 import select
@@ -22,10 +21,9 @@ import time
 from collections.abc import Sequence
 from contextlib import suppress
 
-from src import tracing
-from src.broker import forks, process_tree
+from src.broker import cell, forks, process_tree
 from src.broker.causes import Causes
-from src.broker.cell import live
+from src.broker.cell import live, load
 from src.broker.connections import pauses
 from src.broker.frames import ended
 from src.logs import configure_logs, get_logger
@@ -186,17 +184,10 @@ class Nursery:
 def _start_cold(end: socket.socket) -> int:
     end.set_inheritable(True)
     process = subprocess.Popen(
-        [sys.executable, "-c", "from src.broker.cell import main; main()", str(end.fileno()), *sys.argv[2:]], pass_fds=[end.fileno()]
+        [sys.executable, "-c", f"from {cell.__name__} import main; main()", str(end.fileno()), *sys.argv[2:]], pass_fds=[end.fileno()]
     )
     process.returncode = 0  # it is ours to reap, not the Popen object's
     return process.pid
-
-
-def load(modules: Sequence[str]) -> None:
-    """Import the actors, as `dramatiq src.actors` does."""
-    for name in modules:
-        importlib.import_module(name)
-    tracing.prepare()
 
 
 def may_fork() -> bool:

@@ -43,7 +43,3 @@ def main() -> None:
             if time.monotonic() + pause > deadline:
                 return  # the lease has run out by now, and a relay has seen it
             time.sleep(pause)
-
-
-if __name__ == "__main__":
-    main()

@@ -146,7 +146,7 @@ def state(stat: int) -> str:
 def say(event: str, **fields: object) -> None:
     """A line of log, as the worker writes them."""
     with suppress(OSError):
-        print(json.dumps({"event": event, "level": "error", "logger": "src.broker.watchdog", **fields}), file=sys.stderr, flush=True)
+        print(json.dumps({"event": event, "level": "error", "logger": "callboard.watchdog", **fields}), file=sys.stderr, flush=True)
 
 
 if __name__ == "__main__":
