@@ -29,9 +29,10 @@ from dramatiq.middleware.threading import Interrupt
 
 from src import tracing
 from src.broker import capture, forks, interrupts, process_tree, stack
+from src.broker.attempt import AttemptRunner, LostLease
 from src.broker.deliveries import Arrival, Delivery
-from src.broker.executor import Executor, LostLease
 from src.broker.frames import Ended, Frames
+from src.broker.lease import Lease
 from src.broker.limits import Limits
 from src.broker.running import Running
 from src.database import clock
@@ -59,20 +60,6 @@ class Request:
     worker: str
     clock_offset: timedelta  # of the worker's clock, which follows the database's
     trace: dict[str, str]  # the span of the attempt, which the worker keeps
-
-
-@dataclass(frozen=True, slots=True)
-class Holder:
-    """Stands for the crew in a cell: who holds the lease."""
-
-    worker_id: int
-    name: str
-    limits: Limits
-    load: Any = None
-    committer: Any = None
-    cells: Any = None
-    ledger: Any = None
-    keep_lines: Any = None
 
 
 class Messenger:
@@ -177,9 +164,9 @@ def _carry_out(request: Request, frames: Frames) -> tuple[Any, ...]:
     if request.claimed.actor not in broker.actors:
         importlib.import_module(request.module)
     limits = next(one for one in broker.middleware if isinstance(one, Limits))
-    executor = Executor(broker, Holder(request.worker_id, request.worker, limits))
+    attempts = AttemptRunner(broker, Lease(request.worker, request.worker_id), limits)
     delivery = Delivery(request.claimed, Arrival(0, 0, False, b""), None)
-    running = Running(executor.as_running_job(delivery), delivery)
+    running = Running(attempts.running_job(delivery), delivery)
     if _is_async(broker.actors[request.claimed.actor]):
         loop = EventLoopThread(log)
         loop.daemon = True
@@ -191,7 +178,7 @@ def _carry_out(request: Request, frames: Frames) -> tuple[Any, ...]:
     messenger = Messenger(frames)
     messenger.start(running)
     try:
-        finished = executor.attempt(running)
+        finished = attempts.run(running)
     except LostLease:
         messenger.stop()
         return ("lost",)

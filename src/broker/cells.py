@@ -11,27 +11,24 @@ import sys
 import threading
 import time
 from contextlib import suppress
-from dataclasses import dataclass
 from itertools import count
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from src import tracing
 from src.broker import nursery
 from src.broker.cell import INTERRUPTS, Request
 from src.broker.connections import pauses
+from src.broker.executor import IsolatedEnd
 from src.broker.frames import Ended, Frames, pair
 from src.broker.isolation import CellDied, HardTimeLimitExceeded
+from src.broker.lease import Lease
 from src.broker.nursery import END, START
 from src.broker.publisher import hand_off
 from src.broker.running import Running
 from src.database import clock
-from src.jobs.completion import Finished
 from src.jobs.errors import CancelRequested
 from src.logs import get_logger
 from src.settings import get_settings
-
-if TYPE_CHECKING:
-    from src.broker.crew import Crew
 
 log = get_logger(__name__)
 
@@ -43,16 +40,6 @@ READY_S = 120.0
 GONE_S = 5.0
 #: module of actors that every worker loads; the others are found through the actor
 MODULES = [f"{__name__.partition('.')[0]}.actors"]
-
-
-@dataclass(frozen=True, slots=True)
-class Ending:
-    """How a cell ended: with the attempt's end, with an end it committed itself, or killed for `error`."""
-
-    finished: Finished | None = None
-    is_committed: bool = False
-    is_lost: bool = False  # the lease
-    error: BaseException | None = None
 
 
 class Forked:
@@ -103,8 +90,8 @@ def fork_early() -> Forked | None:
 class Cells:
     """The nursery of one worker process and the cells it makes. Any thread may `run`."""
 
-    def __init__(self, crew: Crew, forked: Forked | None = None) -> None:
-        self._crew = crew
+    def __init__(self, lease: Lease, forked: Forked | None = None) -> None:
+        self._lease = lease
         self._numbers = count(1)
         self._lock = threading.Lock()
         self._process: subprocess.Popen[bytes] | Forked | None = forked
@@ -136,12 +123,12 @@ class Cells:
             self._control = ours
             log.info("nursery_started", pid=self._process.pid)
 
-    def run(self, running: Running, module: str, limit_ms: float | None) -> Ending:
+    def run(self, running: Running, module: str, limit_ms: float | None) -> IsolatedEnd:
         """Run the attempt in a cell of its own and return when that is gone, with all it has started."""
         number = next(self._numbers)
         frames = self._new_cell(number)
         if frames is None:
-            return Ending(error=CellDied("no process could be started for it"))
+            return IsolatedEnd(error=CellDied("no process could be started for it"))
         try:
             ending = self._follow(frames, running, module, limit_ms)
             self._end(number, frames)
@@ -192,17 +179,17 @@ class Cells:
             theirs.close()
         return Frames(ours)
 
-    def _follow(self, frames: Frames, running: Running, module: str, limit_ms: float | None) -> Ending:
+    def _follow(self, frames: Frames, running: Running, module: str, limit_ms: float | None) -> IsolatedEnd:
         try:
             if frames.receive(READY_S) is None:
-                return Ending(error=CellDied(f"its process was not ready within {READY_S:.0f} s"))
+                return IsolatedEnd(error=CellDied(f"its process was not ready within {READY_S:.0f} s"))
             frames.end.settimeout(READY_S)
-            frames.send(Request(running.delivery.claimed, module, self._crew.worker_id, self._crew.name, clock.offset, tracing.carrier()))
+            frames.send(Request(running.delivery.claimed, module, self._lease.worker_id, self._lease.name, clock.offset, tracing.carrier()))
             return _Watch(frames, running, limit_ms).until_end()
         except Ended as end:
-            return Ending(error=CellDied(_how(end.status)))
+            return IsolatedEnd(error=CellDied(_how(end.status)))
         except OSError as error:
-            return Ending(error=CellDied(f"its process could not be reached ({error.strerror or error})"))
+            return IsolatedEnd(error=CellDied(f"its process could not be reached ({error.strerror or error})"))
 
     def _end(self, number: int, frames: Frames) -> None:
         control = self._control
@@ -227,14 +214,14 @@ class _Watch:
         self._kill_at = float("inf")
         self._told: Any = None
 
-    def until_end(self) -> Ending:
+    def until_end(self) -> IsolatedEnd:
         while True:
             present = time.monotonic()
             if present >= self._deadline:
                 assert self._limit_ms is not None
-                return Ending(error=HardTimeLimitExceeded(f"hard time limit of {self._limit_ms / 1000:g} s exceeded"))
+                return IsolatedEnd(error=HardTimeLimitExceeded(f"hard time limit of {self._limit_ms / 1000:g} s exceeded"))
             if present >= self._kill_at:
-                return Ending(error=CancelRequested("it did not react to the cancel and was killed"))
+                return IsolatedEnd(error=CancelRequested("it did not react to the cancel and was killed"))
             self._pass_on()
             frame = self._frames.receive(max(0.001, min(LOOK_S, self._deadline - present, self._kill_at - present)))
             if frame is not None:
@@ -242,14 +229,14 @@ class _Watch:
                 if ending is not None:
                     return ending
 
-    def _take(self, kind: str, what: Any = None) -> Ending | None:
+    def _take(self, kind: str, what: Any = None) -> IsolatedEnd | None:
         job = self._running.job
         if kind == "finished":
-            return Ending(finished=what)
+            return IsolatedEnd(finished=what)
         if kind == "committed":
-            return Ending(is_committed=True)
+            return IsolatedEnd(is_committed=True)
         if kind == "lost":
-            return Ending(is_lost=True)
+            return IsolatedEnd(is_lost=True)
         if kind == "progress":
             job.progress_seen = what
         elif kind == "lines":

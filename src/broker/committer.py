@@ -11,20 +11,18 @@ import threading
 import time
 from collections.abc import Sequence
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from src import metering
 from src.broker.connections import pauses
 from src.broker.deliveries import Delivery
+from src.broker.lease import Lease
 from src.broker.vital_threads import Progress, Supervised
 from src.database import get_database, is_outage, log_outage, write
 from src.jobs import claims, ends, workers
 from src.jobs.completion import Finished, is_one_statement, settle, settle_alone
 from src.jobs.states import Outcome, State
 from src.logs import get_logger
-
-if TYPE_CHECKING:
-    from src.broker.crew import Crew
 
 log = get_logger(__name__)
 
@@ -39,8 +37,8 @@ Record = tuple[Finished | None, Delivery]
 class Committer:
     """Finished attempts in, commits and acknowledgements out. `put` may be called from any thread."""
 
-    def __init__(self, crew: Crew) -> None:
-        self._crew = crew
+    def __init__(self, lease: Lease) -> None:
+        self._lease = lease
         self._queue: queue.SimpleQueue[Record | threading.Event] = queue.SimpleQueue()
         self._batch: list[Record] = []  # taken from the queue, and not yet committed and acknowledged
         self._progress = Progress()
@@ -152,7 +150,7 @@ class Committer:
         if finished:
             # The single statement of plain successes commits by itself, unless a webhook is to hear of them in the same commit.
             alone = is_one_statement(finished) and not ends.is_anybody_told(get_database())
-            held: dict[str, Any] = {"finished": finished, "worker_id": self._crew.worker_id, "worker": self._crew.name}
+            held: dict[str, Any] = {"finished": finished, "worker_id": self._lease.worker_id, "worker": self._lease.name}
             began = time.monotonic()
             if alone:
                 moved = get_database().direct.write(partial(settle_alone, **held))
@@ -168,11 +166,11 @@ class Committer:
         """An end that changed nothing was given away, or its claim was forgotten by a PostgreSQL that was killed: then it counts."""
         if unmoved:
             with write() as session:
-                retaken = set(claims.retake(session, self._crew.worker_id, [(end.seq, end.attempt) for end in unmoved]))
-                workers.acquit(session, self._crew.name, [(end.seq, end.attempt) for end in unmoved if end.seq not in retaken])
+                retaken = set(claims.retake(session, self._lease.worker_id, [(end.seq, end.attempt) for end in unmoved]))
+                workers.acquit(session, self._lease.name, [(end.seq, end.attempt) for end in unmoved if end.seq not in retaken])
                 if retaken:
                     again = [end for end in unmoved if end.seq in retaken]
-                    settle(session, again, worker_id=self._crew.worker_id, worker=self._crew.name)
+                    settle(session, again, worker_id=self._lease.worker_id, worker=self._lease.name)
 
     def _settle_singly(self, finished: Sequence[Finished]) -> None:
         """One end of a batch cannot be stored: write the others, and that one as a dead job with the reason."""
@@ -195,7 +193,7 @@ class Committer:
             log.exception("end_left_to_the_lease", job_id=end.id)
 
     def _acknowledge(self, batch: list[Record]) -> None:
-        self._crew.holding.difference_update(delivery.key for _, delivery in batch)
+        self._lease.held.difference_update(delivery.key for _, delivery in batch)
         by_consumer: dict[int, list[Delivery]] = {}
         for _, delivery in batch:
             if not delivery.is_acknowledged:

@@ -1,4 +1,4 @@
-"""One worker process: its lease, its threads' load, its committer. Made when Dramatiq's Worker boots."""
+"""Worker process: its lease, its load, its committer and its children. Made when Dramatiq's Worker boots."""
 
 from __future__ import annotations
 
@@ -11,16 +11,21 @@ from collections.abc import Callable, Sequence
 from datetime import timedelta
 from typing import Any
 
+from dramatiq.broker import Broker
 from sqlalchemy.orm import Session
 
-import src
-from src import migrations
+from src import __version__, migrations
 from src.broker import refusals
+from src.broker.attempt import AttemptRunner
 from src.broker.causes import Causes
 from src.broker.cells import Cells, Forked
 from src.broker.committer import Committer
 from src.broker.connections import pauses
+from src.broker.consumer import QueueConsumer
 from src.broker.deliveries import Delivery
+from src.broker.executor import Executor
+from src.broker.intake import Intake
+from src.broker.lease import Lease
 from src.broker.ledger import Ledger
 from src.broker.limits import Limits
 from src.broker.load import Load
@@ -48,7 +53,7 @@ class SchemaMissing(Exception):
 
 
 class Crew:
-    """Holds the lease: `worker_id` names it in SQL, and `may_claim` says whether it is known to be alive."""
+    """Holds what the threads of the process share, and keeps its lease: heartbeats, commands, progress, logs and cancels."""
 
     def __init__(
         self,
@@ -62,39 +67,51 @@ class Crew:
     ) -> None:
         self.actors = actors
         self.limits = limits
-        self.name = f"{socket.gethostname()}:{os.getpid()}"
-        self.worker_id = 0
+        self.lease = Lease(f"{socket.gethostname()}:{os.getpid()}")
         self.load = Load(threads)
-        self.committer = Committer(self)
-        self.cells = Cells(self, forked)
-        self.ledger = Ledger()
+        self.committer = Committer(self.lease)
+        self.children = Cells(self.lease, forked)
+        self.status_page = Ledger()
         self.work_queue = WorkQueue()
-        self.holding: set[tuple[int, int]] = set()  # (seq, attempt) from the claim until its end is committed
         self._unheld: set[tuple[int, int]] = set()
         self._queues = queues
         self._unwritten: list[attempt_logs.Row] = []  # lines of logs
         self._late: deque[attempt_logs.Row] = deque()  # those of attempts that ended without a record to carry them
-        self._wish: Wish | None = None
+        self._command: Wish | None = None
         self._end = end  # ends this process in good order; None: the process is not ours to end
         self._causes = Causes()
         self._progress = Progress()
         self._look: Callable[[float], None] = lambda _elapsed_s: None
-        self._renewed = 0.0
         self._closing = threading.Event()
         self._thread = threading.Thread(target=self._run, name="lease", daemon=True)
 
-    @property
-    def may_claim(self) -> bool:
-        """Is the lease known to lie ahead? Without SQL it runs out, and nothing more is taken."""
-        return self.worker_id != 0 and time.monotonic() - self._renewed < get_settings().lease_duration
+    def executor(self, broker: Broker) -> Executor:
+        """Return the executor that the threads of this process run claimed jobs by."""
+        return Executor(
+            AttemptRunner(broker, self.lease, self.limits),
+            self.load,
+            children=self.children,
+            status_page=self.status_page,
+            commit=self.committer.put,
+            keep_lines=self.keep_lines,
+        )
 
-    def doubt_lease(self) -> None:
-        """Claim nothing more before the next heartbeat: SQL has refused a claim, so the lease may be somebody else's by now."""
-        self._renewed = -get_settings().lease_duration
+    def consumer(self, queue: str, timeout_s: float) -> QueueConsumer:
+        """Return the consumer of one queue, which claims for this process."""
+        return QueueConsumer(
+            queue,
+            timeout_s,
+            claimer=Intake(self.lease, self.load, queue, actors=self.actors, policies=self.limits.policies),
+            lease=self.lease,
+            load=self.load,
+            work_queue=self.work_queue,
+            hand_back=self.hand_back,
+            flush=self.committer.flush,
+        )
 
     def threads(self) -> list[Supervised]:
         """What the process cannot do without."""
-        return [Supervised("lease", self._thread, self._progress), *self.ledger.threads(), *self.committer.threads()]
+        return [Supervised("lease", self._thread, self._progress), *self.status_page.threads(), *self.committer.threads()]
 
     def abandon_lease(self) -> None:
         """Beat and claim no more, in a process that is not ours to end: its jobs are given to others when the lease runs out."""
@@ -104,7 +121,7 @@ class Crew:
     def start(self, look: Callable[[float], None]) -> None:
         """Register, waiting for SQL if need be, and begin to tend the lease. `look` is called at each beat of the pulse."""
         self._look = look
-        self.ledger.start(look)
+        self.status_page.start(look)
         for pause in pauses():
             try:
                 with get_database().engine.connect() as connection:
@@ -128,18 +145,18 @@ class Crew:
     def close(self) -> None:
         """Write every end that is known, hand the rest back, and sign off."""
         self.committer.close()
-        # Nothing can report any more, so these may be given away: taken before the cells end, whose threads then move on.
-        unfinished = list(self.holding | {(attempt.job.seq, attempt.job.attempt) for attempt in list(self.load.running.values())})
-        self.cells.close()
+        # Nothing can report any more, so these may be given away: taken before the children end, whose threads then move on.
+        unfinished = list(self.lease.held | {(attempt.job.seq, attempt.job.attempt) for attempt in list(self.load.running.values())})
+        self.children.close()
         self._closing.set()
         self._thread.join(timeout=5)
         try:
             with write() as session:
                 attempt_logs.write(session, [*self._unwritten, *self._late])
-                claims.give_back(session, self.worker_id, unfinished)
+                claims.give_back(session, self.lease.worker_id, unfinished)
                 attempt_logs.forget(session, unfinished)
-                workers.sign_off(session, self.worker_id)
-            self.ledger.sign_off()
+                workers.sign_off(session, self.lease.worker_id)
+            self.status_page.sign_off()
             if unfinished:
                 log.info("handed_back_unfinished", jobs=len(unfinished))
         except Exception as error:  # noqa: BLE001 - the process ends; without a sign-off the lease runs out by itself
@@ -155,11 +172,11 @@ class Crew:
         if not deliveries:
             return
         # First: as soon as this is committed, the same attempt may be claimed here again.
-        self.holding.difference_update(one.key for one in deliveries)
+        self.lease.held.difference_update(one.key for one in deliveries)
         for pause in pauses():
             try:
                 with write() as session:
-                    claims.give_back(session, self.worker_id, [(one.claimed.seq, one.claimed.attempt) for one in deliveries])
+                    claims.give_back(session, self.lease.worker_id, [(one.claimed.seq, one.claimed.attempt) for one in deliveries])
                 break
             except Exception as error:
                 if not is_outage(error) or self._closing.is_set():
@@ -172,22 +189,22 @@ class Crew:
     def _register(self) -> None:
         get_database().check_clock()
         with write() as session:
-            self.worker_id = workers.register(
+            self.lease.worker_id = workers.register(
                 session,
-                name=self.name,
+                name=self.lease.name,
                 host=socket.gethostname(),
                 pid=os.getpid(),
-                version=src.__version__,
+                version=__version__,
                 threads=self.load.threads,
                 queues=self._queues,
                 actors=list(self.actors),
             )
             release_known(session, list(self.actors))
-            if self._wish is not None:
-                wishes.carry(session, self.worker_id, self._wish)
-        self._renewed = time.monotonic()
-        self.ledger.know(self.worker_id)
-        log.info("worker_registered", worker_id=self.worker_id)
+            if self._command is not None:
+                wishes.carry(session, self.lease.worker_id, self._command)
+        self.lease.renew(time.monotonic())
+        self.status_page.know(self.lease.worker_id)
+        log.info("worker_registered", worker_id=self.lease.worker_id)
 
     def _run(self) -> None:
         beat = 0.0
@@ -209,7 +226,7 @@ class Crew:
 
     def _check_pulse(self) -> None:
         """Look at the threads from here once the pulse thread is gone; its watchdog may be off."""
-        if not self.ledger.is_beating:
+        if not self.status_page.is_beating:
             self._look(TEND_S)
 
     def _heartbeat(self) -> None:
@@ -218,58 +235,58 @@ class Crew:
         with write() as session:
             alive = workers.heartbeat(
                 session,
-                self.worker_id,
+                self.lease.worker_id,
                 busy=len(self.load.running),
                 frontier=dict(self.load.frontier),
                 memory_bytes=resident_bytes(),
                 refusals=refusals.reasons(),
             )
-            wish, stacks_wanted = wishes.of(session, self.worker_id), stacks.take(session, self.worker_id)
+            command, stacks_wanted = wishes.of(session, self.lease.worker_id), stacks.take(session, self.lease.worker_id)
             # Not while it closes: what another thread hands back in this moment would be claimed again.
-            forgotten = claims.retake(session, self.worker_id, list(self.holding)) if alive and not self.load.is_closing else []
+            forgotten = claims.retake(session, self.lease.worker_id, list(self.lease.held)) if alive and not self.load.is_closing else []
             if not alive:
-                workers.survived(session, self.worker_id, list(self.holding))
+                workers.survived(session, self.lease.worker_id, list(self.lease.held))
         if forgotten:
             log.warning("forgotten_claims_retaken", jobs=len(forgotten))
         for attempt in list(self.load.running.values()):
             if (attempt.job.seq, attempt.job.attempt) in stacks_wanted:
                 attempt.say_where()
         if alive:
-            self._renewed = asked
-            self._follow(wish)
+            self.lease.renew(asked)
+            self._obey(command)
             return
         # Cut off for too long: the jobs went to others, and late reports under the old number change nothing.
-        log.warning("lease_lost", worker_id=self.worker_id)
+        log.warning("lease_lost", worker_id=self.lease.worker_id)
         self._register()
 
-    def _follow(self, wish: Wish | None) -> None:
-        """Do what an operator wants of this process."""
-        if wish is not self._wish:
-            log.info("worker_wish", wish=wish.value if wish else None)
-            self._wish = wish
-            self.load.be_quiet(wish is not None)
-        if wish is None:
+    def _obey(self, command: Wish | None) -> None:
+        """Do what the operator has commanded: pause, or stop."""
+        if command is not self._command:
+            log.info("worker_wish", wish=command.value if command else None)
+            self._command = command
+            self.load.be_quiet(command is not None)
+        if command is None:
             return
-        # What no thread has begun is somebody else's from now on.
+        # Other processes run what no thread here has begun.
         self.hand_back(self.work_queue.take_out(lambda _delivery: True))
-        if wish is Wish.STOP and not self.load.in_flight and not self.holding and self._end is not None:
+        if command is Wish.STOP and not self.load.in_flight and not self.lease.held and self._end is not None:
             log.info("worker_stops_as_wished")
             end, self._end = self._end, None
             end()
 
     def _hand_back_unheld(self) -> None:
-        """Queue again what SQL says runs here while nobody here holds it: the answer to the commit of its claim was lost.
+        """Queue again what SQL says runs here and this process does not hold: the answer to the commit of its claim was lost.
 
         Only what is found at two looks: between them every claim and every end has been noted here, too.
         """
         limit = now() - timedelta(seconds=get_settings().lease_duration)
         with read() as session:
-            unheld = workers.leased_to(session, self.worker_id, claimed_before=limit) - self.holding
+            unheld = workers.leased_to(session, self.lease.worker_id, claimed_before=limit) - self.lease.held
         again = unheld & self._unheld
         self._unheld = unheld - again
         if again:
             with write() as session:
-                claims.give_back(session, self.worker_id, list(again))
+                claims.give_back(session, self.lease.worker_id, list(again))
             log.warning("unheld_jobs_handed_back", jobs=len(again))
 
     def _tend(self) -> None:
@@ -288,11 +305,11 @@ class Crew:
         if not running:
             return
         with get_database().read() as session:
-            wanted = set(workers.cancels_requested(session, self.worker_id))
+            wanted = set(workers.cancels_requested(session, self.lease.worker_id))
         for attempt in running:
-            if attempt.job.seq in wanted and not attempt.is_told:
+            if attempt.job.seq in wanted and not attempt.is_notified:
                 attempt.job.cancel_requested = True
-                attempt.is_told = attempt.interrupt(CancelRequested)
+                attempt.is_notified = attempt.interrupt(CancelRequested)
 
     def _acknowledge_early(self, _running: Sequence[Any]) -> None:
         for attempt in self.load.overdue(get_settings().early_ack_after):

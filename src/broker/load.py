@@ -32,7 +32,7 @@ class Started(Protocol):
     delivery: Any
     started: float  # time.monotonic()
 
-    is_told: bool  # of a cancel
+    is_notified: bool  # of a cancel
 
     def interrupt(self, kind: type[Interrupt]) -> bool: ...
     def say_where(self) -> None: ...

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from src.broker.executor import _tick
+from src.broker.attempt import _tick
 from src.broker.frame_reader import DeliveringConnection
 
 #: the values of one header, as AMQP writes them, that pika fails to decode
