@@ -1,4 +1,4 @@
-"""Boot: puts this house's parts into Dramatiq's Worker when it starts, and ends them in order when it stops."""
+"""Boot: puts Callboard's parts into Dramatiq's Worker when it starts, and stops them in order."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ HASTE_S = 3.0
 
 
 class Boot(Middleware):
-    """Puts this house's parts into Dramatiq's Worker when it boots, and ends them in order when it stops."""
+    """The middleware that starts and stops the parts of this worker process."""
 
     def __init__(self) -> None:
         self.process: Crew | None = None

@@ -1,7 +1,6 @@
 """Capture: what actors log and print is kept with their attempt, and still goes where it went before.
 
-From here on every logged line also carries the id of the job it is said on behalf of, whoever says it: our own engine,
-an actor, a library. Nothing is paid by an actor that says nothing: the job is looked up only when a line is written.
+From here on every logged line also carries the id of the job that it concerns, whether the engine, an actor or a library writes it. Nothing is paid by an actor that says nothing: the job is looked up only when a line is written.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Cells as a worker sees them: start one for an isolated attempt, follow it, end it at its hard limit or after a cancel."""
+"""Child pool of a worker: starts a child process for each isolated attempt, follows it, kills it at its hard limit or after a cancel."""
 
 from __future__ import annotations
 
@@ -32,11 +32,11 @@ from src.settings import get_settings
 
 log = get_logger(__name__)
 
-#: seconds between two looks at what is wanted of a running cell
+#: seconds between two checks for interrupts and stack requests of a running child
 LOOK_S = 0.2
-#: seconds a cell may take to become ready; the nursery imports every actor before its first
+#: seconds a child may take to become ready; the fork server imports every actor before its first
 READY_S = 120.0
-#: seconds a killed cell may take to be gone
+#: seconds a killed child may take to be gone
 GONE_S = 5.0
 #: module of actors that every worker loads; the others are found through the actor
 MODULES = [f"{__name__.partition('.')[0]}.actors"]
@@ -81,14 +81,14 @@ def fork_early() -> Forked | None:
         return Forked(nursery.fork(theirs, ours, MODULES), ours)
     except OSError as error:
         ours.close()
-        log.warning("nursery_not_forked", detail=str(error))
+        log.warning("fork_server_not_forked", detail=str(error))
         return None
     finally:
         theirs.close()
 
 
 class Cells:
-    """The nursery of one worker process and the cells it makes. Any thread may `run`."""
+    """The fork server of one worker process and the children it makes. Any thread may `run`."""
 
     def __init__(self, lease: Lease, forked: Forked | None = None) -> None:
         self._lease = lease
@@ -108,7 +108,7 @@ class Cells:
             self._process = self._control = None
             ours, theirs = pair()
             try:
-                # A session of its own: a signal to the worker's group must not keep it from ending its cells.
+                # A session of its own: a signal to the worker's group must not keep it from ending its children.
                 self._process = subprocess.Popen(
                     [sys.executable, "-c", f"from {nursery.__name__} import main; main()", str(theirs.fileno()), *MODULES],
                     pass_fds=[theirs.fileno()],
@@ -121,12 +121,12 @@ class Cells:
             finally:
                 theirs.close()
             self._control = ours
-            log.info("nursery_started", pid=self._process.pid)
+            log.info("fork_server_started", pid=self._process.pid)
 
     def run(self, running: Running, module: str, limit_ms: float | None) -> IsolatedEnd:
-        """Run the attempt in a cell of its own and return when that is gone, with all it has started."""
+        """Run the attempt in a child of its own and return when that is gone, with all it has started."""
         number = next(self._numbers)
-        frames = self._new_cell(number)
+        frames = self._new_child(number)
         if frames is None:
             return IsolatedEnd(error=CellDied("no process could be started for it"))
         try:
@@ -137,7 +137,7 @@ class Cells:
         return ending
 
     def close(self) -> None:
-        """End every cell and the nursery: their attempts can no longer report."""
+        """End every child and the fork server: their attempts can no longer report."""
         with self._lock:
             self._closed = True
             process, control = self._process, self._control
@@ -148,12 +148,12 @@ class Cells:
         try:
             process.wait(GONE_S)
         except subprocess.TimeoutExpired:
-            process.kill()  # its cells die with it
+            process.kill()  # its children die with it
             with suppress(subprocess.TimeoutExpired):
                 process.wait(GONE_S)
 
-    def _new_cell(self, number: int) -> Frames | None:
-        """A cell that is being made; None: none could be asked for within READY_S, or this worker ends."""
+    def _new_child(self, number: int) -> Frames | None:
+        """Ask for a child and return its frames; None if none could be asked for within READY_S, or this worker ends."""
         deadline = time.monotonic() + READY_S
         for pause in pauses():
             try:
@@ -162,7 +162,7 @@ class Cells:
             except OSError as error:  # the fork server has just died, or the system is short of processes or descriptors
                 if self._closed or time.monotonic() + pause > deadline:
                     return None
-                log.warning("cell_waits", cell=number, detail=str(error))
+                log.warning("child_waits", child=number, detail=str(error))
             time.sleep(pause)
         return None
 
@@ -194,17 +194,17 @@ class Cells:
     def _end(self, number: int, frames: Frames) -> None:
         control = self._control
         if control is not None:
-            with suppress(OSError):  # without a nursery there is no cell
+            with suppress(OSError):  # without a fork server there is no child
                 control.send(END + str(number).encode())
         deadline = time.monotonic() + GONE_S
         with suppress(Ended):
             while time.monotonic() < deadline:
                 frames.receive(deadline - time.monotonic())
-            log.error("cell_does_not_end", cell=number)
+            log.error("child_does_not_end", child=number)
 
 
 class _Watch:
-    """Follows one cell to the end of its attempt."""
+    """Follows one child to the end of its attempt."""
 
     def __init__(self, frames: Frames, running: Running, limit_ms: float | None) -> None:
         self._frames = frames
@@ -212,7 +212,7 @@ class _Watch:
         self._limit_ms = limit_ms
         self._deadline = float("inf") if limit_ms is None else time.monotonic() + limit_ms / 1000
         self._kill_at = float("inf")
-        self._told: Any = None
+        self._sent: Any = None
 
     def until_end(self) -> IsolatedEnd:
         while True:
@@ -246,14 +246,14 @@ class _Watch:
         return None
 
     def _pass_on(self) -> None:
-        """Tell the cell what is wanted of its actor; a cancel that is not heeded ends the process after a grace."""
+        """Send interrupts and stack requests to the child; an ignored cancel kills the process after a grace period."""
         if self._running.wants_stack:
             self._running.wants_stack = False
             self._send("stack")
         wanted = CancelRequested if self._running.job.cancel_requested else self._running.wanted
-        if wanted is None or wanted is self._told:
+        if wanted is None or wanted is self._sent:
             return
-        self._told = wanted
+        self._sent = wanted
         if wanted is CancelRequested:
             self._kill_at = time.monotonic() + get_settings().cancel_grace
         name = next(name for name, kind in INTERRUPTS.items() if kind is wanted)
@@ -261,13 +261,13 @@ class _Watch:
 
     def _send(self, *frame: str) -> None:
         self._frames.end.settimeout(LOOK_S)
-        with suppress(TimeoutError):  # it reads nothing any more: the grace or the limit ends it
+        with suppress(TimeoutError):  # the child reads no more: the grace period or the limit ends it
             self._frames.send(*frame)
 
 
 def _how(status: int | None) -> str:
     if status is None:
-        return "its process ended, nobody knows how"
+        return "its process ended, exit status unknown"
     if os.WIFSIGNALED(status):
         return f"its process was killed by signal {os.WTERMSIG(status)}"
     return f"its process exited with code {os.WEXITSTATUS(status)}"

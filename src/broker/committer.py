@@ -1,7 +1,7 @@
 """The committer thread: writes the ends of finished attempts, many in one commit, and acknowledges only then.
 
-Batching is natural: while one commit runs the next batch gathers. Under load a pause of two milliseconds lets a
-batch grow; a single finished job is committed at once.
+Group commit: while one commit runs the next batch is collected. Under load a pause of two milliseconds lets a batch
+grow; a single finished job is committed at once.
 """
 
 from __future__ import annotations
@@ -28,8 +28,8 @@ log = get_logger(__name__)
 
 #: ends written in one commit at most
 BATCH_LIMIT = 500
-#: seconds a batch may gather under load
-GATHER_S = 0.002
+#: seconds in which a batch is collected under load
+COLLECT_S = 0.002
 
 Record = tuple[Finished | None, Delivery]
 
@@ -83,7 +83,7 @@ class Committer:
             first = self._queue.get()
             self._progress.step()
             if last > 1:
-                time.sleep(GATHER_S)
+                time.sleep(COLLECT_S)
             self._batch, flushes = self._drain(first)
             last = len(self._batch)
             if self._batch:
@@ -148,7 +148,7 @@ class Committer:
 
     def _settle(self, finished: Sequence[Finished]) -> None:
         if finished:
-            # The single statement of plain successes commits by itself, unless a webhook is to hear of them in the same commit.
+            # The single statement of plain successes commits by itself, unless a webhook subscribes to them: its event belongs in the same commit.
             alone = is_one_statement(finished) and not ends.is_anybody_told(get_database())
             held: dict[str, Any] = {"finished": finished, "worker_id": self._lease.worker_id, "worker": self._lease.name}
             began = time.monotonic()

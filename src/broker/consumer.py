@@ -293,7 +293,7 @@ class QueueConsumer(Consumer):
                 raise
             return
         if waiting:
-            log.warning("subscription_doubted", queue=self.queue)
+            log.warning("subscription_silent", queue=self.queue)
             self._successor = Successor(self.queue)
 
     def _follow_successor(self, successor: Successor) -> None:

@@ -262,7 +262,7 @@ class Crew:
     def _obey(self, command: Wish | None) -> None:
         """Do what the operator has commanded: pause, or stop."""
         if command is not self._command:
-            log.info("worker_wish", wish=command.value if command else None)
+            log.info("worker_command", command=command.value if command else None)
             self._command = command
             self.load.be_quiet(command is not None)
         if command is None:
@@ -270,7 +270,7 @@ class Crew:
         # Other processes run what no thread here has begun.
         self.hand_back(self.work_queue.take_out(lambda _delivery: True))
         if command is Wish.STOP and not self.load.in_flight and not self.lease.held and self._end is not None:
-            log.info("worker_stops_as_wished")
+            log.info("worker_stops_on_command")
             end, self._end = self._end, None
             end()
 

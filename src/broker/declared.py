@@ -1,4 +1,4 @@
-"""Which RabbitMQ queues one channel knows to be there, and the envelopes that wait until theirs is."""
+"""Declared queues of one channel, and the envelopes that wait for the declaration of theirs."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from src.jobs.envelopes import Envelope
 
 
 class Declared:
-    """What the publisher has declared, one queue at a time: the channel that a queue of other arguments closes must tell which one it was."""
+    """Declares one queue at a time, so that a channel closed over other arguments names the queue at fault."""
 
     def __init__(self) -> None:
         self.declaring: str | None = None

@@ -20,7 +20,7 @@ def describe(error: BaseException) -> str:
 
 
 def trace(error: BaseException, *, above: Collection[str]) -> str:
-    """The traceback from the actor on: frames of the files `above` it tell its author nothing."""
+    """The traceback from the actor on: frames of the files `above` it are left out."""
     found = error.__traceback__
     while found is not None and found.tb_frame.f_code.co_filename in above:
         found = found.tb_next

@@ -83,7 +83,7 @@ def after_failure(
 
 
 def placed(following: Sequence[Submission]) -> list[Submission]:
-    """These submissions, with their place in the trace of the attempt that they follow: somebody else writes them."""
+    """These submissions, with their place in the trace of the attempt that they follow: another function writes them."""
     spans = tracing.active()
     if spans is None:
         return list(following)

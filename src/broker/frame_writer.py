@@ -36,7 +36,7 @@ class Outgoing(NamedTuple):
 
 
 class GuardedLoop(IOLoop):  # type: ignore[misc]
-    """pika's loop, whose thread holds `guard` in all that it does but wait: whoever holds it may use the loop's connection."""
+    """pika's loop, whose thread holds `guard` while it does not wait: the thread that holds it may use the connection."""
 
     def __init__(self, guard: AbstractContextManager[Any]) -> None:
         self._guard = guard

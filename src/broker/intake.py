@@ -1,4 +1,4 @@
-"""What becomes of a batch of deliveries: claimed, held, or done with; one transaction for all of them."""
+"""Claimer: claims a batch of deliveries in one transaction, holds what cannot run, drops copies."""
 
 from __future__ import annotations
 

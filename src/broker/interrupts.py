@@ -45,7 +45,7 @@ class Interrupts:
         self._progress = Progress()
 
     def deliver_by(self, deliver: Deliver, recall: Callable[[int], None]) -> None:
-        """Use another way into the thread (a cell's signal)."""
+        """Use another way into the thread (the signal of a child process)."""
         self._deliver, self._recall = deliver, recall
 
     def call(self, owner: object, limit_ms: float, check: Callable[[], None], function: Any, args: Any, kwargs: Any) -> Any:

@@ -1,4 +1,4 @@
-"""Isolation: the middleware that owns `isolated` and `hard_time_limit`. The attempt runs in a process of its own (cells.py)."""
+"""Isolation: the middleware that owns `isolated` and `hard_time_limit`. The attempt runs in a child process."""
 
 from __future__ import annotations
 

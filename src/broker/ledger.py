@@ -1,6 +1,6 @@
-"""The ledger: one page of memory that outlives this process's death, read by its watchdog.
+"""Status page: one page of shared memory that outlives this process and is read by its watchdog.
 
-It holds a pulse that only a live interpreter can advance, and which attempts are in a thread right now.
+It holds a pulse that only a live interpreter can advance, and the attempts that are in a thread right now.
 """
 
 from __future__ import annotations
@@ -33,10 +33,10 @@ THREADS = 255
 
 
 class Ledger:
-    """This process's page and its watchdog. Without memfd (not Linux) it is a page nobody reads."""
+    """This process's page and its watchdog. Without memfd (not Linux) the page has no reader."""
 
     def __init__(self) -> None:
-        self._descriptor = os.memfd_create("callboard-ledger") if hasattr(os, "memfd_create") else -1
+        self._descriptor = os.memfd_create("callboard-status") if hasattr(os, "memfd_create") else -1
         size = HEADER.size + SLOT.size * THREADS
         if self._descriptor >= 0:
             os.ftruncate(self._descriptor, size)
@@ -76,7 +76,7 @@ class Ledger:
         self._thread.start()
 
     def know(self, worker_id: int) -> None:
-        """Note under which number SQL knows this process."""
+        """Note the id of this worker's row."""
         self._worker_id = worker_id
         self._beat()
 

@@ -98,7 +98,7 @@ def _declaration(value: Any) -> Declaration:
 def mend_periodiq() -> None:
     """Let periodiq's `cron()` return our declarations: its own refuses `fri-sun` and accepts `70 * * * *`.
 
-    Most processes never import periodiq, and it takes a tenth of a second: it is mended when somebody does.
+    Most processes never import periodiq, and it takes a tenth of a second: it is patched when a process imports it.
     """
     if "periodiq" in sys.modules:
         _mend(sys.modules["periodiq"])

@@ -1,7 +1,7 @@
 """The reconciler: finds queued jobs whose message the broker cannot have, and has them published again.
 
-A queue may be purged or deleted by hand, or the whole broker wiped. A job that RabbitMQ confirmed and that has
-waited for a while is doubted when its queue is missing or empty, when the queue and all that its consumers can have been
+A queue may be purged or deleted by hand, or the whole broker wiped. The message of a job that RabbitMQ confirmed and that
+has waited for a while counts as lost when its queue is missing or empty, when the queue and all that its consumers can have been
 brought ahead are fewer messages than jobs that wait in it, or when messages published well after its own have been claimed
 (queues are first in, first out). Publishing once too often is harmless: the first copy to be claimed wins.
 """
@@ -81,9 +81,9 @@ class Reconciler:
 
     def run_once(self) -> int:
         """Compare now; return how many jobs will be published again."""
-        doubted_since = now() - timedelta(seconds=get_settings().reconcile_after)
+        waiting_since = now() - timedelta(seconds=get_settings().reconcile_after)
         with read() as session:
-            waiting = doubt.waiting_since(session, doubted_since)
+            waiting = doubt.waiting_since(session, waiting_since)
             frontier = doubt.frontiers(session)
         if not waiting:
             return 0
@@ -95,10 +95,10 @@ class Reconciler:
         for queue, count in waiting.items():
             with write() as session:
                 if cannot_hold(holdings[queue], count):
-                    found = doubt.publish_again(session, queue, doubted_since)
+                    found = doubt.publish_again(session, queue, waiting_since)
                 elif queue in frontier:
                     found = doubt.publish_again(
-                        session, queue, min(doubted_since, frontier[queue] - timedelta(seconds=get_settings().reconcile_after))
+                        session, queue, min(waiting_since, frontier[queue] - timedelta(seconds=get_settings().reconcile_after))
                     )
                 else:
                     found = 0

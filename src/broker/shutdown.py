@@ -1,4 +1,4 @@
-"""The notice of a shutdown: actors that asked for it get Dramatiq's Shutdown exception when their worker is told to stop."""
+"""Shutdown notice: actors that ask for it get Dramatiq's Shutdown exception when their worker begins to stop."""
 
 from __future__ import annotations
 

@@ -43,7 +43,7 @@ def queue_arguments(queue: str) -> dict[str, Any]:
         # Not dropping a message that has found no room. Dead-lettering stays at most once: RabbitMQ does it at least once by
         # one supervisor for the whole node (rabbit_fifo_dlx_sup), which some queues deleted while they begin can end for good;
         # then no quorum queue of that kind works until the node is started again (rabbitmq-server#16652). What a dead letter
-        # tells is in SQL anyway.
+        # says is in SQL anyway.
         "x-overflow": "reject-publish",
     }
 

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 from src.jobs.envelopes import Envelope
 
 #: seconds without a single confirm, while some are due, after which a connection is given up. RabbitMQ under load confirms
-#: late, but it goes on confirming; one that takes publishes and says nothing for so long would be believed for ever.
+#: late, but it goes on confirming; without a limit one that takes publishes and stays silent would be waited for without end.
 CONFIRM_WITHIN_S = 15.0
 
 

@@ -113,7 +113,7 @@ FAULTS: dict[str, Callable[[], None]] = {
     "commit | hand-over": _kill_at_hand_over,
     "hand-over | publish": _kill_before(frame_writer.JoiningConnection, "publish"),
     "publish | confirm": _kill_before(publisher.Publisher, "_on_confirm"),
-    "confirm | mark": _kill_before(marker.Marker, "_mark"),
+    "confirm | mark": _kill_before(marker.Marker, "_write"),
     # relay
     "taken by the relay | publish": _kill_before(relay, "hand_off", lambda envelopes: bool(envelopes)),
     "given away | commit": _kill_after(workers, "take_over"),

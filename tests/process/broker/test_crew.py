@@ -25,17 +25,17 @@ def test_progress_is_written_once_and_kept_for_the_end_of_the_attempt(quiet: Cal
     """An actor may say more while its progress is being written: the last word must not be lost with the first."""
     database = quiet.database
     id, job = running(database)
-    crew = Crew(threads=1, queues=["default"], actors={}, limits=Limits())
+    process = Crew(threads=1, queues=["default"], actors={}, limits=Limits())
     job.progress(9, 10)
 
-    crew._write_progress([SimpleNamespace(job=job)])
+    process._write_progress([SimpleNamespace(job=job)])
     noted = look(database, id).progress_done
     with database.write() as session:
         session.get_one(Job, job.seq).progress_done = -1
-    crew._write_progress([SimpleNamespace(job=job)])
+    process._write_progress([SimpleNamespace(job=job)])
 
     assert (noted, job.progress_seen) == (9, (9, 10, None))
     assert look(database, id).progress_done == -1
     job.progress(10, 10)
-    crew._write_progress([SimpleNamespace(job=job)])
+    process._write_progress([SimpleNamespace(job=job)])
     assert look(database, id).progress_done == 10

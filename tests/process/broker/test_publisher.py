@@ -57,7 +57,7 @@ def test_a_job_that_comes_alone_is_published_by_the_thread_that_submits_it(quiet
 def test_many_threads_publish_at_once_and_each_message_goes_out_once(
     quiet: Callboard, threads: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(publisher, "GATHER_S", 0.0)
+    monkeypatch.setattr(publisher, "COLLECT_S", 0.0)
     until_published(quiet, actors.echo.send("first"))
     at_once = 8
 
