@@ -12,7 +12,6 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
-from contextlib import suppress
 from datetime import timedelta
 from typing import Any
 
@@ -24,11 +23,12 @@ from src.broker import topology
 from src.broker.causes import Causes
 from src.broker.connections import LONGEST_PAUSE, answered, parameters, pauses
 from src.broker.deliveries import TOGETHER_S, Acknowledger, Arrival, Arrivals, Delivery
-from src.broker.frame_reader import DeliveringConnection, Whole, take_past_pika
+from src.broker.frame_reader import Whole, take_past_pika
 from src.broker.intake import Intake
 from src.broker.lease import Lease
 from src.broker.load import Load
 from src.broker.refusals import Refusals
+from src.broker.subscriptions import CONNECTION_ERRORS, Successor, close, connect, try_to_consume
 from src.broker.vital_threads import Progress
 from src.broker.work_queue import WorkQueue
 from src.database import is_outage, log_outage, now, read
@@ -51,7 +51,6 @@ ADAPT_S = 1.0
 CLOSE_WITHIN_S = 5.0
 #: seconds without a delivery after which a subscription is checked, at most
 SILENT_S = 5.0
-CONNECTION_ERRORS = (pika.exceptions.AMQPError, AssertionError, OSError)
 
 
 class QueueConsumer(Consumer):
@@ -165,7 +164,7 @@ class QueueConsumer(Consumer):
             if time.monotonic() < self._retry_at:
                 return
         try:
-            connection, channel = _connect(self.queue, self._refusals)
+            connection, channel = connect(self.queue, self._refusals)
         except CONNECTION_ERRORS as error:
             self._retry_at = time.monotonic() + next(self._pauses)
             if times := self._causes.count(repr(error)):
@@ -216,7 +215,7 @@ class QueueConsumer(Consumer):
         try:
             connection = pika.BlockingConnection(parameters(f"worker {os.getpid()} {queue}"))
             with answered(connection, f"subscription to {queue}"):
-                _try_to_consume(connection, queue)
+                try_to_consume(connection, queue)
                 connection.close()
         except pika.exceptions.ChannelClosedByBroker as error:
             self._refusals.note(queue, error.reply_text)
@@ -404,94 +403,4 @@ class QueueConsumer(Consumer):
         connection, self._connection, self._channel = self._connection, None, None
         self._retry_at = time.monotonic() + next(self._pauses)
         if connection is not None:
-            _close(connection)
-
-
-class Successor:
-    """Another connection for a queue, made and tried on a thread of its own: it may have to wait for RabbitMQ."""
-
-    def __init__(self, queue: str) -> None:
-        self.began = time.monotonic()
-        self.found: tuple[Any, Any] | None = None  # a connection and a channel on which RabbitMQ has answered
-        self._queue = queue
-        self._lock = threading.Lock()
-        self._is_forgotten = False
-        self._thread = threading.Thread(target=self._run, name="successor", daemon=True)
-        with suppress(RuntimeError):  # the system has no thread left: it is over, and nothing is found
-            self._thread.start()
-
-    @property
-    def is_over(self) -> bool:
-        return not self._thread.is_alive()
-
-    def forget(self) -> None:
-        """Close the connection, now or as soon as there is one."""
-        with self._lock:
-            self._is_forgotten = True
-        if self.found is not None:
-            _close(self.found[0])
-
-    def _run(self) -> None:
-        connection = None
-        try:
-            connection, channel = _connect(self._queue, None)
-            with answered(connection, f"subscription to {self._queue}"):
-                for queue in topology.queues_of(self._queue):
-                    _try_to_consume(connection, queue)
-        except CONNECTION_ERRORS as error:
-            log.warning("no_other_subscription", queue=self._queue, detail=repr(error))
-            if connection is not None:
-                _close(connection)
-            return
-        with self._lock:
-            if not self._is_forgotten:
-                self.found = connection, channel
-                return
-        _close(connection)
-
-
-def _connect(queue: str, refusals: Refusals | None) -> tuple[Any, Any]:
-    """A connection and a channel on which the queues exist: as we want them, or as others have made them."""
-    connection = pika.BlockingConnection(parameters(f"worker {os.getpid()} {queue}"), _impl_class=DeliveringConnection)
-    try:
-        with answered(connection, f"declaration of {queue}"):
-            channel = connection.channel()
-            for name, arguments in topology.declarations(queue, topology.queues_of(queue)).items():
-                try:
-                    channel.queue_declare(name, durable=True, arguments=arguments)
-                    if refusals is not None and name == topology.dead_letter_queue(queue):
-                        refusals.over(name)  # the others are when they can be consumed
-                except pika.exceptions.ChannelClosedByBroker as error:
-                    _note_refusal(name, error, refusals)
-                    channel = connection.channel()
-    except CONNECTION_ERRORS:
-        _close(connection)
-        raise
-    return connection, channel
-
-
-def _note_refusal(name: str, error: Any, refusals: Refusals | None) -> None:
-    """A queue that may not be declared may be there all the same, and be consumed from."""
-    if error.reply_code == 406:
-        log.error(
-            "queue_differs", queue=name, detail=error.reply_text, cure="delete the queue or rename it in the actor: see rabbitmq/README.md"
-        )
-    elif refusals is not None and not refusals.waits(name):
-        refusals.note(name, error.reply_text)
-
-
-def _try_to_consume(connection: Any, queue: str) -> None:
-    """Raise what RabbitMQ answers to a subscription; what it brings meanwhile returns to the queue with the channel."""
-    channel = connection.channel()
-    channel.basic_qos(prefetch_count=1)
-    channel.basic_consume(queue, lambda *_: None)
-    channel.close()
-
-
-def _close(connection: Any) -> None:
-    try:
-        if connection.is_open:
-            with answered(connection, "close"):
-                connection.close()
-    except CONNECTION_ERRORS:
-        pass  # already gone, which is what we want
+            close(connection)

@@ -6,13 +6,11 @@ import os
 import socket
 import threading
 import time
-from collections import deque
 from collections.abc import Callable, Sequence
 from datetime import timedelta
 from typing import Any
 
 from dramatiq.broker import Broker
-from sqlalchemy.orm import Session
 
 from src import __version__, migrations
 from src.broker import refusals
@@ -30,11 +28,11 @@ from src.broker.ledger import Ledger
 from src.broker.limits import Limits
 from src.broker.load import Load
 from src.broker.memory import resident_bytes
+from src.broker.running_attempts import RunningAttempts
 from src.broker.vital_threads import Progress, Supervised
 from src.broker.work_queue import WorkQueue
 from src.database import get_database, is_outage, log_outage, now, read, write
-from src.jobs import attempt_logs, claims, completion, stacks, wishes, workers
-from src.jobs.errors import CancelRequested
+from src.jobs import attempt_logs, claims, stacks, wishes, workers
 from src.jobs.held import release_known
 from src.jobs.states import Wish
 from src.logs import get_logger
@@ -44,8 +42,6 @@ log = get_logger(__name__)
 
 #: seconds between two looks at progress, cancels and jobs that wait behind long ones
 TEND_S = 0.4
-#: seconds a claimed job may wait for a thread of this process before it is handed back to all
-HAND_BACK_S = 2.0
 
 
 class SchemaMissing(Exception):
@@ -53,7 +49,7 @@ class SchemaMissing(Exception):
 
 
 class Crew:
-    """Holds what the threads of the process share, and keeps its lease: heartbeats, commands, progress, logs and cancels."""
+    """Holds what the threads of the process share, and keeps its lease: registration, heartbeats, the operator's commands."""
 
     def __init__(
         self,
@@ -73,10 +69,9 @@ class Crew:
         self.children = Cells(self.lease, forked)
         self.status_page = Ledger()
         self.work_queue = WorkQueue()
+        self.attempts = RunningAttempts(self.lease, self.load, self.work_queue, self.hand_back)
         self._unheld: set[tuple[int, int]] = set()
         self._queues = queues
-        self._unwritten: list[attempt_logs.Row] = []  # lines of logs
-        self._late: deque[attempt_logs.Row] = deque()  # those of attempts that ended without a record to carry them
         self._command: Wish | None = None
         self._end = end  # ends this process in good order; None: the process is not ours to end
         self._causes = Causes()
@@ -93,7 +88,7 @@ class Crew:
             children=self.children,
             status_page=self.status_page,
             commit=self.committer.put,
-            keep_lines=self.keep_lines,
+            keep_lines=self.attempts.keep_lines,
         )
 
     def consumer(self, queue: str, timeout_s: float) -> QueueConsumer:
@@ -152,7 +147,7 @@ class Crew:
         self._thread.join(timeout=5)
         try:
             with write() as session:
-                attempt_logs.write(session, [*self._unwritten, *self._late])
+                attempt_logs.write(session, self.attempts.unwritten_lines())
                 claims.give_back(session, self.lease.worker_id, unfinished)
                 attempt_logs.forget(session, unfinished)
                 workers.sign_off(session, self.lease.worker_id)
@@ -161,11 +156,6 @@ class Crew:
                 log.info("handed_back_unfinished", jobs=len(unfinished))
         except Exception as error:  # noqa: BLE001 - the process ends; without a sign-off the lease runs out by itself
             log.warning("sign_off_failed", detail=type(error).__name__)
-
-    def keep_lines(self, attempt: Any) -> None:
-        """Write the rest of the log of an attempt whose end is not the committer's to write."""
-        if attempt.job.lines is not None:
-            self._late.extend(attempt_logs.rows(attempt.job.seq, attempt.job.attempt, attempt.job.lines.pending()))
 
     def hand_back(self, deliveries: Sequence[Delivery]) -> None:
         """Queue claimed jobs again that no thread has started; their deliveries are done with."""
@@ -216,7 +206,7 @@ class Crew:
                     beat = time.monotonic()
                     self._hand_back_unheld()
                 self._progress.step()  # not after an unforeseen error: a lease that is not renewed is no progress
-                self._tend()
+                self.attempts.tend()
             except Exception as error:
                 if is_outage(error):
                     self._progress.step()
@@ -288,78 +278,3 @@ class Crew:
             with write() as session:
                 claims.give_back(session, self.lease.worker_id, list(again))
             log.warning("unheld_jobs_handed_back", jobs=len(again))
-
-    def _tend(self) -> None:
-        """Each step by itself: what cannot be written of one job must not keep the others from being cancelled or acknowledged."""
-        running = list(self.load.running.values())
-        for step in (self._write_lines, self._write_progress, self._pass_on_cancels, self._hand_back_waiting, self._acknowledge_early):
-            try:
-                step(running)
-            except Exception as error:
-                if is_outage(error):
-                    raise
-                if times := self._causes.count(f"{step.__name__} {type(error).__name__}"):
-                    log.exception("lease_failed", step=step.__name__.strip("_"), times=times)
-
-    def _pass_on_cancels(self, running: Sequence[Any]) -> None:
-        if not running:
-            return
-        with get_database().read() as session:
-            wanted = set(workers.cancels_requested(session, self.lease.worker_id))
-        for attempt in running:
-            if attempt.job.seq in wanted and not attempt.is_notified:
-                attempt.job.cancel_requested = True
-                attempt.is_notified = attempt.interrupt(CancelRequested)
-
-    def _acknowledge_early(self, _running: Sequence[Any]) -> None:
-        for attempt in self.load.overdue(get_settings().early_ack_after):
-            delivery = attempt.delivery
-            if not delivery.is_acknowledged:
-                # The lease guards the job from here on: no consumer timeout, no redelivery, whatever it takes.
-                delivery.is_acknowledged = True
-                delivery.consumer.settled([delivery.arrival])
-
-    def _write_lines(self, running: Sequence[Any]) -> None:
-        for attempt in running:
-            if attempt.job.lines is not None:
-                self._unwritten += attempt_logs.rows(attempt.job.seq, attempt.job.attempt, attempt.job.lines.take())
-        while self._late:
-            self._unwritten.append(self._late.popleft())
-        if self._unwritten:
-            _write_each(self._unwritten, attempt_logs.write)
-            self._unwritten = []  # not before the commit: what an outage kept from being written comes again
-
-    def _write_progress(self, running: Sequence[Any]) -> None:
-        # What was said is left where it is: the actor may say more at any moment, and the last of it belongs to the end.
-        said = [(attempt.job, attempt.job.progress_seen) for attempt in running]
-        news = [(job, seen) for job, seen in said if seen is not None and seen is not job.progress_noted]
-        if not news:
-            return
-        _write_each([(job.seq, job.attempt, *seen) for job, seen in news], completion.note_progress)
-        for job, seen in news:
-            job.progress_noted = seen
-
-    def _hand_back_waiting(self, _running: Sequence[Any]) -> None:
-        """Claimed jobs that wait behind long ones are not running: give them to processes that have a thread free."""
-        if not self.load.overdue(HAND_BACK_S):
-            return
-        limit = time.monotonic() - HAND_BACK_S
-        waiting = self.work_queue.take_out(lambda delivery: delivery.received < limit)
-        if waiting:
-            log.info("handed_back", jobs=len(waiting))
-            self.hand_back(waiting)
-
-
-def _write_each(rows: Sequence[Any], into: Callable[[Session, Sequence[Any]], None]) -> None:
-    """Write the rows in one transaction, or one by one if a row cannot be stored, leaving out that one; raises during an outage."""
-    try:
-        with write() as session:
-            into(session, rows)
-    except Exception as error:
-        if is_outage(error):
-            raise
-        if len(rows) == 1:
-            log.exception("row_not_storable", job_seq=rows[0][0])
-            return
-        for row in rows:
-            _write_each([row], into)

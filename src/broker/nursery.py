@@ -150,7 +150,7 @@ class Nursery:
                 break
             if pid == 0:
                 break
-            number = next((number for number, (child, _) in self._children.items() if child == pid), None)
+            number = next((number for number, (one, _) in self._children.items() if one == pid), None)
             if number is None:
                 continue
             self._end_orphans()  # before its end is reported: an ended attempt leaves nothing running
