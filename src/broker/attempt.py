@@ -137,7 +137,7 @@ class AttemptRunner:
         if signature.secrets:
             running.job.secrets = Masking(signature.secret_texts(args, kwargs))
         limit = delivery.options.get("time_limit") or actor.options.get("time_limit")
-        if limit is None:  # who says only when to kill it means that
+        if limit is None:  # a hard limit alone means: no soft one
             limit = DEFAULT_LIMIT if terms(actor, delivery.options)[1] is None else float("inf")
         try:
             return interrupts.call(running, limit, running.job.check, actor.fn, args, kwargs)

@@ -96,7 +96,7 @@ class Boot(Middleware):
                 process.children.start()  # it needs a second or two to import the actors: not when the first job waits for it
         self._relay.start()
         _calm_collector()
-        _say_what_is_served(broker, process, listened)
+        _log_served(broker, process, listened)
 
     def after_worker_thread_boot(self, broker: Broker, thread: Any) -> None:
         assert self._executor is not None
@@ -186,11 +186,11 @@ def _calm_collector() -> None:
     gc.collect()
     gc.freeze()
     young, *older = gc.get_threshold()
-    if 0 < young < YOUNG_OBJECTS:  # who has switched it off, or made it rarer still, knows why
+    if 0 < young < YOUNG_OBJECTS:  # a collector that was switched off, or made rarer still, stays so
         gc.set_threshold(YOUNG_OBJECTS, *older)
 
 
-def _say_what_is_served(broker: Broker, process: Crew, listened: Any) -> None:
+def _log_served(broker: Broker, process: Crew, listened: Any) -> None:
     hosts = ", ".join(url.rsplit("@", 1)[-1] for url in get_settings().broker_urls)
     log.info(
         "worker_serves",

@@ -30,7 +30,7 @@ OWN = (f"{_ROOT}.broker.", f"{_ROOT}.jobs.", "dramatiq.", "pika")
 
 
 class _Surroundings(NamedTuple):
-    """What logging and the standard streams are while no actor has changed them."""
+    """State of logging and of the standard streams while no actor has changed them."""
 
     stdout: _Tee
     stderr: _Tee
@@ -126,7 +126,7 @@ def _is_to_terminal(handler: logging.Handler, was: _Surroundings) -> bool:
 
 
 def all_lines(job: RunningJob) -> list[Line]:
-    """What its attempt, which ends in this thread, has said and is not written yet; a line it has only begun ends here."""
+    """Return the unwritten lines of the attempt that ends in this thread; a line that it has only begun ends here."""
     if _surroundings is not None:  # not sys.stdout, which the actor may have replaced
         _surroundings.stdout.end_line()  # the next line is another's
         _surroundings.stderr.end_line()

@@ -20,7 +20,7 @@ from src.broker.cell import INTERRUPTS, Request
 from src.broker.connections import pauses
 from src.broker.executor import IsolatedEnd
 from src.broker.frames import Ended, Frames, pair
-from src.broker.isolation import CellDied, HardTimeLimitExceeded
+from src.broker.isolation import ChildDied, HardTimeLimitExceeded
 from src.broker.lease import Lease
 from src.broker.nursery import END, START
 from src.broker.publisher import hand_off
@@ -128,7 +128,7 @@ class Cells:
         number = next(self._numbers)
         frames = self._new_child(number)
         if frames is None:
-            return IsolatedEnd(error=CellDied("no process could be started for it"))
+            return IsolatedEnd(error=ChildDied("no process could be started for it"))
         try:
             ending = self._follow(frames, running, module, limit_ms)
             self._end(number, frames)
@@ -182,14 +182,14 @@ class Cells:
     def _follow(self, frames: Frames, running: Running, module: str, limit_ms: float | None) -> IsolatedEnd:
         try:
             if frames.receive(READY_S) is None:
-                return IsolatedEnd(error=CellDied(f"its process was not ready within {READY_S:.0f} s"))
+                return IsolatedEnd(error=ChildDied(f"its process was not ready within {READY_S:.0f} s"))
             frames.end.settimeout(READY_S)
             frames.send(Request(running.delivery.claimed, module, self._lease.worker_id, self._lease.name, clock.offset, tracing.carrier()))
             return _Watch(frames, running, limit_ms).until_end()
         except Ended as end:
-            return IsolatedEnd(error=CellDied(_how(end.status)))
+            return IsolatedEnd(error=ChildDied(_how(end.status)))
         except OSError as error:
-            return IsolatedEnd(error=CellDied(f"its process could not be reached ({error.strerror or error})"))
+            return IsolatedEnd(error=ChildDied(f"its process could not be reached ({error.strerror or error})"))
 
     def _end(self, number: int, frames: Frames) -> None:
         control = self._control

@@ -49,7 +49,7 @@ class Committer:
         self._thread.start()
 
     def threads(self) -> list[Supervised]:
-        """What the process cannot do without."""
+        """Return the threads that this process cannot do without."""
         return [Supervised("committer", self._thread, self._progress)]
 
     def put(self, finished: Finished | None, delivery: Delivery) -> None:

@@ -209,7 +209,7 @@ class QueueConsumer(Consumer):
         self._refusals.over(queue)
 
     def _is_free(self, queue: str) -> bool:
-        """Is a queue that was refused to us free now? Asked on another connection: a refusal closes the channel, and the other queues are used on ours."""
+        """True if a queue that was refused is free now. Tested on another connection: a refusal closes the channel, which serves the other queues."""
         if self._refusals.waits(queue):
             return False
         try:
@@ -311,7 +311,7 @@ class QueueConsumer(Consumer):
                 self._acknowledge(everything=True)
                 self._connection.close()
         except CONNECTION_ERRORS:
-            pass  # what was not acknowledged comes again and finds its job done
+            pass  # an unacknowledged message comes again and finds its job done
 
     def _forget_successor(self) -> None:
         successor, self._successor = self._successor, None

@@ -105,7 +105,7 @@ class Crew:
         )
 
     def threads(self) -> list[Supervised]:
-        """What the process cannot do without."""
+        """Return the threads that this process cannot do without."""
         return [Supervised("lease", self._thread, self._progress), *self.status_page.threads(), *self.committer.threads()]
 
     def abandon_lease(self) -> None:

@@ -33,7 +33,7 @@ class BrokerAway(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Requeued:
-    """How many letters were given back, and how many are left."""
+    """Numbers of dead letters: given back, and left."""
 
     moved: int
     left: int

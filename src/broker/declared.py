@@ -25,7 +25,7 @@ class Declared:
         return route in self._there or route in self._kept_as_is
 
     def restart(self) -> list[Envelope]:
-        """A new channel knows of none; what waited, in order."""
+        """Start anew for a new channel; return the envelopes that waited, in order."""
         waiting = [envelope for envelopes in self._waiting.values() for envelope in envelopes]
         self._waiting.clear()
         self._there.clear()
@@ -50,16 +50,16 @@ class Declared:
         return None, ready
 
     def end(self) -> None:
-        """The queue that was being declared is there."""
+        """Note that the queue that was being declared exists."""
         if self.declaring is not None:
             self._there.add(self.declaring)
         self.declaring = None
 
     def keep_as_is(self, name: str) -> None:
-        """It is there with other arguments, which is not for a publisher to mend."""
+        """Note that the queue exists with other arguments, which a publisher cannot change."""
         self._kept_as_is.add(name)
 
     def forget(self, name: str) -> None:
-        """It is gone."""
+        """Note that the queue is gone."""
         self._there.discard(name)
         self._kept_as_is.discard(name)

@@ -101,7 +101,7 @@ def _options(claimed: Claimed) -> dict[str, Any]:
 
 
 class Glance(NamedTuple):
-    """What a claim needs of a message."""
+    """The fields of a message that a claim needs."""
 
     id: str
     actor: str

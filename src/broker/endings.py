@@ -1,4 +1,4 @@
-"""How an attempt ends: what becomes of the job, with all that its end record says."""
+"""End of an attempt: the next state of the job, and the record of the end with all its fields."""
 
 from __future__ import annotations
 

@@ -32,7 +32,7 @@ log = get_logger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class IsolatedEnd:
-    """How the child process of an attempt ended: with the attempt's end, with an end it committed itself, or killed for `error`."""
+    """End of a child process: with the attempt's end, with an end that it committed itself, or killed for `error`."""
 
     finished: Finished | None = None
     is_committed: bool = False

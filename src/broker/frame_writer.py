@@ -76,11 +76,11 @@ class JoiningConnection(pika.SelectConnection):  # type: ignore[misc]
 
     @property
     def has_unsent(self) -> bool:
-        """Does pika hold bytes that the kernel has not taken?"""
+        """True if pika holds bytes that the kernel has not taken."""
         return self._transport is not None and bool(self._get_write_buffer_size())
 
     def _sent_at_once(self, data: bytes) -> int:
-        """How many bytes the kernel has taken; pika would go round its loop first, with three system calls more."""
+        """Write to the socket and return how many bytes the kernel has taken; pika's loop would cost three more system calls."""
         transport: Any = self._transport
         if type(transport) is not _PLAIN or transport.get_write_buffer_size() or transport._state != transport._STATE_ACTIVE:
             return 0

@@ -36,7 +36,7 @@ class Taken:
 
 
 class _Rest(NamedTuple):
-    """What has arrived, beside what a claim makes of it."""
+    """A batch of deliveries while it is claimed and sorted."""
 
     wanted: set[tuple[str, int]]
     by_id: dict[str, list[Arrival]]

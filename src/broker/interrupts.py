@@ -66,11 +66,11 @@ class Interrupts:
             raise
 
     def threads(self) -> list[Supervised]:
-        """What the process cannot do without, once a call had a time limit."""
+        """Return the threads that this process cannot do without, once a call had a time limit."""
         return [] if self._thread is None else [Supervised("interrupts", self._thread, self._progress)]
 
     def open(self, owner: object, limit_ms: float) -> None:
-        """From here on the calling thread may be interrupted."""
+        """Begin a call: the calling thread may be interrupted."""
         with self._lock:
             self._open[threading.get_ident()] = (owner, time.monotonic() + limit_ms / 1000)
             if self._thread is None:
@@ -86,7 +86,7 @@ class Interrupts:
         self._thread = thread
 
     def close(self) -> None:
-        """From here on it may not."""
+        """End the call: the calling thread may no longer be interrupted."""
         ident = threading.get_ident()
         with self._lock:
             self._open.pop(ident, None)

@@ -120,7 +120,7 @@ class JobsBroker(RabbitmqBroker):
     def consume(self, queue_name: str, prefetch: int = 1, timeout: int = 5000) -> Consumer:
         """A consumer of the queue for this worker process; it chooses its own prefetch. `timeout` in milliseconds."""
         if self._boot.process is None:
-            raise RuntimeError("only a Dramatiq Worker consumes: start one with `dramatiq src.actors`")
+            raise RuntimeError("only a Dramatiq Worker consumes: start one with `./run worker`")
         return self._boot.process.consumer(queue_name, timeout / 1000)
 
     def join(self, queue_name: str, min_successes: int = 1, idle_time: int = 50, *, timeout: int | None = None) -> None:

@@ -61,7 +61,7 @@ class Ledger:
         return None if self._watchdog is None else self._watchdog.pid
 
     def threads(self) -> list[Supervised]:
-        """What the process cannot do without."""
+        """Return the threads that this process cannot do without."""
         return [Supervised("pulse", self._thread)]
 
     def start(self, look: Callable[[float], None]) -> None:

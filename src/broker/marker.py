@@ -39,7 +39,7 @@ class Marker:
         self._thread.start()
 
     def threads(self) -> list[Supervised]:
-        """What the process cannot do without."""
+        """Return the threads that this process cannot do without."""
         return [Supervised("confirmations", self._thread, self._progress)]
 
     def put(self, confirmed: list[Envelope]) -> None:

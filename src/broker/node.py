@@ -1,6 +1,6 @@
-"""The private RabbitMQ node: the distribution's package, but with every file, user and port of its own, on the loopback address.
+"""Private RabbitMQ node: the distribution's package, but with every file, user and port of its own, on the loopback address.
 
-It is a convenience, never a dependency: whoever names a broker in CALLBOARD_BROKER_URL has no node. All it keeps can be thrown away,
+It is a convenience, never a dependency: with a broker in CALLBOARD_BROKER_URL there is no node. All it keeps can be thrown away,
 because SQL holds the truth; so another RabbitMQ series (an upgraded system) simply starts with an empty folder.
 """
 
@@ -81,7 +81,7 @@ class Node:
 
     @property
     def amqp_url(self) -> str:
-        """What goes into CALLBOARD_BROKER_URL."""
+        """The value for CALLBOARD_BROKER_URL."""
         return self.url_of(VHOST)
 
     def url_of(self, vhost: str) -> str:

@@ -82,7 +82,7 @@ class Nursery:
             log.warning("child_cannot_start", detail="no file descriptor is left")  # its end is closed by that: the worker asks again
         elif packet[:1] == START:
             end = socket.socket(fileno=descriptors[0])
-            end.set_inheritable(False)  # what an actor starts shall not keep it open
+            end.set_inheritable(False)  # processes that an actor starts must not keep it open
             self._start(number, end)
         elif number in self._refused:
             self._refused.pop(number).close()

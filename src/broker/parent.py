@@ -1,4 +1,4 @@
-"""What a worker process does when Dramatiq's main process is gone: it stops in good order, and ends in any case.
+"""Watch over Dramatiq's main process: a worker that has lost it shuts down gracefully, and ends in any case.
 
 Otherwise it would never stop, and no process would read its output. Not the kernel's signal for the death of a parent: it
 comes once for each thread that the parent had, and of two signals Dramatiq takes the second for "kill".
@@ -71,7 +71,7 @@ def _watch(started_by: int | None, request: _StopRequest, stops: threading.Event
         time.sleep(END_WITHIN_S)  # and usually no longer here long before
     else:
         stop(get_settings().shutdown_timeout)
-    os._exit(1)  # what still runs is lost with its worker, and done again
+    os._exit(1)  # jobs that still run are lost with this worker, and run again
 
 
 def _discard_output() -> None:

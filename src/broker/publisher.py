@@ -57,7 +57,7 @@ class Publisher:
         self.pid = os.getpid()
         self.is_connected = False
         self.is_blocked = False
-        self.blocked_for = ""  # what RabbitMQ is low on, in its words
+        self.blocked_for = ""  # the resource that RabbitMQ is low on, in its words
         self._is_away = False  # the last try to connect failed
         self._inbox: deque[Envelope] = deque()
         self._unconfirmed = Unconfirmed()
@@ -86,12 +86,12 @@ class Publisher:
             self._wake()
 
     def threads(self) -> list[Supervised]:
-        """What the process cannot do without, once something was handed over."""
+        """Return the threads that this process cannot do without, once something was handed over."""
         return [] if self._thread is None else [Supervised("publisher", self._thread, self._progress), *self._confirmations.threads()]
 
     @property
     def trouble(self) -> str:
-        """What keeps messages from RabbitMQ as far as this connection shows: `alarm: low on memory`, `away`, or nothing."""
+        """Return the reason why this connection takes no messages: `alarm: low on memory`, `away`, or ""."""
         return f"alarm: {self.blocked_for}" if self.is_blocked else "away" if self._is_away else ""
 
     def close(self, timeout: float = 5.0) -> None:
@@ -317,7 +317,7 @@ class Publisher:
             if ready:
                 self._connection.publish(self._channel, ready)
             self._declare_next()
-            if once:  # what others have handed over meanwhile is not the calling thread's to publish
+            if once:  # the calling thread does not publish what others have handed over meanwhile
                 return
 
     def _declare_next(self) -> None:
@@ -386,7 +386,7 @@ def hand_off(envelopes: list[Envelope]) -> None:
 
 
 def trouble() -> str:
-    """What keeps this process's publisher from RabbitMQ; "": nothing, or it has published nothing yet."""
+    """Return the reason why this process's publisher takes no messages; "" if there is none or it has not published yet."""
     return "" if _publisher is None or _publisher.pid != os.getpid() else _publisher.trouble
 
 

@@ -30,7 +30,7 @@ log = get_logger(__name__)
 
 
 def stand_in_with(look: Callable[[], object]) -> None:
-    """Have this be called at each turn: the watch over the fleet, for when no scheduler is there to look."""
+    """Register a callback for each turn: the watch over the fleet, for when no scheduler runs."""
     global _stand_in
     _stand_in = look
 
@@ -60,7 +60,7 @@ class Reconciler:
         self._thread.start()
 
     def threads(self) -> list[Supervised]:
-        """What the process cannot do without."""
+        """Return the threads that this process cannot do without."""
         return [Supervised("reconciler", self._thread, self._progress)]
 
     def close(self) -> None:
@@ -109,13 +109,13 @@ class Reconciler:
 
 
 def cannot_hold(holding: Holding | None, waiting: int) -> bool:
-    """Can a queue that holds so much not have the messages of so many waiting jobs?"""
+    """True if a queue that holds so few messages cannot have those of all waiting jobs."""
     # Messages that were brought to a worker and wait there are not ready, and a backlog always has some.
     return holding is None or holding.ready == 0 or holding.ready + holding.consumers * DEEP_PREFETCH < waiting
 
 
 def _holdings(queues: list[str]) -> dict[str, Holding | None]:
-    """What each Dramatiq queue holds; None where its queues are gone."""
+    """Return the messages and consumers of each Dramatiq queue; None where its queues are gone."""
     found: dict[str, Holding | None] = {}
     connection = pika.BlockingConnection(parameters("reconciler"))
     try:

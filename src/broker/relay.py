@@ -61,7 +61,7 @@ class Relay:
         self._reconciler.start()
 
     def threads(self) -> list[Supervised]:
-        """What the process cannot do without."""
+        """Return the threads that this process cannot do without."""
         return [Supervised("relay", self._thread, self._progress), *self._reconciler.threads()]
 
     def close(self) -> None:

@@ -74,7 +74,7 @@ def state(job: Any) -> State:
 
 
 def ready(job: Any) -> bool:
-    """Has the job ended, however? `job`: its id, or the message that was sent; a later step of a pipeline has no row until its turn.
+    """Return whether the job has ended, in whichever state. `job`: its id, or the message that was sent; a later step of a pipeline has no row until its turn.
 
     Raises UnknownJob for an id that no job has.
     """
@@ -132,7 +132,7 @@ def _id(job: Any) -> str:
 
 
 def _look(id: str, deadline: float | None) -> Ending | None:
-    """How the job stands that has succeeded, or None if it has not ended at the deadline. Raises JobFailure, AmbiguousId."""
+    """Return the end of a job that has succeeded, or None if it has not ended at the deadline. Raises JobFailure, AmbiguousId."""
     job = _until_ended(id, deadline)
     if job is None or job.state is State.SUCCEEDED:
         return job

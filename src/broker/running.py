@@ -25,8 +25,8 @@ class Running:
         self.ident = threading.get_ident()
         self.is_isolated = False
         self.is_notified = False  # of a cancel
-        self.wanted: type[Interrupt] | None = None  # what the process of an isolated attempt is to be interrupted with
-        self.wants_stack = False  # of an isolated attempt: its process is to say where it is
+        self.wanted: type[Interrupt] | None = None  # the interrupt that the child process of an isolated attempt is to raise
+        self.wants_stack = False  # of an isolated attempt: its child process is to log its stack
         self.started = time.monotonic()
         self.started_us = present_us()
 

@@ -1,4 +1,4 @@
-"""How a worker process ends: in good order within a bound, and after that in any case, with all that its actors have started."""
+"""Bounded shutdown of a worker process: graceful at first, then by force, with all that its actors have started."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What an actor says about the submission of its jobs: the middleware that owns these options; submit() holds them."""
+"""Submission options of an actor: the middleware that owns them. Enforced by submit()."""
 
 from __future__ import annotations
 

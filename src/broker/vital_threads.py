@@ -87,7 +87,7 @@ class VitalThreads:
         return still if self._sql_answers() else None
 
     def _sql_answers(self) -> bool:
-        """Does SQL answer a new question? A thread that waits for a database which hangs is not at fault, and another process would wait as well."""
+        """True if SQL answers a new question. A thread that waits for a hanging database is not at fault; another process would wait as well."""
         if self._question is None or self._question.is_over:
             self._question = _Question()
         return self._question.is_answered

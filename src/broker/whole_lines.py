@@ -37,7 +37,7 @@ class WholeLines:
 
 
 def pieces(data: bytes) -> Iterator[bytes]:
-    """The same in parts of at most PIECE bytes, none of which ends within a character of UTF-8: each is decoded alone."""
+    """Cut into parts of at most PIECE bytes, none of which ends within a UTF-8 character: each is decoded alone."""
     begin = 0
     while begin < len(data):
         end = begin + PIECE
