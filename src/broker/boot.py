@@ -1,4 +1,4 @@
-"""Boot: puts this house's parts into Dramatiq's Worker when it starts, and ends them in order when it stops."""
+"""Boot: puts Callboard's parts into Dramatiq's Worker when it starts, and stops them in order."""
 
 from __future__ import annotations
 
@@ -40,10 +40,10 @@ HASTE_S = 3.0
 
 
 class Boot(Middleware):
-    """Puts this house's parts into Dramatiq's Worker when it boots, and ends them in order when it stops."""
+    """The middleware that starts and stops the parts of this worker process."""
 
     def __init__(self) -> None:
-        self.crew: Crew | None = None
+        self.process: Crew | None = None
         self._relay = Relay()
         self._executor: Executor | None = None
         self._worker: Any = None
@@ -74,27 +74,29 @@ class Boot(Middleware):
         listened = worker.consumer_whitelist or broker.queues
         limits = next(one for one in broker.middleware if isinstance(one, Limits))
         end = _end_this_process if self._is_command else None
-        crew = Crew(threads=worker.worker_threads, queues=list(listened), actors=broker.actors, limits=limits, end=end, forked=self._forked)
-        worker.work_queue = crew.work_queue  # before Dramatiq has made the threads that take from it
-        self.crew, self._worker = crew, worker
+        process = Crew(
+            threads=worker.worker_threads, queues=list(listened), actors=broker.actors, limits=limits, end=end, forked=self._forked
+        )
+        worker.work_queue = process.work_queue  # before Dramatiq has made the threads that take from it
+        self.process, self._worker = process, worker
         if self._is_command:
-            self._stopping = Stopping(worker, crew.ledger)
+            self._stopping = Stopping(worker, process.status_page)
         tracing.start("worker")
         meters = metering.start("worker")
         if meters is not None:
-            load = crew.load
+            load = process.load
             meters.watch(
                 threads=load.threads, busy=lambda: len(load.running), prefetched=lambda: max(0, load.in_flight - len(load.running))
             )
         capture.install()
-        self._executor = Executor(broker, crew)
-        crew.start(self._look)
+        self._executor = process.executor(broker)
+        process.start(self._look)
         if _has_isolated(broker):
             with suppress(OSError):  # the first job tries again
-                crew.cells.start()  # it needs a second or two to import the actors: not when the first job waits for it
+                process.children.start()  # it needs a second or two to import the actors: not when the first job waits for it
         self._relay.start()
         _calm_collector()
-        _say_what_is_served(broker, crew, listened)
+        _log_served(broker, process, listened)
 
     def after_worker_thread_boot(self, broker: Broker, thread: Any) -> None:
         assert self._executor is not None
@@ -103,13 +105,13 @@ class Boot(Middleware):
     def before_worker_shutdown(self, broker: Broker, worker: Any) -> None:
         self._stops.set()
         self._relay.close()
-        if self.crew is not None:
-            self.crew.stop_taking()
-            notify(broker, list(self.crew.load.running.values()))
+        if self.process is not None:
+            self.process.stop_taking()
+            notify(broker, list(self.process.load.running.values()))
 
     def after_worker_shutdown(self, broker: Broker, worker: Any) -> None:
-        if self.crew is not None:
-            self.crew.close()
+        if self.process is not None:
+            self.process.close()
             tracing.stop()
             metering.stop()
 
@@ -126,8 +128,8 @@ class Boot(Middleware):
 
     def _threads(self) -> Iterator[Supervised]:
         """The threads that this process cannot do without."""
-        if self.crew is not None:
-            yield from self.crew.threads()
+        if self.process is not None:
+            yield from self.process.threads()
         yield from self._relay.threads()
         yield from get_publisher().threads()
         yield from interrupts.threads()
@@ -149,8 +151,8 @@ class Boot(Middleware):
         self._stops.set()
         log.critical("worker_thread_lost", thread=name, detail=f"it {why}")
         if self._stopping is None:
-            assert self.crew is not None
-            self.crew.abandon_lease()
+            assert self.process is not None
+            self.process.abandon_lease()
             return
         is_hasty = name in ("lease", "committer")
         threading.Thread(target=self._end, args=(self._stopping, is_hasty), name="end", daemon=True).start()
@@ -184,12 +186,17 @@ def _calm_collector() -> None:
     gc.collect()
     gc.freeze()
     young, *older = gc.get_threshold()
-    if 0 < young < YOUNG_OBJECTS:  # who has switched it off, or made it rarer still, knows why
+    if 0 < young < YOUNG_OBJECTS:  # a collector that was switched off, or made rarer still, stays so
         gc.set_threshold(YOUNG_OBJECTS, *older)
 
 
-def _say_what_is_served(broker: Broker, crew: Crew, listened: Any) -> None:
+def _log_served(broker: Broker, process: Crew, listened: Any) -> None:
     hosts = ", ".join(url.rsplit("@", 1)[-1] for url in get_settings().broker_urls)
     log.info(
-        "worker_serves", worker=crew.name, broker=hosts, threads=crew.load.threads, queues=sorted(listened), actors=sorted(broker.actors)
+        "worker_serves",
+        worker=process.lease.name,
+        broker=hosts,
+        threads=process.load.threads,
+        queues=sorted(listened),
+        actors=sorted(broker.actors),
     )

@@ -1,7 +1,6 @@
 """Capture: what actors log and print is kept with their attempt, and still goes where it went before.
 
-From here on every logged line also carries the id of the job it is said on behalf of, whoever says it: our own engine,
-an actor, a library. Nothing is paid by an actor that says nothing: the job is looked up only when a line is written.
+From here on every logged line also carries the id of the job that it concerns, whether the engine, an actor or a library writes it. Nothing is paid by an actor that says nothing: the job is looked up only when a line is written.
 """
 
 from __future__ import annotations
@@ -25,12 +24,13 @@ from src.logs import mask_by, speak_for, writes_to_terminal
 
 Find = Callable[[], RunningJob | None]
 
-#: loggers of this house's own engine: what they say is about the attempt, not of it
-OWN = ("src.broker.", "src.jobs.", "dramatiq.", "pika")
+_ROOT = __name__.partition(".")[0]
+#: loggers of the engine itself: their lines are about the attempt and do not belong to its log
+OWN = (f"{_ROOT}.broker.", f"{_ROOT}.jobs.", "dramatiq.", "pika")
 
 
 class _Surroundings(NamedTuple):
-    """What logging and the standard streams are while no actor has changed them."""
+    """State of logging and of the standard streams while no actor has changed them."""
 
     stdout: _Tee
     stderr: _Tee
@@ -126,7 +126,7 @@ def _is_to_terminal(handler: logging.Handler, was: _Surroundings) -> bool:
 
 
 def all_lines(job: RunningJob) -> list[Line]:
-    """What its attempt, which ends in this thread, has said and is not written yet; a line it has only begun ends here."""
+    """Return the unwritten lines of the attempt that ends in this thread; a line that it has only begun ends here."""
     if _surroundings is not None:  # not sys.stdout, which the actor may have replaced
         _surroundings.stdout.end_line()  # the next line is another's
         _surroundings.stderr.end_line()

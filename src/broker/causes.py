@@ -1,4 +1,4 @@
-"""Counts of what goes wrong, by cause: one log line for the first time and one at each doubling, so that a lasting fault does not flood the log."""
+"""Log throttle: counts errors by cause and logs the first and each doubling, so that a lasting fault does not flood the log."""
 
 from __future__ import annotations
 

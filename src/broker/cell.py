@@ -1,7 +1,7 @@
-"""The cell: the process of one isolated attempt. Forked by the nursery; runs the same executor as a worker's thread.
+"""Child process: runs one isolated attempt. Forked by the fork server; carries the attempt out as a worker's thread does.
 
-The actor has the main thread, so that a signal can break even its sleep; a second thread speaks with the worker. When
-the attempt has ended the cell says how and waits to be ended, together with everything the actor has started.
+The actor has the main thread, so that a signal can break even its sleep; a second thread exchanges frames with the worker.
+When the attempt has ended the child reports its end and waits to be killed, together with everything the actor has started.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ import sys
 import threading
 import time
 from collections import deque
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from types import FrameType
@@ -28,9 +29,10 @@ from dramatiq.middleware.threading import Interrupt
 
 from src import tracing
 from src.broker import capture, forks, interrupts, process_tree, stack
+from src.broker.attempt import AttemptRunner, LostLease
 from src.broker.deliveries import Arrival, Delivery
-from src.broker.executor import Executor, LostLease
 from src.broker.frames import Ended, Frames
+from src.broker.lease import Lease
 from src.broker.limits import Limits
 from src.broker.running import Running
 from src.database import clock
@@ -42,15 +44,15 @@ from src.logs import configure_logs, get_logger
 
 log = get_logger(__name__)
 
-#: seconds between two looks at what is to be said and what the worker says
+#: seconds between two exchanges with the worker
 SPEAK_S = 0.1
-#: what a worker may have raised in the actor
+#: exceptions that a worker may have raised in the actor
 INTERRUPTS: dict[str, type[Interrupt]] = {"cancel": CancelRequested, "shutdown": Shutdown}
 
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """What a cell is to run, and for whom: the numbers its lease is known by."""
+    """The job that a child is to run, and the lease of its worker."""
 
     claimed: Claimed
     module: str  # of the actor, should `src.actors` alone not lead to it
@@ -60,22 +62,8 @@ class Request:
     trace: dict[str, str]  # the span of the attempt, which the worker keeps
 
 
-@dataclass(frozen=True, slots=True)
-class Holder:
-    """Stands for the crew in a cell: who holds the lease."""
-
-    worker_id: int
-    name: str
-    limits: Limits
-    load: Any = None
-    committer: Any = None
-    cells: Any = None
-    ledger: Any = None
-    keep_lines: Any = None
-
-
 class Messenger:
-    """Tells the worker what the attempt says while it runs, and the attempt what the worker wants."""
+    """Sends progress, log lines and submitted jobs to the worker, and raises the worker's interrupts in the actor."""
 
     def __init__(self, frames: Frames) -> None:
         self._frames = frames
@@ -86,11 +74,11 @@ class Messenger:
 
     def start(self, running: Running) -> None:
         self._running = running
-        on_commit(self._envelopes.extend)  # the worker has a publisher; a connection per cell would cost more than the cell
+        on_commit(self._envelopes.extend)  # the worker has a publisher; a connection per child would cost more than the child
         self._thread.start()
 
     def stop(self) -> None:
-        """Say what is left and end: from here on the caller may send."""
+        """Send what is left and end: from here on the caller may send."""
         os.write(self._wake, b".")  # not by closing it: what the actor has forked holds it open
         self._thread.join()
         self._say()
@@ -138,8 +126,15 @@ class Messenger:
             self._frames.send("envelopes", envelopes)
 
 
+def load(modules: Sequence[str]) -> None:
+    """Import the actors, as the dramatiq command does."""
+    for name in modules:
+        importlib.import_module(name)
+    tracing.prepare()
+
+
 def live(end: socket.socket, parent: int) -> None:
-    """Run one attempt for the worker at the other end, say how it ended, and wait for the end."""
+    """Run one attempt for the worker at the other end, report its end, and wait to be killed."""
     os.setsid()
     process_tree.die_with_parent(parent)
     process_tree.adopt_orphans()
@@ -169,21 +164,21 @@ def _carry_out(request: Request, frames: Frames) -> tuple[Any, ...]:
     if request.claimed.actor not in broker.actors:
         importlib.import_module(request.module)
     limits = next(one for one in broker.middleware if isinstance(one, Limits))
-    executor = Executor(broker, Holder(request.worker_id, request.worker, limits))
+    attempts = AttemptRunner(broker, Lease(request.worker, request.worker_id), limits)
     delivery = Delivery(request.claimed, Arrival(0, 0, False, b""), None)
-    running = Running(executor.as_running_job(delivery), delivery)
+    running = Running(attempts.running_job(delivery), delivery)
     if _is_async(broker.actors[request.claimed.actor]):
         loop = EventLoopThread(log)
         loop.daemon = True
         loop.start(timeout=10)
         set_event_loop_thread(loop)
     current_job.job = running.job
-    capture.install(lambda: running.job)  # one attempt is all there is here: whatever thread speaks, speaks for it
+    capture.install(lambda: running.job)  # this process runs one attempt: a line of any of its threads belongs to it
     _interrupt_by_signal()
     messenger = Messenger(frames)
     messenger.start(running)
     try:
-        finished = executor.attempt(running)
+        finished = attempts.run(running)
     except LostLease:
         messenger.stop()
         return ("lost",)
@@ -214,12 +209,10 @@ def _interrupt_by_signal() -> None:
 
 
 def main() -> None:
-    """A cell that could not be forked. Arguments: file descriptor of its end, modules of actors."""
-    from src.broker.nursery import load  # here: a nursery imports this module
-
+    """Run a child that could not be forked. Arguments: file descriptor of its end, modules of actors."""
     end = socket.socket(fileno=int(sys.argv[1]))
     load(sys.argv[2:])
     configure_logs()
     live(end, os.getppid())
-    time.sleep(60)  # to be ended
+    time.sleep(60)  # to be killed
     os._exit(0)

@@ -1,4 +1,4 @@
-"""Cells as a worker sees them: start one for an isolated attempt, follow it, end it at its hard limit or after a cancel."""
+"""Child pool of a worker: starts a child process for each isolated attempt, follows it, kills it at its hard limit or after a cancel."""
 
 from __future__ import annotations
 
@@ -11,48 +11,35 @@ import sys
 import threading
 import time
 from contextlib import suppress
-from dataclasses import dataclass
 from itertools import count
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from src import tracing
 from src.broker import nursery
 from src.broker.cell import INTERRUPTS, Request
 from src.broker.connections import pauses
+from src.broker.executor import IsolatedEnd
 from src.broker.frames import Ended, Frames, pair
-from src.broker.isolation import CellDied, HardTimeLimitExceeded
+from src.broker.isolation import ChildDied, HardTimeLimitExceeded
+from src.broker.lease import Lease
 from src.broker.nursery import END, START
 from src.broker.publisher import hand_off
 from src.broker.running import Running
 from src.database import clock
-from src.jobs.completion import Finished
 from src.jobs.errors import CancelRequested
 from src.logs import get_logger
 from src.settings import get_settings
 
-if TYPE_CHECKING:
-    from src.broker.crew import Crew
-
 log = get_logger(__name__)
 
-#: seconds between two looks at what is wanted of a running cell
+#: seconds between two checks for interrupts and stack requests of a running child
 LOOK_S = 0.2
-#: seconds a cell may take to become ready; the nursery imports every actor before its first
+#: seconds a child may take to become ready; the fork server imports every actor before its first
 READY_S = 120.0
-#: seconds a killed cell may take to be gone
+#: seconds a killed child may take to be gone
 GONE_S = 5.0
-#: what every worker loads; other modules of actors are found through the actor
-MODULES = ["src.actors"]
-
-
-@dataclass(frozen=True, slots=True)
-class Ending:
-    """How a cell ended: with the attempt's end, with an end it committed itself, or killed for `error`."""
-
-    finished: Finished | None = None
-    is_committed: bool = False
-    is_lost: bool = False  # the lease
-    error: BaseException | None = None
+#: module of actors that every worker loads; the others are found through the actor
+MODULES = [f"{__name__.partition('.')[0]}.actors"]
 
 
 class Forked:
@@ -94,17 +81,17 @@ def fork_early() -> Forked | None:
         return Forked(nursery.fork(theirs, ours, MODULES), ours)
     except OSError as error:
         ours.close()
-        log.warning("nursery_not_forked", detail=str(error))
+        log.warning("fork_server_not_forked", detail=str(error))
         return None
     finally:
         theirs.close()
 
 
 class Cells:
-    """The nursery of one worker process and the cells it makes. Any thread may `run`."""
+    """The fork server of one worker process and the children it makes. Any thread may `run`."""
 
-    def __init__(self, crew: Crew, forked: Forked | None = None) -> None:
-        self._crew = crew
+    def __init__(self, lease: Lease, forked: Forked | None = None) -> None:
+        self._lease = lease
         self._numbers = count(1)
         self._lock = threading.Lock()
         self._process: subprocess.Popen[bytes] | Forked | None = forked
@@ -121,9 +108,9 @@ class Cells:
             self._process = self._control = None
             ours, theirs = pair()
             try:
-                # A session of its own: a signal to the worker's group must not keep it from ending its cells.
+                # A session of its own: a signal to the worker's group must not keep it from ending its children.
                 self._process = subprocess.Popen(
-                    [sys.executable, "-c", "from src.broker.nursery import main; main()", str(theirs.fileno()), *MODULES],
+                    [sys.executable, "-c", f"from {nursery.__name__} import main; main()", str(theirs.fileno()), *MODULES],
                     pass_fds=[theirs.fileno()],
                     stdin=subprocess.DEVNULL,
                     start_new_session=True,
@@ -134,14 +121,14 @@ class Cells:
             finally:
                 theirs.close()
             self._control = ours
-            log.info("nursery_started", pid=self._process.pid)
+            log.info("fork_server_started", pid=self._process.pid)
 
-    def run(self, running: Running, module: str, limit_ms: float | None) -> Ending:
-        """Run the attempt in a cell of its own and return when that is gone, with all it has started."""
+    def run(self, running: Running, module: str, limit_ms: float | None) -> IsolatedEnd:
+        """Run the attempt in a child of its own and return when that is gone, with all it has started."""
         number = next(self._numbers)
-        frames = self._new_cell(number)
+        frames = self._new_child(number)
         if frames is None:
-            return Ending(error=CellDied("no process could be started for it"))
+            return IsolatedEnd(error=ChildDied("no process could be started for it"))
         try:
             ending = self._follow(frames, running, module, limit_ms)
             self._end(number, frames)
@@ -150,7 +137,7 @@ class Cells:
         return ending
 
     def close(self) -> None:
-        """End every cell and the nursery: their attempts can no longer report."""
+        """End every child and the fork server: their attempts can no longer report."""
         with self._lock:
             self._closed = True
             process, control = self._process, self._control
@@ -161,12 +148,12 @@ class Cells:
         try:
             process.wait(GONE_S)
         except subprocess.TimeoutExpired:
-            process.kill()  # its cells die with it
+            process.kill()  # its children die with it
             with suppress(subprocess.TimeoutExpired):
                 process.wait(GONE_S)
 
-    def _new_cell(self, number: int) -> Frames | None:
-        """A cell that is being made; None: none could be asked for within READY_S, or this worker ends."""
+    def _new_child(self, number: int) -> Frames | None:
+        """Ask for a child and return its frames; None if none could be asked for within READY_S, or this worker ends."""
         deadline = time.monotonic() + READY_S
         for pause in pauses():
             try:
@@ -175,7 +162,7 @@ class Cells:
             except OSError as error:  # the fork server has just died, or the system is short of processes or descriptors
                 if self._closed or time.monotonic() + pause > deadline:
                     return None
-                log.warning("cell_waits", cell=number, detail=str(error))
+                log.warning("child_waits", child=number, detail=str(error))
             time.sleep(pause)
         return None
 
@@ -192,32 +179,32 @@ class Cells:
             theirs.close()
         return Frames(ours)
 
-    def _follow(self, frames: Frames, running: Running, module: str, limit_ms: float | None) -> Ending:
+    def _follow(self, frames: Frames, running: Running, module: str, limit_ms: float | None) -> IsolatedEnd:
         try:
             if frames.receive(READY_S) is None:
-                return Ending(error=CellDied(f"its process was not ready within {READY_S:.0f} s"))
+                return IsolatedEnd(error=ChildDied(f"its process was not ready within {READY_S:.0f} s"))
             frames.end.settimeout(READY_S)
-            frames.send(Request(running.delivery.claimed, module, self._crew.worker_id, self._crew.name, clock.offset, tracing.carrier()))
+            frames.send(Request(running.delivery.claimed, module, self._lease.worker_id, self._lease.name, clock.offset, tracing.carrier()))
             return _Watch(frames, running, limit_ms).until_end()
         except Ended as end:
-            return Ending(error=CellDied(_how(end.status)))
+            return IsolatedEnd(error=ChildDied(_how(end.status)))
         except OSError as error:
-            return Ending(error=CellDied(f"its process could not be reached ({error.strerror or error})"))
+            return IsolatedEnd(error=ChildDied(f"its process could not be reached ({error.strerror or error})"))
 
     def _end(self, number: int, frames: Frames) -> None:
         control = self._control
         if control is not None:
-            with suppress(OSError):  # without a nursery there is no cell
+            with suppress(OSError):  # without a fork server there is no child
                 control.send(END + str(number).encode())
         deadline = time.monotonic() + GONE_S
         with suppress(Ended):
             while time.monotonic() < deadline:
                 frames.receive(deadline - time.monotonic())
-            log.error("cell_does_not_end", cell=number)
+            log.error("child_does_not_end", child=number)
 
 
 class _Watch:
-    """Follows one cell to the end of its attempt."""
+    """Follows one child to the end of its attempt."""
 
     def __init__(self, frames: Frames, running: Running, limit_ms: float | None) -> None:
         self._frames = frames
@@ -225,16 +212,16 @@ class _Watch:
         self._limit_ms = limit_ms
         self._deadline = float("inf") if limit_ms is None else time.monotonic() + limit_ms / 1000
         self._kill_at = float("inf")
-        self._told: Any = None
+        self._sent: Any = None
 
-    def until_end(self) -> Ending:
+    def until_end(self) -> IsolatedEnd:
         while True:
             present = time.monotonic()
             if present >= self._deadline:
                 assert self._limit_ms is not None
-                return Ending(error=HardTimeLimitExceeded(f"hard time limit of {self._limit_ms / 1000:g} s exceeded"))
+                return IsolatedEnd(error=HardTimeLimitExceeded(f"hard time limit of {self._limit_ms / 1000:g} s exceeded"))
             if present >= self._kill_at:
-                return Ending(error=CancelRequested("it did not react to the cancel and was killed"))
+                return IsolatedEnd(error=CancelRequested("it did not react to the cancel and was killed"))
             self._pass_on()
             frame = self._frames.receive(max(0.001, min(LOOK_S, self._deadline - present, self._kill_at - present)))
             if frame is not None:
@@ -242,14 +229,14 @@ class _Watch:
                 if ending is not None:
                     return ending
 
-    def _take(self, kind: str, what: Any = None) -> Ending | None:
+    def _take(self, kind: str, what: Any = None) -> IsolatedEnd | None:
         job = self._running.job
         if kind == "finished":
-            return Ending(finished=what)
+            return IsolatedEnd(finished=what)
         if kind == "committed":
-            return Ending(is_committed=True)
+            return IsolatedEnd(is_committed=True)
         if kind == "lost":
-            return Ending(is_lost=True)
+            return IsolatedEnd(is_lost=True)
         if kind == "progress":
             job.progress_seen = what
         elif kind == "lines":
@@ -259,14 +246,14 @@ class _Watch:
         return None
 
     def _pass_on(self) -> None:
-        """Tell the cell what is wanted of its actor; a cancel that is not heeded ends the process after a grace."""
+        """Send interrupts and stack requests to the child; an ignored cancel kills the process after a grace period."""
         if self._running.wants_stack:
             self._running.wants_stack = False
             self._send("stack")
         wanted = CancelRequested if self._running.job.cancel_requested else self._running.wanted
-        if wanted is None or wanted is self._told:
+        if wanted is None or wanted is self._sent:
             return
-        self._told = wanted
+        self._sent = wanted
         if wanted is CancelRequested:
             self._kill_at = time.monotonic() + get_settings().cancel_grace
         name = next(name for name, kind in INTERRUPTS.items() if kind is wanted)
@@ -274,13 +261,13 @@ class _Watch:
 
     def _send(self, *frame: str) -> None:
         self._frames.end.settimeout(LOOK_S)
-        with suppress(TimeoutError):  # it reads nothing any more: the grace or the limit ends it
+        with suppress(TimeoutError):  # the child reads no more: the grace period or the limit ends it
             self._frames.send(*frame)
 
 
 def _how(status: int | None) -> str:
     if status is None:
-        return "its process ended, nobody knows how"
+        return "its process ended, exit status unknown"
     if os.WIFSIGNALED(status):
         return f"its process was killed by signal {os.WTERMSIG(status)}"
     return f"its process exited with code {os.WEXITSTATUS(status)}"

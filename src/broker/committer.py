@@ -1,7 +1,7 @@
 """The committer thread: writes the ends of finished attempts, many in one commit, and acknowledges only then.
 
-Batching is natural: while one commit runs the next batch gathers. Under load a pause of two milliseconds lets a
-batch grow; a single finished job is committed at once.
+Group commit: while one commit runs the next batch is collected. Under load a pause of two milliseconds lets a batch
+grow; a single finished job is committed at once.
 """
 
 from __future__ import annotations
@@ -11,11 +11,12 @@ import threading
 import time
 from collections.abc import Sequence
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from src import metering
 from src.broker.connections import pauses
 from src.broker.deliveries import Delivery
+from src.broker.lease import Lease
 from src.broker.vital_threads import Progress, Supervised
 from src.database import get_database, is_outage, log_outage, write
 from src.jobs import claims, ends, workers
@@ -23,15 +24,12 @@ from src.jobs.completion import Finished, is_one_statement, settle, settle_alone
 from src.jobs.states import Outcome, State
 from src.logs import get_logger
 
-if TYPE_CHECKING:
-    from src.broker.crew import Crew
-
 log = get_logger(__name__)
 
 #: ends written in one commit at most
 BATCH_LIMIT = 500
-#: seconds a batch may gather under load
-GATHER_S = 0.002
+#: seconds in which a batch is collected under load
+COLLECT_S = 0.002
 
 Record = tuple[Finished | None, Delivery]
 
@@ -39,8 +37,8 @@ Record = tuple[Finished | None, Delivery]
 class Committer:
     """Finished attempts in, commits and acknowledgements out. `put` may be called from any thread."""
 
-    def __init__(self, crew: Crew) -> None:
-        self._crew = crew
+    def __init__(self, lease: Lease) -> None:
+        self._lease = lease
         self._queue: queue.SimpleQueue[Record | threading.Event] = queue.SimpleQueue()
         self._batch: list[Record] = []  # taken from the queue, and not yet committed and acknowledged
         self._progress = Progress()
@@ -51,7 +49,7 @@ class Committer:
         self._thread.start()
 
     def threads(self) -> list[Supervised]:
-        """What the process cannot do without."""
+        """Return the threads that this process cannot do without."""
         return [Supervised("committer", self._thread, self._progress)]
 
     def put(self, finished: Finished | None, delivery: Delivery) -> None:
@@ -85,7 +83,7 @@ class Committer:
             first = self._queue.get()
             self._progress.step()
             if last > 1:
-                time.sleep(GATHER_S)
+                time.sleep(COLLECT_S)
             self._batch, flushes = self._drain(first)
             last = len(self._batch)
             if self._batch:
@@ -150,9 +148,9 @@ class Committer:
 
     def _settle(self, finished: Sequence[Finished]) -> None:
         if finished:
-            # The single statement of plain successes commits by itself, unless a webhook is to hear of them in the same commit.
+            # The single statement of plain successes commits by itself, unless a webhook subscribes to them: its event belongs in the same commit.
             alone = is_one_statement(finished) and not ends.is_anybody_told(get_database())
-            held: dict[str, Any] = {"finished": finished, "worker_id": self._crew.worker_id, "worker": self._crew.name}
+            held: dict[str, Any] = {"finished": finished, "worker_id": self._lease.worker_id, "worker": self._lease.name}
             began = time.monotonic()
             if alone:
                 moved = get_database().direct.write(partial(settle_alone, **held))
@@ -168,11 +166,11 @@ class Committer:
         """An end that changed nothing was given away, or its claim was forgotten by a PostgreSQL that was killed: then it counts."""
         if unmoved:
             with write() as session:
-                retaken = set(claims.retake(session, self._crew.worker_id, [(end.seq, end.attempt) for end in unmoved]))
-                workers.acquit(session, self._crew.name, [(end.seq, end.attempt) for end in unmoved if end.seq not in retaken])
+                retaken = set(claims.retake(session, self._lease.worker_id, [(end.seq, end.attempt) for end in unmoved]))
+                workers.acquit(session, self._lease.name, [(end.seq, end.attempt) for end in unmoved if end.seq not in retaken])
                 if retaken:
                     again = [end for end in unmoved if end.seq in retaken]
-                    settle(session, again, worker_id=self._crew.worker_id, worker=self._crew.name)
+                    settle(session, again, worker_id=self._lease.worker_id, worker=self._lease.name)
 
     def _settle_singly(self, finished: Sequence[Finished]) -> None:
         """One end of a batch cannot be stored: write the others, and that one as a dead job with the reason."""
@@ -195,7 +193,7 @@ class Committer:
             log.exception("end_left_to_the_lease", job_id=end.id)
 
     def _acknowledge(self, batch: list[Record]) -> None:
-        self._crew.holding.difference_update(delivery.key for _, delivery in batch)
+        self._lease.held.difference_update(delivery.key for _, delivery in batch)
         by_consumer: dict[int, list[Delivery]] = {}
         for _, delivery in batch:
             if not delivery.is_acknowledged:

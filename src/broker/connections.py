@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -53,6 +54,23 @@ def answered(connection: Any, what: str) -> Iterator[None]:
         yield
     finally:
         impl._adapter_remove_timeout(timer)
+
+
+def cannot_login(url: str) -> str | None:
+    """Return why the user of this AMQP URL cannot open a channel, or None if the user can."""
+    one = pika.URLParameters(url)
+    try:
+        # A port that is not open yet answers at once; pika would wait and log for it.
+        socket.create_connection((one.host, one.port), timeout=5).close()
+        one.socket_timeout = one.blocked_connection_timeout = one.stack_timeout = 5
+        connection = pika.BlockingConnection(one)
+        connection.channel()
+        connection.close()
+    except OSError as error:
+        return f"{one.host}:{one.port} does not answer ({error.strerror or error})"
+    except pika.exceptions.AMQPError as error:
+        return f"{one.host}:{one.port} refuses the login ({error!r})"
+    return None
 
 
 def pauses() -> Iterator[float]:

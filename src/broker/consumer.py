@@ -2,7 +2,7 @@
 
 It keeps its own connection, reconnects by itself, and replaces a subscription that brings nothing only when RabbitMQ has
 answered a new one; tags belong to one generation of the channel, so a job that
-outlives a connection never acknowledges somebody else's message. The only module that uses pika's BlockingConnection.
+outlives a connection never acknowledges a message of the next one.
 """
 
 from __future__ import annotations
@@ -11,10 +11,9 @@ import os
 import threading
 import time
 from collections import deque
-from collections.abc import Iterable, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterable, Sequence
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pika
 import pika.exceptions
@@ -24,18 +23,19 @@ from src.broker import topology
 from src.broker.causes import Causes
 from src.broker.connections import LONGEST_PAUSE, answered, parameters, pauses
 from src.broker.deliveries import TOGETHER_S, Acknowledger, Arrival, Arrivals, Delivery
+from src.broker.frame_reader import Whole, take_past_pika
 from src.broker.intake import Intake
+from src.broker.lease import Lease
+from src.broker.load import Load
 from src.broker.refusals import Refusals
+from src.broker.subscriptions import CONNECTION_ERRORS, Successor, close, connect, try_to_consume
 from src.broker.vital_threads import Progress
-from src.broker.wire import DeliveringConnection, Whole, take_past_pika
+from src.broker.work_queue import WorkQueue
 from src.database import is_outage, log_outage, now, read
 from src.jobs import doubt
 from src.jobs.rows import NORMAL_PRIORITY
 from src.logs import get_logger
 from src.settings import get_settings
-
-if TYPE_CHECKING:
-    from src.broker.crew import Crew
 
 log = get_logger(__name__)
 
@@ -49,20 +49,37 @@ STAND_ASIDE_S = 1.0
 ADAPT_S = 1.0
 #: seconds that closing waits for the consumer's own thread to come out of pika
 CLOSE_WITHIN_S = 5.0
-#: seconds without a delivery after which a subscription is doubted, at most
-DOUBT_S = 5.0
-CONNECTION_ERRORS = (pika.exceptions.AMQPError, AssertionError, OSError)
+#: seconds without a delivery after which a subscription is checked, at most
+SILENT_S = 5.0
 
 
 class QueueConsumer(Consumer):
-    """Iterated by Dramatiq's ConsumerThread; `settled`, `requeue` and `wake` may be called from any thread."""
+    """Iterated by Dramatiq's ConsumerThread; `settled`, `requeue` and `wake` may be called from any thread.
 
-    def __init__(self, crew: Crew, queue: str, timeout_s: float) -> None:
+    `hand_back` queues claimed jobs again; `flush` waits until every known end is committed.
+    """
+
+    def __init__(
+        self,
+        queue: str,
+        timeout_s: float,
+        *,
+        claimer: Intake,
+        lease: Lease,
+        load: Load,
+        work_queue: WorkQueue,
+        hand_back: Callable[[Sequence[Delivery]], None],
+        flush: Callable[[], None],
+    ) -> None:
         self.queue = queue
         self.progress = Progress()
-        self._crew = crew
         self._timeout_s = timeout_s
-        self._intake = Intake(crew, queue)
+        self._claimer = claimer
+        self._lease = lease
+        self._load = load
+        self._work_queue = work_queue
+        self._hand_back = hand_back
+        self._flush = flush
         self._arrived = Arrivals()
         self._settled: deque[Arrival] = deque()
         self._generation = 0
@@ -83,7 +100,7 @@ class QueueConsumer(Consumer):
         self._is_cancelled = False
         # Dramatiq closes from its main thread, also when this consumer's thread has not ended in time: pika is for one thread.
         self._in_pika = threading.Lock()
-        self._heard = 0.0  # when the last delivery came, or the subscription was made or doubted
+        self._heard = 0.0  # when the last delivery came, or the subscription was made or checked
 
     def __next__(self) -> MessageProxy | None:
         """Look once for deliveries. What is claimed goes to the threads at once, all together, and not one by one through Dramatiq."""
@@ -122,12 +139,12 @@ class QueueConsumer(Consumer):
     def requeue(self, messages: Iterable[MessageProxy]) -> None:
         """Hand claimed jobs back that no thread has started: no attempt is spent."""
         deliveries = [message for message in messages if isinstance(message, Delivery)]
-        self._crew.hand_back(deliveries)
+        self._hand_back(deliveries)
 
     def close(self) -> None:
         """Answer what is settled and close; everything unanswered returns to the queue."""
-        self._crew.committer.flush()
-        self._crew.load.forget_hunger(id(self))
+        self._flush()
+        self._load.forget_hunger(id(self))
         if not self._in_pika.acquire(timeout=CLOSE_WITHIN_S):
             return  # its own thread has not come out of pika; the process ends, and the connection with it
         self._forget_successor()
@@ -147,7 +164,7 @@ class QueueConsumer(Consumer):
             if time.monotonic() < self._retry_at:
                 return
         try:
-            connection, channel = _connect(self.queue, self._refusals)
+            connection, channel = connect(self.queue, self._refusals)
         except CONNECTION_ERRORS as error:
             self._retry_at = time.monotonic() + next(self._pauses)
             if times := self._causes.count(repr(error)):
@@ -171,7 +188,7 @@ class QueueConsumer(Consumer):
         log.info("consumer_connected", queue=self.queue)
 
     def _subscribe(self) -> None:
-        self._prefetch = DEEP_PREFETCH if self._crew.load.is_short else self._crew.load.threads
+        self._prefetch = DEEP_PREFETCH if self._load.is_short else self._load.threads
         self._adapted = time.monotonic()
         self._waiting_since = None
         self._heard = time.monotonic()
@@ -192,13 +209,13 @@ class QueueConsumer(Consumer):
         self._refusals.over(queue)
 
     def _is_free(self, queue: str) -> bool:
-        """Is a queue that was refused to us free now? Asked on another connection: a refusal closes the channel, and the other queues are used on ours."""
+        """True if a queue that was refused is free now. Tested on another connection: a refusal closes the channel, which serves the other queues."""
         if self._refusals.waits(queue):
             return False
         try:
             connection = pika.BlockingConnection(parameters(f"worker {os.getpid()} {queue}"))
             with answered(connection, f"subscription to {queue}"):
-                _try_to_consume(connection, queue)
+                try_to_consume(connection, queue)
                 connection.close()
         except pika.exceptions.ChannelClosedByBroker as error:
             self._refusals.note(queue, error.reply_text)
@@ -246,9 +263,9 @@ class QueueConsumer(Consumer):
             # The queue was deleted: RabbitMQ ends the subscription and nothing else. Connecting anew declares the queue.
             raise pika.exceptions.ConsumerCancelled
         self._acknowledge()
-        self._doubt()
+        self._check_subscription()
 
-    def _doubt(self) -> None:
+    def _check_subscription(self) -> None:
         """Prepare another connection when jobs of the queue wait and the subscription brings nothing.
 
         A queue deleted and declared again at once: RabbitMQ moves the subscription to the new one, takes its first
@@ -259,9 +276,9 @@ class QueueConsumer(Consumer):
             self._follow_successor(self._successor)
             return
         # Sooner than the reconciler, which publishes again and so makes every waiting job look fresh.
-        patience = min(DOUBT_S, get_settings().reconcile_after / 2)
+        patience = min(SILENT_S, get_settings().reconcile_after / 2)
         # With every thread taken nothing is expected: RabbitMQ brings no more than the prefetch before an end is acknowledged.
-        busy = self._crew.load.in_flight >= self._crew.load.threads
+        busy = self._load.in_flight >= self._load.threads
         # Jobs of a refused queue wait for another reason, and look like the others here.
         refused = any(queue in self._refusals for queue in topology.queues_of(self.queue))
         if busy or refused or not self._tags or time.monotonic() - self._heard < patience:
@@ -275,7 +292,7 @@ class QueueConsumer(Consumer):
                 raise
             return
         if waiting:
-            log.warning("subscription_doubted", queue=self.queue)
+            log.warning("subscription_silent", queue=self.queue)
             self._successor = Successor(self.queue)
 
     def _follow_successor(self, successor: Successor) -> None:
@@ -294,7 +311,7 @@ class QueueConsumer(Consumer):
                 self._acknowledge(everything=True)
                 self._connection.close()
         except CONNECTION_ERRORS:
-            pass  # what was not acknowledged comes again and finds its job done
+            pass  # an unacknowledged message comes again and finds its job done
 
     def _forget_successor(self) -> None:
         successor, self._successor = self._successor, None
@@ -310,13 +327,13 @@ class QueueConsumer(Consumer):
 
     def _adapt(self) -> None:
         """Fit the prefetch to the length of jobs, and stand aside while every thread is busy with long ones."""
-        load = self._crew.load
+        load = self._load
         if not self._tags:
-            if load.takes and load.in_flight < load.threads and self._crew.may_claim:
+            if load.takes and load.in_flight < load.threads and self._lease.may_claim:
                 self._subscribe()
             return
         waited = self._waiting_since is not None and time.monotonic() - self._waiting_since > STAND_ASIDE_S
-        if not load.takes or waited or not self._crew.may_claim:
+        if not load.takes or waited or not self._lease.may_claim:
             self._stand_aside()
             return
         for queue in topology.queues_of(self.queue):
@@ -333,7 +350,7 @@ class QueueConsumer(Consumer):
         self._unsubscribe()
         self._waiting_since = None
         self._give_back(self._arrived.clear())
-        self._crew.load.wake_when_hungry(id(self), self.wake)
+        self._load.wake_when_hungry(id(self), self.wake)
 
     def _give_back(self, arrivals: Iterable[Arrival]) -> None:
         for arrival in arrivals:
@@ -343,36 +360,36 @@ class QueueConsumer(Consumer):
     def _claim(self) -> None:
         if not self._arrived or self._connection is None:
             return
-        granted = self._crew.load.reserve(len(self._arrived))
+        granted = self._load.reserve(len(self._arrived))
         if not granted:
             self._waiting_since = self._waiting_since or time.monotonic()
-            self._crew.load.wake_when_hungry(id(self), self.wake)
+            self._load.wake_when_hungry(id(self), self.wake)
             return
         self._waiting_since = None
         arrivals = self._arrived.take(granted)
         try:
-            taken = self._intake.take(arrivals)
+            taken = self._claimer.take(arrivals)
         except Exception as error:
             for arrival in arrivals:
                 self._arrived.put(arrival)
-            self._crew.load.release(granted)
+            self._load.release(granted)
             if not is_outage(error):
                 raise
             log_outage(log, "claim_waits_for_sql", error, queue=self.queue)
             self._connection.sleep(next(self._pauses))
             return
         self._pauses = pauses()
-        self._crew.holding.update((claimed.seq, claimed.attempt) for claimed, _ in taken.claimed)
-        actors = self._crew.actors
-        self._crew.work_queue.put_many(
+        self._lease.held.update((claimed.seq, claimed.attempt) for claimed, _ in taken.claimed)
+        actors = self._claimer.actors
+        self._work_queue.put_many(
             [(actors[claimed.actor].priority, Delivery(claimed, arrival, self)) for claimed, arrival in taken.claimed]
         )
-        self._crew.load.release(granted - len(taken.claimed))
+        self._load.release(granted - len(taken.claimed))
         self._settled.extend(taken.done_with)
         if taken.refused:
             log.warning("claims_refused", queue=self.queue, jobs=len(taken.refused))
             self._give_back(taken.refused)
-            self._crew.doubt_lease()
+            self._lease.suspend()
 
     def _lost(self, error: BaseException) -> None:
         if time.monotonic() - self._connected_at > LONGEST_PAUSE:
@@ -386,94 +403,4 @@ class QueueConsumer(Consumer):
         connection, self._connection, self._channel = self._connection, None, None
         self._retry_at = time.monotonic() + next(self._pauses)
         if connection is not None:
-            _close(connection)
-
-
-class Successor:
-    """Another connection for a queue, made and tried on a thread of its own: it may have to wait for RabbitMQ."""
-
-    def __init__(self, queue: str) -> None:
-        self.began = time.monotonic()
-        self.found: tuple[Any, Any] | None = None  # a connection and a channel on which RabbitMQ has answered
-        self._queue = queue
-        self._lock = threading.Lock()
-        self._is_forgotten = False
-        self._thread = threading.Thread(target=self._run, name="successor", daemon=True)
-        with suppress(RuntimeError):  # the system has no thread left: it is over, and nothing is found
-            self._thread.start()
-
-    @property
-    def is_over(self) -> bool:
-        return not self._thread.is_alive()
-
-    def forget(self) -> None:
-        """Close the connection, now or as soon as there is one."""
-        with self._lock:
-            self._is_forgotten = True
-        if self.found is not None:
-            _close(self.found[0])
-
-    def _run(self) -> None:
-        connection = None
-        try:
-            connection, channel = _connect(self._queue, None)
-            with answered(connection, f"subscription to {self._queue}"):
-                for queue in topology.queues_of(self._queue):
-                    _try_to_consume(connection, queue)
-        except CONNECTION_ERRORS as error:
-            log.warning("no_other_subscription", queue=self._queue, detail=repr(error))
-            if connection is not None:
-                _close(connection)
-            return
-        with self._lock:
-            if not self._is_forgotten:
-                self.found = connection, channel
-                return
-        _close(connection)
-
-
-def _connect(queue: str, refusals: Refusals | None) -> tuple[Any, Any]:
-    """A connection and a channel on which the queues exist: as we want them, or as others have made them."""
-    connection = pika.BlockingConnection(parameters(f"worker {os.getpid()} {queue}"), _impl_class=DeliveringConnection)
-    try:
-        with answered(connection, f"declaration of {queue}"):
-            channel = connection.channel()
-            for name, arguments in topology.declarations(queue, topology.queues_of(queue)).items():
-                try:
-                    channel.queue_declare(name, durable=True, arguments=arguments)
-                    if refusals is not None and name == topology.dead_letter_queue(queue):
-                        refusals.over(name)  # the others are when they can be consumed
-                except pika.exceptions.ChannelClosedByBroker as error:
-                    _note_refusal(name, error, refusals)
-                    channel = connection.channel()
-    except CONNECTION_ERRORS:
-        _close(connection)
-        raise
-    return connection, channel
-
-
-def _note_refusal(name: str, error: Any, refusals: Refusals | None) -> None:
-    """A queue that may not be declared may be there all the same, and be consumed from."""
-    if error.reply_code == 406:
-        log.error(
-            "queue_differs", queue=name, detail=error.reply_text, cure="delete the queue or rename it in the actor: see rabbitmq/README.md"
-        )
-    elif refusals is not None and not refusals.waits(name):
-        refusals.note(name, error.reply_text)
-
-
-def _try_to_consume(connection: Any, queue: str) -> None:
-    """Raise what RabbitMQ answers to a subscription; what it brings meanwhile returns to the queue with the channel."""
-    channel = connection.channel()
-    channel.basic_qos(prefetch_count=1)
-    channel.basic_consume(queue, lambda *_: None)
-    channel.close()
-
-
-def _close(connection: Any) -> None:
-    try:
-        if connection.is_open:
-            with answered(connection, "close"):
-                connection.close()
-    except CONNECTION_ERRORS:
-        pass  # already gone, which is what we want
+            close(connection)

@@ -1,4 +1,4 @@
-"""One worker process: its lease, its threads' load, its committer. Made when Dramatiq's Worker boots."""
+"""Worker process: its lease, its load, its committer and its children. Made when Dramatiq's Worker boots."""
 
 from __future__ import annotations
 
@@ -6,30 +6,33 @@ import os
 import socket
 import threading
 import time
-from collections import deque
 from collections.abc import Callable, Sequence
 from datetime import timedelta
 from typing import Any
 
-from sqlalchemy.orm import Session
+from dramatiq.broker import Broker
 
-import src
-from src import migrations
+from src import __version__, migrations
 from src.broker import refusals
+from src.broker.attempt import AttemptRunner
 from src.broker.causes import Causes
 from src.broker.cells import Cells, Forked
 from src.broker.committer import Committer
 from src.broker.connections import pauses
+from src.broker.consumer import QueueConsumer
 from src.broker.deliveries import Delivery
+from src.broker.executor import Executor
+from src.broker.intake import Intake
+from src.broker.lease import Lease
 from src.broker.ledger import Ledger
 from src.broker.limits import Limits
 from src.broker.load import Load
 from src.broker.memory import resident_bytes
+from src.broker.running_attempts import RunningAttempts
 from src.broker.vital_threads import Progress, Supervised
 from src.broker.work_queue import WorkQueue
 from src.database import get_database, is_outage, log_outage, now, read, write
-from src.jobs import attempt_logs, claims, completion, stacks, wishes, workers
-from src.jobs.errors import CancelRequested
+from src.jobs import attempt_logs, claims, stacks, wishes, workers
 from src.jobs.held import release_known
 from src.jobs.states import Wish
 from src.logs import get_logger
@@ -39,8 +42,6 @@ log = get_logger(__name__)
 
 #: seconds between two looks at progress, cancels and jobs that wait behind long ones
 TEND_S = 0.4
-#: seconds a claimed job may wait for a thread of this process before it is handed back to all
-HAND_BACK_S = 2.0
 
 
 class SchemaMissing(Exception):
@@ -48,7 +49,7 @@ class SchemaMissing(Exception):
 
 
 class Crew:
-    """Holds the lease: `worker_id` names it in SQL, and `may_claim` says whether it is known to be alive."""
+    """Holds what the threads of the process share, and keeps its lease: registration, heartbeats, the operator's commands."""
 
     def __init__(
         self,
@@ -62,39 +63,50 @@ class Crew:
     ) -> None:
         self.actors = actors
         self.limits = limits
-        self.name = f"{socket.gethostname()}:{os.getpid()}"
-        self.worker_id = 0
+        self.lease = Lease(f"{socket.gethostname()}:{os.getpid()}")
         self.load = Load(threads)
-        self.committer = Committer(self)
-        self.cells = Cells(self, forked)
-        self.ledger = Ledger()
+        self.committer = Committer(self.lease)
+        self.children = Cells(self.lease, forked)
+        self.status_page = Ledger()
         self.work_queue = WorkQueue()
-        self.holding: set[tuple[int, int]] = set()  # (seq, attempt) from the claim until its end is committed
+        self.attempts = RunningAttempts(self.lease, self.load, self.work_queue, self.hand_back)
         self._unheld: set[tuple[int, int]] = set()
         self._queues = queues
-        self._unwritten: list[attempt_logs.Row] = []  # lines of logs
-        self._late: deque[attempt_logs.Row] = deque()  # those of attempts that ended without a record to carry them
-        self._wish: Wish | None = None
+        self._command: Wish | None = None
         self._end = end  # ends this process in good order; None: the process is not ours to end
         self._causes = Causes()
         self._progress = Progress()
         self._look: Callable[[float], None] = lambda _elapsed_s: None
-        self._renewed = 0.0
         self._closing = threading.Event()
         self._thread = threading.Thread(target=self._run, name="lease", daemon=True)
 
-    @property
-    def may_claim(self) -> bool:
-        """Is the lease known to lie ahead? Without SQL it runs out, and nothing more is taken."""
-        return self.worker_id != 0 and time.monotonic() - self._renewed < get_settings().lease_duration
+    def executor(self, broker: Broker) -> Executor:
+        """Return the executor that the threads of this process run claimed jobs by."""
+        return Executor(
+            AttemptRunner(broker, self.lease, self.limits),
+            self.load,
+            children=self.children,
+            status_page=self.status_page,
+            commit=self.committer.put,
+            keep_lines=self.attempts.keep_lines,
+        )
 
-    def doubt_lease(self) -> None:
-        """Claim nothing more before the next heartbeat: SQL has refused a claim, so the lease may be somebody else's by now."""
-        self._renewed = -get_settings().lease_duration
+    def consumer(self, queue: str, timeout_s: float) -> QueueConsumer:
+        """Return the consumer of one queue, which claims for this process."""
+        return QueueConsumer(
+            queue,
+            timeout_s,
+            claimer=Intake(self.lease, self.load, queue, actors=self.actors, policies=self.limits.policies),
+            lease=self.lease,
+            load=self.load,
+            work_queue=self.work_queue,
+            hand_back=self.hand_back,
+            flush=self.committer.flush,
+        )
 
     def threads(self) -> list[Supervised]:
-        """What the process cannot do without."""
-        return [Supervised("lease", self._thread, self._progress), *self.ledger.threads(), *self.committer.threads()]
+        """Return the threads that this process cannot do without."""
+        return [Supervised("lease", self._thread, self._progress), *self.status_page.threads(), *self.committer.threads()]
 
     def abandon_lease(self) -> None:
         """Beat and claim no more, in a process that is not ours to end: its jobs are given to others when the lease runs out."""
@@ -104,7 +116,7 @@ class Crew:
     def start(self, look: Callable[[float], None]) -> None:
         """Register, waiting for SQL if need be, and begin to tend the lease. `look` is called at each beat of the pulse."""
         self._look = look
-        self.ledger.start(look)
+        self.status_page.start(look)
         for pause in pauses():
             try:
                 with get_database().engine.connect() as connection:
@@ -128,38 +140,33 @@ class Crew:
     def close(self) -> None:
         """Write every end that is known, hand the rest back, and sign off."""
         self.committer.close()
-        # Nothing can report any more, so these may be given away: taken before the cells end, whose threads then move on.
-        unfinished = list(self.holding | {(attempt.job.seq, attempt.job.attempt) for attempt in list(self.load.running.values())})
-        self.cells.close()
+        # Nothing can report any more, so these may be given away: taken before the children end, whose threads then move on.
+        unfinished = list(self.lease.held | {(attempt.job.seq, attempt.job.attempt) for attempt in list(self.load.running.values())})
+        self.children.close()
         self._closing.set()
         self._thread.join(timeout=5)
         try:
             with write() as session:
-                attempt_logs.write(session, [*self._unwritten, *self._late])
-                claims.give_back(session, self.worker_id, unfinished)
+                attempt_logs.write(session, self.attempts.unwritten_lines())
+                claims.give_back(session, self.lease.worker_id, unfinished)
                 attempt_logs.forget(session, unfinished)
-                workers.sign_off(session, self.worker_id)
-            self.ledger.sign_off()
+                workers.sign_off(session, self.lease.worker_id)
+            self.status_page.sign_off()
             if unfinished:
                 log.info("handed_back_unfinished", jobs=len(unfinished))
         except Exception as error:  # noqa: BLE001 - the process ends; without a sign-off the lease runs out by itself
             log.warning("sign_off_failed", detail=type(error).__name__)
-
-    def keep_lines(self, attempt: Any) -> None:
-        """Write the rest of the log of an attempt whose end is not the committer's to write."""
-        if attempt.job.lines is not None:
-            self._late.extend(attempt_logs.rows(attempt.job.seq, attempt.job.attempt, attempt.job.lines.pending()))
 
     def hand_back(self, deliveries: Sequence[Delivery]) -> None:
         """Queue claimed jobs again that no thread has started; their deliveries are done with."""
         if not deliveries:
             return
         # First: as soon as this is committed, the same attempt may be claimed here again.
-        self.holding.difference_update(one.key for one in deliveries)
+        self.lease.held.difference_update(one.key for one in deliveries)
         for pause in pauses():
             try:
                 with write() as session:
-                    claims.give_back(session, self.worker_id, [(one.claimed.seq, one.claimed.attempt) for one in deliveries])
+                    claims.give_back(session, self.lease.worker_id, [(one.claimed.seq, one.claimed.attempt) for one in deliveries])
                 break
             except Exception as error:
                 if not is_outage(error) or self._closing.is_set():
@@ -172,22 +179,22 @@ class Crew:
     def _register(self) -> None:
         get_database().check_clock()
         with write() as session:
-            self.worker_id = workers.register(
+            self.lease.worker_id = workers.register(
                 session,
-                name=self.name,
+                name=self.lease.name,
                 host=socket.gethostname(),
                 pid=os.getpid(),
-                version=src.__version__,
+                version=__version__,
                 threads=self.load.threads,
                 queues=self._queues,
                 actors=list(self.actors),
             )
             release_known(session, list(self.actors))
-            if self._wish is not None:
-                wishes.carry(session, self.worker_id, self._wish)
-        self._renewed = time.monotonic()
-        self.ledger.know(self.worker_id)
-        log.info("worker_registered", worker_id=self.worker_id)
+            if self._command is not None:
+                wishes.carry(session, self.lease.worker_id, self._command)
+        self.lease.renew(time.monotonic())
+        self.status_page.know(self.lease.worker_id)
+        log.info("worker_registered", worker_id=self.lease.worker_id)
 
     def _run(self) -> None:
         beat = 0.0
@@ -199,7 +206,7 @@ class Crew:
                     beat = time.monotonic()
                     self._hand_back_unheld()
                 self._progress.step()  # not after an unforeseen error: a lease that is not renewed is no progress
-                self._tend()
+                self.attempts.tend()
             except Exception as error:
                 if is_outage(error):
                     self._progress.step()
@@ -209,7 +216,7 @@ class Crew:
 
     def _check_pulse(self) -> None:
         """Look at the threads from here once the pulse thread is gone; its watchdog may be off."""
-        if not self.ledger.is_beating:
+        if not self.status_page.is_beating:
             self._look(TEND_S)
 
     def _heartbeat(self) -> None:
@@ -218,131 +225,56 @@ class Crew:
         with write() as session:
             alive = workers.heartbeat(
                 session,
-                self.worker_id,
+                self.lease.worker_id,
                 busy=len(self.load.running),
                 frontier=dict(self.load.frontier),
                 memory_bytes=resident_bytes(),
                 refusals=refusals.reasons(),
             )
-            wish, stacks_wanted = wishes.of(session, self.worker_id), stacks.take(session, self.worker_id)
+            command, stacks_wanted = wishes.of(session, self.lease.worker_id), stacks.take(session, self.lease.worker_id)
             # Not while it closes: what another thread hands back in this moment would be claimed again.
-            forgotten = claims.retake(session, self.worker_id, list(self.holding)) if alive and not self.load.is_closing else []
+            forgotten = claims.retake(session, self.lease.worker_id, list(self.lease.held)) if alive and not self.load.is_closing else []
             if not alive:
-                workers.survived(session, self.worker_id, list(self.holding))
+                workers.survived(session, self.lease.worker_id, list(self.lease.held))
         if forgotten:
             log.warning("forgotten_claims_retaken", jobs=len(forgotten))
         for attempt in list(self.load.running.values()):
             if (attempt.job.seq, attempt.job.attempt) in stacks_wanted:
                 attempt.say_where()
         if alive:
-            self._renewed = asked
-            self._follow(wish)
+            self.lease.renew(asked)
+            self._obey(command)
             return
         # Cut off for too long: the jobs went to others, and late reports under the old number change nothing.
-        log.warning("lease_lost", worker_id=self.worker_id)
+        log.warning("lease_lost", worker_id=self.lease.worker_id)
         self._register()
 
-    def _follow(self, wish: Wish | None) -> None:
-        """Do what an operator wants of this process."""
-        if wish is not self._wish:
-            log.info("worker_wish", wish=wish.value if wish else None)
-            self._wish = wish
-            self.load.be_quiet(wish is not None)
-        if wish is None:
+    def _obey(self, command: Wish | None) -> None:
+        """Do what the operator has commanded: pause, or stop."""
+        if command is not self._command:
+            log.info("worker_command", command=command.value if command else None)
+            self._command = command
+            self.load.be_quiet(command is not None)
+        if command is None:
             return
-        # What no thread has begun is somebody else's from now on.
+        # Other processes run what no thread here has begun.
         self.hand_back(self.work_queue.take_out(lambda _delivery: True))
-        if wish is Wish.STOP and not self.load.in_flight and not self.holding and self._end is not None:
-            log.info("worker_stops_as_wished")
+        if command is Wish.STOP and not self.load.in_flight and not self.lease.held and self._end is not None:
+            log.info("worker_stops_on_command")
             end, self._end = self._end, None
             end()
 
     def _hand_back_unheld(self) -> None:
-        """Queue again what SQL says runs here while nobody here holds it: the answer to the commit of its claim was lost.
+        """Queue again what SQL says runs here and this process does not hold: the answer to the commit of its claim was lost.
 
         Only what is found at two looks: between them every claim and every end has been noted here, too.
         """
         limit = now() - timedelta(seconds=get_settings().lease_duration)
         with read() as session:
-            unheld = workers.leased_to(session, self.worker_id, claimed_before=limit) - self.holding
+            unheld = workers.leased_to(session, self.lease.worker_id, claimed_before=limit) - self.lease.held
         again = unheld & self._unheld
         self._unheld = unheld - again
         if again:
             with write() as session:
-                claims.give_back(session, self.worker_id, list(again))
+                claims.give_back(session, self.lease.worker_id, list(again))
             log.warning("unheld_jobs_handed_back", jobs=len(again))
-
-    def _tend(self) -> None:
-        """Each step by itself: what cannot be written of one job must not keep the others from being cancelled or acknowledged."""
-        running = list(self.load.running.values())
-        for step in (self._write_lines, self._write_progress, self._pass_on_cancels, self._hand_back_waiting, self._acknowledge_early):
-            try:
-                step(running)
-            except Exception as error:
-                if is_outage(error):
-                    raise
-                if times := self._causes.count(f"{step.__name__} {type(error).__name__}"):
-                    log.exception("lease_failed", step=step.__name__.strip("_"), times=times)
-
-    def _pass_on_cancels(self, running: Sequence[Any]) -> None:
-        if not running:
-            return
-        with get_database().read() as session:
-            wanted = set(workers.cancels_requested(session, self.worker_id))
-        for attempt in running:
-            if attempt.job.seq in wanted and not attempt.is_told:
-                attempt.job.cancel_requested = True
-                attempt.is_told = attempt.interrupt(CancelRequested)
-
-    def _acknowledge_early(self, _running: Sequence[Any]) -> None:
-        for attempt in self.load.overdue(get_settings().early_ack_after):
-            delivery = attempt.delivery
-            if not delivery.is_acknowledged:
-                # The lease guards the job from here on: no consumer timeout, no redelivery, whatever it takes.
-                delivery.is_acknowledged = True
-                delivery.consumer.settled([delivery.arrival])
-
-    def _write_lines(self, running: Sequence[Any]) -> None:
-        for attempt in running:
-            if attempt.job.lines is not None:
-                self._unwritten += attempt_logs.rows(attempt.job.seq, attempt.job.attempt, attempt.job.lines.take())
-        while self._late:
-            self._unwritten.append(self._late.popleft())
-        if self._unwritten:
-            _write_each(self._unwritten, attempt_logs.write)
-            self._unwritten = []  # not before the commit: what an outage kept from being written comes again
-
-    def _write_progress(self, running: Sequence[Any]) -> None:
-        # What was said is left where it is: the actor may say more at any moment, and the last of it belongs to the end.
-        said = [(attempt.job, attempt.job.progress_seen) for attempt in running]
-        news = [(job, seen) for job, seen in said if seen is not None and seen is not job.progress_noted]
-        if not news:
-            return
-        _write_each([(job.seq, job.attempt, *seen) for job, seen in news], completion.note_progress)
-        for job, seen in news:
-            job.progress_noted = seen
-
-    def _hand_back_waiting(self, _running: Sequence[Any]) -> None:
-        """Claimed jobs that wait behind long ones are not running: give them to processes that have a thread free."""
-        if not self.load.overdue(HAND_BACK_S):
-            return
-        limit = time.monotonic() - HAND_BACK_S
-        waiting = self.work_queue.take_out(lambda delivery: delivery.received < limit)
-        if waiting:
-            log.info("handed_back", jobs=len(waiting))
-            self.hand_back(waiting)
-
-
-def _write_each(rows: Sequence[Any], into: Callable[[Session, Sequence[Any]], None]) -> None:
-    """Write the rows in one transaction, or one by one if a row cannot be stored, leaving out that one; raises during an outage."""
-    try:
-        with write() as session:
-            into(session, rows)
-    except Exception as error:
-        if is_outage(error):
-            raise
-        if len(rows) == 1:
-            log.exception("row_not_storable", job_seq=rows[0][0])
-            return
-        for row in rows:
-            _write_each([row], into)

@@ -15,7 +15,7 @@ import pika.exceptions
 
 from src.broker import topology
 from src.broker.connections import answered, parameters
-from src.broker.wire import DeliveringConnection
+from src.broker.frame_reader import DeliveringConnection
 from src.jobs.rows import NORMAL_PRIORITY
 from src.logs import get_logger
 
@@ -33,7 +33,7 @@ class BrokerAway(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Requeued:
-    """How many letters were given back, and how many are left."""
+    """Numbers of dead letters: given back, and left."""
 
     moved: int
     left: int

@@ -1,4 +1,4 @@
-"""Which RabbitMQ queues one channel knows to be there, and the envelopes that wait until theirs is."""
+"""Declared queues of one channel, and the envelopes that wait for the declaration of theirs."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from src.jobs.envelopes import Envelope
 
 
 class Declared:
-    """What the publisher has declared, one queue at a time: the channel that a queue of other arguments closes must tell which one it was."""
+    """Declares one queue at a time, so that a channel closed over other arguments names the queue at fault."""
 
     def __init__(self) -> None:
         self.declaring: str | None = None
@@ -25,7 +25,7 @@ class Declared:
         return route in self._there or route in self._kept_as_is
 
     def restart(self) -> list[Envelope]:
-        """A new channel knows of none; what waited, in order."""
+        """Start anew for a new channel; return the envelopes that waited, in order."""
         waiting = [envelope for envelopes in self._waiting.values() for envelope in envelopes]
         self._waiting.clear()
         self._there.clear()
@@ -50,16 +50,16 @@ class Declared:
         return None, ready
 
     def end(self) -> None:
-        """The queue that was being declared is there."""
+        """Note that the queue that was being declared exists."""
         if self.declaring is not None:
             self._there.add(self.declaring)
         self.declaring = None
 
     def keep_as_is(self, name: str) -> None:
-        """It is there with other arguments, which is not for a publisher to mend."""
+        """Note that the queue exists with other arguments, which a publisher cannot change."""
         self._kept_as_is.add(name)
 
     def forget(self, name: str) -> None:
-        """It is gone."""
+        """Note that the queue is gone."""
         self._there.discard(name)
         self._kept_as_is.discard(name)

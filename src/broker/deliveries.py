@@ -101,7 +101,7 @@ def _options(claimed: Claimed) -> dict[str, Any]:
 
 
 class Glance(NamedTuple):
-    """What a claim needs of a message."""
+    """The fields of a message that a claim needs."""
 
     id: str
     actor: str
@@ -117,7 +117,7 @@ _PUBLISHED_HERE = re.compile(
 def glance(body: bytes) -> Glance | None:
     """Read a body that looks as if it was published here without decoding its arguments; None: decode() must say what it is.
 
-    Nothing is believed that the row does not confirm, and the arguments that count are the row's.
+    The claim checks everything against the row, and the arguments that count are the row's.
     """
     found = _PUBLISHED_HERE.fullmatch(body)
     return None if found is None else Glance(found[3].decode(), found[1].decode(), int(found[2]))
@@ -168,7 +168,7 @@ class Acknowledger:
         self._settled.add(tag)
 
     def gave_back(self, tag: int) -> None:
-        """The tag was answered with a nack: it no longer holds the mark."""
+        """The tag was answered with a nack: it no longer holds the low-water mark."""
         del self._open[tag]
 
     def acknowledge(self, channel: Any, *, everything: bool = False) -> None:

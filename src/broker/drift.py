@@ -20,13 +20,13 @@ from src.jobs.queries import QueueCounts
 
 #: a message that RabbitMQ confirmed so long ago is in its numbers
 SETTLED = timedelta(seconds=60)
-#: how old RabbitMQ's numbers may be, and ours of them
+#: seconds that RabbitMQ's numbers may be old, with the time that we keep them
 BEHIND_S = 15.0
 
 
 @dataclass(frozen=True, slots=True)
 class Drift:
-    """What of a queue is only in SQL, and what only in RabbitMQ."""
+    """Difference of one queue between SQL and RabbitMQ."""
 
     unpublished: int = 0  # jobs that RabbitMQ has not got yet
     missing: int = 0  # jobs whose message it had got, and has no more
@@ -34,12 +34,12 @@ class Drift:
 
     @property
     def is_none(self) -> bool:
-        """Do both agree, but for what is on its way?"""
+        """True if both agree, apart from messages on their way."""
         return not (self.missing or self.surplus)
 
 
 def waiting(session: Session) -> dict[str, Waiting]:
-    """What SQL knows of each queue's messages."""
+    """Return what SQL knows of each queue's messages."""
     return doubt.waiting(session, settled_before=now() - SETTLED)
 
 

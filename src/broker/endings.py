@@ -1,4 +1,4 @@
-"""How an attempt ends: what becomes of the job, with all that its end record says."""
+"""End of an attempt: the next state of the job, and the record of the end with all its fields."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from dramatiq.errors import RateLimitExceeded, Retry
 from src.broker import capture, follow_ups
 from src.broker.encoding import UnstorableResult
 from src.broker.failures import describe, misfit, trace
-from src.broker.holders import Holder
+from src.broker.limits import Limits
 from src.broker.retries import Decision, decide
 from src.broker.running import Running
 from src.broker.standing_in import OtherFailed
@@ -47,7 +47,7 @@ def end(running: Running, state: State, outcome: Outcome, **values: Any) -> Fini
     )
 
 
-def failure(broker: Broker, crew: Holder, running: Running, error: BaseException, *, above: Sequence[str]) -> Finished:
+def failure(broker: Broker, limits: Limits, running: Running, error: BaseException, *, above: Sequence[str]) -> Finished:
     """The end of an attempt that raised: another one, or why not. `above`: files whose frames in the traceback are above the actor's own."""
     actor = broker.actors[running.delivery.claimed.actor]
     if isinstance(error, CancelRequested):
@@ -59,7 +59,7 @@ def failure(broker: Broker, crew: Holder, running: Running, error: BaseException
     if isinstance(error, UnstorableResult):
         return end(running, State.DEAD, Outcome.FAILED, error=line, reason=str(error), failures=1)
     failures = running.delivery.claimed.failures
-    report = crew.limits.report(actor.actor_name, error)
+    report = limits.report(actor.actor_name, error)
     # The failure of a probe is the outage's, not the job's: whatever retries the job has left stay.
     spent = 0 if running.delivery.claimed.is_probe and report is not None else 1
     try:

@@ -15,7 +15,7 @@ START_WITHIN_S = 30.0
 class EventLoop(AsyncIO):
     """Takes the place of Dramatiq's AsyncIO.
 
-    With a thread that Python waits for, a worker process that is told twice to stop, or fails while it boots, would neither
+    With a thread that Python waits for, a worker process that gets two signals to stop, or fails while it boots, would neither
     work nor end: its lease lives on, and whatever its consumers have claimed stays "running".
     """
 

@@ -1,4 +1,4 @@
-"""What went wrong, in words: an error's line, its traceback from the actor on, and whether the call itself was at fault."""
+"""Failures in words: an error's line, its traceback from the actor on, and whether the call itself was at fault."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def describe(error: BaseException) -> str:
 
 
 def trace(error: BaseException, *, above: Collection[str]) -> str:
-    """The traceback from the actor on: frames of the files `above` it tell its author nothing."""
+    """The traceback from the actor on: frames of the files `above` it are left out."""
     found = error.__traceback__
     while found is not None and found.tb_frame.f_code.co_filename in above:
         found = found.tb_next
@@ -31,7 +31,7 @@ def trace(error: BaseException, *, above: Collection[str]) -> str:
 
 
 def misfit(actor: Any, delivery: Delivery, error: BaseException) -> str | None:
-    """Did the call itself fail because the stored arguments do not fit the function?
+    """Return the problem if the call itself failed because the stored arguments do not fit the function, else None.
 
     Only then is nothing of the actor in the traceback, so a TypeError from inside the actor never counts.
     """

@@ -23,7 +23,7 @@ AT_ONCE, REMEMBERED = 500, 20_000
 
 
 class Fitting:
-    """What this process knows of held jobs: its own code does not change, so each is judged once."""
+    """Releases held jobs whose arguments fit now. The code of a process does not change, so each job is checked once."""
 
     def __init__(self) -> None:
         self._after = 0
@@ -52,7 +52,7 @@ class Fitting:
 
 
 def fits(actor: Any, args: Any, kwargs: Any) -> bool:
-    """Does the actor's code take these arguments?"""
+    """True if the actor's code takes these arguments."""
     signature = Signature.of(actor)
     with guarded("arguments_not_judged", actor=actor.actor_name):
         try:

@@ -1,4 +1,4 @@
-"""What a finished attempt starts: Dramatiq's pipelines and callbacks, submitted in the commit that ends the attempt."""
+"""Callbacks and pipelines of Dramatiq: the jobs that follow an attempt, submitted in the commit that ends it."""
 
 from __future__ import annotations
 
@@ -83,7 +83,7 @@ def after_failure(
 
 
 def placed(following: Sequence[Submission]) -> list[Submission]:
-    """These submissions, with their place in the trace of the attempt that they follow: somebody else writes them."""
+    """Return these submissions with their place in the trace of the attempt that they follow."""
     spans = tracing.active()
     if spans is None:
         return list(following)

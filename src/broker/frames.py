@@ -1,7 +1,7 @@
-"""Frames: what a worker and the process of an isolated attempt say to each other, over a pair of sockets.
+"""Frames: the messages between a worker and the child process of an isolated attempt, over a pair of sockets.
 
 Each packet arrives whole or not at all, so a process that is killed in the middle of a long frame leaves nothing half
-read: the rest of the frame never comes, and the nursery's word of its end is a packet of its own kind.
+read: the rest of the frame never comes, and the fork server reports its end by a packet of its own kind.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ MORE, WHOLE, ENDED = b"+", b".", b"E"
 
 
 class Ended(Exception):
-    """The other side is gone; `status` as os.wait() says it, None if nobody knows."""
+    """The other side is gone; `status` as os.wait() says it, None if it is unknown."""
 
     def __init__(self, status: int | None) -> None:
         super().__init__(status)
@@ -62,7 +62,7 @@ class Frames:
 
 
 def ended(status: int) -> bytes:
-    """The packet with which the nursery tells the end of a process."""
+    """The packet by which the fork server reports the end of a process."""
     return ENDED + struct.pack("i", status)
 
 

@@ -1,4 +1,4 @@
-"""Submissions of many threads in one transaction: while one commit runs, those that come meanwhile gather for the next.
+"""Group commit: the submissions of many threads in one transaction; those that come while it runs form the next one.
 
 A web process has dozens of threads that each submit one job. One transaction each is one turn at SQLite's write lock
 and one flush of the disk each; together they are one. No timer: a thread that is alone commits at once.
@@ -26,7 +26,7 @@ TOGETHER = 100
 @dataclass(eq=False, slots=True)
 class _Entry:
     submission: Submission
-    deed: Deed | None = None  # the submitter's: its line is written by whoever commits
+    deed: Deed | None = None  # the submitter's audit entry, written by the thread that commits
     called: threading.Event = field(default_factory=threading.Event)
     leads: bool = False
     receipt: Receipt | None = None
@@ -52,7 +52,7 @@ class Gathering:
     def submit(self, submission: Submission) -> Receipt:
         """Commit one submission, alone or with others'. Raises JobsError for it alone, and SQLAlchemy's errors when SQL is away."""
         spans = tracing.active()
-        if spans is not None:  # whoever leads writes it in a thread, and a trace, of his own
+        if spans is not None:  # the leader writes it in its own thread and trace
             submission = replace(submission, trace=spans.carrier())
         entry = _Entry(submission, audit.take())
         try:
@@ -77,7 +77,7 @@ class Gathering:
             waiting = self._first()
             if not get_database().is_sqlite or (len(waiting) == 1 and waiting[0].is_one_statement):
                 batch = waiting
-            # Alone it is a single statement, which commits by itself; together they are all or none, for each to be told apart.
+            # Alone it is a single statement, which commits by itself; together they are all or none, so that each can be retried alone.
             if len(batch) == 1 and batch[0].is_one_statement:
                 receipts = [_write_alone(batch[0].submission)]
             else:
@@ -93,7 +93,7 @@ class Gathering:
                 for entry in batch:
                     entry.error = error
             else:
-                # One of them is at fault: each on its own, so that only that one is told.
+                # One of them is at fault: commit each alone, so that only its submitter gets the error.
                 for entry in batch:
                     _submit_alone(entry)
         finally:
@@ -153,18 +153,18 @@ def _write(session: Session, entries: list[_Entry]) -> list[Receipt]:
     return receipts
 
 
-_gathering = Gathering()
+_group = Gathering()
 
 
 def submit_now(submission: Submission) -> Receipt:
     """Submit in a transaction of this process's own, committed when this returns; the others' errors are theirs alone."""
-    return _gathering.submit(submission)
+    return _group.submit(submission)
 
 
 def _forget_parents() -> None:
-    """A forked child starts with nobody waiting."""
-    global _gathering
-    _gathering = Gathering()
+    """Start a forked child without waiting threads: those of its parent do not exist there."""
+    global _group
+    _group = Gathering()
 
 
 os.register_at_fork(after_in_child=_forget_parents)

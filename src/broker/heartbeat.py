@@ -1,17 +1,10 @@
-"""A process that others depend on shows that it lives: a heartbeat in SQL by its own thread, and a guard over its threads.
-
-A thread that stands still writes no heartbeat, which every other process sees. The guard ends a process that has lost a thread.
-"""
+"""Heartbeat: the row by which one thread of this process shows every other process that it runs."""
 
 from __future__ import annotations
 
-import os
-import threading
 import time
-from collections.abc import Callable, Iterable
 
 from src.broker import publisher
-from src.broker.vital_threads import Supervised, VitalThreads
 from src.database import write
 from src.jobs import heartbeats
 from src.jobs.heartbeats import Role
@@ -19,11 +12,6 @@ from src.logs import get_logger
 from src.settings import get_settings
 
 log = get_logger(__name__)
-
-#: seconds between two looks of a guard
-LOOK_S = 0.5
-#: exit code of a process that its guard ends: its supervisor starts a fresh one
-GUARDED = 70
 
 
 class Beat:
@@ -52,29 +40,3 @@ class Beat:
                 heartbeats.sign_off(session, self._id)
         except Exception as error:  # noqa: BLE001 - the process ends all the same
             log.warning("sign_off_failed", detail=type(error).__name__)
-
-
-class Guard:
-    """The thread `guard` of a scheduler: looks at its vital threads, and ends the process when one is gone or stands still."""
-
-    def __init__(self, find: Callable[[], Iterable[Supervised]], *, end: Callable[[int], object] = os._exit) -> None:
-        self._vital = VitalThreads(find)
-        self._end = end
-        self._closing = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="guard", daemon=True)
-
-    def start(self) -> None:
-        self._thread.start()
-
-    def close(self) -> None:
-        self._closing.set()
-
-    def _run(self) -> None:
-        looked = time.monotonic()
-        while not self._closing.wait(LOOK_S):
-            elapsed_s, looked = time.monotonic() - looked, time.monotonic()
-            lost = self._vital.look(elapsed_s)
-            if lost is not None and not self._closing.is_set():
-                log.critical("scheduler_thread_lost", thread=lost[0], detail=f"it {lost[1]}", cure="its supervisor starts a fresh process")
-                self._end(GUARDED)
-                return

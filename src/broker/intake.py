@@ -1,24 +1,24 @@
-"""What becomes of a batch of deliveries: claimed, held, or done with; one transaction for all of them."""
+"""Claimer: claims a batch of deliveries in one transaction, holds what cannot run, drops copies."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 from dramatiq import Message
 from sqlalchemy.orm import Session
 
 from src import metering
 from src.broker.deliveries import Arrival, Glance, decode, glance
+from src.broker.lease import Lease
+from src.broker.load import Load
 from src.database import Direct, get_database, is_outage, write
 from src.jobs import claims, due, gates, held
 from src.jobs.claims import Claimed, Unclaimable
+from src.jobs.gates import Policy
 from src.logs import get_logger
 from src.settings import get_settings
-
-if TYPE_CHECKING:
-    from src.broker.crew import Crew
 
 log = get_logger(__name__)
 
@@ -36,7 +36,7 @@ class Taken:
 
 
 class _Rest(NamedTuple):
-    """What has arrived, beside what a claim makes of it."""
+    """A batch of deliveries while it is claimed and sorted."""
 
     wanted: set[tuple[str, int]]
     by_id: dict[str, list[Arrival]]
@@ -47,16 +47,17 @@ class _Rest(NamedTuple):
 
 
 class Intake:
-    """Reads, claims and sorts the deliveries of one queue."""
+    """Reads, claims and sorts the deliveries of one queue, for the actors of this process and by their limits (`policies`)."""
 
-    def __init__(self, crew: Crew, queue: str) -> None:
-        self._crew = crew
+    def __init__(self, lease: Lease, load: Load, queue: str, *, actors: Mapping[str, Any], policies: dict[str, Policy]) -> None:
+        self.actors = actors
+        self._lease = lease
+        self._load = load
         self._queue = queue
+        self._policies = policies
         self._is_watched = True  # by an operator's controls, as far as is known
         # Actors of other queues, some of our own among them, have no say in how jobs are claimed here.
-        self._is_open = all(
-            gates.is_open(crew.limits.policies.get(name)) for name, actor in crew.actors.items() if actor.queue_name == queue
-        )
+        self._is_open = all(gates.is_open(policies.get(name)) for name, actor in actors.items() if actor.queue_name == queue)
 
     def take(self, arrivals: Sequence[Arrival]) -> Taken:
         """Claim what may run, keep what cannot, and drop copies, all in one transaction.
@@ -98,14 +99,14 @@ class Intake:
                 taken.done_with.append(arrival)
                 continue
             rest.by_id.setdefault(seen.id, []).append(arrival)
-            if seen.actor in self._crew.actors:
+            if seen.actor in self.actors:
                 rest.wanted.add((seen.id, seen.attempt))
         try:
             claimed = self._claim(rest)
         except Exception as error:
             if rest.ahead and not is_outage(error):
                 with write() as session:
-                    claims.give_back(session, self._crew.worker_id, [(one.seq, one.attempt) for one in rest.ahead])
+                    claims.give_back(session, self._lease.worker_id, [(one.seq, one.attempt) for one in rest.ahead])
             raise
         for one in claimed:
             arrival, *copies = rest.by_id.pop(one.id)
@@ -127,36 +128,36 @@ class Intake:
                 claimed = self._sift(session, self._claimed(session, wanted), rest)
         else:
             # Nothing is known that could keep a job from starting: the claim is one statement that commits by itself.
-            # Done again where its connection had died, it may find them claimed: the crew gives back what nobody here holds.
+            # Done again where its connection had died, it may find them claimed: the lease thread gives back what this process does not hold.
             # No disk is waited for. A host that loses its power with SQLite's last claims loses the attempts too, and their jobs are queued
             # again; what a killed PostgreSQL forgets is claimed again by this process (claims.retake).
             claimed = get_database().direct.write(lambda direct: self._claimed(direct, wanted), flush=False) if wanted else []
             rest.ahead.extend(claimed)
             if self._needs_sifting(claimed, rest):
                 with write() as session:
-                    if gates.needs_gates(claimed, self._crew.limits.policies):
+                    if gates.needs_gates(claimed, self._policies):
                         # An operator has just set something: claim them once more, together with what may make them wait.
-                        claims.give_back(session, self._crew.worker_id, [(one.seq, one.attempt) for one in claimed])
+                        claims.give_back(session, self._lease.worker_id, [(one.seq, one.attempt) for one in claimed])
                         claimed = self._claimed(session, wanted)
                     claimed = self._sift(session, claimed, rest)
         return claimed
 
     def _claimed(self, session: Session | Direct, wanted: list[tuple[str, int]]) -> list[Claimed]:
-        claimed = claims.claim(session, self._crew.worker_id, wanted) if wanted else []
+        claimed = claims.claim(session, self._lease.worker_id, wanted) if wanted else []
         if claimed:
             self._is_watched = any(one.is_watched for one in claimed)
         return claimed
 
     def _may_claim_at_once(self) -> bool:
-        # Who has to be made to wait is claimed and made to wait in one transaction.
+        # Otherwise claim and defer in one transaction.
         return not self._is_watched and self._is_open
 
     def _needs_sifting(self, claimed: list[Claimed], rest: _Rest) -> bool:
         return (
             len(claimed) < len(rest.by_id)
             or bool(rest.unreadable)
-            or any(one.frees_key or one.actor not in self._crew.actors for one in claimed)
-            or gates.needs_gates(claimed, self._crew.limits.policies)
+            or any(one.frees_key or one.actor not in self.actors for one in claimed)
+            or gates.needs_gates(claimed, self._policies)
         )
 
     def _sift(self, session: Session, claimed: list[Claimed], rest: _Rest) -> list[Claimed]:
@@ -164,7 +165,7 @@ class Intake:
         claimed = self._without_unknown(session, claimed)
         others = rest.by_id.keys() - {one.id for one in claimed}
         if claimed:
-            claimed = gates.admit(session, claimed, self._crew.limits.policies, take_suspect=self._crew.load.take_suspect)
+            claimed = gates.admit(session, claimed, self._policies, take_suspect=self._load.take_suspect)
         claims.free_keys(session, claimed)
         if others:
             for id in others - rest.messages.keys():
@@ -185,26 +186,26 @@ class Intake:
 
     def _without_unknown(self, session: Session, claimed: list[Claimed]) -> list[Claimed]:
         """A body may name another actor than its row: what counts is the row, and this worker may not have that actor."""
-        unknown = [one for one in claimed if one.actor not in self._crew.actors]
+        unknown = [one for one in claimed if one.actor not in self.actors]
         if unknown:
-            claims.give_back(session, self._crew.worker_id, [(one.seq, one.attempt) for one in unknown])
-        return [one for one in claimed if one.actor in self._crew.actors]
+            claims.give_back(session, self._lease.worker_id, [(one.seq, one.attempt) for one in unknown])
+        return [one for one in claimed if one.actor in self.actors]
 
     def _sort_out(self, session: Session, rest: _Rest, others: dict[str, Message[Any]]) -> None:
-        reasons = claims.explain(session, others.keys(), self._crew.actors, wanted=rest.wanted)
+        reasons = claims.explain(session, others.keys(), self.actors, wanted=rest.wanted)
         of = {kind: [id for id, reason in reasons.items() if reason is kind] for kind in Unclaimable}
         if of[Unclaimable.UNKNOWN_JOB]:
             foreign = [(self._queue, others[id]) for id in of[Unclaimable.UNKNOWN_JOB]]
             held.hold_foreign(session, foreign, run=get_settings().foreign_messages == "run")
             log.warning("foreign_messages", queue=self._queue, messages=len(foreign))
         if of[Unclaimable.UNKNOWN_ACTOR]:
-            held.hold_unknown_actors(session, of[Unclaimable.UNKNOWN_ACTOR], self._crew.name)
+            held.hold_unknown_actors(session, of[Unclaimable.UNKNOWN_ACTOR], self._lease.name)
         if of[Unclaimable.EXPIRED]:
             due.expire(session)
         rest.refused.update(of[Unclaimable.REFUSED])
 
     def _note_frontier(self, claimed: list[Claimed]) -> None:
-        frontier = self._crew.load.frontier
+        frontier = self._load.frontier
         newest = max((one.published_us for one in claimed if one.published_us is not None), default=0)
         if newest > frontier.get(self._queue, 0):
             frontier[self._queue] = newest

@@ -45,7 +45,7 @@ class Interrupts:
         self._progress = Progress()
 
     def deliver_by(self, deliver: Deliver, recall: Callable[[int], None]) -> None:
-        """Use another way into the thread (a cell's signal)."""
+        """Use another way into the thread (the signal of a child process)."""
         self._deliver, self._recall = deliver, recall
 
     def call(self, owner: object, limit_ms: float, check: Callable[[], None], function: Any, args: Any, kwargs: Any) -> Any:
@@ -66,11 +66,11 @@ class Interrupts:
             raise
 
     def threads(self) -> list[Supervised]:
-        """What the process cannot do without, once a call had a time limit."""
+        """Return the threads that this process cannot do without, once a call had a time limit."""
         return [] if self._thread is None else [Supervised("interrupts", self._thread, self._progress)]
 
     def open(self, owner: object, limit_ms: float) -> None:
-        """From here on the calling thread may be interrupted."""
+        """Begin a call: the calling thread may be interrupted."""
         with self._lock:
             self._open[threading.get_ident()] = (owner, time.monotonic() + limit_ms / 1000)
             if self._thread is None:
@@ -86,7 +86,7 @@ class Interrupts:
         self._thread = thread
 
     def close(self) -> None:
-        """From here on it may not."""
+        """End the call: the calling thread may no longer be interrupted."""
         ident = threading.get_ident()
         with self._lock:
             self._open.pop(ident, None)

@@ -1,4 +1,4 @@
-"""Isolation: the middleware that owns `isolated` and `hard_time_limit`. The attempt runs in a process of its own (cells.py)."""
+"""Isolation: the middleware that owns `isolated` and `hard_time_limit`. The attempt runs in a child process."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ class HardTimeLimitExceeded(Exception):
     """The attempt ran longer than its hard time limit, and its process was killed."""
 
 
-class CellDied(Exception):
+class ChildDied(Exception):
     """The process of an isolated attempt ended before the attempt did."""
 
 
@@ -46,17 +46,17 @@ class Isolation(Middleware):
 
 
 def is_limit(value: Any) -> bool:
-    """Is this a number of milliseconds?"""
+    """True for a number of milliseconds above 0."""
     return isinstance(value, int | float) and not isinstance(value, bool) and 0 < value < float("inf")
 
 
 def wants(actor: Actor[Any, Any]) -> bool:
-    """Do this actor's jobs run in processes of their own?"""
+    """True if this actor's jobs run in child processes."""
     return bool(actor.options.get("isolated")) or actor.options.get("hard_time_limit") is not None
 
 
 def terms(actor: Actor[Any, Any], options: dict[str, Any]) -> tuple[bool, float | None]:
-    """Does this message's attempt run in a process of its own, and for how many milliseconds at most?"""
+    """Return whether this message's attempt runs in a child process, and its hard limit in milliseconds."""
     limit = options.get("hard_time_limit", actor.options.get("hard_time_limit"))
     if limit is not None and not is_limit(limit):
         limit = actor.options.get("hard_time_limit")  # nonsense in a message must not lift the actor's limit

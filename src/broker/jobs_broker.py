@@ -16,7 +16,6 @@ from sqlalchemy.orm import Session
 
 from src.broker import topology
 from src.broker.boot import Boot
-from src.broker.consumer import QueueConsumer
 from src.broker.event_loop import EventLoop
 from src.broker.follow_ups import FollowUps
 from src.broker.gathering import submit_now
@@ -72,7 +71,7 @@ class JobsBroker(RabbitmqBroker):
 
     def add_middleware(self, middleware: Middleware, *, before: Any = None, after: Any = None) -> None:
         super().add_middleware(middleware, before=before, after=after)
-        own = [each for each in self.middleware if not type(each).__module__.startswith("src.broker.")]
+        own = [each for each in self.middleware if not type(each).__module__.startswith(f"{__package__}.")]
         declare(frozenset(name for each in own for name in each.actor_options), frozenset(self.actor_options))
 
     def enqueue(self, message: Message[Any], *, delay: int | None = None) -> Message[Any]:
@@ -119,10 +118,10 @@ class JobsBroker(RabbitmqBroker):
             self._ensure_queue(name)
 
     def consume(self, queue_name: str, prefetch: int = 1, timeout: int = 5000) -> Consumer:
-        """A consumer of the queue for this process's crew; it chooses its own prefetch. `timeout` in milliseconds."""
-        if self._boot.crew is None:
-            raise RuntimeError("only a Dramatiq Worker consumes: start one with `dramatiq src.actors`")
-        return QueueConsumer(self._boot.crew, queue_name, timeout / 1000)
+        """A consumer of the queue for this worker process; it chooses its own prefetch. `timeout` in milliseconds."""
+        if self._boot.process is None:
+            raise RuntimeError("only a Dramatiq Worker consumes: start one with `./run worker`")
+        return self._boot.process.consumer(queue_name, timeout / 1000)
 
     def join(self, queue_name: str, min_successes: int = 1, idle_time: int = 50, *, timeout: int | None = None) -> None:
         """Wait until no job of the queue waits or runs (tests). `timeout` in milliseconds."""

@@ -1,6 +1,6 @@
-"""The ledger: one page of memory that outlives this process's death, read by its watchdog.
+"""Status page: one page of shared memory that outlives this process and is read by its watchdog.
 
-It holds a pulse that only a live interpreter can advance, and which attempts are in a thread right now.
+It holds a pulse that only a live interpreter can advance, and the attempts that are in a thread right now.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from src.broker import watchdog
+from src.broker import obituary, watchdog
 from src.broker.causes import Causes
 from src.broker.vital_threads import Supervised
 from src.broker.watchdog import HEADER, SLOT
@@ -33,10 +33,10 @@ THREADS = 255
 
 
 class Ledger:
-    """This process's page and its watchdog. Without memfd (not Linux) it is a page nobody reads."""
+    """This process's page and its watchdog. Without memfd (not Linux) the page has no reader."""
 
     def __init__(self) -> None:
-        self._descriptor = os.memfd_create("callboard-ledger") if hasattr(os, "memfd_create") else -1
+        self._descriptor = os.memfd_create("callboard-status") if hasattr(os, "memfd_create") else -1
         size = HEADER.size + SLOT.size * THREADS
         if self._descriptor >= 0:
             os.ftruncate(self._descriptor, size)
@@ -61,7 +61,7 @@ class Ledger:
         return None if self._watchdog is None else self._watchdog.pid
 
     def threads(self) -> list[Supervised]:
-        """What the process cannot do without."""
+        """Return the threads that this process cannot do without."""
         return [Supervised("pulse", self._thread)]
 
     def start(self, look: Callable[[float], None]) -> None:
@@ -76,7 +76,7 @@ class Ledger:
         self._thread.start()
 
     def know(self, worker_id: int) -> None:
-        """Note under which number SQL knows this process."""
+        """Note the id of this worker's row."""
         self._worker_id = worker_id
         self._beat()
 
@@ -138,10 +138,10 @@ class Ledger:
             return
         program = str(Path(watchdog.__file__))
         limit = str(get_settings().watchdog_after)
-        obituary = [sys.executable, "-m", "src.broker.obituary"]
+        report = [sys.executable, "-c", f"from {obituary.__name__} import main; main()"]
         try:
             self._watchdog = subprocess.Popen(
-                [sys.executable, "-I", "-S", program, str(self._descriptor), str(os.getpid()), limit, *obituary],
+                [sys.executable, "-I", "-S", program, str(self._descriptor), str(os.getpid()), limit, *report],
                 pass_fds=[self._descriptor],
                 stdin=subprocess.DEVNULL,
             )

@@ -53,7 +53,7 @@ class Limits(Middleware):
         )
 
     def report(self, actor: str, error: BaseException | None) -> BreakerReport | None:
-        """What the end of an attempt means to the actor's breaker; an exception of another kind means nothing."""
+        """Return the report of an attempt's end to the actor's breaker; None for exceptions of other kinds."""
         breaker = self._breakers.get(actor)
         if breaker is None or (error is not None and not isinstance(error, breaker.on)):
             return None

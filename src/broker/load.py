@@ -1,4 +1,4 @@
-"""How much this worker process has taken, and how much more it may take.
+"""Load of a worker process: the jobs that it has claimed, and how many more it may claim.
 
 Claiming ahead keeps the threads fed while short jobs fly by; a claimed job that waits behind long ones would be
 shown as running without running, so what is claimed ahead is bounded by time: about AHEAD_S seconds of work.
@@ -19,20 +19,20 @@ from src.jobs.current import RunningJob
 AHEAD_S = 0.05
 #: jobs that may be claimed ahead however short they are
 AHEAD_LIMIT = 400
-#: seconds within which a job that must run apart has started, or its place is free again
+#: seconds within which a poison-job suspect has started, or its place is free again
 SUSPECT_S = 1.0
 #: seconds: jobs shorter than this on average get a deep prefetch, longer ones no more than there are threads
 SHORT_S = 0.05
 
 
 class Started(Protocol):
-    """What the load keeps of a running attempt."""
+    """A running attempt, as the load keeps it."""
 
     job: RunningJob
     delivery: Any
     started: float  # time.monotonic()
 
-    is_told: bool  # of a cancel
+    is_notified: bool  # of a cancel
 
     def interrupt(self, kind: type[Interrupt]) -> bool: ...
     def say_where(self) -> None: ...
@@ -55,7 +55,7 @@ class Load:
 
     @property
     def takes(self) -> bool:
-        """May anything new be taken at all?"""
+        """True unless the process is closing or quiet."""
         return not self.is_closing and not self.is_quiet
 
     @property
@@ -64,7 +64,7 @@ class Load:
 
     @property
     def is_short(self) -> bool:
-        """Have jobs been so short lately that a deep prefetch pays?"""
+        """True if jobs have been so short lately that a deep prefetch pays."""
         return self._average_s < SHORT_S
 
     def reserve(self, wanted: int) -> int:
@@ -97,7 +97,7 @@ class Load:
         self._hungry.pop(key, None)
 
     def take_suspect(self, seq: int) -> bool:
-        """May this process run one more job that has cost workers before? One at a time, and the same one again."""
+        """Return whether this process may run this poison-job suspect, which has cost workers before: one at a time."""
         with self._lock:
             known = self._suspect
             # A claim that failed after it took the place must not keep it: what does not run soon is forgotten.

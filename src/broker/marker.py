@@ -1,4 +1,4 @@
-"""The marker thread: notes in SQL what RabbitMQ has confirmed, everything that arrived meanwhile in one commit."""
+"""Confirmation writer: records publisher confirms in SQL, all that arrived meanwhile in one commit."""
 
 from __future__ import annotations
 
@@ -17,30 +17,30 @@ from src.settings import get_settings
 
 log = get_logger(__name__)
 
-#: marks kept while SQL is away; a forgotten one costs a second copy of a message, which starts nothing
+#: confirmations kept while SQL is away; a lost one costs a second copy of a message, which starts nothing
 LIMIT = 50_000
-#: marks of one commit, so that it stays a short one
+#: confirmations per commit, so that it stays a short one
 TOGETHER = 1_000
-#: seconds in which confirms gather for one commit. Who submits should not share disk and interpreter with marks; a job that
-#: has started by then needs none; and a mark that comes late, or never, costs nothing until the grace of its row is over
-GATHER_S = 0.25
+#: seconds in which confirms are collected for one commit. Submitters should not share disk and interpreter with it; a job that
+#: has started by then needs no confirmation; and a late or missing one costs nothing until the grace period of its row is over
+COLLECT_S = 0.25
 
 
 class Marker:
-    """Confirmed envelopes in, one UPDATE per batch out."""
+    """Takes confirmed envelopes, writes one UPDATE per batch."""
 
     def __init__(self) -> None:
         self._queue: queue.SimpleQueue[list[Envelope] | None] = queue.SimpleQueue()
         self._closing = threading.Event()
         self._progress = Progress()
-        self._thread = threading.Thread(target=self._run, name="marker", daemon=True)
+        self._thread = threading.Thread(target=self._run, name="confirmations", daemon=True)
 
     def start(self) -> None:
         self._thread.start()
 
     def threads(self) -> list[Supervised]:
-        """What the process cannot do without."""
-        return [Supervised("marker", self._thread, self._progress)]
+        """Return the threads that this process cannot do without."""
+        return [Supervised("confirmations", self._thread, self._progress)]
 
     def put(self, confirmed: list[Envelope]) -> None:
         """Take over confirmed envelopes; returns at once."""
@@ -61,7 +61,7 @@ class Marker:
             self._progress.step()
             if batch is None:
                 return
-            self._closing.wait(min(GATHER_S, get_settings().publish_grace / 8))
+            self._closing.wait(min(COLLECT_S, get_settings().publish_grace / 8))
             ending = False
             while not self._queue.empty():
                 more = self._queue.get()
@@ -71,11 +71,11 @@ class Marker:
                 batch = batch + more
             batch = batch[-LIMIT:]
             for start in range(0, len(batch), TOGETHER):
-                self._mark(batch[start : start + TOGETHER])
+                self._write(batch[start : start + TOGETHER])
             if ending:
                 return
 
-    def _mark(self, batch: list[Envelope]) -> None:
+    def _write(self, batch: list[Envelope]) -> None:
         for pause in pauses():
             self._progress.step()
             try:
@@ -83,6 +83,6 @@ class Marker:
                 return
             except Exception as error:
                 if not is_outage(error):
-                    log.exception("mark_failed", jobs=len(batch))
-                    return  # the relay publishes them again, and the copies start nothing
+                    log.exception("confirmations_not_written", jobs=len(batch))
+                    return  # the relay publishes these again, and the copies start nothing
                 time.sleep(pause)

@@ -1,6 +1,6 @@
-"""The private RabbitMQ node: the distribution's package, but with every file, user and port of its own, on the loopback address.
+"""Private RabbitMQ node: the distribution's package, but with every file, user and port of its own, on the loopback address.
 
-It is a convenience, never a dependency: whoever names a broker in CALLBOARD_BROKER_URL has no node. All it keeps can be thrown away,
+It is a convenience, never a dependency: with a broker in CALLBOARD_BROKER_URL there is no node. All it keeps can be thrown away,
 because SQL holds the truth; so another RabbitMQ series (an upgraded system) simply starts with an empty folder.
 """
 
@@ -12,17 +12,14 @@ import secrets
 import shlex
 import shutil
 import signal
-import socket
 import subprocess
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-import pika
-import pika.exceptions
-
 from src.broker import node_files
+from src.broker.connections import cannot_login
 from src.broker.node_files import ADMIN_USER, APP_USER, VHOST
 from src.settings import kept_secret
 
@@ -84,7 +81,7 @@ class Node:
 
     @property
     def amqp_url(self) -> str:
-        """What goes into CALLBOARD_BROKER_URL."""
+        """The value for CALLBOARD_BROKER_URL."""
         return self.url_of(VHOST)
 
     def url_of(self, vhost: str) -> str:
@@ -233,23 +230,6 @@ class Node:
         newest = max(logs, key=lambda path: path.stat().st_mtime)
         lines = newest.read_text(errors="replace").splitlines()
         return [line for line in lines if line.strip()][-count:]
-
-
-def cannot_login(url: str) -> str | None:
-    """None when the user of this AMQP URL can open a channel, else why not."""
-    parameters = pika.URLParameters(url)
-    try:
-        # A port that is not open yet answers at once; pika would wait and log for it.
-        socket.create_connection((parameters.host, parameters.port), timeout=5).close()
-        parameters.socket_timeout = parameters.blocked_connection_timeout = parameters.stack_timeout = 5
-        connection = pika.BlockingConnection(parameters)
-        connection.channel()
-        connection.close()
-    except OSError as error:
-        return f"{parameters.host}:{parameters.port} does not answer ({error.strerror or error})"
-    except pika.exceptions.AMQPError as error:
-        return f"{parameters.host}:{parameters.port} refuses the login ({error!r})"
-    return None
 
 
 def _path(launcher: Path) -> str:

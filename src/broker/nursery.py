@@ -1,15 +1,14 @@
-"""The nursery: a process beside each worker that runs isolated actors; it makes a process for each of their attempts.
+"""Fork server: a process beside each worker that runs isolated actors; forks a child process for each of their attempts.
 
-It has imported the actors, has no threads and runs no job, so it can fork a process for each isolated attempt in a few
-milliseconds: that process ("cell") is warm and clean, runs one attempt, and is ended together with everything it has
-started. The nursery is the parent of every cell and adopts what a cell leaves behind; when its worker dies, all die.
+It has imported the actors, has no threads and runs no job, so it can fork a child in a few milliseconds. A child is warm and
+clean, runs one attempt, and is killed together with everything it has started. The fork server is the parent of every child
+and adopts what a child leaves behind; when its worker dies, all die.
 """
 
 from __future__ import annotations
 
 import faulthandler
 import gc
-import importlib
 import os
 import random
 import select
@@ -22,34 +21,33 @@ import time
 from collections.abc import Sequence
 from contextlib import suppress
 
-from src import tracing
-from src.broker import forks, process_tree
+from src.broker import cell, forks, process_tree
 from src.broker.causes import Causes
-from src.broker.cell import live
+from src.broker.cell import live, load
 from src.broker.connections import pauses
 from src.broker.frames import ended
 from src.logs import configure_logs, get_logger
 
 log = get_logger(__name__)
 
-#: what a worker asks for: a new cell (with the socket it shall speak on), the end of one
+#: requests of a worker: a new child (with the socket for its frames), the end of one
 START, END = b"S", b"E"
 
 
 class Nursery:
-    """The cells of one worker, by the number the worker gave them."""
+    """The children of one worker, by the number the worker gave them."""
 
     def __init__(self, worker: socket.socket) -> None:
         self._worker = worker
-        self._cells: dict[int, tuple[int, socket.socket]] = {}  # number -> (pid, our copy of the cell's end)
-        self._refused: dict[int, socket.socket] = {}  # cells that the system had no process for: tried again, more slowly
+        self._children: dict[int, tuple[int, socket.socket]] = {}  # number -> (pid, our copy of the child's end)
+        self._refused: dict[int, socket.socket] = {}  # children that the system had no process for: retried with growing pauses
         self._causes = Causes()
         self._pauses = pauses()
         self._retry_at = float("inf")
         self._random = [one for one in gc.get_objects() if isinstance(one, random.Random)]
 
     def serve(self) -> None:
-        """Make and end cells until the worker is gone, then end them all."""
+        """Make and end children until the worker is gone, then end them all."""
         try:
             self._serve()
         finally:
@@ -81,27 +79,27 @@ class Nursery:
             return False
         number = int(packet[1:])
         if packet[:1] == START and not descriptors:
-            log.warning("cell_cannot_start", detail="no file descriptor is left")  # its end is closed by that: the worker asks again
+            log.warning("child_cannot_start", detail="no file descriptor is left")  # its end is closed by that: the worker asks again
         elif packet[:1] == START:
             end = socket.socket(fileno=descriptors[0])
-            end.set_inheritable(False)  # what an actor starts shall not keep it open
+            end.set_inheritable(False)  # processes that an actor starts must not keep it open
             self._start(number, end)
         elif number in self._refused:
             self._refused.pop(number).close()
-        elif number in self._cells:
-            process_tree.kill(self._cells[number][0])
+        elif number in self._children:
+            process_tree.kill(self._children[number][0])
             self._reap()
         return True
 
     def _start(self, number: int, end: socket.socket) -> None:
-        """Make a cell; where the system has no process for it, later. The worker waits for it, and no other cell suffers."""
+        """Make a child; where the system has no process for it, later. The worker waits for it, and no other child suffers."""
         try:
             self._make(number, end)
         except OSError as error:
             self._refused[number] = end
             self._retry_at = min(self._retry_at, time.monotonic() + next(self._pauses))
             if times := self._causes.count(str(error)):
-                log.warning("cell_cannot_start", detail=str(error), times=times)
+                log.warning("child_cannot_start", detail=str(error), times=times)
 
     def _try_again(self) -> None:
         if time.monotonic() < self._retry_at:
@@ -121,30 +119,30 @@ class Nursery:
             # A module of actors has started threads: a fork would copy their locks, but not them.
             pid = _start_cold(end)
         else:
-            nursery = os.getpid()
+            server = os.getpid()
             pid = os.fork()
             if pid == 0:
-                self._become_cell(nursery, end)
-        self._cells[number] = (pid, end)
+                self._become_child(server, end)
+        self._children[number] = (pid, end)
 
-    def _become_cell(self, nursery: int, end: socket.socket) -> None:
+    def _become_child(self, server: int, end: socket.socket) -> None:
         try:
             self._worker.close()
-            for other in (*(other for _, other in self._cells.values()), *self._refused.values()):
+            for other in (*(other for _, other in self._children.values()), *self._refused.values()):
                 other.close()
             for one in self._random:
                 if type(one) is not random.SystemRandom:
-                    one.seed()  # or every cell would make the same "random" choices
+                    one.seed()  # or every child would make the same "random" choices
             if "numpy" in sys.modules:
                 sys.modules["numpy"].random.seed()
-            live(end, nursery)
+            live(end, server)
         except BaseException:
-            log.exception("cell_failed")
+            log.exception("child_failed")
         finally:
             os._exit(1)
 
     def _reap(self) -> None:
-        """Tell the ends of cells, and end what a dead cell has left to us."""
+        """Report the ends of children, and kill what a dead child has left running."""
         while True:
             try:
                 pid, status = os.waitpid(-1, os.WNOHANG)
@@ -152,20 +150,20 @@ class Nursery:
                 break
             if pid == 0:
                 break
-            number = next((number for number, (cell, _) in self._cells.items() if cell == pid), None)
+            number = next((number for number, (one, _) in self._children.items() if one == pid), None)
             if number is None:
                 continue
-            self._end_orphans()  # before its end is told: an ended attempt leaves nothing running
-            _, end = self._cells.pop(number)
+            self._end_orphans()  # before its end is reported: an ended attempt leaves nothing running
+            _, end = self._children.pop(number)
             with suppress(OSError):
                 end.setblocking(False)
                 end.send(ended(status))
             end.close()
 
     def _end_orphans(self) -> None:
-        cells = {pid for pid, _ in self._cells.values()}
+        children = {pid for pid, _ in self._children.values()}
         while True:
-            orphans = process_tree.living(pid for pid in process_tree.children(os.getpid()) if pid not in cells)
+            orphans = process_tree.living(pid for pid in process_tree.children(os.getpid()) if pid not in children)
             if not orphans:
                 return
             for pid in orphans:
@@ -174,29 +172,22 @@ class Nursery:
                     os.waitpid(pid, 0)
 
     def _end_all(self) -> None:
-        for pid, _ in self._cells.values():
+        for pid, _ in self._children.values():
             process_tree.kill(pid)
         deadline = time.monotonic() + process_tree.PATIENCE_S
-        while self._cells and time.monotonic() < deadline:
+        while self._children and time.monotonic() < deadline:
             self._reap()
             time.sleep(0.005)
-        self._end_orphans()  # a cell that has noticed by itself may have been faster than we, and left its own to us
+        self._end_orphans()  # a child that noticed by itself may have been faster, and left its own children behind
 
 
 def _start_cold(end: socket.socket) -> int:
     end.set_inheritable(True)
     process = subprocess.Popen(
-        [sys.executable, "-c", "from src.broker.cell import main; main()", str(end.fileno()), *sys.argv[2:]], pass_fds=[end.fileno()]
+        [sys.executable, "-c", f"from {cell.__name__} import main; main()", str(end.fileno()), *sys.argv[2:]], pass_fds=[end.fileno()]
     )
     process.returncode = 0  # it is ours to reap, not the Popen object's
     return process.pid
-
-
-def load(modules: Sequence[str]) -> None:
-    """Import the actors, as `dramatiq src.actors` does."""
-    for name in modules:
-        importlib.import_module(name)
-    tracing.prepare()
 
 
 def may_fork() -> bool:
@@ -225,7 +216,7 @@ def fork(end: socket.socket, ours: socket.socket, modules: Sequence[str]) -> int
         sys.stdout, sys.stderr = sys.__stdout__, sys.__stderr__
         serve(end, modules)
     except BaseException:
-        log.exception("nursery_failed")
+        log.exception("fork_server_failed")
     finally:
         os._exit(0)
 
@@ -246,17 +237,19 @@ def main() -> None:
 
 
 def serve(worker: socket.socket, modules: Sequence[str]) -> None:
-    """Import the actors, then make and end cells until the worker is gone."""
+    """Import the actors, then make and end children until the worker is gone."""
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)  # the worker says when it is over
     load(modules)
     configure_logs()
     process_tree.adopt_orphans()
     forks.reset_in_children()
-    faulthandler.enable(file=2)  # a cell that dies of a segmentation fault shows where
+    faulthandler.enable(file=2)  # a child that dies of a segmentation fault shows where
     if threading.active_count() > 1:
         names = sorted(thread.name for thread in threading.enumerate() if thread is not threading.main_thread())
-        log.warning("cells_start_cold", threads=names, cure="start threads when they are needed, not when a module of actors is imported")
+        log.warning(
+            "children_start_cold", threads=names, cure="start threads when they are needed, not when a module of actors is imported"
+        )
     gc.collect()
-    gc.freeze()  # a collection in a cell must not touch, and so copy, every page it shares
+    gc.freeze()  # a collection in a child must not touch, and so copy, every page it shares
     Nursery(worker).serve()

@@ -1,7 +1,7 @@
-"""The obituary: `python -m src.broker.obituary`, run by a watchdog, tells SQL how a worker process died.
+"""Death report: a process, started by the watchdog, that records in SQL how a worker process died.
 
-Its jobs are given away at once instead of when the lease runs out, the reason names the signal, and only the attempts
-that were in its threads are blamed.
+The worker's jobs are queued again at once instead of when its lease runs out, the reason names the signal, and only the
+attempts that were in its threads are blamed.
 """
 
 from __future__ import annotations
@@ -24,10 +24,10 @@ GIVE_UP_AFTER = 3
 
 
 def main() -> None:
-    """Read the death from standard input and write it."""
+    """Read the death from standard input and record it."""
     configure_logs()
-    told = json.load(sys.stdin)
-    death = Death(told["worker_id"], told["how"], frozenset((seq, attempt) for seq, attempt in told["started"]))
+    report = json.load(sys.stdin)
+    death = Death(report["worker_id"], report["how"], frozenset((seq, attempt) for seq, attempt in report["started"]))
     deadline = time.monotonic() + GIVE_UP_AFTER * get_settings().lease_duration
     for pause in pauses():
         try:
@@ -35,7 +35,7 @@ def main() -> None:
             if get_database().is_there():
                 with get_database().session() as session, session.begin():
                     taken = workers.bury(session, death)
-                log.warning("worker_buried", worker_id=death.worker_id, how=death.how, jobs=taken)
+                log.warning("worker_death_reported", worker_id=death.worker_id, how=death.how, jobs=taken)
             return
         except Exception as error:
             if not is_outage(error):
@@ -43,7 +43,3 @@ def main() -> None:
             if time.monotonic() + pause > deadline:
                 return  # the lease has run out by now, and a relay has seen it
             time.sleep(pause)
-
-
-if __name__ == "__main__":
-    main()

@@ -1,4 +1,4 @@
-"""What every middleware says when an actor's option makes no sense."""
+"""Error of every middleware for an invalid option of an actor."""
 
 from __future__ import annotations
 

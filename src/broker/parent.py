@@ -1,6 +1,6 @@
-"""What a worker process does when Dramatiq's main process is gone: it stops in good order, and ends in any case.
+"""Watch over Dramatiq's main process: a worker that has lost it shuts down gracefully, and ends in any case.
 
-Nobody would ever stop it otherwise, and nobody reads what it says. Not the kernel's signal for the death of a parent: it
+Otherwise it would never stop, and no process would read its output. Not the kernel's signal for the death of a parent: it
 comes once for each thread that the parent had, and of two signals Dramatiq takes the second for "kill".
 """
 
@@ -23,9 +23,9 @@ log = get_logger(__name__)
 
 #: seconds between two looks
 LOOK_S = 1.0
-#: seconds within which the main thread has begun to stop when it was told to
+#: seconds within which the main thread has begun to stop after the signal
 BEGIN_WITHIN_S = 5.0
-#: seconds in which running jobs may end: as long as Dramatiq gives them when it is told to stop
+#: seconds in which running jobs may end: as long as Dramatiq gives them after a signal
 END_WITHIN_S = 600.0
 
 
@@ -33,7 +33,7 @@ def watch(stops: threading.Event, stop: Callable[[float], None]) -> None:
     """Look after the process that has started this one, from here on; it may be gone already.
 
     `stops` is set when the worker begins to stop. `stop(seconds)` does it from here where its main thread cannot: it may
-    be waiting for the one that has gone to hear that it has booted. Call it in the main thread, once Dramatiq has its handlers.
+    be waiting for the one that has gone to take note of its boot. Call it in the main thread, once Dramatiq has its handlers.
     """
     parent = multiprocessing.parent_process()
     started_by = os.getppid() if parent is None else parent.pid
@@ -64,21 +64,21 @@ class _StopRequest:
 def _watch(started_by: int | None, request: _StopRequest, stops: threading.Event, stop: Callable[[float], None]) -> None:
     while os.getppid() == started_by:
         time.sleep(LOOK_S)
-    _speak_to_nobody()
+    _discard_output()
     if not request.is_made:
         os.kill(os.getpid(), signal.SIGTERM)
     if stops.wait(BEGIN_WITHIN_S):
         time.sleep(END_WITHIN_S)  # and usually no longer here long before
     else:
         stop(get_settings().shutdown_timeout)
-    os._exit(1)  # what still runs is lost with its worker, and done again
+    os._exit(1)  # jobs that still run are lost with this worker, and run again
 
 
-def _speak_to_nobody() -> None:
+def _discard_output() -> None:
     """Each line goes through a pipe to the main process. We hold its other end, too: it never breaks, but fills, and then who writes waits."""
-    nobody = os.open(os.devnull, os.O_WRONLY)
+    nowhere = os.open(os.devnull, os.O_WRONLY)
     for stream in {id(stream): stream for stream in map(_pipe, (sys.stdout, sys.stderr)) if stream is not None}.values():
-        os.dup2(nobody, stream.fileno())
+        os.dup2(nowhere, stream.fileno())
     log.warning("main_process_gone")  # for what else listens to our log
 
 

@@ -46,7 +46,7 @@ class Periodic(Middleware):
 
 
 def declarations(broker: Broker) -> dict[str, Declaration]:
-    """What the periodic actors of this process declare, by name."""
+    """Return the declarations of this process's periodic actors, by name."""
     return {name: actor.options["periodic"] for name, actor in broker.actors.items() if "periodic" in actor.options}
 
 
@@ -66,7 +66,7 @@ def maker(broker: Broker) -> ticks.Maker:
 
 
 def is_tick(broker: Broker, message: Message[Any]) -> bool:
-    """Is this periodiq's command, saying that an actor's time has come?"""
+    """True for a message of periodiq's command, which says that a periodic actor is due."""
     actor = broker.actors.get(message.actor_name)
     return SCHEDULED_AT in message.options and actor is not None and "periodic" in actor.options
 
@@ -98,7 +98,7 @@ def _declaration(value: Any) -> Declaration:
 def mend_periodiq() -> None:
     """Let periodiq's `cron()` return our declarations: its own refuses `fri-sun` and accepts `70 * * * *`.
 
-    Most processes never import periodiq, and it takes a tenth of a second: it is mended when somebody does.
+    Most processes never import periodiq, and it takes a tenth of a second: it is patched when a process imports it.
     """
     if "periodiq" in sys.modules:
         _mend(sys.modules["periodiq"])

@@ -70,7 +70,7 @@ def children(pid: int) -> list[int]:
 
 
 def living(pids: Iterable[int]) -> set[int]:
-    """Those that still run: a zombie waits only to be reaped."""
+    """Return the processes that still run; zombies do not count."""
     return {pid for pid in pids if state(pid) not in ("Z", "X", "")}
 
 

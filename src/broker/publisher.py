@@ -1,4 +1,4 @@
-"""The publisher: takes envelopes after their commit, publishes them with confirms, marks them published.
+"""Publisher: takes envelopes after their commit, publishes them with confirms, has the confirmations recorded.
 
 Handing over never blocks and never fails: what is not confirmed stays an unpublished row, and the relay finds it.
 One connection per process on pika's SelectConnection, so that thousands of confirms may be outstanding; a forked
@@ -21,11 +21,11 @@ from src.broker import topology, unconfirmed
 from src.broker.causes import Causes
 from src.broker.connections import LONGEST_PAUSE, parameters, pauses
 from src.broker.declared import Declared
+from src.broker.frame_writer import CAN_GUARD, GuardedLoop, JoiningConnection, Outgoing
 from src.broker.marker import Marker
 from src.broker.refusals import EVERY, Refusals
 from src.broker.unconfirmed import Unconfirmed
 from src.broker.vital_threads import Progress, Supervised
-from src.broker.wire import CAN_GUARD, GuardedLoop, JoiningConnection, Outgoing
 from src.jobs.envelopes import Envelope
 from src.logs import get_logger
 
@@ -37,8 +37,8 @@ WINDOW = 2000
 TOGETHER = 100
 #: messages published by the thread that hands them over
 FEW = 4
-#: seconds from one publish to the next: of jobs that come thick and fast each would else wake this thread, to the cost of who submits them
-GATHER_S = 0.003
+#: seconds between two publishes under load: otherwise each job would wake this thread, at the cost of its submitter
+COLLECT_S = 0.003
 #: envelopes kept while the broker is away; the rows of those beyond it are found by the relay
 INBOX_LIMIT = 20_000
 #: seconds between two looks whether confirms still come
@@ -57,7 +57,7 @@ class Publisher:
         self.pid = os.getpid()
         self.is_connected = False
         self.is_blocked = False
-        self.blocked_for = ""  # what RabbitMQ is low on, in its words
+        self.blocked_for = ""  # the resource that RabbitMQ is low on, in its words
         self._is_away = False  # the last try to connect failed
         self._inbox: deque[Envelope] = deque()
         self._unconfirmed = Unconfirmed()
@@ -74,7 +74,7 @@ class Publisher:
         self._lock = threading.Lock()
         self._thread: threading.Thread | None = None
         self._progress = Progress()
-        self._marker = Marker()
+        self._confirmations = Marker()
 
     def hand_off(self, envelopes: list[Envelope]) -> None:
         """Take over envelopes whose rows are committed; returns at once."""
@@ -86,12 +86,12 @@ class Publisher:
             self._wake()
 
     def threads(self) -> list[Supervised]:
-        """What the process cannot do without, once something was handed over."""
-        return [] if self._thread is None else [Supervised("publisher", self._thread, self._progress), *self._marker.threads()]
+        """Return the threads that this process cannot do without, once something was handed over."""
+        return [] if self._thread is None else [Supervised("publisher", self._thread, self._progress), *self._confirmations.threads()]
 
     @property
     def trouble(self) -> str:
-        """What keeps messages from RabbitMQ as far as this connection shows: `alarm: low on memory`, `away`, or nothing."""
+        """Return the reason why this connection takes no messages: `alarm: low on memory`, `away`, or ""."""
         return f"alarm: {self.blocked_for}" if self.is_blocked else "away" if self._is_away else ""
 
     def close(self, timeout: float = 5.0) -> None:
@@ -107,19 +107,19 @@ class Publisher:
         self._closing.set()
         self._wake(close=True)
         self._thread.join(timeout=max(0.1, deadline - time.monotonic()))
-        self._marker.close()
+        self._confirmations.close()
 
     def _start(self) -> None:
         with self._lock:
             if self._thread is not None:
                 return
-            thread, marker = threading.Thread(target=self._run, name="publisher", daemon=True), Marker()
+            thread, writer = threading.Thread(target=self._run, name="publisher", daemon=True), Marker()
             try:
-                marker.start()
-                self._marker = marker
+                writer.start()
+                self._confirmations = writer
                 thread.start()
             except RuntimeError as error:  # the system has no thread left; the next job tries again, and a relay finds this one
-                marker.close()
+                writer.close()
                 log.warning("publisher_cannot_start", detail=str(error))
                 return
             self._thread = thread
@@ -140,7 +140,7 @@ class Publisher:
         A job that comes alone would else wait for that thread to wake up, a tenth of its way to a worker.
         """
         # The I/O thread holds the guard while it does something, which is not waited for.
-        if not CAN_GUARD or self._wake_pending or self._guard.locked() or time.monotonic() - self._published < GATHER_S:
+        if not CAN_GUARD or self._wake_pending or self._guard.locked() or time.monotonic() - self._published < COLLECT_S:
             return False
         with self._guard:
             connection, channel = self._connection, self._channel
@@ -165,7 +165,7 @@ class Publisher:
     def _give_up(self, connection: Any, why: str) -> None:
         """Go on with a new connection; what this one has not confirmed is published anew."""
         if connection is self._connection:
-            # As pika does when heartbeats stay away: nobody may be there, or able, to answer a polite close.
+            # As pika does when heartbeats stay away: the other side may be gone, or unable to answer a close.
             connection._terminate_stream(pika.exceptions.AMQPConnectionError(why))
 
     def _run(self) -> None:
@@ -175,7 +175,7 @@ class Publisher:
                 if self._try_hosts():
                     waits = pauses()
             except Exception:
-                # This thread must outlive everything but its process: nobody else publishes what is handed over here.
+                # This thread must outlive everything but its process: no other publishes what is handed over here.
                 log.exception("publisher_failed")
             self._closing.wait(next(waits))
 
@@ -294,9 +294,9 @@ class Publisher:
         log.warning("broker_blocked" if blocked else "broker_unblocked", **({"detail": why} if blocked else {}))
 
     def _woken(self) -> None:
-        pause = self._published + GATHER_S - time.monotonic()
+        pause = self._published + COLLECT_S - time.monotonic()
         if pause > 0:
-            self._connection.ioloop.call_later(pause, self._publish_waiting)  # until then nobody wakes this thread again
+            self._connection.ioloop.call_later(pause, self._publish_waiting)  # until then no hand-over wakes this thread
         else:
             self._publish_waiting()
 
@@ -317,7 +317,7 @@ class Publisher:
             if ready:
                 self._connection.publish(self._channel, ready)
             self._declare_next()
-            if once:  # what others have handed over meanwhile is not the calling thread's to publish
+            if once:  # the calling thread does not publish what others have handed over meanwhile
                 return
 
     def _declare_next(self) -> None:
@@ -351,7 +351,7 @@ class Publisher:
             if EVERY in self._refusals:
                 self._refusals.over(EVERY)
         self._inbox.extend(answered.returned)
-        self._marker.put(answered.confirmed)
+        self._confirmations.put(answered.confirmed)
         if self._inbox and not self._wake_pending:
             self._publish_waiting()
 
@@ -386,7 +386,7 @@ def hand_off(envelopes: list[Envelope]) -> None:
 
 
 def trouble() -> str:
-    """What keeps this process's publisher from RabbitMQ; "": nothing, or it has published nothing yet."""
+    """Return the reason why this process's publisher takes no messages; "" if there is none or it has not published yet."""
     return "" if _publisher is None or _publisher.pid != os.getpid() else _publisher.trouble
 
 

@@ -1,7 +1,7 @@
 """The reconciler: finds queued jobs whose message the broker cannot have, and has them published again.
 
-A queue may be purged or deleted by hand, or the whole broker wiped. A job that RabbitMQ confirmed and that has
-waited for a while is doubted when its queue is missing or empty, when the queue and all that its consumers can have been
+A queue may be purged or deleted by hand, or the whole broker wiped. The message of a job that RabbitMQ confirmed and that
+has waited for a while counts as lost when its queue is missing or empty, when the queue and all that its consumers can have been
 brought ahead are fewer messages than jobs that wait in it, or when messages published well after its own have been claimed
 (queues are first in, first out). Publishing once too often is harmless: the first copy to be claimed wins.
 """
@@ -30,7 +30,7 @@ log = get_logger(__name__)
 
 
 def stand_in_with(look: Callable[[], object]) -> None:
-    """Have this be called at each turn: the watch over the fleet, for when no scheduler is there to look."""
+    """Register a callback for each turn: the watch over the fleet, for when no scheduler runs."""
     global _stand_in
     _stand_in = look
 
@@ -60,7 +60,7 @@ class Reconciler:
         self._thread.start()
 
     def threads(self) -> list[Supervised]:
-        """What the process cannot do without."""
+        """Return the threads that this process cannot do without."""
         return [Supervised("reconciler", self._thread, self._progress)]
 
     def close(self) -> None:
@@ -81,9 +81,9 @@ class Reconciler:
 
     def run_once(self) -> int:
         """Compare now; return how many jobs will be published again."""
-        doubted_since = now() - timedelta(seconds=get_settings().reconcile_after)
+        waiting_since = now() - timedelta(seconds=get_settings().reconcile_after)
         with read() as session:
-            waiting = doubt.waiting_since(session, doubted_since)
+            waiting = doubt.waiting_since(session, waiting_since)
             frontier = doubt.frontiers(session)
         if not waiting:
             return 0
@@ -95,10 +95,10 @@ class Reconciler:
         for queue, count in waiting.items():
             with write() as session:
                 if cannot_hold(holdings[queue], count):
-                    found = doubt.publish_again(session, queue, doubted_since)
+                    found = doubt.publish_again(session, queue, waiting_since)
                 elif queue in frontier:
                     found = doubt.publish_again(
-                        session, queue, min(doubted_since, frontier[queue] - timedelta(seconds=get_settings().reconcile_after))
+                        session, queue, min(waiting_since, frontier[queue] - timedelta(seconds=get_settings().reconcile_after))
                     )
                 else:
                     found = 0
@@ -109,13 +109,13 @@ class Reconciler:
 
 
 def cannot_hold(holding: Holding | None, waiting: int) -> bool:
-    """Can a queue that holds so much not have the messages of so many waiting jobs?"""
+    """True if a queue that holds so few messages cannot have those of all waiting jobs."""
     # Messages that were brought to a worker and wait there are not ready, and a backlog always has some.
     return holding is None or holding.ready == 0 or holding.ready + holding.consumers * DEEP_PREFETCH < waiting
 
 
 def _holdings(queues: list[str]) -> dict[str, Holding | None]:
-    """What each Dramatiq queue holds; None where its queues are gone."""
+    """Return the messages and consumers of each Dramatiq queue; None where its queues are gone."""
     found: dict[str, Holding | None] = {}
     connection = pika.BlockingConnection(parameters("reconciler"))
     try:

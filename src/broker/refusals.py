@@ -1,4 +1,4 @@
-"""What RabbitMQ refuses this process, queue by queue: tried again at growing pauses, one log line for a cause and one at each doubling.
+"""Refusals by RabbitMQ, queue by queue: retried with growing pauses, logged once per cause and at each doubling.
 
 A queue that another connection holds exclusively, or for which a permission is missing, closes the channel at each try.
 """
@@ -48,7 +48,7 @@ class Refusals:
         return pause
 
     def waits(self, queue: str) -> bool:
-        """Is it too early to try this queue again?"""
+        """True if it is too early to try this queue again."""
         refusal = self._refused.get(queue)
         return refusal is not None and time.monotonic() < refusal.retry_at
 

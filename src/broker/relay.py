@@ -61,7 +61,7 @@ class Relay:
         self._reconciler.start()
 
     def threads(self) -> list[Supervised]:
-        """What the process cannot do without."""
+        """Return the threads that this process cannot do without."""
         return [Supervised("relay", self._thread, self._progress), *self._reconciler.threads()]
 
     def close(self) -> None:
@@ -116,7 +116,7 @@ class Relay:
                 self._closing.wait(1.0)
 
     def _be_patient(self) -> None:
-        """Judge nobody until every living worker has had the time to renew its lease."""
+        """Take over no jobs until every living worker has had the time to renew its lease."""
         self._patient_until = time.monotonic() + get_settings().lease_duration
 
     def watch(self) -> None:

@@ -21,7 +21,7 @@ from src.jobs.errors import UnknownJob
 from src.jobs.queries import Ending, ending, find
 from src.jobs.states import State
 
-#: milliseconds `get_result(block=True)` waits if it is not told
+#: milliseconds `get_result(block=True)` waits without a timeout
 DEFAULT_TIMEOUT = 10_000
 
 
@@ -33,7 +33,7 @@ class Pace(NamedTuple):
     patience: float
 
 
-#: who is told of the end looks all the same, for ends that came before he was heard and for those that are not told
+#: a waiter with a notification polls all the same: for ends before it subscribed, and for those without a notification
 LISTENING = Pace(0.001, 0.5, 1)
 #: a result is seen late by an eighth of what it took
 LOOKING = Pace(0.0005, 0.1, 1 / 8)
@@ -74,7 +74,7 @@ def state(job: Any) -> State:
 
 
 def ready(job: Any) -> bool:
-    """Has the job ended, however? `job`: its id, or the message that was sent; a later step of a pipeline has no row until its turn.
+    """Return whether the job has ended, in whichever state. `job`: its id, or the message that was sent; a later step of a pipeline has no row until its turn.
 
     Raises UnknownJob for an id that no job has.
     """
@@ -132,7 +132,7 @@ def _id(job: Any) -> str:
 
 
 def _look(id: str, deadline: float | None) -> Ending | None:
-    """How the job stands that has succeeded, or None if it has not ended at the deadline. Raises JobFailure, AmbiguousId."""
+    """Return the end of a job that has succeeded, or None if it has not ended at the deadline. Raises JobFailure, AmbiguousId."""
     job = _until_ended(id, deadline)
     if job is None or job.state is State.SUCCEEDED:
         return job
@@ -157,7 +157,7 @@ def _until_ended(id: str, deadline: float | None) -> Ending | None:
 
 
 def _wait(id: str, deadline: float | None, listener: Direct | None) -> Ending | None:
-    """How the job stands that has ended, or None if it has not at the deadline; on `listener` its end is told."""
+    """Wait until the job has ended and return its end, or None at the deadline; `listener` receives the notification."""
     begun = time.monotonic()
     pace = LOOKING if listener is None else LISTENING
     waiting: Ending | None = None
@@ -178,8 +178,8 @@ def _wait(id: str, deadline: float | None, listener: Direct | None) -> Ending | 
             pause = min(pause, deadline - present)
         if listener is None:
             time.sleep(pause)
-        elif (told := awaited.told(listener, job, pause)) is not None:
-            return told
+        elif (ended := awaited.told(listener, job, pause)) is not None:
+            return ended
 
 
 def _whole(id: str) -> str | None:

@@ -56,7 +56,7 @@ class Retries(Middleware):
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """What becomes of a job after a failed attempt; `delay_ms` until the next one when it is retrying."""
+    """Decision after a failed attempt; `delay_ms` until the next one when the job is retrying."""
 
     state: State
     reason: str
@@ -139,7 +139,7 @@ def _in_ms(asked: Any) -> int | None:
         if isinstance(asked, int | float) and not isinstance(asked, bool):
             return int(asked * 1000)
     except (ValueError, TypeError, OverflowError):
-        pass  # what a far server wrote there is no instant: the actor's own rule holds
+        pass  # an invalid Retry-After: the actor's own rule holds
     return None
 
 

@@ -17,16 +17,16 @@ from src.jobs.current import RunningJob
 class Running:
     """Made by the thread that runs the attempt, or that waits for the process that does."""
 
-    __slots__ = ("delivery", "ident", "is_isolated", "is_told", "job", "started", "started_us", "wanted", "wants_stack")
+    __slots__ = ("delivery", "ident", "is_isolated", "is_notified", "job", "started", "started_us", "wanted", "wants_stack")
 
     def __init__(self, job: RunningJob, delivery: Any) -> None:
         self.job = job
         self.delivery = delivery
         self.ident = threading.get_ident()
         self.is_isolated = False
-        self.is_told = False  # of a cancel
-        self.wanted: type[Interrupt] | None = None  # what the process of an isolated attempt is to be interrupted with
-        self.wants_stack = False  # of an isolated attempt: its process is to say where it is
+        self.is_notified = False  # of a cancel
+        self.wanted: type[Interrupt] | None = None  # the interrupt that the child process of an isolated attempt is to raise
+        self.wants_stack = False  # of an isolated attempt: its child process is to log its stack
         self.started = time.monotonic()
         self.started_us = present_us()
 

@@ -1,4 +1,4 @@
-"""The notice of a shutdown: actors that asked for it get Dramatiq's Shutdown exception when their worker is told to stop."""
+"""Shutdown notice: actors that ask for it get Dramatiq's Shutdown exception when their worker begins to stop."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from dramatiq import Actor, Middleware
 from dramatiq.broker import Broker
 from dramatiq.middleware import Shutdown
 
+from src.broker.load import Started
 from src.broker.options import InvalidOption
-from src.broker.running import Running
 
 
 class ShutdownNotifications(Middleware):
@@ -25,10 +25,9 @@ class ShutdownNotifications(Middleware):
             raise InvalidOption(actor.actor_name, f"notify_shutdown must be True or False, not {actor.options['notify_shutdown']!r}")
 
 
-def notify(broker: Broker, attempts: Iterable[Any]) -> None:
+def notify(broker: Broker, attempts: Iterable[Started]) -> None:
     """Raise Shutdown in the running attempts whose message or actor asks for it."""
     for running in attempts:
-        assert isinstance(running, Running)
         wanted = running.delivery.options.get("notify_shutdown")
         if wanted is None:
             wanted = broker.actors[running.job.actor].options.get("notify_shutdown")

@@ -1,4 +1,4 @@
-"""Where a running attempt is: the stack of its thread from the actor on, as a traceback shows it."""
+"""Stack of a running attempt: that of its thread from the actor on, as a traceback shows it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a stand-in takes over from the job that did its work."""
+"""Stand-ins: a deduplicated job takes the result of the job that did its work."""
 
 from __future__ import annotations
 

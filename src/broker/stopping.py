@@ -1,4 +1,4 @@
-"""How a worker process ends: in good order within a bound, and after that in any case, with all that its actors have started."""
+"""Bounded shutdown of a worker process: graceful at first, then by force, with all that its actors have started."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ LEEWAY_S = 8.0
 class Stopping:
     """Bounds the `stop` of one Dramatiq Worker; any thread may call it, and the first call does it."""
 
-    def __init__(self, worker: Any, ledger: Ledger) -> None:
+    def __init__(self, worker: Any, status_page: Ledger) -> None:
         self._stop: Callable[..., None] = worker.stop
-        self._ledger = ledger
+        self._status_page = status_page
         self._turn = threading.Lock()
         self._has_stopped = False
         worker.stop = self.stop
@@ -42,8 +42,8 @@ class Stopping:
 
     def end_now(self) -> None:
         """End the process. It is its own decision, hence no crash of the jobs in its threads."""
-        self._ledger.clear_attempts()
-        process_tree.kill_below(os.getpid(), but=self._ledger.watchdog_pid)
+        self._status_page.clear_attempts()
+        process_tree.kill_below(os.getpid(), but=self._status_page.watchdog_pid)
         os._exit(1)
 
     def _end_after(self, seconds: float) -> None:

@@ -1,4 +1,4 @@
-"""What an actor says about the submission of its jobs: the middleware that owns these options; submit() holds them."""
+"""Submission options of an actor: the middleware that owns them. Enforced by submit()."""
 
 from __future__ import annotations
 
@@ -79,7 +79,7 @@ def _all_arguments(function: Callable[..., Any], *args: Any, **kwargs: Any) -> s
     try:
         bound = inspect.signature(function).bind(*args, **kwargs)
     except TypeError:
-        return dumps([args, kwargs])  # they do not fit, which the executor will tell
+        return dumps([args, kwargs])  # they do not fit: the executor holds the job for that
     bound.apply_defaults()
     return json.dumps(plain(bound.arguments), sort_keys=True)
 

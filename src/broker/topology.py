@@ -19,7 +19,7 @@ HIGH, LOW = ".high", ".low"
 
 
 def queue_of(queue: str, priority: int) -> str:
-    """Where a message of this priority goes: 7 to 9 high, 3 to 6 normal, 0 to 2 low."""
+    """Return the queue for a message of this priority: 7 to 9 high, 3 to 6 normal, 0 to 2 low."""
     return queue + (HIGH if priority >= 7 else LOW if priority <= 2 else "")
 
 
@@ -43,7 +43,7 @@ def queue_arguments(queue: str) -> dict[str, Any]:
         # Not dropping a message that has found no room. Dead-lettering stays at most once: RabbitMQ does it at least once by
         # one supervisor for the whole node (rabbit_fifo_dlx_sup), which some queues deleted while they begin can end for good;
         # then no quorum queue of that kind works until the node is started again (rabbitmq-server#16652). What a dead letter
-        # tells is in SQL anyway.
+        # says is in SQL anyway.
         "x-overflow": "reject-publish",
     }
 
@@ -60,5 +60,5 @@ def declare(channel: Any, queue: str) -> None:
 
 
 def declarations(queue: str, routes: Sequence[str]) -> dict[str, dict[str, Any]]:
-    """What to declare, name by name, before these routes of a Dramatiq queue can be used; the dead-letter queue first."""
+    """Return the queues to declare, with arguments, before these routes of a Dramatiq queue are used; the dead-letter queue first."""
     return {dead_letter_queue(queue): dead_letter_arguments()} | {route: queue_arguments(queue) for route in routes}

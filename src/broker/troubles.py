@@ -28,17 +28,17 @@ class Trouble:
 
     @property
     def stops_publishing(self) -> bool:
-        """Does no new message reach RabbitMQ while it lasts?"""
+        """True if no new message reaches RabbitMQ while it lasts."""
         return self.kind is AlertKind.BROKER_ALARM or (self.kind is AlertKind.BROKER_AWAY and not self.subject)
 
 
 def troubles(session: Session, broker: Overview) -> list[Trouble]:
-    """What is wrong with RabbitMQ now, the worst first."""
+    """Return the troubles with RabbitMQ now, the worst first."""
     return of(broker, heartbeats.alive(session), own=publisher.trouble())
 
 
 def of(broker: Overview, beats: Iterable[Heartbeat], *, own: str = "") -> list[Trouble]:
-    """The same of what is given; `own`: what this process's publisher has met."""
+    """Return the troubles that the given state and heartbeats show; `own`: that of this process's publisher."""
     met = {each.name: each.broker for each in beats if each.broker} | ({"this process": own} if own else {})
     found = []
     if broker.is_known and not broker.reachable:

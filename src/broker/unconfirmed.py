@@ -1,4 +1,4 @@
-"""What one channel has published and RabbitMQ has not confirmed, by delivery tag."""
+"""Unconfirmed messages of one channel, by delivery tag."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from typing import Any, NamedTuple
 from src.jobs.envelopes import Envelope
 
 #: seconds without a single confirm, while some are due, after which a connection is given up. RabbitMQ under load confirms
-#: late, but it goes on confirming; one that takes publishes and says nothing for so long would be believed for ever.
+#: late, but it goes on confirming; without a limit one that takes publishes and stays silent would be waited for without end.
 CONFIRM_WITHIN_S = 15.0
 
 
 class Answered(NamedTuple):
-    """What a confirm has settled: messages RabbitMQ has, and messages that came back because their queue is gone."""
+    """Result of a confirm: messages that RabbitMQ has, and messages returned because their queue is gone."""
 
     confirmed: list[Envelope]
     returned: list[Envelope]
@@ -34,18 +34,18 @@ class Unconfirmed:
         return len(self._envelopes)
 
     def restart(self) -> None:
-        """A new channel counts from one."""
+        """Count from one again: a new channel does."""
         self._next_tag = 1
 
     def add(self, envelope: Envelope) -> None:
-        """It is published next on the channel."""
+        """Note an envelope that is published next on the channel."""
         if not self._envelopes:
             self._heard = time.monotonic()
         self._envelopes[self._next_tag] = envelope
         self._next_tag += 1
 
     def note_return(self, id: str) -> None:
-        """The message has come back: the confirm that follows must not count."""
+        """Note a returned message: the confirm that follows must not count."""
         self._returned.add(id)
 
     def answer(self, method: Any) -> Answered:
@@ -66,11 +66,11 @@ class Unconfirmed:
         return answered
 
     def is_overdue(self) -> bool:
-        """Have confirms been due for so long, and none come, that none will?"""
+        """True if confirms have been due for so long without any that the connection must be given up."""
         return bool(self._envelopes) and time.monotonic() - self._heard > CONFIRM_WITHIN_S
 
     def take_back(self) -> list[Envelope]:
-        """All of them, in order, for the next channel: a message that arrives twice starts no second attempt."""
+        """Take all of them out, in order, for the next channel: a message that arrives twice starts no second attempt."""
         envelopes = list(self._envelopes.values())
         self._envelopes.clear()
         return envelopes

@@ -1,12 +1,14 @@
-"""Supervised threads: the threads that a worker process cannot do without, and whether each one lives and makes progress.
+"""Supervised threads: the threads that a process cannot do without, and whether each one lives and makes progress.
 
-The pulse thread (src/broker/ledger.py) looks at every beat; the lease thread looks at the pulse thread. A process in which one
-has ended or stands still is replaced: it would go on renewing its lease while its jobs get no further.
+In a worker the pulse thread looks at every beat, and the lease thread looks at the pulse thread; in a scheduler the guard looks.
+A process in which one has ended or stands still is replaced: it would go on renewing its lease while its jobs get no further.
 """
 
 from __future__ import annotations
 
+import os
 import threading
+import time
 from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
@@ -20,6 +22,10 @@ log = get_logger(__name__)
 
 #: seconds of one look that count at most: a process that was suspended must not take its own pause for its threads'
 LOOK_LIMIT_S = 1.0
+#: seconds between two looks of a guard
+LOOK_S = 0.5
+#: exit code of a process that its guard ends: its supervisor starts a fresh one
+GUARDED = 70
 
 
 class Progress:
@@ -81,10 +87,36 @@ class VitalThreads:
         return still if self._sql_answers() else None
 
     def _sql_answers(self) -> bool:
-        """Does SQL answer a new question? A thread that waits for a database which hangs is not at fault, and another process would wait as well."""
+        """True if SQL answers a new question. A thread that waits for a hanging database is not at fault; another process would wait as well."""
         if self._question is None or self._question.is_over:
             self._question = _Question()
         return self._question.is_answered
+
+
+class Guard:
+    """The thread `guard` of a scheduler: ends the process when one of its vital threads has ended or makes no progress."""
+
+    def __init__(self, find: Callable[[], Iterable[Supervised]], *, end: Callable[[int], object] = os._exit) -> None:
+        self._vital = VitalThreads(find)
+        self._end = end
+        self._closing = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="guard", daemon=True)
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def close(self) -> None:
+        self._closing.set()
+
+    def _run(self) -> None:
+        looked = time.monotonic()
+        while not self._closing.wait(LOOK_S):
+            elapsed_s, looked = time.monotonic() - looked, time.monotonic()
+            lost = self._vital.look(elapsed_s)
+            if lost is not None and not self._closing.is_set():
+                log.critical("scheduler_thread_lost", thread=lost[0], detail=f"it {lost[1]}", cure="its supervisor starts a fresh process")
+                self._end(GUARDED)
+                return
 
 
 class _Question:

@@ -2,8 +2,8 @@
 
 Runs this file alone, on a bare interpreter (`python -I -S`), so that it costs little and shares nothing with what it
 watches but one page of memory: the worker's pulse, and which attempts are in its threads. A worker whose pulse is
-silent, because an actor holds the interpreter in C, is killed; supervision starts another. Of a worker that died it
-tells SQL how, by `python -m src.broker.obituary`, so that its jobs need not wait for the lease to run out.
+silent, because an actor holds the interpreter in C, is killed; supervision starts another. When a worker has died, the
+watchdog starts the death report, so that its jobs need not wait for the lease to run out.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ HEADER, SLOT = struct.Struct("qqq"), struct.Struct("qq")
 #: seconds between two looks
 LOOK_S = 0.5
 #: seconds in which a death is reported; by then the lease has run out
-OBITUARY_S = 600.0
+REPORT_S = 600.0
 #: seconds for a worker that has signed off to be gone
 SIGNED_OFF_S = 30.0
 #: seconds the killed worker has to show where its threads are before it dies
@@ -35,8 +35,8 @@ PIDFD_GET_INFO, PIDFD_INFO_EXIT, INFO_SIZE, EXIT_CODE_AT = 0xC040FF0B, 8, 64, 60
 
 
 def main() -> None:
-    """Arguments: file descriptor of the page, process id of the worker, seconds of silence (0: any), command of the obituary."""
-    descriptor, pid, limit_s, *obituary = int(sys.argv[1]), int(sys.argv[2]), float(sys.argv[3]), *sys.argv[4:]
+    """Arguments: file descriptor of the page, process id of the worker, seconds of silence (0: any), command of the death report."""
+    descriptor, pid, limit_s, *command = int(sys.argv[1]), int(sys.argv[2]), float(sys.argv[3]), *sys.argv[4:]
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)  # a stop is the worker's affair; we end with it
     try:
@@ -57,12 +57,12 @@ def main() -> None:
         return
     how = why or ending(status)
     say("worker_died", worker=pid, how=how)
-    told = {"worker_id": worker_id, "how": how, "started": started(page)}
+    report = {"worker_id": worker_id, "how": how, "started": started(page)}
     for pause_s in (0.2, 0.5, 1.0, 2.0, 0.0):
         try:
-            subprocess.run(obituary, input=json.dumps(told).encode(), check=False, timeout=OBITUARY_S)
+            subprocess.run(command, input=json.dumps(report).encode(), check=False, timeout=REPORT_S)
             return
-        except OSError as error:  # the system may be short of processes; later the lease has run out, and a relay has seen it
+        except OSError as error:  # the system may be short of processes; once the lease has run out a relay takes the jobs over
             say("worker_died", worker=pid, detail=f"its death cannot be reported: {error}")
             time.sleep(pause_s)
         except subprocess.TimeoutExpired:
@@ -146,7 +146,7 @@ def state(stat: int) -> str:
 def say(event: str, **fields: object) -> None:
     """A line of log, as the worker writes them."""
     with suppress(OSError):
-        print(json.dumps({"event": event, "level": "error", "logger": "src.broker.watchdog", **fields}), file=sys.stderr, flush=True)
+        print(json.dumps({"event": event, "level": "error", "logger": "callboard.watchdog", **fields}), file=sys.stderr, flush=True)
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
-"""Whole lines on the way from a worker to Dramatiq's main process, whose pipe they all share.
+"""Line pipe: writes whole lines into the pipe to Dramatiq's main process, which all threads of a worker share.
 
-That pipe takes each write as one message, a long one in two steps. Of two threads that speak at once the line of one would
+That pipe takes each write as one message, a long one in two steps. Of two threads that write at once the line of one would
 stand in the middle of the other's; and a long message torn in two would leave the main process waiting for bytes that
 never come, and soon each thread of the worker waiting for the pipe.
 """
@@ -16,7 +16,7 @@ from typing import Any
 #: bytes of one message: with what multiprocessing puts before it no more than the kernel writes in one step
 PIECE = select.PIPE_BUF - 64
 
-_lock = threading.RLock()  # a signal's handler may speak while its thread does
+_lock = threading.RLock()  # a signal handler may write while its thread does
 
 
 class WholeLines:
@@ -26,7 +26,7 @@ class WholeLines:
         self.stream = stream
 
     def write(self, text: str) -> int:
-        """Write it in one go, whoever else writes."""
+        """Write it in one piece, also while other threads write."""
         with _lock:
             for piece in pieces(text.encode(self.stream.encoding, "replace")):
                 self.stream.pipe.send_bytes(piece)
@@ -37,7 +37,7 @@ class WholeLines:
 
 
 def pieces(data: bytes) -> Iterator[bytes]:
-    """The same in parts of at most PIECE bytes, none of which ends within a character of UTF-8: each is decoded alone."""
+    """Cut into parts of at most PIECE bytes, none of which ends within a UTF-8 character: each is decoded alone."""
     begin = 0
     while begin < len(data):
         end = begin + PIECE

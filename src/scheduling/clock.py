@@ -20,9 +20,9 @@ import src.actors
 from src import metering, migrations, tracing
 from src.broker import forks, periodic
 from src.broker.causes import Causes
-from src.broker.heartbeat import Beat, Guard
+from src.broker.heartbeat import Beat
 from src.broker.relay import Relay
-from src.broker.vital_threads import Progress, Supervised
+from src.broker.vital_threads import Guard, Progress, Supervised
 from src.database import get_database, is_outage, now, read, write
 from src.jobs.heartbeats import Role
 from src.logs import configure_logs, get_logger

@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 
 from sqlalchemy.exc import SQLAlchemyError
 
-from src.broker.node import cannot_login
+from src.broker.connections import cannot_login
 from src.database import read
 from src.jobs.workers import alive
 

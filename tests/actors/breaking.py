@@ -28,7 +28,7 @@ def freeze_committer(trace: str) -> None:
     if not Path(trace).exists():
         Path(trace).touch()
         boot = dramatiq.get_broker()._boot  # type: ignore[attr-defined]
-        boot.crew.committer._settle_all = lambda _finished: time.sleep(3600)
+        boot.process.committer._settle_all = lambda _finished: time.sleep(3600)
 
 
 @dramatiq.actor(queue_name=QUEUE, max_retries=0)

@@ -10,7 +10,7 @@ import logging
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, cast
 
 import dramatiq
 import structlog
@@ -18,9 +18,11 @@ from dramatiq import Actor, Message
 
 import src.actors
 from src.broker import capture
+from src.broker.attempt import AttemptRunner
 from src.broker.committer import Committer
 from src.broker.deliveries import Arrival, Delivery
 from src.broker.executor import Executor
+from src.broker.lease import Lease
 from src.broker.limits import Limits
 from src.broker.load import Load
 from src.database import Database
@@ -34,7 +36,7 @@ from tests.harness.jobs import claim, hired, look
 AnyActor = Actor[Any, Any]
 
 
-class _Ledger:
+class _StatusPage:
     """The status page of a process that has none."""
 
     def enter(self, seq: int, attempt: int) -> None: ...
@@ -47,25 +49,24 @@ class Attempts:
     def __init__(self, database: Database) -> None:
         self.database = database
         self.broker = src.actors.broker
-        self.name = "here:1"
         self.worker_id = hired(database, actors=list(self.broker.actors))
-        self.limits = next(one for one in self.broker.middleware if isinstance(one, Limits))
-        self.load = Load(1)
-        self.cells: Any = None
-        self.ledger = _Ledger()
-        self.holding: set[tuple[int, int]] = set()
-        self.committer = self
         self.ends: list[Finished] = []
-        self._settling = Committer(self)  # type: ignore[arg-type]  # never started: each end is written at once
-        self._executor = Executor(self.broker, self)
+        lease, limits = Lease("here:1", self.worker_id), next(one for one in self.broker.middleware if isinstance(one, Limits))
+        self._settling = Committer(lease)  # never started: each end is written at once
+        self._executor = Executor(
+            AttemptRunner(self.broker, lease, limits),
+            Load(1),
+            children=cast(Any, None),
+            status_page=_StatusPage(),
+            commit=self._commit,
+            keep_lines=lambda _attempt: None,
+        )
 
-    def put(self, finished: Finished | None, delivery: Delivery) -> None:
-        """In the place of the committer's: write the end at once."""
+    def _commit(self, finished: Finished | None, _delivery: Delivery) -> None:
+        """Write the end at once."""
         if finished is not None:
             self.ends.append(finished)
             self._settling._settle_all([finished])
-
-    def keep_lines(self, attempt: Any) -> None: ...
 
     def run(self, message: Message[Any] | str, attempt: int = 1) -> Job:
         """Submit the message, or take the job of this id, and carry one attempt out; return the job as it is then."""

@@ -40,7 +40,7 @@ from tests.harness.waiting import eventually
 
 #: log events that tell of a mistake in our own code, whatever a test does to broker and database
 MISTAKES = re.compile(
-    r"unexpected error|middleware_failed|lease_failed|relay_failed|reconciler_failed|mark_failed|batch_not_storable|end_not_storable|retry_decision_failed"
+    r"unexpected error|middleware_failed|lease_failed|relay_failed|reconciler_failed|confirmations_not_written|batch_not_storable|end_not_storable|retry_decision_failed"
     r"|Exception in thread|Traceback \(most recent call last\):\\n  File \"[^\"]*/src/broker"
 )
 

@@ -12,7 +12,6 @@ from sqlalchemy import select
 import src.actors
 from src.broker.crew import Crew
 from src.broker.deliveries import Arrival, Delivery
-from src.broker.executor import Executor
 from src.broker.limits import Limits
 from src.broker.relay import Relay
 from src.database import Database
@@ -36,22 +35,22 @@ class Inline:
         self.database = database
         self.broker = src.actors.broker
         limits = next(each for each in self.broker.middleware if isinstance(each, Limits))
-        self.crew = Crew(threads=1, queues=["default"], actors=dict(self.broker.actors), limits=limits)
-        self.crew._register()
-        self.executor = Executor(self.broker, self.crew)
+        self.process = Crew(threads=1, queues=["default"], actors=dict(self.broker.actors), limits=limits)
+        self.process._register()
+        self.executor = self.process.executor(self.broker)
         self.relay = Relay()
 
     def run(self, id: str) -> Job:
         """Run the next attempt of a queued job, unless it may not start now."""
         with self.database.write() as session:
             attempt = session.execute(select(Job.attempt).where(Job.id == id)).scalar_one()
-            claimed = claims.claim(session, self.crew.worker_id, [(id, attempt + 1)])
+            claimed = claims.claim(session, self.process.lease.worker_id, [(id, attempt + 1)])
             assert claimed, f"the job is {look(self.database, id).state}"
-            admitted = gates.admit(session, claimed, self.crew.limits.policies)
+            admitted = gates.admit(session, claimed, self.process.limits.policies)
         for one in admitted:
             self.executor.run(Delivery(one, Arrival(0, 0, False, b""), _Channel()))
-            batch, _ = self.crew.committer._drain(self.crew.committer._queue.get_nowait())
-            self.crew.committer._commit(batch)
+            batch, _ = self.process.committer._drain(self.process.committer._queue.get_nowait())
+            self.process.committer._commit(batch)
         return look(self.database, id)
 
     def run_all(self) -> None:

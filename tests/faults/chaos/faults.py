@@ -13,7 +13,7 @@ from typing import Any
 
 from sqlalchemy.exc import OperationalError
 
-from src.broker import boot, committer, crew, executor, intake, marker, publisher, relay, wire
+from src.broker import attempt, boot, committer, crew, executor, frame_writer, intake, marker, publisher, relay
 from src.jobs import due, release, result_files, workers
 from src.jobs.envelopes import Envelope, on_commit
 
@@ -111,9 +111,9 @@ def _has_own_session(_executor: Any, running: Any, _finished: Any) -> bool:
 FAULTS: dict[str, Callable[[], None]] = {
     # whoever submits
     "commit | hand-over": _kill_at_hand_over,
-    "hand-over | publish": _kill_before(wire.JoiningConnection, "publish"),
+    "hand-over | publish": _kill_before(frame_writer.JoiningConnection, "publish"),
     "publish | confirm": _kill_before(publisher.Publisher, "_on_confirm"),
-    "confirm | mark": _kill_before(marker.Marker, "_mark"),
+    "confirm | mark": _kill_before(marker.Marker, "_write"),
     # relay
     "taken by the relay | publish": _kill_before(relay, "hand_off", lambda envelopes: bool(envelopes)),
     "given away | commit": _kill_after(workers, "take_over"),
@@ -121,11 +121,11 @@ FAULTS: dict[str, Callable[[], None]] = {
     "delivery | claim": _kill_before(intake.Intake, "take"),
     "claim | start": _kill_before(executor.Executor, "run"),
     "actor | commit, plain": _kill_before(committer.Committer, "_settle", _has_ends),
-    "actor | commit, transactional": _kill_before(executor.Executor, "_commit_own", _has_own_session),
+    "actor | commit, transactional": _kill_before(attempt.AttemptRunner, "_commit_own", _has_own_session),
     "end written | commit, plain": _kill_after(committer, "settle"),
-    "end written | commit, transactional": _kill_after(executor, "settle"),
+    "end written | commit, transactional": _kill_after(attempt, "settle"),
     "result's file | commit": _kill_after(result_files, "keep"),
-    "commit | hand over of the ack": _kill_after(executor.Executor, "_commit_own", _has_own_session),
+    "commit | hand over of the ack": _kill_after(attempt.AttemptRunner, "_commit_own", _has_own_session),
     "commit | ack": _kill_before(committer.Committer, "_acknowledge"),
     "stop | jobs given back": _kill_before(crew.Crew, "close"),
     "jobs given back | end": _kill_after(crew.Crew, "close"),
@@ -133,6 +133,6 @@ FAULTS: dict[str, Callable[[], None]] = {
     # the database's answer
     "answer to the claim's commit lost": _lose_answer_after(intake.Intake, "take"),
     "answer to the end's commit lost": _lose_answer_after(committer.Committer, "_settle", _has_ends),
-    "answer to the transaction's commit lost": _lose_answer_after(executor.Executor, "_commit_own", _has_own_session),
+    "answer to the transaction's commit lost": _lose_answer_after(attempt.AttemptRunner, "_commit_own", _has_own_session),
     "answer to the relay's commit lost": _lose_answer_after(due, "take_unpublished", lambda *_: True),
 }

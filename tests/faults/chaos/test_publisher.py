@@ -10,8 +10,8 @@ import pytest
 from dramatiq import Message
 from sqlalchemy import func, select
 
+from src.broker.frame_writer import JoiningConnection, Outgoing
 from src.broker.publisher import Publisher
-from src.broker.wire import JoiningConnection, Outgoing
 from src.database import Database
 from src.jobs import envelopes, submit
 from src.jobs.models import Job

@@ -35,7 +35,7 @@ def test_an_actor_that_holds_the_interpreter_costs_its_worker_and_the_reason_is_
 
 
 def test_a_job_that_kills_its_worker_three_times_is_dead_with_the_signal_and_the_others_go_on(callboard: Callboard) -> None:
-    # A long lease: on a busy machine the obituary, a Python process that is yet to start, may come later than six seconds.
+    # A long lease: on a busy machine the death report, a Python process that is yet to start, may come later than six seconds.
     found = poisoned(callboard, lease_duration=30)
     print(*found.lines(), sep="\n")
 
@@ -53,7 +53,7 @@ def test_a_dead_workers_jobs_are_given_away_before_its_lease_ends_and_only_what_
     os.kill(worker.pid, signal.SIGKILL)
     killed = time.monotonic()
 
-    eventually(lambda: callboard.job(first).state is State.QUEUED, deadline_s=30, what="the watchdog's obituary")
+    eventually(lambda: callboard.job(first).state is State.QUEUED, deadline_s=30, what="the watchdog's death report")
     assert time.monotonic() - killed < 25
     job = callboard.job(first)
     assert (job.crashes, job.attempt) == (1, 1)

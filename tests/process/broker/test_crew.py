@@ -6,8 +6,10 @@ from types import SimpleNamespace
 
 import pytest
 
-from src.broker.crew import Crew
-from src.broker.limits import Limits
+from src.broker.lease import Lease
+from src.broker.load import Load
+from src.broker.running_attempts import RunningAttempts
+from src.broker.work_queue import WorkQueue
 from src.database import Database
 from src.jobs.current import RunningJob
 from src.jobs.models import Job
@@ -29,17 +31,17 @@ def test_progress_is_written_once_and_kept_for_the_end_of_the_attempt(quiet: Cal
     """An actor may say more while its progress is being written: the last word must not be lost with the first."""
     database = quiet.database
     id, job = running(database)
-    crew = Crew(threads=1, queues=["default"], actors={}, limits=Limits())
+    attempts = RunningAttempts(Lease("here:1"), Load(1), WorkQueue(), hand_back=lambda _deliveries: None)
     job.progress(9, 10)
 
-    crew._write_progress([SimpleNamespace(job=job)])
+    attempts._write_progress([SimpleNamespace(job=job)])
     noted = look(database, id).progress_done
     with database.write() as session:
         session.get_one(Job, job.seq).progress_done = -1
-    crew._write_progress([SimpleNamespace(job=job)])
+    attempts._write_progress([SimpleNamespace(job=job)])
 
     assert (noted, job.progress_seen) == (9, (9, 10, None))
     assert look(database, id).progress_done == -1
     job.progress(10, 10)
-    crew._write_progress([SimpleNamespace(job=job)])
+    attempts._write_progress([SimpleNamespace(job=job)])
     assert look(database, id).progress_done == 10

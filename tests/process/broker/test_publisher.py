@@ -11,7 +11,7 @@ from dramatiq import Message
 
 from src.broker import publisher
 from src.broker.connections import parameters
-from src.broker.wire import JoiningConnection, Outgoing
+from src.broker.frame_writer import JoiningConnection, Outgoing
 from src.jobs import State
 from tests.actors import broker as actors
 from tests.harness.callboard import Callboard
@@ -59,7 +59,7 @@ def test_a_job_that_comes_alone_is_published_by_the_thread_that_submits_it(quiet
 def test_many_threads_publish_at_once_and_each_message_goes_out_once(
     quiet: Callboard, threads: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(publisher, "GATHER_S", 0.0)
+    monkeypatch.setattr(publisher, "COLLECT_S", 0.0)
     until_published(quiet, actors.echo.send("first"))
     at_once = 8
 

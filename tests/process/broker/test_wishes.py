@@ -32,7 +32,7 @@ def ask(callboard: Callboard, wish: Wish | None) -> None:
 
 
 def obeys(callboard: Callboard, command: Command, *words: str) -> None:
-    eventually(lambda: command.says("worker_wish", *words), deadline_s=DEADLINE_S, what="the worker follows")
+    eventually(lambda: command.says("worker_command", *words), deadline_s=DEADLINE_S, what="the worker follows")
 
 
 def test_a_quiet_worker_finishes_what_it_runs_and_takes_nothing_until_it_is_resumed(quiet: Callboard, tmp_path: Path) -> None:

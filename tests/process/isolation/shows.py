@@ -103,7 +103,7 @@ class Limited:
 def limited(callboard: Callboard, *, neighbours: int = 200, threads: int = 6) -> Limited:
     """One worker; five bad actors with a hard limit of 5 s take five of its threads, the neighbours the others."""
     callboard.worker(threads=threads)
-    callboard.ended(*callboard.send(actors.work_apart.message(0)))  # the nursery is warm
+    callboard.ended(*callboard.send(actors.work_apart.message(0)))  # the fork server is warm
     bad = callboard.send(*(actor.message() for actor in BAD))
     good = callboard.send(*(actors.neighbour.message(number) for number in range(1, neighbours + 1)))
     eventually(lambda: len([pid for pid in callboard.lines("pids") if pid]) >= len(BAD), deadline_s=20, what="all have started")

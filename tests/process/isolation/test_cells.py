@@ -45,7 +45,7 @@ def test_modules_that_start_threads_get_cells_that_are_started_cold(callboard: C
     job = callboard.ended(id, within_s=60)
 
     assert (job.state, job.result["number"]) == (State.SUCCEEDED, 3), job.error
-    assert "cells_start_cold" in callboard.worker_logs()
+    assert "children_start_cold" in callboard.worker_logs()
 
 
 def test_a_transactional_isolated_actor_commits_with_its_end_or_not_at_all(callboard: Callboard) -> None:
@@ -57,7 +57,7 @@ def test_a_transactional_isolated_actor_commits_with_its_end_or_not_at_all(callb
     assert (kept.state, kept.result) == (State.SUCCEEDED, "keep"), kept.error
     assert (failed.state, failed.error) == (State.DEAD, "RuntimeError: after the write")
     assert "after the write" in str(failed.attempts[0].traceback)
-    assert (died.state, died.error) == (State.DEAD, "CellDied: its process exited with code 7")
+    assert (died.state, died.error) == (State.DEAD, "ChildDied: its process exited with code 7")
     with callboard.database.read() as session:
         assert list(session.execute(text("SELECT job_id FROM effects")).scalars()) == [kept.id]
     assert callboard.log_of(kept.id) == [(1, 1, "stdout", "written")]
@@ -73,7 +73,7 @@ def test_a_process_that_dies_costs_its_own_attempt_only_and_retries_decide(callb
 
     assert (job.state, job.result, job.crashes) == (State.SUCCEEDED, 2, 0)
     assert [attempt.outcome for attempt in job.attempts] == [Outcome.FAILED, Outcome.SUCCEEDED]
-    assert job.attempts[0].error == f"CellDied: its process {error}"
+    assert job.attempts[0].error == f"ChildDied: its process {error}"
 
 
 def test_what_an_isolated_actor_leaves_behind_is_gone_when_its_attempt_has_ended(callboard: Callboard) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from sqlalchemy import inspect, text
 
-from src.broker.node import cannot_login
+from src.broker.connections import cannot_login
 from src.database import Database
 from tests.harness.services import BrokerNode
 

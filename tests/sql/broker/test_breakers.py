@@ -26,7 +26,7 @@ def test_an_outage_longer_than_all_retries_kills_no_job(
     for _ in range(10):
         inline.run_all()
         time.forward(61)
-        inline.crew._heartbeat()
+        inline.process._heartbeat()
 
     waiting = [look(database, id) for id in ids]
     assert Counter(job.state for job in waiting).keys() <= {State.RETRYING, State.SCHEDULED}
@@ -37,7 +37,7 @@ def test_an_outage_longer_than_all_retries_kills_no_job(
     for _ in range(3):
         inline.run_all()
         time.forward(61)
-        inline.crew._heartbeat()
+        inline.process._heartbeat()
 
     assert [look(database, id).state for id in ids] == [State.SUCCEEDED] * 6
 
@@ -47,7 +47,7 @@ def test_a_probe_that_fails_for_another_reason_is_a_failure_like_any(inline: Inl
     for number in range(2):
         inline.run(call_remote.send(number).message_id)
     time.forward(61)
-    inline.crew._heartbeat()
+    inline.process._heartbeat()
 
     job = inline.run(call_remote.send(-1).message_id)
 

@@ -42,14 +42,14 @@ def test_the_next_attempt_counts_what_was_done_before(
         return seen[-1]
 
     monkeypatch.setattr(bulk, "act", lost_after_two)
-    one = claim(database, inline.crew.worker_id, job)
+    one = claim(database, inline.process.lease.worker_id, job)
     assert one is not None
     with pytest.raises(SystemExit):
         _carry_out(inline, one)
     monkeypatch.setattr(bulk, "act", real)
     with database.write() as session:
-        workers.bury(session, workers.Death(inline.crew.worker_id, "was killed", frozenset()))
-    inline.crew._register()
+        workers.bury(session, workers.Death(inline.process.lease.worker_id, "was killed", frozenset()))
+    inline.process._register()
 
     inline.run(job)
 
@@ -63,7 +63,7 @@ def _carry_out(inline: Inline, one: Any) -> None:
     from src.broker.deliveries import Arrival, Delivery
     from src.jobs.current import current_job
 
-    current_job.job = inline.executor.as_running_job(Delivery(one, Arrival(0, 0, False, b""), None))
+    current_job.job = inline.executor.attempts.running_job(Delivery(one, Arrival(0, 0, False, b""), None))
     try:
         act_on_jobs.fn(*look(inline.database, one.id).args)
     finally:

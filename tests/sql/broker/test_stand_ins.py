@@ -95,7 +95,7 @@ def test_a_completion_callback_that_is_unique_gets_the_result_of_the_one_under_w
     assert state(callback) is State.SCHEDULED
 
     time.forward(61)
-    inline.crew._heartbeat()
+    inline.process._heartbeat()
     inline.run_all()
 
     assert get(callback.message_id) == "once done"

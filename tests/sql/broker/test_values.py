@@ -15,7 +15,7 @@ from uuid import UUID
 import pytest
 from pydantic import BaseModel
 
-from src.broker import crew as crew_module
+from src.broker import running_attempts
 from src.database import Database
 from src.jobs import State, attempt_logs, completion, current_job
 from src.jobs.errors import JobsError
@@ -207,8 +207,8 @@ def test_a_row_that_cannot_be_stored_leaves_those_of_other_jobs_written(database
     one, other = claimed(database, worker), claimed(database, worker)
     bad: Any = [1]
 
-    crew_module._write_each([(one.seq, 1, bad, None, None), (other.seq, 1, 3, 4, "well")], completion.note_progress)
-    crew_module._write_each([(one.seq, 1, 1, bad, "info", "lost"), (other.seq, 1, 1, 1, "info", "kept")], attempt_logs.write)
+    running_attempts._write_each([(one.seq, 1, bad, None, None), (other.seq, 1, 3, 4, "well")], completion.note_progress)
+    running_attempts._write_each([(one.seq, 1, 1, bad, "info", "lost"), (other.seq, 1, 1, 1, "info", "kept")], attempt_logs.write)
 
     job = look(database, other.id)
     assert (job.progress_done, job.progress_total, job.progress_message) == (3, 4, "well")

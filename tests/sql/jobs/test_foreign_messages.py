@@ -5,13 +5,14 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from types import SimpleNamespace
-from typing import Any, cast
+from typing import Any
 
 import pytest
 from sqlalchemy import func, insert, select
 
 from src.broker.deliveries import Arrival
 from src.broker.intake import Intake, Taken
+from src.broker.lease import Lease
 from src.broker.limits import Limits
 from src.broker.load import Load
 from src.database import Database, now
@@ -46,10 +47,8 @@ def foreign() -> list[bytes]:
 
 
 def intake(database: Database) -> Intake:
-    crew = SimpleNamespace(
-        worker_id=hired(database), name="here:1", actors={"add": SimpleNamespace(queue_name="default")}, limits=Limits(), load=Load(8)
-    )
-    return Intake(cast(Any, crew), "default")
+    actors = {"add": SimpleNamespace(queue_name="default")}
+    return Intake(Lease("here:1", hired(database)), Load(8), "default", actors=actors, policies=Limits().policies)
 
 
 def take(intake: Intake, bodies: Sequence[bytes]) -> Taken:

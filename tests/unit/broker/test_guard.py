@@ -9,8 +9,7 @@ import psycopg
 from sqlalchemy.exc import OperationalError
 
 from src.broker.causes import Causes
-from src.broker.heartbeat import GUARDED, Guard
-from src.broker.vital_threads import Progress, Supervised, VitalThreads
+from src.broker.vital_threads import GUARDED, Guard, Progress, Supervised, VitalThreads
 from src.scheduling.following import Follower
 from src.scheduling.housekeeping import Chore
 

@@ -10,8 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from src.broker import wire
-from src.broker.wire import WHOLE_LIMIT, DeliveringConnection, Outgoing, Whole, take_past_pika, whole_delivery
+from src.broker import frame_writer
+from src.broker.frame_reader import WHOLE_LIMIT, DeliveringConnection, Whole, take_past_pika, whole_delivery
+from src.broker.frame_writer import Outgoing
 
 properties = st.builds(
     pika.BasicProperties,
@@ -62,12 +63,12 @@ def test_anything_else_is_left_to_pika(other: bytes) -> None:
 def test_a_publish_is_written_as_pika_writes_it(route: str, body: bytes, id: str, actor: str, priority: int, most: int) -> None:
     one = Outgoing(route, body, id, actor, priority)
 
-    frames = wire.publish_frames(3, one, most, timestamp=1_700_000_000)
+    frames = frame_writer.publish_frames(3, one, most, timestamp=1_700_000_000)
 
     method = pika.spec.Basic.Publish(exchange="", routing_key=route, mandatory=True)
     assert frames == [
         pika.frame.Method(3, method).marshal(),
-        pika.frame.Header(3, len(body), wire.properties(one, timestamp=1_700_000_000)).marshal(),
+        pika.frame.Header(3, len(body), frame_writer.properties(one, timestamp=1_700_000_000)).marshal(),
         *(pika.frame.Body(3, body[start : start + most]).marshal() for start in range(0, len(body), most)),
     ]
 
