@@ -1,4 +1,4 @@
-"""Signal handling of forked children: an actor's `multiprocessing.Pool` must not inherit the handlers of the process that runs the actor.
+"""Signals of forked children: an actor's `multiprocessing.Pool` must not inherit the handlers of the process that runs the actor.
 
 With them a child takes SIGTERM for "stop soon" and goes on: `Pool.terminate()` and then the whole worker would wait for it without limit.
 """
@@ -8,16 +8,28 @@ from __future__ import annotations
 import faulthandler
 import os
 import signal
+import threading
 
 _is_registered = False
+#: signals that were blocked in a thread before it forks
+_before = threading.local()
 
 
 def reset_in_children() -> None:
     """Give every child that this process forks from now on, in whichever thread, the signal handlers of a fresh Python."""
     global _is_registered
     if not _is_registered:
-        os.register_at_fork(after_in_child=_reset)
+        os.register_at_fork(before=_block, after_in_parent=_unblock, after_in_child=_reset)
         _is_registered = True
+
+
+def _block() -> None:
+    # Until its handlers are reset the child would swallow a signal: a pool that is terminated at once would wait for it for ever.
+    _before.blocked = signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
+
+
+def _unblock() -> None:
+    signal.pthread_sigmask(signal.SIG_SETMASK, _before.blocked)
 
 
 def _reset() -> None:
@@ -27,3 +39,4 @@ def _reset() -> None:
         if callable(signal.getsignal(number)):
             signal.signal(number, signal.SIG_DFL)
     signal.signal(signal.SIGINT, signal.default_int_handler)
+    _unblock()

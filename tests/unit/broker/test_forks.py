@@ -33,6 +33,22 @@ actor.join()
 print(signal.getsignal(signal.SIGTERM) is signal.SIG_DFL)
 """
 
+#: a child that gets SIGTERM right after the fork, when it still has the handlers of its parent
+EARLY_SIGNAL = """
+import os, signal, time
+from src.broker import forks
+
+signal.signal(signal.SIGTERM, lambda *_: None)
+os.register_at_fork(after_in_child=lambda: os.kill(os.getpid(), signal.SIGTERM))
+forks.reset_in_children()
+child = os.fork()
+if child == 0:
+    time.sleep(1)
+    os._exit(0)
+_, status = os.waitpid(child, 0)
+print(os.waitstatus_to_exitcode(status), signal.pthread_sigmask(signal.SIG_BLOCK, []))
+"""
+
 #: a worker whose actor has left a child that ignores every request to end
 CHILD_THAT_STAYS = """
 import multiprocessing, os, signal, sys, time
@@ -64,6 +80,12 @@ def test_a_pool_that_an_actor_ends_is_gone_since_its_children_do_not_handle_sign
 
     assert done.stderr == ""
     assert done.stdout.splitlines() == ["[[True, True, True], [True, True, True]]", "False"]
+
+
+def test_a_child_does_not_swallow_a_signal_that_comes_before_its_handlers_are_reset() -> None:
+    done = subprocess.run([sys.executable, "-c", EARLY_SIGNAL], cwd=ROOT, capture_output=True, text=True, timeout=60)
+
+    assert (done.stdout, done.stderr) == ("-15 set()\n", "")
 
 
 def test_a_process_that_stops_does_not_wait_for_a_child_that_stays() -> None:
