@@ -10,7 +10,7 @@ from sqlalchemy import func, select
 
 from src.broker.relay import Relay
 from src.database import Database, now
-from src.jobs import State, claims, control, due, edits, fair, gates, held, submit, submit_many, workers, workflows
+from src.jobs import State, claims, control, due, edits, fair, held, submit, submit_many, workers, workflows
 from src.jobs.canvas import Workflow
 from src.jobs.edits import Edit
 from src.jobs.gates import Policy
@@ -68,7 +68,7 @@ def deferred(database: Database, ids: list[str], time: StillClock) -> None:
     worker = hired(database)
     with database.write() as session:
         found = claims.claim(session, worker, [(id, 1) for id in ids])
-        assert gates.admit(session, found, {"add": Policy(concurrency=1)}) == [found[0]._replace(has_slots=True)]
+        assert claims.admit(session, found, {"add": Policy(concurrency=1)}) == [found[0]._replace(has_slots=True)]
 
 
 def lost(database: Database, ids: list[str], time: StillClock, *, crashes: int = 3) -> None:
