@@ -12,8 +12,9 @@ from src import audit
 from src.database import now
 from src.jobs.errors import JobsError, NotAllowed
 from src.schedules.editing import locked
+from src.schedules.makers import Maker
 from src.schedules.models import Schedule, Tick
-from src.schedules.ticks import WITHOUT_JOB, Fired, Maker, decide
+from src.schedules.ticks import WITHOUT_JOB, Fired, decide
 from src.schedules.verdicts import Verdict
 from src.schedules.words import Origin
 

@@ -18,8 +18,9 @@ from src.jobs.states import FINAL, State
 from src.jobs.submission import submit
 from src.logs import get_logger
 from src.schedules import deadlines, editing
+from src.schedules.makers import Maker
 from src.schedules.models import Schedule, Tick
-from src.schedules.ticks import Maker, hurry
+from src.schedules.ticks import hurry
 from src.schedules.words import Event, TickState
 from src.schedules.zones import local, zone_of
 from src.settings import get_settings

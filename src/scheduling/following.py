@@ -15,7 +15,7 @@ from src.database import read, write
 from src.jobs.guards import guarded
 from src.logs import get_logger
 from src.schedules import outcomes, overlaps
-from src.schedules.ticks import Maker
+from src.schedules.makers import Maker
 
 log = get_logger(__name__)
 
