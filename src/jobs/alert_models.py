@@ -32,13 +32,6 @@ class AlertKind(StrEnum):
     CLOCK = "clock"  # was set back
 
 
-class Turn(StrEnum):
-    """What an alert does that somebody is told of."""
-
-    BEGAN = "began"
-    RECOVERED = "recovered"
-
-
 class Alert(Base):
     """Something that is wrong: seen, begun once it has lasted, recovered once it has been well again for a while."""
 

@@ -11,8 +11,9 @@ from sqlalchemy.orm import Session
 
 from src.database import SET_BACK, from_microseconds, now
 from src.jobs import alert_mutes
-from src.jobs.alert_models import Alert, AlertKind, AlertWatch, Turn
+from src.jobs.alert_models import Alert, AlertKind, AlertWatch
 from src.jobs.alert_mutes import Subject
+from src.jobs.states import Turn
 
 #: how long something must have been well before it counts as recovered: what comes and goes is told of once
 WELL_FOR = timedelta(minutes=2)
