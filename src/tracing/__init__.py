@@ -64,7 +64,7 @@ def step(name: str, **attributes: str) -> AbstractContextManager[None]:
 def prepare() -> None:
     """Before the processes of single attempts are forked: import what each of them would."""
     if _is_wished():
-        importlib.import_module("src.tracing.spans")
+        importlib.import_module(f"{__name__}.spans")
 
 
 def join(carrier: Mapping[str, str]) -> None:
