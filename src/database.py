@@ -1,4 +1,4 @@
-"""Where am I? The SQL database: one engine per process, write and read sessions, and the one clock.
+"""The SQL database: one engine per process, with write and read sessions.
 
 SQLite (embedded, one host): WAL, synchronous=FULL, every write transaction starts with BEGIN IMMEDIATE, so that
 two writers wait for each other instead of failing half-way. PostgreSQL (more than one host): psycopg 3.

@@ -1,4 +1,4 @@
-"""Word of alerts: a mail to the admins and a delivery to every webhook that asked, in the commit that notes the alert.
+"""Alert notifications: a mail to the admins and a delivery to each subscribed webhook, in the commit that notes the alert.
 
 Both are delivered by jobs, like everything else. Where no worker is left to run those, whoever noted the alert delivers.
 """

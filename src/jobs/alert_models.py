@@ -1,4 +1,4 @@
-"""The tables of alerts: what is or was wrong with the fleet, and when somebody looked last."""
+"""Tables of alerts: causes that are or were present, mutes, and the time of the latest check."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Alerts as rows: begun once, recovered once, whoever looks and however often. What is wrong is found by `alert_signs` and by callers."""
+"""Alerts as rows: each begins once and recovers once, however many schedulers look. `alert_signs` and callers find the causes."""
 
 from __future__ import annotations
 

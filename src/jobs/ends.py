@@ -1,4 +1,4 @@
-"""What the outside hears of ends: a delivery for every webhook that asked for it, in the commit that ends the job.
+"""Webhook events: a delivery for every webhook that subscribed, written in the commit that ends the job.
 
 Whoever writes a final state calls `note` last in the same transaction. While nobody asks, it costs a look every few seconds.
 """

@@ -1,4 +1,4 @@
-"""The row of a submission: what its message, its call and its actor say, checked and put together."""
+"""Row of a submission: combine and check the options of its message, its call and its actor."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Backfill: the ticks of a stretch of time that have no job yet are given one, each with its own instant."""
+"""Backfill: submit a job for each past tick of a period that has none."""
 
 from __future__ import annotations
 

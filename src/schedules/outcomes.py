@@ -1,4 +1,4 @@
-"""What the ends of its jobs mean to a schedule: failures in a row, a pause, and the actors that are told."""
+"""Outcomes of scheduled jobs: count failures in a row, pause the schedule, and submit its callbacks."""
 
 from __future__ import annotations
 

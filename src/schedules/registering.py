@@ -1,4 +1,4 @@
-"""Schedules that the code declares, as rows: written once, kept in step with the code, told apart from a person's word."""
+"""Declared schedules: write the schedules that code declares as rows, and keep these in step with the code."""
 
 from __future__ import annotations
 

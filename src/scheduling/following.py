@@ -1,4 +1,4 @@
-"""The follower: a thread that notes how the jobs of ticks have ended, moves lines on, and watches deadlines.
+"""Tick follower: a thread that records how the jobs of ticks ended, advances waiting jobs, and watches deadlines.
 
 Each look only reads; what it finds is written in a transaction of its own, which any other follower may have written before.
 """

@@ -1,4 +1,4 @@
-"""What a scheduler process does at its start and every few minutes: the code's schedules as rows, and what its time is over for."""
+"""Housekeeping of a scheduler process: declared schedules at its start, and clean-up every few minutes."""
 
 from __future__ import annotations
 
