@@ -21,11 +21,12 @@ from sqlalchemy.orm import Session
 
 from bench.filling import fill
 from bench.services import Services
-from src.database import Database, get_database, migrate, now, read, use_database, write
+from src.database import Database, get_database, now, read, use_database, write
 from src.jobs import failures
 from src.jobs.models import FailureGroup, Job
 from src.jobs.search import texts
 from src.jobs.states import State
+from src.migrations import migrate
 from src.web import create_app
 from src.web.auth import sessions
 from src.web.auth.access import SESSION_KEY

@@ -24,7 +24,7 @@ import psycopg
 from bench.processes import Group
 from src.broker.node import Node, Ports
 from src.broker.node_files import ADMIN_USER, APP_USER
-from src.database import migrate
+from src.migrations import migrate
 from src.up import packages, ports
 
 

@@ -1,4 +1,4 @@
-"""Names as segments of URLs: any text comes back as it was, also one that holds a slash or is `..`.
+"""Names as segments of URLs: any text survives, also one that holds a slash or is `..`.
 
 Percent-encoding is not enough: servers decode %2F before an address is matched, and browsers take %2e%2e for `..`. What
 would not survive is written as `~` and two hexadecimal digits.

@@ -1,4 +1,4 @@
-"""The short way to SQL for single hot statements: the driver's own connections, without SQLAlchemy's sessions and results.
+"""Direct SQL for hot statements: the driver's own connections, without SQLAlchemy's sessions and results.
 
 A job that comes alone finds everything cold: what a session does around one statement takes longer than the statement.
 Whoever goes this way says what to do as a function, which is done once more when its connection had died unnoticed:

@@ -1,4 +1,4 @@
-"""PostgreSQL connections that notice that the other side is gone, though nobody has closed them.
+"""PostgreSQL connections that detect a half-open TCP connection.
 
 A host that loses its power, or a proxy that stops in the middle, says nothing: a process that waits for an answer would
 wait for ever. After some seconds of silence the server is asked, by another connection, whether it works on the

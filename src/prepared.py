@@ -1,4 +1,4 @@
-"""PostgreSQL's prepared statements by the driver's lower half, without its cursors.
+"""Prepared statements of PostgreSQL by the driver's lower half, without its cursors.
 
 A cursor looks at each parameter by itself, asks whether the statement is prepared yet, and keeps what it was told: of a
 statement that comes alone, with 20 parameters, that is a fifth. Connecting, waiting and reading rows stay the driver's.

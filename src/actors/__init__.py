@@ -1,7 +1,7 @@
 """WHAT work is done? One module per subject; this is what `dramatiq src.actors` loads.
 
-The law of this room: actors are thin and safe to repeat; ids in, small JSON out. Every module of this folder, and
-every one that CALLBOARD_ACTORS names or that lies in a folder it names, is found by itself. An actor that was declared on
+The law of this room: actors are thin and safe to repeat; ids in, small JSON out. Every module below this folder, and
+every one that CALLBOARD_ACTORS names or that lies in a folder it names, is imported. An actor that was declared on
 another broker before is adopted; a module that declares its actors on one of its own is refused.
 """
 
@@ -30,8 +30,8 @@ broker = build_broker()
 
 
 def _discover() -> None:
-    for module in pkgutil.iter_modules(__path__):
-        _import(f"{__name__}.{module.name}")
+    for module in pkgutil.walk_packages(__path__, f"{__name__}."):
+        _import(module.name)
     if get_settings().actor_modules:
         # As `python -m` and `dramatiq` do: modules beside the place a command is started from can be named.
         if "" not in sys.path and "." not in sys.path:
@@ -85,11 +85,11 @@ def _adopt(other: Broker) -> None:
         unknown = sorted(actor.options.keys() - broker.actor_options)
         if name in broker.actors or unknown:
             why = f"has options that Callboard does not know ({', '.join(unknown)})" if unknown else "has the name of another actor"
-            raise ImportError(f"The actor {name}, declared before src.actors was imported, {why}.")
+            raise ImportError(f"The actor {name}, declared before {__name__} was imported, {why}.")
         actor.broker = broker
         broker.declare_actor(actor)
     if other.actors:
-        cure = "import src.actors before modules of actors, or name these in CALLBOARD_ACTORS"
+        cure = f"import {__name__} before modules of actors, or name these in CALLBOARD_ACTORS"
         log.warning("actors_adopted", actors=sorted(other.actors), declared_on=type(other).__name__, cure=cure)
 
 

@@ -1,4 +1,4 @@
-"""Word of schedules by mail: a success that is missing, failures, recoveries, pauses."""
+"""Schedule notifications by mail: a missing success, failures, recoveries, pauses."""
 
 from __future__ import annotations
 

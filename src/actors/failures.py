@@ -1,4 +1,4 @@
-"""Mail about failures: one a group, with a count, then quiet for a while, then word that it has recovered."""
+"""Failure notifications by mail: one per error group with a count, then quiet for a while, then its recovery."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The watch over the fleet: one process at a time looks whether something is wrong, and notifies people of what begins and recovers.
+"""Fleet watch: one process at a time evaluates the alert rules, and notifies people of alerts that begin or recover.
 
 The schedulers take turns. Should none of them have looked for a while, a worker stands in: a frozen scheduler must not be the reason
 that its own alert is not sent. A failed check is retried at the next interval.

@@ -1,4 +1,4 @@
-"""Calls to the outside that stay outside: each address is looked at after its name is resolved, and is then the one connected to.
+"""HTTP client with SSRF protection: resolve once, reject private addresses, connect to the checked address (prevents DNS rebinding).
 
 Looking a name up, judging the answer, and letting a library look it up again would let whoever owns the name answer differently the
 second time. So the connection goes to the very address that was judged, with the name in TLS and in the Host header.

@@ -1,4 +1,4 @@
-"""What arguments are called, and which of them nobody may search for: what the search of jobs has to know of actors."""
+"""Search fields of arguments: their names, and which of them are secret; connects the search of jobs to the actors."""
 
 from __future__ import annotations
 

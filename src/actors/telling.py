@@ -1,4 +1,4 @@
-"""Word of alerts: a mail to the admins and a delivery to every webhook that asked, in the commit that notes the alert.
+"""Alert notifications: a mail to the admins and a delivery to each subscribed webhook, in the commit that notes the alert.
 
 Both are delivered by jobs, like everything else. Where no worker is left to run those, whoever noted the alert delivers.
 """
@@ -16,10 +16,10 @@ from src.actors.failures import mail_failures
 from src.actors.mail import deliver_mail, post
 from src.actors.outside import CallFailed
 from src.actors.webhooks import NotTaken, deliver_webhook
-from src.jobs import ends, workers
-from src.jobs.alert_models import Turn
+from src.jobs import alert_notifications, workers
 from src.jobs.alert_signs import in_words
 from src.jobs.alerts import Change
+from src.jobs.states import Turn
 from src.logs import get_logger
 from src.mail.errors import NotSent
 from src.mail.letters import Letter
@@ -63,7 +63,7 @@ def tell(session: Session, changes: Sequence[Change]) -> Told:
                 log.exception("alert_not_mailed")  # an address that is none, say: the alert itself stands
     try:
         with session.begin_nested():
-            told.deliveries = ends.tell_of_alerts(session, changes)
+            told.deliveries = alert_notifications.notify(session, changes)
     except Exception:
         log.exception("alert_not_delivered")
     served = workers.served(workers.alive(session))

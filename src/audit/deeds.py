@@ -1,4 +1,4 @@
-"""A deed under way: begun by whoever lets somebody in, written down by the first commit that follows."""
+"""Recording of audit entries: begun where a request or command enters, written by the first commit that follows."""
 
 from __future__ import annotations
 

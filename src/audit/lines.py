@@ -1,4 +1,4 @@
-"""The table of the audit room. Only this room writes it."""
+"""The table of audit entries. Only this room writes it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The read side: pages of lines, the newest first, and the lines of one thing."""
+"""Queries of audit entries: pages, the newest first, and the entries of one subject."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Retention: lines are deleted when their time is over, a few at a time."""
+"""Retention: delete audit entries after their time, a few at a time."""
 
 from __future__ import annotations
 

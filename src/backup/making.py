@@ -1,4 +1,4 @@
-"""make(): one backup from beginning to end. Only when it has been read back does it get its name, and only then do others go."""
+"""make(): create one backup. It gets its name only after it has been read back, and older ones are pruned only then."""
 
 from __future__ import annotations
 

@@ -6,12 +6,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from alembic.config import Config
 from alembic.script import ScriptDirectory
 from sqlalchemy import inspect
 from sqlalchemy.exc import SQLAlchemyError
 
-from src import database as databases
+from src import migrations
 from src.backup import making, postgresql, results, sqlite, uploads
 from src.backup.errors import BackupError
 from src.backup.files import Manifest, checksum, manifest_path, read_manifest, store_of
@@ -63,9 +62,7 @@ def verify(path: Path) -> Manifest:
     manifest, store = read_manifest(path), store_of(path)
     if manifest.store != store or checksum(path) != manifest.sha256:
         raise BackupError(f"{path} is not what {manifest_path(path).name} says: it was changed or broken on its way.")
-    config = Config()
-    config.set_main_option("script_location", str(Path(databases.__file__).parent / "migrations"))
-    if manifest.schema not in {revision.revision for revision in ScriptDirectory.from_config(config).walk_revisions()}:
+    if manifest.schema not in {revision.revision for revision in ScriptDirectory(str(migrations.FOLDER)).walk_revisions()}:
         raise BackupError(
             f"{path.name} was made by a newer Callboard ({manifest.version}, schema {manifest.schema}): restore it with that one."
         )
@@ -122,7 +119,7 @@ def _into_postgresql(target: Database, path: Path, manifest: Manifest) -> int:
 
 def _make_usable(url: str, path: Path, manifest: Manifest) -> int:
     """Bring the restored database to the present schema, and tell it what it is."""
-    databases.migrate(url)
+    migrations.migrate(url)
     restored = Database(url, pool_size=1)
     try:
         with restored.write() as session:

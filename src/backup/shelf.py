@@ -1,4 +1,4 @@
-"""Files that a database only names: kept once beside all backups that name them, and put back with them.
+"""File store of backups: keep each file once beside all backups that refer to it, and restore it with them.
 
 Such a file never changes and its name is never given to another content, so a backup needs no copy of its own: a hard link where the
 file system has them, else one copy for all. Beside each backup that names any lies a list of them.

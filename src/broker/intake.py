@@ -165,7 +165,7 @@ class Intake:
         claimed = self._without_unknown(session, claimed)
         others = rest.by_id.keys() - {one.id for one in claimed}
         if claimed:
-            claimed = gates.admit(session, claimed, self._policies, take_suspect=self._load.take_suspect)
+            claimed = claims.admit(session, claimed, self._policies, take_suspect=self._load.take_suspect)
         claims.free_keys(session, claimed)
         if others:
             for id in others - rest.messages.keys():

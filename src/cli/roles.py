@@ -79,10 +79,10 @@ def mailbox(*, host: str | None, port: int | None) -> None:
 def migrate() -> None:
     """Bring the database to the newest schema."""
     settings = join()
-    from src import database  # here: after the settings are known to be readable
+    from src import migrations  # here: after the settings are known to be readable
     from src.up.configuration import masked
 
-    database.migrate()
+    migrations.migrate()
     click.echo(f"The database {masked('database_url', settings.effective_database_url)} has the newest schema.")
 
 

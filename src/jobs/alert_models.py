@@ -1,4 +1,4 @@
-"""The tables of alerts: what is or was wrong with the fleet, and when somebody looked last."""
+"""Tables of alerts: causes that are or were present, mutes, and the time of the latest check."""
 
 from __future__ import annotations
 
@@ -30,13 +30,6 @@ class AlertKind(StrEnum):
     HELD = "held"  # jobs
     BACKUP = "backup"
     CLOCK = "clock"  # was set back
-
-
-class Turn(StrEnum):
-    """What an alert does that somebody is told of."""
-
-    BEGAN = "began"
-    RECOVERED = "recovered"
 
 
 class Alert(Base):

@@ -1,4 +1,4 @@
-"""What nobody wants to hear of until a time: mutes of alerts, by what they are about, so that one that comes and goes stays muted.
+"""Muted alerts: silenced by kind and subject until a given time, so that a flapping alert stays muted.
 
 A muted alert does not begin; one that has begun already is told of once more, when it has recovered. What is still wrong when the
 mute ends begins then.

@@ -1,4 +1,4 @@
-"""Signs that something is wrong with the fleet, as far as jobs and workers tell it. Writes nothing; cheap enough for every few seconds."""
+"""Alert rules on jobs and workers. Writes nothing; cheap enough for every few seconds."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Alerts as rows: begun once, recovered once, whoever looks and however often. What is wrong is found by `alert_signs` and by callers."""
+"""Alerts as rows: each begins once and recovers once, however many schedulers look. `alert_signs` and callers find the causes."""
 
 from __future__ import annotations
 
@@ -11,8 +11,9 @@ from sqlalchemy.orm import Session
 
 from src.database import SET_BACK, from_microseconds, now
 from src.jobs import alert_mutes
-from src.jobs.alert_models import Alert, AlertKind, AlertWatch, Turn
+from src.jobs.alert_models import Alert, AlertKind, AlertWatch
 from src.jobs.alert_mutes import Subject
+from src.jobs.states import Turn
 
 #: how long something must have been well before it counts as recovered: what comes and goes is told of once
 WELL_FOR = timedelta(minutes=2)

@@ -1,4 +1,4 @@
-"""Who waits for a job's end is told of it by PostgreSQL, in the commit of that end, instead of looking all the time.
+"""Result waiters: PostgreSQL notifies callers that wait for a job's result in the commit of its end, so that they need not poll.
 
 A waiting process notes the job and the channel it listens on; the statement that writes ends takes the note out and
 notifies. The table is not logged, for it holds nothing that must last: whoever waits looks now and then all the same, and

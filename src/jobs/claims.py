@@ -2,43 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from enum import Enum
-from typing import NamedTuple
 
 from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
 from src.database import Direct, now, to_microseconds
-from src.jobs import ending
+from src.jobs import ending, gates
+from src.jobs.claimed import Claimed as Claimed
+from src.jobs.gates import Policy
 from src.jobs.models import Job
 from src.jobs.statements import AHEAD_OF_DISK, Batch
 from src.jobs.states import State, require
-
-
-class Claimed(NamedTuple):
-    """A job this worker may run now: attempt number `attempt` is its own until its lease ends. JSON columns are texts."""
-
-    seq: int
-    id: str
-    attempt: int
-    actor: str
-    queue: str
-    args: str
-    kwargs: str
-    options: str
-    failures: int
-    crashes: int
-    created_us: int
-    published_us: int | None
-    due_us: int | None
-    slot_us: int | None
-    workflow_seq: int | None
-    frees_key: bool | None  # its unique key is free from its start on
-    is_fair: bool | None  # it takes part in fair shares of its queue
-    is_watched: bool | None  # an operator has set something, maybe about this job
-    has_slots: bool = False  # it takes slots of a concurrency limit
-    is_probe: bool = False  # it starts while its actor's circuit breaker is open
 
 
 class Unclaimable(Enum):
@@ -103,6 +79,20 @@ def retake(session: Session, worker_id: int, held: Sequence[tuple[int, int]]) ->
     """
     rows = sorted(set(held))
     return [int(row[0]) for row in _RETAKE.execute(session, rows, worker_id=worker_id, now=to_microseconds(now()))] if rows else []
+
+
+def admit(
+    session: Session, claimed: Sequence[Claimed], policies: dict[str, Policy], *, take_suspect: Callable[[int], bool] = lambda seq: True
+) -> list[Claimed]:
+    """Return the claimed jobs that may start now; defer the others in the same transaction.
+
+    `take_suspect` tells whether this process may run one more job whose next crash is its last.
+    """
+    if not gates.needs_gates(claimed, policies):
+        return list(claimed)
+    admitted, deferred = gates.judge(session, claimed, policies, take_suspect=take_suspect)
+    ending.defer(session, [(v.job.seq, v.job.attempt, v.waits, v.due_us, v.slot_us, v.waits_for) for v in deferred])
+    return admitted
 
 
 def free_keys(session: Session, starting: Sequence[Claimed]) -> None:

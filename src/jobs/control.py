@@ -1,4 +1,4 @@
-"""What a person may do to one job: cancel, retry, run now, release, discard, each one compare-and-set; and ask where it is."""
+"""Job actions of a person: cancel, retry, run now, release, discard, each one compare-and-set; and request a stack."""
 
 from __future__ import annotations
 

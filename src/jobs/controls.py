@@ -1,4 +1,4 @@
-"""Controls: what an operator has set beside the code: pauses, and limits that override what an actor says.
+"""Overrides: pauses and limits that an operator sets over what the code of an actor declares.
 
 A small table that every claim reads, so that a change holds for the whole fleet from the next claim on.
 """

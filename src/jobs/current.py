@@ -1,4 +1,4 @@
-"""current_job: what an actor may know and say about the job it is running."""
+"""current_job: the running job as its actor sees it, with progress, cancellation and session."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the reconciler needs: queued jobs that RabbitMQ has confirmed long ago, and how far each queue has been claimed."""
+"""Lost messages: queued jobs that RabbitMQ confirmed long ago, and how far each queue has been claimed."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the relay needs: rows whose time has come, and queued rows that RabbitMQ has not confirmed."""
+"""Due jobs: rows whose time has come, and queued rows that RabbitMQ has not confirmed; for the relay to publish."""
 
 from __future__ import annotations
 

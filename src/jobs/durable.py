@@ -1,4 +1,4 @@
-"""Folders and names that a crash of the host does not take back."""
+"""Durable file operations: folders and names that survive a crash of the host."""
 
 from __future__ import annotations
 

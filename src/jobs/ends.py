@@ -1,4 +1,4 @@
-"""What the outside hears of ends: a delivery for every webhook that asked for it, in the commit that ends the job.
+"""Webhook events: a delivery for every webhook that subscribed, written in the commit that ends the job.
 
 Whoever writes a final state calls `note` last in the same transaction. While nobody asks, it costs a look every few seconds.
 """
@@ -20,8 +20,6 @@ from sqlalchemy.orm import Session
 
 from src.addresses import segment
 from src.database import Database, now
-from src.jobs.alert_models import Turn
-from src.jobs.alerts import Change
 from src.jobs.models import Job
 from src.jobs.states import FINAL, State
 from src.jobs.webhook_models import Kind, Sent, Webhook, WebhookDelivery
@@ -101,6 +99,11 @@ def note(session: Session, seqs: Collection[int]) -> None:
         log.exception("webhooks_not_told")
 
 
+def subscribed(session: Session) -> list[Hook]:
+    """Read the subscriptions of all webhooks now, past the cache of this process."""
+    return _ask(session, _engine(session))
+
+
 def _hooks(session: Session) -> list[Hook]:
     engine = _engine(session)
     known = _known.get(engine)
@@ -151,39 +154,16 @@ def add(session: Session, told: Iterable[tuple[str, str, str, str]]) -> list[str
     return ids
 
 
-def tell_of_alerts(session: Session, changes: Iterable[Change]) -> list[str]:
-    """Write and submit a delivery of each for every webhook that is told of alerts; return their ids."""
-    hooks = _ask(session, _engine(session))
-    data = [(change, _of_alert(change)) for change in changes]
-    return add(
-        session,
-        (
-            (hook.id, f"alert.{change.turn}", str(change.id), payload(f"alert.{change.turn}", change.at, told))
-            for change, told in data
-            for hook in hooks
-            if hook.wants(Kind.ALERT, None, change.turn.value)
-        ),
-    )
-
-
 def payload(event: str, at: datetime, data: dict[str, Any]) -> str:
     """The body of a delivery. Neither arguments nor results are in it: who may see them asks for the job."""
-    return json.dumps({"type": event, "timestamp": _iso(at), "data": data}, separators=(",", ":"))
+    return json.dumps({"type": event, "timestamp": iso(at), "data": data}, separators=(",", ":"))
 
 
 def _of_job(job: Any) -> dict[str, Any]:
     return {
         "id": job.id, "actor": job.actor, "queue": job.queue, "state": job.state.value, "reason": job.reason, "error": job.error, "attempts": job.attempt,
-        "submitted_by": job.submitted_by, "created_at": _iso(job.created_at), "started_at": _iso(job.started_at), "finished_at": _iso(job.finished_at),
+        "submitted_by": job.submitted_by, "created_at": iso(job.created_at), "started_at": iso(job.started_at), "finished_at": iso(job.finished_at),
         "url": f"{get_settings().effective_public_url}/jobs/{segment(job.id)}",
-    }  # fmt: skip
-
-
-def _of_alert(change: Change) -> dict[str, Any]:
-    return {
-        "id": str(change.id), "kind": change.kind.value, "subject": change.subject or None, "state": change.turn.value, "text": change.text,
-        "began_at": _iso(change.began_at), "recovered_at": _iso(change.at) if change.turn is Turn.RECOVERED else None,
-        "url": f"{get_settings().effective_public_url}/",
     }  # fmt: skip
 
 
@@ -218,5 +198,6 @@ def _engine(session: Session) -> Engine:
     return bind if isinstance(bind, Engine) else bind.engine
 
 
-def _iso(at: datetime | None) -> str | None:
+def iso(at: datetime | None) -> str | None:
+    """The instant as a payload has it: ISO 8601 in UTC, with a Z."""
     return None if at is None else at.astimezone(UTC).isoformat().replace("+00:00", "Z")

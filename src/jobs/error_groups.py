@@ -1,4 +1,4 @@
-"""Failure groups as people look at them: open, regressed, resolved or muted; and what their failures have in common."""
+"""Error groups as people see them: open, regressed, resolved or muted; and what their failures have in common."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Failure groups: failed attempts of one fingerprint, counted once each, and when somebody has to hear of them.
+"""Error groups: count each failed attempt once under its fingerprint, and decide when to notify people.
 
 Nothing here happens while an attempt is being ended but the fingerprint itself, and the wish that somebody look soon.
 """

@@ -1,4 +1,4 @@
-"""Fair shares: of jobs with a fair key only a window is queued per queue, taken from the keys in turn.
+"""Fair queueing: of jobs with a fair key only a window is queued per queue, taken from the keys in turn.
 
 A queue in RabbitMQ is first in, first out, so who submits 100,000 jobs would make everybody wait. The rest of a
 key's jobs wait as rows; each commit that ends fair jobs, and each that submits some, tops the window up, the key

@@ -1,4 +1,4 @@
-"""Figures over a period, for reports: what ended, how long it took, how long it waited, what failed. Writes nothing.
+"""Statistics over a period, for reports: ends, durations, waiting times, failures. Writes nothing.
 
 A period is [since, until), by the instant at which jobs reached their final state, which has an index. Durations are counted into
 buckets by the database, so that a day of a million jobs is a few hundred rows here.

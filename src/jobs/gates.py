@@ -1,7 +1,7 @@
-"""The gates between a claim and a start: pauses, breakers, concurrency and rate limits, decided in the claim's transaction.
+"""Admission control: decide in the claim's transaction whether pauses, breakers, concurrency and rate limits let a job start.
 
-A job that may not start now becomes a waiting row with the reason and the instant or the thing it waits for: no
-thread is held, no attempt spent, and no other job stands behind it.
+A job that may not start now gets a verdict: the reason, and the instant or the resource it waits for. The caller defers it:
+no thread is held, no attempt is spent, and no other job queues behind it.
 """
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ from typing import Any, NamedTuple
 from sqlalchemy.orm import Session
 
 from src.database import now, to_microseconds
-from src.jobs import breakers, controls, ending, rates, slots
-from src.jobs.claims import Claimed
+from src.jobs import breakers, controls, rates, slots
+from src.jobs.claimed import Claimed
 from src.jobs.controls import Controls
 from src.jobs.rates import Rate
 from src.logs import get_logger
@@ -58,32 +58,26 @@ class Verdict:
         self.waits, self.due_us, self.waits_for = reason, due_us, waits_for
 
 
-def admit(
-    session: Session, claimed: Sequence[Claimed], policies: dict[str, Policy], *, take_suspect: Callable[[int], bool] = lambda seq: True
-) -> list[Claimed]:
-    """Return the claimed jobs that may start now; the others wait from here on, unclaimed again.
-
-    `take_suspect` says whether this process may run one more job that has cost so many workers that the next one is its last.
-    """
-    if not needs_gates(claimed, policies):
-        return list(claimed)
+def judge(
+    session: Session, claimed: Sequence[Claimed], policies: dict[str, Policy], *, take_suspect: Callable[[int], bool]
+) -> tuple[list[Claimed], list[Verdict]]:
+    """Take slots for the claimed jobs that may start now and return these; return the verdicts on the others, for the caller to defer."""
     in_force = controls.load(session)
     verdicts = _decide(session, claimed, policies, in_force, take_suspect)
     if any(verdict.waits is not None for verdict in verdicts):
-        # Somebody may just now be lifting what they would wait for, and would not find them.
+        # An operator may be lifting a limit at this moment, and would not find the jobs that are about to wait for it.
         settled = controls.hold_still(session)
         if not settled.says_as(in_force):
             verdicts = _decide(session, claimed, policies, settled, take_suspect)
     admitted = [verdict for verdict in verdicts if verdict.waits is None]
     slots.take(session, [(key, verdict.job.seq) for verdict in admitted for key, _ in verdict.slot_keys])
-    deferred = [verdict for verdict in verdicts if verdict.waits is not None]
-    ending.defer(session, [(v.job.seq, v.job.attempt, v.waits, v.due_us, v.slot_us, v.waits_for) for v in deferred])
-    return [
+    starting = [
         verdict.job._replace(has_slots=bool(verdict.slot_keys), is_probe=verdict.is_probe)
         if verdict.slot_keys or verdict.is_probe
         else verdict.job
         for verdict in admitted
     ]
+    return starting, [verdict for verdict in verdicts if verdict.waits is not None]
 
 
 def needs_gates(claimed: Sequence[Claimed], policies: dict[str, Policy]) -> bool:

@@ -1,4 +1,4 @@
-"""What a running attempt logs and prints, until it is written: bounded, numbered, cheap to look at."""
+"""Log lines of a running attempt, bounded and numbered, until they are written."""
 
 from __future__ import annotations
 

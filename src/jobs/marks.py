@@ -1,4 +1,4 @@
-"""mark_published(): what RabbitMQ has confirmed needs no relay any more."""
+"""Publisher confirmations: record confirmed messages, which need no relay any more."""
 
 from __future__ import annotations
 

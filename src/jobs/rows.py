@@ -1,10 +1,11 @@
-"""The row of a submission: what its message, its call and its actor say, checked and put together."""
+"""Row of a submission: combine and check the options of its message, its call and its actor."""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from dramatiq import Message
 
@@ -12,13 +13,9 @@ from src.database import to_microseconds
 from src.jobs import defaults, fair
 from src.jobs.envelopes import dumps
 from src.jobs.errors import JobsError
+from src.jobs.requests import Submission
 from src.jobs.states import State, Unique
 from src.settings import get_settings
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    from src.jobs.submission import Submission
 
 #: what a queue may be called in Dramatiq and RabbitMQ; the ends .DQ and .XQ are taken
 QUEUE_NAME = re.compile(r"[a-zA-Z_][a-zA-Z0-9._-]{0,199}")

@@ -1,4 +1,4 @@
-"""Stored signatures: a workflow as plain JSON that can be kept anywhere, sent, changed, and submitted elsewhere, any number of times."""
+"""Stored workflows: a workflow as plain JSON that can be kept, sent, changed and submitted elsewhere, any number of times."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Stand-ins: jobs of which another one does the work, because it holds their unique key.
+"""Stand-ins: jobs that take the result of the job that holds their unique key.
 
 A pipeline, a group or a caller goes on from the job whose id it knows. Where that job's key is taken, its row waits for the job
 that holds the key, and then takes over its end: a worker claims it and, instead of the actor's result, uses that job's.

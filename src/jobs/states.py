@@ -64,6 +64,13 @@ class Wish(StrEnum):
     STOP = "stop"  # the same, and then end
 
 
+class Turn(StrEnum):
+    """The change of an alert that people and webhooks are notified of."""
+
+    BEGAN = "began"
+    RECOVERED = "recovered"
+
+
 FINAL = frozenset({State.SUCCEEDED, State.DEAD, State.CANCELLED, State.EXPIRED})
 WAITING = frozenset({State.SCHEDULED, State.QUEUED, State.RETRYING, State.HELD})
 

@@ -5,8 +5,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -23,64 +22,16 @@ from src.jobs import defaults, fair, options
 from src.jobs.envelopes import Envelope, announce, committed, dumps, encode
 from src.jobs.errors import IdempotencyConflict, JobsError
 from src.jobs.models import Job, UniquePeriod
-from src.jobs.options import OF_SUBMISSION, instant
+from src.jobs.requests import Receipt as Receipt
+from src.jobs.requests import Submission as Submission
+from src.jobs.requests import submission_of as submission_of
 from src.jobs.rows import row_of
 from src.jobs.statements import AHEAD_OF_DISK, Batch, is_sqlite
-from src.jobs.states import State, Unique, require
+from src.jobs.states import State, require
 
 #: seconds after this process's latest submission from which on a job is taken to come alone
 ALONE_S = 0.003
 _latest = 0.0
-
-
-@dataclass(frozen=True, slots=True)
-class Receipt:
-    """The answer to a submission. `created` is False when a key led to an earlier job, whose id this is."""
-
-    id: str
-    state: State
-    created: bool
-
-
-@dataclass(frozen=True, slots=True)
-class Submission:
-    """One message with how it is to be submitted; times are aware."""
-
-    message: Message[Any]
-    due_at: datetime | None = None
-    expires_at: datetime | None = None
-    unique_key: str | None = None
-    unique_until: Unique | None = None
-    unique_for: timedelta | None = None  # a period from now on, whatever becomes of the job
-    idempotency_key: str | None = None
-    priority: int | None = None
-    fair_key: str | None = None
-    source: str = "send"
-    submitted_by: str | None = None
-    workflow_seq: int | None = None
-    waits_for: str | None = None  # what lets it go on, instead of an instant
-    reason: str | None = None  # why it waits
-    takes_results: bool = False  # its arguments are not yet what the actor will get
-    trace: Mapping[str, str] | None = None  # where in a trace it was asked for, if not where it is written
-    stands_in: str | None = None  # the id of the job that does its work
-
-
-def submission_of(message: Message[Any], delay: int | None = None, **how: Any) -> Submission:
-    """The submission that a message's options ask for; `how` goes before them. `delay` in milliseconds; raises JobsError naming the option at fault."""
-    said = message.options
-    asked: dict[str, Any] = {}
-    if not OF_SUBMISSION.isdisjoint(said):
-        message = replace(message, options={name: value for name, value in said.items() if name not in OF_SUBMISSION})
-        asked = {name: said[name] for name in ("unique_key", "idempotency_key", "fair_key") if said.get(name) is not None}
-        asked["priority"] = said.get("priority", said.get("broker_priority"))
-        delay = said.get("delay") if delay is None else delay
-        if said.get("eta") is not None:
-            asked["due_at"] = instant(said["eta"], "eta")
-        if said.get("expires") is not None:
-            asked["expires_at"] = instant(said["expires"], "expires")
-    if delay is not None and "due_at" not in asked:
-        asked["due_at"] = instant(delay, "delay")
-    return Submission(message, **{**asked, **how})
 
 
 def submit(session: Session, message: Message[Any], **how: Any) -> Receipt:

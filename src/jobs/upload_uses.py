@@ -1,4 +1,4 @@
-"""Which files are referred to: found by a look at everything that keeps arguments, so that no way of writing them can be forgotten."""
+"""References to uploaded files, found in every column that keeps arguments, so that no spelling is missed."""
 
 from __future__ import annotations
 

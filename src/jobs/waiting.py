@@ -1,4 +1,4 @@
-"""Why a job is not running: every cause that SQL knows, and what the caller knows of RabbitMQ, a sentence each, the first to mend first."""
+"""Waiting reasons: why a job is not running, one sentence for each cause, the first to fix first."""
 
 from __future__ import annotations
 

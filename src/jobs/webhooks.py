@@ -14,9 +14,8 @@ from sqlalchemy.orm import Session
 from src import audit
 from src.database import now
 from src.jobs import ends
-from src.jobs.alert_models import Turn
 from src.jobs.errors import JobsError
-from src.jobs.states import FINAL
+from src.jobs.states import FINAL, Turn
 from src.jobs.submission import new_id
 from src.jobs.webhook_models import Kind, Sent, Webhook, WebhookDelivery
 

@@ -1,4 +1,4 @@
-"""What an operator wants of a worker process: to take nothing new, or to end as well. A row says so; the worker sees it at its heartbeat."""
+"""Worker commands: an operator's `quiet` or `stop` is a column of the worker's row, read at its next heartbeat."""
 
 from __future__ import annotations
 

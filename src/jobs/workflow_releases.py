@@ -1,4 +1,4 @@
-"""Releasing a step: its turn has come, so its arguments are filled with results and its job is queued, all in one commit."""
+"""Release of a step: fill its arguments with results and queue its job, in one commit."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the end of a step means to the steps that wait for it, decided in the commit that ends it, for src/jobs/ending.py.
+"""Steps of a workflow: decide in the commit that ends a step which waiting steps go on; called by src/jobs/ending.py.
 
 Every function that moves steps is called behind `lock` of their workflows, taken before any row of a job is written:
 so of two ends that are committed at once the later one sees the earlier one, and no two wait in a circle.

@@ -1,4 +1,4 @@
-"""What does this process do all day? Its own numbers for Prometheus: how long attempts take, what it claims and commits, how late ticks are.
+"""Metering: this process's own numbers for Prometheus, such as durations of attempts, claims, commits and late ticks.
 
 The law of this room: it alone knows Prometheus' client, and while CALLBOARD_METRICS_PORT is 0 that is not even imported. `active()` is
 None then, and that is all that the other rooms ask. Labels are names that the code has, never ids. What the fleet as a whole does is

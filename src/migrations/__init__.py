@@ -3,12 +3,35 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from sqlalchemy import Connection, inspect, text
 
-from src.database import get_database, is_outage
+from src.database import Database, get_database, is_outage
+from src.settings import get_settings
 
-VERSIONS = Path(__file__).with_name("versions")
+if TYPE_CHECKING:
+    from alembic.config import Config
+
+FOLDER = Path(__file__).parent
+VERSIONS = FOLDER / "versions"
+
+
+def migrate(url: str | None = None) -> None:
+    """Bring the database to the newest schema; safe to call from several processes at once."""
+    from alembic import command  # here: only a process that migrates pays for this import
+
+    command.upgrade(configuration(url), "head")
+
+
+def configuration(url: str | None = None) -> Config:
+    """Return Alembic's configuration for a database; without a URL, for the configured one."""
+    from alembic.config import Config
+
+    config = Config()
+    config.set_main_option("script_location", str(FOLDER))
+    config.attributes["database"] = Database(url or get_settings().effective_database_url)
+    return config
 
 
 def newest() -> str:

@@ -1,4 +1,6 @@
-"""Alembic's environment: the URL handed over by src.database.migrate(), one migrating process at a time.
+"""Alembic's environment: migrates the database that migrations.configuration() names, one process at a time.
+
+Alembic runs this file and the revisions by their paths, outside any package: they import nothing of the application.
 
 Revisions are written by hand; tests/sql/test_migrations.py compares what they make with the models of every room.
 """
@@ -8,13 +10,10 @@ from __future__ import annotations
 from alembic import context
 from sqlalchemy import text
 
-from src.database import Database
-from src.settings import get_settings
-
 #: any fixed number: the advisory lock that two processes migrating at once meet
 MIGRATION_LOCK = 7_236_519
 
-database = Database(context.config.attributes.get("url") or get_settings().effective_database_url)
+database = context.config.attributes["database"]
 with database.engine.connect() as connection:
     if not database.is_sqlite:
         connection.execute(text(f"SELECT pg_advisory_lock({MIGRATION_LOCK})"))

@@ -1,4 +1,4 @@
-"""Backfill: the ticks of a stretch of time that have no job yet are given one, each with its own instant."""
+"""Backfill: submit a job for each past tick of a period that has none."""
 
 from __future__ import annotations
 
@@ -12,8 +12,9 @@ from src import audit
 from src.database import now
 from src.jobs.errors import JobsError, NotAllowed
 from src.schedules.editing import locked
+from src.schedules.makers import Maker
 from src.schedules.models import Schedule, Tick
-from src.schedules.ticks import WITHOUT_JOB, Fired, Maker, decide
+from src.schedules.ticks import WITHOUT_JOB, Fired, decide
 from src.schedules.verdicts import Verdict
 from src.schedules.words import Origin
 

@@ -1,4 +1,4 @@
-"""By when a schedule must have succeeded, and what is said when it has not."""
+"""Deadlines: the time by which a schedule must have succeeded, and the notification when it has not."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a schedule says, as a value: from a person's form, a request, or the code."""
+"""Draft of a schedule: its fields as a value, from a form, a request, or the code."""
 
 from __future__ import annotations
 

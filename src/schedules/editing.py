@@ -1,4 +1,4 @@
-"""What people decide about schedules: create, change, pause, resume, delete. Each is noted with who did it."""
+"""Changes of schedules by people: create, change, pause, resume, delete; each records who made it."""
 
 from __future__ import annotations
 

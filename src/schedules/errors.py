@@ -1,4 +1,4 @@
-"""What can be wrong with a request about schedules, beside the errors of the jobs room."""
+"""Errors of requests about schedules, beside those of the jobs room."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the ends of its jobs mean to a schedule: failures in a row, a pause, and the actors that are told."""
+"""Outcomes of scheduled jobs: count failures in a row, pause the schedule, and submit its callbacks."""
 
 from __future__ import annotations
 
@@ -18,8 +18,9 @@ from src.jobs.states import FINAL, State
 from src.jobs.submission import submit
 from src.logs import get_logger
 from src.schedules import deadlines, editing
+from src.schedules.makers import Maker
 from src.schedules.models import Schedule, Tick
-from src.schedules.ticks import Maker, hurry
+from src.schedules.ticks import hurry
 from src.schedules.words import Event, TickState
 from src.schedules.zones import local, zone_of
 from src.settings import get_settings

@@ -1,4 +1,4 @@
-"""What a tick does while a job of an earlier one waits or runs, and the line in which jobs wait for their turn."""
+"""Overlaps: the policy for a tick while a job of an earlier one waits or runs, and the line in which jobs wait for their turn."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a rule will do, told before it does: by the engine that fires. Words, next ticks, changes of clocks, calendar, load."""
+"""Preview of a rule by the engine that fires it: description, next ticks, clock changes, calendar, load."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Schedules that the code declares, as rows: written once, kept in step with the code, told apart from a person's word."""
+"""Declared schedules: write the schedules that code declares as rows, and keep these in step with the code."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ from src.jobs.statements import is_sqlite
 from src.schedules.declarations import Declaration
 from src.schedules.drafts import Draft
 from src.schedules.editing import apply, begin_anew, note
+from src.schedules.makers import Maker
 from src.schedules.models import Schedule
-from src.schedules.ticks import Maker
 
 #: who changes what a deploy changes
 CODE = "code"

@@ -1,4 +1,4 @@
-"""`schedule:` in a query of jobs: those that a schedule has submitted, by itself or at a person's word."""
+"""Search field `schedule:`: the jobs that a schedule has submitted."""
 
 from __future__ import annotations
 

@@ -6,10 +6,9 @@ tick is a row that can be inserted once.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any, Protocol
+from typing import Any
 
 from dramatiq import Message
 from sqlalchemy import delete, select, text, update
@@ -24,6 +23,7 @@ from src.jobs.statements import is_sqlite
 from src.jobs.submission import submit
 from src.schedules import overlaps
 from src.schedules.errors import UnknownSchedule
+from src.schedules.makers import Maker as Maker
 from src.schedules.models import Schedule, Tick
 from src.schedules.verdicts import Verdict, due_ticks, judge
 from src.schedules.words import Origin, TickState
@@ -36,12 +36,6 @@ STRANGER_WAITS = timedelta(seconds=30)
 FROZEN_MS = 500
 #: ticks without a job, which a backfill may give one
 WITHOUT_JOB = (TickState.MISSED, TickState.SKIPPED, TickState.BROKEN)
-
-
-class Maker(Protocol):
-    """Makes the message of a call; raises UnknownActor, or InvalidArguments where they do not fit."""
-
-    def __call__(self, actor: str, args: Sequence[Any], kwargs: dict[str, Any], options: dict[str, Any]) -> Message[Any]: ...
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""What is to be done with the ticks that are due: run, or noted as missed. Decided here, written in ticks.py."""
+"""Misfires: decide for each due tick whether to run it or to note it as missed; ticks.py writes the decision."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The closed sets of words about schedules: what is done with missed ticks and overlaps, and how ticks end."""
+"""Enumerations of schedules: policies for missed ticks and overlaps, origins, and states of ticks."""
 
 from __future__ import annotations
 

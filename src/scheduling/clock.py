@@ -16,8 +16,8 @@ from apscheduler.executors.pool import ThreadPoolExecutor
 from apscheduler.jobstores.memory import MemoryJobStore
 from apscheduler.schedulers.blocking import BlockingScheduler
 
-import src.actors
-from src import metering, migrations, tracing
+from src import actors, metering, migrations, tracing
+from src.actors import fleet_watch
 from src.broker import forks, periodic
 from src.broker.causes import Causes
 from src.broker.heartbeat import Beat
@@ -27,8 +27,8 @@ from src.database import get_database, is_outage, now, read, write
 from src.jobs.heartbeats import Role
 from src.logs import configure_logs, get_logger
 from src.schedules import queries, ticks
-from src.schedules.ticks import Maker
-from src.scheduling import following, housekeeping, watching
+from src.schedules.makers import Maker
+from src.scheduling import following, housekeeping
 from src.scheduling.housekeeping import Chore
 from src.scheduling.ticking import InThisThread, TickTrigger, host_time
 
@@ -185,7 +185,7 @@ def main() -> None:
     logging.getLogger("apscheduler").setLevel(logging.WARNING)  # it tells of every row it is told of
     tracing.start("scheduler")
     metering.start("scheduler")
-    broker = src.actors.broker
+    broker = actors.broker
     make = periodic.maker(broker)
     clock = Clock(make)
 
@@ -202,7 +202,7 @@ def main() -> None:
     chores = (
         Chore("tidy", housekeeping.tidy, every_s=housekeeping.TIDY_S, may_take_s=housekeeping.CLEAN_UP_S),
         Chore("keep_up", housekeeping.keep_up, every_s=housekeeping.KEEP_UP_S),
-        Chore("watch", watching.look, every_s=watching.LOOK_S),
+        Chore("watch", fleet_watch.look, every_s=fleet_watch.LOOK_S),
         Chore("tidy_files", housekeeping.tidy_files, every_s=housekeeping.TIDY_FILES_S, may_take_s=housekeeping.CLEAN_UP_S),
     )
     for chore in chores:

@@ -1,4 +1,4 @@
-"""The follower: a thread that notes how the jobs of ticks have ended, moves lines on, and watches deadlines.
+"""Tick follower: a thread that records how the jobs of ticks ended, advances waiting jobs, and watches deadlines.
 
 Each look only reads; what it finds is written in a transaction of its own, which any other follower may have written before.
 """
@@ -15,7 +15,7 @@ from src.database import read, write
 from src.jobs.guards import guarded
 from src.logs import get_logger
 from src.schedules import outcomes, overlaps
-from src.schedules.ticks import Maker
+from src.schedules.makers import Maker
 
 log = get_logger(__name__)
 

@@ -1,4 +1,4 @@
-"""What a scheduler process does at its start and every few minutes: the code's schedules as rows, and what its time is over for."""
+"""Housekeeping of a scheduler process: declared schedules at its start, and clean-up every few minutes."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from src.jobs.workers import forget_old
 from src.logs import get_logger
 from src.schedules import registering
 from src.schedules import retention as ticks_retention
-from src.schedules.ticks import Maker
+from src.schedules.makers import Maker
 from src.settings import get_settings
 
 log = get_logger(__name__)

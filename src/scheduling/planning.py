@@ -1,4 +1,4 @@
-"""From what somebody asks for to a schedule that fits: the actor is known, takes the arguments, and those who are told can be told."""
+"""Draft validation: the actor exists, accepts the arguments, and every callback accepts a notification."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What APScheduler is told: when a schedule is due next, and to write its ticks in the clock's own thread."""
+"""Adapter for APScheduler: a trigger for the next due tick, and an executor that fires in the clock's own thread."""
 
 from __future__ import annotations
 

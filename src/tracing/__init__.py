@@ -1,4 +1,4 @@
-"""Where did the time go? OpenTelemetry from the request that asks for a job to each attempt that runs it.
+"""Tracing: OpenTelemetry spans from the request that submits a job to each attempt that runs it.
 
 The law of this room: it alone knows OpenTelemetry, and while nothing says where spans go it is not even imported. `active()` is
 None then, and that is all that the other rooms ask. It is switched on by OpenTelemetry's own OTEL_* variables (docs/tracing.md).
@@ -64,7 +64,7 @@ def step(name: str, **attributes: str) -> AbstractContextManager[None]:
 def prepare() -> None:
     """Before the processes of single attempts are forked: import what each of them would."""
     if _is_wished():
-        importlib.import_module("src.tracing.spans")
+        importlib.import_module(f"{__name__}.spans")
 
 
 def join(carrier: Mapping[str, str]) -> None:

@@ -20,9 +20,10 @@ from types import FrameType
 from sqlalchemy import URL
 from sqlalchemy.exc import SQLAlchemyError
 
-from src import database
+from src import migrations
 from src.broker.causes import Causes
 from src.broker.node import Node, NodeError, Ports
+from src.clock import now
 from src.database_url import parse
 from src.settings import Settings, kept_secret
 from src.up import answering, front_door, launch, leftovers, packages, readiness
@@ -124,7 +125,7 @@ class Supervisor:
             self._add_mailbox()
         self._add_web()
         self._wait_for_broker()
-        since = database.now()
+        since = now()
         self._add("scheduler", "scheduler")
         for number in range(1, self.settings.workers + 1):
             self._add("worker", f"worker-{number}")
@@ -162,7 +163,7 @@ class Supervisor:
     def _prepare_database(self) -> None:
         url = parse(self.settings.effective_database_url)
         try:
-            database.migrate()
+            migrations.migrate()
             password = front_door.ensure_admin()
         except (SQLAlchemyError, OSError) as error:
             raise UpError(_database_problem(url, error)) from None

@@ -12,8 +12,9 @@ from pathlib import Path
 from unittest.mock import patch
 
 from src.broker.publisher import Publisher
-from src.database import migrate, use_database
+from src.database import use_database
 from src.jobs import envelopes
+from src.migrations import migrate
 from src.settings import get_settings
 from src.up import ports
 from src.web.auth.tokens import create_token

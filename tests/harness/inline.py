@@ -15,7 +15,7 @@ from src.broker.deliveries import Arrival, Delivery
 from src.broker.limits import Limits
 from src.broker.relay import Relay
 from src.database import Database
-from src.jobs import claims, gates
+from src.jobs import claims
 from src.jobs.models import Job
 from src.jobs.states import State
 from tests.harness.jobs import look
@@ -46,7 +46,7 @@ class Inline:
             attempt = session.execute(select(Job.attempt).where(Job.id == id)).scalar_one()
             claimed = claims.claim(session, self.process.lease.worker_id, [(id, attempt + 1)])
             assert claimed, f"the job is {look(self.database, id).state}"
-            admitted = gates.admit(session, claimed, self.process.limits.policies)
+            admitted = claims.admit(session, claimed, self.process.limits.policies)
         for one in admitted:
             self.executor.run(Delivery(one, Arrival(0, 0, False, b""), _Channel()))
             batch, _ = self.process.committer._drain(self.process.committer._queue.get_nowait())

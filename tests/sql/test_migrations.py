@@ -10,14 +10,14 @@ from typing import Any
 import pytest
 from alembic import command
 from alembic.autogenerate import compare_metadata
-from alembic.config import Config
 from alembic.migration import MigrationContext
 from sqlalchemy import Integer, inspect
 
 import src.actors
 import src.web.application
-from src.database import Base, Database, migrate
-from tests.harness import ROOT, fork_server
+from src.database import Base, Database
+from src.migrations import configuration, migrate
+from tests.harness import fork_server
 from tests.harness.services import Postgres, random_name
 
 assert src.actors
@@ -76,7 +76,7 @@ def test_the_migrated_schema_is_what_the_models_say(empty_url: str) -> None:
 
 
 def test_processes_that_start_at_once_migrate_once(empty_url: str, tmp_path: Path) -> None:
-    program = f"from src.database import migrate; migrate({empty_url!r})"
+    program = f"from src.migrations import migrate; migrate({empty_url!r})"
     starting = [fork_server.server().start(["-c", program], os.environ, out=tmp_path / "log") for _ in range(3)]
 
     ended = [process.wait(120) for process in starting]
@@ -88,11 +88,8 @@ def test_processes_that_start_at_once_migrate_once(empty_url: str, tmp_path: Pat
 
 def test_every_migration_can_be_taken_back_and_made_again(empty_url: str) -> None:
     migrate(empty_url)
-    config = Config()
-    config.set_main_option("script_location", str(ROOT / "src" / "migrations"))
-    config.attributes["url"] = empty_url
 
-    command.downgrade(config, "base")
+    command.downgrade(configuration(empty_url), "base")
 
     assert tables(empty_url) <= {"alembic_version", "sqlite_sequence"}
     migrate(empty_url)

@@ -13,6 +13,7 @@ from src import database as databases
 from src import half_open
 from src.backup import making, restoring
 from src.database import Clock, Database, get_database, is_outage, use_database, write
+from src.migrations import migrate
 from src.settings import get_settings
 from src.up import doctor
 from src.web import create_app
@@ -159,7 +160,7 @@ def test_several_hosts_serve_and_are_backed_up_and_restored(
     path, manifest = making.make(get_database(), tmp_path)
     get_database().engine.dispose()
     assert manifest.counts["jobs"] == 0
-    databases.migrate()
+    migrate()
     restoring.restore(path, url, tmp_path, say=lambda _line: None)
     get_database().engine.dispose()
     use_database(None)

@@ -5,12 +5,13 @@ from __future__ import annotations
 import sqlalchemy as sa
 from alembic import op
 
-from src.database import UtcDateTime
-
 revision = "0001"
 down_revision = None
 branch_labels = None
 depends_on = None
+
+#: an aware UTC instant: timestamptz on PostgreSQL, integer microseconds since 1970 on SQLite
+INSTANT = sa.DateTime(timezone=True).with_variant(sa.BigInteger(), "sqlite")
 
 SEQUENCE = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
 
@@ -39,13 +40,13 @@ def upgrade() -> None:
         sa.Column("crashes", sa.Integer(), nullable=False),
         sa.Column("worker_id", sa.BigInteger()),
         sa.Column("cancel_requested", sa.Boolean(), nullable=False),
-        sa.Column("created_at", UtcDateTime(), nullable=False),
-        sa.Column("due_at", UtcDateTime()),
-        sa.Column("expires_at", UtcDateTime()),
-        sa.Column("publish_at", UtcDateTime()),
-        sa.Column("published_at", UtcDateTime()),
-        sa.Column("started_at", UtcDateTime()),
-        sa.Column("finished_at", UtcDateTime()),
+        sa.Column("created_at", INSTANT, nullable=False),
+        sa.Column("due_at", INSTANT),
+        sa.Column("expires_at", INSTANT),
+        sa.Column("publish_at", INSTANT),
+        sa.Column("published_at", INSTANT),
+        sa.Column("started_at", INSTANT),
+        sa.Column("finished_at", INSTANT),
         sa.Column("result", sa.Text()),
         sa.Column("error", sa.Text()),
         sa.Column("progress_done", sa.BigInteger()),
@@ -73,8 +74,8 @@ def upgrade() -> None:
         sa.Column("job_seq", SEQUENCE, primary_key=True, autoincrement=False),
         sa.Column("number", sa.Integer(), primary_key=True, autoincrement=False),
         sa.Column("worker", sa.String(255), nullable=False),
-        sa.Column("started_at", UtcDateTime(), nullable=False),
-        sa.Column("finished_at", UtcDateTime(), nullable=False),
+        sa.Column("started_at", INSTANT, nullable=False),
+        sa.Column("finished_at", INSTANT, nullable=False),
         sa.Column("outcome", sa.String(16), nullable=False),
         sa.Column("error", sa.Text()),
         sa.Column("traceback", sa.Text()),
@@ -89,11 +90,11 @@ def upgrade() -> None:
         sa.Column("threads", sa.Integer(), nullable=False),
         sa.Column("queues", sa.Text(), nullable=False),
         sa.Column("actors", sa.Text(), nullable=False),
-        sa.Column("started_at", UtcDateTime(), nullable=False),
-        sa.Column("heartbeat_at", UtcDateTime(), nullable=False),
-        sa.Column("expires_at", UtcDateTime(), nullable=False),
-        sa.Column("stopped_at", UtcDateTime()),
-        sa.Column("lost_at", UtcDateTime()),
+        sa.Column("started_at", INSTANT, nullable=False),
+        sa.Column("heartbeat_at", INSTANT, nullable=False),
+        sa.Column("expires_at", INSTANT, nullable=False),
+        sa.Column("stopped_at", INSTANT),
+        sa.Column("lost_at", INSTANT),
         sa.Column("busy", sa.Integer(), nullable=False),
         sa.Column("frontier", sa.Text(), nullable=False),
         sqlite_autoincrement=True,

@@ -5,12 +5,13 @@ from __future__ import annotations
 import sqlalchemy as sa
 from alembic import op
 
-from src.database import UtcDateTime
-
 revision = "0002"
 down_revision = "0001"
 branch_labels = None
 depends_on = None
+
+#: an aware UTC instant: timestamptz on PostgreSQL, integer microseconds since 1970 on SQLite
+INSTANT = sa.DateTime(timezone=True).with_variant(sa.BigInteger(), "sqlite")
 
 
 def upgrade() -> None:
@@ -20,7 +21,7 @@ def upgrade() -> None:
         sa.Column("username", sa.String(150), nullable=False, unique=True),
         sa.Column("email", sa.String(254), nullable=False),
         sa.Column("password_hash", sa.String(255), nullable=False),
-        sa.Column("joined_at", UtcDateTime(), nullable=False),
+        sa.Column("joined_at", INSTANT, nullable=False),
     )
     op.create_table(
         "widgets",

@@ -5,12 +5,13 @@ from __future__ import annotations
 import sqlalchemy as sa
 from alembic import op
 
-from src.database import UtcDateTime
-
 revision = "0003"
 down_revision = "0002"
 branch_labels = None
 depends_on = None
+
+#: an aware UTC instant: timestamptz on PostgreSQL, integer microseconds since 1970 on SQLite
+INSTANT = sa.DateTime(timezone=True).with_variant(sa.BigInteger(), "sqlite")
 
 KEY = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
 
@@ -22,16 +23,16 @@ def upgrade() -> None:
         sa.Column("name", sa.String(150), nullable=False, unique=True),
         sa.Column("password_hash", sa.String(255), nullable=False),
         sa.Column("role", sa.String(16), nullable=False),
-        sa.Column("created_at", UtcDateTime(), nullable=False),
-        sa.Column("disabled_at", UtcDateTime()),
+        sa.Column("created_at", INSTANT, nullable=False),
+        sa.Column("disabled_at", INSTANT),
     )
     op.create_table(
         "console_sessions",
         sa.Column("id", KEY, primary_key=True),
         sa.Column("key_hash", sa.String(64), nullable=False, unique=True),
         sa.Column("user_id", sa.BigInteger(), sa.ForeignKey("console_users.id", ondelete="CASCADE"), nullable=False),
-        sa.Column("created_at", UtcDateTime(), nullable=False),
-        sa.Column("expires_at", UtcDateTime(), nullable=False),
+        sa.Column("created_at", INSTANT, nullable=False),
+        sa.Column("expires_at", INSTANT, nullable=False),
         sa.Column("address", sa.String(64), nullable=False),
         sa.Column("browser", sa.String(255), nullable=False),
     )
@@ -39,13 +40,13 @@ def upgrade() -> None:
         "console_sign_in_links",
         sa.Column("key_hash", sa.String(64), primary_key=True),
         sa.Column("user_id", sa.BigInteger(), sa.ForeignKey("console_users.id", ondelete="CASCADE"), nullable=False),
-        sa.Column("expires_at", UtcDateTime(), nullable=False),
+        sa.Column("expires_at", INSTANT, nullable=False),
     )
     op.create_table(
         "console_failed_sign_ins",
         sa.Column("id", KEY, primary_key=True),
         sa.Column("who", sa.String(255), nullable=False),
-        sa.Column("failed_at", UtcDateTime(), nullable=False),
+        sa.Column("failed_at", INSTANT, nullable=False),
     )
     op.create_index("ix_console_failed_sign_ins_who", "console_failed_sign_ins", ["who", "failed_at"])
     op.create_table(
@@ -55,10 +56,10 @@ def upgrade() -> None:
         sa.Column("prefix", sa.String(16), nullable=False),
         sa.Column("key_hash", sa.String(64), nullable=False, unique=True),
         sa.Column("role", sa.String(16), nullable=False),
-        sa.Column("created_at", UtcDateTime(), nullable=False),
-        sa.Column("expires_at", UtcDateTime()),
-        sa.Column("revoked_at", UtcDateTime()),
-        sa.Column("last_used_at", UtcDateTime()),
+        sa.Column("created_at", INSTANT, nullable=False),
+        sa.Column("expires_at", INSTANT),
+        sa.Column("revoked_at", INSTANT),
+        sa.Column("last_used_at", INSTANT),
     )
 
 

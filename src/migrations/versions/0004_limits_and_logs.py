@@ -5,19 +5,20 @@ from __future__ import annotations
 import sqlalchemy as sa
 from alembic import op
 
-from src.database import UtcDateTime
-
 revision = "0004"
 down_revision = "0003"
 branch_labels = None
 depends_on = None
+
+#: an aware UTC instant: timestamptz on PostgreSQL, integer microseconds since 1970 on SQLite
+INSTANT = sa.DateTime(timezone=True).with_variant(sa.BigInteger(), "sqlite")
 
 SEQUENCE = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
 
 
 def upgrade() -> None:
     op.add_column("jobs", sa.Column("waits_for", sa.String(255)))
-    op.add_column("jobs", sa.Column("slot_at", UtcDateTime()))
+    op.add_column("jobs", sa.Column("slot_at", INSTANT))
     op.add_column("jobs", sa.Column("fair_key", sa.String(255)))
     op.add_column("jobs", sa.Column("unique_until", sa.String(16)))
     _partial("ix_jobs_waits_for", "waits_for", "seq", where="waits_for IS NOT NULL")
@@ -29,9 +30,9 @@ def upgrade() -> None:
         sa.Column("name", sa.String(255), primary_key=True),
         sa.Column("setting", sa.String(32), primary_key=True),
         sa.Column("value", sa.Text()),
-        sa.Column("until", UtcDateTime()),
+        sa.Column("until", INSTANT),
         sa.Column("set_by", sa.String(255)),
-        sa.Column("set_at", UtcDateTime(), nullable=False),
+        sa.Column("set_at", INSTANT, nullable=False),
     )
     op.create_table(
         "rate_limits",
@@ -48,21 +49,21 @@ def upgrade() -> None:
         "breakers",
         sa.Column("actor", sa.String(255), primary_key=True),
         sa.Column("failures", sa.Integer(), nullable=False),
-        sa.Column("opened_at", UtcDateTime()),
-        sa.Column("probe_at", UtcDateTime()),
+        sa.Column("opened_at", INSTANT),
+        sa.Column("probe_at", INSTANT),
     )
     op.create_table(
         "limiter_values",
         sa.Column("key", sa.String(255), primary_key=True),
         sa.Column("value", sa.BigInteger(), nullable=False),
-        sa.Column("expires_at", UtcDateTime(), nullable=False),
+        sa.Column("expires_at", INSTANT, nullable=False),
     )
     op.create_index("ix_limiter_values_expires_at", "limiter_values", ["expires_at"])
     op.create_table(
         "unique_periods",
         sa.Column("key", sa.String(255), primary_key=True),
         sa.Column("job_id", sa.String(255), nullable=False),
-        sa.Column("until", UtcDateTime(), nullable=False),
+        sa.Column("until", INSTANT, nullable=False),
     )
     op.create_index("ix_unique_periods_until", "unique_periods", ["until"])
     op.create_table(
@@ -70,7 +71,7 @@ def upgrade() -> None:
         sa.Column("job_seq", SEQUENCE, primary_key=True, autoincrement=False),
         sa.Column("attempt", sa.Integer(), primary_key=True, autoincrement=False),
         sa.Column("number", sa.Integer(), primary_key=True, autoincrement=False),
-        sa.Column("written_at", UtcDateTime(), nullable=False),
+        sa.Column("written_at", INSTANT, nullable=False),
         sa.Column("level", sa.String(16), nullable=False),
         sa.Column("text", sa.Text(), nullable=False),
     )

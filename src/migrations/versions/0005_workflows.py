@@ -5,12 +5,13 @@ from __future__ import annotations
 import sqlalchemy as sa
 from alembic import op
 
-from src.database import UtcDateTime
-
 revision = "0005"
 down_revision = "0004"
 branch_labels = None
 depends_on = None
+
+#: an aware UTC instant: timestamptz on PostgreSQL, integer microseconds since 1970 on SQLite
+INSTANT = sa.DateTime(timezone=True).with_variant(sa.BigInteger(), "sqlite")
 
 SEQUENCE = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
 OF_WORKFLOW = sa.text("workflow_seq IS NOT NULL")
@@ -26,7 +27,7 @@ def upgrade() -> None:
         sa.Column("name", sa.String(255), nullable=False),
         sa.Column("on_dead", sa.String(16), nullable=False),
         sa.Column("submitted_by", sa.String(255)),
-        sa.Column("created_at", UtcDateTime(), nullable=False),
+        sa.Column("created_at", INSTANT, nullable=False),
         sqlite_autoincrement=True,
     )
     op.create_table(
@@ -38,9 +39,9 @@ def upgrade() -> None:
         sa.Column("takes_results", sa.Boolean(), nullable=False),
         sa.Column("waits_text", sa.Text()),
         sa.Column("delay_ms", sa.BigInteger()),
-        sa.Column("not_before", UtcDateTime()),
+        sa.Column("not_before", INSTANT),
         sa.Column("expires_ms", sa.BigInteger()),
-        sa.Column("released_at", UtcDateTime()),
+        sa.Column("released_at", INSTANT),
         sa.Column("fate", sa.String(16)),
     )
     op.create_index("ix_workflow_steps_workflow", "workflow_steps", ["workflow_seq", "job_seq"])
@@ -57,7 +58,7 @@ def upgrade() -> None:
         sa.Column("id", sa.String(255), primary_key=True),
         sa.Column("size", sa.Integer(), nullable=False),
         sa.Column("succeeded", sa.Integer(), nullable=False),
-        sa.Column("created_at", UtcDateTime(), nullable=False),
+        sa.Column("created_at", INSTANT, nullable=False),
     )
 
 

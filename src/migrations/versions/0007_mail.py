@@ -5,12 +5,13 @@ from __future__ import annotations
 import sqlalchemy as sa
 from alembic import op
 
-from src.database import UtcDateTime
-
 revision = "0007"
 down_revision = "0006"
 branch_labels = None
 depends_on = None
+
+#: an aware UTC instant: timestamptz on PostgreSQL, integer microseconds since 1970 on SQLite
+INSTANT = sa.DateTime(timezone=True).with_variant(sa.BigInteger(), "sqlite")
 
 KEY = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
 
@@ -28,7 +29,7 @@ def upgrade() -> None:
         sa.Column("raw", sa.LargeBinary(), nullable=False),
         sa.Column("job_id", sa.String(255)),
         sa.Column("delivery_job_id", sa.String(255)),
-        sa.Column("created_at", UtcDateTime(), nullable=False),
+        sa.Column("created_at", INSTANT, nullable=False),
         sqlite_autoincrement=True,
     )
     op.create_index("ix_mails_job", "mails", ["job_id"])
@@ -41,15 +42,15 @@ def upgrade() -> None:
         sa.Column("state", sa.String(16), nullable=False),
         sa.Column("tries", sa.Integer(), nullable=False),
         sa.Column("answer", sa.Text()),
-        sa.Column("tried_at", UtcDateTime()),
-        sa.Column("sent_at", UtcDateTime()),
+        sa.Column("tried_at", INSTANT),
+        sa.Column("sent_at", INSTANT),
     )
     queued = sa.text("state = 'queued'")
     op.create_index("ix_mail_deliveries_open", "mail_deliveries", ["mail_seq"], postgresql_where=queued, sqlite_where=queued)
     op.create_table(
         "mailbox",
         sa.Column("seq", KEY, primary_key=True, autoincrement=True),
-        sa.Column("received_at", UtcDateTime(), nullable=False),
+        sa.Column("received_at", INSTANT, nullable=False),
         sa.Column("sender", sa.Text(), nullable=False),
         sa.Column("recipients", sa.Text(), nullable=False),
         sa.Column("subject", sa.Text(), nullable=False),

@@ -5,12 +5,13 @@ from __future__ import annotations
 import sqlalchemy as sa
 from alembic import op
 
-from src.database import UtcDateTime
-
 revision = "0009"
 down_revision = "0008"
 branch_labels = None
 depends_on = None
+
+#: an aware UTC instant: timestamptz on PostgreSQL, integer microseconds since 1970 on SQLite
+INSTANT = sa.DateTime(timezone=True).with_variant(sa.BigInteger(), "sqlite")
 
 OF_FAILURES = sa.text("fingerprint IS NOT NULL")
 UNNOTED = sa.text("noted = false")
@@ -32,11 +33,11 @@ def upgrade() -> None:
         sa.Column("actors", sa.Text(), nullable=False),
         sa.Column("count", sa.BigInteger(), nullable=False),
         sa.Column("count_before", sa.BigInteger(), nullable=False),
-        sa.Column("first_seen_at", UtcDateTime(), nullable=False),
-        sa.Column("opened_at", UtcDateTime(), nullable=False),
-        sa.Column("last_seen_at", UtcDateTime(), nullable=False),
-        sa.Column("recovered_at", UtcDateTime()),
-        sa.Column("mailed_at", UtcDateTime()),
+        sa.Column("first_seen_at", INSTANT, nullable=False),
+        sa.Column("opened_at", INSTANT, nullable=False),
+        sa.Column("last_seen_at", INSTANT, nullable=False),
+        sa.Column("recovered_at", INSTANT),
+        sa.Column("mailed_at", INSTANT),
         sa.Column("mailed_count", sa.BigInteger(), nullable=False),
         sa.Column("sample_seq", sa.BigInteger()),
         sa.Column("sample_attempt", sa.Integer()),

@@ -5,12 +5,13 @@ from __future__ import annotations
 import sqlalchemy as sa
 from alembic import op
 
-from src.database import UtcDateTime
-
 revision = "0010"
 down_revision = "0009"
 branch_labels = None
 depends_on = None
+
+#: an aware UTC instant: timestamptz on PostgreSQL, integer microseconds since 1970 on SQLite
+INSTANT = sa.DateTime(timezone=True).with_variant(sa.BigInteger(), "sqlite")
 
 KEY = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
 
@@ -24,7 +25,7 @@ def upgrade() -> None:
         sa.Column("title", sa.Text(), nullable=False),
         sa.Column("summary", sa.Text(), nullable=False),
         sa.Column("period", sa.Text(), nullable=False),
-        sa.Column("made_at", UtcDateTime(), nullable=False),
+        sa.Column("made_at", INSTANT, nullable=False),
         sa.Column("job_id", sa.String(255)),
         sa.Column("digest", sa.String(64), nullable=False),
         sa.Column("is_empty", sa.Boolean(), nullable=False),

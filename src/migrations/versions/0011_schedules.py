@@ -5,12 +5,13 @@ from __future__ import annotations
 import sqlalchemy as sa
 from alembic import op
 
-from src.database import UtcDateTime
-
 revision = "0011"
 down_revision = "0010"
 branch_labels = None
 depends_on = None
+
+#: an aware UTC instant: timestamptz on PostgreSQL, integer microseconds since 1970 on SQLite
+INSTANT = sa.DateTime(timezone=True).with_variant(sa.BigInteger(), "sqlite")
 
 SEQUENCE = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
 
@@ -25,10 +26,10 @@ def upgrade() -> None:
         sa.Column("kwargs", sa.Text(), nullable=False),
         sa.Column("cron", sa.String(255)),
         sa.Column("every_s", sa.Integer()),
-        sa.Column("at", UtcDateTime()),
+        sa.Column("at", INSTANT),
         sa.Column("zone", sa.String(64), nullable=False),
-        sa.Column("starts_at", UtcDateTime()),
-        sa.Column("ends_at", UtcDateTime()),
+        sa.Column("starts_at", INSTANT),
+        sa.Column("ends_at", INSTANT),
         sa.Column("jitter_s", sa.Integer(), nullable=False),
         sa.Column("missed", sa.String(16), nullable=False),
         sa.Column("grace_s", sa.Integer(), nullable=False),
@@ -42,16 +43,16 @@ def upgrade() -> None:
         sa.Column("declared", sa.Boolean(), nullable=False),
         sa.Column("code", sa.Text()),
         sa.Column("gone", sa.Boolean(), nullable=False),
-        sa.Column("tick_at", UtcDateTime()),
-        sa.Column("due_at", UtcDateTime()),
-        sa.Column("paused_at", UtcDateTime()),
+        sa.Column("tick_at", INSTANT),
+        sa.Column("due_at", INSTANT),
+        sa.Column("paused_at", INSTANT),
         sa.Column("paused_by", sa.String(255)),
         sa.Column("pause_reason", sa.Text()),
         sa.Column("broken", sa.Text()),
         sa.Column("failures", sa.Integer(), nullable=False),
-        sa.Column("alert_at", UtcDateTime()),
-        sa.Column("alerted_at", UtcDateTime()),
-        sa.Column("created_at", UtcDateTime(), nullable=False),
+        sa.Column("alert_at", INSTANT),
+        sa.Column("alerted_at", INSTANT),
+        sa.Column("created_at", INSTANT, nullable=False),
         sa.Column("created_by", sa.String(255), nullable=False),
         sa.Column("version", sa.Integer(), nullable=False),
         sqlite_autoincrement=True,
@@ -62,15 +63,15 @@ def upgrade() -> None:
     op.create_table(
         "schedule_ticks",
         sa.Column("schedule_id", SEQUENCE, sa.ForeignKey("schedules.id", ondelete="CASCADE"), primary_key=True, autoincrement=False),
-        sa.Column("scheduled_for", UtcDateTime(), primary_key=True),
-        sa.Column("due_at", UtcDateTime(), nullable=False),
-        sa.Column("decided_at", UtcDateTime(), nullable=False),
+        sa.Column("scheduled_for", INSTANT, primary_key=True),
+        sa.Column("due_at", INSTANT, nullable=False),
+        sa.Column("decided_at", INSTANT, nullable=False),
         sa.Column("origin", sa.String(16), nullable=False),
         sa.Column("state", sa.String(16), nullable=False),
         sa.Column("reason", sa.Text()),
         sa.Column("covers", sa.Integer(), nullable=False),
         sa.Column("job_id", sa.String(255)),
-        sa.Column("finished_at", UtcDateTime()),
+        sa.Column("finished_at", INSTANT),
         sa.Column("submitted_by", sa.String(255)),
     )
     _partial("ix_schedule_ticks_open", "schedule_ticks", "schedule_id", where="state = 'submitted'")
@@ -79,7 +80,7 @@ def upgrade() -> None:
         "schedule_changes",
         sa.Column("id", SEQUENCE, primary_key=True, autoincrement=True),
         sa.Column("schedule_id", SEQUENCE, sa.ForeignKey("schedules.id", ondelete="CASCADE"), nullable=False),
-        sa.Column("changed_at", UtcDateTime(), nullable=False),
+        sa.Column("changed_at", INSTANT, nullable=False),
         sa.Column("changed_by", sa.String(255), nullable=False),
         sa.Column("what", sa.String(64), nullable=False),
         sa.Column("changes", sa.Text(), nullable=False),

@@ -5,12 +5,13 @@ from __future__ import annotations
 import sqlalchemy as sa
 from alembic import op
 
-from src.database import UtcDateTime
-
 revision = "0013"
 down_revision = "0012"
 branch_labels = None
 depends_on = None
+
+#: an aware UTC instant: timestamptz on PostgreSQL, integer microseconds since 1970 on SQLite
+INSTANT = sa.DateTime(timezone=True).with_variant(sa.BigInteger(), "sqlite")
 
 REFUSED = sa.text("outcome = 'refused'")
 
@@ -19,7 +20,7 @@ def upgrade() -> None:
     op.create_table(
         "audit_lines",
         sa.Column("seq", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), primary_key=True),
-        sa.Column("at", UtcDateTime(), nullable=False),
+        sa.Column("at", INSTANT, nullable=False),
         sa.Column("who", sa.String(150), nullable=False),
         sa.Column("who_key", sa.String(170)),
         sa.Column("role", sa.String(16)),

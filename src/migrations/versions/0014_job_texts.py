@@ -7,9 +7,8 @@ extension may not be made, searching reads all texts instead.
 from __future__ import annotations
 
 import sqlalchemy as sa
+import structlog
 from alembic import op
-
-from src.logs import get_logger
 
 revision = "0014"
 down_revision = "0013"
@@ -31,7 +30,7 @@ def upgrade() -> None:
             connection.execute(sa.text("CREATE EXTENSION IF NOT EXISTS pg_trgm"))
             connection.execute(sa.text("CREATE INDEX ix_job_texts_trigrams ON job_texts USING gin (text gin_trgm_ops)"))
     except sa.exc.DBAPIError as error:
-        get_logger(__name__).warning(
+        structlog.get_logger(__name__).warning(
             "searching_without_index", cure="CREATE EXTENSION pg_trgm as a superuser", detail=str(error.orig)[:200]
         )
 

@@ -5,12 +5,13 @@ from __future__ import annotations
 import sqlalchemy as sa
 from alembic import op
 
-from src.database import UtcDateTime
-
 revision = "0017"
 down_revision = "0016"
 branch_labels = None
 depends_on = None
+
+#: an aware UTC instant: timestamptz on PostgreSQL, integer microseconds since 1970 on SQLite
+INSTANT = sa.DateTime(timezone=True).with_variant(sa.BigInteger(), "sqlite")
 
 
 def upgrade() -> None:
@@ -22,7 +23,7 @@ def upgrade() -> None:
         sa.Column("kind", sa.String(16), nullable=False),
         sa.Column("actor", sa.String(255)),
         sa.Column("states", sa.Text(), nullable=False),
-        sa.Column("created_at", UtcDateTime(), nullable=False),
+        sa.Column("created_at", INSTANT, nullable=False),
         sa.Column("created_by", sa.String(255), nullable=False),
     )
     op.create_table(
@@ -36,8 +37,8 @@ def upgrade() -> None:
         sa.Column("state", sa.String(16), nullable=False),
         sa.Column("tries", sa.Integer(), nullable=False),
         sa.Column("answer", sa.String(500)),
-        sa.Column("created_at", UtcDateTime(), nullable=False),
-        sa.Column("tried_at", UtcDateTime()),
+        sa.Column("created_at", INSTANT, nullable=False),
+        sa.Column("tried_at", INSTANT),
     )
     op.create_index("ix_webhook_deliveries_webhook", "webhook_deliveries", ["webhook_id", "seq"])
 

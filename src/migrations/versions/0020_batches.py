@@ -5,12 +5,13 @@ from __future__ import annotations
 import sqlalchemy as sa
 from alembic import op
 
-from src.database import UtcDateTime
-
 revision = "0020"
 down_revision = "0019"
 branch_labels = None
 depends_on = None
+
+#: an aware UTC instant: timestamptz on PostgreSQL, integer microseconds since 1970 on SQLite
+INSTANT = sa.DateTime(timezone=True).with_variant(sa.BigInteger(), "sqlite")
 
 
 def upgrade() -> None:
@@ -24,9 +25,9 @@ def upgrade() -> None:
         sa.Column("rows", sa.Integer(), nullable=False),
         sa.Column("bad", sa.Integer(), nullable=False),
         sa.Column("created_by", sa.String(255)),
-        sa.Column("created_at", UtcDateTime(), nullable=False),
+        sa.Column("created_at", INSTANT, nullable=False),
         sa.Column("submitted_by", sa.String(255)),
-        sa.Column("submitted_at", UtcDateTime()),
+        sa.Column("submitted_at", INSTANT),
     )
     op.create_index("ix_batches_created", "batches", ["created_at", "id"])
     op.create_table(

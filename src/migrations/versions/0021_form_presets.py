@@ -5,12 +5,13 @@ from __future__ import annotations
 import sqlalchemy as sa
 from alembic import op
 
-from src.database import UtcDateTime
-
 revision = "0021"
 down_revision = "0020"
 branch_labels = None
 depends_on = None
+
+#: an aware UTC instant: timestamptz on PostgreSQL, integer microseconds since 1970 on SQLite
+INSTANT = sa.DateTime(timezone=True).with_variant(sa.BigInteger(), "sqlite")
 
 
 def upgrade() -> None:
@@ -23,7 +24,7 @@ def upgrade() -> None:
         sa.Column("owner_key", sa.String(170), nullable=False),
         sa.Column("shared", sa.Boolean(), nullable=False),
         sa.Column("values", sa.Text(), nullable=False),
-        sa.Column("saved_at", UtcDateTime(), nullable=False),
+        sa.Column("saved_at", INSTANT, nullable=False),
     )
     op.create_index("uq_form_presets_name", "form_presets", ["actor", "owner_key", "name"], unique=True)
 

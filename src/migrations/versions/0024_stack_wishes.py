@@ -5,12 +5,13 @@ from __future__ import annotations
 import sqlalchemy as sa
 from alembic import op
 
-from src.database import UtcDateTime
-
 revision = "0024"
 down_revision = "0023"
 branch_labels = None
 depends_on = None
+
+#: an aware UTC instant: timestamptz on PostgreSQL, integer microseconds since 1970 on SQLite
+INSTANT = sa.DateTime(timezone=True).with_variant(sa.BigInteger(), "sqlite")
 
 
 def upgrade() -> None:
@@ -18,7 +19,7 @@ def upgrade() -> None:
         "stack_wishes",
         sa.Column("job_seq", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), primary_key=True, autoincrement=False),
         sa.Column("attempt", sa.Integer(), nullable=False),
-        sa.Column("wished_at", UtcDateTime(), nullable=False),
+        sa.Column("wished_at", INSTANT, nullable=False),
     )
 
 

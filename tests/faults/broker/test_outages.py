@@ -16,9 +16,10 @@ from src.broker import process_tree
 from src.broker.publisher import get_publisher
 from src.broker.relay import Relay
 from src.broker.topology import queue_arguments
-from src.database import migrate, now
+from src.database import now
 from src.jobs import Outcome, State
 from src.jobs.models import Worker as WorkerRow
+from src.migrations import migrate
 from tests.actors import broker as actors
 from tests.harness.callboard import Callboard
 from tests.harness.commands import DEADLINE_S

@@ -10,7 +10,7 @@ from datetime import timedelta
 import pytest
 from sqlalchemy import select, update
 
-from src.actors import telling
+from src.actors import fleet_watch, telling
 from src.actors.mail import deliver_mail
 from src.actors.webhooks import deliver_webhook
 from src.database import Database, now, use_database
@@ -22,7 +22,6 @@ from src.mail import deliveries, reading
 from src.schedules import editing
 from src.schedules.drafts import Draft
 from src.schedules.models import Schedule
-from src.scheduling import watching
 from src.settings import get_settings
 from tests.harness.jobs import StillClock, all_claimed, ended, hired, settle, submitted
 from tests.harness.smtp import MailServer
@@ -53,7 +52,7 @@ def look(time: StillClock, *, seconds: float = 10, times: int = 1) -> None:
     """So many looks of a scheduler, each some seconds after the one before."""
     for _ in range(times):
         time.forward(seconds)
-        watching.look()
+        fleet_watch.look()
 
 
 def told() -> None:
@@ -162,7 +161,7 @@ def test_many_schedulers_tell_of_it_once(database: Database, time: StillClock, s
         submitted(database, queue="orders")
     for _ in range(3):
         time.forward(10)
-        schedulers = [threading.Thread(target=watching.look) for _ in range(8)]
+        schedulers = [threading.Thread(target=fleet_watch.look) for _ in range(8)]
         for each in schedulers:
             each.start()
         for each in schedulers:

@@ -9,10 +9,11 @@ import pytest
 from sqlalchemy import func, select, text
 
 from src.broker.gathering import Gathering
-from src.database import Database, migrate
+from src.database import Database
 from src.jobs import Submission, envelopes, submission, submit_many
 from src.jobs.envelopes import Envelope
 from src.jobs.models import Job
+from src.migrations import migrate
 from tests.harness.services import Postgres
 from tests.harness.stores import only_on, using
 from tests.sql.jobs.test_gathering import stored

@@ -8,7 +8,7 @@ from datetime import timedelta
 import pytest
 
 from src.database import Database, now
-from src.jobs import State, breakers, claims, controls, gates, rates, retention
+from src.jobs import State, breakers, claims, controls, rates, retention
 from src.jobs.gates import Policy
 from tests.harness.jobs import StillClock, hired, look, submitted
 from tests.harness.stores import only_on
@@ -27,7 +27,7 @@ def test_a_resume_at_the_moment_a_job_begins_to_wait_leaves_it_not_behind(databa
     person = threading.Thread(target=resume)
     with database.write() as session:
         claimed = claims.claim(session, worker, [(id, 1)])
-        assert gates.admit(session, claimed, {}) == []
+        assert claims.admit(session, claimed, {}) == []
         person.start()
         person.join(0.3)
         assert person.is_alive()  # it waits for this transaction, whose job it would not see

@@ -18,7 +18,7 @@ from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, invaria
 from sqlalchemy import delete, func, select, text
 
 from src.database import Database, clock, now
-from src.jobs import State, claims, control, due, edits, ends, fair, gates, held, message_groups, submit, webhooks, workers, workflows
+from src.jobs import State, claims, control, due, edits, ends, fair, held, message_groups, submit, webhooks, workers, workflows
 from src.jobs.canvas import Workflow
 from src.jobs.claims import Claimed
 from src.jobs.edits import Edit
@@ -139,7 +139,7 @@ class Endings(RuleBasedStateMachine):
         with self.database.write() as session:
             attempt = session.execute(select(Job.attempt).where(Job.id == id)).scalar_one()
             claimed = claims.claim(session, self.worker, [(id, attempt + 1)])
-            started = gates.admit(session, claimed, POLICIES) if claimed else []
+            started = claims.admit(session, claimed, POLICIES) if claimed else []
         return started[0] if started else multiple()
 
     @rule(one=consumes(running), state=ENDS)

@@ -9,13 +9,14 @@ import pytest
 from sqlalchemy import func, select
 
 from src.broker.relay import Relay
-from src.database import Database, migrate, now
-from src.jobs import State, claims, control, due, edits, fair, gates, held, submit, submit_many, workers, workflows
+from src.database import Database, now
+from src.jobs import State, claims, control, due, edits, fair, held, submit, submit_many, workers, workflows
 from src.jobs.canvas import Workflow
 from src.jobs.edits import Edit
 from src.jobs.gates import Policy
 from src.jobs.models import Job
 from src.jobs.submission import Submission
+from src.migrations import migrate
 from tests.harness.jobs import StillClock, claim, hired, look, message, submitted
 from tests.harness.services import Postgres, random_name
 from tests.harness.stores import only_on, using
@@ -67,7 +68,7 @@ def deferred(database: Database, ids: list[str], time: StillClock) -> None:
     worker = hired(database)
     with database.write() as session:
         found = claims.claim(session, worker, [(id, 1) for id in ids])
-        assert gates.admit(session, found, {"add": Policy(concurrency=1)}) == [found[0]._replace(has_slots=True)]
+        assert claims.admit(session, found, {"add": Policy(concurrency=1)}) == [found[0]._replace(has_slots=True)]
 
 
 def lost(database: Database, ids: list[str], time: StillClock, *, crashes: int = 3) -> None:

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from src.broker.load import Load
 from src.database import Database, now, to_microseconds
-from src.jobs import JobsError, State, claims, control, controls, gates, rates, slots, workers
+from src.jobs import JobsError, State, claims, control, controls, rates, slots, workers
 from src.jobs.claims import Claimed
 from src.jobs.completion import BreakerReport
 from src.jobs.due import release_due
@@ -27,7 +27,7 @@ def at_the_gates(database: Database, worker: int, ids: Iterable[tuple[str, int]]
     """Claim and admit, in one transaction as a worker does; return who may start."""
     with database.write() as session:
         claimed = claims.claim(session, worker, list(ids))
-        return gates.admit(session, claimed, policies)
+        return claims.admit(session, claimed, policies)
 
 
 def queued_again(database: Database) -> list[tuple[str, int]]:
@@ -302,7 +302,7 @@ def test_jobs_that_have_cost_workers_run_one_at_a_time_in_a_process(database: Da
 
     with database.write() as session:
         claimed = claims.claim(session, worker, [(id, get_settings().max_crashes) for id in ids])
-        started = gates.admit(session, claimed, {}, take_suspect=load.take_suspect)
+        started = claims.admit(session, claimed, {}, take_suspect=load.take_suspect)
 
     assert len(claimed) == 3
     assert len(started) == 1

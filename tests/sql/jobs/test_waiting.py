@@ -9,7 +9,7 @@ import pytest
 from sqlalchemy import update
 
 from src.database import Database, now
-from src.jobs import State, breakers, claims, control, controls, gates, heartbeats, waiting, wishes
+from src.jobs import State, breakers, claims, control, controls, heartbeats, waiting, wishes
 from src.jobs.canvas import Workflow
 from src.jobs.gates import Policy
 from src.jobs.heartbeats import Role
@@ -73,7 +73,7 @@ def test_a_slot_a_rate_a_breaker_and_a_delay_have_a_sentence_each(database: Data
 
     def at_the_gates(id: str) -> None:
         with database.write() as session:
-            gates.admit(session, claims.claim(session, worker, [(id, 1)]), policies)
+            claims.admit(session, claims.claim(session, worker, [(id, 1)]), policies)
 
     holder, waits, first, turn = (submitted(database, actor=actor).id for actor in ("add", "add", "slow", "slow"))
     for id in (holder, waits, first, turn):

@@ -9,10 +9,11 @@ import pytest
 from src.jobs.states import FINAL
 from tests.harness import ROOT
 
+ENDING = ROOT / "src/jobs/ending.py"
 #: what follows from an ending, and who may do it besides
 PARTS = {
     "slots.free(": set(),
-    "fair.top_up(": {"submission.py", "relay.py"},  # jobs that are added, and those that were not seen
+    "fair.top_up(": {"jobs/submission.py", "broker/relay.py"},  # jobs that are added, and those that were not seen
     "ends.note(": set(),
     "awaited.announce(": set(),
     "workflow_steps.mark(": set(),
@@ -24,7 +25,7 @@ _FINAL = re.compile("|".join(rf"'{state}'|state=State\.{state.name}" for state i
 
 def sources() -> dict[str, str]:
     files = [path for room in ("jobs", "broker", "schedules", "scheduling", "actors") for path in (ROOT / "src" / room).rglob("*.py")]
-    return {path.name: path.read_text() for path in files if path.name != "ending.py"}
+    return {path.relative_to(ROOT / "src").as_posix(): path.read_text() for path in files if path != ENDING}
 
 
 @pytest.mark.parametrize("part", PARTS)
@@ -38,5 +39,6 @@ def test_only_the_ending_writes_final_states() -> None:
     }
 
     assert {name for name, found in statements.items() if any(_FINAL.search(each) for each in found)} == set()
-    ending = (ROOT / "src/jobs/ending.py").read_text()
-    assert len([each for each in _SET.findall(ending) if _FINAL.search(each)]) >= 5, "the pattern finds what it is meant to find"
+    assert len([each for each in _SET.findall(ENDING.read_text()) if _FINAL.search(each)]) >= 5, (
+        "the pattern finds what it is meant to find"
+    )

@@ -1,0 +1,96 @@
+"""The one clock of all processes: now(), corrected on PostgreSQL to the database's clock."""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from datetime import UTC, datetime, timedelta
+
+#: what lies further ahead than this was written before the clock was set back: the clocks of hosts differ by less
+SET_BACK = timedelta(seconds=5)
+#: seconds between two readings of PostgreSQL's clock by a process that uses the database
+READ_CLOCK_S = 60.0
+#: seconds until the next one after a reading that failed
+READ_CLOCK_AGAIN_S = 5.0
+#: seconds by which the host's clock and its running clock may differ before one of them counts as set
+CLOCK_SET_S = 0.25
+
+
+class Clock:
+    """The one source of now(): the host's clock, corrected on PostgreSQL to the database's.
+
+    Between two readings of the database's clock time goes on as the host's running clock does, so that setting the host's
+    clock changes nothing.
+    """
+
+    def __init__(self) -> None:
+        self.offset = timedelta(0)
+        self._lock = threading.Lock()
+        self._then: tuple[float, float] | None = None  # what both clocks of the host showed; None: the host's clock is the clock
+        self._due_at = 0.0
+
+    def now(self) -> datetime:
+        if self._then is not None:
+            self._take_out_jumps(self._then)
+        return datetime.now(UTC) + self.offset
+
+    @property
+    def is_read(self) -> bool:
+        """True if the database's clock has been read."""
+        return self._then is not None
+
+    @property
+    def is_due(self) -> bool:
+        """True if it is to be read (again)."""
+        return time.monotonic() >= self._due_at
+
+    def postpone(self) -> None:
+        """Read it a little later."""
+        self._due_at = time.monotonic() + READ_CLOCK_AGAIN_S
+
+    def follow(self, offset: timedelta) -> None:
+        """Take the offset that another process of this host has measured just now."""
+        self.offset, self._then, self._due_at = offset, (time.time(), _running()), time.monotonic() + READ_CLOCK_S
+
+    def _take_out_jumps(self, then: tuple[float, float]) -> None:
+        before, wall, after = _running(), time.time(), _running()
+        jump = (wall - then[0]) - (before - then[1])
+        if abs(jump) < CLOCK_SET_S or after - before > CLOCK_SET_S / 10:  # or this thread was kept from running in between
+            return
+        with self._lock:
+            if self._then is then:
+                self.offset -= timedelta(seconds=jump)
+                self._then = (wall, before)
+
+    def correct(self, database_now: datetime, asked_at: datetime, answered_at: datetime) -> None:
+        """Set the offset from one reading of the database's clock, taken between two readings of ours.
+
+        A reading that the present offset explains is no news: following its error would make time jump back and forth.
+        """
+        error = (answered_at - asked_at) / 2
+        offset = database_now - (asked_at + error)
+        known = self.offset if self._then is None else self.now() - datetime.now(UTC)  # without what was set meanwhile
+        self.follow(offset if abs(offset - known) > error else known)
+
+
+def _running() -> float:
+    """Seconds by the clock that nobody sets, and that goes on while the host sleeps."""
+    return time.clock_gettime(_RUNNING)
+
+
+_RUNNING = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
+clock = Clock()
+
+
+def _renew_lock() -> None:
+    """Replace the lock in a forked child: the thread that held it is not there to release it."""
+    clock._lock = threading.Lock()
+
+
+os.register_at_fork(after_in_child=_renew_lock)
+
+
+def now() -> datetime:
+    """The present instant, aware and UTC, by the clock all processes share."""
+    return clock.now()
