@@ -17,7 +17,7 @@ from src.cli.submitting import OfActor, actors_like, values_like
 from src.up.errors import UpError
 
 if TYPE_CHECKING:
-    from src.web.auth import Visitor
+    from src.web.auth import Caller
 
 
 #: seconds that a list of jobs may be looked for
@@ -118,7 +118,7 @@ def token_create(*, name: str, role: str, actors: str, expires: str | None, data
     from src.jobs import JobsError
     from src.web.api.bodies import ahead
     from src.web.auth import create_token
-    from src.web.auth.limits import read_patterns
+    from src.web.auth.permissions import read_patterns
 
     try:
         click.echo(create_token(name, role, actors=read_patterns(actors), expires_at=ahead("expires", expires)))
@@ -126,12 +126,12 @@ def token_create(*, name: str, role: str, actors: str, expires: str | None, data
         raise UpError(str(error)) from None
 
 
-def whoever_types() -> Visitor:
+def whoever_types() -> Caller:
     """Who works at this terminal, as pages and API know a visitor."""
-    from src.web.auth import Role, Visitor
+    from src.web.auth import Caller, Role
 
     name = getpass.getuser()
-    return Visitor(name, Role.ADMIN, f"command:{name}")
+    return Caller(name, Role.ADMIN, f"command:{name}")
 
 
 def words(error: Exception) -> str:

@@ -16,7 +16,7 @@ from src.jobs.states import Unique
 from src.jobs.submission import new_id
 from src.jobs.workflow_submission import PlannedStep
 from src.web import catalogue
-from src.web.auth import Visitor, limits
+from src.web.auth import Caller, permissions
 from src.web.documents import MASK
 
 #: characters of an idempotency key, so that it fits its column behind the asker's name
@@ -41,10 +41,10 @@ class Wish:
     idempotency_key: str | None = None
 
 
-def check(wish: Wish, *, by: Visitor, source: Literal["form", "api"]) -> Submission:
+def check(wish: Wish, *, by: Caller, source: Literal["form", "api"]) -> Submission:
     """The submission of a wish; raises UnknownActor, InvalidArguments or another JobsError that names the field."""
     actor = catalogue.submittable(wish.actor)
-    limits.require_submit(wish.actor)
+    permissions.require_submit(wish.actor)
     args, kwargs = checked(Signature.of(actor), wish.args, wish.kwargs or {})
     message = actor.message_with_options(args=tuple(args), kwargs=kwargs)
     return Submission(
@@ -67,7 +67,7 @@ def check_edit(job: Job, change: Edit) -> Edit:
     if not takes_arguments(change):
         return change
     actor = catalogue.submittable(job.actor or "")
-    limits.require_submit(actor.actor_name)
+    permissions.require_submit(actor.actor_name)
     args, kwargs = checked(Signature.of(actor), change.args or (), change.kwargs or {})
     return replace(change, args=args, kwargs=kwargs)
 
@@ -91,7 +91,7 @@ def check_step(step: PlannedStep) -> Submission:
     """The submission of a workflow's step, its arguments as the actor takes them; what results will fill is checked when it starts."""
     message = step.submission.message
     signature = Signature.of(catalogue.submittable(message.actor_name))
-    limits.require_submit(message.actor_name)
+    permissions.require_submit(message.actor_name)
     if step.submission.takes_results:
         misfit = signature.fits(message.args, message.kwargs)
         if misfit is not None:
@@ -115,7 +115,7 @@ def queue(name: str) -> str:
     return name
 
 
-def own_key(key: str | None, by: Visitor) -> str | None:
+def own_key(key: str | None, by: Caller) -> str | None:
     """An idempotency key as it is kept: everybody's keys are his own."""
     if not key:
         return None

@@ -16,7 +16,7 @@ from src.jobs.errors import JobsError
 from src.jobs.search import Query, parse
 from src.jobs.search.grammar import quote
 from src.jobs.states import State
-from src.web.auth import Visitor, limits
+from src.web.auth import Caller, permissions
 from src.web.instants import write_instant
 
 
@@ -51,7 +51,7 @@ def within(verb: Verb, query: Query) -> Query:
     """The query without jobs that whoever asks may not make run: their actors ask for a higher role."""
     if verb in (Verb.CANCEL, Verb.DISCARD):
         return query
-    left_out = [f"-actor:{quote(name)}" for name in limits.beyond()]
+    left_out = [f"-actor:{quote(name)}" for name in permissions.beyond()]
     return parse(" ".join([query.text, *(each for each in left_out if each not in query.text)]).strip())
 
 
@@ -72,7 +72,7 @@ def check_count(found: Meant, count: int) -> None:
 
 
 def start(
-    session: Session, verb: Verb, query: Query, *, up_to: int, count: int, by: Visitor, source: Literal["form", "api", "command"]
+    session: Session, verb: Verb, query: Query, *, up_to: int, count: int, by: Caller, source: Literal["form", "api", "command"]
 ) -> Receipt:
     """Submit the job that does it, in the caller's transaction."""
     arguments: dict[str, Any] = {

@@ -8,15 +8,15 @@ from dramatiq import Actor
 
 from src import actors
 from src.jobs.errors import UnknownActor
-from src.web.auth import limits
+from src.web.auth import permissions
 
 AnyActor = Actor[Any, Any]
 
 
 def everyone() -> list[AnyActor]:
     """All actors by name; to a visitor who is limited to some, these."""
-    found, limited = actors.broker.actors, limits.in_force()
-    return [found[name] for name in sorted(found) if limits.fits(limited, name)]
+    found, limited = actors.broker.actors, permissions.in_force()
+    return [found[name] for name in sorted(found) if permissions.fits(limited, name)]
 
 
 def entries() -> list[AnyActor]:
@@ -34,10 +34,10 @@ def submittable(name: str) -> AnyActor:
 
 def find(name: str) -> AnyActor:
     """The actor of this name, or UnknownActor."""
-    limits.require(name)
+    permissions.require(name)
     found: dict[str, AnyActor] = actors.broker.actors
     if name not in found:
-        raise limits.unknown(name)
+        raise permissions.unknown(name)
     return found[name]
 
 

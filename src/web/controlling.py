@@ -14,7 +14,7 @@ from src.jobs.breakers import CircuitBreaker
 from src.jobs.controls import CONCURRENCY, LIMITS, RATE_LIMIT, SCOPES, Controls, Override, Pause
 from src.jobs.errors import JobsError
 from src.web import catalogue
-from src.web.auth import limits
+from src.web.auth import permissions
 from src.web.catalogue import AnyActor
 
 
@@ -70,7 +70,7 @@ def read_target(text: str) -> Target:
     scope, _, name = text.partition(":")
     if scope not in SCOPES or bool(name) == (scope == "all"):
         raise JobsError(f"Name what is meant as all, queue:NAME or actor:NAME, not {text!r:.80}.", field="target")
-    limits.require_target(scope, name)
+    permissions.require_target(scope, name)
     return Target(scope, name)
 
 

@@ -14,7 +14,7 @@ from src.jobs import State
 from src.jobs.rows import NORMAL_PRIORITY
 from src.settings import get_settings
 from src.web import copying, documents, results, timelines, tracebacks, traced, uploading
-from src.web.auth import limits
+from src.web.auth import permissions
 from src.web.documents import finite, printable
 from src.web.forms.field import every, takes_files
 from src.web.roles import Role
@@ -67,8 +67,8 @@ def init(app: Flask) -> None:
         admin_pages=ADMIN_PAGES,
         every=every,
         takes_files=takes_files,
-        submit_role=limits.submit_role,
-        view_role=limits.view_role,
+        submit_role=permissions.submit_role,
+        view_role=permissions.view_role,
         files_of=uploading.files_of,
     )
     app.context_processor(lambda: {"visitor": g.get("visitor")})

@@ -28,7 +28,7 @@ from src.jobs.queries import NOT_SUCCEEDED
 from src.mail import deliveries
 from src.schedules import queries as schedules
 from src.web import fleet_health
-from src.web.auth import allow, limits
+from src.web.auth import allow, permissions
 from src.web.fleet_health import FleetHealth
 from src.web.roles import Role
 
@@ -82,7 +82,7 @@ def _fleet(session: Session, health: FleetHealth) -> list[Metric]:
     due = [each for each in schedules.every(session) if each.due_at is not None and each.paused_at is None]
     late = [(each.name, max(0.0, (present - each.due_at).total_seconds())) for each in due if each.due_at is not None]
     looked_at = alerts.looked_at(session)
-    mails = [({"state": s.value}, n) for s, n in deliveries.counts(session).items()] if limits.in_force() is None else []
+    mails = [({"state": s.value}, n) for s, n in deliveries.counts(session).items()] if permissions.in_force() is None else []
     failing = session.execute(select(func.count()).where(FailureGroup.recovered_at.is_(None))).scalar_one()
     return [
         Metric("callboard_workers", "Worker processes that are alive.", [({}, len(alive))]),
@@ -111,7 +111,7 @@ def _fleet(session: Session, health: FleetHealth) -> list[Metric]:
 
 
 def _broker(session: Session, health: FleetHealth) -> list[Metric]:
-    broker = limits.numbers(health.broker)
+    broker = permissions.numbers(health.broker)
     numbered = {kind: sum(each.kind is kind for each in health.troubles) for kind in AlertKind}
     ours, counted = drift.waiting(session), {each.queue: each for each in queries.queues(session)}
     drifts = {queue: drift.of(queue, ours.get(queue), counted.get(queue), broker) for queue in sorted({*ours, *counted})}
@@ -134,7 +134,7 @@ _lock = threading.Lock()
 
 
 def _lately(session: Session) -> list[Metric]:
-    key, present = (str(get_database().url), limits.in_force()), time.monotonic()
+    key, present = (str(get_database().url), permissions.in_force()), time.monotonic()
     with _lock:
         for each in [each for each, (kept_at, _) in _kept.items() if present - kept_at > FRESH_S]:
             del _kept[each]
@@ -146,11 +146,11 @@ def _lately(session: Session) -> list[Metric]:
 def _ended(session: Session) -> list[Metric]:
     until = now()
     since = until - LATELY
-    ended = figures.by_actor(session, since, until, may_see=limits.sight())
+    ended = figures.by_actor(session, since, until, may_see=permissions.sight())
     by_state = [
         ({"actor": actor, "state": state.value}, number) for actor, states in sorted(ended.items()) for state, number in states.items()
     ]
-    seen = None if limits.in_force() is None else list(ended)
+    seen = None if permissions.in_force() is None else list(ended)
     runs, waits = figures.runs(session, since, until, actors=seen), figures.waits(session, since, until, actors=seen)
     return [
         Metric("callboard_ended_jobs", "Jobs that ended in the last minute.", by_state),

@@ -11,7 +11,7 @@ from src.jobs import Receipt, State, bulk, search
 from src.jobs.bulk import Verb
 from src.jobs.search.grammar import quote
 from src.web import bulk_wishes
-from src.web.auth import Visitor
+from src.web.auth import Caller
 from src.web.bulk_wishes import CountDiffers
 
 #: what a purge is for: not what runs, nor what is held until a person has seen it
@@ -23,7 +23,7 @@ def query(queue: str) -> str:
     return f"queue:{quote(queue)} state:{','.join(PURGED)}"
 
 
-def purge(session: Session, queue: str, *, count: int | None, by: Visitor, source: Literal["api", "command"]) -> tuple[Receipt | None, int]:
+def purge(session: Session, queue: str, *, count: int | None, by: Caller, source: Literal["api", "command"]) -> tuple[Receipt | None, int]:
     """Cancel all that waits in a queue, by a job of its own; that job, and how many are meant. None: nothing waits.
 
     Above a hundred it raises CountDiffers unless `count` says how many there are; below, only if it says another number.

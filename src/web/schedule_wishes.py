@@ -18,7 +18,7 @@ from src.schedules.words import Missed, Overlap
 from src.scheduling.planning import fitted
 from src.settings import get_settings
 from src.web import catalogue
-from src.web.auth import limits
+from src.web.auth import permissions
 from src.web.instants import parse_duration, parse_instant
 
 Duration = str | float
@@ -66,8 +66,8 @@ class ScheduleBody(Times):
         """The draft; raises InvalidArguments that names each field that cannot be read."""
         for name in (self.actor, self.on_failure, self.on_recovery, self.on_alert):
             if name:
-                limits.require(name)
-                limits.require_submit(name)
+                permissions.require(name)
+                permissions.require_submit(name)
         problems: dict[str, str] = {}
         times = _collect(problems, lambda: _times(self), {})
         grace_s = _collect(problems, lambda: _seconds("grace", self.grace), 0)

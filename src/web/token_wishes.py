@@ -8,7 +8,7 @@ from datetime import datetime
 
 from src.web.api.bodies import ahead
 from src.web.auth import create_token
-from src.web.auth.limits import Patterns, read_patterns
+from src.web.auth.permissions import Patterns, read_patterns
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ from src.jobs import webhooks
 from src.jobs.errors import JobsError
 from src.jobs.webhook_models import Kind, Webhook, WebhookDelivery
 from src.web import catalogue
-from src.web.auth import Visitor
+from src.web.auth import Caller
 from src.web.instants import write_instant
 
 
@@ -28,7 +28,7 @@ class WebhookBody(BaseModel):
     )
 
 
-def create(session: Session, body: WebhookBody, *, by: Visitor) -> Webhook:
+def create(session: Session, body: WebhookBody, *, by: Caller) -> Webhook:
     """Make the webhook; raises JobsError naming the field at fault."""
     if body.actor:
         catalogue.find(body.actor)

@@ -21,7 +21,7 @@ from src.jobs.states import Wish
 from src.web import catalogue, controlling, purging
 from src.web.api.blueprint import blueprint
 from src.web.api.bodies import Count, answer, read, read_json
-from src.web.auth import allow, limits, visitor
+from src.web.auth import allow, permissions, visitor
 from src.web.controlling import Target
 from src.web.instants import write_instant
 from src.web.roles import Role
@@ -43,8 +43,8 @@ def actors() -> Response:
                     "help": each.help,
                     "queue": actor.queue_name,
                     "paused_by": _paused_by(in_force, actor.actor_name, actor.queue_name),
-                    "submit_role": limits.submit_role(actor.actor_name),
-                    "view_role": limits.view_role(actor.actor_name),
+                    "submit_role": permissions.submit_role(actor.actor_name),
+                    "view_role": permissions.view_role(actor.actor_name),
                     "schema": each.json_schema(),
                 }
                 for actor, each in listed
@@ -92,7 +92,7 @@ def _worker(worker: Worker) -> dict[str, Any]:
 @allow(Role.VIEWER)
 def list_queues() -> Response:
     """The queues: what SQL knows of them, and beside it what RabbitMQ counts (null: not known)."""
-    broker = limits.numbers(management.overview())
+    broker = permissions.numbers(management.overview())
     with database.read() as session:
         counted = {each.queue: each for each in queries.queues(session)}
         in_force = controls.load(session)

@@ -13,7 +13,7 @@ from src import database
 from src.jobs.errors import InvalidArguments, NotAllowed
 from src.web.api.blueprint import blueprint
 from src.web.api.bodies import Until, ahead, answer, read, read_json
-from src.web.auth import allow, create_token, limits, tokens, users, visitor
+from src.web.auth import allow, create_token, permissions, tokens, users, visitor
 from src.web.auth.pages import link_for
 from src.web.auth.users import UnknownUser, UserError
 from src.web.instants import write_instant
@@ -29,11 +29,13 @@ class RightsBody(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     role: Literal["viewer", "submitter", "operator", "admin"] = Field(description="the role")
-    actors: list[Annotated[str, Field(pattern=f"^({limits.PATTERN.pattern})$")]] | None = Field(None, min_length=1, description=_ACTORS)
+    actors: list[Annotated[str, Field(pattern=f"^({permissions.PATTERN.pattern})$")]] | None = Field(
+        None, min_length=1, description=_ACTORS
+    )
 
-    def patterns(self) -> limits.Patterns | None:
+    def patterns(self) -> permissions.Patterns | None:
         """The actors as they are kept."""
-        return None if self.actors is None else limits.read_patterns(" ".join(self.actors))
+        return None if self.actors is None else permissions.read_patterns(" ".join(self.actors))
 
 
 class UserBody(RightsBody):

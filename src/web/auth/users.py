@@ -17,7 +17,7 @@ from sqlalchemy.orm import Session
 from src import audit
 from src.database import now, read, write
 from src.web.auth import sessions, tokens
-from src.web.auth.limits import Patterns
+from src.web.auth.permissions import Patterns
 from src.web.auth.weak_passwords import is_weak
 from src.web.roles import Role
 from src.web.tables import SignInLink, User

@@ -14,7 +14,7 @@ from src.broker.signature import Signature
 from src.jobs import Receipt
 from src.jobs.errors import IdempotencyConflict, InvalidArguments, JobsError
 from src.web import asking, catalogue
-from src.web.auth import Visitor
+from src.web.auth import Caller
 from src.web.catalogue import AnyActor
 from src.web.forms import how
 from src.web.forms.field import ABSENT, Field, every
@@ -73,7 +73,7 @@ class Form:
         add_row(reading, sent[MORE])
         return self._again(reading, asked, {})
 
-    def submit(self, sent: MultiDict[str, str], *, by: Visitor) -> Receipt | Form:
+    def submit(self, sent: MultiDict[str, str], *, by: Caller) -> Receipt | Form:
         """The receipt of the job, or the form with what was typed and what is wrong with it."""
         reading, asked = read(self.fields, sent), read_how(sent)
         try:

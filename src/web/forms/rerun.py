@@ -14,7 +14,7 @@ from src.jobs import Receipt, reruns
 from src.jobs.errors import IdempotencyConflict, InvalidArguments, JobsError
 from src.jobs.models import Job
 from src.web import asking, catalogue
-from src.web.auth import Visitor
+from src.web.auth import Caller
 from src.web.forms.field import Field, every, identical
 from src.web.forms.fields import filled
 from src.web.forms.form import KEY
@@ -47,7 +47,7 @@ class RerunForm:
         add_row(reading, sent[MORE])
         return self._again(reading, {})
 
-    def submit(self, sent: MultiDict[str, str], *, by: Visitor) -> Receipt | RerunForm:
+    def submit(self, sent: MultiDict[str, str], *, by: Caller) -> Receipt | RerunForm:
         """The receipt of the new job, or the form with what was typed and what is wrong with it."""
         reading = read(self.fields, sent)
         known = self.signature.by_name(self.job.args, self.job.kwargs)

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from flask import Blueprint, flash, redirect, render_template, request, url_for
 from flask import session as cookie
-from werkzeug.exceptions import Forbidden, NotFound
+from werkzeug.exceptions import NotFound
 from werkzeug.wrappers import Response
 
 from src import audit, database
 from src.jobs.errors import JobsError
 from src.web.auth import allow, sessions, throttle, tokens, users, visitor, witness
 from src.web.auth.access import SESSION_KEY
+from src.web.auth.caller import Forbidden
 from src.web.auth.users import UserError
 from src.web.roles import Role
 from src.web.token_wishes import read

@@ -22,7 +22,7 @@ from src.jobs.errors import InvalidArguments, JobsError, NotAllowed
 from src.jobs.submission import Submission
 from src.spreadsheets import Dialect
 from src.web import asking, catalogue
-from src.web.auth import Visitor, allow, limits, visitor
+from src.web.auth import Caller, allow, permissions, visitor
 from src.web.forms.form import KEY
 from src.web.forms.sheet import MAX_BYTES, MAX_ROWS, OWN, Sheet, UnreadableSheet
 from src.web.roles import Role
@@ -39,9 +39,9 @@ _SHOWN = 2_000
 @allow(Role.VIEWER)
 def index() -> str:
     """All batches, newest first."""
-    limited = limits.in_force()
+    limited = permissions.in_force()
     with database.read() as session:
-        found = [(each, batches.figures(session, each.id)) for each in batches.recent(session) if limits.fits(limited, each.actor)]
+        found = [(each, batches.figures(session, each.id)) for each in batches.recent(session) if permissions.fits(limited, each.actor)]
     return render_template("batches/index.html", batches=found)
 
 
@@ -158,7 +158,7 @@ def act(id: str, action: str) -> Response:
     with database.write() as session:
         batch = _find(session, id)
         if action == "retry":
-            limits.require_submit(batch.actor)
+            permissions.require_submit(batch.actor)
         number = (batches.cancel if action == "cancel" else batches.retry)(session, id)
     words = {"cancel": "cancelled, or asked to stop", "retry": "queued again"}
     flash(f"{number} job{'' if number == 1 else 's'} {'is' if number == 1 else 'are'} {words[action]}.", "success")
@@ -167,7 +167,7 @@ def act(id: str, action: str) -> Response:
 
 def _find(session: Session, id: str) -> Batch:
     batch = batches.find(session, id)
-    limits.require(batch.actor)
+    permissions.require(batch.actor)
     return batch
 
 
@@ -192,7 +192,7 @@ def _shown(id: str) -> dict[str, Any]:
     return {"batch": batch, "figures": figures, "listed": listed, "bad": bad, "more": more, "Stage": Stage}
 
 
-def _submissions(batch: Batch, fitting: list[Outcome], by: Visitor) -> dict[int, Submission]:
+def _submissions(batch: Batch, fitting: list[Outcome], by: Caller) -> dict[int, Submission]:
     """The submissions of the rows; checked again, for the code may have changed since the file was read."""
     submissions = {}
     for outcome in fitting:

@@ -9,7 +9,6 @@ from flask import Blueprint, flash, redirect, render_template, request, url_for
 from flask import Response as FlaskResponse
 from flask import session as cookie
 from flask_wtf.csrf import generate_csrf
-from werkzeug.exceptions import Forbidden
 from werkzeug.wrappers import Response
 
 from src import database
@@ -21,6 +20,7 @@ from src.jobs.search import QueryError
 from src.jobs.search.grammar import LONGEST
 from src.web import log_lines, results, twins, uploading, views
 from src.web.auth import allow, visitor
+from src.web.auth.caller import Forbidden
 from src.web.completion import completions
 from src.web.forms import EditForm
 from src.web.forms.rerun import RerunForm
@@ -89,7 +89,7 @@ def save_view() -> Response:
             views.save(session, visitor(), name=name, query=text, is_shared=request.form.get("shared") == "1")
         flash(f"The view {name.strip()} is saved.", "success")
     except (JobsError, Forbidden) as error:
-        flash(f"Not saved: {error.description if isinstance(error, Forbidden) else error}", "error")
+        flash(f"Not saved: {error}", "error")
     return redirect(url_for("jobs.index", q=request.form.get("q") or None), 303)
 
 

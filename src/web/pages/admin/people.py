@@ -7,7 +7,7 @@ from sqlalchemy.orm import Session
 from werkzeug.wrappers import Response
 
 from src import database
-from src.web.auth import allow, limits, users, visitor
+from src.web.auth import allow, permissions, users, visitor
 from src.web.auth.pages import link_for
 from src.web.auth.users import UserError
 from src.web.roles import Role
@@ -67,9 +67,9 @@ def _change(session: Session, id: int, verb: str) -> User:
     return users.disable(session, id) if verb == "disable" else users.change_rights(session, id, request.form.get("role", ""), _actors())
 
 
-def _actors() -> limits.Patterns | None:
+def _actors() -> permissions.Patterns | None:
     try:
-        return limits.read_patterns(request.form.get("actors", ""))
+        return permissions.read_patterns(request.form.get("actors", ""))
     except ValueError as error:
         raise UserError("actors", str(error)) from None
 
