@@ -29,7 +29,7 @@ def pause(*, target: str, how_long: str | None, until: str | None, reason: str |
     with writing(data) as session:
         from src.jobs import controls
         from src.web import controlling
-        from src.web.api.bodies import ahead
+        from src.web.request_values import ahead
 
         if how_long and until:
             raise UpError("Give either --for or --until, not both.")

@@ -51,7 +51,7 @@ def mute_alert(*, id: int, how_long: str, data: Path | None) -> None:
     """Say nothing of the alert ID until UNTIL: so long from now (30m, 2h, 1d), or an instant (2030-01-31T18:00:00Z)."""
     with writing(data) as session:
         from src.jobs import alert_mutes
-        from src.web.api.bodies import ahead
+        from src.web.request_values import ahead
 
         until = ahead("UNTIL", how_long)
         assert until is not None

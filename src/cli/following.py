@@ -132,12 +132,12 @@ def _with_log(id: str) -> dict[str, Any]:
 
 def _document(id: str) -> dict[str, Any]:
     from src import database
-    from src.web import documents
+    from src.web import documents, json_documents
     from src.web.standing import standing
 
     with database.read() as session:
         found = _look_up(session, id)
-        document: dict[str, Any] = documents.finite(documents.whole(found, standing(session, found)))
+        document: dict[str, Any] = json_documents.finite(documents.whole(found, standing(session, found)))
     return document
 
 

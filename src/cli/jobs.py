@@ -17,7 +17,7 @@ from src.cli.submitting import OfActor, actors_like, values_like
 from src.up.errors import UpError
 
 if TYPE_CHECKING:
-    from src.web.auth import Caller
+    from src.web.auth.caller import Caller
 
 
 #: seconds that a list of jobs may be looked for
@@ -55,7 +55,7 @@ def submit(
     from src.jobs import JobsError, submit_many
     from src.jobs.errors import InvalidArguments
     from src.web import asking
-    from src.web.api.bodies import JobBody
+    from src.web.job_bodies import JobBody
 
     try:
         form = form_of(actor)
@@ -116,9 +116,9 @@ def token_create(*, name: str, role: str, actors: str, expires: str | None, data
     """Make a token for programs and print it, this one time."""
     join(data)
     from src.jobs import JobsError
-    from src.web.api.bodies import ahead
-    from src.web.auth import create_token
     from src.web.auth.permissions import read_patterns
+    from src.web.auth.tokens import create_token
+    from src.web.request_values import ahead
 
     try:
         click.echo(create_token(name, role, actors=read_patterns(actors), expires_at=ahead("expires", expires)))
@@ -128,7 +128,8 @@ def token_create(*, name: str, role: str, actors: str, expires: str | None, data
 
 def whoever_types() -> Caller:
     """Who works at this terminal, as pages and API know a visitor."""
-    from src.web.auth import Caller, Role
+    from src.web.auth.caller import Caller
+    from src.web.roles import Role
 
     name = getpass.getuser()
     return Caller(name, Role.ADMIN, f"command:{name}")

@@ -62,12 +62,12 @@ def show(*, id: str, data: Path | None) -> None:
     """Print one workflow with its steps as JSON."""
     with writing(data) as session:
         from src.jobs import workflows
-        from src.web import documents, workflow_documents
+        from src.web import json_documents, workflow_documents
 
         found = workflows.find(session, id)
         if found is None:
             raise UpError(f"There is no workflow {id}. ./run workflows lists the newest.")
-        document = documents.finite(workflow_documents.whole(found))
+        document = json_documents.finite(workflow_documents.whole(found))
     click.echo(json.dumps(document, indent=2, ensure_ascii=False))
 
 

@@ -13,8 +13,8 @@ import time
 from pathlib import Path
 
 from src.up import packages
+from src.up.locations import PACKAGE, ROOT
 
-ROOT = Path(__file__).resolve().parents[2]
 VENV = ROOT / ".venv"
 MARKER = VENV / "callboard.json"
 #: where Docker and Kubernetes put secrets; src/settings.py reads them, too
@@ -40,7 +40,7 @@ def main(arguments: list[str]) -> None:
         sys.exit(f"Callboard cannot set itself up. {error}")
     python = str(VENV / "bin" / "python")
     sys.stdout.flush()
-    os.execv(python, [python, "-m", "src", *arguments])
+    os.execv(python, [python, "-m", PACKAGE, *arguments])
 
 
 def say(line: str) -> None:

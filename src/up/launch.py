@@ -11,16 +11,15 @@ import sys
 import tempfile
 from collections.abc import Callable, Mapping
 from functools import partial
-from pathlib import Path
 
 from src.broker import process_tree
 from src.settings import Settings
 from src.up import ports
 from src.up.errors import UpError
 from src.up.folder import Folder
+from src.up.locations import PACKAGE, ROOT
 from src.up.processes import command_line
 
-ROOT = Path(__file__).resolve().parents[2]
 #: the inherited listening sockets of the web front end and of the mailbox
 WEB_FD, MAILBOX_FD = "CALLBOARD_WEB_FD", "CALLBOARD_MAILBOX_FD"
 #: reading of the system's monotonic clock when the person pressed Return
@@ -34,7 +33,7 @@ def process(
     folder.logs.mkdir(mode=0o700, parents=True, exist_ok=True)  # it may have been deleted, which must not end the others
     with open(folder.logs / f"{name}.log", "ab") as log:
         return subprocess.Popen(
-            [sys.executable, "-m", "src", role],
+            [sys.executable, "-m", PACKAGE, role],
             cwd=ROOT,
             env={**os.environ, **environment},
             stdin=subprocess.DEVNULL,

@@ -9,17 +9,18 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from src.settings import Settings
-from src.up.launch import ROOT
+from src.up import errors, front_door
+from src.up.locations import ROOT, SOURCE
 
 #: seconds between two looks at the files; a save that is going on is over by the next
 EVERY = 0.3
 #: what tries an import in a process of its own: a module that fails, or hangs, must not do so in one that serves
-_TRIAL = """
+_TRIAL = f"""
 import sys
-from src.up import front_door
-from src.up.errors import UpError
+from {front_door.__name__} import load_actors
+from {errors.__name__} import UpError
 try:
-    front_door.load("src.actors")
+    load_actors()
 except UpError as error:
     sys.exit(str(error))
 """
@@ -84,7 +85,7 @@ class Watch:
 
 def roots(settings: Settings) -> Iterator[Path]:
     """The folders and files that hold the actors."""
-    yield ROOT / "src" / "actors"
+    yield SOURCE / "actors"
     for name in settings.actor_modules:
         if "/" in name:
             yield ROOT / name

@@ -38,7 +38,7 @@ MAX_BODY_BYTES = 32 * 1024 * 1024
 
 def make() -> Flask:
     """A new WSGI application; it has connected to nothing yet."""
-    app = Flask("src.web")  # whose templates and static files they are
+    app = Flask(__package__)  # whose templates and static files they are
     traced.init(app)
     segments.init(app)
     app.config.update(

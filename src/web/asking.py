@@ -16,8 +16,9 @@ from src.jobs.states import Unique
 from src.jobs.submission import new_id
 from src.jobs.workflow_submission import PlannedStep
 from src.web import catalogue
-from src.web.auth import Caller, permissions
-from src.web.documents import MASK
+from src.web.auth import permissions
+from src.web.auth.caller import Caller
+from src.web.json_documents import MASK
 
 #: characters of an idempotency key, so that it fits its column behind the asker's name
 KEY_LENGTH = 200

@@ -16,7 +16,8 @@ from src.jobs.errors import JobsError
 from src.jobs.search import Query, parse
 from src.jobs.search.grammar import quote
 from src.jobs.states import State
-from src.web.auth import Caller, permissions
+from src.web.auth import permissions
+from src.web.auth.caller import Caller
 from src.web.instants import write_instant
 
 

@@ -15,8 +15,8 @@ from src.jobs.rows import NORMAL_PRIORITY
 from src.settings import get_settings
 from src.web import copying, documents, results, timelines, tracebacks, traced, uploading
 from src.web.auth import permissions
-from src.web.documents import finite, printable
 from src.web.forms.field import every, takes_files
+from src.web.json_documents import finite, printable
 from src.web.roles import Role
 
 #: characters of a value that a line of a table shows

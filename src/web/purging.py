@@ -11,7 +11,7 @@ from src.jobs import Receipt, State, bulk, search
 from src.jobs.bulk import Verb
 from src.jobs.search.grammar import quote
 from src.web import bulk_wishes
-from src.web.auth import Caller
+from src.web.auth.caller import Caller
 from src.web.bulk_wishes import CountDiffers
 
 #: what a purge is for: not what runs, nor what is held until a person has seen it

@@ -18,8 +18,8 @@ from src.schedules.rules import Rule
 from src.schedules.words import TickState
 from src.web import catalogue
 from src.web.auth import permissions
-from src.web.documents import MASK
 from src.web.instants import write_duration, write_instant
+from src.web.json_documents import MASK
 
 #: ticks to come that a document shows
 NEXT = 3

@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from src.web.api.bodies import ahead
-from src.web.auth import create_token
 from src.web.auth.permissions import Patterns, read_patterns
+from src.web.auth.tokens import create_token
+from src.web.request_values import ahead
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ from flask import Response, request
 from werkzeug.exceptions import NotFound
 
 from src import spreadsheets
-from src.web import documents
+from src.web import json_documents
 
 FORMATS = ("json", "csv")
 
@@ -24,7 +24,7 @@ def wanted() -> str | None:
 
 def as_json(document: Any) -> Response:
     """The document."""
-    return Response(documents.dump(document), mimetype="application/json")
+    return Response(json_documents.dump(document), mimetype="application/json")
 
 
 def as_csv(rows: Sequence[dict[str, Any]], name: str, *, columns: Sequence[str] = ()) -> Response:
@@ -38,5 +38,5 @@ def as_csv(rows: Sequence[dict[str, Any]], name: str, *, columns: Sequence[str] 
 
 def _cell(value: Any) -> Any:
     if isinstance(value, dict | list):
-        return documents.dump(value)
+        return json_documents.dump(value)
     return "" if value is None else value

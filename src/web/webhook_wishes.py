@@ -11,7 +11,7 @@ from src.jobs import webhooks
 from src.jobs.errors import JobsError
 from src.jobs.webhook_models import Kind, Webhook, WebhookDelivery
 from src.web import catalogue
-from src.web.auth import Caller
+from src.web.auth.caller import Caller
 from src.web.instants import write_instant
 
 

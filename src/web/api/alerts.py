@@ -10,9 +10,10 @@ from src.jobs import alert_mutes, alerts
 from src.jobs.errors import JobsError
 from src.web.alert_documents import document
 from src.web.api.blueprint import blueprint
-from src.web.api.bodies import ahead, answer, read, read_json
+from src.web.api.bodies import answer, read_json
 from src.web.auth import allow, visitor
 from src.web.instants import write_instant
+from src.web.request_values import ahead, read
 from src.web.roles import Role
 
 

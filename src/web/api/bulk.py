@@ -11,9 +11,10 @@ from src import database
 from src.jobs import search
 from src.web import bulk_wishes
 from src.web.api.blueprint import blueprint
-from src.web.api.bodies import answer, read, read_json, whole
+from src.web.api.bodies import answer, read_json
 from src.web.api.jobs import accepted
 from src.web.auth import allow, visitor
+from src.web.request_values import read, whole
 from src.web.roles import Role
 
 

@@ -8,9 +8,11 @@ from src.broker.gathering import submit_now
 from src.broker.signature import Signature
 from src.web import asking, catalogue, uploading
 from src.web.api.blueprint import blueprint
-from src.web.api.bodies import CallBody, loads, read, read_json
+from src.web.api.bodies import loads, read_json
 from src.web.api.jobs import accepted
 from src.web.auth import allow, visitor
+from src.web.job_bodies import CallBody
+from src.web.request_values import read
 from src.web.roles import Role
 from src.web.uploading import takes_files
 

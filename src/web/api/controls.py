@@ -14,10 +14,11 @@ from src.jobs.controls import CONCURRENCY, LIMITS, RATE_LIMIT, Override, Pause
 from src.jobs.errors import JobsError
 from src.web import controlling
 from src.web.api.blueprint import blueprint
-from src.web.api.bodies import Count, ahead, answer, read, read_json
+from src.web.api.bodies import answer, read_json
 from src.web.auth import allow, visitor
 from src.web.controlling import Breaker, Limit
 from src.web.instants import write_instant
+from src.web.request_values import Count, ahead, read
 from src.web.roles import Role
 
 _TARGET = Field(description="what is meant: all, queue:NAME or actor:NAME")

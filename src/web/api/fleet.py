@@ -20,10 +20,11 @@ from src.jobs.models import Worker
 from src.jobs.states import Wish
 from src.web import catalogue, controlling, purging
 from src.web.api.blueprint import blueprint
-from src.web.api.bodies import Count, answer, read, read_json
+from src.web.api.bodies import answer, read_json
 from src.web.auth import allow, permissions, visitor
 from src.web.controlling import Target
 from src.web.instants import write_instant
+from src.web.request_values import Count, read
 from src.web.roles import Role
 
 

@@ -14,9 +14,11 @@ from src.jobs.models import Job
 from src.web import asking, documents
 from src.web.api import conditional
 from src.web.api.blueprint import blueprint
-from src.web.api.bodies import EditBody, answer, read, read_job, read_json, read_limit
+from src.web.api.bodies import answer, read_json, read_limit
 from src.web.auth import allow, visitor
 from src.web.filters import read_filter
+from src.web.job_bodies import EditBody, read_job
+from src.web.request_values import read
 from src.web.roles import Role
 from src.web.standing import standing
 

@@ -10,7 +10,6 @@ from src.mail.models import DeliveryState
 from src.web import catalogue
 from src.web.api import schedule_openapi
 from src.web.api.alerts import MuteBody
-from src.web.api.bodies import EditBody
 from src.web.api.bulk import BulkBody
 from src.web.api.controls import LimitBody, PauseBody
 from src.web.api.fleet import PurgeBody
@@ -18,6 +17,7 @@ from src.web.api.openapi_operations import IF_MATCH, KEY, operation, query, segm
 from src.web.api.openapi_schemas import FILE_PARTS, Document, call_parts, ref, workflow_schema
 from src.web.api.people import RightsBody, TokenBody, UserBody
 from src.web.audit_wishes import FIELDS as AUDIT_FIELDS
+from src.web.job_bodies import EditBody
 from src.web.webhook_wishes import WebhookBody
 
 #: the kinds of operations, in the order in which they are described

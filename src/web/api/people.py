@@ -12,11 +12,13 @@ from werkzeug.exceptions import NotFound
 from src import database
 from src.jobs.errors import InvalidArguments, NotAllowed
 from src.web.api.blueprint import blueprint
-from src.web.api.bodies import Until, ahead, answer, read, read_json
-from src.web.auth import allow, create_token, permissions, tokens, users, visitor
+from src.web.api.bodies import answer, read_json
+from src.web.auth import allow, permissions, tokens, users, visitor
 from src.web.auth.pages import link_for
+from src.web.auth.tokens import create_token
 from src.web.auth.users import UnknownUser, UserError
 from src.web.instants import write_instant
+from src.web.request_values import Until, ahead, read
 from src.web.roles import Role
 from src.web.tables import ApiToken, User
 

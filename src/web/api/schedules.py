@@ -19,8 +19,8 @@ from src.web.api import conditional
 from src.web.api.blueprint import blueprint
 from src.web.api.bodies import answer, read_json
 from src.web.auth import allow, visitor
-from src.web.documents import MASK
 from src.web.instants import parse_instant, write_instant
+from src.web.json_documents import MASK
 from src.web.roles import Role
 
 PREVIEWED = 10

@@ -8,9 +8,10 @@ from src import database
 from src.jobs import webhooks
 from src.web import webhook_wishes as wishes
 from src.web.api.blueprint import blueprint
-from src.web.api.bodies import answer, read, read_json, read_limit
+from src.web.api.bodies import answer, read_json, read_limit
 from src.web.auth import allow, visitor
 from src.web.filters import read_filter
+from src.web.request_values import read
 from src.web.roles import Role
 
 

@@ -23,8 +23,8 @@ from src.jobs.canvas import Workflow
 from src.jobs.errors import InvalidArguments, JobsError
 from src.jobs.submission import new_id
 from src.web import asking, catalogue
-from src.web.api.bodies import Priority, ahead, duration, read
-from src.web.auth import Caller
+from src.web.auth.caller import Caller
+from src.web.request_values import Priority, ahead, duration, read
 
 #: steps of one workflow: one transaction, which others wait for
 STEP_LIMIT = 2_000

@@ -9,7 +9,7 @@ from src import database
 from src.jobs import workflows
 from src.jobs.errors import UnknownJob
 from src.jobs.workflows import Found
-from src.web import asking, documents, workflow_documents
+from src.web import asking, json_documents, workflow_documents
 from src.web.api.blueprint import blueprint
 from src.web.api.bodies import answer, read_json, read_limit
 from src.web.api.workflow_bodies import read_workflow
@@ -58,7 +58,7 @@ def workflow_events(id: str) -> Response:
     """The workflow now and at each change, as event `workflow`; then `done`."""
     _find(id)
     try:
-        return stream(id, lambda found: documents.dump(workflow_documents.whole(found)), event="workflow")
+        return stream(id, lambda found: json_documents.dump(workflow_documents.whole(found)), event="workflow")
     except TooManyStreams:
         raise ServiceUnavailable("Too many open streams. Ask for the workflow itself every few seconds instead.") from None
 

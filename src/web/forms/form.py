@@ -14,7 +14,7 @@ from src.broker.signature import Signature
 from src.jobs import Receipt
 from src.jobs.errors import IdempotencyConflict, InvalidArguments, JobsError
 from src.web import asking, catalogue
-from src.web.auth import Caller
+from src.web.auth.caller import Caller
 from src.web.catalogue import AnyActor
 from src.web.forms import how
 from src.web.forms.field import ABSENT, Field, every

@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 
 from src.database import now
 from src.jobs.errors import JobsError
-from src.web.auth import Caller
+from src.web.auth.caller import Caller
 from src.web.roles import Role
 from src.web.tables import FormPreset
 

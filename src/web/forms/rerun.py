@@ -14,7 +14,7 @@ from src.jobs import Receipt, reruns
 from src.jobs.errors import IdempotencyConflict, InvalidArguments, JobsError
 from src.jobs.models import Job
 from src.web import asking, catalogue
-from src.web.auth import Caller
+from src.web.auth.caller import Caller
 from src.web.forms.field import Field, every, identical
 from src.web.forms.fields import filled
 from src.web.forms.form import KEY

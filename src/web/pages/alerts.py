@@ -9,8 +9,8 @@ from src import database
 from src.jobs import alert_mutes, alerts
 from src.jobs.errors import JobsError
 from src.web import alert_documents, twins
-from src.web.api.bodies import ahead
 from src.web.auth import allow, visitor
+from src.web.request_values import ahead
 from src.web.roles import Role
 
 blueprint = Blueprint("alerts", __name__)

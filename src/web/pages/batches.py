@@ -22,7 +22,8 @@ from src.jobs.errors import InvalidArguments, JobsError, NotAllowed
 from src.jobs.submission import Submission
 from src.spreadsheets import Dialect
 from src.web import asking, catalogue
-from src.web.auth import Caller, allow, permissions, visitor
+from src.web.auth import allow, permissions, visitor
+from src.web.auth.caller import Caller
 from src.web.forms.form import KEY
 from src.web.forms.sheet import MAX_BYTES, MAX_ROWS, OWN, Sheet, UnreadableSheet
 from src.web.roles import Role

@@ -13,9 +13,9 @@ from src.jobs import breakers, controls
 from src.jobs.controls import CONCURRENCY, RATE_LIMIT
 from src.jobs.errors import JobsError
 from src.web import controlling
-from src.web.api.bodies import ahead
 from src.web.auth import allow, visitor
 from src.web.controlling import Target
+from src.web.request_values import ahead
 from src.web.roles import Role
 
 blueprint = Blueprint("controls", __name__)

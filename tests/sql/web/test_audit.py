@@ -16,8 +16,8 @@ from src.audit.deeds import LINES_OF_A_DEED
 from src.audit.queries import Wanted
 from src.database import clock, now, read, write
 from src.jobs import control
-from src.web.auth import ensure_admin
 from src.web.auth.throttle import PER_NAME
+from src.web.auth.users import ensure_admin
 from src.web.auth.witness import ACTIONS
 from src.web.roles import Role
 from tests.harness.site import Site, in_words

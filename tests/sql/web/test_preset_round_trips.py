@@ -7,7 +7,7 @@ from typing import Any
 from hypothesis import strategies as st
 
 from src.database import Database, read, write
-from src.web.auth import Caller
+from src.web.auth.caller import Caller
 from src.web.forms import browser, presets
 from src.web.forms.field import identical
 from src.web.forms.fields import fields_of, filled

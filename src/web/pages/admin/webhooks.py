@@ -13,9 +13,9 @@ from src.jobs.errors import JobsError
 from src.jobs.webhook_models import Kind, Webhook
 from src.web import catalogue
 from src.web import webhook_wishes as wishes
-from src.web.api.bodies import read
 from src.web.auth import allow, visitor
 from src.web.filters import read_filter
+from src.web.request_values import read
 from src.web.roles import Role
 
 blueprint = Blueprint("webhooks", __name__)
