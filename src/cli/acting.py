@@ -83,7 +83,7 @@ def edit(*, id: str, arguments: Sequence[str], data: Path | None, **asked: Any) 
     from src.broker.signature import Signature
     from src.jobs import JobsError, edits
     from src.web import asking, catalogue
-    from src.web.forms import fields_of
+    from src.web.forms.fields import fields_of
     from src.web.job_bodies import EditBody
 
     try:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,7 +16,8 @@ from werkzeug.datastructures import MultiDict
 from src.up.errors import UpError
 
 if TYPE_CHECKING:
-    from src.web.forms import Field, Form
+    from src.broker.signature import Signature
+    from src.web.forms.field import Field
 
 #: what a flag may be given, and what that means
 WORDS = {"true": True, "yes": True, "on": True, "1": True, "false": False, "no": False, "off": False, "0": False}
@@ -27,22 +29,32 @@ _VALUES = {
 }  # fmt: skip
 
 
-def form_of(actor: str) -> Form:
-    """The actor's form; UpError names those that are called alike."""
+@dataclass(frozen=True, slots=True)
+class ActorArguments:
+    """What an actor takes: its signature, and a field for each parameter."""
+
+    signature: Signature
+    fields: list[Field]
+
+
+def arguments_of(actor: str) -> ActorArguments:
+    """The arguments that an actor takes; UpError suggests similar names for an unknown one."""
+    from src.broker.signature import Signature
     from src.jobs.errors import UnknownActor
     from src.web import catalogue
-    from src.web.forms import Form
+    from src.web.forms.fields import fields_of
 
     try:
-        return Form.of(actor)
+        signature = Signature.of(catalogue.submittable(actor))
     except UnknownActor as error:
         alike = get_close_matches(actor, [each.actor_name for each in catalogue.entries()], n=3, cutoff=0.5)
         raise UpError(f"{error}" + (f"\nDid you mean {' or '.join(alike)}?" if alike else "")) from None
+    return ActorArguments(signature, fields_of(signature))
 
 
 def read_arguments(fields: Sequence[Field], arguments: Sequence[str]) -> dict[str, Any]:
     """The values by parameter of `--total 100`, `--total=100`, `--flag`, `--no-flag`, `--group.field 5`; UpError names what cannot be read."""
-    from src.web.forms import read
+    from src.web.forms.reading import read
 
     reading = read(fields, texts(arguments, {each.name: each for each in options(fields)}))
     if reading.errors:
@@ -50,11 +62,13 @@ def read_arguments(fields: Sequence[Field], arguments: Sequence[str]) -> dict[st
     return reading.values
 
 
-def call_of(form: Form, arguments: Sequence[str], by_position: str | None, by_name: str | None) -> tuple[list[Any], dict[str, Any]]:
+def call_of(
+    actor: ActorArguments, arguments: Sequence[str], by_position: str | None, by_name: str | None
+) -> tuple[list[Any], dict[str, Any]]:
     """The arguments by position and by name: those of --args and --kwargs, and those that have an option of their own."""
     args, kwargs = _json("--args", by_position, []), _json("--kwargs", by_name, {})
-    values = read_arguments(form.fields, arguments)
-    return form.signature.arrange({**form.signature.by_name(args, kwargs), **values}) if values else (args, kwargs)
+    values = read_arguments(actor.fields, arguments)
+    return actor.signature.arrange({**actor.signature.by_name(args, kwargs), **values}) if values else (args, kwargs)
 
 
 def _json(option: str, text: str | None, otherwise: Any) -> Any:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from src.cli.arguments import call_of, form_of
+from src.cli.arguments import arguments_of, call_of
 from src.cli.folders import data_option, join
 from src.cli.following import follow, state_of
 from src.cli.submitting import OfActor, actors_like, values_like
@@ -58,8 +58,8 @@ def submit(
     from src.web.job_bodies import JobBody
 
     try:
-        form = form_of(actor)
-        args, kwargs = call_of(form, arguments, by_position, by_name)
+        known = arguments_of(actor)
+        args, kwargs = call_of(known, arguments, by_position, by_name)
         wish = JobBody(actor=actor, args=args, kwargs=kwargs, **asked).wish()
         submission = asking.check(wish, by=whoever_types(), source="api")
         with database.write() as session:

@@ -11,7 +11,7 @@ from typing import Any
 
 import click
 
-from src.cli.arguments import form_of, read_arguments
+from src.cli.arguments import arguments_of, read_arguments
 from src.cli.folders import data_option, join
 from src.cli.jobs import words
 from src.cli.submitting import OfActor
@@ -106,8 +106,8 @@ def create(*, name: str, actor: str, arguments: Sequence[str], data: Path | None
     from src.web import schedule_documents, schedule_wishes
 
     def make(session: Any) -> Any:
-        form = form_of(actor)
-        args, kwargs = form.signature.arrange(read_arguments(form.fields, arguments))
+        known = arguments_of(actor)
+        args, kwargs = known.signature.arrange(read_arguments(known.fields, arguments))
         draft = schedule_wishes.read(_given(given) | {"name": name, "actor": actor}).draft()
         draft = fitted(replace(draft, args=args, kwargs=kwargs), actors.broker)
         return schedule_documents.document(editing.create(session, draft, by=_me()))

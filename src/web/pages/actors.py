@@ -16,7 +16,8 @@ from src.jobs.errors import JobsError, UnknownJob
 from src.web import catalogue, controlling, uploading
 from src.web.auth import allow, visitor
 from src.web.controlling import Target
-from src.web.forms import Form, presets
+from src.web.forms import presets
+from src.web.forms.form import Form
 from src.web.roles import Role
 from src.web.uploading import takes_files
 

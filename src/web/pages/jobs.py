@@ -22,7 +22,7 @@ from src.web import log_lines, results, twins, uploading, views
 from src.web.auth import allow, visitor
 from src.web.auth.caller import Forbidden
 from src.web.completion import completions
-from src.web.forms import EditForm
+from src.web.forms.edit import EditForm
 from src.web.forms.rerun import RerunForm
 from src.web.listing import Listing
 from src.web.live import News, TooManyStreams

@@ -11,7 +11,7 @@ from src.actors.accounts import UserAccount, create_random_user_accounts
 from src.jobs import queries
 from src.web.auth import allow, visitor
 from src.web.filters import read_filter
-from src.web.forms import Form
+from src.web.forms.form import Form
 from src.web.roles import Role
 
 blueprint = Blueprint("users", __name__)
