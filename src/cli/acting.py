@@ -9,9 +9,8 @@ from typing import Any
 import click
 
 from src.cli.arguments import read_arguments
+from src.cli.calls import find, state_of, words
 from src.cli.folders import data_option, join
-from src.cli.following import find, state_of
-from src.cli.jobs import words
 from src.cli.submitting import OfJob
 from src.up.errors import UpError
 

@@ -5,16 +5,14 @@ TARGET is `all`, `queue:NAME` or `actor:NAME`.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 import click
 
-from src.cli.folders import data_option, join
-from src.cli.jobs import whoever_types, words
+from src.cli.calls import operator, writing
+from src.cli.folders import data_option
 from src.up.errors import UpError
 
 
@@ -35,7 +33,7 @@ def pause(*, target: str, how_long: str | None, until: str | None, reason: str |
             raise UpError("Give either --for or --until, not both.")
         meant = controlling.require(session, controlling.read_target(target))
         end = ahead("for", how_long) or ahead("until", until)
-        controls.pause(session, meant.scope, meant.name, until=end, reason=reason, by=whoever_types().name)
+        controls.pause(session, meant.scope, meant.name, until=end, reason=reason, by=operator().name)
     click.echo(f"{meant} is paused{_until(end)}")
 
 
@@ -81,7 +79,7 @@ def limit(*, target: str, rate: str | None, concurrency: str | None, data: Path 
             if text == "code":
                 controls.follow_code(session, meant.scope, meant.name, setting)
             elif text is not None:
-                controlling.override(session, meant, setting, _limit(setting, text), by=whoever_types().name)
+                controlling.override(session, meant, setting, _limit(setting, text), by=operator().name)
         for each in controlling.panel(session, meant).limits:
             click.echo(_told(each))
 
@@ -119,21 +117,6 @@ def reset_breaker(*, actor: str, data: Path | None) -> None:
 
         waited = breakers.reset(session, actor)
     click.echo(f"{actor} goes on; {waited} waited")
-
-
-@contextmanager
-def writing(data: Path | None) -> Iterator[Any]:
-    """A session on the database of what runs in the data folder, with the actors loaded."""
-    join(data)
-    from src import actors, database
-    from src.jobs import JobsError
-
-    try:
-        with database.write() as session:
-            yield session
-    except JobsError as error:
-        raise UpError(words(error)) from None
-    actors.broker.close()
 
 
 def _limit(setting: str, text: str) -> Any:

@@ -6,9 +6,8 @@ from pathlib import Path
 
 import click
 
-from src.cli.controls import writing
+from src.cli.calls import operator, writing
 from src.cli.folders import data_option
-from src.cli.jobs import whoever_types
 from src.up.errors import UpError
 
 #: exit code while something is wrong
@@ -55,7 +54,7 @@ def mute_alert(*, id: int, how_long: str, data: Path | None) -> None:
 
         until = ahead("UNTIL", how_long)
         assert until is not None
-        alert_mutes.mute(session, id, until=until, by=whoever_types().name)
+        alert_mutes.mute(session, id, until=until, by=operator().name)
     click.echo(f"{id} is muted until {until:%Y-%m-%d %H:%M:%S}Z")
 
 
@@ -102,7 +101,7 @@ def purge(*, name: str, count: int | None, data: Path | None) -> None:
         from src.web import controlling, purging
 
         controlling.require(session, controlling.Target("queue", name))
-        receipt, waiting = purging.purge(session, name, count=count, by=whoever_types(), source="command")
+        receipt, waiting = purging.purge(session, name, count=count, by=operator(), source="command")
     if receipt is None:
         click.echo(f"nothing waits in {name}")
         return
@@ -159,4 +158,4 @@ def _ask(name: str, wish: str | None, data: Path | None) -> None:
         from src.jobs import wishes
         from src.jobs.states import Wish
 
-        wishes.ask(session, name, Wish(wish) if wish else None, by=whoever_types().name)
+        wishes.ask(session, name, Wish(wish) if wish else None, by=operator().name)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import getpass
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -11,13 +10,14 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from src.cli.arguments import arguments_of, call_of
+from src.cli.calls import operator, state_of, words
 from src.cli.folders import data_option, join
-from src.cli.following import follow, state_of
+from src.cli.following import follow
 from src.cli.submitting import OfActor, actors_like, values_like
 from src.up.errors import UpError
 
 if TYPE_CHECKING:
-    from src.web.auth.caller import Caller
+    pass
 
 
 #: seconds that a list of jobs may be looked for
@@ -61,7 +61,7 @@ def submit(
         known = arguments_of(actor)
         args, kwargs = call_of(known, arguments, by_position, by_name)
         wish = JobBody(actor=actor, args=args, kwargs=kwargs, **asked).wish()
-        submission = asking.check(wish, by=whoever_types(), source="api")
+        submission = asking.check(wish, by=operator(), source="api")
         with database.write() as session:
             [receipt] = submit_many(session, [replace(submission, source="command")])
     except InvalidArguments as error:
@@ -124,18 +124,3 @@ def token_create(*, name: str, role: str, actors: str, expires: str | None, data
         click.echo(create_token(name, role, actors=read_patterns(actors), expires_at=ahead("expires", expires)))
     except (ValueError, JobsError) as error:
         raise UpError(str(error)) from None
-
-
-def whoever_types() -> Caller:
-    """Who works at this terminal, as pages and API know a visitor."""
-    from src.web.auth.caller import Caller
-    from src.web.roles import Role
-
-    name = getpass.getuser()
-    return Caller(name, Role.ADMIN, f"command:{name}")
-
-
-def words(error: Exception) -> str:
-    """An error of the jobs room as options are called here."""
-    errors = getattr(error, "errors", None)
-    return "\n".join(f"--{name}: {text}" for name, text in errors.items()) if errors else str(error)

@@ -12,8 +12,8 @@ from typing import Any
 import click
 
 from src.cli.arguments import arguments_of, read_arguments
+from src.cli.calls import words
 from src.cli.folders import data_option, join
-from src.cli.jobs import words
 from src.cli.submitting import OfActor
 from src.up.errors import UpError
 

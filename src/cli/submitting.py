@@ -121,7 +121,7 @@ class OfJob(OfActor):
     def fields(self, ctx: click.Context, named: str) -> list[Field]:
         from src import actors, database
         from src.broker.signature import Signature
-        from src.cli.following import find
+        from src.cli.calls import find
         from src.jobs import JobsError
         from src.web import catalogue
         from src.web.forms.fields import fields_of

@@ -8,9 +8,8 @@ from typing import Any
 
 import click
 
-from src.cli.controls import writing
+from src.cli.calls import operator, writing
 from src.cli.folders import data_option, join
-from src.cli.jobs import whoever_types
 from src.up.errors import UpError
 
 
@@ -49,7 +48,7 @@ def submit(*, file: Any, idempotency_key: str | None, data: Path | None) -> None
             document = json.load(file)
         except ValueError as error:
             raise UpError(f"{file.name} is not JSON: {error}.") from None
-        by = whoever_types()
+        by = operator()
         wanted = read_workflow(document, by=by)
         receipt = wanted.submit(session, submitted_by=by.name, idempotency_key=asking.own_key(idempotency_key, by))
     click.echo(receipt.id)

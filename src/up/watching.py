@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from src.settings import Settings
-from src.up import errors, front_door
+from src.up import actor_loading, errors
 from src.up.locations import ROOT, SOURCE
 
 #: seconds between two looks at the files; a save that is going on is over by the next
@@ -17,7 +17,7 @@ EVERY = 0.3
 #: what tries an import in a process of its own: a module that fails, or hangs, must not do so in one that serves
 _TRIAL = f"""
 import sys
-from {front_door.__name__} import load_actors
+from {actor_loading.__name__} import load_actors
 from {errors.__name__} import UpError
 try:
     load_actors()

@@ -14,8 +14,6 @@ from sqlalchemy.orm import Session
 
 from src.database import get_database, now
 from src.jobs import State, alerts, deploys, error_groups, figures, search, workers
-from src.jobs.alert_models import Alert
-from src.jobs.models import FailureGroup, Job, Worker
 from src.jobs.queries import QueueCounts
 from src.jobs.search import Tally
 from src.reports import charts
@@ -26,6 +24,7 @@ from src.settings import get_settings
 from src.web.auth import permissions
 from src.web.display import span
 from src.web.fleet_health import LATE
+from src.web.rows import Alert, FailureGroup, Job, Worker
 
 #: seconds for which the numbers of the chart are good: they count all that ended
 FRESH_S = 15.0

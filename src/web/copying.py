@@ -16,13 +16,13 @@ from werkzeug.datastructures import MultiDict
 from src.broker.signature import Signature
 from src.jobs import defaults
 from src.jobs.errors import InvalidArguments, UnknownActor
-from src.jobs.models import Job
 from src.jobs.rows import NORMAL_PRIORITY
 from src.settings import get_settings
 from src.web import catalogue, documents, json_documents
 from src.web.forms.field import ABSENT, Field, Kind, holding, identical, write
 from src.web.forms.fields import fields_of
 from src.web.forms.reading import read
+from src.web.rows import Job
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,6 @@ from typing import Any
 
 from src import database
 from src.jobs import State, search
-from src.jobs.models import Job
 from src.jobs.search import Query, QueryError, Tally
 from src.jobs.search.facets import Facets, facets, facets_of
 from src.jobs.search.fields import FIELDS
@@ -16,6 +15,7 @@ from src.web import documents, views
 from src.web.auth.caller import Caller
 from src.web.completion import Completion, completions
 from src.web.filters import read_filter
+from src.web.rows import Job
 from src.web.tables import SavedView
 
 ROWS = 50

@@ -19,10 +19,10 @@ from sqlalchemy.orm import Session
 from src import database
 from src.jobs import attempt_logs, queries
 from src.jobs.attempt_logs import Place
-from src.jobs.models import Job, LogLine
 from src.jobs.stalled import stalled
 from src.jobs.states import State
 from src.logs import get_logger
+from src.web.rows import Job, LogLine
 
 log = get_logger(__name__)
 

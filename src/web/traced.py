@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 from flask import Flask, request
 
 from src import tracing
-from src.jobs.models import Job
 from src.settings import get_settings
+from src.web.rows import Job
 
 if TYPE_CHECKING:  # it imports OpenTelemetry, which who wants no spans does without
     from src.tracing.spans import Request

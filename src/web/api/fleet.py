@@ -16,7 +16,6 @@ from src.database import now
 from src.jobs import controls, queries, wishes, workers
 from src.jobs.controls import Controls
 from src.jobs.errors import JobsError
-from src.jobs.models import Worker
 from src.jobs.states import Wish
 from src.web import catalogue, controlling, purging
 from src.web.api.blueprint import blueprint
@@ -26,6 +25,7 @@ from src.web.controlling import Target
 from src.web.instants import write_instant
 from src.web.request_values import Count, read
 from src.web.roles import Role
+from src.web.rows import Worker
 
 
 @blueprint.get("/actors")

@@ -10,7 +10,6 @@ from src import database
 from src.broker.gathering import submit_now
 from src.jobs import Receipt, control, edits, queries, search, submit_many
 from src.jobs.errors import InvalidArguments, JobsError, UnknownJob
-from src.jobs.models import Job
 from src.web import asking, documents
 from src.web.api import conditional
 from src.web.api.blueprint import blueprint
@@ -20,6 +19,7 @@ from src.web.filters import read_filter
 from src.web.job_bodies import EditBody, read_job
 from src.web.request_values import read
 from src.web.roles import Role
+from src.web.rows import Job
 from src.web.standing import standing
 
 #: jobs of one bulk request: one transaction, which others wait for

@@ -12,7 +12,6 @@ from src import database
 from src.broker.signature import Signature
 from src.jobs import Receipt, reruns
 from src.jobs.errors import IdempotencyConflict, InvalidArguments, JobsError
-from src.jobs.models import Job
 from src.web import asking, catalogue
 from src.web.auth.caller import Caller
 from src.web.forms.field import Field, every, identical
@@ -20,6 +19,7 @@ from src.web.forms.fields import filled
 from src.web.forms.form import KEY
 from src.web.forms.places import at_places
 from src.web.forms.reading import MORE, Reading, add_row, read, retyped
+from src.web.rows import Job
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,7 +16,6 @@ from werkzeug.wrappers import Response
 from src import database, spreadsheets
 from src.broker.signature import Signature
 from src.jobs import batches
-from src.jobs.batch_models import Batch, Stage
 from src.jobs.batches import Outcome
 from src.jobs.errors import InvalidArguments, JobsError, NotAllowed
 from src.jobs.submission import Submission
@@ -27,6 +26,7 @@ from src.web.auth.caller import Caller
 from src.web.forms.form import KEY
 from src.web.forms.sheet import MAX_BYTES, MAX_ROWS, OWN, Sheet, UnreadableSheet
 from src.web.roles import Role
+from src.web.rows import Batch, Stage
 
 blueprint = Blueprint("batches", __name__)
 

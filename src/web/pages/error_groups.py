@@ -13,11 +13,11 @@ from src.database import now
 from src.jobs import State, error_groups, search
 from src.jobs.error_groups import Status
 from src.jobs.errors import JobsError
-from src.jobs.models import FailureGroup
 from src.web import tracebacks, twins
 from src.web.auth import allow, permissions, visitor
 from src.web.instants import parse_instant, write_instant
 from src.web.roles import Role
+from src.web.rows import FailureGroup
 
 blueprint = Blueprint("errors", __name__)
 

@@ -15,7 +15,6 @@ from src import database
 from src.audit import queries as audit_queries
 from src.jobs import attempt_logs, control, edits, queries, reruns
 from src.jobs.errors import JobsError, NotAllowed, UnknownJob
-from src.jobs.models import Job
 from src.jobs.search import QueryError
 from src.jobs.search.grammar import LONGEST
 from src.web import log_lines, results, twins, uploading, views
@@ -27,6 +26,7 @@ from src.web.forms.rerun import RerunForm
 from src.web.listing import Listing
 from src.web.live import News, TooManyStreams
 from src.web.roles import Role
+from src.web.rows import Job
 from src.web.standing import standing, standing_now
 from src.web.streams import Message, stream
 from src.web.uploading import takes_files

@@ -10,13 +10,13 @@ from werkzeug.wrappers import Response
 from src import database
 from src.jobs import webhooks
 from src.jobs.errors import JobsError
-from src.jobs.webhook_models import Kind, Webhook
 from src.web import catalogue
 from src.web import webhook_wishes as wishes
 from src.web.auth import allow, visitor
 from src.web.filters import read_filter
 from src.web.request_values import read
 from src.web.roles import Role
+from src.web.rows import Webhook, WebhookKind
 
 blueprint = Blueprint("webhooks", __name__)
 
@@ -36,7 +36,7 @@ def create() -> str | Response | tuple[str, int]:
     """Make one: to its page, with the secret, or back with what is wrong."""
     kind = request.form.get("kind", "job")
     # One list of boxes for all kinds, all of them ticked at first: those of another kind mean nothing.
-    told = webhooks.STATES[Kind(kind)] if kind in set(Kind) else []
+    told = webhooks.STATES[WebhookKind(kind)] if kind in set(WebhookKind) else []
     wanted = {
         "url": request.form.get("url", "").strip(),
         "kind": kind,
