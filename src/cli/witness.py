@@ -6,49 +6,8 @@ import getpass
 
 import click
 
-#: verb -> what it does, or None: it changes nothing that belongs to a person (a test names every verb that is missing)
-ACTIONS: dict[str, str | None] = {
-    "submit": "job.submit",
-    "retry": "job.retry",
-    "cancel": "job.cancel",
-    "run-now": "job.run-now",
-    "release": "job.release",
-    "discard": "job.discard",
-    "stack": "job.stack",
-    "edit": "job.edit",
-    "bulk": "bulk.start",
-    "pause": "target.pause",
-    "resume": "target.resume",
-    "limit": "target.limit",
-    "reset-breaker": "breaker.reset",
-    "requeue": "queue.requeue",
-    "purge": "queue.purge",
-    "alerts mute": "alert.mute",
-    "alerts unmute": "alert.unmute",
-    "workers quiet": "worker.quiet",
-    "workers stop": "worker.stop",
-    "workers resume": "worker.resume",
-    "workflow submit": "workflow.submit",
-    "workflow cancel": "workflow.cancel",
-    "workflow retry": "workflow.retry",
-    "schedule create": "schedule.create",
-    "schedule change": "schedule.change",
-    "schedule pause": "schedule.pause",
-    "schedule resume": "schedule.resume",
-    "schedule run-now": "schedule.run-now",
-    "schedule follow-code": "schedule.follow-code",
-    "schedule delete": "schedule.delete",
-    "schedule backfill": "schedule.backfill",
-    "token create": "token.create",
-    "sign-in": "link.create",
-    **dict.fromkeys(
-        (
-            "up", "down", "status", "logs", "doctor", "config", "reset", "backup", "restore", "test", "check", "web", "worker", "scheduler",
-            "mailbox", "migrate", "jobs", "job", "pauses", "limits", "breakers", "workflows", "workflow show", "schedules", "schedule show",
-            "schedule preview", "top", "completion", "shell",
-        )
-    ),
-}  # fmt: skip
+from src.cli import ACTIONS
+
 #: how verbs call what they are about
 _SUBJECTS = ("id", "which", "target", "name", "file")
 

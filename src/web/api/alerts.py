@@ -43,7 +43,7 @@ def list_alerts() -> Response:
 
 
 @blueprint.post("/alerts/<int:id>/mute")
-@allow(Role.OPERATOR)
+@allow(Role.OPERATOR, action="alert.mute")
 def mute_alert(id: int) -> Response:
     """Say nothing of what this alert is about until a time, however often it begins."""
     body = read(MuteBody, read_json(), example='{"for": "2h"}')
@@ -57,7 +57,7 @@ def mute_alert(id: int) -> Response:
 
 
 @blueprint.post("/alerts/<int:id>/unmute")
-@allow(Role.OPERATOR)
+@allow(Role.OPERATOR, action="alert.unmute")
 def unmute_alert(id: int) -> Response:
     """Hear of it again; what is still wrong is told of at the next look."""
     with database.write() as session:

@@ -51,7 +51,7 @@ def count_many() -> Response:
 
 
 @blueprint.post("/jobs/many")
-@allow(Role.OPERATOR)
+@allow(Role.OPERATOR, action="bulk.start")
 def act_on_many() -> Response:
     """Submit the job that does it."""
     body = read(BulkBody, read_json(), example='{"verb": "retry", "q": "state:dead actor:add", "count": 12}')

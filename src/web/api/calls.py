@@ -18,7 +18,7 @@ from src.web.uploading import takes_files
 
 
 @blueprint.post("/actors/<name>/jobs")
-@allow(Role.SUBMITTER)
+@allow(Role.SUBMITTER, action="job.submit")
 @takes_files
 def call_actor(name: str) -> Response:
     """Submit a job of the actor that the address names: JSON, or parts of a form, the JSON in `body` and files by parameter."""

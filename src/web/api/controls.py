@@ -54,7 +54,7 @@ def list_pauses() -> Response:
 
 
 @blueprint.post("/pauses")
-@allow(Role.OPERATOR)
+@allow(Role.OPERATOR, action="target.pause")
 def pause() -> Response:
     """Start nothing more of an actor, a queue or everything; what runs goes on. A pause that is there already is replaced."""
     body = read(PauseBody, read_json(), example='{"target": "actor:send_mail", "for": "10m"}')
@@ -69,7 +69,7 @@ def pause() -> Response:
 
 
 @blueprint.delete("/pauses/<target>")
-@allow(Role.OPERATOR)
+@allow(Role.OPERATOR, action="target.resume")
 def resume(target: str) -> Response:
     """End a pause; one that is not there is over already."""
     meant = controlling.read_target(target)
@@ -87,7 +87,7 @@ def list_limits() -> Response:
 
 
 @blueprint.post("/limits")
-@allow(Role.OPERATOR)
+@allow(Role.OPERATOR, action="target.limit")
 def set_limits() -> Response:
     """Override limits without a deploy, from the next claim on; null lifts a limit."""
     body = read(LimitBody, read_json(), example='{"target": "queue:mail", "rate_limit": "50/m"}')
@@ -102,7 +102,7 @@ def set_limits() -> Response:
 
 
 @blueprint.delete(f"/limits/<target>/<any({RATE_LIMIT}, {CONCURRENCY}):setting>")
-@allow(Role.OPERATOR)
+@allow(Role.OPERATOR, action="target.limit")
 def follow_code(target: str, setting: str) -> Response:
     """Drop an override: what the code says holds again."""
     meant = controlling.read_target(target)
@@ -120,7 +120,7 @@ def list_breakers() -> Response:
 
 
 @blueprint.post("/breakers/<actor>/reset")
-@allow(Role.OPERATOR)
+@allow(Role.OPERATOR, action="breaker.reset")
 def reset_breaker(actor: str) -> Response:
     """Close a breaker by hand and let what waits go on."""
     with database.write() as session:

@@ -64,7 +64,7 @@ def list_workers() -> Response:
 
 
 @blueprint.post("/workers/<name>/<any(quiet, stop, resume):verb>")
-@allow(Role.OPERATOR)
+@allow(Role.OPERATOR, action="worker.{verb}")
 def act_on_worker(name: str, verb: str) -> Response:
     """Have a worker take nothing new, end as well once it has finished what it holds, or go on; it follows at its next heartbeat."""
     with database.write() as session:
@@ -117,7 +117,7 @@ def list_queues() -> Response:
 
 
 @blueprint.post("/queues/<name>/requeue")
-@allow(Role.OPERATOR)
+@allow(Role.OPERATOR, action="queue.requeue")
 def requeue_dead_letters(name: str) -> Response:
     """Give the dead letters of a queue back to the queue each came from: how many went, and how many are left."""
     with database.write() as session:
@@ -142,7 +142,7 @@ class PurgeBody(BaseModel):
 
 
 @blueprint.post("/queues/<name>/purge")
-@allow(Role.OPERATOR)
+@allow(Role.OPERATOR, action="queue.purge")
 def purge_queue(name: str) -> Response:
     """Cancel all that waits in a queue, by a job of its own: its id, and how many there are."""
     body = read(PurgeBody, read_json(), example='{"count": 4312}')

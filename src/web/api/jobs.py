@@ -27,7 +27,7 @@ BULK_LIMIT = 10_000
 
 
 @blueprint.post("/jobs")
-@allow(Role.SUBMITTER)
+@allow(Role.SUBMITTER, action="job.submit")
 def submit() -> Response:
     """Submit one job."""
     wish = read_job(read_json()).wish(key=request.headers.get("Idempotency-Key"))
@@ -36,7 +36,7 @@ def submit() -> Response:
 
 
 @blueprint.post("/jobs/bulk")
-@allow(Role.SUBMITTER)
+@allow(Role.SUBMITTER, action="job.submit")
 def submit_bulk() -> Response:
     """Submit many jobs in one transaction: all of them or none."""
     wanted = read_json(many=True)
@@ -76,7 +76,7 @@ def show(id: str) -> Response:
 
 
 @blueprint.patch("/jobs/<id>")
-@allow(Role.OPERATOR)
+@allow(Role.OPERATOR, action="job.edit")
 def edit(id: str) -> Response:
     """Change the arguments, the instant, the expiry or the priority of a job that waits."""
     change = read(EditBody, read_json(), example='{"priority": 9}').change()
@@ -89,7 +89,7 @@ def edit(id: str) -> Response:
 
 
 @blueprint.post("/jobs/<id>/<any(retry, cancel, 'run-now', release, discard, stack):action>")
-@allow(Role.OPERATOR)
+@allow(Role.OPERATOR, action="job.{action}")
 def act(id: str, action: str) -> Response:
     """Retry, cancel, run now, release or discard a job; or have its worker write into its log where it is."""
     act = getattr(control, action.replace("-", "_"))

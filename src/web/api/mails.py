@@ -43,7 +43,7 @@ def show_mail(id: str) -> Response:
 
 
 @blueprint.post("/mails/<id>/resend")
-@allow(Role.OPERATOR)
+@allow(Role.OPERATOR, action="mail.resend")
 def resend_mail(id: str) -> Response:
     """Send a letter again: to the deliveries in `numbers`, or to all it has not reached."""
     body = read_json() if request.data else {}

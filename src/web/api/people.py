@@ -62,7 +62,7 @@ def list_users() -> Response:
 
 
 @blueprint.post("/users")
-@allow(Role.ADMIN)
+@allow(Role.ADMIN, action="user.create")
 def create_user() -> Response:
     """Make a user; the link with which he signs in and sets a password is told this one time."""
     body = read(UserBody, read_json(), example='{"name": "ada", "role": "operator"}')
@@ -73,7 +73,7 @@ def create_user() -> Response:
 
 
 @blueprint.patch("/users/<int:id>")
-@allow(Role.ADMIN)
+@allow(Role.ADMIN, action="user.rights")
 def change_user(id: int) -> Response:
     """Give a user another role, or other actors."""
     body = read(RightsBody, read_json(), example='{"role": "viewer", "actors": ["reports_*"]}')
@@ -83,7 +83,7 @@ def change_user(id: int) -> Response:
 
 
 @blueprint.post("/users/<int:id>/<any(disable, enable, 'new-link'):verb>")
-@allow(Role.ADMIN)
+@allow(Role.ADMIN, action="user.{verb}")
 def act_on_user(id: int, verb: str) -> Response:
     """Let a user in no more, or again; or have him set a new password, by a link that is told this one time."""
     with database.write() as session:
@@ -105,7 +105,7 @@ def list_tokens() -> Response:
 
 
 @blueprint.post("/tokens")
-@allow(Role.ADMIN)
+@allow(Role.ADMIN, action="token.create")
 def create_api_token() -> Response:
     """Make a token, told this one time."""
     body = read(TokenBody, read_json(), example='{"name": "ci", "role": "submitter", "expires": "90d"}')
@@ -120,7 +120,7 @@ def create_api_token() -> Response:
 
 
 @blueprint.delete("/tokens/<int:id>")
-@allow(Role.ADMIN)
+@allow(Role.ADMIN, action="token.revoke")
 def revoke_api_token(id: int) -> Response:
     """Let a token work no more."""
     if visitor().key == f"token {id}":

@@ -52,7 +52,7 @@ def list_schedules() -> Response:
 
 
 @blueprint.post("/schedules")
-@allow(Role.OPERATOR)
+@allow(Role.OPERATOR, action="schedule.create")
 def create_schedule() -> Response:
     """Make a schedule."""
     draft = wishes.plan(wishes.read(read_json()))
@@ -100,7 +100,7 @@ def show_schedule(id: str) -> Response:
 
 
 @blueprint.patch("/schedules/<id>")
-@allow(Role.OPERATOR)
+@allow(Role.OPERATOR, action="schedule.change")
 def change_schedule(id: str) -> Response:
     """Change the fields that are given; a new time begins now. `version`: refused if somebody has changed it since."""
     sent = read_json()
@@ -120,7 +120,7 @@ def change_schedule(id: str) -> Response:
 
 
 @blueprint.delete("/schedules/<id>")
-@allow(Role.OPERATOR)
+@allow(Role.OPERATOR, action="schedule.delete")
 def delete_schedule(id: str) -> Response:
     """Delete a schedule with its history; its jobs stay."""
     with database.write() as session:
@@ -131,7 +131,7 @@ def delete_schedule(id: str) -> Response:
 
 
 @blueprint.post("/schedules/<id>/<any(pause, resume, 'follow-code'):verb>")
-@allow(Role.OPERATOR)
+@allow(Role.OPERATOR, action="schedule.{verb}")
 def act_on_schedule(id: str, verb: str) -> Response:
     """Pause, resume, or let the code decide again."""
     with database.write() as session:
@@ -141,7 +141,7 @@ def act_on_schedule(id: str, verb: str) -> Response:
 
 
 @blueprint.post("/schedules/<id>/run-now")
-@allow(Role.OPERATOR)
+@allow(Role.OPERATOR, action="schedule.run-now")
 def run_schedule_now(id: str) -> Response:
     """Run it once, beside its ticks."""
     with database.write() as session:
@@ -151,7 +151,7 @@ def run_schedule_now(id: str) -> Response:
 
 
 @blueprint.post("/schedules/<id>/backfill")
-@allow(Role.OPERATOR)
+@allow(Role.OPERATOR, action="schedule.backfill")
 def backfill_schedule(id: str) -> Response:
     """Run the ticks of a stretch of time that have no job yet; asked twice, it does nothing the second time."""
     wish: BackfillBody = wishes.read(read_json(), BackfillBody)  # type: ignore[arg-type]

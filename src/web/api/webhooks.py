@@ -24,7 +24,7 @@ def list_webhooks() -> Response:
 
 
 @blueprint.post("/webhooks")
-@allow(Role.ADMIN)
+@allow(Role.ADMIN, action="webhook.create")
 def create_webhook() -> Response:
     """Make a webhook; its secret is told this one time."""
     body = read(wishes.WebhookBody, read_json(), example='{"url": "https://example.org/hook", "states": ["dead"]}')
@@ -42,7 +42,7 @@ def show_webhook(id: str) -> Response:
 
 
 @blueprint.delete("/webhooks/<id>")
-@allow(Role.ADMIN)
+@allow(Role.ADMIN, action="webhook.delete")
 def delete_webhook(id: str) -> Response:
     """Delete a webhook with its deliveries."""
     with database.write() as session:
@@ -51,7 +51,7 @@ def delete_webhook(id: str) -> Response:
 
 
 @blueprint.post("/webhooks/<id>/ping")
-@allow(Role.ADMIN)
+@allow(Role.ADMIN, action="webhook.ping")
 def ping_webhook(id: str) -> Response:
     """Send a delivery that means nothing, to see that it arrives."""
     with database.write() as session:
@@ -71,7 +71,7 @@ def list_deliveries(id: str) -> Response:
 
 
 @blueprint.post("/webhook-deliveries/<id>/resend")
-@allow(Role.ADMIN)
+@allow(Role.ADMIN, action="webhook.resend")
 def resend_delivery(id: str) -> Response:
     """Send a delivery again."""
     with database.write() as session:

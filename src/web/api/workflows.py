@@ -21,7 +21,7 @@ from src.web.workflow_streams import stream
 
 
 @blueprint.post("/workflows")
-@allow(Role.SUBMITTER)
+@allow(Role.SUBMITTER, action="workflow.submit")
 def submit_workflow() -> Response:
     """Submit a workflow: every step is a row from this moment on."""
     workflow = read_workflow(read_json(many=True), by=visitor())
@@ -64,7 +64,7 @@ def workflow_events(id: str) -> Response:
 
 
 @blueprint.post("/workflows/<id>/<any(cancel, retry):action>")
-@allow(Role.OPERATOR)
+@allow(Role.OPERATOR, action="workflow.{action}")
 def act_on_workflow(id: str, action: str) -> Response:
     """Cancel all that has not ended, or retry every step that failed, and nothing else."""
     with database.write() as session:

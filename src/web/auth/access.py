@@ -24,11 +24,16 @@ SESSION_KEY = "key"
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 
 
-def allow(role: Role) -> Callable[[View], View]:
-    """Rule: this view answers those who have the role, or a higher one."""
+def allow(role: Role, *, action: str | None = None) -> Callable[[View], View]:
+    """Rule: this view answers callers with the role or a higher one.
+
+    `action`: what it does, for the audit, e.g. "job.{action}" with parts of the address; None: its method and address.
+    """
 
     def decorate(view: View) -> View:
         setattr(view, _RULE, role)
+        if action is not None:
+            setattr(view, witness.ACTION, action)
         return view
 
     return decorate

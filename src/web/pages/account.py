@@ -27,7 +27,7 @@ def show() -> str:
 
 
 @blueprint.post("/account/password")
-@allow(Role.VIEWER)
+@allow(Role.VIEWER, action="user.password")
 def change_password() -> Response | tuple[str, int]:
     """Set a new password; other browsers are signed out."""
     user_id, key, address = _my_id(), cookie.get(SESSION_KEY, ""), request.remote_addr or "unknown"
@@ -44,7 +44,7 @@ def change_password() -> Response | tuple[str, int]:
 
 
 @blueprint.post("/account/sessions/<int:id>/end")
-@allow(Role.VIEWER)
+@allow(Role.VIEWER, action="session.end")
 def end_session(id: int) -> Response:
     """Sign another browser of one's own out."""
     with database.write() as session:
@@ -55,7 +55,7 @@ def end_session(id: int) -> Response:
 
 
 @blueprint.post("/account/tokens")
-@allow(Role.VIEWER)
+@allow(Role.VIEWER, action="token.create")
 def create_token() -> str | tuple[str, int]:
     """Make a token of one's own, with no more rights than one has, and show it, this one time."""
     me = visitor()
@@ -70,7 +70,7 @@ def create_token() -> str | tuple[str, int]:
 
 
 @blueprint.post("/account/tokens/<int:id>/revoke")
-@allow(Role.VIEWER)
+@allow(Role.VIEWER, action="token.revoke")
 def revoke_token(id: int) -> Response:
     """Let a token of one's own work no more."""
     with database.write() as session:

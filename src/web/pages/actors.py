@@ -45,7 +45,7 @@ def form(name: str) -> str:
 
 
 @blueprint.post("/actors/<name>")
-@allow(Role.SUBMITTER)
+@allow(Role.SUBMITTER, action="job.submit")
 @takes_files
 def submit(name: str) -> Response | tuple[str, int]:
     """Submit the form: to the job's page, or back with what is wrong."""
@@ -61,7 +61,7 @@ def submit(name: str) -> Response | tuple[str, int]:
 
 
 @blueprint.post("/actors/<name>/presets")
-@allow(Role.SUBMITTER)
+@allow(Role.SUBMITTER, action="preset.save")
 @takes_files
 def save_preset(name: str) -> Response | tuple[str, int]:
     """Keep what is typed under a name."""
@@ -78,7 +78,7 @@ def save_preset(name: str) -> Response | tuple[str, int]:
 
 
 @blueprint.post("/actors/<name>/presets/<int:number>/delete")
-@allow(Role.SUBMITTER)
+@allow(Role.SUBMITTER, action="preset.delete")
 def delete_preset(name: str, number: int) -> Response:
     """Delete a preset."""
     try:

@@ -62,7 +62,7 @@ def template(name: str) -> FlaskResponse:
 
 
 @blueprint.post("/actors/<name>/rows")
-@allow(Role.SUBMITTER)
+@allow(Role.SUBMITTER, action="batch.read")
 def read(name: str) -> Response | tuple[str, int]:
     """Read and check a file: to its preview, or back with why it cannot be read."""
     brought = request.files.get("file")
@@ -117,7 +117,7 @@ def rows(id: str) -> FlaskResponse:
 
 
 @blueprint.post("/batches/<id>/submit")
-@allow(Role.SUBMITTER)
+@allow(Role.SUBMITTER, action="batch.submit")
 def submit(id: str) -> Response:
     """Submit all rows that fit, in one transaction."""
     try:
@@ -138,7 +138,7 @@ def submit(id: str) -> Response:
 
 
 @blueprint.post("/batches/<id>/discard")
-@allow(Role.SUBMITTER)
+@allow(Role.SUBMITTER, action="batch.discard")
 def discard(id: str) -> Response:
     """Delete a draft."""
     with database.write() as session:
@@ -153,7 +153,7 @@ def discard(id: str) -> Response:
 
 
 @blueprint.post("/batches/<id>/<any(cancel, retry):action>")
-@allow(Role.OPERATOR)
+@allow(Role.OPERATOR, action="batch.{action}")
 def act(id: str, action: str) -> Response:
     """Cancel what has not ended, or retry what failed."""
     with database.write() as session:

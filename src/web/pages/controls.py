@@ -22,7 +22,7 @@ blueprint = Blueprint("controls", __name__)
 
 
 @blueprint.post("/controls/<target>/pause")
-@allow(Role.OPERATOR)
+@allow(Role.OPERATOR, action="target.pause")
 def pause(target: str) -> Response:
     """Start nothing more of it, for a while or until somebody resumes."""
     meant, how_long = controlling.read_target(target), request.form.get("for", "").strip()
@@ -38,7 +38,7 @@ def pause(target: str) -> Response:
 
 
 @blueprint.post("/controls/<target>/resume")
-@allow(Role.OPERATOR)
+@allow(Role.OPERATOR, action="target.resume")
 def resume(target: str) -> Response:
     """End a pause."""
     meant = controlling.read_target(target)
@@ -49,7 +49,7 @@ def resume(target: str) -> Response:
 
 
 @blueprint.post("/controls/<target>/limit")
-@allow(Role.OPERATOR)
+@allow(Role.OPERATOR, action="target.limit")
 def limit(target: str) -> Response:
     """Override a limit, lift it, or follow the code again."""
     meant, setting, do = controlling.read_target(target), request.form.get("setting", ""), request.form.get("do", "")
@@ -69,7 +69,7 @@ def limit(target: str) -> Response:
 
 
 @blueprint.post("/controls/<target>/reset")
-@allow(Role.OPERATOR)
+@allow(Role.OPERATOR, action="breaker.reset")
 def reset(target: str) -> Response:
     """Close an actor's circuit breaker by hand."""
     meant = controlling.read_target(target)

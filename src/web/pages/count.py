@@ -29,7 +29,7 @@ def show() -> str:
 
 
 @blueprint.post("/count")
-@allow(Role.SUBMITTER)
+@allow(Role.SUBMITTER, action="job.submit")
 def start() -> str | Response | tuple[str, int]:
     """Start counting; the answer does not wait for it."""
     outcome = Form.of(ACTOR).submit(request.form, by=visitor())

@@ -68,7 +68,7 @@ def show(fingerprint: str) -> str:
 
 
 @blueprint.post("/errors/<fingerprint>/<any(resolve, mute, reopen):deed>")
-@allow(Role.OPERATOR)
+@allow(Role.OPERATOR, action="error.{deed}")
 def act(fingerprint: str, deed: str) -> Response:
     """Resolve, mute or reopen a group."""
     with database.write() as session:

@@ -80,7 +80,7 @@ def suggest() -> str:
 
 
 @blueprint.post("/jobs/views")
-@allow(Role.VIEWER)
+@allow(Role.VIEWER, action="view.save")
 def save_view() -> Response:
     """Keep a query under a name."""
     try:
@@ -94,7 +94,7 @@ def save_view() -> Response:
 
 
 @blueprint.post("/jobs/views/<int:number>/delete")
-@allow(Role.VIEWER)
+@allow(Role.VIEWER, action="view.delete")
 def delete_view(number: int) -> Response:
     """Forget a saved query."""
     with database.write() as session:
@@ -152,7 +152,7 @@ def edit(id: str) -> str | Response:
 
 
 @blueprint.post("/jobs/<id>/edit")
-@allow(Role.OPERATOR)
+@allow(Role.OPERATOR, action="job.edit")
 @takes_files
 def save(id: str) -> Response | tuple[str, int]:
     """Change a waiting job: to its page, or back with what is wrong."""
@@ -175,7 +175,7 @@ def save(id: str) -> Response | tuple[str, int]:
 
 
 @blueprint.post("/jobs/<id>/re-run")
-@allow(Role.OPERATOR)
+@allow(Role.OPERATOR, action="job.re-run")
 def rerun(id: str) -> Response:
     """Submit a new job with the same arguments."""
     try:
@@ -195,7 +195,7 @@ def change_and_rerun(id: str) -> str:
 
 
 @blueprint.post("/jobs/<id>/re-run-with-edits")
-@allow(Role.OPERATOR)
+@allow(Role.OPERATOR, action="job.re-run")
 @takes_files
 def rerun_with_edits(id: str) -> Response | str | tuple[str, int]:
     """Submit a new job with other arguments: to its page, or back with what is wrong."""
@@ -236,7 +236,7 @@ def events(id: str) -> FlaskResponse | tuple[str, int]:
 
 
 @blueprint.post("/jobs/<id>/<any(retry, cancel, 'run-now', release, discard, stack):action>")
-@allow(Role.OPERATOR)
+@allow(Role.OPERATOR, action="job.{action}")
 def act(id: str, action: str) -> Response:
     """Retry, cancel, run now, release or discard a job; or have it say where it is."""
     try:

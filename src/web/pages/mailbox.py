@@ -59,7 +59,7 @@ def raw(seq: int) -> Response:
 
 
 @blueprint.post("/mailbox/empty")
-@allow(Role.OPERATOR)
+@allow(Role.OPERATOR, action="mailbox.empty")
 def empty() -> AnyResponse:
     """Delete every letter."""
     with database.write() as session:

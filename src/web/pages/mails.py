@@ -66,7 +66,7 @@ def raw(id: str) -> Response:
 
 
 @blueprint.post("/mails/<id>/resend")
-@allow(Role.OPERATOR)
+@allow(Role.OPERATOR, action="mail.resend")
 def resend(id: str) -> AnyResponse:
     """Send the letter again to the chosen recipient, or to all it has not reached."""
     number = request.form.get("number", "")

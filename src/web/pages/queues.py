@@ -71,7 +71,7 @@ def show(name: str) -> str:
 
 
 @blueprint.post("/queues/<name>/requeue")
-@allow(Role.OPERATOR)
+@allow(Role.OPERATOR, action="queue.requeue")
 def requeue(name: str) -> AnyResponse:
     """Give the dead letters of a queue back to where they came from."""
     with database.write() as session:

@@ -42,7 +42,7 @@ def new() -> str:
 
 
 @blueprint.post("/users/new")
-@allow(Role.SUBMITTER)
+@allow(Role.SUBMITTER, action="job.submit")
 def create() -> Response | tuple[str, int]:
     """Submit the form: to the list, where they appear, or back with what is wrong."""
     outcome = Form.of(ACTOR).submit(request.form, by=visitor())

@@ -48,7 +48,7 @@ def index() -> str | Response:
 
 
 @blueprint.post("/workers/<name>/<any(quiet, stop, resume):verb>")
-@allow(Role.OPERATOR)
+@allow(Role.OPERATOR, action="worker.{verb}")
 def act(name: str, verb: str) -> Response:
     """Have a worker take nothing new, end as well, or go on."""
     try:

@@ -24,7 +24,7 @@ def index() -> str:
 
 
 @blueprint.post("/admin/users")
-@allow(Role.ADMIN)
+@allow(Role.ADMIN, action="user.create")
 def create() -> str | tuple[str, int]:
     """Make a user and show the link with which he signs in, this one time."""
     name = request.form.get("name", "").strip()
@@ -37,7 +37,7 @@ def create() -> str | tuple[str, int]:
 
 
 @blueprint.post("/admin/users/<int:id>/<any(rights, disable, enable, 'new-link'):verb>")
-@allow(Role.ADMIN)
+@allow(Role.ADMIN, action="user.{verb}")
 def change(id: int, verb: str) -> Response | str | tuple[str, int]:
     """Change a user's rights, disable or enable him, or give him a link with which he sets a new password."""
     try:

@@ -31,7 +31,7 @@ def index() -> str:
 
 
 @blueprint.post("/admin/webhooks")
-@allow(Role.ADMIN)
+@allow(Role.ADMIN, action="webhook.create")
 def create() -> str | Response | tuple[str, int]:
     """Make one: to its page, with the secret, or back with what is wrong."""
     kind = request.form.get("kind", "job")
@@ -63,7 +63,7 @@ def show(id: str) -> str:
 
 
 @blueprint.post("/admin/webhooks/<id>/ping")
-@allow(Role.ADMIN)
+@allow(Role.ADMIN, action="webhook.ping")
 def ping(id: str) -> Response:
     """Send a delivery that means nothing."""
     with database.write() as session:
@@ -73,7 +73,7 @@ def ping(id: str) -> Response:
 
 
 @blueprint.post("/admin/webhooks/<id>/delete")
-@allow(Role.ADMIN)
+@allow(Role.ADMIN, action="webhook.delete")
 def delete(id: str) -> Response:
     """Delete it with its deliveries."""
     with database.write() as session:
@@ -83,7 +83,7 @@ def delete(id: str) -> Response:
 
 
 @blueprint.post("/admin/webhook-deliveries/<id>/resend")
-@allow(Role.ADMIN)
+@allow(Role.ADMIN, action="webhook.resend")
 def resend(id: str) -> Response:
     """Send a delivery again."""
     with database.write() as session:
