@@ -23,16 +23,6 @@ from src.web.roles import Role
 LINE_LENGTH = 80
 #: characters of an id that tell it from others: the end of a time-ordered id is the random part
 SHORT_ID = 8
-#: the pages of an administrator: endpoint, label, name
-ADMIN_PAGES = [
-    ("people.index", "Users", "users"),
-    ("tokens.index", "Tokens", "tokens"),
-    ("sign_ins.index", "Sessions", "sessions"),
-    ("audit.index", "Audit", "audit"),
-    ("webhooks.index", "Webhooks", "webhooks"),
-    ("backups.index", "Backups", "backups"),
-    ("configuration.index", "Settings", "settings"),
-]
 
 
 def init(app: Flask) -> None:
@@ -64,7 +54,6 @@ def init(app: Flask) -> None:
         trace_of=traced.trace_of,
         NORMAL_PRIORITY=NORMAL_PRIORITY,
         settings=get_settings,
-        admin_pages=ADMIN_PAGES,
         every=every,
         takes_files=takes_files,
         submit_role=permissions.submit_role,
