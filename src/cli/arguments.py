@@ -1,4 +1,4 @@
-"""The parameters of an actor as options at a terminal: read, told by --help, completed by a shell."""
+"""The parameters of an actor as options at a terminal: reading, --help and shell completion."""
 
 from __future__ import annotations
 
@@ -133,7 +133,7 @@ def usage(fields: Sequence[Field]) -> str:
 
 def rows(fields: Sequence[Field]) -> list[tuple[str, str]]:
     """Each argument and what is to be said of it."""
-    return [(_option(each), _told(each)) for each in options(fields)]
+    return [(_option(each), _help(each)) for each in options(fields)]
 
 
 def value_of(each: Field) -> str:
@@ -149,7 +149,7 @@ def _option(each: Field) -> str:
     return f"--{each.name} / --no-{each.name}" if each.kind == "checkbox" else f"--{each.name} {value_of(each)}"
 
 
-def _told(each: Field) -> str:
+def _help(each: Field) -> str:
     own_label = each.label.lower() != each.own_name.replace("_", " ").strip().lower()
     words = [f"{each.label}." if own_label else "", each.hint.replace("One per line.", "Give it several times for several.")]
     if each.kind in ("checkboxes", "files"):
@@ -162,8 +162,8 @@ def _told(each: Field) -> str:
     notes = [f"{'' if low is None else f'{low}<='}x{'' if high is None else f'<={high}'}" if (low, high) != (None, None) else ""]
     notes += [f"at most {each.attributes['maxlength']} characters"] if "maxlength" in each.attributes else []
     notes += ["required"] if each.required else [f"default: {_default(each)}"] if each.text and not each.hides else []
-    told = "; ".join(note for note in notes if note)
-    return " ".join([*(word for word in words if word), *([f"[{told}]"] if told else [])])
+    summary = "; ".join(note for note in notes if note)
+    return " ".join([*(word for word in words if word), *([f"[{summary}]"] if summary else [])])
 
 
 def _default(each: Field) -> str:

@@ -81,7 +81,7 @@ def limit(*, target: str, rate: str | None, concurrency: str | None, data: Path 
             elif text is not None:
                 controlling.override(session, meant, setting, _limit(setting, text), by=operator().name)
         for each in controlling.panel(session, meant).limits:
-            click.echo(_told(each))
+            click.echo(_in_words(each))
 
 
 @click.command()
@@ -92,7 +92,7 @@ def limits(*, data: Path | None) -> None:
         from src.web import controlling
 
         for each in controlling.listed_limits(session):
-            click.echo(_told(each))
+            click.echo(_in_words(each))
 
 
 @click.command()
@@ -129,7 +129,7 @@ def _limit(setting: str, text: str) -> Any:
     return int(text)
 
 
-def _told(limit: Any) -> str:
+def _in_words(limit: Any) -> str:
     def value(each: Any) -> str:
         return "no limit" if each is None else str(each)
 

@@ -32,8 +32,8 @@ def alerts(context: click.Context, /, *, data: Path | None) -> None:
         on, over, looked_at = room.standing(session, muted), room.recovered(session), room.looked_at(session)
     for each in on:
         mute = muted.get((each.kind, each.subject))
-        told = f"  muted until {mute.until:%Y-%m-%d %H:%M:%S}Z by {mute.muted_by}" if mute else ""
-        click.echo(f"{each.id}  {each.kind}  since {each.seen_at:%Y-%m-%d %H:%M:%S}Z  {each.text}{told}")
+        suffix = f"  muted until {mute.until:%Y-%m-%d %H:%M:%S}Z by {mute.muted_by}" if mute else ""
+        click.echo(f"{each.id}  {each.kind}  since {each.seen_at:%Y-%m-%d %H:%M:%S}Z  {each.text}{suffix}")
     for each in over:
         click.echo(f"recovered {each.recovered_at:%Y-%m-%d %H:%M:%S}Z  {each.text}")
     if looked_at is None:
@@ -122,8 +122,8 @@ def workers(context: click.Context, /, *, data: Path | None) -> None:
         alive = room.fleet(session)
     for each in alive:
         memory = f"{each.memory_bytes / 1_000_000:.0f} MB" if each.memory_bytes else "-"
-        told = {None: "", "quiet": "  quiet", "stop": "  stops"}[each.wish]
-        click.echo(f"{each.name}  {each.busy}/{each.threads} busy  {memory}  {','.join(each.queues)}{told}")
+        command = {None: "", "quiet": "  quiet", "stop": "  stops"}[each.wish]
+        click.echo(f"{each.name}  {each.busy}/{each.threads} busy  {memory}  {','.join(each.queues)}{command}")
 
 
 @workers.command()

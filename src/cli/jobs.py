@@ -60,8 +60,8 @@ def submit(
     try:
         known = arguments_of(actor)
         args, kwargs = call_of(known, arguments, by_position, by_name)
-        wish = JobBody(actor=actor, args=args, kwargs=kwargs, **asked).wish()
-        submission = asking.check(wish, by=operator(), source="api")
+        wanted = JobBody(actor=actor, args=args, kwargs=kwargs, **asked).request()
+        submission = asking.check(wanted, by=operator(), source="api")
         with database.write() as session:
             [receipt] = submit_many(session, [replace(submission, source="command")])
     except InvalidArguments as error:

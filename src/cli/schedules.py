@@ -33,9 +33,9 @@ _POLICIES = {
     "--overlap": "allow, skip, queue or cancel.",
     "--pause-after": "Failures in a row after which it pauses itself.",
     "--expect-success": "A time of the day (06:30), or so long after each tick (45m).",
-    "--on-failure": "Actor that is told of failures.",
-    "--on-recovery": "Actor that is told of recoveries.",
-    "--on-alert": "Actor that is told of a missing success.",
+    "--on-failure": "Actor that is notified of failures.",
+    "--on-recovery": "Actor that is notified of recoveries.",
+    "--on-alert": "Actor that is notified of a missing success.",
 }
 
 
@@ -211,13 +211,13 @@ def preview(*, number: int, data: Path | None, **given: str | None) -> None:
     from src.web import schedule_documents, schedule_wishes
 
     try:
-        told = schedule_documents.previewed(schedule_wishes.read(_given(given), schedule_wishes.Times).rule(), number)
+        shown = schedule_documents.previewed(schedule_wishes.read(_given(given), schedule_wishes.Times).rule(), number)
     except JobsError as error:
         raise UpError(words(error)) from None
-    click.echo(told["words"])
-    for each in told["ticks"]:
+    click.echo(shown["words"])
+    for each in shown["ticks"]:
         click.echo(f"  {each['local'].replace('T', ' ')}   {each['at']}")
-    for note in told["notes"]:
+    for note in shown["notes"]:
         click.echo(note)
 
 

@@ -1,4 +1,4 @@
-"""What a verb does, for the audit: the first commit of a verb that changes something writes its line."""
+"""Audit hook of the command line: the first commit of a verb with an action writes its entry."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _SUBJECTS = ("id", "which", "target", "name", "file")
 
 
 def begin() -> None:
-    """The verb that runs begins its deed, if it is one."""
+    """Begin the audit entry of the verb that runs, if it has an action."""
     context = click.get_current_context(silent=True)
     action = ACTIONS.get(_path(context)) if context else None
     if context is None or action is None:

@@ -55,13 +55,13 @@ def listen(settings: Settings, folder: Folder, *, exact: bool) -> socket.socket:
     return listen_on(settings.host, settings.port if exact else folder.remembered_ports().get("web", settings.port), exact=exact)
 
 
-def listen_on(host: str, wished: int, *, exact: bool) -> socket.socket:
+def listen_on(host: str, preferred: int, *, exact: bool) -> socket.socket:
     """Bind a port here and now. One that is only looked at could be another program's by the time that a part opens it.
 
     The part listens on it once it can answer: until then connections are refused.
     """
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    candidates = [wished] if exact else [*range(wished, min(wished + 200, 65536)), 0]
+    candidates = [preferred] if exact else [*range(preferred, min(preferred + 200, 65536)), 0]
     problem = ""
     for port in candidates:
         listener = socket.socket(family, socket.SOCK_STREAM)
@@ -73,7 +73,7 @@ def listen_on(host: str, wished: int, *, exact: bool) -> socket.socket:
         except OSError as error:
             listener.close()
             problem = error.strerror or str(error)
-    raise UpError(_cannot_listen(host, wished, problem))
+    raise UpError(_cannot_listen(host, preferred, problem))
 
 
 def shared_memory_problem() -> str | None:

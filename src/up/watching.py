@@ -31,10 +31,10 @@ Stamps = dict[Path, tuple[int, int]]
 class Watch:
     """The sources of the actors, compared with what they were."""
 
-    def __init__(self, settings: Settings, *, say: Callable[[str], None]) -> None:
+    def __init__(self, settings: Settings, *, report: Callable[[str], None]) -> None:
         self._roots = list(roots(settings))
         self._loaded = self._latest = self._stamps()
-        self._say = say
+        self._report = report
         self.changed: list[str] = []  # names of the files of the newest news
         self._look_at = 0.0
         self._trial: subprocess.Popen[str] | None = None
@@ -45,7 +45,7 @@ class Watch:
             problem = self._trial.communicate()[1].strip()
             failed, self._trial = self._trial.returncode != 0, None
             if failed:
-                self._say(f"What runs stays as it is. {problem}")
+                self._report(f"What runs stays as it is. {problem}")
             return not failed
         if time.monotonic() > self._look_at:
             self._look_at = time.monotonic() + EVERY
@@ -69,7 +69,7 @@ class Watch:
             [sys.executable, "-c", _TRIAL], cwd=ROOT, stderr=subprocess.PIPE, stdin=subprocess.DEVNULL, text=True
         )
         self._loaded = self._latest  # not before: a trial that the system refuses is made at the next look
-        self._say(f"{', '.join(self.changed)} changed")
+        self._report(f"{', '.join(self.changed)} changed")
 
     def _stamps(self) -> Stamps:
         found: Stamps = {}

@@ -1,4 +1,4 @@
-"""The actors of this process, as the pages, the API and the forms list them."""
+"""The catalogue of actors: those of this process that the caller is permitted to use."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ AnyActor = Actor[Any, Any]
 
 
 def everyone() -> list[AnyActor]:
-    """All actors by name; to a visitor who is limited to some, these."""
+    """All actors by name; for a limited caller, the permitted ones."""
     found, limited = actors.broker.actors, permissions.in_force()
     return [found[name] for name in sorted(found) if permissions.fits(limited, name)]
 
@@ -25,7 +25,7 @@ def entries() -> list[AnyActor]:
 
 
 def submittable(name: str) -> AnyActor:
-    """The actor of this name if jobs of it may be asked for, or UnknownActor: what an internal one is told, nobody checks."""
+    """The actor of this name, or UnknownActor; also for an internal one, whose arguments have no checks."""
     actor = find(name)
     if actor.options.get("internal"):
         raise UnknownActor(f"The jobs of {name!r} are submitted by Callboard itself: nobody asks for one.", field="actor")

@@ -1,4 +1,4 @@
-"""What operators hold back and how: from what is asked for to a control, and from controls to "code says, override says"."""
+"""Pauses, limits and circuit breakers: read a target, set an override, and show code value beside override."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from src.web.catalogue import AnyActor
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """What a control is about: everything, a queue or an actor."""
+    """The target of a pause or limit: everything, a queue or an actor."""
 
     scope: str
     name: str = ""
@@ -31,7 +31,7 @@ class Target:
 
 @dataclass(frozen=True, slots=True)
 class Limit:
-    """One limit of a target: what the code says, and what an operator has said instead."""
+    """One limit of a target: the value in code, and the override of an operator."""
 
     target: Target
     setting: str  # rate_limit, concurrency
@@ -57,7 +57,7 @@ class Breaker:
 
 @dataclass(frozen=True, slots=True)
 class Panel:
-    """All that is held back of one target."""
+    """The pause, limits and circuit breaker of one target."""
 
     target: Target
     pause: Pause | None

@@ -34,8 +34,8 @@ class CallBody(BaseModel):
     )
     fair_key: Key | None = Field(None, description="whose share of the queue it takes; null: the actor's own")
 
-    def wish_of(self, actor: str, args: list[Any], kwargs: dict[str, Any], *, key: str | None) -> Wish:
-        """What the body asks this actor for. `key`: the idempotency key."""
+    def request_for(self, actor: str, args: list[Any], kwargs: dict[str, Any], *, key: str | None) -> Wish:
+        """The request for a job of this actor. `key`: the idempotency key."""
         return Wish(
             actor, args, kwargs, queue=self.queue, due_at=due_at(self.delay, self.eta), expires_at=ahead("expires", self.expires),
             priority=self.priority, unique_key=self.unique_key, unique_until=Unique(self.unique_until) if self.unique_until else None,
@@ -52,11 +52,11 @@ class JobBody(CallBody):
         None, min_length=1, description="the same key again answers with the same job; the header Idempotency-Key says the same of one job"
     )
 
-    def wish(self, *, key: str | None = None) -> Wish:
-        """What the body asks for. `key`: the idempotency key of the request's header."""
+    def request(self, *, key: str | None = None) -> Wish:
+        """The request of this body. `key`: the idempotency key of the request's header."""
         if key and self.idempotency_key and key != self.idempotency_key:
             raise JobsError("The header Idempotency-Key says another key.", field="idempotency_key")
-        return self.wish_of(self.actor, self.args, self.kwargs, key=key or self.idempotency_key)
+        return self.request_for(self.actor, self.args, self.kwargs, key=key or self.idempotency_key)
 
 
 class EditBody(BaseModel):

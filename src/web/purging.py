@@ -1,4 +1,4 @@
-"""Purging a queue: what waits in it is cancelled, as rows. A message whose row is still queued would only be published again."""
+"""Purge a queue: cancel the rows that wait in it. Deleting messages is not enough: the relay would publish a queued row again."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ PURGED = (State.SCHEDULED, State.QUEUED, State.RETRYING)
 
 
 def query(queue: str) -> str:
-    """What waits in a queue, as the jobs list asks for it."""
+    """The query for the jobs that wait in a queue."""
     return f"queue:{quote(queue)} state:{','.join(PURGED)}"
 
 
 def purge(session: Session, queue: str, *, count: int | None, by: Caller, source: Literal["api", "command"]) -> tuple[Receipt | None, int]:
-    """Cancel all that waits in a queue, by a job of its own; that job, and how many are meant. None: nothing waits.
+    """Submit a job that cancels all waiting jobs of a queue; return it with their number. None: no job waits.
 
     Above a hundred it raises CountDiffers unless `count` says how many there are; below, only if it says another number.
     """

@@ -1,4 +1,4 @@
-"""Schedules, their ticks and previews as documents: what programs get to read, secrets masked."""
+"""Documents of schedules, ticks and previews; secrets are masked."""
 
 from __future__ import annotations
 

@@ -23,7 +23,7 @@ Application = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]
 
 
 def init(app: Flask) -> None:
-    """Put spans around the requests of this application; without a wish for spans it stays as it is."""
+    """Put spans around the requests of this application; without tracing it stays unchanged."""
     if tracing.start("web") is None:
         return
     app.wsgi_app = _around(app.wsgi_app)  # type: ignore[method-assign, assignment]

@@ -1,4 +1,4 @@
-"""A page's twins for programs: the same rows as JSON or CSV, by `?format=`."""
+"""Export formats of a page: the same rows as JSON or CSV, by `?format=`."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ FORMATS = ("json", "csv")
 
 
 def wanted() -> str | None:
-    """The twin that is asked for; None: the page itself."""
+    """The requested format; None: the page itself."""
     form = request.args.get("format", "")
     if form and form not in FORMATS:
         raise NotFound(f"There is no format {form}. Ask for json or csv.")

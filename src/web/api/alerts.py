@@ -59,7 +59,7 @@ def mute_alert(id: int) -> Response:
 @blueprint.post("/alerts/<int:id>/unmute")
 @allow(Role.OPERATOR, action="alert.unmute")
 def unmute_alert(id: int) -> Response:
-    """Hear of it again; what is still wrong is told of at the next look."""
+    """Unmute the alert; if it lasts, the next check notifies again."""
     with database.write() as session:
         alert = alert_mutes.unmute(session, id)
         return answer(document(alert, alert_mutes.in_force(session)))

@@ -30,5 +30,5 @@ def call_actor(name: str) -> Response:
         document = read_json()
     body = read(CallBody, document, example='{"kwargs": {"x": 1, "y": 2}}')
     args, kwargs = signature.arrange({**body.kwargs, **files})
-    wish = body.wish_of(name, args, kwargs, key=request.headers.get("Idempotency-Key"))
-    return accepted(submit_now(asking.check(wish, by=visitor(), source="api")))
+    wanted = body.request_for(name, args, kwargs, key=request.headers.get("Idempotency-Key"))
+    return accepted(submit_now(asking.check(wanted, by=visitor(), source="api")))

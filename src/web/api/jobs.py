@@ -30,8 +30,8 @@ BULK_LIMIT = 10_000
 @allow(Role.SUBMITTER, action="job.submit")
 def submit() -> Response:
     """Submit one job."""
-    wish = read_job(read_json()).wish(key=request.headers.get("Idempotency-Key"))
-    submission = asking.check(wish, by=visitor(), source="api")
+    wanted = read_job(read_json()).request(key=request.headers.get("Idempotency-Key"))
+    submission = asking.check(wanted, by=visitor(), source="api")
     return accepted(submit_now(submission))
 
 
@@ -45,7 +45,7 @@ def submit_bulk() -> Response:
     submissions = []
     for index, document in enumerate(wanted):
         try:
-            submissions.append(asking.check(read_job(document).wish(), by=visitor(), source="api"))
+            submissions.append(asking.check(read_job(document).request(), by=visitor(), source="api"))
         except JobsError as error:
             raise _at(index, error) from None
     with database.write() as session:

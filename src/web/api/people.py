@@ -64,7 +64,7 @@ def list_users() -> Response:
 @blueprint.post("/users")
 @allow(Role.ADMIN, action="user.create")
 def create_user() -> Response:
-    """Make a user; the link with which he signs in and sets a password is told this one time."""
+    """Make a user; the link with which he signs in and sets a password is shown only this once."""
     body = read(UserBody, read_json(), example='{"name": "ada", "role": "operator"}')
     with database.write() as session:
         key = _done(lambda: users.invite(session, body.name, body.role, body.patterns()))
@@ -85,7 +85,7 @@ def change_user(id: int) -> Response:
 @blueprint.post("/users/<int:id>/<any(disable, enable, 'new-link'):verb>")
 @allow(Role.ADMIN, action="user.{verb}")
 def act_on_user(id: int, verb: str) -> Response:
-    """Let a user in no more, or again; or have him set a new password, by a link that is told this one time."""
+    """Let a user in no more, or again; or have him set a new password, by a link that is shown only this once."""
     with database.write() as session:
         if verb == "new-link":
             user, key = _done(lambda: users.reset(session, id))
@@ -107,7 +107,7 @@ def list_tokens() -> Response:
 @blueprint.post("/tokens")
 @allow(Role.ADMIN, action="token.create")
 def create_api_token() -> Response:
-    """Make a token, told this one time."""
+    """Make a token, shown only this once."""
     body = read(TokenBody, read_json(), example='{"name": "ci", "role": "submitter", "expires": "90d"}')
     expires_at, actors = ahead("expires", body.expires), body.patterns()
     made = _done(lambda: create_token(body.name, body.role, actors=actors, expires_at=expires_at))

@@ -67,8 +67,8 @@ def create_schedule() -> Response:
 @allow(Role.VIEWER)
 def preview_schedule() -> Response:
     """What a rule would do: words, the next ticks, what changes of clocks mean to it."""
-    wish: PreviewBody = wishes.read(read_json(), PreviewBody)
-    return answer(documents.previewed(wish.rule(), wish.number))
+    body: PreviewBody = wishes.read(read_json(), PreviewBody)
+    return answer(documents.previewed(body.rule(), body.number))
 
 
 @blueprint.get("/schedules/load")
@@ -91,11 +91,11 @@ def show_schedule(id: str) -> Response:
     with database.read() as session:
         schedule = queries.find(session, id)
         changes = [documents.change(each) for each in queries.changes(session, schedule.id)]
-    told = [
+    ticks = [
         {"at": write_instant(each.tick), "local": each.local.isoformat(), "due_at": write_instant(each.due_at)}
         for each in documents.coming(schedule, PREVIEWED)
     ]
-    found = {**documents.document(schedule), "ticks": told, "notes": preview.notes(schedule.draft.rule, now()), "changes": changes}
+    found = {**documents.document(schedule), "ticks": ticks, "notes": preview.notes(schedule.draft.rule, now()), "changes": changes}
     return conditional.versioned(answer(found), schedule.version)
 
 
@@ -154,8 +154,8 @@ def run_schedule_now(id: str) -> Response:
 @allow(Role.OPERATOR, action="schedule.backfill")
 def backfill_schedule(id: str) -> Response:
     """Run the ticks of a stretch of time that have no job yet; asked twice, it does nothing the second time."""
-    wish: BackfillBody = wishes.read(read_json(), BackfillBody)  # type: ignore[arg-type]
-    start, end = _instant("from", wish.start), _instant("to", wish.end)
+    body: BackfillBody = wishes.read(read_json(), BackfillBody)  # type: ignore[arg-type]
+    start, end = _instant("from", body.start), _instant("to", body.end)
     with database.write() as session:
         found = queries.find(session, id)
         made = backfill.backfill(session, found.id, start, end, periodic.maker(actors.broker), by=visitor().name)

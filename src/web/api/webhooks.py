@@ -1,4 +1,4 @@
-"""/api/v1/webhooks: who is told of the ends of jobs and workflows, and what became of each delivery."""
+"""/api/v1/webhooks: addresses that are notified when jobs and workflows end, and the state of each delivery."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def list_webhooks() -> Response:
 @blueprint.post("/webhooks")
 @allow(Role.ADMIN, action="webhook.create")
 def create_webhook() -> Response:
-    """Make a webhook; its secret is told this one time."""
+    """Make a webhook; its secret is shown only this once."""
     body = read(wishes.WebhookBody, read_json(), example='{"url": "https://example.org/hook", "states": ["dead"]}')
     with database.write() as session:
         made = wishes.create(session, body, by=visitor())

@@ -55,7 +55,7 @@ def ensure_admin() -> str | None:
         with write() as session:
             add(session, ADMIN, password, Role.ADMIN)
     except IntegrityError:
-        return None  # another process made it in this moment and has told its password
+        return None  # another process made it at the same moment and has shown the password
     return password
 
 

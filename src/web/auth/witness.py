@@ -1,6 +1,6 @@
-"""What a request does, for the audit: its deed begins when somebody is let in, and every refusal is written down.
+"""Audit hooks of a request: begin an entry once the caller is authorised, and record every refusal.
 
-What changes something (any method but the safe ones) is a deed; the commit of its view writes the line (src/audit/deeds.py).
+A request that may change something (any method but the safe ones) begins an entry; the commit of its view writes it.
 """
 
 from __future__ import annotations
@@ -22,50 +22,50 @@ log = get_logger(__name__)
 #: attribute of a view: its action for the audit, as `allow` declares it
 ACTION = "callboard_action"
 NOBODY = "nobody"
-#: between two lines about the same stranger
+#: between two entries about the same stranger
 QUIET = timedelta(minutes=1)
 #: parts of an address that say what is done, not to what
 _VERBS = ("action", "deed", "verb", "setting", "form")
 
 
 def init(app: Flask) -> None:
-    """End every deed with its request."""
+    """End the entry with its request."""
     app.teardown_request(_end)
 
 
 def begin() -> None:
-    """The visitor is let in: the view's commit writes the line."""
-    audit.begin(_deed())
+    """Begin the entry of an authorised request; the view's commit writes it."""
+    audit.begin(_entry())
 
 
 def note(session: Session, action: str, who: str, *, refused: str | None = None, **details: Any) -> None:
-    """Write a line of what happens at the door, in the caller's transaction. `refused`: why it was."""
+    """Write an entry of a sign-in or sign-out, in the given session. `refused`: the reason."""
     audit.end()
-    deed = Deed(who or NOBODY, _via(), action, address=_address(), kind=action.partition(".")[0], details=details)
-    audit.record(session, deed, outcome=Outcome.REFUSED if refused else Outcome.DONE, reason=refused)
+    entry = Deed(who or NOBODY, _via(), action, address=_address(), kind=action.partition(".")[0], details=details)
+    audit.record(session, entry, outcome=Outcome.REFUSED if refused else Outcome.DONE, reason=refused)
 
 
 def note_knocking(session: Session, action: str, who: str, *, refused: str) -> None:
-    """Write that a stranger was refused again, once a minute: his tries must not fill the disk."""
+    """Record a refused stranger at most once a minute, so that repeated tries do not fill the disk."""
     if not queries.is_noted(session, action, who or NOBODY, reason=refused, address=_address(), since=now() - QUIET):
         note(session, action, who, refused=refused)
 
 
 def refuse(reason: str) -> None:
-    """Write down that the request was refused, in a transaction of its own: that of the view is gone."""
+    """Record the refusal in a transaction of its own: the view's is rolled back."""
     audit.end()
     try:
         with database.write() as session:
             if g.get("visitor") is None:
                 note_knocking(session, "token.use" if "Authorization" in request.headers else "session.sign-in", NOBODY, refused=reason)
             else:
-                audit.record(session, _deed(), outcome=Outcome.REFUSED, reason=reason)
+                audit.record(session, _entry(), outcome=Outcome.REFUSED, reason=reason)
     except SQLAlchemyError as error:
         # Refused all the same; without a database nothing else could be done either.
         database.log_outage(log, "refusal_not_written", error, path=request.path)
 
 
-def _deed() -> Deed:
+def _entry() -> Deed:
     visitor, values = g.visitor, dict(request.view_args or {})
     template = getattr(current_app.view_functions.get(request.endpoint or ""), ACTION, None)
     if template:

@@ -80,8 +80,8 @@ class Form:
             args, kwargs = self.signature.arrange(reading.values)
             if reading.errors or asked.reading.errors:
                 self._check_the_rest(reading, asked)
-            wish = asking.Wish(self.actor.actor_name, args, kwargs, idempotency_key=sent.get(KEY), **asked.wish)
-            return submit_now(asking.check(wish, by=by, source="form"))
+            wanted = asking.Wish(self.actor.actor_name, args, kwargs, idempotency_key=sent.get(KEY), **asked.options)
+            return submit_now(asking.check(wanted, by=by, source="form"))
         except InvalidArguments as error:
             return self._again(reading, asked, at_places(self.fields, error))
         except IdempotencyConflict:

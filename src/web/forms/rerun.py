@@ -59,10 +59,10 @@ class RerunForm:
             args, kwargs = self.signature.arrange({**reading.values, **kept})
             if identical(self.signature.by_name(args, kwargs), known):
                 args, kwargs = self.job.args, self.job.kwargs
-            wish = asking.Wish(
+            wanted = asking.Wish(
                 self.job.actor or "", args, kwargs, queue=self.job.queue, priority=self.job.priority, fair_key=self.job.fair_key, idempotency_key=sent.get(KEY)
             )  # fmt: skip
-            submission = asking.check(wish, by=by, source="form")
+            submission = asking.check(wanted, by=by, source="form")
             with database.write() as session:
                 return reruns.submit_again(session, self.job.id, submission)
         except InvalidArguments as error:

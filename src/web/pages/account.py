@@ -60,10 +60,10 @@ def create_token() -> str | tuple[str, int]:
     """Make a token of one's own, with no more rights than one has, and show it, this one time."""
     me = visitor()
     try:
-        wish = read(request.form)
-        if wish.role in list(Role) and not me.role.includes(Role(wish.role)):
+        wanted = read(request.form)
+        if wanted.role in list(Role) and not me.role.includes(Role(wanted.role)):
             raise ValueError(f"A token of your own has no more rights than you: {me.role}.")
-        made = wish.owned(_my_id(), me.actors).create()
+        made = wanted.owned(_my_id(), me.actors).create()
     except (ValueError, JobsError) as error:
         return _page(token_problem=str(error), typed=request.form), 422
     return _page(made=made)

@@ -197,9 +197,9 @@ def _submissions(batch: Batch, fitting: list[Outcome], by: Caller) -> dict[int, 
     """The submissions of the rows; checked again, for the code may have changed since the file was read."""
     submissions = {}
     for outcome in fitting:
-        wish = asking.Wish(batch.actor, outcome.row.args or (), outcome.row.kwargs)
+        wanted = asking.Wish(batch.actor, outcome.row.args or (), outcome.row.kwargs)
         try:
-            submissions[outcome.row.number] = asking.check(wish, by=by, source="form")
+            submissions[outcome.row.number] = asking.check(wanted, by=by, source="form")
         except InvalidArguments as error:
             raise JobsError(f"Row {outcome.row.number} does not fit any more ({error}): bring the file again.") from None
     return submissions

@@ -32,7 +32,7 @@ blueprint = Blueprint("schedules", __name__)
 
 ROWS = 50
 COMING = 10
-#: how far back missed ticks are told at the head of a schedule's page
+#: how far back missed ticks are listed at the head of a schedule's page
 MISSED_WITHIN = timedelta(days=7)
 WEEK_HOURS = 168
 

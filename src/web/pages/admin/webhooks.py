@@ -1,4 +1,4 @@
-"""/admin/webhooks: who is told of ends, and every delivery with its answer."""
+"""/admin/webhooks: addresses that are notified of ends, and every delivery with its response."""
 
 from __future__ import annotations
 
@@ -36,12 +36,12 @@ def create() -> str | Response | tuple[str, int]:
     """Make one: to its page, with the secret, or back with what is wrong."""
     kind = request.form.get("kind", "job")
     # One list of boxes for all kinds, all of them ticked at first: those of another kind mean nothing.
-    told = webhooks.STATES[WebhookKind(kind)] if kind in set(WebhookKind) else []
+    possible = webhooks.STATES[WebhookKind(kind)] if kind in set(WebhookKind) else []
     wanted = {
         "url": request.form.get("url", "").strip(),
         "kind": kind,
         "actor": request.form.get("actor") or None,
-        "states": [state for state in request.form.getlist("states") if state in told],
+        "states": [state for state in request.form.getlist("states") if state in possible],
     }
     try:
         with database.write() as session:
