@@ -27,7 +27,7 @@ class Verbs(click.Group):
     def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
         if name not in VERBS:
             return None
-        command = getattr(importlib.import_module(f".cli.{VERBS[name]}", __package__), name.replace("-", "_"))
+        command = getattr(importlib.import_module(f"{__package__}.cli.{VERBS[name]}"), name.replace("-", "_"))
         assert isinstance(command, click.Command)
         return command
 
