@@ -6,6 +6,8 @@ from flask import Flask
 
 from src.settings import get_settings
 from src.web import api, compression, cookies, display, errors, headers, health, menu, metrics, segments, traced, uploading
+from src.web.api import openapi
+from src.web.api.blueprint import blueprint as api_blueprint
 from src.web.auth import access, sessions
 from src.web.auth import pages as auth_pages
 from src.web.menu import Menu, Page
@@ -91,8 +93,8 @@ def make() -> Flask:
     menu.init(app, PAGES)
     api.init(app)
     csrf = cookies.protect(app)
-    csrf.exempt(api.blueprint)
-    for blueprint in (*(page.module.blueprint for page in PAGES), api.blueprint, health.blueprint, metrics.blueprint):
+    csrf.exempt(api_blueprint)
+    for blueprint in (*(page.module.blueprint for page in PAGES), api_blueprint, health.blueprint, metrics.blueprint):
         app.register_blueprint(blueprint)
-    app.add_url_rule("/openapi.json", endpoint="openapi", view_func=api.openapi.describe)  # where tools look for it
+    app.add_url_rule("/openapi.json", endpoint="openapi", view_func=openapi.describe)  # where tools look for it
     return app

@@ -24,6 +24,8 @@ from src.web.forms.fields import fields_of
 from src.web.forms.reading import read
 from src.web.rows import Job
 
+_PACKAGE = __name__.partition(".")[0]
+
 
 @dataclass(frozen=True, slots=True)
 class Copies:
@@ -83,7 +85,7 @@ def _python(job: Job, args: list[Any], kwargs: dict[str, Any], how: dict[str, An
         message = f"actor.message({called})"
     copied = f"{message}.copy(queue_name={queue!r})" if queue else message
     return (
-        f"{'import getpass' + chr(10) * 2 if secret else ''}from src import actors, database\nfrom src.jobs import submit\n\n"
+        f"{'import getpass' + chr(10) * 2 if secret else ''}from {_PACKAGE} import actors, database\nfrom {_PACKAGE}.jobs import submit\n\n"
         f"actor = actors.broker.get_actor({job.actor!r})\nwith database.write() as session:\n"
         f"    submit(session, {', '.join([copied, *_keywords(how)])})"
     )
