@@ -36,7 +36,7 @@ def cancel(*, id: str, data: Path | None) -> None:
 @data_option
 def run_now(*, id: str, data: Path | None) -> None:
     """Queue a scheduled or retrying job now instead of at its instant."""
-    _act("run_now", id, data)
+    _act("run-now", id, data)
 
 
 @click.command()
@@ -104,11 +104,12 @@ def edit(*, id: str, arguments: Sequence[str], data: Path | None, **asked: Any) 
 def _act(action: str, id: str, data: Path | None) -> None:
     join(data)
     from src import actors, database
-    from src.jobs import JobsError, control
+    from src.jobs import JobsError
+    from src.web import job_actions
 
     try:
         with database.write() as session:
-            moved = getattr(control, action)(session, find(session, id).id)
+            moved = job_actions.act(session, find(session, id).id, action)
         click.echo(f"{moved.id}  {state_of(moved)}")
     except JobsError as error:
         raise UpError(words(error)) from None

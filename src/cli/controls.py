@@ -25,15 +25,12 @@ from src.up.errors import UpError
 def pause(*, target: str, how_long: str | None, until: str | None, reason: str | None, data: Path | None) -> None:
     """Start nothing more of TARGET (all, queue:NAME, actor:NAME); what runs goes on."""
     with writing(data) as session:
-        from src.jobs import controls
         from src.web import controlling
-        from src.web.request_values import ahead
 
         if how_long and until:
             raise UpError("Give either --for or --until, not both.")
-        meant = controlling.require(session, controlling.read_target(target))
-        end = ahead("for", how_long) or ahead("until", until)
-        controls.pause(session, meant.scope, meant.name, until=end, reason=reason, by=operator().name)
+        meant = controlling.read_target(target)
+        end = controlling.pause(session, meant, how_long=how_long or None, until=until or None, reason=reason, by=operator())
     click.echo(f"{meant} is paused{_until(end)}")
 
 
@@ -43,11 +40,10 @@ def pause(*, target: str, how_long: str | None, until: str | None, reason: str |
 def resume(*, target: str, data: Path | None) -> None:
     """End the pause of TARGET."""
     with writing(data) as session:
-        from src.jobs import controls
         from src.web import controlling
 
         meant = controlling.read_target(target)
-        waited = controls.resume(session, meant.scope, meant.name)
+        waited = controlling.resume(session, meant)
     click.echo(f"{meant} goes on; {waited} waited")
 
 
@@ -77,9 +73,9 @@ def limit(*, target: str, rate: str | None, concurrency: str | None, data: Path 
         meant = controlling.require(session, controlling.read_target(target))
         for setting, text in ((controls.RATE_LIMIT, rate), (controls.CONCURRENCY, concurrency)):
             if text == "code":
-                controls.follow_code(session, meant.scope, meant.name, setting)
+                controlling.follow_code(session, meant, setting)
             elif text is not None:
-                controlling.override(session, meant, setting, _limit(setting, text), by=operator().name)
+                controlling.override(session, meant, setting, _limit(setting, text), by=operator())
         for each in controlling.panel(session, meant).limits:
             click.echo(_in_words(each))
 

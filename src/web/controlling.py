@@ -15,7 +15,9 @@ from src.jobs.controls import CONCURRENCY, LIMITS, RATE_LIMIT, SCOPES, Controls,
 from src.jobs.errors import JobsError
 from src.web import catalogue
 from src.web.auth import permissions
+from src.web.auth.caller import Caller
 from src.web.catalogue import AnyActor
+from src.web.request_values import ahead
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,12 +91,35 @@ def require(session: Session, target: Target) -> Target:
     return target
 
 
-def override(session: Session, target: Target, setting: str, value: Any, *, by: str) -> None:
-    """Set a limit beside the code; None lifts it."""
+def pause(
+    session: Session, target: Target, *, how_long: str | float | None, until: str | float | None = None, reason: str | None, by: Caller
+) -> datetime | None:
+    """Pause a target for a period or until an instant; return the end, None: until it is resumed. Raises JobsError."""
+    if how_long is not None and until is not None:
+        raise JobsError("Give either for or until, not both.", field="until")
+    end = ahead("for", how_long) or ahead("until", until)
+    require(session, target)
+    controls.pause(session, target.scope, target.name, until=end, reason=reason or None, by=by.name)
+    return end
+
+
+def resume(session: Session, target: Target) -> int:
+    """End the pause of a target; return how many jobs waited for that."""
+    return controls.resume(session, target.scope, target.name)
+
+
+def follow_code(session: Session, target: Target, setting: str) -> None:
+    """Drop an override: the value in code holds again."""
+    controls.follow_code(session, target.scope, target.name, setting)
+
+
+def override(session: Session, target: Target, setting: str, value: Any, *, by: Caller) -> None:
+    """Override a limit; None lifts it. Raises JobsError for an unknown target."""
+    require(session, target)
     if setting == RATE_LIMIT:
-        controls.set_rate_limit(session, target.scope, target.name, value, by=by)
+        controls.set_rate_limit(session, target.scope, target.name, value, by=by.name)
     else:
-        controls.set_concurrency(session, target.scope, target.name, value, by=by)
+        controls.set_concurrency(session, target.scope, target.name, value, by=by.name)
 
 
 def panel(session: Session, target: Target) -> Panel:

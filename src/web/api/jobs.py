@@ -8,9 +8,9 @@ from werkzeug.exceptions import BadRequest
 
 from src import database
 from src.broker.gathering import submit_now
-from src.jobs import Receipt, control, edits, queries, search, submit_many
+from src.jobs import Receipt, edits, queries, search, submit_many
 from src.jobs.errors import InvalidArguments, JobsError, UnknownJob
-from src.web import asking, documents
+from src.web import asking, documents, job_actions
 from src.web.api import conditional
 from src.web.api.blueprint import blueprint
 from src.web.api.bodies import answer, read_json, read_limit
@@ -92,10 +92,9 @@ def edit(id: str) -> Response:
 @allow(Role.OPERATOR, action="job.{action}")
 def act(id: str, action: str) -> Response:
     """Retry, cancel, run now, release or discard a job; or have its worker write into its log where it is."""
-    act = getattr(control, action.replace("-", "_"))
     with database.write() as session:
         found = queries.find(session, id)
-        job: Job = act(session, found.id if found else id)
+        job = job_actions.act(session, found.id if found else id, action)
     return answer(
         {
             "id": job.id,

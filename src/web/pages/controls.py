@@ -9,13 +9,12 @@ from werkzeug.exceptions import BadRequest
 from werkzeug.wrappers import Response
 
 from src import database
-from src.jobs import breakers, controls
+from src.jobs import breakers
 from src.jobs.controls import CONCURRENCY, RATE_LIMIT
 from src.jobs.errors import JobsError
 from src.web import controlling
 from src.web.auth import allow, visitor
 from src.web.controlling import Target
-from src.web.request_values import ahead
 from src.web.roles import Role
 
 blueprint = Blueprint("controls", __name__)
@@ -28,9 +27,8 @@ def pause(target: str) -> Response:
     meant, how_long = controlling.read_target(target), request.form.get("for", "").strip()
     try:
         with database.write() as session:
-            controlling.require(session, meant)
-            reason = request.form.get("reason", "").strip()[:500] or None
-            controls.pause(session, meant.scope, meant.name, until=ahead("for", how_long or None), reason=reason, by=visitor().name)
+            reason = request.form.get("reason", "").strip()[:500]
+            controlling.pause(session, meant, how_long=how_long or None, reason=reason, by=visitor())
         flash(f"{_named(meant)} is paused: what runs goes on, what would start waits.", "success")
     except JobsError as error:
         flash(f"Not done: {error}", "error")
@@ -43,7 +41,7 @@ def resume(target: str) -> Response:
     """End a pause."""
     meant = controlling.read_target(target)
     with database.write() as session:
-        waited = controls.resume(session, meant.scope, meant.name)
+        waited = controlling.resume(session, meant)
     flash(f"{_named(meant)} goes on; {waited} job{'' if waited == 1 else 's'} waited.", "success")
     return _back(meant)
 
@@ -58,10 +56,10 @@ def limit(target: str) -> Response:
     try:
         with database.write() as session:
             if do == "follow":
-                controls.follow_code(session, meant.scope, meant.name, setting)
+                controlling.follow_code(session, meant, setting)
             else:
                 value = None if do == "lift" else _value(setting, request.form.get("value", "").strip())
-                controlling.override(session, controlling.require(session, meant), setting, value, by=visitor().name)
+                controlling.override(session, meant, setting, value, by=visitor())
         flash("The code's own limit holds again." if do == "follow" else "The new limit holds from the next job on.", "success")
     except JobsError as error:
         flash(f"Not done: {error}", "error")

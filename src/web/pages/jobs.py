@@ -13,11 +13,11 @@ from werkzeug.wrappers import Response
 
 from src import database
 from src.audit import queries as audit_queries
-from src.jobs import attempt_logs, control, edits, queries, reruns
+from src.jobs import attempt_logs, edits, queries, reruns
 from src.jobs.errors import JobsError, NotAllowed, UnknownJob
 from src.jobs.search import QueryError
 from src.jobs.search.grammar import LONGEST
-from src.web import log_lines, results, twins, uploading, views
+from src.web import job_actions, log_lines, results, twins, uploading, views
 from src.web.auth import allow, visitor
 from src.web.auth.caller import Forbidden
 from src.web.completion import completions
@@ -241,7 +241,7 @@ def act(id: str, action: str) -> Response:
     """Retry, cancel, run now, release or discard a job; or have it say where it is."""
     try:
         with database.write() as session:
-            job: Job = getattr(control, action.replace("-", "_"))(session, id)
+            job = job_actions.act(session, id, action)
         flash(_CANCELLING if job.is_cancelling and action == "cancel" else _DONE[action], "success")
     except NotAllowed as error:
         flash(f"Not done: {error}.", "error")
