@@ -1,4 +1,4 @@
-"""The command line, one module per kind of verb; each is imported only when its verb is called. Thin: parses, calls one door, prints."""
+"""The command line, one module per kind of verb, imported only when its verb is called. Thin: parse, call one operation, print."""
 
 #: verb -> module of this package that defines it
 VERBS = {

@@ -1,4 +1,4 @@
-"""The API under /api/v1: JSON in, JSON or problem+json out, bearer tokens. Its routes are in the modules beside this one."""
+"""The API under /api/v1: JSON in, JSON or problem+json out, bearer tokens. Each module adds routes to one blueprint."""
 
 from flask import Flask, request
 

@@ -1,4 +1,4 @@
-"""Who looks, who asks: browser sessions, API tokens, and the one authorisation layer for pages and API.
+"""Authentication and authorisation of requests: sign-in pages, trusted proxies, throttling, and the rule of each view.
 
 Denied by default: a view without a rule answers nobody (access.py); `allow(Role…)` or `open_to_all` is its rule.
 """
