@@ -43,7 +43,7 @@ VERBS = {
     "alerts": "fleet",
     "workflows": "workflows",
     "workflow": "workflows",
-    "token": "jobs",
+    "token": "tokens",
     "schedules": "schedules",
     "schedule": "schedules",
     "top": "top",

@@ -1,4 +1,4 @@
-"""submit, jobs, token: what the console and the API do, at a terminal. One job: following.py, acting.py."""
+"""submit, jobs: submit a job, and list jobs."""
 
 from __future__ import annotations
 
@@ -99,28 +99,3 @@ def jobs(*, query: str, limit: int, data: Path | None) -> None:
         click.echo(f"… not found among the newer ones within {PATIENCE_S:g} s: add what narrows it down, e.g. created:24h", err=True)
     elif page.next is not None:
         click.echo(f"… and older ones: ./run jobs -n {min(limit * 5, 200)}", err=True)
-
-
-@click.group()
-def token() -> None:
-    """API tokens."""
-
-
-@token.command("create")
-@click.argument("name")
-@click.option("--role", type=click.Choice(["viewer", "submitter", "operator", "admin"]), required=True)
-@click.option("--actors", default="", help="The only actors it may use, e.g. add,reports_*; default: all.")
-@click.option("--expires", help="When it ends to work: 90d from now, or an instant; default: when it is revoked.")
-@data_option
-def token_create(*, name: str, role: str, actors: str, expires: str | None, data: Path | None) -> None:
-    """Make a token for programs and print it, this one time."""
-    join(data)
-    from src.jobs import JobsError
-    from src.web.auth.permissions import read_patterns
-    from src.web.auth.tokens import create_token
-    from src.web.request_values import ahead
-
-    try:
-        click.echo(create_token(name, role, actors=read_patterns(actors), expires_at=ahead("expires", expires)))
-    except (ValueError, JobsError) as error:
-        raise UpError(str(error)) from None
