@@ -28,7 +28,8 @@ from src.database import now
 from src.jobs.models import Attempt, Job
 from src.jobs.states import State
 from src.jobs.submission import Submission, submit_many
-from src.web.auth import ensure_admin, one_time_link
+from src.web.auth.sessions import one_time_link
+from src.web.auth.users import ensure_admin
 from tests.harness.breakable import web_command
 
 #: part of the speed without viewers that must be left with them

@@ -11,7 +11,7 @@ import click
 
 from src import __version__
 from src.cli import COMPLETE_VARIABLE, VERBS
-from src.up import front_door
+from src.up.actor_loading import loading_problem
 from src.up.errors import UpError
 
 #: what a machine refuses and a person can mend; anything else is a mistake of ours and shows its traceback
@@ -54,7 +54,7 @@ def main() -> None:
         click.echo(f"✘ The system refused: {error.strerror}: {error.filename or ''}\nLook at space and rights:  ./run doctor", err=True)
         sys.exit(1)
     except Exception as error:
-        if (problem := front_door.loading_problem(error)) is None:
+        if (problem := loading_problem(error)) is None:
             raise
         click.echo(f"✘ {problem}", err=True)
         sys.exit(1)

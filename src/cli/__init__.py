@@ -1,4 +1,4 @@
-"""The command line, one module per kind of verb; each is imported only when its verb is called. Thin: parses, calls one door, prints."""
+"""The command line, one module per kind of verb, imported only when its verb is called. Thin: parse, call one operation, print."""
 
 #: verb -> module of this package that defines it
 VERBS = {
@@ -43,12 +43,55 @@ VERBS = {
     "alerts": "fleet",
     "workflows": "workflows",
     "workflow": "workflows",
-    "token": "jobs",
+    "token": "tokens",
     "schedules": "schedules",
     "schedule": "schedules",
     "top": "top",
     "completion": "completion",
     "shell": "shell",
 }
+#: verb -> its action for the audit; None: it changes nothing that belongs to a person. A test fails for a verb without an entry.
+ACTIONS: dict[str, str | None] = {
+    "submit": "job.submit",
+    "retry": "job.retry",
+    "cancel": "job.cancel",
+    "run-now": "job.run-now",
+    "release": "job.release",
+    "discard": "job.discard",
+    "stack": "job.stack",
+    "edit": "job.edit",
+    "bulk": "bulk.start",
+    "pause": "target.pause",
+    "resume": "target.resume",
+    "limit": "target.limit",
+    "reset-breaker": "breaker.reset",
+    "requeue": "queue.requeue",
+    "purge": "queue.purge",
+    "alerts mute": "alert.mute",
+    "alerts unmute": "alert.unmute",
+    "workers quiet": "worker.quiet",
+    "workers stop": "worker.stop",
+    "workers resume": "worker.resume",
+    "workflow submit": "workflow.submit",
+    "workflow cancel": "workflow.cancel",
+    "workflow retry": "workflow.retry",
+    "schedule create": "schedule.create",
+    "schedule change": "schedule.change",
+    "schedule pause": "schedule.pause",
+    "schedule resume": "schedule.resume",
+    "schedule run-now": "schedule.run-now",
+    "schedule follow-code": "schedule.follow-code",
+    "schedule delete": "schedule.delete",
+    "schedule backfill": "schedule.backfill",
+    "token create": "token.create",
+    "sign-in": "link.create",
+    **dict.fromkeys(
+        (
+            "up", "down", "status", "logs", "doctor", "config", "reset", "backup", "restore", "test", "check", "web", "worker", "scheduler",
+            "mailbox", "migrate", "jobs", "job", "pauses", "limits", "breakers", "workflows", "workflow show", "schedules", "schedule show",
+            "schedule preview", "top", "completion", "shell",
+        )
+    ),
+}  # fmt: skip
 #: the variable by which a shell asks what a word may become
 COMPLETE_VARIABLE = "_CALLBOARD_COMPLETE"

@@ -9,9 +9,8 @@ from typing import Any
 import click
 
 from src.cli.arguments import read_arguments
+from src.cli.calls import find, state_of, words
 from src.cli.folders import data_option, join
-from src.cli.following import find, state_of
-from src.cli.jobs import words
 from src.cli.submitting import OfJob
 from src.up.errors import UpError
 
@@ -37,7 +36,7 @@ def cancel(*, id: str, data: Path | None) -> None:
 @data_option
 def run_now(*, id: str, data: Path | None) -> None:
     """Queue a scheduled or retrying job now instead of at its instant."""
-    _act("run_now", id, data)
+    _act("run-now", id, data)
 
 
 @click.command()
@@ -83,8 +82,8 @@ def edit(*, id: str, arguments: Sequence[str], data: Path | None, **asked: Any) 
     from src.broker.signature import Signature
     from src.jobs import JobsError, edits
     from src.web import asking, catalogue
-    from src.web.api.bodies import EditBody
-    from src.web.forms import fields_of
+    from src.web.forms.fields import fields_of
+    from src.web.job_bodies import EditBody
 
     try:
         with database.write() as session:
@@ -105,11 +104,12 @@ def edit(*, id: str, arguments: Sequence[str], data: Path | None, **asked: Any) 
 def _act(action: str, id: str, data: Path | None) -> None:
     join(data)
     from src import actors, database
-    from src.jobs import JobsError, control
+    from src.jobs import JobsError
+    from src.web import job_actions
 
     try:
         with database.write() as session:
-            moved = getattr(control, action)(session, find(session, id).id)
+            moved = job_actions.act(session, find(session, id).id, action)
         click.echo(f"{moved.id}  {state_of(moved)}")
     except JobsError as error:
         raise UpError(words(error)) from None

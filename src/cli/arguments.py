@@ -1,10 +1,11 @@
-"""The parameters of an actor as options at a terminal: read, told by --help, completed by a shell."""
+"""The parameters of an actor as options at a terminal: reading, --help and shell completion."""
 
 from __future__ import annotations
 
 import json
 import os
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,7 +16,8 @@ from werkzeug.datastructures import MultiDict
 from src.up.errors import UpError
 
 if TYPE_CHECKING:
-    from src.web.forms import Field, Form
+    from src.broker.signature import Signature
+    from src.web.forms.field import Field
 
 #: what a flag may be given, and what that means
 WORDS = {"true": True, "yes": True, "on": True, "1": True, "false": False, "no": False, "off": False, "0": False}
@@ -27,22 +29,32 @@ _VALUES = {
 }  # fmt: skip
 
 
-def form_of(actor: str) -> Form:
-    """The actor's form; UpError names those that are called alike."""
+@dataclass(frozen=True, slots=True)
+class ActorArguments:
+    """What an actor takes: its signature, and a field for each parameter."""
+
+    signature: Signature
+    fields: list[Field]
+
+
+def arguments_of(actor: str) -> ActorArguments:
+    """The arguments that an actor takes; UpError suggests similar names for an unknown one."""
+    from src.broker.signature import Signature
     from src.jobs.errors import UnknownActor
     from src.web import catalogue
-    from src.web.forms import Form
+    from src.web.forms.fields import fields_of
 
     try:
-        return Form.of(actor)
+        signature = Signature.of(catalogue.submittable(actor))
     except UnknownActor as error:
         alike = get_close_matches(actor, [each.actor_name for each in catalogue.entries()], n=3, cutoff=0.5)
         raise UpError(f"{error}" + (f"\nDid you mean {' or '.join(alike)}?" if alike else "")) from None
+    return ActorArguments(signature, fields_of(signature))
 
 
 def read_arguments(fields: Sequence[Field], arguments: Sequence[str]) -> dict[str, Any]:
     """The values by parameter of `--total 100`, `--total=100`, `--flag`, `--no-flag`, `--group.field 5`; UpError names what cannot be read."""
-    from src.web.forms import read
+    from src.web.forms.reading import read
 
     reading = read(fields, texts(arguments, {each.name: each for each in options(fields)}))
     if reading.errors:
@@ -50,11 +62,13 @@ def read_arguments(fields: Sequence[Field], arguments: Sequence[str]) -> dict[st
     return reading.values
 
 
-def call_of(form: Form, arguments: Sequence[str], by_position: str | None, by_name: str | None) -> tuple[list[Any], dict[str, Any]]:
+def call_of(
+    actor: ActorArguments, arguments: Sequence[str], by_position: str | None, by_name: str | None
+) -> tuple[list[Any], dict[str, Any]]:
     """The arguments by position and by name: those of --args and --kwargs, and those that have an option of their own."""
     args, kwargs = _json("--args", by_position, []), _json("--kwargs", by_name, {})
-    values = read_arguments(form.fields, arguments)
-    return form.signature.arrange({**form.signature.by_name(args, kwargs), **values}) if values else (args, kwargs)
+    values = read_arguments(actor.fields, arguments)
+    return actor.signature.arrange({**actor.signature.by_name(args, kwargs), **values}) if values else (args, kwargs)
 
 
 def _json(option: str, text: str | None, otherwise: Any) -> Any:
@@ -119,7 +133,7 @@ def usage(fields: Sequence[Field]) -> str:
 
 def rows(fields: Sequence[Field]) -> list[tuple[str, str]]:
     """Each argument and what is to be said of it."""
-    return [(_option(each), _told(each)) for each in options(fields)]
+    return [(_option(each), _help(each)) for each in options(fields)]
 
 
 def value_of(each: Field) -> str:
@@ -135,7 +149,7 @@ def _option(each: Field) -> str:
     return f"--{each.name} / --no-{each.name}" if each.kind == "checkbox" else f"--{each.name} {value_of(each)}"
 
 
-def _told(each: Field) -> str:
+def _help(each: Field) -> str:
     own_label = each.label.lower() != each.own_name.replace("_", " ").strip().lower()
     words = [f"{each.label}." if own_label else "", each.hint.replace("One per line.", "Give it several times for several.")]
     if each.kind in ("checkboxes", "files"):
@@ -148,8 +162,8 @@ def _told(each: Field) -> str:
     notes = [f"{'' if low is None else f'{low}<='}x{'' if high is None else f'<={high}'}" if (low, high) != (None, None) else ""]
     notes += [f"at most {each.attributes['maxlength']} characters"] if "maxlength" in each.attributes else []
     notes += ["required"] if each.required else [f"default: {_default(each)}"] if each.text and not each.hides else []
-    told = "; ".join(note for note in notes if note)
-    return " ".join([*(word for word in words if word), *([f"[{told}]"] if told else [])])
+    summary = "; ".join(note for note in notes if note)
+    return " ".join([*(word for word in words if word), *([f"[{summary}]"] if summary else [])])
 
 
 def _default(each: Field) -> str:

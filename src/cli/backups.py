@@ -10,7 +10,7 @@ import click
 from src.backup import making, restoring, results, uploads
 from src.backup.errors import BackupError
 from src.backup.files import backups, read_manifest
-from src.cli.folders import data_option, data_words, join, open_folder, say
+from src.cli.folders import data_option, data_words, join, open_folder, report
 from src.database import Database
 from src.up import leftovers
 from src.up.errors import UpError
@@ -59,7 +59,7 @@ def restore(*, file: Path, data: Path | None, yes: bool) -> None:
         manifest = restoring.verify(path)
         if not yes:
             click.confirm(f"Put the database back to {manifest.instant:%Y-%m-%d %H:%M:%S} UTC?", abort=True)
-        done = restoring.restore(path, settings.effective_database_url, settings.effective_backup_dir, say=say)
+        done = restoring.restore(path, settings.effective_database_url, settings.effective_backup_dir, say=report)
     except BackupError as error:
         raise UpError(str(error)) from None
     rows = ", ".join(f"{count:,} {name}" for name, count in manifest.counts.items())

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import click
 
+from src.cli.calls import operator, words
 from src.cli.folders import data_option, join
 from src.cli.following import follow
-from src.cli.jobs import whoever_types, words
 from src.up.errors import UpError
 
 
@@ -46,9 +46,7 @@ def bulk(*, verb: str, query: str, yes: bool, count: int | None, dry_run: bool, 
         if not yes and count is None:
             _confirm(verb, found.total)
         with database.write() as session:
-            receipt = bulk_wishes.start(
-                session, found.verb, asked, up_to=found.up_to, count=found.total, by=whoever_types(), source="command"
-            )
+            receipt = bulk_wishes.start(session, found.verb, asked, up_to=found.up_to, count=found.total, by=operator(), source="command")
     except QueryError as error:
         raise UpError(f"{error}\n{error.pointer}") from None
     except JobsError as error:

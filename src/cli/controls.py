@@ -5,16 +5,14 @@ TARGET is `all`, `queue:NAME` or `actor:NAME`.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 import click
 
-from src.cli.folders import data_option, join
-from src.cli.jobs import whoever_types, words
+from src.cli.calls import operator, writing
+from src.cli.folders import data_option
 from src.up.errors import UpError
 
 
@@ -27,15 +25,12 @@ from src.up.errors import UpError
 def pause(*, target: str, how_long: str | None, until: str | None, reason: str | None, data: Path | None) -> None:
     """Start nothing more of TARGET (all, queue:NAME, actor:NAME); what runs goes on."""
     with writing(data) as session:
-        from src.jobs import controls
         from src.web import controlling
-        from src.web.api.bodies import ahead
 
         if how_long and until:
             raise UpError("Give either --for or --until, not both.")
-        meant = controlling.require(session, controlling.read_target(target))
-        end = ahead("for", how_long) or ahead("until", until)
-        controls.pause(session, meant.scope, meant.name, until=end, reason=reason, by=whoever_types().name)
+        meant = controlling.read_target(target)
+        end = controlling.pause(session, meant, how_long=how_long or None, until=until or None, reason=reason, by=operator())
     click.echo(f"{meant} is paused{_until(end)}")
 
 
@@ -45,11 +40,10 @@ def pause(*, target: str, how_long: str | None, until: str | None, reason: str |
 def resume(*, target: str, data: Path | None) -> None:
     """End the pause of TARGET."""
     with writing(data) as session:
-        from src.jobs import controls
         from src.web import controlling
 
         meant = controlling.read_target(target)
-        waited = controls.resume(session, meant.scope, meant.name)
+        waited = controlling.resume(session, meant)
     click.echo(f"{meant} goes on; {waited} waited")
 
 
@@ -79,11 +73,11 @@ def limit(*, target: str, rate: str | None, concurrency: str | None, data: Path 
         meant = controlling.require(session, controlling.read_target(target))
         for setting, text in ((controls.RATE_LIMIT, rate), (controls.CONCURRENCY, concurrency)):
             if text == "code":
-                controls.follow_code(session, meant.scope, meant.name, setting)
+                controlling.follow_code(session, meant, setting)
             elif text is not None:
-                controlling.override(session, meant, setting, _limit(setting, text), by=whoever_types().name)
+                controlling.override(session, meant, setting, _limit(setting, text), by=operator())
         for each in controlling.panel(session, meant).limits:
-            click.echo(_told(each))
+            click.echo(_in_words(each))
 
 
 @click.command()
@@ -94,7 +88,7 @@ def limits(*, data: Path | None) -> None:
         from src.web import controlling
 
         for each in controlling.listed_limits(session):
-            click.echo(_told(each))
+            click.echo(_in_words(each))
 
 
 @click.command()
@@ -121,21 +115,6 @@ def reset_breaker(*, actor: str, data: Path | None) -> None:
     click.echo(f"{actor} goes on; {waited} waited")
 
 
-@contextmanager
-def writing(data: Path | None) -> Iterator[Any]:
-    """A session on the database of what runs in the data folder, with the actors loaded."""
-    join(data)
-    from src import actors, database
-    from src.jobs import JobsError
-
-    try:
-        with database.write() as session:
-            yield session
-    except JobsError as error:
-        raise UpError(words(error)) from None
-    actors.broker.close()
-
-
 def _limit(setting: str, text: str) -> Any:
     if text == "none":
         return None
@@ -146,7 +125,7 @@ def _limit(setting: str, text: str) -> Any:
     return int(text)
 
 
-def _told(limit: Any) -> str:
+def _in_words(limit: Any) -> str:
     def value(each: Any) -> str:
         return "no limit" if each is None else str(each)
 

@@ -36,7 +36,7 @@ def _side_by_side(arguments: tuple[str, ...]) -> list[str]:
 
 @click.command()
 def check() -> None:
-    """Pass ruff, mypy and the import contracts; every failing tool is told, not only the first."""
+    """Pass ruff, mypy and the import contracts; report every failing tool, not only the first."""
     programs = Path(sys.executable).parent
     failed = []
     for tool, *arguments in CHECKS:

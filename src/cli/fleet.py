@@ -6,9 +6,8 @@ from pathlib import Path
 
 import click
 
-from src.cli.controls import writing
+from src.cli.calls import operator, writing
 from src.cli.folders import data_option
-from src.cli.jobs import whoever_types
 from src.up.errors import UpError
 
 #: exit code while something is wrong
@@ -33,8 +32,8 @@ def alerts(context: click.Context, /, *, data: Path | None) -> None:
         on, over, looked_at = room.standing(session, muted), room.recovered(session), room.looked_at(session)
     for each in on:
         mute = muted.get((each.kind, each.subject))
-        told = f"  muted until {mute.until:%Y-%m-%d %H:%M:%S}Z by {mute.muted_by}" if mute else ""
-        click.echo(f"{each.id}  {each.kind}  since {each.seen_at:%Y-%m-%d %H:%M:%S}Z  {each.text}{told}")
+        suffix = f"  muted until {mute.until:%Y-%m-%d %H:%M:%S}Z by {mute.muted_by}" if mute else ""
+        click.echo(f"{each.id}  {each.kind}  since {each.seen_at:%Y-%m-%d %H:%M:%S}Z  {each.text}{suffix}")
     for each in over:
         click.echo(f"recovered {each.recovered_at:%Y-%m-%d %H:%M:%S}Z  {each.text}")
     if looked_at is None:
@@ -51,11 +50,11 @@ def mute_alert(*, id: int, how_long: str, data: Path | None) -> None:
     """Say nothing of the alert ID until UNTIL: so long from now (30m, 2h, 1d), or an instant (2030-01-31T18:00:00Z)."""
     with writing(data) as session:
         from src.jobs import alert_mutes
-        from src.web.api.bodies import ahead
+        from src.web.request_values import ahead
 
         until = ahead("UNTIL", how_long)
         assert until is not None
-        alert_mutes.mute(session, id, until=until, by=whoever_types().name)
+        alert_mutes.mute(session, id, until=until, by=operator().name)
     click.echo(f"{id} is muted until {until:%Y-%m-%d %H:%M:%S}Z")
 
 
@@ -102,7 +101,7 @@ def purge(*, name: str, count: int | None, data: Path | None) -> None:
         from src.web import controlling, purging
 
         controlling.require(session, controlling.Target("queue", name))
-        receipt, waiting = purging.purge(session, name, count=count, by=whoever_types(), source="command")
+        receipt, waiting = purging.purge(session, name, count=count, by=operator(), source="command")
     if receipt is None:
         click.echo(f"nothing waits in {name}")
         return
@@ -123,8 +122,8 @@ def workers(context: click.Context, /, *, data: Path | None) -> None:
         alive = room.fleet(session)
     for each in alive:
         memory = f"{each.memory_bytes / 1_000_000:.0f} MB" if each.memory_bytes else "-"
-        told = {None: "", "quiet": "  quiet", "stop": "  stops"}[each.wish]
-        click.echo(f"{each.name}  {each.busy}/{each.threads} busy  {memory}  {','.join(each.queues)}{told}")
+        command = {None: "", "quiet": "  quiet", "stop": "  stops"}[each.wish]
+        click.echo(f"{each.name}  {each.busy}/{each.threads} busy  {memory}  {','.join(each.queues)}{command}")
 
 
 @workers.command()
@@ -159,4 +158,4 @@ def _ask(name: str, wish: str | None, data: Path | None) -> None:
         from src.jobs import wishes
         from src.jobs.states import Wish
 
-        wishes.ask(session, name, Wish(wish) if wish else None, by=whoever_types().name)
+        wishes.ask(session, name, Wish(wish) if wish else None, by=operator().name)

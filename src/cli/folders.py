@@ -57,6 +57,6 @@ def data_words(data: Path | None) -> str:
     return f" --data {shlex.quote(str(data))}" if data else ""
 
 
-def say(line: str) -> None:
-    """Tell what is going on."""
+def report(line: str) -> None:
+    """Print a line of progress."""
     click.echo(f"· {line}")

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from src.cli.calls import find
 from src.cli.folders import data_option, join
 from src.cli.shown import shown
 from src.up.errors import UpError
@@ -69,22 +70,6 @@ def follow(id: str, timeout: float) -> int:
     return 0 if succeeded else UNSUCCESSFUL
 
 
-def find(session: Session, id: str) -> Job:
-    """The job that the id, or a part of it, means; raises JobsError."""
-    from src.jobs import queries
-    from src.jobs.errors import UnknownJob
-
-    found = queries.find(session, id)
-    if found is None:
-        raise UnknownJob(f"There is no job {id}. ./run jobs lists the newest with their whole ids.", field="id")
-    return found
-
-
-def state_of(job: Job) -> str:
-    """The job's state in one word; cancelling while that is not yet certain."""
-    return "cancelling" if job.is_cancelling else job.state.value
-
-
 def _follow_log(id: str, attempt: int | None) -> int:
     from src.jobs import State
 
@@ -132,12 +117,12 @@ def _with_log(id: str) -> dict[str, Any]:
 
 def _document(id: str) -> dict[str, Any]:
     from src import database
-    from src.web import documents
+    from src.web import documents, json_documents
     from src.web.standing import standing
 
     with database.read() as session:
         found = _look_up(session, id)
-        document: dict[str, Any] = documents.finite(documents.whole(found, standing(session, found)))
+        document: dict[str, Any] = json_documents.finite(documents.whole(found, standing(session, found)))
     return document
 
 

@@ -1,8 +1,7 @@
-"""submit, jobs, token: what the console and the API do, at a terminal. One job: following.py, acting.py."""
+"""submit, jobs: submit a job, and list jobs."""
 
 from __future__ import annotations
 
-import getpass
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -10,14 +9,15 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from src.cli.arguments import call_of, form_of
+from src.cli.arguments import arguments_of, call_of
+from src.cli.calls import operator, state_of, words
 from src.cli.folders import data_option, join
-from src.cli.following import follow, state_of
+from src.cli.following import follow
 from src.cli.submitting import OfActor, actors_like, values_like
 from src.up.errors import UpError
 
 if TYPE_CHECKING:
-    from src.web.auth import Visitor
+    pass
 
 
 #: seconds that a list of jobs may be looked for
@@ -55,13 +55,13 @@ def submit(
     from src.jobs import JobsError, submit_many
     from src.jobs.errors import InvalidArguments
     from src.web import asking
-    from src.web.api.bodies import JobBody
+    from src.web.job_bodies import JobBody
 
     try:
-        form = form_of(actor)
-        args, kwargs = call_of(form, arguments, by_position, by_name)
-        wish = JobBody(actor=actor, args=args, kwargs=kwargs, **asked).wish()
-        submission = asking.check(wish, by=whoever_types(), source="api")
+        known = arguments_of(actor)
+        args, kwargs = call_of(known, arguments, by_position, by_name)
+        wanted = JobBody(actor=actor, args=args, kwargs=kwargs, **asked).request()
+        submission = asking.check(wanted, by=operator(), source="api")
         with database.write() as session:
             [receipt] = submit_many(session, [replace(submission, source="command")])
     except InvalidArguments as error:
@@ -99,42 +99,3 @@ def jobs(*, query: str, limit: int, data: Path | None) -> None:
         click.echo(f"… not found among the newer ones within {PATIENCE_S:g} s: add what narrows it down, e.g. created:24h", err=True)
     elif page.next is not None:
         click.echo(f"… and older ones: ./run jobs -n {min(limit * 5, 200)}", err=True)
-
-
-@click.group()
-def token() -> None:
-    """API tokens."""
-
-
-@token.command("create")
-@click.argument("name")
-@click.option("--role", type=click.Choice(["viewer", "submitter", "operator", "admin"]), required=True)
-@click.option("--actors", default="", help="The only actors it may use, e.g. add,reports_*; default: all.")
-@click.option("--expires", help="When it ends to work: 90d from now, or an instant; default: when it is revoked.")
-@data_option
-def token_create(*, name: str, role: str, actors: str, expires: str | None, data: Path | None) -> None:
-    """Make a token for programs and print it, this one time."""
-    join(data)
-    from src.jobs import JobsError
-    from src.web.api.bodies import ahead
-    from src.web.auth import create_token
-    from src.web.auth.limits import read_patterns
-
-    try:
-        click.echo(create_token(name, role, actors=read_patterns(actors), expires_at=ahead("expires", expires)))
-    except (ValueError, JobsError) as error:
-        raise UpError(str(error)) from None
-
-
-def whoever_types() -> Visitor:
-    """Who works at this terminal, as pages and API know a visitor."""
-    from src.web.auth import Role, Visitor
-
-    name = getpass.getuser()
-    return Visitor(name, Role.ADMIN, f"command:{name}")
-
-
-def words(error: Exception) -> str:
-    """An error of the jobs room as options are called here."""
-    errors = getattr(error, "errors", None)
-    return "\n".join(f"--{name}: {text}" for name, text in errors.items()) if errors else str(error)

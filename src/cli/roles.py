@@ -12,6 +12,7 @@ import click
 from src.cli.folders import join
 from src.up import launch
 from src.up.errors import UpError
+from src.up.locations import PACKAGE
 from src.up.processes import MARK
 
 
@@ -24,7 +25,7 @@ def web() -> None:
 
         if problem := migrations.problem():
             raise UpError(problem)
-    _become(sys.executable, "-m", "gunicorn", "-c", "python:src.up.gunicorn_conf", "src.web:create_app()")
+    _become(sys.executable, "-m", "gunicorn", "-c", f"python:{PACKAGE}.up.gunicorn_conf", f"{PACKAGE}.web:create_app()")
 
 
 @click.command()
@@ -34,7 +35,7 @@ def worker(*, threads: int | None, queues: str | None) -> None:
     """Run jobs: this becomes `dramatiq src.actors`."""
     settings = join()
     dramatiq = str(Path(sys.executable).with_name("dramatiq"))
-    command = [sys.executable, dramatiq, "src.actors", "-p", "1", "-t", str(threads or settings.threads), "--skip-logging"]
+    command = [sys.executable, dramatiq, f"{PACKAGE}.actors", "-p", "1", "-t", str(threads or settings.threads), "--skip-logging"]
     command += ["--worker-shutdown-timeout", str(int(settings.shutdown_timeout * 1000))]
     # There are no forks to wait for; while Dramatiq's main process waits, it does not see that a starting worker was killed.
     command += ["--worker-fork-timeout", "1000"]

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import click
 
-from src.cli.folders import data_option, data_words, open_folder, say
+from src.cli.folders import data_option, data_words, open_folder, report
 from src.up import down as stopping
 from src.up import leftovers
 from src.up import status as telling
@@ -20,7 +20,7 @@ from src.up.errors import UpError
 def down(*, data: Path | None) -> None:
     """Drain the workers and stop everything, also what a killed ./run up left behind."""
     folder, settings = open_folder(data)
-    if stopping.stop(folder, shutdown_timeout=settings.shutdown_timeout, say=say):
+    if stopping.stop(folder, shutdown_timeout=settings.shutdown_timeout, report=report):
         click.echo(f"Stopped. The data stays in {folder.path}")
     else:
         click.echo(f"Nothing runs in {folder.path}.")

@@ -11,9 +11,9 @@ from typing import Any
 
 import click
 
-from src.cli.arguments import form_of, read_arguments
+from src.cli.arguments import arguments_of, read_arguments
+from src.cli.calls import words
 from src.cli.folders import data_option, join
-from src.cli.jobs import words
 from src.cli.submitting import OfActor
 from src.up.errors import UpError
 
@@ -33,9 +33,9 @@ _POLICIES = {
     "--overlap": "allow, skip, queue or cancel.",
     "--pause-after": "Failures in a row after which it pauses itself.",
     "--expect-success": "A time of the day (06:30), or so long after each tick (45m).",
-    "--on-failure": "Actor that is told of failures.",
-    "--on-recovery": "Actor that is told of recoveries.",
-    "--on-alert": "Actor that is told of a missing success.",
+    "--on-failure": "Actor that is notified of failures.",
+    "--on-recovery": "Actor that is notified of recoveries.",
+    "--on-alert": "Actor that is notified of a missing success.",
 }
 
 
@@ -106,8 +106,8 @@ def create(*, name: str, actor: str, arguments: Sequence[str], data: Path | None
     from src.web import schedule_documents, schedule_wishes
 
     def make(session: Any) -> Any:
-        form = form_of(actor)
-        args, kwargs = form.signature.arrange(read_arguments(form.fields, arguments))
+        known = arguments_of(actor)
+        args, kwargs = known.signature.arrange(read_arguments(known.fields, arguments))
         draft = schedule_wishes.read(_given(given) | {"name": name, "actor": actor}).draft()
         draft = fitted(replace(draft, args=args, kwargs=kwargs), actors.broker)
         return schedule_documents.document(editing.create(session, draft, by=_me()))
@@ -211,13 +211,13 @@ def preview(*, number: int, data: Path | None, **given: str | None) -> None:
     from src.web import schedule_documents, schedule_wishes
 
     try:
-        told = schedule_documents.previewed(schedule_wishes.read(_given(given), schedule_wishes.Times).rule(), number)
+        shown = schedule_documents.previewed(schedule_wishes.read(_given(given), schedule_wishes.Times).rule(), number)
     except JobsError as error:
         raise UpError(words(error)) from None
-    click.echo(told["words"])
-    for each in told["ticks"]:
+    click.echo(shown["words"])
+    for each in shown["ticks"]:
         click.echo(f"  {each['local'].replace('T', ' ')}   {each['at']}")
-    for note in told["notes"]:
+    for note in shown["notes"]:
         click.echo(note)
 
 

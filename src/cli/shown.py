@@ -23,16 +23,16 @@ def shown() -> Iterator[Show]:
 
 
 def _lines() -> Show:
-    told = ""
+    last = ""
 
     def show(document: dict[str, Any]) -> None:
-        nonlocal told
+        nonlocal last
         progress, line = document["progress"], _state(document)
         if progress:
             line += f" {progress['done']}/{progress['total']} {progress['message'] or ''}".rstrip()
-        if line != told:
+        if line != last:
             click.echo(line, err=True)
-            told = line
+            last = line
 
     return show
 

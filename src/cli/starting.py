@@ -10,7 +10,7 @@ from pathlib import Path
 import click
 
 from src.broker.node import NodeError
-from src.cli.folders import data_option, data_words, open_folder, say
+from src.cli.folders import data_option, data_words, open_folder, report
 from src.settings import Settings
 from src.up import announce, configuration, detach, leftovers
 from src.up.errors import UpError
@@ -35,7 +35,7 @@ def up(*, detached: bool, data: Path | None, port: int | None, workers: int | No
         _say_lines(announce.already_lines(_joined(folder.read_state()), option=data_words(data)))
         return
     for complaint in configuration.unknown_variables():
-        say(complaint)
+        report(complaint)
     if detached:
         state = detach.start(folder, lambda: _supervise(folder, settings, _nothing, _nothing, watch), show=click.echo)
         _say_lines(announce.ready_lines(folder, _joined(state), option=data_words(data), detached=True))
@@ -50,9 +50,9 @@ def up(*, detached: bool, data: Path | None, port: int | None, workers: int | No
 def _supervise(
     folder: Folder, settings: Settings, echo: Callable[[str, str], None], announced: Callable[[State], None], watch: bool
 ) -> None:
-    leftovers.end(folder, folder.read_state(), shutdown_timeout=settings.shutdown_timeout, say=say)
+    leftovers.end(folder, folder.read_state(), shutdown_timeout=settings.shutdown_timeout, report=report)
     try:
-        Supervisor(folder, settings, say=say, echo=echo, watch=watch).run(announced)
+        Supervisor(folder, settings, report=report, echo=echo, watch=watch).run(announced)
     except (NodeError, OSError) as error:
         raise UpError(_in_words(error, folder)) from None
 

@@ -14,7 +14,7 @@ from src.cli import arguments
 from src.cli.folders import enter
 
 if TYPE_CHECKING:
-    from src.web.forms import Field
+    from src.web.forms.field import Field
 
 
 class OfActor(click.Command):
@@ -28,14 +28,14 @@ class OfActor(click.Command):
         if not actor:
             super().format_help(ctx, formatter)
             return
-        form = arguments.form_of(actor)
-        formatter.write_usage(ctx.command_path, " ".join([actor, arguments.usage(form.fields), "[OPTIONS]"]).replace("  ", " "))
+        known = arguments.arguments_of(actor)
+        formatter.write_usage(ctx.command_path, " ".join([actor, arguments.usage(known.fields), "[OPTIONS]"]).replace("  ", " "))
         formatter.write_paragraph()
         with formatter.indentation():
-            formatter.write_text("\n\n".join(text for text in (form.signature.title + ".", form.signature.help) if text))
-        if form.fields:
+            formatter.write_text("\n\n".join(text for text in (known.signature.title + ".", known.signature.help) if text))
+        if known.fields:
             with formatter.section(f"Arguments of {actor}"):
-                formatter.write_dl(arguments.rows(form.fields), col_max=34)
+                formatter.write_dl(arguments.rows(known.fields), col_max=34)
         self.format_options(ctx, formatter)
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
@@ -50,7 +50,7 @@ class OfActor(click.Command):
     def fields(self, ctx: click.Context, named: str) -> list[Field]:
         """The fields of the actor that the last leading argument names."""
         ctx.meta[_ACTOR] = named
-        return arguments.form_of(named).fields
+        return arguments.arguments_of(named).fields
 
     def _leading(self, ctx: click.Context, args: list[str]) -> list[int]:
         """Where the arguments stand that come before the actor's own; none: not all of them are given."""
@@ -121,10 +121,10 @@ class OfJob(OfActor):
     def fields(self, ctx: click.Context, named: str) -> list[Field]:
         from src import actors, database
         from src.broker.signature import Signature
-        from src.cli.following import find
+        from src.cli.calls import find
         from src.jobs import JobsError
         from src.web import catalogue
-        from src.web.forms import fields_of
+        from src.web.forms.fields import fields_of
 
         del actors  # loaded, so that the job's actor is known
         try:
@@ -170,6 +170,6 @@ def _fields(context: click.Context) -> list[Field]:
     from src.up.errors import UpError
 
     try:
-        return list(arguments.options(arguments.form_of(context.params.get("actor") or "").fields))
+        return list(arguments.options(arguments.arguments_of(context.params.get("actor") or "").fields))
     except UpError:  # no such actor: nothing to complete
         return []

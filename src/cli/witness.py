@@ -1,4 +1,4 @@
-"""What a verb does, for the audit: the first commit of a verb that changes something writes its line."""
+"""Audit hook of the command line: the first commit of a verb with an action writes its entry."""
 
 from __future__ import annotations
 
@@ -6,55 +6,14 @@ import getpass
 
 import click
 
-#: verb -> what it does, or None: it changes nothing that belongs to a person (a test names every verb that is missing)
-ACTIONS: dict[str, str | None] = {
-    "submit": "job.submit",
-    "retry": "job.retry",
-    "cancel": "job.cancel",
-    "run-now": "job.run-now",
-    "release": "job.release",
-    "discard": "job.discard",
-    "stack": "job.stack",
-    "edit": "job.edit",
-    "bulk": "bulk.start",
-    "pause": "target.pause",
-    "resume": "target.resume",
-    "limit": "target.limit",
-    "reset-breaker": "breaker.reset",
-    "requeue": "queue.requeue",
-    "purge": "queue.purge",
-    "alerts mute": "alert.mute",
-    "alerts unmute": "alert.unmute",
-    "workers quiet": "worker.quiet",
-    "workers stop": "worker.stop",
-    "workers resume": "worker.resume",
-    "workflow submit": "workflow.submit",
-    "workflow cancel": "workflow.cancel",
-    "workflow retry": "workflow.retry",
-    "schedule create": "schedule.create",
-    "schedule change": "schedule.change",
-    "schedule pause": "schedule.pause",
-    "schedule resume": "schedule.resume",
-    "schedule run-now": "schedule.run-now",
-    "schedule follow-code": "schedule.follow-code",
-    "schedule delete": "schedule.delete",
-    "schedule backfill": "schedule.backfill",
-    "token create": "token.create",
-    "sign-in": "link.create",
-    **dict.fromkeys(
-        (
-            "up", "down", "status", "logs", "doctor", "config", "reset", "backup", "restore", "test", "check", "web", "worker", "scheduler",
-            "mailbox", "migrate", "jobs", "job", "pauses", "limits", "breakers", "workflows", "workflow show", "schedules", "schedule show",
-            "schedule preview", "top", "completion", "shell",
-        )
-    ),
-}  # fmt: skip
+from src.cli import ACTIONS
+
 #: how verbs call what they are about
 _SUBJECTS = ("id", "which", "target", "name", "file")
 
 
 def begin() -> None:
-    """The verb that runs begins its deed, if it is one."""
+    """Begin the audit entry of the verb that runs, if it has an action."""
     context = click.get_current_context(silent=True)
     action = ACTIONS.get(_path(context)) if context else None
     if context is None or action is None:

@@ -8,9 +8,8 @@ from typing import Any
 
 import click
 
-from src.cli.controls import writing
+from src.cli.calls import operator, writing
 from src.cli.folders import data_option, join
-from src.cli.jobs import whoever_types
 from src.up.errors import UpError
 
 
@@ -49,7 +48,7 @@ def submit(*, file: Any, idempotency_key: str | None, data: Path | None) -> None
             document = json.load(file)
         except ValueError as error:
             raise UpError(f"{file.name} is not JSON: {error}.") from None
-        by = whoever_types()
+        by = operator()
         wanted = read_workflow(document, by=by)
         receipt = wanted.submit(session, submitted_by=by.name, idempotency_key=asking.own_key(idempotency_key, by))
     click.echo(receipt.id)
@@ -62,12 +61,12 @@ def show(*, id: str, data: Path | None) -> None:
     """Print one workflow with its steps as JSON."""
     with writing(data) as session:
         from src.jobs import workflows
-        from src.web import documents, workflow_documents
+        from src.web import json_documents, workflow_documents
 
         found = workflows.find(session, id)
         if found is None:
             raise UpError(f"There is no workflow {id}. ./run workflows lists the newest.")
-        document = documents.finite(workflow_documents.whole(found))
+        document = json_documents.finite(workflow_documents.whole(found))
     click.echo(json.dumps(document, indent=2, ensure_ascii=False))
 
 

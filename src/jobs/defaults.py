@@ -1,6 +1,6 @@
 """What an actor says about its jobs' submission: priority, expiry, uniqueness, fair share, who may. Declared once, held by submit().
 
-Who may is held where people and programs are known: src/web/auth/limits.py.
+Who may is held where people and programs are known: src/web/auth/permissions.py.
 """
 
 from __future__ import annotations

@@ -73,6 +73,11 @@ def page(
     return Page(seen, groups[limit - 1].last_seen_at if len(groups) > limit else None, counts)
 
 
+def not_recovered(session: Session) -> int:
+    """The number of groups that have not recovered."""
+    return session.execute(select(func.count()).where(FailureGroup.recovered_at.is_(None))).scalar_one()
+
+
 def find(session: Session, fingerprint: str) -> FailureGroup:
     """The group of a fingerprint, or UnknownGroup."""
     group = session.execute(select(FailureGroup).where(FailureGroup.fingerprint == fingerprint)).scalars().first()

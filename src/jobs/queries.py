@@ -134,6 +134,12 @@ def counts(session: Session) -> dict[State, int]:
     return {state: found.get(state, 0) for state in State}
 
 
+def counts_but_succeeded(session: Session) -> dict[State, int]:
+    """The number of jobs in each state except succeeded, which would be most of all rows."""
+    found = {row[0]: row[1] for row in session.execute(select(Job.state, func.count()).where(NOT_SUCCEEDED).group_by(Job.state))}
+    return {state: found.get(state, 0) for state in State if state is not State.SUCCEEDED}
+
+
 @dataclass(frozen=True, slots=True)
 class QueueCounts:
     """What SQL knows of one queue."""

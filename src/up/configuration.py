@@ -1,4 +1,4 @@
-"""The effective settings: read with errors that name the cure, and told with where each came from."""
+"""The effective settings: read with errors that name the cure, and listed with the origin of each."""
 
 from __future__ import annotations
 

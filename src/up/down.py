@@ -9,13 +9,13 @@ from src.up import leftovers, processes
 from src.up.folder import Folder, without_processes
 
 
-def stop(folder: Folder, *, shutdown_timeout: float, say: Callable[[str], None]) -> bool:
+def stop(folder: Folder, *, shutdown_timeout: float, report: Callable[[str], None]) -> bool:
     """Return when nothing of this data folder runs any more; False: nothing did."""
     state = folder.read_state()
     found = False
     if state.supervisor is not None and state.supervised:
         found = True
-        say("Stopping: workers finish what they do")
+        report("Stopping: workers finish what they do")
         supervisor = state.supervisor.identity
         processes.send(supervisor, signal.SIGTERM)
         longest = shutdown_timeout + leftovers.MARGIN + leftovers.SHORT + leftovers.BROKER + leftovers.SHORT
@@ -23,7 +23,7 @@ def stop(folder: Folder, *, shutdown_timeout: float, say: Callable[[str], None])
             processes.send(supervisor, signal.SIGKILL)
             processes.wait_gone([supervisor], leftovers.SHORT)
         state = folder.read_state()
-    left = leftovers.end(folder, state, shutdown_timeout=shutdown_timeout, say=say)
+    left = leftovers.end(folder, state, shutdown_timeout=shutdown_timeout, report=report)
     if left:
         folder.write_state(without_processes(state, "stopped"))
     return found or left > 0

@@ -13,8 +13,8 @@ import time
 from pathlib import Path
 
 from src.up import packages
+from src.up.locations import PACKAGE, ROOT
 
-ROOT = Path(__file__).resolve().parents[2]
 VENV = ROOT / ".venv"
 MARKER = VENV / "callboard.json"
 #: where Docker and Kubernetes put secrets; src/settings.py reads them, too
@@ -33,18 +33,18 @@ def main(arguments: list[str]) -> None:
         wanted = packages.needed_for(verb, own_broker=broker_is_configured())
         if not is_current(lock):
             wanted.insert(0, packages.VENV)
-        packages.provide(wanted, say, better_with=packages.REPORTS if verb == "up" else ())
+        packages.provide(wanted, report, better_with=packages.REPORTS if verb == "up" else ())
         if not is_current(lock):
             install(lock)
     except (packages.Missing, OSError) as error:
         sys.exit(f"Callboard cannot set itself up. {error}")
     python = str(VENV / "bin" / "python")
     sys.stdout.flush()
-    os.execv(python, [python, "-m", "src", *arguments])
+    os.execv(python, [python, "-m", PACKAGE, *arguments])
 
 
-def say(line: str) -> None:
-    """Tell what takes a while, on stderr: stdout belongs to the verb."""
+def report(line: str) -> None:
+    """Print progress on stderr: stdout belongs to the verb."""
     print(f"· {line}", file=sys.stderr, flush=True)
 
 
@@ -78,11 +78,11 @@ def install(lock: str) -> None:
         installed = _marker()
         lock = DEV_LOCK if DEV_LOCK in installed else lock  # a developer's environment stays one
         if installed.get("python") != _python() or installed.get("path") != str(VENV):
-            say("Making .venv")
+            report("Making .venv")
             shutil.rmtree(VENV, ignore_errors=True)
             _call([sys.executable, "-m", "venv", str(VENV)], "python3 -m venv .venv")
         MARKER.unlink(missing_ok=True)  # an interrupted installation must not look like a whole one
-        say(f"Installing Python packages from {lock}")
+        report(f"Installing Python packages from {lock}")
         pip = [
             str(VENV / "bin" / "python"),
             "-m",

@@ -160,9 +160,9 @@ class Folder:
     def node_ports(self) -> dict[str, int]:
         """Free ports for the private node: those of last time, else some that few other folders would choose."""
         shift = int.from_bytes(hashlib.sha256(str(self.path).encode()).digest()[:2]) % PORT_SPREAD
-        wished = {name: base + shift for name, base in NODE_PORTS.items()}
-        wished.update({name: port for name, port in self.remembered_ports().items() if name in wished})
-        return ports.pick(wished)
+        preferred = {name: base + shift for name, base in NODE_PORTS.items()}
+        preferred.update({name: port for name, port in self.remembered_ports().items() if name in preferred})
+        return ports.pick(preferred)
 
     def remembered_ports(self) -> dict[str, int]:
         """The ports of last time."""
@@ -172,7 +172,7 @@ class Folder:
             return {}
 
     def remember_ports(self, used: dict[str, int]) -> None:
-        """Wish for these ports next time."""
+        """Prefer these ports next time."""
         (self.path / "ports.json").write_text(json.dumps({**self.remembered_ports(), **used}))
 
     def _prepare_elsewhere(self) -> None:

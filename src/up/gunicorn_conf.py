@@ -9,6 +9,7 @@ import sys
 from typing import Any
 
 from src.settings import get_settings
+from src.up import web_server
 
 _settings = get_settings()
 _handed_over = os.environ.get("CALLBOARD_WEB_FD")
@@ -16,7 +17,7 @@ _handed_over = os.environ.get("CALLBOARD_WEB_FD")
 #: `./run up` opens the port itself and hands it over: it is ours from the first second, and stays open while gunicorn starts again
 bind = f"fd://{_handed_over}" if _handed_over else f"{_settings.host}:{_settings.port}"
 #: waitress inside: a slow client holds no thread
-worker_class = "src.up.web_server.FrontEnd"
+worker_class = f"{web_server.__name__}.FrontEnd"
 workers = 2
 #: a live page holds a thread for as long as it is looked at
 threads = 80

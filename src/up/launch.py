@@ -11,16 +11,15 @@ import sys
 import tempfile
 from collections.abc import Callable, Mapping
 from functools import partial
-from pathlib import Path
 
 from src.broker import process_tree
 from src.settings import Settings
 from src.up import ports
 from src.up.errors import UpError
 from src.up.folder import Folder
+from src.up.locations import PACKAGE, ROOT
 from src.up.processes import command_line
 
-ROOT = Path(__file__).resolve().parents[2]
 #: the inherited listening sockets of the web front end and of the mailbox
 WEB_FD, MAILBOX_FD = "CALLBOARD_WEB_FD", "CALLBOARD_MAILBOX_FD"
 #: reading of the system's monotonic clock when the person pressed Return
@@ -34,7 +33,7 @@ def process(
     folder.logs.mkdir(mode=0o700, parents=True, exist_ok=True)  # it may have been deleted, which must not end the others
     with open(folder.logs / f"{name}.log", "ab") as log:
         return subprocess.Popen(
-            [sys.executable, "-m", "src", role],
+            [sys.executable, "-m", PACKAGE, role],
             cwd=ROOT,
             env={**os.environ, **environment},
             stdin=subprocess.DEVNULL,
@@ -56,13 +55,13 @@ def listen(settings: Settings, folder: Folder, *, exact: bool) -> socket.socket:
     return listen_on(settings.host, settings.port if exact else folder.remembered_ports().get("web", settings.port), exact=exact)
 
 
-def listen_on(host: str, wished: int, *, exact: bool) -> socket.socket:
+def listen_on(host: str, preferred: int, *, exact: bool) -> socket.socket:
     """Bind a port here and now. One that is only looked at could be another program's by the time that a part opens it.
 
     The part listens on it once it can answer: until then connections are refused.
     """
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    candidates = [wished] if exact else [*range(wished, min(wished + 200, 65536)), 0]
+    candidates = [preferred] if exact else [*range(preferred, min(preferred + 200, 65536)), 0]
     problem = ""
     for port in candidates:
         listener = socket.socket(family, socket.SOCK_STREAM)
@@ -74,7 +73,7 @@ def listen_on(host: str, wished: int, *, exact: bool) -> socket.socket:
         except OSError as error:
             listener.close()
             problem = error.strerror or str(error)
-    raise UpError(_cannot_listen(host, wished, problem))
+    raise UpError(_cannot_listen(host, preferred, problem))
 
 
 def shared_memory_problem() -> str | None:

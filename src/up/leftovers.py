@@ -21,12 +21,12 @@ def find(folder: Folder, state: State) -> list[processes.Identity]:
     return sorted(known | set(processes.marked(folder.path)), key=lambda identity: identity.pid)
 
 
-def end(folder: Folder, state: State, *, shutdown_timeout: float, say: Callable[[str], None]) -> int:
+def end(folder: Folder, state: State, *, shutdown_timeout: float, report: Callable[[str], None]) -> int:
     """Drain the workers, then end web and scheduler, then the broker, then whatever else carries the mark; return how many there were."""
     count = len(find(folder, state))
     if not count:
         return 0
-    say(f"Ending {count} processes that an earlier ./run up left behind in {folder.path}")
+    report(f"Ending {count} processes that an earlier ./run up left behind in {folder.path}")
     roles = {"worker": shutdown_timeout + MARGIN, "web": SHORT, "scheduler": SHORT, "mailbox": SHORT, "broker": BROKER}
     for role, timeout in roles.items():
         processes.end([part.identity for part in state.alive if part.role == role], timeout)

@@ -79,7 +79,7 @@ def needed_for(verb: str, *, own_broker: bool) -> list[Package]:
     return []
 
 
-def provide(packages: Iterable[Package], say: Callable[[str], None], *, better_with: Iterable[Package] = ()) -> None:
+def provide(packages: Iterable[Package], report: Callable[[str], None], *, better_with: Iterable[Package] = ()) -> None:
     """Install what is missing, as root or where sudo asks for no password; else raise Missing with the line to type.
 
     `better_with`: installed along with the others where that can be had, and never a reason to stop.
@@ -92,7 +92,7 @@ def provide(packages: Iterable[Package], say: Callable[[str], None], *, better_w
     if not shutil.which("apt-get") or prefix is None:
         raise Missing(f"System packages are missing: {', '.join(names)}.\nInstall them with:  {install_line(missing)}")
     extra = [package.name for package in better_with if package not in missing and not package.present()]
-    say(f"Installing system packages: {' '.join([*names, *extra])}")
+    report(f"Installing system packages: {' '.join([*names, *extra])}")
     _apt(prefix, ["update"])
     try:
         _apt(prefix, ["install", "--yes", "--no-install-recommends", *names, *extra])
@@ -101,7 +101,7 @@ def provide(packages: Iterable[Package], say: Callable[[str], None], *, better_w
             raise
         _apt(prefix, ["install", "--yes", "--no-install-recommends", *names])  # another system may call the others differently
     if RABBITMQ in missing and Path("/run/systemd/system").exists():
-        say("Debian also started its own RabbitMQ service, which Callboard does not use: sudo systemctl disable --now rabbitmq-server")
+        report("Debian also started its own RabbitMQ service, which Callboard does not use: sudo systemctl disable --now rabbitmq-server")
 
 
 def install_line(packages: Iterable[Package]) -> str:

@@ -24,11 +24,11 @@ def is_free(port: int, host: str = "127.0.0.1") -> bool:
     return True
 
 
-def pick(wished: dict[str, int]) -> dict[str, int]:
-    """For each name its wished port, or the next free one above it; no two alike."""
+def pick(preferred: dict[str, int]) -> dict[str, int]:
+    """For each name its preferred port, or the next free one above it; no two alike."""
     taken: set[int] = set()
     picked: dict[str, int] = {}
-    for name, port in wished.items():
+    for name, port in preferred.items():
         picked[name] = next(candidate for candidate in _upwards(port) if candidate not in taken and is_free(candidate))
         taken.add(picked[name])
     return picked

@@ -21,9 +21,9 @@ LONGEST = 600.0
 class Reload:
     """One reload, from the save to the last worker that runs the new code."""
 
-    def __init__(self, parts: Sequence[Part], changed: Sequence[str], *, say: Callable[[str], None]) -> None:
+    def __init__(self, parts: Sequence[Part], changed: Sequence[str], *, report: Callable[[str], None]) -> None:
         self._changed = ", ".join(changed)
-        self._say = say
+        self._report = report
         self._begun = time.monotonic()
         self._look_at = self._renewed_at = 0.0
         self._waiting = [part for part in parts if part.role == "worker"]
@@ -35,7 +35,7 @@ class Reload:
                 part.reload()
             elif part.role == "scheduler":
                 part.renew()
-        say(f"Reloading {self._changed}: one worker after another, each finishes its jobs first")
+        report(f"Reloading {self._changed}: one worker after another, each finishes its jobs first")
 
     def is_over(self) -> bool:
         """Go on with the next worker once the one before serves; True when all do, or one does not come back. Never waits."""
@@ -48,7 +48,7 @@ class Reload:
             return self._next()
         if time.monotonic() - self._renewed_at > LONGEST:
             names = ", ".join(part.name for part in self._waiting)
-            self._say(
+            self._report(
                 f"{self._current.name} did not come back within {LONGEST:.0f} s{f'; {names} keep the code from before' if names else ''}"
             )
             return True
@@ -56,7 +56,7 @@ class Reload:
 
     def _next(self) -> bool:
         if not self._waiting:
-            self._say(f"Reloaded {self._changed}: {self._news()} in {time.monotonic() - self._begun:.0f} s")
+            self._report(f"Reloaded {self._changed}: {self._news()} in {time.monotonic() - self._begun:.0f} s")
             return True
         self._current = self._waiting.pop(0)
         self._since, self._renewed_at = now(), time.monotonic()

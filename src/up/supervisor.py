@@ -58,14 +58,14 @@ class Supervisor:
     """The one process that owns the parts of a data folder."""
 
     def __init__(
-        self, folder: Folder, settings: Settings, *, say: Callable[[str], None], echo: Callable[[str, str], None], watch: bool = False
+        self, folder: Folder, settings: Settings, *, report: Callable[[str], None], echo: Callable[[str, str], None], watch: bool = False
     ) -> None:
         self.folder = folder
         self.settings = settings
         self.parts: list[Part] = []
         self.state = State(phase="starting")
         self.node: Node | None = None
-        self._say = lasting(say)
+        self._report = lasting(report)
         self._echo = lasting(echo)
         self._causes = Causes()
         self._stops = 0
@@ -89,7 +89,7 @@ class Supervisor:
             self._start()
             lasting(announce)(self.state)
             if self._watches:
-                self._watch = Watch(self.settings, say=self._say)
+                self._watch = Watch(self.settings, report=self._report)
             self._silence = Silence(self.settings.effective_database_url)
             while not self._stops:
                 self._look()
@@ -133,7 +133,7 @@ class Supervisor:
         if any(part.role == "mailbox" for part in self.parts):
             self._wait("Mailbox", lambda: readiness.mailbox_missing(self.settings.smtp_url))
         self._wait("Web", lambda: answering.web_missing(self.state.url))
-        self._say(f"{self.settings.workers} worker{'s' if self.settings.workers != 1 else ''}, scheduler and web are ready")
+        self._report(f"{self.settings.workers} worker{'s' if self.settings.workers != 1 else ''}, scheduler and web are ready")
         self._write(replace(self.state, phase="ready", seconds=round(time.monotonic() - begun, 1)))
 
     def _use_port(self, port: int) -> None:
@@ -156,7 +156,7 @@ class Supervisor:
             prepare=launch.with_supervisor(),
         )
         first = not (self.folder.broker / f"data-{self.node.series}").exists()
-        self._say(f"RabbitMQ {self.node.series} is starting" + (" for the first time, which takes longest" if first else ""))
+        self._report(f"RabbitMQ {self.node.series} is starting" + (" for the first time, which takes longest" if first else ""))
         self._set(CALLBOARD_BROKER_URL=self.node.amqp_url, CALLBOARD_MANAGEMENT_URL=self.node.management_url)
         self._launch(Part("broker", "broker", self.node.start, grace=leftovers.BROKER))
 
@@ -170,7 +170,7 @@ class Supervisor:
         if password:
             self.folder.keep_admin_password(password)
             self.state = replace(self.state, first_start=True)
-        self._say(
+        self._report(
             "SQLite is ready (one host only; CALLBOARD_DATABASE_URL names a PostgreSQL)"
             if url.get_backend_name() == "sqlite"
             else "PostgreSQL is ready"
@@ -191,7 +191,7 @@ class Supervisor:
             # Jobs are accepted without it, so nothing waits: workers connect by themselves as soon as it answers.
             missing = readiness.broker_missing(self.settings.broker_urls)
             if missing:
-                self._say(f"RabbitMQ is away: {missing}. Jobs are accepted and wait; workers connect once it answers")
+                self._report(f"RabbitMQ is away: {missing}. Jobs are accepted and wait; workers connect once it answers")
             return
         for left in reversed(range(PORT_TRIES)):
             try:
@@ -202,7 +202,7 @@ class Supervisor:
                     raise
                 # Another program took a port between our look and RabbitMQ's start. Web asks again by itself, with the new URL.
                 self._replace_node()
-        self._say(f"RabbitMQ {self.node.series} is ready on 127.0.0.1:{self.node.ports.amqp}")
+        self._report(f"RabbitMQ {self.node.series} is ready on 127.0.0.1:{self.node.ports.amqp}")
 
     def _replace_node(self) -> None:
         for part in self.parts:
@@ -289,7 +289,7 @@ class Supervisor:
             step()
         except OSError as error:
             if times := self._causes.count(f"{step.__name__} {error}"):
-                self._say(f"The system refused: {error}" + (f" ({times} times)" if times > 1 else ""))
+                self._report(f"The system refused: {error}" + (f" ({times} times)" if times > 1 else ""))
 
     def _look_at_parts(self) -> None:
         changed = False
@@ -307,22 +307,22 @@ class Supervisor:
             self._say_problem(part)
         elif not renewing:
             gone = "has ended" if part.exit_code == 0 else f"died: {ending(part.exit_code)}"  # ended: as a worker that is to stop
-            self._say(f"{part.name} is back (start {part.restarts + 1})" if part.running else f"{part.name} {gone}")
+            self._report(f"{part.name} is back (start {part.restarts + 1})" if part.running else f"{part.name} {gone}")
 
     def _say_problem(self, part: Part) -> None:
         if part.problem and (times := self._causes.count(f"{part.name} {part.problem}")):
-            self._say(f"{part.name} cannot be started: {part.problem}; it is tried again, more slowly ({times})")
+            self._report(f"{part.name} cannot be started: {part.problem}; it is tried again, more slowly ({times})")
 
     def _look_at_sources(self) -> None:
         if self._watch is not None and self._watch.has_news():
-            self._reload = Reload(self.parts, self._watch.changed, say=self._say)
+            self._reload = Reload(self.parts, self._watch.changed, report=self._report)
         if self._reload is not None and self._reload.is_over():
             self._reload = None
 
     def _replace_silent(self) -> None:
         for part in self.parts:
             if part.role == "scheduler" and part.process and part.running and self._silence and self._silence.is_long(part.process.pid):
-                self._say(f"{part.name} shows no heartbeat: it is replaced")
+                self._report(f"{part.name} shows no heartbeat: it is replaced")
                 part.kill()
 
     def _follow_logs(self) -> None:
@@ -342,7 +342,7 @@ class Supervisor:
 
     def _stop(self, problem: str) -> None:
         if self.parts and not problem:
-            self._say("Stopping: workers finish what they do (again Ctrl-C: at once)")
+            self._report("Stopping: workers finish what they do (again Ctrl-C: at once)")
         if self._watch is not None:
             self._watch.stop()
         if self._silence is not None:
@@ -367,7 +367,7 @@ class Supervisor:
             with suppress(OSError, subprocess.TimeoutExpired):  # it can stay; what follows must be done
                 self.node.stop_epmd()
         rest = without_processes(self.state, "failed" if problem else "stopped", problem)
-        leftovers.end(self.folder, rest, shutdown_timeout=0, say=lambda _line: None)
+        leftovers.end(self.folder, rest, shutdown_timeout=0, report=lambda _line: None)
         self.folder.write_state(rest)
 
 

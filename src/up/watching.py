@@ -9,17 +9,18 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from src.settings import Settings
-from src.up.launch import ROOT
+from src.up import actor_loading, errors
+from src.up.locations import ROOT, SOURCE
 
 #: seconds between two looks at the files; a save that is going on is over by the next
 EVERY = 0.3
 #: what tries an import in a process of its own: a module that fails, or hangs, must not do so in one that serves
-_TRIAL = """
+_TRIAL = f"""
 import sys
-from src.up import front_door
-from src.up.errors import UpError
+from {actor_loading.__name__} import load_actors
+from {errors.__name__} import UpError
 try:
-    front_door.load("src.actors")
+    load_actors()
 except UpError as error:
     sys.exit(str(error))
 """
@@ -30,10 +31,10 @@ Stamps = dict[Path, tuple[int, int]]
 class Watch:
     """The sources of the actors, compared with what they were."""
 
-    def __init__(self, settings: Settings, *, say: Callable[[str], None]) -> None:
+    def __init__(self, settings: Settings, *, report: Callable[[str], None]) -> None:
         self._roots = list(roots(settings))
         self._loaded = self._latest = self._stamps()
-        self._say = say
+        self._report = report
         self.changed: list[str] = []  # names of the files of the newest news
         self._look_at = 0.0
         self._trial: subprocess.Popen[str] | None = None
@@ -44,7 +45,7 @@ class Watch:
             problem = self._trial.communicate()[1].strip()
             failed, self._trial = self._trial.returncode != 0, None
             if failed:
-                self._say(f"What runs stays as it is. {problem}")
+                self._report(f"What runs stays as it is. {problem}")
             return not failed
         if time.monotonic() > self._look_at:
             self._look_at = time.monotonic() + EVERY
@@ -68,7 +69,7 @@ class Watch:
             [sys.executable, "-c", _TRIAL], cwd=ROOT, stderr=subprocess.PIPE, stdin=subprocess.DEVNULL, text=True
         )
         self._loaded = self._latest  # not before: a trial that the system refuses is made at the next look
-        self._say(f"{', '.join(self.changed)} changed")
+        self._report(f"{', '.join(self.changed)} changed")
 
     def _stamps(self) -> Stamps:
         found: Stamps = {}
@@ -84,7 +85,7 @@ class Watch:
 
 def roots(settings: Settings) -> Iterator[Path]:
     """The folders and files that hold the actors."""
-    yield ROOT / "src" / "actors"
+    yield SOURCE / "actors"
     for name in settings.actor_modules:
         if "/" in name:
             yield ROOT / name

@@ -1,6 +1,6 @@
-"""WHO looks, WHO asks? The console, the forms and the API, in Flask.
+"""The console, the forms and the API, in Flask.
 
-The law of this room: a view parses, calls one door, renders. No SQL on job tables here (src.jobs has it), no pika.
+The law of this room: a view parses, calls one operation, renders. No table of jobs and no pika here.
 Denied by default: a view without a rule (auth/access.py) answers nobody. Pages work without JavaScript.
 Importing this module or making the app connects to nothing.
 """

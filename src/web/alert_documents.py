@@ -1,4 +1,4 @@
-"""Alerts as documents: what programs get to read."""
+"""Documents of alerts."""
 
 from __future__ import annotations
 

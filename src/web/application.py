@@ -5,9 +5,12 @@ from __future__ import annotations
 from flask import Flask
 
 from src.settings import get_settings
-from src.web import api, compression, cookies, display, errors, headers, health, metrics, segments, traced, uploading
+from src.web import api, compression, cookies, display, errors, headers, health, menu, metrics, segments, traced, uploading
+from src.web.api import openapi
+from src.web.api.blueprint import blueprint as api_blueprint
 from src.web.auth import access, sessions
 from src.web.auth import pages as auth_pages
+from src.web.menu import Menu, Page
 from src.web.pages import (
     account,
     actors,
@@ -31,14 +34,48 @@ from src.web.pages import (
     workflows,
 )
 from src.web.pages.admin import audit, backups, configuration, people, sign_ins, tokens, webhooks
+from src.web.roles import Role
 
 #: bytes of a request's body; arguments of a job may take max_message_bytes, a bulk request holds many
 MAX_BODY_BYTES = 32 * 1024 * 1024
 
 
+#: every page, in the order of its menu; one without a label has no entry of its own
+PAGES = (
+    Page(overview, "Overview", view="show"),
+    Page(actors, "Actors"),
+    Page(jobs, "Jobs"),
+    Page(bulk),
+    Page(batches),
+    Page(error_groups, "Errors"),
+    Page(alerts, "Alerts"),
+    Page(workflows, "Workflows"),
+    Page(schedules, "Schedules"),
+    Page(queues, "Queues"),
+    Page(workers, "Workers"),
+    Page(controls),
+    Page(held, "Held"),
+    Page(reports, "Reports"),
+    Page(mails, "Mail", role=Role.OPERATOR, parts=("mailbox",)),
+    Page(mailbox),
+    Page(people, "Users", menu=Menu.ADMIN),
+    Page(tokens, "Tokens", menu=Menu.ADMIN),
+    Page(sign_ins, "Sessions", menu=Menu.ADMIN),
+    Page(audit, "Audit", menu=Menu.ADMIN),
+    Page(webhooks, "Webhooks", menu=Menu.ADMIN),
+    Page(backups, "Backups", menu=Menu.ADMIN),
+    Page(configuration, "Settings", menu=Menu.ADMIN),
+    Page(api_docs, "API", menu=Menu.REFERENCE, view="show", icon="api"),
+    Page(users, "Users", menu=Menu.EXAMPLES),
+    Page(count, "Count", menu=Menu.EXAMPLES, view="show"),
+    Page(account),
+    Page(auth_pages),
+)
+
+
 def make() -> Flask:
     """A new WSGI application; it has connected to nothing yet."""
-    app = Flask("src.web")  # whose templates and static files they are
+    app = Flask(__package__)  # whose templates and static files they are
     traced.init(app)
     segments.init(app)
     app.config.update(
@@ -53,40 +90,11 @@ def make() -> Flask:
     )
     for part in (cookies, compression, headers, errors, uploading, display, access):
         part.init(app)
+    menu.init(app, PAGES)
     api.init(app)
     csrf = cookies.protect(app)
-    csrf.exempt(api.blueprint)
-    pages = (
-        overview,
-        actors,
-        bulk,
-        batches,
-        jobs,
-        error_groups,
-        alerts,
-        workflows,
-        schedules,
-        queues,
-        workers,
-        controls,
-        held,
-        reports,
-        mails,
-        mailbox,
-        users,
-        count,
-        api_docs,
-        audit,
-        people,
-        tokens,
-        sign_ins,
-        backups,
-        configuration,
-        account,
-        webhooks,
-        auth_pages,
-    )
-    for blueprint in (*(page.blueprint for page in pages), api.blueprint, health.blueprint, metrics.blueprint):
+    csrf.exempt(api_blueprint)
+    for blueprint in (*(page.module.blueprint for page in PAGES), api_blueprint, health.blueprint, metrics.blueprint):
         app.register_blueprint(blueprint)
-    app.add_url_rule("/openapi.json", endpoint="openapi", view_func=api.openapi.describe)  # where tools look for it
+    app.add_url_rule("/openapi.json", endpoint="openapi", view_func=openapi.describe)  # where tools look for it
     return app

@@ -1,4 +1,4 @@
-"""From what somebody asks for to a Submission: the actor is known, the arguments fit, the key is the asker's own."""
+"""Check the request for a job and make it a Submission: actor, permission, arguments, queue, idempotency key."""
 
 from __future__ import annotations
 
@@ -16,16 +16,17 @@ from src.jobs.states import Unique
 from src.jobs.submission import new_id
 from src.jobs.workflow_submission import PlannedStep
 from src.web import catalogue
-from src.web.auth import Visitor, limits
-from src.web.documents import MASK
+from src.web.auth import permissions
+from src.web.auth.caller import Caller
+from src.web.json_documents import MASK
 
-#: characters of an idempotency key, so that it fits its column behind the asker's name
+#: characters of an idempotency key, so that it fits its column behind the caller's key
 KEY_LENGTH = 200
 
 
 @dataclass(frozen=True, slots=True)
 class Wish:
-    """What is asked for, as yet unchecked."""
+    """An unchecked request for a job."""
 
     actor: str
     args: Sequence[Any] = ()
@@ -41,22 +42,22 @@ class Wish:
     idempotency_key: str | None = None
 
 
-def check(wish: Wish, *, by: Visitor, source: Literal["form", "api"]) -> Submission:
-    """The submission of a wish; raises UnknownActor, InvalidArguments or another JobsError that names the field."""
-    actor = catalogue.submittable(wish.actor)
-    limits.require_submit(wish.actor)
-    args, kwargs = checked(Signature.of(actor), wish.args, wish.kwargs or {})
+def check(wanted: Wish, *, by: Caller, source: Literal["form", "api"]) -> Submission:
+    """The submission for a request; raises UnknownActor, InvalidArguments or another JobsError that names the field."""
+    actor = catalogue.submittable(wanted.actor)
+    permissions.require_submit(wanted.actor)
+    args, kwargs = checked(Signature.of(actor), wanted.args, wanted.kwargs or {})
     message = actor.message_with_options(args=tuple(args), kwargs=kwargs)
     return Submission(
-        replace(message, message_id=new_id(), queue_name=queue(wish.queue or actor.queue_name)),
-        due_at=wish.due_at,
-        expires_at=wish.expires_at,
-        unique_key=wish.unique_key,
-        unique_until=wish.unique_until,
-        unique_for=wish.unique_for,
-        fair_key=wish.fair_key,
-        idempotency_key=own_key(wish.idempotency_key, by),
-        priority=wish.priority,
+        replace(message, message_id=new_id(), queue_name=queue(wanted.queue or actor.queue_name)),
+        due_at=wanted.due_at,
+        expires_at=wanted.expires_at,
+        unique_key=wanted.unique_key,
+        unique_until=wanted.unique_until,
+        unique_for=wanted.unique_for,
+        fair_key=wanted.fair_key,
+        idempotency_key=own_key(wanted.idempotency_key, by),
+        priority=wanted.priority,
         source=source,
         submitted_by=by.name,
     )
@@ -67,7 +68,7 @@ def check_edit(job: Job, change: Edit) -> Edit:
     if not takes_arguments(change):
         return change
     actor = catalogue.submittable(job.actor or "")
-    limits.require_submit(actor.actor_name)
+    permissions.require_submit(actor.actor_name)
     args, kwargs = checked(Signature.of(actor), change.args or (), change.kwargs or {})
     return replace(change, args=args, kwargs=kwargs)
 
@@ -91,7 +92,7 @@ def check_step(step: PlannedStep) -> Submission:
     """The submission of a workflow's step, its arguments as the actor takes them; what results will fill is checked when it starts."""
     message = step.submission.message
     signature = Signature.of(catalogue.submittable(message.actor_name))
-    limits.require_submit(message.actor_name)
+    permissions.require_submit(message.actor_name)
     if step.submission.takes_results:
         misfit = signature.fits(message.args, message.kwargs)
         if misfit is not None:
@@ -115,8 +116,8 @@ def queue(name: str) -> str:
     return name
 
 
-def own_key(key: str | None, by: Visitor) -> str | None:
-    """An idempotency key as it is kept: everybody's keys are his own."""
+def own_key(key: str | None, by: Caller) -> str | None:
+    """An idempotency key in the scope of its caller."""
     if not key:
         return None
     if len(key) > KEY_LENGTH or not key.isprintable():

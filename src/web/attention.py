@@ -14,8 +14,6 @@ from sqlalchemy.orm import Session
 
 from src.database import get_database, now
 from src.jobs import State, alerts, deploys, error_groups, figures, search, workers
-from src.jobs.alert_models import Alert
-from src.jobs.models import FailureGroup, Job, Worker
 from src.jobs.queries import QueueCounts
 from src.jobs.search import Tally
 from src.reports import charts
@@ -23,9 +21,10 @@ from src.reports.document import Chart, Series, Tone
 from src.schedules import queries as schedules
 from src.schedules.models import Schedule
 from src.settings import get_settings
-from src.web.auth import limits
+from src.web.auth import permissions
 from src.web.display import span
 from src.web.fleet_health import LATE
+from src.web.rows import Alert, FailureGroup, Job, Worker
 
 #: seconds for which the numbers of the chart are good: they count all that ended
 FRESH_S = 15.0
@@ -87,7 +86,9 @@ def needs(session: Session, queues: list[QueueCounts], alive: list[Worker]) -> N
     due = [each for each in schedules.every(session) if each.due_at is not None and each.due_at < present - LATE and each.paused_at is None]
     return Needs(
         alerts=alerts.heard(session)[:MOST_ALERTS],
-        groups=[group for group in error_groups.page(session, limit=ROWS, may_see=limits.sight()).groups if group.recovered_at is None],
+        groups=[
+            group for group in error_groups.page(session, limit=ROWS, may_see=permissions.sight()).groups if group.recovered_at is None
+        ],
         stalled=search.find(session, search.parse("is:stalled"), limit=ROWS).jobs,
         late=[(each, present - each.due_at) for each in due if each.due_at is not None][:ROWS],
         unserved=unserved,
@@ -118,7 +119,7 @@ _lock = threading.Lock()
 
 def throughput(session: Session, period: str) -> Throughput:
     """What ended in the period, kept for some seconds for all visitors of the same rights."""
-    key, present = (str(get_database().url), period, limits.in_force()), time.monotonic()
+    key, present = (str(get_database().url), period, permissions.in_force()), time.monotonic()
     with _lock:
         for each in [each for each, (kept_at, _) in _kept.items() if present - kept_at > FRESH_S]:
             del _kept[each]
@@ -131,7 +132,7 @@ def throughput(session: Session, period: str) -> Throughput:
 def _throughput(session: Session, period: str) -> Throughput:
     length, step = PERIODS[period]
     until = now()
-    seen = None if (may_see := limits.sight()) is None else list(figures.by_actor(session, until - length, until, may_see=may_see))
+    seen = None if (may_see := permissions.sight()) is None else list(figures.by_actor(session, until - length, until, may_see=may_see))
     steps = figures.by_step(session, until - length, until, step, actors=seen)
     zone = ZoneInfo(get_settings().timezone)
     names = [

@@ -1,4 +1,4 @@
-"""Which lines of the audit are asked for, in the same words by page and API; and a line as a document."""
+"""The filter for audit entries, the same for page and API, and the document of an entry."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ FIELDS = (*_TEXTS, "outcome", "via", "since", "until")
 
 
 def read(parameters: Mapping[str, str]) -> Wanted:
-    """The wanted lines of an address; raises JobsError naming the parameter at fault."""
+    """The filter of an address; raises JobsError naming the parameter at fault."""
     given = {name: parameters.get(name, "").strip() for name in FIELDS}
     return Wanted(
         **{name: given[name][:255] or None for name in _TEXTS},
@@ -34,7 +34,7 @@ def read(parameters: Mapping[str, str]) -> Wanted:
 
 
 def document(line: AuditLine) -> dict[str, Any]:
-    """A line for programs."""
+    """The document of an entry."""
     return {
         "id": line.seq,
         "at": write_instant(line.at),

@@ -1,4 +1,4 @@
-"""The backups there are, as the page and the API show them: from the folder that the web front end sees."""
+"""The list of backups in the folder that the web front end sees, for page and API."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class Folder:
     path: Path
     kept: list[Kept]
     free_bytes: int | None  # on its disk
-    data_dir: Path  # that commands are to be told
+    data_dir: Path  # for the --data option of commands
 
     @property
     def bytes(self) -> int:

@@ -1,4 +1,4 @@
-"""One verb for all jobs of a query, as a page, a program or a command asks for it: how many it would be, and then the job that does it."""
+"""Bulk actions: one verb for all jobs of a query. First count the jobs, then submit the job that acts on them."""
 
 from __future__ import annotations
 
@@ -16,17 +16,18 @@ from src.jobs.errors import JobsError
 from src.jobs.search import Query, parse
 from src.jobs.search.grammar import quote
 from src.jobs.states import State
-from src.web.auth import Visitor, limits
+from src.web.auth import permissions
+from src.web.auth.caller import Caller
 from src.web.instants import write_instant
 
 
 class CountDiffers(JobsError):
-    """Others are meant by now than whoever asks has seen."""
+    """The number of matching jobs has changed since the caller saw it."""
 
 
 @dataclass(frozen=True, slots=True)
 class Meant:
-    """What a verb would be done to: `taken` and `others` are jobs of the query by state; none is newer than `up_to`."""
+    """The jobs that a verb would act on: `taken` and `others` count jobs of the query by state; none is newer than `up_to`."""
 
     verb: Verb
     query: Query
@@ -48,15 +49,15 @@ def read_verb(text: object) -> Verb:
 
 
 def within(verb: Verb, query: Query) -> Query:
-    """The query without jobs that whoever asks may not make run: their actors ask for a higher role."""
+    """The query without actors whose `submit_role` is above the caller's role."""
     if verb in (Verb.CANCEL, Verb.DISCARD):
         return query
-    left_out = [f"-actor:{quote(name)}" for name in limits.beyond()]
+    left_out = [f"-actor:{quote(name)}" for name in permissions.beyond()]
     return parse(" ".join([query.text, *(each for each in left_out if each not in query.text)]).strip())
 
 
 def meant(session: Session, verb: Verb, query: Query) -> Meant:
-    """What would be done now."""
+    """Count the jobs that the verb would act on now."""
     up_to = bulk.newest(session)
     counts = search.count(session, query, up_to=up_to)
     taken = {state: number for state, number in counts.items() if state in bulk.TAKES[verb]}
@@ -64,7 +65,7 @@ def meant(session: Session, verb: Verb, query: Query) -> Meant:
 
 
 def check_count(found: Meant, count: int) -> None:
-    """Raise CountDiffers unless as many are meant as whoever asks has seen."""
+    """Raise CountDiffers unless the caller has seen this number."""
     if found.total != count:
         raise CountDiffers(
             f"{found.verb} is meant for {found.total} jobs by now, not for {count}. Look again, then say {found.total}.", field="count"
@@ -72,9 +73,9 @@ def check_count(found: Meant, count: int) -> None:
 
 
 def start(
-    session: Session, verb: Verb, query: Query, *, up_to: int, count: int, by: Visitor, source: Literal["form", "api", "command"]
+    session: Session, verb: Verb, query: Query, *, up_to: int, count: int, by: Caller, source: Literal["form", "api", "command"]
 ) -> Receipt:
-    """Submit the job that does it, in the caller's transaction."""
+    """Submit the job that carries it out, in the session's transaction."""
     arguments: dict[str, Any] = {
         "verb": verb.value, "query": query.text, "up_to": up_to, "asked_at": write_instant(now()), "by": by.name, "by_key": by.key, "role": by.role.value,
     }  # fmt: skip

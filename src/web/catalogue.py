@@ -1,4 +1,4 @@
-"""The actors of this process, as the pages, the API and the forms list them."""
+"""The catalogue of actors: those of this process that the caller is permitted to use."""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ from dramatiq import Actor
 
 from src import actors
 from src.jobs.errors import UnknownActor
-from src.web.auth import limits
+from src.web.auth import permissions
 
 AnyActor = Actor[Any, Any]
 
 
 def everyone() -> list[AnyActor]:
-    """All actors by name; to a visitor who is limited to some, these."""
-    found, limited = actors.broker.actors, limits.in_force()
-    return [found[name] for name in sorted(found) if limits.fits(limited, name)]
+    """All actors by name; for a limited caller, the permitted ones."""
+    found, limited = actors.broker.actors, permissions.in_force()
+    return [found[name] for name in sorted(found) if permissions.fits(limited, name)]
 
 
 def entries() -> list[AnyActor]:
@@ -25,7 +25,7 @@ def entries() -> list[AnyActor]:
 
 
 def submittable(name: str) -> AnyActor:
-    """The actor of this name if jobs of it may be asked for, or UnknownActor: what an internal one is told, nobody checks."""
+    """The actor of this name, or UnknownActor; also for an internal one, whose arguments have no checks."""
     actor = find(name)
     if actor.options.get("internal"):
         raise UnknownActor(f"The jobs of {name!r} are submitted by Callboard itself: nobody asks for one.", field="actor")
@@ -34,10 +34,10 @@ def submittable(name: str) -> AnyActor:
 
 def find(name: str) -> AnyActor:
     """The actor of this name, or UnknownActor."""
-    limits.require(name)
+    permissions.require(name)
     found: dict[str, AnyActor] = actors.broker.actors
     if name not in found:
-        raise limits.unknown(name)
+        raise permissions.unknown(name)
     return found[name]
 
 

@@ -1,4 +1,4 @@
-"""What operators hold back and how: from what is asked for to a control, and from controls to "code says, override says"."""
+"""Pauses, limits and circuit breakers: read a target, set an override, and show code value beside override."""
 
 from __future__ import annotations
 
@@ -14,13 +14,15 @@ from src.jobs.breakers import CircuitBreaker
 from src.jobs.controls import CONCURRENCY, LIMITS, RATE_LIMIT, SCOPES, Controls, Override, Pause
 from src.jobs.errors import JobsError
 from src.web import catalogue
-from src.web.auth import limits
+from src.web.auth import permissions
+from src.web.auth.caller import Caller
 from src.web.catalogue import AnyActor
+from src.web.request_values import ahead
 
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """What a control is about: everything, a queue or an actor."""
+    """The target of a pause or limit: everything, a queue or an actor."""
 
     scope: str
     name: str = ""
@@ -31,7 +33,7 @@ class Target:
 
 @dataclass(frozen=True, slots=True)
 class Limit:
-    """One limit of a target: what the code says, and what an operator has said instead."""
+    """One limit of a target: the value in code, and the override of an operator."""
 
     target: Target
     setting: str  # rate_limit, concurrency
@@ -57,7 +59,7 @@ class Breaker:
 
 @dataclass(frozen=True, slots=True)
 class Panel:
-    """All that is held back of one target."""
+    """The pause, limits and circuit breaker of one target."""
 
     target: Target
     pause: Pause | None
@@ -70,7 +72,7 @@ def read_target(text: str) -> Target:
     scope, _, name = text.partition(":")
     if scope not in SCOPES or bool(name) == (scope == "all"):
         raise JobsError(f"Name what is meant as all, queue:NAME or actor:NAME, not {text!r:.80}.", field="target")
-    limits.require_target(scope, name)
+    permissions.require_target(scope, name)
     return Target(scope, name)
 
 
@@ -89,12 +91,35 @@ def require(session: Session, target: Target) -> Target:
     return target
 
 
-def override(session: Session, target: Target, setting: str, value: Any, *, by: str) -> None:
-    """Set a limit beside the code; None lifts it."""
+def pause(
+    session: Session, target: Target, *, how_long: str | float | None, until: str | float | None = None, reason: str | None, by: Caller
+) -> datetime | None:
+    """Pause a target for a period or until an instant; return the end, None: until it is resumed. Raises JobsError."""
+    if how_long is not None and until is not None:
+        raise JobsError("Give either for or until, not both.", field="until")
+    end = ahead("for", how_long) or ahead("until", until)
+    require(session, target)
+    controls.pause(session, target.scope, target.name, until=end, reason=reason or None, by=by.name)
+    return end
+
+
+def resume(session: Session, target: Target) -> int:
+    """End the pause of a target; return how many jobs waited for that."""
+    return controls.resume(session, target.scope, target.name)
+
+
+def follow_code(session: Session, target: Target, setting: str) -> None:
+    """Drop an override: the value in code holds again."""
+    controls.follow_code(session, target.scope, target.name, setting)
+
+
+def override(session: Session, target: Target, setting: str, value: Any, *, by: Caller) -> None:
+    """Override a limit; None lifts it. Raises JobsError for an unknown target."""
+    require(session, target)
     if setting == RATE_LIMIT:
-        controls.set_rate_limit(session, target.scope, target.name, value, by=by)
+        controls.set_rate_limit(session, target.scope, target.name, value, by=by.name)
     else:
-        controls.set_concurrency(session, target.scope, target.name, value, by=by)
+        controls.set_concurrency(session, target.scope, target.name, value, by=by.name)
 
 
 def panel(session: Session, target: Target) -> Panel:

@@ -16,13 +16,15 @@ from werkzeug.datastructures import MultiDict
 from src.broker.signature import Signature
 from src.jobs import defaults
 from src.jobs.errors import InvalidArguments, UnknownActor
-from src.jobs.models import Job
 from src.jobs.rows import NORMAL_PRIORITY
 from src.settings import get_settings
-from src.web import catalogue, documents
+from src.web import catalogue, documents, json_documents
 from src.web.forms.field import ABSENT, Field, Kind, holding, identical, write
 from src.web.forms.fields import fields_of
 from src.web.forms.reading import read
+from src.web.rows import Job
+
+_PACKAGE = __name__.partition(".")[0]
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +46,7 @@ def copies(job: Job) -> Copies | None:
     body = {"actor": job.actor, **({"args": args} if args else {}), "kwargs": kwargs, **how}
     curl = (
         f"curl -X POST {shlex.quote(url_for('api.submit', _external=True))} \\\n"
-        f"  -H \"Authorization: Bearer $TOKEN\" -H 'Content-Type: application/json' \\\n  -d {shlex.quote(documents.dump(_worded(body)))}"
+        f"  -H \"Authorization: Bearer $TOKEN\" -H 'Content-Type: application/json' \\\n  -d {shlex.quote(json_documents.dump(_worded(body)))}"
     )
     return Copies(curl, _python(job, args, kwargs, how), _command(job, args, kwargs, how), _message(job, args, kwargs))
 
@@ -75,7 +77,7 @@ def _how(job: Job) -> dict[str, Any]:
 def _python(job: Job, args: list[Any], kwargs: dict[str, Any], how: dict[str, Any]) -> str:
     how = dict(how)
     queue = how.pop("queue", None)
-    secret = documents.MASK in (*args, *kwargs.values())
+    secret = json_documents.MASK in (*args, *kwargs.values())
     called = ", ".join([*(_literal(value) for value in args), *_keywords(kwargs)])
     if not all(name.isidentifier() and not iskeyword(name) and name != "self" for name in kwargs):
         message = f"actor.message_with_options(args={_literal(tuple(args))}, kwargs={_literal(kwargs)})"
@@ -83,7 +85,7 @@ def _python(job: Job, args: list[Any], kwargs: dict[str, Any], how: dict[str, An
         message = f"actor.message({called})"
     copied = f"{message}.copy(queue_name={queue!r})" if queue else message
     return (
-        f"{'import getpass' + chr(10) * 2 if secret else ''}from src import actors, database\nfrom src.jobs import submit\n\n"
+        f"{'import getpass' + chr(10) * 2 if secret else ''}from {_PACKAGE} import actors, database\nfrom {_PACKAGE}.jobs import submit\n\n"
         f"actor = actors.broker.get_actor({job.actor!r})\nwith database.write() as session:\n"
         f"    submit(session, {', '.join([copied, *_keywords(how)])})"
     )
@@ -102,7 +104,7 @@ def _literal(value: Any) -> str:
     if isinstance(value, list | tuple):
         inner = ", ".join(_literal(each) for each in value)
         return f"[{inner}]" if isinstance(value, list) else f"({inner}{',' if len(value) == 1 else ''})"
-    return 'getpass.getpass("secret: ")' if value == documents.MASK else repr(value)
+    return 'getpass.getpass("secret: ")' if value == json_documents.MASK else repr(value)
 
 
 def _command(job: Job, args: list[Any], kwargs: dict[str, Any], how: dict[str, Any]) -> str:
@@ -166,4 +168,4 @@ def _message(job: Job, args: Any, kwargs: Any) -> str:
         "queue_name": job.queue, "actor_name": job.actor, "args": args, "kwargs": kwargs, "options": {**(job.options or {}), "attempt": job.attempt},
         "message_id": job.id, "message_timestamp": int(job.created_at.timestamp() * 1000),
     }  # fmt: skip
-    return documents.dump(document, indent=2)
+    return json_documents.dump(document, indent=2)

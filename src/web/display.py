@@ -14,25 +14,15 @@ from src.jobs import State
 from src.jobs.rows import NORMAL_PRIORITY
 from src.settings import get_settings
 from src.web import copying, documents, results, timelines, tracebacks, traced, uploading
-from src.web.auth import limits
-from src.web.documents import finite, printable
+from src.web.auth import permissions
 from src.web.forms.field import every, takes_files
+from src.web.json_documents import finite, printable
 from src.web.roles import Role
 
 #: characters of a value that a line of a table shows
 LINE_LENGTH = 80
 #: characters of an id that tell it from others: the end of a time-ordered id is the random part
 SHORT_ID = 8
-#: the pages of an administrator: endpoint, label, name
-ADMIN_PAGES = [
-    ("people.index", "Users", "users"),
-    ("tokens.index", "Tokens", "tokens"),
-    ("sign_ins.index", "Sessions", "sessions"),
-    ("audit.index", "Audit", "audit"),
-    ("webhooks.index", "Webhooks", "webhooks"),
-    ("backups.index", "Backups", "backups"),
-    ("configuration.index", "Settings", "settings"),
-]
 
 
 def init(app: Flask) -> None:
@@ -64,11 +54,10 @@ def init(app: Flask) -> None:
         trace_of=traced.trace_of,
         NORMAL_PRIORITY=NORMAL_PRIORITY,
         settings=get_settings,
-        admin_pages=ADMIN_PAGES,
         every=every,
         takes_files=takes_files,
-        submit_role=limits.submit_role,
-        view_role=limits.view_role,
+        submit_role=permissions.submit_role,
+        view_role=permissions.view_role,
         files_of=uploading.files_of,
     )
     app.context_processor(lambda: {"visitor": g.get("visitor")})

@@ -1,9 +1,7 @@
-"""Jobs as documents: what programs get to read. Always valid JSON, secrets masked."""
+"""Documents of jobs; secrets are masked."""
 
 from __future__ import annotations
 
-import json
-import math
 from collections.abc import Mapping
 from typing import Any, Protocol
 
@@ -13,28 +11,8 @@ from src.jobs.errors import UnknownActor
 from src.jobs.models import Attempt, Job
 from src.web import catalogue
 from src.web.instants import write_instant
+from src.web.json_documents import MASK
 from src.web.standing import Standing
-
-MASK = "••••••"
-
-
-def dump(document: Any, *, indent: int | None = None) -> str:
-    """Valid JSON text: what JSON has no word for (NaN, infinities) becomes null."""
-    return json.dumps(finite(document), ensure_ascii=True, allow_nan=False, indent=indent)
-
-
-def printable(text: str) -> str:
-    """The text as a page can hold it: half of a surrogate pair, which JSON allows, and NUL are replaced."""
-    return text.encode("utf-8", "replace").decode().replace("\x00", "␀")
-
-
-def finite(value: Any) -> Any:
-    """The value with every number that is none replaced by None."""
-    if isinstance(value, float):
-        return value if math.isfinite(value) else None
-    if isinstance(value, dict):
-        return {name: finite(each) for name, each in value.items()}
-    return [finite(each) for each in value] if isinstance(value, list | tuple) else value
 
 
 def summary(job: Job) -> dict[str, Any]:
@@ -62,21 +40,21 @@ def summary(job: Job) -> dict[str, Any]:
     }
 
 
-def whole(job: Job, standing: Standing) -> dict[str, Any]:
+def whole(job: Job, context: Standing) -> dict[str, Any]:
     """A job with its result, error, progress and attempts, what it waits for, and where it belongs.
 
     A result in a file is not part of it: then `result_bytes` says its size, and /jobs/{id}/result has it.
     """
-    progress, step = None, standing.step
+    progress, step = None, context.step
     if job.progress_done is not None:
         progress = {"done": job.progress_done, "total": job.progress_total, "message": job.progress_message}
     return {
         **summary(job),
-        "reason": standing.reason(job),
-        "waiting_because": list(standing.because),
+        "reason": context.reason(job),
+        "waiting_because": list(context.because),
         "waits_for": job.waits_for if job.state.is_waiting else None,
         "slot_at": write_instant(job.slot_at) if job.state.is_waiting else None,
-        "paused_by": standing.pause.target if standing.pause else None,
+        "paused_by": context.pause.target if context.pause else None,
         "held_for": job.held_for.value if job.held_for else None,
         "unique_key": job.unique_key,
         "unique_until": job.unique_until.value if job.unique_key and job.unique_until else None,
@@ -85,7 +63,7 @@ def whole(job: Job, standing: Standing) -> dict[str, Any]:
         "trace_id": tracing.trace_id(job.options),
         "failures": job.failures,
         "crashes": job.crashes,
-        "stalled": standing.stalled,
+        "stalled": context.stalled,
         "result": job.result,
         "result_bytes": job.result_bytes,
         "error": job.error,

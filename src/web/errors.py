@@ -7,7 +7,7 @@ import errno
 from flask import Flask, g, redirect, render_template, request, url_for
 from flask_wtf.csrf import CSRFError
 from sqlalchemy.exc import DataError, SQLAlchemyError
-from werkzeug.exceptions import Forbidden, HTTPException, InternalServerError, RequestEntityTooLarge, ServiceUnavailable, Unauthorized
+from werkzeug.exceptions import HTTPException, InternalServerError, RequestEntityTooLarge, ServiceUnavailable, Unauthorized
 from werkzeug.wrappers import Response
 
 from src.database import is_outage, log_outage
@@ -26,6 +26,7 @@ from src.reports.archive import UnknownReport
 from src.schedules.errors import UnknownSchedule
 from src.web import traced, uploading
 from src.web.auth import witness
+from src.web.auth.caller import Forbidden
 from src.web.bulk_wishes import CountDiffers
 from src.web.forms.presets import UnknownPreset
 from src.web.problems import Problem, respond
@@ -60,6 +61,7 @@ _STATUS = {
 def init(app: Flask) -> None:
     """Answer exceptions of views."""
     app.register_error_handler(HTTPException, _http)
+    app.register_error_handler(Forbidden, _forbidden)
     app.register_error_handler(JobsError, _jobs)
     app.register_error_handler(SQLAlchemyError, _database)
     app.register_error_handler(OSError, _disk)
@@ -87,11 +89,16 @@ def _http(error: HTTPException) -> Response:
     return response
 
 
+def _forbidden(error: Forbidden) -> Response:
+    witness.refuse(str(error))
+    return _answer(Problem(403, str(error)))
+
+
 def is_refusal(error: HTTPException) -> bool:
     """Was somebody kept from something, or nothing but sent to the door?"""
     if isinstance(error, Unauthorized):
         return "Authorization" in request.headers
-    return isinstance(error, Forbidden) or (isinstance(error, CSRFError) and g.get("visitor") is not None)
+    return isinstance(error, CSRFError) and g.get("visitor") is not None
 
 
 def _jobs(error: JobsError) -> Response:

@@ -1,4 +1,4 @@
-"""Which jobs are asked for: the same words in the address of a page and of the API."""
+"""Filters of a list: the query and the keyset position, with the same parameters for page and API."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The fleet's health in few words: what the strip of the overview, /readyz and /metrics say of RabbitMQ, workers, schedulers and relays."""
+"""Fleet health: RabbitMQ, workers, schedulers and relays, for the overview, /readyz and /metrics."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ LATE = timedelta(seconds=30)
 
 @dataclass(frozen=True, slots=True)
 class FleetHealth:
-    """Who is alive, who is silent, and what is wrong with RabbitMQ."""
+    """Live and silent processes, and troubles of RabbitMQ."""
 
     broker: Overview
     troubles: list[Trouble]

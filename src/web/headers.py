@@ -7,7 +7,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from flask import Flask, Response, request, url_for
+from flask import Flask, Response, current_app, request, url_for
 
 CONTENT_SECURITY_POLICY = "; ".join(
     (
@@ -45,7 +45,7 @@ def asset(filename: str) -> str:
 
 @lru_cache(maxsize=64)
 def _version(filename: str) -> str:
-    return hashlib.sha256((Path(__file__).parent / "static" / filename).read_bytes()).hexdigest()[:10]
+    return hashlib.sha256(Path(current_app.static_folder or "", filename).read_bytes()).hexdigest()[:10]
 
 
 def _add(response: Response) -> Any:

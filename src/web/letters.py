@@ -1,4 +1,4 @@
-"""Letters in a browser: somebody's HTML in a frame that may do nothing, attachments as downloads."""
+"""Emails in a browser: somebody's HTML in a frame that may do nothing, attachments as downloads."""
 
 from __future__ import annotations
 
@@ -19,15 +19,15 @@ _FRAME_POLICY = "; ".join(
         "img-src data:",
         "style-src 'unsafe-inline'",
         "form-action 'none'",
-        "base-uri 'none'",  # a letter's own <base> must not lead its links elsewhere
+        "base-uri 'none'",  # an email's own <base> must not lead its links elsewhere
         "frame-ancestors 'self'",
     )
 )
-#: where a letter's head begins, or would: whatever a browser reads there belongs to it
+#: where an email's head begins, or would: whatever a browser reads there belongs to it
 _START = re.compile(r"""(?:\s|<!--.*?-->|<(?:!doctype|html|head)\b(?:[^>"']|"[^"]*"|'[^']*')*>)*""", re.IGNORECASE | re.DOTALL)
 _BASE = re.compile(r"<base\b[^<>]*>", re.IGNORECASE)  # without `<`, or the time is quadratic; `base-uri` holds what it leaves
 #: Links open elsewhere. No style of this site tells where the keyboard is once it is in the frame (:focus never means a frame), so that
-#: the letter itself becomes a stop and shows it; a second <html> adds its attribute to the first.
+#: the email itself becomes a stop and shows it; a second <html> adds its attribute to the first.
 FRAME_HEAD = (
     '<html tabindex="0"><base target="_blank"><style>'
     'html:focus-visible { outline: none } html:focus-visible::after { content: ""; position: fixed; inset: 0; z-index: 2147483647; '
@@ -38,17 +38,17 @@ _PLAIN_TYPES = frozenset({"application/pdf", "text/csv", "text/plain", "image/pn
 
 
 def page(template: str, raw: bytes | None, **values: object) -> Response:
-    """A page that shows a letter; it may hold the frame."""
-    response = make_response(render_template(template, letter=reading.read(_there(raw)), **values))
+    """A page that shows an email; it may hold the frame."""
+    response = make_response(render_template(template, email=reading.read(_there(raw)), **values))
     response.headers["Content-Security-Policy"] = f"{CONTENT_SECURITY_POLICY}; frame-src 'self'"
     return response
 
 
 def frame(raw: bytes | None) -> Response:
-    """The letter's HTML alone, for the frame."""
+    """The email's HTML alone, for the frame."""
     html = reading.read(_there(raw)).html
     if html is None:
-        raise NotFound("This letter has no HTML.")
+        raise NotFound("This email has no HTML.")
     html = _BASE.sub("", html)
     start = _START.match(html)
     assert start is not None
@@ -63,13 +63,13 @@ def part(raw: bytes | None, number: int) -> Response:
     """One attachment, to be saved."""
     found = reading.attachment(_there(raw), number)
     if found is None:
-        raise NotFound("This letter has no such attachment.")
+        raise NotFound("This email has no such attachment.")
     about, content = found
     return download(content, about.filename, about.content_type if about.content_type in _PLAIN_TYPES else "application/octet-stream")
 
 
 def whole(raw: bytes | None, name: str) -> Response:
-    """The letter as it travels, to be saved or opened in a mail program."""
+    """The email as it travels, to be saved or opened in a mail program."""
     return download(_there(raw), f"{name}.eml", "application/octet-stream")
 
 
@@ -84,5 +84,5 @@ def download(content: bytes, filename: str, content_type: str) -> Response:
 
 def _there(raw: bytes | None) -> bytes:
     if raw is None:
-        raise NotFound("There is no such letter; it may have been pruned.")
+        raise NotFound("There is no such email; it may have been pruned.")
     return raw

@@ -8,14 +8,14 @@ from typing import Any
 
 from src import database
 from src.jobs import State, search
-from src.jobs.models import Job
 from src.jobs.search import Query, QueryError, Tally
 from src.jobs.search.facets import Facets, facets, facets_of
 from src.jobs.search.fields import FIELDS
 from src.web import documents, views
-from src.web.auth.access import Visitor
+from src.web.auth.caller import Caller
 from src.web.completion import Completion, completions
 from src.web.filters import read_filter
+from src.web.rows import Job
 from src.web.tables import SavedView
 
 ROWS = 50
@@ -39,7 +39,7 @@ class Listing:
     error: QueryError | None = None
 
     @classmethod
-    def read(cls, parameters: Mapping[str, str], visitor: Visitor) -> Listing:
+    def read(cls, parameters: Mapping[str, str], visitor: Caller) -> Listing:
         """What an address asks for; raises QueryError."""
         wanted = read_filter(parameters)
         limit = ROWS
@@ -56,7 +56,7 @@ class Listing:
         return cls(wanted.query, saved, more, wanted.after, found.jobs, found.next, found.searched_to, counted, common)
 
     @classmethod
-    def wrong(cls, error: QueryError, visitor: Visitor) -> Listing:
+    def wrong(cls, error: QueryError, visitor: Caller) -> Listing:
         """The page of a query that is not understood."""
         with database.read() as session:
             return cls(Query(error.text), views.of(session, visitor), completions(session, error.text), error=error)

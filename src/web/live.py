@@ -19,10 +19,10 @@ from sqlalchemy.orm import Session
 from src import database
 from src.jobs import attempt_logs, queries
 from src.jobs.attempt_logs import Place
-from src.jobs.models import Job, LogLine
 from src.jobs.stalled import stalled
 from src.jobs.states import State
 from src.logs import get_logger
+from src.web.rows import Job, LogLine
 
 log = get_logger(__name__)
 
@@ -47,7 +47,7 @@ class TooManyStreams(Exception):
 
 @dataclass(frozen=True, slots=True)
 class News:
-    """What a stream has not told yet: the job as it is now, if it looks different, and its new lines."""
+    """Updates that a stream has not sent yet: the job, if it has changed, and its new log lines."""
 
     job: Job | None
     lines: list[LogLine]
@@ -95,7 +95,7 @@ class Tailer:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._watches: dict[Watch, object] = {}  # what each was told last
+        self._watches: dict[Watch, object] = {}  # the state that each has sent last
         self._running = False
 
     @contextmanager
@@ -134,7 +134,7 @@ class Tailer:
                 # After the states: the lines of an attempt are committed no later than its end.
                 _read_lines(session, [(jobs[watch.id].seq, watch) for watch in watches if watch.id in jobs])
         except SQLAlchemyError as error:
-            # The streams stay open: what has changed meanwhile is told when the database is back.
+            # The streams stay open: changes are sent when the database is back.
             database.log_outage(log, "tailer_database_away", error)
             return
         database.outage_over("tailer_database_away")

@@ -1,4 +1,4 @@
-"""Lines of an attempt's log as programs and addresses get them."""
+"""Documents of log lines, and the position in a log as text."""
 
 from __future__ import annotations
 

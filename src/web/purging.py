@@ -1,4 +1,4 @@
-"""Purging a queue: what waits in it is cancelled, as rows. A message whose row is still queued would only be published again."""
+"""Purge a queue: cancel the rows that wait in it. Deleting messages is not enough: the relay would publish a queued row again."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from src.jobs import Receipt, State, bulk, search
 from src.jobs.bulk import Verb
 from src.jobs.search.grammar import quote
 from src.web import bulk_wishes
-from src.web.auth import Visitor
+from src.web.auth.caller import Caller
 from src.web.bulk_wishes import CountDiffers
 
 #: what a purge is for: not what runs, nor what is held until a person has seen it
@@ -19,12 +19,12 @@ PURGED = (State.SCHEDULED, State.QUEUED, State.RETRYING)
 
 
 def query(queue: str) -> str:
-    """What waits in a queue, as the jobs list asks for it."""
+    """The query for the jobs that wait in a queue."""
     return f"queue:{quote(queue)} state:{','.join(PURGED)}"
 
 
-def purge(session: Session, queue: str, *, count: int | None, by: Visitor, source: Literal["api", "command"]) -> tuple[Receipt | None, int]:
-    """Cancel all that waits in a queue, by a job of its own; that job, and how many are meant. None: nothing waits.
+def purge(session: Session, queue: str, *, count: int | None, by: Caller, source: Literal["api", "command"]) -> tuple[Receipt | None, int]:
+    """Submit a job that cancels all waiting jobs of a queue; return it with their number. None: no job waits.
 
     Above a hundred it raises CountDiffers unless `count` says how many there are; below, only if it says another number.
     """

@@ -10,7 +10,7 @@ from typing import Any
 
 Document = dict[str, Any]
 
-#: words of a choice that are listed; what has more of them is told by their number
+#: words of a choice that are listed; of more only the number is shown
 WORDS = 12
 
 

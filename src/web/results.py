@@ -9,8 +9,8 @@ from flask import Response, send_file
 
 from src.jobs import State, result_files
 from src.jobs.errors import NotAllowed
-from src.jobs.models import Job
-from src.web.documents import dump
+from src.web.json_documents import dump
+from src.web.rows import Job
 
 #: characters of a large result that a page shows
 BEGINNING = 2_000

@@ -1,4 +1,4 @@
-"""The four roles, each with everything the one before it may do."""
+"""The four roles; each includes the permissions of the one before it."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from enum import StrEnum
 
 
 class Role(StrEnum):
-    """What somebody may do."""
+    """The role of a user or token."""
 
     VIEWER = "viewer"  # look
     SUBMITTER = "submitter"  # and submit jobs
@@ -14,6 +14,6 @@ class Role(StrEnum):
     ADMIN = "admin"  # and decide who may what
 
     def includes(self, other: Role) -> bool:
-        """May this role do what `other` may?"""
+        """True if this role has the permissions of `other`."""
         ranks = list(Role)
         return ranks.index(self) >= ranks.index(other)

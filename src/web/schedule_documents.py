@@ -1,4 +1,4 @@
-"""Schedules, their ticks and previews as documents: what programs get to read, secrets masked."""
+"""Documents of schedules, ticks and previews; secrets are masked."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ from src.schedules.queries import Run
 from src.schedules.rules import Rule
 from src.schedules.words import TickState
 from src.web import catalogue
-from src.web.auth import limits
-from src.web.documents import MASK
+from src.web.auth import permissions
 from src.web.instants import write_duration, write_instant
+from src.web.json_documents import MASK
 
 #: ticks to come that a document shows
 NEXT = 3
@@ -90,10 +90,10 @@ def fields(draft: Draft) -> dict[str, Any]:
         "grace": write_duration(draft.grace_s),
         "overlap": draft.overlap.value,
         "pause_after": draft.pause_after,
-        "on_failure": limits.known(draft.on_failure),
-        "on_recovery": limits.known(draft.on_recovery),
+        "on_failure": permissions.known(draft.on_failure),
+        "on_recovery": permissions.known(draft.on_recovery),
         "expect_success": draft.expect_by or (write_duration(draft.expect_within_s) if draft.expect_within_s else None),
-        "on_alert": limits.known(draft.on_alert),
+        "on_alert": permissions.known(draft.on_alert),
     }
 
 

@@ -1,4 +1,4 @@
-"""What somebody asks a schedule to be, in the words of the API, and the draft it makes."""
+"""The request for a schedule: its body, the validation, and the draft that it makes."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from src.schedules.words import Missed, Overlap
 from src.scheduling.planning import fitted
 from src.settings import get_settings
 from src.web import catalogue
-from src.web.auth import limits
+from src.web.auth import permissions
 from src.web.instants import parse_duration, parse_instant
 
 Duration = str | float
@@ -55,19 +55,19 @@ class ScheduleBody(Times):
     grace: Duration = Field(GRACE_S, description="lateness that counts as on time")
     overlap: Overlap = Field(Overlap.ALLOW, description="what a tick does while a job of an earlier one waits or runs")
     pause_after: int | None = Field(None, ge=1, le=1000, description="failures in a row after which it pauses itself")
-    on_failure: str | None = Field(None, description="actor that is told of each failure and of a pause, with one object")
-    on_recovery: str | None = Field(None, description="actor that is told of the first success after failures")
+    on_failure: str | None = Field(None, description="actor that is notified of each failure and of a pause, with one object")
+    on_recovery: str | None = Field(None, description="actor that is notified of the first success after failures")
     expect_success: str | None = Field(
         None, description="alert without a success by this time of the day (06:30), or so long after each tick (45m)"
     )
-    on_alert: str | None = Field(None, description="actor that is told of a missing success; null: CALLBOARD_ALERT_ACTOR")
+    on_alert: str | None = Field(None, description="actor that is notified of a missing success; null: CALLBOARD_ALERT_ACTOR")
 
     def draft(self) -> Draft:
         """The draft; raises InvalidArguments that names each field that cannot be read."""
         for name in (self.actor, self.on_failure, self.on_recovery, self.on_alert):
             if name:
-                limits.require(name)
-                limits.require_submit(name)
+                permissions.require(name)
+                permissions.require_submit(name)
         problems: dict[str, str] = {}
         times = _collect(problems, lambda: _times(self), {})
         grace_s = _collect(problems, lambda: _seconds("grace", self.grace), 0)

@@ -1,4 +1,4 @@
-"""What a job's row alone does not say: the workflow it is a step of, and the pause that will hold it."""
+"""The context of a job: its workflow step, schedule and re-runs, and why it waits or stalls."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from src.schedules.models import Schedule
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """`pause`: what holds a job that could start otherwise, whether it has met it yet or not. `stalled`: why it is taken for that."""
+    """`pause`: the pause that holds a job, also before the job meets it. `stalled`: why the job counts as stalled."""
 
     step: Membership | None = None
     pause: Pause | None = None
@@ -35,12 +35,12 @@ class Standing:
     because: Sequence[str] = ()  # why it is not running, if it waits
 
     def reason(self, job: Job) -> str | None:
-        """Why the job is where it is."""
+        """The reason for the job's state."""
         return job.reason or (None if self.pause is None else str(self.pause))
 
 
 def standing(session: Session, job: Job) -> Standing:
-    """How a job stands."""
+    """The context of a job."""
     step, tick = workflows.membership(session, job), schedules.of_job(session, job.id)
     schedule = tick[0] if tick else None
     if job.state is State.RUNNING:
@@ -62,6 +62,6 @@ def _broker(session: Session) -> BrokerFacts:
 
 
 def standing_now(job: Job) -> Standing:
-    """How a job stands, looked up in a session of its own."""
+    """The context of a job, read in a session of its own."""
     with database.read() as session:
         return standing(session, job)

@@ -1,4 +1,4 @@
-"""The tables of the web room: who may sign in, and with what. Only this room writes them."""
+"""Tables of users, sessions, links, tokens, saved views and presets."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ class FailedSignIn(Base):
 
 
 class ApiToken(Base):
-    """A program's key to the API; shown once, kept as a hash, told apart by its prefix."""
+    """A program's key to the API; shown once, kept as a hash, recognised by its prefix."""
 
     __tablename__ = "api_tokens"
 

@@ -7,7 +7,7 @@ from datetime import datetime
 
 from src.database import now
 from src.jobs import State
-from src.jobs.models import Job
+from src.web.rows import Job
 
 WIDTH = 720
 #: the narrowest piece that can be seen

@@ -1,4 +1,4 @@
-"""A token as a form asks for it."""
+"""The request for an API token, read from a form."""
 
 from __future__ import annotations
 
@@ -6,14 +6,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from src.web.api.bodies import ahead
-from src.web.auth import create_token
-from src.web.auth.limits import Patterns, read_patterns
+from src.web.auth.permissions import Patterns, read_patterns
+from src.web.auth.tokens import create_token
+from src.web.request_values import ahead
 
 
 @dataclass(frozen=True, slots=True)
 class TokenWish:
-    """What a token is to be."""
+    """The attributes of a token to create."""
 
     name: str
     role: str
@@ -22,16 +22,16 @@ class TokenWish:
     user_id: int | None = None
 
     def create(self) -> str:
-        """Make it and return it, this one time. Raises ValueError in words."""
+        """Create the token and return it, this one time. Raises ValueError."""
         return create_token(self.name, self.role, actors=self.actors, expires_at=self.expires_at, user_id=self.user_id)
 
     def owned(self, user_id: int, actors: Patterns | None) -> TokenWish:
-        """The same as a user's own, limited as he is."""
+        """The same token, owned by a user and limited to his actors."""
         return replace(self, user_id=user_id, actors=actors)
 
 
 def read(form: Mapping[str, str]) -> TokenWish:
-    """The wish of a form; raises ValueError or JobsError with the cure."""
+    """The request of a form; raises ValueError or JobsError with the cure."""
     return TokenWish(
         form.get("name", "").strip(),
         form.get("role", ""),

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 from flask import Flask, request
 
 from src import tracing
-from src.jobs.models import Job
 from src.settings import get_settings
+from src.web.rows import Job
 
 if TYPE_CHECKING:  # it imports OpenTelemetry, which who wants no spans does without
     from src.tracing.spans import Request
@@ -23,7 +23,7 @@ Application = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]
 
 
 def init(app: Flask) -> None:
-    """Put spans around the requests of this application; without a wish for spans it stays as it is."""
+    """Put spans around the requests of this application; without tracing it stays unchanged."""
     if tracing.start("web") is None:
         return
     app.wsgi_app = _around(app.wsgi_app)  # type: ignore[method-assign, assignment]

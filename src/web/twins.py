@@ -1,4 +1,4 @@
-"""A page's twins for programs: the same rows as JSON or CSV, by `?format=`."""
+"""Export formats of a page: the same rows as JSON or CSV, by `?format=`."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from flask import Response, request
 from werkzeug.exceptions import NotFound
 
 from src import spreadsheets
-from src.web import documents
+from src.web import json_documents
 
 FORMATS = ("json", "csv")
 
 
 def wanted() -> str | None:
-    """The twin that is asked for; None: the page itself."""
+    """The requested format; None: the page itself."""
     form = request.args.get("format", "")
     if form and form not in FORMATS:
         raise NotFound(f"There is no format {form}. Ask for json or csv.")
@@ -24,7 +24,7 @@ def wanted() -> str | None:
 
 def as_json(document: Any) -> Response:
     """The document."""
-    return Response(documents.dump(document), mimetype="application/json")
+    return Response(json_documents.dump(document), mimetype="application/json")
 
 
 def as_csv(rows: Sequence[dict[str, Any]], name: str, *, columns: Sequence[str] = ()) -> Response:
@@ -38,5 +38,5 @@ def as_csv(rows: Sequence[dict[str, Any]], name: str, *, columns: Sequence[str] 
 
 def _cell(value: Any) -> Any:
     if isinstance(value, dict | list):
-        return documents.dump(value)
+        return json_documents.dump(value)
     return "" if value is None else value

@@ -17,12 +17,12 @@ from werkzeug.datastructures import FileStorage, MultiDict
 from src.broker.signature import Signature
 from src.jobs import Upload, uploads
 from src.jobs.errors import InvalidArguments, UnknownActor
-from src.jobs.models import Job
 from src.jobs.upload import UNKNOWN, in_units
 from src.settings import get_settings
-from src.web import catalogue, documents
+from src.web import catalogue, documents, json_documents
 from src.web.forms.field import Field, Kind
 from src.web.forms.fields import fields_of
+from src.web.rows import Job
 
 View = TypeVar("View", bound=Callable[..., Any])
 
@@ -69,7 +69,7 @@ def sent(fields: Sequence[Field]) -> MultiDict[str, str]:
     names = set(_names(fields))
     for part, file in request.files.items(multi=True):
         if file.filename and re.sub(r"\.\d+(?=\.)", ".#", part) in names:
-            texts.add(part, documents.dump(keep(file).reference))
+            texts.add(part, json_documents.dump(keep(file).reference))
     return texts
 
 

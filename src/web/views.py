@@ -5,13 +5,12 @@ from __future__ import annotations
 from sqlalchemy import delete as deleting
 from sqlalchemy import or_, select
 from sqlalchemy.orm import Session
-from werkzeug.exceptions import Forbidden
 
 from src.database import now
 from src.jobs.errors import JobsError
 from src.jobs.search import parse
-from src.web.auth import limits
-from src.web.auth.access import Visitor
+from src.web.auth import permissions
+from src.web.auth.caller import Caller, Forbidden
 from src.web.roles import Role
 from src.web.tables import SavedView
 
@@ -19,14 +18,14 @@ from src.web.tables import SavedView
 MOST = 50
 
 
-def of(session: Session, visitor: Visitor) -> list[SavedView]:
+def of(session: Session, visitor: Caller) -> list[SavedView]:
     """A visitor's own views and the shared ones, by name; of these a limited visitor has only those about actors of his."""
     mine = or_(SavedView.owner == visitor.key, SavedView.is_shared)
-    found, limited = session.execute(select(SavedView).where(mine).order_by(SavedView.name, SavedView.id)).scalars(), limits.in_force()
+    found, limited = session.execute(select(SavedView).where(mine).order_by(SavedView.name, SavedView.id)).scalars(), permissions.in_force()
     return [each for each in found if limited is None or each.owner == visitor.key or limited.takes_query(parse(each.query))]
 
 
-def save(session: Session, visitor: Visitor, *, name: str, query: str, is_shared: bool) -> None:
+def save(session: Session, visitor: Caller, *, name: str, query: str, is_shared: bool) -> None:
     """Keep a query; one of the same name and owner is replaced."""
     name = " ".join(name.split())
     if not 0 < len(name) <= 60:
@@ -42,7 +41,7 @@ def save(session: Session, visitor: Visitor, *, name: str, query: str, is_shared
     )
 
 
-def delete(session: Session, visitor: Visitor, number: int) -> None:
+def delete(session: Session, visitor: Caller, number: int) -> None:
     """Forget one's own view; an admin may delete each shared one."""
     chosen = deleting(SavedView).where(SavedView.id == number)
     if not visitor.role.includes(Role.ADMIN):

@@ -1,4 +1,4 @@
-"""What somebody asks a webhook to be, and webhooks as documents."""
+"""The request for a webhook, and documents of webhooks and deliveries."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from src.jobs import webhooks
 from src.jobs.errors import JobsError
 from src.jobs.webhook_models import Kind, Webhook, WebhookDelivery
 from src.web import catalogue
-from src.web.auth import Visitor
+from src.web.auth.caller import Caller
 from src.web.instants import write_instant
 
 
@@ -21,26 +21,28 @@ class WebhookBody(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     url: str = Field(description="where deliveries are sent to", min_length=1, max_length=2000)
-    kind: Literal["job", "workflow", "alert"] = Field("job", description="of what is told: the ends of jobs or workflows, or alerts")
+    kind: Literal["job", "workflow", "alert"] = Field(
+        "job", description="subject of the notifications: ends of jobs or workflows, or alerts"
+    )
     actor: str | None = Field(None, description="only of jobs of this actor; null: of all")
     states: list[Literal["succeeded", "dead", "cancelled", "expired", "began", "recovered"]] | None = Field(
-        None, min_length=1, description="which ends are told, or whether alerts that begin or recover; null: all"
+        None, min_length=1, description="which ends, or whether alerts that begin or recover; null: all"
     )
 
 
-def create(session: Session, body: WebhookBody, *, by: Visitor) -> Webhook:
+def create(session: Session, body: WebhookBody, *, by: Caller) -> Webhook:
     """Make the webhook; raises JobsError naming the field at fault."""
     if body.actor:
         catalogue.find(body.actor)
     elif by.actors is not None:
-        raise JobsError("You may use some actors only: say of which one's jobs it is to be told.", field="actor")
+        raise JobsError("You may use some actors only: name the actor whose jobs it is for.", field="actor")
     kind = Kind(body.kind)
     states = webhooks.STATES[kind] if body.states is None else body.states
     return webhooks.create(session, url=body.url, kind=kind, actor=body.actor, states=states, by=by.name)
 
 
 def document(webhook: Webhook) -> dict[str, Any]:
-    """A webhook without its secret, which is told once, when it is made."""
+    """A webhook without its secret, which is shown once, at its creation."""
     return {
         "id": webhook.id,
         "url": webhook.url,

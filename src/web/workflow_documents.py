@@ -1,4 +1,4 @@
-"""Workflows as documents: what programs get to read. Secrets masked, as in those of jobs."""
+"""Documents of workflows; secrets are masked as in those of jobs."""
 
 from __future__ import annotations
 

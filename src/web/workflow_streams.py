@@ -81,7 +81,7 @@ def _look(id: str) -> Found | None:
         database.outage_over("workflow_stream_database_away")
         return found
     except SQLAlchemyError as error:
-        # The stream stays open: what has changed meanwhile is told when the database is back.
+        # The stream stays open: changes are sent when the database is back.
         database.log_outage(log, "workflow_stream_database_away", error)
         return None
 

@@ -12,8 +12,9 @@ from sqlalchemy import insert
 from werkzeug.test import TestResponse
 
 from src.database import Database, now, write
-from src.web.auth import create_token, sessions
+from src.web.auth import sessions
 from src.web.auth.access import SESSION_KEY
+from src.web.auth.tokens import create_token
 from src.web.roles import Role
 from src.web.tables import User
 from tests.harness.services import random_name

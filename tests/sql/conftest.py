@@ -18,12 +18,12 @@ import src.actors
 import src.web.application
 from src.database import Database
 from src.jobs import ends
-from src.web import attention, metrics
+from src.web import attention, fleet_metrics
 from src.web.auth import throttle
 from tests.harness.stores import STORES, Emptied, OpenStore, choose, using
 
 #: what this process remembers for a while of a database or of a caller: the next test has others
-REMEMBERED: tuple[MutableMapping[Any, Any], ...] = (ends._known, attention._kept, metrics._kept, throttle._refused)
+REMEMBERED: tuple[MutableMapping[Any, Any], ...] = (ends._known, attention._kept, fleet_metrics._kept, throttle._refused)
 assert src.actors
 assert src.web.application  # every room's tables are known
 

@@ -10,9 +10,10 @@ from src.jobs import alert_mutes, alerts
 from src.jobs.errors import JobsError
 from src.web.alert_documents import document
 from src.web.api.blueprint import blueprint
-from src.web.api.bodies import ahead, answer, read, read_json
+from src.web.api.bodies import answer, read_json
 from src.web.auth import allow, visitor
 from src.web.instants import write_instant
+from src.web.request_values import ahead, read
 from src.web.roles import Role
 
 
@@ -42,7 +43,7 @@ def list_alerts() -> Response:
 
 
 @blueprint.post("/alerts/<int:id>/mute")
-@allow(Role.OPERATOR)
+@allow(Role.OPERATOR, action="alert.mute")
 def mute_alert(id: int) -> Response:
     """Say nothing of what this alert is about until a time, however often it begins."""
     body = read(MuteBody, read_json(), example='{"for": "2h"}')
@@ -56,9 +57,9 @@ def mute_alert(id: int) -> Response:
 
 
 @blueprint.post("/alerts/<int:id>/unmute")
-@allow(Role.OPERATOR)
+@allow(Role.OPERATOR, action="alert.unmute")
 def unmute_alert(id: int) -> Response:
-    """Hear of it again; what is still wrong is told of at the next look."""
+    """Unmute the alert; if it lasts, the next check notifies again."""
     with database.write() as session:
         alert = alert_mutes.unmute(session, id)
         return answer(document(alert, alert_mutes.in_force(session)))

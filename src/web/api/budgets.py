@@ -1,4 +1,4 @@
-"""How often one client may ask: an even line of requests per token or user with a burst of one period, told in every answer.
+"""Rate limit of requests per token or user: an even rate with a burst of one period, stated in the headers of every response.
 
 Each web process counts by itself and in memory: the limit is there so that a loop gone wild leaves room for others, not to
 meter anybody, and a read that wrote to the database would cost more than it protects.

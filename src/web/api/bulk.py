@@ -11,9 +11,10 @@ from src import database
 from src.jobs import search
 from src.web import bulk_wishes
 from src.web.api.blueprint import blueprint
-from src.web.api.bodies import answer, read, read_json, whole
+from src.web.api.bodies import answer, read_json
 from src.web.api.jobs import accepted
 from src.web.auth import allow, visitor
+from src.web.request_values import read, whole
 from src.web.roles import Role
 
 
@@ -50,7 +51,7 @@ def count_many() -> Response:
 
 
 @blueprint.post("/jobs/many")
-@allow(Role.OPERATOR)
+@allow(Role.OPERATOR, action="bulk.start")
 def act_on_many() -> Response:
     """Submit the job that does it."""
     body = read(BulkBody, read_json(), example='{"verb": "retry", "q": "state:dead actor:add", "count": 12}')

@@ -8,7 +8,7 @@ from typing import Any
 from flask import Response, request
 from werkzeug.exceptions import PreconditionFailed
 
-from src.web.documents import dump
+from src.web.json_documents import dump
 
 _READS = frozenset({"GET", "HEAD"})
 #: parts of a job's document that change though its row does not: what it waits for at the moment

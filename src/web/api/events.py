@@ -10,7 +10,7 @@ from werkzeug.exceptions import ServiceUnavailable
 from src import database
 from src.jobs import queries
 from src.jobs.errors import UnknownJob
-from src.web import documents, log_lines
+from src.web import documents, json_documents, log_lines
 from src.web.api.blueprint import blueprint
 from src.web.auth import allow
 from src.web.live import News, TooManyStreams
@@ -37,6 +37,6 @@ def events(id: str) -> Response:
 def _messages(news: News) -> Iterator[Message]:
     if news.lines:
         lines = {"lines": [log_lines.document(line) for line in news.lines]}
-        yield Message(documents.dump(lines), "lines", log_lines.write_place(news.lines))
+        yield Message(json_documents.dump(lines), "lines", log_lines.write_place(news.lines))
     if news.job is not None:
-        yield Message(documents.dump(documents.whole(news.job, standing_now(news.job))), "job")
+        yield Message(json_documents.dump(documents.whole(news.job, standing_now(news.job))), "job")

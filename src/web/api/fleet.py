@@ -16,15 +16,16 @@ from src.database import now
 from src.jobs import controls, queries, wishes, workers
 from src.jobs.controls import Controls
 from src.jobs.errors import JobsError
-from src.jobs.models import Worker
 from src.jobs.states import Wish
 from src.web import catalogue, controlling, purging
 from src.web.api.blueprint import blueprint
-from src.web.api.bodies import Count, answer, read, read_json
-from src.web.auth import allow, limits, visitor
+from src.web.api.bodies import answer, read_json
+from src.web.auth import allow, permissions, visitor
 from src.web.controlling import Target
 from src.web.instants import write_instant
+from src.web.request_values import Count, read
 from src.web.roles import Role
+from src.web.rows import Worker
 
 
 @blueprint.get("/actors")
@@ -43,8 +44,8 @@ def actors() -> Response:
                     "help": each.help,
                     "queue": actor.queue_name,
                     "paused_by": _paused_by(in_force, actor.actor_name, actor.queue_name),
-                    "submit_role": limits.submit_role(actor.actor_name),
-                    "view_role": limits.view_role(actor.actor_name),
+                    "submit_role": permissions.submit_role(actor.actor_name),
+                    "view_role": permissions.view_role(actor.actor_name),
                     "schema": each.json_schema(),
                 }
                 for actor, each in listed
@@ -63,7 +64,7 @@ def list_workers() -> Response:
 
 
 @blueprint.post("/workers/<name>/<any(quiet, stop, resume):verb>")
-@allow(Role.OPERATOR)
+@allow(Role.OPERATOR, action="worker.{verb}")
 def act_on_worker(name: str, verb: str) -> Response:
     """Have a worker take nothing new, end as well once it has finished what it holds, or go on; it follows at its next heartbeat."""
     with database.write() as session:
@@ -92,7 +93,7 @@ def _worker(worker: Worker) -> dict[str, Any]:
 @allow(Role.VIEWER)
 def list_queues() -> Response:
     """The queues: what SQL knows of them, and beside it what RabbitMQ counts (null: not known)."""
-    broker = limits.numbers(management.overview())
+    broker = permissions.numbers(management.overview())
     with database.read() as session:
         counted = {each.queue: each for each in queries.queues(session)}
         in_force = controls.load(session)
@@ -116,7 +117,7 @@ def list_queues() -> Response:
 
 
 @blueprint.post("/queues/<name>/requeue")
-@allow(Role.OPERATOR)
+@allow(Role.OPERATOR, action="queue.requeue")
 def requeue_dead_letters(name: str) -> Response:
     """Give the dead letters of a queue back to the queue each came from: how many went, and how many are left."""
     with database.write() as session:
@@ -141,7 +142,7 @@ class PurgeBody(BaseModel):
 
 
 @blueprint.post("/queues/<name>/purge")
-@allow(Role.OPERATOR)
+@allow(Role.OPERATOR, action="queue.purge")
 def purge_queue(name: str) -> Response:
     """Cancel all that waits in a queue, by a job of its own: its id, and how many there are."""
     body = read(PurgeBody, read_json(), example='{"count": 4312}')

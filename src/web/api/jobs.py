@@ -8,16 +8,18 @@ from werkzeug.exceptions import BadRequest
 
 from src import database
 from src.broker.gathering import submit_now
-from src.jobs import Receipt, control, edits, queries, search, submit_many
+from src.jobs import Receipt, edits, queries, search, submit_many
 from src.jobs.errors import InvalidArguments, JobsError, UnknownJob
-from src.jobs.models import Job
-from src.web import asking, documents
+from src.web import asking, documents, job_actions
 from src.web.api import conditional
 from src.web.api.blueprint import blueprint
-from src.web.api.bodies import EditBody, answer, read, read_job, read_json, read_limit
+from src.web.api.bodies import answer, read_json, read_limit
 from src.web.auth import allow, visitor
 from src.web.filters import read_filter
+from src.web.job_bodies import EditBody, read_job
+from src.web.request_values import read
 from src.web.roles import Role
+from src.web.rows import Job
 from src.web.standing import standing
 
 #: jobs of one bulk request: one transaction, which others wait for
@@ -25,16 +27,16 @@ BULK_LIMIT = 10_000
 
 
 @blueprint.post("/jobs")
-@allow(Role.SUBMITTER)
+@allow(Role.SUBMITTER, action="job.submit")
 def submit() -> Response:
     """Submit one job."""
-    wish = read_job(read_json()).wish(key=request.headers.get("Idempotency-Key"))
-    submission = asking.check(wish, by=visitor(), source="api")
+    wanted = read_job(read_json()).request(key=request.headers.get("Idempotency-Key"))
+    submission = asking.check(wanted, by=visitor(), source="api")
     return accepted(submit_now(submission))
 
 
 @blueprint.post("/jobs/bulk")
-@allow(Role.SUBMITTER)
+@allow(Role.SUBMITTER, action="job.submit")
 def submit_bulk() -> Response:
     """Submit many jobs in one transaction: all of them or none."""
     wanted = read_json(many=True)
@@ -43,7 +45,7 @@ def submit_bulk() -> Response:
     submissions = []
     for index, document in enumerate(wanted):
         try:
-            submissions.append(asking.check(read_job(document).wish(), by=visitor(), source="api"))
+            submissions.append(asking.check(read_job(document).request(), by=visitor(), source="api"))
         except JobsError as error:
             raise _at(index, error) from None
     with database.write() as session:
@@ -74,7 +76,7 @@ def show(id: str) -> Response:
 
 
 @blueprint.patch("/jobs/<id>")
-@allow(Role.OPERATOR)
+@allow(Role.OPERATOR, action="job.edit")
 def edit(id: str) -> Response:
     """Change the arguments, the instant, the expiry or the priority of a job that waits."""
     change = read(EditBody, read_json(), example='{"priority": 9}').change()
@@ -87,13 +89,12 @@ def edit(id: str) -> Response:
 
 
 @blueprint.post("/jobs/<id>/<any(retry, cancel, 'run-now', release, discard, stack):action>")
-@allow(Role.OPERATOR)
+@allow(Role.OPERATOR, action="job.{action}")
 def act(id: str, action: str) -> Response:
     """Retry, cancel, run now, release or discard a job; or have its worker write into its log where it is."""
-    act = getattr(control, action.replace("-", "_"))
     with database.write() as session:
         found = queries.find(session, id)
-        job: Job = act(session, found.id if found else id)
+        job = job_actions.act(session, found.id if found else id, action)
     return answer(
         {
             "id": job.id,

@@ -1,4 +1,4 @@
-"""/api/v1/mails and /mailbox: letters, what became of them, and sending them again."""
+"""/api/v1/mails and /mailbox: emails, what became of them, and sending them again."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ ROWS = 50
 @blueprint.get("/mails")
 @allow(Role.OPERATOR)
 def list_mails() -> Response:
-    """Letters written here, newest first, a page at a time."""
+    """Emails written here, newest first, a page at a time."""
     with database.read() as session:
         page = deliveries.page(session, state=_state(), after=_after(), limit=ROWS)
     return answer({"mails": [_summary(mail) for mail in page.mails], "next": None if page.next is None else str(page.next)})
@@ -34,7 +34,7 @@ def list_mails() -> Response:
 @blueprint.get("/mails/<id>")
 @allow(Role.OPERATOR)
 def show_mail(id: str) -> Response:
-    """One letter with its deliveries and its words."""
+    """One email with its deliveries and its words."""
     with database.read() as session:
         mail, raw = deliveries.find(session, id), deliveries.raw_of(session, id)
     if mail is None or raw is None:
@@ -43,9 +43,9 @@ def show_mail(id: str) -> Response:
 
 
 @blueprint.post("/mails/<id>/resend")
-@allow(Role.OPERATOR)
+@allow(Role.OPERATOR, action="mail.resend")
 def resend_mail(id: str) -> Response:
-    """Send a letter again: to the deliveries in `numbers`, or to all it has not reached."""
+    """Send an email again: to the deliveries in `numbers`, or to all it has not reached."""
     body = read_json() if request.data else {}
     numbers = body.get("numbers", []) if isinstance(body, dict) else None
     if not isinstance(numbers, list) or not all(isinstance(each, int) and not isinstance(each, bool) for each in numbers):
@@ -67,11 +67,11 @@ def list_mailbox() -> Response:
 @blueprint.get("/mailbox/<int:number>")
 @allow(Role.OPERATOR)
 def show_received(number: int) -> Response:
-    """One letter that the built-in mailbox has kept, with its words."""
+    """One email that the built-in mailbox has kept, with its words."""
     with database.read() as session:
         mail, raw = mailbox.find(session, number), mailbox.raw_of(session, number)
     if mail is None or raw is None:
-        raise UnknownMail(f"There is no letter {number} in the mailbox.", field="number")
+        raise UnknownMail(f"There is no email {number} in the mailbox.", field="number")
     return answer({**_received(mail), **_words(raw)})
 
 
@@ -114,9 +114,9 @@ def _received(mail: ReceivedMail) -> dict[str, Any]:
 
 
 def _words(raw: bytes) -> dict[str, Any]:
-    letter = reading.read(raw)
-    parts = [{"filename": part.filename, "content_type": part.content_type, "size": part.size} for part in letter.parts]
-    return {"headers": dict(letter.headers), "text": letter.text, "html": letter.html, "attachments": parts}
+    email = reading.read(raw)
+    parts = [{"filename": part.filename, "content_type": part.content_type, "size": part.size} for part in email.parts]
+    return {"headers": dict(email.headers), "text": email.text, "html": email.html, "attachments": parts}
 
 
 def _after() -> int | None:

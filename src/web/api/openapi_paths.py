@@ -10,7 +10,6 @@ from src.mail.models import DeliveryState
 from src.web import catalogue
 from src.web.api import schedule_openapi
 from src.web.api.alerts import MuteBody
-from src.web.api.bodies import EditBody
 from src.web.api.bulk import BulkBody
 from src.web.api.controls import LimitBody, PauseBody
 from src.web.api.fleet import PurgeBody
@@ -18,6 +17,7 @@ from src.web.api.openapi_operations import IF_MATCH, KEY, operation, query, segm
 from src.web.api.openapi_schemas import FILE_PARTS, Document, call_parts, ref, workflow_schema
 from src.web.api.people import RightsBody, TokenBody, UserBody
 from src.web.audit_wishes import FIELDS as AUDIT_FIELDS
+from src.web.job_bodies import EditBody
 from src.web.webhook_wishes import WebhookBody
 
 #: the kinds of operations, in the order in which they are described
@@ -28,9 +28,9 @@ TAGS = {
     "schedules": "Jobs at their time.",
     "controls": "Pauses, limits, circuit breakers.",
     "fleet": "Queues, workers, alerts.",
-    "mail": "Letters and the built-in mailbox.",
+    "mail": "Emails and the built-in mailbox.",
     "reports": "The archive of reports.",
-    "webhooks": "Addresses that are told of ends.",
+    "webhooks": "Addresses that are notified when jobs and workflows end.",
     "admin": "Who did what, and who may.",
 }
 _OBJECT: Document = {"type": "object"}
@@ -210,16 +210,16 @@ def _mail() -> Document:
     numbers: Document = {"type": "object", "properties": {"numbers": {"type": "array", "items": {"type": "integer"}}}}
     state = query("state", {"enum": list(DeliveryState)})
     return {
-        "/mails": {"get": operation("List letters, newest first", _OBJECT, parameters=[state, _AFTER], problems=(422,), reads=True)},
-        "/mails/{id}": {"get": operation("One letter with its deliveries", _OBJECT, parameters=[_ID], problems=(404,), reads=True)},
+        "/mails": {"get": operation("List emails, newest first", _OBJECT, parameters=[state, _AFTER], problems=(422,), reads=True)},
+        "/mails/{id}": {"get": operation("One email with its deliveries", _OBJECT, parameters=[_ID], problems=(404,), reads=True)},
         "/mails/{id}/resend": {
             "post": operation(
-                "Send a letter again", _OBJECT, status=202, body=numbers, body_required=False, parameters=[_ID], problems=(404, 422)
+                "Send an email again", _OBJECT, status=202, body=numbers, body_required=False, parameters=[_ID], problems=(404, 422)
             )
         },
         "/mailbox": {"get": operation("What the built-in mailbox has kept", _OBJECT, parameters=[_AFTER], problems=(422,), reads=True)},
         "/mailbox/{number}": {
-            "get": operation("One letter of the built-in mailbox", _OBJECT, parameters=[number], problems=(404,), reads=True)
+            "get": operation("One email of the built-in mailbox", _OBJECT, parameters=[number], problems=(404,), reads=True)
         },
     }  # fmt: skip
 
@@ -243,7 +243,7 @@ def _webhooks() -> Document:
         "/webhooks": {
             "get": operation("The webhooks", _OBJECT, reads=True),
             "post": operation(
-                "Make a webhook; its secret is told this one time", made, status=201, body=WebhookBody.model_json_schema(), problems=(422,)
+                "Make a webhook; its secret is shown only this once", made, status=201, body=WebhookBody.model_json_schema(), problems=(422,)
             ),
         },
         "/webhooks/{id}": {
@@ -273,7 +273,7 @@ def _admin() -> Document:
     }
     verbs = {
         "disable": ("Let a user in no more: his sessions and own tokens end", _OBJECT), "enable": ("Let a disabled user in again", _OBJECT),
-        "new-link": ("Forget a user's password; the link to set a new one is told this one time", link),
+        "new-link": ("Forget a user's password; the link to set a new one is shown only this once", link),
     }  # fmt: skip
     return {
         "/audit": {"get": operation("Who did what, and who was refused", _OBJECT, parameters=wanted, problems=(422,), reads=True)},
@@ -281,7 +281,7 @@ def _admin() -> Document:
         "/users": {
             "get": operation("The users", _OBJECT, reads=True),
             "post": operation(
-                "Make a user; the link to sign in and set a password is told this one time", link, status=201, body=UserBody.model_json_schema(), problems=(422,)
+                "Make a user; the link to sign in and set a password is shown only this once", link, status=201, body=UserBody.model_json_schema(), problems=(422,)
             ),
         },
         "/users/{id}": {
@@ -295,7 +295,7 @@ def _admin() -> Document:
         },
         "/tokens": {
             "get": operation("The tokens", _OBJECT, reads=True),
-            "post": operation("Make a token, told this one time", token, status=201, body=TokenBody.model_json_schema(), problems=(422,)),
+            "post": operation("Make a token, shown only this once", token, status=201, body=TokenBody.model_json_schema(), problems=(422,)),
         },
         "/tokens/{id}": {"delete": operation("Let a token work no more", {}, status=204, parameters=[number], problems=(404, 409))},
     }  # fmt: skip

@@ -7,10 +7,10 @@ from typing import Any
 from src.broker.signature import Signature
 from src.jobs import State
 from src.web import catalogue
-from src.web.api.bodies import CallBody, JobBody
 from src.web.api.workflow_bodies import StepBody, WorkflowBody
 from src.web.forms.field import Kind
 from src.web.forms.fields import fields_of
+from src.web.job_bodies import CallBody, JobBody
 
 Document = dict[str, Any]
 

@@ -12,11 +12,13 @@ from werkzeug.exceptions import NotFound
 from src import database
 from src.jobs.errors import InvalidArguments, NotAllowed
 from src.web.api.blueprint import blueprint
-from src.web.api.bodies import Until, ahead, answer, read, read_json
-from src.web.auth import allow, create_token, limits, tokens, users, visitor
+from src.web.api.bodies import answer, read_json
+from src.web.auth import allow, permissions, tokens, users, visitor
 from src.web.auth.pages import link_for
+from src.web.auth.tokens import create_token
 from src.web.auth.users import UnknownUser, UserError
 from src.web.instants import write_instant
+from src.web.request_values import Until, ahead, read
 from src.web.roles import Role
 from src.web.tables import ApiToken, User
 
@@ -29,11 +31,13 @@ class RightsBody(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     role: Literal["viewer", "submitter", "operator", "admin"] = Field(description="the role")
-    actors: list[Annotated[str, Field(pattern=f"^({limits.PATTERN.pattern})$")]] | None = Field(None, min_length=1, description=_ACTORS)
+    actors: list[Annotated[str, Field(pattern=f"^({permissions.PATTERN.pattern})$")]] | None = Field(
+        None, min_length=1, description=_ACTORS
+    )
 
-    def patterns(self) -> limits.Patterns | None:
+    def patterns(self) -> permissions.Patterns | None:
         """The actors as they are kept."""
-        return None if self.actors is None else limits.read_patterns(" ".join(self.actors))
+        return None if self.actors is None else permissions.read_patterns(" ".join(self.actors))
 
 
 class UserBody(RightsBody):
@@ -58,9 +62,9 @@ def list_users() -> Response:
 
 
 @blueprint.post("/users")
-@allow(Role.ADMIN)
+@allow(Role.ADMIN, action="user.create")
 def create_user() -> Response:
-    """Make a user; the link with which he signs in and sets a password is told this one time."""
+    """Make a user; the link with which he signs in and sets a password is shown only this once."""
     body = read(UserBody, read_json(), example='{"name": "ada", "role": "operator"}')
     with database.write() as session:
         key = _done(lambda: users.invite(session, body.name, body.role, body.patterns()))
@@ -69,7 +73,7 @@ def create_user() -> Response:
 
 
 @blueprint.patch("/users/<int:id>")
-@allow(Role.ADMIN)
+@allow(Role.ADMIN, action="user.rights")
 def change_user(id: int) -> Response:
     """Give a user another role, or other actors."""
     body = read(RightsBody, read_json(), example='{"role": "viewer", "actors": ["reports_*"]}')
@@ -79,9 +83,9 @@ def change_user(id: int) -> Response:
 
 
 @blueprint.post("/users/<int:id>/<any(disable, enable, 'new-link'):verb>")
-@allow(Role.ADMIN)
+@allow(Role.ADMIN, action="user.{verb}")
 def act_on_user(id: int, verb: str) -> Response:
-    """Let a user in no more, or again; or have him set a new password, by a link that is told this one time."""
+    """Let a user in no more, or again; or have him set a new password, by a link that is shown only this once."""
     with database.write() as session:
         if verb == "new-link":
             user, key = _done(lambda: users.reset(session, id))
@@ -101,9 +105,9 @@ def list_tokens() -> Response:
 
 
 @blueprint.post("/tokens")
-@allow(Role.ADMIN)
+@allow(Role.ADMIN, action="token.create")
 def create_api_token() -> Response:
-    """Make a token, told this one time."""
+    """Make a token, shown only this once."""
     body = read(TokenBody, read_json(), example='{"name": "ci", "role": "submitter", "expires": "90d"}')
     expires_at, actors = ahead("expires", body.expires), body.patterns()
     made = _done(lambda: create_token(body.name, body.role, actors=actors, expires_at=expires_at))
@@ -116,7 +120,7 @@ def create_api_token() -> Response:
 
 
 @blueprint.delete("/tokens/<int:id>")
-@allow(Role.ADMIN)
+@allow(Role.ADMIN, action="token.revoke")
 def revoke_api_token(id: int) -> Response:
     """Let a token work no more."""
     if visitor().key == f"token {id}":

@@ -19,8 +19,8 @@ from src.web.api import conditional
 from src.web.api.blueprint import blueprint
 from src.web.api.bodies import answer, read_json
 from src.web.auth import allow, visitor
-from src.web.documents import MASK
 from src.web.instants import parse_instant, write_instant
+from src.web.json_documents import MASK
 from src.web.roles import Role
 
 PREVIEWED = 10
@@ -52,7 +52,7 @@ def list_schedules() -> Response:
 
 
 @blueprint.post("/schedules")
-@allow(Role.OPERATOR)
+@allow(Role.OPERATOR, action="schedule.create")
 def create_schedule() -> Response:
     """Make a schedule."""
     draft = wishes.plan(wishes.read(read_json()))
@@ -67,8 +67,8 @@ def create_schedule() -> Response:
 @allow(Role.VIEWER)
 def preview_schedule() -> Response:
     """What a rule would do: words, the next ticks, what changes of clocks mean to it."""
-    wish: PreviewBody = wishes.read(read_json(), PreviewBody)
-    return answer(documents.previewed(wish.rule(), wish.number))
+    body: PreviewBody = wishes.read(read_json(), PreviewBody)
+    return answer(documents.previewed(body.rule(), body.number))
 
 
 @blueprint.get("/schedules/load")
@@ -91,16 +91,16 @@ def show_schedule(id: str) -> Response:
     with database.read() as session:
         schedule = queries.find(session, id)
         changes = [documents.change(each) for each in queries.changes(session, schedule.id)]
-    told = [
+    ticks = [
         {"at": write_instant(each.tick), "local": each.local.isoformat(), "due_at": write_instant(each.due_at)}
         for each in documents.coming(schedule, PREVIEWED)
     ]
-    found = {**documents.document(schedule), "ticks": told, "notes": preview.notes(schedule.draft.rule, now()), "changes": changes}
+    found = {**documents.document(schedule), "ticks": ticks, "notes": preview.notes(schedule.draft.rule, now()), "changes": changes}
     return conditional.versioned(answer(found), schedule.version)
 
 
 @blueprint.patch("/schedules/<id>")
-@allow(Role.OPERATOR)
+@allow(Role.OPERATOR, action="schedule.change")
 def change_schedule(id: str) -> Response:
     """Change the fields that are given; a new time begins now. `version`: refused if somebody has changed it since."""
     sent = read_json()
@@ -120,7 +120,7 @@ def change_schedule(id: str) -> Response:
 
 
 @blueprint.delete("/schedules/<id>")
-@allow(Role.OPERATOR)
+@allow(Role.OPERATOR, action="schedule.delete")
 def delete_schedule(id: str) -> Response:
     """Delete a schedule with its history; its jobs stay."""
     with database.write() as session:
@@ -131,7 +131,7 @@ def delete_schedule(id: str) -> Response:
 
 
 @blueprint.post("/schedules/<id>/<any(pause, resume, 'follow-code'):verb>")
-@allow(Role.OPERATOR)
+@allow(Role.OPERATOR, action="schedule.{verb}")
 def act_on_schedule(id: str, verb: str) -> Response:
     """Pause, resume, or let the code decide again."""
     with database.write() as session:
@@ -141,7 +141,7 @@ def act_on_schedule(id: str, verb: str) -> Response:
 
 
 @blueprint.post("/schedules/<id>/run-now")
-@allow(Role.OPERATOR)
+@allow(Role.OPERATOR, action="schedule.run-now")
 def run_schedule_now(id: str) -> Response:
     """Run it once, beside its ticks."""
     with database.write() as session:
@@ -151,11 +151,11 @@ def run_schedule_now(id: str) -> Response:
 
 
 @blueprint.post("/schedules/<id>/backfill")
-@allow(Role.OPERATOR)
+@allow(Role.OPERATOR, action="schedule.backfill")
 def backfill_schedule(id: str) -> Response:
     """Run the ticks of a stretch of time that have no job yet; asked twice, it does nothing the second time."""
-    wish: BackfillBody = wishes.read(read_json(), BackfillBody)  # type: ignore[arg-type]
-    start, end = _instant("from", wish.start), _instant("to", wish.end)
+    body: BackfillBody = wishes.read(read_json(), BackfillBody)  # type: ignore[arg-type]
+    start, end = _instant("from", body.start), _instant("to", body.end)
     with database.write() as session:
         found = queries.find(session, id)
         made = backfill.backfill(session, found.id, start, end, periodic.maker(actors.broker), by=visitor().name)

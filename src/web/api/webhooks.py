@@ -1,4 +1,4 @@
-"""/api/v1/webhooks: who is told of the ends of jobs and workflows, and what became of each delivery."""
+"""/api/v1/webhooks: addresses that are notified when jobs and workflows end, and the state of each delivery."""
 
 from __future__ import annotations
 
@@ -8,9 +8,10 @@ from src import database
 from src.jobs import webhooks
 from src.web import webhook_wishes as wishes
 from src.web.api.blueprint import blueprint
-from src.web.api.bodies import answer, read, read_json, read_limit
+from src.web.api.bodies import answer, read_json, read_limit
 from src.web.auth import allow, visitor
 from src.web.filters import read_filter
+from src.web.request_values import read
 from src.web.roles import Role
 
 
@@ -23,9 +24,9 @@ def list_webhooks() -> Response:
 
 
 @blueprint.post("/webhooks")
-@allow(Role.ADMIN)
+@allow(Role.ADMIN, action="webhook.create")
 def create_webhook() -> Response:
-    """Make a webhook; its secret is told this one time."""
+    """Make a webhook; its secret is shown only this once."""
     body = read(wishes.WebhookBody, read_json(), example='{"url": "https://example.org/hook", "states": ["dead"]}')
     with database.write() as session:
         made = wishes.create(session, body, by=visitor())
@@ -41,7 +42,7 @@ def show_webhook(id: str) -> Response:
 
 
 @blueprint.delete("/webhooks/<id>")
-@allow(Role.ADMIN)
+@allow(Role.ADMIN, action="webhook.delete")
 def delete_webhook(id: str) -> Response:
     """Delete a webhook with its deliveries."""
     with database.write() as session:
@@ -50,7 +51,7 @@ def delete_webhook(id: str) -> Response:
 
 
 @blueprint.post("/webhooks/<id>/ping")
-@allow(Role.ADMIN)
+@allow(Role.ADMIN, action="webhook.ping")
 def ping_webhook(id: str) -> Response:
     """Send a delivery that means nothing, to see that it arrives."""
     with database.write() as session:
@@ -70,7 +71,7 @@ def list_deliveries(id: str) -> Response:
 
 
 @blueprint.post("/webhook-deliveries/<id>/resend")
-@allow(Role.ADMIN)
+@allow(Role.ADMIN, action="webhook.resend")
 def resend_delivery(id: str) -> Response:
     """Send a delivery again."""
     with database.write() as session:

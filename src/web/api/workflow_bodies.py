@@ -23,8 +23,8 @@ from src.jobs.canvas import Workflow
 from src.jobs.errors import InvalidArguments, JobsError
 from src.jobs.submission import new_id
 from src.web import asking, catalogue
-from src.web.api.bodies import Priority, ahead, duration, read
-from src.web.auth import Visitor
+from src.web.auth.caller import Caller
+from src.web.request_values import Priority, ahead, duration, read
 
 #: steps of one workflow: one transaction, which others wait for
 STEP_LIMIT = 2_000
@@ -80,7 +80,7 @@ _SHAPES: dict[str, set[str]] = {
 }
 
 
-def read_workflow(document: Any, *, by: Visitor) -> Workflow:
+def read_workflow(document: Any, *, by: Caller) -> Workflow:
     """The workflow that a body asks for, every step checked; raises JobsError naming what is wrong and where."""
     body = read(WorkflowBody, document, example=_EXAMPLE)
     asked = {name: value for name, value in body.model_dump(exclude_unset=True).items() if name not in ("name", "on_dead")}
@@ -98,7 +98,7 @@ def read_workflow(document: Any, *, by: Visitor) -> Workflow:
     return workflow
 
 
-def _add(workflow: Workflow, place: str, document: Any, by: Visitor) -> None:
+def _add(workflow: Workflow, place: str, document: Any, by: Caller) -> None:
     body = _read_step(document, place)
     after = [body.after] if isinstance(body.after, str) else body.after
     submission, delay = _submission(body, place, by), _delay(body, place)
@@ -108,7 +108,7 @@ def _add(workflow: Workflow, place: str, document: Any, by: Visitor) -> None:
         raise _at(place, error) from None
 
 
-def _shape(node: Any, place: str, by: Visitor, depth: int) -> Any:
+def _shape(node: Any, place: str, by: Caller, depth: int) -> Any:
     """A shape, or a step as its leaf."""
     if depth > DEPTH_LIMIT:
         raise JobsError(f"Shapes stand at most {DEPTH_LIMIT} levels within each other.", field=place)
@@ -136,14 +136,14 @@ def _shape(node: Any, place: str, by: Visitor, depth: int) -> Any:
     return canvas.group(*parts, **callbacks)
 
 
-def _callbacks(node: Any, place: str, by: Visitor, depth: int) -> Sequence[Any]:
+def _callbacks(node: Any, place: str, by: Caller, depth: int) -> Sequence[Any]:
     if node is None:
         return ()
     nodes = node if isinstance(node, list) else [node]
     return [_shape(each, f"{place}.{index}", by, depth) for index, each in enumerate(nodes)]
 
 
-def _leaf(document: Any, place: str, by: Visitor) -> Submission:
+def _leaf(document: Any, place: str, by: Caller) -> Submission:
     body = _read_step(document, place)
     if body.after or body.when != "success" or body.name is not None:
         raise JobsError("A step within a shape has no name, after or when: the shape says them. Use steps instead.", field=place)
@@ -162,7 +162,7 @@ def _read_step(document: Any, place: str) -> StepBody:
         raise _at(place, error) from None
 
 
-def _submission(body: StepBody, place: str, by: Visitor) -> Submission:
+def _submission(body: StepBody, place: str, by: Caller) -> Submission:
     """A step's submission, its arguments as yet unchecked: what it gets from others is not among them yet."""
     try:
         actor = catalogue.submittable(body.actor)

@@ -9,7 +9,7 @@ from src import database
 from src.jobs import workflows
 from src.jobs.errors import UnknownJob
 from src.jobs.workflows import Found
-from src.web import asking, documents, workflow_documents
+from src.web import asking, json_documents, workflow_documents
 from src.web.api.blueprint import blueprint
 from src.web.api.bodies import answer, read_json, read_limit
 from src.web.api.workflow_bodies import read_workflow
@@ -21,7 +21,7 @@ from src.web.workflow_streams import stream
 
 
 @blueprint.post("/workflows")
-@allow(Role.SUBMITTER)
+@allow(Role.SUBMITTER, action="workflow.submit")
 def submit_workflow() -> Response:
     """Submit a workflow: every step is a row from this moment on."""
     workflow = read_workflow(read_json(many=True), by=visitor())
@@ -58,13 +58,13 @@ def workflow_events(id: str) -> Response:
     """The workflow now and at each change, as event `workflow`; then `done`."""
     _find(id)
     try:
-        return stream(id, lambda found: documents.dump(workflow_documents.whole(found)), event="workflow")
+        return stream(id, lambda found: json_documents.dump(workflow_documents.whole(found)), event="workflow")
     except TooManyStreams:
         raise ServiceUnavailable("Too many open streams. Ask for the workflow itself every few seconds instead.") from None
 
 
 @blueprint.post("/workflows/<id>/<any(cancel, retry):action>")
-@allow(Role.OPERATOR)
+@allow(Role.OPERATOR, action="workflow.{action}")
 def act_on_workflow(id: str, action: str) -> Response:
     """Cancel all that has not ended, or retry every step that failed, and nothing else."""
     with database.write() as session:

@@ -1,12 +1,8 @@
-"""Who looks, who asks: users, browser sessions, API tokens, and the one authorisation layer for pages and API.
+"""Authentication and authorisation of requests: sign-in pages, trusted proxies, throttling, and the rule of each view.
 
 Denied by default: a view without a rule answers nobody (access.py); `allow(Role…)` or `open_to_all` is its rule.
 """
 
-from src.web.auth.access import Visitor, allow, open_to_all, visitor
-from src.web.auth.sessions import one_time_link
-from src.web.auth.tokens import create_token
-from src.web.auth.users import ensure_admin
-from src.web.roles import Role
+from src.web.auth.access import allow, open_to_all, visitor
 
-__all__ = ["Role", "Visitor", "allow", "create_token", "ensure_admin", "one_time_link", "open_to_all", "visitor"]
+__all__ = ["allow", "open_to_all", "visitor"]

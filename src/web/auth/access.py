@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from flask import Flask, current_app, g, request
 from flask import session as cookie
-from werkzeug.exceptions import Forbidden, Unauthorized
+from werkzeug.exceptions import Unauthorized
 
 from src import database
-from src.web.auth import limits, proxy, sessions, throttle, tokens, witness
+from src.web.auth import address_rules, caller, proxy, row_filters, sessions, throttle, tokens, witness
+from src.web.auth.caller import Caller, Forbidden
 from src.web.roles import Role
 from src.web.tables import User
 
@@ -24,21 +24,16 @@ SESSION_KEY = "key"
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 
 
-@dataclass(frozen=True, slots=True)
-class Visitor:
-    """Who is asking. `key` tells one visitor's idempotency keys from another's; `actors`: the only ones he may use, None: all."""
+def allow(role: Role, *, action: str | None = None) -> Callable[[View], View]:
+    """Rule: this view answers callers with the role or a higher one.
 
-    name: str
-    role: Role
-    key: str
-    actors: tuple[str, ...] | None = None
-
-
-def allow(role: Role) -> Callable[[View], View]:
-    """Rule: this view answers those who have the role, or a higher one."""
+    `action`: what it does, for the audit, e.g. "job.{action}" with parts of the address; None: its method and address.
+    """
 
     def decorate(view: View) -> View:
         setattr(view, _RULE, role)
+        if action is not None:
+            setattr(view, witness.ACTION, action)
         return view
 
     return decorate
@@ -57,20 +52,27 @@ def rule_of(app: Flask, endpoint: str) -> Role | str | None:
     return getattr(app.view_functions[endpoint], _RULE, None)
 
 
-def visitor() -> Visitor:
-    """Who is asking; only in views that are not open to all."""
-    found: Visitor = g.visitor
+def visitor() -> Caller:
+    """The caller of this request; only in views that are not open to all."""
+    found: Caller = g.visitor
     return found
 
 
 def init(app: Flask) -> None:
     """Check every request of the app."""
+    row_filters.listen()
     proxy.init(app)
     app.before_request(_check)
+    app.teardown_request(_leave)
     witness.init(app)
 
 
+def _leave(_error: BaseException | None) -> None:
+    caller.become(None)
+
+
 def _check() -> None:
+    caller.become(None)
     if request.endpoint is None:
         rule: Role | str | None = Role.VIEWER  # an address that does not exist: strangers learn nothing about which do
     else:
@@ -78,17 +80,18 @@ def _check() -> None:
     if rule == _OPEN:
         return
     g.visitor = _identify()
+    caller.become(g.visitor)
     if g.visitor is None:
         raise Unauthorized("Send the header `Authorization: Bearer TOKEN`; ./run token create NAME --role ROLE prints a token.")
     if not isinstance(rule, Role) or not g.visitor.role.includes(rule):
         needed = f"the role {rule} or higher" if isinstance(rule, Role) else "a rule of its own"
         raise Forbidden(f"This needs {needed}; you are signed in as {g.visitor.name} with the role {g.visitor.role}.")
-    limits.check_address()
+    address_rules.check()
     if request.method not in SAFE_METHODS:
         witness.begin()
 
 
-def _identify() -> Visitor | None:
+def _identify() -> Caller | None:
     scheme, _, token = request.headers.get("Authorization", "").partition(" ")
     if scheme.lower() == "bearer":
         return _program(token.strip())
@@ -98,7 +101,7 @@ def _identify() -> Visitor | None:
     user = proxy.user()
     if user is None and (key := cookie.get(SESSION_KEY)):
         user = _browser(key)
-    return Visitor(user.name, user.role, f"user {user.id}", _patterns(user.actors)) if user else None
+    return Caller(user.name, user.role, f"user {user.id}", _patterns(user.actors)) if user else None
 
 
 def _browser(key: str) -> User | None:
@@ -112,7 +115,7 @@ def _browser(key: str) -> User | None:
     return found.user
 
 
-def _program(text: str) -> Visitor | None:
+def _program(text: str) -> Caller | None:
     with database.read() as session:
         token = tokens.find(session, text)
     if token is None:
@@ -122,7 +125,7 @@ def _program(text: str) -> Visitor | None:
     if tokens.needs_noting(token):
         with database.write() as session:
             tokens.note_use(session, token.id)
-    return Visitor(token.name, token.role, f"token {token.id}", _patterns(token.actors))
+    return Caller(token.name, token.role, f"token {token.id}", _patterns(token.actors))
 
 
 class _TooManyTokens(Unauthorized):

@@ -72,7 +72,7 @@ def follow_link() -> Response:
 
 
 @blueprint.post("/sign-out")
-@allow(Role.VIEWER)
+@allow(Role.VIEWER, action="session.sign-out")
 def sign_out() -> Response:
     """Sign this browser out."""
     with database.write() as session:

@@ -7,11 +7,11 @@ from typing import Any
 
 from flask import Flask, request
 from sqlalchemy import select
-from werkzeug.exceptions import Forbidden
 
 from src import database, networks
 from src.settings import get_settings
 from src.web.auth import users, witness
+from src.web.auth.caller import Forbidden
 from src.web.roles import Role
 from src.web.tables import User
 

@@ -17,7 +17,7 @@ from sqlalchemy.orm import Session
 from src import audit
 from src.database import now, read, write
 from src.web.auth import sessions, tokens
-from src.web.auth.limits import Patterns
+from src.web.auth.permissions import Patterns
 from src.web.auth.weak_passwords import is_weak
 from src.web.roles import Role
 from src.web.tables import SignInLink, User
@@ -55,7 +55,7 @@ def ensure_admin() -> str | None:
         with write() as session:
             add(session, ADMIN, password, Role.ADMIN)
     except IntegrityError:
-        return None  # another process made it in this moment and has told its password
+        return None  # another process made it at the same moment and has shown the password
     return password
 
 

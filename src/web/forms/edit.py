@@ -13,13 +13,13 @@ from src.broker.signature import Signature
 from src.jobs import State, edits
 from src.jobs.edits import Edit
 from src.jobs.errors import InvalidArguments, JobsError, UnknownActor
-from src.jobs.models import Job
 from src.web import asking, catalogue
 from src.web.forms.field import ABSENT, Field, Kind, every, identical
 from src.web.forms.fields import filled
 from src.web.forms.places import at_places
 from src.web.forms.reading import MORE, Reading, add_row, read, retyped, valued
 from src.web.instants import parse_instant, write_instant
+from src.web.rows import Job
 
 #: names of the fields that are no arguments; no parameter can be called so
 DUE, EXPIRES, PRIORITY = "job-due", "job-expires", "job-priority"

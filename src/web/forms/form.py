@@ -14,7 +14,7 @@ from src.broker.signature import Signature
 from src.jobs import Receipt
 from src.jobs.errors import IdempotencyConflict, InvalidArguments, JobsError
 from src.web import asking, catalogue
-from src.web.auth import Visitor
+from src.web.auth.caller import Caller
 from src.web.catalogue import AnyActor
 from src.web.forms import how
 from src.web.forms.field import ABSENT, Field, every
@@ -73,15 +73,15 @@ class Form:
         add_row(reading, sent[MORE])
         return self._again(reading, asked, {})
 
-    def submit(self, sent: MultiDict[str, str], *, by: Visitor) -> Receipt | Form:
+    def submit(self, sent: MultiDict[str, str], *, by: Caller) -> Receipt | Form:
         """The receipt of the job, or the form with what was typed and what is wrong with it."""
         reading, asked = read(self.fields, sent), read_how(sent)
         try:
             args, kwargs = self.signature.arrange(reading.values)
             if reading.errors or asked.reading.errors:
                 self._check_the_rest(reading, asked)
-            wish = asking.Wish(self.actor.actor_name, args, kwargs, idempotency_key=sent.get(KEY), **asked.wish)
-            return submit_now(asking.check(wish, by=by, source="form"))
+            wanted = asking.Wish(self.actor.actor_name, args, kwargs, idempotency_key=sent.get(KEY), **asked.options)
+            return submit_now(asking.check(wanted, by=by, source="form"))
         except InvalidArguments as error:
             return self._again(reading, asked, at_places(self.fields, error))
         except IdempotencyConflict:

@@ -36,7 +36,7 @@ FIELDS = (
 class How:
     """What was asked for, as far as it could be read."""
 
-    wish: dict[str, Any]
+    options: dict[str, Any]
     reading: Reading
 
     @property
@@ -52,27 +52,27 @@ class How:
 def read_how(sent: MultiDict[str, str]) -> How:
     """Read these fields; problems are in the reading's errors, by field."""
     reading = read(FIELDS, sent)
-    wish: dict[str, Any] = {}
+    options: dict[str, Any] = {}
     due = reading.values.get(AT)
     delay = reading.texts.get(DELAY, "").strip()
     if delay and due is not None:
         reading.errors[AT] = "Give a delay or an instant, not both."
     elif delay:
-        _try(reading, DELAY, lambda: wish.update(due_at=now() + parse_duration(delay)))
+        _try(reading, DELAY, lambda: options.update(due_at=now() + parse_duration(delay)))
     elif due is not None:
-        _try(reading, AT, lambda: wish.update(due_at=parse_instant(due)))
+        _try(reading, AT, lambda: options.update(due_at=parse_instant(due)))
     if (expires := reading.values.get(EXPIRES)) is not None:
-        _try(reading, EXPIRES, lambda: wish.update(expires_at=_ahead(expires)))
+        _try(reading, EXPIRES, lambda: options.update(expires_at=_ahead(expires)))
     if (priority := reading.values.get(PRIORITY)) is not None:
         if type(priority) is int and 0 <= priority <= 9:
-            wish["priority"] = priority
+            options["priority"] = priority
         else:
             reading.errors[PRIORITY] = "Enter a number from 0 to 9."
     if key := reading.texts.get(UNIQUE_KEY, "").strip():
-        wish["unique_key"] = key
-    if "due_at" in wish and "expires_at" in wish and wish["expires_at"] <= wish["due_at"]:
+        options["unique_key"] = key
+    if "due_at" in options and "expires_at" in options and options["expires_at"] <= options["due_at"]:
         reading.errors[EXPIRES] = "It would expire before it may start: give a later instant."
-    return How(wish, reading)
+    return How(options, reading)
 
 
 def _ahead(text: str) -> datetime:

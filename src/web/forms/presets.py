@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 
 from src.database import now
 from src.jobs.errors import JobsError
-from src.web.auth import Visitor
+from src.web.auth.caller import Caller
 from src.web.roles import Role
 from src.web.tables import FormPreset
 
@@ -23,7 +23,7 @@ class UnknownPreset(JobsError):
     """There is no preset of this number that the asker may see."""
 
 
-def save(session: Session, actor: str, name: str, values: Mapping[str, Any], *, shared: bool, by: Visitor) -> FormPreset:
+def save(session: Session, actor: str, name: str, values: Mapping[str, Any], *, shared: bool, by: Caller) -> FormPreset:
     """Keep values under a name; the same name of the same person again replaces them. Raises JobsError naming the cure."""
     name = name.strip()
     if not name or len(name) > NAME_LENGTH or not name.isprintable():
@@ -40,12 +40,12 @@ def save(session: Session, actor: str, name: str, values: Mapping[str, Any], *, 
     return found
 
 
-def listed(session: Session, actor: str, by: Visitor) -> list[FormPreset]:
+def listed(session: Session, actor: str, by: Caller) -> list[FormPreset]:
     """Those of an actor that somebody may use, by name."""
     return list(session.execute(_seen(by).where(FormPreset.actor == actor).order_by(FormPreset.name, FormPreset.id)).scalars())
 
 
-def find(session: Session, id: int, by: Visitor) -> FormPreset:
+def find(session: Session, id: int, by: Caller) -> FormPreset:
     """A preset that somebody may use. Raises UnknownPreset."""
     found = session.execute(_seen(by).where(FormPreset.id == id)).scalars().first()
     if found is None:
@@ -53,7 +53,7 @@ def find(session: Session, id: int, by: Visitor) -> FormPreset:
     return found
 
 
-def remove(session: Session, id: int, by: Visitor) -> FormPreset:
+def remove(session: Session, id: int, by: Caller) -> FormPreset:
     """Delete a preset of one's own; an administrator deletes shared ones of others too. Raises UnknownPreset."""
     found = find(session, id, by)
     if not may_remove(found, by):
@@ -62,10 +62,10 @@ def remove(session: Session, id: int, by: Visitor) -> FormPreset:
     return found
 
 
-def may_remove(preset: FormPreset, by: Visitor) -> bool:
+def may_remove(preset: FormPreset, by: Caller) -> bool:
     """Is it one's own, or is one the administrator?"""
     return preset.owner_key == by.key or by.role.includes(Role.ADMIN)
 
 
-def _seen(by: Visitor) -> Select[FormPreset]:
+def _seen(by: Caller) -> Select[FormPreset]:
     return select(FormPreset).where(or_(FormPreset.owner_key == by.key, FormPreset.shared.is_(True)))

@@ -12,14 +12,14 @@ from src import database
 from src.broker.signature import Signature
 from src.jobs import Receipt, reruns
 from src.jobs.errors import IdempotencyConflict, InvalidArguments, JobsError
-from src.jobs.models import Job
 from src.web import asking, catalogue
-from src.web.auth import Visitor
+from src.web.auth.caller import Caller
 from src.web.forms.field import Field, every, identical
 from src.web.forms.fields import filled
 from src.web.forms.form import KEY
 from src.web.forms.places import at_places
 from src.web.forms.reading import MORE, Reading, add_row, read, retyped
+from src.web.rows import Job
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +47,7 @@ class RerunForm:
         add_row(reading, sent[MORE])
         return self._again(reading, {})
 
-    def submit(self, sent: MultiDict[str, str], *, by: Visitor) -> Receipt | RerunForm:
+    def submit(self, sent: MultiDict[str, str], *, by: Caller) -> Receipt | RerunForm:
         """The receipt of the new job, or the form with what was typed and what is wrong with it."""
         reading = read(self.fields, sent)
         known = self.signature.by_name(self.job.args, self.job.kwargs)
@@ -59,10 +59,10 @@ class RerunForm:
             args, kwargs = self.signature.arrange({**reading.values, **kept})
             if identical(self.signature.by_name(args, kwargs), known):
                 args, kwargs = self.job.args, self.job.kwargs
-            wish = asking.Wish(
+            wanted = asking.Wish(
                 self.job.actor or "", args, kwargs, queue=self.job.queue, priority=self.job.priority, fair_key=self.job.fair_key, idempotency_key=sent.get(KEY)
             )  # fmt: skip
-            submission = asking.check(wish, by=by, source="form")
+            submission = asking.check(wanted, by=by, source="form")
             with database.write() as session:
                 return reruns.submit_again(session, self.job.id, submission)
         except InvalidArguments as error:

@@ -11,11 +11,11 @@ from src.broker.signature import Signature
 from src.jobs.batches import Row
 from src.jobs.errors import InvalidArguments, JobsError
 from src.web.asking import checked
-from src.web.documents import MASK
 from src.web.forms.field import PRESENT, Field, Kind, every
 from src.web.forms.fields import fields_of
 from src.web.forms.places import at_places
 from src.web.forms.reading import read
+from src.web.json_documents import MASK
 
 #: bytes of a file, rows of it: one transaction submits them all
 MAX_BYTES = 8 * 1024 * 1024

@@ -1,1 +1,1 @@
-"""The pages people see: a module and a template folder per noun. A view parses, calls one door, renders."""
+"""The pages, a module and a template folder per noun. A view parses, calls one operation, renders."""

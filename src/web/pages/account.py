@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from flask import Blueprint, flash, redirect, render_template, request, url_for
 from flask import session as cookie
-from werkzeug.exceptions import Forbidden, NotFound
+from werkzeug.exceptions import NotFound
 from werkzeug.wrappers import Response
 
 from src import audit, database
 from src.jobs.errors import JobsError
 from src.web.auth import allow, sessions, throttle, tokens, users, visitor, witness
 from src.web.auth.access import SESSION_KEY
+from src.web.auth.caller import Forbidden
 from src.web.auth.users import UserError
 from src.web.roles import Role
 from src.web.token_wishes import read
@@ -26,7 +27,7 @@ def show() -> str:
 
 
 @blueprint.post("/account/password")
-@allow(Role.VIEWER)
+@allow(Role.VIEWER, action="user.password")
 def change_password() -> Response | tuple[str, int]:
     """Set a new password; other browsers are signed out."""
     user_id, key, address = _my_id(), cookie.get(SESSION_KEY, ""), request.remote_addr or "unknown"
@@ -43,7 +44,7 @@ def change_password() -> Response | tuple[str, int]:
 
 
 @blueprint.post("/account/sessions/<int:id>/end")
-@allow(Role.VIEWER)
+@allow(Role.VIEWER, action="session.end")
 def end_session(id: int) -> Response:
     """Sign another browser of one's own out."""
     with database.write() as session:
@@ -54,22 +55,22 @@ def end_session(id: int) -> Response:
 
 
 @blueprint.post("/account/tokens")
-@allow(Role.VIEWER)
+@allow(Role.VIEWER, action="token.create")
 def create_token() -> str | tuple[str, int]:
     """Make a token of one's own, with no more rights than one has, and show it, this one time."""
     me = visitor()
     try:
-        wish = read(request.form)
-        if wish.role in list(Role) and not me.role.includes(Role(wish.role)):
+        wanted = read(request.form)
+        if wanted.role in list(Role) and not me.role.includes(Role(wanted.role)):
             raise ValueError(f"A token of your own has no more rights than you: {me.role}.")
-        made = wish.owned(_my_id(), me.actors).create()
+        made = wanted.owned(_my_id(), me.actors).create()
     except (ValueError, JobsError) as error:
         return _page(token_problem=str(error), typed=request.form), 422
     return _page(made=made)
 
 
 @blueprint.post("/account/tokens/<int:id>/revoke")
-@allow(Role.VIEWER)
+@allow(Role.VIEWER, action="token.revoke")
 def revoke_token(id: int) -> Response:
     """Let a token of one's own work no more."""
     with database.write() as session:

@@ -16,7 +16,8 @@ from src.jobs.errors import JobsError, UnknownJob
 from src.web import catalogue, controlling, uploading
 from src.web.auth import allow, visitor
 from src.web.controlling import Target
-from src.web.forms import Form, presets
+from src.web.forms import presets
+from src.web.forms.form import Form
 from src.web.roles import Role
 from src.web.uploading import takes_files
 
@@ -44,7 +45,7 @@ def form(name: str) -> str:
 
 
 @blueprint.post("/actors/<name>")
-@allow(Role.SUBMITTER)
+@allow(Role.SUBMITTER, action="job.submit")
 @takes_files
 def submit(name: str) -> Response | tuple[str, int]:
     """Submit the form: to the job's page, or back with what is wrong."""
@@ -60,7 +61,7 @@ def submit(name: str) -> Response | tuple[str, int]:
 
 
 @blueprint.post("/actors/<name>/presets")
-@allow(Role.SUBMITTER)
+@allow(Role.SUBMITTER, action="preset.save")
 @takes_files
 def save_preset(name: str) -> Response | tuple[str, int]:
     """Keep what is typed under a name."""
@@ -77,7 +78,7 @@ def save_preset(name: str) -> Response | tuple[str, int]:
 
 
 @blueprint.post("/actors/<name>/presets/<int:number>/delete")
-@allow(Role.SUBMITTER)
+@allow(Role.SUBMITTER, action="preset.delete")
 def delete_preset(name: str, number: int) -> Response:
     """Delete a preset."""
     try:

@@ -9,8 +9,8 @@ from src import database
 from src.jobs import alert_mutes, alerts
 from src.jobs.errors import JobsError
 from src.web import alert_documents, twins
-from src.web.api.bodies import ahead
 from src.web.auth import allow, visitor
+from src.web.request_values import ahead
 from src.web.roles import Role
 
 blueprint = Blueprint("alerts", __name__)
@@ -30,7 +30,7 @@ def index() -> str | Response:
 
 
 @blueprint.post("/alerts/<int:id>/mute")
-@allow(Role.OPERATOR)
+@allow(Role.OPERATOR, action="alert.mute")
 def mute(id: int) -> Response:
     """Say nothing of it for a while."""
     try:
@@ -47,7 +47,7 @@ def mute(id: int) -> Response:
 
 
 @blueprint.post("/alerts/<int:id>/unmute")
-@allow(Role.OPERATOR)
+@allow(Role.OPERATOR, action="alert.unmute")
 def unmute(id: int) -> Response:
     """Hear of it again."""
     with database.write() as session:

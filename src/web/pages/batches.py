@@ -16,16 +16,17 @@ from werkzeug.wrappers import Response
 from src import database, spreadsheets
 from src.broker.signature import Signature
 from src.jobs import batches
-from src.jobs.batch_models import Batch, Stage
 from src.jobs.batches import Outcome
 from src.jobs.errors import InvalidArguments, JobsError, NotAllowed
 from src.jobs.submission import Submission
 from src.spreadsheets import Dialect
 from src.web import asking, catalogue
-from src.web.auth import Visitor, allow, limits, visitor
+from src.web.auth import allow, permissions, visitor
+from src.web.auth.caller import Caller
 from src.web.forms.form import KEY
 from src.web.forms.sheet import MAX_BYTES, MAX_ROWS, OWN, Sheet, UnreadableSheet
 from src.web.roles import Role
+from src.web.rows import Batch, Stage
 
 blueprint = Blueprint("batches", __name__)
 
@@ -39,9 +40,9 @@ _SHOWN = 2_000
 @allow(Role.VIEWER)
 def index() -> str:
     """All batches, newest first."""
-    limited = limits.in_force()
+    limited = permissions.in_force()
     with database.read() as session:
-        found = [(each, batches.figures(session, each.id)) for each in batches.recent(session) if limits.fits(limited, each.actor)]
+        found = [(each, batches.figures(session, each.id)) for each in batches.recent(session) if permissions.fits(limited, each.actor)]
     return render_template("batches/index.html", batches=found)
 
 
@@ -61,7 +62,7 @@ def template(name: str) -> FlaskResponse:
 
 
 @blueprint.post("/actors/<name>/rows")
-@allow(Role.SUBMITTER)
+@allow(Role.SUBMITTER, action="batch.read")
 def read(name: str) -> Response | tuple[str, int]:
     """Read and check a file: to its preview, or back with why it cannot be read."""
     brought = request.files.get("file")
@@ -116,7 +117,7 @@ def rows(id: str) -> FlaskResponse:
 
 
 @blueprint.post("/batches/<id>/submit")
-@allow(Role.SUBMITTER)
+@allow(Role.SUBMITTER, action="batch.submit")
 def submit(id: str) -> Response:
     """Submit all rows that fit, in one transaction."""
     try:
@@ -137,7 +138,7 @@ def submit(id: str) -> Response:
 
 
 @blueprint.post("/batches/<id>/discard")
-@allow(Role.SUBMITTER)
+@allow(Role.SUBMITTER, action="batch.discard")
 def discard(id: str) -> Response:
     """Delete a draft."""
     with database.write() as session:
@@ -152,13 +153,13 @@ def discard(id: str) -> Response:
 
 
 @blueprint.post("/batches/<id>/<any(cancel, retry):action>")
-@allow(Role.OPERATOR)
+@allow(Role.OPERATOR, action="batch.{action}")
 def act(id: str, action: str) -> Response:
     """Cancel what has not ended, or retry what failed."""
     with database.write() as session:
         batch = _find(session, id)
         if action == "retry":
-            limits.require_submit(batch.actor)
+            permissions.require_submit(batch.actor)
         number = (batches.cancel if action == "cancel" else batches.retry)(session, id)
     words = {"cancel": "cancelled, or asked to stop", "retry": "queued again"}
     flash(f"{number} job{'' if number == 1 else 's'} {'is' if number == 1 else 'are'} {words[action]}.", "success")
@@ -167,7 +168,7 @@ def act(id: str, action: str) -> Response:
 
 def _find(session: Session, id: str) -> Batch:
     batch = batches.find(session, id)
-    limits.require(batch.actor)
+    permissions.require(batch.actor)
     return batch
 
 
@@ -192,13 +193,13 @@ def _shown(id: str) -> dict[str, Any]:
     return {"batch": batch, "figures": figures, "listed": listed, "bad": bad, "more": more, "Stage": Stage}
 
 
-def _submissions(batch: Batch, fitting: list[Outcome], by: Visitor) -> dict[int, Submission]:
+def _submissions(batch: Batch, fitting: list[Outcome], by: Caller) -> dict[int, Submission]:
     """The submissions of the rows; checked again, for the code may have changed since the file was read."""
     submissions = {}
     for outcome in fitting:
-        wish = asking.Wish(batch.actor, outcome.row.args or (), outcome.row.kwargs)
+        wanted = asking.Wish(batch.actor, outcome.row.args or (), outcome.row.kwargs)
         try:
-            submissions[outcome.row.number] = asking.check(wish, by=by, source="form")
+            submissions[outcome.row.number] = asking.check(wanted, by=by, source="form")
         except InvalidArguments as error:
             raise JobsError(f"Row {outcome.row.number} does not fit any more ({error}): bring the file again.") from None
     return submissions

@@ -34,7 +34,7 @@ def confirm() -> str | Response:
 
 
 @blueprint.post("/jobs/many")
-@allow(Role.OPERATOR)
+@allow(Role.OPERATOR, action="bulk.start")
 def start() -> Response | tuple[str, int]:
     """Submit the job that does it; the number that was shown is typed above a hundred."""
     verb = _verb(request.form.get("verb"))

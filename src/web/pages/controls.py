@@ -9,11 +9,10 @@ from werkzeug.exceptions import BadRequest
 from werkzeug.wrappers import Response
 
 from src import database
-from src.jobs import breakers, controls
+from src.jobs import breakers
 from src.jobs.controls import CONCURRENCY, RATE_LIMIT
 from src.jobs.errors import JobsError
 from src.web import controlling
-from src.web.api.bodies import ahead
 from src.web.auth import allow, visitor
 from src.web.controlling import Target
 from src.web.roles import Role
@@ -22,15 +21,14 @@ blueprint = Blueprint("controls", __name__)
 
 
 @blueprint.post("/controls/<target>/pause")
-@allow(Role.OPERATOR)
+@allow(Role.OPERATOR, action="target.pause")
 def pause(target: str) -> Response:
     """Start nothing more of it, for a while or until somebody resumes."""
     meant, how_long = controlling.read_target(target), request.form.get("for", "").strip()
     try:
         with database.write() as session:
-            controlling.require(session, meant)
-            reason = request.form.get("reason", "").strip()[:500] or None
-            controls.pause(session, meant.scope, meant.name, until=ahead("for", how_long or None), reason=reason, by=visitor().name)
+            reason = request.form.get("reason", "").strip()[:500]
+            controlling.pause(session, meant, how_long=how_long or None, reason=reason, by=visitor())
         flash(f"{_named(meant)} is paused: what runs goes on, what would start waits.", "success")
     except JobsError as error:
         flash(f"Not done: {error}", "error")
@@ -38,18 +36,18 @@ def pause(target: str) -> Response:
 
 
 @blueprint.post("/controls/<target>/resume")
-@allow(Role.OPERATOR)
+@allow(Role.OPERATOR, action="target.resume")
 def resume(target: str) -> Response:
     """End a pause."""
     meant = controlling.read_target(target)
     with database.write() as session:
-        waited = controls.resume(session, meant.scope, meant.name)
+        waited = controlling.resume(session, meant)
     flash(f"{_named(meant)} goes on; {waited} job{'' if waited == 1 else 's'} waited.", "success")
     return _back(meant)
 
 
 @blueprint.post("/controls/<target>/limit")
-@allow(Role.OPERATOR)
+@allow(Role.OPERATOR, action="target.limit")
 def limit(target: str) -> Response:
     """Override a limit, lift it, or follow the code again."""
     meant, setting, do = controlling.read_target(target), request.form.get("setting", ""), request.form.get("do", "")
@@ -58,10 +56,10 @@ def limit(target: str) -> Response:
     try:
         with database.write() as session:
             if do == "follow":
-                controls.follow_code(session, meant.scope, meant.name, setting)
+                controlling.follow_code(session, meant, setting)
             else:
                 value = None if do == "lift" else _value(setting, request.form.get("value", "").strip())
-                controlling.override(session, controlling.require(session, meant), setting, value, by=visitor().name)
+                controlling.override(session, meant, setting, value, by=visitor())
         flash("The code's own limit holds again." if do == "follow" else "The new limit holds from the next job on.", "success")
     except JobsError as error:
         flash(f"Not done: {error}", "error")
@@ -69,7 +67,7 @@ def limit(target: str) -> Response:
 
 
 @blueprint.post("/controls/<target>/reset")
-@allow(Role.OPERATOR)
+@allow(Role.OPERATOR, action="breaker.reset")
 def reset(target: str) -> Response:
     """Close an actor's circuit breaker by hand."""
     meant = controlling.read_target(target)

@@ -13,7 +13,7 @@ from src import database
 from src.actors.tutorial import count as count_actor
 from src.jobs import queries
 from src.web.auth import allow, visitor
-from src.web.forms import Form
+from src.web.forms.form import Form
 from src.web.roles import Role
 
 blueprint = Blueprint("count", __name__)
@@ -29,7 +29,7 @@ def show() -> str:
 
 
 @blueprint.post("/count")
-@allow(Role.SUBMITTER)
+@allow(Role.SUBMITTER, action="job.submit")
 def start() -> str | Response | tuple[str, int]:
     """Start counting; the answer does not wait for it."""
     outcome = Form.of(ACTOR).submit(request.form, by=visitor())

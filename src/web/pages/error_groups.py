@@ -13,11 +13,11 @@ from src.database import now
 from src.jobs import State, error_groups, search
 from src.jobs.error_groups import Status
 from src.jobs.errors import JobsError
-from src.jobs.models import FailureGroup
 from src.web import tracebacks, twins
-from src.web.auth import allow, limits, visitor
+from src.web.auth import allow, permissions, visitor
 from src.web.instants import parse_instant, write_instant
 from src.web.roles import Role
+from src.web.rows import FailureGroup
 
 blueprint = Blueprint("errors", __name__)
 
@@ -37,7 +37,7 @@ def index() -> str | Response:
     except ValueError as error:
         raise JobsError(str(error), field="before") from None
     with database.read() as session:
-        page = error_groups.page(session, chosen=Status(chosen) if chosen else None, before=until, may_see=limits.sight())
+        page = error_groups.page(session, chosen=Status(chosen) if chosen else None, before=until, may_see=permissions.sight())
     if twins.wanted():
         rows = [_document(group) for group in page.groups]
         return (
@@ -55,7 +55,7 @@ def show(fingerprint: str) -> str:
     with database.read() as session:
         group = error_groups.find(session, fingerprint)
         for actor in group.actors:
-            limits.require(actor)
+            permissions.require(actor)
         samples = error_groups.samples(session, fingerprint)
         common = error_groups.common(session, fingerprint)
         affected = search.tally(session, search.parse(f"error:{fingerprint}")).states
@@ -68,7 +68,7 @@ def show(fingerprint: str) -> str:
 
 
 @blueprint.post("/errors/<fingerprint>/<any(resolve, mute, reopen):deed>")
-@allow(Role.OPERATOR)
+@allow(Role.OPERATOR, action="error.{deed}")
 def act(fingerprint: str, deed: str) -> Response:
     """Resolve, mute or reopen a group."""
     with database.write() as session:

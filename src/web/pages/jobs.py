@@ -9,24 +9,24 @@ from flask import Blueprint, flash, redirect, render_template, request, url_for
 from flask import Response as FlaskResponse
 from flask import session as cookie
 from flask_wtf.csrf import generate_csrf
-from werkzeug.exceptions import Forbidden
 from werkzeug.wrappers import Response
 
 from src import database
 from src.audit import queries as audit_queries
-from src.jobs import attempt_logs, control, edits, queries, reruns
+from src.jobs import attempt_logs, edits, queries, reruns
 from src.jobs.errors import JobsError, NotAllowed, UnknownJob
-from src.jobs.models import Job
 from src.jobs.search import QueryError
 from src.jobs.search.grammar import LONGEST
-from src.web import log_lines, results, twins, uploading, views
+from src.web import job_actions, log_lines, results, twins, uploading, views
 from src.web.auth import allow, visitor
+from src.web.auth.caller import Forbidden
 from src.web.completion import completions
-from src.web.forms import EditForm
+from src.web.forms.edit import EditForm
 from src.web.forms.rerun import RerunForm
 from src.web.listing import Listing
 from src.web.live import News, TooManyStreams
 from src.web.roles import Role
+from src.web.rows import Job
 from src.web.standing import standing, standing_now
 from src.web.streams import Message, stream
 from src.web.uploading import takes_files
@@ -80,7 +80,7 @@ def suggest() -> str:
 
 
 @blueprint.post("/jobs/views")
-@allow(Role.VIEWER)
+@allow(Role.VIEWER, action="view.save")
 def save_view() -> Response:
     """Keep a query under a name."""
     try:
@@ -89,12 +89,12 @@ def save_view() -> Response:
             views.save(session, visitor(), name=name, query=text, is_shared=request.form.get("shared") == "1")
         flash(f"The view {name.strip()} is saved.", "success")
     except (JobsError, Forbidden) as error:
-        flash(f"Not saved: {error.description if isinstance(error, Forbidden) else error}", "error")
+        flash(f"Not saved: {error}", "error")
     return redirect(url_for("jobs.index", q=request.form.get("q") or None), 303)
 
 
 @blueprint.post("/jobs/views/<int:number>/delete")
-@allow(Role.VIEWER)
+@allow(Role.VIEWER, action="view.delete")
 def delete_view(number: int) -> Response:
     """Forget a saved query."""
     with database.write() as session:
@@ -152,7 +152,7 @@ def edit(id: str) -> str | Response:
 
 
 @blueprint.post("/jobs/<id>/edit")
-@allow(Role.OPERATOR)
+@allow(Role.OPERATOR, action="job.edit")
 @takes_files
 def save(id: str) -> Response | tuple[str, int]:
     """Change a waiting job: to its page, or back with what is wrong."""
@@ -175,7 +175,7 @@ def save(id: str) -> Response | tuple[str, int]:
 
 
 @blueprint.post("/jobs/<id>/re-run")
-@allow(Role.OPERATOR)
+@allow(Role.OPERATOR, action="job.re-run")
 def rerun(id: str) -> Response:
     """Submit a new job with the same arguments."""
     try:
@@ -195,7 +195,7 @@ def change_and_rerun(id: str) -> str:
 
 
 @blueprint.post("/jobs/<id>/re-run-with-edits")
-@allow(Role.OPERATOR)
+@allow(Role.OPERATOR, action="job.re-run")
 @takes_files
 def rerun_with_edits(id: str) -> Response | str | tuple[str, int]:
     """Submit a new job with other arguments: to its page, or back with what is wrong."""
@@ -236,12 +236,12 @@ def events(id: str) -> FlaskResponse | tuple[str, int]:
 
 
 @blueprint.post("/jobs/<id>/<any(retry, cancel, 'run-now', release, discard, stack):action>")
-@allow(Role.OPERATOR)
+@allow(Role.OPERATOR, action="job.{action}")
 def act(id: str, action: str) -> Response:
     """Retry, cancel, run now, release or discard a job; or have it say where it is."""
     try:
         with database.write() as session:
-            job: Job = getattr(control, action.replace("-", "_"))(session, id)
+            job = job_actions.act(session, id, action)
         flash(_CANCELLING if job.is_cancelling and action == "cancel" else _DONE[action], "success")
     except NotAllowed as error:
         flash(f"Not done: {error}.", "error")

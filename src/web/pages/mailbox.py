@@ -22,7 +22,7 @@ ROWS = 50
 @blueprint.get("/mailbox")
 @allow(Role.OPERATOR)
 def index() -> str:
-    """A page of letters, newest first."""
+    """A page of emails, newest first."""
     with database.read() as session:
         page = mailbox.page(session, after=read_filter(request.args).after, limit=ROWS)
     return render_template("mailbox/index.html", page=page, is_used=f"//{USER}:" in get_settings().smtp_url)
@@ -31,7 +31,7 @@ def index() -> str:
 @blueprint.get("/mailbox/<int:seq>")
 @allow(Role.OPERATOR)
 def show(seq: int) -> Response:
-    """One letter as it looks."""
+    """One email as it looks."""
     with database.read() as session:
         mail, raw = mailbox.find(session, seq), mailbox.raw_of(session, seq)
     return letters.page("mailbox/show.html", raw, mail=mail)
@@ -40,7 +40,7 @@ def show(seq: int) -> Response:
 @blueprint.get("/mailbox/<int:seq>/html")
 @allow(Role.OPERATOR)
 def html(seq: int) -> Response:
-    """The letter's HTML, for the frame."""
+    """The email's HTML, for the frame."""
     return letters.frame(_raw(seq))
 
 
@@ -54,14 +54,14 @@ def part(seq: int, number: int) -> Response:
 @blueprint.get("/mailbox/<int:seq>/raw")
 @allow(Role.OPERATOR)
 def raw(seq: int) -> Response:
-    """The letter as it came."""
+    """The email as it came."""
     return letters.whole(_raw(seq), f"mail-{seq}")
 
 
 @blueprint.post("/mailbox/empty")
-@allow(Role.OPERATOR)
+@allow(Role.OPERATOR, action="mailbox.empty")
 def empty() -> AnyResponse:
-    """Delete every letter."""
+    """Delete every email."""
     with database.write() as session:
         count = mailbox.empty(session)
     flash(f"{count} deleted.", "success")

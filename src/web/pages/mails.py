@@ -1,4 +1,4 @@
-"""/mails: letters that were written here, what became of them for each recipient, and sending them again."""
+"""/mails: emails that were written here, what became of them for each recipient, and sending them again."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ ROWS = 50
 @blueprint.get("/mails")
 @allow(Role.OPERATOR)
 def index() -> str:
-    """A page of letters, newest first."""
+    """A page of emails, newest first."""
     state = _state(request.args.get("state"))
     # `state` here is a delivery's, which the jobs' filter does not know.
     after = read_filter({"after": request.args.get("after", "")}).after
@@ -37,7 +37,7 @@ def index() -> str:
 @blueprint.get("/mails/<id>")
 @allow(Role.OPERATOR)
 def show(id: str) -> Response:
-    """One letter as it looks, with its deliveries."""
+    """One email as it looks, with its deliveries."""
     with database.read() as session:
         mail, raw = deliveries.find(session, id), deliveries.raw_of(session, id)
         job = queries.find(session, mail.delivery_job_id) if mail and mail.delivery_job_id else None
@@ -47,7 +47,7 @@ def show(id: str) -> Response:
 @blueprint.get("/mails/<id>/html")
 @allow(Role.OPERATOR)
 def html(id: str) -> Response:
-    """The letter's HTML, for the frame."""
+    """The email's HTML, for the frame."""
     return letters.frame(_raw(id))
 
 
@@ -61,14 +61,14 @@ def part(id: str, number: int) -> Response:
 @blueprint.get("/mails/<id>/raw")
 @allow(Role.OPERATOR)
 def raw(id: str) -> Response:
-    """The letter as it travels."""
+    """The email as it travels."""
     return letters.whole(_raw(id), id)
 
 
 @blueprint.post("/mails/<id>/resend")
-@allow(Role.OPERATOR)
+@allow(Role.OPERATOR, action="mail.resend")
 def resend(id: str) -> AnyResponse:
-    """Send the letter again to the chosen recipient, or to all it has not reached."""
+    """Send the email again to the chosen recipient, or to all it has not reached."""
     number = request.form.get("number", "")
     if number and not (number.isdecimal() and number.isascii() and len(number) < 6):
         raise BadRequest("number: take it from the list of recipients.")

@@ -10,7 +10,7 @@ from src.database import now
 from src.jobs import State, breakers, controls, queries, search
 from src.schedules import queries as schedules
 from src.web import attention, fleet_health
-from src.web.auth import allow, limits
+from src.web.auth import allow, permissions
 from src.web.roles import Role
 
 blueprint = Blueprint("overview", __name__)
@@ -34,7 +34,7 @@ def show() -> str:
         return render_template(
             "overview/show.html",
             health=health,
-            broker=limits.numbers(health.broker),
+            broker=permissions.numbers(health.broker),
             period=period,
             periods=list(attention.PERIODS),
             numbers=attention.five(tally, queues, dead, passed, period),

@@ -17,7 +17,7 @@ from src.database import now
 from src.jobs import State, controls, queries, workers
 from src.jobs.queries import QueueCounts
 from src.web import catalogue, controlling, purging, twins
-from src.web.auth import allow, limits
+from src.web.auth import allow, permissions
 from src.web.controlling import Target
 from src.web.instants import write_instant
 from src.web.roles import Role
@@ -29,7 +29,7 @@ blueprint = Blueprint("queues", __name__)
 @allow(Role.VIEWER)
 def index() -> str | Response:
     """All queues, and what is said of everything at once."""
-    broker = limits.numbers(management.overview())
+    broker = permissions.numbers(management.overview())
     with database.read() as session:
         counted = {each.queue: each for each in queries.queues(session)}
         backlog, is_whole = queries.backlog(session)
@@ -71,7 +71,7 @@ def show(name: str) -> str:
 
 
 @blueprint.post("/queues/<name>/requeue")
-@allow(Role.OPERATOR)
+@allow(Role.OPERATOR, action="queue.requeue")
 def requeue(name: str) -> AnyResponse:
     """Give the dead letters of a queue back to where they came from."""
     with database.write() as session:

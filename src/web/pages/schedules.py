@@ -32,7 +32,7 @@ blueprint = Blueprint("schedules", __name__)
 
 ROWS = 50
 COMING = 10
-#: how far back missed ticks are told at the head of a schedule's page
+#: how far back missed ticks are listed at the head of a schedule's page
 MISSED_WITHIN = timedelta(days=7)
 WEEK_HOURS = 168
 
@@ -62,7 +62,7 @@ def new() -> str:
 
 
 @blueprint.post("/schedules/new")
-@allow(Role.OPERATOR)
+@allow(Role.OPERATOR, action="schedule.create")
 @takes_files
 def create() -> Response | tuple[str, int] | str:
     """Save the form, or show what it would do."""
@@ -121,7 +121,7 @@ def edit(id: str) -> str:
 
 
 @blueprint.post("/schedules/<id>/edit")
-@allow(Role.OPERATOR)
+@allow(Role.OPERATOR, action="schedule.change")
 @takes_files
 def change(id: str) -> Response | tuple[str, int] | str:
     """Save the form, or show what it would do."""
@@ -146,7 +146,7 @@ _DONE = {
 
 
 @blueprint.post("/schedules/<id>/<any(pause, resume, 'follow-code', 'run-now', delete, backfill):verb>")
-@allow(Role.OPERATOR)
+@allow(Role.OPERATOR, action="schedule.{verb}")
 def act(id: str, verb: str) -> Response:
     """Pause, resume, run now, backfill, delete, or let the code decide again."""
     back = url_for("schedules.show", id=id)

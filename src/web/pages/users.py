@@ -11,7 +11,7 @@ from src.actors.accounts import UserAccount, create_random_user_accounts
 from src.jobs import queries
 from src.web.auth import allow, visitor
 from src.web.filters import read_filter
-from src.web.forms import Form
+from src.web.forms.form import Form
 from src.web.roles import Role
 
 blueprint = Blueprint("users", __name__)
@@ -42,7 +42,7 @@ def new() -> str:
 
 
 @blueprint.post("/users/new")
-@allow(Role.SUBMITTER)
+@allow(Role.SUBMITTER, action="job.submit")
 def create() -> Response | tuple[str, int]:
     """Submit the form: to the list, where they appear, or back with what is wrong."""
     outcome = Form.of(ACTOR).submit(request.form, by=visitor())

@@ -8,12 +8,12 @@ from werkzeug.wrappers import Response
 from src import __version__, database
 from src.jobs import heartbeats, queries, wishes, workers
 from src.jobs.errors import JobsError
-from src.jobs.models import Worker
 from src.jobs.states import Wish
 from src.web import twins
 from src.web.auth import allow, visitor
 from src.web.instants import write_instant
 from src.web.roles import Role
+from src.web.rows import Worker
 
 blueprint = Blueprint("workers", __name__)
 
@@ -48,7 +48,7 @@ def index() -> str | Response:
 
 
 @blueprint.post("/workers/<name>/<any(quiet, stop, resume):verb>")
-@allow(Role.OPERATOR)
+@allow(Role.OPERATOR, action="worker.{verb}")
 def act(name: str, verb: str) -> Response:
     """Have a worker take nothing new, end as well, or go on."""
     try:

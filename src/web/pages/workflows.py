@@ -58,7 +58,7 @@ def events(id: str) -> FlaskResponse | tuple[str, int]:
 
 
 @blueprint.post("/workflows/<id>/<any(cancel, retry):action>")
-@allow(Role.OPERATOR)
+@allow(Role.OPERATOR, action="workflow.{action}")
 def act(id: str, action: str) -> Response:
     """Cancel all that has not ended, or retry every step that failed."""
     try:

@@ -16,7 +16,7 @@ def test_a_change_is_tried_before_it_is_loaded(tmp_path: Path, monkeypatch: pyte
     folder.mkdir()
     monkeypatch.setenv("CALLBOARD_ACTORS", f"{folder}/")
     said: list[str] = []
-    watch = Watch(Settings(actors=f"{folder}/"), say=said.append)
+    watch = Watch(Settings(actors=f"{folder}/"), report=said.append)
     assert not watch.has_news()
 
     (folder / "new.py").write_text("raise RuntimeError('not yet')\n")

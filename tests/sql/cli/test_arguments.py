@@ -17,7 +17,7 @@ from src.cli.arguments import read_arguments, rows, usage
 from src.jobs.models import Job
 from src.jobs.states import State
 from src.up.errors import UpError
-from src.web.forms import Form
+from src.web.forms.form import Form
 from tests.harness import fork_server
 from tests.sql.cli.conftest import Terminal
 

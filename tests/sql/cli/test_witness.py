@@ -9,7 +9,7 @@ from sqlalchemy import select
 
 from src.__main__ import cli
 from src.audit import AuditLine, Via
-from src.cli.witness import ACTIONS
+from src.cli import ACTIONS
 from tests.sql.cli.conftest import Terminal
 
 

@@ -51,7 +51,7 @@ def test_one_worker_after_another_and_the_end_is_said(database: Database, parts:
     register(database, "old:2", "add", "gone")
     said: list[str] = []
     pids = [part.record.pid for part in parts]
-    reload = Reload(parts, ["hello.py"], say=said.append)
+    reload = Reload(parts, ["hello.py"], report=said.append)
     assert said == ["Reloading hello.py: one worker after another, each finishes its jobs first"]
 
     assert not reload.is_over()
@@ -75,7 +75,7 @@ def test_a_worker_that_does_not_come_back_leaves_the_others_alone(
     database: Database, parts: list[Part], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     said: list[str] = []
-    reload = Reload(parts, ["hello.py"], say=said.append)
+    reload = Reload(parts, ["hello.py"], report=said.append)
     assert not reload.is_over()
     monkeypatch.setattr(reloading, "LONGEST", -1)
     assert reload.is_over()

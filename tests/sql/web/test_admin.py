@@ -12,8 +12,9 @@ from src.audit import queries
 from src.audit.queries import Wanted
 from src.database import read
 from src.settings import Settings, masked
-from src.web.auth import ensure_admin, sessions
+from src.web.auth import sessions
 from src.web.auth.throttle import PER_NAME
+from src.web.auth.users import ensure_admin
 from src.web.roles import Role
 from src.web.tables import ApiToken, User
 from tests.harness.site import Program, Site, Visit, in_words

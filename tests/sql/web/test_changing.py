@@ -11,7 +11,7 @@ from sqlalchemy import select, update
 from src.database import read, write
 from src.jobs import State
 from src.jobs.models import Job
-from src.web.forms import EditForm
+from src.web.forms.edit import EditForm
 from src.web.roles import Role
 from tests.harness.site import Site, in_words
 

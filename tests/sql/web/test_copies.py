@@ -13,7 +13,7 @@ from sqlalchemy import select
 
 import src.actors
 from src.broker.signature import Signature
-from src.cli.arguments import call_of, form_of
+from src.cli.arguments import arguments_of, call_of
 from src.cli.jobs import submit
 from src.database import now, read
 from src.jobs.models import Job
@@ -62,7 +62,7 @@ def _typed(command: str) -> tuple[list[str], dict[str, Any], dict[str, Any]]:
     program, verb, *words = shlex.split(command)
     assert (program, verb) == ("./run", "submit")
     own = submit.make_context("submit", words).params
-    args, kwargs = call_of(form_of(own["actor"]), own["arguments"], own["by_position"], own["by_name"])
+    args, kwargs = call_of(arguments_of(own["actor"]), own["arguments"], own["by_position"], own["by_name"])
     return args, kwargs, own
 
 

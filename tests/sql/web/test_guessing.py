@@ -9,8 +9,9 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from src.database import write
-from src.web.auth import ensure_admin, throttle, users
+from src.web.auth import throttle, users
 from src.web.auth.throttle import PER_ADDRESS, PER_NAME
+from src.web.auth.users import ensure_admin
 from src.web.roles import Role
 from tests.harness.site import Site
 

@@ -22,7 +22,7 @@ from src.jobs import State, controls, defaults
 from src.jobs.alert_models import Alert, AlertKind, AlertMute
 from src.jobs.models import Attempt, BreakerState, FailureGroup, Job, Worker
 from src.jobs.states import Outcome
-from src.web import attention, metrics
+from src.web import attention, fleet_metrics
 from src.web.roles import Role
 from src.web.tables import SavedView
 from tests.harness.site import Program, Site, Visit
@@ -201,7 +201,7 @@ def numbers_of_rabbitmq(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def forget_kept() -> None:
     attention._kept.clear()
-    metrics._kept.clear()
+    fleet_metrics._kept.clear()
 
 
 def test_a_hidden_actor_is_found_nowhere(site: Site, role_and_actors: tuple[Role, list[str] | None], numbers_of_rabbitmq: None) -> None:

@@ -13,7 +13,7 @@ from src.database import now, read, write
 from src.jobs import State
 from src.jobs.models import FailureGroup, Job
 from src.web.auth import allow
-from src.web.auth.limits import Sight, fits, read_patterns
+from src.web.auth.permissions import Sight, fits, read_patterns
 from src.web.roles import Role
 from tests.harness.site import Program, Site, Visit
 

@@ -9,7 +9,7 @@ from sqlalchemy import select
 
 from src import audit
 from src.database import read
-from src.web.auth import create_token
+from src.web.auth.tokens import create_token
 from src.web.roles import Role
 from tests.harness.services import random_name
 from tests.harness.site import Program, Site

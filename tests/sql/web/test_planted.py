@@ -19,7 +19,9 @@ from src.mail.letters import Letter
 from src.mail.models import Mail
 from src.settings import get_settings
 from src.web import create_app
-from src.web.auth import create_token, ensure_admin, one_time_link
+from src.web.auth.sessions import one_time_link
+from src.web.auth.tokens import create_token
+from src.web.auth.users import ensure_admin
 from src.web.roles import Role
 from tests.harness import fork_server
 from tests.harness.services import random_name

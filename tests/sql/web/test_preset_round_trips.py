@@ -7,7 +7,7 @@ from typing import Any
 from hypothesis import strategies as st
 
 from src.database import Database, read, write
-from src.web.auth import Visitor
+from src.web.auth.caller import Caller
 from src.web.forms import browser, presets
 from src.web.forms.field import identical
 from src.web.forms.fields import fields_of, filled
@@ -15,7 +15,7 @@ from src.web.forms.reading import read as read_form
 from src.web.roles import Role
 from tests.harness.parameters import FEW, SIGNATURES, VALUES, amounts, check
 
-BY = Visitor("ada", Role.ADMIN, "user 1")
+BY = Caller("ada", Role.ADMIN, "user 1")
 
 
 @amounts

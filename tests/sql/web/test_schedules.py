@@ -20,7 +20,7 @@ from src.database import now, read, write
 from src.jobs.models import Job
 from src.schedules import every, queries, registering, ticks
 from src.schedules.models import Schedule
-from src.web.documents import MASK
+from src.web.json_documents import MASK
 from src.web.roles import Role
 from tests.harness.site import Program, Site, Visit, in_words
 

@@ -8,8 +8,11 @@ import pytest
 from sqlalchemy import select, update
 
 from src.database import read, write
-from src.web.auth import create_token, ensure_admin, one_time_link, users
+from src.web.auth import users
+from src.web.auth.sessions import one_time_link
 from src.web.auth.throttle import PER_NAME, WINDOW
+from src.web.auth.tokens import create_token
+from src.web.auth.users import ensure_admin
 from src.web.tables import ApiToken, BrowserSession, FailedSignIn, SignInLink, User
 from tests.harness.site import Site, in_words
 from tests.sql.web.conftest import HASHER

@@ -16,9 +16,10 @@ from src.database import read, write
 from src.jobs import queries
 from src.jobs.models import Job
 from src.schedules.models import Schedule
-from src.web.forms import Form, browser
+from src.web.forms import browser
 from src.web.forms.edit import EditForm
 from src.web.forms.field import Field
+from src.web.forms.form import Form
 from src.web.forms.rerun import RerunForm
 from src.web.forms.schedule import ScheduleForm
 from src.web.roles import Role

@@ -28,7 +28,7 @@ from src.scheduling.housekeeping import tidy_files
 from src.settings import get_settings
 from src.up.errors import UpError
 from src.web.api import openapi
-from src.web.forms import fields_of
+from src.web.forms.fields import fields_of
 from src.web.forms.sheet import Sheet
 from src.web.roles import Role
 from tests.actors.web import archive

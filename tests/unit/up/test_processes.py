@@ -63,7 +63,7 @@ def test_what_a_killed_supervisor_left_is_ended_by_record_and_by_mark(sleeper: s
     state = State(phase="ready", parts=(PartRecord("worker", "worker-1", child.pid, identity.started, "running", 0),))
     said: list[str] = []
 
-    ended = leftovers.end(Folder(tmp_path), state, shutdown_timeout=1, say=said.append)
+    ended = leftovers.end(Folder(tmp_path), state, shutdown_timeout=1, report=said.append)
 
     assert ended == 2
     assert "2 processes" in said[0]

@@ -41,7 +41,7 @@ folder = Folder(Path(sys.argv[1]))
 folder.prepare()
 if sys.stdin.isatty():
     fcntl.ioctl(0, termios.TIOCSCTTY, 0)
-supervisor = Small(folder, Settings(), say=lambda line: print(line, flush=True), echo=print)
+supervisor = Small(folder, Settings(), report=lambda line: print(line, flush=True), echo=print)
 supervisor.run(lambda state: print(f"pid {state.parts[0].pid}", flush=True))
 Path(sys.argv[1], "ended").touch()
 """
@@ -106,7 +106,7 @@ def test_a_part_that_cannot_be_started_and_a_full_disk_stop_nothing_else(tmp_pat
     said: list[str] = []
     folder = Folder(tmp_path)
     folder.prepare()
-    supervisor = Supervisor(folder, Settings(), say=said.append, echo=lambda _name, _line: None)
+    supervisor = Supervisor(folder, Settings(), report=said.append, echo=lambda _name, _line: None)
     part = Part("worker", "worker-1", refuse)
     supervisor.parts = [part]
     folder.write_state = refuse_to_write  # type: ignore[assignment]

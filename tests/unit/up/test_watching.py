@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from src.settings import Settings
-from src.up.launch import ROOT
+from src.up.locations import ROOT
 from src.up.watching import roots
 
 

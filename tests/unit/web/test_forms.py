@@ -17,10 +17,11 @@ from werkzeug.datastructures import MultiDict
 from src.broker.signature import Signature
 from src.jobs.errors import InvalidArguments
 from src.settings import get_settings
-from src.web.forms import Field as FormField
-from src.web.forms import Kind, Reading, every, fields_of, read
+from src.web.forms.field import Field as FormField
+from src.web.forms.field import Kind, every
+from src.web.forms.fields import fields_of
 from src.web.forms.places import at_places
-from src.web.forms.reading import retyped, valued
+from src.web.forms.reading import Reading, read, retyped, valued
 
 
 class Colour(enum.Enum):

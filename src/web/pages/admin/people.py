@@ -7,7 +7,7 @@ from sqlalchemy.orm import Session
 from werkzeug.wrappers import Response
 
 from src import database
-from src.web.auth import allow, limits, users, visitor
+from src.web.auth import allow, permissions, users, visitor
 from src.web.auth.pages import link_for
 from src.web.auth.users import UserError
 from src.web.roles import Role
@@ -24,7 +24,7 @@ def index() -> str:
 
 
 @blueprint.post("/admin/users")
-@allow(Role.ADMIN)
+@allow(Role.ADMIN, action="user.create")
 def create() -> str | tuple[str, int]:
     """Make a user and show the link with which he signs in, this one time."""
     name = request.form.get("name", "").strip()
@@ -37,7 +37,7 @@ def create() -> str | tuple[str, int]:
 
 
 @blueprint.post("/admin/users/<int:id>/<any(rights, disable, enable, 'new-link'):verb>")
-@allow(Role.ADMIN)
+@allow(Role.ADMIN, action="user.{verb}")
 def change(id: int, verb: str) -> Response | str | tuple[str, int]:
     """Change a user's rights, disable or enable him, or give him a link with which he sets a new password."""
     try:
@@ -67,9 +67,9 @@ def _change(session: Session, id: int, verb: str) -> User:
     return users.disable(session, id) if verb == "disable" else users.change_rights(session, id, request.form.get("role", ""), _actors())
 
 
-def _actors() -> limits.Patterns | None:
+def _actors() -> permissions.Patterns | None:
     try:
-        return limits.read_patterns(request.form.get("actors", ""))
+        return permissions.read_patterns(request.form.get("actors", ""))
     except ValueError as error:
         raise UserError("actors", str(error)) from None
 

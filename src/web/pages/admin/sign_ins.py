@@ -22,7 +22,7 @@ def index() -> str:
 
 
 @blueprint.post("/admin/sessions/<int:id>/end")
-@allow(Role.ADMIN)
+@allow(Role.ADMIN, action="session.end")
 def end(id: int) -> Response:
     """Sign a browser out."""
     with database.write() as session:

@@ -23,7 +23,7 @@ def index() -> str:
 
 
 @blueprint.post("/admin/tokens")
-@allow(Role.ADMIN)
+@allow(Role.ADMIN, action="token.create")
 def create() -> str | tuple[str, int]:
     """Make a token and show it, this one time."""
     try:
@@ -34,7 +34,7 @@ def create() -> str | tuple[str, int]:
 
 
 @blueprint.post("/admin/tokens/<int:id>/revoke")
-@allow(Role.ADMIN)
+@allow(Role.ADMIN, action="token.revoke")
 def revoke(id: int) -> Response:
     """Let a token work no more."""
     with database.write() as session:

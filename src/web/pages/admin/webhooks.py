@@ -1,4 +1,4 @@
-"""/admin/webhooks: who is told of ends, and every delivery with its answer."""
+"""/admin/webhooks: addresses that are notified of ends, and every delivery with its response."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from werkzeug.wrappers import Response
 from src import database
 from src.jobs import webhooks
 from src.jobs.errors import JobsError
-from src.jobs.webhook_models import Kind, Webhook
 from src.web import catalogue
 from src.web import webhook_wishes as wishes
-from src.web.api.bodies import read
 from src.web.auth import allow, visitor
 from src.web.filters import read_filter
+from src.web.request_values import read
 from src.web.roles import Role
+from src.web.rows import Webhook, WebhookKind
 
 blueprint = Blueprint("webhooks", __name__)
 
@@ -31,17 +31,17 @@ def index() -> str:
 
 
 @blueprint.post("/admin/webhooks")
-@allow(Role.ADMIN)
+@allow(Role.ADMIN, action="webhook.create")
 def create() -> str | Response | tuple[str, int]:
     """Make one: to its page, with the secret, or back with what is wrong."""
     kind = request.form.get("kind", "job")
     # One list of boxes for all kinds, all of them ticked at first: those of another kind mean nothing.
-    told = webhooks.STATES[Kind(kind)] if kind in set(Kind) else []
+    possible = webhooks.STATES[WebhookKind(kind)] if kind in set(WebhookKind) else []
     wanted = {
         "url": request.form.get("url", "").strip(),
         "kind": kind,
         "actor": request.form.get("actor") or None,
-        "states": [state for state in request.form.getlist("states") if state in told],
+        "states": [state for state in request.form.getlist("states") if state in possible],
     }
     try:
         with database.write() as session:
@@ -63,7 +63,7 @@ def show(id: str) -> str:
 
 
 @blueprint.post("/admin/webhooks/<id>/ping")
-@allow(Role.ADMIN)
+@allow(Role.ADMIN, action="webhook.ping")
 def ping(id: str) -> Response:
     """Send a delivery that means nothing."""
     with database.write() as session:
@@ -73,7 +73,7 @@ def ping(id: str) -> Response:
 
 
 @blueprint.post("/admin/webhooks/<id>/delete")
-@allow(Role.ADMIN)
+@allow(Role.ADMIN, action="webhook.delete")
 def delete(id: str) -> Response:
     """Delete it with its deliveries."""
     with database.write() as session:
@@ -83,7 +83,7 @@ def delete(id: str) -> Response:
 
 
 @blueprint.post("/admin/webhook-deliveries/<id>/resend")
-@allow(Role.ADMIN)
+@allow(Role.ADMIN, action="webhook.resend")
 def resend(id: str) -> Response:
     """Send a delivery again."""
     with database.write() as session:

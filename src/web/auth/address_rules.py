@@ -1,0 +1,107 @@
+"""Address rules: refuse requests of limited callers by their address alone, before a view runs.
+
+A request that changes something passes only if its address names a thing that can be checked (GUARDED), or if its view checks
+the actor itself (FREE). A new address is refused until it is listed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from flask import request
+
+from src import database
+from src.jobs import batches, queries, workflows
+from src.jobs.errors import UnknownJob
+from src.schedules import queries as schedule_queries
+from src.web.auth.caller import Forbidden
+from src.web.auth.permissions import beyond, in_force, require, require_submit
+
+
+def check() -> None:
+    """Raise Forbidden if the address of this request is outside the caller's permissions."""
+    if request.url_rule is None:
+        return
+    rule = request.url_rule.rule.removeprefix("/api/v1")
+    if request.method not in ("GET", "HEAD", "OPTIONS") and beyond():
+        _check_submit(rule, dict(request.view_args or {}))
+    if in_force() is None:
+        return
+    if rule.startswith(WHOLE):
+        raise Forbidden("Mail and errors are about every actor: only those who may use all of them read these.")
+    for prefix, check in GUARDED.items():
+        if rule == prefix or rule.startswith((f"{prefix}/", f"{prefix}.")):
+            check(next(iter((request.view_args or {}).values())))
+            return
+    if request.method not in ("GET", "HEAD", "OPTIONS") and rule not in FREE and not rule.startswith("/account"):
+        raise Forbidden("This may touch every actor: only those who may use all of them do it.")
+
+
+def _check_submit(rule: str, named: dict[str, Any]) -> None:
+    """Raise Forbidden for an action that runs or changes a job of an actor with a higher `submit_role`. Stopping one needs no more."""
+    if named.get("action", named.get("verb")) in STOPS:
+        return
+    if rule.startswith("/actors/<name>"):
+        require_submit(named["name"])
+    elif rule.startswith(("/jobs/<id>", "/schedules/<id>", "/workflows/<id>")):
+        with database.read() as session:
+            if rule.startswith("/jobs"):
+                found = queries.find(session, named["id"])
+                names = {found.actor} if found is not None else set()
+            elif rule.startswith("/schedules"):
+                names = {schedule_queries.find(session, named["id"]).actor}
+            else:
+                workflow = workflows.find(session, named["id"])
+                names = {step.actor for step in workflow.steps} if workflow is not None else set()
+        for name in names:
+            require_submit(name or "")
+
+
+def _job(id: str) -> None:
+    with database.read() as session:
+        if queries.find(session, id) is None:
+            raise UnknownJob(f"There is no job {id}.", field="id")
+
+
+def _workflow(id: str) -> None:
+    with database.read() as session:
+        if workflows.find(session, id) is None:
+            raise UnknownJob(f"There is no workflow {id}.", field="id")
+
+
+def _schedule(id: str) -> None:
+    with database.read() as session:
+        schedule_queries.find(session, id)
+
+
+def _in_view(_target: str) -> None:
+    """Nothing to check here: require_target runs where the target is read."""
+
+
+def _batch(id: str) -> None:
+    with database.read() as session:
+        batches.find(session, id)
+
+
+#: addresses of one thing, with the check that runs before the view
+GUARDED: dict[str, Callable[[str], None]] = {
+    "/actors/<name>": require,
+    "/breakers/<actor>": require,
+    "/reports/<name>": require,
+    "/jobs/<id>": _job,
+    "/workflows/<id>": _workflow,
+    "/schedules/<id>": _schedule,
+    "/batches/<id>": _batch,
+    "/controls/<target>": _in_view,
+    "/pauses/<target>": _in_view,
+    "/limits/<target>": _in_view,
+}
+#: addresses whose actor stands in the body: the catalogue and require_target check it
+FREE = {
+    "/jobs", "/jobs/bulk", "/jobs/views", "/jobs/views/<int:number>/delete", "/workflows", "/schedules", "/schedules/new", "/schedules/preview",
+    "/users/new", "/count", "/sign-out", "/pauses", "/limits", "/files",
+}  # fmt: skip
+#: actions on a job, workflow or schedule that start nothing
+STOPS = {"cancel", "discard", "stack", "pause"}
+WHOLE = ("/mails", "/mailbox", "/errors")
