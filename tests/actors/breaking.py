@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import ctypes
 import multiprocessing
+import os
+import re
 import threading
 import time
 from pathlib import Path
@@ -28,7 +30,65 @@ def freeze_committer(trace: str) -> None:
     if not Path(trace).exists():
         Path(trace).touch()
         boot = dramatiq.get_broker()._boot  # type: ignore[attr-defined]
-        boot.process.committer._settle_all = lambda _finished: time.sleep(3600)
+        boot.crew.committer._settle_all = lambda _finished: time.sleep(3600)
+
+
+class _Ends(SystemExit):
+    """End the thread in which it is raised."""
+
+    def __init__(self) -> None:
+        _hit()
+
+
+class _Stands(BaseException):
+    """Stand still in the thread in which it is raised."""
+
+    def __init__(self) -> None:
+        _hit()
+        while True:
+            time.sleep(60)
+
+
+class _Loops(BaseException):
+    """Loop in the thread in which it is raised."""
+
+    def __init__(self) -> None:
+        _hit()
+        while True:
+            pass
+
+
+BLOWS = {"ended": _Ends, "frozen": _Stands, "looped": _Loops}
+_struck = [""]
+
+
+def _hit() -> None:
+    """Note when the blow reaches its thread: one that waits in C is struck when it wakes up."""
+    Path(f"{_struck[0]}.hit").touch()
+
+
+@dramatiq.actor(queue_name=QUEUE, max_retries=0)
+def strike(name: str, how: str, trace: str) -> None:
+    """End one of the worker's own threads, have it stand still or loop; the first time it runs. Writes the process id to `trace`."""
+    if Path(trace).exists():
+        return
+    echo_blow.send("a publisher starts with the first message")
+    deadline = time.monotonic() + 5
+    while not (found := [one for one in threading.enumerate() if name in (one.name, type(one).__name__)]) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    others = [one for one in found if one is not threading.current_thread()]
+    _struck[0] = trace
+    Path(trace).write_text(str(os.getpid() if others else -1))
+    if others:
+        ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(others[0].ident or 0), ctypes.py_object(BLOWS[how]))
+
+
+@dramatiq.actor(queue_name=QUEUE, max_retries=0)
+def hold_interpreter(trace: str) -> None:
+    """Hold the interpreter in C, the first time it runs."""
+    if not Path(trace).exists():
+        Path(trace).write_text(str(os.getpid()))
+        re.match(r"(a+)+$", "a" * 64 + "b")
 
 
 @dramatiq.actor(queue_name=QUEUE, max_retries=0)
@@ -36,3 +96,9 @@ def use_pool() -> list[int]:
     """Use processes as the standard library offers them."""
     with multiprocessing.get_context("fork").Pool(2) as pool:
         return pool.map(abs, [-1, -2])
+
+
+@dramatiq.actor(queue_name=QUEUE, max_retries=3)
+def echo_blow(word: str) -> str:
+    """Return the word."""
+    return word
