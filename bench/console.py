@@ -21,17 +21,18 @@ from sqlalchemy.orm import Session
 
 from bench.filling import fill
 from bench.services import Services
-from src.database import Database, get_database, now, read, use_database, write
-from src.jobs import failures
-from src.jobs.models import FailureGroup, Job
+from src.jobs.core.models import FailureGroup, Job
+from src.jobs.core.states import State
+from src.jobs.failures import counting
 from src.jobs.search import texts
-from src.jobs.states import State
 from src.migrations import migrate
+from src.operations.people import sessions
+from src.operations.people.models import User
+from src.operations.people.roles import Role
+from src.sql.clock import now
+from src.sql.database import Database, get_database, read, use_database, write
 from src.web import create_app
-from src.web.auth import sessions
 from src.web.auth.access import SESSION_KEY
-from src.web.roles import Role
-from src.web.tables import User
 
 #: milliseconds that nineteen of twenty requests may take
 LIMIT_MS = 300.0
@@ -62,7 +63,7 @@ def _measure(url: str, jobs: int, rounds: int) -> list[str]:
         print(f"{jobs:,} jobs inserted in {time.monotonic() - begun:.0f} s")
     texts.read_by(lambda _actor, _args, kwargs: dict(kwargs))  # the actors of these jobs are loaded nowhere
     begun, written = time.monotonic(), 0
-    notes: list[Callable[[Session], int]] = [partial(texts.write_new, limit=10_000), partial(failures.note_new, limit=10_000)]
+    notes: list[Callable[[Session], int]] = [partial(texts.write_new, limit=10_000), partial(counting.note_new, limit=10_000)]
     for note in notes:
         noted = 10_000
         while noted == 10_000:

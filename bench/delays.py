@@ -14,7 +14,8 @@ from datetime import UTC, datetime, timedelta
 
 from bench.sides import measured
 from bench.site import Site, megabytes, open_site, parser, share, tell, until
-from src.jobs.submission import Submission, submit_many
+from src.jobs.submit.requests import Submission
+from src.jobs.submit.submission import submit_many
 from tests.harness.fleet import _children
 
 #: jobs in one transaction

@@ -10,10 +10,12 @@ from typing import Any
 from sqlalchemy import insert
 from sqlalchemy.dialects import postgresql
 
-from src.database import Database, now, to_microseconds
-from src.jobs.fingerprints import fingerprint
-from src.jobs.models import Attempt, Job, Worker
-from src.jobs.states import Outcome, State
+from src.jobs.core.fingerprints import fingerprint
+from src.jobs.core.models import Attempt, Job, Worker
+from src.jobs.core.states import Outcome, State
+from src.sql.clock import now
+from src.sql.columns import to_microseconds
+from src.sql.database import Database
 
 #: rows of one insert
 AT_ONCE = 10_000

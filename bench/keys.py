@@ -21,8 +21,9 @@ from sqlalchemy import func, select
 from bench.sides import measured
 from bench.site import Site, open_site, parser, tell, until
 from src.jobs import State
-from src.jobs.models import Job
-from src.jobs.submission import Submission, submit_many
+from src.jobs.core.models import Job
+from src.jobs.submit.requests import Submission
+from src.jobs.submit.submission import submit_many
 from tests.harness.fleet import Fleet
 
 #: seconds

@@ -14,8 +14,9 @@ from sqlalchemy import select
 from bench.sides import measured
 from bench.site import Site, open_site, parser, share, tell
 from src.jobs import submit
-from src.jobs.models import Attempt, Job
-from src.jobs.submission import Submission, submit_many
+from src.jobs.core.models import Attempt, Job
+from src.jobs.submit.requests import Submission
+from src.jobs.submit.submission import submit_many
 
 LIMIT, WINDOW_S = 100, 60.0
 #: part of the allowed starts that must be used

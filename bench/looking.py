@@ -23,9 +23,9 @@ from bench.filling import fill
 from bench.site import Site, open_site, parser, share, tell
 from bench.steady import steady
 from bench.viewers import drain, front_end, signed_in, submitted
-from src.jobs.models import Job
+from src.jobs.core.models import Job
+from src.jobs.core.states import FINAL, State
 from src.jobs.search import texts
-from src.jobs.states import FINAL, State
 
 #: part of the speed without them that must be left with them
 UNHARMED = 0.95

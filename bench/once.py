@@ -18,8 +18,8 @@ from urllib.parse import urlsplit
 from sqlalchemy import func, select
 
 from bench.site import open_site, parser, share, tell, until
-from src.jobs.models import Job
-from src.jobs.workflow_models import StoredWorkflow
+from src.jobs.core.models import Job
+from src.jobs.core.workflow_models import StoredWorkflow
 from tests.harness.breakable import submitters_token, web_command
 from tests.harness.fleet import Fleet
 

@@ -22,10 +22,11 @@ from typing import Any
 import psycopg
 
 from bench.processes import Group
-from src.broker.node import Node, Ports
-from src.broker.node_files import ADMIN_USER, APP_USER
 from src.migrations import migrate
-from src.up import packages, ports
+from src.up import packages
+from src.up.data import ports
+from src.up.rabbitmq.node import Node, Ports
+from src.up.rabbitmq.node_files import ADMIN_USER, APP_USER
 
 
 @dataclass(frozen=True)

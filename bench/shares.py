@@ -9,7 +9,8 @@ import time
 
 from bench.sides import measured
 from bench.site import open_site, parser, tell, until
-from src.jobs.submission import Submission, submit_many
+from src.jobs.submit.requests import Submission
+from src.jobs.submit.submission import submit_many
 
 TOGETHER = 1000
 #: seconds

@@ -16,10 +16,11 @@ from unittest.mock import patch
 from bench.baselines import ROOT
 from bench.processes import Group
 from bench.services import Services
-from src.broker.publisher import Publisher
-from src.database import Database, use_database
-from src.jobs import envelopes, workers
+from src.broker.publish.publisher import Publisher
+from src.jobs.core import envelopes
+from src.jobs.leases import workers
 from src.settings import get_settings
+from src.sql.database import Database, use_database
 from tests.harness.fleet import Fleet
 
 STORES = ("postgresql", "sqlite")

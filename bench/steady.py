@@ -7,11 +7,14 @@ from functools import partial
 
 from bench.sides import measured
 from bench.site import Site
-from src.database import get_database, now, to_microseconds
-from src.jobs import claims, workers
-from src.jobs.completion import Finished, settle_alone
-from src.jobs.states import Outcome, State
-from src.jobs.submission import Submission, submit_alone
+from src.jobs.core.states import Outcome, State
+from src.jobs.finish.settle import Finished, settle_alone
+from src.jobs.leases import claims, workers
+from src.jobs.submit.requests import Submission
+from src.jobs.submit.submission import submit_alone
+from src.sql.clock import now
+from src.sql.columns import to_microseconds
+from src.sql.database import get_database
 
 #: seconds between two jobs
 BREATH_S = 0.05

@@ -24,12 +24,13 @@ from bench.processes import Group, cpu_seconds
 from bench.sides import measured
 from bench.site import Site, megabytes, open_site, parser, tell, until
 from bench.steady import steady
-from src.database import now
-from src.jobs.models import Attempt, Job
-from src.jobs.states import State
-from src.jobs.submission import Submission, submit_many
-from src.web.auth.sessions import one_time_link
-from src.web.auth.users import ensure_admin
+from src.jobs.core.models import Attempt, Job
+from src.jobs.core.states import State
+from src.jobs.submit.requests import Submission
+from src.jobs.submit.submission import submit_many
+from src.operations.people.sessions import one_time_link
+from src.operations.people.users import ensure_admin
+from src.sql.clock import now
 from tests.harness.breakable import web_command
 
 #: part of the speed without viewers that must be left with them

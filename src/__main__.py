@@ -9,10 +9,10 @@ from io import TextIOWrapper
 
 import click
 
-from src import __version__
-from src.cli import COMPLETE_VARIABLE, VERBS
-from src.up.actor_loading import loading_problem
-from src.up.errors import UpError
+from . import __version__
+from .cli import COMPLETE_VARIABLE, VERBS
+from .up.errors import UpError
+from .up.parts.actor_loading import loading_problem
 
 #: what a machine refuses and a person can mend; anything else is a mistake of ours and shows its traceback
 REFUSALS = {errno.EACCES, errno.EPERM, errno.ENOSPC, errno.EROFS, errno.EDQUOT}

@@ -10,7 +10,7 @@ from typing import Any
 
 import structlog
 
-from src.settings import get_settings
+from .settings import get_settings
 
 #: characters of a traceback that a log has
 TRACEBACK_LIMIT = 16_000

@@ -51,7 +51,7 @@ def broker_urls(text: str) -> str:
 
 def database_url(text: str) -> str:
     if text:
-        from src.database_url import parse  # SQLAlchemy takes a third of a second, which `./run status` has no use for
+        from .database_url import parse  # SQLAlchemy takes a third of a second, which `./run status` has no use for
 
         parse(text)
     return text

@@ -20,7 +20,7 @@ from pydantic import AfterValidator, Field, ValidationError, model_validator
 from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
-from src import setting_checks
+from . import setting_checks
 
 PREFIX = "CALLBOARD_"
 #: where Docker and Kubernetes put secrets: a file callboard_secret_key there is CALLBOARD_SECRET_KEY

@@ -37,9 +37,9 @@ if "TMPDIR" not in os.environ and os.access("/dev/shm", os.W_OK) and shutil.disk
 _data_dir = tempfile.mkdtemp(prefix="callboard-tests-")
 os.environ["CALLBOARD_DATA_DIR"] = _data_dir
 
-from src.database import Database  # noqa: E402  (after the environment is clean)
 from src.migrations import migrate  # noqa: E402
 from src.settings import Settings  # noqa: E402
+from src.sql.database import Database  # noqa: E402  (after the environment is clean)
 from tests.harness import fork_server  # noqa: E402
 from tests.harness.ordering import order, tier_of  # noqa: E402
 from tests.harness.services import BrokerNode, Postgres, Shared, random_name  # noqa: E402

@@ -7,9 +7,10 @@ import time
 import src.actors  # noqa: F401 (makes the broker, then finds the actor)
 from bench import timing
 from bench.sides.ours_actor import noop
-from src.broker.publisher import get_publisher
-from src.database import write
-from src.jobs.submission import Submission, submit_many
+from src.broker.publish.publisher import get_publisher
+from src.jobs.submit.requests import Submission
+from src.jobs.submit.submission import submit_many
+from src.sql.database import write
 
 #: jobs in one transaction of what is there before a drain
 TOGETHER = 500

@@ -13,15 +13,15 @@ import sys
 from pathlib import Path
 from types import ModuleType
 
-from src.importing import uncollected
+from ..importing import uncollected
 
 with uncollected():
     import dramatiq
     from dramatiq.broker import Broker
 
-    from src.broker import build_broker
-    from src.logs import get_logger
-    from src.settings import get_settings
+    from ..broker import build_broker
+    from ..logs import get_logger
+    from ..settings import get_settings
 
 log = get_logger(__name__)
 

@@ -13,8 +13,9 @@ from sqlalchemy import Integer, String
 from sqlalchemy.orm import Mapped, mapped_column
 from werkzeug.security import generate_password_hash
 
-from src.database import Base, UtcDateTime, now
-from src.jobs import current_job
+from ..jobs import current_job
+from ..sql.clock import now
+from ..sql.columns import Base, UtcDateTime
 
 #: scrypt's work factor for passwords that nobody will ever type; sign-in of people uses argon2 in src/web
 HASH_METHOD = "scrypt:1024:8:1"

@@ -7,10 +7,11 @@ from typing import Any, Literal
 
 import dramatiq
 
-from src import audit
-from src.database import read, write
-from src.jobs import bulk, current_job
-from src.jobs.bulk import Order, Verb
+from .. import audit
+from ..jobs import current_job
+from ..jobs.control import bulk
+from ..jobs.control.bulk import Order, Verb
+from ..sql.database import read, write
 
 
 @dramatiq.actor(queue_name="upkeep", internal=True, max_retries=3, time_limit=12 * 3_600_000)
@@ -23,7 +24,9 @@ def act_on_jobs(
     the rest stays as it is.
     """
     while True:
-        deed = audit.Deed(by, audit.Via(via), f"job.{verb}", by_key or None, role or None, kind="job", details={"bulk": current_job.id})
+        deed = audit.PendingEntry(
+            by, audit.Via(via), f"job.{verb}", by_key or None, role or None, kind="job", details={"bulk": current_job.id}
+        )
         order = Order(Verb(verb), query, up_to, datetime.fromisoformat(asked_at), current_job.id, deed)
         with read() as session:
             so_far = bulk.progress(session, order)

@@ -7,9 +7,9 @@ from typing import Annotated, Any, Literal
 import dramatiq
 from pydantic import Field, SecretStr
 
-from src.actors.outside import REDIRECTS, Answer, CallRefused, Request, call
-from src.jobs import current_job
-from src.settings import get_settings
+from ..jobs import current_job
+from ..settings import get_settings
+from .ssrf_guard import REDIRECTS, Answer, CallRefused, Request, call
 
 
 class HttpError(Exception):

@@ -9,16 +9,18 @@ import dramatiq
 from pydantic import Base64Bytes, BaseModel, Field
 from sqlalchemy.orm import Session
 
-from src.database import is_outage, now, read, write
-from src.jobs import current_job, submit
-from src.jobs.submission import new_id
-from src.mail import deliveries
-from src.mail.deliveries import UnknownMail
-from src.mail.errors import LetterError, NoMailServer, NotSent
-from src.mail.letters import Attachment, Letter, compose
-from src.mail.models import DeliveryState
-from src.mail.smtp import Answer, MailServer, deliver
-from src.settings import get_settings
+from ..jobs import current_job, submit
+from ..jobs.submit.submission import new_id
+from ..mail import deliveries
+from ..mail.deliveries import UnknownMail
+from ..mail.errors import LetterError, NoMailServer, NotSent
+from ..mail.letters import Attachment, Letter, compose
+from ..mail.models import DeliveryState
+from ..mail.smtp import Answer, MailServer, deliver
+from ..settings import get_settings
+from ..sql.clock import now
+from ..sql.database import read, write
+from ..sql.outages import is_outage
 
 #: milliseconds between two tries to deliver a letter
 TRY_AGAIN_MS = 600_000

@@ -11,14 +11,14 @@ import dramatiq
 from dramatiq import Actor
 from sqlalchemy.orm import Session
 
-from src.actors.mail import post
-from src.database import read
-from src.jobs import current_job
-from src.mail.letters import Attachment, InlineImage, Letter
-from src.mail.rendering import inlined
-from src.reports import archive, forms, pdf
-from src.reports.document import Document
-from src.settings import get_settings
+from ..jobs import current_job
+from ..mail.letters import Attachment, InlineImage, Letter
+from ..mail.rendering import inlined
+from ..reports import archive, forms, pdf
+from ..reports.document import Document
+from ..settings import get_settings
+from ..sql.database import read
+from .mail import post
 
 Parameters = ParamSpec("Parameters")
 

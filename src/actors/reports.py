@@ -10,20 +10,23 @@ from pydantic import Field
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from src.actors.accounts import UserAccount
-from src.actors.publishing import report
-from src.addresses import segment
-from src.database import now, read, write
-from src.jobs import State, figures, queries, workers
-from src.jobs.failures import AT_ONCE, note_new
-from src.jobs.figures import Spread
-from src.reports import numbers
-from src.reports.document import Block, Chart, Column, Document, Figure, Figures, Series, Table, Tone
-from src.schedules import cron
-from src.schedules import queries as schedules
-from src.schedules.models import Tick
-from src.schedules.words import Origin
-from src.settings import get_settings
+from ..jobs import State
+from ..jobs.failures.counting import AT_ONCE, note_new
+from ..jobs.leases import workers
+from ..jobs.read import queries, statistics
+from ..jobs.read.statistics import Spread
+from ..reports import numbers
+from ..reports.document import Block, Chart, Column, Document, Figure, Figures, Series, Table, Tone
+from ..schedules import cron
+from ..schedules.rows import queries as schedules
+from ..schedules.rows.models import Tick
+from ..schedules.rows.vocabulary import Origin
+from ..settings import get_settings
+from ..sql.clock import now
+from ..sql.database import read, write
+from ..url_segments import segment
+from .accounts import UserAccount
+from .publishing import report
 
 #: rows of the longer tables
 ROWS = 15
@@ -117,7 +120,7 @@ def _operations(title: str, since: datetime, until: datetime, *, step: timedelta
     zone = ZoneInfo(get_settings().timezone)
     with read() as session:
         blocks = _operations_blocks(session, since, until, step=step, label=label)
-        ended = _sum(figures.by_actor(session, since, until))
+        ended = _sum(statistics.by_actor(session, since, until))
     return Document(
         title=title,
         summary=f"{title}: {numbers.count(ended.get(State.SUCCEEDED, 0))} ok, {numbers.count(ended.get(State.DEAD, 0))} dead",
@@ -128,10 +131,10 @@ def _operations(title: str, since: datetime, until: datetime, *, step: timedelta
 
 
 def _operations_blocks(session: Session, since: datetime, until: datetime, *, step: timedelta, label: str) -> tuple[Block, ...]:
-    by_actor = figures.by_actor(session, since, until)
-    before = _sum(figures.by_actor(session, since - (until - since), since))
-    runs = figures.runs(session, since, until)
-    failures = figures.failures(session, since, until, limit=ROWS)
+    by_actor = statistics.by_actor(session, since, until)
+    before = _sum(statistics.by_actor(session, since - (until - since), since))
+    runs = statistics.runs(session, since, until)
+    failures = statistics.failures(session, since, until, limit=ROWS)
     return (
         _headline(session, _sum(by_actor), before),
         _over_time(session, since, until, step=step, label=label),
@@ -157,7 +160,7 @@ def _operations_blocks(session: Session, since: datetime, until: datetime, *, st
             links=tuple(f"/jobs/{segment(each.sample)}" if each.sample else None for each in failures),
             nothing="No attempt failed.",
         ),
-        _waits(figures.waits(session, since, until)),
+        _waits(statistics.waits(session, since, until)),
         _schedules(session, since, until),
     )
 
@@ -184,7 +187,7 @@ def _headline(session: Session, ended: dict[State, int], before: dict[State, int
 
 
 def _over_time(session: Session, since: datetime, until: datetime, *, step: timedelta, label: str) -> Chart:
-    steps = figures.by_step(session, since, until, step)
+    steps = statistics.by_step(session, since, until, step)
     zone = ZoneInfo(get_settings().timezone)
     series = [
         Series(name=state.value, values=tuple(each.get(state, 0) for each in steps), tone=tone)
@@ -218,7 +221,7 @@ def _actors(by_actor: dict[str, dict[State, int]], runs: dict[str, Spread]) -> T
 
 
 def _slowest(session: Session, since: datetime, until: datetime) -> Table:
-    slow = figures.slowest(session, since, until)
+    slow = statistics.slowest(session, since, until)
     return Table(
         title="Slowest jobs",
         columns=(Column(name="Actor"), Column(name="Job"), Column(name="State"), Column(name="Took", number=True)),

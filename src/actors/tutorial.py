@@ -6,7 +6,7 @@ import time
 
 import dramatiq
 
-from src.jobs import current_job
+from ..jobs import current_job
 
 
 @dramatiq.actor(max_retries=0)

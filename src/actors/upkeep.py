@@ -9,13 +9,16 @@ from typing import Any
 import dramatiq
 from sqlalchemy.orm import Session
 
-from src.backup import making
-from src.database import get_database, write
-from src.jobs import current_job, failures, retention, webhooks
-from src.mail import deliveries, mailbox
-from src.reports import archive
-from src.schedules import cron
-from src.settings import get_settings
+from ..backup import creation
+from ..jobs import current_job
+from ..jobs.failures import counting
+from ..jobs.upkeep import retention
+from ..jobs.webhooks import webhooks
+from ..mail import deliveries, mailbox
+from ..reports import archive
+from ..schedules import cron
+from ..settings import get_settings
+from ..sql.database import get_database, write
 
 #: rows deleted in one transaction: short enough that nobody waits for it
 AT_ONCE = 500
@@ -31,8 +34,8 @@ def back_up() -> dict[str, Any]:
     7 days, and the newest of each of 5 weeks.
     """
     folder = get_settings().effective_backup_dir
-    path, manifest = making.make(get_database(), folder)
-    gone = making.prune(folder)
+    path, manifest = creation.make(get_database(), folder)
+    gone = creation.prune(folder)
     return {
         "file": str(path),
         "bytes": manifest.bytes,
@@ -59,7 +62,7 @@ def prune() -> dict[str, int]:
     deleted = {name: _until_done(prune_some) for name, prune_some in kinds.items()}
     with write() as session:
         deleted["mailbox"] = mailbox.prune(session, keep=mails)
-        deleted["failure_groups"] = failures.forget(session, keep=timedelta(days=settings.keep_dead))
+        deleted["failure_groups"] = counting.forget(session, keep=timedelta(days=settings.keep_dead))
     return deleted
 
 

@@ -10,12 +10,14 @@ from collections.abc import Sequence
 import dramatiq
 from sqlalchemy.orm import Session
 
-from src.actors.outside import Answer, CallFailed, CallRefused, Request, call_once
-from src.database import now, read, write
-from src.jobs import Submission, ends, submit_many, webhooks
-from src.jobs.ends import Deliver
-from src.jobs.webhook_models import Sent
-from src.settings import get_settings
+from ..jobs import Submission, submit_many
+from ..jobs.webhooks import events, webhooks
+from ..jobs.webhooks.events import Deliver
+from ..jobs.webhooks.models import Sent
+from ..settings import get_settings
+from ..sql.clock import now
+from ..sql.database import read, write
+from .ssrf_guard import Answer, CallFailed, CallRefused, Request, call_once
 
 #: seconds for one try, and bytes of its answer that are read
 TIMEOUT_S, MOST_BYTES = 20, 100_000
@@ -82,4 +84,4 @@ def _submit(session: Session, ids: Sequence[str], by: str | None) -> None:
     submit_many(session, [Submission(deliver_webhook.message(id), source="webhook", submitted_by=by) for id in ids])
 
 
-ends.deliver_with(Deliver(deliver_webhook.actor_name, _submit))
+events.deliver_with(Deliver(deliver_webhook.actor_name, _submit))

@@ -6,8 +6,9 @@ import dramatiq
 from sqlalchemy import Integer, String, func, select, update
 from sqlalchemy.orm import Mapped, mapped_column
 
-from src.database import Base, read
-from src.jobs import current_job
+from ..jobs import current_job
+from ..sql.columns import Base
+from ..sql.database import read
 
 
 class Widget(Base):

@@ -5,7 +5,7 @@ Whoever lets somebody in (a request, a verb at a terminal) begins a deed; the fi
 line along. So nothing is done without its line, and no line tells of what was rolled back. Knows no Flask and no jobs.
 """
 
-from src.audit.deeds import Deed, about, begin, end, is_under_way, record, take
-from src.audit.lines import AuditLine, Outcome, Via
+from .models import AuditEntry, Outcome, Via
+from .recording import PendingEntry, about, begin, end, is_under_way, record, take
 
-__all__ = ["AuditLine", "Deed", "Outcome", "Via", "about", "begin", "end", "is_under_way", "record", "take"]
+__all__ = ["AuditEntry", "Outcome", "PendingEntry", "Via", "about", "begin", "end", "is_under_way", "record", "take"]

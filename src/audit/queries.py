@@ -9,7 +9,7 @@ from datetime import datetime
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from src.audit.lines import AuditLine, Outcome, Via
+from .models import AuditEntry, Outcome, Via
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,41 +31,41 @@ class Wanted:
 class Page:
     """Some lines, newest first; `next` is what to pass as `after` for the page behind it, None on the last one."""
 
-    lines: Sequence[AuditLine]
+    lines: Sequence[AuditEntry]
     next: int | None
 
 
 def page(session: Session, wanted: Wanted, *, after: int | None = None, limit: int = 50) -> Page:
     """A page of lines, newest first, older than `after`."""
-    statement = select(AuditLine).order_by(AuditLine.seq.desc()).limit(limit + 1)
+    statement = select(AuditEntry).order_by(AuditEntry.seq.desc()).limit(limit + 1)
     for name in ("who", "kind", "subject", "address", "outcome", "via"):
         value = getattr(wanted, name)
         if value is not None:
-            statement = statement.where(getattr(AuditLine, name) == value)
+            statement = statement.where(getattr(AuditEntry, name) == value)
     if wanted.action is not None:
         is_kind = wanted.action.endswith(".")
         statement = statement.where(
-            AuditLine.action.startswith(wanted.action, autoescape=True) if is_kind else AuditLine.action == wanted.action
+            AuditEntry.action.startswith(wanted.action, autoescape=True) if is_kind else AuditEntry.action == wanted.action
         )
     if wanted.since is not None:
-        statement = statement.where(AuditLine.at >= wanted.since)
+        statement = statement.where(AuditEntry.at >= wanted.since)
     if wanted.until is not None:
-        statement = statement.where(AuditLine.at < wanted.until)
+        statement = statement.where(AuditEntry.at < wanted.until)
     if after is not None:
-        statement = statement.where(AuditLine.seq < after)
+        statement = statement.where(AuditEntry.seq < after)
     found = session.execute(statement).scalars().all()
     return Page(found[:limit], found[limit - 1].seq if len(found) > limit else None)
 
 
-def of(session: Session, kind: str, subject: str, *, limit: int = 50) -> Sequence[AuditLine]:
+def of(session: Session, kind: str, subject: str, *, limit: int = 50) -> Sequence[AuditEntry]:
     """The newest lines about one thing."""
     return page(session, Wanted(kind=kind, subject=subject), limit=limit).lines
 
 
 def is_noted(session: Session, action: str, who: str, *, reason: str, address: str | None, since: datetime) -> bool:
     """Is there a line about this refusal of late?"""
-    statement = select(AuditLine.seq).where(AuditLine.at > since, AuditLine.outcome == Outcome.REFUSED, AuditLine.action == action)
+    statement = select(AuditEntry.seq).where(AuditEntry.at > since, AuditEntry.outcome == Outcome.REFUSED, AuditEntry.action == action)
     return (
-        session.execute(statement.where(AuditLine.who == who, AuditLine.reason == reason, AuditLine.address == address).limit(1)).first()
+        session.execute(statement.where(AuditEntry.who == who, AuditEntry.reason == reason, AuditEntry.address == address).limit(1)).first()
         is not None
     )

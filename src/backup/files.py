@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Literal
 
-from src.backup.errors import BackupError
+from .errors import BackupError
 
 Store = Literal["sqlite", "postgresql"]
 #: what a copy is called by; other files in the folder are left alone

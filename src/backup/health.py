@@ -7,10 +7,10 @@ from datetime import datetime, timedelta
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from src.database import now
-from src.jobs.models import Job
-from src.jobs.states import State
-from src.schedules import queries as schedules
+from ..jobs.core.models import Job
+from ..jobs.core.states import State
+from ..schedules.rows import queries as schedules
+from ..sql.clock import now
 
 #: what makes them: the name of the actor in src/actors/upkeep.py
 ACTOR = "back_up"

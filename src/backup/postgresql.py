@@ -14,9 +14,9 @@ from psycopg.conninfo import make_conninfo
 from sqlalchemy import URL, text
 from sqlalchemy.engine import Connection
 
-from src.backup.errors import BackupError
-from src.database import Database
-from src.database_url import conninfo
+from ..database_url import conninfo
+from ..sql.database import Database
+from .errors import BackupError
 
 #: seconds that any of PostgreSQL's programs may take
 LONGEST_S = 3600

@@ -10,14 +10,14 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import inspect
 from sqlalchemy.exc import SQLAlchemyError
 
-from src import migrations
-from src.backup import making, postgresql, results, sqlite, uploads
-from src.backup.errors import BackupError
-from src.backup.files import Manifest, checksum, manifest_path, read_manifest, store_of
-from src.database import Database
-from src.jobs import workers
-from src.jobs.restoring import mark_restored
-from src.settings import of_file
+from .. import migrations
+from ..jobs.leases import workers
+from ..jobs.upkeep.restoring import mark_restored
+from ..settings import of_file
+from ..sql.database import Database
+from . import creation, postgresql, results, sqlite, uploads
+from .errors import BackupError
+from .files import Manifest, checksum, manifest_path, read_manifest, store_of
 
 #: the beginning of the name of what a restore has replaced; never pruned
 REPLACED = "before-restore"
@@ -79,7 +79,7 @@ def _keep_present(target: Database, folder: Path, say: Callable[[str], None]) ->
         _refuse_if_used(target)
     except SQLAlchemyError as error:
         raise BackupError(f"The database cannot be looked at: {getattr(error, 'orig', None) or error}") from None
-    kept, _ = making.make(target, folder, prefix=REPLACED)
+    kept, _ = creation.make(target, folder, prefix=REPLACED)
     say(f"What is there now is kept in {kept}")
     return kept
 

@@ -8,10 +8,10 @@ from typing import Any
 
 from sqlalchemy import select
 
-from src.backup.shelf import Shelf
-from src.database import Database
-from src.jobs import result_files
-from src.jobs.models import Job
+from ..jobs.core.models import Job
+from ..jobs.files import result_files
+from ..sql.database import Database
+from .file_store import Shelf
 
 SHELF = Shelf("results", result_files.path)
 #: what a copy is asked for

@@ -9,8 +9,8 @@ from contextlib import closing
 from pathlib import Path
 from urllib.parse import quote
 
-from src.backup.errors import BackupError
-from src.backup.files import CHUNK, private
+from .errors import BackupError
+from .files import CHUNK, private
 
 #: seconds that a restore waits for a last writer
 BUSY_TIMEOUT_S = 10.0

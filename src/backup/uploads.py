@@ -6,9 +6,9 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
-from src.backup.shelf import Shelf
-from src.database import Database
-from src.jobs import upload_uses, uploads
+from ..jobs.files import references, uploads
+from ..sql.database import Database
+from .file_store import Shelf
 
 
 def _path(name: str) -> Path:
@@ -25,11 +25,11 @@ SHELF = Shelf("uploads", _path)
 def keep(ask: Callable[[str], Iterable[Any]], tables: Iterable[str], backup: Path) -> None:
     """Keep those that the copy refers to, which `ask` runs a statement on and `tables` are the tables of."""
     if uploads.any_kept():  # else there is no need to look through every row
-        SHELF.keep((_name(id) for id in upload_uses.ids(ask, tables)), backup)
+        SHELF.keep((_name(id) for id in references.ids(ask, tables)), backup)
 
 
 def put_back(database: Database, backup: Path) -> tuple[int, int]:
     """Put back what the restored database refers to and the folder of files has not; return how many came, and how many are nowhere."""
     with database.read() as session:
-        used = upload_uses.used(session)
+        used = references.used(session)
     return SHELF.put_back([_name(id) for id in sorted(used)], backup)

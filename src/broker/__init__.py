@@ -4,8 +4,8 @@ The law of this room: it is the only one that talks to RabbitMQ, and it decides 
 There is one way into RabbitMQ: `jobs.submit` and the relay.
 """
 
-from src.broker.jobs_broker import JobsBroker, build_broker
-from src.broker.limiter_backend import SqlRateLimiterBackend
-from src.broker.results import JobFailure, get, ready, state
+from .compat.limiter_backend import SqlRateLimiterBackend
+from .compat.results import JobFailure, get, ready, state
+from .jobs_broker import JobsBroker, build_broker
 
 __all__ = ["JobFailure", "JobsBroker", "SqlRateLimiterBackend", "build_broker", "get", "ready", "state"]

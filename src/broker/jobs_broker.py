@@ -14,31 +14,32 @@ from dramatiq.errors import QueueJoinTimeout
 from dramatiq.middleware import CurrentMessage
 from sqlalchemy.orm import Session
 
-from src.broker import topology
-from src.broker.boot import Boot
-from src.broker.event_loop import EventLoop
-from src.broker.follow_ups import FollowUps
-from src.broker.gathering import submit_now
-from src.broker.groups import GroupCallbacks, mend_empty_groups
-from src.broker.isolation import Isolation
-from src.broker.limits import Limits
-from src.broker.linking import linked
-from src.broker.periodic import Periodic, is_tick, mend_periodiq, report
-from src.broker.publisher import get_publisher, hand_off
-from src.broker.results import Results
-from src.broker.retries import Retries
-from src.broker.shutdown import ShutdownNotifications
-from src.broker.submitting import Submitting
-from src.broker.time_limit import TimeLimit
-from src.broker.transactional import Transactional
-from src.database import read, write
-from src.jobs import stand_ins
-from src.jobs.current import current_job
-from src.jobs.envelopes import on_commit
-from src.jobs.options import check, declare
-from src.jobs.queries import queues
-from src.jobs.submission import Receipt, Submission, submission_of, submit_many
-from src.settings import get_settings
+from ..jobs.attempts.current_job import current_job
+from ..jobs.core.envelopes import on_commit
+from ..jobs.core.options import check, declare
+from ..jobs.read.queries import queues
+from ..jobs.submit import stand_ins
+from ..jobs.submit.requests import Receipt, Submission, submission_of
+from ..jobs.submit.submission import submit_many
+from ..settings import get_settings
+from ..sql.database import read, write
+from .compat.results import Results
+from .core import topology
+from .options.async_actors import EventLoop
+from .options.callbacks import FollowUps
+from .options.groups import GroupCallbacks, mend_empty_groups
+from .options.isolation import Isolation
+from .options.limits import Limits
+from .options.periodic import Periodic, is_tick, mend_periodiq, report
+from .options.retries import Retries
+from .options.shutdown import ShutdownNotifications
+from .options.submission import SubmissionOptions
+from .options.time_limit import TimeLimit
+from .options.transactional import Transactional
+from .process.boot import Boot
+from .publish.group_commit import submit_now
+from .publish.linking import linked
+from .publish.publisher import get_publisher, hand_off
 
 
 def middleware() -> list[Middleware]:
@@ -52,7 +53,7 @@ def middleware() -> list[Middleware]:
         TimeLimit(),
         Isolation(),
         Limits(),
-        Submitting(),
+        SubmissionOptions(),
         Transactional(),
         Periodic(),
         FollowUps(),

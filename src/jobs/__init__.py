@@ -4,14 +4,16 @@ The law of this room: SQL only; it knows no pika, Flask or APScheduler. Every fu
 never commits: whoever opened the session does. A state changes only by a move of `states.MOVES`, as compare-and-set.
 """
 
-from src.jobs import canvas, signatures
-from src.jobs.breakers import CircuitBreaker
-from src.jobs.canvas import Workflow, outcome_of, result_of
-from src.jobs.current import current_job
-from src.jobs.errors import CancelRequested, JobsError
-from src.jobs.states import Outcome, State
-from src.jobs.submission import Receipt, Submission, submit, submit_many
-from src.jobs.upload import Upload, UploadLimits
+from .attempts.current_job import current_job
+from .core.errors import CancelRequested, JobsError
+from .core.states import Outcome, State
+from .files.upload import Upload, UploadLimits
+from .limits.breakers import CircuitBreaker
+from .submit.requests import Receipt, Submission
+from .submit.submission import submit, submit_many
+from .workflows import canvas
+from .workflows import stored as signatures
+from .workflows.canvas import Workflow, outcome_of, result_of
 
 __all__ = [
     "CancelRequested",

@@ -7,7 +7,7 @@ from email import policy
 from email.errors import HeaderParseError
 from email.headerregistry import Address
 
-from src.mail.errors import LetterError
+from .errors import LetterError
 
 #: what may not stand in a header: a line break there would begin a header of somebody else's choosing
 CONTROL = re.compile(r"[\x00-\x1f\x7f\x85\u2028\u2029\ud800-\udfff]")

@@ -15,9 +15,9 @@ from typing import Any
 from aiosmtpd.controller import Controller
 from aiosmtpd.smtp import SMTP, AuthResult, Envelope, LoginPassword, Session
 
-from src.database import write
-from src.logs import configure_logs, get_logger
-from src.mail import letters, mailbox
+from ..logs import configure_logs, get_logger
+from ..sql.database import write
+from . import letters, mailbox
 
 log = get_logger(__name__)
 

@@ -9,11 +9,11 @@ from datetime import timedelta
 from sqlalchemy import delete, func, insert, select, update
 from sqlalchemy.orm import Session, undefer
 
-from src.database import now
-from src.jobs.errors import JobsError
-from src.mail.letters import Composed
-from src.mail.models import Delivery, DeliveryState, Mail
-from src.mail.smtp import Answer
+from ..jobs.core.errors import JobsError
+from ..sql.clock import now
+from .letters import Composed
+from .models import Delivery, DeliveryState, Mail
+from .smtp import Answer
 
 
 class UnknownMail(JobsError):

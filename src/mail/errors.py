@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from src.jobs.errors import JobsError
+from ..jobs.core.errors import JobsError
 
 
 class LetterError(JobsError):

@@ -12,10 +12,10 @@ from email.message import EmailMessage
 from email.utils import format_datetime
 from typing import Any
 
-from src.mail import headers
-from src.mail.addresses import CONTROL, parse_address
-from src.mail.errors import LetterError
-from src.mail.rendering import Rendered, render
+from . import headers
+from .addresses import CONTROL, parse_address
+from .errors import LetterError
+from .rendering import Rendered, render
 
 #: bytes of a letter; mail servers commonly refuse more than 25 MB
 LARGEST = 20_000_000

@@ -9,9 +9,9 @@ from email import message_from_bytes, policy
 from sqlalchemy import delete, func, insert, select
 from sqlalchemy.orm import Session
 
-from src.database import now
-from src.jobs.completion import storable
-from src.mail.models import ReceivedMail
+from ..jobs.finish.settle import storable
+from ..sql.clock import now
+from .models import ReceivedMail
 
 #: letters kept; the oldest make room
 MOST = 1000

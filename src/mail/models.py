@@ -8,7 +8,7 @@ from enum import StrEnum
 from sqlalchemy import BigInteger, Enum, ForeignKey, Index, Integer, LargeBinary, String, Text
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
-from src.database import Base, UtcDateTime
+from ..sql.columns import Base, UtcDateTime
 
 #: SQLite counts rows only in a column of type INTEGER
 _Key = BigInteger().with_variant(Integer(), "sqlite")

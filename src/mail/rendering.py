@@ -21,9 +21,9 @@ from jinja2 import (
     select_autoescape,
 )
 
-from src.addresses import segment
-from src.mail.errors import LetterError
-from src.settings import get_settings
+from ..settings import get_settings
+from ..url_segments import segment
+from .errors import LetterError
 
 TEMPLATES = Path(__file__).parent / "templates"
 _NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,60}")

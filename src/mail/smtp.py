@@ -14,8 +14,8 @@ from dataclasses import dataclass
 from typing import Literal
 from urllib.parse import parse_qs, unquote, urlsplit
 
-from src.mail.errors import NoMailServer
-from src.mail.models import DeliveryState
+from .errors import NoMailServer
+from .models import DeliveryState
 
 #: recipients of one transaction: what every server must take
 TOGETHER = 100

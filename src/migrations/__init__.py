@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy import Connection, inspect, text
 
-from src.database import Database, get_database, is_outage
-from src.settings import get_settings
+from ..settings import get_settings
+from ..sql.database import Database, get_database
+from ..sql.outages import is_outage
 
 if TYPE_CHECKING:
     from alembic.config import Config

@@ -10,10 +10,11 @@ from datetime import datetime, timedelta
 from sqlalchemy import BigInteger, Boolean, Index, Integer, LargeBinary, String, Text, delete, func, insert, select
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
-from src.addresses import segment
-from src.database import Base, JsonText, UtcDateTime, now
-from src.jobs.errors import JobsError
-from src.reports.document import Document
+from ..jobs.core.errors import JobsError
+from ..sql.clock import now
+from ..sql.columns import Base, JsonText, UtcDateTime
+from ..url_segments import segment
+from .document import Document
 
 #: SQLite counts rows only in a column of type INTEGER
 _Key = BigInteger().with_variant(Integer(), "sqlite")

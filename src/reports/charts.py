@@ -8,8 +8,8 @@ from html import escape
 
 import resvg_py
 
-from src.reports.document import Chart, Tone
-from src.reports.numbers import count
+from .document import Chart, Tone
+from .numbers import count
 
 #: names of colours in the console's stylesheet, which knows light and dark
 ON_PAGE = {name: f"var(--{name})" for name in ("text", "muted", "line", *(tone.value for tone in Tone))} | {"dead": "var(--dead-tint)"}

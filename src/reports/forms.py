@@ -11,10 +11,10 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup, escape
 
-from src import spreadsheets
-from src.reports import charts, numbers
-from src.reports.document import Chart, Document, Figures, Table, Words
-from src.spreadsheets import Dialect
+from .. import spreadsheets
+from ..spreadsheets import Dialect
+from . import charts, numbers
+from .document import Chart, Document, Figures, Table, Words
 
 Draw = Callable[[int, Chart], Markup]
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from src.reports.document import Cell
+from .document import Cell
 
 
 def count(value: float) -> str:

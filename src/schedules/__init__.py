@@ -5,7 +5,7 @@ It alone writes the tables of schedules; jobs it submits through `jobs`. Every f
 commits. The processes that wait for the instants are in src/scheduling.
 """
 
-from src.schedules import searching
-from src.schedules.declarations import Declaration, cron, every
+from .rows import search_field as searching
+from .rows.declarations import Declaration, cron, every
 
 __all__ = ["Declaration", "cron", "every", "searching"]

@@ -16,21 +16,26 @@ from apscheduler.executors.pool import ThreadPoolExecutor
 from apscheduler.jobstores.memory import MemoryJobStore
 from apscheduler.schedulers.blocking import BlockingScheduler
 
-from src import actors, metering, migrations, tracing
-from src.actors import fleet_watch
-from src.broker import forks, periodic
-from src.broker.causes import Causes
-from src.broker.heartbeat import Beat
-from src.broker.relay import Relay
-from src.broker.vital_threads import Guard, Progress, Supervised
-from src.database import get_database, is_outage, now, read, write
-from src.jobs.heartbeats import Role
-from src.logs import configure_logs, get_logger
-from src.schedules import queries, ticks
-from src.schedules.makers import Maker
-from src.scheduling import following, housekeeping
-from src.scheduling.housekeeping import Chore
-from src.scheduling.ticking import InThisThread, TickTrigger, host_time
+from .. import actors, migrations
+from ..actors.notifications import fleet_watch
+from ..broker.core import child_signals
+from ..broker.core.log_throttle import LogThrottle
+from ..broker.core.supervision import Guard, Progress, Supervised
+from ..broker.options import periodic
+from ..broker.recover.heartbeat import Beat
+from ..broker.recover.relay import Relay
+from ..jobs.leases.heartbeats import Role
+from ..logs import configure_logs, get_logger
+from ..schedules.rows import queries
+from ..schedules.rows.makers import Maker
+from ..schedules.ticks import ticks
+from ..sql.clock import now
+from ..sql.database import get_database, read, write
+from ..sql.outages import is_outage
+from ..telemetry import metering, tracing
+from . import housekeeping, tick_follower
+from .apscheduler_adapter import InThisThread, TickTrigger, host_time
+from .housekeeping import Chore
 
 log = get_logger(__name__)
 
@@ -73,7 +78,7 @@ class Clock(BlockingScheduler):  # type: ignore[misc]
         self._drift = time.time() - time.monotonic()
         self.progress = Progress()
         self.beat = Beat(Role.SCHEDULER)
-        self._causes, self._of_schedules = Causes(), Causes()
+        self._causes, self._of_schedules = LogThrottle(), LogThrottle()
 
     def stop(self) -> None:
         """End the loop; safe in a signal handler."""
@@ -194,10 +199,10 @@ def main() -> None:
 
     signal.signal(signal.SIGTERM, stop)
     signal.signal(signal.SIGINT, stop)
-    forks.reset_in_children()
+    child_signals.reset_in_children()
     relay = Relay()
     relay.start()
-    follower = following.Follower(make)
+    follower = tick_follower.Follower(make)
     follower.start()
     chores = (
         Chore("tidy", housekeeping.tidy, every_s=housekeeping.TIDY_S, may_take_s=housekeeping.CLEAN_UP_S),

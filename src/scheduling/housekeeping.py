@@ -11,20 +11,27 @@ from dramatiq.broker import Broker
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
-from src.audit import retention as audit_retention
-from src.broker import periodic
-from src.broker.causes import Causes
-from src.broker.vital_threads import Progress, Supervised
-from src.database import get_database, is_outage, log_outage, read, write
-from src.jobs import alerts, batches, failures, heartbeats, result_files, retention, stacks, upload_uses, uploads
-from src.jobs.guards import guarded
-from src.jobs.search import texts
-from src.jobs.workers import forget_old
-from src.logs import get_logger
-from src.schedules import registering
-from src.schedules import retention as ticks_retention
-from src.schedules.makers import Maker
-from src.settings import get_settings
+from ..audit import retention as audit_retention
+from ..broker.core.log_throttle import LogThrottle
+from ..broker.core.supervision import Progress, Supervised
+from ..broker.options import periodic
+from ..jobs.alerts import alerts
+from ..jobs.attempts import stacks
+from ..jobs.batches import batches
+from ..jobs.core.guards import guarded
+from ..jobs.failures import counting
+from ..jobs.files import references, result_files, uploads
+from ..jobs.leases import heartbeats
+from ..jobs.leases.workers import forget_old
+from ..jobs.search import texts
+from ..jobs.upkeep import retention
+from ..logs import get_logger
+from ..schedules.edit import declared_schedules
+from ..schedules.rows import retention as ticks_retention
+from ..schedules.rows.makers import Maker
+from ..settings import get_settings
+from ..sql.database import get_database, read, write
+from ..sql.outages import is_outage, log_outage
 
 log = get_logger(__name__)
 
@@ -53,7 +60,7 @@ class Chore:
         self.name, self.every_s = name, every_s
         self._do, self._may_take_s = do, may_take_s
         self._progress = Progress()
-        self._causes = Causes()
+        self._causes = LogThrottle()
         self._thread: threading.Thread | None = None
 
     def threads(self) -> list[Supervised]:
@@ -77,8 +84,8 @@ def register(broker: Broker, make: Maker, stopping: Event) -> None:
     while not stopping.is_set():
         try:
             with write() as session:
-                registering.synchronise(session, periodic.declarations(broker), set(broker.actors))
-                broken = registering.judge(session, make)
+                declared_schedules.synchronise(session, periodic.declarations(broker), set(broker.actors))
+                broken = declared_schedules.judge(session, make)
         except Exception as error:
             if not is_outage(error):
                 raise
@@ -112,7 +119,7 @@ def tidy() -> None:
 def keep_up() -> None:
     """Write down what the console searches and groups: the texts of new jobs, and new failures in their groups."""
     try:
-        for note, at_once in ((texts.write_new, texts.AT_ONCE), (failures.note_new, failures.AT_ONCE)):
+        for note, at_once in ((texts.write_new, texts.AT_ONCE), (counting.note_new, counting.AT_ONCE)):
             with guarded("not_kept_up", what=note.__module__):
                 _keep_up(note, at_once)
     except Exception as error:
@@ -137,7 +144,7 @@ def tidy_files() -> None:
     try:
         if old := uploads.old(before):
             with read() as session:
-                used = upload_uses.used(session)
+                used = references.used(session)
             if gone := uploads.prune(old, used, before):
                 log.info("uploads_deleted", files=gone)
         for names in result_files.kept():

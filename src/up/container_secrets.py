@@ -7,8 +7,8 @@ import secrets
 import sys
 from pathlib import Path
 
-from src.broker.node_files import ADMIN_USER, APP_USER, VHOST, definitions_with_users
-from src.settings import kept_secret
+from ..settings import kept_secret
+from .rabbitmq.node_files import ADMIN_USER, APP_USER, VHOST, definitions_with_users
 
 
 def main(folder: Path) -> None:

@@ -15,19 +15,22 @@ from pathlib import Path
 from sqlalchemy import inspect, text
 from sqlalchemy.exc import SQLAlchemyError
 
-from src import database
-from src.backup import health as backups
-from src.broker import management, troubles
-from src.database import now
-from src.database_url import parse
-from src.engines import postgresql_engine
-from src.jobs import heartbeats, workers
-from src.jobs.alert_models import AlertKind
-from src.jobs.heartbeats import Role
-from src.settings import Settings
-from src.up import answering, configuration, launch, packages, ports, readiness
-from src.up.errors import UpError
-from src.up.folder import LEAST_DISK, Folder
+from ..backup import health as backups
+from ..broker.recover import broker_health, management
+from ..database_url import parse
+from ..jobs.alerts.models import AlertKind
+from ..jobs.leases import heartbeats, workers
+from ..jobs.leases.heartbeats import Role
+from ..settings import Settings
+from ..sql import database
+from ..sql.clock import now
+from ..sql.engines import postgresql_engine
+from . import packages
+from .checks import readiness, web_answers
+from .data import configuration, ports
+from .data.data_folder import LEAST_DISK, Folder
+from .errors import UpError
+from .parts import launch
 
 #: seconds that RabbitMQ may take to answer
 BROKER_WAIT_S = 10.0
@@ -160,7 +163,7 @@ def _nodes(settings: Settings) -> Iterator[Finding]:
     seen = management.overview(within_s=0, wait_s=BROKER_WAIT_S)
     if not seen.is_known:
         yield Finding(False, f"RabbitMQ has not answered within {BROKER_WAIT_S:g} s", "Look at its log.")
-    for each in troubles.of(seen, []):
+    for each in broker_health.of(seen, []):
         if each.kind is not AlertKind.BROKER_AWAY or "broker_url" not in settings.model_fields_set:  # else it is said already
             yield Finding(False, each.text, _CURES[each.kind])
     if seen.nodes and all(node.is_running and not node.alarms for node in seen.nodes):
@@ -224,7 +227,7 @@ def _is_migrated() -> bool:
 def _web(settings: Settings) -> Iterator[Finding]:
     state = Folder(settings.data_dir).read_state()
     if state.alive:
-        missing = answering.web_missing(state.url)
+        missing = web_answers.web_missing(state.url)
         yield Finding(missing is None, missing or f"web serves {state.url}", "./run logs web" if missing else "")
     elif "port" in settings.model_fields_set and settings.port and not ports.is_free(settings.port):
         yield Finding(

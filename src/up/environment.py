@@ -12,8 +12,8 @@ import sys
 import time
 from pathlib import Path
 
-from src.up import packages
-from src.up.locations import PACKAGE, ROOT
+from . import packages
+from .locations import PACKAGE, ROOT
 
 VENV = ROOT / ".venv"
 MARKER = VENV / "callboard.json"

@@ -8,8 +8,8 @@ import socket
 import sys
 from typing import Any
 
-from src.settings import get_settings
-from src.up import web_server
+from ..settings import get_settings
+from . import web_server
 
 _settings = get_settings()
 _handed_over = os.environ.get("CALLBOARD_WEB_FD")

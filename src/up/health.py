@@ -5,8 +5,8 @@ from __future__ import annotations
 import socket
 import sys
 
-from src.settings import get_settings
-from src.up.answering import web_missing
+from ..settings import get_settings
+from .checks.web_answers import web_missing
 
 
 def missing(role: str) -> str | None:
@@ -17,10 +17,10 @@ def missing(role: str) -> str | None:
     from sqlalchemy import text
     from sqlalchemy.exc import SQLAlchemyError
 
-    from src.database import read
-    from src.jobs import heartbeats
-    from src.jobs.heartbeats import Role
-    from src.jobs.workers import alive
+    from ..jobs.leases import heartbeats
+    from ..jobs.leases.heartbeats import Role
+    from ..jobs.leases.workers import alive
+    from ..sql.database import read
 
     here = socket.gethostname()
     try:

@@ -20,23 +20,26 @@ from types import FrameType
 from sqlalchemy import URL
 from sqlalchemy.exc import SQLAlchemyError
 
-from src import migrations
-from src.broker.causes import Causes
-from src.broker.node import Node, NodeError, Ports
-from src.clock import now
-from src.database_url import parse
-from src.settings import Settings, kept_secret
-from src.up import answering, front_door, launch, leftovers, packages, readiness
-from src.up.configuration import masked, read_settings
-from src.up.errors import UpError
-from src.up.folder import Folder, PartRecord, State, without_processes
-from src.up.logfiles import LogFile, is_for_terminal, last_lines, readable
-from src.up.part import Part, ending
-from src.up.processes import MARK, identify
-from src.up.reloading import Reload
-from src.up.silence import Silence
-from src.up.terminal import lasting
-from src.up.watching import Watch
+from .. import migrations
+from ..broker.core.log_throttle import LogThrottle
+from ..database_url import parse
+from ..settings import Settings, kept_secret
+from ..sql.clock import now
+from . import packages
+from .checks import readiness, web_answers
+from .checks.silent_schedulers import SilentSchedulers
+from .data.configuration import masked, read_settings
+from .data.data_folder import Folder, PartRecord, State, without_processes
+from .data.log_files import LogFile, is_for_terminal, last_lines, readable
+from .data.process_identity import MARK, identify
+from .errors import UpError
+from .parts import launch, leftovers
+from .parts.part import Part, ending
+from .parts.reloading import Reload
+from .parts.terminal import lasting
+from .parts.watching import Watch
+from .rabbitmq.node import Node, NodeError, Ports
+from .verbs import front_door
 
 #: seconds between two looks at the parts
 LOOK = 0.1
@@ -67,7 +70,7 @@ class Supervisor:
         self.node: Node | None = None
         self._report = lasting(report)
         self._echo = lasting(echo)
-        self._causes = Causes()
+        self._causes = LogThrottle()
         self._stops = 0
         self._logs: dict[str, LogFile] = {}
         self._rotate_at = 0.0
@@ -75,7 +78,7 @@ class Supervisor:
         self._mailbox: socket.socket | None = None
         self._watches = watch
         self._watch: Watch | None = None
-        self._silence: Silence | None = None
+        self._silence: SilentSchedulers | None = None
         self._reload: Reload | None = None
         self._environment = {MARK: str(folder.path), "CALLBOARD_DATA_DIR": str(folder.path)}
 
@@ -90,7 +93,7 @@ class Supervisor:
             lasting(announce)(self.state)
             if self._watches:
                 self._watch = Watch(self.settings, report=self._report)
-            self._silence = Silence(self.settings.effective_database_url)
+            self._silence = SilentSchedulers(self.settings.effective_database_url)
             while not self._stops:
                 self._look()
                 time.sleep(LOOK)
@@ -132,7 +135,7 @@ class Supervisor:
         self._wait("Workers", lambda: readiness.workers_missing(since, self.settings.workers))
         if any(part.role == "mailbox" for part in self.parts):
             self._wait("Mailbox", lambda: readiness.mailbox_missing(self.settings.smtp_url))
-        self._wait("Web", lambda: answering.web_missing(self.state.url))
+        self._wait("Web", lambda: web_answers.web_missing(self.state.url))
         self._report(f"{self.settings.workers} worker{'s' if self.settings.workers != 1 else ''}, scheduler and web are ready")
         self._write(replace(self.state, phase="ready", seconds=round(time.monotonic() - begun, 1)))
 

@@ -18,8 +18,8 @@ from waitress.channel import HTTPChannel
 from waitress.server import TcpWSGIServer
 from waitress.task import ThreadedTaskDispatcher
 
-from src import networks
-from src.settings import get_settings
+from .. import ip_networks
+from ..settings import get_settings
 
 #: seconds that a connection may take to send the head of a request, from its first byte
 HEAD_S = 10.0
@@ -102,7 +102,7 @@ class Server(TcpWSGIServer):  # type: ignore[misc]
             return
         waiting = [each for each in self.active_channels.values() if each.is_waiting and each is not newcomer]
         siblings = [each for each in waiting if each.addr[0] == newcomer.addr[0]]
-        if len(siblings) >= MOST_WAITING and not networks.is_among(newcomer.addr[0], get_settings().proxy_addresses):
+        if len(siblings) >= MOST_WAITING and not ip_networks.is_among(newcomer.addr[0], get_settings().proxy_addresses):
             self._to_end.append(min(siblings, key=lambda each: each.waits_since))
         elif len(self.active_channels) > MOST_CONNECTIONS and waiting:
             self._to_end.append(min(waiting, key=lambda each: each.waits_since))

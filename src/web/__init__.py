@@ -9,8 +9,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from src.importing import uncollected
-from src.logs import configure_logs
+from ..importing import uncollected
+from ..logs import configure_logs
 
 if TYPE_CHECKING:
     from flask import Flask
@@ -22,6 +22,6 @@ def create_app() -> Flask:
     """The WSGI application: `flask --app src.web run`, `gunicorn "src.web:create_app()"`."""
     configure_logs()
     with uncollected():
-        from src.web import application  # here: a command that submits a job needs the forms, and none of the pages
+        from . import application  # here: a command that submits a job needs the forms, and none of the pages
 
     return application.make()

@@ -4,37 +4,21 @@ from __future__ import annotations
 
 from flask import Flask
 
-from src.settings import get_settings
-from src.web import api, compression, cookies, display, errors, headers, health, menu, metrics, segments, traced, uploading
-from src.web.api import openapi
-from src.web.api.blueprint import blueprint as api_blueprint
-from src.web.auth import access, sessions
-from src.web.auth import pages as auth_pages
-from src.web.menu import Menu, Page
-from src.web.pages import (
-    account,
-    actors,
-    alerts,
-    api_docs,
-    batches,
-    bulk,
-    controls,
-    count,
-    error_groups,
-    held,
-    jobs,
-    mailbox,
-    mails,
-    overview,
-    queues,
-    reports,
-    schedules,
-    users,
-    workers,
-    workflows,
-)
-from src.web.pages.admin import audit, backups, configuration, people, sign_ins, tokens, webhooks
-from src.web.roles import Role
+from ..operations.people import sessions
+from ..operations.people.roles import Role
+from ..settings import get_settings
+from . import api
+from .api.openapi import document
+from .api.requests.blueprint import blueprint as api_blueprint
+from .auth import access
+from .auth import pages as auth_pages
+from .http import compression, cookies, errors, headers, health, metrics, path_segments, request_spans, uploads
+from .pages import account, actors, api_docs, count, emails, mailbox, random_users, reports, schedules, workflows
+from .pages.admin import audit, backups, configuration, people, sign_ins, tokens, webhooks
+from .pages.fleet import alerts, overrides, overview, queues, workers
+from .pages.jobs import batches, bulk, error_groups, held, jobs
+from .render import filters, menu
+from .render.menu import Menu, Page
 
 #: bytes of a request's body; arguments of a job may take max_message_bytes, a bulk request holds many
 MAX_BODY_BYTES = 32 * 1024 * 1024
@@ -53,10 +37,10 @@ PAGES = (
     Page(schedules, "Schedules"),
     Page(queues, "Queues"),
     Page(workers, "Workers"),
-    Page(controls),
+    Page(overrides),
     Page(held, "Held"),
     Page(reports, "Reports"),
-    Page(mails, "Mail", role=Role.OPERATOR, parts=("mailbox",)),
+    Page(emails, "Mail", role=Role.OPERATOR, parts=("mailbox",)),
     Page(mailbox),
     Page(people, "Users", menu=Menu.ADMIN),
     Page(tokens, "Tokens", menu=Menu.ADMIN),
@@ -66,7 +50,7 @@ PAGES = (
     Page(backups, "Backups", menu=Menu.ADMIN),
     Page(configuration, "Settings", menu=Menu.ADMIN),
     Page(api_docs, "API", menu=Menu.REFERENCE, view="show", icon="api"),
-    Page(users, "Users", menu=Menu.EXAMPLES),
+    Page(random_users, "Users", menu=Menu.EXAMPLES),
     Page(count, "Count", menu=Menu.EXAMPLES, view="show"),
     Page(account),
     Page(auth_pages),
@@ -76,8 +60,8 @@ PAGES = (
 def make() -> Flask:
     """A new WSGI application; it has connected to nothing yet."""
     app = Flask(__package__)  # whose templates and static files they are
-    traced.init(app)
-    segments.init(app)
+    request_spans.init(app)
+    path_segments.init(app)
     app.config.update(
         SECRET_KEY=get_settings().effective_secret_key(),
         MAX_CONTENT_LENGTH=MAX_BODY_BYTES,
@@ -88,7 +72,7 @@ def make() -> Flask:
         PERMANENT_SESSION_LIFETIME=sessions.SESSION_LIFE,
         WTF_CSRF_TIME_LIMIT=None,
     )
-    for part in (cookies, compression, headers, errors, uploading, display, access):
+    for part in (cookies, compression, headers, errors, uploads, filters, access):
         part.init(app)
     menu.init(app, PAGES)
     api.init(app)
@@ -96,5 +80,5 @@ def make() -> Flask:
     csrf.exempt(api_blueprint)
     for blueprint in (*(page.module.blueprint for page in PAGES), api_blueprint, health.blueprint, metrics.blueprint):
         app.register_blueprint(blueprint)
-    app.add_url_rule("/openapi.json", endpoint="openapi", view_func=openapi.describe)  # where tools look for it
+    app.add_url_rule("/openapi.json", endpoint="openapi", view_func=document.describe)  # where tools look for it
     return app

@@ -17,20 +17,20 @@ import structlog
 from dramatiq import Actor, Message
 
 import src.actors
-from src.broker import capture
-from src.broker.attempt import AttemptRunner
-from src.broker.committer import Committer
-from src.broker.deliveries import Arrival, Delivery
-from src.broker.executor import Executor
-from src.broker.lease import Lease
-from src.broker.limits import Limits
-from src.broker.load import Load
-from src.database import Database
-from src.jobs import attempt_logs
-from src.jobs.completion import Finished
-from src.jobs.models import Job
-from src.jobs.submission import submit
+from src.broker.consume.deliveries import Arrival, Delivery
+from src.broker.core.lease import Lease
+from src.broker.core.load import Load
+from src.broker.execute import capture
+from src.broker.execute.attempt import AttemptRunner
+from src.broker.execute.committer import Committer
+from src.broker.execute.executor import Executor
+from src.broker.options.limits import Limits
+from src.jobs.attempts import attempt_logs
+from src.jobs.core.models import Job
+from src.jobs.finish.settle import Finished
+from src.jobs.submit.submission import submit
 from src.logs import configure_logs
+from src.sql.database import Database
 from tests.harness.jobs import claim, hired, look
 
 AnyActor = Actor[Any, Any]

@@ -11,13 +11,13 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from unittest.mock import patch
 
-from src.broker.publisher import Publisher
-from src.database import use_database
-from src.jobs import envelopes
+from src.broker.publish.publisher import Publisher
+from src.jobs.core import envelopes
 from src.migrations import migrate
+from src.operations.people.tokens import create_token
 from src.settings import get_settings
-from src.up import ports
-from src.web.auth.tokens import create_token
+from src.sql.database import use_database
+from src.up.data import ports
 from tests.harness.callboard import Callboard
 from tests.harness.effects import create_effects
 from tests.harness.services import BrokerNode, Postgres, make_broker_node, random_name

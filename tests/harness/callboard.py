@@ -21,18 +21,21 @@ import pytest
 from dramatiq import Message
 from sqlalchemy import text
 
-from src.broker import publisher
-from src.broker.publisher import Publisher, hand_off
-from src.database import Database, use_database
-from src.jobs import attempt_logs, envelopes, submit
-from src.jobs.completion import storable
-from src.jobs.envelopes import on_commit
-from src.jobs.models import Job
-from src.jobs.queries import find, page
-from src.jobs.states import State
-from src.jobs.submission import Submission, submit_many
+from src.broker.publish import publisher
+from src.broker.publish.publisher import Publisher, hand_off
+from src.jobs import submit
+from src.jobs.attempts import attempt_logs
+from src.jobs.core import envelopes
+from src.jobs.core.envelopes import on_commit
+from src.jobs.core.models import Job
+from src.jobs.core.states import State
+from src.jobs.finish.settle import storable
+from src.jobs.read.queries import find, page
+from src.jobs.submit.requests import Submission
+from src.jobs.submit.submission import submit_many
 from src.settings import get_settings
-from src.up import ports
+from src.sql.database import Database, use_database
+from src.up.data import ports
 from tests.harness import fork_server
 from tests.harness.commands import DEADLINE_S, MAILBOX, SCHEDULER, WEB, Command, Worker, worker_command
 from tests.harness.services import BrokerNode, Postgres, random_name

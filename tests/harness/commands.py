@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 
-from src.broker import process_tree
+from src.broker.isolate import process_tree
 from tests.harness import fork_server
 from tests.harness.fork_server import Forked
 from tests.harness.waiting import eventually

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from sqlalchemy import Column, Integer, MetaData, String, Table
 
-from src.database import Database
+from src.sql.database import Database
 
 #: a metadata of its own: migrations must not find it
 metadata = MetaData()

@@ -10,14 +10,14 @@ from typing import Any
 from sqlalchemy import select
 
 import src.actors
-from src.broker.crew import Crew
-from src.broker.deliveries import Arrival, Delivery
-from src.broker.limits import Limits
-from src.broker.relay import Relay
-from src.database import Database
-from src.jobs import claims
-from src.jobs.models import Job
-from src.jobs.states import State
+from src.broker.consume.deliveries import Arrival, Delivery
+from src.broker.options.limits import Limits
+from src.broker.process.worker_process import WorkerProcess
+from src.broker.recover.relay import Relay
+from src.jobs.core.models import Job
+from src.jobs.core.states import State
+from src.jobs.leases import claims
+from src.sql.database import Database
 from tests.harness.jobs import look
 
 
@@ -35,7 +35,7 @@ class Inline:
         self.database = database
         self.broker = src.actors.broker
         limits = next(each for each in self.broker.middleware if isinstance(each, Limits))
-        self.process = Crew(threads=1, queues=["default"], actors=dict(self.broker.actors), limits=limits)
+        self.process = WorkerProcess(threads=1, queues=["default"], actors=dict(self.broker.actors), limits=limits)
         self.process._register()
         self.executor = self.process.executor(self.broker)
         self.relay = Relay()

@@ -9,14 +9,19 @@ from typing import Any
 from dramatiq import Message
 from sqlalchemy import delete
 
-from src.database import Database, now
-from src.jobs import claims, completion, control, due, held, workers
-from src.jobs.claims import Claimed
-from src.jobs.completion import Finished, present_us
-from src.jobs.models import Attempt, BreakerState, Control, Heartbeat, Job, RateLimit, Slot, UniquePeriod, Worker
-from src.jobs.queries import find
-from src.jobs.states import Outcome, State
-from src.jobs.submission import Receipt, new_id, submit
+from src.jobs.control import actions, held
+from src.jobs.core.claimed import Claimed
+from src.jobs.core.models import Attempt, BreakerState, Control, Heartbeat, Job, RateLimit, Slot, UniquePeriod, Worker
+from src.jobs.core.states import Outcome, State
+from src.jobs.finish import settle as finish_settle
+from src.jobs.finish.settle import Finished, present_us
+from src.jobs.leases import claims, workers
+from src.jobs.read.queries import find
+from src.jobs.relay import due_jobs
+from src.jobs.submit.requests import Receipt
+from src.jobs.submit.submission import new_id, submit
+from src.sql.clock import now
+from src.sql.database import Database
 
 #: what an attempt's outcome is when its job moves there
 OUTCOMES = {
@@ -94,7 +99,7 @@ def ended(claimed: Claimed, state: State = State.SUCCEEDED, **values: Any) -> Fi
 def settle(database: Database, worker: int, *finished: Finished, name: str = "here:1") -> set[int]:
     """Write ends and commit."""
     with database.write() as session:
-        return completion.settle(session, finished, worker_id=worker, worker=name)
+        return finish_settle.settle(session, finished, worker_id=worker, worker=name)
 
 
 def look(database: Database, id: str) -> Job:
@@ -112,7 +117,7 @@ def in_state(database: Database, state: State, *, unique_key: str | None = None)
     if state is State.EXPIRED:
         id = submitted(database, expires_at=now() - timedelta(seconds=1), unique_key=unique_key).id
         with database.write() as session:
-            assert due.expire(session)
+            assert due_jobs.expire(session)
         return id
     id = submitted(database, unique_key=unique_key).id
     if state is State.QUEUED:
@@ -123,7 +128,7 @@ def in_state(database: Database, state: State, *, unique_key: str | None = None)
         return id
     if state is State.CANCELLED:
         with database.write() as session:
-            control.cancel(session, id)
+            actions.cancel(session, id)
         return id
     worker = hired(database)
     one = claim(database, worker, id)

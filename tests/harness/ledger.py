@@ -9,9 +9,9 @@ from datetime import datetime
 
 from sqlalchemy import func, select
 
-from src.database import Database
-from src.jobs.models import Attempt, Job
-from src.jobs.states import Outcome, State
+from src.jobs.core.models import Attempt, Job
+from src.jobs.core.states import Outcome, State
+from src.sql.database import Database
 from tests.harness.effects import effects
 
 

@@ -15,7 +15,7 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 from pydantic import BaseModel, Field
 
-from src.broker.signature import Signature
+from src.actor_schema.signature import Signature
 
 #: generated cases of one round trip: always the same few, and with --slow many new ones
 FEW, MANY = 60, 10_000

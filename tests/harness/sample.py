@@ -10,16 +10,17 @@ from dramatiq import Message
 from sqlalchemy import insert, select, update
 
 import tests.actors.web
-from src.database import now, write
-from src.jobs import failures
-from src.jobs.alert_models import Alert, AlertKind
-from src.jobs.held import Unreadable, hold_foreign, hold_unreadable
-from src.jobs.models import Attempt, Job, LogLine
-from src.jobs.states import Outcome, State
+from src.jobs.alerts.models import Alert, AlertKind
+from src.jobs.control.held import Unreadable, hold_foreign, hold_unreadable
+from src.jobs.core.models import Attempt, Job, LogLine
+from src.jobs.core.states import Outcome, State
+from src.jobs.failures import counting
 from src.mail import mailbox
 from src.mail.letters import compose
 from src.reports import archive
 from src.reports.document import Chart, Document, Series, Words
+from src.sql.clock import now
+from src.sql.database import write
 from tests.harness.site import Program, Site
 from tests.sql.web.test_mail_pages import letter, written
 from tests.sql.web.test_workflows import DAG
@@ -128,4 +129,4 @@ def _fail(id: str) -> None:
             )
             line = {"written_at": now(), "level": "warning", "text": f"about to divide {LONG}"}
             session.execute(insert(LogLine).values(job_seq=seq, attempt=number, number=1, **line))
-        failures.note_new(session)
+        counting.note_new(session)

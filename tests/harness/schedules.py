@@ -7,15 +7,18 @@ from typing import Any
 
 from sqlalchemy import select
 
-from src.database import Database
-from src.jobs import control
-from src.jobs.models import Job
-from src.jobs.states import State
-from src.schedules import editing, queries, ticks
-from src.schedules.drafts import Draft
-from src.schedules.models import Schedule, Tick
-from src.schedules.ticks import Fired, Maker
-from src.scheduling.following import Follower
+from src.jobs.control import actions
+from src.jobs.core.models import Job
+from src.jobs.core.states import State
+from src.schedules.edit import editing
+from src.schedules.rows import queries
+from src.schedules.rows.drafts import Draft
+from src.schedules.rows.makers import Maker
+from src.schedules.rows.models import Schedule, Tick
+from src.schedules.ticks import ticks
+from src.schedules.ticks.ticks import Fired
+from src.scheduling.tick_follower import Follower
+from src.sql.database import Database
 from tests.harness.jobs import claim, ended, hired, settle
 
 
@@ -70,7 +73,7 @@ def run(database: Database, id: str) -> None:
 
 def cancel(database: Database, id: str) -> None:
     with database.write() as session:
-        control.cancel(session, id)
+        actions.cancel(session, id)
 
 
 def follow(make: Maker) -> None:

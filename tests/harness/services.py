@@ -26,9 +26,10 @@ from typing import Any
 
 import psycopg
 
-from src.broker.node import Node, Ports
-from src.broker.node_files import ADMIN_USER, APP_USER, TEMPLATES, VHOST
-from src.up import packages, ports
+from src.up import packages
+from src.up.data import ports
+from src.up.rabbitmq.node import Node, Ports
+from src.up.rabbitmq.node_files import ADMIN_USER, APP_USER, TEMPLATES, VHOST
 from tests.harness.waiting import eventually
 
 

@@ -11,12 +11,13 @@ from flask.testing import FlaskClient
 from sqlalchemy import insert
 from werkzeug.test import TestResponse
 
-from src.database import Database, now, write
-from src.web.auth import sessions
+from src.operations.people import sessions
+from src.operations.people.models import User
+from src.operations.people.roles import Role
+from src.operations.people.tokens import create_token
+from src.sql.clock import now
+from src.sql.database import Database, write
 from src.web.auth.access import SESSION_KEY
-from src.web.auth.tokens import create_token
-from src.web.roles import Role
-from src.web.tables import User
 from tests.harness.services import random_name
 
 

@@ -14,7 +14,7 @@ from typing import Any
 from aiosmtpd.controller import Controller
 from aiosmtpd.smtp import SMTP, Envelope, Session
 
-from src.up import ports
+from src.up.data import ports
 
 #: what the server does with a recipient or with the text of a letter; returns its answer
 Behaviour = Callable[[str], str]

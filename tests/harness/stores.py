@@ -9,8 +9,9 @@ from typing import Any
 import pytest
 from sqlalchemy import Connection, column, delete, exists, func, insert, inspect, literal, select, table, text, union_all
 
-from src.database import Base, Database, use_database
 from src.settings import get_settings
+from src.sql.columns import Base
+from src.sql.database import Database, use_database
 
 STORES = ("sqlite", "postgresql")
 #: fixtures whose stores `choose` chooses

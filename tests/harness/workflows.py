@@ -5,12 +5,12 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from src.database import Database
 from src.jobs import State
-from src.jobs.canvas import Workflow
-from src.jobs.models import Job
-from src.jobs.workflow_submission import WorkflowReceipt
-from src.jobs.workflows import Found, find
+from src.jobs.control.workflows import Found, find
+from src.jobs.core.models import Job
+from src.jobs.workflows.canvas import Workflow
+from src.jobs.workflows.submission import WorkflowReceipt
+from src.sql.database import Database
 from tests.harness.jobs import claim, ended, hired, look, message, settle
 
 __all__ = ["Hand", "message", "submitted", "view"]

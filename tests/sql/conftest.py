@@ -16,14 +16,15 @@ import pytest
 
 import src.actors
 import src.web.application
-from src.database import Database
-from src.jobs import ends
-from src.web import attention, fleet_metrics
+from src.jobs.webhooks import events
+from src.operations.fleet import fleet_metrics
+from src.sql.database import Database
 from src.web.auth import throttle
+from src.web.pages.fleet import overview_figures
 from tests.harness.stores import STORES, Emptied, OpenStore, choose, using
 
 #: what this process remembers for a while of a database or of a caller: the next test has others
-REMEMBERED: tuple[MutableMapping[Any, Any], ...] = (ends._known, attention._kept, fleet_metrics._kept, throttle._refused)
+REMEMBERED: tuple[MutableMapping[Any, Any], ...] = (events._known, overview_figures._kept, fleet_metrics._kept, throttle._refused)
 assert src.actors
 assert src.web.application  # every room's tables are known
 

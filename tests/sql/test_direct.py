@@ -8,8 +8,10 @@ import pytest
 from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError, IntegrityError
 
-from src.database import Database, Direct, is_outage, read, write
-from src.jobs.statements import Single
+from src.sql.database import Database, read, write
+from src.sql.direct import Direct
+from src.sql.outages import is_outage
+from src.sql.statements import Single
 from tests.harness.stores import STORES, only_on
 from tests.harness.waiting import eventually
 

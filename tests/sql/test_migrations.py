@@ -15,8 +15,9 @@ from sqlalchemy import Integer, inspect
 
 import src.actors
 import src.web.application
-from src.database import Base, Database
 from src.migrations import configuration, migrate
+from src.sql.columns import Base
+from src.sql.database import Database
 from tests.harness import fork_server
 from tests.harness.services import Postgres, random_name
 

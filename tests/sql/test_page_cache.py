@@ -9,7 +9,7 @@ from pathlib import Path
 
 from sqlalchemy import text
 
-from src.database import Database
+from src.sql.database import Database
 from tests.harness import ROOT
 from tests.harness.stores import only_on
 
@@ -17,7 +17,7 @@ PROGRAM = """
 from contextlib import ExitStack
 from pathlib import Path
 from sqlalchemy import text
-from src.database import get_database
+from src.sql.database import get_database
 
 def kilobytes():
     return int(Path("/proc/self/smaps_rollup").read_text().split("Private_Dirty:")[1].split()[0])

@@ -9,15 +9,17 @@ from pathlib import Path
 import pytest
 from sqlalchemy import text
 
-from src import database as databases
-from src import half_open
-from src.backup import making, restoring
-from src.database import Clock, Database, get_database, is_outage, use_database, write
+from src.backup import creation, restoring
 from src.migrations import migrate
+from src.operations.people.roles import Role
 from src.settings import get_settings
+from src.sql import database as databases
+from src.sql import half_open
+from src.sql.clock import Clock
+from src.sql.database import Database, get_database, use_database, write
+from src.sql.outages import is_outage
 from src.up import doctor
 from src.web import create_app
-from src.web.roles import Role
 from tests.harness.jobs import submitted
 from tests.harness.services import Postgres
 from tests.harness.site import Site
@@ -157,7 +159,7 @@ def test_several_hosts_serve_and_are_backed_up_and_restored(
     with write() as session:
         session.execute(text("DELETE FROM jobs"))
     assert [finding.ok for finding in doctor._database(get_settings())] == [True]
-    path, manifest = making.make(get_database(), tmp_path)
+    path, manifest = creation.make(get_database(), tmp_path)
     get_database().engine.dispose()
     assert manifest.counts["jobs"] == 0
     migrate()

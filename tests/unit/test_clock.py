@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from src.database import Clock
+from src.sql.clock import Clock
 
 HERE = datetime(2030, 1, 1, tzinfo=UTC)
 MS = timedelta(milliseconds=1)

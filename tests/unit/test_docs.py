@@ -6,10 +6,10 @@ import re
 
 import src.schedules
 from src.cli import VERBS
+from src.jobs.core.states import MOVES, State
 from src.jobs.search.fields import FIELDS
-from src.jobs.states import MOVES, State
 from src.settings import PREFIX, Settings
-from src.web.api import openapi
+from src.web.api.openapi import document as openapi_document
 from tests.harness import ROOT
 
 assert src.schedules
@@ -43,7 +43,7 @@ def test_every_command_and_every_address_of_the_api_that_the_docs_name_is_there(
     text = "".join(path.read_text() for path in (*DOCS.glob("*.md"), DOCS.parent / "README.md"))
     verbs = {verb for verbs in re.findall(r"\./run ([a-z|-]+)", text) for verb in verbs.split("|") if verb}
     named = set(re.findall(r"/api/v1(/[a-z/{}:_-]+[a-z}])", text))
-    there = re.compile("|".join(re.sub(r"{\w+}", "[^/]+", path) for path in openapi.document()["paths"]))
+    there = re.compile("|".join(re.sub(r"{\w+}", "[^/]+", path) for path in openapi_document.document()["paths"]))
 
     assert verbs - set(VERBS) == set()
     assert {"pause", "workflow", "edit"} <= verbs

@@ -11,11 +11,11 @@ import psycopg
 import pytest
 from sqlalchemy import exc
 
-from src import database
-from src.database import is_outage, log_outage
 from src.database_url import parse
-from src.direct import as_sqlalchemys
-from src.engines import is_left, postgresql_engine
+from src.sql import outages
+from src.sql.direct import as_sqlalchemys
+from src.sql.engines import is_left, postgresql_engine
+from src.sql.outages import is_outage, log_outage
 
 DIALECT = postgresql_engine(parse("postgresql://here/db"), 1, 0).dialect
 AWAY = (
@@ -119,18 +119,18 @@ def test_an_outage_is_logged_once_a_cause_with_the_number_of_times(monkeypatch: 
         def warning(self, event: str, **fields: Any) -> None:
             lines.append({"event": event, **fields})
 
-    monkeypatch.setattr(database, "_noted", {})
+    monkeypatch.setattr(outages, "_noted", {})
     for _ in range(50):
         log_outage(Log(), "relay_waits_for_sql", raised("57P03"))
     log_outage(Log(), "relay_waits_for_sql", raised("25006"))
-    monkeypatch.setattr(database, "AGAIN_S", 0.0)
+    monkeypatch.setattr(outages, "AGAIN_S", 0.0)
     for _ in range(2):
         log_outage(Log(), "relay_waits_for_sql", raised("25006"), jobs=3)
 
     assert [line.get("count") for line in lines] == [None, None, None, None]
     assert ["57P03" in line["detail"] for line in lines] == [True, False, False, False]
-    monkeypatch.setattr(database, "AGAIN_S", 60.0)
+    monkeypatch.setattr(outages, "AGAIN_S", 60.0)
     log_outage(Log(), "relay_waits_for_sql", raised("25006"))
-    monkeypatch.setattr(database, "AGAIN_S", 0.0)
+    monkeypatch.setattr(outages, "AGAIN_S", 0.0)
     log_outage(Log(), "relay_waits_for_sql", raised("25006"))
     assert lines[-1]["count"] == 2

@@ -81,7 +81,7 @@ def test_a_header_of_a_proxy_needs_the_proxys_address(monkeypatch: pytest.Monkey
     "command",
     [
         ["-c", "import src.actors"],
-        ["-c", "from src.jobs import submit; from src.database import get_database; get_database()"],
+        ["-c", "from src.jobs import submit; from src.sql.database import get_database; get_database()"],
         ["-m", "dramatiq", "src.actors", "-p", "1", "-t", "1"],
         ["-m", "gunicorn", "-c", "python:src.up.gunicorn_conf", "src.web:create_app()"],
         ["-m", "src", "scheduler"],

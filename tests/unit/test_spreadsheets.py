@@ -11,9 +11,9 @@ import pytest
 from hypothesis import strategies as st
 
 from src import spreadsheets
-from src.broker.signature import Signature
+from src.actor_schema.signature import Signature
 from src.spreadsheets import SEPARATORS, Dialect
-from src.web.forms.sheet import Sheet
+from src.web.forms.batch_sheet import Sheet
 from tests.harness.parameters import amounts, check
 
 _CELLS = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=6) | st.sampled_from(

@@ -4,8 +4,8 @@ grammar.py cuts a text into terms and says where it is wrong; fields.py knows wh
 in words; pages.py finds and counts within a budget of time, however many jobs there are; texts.py keeps the arguments searchable.
 """
 
-from src.jobs.search.grammar import QueryError
-from src.jobs.search.pages import Found, Tally, count, find, tally, tally_of
-from src.jobs.search.query import Query, parse
+from .grammar import QueryError
+from .pages import Found, Tally, count, find, tally, tally_of
+from .query import Query, parse
 
 __all__ = ["Found", "Query", "QueryError", "Tally", "count", "find", "parse", "tally", "tally_of"]

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 
 from sqlalchemy import func, select
 
-from src.jobs.models import Job
-from src.jobs.search.query import Query
-from src.jobs.search.texts import Place
+from ..core.models import Job
+from .query import Query
+from .texts import Place
 
 #: numbers in the first stretch
 FIRST = 4_000

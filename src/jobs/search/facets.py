@@ -10,11 +10,11 @@ from dataclasses import dataclass
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from src.jobs.models import Job
-from src.jobs.search import texts
-from src.jobs.search.extent import FIRST, Extent
-from src.jobs.search.query import Query
-from src.jobs.search.texts import Place
+from ..core.models import Job
+from . import texts
+from .extent import FIRST, Extent
+from .query import Query
+from .texts import Place
 
 #: jobs that are looked at
 SAMPLE = 2_000

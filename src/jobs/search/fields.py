@@ -12,16 +12,17 @@ from typing import Any
 from sqlalchemy import BigInteger, ColumnElement, and_, case, func, literal, or_, select
 from sqlalchemy.orm import aliased
 
-from src.database import now, to_microseconds
-from src.jobs.fingerprints import LENGTH
-from src.jobs.models import Attempt, Job, Worker
-from src.jobs.queries import NOT_SUCCEEDED
-from src.jobs.search import texts
-from src.jobs.search.texts import Place
-from src.jobs.search.values import duration, escaped, instants, like, microseconds, span, whole_number
-from src.jobs.states import State
-from src.jobs.workflow_models import StoredWorkflow
-from src.settings import get_settings
+from ...settings import get_settings
+from ...sql.clock import now
+from ...sql.columns import to_microseconds
+from ..core.fingerprints import LENGTH
+from ..core.models import Attempt, Job, Worker
+from ..core.states import State
+from ..core.workflow_models import StoredWorkflow
+from ..read.queries import NOT_SUCCEEDED
+from . import texts
+from .texts import Place
+from .values import duration, escaped, instants, like, microseconds, span, whole_number
 
 #: `failed` is no state: a job whose newest attempt failed waits for its retry or for a person
 FAILED = "failed"

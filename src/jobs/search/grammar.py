@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from src.jobs.errors import JobsError
+from ..core.errors import JobsError
 
 #: characters of a query; more is a slip of the clipboard
 LONGEST = 2_000

@@ -15,13 +15,13 @@ from typing import Any
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from src.jobs.models import Job
-from src.jobs.queries import NOT_SUCCEEDED
-from src.jobs.search import texts
-from src.jobs.search.extent import FIRST, Extent
-from src.jobs.search.query import Query
-from src.jobs.search.texts import Place
-from src.jobs.states import State
+from ..core.models import Job
+from ..core.states import State
+from ..read.queries import NOT_SUCCEEDED
+from . import texts
+from .extent import FIRST, Extent
+from .query import Query
+from .texts import Place
 
 #: seconds that a page of jobs may look
 FIND_S = 0.12

@@ -8,12 +8,12 @@ from difflib import get_close_matches
 
 from sqlalchemy import ColumnElement, func, not_, or_, select
 
-from src.jobs.models import Job
-from src.jobs.search.fields import FAILED, FIELDS, of_argument, of_text, states_of
-from src.jobs.search.grammar import Term, quote, split
-from src.jobs.search.texts import Place
-from src.jobs.search.values import Span, instants
-from src.jobs.states import State
+from ..core.models import Job
+from ..core.states import State
+from .fields import FAILED, FIELDS, of_argument, of_text, states_of
+from .grammar import Term, quote, split
+from .texts import Place
+from .values import Span, instants
 
 #: an argument, or a field within one: arg.customer:17
 ARGUMENT = "arg."

@@ -15,10 +15,10 @@ from typing import Any
 from sqlalchemy import BigInteger, ColumnElement, Text, and_, bindparam, column, delete, func, insert, literal_column, or_, select, table
 from sqlalchemy.orm import Session
 
-from src.jobs.guards import guarded
-from src.jobs.models import Job
-from src.jobs.search.values import escaped
-from src.jobs.statements import is_sqlite
+from ...sql.statements import is_sqlite
+from ..core.guards import guarded
+from ..core.models import Job
+from .values import escaped
 
 #: characters that a trigram index can search for
 SHORTEST = 3

@@ -11,8 +11,8 @@ from zoneinfo import ZoneInfo
 
 from sqlalchemy import BigInteger, ColumnElement, and_, cast, func, true, type_coerce
 
-from src.database import now
-from src.settings import get_settings
+from ...settings import get_settings
+from ...sql.clock import now
 
 T = TypeVar("T")
 

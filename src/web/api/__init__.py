@@ -2,30 +2,12 @@
 
 from flask import Flask, request
 
-from src.web.api import (
-    alerts,
-    audit,
-    backups,
-    budgets,
-    bulk,
-    calls,
-    conditional,
-    controls,
-    events,
-    files,
-    fleet,
-    jobs,
-    logs,
-    mails,
-    openapi,
-    people,
-    reports,
-    results,
-    schedules,
-    webhooks,
-    workflows,
-)
-from src.web.api.blueprint import blueprint
+from . import audit, emails, people, reports, schedules, workflows
+from .fleet import alerts, backups, fleet, overrides, webhooks
+from .jobs import actor_calls, bulk, events, files, jobs, logs, results
+from .openapi import document
+from .requests import conditional_requests, rate_limit
+from .requests.blueprint import blueprint
 
 #: modules whose import adds their routes to the blueprint
 ROUTES = (
@@ -33,15 +15,15 @@ ROUTES = (
     audit,
     backups,
     bulk,
-    calls,
-    controls,
+    actor_calls,
+    overrides,
     events,
     files,
     fleet,
     jobs,
     logs,
-    mails,
-    openapi,
+    emails,
+    document,
     people,
     reports,
     results,
@@ -50,16 +32,16 @@ ROUTES = (
     workflows,
 )
 
-blueprint.after_request(conditional.answer_conditionally)
+blueprint.after_request(conditional_requests.answer_conditionally)
 
 
 def init(app: Flask) -> None:
     """Count what each client asks of this app's API."""
-    clients = budgets.budget()
+    clients = rate_limit.budget()
 
     @app.before_request
     def check() -> None:
         if request.blueprint == blueprint.name:
-            budgets.check(clients)
+            rate_limit.check(clients)
 
-    app.after_request(lambda response: budgets.tell(clients, response))
+    app.after_request(lambda response: rate_limit.tell(clients, response))

@@ -9,18 +9,19 @@ from pydantic import BaseModel, ConfigDict, Field
 from sqlalchemy.orm import Session
 from werkzeug.exceptions import NotFound
 
-from src import database
-from src.jobs.errors import InvalidArguments, NotAllowed
-from src.web.api.blueprint import blueprint
-from src.web.api.bodies import answer, read_json
-from src.web.auth import allow, permissions, tokens, users, visitor
-from src.web.auth.pages import link_for
-from src.web.auth.tokens import create_token
-from src.web.auth.users import UnknownUser, UserError
-from src.web.instants import write_instant
-from src.web.request_values import Until, ahead, read
-from src.web.roles import Role
-from src.web.tables import ApiToken, User
+from ...jobs.core.errors import InvalidArguments, NotAllowed
+from ...operations.format.instants import write_instant
+from ...operations.format.request_values import Until, ahead, read
+from ...operations.people import permissions, tokens, users
+from ...operations.people.models import ApiToken, User
+from ...operations.people.roles import Role
+from ...operations.people.tokens import create_token
+from ...operations.people.users import UnknownUser, UserError
+from ...sql import database
+from ..auth import allow, visitor
+from ..auth.pages import link_for
+from ..http.json_bodies import answer, read_json
+from .requests.blueprint import blueprint
 
 _ACTORS = "the only actors they may use: names, or beginnings with a star behind them; null: all"
 

@@ -6,16 +6,16 @@ from typing import Any
 
 from flask import Response, request, url_for
 
-from src import database
-from src.actors.publishing import declared
-from src.reports import archive
-from src.reports.archive import Report, UnknownReport
-from src.web.api.blueprint import blueprint
-from src.web.api.bodies import answer
-from src.web.auth import allow
-from src.web.filters import read_filter
-from src.web.instants import write_instant
-from src.web.roles import Role
+from ...actors.publishing import declared
+from ...operations.format.instants import write_instant
+from ...operations.format.list_filters import read_filter
+from ...operations.people.roles import Role
+from ...reports import archive
+from ...reports.archive import Report, UnknownReport
+from ...sql import database
+from ..auth import allow
+from ..http.json_bodies import answer
+from .requests.blueprint import blueprint
 
 ROWS = 50
 

@@ -7,21 +7,25 @@ from datetime import datetime, timedelta
 from flask import Response, request, url_for
 from pydantic import BaseModel, ConfigDict, Field
 
-from src import actors, database
-from src.broker import periodic
-from src.database import now
-from src.jobs.errors import InvalidArguments, JobsError
-from src.schedules import backfill, editing, preview, queries, ticks
-from src.schedules.models import Schedule
-from src.web import schedule_documents as documents
-from src.web import schedule_wishes as wishes
-from src.web.api import conditional
-from src.web.api.blueprint import blueprint
-from src.web.api.bodies import answer, read_json
-from src.web.auth import allow, visitor
-from src.web.instants import parse_instant, write_instant
-from src.web.json_documents import MASK
-from src.web.roles import Role
+from ... import actors
+from ...broker.options import periodic
+from ...jobs.core.errors import InvalidArguments, JobsError
+from ...operations.format.instants import parse_instant, write_instant
+from ...operations.format.json_documents import MASK
+from ...operations.people.roles import Role
+from ...operations.schedules import schedule_documents as documents
+from ...operations.schedules import schedule_request as wishes
+from ...schedules.edit import editing
+from ...schedules.rows import queries
+from ...schedules.rows.models import Schedule
+from ...schedules.rules import preview
+from ...schedules.ticks import backfill, ticks
+from ...sql import database
+from ...sql.clock import now
+from ..auth import allow, visitor
+from ..http.json_bodies import answer, read_json
+from .requests import conditional_requests
+from .requests.blueprint import blueprint
 
 PREVIEWED = 10
 MOST_PREVIEWED = 100
@@ -96,7 +100,7 @@ def show_schedule(id: str) -> Response:
         for each in documents.coming(schedule, PREVIEWED)
     ]
     found = {**documents.document(schedule), "ticks": ticks, "notes": preview.notes(schedule.draft.rule, now()), "changes": changes}
-    return conditional.versioned(answer(found), schedule.version)
+    return conditional_requests.versioned(answer(found), schedule.version)
 
 
 @blueprint.patch("/schedules/<id>")
@@ -111,7 +115,7 @@ def change_schedule(id: str) -> Response:
         raise InvalidArguments("version: Enter a whole number.", errors={"version": "Enter a whole number."})
     with database.write() as session:
         schedule = queries.find(session, id)
-        conditional.require_version(schedule.version)
+        conditional_requests.require_version(schedule.version)
         said = documents.fields(schedule.draft) | {"args": schedule.args, "kwargs": schedule.kwargs}
         if {"cron", "every", "at"} & sent.keys():
             said |= {"cron": None, "every": None, "at": None}
@@ -125,7 +129,7 @@ def delete_schedule(id: str) -> Response:
     """Delete a schedule with its history; its jobs stay."""
     with database.write() as session:
         schedule = queries.find(session, id)
-        conditional.require_version(schedule.version)
+        conditional_requests.require_version(schedule.version)
         editing.delete(session, schedule.id)
     return Response(status=204)
 

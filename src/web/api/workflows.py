@@ -5,19 +5,21 @@ from __future__ import annotations
 from flask import Response, request, url_for
 from werkzeug.exceptions import ServiceUnavailable
 
-from src import database
-from src.jobs import workflows
-from src.jobs.errors import UnknownJob
-from src.jobs.workflows import Found
-from src.web import asking, json_documents, workflow_documents
-from src.web.api.blueprint import blueprint
-from src.web.api.bodies import answer, read_json, read_limit
-from src.web.api.workflow_bodies import read_workflow
-from src.web.auth import allow, visitor
-from src.web.filters import read_filter
-from src.web.live import TooManyStreams
-from src.web.roles import Role
-from src.web.workflow_streams import stream
+from ...jobs.control import workflows
+from ...jobs.control.workflows import Found
+from ...jobs.core.errors import UnknownJob
+from ...operations.format import json_documents
+from ...operations.format.list_filters import read_filter
+from ...operations.jobs import job_request
+from ...operations.people.roles import Role
+from ...operations.workflows import workflow_documents
+from ...operations.workflows.workflow_request import read_workflow
+from ...sql import database
+from ..auth import allow, visitor
+from ..http.json_bodies import answer, read_json, read_limit
+from ..live.job_watcher import TooManyStreams
+from ..live.workflow_stream import stream
+from .requests.blueprint import blueprint
 
 
 @blueprint.post("/workflows")
@@ -25,7 +27,7 @@ from src.web.workflow_streams import stream
 def submit_workflow() -> Response:
     """Submit a workflow: every step is a row from this moment on."""
     workflow = read_workflow(read_json(many=True), by=visitor())
-    key = asking.own_key(request.headers.get("Idempotency-Key"), visitor())
+    key = job_request.own_key(request.headers.get("Idempotency-Key"), visitor())
     with database.write() as session:
         receipt = workflow.submit(session, submitted_by=visitor().name, idempotency_key=key)
     response = answer({"id": receipt.id, "jobs": receipt.jobs, "url": _url(receipt.id)}, 202)

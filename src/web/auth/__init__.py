@@ -3,6 +3,6 @@
 Denied by default: a view without a rule answers nobody (access.py); `allow(Role…)` or `open_to_all` is its rule.
 """
 
-from src.web.auth.access import allow, open_to_all, visitor
+from .access import allow, open_to_all, visitor
 
 __all__ = ["allow", "open_to_all", "visitor"]

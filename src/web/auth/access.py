@@ -9,11 +9,12 @@ from flask import Flask, current_app, g, request
 from flask import session as cookie
 from werkzeug.exceptions import Unauthorized
 
-from src import database
-from src.web.auth import address_rules, caller, proxy, row_filters, sessions, throttle, tokens, witness
-from src.web.auth.caller import Caller, Forbidden
-from src.web.roles import Role
-from src.web.tables import User
+from ...operations.people import caller, row_filters, sessions, tokens
+from ...operations.people.caller import Caller, Forbidden
+from ...operations.people.models import User
+from ...operations.people.roles import Role
+from ...sql import database
+from . import address_rules, audit_hooks, proxy, throttle
 
 View = TypeVar("View", bound=Callable[..., Any])
 
@@ -33,7 +34,7 @@ def allow(role: Role, *, action: str | None = None) -> Callable[[View], View]:
     def decorate(view: View) -> View:
         setattr(view, _RULE, role)
         if action is not None:
-            setattr(view, witness.ACTION, action)
+            setattr(view, audit_hooks.ACTION, action)
         return view
 
     return decorate
@@ -64,7 +65,7 @@ def init(app: Flask) -> None:
     proxy.init(app)
     app.before_request(_check)
     app.teardown_request(_leave)
-    witness.init(app)
+    audit_hooks.init(app)
 
 
 def _leave(_error: BaseException | None) -> None:
@@ -88,7 +89,7 @@ def _check() -> None:
         raise Forbidden(f"This needs {needed}; you are signed in as {g.visitor.name} with the role {g.visitor.role}.")
     address_rules.check()
     if request.method not in SAFE_METHODS:
-        witness.begin()
+        audit_hooks.begin()
 
 
 def _identify() -> Caller | None:

@@ -11,12 +11,14 @@ from typing import Any
 
 from flask import request
 
-from src import database
-from src.jobs import batches, queries, workflows
-from src.jobs.errors import UnknownJob
-from src.schedules import queries as schedule_queries
-from src.web.auth.caller import Forbidden
-from src.web.auth.permissions import beyond, in_force, require, require_submit
+from ...jobs.batches import batches
+from ...jobs.control import workflows
+from ...jobs.core.errors import UnknownJob
+from ...jobs.read import queries
+from ...operations.people.caller import Forbidden
+from ...operations.people.permissions import beyond, in_force, require, require_submit
+from ...schedules.rows import queries as schedule_queries
+from ...sql import database
 
 
 def check() -> None:

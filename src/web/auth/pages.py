@@ -10,11 +10,12 @@ from flask import session as cookie
 from werkzeug.exceptions import TooManyRequests
 from werkzeug.wrappers import Response
 
-from src import database
-from src.settings import get_settings
-from src.web.auth import sessions, throttle, users, witness
-from src.web.auth.access import SESSION_KEY, allow, open_to_all
-from src.web.roles import Role
+from ...operations.people import sessions, users
+from ...operations.people.roles import Role
+from ...settings import get_settings
+from ...sql import database
+from . import audit_hooks, throttle
+from .access import SESSION_KEY, allow, open_to_all
 
 blueprint = Blueprint("auth", __name__)
 
@@ -37,16 +38,16 @@ def check_sign_in() -> Response | tuple[str, int]:
     with database.write() as session:
         counted = throttle.begin(session, name, _address())
         if counted is None:
-            witness.note_knocking(session, SIGN_IN, name, refused="too many tries")
+            audit_hooks.note_knocking(session, SIGN_IN, name, refused="too many tries")
             return _refuse(throttle.TOO_MANY, name, next, 429)
     with database.read() as session:
         user = users.check_password(session, name, password)
     with database.write() as session:
         if user is None:
-            witness.note(session, SIGN_IN, name, refused="name or password is wrong")
+            audit_hooks.note(session, SIGN_IN, name, refused="name or password is wrong")
             return _refuse("Name or password is wrong.", name, next, 422)
         throttle.take_back(session, counted)
-        witness.note(session, SIGN_IN, user.name, by="password")
+        audit_hooks.note(session, SIGN_IN, user.name, by="password")
         return _welcome(sessions.start(session, user.id, address=_address(), browser=_browser()), next)
 
 
@@ -59,9 +60,9 @@ def follow_link() -> Response:
     with database.write() as session:
         user_id = sessions.redeem(session, request.args.get("t", ""))
         if user_id is None:
-            witness.note_knocking(session, SIGN_IN, witness.NOBODY, refused="the one-time link was used, or is too old")
+            audit_hooks.note_knocking(session, SIGN_IN, audit_hooks.NOBODY, refused="the one-time link was used, or is too old")
         else:
-            witness.note(session, SIGN_IN, users.name_of(session, user_id), by="link")
+            audit_hooks.note(session, SIGN_IN, users.name_of(session, user_id), by="link")
             key = sessions.start(session, user_id, address=_address(), browser=_browser(), by_link=True)
             has_password = users.has_password(session, user_id)
             return _welcome(key, url_for("overview.show" if has_password else "account.show"))

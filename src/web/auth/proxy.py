@@ -8,12 +8,14 @@ from typing import Any
 from flask import Flask, request
 from sqlalchemy import select
 
-from src import database, networks
-from src.settings import get_settings
-from src.web.auth import users, witness
-from src.web.auth.caller import Forbidden
-from src.web.roles import Role
-from src.web.tables import User
+from ... import ip_networks
+from ...operations.people import users
+from ...operations.people.caller import Forbidden
+from ...operations.people.models import User
+from ...operations.people.roles import Role
+from ...settings import get_settings
+from ...sql import clock, database
+from . import audit_hooks
 
 #: where the address of the connection stands that a header may have replaced
 _PEER = "callboard.peer"
@@ -23,7 +25,7 @@ def check_settings() -> None:
     """Raise ValueError with the cure for settings that would believe anybody, or make no sense."""
     settings = get_settings()
     try:
-        trusted = networks.read(settings.proxy_addresses)
+        trusted = ip_networks.read(settings.proxy_addresses)
     except ValueError as error:
         raise ValueError(
             f"CALLBOARD_PROXY_ADDRESSES: {error}. Write addresses or networks, comma separated, e.g. 10.0.0.5,10.1.0.0/16."
@@ -50,7 +52,7 @@ class _Forwarded:
     def __call__(self, environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
         trusted = get_settings().proxy_addresses
         peer = environ[_PEER] = environ.get("REMOTE_ADDR", "")
-        if trusted and networks.is_among(peer, trusted):
+        if trusted and ip_networks.is_among(peer, trusted):
             environ["REMOTE_ADDR"] = _client(peer, environ.get("HTTP_X_FORWARDED_FOR", ""), trusted)
             # The last one is that of the nearest proxy; what stands before came from beyond it.
             scheme = environ.get("HTTP_X_FORWARDED_PROTO", "").rpartition(",")[2].strip().lower()
@@ -63,11 +65,11 @@ def _client(peer: str, forwarded: str, trusted: str) -> str:
     """The nearest address that is no trusted proxy; what stands before it in the header, anybody may have written."""
     client = peer
     for word in reversed(forwarded.split(",")):
-        address = networks.read_address(_without_port(word.strip()))
+        address = ip_networks.read_address(_without_port(word.strip()))
         if address is None:
             break
         client = str(address)
-        if not networks.is_among(client, trusted):
+        if not ip_networks.is_among(client, trusted):
             break
     return client
 
@@ -83,7 +85,7 @@ def user() -> User | None:
     """The user whom the proxy in front has signed in; None: no such proxy, or it names nobody. Raises Forbidden for a user who may not in."""
     settings = get_settings()
     name = request.headers.get(settings.proxy_user_header, "").strip() if settings.proxy_user_header else ""
-    if not name or not networks.is_among(request.environ.get(_PEER), settings.proxy_addresses):
+    if not name or not ip_networks.is_among(request.environ.get(_PEER), settings.proxy_addresses):
         return None
     found = _find(name)
     if found is None and settings.proxy_new_users:
@@ -104,6 +106,6 @@ def _made(name: str, role: Role) -> User | None:
     with database.write() as session:
         # Two first requests at once make one user.
         if session.execute(select(User.id).where(User.name == name)).first() is None:
-            session.add(User(name=name, password_hash="", role=role, created_at=database.now()))
-            witness.note(session, "user.create", name, by="proxy", role=role.value)
+            session.add(User(name=name, password_hash="", role=role, created_at=clock.now()))
+            audit_hooks.note(session, "user.create", name, by="proxy", role=role.value)
     return _find(name)

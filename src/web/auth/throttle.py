@@ -15,8 +15,8 @@ from datetime import timedelta
 from sqlalchemy import delete, func, insert, select, text
 from sqlalchemy.orm import Session
 
-from src.database import now
-from src.web.tables import FailedSignIn
+from ...operations.people.models import FailedSignIn
+from ...sql.clock import now
 
 WINDOW = timedelta(minutes=5)
 #: refused passwords within the window: for one name from one address (so that nobody can lock another person out) …

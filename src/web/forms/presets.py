@@ -8,11 +8,11 @@ from typing import Any
 from sqlalchemy import Select, delete, func, or_, select
 from sqlalchemy.orm import Session
 
-from src.database import now
-from src.jobs.errors import JobsError
-from src.web.auth.caller import Caller
-from src.web.roles import Role
-from src.web.tables import FormPreset
+from ...jobs.core.errors import JobsError
+from ...operations.people.caller import Caller
+from ...operations.people.models import FormPreset
+from ...operations.people.roles import Role
+from ...sql.clock import now
 
 #: of one actor and person
 MOST = 100

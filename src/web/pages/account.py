@@ -7,14 +7,16 @@ from flask import session as cookie
 from werkzeug.exceptions import NotFound
 from werkzeug.wrappers import Response
 
-from src import audit, database
-from src.jobs.errors import JobsError
-from src.web.auth import allow, sessions, throttle, tokens, users, visitor, witness
-from src.web.auth.access import SESSION_KEY
-from src.web.auth.caller import Forbidden
-from src.web.auth.users import UserError
-from src.web.roles import Role
-from src.web.token_wishes import read
+from ... import audit
+from ...jobs.core.errors import JobsError
+from ...operations.people import sessions, tokens, users
+from ...operations.people.caller import Forbidden
+from ...operations.people.roles import Role
+from ...operations.people.token_request import read
+from ...operations.people.users import UserError
+from ...sql import database
+from ..auth import allow, audit_hooks, throttle, visitor
+from ..auth.access import SESSION_KEY
 
 blueprint = Blueprint("account", __name__)
 
@@ -101,7 +103,7 @@ def _check_old(password: str, address: str) -> None:
         if is_right:
             throttle.take_back(session, counted)
         else:
-            witness.note(session, "user.password", name, refused="the present password is wrong")
+            audit_hooks.note(session, "user.password", name, refused="the present password is wrong")
     if not is_right:
         raise UserError("old", "This is not your present password.")
     if change is not None:

@@ -8,18 +8,21 @@ from flask import Blueprint, flash, redirect, render_template, request, url_for
 from sqlalchemy.orm import Session
 from werkzeug.wrappers import Response
 
-from src import database
-from src.broker.signature import Signature
-from src.database import now
-from src.jobs import controls, queries
-from src.jobs.errors import JobsError, UnknownJob
-from src.web import catalogue, controlling, uploading
-from src.web.auth import allow, visitor
-from src.web.controlling import Target
-from src.web.forms import presets
-from src.web.forms.form import Form
-from src.web.roles import Role
-from src.web.uploading import takes_files
+from ...actor_schema.signature import Signature
+from ...jobs.core.errors import JobsError, UnknownJob
+from ...jobs.limits import overrides
+from ...jobs.read import queries
+from ...operations.fleet import override_requests
+from ...operations.fleet.override_requests import Target
+from ...operations.jobs import actor_catalogue
+from ...operations.people.roles import Role
+from ...sql import database
+from ...sql.clock import now
+from ..auth import allow, visitor
+from ..forms import presets
+from ..forms.job_form import Form
+from ..http import uploads
+from ..http.uploads import takes_files
 
 blueprint = Blueprint("actors", __name__)
 
@@ -28,7 +31,7 @@ blueprint = Blueprint("actors", __name__)
 @allow(Role.VIEWER)
 def index() -> str:
     """All actors."""
-    return render_template("actors/index.html", actors=[(actor, Signature.of(actor)) for actor in catalogue.entries()])
+    return render_template("actors/index.html", actors=[(actor, Signature.of(actor)) for actor in actor_catalogue.entries()])
 
 
 @blueprint.get("/actors/<name>")
@@ -50,7 +53,7 @@ def form(name: str) -> str:
 def submit(name: str) -> Response | tuple[str, int]:
     """Submit the form: to the job's page, or back with what is wrong."""
     form = Form.of(name)
-    sent = uploading.sent(form.fields)
+    sent = uploads.sent(form.fields)
     if (longer := form.with_row(sent)) is not None:
         return _page(longer), 200
     outcome = form.submit(sent, by=visitor())
@@ -66,7 +69,7 @@ def submit(name: str) -> Response | tuple[str, int]:
 def save_preset(name: str) -> Response | tuple[str, int]:
     """Keep what is typed under a name."""
     form = Form.of(name)
-    sent = uploading.sent(form.fields)
+    sent = uploads.sent(form.fields)
     try:
         with database.write() as session:
             shared = "preset-shared" in request.form
@@ -99,7 +102,7 @@ def _values(session: Session, form: Form, id: str) -> dict[str, Any]:
 
 def _page(form: Form) -> str:
     with database.read() as session:
-        panel = controlling.panel(session, Target("actor", form.actor.actor_name))
+        panel = override_requests.panel(session, Target("actor", form.actor.actor_name))
         saved = [(each, presets.may_remove(each, visitor())) for each in presets.listed(session, form.actor.actor_name, visitor())]
-        held_back = controls.load(session).pause(form.actor.actor_name, form.actor.queue_name, now())
+        held_back = overrides.load(session).pause(form.actor.actor_name, form.actor.queue_name, now())
     return render_template("actors/form.html", form=form, panel=panel, held_back=held_back, presets=saved)

@@ -7,11 +7,11 @@ import re
 from flask import Blueprint, current_app, render_template, url_for
 from werkzeug.exceptions import HTTPException
 
-from src.web import reference
-from src.web.api import openapi
-from src.web.auth import allow
-from src.web.auth.access import rule_of
-from src.web.roles import Role
+from ...operations.people.roles import Role
+from ..api.openapi import document
+from ..auth import allow
+from ..auth.access import rule_of
+from ..render import api_reference
 
 blueprint = Blueprint("api_docs", __name__)
 
@@ -21,7 +21,7 @@ blueprint = Blueprint("api_docs", __name__)
 def show() -> str:
     """Every operation: who may, what it takes, what it answers, how to call it."""
     url = url_for("api.describe", _external=True).removesuffix("/openapi.json")
-    return render_template("api/docs.html", groups=reference.groups(openapi.document(), url=url, role=_role), url=url)
+    return render_template("api/docs.html", groups=api_reference.groups(document.document(), url=url, role=_role), url=url)
 
 
 def _role(method: str, path: str) -> str:

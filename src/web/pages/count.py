@@ -9,12 +9,12 @@ from __future__ import annotations
 from flask import Blueprint, redirect, render_template, request, url_for
 from werkzeug.wrappers import Response
 
-from src import database
-from src.actors.tutorial import count as count_actor
-from src.jobs import queries
-from src.web.auth import allow, visitor
-from src.web.forms.form import Form
-from src.web.roles import Role
+from ...actors.tutorial import count as count_actor
+from ...jobs.read import queries
+from ...operations.people.roles import Role
+from ...sql import database
+from ..auth import allow, visitor
+from ..forms.job_form import Form
 
 blueprint = Blueprint("count", __name__)
 

@@ -5,14 +5,14 @@ from __future__ import annotations
 from flask import Blueprint, Response, flash, redirect, render_template, request, url_for
 from werkzeug.wrappers import Response as AnyResponse
 
-from src import database
-from src.mail import mailbox
-from src.mail.catcher import USER
-from src.settings import get_settings
-from src.web import letters
-from src.web.auth import allow
-from src.web.filters import read_filter
-from src.web.roles import Role
+from ...mail import mailbox
+from ...mail.catcher import USER
+from ...operations.format.list_filters import read_filter
+from ...operations.people.roles import Role
+from ...settings import get_settings
+from ...sql import database
+from ..auth import allow
+from ..render import emails
 
 blueprint = Blueprint("mailbox", __name__)
 
@@ -34,28 +34,28 @@ def show(seq: int) -> Response:
     """One email as it looks."""
     with database.read() as session:
         mail, raw = mailbox.find(session, seq), mailbox.raw_of(session, seq)
-    return letters.page("mailbox/show.html", raw, mail=mail)
+    return emails.page("mailbox/show.html", raw, mail=mail)
 
 
 @blueprint.get("/mailbox/<int:seq>/html")
 @allow(Role.OPERATOR)
 def html(seq: int) -> Response:
     """The email's HTML, for the frame."""
-    return letters.frame(_raw(seq))
+    return emails.frame(_raw(seq))
 
 
 @blueprint.get("/mailbox/<int:seq>/parts/<int:number>")
 @allow(Role.OPERATOR)
 def part(seq: int, number: int) -> Response:
     """An attachment."""
-    return letters.part(_raw(seq), number)
+    return emails.part(_raw(seq), number)
 
 
 @blueprint.get("/mailbox/<int:seq>/raw")
 @allow(Role.OPERATOR)
 def raw(seq: int) -> Response:
     """The email as it came."""
-    return letters.whole(_raw(seq), f"mail-{seq}")
+    return emails.whole(_raw(seq), f"mail-{seq}")
 
 
 @blueprint.post("/mailbox/empty")

@@ -6,15 +6,15 @@ from flask import Blueprint, Response, redirect, render_template, request, url_f
 from werkzeug.exceptions import NotFound
 from werkzeug.wrappers import Response as AnyResponse
 
-from src import database
-from src.actors.publishing import declared
-from src.broker.signature import Signature
-from src.reports import archive, forms, pdf
-from src.web import catalogue
-from src.web.auth import allow
-from src.web.filters import read_filter
-from src.web.letters import download
-from src.web.roles import Role
+from ...actor_schema.signature import Signature
+from ...actors.publishing import declared
+from ...operations.format.list_filters import read_filter
+from ...operations.jobs import actor_catalogue
+from ...operations.people.roles import Role
+from ...reports import archive, forms, pdf
+from ...sql import database
+from ..auth import allow
+from ..render.emails import download
 
 blueprint = Blueprint("reports", __name__)
 
@@ -27,7 +27,7 @@ def index() -> str:
     """Each report with its newest issue."""
     with database.read() as session:
         shelves = {shelf.newest.name: shelf for shelf in archive.shelves(session)}
-    known = {actor.actor_name: Signature.of(actor).title for actor in catalogue.entries() if actor.actor_name in declared()}
+    known = {actor.actor_name: Signature.of(actor).title for actor in actor_catalogue.entries() if actor.actor_name in declared()}
     names = sorted({*shelves, *known})
     return render_template("reports/index.html", names=names, shelves=shelves, known=known, pdf_missing=pdf.missing())
 

@@ -10,23 +10,28 @@ from zoneinfo import ZoneInfo
 from flask import Blueprint, flash, redirect, render_template, request, url_for
 from werkzeug.wrappers import Response
 
-from src import actors, database
-from src.broker import periodic
-from src.database import now
-from src.jobs.errors import InvalidArguments, JobsError, NotAllowed
-from src.schedules import backfill, editing, preview, queries, ticks, zones
-from src.schedules.models import Schedule
-from src.schedules.words import TickState
-from src.schedules.zones import zone_of
-from src.settings import get_settings
-from src.web import catalogue, uploading
-from src.web import schedule_documents as documents
-from src.web.auth import allow, visitor
-from src.web.forms.reading import MORE
-from src.web.forms.schedule import NAME, ScheduleForm, rule_of
-from src.web.instants import parse_instant, write_instant
-from src.web.roles import Role
-from src.web.uploading import takes_files
+from ... import actors
+from ...broker.options import periodic
+from ...jobs.core.errors import InvalidArguments, JobsError, NotAllowed
+from ...operations.arguments.reading import MORE
+from ...operations.format.instants import parse_instant, write_instant
+from ...operations.jobs import actor_catalogue
+from ...operations.people.roles import Role
+from ...operations.schedules import schedule_documents as documents
+from ...schedules.edit import editing
+from ...schedules.rows import queries
+from ...schedules.rows.models import Schedule
+from ...schedules.rows.vocabulary import TickState
+from ...schedules.rules import preview, zones
+from ...schedules.rules.zones import zone_of
+from ...schedules.ticks import backfill, ticks
+from ...settings import get_settings
+from ...sql import database
+from ...sql.clock import now
+from ..auth import allow, visitor
+from ..forms.schedule_form import NAME, ScheduleForm, rule_of
+from ..http import uploads
+from ..http.uploads import takes_files
 
 blueprint = Blueprint("schedules", __name__)
 
@@ -57,7 +62,7 @@ def new() -> str:
     """Choose an actor, or fill in the form of the one that is chosen."""
     name = request.args.get("actor")
     if not name:
-        return render_template("schedules/choose.html", actors=catalogue.entries())
+        return render_template("schedules/choose.html", actors=actor_catalogue.entries())
     return _show(ScheduleForm.new(name))
 
 
@@ -185,7 +190,7 @@ def _backfill(session: Any, schedule: Schedule) -> None:
 
 
 def _save(form: ScheduleForm, save: Callable[[Any], Schedule], done: str) -> Response | tuple[str, int] | str:
-    sent = uploading.sent(form.actor.fields)
+    sent = uploads.sent(form.actor.fields)
     try:
         if MORE in sent or NAME.name not in sent:  # one more row, or the arguments of an actor's form
             return _show(form.again(sent, {}))

@@ -7,16 +7,16 @@ from flask import Response as FlaskResponse
 from flask_wtf.csrf import generate_csrf
 from werkzeug.wrappers import Response
 
-from src import database
-from src.jobs import workflows
-from src.jobs.errors import NotAllowed, UnknownJob
-from src.jobs.workflows import Found
-from src.web.auth import allow
-from src.web.filters import read_filter
-from src.web.graphs import draw
-from src.web.live import TooManyStreams
-from src.web.roles import Role
-from src.web.workflow_streams import stream
+from ...jobs.control import workflows
+from ...jobs.control.workflows import Found
+from ...jobs.core.errors import NotAllowed, UnknownJob
+from ...operations.format.list_filters import read_filter
+from ...operations.people.roles import Role
+from ...sql import database
+from ..auth import allow
+from ..live.job_watcher import TooManyStreams
+from ..live.workflow_stream import stream
+from ..render.workflow_graph import draw
 
 blueprint = Blueprint("workflows", __name__)
 

@@ -11,7 +11,7 @@ import pika
 import pytest
 from playwright.sync_api import Page, expect
 
-from src.broker import topology
+from src.broker.core import topology
 from tests.harness.callboard import Callboard
 from tests.harness.waiting import eventually
 

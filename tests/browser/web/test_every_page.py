@@ -17,8 +17,8 @@ import pytest
 from playwright.sync_api import Browser, BrowserContext, Page
 from werkzeug.serving import make_server
 
-from src.database import Database
-from src.jobs.envelopes import on_commit
+from src.jobs.core.envelopes import on_commit
+from src.sql.database import Database
 from src.web import create_app
 from tests.harness.sample import furnish
 from tests.harness.site import Site, Visit

@@ -1,4 +1,4 @@
-"""The rules by which src/web/forms/browser.py models a browser are Chromium's own."""
+"""The rules by which src/operations/arguments/untouched_form.py models a browser are Chromium's own."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from hypothesis import strategies as st
 from playwright.sync_api import Browser, Route
 from werkzeug.datastructures import MultiDict
 
-from src.broker.signature import Signature
+from src.actor_schema.signature import Signature
+from src.operations.arguments import untouched_form
+from src.operations.arguments.field import identical
+from src.operations.arguments.fields import fields_of, filled
+from src.operations.arguments.reading import read
 from src.settings import get_settings
 from src.web import create_app
-from src.web.forms import browser
-from src.web.forms.field import identical
-from src.web.forms.fields import fields_of, filled
-from src.web.forms.reading import read
 from tests.harness.parameters import SIGNATURES, VALUES, check
 
 _PAGE = """{% from "macros.html" import field with context %}<!doctype html><meta charset="utf-8">
@@ -43,7 +43,7 @@ def test_what_chromium_sends_for_an_untouched_form_is_what_is_modelled(chromium:
         with page.expect_request(lambda request: request.method == "POST") as posted:
             page.locator("#send").click()
         sent = parse_qsl(posted.value.post_data or "", keep_blank_values=True)
-        assert sent == list(browser.sent(fields).items(multi=True))
+        assert sent == list(untouched_form.sent(fields).items(multi=True))
         assert identical(read(fields_of(signature), MultiDict(sent)).values, values)
 
     check(20, same, values=VALUES, signature=st.sampled_from(SIGNATURES))

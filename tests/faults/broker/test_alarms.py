@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from src.actors.arithmetic import add
-from src.broker import management, publisher, troubles
-from src.broker.relay import Relay
-from src.database import read
-from src.jobs import heartbeats
-from src.jobs.alert_models import AlertKind
+from src.broker.publish import publisher
+from src.broker.recover import broker_health, management
+from src.broker.recover.relay import Relay
+from src.jobs.alerts.models import AlertKind
+from src.jobs.leases import heartbeats
+from src.sql.database import read
 from tests.harness.breakable import breakable
 from tests.harness.commands import DEADLINE_S
 from tests.harness.waiting import eventually
@@ -16,7 +17,7 @@ from tests.harness.waiting import eventually
 def alarms() -> list[str]:
     """What is said of alarms now, from both sources."""
     with read() as session:
-        found = troubles.troubles(session, management.overview())
+        found = broker_health.troubles(session, management.overview())
     return [each.text for each in found if each.kind is AlertKind.BROKER_ALARM]
 
 

@@ -12,14 +12,14 @@ from pathlib import Path
 import pytest
 from sqlalchemy import select, update
 
-from src.broker import process_tree
-from src.broker.publisher import get_publisher
-from src.broker.relay import Relay
-from src.broker.topology import queue_arguments
-from src.database import now
+from src.broker.core.topology import queue_arguments
+from src.broker.isolate import process_tree
+from src.broker.publish.publisher import get_publisher
+from src.broker.recover.relay import Relay
 from src.jobs import Outcome, State
-from src.jobs.models import Worker as WorkerRow
+from src.jobs.core.models import Worker as WorkerRow
 from src.migrations import migrate
+from src.sql.clock import now
 from tests.actors import broker as actors
 from tests.harness.callboard import Callboard
 from tests.harness.commands import DEADLINE_S

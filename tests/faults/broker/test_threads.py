@@ -8,7 +8,7 @@ import pytest
 from dramatiq import Message
 
 from src.jobs import State
-from src.jobs.submission import new_id
+from src.jobs.submit.submission import new_id
 from tests.harness.callboard import Callboard
 from tests.harness.commands import DEADLINE_S
 from tests.harness.stores import only_on

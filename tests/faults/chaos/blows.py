@@ -23,9 +23,9 @@ from pathlib import Path
 from dramatiq import Message
 
 from src.jobs import submit
-from src.jobs.heartbeats import Role, silent
-from src.jobs.submission import new_id
-from src.jobs.workers import alive
+from src.jobs.leases.heartbeats import Role, silent
+from src.jobs.leases.workers import alive
+from src.jobs.submit.submission import new_id
 from tests.faults.chaos.load import Submitters, directly
 from tests.harness.breakable import Breakable, breakable, submitters_token, web_command
 from tests.harness.fleet import Fleet, Part

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from src.database import Database
-from src.jobs.envelopes import on_commit
+from src.jobs.core.envelopes import on_commit
+from src.sql.database import Database
 from tests.faults.chaos import faults
 from tests.harness.callboard import Callboard
 from tests.harness.effects import create_effects

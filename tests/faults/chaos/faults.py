@@ -13,9 +13,16 @@ from typing import Any
 
 from sqlalchemy.exc import OperationalError
 
-from src.broker import attempt, boot, committer, crew, executor, frame_writer, intake, marker, publisher, relay
-from src.jobs import due, release, result_files, workers
-from src.jobs.envelopes import Envelope, on_commit
+from src.broker.consume import claimer
+from src.broker.execute import attempt, committer, executor
+from src.broker.process import boot, worker_process
+from src.broker.publish import confirmation_writer, frame_writer, publisher
+from src.broker.recover import relay
+from src.jobs.core import release
+from src.jobs.core.envelopes import Envelope, on_commit
+from src.jobs.files import result_files
+from src.jobs.leases import workers
+from src.jobs.relay import due_jobs
 
 NAME = "CHAOS_FAULT"
 STRUCK = "CHAOS_STRUCK"
@@ -113,12 +120,12 @@ FAULTS: dict[str, Callable[[], None]] = {
     "commit | hand-over": _kill_at_hand_over,
     "hand-over | publish": _kill_before(frame_writer.JoiningConnection, "publish"),
     "publish | confirm": _kill_before(publisher.Publisher, "_on_confirm"),
-    "confirm | mark": _kill_before(marker.Marker, "_write"),
+    "confirm | mark": _kill_before(confirmation_writer.ConfirmationWriter, "_write"),
     # relay
     "taken by the relay | publish": _kill_before(relay, "hand_off", lambda envelopes: bool(envelopes)),
     "given away | commit": _kill_after(workers, "take_over"),
     # worker
-    "delivery | claim": _kill_before(intake.Intake, "take"),
+    "delivery | claim": _kill_before(claimer.Claimer, "take"),
     "claim | start": _kill_before(executor.Executor, "run"),
     "actor | commit, plain": _kill_before(committer.Committer, "_settle", _has_ends),
     "actor | commit, transactional": _kill_before(attempt.AttemptRunner, "_commit_own", _has_own_session),
@@ -127,12 +134,12 @@ FAULTS: dict[str, Callable[[], None]] = {
     "result's file | commit": _kill_after(result_files, "keep"),
     "commit | hand over of the ack": _kill_after(attempt.AttemptRunner, "_commit_own", _has_own_session),
     "commit | ack": _kill_before(committer.Committer, "_acknowledge"),
-    "stop | jobs given back": _kill_before(crew.Crew, "close"),
-    "jobs given back | end": _kill_after(crew.Crew, "close"),
+    "stop | jobs given back": _kill_before(worker_process.WorkerProcess, "close"),
+    "jobs given back | end": _kill_after(worker_process.WorkerProcess, "close"),
     "stop | relay ends": _kill_before(boot.Boot, "before_worker_shutdown"),
     # the database's answer
-    "answer to the claim's commit lost": _lose_answer_after(intake.Intake, "take"),
+    "answer to the claim's commit lost": _lose_answer_after(claimer.Claimer, "take"),
     "answer to the end's commit lost": _lose_answer_after(committer.Committer, "_settle", _has_ends),
     "answer to the transaction's commit lost": _lose_answer_after(attempt.AttemptRunner, "_commit_own", _has_own_session),
-    "answer to the relay's commit lost": _lose_answer_after(due, "take_unpublished", lambda *_: True),
+    "answer to the relay's commit lost": _lose_answer_after(due_jobs, "take_unpublished", lambda *_: True),
 }

@@ -14,9 +14,9 @@ from urllib.parse import urlsplit
 
 from dramatiq import Message
 
-from src.database import Database
 from src.jobs import submit
-from src.jobs.submission import new_id
+from src.jobs.submit.submission import new_id
+from src.sql.database import Database
 
 #: seconds a submission may take before it counts as unanswered
 PATIENCE_S = 30.0

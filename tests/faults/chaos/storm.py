@@ -20,9 +20,9 @@ from datetime import datetime
 
 from sqlalchemy import select
 
-from src.database import Database
-from src.jobs.models import Job
-from src.jobs.states import FINAL
+from src.jobs.core.models import Job
+from src.jobs.core.states import FINAL
+from src.sql.database import Database
 from tests.faults.chaos.load import Load, Submitters, directly, over_http
 from tests.harness.breakable import Breakable, breakable, kill_postgres, submitters_token, web_command
 from tests.harness.callboard import Callboard
@@ -190,7 +190,7 @@ def _unfinished(database: Database, accepted: Collection[str]) -> int:
 
 
 def _serving(database: Database, count: int) -> None:
-    from src.jobs.workers import alive
+    from src.jobs.leases.workers import alive
 
     def enough() -> bool:
         with database.read() as session:

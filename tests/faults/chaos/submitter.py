@@ -5,8 +5,8 @@ from __future__ import annotations
 import sys
 
 import src.actors
-from src.database import write
 from src.jobs import submit
+from src.sql.database import write
 
 
 def main() -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from src.broker.deliveries import Acknowledger
+from src.broker.consume.deliveries import Acknowledger
 
 
 class Channel:

@@ -7,9 +7,10 @@ from pathlib import Path
 import pytest
 from dramatiq import Message
 
-from src.database import Database
 from src.jobs import submit_many
-from src.jobs.submission import Submission, new_id
+from src.jobs.submit.requests import Submission
+from src.jobs.submit.submission import new_id
+from src.sql.database import Database
 from tests.faults.chaos.test_kill_points import ended, submitted
 from tests.harness.fleet import Fleet
 

@@ -12,12 +12,14 @@ import pytest
 from dramatiq import Message
 from sqlalchemy import select
 
-from src.database import Database
-from src.jobs import result_files, submit_many
-from src.jobs.models import Attempt, Job
-from src.jobs.states import Outcome, State
-from src.jobs.submission import Submission, new_id
+from src.jobs import submit_many
+from src.jobs.core.models import Attempt, Job
+from src.jobs.core.states import Outcome, State
+from src.jobs.files import result_files
+from src.jobs.submit.requests import Submission
+from src.jobs.submit.submission import new_id
 from src.settings import get_settings
+from src.sql.database import Database
 from tests.faults.chaos import faults
 from tests.harness import fork_server
 from tests.harness.fleet import Fleet

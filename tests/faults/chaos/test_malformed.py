@@ -10,10 +10,10 @@ import pika
 import pytest
 from sqlalchemy import delete, func, select
 
-from src.broker.topology import declare
-from src.database import Database
-from src.jobs.models import Job
-from src.jobs.states import State
+from src.broker.core.topology import declare
+from src.jobs.core.models import Job
+from src.jobs.core.states import State
+from src.sql.database import Database
 from tests.faults.chaos.test_kill_points import ended, struck, submitted
 from tests.harness.fleet import Fleet
 from tests.harness.waiting import eventually

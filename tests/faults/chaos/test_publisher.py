@@ -10,12 +10,13 @@ import pytest
 from dramatiq import Message
 from sqlalchemy import func, select
 
-from src.broker.frame_writer import JoiningConnection, Outgoing
-from src.broker.publisher import Publisher
-from src.database import Database
-from src.jobs import envelopes, submit
-from src.jobs.models import Job
-from src.jobs.submission import new_id
+from src.broker.publish.frame_writer import JoiningConnection, Outgoing
+from src.broker.publish.publisher import Publisher
+from src.jobs import submit
+from src.jobs.core import envelopes
+from src.jobs.core.models import Job
+from src.jobs.submit.submission import new_id
+from src.sql.database import Database
 from tests.harness import fork_server
 from tests.harness.waiting import eventually
 

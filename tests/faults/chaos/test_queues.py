@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from src.database import Database
+from src.sql.database import Database
 from tests.faults.chaos.test_kill_points import ended, running, submitted
 from tests.harness.callboard import Callboard
 from tests.harness.fleet import Fleet

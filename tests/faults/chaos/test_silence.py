@@ -10,12 +10,14 @@ import pytest
 from dramatiq import Message
 from sqlalchemy import select, update
 
-from src.broker.relay import Relay
-from src.database import Database, now
-from src.jobs import claims, submit, workers
-from src.jobs.models import Job, Worker
-from src.jobs.states import State
-from src.jobs.submission import new_id
+from src.broker.recover.relay import Relay
+from src.jobs import submit
+from src.jobs.core.models import Job, Worker
+from src.jobs.core.states import State
+from src.jobs.leases import claims, workers
+from src.jobs.submit.submission import new_id
+from src.sql.clock import now
+from src.sql.database import Database
 from tests.harness.stores import only_on
 from tests.harness.waiting import eventually
 

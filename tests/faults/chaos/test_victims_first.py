@@ -7,10 +7,12 @@ from datetime import timedelta
 import pytest
 from sqlalchemy import update
 
-from src.broker import topology
-from src.database import Database, now
-from src.jobs import claims, due, workers
-from src.jobs.models import Worker
+from src.broker.core import topology
+from src.jobs.core.models import Worker
+from src.jobs.leases import claims, workers
+from src.jobs.relay import due_jobs
+from src.sql.clock import now
+from src.sql.database import Database
 from tests.faults.chaos.test_kill_points import submitted
 
 pytestmark = pytest.mark.both_stores
@@ -25,7 +27,7 @@ def test_the_job_of_a_lost_worker_goes_before_those_that_wait(database: Database
         assert workers.take_over(session) == 1
 
     with database.write() as session:
-        [envelope] = due.take_unpublished(session)
+        [envelope] = due_jobs.take_unpublished(session)
 
     assert envelope.id == victim
     assert topology.queue_of(envelope.queue, envelope.priority) == "chaos.high"

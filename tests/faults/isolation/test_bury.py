@@ -8,19 +8,24 @@ import pytest
 from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
-from src.database import Database, now
-from src.jobs import Outcome, State, attempt_logs, claims, workers
-from src.jobs.control import cancel
-from src.jobs.lines import Line
-from src.jobs.models import Job, Worker
-from src.jobs.queries import find
-from src.jobs.stalled import stalled
-from src.jobs.submission import Submission, submit_many
-from src.jobs.workers import Death
+from src.jobs import Outcome, State
+from src.jobs.attempts import attempt_logs
+from src.jobs.attempts.log_lines import Line
+from src.jobs.control.actions import cancel
+from src.jobs.core import claimed as core_claimed
+from src.jobs.core.models import Job, Worker
+from src.jobs.leases import claims, workers
+from src.jobs.leases.stalled import stalled
+from src.jobs.leases.workers import Death
+from src.jobs.read.queries import find
+from src.jobs.submit.requests import Submission
+from src.jobs.submit.submission import submit_many
+from src.sql.clock import now
+from src.sql.database import Database
 from tests.actors import isolation as actors
 
 
-def running(session: Session, count: int) -> tuple[int, list[claims.Claimed]]:
+def running(session: Session, count: int) -> tuple[int, list[core_claimed.Claimed]]:
     """A worker and so many jobs that it runs."""
     worker = workers.register(session, name="host:1", host="host", pid=1, version="1", threads=1, queues=["good"], actors=["neighbour"])
     ids = [receipt.id for receipt in submit_many(session, [Submission(actors.neighbour.message(n)) for n in range(count)])]

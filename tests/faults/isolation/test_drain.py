@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from src.jobs import State
-from src.jobs.control import cancel
+from src.jobs.control.actions import cancel
 from tests.actors import isolation as actors
 from tests.harness.callboard import Callboard
 from tests.harness.waiting import eventually

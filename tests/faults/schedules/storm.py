@@ -20,14 +20,16 @@ from pathlib import Path
 
 from sqlalchemy import select
 
-from src.database import Database, get_database, now
-from src.jobs.models import Job
-from src.schedules import editing, queries
-from src.schedules.drafts import Draft
-from src.schedules.models import Schedule, Tick
-from src.schedules.words import Missed
+from src.jobs.core.models import Job
+from src.operations.people.roles import Role
+from src.schedules.edit import editing
+from src.schedules.rows import queries
+from src.schedules.rows.drafts import Draft
+from src.schedules.rows.models import Schedule, Tick
+from src.schedules.rows.vocabulary import Missed
+from src.sql.clock import now
+from src.sql.database import Database, get_database
 from src.web import create_app
-from src.web.roles import Role
 from tests.harness.breakable import breakable
 from tests.harness.commands import SCHEDULER
 from tests.harness.fleet import Fleet, Part

@@ -14,10 +14,11 @@ import pytest
 from dramatiq import Message
 from sqlalchemy import func, select
 
-from src.jobs import Outcome, State, workflows
-from src.jobs.canvas import Workflow, group, link, result_of
-from src.jobs.models import Attempt, Job, Worker
-from src.jobs.queries import find_many
+from src.jobs import Outcome, State
+from src.jobs.control import workflows
+from src.jobs.core.models import Attempt, Job, Worker
+from src.jobs.read.queries import find_many
+from src.jobs.workflows.canvas import Workflow, group, link, result_of
 from tests.actors import workflows as actors
 from tests.harness.callboard import Callboard
 from tests.harness.waiting import eventually

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from src.broker import deliveries
-from src.broker.deliveries import Acknowledger
+from src.broker.consume import deliveries
+from src.broker.consume.deliveries import Acknowledger
 
 
 class Channel:

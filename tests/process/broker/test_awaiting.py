@@ -10,12 +10,15 @@ from dramatiq import Message
 from dramatiq.results import ResultFailure
 from sqlalchemy import text
 
-from src.broker import get, results
-from src.broker.results import Pace
-from src.direct import LISTENERS, Direct
-from src.jobs import awaited, control, retention
-from src.jobs.errors import UnknownJob
-from src.jobs.queries import Ending
+from src.broker import get
+from src.broker.compat import results
+from src.broker.compat.results import Pace
+from src.jobs.control import actions
+from src.jobs.core.errors import UnknownJob
+from src.jobs.finish import result_waiters
+from src.jobs.read.queries import Ending
+from src.jobs.upkeep import retention
+from src.sql.direct import LISTENERS, Direct
 from tests.actors import broker as actors
 from tests.harness.callboard import Callboard
 from tests.harness.commands import DEADLINE_S
@@ -48,22 +51,22 @@ def noted(callboard: Callboard, message: Message[Any]) -> int:
 
 @postgresql
 @pytest.mark.usefixtures("only_told")
-@pytest.mark.parametrize("length", [3, awaited.TOLD_BYTES - 2, awaited.TOLD_BYTES - 1])
+@pytest.mark.parametrize("length", [3, result_waiters.TOLD_BYTES - 2, result_waiters.TOLD_BYTES - 1])
 def test_who_waits_is_told_of_a_success_with_its_result(callboard: Callboard, length: int, monkeypatch: pytest.MonkeyPatch) -> None:
     looks: list[str] = []
-    note = awaited.note
+    note = result_waiters.note
 
     def look(direct: Direct, id: str) -> Ending | None:
         looks.append(id)
         return note(direct, id)
 
-    monkeypatch.setattr(awaited, "note", look)
+    monkeypatch.setattr(result_waiters, "note", look)
 
     message = actors.return_much.send(length, seconds=0.5)
     assert get(message, DEADLINE_S) == "x" * length
 
     # A result that is too long to be told is fetched by a second look.
-    assert len(looks) == (1 if length + 2 <= awaited.TOLD_BYTES else 2)
+    assert len(looks) == (1 if length + 2 <= result_waiters.TOLD_BYTES else 2)
     assert noted(callboard, message) == 0
 
 
@@ -91,7 +94,7 @@ def test_an_end_that_nobody_tells_is_seen_all_the_same(callboard: Callboard) -> 
     waiting.start()
     eventually(lambda: noted(callboard, message) == 1, deadline_s=DEADLINE_S)
     with callboard.database.write() as session:
-        control.cancel(session, message.message_id)
+        actions.cancel(session, message.message_id)
     waiting.join(DEADLINE_S)
 
     assert not waiting.is_alive()

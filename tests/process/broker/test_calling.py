@@ -12,10 +12,10 @@ import pytest
 from dramatiq import Message, group, pipeline
 from dramatiq.results import ResultFailure, ResultMissing, ResultTimeout
 
-from src.database import now
 from src.jobs import State
-from src.jobs.control import cancel
-from src.jobs.queries import find
+from src.jobs.control.actions import cancel
+from src.jobs.read.queries import find
+from src.sql.clock import now
 from tests.actors import broker as actors
 from tests.harness.callboard import Callboard
 from tests.harness.commands import Worker

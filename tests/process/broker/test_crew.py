@@ -6,13 +6,13 @@ from types import SimpleNamespace
 
 import pytest
 
-from src.broker.lease import Lease
-from src.broker.load import Load
-from src.broker.running_attempts import RunningAttempts
-from src.broker.work_queue import WorkQueue
-from src.database import Database
-from src.jobs.current import RunningJob
-from src.jobs.models import Job
+from src.broker.consume.work_queue import WorkQueue
+from src.broker.core.lease import Lease
+from src.broker.core.load import Load
+from src.broker.process.running_attempts import RunningAttempts
+from src.jobs.attempts.current_job import RunningJob
+from src.jobs.core.models import Job
+from src.sql.database import Database
 from tests.harness.callboard import Callboard
 from tests.harness.jobs import claimed, hired, look
 

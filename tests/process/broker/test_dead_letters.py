@@ -7,8 +7,9 @@ from collections.abc import Iterator
 import pika
 import pytest
 
-from src.broker import dead_letters, topology
-from src.broker.dead_letters import BrokerAway, Requeued
+from src.broker.core import topology
+from src.broker.recover import dead_letters
+from src.broker.recover.dead_letters import BrokerAway, Requeued
 from src.settings import get_settings
 from tests.harness.waiting import eventually
 

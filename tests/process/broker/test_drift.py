@@ -8,11 +8,13 @@ import pika
 import pytest
 from sqlalchemy import update
 
-from src.broker import drift, management
-from src.broker.drift import Drift
-from src.database import now, read, write
-from src.jobs import control, queries
-from src.jobs.models import Job
+from src.broker.recover import drift, management
+from src.broker.recover.drift import Drift
+from src.jobs.control import actions
+from src.jobs.core.models import Job
+from src.jobs.read import queries
+from src.sql.clock import now
+from src.sql.database import read, write
 from tests.actors import broker as actors
 from tests.harness.callboard import Callboard
 from tests.harness.commands import DEADLINE_S
@@ -51,7 +53,7 @@ def test_an_emptied_queue_misses_messages_and_a_cancelled_job_leaves_one_too_man
 
         with write() as session:
             for job in quiet.jobs():
-                control.cancel(session, job.id)
+                actions.cancel(session, job.id)
         eventually(lambda: (there := seen()) and there.surplus == 1 and not there.missing, deadline_s=DEADLINE_S, what="one is too many")
 
 

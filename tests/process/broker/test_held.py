@@ -12,11 +12,12 @@ from typing import Any
 import pytest
 from dramatiq import Message
 
-from src.jobs import State, control
-from src.jobs.held import BODY_LIMIT
-from src.jobs.models import Job
-from src.jobs.states import HeldFor
-from src.jobs.submission import new_id
+from src.jobs import State
+from src.jobs.control import actions
+from src.jobs.control.held import BODY_LIMIT
+from src.jobs.core.models import Job
+from src.jobs.core.states import HeldFor
+from src.jobs.submit.submission import new_id
 from tests.actors import broker as actors
 from tests.harness.callboard import Callboard, as_kept
 from tests.harness.commands import DEADLINE_S
@@ -74,7 +75,7 @@ def test_a_message_published_in_the_management_ui_is_held_and_runs_when_released
     assert (job.held_for, job.args, job.source) == (HeldFor.FOREIGN, ["by hand"], "broker")
 
     with callboard.database.write() as session:
-        control.release(session, job.id)
+        actions.release(session, job.id)
     assert callboard.until(job.id).result == "by hand"
 
 

@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 from dramatiq import Message
 
-from src.broker import publisher
-from src.broker.connections import parameters
-from src.broker.frame_writer import JoiningConnection, Outgoing
+from src.broker.core.connections import parameters
+from src.broker.publish import publisher
+from src.broker.publish.frame_writer import JoiningConnection, Outgoing
 from src.jobs import State
 from tests.actors import broker as actors
 from tests.harness.callboard import Callboard

@@ -7,9 +7,9 @@ from typing import Any
 import pika
 import pytest
 
-from src.broker import reconciler
-from src.broker.consumer import DEEP_PREFETCH
-from src.broker.reconciler import Holding, Reconciler
+from src.broker.consume.consumer import DEEP_PREFETCH
+from src.broker.recover import reconciler
+from src.broker.recover.reconciler import Holding, Reconciler
 from src.jobs import State
 from src.settings import get_settings
 from tests.actors import broker as actors

@@ -6,10 +6,11 @@ from typing import Any
 
 import pika
 
-from src.broker import refusals
-from src.broker.publisher import get_publisher
-from src.broker.refusals import EVERY
-from src.jobs import State, workers
+from src.broker.core import refusals
+from src.broker.core.refusals import EVERY
+from src.broker.publish.publisher import get_publisher
+from src.jobs import State
+from src.jobs.leases import workers
 from tests.actors import broker as actors
 from tests.harness.callboard import Callboard
 from tests.harness.commands import DEADLINE_S

@@ -11,7 +11,7 @@ from pydantic import ValidationError
 
 from src.broker import get
 from src.jobs import State
-from src.jobs.result_files import path
+from src.jobs.files.result_files import path
 from src.settings import get_settings
 from tests.actors import apart
 from tests.actors import broker as actors

@@ -15,9 +15,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import src.actors
-from src.broker.retries import DEFAULT_MAX_BACKOFF, DEFAULT_MAX_RETRIES, DEFAULT_MIN_BACKOFF, LONGEST_DELAY, Retries, decide
-from src.database import now
+from src.broker.options.retries import DEFAULT_MAX_BACKOFF, DEFAULT_MAX_RETRIES, DEFAULT_MIN_BACKOFF, LONGEST_DELAY, Retries, decide
 from src.jobs import Outcome, State
+from src.sql.clock import now
 from tests.actors import broker as actors
 from tests.harness.callboard import Callboard
 

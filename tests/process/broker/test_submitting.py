@@ -8,9 +8,9 @@ import pytest
 from dramatiq import Actor
 from dramatiq.brokers.stub import StubBroker
 
-from src.broker.options import InvalidOption
-from src.broker.submitting import Submitting
-from src.jobs import defaults
+from src.broker.options.errors import InvalidOption
+from src.broker.options.submission import SubmissionOptions
+from src.jobs.submit import defaults
 
 
 def declared(**options: Any) -> Actor[Any, Any]:
@@ -19,7 +19,9 @@ def declared(**options: Any) -> Actor[Any, Any]:
     def add(x: int, y: int = 2) -> int:
         return x + y
 
-    return Actor(add, broker=StubBroker(middleware=[Submitting()]), actor_name="told", queue_name="default", priority=0, options=options)
+    return Actor(
+        add, broker=StubBroker(middleware=[SubmissionOptions()]), actor_name="told", queue_name="default", priority=0, options=options
+    )
 
 
 def test_one_call_has_one_key_however_its_arguments_are_given() -> None:

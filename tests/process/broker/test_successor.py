@@ -11,8 +11,8 @@ import pika
 import pika.exceptions
 import pytest
 
-from src.broker import connections
-from src.broker.connections import answered
+from src.broker.core import connections
+from src.broker.core.connections import answered
 from tests.actors import broker as actors
 from tests.harness.callboard import Callboard
 from tests.harness.commands import DEADLINE_S

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pika
 
-from src.broker import topology
+from src.broker.core import topology
 from tests.harness.callboard import publish_by_hand
 from tests.harness.services import BrokerNode
 from tests.harness.waiting import eventually

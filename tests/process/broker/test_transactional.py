@@ -7,7 +7,7 @@ from sqlalchemy import func, select
 
 from src.actors.widgets import Widget
 from src.jobs import Outcome, State
-from src.jobs.queries import find
+from src.jobs.read.queries import find
 from tests.actors import broker as actors
 from tests.harness.callboard import Callboard
 from tests.harness.services import random_name

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from src.broker import publisher, unconfirmed
+from src.broker.publish import publisher, unconfirmed
 from src.jobs import State
 from tests.actors import broker as actors
 from tests.harness.callboard import Callboard

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from src.jobs import Outcome, State, control
+from src.jobs import Outcome, State
+from src.jobs.control import actions
 from tests.actors import broker as actors
 from tests.harness.callboard import Callboard
 from tests.harness.commands import DEADLINE_S
@@ -13,7 +14,7 @@ from tests.harness.waiting import eventually
 
 def cancel(callboard: Callboard, id: str) -> None:
     with callboard.database.write() as session:
-        control.cancel(session, id)
+        actions.cancel(session, id)
 
 
 def test_progress_is_seen_while_the_job_runs(callboard: Callboard, tmp_path: Path) -> None:
@@ -73,7 +74,7 @@ def test_a_job_cancelled_and_retried_runs_as_its_next_attempt(callboard: Callboa
     (tmp_path / "go").touch()
 
     with callboard.database.write() as session:
-        control.retry(session, message.message_id)
+        actions.retry(session, message.message_id)
 
     job = callboard.until(message, State.SUCCEEDED)
     assert (job.result, [attempt.outcome for attempt in job.attempts]) == (2, [Outcome.CANCELLED, Outcome.SUCCEEDED])

@@ -7,10 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from src.broker.load import Load
-from src.jobs import JobsError, State, fleet, wishes, workers
-from src.jobs.models import Worker
-from src.jobs.states import Wish
+from src.broker.core.load import Load
+from src.jobs import JobsError, State
+from src.jobs.core import fleet
+from src.jobs.core.models import Worker
+from src.jobs.core.states import Wish
+from src.jobs.leases import worker_commands, workers
 from tests.actors import broker as actors
 from tests.harness.callboard import Callboard
 from tests.harness.commands import DEADLINE_S
@@ -28,7 +30,7 @@ def alive(callboard: Callboard) -> Worker:
 
 def ask(callboard: Callboard, wish: Wish | None) -> None:
     with callboard.database.write() as session:
-        wishes.ask(session, alive(callboard).name, wish, by="tester")
+        worker_commands.ask(session, alive(callboard).name, wish, by="tester")
 
 
 def obeys(callboard: Callboard, command: Command, *words: str) -> None:
@@ -78,8 +80,8 @@ def test_a_worker_that_is_to_stop_ends_after_its_jobs_and_a_fresh_one_does_the_r
         with quiet.database.read() as session:
             assert workers.alive(session) == []
             assert workers.lost_lately(session) == []  # it has signed off
-        with pytest.raises(wishes.UnknownWorker, match="no living worker named"), quiet.database.write() as session:
-            wishes.ask(session, "nobody:1", Wish.STOP, by="tester")
+        with pytest.raises(worker_commands.UnknownWorker, match="no living worker named"), quiet.database.write() as session:
+            worker_commands.ask(session, "nobody:1", Wish.STOP, by="tester")
     with quiet.working(CALLBOARD_HEARTBEAT_INTERVAL=BEAT_S):
         assert quiet.until(late).state is State.SUCCEEDED
 
@@ -96,11 +98,11 @@ def test_who_registers_anew_is_still_to_be_quiet_and_serves_no_queue(quiet: Call
     with quiet.database.write() as session:
         first = workers.register(session, name="here:1", host="here", pid=1, version="0", threads=4, queues=["default"], actors=[])
         assert workers.served(workers.alive(session)) == {"default"}
-        wishes.ask(session, "here:1", Wish.QUIET, by="tester")
+        worker_commands.ask(session, "here:1", Wish.QUIET, by="tester")
         second = workers.register(session, name="here:1", host="here", pid=1, version="0", threads=4, queues=["default"], actors=[])
-        assert wishes.of(session, second) is None
-        wishes.carry(session, second, Wish.QUIET)
-        assert (wishes.of(session, first), wishes.of(session, second)) == (Wish.QUIET, Wish.QUIET)
+        assert worker_commands.of(session, second) is None
+        worker_commands.carry(session, second, Wish.QUIET)
+        assert (worker_commands.of(session, first), worker_commands.of(session, second)) == (Wish.QUIET, Wish.QUIET)
         assert workers.served(workers.alive(session)) == set()
         assert fleet.fleet_threads(session) == 0
 

@@ -13,7 +13,7 @@ import pytest
 from sqlalchemy import text
 
 import src.actors
-from src.jobs.envelopes import on_commit
+from src.jobs.core.envelopes import on_commit
 from tests.actors.isolation import FOLDER
 from tests.harness.callboard import Callboard
 from tests.harness.services import BrokerNode

@@ -21,11 +21,11 @@ from typing import Protocol
 from sqlalchemy import func, select
 
 import src.actors  # noqa: F401 - builds the broker that these actors are declared on
-from src.database import Database
 from src.jobs import State
-from src.jobs.control import cancel as ask_to_cancel
-from src.jobs.models import Job
-from src.jobs.stalled import stalled
+from src.jobs.control.actions import cancel as ask_to_cancel
+from src.jobs.core.models import Job
+from src.jobs.leases.stalled import stalled
+from src.sql.database import Database
 from tests.actors import isolation as actors
 from tests.harness.callboard import Callboard
 from tests.harness.commands import is_running

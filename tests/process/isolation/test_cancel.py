@@ -7,7 +7,7 @@ import time
 import pytest
 
 from src.jobs import Outcome, State
-from src.jobs.control import cancel
+from src.jobs.control.actions import cancel
 from tests.actors import isolation as actors
 from tests.harness.callboard import Callboard
 from tests.harness.waiting import eventually

@@ -6,7 +6,7 @@ import pytest
 from sqlalchemy import text
 
 from src.jobs import Outcome, State
-from src.jobs.result_files import result_of
+from src.jobs.files.result_files import result_of
 from tests.actors import isolation as actors
 from tests.harness.callboard import Callboard
 from tests.harness.commands import is_running

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import time
 
-from src.jobs import State, attempt_logs
-from src.jobs.lines import LINE_LIMIT, Lines
+from src.jobs import State
+from src.jobs.attempts import attempt_logs
+from src.jobs.attempts.log_lines import LINE_LIMIT, Lines
 from tests.actors import isolation as actors
 from tests.harness.callboard import Callboard
 from tests.harness.waiting import eventually

@@ -7,7 +7,7 @@ from typing import Any
 import dramatiq
 import pytest
 
-from src.broker.isolation import terms, wants
+from src.broker.options.isolation import terms, wants
 from src.jobs import State
 from tests.actors import isolation as actors
 from tests.harness.callboard import Callboard

@@ -9,11 +9,13 @@ from pathlib import Path
 import pytest
 from sqlalchemy import select
 
-from src.broker import stack
-from src.jobs import State, control, stacks
-from src.jobs.current import RunningJob
-from src.jobs.errors import NotAllowed, UnknownJob
-from src.jobs.models import StackWish
+from src.broker.execute import stack
+from src.jobs import State
+from src.jobs.attempts import stacks
+from src.jobs.attempts.current_job import RunningJob
+from src.jobs.control import actions
+from src.jobs.core.errors import NotAllowed, UnknownJob
+from src.jobs.core.models import StackWish
 from tests.actors import isolation as actors
 from tests.harness.callboard import Callboard
 from tests.harness.waiting import eventually
@@ -21,7 +23,7 @@ from tests.harness.waiting import eventually
 
 def ask(callboard: Callboard, id: str) -> None:
     with callboard.database.write() as session:
-        control.stack(session, id)
+        actions.stack(session, id)
 
 
 def stacks_of(callboard: Callboard, id: str) -> list[str]:

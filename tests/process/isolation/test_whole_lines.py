@@ -9,8 +9,8 @@ from multiprocessing import Pipe
 import pytest
 from dramatiq.compat import StreamablePipe
 
-from src.broker import capture
-from src.broker.whole_lines import PIECE, WholeLines, pieces
+from src.broker.core.line_pipe import PIECE, LinePipe, pieces
+from src.broker.execute import capture
 from src.jobs import State
 from tests.actors import isolation as actors
 from tests.harness.callboard import Callboard
@@ -59,7 +59,7 @@ def test_what_one_thread_has_begun_another_does_not_end(monkeypatch: pytest.Monk
         other.join()
         print("still mine", end="")
         sys.stdout.flush()
-        assert isinstance(getattr(sys.stdout, "stream", None), WholeLines)
+        assert isinstance(getattr(sys.stdout, "stream", None), LinePipe)
     finally:
         capture.uninstall()
     assert [reader.recv_bytes() for _ in range(2)] == [b"another's\n", b"mine: still mine\n"]

@@ -15,10 +15,10 @@ from prometheus_client.metrics import MetricWrapperBase
 from prometheus_client.metrics_core import Metric
 from prometheus_client.parser import text_string_to_metric_families
 
-from src.metering import exposing
-from src.metering.meters import Meters
 from src.settings import get_settings
-from src.up import ports
+from src.telemetry.metering import exposing
+from src.telemetry.metering.meters import Meters
+from src.up.data import ports
 from tests.harness import ROOT
 from tests.harness.callboard import Callboard
 from tests.harness.services import BrokerNode
@@ -138,7 +138,7 @@ def test_the_docs_name_every_number_with_its_labels_and_no_other() -> None:
 OFF = """
 import sys
 import src.actors, src.scheduling.clock
-from src import metering
+from src.telemetry import metering
 assert metering.start("worker") is None and metering.active() is None
 print([name for name in sys.modules if name.startswith("prometheus_client")])
 """

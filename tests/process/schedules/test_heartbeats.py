@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from src.database import Database
-from src.jobs import heartbeats
-from src.jobs.heartbeats import Role
+from src.jobs.leases import heartbeats
+from src.jobs.leases.heartbeats import Role
+from src.sql.database import Database
 from tests.harness import ROOT
 from tests.harness.stores import only_on
 from tests.harness.waiting import eventually

@@ -11,11 +11,13 @@ from pathlib import Path
 import pytest
 from sqlalchemy.exc import DBAPIError
 
-import src.database
-from src.database import Database, is_outage, now
-from src.schedules import ticks
-from src.schedules.ticks import Maker
+import src.sql.database
+from src.schedules.rows.makers import Maker
+from src.schedules.ticks import ticks
 from src.scheduling.clock import Clock
+from src.sql.clock import now
+from src.sql.database import Database
+from src.sql.outages import is_outage
 from tests.faults.schedules import storm
 from tests.harness.jobs import StillClock
 from tests.harness.schedules import created, fire, history, jobs, look, said
@@ -93,11 +95,11 @@ def test_an_edit_takes_the_place_of_what_apscheduler_waits_for(database: Databas
 
 def test_a_host_that_slept_makes_up_for_it_by_the_policy(database: Database, make: Maker, monkeypatch: pytest.MonkeyPatch) -> None:
     """The wall clock goes on by an hour while APScheduler waits; nothing told it."""
-    monkeypatch.setattr(src.database.Database, "check_clock", lambda self: None)
+    monkeypatch.setattr(src.sql.database.Database, "check_clock", lambda self: None)
     id = created(database, cron="*/10 * * * *", missed="all")
     with running(make) as clock:
         eventually(lambda: clock.state == 1, deadline_s=10)
-        monkeypatch.setattr(src.database.clock, "offset", timedelta(hours=1))
+        monkeypatch.setattr(src.sql.clock.clock, "offset", timedelta(hours=1))
         eventually(lambda: len(history(database, id)) >= 5, deadline_s=10)
 
     assert {state for _, state in said(database, id)} == {"submitted"}
@@ -106,11 +108,11 @@ def test_a_host_that_slept_makes_up_for_it_by_the_policy(database: Database, mak
 
 
 def test_a_clock_that_is_set_back_doubles_nothing(database: Database, make: Maker, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(src.database.Database, "check_clock", lambda self: None)
+    monkeypatch.setattr(src.sql.database.Database, "check_clock", lambda self: None)
     id = created(database, every_s=1)
     with running(make):
         eventually(lambda: len(history(database, id)) >= 2, deadline_s=20)
-        monkeypatch.setattr(src.database.clock, "offset", timedelta(seconds=-4))
+        monkeypatch.setattr(src.sql.clock.clock, "offset", timedelta(seconds=-4))
         number = len(history(database, id))
         eventually(lambda: len(history(database, id)) >= number + 2, deadline_s=20)
 

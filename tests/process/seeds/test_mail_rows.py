@@ -14,8 +14,9 @@ from sqlalchemy import func, select
 from src.actors import accounts, arithmetic, mail, reports, upkeep
 from src.actors.accounts import UserAccount
 from src.backup.files import backups
-from src.jobs import State, control
-from src.jobs.models import Job
+from src.jobs import State
+from src.jobs.control import actions
+from src.jobs.core.models import Job
 from src.mail import deliveries, reading
 from src.mail.models import DeliveryState, Mail
 from src.reports import archive
@@ -61,7 +62,7 @@ def test_D9_a_mail_is_rendered_once_as_text_and_html_and_retried_on_smtp_errors_
         server.on_data = lambda _: MailServer.DIE if len(server.taken) == 1 else "250 OK"
         for attempts in (2, 3):
             with quiet.database.write() as session:
-                control.run_now(session, job.id)
+                actions.run_now(session, job.id)
             job = quiet.until(job.id, State.SUCCEEDED if attempts == 3 else State.RETRYING)
 
         assert job.result == "sent to 1"
@@ -111,7 +112,7 @@ def look_now(callboard: Callboard) -> None:
 
     [job] = eventually(waiting, deadline_s=DEADLINE_S, what="somebody will look at the failures")
     with callboard.database.write() as session:
-        control.run_now(session, job.id)
+        actions.run_now(session, job.id)
     callboard.until(job.id, State.SUCCEEDED)
 
 
@@ -210,6 +211,6 @@ def test_B5_the_application_backs_itself_up_and_a_backup_restores_into_a_service
         held = quiet.until(forgotten, State.HELD)
         assert "was restored at" in (held.reason or "")
         with quiet.database.write() as session:
-            control.release(session, held.id)
+            actions.release(session, held.id)
         assert quiet.until(forgotten).state is State.SUCCEEDED
         assert arithmetic.add.send(5, 6).get_result(block=True, timeout=TIMEOUT_MS) == 11

@@ -12,9 +12,9 @@ from sqlalchemy import func, select
 from src.actors import accounts, arithmetic, tutorial, widgets
 from src.actors.accounts import UserAccount
 from src.actors.widgets import Widget
-from src.database import now
 from src.jobs import State
-from src.jobs.queries import find
+from src.jobs.read.queries import find
+from src.sql.clock import now
 from tests.actors import broker as actors
 from tests.harness.callboard import Callboard
 from tests.harness.commands import DEADLINE_S, Worker

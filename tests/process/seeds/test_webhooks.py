@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from src.actors import arithmetic
-from src.jobs import webhooks
-from src.jobs.webhook_models import Kind
+from src.jobs.webhooks import webhooks
+from src.jobs.webhooks.models import Kind
 from tests.harness.callboard import Callboard
 from tests.harness.commands import DEADLINE_S
 from tests.harness.waiting import eventually

@@ -13,8 +13,8 @@ from typing import Any
 import pytest
 from opentelemetry.trace import NoOpTracerProvider
 
-from src.tracing import spans as spans_module
-from src.tracing.spans import Spans
+from src.telemetry.tracing import spans as spans_module
+from src.telemetry.tracing.spans import Spans
 from tests.harness import ROOT
 from tests.harness.callboard import Callboard
 from tests.harness.collector import Collector, Span
@@ -161,7 +161,7 @@ def test_a_collector_that_hangs_keeps_no_process_from_its_end(monkeypatch: pytes
 OFF = """
 import sys
 import src.actors, src.scheduling.clock
-from src import tracing
+from src.telemetry import tracing
 from src.web import create_app
 create_app()
 assert tracing.start("worker") is None and tracing.active() is None and tracing.carrier() == {}

@@ -13,8 +13,9 @@ from pathlib import Path
 import pytest
 
 from src.settings import Settings
-from src.up import launch, ports
-from src.up.folder import Folder
+from src.up.data import ports
+from src.up.data.data_folder import Folder
+from src.up.parts import launch
 from tests.harness import ROOT
 from tests.harness.waiting import eventually
 

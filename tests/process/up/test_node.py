@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from src.broker.connections import cannot_login
-from src.broker.node import NodeError
+from src.broker.core.connections import cannot_login
+from src.up.rabbitmq.node import NodeError
 from tests.harness.services import BrokerNode, make_broker_node
 
 

@@ -10,8 +10,8 @@ from pathlib import Path
 
 from sqlalchemy import inspect, text
 
-from src.broker.connections import cannot_login
-from src.database import Database
+from src.broker.core.connections import cannot_login
+from src.sql.database import Database
 from tests.harness.services import BrokerNode
 
 

@@ -17,8 +17,8 @@ from typing import Any
 
 import pytest
 
-from src.broker import process_tree
-from src.up import processes
+from src.broker.isolate import process_tree
+from src.up.data import process_identity
 from tests.harness import ROOT
 from tests.harness.waiting import eventually
 from tests.process.fresh.browser import create_users
@@ -74,7 +74,7 @@ def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
     assert re.search(r"first start: user admin, password \S{12,}", said)
     yield made
     made.call("down")
-    assert processes.marked(made.data) == []
+    assert process_identity.marked(made.data) == []
 
 
 def test_the_status_has_its_public_form(house: House) -> None:
@@ -198,11 +198,11 @@ def test_two_data_folders_run_side_by_side(house: House, tmp_path: Path) -> None
 def test_down_ends_also_what_a_killed_up_left(house: House) -> None:
     [supervisor] = house.pids("supervisor")
     os.kill(supervisor, signal.SIGKILL)
-    eventually(lambda: processes.identify(supervisor) is None)
+    eventually(lambda: process_identity.identify(supervisor) is None)
 
     house.call("down")
 
-    assert processes.marked(house.data) == []
+    assert process_identity.marked(house.data) == []
     assert house.status["processes"] == []
     assert "Nothing runs" in house.call("down").stdout
 
@@ -215,7 +215,7 @@ def test_a_taken_port_is_told_before_anything_starts(tmp_path: Path) -> None:
     assert done.returncode == 1
     assert "is taken by process" in done.stderr
     assert "Traceback" not in done.stdout + done.stderr
-    assert processes.marked(fresh.data) == []
+    assert process_identity.marked(fresh.data) == []
 
 
 def test_an_actor_module_that_does_not_work_is_told_with_its_line(tmp_path: Path) -> None:
@@ -228,7 +228,7 @@ def test_an_actor_module_that_does_not_work_is_told_with_its_line(tmp_path: Path
     assert "broken_actors.py:1" in done.stdout
     assert "a_package_nobody_has" in done.stdout
     assert "Traceback" not in done.stdout + done.stderr
-    assert processes.marked(fresh.data) == []
+    assert process_identity.marked(fresh.data) == []
 
 
 def test_with_its_rabbitmq_away_everything_else_starts_and_says_so(tmp_path: Path) -> None:
@@ -255,4 +255,4 @@ def test_a_configured_database_that_is_away_is_told(tmp_path: Path) -> None:
     assert "127.0.0.1" in done.stderr
     assert "s3cret" not in done.stdout + done.stderr
     assert "Traceback" not in done.stdout + done.stderr
-    assert processes.marked(fresh.data) == []
+    assert process_identity.marked(fresh.data) == []

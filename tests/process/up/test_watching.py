@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from src.settings import Settings
-from src.up.watching import Watch
+from src.up.parts.watching import Watch
 from tests.harness.waiting import eventually
 
 

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from src.jobs.envelopes import on_commit
+from src.jobs.core.envelopes import on_commit
 from tests.harness.callboard import Callboard, fresh_url
 from tests.harness.fleet import Fleet
 from tests.harness.services import BrokerNode

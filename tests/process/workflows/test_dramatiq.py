@@ -14,10 +14,11 @@ from dramatiq.rate_limits import Barrier
 from dramatiq.results import ResultMissing, ResultTimeout
 from sqlalchemy import func, select
 
-from src.jobs import State, control
-from src.jobs.models import Job
-from src.jobs.queries import find_many
-from src.jobs.workflow_models import MessageGroup
+from src.jobs import State
+from src.jobs.control import actions
+from src.jobs.core.models import Job
+from src.jobs.core.workflow_models import MessageGroup
+from src.jobs.read.queries import find_many
 from tests.actors import workflows as actors
 from tests.harness.callboard import Callboard
 from tests.harness.jobs import look
@@ -134,7 +135,7 @@ def test_a_dead_member_holds_the_completion_back_until_it_is_retried(callboard: 
 
     broken.unlink()
     with callboard.database.write() as session:
-        control.retry(session, member.message_id)
+        actions.retry(session, member.message_id)
     eventually(lambda: ran(callboard, callback), deadline_s=30, what="the callback runs")
 
 

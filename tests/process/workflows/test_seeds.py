@@ -12,11 +12,12 @@ from dramatiq import Message
 from dramatiq.results import ResultFailure
 
 from src.broker import get, ready
-from src.jobs import State, workflows
-from src.jobs.canvas import Part, Workflow, chain, chord, group, link, map, outcome_of, result_of
-from src.jobs.errors import UnknownJob
-from src.jobs.signatures import load, store
-from src.jobs.workflow_submission import WorkflowReceipt
+from src.jobs import State
+from src.jobs.control import workflows
+from src.jobs.core.errors import UnknownJob
+from src.jobs.workflows.canvas import Part, Workflow, chain, chord, group, link, map, outcome_of, result_of
+from src.jobs.workflows.stored import load, store
+from src.jobs.workflows.submission import WorkflowReceipt
 from tests.actors import workflows as actors
 from tests.harness import fork_server
 from tests.harness.callboard import Callboard
@@ -158,7 +159,7 @@ def test_D5_signatures_are_stored_sent_and_run_elsewhere(callboard: Callboard, t
     path.write_text(json.dumps(store(workflow)))
 
     # Another process, which knows none of the actors and has only the text.
-    elsewhere = "import json, sys; from src.database import write; from src.jobs import signatures\n"
+    elsewhere = "import json, sys; from src.sql.database import write; from src.jobs import signatures\n"
     elsewhere += "with write() as s: print(signatures.load(json.load(open(sys.argv[1]))).submit(s).id)"
     ids = {fork_server.server().run(["-c", elsewhere, str(path)], os.environ).stdout.strip() for _ in range(2)}
 

@@ -9,9 +9,9 @@ from collections.abc import Iterator
 
 import pytest
 
-from src.database import Database
-from src.jobs.current import RunningJob, current_job
+from src.jobs.attempts.current_job import RunningJob, current_job
 from src.settings import get_settings
+from src.sql.database import Database
 from tests.harness.services import random_name
 from tests.sql.jobs.conftest import time
 from tests.sql.mail.conftest import _nothing_published

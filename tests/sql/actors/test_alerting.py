@@ -10,19 +10,23 @@ from datetime import timedelta
 import pytest
 from sqlalchemy import select, update
 
-from src.actors import fleet_watch, telling
 from src.actors.mail import deliver_mail
+from src.actors.notifications import alert_notifications, fleet_watch
 from src.actors.webhooks import deliver_webhook
-from src.database import Database, now, use_database
-from src.jobs import State, alert_mutes, alerts, control, webhooks
-from src.jobs.alert_models import AlertWatch
-from src.jobs.models import Job, Worker
-from src.jobs.webhook_models import Kind, WebhookDelivery
+from src.jobs import State
+from src.jobs.alerts import alerts, mutes
+from src.jobs.alerts.models import AlertWatch
+from src.jobs.control import actions
+from src.jobs.core.models import Job, Worker
+from src.jobs.webhooks import webhooks
+from src.jobs.webhooks.models import Kind, WebhookDelivery
 from src.mail import deliveries, reading
-from src.schedules import editing
-from src.schedules.drafts import Draft
-from src.schedules.models import Schedule
+from src.schedules.edit import editing
+from src.schedules.rows.drafts import Draft
+from src.schedules.rows.models import Schedule
 from src.settings import get_settings
+from src.sql.clock import now
+from src.sql.database import Database, use_database
 from tests.harness.jobs import StillClock, all_claimed, ended, hired, settle, submitted
 from tests.harness.smtp import MailServer
 from tests.harness.waiting import eventually
@@ -39,7 +43,7 @@ def setting(database: Database, monkeypatch: pytest.MonkeyPatch) -> Iterator[Set
             monkeypatch.setenv(f"CALLBOARD_{name.upper()}", str(value))
         get_settings.cache_clear()
 
-    monkeypatch.setattr(telling, "PAUSES_S", (0.0, 0.0))
+    monkeypatch.setattr(alert_notifications, "PAUSES_S", (0.0, 0.0))
     change(mail_admins="ops@example.com", alert_backlog=0, alert_oldest=0, alert_no_worker=0, alert_failures=0, alert_late=0)
     change(alert_no_scheduler=0, alert_fewer=0, alert_broker=0, alert_held=0, alert_backup=0)
     yield change
@@ -96,7 +100,7 @@ def test_a_backlog_that_lasts_is_told_of_once_and_its_end_once(database: Databas
     assert current(database) == [("backlog", "orders")]
 
     with database.write() as session:
-        control.cancel(session, ids[0])
+        actions.cancel(session, ids[0])
     look(time, times=12)
     assert current(database) == [("backlog", "orders")]
     look(time, times=30)
@@ -118,7 +122,7 @@ def test_what_comes_and_goes_is_told_of_once(database: Database, time: StillCloc
         second = submitted(database, queue="orders").id
         look(time, times=5)
         with database.write() as session:
-            control.cancel(session, second)
+            actions.cancel(session, second)
         look(time, times=5)
 
     assert len(subjects(database)) == 1
@@ -135,9 +139,9 @@ def test_what_is_muted_does_not_begin_before_the_mute_ends_and_what_was_told_of_
     assert [each[:5] for each in subjects(database)] == ["Alert"]
     with database.write() as session:
         [alert] = alerts.current(session)
-        alert_mutes.mute(session, alert.id, until=time.now() + timedelta(hours=1), by="ada")
+        mutes.mute(session, alert.id, until=time.now() + timedelta(hours=1), by="ada")
     with database.write() as session:
-        control.cancel(session, ids[0])
+        actions.cancel(session, ids[0])
     look(time, times=14)
     assert [each[:5] for each in subjects(database)] == ["Alert", "Recov"]
 
@@ -146,7 +150,7 @@ def test_what_is_muted_does_not_begin_before_the_mute_ends_and_what_was_told_of_
     assert len(subjects(database)) == 2
     assert current(database) == []
     with database.read() as session:
-        muted = alert_mutes.in_force(session)
+        muted = mutes.in_force(session)
         assert [(each.subject, each.began_at) for each in alerts.standing(session, muted)] == [("orders", None)]
         assert alerts.heard(session) == []
     look(time, seconds=100, times=36)
@@ -268,7 +272,7 @@ def test_webhooks_of_alerts_are_told_and_no_others(database: Database, time: Sti
     ids = [submitted(database, queue="orders").id for _ in range(2)]
     look(time, times=3)
     with database.write() as session:
-        control.cancel(session, ids[0])
+        actions.cancel(session, ids[0])
     look(time, times=20)
 
     with database.read() as session:

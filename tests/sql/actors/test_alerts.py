@@ -6,11 +6,11 @@ from typing import Any
 
 import pytest
 
-from src.actors.alerts import SUBJECT_LENGTH, mail_schedule_news
-from src.database import Database
-from src.jobs.current import RunningJob
+from src.actors.notifications.schedule_notifications import SUBJECT_LENGTH, mail_schedule_news
+from src.jobs.attempts.current_job import RunningJob
 from src.mail import deliveries, reading
 from src.settings import get_settings
+from src.sql.database import Database
 
 NEWS: dict[str, Any] = {
     "event": "no_success",

@@ -7,14 +7,15 @@ from collections.abc import Iterator
 import pytest
 from sqlalchemy import select
 
-from src.actors.failures import mail_failures
-from src.database import Database
-from src.jobs import State, failures
-from src.jobs.fingerprints import fingerprint
-from src.jobs.models import FailureGroup, Job
-from src.jobs.workers import take_over
+from src.actors.notifications.failure_notifications import mail_failures
+from src.jobs import State
+from src.jobs.core.fingerprints import fingerprint
+from src.jobs.core.models import FailureGroup, Job
+from src.jobs.failures import counting
+from src.jobs.leases.workers import take_over
 from src.mail import deliveries, reading
 from src.settings import get_settings
+from src.sql.database import Database
 from tests.harness.jobs import StillClock, all_claimed, claimed, ended, hired, look, settle
 
 TRACE = """Traceback (most recent call last):
@@ -30,7 +31,7 @@ def _admins(database: Database) -> Iterator[None]:
     patch = pytest.MonkeyPatch()
     patch.setenv("CALLBOARD_MAIL_ADMINS", "ops@example.com")
     get_settings.cache_clear()
-    failures.on_failure(mail_failures.message)
+    counting.on_failure(mail_failures.message)
     yield
     patch.undo()
     get_settings.cache_clear()
@@ -175,14 +176,14 @@ def test_whatever_goes_wrong_with_the_wish_the_end_of_the_attempt_is_written(dat
     def broken() -> None:
         raise RuntimeError("the look cannot be asked for")
 
-    monkeypatch.setattr(failures, "_ask", broken)
+    monkeypatch.setattr(counting, "_ask", broken)
     [id] = fail(database, "no order #")
     assert look(database, id).state is State.DEAD
 
     def unkeepable() -> object:
         return mail_failures.message().copy(message_id="\x00")
 
-    monkeypatch.setattr(failures, "_ask", unkeepable)
+    monkeypatch.setattr(counting, "_ask", unkeepable)
     [id] = fail(database, "no order #")
     assert look(database, id).state is State.DEAD
 

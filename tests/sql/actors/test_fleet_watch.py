@@ -8,18 +8,22 @@ from datetime import timedelta
 import pytest
 from sqlalchemy import update
 
-from src.actors import fleet_watch
-from src.broker import management
-from src.broker.management import NodeState, Overview
-from src.database import Database, now
-from src.jobs import State, alerts, control, heartbeats, wishes
-from src.jobs.heartbeats import Role
-from src.jobs.models import Heartbeat, Job, Worker
-from src.jobs.states import Wish
-from src.schedules import editing
-from src.schedules.drafts import Draft
-from src.schedules.models import Schedule
+from src.actors.notifications import fleet_watch
+from src.broker.recover import management
+from src.broker.recover.management import NodeState, Overview
+from src.jobs import State
+from src.jobs.alerts import alerts
+from src.jobs.control import actions
+from src.jobs.core.models import Heartbeat, Job, Worker
+from src.jobs.core.states import Wish
+from src.jobs.leases import heartbeats, worker_commands
+from src.jobs.leases.heartbeats import Role
+from src.schedules.edit import editing
+from src.schedules.rows.drafts import Draft
+from src.schedules.rows.models import Schedule
 from src.settings import get_settings
+from src.sql.clock import now
+from src.sql.database import Database
 from tests.harness.jobs import StillClock, claimed, ended, hired, in_state, settle
 
 Set = Callable[..., None]
@@ -122,7 +126,7 @@ def test_fewer_workers_than_before_are_an_alert_unless_an_operator_has_stopped_t
     look(time, times=13)
     live(database, "here:overlap", for_s=60)  # while a deploy rolls, there is one more for a moment
     with database.write() as session:
-        wishes.ask(session, "here:1", Wish.STOP, by="ada")
+        worker_commands.ask(session, "here:1", Wish.STOP, by="ada")
         session.execute(update(Worker).where(Worker.id == stopped).values(stopped_at=now(), expires_at=now()))
     look(time, times=20)
     assert current(database) == {}
@@ -169,7 +173,7 @@ def test_held_jobs_are_an_alert_after_their_minutes(database: Database, time: St
     assert current(database) == {"held": "2 jobs are held: a person or a deploy must help"}
     with database.write() as session:
         for id in ids:
-            control.discard(session, id)
+            actions.discard(session, id)
     look(time, times=14)
     assert current(database) == {}
 

@@ -13,13 +13,15 @@ from sqlalchemy import update
 
 from src.actors.accounts import UserAccount
 from src.actors.reports import daily_operations, users_report, weekly_operations
-from src.database import Database, now
-from src.jobs import State, figures
-from src.jobs.current import RunningJob
-from src.jobs.models import Attempt, Job
+from src.jobs import State
+from src.jobs.attempts.current_job import RunningJob
+from src.jobs.core.models import Attempt, Job
+from src.jobs.read import statistics
 from src.mail import deliveries, reading
 from src.reports import archive, charts, forms, numbers, pdf
 from src.reports.document import Chart, Column, Document, Figure, Figures, Series, Table, Tone, Words
+from src.sql.clock import now
+from src.sql.database import Database
 from tests.harness.jobs import all_claimed, claimed, ended, hired, settle
 
 NOW = datetime(2026, 3, 18, 12, 30, tzinfo=UTC)
@@ -89,7 +91,7 @@ def test_quantiles_are_within_the_bucket_of_the_true_ones(database: Database) ->
             session.execute(update(Job).where(Job.seq == one.seq).values(finished_at=NOW, started_at=begun, created_at=begun))
             session.execute(update(Attempt).where(Attempt.job_seq == one.seq).values(finished_at=NOW, started_at=begun))
     with database.read() as session:
-        spread = figures.runs(session, NOW - timedelta(hours=1), NOW + timedelta(hours=1))["spread"]
+        spread = statistics.runs(session, NOW - timedelta(hours=1), NOW + timedelta(hours=1))["spread"]
     durations.sort()
     assert spread.count == 150
     assert spread.longest == pytest.approx(durations[-1], abs=1e-5)

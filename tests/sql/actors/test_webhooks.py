@@ -11,18 +11,21 @@ from collections.abc import Iterator
 import pytest
 from sqlalchemy import select
 
-from src.actors.outside import CallRefused
+from src.actors.ssrf_guard import CallRefused
 from src.actors.webhooks import NotTaken, deliver_webhook
-from src.broker.retries import retry_after
-from src.database import Database
-from src.jobs import State, control, due, ends, webhooks, workflows
-from src.jobs.canvas import Workflow
-from src.jobs.models import Job
-from src.jobs.submission import submit
-from src.jobs.webhook_models import Kind, Sent, Webhook, WebhookDelivery
-from src.jobs.webhooks import UnknownWebhook
-from src.jobs.workers import take_over
+from src.broker.options.retries import retry_after
+from src.jobs import State
+from src.jobs.control import actions, workflows
+from src.jobs.core.models import Job
+from src.jobs.leases.workers import take_over
+from src.jobs.relay import due_jobs
+from src.jobs.submit.submission import submit
+from src.jobs.webhooks import events, webhooks
+from src.jobs.webhooks.models import Kind, Sent, Webhook, WebhookDelivery
+from src.jobs.webhooks.webhooks import UnknownWebhook
+from src.jobs.workflows.canvas import Workflow
 from src.settings import get_settings
+from src.sql.database import Database
 from tests.harness.jobs import StillClock, claim, claimed, ended, hired, message, settle, submitted
 from tests.harness.services import random_name
 from tests.unit.actors.test_http_call import Server, server
@@ -61,11 +64,11 @@ def test_every_way_a_job_ends_is_told_in_the_commit_of_its_end_and_submits_the_d
     settle(database, worker, ended(one), ended(two, State.RETRYING, failures=1))
     cancelled, expired = submitted(database, 3).id, submitted(database, 4, expires_at=time.forward(10)).id
     with database.write() as session:
-        control.cancel(session, cancelled)
-        control.cancel(session, cancelled)  # asked twice, told once
+        actions.cancel(session, cancelled)
+        actions.cancel(session, cancelled)  # asked twice, told once
     time.forward(60)
     with database.write() as session:
-        due.expire(session)
+        due_jobs.expire(session)
     lost = claimed(database, hired(database, "here:2"), 5)
     with database.write() as session:
         session.get_one(Job, lost.seq).crashes = 2
@@ -83,7 +86,7 @@ def test_an_end_that_is_rolled_back_is_told_nobody(database: Database) -> None:
     hook(database)
     id = submitted(database, 1).id
     with database.session() as session:
-        control.cancel(session, id)
+        actions.cancel(session, id)
         session.rollback()
     assert told(database) == []
 
@@ -204,6 +207,6 @@ def test_a_webhook_that_is_deleted_is_told_nothing_more(database: Database) -> N
     with pytest.raises(UnknownWebhook):
         deliver_webhook.fn(id)
     with database.write() as session:
-        control.cancel(session, submit(session, message(random_name("one"))).id)
-        ends.note(session, [])
+        actions.cancel(session, submit(session, message(random_name("one"))).id)
+        events.note(session, [])
     assert told(database) == []

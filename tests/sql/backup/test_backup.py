@@ -16,15 +16,17 @@ import pytest
 from sqlalchemy import func, select, text, update
 
 from src.actors.accounts import UserAccount
-from src.backup import making, restoring, shelf, sqlite
+from src.backup import creation, file_store, restoring, sqlite
 from src.backup.errors import BackupError
 from src.backup.files import backups, manifest_path
-from src.database import Database, now
-from src.jobs import State, Upload, result_files, uploads
-from src.jobs.held import hold_foreign
-from src.jobs.models import Job, Worker
-from src.jobs.states import HeldFor
+from src.jobs import State, Upload
+from src.jobs.control.held import hold_foreign
+from src.jobs.core.models import Job, Worker
+from src.jobs.core.states import HeldFor
+from src.jobs.files import result_files, uploads
 from src.settings import get_settings
+from src.sql.clock import now
+from src.sql.database import Database
 from tests.harness.jobs import claim, claimed, ended, hired, in_state, look, message, settle, submitted
 from tests.harness.services import Postgres, random_name
 from tests.harness.stores import only_on
@@ -58,7 +60,7 @@ def test_what_was_there_comes_back_and_what_is_replaced_is_kept(database: Databa
     ids = {state: in_state(database, state) for state in State if state is not State.RUNNING}
     with database.write() as session:  # the workers that in_state() hired
         session.execute(text("DELETE FROM workers"))
-    path, manifest = making.make(database, folder)
+    path, manifest = creation.make(database, folder)
     assert manifest.counts["user_accounts"] == 30
     assert manifest.counts["jobs"] == len(ids)
     assert oct(path.stat().st_mode & 0o777) == oct(manifest_path(path).stat().st_mode & 0o777) == "0o600"
@@ -89,7 +91,7 @@ def test_a_backup_shows_one_moment_while_others_write(database: Database, folder
     for writer in writers:
         writer.start()
     try:
-        made = [making.make(database, folder) for _ in range(3)]
+        made = [creation.make(database, folder) for _ in range(3)]
     finally:
         stop.set()
         for writer in writers:
@@ -106,7 +108,7 @@ def test_after_a_restore_nothing_that_others_remember_counts(database: Database,
     at_work = claimed(database, hired(database, "killed:1"), 2)
     with database.write() as session:
         session.execute(text("UPDATE workers SET expires_at = heartbeat_at"))  # it was killed, and nobody has noticed yet
-    path, _ = making.make(database, folder)
+    path, _ = creation.make(database, folder)
     zombie = hired(database, "zombie:1")
     held_by_zombie = claim(database, zombie, waiting.id)
     newer = claimed(database, zombie, 3)
@@ -150,7 +152,7 @@ def test_after_a_restore_nothing_that_others_remember_counts(database: Database,
 
 def test_a_damaged_backup_is_refused_and_nothing_changes(database: Database, folder: Path) -> None:
     add_users(database, 3)
-    path, _ = making.make(database, folder)
+    path, _ = creation.make(database, folder)
     add_users(database, 1)
     whole = path.read_bytes()
     for damaged in (whole[: len(whole) // 2], whole[:-20] + bytes(20), b""):
@@ -170,7 +172,7 @@ def test_a_damaged_backup_is_refused_and_nothing_changes(database: Database, fol
 
 
 def test_a_restore_is_refused_while_a_worker_lives(database: Database, folder: Path) -> None:
-    path, _ = making.make(database, folder)
+    path, _ = creation.make(database, folder)
     hired(database, "somewhere:7")
     with pytest.raises(BackupError, match="Workers are alive: somewhere:7"):
         restored(database, path, folder)
@@ -178,7 +180,7 @@ def test_a_restore_is_refused_while_a_worker_lives(database: Database, folder: P
 
 
 def test_a_restore_is_refused_while_another_program_uses_the_database(database: Database, folder: Path) -> None:
-    path, _ = making.make(database, folder)
+    path, _ = creation.make(database, folder)
     other = Database(database.url.render_as_string(hide_password=False))
     try:
         with other.read() as session:
@@ -193,18 +195,18 @@ def test_a_backup_that_cannot_be_written_leaves_nothing(database: Database, tmp_
     blocked = tmp_path / "file"
     blocked.write_text("")
     with pytest.raises(BackupError, match="cannot be written"):
-        making.make(database, blocked / "backups")
+        creation.make(database, blocked / "backups")
     never_migrated = Database(f"sqlite:///{tmp_path / 'empty.db'}")
     with never_migrated.engine.connect() as connection:
         connection.execute(text("SELECT 1"))
     with pytest.raises(BackupError, match="never been migrated"):
-        making.make(never_migrated, tmp_path / "backups")
+        creation.make(never_migrated, tmp_path / "backups")
     never_migrated.engine.dispose()
     assert list((tmp_path / "backups").iterdir()) == []
 
 
 def test_old_backups_go_by_the_rule(database: Database, folder: Path) -> None:
-    path, _ = making.make(database, folder)
+    path, _ = creation.make(database, folder)
     for days in range(1, 80):
         stamp = f"{now() - timedelta(days=days):%Y%m%dT%H%M%SZ}"
         suffix = path.name.partition("Z")[2]
@@ -212,7 +214,7 @@ def test_old_backups_go_by_the_rule(database: Database, folder: Path) -> None:
             copy.write_text("{}")
     (folder / "notes.txt").write_text("mine")
 
-    gone = making.prune(folder)
+    gone = creation.prune(folder)
 
     assert len(gone) == 80 - len(backups(folder))
     assert 10 <= len(backups(folder)) <= 13
@@ -232,8 +234,8 @@ def test_results_in_files_come_back_into_an_empty_folder_and_go_with_their_last_
         with database.write() as session:
             session.execute(update(Job).where(Job.id == id).values(result_file=name, result=None))
             session.execute(text("DELETE FROM workers"))
-    path, _ = making.make(database, folder)
-    again, _ = making.make(database, folder)
+    path, _ = creation.make(database, folder)
+    again, _ = creation.make(database, folder)
     elsewhere = tmp_path / "elsewhere"
     shutil.copytree(folder, elsewhere)
     monkeypatch.setenv("CALLBOARD_RESULTS_DIR", str(tmp_path / "new"))
@@ -246,14 +248,14 @@ def test_results_in_files_come_back_into_an_empty_folder_and_go_with_their_last_
     assert json.loads(result_files.read(names[0])) == "x"
     assert restored(database, path, folder).results == 1, "the one that was missing"
 
-    monkeypatch.setattr(shelf, "GRACE_S", -1.0)
+    monkeypatch.setattr(file_store, "GRACE_S", -1.0)
     for each in (path, again):
-        making.prune(folder)
+        creation.prune(folder)
         assert all((folder / "results" / name).exists() for name in names)
         manifest_path(each).unlink()
     for replaced in folder.glob("before-restore-*.json"):
         replaced.unlink()
-    making.prune(folder)
+    creation.prune(folder)
     assert list((folder / "results").iterdir()) == list(folder.glob("*.results")) == []
 
 
@@ -262,7 +264,7 @@ def test_files_of_jobs_come_back_with_a_backup(database: Database, folder: Path,
     get_settings.cache_clear()
     given, nobodys = (Upload.of(io.BytesIO(content), name="a.txt") for content in (b"given", b"nobody's"))
     submitted(database, given.reference)
-    path, _ = making.make(database, folder)
+    path, _ = creation.make(database, folder)
     monkeypatch.setenv("CALLBOARD_UPLOADS_DIR", str(tmp_path / "new"))
     get_settings.cache_clear()
 
@@ -271,18 +273,18 @@ def test_files_of_jobs_come_back_with_a_backup(database: Database, folder: Path,
     assert (done.uploads, done.uploads_lost) == (1, 0)
     assert given.path.read_bytes() == b"given"
     assert not uploads.path(nobodys.id).exists()
-    monkeypatch.setattr(shelf, "GRACE_S", -1.0)
-    making.prune(folder)
+    monkeypatch.setattr(file_store, "GRACE_S", -1.0)
+    creation.prune(folder)
     assert len(list((folder / "uploads").rglob("file_*"))) == 1
     for each in (*folder.glob("before-restore-*.json"), manifest_path(path)):
         each.unlink()
-    making.prune(folder)
+    creation.prune(folder)
     assert list((folder / "uploads").rglob("file_*")) == []
 
 
 @only_on("sqlite")
 def test_a_copy_of_one_store_does_not_go_into_the_other(database: Database, postgres: Postgres, folder: Path) -> None:
-    path, _ = making.make(database, folder)
+    path, _ = creation.make(database, folder)
     with pytest.raises(BackupError, match="another kind of database"):
         restoring.restore(path, postgres.url(), folder, say=lambda _: None)
 

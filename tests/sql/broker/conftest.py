@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import pytest
 
-from src.broker import relay
-from src.database import Database
+from src.broker.recover import relay
+from src.sql.database import Database
 from tests.harness.attempts import Attempts
 from tests.harness.inline import Inline
 from tests.sql.jobs.conftest import time

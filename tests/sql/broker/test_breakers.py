@@ -6,8 +6,8 @@ from collections import Counter
 
 import pytest
 
-from src.database import Database
-from src.jobs.states import State
+from src.jobs.core.states import State
+from src.sql.database import Database
 from tests.actors.endings import call_remote, remote
 from tests.harness.inline import Inline
 from tests.harness.jobs import StillClock, look

@@ -9,9 +9,11 @@ import pytest
 from src import audit
 from src.actors.bulk import act_on_jobs
 from src.broker import get
-from src.database import Database, now
-from src.jobs import bulk, control, workers
-from src.jobs.states import State
+from src.jobs.control import actions, bulk
+from src.jobs.core.states import State
+from src.jobs.leases import workers
+from src.sql.clock import now
+from src.sql.database import Database
 from tests.actors.endings import return_values as keep
 from tests.harness.inline import Inline
 from tests.harness.jobs import claim, look
@@ -60,8 +62,8 @@ def test_the_next_attempt_counts_what_was_done_before(
 
 def _carry_out(inline: Inline, one: Any) -> None:
     """As the executor does, but for the process that is gone with the exception."""
-    from src.broker.deliveries import Arrival, Delivery
-    from src.jobs.current import current_job
+    from src.broker.consume.deliveries import Arrival, Delivery
+    from src.jobs.attempts.current_job import current_job
 
     current_job.job = inline.executor.attempts.running_job(Delivery(one, Arrival(0, 0, False, b""), None))
     try:
@@ -73,14 +75,14 @@ def _carry_out(inline: Inline, one: Any) -> None:
 
 def test_a_job_that_cannot_be_changed_keeps_no_other_from_it(inline: Inline, database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
     ids = [keep.send(number).message_id for number in range(3)]
-    job, real = ordered("cancel", ids, database), control.cancel
+    job, real = ordered("cancel", ids, database), actions.cancel
 
     def broken(session: Any, id: str) -> Any:
         if id == ids[1]:
             raise KeyError("broken")
         return real(session, id)
 
-    monkeypatch.setattr(control, "cancel", broken)
+    monkeypatch.setattr(actions, "cancel", broken)
     inline.run(job)
 
     assert get(job) == {"verb": "cancel", "query": "actor:return_values", "done": 2, "left_alone": 1}

@@ -8,10 +8,12 @@ import pytest
 from dramatiq import group as dramatiq_group
 
 from src.broker import get
-from src.database import Database
-from src.jobs import State, Workflow, canvas, workflows
-from src.jobs.canvas import chain, chord, group, link
-from src.jobs.workflow_submission import WorkflowReceipt
+from src.jobs import State, Workflow
+from src.jobs.control import workflows
+from src.jobs.workflows import canvas
+from src.jobs.workflows.canvas import chain, chord, group, link
+from src.jobs.workflows.submission import WorkflowReceipt
+from src.sql.database import Database
 from tests.actors.endings import return_values as keep
 from tests.harness.inline import Inline
 

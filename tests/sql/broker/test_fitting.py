@@ -5,9 +5,10 @@ from __future__ import annotations
 import pytest
 
 from src.broker import get
-from src.database import Database
-from src.jobs import State, workers
-from src.jobs.states import HeldFor
+from src.jobs import State
+from src.jobs.core.states import HeldFor
+from src.jobs.leases import workers
+from src.sql.database import Database
 from tests.actors.endings import greet
 from tests.harness.inline import Inline
 from tests.harness.jobs import claim, ended, hired, look, settle

@@ -12,9 +12,11 @@ from dramatiq import Message, Middleware
 
 from src.broker import JobFailure, get, ready, state
 from src.broker.jobs_broker import JobsBroker
-from src.database import Database, now
-from src.jobs import JobsError, State, Workflow, options, submit
-from src.jobs.errors import UnknownJob
+from src.jobs import JobsError, State, Workflow, submit
+from src.jobs.core import options
+from src.jobs.core.errors import UnknownJob
+from src.sql.clock import now
+from src.sql.database import Database
 from tests.actors.endings import once
 from tests.actors.endings import return_values as keep
 from tests.harness.inline import Inline

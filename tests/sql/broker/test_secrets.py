@@ -16,7 +16,7 @@ from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 
 from src.jobs import State, current_job
-from src.jobs.masking import MASK, Masking
+from src.jobs.attempts.masking import MASK, Masking
 from tests.harness.attempts import Attempts, declared, terminal
 
 SECRET = 'pl"ant/ed s3cret\\é'

@@ -7,11 +7,13 @@ from dramatiq import group, pipeline
 from sqlalchemy import delete, select
 
 from src.broker import JobFailure, get, state
-from src.database import Database
-from src.jobs import control, due, reruns
-from src.jobs.errors import UnknownJob
-from src.jobs.models import Job
-from src.jobs.states import State
+from src.jobs.control import actions
+from src.jobs.core.errors import UnknownJob
+from src.jobs.core.models import Job
+from src.jobs.core.states import State
+from src.jobs.relay import due_jobs
+from src.jobs.submit import reruns
+from src.sql.database import Database
 from tests.actors.endings import once
 from tests.actors.endings import return_values as keep
 from tests.harness.inline import Inline
@@ -57,7 +59,7 @@ def test_a_pipeline_ends_visibly_where_that_job_does_not_succeed(inline: Inline,
     steps = (once.message("fail") | keep.message()).run()
     if way == "is cancelled":
         with database.write() as session:
-            control.cancel(session, elsewhere.message_id)
+            actions.cancel(session, elsewhere.message_id)
     if way == "is deleted":
         with database.write() as session:
             session.execute(delete(Job).where(Job.id == elsewhere.message_id))
@@ -116,8 +118,8 @@ def test_a_rerun_of_a_stand_in_runs_itself_and_one_that_expires_says_so(inline: 
     late = (once.message_with_options(args=(1,), expires=1_000) | keep.message()).run().messages[0].message_id
     time.forward(2)
     with database.write() as session:
-        assert due.expire(session) == 1
-        control.cancel(session, first)
+        assert due_jobs.expire(session) == 1
+        actions.cancel(session, first)
         assert "stands_in" not in look(database, reruns.again(session, first, by=None).id).options
 
     assert look(database, late).state is State.EXPIRED

@@ -16,7 +16,7 @@ import pytest
 import structlog
 
 from src.jobs import State
-from src.jobs.lines import Lines
+from src.jobs.attempts.log_lines import Lines
 from src.logs import get_logger
 from tests.harness.attempts import Attempts, declared, terminal
 

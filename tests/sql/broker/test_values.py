@@ -15,10 +15,12 @@ from uuid import UUID
 import pytest
 from pydantic import BaseModel
 
-from src.broker import running_attempts
-from src.database import Database
-from src.jobs import State, attempt_logs, completion, current_job
-from src.jobs.errors import JobsError
+from src.broker.process import running_attempts
+from src.jobs import State, current_job
+from src.jobs.attempts import attempt_logs
+from src.jobs.core.errors import JobsError
+from src.jobs.finish import settle
+from src.sql.database import Database
 from tests.harness.attempts import Attempts, declared
 from tests.harness.jobs import claimed, hired, look
 
@@ -207,7 +209,7 @@ def test_a_row_that_cannot_be_stored_leaves_those_of_other_jobs_written(database
     one, other = claimed(database, worker), claimed(database, worker)
     bad: Any = [1]
 
-    running_attempts._write_each([(one.seq, 1, bad, None, None), (other.seq, 1, 3, 4, "well")], completion.note_progress)
+    running_attempts._write_each([(one.seq, 1, bad, None, None), (other.seq, 1, 3, 4, "well")], settle.note_progress)
     running_attempts._write_each([(one.seq, 1, 1, bad, "info", "lost"), (other.seq, 1, 1, 1, "info", "kept")], attempt_logs.write)
 
     job = look(database, other.id)

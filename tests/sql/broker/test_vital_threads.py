@@ -8,8 +8,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from src.broker.vital_threads import Progress, Supervised, VitalThreads
-from src.database import Database, use_database
+from src.broker.core.supervision import Progress, Supervised, VitalThreads
+from src.sql.database import Database, use_database
 from tests.harness.waiting import eventually
 
 

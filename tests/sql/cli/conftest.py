@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from src.database import Database
+from src.sql.database import Database
 from tests.harness import fork_server
 
 

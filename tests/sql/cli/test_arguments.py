@@ -13,11 +13,11 @@ from sqlalchemy import update
 
 import src.actors  # first: it makes the broker
 import tests.actors.web
-from src.cli.arguments import read_arguments, rows, usage
-from src.jobs.models import Job
-from src.jobs.states import State
+from src.cli.shared.actor_arguments import read_arguments, rows, usage
+from src.jobs.core.models import Job
+from src.jobs.core.states import State
 from src.up.errors import UpError
-from src.web.forms.form import Form
+from src.web.forms.job_form import Form
 from tests.harness import fork_server
 from tests.sql.cli.conftest import Terminal
 
@@ -128,8 +128,6 @@ def test_a_followed_job_is_a_bar_at_a_terminal_and_lines_elsewhere(terminal: Ter
 
 def test_a_submission_loads_no_page() -> None:
     # Each would make every `./run submit` slower by a fifth.
-    program = (
-        "import sys; from src.web import asking, forms; print(sorted(name for name in sys.modules if name.startswith('src.web.pages')))"
-    )
+    program = "import sys; from src.operations.jobs import job_request as asking; from src.web import forms; print(sorted(name for name in sys.modules if name.startswith('src.web.pages')))"
     done = fork_server.server().run(["-c", program], os.environ)
     assert (done.returncode, done.stdout.strip()) == (0, "[]"), done.stderr

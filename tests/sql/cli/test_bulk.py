@@ -6,9 +6,9 @@ import json
 
 from sqlalchemy import update
 
-from src.database import now
 from src.jobs import State
-from src.jobs.models import Job
+from src.jobs.core.models import Job
+from src.sql.clock import now
 from tests.sql.cli.conftest import Terminal
 
 

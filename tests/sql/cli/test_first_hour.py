@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 
 from src.settings import Settings, get_settings
-from src.up import status
-from src.up.folder import Folder, PartRecord, State
-from src.up.processes import identify
+from src.up.checks import status
+from src.up.data.data_folder import Folder, PartRecord, State
+from src.up.data.process_identity import identify
 from tests.harness import ROOT
 
 

@@ -6,10 +6,10 @@ from datetime import timedelta
 
 from sqlalchemy import select, update
 
-from src.database import now
-from src.jobs import workers
-from src.jobs.alert_models import Alert, AlertKind
-from src.jobs.models import Job, Worker
+from src.jobs.alerts.models import Alert, AlertKind
+from src.jobs.core.models import Job, Worker
+from src.jobs.leases import workers
+from src.sql.clock import now
 from tests.sql.cli.conftest import Terminal
 
 

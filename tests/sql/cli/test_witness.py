@@ -8,7 +8,7 @@ import click
 from sqlalchemy import select
 
 from src.__main__ import cli
-from src.audit import AuditLine, Via
+from src.audit import AuditEntry, Via
 from src.cli import ACTIONS
 from tests.sql.cli.conftest import Terminal
 
@@ -36,7 +36,7 @@ def test_verbs_that_change_something_write_a_line_and_those_that_look_none(termi
     terminal.run("release", id, code=1)
 
     with terminal.database.read() as session:
-        written = session.execute(select(AuditLine).order_by(AuditLine.seq)).scalars().all()
+        written = session.execute(select(AuditEntry).order_by(AuditEntry.seq)).scalars().all()
     assert [(line.action, line.subject) for line in written] == [
         ("job.submit", id),
         ("job.cancel", id),

@@ -11,9 +11,9 @@ from collections.abc import Iterator
 
 import pytest
 
-from src.database import clock
-from src.jobs import envelopes
-from src.jobs.envelopes import Envelope, on_commit
+from src.jobs.core import envelopes
+from src.jobs.core.envelopes import Envelope, on_commit
+from src.sql.clock import clock
 from tests.harness.jobs import StillClock
 
 

@@ -8,12 +8,14 @@ from collections.abc import Iterator
 import pytest
 from sqlalchemy import func, select, text
 
-from src.broker.gathering import Gathering
-from src.database import Database
-from src.jobs import Submission, envelopes, submission, submit_many
-from src.jobs.envelopes import Envelope
-from src.jobs.models import Job
+from src.broker.publish.group_commit import GroupCommit
+from src.jobs import Submission, submit_many
+from src.jobs.core import envelopes
+from src.jobs.core.envelopes import Envelope
+from src.jobs.core.models import Job
+from src.jobs.submit import submission
 from src.migrations import migrate
+from src.sql.database import Database
 from tests.harness.services import Postgres
 from tests.harness.stores import only_on, using
 from tests.sql.jobs.test_gathering import stored
@@ -63,7 +65,7 @@ def unflushed(database: Database) -> bool:
 @pytest.mark.parametrize("alone_s", [0.0, 60.0], ids=["alone", "one of many"])
 def test_the_disk_has_what_was_answered(flushing: Database, alone_s: float, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(submission, "ALONE_S", alone_s)
-    gathering, late = Gathering(), 0
+    gathering, late = GroupCommit(), 0
     for _ in range(TRIES):
         gathering.submit(asked())
         late += unflushed(flushing)
@@ -77,8 +79,8 @@ def test_the_message_of_one_that_comes_alone_does_not_wait_for_the_disk(flushing
     monkeypatch.setattr(envelopes, "_listener", lambda _: handed_over.append(unflushed(flushing)))
     # The barrier itself waits here until the message is on its way.
     monkeypatch.setattr(submission, "ALONE_S", 0.0)
-    monkeypatch.setattr("src.direct.FLUSH", "SELECT 1")
-    gathering = Gathering()
+    monkeypatch.setattr("src.sql.direct.FLUSH", "SELECT 1")
+    gathering = GroupCommit()
     for _ in range(TRIES):
         gathering.submit(asked())
 
@@ -90,7 +92,7 @@ def test_a_message_sets_off_when_everybody_sees_its_row(database: Database, monk
     monkeypatch.setattr(envelopes, "_listener", lambda _: seen.append(stored(database)))
     for alone_s in (0.0, 60.0):
         monkeypatch.setattr(submission, "ALONE_S", alone_s)
-        Gathering().submit(asked())
+        GroupCommit().submit(asked())
 
     assert seen == [1, 2]
 
@@ -110,7 +112,7 @@ def test_a_connection_that_dies_before_the_disk_has_it_makes_no_second_job(datab
 
     monkeypatch.setattr(envelopes, "_listener", hand_over)
     one: Submission = asked()
-    receipt = Gathering().submit(one)
+    receipt = GroupCommit().submit(one)
 
     assert receipt.id == one.message.message_id
     assert [envelope.id for envelope in published] == [receipt.id]
@@ -126,7 +128,7 @@ def test_the_disk_has_the_earlier_job_that_a_key_leads_to(flushing: Database, al
         with flushing.write() as session:
             session.execute(text("SET LOCAL synchronous_commit = off"))
             first = submit_many(session, [asked(key=f"key {number}")])[0]
-        second = Gathering().submit(asked(key=f"key {number}"))
+        second = GroupCommit().submit(asked(key=f"key {number}"))
         late += unflushed(flushing)
         assert (second.id, second.created) == (first.id, False)
 

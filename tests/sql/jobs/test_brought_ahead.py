@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from sqlalchemy import update
 
-from src.database import Database
-from src.jobs import doubt, due, workers
-from src.jobs.models import Job
+from src.jobs.core.models import Job
+from src.jobs.leases import workers
+from src.jobs.relay import due_jobs, lost_messages
 from src.settings import get_settings
+from src.sql.database import Database
 from tests.harness.jobs import StillClock, hired, look, submitted
 
 LEASE = get_settings().lease_duration
@@ -30,11 +31,11 @@ def test_the_oldest_jobs_of_its_queues_are_published_again(database: Database, t
 
     with database.write() as session:
         workers.take_over(session)
-        assert doubt.publish_again_after_loss(session, silent_since, limit=2) == 2
+        assert lost_messages.publish_again_after_loss(session, silent_since, limit=2) == 2
 
     assert [look(database, id).publish_at is not None for id in jobs] == [True, True, False]
     with database.write() as session:
-        assert [envelope.id for envelope in due.take_unpublished(session)] == jobs[:2]
+        assert [envelope.id for envelope in due_jobs.take_unpublished(session)] == jobs[:2]
 
 
 def test_nothing_is_published_again_while_no_worker_falls_silent(database: Database, time: StillClock) -> None:
@@ -43,7 +44,7 @@ def test_nothing_is_published_again_while_no_worker_falls_silent(database: Datab
 
     with database.write() as session:
         workers.take_over(session)
-        assert doubt.publish_again_after_loss(session, time.instant, limit=2) == 0
+        assert lost_messages.publish_again_after_loss(session, time.instant, limit=2) == 0
 
 
 def test_what_a_worker_cannot_use_is_known_queue_by_queue(database: Database, time: StillClock) -> None:

@@ -5,12 +5,15 @@ from __future__ import annotations
 import threading
 from datetime import timedelta
 
-from src.database import Database, now
-from src.jobs import State, claims, control
-from src.jobs.claims import Unclaimable
-from src.jobs.models import Worker
-from src.jobs.workers import sign_off, take_over
+from src.jobs import State
+from src.jobs.control import actions
+from src.jobs.core.models import Worker
+from src.jobs.leases import claims
+from src.jobs.leases.claims import Unclaimable
+from src.jobs.leases.workers import sign_off, take_over
 from src.settings import get_settings
+from src.sql.clock import now
+from src.sql.database import Database
 from tests.harness.jobs import StillClock, claim, claimed, ended, hired, in_state, look, settle, submitted
 
 
@@ -137,7 +140,7 @@ def test_a_claim_forgets_the_progress_of_the_attempt_before(database: Database) 
     one = claimed(database, worker)
     settle(database, worker, ended(one, State.DEAD, progress=(5, 10, "half")))
     with database.write() as session:
-        control.retry(session, one.id)
+        actions.retry(session, one.id)
     assert look(database, one.id).progress_done == 5
 
     claim(database, worker, one.id, 2)
@@ -204,7 +207,7 @@ def test_a_job_with_a_cancel_request_is_cancelled_when_given_back(database: Data
     worker = hired(database)
     one = claimed(database, worker)
     with database.write() as session:
-        control.cancel(session, one.id)
+        actions.cancel(session, one.id)
 
     with database.write() as session:
         claims.give_back(session, worker, [(one.seq, one.attempt)])
@@ -247,7 +250,7 @@ def test_what_was_given_away_or_has_ended_is_taken_by_nobody_again(database: Dat
     settle(database, worker, ended(done))
     with database.write() as session:
         claims.give_back(session, worker, [(one.seq, one.attempt) for one in (gone, cancelled, late)])
-        control.cancel(session, cancelled.id)
+        actions.cancel(session, cancelled.id)
     assert claim(database, other, gone.id) is not None
 
     with database.write() as session:

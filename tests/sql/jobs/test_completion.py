@@ -6,15 +6,17 @@ import json
 
 import pytest
 
-from src.database import Database
-from src.jobs import Outcome, State, control
-from src.jobs.claims import claim as claim_many
-from src.jobs.completion import ERROR_LIMIT, TRACEBACK_LIMIT, note_progress, storable
-from src.jobs.envelopes import Envelope
-from src.jobs.states import HeldFor
-from src.jobs.submission import Submission, submit_many
-from src.jobs.workers import take_over
+from src.jobs import Outcome, State
+from src.jobs.control import actions
+from src.jobs.core.envelopes import Envelope
+from src.jobs.core.states import HeldFor
+from src.jobs.finish.settle import ERROR_LIMIT, TRACEBACK_LIMIT, note_progress, storable
+from src.jobs.leases.claims import claim as claim_many
+from src.jobs.leases.workers import take_over
+from src.jobs.submit.requests import Submission
+from src.jobs.submit.submission import submit_many
 from src.settings import get_settings
+from src.sql.database import Database
 from tests.harness.jobs import StillClock, claim, claimed, ended, hired, look, message, settle, submitted
 
 
@@ -126,7 +128,7 @@ def test_a_cancel_that_was_asked_for_wins_over_another_attempt(database: Databas
     worker = hired(database)
     one = claimed(database, worker)
     with database.write() as session:
-        control.cancel(session, one.id)
+        actions.cancel(session, one.id)
 
     settle(database, worker, ended(one, State.RETRYING, reason="retry 1 of 3", error="ValueError"))
 
@@ -141,7 +143,7 @@ def test_a_cancel_that_was_asked_for_wins_over_being_held(database: Database) ->
     worker = hired(database)
     one = claimed(database, worker)
     with database.write() as session:
-        control.cancel(session, one.id)
+        actions.cancel(session, one.id)
 
     settle(database, worker, ended(one, State.HELD, reason="the arguments do not fit"))
 
@@ -152,7 +154,7 @@ def test_a_success_wins_over_a_cancel_that_came_too_late(database: Database) -> 
     worker = hired(database)
     one = claimed(database, worker)
     with database.write() as session:
-        control.cancel(session, one.id)
+        actions.cancel(session, one.id)
 
     settle(database, worker, ended(one, result="1"))
 

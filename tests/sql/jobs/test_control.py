@@ -7,20 +7,21 @@ from collections.abc import Callable
 import pytest
 from sqlalchemy.orm import Session
 
-from src.database import Database
-from src.jobs import State, control
-from src.jobs.envelopes import Envelope
-from src.jobs.errors import NotAllowed, UnknownJob
-from src.jobs.held import Unreadable, hold_unreadable
-from src.jobs.models import Job
-from src.jobs.queries import held
+from src.jobs import State
+from src.jobs.control import actions
+from src.jobs.control.held import Unreadable, hold_unreadable
+from src.jobs.core.envelopes import Envelope
+from src.jobs.core.errors import NotAllowed, UnknownJob
+from src.jobs.core.models import Job
+from src.jobs.read.queries import held
+from src.sql.database import Database
 from tests.harness.jobs import claim, claimed, ended, hired, in_state, look, settle, submitted
 
 Verb = Callable[[Session, str], Job]
 
 #: verb -> state it applies to -> state the job is in afterwards
 ALLOWED: dict[Verb, dict[State, State]] = {
-    control.cancel: {
+    actions.cancel: {
         State.SCHEDULED: State.CANCELLED,
         State.QUEUED: State.CANCELLED,
         State.RETRYING: State.CANCELLED,
@@ -28,15 +29,15 @@ ALLOWED: dict[Verb, dict[State, State]] = {
         State.RUNNING: State.RUNNING,
         State.CANCELLED: State.CANCELLED,
     },
-    control.retry: {
+    actions.retry: {
         State.DEAD: State.QUEUED,
         State.CANCELLED: State.QUEUED,
         State.EXPIRED: State.QUEUED,
         State.RETRYING: State.QUEUED,
     },
-    control.run_now: {State.SCHEDULED: State.QUEUED, State.RETRYING: State.QUEUED},
-    control.release: {State.HELD: State.QUEUED},
-    control.discard: {State.HELD: State.CANCELLED},
+    actions.run_now: {State.SCHEDULED: State.QUEUED, State.RETRYING: State.QUEUED},
+    actions.release: {State.HELD: State.QUEUED},
+    actions.discard: {State.HELD: State.CANCELLED},
 }
 VERBS = list(ALLOWED)
 
@@ -71,7 +72,7 @@ def test_a_job_that_is_not_there_is_unknown(database: Database, verb: Verb) -> N
 def test_a_waiting_job_that_is_cancelled_never_starts(database: Database, state: State) -> None:
     id = in_state(database, state)
 
-    job = do(database, control.cancel, id)
+    job = do(database, actions.cancel, id)
 
     assert (job.reason, job.publish_at, job.due_at, job.held_for) == ("cancelled while it waited", None, None, None)
     assert job.finished_at is not None
@@ -82,17 +83,17 @@ def test_a_waiting_job_that_is_cancelled_never_starts(database: Database, state:
 def test_a_running_job_is_asked_to_stop(database: Database) -> None:
     one = claimed(database, hired(database))
 
-    assert do(database, control.cancel, one.id).cancel_requested
-    assert do(database, control.cancel, one.id).cancel_requested
+    assert do(database, actions.cancel, one.id).cancel_requested
+    assert do(database, actions.cancel, one.id).cancel_requested
 
 
 def test_a_retried_job_starts_afresh_but_its_attempts_go_on_counting(database: Database, published: list[Envelope]) -> None:
     worker = hired(database)
     one = claimed(database, worker)
-    do(database, control.cancel, one.id)
+    do(database, actions.cancel, one.id)
     settle(database, worker, ended(one, State.DEAD, error="ValueError", reason="no retries", failures=1))
 
-    job = do(database, control.retry, one.id)
+    job = do(database, actions.retry, one.id)
 
     assert (job.failures, job.crashes, job.cancel_requested, job.finished_at, job.reason, job.attempt) == (0, 0, False, None, None, 1)
     assert [(e.id, e.attempt) for e in published[1:]] == [(one.id, 2)]
@@ -105,7 +106,7 @@ def test_a_retried_job_starts_afresh_but_its_attempts_go_on_counting(database: D
 def test_an_expired_job_that_is_retried_does_not_expire_again(database: Database) -> None:
     id = in_state(database, State.EXPIRED)
 
-    do(database, control.retry, id)
+    do(database, actions.retry, id)
 
     assert claim(database, hired(database), id) is not None
 
@@ -115,7 +116,7 @@ def test_a_verb_that_is_rolled_back_publishes_nothing(database: Database, publis
     published.clear()
 
     session = database.session()
-    control.retry(session, id)
+    actions.retry(session, id)
     session.rollback()
     session.close()
 
@@ -129,11 +130,11 @@ def test_a_retry_is_refused_while_another_job_has_its_unique_key(database: Datab
     other = submitted(database, unique_key="report").id
 
     with database.write() as session, pytest.raises(NotAllowed, match=f"unique key.*{other}"):
-        control.retry(session, id)
+        actions.retry(session, id)
 
     assert look(database, id).state is state
-    do(database, control.cancel, other)
-    assert do(database, control.retry, id).state is State.QUEUED
+    do(database, actions.cancel, other)
+    assert do(database, actions.retry, id).state is State.QUEUED
 
 
 def test_what_was_no_message_can_only_be_discarded(database: Database) -> None:
@@ -143,16 +144,16 @@ def test_what_was_no_message_can_only_be_discarded(database: Database) -> None:
         (job,) = held(session).jobs
 
     with pytest.raises(NotAllowed, match="discard it"):
-        do(database, control.release, job.id)
+        do(database, actions.release, job.id)
 
-    assert do(database, control.discard, job.id).reason == "discarded"
+    assert do(database, actions.discard, job.id).reason == "discarded"
 
 
 def test_a_released_job_is_queued_for_the_attempt_it_had_not_used(database: Database, published: list[Envelope]) -> None:
     id = in_state(database, State.HELD)
     published.clear()
 
-    job = do(database, control.release, id)
+    job = do(database, actions.release, id)
 
     assert (job.reason, job.held_for) == (None, None)
     assert [(envelope.id, envelope.attempt) for envelope in published] == [(id, 1)]

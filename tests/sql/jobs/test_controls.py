@@ -7,9 +7,13 @@ from datetime import timedelta
 
 import pytest
 
-from src.database import Database, now
-from src.jobs import State, breakers, claims, controls, rates, retention
-from src.jobs.gates import Policy
+from src.jobs import State
+from src.jobs.leases import claims
+from src.jobs.limits import breakers, overrides, rates
+from src.jobs.limits.admission import Policy
+from src.jobs.upkeep import retention
+from src.sql.clock import now
+from src.sql.database import Database
 from tests.harness.jobs import StillClock, hired, look, submitted
 from tests.harness.stores import only_on
 from tests.sql.jobs.test_gates import at_the_gates, queued_again
@@ -18,11 +22,11 @@ from tests.sql.jobs.test_gates import at_the_gates, queued_again
 def test_a_resume_at_the_moment_a_job_begins_to_wait_leaves_it_not_behind(database: Database) -> None:
     worker, id = hired(database), submitted(database).id
     with database.write() as session:
-        controls.pause(session, "all")
+        overrides.pause(session, "all")
 
     def resume() -> None:
         with database.write() as session:
-            controls.resume(session, "all")
+            overrides.resume(session, "all")
 
     person = threading.Thread(target=resume)
     with database.write() as session:
@@ -40,15 +44,15 @@ def test_a_resume_at_the_moment_a_job_begins_to_wait_leaves_it_not_behind(databa
 def test_a_pause_that_is_lifted_while_a_claim_looks_holds_nobody(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
     worker, id = hired(database), submitted(database).id
     with database.write() as session:
-        controls.pause(session, "actor", "add")
-    hold_still = controls.hold_still
+        overrides.pause(session, "actor", "add")
+    hold_still = overrides.hold_still
 
-    def meanwhile_resumed(session: object) -> controls.Controls:
+    def meanwhile_resumed(session: object) -> overrides.Controls:
         with database.write() as other:
-            controls.resume(other, "actor", "add")
+            overrides.resume(other, "actor", "add")
         return hold_still(session)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(controls, "hold_still", meanwhile_resumed)
+    monkeypatch.setattr(overrides, "hold_still", meanwhile_resumed)
 
     assert [job.id for job in at_the_gates(database, worker, [(id, 1)])] == [id]
 
@@ -56,18 +60,18 @@ def test_a_pause_that_is_lifted_while_a_claim_looks_holds_nobody(database: Datab
 def test_a_pause_whose_end_is_moved_moves_who_waits_for_it(database: Database, time: StillClock) -> None:
     worker, id = hired(database), submitted(database).id
     with database.write() as session:
-        controls.pause(session, "queue", "default", until=now() + timedelta(hours=3))
+        overrides.pause(session, "queue", "default", until=now() + timedelta(hours=3))
     assert at_the_gates(database, worker, [(id, 1)]) == []
 
     with database.write() as session:
-        controls.pause(session, "queue", "default", until=now() + timedelta(seconds=5), reason="nearly done")
+        overrides.pause(session, "queue", "default", until=now() + timedelta(seconds=5), reason="nearly done")
 
     assert look(database, id).reason == "queue default is paused: nearly done"
     time.forward(6)
     assert queued_again(database) == [(id, 1)]
     with database.write() as session:
         retention.tidy(session)
-        assert not controls.load(session)
+        assert not overrides.load(session)
 
 
 def test_jobs_far_down_the_line_of_a_limit_go_on_when_it_is_lifted(database: Database, time: StillClock) -> None:
@@ -80,7 +84,7 @@ def test_jobs_far_down_the_line_of_a_limit_go_on_when_it_is_lifted(database: Dat
     assert max(job.due_at for job in waiting if job.due_at) > now() + timedelta(hours=3)
 
     with database.write() as session:
-        controls.set_rate_limit(session, "actor", "add", None)
+        overrides.set_rate_limit(session, "actor", "add", None)
 
     again = queued_again(database)
     assert len(again) == 4
@@ -91,11 +95,11 @@ def test_who_waits_for_an_overridden_limit_waits_by_the_codes_when_that_holds_ag
     worker = hired(database)
     ids = [submitted(database).id for _ in range(3)]
     with database.write() as session:
-        controls.set_rate_limit(session, "queue", "default", "1/h")
+        overrides.set_rate_limit(session, "queue", "default", "1/h")
     assert len(at_the_gates(database, worker, [(id, 1) for id in ids])) == 1
 
     with database.write() as session:
-        controls.follow_code(session, "queue", "default", "rate_limit")
+        overrides.follow_code(session, "queue", "default", "rate_limit")
 
     assert len(at_the_gates(database, worker, queued_again(database))) == 2
 

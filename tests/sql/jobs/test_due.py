@@ -7,30 +7,33 @@ from datetime import timedelta
 
 from sqlalchemy import text
 
-from src.database import Database, now
-from src.jobs import State, doubt, due, workers
-from src.jobs.envelopes import Envelope
-from src.jobs.marks import mark_published
-from src.jobs.release import CONFIRM_WITHIN, release_waiting
-from src.jobs.workers import Death
+from src.jobs import State
+from src.jobs.core.envelopes import Envelope
+from src.jobs.core.release import CONFIRM_WITHIN, release_waiting
+from src.jobs.leases import workers
+from src.jobs.leases.workers import Death
+from src.jobs.relay import due_jobs, lost_messages
+from src.jobs.relay.confirmations import mark_published
 from src.settings import get_settings
+from src.sql.clock import now
+from src.sql.database import Database
 from tests.harness.jobs import StillClock, claim, claimed, ended, hired, in_state, look, settle, submitted
 from tests.harness.stores import only_on
 
 
 def release(database: Database, limit: int = 500) -> list[Envelope]:
     with database.write() as session:
-        return due.release_due(session, limit)
+        return due_jobs.release_due(session, limit)
 
 
 def unpublished(database: Database, limit: int = 500) -> list[Envelope]:
     with database.write() as session:
-        return due.take_unpublished(session, limit)
+        return due_jobs.take_unpublished(session, limit)
 
 
 def expire(database: Database) -> int:
     with database.write() as session:
-        return due.expire(session)
+        return due_jobs.expire(session)
 
 
 def test_a_scheduled_job_is_never_released_early(database: Database, time: StillClock) -> None:
@@ -166,7 +169,7 @@ def test_on_postgresql_a_relay_skips_the_rows_that_another_holds(database: Datab
         return
 
     with database.write() as first, database.write() as second:
-        taken = [{envelope.id for envelope in due.release_due(session, 3)} for session in (first, second)]
+        taken = [{envelope.id for envelope in due_jobs.release_due(session, 3)} for session in (first, second)]
 
     assert [len(ids) for ids in taken] == [3, 1]
     assert not taken[0] & taken[1]
@@ -175,7 +178,7 @@ def test_on_postgresql_a_relay_skips_the_rows_that_another_holds(database: Datab
 def test_the_next_instant_is_the_earliest_of_all_kinds(database: Database, time: StillClock) -> None:
     def next_instant() -> object:
         with database.read() as session:
-            return due.next_instant(session)
+            return due_jobs.next_instant(session)
 
     assert next_instant() is None
     submitted(database, due_at=now() + timedelta(hours=3))
@@ -191,7 +194,7 @@ def test_what_has_ended_has_no_next_instant(database: Database) -> None:
         in_state(database, state)
 
     with database.read() as session:
-        assert due.next_instant(session) is None
+        assert due_jobs.next_instant(session) is None
 
 
 # what the reconciler doubts
@@ -206,7 +209,7 @@ def test_only_jobs_published_long_ago_and_still_queued_are_doubted(database: Dat
     submitted(database, queue="never.confirmed")
 
     with database.read() as session:
-        waiting = doubt.waiting_since(session, now() - timedelta(seconds=30))
+        waiting = lost_messages.waiting_since(session, now() - timedelta(seconds=30))
 
     assert waiting == {"old": 1}
 
@@ -219,7 +222,7 @@ def test_a_doubted_job_is_published_again_by_the_relay(database: Database, publi
     time.forward(60)
 
     with database.write() as session:
-        assert doubt.publish_again(session, "old", now() - timedelta(seconds=30)) == 1
+        assert lost_messages.publish_again(session, "old", now() - timedelta(seconds=30)) == 1
 
     assert [envelope.id for envelope in unpublished(database)] == [id]
 
@@ -230,11 +233,11 @@ def test_the_frontier_of_a_queue_is_the_newest_of_its_living_workers(database: D
             id = workers.register(session, name=name, host="here", pid=1, version="0", threads=1, queues=["q"], actors=[])
             workers.heartbeat(session, id, busy=0, frontier={"q": claimed_us})
     with database.read() as session:
-        assert {queue: instant.timestamp() for queue, instant in doubt.frontiers(session).items()} == {"q": 3.0}
+        assert {queue: instant.timestamp() for queue, instant in lost_messages.frontiers(session).items()} == {"q": 3.0}
     time.forward(get_settings().lease_duration)
 
     with database.read() as session:
-        assert doubt.frontiers(session) == {}
+        assert lost_messages.frontiers(session) == {}
 
 
 def test_a_job_that_lost_its_worker_goes_first_once_whether_it_had_begun_or_not(database: Database, time: StillClock) -> None:

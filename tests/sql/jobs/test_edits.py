@@ -6,12 +6,13 @@ from datetime import timedelta
 
 import pytest
 
-from src.database import Database, now
 from src.jobs import JobsError, State
-from src.jobs.due import release_due, take_unpublished
-from src.jobs.edits import Edit, edit
-from src.jobs.errors import NotAllowed, UnknownJob
-from src.jobs.models import Job
+from src.jobs.control.edits import Edit, edit
+from src.jobs.core.errors import NotAllowed, UnknownJob
+from src.jobs.core.models import Job
+from src.jobs.relay.due_jobs import release_due, take_unpublished
+from src.sql.clock import now
+from src.sql.database import Database
 from tests.harness.jobs import claim, hired, in_state, look, submitted
 
 

@@ -17,21 +17,28 @@ from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, invariant, multiple, rule, run_state_machine_as_test
 from sqlalchemy import delete, func, select, text
 
-from src.database import Database, clock, now
-from src.jobs import State, claims, control, due, edits, ends, fair, held, message_groups, submit, webhooks, workers, workflows
-from src.jobs.canvas import Workflow
-from src.jobs.claims import Claimed
-from src.jobs.edits import Edit
-from src.jobs.ends import Deliver
-from src.jobs.errors import NotAllowed
-from src.jobs.gates import Policy
-from src.jobs.message_groups import GroupMember
-from src.jobs.models import Job, Slot
-from src.jobs.states import FINAL
-from src.jobs.submission import Submission
-from src.jobs.webhook_models import Kind, Webhook, WebhookDelivery
-from src.jobs.workflow_models import MessageGroup, OnDead, StoredEdge, StoredStep, StoredWorkflow
+from src.jobs import State, submit
+from src.jobs.control import actions, edits, held, workflows
+from src.jobs.control.edits import Edit
+from src.jobs.core.claimed import Claimed
+from src.jobs.core.errors import NotAllowed
+from src.jobs.core.models import Job, Slot
+from src.jobs.core.states import FINAL
+from src.jobs.core.workflow_models import MessageGroup, OnDead, StoredEdge, StoredStep, StoredWorkflow
+from src.jobs.leases import claims, workers
+from src.jobs.limits import fair_queueing
+from src.jobs.limits.admission import Policy
+from src.jobs.relay import due_jobs
+from src.jobs.submit.requests import Submission
+from src.jobs.webhooks import events, webhooks
+from src.jobs.webhooks.events import Deliver
+from src.jobs.webhooks.models import Kind, Webhook, WebhookDelivery
+from src.jobs.workflows import message_groups
+from src.jobs.workflows.canvas import Workflow
+from src.jobs.workflows.message_groups import GroupMember
 from src.settings import get_settings
+from src.sql.clock import clock, now
+from src.sql.database import Database
 from tests.harness.jobs import StillClock, empty, ended, hired, message, settle
 
 WINDOW = 2
@@ -52,9 +59,9 @@ class Endings(RuleBasedStateMachine):
         self.time = StillClock()
         self._patch = pytest.MonkeyPatch()
         self._patch.setattr(clock, "now", self.time.now)
-        self._patch.setattr(fair, "LEAST_WINDOW", WINDOW)
-        self._patch.setattr(fair, "WINDOW_PER_THREAD", 0)
-        self._patch.setattr(ends, "_deliver", Deliver("deliver", lambda session, ids, by: None))
+        self._patch.setattr(fair_queueing, "LEAST_WINDOW", WINDOW)
+        self._patch.setattr(fair_queueing, "WINDOW_PER_THREAD", 0)
+        self._patch.setattr(events, "_deliver", Deliver("deliver", lambda session, ids, by: None))
         self._patch.setattr(workers, "get_settings", lambda: get_settings().model_copy(update={"max_crashes": 2}))
         with self.database.write() as session:
             webhooks.create(session, url="https://example.com/", kind=Kind.JOB, actor=None, states=sorted(FINAL), by="ada")
@@ -70,7 +77,7 @@ class Endings(RuleBasedStateMachine):
                 session.execute(delete(table))
             if not self.database.is_sqlite:
                 session.execute(text("DELETE FROM awaited"))
-            ends.forget(session)
+            events.forget(session)
         empty(self.database)
         self._patch.undo()
 
@@ -169,7 +176,7 @@ class Endings(RuleBasedStateMachine):
 
     # By people and time
 
-    @rule(id=jobs, verb=st.sampled_from([control.cancel, control.cancel, control.retry, control.run_now, control.discard, control.release]))
+    @rule(id=jobs, verb=st.sampled_from([actions.cancel, actions.cancel, actions.retry, actions.run_now, actions.discard, actions.release]))
     def command(self, id: str, verb: Callable[..., Any]) -> None:
         self._do(lambda session: verb(session, id))
 
@@ -190,8 +197,8 @@ class Endings(RuleBasedStateMachine):
         self.time.forward(seconds)
         with self.database.write() as session:
             workers.heartbeat(session, self.worker, busy=0, frontier={})
-            due.release_due(session)
-            due.expire(session)
+            due_jobs.release_due(session)
+            due_jobs.expire(session)
 
     def _do(self, act: Callable[[Any], Any]) -> None:
         try:
@@ -234,7 +241,9 @@ class Endings(RuleBasedStateMachine):
             assert row.state is not State.RETRYING or row.due_at
             assert (row.state is State.QUEUED) == (row.publish_at is not None)
         in_line = [
-            row for row in rows if (row.waits_for or "").startswith(fair.FAIR) and (row.expires_at is None or row.expires_at > now())
+            row
+            for row in rows
+            if (row.waits_for or "").startswith(fair_queueing.FAIR) and (row.expires_at is None or row.expires_at > now())
         ]
         under_way = [row for row in rows if row.fair_key and row.state in (State.QUEUED, State.RUNNING)]
         assert not in_line or len(under_way) >= WINDOW, "fair jobs wait although the window has room"

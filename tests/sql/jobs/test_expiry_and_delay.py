@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from src.database import Database, now
-from src.jobs import State, due
+from src.jobs import State
+from src.jobs.relay import due_jobs
+from src.sql.clock import now
+from src.sql.database import Database
 from tests.harness.jobs import StillClock, claim, claimed, ended, hired, look, settle, submitted
 
 
 def expired(database: Database, time: StillClock, id: str) -> str | None:
     time.forward(61)
     with database.write() as session:
-        assert due.expire(session) == 1
+        assert due_jobs.expire(session) == 1
     job = look(database, id)
     assert job.state is State.EXPIRED
     return job.reason
@@ -38,7 +40,7 @@ def test_the_delay_that_was_asked_for_is_kept_when_the_job_has_ended(database: D
     id, worker = submitted(database, due_at=asked).id, hired(database)
     time.forward(5)
     with database.write() as session:
-        assert due.release_due(session)
+        assert due_jobs.release_due(session)
     one = claim(database, worker, id)
     assert one is not None
     assert look(database, id).due_at == asked

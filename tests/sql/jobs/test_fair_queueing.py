@@ -8,20 +8,25 @@ from datetime import timedelta
 import pytest
 from sqlalchemy import func, select
 
-from src.broker.relay import Relay
-from src.database import Database, now
-from src.jobs import State, claims, control, due, edits, fair, held, submit, submit_many, workers, workflows
-from src.jobs.canvas import Workflow
-from src.jobs.edits import Edit
-from src.jobs.gates import Policy
-from src.jobs.models import Job
-from src.jobs.submission import Submission
+from src.broker.recover.relay import Relay
+from src.jobs import State, submit, submit_many
+from src.jobs.control import actions, edits, held, workflows
+from src.jobs.control.edits import Edit
+from src.jobs.core.models import Job
+from src.jobs.leases import claims, workers
+from src.jobs.limits import fair_queueing
+from src.jobs.limits.admission import Policy
+from src.jobs.relay import due_jobs
+from src.jobs.submit.requests import Submission
+from src.jobs.workflows.canvas import Workflow
 from src.migrations import migrate
+from src.sql.clock import now
+from src.sql.database import Database
 from tests.harness.jobs import StillClock, claim, hired, look, message, submitted
 from tests.harness.services import Postgres, random_name
 from tests.harness.stores import only_on, using
 
-WINDOW = fair.LEAST_WINDOW
+WINDOW = fair_queueing.LEAST_WINDOW
 
 
 def states(database: Database) -> dict[str, int]:
@@ -40,7 +45,7 @@ def full(database: Database, *, behind: int = 8) -> list[str]:
 def cancelled(database: Database, ids: list[str], time: StillClock) -> None:
     for id in ids:
         with database.write() as session:
-            control.cancel(session, id)
+            actions.cancel(session, id)
 
 
 def expired(database: Database, ids: list[str], time: StillClock) -> None:
@@ -49,7 +54,7 @@ def expired(database: Database, ids: list[str], time: StillClock) -> None:
             edits.edit(session, id, Edit(expires_at=now() + timedelta(seconds=1)))
     time.forward(2)
     with database.write() as session:
-        assert due.expire(session) == len(ids)
+        assert due_jobs.expire(session) == len(ids)
 
 
 def postponed(database: Database, ids: list[str], time: StillClock) -> None:
@@ -87,7 +92,7 @@ def handed_back(database: Database, ids: list[str], time: StillClock) -> None:
     held = [claim(database, worker, id) for id in ids]
     for id in ids:
         with database.write() as session:
-            control.cancel(session, id)
+            actions.cancel(session, id)
     with database.write() as session:
         assert claims.give_back(session, worker, [(one.seq, one.attempt) for one in held if one]) == len(ids)
 
@@ -101,7 +106,7 @@ def test_whatever_takes_jobs_out_of_the_window_lets_the_next_ones_in(
     leave(database, ids, time)
 
     with database.read() as session:
-        waiting = session.execute(select(func.count()).where(Job.waits_for.startswith(fair.FAIR))).scalar_one()
+        waiting = session.execute(select(func.count()).where(Job.waits_for.startswith(fair_queueing.FAIR))).scalar_one()
     assert waiting == 0
 
 
@@ -145,7 +150,7 @@ def test_what_was_committed_after_the_window_was_emptied_is_let_in_by_the_relay(
             late = submit(long, message(), fair_key="one").id
             for id in ids:
                 with database.write() as session:
-                    control.cancel(session, id)
+                    actions.cancel(session, id)
     assert look(database, late).state is State.SCHEDULED
 
     Relay().watch()

@@ -10,16 +10,19 @@ from typing import Any
 import pytest
 from sqlalchemy import func, insert, select
 
-from src.broker.deliveries import Arrival
-from src.broker.intake import Intake, Taken
-from src.broker.lease import Lease
-from src.broker.limits import Limits
-from src.broker.load import Load
-from src.database import Database, now
-from src.jobs import State, claims, held
-from src.jobs.models import Job, Restore
-from src.jobs.submission import new_id
+from src.broker.consume.claimer import Claimer, Taken
+from src.broker.consume.deliveries import Arrival
+from src.broker.core.lease import Lease
+from src.broker.core.load import Load
+from src.broker.options.limits import Limits
+from src.jobs import State
+from src.jobs.control import held
+from src.jobs.core.models import Job, Restore
+from src.jobs.leases import claims
+from src.jobs.submit.submission import new_id
 from src.settings import get_settings
+from src.sql.clock import now
+from src.sql.database import Database
 from tests.harness.jobs import hired, look, submitted
 
 #: one value of each JSON type, and those at which parsers and databases stumble
@@ -46,12 +49,12 @@ def foreign() -> list[bytes]:
     return [*bodies, b"", b"\x00", b"\xff\xfe", b"\xed\xa0\x80", b"[" * 100_000, b'{"a":' * 5_000, body() + b"x", body()[:-1]]
 
 
-def intake(database: Database) -> Intake:
+def intake(database: Database) -> Claimer:
     actors = {"add": SimpleNamespace(queue_name="default")}
-    return Intake(Lease("here:1", hired(database)), Load(8), "default", actors=actors, policies=Limits().policies)
+    return Claimer(Lease("here:1", hired(database)), Load(8), "default", actors=actors, policies=Limits().policies)
 
 
-def take(intake: Intake, bodies: Sequence[bytes]) -> Taken:
+def take(intake: Claimer, bodies: Sequence[bytes]) -> Taken:
     return intake.take([Arrival(1, tag, False, each) for tag, each in enumerate(bodies, 1)])
 
 

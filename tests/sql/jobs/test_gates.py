@@ -11,15 +11,20 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from src.broker.load import Load
-from src.database import Database, now, to_microseconds
-from src.jobs import JobsError, State, claims, control, controls, rates, slots, workers
-from src.jobs.claims import Claimed
-from src.jobs.completion import BreakerReport
-from src.jobs.due import release_due
-from src.jobs.gates import Policy
-from src.jobs.queries import find
+from src.broker.core.load import Load
+from src.jobs import JobsError, State
+from src.jobs.control import actions
+from src.jobs.core.claimed import Claimed
+from src.jobs.finish.settle import BreakerReport
+from src.jobs.leases import claims, workers
+from src.jobs.limits import concurrency, overrides, rates
+from src.jobs.limits.admission import Policy
+from src.jobs.read.queries import find
+from src.jobs.relay.due_jobs import release_due
 from src.settings import get_settings
+from src.sql.clock import now
+from src.sql.columns import to_microseconds
+from src.sql.database import Database
 from tests.harness.jobs import StillClock, ended, hired, look, settle, submitted
 
 
@@ -188,7 +193,7 @@ def test_a_slot_of_a_killed_worker_comes_back_with_its_lease(database: Database,
     time.forward(get_settings().lease_duration + 1)
     with database.write() as session:
         workers.take_over(session)
-        assert slots.taken(session, ["actor:add"]).total() == 0
+        assert concurrency.taken(session, ["actor:add"]).total() == 0
     assert look(database, ids[1]).state is State.QUEUED
 
 
@@ -213,7 +218,7 @@ def test_two_claims_at_once_never_take_one_slot_twice(database: Database) -> Non
 def test_a_pause_keeps_jobs_waiting_until_somebody_resumes(database: Database, scope: str, name: str) -> None:
     worker, id = hired(database), submitted(database).id
     with database.write() as session:
-        controls.pause(session, scope, name, reason="deploy")
+        overrides.pause(session, scope, name, reason="deploy")
 
     assert at_the_gates(database, worker, [(id, 1)]) == []
     job = look(database, id)
@@ -221,14 +226,14 @@ def test_a_pause_keeps_jobs_waiting_until_somebody_resumes(database: Database, s
     assert "paused: deploy" in (job.reason or "")
 
     with database.write() as session:
-        assert controls.resume(session, scope, name) == 1
+        assert overrides.resume(session, scope, name) == 1
     assert [one.id for one in at_the_gates(database, worker, queued_again(database))] == [id]
 
 
 def test_a_pause_with_an_end_ends_by_itself(database: Database, time: StillClock) -> None:
     worker, id = hired(database), submitted(database).id
     with database.write() as session:
-        controls.pause(session, "actor", "add", until=now() + timedelta(minutes=5))
+        overrides.pause(session, "actor", "add", until=now() + timedelta(minutes=5))
 
     assert at_the_gates(database, worker, [(id, 1)]) == []
     time.forward(301)
@@ -238,7 +243,7 @@ def test_a_pause_with_an_end_ends_by_itself(database: Database, time: StillClock
 @pytest.mark.parametrize(("scope", "name", "field"), [("actors", "add", "scope"), ("actor", "", "name"), ("all", "add", "name")])
 def test_a_pause_of_nothing_in_particular_is_refused(database: Database, scope: str, name: str, field: str) -> None:
     with pytest.raises(JobsError) as refused, database.write() as session:
-        controls.pause(session, scope, name)
+        overrides.pause(session, scope, name)
     assert refused.value.field == field
 
 
@@ -246,11 +251,11 @@ def test_an_operator_overrides_a_rate_and_the_code_holds_again_afterwards(databa
     worker, policy = hired(database), Policy(rates=rates.parse("1/h"))
     ids = [submitted(database, n).id for n in range(4)]
     with database.write() as session:
-        controls.set_rate_limit(session, "actor", "add", None)
+        overrides.set_rate_limit(session, "actor", "add", None)
     assert len(at_the_gates(database, worker, [(id, 1) for id in ids[:2]], add=policy)) == 2
 
     with database.write() as session:
-        controls.follow_code(session, "actor", "add", "rate_limit")
+        overrides.follow_code(session, "actor", "add", "rate_limit")
     assert len(at_the_gates(database, worker, [(id, 1) for id in ids[2:]], add=policy)) == 1
 
 
@@ -277,12 +282,12 @@ def test_an_open_breaker_lets_one_probe_through_and_closes_on_its_success(databa
 def test_a_job_that_waits_at_a_gate_can_be_cancelled(database: Database) -> None:
     worker, id = hired(database), submitted(database).id
     with database.write() as session:
-        controls.pause(session, "all")
+        overrides.pause(session, "all")
     at_the_gates(database, worker, [(id, 1)])
 
     with database.write() as session:
-        control.cancel(session, id)
-        controls.resume(session, "all")
+        actions.cancel(session, id)
+        overrides.resume(session, "all")
 
     assert queued_again(database) == []
     with database.read() as session:

@@ -11,12 +11,12 @@ from dramatiq import Message
 from sqlalchemy import event, func, select
 
 from src import audit
-from src.broker.gathering import Gathering
-from src.database import Database
+from src.broker.publish.group_commit import GroupCommit
 from src.jobs import Submission
-from src.jobs.errors import JobsError
-from src.jobs.models import Job
-from src.jobs.submission import new_id
+from src.jobs.core.errors import JobsError
+from src.jobs.core.models import Job
+from src.jobs.submit.submission import new_id
+from src.sql.database import Database
 from tests.harness.stores import only_on
 from tests.harness.waiting import eventually
 
@@ -37,7 +37,7 @@ def stored(database: Database) -> int:
         return session.execute(select(func.count()).select_from(Job)).scalar_one()
 
 
-def gathered(gathering: Gathering, database: Database, wanted: list[Submission]) -> list[Any]:
+def gathered(gathering: GroupCommit, database: Database, wanted: list[Submission]) -> list[Any]:
     """What each submission was answered, when all of them come while the first waits for the write lock."""
 
     def answer(one: Submission) -> Any:
@@ -61,11 +61,11 @@ def gathered(gathering: Gathering, database: Database, wanted: list[Submission])
 
 
 @pytest.fixture
-def gathering() -> Gathering:
-    return Gathering()
+def gathering() -> GroupCommit:
+    return GroupCommit()
 
 
-def test_those_that_wait_are_written_in_one_transaction(gathering: Gathering, database: Database) -> None:
+def test_those_that_wait_are_written_in_one_transaction(gathering: GroupCommit, database: Database) -> None:
     commits: list[object] = []
     event.listen(database.engine, "commit", commits.append)
 
@@ -78,7 +78,7 @@ def test_those_that_wait_are_written_in_one_transaction(gathering: Gathering, da
 
 
 @only_on("postgresql")  # SQLite has no connection that somebody else could end
-def test_who_submits_alone_does_not_notice_that_the_connection_had_died(gathering: Gathering, database: Database) -> None:
+def test_who_submits_alone_does_not_notice_that_the_connection_had_died(gathering: GroupCommit, database: Database) -> None:
     gathering.submit(submission())
     with psycopg.connect(database.url.set(drivername="postgresql").render_as_string(hide_password=False), autocommit=True) as other:
         other.execute(
@@ -90,7 +90,7 @@ def test_who_submits_alone_does_not_notice_that_the_connection_had_died(gatherin
     assert stored(database) == 2
 
 
-def test_a_mistake_is_told_to_the_one_who_made_it(gathering: Gathering, database: Database) -> None:
+def test_a_mistake_is_told_to_the_one_who_made_it(gathering: GroupCommit, database: Database) -> None:
     answers = gathered(gathering, database, [submission(priority=11 if number == 3 else 5) for number in range(THREADS)])
 
     assert [number for number, answer in enumerate(answers) if isinstance(answer, JobsError)] == [3]
@@ -98,7 +98,7 @@ def test_a_mistake_is_told_to_the_one_who_made_it(gathering: Gathering, database
     assert gathering.submit(submission()).created
 
 
-def test_one_idempotency_key_gives_one_job(gathering: Gathering, database: Database) -> None:
+def test_one_idempotency_key_gives_one_job(gathering: GroupCommit, database: Database) -> None:
     receipts = gathered(gathering, database, [submission(key="the same") for _ in range(THREADS)])
 
     assert sum(receipt.created for receipt in receipts) == stored(database) == 1
@@ -106,7 +106,7 @@ def test_one_idempotency_key_gives_one_job(gathering: Gathering, database: Datab
 
 
 def test_a_leader_struck_in_the_middle_leaves_the_others_a_leader(
-    gathering: Gathering, database: Database, monkeypatch: pytest.MonkeyPatch
+    gathering: GroupCommit, database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     first = gathering._first
     strikes = [1]
@@ -125,9 +125,9 @@ def test_a_leader_struck_in_the_middle_leaves_the_others_a_leader(
     assert stored(database) == 3
 
 
-def test_everybodys_submission_has_its_own_line_in_the_audit(database: Database, gathering: Gathering) -> None:
+def test_everybodys_submission_has_its_own_line_in_the_audit(database: Database, gathering: GroupCommit) -> None:
     def answer(number: int) -> str:
-        audit.begin(audit.Deed(f"person {number}", audit.Via.API, "job.submit", kind="job"))
+        audit.begin(audit.PendingEntry(f"person {number}", audit.Via.API, "job.submit", kind="job"))
         return gathering.submit(submission()).id
 
     with ThreadPoolExecutor(THREADS) as pool:
@@ -139,6 +139,6 @@ def test_everybodys_submission_has_its_own_line_in_the_audit(database: Database,
         ids = {f"person {number}": each.result(timeout=60) for number, each in enumerate(answers)}
 
     with database.read() as session:
-        lines = session.execute(select(audit.AuditLine.who, audit.AuditLine.subject)).all()
+        lines = session.execute(select(audit.AuditEntry.who, audit.AuditEntry.subject)).all()
     assert {line.who: line.subject for line in lines} == ids
     assert len(lines) == THREADS

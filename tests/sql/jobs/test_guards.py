@@ -10,13 +10,16 @@ from sqlalchemy import select, text, update
 from sqlalchemy.exc import OperationalError
 from structlog.testing import capture_logs
 
-from src.database import Database
-from src.jobs import State, failures, fingerprints, guards, stacks
-from src.jobs.fingerprints import Fingerprint
-from src.jobs.guards import guarded
-from src.jobs.models import FailureGroup, Job
+from src.jobs import State
+from src.jobs.attempts import stacks
+from src.jobs.core import fingerprints, guards
+from src.jobs.core.fingerprints import Fingerprint
+from src.jobs.core.guards import guarded
+from src.jobs.core.models import FailureGroup, Job
+from src.jobs.failures import counting
 from src.jobs.search import texts
 from src.scheduling import housekeeping
+from src.sql.database import Database
 from tests.harness.jobs import claimed, ended, hired, look, settle, submitted
 
 
@@ -72,7 +75,7 @@ def test_a_group_of_failures_that_cannot_be_counted_keeps_no_other_from_it(datab
             raise RuntimeError("broken")
         return real(actor, error, traceback)
 
-    monkeypatch.setattr(failures, "fingerprint", broken)
+    monkeypatch.setattr(counting, "fingerprint", broken)
     housekeeping.keep_up()
 
     with database.read() as session:

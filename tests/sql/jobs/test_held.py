@@ -2,20 +2,13 @@
 
 from __future__ import annotations
 
-from src.database import Database
-from src.jobs import State, due
-from src.jobs.held import (
-    Unreadable,
-    hold_foreign,
-    hold_unknown_actors,
-    hold_unreadable,
-    is_keepable,
-    release_known,
-    waits_for,
-)
-from src.jobs.models import Job
-from src.jobs.queries import held
-from src.jobs.states import HeldFor
+from src.jobs import State
+from src.jobs.control.held import Unreadable, hold_foreign, hold_unknown_actors, hold_unreadable, is_keepable, release_known, waits_for
+from src.jobs.core.models import Job
+from src.jobs.core.states import HeldFor
+from src.jobs.read.queries import held
+from src.jobs.relay import due_jobs
+from src.sql.database import Database
 from tests.harness.jobs import claim, hired, in_state, look, message, submitted
 
 
@@ -48,7 +41,7 @@ def test_with_run_it_is_queued_and_published_by_the_relay_at_once(database: Data
         hold_foreign(session, [("default", foreign)], run=True)
 
     with database.write() as session:
-        (envelope,) = due.take_unpublished(session)
+        (envelope,) = due_jobs.take_unpublished(session)
     assert (envelope.id, envelope.attempt) == (foreign.message_id, 1)
 
 

@@ -10,11 +10,15 @@ from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, invariant, multiple, precondition, rule, run_state_machine_as_test
 
-from src.database import Database, clock, now
-from src.jobs import Outcome, State, claims, control, due, workers
-from src.jobs.claims import Claimed
-from src.jobs.errors import NotAllowed
+from src.jobs import Outcome, State
+from src.jobs.control import actions
+from src.jobs.core.claimed import Claimed
+from src.jobs.core.errors import NotAllowed
+from src.jobs.leases import claims, workers
+from src.jobs.relay import due_jobs
 from src.settings import get_settings
+from src.sql.clock import clock, now
+from src.sql.database import Database
 from tests.harness.jobs import StillClock, claim, empty, ended, hired, look, settle, submitted
 
 LEASE = get_settings().lease_duration
@@ -153,8 +157,8 @@ class Lifecycle(RuleBasedStateMachine):
     @rule()
     def relay(self) -> None:
         with self.database.write() as session:
-            released = {envelope.id: envelope.attempt for envelope in due.release_due(session)}
-            due.expire(session)
+            released = {envelope.id: envelope.attempt for envelope in due_jobs.release_due(session)}
+            due_jobs.expire(session)
         for id, expected in self.expected.items():
             expired = expected.expires_at is not None and expected.expires_at <= now()
             is_due = expected.state in WAITING_FOR_TIME and expected.due_at is not None and expected.due_at <= now()
@@ -168,7 +172,7 @@ class Lifecycle(RuleBasedStateMachine):
     @rule(id=jobs)
     def cancel(self, id: str) -> None:
         expected = self.expected[id]
-        if self._do(control.cancel, id, expected.state.is_waiting or expected.state in (State.RUNNING, State.CANCELLED)):
+        if self._do(actions.cancel, id, expected.state.is_waiting or expected.state in (State.RUNNING, State.CANCELLED)):
             if expected.state is State.RUNNING:
                 expected.cancel = True
             else:
@@ -177,18 +181,18 @@ class Lifecycle(RuleBasedStateMachine):
     @rule(id=jobs)
     def retry(self, id: str) -> None:
         expected = self.expected[id]
-        if self._do(control.retry, id, expected.state in (State.DEAD, State.CANCELLED, State.EXPIRED, State.RETRYING)):
+        if self._do(actions.retry, id, expected.state in (State.DEAD, State.CANCELLED, State.EXPIRED, State.RETRYING)):
             expected.state, expected.expires_at, expected.cancel = State.QUEUED, None, False
             expected.failures = expected.crashes = 0
 
     @rule(id=jobs)
     def run_now(self, id: str) -> None:
-        if self._do(control.run_now, id, self.expected[id].state in WAITING_FOR_TIME):
+        if self._do(actions.run_now, id, self.expected[id].state in WAITING_FOR_TIME):
             self.expected[id].state = State.QUEUED
 
     @rule(id=jobs)
     def release(self, id: str) -> None:
-        if self._do(control.release, id, self.expected[id].state is State.HELD):
+        if self._do(actions.release, id, self.expected[id].state is State.HELD):
             self.expected[id].state = State.QUEUED
 
     @invariant()

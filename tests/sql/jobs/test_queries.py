@@ -6,10 +6,11 @@ from datetime import timedelta
 
 import pytest
 
-from src.database import Database, now
 from src.jobs import State, Submission, submit_many
-from src.jobs.errors import AmbiguousId
-from src.jobs.queries import counts, find, find_many, page, queues
+from src.jobs.core.errors import AmbiguousId
+from src.jobs.read.queries import counts, find, find_many, page, queues
+from src.sql.clock import now
+from src.sql.database import Database
 from tests.harness.jobs import claimed, hired, in_state, message, submitted
 
 

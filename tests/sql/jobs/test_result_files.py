@@ -9,10 +9,14 @@ from pathlib import Path
 
 import pytest
 
-from src.database import Database, now
-from src.jobs import State, control, result_files, retention
-from src.jobs.result_files import IN_ONE_FOLDER, ResultNotHere
+from src.jobs import State
+from src.jobs.control import actions
+from src.jobs.files import result_files
+from src.jobs.files.result_files import IN_ONE_FOLDER, ResultNotHere
+from src.jobs.upkeep import retention
 from src.settings import get_settings
+from src.sql.clock import now
+from src.sql.database import Database
 from tests.harness.jobs import StillClock, claim, claimed, ended, hired, look, settle
 
 LARGE = json.dumps({"rows": ["ü" * 10] * 1_000})
@@ -99,7 +103,7 @@ def test_a_file_without_a_row_that_names_it_is_found_but_not_while_its_attempt_m
     settle(database, worker, ended(one, State.RETRYING, due_us=int(now().timestamp() * 1_000_000)))
     assert orphans(database) == {name}
     with database.write() as session:
-        control.run_now(session, one.id)
+        actions.run_now(session, one.id)
     again = claim(database, worker, one.id, 2)
     assert again is not None
     second = result_files.keep(again.seq, again.attempt, LARGE)

@@ -7,13 +7,15 @@ from datetime import timedelta
 
 import pytest
 
-from src.database import Database
-from src.jobs import JobsError, State, claims, defaults, submit_many
-from src.jobs.defaults import Defaults
-from src.jobs.envelopes import Envelope
-from src.jobs.rows import NORMAL_PRIORITY
-from src.jobs.states import Unique
-from src.jobs.submission import Submission
+from src.jobs import JobsError, State, submit_many
+from src.jobs.core.envelopes import Envelope
+from src.jobs.core.states import Unique
+from src.jobs.leases import claims
+from src.jobs.submit import defaults
+from src.jobs.submit.defaults import Defaults
+from src.jobs.submit.requests import Submission
+from src.jobs.submit.row import NORMAL_PRIORITY
+from src.sql.database import Database
 from tests.harness.jobs import StillClock, claim, ended, hired, look, message, settle, submitted
 
 

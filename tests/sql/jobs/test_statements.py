@@ -11,10 +11,13 @@ from hypothesis import strategies as st
 from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 
-from src.database import Database, Direct, is_outage
-from src.direct import pipeline
-from src.jobs import claims, ending, marks
-from src.jobs.statements import Batch
+from src.jobs.finish import ending
+from src.jobs.leases import claims
+from src.jobs.relay import confirmations
+from src.sql.database import Database
+from src.sql.direct import Direct, pipeline
+from src.sql.outages import is_outage
+from src.sql.statements import Batch
 from tests.harness.jobs import submitted
 from tests.harness.stores import only_on
 
@@ -49,7 +52,7 @@ def test_a_number_may_be_missing(database: Database) -> None:
 
 
 @only_on("postgresql")
-@pytest.mark.parametrize("batch", [claims._CLAIM, ending._SUCCESSES.move, marks._MARK], ids=["claim", "end", "mark"])
+@pytest.mark.parametrize("batch", [claims._CLAIM, ending._SUCCESSES.move, confirmations._MARK], ids=["claim", "end", "mark"])
 @pytest.mark.parametrize("rows", [1, 2])
 def test_no_plan_made_while_the_table_was_small_reads_all_of_it_when_it_has_grown(database: Database, batch: Batch, rows: int) -> None:
     """On its direct connections PostgreSQL keeps a plan; what it has cost while there were three jobs, it costs for a million."""

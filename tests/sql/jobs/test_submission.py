@@ -12,16 +12,18 @@ from dramatiq import Message
 from sqlalchemy import func, select, text
 from sqlalchemy.orm import Session
 
-from src.database import Database, now
-from src.jobs import JobsError, State, Submission, claims, submit, submit_many
-from src.jobs.control import cancel, retry
-from src.jobs.envelopes import Envelope
-from src.jobs.errors import IdempotencyConflict
-from src.jobs.marks import mark_published
-from src.jobs.models import Job
-from src.jobs.queries import counts
-from src.jobs.submission import new_id
+from src.jobs import JobsError, State, Submission, submit, submit_many
+from src.jobs.control.actions import cancel, retry
+from src.jobs.core.envelopes import Envelope
+from src.jobs.core.errors import IdempotencyConflict
+from src.jobs.core.models import Job
+from src.jobs.leases import claims
+from src.jobs.read.queries import counts
+from src.jobs.relay.confirmations import mark_published
+from src.jobs.submit.submission import new_id
 from src.settings import get_settings
+from src.sql.clock import now
+from src.sql.database import Database
 from tests.harness.jobs import claim, ended, hired, in_state, look, message, settle, submitted
 
 Published = list[Envelope]

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import pytest
 
-from src.database import Database
-from src.jobs import Outcome, State, workers
-from src.jobs.claims import Claimed
-from src.jobs.workers import Death
+from src.jobs import Outcome, State
+from src.jobs.core.claimed import Claimed
+from src.jobs.leases import workers
+from src.jobs.leases.workers import Death
 from src.settings import get_settings
+from src.sql.database import Database
 from tests.harness.jobs import StillClock, claim, claimed, hired, look
 
 LEASE = get_settings().lease_duration

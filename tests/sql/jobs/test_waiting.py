@@ -8,15 +8,19 @@ from datetime import timedelta
 import pytest
 from sqlalchemy import update
 
-from src.database import Database, now
-from src.jobs import State, breakers, claims, control, controls, heartbeats, waiting, wishes
-from src.jobs.canvas import Workflow
-from src.jobs.gates import Policy
-from src.jobs.heartbeats import Role
-from src.jobs.models import Job, Worker
-from src.jobs.rates import parse
-from src.jobs.states import Wish
-from src.jobs.waiting import BrokerFacts
+from src.jobs import State
+from src.jobs.control import actions, waiting_reasons
+from src.jobs.control.waiting_reasons import BrokerFacts
+from src.jobs.core.models import Job, Worker
+from src.jobs.core.states import Wish
+from src.jobs.leases import claims, heartbeats, worker_commands
+from src.jobs.leases.heartbeats import Role
+from src.jobs.limits import breakers, overrides
+from src.jobs.limits.admission import Policy
+from src.jobs.limits.rates import parse
+from src.jobs.workflows.canvas import Workflow
+from src.sql.clock import now
+from src.sql.database import Database
 from tests.harness import workflows
 from tests.harness.jobs import StillClock, claimed, ended, hired, in_state, look, settle, submitted
 from tests.harness.stores import only_on
@@ -28,7 +32,7 @@ AWAY = "RabbitMQ cannot be reached"
 
 def why(database: Database, id: str, *, away: bool = False, blocked: bool = False) -> list[str]:
     with database.read() as session:
-        return waiting.why(session, look(database, id), BrokerFacts([AWAY] if away else [], [ALARM] if blocked else []))
+        return waiting_reasons.why(session, look(database, id), BrokerFacts([AWAY] if away else [], [ALARM] if blocked else []))
 
 
 def published(database: Database, id: str, *, seconds_ago: float = 0) -> str:
@@ -58,12 +62,12 @@ def test_pauses_say_by_whom_and_until_when_the_widest_first(database: Database, 
     id = submitted(database).id
     until = time.now() + timedelta(hours=1)
     with database.write() as session:
-        controls.pause(session, "actor", "add", until=until, reason="deploy", by="ada")
-        controls.pause(session, "all", by="grace")
-        controls.pause(session, "queue", "another")
+        overrides.pause(session, "actor", "add", until=until, reason="deploy", by="ada")
+        overrides.pause(session, "all", by="grace")
+        overrides.pause(session, "queue", "another")
     assert why(database, id)[:2] == [
         "everything is paused until it is resumed by grace",
-        f"actor add is paused: deploy, until {waiting._instant(until)} by ada",
+        f"actor add is paused: deploy, until {waiting_reasons._instant(until)} by ada",
     ]
 
 
@@ -84,16 +88,16 @@ def test_a_slot_a_rate_a_breaker_and_a_delay_have_a_sentence_each(database: Data
     slot = look(database, turn).due_at
     assert slot is not None
     assert slot > time.now()
-    assert sentence.endswith(f"; its turn is at {waiting._instant(slot)}")
+    assert sentence.endswith(f"; its turn is at {waiting_reasons._instant(slot)}")
 
     due = time.now() + timedelta(days=2)
-    assert why(database, submitted(database, due_at=due).id, blocked=True) == [f"it is scheduled for {waiting._instant(due)}"]
-    assert "UTC on 20" in waiting._instant(due)
+    assert why(database, submitted(database, due_at=due).id, blocked=True) == [f"it is scheduled for {waiting_reasons._instant(due)}"]
+    assert "UTC on 20" in waiting_reasons._instant(due)
 
     with database.write() as session:
         breakers.note_failure(session, "call", limit=1, probe_every_s=60)
     assert why(database, submitted(database, actor="call").id)[0] == (
-        f"the circuit breaker of call is open after 1 failures in a row; next probe at {waiting._instant(time.now() + timedelta(minutes=1))}"
+        f"the circuit breaker of call is open after 1 failures in a row; next probe at {waiting_reasons._instant(time.now() + timedelta(minutes=1))}"
     )
 
 
@@ -104,7 +108,7 @@ def test_a_retry_says_when_the_next_attempt_is_due_and_what_keeps_it_then(databa
     due = look(database, one.id).due_at
     assert due is not None
     assert why(database, one.id, blocked=True) == [
-        f"attempt 1 failed (retry 1 of 3 after ValueError): the next one is due at {waiting._instant(due)}"
+        f"attempt 1 failed (retry 1 of 3 after ValueError): the next one is due at {waiting_reasons._instant(due)}"
     ]
     time.forward(100)
     assert why(database, one.id, blocked=True)[1:] == [ALARM]
@@ -140,10 +144,10 @@ def test_a_queued_job_names_workers_that_are_missing_quiet_busy_or_of_other_code
     assert why(database, id) == ["no living worker takes from queue default"]
     quiet = hired(database, "web-1:2")
     with database.write() as session:
-        wishes.ask(session, "web-1:2", Wish.QUIET, by="ada")
+        worker_commands.ask(session, "web-1:2", Wish.QUIET, by="ada")
     assert why(database, id) == ["no living worker takes from queue default: 1 of them are quiet or stopping"]
     with database.write() as session:
-        wishes.ask(session, "web-1:2", None, by="ada")
+        worker_commands.ask(session, "web-1:2", None, by="ada")
         session.execute(update(Worker).where(Worker.id == quiet).values(actors=["mul"]))
     assert why(database, id) == ["none of the 1 workers of queue default has the actor add"]
     with database.write() as session:
@@ -174,7 +178,7 @@ def test_a_held_job_says_whether_a_worker_knows_its_actor(database: Database) ->
     hired(database)
     assert why(database, id)[1] == "a worker that has the actor add is alive: it is released within seconds"
     with database.write() as session:
-        control.discard(session, id)
+        actions.discard(session, id)
     assert why(database, id) == []
 
 
@@ -185,7 +189,7 @@ def test_a_database_that_takes_no_writes_comes_first(database: Database) -> None
         job = look(database, id)
         session.connection().exec_driver_sql("SET default_transaction_read_only = on")
         try:
-            assert waiting.why(session, job)[0] == "the database takes no writes (read-only): no job can start until it does"
+            assert waiting_reasons.why(session, job)[0] == "the database takes no writes (read-only): no job can start until it does"
         finally:
             session.connection().exec_driver_sql("SET default_transaction_read_only = off")
 

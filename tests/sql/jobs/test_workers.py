@@ -6,10 +6,12 @@ from datetime import timedelta
 
 from sqlalchemy import select
 
-from src.database import Database
-from src.jobs import Outcome, State, control, workers
-from src.jobs.models import Worker
+from src.jobs import Outcome, State
+from src.jobs.control import actions
+from src.jobs.core.models import Worker
+from src.jobs.leases import workers
 from src.settings import get_settings
+from src.sql.database import Database
 from tests.harness.jobs import StillClock, claim, claimed, ended, hired, look, settle
 
 LEASE = get_settings().lease_duration
@@ -149,7 +151,7 @@ def test_a_job_that_costs_too_many_workers_is_dead_with_the_reason(database: Dat
 def test_a_cancel_that_was_asked_for_wins_over_another_attempt(database: Database, time: StillClock) -> None:
     one = claimed(database, hired(database))
     with database.write() as session:
-        control.cancel(session, one.id)
+        actions.cancel(session, one.id)
     time.forward(LEASE)
 
     take_over(database)
@@ -163,7 +165,7 @@ def test_attempts_are_numbered_without_gaps_through_losses_failures_and_retries(
     one = claimed(database, worker)
     settle(database, worker, ended(one, State.DEAD))
     with database.write() as session:
-        control.retry(session, one.id)
+        actions.retry(session, one.id)
     assert claim(database, worker, one.id, 2) is not None
     time.forward(LEASE)
     take_over(database)
@@ -206,7 +208,7 @@ def test_only_running_jobs_of_this_worker_are_told_to_stop(database: Database) -
     mine, theirs, calm = claimed(database, worker), claimed(database, other), claimed(database, worker)
     with database.write() as session:
         for one in (mine, theirs):
-            control.cancel(session, one.id)
+            actions.cancel(session, one.id)
 
     with database.read() as session:
         assert workers.cancels_requested(session, worker) == [mine.seq]

@@ -10,15 +10,15 @@ import pytest
 import trustme
 
 from src.actors.mail import Refused, deliver_mail, post, send_again
-from src.database import Database
-from src.jobs.queries import find_many
+from src.jobs.read.queries import find_many
 from src.mail import deliveries, mailbox, smtp
 from src.mail.catcher import Catcher
 from src.mail.errors import NoMailServer, NotSent
 from src.mail.letters import Letter
 from src.mail.models import Delivery, DeliveryState
 from src.settings import get_settings
-from src.up import ports
+from src.sql.database import Database
+from src.up.data import ports
 from tests.harness.smtp import MailServer
 from tests.harness.stores import only_on
 

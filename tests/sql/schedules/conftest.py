@@ -12,11 +12,11 @@ from datetime import UTC, datetime
 import pytest
 
 import src.actors
-from src.broker import periodic
-from src.database import clock
-from src.jobs import envelopes
-from src.jobs.envelopes import Envelope, on_commit
-from src.schedules.ticks import Maker
+from src.broker.options import periodic
+from src.jobs.core import envelopes
+from src.jobs.core.envelopes import Envelope, on_commit
+from src.schedules.rows.makers import Maker
+from src.sql.clock import clock
 from tests.harness.jobs import StillClock
 
 # Loaded here, and taken out of the process's broker again: other rooms' tests shall not meet these actors.

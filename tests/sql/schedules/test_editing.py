@@ -8,14 +8,17 @@ from typing import Any
 
 import pytest
 
-from src.database import Database
-from src.jobs.errors import InvalidArguments, NotAllowed
-from src.jobs.states import State
-from src.schedules import backfill, cron, editing, every, queries, registering, ticks
-from src.schedules.errors import UnknownSchedule
-from src.schedules.models import Schedule
-from src.schedules.retention import prune
-from src.schedules.ticks import Maker
+from src.jobs.core.errors import InvalidArguments, NotAllowed
+from src.jobs.core.states import State
+from src.schedules import cron, every
+from src.schedules.edit import declared_schedules, editing
+from src.schedules.rows import queries
+from src.schedules.rows.errors import UnknownSchedule
+from src.schedules.rows.makers import Maker
+from src.schedules.rows.models import Schedule
+from src.schedules.rows.retention import prune
+from src.schedules.ticks import backfill, ticks
+from src.sql.database import Database
 from tests.harness.jobs import StillClock
 from tests.harness.schedules import at, created, end, fire, follow, history, jobs, look, said
 from tests.sql.schedules.conftest import MONDAY_NOON
@@ -30,7 +33,7 @@ def changed(database: Database, id: int, **fields: object) -> Schedule:
 def declare(database: Database, known: set[str] | None = None, **declared: object) -> None:
     """What a scheduler process does at its start: actor=periodic."""
     with database.write() as session:
-        registering.synchronise(session, declared, known or {"sched_work"})  # type: ignore[arg-type]
+        declared_schedules.synchronise(session, declared, known or {"sched_work"})  # type: ignore[arg-type]
 
 
 def the_one(database: Database) -> Schedule:
@@ -267,11 +270,11 @@ def test_after_a_deploy_schedules_that_no_longer_fit_are_marked_and_those_that_d
     unknown = created(database, "unknown", actor="sched_elsewhere")
 
     with database.write() as session:
-        assert registering.judge(session, make) == 1
+        assert declared_schedules.judge(session, make) == 1
 
     assert "number" in (look(database, narrow).broken or "")
     assert look(database, fits).broken is None
     assert look(database, unknown).broken is None
     changed(database, narrow, kwargs={"number": 70})
     with database.write() as session:
-        assert registering.judge(session, make) == 0
+        assert declared_schedules.judge(session, make) == 0

@@ -7,10 +7,11 @@ from datetime import timedelta
 
 import pytest
 
-from src.database import Database
-from src.jobs.states import State
-from src.schedules.ticks import STRANGER_WAITS, Maker
-from src.schedules.verdicts import MOST
+from src.jobs.core.states import State
+from src.schedules.rows.makers import Maker
+from src.schedules.ticks.misfires import MOST
+from src.schedules.ticks.ticks import STRANGER_WAITS
+from src.sql.database import Database
 from tests.harness.jobs import StillClock
 from tests.harness.schedules import at, created, fire, history, jobs, look, said
 from tests.sql.schedules.conftest import MONDAY_NOON

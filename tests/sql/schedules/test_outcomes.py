@@ -6,12 +6,12 @@ from typing import Any
 
 import pytest
 
-from src.database import Database
-from src.jobs import control
-from src.jobs.states import State
-from src.schedules import editing
-from src.schedules.ticks import Maker
-from src.scheduling import following
+from src.jobs.control import actions
+from src.jobs.core.states import State
+from src.schedules.edit import editing
+from src.schedules.rows.makers import Maker
+from src.scheduling import tick_follower
+from src.sql.database import Database
 from tests.harness.jobs import StillClock
 from tests.harness.schedules import at, cancel, created, end, fire, follow, history, jobs, look, said
 
@@ -85,12 +85,12 @@ def test_who_cannot_be_told_is_no_reason_to_fail(database: Database, time: Still
 def test_a_persons_retry_that_succeeds_is_a_recovery(
     database: Database, time: StillClock, make: Maker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(following, "REOPEN_S", 0.0)
+    monkeypatch.setattr(tick_follower, "REOPEN_S", 0.0)
     id = created(database, **TOLD)
     tick(database, time, id, make, State.DEAD)
     [job] = jobs(database, "sched_work")
     with database.write() as session:
-        control.retry(session, job.id)
+        actions.retry(session, job.id)
 
     follow(make)
     assert said(database, id) == [("12:01:00", "submitted")]

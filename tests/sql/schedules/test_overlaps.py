@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from src.database import Database
-from src.jobs.envelopes import Envelope
-from src.jobs.states import State
-from src.schedules.ticks import Maker
+from src.jobs.core.envelopes import Envelope
+from src.jobs.core.states import State
+from src.schedules.rows.makers import Maker
+from src.sql.database import Database
 from tests.harness.jobs import StillClock
 from tests.harness.schedules import created, end, fire, follow, history, jobs, run, said
 

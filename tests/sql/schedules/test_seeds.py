@@ -9,12 +9,14 @@ import dramatiq
 import pytest
 
 import src.actors
-from src.broker import periodic
-from src.broker.options import InvalidOption
-from src.database import Database
-from src.schedules import cron, queries, registering
-from src.schedules.models import Schedule
-from src.schedules.ticks import Maker
+from src.broker.options import periodic
+from src.broker.options.errors import InvalidOption
+from src.schedules import cron
+from src.schedules.edit import declared_schedules
+from src.schedules.rows import queries
+from src.schedules.rows.makers import Maker
+from src.schedules.rows.models import Schedule
+from src.sql.database import Database
 from tests.harness.jobs import StillClock
 from tests.harness.schedules import at, created, fire, jobs, look
 
@@ -29,7 +31,7 @@ def test_A2_once_a_day_at_a_time_of_day_in_a_time_zone_declared_in_code(database
     try:
         time.instant = at(2026, 3, 27, 12)
         with database.write() as session:
-            registering.synchronise(session, {"sched_digest": digest.options["periodic"]}, {"sched_digest"})
+            declared_schedules.synchronise(session, {"sched_digest": digest.options["periodic"]}, {"sched_digest"})
             [schedule] = queries.every(session)
         while time.now() < at(2026, 3, 31, 12):
             fire(database, schedule.id, make)

@@ -8,12 +8,12 @@ from datetime import timedelta
 import pytest
 from sqlalchemy import delete
 
-from src.actors import fleet_watch
-from src.database import Database
-from src.jobs import alert_signs, alerts
-from src.jobs.alert_models import Alert, AlertKind, AlertWatch
-from src.schedules.ticks import Maker
+from src.actors.notifications import fleet_watch
+from src.jobs.alerts import alerts, rules
+from src.jobs.alerts.models import Alert, AlertKind, AlertWatch
+from src.schedules.rows.makers import Maker
 from src.settings import get_settings
+from src.sql.database import Database
 from tests.harness.jobs import StillClock
 from tests.harness.schedules import at, created, fire, jobs, look, said
 
@@ -96,7 +96,7 @@ def test_what_hosts_differ_by_is_no_news(database: Database, time: StillClock, m
 def test_alerts_of_before_go_on(database: Database, time: StillClock, monkeypatch: pytest.MonkeyPatch) -> None:
     """Nobody looks, and nothing lasts, if what was seen lies ahead."""
     sign = alerts.Sign(AlertKind.FAILURES, "", "it fails", timedelta(seconds=30))
-    monkeypatch.setattr(alert_signs, "signs", lambda session, except_actors: [sign])
+    monkeypatch.setattr(rules, "signs", lambda session, except_actors: [sign])
     time.forward(15)
     fleet_watch.look()
     time.forward(-3600)

@@ -9,14 +9,16 @@ from typing import Any
 import pytest
 from sqlalchemy import insert, select, update
 
-from src.broker.publisher import hand_off
-from src.database import Database, now, read, write
-from src.jobs import retention, search
-from src.jobs.envelopes import on_commit
-from src.jobs.models import Attempt, Job, Worker
+from src.broker.publish.publisher import hand_off
+from src.jobs import search
+from src.jobs.core.envelopes import on_commit
+from src.jobs.core.models import Attempt, Job, Worker
+from src.jobs.core.states import Outcome, State
 from src.jobs.search import QueryError, extent, texts
 from src.jobs.search.facets import facets
-from src.jobs.states import Outcome, State
+from src.jobs.upkeep import retention
+from src.sql.clock import now
+from src.sql.database import Database, read, write
 from tests.harness.jobs import submitted
 
 

@@ -8,11 +8,11 @@ from collections.abc import Iterator
 
 import pytest
 
-from src.database import Database
-from src.jobs import workers
-from src.up import reloading
-from src.up.part import Part
-from src.up.reloading import Reload
+from src.jobs.leases import workers
+from src.sql.database import Database
+from src.up.parts import reloading
+from src.up.parts.part import Part
+from src.up.parts.reloading import Reload
 from tests.harness.waiting import eventually
 
 

@@ -10,18 +10,21 @@ from pathlib import Path
 import pytest
 from sqlalchemy import update
 
-from src.broker import management
-from src.broker.management import NodeState, Overview, QueueNumbers
-from src.database import Database, now
-from src.jobs import State, heartbeats, workers
-from src.jobs.heartbeats import Role
-from src.jobs.models import Heartbeat
+from src.broker.recover import management
+from src.broker.recover.management import NodeState, Overview, QueueNumbers
+from src.jobs import State
+from src.jobs.core.models import Heartbeat
+from src.jobs.leases import heartbeats, workers
+from src.jobs.leases.heartbeats import Role
 from src.settings import Settings, get_settings
-from src.up import doctor, health, silence, status
-from src.up.folder import PartRecord
-from src.up.folder import State as Parts
-from src.up.processes import identify
-from src.up.silence import Silence
+from src.sql.clock import now
+from src.sql.database import Database
+from src.up import doctor, health
+from src.up.checks import silent_schedulers, status
+from src.up.checks.silent_schedulers import SilentSchedulers
+from src.up.data.data_folder import PartRecord
+from src.up.data.data_folder import State as Parts
+from src.up.data.process_identity import identify
 from tests.harness.jobs import claimed, ended, settle
 
 
@@ -71,9 +74,9 @@ def test_the_status_calls_a_scheduler_silent_that_lives_and_does_not_beat(databa
 
 def test_a_process_is_replaced_after_so_many_silent_looks_in_a_row_and_never_while_sql_is_away(database: Database) -> None:
     url = database.url.render_as_string(hide_password=False)
-    id, watch = beat(database, Role.SCHEDULER, seconds=-1), Silence(url)
+    id, watch = beat(database, Role.SCHEDULER, seconds=-1), SilentSchedulers(url)
     watch.close()
-    for _ in range(silence.REPLACE_AFTER - 1):
+    for _ in range(silent_schedulers.REPLACE_AFTER - 1):
         watch.look()
     assert not watch.is_long(os.getpid())
     watch.look()
@@ -82,10 +85,10 @@ def test_a_process_is_replaced_after_so_many_silent_looks_in_a_row_and_never_whi
         heartbeats.beat(session, id, Role.SCHEDULER, lease_s=60)
     watch.look()
     assert not watch.is_long(os.getpid())
-    assert silence.silent_pids("postgresql://callboard@127.0.0.1:1/nothing") == set()
+    assert silent_schedulers.silent_pids("postgresql://callboard@127.0.0.1:1/nothing") == set()
     with database.write() as session:
         heartbeats.sign_off(session, id)
-    assert silence.silent_pids(url) == set()
+    assert silent_schedulers.silent_pids(url) == set()
 
 
 @pytest.fixture

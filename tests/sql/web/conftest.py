@@ -17,11 +17,11 @@ from flask import Flask
 from jinja2 import FileSystemBytecodeCache
 
 import src.actors
-from src.broker.publisher import hand_off
-from src.database import Database
-from src.jobs.envelopes import on_commit
+from src.broker.publish.publisher import hand_off
+from src.jobs.core.envelopes import on_commit
+from src.operations.people import users
+from src.sql.database import Database
 from src.web import create_app
-from src.web.auth import users
 from tests.harness.services import Shared
 from tests.harness.site import Site
 

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 from werkzeug.routing import AnyConverter, IntegerConverter, Rule
 
+from src.operations.people.roles import Role
 from src.web.auth.access import rule_of
-from src.web.roles import Role
 from tests.harness.site import Site
 
 #: the whole table; an address that is missing here fails the test below

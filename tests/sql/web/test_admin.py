@@ -10,13 +10,13 @@ from sqlalchemy import select
 
 from src.audit import queries
 from src.audit.queries import Wanted
-from src.database import read
+from src.operations.people import sessions
+from src.operations.people.models import ApiToken, User
+from src.operations.people.roles import Role
+from src.operations.people.users import ensure_admin
 from src.settings import Settings, masked
-from src.web.auth import sessions
+from src.sql.database import read
 from src.web.auth.throttle import PER_NAME
-from src.web.auth.users import ensure_admin
-from src.web.roles import Role
-from src.web.tables import ApiToken, User
 from tests.harness.site import Program, Site, Visit, in_words
 
 PASSWORD = "correct horse battery"

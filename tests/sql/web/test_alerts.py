@@ -7,10 +7,11 @@ from datetime import timedelta
 import pytest
 from sqlalchemy import update
 
-from src.database import now, write
-from src.jobs.alert_models import Alert, AlertKind
-from src.web.instants import write_instant
-from src.web.roles import Role
+from src.jobs.alerts.models import Alert, AlertKind
+from src.operations.format.instants import write_instant
+from src.operations.people.roles import Role
+from src.sql.clock import now
+from src.sql.database import write
 from tests.harness.site import Program, Site, in_words
 
 

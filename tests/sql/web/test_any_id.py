@@ -11,11 +11,12 @@ import pytest
 from dramatiq import Message
 from sqlalchemy import update
 
-from src.addresses import segment
-from src.database import write
-from src.jobs import State, held
-from src.jobs.models import Job
-from src.web.roles import Role
+from src.jobs import State
+from src.jobs.control import held
+from src.jobs.core.models import Job
+from src.operations.people.roles import Role
+from src.sql.database import write
+from src.url_segments import segment
 from tests.harness.jobs import hired, in_state, look
 from tests.harness.site import Program, Site, Stream, Visit, in_words
 

@@ -11,12 +11,13 @@ import pytest
 from jsonschema import Draft202012Validator
 from sqlalchemy import select, update
 
-from src.database import now, read, write
 from src.jobs import State
-from src.jobs.defaults import Defaults
-from src.jobs.models import Job
-from src.web.instants import parse_duration
-from src.web.roles import Role
+from src.jobs.core.models import Job
+from src.jobs.submit.defaults import Defaults
+from src.operations.format.instants import parse_duration
+from src.operations.people.roles import Role
+from src.sql.clock import now
+from src.sql.database import read, write
 from tests.harness.services import random_name
 from tests.harness.site import Program, Site
 
@@ -297,7 +298,7 @@ def test_metrics_are_in_prometheus_text(site: Site) -> None:
 
 
 def test_a_job_has_its_actors_own_priority_unless_another_is_asked_for(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("src.jobs.defaults.of", lambda _: Defaults(priority=8))
+    monkeypatch.setattr("src.jobs.submit.defaults.of", lambda _: Defaults(priority=8))
     program = site.program()
     assert _job(program.submit("add", 1, 2)).priority == 8
     assert _job(program.submit("add", 1, 2, priority=1)).priority == 1

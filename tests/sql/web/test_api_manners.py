@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from src.jobs.rates import Rate
+from src.jobs.limits.rates import Rate
+from src.operations.people.roles import Role
 from src.settings import get_settings
 from src.web import create_app
-from src.web.api.budgets import Budget
-from src.web.roles import Role
+from src.web.api.requests.rate_limit import Budget
 from tests.harness.site import Site, in_words
 
 

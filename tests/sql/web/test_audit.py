@@ -12,21 +12,22 @@ from sqlalchemy import select, update
 from sqlalchemy.exc import DBAPIError
 
 from src import audit
-from src.audit import AuditLine, Deed, Outcome, Via, queries, retention
-from src.audit.deeds import LINES_OF_A_DEED
+from src.audit import AuditEntry, Outcome, PendingEntry, Via, queries, retention
 from src.audit.queries import Wanted
-from src.database import clock, now, read, write
-from src.jobs import control
+from src.audit.recording import LINES_OF_A_DEED
+from src.jobs.control import actions
+from src.operations.people.roles import Role
+from src.operations.people.users import ensure_admin
+from src.sql.clock import clock, now
+from src.sql.database import read, write
+from src.web.auth.audit_hooks import ACTION
 from src.web.auth.throttle import PER_NAME
-from src.web.auth.users import ensure_admin
-from src.web.auth.witness import ACTION
-from src.web.roles import Role
 from tests.harness.site import Site, in_words
 
 pytestmark = pytest.mark.both_stores
 
 
-def lines(**wanted: Any) -> list[AuditLine]:
+def lines(**wanted: Any) -> list[AuditEntry]:
     """The lines, the oldest first."""
     with read() as session:
         return list(queries.page(session, Wanted(**wanted), limit=1000).lines)[::-1]
@@ -133,7 +134,7 @@ def test_a_line_cannot_be_changed(site: Site) -> None:
     site.program(Role.SUBMITTER).submit("add", 1, 2)
     refused = pytest.raises(DBAPIError, match="never changed") if site.database.is_sqlite else nullcontext()  # PostgreSQL changes nothing
     with refused, write() as session:
-        session.execute(update(AuditLine).values(who="somebody else"))
+        session.execute(update(AuditEntry).values(who="somebody else"))
 
     assert [line.who[:5] for line in lines()] == ["token"]
 
@@ -141,17 +142,17 @@ def test_a_line_cannot_be_changed(site: Site) -> None:
 def test_a_deed_outside_a_request_is_none_of_the_next_ones(site: Site) -> None:
     id = site.program(Role.SUBMITTER).submit("add", 1, 2)
     with write() as session:
-        control.cancel(session, id)  # by a program of this house: no person, no line
+        actions.cancel(session, id)  # by a program of this house: no person, no line
 
     assert [line.action for line in lines()] == ["job.submit"]
 
 
 def test_lines_are_deleted_when_their_time_is_over(site: Site) -> None:
-    deed = Deed("someone", Via.PAGE, "job.retry")
+    deed = PendingEntry("someone", Via.PAGE, "job.retry")
     with write() as session:
         audit.record(session, deed)
         audit.record(session, deed)
-        _, kept = session.execute(select(AuditLine.seq).order_by(AuditLine.seq)).scalars()
+        _, kept = session.execute(select(AuditEntry.seq).order_by(AuditEntry.seq)).scalars()
     clock.offset += timedelta(days=399)
     try:
         with write() as session:
@@ -168,9 +169,12 @@ def test_the_page_and_the_api_filter_and_page(site: Site) -> None:
     present = now()
     with write() as session:
         for number in range(130):
-            audit.record(session, Deed(f"person {number % 2}", Via.COMMAND, "job.retry", kind="job", subject=f"job-{number}"))
+            audit.record(session, PendingEntry(f"person {number % 2}", Via.COMMAND, "job.retry", kind="job", subject=f"job-{number}"))
         audit.record(
-            session, Deed("person 0", Via.API, "schedule.pause", kind="schedule", subject="7"), outcome=Outcome.REFUSED, reason="no right"
+            session,
+            PendingEntry("person 0", Via.API, "schedule.pause", kind="schedule", subject="7"),
+            outcome=Outcome.REFUSED,
+            reason="no right",
         )
     admin, program = site.browser(Role.ADMIN), site.program(Role.ADMIN)
 

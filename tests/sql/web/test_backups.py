@@ -8,10 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from src.backup import making
-from src.database import Database, now
+from src.backup import creation
+from src.operations.people.roles import Role
 from src.settings import get_settings
-from src.web.roles import Role
+from src.sql.clock import now
+from src.sql.database import Database
 from tests.harness.site import Site, in_words
 
 
@@ -27,7 +28,7 @@ def test_backups_stand_with_size_rows_and_the_way_back(site: Site, database: Dat
     assert "There is no backup yet" in in_words(admin.get("/admin/backups").text)
     assert program.get("/api/v1/backups").get_json()["is_overdue"] is True
 
-    path, manifest = making.make(database, folder)
+    path, manifest = creation.make(database, folder)
 
     words = in_words(admin.get("/admin/backups").text)
     # Whatever folder the service was started with: without it the command would mean another one.
@@ -41,7 +42,7 @@ def test_backups_stand_with_size_rows_and_the_way_back(site: Site, database: Dat
 
 
 def test_an_old_one_and_one_that_is_not_whole_are_said(site: Site, database: Database, folder: Path) -> None:
-    path, _ = making.make(database, folder)
+    path, _ = creation.make(database, folder)
     described = path.with_name(f"{path.name}.json")
     manifest = json.loads(described.read_text())
     described.write_text(json.dumps({**manifest, "made_at": (now() - timedelta(hours=5)).isoformat()}))

@@ -9,9 +9,9 @@ import pytest
 from sqlalchemy import select
 
 import tests.actors.web
-from src.database import read
-from src.jobs.batch_models import BatchRow
-from src.web.roles import Role
+from src.jobs.batches.models import BatchRow
+from src.operations.people.roles import Role
+from src.sql.database import read
 from tests.harness.site import Site
 from tests.sql.web.test_batches import bring
 

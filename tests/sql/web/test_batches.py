@@ -12,14 +12,15 @@ from werkzeug.test import TestResponse
 
 import tests.actors.web
 from src import spreadsheets
-from src.broker.signature import Signature
-from src.database import now, read, write
-from src.jobs.models import Job
-from src.jobs.states import State
+from src.actor_schema.signature import Signature
+from src.jobs.core.models import Job
+from src.jobs.core.states import State
+from src.operations.jobs import actor_catalogue
+from src.operations.people.roles import Role
 from src.spreadsheets import harmless
-from src.web import catalogue
-from src.web.forms.sheet import Sheet, UnreadableSheet
-from src.web.roles import Role
+from src.sql.clock import now
+from src.sql.database import read, write
+from src.web.forms.batch_sheet import Sheet, UnreadableSheet
 from tests.harness.site import Site, Visit, in_words
 
 pytestmark = pytest.mark.both_stores
@@ -108,7 +109,7 @@ def test_all_rows_are_submitted_or_none(visit: Visit, monkeypatch: pytest.Monkey
     # A deploy between the look and the submission: the second row fits no more.
     changed = Signature(lambda x, y: None, "add")
     monkeypatch.setattr(changed, "check", lambda args, kwargs: Signature(_small, "add").check(args, kwargs))
-    monkeypatch.setitem(Signature._known, catalogue.find("add"), changed)
+    monkeypatch.setitem(Signature._known, actor_catalogue.find("add"), changed)
     visit.client.post(f"{page}/submit", data=hidden)
     assert "Nothing was submitted. Row 3 does not fit any more" in in_words(visit.get(page).text)
     assert jobs() == 0
@@ -151,7 +152,7 @@ def test_a_result_file_is_brought_again_and_its_own_columns_are_left_out(visit: 
 )
 def test_a_file_that_is_no_table_for_the_actor_comes_back_with_the_cure(site: Site, data: bytes, told: str) -> None:
     with pytest.raises(UnreadableSheet, match=re.escape(told)):
-        Sheet(Signature.of(catalogue.find("add"))).read(data)
+        Sheet(Signature.of(actor_catalogue.find("add"))).read(data)
 
 
 def test_the_page_says_why_a_file_cannot_be_read(visit: Visit) -> None:
@@ -163,7 +164,7 @@ def test_the_page_says_why_a_file_cannot_be_read(visit: Visit) -> None:
 
 
 def test_cells_become_what_a_form_would_have_made_of_them(site: Site) -> None:
-    sheet = Sheet(Signature.of(catalogue.find("order")))
+    sheet = Sheet(Signature.of(actor_catalogue.find("order")))
     text = 'items,to.street,to.floor,wrapped,by\n"[{""name"": ""pen""}]",High,3,yes,2030-01-01T10:00Z\n[{"name": 5}],,,maybe,soon\n[],,,,\n'
     header, rows = sheet.read(text.encode())
     assert header == ["items", "to.street", "to.floor", "wrapped", "by"]

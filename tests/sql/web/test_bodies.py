@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 from sqlalchemy import update
 
-from src.database import write
-from src.jobs.models import Job
+from src.jobs.core.models import Job
 from src.settings import get_settings
-from src.web.api.bodies import DEEPEST_BODY, MOST_PARSED, ONE_JOB
+from src.sql.database import write
+from src.web.http.json_bodies import DEEPEST_BODY, MOST_PARSED, ONE_JOB
 from tests.harness.site import Site
 
 

@@ -9,15 +9,18 @@ from sqlalchemy import func, insert, select, update
 
 from src import audit
 from src.actors.bulk import act_on_jobs
-from src.database import Database, now, read, write
-from src.jobs import State, bulk, reruns, search
-from src.jobs.bulk import AT_ONCE, Verb
-from src.jobs.current import RunningJob, current_job
-from src.jobs.errors import CancelRequested, NotAllowed
-from src.jobs.models import Job
+from src.jobs import State, search
+from src.jobs.attempts.current_job import RunningJob, current_job
+from src.jobs.control import bulk
+from src.jobs.control.bulk import AT_ONCE, Verb
+from src.jobs.core.errors import CancelRequested, NotAllowed
+from src.jobs.core.models import Job
 from src.jobs.search import extent
-from src.jobs.submission import new_id
-from src.web.roles import Role
+from src.jobs.submit import reruns
+from src.jobs.submit.submission import new_id
+from src.operations.people.roles import Role
+from src.sql.clock import now
+from src.sql.database import Database, read, write
 from tests.harness.site import Site, in_words
 
 pytestmark = pytest.mark.both_stores
@@ -66,7 +69,7 @@ def carry_out(**changed: Any) -> dict[str, Any]:
 
 def lines(action: str) -> int:
     with read() as session:
-        return session.execute(select(func.count()).select_from(audit.AuditLine).where(audit.AuditLine.action == action)).scalar_one()
+        return session.execute(select(func.count()).select_from(audit.AuditEntry).where(audit.AuditEntry.action == action)).scalar_one()
 
 
 def test_all_matching_jobs_are_retried_after_their_number_was_typed(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -8,9 +8,9 @@ import pytest
 from sqlalchemy import select
 
 from src import audit
-from src.database import read
 from src.jobs import State
-from src.web.roles import Role
+from src.operations.people.roles import Role
+from src.sql.database import read
 from tests.harness.site import Site
 from tests.sql.web.test_bulk import carry_out, counts, fill, lines
 
@@ -37,7 +37,7 @@ def test_a_program_looks_says_the_count_it_saw_and_follows_the_job_that_does_it(
     assert counts() == {State.QUEUED: 60, State.SUCCEEDED: 2, State.DEAD: 3}
     assert (lines("bulk.start"), lines("job.retry")) == (1, 60)
     with read() as session:
-        written = select(audit.AuditLine.via).where(audit.AuditLine.action == "job.retry").distinct()
+        written = select(audit.AuditEntry.via).where(audit.AuditEntry.action == "job.retry").distinct()
         assert session.execute(written).scalars().all() == [audit.Via.API]
 
 

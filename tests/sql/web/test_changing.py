@@ -8,11 +8,11 @@ from typing import Any
 import pytest
 from sqlalchemy import select, update
 
-from src.database import read, write
 from src.jobs import State
-from src.jobs.models import Job
-from src.web.forms.edit import EditForm
-from src.web.roles import Role
+from src.jobs.core.models import Job
+from src.operations.people.roles import Role
+from src.sql.database import read, write
+from src.web.forms.edit_form import EditForm
 from tests.harness.site import Site, in_words
 
 HELD = {"state": State.HELD, "held_for": "arguments"}

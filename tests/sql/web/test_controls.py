@@ -9,10 +9,11 @@ import pytest
 from sqlalchemy import update
 
 from src.actors import arithmetic
-from src.database import now, read, write
-from src.jobs import breakers, controls
-from src.jobs.models import Job
-from src.web.roles import Role
+from src.jobs.core.models import Job
+from src.jobs.limits import breakers, overrides
+from src.operations.people.roles import Role
+from src.sql.clock import now
+from src.sql.database import read, write
 from tests.harness.site import Program, Site, in_words
 
 
@@ -106,7 +107,7 @@ def test_a_queue_and_everything_are_paused_resumed_and_limited_from_their_pages(
     assert "<b>inventory" not in overview
     assert "Queue default is paused until" in in_words(visit.get("/queues").text)
     with read() as session:
-        pauses = {pause.target: pause for pause in controls.load(session).pauses(now())}
+        pauses = {pause.target: pause for pause in overrides.load(session).pauses(now())}
     assert pauses["all"].until is None
     until = pauses["queue:default"].until
     assert until is not None
@@ -123,7 +124,7 @@ def test_a_queue_and_everything_are_paused_resumed_and_limited_from_their_pages(
     assert "override says 2" in words
     visit.client.post("/controls/queue:default/limit", data={**token, "setting": "rate_limit", "do": "follow"})
     with read() as session:
-        assert [(each.setting, each.value) for each in controls.load(session).overrides()] == [("concurrency", 2)]
+        assert [(each.setting, each.value) for each in overrides.load(session).overrides()] == [("concurrency", 2)]
 
 
 def test_who_is_no_operator_sees_what_is_held_back_and_no_button(site: Site) -> None:

@@ -12,13 +12,14 @@ from pydantic import SecretStr
 from sqlalchemy import select
 
 import src.actors
-from src.broker.signature import Signature
-from src.cli.arguments import arguments_of, call_of
-from src.cli.jobs import submit
-from src.database import now, read
-from src.jobs.models import Job
-from src.web.copying import Copies, copies
-from src.web.forms.field import identical
+from src.actor_schema.signature import Signature
+from src.cli.jobs.submit import submit
+from src.cli.shared.actor_arguments import arguments_of, call_of
+from src.jobs.core.models import Job
+from src.operations.arguments.field import identical
+from src.sql.clock import now
+from src.sql.database import read
+from src.web.render.job_snippets import Copies, copies
 from tests.harness.parameters import FEW, STORED, amounts, check, function
 from tests.harness.site import Program, Site
 

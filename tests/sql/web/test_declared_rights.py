@@ -12,12 +12,14 @@ from dramatiq import Actor
 from dramatiq.brokers.stub import StubBroker
 from sqlalchemy import update
 
-from src.broker.options import InvalidOption
-from src.broker.submitting import ROLES, Submitting
-from src.database import now, write
-from src.jobs import State, defaults
-from src.jobs.models import Job
-from src.web.roles import Role
+from src.broker.options.errors import InvalidOption
+from src.broker.options.submission import ROLES, SubmissionOptions
+from src.jobs import State
+from src.jobs.core.models import Job
+from src.jobs.submit import defaults
+from src.operations.people.roles import Role
+from src.sql.clock import now
+from src.sql.database import write
 from tests.actors.web import spill
 from tests.harness.site import Program, Site, in_words
 
@@ -157,7 +159,7 @@ def test_a_limit_to_some_actors_and_the_codes_word_hold_together(site: Site, dec
 
 @pytest.mark.parametrize("option", ["submit_role", "view_role"])
 def test_a_role_that_is_none_is_refused_when_the_module_is_imported(option: str) -> None:
-    stub = StubBroker(middleware=[Submitting()])
+    stub = StubBroker(middleware=[SubmissionOptions()])
     with pytest.raises(InvalidOption, match=f"{option} must be one of viewer, submitter, operator, admin, not 'root'"):
         Actor(spill.fn, broker=stub, actor_name="t", queue_name="q", priority=0, options={option: "root"})
 

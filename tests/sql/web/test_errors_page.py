@@ -10,14 +10,16 @@ from typing import Any
 import pytest
 from sqlalchemy import insert, select, update
 
-from src.database import now, read, write
-from src.jobs import State, error_groups, failures
-from src.jobs.error_groups import Status
-from src.jobs.fingerprints import fingerprint
-from src.jobs.models import Attempt, FailureGroup, Job
-from src.jobs.states import Outcome
-from src.web.roles import Role
-from src.web.tracebacks import depths
+from src.jobs import State
+from src.jobs.core.fingerprints import fingerprint
+from src.jobs.core.models import Attempt, FailureGroup, Job
+from src.jobs.core.states import Outcome
+from src.jobs.failures import counting, groups
+from src.jobs.failures.groups import Status
+from src.operations.people.roles import Role
+from src.sql.clock import now
+from src.sql.database import read, write
+from src.web.render.tracebacks import depths
 from tests.harness.site import Site, in_words
 
 pytestmark = pytest.mark.both_stores
@@ -56,7 +58,7 @@ def fail(site: Site, x: int, *, at: Any = None, worker: str = "web1:7") -> str:
         session.execute(
             insert(Attempt).values(outcome=Outcome.FAILED, error=error, traceback=TRACEBACK, fingerprint=known.id, noted=False, **row)
         )
-        failures.note_new(session)
+        counting.note_new(session)
     return id
 
 
@@ -66,7 +68,7 @@ def group() -> FailureGroup:
 
 
 def status() -> Status:
-    return error_groups.status(group())
+    return groups.status(group())
 
 
 def test_failures_are_grouped_with_what_they_have_in_common_and_a_way_to_retry_them(site: Site) -> None:
@@ -117,9 +119,9 @@ def test_a_muted_group_is_quiet_until_its_time_is_over(site: Site) -> None:
     assert status() is Status.MUTED
     with write() as session:
         session.execute(update(FailureGroup).values(count=1000))
-        assert failures.to_mail(session, except_actors=()) == []
+        assert counting.to_mail(session, except_actors=()) == []
         session.execute(update(FailureGroup).values(muted_until=now() - timedelta(seconds=1)))
-        assert len(failures.to_mail(session, except_actors=())) == 1
+        assert len(counting.to_mail(session, except_actors=())) == 1
     assert status() is Status.OPEN
     assert visit.fill_in(path, action=f"{path}/mute", **{"for": "ever"}).status_code == 400
 

@@ -10,10 +10,12 @@ import pytest
 from werkzeug.test import TestResponse
 
 import tests.actors.web
-from src.database import now, read
-from src.jobs import State, queries
-from src.jobs.models import Job
-from src.web.roles import Role
+from src.jobs import State
+from src.jobs.core.models import Job
+from src.jobs.read import queries
+from src.operations.people.roles import Role
+from src.sql.clock import now
+from src.sql.database import read
 from tests.harness.site import Site, Visit, in_words
 
 assert tests.actors.web

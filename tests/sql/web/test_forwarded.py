@@ -7,11 +7,11 @@ from werkzeug.test import TestResponse
 
 from src.audit import queries
 from src.audit.queries import Wanted
-from src.database import read
+from src.operations.people.users import ensure_admin
 from src.settings import WrongSettings, get_settings
+from src.sql.database import read
 from src.web import create_app
 from src.web.auth.throttle import PER_NAME
-from src.web.auth.users import ensure_admin
 from tests.harness.site import Site
 
 PROXY, INNER, STRANGER = "10.1.2.3", "10.1.9.9", "203.0.113.9"

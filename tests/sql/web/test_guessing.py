@@ -8,11 +8,12 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from src.database import write
-from src.web.auth import throttle, users
+from src.operations.people import users
+from src.operations.people.roles import Role
+from src.operations.people.users import ensure_admin
+from src.sql.database import write
+from src.web.auth import throttle
 from src.web.auth.throttle import PER_ADDRESS, PER_NAME
-from src.web.auth.users import ensure_admin
-from src.web.roles import Role
 from tests.harness.site import Site
 
 pytestmark = pytest.mark.both_stores

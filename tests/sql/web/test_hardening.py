@@ -10,16 +10,17 @@ import pytest
 from pydantic import ValidationError
 from sqlalchemy import select, update
 
+from src.actor_schema.signature import Signature
 from src.actors.http_call import call_http
-from src.broker.signature import Signature
-from src.database import now, read, write
-from src.jobs.errors import InvalidArguments
+from src.jobs.core.errors import InvalidArguments
+from src.operations.people import sessions, users
+from src.operations.people.models import BrowserSession
+from src.operations.people.roles import Role
 from src.settings import Settings, get_settings, kept_secret
-from src.up.folder import Folder
-from src.web import letters
-from src.web.auth import sessions, users
-from src.web.roles import Role
-from src.web.tables import BrowserSession
+from src.sql.clock import now
+from src.sql.database import read, write
+from src.up.data.data_folder import Folder
+from src.web.render import emails
 from tests.harness.site import Site, in_words
 
 
@@ -155,7 +156,7 @@ def test_a_letter_of_many_unclosed_tags_is_shown_at_once(site: Site) -> None:
     raw = f"Subject: x\r\nContent-Type: text/html\r\n\r\n<p>here</p>{html}".encode()
     begun = time.process_time()
     with site.app.test_request_context():
-        answer = letters.frame(raw)
+        answer = emails.frame(raw)
     assert time.process_time() - begun < 2
     assert "base-uri 'none'" in answer.headers["Content-Security-Policy"]
 

@@ -15,16 +15,20 @@ import pytest
 from sqlalchemy import insert, update
 
 from src import actors
-from src.broker import management
-from src.broker.management import Overview, QueueNumbers
-from src.database import now, write
-from src.jobs import State, controls, defaults
-from src.jobs.alert_models import Alert, AlertKind, AlertMute
-from src.jobs.models import Attempt, BreakerState, FailureGroup, Job, Worker
-from src.jobs.states import Outcome
-from src.web import attention, fleet_metrics
-from src.web.roles import Role
-from src.web.tables import SavedView
+from src.broker.recover import management
+from src.broker.recover.management import Overview, QueueNumbers
+from src.jobs import State
+from src.jobs.alerts.models import Alert, AlertKind, AlertMute
+from src.jobs.core.models import Attempt, BreakerState, FailureGroup, Job, Worker
+from src.jobs.core.states import Outcome
+from src.jobs.limits import overrides
+from src.jobs.submit import defaults
+from src.operations.fleet import fleet_metrics
+from src.operations.people.models import SavedView
+from src.operations.people.roles import Role
+from src.sql.clock import now
+from src.sql.database import write
+from src.web.pages.fleet import overview_figures
 from tests.harness.site import Program, Site, Visit
 
 #: what is looked for
@@ -93,8 +97,8 @@ def plant(site: Site, *, beside: str = "add") -> dict[str, str]:
             )
         session.execute(insert(BreakerState).values(actor=ACTOR, failures=9, opened_at=present, probe_at=present))
         for scope, name in (("actor", ACTOR), ("queue", QUEUE)):
-            controls.pause(session, scope, name, by="admin", reason=f"{PLANT} is broken")
-            controls.set_concurrency(session, scope, name, 3, by="admin")
+            overrides.pause(session, scope, name, by="admin", reason=f"{PLANT} is broken")
+            overrides.set_concurrency(session, scope, name, 3, by="admin")
     become(ids[0], state=State.RUNNING, started_at=present, worker_id=71, attempt=1)
     become(ids[1], state=State.SUCCEEDED, started_at=present, finished_at=now(), attempt=1)
     for id in ids[2:4]:
@@ -200,7 +204,7 @@ def numbers_of_rabbitmq(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def forget_kept() -> None:
-    attention._kept.clear()
+    overview_figures._kept.clear()
     fleet_metrics._kept.clear()
 
 

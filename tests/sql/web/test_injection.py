@@ -12,18 +12,22 @@ import pytest
 from sqlalchemy import select, update
 
 from src.actors.mail import post
-from src.database import now, read, to_microseconds, write
-from src.jobs import State, attempt_logs, queries
-from src.jobs.lines import Line
-from src.jobs.models import Attempt, Job
+from src.jobs import State
+from src.jobs.attempts import attempt_logs
+from src.jobs.attempts.log_lines import Line
+from src.jobs.core.models import Attempt, Job
+from src.jobs.read import queries
 from src.mail import deliveries
 from src.mail.letters import Letter
 from src.mail.models import Mail
+from src.operations.people.models import BrowserSession
+from src.operations.people.roles import Role
 from src.reports import archive
 from src.reports.document import Document, Words
-from src.web import letters
-from src.web.roles import Role
-from src.web.tables import BrowserSession
+from src.sql.clock import now
+from src.sql.columns import to_microseconds
+from src.sql.database import read, write
+from src.web.render import emails
 from tests.harness.injections import STRINGS, active
 from tests.harness.site import Program, Site, Visit
 
@@ -189,7 +193,7 @@ def test_a_letter_made_of_them_has_nothing_active(site: Site) -> None:
         framed = operator.get(f"/mails/{id}/html")
         assert framed.status_code == 200
         assert "allow-scripts" not in framed.headers["Content-Security-Policy"]
-        body = framed.text.replace(letters.FRAME_HEAD, "", 1)
+        body = framed.text.replace(emails.FRAME_HEAD, "", 1)
         assert active(body, is_page=False) == [], text
     with read() as session:
         assert len(session.execute(select(Mail.seq)).all()) == len(STRINGS)

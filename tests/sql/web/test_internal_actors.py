@@ -7,12 +7,12 @@ import io
 import pytest
 from sqlalchemy import func, select
 
-from src.broker.options import InvalidOption
-from src.broker.submitting import Submitting
-from src.jobs.models import Job
-from src.schedules.models import Schedule
-from src.web import catalogue
-from src.web.roles import Role
+from src.broker.options.errors import InvalidOption
+from src.broker.options.submission import SubmissionOptions
+from src.jobs.core.models import Job
+from src.operations.jobs import actor_catalogue
+from src.operations.people.roles import Role
+from src.schedules.rows.models import Schedule
 from tests.harness.site import Site
 
 INTERNAL = "act_on_jobs"
@@ -49,7 +49,7 @@ def test_no_door_makes_a_job_of_an_internal_actor(site: Site, role: Role) -> Non
 def test_nobody_is_offered_one_but_it_can_be_paused(site: Site) -> None:
     assert INTERNAL not in site.browser().get("/actors").text
     assert f"/api/v1/actors/{INTERNAL}/jobs" not in site.program().get("/api/v1/openapi.json").get_json()["paths"]
-    assert {"act_on_jobs", "deliver_mail", "deliver_webhook"}.isdisjoint(actor.actor_name for actor in catalogue.entries())
+    assert {"act_on_jobs", "deliver_mail", "deliver_webhook"}.isdisjoint(actor.actor_name for actor in actor_catalogue.entries())
     assert site.program().post("/api/v1/pauses", {"target": f"actor:{INTERNAL}"}).status_code in (200, 201)
 
 
@@ -58,4 +58,11 @@ def test_a_senseless_value_is_refused() -> None:
     from dramatiq.brokers.stub import StubBroker
 
     with pytest.raises(InvalidOption, match="internal must be True or False"):
-        Actor(rows, broker=StubBroker(middleware=[Submitting()]), actor_name="t", queue_name="q", priority=0, options={"internal": "yes"})
+        Actor(
+            rows,
+            broker=StubBroker(middleware=[SubmissionOptions()]),
+            actor_name="t",
+            queue_name="q",
+            priority=0,
+            options={"internal": "yes"},
+        )

@@ -12,11 +12,11 @@ from typing import Any
 import pytest
 from sqlalchemy import select, update
 
-from src.database import read, write
 from src.jobs import State
-from src.jobs.models import Job
-from src.web.roles import Role
-from src.web.tables import SavedView
+from src.jobs.core.models import Job
+from src.operations.people.models import SavedView
+from src.operations.people.roles import Role
+from src.sql.database import read, write
 from tests.harness.site import Site, in_words
 
 pytestmark = pytest.mark.both_stores

@@ -9,12 +9,13 @@ from sqlalchemy import update
 
 from src.audit import Outcome, queries
 from src.audit.queries import Wanted
-from src.database import now, read, write
 from src.jobs import State
-from src.jobs.models import FailureGroup, Job
+from src.jobs.core.models import FailureGroup, Job
+from src.operations.people.permissions import Sight, fits, read_patterns
+from src.operations.people.roles import Role
+from src.sql.clock import now
+from src.sql.database import read, write
 from src.web.auth import allow
-from src.web.auth.permissions import Sight, fits, read_patterns
-from src.web.roles import Role
 from tests.harness.site import Program, Site, Visit
 
 pytestmark = pytest.mark.both_stores

@@ -14,11 +14,13 @@ import pytest
 from sqlalchemy import update
 from sqlalchemy.orm import Session
 
-from src.database import Database, now, use_database, write
-from src.jobs import State, queries
-from src.jobs.models import Job
+from src.jobs import State
+from src.jobs.core.models import Job
+from src.jobs.read import queries
+from src.sql.clock import now
+from src.sql.database import Database, use_database, write
 from src.up import gunicorn_conf
-from src.web import live
+from src.web.live import job_watcher
 from tests.harness.site import Site, Stream
 from tests.harness.waiting import eventually
 
@@ -27,7 +29,7 @@ pytestmark = pytest.mark.both_stores
 
 @pytest.fixture(autouse=True)
 def _quick(site: Site, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    monkeypatch.setattr(live, "LOOK_INTERVAL_S", 0.02)
+    monkeypatch.setattr(job_watcher, "LOOK_INTERVAL_S", 0.02)
     yield
     eventually(lambda: not any(thread.name == "tailer" for thread in threading.enumerate()), what="the tailer ends with the last stream")
 
@@ -80,8 +82,8 @@ def test_the_forms_in_a_streamed_page_can_be_submitted(site: Site) -> None:
 
 def test_a_silent_stream_gives_signs_of_life_and_ends_when_it_is_old(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
     id = site.program().submit("add", 1, 2)
-    monkeypatch.setattr(live, "HEARTBEAT_S", 0.1)
-    monkeypatch.setattr(live, "MAX_AGE_S", 0.6)
+    monkeypatch.setattr(job_watcher, "HEARTBEAT_S", 0.1)
+    monkeypatch.setattr(job_watcher, "MAX_AGE_S", 0.6)
     with Stream(site.browser(), f"/jobs/{id}/events") as stream:
         stream.message()
         rest = stream.rest()
@@ -100,7 +102,7 @@ def test_one_look_serves_all_streams(site: Site, monkeypatch: pytest.MonkeyPatch
     monkeypatch.setattr(queries, "find_many", counted)
     one, other = (site.program().submit("add", 1, 2) for _ in range(2))
     with ExitStack() as open:
-        watches = [open.enter_context(live.tailer.watch(id)) for id in (one, one, one, other, other)]
+        watches = [open.enter_context(job_watcher.tailer.watch(id)) for id in (one, one, one, other, other)]
         told = [watch.next(10) for watch in watches]
         assert [news.job.id for news in told if news and news.job] == [one, one, one, other, other]
         assert sum(thread.name == "tailer" for thread in threading.enumerate()) == 1
@@ -108,9 +110,9 @@ def test_one_look_serves_all_streams(site: Site, monkeypatch: pytest.MonkeyPatch
 
 
 def test_who_comes_when_all_streams_are_taken_is_told_to_poll(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(live, "MAX_STREAMS", 1)
+    monkeypatch.setattr(job_watcher, "MAX_STREAMS", 1)
     id, visit = site.program().submit("add", 1, 2), site.browser()
-    with live.tailer.watch(id):
+    with job_watcher.tailer.watch(id):
         answer = visit.get(f"/jobs/{id}/events?view=progress")
         assert answer.status_code == 503
         assert f'hx-get="/jobs/{id}/live?view=progress" hx-trigger="every 3s" hx-swap="none"' in answer.text
@@ -122,10 +124,10 @@ def test_who_comes_when_all_streams_are_taken_is_told_to_poll(site: Site, monkey
 
 def test_a_stream_ends_within_a_minute_and_those_of_one_moment_at_different_times(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
     # A reader that is there no more is not told by the network, and behind a proxy not even by what cannot be written.
-    assert live.MAX_AGE_S + gunicorn_conf.keepalive + 2 * live.HEARTBEAT_S <= 60
-    lifetimes = {live.lifetime() for _ in range(20)}
+    assert job_watcher.MAX_AGE_S + gunicorn_conf.keepalive + 2 * job_watcher.HEARTBEAT_S <= 60
+    lifetimes = {job_watcher.lifetime() for _ in range(20)}
     assert len(lifetimes) > 1
-    assert live.MAX_AGE_S * (1 - live.SPREAD) <= min(lifetimes) <= max(lifetimes) <= live.MAX_AGE_S
+    assert job_watcher.MAX_AGE_S * (1 - job_watcher.SPREAD) <= min(lifetimes) <= max(lifetimes) <= job_watcher.MAX_AGE_S
 
 
 def test_a_reader_that_stopped_holds_no_writer(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -139,11 +141,11 @@ def test_a_reader_that_stopped_holds_no_writer(monkeypatch: pytest.MonkeyPatch) 
 
 
 def test_fifty_viewers_of_one_process_all_have_a_stream() -> None:
-    assert live.MAX_STREAMS >= 50
+    assert job_watcher.MAX_STREAMS >= 50
 
 
 def test_streams_leave_threads_for_everybody_else() -> None:
-    assert gunicorn_conf.threads - live.MAX_STREAMS >= 8
+    assert gunicorn_conf.threads - job_watcher.MAX_STREAMS >= 8
 
 
 def test_a_stream_outlives_an_outage_of_the_database(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -153,7 +155,7 @@ def test_a_stream_outlives_an_outage_of_the_database(site: Site, monkeypatch: py
         away = Database("postgresql://callboard@127.0.0.1:1/nothing")
         use_database(away)
         warned: list[str] = []
-        monkeypatch.setattr(live.log, "warning", lambda event, **_: warned.append(event))
+        monkeypatch.setattr(job_watcher.log, "warning", lambda event, **_: warned.append(event))
         eventually(lambda: "tailer_database_away" in warned, what="the tailer has looked in vain")
         use_database(site.database)
         away.engine.dispose()

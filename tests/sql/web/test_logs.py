@@ -10,11 +10,16 @@ from datetime import timedelta
 import pytest
 from sqlalchemy import update
 
-from src.database import now, read, to_microseconds, write
-from src.jobs import State, attempt_logs, claims, queries, workers
-from src.jobs.lines import Line
-from src.jobs.models import Job, Worker
-from src.web import live
+from src.jobs import State
+from src.jobs.attempts import attempt_logs
+from src.jobs.attempts.log_lines import Line
+from src.jobs.core.models import Job, Worker
+from src.jobs.leases import claims, workers
+from src.jobs.read import queries
+from src.sql.clock import now
+from src.sql.columns import to_microseconds
+from src.sql.database import read, write
+from src.web.live import job_watcher
 from tests.harness.site import Program, Site, Stream, in_words
 from tests.harness.waiting import eventually
 
@@ -25,7 +30,7 @@ SPITEFUL = "<script>alert(1)</script>"
 
 @pytest.fixture(autouse=True)
 def _quick(site: Site, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    monkeypatch.setattr(live, "LOOK_INTERVAL_S", 0.02)
+    monkeypatch.setattr(job_watcher, "LOOK_INTERVAL_S", 0.02)
     yield
     eventually(lambda: not any(thread.name == "tailer" for thread in threading.enumerate()), what="the tailer ends with the last stream")
 

@@ -5,15 +5,16 @@ from __future__ import annotations
 import pytest
 
 from src.actors.mail import post
-from src.database import now, write
 from src.mail import deliveries, mailbox
 from src.mail.letters import Attachment, InlineImage, Letter, compose
 from src.mail.models import DeliveryState
 from src.mail.smtp import Answer
+from src.operations.people.roles import Role
 from src.reports import archive
 from src.reports.document import Chart, Document, Series, Words
-from src.web import letters
-from src.web.roles import Role
+from src.sql.clock import now
+from src.sql.database import write
+from src.web.render import emails
 from tests.harness.site import Site, in_words
 
 EVIL = (
@@ -205,7 +206,7 @@ def test_a_report_is_a_page_a_csv_and_a_pdf_under_its_address(site: Site) -> Non
     ],
 )
 def test_the_keyboard_is_seen_in_a_letter_however_it_begins(html: str) -> None:
-    before, after = letters.frame(b"Content-Type: text/html\n\n" + html.encode()).get_data(as_text=True).split(letters.FRAME_HEAD)
+    before, after = emails.frame(b"Content-Type: text/html\n\n" + html.encode()).get_data(as_text=True).split(emails.FRAME_HEAD)
     assert (before + after).rstrip("\n") == html
     assert "<title>" not in before
     assert after.lower().startswith(("<p>", "<title>", "</head>"))

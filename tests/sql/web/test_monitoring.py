@@ -12,17 +12,18 @@ import pytest
 import yaml
 from sqlalchemy import update
 
-from src.broker import management
-from src.broker.management import Overview, QueueNumbers
-from src.database import now, write
+from src.broker.recover import management
+from src.broker.recover.management import Overview, QueueNumbers
 from src.jobs import State
-from src.jobs.alert_models import Alert, AlertKind, AlertWatch
-from src.jobs.models import Job
-from src.metering.meters import Meters
-from src.schedules import editing
-from src.schedules.drafts import Draft
-from src.schedules.models import Schedule
-from src.web.roles import Role
+from src.jobs.alerts.models import Alert, AlertKind, AlertWatch
+from src.jobs.core.models import Job
+from src.operations.people.roles import Role
+from src.schedules.edit import editing
+from src.schedules.rows.drafts import Draft
+from src.schedules.rows.models import Schedule
+from src.sql.clock import now
+from src.sql.database import write
+from src.telemetry.metering.meters import Meters
 from tests.harness import ROOT
 from tests.harness.jobs import claimed, ended, hired, settle, submitted
 from tests.harness.site import Site

@@ -10,7 +10,7 @@ import pytest
 from sqlalchemy import text
 from sqlalchemy.orm import Session
 
-from src.database import Database, use_database
+from src.sql.database import Database, use_database
 from tests.harness.site import Site, in_words
 
 pytestmark = pytest.mark.both_stores
@@ -61,7 +61,7 @@ def test_a_mistake_of_ours_is_told_without_a_traceback(site: Site, monkeypatch: 
         yield
 
     visit = site.stranger()
-    monkeypatch.setattr("src.web.health.database.read", broken)
+    monkeypatch.setattr("src.web.http.health.database.read", broken)
     answer = visit.get("/readyz")
     assert answer.status_code == 500
     assert "secret detail" not in answer.text

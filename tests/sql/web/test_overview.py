@@ -10,10 +10,11 @@ from typing import Any
 import pytest
 from sqlalchemy import insert, update
 
-from src.database import now, write
 from src.jobs import State
-from src.jobs.models import Job, Worker
-from src.web import attention
+from src.jobs.core.models import Job, Worker
+from src.sql.clock import now
+from src.sql.database import write
+from src.web.pages.fleet import overview_figures
 from tests.harness.site import Site, in_words
 
 pytestmark = pytest.mark.both_stores
@@ -21,7 +22,7 @@ pytestmark = pytest.mark.both_stores
 
 @pytest.fixture(autouse=True)
 def nothing_kept() -> None:
-    attention._kept.clear()
+    overview_figures._kept.clear()
 
 
 def hire(id: int, **values: Any) -> None:

@@ -11,12 +11,13 @@ from dramatiq import Message
 from sqlalchemy import insert, select, update
 
 from src.actors.accounts import UserAccount
-from src.database import now, read, write
 from src.jobs import State
-from src.jobs.held import Unreadable, hold_foreign, hold_unreadable
-from src.jobs.models import Attempt, Job
-from src.jobs.states import Outcome
-from src.web.roles import Role
+from src.jobs.control.held import Unreadable, hold_foreign, hold_unreadable
+from src.jobs.core.models import Attempt, Job
+from src.jobs.core.states import Outcome
+from src.operations.people.roles import Role
+from src.sql.clock import now
+from src.sql.database import read, write
 from tests.harness.site import Site, Visit, in_words
 
 HOSTILE = "<script>alert(1)</script>\"'><img src=x onerror=alert(1)>"

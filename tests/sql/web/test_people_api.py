@@ -8,9 +8,9 @@ import pytest
 from sqlalchemy import select
 
 from src import audit
-from src.database import read
-from src.web.auth.tokens import create_token
-from src.web.roles import Role
+from src.operations.people.roles import Role
+from src.operations.people.tokens import create_token
+from src.sql.database import read
 from tests.harness.services import random_name
 from tests.harness.site import Program, Site
 
@@ -24,7 +24,7 @@ def admin(site: Site) -> Program:
 
 def actions() -> list[tuple[str, str | None]]:
     with read() as session:
-        return [(line.action, line.subject) for line in session.execute(select(audit.AuditLine).order_by(audit.AuditLine.seq)).scalars()]
+        return [(line.action, line.subject) for line in session.execute(select(audit.AuditEntry).order_by(audit.AuditEntry.seq)).scalars()]
 
 
 def test_a_user_is_made_signs_in_by_his_link_and_has_other_rights_from_then_on(site: Site, admin: Program) -> None:

@@ -13,16 +13,16 @@ import structlog
 from sqlalchemy import text
 
 from src.actors.mail import post
-from src.database import Database, read, use_database, write
 from src.logs import configure_logs
 from src.mail.letters import Letter
 from src.mail.models import Mail
+from src.operations.people.roles import Role
+from src.operations.people.sessions import one_time_link
+from src.operations.people.tokens import create_token
+from src.operations.people.users import ensure_admin
 from src.settings import get_settings
+from src.sql.database import Database, read, use_database, write
 from src.web import create_app
-from src.web.auth.sessions import one_time_link
-from src.web.auth.tokens import create_token
-from src.web.auth.users import ensure_admin
-from src.web.roles import Role
 from tests.harness import fork_server
 from tests.harness.services import random_name
 from tests.harness.site import Program, Site, Visit

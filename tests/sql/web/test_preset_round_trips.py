@@ -6,13 +6,14 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from src.database import Database, read, write
-from src.web.auth.caller import Caller
-from src.web.forms import browser, presets
-from src.web.forms.field import identical
-from src.web.forms.fields import fields_of, filled
-from src.web.forms.reading import read as read_form
-from src.web.roles import Role
+from src.operations.arguments import untouched_form
+from src.operations.arguments.field import identical
+from src.operations.arguments.fields import fields_of, filled
+from src.operations.arguments.reading import read as read_form
+from src.operations.people.caller import Caller
+from src.operations.people.roles import Role
+from src.sql.database import Database, read, write
+from src.web.forms import presets
 from tests.harness.parameters import FEW, SIGNATURES, VALUES, amounts, check
 
 BY = Caller("ada", Role.ADMIN, "user 1")
@@ -26,6 +27,6 @@ def test_values_of_a_preset_are_those_that_were_saved(cases: int, database: Data
             id = presets.save(session, "act", "mine", values, shared=False, by=BY).id
         with read() as session:
             kept = presets.find(session, id, BY).values
-        assert identical(read_form(fields_of(signature), browser.sent(filled(signature, [], kept))).values, values)
+        assert identical(read_form(fields_of(signature), untouched_form.sent(filled(signature, [], kept))).values, values)
 
     check(cases // 3 if cases == FEW else cases, back, values=VALUES, number=st.integers(0, 1))

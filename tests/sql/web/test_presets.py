@@ -9,10 +9,10 @@ import pytest
 from sqlalchemy import select
 
 import tests.actors.web
-from src.database import read, write
+from src.operations.people.models import FormPreset
+from src.operations.people.roles import Role
+from src.sql.database import read, write
 from src.web.forms import presets
-from src.web.roles import Role
-from src.web.tables import FormPreset
 from tests.harness.site import Site, Visit, in_words
 
 pytestmark = pytest.mark.both_stores

@@ -8,11 +8,12 @@ from werkzeug.test import TestResponse
 
 from src.audit import queries
 from src.audit.queries import Wanted
-from src.database import now, read, write
+from src.operations.people.models import User
+from src.operations.people.roles import Role
 from src.settings import WrongSettings, get_settings
+from src.sql.clock import now
+from src.sql.database import read, write
 from src.web import create_app
-from src.web.roles import Role
-from src.web.tables import User
 from tests.harness.site import Site
 
 pytestmark = pytest.mark.both_stores

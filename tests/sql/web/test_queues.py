@@ -7,12 +7,13 @@ from datetime import timedelta
 import pytest
 from sqlalchemy import update
 
-from src.broker import management
-from src.broker.management import Overview, QueueNumbers
-from src.database import now, write
+from src.broker.recover import management
+from src.broker.recover.management import Overview, QueueNumbers
 from src.jobs import State
-from src.jobs.models import Job
-from src.web.roles import Role
+from src.jobs.core.models import Job
+from src.operations.people.roles import Role
+from src.sql.clock import now
+from src.sql.database import write
 from tests.harness.site import Site, in_words
 from tests.sql.web.test_bulk import carry_out, counts, fill, lines
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from src.database import write
-from src.jobs import workers
-from src.web.roles import Role
+from src.jobs.leases import workers
+from src.operations.people.roles import Role
+from src.sql.database import write
 from tests.harness.jobs import hired
 from tests.harness.site import Site, in_words
 

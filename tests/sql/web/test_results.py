@@ -10,10 +10,13 @@ from typing import Any
 import pytest
 from sqlalchemy import update
 
-from src.database import now, write
-from src.jobs import State, queries, result_files
-from src.jobs.models import Job
+from src.jobs import State
+from src.jobs.core.models import Job
+from src.jobs.files import result_files
+from src.jobs.read import queries
 from src.settings import get_settings
+from src.sql.clock import now
+from src.sql.database import write
 from tests.harness.site import Site, in_words
 
 LARGE = {"rows": ["<b>a row</b>"] * 500}

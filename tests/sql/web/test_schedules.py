@@ -14,14 +14,18 @@ from pydantic import SecretStr
 from sqlalchemy import select, update
 
 import src.actors
-from src.broker import periodic
-from src.broker.sealing import unseal
-from src.database import now, read, write
-from src.jobs.models import Job
-from src.schedules import every, queries, registering, ticks
-from src.schedules.models import Schedule
-from src.web.json_documents import MASK
-from src.web.roles import Role
+from src.actor_schema.secrets import unseal
+from src.broker.options import periodic
+from src.jobs.core.models import Job
+from src.operations.format.json_documents import MASK
+from src.operations.people.roles import Role
+from src.schedules import every
+from src.schedules.edit import declared_schedules
+from src.schedules.rows import queries
+from src.schedules.rows.models import Schedule
+from src.schedules.ticks import ticks
+from src.sql.clock import now
+from src.sql.database import read, write
 from tests.harness.site import Program, Site, Visit, in_words
 
 HOSTILE = "<script>alert(1)</script>\"'><img src=x onerror=alert(1)>"
@@ -212,7 +216,7 @@ def test_missed_ticks_are_said_on_the_page(site: Site) -> None:
 
 def test_what_the_code_says_stands_beside_what_a_person_says(site: Site) -> None:
     with write() as session:
-        registering.synchronise(session, {"debug_message": every(60)}, {"debug_message"})
+        declared_schedules.synchronise(session, {"debug_message": every(60)}, {"debug_message"})
     [schedule] = schedules()
     patch(site.program(), schedule.id, every="5m")
     visit = site.browser()

@@ -9,13 +9,13 @@ from pydantic import SecretStr
 from sqlalchemy import text
 
 import tests.actors.web as acting
-from src.broker.signature import Signature
-from src.database import read
-from src.jobs import queries
-from src.jobs.errors import InvalidArguments
-from src.jobs.models import Job
+from src.actor_schema.signature import Signature
+from src.jobs.core.errors import InvalidArguments
+from src.jobs.core.models import Job
+from src.jobs.read import queries
+from src.operations.people.roles import Role
 from src.settings import get_settings
-from src.web.roles import Role
+from src.sql.database import read
 from tests.harness.site import Site
 
 PLANTED = "plant3d-s3cret"

@@ -7,13 +7,13 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from sqlalchemy import select, update
 
-from src.database import read, write
-from src.web.auth import users
-from src.web.auth.sessions import one_time_link
+from src.operations.people import users
+from src.operations.people.models import ApiToken, BrowserSession, FailedSignIn, SignInLink, User
+from src.operations.people.sessions import one_time_link
+from src.operations.people.tokens import create_token
+from src.operations.people.users import ensure_admin
+from src.sql.database import read, write
 from src.web.auth.throttle import PER_NAME, WINDOW
-from src.web.auth.tokens import create_token
-from src.web.auth.users import ensure_admin
-from src.web.tables import ApiToken, BrowserSession, FailedSignIn, SignInLink, User
 from tests.harness.site import Site, in_words
 from tests.sql.web.conftest import HASHER
 

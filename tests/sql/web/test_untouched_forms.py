@@ -12,17 +12,17 @@ from sqlalchemy import select, update
 from werkzeug.test import TestResponse
 
 import src.actors
-from src.database import read, write
-from src.jobs import queries
-from src.jobs.models import Job
-from src.schedules.models import Schedule
-from src.web.forms import browser
-from src.web.forms.edit import EditForm
-from src.web.forms.field import Field
-from src.web.forms.form import Form
-from src.web.forms.rerun import RerunForm
-from src.web.forms.schedule import ScheduleForm
-from src.web.roles import Role
+from src.jobs.core.models import Job
+from src.jobs.read import queries
+from src.operations.arguments import untouched_form
+from src.operations.arguments.field import Field
+from src.operations.people.roles import Role
+from src.schedules.rows.models import Schedule
+from src.sql.database import read, write
+from src.web.forms.edit_form import EditForm
+from src.web.forms.job_form import Form
+from src.web.forms.rerun_form import RerunForm
+from src.web.forms.schedule_form import ScheduleForm
 from tests.harness.site import Site, Visit
 
 assert src.actors  # first: it makes the broker
@@ -119,7 +119,7 @@ def test_a_form_like_a_job_and_a_preset_submit_what_they_show(visit: Visit, job:
 
 
 def _pairs(fields: list[Field]) -> dict[str, Any]:
-    return dict(browser.sent(fields).lists())
+    return dict(untouched_form.sent(fields).lists())
 
 
 def test_a_form_with_a_mistake_comes_back_with_what_was_not_touched(visit: Visit, job: Job) -> None:

@@ -18,19 +18,22 @@ from markupsafe import escape
 from werkzeug.test import TestResponse
 
 import tests.actors.web
-from src.broker.signature import Signature
-from src.cli.arguments import read_arguments
-from src.database import Base, read
-from src.jobs import Upload, queries, upload_uses, uploads
-from src.jobs.errors import InvalidArguments
-from src.jobs.models import Job
+from src.actor_schema.signature import Signature
+from src.cli.shared.actor_arguments import read_arguments
+from src.jobs import Upload
+from src.jobs.core.errors import InvalidArguments
+from src.jobs.core.models import Job
+from src.jobs.files import references, uploads
+from src.jobs.read import queries
+from src.operations.arguments.fields import fields_of
+from src.operations.people.roles import Role
 from src.scheduling.housekeeping import tidy_files
 from src.settings import get_settings
+from src.sql.columns import Base
+from src.sql.database import read
 from src.up.errors import UpError
-from src.web.api import openapi
-from src.web.forms.fields import fields_of
-from src.web.forms.sheet import Sheet
-from src.web.roles import Role
+from src.web.api.openapi import document
+from src.web.forms.batch_sheet import Sheet
 from tests.actors.web import archive
 from tests.harness.injections import STRINGS
 from tests.harness.site import Program, Site, Visit, in_words
@@ -259,11 +262,11 @@ def test_more_than_may_be_brought_is_refused_with_the_parameter_and_leaves_nothi
 
 
 def test_the_document_tells_of_files(site: Site) -> None:
-    content = openapi.document()["paths"]["/actors/archive/jobs"]["post"]["requestBody"]["content"]
+    content = document.document()["paths"]["/actors/archive/jobs"]["post"]["requestBody"]["content"]
     parts = content["multipart/form-data"]["schema"]["properties"]
     assert parts["photo"] == {"type": "string", "format": "binary"}
     assert parts["papers"]["type"] == "array"
-    assert "multipart/form-data" not in openapi.document()["paths"]["/actors/order/jobs"]["post"]["requestBody"]["content"]
+    assert "multipart/form-data" not in document.document()["paths"]["/actors/order/jobs"]["post"]["requestBody"]["content"]
     assert site.browser().get("/api/docs").status_code == 200
 
 
@@ -362,7 +365,7 @@ def test_a_file_that_is_referred_to_while_it_is_being_deleted_stays(site: Site) 
 def test_every_column_that_may_hold_arguments_is_looked_at() -> None:
     named = {"args", "kwargs", "values", "code", "result"}
     there = {(table.name, column.name) for table in Base.metadata.tables.values() for column in table.columns if column.name in named}
-    assert set(upload_uses.KEPT) == there
+    assert set(references.KEPT) == there
 
 
 def test_a_worker_that_does_not_see_the_file_says_which_and_the_cure(site: Site) -> None:

@@ -9,7 +9,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from src.jobs import controls
+from src.jobs.limits import overrides
 from tests.harness import ROOT
 from tests.harness.site import Site, in_words
 
@@ -18,7 +18,7 @@ def test_page_api_and_command_say_the_same(site: Site, tmp_path: Path) -> None:
     program = site.program()
     id = program.submit("add", 1, 2)
     with site.database.write() as session:
-        controls.pause(session, "queue", "default", reason="deploy", by="ada")
+        overrides.pause(session, "queue", "default", reason="deploy", by="ada")
     document = program.get(f"/api/v1/jobs/{id}").get_json()
     because = document["waiting_because"]
     assert because[:2] == ["queue default is paused: deploy, until it is resumed by ada", "RabbitMQ cannot be reached"]
@@ -40,8 +40,8 @@ def test_what_a_job_waits_for_does_not_refuse_an_edit_of_its_row(site: Site) -> 
     id = program.submit("add", 1, 2)
     read = program.get(f"/api/v1/jobs/{id}")
     with site.database.write() as session:
-        controls.pause(session, "all", by="ada")
-        controls.resume(session, "all")
+        overrides.pause(session, "all", by="ada")
+        overrides.resume(session, "all")
     program.submit("add", 1, 2)
     edited = program.client.patch(f"/api/v1/jobs/{id}", json={"priority": 9}, headers={**program.headers, "If-Match": read.headers["ETag"]})
     assert edited.status_code == 200

@@ -5,11 +5,11 @@ from __future__ import annotations
 import pytest
 from sqlalchemy import select
 
-from src.database import read, write
-from src.jobs import wishes, workers
-from src.jobs.models import StackWish
-from src.jobs.states import Wish
-from src.web.roles import Role
+from src.jobs.core.models import StackWish
+from src.jobs.core.states import Wish
+from src.jobs.leases import worker_commands, workers
+from src.operations.people.roles import Role
+from src.sql.database import read, write
 from tests.harness.jobs import claimed, hired, submitted
 from tests.harness.site import Site, in_words
 
@@ -43,7 +43,7 @@ def test_how_busy_it_is_said_to_be_agrees_with_the_jobs_beside_it(site: Site) ->
 
 def wish(id: int) -> Wish | None:
     with read() as session:
-        return wishes.of(session, id)
+        return worker_commands.of(session, id)
 
 
 def test_an_operator_quiets_resumes_and_stops_a_worker_on_the_page(site: Site) -> None:

@@ -8,12 +8,13 @@ from typing import Any
 import pytest
 from jsonschema import Draft202012Validator
 
-from src.database import read
-from src.jobs import State, workflows
+from src.jobs import State
+from src.jobs.control import workflows
+from src.operations.people.roles import Role
+from src.sql.database import read
 from src.up import gunicorn_conf
-from src.web import live, workflow_streams
-from src.web.graphs import STEP_LIMIT, draw
-from src.web.roles import Role
+from src.web.live import job_watcher, workflow_stream
+from src.web.render.workflow_graph import STEP_LIMIT, draw
 from tests.harness.site import Program, Site, Stream, in_words
 from tests.harness.waiting import eventually
 from tests.harness.workflows import Hand
@@ -160,7 +161,7 @@ def test_who_is_no_operator_sees_the_workflow_and_no_button(site: Site) -> None:
 
 
 def test_a_stream_tells_each_change_and_the_end(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(workflow_streams, "LOOK_INTERVAL_S", 0.02)
+    monkeypatch.setattr(workflow_stream, "LOOK_INTERVAL_S", 0.02)
     program, hand = site.program(), Hand(site.database)
     accepted = _submitted(program, {"chain": [{"actor": "add", "args": [1, 2]}]})
     with Stream(site.browser(), f"/workflows/{accepted['id']}/events") as stream:
@@ -174,24 +175,24 @@ def test_a_stream_tells_each_change_and_the_end(site: Site, monkeypatch: pytest.
     with Stream(site.browser(), f"/api/v1/workflows/{accepted['id']}/events") as stream:
         assert re.match(r'event: workflow\ndata: {"id": "', stream.message())
         stream.rest()
-    eventually(lambda: workflow_streams._room._value == workflow_streams.MAX_STREAMS, what="every stream gives its room back")
+    eventually(lambda: workflow_stream._room._value == workflow_stream.MAX_STREAMS, what="every stream gives its room back")
 
 
 def test_who_comes_when_all_streams_are_taken_is_told_to_poll(site: Site) -> None:
     id, visit = _submitted(site.program())["id"], site.browser()
-    taken = [workflow_streams._room.acquire(blocking=False) for _ in range(workflow_streams.MAX_STREAMS)]
+    taken = [workflow_stream._room.acquire(blocking=False) for _ in range(workflow_stream.MAX_STREAMS)]
     try:
         assert all(taken)
         answer = visit.get(f"/workflows/{id}/events")
         assert answer.status_code == 503
         assert f'hx-get="/workflows/{id}/live" hx-trigger="every 3s"' in answer.text
     finally:
-        workflow_streams._room.release(len(taken))
+        workflow_stream._room.release(len(taken))
     assert '<hx-partial hx-target="#workflow"' in visit.get(f"/workflows/{id}/live").text
 
 
 def test_streams_of_jobs_and_workflows_leave_threads_for_everybody_else() -> None:
-    assert gunicorn_conf.threads - live.MAX_STREAMS - workflow_streams.MAX_STREAMS >= 8
+    assert gunicorn_conf.threads - job_watcher.MAX_STREAMS - workflow_stream.MAX_STREAMS >= 8
 
 
 def test_a_picture_has_each_step_behind_those_it_waits_for_and_a_great_workflow_has_none(site: Site) -> None:

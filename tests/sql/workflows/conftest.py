@@ -6,8 +6,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from src.jobs import envelopes
-from src.jobs.envelopes import on_commit
+from src.jobs.core import envelopes
+from src.jobs.core.envelopes import on_commit
 
 
 @pytest.fixture(autouse=True)

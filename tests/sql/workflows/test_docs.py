@@ -7,10 +7,11 @@ import re
 from typing import Any
 
 from src.actors.arithmetic import add, mul, xsum
-from src.database import Database, write
-from src.jobs import Workflow, canvas, signatures
-from src.jobs.canvas import End, Step
-from src.jobs.workflow_models import When
+from src.jobs import Workflow
+from src.jobs.core.workflow_models import When
+from src.jobs.workflows import canvas, stored
+from src.jobs.workflows.canvas import End, Step
+from src.sql.database import Database, write
 from tests.harness import ROOT
 from tests.harness.workflows import Hand, view
 
@@ -59,7 +60,7 @@ def test_the_stored_signature(database: Database) -> None:
     workflow = Workflow("kept", add.message(1, 2))
     text = example("signatures.store", workflow=workflow, json=json, write=write)["text"]
 
-    assert json.loads(text) == signatures.store(workflow)
+    assert json.loads(text) == stored.store(workflow)
 
 
 def test_every_word_for_when_is_explained() -> None:

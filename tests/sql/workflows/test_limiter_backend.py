@@ -14,9 +14,10 @@ from dramatiq.rate_limits import Barrier, BucketRateLimiter, ConcurrentRateLimit
 from sqlalchemy import func, select
 
 from src.broker import SqlRateLimiterBackend
-from src.database import Database, clock
-from src.jobs import retention
-from src.jobs.models import LimiterValue
+from src.jobs.core.models import LimiterValue
+from src.jobs.upkeep import retention
+from src.sql.clock import clock
+from src.sql.database import Database
 from tests.harness.services import random_name
 
 HOUR = 3_600_000

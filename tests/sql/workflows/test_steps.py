@@ -9,14 +9,17 @@ from typing import Any
 import pytest
 from sqlalchemy import update
 
-from src.database import Database, now
-from src.jobs import State, control, workflows
-from src.jobs.canvas import Workflow, outcome_of, result_of
-from src.jobs.due import expire, release_due
-from src.jobs.errors import JobsError, NotAllowed
-from src.jobs.models import Job, Worker
-from src.jobs.workers import take_over
-from src.jobs.workflow_models import Fate
+from src.jobs import State
+from src.jobs.control import actions as control_actions
+from src.jobs.control import workflows
+from src.jobs.core.errors import JobsError, NotAllowed
+from src.jobs.core.models import Job, Worker
+from src.jobs.core.workflow_models import Fate
+from src.jobs.leases.workers import take_over
+from src.jobs.relay.due_jobs import expire, release_due
+from src.jobs.workflows.canvas import Workflow, outcome_of, result_of
+from src.sql.clock import now
+from src.sql.database import Database
 from tests.harness.jobs import claim, look
 from tests.harness.workflows import Hand, message, submitted, view
 
@@ -73,7 +76,7 @@ def test_a_dead_step_blocks_what_is_behind_it_and_its_retry_lets_the_rest_go_on(
     hand.end(receipt.jobs["a"], State.DEAD, error="ValueError: no")
     blocked = view(database, receipt)
     with database.write() as session:
-        control.retry(session, receipt.jobs["a"])
+        control_actions.retry(session, receipt.jobs["a"])
     again = view(database, receipt)
     for step in (a, b, c):
         hand.end(receipt.jobs[step.name], result=step.name)
@@ -117,12 +120,12 @@ def test_of_two_dead_steps_both_must_be_retried(database: Database, hand: Hand) 
     hand.end(receipt.jobs["b"], State.DEAD)
 
     with database.write() as session:
-        control.retry(session, receipt.jobs["a"])
+        control_actions.retry(session, receipt.jobs["a"])
     assert look(database, receipt.jobs["c"]).reason == "blocked: step b is dead"
     hand.end(receipt.jobs["a"])
     assert look(database, receipt.jobs["c"]).state is State.SCHEDULED
     with database.write() as session:
-        control.retry(session, receipt.jobs["b"])
+        control_actions.retry(session, receipt.jobs["b"])
     hand.end(receipt.jobs["b"])
     assert look(database, receipt.jobs["c"]).state is State.QUEUED
 
@@ -163,7 +166,7 @@ def test_callbacks_that_have_run_do_not_run_again_after_a_retry(database: Databa
     hand.end(receipt.jobs["always"])
 
     with database.write() as session:
-        control.retry(session, receipt.jobs["a"])
+        control_actions.retry(session, receipt.jobs["a"])
     hand.end(receipt.jobs["a"])
     hand.end(receipt.jobs["success"])
 
@@ -208,8 +211,8 @@ def test_a_retrying_or_held_step_has_not_ended(database: Database, hand: Hand) -
     hand.end(receipt.jobs["b"], State.HELD)
     assert states(database, receipt) == {"a": "retrying", "b": "held", "c": "scheduled"}
     with database.write() as session:
-        control.retry(session, receipt.jobs["a"])
-        control.discard(session, receipt.jobs["b"])
+        control_actions.retry(session, receipt.jobs["a"])
+        control_actions.discard(session, receipt.jobs["b"])
     hand.end(receipt.jobs["a"])
 
     assert states(database, receipt) == {"a": "succeeded", "b": "cancelled", "c": "queued"}
@@ -224,7 +227,7 @@ def test_cancel_expiry_and_the_loss_of_the_worker_are_ends_too(database: Databas
     receipt = submitted(database, workflow)
 
     with database.write() as session:
-        control.cancel(session, receipt.jobs["cancelled"])
+        control_actions.cancel(session, receipt.jobs["cancelled"])
         assert expire(session) == 1
         session.execute(update(Job).where(Job.id == receipt.jobs["lost"]).values(crashes=2))
     assert claim(database, hand.worker, receipt.jobs["lost"]) is not None
@@ -245,12 +248,12 @@ def test_a_step_that_was_cancelled_while_it_waited_waits_again_after_a_retry(dat
     workflow.step(message(), name="c", after=b)
     receipt = submitted(database, workflow)
     with database.write() as session:
-        control.cancel(session, receipt.jobs["b"])
+        control_actions.cancel(session, receipt.jobs["b"])
     hand.end(receipt.jobs["a"], result=5)
     assert states(database, receipt) == {"a": "succeeded", "b": "cancelled", "c": "scheduled"}
 
     with database.write() as session:
-        control.retry(session, receipt.jobs["b"])
+        control_actions.retry(session, receipt.jobs["b"])
 
     assert look(database, receipt.jobs["b"]).args == [5]
     assert states(database, receipt) == {"a": "succeeded", "b": "queued", "c": "scheduled"}
@@ -264,7 +267,7 @@ def test_a_waiting_step_cannot_be_run_before_its_turn(database: Database, hand: 
     receipt = submitted(database, workflow)
 
     with database.write() as session, pytest.raises(NotAllowed, match="waits for step a"):
-        control.run_now(session, receipt.jobs["b"])
+        control_actions.run_now(session, receipt.jobs["b"])
 
 
 def test_cancelling_a_workflow_ends_all_of_it_and_retrying_it_starts_only_what_had_not_succeeded(database: Database, hand: Hand) -> None:
@@ -310,7 +313,7 @@ def test_a_delay_and_an_instant_hold_from_the_turn_on(database: Database, hand: 
     assert not_before.due_at == tomorrow
     with database.write() as session:
         assert release_due(session) == []
-        control.run_now(session, receipt.jobs["later"])
+        control_actions.run_now(session, receipt.jobs["later"])
     assert look(database, receipt.jobs["later"]).state is State.QUEUED
 
 
@@ -418,7 +421,7 @@ def test_cancels_retries_and_ends_that_meet_do_not_lock_each_other_out(database:
 
     def cancel(name: str) -> None:
         with database.write() as session:
-            control.cancel(session, receipt.jobs[name])
+            control_actions.cancel(session, receipt.jobs[name])
 
     actions: list[Any] = []
     for root in roots:

@@ -10,21 +10,25 @@ from dramatiq.rate_limits import ConcurrentRateLimiter
 from sqlalchemy import event, func, select, update
 
 from src.broker import SqlRateLimiterBackend
-from src.database import Database, now
-from src.jobs import State, control, ends, retention, workflows
-from src.jobs.canvas import Workflow, result_of
-from src.jobs.current import RunningJob, current_job
-from src.jobs.errors import JobsError
-from src.jobs.models import Job
-from src.jobs.signatures import load, store
-from src.jobs.workflow_models import StoredEdge, StoredStep, StoredWorkflow
+from src.jobs import State
+from src.jobs.attempts.current_job import RunningJob, current_job
+from src.jobs.control import actions, workflows
+from src.jobs.core.errors import JobsError
+from src.jobs.core.models import Job
+from src.jobs.core.workflow_models import StoredEdge, StoredStep, StoredWorkflow
+from src.jobs.upkeep import retention
+from src.jobs.webhooks import events
+from src.jobs.workflows.canvas import Workflow, result_of
+from src.jobs.workflows.stored import load, store
+from src.sql.clock import now
+from src.sql.database import Database
 from tests.harness.jobs import claimed, ended, hired, message, settle
 from tests.harness.workflows import Hand, submitted, view
 
 
 def statements(database: Database, *, workflow_seq: int | None) -> list[str]:
     """The statements of one settlement."""
-    ends.is_anybody_told(database)  # as every committer asks each other second
+    events.is_anybody_told(database)  # as every committer asks each other second
     worker = hired(database)
     one = claimed(database, worker)
     seen: list[str] = []
@@ -95,7 +99,7 @@ def test_a_workflow_is_kept_whole_until_the_last_of_it_is_over(database: Databas
         session.execute(update(Job).where(Job.finished_at.is_not(None)).values(finished_at=long_ago))
         session.execute(update(StoredWorkflow).values(created_at=long_ago))
         assert retention.prune(session) == 0
-        control.cancel(session, receipt.jobs["c"])
+        actions.cancel(session, receipt.jobs["c"])
         assert retention.prune(session) == 0
         session.execute(update(Job).values(finished_at=long_ago))
         assert [retention.prune(session, batch=2), retention.prune(session, batch=2)] == [2, 1]

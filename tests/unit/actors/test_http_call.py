@@ -14,12 +14,12 @@ from typing import Any
 import pytest
 from pydantic import SecretStr
 
-from src.actors import outside
+from src.actor_schema.signature import Signature
+from src.actors import ssrf_guard
 from src.actors.http_call import HttpError, HttpRefused, call_http
-from src.actors.outside import CallFailed, CallRefused, Request, call, is_public
-from src.broker.signature import Signature
+from src.actors.ssrf_guard import CallFailed, CallRefused, Request, call, is_public
 from src.settings import get_settings
-from src.up import ports
+from src.up.data import ports
 
 
 class Server(ThreadingHTTPServer):
@@ -74,7 +74,7 @@ def server() -> Iterator[Server]:
 
 def get(
     url: str, *, allowed: str = "127.0.0.1", timeout_s: float = 5, max_bytes: int = 1000, method: str = "GET", **headers: str
-) -> outside.Answer:
+) -> ssrf_guard.Answer:
     return call(
         Request(method, url, headers, b"body" if method == "POST" else b""), allowed=allowed, timeout_s=timeout_s, max_bytes=max_bytes
     )

@@ -17,9 +17,9 @@ from pydantic import AfterValidator, AliasChoices, BaseModel, BeforeValidator, F
 from typing_extensions import TypedDict
 
 import src.actors
-from src.broker.options import InvalidOption
-from src.broker.signature import Signature
-from src.jobs.errors import InvalidArguments
+from src.actor_schema.signature import Signature
+from src.broker.options.errors import InvalidOption
+from src.jobs.core.errors import InvalidArguments
 
 
 def named(value: object) -> str:

@@ -13,7 +13,7 @@ from uuid import UUID
 import pytest
 from pydantic import BaseModel
 
-from src.broker.encoding import UnstorableResult, encode_result
+from src.broker.core.encoding import UnstorableResult, encode_result
 from src.settings import get_settings
 
 

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from src.broker.attempt import _tick
-from src.broker.frame_reader import DeliveringConnection
+from src.broker.consume.frame_reader import DeliveringConnection
+from src.broker.execute.attempt import _tick
 
 #: the values of one header, as AMQP writes them, that pika fails to decode
 HEADERS = {

@@ -5,14 +5,14 @@ from __future__ import annotations
 import subprocess
 import sys
 
-from src.broker import process_tree
+from src.broker.isolate import process_tree
 from tests.harness import ROOT
 from tests.harness.waiting import eventually
 
 #: a process that handles signals as a worker does, and forks in a thread as an actor does
 POOL = """
 import faulthandler, multiprocessing, signal, sys, threading
-from src.broker import forks
+from src.broker.core import child_signals as forks
 
 for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1):
     signal.signal(number, lambda *_: None)
@@ -36,7 +36,7 @@ print(signal.getsignal(signal.SIGTERM) is signal.SIG_DFL)
 #: a child that gets SIGTERM right after the fork, when it still has the handlers of its parent
 EARLY_SIGNAL = """
 import os, signal, time
-from src.broker import forks
+from src.broker.core import child_signals as forks
 
 signal.signal(signal.SIGTERM, lambda *_: None)
 os.register_at_fork(after_in_child=lambda: os.kill(os.getpid(), signal.SIGTERM))
@@ -53,8 +53,8 @@ print(os.waitstatus_to_exitcode(status), signal.pthread_sigmask(signal.SIG_BLOCK
 CHILD_THAT_STAYS = """
 import multiprocessing, os, signal, sys, time
 from types import SimpleNamespace
-from src.broker import stopping
-from src.broker.ledger import Ledger
+from src.broker.process import stopping
+from src.broker.process.status_page import StatusPage
 
 def stay(writer):
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
@@ -69,7 +69,7 @@ child.start()
 os.read(reader, 1)
 print(child.pid, flush=True)
 worker = SimpleNamespace(stop=lambda timeout: None)
-stopping.Stopping(worker, Ledger())
+stopping.Stopping(worker, StatusPage())
 worker.stop(timeout=100)
 # Here Python waits for the child.
 """

@@ -8,10 +8,10 @@ from typing import Any
 import psycopg
 from sqlalchemy.exc import OperationalError
 
-from src.broker.causes import Causes
-from src.broker.vital_threads import GUARDED, Guard, Progress, Supervised, VitalThreads
-from src.scheduling.following import Follower
+from src.broker.core.log_throttle import LogThrottle
+from src.broker.core.supervision import GUARDED, Guard, Progress, Supervised, VitalThreads
 from src.scheduling.housekeeping import Chore
+from src.scheduling.tick_follower import Follower
 
 OUTAGE = OperationalError("SELECT 1", {}, psycopg.OperationalError("connection refused"))
 
@@ -69,7 +69,7 @@ def test_a_follower_names_its_thread() -> None:
 
 
 def test_an_error_of_a_loop_is_logged_once_per_cause_with_its_count_and_anew_after_a_success() -> None:
-    lines, causes = Lines(), Causes()
+    lines, causes = Lines(), LogThrottle()
     for _ in range(100):
         causes.failed(lines, OUTAGE, waits="loop_waits_for_sql", broke="loop_failed")
         causes.failed(lines, ValueError("x"), waits="loop_waits_for_sql", broke="loop_failed")
@@ -85,7 +85,7 @@ def test_an_error_of_a_loop_is_logged_once_per_cause_with_its_count_and_anew_aft
 
 
 def test_a_success_of_one_schedule_says_nothing_of_another() -> None:
-    lines, causes = Lines(), Causes()
+    lines, causes = Lines(), LogThrottle()
     for about in ("1: ", "12: "):
         causes.failed(lines, ValueError("x"), waits="tick_waits", broke="tick_failed", about=about)
     causes.passed(about="1: ")

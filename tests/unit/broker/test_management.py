@@ -10,10 +10,10 @@ from typing import Any
 
 import pytest
 
-from src.broker import management, troubles
-from src.broker.management import NodeState, Overview
-from src.jobs.alert_models import AlertKind
-from src.jobs.models import Heartbeat
+from src.broker.recover import broker_health, management
+from src.broker.recover.management import NodeState, Overview
+from src.jobs.alerts.models import AlertKind
+from src.jobs.core.models import Heartbeat
 from src.settings import get_settings
 from tests.harness.waiting import eventually
 
@@ -118,7 +118,7 @@ def test_alarms_and_nodes_that_do_not_run_are_troubles_in_a_sentence(nodes: Call
     [only] = nodes(1)
     seen = management.overview(wait_s=10)
     assert seen.nodes == (NodeState("rabbit@a", True), NodeState("rabbit@b", True, ("memory",)), NodeState("rabbit@c", False))
-    assert [(each.kind, each.text, each.stops_publishing) for each in troubles.of(seen, [])] == [
+    assert [(each.kind, each.text, each.stops_publishing) for each in broker_health.of(seen, [])] == [
         (AlertKind.BROKER_ALARM, "RabbitMQ takes no messages: memory alarm on node rabbit@b", True),
         (AlertKind.NODE_AWAY, "RabbitMQ node rabbit@c does not run", False),
     ]
@@ -132,10 +132,10 @@ def test_what_publishers_have_met_is_the_second_source() -> None:
         return Heartbeat(role="relay", name=name, broker=broker)
 
     fine = Overview(True, "4.1.0")
-    assert troubles.of(fine, [beat("web-1:7", "")]) == []
-    blocked = troubles.of(fine, [beat("web-1:7", "alarm: low on disk"), beat("web-2:7", "alarm: low on disk")])
+    assert broker_health.of(fine, [beat("web-1:7", "")]) == []
+    blocked = broker_health.of(fine, [beat("web-1:7", "alarm: low on disk"), beat("web-2:7", "alarm: low on disk")])
     assert [(each.kind, each.text) for each in blocked] == [(AlertKind.BROKER_ALARM, "RabbitMQ takes no messages: alarm, low on disk")]
-    assert [each.text for each in troubles.of(fine, [beat("web-1:7", "away")])] == ["RabbitMQ cannot be reached by web-1:7"]
-    assert [each.text for each in troubles.of(fine, [], own="away")] == ["RabbitMQ cannot be reached by this process"]
-    assert [each.text for each in troubles.of(Overview(False), [beat("web-1:7", "away")])] == ["RabbitMQ cannot be reached"]
-    assert troubles.of(Overview(False, is_known=False), []) == []
+    assert [each.text for each in broker_health.of(fine, [beat("web-1:7", "away")])] == ["RabbitMQ cannot be reached by web-1:7"]
+    assert [each.text for each in broker_health.of(fine, [], own="away")] == ["RabbitMQ cannot be reached by this process"]
+    assert [each.text for each in broker_health.of(Overview(False), [beat("web-1:7", "away")])] == ["RabbitMQ cannot be reached"]
+    assert broker_health.of(Overview(False, is_known=False), []) == []

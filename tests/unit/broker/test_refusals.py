@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from src.broker import refusals
-from src.broker.causes import Causes
-from src.broker.refusals import Refusals
+from src.broker.core import refusals
+from src.broker.core.log_throttle import LogThrottle
+from src.broker.core.refusals import Refusals
 
 
 def test_a_cause_is_worth_a_line_at_first_and_at_each_doubling() -> None:
-    causes = Causes()
+    causes = LogThrottle()
 
     assert [times for _ in range(20) if (times := causes.count("one"))] == [1, 2, 4, 8, 16]
     assert causes.count("another") == 1

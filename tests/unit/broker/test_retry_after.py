@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from src.broker.retries import MOST_OBEYED, retry_after
-from src.database import now
+from src.broker.options.retries import MOST_OBEYED, retry_after
+from src.sql.clock import now
 
 
 def refused(headers: Any, *, by_itself: bool = False) -> Exception:

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from src.broker import endings
-from src.broker.endings import Successes
+from src.broker.execute import endings
+from src.broker.execute.endings import Successes
 
 
 def test_each_is_logged_when_there_are_few_and_counted_when_there_are_many(monkeypatch: pytest.MonkeyPatch) -> None:

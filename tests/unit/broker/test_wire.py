@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from src.broker import frame_writer
-from src.broker.frame_reader import WHOLE_LIMIT, DeliveringConnection, Whole, take_past_pika, whole_delivery
-from src.broker.frame_writer import Outgoing
+from src.broker.consume.frame_reader import WHOLE_LIMIT, DeliveringConnection, Whole, take_past_pika, whole_delivery
+from src.broker.publish import frame_writer
+from src.broker.publish.frame_writer import Outgoing
 
 properties = st.builds(
     pika.BasicProperties,

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from src.broker.work_queue import WorkQueue
+from src.broker.consume.work_queue import WorkQueue
 from tests.harness.waiting import eventually
 
 

@@ -9,8 +9,8 @@ import time
 import pytest
 from dramatiq.middleware import TimeLimitExceeded
 
-from src.broker import interrupts as interrupts_module
-from src.broker.interrupts import Interrupts
+from src.broker.execute import interrupts as interrupts_module
+from src.broker.execute.interrupts import Interrupts
 from src.jobs import CancelRequested
 from tests.harness.waiting import eventually
 

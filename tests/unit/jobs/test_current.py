@@ -8,7 +8,7 @@ import threading
 import pytest
 
 from src.jobs import CancelRequested, current_job
-from src.jobs.current import RunningJob
+from src.jobs.attempts.current_job import RunningJob
 
 
 def running_job() -> RunningJob:

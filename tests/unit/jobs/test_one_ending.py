@@ -1,4 +1,4 @@
-"""One ending: src/jobs/ending.py alone moves jobs to final states and does what follows from that."""
+"""One ending: src/jobs/finish/ending.py alone moves jobs to final states and does what follows from that."""
 
 from __future__ import annotations
 
@@ -6,18 +6,18 @@ import re
 
 import pytest
 
-from src.jobs.states import FINAL
+from src.jobs.core.states import FINAL
 from tests.harness import ROOT
 
-ENDING = ROOT / "src/jobs/ending.py"
+ENDING = ROOT / "src/jobs/finish/ending.py"
 #: what follows from an ending, and who may do it besides
 PARTS = {
-    "slots.free(": set(),
-    "fair.top_up(": {"jobs/submission.py", "broker/relay.py"},  # jobs that are added, and those that were not seen
-    "ends.note(": set(),
-    "awaited.announce(": set(),
-    "workflow_steps.mark(": set(),
-    "workflow_steps.advance(": set(),
+    "concurrency.free(": set(),
+    "fair_queueing.top_up(": {"jobs/submit/submission.py", "broker/recover/relay.py"},  # jobs that are added, and those that were not seen
+    "events.note(": set(),
+    "result_waiters.announce(": set(),
+    "steps.mark(": set(),
+    "steps.advance(": set(),
 }
 _SET = re.compile(r"UPDATE jobs SET(.*?)(?:\bFROM\b|\bWHERE\b)", re.DOTALL)
 _FINAL = re.compile("|".join(rf"'{state}'|state=State\.{state.name}" for state in FINAL) + r"|\bstate = d\.state")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from src.jobs.states import FINAL, MOVES, WAITING, State, allowed, require, sources
+from src.jobs.core.states import FINAL, MOVES, WAITING, State, allowed, require, sources
 
 
 def test_every_state_has_its_row() -> None:

@@ -10,10 +10,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from src.database import now
 from src.mail import reading
 from src.mail.errors import LetterError
 from src.mail.letters import Attachment, Composed, InlineImage, Letter, compose
+from src.sql.clock import now
 
 PNG = b"\x89PNG\r\n\x1a\n pixels"
 

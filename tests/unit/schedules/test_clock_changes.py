@@ -9,8 +9,8 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from src.schedules import zones
-from src.schedules.rules import Rule
+from src.schedules.rules import zones
+from src.schedules.rules.rules import Rule
 from tests.faults.schedules import minute_scan
 
 #: every kind of change there is: by an hour, by two, by half of one; at midnight, before it, at 02:00 and 03:00; once a year in

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from src.jobs.errors import JobsError
-from src.schedules import expressions
-from src.schedules.preview import words
-from src.schedules.rules import Rule
+from src.jobs.core.errors import JobsError
+from src.schedules.rules import expressions
+from src.schedules.rules.preview import words
+from src.schedules.rules.rules import Rule
 
 
 @pytest.mark.parametrize(

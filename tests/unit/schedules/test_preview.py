@@ -6,8 +6,8 @@ from datetime import timedelta
 
 import pytest
 
-from src.schedules import preview
-from src.schedules.rules import Rule
+from src.schedules.rules import preview
+from src.schedules.rules.rules import Rule
 from tests.harness.schedules import at
 
 MARCH = at(2026, 3, 1)

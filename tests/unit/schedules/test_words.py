@@ -9,10 +9,10 @@ from itertools import islice, takewhile
 import pytest
 from hypothesis import strategies as st
 
-from src.jobs.errors import JobsError
-from src.schedules import expressions
-from src.schedules.preview import words
-from src.schedules.rules import Rule
+from src.jobs.core.errors import JobsError
+from src.schedules.rules import expressions
+from src.schedules.rules.preview import words
+from src.schedules.rules.rules import Rule
 from tests.harness.parameters import amounts, check
 from tests.harness.schedules import at
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from src.settings import Settings, get_settings
-from src.up import configuration
+from src.up.data import configuration
 from src.up.errors import UpError
 
 

@@ -10,11 +10,12 @@ from pathlib import Path
 import pytest
 
 from src.settings import Settings
-from src.up import launch, ports
+from src.up.data import ports
+from src.up.data.data_folder import Folder, PartRecord, State
+from src.up.data.log_files import LARGEST, LogFile, last_lines, readable
+from src.up.data.process_identity import identify
 from src.up.errors import UpError
-from src.up.folder import Folder, PartRecord, State
-from src.up.logfiles import LARGEST, LogFile, last_lines, readable
-from src.up.processes import identify
+from src.up.parts import launch
 
 
 @pytest.fixture

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from src.up import launch
+from src.up.parts import launch
 
 
 def test_two_that_wish_for_one_port_at_one_moment_get_two() -> None:

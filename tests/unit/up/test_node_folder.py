@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from src.broker.node import Node, Ports
+from src.up.rabbitmq.node import Node, Ports
 
 
 @pytest.fixture

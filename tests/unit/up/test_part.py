@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from src.up import part as part_module
-from src.up.part import Part, ending
+from src.up.parts import part as part_module
+from src.up.parts.part import Part, ending
 from tests.harness.waiting import eventually
 
 

@@ -12,8 +12,9 @@ from pathlib import Path
 
 import pytest
 
-from src.up import leftovers, processes
-from src.up.folder import Folder, PartRecord, State
+from src.up.data import process_identity
+from src.up.data.data_folder import Folder, PartRecord, State
+from src.up.parts import leftovers
 from tests.harness.waiting import eventually
 
 SLEEPER = [sys.executable, "-c", "import time; print('up', flush=True); time.sleep(300)"]
@@ -21,7 +22,7 @@ SLEEPER = [sys.executable, "-c", "import time; print('up', flush=True); time.sle
 
 @pytest.fixture
 def sleeper(tmp_path: Path) -> Iterator[subprocess.Popen[str]]:
-    environment = {**os.environ, processes.MARK: str(tmp_path)}
+    environment = {**os.environ, process_identity.MARK: str(tmp_path)}
     child = subprocess.Popen(SLEEPER, stdout=subprocess.PIPE, text=True, env=environment, start_new_session=True)
     assert child.stdout is not None
     child.stdout.readline()
@@ -32,15 +33,15 @@ def sleeper(tmp_path: Path) -> Iterator[subprocess.Popen[str]]:
 
 
 def test_a_process_is_known_by_its_start_too(sleeper: subprocess.Popen[str]) -> None:
-    identity = processes.identify(sleeper.pid)
+    identity = process_identity.identify(sleeper.pid)
     assert identity is not None
 
-    assert processes.is_alive(identity)
-    assert not processes.is_alive(replace(identity, started="elsewhen"))
+    assert process_identity.is_alive(identity)
+    assert not process_identity.is_alive(replace(identity, started="elsewhen"))
 
 
 def test_a_process_that_got_an_old_pid_is_left_alone(sleeper: subprocess.Popen[str]) -> None:
-    processes.send(processes.Identity(sleeper.pid, "of a process long gone"), signal.SIGKILL)
+    process_identity.send(process_identity.Identity(sleeper.pid, "of a process long gone"), signal.SIGKILL)
 
     assert sleeper.poll() is None
 
@@ -48,17 +49,17 @@ def test_a_process_that_got_an_old_pid_is_left_alone(sleeper: subprocess.Popen[s
 def test_an_unread_exit_code_is_no_living_process(sleeper: subprocess.Popen[str]) -> None:
     sleeper.kill()
 
-    eventually(lambda: processes.identify(sleeper.pid) is None)
+    eventually(lambda: process_identity.identify(sleeper.pid) is None)
 
 
 def test_a_marked_process_is_found_for_its_folder_only(sleeper: subprocess.Popen[str], tmp_path: Path) -> None:
-    assert [identity.pid for identity in processes.marked(tmp_path)] == [sleeper.pid]
-    assert processes.marked(tmp_path / "other") == []
+    assert [identity.pid for identity in process_identity.marked(tmp_path)] == [sleeper.pid]
+    assert process_identity.marked(tmp_path / "other") == []
 
 
 def test_what_a_killed_supervisor_left_is_ended_by_record_and_by_mark(sleeper: subprocess.Popen[str], tmp_path: Path) -> None:
     child = subprocess.Popen(SLEEPER, stdout=subprocess.DEVNULL, start_new_session=True)
-    identity = processes.identify(child.pid)
+    identity = process_identity.identify(child.pid)
     assert identity is not None
     state = State(phase="ready", parts=(PartRecord("worker", "worker-1", child.pid, identity.started, "running", 0),))
     said: list[str] = []
@@ -72,8 +73,8 @@ def test_what_a_killed_supervisor_left_is_ended_by_record_and_by_mark(sleeper: s
 
 
 def test_the_caller_and_its_ancestors_are_never_found(tmp_path: Path) -> None:
-    script = f"import sys; sys.path.insert(0, '.'); from src.up import processes as p; from pathlib import Path; print(p.marked(Path({str(tmp_path)!r})))"
-    environment = {**os.environ, processes.MARK: str(tmp_path)}
+    script = f"import sys; sys.path.insert(0, '.'); from src.up.data import process_identity as p; from pathlib import Path; print(p.marked(Path({str(tmp_path)!r})))"
+    environment = {**os.environ, process_identity.MARK: str(tmp_path)}
 
     # A shell with the mark (an actor started it) that calls ./run down must survive it, and so must ./run down itself.
     done = subprocess.run(

@@ -13,10 +13,10 @@ from pathlib import Path
 
 import pytest
 
-from src.broker import process_tree
+from src.broker.isolate import process_tree
 from src.settings import Settings
-from src.up.folder import Folder
-from src.up.part import Part
+from src.up.data.data_folder import Folder
+from src.up.parts.part import Part
 from src.up.supervisor import Supervisor
 from tests.harness import ROOT
 from tests.harness.waiting import eventually
@@ -26,9 +26,9 @@ UP = """
 import fcntl, signal, subprocess, sys, termios
 from pathlib import Path
 from src.settings import Settings
-from src.up import launch
-from src.up.folder import Folder
-from src.up.part import Part
+from src.up.parts import launch
+from src.up.data.data_folder import Folder
+from src.up.parts.part import Part
 from src.up.supervisor import Supervisor
 
 class Small(Supervisor):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from src.up.logfiles import is_for_terminal
+from src.up.data.log_files import is_for_terminal
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ import pytest
 
 from src.settings import Settings
 from src.up.locations import ROOT
-from src.up.watching import roots
+from src.up.parts.watching import roots
 
 
 def test_the_folders_and_modules_of_the_settings_are_watched(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -7,12 +7,12 @@ from typing import Any
 import pytest
 from hypothesis import strategies as st
 
-from src.broker.signature import Signature
+from src.actor_schema.signature import Signature
+from src.operations.arguments import untouched_form
+from src.operations.arguments.field import Kind, identical
+from src.operations.arguments.fields import fields_of, filled
+from src.operations.arguments.reading import read, retyped
 from src.settings import get_settings
-from src.web.forms import browser
-from src.web.forms.field import Kind, identical
-from src.web.forms.fields import fields_of, filled
-from src.web.forms.reading import read, retyped
 from tests.harness.parameters import SIGNATURES, VALUES, amounts, check
 
 
@@ -23,16 +23,16 @@ def _zone(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def _back(values: dict[str, Any], signature: Signature) -> None:
     shown = filled(signature, [], values)
-    back = read(shown, browser.sent(shown))
+    back = read(shown, untouched_form.sent(shown))
     assert not back.errors
     assert identical(back.values, values)
     # The same from the form of an actor, which knows nothing of the values but what the page sends: ?like= and presets.
-    alike = read(fields_of(signature), browser.sent(shown))
+    alike = read(fields_of(signature), untouched_form.sent(shown))
     assert not alike.errors
     assert identical(alike.values, values)
     # And once more from the page that comes back because something else was wrong.
     again = [retyped(each, alike.texts) for each in fields_of(signature)]
-    assert identical(read(fields_of(signature), browser.sent(again)).values, values)
+    assert identical(read(fields_of(signature), untouched_form.sent(again)).values, values)
 
 
 @amounts
@@ -60,13 +60,13 @@ def test_a_value_that_its_control_cannot_show_is_shown_in_one_that_can(name: str
 def test_what_is_typed_beside_what_stays_is_taken() -> None:
     values = {"home": {"street": "High", "more": 1}, "at": "2030-10-27T02:30:00+01:00", "lines": ["a\nb"]}
     shown = filled(SIGNATURES[1], [], values)
-    sent = browser.sent(shown)
+    sent = untouched_form.sent(shown)
     sent["home.street"], sent["at"], sent["lines"] = "Low", "2030-10-27T02:31", '["c"]'
     typed = read(fields_of(SIGNATURES[1]), sent).values
     assert typed == {"home": {"street": "Low", "more": 1, "rooms": []}, "at": "2030-10-27T02:31:00+02:00", "lines": ["c"]}
 
 
 def test_more_rows_than_a_form_takes_are_refused_and_not_cut() -> None:
-    sent = browser.sent(filled(SIGNATURES[0], [], {"rooms": [{"name": "x"}]}))
+    sent = untouched_form.sent(filled(SIGNATURES[0], [], {"rooms": [{"name": "x"}]}))
     sent["rooms-rows"] = "1000"
     assert "at most 100 rows" in read(fields_of(SIGNATURES[0]), sent).errors["rooms"]

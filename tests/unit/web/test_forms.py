@@ -14,14 +14,14 @@ import pytest
 from pydantic import BaseModel, Field, SecretStr
 from werkzeug.datastructures import MultiDict
 
-from src.broker.signature import Signature
-from src.jobs.errors import InvalidArguments
+from src.actor_schema.signature import Signature
+from src.jobs.core.errors import InvalidArguments
+from src.operations.arguments.error_places import at_places
+from src.operations.arguments.field import Field as FormField
+from src.operations.arguments.field import Kind, every
+from src.operations.arguments.fields import fields_of
+from src.operations.arguments.reading import Reading, read, retyped, valued
 from src.settings import get_settings
-from src.web.forms.field import Field as FormField
-from src.web.forms.field import Kind, every
-from src.web.forms.fields import fields_of
-from src.web.forms.places import at_places
-from src.web.forms.reading import Reading, read, retyped, valued
 
 
 class Colour(enum.Enum):

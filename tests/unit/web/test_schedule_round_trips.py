@@ -10,15 +10,15 @@ import dramatiq
 from hypothesis import strategies as st
 
 import src.actors
-from src.broker.signature import Signature
-from src.jobs.errors import InvalidArguments
-from src.schedules.drafts import Draft
-from src.schedules.models import Schedule
-from src.schedules.words import Missed, Overlap
-from src.web import schedule_documents, schedule_wishes
-from src.web.forms import browser
-from src.web.forms.field import identical
-from src.web.forms.schedule import ScheduleForm, rule_of
+from src.actor_schema.signature import Signature
+from src.jobs.core.errors import InvalidArguments
+from src.operations.arguments import untouched_form
+from src.operations.arguments.field import identical
+from src.operations.schedules import schedule_documents, schedule_request
+from src.schedules.rows.drafts import Draft
+from src.schedules.rows.models import Schedule
+from src.schedules.rows.vocabulary import Missed, Overlap
+from src.web.forms.schedule_form import ScheduleForm, rule_of
 from tests.harness.parameters import STORED, amounts, check, function
 
 assert src.actors  # first: it makes the broker
@@ -61,12 +61,12 @@ def _back(draft: Draft) -> None:
         args, kwargs = [], {}
     draft = replace(draft, args=args, kwargs=kwargs)
     form = ScheduleForm.of(Schedule(id=1, version=1, **{name: getattr(draft, name) for name in asdict(draft)}))
-    sent = browser.sent(form.fields)
+    sent = untouched_form.sent(form.fields)
     assert _same(form.read(sent), draft)
     assert rule_of(sent)[0] == draft.rule
     again = form.again(sent, {})
-    assert _same(again.read(browser.sent(again.fields)), draft)
-    assert _same(schedule_wishes.plan(schedule_wishes.read(schedule_documents.fields(draft))), draft)
+    assert _same(again.read(untouched_form.sent(again.fields)), draft)
+    assert _same(schedule_request.plan(schedule_request.read(schedule_documents.fields(draft))), draft)
 
 
 def _same(one: Draft, other: Draft) -> bool:

@@ -9,8 +9,9 @@ from flask import Flask
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from src.addresses import segment
-from src.web import create_app, segments
+from src.url_segments import segment
+from src.web import create_app
+from src.web.http import path_segments
 
 texts = st.text(st.characters(codec="utf-8", exclude_characters="\x00"), min_size=1, max_size=255)
 AWKWARD = (
@@ -40,7 +41,7 @@ AWKWARD = (
 @pytest.fixture(scope="module")
 def app() -> Flask:
     made = Flask(__name__)
-    segments.init(made)
+    path_segments.init(made)
     made.add_url_rule("/jobs/many", endpoint="many", view_func=lambda: "the page of many")
     made.add_url_rule("/jobs/<id>", endpoint="show", view_func=lambda id: id)
     made.add_url_rule("/jobs/<id>/files/<file>", endpoint="file", view_func=lambda id, file: f"{id}|{file}")

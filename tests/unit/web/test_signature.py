@@ -14,8 +14,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import BaseModel, Field, SecretStr
 
-from src.broker.signature import Signature
-from src.jobs.errors import InvalidArguments
+from src.actor_schema.signature import Signature
+from src.jobs.core.errors import InvalidArguments
 
 
 class Colour(enum.Enum):

@@ -6,7 +6,7 @@ import secrets
 
 import pytest
 
-from src.web.auth.weak_passwords import is_weak
+from src.operations.people.weak_passwords import is_weak
 
 
 @pytest.mark.parametrize(

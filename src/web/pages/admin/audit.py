@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from flask import Blueprint, render_template, request
 
-from src import database
-from src.audit import Outcome, Via, queries
-from src.jobs.errors import JobsError
-from src.web import audit_wishes
-from src.web.auth import allow
-from src.web.filters import read_filter
-from src.web.roles import Role
+from ....audit import Outcome, Via, queries
+from ....jobs.core.errors import JobsError
+from ....operations.audit import entries
+from ....operations.format.list_filters import read_filter
+from ....operations.people.roles import Role
+from ....sql import database
+from ...auth import allow
 
 blueprint = Blueprint("audit", __name__)
 
@@ -21,9 +21,9 @@ ROWS = 100
 @allow(Role.ADMIN)
 def index() -> str | tuple[str, int]:
     """A page of lines, newest first."""
-    asked = {name: value for name in audit_wishes.FIELDS if (value := request.args.get(name, "").strip())}
+    asked = {name: value for name in entries.FIELDS if (value := request.args.get(name, "").strip())}
     try:
-        wanted, problem = audit_wishes.read(asked), None
+        wanted, problem = entries.read(asked), None
     except JobsError as error:
         wanted, problem = queries.Wanted(), str(error)
     with database.read() as session:

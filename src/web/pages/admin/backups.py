@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from flask import Blueprint, render_template
 
-from src.web import backups
-from src.web.auth import allow
-from src.web.roles import Role
+from ....operations.fleet import backup_list
+from ....operations.people.roles import Role
+from ...auth import allow
 
 blueprint = Blueprint("backups", __name__)
 
@@ -15,4 +15,4 @@ blueprint = Blueprint("backups", __name__)
 @allow(Role.ADMIN)
 def index() -> str:
     """Every backup in the folder, newest first."""
-    return render_template("admin/backups.html", folder=backups.look(), actor=backups.ACTOR)
+    return render_template("admin/backups.html", folder=backup_list.look(), actor=backup_list.ACTOR)

@@ -7,10 +7,10 @@ from pathlib import Path
 
 from flask import Blueprint, render_template
 
-from src import settings
-from src.settings import PREFIX, SECRETS_DIR, Settings, masked
-from src.web.auth import allow
-from src.web.roles import Role
+from .... import settings
+from ....operations.people.roles import Role
+from ....settings import PREFIX, SECRETS_DIR, Settings, masked
+from ...auth import allow
 
 blueprint = Blueprint("configuration", __name__)
 

@@ -6,12 +6,13 @@ from flask import Blueprint, flash, redirect, render_template, request, url_for
 from sqlalchemy.orm import Session
 from werkzeug.wrappers import Response
 
-from src import database
-from src.web.auth import allow, permissions, users, visitor
-from src.web.auth.pages import link_for
-from src.web.auth.users import UserError
-from src.web.roles import Role
-from src.web.tables import User
+from ....operations.people import permissions, users
+from ....operations.people.models import User
+from ....operations.people.roles import Role
+from ....operations.people.users import UserError
+from ....sql import database
+from ...auth import allow, visitor
+from ...auth.pages import link_for
 
 blueprint = Blueprint("people", __name__)
 

@@ -6,9 +6,10 @@ from flask import Blueprint, flash, redirect, render_template, url_for
 from werkzeug.exceptions import NotFound
 from werkzeug.wrappers import Response
 
-from src import database
-from src.web.auth import allow, sessions
-from src.web.roles import Role
+from ....operations.people import sessions
+from ....operations.people.roles import Role
+from ....sql import database
+from ...auth import allow
 
 blueprint = Blueprint("sign_ins", __name__)
 

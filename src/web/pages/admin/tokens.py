@@ -6,11 +6,12 @@ from flask import Blueprint, flash, redirect, render_template, request, url_for
 from werkzeug.exceptions import NotFound
 from werkzeug.wrappers import Response
 
-from src import database
-from src.jobs.errors import JobsError
-from src.web.auth import allow, tokens, users
-from src.web.roles import Role
-from src.web.token_wishes import read
+from ....jobs.core.errors import JobsError
+from ....operations.people import tokens, users
+from ....operations.people.roles import Role
+from ....operations.people.token_request import read
+from ....sql import database
+from ...auth import allow
 
 blueprint = Blueprint("tokens", __name__)
 

@@ -7,16 +7,16 @@ from collections.abc import Mapping
 from flask import Blueprint, flash, redirect, render_template, request, url_for
 from werkzeug.wrappers import Response
 
-from src import database
-from src.jobs import webhooks
-from src.jobs.errors import JobsError
-from src.web import catalogue
-from src.web import webhook_wishes as wishes
-from src.web.auth import allow, visitor
-from src.web.filters import read_filter
-from src.web.request_values import read
-from src.web.roles import Role
-from src.web.rows import Webhook, WebhookKind
+from ....jobs.core.errors import JobsError
+from ....jobs.webhooks import webhooks
+from ....operations.fleet import webhook_request as wishes
+from ....operations.format.list_filters import read_filter
+from ....operations.format.request_values import read
+from ....operations.jobs import actor_catalogue
+from ....operations.jobs.rows import Webhook, WebhookKind
+from ....operations.people.roles import Role
+from ....sql import database
+from ...auth import allow, visitor
 
 blueprint = Blueprint("webhooks", __name__)
 
@@ -95,7 +95,7 @@ def resend(id: str) -> Response:
 def _index(wanted: Mapping[str, object], error: JobsError | None) -> str:
     with database.read() as session:
         listed = webhooks.every(session)
-    names = [actor.actor_name for actor in catalogue.everyone()]
+    names = [actor.actor_name for actor in actor_catalogue.everyone()]
     return render_template("admin/webhooks.html", webhooks=listed, actors=names, wanted=wanted, error=error)
 
 

@@ -1,0 +1,61 @@
+"""Secret arguments as rows, messages and backups hold them: sealed with a key that is made from CALLBOARD_SECRET_KEY.
+
+The same value of the same parameter is sealed alike each time (AES-SIV), so that a form sent twice is seen to be the same and a
+unique key of it holds. What was sealed for one parameter opens for no other.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import json
+from functools import lru_cache
+from typing import Any
+
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESSIV
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+
+from ..jobs.core.envelopes import dumps
+from ..settings import get_settings
+
+#: the one name in the object that stands for a sealed value
+MARK = "$sealed"
+
+
+class Unopenable(Exception):
+    """This was sealed with another key, or for another parameter."""
+
+
+def seal(value: Any, place: str) -> Any:
+    """The value as an object that says nothing; None and what is sealed already stay as they are. `place`: actor and parameter."""
+    if value is None or is_sealed(value):
+        return value
+    sealed = _cipher(get_settings().effective_secret_key()).encrypt(dumps(value).encode(), _about(place))
+    return {MARK: base64.urlsafe_b64encode(sealed).decode()}
+
+
+def unseal(value: Any, place: str) -> Any:
+    """The value that an object stands for; what is not sealed stays as it is. Raises Unopenable."""
+    if not is_sealed(value):
+        return value
+    try:
+        sealed = base64.urlsafe_b64decode(value[MARK])
+        return json.loads(_cipher(get_settings().effective_secret_key()).decrypt(sealed, _about(place)))
+    except (InvalidTag, ValueError, TypeError, binascii.Error):
+        raise Unopenable from None
+
+
+def is_sealed(value: Any) -> bool:
+    """Does this stand for a sealed value?"""
+    return isinstance(value, dict) and len(value) == 1 and isinstance(value.get(MARK), str)
+
+
+def _about(place: str) -> list[bytes]:
+    return [b"callboard", place.encode()]
+
+
+@lru_cache(maxsize=4)
+def _cipher(secret: str) -> AESSIV:
+    return AESSIV(HKDF(SHA256(), length=64, salt=None, info=b"callboard secret arguments").derive(secret.encode()))

@@ -1,0 +1,430 @@
+"""What an actor accepts: its Python signature as the one schema behind its form, its API, its command and its check.
+
+Read from the function's parameters, type hints (`Annotated` constraints included) and docstring. A parameter without
+a hint, or with one that JSON cannot carry, accepts any JSON value. `*args` is a list, `**kwargs` an object.
+"""
+
+from __future__ import annotations
+
+import inspect
+import json
+import typing
+import warnings
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
+from functools import cached_property
+from types import GenericAlias, NoneType, SimpleNamespace, UnionType
+from typing import Annotated, Any, ClassVar, Literal, Union, get_args, get_origin
+from weakref import WeakKeyDictionary
+
+from dramatiq import Actor
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PlainValidator,
+    TypeAdapter,
+    ValidationError,
+    WrapValidator,
+    create_model,
+)
+from pydantic.fields import FieldInfo
+from pydantic_core import PydanticUndefined, to_jsonable_python
+
+from ..jobs.attempts import masking
+from ..jobs.core import placeholders
+from ..jobs.core.errors import InvalidArguments
+from ..jobs.core.values import DEEPEST, dumps_rich, storable, text_of, unkeepable
+from ..jobs.files.upload import FORMAT
+from . import secrets, stored_arguments
+from .conversions import surprising
+from .validation_messages import complain, pinpoint
+
+_POSITIONAL = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
+_CONFIG = ConfigDict(extra="forbid", ser_json_inf_nan="constants", protected_namespaces=())
+#: what JSON carries as it is, so that the call needs no conversion
+_NATIVE = (bool, int, float, str, list, dict, NoneType, Any, object)
+_UNREPEATABLE = (
+    "This value would be another one in each attempt: its converter changes what it has converted already, or its default is made anew. "
+    "Give every field, or let the type accept its own output."
+)
+_UNOPENABLE = "This secret was sealed with another CALLBOARD_SECRET_KEY, or for another parameter: give it anew."
+_NATIVE_CONTAINERS = (list, Sequence, Iterable)
+
+Arguments = tuple[list[Any], dict[str, Any]]
+
+
+class Signature:
+    """The parameters of one function, as a schema and as the way from JSON to a call and back."""
+
+    _known: ClassVar[WeakKeyDictionary[Actor[Any, Any], Signature]] = WeakKeyDictionary()
+
+    @classmethod
+    def of(cls, actor: Actor[Any, Any]) -> Signature:
+        """The signature of an actor, read once."""
+        if actor not in cls._known:
+            cls._known[actor] = cls(actor.fn, actor.actor_name)
+        return cls._known[actor]
+
+    def __init__(self, function: Callable[..., Any], name: str) -> None:
+        self.name = name
+        self.title, self.help = _documentation(function, name)
+        self.parameters = dict(inspect.signature(function).parameters)
+        # Only what binding needs: hints and the return type stay out of it.
+        self._bindable = inspect.Signature(list(self.parameters.values()))
+        self._types = {each: _accepted(hint) for each, hint in _hints(function, self.parameters).items()}
+        self._positional = [p.name for p in self.parameters.values() if p.kind in _POSITIONAL]
+        self._rest = self._named(inspect.Parameter.VAR_POSITIONAL)
+        self._extra = self._named(inspect.Parameter.VAR_KEYWORD)
+        self.secrets = frozenset(each for each, accepted in self._types.items() if _is_secret(accepted))
+        self.files = frozenset(each for each, accepted in self._types.items() if _has_file(accepted))
+        self._converted = {each: stored_arguments.adapter_of(t) for each, t in self._types.items() if not _is_native(t)}
+        self.needs_coercion = bool(self._converted or self.secrets)
+        self.generates = any(_generates(adapter.core_schema) for adapter in self._converted.values())
+        self._adapters: dict[str, TypeAdapter[Any]] = {}
+        self.model = self._build_model()
+
+    def check(self, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Arguments:
+        """Return the arguments ready for JSON, converted, secrets sealed, in the caller's layout, or raise InvalidArguments naming each field."""
+        if unkeepable := self.files & self.secrets:
+            # Who refers to a file is found by a look at the rows, which cannot look into what is sealed.
+            raise _invalid(dict.fromkeys(unkeepable, "A file and a secret cannot be in one parameter: make two of it in the code."))
+        values = self._opened(self._bind(args, kwargs))
+        for name, given in values.items():
+            self._require_keepable(name, given)
+        accepted = self._validated(values)
+        stored = {name: self._stored_form(name, value, values[name]) for name, value in accepted.items() if name in values}
+        return self._lay_out(stored | self._each_secret(stored, self._sealed), args, kwargs)
+
+    def coerce(self, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Arguments:
+        """Turn stored JSON into the declared Python types for the call; raises InvalidArguments if it no longer fits."""
+        if not self.needs_coercion:
+            return list(args), dict(kwargs)
+        values = self._opened(self._bind(args, kwargs))
+        for name in self._converted.keys() & values.keys():
+            values[name] = self._read(name, values[name])
+        return self._lay_out(values, args, kwargs)
+
+    def seal(self, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Arguments:
+        """The arguments with those of secret parameters sealed, else unchanged and unchecked: for whatever is stored by another way than check()."""
+        if self.generates and not _awaits_result([list(args), dict(kwargs)]):
+            with suppress(InvalidArguments):  # the worker will hold it, and say why
+                return self.check(args, kwargs)  # what a model generates is made once, and not anew in each attempt
+        if not self.secrets:
+            return list(args), dict(kwargs)
+        names = self.positional_names(len(args))
+        positional = [self._sealed(name, value) for name, value in zip(names, args, strict=False)]
+        extra = self._extra if self._extra in self.secrets else None
+        named = {name: self._sealed(name if name in self.parameters else extra, value) for name, value in kwargs.items()}
+        return [*positional, *args[len(positional) :]], named
+
+    def secret_texts(self, args: Sequence[Any], kwargs: Mapping[str, Any]) -> set[str]:
+        """The texts of the secrets in a call's arguments: of what is declared one within a secret parameter, or else of all of it."""
+        try:
+            values = self._opened(self._bind(args, kwargs))
+        except InvalidArguments:
+            return set()
+        found: set[str] = set()
+        for name in self.secrets & values.keys():
+            declared = [*stored_arguments.secrets_in(values[name])]
+            found.update(masking.texts(declared or to_jsonable_python(values[name], fallback=str)))
+        return found
+
+    def fits(self, args: Sequence[Any], kwargs: Mapping[str, Any]) -> str | None:
+        """Can the function be called like this? None, or why not; looks at names and number only."""
+        try:
+            self._bindable.bind(*args, **kwargs)
+        except TypeError as error:
+            return f"{self.name}(): {error}"
+        return None
+
+    def arrange(self, values: Mapping[str, Any]) -> Arguments:
+        """Lay out values given by parameter name, as a form or a command has them, for check()."""
+        named = dict(values)
+        args: list[Any] = []
+        rest = named.pop(self._rest, None) if self._rest else None
+        if rest and not isinstance(rest, list | tuple):
+            raise _invalid({str(self._rest): "Enter a list."})
+        by_position = self._positional if rest else self._named_all(inspect.Parameter.POSITIONAL_ONLY)
+        for name in by_position:
+            if name in named:
+                args.append(named.pop(name))
+            elif self.parameters[name].default is inspect.Parameter.empty:
+                raise _invalid({name: "Required."})
+            elif rest or any(later in named for later in by_position):
+                args.append(self.json_schema()["properties"][name].get("default"))
+        args.extend(rest or ())
+        extra = named.pop(self._extra, None) or {} if self._extra else {}
+        if not isinstance(extra, Mapping):
+            raise _invalid({str(self._extra): "Enter an object."})
+        return args, {**named, **extra}
+
+    def by_name(self, args: Sequence[Any], kwargs: Mapping[str, Any]) -> dict[str, Any]:
+        """Stored arguments by parameter name, as far as they have one; arrange() lays them out again."""
+        values: dict[str, Any] = {}
+        for name, value in zip(self.positional_names(len(args)), args, strict=False):
+            if name == self._rest:
+                values.setdefault(name, []).append(value)
+            else:
+                values[name] = value
+        for name, value in kwargs.items():
+            if name in self.parameters and name not in (self._rest, self._extra):
+                values[name] = value
+            elif self._extra:
+                values.setdefault(self._extra, {})[name] = value
+        return values
+
+    def positional_names(self, count: int) -> list[str]:
+        """The parameters that the first `count` positional arguments go to; those of *args all have its name."""
+        names = self._positional[:count]
+        return names + [self._rest] * (count - len(names)) if self._rest else names
+
+    def json_schema(self) -> dict[str, Any]:
+        """The JSON Schema of the arguments by name."""
+        return self._schema
+
+    @cached_property
+    def _schema(self) -> dict[str, Any]:
+        schema = self.model.model_json_schema(by_alias=True)
+        schema.setdefault("properties", {})
+        schema["title"] = self.title
+        for name, property in schema["properties"].items():
+            default = self.parameters[name].default
+            if default is not inspect.Parameter.empty and name not in self.secrets:
+                property.update(self._default(name, default))
+        return schema
+
+    def _default(self, name: str, default: Any) -> dict[str, Any]:
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # a default of another type than the hint, as in `x: int = None`
+                return {"default": TypeAdapter(self._types[name]).dump_python(default, mode="json")}
+        except ValueError:
+            return {}  # a default that JSON cannot carry is still the function's own
+
+    def _build_model(self) -> type[BaseModel]:
+        fields: dict[str, Any] = {}
+        for number, (name, accepted) in enumerate(self._types.items()):
+            # Numbered fields with aliases: a parameter may be called `copy`, `schema` or `_x`, a model's field may not.
+            optional = name in (self._rest, self._extra) or self.parameters[name].default is not inspect.Parameter.empty
+            named: dict[str, Any] = {"alias": name, "validation_alias": name, "serialization_alias": name}
+            fields[f"p{number}"] = (accepted, Field(default_factory=lambda: None, **named) if optional else Field(**named))
+        return create_model("Arguments", __config__=_CONFIG, **fields)
+
+    def _bind(self, args: Sequence[Any], kwargs: Mapping[str, Any]) -> dict[str, Any]:
+        problems: dict[str, str] = {}
+        if not self._extra:
+            known = [p.name for p in self.parameters.values() if p.kind is not inspect.Parameter.POSITIONAL_ONLY and p.name != self._rest]
+            listed = f"the parameters are: {', '.join(known)}." if known else "there are none."
+            problems.update({name: f"No such parameter; {listed}" for name in kwargs if name not in known})
+        if not self._rest and len(args) > len(self._positional):
+            problems["args"] = f"At most {len(self._positional)} positional arguments, not {len(args)}."
+        taken = [n for n in self._positional[: len(args)] if self.parameters[n].kind is not inspect.Parameter.POSITIONAL_ONLY]
+        problems.update({name: "Given twice, by position and by name." for name in taken if name in kwargs})
+        if problems:
+            raise _invalid(problems)
+        return dict(self._bindable.bind_partial(*args, **kwargs).arguments)
+
+    def _require_keepable(self, name: str, given: Any) -> None:
+        """Refuse, naming the parameter, what no row can hold: before pydantic looks at it, which is slow and loud with what is deeply nested."""
+        try:
+            given = stored_arguments.reveal(given)
+            text = dumps_rich(given)
+        except RecursionError:
+            raise _invalid({name: f"This is nested more than {DEEPEST} levels deep."}) from None
+        except (TypeError, ValueError) as error:
+            raise _invalid({name: f"This cannot be kept: {text_of(error, 300)}."}) from None
+        found = unkeepable(given) if "\\ud" in text else None
+        if found is not None:
+            path, problem = found
+            raise _invalid({name: problem}, {".".join(map(str, (name, *path))): problem} if path else None)
+
+    def _validated(self, values: dict[str, Any]) -> dict[str, Any]:
+        """The values as the actor will get them, by name; raises InvalidArguments naming every field at fault."""
+        try:
+            model = self.model.model_validate(values)
+            found = []
+        except ValidationError as error:
+            found = [dict(each) for each in error.errors(include_url=False)]
+        except Exception:
+            for name, given in values.items():
+                self._read(name, given)
+            raise
+        if not found:
+            accepted = {name: getattr(model, f"p{number}") for number, name in enumerate(self._types) if name in values}
+            found = [each for name, value in accepted.items() for each in surprising(value, values[name], (name,))]
+        if found:
+            raise _invalid(complain(found, self.json_schema()["properties"]), pinpoint(found))
+        return accepted
+
+    def _read(self, name: str, given: Any) -> Any:
+        """One value as the actor will get it; raises InvalidArguments."""
+        try:
+            value = self._adapter(name).validate_python(given)
+            found = [*surprising(value, given, (name,))]
+        except ValidationError as error:
+            found = [{**each, "loc": (name, *each["loc"])} for each in error.errors(include_url=False)]
+        except Exception as error:
+            raise _invalid({name: f"This is not accepted ({type(error).__name__}: {text_of(error, 300)})."}) from error
+        if found:
+            raise _invalid(complain(found, self.json_schema()["properties"]), pinpoint(found))
+        return value
+
+    def _stored_form(self, name: str, value: Any, given: Any) -> Any:
+        adapter = self._adapter(name)
+        if name not in self._converted:  # nothing reads it again: what is stored is what the actor gets
+            return stored_arguments.dump(adapter, value)
+        try:
+            return stored_arguments.stored_form(adapter, value, given)
+        except stored_arguments.Unrepeatable:
+            raise _invalid({name: _UNREPEATABLE}) from None
+
+    def _adapter(self, name: str) -> TypeAdapter[Any]:
+        if name not in self._adapters:
+            self._adapters[name] = self._converted.get(name) or stored_arguments.adapter_of(self._types[name])
+        return self._adapters[name]
+
+    def _sealed(self, name: str | None, value: Any) -> Any:
+        if name not in self.secrets or _awaits_result(value):
+            return value
+        return secrets.seal(to_jsonable_python(stored_arguments.reveal(value), inf_nan_mode="constants"), f"{self.name}.{name}")
+
+    def _opened(self, values: dict[str, Any]) -> dict[str, Any]:
+        """The bound values with what is sealed opened; raises InvalidArguments."""
+        return values | self._each_secret(values, self._open)
+
+    def _open(self, name: str, value: Any) -> Any:
+        try:
+            return secrets.unseal(value, f"{self.name}.{name}")
+        except secrets.Unopenable:
+            raise _invalid({name: _UNOPENABLE}) from None
+
+    def _each_secret(self, values: Mapping[str, Any], change: Callable[[str, Any], Any]) -> dict[str, Any]:
+        """The secret ones of the bound values, changed; those of *args and **kwargs one by one."""
+        changed: dict[str, Any] = {}
+        for name in self.secrets & values.keys():
+            value = values[name]
+            if name == self._rest and isinstance(value, list | tuple):
+                changed[name] = [change(name, each) for each in value]
+            elif name == self._extra and isinstance(value, dict):
+                changed[name] = {key: change(name, each) for key, each in value.items()}
+            else:
+                changed[name] = change(name, value)
+        return changed
+
+    def _lay_out(self, values: dict[str, Any], args: Sequence[Any], kwargs: Mapping[str, Any]) -> Arguments:
+        positional = [values[name] for name in self._positional[: len(args)]]
+        extra = values.get(self._extra or "", {})
+        return [*positional, *values.get(self._rest or "", ())], {name: extra[name] if name in extra else values[name] for name in kwargs}
+
+    def _named(self, kind: Any) -> str | None:
+        return next(iter(self._named_all(kind)), None)
+
+    def _named_all(self, kind: Any) -> list[str]:
+        return [p.name for p in self.parameters.values() if p.kind is kind]
+
+
+def misdeclared(function: Callable[..., Any]) -> str | None:
+    """Why a parameter could never be called as it is declared, or None."""
+    parameters = dict(inspect.signature(function).parameters)
+    for name, parameter in parameters.items():
+        if isinstance(parameter.default, FieldInfo):
+            return f"the default of {name} is a pydantic Field, which the function itself would get: write {name}: Annotated[…, Field(…)] = default"
+    for name, hint in _hints(function, parameters).items():
+        fields = [each for each in getattr(hint, "__metadata__", ()) if isinstance(each, FieldInfo)]
+        if any(each.default_factory or each.default is not PydanticUndefined for each in fields):
+            return f"the default of {name} is in its Field, where Python does not see it: write {name}: … = default"
+    return None
+
+
+def _invalid(problems: dict[str, str], places: dict[str, str] | None = None) -> InvalidArguments:
+    problems = {storable(field): storable(text) for field, text in problems.items()}  # a name may be what no page and no terminal can show
+    return InvalidArguments("; ".join(f"{field}: {text}" for field, text in problems.items()), errors=problems, places=places)
+
+
+def _documentation(function: Callable[..., Any], name: str) -> tuple[str, str]:
+    first, _, rest = (inspect.getdoc(function) or "").strip().partition("\n")
+    return first.rstrip(".") or name.replace("_", " ").strip().capitalize(), rest.strip()
+
+
+def _hints(function: Callable[..., Any], parameters: Mapping[str, inspect.Parameter]) -> dict[str, Any]:
+    # One by one: a name imported under TYPE_CHECKING must cost one hint, not all of them.
+    scope = getattr(inspect.unwrap(function), "__globals__", {})
+    hints: dict[str, Any] = {}
+    for name, parameter in parameters.items():
+        hint = Any if parameter.annotation is inspect.Parameter.empty else parameter.annotation
+        try:
+            hint = typing.get_type_hints(SimpleNamespace(__annotations__={name: hint}), scope, include_extras=True)[name]
+        except (NameError, AttributeError, TypeError, SyntaxError):
+            hint = Any
+        if parameter.kind is inspect.Parameter.VAR_POSITIONAL:
+            hint = GenericAlias(list, (hint,))
+        elif parameter.kind is inspect.Parameter.VAR_KEYWORD:
+            hint = GenericAlias(dict, (str, hint))
+        hints[name] = hint
+    return hints
+
+
+def _accepted(hint: Any) -> Any:
+    """The type to accept for a hint: the hint itself, or any JSON value if JSON cannot carry it."""
+    if get_origin(hint) is Iterable:
+        return GenericAlias(list, get_args(hint))
+    try:
+        _schema_of(hint)
+    except Exception:  # noqa: BLE001 - pydantic has many ways to refuse a type, and each means the same here
+        return Any
+    return hint
+
+
+def _is_secret(accepted: Any) -> bool:
+    return '"writeOnly": true' in json.dumps(_schema_of(accepted), default=str)
+
+
+def _has_file(accepted: Any) -> bool:
+    return f'"format": "{FORMAT}"' in json.dumps(_schema_of(accepted), default=str)
+
+
+def _schema_of(hint: Any) -> dict[str, Any]:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return TypeAdapter(hint).json_schema()
+
+
+def _awaits_result(value: Any) -> bool:
+    """Does it name the result of an earlier step, which is not there yet?"""
+    try:
+        return any(True for _ in placeholders.names(value))
+    except ValueError:
+        return False
+
+
+def _converts(metadata: Any) -> bool:
+    """True for what may make another value of the one that is given; bounds and texts about it do not."""
+    return isinstance(metadata, BeforeValidator | AfterValidator | PlainValidator | WrapValidator)
+
+
+def _generates(schema: Any) -> bool:
+    """True if a part of a pydantic schema makes a default of its own each time."""
+    if isinstance(schema, dict):
+        return "default_factory" in schema or any(_generates(each) for each in schema.values())
+    return isinstance(schema, list | tuple) and any(_generates(each) for each in schema)
+
+
+def _bare(hint: Any) -> Any:
+    return _bare(get_args(hint)[0]) if get_origin(hint) is Annotated else hint
+
+
+def _is_native(hint: Any) -> bool:
+    if get_origin(hint) is Annotated and any(_converts(each) for each in hint.__metadata__):
+        return False
+    hint = _bare(hint)
+    origin, inner = get_origin(hint), get_args(hint)
+    if origin is Literal:
+        return all(type(value) in _NATIVE for value in inner)
+    if origin in (Union, UnionType) or origin in _NATIVE_CONTAINERS:
+        return all(_is_native(each) for each in inner)
+    if origin in (dict, Mapping):
+        return inner[0] in (str, Any) and _is_native(inner[1])
+    return origin is None and any(hint is native for native in _NATIVE)

@@ -1,0 +1,118 @@
+"""What is stored of an argument, so that each attempt gets the value that was accepted.
+
+A worker reads the stored JSON by the same type that checked it, so a converter would run a second time (5 € -> 500 -> 50000),
+a field with two names would not be found again, and a generated default would differ. Of the forms that a value can be stored
+in the first is taken that is read as the accepted value.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import fields, is_dataclass
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, PydanticUserError, RootModel, TypeAdapter
+from pydantic_core import to_jsonable_python
+
+from ..jobs.core.values import dumps_rich
+from .conversions import given_fields, parts
+
+_CONFIG = ConfigDict(ser_json_inf_nan="constants")
+_ASTERISKS = "**********"
+
+
+class Unrepeatable(Exception):
+    """No stored form of the value is read as the same value."""
+
+
+def adapter_of(hint: Any) -> TypeAdapter[Any]:
+    """What reads and writes values of this type, infinities and NaN as they are."""
+    try:
+        return TypeAdapter(hint, config=_CONFIG)
+    except PydanticUserError:  # a model, which has its own
+        return TypeAdapter(hint)
+
+
+def stored_form(adapter: TypeAdapter[Any], value: Any, given: Any) -> Any:
+    """The JSON form of a validated value from which `adapter` makes it again; raises Unrepeatable.
+
+    The value itself, else what was given with the generated defaults filled in, else what was given.
+    """
+    text = _text(adapter, value)
+    alike: list[Any] = []
+    for form in _forms(adapter, value, given):
+        try:
+            again = adapter.validate_python(form)
+            if again == value:
+                return form
+            if _text(adapter, again) == text:
+                alike.append(form)  # NaN, or an object without equality
+        except Exception:  # noqa: BLE001 - converters are the actor's own code, and one that fails means that this form does not do
+            continue
+    if not alike:
+        raise Unrepeatable
+    return alike[0]
+
+
+def _forms(adapter: TypeAdapter[Any], value: Any, given: Any) -> Iterator[Any]:
+    yield dump(adapter, value)
+    yield _json(_filled(value, given))
+    yield _json(given)
+
+
+def dump(adapter: TypeAdapter[Any], value: Any) -> Any:
+    """The value as JSON that is to be read by the same type; secrets in clear."""
+    found = adapter.dump_python(value, mode="json", by_alias=True, round_trip=True, warnings=False)
+    if _ASTERISKS in str(found):  # maybe a secret's: pydantic's JSON has them masked
+        found = _json(adapter.dump_python(value, mode="python", by_alias=True, round_trip=True, warnings=False))
+    return found
+
+
+def reveal(value: Any) -> Any:
+    """The value with secrets, which pydantic writes as asterisks, in clear."""
+    if hasattr(value, "get_secret_value"):
+        return value.get_secret_value()
+    if isinstance(value, dict):
+        return {name: reveal(each) for name, each in value.items()}
+    return [reveal(each) for each in value] if isinstance(value, list | tuple | set | frozenset) else value
+
+
+def secrets_in(value: Any) -> Iterator[Any]:
+    """What the secrets within a value hold."""
+    if hasattr(value, "get_secret_value"):
+        yield value.get_secret_value()
+    elif isinstance(value, BaseModel) or is_dataclass(value):
+        for inner in list(vars(value).values()) if hasattr(value, "__dict__") else [getattr(value, each.name) for each in fields(value)]:  # type: ignore[arg-type]
+            yield from secrets_in(inner)
+    elif isinstance(value, dict | list | tuple | set | frozenset):
+        for inner in value.values() if isinstance(value, dict) else value:
+            yield from secrets_in(inner)
+
+
+def _json(value: Any) -> Any:
+    return to_jsonable_python(reveal(value), inf_nan_mode="constants", by_alias=True)
+
+
+def _filled(value: Any, given: Any) -> Any:
+    """What was given, with the fields of models that were not given as their defaults made them."""
+    value = value.root if isinstance(value, RootModel) else value
+    if isinstance(given, Mapping):
+        filled = dict(given)
+        if isinstance(value, BaseModel):
+            known = given_fields(value, given)
+            for name, info in type(value).model_fields.items():
+                if name not in known and name not in value.model_fields_set:
+                    alias = info.validation_alias
+                    filled[alias if isinstance(alias, str) else name] = getattr(value, name)
+        for inner, before, step in parts(value, given):
+            if step in given and given[step] is before:
+                filled[step] = _filled(inner, before)
+        return filled
+    if isinstance(given, list | tuple):
+        known_parts = list(parts(value, given))
+        return [_filled(inner, before) for inner, before, _ in known_parts] if known_parts else list(given)
+    return given
+
+
+def _text(adapter: TypeAdapter[Any], value: Any) -> str:
+    return dumps_rich(dump(adapter, value))

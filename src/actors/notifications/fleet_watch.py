@@ -1,0 +1,115 @@
+"""Fleet watch: one process at a time evaluates the alert rules, and notifies people of alerts that begin or recover.
+
+The schedulers take turns. Should none of them have looked for a while, a worker stands in: a frozen scheduler must not be the reason
+that its own alert is not sent. A failed check is retried at the next interval.
+"""
+
+from __future__ import annotations
+
+import threading
+from datetime import timedelta
+
+from sqlalchemy.orm import Session
+
+from ...backup import health as backups
+from ...broker.core.log_throttle import LogThrottle
+from ...broker.recover import broker_health, management, reconciler
+from ...broker.recover.management import Overview
+from ...jobs.alerts import alerts, rules
+from ...jobs.alerts.alerts import Sign
+from ...jobs.alerts.models import AlertKind
+from ...jobs.alerts.rules import AT_TWO_LOOKS, in_words
+from ...logs import get_logger
+from ...schedules.rows import queries
+from ...schedules.ticks import ticks
+from ...settings import get_settings
+from ...sql.clock import SET_BACK, now
+from ...sql.database import read, write
+from . import alert_notifications
+
+log = get_logger(__name__)
+_causes = LogThrottle()
+
+#: seconds between two looks of one scheduler, and of the fleet
+LOOK_S = 10
+#: seconds without a look of any scheduler after which a worker looks
+STAND_IN_AFTER = timedelta(seconds=2.5 * LOOK_S)
+AT_ONCE = timedelta(0)
+
+
+def look() -> None:
+    """Take the fleet's turn, if no other process has: note what is wrong, and notify of what is new; raises nothing."""
+    try:
+        notice = _look()
+        _causes.passed()
+    except Exception as error:  # noqa: BLE001 - the watch must never be the cause of another failure
+        _causes.failed(log, error, waits="watch_waits_for_sql", broke="watch_failed")
+        return
+    if notice is not None and notice.is_urgent:
+        # A mail server may take its time: the next look goes on meanwhile.
+        threading.Thread(target=alert_notifications.deliver_here, args=[notice], name="telling", daemon=True).start()
+
+
+def stand_in() -> None:
+    """Look in place of the schedulers, if none of them has looked for a while."""
+    with read() as session:
+        before = alerts.looked_at(session)
+    if before is None or now() - before > STAND_IN_AFTER:
+        look()
+
+
+reconciler.stand_in_with(stand_in)
+
+
+def _look() -> alert_notifications.Told | None:
+    broker = management.overview(within_s=management.FRESH_S) if get_settings().alert_broker else None
+    with read() as session:
+        signs = [
+            *rules.signs(session, except_actors=alert_notifications.SILENT),
+            *_late(session),
+            *(_broker(session, broker) if broker is not None else ()),
+            *_backup(session),
+        ]
+    with write() as session:
+        before = alerts.take_turn(session, every=timedelta(seconds=LOOK_S * 0.8))
+        if before is None:
+            return None
+        if before > now() + SET_BACK:
+            signs.append(_set_back(session, before - now()))
+        changes = alerts.note(session, signs, looked_before=before)
+        for change in changes:
+            log.warning(f"alert_{change.turn}", kind=change.kind.value, subject=change.subject, detail=change.text)
+        return alert_notifications.tell(session, changes) if changes else None
+
+
+def _set_back(session: Session, by: timedelta) -> Sign:
+    """Say that the clock was set back, and let the schedules go on by it."""
+    rewound = ticks.rewind(session, now())
+    log.warning("clock_was_set_back", seconds=round(by.total_seconds()), schedules=rewound)
+    text = f"The clock was set back by {in_words(by)}: schedules go on by the new time, and ticks in the repeated time fire again"
+    return Sign(AlertKind.CLOCK, "", text, AT_ONCE)
+
+
+def _late(session: Session) -> list[Sign]:
+    """The schedules whose tick has not been fired."""
+    after = timedelta(minutes=get_settings().alert_late)
+    if not after:
+        return []
+    late = [(each, now() - each.due_at) for each in queries.every(session) if each.due_at is not None and each.paused_at is None]
+    return [
+        Sign(AlertKind.LATE, each.name, f"The schedule {each.name} is {in_words(by)} late", AT_TWO_LOOKS) for each, by in late if by > after
+    ]
+
+
+def _broker(session: Session, broker: Overview) -> list[Sign]:
+    after = timedelta(minutes=get_settings().alert_broker)
+    return [
+        Sign(each.kind, each.subject, each.text, AT_ONCE if each.kind is AlertKind.BROKER_ALARM else after)
+        for each in broker_health.troubles(session, broker)
+    ]
+
+
+def _backup(session: Session) -> list[Sign]:
+    within = timedelta(hours=get_settings().alert_backup)
+    problem = backups.problem(session, within=within) if within else None
+    return [Sign(AlertKind.BACKUP, "", problem, AT_TWO_LOOKS)] if problem else []

@@ -1,0 +1,25 @@
+"""Search fields of arguments: their names, and which of them are secret; connects the search of jobs to the actors."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import dramatiq
+
+from ..actor_schema.signature import Signature
+from ..jobs.search import texts
+
+
+def arguments(actor: str | None, args: Any, kwargs: Any) -> dict[str, Any] | None:
+    """The arguments by name but for the secret ones; None: no actor of this name is loaded here."""
+    known = dramatiq.get_broker().actors.get(actor or "")
+    if known is None or not isinstance(args, Sequence) or not isinstance(kwargs, Mapping):
+        return None
+    signature = Signature.of(known)
+    names = signature.positional_names(len(args))
+    named = {**dict(zip([*names, *(str(number) for number in range(len(names), len(args)))], args, strict=True)), **kwargs}
+    return {name: value for name, value in named.items() if name not in signature.secrets}
+
+
+texts.read_by(arguments)

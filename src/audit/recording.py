@@ -1,0 +1,106 @@
+"""Recording of audit entries: begun where a request or command enters, written by the first commit that follows."""
+
+from __future__ import annotations
+
+from contextvars import ContextVar
+from dataclasses import dataclass, field
+from typing import Any
+
+from sqlalchemy import event, insert
+from sqlalchemy.orm import Session
+
+from ..sql.clock import now
+from .models import AuditEntry, Outcome, Via
+
+#: subjects of one deed that get a line each; above that one line tells their number
+LINES_OF_A_DEED = 200
+
+
+@dataclass(slots=True)
+class PendingEntry:
+    """Who does what to what. `subject` may be the short name that was given: `about` puts the whole one into its place."""
+
+    who: str
+    via: Via
+    action: str
+    who_key: str | None = None
+    role: str | None = None
+    address: str | None = None
+    kind: str | None = None
+    subject: str | None = None
+    details: dict[str, Any] = field(default_factory=dict)
+    touched: dict[str, list[str]] = field(default_factory=dict)
+
+    def touch(self, kind: str, subject: str | int, **details: Any) -> None:
+        """Note what it is about."""
+        self.touched.setdefault(kind, []).append(str(subject))
+        self.details |= details
+
+
+_under_way: ContextVar[PendingEntry | None] = ContextVar("callboard_deed", default=None)
+
+
+def begin(deed: PendingEntry) -> None:
+    """From now on this thread does this deed: its next commit writes the line."""
+    _under_way.set(deed)
+
+
+def end() -> None:
+    """The deed is over, done or not."""
+    _under_way.set(None)
+
+
+def is_under_way() -> bool:
+    """Does anything done by this thread now belong to a deed?"""
+    return _under_way.get() is not None
+
+
+def about(kind: str, subject: str | int, **details: Any) -> None:
+    """Say what the deed under way is about, by its whole name, and what is worth knowing of it; without a deed nothing happens.
+
+    Called from where things are done, so that every way there tells it. Never a secret, never a payload.
+    """
+    deed = _under_way.get()
+    if deed is not None:
+        deed.touch(kind, subject, **details)
+
+
+def take() -> PendingEntry | None:
+    """The deed under way, for who writes its line in another thread's transaction; this thread's commits write none any more."""
+    deed = _under_way.get()
+    _under_way.set(None)
+    return deed
+
+
+def record(session: Session, *deeds: PendingEntry, outcome: Outcome = Outcome.DONE, reason: str | None = None) -> None:
+    """Write the lines of deeds in the caller's transaction."""
+    if deeds:
+        session.execute(insert(AuditEntry), [line for deed in deeds for line in _lines(deed, outcome, reason)])
+
+
+def _lines(deed: PendingEntry, outcome: Outcome, reason: str | None) -> list[dict[str, Any]]:
+    present, shared = now(), {"who": deed.who[:150], "who_key": deed.who_key, "role": deed.role, "via": deed.via, "address": deed.address}
+    details = {name: value for name, value in deed.details.items() if value is not None}
+    for name, names in deed.touched.items():
+        if name != deed.kind:
+            details |= {name: names[0]} if len(names) == 1 else {f"{name}s": len(names)}
+    subjects: list[str | None] = list(dict.fromkeys(deed.touched.get(deed.kind or "", ()))) or [deed.subject]
+    if len(subjects) > LINES_OF_A_DEED:
+        details |= {"number": len(subjects), "first": subjects[0], "last": subjects[-1]}
+        subjects = [None]
+    return [
+        {
+            **shared, "at": present, "action": deed.action[:64], "kind": deed.kind, "subject": subject[:255] if subject else None,
+            "outcome": outcome, "reason": reason[:500] if reason else None, "details": details or None,
+        }
+        for subject in subjects
+    ]  # fmt: skip
+
+
+@event.listens_for(Session, "before_commit")
+def _write_down(session: Session) -> None:
+    if _under_way.get() is not None and not session.in_nested_transaction():
+        # Written once: what the same request commits later (a second step of the same deed) has its line already.
+        deed = take()
+        assert deed is not None
+        record(session, deed)

@@ -1,0 +1,105 @@
+"""make(): create one backup. It gets its name only after it has been read back, and older ones are pruned only then."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import sqlite3
+from collections.abc import Callable
+from contextlib import closing, suppress
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import inspect, text
+
+from .. import __version__
+from ..sql.clock import now
+from ..sql.database import Database
+from . import postgresql, pruning, results, sqlite, uploads
+from .errors import BackupError
+from .files import Manifest, Store, backups, checksum, manifest_path, new_path, write_manifest
+
+#: tables whose rows are counted, so that whoever restores sees what came back
+COUNTED = ("jobs", "attempts", "console_users", "user_accounts")
+
+
+def make(database: Database, folder: Path, *, prefix: str = "callboard") -> tuple[Path, Manifest]:
+    """Copy, verify, write down; return the copy and its manifest. Raises BackupError, and leaves nothing half made behind."""
+    store: Store = "sqlite" if database.is_sqlite else "postgresql"
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        made_at = now()
+        path = new_path(folder, store, made_at, prefix=prefix)
+        draft = path.with_name(path.name + ".part")
+        return path, (_of_sqlite if store == "sqlite" else _of_postgresql)(database, path, draft, made_at)
+    except OSError as error:
+        raise BackupError(
+            f"The backup cannot be written to {folder}: {error.strerror or error}. Is there room?  df -h {shlex.quote(str(folder))}"
+        ) from None
+
+
+def prune(folder: Path) -> list[Path]:
+    """Delete the backups that the rule lets go, and drafts of backups that were broken off; return what went."""
+    found = backups(folder)
+    stay = pruning.kept([instant for instant, _ in found])
+    gone = [path for instant, path in found if instant not in stay]
+    for path in gone:
+        manifest_path(path).unlink(missing_ok=True)  # first: a copy without it counts as none
+        path.unlink(missing_ok=True)
+    for kind in (results, uploads):
+        kind.SHELF.prune(folder)
+    return gone
+
+
+def _of_sqlite(database: Database, path: Path, draft: Path, made_at: datetime) -> Manifest:
+    assert database.url.database is not None
+    plain = draft.with_name(draft.name + ".plain")
+    try:
+        sqlite.copy(Path(database.url.database), draft)
+        with closing(sqlite3.connect(plain)) as connection:
+            tables = {row[0] for row in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
+            schema, counts = _described(tables, lambda statement: connection.execute(statement).fetchone()[0])
+            if "result_file" in {row[1] for row in connection.execute("PRAGMA table_info(jobs)")}:  # an older schema has none
+                results.keep(connection.execute, path)
+            uploads.keep(connection.execute, tables, path)
+        sqlite.compress(plain, draft)
+        return _finish(path, draft, store="sqlite", made_at=made_at, schema=schema, counts=counts)
+    finally:
+        for left in (plain, *(plain.with_name(plain.name + end) for end in ("-wal", "-shm", "-journal")), draft):
+            left.unlink(missing_ok=True)
+
+
+def _of_postgresql(database: Database, path: Path, draft: Path, made_at: datetime) -> Manifest:
+    try:
+        with postgresql.snapshot(database) as (connection, url, name):
+            tables = set(inspect(connection).get_table_names())
+            schema, counts = _described(tables, lambda statement: connection.execute(text(statement)).scalar_one())
+            if "result_file" in {column["name"] for column in inspect(connection).get_columns("jobs")}:
+                results.keep(lambda statement: connection.execute(text(statement)), path)
+            uploads.keep(lambda statement: connection.execute(text(statement)), tables, path)
+            postgresql.copy(url, draft, snapshot_name=name)
+        return _finish(path, draft, store="postgresql", made_at=made_at, schema=schema, counts=counts)
+    finally:
+        draft.unlink(missing_ok=True)
+
+
+def _finish(path: Path, draft: Path, *, store: Store, made_at: datetime, schema: str, counts: dict[str, int]) -> Manifest:
+    with open(draft, "rb") as file:
+        os.fsync(file.fileno())
+    manifest = Manifest(path.name, made_at.isoformat(), store, draft.stat().st_size, checksum(draft), schema, __version__, counts)
+    draft.replace(path)
+    write_manifest(path, manifest)
+    with suppress(OSError):
+        folder = os.open(path.parent, os.O_RDONLY)
+        os.fsync(folder)
+        os.close(folder)
+    return manifest
+
+
+def _described(tables: set[str], ask: Callable[[str], Any]) -> tuple[str, dict[str, int]]:
+    """The schema's revision and the counted rows; raises BackupError if this is no database of Callboard."""
+    if "alembic_version" not in tables:
+        raise BackupError("This is no database of Callboard: it has never been migrated.")
+    counts = {table: int(ask(f"SELECT count(*) FROM {table}")) for table in COUNTED if table in tables}
+    return str(ask("SELECT version_num FROM alembic_version")), counts

@@ -1,0 +1,93 @@
+"""File store of backups: keep each file once beside all backups that refer to it, and restore it with them.
+
+Such a file never changes and its name is never given to another content, so a backup needs no copy of its own: a hard link where the
+file system has them, else one copy for all. Beside each backup that names any lies a list of them.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import time
+from collections.abc import Callable, Iterable
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from .files import manifest_path, private
+
+#: seconds that a file without a list is left alone: the backup that it belongs to may not be finished
+GRACE_S = 24 * 3600.0
+
+
+@dataclass(frozen=True, slots=True)
+class Shelf:
+    """One kind of file. `folder`: its folder among the backups, and the ending of lists; `path`: where a file of a name is in use."""
+
+    folder: str
+    path: Callable[[str], Path]
+
+    def keep(self, names: Iterable[str], backup: Path) -> None:
+        """Keep these for the backup that will be at `backup`. One that was deleted since the backup's moment is not missed."""
+        names = sorted(names)
+        if not names:
+            return
+        for name in names:
+            with suppress(FileNotFoundError):
+                _link(self.path(name), backup.parent / self.folder / name)
+        with open(self._list(backup), "w", opener=private) as file:
+            file.writelines(f"{name}\n" for name in names)
+            file.flush()
+            os.fsync(file.fileno())
+
+    def put_back(self, names: Iterable[str], backup: Path) -> tuple[int, int]:
+        """Put back those that are not where they are used; return how many came, and how many are nowhere."""
+        came = lost = 0
+        for name in names:
+            if self.path(name).exists():
+                continue
+            try:
+                _link(backup.parent / self.folder / name, self.path(name))
+                came += 1
+            except FileNotFoundError:
+                lost += 1
+        return came, lost
+
+    def prune(self, folder: Path) -> None:
+        """Delete the lists whose backup is gone, and the files that no list names any more."""
+        wanted: set[str] = set()
+        for listed in folder.glob(f"*.{self.folder}"):
+            backup = listed.with_suffix("")
+            if manifest_path(backup).exists() or _age(listed) < GRACE_S:
+                wanted.update(listed.read_text().split())
+            else:
+                listed.unlink(missing_ok=True)
+        for file in (folder / self.folder).glob("*/*"):
+            if f"{file.parent.name}/{file.name}" not in wanted and _age(file) > GRACE_S:
+                file.unlink(missing_ok=True)
+                with suppress(OSError):  # others are in it
+                    file.parent.rmdir()
+
+    def _list(self, backup: Path) -> Path:
+        return backup.with_name(f"{backup.name}.{self.folder}")
+
+
+def _link(source: Path, target: Path) -> None:
+    if target.exists():
+        return
+    if not source.exists():
+        raise FileNotFoundError(source)
+    target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    try:
+        os.link(source, target)
+    except FileExistsError:
+        return
+    except OSError:  # another file system, or one without links
+        draft = target.with_name(target.name + ".part")
+        shutil.copy2(source, draft)
+        draft.replace(target)
+
+
+def _age(file: Path) -> float:
+    """Seconds since it came here: a link's content may be older."""
+    return time.time() - file.stat().st_ctime

@@ -1,0 +1,4 @@
+"""Dramatiq's own interfaces on SQL: its result backend and its rate limiter backend.
+
+Imports `core` alone.
+"""

@@ -1,0 +1,408 @@
+"""The consumer of one queue: drains what RabbitMQ has delivered, claims it in one statement, hands it to the threads.
+
+It keeps its own connection, reconnects by itself, and replaces a subscription that brings nothing only when RabbitMQ has
+answered a new one; tags belong to one generation of the channel, so a job that
+outlives a connection never acknowledges a message of the next one.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Iterable, Sequence
+from datetime import timedelta
+from typing import Any
+
+import pika
+import pika.exceptions
+from dramatiq.broker import Consumer, MessageProxy
+
+from ...jobs.relay import lost_messages
+from ...jobs.submit.row import NORMAL_PRIORITY
+from ...logs import get_logger
+from ...settings import get_settings
+from ...sql.clock import now
+from ...sql.database import read
+from ...sql.outages import is_outage, log_outage
+from ..core import topology
+from ..core.connections import LONGEST_PAUSE, answered, parameters, pauses
+from ..core.lease import Lease
+from ..core.load import Load
+from ..core.log_throttle import LogThrottle
+from ..core.refusals import Refusals
+from ..core.supervision import Progress
+from .claimer import Claimer
+from .deliveries import TOGETHER_S, Acknowledger, Arrival, Arrivals, Delivery
+from .frame_reader import Whole, take_past_pika
+from .subscriptions import CONNECTION_ERRORS, Successor, close, connect, try_to_consume
+from .work_queue import WorkQueue
+
+log = get_logger(__name__)
+
+#: messages RabbitMQ may deliver ahead while jobs are short
+DEEP_PREFETCH = 500
+#: messages of low priority that RabbitMQ may deliver ahead
+UNHURRIED_PREFETCH = 2
+#: seconds a delivery may wait for room before this process stands aside for others
+STAND_ASIDE_S = 1.0
+#: seconds until the prefetch is made smaller again; it is made deep as soon as jobs are known to be short
+ADAPT_S = 1.0
+#: seconds that closing waits for the consumer's own thread to come out of pika
+CLOSE_WITHIN_S = 5.0
+#: seconds without a delivery after which a subscription is checked, at most
+SILENT_S = 5.0
+
+
+class QueueConsumer(Consumer):
+    """Iterated by Dramatiq's ConsumerThread; `settled`, `requeue` and `wake` may be called from any thread.
+
+    `hand_back` queues claimed jobs again; `flush` waits until every known end is committed.
+    """
+
+    def __init__(
+        self,
+        queue: str,
+        timeout_s: float,
+        *,
+        claimer: Claimer,
+        lease: Lease,
+        load: Load,
+        work_queue: WorkQueue,
+        hand_back: Callable[[Sequence[Delivery]], None],
+        flush: Callable[[], None],
+    ) -> None:
+        self.queue = queue
+        self.progress = Progress()
+        self._timeout_s = timeout_s
+        self._claimer = claimer
+        self._lease = lease
+        self._load = load
+        self._work_queue = work_queue
+        self._hand_back = hand_back
+        self._flush = flush
+        self._arrived = Arrivals()
+        self._settled: deque[Arrival] = deque()
+        self._generation = 0
+        self._connection: Any = None
+        self._channel: Any = None
+        self._tags: list[str] = []  # of the subscriptions; none: standing aside
+        self._prefetch = 0
+        self._adapted = 0.0
+        self._waiting_since: float | None = None
+        self._acknowledger = Acknowledger()
+        self._pauses = pauses()
+        self._retry_at = 0.0
+        self._connected_at = 0.0
+        self._refusals = Refusals("consuming")
+        self._causes = LogThrottle()
+        self._successor: Successor | None = None
+        self._wake_pending = False
+        self._is_cancelled = False
+        # Dramatiq closes from its main thread, also when this consumer's thread has not ended in time: pika is for one thread.
+        self._in_pika = threading.Lock()
+        self._heard = 0.0  # when the last delivery came, or the subscription was made or checked
+
+    def __next__(self) -> MessageProxy | None:
+        """Look once for deliveries. What is claimed goes to the threads at once, all together, and not one by one through Dramatiq."""
+        self.progress.step()
+        with self._in_pika:
+            try:
+                if self._connection is None:
+                    self._connect()
+                self._pump()
+                self._claim()
+            except CONNECTION_ERRORS as error:
+                self._lost(error)
+        return None
+
+    def settled(self, arrivals: Sequence[Arrival]) -> None:
+        """Acknowledge these once their ends are committed; those of an earlier connection are RabbitMQ's to bring again."""
+        self._settled.extend(arrivals)
+        self.wake()
+
+    def wake(self) -> None:
+        """Let the thread that waits for deliveries look at everything else."""
+        connection = self._connection
+        if connection is None or self._wake_pending:
+            return
+        self._wake_pending = True
+        try:
+            connection.add_callback_threadsafe(self._woken)
+        except CONNECTION_ERRORS:
+            self._wake_pending = False  # it has just closed; the thread notices and reconnects
+
+    def ack(self, message: MessageProxy) -> None:
+        """Dramatiq's word for the end of a message; here the committer says when: after the commit, by `settled`."""
+
+    nack = ack
+
+    def requeue(self, messages: Iterable[MessageProxy]) -> None:
+        """Hand claimed jobs back that no thread has started: no attempt is spent."""
+        deliveries = [message for message in messages if isinstance(message, Delivery)]
+        self._hand_back(deliveries)
+
+    def close(self) -> None:
+        """Answer what is settled and close; everything unanswered returns to the queue."""
+        self._flush()
+        self._load.forget_hunger(id(self))
+        if not self._in_pika.acquire(timeout=CLOSE_WITHIN_S):
+            return  # its own thread has not come out of pika; the process ends, and the connection with it
+        self._forget_successor()
+        try:
+            if self._connection is not None:
+                self._give_up_connection()
+        finally:
+            self._connection = self._channel = None
+            self._in_pika.release()
+
+    # Everything below runs on the consumer's own thread.
+
+    def _connect(self) -> None:
+        pause = self._retry_at - time.monotonic()
+        if pause > 0:
+            time.sleep(min(pause, self._timeout_s))
+            if time.monotonic() < self._retry_at:
+                return
+        try:
+            connection, channel = connect(self.queue, self._refusals)
+        except CONNECTION_ERRORS as error:
+            self._retry_at = time.monotonic() + next(self._pauses)
+            if times := self._causes.count(repr(error)):
+                log.warning("consumer_cannot_connect", queue=self.queue, detail=repr(error), times=times)
+            return
+        self._use(connection, channel)
+
+    def _use(self, connection: Any, channel: Any) -> None:
+        """Subscribe on a connection that is open, in the place of an earlier one."""
+        self._generation += 1
+        self._acknowledger = Acknowledger()
+        self._arrived.clear()
+        self._wake_pending = False
+        self._connection, self._channel = connection, channel
+        self._connected_at = time.monotonic()
+        self._tags = []
+        self._is_cancelled = False
+        self._channel.add_on_cancel_callback(self._on_cancel)
+        take_past_pika(connection, self._channel, self._on_deliveries)
+        self._subscribe()
+        log.info("consumer_connected", queue=self.queue)
+
+    def _subscribe(self) -> None:
+        self._prefetch = DEEP_PREFETCH if self._load.is_short else self._load.threads
+        self._adapted = time.monotonic()
+        self._waiting_since = None
+        self._heard = time.monotonic()
+        for queue in topology.queues_of(self.queue):
+            if queue not in self._refusals or self._is_free(queue):
+                self._subscribe_to(queue)
+
+    def _subscribe_to(self, queue: str) -> None:
+        # Unhurried jobs are not brought ahead: those at hand are claimed as soon as nothing better has arrived.
+        unhurried = queue == self.queue + topology.LOW
+        try:
+            with answered(self._connection, f"subscription to {queue}"):
+                self._channel.basic_qos(prefetch_count=min(UNHURRIED_PREFETCH, self._prefetch) if unhurried else self._prefetch)
+                self._tags.append(self._channel.basic_consume(queue, self._on_delivery))
+        except pika.exceptions.ChannelClosedByBroker as error:
+            self._refusals.note(queue, error.reply_text)
+            raise
+        self._refusals.over(queue)
+
+    def _is_free(self, queue: str) -> bool:
+        """True if a queue that was refused is free now. Tested on another connection: a refusal closes the channel, which serves the other queues."""
+        if self._refusals.waits(queue):
+            return False
+        try:
+            connection = pika.BlockingConnection(parameters(f"worker {os.getpid()} {queue}"))
+            with answered(connection, f"subscription to {queue}"):
+                try_to_consume(connection, queue)
+                connection.close()
+        except pika.exceptions.ChannelClosedByBroker as error:
+            self._refusals.note(queue, error.reply_text)
+            return False
+        except CONNECTION_ERRORS as error:
+            self._refusals.note(queue, repr(error))
+            return False
+        return True
+
+    def _unsubscribe(self) -> None:
+        with answered(self._connection, "end of a subscription"):
+            for tag in self._tags:
+                self._channel.basic_cancel(tag)
+        self._tags = []
+
+    def _on_delivery(self, _channel: Any, method: Any, properties: Any, body: bytes) -> None:
+        self._heard = time.monotonic()
+        priority = properties.priority if properties.priority is not None else NORMAL_PRIORITY
+        self._acknowledger.delivered(method.delivery_tag)
+        self._arrived.put(Arrival(self._generation, method.delivery_tag, method.redelivered, body, priority))
+
+    def _on_deliveries(self, found: list[Whole]) -> None:
+        self._heard = time.monotonic()
+        for one in found:
+            self._acknowledger.delivered(one.delivery_tag)
+            priority = one.priority if one.priority is not None else NORMAL_PRIORITY
+            self._arrived.put(Arrival(self._generation, one.delivery_tag, one.redelivered, one.body, priority))
+
+    def _on_cancel(self, _frame: Any) -> None:
+        self._is_cancelled = True
+
+    def _woken(self) -> None:
+        self._wake_pending = False
+
+    def _pump(self) -> None:
+        if self._connection is None:
+            return
+        self._acknowledge()
+        self._adapt()
+        wait = 0.0 if self._arrived and self._waiting_since is None else self._timeout_s
+        if self._acknowledger.is_waiting or self._waiting_since is not None:
+            wait = min(wait, TOGETHER_S)
+        self._connection.process_data_events(time_limit=wait)
+        if self._is_cancelled:
+            # The queue was deleted: RabbitMQ ends the subscription and nothing else. Connecting anew declares the queue.
+            raise pika.exceptions.ConsumerCancelled
+        self._acknowledge()
+        self._check_subscription()
+
+    def _check_subscription(self) -> None:
+        """Prepare another connection when jobs of the queue wait and the subscription brings nothing.
+
+        A queue deleted and declared again at once: RabbitMQ moves the subscription to the new one, takes its first
+        deliveries for repetitions of the old one's and drops them. The protocol has no message about it. A queue whose leader
+        hangs looks the same, but there the old subscription goes on with the next leader, before a new one is answered.
+        """
+        if self._successor is not None:
+            self._follow_successor(self._successor)
+            return
+        # Sooner than the reconciler, which publishes again and so makes every waiting job look fresh.
+        patience = min(SILENT_S, get_settings().reconcile_after / 2)
+        # With every thread taken nothing is expected: RabbitMQ brings no more than the prefetch before an end is acknowledged.
+        busy = self._load.in_flight >= self._load.threads
+        # Jobs of a refused queue wait for another reason, and look like the others here.
+        refused = any(queue in self._refusals for queue in topology.queues_of(self.queue))
+        if busy or refused or not self._tags or time.monotonic() - self._heard < patience:
+            return
+        self._heard = time.monotonic()
+        try:
+            with read() as session:
+                waiting = lost_messages.is_left_waiting(session, self.queue, now() - timedelta(seconds=patience))
+        except Exception as error:
+            if not is_outage(error):
+                raise
+            return
+        if waiting:
+            log.warning("subscription_silent", queue=self.queue)
+            self._successor = Successor(self.queue)
+
+    def _follow_successor(self, successor: Successor) -> None:
+        if self._heard > successor.began or not self._tags:
+            self._forget_successor()  # the old subscription goes on, or is not wanted at present
+        elif successor.is_over:
+            self._successor = None
+            if successor.found is not None:
+                self._give_up_connection()
+                self._use(*successor.found)
+
+    def _give_up_connection(self) -> None:
+        """Answer what is settled and close; everything unanswered returns to the queue."""
+        try:
+            with answered(self._connection, "close"):
+                self._acknowledge(everything=True)
+                self._connection.close()
+        except CONNECTION_ERRORS:
+            pass  # an unacknowledged message comes again and finds its job done
+
+    def _forget_successor(self) -> None:
+        successor, self._successor = self._successor, None
+        if successor is not None:
+            successor.forget()
+
+    def _acknowledge(self, *, everything: bool = False) -> None:
+        while self._settled:
+            arrival = self._settled.popleft()
+            if arrival.generation == self._generation:
+                self._acknowledger.settle(arrival.tag)
+        self._acknowledger.acknowledge(self._channel, everything=everything)
+
+    def _adapt(self) -> None:
+        """Fit the prefetch to the length of jobs, and stand aside while every thread is busy with long ones."""
+        load = self._load
+        if not self._tags:
+            if load.takes and load.in_flight < load.threads and self._lease.may_claim:
+                self._subscribe()
+            return
+        waited = self._waiting_since is not None and time.monotonic() - self._waiting_since > STAND_ASIDE_S
+        if not load.takes or waited or not self._lease.may_claim:
+            self._stand_aside()
+            return
+        for queue in topology.queues_of(self.queue):
+            if queue in self._refusals and self._is_free(queue):
+                self._subscribe_to(queue)
+        wanted = DEEP_PREFETCH if load.is_short else load.threads
+        # At once to the deep one: a process that has just started would else work through its first second eight by eight.
+        if wanted > self._prefetch or (wanted < self._prefetch and time.monotonic() - self._adapted > ADAPT_S):
+            self._unsubscribe()
+            self._subscribe()
+
+    def _stand_aside(self) -> None:
+        """Stop taking and give back what is not claimed, so that a free process gets it at once."""
+        self._unsubscribe()
+        self._waiting_since = None
+        self._give_back(self._arrived.clear())
+        self._load.wake_when_hungry(id(self), self.wake)
+
+    def _give_back(self, arrivals: Iterable[Arrival]) -> None:
+        for arrival in arrivals:
+            self._channel.basic_nack(arrival.tag, requeue=True)
+            self._acknowledger.gave_back(arrival.tag)
+
+    def _claim(self) -> None:
+        if not self._arrived or self._connection is None:
+            return
+        granted = self._load.reserve(len(self._arrived))
+        if not granted:
+            self._waiting_since = self._waiting_since or time.monotonic()
+            self._load.wake_when_hungry(id(self), self.wake)
+            return
+        self._waiting_since = None
+        arrivals = self._arrived.take(granted)
+        try:
+            taken = self._claimer.take(arrivals)
+        except Exception as error:
+            for arrival in arrivals:
+                self._arrived.put(arrival)
+            self._load.release(granted)
+            if not is_outage(error):
+                raise
+            log_outage(log, "claim_waits_for_sql", error, queue=self.queue)
+            self._connection.sleep(next(self._pauses))
+            return
+        self._pauses = pauses()
+        self._lease.held.update((claimed.seq, claimed.attempt) for claimed, _ in taken.claimed)
+        actors = self._claimer.actors
+        self._work_queue.put_many(
+            [(actors[claimed.actor].priority, Delivery(claimed, arrival, self)) for claimed, arrival in taken.claimed]
+        )
+        self._load.release(granted - len(taken.claimed))
+        self._settled.extend(taken.done_with)
+        if taken.refused:
+            log.warning("claims_refused", queue=self.queue, jobs=len(taken.refused))
+            self._give_back(taken.refused)
+            self._lease.suspend()
+
+    def _lost(self, error: BaseException) -> None:
+        if time.monotonic() - self._connected_at > LONGEST_PAUSE:
+            self._pauses, self._causes = pauses(), LogThrottle()  # it was of use, and what comes now is news
+        if times := self._causes.count(repr(error)):
+            log.warning("consumer_connection_lost", queue=self.queue, detail=repr(error), times=times)
+        self._forget_successor()
+        self._tags = []
+        self._arrived.clear()
+        self._waiting_since = None
+        connection, self._connection, self._channel = self._connection, None, None
+        self._retry_at = time.monotonic() + next(self._pauses)
+        if connection is not None:
+            close(connection)

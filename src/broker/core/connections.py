@@ -1,0 +1,81 @@
+"""Connection parameters for RabbitMQ: every configured host, in a fresh order at each try, the pauses between tries, and deadlines of answers."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import pika
+import pika.exceptions
+
+from ...settings import get_settings
+from ...sql.engines import dice
+
+#: seconds: the first and the longest pause before the next try to connect
+FIRST_PAUSE, LONGEST_PAUSE = 0.2, 10.0
+#: seconds between heartbeats: RabbitMQ takes the messages of a client that stands still back after about twice as many
+HEARTBEAT_S = 10
+#: seconds for RabbitMQ to answer one request
+ANSWER_WITHIN_S = 10.0
+
+
+def parameters(purpose: str) -> list[pika.URLParameters]:
+    """Parameters of all hosts in random order, so that a fleet spreads and a dead host is not everybody's first."""
+    found = []
+    for url in get_settings().broker_urls:
+        one = pika.URLParameters(url)
+        one.heartbeat = HEARTBEAT_S
+        one.connection_attempts = 1
+        one.retry_delay = 0
+        one.socket_timeout = 5
+        one.stack_timeout = 10
+        one.tcp_options = {"TCP_KEEPIDLE": 30}
+        one.client_properties = {"connection_name": f"callboard {purpose}"}
+        found.append(one)
+    dice.shuffle(found)
+    return found
+
+
+@contextmanager
+def answered(connection: Any, what: str) -> Iterator[None]:
+    """Give a BlockingConnection up when RabbitMQ does not answer what is asked of it in this block; raises AMQPError.
+
+    pika waits without limit while heartbeats come, and they come from a node whose queues have lost their leader.
+    """
+    impl = connection._impl
+    if not all(hasattr(impl, name) for name in ("_adapter_call_later", "_adapter_remove_timeout", "_terminate_stream")):
+        yield  # a pika that is not known here
+        return
+    error = pika.exceptions.AMQPConnectionError(f"RabbitMQ did not answer within {ANSWER_WITHIN_S:.0f} s: {what}")
+    timer = impl._adapter_call_later(ANSWER_WITHIN_S, lambda: impl._terminate_stream(error))
+    try:
+        yield
+    finally:
+        impl._adapter_remove_timeout(timer)
+
+
+def cannot_login(url: str) -> str | None:
+    """Return why the user of this AMQP URL cannot open a channel, or None if the user can."""
+    one = pika.URLParameters(url)
+    try:
+        # A port that is not open yet answers at once; pika would wait and log for it.
+        socket.create_connection((one.host, one.port), timeout=5).close()
+        one.socket_timeout = one.blocked_connection_timeout = one.stack_timeout = 5
+        connection = pika.BlockingConnection(one)
+        connection.channel()
+        connection.close()
+    except OSError as error:
+        return f"{one.host}:{one.port} does not answer ({error.strerror or error})"
+    except pika.exceptions.AMQPError as error:
+        return f"{one.host}:{one.port} refuses the login ({error!r})"
+    return None
+
+
+def pauses() -> Iterator[float]:
+    """Seconds to wait before each further try: doubling, with jitter, so that a fleet does not return in step."""
+    pause = FIRST_PAUSE
+    while True:
+        yield pause * dice.uniform(0.5, 1.0)
+        pause = min(pause * 2, LONGEST_PAUSE)

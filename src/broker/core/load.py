@@ -1,0 +1,146 @@
+"""Load of a worker process: the jobs that it has claimed, and how many more it may claim.
+
+Claiming ahead keeps the threads fed while short jobs fly by; a claimed job that waits behind long ones would be
+shown as running without running, so what is claimed ahead is bounded by time: about AHEAD_S seconds of work.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from typing import Any, Protocol
+
+from dramatiq.middleware.threading import Interrupt
+
+from ...jobs.attempts.current_job import RunningJob
+
+#: seconds of work that may be claimed ahead of the threads
+AHEAD_S = 0.05
+#: jobs that may be claimed ahead however short they are
+AHEAD_LIMIT = 400
+#: seconds within which a poison-job suspect has started, or its place is free again
+SUSPECT_S = 1.0
+#: seconds: jobs shorter than this on average get a deep prefetch, longer ones no more than there are threads
+SHORT_S = 0.05
+
+
+class Started(Protocol):
+    """A running attempt, as the load keeps it."""
+
+    job: RunningJob
+    delivery: Any
+    started: float  # time.monotonic()
+
+    is_notified: bool  # of a cancel
+
+    def interrupt(self, kind: type[Interrupt]) -> bool: ...
+    def say_where(self) -> None: ...
+
+
+class Load:
+    """The count of claimed jobs of one process, shared by its consumers and threads."""
+
+    def __init__(self, threads: int) -> None:
+        self.threads = threads
+        self.is_closing = False
+        self.is_quiet = False  # an operator wants nothing new to be taken
+        self.running: dict[int, Started] = {}  # thread ident -> attempt
+        self.frontier: dict[str, int] = {}  # queue -> newest publication (microseconds) among what was claimed
+        self._in_flight = 0
+        self._suspect: tuple[int, float] | None = None
+        self._average_s = SHORT_S * 2
+        self._lock = threading.Lock()
+        self._hungry: dict[int, Callable[[], None]] = {}
+
+    @property
+    def takes(self) -> bool:
+        """True unless the process is closing or quiet."""
+        return not self.is_closing and not self.is_quiet
+
+    @property
+    def in_flight(self) -> int:
+        return self._in_flight
+
+    @property
+    def is_short(self) -> bool:
+        """True if jobs have been so short lately that a deep prefetch pays."""
+        return self._average_s < SHORT_S
+
+    def reserve(self, wanted: int) -> int:
+        """Take room for up to `wanted` jobs; return how many were granted."""
+        with self._lock:
+            granted = 0 if not self.takes else max(0, min(wanted, self._target() - self._in_flight))
+            self._in_flight += granted
+            return granted
+
+    def release(self, count: int) -> None:
+        """Give back room that was reserved and not used, or whose jobs have been handed back."""
+        with self._lock:
+            self._in_flight -= count
+        self._feed()
+
+    def finished(self, duration_s: float) -> None:
+        """One job has left its thread."""
+        with self._lock:
+            self._in_flight -= 1
+            self._average_s += (duration_s - self._average_s) * 0.1
+        if self._hungry:
+            self._feed()
+
+    def wake_when_hungry(self, key: int, wake: Callable[[], None]) -> None:
+        """Call `wake` once when there is room again worth claiming for."""
+        self._hungry[key] = wake
+        self._feed()
+
+    def forget_hunger(self, key: int) -> None:
+        self._hungry.pop(key, None)
+
+    def take_suspect(self, seq: int) -> bool:
+        """Return whether this process may run this poison-job suspect, which has cost workers before: one at a time."""
+        with self._lock:
+            known = self._suspect
+            # A claim that failed after it took the place must not keep it: what does not run soon is forgotten.
+            if known is not None and known[0] != seq and (self._is_running(known[0]) or time.monotonic() - known[1] < SUSPECT_S):
+                return False
+            self._suspect = (seq, time.monotonic())
+            return True
+
+    def _is_running(self, seq: int) -> bool:
+        return any(attempt.job.seq == seq for attempt in list(self.running.values()))
+
+    def start(self, attempt: Started) -> None:
+        self.running[threading.get_ident()] = attempt
+
+    def stop(self) -> None:
+        self.running.pop(threading.get_ident(), None)
+
+    def overdue(self, after_s: float) -> list[Started]:
+        """The attempts that have been running for longer than `after_s` seconds."""
+        limit = time.monotonic() - after_s
+        return [attempt for attempt in list(self.running.values()) if attempt.started < limit]
+
+    def close(self) -> None:
+        """Grant nothing any more."""
+        self.is_closing = True
+        self._feed(always=True)
+
+    def be_quiet(self, wanted: bool, /) -> None:
+        """Grant nothing until that is over."""
+        self.is_quiet = wanted
+        self._feed(always=True)
+
+    def _target(self) -> int:
+        ahead = self.threads * AHEAD_S / max(self._average_s, 1e-6)
+        return self.threads + min(AHEAD_LIMIT, int(ahead))
+
+    def _feed(self, *, always: bool = False) -> None:
+        # Waking for each finished job would cost a system call per job: wait for half of the room, or an idle thread.
+        target = self._target()
+        if always or self._in_flight < self.threads or self._in_flight <= target // 2:
+            while self._hungry:
+                try:
+                    _, wake = self._hungry.popitem()
+                except KeyError:
+                    return
+                wake()

@@ -1,0 +1,287 @@
+"""Capture: what actors log and print is kept with their attempt, and still goes where it went before.
+
+From here on every logged line also carries the id of the job that it concerns, whether the engine, an actor or a library writes it. Nothing is paid by an actor that says nothing: the job is looked up only when a line is written.
+"""
+
+from __future__ import annotations
+
+import codecs
+import io
+import logging
+import sys
+import threading
+import traceback
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import structlog
+from dramatiq.compat import StreamablePipe
+
+from ...jobs.attempts.current_job import RunningJob, current_job
+from ...jobs.attempts.log_lines import LINE_LIMIT, Line, last_state
+from ...logs import mask_by, speak_for, writes_to_terminal
+from ..core.line_pipe import LinePipe
+
+Find = Callable[[], RunningJob | None]
+
+_ROOT = __name__.partition(".")[0]
+#: loggers of the engine itself: their lines are about the attempt and do not belong to its log
+OWN = (f"{_ROOT}.broker.", f"{_ROOT}.jobs.", "dramatiq.", "pika")
+
+
+class _Surroundings(NamedTuple):
+    """State of logging and of the standard streams while no actor has changed them."""
+
+    stdout: _Tee
+    stderr: _Tee
+    handlers: list[tuple[logging.Handler, int, logging.Formatter | None, list[Any]]]
+    level: int
+    disabled: int
+    silent: frozenset[str]  # loggers that were disabled before
+    factory: Callable[..., logging.LogRecord]
+    structured: dict[str, Any]
+
+
+_surroundings: _Surroundings | None = None
+#: disabled by whatever disables the loggers that it does not name
+_SENTINEL = logging.getLogger(__name__)
+
+
+def install(find: Find = lambda: current_job.job) -> None:
+    """Keep from here on what is printed and logged while `find` has a job."""
+    global _surroundings
+    stdout = sys.stdout = _Tee(_whole(_stream(sys.stdout)), "stdout", find)
+    stderr = sys.stderr = _Tee(_whole(_stream(sys.stderr)), "stderr", find)
+    root = logging.getLogger()
+    _without_keepers(root)
+    for handler in root.handlers:
+        if isinstance(handler, logging.StreamHandler):
+            handler.stream = _whole(_stream(handler.stream))  # not the tee: each logged line would be kept twice
+    root.addHandler(_Keeper(find))
+    speak_for(lambda: _facts(find()))
+    mask_by(lambda text: text if (job := find()) is None else job.mask(text))
+    _surroundings = _Surroundings(
+        stdout=stdout,
+        stderr=stderr,
+        handlers=[(each, each.level, each.formatter, each.filters[:]) for each in root.handlers],
+        level=root.level,
+        disabled=root.manager.disable,
+        silent=frozenset(each.name for each in _loggers() if each.disabled),
+        factory=logging.getLogRecordFactory(),
+        structured=structlog.get_config(),
+    )
+
+
+def uninstall() -> None:
+    """Put everything back (tests)."""
+    global _surroundings
+    put_back()
+    _surroundings = None
+    sys.stdout, sys.stderr = _stream(sys.stdout), _stream(sys.stderr)
+    _without_keepers(logging.getLogger())
+    speak_for(None)
+    mask_by(None)
+
+
+def put_back() -> None:
+    """Undo what an attempt did to logging and the standard streams: `basicConfig(force=True)`, `dictConfig`, `disable`, another sys.stdout.
+
+    Handlers that write elsewhere than to the terminal stay: they are the team's own.
+    """
+    was = _surroundings
+    if was is None:
+        return
+    root = logging.getLogger()
+    if sys.stdout is not was.stdout:
+        sys.stdout = was.stdout
+    if sys.stderr is not was.stderr:
+        sys.stderr = was.stderr
+    if root.manager.disable != was.disabled:
+        logging.disable(was.disabled)
+    if root.level != was.level:
+        root.setLevel(was.level)
+    if logging.getLogRecordFactory() is not was.factory:
+        logging.setLogRecordFactory(was.factory)
+    if _SENTINEL.disabled:
+        for logger in _loggers():
+            logger.disabled = logger.name in was.silent
+    own = [each for each, _, _, _ in was.handlers]
+    if root.handlers != own:
+        root.handlers[:] = [*own, *(each for each in root.handlers if each not in own and not _is_to_terminal(each, was))]
+    for handler, level, formatter, filters in was.handlers:
+        handler.level, handler.formatter = level, formatter
+        if handler.filters != filters:
+            handler.filters[:] = filters
+    if structlog.get_config()["processors"] is not was.structured["processors"]:
+        structlog.configure(**was.structured)
+
+
+def _loggers() -> list[logging.Logger]:
+    return [each for each in list(logging.getLogger().manager.loggerDict.values()) if isinstance(each, logging.Logger)]
+
+
+def _is_to_terminal(handler: logging.Handler, was: _Surroundings) -> bool:
+    stream = getattr(handler, "stream", None)
+    return writes_to_terminal(handler) or any(stream is each for tee in (was.stdout, was.stderr) for each in (tee, tee.stream))
+
+
+def all_lines(job: RunningJob) -> list[Line]:
+    """Return the unwritten lines of the attempt that ends in this thread; a line that it has only begun ends here."""
+    if _surroundings is not None:  # not sys.stdout, which the actor may have replaced
+        _surroundings.stdout.end_line()  # the next line is another's
+        _surroundings.stderr.end_line()
+    return job.log().pending()
+
+
+class _Tee:
+    """A stream that also keeps what it is given, and passes it on in whole lines: print() writes the line break apart."""
+
+    errors = "backslashreplace"
+    newlines = None
+
+    def __init__(self, stream: Any, level: str, find: Find) -> None:
+        self.stream = stream
+        self.buffer = _Bytes(self)
+        self._level = level
+        self._find = find
+        self._begun = _Begun()
+
+    def write(self, text: str) -> int:
+        job = self._find()
+        whole, ended, begun = (self._begun.text + text).rpartition("\n")
+        if "\r" in begun:
+            begun = last_state(begun) + ("\r" if begun.endswith("\r") else "")
+        self._begun.text = begun
+        if ended:
+            self._pass_on(whole, job)
+        if len(begun) > LINE_LIMIT:
+            self.end_line()
+        if job is not None:
+            job.log().write(self._level, text)
+        return len(text)
+
+    def write_bytes(self, data: bytes) -> None:
+        """Write the text that bytes of UTF-8 say; a character may come in two parts."""
+        self.write(self._begun.decoder.decode(data))
+
+    def end_line(self) -> None:
+        begun, self._begun.text = self._begun.text, ""
+        if begun:
+            self._pass_on(begun, self._find())
+
+    def flush(self) -> None:
+        if self._find() is None:
+            self.end_line()  # nothing would do it later
+        self.stream.flush()
+
+    def writelines(self, lines: Any) -> None:
+        for line in lines:
+            self.write(line)
+
+    def reconfigure(self, **_: Any) -> None:
+        """Change nothing: it takes every text already."""
+
+    def close(self) -> None:
+        """Stay open: other jobs print, too."""
+        self.flush()
+
+    def _pass_on(self, lines: str, job: RunningJob | None) -> None:
+        if "\r" in lines:
+            lines = "\n".join(last_state(line) for line in lines.split("\n"))
+        self.stream.write(f"{lines if job is None else job.mask(lines)}\n")
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.stream, name)
+
+
+class _Bytes(io.RawIOBase):
+    """The `buffer` of such a stream, for what writes bytes."""
+
+    def __init__(self, tee: _Tee) -> None:
+        self._tee = tee
+
+    def writable(self) -> bool:
+        return True
+
+    def write(self, data: Any) -> int:
+        data = bytes(data)
+        self._tee.write_bytes(data)
+        return len(data)
+
+    def fileno(self) -> int:
+        return int(self._tee.fileno())
+
+    def flush(self) -> None:
+        self._tee.flush()
+
+    def close(self) -> None:
+        """Stay open: a TextIOWrapper that goes away closes what it has wrapped."""
+
+
+class _Begun(threading.local):
+    """The line that a thread has begun, and the character."""
+
+    def __init__(self) -> None:
+        self.text = ""
+        self.decoder = codecs.getincrementaldecoder("utf-8")("backslashreplace")
+
+
+class _Keeper(logging.Handler):
+    """Keeps log records; structlog's come with their event as a dictionary."""
+
+    def __init__(self, find: Find) -> None:
+        super().__init__()
+        self._find = find
+
+    def createLock(self) -> None:
+        self.lock = None  # nothing is shared, and an interrupted actor must not leave a lock held
+
+    def handle(self, record: logging.LogRecord) -> bool:
+        # The stock one takes the lock, from Python 3.13 on without asking whether there is one.
+        kept = self.filter(record)
+        if kept:
+            self.emit(kept if isinstance(kept, logging.LogRecord) else record)
+        return bool(kept)
+
+    def emit(self, record: logging.LogRecord) -> None:
+        job = self._find()
+        if job is None or record.name.startswith(OWN):
+            return
+        try:
+            job.log().add(record.levelname.lower(), _text(record))
+        except Exception:  # noqa: BLE001 - a record that cannot be formatted must not end the attempt
+            self.handleError(record)
+
+
+def _facts(job: RunningJob | None) -> dict[str, Any] | None:
+    return None if job is None else {"job_id": job.id, "actor": job.actor, "attempt": job.attempt}
+
+
+def _text(record: logging.LogRecord) -> str:
+    if isinstance(record.msg, dict):
+        fields = dict(record.msg)
+        for own in ("timestamp", "level", "logger", "_record", "_from_structlog"):
+            fields.pop(own, None)
+        event, trouble = fields.pop("event", ""), fields.pop("exc_info", None)
+        text = " ".join([str(event), *(f"{name}={value!r}" for name, value in fields.items())])
+    else:
+        text, trouble = record.getMessage(), record.exc_info
+    if trouble:
+        trouble = sys.exc_info() if trouble is True else trouble
+        trouble = (type(trouble), trouble, trouble.__traceback__) if isinstance(trouble, BaseException) else trouble
+        if trouble[0] is not None:
+            text = f"{text}\n{''.join(traceback.format_exception(*trouble)).rstrip()}"
+    return text
+
+
+def _without_keepers(root: logging.Logger) -> None:
+    for keeper in [one for one in root.handlers if isinstance(one, _Keeper)]:
+        root.removeHandler(keeper)
+
+
+def _whole(stream: Any) -> Any:
+    return LinePipe(stream) if isinstance(stream, StreamablePipe) else stream
+
+
+def _stream(stream: Any) -> Any:
+    return stream.stream if isinstance(stream, _Tee) else stream

@@ -1,0 +1,222 @@
+"""The committer thread: writes the ends of finished attempts, many in one commit, and acknowledges only then.
+
+Group commit: while one commit runs the next batch is collected. Under load a pause of two milliseconds lets a batch
+grow; a single finished job is committed at once.
+"""
+
+from __future__ import annotations
+
+import queue
+import threading
+import time
+from collections.abc import Sequence
+from functools import partial
+from typing import Any
+
+from ...jobs.core.states import Outcome, State
+from ...jobs.finish.settle import Finished, is_one_statement, settle, settle_alone
+from ...jobs.leases import claims, workers
+from ...jobs.webhooks import events
+from ...logs import get_logger
+from ...sql.database import get_database, write
+from ...sql.outages import is_outage, log_outage
+from ...telemetry import metering
+from ..consume.deliveries import Delivery
+from ..core.connections import pauses
+from ..core.lease import Lease
+from ..core.supervision import Progress, Supervised
+
+log = get_logger(__name__)
+
+#: ends written in one commit at most
+BATCH_LIMIT = 500
+#: seconds in which a batch is collected under load
+COLLECT_S = 0.002
+
+Record = tuple[Finished | None, Delivery]
+
+
+class Committer:
+    """Finished attempts in, commits and acknowledgements out. `put` may be called from any thread."""
+
+    def __init__(self, lease: Lease) -> None:
+        self._lease = lease
+        self._queue: queue.SimpleQueue[Record | threading.Event] = queue.SimpleQueue()
+        self._batch: list[Record] = []  # taken from the queue, and not yet committed and acknowledged
+        self._progress = Progress()
+        self._thread = threading.Thread(target=self._run, name="committer", daemon=True)
+        self._closed = threading.Event()
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def threads(self) -> list[Supervised]:
+        """Return the threads that this process cannot do without."""
+        return [Supervised("committer", self._thread, self._progress)]
+
+    def put(self, finished: Finished | None, delivery: Delivery) -> None:
+        """Take over the end of an attempt; None when it is committed already and only the ack is left.
+
+        A C-level queue without a Python lock: an exception raised into the calling thread cannot leave it held.
+        """
+        self._queue.put((finished, delivery))
+
+    def flush(self, timeout: float = 20.0) -> None:
+        """Wait until everything put so far is committed."""
+        if self._thread.is_alive():
+            done = threading.Event()
+            self._queue.put(done)
+            done.wait(timeout)
+
+    def close(self, timeout: float = 20.0) -> None:
+        """Commit what is left, then take nothing more."""
+        self.flush(timeout)
+        self._closed.set()
+        self._queue.put(threading.Event())
+        if self._thread.is_alive():
+            self._thread.join(timeout=5)
+        else:
+            self._commit_rest()
+
+    def _run(self) -> None:
+        last = 0
+        while not self._closed.is_set():
+            self._progress.waits()
+            first = self._queue.get()
+            self._progress.step()
+            if last > 1:
+                time.sleep(COLLECT_S)
+            self._batch, flushes = self._drain(first)
+            last = len(self._batch)
+            if self._batch:
+                self._commit(self._batch)
+            self._batch = []
+            for done in flushes:
+                done.set()
+
+    def _commit_rest(self) -> None:
+        """Commit what a thread that has ended has left; an end that was committed already changes nothing."""
+        self._batch += self._drain(threading.Event())[0]
+        while self._batch:
+            self._commit(self._batch)
+            self._batch = self._drain(threading.Event())[0]
+
+    def _drain(self, first: Record | threading.Event) -> tuple[list[Record], list[threading.Event]]:
+        batch: list[Record] = []
+        flushes: list[threading.Event] = []
+        entry = first
+        while True:
+            if isinstance(entry, threading.Event):
+                flushes.append(entry)
+            else:
+                batch.append(entry)
+            if len(batch) >= BATCH_LIMIT:
+                break
+            try:
+                entry = self._queue.get_nowait()
+            except queue.Empty:
+                break
+        return batch, flushes
+
+    def _commit(self, batch: list[Record]) -> None:
+        finished = [end for end, _ in batch if end is not None]
+        for pause in pauses():
+            try:
+                self._settle_all(finished)
+                break
+            except Exception as error:
+                # Never acknowledged, never given up: the ends wait here until SQL is back. This thread must outlive every error.
+                if is_outage(error):
+                    log_outage(log, "ends_wait_for_sql", error, jobs=len(finished))
+                    self._progress.step()  # of any other error a fresh process is the cure
+                else:
+                    log.warning("ends_wait_for_sql", jobs=len(finished), detail=type(error).__name__, exc_info=True)
+                if self._closed.is_set():
+                    return
+                time.sleep(pause)
+        try:
+            self._acknowledge(batch)
+        except Exception:
+            log.exception("acknowledge_failed", jobs=len(batch))  # RabbitMQ brings these again, and the claim drops them
+
+    def _settle_all(self, finished: Sequence[Finished]) -> None:
+        try:
+            self._settle(finished)
+        except Exception as error:
+            if is_outage(error):
+                raise
+            log.exception("batch_not_storable", jobs=len(finished))
+            self._settle_singly(finished)
+
+    def _settle(self, finished: Sequence[Finished]) -> None:
+        if finished:
+            # The single statement of plain successes commits by itself, unless a webhook subscribes to them: its event belongs in the same commit.
+            alone = is_one_statement(finished) and not events.is_anybody_told(get_database())
+            held: dict[str, Any] = {"finished": finished, "worker_id": self._lease.worker_id, "worker": self._lease.name}
+            began = time.monotonic()
+            if alone:
+                moved = get_database().direct.write(partial(settle_alone, **held))
+            else:
+                with write() as session:
+                    moved = settle(session, **held)
+            self._settle_forgotten([end for end in finished if end.seq not in moved])
+            meters = metering.active()
+            if meters is not None:
+                meters.committed(len(finished), time.monotonic() - began)
+
+    def _settle_forgotten(self, unmoved: Sequence[Finished]) -> None:
+        """An end that changed nothing was given away, or its claim was forgotten by a PostgreSQL that was killed: then it counts."""
+        if unmoved:
+            with write() as session:
+                retaken = set(claims.retake(session, self._lease.worker_id, [(end.seq, end.attempt) for end in unmoved]))
+                workers.acquit(session, self._lease.name, [(end.seq, end.attempt) for end in unmoved if end.seq not in retaken])
+                if retaken:
+                    again = [end for end in unmoved if end.seq in retaken]
+                    settle(session, again, worker_id=self._lease.worker_id, worker=self._lease.name)
+
+    def _settle_singly(self, finished: Sequence[Finished]) -> None:
+        """One end of a batch cannot be stored: write the others, and that one as a dead job with the reason."""
+        for end in finished:
+            try:
+                self._settle([end])
+            except Exception as error:
+                if is_outage(error):
+                    raise
+                log.exception("end_not_storable", job_id=end.id)
+                self._settle_reason(end, f"its end could not be stored ({type(error).__name__})")
+
+    def _settle_reason(self, end: Finished, reason: str) -> None:
+        """Write at least that the job is dead. If not even that can be stored its lease decides: this thread has the ends of other jobs to write."""
+        try:
+            self._settle([_unstorable(end, reason)])
+        except Exception as error:
+            if is_outage(error):
+                raise
+            log.exception("end_left_to_the_lease", job_id=end.id)
+
+    def _acknowledge(self, batch: list[Record]) -> None:
+        self._lease.held.difference_update(delivery.key for _, delivery in batch)
+        by_consumer: dict[int, list[Delivery]] = {}
+        for _, delivery in batch:
+            if not delivery.is_acknowledged:
+                by_consumer.setdefault(id(delivery.consumer), []).append(delivery)
+        for deliveries in by_consumer.values():
+            deliveries[0].consumer.settled([delivery.arrival for delivery in deliveries])
+
+
+def _unstorable(end: Finished, reason: str) -> Finished:
+    return Finished(
+        seq=end.seq,
+        id=end.id,
+        actor=end.actor,
+        attempt=end.attempt,
+        state=State.DEAD,
+        outcome=Outcome.FAILED,
+        started_us=end.started_us,
+        finished_us=end.finished_us,
+        error=reason,
+        reason=reason,
+        failures=1,
+        has_slots=end.has_slots,
+        workflow_seq=end.workflow_seq,
+    )

@@ -1,0 +1,134 @@
+"""End of an attempt: the next state of the job, and the record of the end with all its fields."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from typing import Any
+
+from dramatiq.broker import Broker
+from dramatiq.errors import RateLimitExceeded, Retry
+
+from ...jobs.core.errors import CancelRequested
+from ...jobs.core.states import Outcome, State
+from ...jobs.finish.settle import Finished, present_us
+from ...logs import get_logger
+from ..core.encoding import UnstorableResult
+from ..options import callbacks
+from ..options.limits import Limits
+from ..options.retries import Decision, decide
+from . import capture
+from .failures import describe, misfit, trace
+from .running import Running
+from .stand_ins import OtherFailed
+
+log = get_logger(__name__)
+
+
+def end(running: Running, state: State, outcome: Outcome, **values: Any) -> Finished:
+    """The end of an attempt; `values` are further fields of it, the texts among them masked here."""
+    job = running.job
+    values |= {name: job.mask(values[name]) for name in ("error", "reason", "traceback") if values.get(name) is not None}
+    return Finished(
+        seq=job.seq,
+        id=job.id,
+        actor=job.actor,
+        attempt=job.attempt,
+        state=state,
+        outcome=outcome,
+        started_us=running.started_us,
+        # Not the clock again: it may have been corrected meanwhile, and no attempt ends before it has begun.
+        finished_us=running.started_us + int((time.monotonic() - running.started) * 1_000_000),
+        progress=job.progress_seen,
+        has_slots=running.delivery.claimed.has_slots,
+        workflow_seq=running.delivery.claimed.workflow_seq,
+        lines=() if job.lines is None else capture.all_lines(job),
+        fair_queue=job.queue if running.delivery.claimed.is_fair else None,
+        **values,
+    )
+
+
+def failure(broker: Broker, limits: Limits, running: Running, error: BaseException, *, above: Sequence[str]) -> Finished:
+    """The end of an attempt that raised: another one, or why not. `above`: files whose frames in the traceback are above the actor's own."""
+    actor = broker.actors[running.delivery.claimed.actor]
+    if isinstance(error, CancelRequested):
+        return end(running, State.CANCELLED, Outcome.CANCELLED, reason="cancelled while it ran")
+    unfit = misfit(actor, running.delivery, error)
+    if unfit is not None:
+        return end(running, State.HELD, Outcome.HELD, reason=unfit, error=unfit)
+    line = describe(error)
+    if isinstance(error, UnstorableResult):
+        return end(running, State.DEAD, Outcome.FAILED, error=line, reason=str(error), failures=1)
+    failures = running.delivery.claimed.failures
+    report = limits.report(actor.actor_name, error)
+    # The failure of a probe is the outage's, not the job's: whatever retries the job has left stay.
+    spent = 0 if running.delivery.claimed.is_probe and report is not None else 1
+    try:
+        if isinstance(error, OtherFailed):
+            decision = Decision(State.DEAD, str(error), exhausted=True)
+        else:
+            decision = decide(actor, running.delivery.options, failures, error)
+        if not spent and (decision.exhausted or decision.state is State.RETRYING):
+            pause_ms = int(report.probe_every_s * 1000) if report else 0
+            decision = Decision(
+                State.RETRYING, f"probe of the circuit breaker failed ({type(error).__name__}): no retry was spent", pause_ms
+            )
+        following = callbacks.after_failure(
+            broker, actor, running.delivery, error, exhausted=decision.exhausted, failures=failures, mask=running.job.mask
+        )
+    except Exception as problem:
+        # The actor's own retry_when failed, or a callback names an actor that is not there.
+        log.exception("retry_decision_failed", job_id=running.job.id)
+        return end(running, State.DEAD, Outcome.FAILED, error=line, reason=f"its retry rule failed: {describe(problem)}", failures=1)
+    _log(error, decision.state, running)
+    due_us = None if decision.delay_ms is None else present_us() + decision.delay_ms * 1000
+    if decision.state is State.DEAD:
+        running.delivery.fail()
+    return end(
+        running,
+        decision.state,
+        Outcome.FAILED,
+        error=line,
+        reason=decision.reason,
+        traceback=trace(error, above=above),
+        due_us=due_us,
+        failures=spent,
+        follow_ups=following,
+        breaker=report,
+    )
+
+
+class Successes:
+    """Log lines of attempts that succeeded: a few a second, each with the number of those it stands for, so that a busy worker pays nothing."""
+
+    #: seconds between two lines of one process
+    EVERY_S = 0.2
+
+    def __init__(self) -> None:
+        self._logged_at = 0.0
+        self._others = 0
+
+    def note(self, running: Running, seconds: float) -> None:
+        """Log the attempt, or count it. Threads may race for the number: it is for people."""
+        present = time.monotonic()
+        if present - self._logged_at < self.EVERY_S:
+            self._others += 1
+            return
+        self._logged_at, others, self._others = present, self._others, 0
+        more = {"others_before": others} if others else {}
+        log.info(
+            "attempt_succeeded",
+            job_id=running.job.id,
+            actor=running.job.actor,
+            attempt=running.job.attempt,
+            seconds=round(seconds, 3),
+            **more,
+        )
+
+
+def _log(error: BaseException, state: State, running: Running) -> None:
+    fields = {"job_id": running.job.id, "actor": running.job.actor, "attempt": running.job.attempt, "next": state.value}
+    if isinstance(error, Retry | RateLimitExceeded):
+        log.info("attempt_retries", **fields)
+    else:
+        log.warning("attempt_failed", error=type(error).__name__, **fields)

@@ -1,0 +1,157 @@
+"""Executor: runs claimed jobs in the threads of a worker, each to the end of its attempt, and passes the ends to the committer.
+
+It takes the place of Dramatiq's WorkerThread.process_message, with the same hooks in the same order.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from contextvars import copy_context
+from dataclasses import dataclass
+from functools import partial
+from typing import Protocol
+
+from ...jobs.attempts.current_job import current_job
+from ...jobs.core.errors import CancelRequested
+from ...jobs.core.states import Outcome, State
+from ...jobs.finish.settle import Finished
+from ...logs import get_logger
+from ...telemetry import metering, tracing
+from ..consume.deliveries import Delivery
+from ..core.load import Load
+from ..options.isolation import terms
+from .attempt import OWN_FILES, AttemptRunner, LostLease
+from .endings import Successes, end, failure
+from .failures import describe
+from .running import Running
+from .stand_ins import STANDS_IN
+
+log = get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class IsolatedEnd:
+    """End of a child process: with the attempt's end, with an end that it committed itself, or killed for `error`."""
+
+    finished: Finished | None = None
+    is_committed: bool = False
+    is_lost: bool = False  # the lease
+    error: BaseException | None = None
+
+
+class Children(Protocol):
+    """The pool of child processes, which carry isolated attempts out."""
+
+    def run(self, running: Running, module: str, limit_ms: float | None) -> IsolatedEnd:
+        """Run the attempt in a process of its own; return when that process is gone. `module` is the actor's."""
+        ...
+
+
+class StatusPage(Protocol):
+    """Records for the watchdog which attempt each thread runs, so that a crash is blamed on these alone."""
+
+    def enter(self, seq: int, attempt: int) -> None: ...
+    def leave(self) -> None: ...
+
+
+class Executor:
+    """Runs claimed jobs of one process; every worker thread calls `run`.
+
+    `commit` takes over each end, or None where the attempt has committed it and only the ack is left.
+    `keep_lines` writes the rest of the log of an attempt whose end is not the committer's to write.
+    """
+
+    def __init__(
+        self,
+        attempts: AttemptRunner,
+        load: Load,
+        *,
+        children: Children,
+        status_page: StatusPage,
+        commit: Callable[[Finished | None, Delivery], None],
+        keep_lines: Callable[[Running], None],
+    ) -> None:
+        self.attempts = attempts
+        self._broker = attempts.broker
+        self._load = load
+        self._children = children
+        self._status_page = status_page
+        self._commit = commit
+        self._keep_lines = keep_lines
+        self._successes = Successes()
+
+    def run(self, delivery: Delivery) -> None:
+        """Run one claimed job to the end of its attempt, in a context of its own; raises nothing."""
+        copy_context().run(self._run, delivery)
+
+    def _run(self, delivery: Delivery) -> None:
+        running = Running(self.attempts.running_job(delivery), delivery)
+        current_job.job = running.job
+        self._load.start(running)
+        finished: Finished | None = None
+        outcome = "lost"
+        try:
+            spans = tracing.active()
+            if spans is None:
+                finished = self._carry_out(running)
+            else:
+                finished = spans.attempt(delivery.claimed, delivery.options, self.attempts.lease.name, partial(self._carry_out, running))
+            outcome = Outcome.SUCCEEDED.value if finished is None else finished.outcome.value
+        except LostLease:
+            log.warning("lease_was_lost", job_id=running.job.id, attempt=running.job.attempt)
+        except Exception as error:
+            # A hook's MiddlewareError, or an exception that breaks whatever looks at it: it ends this job, never the thread.
+            log.exception("end_not_decided", job_id=running.job.id)
+            reason = f"its end could not be decided: {describe(error)}"
+            finished = end(running, State.DEAD, Outcome.FAILED, error=describe(error), reason=reason, failures=1)
+            outcome = Outcome.FAILED.value
+        finally:
+            self._status_page.leave()
+            self._load.stop()
+            if finished is None:
+                self._keep_lines(running)
+            current_job.job = None
+            self._answer(finished, delivery)
+            duration_s = time.monotonic() - running.started
+            if outcome == Outcome.SUCCEEDED:
+                self._successes.note(running, duration_s)
+            self._load.finished(duration_s)
+            meters = metering.active()
+            if meters is not None:
+                meters.attempt(running.job.actor, outcome, duration_s)
+            # A kept exception would keep the frames of the actor alive until the next collection.
+            delivery.clear_exception()
+
+    def _carry_out(self, running: Running) -> Finished | None:
+        isolated, limit_ms = terms(self._broker.actors[running.job.actor], running.delivery.options)
+        if isolated and STANDS_IN not in running.delivery.options:
+            return self._isolate(running, limit_ms)
+        self._status_page.enter(running.job.seq, running.job.attempt)
+        return self.attempts.run(running)
+
+    def _isolate(self, running: Running, limit_ms: float | None) -> Finished | None:
+        """Have the attempt carried out in a process of its own; hooks run and the decision is made there unless it was killed."""
+        running.is_isolated = True
+        actor = self._broker.actors[running.delivery.claimed.actor]
+        ending = self._children.run(running, getattr(actor.fn, "__module__", ""), limit_ms)
+        if ending.is_lost:
+            raise LostLease
+        if ending.error is not None:
+            running.delivery.stuff_exception(ending.error)
+            self.attempts.hooks.after("process_message", running.delivery, exception=ending.error)
+            if isinstance(ending.error, CancelRequested):
+                return end(running, State.CANCELLED, Outcome.CANCELLED, reason=f"cancelled while it ran: {ending.error}")
+            return failure(self._broker, self.attempts.limits, running, ending.error, above=OWN_FILES)
+        finished = ending.finished
+        if finished is not None and running.job.lines is not None:
+            finished.lines = (*running.job.lines.pending(), *finished.lines)
+        if finished is not None and finished.state is State.DEAD:
+            running.delivery.fail()
+        return finished
+
+    def _answer(self, finished: Finished | None, delivery: Delivery) -> None:
+        event = "nack" if delivery.failed else "ack"
+        self.attempts.hooks.before(event, delivery)
+        self._commit(finished, delivery)
+        self.attempts.hooks.after(event, delivery)

@@ -1,0 +1,45 @@
+"""One attempt in the hands of a worker thread: what others see of it and how they interrupt it."""
+
+from __future__ import annotations
+
+import threading
+import time
+from typing import Any
+
+from dramatiq.middleware.threading import Interrupt
+
+from ...jobs.attempts.current_job import RunningJob
+from ...jobs.finish.settle import present_us
+from . import stack
+from .interrupts import interrupts
+
+
+class Running:
+    """Made by the thread that runs the attempt, or that waits for the process that does."""
+
+    __slots__ = ("delivery", "ident", "is_isolated", "is_notified", "job", "started", "started_us", "wanted", "wants_stack")
+
+    def __init__(self, job: RunningJob, delivery: Any) -> None:
+        self.job = job
+        self.delivery = delivery
+        self.ident = threading.get_ident()
+        self.is_isolated = False
+        self.is_notified = False  # of a cancel
+        self.wanted: type[Interrupt] | None = None  # the interrupt that the child process of an isolated attempt is to raise
+        self.wants_stack = False  # of an isolated attempt: its child process is to log its stack
+        self.started = time.monotonic()
+        self.started_us = present_us()
+
+    def interrupt(self, kind: type[Interrupt]) -> bool:
+        """Raise `kind` in the actor if it runs; False: not now, because its call has not begun, has ended, or was just interrupted."""
+        if self.is_isolated:
+            self.wanted = kind  # the thread that waits for the process passes it on
+            return True
+        return interrupts.raise_in(self.ident, self, kind)
+
+    def say_where(self) -> None:
+        """Write into the attempt's log where its actor is; called by any thread but its own."""
+        if self.is_isolated:
+            self.wants_stack = True
+        else:
+            self.job.log().add("stack", stack.of_thread(self.ident))

@@ -1,0 +1,27 @@
+"""Stack of a running attempt: that of its thread from the actor on, as a traceback shows it."""
+
+from __future__ import annotations
+
+import sys
+import traceback
+
+from . import interrupts
+
+#: frames above the actor's: the last of them is the one that has called it
+_CALLER = interrupts.__file__
+#: frames that are shown at most, the innermost ones
+MOST = 60
+
+
+def of_thread(ident: int) -> str:
+    """The stack of this thread from its actor on, the innermost call last; in words where there is none."""
+    frame = sys._current_frames().get(ident)
+    if frame is None:
+        return "Its thread has just ended."
+    found = traceback.extract_stack(frame)
+    calls = [number for number, each in enumerate(found) if each.filename == _CALLER]
+    own = found[calls[-1] + 1 :] if calls else []
+    if not own:
+        return "It is not in its actor at the moment: it has just begun, or is about to end."
+    left_out = f"  … {len(own) - MOST} calls left out\n" if len(own) > MOST else ""
+    return f"It is here, innermost call last:\n{left_out}{''.join(traceback.format_list(own[-MOST:]))}".rstrip()

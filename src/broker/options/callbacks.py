@@ -1,0 +1,105 @@
+"""Callbacks and pipelines of Dramatiq: the jobs that follow an attempt, submitted in the commit that ends it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import Any
+
+from dramatiq import Actor, Message, Middleware
+from dramatiq.broker import Broker, MessageProxy
+
+from ...jobs.core.errors import JobsError
+from ...jobs.core.values import plain, storable, text_of
+from ...jobs.finish.settle import ERROR_LIMIT
+from ...jobs.submit.requests import Submission, submission_of
+from ...jobs.submit.submission import check, new_id
+from ...telemetry import tracing
+from ..core.encoding import UnstorableResult
+
+
+class FollowUps(Middleware):
+    """Declares `pipe_target`, `pipe_ignore`, `on_success`, `on_failure` as Dramatiq's Pipelines and Callbacks do."""
+
+    @property
+    def actor_options(self) -> set[str]:
+        return {"pipe_ignore", "pipe_target", "on_failure", "on_success"}
+
+
+def after_success(broker: Broker, actor: Actor[Any, Any], message: MessageProxy, encoded: str) -> list[Submission]:
+    """The next step of a pipeline and the success callback, with the result as its row holds it, `encoded`.
+
+    Raises UnstorableResult if one of them cannot take it.
+    """
+    options = message.options
+    following = []
+    callback = options.get("on_success") or actor.options.get("on_success")
+    if callback:
+        following.append(_callback(broker, callback, _plain(message), json.loads(encoded)))
+    target = options.get("pipe_target")
+    if target is not None:
+        step: Message[Any] = Message(**target)
+        if not (step.options.get("pipe_ignore") or actor.options.get("pipe_ignore")):
+            step = step.copy(args=(*step.args, json.loads(encoded)))
+        following.append(submission_of(step, source="pipeline"))
+    for each in following:
+        try:
+            check(each)
+        except JobsError as error:
+            raise UnstorableResult(f"{each.message.actor_name}, which follows it, cannot take its result: {error}") from None
+    return placed(following)
+
+
+def after_failure(
+    broker: Broker,
+    actor: Actor[Any, Any],
+    message: MessageProxy,
+    exception: BaseException,
+    *,
+    exhausted: bool,
+    failures: int,
+    mask: Callable[[str], str],
+) -> list[Submission]:
+    """The failure callback of this attempt and, when the retries are spent, the actor named for that. Raises JobsError if one cannot be kept."""
+    options = message.options
+    following = []
+    callback = options.get("on_failure") or actor.options.get("on_failure")
+    if callback:
+        following.append(
+            _callback(
+                broker,
+                callback,
+                _plain(message),
+                {"type": type(exception).__name__, "message": storable(mask(text_of(exception)), ERROR_LIMIT)},
+            )
+        )
+    last = options.get("on_retry_exhausted") or actor.options.get("on_retry_exhausted")
+    if exhausted and last:
+        most = options.get("max_retries", actor.options.get("max_retries"))
+        following.append(_callback(broker, last, _plain(message), {"retries": failures, "max_retries": most}))
+    for each in following:
+        check(each)
+    return placed(following)
+
+
+def placed(following: Sequence[Submission]) -> list[Submission]:
+    """Return these submissions with their place in the trace of the attempt that they follow."""
+    spans = tracing.active()
+    if spans is None:
+        return list(following)
+    carrier = spans.carrier()
+    return [replace(each, trace=carrier) for each in following]
+
+
+def _callback(broker: Broker, actor: str | Actor[Any, Any], *args: Any) -> Submission:
+    target = broker.get_actor(actor) if isinstance(actor, str) else actor
+    return Submission(
+        Message(queue_name=target.queue_name, actor_name=target.actor_name, args=args, kwargs={}, options={}, message_id=new_id()),
+        source="callback",
+    )
+
+
+def _plain(message: MessageProxy) -> dict[str, Any]:
+    fields: dict[str, Any] = plain(message._message.asdict())
+    return fields

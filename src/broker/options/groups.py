@@ -1,0 +1,67 @@
+"""Dramatiq's `group(...).add_completion_callback(...)` on SQL: the middleware a group asks for, and what its members say."""
+
+from __future__ import annotations
+
+from functools import wraps
+from typing import Any
+
+import dramatiq
+from dramatiq import Message, Middleware
+from dramatiq.middleware.group_callbacks import GroupCallbacks as StockGroupCallbacks
+
+from ...jobs.attempts.current_job import current_job
+from ...jobs.submit.requests import submission_of
+from ...jobs.workflows import message_groups
+from ...jobs.workflows.message_groups import GroupMember
+from ...sql.database import write
+from ..compat.limiter_backend import SqlRateLimiterBackend
+from .callbacks import placed
+
+
+class _GroupRegister(SqlRateLimiterBackend):
+    """Takes the barrier that a group makes when it runs: here a row that says how many members to expect."""
+
+    def add(self, key: str, value: int, ttl: int) -> bool:
+        """Open a group of `value` members. It does not expire: a job may be due in a year."""
+        running = current_job.job
+        if running is not None and running.is_transactional:
+            return message_groups.open_group(running.session, key, value)  # its members are submitted there too
+        with write() as session:
+            return message_groups.open_group(session, key, value)
+
+
+class GroupCallbacks(StockGroupCallbacks):
+    """Lets groups have completion callbacks: sent once, in the commit in which the last member succeeds."""
+
+    def __init__(self) -> None:
+        super().__init__(_GroupRegister())
+
+    # Counting in a hook would count a redelivered member twice and lose what a killed worker has not counted.
+    after_process_message = Middleware.after_process_message
+
+
+def mend_empty_groups() -> None:
+    """Send the callbacks of a group without members at once: Dramatiq hands them over with the members, so they would never be sent."""
+    run = dramatiq.group.run
+    if getattr(run, "is_mended", False):
+        return
+
+    @wraps(run)
+    def mended(self: dramatiq.group, *, delay: int | None = None) -> dramatiq.group:
+        if self.children:
+            return run(self, delay=delay)  # type: ignore[no-any-return, no-untyped-call, unused-ignore]
+        for callback in self.completion_callbacks:
+            self.broker.enqueue(Message(**callback), delay=delay)
+        return self
+
+    mended.is_mended = True  # type: ignore[attr-defined]
+    dramatiq.group.run = mended  # type: ignore[method-assign, unused-ignore]
+
+
+def membership(options: dict[str, Any]) -> GroupMember | None:
+    """The group that a message with these options is a member of, with the callbacks it carries."""
+    group, callbacks = options.get("group_completion_uuid"), options.get("group_completion_callbacks")
+    if not group or not callbacks:
+        return None
+    messages: list[Message[Any]] = [Message(**callback) for callback in callbacks]
+    return GroupMember(group, tuple(placed([submission_of(each, source="group") for each in messages])))

@@ -1,0 +1,163 @@
+"""Retries: the middleware that owns an actor's retry options, and the decision what follows a failed attempt.
+
+The options are Dramatiq's own. The retry itself is the job's row with its next `due_at`, written in the same commit
+as the attempt; nothing is published until it is due.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from email.utils import parsedate_to_datetime
+from typing import Any
+
+from dramatiq import Actor, Middleware
+from dramatiq.broker import Broker
+from dramatiq.common import compute_backoff
+from dramatiq.errors import Retry
+
+from ...jobs.core.states import State
+from ...sql.clock import now
+from .errors import InvalidOption
+
+#: milliseconds
+DEFAULT_MIN_BACKOFF, DEFAULT_MAX_BACKOFF = 15_000, 7 * 86_400_000
+DEFAULT_MAX_RETRIES = 20
+#: milliseconds: a hundred years; an instant behind year 9999 could be written and never read again
+LONGEST_DELAY = 100 * 365 * 86_400_000
+#: milliseconds that a server's Retry-After is obeyed at most
+MOST_OBEYED = 86_400_000
+
+
+class Retries(Middleware):
+    """Declares Dramatiq's `max_retries`, `min_backoff`, `max_backoff` (milliseconds), `retry_when`, `throws`, `on_retry_exhausted`.
+
+    And `retry_delay`: exactly so many milliseconds between an attempt and the next; backoff has jitter, this has none.
+    And `backoff`: a function of (failures so far, exception) that returns the milliseconds.
+    An exception with a `retry_after` (seconds, a timedelta or a datetime) says itself when to come back.
+    """
+
+    @property
+    def actor_options(self) -> set[str]:
+        return {"max_retries", "min_backoff", "max_backoff", "retry_delay", "backoff", "retry_when", "throws", "on_retry_exhausted"}
+
+    def before_declare_actor(self, broker: Broker, actor: Actor[Any, Any]) -> None:
+        options = actor.options
+        for name in ("max_retries", "min_backoff", "max_backoff", "retry_delay"):
+            value = options.get(name)
+            if value is not None and (not isinstance(value, int) or isinstance(value, bool) or value < 0):
+                raise InvalidOption(actor.actor_name, f"{name} must be a whole number of at least 0, not {value!r}")
+        if options.get("retry_delay") is not None and not {"min_backoff", "max_backoff"}.isdisjoint(options):
+            raise InvalidOption(actor.actor_name, "give either retry_delay or a backoff, not both")
+        for name in ("retry_when", "backoff"):
+            if options.get(name) is not None and not callable(options[name]):
+                raise InvalidOption(actor.actor_name, f"{name} must be a function of (failures so far, exception)")
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """Decision after a failed attempt; `delay_ms` until the next one when the job is retrying."""
+
+    state: State
+    reason: str
+    delay_ms: int | None = None
+    exhausted: bool = False
+
+
+def decide(actor: Actor[Any, Any], options: dict[str, Any], failures: int, exception: BaseException) -> Decision:
+    """Retry or give up, by the options of the message, then of the actor, then the defaults.
+
+    `failures`: failed attempts before this one.
+    """
+    throws = _throws(options.get("throws") or actor.options.get("throws"))
+    if throws and isinstance(exception, throws):
+        return Decision(State.DEAD, f"{type(exception).__name__} is not retried (throws)")
+    limit = options.get("max_retries", actor.options.get("max_retries", DEFAULT_MAX_RETRIES))
+    retry_when = actor.options.get("retry_when")
+    if retry_when is not None:
+        if not retry_when(failures, exception):
+            return Decision(State.DEAD, f"retry_when said no after {_times(failures + 1)}", exhausted=True)
+    elif limit is not None and failures >= limit:
+        reason = "no retries are allowed" if limit == 0 else f"its {_retries(limit)} spent"
+        return Decision(State.DEAD, reason, exhausted=True)
+    delay = _delay(actor, options, failures, exception)
+    of = "" if limit is None or retry_when is not None else f" of {limit}"
+    return Decision(State.RETRYING, f"retry {failures + 1}{of} after {type(exception).__name__}", delay)
+
+
+def _delay(actor: Actor[Any, Any], options: dict[str, Any], failures: int, exception: BaseException) -> int:
+    if isinstance(exception, Retry) and exception.delay is not None:
+        return max(0, min(int(exception.delay), LONGEST_DELAY))
+    asked = retry_after(exception)
+    if asked is not None:
+        return max(0, min(asked, LONGEST_DELAY))
+    if actor.options.get("backoff") is not None:
+        return max(0, min(int(actor.options["backoff"](failures, exception)), LONGEST_DELAY))
+    if not {"min_backoff", "max_backoff"}.isdisjoint(options):
+        fixed = options.get("retry_delay")  # a message's own backoff wins over its actor's delay
+    else:
+        fixed = options.get("retry_delay", actor.options.get("retry_delay"))
+    if fixed is not None:
+        return max(0, min(int(fixed), LONGEST_DELAY))
+    least = _first(options.get("min_backoff"), actor.options.get("min_backoff"), DEFAULT_MIN_BACKOFF)
+    most = min(_first(options.get("max_backoff"), actor.options.get("max_backoff"), DEFAULT_MAX_BACKOFF), DEFAULT_MAX_BACKOFF)
+    return compute_backoff(failures, factor=least, max_backoff=most)[1]
+
+
+def retry_after(exception: BaseException) -> int | None:
+    """The milliseconds that an exception asks to wait, by its `retry_after` or the Retry-After of an HTTP response; None: it does not.
+
+    What a server asks for is obeyed up to a day; an instant that is past leaves the actor's own rule.
+    """
+    asked = getattr(exception, "retry_after", None)
+    if asked is not None:
+        return _in_ms(asked)
+    for holder in (getattr(exception, "response", None), exception):
+        asked = _header(getattr(holder, "headers", None))
+        if asked is not None:
+            wanted = _in_ms(asked)
+            return None if wanted is None or wanted <= 0 else min(wanted, MOST_OBEYED)
+    return None
+
+
+def _header(headers: Any) -> str | None:
+    """Retry-After in the headers of an HTTP library, whatever the case of their names."""
+    pairs = headers.items() if hasattr(headers, "items") else ()
+    return next((str(value) for name, value in pairs if str(name).lower() == "retry-after"), None)
+
+
+def _in_ms(asked: Any) -> int | None:
+    try:
+        if isinstance(asked, str):
+            text = asked.strip()
+            asked = float(text) if text.replace(".", "", 1).isdigit() else parsedate_to_datetime(text)
+        if isinstance(asked, datetime):
+            asked = asked if asked.tzinfo is not None else asked.replace(tzinfo=UTC)
+            return int((asked - now()).total_seconds() * 1000)
+        if isinstance(asked, timedelta):
+            return int(asked.total_seconds() * 1000)
+        if isinstance(asked, int | float) and not isinstance(asked, bool):
+            return int(asked * 1000)
+    except (ValueError, TypeError, OverflowError):
+        pass  # an invalid Retry-After: the actor's own rule holds
+    return None
+
+
+def _first(*values: int | None) -> int:
+    return next(value for value in values if value is not None)
+
+
+def _throws(value: Any) -> tuple[type[BaseException], ...]:
+    if value is None:
+        return ()
+    kinds = value if isinstance(value, tuple | list) else (value,)
+    # A message option came as JSON and cannot name a class; only the actor's own declaration can.
+    return tuple(kind for kind in kinds if isinstance(kind, type) and issubclass(kind, BaseException))
+
+
+def _times(count: int) -> str:
+    return "one attempt" if count == 1 else f"{count} attempts"
+
+
+def _retries(count: int) -> str:
+    return "one retry is" if count == 1 else f"{count} retries are"

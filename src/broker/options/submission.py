@@ -1,0 +1,109 @@
+"""Submission options of an actor: the middleware that owns them. Enforced by submit()."""
+
+from __future__ import annotations
+
+import inspect
+import json
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import timedelta
+from functools import partial
+from typing import Any
+
+from dramatiq import Actor, Message, Middleware
+from dramatiq.broker import Broker
+
+from ...actor_schema.signature import Signature, misdeclared
+from ...jobs.core.states import Unique
+from ...jobs.core.values import dumps, plain
+from ...jobs.submit import defaults
+from ...jobs.submit.defaults import Defaults
+from .errors import InvalidOption
+
+#: the roles there are, each with everything the one before it may do (src/operations/people/roles.py)
+ROLES = ("viewer", "submitter", "operator", "admin")
+
+
+class SubmissionOptions(Middleware):
+    """Declares `broker_priority` (0 to 9), `expires` and `unique_for` (milliseconds), `unique`, `unique_by`, `fair_by`.
+
+    `internal=True`: only Callboard's own code submits its jobs; people and programs are refused (src/operations/jobs/actor_catalogue.py).
+    `unique`: True or "finished": no second job of its key until the first has ended; "waiting": until it starts.
+    `submit_role` and `view_role`: the least role that may submit, retry and change its jobs, and that may see them.
+    `unique_by` and `fair_by` are functions of the actor's arguments that return the key.
+    """
+
+    @property
+    def actor_options(self) -> set[str]:
+        return {"broker_priority", "expires", "internal", "submit_role", "unique", "unique_for", "unique_by", "fair_by", "view_role"}
+
+    def before_declare_actor(self, broker: Broker, actor: Actor[Any, Any]) -> None:
+        name, options = actor.actor_name, actor.options
+        priority = options.get("broker_priority")
+        if priority is not None and (not isinstance(priority, int) or isinstance(priority, bool) or not 0 <= priority <= 9):
+            raise InvalidOption(name, f"broker_priority must be a whole number between 0 and 9, not {priority!r}")
+        if not isinstance(options.get("internal", False), bool):
+            raise InvalidOption(name, f"internal must be True or False, not {options['internal']!r}")
+        for option in ("unique_by", "fair_by"):
+            if options.get(option) is not None and not callable(options[option]):
+                raise InvalidOption(name, f"{option} must be a function of the actor's arguments")
+        if (problem := misdeclared(actor.fn)) is not None:
+            raise InvalidOption(name, problem)
+        defaults.declare(
+            name,
+            Defaults(
+                priority=priority,
+                expires_after=_period(name, "expires", options.get("expires")),
+                unique=_unique(name, options.get("unique")),
+                unique_for=_period(name, "unique_for", options.get("unique_for")),
+                unique_by=options.get("unique_by") or partial(_all_arguments, actor.fn),
+                fair_by=options.get("fair_by"),
+                submit_role=_role(name, "submit_role", options.get("submit_role")),
+                view_role=_role(name, "view_role", options.get("view_role")),
+                seal=partial(_seal, actor),
+            ),
+        )
+
+
+def _seal(actor: Actor[Any, Any], message: Message[Any]) -> Message[Any]:
+    """The message with its secret arguments sealed and its generated defaults made, however it was submitted; what is so already stays as it is."""
+    signature = Signature.of(actor)
+    if not signature.secrets and not signature.generates:
+        return message
+    args, kwargs = signature.seal(message.args, message.kwargs)
+    return replace(message, args=tuple(args), kwargs=kwargs)
+
+
+def _all_arguments(function: Callable[..., Any], *args: Any, **kwargs: Any) -> str:
+    """One text for one call, whether its arguments came by position (`send(1, 2)`) or by name (a form)."""
+    try:
+        bound = inspect.signature(function).bind(*args, **kwargs)
+    except TypeError:
+        return dumps([args, kwargs])  # they do not fit: the executor holds the job for that
+    bound.apply_defaults()
+    return json.dumps(plain(bound.arguments), sort_keys=True)
+
+
+def _role(actor: str, option: str, value: Any) -> str | None:
+    if value is not None and value not in ROLES:
+        raise InvalidOption(actor, f"{option} must be one of {', '.join(ROLES)}, not {value!r}")
+    return None if value is None else str(value)
+
+
+def _period(actor: str, option: str, value: Any) -> timedelta | None:
+    if value is None or isinstance(value, timedelta):
+        return value
+    if not isinstance(value, int | float) or isinstance(value, bool) or value <= 0:
+        raise InvalidOption(actor, f"{option} must be a timedelta or a number of milliseconds above 0, not {value!r}")
+    return timedelta(milliseconds=value)
+
+
+def _unique(actor: str, value: Any) -> Unique | None:
+    if value is None or value is False:
+        return None
+    if value is True:
+        return Unique.FINISHED
+    try:
+        return Unique(value)
+    except ValueError:
+        raise InvalidOption(actor, f'unique must be True, "finished" or "waiting", not {value!r}') from None

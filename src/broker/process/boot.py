@@ -1,0 +1,205 @@
+"""Boot: puts Callboard's parts into Dramatiq's Worker when it starts, and stops them in order."""
+
+from __future__ import annotations
+
+import gc
+import os
+import signal
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from typing import Any
+
+from dramatiq import Middleware
+from dramatiq.asyncio import get_event_loop_thread
+from dramatiq.broker import Broker
+from dramatiq.middleware import MiddlewareError
+
+from ...logs import configure_logs, get_logger
+from ...settings import get_settings
+from ...telemetry import metering, tracing
+from ..core import child_signals
+from ..core.supervision import Supervised, VitalThreads
+from ..execute import capture
+from ..execute.executor import Executor
+from ..execute.interrupts import interrupts
+from ..isolate.child_pool import ForkedServer, fork_early
+from ..options import isolation
+from ..options.limits import Limits
+from ..options.shutdown import notify
+from ..publish.publisher import get_publisher
+from ..recover.relay import Relay
+from . import parent
+from .stopping import Stopping
+from .worker_process import SchemaMissing, WorkerProcess
+
+log = get_logger(__name__)
+
+#: new objects after which Python looks for garbage; its default of 700 looks through every job in hand several times
+YOUNG_OBJECTS = 20_000
+#: seconds that running actors get in a process which can no longer renew its lease, or write how they end
+HASTE_S = 3.0
+
+
+class Boot(Middleware):
+    """The middleware that starts and stops the parts of this worker process."""
+
+    def __init__(self) -> None:
+        self.process: WorkerProcess | None = None
+        self._relay = Relay()
+        self._executor: Executor | None = None
+        self._worker: Any = None
+        self._stopping: Stopping | None = None
+        self._vital = VitalThreads(self._threads)
+        self._serves = False
+        self._stops = threading.Event()
+        self._forked: ForkedServer | None = None
+        self._is_command = False  # the process is one that the dramatiq command has started
+
+    def after_process_boot(self, broker: Broker) -> None:
+        self._is_command = True
+        with self._must_succeed():
+            configure_logs()
+            if _has_isolated(broker):
+                self._forked = fork_early()
+            parent.watch(self._stops, self._stop)
+            child_signals.reset_in_children()
+
+    def before_worker_boot(self, broker: Broker, worker: Any) -> None:
+        with self._must_succeed():
+            self._start(broker, worker)
+
+    def after_worker_boot(self, broker: Broker, worker: Any) -> None:
+        self._serves = True
+
+    def _start(self, broker: Broker, worker: Any) -> None:
+        listened = worker.consumer_whitelist or broker.queues
+        limits = next(one for one in broker.middleware if isinstance(one, Limits))
+        end = _end_this_process if self._is_command else None
+        process = WorkerProcess(
+            threads=worker.worker_threads, queues=list(listened), actors=broker.actors, limits=limits, end=end, forked=self._forked
+        )
+        worker.work_queue = process.work_queue  # before Dramatiq has made the threads that take from it
+        self.process, self._worker = process, worker
+        if self._is_command:
+            self._stopping = Stopping(worker, process.status_page)
+        tracing.start("worker")
+        meters = metering.start("worker")
+        if meters is not None:
+            load = process.load
+            meters.watch(
+                threads=load.threads, busy=lambda: len(load.running), prefetched=lambda: max(0, load.in_flight - len(load.running))
+            )
+        capture.install()
+        self._executor = process.executor(broker)
+        process.start(self._look)
+        if _has_isolated(broker):
+            with suppress(OSError):  # the first job tries again
+                process.children.start()  # it needs a second or two to import the actors: not when the first job waits for it
+        self._relay.start()
+        _calm_collector()
+        _log_served(broker, process, listened)
+
+    def after_worker_thread_boot(self, broker: Broker, thread: Any) -> None:
+        assert self._executor is not None
+        thread.process_message = self._executor.run
+
+    def before_worker_shutdown(self, broker: Broker, worker: Any) -> None:
+        self._stops.set()
+        self._relay.close()
+        if self.process is not None:
+            self.process.stop_taking()
+            notify(broker, list(self.process.load.running.values()))
+
+    def after_worker_shutdown(self, broker: Broker, worker: Any) -> None:
+        if self.process is not None:
+            self.process.close()
+            tracing.stop()
+            metering.stop()
+
+    @contextmanager
+    def _must_succeed(self) -> Iterator[None]:
+        """End a process that cannot start. Dramatiq logs what a middleware raises and goes on: it would consume, never work and never end."""
+        try:
+            yield
+        except Exception as error:
+            log.critical("worker_cannot_start", detail=str(error), exc_info=not isinstance(error, SchemaMissing))
+            if self._is_command:
+                sys.exit(1)
+            raise MiddlewareError(str(error)) from error
+
+    def _threads(self) -> Iterator[Supervised]:
+        """The threads that this process cannot do without."""
+        if self.process is not None:
+            yield from self.process.threads()
+        yield from self._relay.threads()
+        yield from get_publisher().threads()
+        yield from interrupts.threads()
+        for queue, thread in list(self._worker.consumers.items()):
+            yield Supervised(f"consumer of {queue}", thread, getattr(thread.consumer, "progress", None))
+        for thread in list(self._worker.workers):
+            yield Supervised("worker thread", thread)  # however long its actor takes
+        if (loop := get_event_loop_thread()) is not None:
+            yield Supervised("event loop", loop)
+
+    def _look(self, elapsed_s: float) -> None:
+        """Replace this process when it has lost one of its threads."""
+        if not self._serves or self._stops.is_set():
+            return
+        lost = self._vital.look(elapsed_s)
+        if lost is None:
+            return
+        name, why = lost
+        self._stops.set()
+        log.critical("worker_thread_lost", thread=name, detail=f"it {why}")
+        if self._stopping is None:
+            assert self.process is not None
+            self.process.abandon_lease()
+            return
+        is_hasty = name in ("lease", "committer")
+        threading.Thread(target=self._end, args=(self._stopping, is_hasty), name="end", daemon=True).start()
+
+    def _end(self, stopping: Stopping, is_hasty: bool) -> None:
+        try:
+            if is_hasty:
+                stopping.stop(HASTE_S * 1000, leeway_s=HASTE_S)
+            else:
+                stopping.stop(get_settings().shutdown_timeout * 1000)
+            get_publisher().close()
+        finally:
+            stopping.end_now()
+
+    def _stop(self, within_s: float) -> None:
+        if self._stopping is not None:
+            self._stopping.stop(within_s * 1000)
+
+
+def _has_isolated(broker: Broker) -> bool:
+    return any(isolation.wants(actor) for actor in broker.actors.values())
+
+
+def _end_this_process() -> None:
+    """As a deploy does: Dramatiq's main process ends with its worker, and whatever supervises it starts a fresh one."""
+    os.kill(os.getpid(), signal.SIGTERM)
+
+
+def _calm_collector() -> None:
+    """Let Python look for garbage seldom, and not among what was imported and lives as long as the process."""
+    gc.collect()
+    gc.freeze()
+    young, *older = gc.get_threshold()
+    if 0 < young < YOUNG_OBJECTS:  # a collector that was switched off, or made rarer still, stays so
+        gc.set_threshold(YOUNG_OBJECTS, *older)
+
+
+def _log_served(broker: Broker, process: WorkerProcess, listened: Any) -> None:
+    hosts = ", ".join(url.rsplit("@", 1)[-1] for url in get_settings().broker_urls)
+    log.info(
+        "worker_serves",
+        worker=process.lease.name,
+        broker=hosts,
+        threads=process.load.threads,
+        queues=sorted(listened),
+        actors=sorted(broker.actors),
+    )

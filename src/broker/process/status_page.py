@@ -1,0 +1,151 @@
+"""Status page: one page of shared memory that outlives this process and is read by its watchdog.
+
+It holds a pulse that only a live interpreter can advance, and the attempts that are in a thread right now.
+"""
+
+from __future__ import annotations
+
+import faulthandler
+import mmap
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from ...logs import get_logger
+from ...settings import get_settings
+from ..core.log_throttle import LogThrottle
+from ..core.supervision import Supervised
+from . import death_report, watchdog
+from .watchdog import HEADER, SLOT
+
+log = get_logger(__name__)
+
+#: seconds between two beats, and between two looks at the watchdog itself
+BEAT_S = 0.5
+LOOK_AFTER_BEATS = 10
+#: threads a page has room for; more than these are not blamed for a crash
+THREADS = 255
+
+
+class StatusPage:
+    """This process's page and its watchdog. Without memfd (not Linux) the page has no reader."""
+
+    def __init__(self) -> None:
+        self._descriptor = os.memfd_create("callboard-status") if hasattr(os, "memfd_create") else -1
+        size = HEADER.size + SLOT.size * THREADS
+        if self._descriptor >= 0:
+            os.ftruncate(self._descriptor, size)
+        self._page = mmap.mmap(self._descriptor, size)
+        self._slots: dict[int, int] = {}  # thread ident -> place in the page
+        self._lock = threading.Lock()
+        self._worker_id = 0
+        self._signed_off = 0
+        self._beats = 0
+        self._closing = threading.Event()
+        self._watchdog: subprocess.Popen[bytes] | None = None
+        self._causes = LogThrottle()
+        self._look: Callable[[float], None] = lambda _elapsed_s: None
+        self._thread = threading.Thread(target=self._run, name="pulse", daemon=True)
+
+    @property
+    def is_beating(self) -> bool:
+        return self._thread.is_alive()
+
+    @property
+    def watchdog_pid(self) -> int | None:
+        return None if self._watchdog is None else self._watchdog.pid
+
+    def threads(self) -> list[Supervised]:
+        """Return the threads that this process cannot do without."""
+        return [Supervised("pulse", self._thread)]
+
+    def start(self, look: Callable[[float], None]) -> None:
+        """Begin to beat, watched. `look` is called at each beat with the seconds since the one before."""
+        self._look = look
+        self._beat()
+        if self._descriptor >= 0:
+            # Written from C, without the interpreter: where every thread is, when the watchdog asks or a library crashes.
+            faulthandler.enable(file=2)
+            faulthandler.register(signal.SIGUSR2, file=2, all_threads=True)
+        self._watch()
+        self._thread.start()
+
+    def know(self, worker_id: int) -> None:
+        """Note the id of this worker's row."""
+        self._worker_id = worker_id
+        self._beat()
+
+    def sign_off(self) -> None:
+        """Note that this process ends in good order; its watchdog stays until it has."""
+        self._signed_off = 1
+        self._closing.set()
+        self._beat()
+
+    def clear_attempts(self) -> None:
+        """Note that this process ends for a reason of its own: its death is no crash of the jobs in its threads."""
+        self._page[HEADER.size :] = bytes(len(self._page) - HEADER.size)
+
+    def enter(self, seq: int, attempt: int) -> None:
+        """Note that the calling thread runs this attempt."""
+        place = self._slots.get(threading.get_ident())
+        if place is None:
+            place = self._new_slot()
+        if place:
+            SLOT.pack_into(self._page, place, seq, attempt)
+
+    def leave(self) -> None:
+        """Note that the calling thread runs nothing."""
+        place = self._slots.get(threading.get_ident())
+        if place:
+            SLOT.pack_into(self._page, place, 0, 0)
+
+    def _new_slot(self) -> int:
+        with self._lock:
+            place = HEADER.size + SLOT.size * len(self._slots) if len(self._slots) < THREADS else 0
+            self._slots[threading.get_ident()] = place
+            return place
+
+    def _run(self) -> None:
+        looked = time.monotonic()
+        while not self._closing.wait(BEAT_S):
+            self._beat()
+            elapsed_s, looked = time.monotonic() - looked, time.monotonic()
+            try:
+                self._look(elapsed_s)
+                if self._beats % LOOK_AFTER_BEATS == 0:
+                    self._keep_watched()
+            except Exception:
+                log.exception("pulse_failed")  # the next beat looks again
+
+    def _keep_watched(self) -> None:
+        if self._watchdog is not None:
+            if not self._watchdog.poll():
+                return  # it runs, or has ended by itself: then it cannot work here
+            log.warning("watchdog_gone", code=self._watchdog.returncode)
+        self._watch()
+
+    def _beat(self) -> None:
+        self._beats += 1
+        HEADER.pack_into(self._page, 0, self._beats, self._worker_id, self._signed_off)
+
+    def _watch(self) -> None:
+        if self._descriptor < 0:
+            return
+        program = str(Path(watchdog.__file__))
+        limit = str(get_settings().watchdog_after)
+        report = [sys.executable, "-c", f"from {death_report.__name__} import main; main()"]
+        try:
+            self._watchdog = subprocess.Popen(
+                [sys.executable, "-I", "-S", program, str(self._descriptor), str(os.getpid()), limit, *report],
+                pass_fds=[self._descriptor],
+                stdin=subprocess.DEVNULL,
+            )
+        except OSError as error:
+            self._watchdog = None  # tried again at one of the next beats; until then the lease guards the jobs, and only a hang goes unseen
+            if times := self._causes.count("no_watchdog"):
+                log.warning("no_watchdog", detail=str(error), times=times)

@@ -1,0 +1,283 @@
+"""Worker process: its lease, its load, its committer and its children. Made when Dramatiq's Worker boots."""
+
+from __future__ import annotations
+
+import os
+import socket
+import threading
+import time
+from collections.abc import Callable, Sequence
+from datetime import timedelta
+from typing import Any
+
+from dramatiq.broker import Broker
+
+from ... import __version__, migrations
+from ...jobs.attempts import attempt_logs, stacks
+from ...jobs.control.held import release_known
+from ...jobs.core.states import Wish
+from ...jobs.leases import claims, worker_commands, workers
+from ...logs import get_logger
+from ...settings import get_settings
+from ...sql.clock import now
+from ...sql.database import get_database, read, write
+from ...sql.outages import is_outage, log_outage
+from ..consume.claimer import Claimer
+from ..consume.consumer import QueueConsumer
+from ..consume.deliveries import Delivery
+from ..consume.work_queue import WorkQueue
+from ..core import refusals
+from ..core.connections import pauses
+from ..core.lease import Lease
+from ..core.load import Load
+from ..core.log_throttle import LogThrottle
+from ..core.supervision import Progress, Supervised
+from ..execute.attempt import AttemptRunner
+from ..execute.committer import Committer
+from ..execute.executor import Executor
+from ..isolate.child_pool import ChildPool, ForkedServer
+from ..options.limits import Limits
+from .memory import resident_bytes
+from .running_attempts import RunningAttempts
+from .status_page import StatusPage
+
+log = get_logger(__name__)
+
+#: seconds between two looks at progress, cancels and jobs that wait behind long ones
+TEND_S = 0.4
+
+
+class SchemaMissing(Exception):
+    """The database lacks tables or columns; the text names the cure."""
+
+
+class WorkerProcess:
+    """Holds what the threads of the process share, and keeps its lease: registration, heartbeats, the operator's commands."""
+
+    def __init__(
+        self,
+        *,
+        threads: int,
+        queues: Sequence[str],
+        actors: dict[str, Any],
+        limits: Limits,
+        end: Callable[[], None] | None = None,
+        forked: ForkedServer | None = None,
+    ) -> None:
+        self.actors = actors
+        self.limits = limits
+        self.lease = Lease(f"{socket.gethostname()}:{os.getpid()}")
+        self.load = Load(threads)
+        self.committer = Committer(self.lease)
+        self.children = ChildPool(self.lease, forked)
+        self.status_page = StatusPage()
+        self.work_queue = WorkQueue()
+        self.attempts = RunningAttempts(self.lease, self.load, self.work_queue, self.hand_back)
+        self._unheld: set[tuple[int, int]] = set()
+        self._queues = queues
+        self._command: Wish | None = None
+        self._end = end  # ends this process in good order; None: the process is not ours to end
+        self._causes = LogThrottle()
+        self._progress = Progress()
+        self._look: Callable[[float], None] = lambda _elapsed_s: None
+        self._closing = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="lease", daemon=True)
+
+    def executor(self, broker: Broker) -> Executor:
+        """Return the executor that the threads of this process run claimed jobs by."""
+        return Executor(
+            AttemptRunner(broker, self.lease, self.limits),
+            self.load,
+            children=self.children,
+            status_page=self.status_page,
+            commit=self.committer.put,
+            keep_lines=self.attempts.keep_lines,
+        )
+
+    def consumer(self, queue: str, timeout_s: float) -> QueueConsumer:
+        """Return the consumer of one queue, which claims for this process."""
+        return QueueConsumer(
+            queue,
+            timeout_s,
+            claimer=Claimer(self.lease, self.load, queue, actors=self.actors, policies=self.limits.policies),
+            lease=self.lease,
+            load=self.load,
+            work_queue=self.work_queue,
+            hand_back=self.hand_back,
+            flush=self.committer.flush,
+        )
+
+    def threads(self) -> list[Supervised]:
+        """Return the threads that this process cannot do without."""
+        return [Supervised("lease", self._thread, self._progress), *self.status_page.threads(), *self.committer.threads()]
+
+    def abandon_lease(self) -> None:
+        """Beat and claim no more, in a process that is not ours to end: its jobs are given to others when the lease runs out."""
+        self._closing.set()
+        self.load.close()
+
+    def start(self, look: Callable[[float], None]) -> None:
+        """Register, waiting for SQL if need be, and begin to tend the lease. `look` is called at each beat of the pulse."""
+        self._look = look
+        self.status_page.start(look)
+        for pause in pauses():
+            try:
+                with get_database().engine.connect() as connection:
+                    problem = migrations.missing(connection)
+                if problem:
+                    raise SchemaMissing(problem)
+                self._register()
+                break
+            except Exception as error:
+                if not is_outage(error):
+                    raise
+                log_outage(log, "worker_waits_for_sql", error)
+                time.sleep(pause)
+        self.committer.start()
+        self._thread.start()
+
+    def stop_taking(self) -> None:
+        """Claim nothing more; what runs goes on."""
+        self.load.close()
+
+    def close(self) -> None:
+        """Write every end that is known, hand the rest back, and sign off."""
+        self.committer.close()
+        # Nothing can report any more, so these may be given away: taken before the children end, whose threads then move on.
+        unfinished = list(self.lease.held | {(attempt.job.seq, attempt.job.attempt) for attempt in list(self.load.running.values())})
+        self.children.close()
+        self._closing.set()
+        self._thread.join(timeout=5)
+        try:
+            with write() as session:
+                attempt_logs.write(session, self.attempts.unwritten_lines())
+                claims.give_back(session, self.lease.worker_id, unfinished)
+                attempt_logs.forget(session, unfinished)
+                workers.sign_off(session, self.lease.worker_id)
+            self.status_page.sign_off()
+            if unfinished:
+                log.info("handed_back_unfinished", jobs=len(unfinished))
+        except Exception as error:  # noqa: BLE001 - the process ends; without a sign-off the lease runs out by itself
+            log.warning("sign_off_failed", detail=type(error).__name__)
+
+    def hand_back(self, deliveries: Sequence[Delivery]) -> None:
+        """Queue claimed jobs again that no thread has started; their deliveries are done with."""
+        if not deliveries:
+            return
+        # First: as soon as this is committed, the same attempt may be claimed here again.
+        self.lease.held.difference_update(one.key for one in deliveries)
+        for pause in pauses():
+            try:
+                with write() as session:
+                    claims.give_back(session, self.lease.worker_id, [(one.claimed.seq, one.claimed.attempt) for one in deliveries])
+                break
+            except Exception as error:
+                if not is_outage(error) or self._closing.is_set():
+                    raise
+                time.sleep(pause)
+        self.load.release(len(deliveries))
+        for one in deliveries:
+            one.consumer.settled([one.arrival])
+
+    def _register(self) -> None:
+        get_database().check_clock()
+        with write() as session:
+            self.lease.worker_id = workers.register(
+                session,
+                name=self.lease.name,
+                host=socket.gethostname(),
+                pid=os.getpid(),
+                version=__version__,
+                threads=self.load.threads,
+                queues=self._queues,
+                actors=list(self.actors),
+            )
+            release_known(session, list(self.actors))
+            if self._command is not None:
+                worker_commands.carry(session, self.lease.worker_id, self._command)
+        self.lease.renew(time.monotonic())
+        self.status_page.know(self.lease.worker_id)
+        log.info("worker_registered", worker_id=self.lease.worker_id)
+
+    def _run(self) -> None:
+        beat = 0.0
+        while not self._closing.wait(TEND_S):
+            self._check_pulse()
+            try:
+                if time.monotonic() - beat >= get_settings().heartbeat_interval:
+                    self._heartbeat()
+                    beat = time.monotonic()
+                    self._hand_back_unheld()
+                self._progress.step()  # not after an unforeseen error: a lease that is not renewed is no progress
+                self.attempts.tend()
+            except Exception as error:
+                if is_outage(error):
+                    self._progress.step()
+                    log_outage(log, "lease_waits_for_sql", error)
+                elif times := self._causes.count(type(error).__name__):
+                    log.exception("lease_failed", times=times)
+
+    def _check_pulse(self) -> None:
+        """Look at the threads from here once the pulse thread is gone; its watchdog may be off."""
+        if not self.status_page.is_beating:
+            self._look(TEND_S)
+
+    def _heartbeat(self) -> None:
+        asked = time.monotonic()
+        get_database().check_clock()  # first: a lease by a wrong clock may be over when it is written
+        with write() as session:
+            alive = workers.heartbeat(
+                session,
+                self.lease.worker_id,
+                busy=len(self.load.running),
+                frontier=dict(self.load.frontier),
+                memory_bytes=resident_bytes(),
+                refusals=refusals.reasons(),
+            )
+            command, stacks_wanted = worker_commands.of(session, self.lease.worker_id), stacks.take(session, self.lease.worker_id)
+            # Not while it closes: what another thread hands back in this moment would be claimed again.
+            forgotten = claims.retake(session, self.lease.worker_id, list(self.lease.held)) if alive and not self.load.is_closing else []
+            if not alive:
+                workers.survived(session, self.lease.worker_id, list(self.lease.held))
+        if forgotten:
+            log.warning("forgotten_claims_retaken", jobs=len(forgotten))
+        for attempt in list(self.load.running.values()):
+            if (attempt.job.seq, attempt.job.attempt) in stacks_wanted:
+                attempt.say_where()
+        if alive:
+            self.lease.renew(asked)
+            self._obey(command)
+            return
+        # Cut off for too long: the jobs went to others, and late reports under the old number change nothing.
+        log.warning("lease_lost", worker_id=self.lease.worker_id)
+        self._register()
+
+    def _obey(self, command: Wish | None) -> None:
+        """Do what the operator has commanded: pause, or stop."""
+        if command is not self._command:
+            log.info("worker_command", command=command.value if command else None)
+            self._command = command
+            self.load.be_quiet(command is not None)
+        if command is None:
+            return
+        # Other processes run what no thread here has begun.
+        self.hand_back(self.work_queue.take_out(lambda _delivery: True))
+        if command is Wish.STOP and not self.load.in_flight and not self.lease.held and self._end is not None:
+            log.info("worker_stops_on_command")
+            end, self._end = self._end, None
+            end()
+
+    def _hand_back_unheld(self) -> None:
+        """Queue again what SQL says runs here and this process does not hold: the answer to the commit of its claim was lost.
+
+        Only what is found at two looks: between them every claim and every end has been noted here, too.
+        """
+        limit = now() - timedelta(seconds=get_settings().lease_duration)
+        with read() as session:
+            unheld = workers.leased_to(session, self.lease.worker_id, claimed_before=limit) - self.lease.held
+        again = unheld & self._unheld
+        self._unheld = unheld - again
+        if again:
+            with write() as session:
+                claims.give_back(session, self.lease.worker_id, list(again))
+            log.warning("unheld_jobs_handed_back", jobs=len(again))

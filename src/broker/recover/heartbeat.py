@@ -1,0 +1,42 @@
+"""Heartbeat: the row by which one thread of this process shows every other process that it runs."""
+
+from __future__ import annotations
+
+import time
+
+from ...jobs.leases import heartbeats
+from ...jobs.leases.heartbeats import Role
+from ...logs import get_logger
+from ...settings import get_settings
+from ...sql.database import write
+from ..publish import publisher
+
+log = get_logger(__name__)
+
+
+class Beat:
+    """The heartbeat of one thread, which calls `beat` at each of its turns."""
+
+    def __init__(self, role: Role) -> None:
+        self.role = role
+        self._id = 0
+        self._due = 0.0
+
+    def beat(self) -> None:
+        """Renew the heartbeat if it is time; raises what the database does."""
+        present = time.monotonic()
+        if present < self._due:
+            return
+        with write() as session:
+            self._id = heartbeats.beat(session, self._id, self.role, lease_s=get_settings().lease_duration, broker=publisher.trouble())
+        self._due = present + get_settings().heartbeat_interval
+
+    def sign_off(self) -> None:
+        """Note the end in good order; without SQL the heartbeat runs out by itself."""
+        if not self._id:
+            return
+        try:
+            with write() as session:
+                heartbeats.sign_off(session, self._id)
+        except Exception as error:  # noqa: BLE001 - the process ends all the same
+            log.warning("sign_off_failed", detail=type(error).__name__)

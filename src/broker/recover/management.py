@@ -1,0 +1,263 @@
+"""RabbitMQ's own state: reachable, version, nodes with their alarms, and its numbers of each queue, to stand beside SQL's.
+
+Read from the management API where one is configured (CALLBOARD_MANAGEMENT_URL, with the broker URL's user); else only
+whether AMQP answers at all. Asked by a thread of its own at most every two seconds: no caller waits longer than it says. Never raises.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import os
+import threading
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, TypeVar
+from urllib.parse import quote, unquote, urlsplit
+
+import pika
+import pika.exceptions
+
+from ...logs import get_logger
+from ...settings import get_settings
+from ..core import topology
+from ..core.connections import answered, parameters
+
+log = get_logger(__name__)
+Number = TypeVar("Number", int, float)
+
+#: seconds an answer is good for
+FRESH_S = 2.0
+#: seconds after which a page waits for a new answer
+OLD_S = 10.0
+#: seconds that it waits at most
+WAIT_S = 2.5
+#: seconds that RabbitMQ may take to answer before it counts as away, whatever it said before
+LOST_S = 8.0
+#: seconds a node may take to answer
+TIMEOUT_S = 2.0
+
+
+@dataclass(frozen=True, slots=True)
+class QueueNumbers:
+    """RabbitMQ's own numbers of one queue; None: not known."""
+
+    ready: int
+    unacked: int | None
+    consumers: int
+    in_rate: float | None = None  # messages a second
+    out_rate: float | None = None
+    policy: str | None = None  # that is in force; "": none
+
+
+@dataclass(frozen=True, slots=True)
+class NodeState:
+    """One node of RabbitMQ. `alarms`: what it runs short of (memory, disk), for which the whole cluster takes no messages."""
+
+    name: str
+    is_running: bool
+    alarms: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Overview:
+    """RabbitMQ at a glance."""
+
+    reachable: bool
+    version: str = ""
+    queues: dict[str, QueueNumbers] = field(default_factory=dict)
+    is_counted: bool = False  # `queues` has all there are
+    nodes: tuple[NodeState, ...] = ()  # of the cluster, or the hosts of CALLBOARD_BROKER_URL; () where neither is known
+    silent: tuple[str, ...] = ()  # hosts of CALLBOARD_MANAGEMENT_URL that do not answer
+    is_known: bool = True  # False: RabbitMQ has not answered yet since this process began to ask
+
+    def of(self, queue: str) -> QueueNumbers | None:
+        """The numbers of the queues that together are one Dramatiq queue; None: RabbitMQ has none of them, or they are not known."""
+        found = [self.queues[name] for name in topology.queues_of(queue) if name in self.queues]
+        if not found:
+            return None
+        return QueueNumbers(
+            sum(each.ready for each in found),
+            _total([each.unacked for each in found]),
+            # Each consumer takes from all of them.
+            max(each.consumers for each in found),
+            _total([each.in_rate for each in found]),
+            _total([each.out_rate for each in found]),
+        )
+
+
+_lock = threading.Lock()
+_asking: threading.Thread | None = None
+_asked = 0.0  # since when
+_answer = Overview(False, is_known=False)
+_answered = 0.0
+_first = 0  # of the management URLs: the one that answered last
+
+
+def overview(*, within_s: float = OLD_S, wait_s: float = WAIT_S) -> Overview:
+    """RabbitMQ's state, hardly older than two seconds while it is asked for all the time.
+
+    A caller waits only where the last answer is older than `within_s`, and for `wait_s` at most; else it gets that one, and the next caller a new one.
+    """
+    global _asking, _asked
+    with _lock:
+        age = time.monotonic() - _answered if _answered else float("inf")
+        if age <= FRESH_S:
+            return _answer
+        if _asking is None or not _asking.is_alive():
+            _asking, _asked = threading.Thread(target=_look, name="broker look", daemon=True), time.monotonic()
+            _asking.start()
+        asking = _asking
+    if age > within_s:
+        asking.join(wait_s)
+    with _lock:
+        is_lost = asking.is_alive() and time.monotonic() - max(_asked, _answered) > LOST_S
+        return replace(_answer, reachable=False) if is_lost else _answer
+
+
+def _look() -> None:
+    urls = get_settings().management_urls
+    order = [(_first + each) % len(urls) for each in range(len(urls))]
+    silent: set[str] = set()
+    while order and not _try(urls[number := order.pop(0)], number, silent):
+        pass
+    if len(silent) == len(urls):
+        _note(_from_amqp(), silent)
+    for number in order:  # the others are asked only whether they are there
+        _answers(urls[number], silent)
+    _note(_answer, silent)
+
+
+def _try(url: str, number: int, silent: set[str]) -> bool:
+    global _first
+    try:
+        _note(_from_management(url), silent | set(_answer.silent))
+        _first = number
+        return True
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        return _miss(url, silent, error)
+
+
+def _answers(url: str, silent: set[str]) -> bool:
+    try:
+        _get(url, "/api/whoami")
+        return True
+    except (OSError, ValueError) as error:
+        return _miss(url, silent, error)
+
+
+def _miss(url: str, silent: set[str], error: Exception) -> bool:
+    log.debug("management_unavailable", host=_host(url), detail=type(error).__name__)
+    silent.add(_host(url))
+    return False
+
+
+def _note(answer: Overview, silent: set[str]) -> None:
+    global _answer, _answered
+    with _lock:
+        _answer, _answered = replace(answer, silent=tuple(sorted(silent))), time.monotonic()
+
+
+def _forget_parents() -> None:
+    """In a forked child: the thread that asked, or held the lock, is not there."""
+    global _lock, _asking
+    _lock, _asking = threading.Lock(), None
+
+
+os.register_at_fork(after_in_child=_forget_parents)
+
+
+def _from_management(url: str) -> Overview:
+    version = str(_get(url, "/api/overview")["rabbitmq_version"])
+    vhost = urlsplit(get_settings().broker_urls[0]).path.lstrip("/") or "/"
+    columns = "name,messages_ready,messages_unacknowledged,consumers,message_stats,policy"
+    listed = _get(url, f"/api/queues/{quote(unquote(vhost), safe='')}?columns={columns}")
+    return Overview(
+        True,
+        version,
+        {
+            queue["name"]: QueueNumbers(
+                queue.get("messages_ready", 0),
+                queue.get("messages_unacknowledged"),
+                queue.get("consumers", 0),
+                _rate(queue, "publish_details"),
+                _rate(queue, "deliver_get_details"),
+                str(queue.get("policy") or ""),
+            )
+            for queue in listed
+        },
+        is_counted=True,
+        nodes=_nodes(url),
+    )
+
+
+def _nodes(url: str) -> tuple[NodeState, ...]:
+    try:
+        listed = _get(url, "/api/nodes?columns=name,running,mem_alarm,disk_free_alarm")
+    except urllib.error.HTTPError as error:
+        log.debug("nodes_unknown", status=error.code)  # the user lacks the tag `monitoring`
+        return ()
+    return tuple(
+        NodeState(
+            str(node["name"]),
+            bool(node.get("running")),
+            tuple(word for word, name in (("memory", "mem_alarm"), ("disk", "disk_free_alarm")) if node.get(name)),
+        )
+        for node in sorted(listed, key=lambda node: str(node["name"]))
+    )
+
+
+def _total(values: list[Number | None]) -> Number | None:
+    known = [value for value in values if value is not None]
+    return sum(known[1:], known[0]) if known else None
+
+
+def _rate(queue: Any, details: str) -> float | None:
+    rate = (queue.get("message_stats") or {}).get(details, {}).get("rate")
+    return None if rate is None else float(rate)
+
+
+def _get(url: str, path: str) -> Any:
+    broker = urlsplit(get_settings().broker_urls[0])
+    credentials = f"{unquote(broker.username or 'guest')}:{unquote(broker.password or 'guest')}"
+    request = urllib.request.Request(url + path)
+    request.add_header("Authorization", "Basic " + base64.b64encode(credentials.encode()).decode())
+    with urllib.request.urlopen(request, timeout=TIMEOUT_S) as answer:
+        return json.load(answer)
+
+
+def _host(url: str) -> str:
+    return url.rsplit("@", 1)[-1].rsplit("//", 1)[-1]
+
+
+def _from_amqp() -> Overview:
+    """Connect to every host in turn: is it there, and which version?"""
+    version, nodes = "", []
+    for one in _hosts():
+        found = _version(one)
+        version = found or version
+        nodes.append(NodeState(f"{one.host}:{one.port}", found is not None))
+    nodes.sort(key=lambda node: node.name)
+    return Overview(any(node.is_running for node in nodes), version, nodes=tuple(nodes) if len(nodes) > 1 else ())
+
+
+def _hosts() -> Sequence[pika.URLParameters]:
+    try:
+        return parameters("overview")
+    except ValueError:
+        return ()
+
+
+def _version(one: pika.URLParameters) -> str | None:
+    one.socket_timeout, one.stack_timeout, one.blocked_connection_timeout = TIMEOUT_S, TIMEOUT_S + 1, TIMEOUT_S
+    try:
+        connection = pika.BlockingConnection(one)
+        version = connection._impl.server_properties.get("version", "")
+        with answered(connection, "close"):
+            connection.close()
+        return version.decode() if isinstance(version, bytes) else str(version)
+    except (pika.exceptions.AMQPError, OSError, ValueError):
+        return None

@@ -1,0 +1,141 @@
+"""The reconciler: finds queued jobs whose message the broker cannot have, and has them published again.
+
+A queue may be purged or deleted by hand, or the whole broker wiped. The message of a job that RabbitMQ confirmed and that
+has waited for a while counts as lost when its queue is missing or empty, when the queue and all that its consumers can have been
+brought ahead are fewer messages than jobs that wait in it, or when messages published well after its own have been claimed
+(queues are first in, first out). Publishing once too often is harmless: the first copy to be claimed wins.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from datetime import timedelta
+from typing import NamedTuple
+
+import pika
+import pika.exceptions
+
+from ...jobs.relay import lost_messages
+from ...logs import get_logger
+from ...settings import get_settings
+from ...sql.clock import now
+from ...sql.database import read, write
+from ..consume.consumer import DEEP_PREFETCH
+from ..core import topology
+from ..core.connections import answered, parameters
+from ..core.log_throttle import LogThrottle
+from ..core.supervision import Progress, Supervised
+
+log = get_logger(__name__)
+
+
+def stand_in_with(look: Callable[[], object]) -> None:
+    """Register a callback for each turn: the watch over the fleet, for when no scheduler runs."""
+    global _stand_in
+    _stand_in = look
+
+
+_stand_in: Callable[[], object] = bool  # until the actors are loaded
+
+
+class Holding(NamedTuple):
+    """Messages ready in the queues of one Dramatiq queue, and how many consumers they have."""
+
+    ready: int
+    consumers: int
+
+
+class Reconciler:
+    """Compares SQL with the broker every `reconcile_interval` seconds, in a thread of its own: a broker that answers slowly
+    must not keep the relay from what is due.
+    """
+
+    def __init__(self) -> None:
+        self._closing = threading.Event()
+        self._progress = Progress()
+        self._causes = LogThrottle()
+        self._thread = threading.Thread(target=self._run, name="reconciler", daemon=True)
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def threads(self) -> list[Supervised]:
+        """Return the threads that this process cannot do without."""
+        return [Supervised("reconciler", self._thread, self._progress)]
+
+    def close(self) -> None:
+        self._closing.set()
+        if self._thread.is_alive():
+            self._thread.join(timeout=5)
+
+    def _run(self) -> None:
+        while not self._closing.wait(get_settings().reconcile_interval):
+            self._progress.step()
+            try:
+                _stand_in()
+                self.run_once()
+                self._causes.passed()
+            except Exception as error:  # noqa: BLE001 - the next turn tries again
+                self._causes.failed(log, error, waits="reconciler_waits_for_sql", broke="reconciler_failed")
+            self._progress.waits()
+
+    def run_once(self) -> int:
+        """Compare now; return how many jobs will be published again."""
+        waiting_since = now() - timedelta(seconds=get_settings().reconcile_after)
+        with read() as session:
+            waiting = lost_messages.waiting_since(session, waiting_since)
+            frontier = lost_messages.frontiers(session)
+        if not waiting:
+            return 0
+        try:
+            holdings = _holdings(list(waiting))
+        except (pika.exceptions.AMQPError, OSError):
+            return 0
+        again = 0
+        for queue, count in waiting.items():
+            with write() as session:
+                if cannot_hold(holdings[queue], count):
+                    found = lost_messages.publish_again(session, queue, waiting_since)
+                elif queue in frontier:
+                    found = lost_messages.publish_again(
+                        session, queue, min(waiting_since, frontier[queue] - timedelta(seconds=get_settings().reconcile_after))
+                    )
+                else:
+                    found = 0
+            if found:
+                log.warning("messages_missing", queue=queue, jobs=found, holds=holdings[queue])
+            again += found
+        return again
+
+
+def cannot_hold(holding: Holding | None, waiting: int) -> bool:
+    """True if a queue that holds so few messages cannot have those of all waiting jobs."""
+    # Messages that were brought to a worker and wait there are not ready, and a backlog always has some.
+    return holding is None or holding.ready == 0 or holding.ready + holding.consumers * DEEP_PREFETCH < waiting
+
+
+def _holdings(queues: list[str]) -> dict[str, Holding | None]:
+    """Return the messages and consumers of each Dramatiq queue; None where its queues are gone."""
+    found: dict[str, Holding | None] = {}
+    connection = pika.BlockingConnection(parameters("reconciler"))
+    try:
+        for queue in queues:
+            found[queue] = None
+            for each in topology.queues_of(queue):
+                with answered(connection, f"state of {each}"):
+                    channel = connection.channel()
+                    try:
+                        method = channel.queue_declare(each, passive=True).method
+                        channel.close()
+                    except pika.exceptions.ChannelClosedByBroker as error:
+                        if error.reply_code == 404:
+                            continue
+                        raise  # refused to us: nothing is known of it
+                known = found[queue] or Holding(0, 0)
+                found[queue] = Holding(known.ready + method.message_count, known.consumers + method.consumer_count)
+    finally:
+        if connection.is_open:
+            with answered(connection, "close"):
+                connection.close()
+    return found

@@ -1,0 +1,180 @@
+"""The relay: publishes what is due, what was committed and never confirmed, and what lost its worker.
+
+It runs as a thread of every worker and scheduler process; any number may run, since each takes rows the others
+skip. It sleeps until the next instant that SQL knows of, and never longer than `relay_interval`, because a row
+written meanwhile may be due sooner.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from datetime import timedelta
+
+import dramatiq.broker
+
+from ...jobs.control.held import release_known, waits_for
+from ...jobs.core.guards import guarded
+from ...jobs.leases import workers
+from ...jobs.leases.heartbeats import Role
+from ...jobs.limits import fair_queueing
+from ...jobs.relay import due_jobs, lost_messages
+from ...jobs.submit import stand_ins
+from ...logs import get_logger
+from ...settings import get_settings
+from ...sql.clock import now
+from ...sql.database import read, write
+from ...sql.engines import dice
+from ...sql.outages import is_outage
+from ..consume.consumer import DEEP_PREFETCH, UNHURRIED_PREFETCH
+from ..core.log_throttle import LogThrottle
+from ..core.supervision import Progress, Supervised
+from ..publish.publisher import hand_off
+from .heartbeat import Beat
+from .held_arguments import HeldArguments
+from .reconciler import Reconciler
+
+log = get_logger(__name__)
+
+#: rows published in one transaction at most
+BATCH_LIMIT = 500
+#: seconds between two looks for workers that fell silent
+WATCH_S = 1.0
+#: messages of one queue that a worker may have been brought and not claimed: of normal and high priority, and a few of low
+BROUGHT_AHEAD = 2 * DEEP_PREFETCH + UNHURRIED_PREFETCH
+
+
+class Relay:
+    """One thread. `run_once` does all that is due now and is what tests call."""
+
+    def __init__(self) -> None:
+        self._closing = threading.Event()
+        self._progress = Progress()
+        self._causes = LogThrottle()
+        self._thread = threading.Thread(target=self._run, name="relay", daemon=True)
+        self._reconciler = Reconciler()
+        self._fitting = HeldArguments()
+        self._beat = Beat(Role.RELAY)
+        self._watched = time.monotonic() - WATCH_S
+        self._looked = now()
+        self._patient_until = 0.0
+
+    def start(self) -> None:
+        # Leases that ran out while no relay was there to look may be about to be renewed.
+        self._patient_until = time.monotonic() + get_settings().heartbeat_interval * 1.5
+        self._thread.start()
+        self._reconciler.start()
+
+    def threads(self) -> list[Supervised]:
+        """Return the threads that this process cannot do without."""
+        return [Supervised("relay", self._thread, self._progress), *self._reconciler.threads()]
+
+    def close(self) -> None:
+        self._closing.set()
+        self._reconciler.close()
+        if self._thread.is_alive():
+            self._thread.join(timeout=5)
+        self._beat.sign_off()
+
+    def run_once(self) -> int:
+        """Publish everything that is due now; return how many messages."""
+        published = 0
+        while True:
+            with write() as session:
+                envelopes = due_jobs.release_due(session, BATCH_LIMIT) + due_jobs.take_unpublished(session, BATCH_LIMIT)
+            hand_off(envelopes)
+            with guarded("jobs_not_expired"), write() as session:
+                due_jobs.expire(session, BATCH_LIMIT)
+            published += len(envelopes)
+            if len(envelopes) < BATCH_LIMIT:
+                return published
+
+    def _run(self) -> None:
+        was_away = False
+        while not self._closing.is_set():
+            self._progress.step()  # also after an error: what one relay cannot do with a row, none can
+            try:
+                self._beat.beat()
+                self.watch()
+                if was_away:
+                    # Workers come first: what a PostgreSQL that was killed has forgotten of their last claims they claim again.
+                    was_away = False
+                    self._closing.wait(get_settings().heartbeat_interval * 1.5)
+                    continue
+                with read() as session:
+                    instant = due_jobs.next_instant(session)
+                # A little early or late each time, so that the relays of a fleet do not look in step.
+                wait = get_settings().relay_interval * dice.uniform(0.8, 1.2)
+                if instant is not None:
+                    wait = min(wait, (instant - now()).total_seconds())
+                if wait > 0:
+                    self._closing.wait(wait)
+                if instant is not None and instant <= now():
+                    self.run_once()
+                self._causes.passed()
+            except Exception as error:  # noqa: BLE001 - the next turn tries again
+                self._causes.failed(log, error, waits="relay_waits_for_sql", broke="relay_failed")
+                if is_outage(error):
+                    # After an outage every lease looks old: first give the workers time to renew theirs.
+                    self._be_patient()
+                    was_away = True
+                self._closing.wait(1.0)
+
+    def _be_patient(self) -> None:
+        """Take over no jobs until every living worker has had the time to renew its lease."""
+        self._patient_until = time.monotonic() + get_settings().lease_duration
+
+    def watch(self) -> None:
+        """Give away the jobs of silent workers, release what waits for an actor that has appeared, and top up fair queues."""
+        asked = time.monotonic()
+        since = asked - self._watched
+        if since < WATCH_S:
+            return
+        looked, self._looked, self._watched = self._looked, now(), asked
+        if (self._looked - looked).total_seconds() - since > get_settings().lease_duration / 2:
+            # The wall clock went on and ours did not: the host was asleep, and its workers with it.
+            self._be_patient()
+        with guarded("silent_workers_not_watched"):
+            self._take_over(since, asked)
+        with guarded("held_jobs_not_released"):
+            self._release_held()
+        with guarded("stand_ins_not_released"):
+            with read() as session:
+                may_go = stand_ins.may_go(session)
+            if may_go:
+                with write() as session:
+                    envelopes = stand_ins.release(session, BATCH_LIMIT)
+                hand_off(envelopes)
+        with read() as session:
+            starved = fair_queueing.starved(session)
+        for queue in starved:
+            with guarded("fair_share_not_topped_up", queue=queue), write() as session:
+                fair_queueing.top_up(session, queue)
+
+    def _release_held(self) -> None:
+        with read() as session:
+            known = {actor for worker in workers.alive(session) for actor in worker.actors}
+            waiting = bool(known) and waits_for(session, known)
+        if waiting:
+            with write() as session:
+                release_known(session, list(known))
+        broker = dramatiq.broker.global_broker
+        if broker is not None:
+            self._fitting.run_once(broker)
+
+    def _take_over(self, since: float, asked: float) -> None:
+        with read() as session:
+            silent = workers.silent(session)
+        if not silent or time.monotonic() <= self._patient_until:
+            return
+        with write() as session:
+            session.connection()  # SQLite: here the write lock is waited for
+            # As long as this look has been kept waiting by the store, a heartbeat may have been.
+            late = max(0.0, since - 2 * WATCH_S) + time.monotonic() - asked
+            present = now()
+            taken = workers.take_over(session, grace=timedelta(seconds=late))
+            again = lost_messages.publish_again_after_loss(session, present, limit=BROUGHT_AHEAD)
+        if taken:
+            log.warning("jobs_taken_over", jobs=taken)
+        if again:
+            log.warning("messages_of_lost_worker", jobs=again)

@@ -1,0 +1,1 @@
+"""Verbs about the fleet: overrides, workers, alerts, backups, and the live view. Imports jobs and shared."""

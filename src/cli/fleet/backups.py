@@ -1,0 +1,80 @@
+"""backup and restore: a copy of the database, and the database from a copy."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import click
+
+from ...backup import creation, restoring, results, uploads
+from ...backup.errors import BackupError
+from ...backup.files import backups, read_manifest
+from ...sql.database import Database
+from ...up.errors import UpError
+from ...up.parts import leftovers
+from ..shared.data_folder import data_option, data_words, join, open_folder, report
+
+
+@click.command()
+@data_option
+@click.option("--list", "only_list", is_flag=True, help="List the backups there are.")
+def backup(*, data: Path | None, only_list: bool) -> None:
+    """Back the database up, whether anything runs or not, and delete the backups whose time is over."""
+    settings = join(data)
+    folder = settings.effective_backup_dir
+    try:
+        if only_list:
+            for _, path in backups(folder):
+                manifest = read_manifest(path)
+                rows = ", ".join(f"{count:,} {name}" for name, count in manifest.counts.items())
+                click.echo(f"{manifest.instant:%Y-%m-%d %H:%M:%S} UTC  {manifest.bytes / 1_000_000:9.1f} MB  {path}  ({rows})")
+            return
+        database = Database(settings.effective_database_url, pool_size=2)
+        if database.is_sqlite and not Path(database.url.database or "").exists():
+            raise BackupError(f"There is no database at {database.url.database} yet.\nMake it:  ./run up{data_words(data)}")
+        path, manifest = creation.make(database, folder)
+        gone = creation.prune(folder)
+    except BackupError as error:
+        raise UpError(str(error)) from None
+    click.echo(
+        f"{path}\n  {manifest.bytes:,} bytes, sha256 {manifest.sha256}, read back and whole"
+        + (f"; {len(gone)} old ones deleted" if gone else "")
+    )
+    click.echo(f"  restore it:  ./run restore{data_words(data)} {path}")
+
+
+@click.command()
+@click.argument("file", type=click.Path(dir_okay=False, path_type=Path))
+@data_option
+@click.option("--yes", is_flag=True, help="Do not ask.")
+def restore(*, file: Path, data: Path | None, yes: bool) -> None:
+    """Put FILE, a backup, into the place of the database. Refused while anything runs; what is replaced is kept."""
+    folder, settings = open_folder(data)
+    path = Path(os.environ.get("CALLBOARD_CALLED_FROM", "."), file).resolve()
+    folder.prepare()
+    if not folder.hold() or leftovers.find(folder, folder.read_state()):
+        raise UpError(f"Callboard runs in {folder.path}.\nStop it first:  ./run down{data_words(data)}")
+    try:
+        manifest = restoring.verify(path)
+        if not yes:
+            click.confirm(f"Put the database back to {manifest.instant:%Y-%m-%d %H:%M:%S} UTC?", abort=True)
+        done = restoring.restore(path, settings.effective_database_url, settings.effective_backup_dir, say=report)
+    except BackupError as error:
+        raise UpError(str(error)) from None
+    rows = ", ".join(f"{count:,} {name}" for name, count in manifest.counts.items())
+    click.echo(f"Restored: {rows}.")
+    if done.running:
+        click.echo(f"  {done.running} jobs were running when the backup was made: they are queued again.")
+    for what, shelf, came, lost in (
+        ("results in files", results.SHELF, done.results, done.results_lost),
+        ("files of jobs", uploads.SHELF, done.uploads, done.uploads_lost),
+    ):
+        if came:
+            click.echo(f"  {came} {what} came back with it.")
+        if lost:
+            click.echo(f"  {lost} {what} are nowhere: copy the folder `{shelf.folder}` beside the backup, and restore again.")
+    click.echo(
+        "  Jobs that ran after the backup may run again; a message of a job that the backup does not know will be held, with the reason."
+    )
+    click.echo(f"  start it:  ./run up{data_words(data)}")

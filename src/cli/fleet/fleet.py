@@ -1,0 +1,162 @@
+"""workers, requeue, purge, alerts: who runs the jobs and is to stop doing so, what waits or was set aside, what is wrong, at a terminal."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from ...up.errors import UpError
+from ..shared.calls import operator, writing
+from ..shared.data_folder import data_option
+
+#: exit code while something is wrong
+WRONG = 3
+
+
+@click.group(invoke_without_command=True)
+@data_option
+@click.pass_context
+def alerts(context: click.Context, /, *, data: Path | None) -> None:
+    """List what is wrong with the fleet, and what has recovered lately; mute, unmute: one of them by its number.
+
+    Exit code 3 while anything is wrong that is not muted.
+    """
+    if context.invoked_subcommand is not None:
+        return
+    with writing(data) as session:
+        from ...jobs.alerts import alerts as room
+        from ...jobs.alerts import mutes
+
+        muted = mutes.in_force(session)
+        on, over, looked_at = room.standing(session, muted), room.recovered(session), room.looked_at(session)
+    for each in on:
+        mute = muted.get((each.kind, each.subject))
+        suffix = f"  muted until {mute.until:%Y-%m-%d %H:%M:%S}Z by {mute.muted_by}" if mute else ""
+        click.echo(f"{each.id}  {each.kind}  since {each.seen_at:%Y-%m-%d %H:%M:%S}Z  {each.text}{suffix}")
+    for each in over:
+        click.echo(f"recovered {each.recovered_at:%Y-%m-%d %H:%M:%S}Z  {each.text}")
+    if looked_at is None:
+        click.echo("No scheduler has looked yet: is one running?", err=True)
+    if any(not mutes.is_muted(each, muted) for each in on):
+        raise SystemExit(WRONG)
+
+
+@alerts.command("mute")
+@click.argument("id", type=int)
+@click.argument("how_long", metavar="UNTIL")
+@data_option
+def mute_alert(*, id: int, how_long: str, data: Path | None) -> None:
+    """Say nothing of the alert ID until UNTIL: so long from now (30m, 2h, 1d), or an instant (2030-01-31T18:00:00Z)."""
+    with writing(data) as session:
+        from ...jobs.alerts import mutes
+        from ...operations.format.request_values import ahead
+
+        until = ahead("UNTIL", how_long)
+        assert until is not None
+        mutes.mute(session, id, until=until, by=operator().name)
+    click.echo(f"{id} is muted until {until:%Y-%m-%d %H:%M:%S}Z")
+
+
+@alerts.command("unmute")
+@click.argument("id", type=int)
+@data_option
+def unmute_alert(*, id: int, data: Path | None) -> None:
+    """Hear of the alert ID again."""
+    with writing(data) as session:
+        from ...jobs.alerts import mutes
+
+        mutes.unmute(session, id)
+    click.echo(f"{id} is heard of again")
+
+
+@click.command()
+@click.argument("name", metavar="QUEUE")
+@data_option
+def requeue(*, name: str, data: Path | None) -> None:
+    """Give the dead letters of QUEUE back to the queue each came from."""
+    with writing(data) as session:
+        from ... import audit
+        from ...operations.fleet import override_requests
+
+        override_requests.require(session, override_requests.Target("queue", name))
+        audit.about("queue", name)
+    from ...broker.recover import dead_letters
+
+    try:
+        done = dead_letters.requeue(name)
+    except dead_letters.BrokerAway as error:
+        raise UpError(str(error)) from None
+    click.echo(f"{done.moved} went back, {done.left} are left")
+
+
+@click.command()
+@click.argument("name", metavar="QUEUE")
+@click.option("--count", type=click.IntRange(0), help="How many jobs wait there; needed above a hundred.")
+@data_option
+def purge(*, name: str, count: int | None, data: Path | None) -> None:
+    """Cancel all that waits in QUEUE, by a job of its own; what runs goes on, what is held stays."""
+    with writing(data) as session:
+        from ... import actors
+        from ...operations.fleet import override_requests
+        from ...operations.jobs import queue_purge
+
+        override_requests.require(session, override_requests.Target("queue", name))
+        receipt, waiting = queue_purge.purge(session, name, count=count, by=operator(), source="command")
+    if receipt is None:
+        click.echo(f"nothing waits in {name}")
+        return
+    actors.broker.close()  # lets the message reach RabbitMQ; were it not there, the relay publishes the row
+    click.echo(f"{receipt.id} cancels {waiting} job{'' if waiting == 1 else 's'} that wait{'s' if waiting == 1 else ''} in {name}")
+
+
+@click.group(invoke_without_command=True)
+@data_option
+@click.pass_context
+def workers(context: click.Context, /, *, data: Path | None) -> None:
+    """List the living workers; quiet, stop, resume: one of them by its name."""
+    if context.invoked_subcommand is not None:
+        return
+    with writing(data) as session:
+        from ...jobs.leases import workers as room
+
+        alive = room.fleet(session)
+    for each in alive:
+        memory = f"{each.memory_bytes / 1_000_000:.0f} MB" if each.memory_bytes else "-"
+        command = {None: "", "quiet": "  quiet", "stop": "  stops"}[each.wish]
+        click.echo(f"{each.name}  {each.busy}/{each.threads} busy  {memory}  {','.join(each.queues)}{command}")
+
+
+@workers.command()
+@click.argument("name")
+@data_option
+def quiet(*, name: str, data: Path | None) -> None:
+    """Have the worker NAME take nothing new; it finishes what it runs."""
+    _ask(name, "quiet", data)
+    click.echo(f"{name} takes nothing new from its next heartbeat on")
+
+
+@workers.command()
+@click.argument("name")
+@data_option
+def stop(*, name: str, data: Path | None) -> None:
+    """Have the worker NAME end once it has finished what it runs; its supervisor starts a fresh one."""
+    _ask(name, "stop", data)
+    click.echo(f"{name} ends once it has finished what it runs")
+
+
+@workers.command()
+@click.argument("name")
+@data_option
+def resume(*, name: str, data: Path | None) -> None:
+    """Have the quiet worker NAME go on."""
+    _ask(name, None, data)
+    click.echo(f"{name} goes on")
+
+
+def _ask(name: str, wish: str | None, data: Path | None) -> None:
+    with writing(data) as session:
+        from ...jobs.core.states import Wish
+        from ...jobs.leases import worker_commands
+
+        worker_commands.ask(session, name, Wish(wish) if wish else None, by=operator().name)

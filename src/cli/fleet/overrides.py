@@ -1,0 +1,139 @@
+"""pause, resume, pauses, limit, limits, breakers, reset-breaker: hold jobs back and let them go, at a terminal.
+
+TARGET is `all`, `queue:NAME` or `actor:NAME`.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import click
+
+from ...up.errors import UpError
+from ..shared.calls import operator, writing
+from ..shared.data_folder import data_option
+
+
+@click.command()
+@click.argument("target")
+@click.option("--for", "how_long", help="How long: 90 (seconds), 10m, 2h.")
+@click.option("--until", help="Until this instant, e.g. 2030-12-31T18:00:00Z. Neither: until ./run resume.")
+@click.option("--reason", help="Shown on every job that waits for it.")
+@data_option
+def pause(*, target: str, how_long: str | None, until: str | None, reason: str | None, data: Path | None) -> None:
+    """Start nothing more of TARGET (all, queue:NAME, actor:NAME); what runs goes on."""
+    with writing(data) as session:
+        from ...operations.fleet import override_requests
+
+        if how_long and until:
+            raise UpError("Give either --for or --until, not both.")
+        meant = override_requests.read_target(target)
+        end = override_requests.pause(session, meant, how_long=how_long or None, until=until or None, reason=reason, by=operator())
+    click.echo(f"{meant} is paused{_until(end)}")
+
+
+@click.command()
+@click.argument("target")
+@data_option
+def resume(*, target: str, data: Path | None) -> None:
+    """End the pause of TARGET."""
+    with writing(data) as session:
+        from ...operations.fleet import override_requests
+
+        meant = override_requests.read_target(target)
+        waited = override_requests.resume(session, meant)
+    click.echo(f"{meant} goes on; {waited} waited")
+
+
+@click.command()
+@data_option
+def pauses(*, data: Path | None) -> None:
+    """List the pauses in force."""
+    with writing(data) as session:
+        from ...jobs.limits import overrides
+        from ...sql.clock import now
+
+        for each in overrides.load(session).pauses(now()):
+            click.echo(f"{each.target}{_until(each.until)}  by {each.set_by or 'somebody'}  {each.reason or ''}".rstrip())
+
+
+@click.command()
+@click.argument("target")
+@click.option("--rate", help="How often jobs may start: 10/m, or 100/h;10/m; none: no limit; code: what the code says.")
+@click.option("--concurrency", help="How many may run at once: 3; none: no limit; code: what the code says.")
+@data_option
+def limit(*, target: str, rate: str | None, concurrency: str | None, data: Path | None) -> None:
+    """Override the limits of TARGET without a deploy, and show what holds."""
+    with writing(data) as session:
+        from ...jobs.limits import overrides
+        from ...operations.fleet import override_requests
+
+        meant = override_requests.require(session, override_requests.read_target(target))
+        for setting, text in ((overrides.RATE_LIMIT, rate), (overrides.CONCURRENCY, concurrency)):
+            if text == "code":
+                override_requests.follow_code(session, meant, setting)
+            elif text is not None:
+                override_requests.override(session, meant, setting, _limit(setting, text), by=operator())
+        for each in override_requests.panel(session, meant).limits:
+            click.echo(_in_words(each))
+
+
+@click.command()
+@data_option
+def limits(*, data: Path | None) -> None:
+    """List the limits: what the code says, what an override says."""
+    with writing(data) as session:
+        from ...operations.fleet import override_requests
+
+        for each in override_requests.listed_limits(session):
+            click.echo(_in_words(each))
+
+
+@click.command()
+@data_option
+def breakers(*, data: Path | None) -> None:
+    """List the circuit breakers, the open ones first."""
+    with writing(data) as session:
+        from ...operations.fleet import override_requests
+
+        for each in override_requests.listed_breakers(session):
+            state = "closed" if each.opened_at is None else f"open since {each.opened_at:%Y-%m-%d %H:%M:%S}Z"
+            click.echo(f"{each.actor}  {state}  {each.failures} of {each.limit or '?'} failures in a row")
+
+
+@click.command("reset-breaker")
+@click.argument("actor")
+@data_option
+def reset_breaker(*, actor: str, data: Path | None) -> None:
+    """Close the circuit breaker of ACTOR by hand."""
+    with writing(data) as session:
+        from ...jobs.limits import breakers
+
+        waited = breakers.reset(session, actor)
+    click.echo(f"{actor} goes on; {waited} waited")
+
+
+def _limit(setting: str, text: str) -> Any:
+    if text == "none":
+        return None
+    if setting == "rate_limit":
+        return text
+    if not text.isdecimal():
+        raise UpError(f"--concurrency: {text!r} is no number, nor none or code.")
+    return int(text)
+
+
+def _in_words(limit: Any) -> str:
+    def value(each: Any) -> str:
+        return "no limit" if each is None else str(each)
+
+    said = f"code says {value(limit.code)}" if limit.target.scope == "actor" else ""
+    if limit.override is not None:
+        said += f"{', ' if said else ''}override says {value(limit.override.value)} (by {limit.override.set_by or 'somebody'})"
+    return f"{limit.target}  {limit.setting}  {said or 'no limit'}{', for each key' if limit.per_key else ''}"
+
+
+def _until(instant: datetime | None) -> str:
+    return "" if instant is None else f" until {instant:%Y-%m-%d %H:%M:%S}Z"

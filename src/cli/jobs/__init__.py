@@ -1,0 +1,1 @@
+"""Verbs about jobs, workflows and schedules. Imports shared."""

@@ -1,0 +1,66 @@
+"""bulk: one verb for all jobs of a query, at a terminal."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import click
+
+from ...up.errors import UpError
+from ..shared.calls import operator, words
+from ..shared.data_folder import data_option, join
+from .follow import follow
+
+
+@click.command()
+@click.argument("verb", type=click.Choice(["retry", "re-run", "release", "cancel", "discard"]))
+@click.argument("query")
+@click.option("--yes", is_flag=True, help="However many there are.")
+@click.option("--count", type=click.IntRange(0), help="Only if so many are meant; else exit code 1, and nothing is done.")
+@click.option("--dry-run", is_flag=True, help="Say how many are meant, and do nothing.")
+@click.option("--wait", "waits", is_flag=True, help="Follow it to its end; exit code 0 only when it succeeded.")
+@click.option("--timeout", type=float, default=3600.0, show_default=True, help="Seconds that --wait waits.")
+@data_option
+def bulk(*, verb: str, query: str, yes: bool, count: int | None, dry_run: bool, waits: bool, timeout: float, data: Path | None) -> None:
+    """Do VERB to all jobs that QUERY means, as a job of its own, and print its id; ./run cancel ID stops it.
+
+    QUERY as in the console: 'state:dead actor:add created:today'; '' for all there are.
+    """
+    join(data)
+    from ... import actors
+    from ...jobs import JobsError, search
+    from ...jobs.search import QueryError
+    from ...operations.jobs import bulk_request
+    from ...sql import database
+
+    try:
+        asked = search.parse(query)
+        with database.read() as session:
+            found = bulk_request.meant(session, bulk_request.read_verb(verb), asked)
+        states = ", ".join(f"{number} {state}" for state, number in found.taken.items())
+        click.echo(f"{verb} {asked.in_words()}: {found.total}{f' ({states})' if states else ''}", err=True)
+        if count is not None:
+            bulk_request.check_count(found, count)
+        if dry_run or not found.total:
+            return
+        if not yes and count is None:
+            _confirm(verb, found.total)
+        with database.write() as session:
+            receipt = bulk_request.start(session, found.verb, asked, up_to=found.up_to, count=found.total, by=operator(), source="command")
+    except QueryError as error:
+        raise UpError(f"{error}\n{error.pointer}") from None
+    except JobsError as error:
+        raise UpError(words(error)) from None
+    click.echo(receipt.id)
+    actors.broker.close()
+    if waits:
+        raise SystemExit(follow(receipt.id, timeout))
+
+
+def _confirm(verb: str, total: int) -> None:
+    """Have the number typed; where nobody sits, it is said by --count or --yes."""
+    if not sys.stdin.isatty():
+        raise UpError(f"Nothing is done. Say how many you mean: --count {total}, or --yes for however many there are.")
+    if click.prompt(f"Type {total} to {verb} them", err=True, default="", show_default=False) != str(total):
+        raise UpError("Nothing is done: that was another number.")

@@ -1,0 +1,144 @@
+"""job: one job at a terminal, what it says, and following it to its end."""
+
+from __future__ import annotations
+
+import json
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from ...up.errors import UpError
+from ..shared.calls import find
+from ..shared.data_folder import data_option, join
+from ..shared.progress_display import shown
+
+if TYPE_CHECKING:
+    from sqlalchemy.orm import Session
+
+    from ...jobs.attempts.attempt_logs import Place
+    from ...jobs.core.models import Job
+
+#: seconds between two looks at a job that is followed
+LOOK = 0.2
+#: exit codes for a followed job that did not succeed, and for one that is not yet over
+UNSUCCESSFUL, NOT_OVER = 3, 4
+#: lines of a log read at once
+LINES = 1_000
+
+
+@click.command()
+@click.argument("id")
+@click.option("--log", "only_log", is_flag=True, help="Print what its attempts have logged and printed, and nothing else.")
+@click.option("-f", "follows", is_flag=True, help="With --log: go on to the job's end; exit code 0 only when it succeeded.")
+@click.option("--attempt", type=click.IntRange(1), help="With --log: of this attempt alone.")
+@data_option
+def job(*, id: str, only_log: bool, follows: bool, attempt: int | None, data: Path | None) -> None:
+    """Print one job as JSON, its log included; ID may be its beginning, where no other begins so, or beginning…end as pages show it."""
+    join(data)
+    if not only_log and (follows or attempt):
+        raise UpError(f"Add --log: ./run job {id} --log{' -f' if follows else ''}{f' --attempt {attempt}' if attempt else ''}")
+    if not only_log:
+        click.echo(json.dumps(_with_log(id), indent=2, ensure_ascii=False))
+    elif follows:
+        raise SystemExit(_follow_log(id, attempt))
+    else:
+        _print_log(id, attempt, None)
+
+
+def follow(id: str, timeout: float) -> int:
+    """Print each state and progress once until the job is over; return the exit code."""
+    from ...jobs import State
+
+    deadline = time.monotonic() + timeout
+    with shown() as show:
+        while True:
+            document = _document(id)
+            show(document)
+            is_over = State(document["state"]).is_final
+            if is_over or time.monotonic() > deadline:
+                break
+            time.sleep(LOOK)
+    if not is_over:
+        click.echo(f"not over within {timeout:g} s; it goes on: ./run job {id}", err=True)
+        return NOT_OVER
+    succeeded = document["state"] == State.SUCCEEDED
+    if document["result_bytes"] is not None:
+        document["result"] = _large_result(id)
+    click.echo(json.dumps(document["result"] if succeeded else document["error"] or document["reason"], ensure_ascii=False))
+    return 0 if succeeded else UNSUCCESSFUL
+
+
+def _follow_log(id: str, attempt: int | None) -> int:
+    from ...jobs import State
+
+    place = None
+    while True:
+        document = _document(id)  # before its lines: those of an attempt are written no later than its end
+        place = _print_log(id, attempt, place)
+        if State(document["state"]).is_final:
+            click.echo(
+                document["state"] + (f": {document['error'] or document['reason']}" if document["state"] != State.SUCCEEDED else ""),
+                err=True,
+            )
+            return 0 if document["state"] == State.SUCCEEDED else UNSUCCESSFUL
+        time.sleep(LOOK)
+
+
+def _print_log(id: str, attempt: int | None, place: Place | None) -> Place:
+    """Print the lines after that place; return the new one."""
+    from ...jobs.attempts import attempt_logs
+    from ...jobs.attempts.attempt_logs import START, Place
+    from ...operations.jobs import log_documents
+    from ...sql import database
+
+    place = place or START
+    while True:
+        with database.read() as session:
+            lines = attempt_logs.read(session, _look_up(session, id).seq, after=place, attempt=attempt, limit=LINES)
+        for line in lines:
+            click.echo(log_documents.plain(line))
+            place = Place(line.attempt, line.number)
+        if len(lines) < LINES:
+            return place
+
+
+def _with_log(id: str) -> dict[str, Any]:
+    from ...jobs.attempts import attempt_logs
+    from ...operations.jobs import log_documents
+    from ...sql import database
+
+    document = _document(id)
+    with database.read() as session:
+        lines = attempt_logs.tail(session, _look_up(session, id).seq, limit=LINES)
+    return document | {"log": [log_documents.document(line) for line in lines]}
+
+
+def _document(id: str) -> dict[str, Any]:
+    from ...operations.format import json_documents
+    from ...operations.jobs import job_documents
+    from ...operations.jobs.job_context import context_of
+    from ...sql import database
+
+    with database.read() as session:
+        found = _look_up(session, id)
+        document: dict[str, Any] = json_documents.finite(job_documents.whole(found, context_of(session, found)))
+    return document
+
+
+def _large_result(id: str) -> Any:
+    from ...jobs.files.result_files import result_of
+    from ...sql import database
+
+    with database.read() as session:
+        return result_of(_look_up(session, id))
+
+
+def _look_up(session: Session, id: str) -> Job:
+    from ...jobs import JobsError
+
+    try:
+        return find(session, id)
+    except JobsError as error:
+        raise UpError(str(error)) from None

@@ -1,0 +1,119 @@
+"""retry, cancel, run-now, release, discard, edit: what a person may do to one job, at a terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import click
+
+from ...up.errors import UpError
+from ..shared.actor_arguments import read_arguments
+from ..shared.actor_command import OfJob
+from ..shared.calls import find, state_of, words
+from ..shared.data_folder import data_option, join
+
+
+@click.command()
+@click.argument("id")
+@data_option
+def retry(*, id: str, data: Path | None) -> None:
+    """Queue a dead, cancelled or expired job again, or a retrying one now."""
+    _act("retry", id, data)
+
+
+@click.command()
+@click.argument("id")
+@data_option
+def cancel(*, id: str, data: Path | None) -> None:
+    """Cancel a waiting job; ask a running one to stop."""
+    _act("cancel", id, data)
+
+
+@click.command("run-now")
+@click.argument("id")
+@data_option
+def run_now(*, id: str, data: Path | None) -> None:
+    """Queue a scheduled or retrying job now instead of at its instant."""
+    _act("run-now", id, data)
+
+
+@click.command()
+@click.argument("id")
+@data_option
+def release(*, id: str, data: Path | None) -> None:
+    """Queue a held job."""
+    _act("release", id, data)
+
+
+@click.command()
+@click.argument("id")
+@data_option
+def discard(*, id: str, data: Path | None) -> None:
+    """Cancel a held job for good; its record stays."""
+    _act("discard", id, data)
+
+
+@click.command()
+@click.argument("id")
+@data_option
+def stack(*, id: str, data: Path | None) -> None:
+    """Have the worker of a running job write into its log where it is; ./run job ID --log shows it."""
+    _act("stack", id, data)
+
+
+@click.command(cls=OfJob, context_settings={"ignore_unknown_options": True, "allow_extra_args": True})
+@click.argument("id")
+@click.argument("arguments", nargs=-1, type=click.UNPROCESSED, metavar="[--ARG VALUE | --ARG=VALUE]...")
+@click.option("--delay", help="Due so long from now: 0, 90 (seconds), 10m, 2d.")
+@click.option("--eta", help="Due at this instant, e.g. 2030-12-31T18:00:00Z.")
+@click.option("--expires", help="Do not start it any more after so long, or after this instant.")
+@click.option("--priority", type=click.IntRange(0, 9), help="9 is the most urgent.")
+@data_option
+def edit(*, id: str, arguments: Sequence[str], data: Path | None, **asked: Any) -> None:
+    """Change a job that waits: what is named changes, everything else stays.
+
+    An option behind ID that is called as a parameter of the job's actor is that parameter. This verb's own option then stands
+    before ID: ./run edit --priority 9 ID --priority 5
+    """
+    join(data)
+    from ... import actors
+    from ...actor_schema.signature import Signature
+    from ...jobs import JobsError
+    from ...jobs.control import edits
+    from ...operations.arguments.fields import fields_of
+    from ...operations.jobs import actor_catalogue, job_request
+    from ...operations.jobs.job_bodies import EditBody
+    from ...sql import database
+
+    try:
+        with database.write() as session:
+            found = find(session, id)
+            if arguments:
+                signature = Signature.of(actor_catalogue.find(found.actor or ""))
+                values = read_arguments(fields_of(signature), arguments)
+                args, kwargs = signature.arrange({**signature.by_name(found.args, found.kwargs), **values})
+                asked |= {"args": args, "kwargs": kwargs}
+            change = job_request.check_edit(found, EditBody(**asked).change())
+            moved = edits.edit(session, found.id, change)
+        click.echo(f"{moved.id}  {moved.state.value}")
+    except JobsError as error:
+        raise UpError(words(error)) from None
+    actors.broker.close()
+
+
+def _act(action: str, id: str, data: Path | None) -> None:
+    join(data)
+    from ... import actors
+    from ...jobs import JobsError
+    from ...operations.jobs import job_actions
+    from ...sql import database
+
+    try:
+        with database.write() as session:
+            moved = job_actions.act(session, find(session, id).id, action)
+        click.echo(f"{moved.id}  {state_of(moved)}")
+    except JobsError as error:
+        raise UpError(words(error)) from None
+    actors.broker.close()

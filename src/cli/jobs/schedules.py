@@ -1,0 +1,257 @@
+"""schedules, schedule: what the pages and the API do about schedules, at a terminal."""
+
+from __future__ import annotations
+
+import getpass
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import click
+
+from ...up.errors import UpError
+from ..shared.actor_arguments import arguments_of, read_arguments
+from ..shared.actor_command import OfActor
+from ..shared.calls import words
+from ..shared.data_folder import data_option, join
+
+#: options of `create` and `change` in the words of the API
+_TIMES = {
+    "--cron": "Five fields, e.g. '0 6 * * mon-fri', or @daily.",
+    "--every": "An interval: 30 (seconds), 5m, 1h30m.",
+    "--at": "One instant, e.g. 2030-01-01T09:00:00Z.",
+    "--zone": "IANA time zone, e.g. Europe/Berlin.",
+    "--starts-at": "No tick before this instant.",
+    "--ends-at": "No tick after this instant.",
+    "--jitter": "Each tick up to so much later.",
+}
+_POLICIES = {
+    "--missed": "skip, once or all.",
+    "--grace": "Lateness that counts as on time.",
+    "--overlap": "allow, skip, queue or cancel.",
+    "--pause-after": "Failures in a row after which it pauses itself.",
+    "--expect-success": "A time of the day (06:30), or so long after each tick (45m).",
+    "--on-failure": "Actor that is notified of failures.",
+    "--on-recovery": "Actor that is notified of recoveries.",
+    "--on-alert": "Actor that is notified of a missing success.",
+}
+
+
+def _options(options: dict[str, str]) -> Callable[[Any], Any]:
+    def decorate(command: Any) -> Any:
+        for name, text in reversed(options.items()):
+            command = click.option(name, help=text)(command)
+        return command
+
+    return decorate
+
+
+@click.command()
+@data_option
+def schedules(*, data: Path | None) -> None:
+    """List the schedules: condition, name, when, next tick."""
+    join(data)
+    from ...operations.schedules import schedule_documents as documents
+    from ...schedules.rows import queries
+    from ...schedules.rules import preview
+    from ...sql import database
+
+    with database.read() as session:
+        for each in queries.every(session):
+            next = documents.coming(each, 1)
+            at = f"{next[0].local:%Y-%m-%d %H:%M:%S} {each.zone}" if next else "-"
+            click.echo(f"{each.id:>4}  {documents.condition(each).value:<7} {each.name:<32} {at:<38} {preview.words(each.draft.rule)}")
+
+
+@click.group()
+def schedule() -> None:
+    """One schedule: show, create, change, pause, resume, run-now, backfill, delete, preview."""
+
+
+@schedule.command("show")
+@click.argument("which", metavar="ID|NAME")
+@data_option
+def show(*, which: str, data: Path | None) -> None:
+    """Print one schedule as JSON."""
+
+    def look(session: Any) -> Any:
+        from ...operations.schedules import schedule_documents as documents
+        from ...schedules.rows import queries
+
+        found = queries.find(session, which)
+        runs = [documents.run(each) for each in queries.history(session, found.id, limit=10).runs]
+        return {**documents.document(found), "ticks": runs}
+
+    _print(_do(data, look))
+
+
+@schedule.command("create", cls=OfActor, context_settings={"ignore_unknown_options": True, "allow_extra_args": True})
+@click.argument("name")
+@click.argument("actor")
+@click.argument("arguments", nargs=-1, type=click.UNPROCESSED, metavar="[--ARG VALUE]...")
+@_options(_TIMES)
+@_options(_POLICIES)
+@data_option
+def create(*, name: str, actor: str, arguments: Sequence[str], data: Path | None, **given: str | None) -> None:
+    """Make a schedule called NAME of ACTOR; its arguments stand behind, named as those of ./run submit are.
+
+    An option behind ACTOR that is called as a parameter of the actor is that parameter. This verb's own option then stands
+    before NAME: ./run schedule create --every 1h NAME ACTOR --every 5
+    """
+    join(data)
+    from ... import actors
+    from ...operations.schedules import schedule_documents, schedule_request
+    from ...schedules.edit import editing
+    from ...scheduling.draft_validation import fitted
+
+    def make(session: Any) -> Any:
+        known = arguments_of(actor)
+        args, kwargs = known.signature.arrange(read_arguments(known.fields, arguments))
+        draft = schedule_request.read(_given(given) | {"name": name, "actor": actor}).draft()
+        draft = fitted(replace(draft, args=args, kwargs=kwargs), actors.broker)
+        return schedule_documents.document(editing.create(session, draft, by=_me()))
+
+    _print(_do(data, make))
+
+
+@schedule.command("change")
+@click.argument("which", metavar="ID|NAME")
+@_options(_TIMES)
+@_options(_POLICIES)
+@data_option
+def change(*, which: str, data: Path | None, **given: str | None) -> None:
+    """Change when and what if; an empty text takes a value away."""
+
+    def edit(session: Any) -> Any:
+        from ... import actors
+        from ...operations.schedules import schedule_documents, schedule_request
+        from ...schedules.edit import editing
+        from ...schedules.rows import queries
+        from ...scheduling.draft_validation import fitted
+
+        found = queries.find(session, which)
+        said = schedule_documents.fields(found.draft) | {"args": found.args, "kwargs": found.kwargs}
+        new = _given(given)
+        if {"cron", "every", "at"} & new.keys():
+            said |= {"cron": None, "every": None, "at": None}
+        draft = schedule_request.read(said | {name: value or None for name, value in new.items()}).draft()
+        return schedule_documents.document(editing.change(session, found.id, fitted(draft, actors.broker), by=_me()))
+
+    _print(_do(data, edit))
+
+
+def _acting(name: str, text: str) -> None:
+    @schedule.command(name, help=text)
+    @click.argument("which", metavar="ID|NAME")
+    @data_option
+    def act(*, which: str, data: Path | None) -> None:
+        def do(session: Any) -> Any:
+            from ... import actors
+            from ...broker.options import periodic
+            from ...operations.schedules import schedule_documents as documents
+            from ...schedules.edit import editing
+            from ...schedules.rows import queries
+            from ...schedules.ticks import ticks
+
+            found = queries.find(session, which)
+            if name == "delete":
+                return editing.delete(session, found.id)
+            if name == "run-now":
+                return ticks.run_now(session, found.id, periodic.maker(actors.broker), by=_me()).job_id
+            act = {"pause": editing.pause, "resume": editing.resume, "follow-code": editing.follow_code}[name]
+            changed = act(session, found.id, by=_me())
+            return f"{changed.id}  {documents.condition(changed).value}"
+
+        done = _do(data, do)
+        if done is not None:
+            click.echo(done)
+
+
+for _name, _text in {
+    "pause": "Let no tick fire until it is resumed.",
+    "resume": "Let its ticks fire again, from the next one on.",
+    "run-now": "Run it once and print the job's id; its ticks stay where they are.",
+    "follow-code": "Let a schedule that is declared in code say what the code says.",
+    "delete": "Delete a schedule with its history; its jobs stay.",
+}.items():
+    _acting(_name, _text)
+
+
+@schedule.command("backfill")
+@click.argument("which", metavar="ID|NAME")
+@click.option("--from", "start", required=True, help="The first instant, e.g. 2026-03-01T00:00:00Z.")
+@click.option("--to", "end", required=True, help="The last instant.")
+@data_option
+def backfill(*, which: str, start: str, end: str, data: Path | None) -> None:
+    """Run the ticks of a stretch of time that have no job yet, and print the jobs' ids."""
+
+    def do(session: Any) -> Any:
+        from ... import actors
+        from ...broker.options import periodic
+        from ...operations.format.instants import parse_instant
+        from ...schedules.rows import queries
+        from ...schedules.ticks import backfill as backfilling
+
+        found = queries.find(session, which)
+        return backfilling.backfill(session, found.id, parse_instant(start), parse_instant(end), periodic.maker(actors.broker), by=_me())
+
+    made = _do(data, do)
+    for each in made.fired:
+        click.echo(each.job_id)
+    if made.had_one:
+        click.echo(f"{made.had_one} had a job already", err=True)
+
+
+@schedule.command("preview")
+@_options(_TIMES)
+@click.option("-n", "number", type=click.IntRange(1, 100), default=10, show_default=True, help="How many ticks.")
+@data_option
+def preview(*, number: int, data: Path | None, **given: str | None) -> None:
+    """Print what a rule would do; nothing is kept."""
+    join(data)
+    from ...jobs import JobsError
+    from ...operations.schedules import schedule_documents, schedule_request
+
+    try:
+        shown = schedule_documents.previewed(schedule_request.read(_given(given), schedule_request.Times).rule(), number)
+    except JobsError as error:
+        raise UpError(words(error)) from None
+    click.echo(shown["words"])
+    for each in shown["ticks"]:
+        click.echo(f"  {each['local'].replace('T', ' ')}   {each['at']}")
+    for note in shown["notes"]:
+        click.echo(note)
+
+
+def _do(data: Path | None, do: Callable[[Any], Any]) -> Any:
+    """Do it in one transaction, and let what it submits reach RabbitMQ."""
+    join(data)
+    from ... import actors
+    from ...jobs import JobsError
+    from ...sql import database
+
+    try:
+        with database.write() as session:
+            done = do(session)
+    except (JobsError, ValueError) as error:
+        raise UpError(words(error)) from None
+    actors.broker.close()
+    return done
+
+
+def _given(options: dict[str, str | None]) -> dict[str, Any]:
+    """The options that were given, in the words of the API."""
+    given: dict[str, Any] = {name: value for name, value in options.items() if value is not None}
+    if str(given.get("pause_after", "")).isdecimal():
+        given["pause_after"] = int(given["pause_after"])
+    return given
+
+
+def _print(document: Any) -> None:
+    click.echo(json.dumps(document, indent=2, ensure_ascii=False))
+
+
+def _me() -> str:
+    return getpass.getuser()

@@ -1,0 +1,95 @@
+"""workflows, workflow submit|show|cancel|retry: what the console and the API do with workflows, at a terminal."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import click
+
+from ...up.errors import UpError
+from ..shared.calls import operator, writing
+from ..shared.data_folder import data_option, join
+
+
+@click.command()
+@click.option("-n", "limit", type=click.IntRange(1, 200), default=20, show_default=True, help="How many, the newest first.")
+@data_option
+def workflows(*, limit: int, data: Path | None) -> None:
+    """List workflows, newest first."""
+    join(data)
+    from ...jobs.control import workflows
+    from ...sql import database
+
+    with database.read() as session:
+        page = workflows.page(session, limit=limit)
+    for each in page.workflows:
+        counts = ", ".join(f"{number} {state}" for state, number in each.counts.items())
+        click.echo(f"{each.id}  {each.state:<10} {each.name:<32} {each.created_at:%Y-%m-%d %H:%M:%S}Z  {counts}")
+
+
+@click.group()
+def workflow() -> None:
+    """One workflow: submit, show, cancel, retry."""
+
+
+@workflow.command("submit")
+@click.argument("file", type=click.File("rb"))
+@click.option("--idempotency-key", help="The same key again answers with the same workflow.")
+@data_option
+def submit(*, file: Any, idempotency_key: str | None, data: Path | None) -> None:
+    """Submit the workflow that FILE (- for standard input) describes in JSON, as POST /api/v1/workflows takes it; print its id."""
+    with writing(data) as session:
+        from ...operations.jobs import job_request
+        from ...operations.workflows.workflow_request import read_workflow
+
+        try:
+            document = json.load(file)
+        except ValueError as error:
+            raise UpError(f"{file.name} is not JSON: {error}.") from None
+        by = operator()
+        wanted = read_workflow(document, by=by)
+        receipt = wanted.submit(session, submitted_by=by.name, idempotency_key=job_request.own_key(idempotency_key, by))
+    click.echo(receipt.id)
+
+
+@workflow.command("show")
+@click.argument("id")
+@data_option
+def show(*, id: str, data: Path | None) -> None:
+    """Print one workflow with its steps as JSON."""
+    with writing(data) as session:
+        from ...jobs.control import workflows
+        from ...operations.format import json_documents
+        from ...operations.workflows import workflow_documents
+
+        found = workflows.find(session, id)
+        if found is None:
+            raise UpError(f"There is no workflow {id}. ./run workflows lists the newest.")
+        document = json_documents.finite(workflow_documents.whole(found))
+    click.echo(json.dumps(document, indent=2, ensure_ascii=False))
+
+
+@workflow.command("cancel")
+@click.argument("id")
+@data_option
+def cancel(*, id: str, data: Path | None) -> None:
+    """Cancel every step that has not ended; running ones are asked to stop."""
+    with writing(data) as session:
+        from ...jobs.control import workflows
+
+        touched = workflows.cancel(session, id)
+    click.echo(f"{id}  {touched} cancelled, or asked to stop")
+
+
+@workflow.command("retry")
+@click.argument("id")
+@data_option
+def retry(*, id: str, data: Path | None) -> None:
+    """Retry the steps that failed, and nothing else."""
+    with writing(data) as session:
+        from ...jobs.control import workflows
+
+        touched = workflows.retry(session, id)
+    click.echo(f"{id}  {touched} queued or waiting again")

@@ -1,0 +1,92 @@
+"""web, worker, scheduler, mailbox, migrate: one process in the foreground, for systemd, containers and `./run up` itself."""
+
+from __future__ import annotations
+
+import os
+import socket
+import sys
+from pathlib import Path
+
+import click
+
+from ...up.data.process_identity import MARK
+from ...up.errors import UpError
+from ...up.locations import PACKAGE
+from ...up.parts import launch
+from ..shared.data_folder import join
+
+
+@click.command()
+def web() -> None:
+    """Serve the web front end and the API."""
+    join()
+    if MARK not in os.environ:  # ./run up has migrated the database
+        from ... import migrations  # here: a part of ./run up starts faster without
+
+        if problem := migrations.problem():
+            raise UpError(problem)
+    _become(sys.executable, "-m", "gunicorn", "-c", f"python:{PACKAGE}.up.gunicorn_conf", f"{PACKAGE}.web:create_app()")
+
+
+@click.command()
+@click.option("--threads", type=click.IntRange(1, 256), help="Actor threads; default: CALLBOARD_THREADS or 8.")
+@click.option("--queues", "-Q", help="Only these queues, comma separated; default: all.")
+def worker(*, threads: int | None, queues: str | None) -> None:
+    """Run jobs: this becomes `dramatiq src.actors`."""
+    settings = join()
+    dramatiq = str(Path(sys.executable).with_name("dramatiq"))
+    command = [sys.executable, dramatiq, f"{PACKAGE}.actors", "-p", "1", "-t", str(threads or settings.threads), "--skip-logging"]
+    command += ["--worker-shutdown-timeout", str(int(settings.shutdown_timeout * 1000))]
+    # There are no forks to wait for; while Dramatiq's main process waits, it does not see that a starting worker was killed.
+    command += ["--worker-fork-timeout", "1000"]
+    if queues:
+        command += ["-Q", *queues.split(",")]
+    _become(*command)
+
+
+@click.command()
+def scheduler() -> None:
+    """Run the schedules, and publish what is due or was left unpublished. Any number may run."""
+    join()
+    from ...scheduling import clock  # here: only this process needs APScheduler
+
+    clock.main()
+
+
+@click.command()
+@click.option("--host", help="Address to listen on; default: that of CALLBOARD_SMTP_URL.")
+@click.option("--port", type=click.IntRange(1, 65535), help="Port to listen on; default: that of CALLBOARD_SMTP_URL.")
+def mailbox(*, host: str | None, port: int | None) -> None:
+    """Keep the mail that is sent to CALLBOARD_SMTP_URL, to be read in the console. For one machine without a mail server."""
+    settings = join()
+    from ...mail import catcher  # here: only this process needs an SMTP server
+    from ...mail.errors import NoMailServer
+    from ...mail.smtp import MailServer
+
+    try:
+        server = MailServer.parse(settings.smtp_url)
+    except NoMailServer as error:
+        raise UpError(str(error)) from None
+    if server.user != catcher.USER or not server.password:
+        raise UpError(
+            f"The mailbox is for {catcher.USER} and its password only.\nSet CALLBOARD_SMTP_URL=smtp://{catcher.USER}:PASSWORD@127.0.0.1:2525"
+        )
+    handed_over = os.environ.get(launch.MAILBOX_FD)
+    listener = socket.socket(fileno=int(handed_over)) if handed_over else None
+    catcher.main(host or server.host, port or server.port, password=server.password, listener=listener)
+
+
+@click.command()
+def migrate() -> None:
+    """Bring the database to the newest schema."""
+    settings = join()
+    from ... import migrations  # here: after the settings are known to be readable
+    from ...up.data.configuration import masked
+
+    migrations.migrate()
+    click.echo(f"The database {masked('database_url', settings.effective_database_url)} has the newest schema.")
+
+
+def _become(*command: str) -> None:
+    sys.stdout.flush()
+    os.execv(command[0], command)

@@ -1,0 +1,26 @@
+"""sign-in: another one-time link for the administrator."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from ...up.verbs import front_door
+from ..shared.data_folder import data_option, join, open_folder
+
+
+@click.command("sign-in")
+@data_option
+@click.option("--url", help="Address of the web front end as the browser sees it; default: that of ./run up.")
+def sign_in(*, data: Path | None, url: str | None) -> None:
+    """Print a link that signs the administrator in, once (and the first time of all: the password)."""
+    settings = join(data)
+    folder, _ = open_folder(data)
+    password = front_door.ensure_admin()
+    if password:
+        folder.path.mkdir(mode=0o700, parents=True, exist_ok=True)
+        folder.keep_admin_password(password)
+        click.echo(f"user admin, password {password}   (kept in {folder.admin_password})")
+    state = folder.read_state()
+    click.echo(front_door.one_time_link(url or state.url or f"http://127.0.0.1:{settings.port}"))

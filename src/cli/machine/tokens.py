@@ -1,0 +1,35 @@
+"""token create: make an API token."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from ...up.errors import UpError
+from ..shared.data_folder import data_option, join
+
+
+@click.group()
+def token() -> None:
+    """API tokens."""
+
+
+@token.command("create")
+@click.argument("name")
+@click.option("--role", type=click.Choice(["viewer", "submitter", "operator", "admin"]), required=True)
+@click.option("--actors", default="", help="The only actors it may use, e.g. add,reports_*; default: all.")
+@click.option("--expires", help="When it ends to work: 90d from now, or an instant; default: when it is revoked.")
+@data_option
+def token_create(*, name: str, role: str, actors: str, expires: str | None, data: Path | None) -> None:
+    """Make a token for programs and print it, this one time."""
+    join(data)
+    from ...jobs import JobsError
+    from ...operations.format.request_values import ahead
+    from ...operations.people.permissions import read_patterns
+    from ...operations.people.tokens import create_token
+
+    try:
+        click.echo(create_token(name, role, actors=read_patterns(actors), expires_at=ahead("expires", expires)))
+    except (ValueError, JobsError) as error:
+        raise UpError(str(error)) from None

@@ -1,0 +1,87 @@
+"""up: all of Callboard on one machine."""
+
+from __future__ import annotations
+
+import os
+import shlex
+from collections.abc import Callable
+from pathlib import Path
+
+import click
+
+from ...settings import Settings
+from ...up.data import configuration
+from ...up.data.data_folder import Folder, State
+from ...up.errors import UpError
+from ...up.parts import leftovers
+from ...up.rabbitmq.node import NodeError
+from ...up.supervisor import Supervisor
+from ...up.verbs import announce, detach
+from ..shared.data_folder import data_option, data_words, open_folder, report
+
+
+@click.command()
+@click.option("--detach", "detached", is_flag=True, help="Return when everything is ready; ./run down stops it.")
+@data_option
+@click.option("--port", type=click.IntRange(0, 65535), help="Port of the web front end; default: the first free one from 8000 on.")
+@click.option("--workers", type=click.IntRange(0, 64), help="Worker processes; default: 2.")
+@click.option("--watch", is_flag=True, help="For developers: load the actors anew whenever one of their files is saved.")
+def up(*, detached: bool, data: Path | None, port: int | None, workers: int | None, watch: bool) -> None:
+    """Set up whatever is missing, start everything, wait until it is ready, print the sign-in URL."""
+    for name, value in (("PORT", port), ("WORKERS", workers)):
+        if value is not None:
+            os.environ[f"CALLBOARD_{name}"] = str(value)
+    folder, settings = open_folder(data)
+    folder.prepare()
+    if not folder.hold():
+        _say_lines(announce.already_lines(_joined(folder.read_state()), option=data_words(data)))
+        return
+    for complaint in configuration.unknown_variables():
+        report(complaint)
+    if detached:
+        state = detach.start(folder, lambda: _supervise(folder, settings, _nothing, _nothing, watch), show=click.echo)
+        _say_lines(announce.ready_lines(folder, _joined(state), option=data_words(data), detached=True))
+    else:
+
+        def announced(state: State) -> None:
+            _say_lines(announce.ready_lines(folder, state, option=data_words(data)))
+
+        _supervise(folder, settings, _echo, announced, watch)
+
+
+def _supervise(
+    folder: Folder, settings: Settings, echo: Callable[[str, str], None], announced: Callable[[State], None], watch: bool
+) -> None:
+    leftovers.end(folder, folder.read_state(), shutdown_timeout=settings.shutdown_timeout, report=report)
+    try:
+        Supervisor(folder, settings, report=report, echo=echo, watch=watch).run(announced)
+    except (NodeError, OSError) as error:
+        raise UpError(_in_words(error, folder)) from None
+
+
+def _say_lines(lines: list[str]) -> None:
+    for line in lines:
+        click.echo(line)
+
+
+def _echo(name: str, line: str) -> None:
+    click.echo(f"{name:<10} │ {line}")
+
+
+def _nothing(*_: object) -> None:
+    """A detached supervisor has no terminal: logs are in their files, and the sign-in link belongs into none of them."""
+
+
+def _joined(state: State) -> State:
+    """Use the database of what runs there, so that a sign-in link is valid there."""
+    if state.database_url:
+        os.environ["CALLBOARD_DATABASE_URL"] = state.database_url
+        configuration.read_settings()
+    return state
+
+
+def _in_words(error: Exception, folder: Folder) -> str:
+    if not isinstance(error, OSError):
+        return str(error)
+    where = f" ({error.filename})" if error.filename else ""
+    return f"The system refused: {error.strerror or error}{where}.\nLook at space and rights:  df -h {shlex.quote(str(folder.path))} ; ls -la {shlex.quote(str(folder.path))}"

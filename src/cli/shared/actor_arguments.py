@@ -1,0 +1,211 @@
+"""The parameters of an actor as options at a terminal: reading, --help and shell completion."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from difflib import get_close_matches
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+from werkzeug.datastructures import MultiDict
+
+from ...up.errors import UpError
+
+if TYPE_CHECKING:
+    from ...actor_schema.signature import Signature
+    from ...operations.arguments.field import Field
+
+#: what a flag may be given, and what that means
+WORDS = {"true": True, "yes": True, "on": True, "1": True, "false": False, "no": False, "off": False, "0": False}
+#: choices that a line of help lists; of more it tells the number
+CHOICES = 12
+_VALUES = {
+    "decimal": "DECIMAL", "date": "YYYY-MM-DD", "instant": "YYYY-MM-DDTHH:MM", "time": "HH:MM", "password": "SECRET", "json": "JSON", "group": "JSON", "rows": "JSON",
+    "file": "PATH", "files": "PATH",
+}  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class ActorArguments:
+    """What an actor takes: its signature, and a field for each parameter."""
+
+    signature: Signature
+    fields: list[Field]
+
+
+def arguments_of(actor: str) -> ActorArguments:
+    """The arguments that an actor takes; UpError suggests similar names for an unknown one."""
+    from ...actor_schema.signature import Signature
+    from ...jobs.core.errors import UnknownActor
+    from ...operations.arguments.fields import fields_of
+    from ...operations.jobs import actor_catalogue
+
+    try:
+        signature = Signature.of(actor_catalogue.submittable(actor))
+    except UnknownActor as error:
+        alike = get_close_matches(actor, [each.actor_name for each in actor_catalogue.entries()], n=3, cutoff=0.5)
+        raise UpError(f"{error}" + (f"\nDid you mean {' or '.join(alike)}?" if alike else "")) from None
+    return ActorArguments(signature, fields_of(signature))
+
+
+def read_arguments(fields: Sequence[Field], arguments: Sequence[str]) -> dict[str, Any]:
+    """The values by parameter of `--total 100`, `--total=100`, `--flag`, `--no-flag`, `--group.field 5`; UpError names what cannot be read."""
+    from ...operations.arguments.reading import read
+
+    reading = read(fields, texts(arguments, {each.name: each for each in options(fields)}))
+    if reading.errors:
+        raise UpError("\n".join(f"--{name}: {text}" for name, text in reading.errors.items()))
+    return reading.values
+
+
+def call_of(
+    actor: ActorArguments, arguments: Sequence[str], by_position: str | None, by_name: str | None
+) -> tuple[list[Any], dict[str, Any]]:
+    """The arguments by position and by name: those of --args and --kwargs, and those that have an option of their own."""
+    args, kwargs = _json("--args", by_position, []), _json("--kwargs", by_name, {})
+    values = read_arguments(actor.fields, arguments)
+    return actor.signature.arrange({**actor.signature.by_name(args, kwargs), **values}) if values else (args, kwargs)
+
+
+def _json(option: str, text: str | None, otherwise: Any) -> Any:
+    """The value of an option that takes JSON, of the same kind as `otherwise`; UpError names what is wrong."""
+    if text is None:
+        return otherwise
+    try:
+        value = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise UpError(f"{option}: this is not JSON: {error}.") from None
+    if type(value) is not type(otherwise):
+        raise UpError(
+            f"{option} takes a JSON {'list' if otherwise == [] else 'object'}, e.g. {'[1, 2]' if otherwise == [] else json.dumps({'x': 1})}."
+        )
+    return value
+
+
+def options(fields: Sequence[Field]) -> Iterator[Field]:
+    """The fields that have an option of their own: all, and those within groups."""
+    for each in fields:
+        yield each
+        yield from options(each.children)
+
+
+def texts(arguments: Sequence[str], known: dict[str, Field]) -> MultiDict[str, str]:
+    """The words behind a verb as a form would send them."""
+    sent: MultiDict[str, str] = MultiDict()
+    rest = list(arguments)
+    while rest:
+        word = rest.pop(0)
+        if not word.startswith("--"):
+            raise UpError(f"{word!r} belongs to no argument. Write --NAME {word}; the names are: {', '.join(known) or '(none)'}.")
+        option, given, value = word.partition("=")
+        name, negated = _named(option, known)
+        each = known[name]
+        if each.kind == "checkbox":
+            _flag(sent, name, negated, value if given else rest.pop(0) if rest and rest[0].lower() in WORDS else "")
+            continue
+        if not given:
+            if not rest or rest[0].startswith("--"):
+                raise UpError(f"{option} needs a value: {option} {value_of(each)}  (empty: {option}=)")
+            value = rest.pop(0)
+        if each.kind == "password" and value == "-":
+            value = click.prompt(each.label, hide_input=True, err=True)
+        if each.is_file:
+            value = _brought(option, value)
+        if name not in sent:
+            sent[name] = value
+        elif each.kind == "lines":
+            sent[name] += f"\n{value}"
+        elif each.kind in ("checkboxes", "files"):
+            sent.add(name, value)
+        else:
+            raise UpError(f"{option} is given twice, and takes one value.")
+    return sent
+
+
+def usage(fields: Sequence[Field]) -> str:
+    """What the arguments look like on a line."""
+    return " ".join(word if each.required else f"[{word}]" for each in fields for word in [_option(each)])
+
+
+def rows(fields: Sequence[Field]) -> list[tuple[str, str]]:
+    """Each argument and what is to be said of it."""
+    return [(_option(each), _help(each)) for each in options(fields)]
+
+
+def value_of(each: Field) -> str:
+    """What stands for a value of it."""
+    if each.choices and len(each.choices) <= CHOICES:
+        return "|".join(choice.text for choice in each.choices)
+    if each.kind == "number":
+        return "INTEGER" if each.attributes.get("inputmode") == "numeric" else "NUMBER"
+    return _VALUES.get(each.kind, "CHOICE" if each.choices else "TEXT")
+
+
+def _option(each: Field) -> str:
+    return f"--{each.name} / --no-{each.name}" if each.kind == "checkbox" else f"--{each.name} {value_of(each)}"
+
+
+def _help(each: Field) -> str:
+    own_label = each.label.lower() != each.own_name.replace("_", " ").strip().lower()
+    words = [f"{each.label}." if own_label else "", each.hint.replace("One per line.", "Give it several times for several.")]
+    if each.kind in ("checkboxes", "files"):
+        words.append("Give it several times for several.")
+    if each.kind == "password":
+        words.append("A single - asks for it, so that no list of processes and no history of a shell has it.")
+    if each.choices and len(each.choices) > CHOICES:
+        words.append(f"One of {len(each.choices)}: {', '.join(choice.text for choice in each.choices[:CHOICES])}, …")
+    low, high = each.attributes.get("min"), each.attributes.get("max")
+    notes = [f"{'' if low is None else f'{low}<='}x{'' if high is None else f'<={high}'}" if (low, high) != (None, None) else ""]
+    notes += [f"at most {each.attributes['maxlength']} characters"] if "maxlength" in each.attributes else []
+    notes += ["required"] if each.required else [f"default: {_default(each)}"] if each.text and not each.hides else []
+    summary = "; ".join(note for note in notes if note)
+    return " ".join([*(word for word in words if word), *([f"[{summary}]"] if summary else [])])
+
+
+def _default(each: Field) -> str:
+    if each.kind == "checkbox":
+        return "yes" if each.text == "true" else "no"
+    return each.text.replace("\n", ", ")
+
+
+def _named(option: str, known: dict[str, Field]) -> tuple[str, bool]:
+    """The parameter that an option means, and whether it says no."""
+    name = option[2:].replace("-", "_")
+    if name in known:
+        return name, False
+    positive = name.removeprefix("no_")
+    if positive != name and positive in known and known[positive].kind == "checkbox":
+        return positive, True
+    alike = get_close_matches(name, known, n=1, cutoff=0.5)
+    hint = f" Did you mean --{alike[0]}?" if alike else ""
+    raise UpError(f"There is no argument {option}.{hint} The names are: {', '.join('--' + each for each in known) or '(none)'}.")
+
+
+def _brought(option: str, value: str) -> str:
+    """The file at a path, kept, as a reference; a reference stays what it is."""
+    from ...jobs import JobsError, Upload
+
+    if not value or value.startswith(("file_", "{", "[")):
+        return value
+    try:
+        # `run` goes to its own folder; a path is meant from where it was called.
+        path = Path(os.environ.get("CALLBOARD_CALLED_FROM", "."), Path(value).expanduser())
+        return json.dumps(Upload.of(path).reference)
+    except OSError as error:
+        raise UpError(f"{option}: {value} cannot be read: {error.strerror or error}.") from None
+    except JobsError as error:
+        raise UpError(f"{option}: {error}") from None
+
+
+def _flag(sent: MultiDict[str, str], name: str, negated: bool, text: str) -> None:
+    if text and text.lower() not in WORDS:
+        raise UpError(f"--{name} is yes or no, not {text!r}: write --{name} or --no-{name}.")
+    if WORDS.get(text.lower(), True) is not negated:
+        sent[name] = "true"
+    else:
+        sent.poplist(name)
+        sent[f"{name}-present"] = ""

@@ -1,0 +1,175 @@
+"""Alert rules on jobs and workers. Writes nothing; cheap enough for every few seconds."""
+
+from __future__ import annotations
+
+import math
+from bisect import bisect_right
+from collections.abc import Collection, Sequence
+from datetime import datetime, timedelta
+
+from sqlalchemy import and_, func, or_, select, text
+from sqlalchemy.orm import Session
+
+from ...settings import get_settings
+from ...sql.clock import now
+from ..core.models import Heartbeat, Job, Worker
+from ..core.states import State, Wish
+from ..leases import heartbeats, workers
+from ..leases.heartbeats import Role
+from .alerts import Sign
+from .models import AlertKind
+
+#: these must be true at two looks
+AT_TWO_LOOKS = timedelta(seconds=1)
+#: dead jobs that are counted at most
+MOST = 10_000
+#: when the job of a queue that has waited longest could have started: not when it was asked for, which may be long ago
+_READY_SINCE = func.min(func.coalesce(Job.published_at, Job.due_at, Job.created_at))
+#: how far back the number of workers and schedulers is compared, and at which intervals
+BEFORE, STEP = timedelta(hours=1), timedelta(seconds=15)
+#: as the indexes have it: both stores see only so that they may use them
+_QUEUED, _DEAD = text("jobs.state = 'queued'"), text("jobs.state = 'dead'")
+
+
+def signs(session: Session, *, except_actors: Collection[str]) -> list[Sign]:
+    """What is wrong now. `except_actors`: whose failures mean nothing here, since telling of them would make more."""
+    return [
+        *_queues(session),
+        *_no_worker(session),
+        *_schedulers(session),
+        *_fewer(session),
+        *_held(session),
+        *_failures(session, except_actors),
+    ]
+
+
+def ready_since(session: Session) -> dict[str, datetime]:
+    """Queue -> since when its oldest ready job could have started."""
+    found = session.execute(select(Job.queue, _READY_SINCE).where(_QUEUED).group_by(Job.queue))
+    return {row[0]: row[1] for row in found}
+
+
+def _queues(session: Session) -> list[Sign]:
+    settings = get_settings()
+    if not settings.alert_backlog and not settings.alert_oldest:
+        return []
+    counted = select(Job.queue, func.count(), _READY_SINCE).where(_QUEUED).group_by(Job.queue).order_by(Job.queue)
+    present, found = now(), []
+    for queue, number, oldest in session.execute(counted):
+        if settings.alert_backlog and number > settings.alert_backlog:
+            told = f"{_number(number)} jobs are ready in queue {queue}, more than {_number(settings.alert_backlog)}"
+            found.append(Sign(AlertKind.BACKLOG, queue, told, timedelta(minutes=settings.alert_backlog_for)))
+        waited = present - oldest
+        if settings.alert_oldest and waited > timedelta(minutes=settings.alert_oldest):
+            told = f"The oldest ready job in queue {queue} has waited for {in_words(waited)}, more than {_minutes(settings.alert_oldest)}"
+            found.append(Sign(AlertKind.OLDEST, queue, told, AT_TWO_LOOKS))
+    return found
+
+
+def _no_worker(session: Session) -> list[Sign]:
+    after = get_settings().alert_no_worker
+    if not after or workers.alive(session):
+        return []
+    return [Sign(AlertKind.NO_WORKER, "", "No worker process is alive: jobs are accepted and wait", timedelta(minutes=after))]
+
+
+def _schedulers(session: Session) -> list[Sign]:
+    """No scheduler, or no relay though a process lives that should have one."""
+    after = timedelta(minutes=get_settings().alert_no_scheduler)
+    if not after:
+        return []
+    roles, found = {each.role for each in heartbeats.alive(session)}, []
+    if Role.SCHEDULER not in roles:
+        sentence = f"No scheduler is alive{_since(heartbeats.silent(session, Role.SCHEDULER))}: schedules do not fire"
+        found.append(Sign(AlertKind.NO_SCHEDULER, "", sentence, after))
+    if Role.RELAY not in roles and (roles or workers.alive(session)):
+        found.append(Sign(AlertKind.NO_RELAY, "", "No relay is alive: what is delayed, retried or was not published waits", after))
+    return found
+
+
+def _since(silent: Sequence[Heartbeat]) -> str:
+    return "" if not silent else f" ({silent[-1].name} has been silent for {in_words(now() - silent[-1].heartbeat_at)})"
+
+
+def _fewer(session: Session) -> list[Sign]:
+    """Fewer workers or schedulers than there were for as long within the last hour, but for workers that an operator has stopped."""
+    span = timedelta(minutes=get_settings().alert_fewer)
+    if not span:
+        return []
+    ended = func.coalesce(Worker.lost_at, Worker.stopped_at, Worker.expires_at)
+    kept = or_(Worker.wish.is_(None), Worker.wish != Wish.STOP)
+    mine = session.execute(select(Worker.started_at, ended).where(kept, ended > now() - BEFORE)).all()
+    stopped = func.coalesce(Heartbeat.stopped_at, Heartbeat.expires_at)
+    theirs = select(Heartbeat.started_at, stopped).where(and_(Heartbeat.role == Role.SCHEDULER, stopped > now() - BEFORE))
+    found = []
+    for kind, what, rows in (
+        (AlertKind.FEWER_WORKERS, "worker process", mine),
+        (AlertKind.FEWER_SCHEDULERS, "scheduler", session.execute(theirs).all()),
+    ):
+        alive, before = _alive_and_before([(row[0], row[1]) for row in rows], span)
+        if 0 < alive < before:  # none at all is another alert
+            verb = "is" if alive == 1 else "are"
+            sentence = f"{alive} {what}{'' if alive == 1 else 'es' if what.endswith('ss') else 's'} {verb} alive, {before} were before"
+            found.append(Sign(kind, "", sentence, span))
+    return found
+
+
+def _alive_and_before(lives: Sequence[tuple[datetime, datetime]], span: timedelta) -> tuple[int, int]:
+    """How many live now, and the largest number that lived side by side for a whole `span` within the time that is compared."""
+    present = now()
+    starts, ends = sorted(each[0] for each in lives), sorted(each[1] for each in lives)
+    counts = [
+        bisect_right(starts, at) - bisect_right(ends, at) for number in range(BEFORE // STEP + 1) for at in (present - number * STEP,)
+    ]
+    width = max(1, span // STEP)
+    return counts[0], max(min(counts[at : at + width]) for at in range(len(counts) - width + 1))
+
+
+def _held(session: Session) -> list[Sign]:
+    after = timedelta(minutes=get_settings().alert_held)
+    held = _count(session, select(Job.seq).where(Job.state == State.HELD, text("jobs.state <> 'succeeded'")).limit(MOST)) if after else 0
+    if not held:
+        return []
+    sentence = f"{_number(held)} job{' is' if held == 1 else 's are'} held: a person or a deploy must help"
+    return [Sign(AlertKind.HELD, "", sentence, after)]
+
+
+def _failures(session: Session, except_actors: Collection[str]) -> list[Sign]:
+    settings = get_settings()
+    if not settings.alert_failures:
+        return []
+    part, over = settings.alert_failures / 100, settings.alert_failures_over
+    since = Job.finished_at >= now() - timedelta(minutes=over)
+    dead = _count(session, select(Job.seq).where(_DEAD, since, Job.actor.not_in(except_actors)).limit(MOST))
+    if not dead:
+        return []
+    # So many that succeeded, and the part is not exceeded: no more of them need be counted, however many there are.
+    enough = max(math.ceil(dead * (1 - part) / part), settings.alert_failures_least - dead)
+    succeeded = _count(session, select(Job.seq).where(text("jobs.state = 'succeeded'"), since, Job.finished_at.is_not(None)).limit(enough))
+    ended = dead + succeeded
+    if ended < settings.alert_failures_least or dead <= part * ended:
+        return []
+    told = f"{_number(dead)} of {_number(ended)} jobs that ended in the last {_minutes(over)} are dead, more than {settings.alert_failures:g} %"
+    return [Sign(AlertKind.FAILURES, "", told, AT_TWO_LOOKS)]
+
+
+def _count(session: Session, some: object) -> int:
+    return int(session.execute(select(func.count()).select_from(some.subquery())).scalar_one())  # type: ignore[attr-defined]
+
+
+def in_words(length: timedelta) -> str:
+    """How long, as one says it: 40 seconds, 34 minutes, 3 h 20 min, 2 days."""
+    minutes = int(length.total_seconds() // 60)
+    if minutes < 1:
+        return f"{int(length.total_seconds())} seconds"
+    if minutes < 100:
+        return _minutes(minutes)
+    return f"{minutes // 60} h {minutes % 60} min" if minutes < 2880 else f"{minutes // 1440} days"
+
+
+def _minutes(number: float) -> str:
+    return "1 minute" if number == 1 else f"{number:g} minutes"
+
+
+def _number(number: int) -> str:
+    return f"{number:,}".replace(",", " ")

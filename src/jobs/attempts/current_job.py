@@ -1,0 +1,171 @@
+"""current_job: the running job as its actor sees it, with progress, cancellation and session."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextvars import ContextVar
+from datetime import datetime
+from math import inf
+from typing import Any
+
+from sqlalchemy.orm import Session
+
+from ..core.errors import CancelRequested
+from ..core.values import storable, text_of
+from .log_lines import Lines
+from .masking import Masking
+
+#: the largest number a progress column holds
+LARGEST = 2**63 - 1
+#: characters of a progress message that are kept
+MESSAGE_LIMIT = 1_000
+
+
+class RunningJob:
+    """One attempt in the hands of one thread. The broker room makes it; the actor sees it as `current_job`."""
+
+    __slots__ = (
+        "_made",
+        "_open_session",
+        "_session",
+        "actor",
+        "attempt",
+        "cancel_requested",
+        "id",
+        "lines",
+        "progress_noted",
+        "progress_seen",
+        "progress_told",
+        "queue",
+        "scheduled_for",
+        "secrets",
+        "seq",
+        "worker",
+    )
+
+    def __init__(
+        self,
+        *,
+        seq: int,
+        id: str,
+        actor: str,
+        queue: str,
+        attempt: int,
+        worker: str,
+        scheduled_for: datetime | None,
+        open_session: Callable[[], Session] | None,
+    ) -> None:
+        self.seq = seq
+        self.id = id
+        self.actor = actor
+        self.queue = queue
+        self.attempt = attempt
+        self.worker = worker
+        self.scheduled_for = scheduled_for
+        self.cancel_requested = False
+        self.secrets: Masking | None = None  # of its arguments, known when they have been opened for the call
+        self.progress_seen: tuple[int, int | None, str | None] | None = None
+        self.progress_told: tuple[int, int | None, str | None] | None = None  # the one that has been passed on
+        self.lines: Lines | None = None  # what it logs and prints, from the first line on
+        self._made: dict[str, Lines] = {}
+        self.progress_noted: tuple[int, int | None, str | None] | None = None  # the newest that SQL has
+        self._open_session = open_session
+        self._session: Session | None = None
+
+    def log(self) -> Lines:
+        """What it says, made when it says something first; of two threads that are first at once both get the same."""
+        lines = self.lines
+        if lines is None:
+            lines = self.lines = self._made.setdefault(
+                "lines", Lines(self.mask)
+            )  # in one step, without a lock that an interrupt could leave held
+        return lines
+
+    def mask(self, text: str) -> str:
+        """The text without the values of its secret arguments: all that an attempt says passes here before it is kept or shown."""
+        return text if self.secrets is None else self.secrets.text(text)
+
+    @property
+    def session(self) -> Session:
+        """The session that commits together with the end of this attempt; only for `transactional=True` actors."""
+        if self._session is None:
+            if self._open_session is None:
+                raise RuntimeError(f"{self.actor} has no session: declare it with @dramatiq.actor(transactional=True)")
+            self._session = self._open_session()
+        return self._session
+
+    @property
+    def open_session(self) -> Session | None:
+        """The session if the actor has asked for it, else None."""
+        return self._session
+
+    @property
+    def is_transactional(self) -> bool:
+        return self._open_session is not None
+
+    def progress(self, done: int, total: int | None = None, message: str | None = None) -> None:
+        """Say how far the work is; also the check-point at which a requested cancel is raised.
+
+        A message that is not text is kept as text. Raises TypeError for a number that is not one.
+        """
+        said = None if message is None else storable(self.mask(text_of(message)), MESSAGE_LIMIT)
+        self.progress_seen = (_storable("done", done), None if total is None else _storable("total", total), said)
+        self.check()
+
+    def check(self) -> None:
+        """Raise CancelRequested if a person has asked to cancel this job."""
+        if self.cancel_requested:
+            raise CancelRequested(f"cancel of job {self.id} requested")
+
+
+def _storable(name: str, number: Any) -> int:
+    """The number within what a column holds: how far a job is must never decide how it ends."""
+    if isinstance(number, int | float) and number in (inf, -inf):
+        return LARGEST if number > 0 else -LARGEST - 1
+    try:
+        return max(-LARGEST - 1, min(int(number), LARGEST))
+    except (TypeError, ValueError, OverflowError):
+        raise TypeError(f"progress({name}=…) takes a number, not {number!r:.60}") from None
+
+
+#: a context variable, not a thread's: a coroutine runs in another thread, with the context of the one that started it
+_running: ContextVar[RunningJob | None] = ContextVar("callboard_running_job", default=None)
+
+
+class _CurrentJob:
+    """Finds the running job of this context; used outside of an attempt every attribute is a clear error."""
+
+    @property
+    def job(self) -> RunningJob | None:
+        return _running.get()
+
+    @job.setter
+    def job(self, job: RunningJob | None) -> None:
+        _running.set(job)
+
+    def __getattr__(self, name: str) -> Any:
+        job = _running.get()
+        if job is None:
+            # A plain call of the function, as in a unit test: progress goes nowhere, the rest has no answer.
+            if name == "progress":
+                return _ignore_progress
+            if name == "check":
+                return _ignore_check
+            if name == "cancel_requested":
+                return False
+            raise RuntimeError(f"current_job.{name} is only there while a worker runs the actor")
+        return getattr(job, name)
+
+    def __bool__(self) -> bool:
+        return _running.get() is not None
+
+
+def _ignore_progress(done: int, total: int | None = None, message: str | None = None) -> None:
+    """Progress of a plain call: nobody watches."""
+
+
+def _ignore_check() -> None:
+    """A plain call cannot be cancelled."""
+
+
+current_job = _CurrentJob()

@@ -1,0 +1,104 @@
+"""Log lines of a running attempt, bounded and numbered, until they are written."""
+
+from __future__ import annotations
+
+import itertools
+import time
+from collections import deque
+from collections.abc import Callable, Iterable
+from typing import NamedTuple
+
+from ...settings import get_settings
+from ...sql.clock import now
+from ...sql.columns import to_microseconds
+
+#: characters of one line that are kept
+LINE_LIMIT = 8_000
+#: seconds after which a line that somebody took has been written
+UNSURE_S = 30.0
+
+
+class Line(NamedTuple):
+    """One line of an attempt; `number` counts from 1, the instant is in microseconds."""
+
+    number: int
+    written_us: int
+    level: str
+    text: str
+
+
+def last_state(line: str) -> str:
+    """The line as a terminal shows it in the end: what a carriage return goes back over is a state of a progress bar."""
+    return line.rstrip("\r").rpartition("\r")[2]
+
+
+class Lines:
+    """Lines in, from the actor's thread; lines out, from whoever writes them. Nothing here waits for a lock."""
+
+    def __init__(self, mask: Callable[[str], str] = str) -> None:
+        settings = get_settings()
+        self._mask = mask
+        self._numbers = itertools.count(1)
+        self._lines_left = settings.max_log_lines
+        self._bytes_left = settings.max_log_bytes
+        self._waiting: deque[Line] = deque()
+        self._taken: deque[tuple[float, Line]] = deque()  # lately, and with the instant
+        self._begun: dict[str, str] = {}  # a printed line that has no end yet, by level
+
+    def add(self, level: str, text: str) -> None:
+        """Keep one line, which may have line breaks; say once when no more are kept."""
+        if self._lines_left <= 0:
+            return
+        text = self._mask(text)
+        text = text if len(text) <= LINE_LIMIT else f"{text[:LINE_LIMIT]} … {len(text) - LINE_LIMIT} characters left out"
+        self._lines_left -= 1
+        self._bytes_left -= len(text.encode("utf-8", "replace"))
+        if self._bytes_left < 0 or self._lines_left == 0:
+            self._lines_left = 0
+            settings = get_settings()
+            level = "notice"
+            text = f"… no more is kept of this attempt: {settings.max_log_lines} lines or {settings.max_log_bytes} bytes are reached …"
+        self._waiting.append(Line(next(self._numbers), to_microseconds(now()), level, text))
+
+    def write(self, level: str, text: str) -> None:
+        """Keep printed text line by line; what has no line break yet waits for it."""
+        *whole, rest = (self._begun.get(level, "") + text).split("\n")
+        for line in whole:
+            self.add(level, last_state(line))
+        if "\r" in rest:
+            rest = last_state(rest) + ("\r" if rest.endswith("\r") else "")
+        rest = rest if len(rest) <= LINE_LIMIT else self._mask(rest)  # before it is cut: a half of a secret is not recognised
+        while len(rest) > LINE_LIMIT and self._lines_left > 0:
+            self.add(level, rest[:LINE_LIMIT])
+            rest = rest[LINE_LIMIT:]
+        self._begun[level] = rest if self._lines_left > 0 else ""
+
+    def finish(self) -> None:
+        """Keep also the lines that never got their line break."""
+        for level, rest in list(self._begun.items()):
+            if rest:
+                self._begun[level] = ""
+                self.add(level, last_state(rest))
+
+    def extend(self, lines: Iterable[Line]) -> None:
+        """Take over lines that were numbered elsewhere: in the process of an isolated attempt."""
+        self._waiting.extend(lines)
+
+    def take(self) -> list[Line]:
+        """Remove and return what waits to be written."""
+        present = time.monotonic()
+        while self._taken and self._taken[0][0] < present - UNSURE_S:
+            self._taken.popleft()
+        taken: list[Line] = []
+        while self._waiting:
+            line = self._waiting[0]
+            self._taken.append((present, line))  # before it leaves the other: pending() must not miss it
+            self._waiting.popleft()
+            taken.append(line)
+        return taken
+
+    def pending(self) -> list[Line]:
+        """What is perhaps not written yet, lately taken lines included: the end of the attempt carries them, and twice is harmless."""
+        self.finish()
+        waiting = list(self._waiting)
+        return sorted({*(line for _, line in list(self._taken)), *waiting})

@@ -1,0 +1,205 @@
+"""Batches: rows kept as a draft, submitted all at once as one job each, and looked at as one thing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import delete, func, insert, select, update
+from sqlalchemy.orm import Session
+
+from ...settings import get_settings
+from ...sql.clock import now
+from ..control import actions
+from ..core.errors import JobsError, NotAllowed
+from ..core.models import Job
+from ..core.states import State
+from ..submit.requests import Submission
+from ..submit.submission import submit_many
+from .models import Batch, BatchRow, Stage
+
+#: how long a draft that nobody submits is kept
+DRAFT_KEPT = timedelta(days=1)
+#: where a job of a batch can be retried
+RETRYABLE = (State.DEAD, State.CANCELLED, State.EXPIRED)
+
+
+class UnknownBatch(JobsError):
+    """There is no batch with this id."""
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """A row as it was read: its arguments, or its problems as (column, message)."""
+
+    number: int
+    cells: Sequence[str]
+    args: Sequence[Any] | None = None
+    kwargs: Mapping[str, Any] | None = None
+    problems: Sequence[tuple[str, str]] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """A row with its job, as far as there is one."""
+
+    row: BatchRow
+    job: Job | None
+
+
+@dataclass(frozen=True, slots=True)
+class Figures:
+    """How many jobs of a batch are in which state; `gone`: retention has deleted them."""
+
+    counts: dict[State, int] = field(default_factory=dict)
+    gone: int = 0
+
+    @property
+    def ended(self) -> int:
+        return self.gone + sum(number for state, number in self.counts.items() if state.is_final)
+
+    @property
+    def retryable(self) -> int:
+        return sum(number for state, number in self.counts.items() if state in RETRYABLE)
+
+    @property
+    def unfinished(self) -> int:
+        return sum(number for state, number in self.counts.items() if not state.is_final)
+
+
+def draft(
+    session: Session,
+    id: str,
+    *,
+    actor: str,
+    name: str,
+    header: Sequence[str],
+    rows: Sequence[Row],
+    by: str,
+    dialect: Mapping[str, Any] | None = None,
+) -> Batch:
+    """Keep rows as a draft; the same id again is the draft that is there. `dialect`: how the file was written."""
+    known = session.get(Batch, id)
+    if known is not None:
+        return known
+    bad = sum(bool(row.problems) for row in rows)
+    made = Batch(
+        id=id, actor=actor, name=name[:255], stage=Stage.DRAFT, header=list(header), dialect=dialect, rows=len(rows), bad=bad, created_by=by, created_at=now()
+    )  # fmt: skip
+    session.add(made)
+    session.flush()
+    values = [
+        {
+            "batch_id": id, "number": row.number, "cells": list(row.cells), "args": row.args, "kwargs": row.kwargs,
+            "problems": [list(problem) for problem in row.problems] or None, "job_id": None,
+        }
+        for row in rows
+    ]  # fmt: skip
+    session.execute(insert(BatchRow), values)
+    return made
+
+
+def find(session: Session, id: str) -> Batch:
+    """The batch; raises UnknownBatch."""
+    found = session.get(Batch, id)
+    if found is None:
+        raise UnknownBatch(f"There is no batch {id}. A draft that is not submitted is deleted after a day.", field="id")
+    return found
+
+
+def take(session: Session, id: str, *, by: str) -> bool:
+    """Make a draft a submitted batch, whose jobs the caller submits in this transaction; False: somebody has done so before."""
+    moved = (
+        update(Batch).where(Batch.id == id, Batch.stage == Stage.DRAFT).values(stage=Stage.SUBMITTED, submitted_by=by, submitted_at=now())
+    )
+    return session.execute(moved.returning(Batch.id).execution_options(synchronize_session=False)).first() is not None
+
+
+def submit_rows(session: Session, id: str, submissions: Mapping[int, Submission]) -> None:
+    """Submit the jobs of a batch's rows, by their numbers: all of them, or an error and none."""
+    receipts = submit_many(session, list(submissions.values()))
+    values = [{"batch_id": id, "number": number, "job_id": receipt.id} for number, receipt in zip(submissions, receipts, strict=True)]
+    session.execute(update(BatchRow), values)
+
+
+def discard(session: Session, id: str) -> None:
+    """Delete a draft. Raises NotAllowed when it has been submitted."""
+    gone = delete(Batch).where(Batch.id == id, Batch.stage == Stage.DRAFT).returning(Batch.id)
+    if session.execute(gone).first() is None:
+        raise NotAllowed("it has been submitted: cancel its jobs instead")
+    session.execute(delete(BatchRow).where(BatchRow.batch_id == id))
+
+
+def cancel(session: Session, id: str) -> int:
+    """Cancel what waits and ask what runs to stop; how many jobs that were."""
+    return sum(_done(actions.cancel, session, each) for each in _jobs(session, id, [state for state in State if not state.is_final]))
+
+
+def retry(session: Session, id: str) -> int:
+    """Retry the jobs that are dead, cancelled or expired; how many could be."""
+    return sum(_done(actions.retry, session, each) for each in _jobs(session, id, RETRYABLE))
+
+
+def figures(session: Session, id: str) -> Figures:
+    """The jobs of a batch by state."""
+    statement = (
+        select(Job.state, func.count().label("number")).select_from(BatchRow).join(Job, Job.id == BatchRow.job_id, isouter=True)
+        .where(BatchRow.batch_id == id, BatchRow.job_id.is_not(None)).group_by(Job.state)
+    )  # fmt: skip
+    counts: dict[State | None, int] = {row.state: row.number for row in session.execute(statement)}
+    return Figures({state: counts[state] for state in State if counts.get(state)}, counts.get(None, 0))
+
+
+def rows(session: Session, id: str, *, after: int = 0, limit: int = 100, bad: bool | None = None) -> list[Outcome]:
+    """Rows behind a number, in order, with their jobs. `bad`: only those that do not fit, or only those that do."""
+    statement = (
+        select(BatchRow, Job).join(Job, Job.id == BatchRow.job_id, isouter=True)
+        .where(BatchRow.batch_id == id, BatchRow.number > after).order_by(BatchRow.number).limit(limit)
+    )  # fmt: skip
+    if bad is not None:
+        statement = statement.where(BatchRow.kwargs.is_(None) if bad else BatchRow.kwargs.is_not(None))
+    return [Outcome(row, job) for row, job in session.execute(statement)]
+
+
+def all_rows(session: Session, id: str, *, batch: int = 500) -> Iterator[Outcome]:
+    """All rows in order, some at a time."""
+    after = 0
+    while found := rows(session, id, after=after, limit=batch):
+        yield from found
+        after = found[-1].row.number
+
+
+def recent(session: Session, *, actor: str | None = None, before: datetime | None = None, limit: int = 50) -> list[Batch]:
+    """The newest batches first."""
+    statement = select(Batch).order_by(Batch.created_at.desc(), Batch.id).limit(limit)
+    if actor is not None:
+        statement = statement.where(Batch.actor == actor)
+    if before is not None:
+        statement = statement.where(Batch.created_at < before)
+    return list(session.execute(statement).scalars())
+
+
+def prune(session: Session) -> None:
+    """Delete drafts that nobody submitted, and batches older than the longest time that jobs are kept."""
+    settings = get_settings()
+    longest = timedelta(days=max(settings.keep_succeeded, settings.keep_cancelled, settings.keep_dead))
+    for stage, keep in ((Stage.DRAFT, DRAFT_KEPT), (Stage.SUBMITTED, longest)):
+        over = select(Batch.id).where(Batch.stage == stage, Batch.created_at < now() - keep)
+        ids = list(session.execute(over.limit(100)).scalars())
+        session.execute(delete(BatchRow).where(BatchRow.batch_id.in_(ids)))
+        session.execute(delete(Batch).where(Batch.id.in_(ids)))
+
+
+def _jobs(session: Session, id: str, states: Sequence[State]) -> list[str]:
+    statement = select(Job.id).join(BatchRow, BatchRow.job_id == Job.id).where(BatchRow.batch_id == id, Job.state.in_(states))
+    return list(session.execute(statement.order_by(BatchRow.number)).scalars())
+
+
+def _done(act: Any, session: Session, id: str) -> bool:
+    try:
+        act(session, id)
+    except NotAllowed:
+        return False  # it has ended, or begun again, meanwhile
+    return True

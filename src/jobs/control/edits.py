@@ -1,0 +1,122 @@
+"""Changing a job that waits: its arguments, its instant, its priority. What runs is what the row says, so the row is all."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import select, update
+from sqlalchemy.orm import Session
+
+from ... import audit
+from ...settings import get_settings
+from ...sql.clock import now
+from ..core.envelopes import dumps
+from ..core.errors import JobsError, NotAllowed, UnknownJob
+from ..core.models import Job
+from ..core.states import State
+from ..core.workflow_models import StoredStep
+from ..finish import ending
+
+#: where a job still can be changed
+EDITABLE = (State.SCHEDULED, State.QUEUED, State.RETRYING, State.HELD)
+
+
+@dataclass(frozen=True, slots=True)
+class Edit:
+    """What to change; None leaves a thing as it is. `args` and `kwargs` go together and have been checked by the caller."""
+
+    args: Sequence[Any] | None = None
+    kwargs: Mapping[str, Any] | None = None
+    due_at: datetime | None = None
+    expires_at: datetime | None = None
+    priority: int | None = None
+
+
+def edit(session: Session, id: str, change: Edit) -> Job:
+    """Change a waiting job. One that has started meanwhile is left alone, and NotAllowed says so."""
+    values = _values(change)
+    if (change.due_at is not None or takes_arguments(change)) and (step := _waiting_step(session, id)) is not None:
+        if change.due_at is not None:
+            raise NotAllowed("the job is a step whose turn has not come: it is due when the steps before it have ended")
+        if step.takes_results:
+            raise NotAllowed("the job is a step whose arguments are results of the steps before it: they cannot be changed")
+    states = [*EDITABLE]
+    if change.due_at is not None:
+        states.remove(State.HELD)  # it does not wait for time
+        if change.due_at > now():
+            # A queued job goes back to waiting; the copy of its message that RabbitMQ has starts nothing.
+            ending.postpone(session, id)
+            return _required(session, id, [State.SCHEDULED, State.RETRYING], values)
+    if change.priority is not None:
+        # Published again, to the queue of its new priority; of the two messages the first to be claimed wins.
+        moved = _update(session, id, [State.QUEUED], publish_at=now(), **values)
+        if moved is not None:
+            return moved
+    return _required(session, id, states, values)
+
+
+def takes_results(session: Session, id: str) -> bool:
+    """Are the job's arguments still to be made of the results of steps before it?"""
+    step = _waiting_step(session, id)
+    return step is not None and step.takes_results
+
+
+def takes_arguments(change: Edit) -> bool:
+    """Does the change replace the arguments?"""
+    return change.args is not None or change.kwargs is not None
+
+
+def _values(change: Edit) -> dict[str, Any]:
+    values: dict[str, Any] = {}
+    if takes_arguments(change):
+        try:
+            texts = {"args": dumps(list(change.args or ())), "kwargs": dumps(dict(change.kwargs or {}))}
+        except (TypeError, ValueError) as error:
+            raise JobsError(f"the arguments cannot be written as JSON ({error})", field="args") from None
+        values |= {name: json.loads(text) for name, text in texts.items()}
+        size = sum(map(len, texts.values()))
+        if size > get_settings().max_message_bytes:
+            raise JobsError(f"the arguments are {size} bytes of JSON; at most {get_settings().max_message_bytes} are kept", field="args")
+    for name in ("due_at", "expires_at"):
+        instant = getattr(change, name)
+        if instant is not None:
+            if instant.tzinfo is None:
+                raise JobsError(f"{name} needs a time zone, e.g. 2030-01-01T09:00:00Z", field=name)
+            values[name] = instant
+    if change.due_at is not None:
+        values |= {"reason": None, "waits_for": None, "slot_at": None}
+    if change.priority is not None:
+        if not 0 <= change.priority <= 9:
+            raise JobsError(f"priority must be a whole number between 0 and 9, not {change.priority!r}", field="priority")
+        values["priority"] = change.priority
+    if not values:
+        raise JobsError("nothing to change: give args, due_at, expires_at or priority", field="args")
+    return values
+
+
+def _waiting_step(session: Session, id: str) -> StoredStep | None:
+    """The step that this job is, if its turn has not come."""
+    statement = select(StoredStep).join(Job, Job.seq == StoredStep.job_seq).where(Job.id == id, StoredStep.released_at.is_(None))
+    return session.execute(statement).scalars().first()
+
+
+def _required(session: Session, id: str, states: Sequence[State], values: dict[str, Any]) -> Job:
+    job = _update(session, id, states, **values)
+    if job is not None:
+        return job
+    found = session.execute(select(Job.state).where(Job.id == id)).scalar()
+    if found is None:
+        raise UnknownJob(f"There is no job {id}.", field="id")
+    raise NotAllowed(f"the job is {found}: only one that waits can be changed")
+
+
+def _update(session: Session, id: str, states: Sequence[State], **values: Any) -> Job | None:
+    statement = update(Job).where(Job.id == id, Job.state.in_(states)).values(**values).returning(Job)
+    job = session.execute(statement.execution_options(synchronize_session=False, populate_existing=True)).scalars().first()
+    if job is not None:
+        audit.about("job", job.id, actor=job.actor, changed=sorted({"args", "kwargs", "due_at", "expires_at", "priority"} & values.keys()))
+    return job

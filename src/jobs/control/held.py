@@ -1,0 +1,169 @@
+"""Held jobs: messages that cannot run until a person or a deploy helps. Kept, shown with the reason, never run."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from dramatiq import Message
+from sqlalchemy import ColumnElement, Row, Select, and_, select, update
+from sqlalchemy.dialects.postgresql import insert as postgresql_insert
+from sqlalchemy.dialects.sqlite import insert as sqlite_insert
+from sqlalchemy.orm import Session
+
+from ...sql.clock import now
+from ...sql.statements import is_sqlite
+from ..core.envelopes import dumps
+from ..core.models import Attempt, Job, Worker
+from ..core.states import HeldFor, State, require
+from ..finish import ending
+from ..finish.settle import storable
+from ..submit.row import NAME
+from ..submit.submission import new_id
+from ..upkeep.restoring import forgotten_by
+
+#: characters of an unreadable body that are kept
+BODY_LIMIT = 65_536
+
+
+@dataclass(frozen=True, slots=True)
+class Unreadable:
+    """A delivery that was no message. `redelivered`: RabbitMQ has brought it before."""
+
+    queue: str
+    body: bytes
+    problem: str
+    redelivered: bool
+
+
+def hold_foreign(session: Session, messages: Sequence[tuple[str, Message[Any]]], *, run: bool) -> None:
+    """Write a row for each (queue, message) that nobody submitted here: held, or with `run` queued as if submitted.
+
+    A message that has a row by now keeps it. One that a restored backup may have forgotten is held whatever `run` says: it may
+    have run before.
+    """
+    if not messages:
+        return
+    forgotten = forgotten_by(session, [message.message_timestamp for _, message in messages])
+    rows = [
+        _blank(queue)
+        | {
+            "id": message.message_id,
+            "actor": message.actor_name,
+            "state": State.HELD if reason else State.QUEUED,
+            "reason": reason,
+            "held_for": HeldFor.FOREIGN if reason else None,
+            "args": list(message.args),
+            "kwargs": message.kwargs,
+            "options": {name: value for name, value in message.options.items() if name not in ("attempt", "eta", "stands_in")},
+            "publish_at": None if reason else now(),
+        }
+        for (queue, message), reason in zip(messages, (each or (None if run else _FOREIGN) for each in forgotten), strict=True)
+    ]
+    session.execute(_insert(session).on_conflict_do_nothing(index_elements=[Job.id]), rows)
+
+
+_FOREIGN = "nobody submitted this message here; release it to run it (CALLBOARD_FOREIGN_MESSAGES=run releases all)"
+
+
+def hold_unreadable(session: Session, deliveries: Sequence[Unreadable]) -> None:
+    """Keep the bodies that were no Dramatiq message; one that RabbitMQ brings a second time is not listed twice."""
+    rows = []
+    for delivery in deliveries:
+        body = storable(delivery.body.decode("utf-8", "backslashreplace"), BODY_LIMIT)
+        if delivery.redelivered and session.execute(select(Job.seq).where(Job.body == body, Job.state == State.HELD).limit(1)).first():
+            continue
+        reason = storable(f"not a Dramatiq message: {delivery.problem}", 1000)
+        rows.append(
+            _blank(delivery.queue) | {"id": new_id(), "state": State.HELD, "reason": reason, "held_for": HeldFor.UNREADABLE, "body": body}
+        )
+    if rows:
+        session.execute(_insert(session), rows)
+
+
+def hold_unknown_actors(session: Session, ids: Collection[str], worker: str) -> None:
+    """Set queued jobs aside whose actor the worker that got their message does not have."""
+    for id, actor in session.execute(select(Job.id, Job.actor).where(Job.id.in_(ids), Job.state == State.QUEUED).order_by(Job.seq)).all():
+        reason = f"worker {worker} has no actor named {actor!r}: import its module in src/actors, or name it in CALLBOARD_ACTORS"
+        ending.hold(session, id, reason, HeldFor.UNKNOWN_ACTOR)
+
+
+require(State.HELD, State.QUEUED)
+
+
+def waits_for(session: Session, actors: Collection[str]) -> bool:
+    """Is anything held for an unknown actor that is among these?"""
+    return session.execute(_waiting_for(actors).limit(1)).first() is not None
+
+
+def release_known(session: Session, actors: Collection[str]) -> int:
+    """Queue again what was held for an unknown actor that a worker now has; return how many."""
+    waiting = _waiting_for(actors)
+    if session.execute(waiting.limit(1)).first() is None:
+        return 0
+    return _release(session, Job.seq.in_(waiting))
+
+
+def _waiting_for(actors: Collection[str]) -> Select[int]:
+    return select(Job.seq).where(Job.state == State.HELD, Job.held_for == HeldFor.UNKNOWN_ACTOR, Job.actor.in_(actors))
+
+
+def for_arguments(
+    session: Session, actors: Collection[str], *, after: int, limit: int
+) -> Sequence[Row[tuple[int, int, str | None, Any, Any]]]:
+    """Jobs of these actors whose arguments did not fit a worker that is gone: (seq, attempt, actor, args, kwargs), the oldest first."""
+    still_there = (
+        select(Worker.id)
+        .where(Worker.name == Attempt.worker, Worker.started_at <= Attempt.started_at)
+        .where(Worker.expires_at > now(), Worker.lost_at.is_(None), Worker.stopped_at.is_(None))
+    )
+    statement = (
+        select(Job.seq, Job.attempt, Job.actor, Job.args, Job.kwargs)
+        .join(Attempt, and_(Attempt.job_seq == Job.seq, Attempt.number == Job.attempt))
+        .where(Job.state == State.HELD, Job.held_for == HeldFor.ARGUMENTS, Job.actor.in_(actors), Job.seq > after, ~still_there.exists())
+        .order_by(Job.seq)
+        .limit(limit)
+    )
+    return session.execute(statement).all()
+
+
+def release_fitting(session: Session, seqs: Collection[int]) -> int:
+    """Queue again what was held for its arguments and fits now; return how many."""
+    return _release(session, Job.seq.in_(seqs), Job.held_for == HeldFor.ARGUMENTS)
+
+
+def _release(session: Session, *which: ColumnElement[bool]) -> int:
+    statement = (
+        update(Job)
+        .where(*which, Job.state == State.HELD)
+        .values(state=State.QUEUED, reason=None, held_for=None, publish_at=now(), published_at=None)
+        .execution_options(synchronize_session=False)
+    )
+    return len(session.execute(statement.returning(Job.seq)).all())
+
+
+def is_keepable(message: Message[Any]) -> str | None:
+    """Why a decoded message cannot be a row, or None."""
+    for name, value in (("message_id", message.message_id), ("actor_name", message.actor_name), ("queue_name", message.queue_name)):
+        if not isinstance(value, str) or not NAME.fullmatch(value):
+            return f"{name} is not a text of 1 to 255 characters"
+    if not isinstance(message.kwargs, dict) or not isinstance(message.options, dict):
+        return "kwargs and options must be objects"
+    try:
+        for part in (message.args, message.kwargs, message.options):
+            dumps(part)
+    except (TypeError, ValueError) as error:
+        return str(error)
+    return None
+
+
+def _insert(session: Session) -> Any:
+    return (sqlite_insert if is_sqlite(session) else postgresql_insert)(Job)
+
+
+def _blank(queue: str) -> dict[str, Any]:
+    return {
+        "actor": None, "queue": queue, "args": [], "kwargs": {}, "options": {}, "priority": 0, "source": "broker", "attempt": 0, "failures": 0,
+        "crashes": 0, "cancel_requested": False, "created_at": now(), "reason": None, "held_for": None, "body": None, "publish_at": None,
+    }  # fmt: skip

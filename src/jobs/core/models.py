@@ -1,0 +1,307 @@
+"""The tables of the jobs room: jobs, their attempts, and the worker processes that hold leases.
+
+`seq` orders and joins (small, ascending); `id` is what people, messages and URLs carry.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+
+from sqlalchemy import BigInteger, Boolean, Enum, Index, Integer, SmallInteger, String, Text, text
+from sqlalchemy.orm import Mapped, mapped_column, relationship
+
+from ...sql.columns import Base, JsonText, UtcDateTime
+from .states import HeldFor, Outcome, State, Unique, Wish
+
+#: SQLite counts rows only in a column of type INTEGER
+Sequence = BigInteger().with_variant(Integer(), "sqlite")
+#: text in the order of its bytes: ranges by prefix must not depend on the locale of the database
+_BYTEWISE = String(255).with_variant(String(255, collation="C"), "postgresql")
+
+
+def words(kind: type[StrEnum]) -> Enum:
+    return Enum(kind, native_enum=False, length=16, create_constraint=False, values_callable=lambda words: [word.value for word in words])
+
+
+def partial(name: str, *columns: str, where: str, unique: bool = False) -> Index:
+    return Index(name, *columns, unique=unique, postgresql_where=text(where), sqlite_where=text(where))
+
+
+class Job(Base):
+    """One submission, from the row's first commit until its end and for as long as retention keeps it."""
+
+    __tablename__ = "jobs"
+    __table_args__ = (
+        Index("ix_jobs_actor", "actor", "seq"),
+        # Most rows of a large table are succeeded ones: they stay out of the index by state.
+        partial("ix_jobs_state", "state", "seq", where="state <> 'succeeded'"),
+        partial("ix_jobs_publish", "publish_at", where="publish_at IS NOT NULL"),
+        partial("ix_jobs_due", "due_at", where="state IN ('scheduled', 'retrying')"),
+        partial("ix_jobs_expires", "expires_at", where="expires_at IS NOT NULL AND state IN ('scheduled', 'queued', 'retrying')"),
+        partial("ix_jobs_waits_for", "waits_for", "seq", where="waits_for IS NOT NULL"),
+        partial("ix_jobs_fair", "queue", "fair_key", where="fair_key IS NOT NULL AND state IN ('queued', 'running')"),
+        partial("ix_jobs_workflow", "workflow_seq", "seq", where="workflow_seq IS NOT NULL"),
+        partial("ix_jobs_queued", "queue", "published_at", where="state = 'queued'"),
+        partial("ix_jobs_rerun_of", "rerun_of", where="rerun_of IS NOT NULL"),
+        partial("ix_jobs_finished", "finished_at", where="finished_at IS NOT NULL"),
+        partial("ix_jobs_dead", "finished_at", where="state = 'dead'"),
+        partial("ix_jobs_running", "worker_id", where="state = 'running'"),
+        partial("uq_jobs_idempotency_key", "idempotency_key", where="idempotency_key IS NOT NULL", unique=True),
+        partial(
+            "uq_jobs_unique_key",
+            "unique_key",
+            where="unique_key IS NOT NULL AND state NOT IN ('succeeded', 'dead', 'cancelled', 'expired')",
+            unique=True,
+        ),
+        # Room on each page for the next version of a row; sqlite_autoincrement: a deleted job's number never returns.
+        {"postgresql_with": {"fillfactor": "80"}, "sqlite_autoincrement": True},
+    )
+
+    seq: Mapped[int] = mapped_column(Sequence, primary_key=True, autoincrement=True)
+    id: Mapped[str] = mapped_column(String(255), unique=True)
+    actor: Mapped[str | None] = mapped_column(String(255))  # None: a body that was no message at all
+    queue: Mapped[str] = mapped_column(String(255))
+    state: Mapped[State] = mapped_column(words(State))
+    reason: Mapped[str | None] = mapped_column(Text)  # why it waits, is held, or ended as it did
+    held_for: Mapped[HeldFor | None] = mapped_column(words(HeldFor))
+    args: Mapped[Any] = mapped_column(JsonText)
+    kwargs: Mapped[Any] = mapped_column(JsonText)
+    options: Mapped[Any] = mapped_column(JsonText)  # Dramatiq's message options, as sent
+    body: Mapped[str | None] = mapped_column(Text)  # of a message that could not be read
+    priority: Mapped[int] = mapped_column(SmallInteger, default=0)
+    source: Mapped[str] = mapped_column(String(16), default="send")  # form, api, cli, send, schedule, broker
+    submitted_by: Mapped[str | None] = mapped_column(String(255))
+    unique_key: Mapped[str | None] = mapped_column(String(255))
+    unique_until: Mapped[Unique | None] = mapped_column(words(Unique))  # how long it keeps others of its key out
+    idempotency_key: Mapped[str | None] = mapped_column(String(255))
+
+    attempt: Mapped[int] = mapped_column(Integer, default=0)  # number of the newest attempt; 0: none yet
+    failures: Mapped[int] = mapped_column(Integer, default=0)  # failed attempts since submission or a person's retry
+    crashes: Mapped[int] = mapped_column(Integer, default=0)  # workers lost with it since then
+    worker_id: Mapped[int | None] = mapped_column(BigInteger)
+    waits_for: Mapped[str | None] = mapped_column(_BYTEWISE)  # what makes a waiting job due before its time: a slot, a resume
+    slot_at: Mapped[datetime | None] = mapped_column(UtcDateTime)  # the reserved start under a rate limit
+    fair_key: Mapped[str | None] = mapped_column(String(255))  # whose share of the queue it takes
+    workflow_seq: Mapped[int | None] = mapped_column(BigInteger)  # of the workflow it is a step of
+    cancel_requested: Mapped[bool] = mapped_column(Boolean, default=False)
+    rerun_of: Mapped[str | None] = mapped_column(String(255))  # id of the job that it runs again
+
+    created_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    due_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    expires_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    publish_at: Mapped[datetime | None] = mapped_column(
+        UtcDateTime
+    )  # when the relay publishes it; None: RabbitMQ has it, or it is not queued
+    published_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    started_at: Mapped[datetime | None] = mapped_column(UtcDateTime)  # of the newest attempt
+    finished_at: Mapped[datetime | None] = mapped_column(UtcDateTime)  # when a final state was reached
+
+    result: Mapped[Any] = mapped_column(JsonText, nullable=True)
+    result_file: Mapped[str | None] = mapped_column(String(64))  # the name of its file, if it is too large for the row
+    result_bytes: Mapped[int | None] = mapped_column(BigInteger)  # of that file
+    error: Mapped[str | None] = mapped_column(Text)  # one line: type and message of the newest failure
+    progress_done: Mapped[int | None] = mapped_column(BigInteger)
+    progress_total: Mapped[int | None] = mapped_column(BigInteger)
+    progress_message: Mapped[str | None] = mapped_column(Text)
+
+    attempts: Mapped[list[Attempt]] = relationship(
+        primaryjoin="Job.seq == foreign(Attempt.job_seq)", order_by="Attempt.number", viewonly=True
+    )
+
+    @property
+    def is_cancelling(self) -> bool:
+        """Has a person asked to cancel it, while it is not yet certain that it runs no more?"""
+        return self.cancel_requested and self.state is State.RUNNING
+
+
+class Attempt(Base):
+    """One execution of a job by a worker, written when it ends; numbers have no gaps.
+
+    No foreign key: both rows are written by one statement and pruned by one, and the check costs more than the insert.
+    """
+
+    __tablename__ = "attempts"
+    __table_args__ = (
+        partial("ix_attempts_fingerprint", "fingerprint", "finished_at", where="fingerprint IS NOT NULL"),
+        partial("ix_attempts_unnoted", "job_seq", where="noted = false"),
+    )
+
+    job_seq: Mapped[int] = mapped_column(Sequence, primary_key=True, autoincrement=False)
+    number: Mapped[int] = mapped_column(Integer, primary_key=True, autoincrement=False)
+    worker: Mapped[str] = mapped_column(String(255))  # host:pid
+    started_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    finished_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    outcome: Mapped[Outcome] = mapped_column(words(Outcome))
+    error: Mapped[str | None] = mapped_column(Text)
+    traceback: Mapped[str | None] = mapped_column(Text)
+    fingerprint: Mapped[str | None] = mapped_column(String(16))  # of a failure: which group it belongs to
+    noted: Mapped[bool | None] = mapped_column(Boolean)  # of a failure: its group has counted it
+
+
+class FailureGroup(Base):
+    """Failed attempts with one fingerprint. It is open from its first failure until it has recovered, and may open again."""
+
+    __tablename__ = "failure_groups"
+
+    fingerprint: Mapped[str] = mapped_column(String(16), primary_key=True)
+    kind: Mapped[str] = mapped_column(String(255))
+    place: Mapped[str] = mapped_column(String(255))
+    message: Mapped[str] = mapped_column(Text)
+    actors: Mapped[Any] = mapped_column(JsonText)  # names, a few
+    count: Mapped[int] = mapped_column(BigInteger)
+    count_before: Mapped[int] = mapped_column(BigInteger)  # of them, before it was opened the last time
+    first_seen_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    opened_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    last_seen_at: Mapped[datetime] = mapped_column(UtcDateTime, index=True)
+    recovered_at: Mapped[datetime | None] = mapped_column(UtcDateTime)  # None: it is open
+    resolved_at: Mapped[datetime | None] = mapped_column(UtcDateTime)  # a person has said that it is mended
+    resolved_by: Mapped[str | None] = mapped_column(String(255))  # or muted by
+    regressed_at: Mapped[datetime | None] = mapped_column(UtcDateTime)  # it came again after that
+    muted_until: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    mailed_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    mailed_count: Mapped[int] = mapped_column(BigInteger)  # `count` when a mail last told of it
+    sample_seq: Mapped[int | None] = mapped_column(BigInteger)
+    sample_attempt: Mapped[int | None] = mapped_column(Integer)
+
+
+class Worker(Base):
+    """One worker process and its lease: its jobs are its own while `expires_at` lies ahead."""
+
+    __tablename__ = "workers"
+    __table_args__ = ({"sqlite_autoincrement": True},)
+
+    id: Mapped[int] = mapped_column(Sequence, primary_key=True, autoincrement=True)
+    name: Mapped[str] = mapped_column(String(255))  # host:pid
+    host: Mapped[str] = mapped_column(String(255))
+    pid: Mapped[int] = mapped_column(Integer)
+    version: Mapped[str] = mapped_column(String(64))
+    threads: Mapped[int] = mapped_column(Integer)
+    queues: Mapped[Any] = mapped_column(JsonText)
+    actors: Mapped[Any] = mapped_column(JsonText)
+    started_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    heartbeat_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    expires_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    stopped_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    lost_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    busy: Mapped[int] = mapped_column(Integer, default=0)
+    wish: Mapped[Wish | None] = mapped_column(words(Wish))  # what an operator wants of it
+    wished_by: Mapped[str | None] = mapped_column(String(255))
+    memory_bytes: Mapped[int | None] = mapped_column(BigInteger)
+    refusals: Mapped[Any] = mapped_column(JsonText, nullable=True)  # RabbitMQ's queue -> why the process cannot use it; "": all
+    frontier: Mapped[Any] = mapped_column(JsonText)  # queue -> published_at (microseconds) of the newest message claimed
+
+
+class Heartbeat(Base):
+    """One process or thread that others depend on and that holds no jobs: a scheduler, a relay. Fresh while `expires_at` lies ahead."""
+
+    __tablename__ = "heartbeats"
+
+    id: Mapped[int] = mapped_column(Sequence, primary_key=True, autoincrement=True)
+    role: Mapped[str] = mapped_column(String(16))
+    name: Mapped[str] = mapped_column(String(255))  # host:pid
+    host: Mapped[str] = mapped_column(String(255))
+    pid: Mapped[int] = mapped_column(Integer)
+    version: Mapped[str] = mapped_column(String(64))
+    started_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    heartbeat_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    expires_at: Mapped[datetime] = mapped_column(UtcDateTime, index=True)
+    stopped_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    broker: Mapped[str] = mapped_column(String(255), default="")  # what keeps its publisher from RabbitMQ; "": nothing
+
+
+class StackWish(Base):
+    """That somebody wants to know where a running attempt is."""
+
+    __tablename__ = "stack_wishes"
+
+    job_seq: Mapped[int] = mapped_column(Sequence, primary_key=True, autoincrement=False)
+    attempt: Mapped[int] = mapped_column(Integer)
+    wished_at: Mapped[datetime] = mapped_column(UtcDateTime)
+
+
+class Control(Base):
+    """What an operator has set beside the code: a pause, or a limit that overrides an actor's own."""
+
+    __tablename__ = "controls"
+
+    scope: Mapped[str] = mapped_column(String(16), primary_key=True)  # all, queue, actor
+    name: Mapped[str] = mapped_column(String(255), primary_key=True)  # "" for all
+    setting: Mapped[str] = mapped_column(String(32), primary_key=True)  # paused, rate_limit, concurrency
+    value: Mapped[Any] = mapped_column(JsonText, nullable=True)
+    until: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    set_by: Mapped[str | None] = mapped_column(String(255))
+    set_at: Mapped[datetime] = mapped_column(UtcDateTime)
+
+
+class RateLimit(Base):
+    """The next free slot of a rate-limited key, in microseconds since 1970."""
+
+    __tablename__ = "rate_limits"
+
+    key: Mapped[str] = mapped_column(String(255), primary_key=True)
+    next_us: Mapped[int] = mapped_column(BigInteger)
+
+
+class Slot(Base):
+    """One of the places that a running job takes under a concurrency limit."""
+
+    __tablename__ = "slots"
+
+    key: Mapped[str] = mapped_column(String(255), primary_key=True)
+    job_seq: Mapped[int] = mapped_column(Sequence, primary_key=True, autoincrement=False, index=True)
+
+
+class BreakerState(Base):
+    """An actor's circuit breaker once it has counted a failure; open when `opened_at` is set."""
+
+    __tablename__ = "breakers"
+
+    actor: Mapped[str] = mapped_column(String(255), primary_key=True)
+    failures: Mapped[int] = mapped_column(Integer)
+    opened_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    probe_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+
+
+class LimiterValue(Base):
+    """A value of Dramatiq's own rate limiters and barriers; one that has expired counts as absent."""
+
+    __tablename__ = "limiter_values"
+
+    key: Mapped[str] = mapped_column(String(255), primary_key=True)
+    value: Mapped[int] = mapped_column(BigInteger)
+    expires_at: Mapped[datetime] = mapped_column(UtcDateTime, index=True)
+
+
+class LogLine(Base):
+    """A line that an attempt logged or printed."""
+
+    __tablename__ = "log_lines"
+
+    job_seq: Mapped[int] = mapped_column(Sequence, primary_key=True, autoincrement=False)
+    attempt: Mapped[int] = mapped_column(Integer, primary_key=True, autoincrement=False)
+    number: Mapped[int] = mapped_column(Integer, primary_key=True, autoincrement=False)
+    written_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    level: Mapped[str] = mapped_column(String(16))
+    text: Mapped[str] = mapped_column(Text)
+
+
+class Restore(Base):
+    """That this database once was put back from a backup: what was submitted between the two instants is unknown to it."""
+
+    __tablename__ = "restores"
+
+    restored_at: Mapped[datetime] = mapped_column(UtcDateTime, primary_key=True)
+    made_at: Mapped[datetime] = mapped_column(UtcDateTime)  # the moment that the backup shows
+    file: Mapped[str] = mapped_column(String(255))
+
+
+class UniquePeriod(Base):
+    """A unique key that is taken for a period, whatever becomes of the job that took it."""
+
+    __tablename__ = "unique_periods"
+
+    key: Mapped[str] = mapped_column(String(255), primary_key=True)
+    job_id: Mapped[str] = mapped_column(String(255))
+    until: Mapped[datetime] = mapped_column(UtcDateTime, index=True)

@@ -1,0 +1,94 @@
+"""Options of messages: what one call may say about its job, and the errors that name the right word.
+
+An option that is understood by no one would be ignored in silence, and the job would run otherwise than was asked for.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+from difflib import get_close_matches
+from typing import Any
+
+from ...sql.clock import now
+from .errors import JobsError
+
+#: what a call may say about the submission; not kept with the job
+OF_SUBMISSION = frozenset(
+    {"broker_priority", "delay", "eta", "expires", "fair_key", "idempotency_key", "link", "link_error", "priority", "unique_key"}
+)
+#: milliseconds or counts that one call may set otherwise than its actor
+_NUMBERS = frozenset({"hard_time_limit", "max_backoff", "max_retries", "min_backoff", "retry_delay", "time_limit"})
+#: what a call may say about attempts and what follows them
+_OF_ATTEMPTS = _NUMBERS | {
+    "isolated", "notify_shutdown", "on_failure", "on_retry_exhausted", "on_success", "pipe_ignore", "result_ttl", "store_results", "throws",
+}  # fmt: skip
+#: what is written by Dramatiq, periodiq and this house
+_WRITTEN = frozenset(
+    {
+        "attempt", "group_completion_callbacks", "group_completion_uuid", "pipe_target", "redelivered", "requeue_timestamp", "retries", "scheduled_at",
+        "scheduled_for", "stands_in", "traceback", "traceparent", "tracestate",
+    }
+)  # fmt: skip
+_KNOWN = OF_SUBMISSION | _OF_ATTEMPTS | _WRITTEN
+
+_MILLISECONDS = " in milliseconds"
+#: words of Celery, RQ, Dramatiq's other middleware and the like, and what they are called here
+_ELSEWHERE = {
+    **dict.fromkeys(("countdown", "defer_by", "delay_seconds", "enqueue_in", "in_", "wait"), f"delay{_MILLISECONDS}"),
+    **dict.fromkeys(("at", "due_at", "enqueue_at", "not_before", "run_at", "schedule", "scheduled_for"), "eta, a datetime with a time zone"),
+    **dict.fromkeys(("expires_at", "expires_in", "max_age", "ttl"), "expires, a datetime, a timedelta or milliseconds"),
+    **dict.fromkeys(("hard_timeout", "timeout_hard"), f"hard_time_limit{_MILLISECONDS}"),
+    **dict.fromkeys(("job_timeout", "soft_time_limit", "timeout"), f"time_limit{_MILLISECONDS}"),
+    **dict.fromkeys(("max_attempts", "max_tries", "retry", "retry_limit"), "max_retries"),
+    **dict.fromkeys(("dedup_key", "deduplication_key", "unique", "unique_id"), "unique_key"),
+    **dict.fromkeys(("idempotency", "request_id"), "idempotency_key"),
+    **dict.fromkeys(("link_success", "on_complete", "then"), "link"),
+    **dict.fromkeys(("exchange", "queue", "queue_name", "routing_key"), "actor.message(…).copy(queue_name=…), and send that with broker.enqueue"),
+}  # fmt: skip
+_declared: frozenset[str] = frozenset()
+_of_actors: frozenset[str] = frozenset()
+
+
+def declare(own: frozenset[str], of_actors: frozenset[str]) -> None:
+    """Know the options of a team's own middleware, and those that only an actor's declaration may have."""
+    global _declared, _of_actors
+    _declared, _of_actors = own, of_actors
+
+
+def check(options: Mapping[str, Any]) -> None:
+    """Raise JobsError for an option that would be ignored, in what follows the message, too."""
+    for name, value in options.items():
+        if name not in _KNOWN and name not in _declared:
+            raise JobsError(f"{name!r} is not an option of a message: {_cure(name)}", field=name)
+        if name in _NUMBERS and (isinstance(value, bool) or not isinstance(value, int | float | None)):
+            raise JobsError(f"{name} must be a number, not {value!r:.60}", field=name)
+    target = options.get("pipe_target")
+    for message in (*([target] if target else []), *(options.get("group_completion_callbacks") or ())):
+        if isinstance(message, Mapping):
+            check(message.get("options") or {})
+
+
+def _cure(name: str) -> str:
+    if name in _ELSEWHERE:
+        return f"write {_ELSEWHERE[name]}"
+    if name in _of_actors:
+        return f"it belongs to the actor, @dramatiq.actor({name}=…)"
+    near = get_close_matches(name, OF_SUBMISSION | _OF_ATTEMPTS, n=1, cutoff=0.7)
+    return f"do you mean {near[0]}?" if near else "name an option of your own in actor_options of the middleware that reads it"
+
+
+def instant(value: Any, field: str) -> datetime:
+    """An aware datetime from a datetime, a timedelta or a number of milliseconds: from now, or since 1970 for `eta`."""
+    if isinstance(value, datetime):
+        if value.tzinfo is None:
+            raise JobsError(f"{field} needs a time zone, e.g. datetime.now(UTC) + timedelta(minutes=5)", field=field)
+        return value
+    if isinstance(value, timedelta):
+        return now() + value
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        try:
+            return datetime.fromtimestamp(value / 1000, UTC) if field == "eta" else now() + timedelta(milliseconds=value)
+        except (OverflowError, ValueError, OSError):
+            pass
+    raise JobsError(f"{field} must be a datetime, a timedelta or milliseconds, not {value!r:.60}", field=field)

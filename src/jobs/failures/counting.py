@@ -1,0 +1,232 @@
+"""Error groups: count each failed attempt once under its fingerprint, and decide when to notify people.
+
+Nothing here happens while an attempt is being ended but the fingerprint itself, and the wish that somebody look soon.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any
+
+from dramatiq import Message
+from sqlalchemy import delete, select
+from sqlalchemy.orm import Session
+
+from ...logs import get_logger
+from ...settings import get_settings
+from ...sql.clock import now
+from ...sql.columns import from_microseconds
+from ...sql.statements import plain, run
+from ..core.fingerprints import LOST, fingerprint, of_lost_worker
+from ..core.guards import guarded
+from ..core.models import Attempt, FailureGroup, Job
+from ..core.states import State, Unique
+from ..submit.submission import submit
+
+log = get_logger(__name__)
+
+#: attempts counted in one transaction
+AT_ONCE = 2_000
+#: seconds that failures may gather before the first mail about them
+GATHER_S = 30
+#: days without a failure after which a group is closed, whether its actors have run again or not
+FORGET_DAYS = 7
+#: actors named in a group
+MOST_ACTORS = 10
+
+_CHOSEN = "SELECT job_seq, number FROM attempts WHERE noted = false ORDER BY job_seq LIMIT :limit"
+_TOLD = "RETURNING attempts.job_seq, attempts.number, fingerprint, error, traceback, #(finished_at)"
+_NOTE_NEW = {
+    "sqlite": plain(f"UPDATE attempts SET noted = true WHERE (job_seq, number) IN ({_CHOSEN}) {_TOLD}")["sqlite"],
+    "postgresql": plain(
+        f"""
+        WITH taken AS MATERIALIZED ({_CHOSEN} FOR UPDATE SKIP LOCKED)
+        UPDATE attempts SET noted = true FROM taken WHERE attempts.job_seq = taken.job_seq AND attempts.number = taken.number {_TOLD}
+        """
+    )["postgresql"],
+}
+
+
+@dataclass(slots=True)
+class _News:
+    """What is new of one fingerprint."""
+
+    count: int = 0
+    first: datetime | None = None
+    last: datetime | None = None
+    actors: set[str] = field(default_factory=set)
+    sample: tuple[int, int, str, str | None] = (0, 0, "", None)  # the newest: seq, number, error, traceback
+
+
+def note_new(session: Session, limit: int = AT_ONCE) -> int:
+    """Count up to `limit` failed attempts that nobody has counted; return how many. The caller commits and asks again until none is left."""
+    rows = run(session, _NOTE_NEW, limit=limit)
+    if not rows:
+        return 0
+    names = {row.seq: row.actor for row in session.execute(select(Job.seq, Job.actor).where(Job.seq.in_({row[0] for row in rows})))}
+    found: dict[str, _News] = {}
+    for seq, number, id, error, traceback, finished_us in rows:
+        news = found.setdefault(id, _News())
+        at = from_microseconds(finished_us)
+        news.count += 1
+        news.first = at if news.first is None or at < news.first else news.first
+        if news.last is None or at >= news.last:
+            news.last, news.sample = at, (seq, number, error or "", traceback)
+        if names.get(seq):
+            news.actors.add(names[seq])
+    for id, news in sorted(found.items()):
+        with guarded("failures_not_counted", fingerprint=id), session.begin_nested():
+            _count(session, id, news)
+    return len(rows)
+
+
+def _count(session: Session, id: str, news: _News) -> None:
+    assert news.first is not None
+    assert news.last is not None
+    seq, number, error, traceback = news.sample
+    group = session.get(FailureGroup, id, with_for_update=True)
+    if group is None:
+        actor = min(news.actors, default="unknown")
+        known = fingerprint(actor, error, traceback)
+        if known is None or known.id != id:
+            known = of_lost_worker(actor)
+        group = FailureGroup(
+            fingerprint=id, kind=known.kind, place=known.place, message=known.message, actors=[], count=0, count_before=0, mailed_count=0,
+            first_seen_at=news.first, opened_at=news.first, last_seen_at=news.last,
+        )  # fmt: skip
+        session.add(group)
+    elif group.recovered_at is not None and news.last > group.recovered_at:
+        group.recovered_at = group.mailed_at = None
+        group.count_before, group.opened_at = group.count, news.first
+    if group.resolved_at is not None and news.last > group.resolved_at:
+        group.resolved_at, group.resolved_by, group.regressed_at = None, None, news.first
+    group.count += news.count
+    group.first_seen_at = min(group.first_seen_at, news.first)
+    group.last_seen_at = max(group.last_seen_at, news.last)
+    group.actors = sorted({*group.actors, *news.actors})[:MOST_ACTORS]
+    group.sample_seq, group.sample_attempt = seq, number
+    session.flush()
+
+
+def to_mail(session: Session, *, except_actors: Collection[str]) -> list[FailureGroup]:
+    """The groups of which somebody has to hear now: new ones worth a mail, and known ones that went on after a quiet period."""
+    settings = get_settings()
+    quiet = timedelta(minutes=settings.failure_mail_quiet)
+    chosen = []
+    for group in _open(session, except_actors):
+        if group.muted_until is not None and group.muted_until > now():
+            continue  # somebody has asked for quiet
+        if group.mailed_at is None:
+            if group.count - group.count_before >= settings.failure_mail_after or group.kind == LOST or _has_dead(session, group):
+                chosen.append(group)
+        elif group.count > group.mailed_count and group.mailed_at <= now() - quiet:
+            chosen.append(group)
+    return chosen
+
+
+def recover(session: Session, *, except_actors: Collection[str]) -> list[FailureGroup]:
+    """Close the groups that were quiet for long enough and whose actors have succeeded since; return those that a mail has told of."""
+    quiet = timedelta(minutes=get_settings().failure_mail_quiet)
+    told = []
+    for group in _open(session, ()):
+        # Whoever has just heard of it hears that it is over in a mail of its own, later.
+        if max(group.last_seen_at, group.mailed_at or group.last_seen_at) > now() - quiet:
+            continue
+        recovered = all(_has_succeeded(session, actor, group.last_seen_at) for actor in group.actors)
+        if recovered or group.last_seen_at < now() - timedelta(days=FORGET_DAYS):
+            group.recovered_at = now()
+            if recovered and group.mailed_at is not None and not set(group.actors) <= set(except_actors):
+                told.append(group)
+    session.flush()
+    return told
+
+
+def note_mailed(session: Session, groups: Sequence[FailureGroup]) -> None:
+    """Write down that a mail has told of these, as they are now."""
+    for group in groups:
+        group.mailed_at, group.mailed_count = now(), group.count
+    session.flush()
+
+
+def next_look(session: Session) -> datetime | None:
+    """When something may have to be said again; None: every group is closed."""
+    quiet = timedelta(minutes=get_settings().failure_mail_quiet)
+    present = now()
+    instants = [max(group.last_seen_at, group.mailed_at or group.last_seen_at) + quiet for group in _open(session, ())]
+    # A group that is quiet, but whose actors have not run since, is looked at once a period.
+    return min((instant if instant > present else present + quiet for instant in instants), default=None)
+
+
+def forget(session: Session, *, keep: timedelta) -> int:
+    """Delete the groups of which nothing was seen for so long; return how many."""
+    over = delete(FailureGroup).where(FailureGroup.last_seen_at < now() - keep)
+    return len(session.execute(over.returning(FailureGroup.fingerprint)).all())
+
+
+def affected(session: Session, group: FailureGroup) -> dict[State, int]:
+    """The jobs with a failure of this group since it was opened, by their present states."""
+    statement = (
+        select(Job.state, Job.seq)
+        .join(Attempt, Attempt.job_seq == Job.seq)
+        .where(Attempt.fingerprint == group.fingerprint, Attempt.finished_at >= group.opened_at)
+        .distinct()
+        .limit(10_000)
+    )
+    found: dict[State, int] = {}
+    for state, _ in session.execute(statement):
+        found[state] = found.get(state, 0) + 1
+    return found
+
+
+def sample(session: Session, group: FailureGroup) -> tuple[Job, Attempt] | None:
+    """The newest job and attempt of a group that are still kept."""
+    statement = select(Job, Attempt).join(Attempt, Attempt.job_seq == Job.seq)
+    found = session.execute(statement.where(Attempt.job_seq == group.sample_seq, Attempt.number == group.sample_attempt)).first()
+    return None if found is None else (found[0], found[1])
+
+
+def _open(session: Session, except_actors: Collection[str]) -> list[FailureGroup]:
+    statement = select(FailureGroup).where(FailureGroup.recovered_at.is_(None)).order_by(FailureGroup.first_seen_at)
+    return [group for group in session.execute(statement).scalars() if not group.actors or not set(group.actors) <= set(except_actors)]
+
+
+def _has_dead(session: Session, group: FailureGroup) -> bool:
+    statement = select(Job.seq).join(Attempt, Attempt.job_seq == Job.seq)
+    mine = statement.where(Attempt.fingerprint == group.fingerprint, Attempt.finished_at >= group.opened_at, Job.state == State.DEAD)
+    return session.execute(mine.limit(1)).first() is not None
+
+
+def _has_succeeded(session: Session, actor: str, since: datetime) -> bool:
+    statement = select(Job.seq).where(Job.actor == actor, Job.state == State.SUCCEEDED, Job.finished_at > since)
+    return session.execute(statement.limit(1)).first() is not None
+
+
+Asking = Callable[[], Message[Any]]
+_ask: Asking | None = None
+
+
+def on_failure(ask: Asking) -> None:
+    """Name the message of the job that looks at new failures."""
+    global _ask
+    _ask = ask
+
+
+def wish_for_a_look(session: Session, seqs: Collection[int] | None = None) -> None:
+    """Submit one job, for all that fails meanwhile, that looks at these failures soon (None: at those of workers that were lost). It never makes the ends fail that it comes from.
+
+    Called last in their transaction: whoever waits here for another one's key holds nothing that the other still wants.
+    """
+    if _ask is None or not get_settings().admins:
+        return
+    try:
+        message = _ask()
+        with session.begin_nested():
+            # A look that fails must not ask for the next one.
+            others = select(Job.seq).where(Job.seq.in_(seqs or ()), Job.actor != message.actor_name).limit(1)
+            if seqs is None or session.execute(others).first() is not None:
+                due_at = now() + timedelta(seconds=GATHER_S)
+                submit(session, message, due_at=due_at, unique_key="failures:new", unique_until=Unique.WAITING, source="failures")
+    except Exception:
+        log.exception("failures_not_looked_at")

@@ -1,0 +1,170 @@
+"""Error groups as people see them: open, regressed, resolved or muted; and what their failures have in common."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import Any
+
+from sqlalchemy import ColumnElement, and_, func, or_, select, update
+from sqlalchemy.orm import Session
+
+from ... import audit
+from ...sql.clock import now
+from ..core.errors import JobsError
+from ..core.models import Attempt, FailureGroup, Job, Worker
+from ..search import texts
+
+#: failures of a group that its distribution is taken from, the newest
+SAMPLE = 500
+#: values shown of each thing
+SHOWN = 6
+#: characters of a value
+LENGTH = 60
+DAYS = 14
+
+
+class Status(StrEnum):
+    """How a group stands."""
+
+    OPEN = "open"
+    REGRESSED = "regressed"  # it was resolved, and has come again
+    RESOLVED = "resolved"  # a person's word; it opens again by itself
+    MUTED = "muted"  # nobody wants to hear of it for a while
+
+
+class UnknownGroup(JobsError):
+    """No failures have this fingerprint."""
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """Some groups, those seen last first; `next`: the instant to pass as `before`."""
+
+    groups: list[FailureGroup]
+    next: datetime | None
+    counts: dict[Status, int]
+
+
+def status(group: FailureGroup) -> Status:
+    """How a group stands now."""
+    if group.muted_until is not None and group.muted_until > now():
+        return Status.MUTED
+    if group.resolved_at is not None:
+        return Status.RESOLVED
+    return Status.REGRESSED if group.regressed_at is not None else Status.OPEN
+
+
+def page(
+    session: Session, *, chosen: Status | None = None, before: datetime | None = None, limit: int = 50, may_see: Callable[[str], bool] | None = None
+) -> Page:  # fmt: skip
+    """A page of groups; without a status those that need a look: open and regressed. `may_see`: leave out groups of other actors."""
+    statement = select(FailureGroup).where(_is(chosen) if chosen else or_(_is(Status.OPEN), _is(Status.REGRESSED)))
+    if before is not None:
+        statement = statement.where(FailureGroup.last_seen_at < before)
+    groups = list(session.execute(statement.order_by(FailureGroup.last_seen_at.desc()).limit(limit + 1)).scalars())
+    counts = {each: session.execute(select(func.count()).select_from(FailureGroup).where(_is(each))).scalar_one() for each in Status}
+    seen = [group for group in groups[:limit] if may_see is None or all(may_see(actor) for actor in group.actors)]
+    if may_see is not None:
+        counts = dict.fromkeys(Status, 0)  # they would tell of other actors' failures
+    return Page(seen, groups[limit - 1].last_seen_at if len(groups) > limit else None, counts)
+
+
+def not_recovered(session: Session) -> int:
+    """The number of groups that have not recovered."""
+    return session.execute(select(func.count()).where(FailureGroup.recovered_at.is_(None))).scalar_one()
+
+
+def find(session: Session, fingerprint: str) -> FailureGroup:
+    """The group of a fingerprint, or UnknownGroup."""
+    group = session.execute(select(FailureGroup).where(FailureGroup.fingerprint == fingerprint)).scalars().first()
+    if group is None:
+        raise UnknownGroup(f"There is no error group {fingerprint}. What was not seen for long is forgotten.", field="fingerprint")
+    return group
+
+
+def resolve(session: Session, fingerprint: str, *, by: str) -> None:
+    """Say that it is mended; should it come again, it is shown as regressed."""
+    _set(session, fingerprint, resolved_at=now(), resolved_by=by, regressed_at=None, muted_until=None)
+
+
+def mute(session: Session, fingerprint: str, *, by: str, until: datetime) -> None:
+    """Say nothing more of it until then, neither by mail nor on the overview."""
+    _set(session, fingerprint, muted_until=until, resolved_by=by)
+
+
+def reopen(session: Session, fingerprint: str) -> None:
+    """Take back that it is resolved or muted."""
+    _set(session, fingerprint, resolved_at=None, resolved_by=None, muted_until=None)
+
+
+@dataclass(frozen=True, slots=True)
+class Common:
+    """Thing (worker, version, argument …) -> its most frequent values and how many of `looked_at` failures have each; failures by day."""
+
+    values: dict[str, list[tuple[str, int]]]
+    looked_at: int
+    days: list[tuple[datetime, int]]
+
+
+def common(session: Session, fingerprint: str) -> Common:
+    """What the newest failures of a group have in common: what is the same in all of them is a clue."""
+    statement = select(Attempt.worker, Attempt.finished_at, Job.actor, Job.queue, Job.args, Job.kwargs).join(
+        Job, Job.seq == Attempt.job_seq
+    )
+    mine = statement.where(Attempt.fingerprint == fingerprint).order_by(Attempt.finished_at.desc()).limit(SAMPLE)
+    rows = session.execute(mine).all()
+    names = select(Worker.name, Worker.version).where(Worker.name.in_({row.worker for row in rows}))
+    versions = {row.name: row.version for row in session.execute(names)}
+    counters: dict[str, Counter[str]] = {}
+    for row in rows:
+        seen = {"actor": row.actor, "queue": row.queue, "worker": row.worker, "version": versions.get(row.worker)}
+        for name, value in (texts.arguments_of(row.actor, row.args, row.kwargs) or {}).items():
+            seen[f"argument {name}"] = value if isinstance(value, str) else repr(value)
+        for name, value in seen.items():
+            if value is not None:
+                counters.setdefault(name, Counter())[str(value)[:LENGTH]] += 1
+    # An argument that is another one each time says nothing.
+    told = {
+        name: counter.most_common(SHOWN)
+        for name, counter in counters.items()
+        if len(counter) < max(2, len(rows)) or name in ("actor", "queue")
+    }
+    return Common(told, len(rows), _by_day([row.finished_at for row in rows]))
+
+
+def samples(session: Session, fingerprint: str, *, limit: int = 10) -> Sequence[tuple[Job, Attempt]]:
+    """The newest jobs and attempts of a group."""
+    statement = select(Job, Attempt).join(Attempt, Attempt.job_seq == Job.seq).where(Attempt.fingerprint == fingerprint)
+    return [(row[0], row[1]) for row in session.execute(statement.order_by(Attempt.finished_at.desc()).limit(limit))]
+
+
+def _by_day(instants: Sequence[datetime]) -> list[tuple[datetime, int]]:
+    today = now().replace(hour=0, minute=0, second=0, microsecond=0)
+    days = [today - timedelta(days=back) for back in range(DAYS - 1, -1, -1)]
+    counted = Counter(instant.replace(hour=0, minute=0, second=0, microsecond=0) for instant in instants)
+    return [(day, counted[day]) for day in days]
+
+
+def _is(wanted: Status) -> ColumnElement[bool]:
+    muted = and_(FailureGroup.muted_until.is_not(None), FailureGroup.muted_until > now())
+    awake = or_(FailureGroup.muted_until.is_(None), FailureGroup.muted_until <= now())
+    match wanted:
+        case Status.MUTED:
+            return muted
+        case Status.RESOLVED:
+            return and_(awake, FailureGroup.resolved_at.is_not(None))
+        case Status.REGRESSED:
+            return and_(awake, FailureGroup.resolved_at.is_(None), FailureGroup.regressed_at.is_not(None))
+        case Status.OPEN:
+            return and_(awake, FailureGroup.resolved_at.is_(None), FailureGroup.regressed_at.is_(None))
+
+
+def _set(session: Session, fingerprint: str, **values: Any) -> None:
+    changed = update(FailureGroup).where(FailureGroup.fingerprint == fingerprint).values(**values).returning(FailureGroup.fingerprint)
+    if session.execute(changed.execution_options(synchronize_session=False)).first() is None:
+        find(session, fingerprint)
+    audit.about("error", fingerprint)

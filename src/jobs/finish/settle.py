@@ -1,0 +1,189 @@
+"""settle(): write the ends of attempts, many in one statement, and what follows from them in the same commit."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from functools import partial
+
+from sqlalchemy.orm import Session
+
+from ...sql.clock import now
+from ...sql.columns import to_microseconds
+from ...sql.direct import Direct
+from ...sql.statements import Batch
+from ..attempts import attempt_logs
+from ..attempts.log_lines import Line
+from ..core import values
+from ..core.fingerprints import fingerprint
+from ..core.states import Outcome, State
+from ..limits import breakers
+from ..submit import stand_ins
+from ..submit.requests import Submission
+from ..workflows import message_groups
+from ..workflows.message_groups import GroupMember
+from . import ending
+from .ending import Leaving
+
+#: characters of an error line and of a traceback that are kept
+ERROR_LIMIT = 2_000
+TRACEBACK_LIMIT = 64_000
+
+
+@dataclass(frozen=True, slots=True)
+class BreakerReport:
+    """What an end means to the circuit breaker of its actor."""
+
+    actor: str
+    failed: bool
+    limit: int
+    probe_every_s: float
+
+
+@dataclass(slots=True)
+class Finished:
+    """How one attempt ended: the job's next state, and what is written with it. Instants in microseconds."""
+
+    seq: int
+    id: str
+    attempt: int
+    state: State
+    outcome: Outcome
+    started_us: int
+    finished_us: int
+    result: str | None = None  # JSON text
+    result_file: str | None = None  # its file, where it is too large for the row
+    result_bytes: int | None = None  # of that file
+    error: str | None = None
+    traceback: str | None = None
+    reason: str | None = None
+    due_us: int | None = None  # of the next attempt
+    failures: int = 0  # added to the job's count
+    progress: tuple[int, int | None, str | None] | None = None
+    follow_ups: list[Submission] = field(default_factory=list)
+    fair_queue: str | None = None  # the queue whose fair share it leaves
+    has_slots: bool = False  # of a concurrency limit, given back with this end
+    breaker: BreakerReport | None = None
+    workflow_seq: int | None = None
+    actor: str = ""
+    group: GroupMember | None = None  # of one of Dramatiq's groups with completion callbacks; set by a success
+    lines: Sequence[Line] = ()  # of its log, as far as they are not written yet
+
+
+def is_one_statement(finished: Sequence[Finished]) -> bool:
+    """Are these ends written by a single statement, where the store has one for it?"""
+    return all(map(_is_bare, finished))
+
+
+def settle_alone(direct: Direct, finished: Sequence[Finished], *, worker_id: int, worker: str) -> set[int]:
+    """The same as settle() for ends that are one statement, and of which no webhook is to be notified (ends.is_anybody_told)."""
+    return ending.succeed_alone(direct, [_row_of_success(one) for one in finished], worker_id=worker_id, worker=worker)
+
+
+def settle(session: Session, finished: Sequence[Finished], *, worker_id: int, worker: str) -> set[int]:
+    """Write these ends and return the seqs that moved.
+
+    An attempt whose lease was given away meanwhile changes nothing, and its follow-up jobs are not submitted.
+    """
+    if is_one_statement(finished):
+        # By far the most: nothing follows from them.
+        return ending.succeed_alone(session, [_row_of_success(one) for one in finished], worker_id=worker_id, worker=worker)
+    leaving = [
+        Leaving(one.seq, one.state, one.workflow_seq, one.fair_queue, one.has_slots, one.outcome is Outcome.FAILED) for one in finished
+    ]
+    successes = [_row_of_success(one) for one in finished if _is_plain_success(one)]
+    others = [_row(one) for one in finished if not _is_plain_success(one)]
+    then = partial(_write_more, session, finished)
+    return ending.end_attempts(session, leaving, successes, others, then, worker_id=worker_id, worker=worker)
+
+
+def _write_more(session: Session, finished: Sequence[Finished], moved: set[int]) -> None:
+    """What attempts ask for themselves: their logs, follow-up jobs, groups, and reports to their breakers."""
+    ended = [one for one in finished if one.seq in moved]
+    follow_ups = [submission for one in ended for submission in one.follow_ups]
+    members = [one.group for one in ended if one.group is not None]
+    if members:
+        follow_ups.extend(message_groups.note_succeeded(session, members))
+    if follow_ups:
+        stand_ins.submit_following(session, follow_ups)
+    attempt_logs.write(session, [row for one in finished if one.lines for row in attempt_logs.rows(one.seq, one.attempt, one.lines)])
+    for one in ended:
+        if one.breaker is not None:
+            _report(session, one.breaker)
+
+
+def _report(session: Session, report: BreakerReport) -> None:
+    if report.failed:
+        breakers.note_failure(session, report.actor, limit=report.limit, probe_every_s=report.probe_every_s)
+    else:
+        breakers.note_success(session, report.actor)
+
+
+_PROGRESS = Batch(
+    {"seq": "bigint", "attempt": "int", "done": "bigint", "total": "bigint", "message": "text"},
+    """
+    UPDATE jobs SET progress_done = d.done, progress_total = d.total, progress_message = d.message
+    FROM {rows} WHERE jobs.seq = d.seq AND CASE WHEN jobs.attempt = d.attempt AND jobs.state = 'running' THEN true END RETURNING jobs.seq
+    """,
+)
+
+
+def note_progress(session: Session, rows: Sequence[tuple[int, int, int, int | None, str | None]]) -> None:
+    """Write (seq, attempt, done, total, message) of attempts that are still running."""
+    _PROGRESS.execute(session, sorted(rows))
+
+
+def storable(text: str | None, limit: int) -> str | None:
+    """The text as both stores can hold it, cut in the middle when too long; None stays None."""
+    return None if text is None else values.storable(text, limit)
+
+
+def _is_plain_success(one: Finished) -> bool:
+    return (
+        one.state is State.SUCCEEDED
+        and one.progress is None
+        and one.reason is None
+        and one.error is None
+        and not one.failures
+        and one.result_file is None
+    )
+
+
+def _is_bare(one: Finished) -> bool:
+    """Is it a plain success from which nothing follows?"""
+    return (
+        _is_plain_success(one)
+        and not one.follow_ups
+        and not one.lines
+        and not one.has_slots
+        and one.group is None
+        and one.breaker is None
+        and one.fair_queue is None
+        and one.workflow_seq is None
+    )
+
+
+def _row_of_success(one: Finished) -> tuple[object, ...]:
+    return one.seq, one.attempt, one.result, one.started_us, one.finished_us
+
+
+def _row(one: Finished) -> tuple[object, ...]:
+    done, total, message = one.progress or (None, None, None)
+    error, traceback = storable(one.error, ERROR_LIMIT), storable(one.traceback, TRACEBACK_LIMIT)
+    return (
+        one.seq, one.attempt, one.state.value, one.result, one.result_file, one.result_bytes, error, storable(one.reason, ERROR_LIMIT), one.due_us, one.failures,
+        one.finished_us, one.state.is_final, done, total, storable(message, ERROR_LIMIT), one.started_us, one.outcome.value,
+        traceback, _fingerprint(one, error, traceback),
+    )  # fmt: skip
+
+
+def _fingerprint(one: Finished, error: str | None, traceback: str | None) -> str | None:
+    if one.outcome is not Outcome.FAILED:
+        return None
+    known = fingerprint(one.actor, error, traceback)
+    return None if known is None else known.id
+
+
+def present_us() -> int:
+    """now() in whole microseconds."""
+    return to_microseconds(now())

@@ -1,0 +1,4 @@
+"""Worker processes and their leases: claims, heartbeats, commands, lost and stalled workers.
+
+Imports finish and below.
+"""

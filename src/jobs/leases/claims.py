@@ -1,0 +1,141 @@
+"""claim(): take the lease of jobs whose messages arrived, in one statement; and say why the others cannot run."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Sequence
+from enum import Enum
+
+from sqlalchemy import select, update
+from sqlalchemy.orm import Session
+
+from ...sql.clock import now
+from ...sql.columns import to_microseconds
+from ...sql.direct import Direct
+from ...sql.statements import AHEAD_OF_DISK, Batch
+from ..core.claimed import Claimed
+from ..core.models import Job
+from ..core.states import State, require
+from ..finish import ending
+from ..limits import admission
+from ..limits.admission import Policy
+
+
+class Unclaimable(Enum):
+    """Why a message's job cannot start here now."""
+
+    UNKNOWN_JOB = "nobody submitted it here"
+    UNKNOWN_ACTOR = "this worker has no such actor"
+    EXPIRED = "it has expired"
+    STALE = "it is running, done, cancelled or another attempt's turn"
+    REFUSED = "it waits, and this worker may not claim: its lease has run out"
+
+
+require(State.QUEUED, State.RUNNING)
+
+# Not IS NOT NULL in what it returns: SQLite says so of every row where the table has a partial index on the same words.
+_WANTED = {"id": "text", "attempt": "int"}
+_STATEMENT = """
+    UPDATE jobs SET state = 'running', attempt = jobs.attempt + 1, worker_id = :worker_id, started_at = @(:now),
+        publish_at = NULL, reason = NULL, progress_done = NULL, progress_total = NULL, progress_message = NULL
+    FROM {rows}
+    WHERE jobs.id = d.id
+      AND CASE WHEN jobs.state = 'queued' AND jobs.attempt = d.attempt - 1 AND (jobs.expires_at IS NULL OR jobs.expires_at > @(:now)) THEN true END
+      AND EXISTS (SELECT 1 FROM workers WHERE workers.id = :worker_id AND workers.expires_at > @(:now) AND workers.lost_at IS NULL)
+    RETURNING jobs.seq, jobs.id, jobs.attempt, jobs.actor, jobs.queue, jobs.args, jobs.kwargs, jobs.options, jobs.failures, jobs.crashes,
+        #(jobs.created_at), #(jobs.published_at), #(jobs.due_at), #(jobs.slot_at), jobs.workflow_seq,
+        jobs.unique_until = 'waiting' AND coalesce(length(jobs.unique_key), -1) >= 0, coalesce(length(jobs.fair_key), -1) >= 0,
+        EXISTS (SELECT 1 FROM controls)
+    """
+_CLAIM = Batch(_WANTED, _STATEMENT)
+# Waiting for the disk is a third of a claim. What PostgreSQL forgets when it is killed, its workers claim again: see retake().
+_CLAIM_AHEAD = Batch(_WANTED, _STATEMENT.replace("WHERE jobs.id", f"WHERE {AHEAD_OF_DISK} AND jobs.id"), _STATEMENT)
+
+
+def claim(session: Session | Direct, worker_id: int, wanted: Sequence[tuple[str, int]]) -> list[Claimed]:
+    """Move each wanted (job id, attempt) that may start from queued to running, leased to this worker.
+
+    A worker whose own lease has run out gets nothing. Two copies of one message: the first claim wins. Claims that go the
+    direct way are committed without waiting for the disk.
+    """
+    rows = sorted(set(wanted))
+    batch = _CLAIM_AHEAD if isinstance(session, Direct) else _CLAIM
+    return [Claimed(*row) for row in batch.execute(session, rows, worker_id=worker_id, now=to_microseconds(now()))]
+
+
+_RETAKE = Batch(
+    {"seq": "bigint", "attempt": "int"},
+    """
+    UPDATE jobs SET state = 'running', attempt = d.attempt, worker_id = :worker_id, started_at = @(:now), publish_at = NULL, reason = NULL
+    FROM {rows}
+    WHERE jobs.seq = d.seq AND CASE WHEN jobs.attempt = d.attempt - 1 AND jobs.state = 'queued' THEN true END
+      AND EXISTS (SELECT 1 FROM workers WHERE workers.id = :worker_id AND workers.expires_at > @(:now) AND workers.lost_at IS NULL)
+    RETURNING jobs.seq
+    """,
+)
+
+
+def retake(session: Session, worker_id: int, held: Sequence[tuple[int, int]]) -> list[int]:
+    """Claim again those (seq, attempt) in this worker's hands of which SQL knows nothing any more; return their seqs.
+
+    A PostgreSQL that is killed forgets the commits of its last moment that did not wait for the disk. What was given away
+    since has a higher attempt or runs elsewhere, and is left alone.
+    """
+    rows = sorted(set(held))
+    return [int(row[0]) for row in _RETAKE.execute(session, rows, worker_id=worker_id, now=to_microseconds(now()))] if rows else []
+
+
+def admit(
+    session: Session, claimed: Sequence[Claimed], policies: dict[str, Policy], *, take_suspect: Callable[[int], bool] = lambda seq: True
+) -> list[Claimed]:
+    """Return the claimed jobs that may start now; defer the others in the same transaction.
+
+    `take_suspect` tells whether this process may run one more job whose next crash is its last.
+    """
+    if not admission.needs_gates(claimed, policies):
+        return list(claimed)
+    admitted, deferred = admission.judge(session, claimed, policies, take_suspect=take_suspect)
+    ending.defer(session, [(v.job.seq, v.job.attempt, v.waits, v.due_us, v.slot_us, v.waits_for) for v in deferred])
+    return admitted
+
+
+def free_keys(session: Session, starting: Sequence[Claimed]) -> None:
+    """Free the unique keys of jobs that keep others out only while they wait: they start now."""
+    seqs = [job.seq for job in starting if job.frees_key]
+    if seqs:
+        session.execute(update(Job).where(Job.seq.in_(seqs)).values(unique_key=None).execution_options(synchronize_session=False))
+
+
+def explain(
+    session: Session, ids: Collection[str], known_actors: Collection[str], *, wanted: Collection[tuple[str, int]] = ()
+) -> dict[str, Unclaimable]:
+    """Say for each job id that was not claimed what stands in the way; `wanted`: the (job id, attempt) that were asked for."""
+    statement = select(Job.id, Job.state, Job.actor, Job.expires_at, Job.attempt).where(Job.id.in_(ids))
+    found = {row.id: row for row in session.execute(statement)}
+    present = now()
+    reasons: dict[str, Unclaimable] = {}
+    for id in ids:
+        row = found.get(id)
+        if row is None:
+            reasons[id] = Unclaimable.UNKNOWN_JOB
+        elif row.state is State.QUEUED and row.actor not in known_actors:
+            reasons[id] = Unclaimable.UNKNOWN_ACTOR
+        elif row.state is State.QUEUED and row.expires_at is not None and row.expires_at <= present:
+            reasons[id] = Unclaimable.EXPIRED
+        elif row.state is State.QUEUED and (id, row.attempt + 1) in wanted:
+            reasons[id] = Unclaimable.REFUSED
+        else:
+            reasons[id] = Unclaimable.STALE
+    return reasons
+
+
+def is_known(session: Session, id: str) -> bool:
+    """True if a job of this id has a row."""
+    return session.execute(select(Job.seq).where(Job.id == id)).first() is not None
+
+
+def give_back(session: Session, worker_id: int, unstarted: Sequence[tuple[int, int]]) -> int:
+    """Queue claimed (seq, attempt) again that this worker has not started and never will: no attempt is spent.
+
+    One that a person wants cancelled is cancelled instead.
+    """
+    return ending.give_back(session, worker_id, unstarted)

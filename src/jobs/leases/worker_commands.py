@@ -1,0 +1,45 @@
+"""Worker commands: an operator's `quiet` or `stop` is a column of the worker's row, read at its next heartbeat."""
+
+from __future__ import annotations
+
+from sqlalchemy import select, update
+from sqlalchemy.orm import Session
+
+from ... import audit
+from ..core.errors import JobsError
+from ..core.models import Worker
+from ..core.states import Wish
+from .workers import alive
+
+
+class UnknownWorker(JobsError):
+    """No living worker has this name."""
+
+
+def ask(session: Session, name: str, wish: Wish | None, *, by: str) -> Worker:
+    """Want this of the living worker of that name (host:pid); None: that it goes on as usual. Raises UnknownWorker.
+
+    One that is to stop cannot be asked to stay: it may be gone already.
+    """
+    found = next((worker for worker in reversed(alive(session)) if worker.name == name), None)
+    if found is None:
+        raise UnknownWorker(f"There is no living worker named {name}. GET /api/v1/workers lists them.", field="name")
+    audit.about("worker", found.name)
+    mine = update(Worker).where(Worker.id == found.id)
+    if wish is not Wish.STOP:
+        # Compared and set in one: of two operators the one who wants it to stop is right.
+        mine = mine.where(Worker.wish.is_distinct_from(Wish.STOP))
+    if session.execute(mine.values(wish=wish, wished_by=by[:255] if wish else None).returning(Worker.id)).first() is None:
+        raise JobsError(f"{name} is to stop as soon as it has finished what it runs: it cannot be kept.", field="name")
+    session.refresh(found)
+    return found
+
+
+def of(session: Session, worker_id: int) -> Wish | None:
+    """What is wanted of this worker."""
+    return session.execute(select(Worker.wish).where(Worker.id == worker_id)).scalar()
+
+
+def carry(session: Session, worker_id: int, wish: Wish) -> None:
+    """Want the same of a process that had to register anew."""
+    session.execute(update(Worker).where(Worker.id == worker_id).values(wish=wish))

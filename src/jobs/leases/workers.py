@@ -1,0 +1,263 @@
+"""Worker processes and their leases: register, heartbeat, and giving away the jobs of a worker that fell silent."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import delete, func, insert, select, update
+from sqlalchemy.orm import Session
+from sqlalchemy.orm.attributes import set_committed_value
+
+from ...settings import get_settings
+from ...sql.clock import now
+from ...sql.columns import to_microseconds
+from ...sql.statements import Batch, plain, run
+from ..core.fingerprints import of_lost_worker
+from ..core.models import Job, Worker
+from ..core.states import Outcome, State
+from ..finish import ending
+from ..read.queries import NOT_SUCCEEDED
+
+
+def register(
+    session: Session, *, name: str, host: str, pid: int, version: str, threads: int, queues: Sequence[str], actors: Sequence[str]
+) -> int:
+    """Write the row of a starting worker process, lease included, and return its id."""
+    present = now()
+    statement = insert(Worker).values(
+        name=name, host=host, pid=pid, version=version, threads=threads, queues=sorted(queues), actors=sorted(actors),
+        started_at=present, heartbeat_at=present, expires_at=present + timedelta(seconds=get_settings().lease_duration), busy=0, frontier={},
+    )  # fmt: skip
+    return int(session.execute(statement.returning(Worker.id)).scalar_one())
+
+
+def heartbeat(
+    session: Session,
+    worker_id: int,
+    *,
+    busy: int,
+    frontier: dict[str, int],
+    memory_bytes: int | None = None,
+    refusals: dict[str, str] | None = None,
+) -> bool:
+    """Renew the lease; `refusals`: RabbitMQ's queues that the process cannot use, with the reasons. False: it was given away meanwhile, and this process must register anew."""
+    present = now()
+    statement = (
+        update(Worker)
+        .where(Worker.id == worker_id, Worker.lost_at.is_(None), Worker.stopped_at.is_(None))
+        .values(
+            heartbeat_at=present,
+            expires_at=present + timedelta(seconds=get_settings().lease_duration),
+            busy=busy,
+            frontier=frontier,
+            memory_bytes=memory_bytes,
+            refusals=refusals or None,
+        )
+    )
+    return bool(session.execute(statement.returning(Worker.id)).first())
+
+
+def cancels_requested(session: Session, worker_id: int) -> list[int]:
+    """The seqs of this worker's running jobs that a person wants cancelled."""
+    statement = select(Job.seq).where(Job.worker_id == worker_id, Job.state == State.RUNNING, Job.cancel_requested)
+    return list(session.execute(statement).scalars())
+
+
+def leased_to(session: Session, worker_id: int, *, claimed_before: datetime) -> set[tuple[int, int]]:
+    """The (seq, attempt) that SQL says this worker has been running since before that instant."""
+    statement = select(Job.seq, Job.attempt).where(Job.worker_id == worker_id, Job.state == State.RUNNING, Job.started_at < claimed_before)
+    return {(row[0], row[1]) for row in session.execute(statement)}
+
+
+def sign_off(session: Session, worker_id: int) -> None:
+    """Note that the process has stopped in good order and holds nothing any more."""
+    session.execute(update(Worker).where(Worker.id == worker_id).values(stopped_at=now(), expires_at=now(), busy=0))
+
+
+def alive(session: Session) -> list[Worker]:
+    """The worker processes whose lease lies ahead, oldest first."""
+    statement = select(Worker).where(Worker.expires_at > now(), Worker.lost_at.is_(None), Worker.stopped_at.is_(None)).order_by(Worker.id)
+    return list(session.execute(statement).scalars())
+
+
+def fleet(session: Session) -> list[Worker]:
+    """Those alive, `busy` as the jobs say at this moment, not as it was at the last heartbeat: whoever shows both must not contradict himself."""
+    found = alive(session)
+    held: dict[int | None, int] = {
+        row.worker_id: row.number
+        for row in session.execute(
+            select(Job.worker_id, func.count().label("number")).where(NOT_SUCCEEDED, Job.state == State.RUNNING).group_by(Job.worker_id)
+        )
+    }
+    for each in found:
+        # Claimed jobs that wait for a thread count as running, too.
+        set_committed_value(each, "busy", min(each.threads, held.get(each.id, 0)))
+    return found
+
+
+def served(workers: Iterable[Worker]) -> set[str]:
+    """The queues from which at least one of these workers takes jobs: who is to be quiet takes none."""
+    return {queue for worker in workers if worker.wish is None for queue in worker.queues}
+
+
+def refusals(session: Session, queues: Iterable[str]) -> list[str]:
+    """Why living workers cannot use these queues of RabbitMQ, in sentences."""
+    wanted = {"", *queues}  # "": what is not about one queue
+    return sorted({f"{each.name}: {why}" for each in alive(session) for queue, why in (each.refusals or {}).items() if queue in wanted})
+
+
+def lost_lately(session: Session, *, within: timedelta = timedelta(days=1), limit: int = 20) -> list[Worker]:
+    """The worker processes that fell silent lately, the last one first."""
+    statement = select(Worker).where(Worker.lost_at > now() - within).order_by(Worker.lost_at.desc()).limit(limit)
+    return list(session.execute(statement).scalars())
+
+
+def overdue(session: Session) -> list[Worker]:
+    """The worker processes whose lease has run out, and that nothing has marked lost yet."""
+    statement = select(Worker).where(Worker.expires_at <= now(), Worker.lost_at.is_(None), Worker.stopped_at.is_(None)).order_by(Worker.id)
+    return list(session.execute(statement).scalars())
+
+
+def forget_old(session: Session, *, keep: timedelta = timedelta(days=1)) -> None:
+    """Delete the rows of workers that ended long ago and hold no job."""
+    held = select(Job.worker_id).where(Job.state == State.RUNNING, Job.worker_id.is_not(None))
+    session.execute(delete(Worker).where(Worker.expires_at < now() - keep, Worker.id.not_in(held)))
+
+
+# Also the jobs of a worker that was marked lost earlier: one it claimed in the same moment must not stay behind.
+_SILENT = plain("""
+    UPDATE workers SET lost_at = @(:now) WHERE lost_at IS NULL AND stopped_at IS NULL AND expires_at <= @(:silent_since) RETURNING id
+""")
+_ORPHANS = plain("""
+    SELECT jobs.seq, jobs.attempt, jobs.crashes, jobs.cancel_requested, #(jobs.started_at), coalesce(workers.name, 'unknown'), jobs.actor, jobs.worker_id FROM jobs
+    LEFT JOIN workers ON workers.id = jobs.worker_id
+    WHERE jobs.state = 'running' AND (workers.id IS NULL OR workers.lost_at IS NOT NULL OR workers.stopped_at IS NOT NULL)
+        AND (jobs.crashes + 1 < :max_crashes OR jobs.cancel_requested OR workers.id IS NULL OR workers.id = :known OR workers.expires_at <= @(:dead_since))
+    ORDER BY jobs.seq LIMIT 1000
+""")
+#: leases without a heartbeat after which a silent worker counts as dead, where a job's end depends on it: until then it may
+#: only have been kept waiting, and comes back
+DEAD_AFTER_LEASES = 5
+
+
+def silent(session: Session) -> bool:
+    """Is there a lease that has run out, or a job whose worker is gone? A cheap look without a lock."""
+    lapsed = select(Worker.id).where(Worker.lost_at.is_(None), Worker.stopped_at.is_(None), Worker.expires_at <= now()).limit(1)
+    if session.execute(lapsed).first() is not None:
+        return True
+    return bool(_orphans(session, None))
+
+
+def take_over(session: Session, *, grace: timedelta = timedelta(0)) -> int:
+    """Give away the jobs of every worker whose lease ran out more than `grace` ago; return how many.
+
+    Each gets the end of its lost attempt written; it is queued again at once, or dead when it has cost too many workers.
+    """
+    run(session, _SILENT, now=to_microseconds(now()), silent_since=to_microseconds(now() - grace))
+    return _give_away(session, None)
+
+
+@dataclass(frozen=True, slots=True)
+class Death:
+    """What a worker's watchdog has seen: `how` it ended, and the (job seq, attempt) that were in its threads; `excuse` of the others."""
+
+    worker_id: int
+    how: str
+    started: frozenset[tuple[int, int]]
+    excuse: str = "this job was in no thread of it"
+
+
+_AMEND = Batch(
+    {"seq": "bigint", "attempt": "int"},
+    f"""
+    UPDATE attempts SET error = :error FROM {{rows}}
+    WHERE attempts.job_seq = d.seq AND attempts.number = d.attempt AND attempts.outcome = '{Outcome.LOST}' RETURNING attempts.job_seq
+    """,
+)
+
+
+def bury(session: Session, death: Death) -> int:
+    """Give away the jobs of a worker that is known to be dead, without waiting for its lease; return how many jobs.
+
+    Only attempts that were in its threads count as crashes. Where a relay was faster, their record says at least how.
+    """
+    present = now()
+    alive = Worker.id == death.worker_id, Worker.lost_at.is_(None), Worker.stopped_at.is_(None)
+    session.execute(update(Worker).where(*alive).values(lost_at=present, expires_at=present, busy=0))
+    name = session.execute(select(Worker.name).where(Worker.id == death.worker_id)).scalar()
+    _AMEND.execute(session, sorted(death.started), error=f"its worker {name} {death.how}")
+    return _give_away(session, death)
+
+
+_ACQUIT = Batch(
+    {"seq": "bigint", "attempt": "int"},
+    f"""
+    UPDATE attempts SET error = :error FROM {{rows}}
+    WHERE attempts.job_seq = d.seq AND attempts.number = d.attempt AND attempts.outcome = '{Outcome.LOST}' AND attempts.worker = :worker
+        AND attempts.error LIKE :lapsed
+    RETURNING attempts.job_seq
+    """,
+)
+_UNCOUNT = Batch(
+    {"seq": "bigint"},
+    "UPDATE jobs SET crashes = jobs.crashes - 1 FROM {rows} WHERE jobs.seq = d.seq AND jobs.crashes > 0 RETURNING jobs.seq",
+)
+SURVIVED = "was silent for longer than its lease, and lives"
+
+
+def survived(session: Session, worker_id: int, held: Iterable[tuple[int, int]]) -> int:
+    """Note that a worker whose lease had run out lives: what it was running is given away, and no job counts a crash for it.
+
+    `held`: the (job seq, attempt) that it had; those that were given away before are acquitted. Returns how many jobs.
+    """
+    name = session.execute(select(Worker.name).where(Worker.id == worker_id)).scalar()
+    if name is None:
+        return 0
+    given = _give_away(session, Death(worker_id, SURVIVED, frozenset(), excuse="that is no crash"))
+    return given + acquit(session, name, held)
+
+
+def acquit(session: Session, worker: str, attempts: Iterable[tuple[int, int]]) -> int:
+    """Take back the crashes of these (job seq, attempt) that were given away because this worker was silent; return how many."""
+    rows = sorted(attempts)
+    if not rows:
+        return 0
+    error = f"its worker {worker} {SURVIVED}; that is no crash"
+    acquitted = [row[0] for row in _ACQUIT.execute(session, rows, worker=worker, lapsed="% was lost (%", error=error)]
+    if acquitted:
+        _UNCOUNT.execute(session, [(seq,) for seq in sorted(acquitted)])
+    return len(acquitted)
+
+
+def _orphans(session: Session, death: Death | None) -> list[Any]:
+    certain = now() - timedelta(seconds=get_settings().lease_duration * (DEAD_AFTER_LEASES - 1))
+    return run(
+        session,
+        _ORPHANS,
+        max_crashes=get_settings().max_crashes,
+        known=death.worker_id if death is not None else 0,
+        dead_since=to_microseconds(certain),
+    )
+
+
+def _give_away(session: Session, death: Death | None) -> int:
+    orphans = _orphans(session, death)
+    if not orphans:
+        return 0
+    moves = [_after_loss(orphan, death if death is not None and orphan[7] == death.worker_id else None) for orphan in orphans]
+    records = {o[0]: (o[0], o[1], o[5], o[4], move[3], of_lost_worker(o[6]).id) for o, move in zip(orphans, moves, strict=True)}
+    return ending.lose(session, moves, records)
+
+
+def _after_loss(orphan: Any, death: Death | None) -> tuple[Any, ...]:
+    seq, attempt, crashes, cancel, _started, worker, _actor, _worker_id = orphan
+    limit = get_settings().max_crashes
+    if death is not None and (seq, attempt) not in death.started:
+        state = State.CANCELLED if cancel else State.QUEUED
+        return seq, attempt, state.value, f"its worker {worker} {death.how}; {death.excuse}", state.is_final, 0
+    reason = f"its worker {worker} {'was lost' if death is None else death.how} ({crashes + 1}/{limit})"
+    state = State.CANCELLED if cancel else State.DEAD if crashes + 1 >= limit else State.QUEUED
+    return seq, attempt, state.value, reason, state.is_final, 1

@@ -1,0 +1,266 @@
+"""Admission control: decide in the claim's transaction whether pauses, breakers, concurrency and rate limits let a job start.
+
+A job that may not start now gets a verdict: the reason, and the instant or the resource it waits for. The caller defers it:
+no thread is held, no attempt is spent, and no other job queues behind it.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Any, NamedTuple
+
+from sqlalchemy.orm import Session
+
+from ...logs import get_logger
+from ...settings import get_settings
+from ...sql.clock import now
+from ...sql.columns import to_microseconds
+from ..core.claimed import Claimed
+from . import breakers, concurrency, overrides, rates
+from .overrides import Controls
+from .rates import Rate
+
+log = get_logger(__name__)
+
+#: microseconds after which a job that must run apart asks again
+SUSPECT_AGAIN_US = 1_000_000
+
+KeyOf = Callable[..., Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """What the code of an actor says about when its jobs may start."""
+
+    rates: tuple[Rate, ...] = ()
+    rate_key: KeyOf | None = None  # of the actor's arguments; None: one limit for all its jobs
+    concurrency: int | None = None
+    concurrency_key: KeyOf | None = None
+    breaker: bool = False
+    probe_every_s: float = breakers.PROBE_EVERY_S
+
+
+@dataclass(slots=True)
+class Verdict:
+    """One claimed job at the gates. `waits` says why it may not start; keys name the slots it takes if it may."""
+
+    job: Claimed
+    waits: str | None = None
+    due_us: int | None = None
+    slot_us: int | None = None
+    waits_for: str | None = None
+    slot_keys: list[tuple[str, int]] = field(default_factory=list)
+    is_probe: bool = False
+
+    def wait(self, reason: str, *, due_us: int | None = None, waits_for: str | None = None) -> None:
+        self.waits, self.due_us, self.waits_for = reason, due_us, waits_for
+
+
+def judge(
+    session: Session, claimed: Sequence[Claimed], policies: dict[str, Policy], *, take_suspect: Callable[[int], bool]
+) -> tuple[list[Claimed], list[Verdict]]:
+    """Take slots for the claimed jobs that may start now and return these; return the verdicts on the others, for the caller to defer."""
+    in_force = overrides.load(session)
+    verdicts = _decide(session, claimed, policies, in_force, take_suspect)
+    if any(verdict.waits is not None for verdict in verdicts):
+        # An operator may be lifting a limit at this moment, and would not find the jobs that are about to wait for it.
+        settled = overrides.hold_still(session)
+        if not settled.says_as(in_force):
+            verdicts = _decide(session, claimed, policies, settled, take_suspect)
+    admitted = [verdict for verdict in verdicts if verdict.waits is None]
+    concurrency.take(session, [(key, verdict.job.seq) for verdict in admitted for key, _ in verdict.slot_keys])
+    starting = [
+        verdict.job._replace(has_slots=bool(verdict.slot_keys), is_probe=verdict.is_probe)
+        if verdict.slot_keys or verdict.is_probe
+        else verdict.job
+        for verdict in admitted
+    ]
+    return starting, [verdict for verdict in verdicts if verdict.waits is not None]
+
+
+def needs_gates(claimed: Sequence[Claimed], policies: dict[str, Policy]) -> bool:
+    """May there be anything that keeps one of these jobs from starting now?"""
+    return any(job.is_watched or _is_suspect(job) for job in claimed) or any(
+        not is_open(policies.get(actor)) for actor in {job.actor for job in claimed}
+    )
+
+
+def _decide(
+    session: Session, claimed: Sequence[Claimed], policies: dict[str, Policy], in_force: Controls, take_suspect: Callable[[int], bool]
+) -> list[Verdict]:
+    verdicts = [Verdict(job) for job in claimed]
+    _ask_pauses(verdicts, in_force)
+    _part_suspects(verdicts, take_suspect)
+    _ask_breakers(session, verdicts, policies)
+    _ask_concurrency(session, verdicts, policies, in_force)
+    _ask_rates(session, verdicts, policies, in_force)
+    return verdicts
+
+
+def is_open(policy: Policy | None) -> bool:
+    """Does the code of an actor leave it to nothing when its jobs start?"""
+    return policy is None or not (policy.rates or policy.concurrency or policy.breaker)
+
+
+def _is_suspect(job: Claimed) -> bool:
+    return bool(job.crashes) and job.crashes >= get_settings().max_crashes - 1
+
+
+def _part_suspects(verdicts: Sequence[Verdict], take_suspect: Callable[[int], bool]) -> None:
+    """Let jobs that were lost with their workers before run apart: when the next worker dies, only the killer is dead with it."""
+    again_us = to_microseconds(now()) + SUSPECT_AGAIN_US
+    for verdict in verdicts:
+        if verdict.waits is None and _is_suspect(verdict.job) and not take_suspect(verdict.job.seq):
+            verdict.wait("has cost workers before, and waits until no other such job runs beside it", due_us=again_us)
+
+
+def _ask_pauses(verdicts: Sequence[Verdict], in_force: Controls) -> None:
+    present = now()
+    for verdict in verdicts:
+        pause = in_force.pause(verdict.job.actor, verdict.job.queue, present)
+        if pause is not None:
+            verdict.wait(str(pause), due_us=None if pause.until is None else to_microseconds(pause.until), waits_for=pause.waits_for)
+
+
+def _ask_breakers(session: Session, verdicts: Sequence[Verdict], policies: dict[str, Policy]) -> None:
+    guarded = {v.job.actor for v in verdicts if v.waits is None and policies.get(v.job.actor, Policy()).breaker}
+    if not guarded:
+        return
+    found = breakers.states(session, guarded)
+    for verdict in verdicts:
+        state = found.get(verdict.job.actor)
+        if verdict.waits is not None or state is None or state.opened_at is None or state.probe_at is None:
+            continue
+        probe_every_s = policies[verdict.job.actor].probe_every_s
+        if state.probe_at <= now() and breakers.take_probe(session, verdict.job.actor, probe_every_s):
+            state.probe_at = now() + timedelta(seconds=probe_every_s)
+            verdict.is_probe = True
+            continue
+        reason = f"the circuit breaker of {verdict.job.actor} is open after {state.failures} failures in a row; next probe at {state.probe_at:%H:%M:%S} UTC"
+        verdict.wait(reason, due_us=to_microseconds(state.probe_at), waits_for=breakers.waits_for(verdict.job.actor))
+
+
+def _ask_concurrency(session: Session, verdicts: Sequence[Verdict], policies: dict[str, Policy], in_force: Controls) -> None:
+    asking: list[Verdict] = []
+    for verdict in verdicts:
+        if verdict.waits is None:
+            verdict.slot_keys = _concurrency_keys(verdict.job, policies.get(verdict.job.actor, Policy()), in_force)
+            if verdict.slot_keys:
+                asking.append(verdict)
+    if not asking:
+        return
+    keys = {key for verdict in asking for key, _ in verdict.slot_keys}
+    concurrency.lock(session, keys)
+    taken = concurrency.taken(session, keys)
+    again_us = to_microseconds(now() + timedelta(seconds=concurrency.ASK_AGAIN_S))
+    for verdict in asking:
+        full = next(((key, limit) for key, limit in verdict.slot_keys if taken[key] >= limit), None)
+        if full is None:
+            taken.update(key for key, _ in verdict.slot_keys)
+        else:
+            key, limit = full
+            verdict.wait(f"{limit} of {limit} slots of {key} are taken", due_us=again_us, waits_for=concurrency.waits_for(key))
+
+
+def _concurrency_keys(job: Claimed, policy: Policy, in_force: Controls) -> list[tuple[str, int]]:
+    limit = (
+        in_force.value("actor", job.actor, "concurrency")
+        if in_force.is_overridden("actor", job.actor, "concurrency")
+        else policy.concurrency
+    )
+    keys = [] if limit is None else [(_key(f"actor:{job.actor}", policy.concurrency_key, job), limit)]
+    for scope, name in (("queue", job.queue), ("all", "")):
+        limit = in_force.value(scope, name, "concurrency")
+        if limit is not None:
+            keys.append((overrides.target(scope, name), limit))
+    return keys
+
+
+def _ask_rates(session: Session, verdicts: Sequence[Verdict], policies: dict[str, Policy], in_force: Controls) -> None:
+    """Reserve starts. A job that holds a reserved slot whose instant has come has asked before."""
+    present_us = to_microseconds(now())
+    limited = [
+        (v, limits) for v in verdicts if v.waits is None and (limits := _rate_limits(v.job, policies.get(v.job.actor, Policy()), in_force))
+    ]
+    asking: dict[tuple[str, int], list[tuple[Verdict, _Limit]]] = {}
+    for verdict, limits in limited:
+        if verdict.job.slot_us is None or verdict.job.slot_us > present_us + rates.CLOSE_US:
+            for limit in limits:
+                asking.setdefault((limit.line, limit.rate.spacing_us), []).append((verdict, limit))
+    granted = (
+        rates.reserve(session, [(line, len(those), spacing) for (line, spacing), those in asking.items()], present_us) if asking else {}
+    )
+    latest: dict[int, tuple[rates.Slot, _Limit]] = {}
+    for (line, _), those in asking.items():
+        for (verdict, limit), slot in zip(those, granted[line], strict=True):
+            known = latest.get(verdict.job.seq)
+            if known is None or slot.at_us > known[0].at_us:
+                latest[verdict.job.seq] = rates.Slot(slot.at_us, slot.reserved and (known is None or known[0].reserved)), limit
+    for verdict, _ in limited:
+        if verdict.job.seq not in latest:
+            continue
+        its_slot, limit = latest[verdict.job.seq]
+        if its_slot.at_us > present_us + rates.CLOSE_US:
+            _wait_for_turn(verdict, limit, its_slot.at_us, its_slot.at_us if its_slot.reserved else None)
+    _count_starts(session, [(verdict, limits) for verdict, limits in limited if verdict.waits is None])
+
+
+def _count_starts(session: Session, starting: Sequence[tuple[Verdict, list[_Limit]]]) -> None:
+    """Let those start whose turn has come that fit beside the starts there were; who comes late makes those behind him wait."""
+    if not starting:
+        return
+    starts = rates.Starts(session, {limit.line for _, limits in starting for limit in limits})
+    present_us = to_microseconds(now())  # only now: others may have held the lines for a while
+    for verdict, limits in sorted(starting, key=lambda each: each[0].job.slot_us or present_us):
+        may_us = starts.admit([(limit.line, limit.rate) for limit in limits], present_us)
+        if may_us is not None:
+            # It keeps its turn: a slot that lies behind it is not asked for again.
+            _wait_for_turn(verdict, limits[0], may_us, min(verdict.job.slot_us or present_us, present_us))
+    starts.note()
+
+
+def _wait_for_turn(verdict: Verdict, limit: _Limit, due_us: int, slot_us: int | None) -> None:
+    what = f"{limit.scope} {limit.name}" if limit.name else "all jobs"
+    reason = f"waits for its turn under the rate limit of {what}, {limit.rate}"
+    verdict.wait(reason, due_us=due_us, waits_for=rates.waits_for(limit.scope, limit.name))
+    verdict.slot_us = slot_us
+
+
+class _Limit(NamedTuple):
+    """One rate limit that a job stands under. `key` is what its starts are counted by."""
+
+    scope: str
+    name: str
+    key: str
+    rate: Rate
+
+    @property
+    def line(self) -> str:
+        """What its slots are kept under: a limit that is changed begins afresh."""
+        return f"{self.key}:{self.rate.count}/{self.rate.period_s}"
+
+
+def _rate_limits(job: Claimed, policy: Policy, in_force: Controls) -> list[_Limit]:
+    if in_force.is_overridden("actor", job.actor, "rate_limit"):
+        text = in_force.value("actor", job.actor, "rate_limit")
+        of_actor = rates.parse(text) if text else ()
+    else:
+        of_actor = policy.rates
+    found = [_Limit("actor", job.actor, _key(f"actor:{job.actor}", policy.rate_key, job), rate) for rate in of_actor]
+    for scope, name in (("queue", job.queue), ("all", "")):
+        text = in_force.value(scope, name, "rate_limit")
+        found.extend(_Limit(scope, name, overrides.target(scope, name), rate) for rate in (rates.parse(text) if text else ()))
+    return found
+
+
+def _key(prefix: str, key_of: KeyOf | None, job: Claimed) -> str:
+    if key_of is None:
+        return prefix
+    try:
+        return f"{prefix}:{key_of(*json.loads(job.args), **json.loads(job.kwargs))}"[:200]
+    except Exception as error:  # noqa: BLE001 - an actor's own key function; the executor tells what is wrong with the arguments
+        log.warning("key_function_failed", job_id=job.id, actor=job.actor, error=type(error).__name__)
+        return prefix

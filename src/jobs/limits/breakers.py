@@ -1,0 +1,85 @@
+"""Circuit breakers: after N failures of a named kind in a row an actor's jobs wait, one probe at a time, until one succeeds."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from datetime import timedelta
+
+from sqlalchemy import delete, select, update
+from sqlalchemy.dialects.postgresql import insert as postgresql_insert
+from sqlalchemy.dialects.sqlite import insert as sqlite_insert
+from sqlalchemy.orm import Session
+
+from ...sql.clock import now
+from ...sql.statements import is_sqlite
+from ..core.models import BreakerState
+from .overrides import wake
+
+#: seconds between two probes if the actor says nothing
+PROBE_EVERY_S = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class CircuitBreaker:
+    """Open after `failures` failed attempts in a row that raised one of `on`; then one probe each `probe_every` milliseconds."""
+
+    failures: int = 5
+    on: tuple[type[BaseException], ...] = (Exception,)
+    probe_every: int = int(PROBE_EVERY_S * 1000)
+
+
+def waits_for(actor: str) -> str:
+    """What a job says it waits for while its actor's breaker is open."""
+    return f"breaker:{actor}"
+
+
+def states(session: Session, actors: Collection[str]) -> dict[str, BreakerState]:
+    """The breakers of these actors that have counted a failure."""
+    return {row.actor: row for row in session.execute(select(BreakerState).where(BreakerState.actor.in_(actors))).scalars()}
+
+
+def listed(session: Session) -> list[BreakerState]:
+    """Every breaker that has counted a failure since its actor's last success, the open ones first."""
+    statement = select(BreakerState).order_by(BreakerState.opened_at.is_(None), BreakerState.actor)
+    return list(session.execute(statement).scalars())
+
+
+def reset(session: Session, actor: str) -> int:
+    """Close a breaker by hand and forget its failures; return how many jobs waited for it."""
+    session.execute(delete(BreakerState).where(BreakerState.actor == actor))
+    return wake(session, waits_for(actor))
+
+
+def take_probe(session: Session, actor: str, probe_every_s: float) -> bool:
+    """Is it this caller who may run the one probe that is due? At most one per interval says yes."""
+    present = now()
+    statement = (
+        update(BreakerState)
+        .where(BreakerState.actor == actor, BreakerState.probe_at <= present)
+        .values(probe_at=present + timedelta(seconds=probe_every_s))
+    )
+    return session.execute(statement.returning(BreakerState.actor)).first() is not None
+
+
+def note_failure(session: Session, actor: str, *, limit: int, probe_every_s: float) -> None:
+    """Count a failure of the named kind; the one that reaches the limit opens the breaker."""
+    present = now()
+    insert = (sqlite_insert if is_sqlite(session) else postgresql_insert)(BreakerState)
+    counted = insert.values(actor=actor, failures=1).on_conflict_do_update(
+        index_elements=["actor"], set_={"failures": BreakerState.failures + 1}
+    )
+    failures = session.execute(counted.returning(BreakerState.failures)).scalar_one()
+    if failures >= limit:
+        session.execute(
+            update(BreakerState)
+            .where(BreakerState.actor == actor, BreakerState.opened_at.is_(None))
+            .values(opened_at=present, probe_at=present + timedelta(seconds=probe_every_s))
+        )
+
+
+def note_success(session: Session, actor: str) -> None:
+    """Close the breaker and let everything go on that waited for it."""
+    closed = session.execute(delete(BreakerState).where(BreakerState.actor == actor).returning(BreakerState.opened_at)).all()
+    if closed and closed[0][0] is not None:
+        wake(session, waits_for(actor))

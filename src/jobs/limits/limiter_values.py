@@ -1,0 +1,105 @@
+"""The values of Dramatiq's own rate limiters and barriers: counters with a bound and a time to live.
+
+Each function is one statement, or a few behind one lock, so that any number of processes may call it at once. A value
+that has expired counts as absent, and an absent one as 0. Times to live are in milliseconds, as Dramatiq gives them.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Sequence
+from datetime import timedelta
+from typing import Any
+
+from sqlalchemy import ColumnElement, case, func, select, text, update
+from sqlalchemy.dialects.postgresql import insert as postgresql_insert
+from sqlalchemy.dialects.sqlite import insert as sqlite_insert
+from sqlalchemy.orm import Session
+
+from ...sql.clock import now
+from ...sql.statements import is_sqlite
+from ..core.models import LimiterValue
+
+#: characters of a key that are kept as they are; a longer one is kept as its digest
+KEY_LIMIT = 200
+
+
+def add(session: Session, key: str, value: int, ttl: int) -> bool:
+    """Set a value unless a live one is there; say whether it was set."""
+    present = now()
+    insert = _insert(session).values(key=_kept(key), value=value, expires_at=present + timedelta(milliseconds=ttl))
+    statement = insert.on_conflict_do_update(
+        index_elements=["key"],
+        set_={"value": insert.excluded.value, "expires_at": insert.excluded.expires_at},
+        where=LimiterValue.expires_at <= present,
+    )
+    return session.execute(statement.returning(LimiterValue.key)).first() is not None
+
+
+def change(session: Session, key: str, by: int, ttl: int, *, least: int | None = None, most: int | None = None) -> bool:
+    """Add `by` to a value unless the sum would leave its bounds; say whether it was added. Success renews the time to live."""
+    present = now()
+    expires_at = present + timedelta(milliseconds=ttl)
+    live = case((LimiterValue.expires_at > present, LimiterValue.value), else_=0)
+    bounds: list[ColumnElement[bool]] = []
+    if least is not None:
+        bounds.append(live + by >= least)
+    if most is not None:
+        bounds.append(live + by <= most)
+    if (least is None or by >= least) and (most is None or by <= most):
+        insert = _insert(session).values(key=_kept(key), value=by, expires_at=expires_at)
+        statement: Any = insert.on_conflict_do_update(
+            index_elements=["key"], set_={"value": live + by, "expires_at": expires_at}, where=_all(bounds)
+        )
+    else:
+        # An absent value would leave the bounds: only one that is there can be changed.
+        statement = update(LimiterValue).where(LimiterValue.key == _kept(key), *bounds).values(value=live + by, expires_at=expires_at)
+    statement = statement.returning(LimiterValue.key).execution_options(synchronize_session=False)
+    return session.execute(statement).first() is not None
+
+
+def add_within_sum(session: Session, key: str, keys: Callable[[], Sequence[str]], amount: int, maximum: int, ttl: int) -> bool:
+    """Add `amount` to a value unless it, or the sum over `keys`, would exceed the maximum.
+
+    The names of a window's values move with time: the lock is on what they share, and `keys` is asked behind it.
+    """
+    if not is_sqlite(session):
+        shared = key.rpartition("@")[0] or key
+        session.execute(text("SELECT pg_advisory_xact_lock(hashtextextended(:key, 7237))"), {"key": shared})
+    names = {_kept(name) for name in keys()}
+    statement = select(func.coalesce(func.sum(LimiterValue.value), 0)).where(LimiterValue.key.in_(names), LimiterValue.expires_at > now())
+    if int(session.execute(statement).scalar_one()) + amount > maximum:
+        return False
+    return change(session, key, amount, ttl, most=maximum)
+
+
+def notify(session: Session, key: str, ttl: int) -> None:
+    """Say that an event has happened; whoever waits for it within `ttl` sees it."""
+    expires_at = now() + timedelta(milliseconds=ttl)
+    insert = _insert(session).values(key=_kept(key), value=1, expires_at=expires_at)
+    session.execute(insert.on_conflict_do_update(index_elements=["key"], set_={"value": 1, "expires_at": expires_at}))
+
+
+def is_there(session: Session, key: str) -> bool:
+    """Is there a live value, or an event that has happened?"""
+    statement = select(LimiterValue.key).where(LimiterValue.key == _kept(key), LimiterValue.expires_at > now())
+    return session.execute(statement).first() is not None
+
+
+def _insert(session: Session) -> Any:
+    return (sqlite_insert if is_sqlite(session) else postgresql_insert)(LimiterValue)
+
+
+def _kept(key: str) -> str:
+    if len(key) <= KEY_LIMIT and "\x00" not in key:
+        return key
+    return f"{key[:64]}:{hashlib.sha256(key.encode()).hexdigest()}".replace("\x00", "")
+
+
+def _all(bounds: Sequence[ColumnElement[bool]]) -> ColumnElement[bool] | None:
+    if not bounds:
+        return None
+    both = bounds[0]
+    for bound in bounds[1:]:
+        both = both & bound
+    return both

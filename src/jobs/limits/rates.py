@@ -1,0 +1,159 @@
+"""Rate limits: how often jobs may start, exact over the whole fleet, without a thread ever waiting.
+
+A limit is a line of slots, `spacing` apart. Jobs that arrive reserve the next free slots of their key in one
+statement (a generic cell rate algorithm: the row keeps the instant of the next free slot). A job whose slot lies
+ahead waits as a row until then.
+
+A slot says when a job may come, not when it does: relays, brokers and commits make it late, and many late ones would crowd into
+one window with those on time. So the starts themselves are counted, too, by the same algorithm with just as much slack as the
+slots have margin: `count` + 1 starts never fit into one period, however late each of them was.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+
+from limits import parse_many
+from sqlalchemy.orm import Session
+
+from ...sql.statements import Batch
+
+#: a slot is this part longer than exact, so that jobs that start a little late need not wait again
+MARGIN = 0.01
+#: seconds by which the slots of one period are longer together, for short periods, and the greatest part that may be
+LEAST_MARGIN_S, GREATEST_MARGIN = 0.05, 0.05
+#: microseconds ahead within which slots are reserved; who would come later waits in line without one, so that a
+#: cancelled job or an edited limit wastes little
+HORIZON_US = 60_000_000
+#: microseconds: a slot this close is now
+CLOSE_US = 5_000
+
+_SHORT = {"s": "second", "sec": "second", "m": "minute", "min": "minute", "h": "hour", "d": "day"}
+_UNIT = re.compile(r"(?<=[/\s\d])(s|sec|m|min|h|d)\b", re.IGNORECASE)
+
+
+@dataclass(frozen=True, slots=True)
+class Rate:
+    """At most `count` starts in any `period_s` seconds."""
+
+    count: int
+    period_s: int
+
+    @property
+    def spacing_us(self) -> int:
+        margin = max(MARGIN, min(GREATEST_MARGIN, LEAST_MARGIN_S / self.period_s))
+        return int(self.period_s * 1_000_000 * (1 + margin) / self.count) + 1
+
+    @property
+    def slack_us(self) -> int:
+        """How far starts may run ahead of their even line: with more, one period could see a start too many."""
+        return self.count * self.spacing_us - self.period_s * 1_000_000 - 1
+
+    def __str__(self) -> str:
+        return f"{self.count} per {_PERIODS.get(self.period_s) or f'{self.period_s} s'}"
+
+
+_PERIODS = {1: "second", 60: "minute", 3600: "hour", 86400: "day"}
+
+
+def waits_for(scope: str, name: str) -> str:
+    """What a job says it waits for besides its slot: another limit of this actor, queue or everything."""
+    return f"rate:{scope}:{name}"[:255]
+
+
+def parse(text: str) -> tuple[Rate, ...]:
+    """Read "10/m", "100/hour;10/minute", "5 per second", "1/2 minutes". Raises ValueError with the cure."""
+    spelled = _UNIT.sub(lambda unit: _SHORT[unit.group().lower()], text)
+    try:
+        rates = tuple(Rate(item.amount, item.get_expiry()) for item in parse_many(spelled))
+    except ValueError:
+        rates = ()
+    if not rates or any(rate.count < 1 for rate in rates):
+        raise ValueError(f"{text!r} is no rate limit: write e.g. 10/m, 100/hour, or 100/h;10/m for both")
+    return rates
+
+
+# The row's next free slot moves by n slots at once; what it was before the move is the first of ours.
+_RESERVE = Batch(
+    {"key": "text", "n": "int", "spacing": "bigint"},
+    """
+    INSERT INTO rate_limits (key, next_us)
+    SELECT d.key, CAST(:now AS bigint) + d.n * d.spacing FROM {rows} WHERE true
+    ON CONFLICT (key) DO UPDATE SET next_us =
+        CASE WHEN rate_limits.next_us > :now THEN rate_limits.next_us ELSE :now END + (excluded.next_us - :now)
+    RETURNING key, next_us
+    """,
+)
+_PEEK = Batch({"key": "text"}, "SELECT rate_limits.key, rate_limits.next_us FROM rate_limits JOIN {rows} ON d.key = rate_limits.key")
+
+
+@dataclass(frozen=True, slots=True)
+class Slot:
+    """When a job may start; one that is not reserved is only a good instant to ask again."""
+
+    at_us: int
+    reserved: bool
+
+
+def reserve(session: Session, wanted: Sequence[tuple[str, int, int]], present_us: int) -> dict[str, list[Slot]]:
+    """Reserve slots for (key, how many, spacing in microseconds); return each key's slots in order."""
+    wanted = sorted(wanted)
+    next_us = {row[0]: row[1] for row in _PEEK.execute(session, [(key,) for key, _, _ in wanted])}
+    taking = []
+    for key, count, spacing in wanted:
+        ahead = max(0, next_us.get(key, 0) - present_us)
+        room = max(0, (HORIZON_US - ahead) // spacing + 1) if ahead < HORIZON_US else 0
+        taking.append((key, min(count, room), spacing))
+    reserving = [entry for entry in taking if entry[1]]
+    ends = {row[0]: row[1] for row in _RESERVE.execute(session, reserving, now=present_us)} if reserving else {}
+    slots: dict[str, list[Slot]] = {}
+    for (key, count, spacing), (_, granted, _) in zip(wanted, taking, strict=True):
+        end = ends.get(key, max(next_us.get(key, 0), present_us))
+        first = end - granted * spacing
+        slots[key] = [Slot(first + number * spacing, number < granted) for number in range(count)]
+    return slots
+
+
+_HOLD = Batch(
+    {"key": "text"},
+    """
+    INSERT INTO rate_limits (key, next_us) SELECT d.key, 0 FROM {rows} WHERE true
+    ON CONFLICT (key) DO UPDATE SET next_us = rate_limits.next_us RETURNING key, next_us
+    """,
+)
+_NOTE = Batch(
+    {"key": "text", "next_us": "bigint"},
+    "UPDATE rate_limits SET next_us = d.next_us FROM {rows} WHERE rate_limits.key = d.key RETURNING rate_limits.key",
+)
+
+
+class Starts:
+    """The even lines of starts of some keys, held until the transaction ends."""
+
+    def __init__(self, session: Session, keys: Collection[str]) -> None:
+        self._session = session
+        self._next_us: dict[str, int] = {row[0]: row[1] for row in _HOLD.execute(session, [(_line(key),) for key in sorted(keys)])}
+        self._ahead_us = dict(self._next_us)  # with those that must wait, too, so that they do not come back all at once
+
+    def admit(self, limits: Sequence[tuple[str, Rate]], present_us: int) -> int | None:
+        """Count a start under all these limits, (key, rate). None: it starts now; else when it may (microseconds)."""
+        lines = [(_line(key), rate) for key, rate in limits]
+        if all(self._next_us[line] - rate.slack_us <= present_us for line, rate in lines):
+            for line, rate in lines:
+                self._next_us[line] = max(self._next_us[line], present_us) + rate.spacing_us
+                self._ahead_us[line] = max(self._ahead_us[line], self._next_us[line])
+            return None
+        may_us = max(self._ahead_us[line] - rate.slack_us for line, rate in lines)
+        for line, rate in lines:
+            self._ahead_us[line] = max(self._ahead_us[line], may_us) + rate.spacing_us
+        return may_us
+
+    def note(self) -> None:
+        """Write the lines down."""
+        _NOTE.execute(self._session, sorted(self._next_us.items()))
+
+
+def _line(key: str) -> str:
+    return f"{key}:started"

@@ -1,0 +1,4 @@
+"""Questions about jobs: single rows and statistics. Writes nothing.
+
+Imports core.
+"""

@@ -1,0 +1,193 @@
+"""The read side: one function per question that pages, API and commands ask. Writes nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, NamedTuple
+
+from sqlalchemy import func, select, text
+from sqlalchemy.orm import Session, selectinload
+
+from ...sql.direct import Direct
+from ...sql.statements import Single
+from ..core.errors import AmbiguousId
+from ..core.models import Job
+from ..core.states import State
+
+#: characters of an id's beginning that are enough to look a job up by
+SHORT_ID = 8
+#: most rows of a large table have succeeded and are in no index by state: this opens that index to both stores
+NOT_SUCCEEDED = text("jobs.state <> 'succeeded'")
+#: jobs that wait or are dead, of which a list of queues counts no more
+BACKLOG_COUNTED = 20_000
+#: jobs shown of what a worker runs
+RUNNING_SHOWN = 20
+#: jobs that are named when a beginning fits several
+CANDIDATES = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """Some jobs, newest first; `next` is the seq to pass as `after` for the page behind it, None on the last one."""
+
+    jobs: list[Job]
+    next: int | None
+
+
+def find(session: Session, id: str) -> Job | None:
+    """The job of this id, or the only one whose id begins so (at least 8 characters); its attempts are loaded.
+
+    Ids of one minute begin alike, so the end may be given too, as pages show it: 0198c1f2…9e01 (or ...). Raises AmbiguousId.
+    """
+    statement = select(Job).options(selectinload(Job.attempts)).execution_options(populate_existing=True)
+    job = session.execute(statement.where(Job.id == id)).scalars().first()
+    head, _, tail = id.replace("...", "…").partition("…")
+    if job is not None or not SHORT_ID <= len(head) < 36:
+        return job
+    # A range, not LIKE: it uses the index on both stores and gives % and _ no meaning.
+    meant = statement.where(Job.id > head, Job.id < head + "\U0010ffff").order_by(Job.id.desc())
+    if tail:
+        meant = meant.where(Job.id.endswith(tail, autoescape=True))
+    found = session.execute(meant.limit(CANDIDATES + 1)).scalars().all()
+    if len(found) > 1:
+        raise _ambiguous(id, found)
+    return next(iter(found), None)
+
+
+def _ambiguous(id: str, found: Sequence[Job]) -> AmbiguousId:
+    listed = ", ".join(f"{job.id} ({job.actor or 'not a message'}, {job.state})" for job in found[:CANDIDATES])
+    more = " and others" if len(found) > CANDIDATES else ""
+    example = f"{found[0].id[:SHORT_ID]}…{found[0].id[-4:]}"
+    return AmbiguousId(
+        f"Several jobs begin with {id}: {listed}{more}. Give more of the id, or its end too, e.g. {example}.",
+        candidates=[job.id for job in found[:CANDIDATES]],
+    )
+
+
+class Ending(NamedTuple):
+    """How a job stands, for who waits for its end; the result is a JSON text."""
+
+    seq: int
+    state: State
+    actor: str
+    result: str | None
+    result_file: str | None
+    error: str | None
+    reason: str | None
+
+    @classmethod
+    def of(cls, row: Sequence[Any]) -> Ending:
+        """That of a row of the columns ENDING."""
+        seq, state, *rest = row
+        return cls(seq, State(state), *rest)
+
+
+#: columns of `jobs` that make an Ending
+ENDING = ", ".join(Ending._fields)
+
+
+def ending(direct: Direct, id: str) -> Ending | None:
+    """How the job of exactly this id stands. Cheap, for who asks again and again."""
+    found = _ENDING.fetch(direct, id=id)
+    return Ending.of(found[0]) if found else None
+
+
+_ENDING = Single(f"SELECT {ENDING} FROM jobs WHERE id = :id")
+
+
+def find_many(session: Session, ids: Collection[str]) -> list[Job]:
+    """The jobs of these ids that exist, with their attempts."""
+    statement = select(Job).options(selectinload(Job.attempts)).where(Job.id.in_(ids))
+    return list(session.execute(statement).scalars())
+
+
+def page(
+    session: Session,
+    *,
+    states: Collection[State] = (),
+    actor: str | None = None,
+    queue: str | None = None,
+    state: State | None = None,
+    after: int | None = None,
+    limit: int = 50,
+) -> Page:
+    """A page of jobs, newest first, older than `after`."""
+    statement = select(Job).order_by(Job.seq.desc()).limit(limit + 1)
+    wanted = [*states, state] if state is not None else list(states)
+    if wanted:
+        statement = statement.where(Job.state.in_(wanted), *([] if State.SUCCEEDED in wanted else [NOT_SUCCEEDED]))
+    if actor is not None:
+        statement = statement.where(Job.actor == actor)
+    if queue is not None:
+        statement = statement.where(Job.queue == queue)
+    if after is not None:
+        statement = statement.where(Job.seq < after)
+    jobs = list(session.execute(statement).scalars())
+    return Page(jobs[:limit], jobs[limit - 1].seq if len(jobs) > limit else None)
+
+
+def counts(session: Session) -> dict[State, int]:
+    """How many jobs are in each state; a state without jobs is there with 0."""
+    found = {row[0]: row[1] for row in session.execute(select(Job.state, func.count()).group_by(Job.state))}
+    return {state: found.get(state, 0) for state in State}
+
+
+def counts_but_succeeded(session: Session) -> dict[State, int]:
+    """The number of jobs in each state except succeeded, which would be most of all rows."""
+    found = {row[0]: row[1] for row in session.execute(select(Job.state, func.count()).where(NOT_SUCCEEDED).group_by(Job.state))}
+    return {state: found.get(state, 0) for state in State if state is not State.SUCCEEDED}
+
+
+@dataclass(frozen=True, slots=True)
+class QueueCounts:
+    """What SQL knows of one queue."""
+
+    queue: str
+    queued: int
+    running: int
+    oldest_queued_at: datetime | None
+
+
+def queues(session: Session) -> Sequence[QueueCounts]:
+    """Each queue with jobs that wait or run."""
+    live = (
+        select(Job.queue, Job.state, func.count(), func.min(Job.created_at))
+        .where(NOT_SUCCEEDED, Job.state.in_([State.QUEUED, State.RUNNING]))
+        .group_by(Job.queue, Job.state)
+    )
+    found: dict[str, dict[State, tuple[int, datetime | None]]] = {}
+    for queue, state, number, oldest in session.execute(live):
+        found.setdefault(queue, {})[state] = (number, oldest)
+    nothing: tuple[int, datetime | None] = (0, None)
+    return [
+        QueueCounts(
+            queue, states.get(State.QUEUED, nothing)[0], states.get(State.RUNNING, nothing)[0], states.get(State.QUEUED, nothing)[1]
+        )
+        for queue, states in sorted(found.items())
+    ]
+
+
+def backlog(session: Session) -> tuple[dict[str, dict[State, int]], bool]:
+    """Queue -> its jobs that wait for an instant or for a person, by state; and whether that is all of them, or of the first many."""
+    some = select(Job.queue, Job.state).where(NOT_SUCCEEDED, Job.state.in_([State.SCHEDULED, State.RETRYING, State.HELD, State.DEAD]))
+    few = some.limit(BACKLOG_COUNTED).subquery()
+    found: dict[str, dict[State, int]] = {}
+    for queue, state, number in session.execute(select(few.c.queue, few.c.state, func.count()).group_by(few.c.queue, few.c.state)):
+        found.setdefault(queue, {})[State(state)] = number
+    return found, sum(sum(each.values()) for each in found.values()) < BACKLOG_COUNTED
+
+
+def running_on(session: Session, worker_ids: Collection[int]) -> dict[int, list[Job]]:
+    """Worker -> some of the jobs that it runs, the oldest first."""
+    found: dict[int, list[Job]] = {}
+    for id in worker_ids:
+        mine = select(Job).where(NOT_SUCCEEDED, Job.state == State.RUNNING, Job.worker_id == id).order_by(Job.seq).limit(RUNNING_SHOWN)
+        found[id] = list(session.execute(mine).scalars())
+    return found
+
+
+def held(session: Session, *, after: int | None = None, limit: int = 50) -> Page:
+    """The held jobs, newest first."""
+    return page(session, state=State.HELD, after=after, limit=limit)

@@ -1,0 +1,83 @@
+"""Lost messages: queued jobs that RabbitMQ confirmed long ago, and how far each queue has been claimed."""
+
+from __future__ import annotations
+
+from collections import Counter
+from datetime import datetime
+from typing import NamedTuple
+
+from sqlalchemy import func, select, update
+from sqlalchemy.orm import Session
+
+from ...sql.clock import now
+from ...sql.columns import from_microseconds
+from ..core.models import Job, Worker
+from ..core.states import State
+from ..leases.workers import alive
+from ..read.queries import NOT_SUCCEEDED
+
+
+class Waiting(NamedTuple):
+    """Queued jobs of one queue by what has become of their messages."""
+
+    unpublished: int = 0
+    settled: int = 0  # RabbitMQ confirmed them a while ago
+
+
+def waiting(session: Session, *, settled_before: datetime) -> dict[str, Waiting]:
+    """Queue -> its queued jobs by what has become of their messages; `settled_before`: what counts as a while ago."""
+    is_published = Job.publish_at.is_(None)
+    statement = (
+        select(Job.queue, func.count().filter(~is_published), func.count().filter(is_published, Job.published_at < settled_before))
+        .where(NOT_SUCCEEDED, Job.state == State.QUEUED)
+        .group_by(Job.queue)
+    )
+    return {row[0]: Waiting(row[1], row[2]) for row in session.execute(statement)}
+
+
+def waiting_since(session: Session, published_before: datetime) -> dict[str, int]:
+    """Queue -> how many of its jobs are queued and were published before that instant."""
+    statement = (
+        select(Job.queue, func.count())
+        .where(Job.state == State.QUEUED, Job.publish_at.is_(None), Job.published_at < published_before)
+        .group_by(Job.queue)
+    )
+    return {row[0]: row[1] for row in session.execute(statement)}
+
+
+def is_left_waiting(session: Session, queue: str, published_before: datetime) -> bool:
+    """Is a job of this queue still queued that was published before that instant?"""
+    statement = select(Job.seq).where(
+        Job.queue == queue, Job.state == State.QUEUED, Job.publish_at.is_(None), Job.published_at < published_before
+    )
+    return session.execute(statement.limit(1)).first() is not None
+
+
+def frontiers(session: Session) -> dict[str, datetime]:
+    """Queue -> publication of the newest message that a living worker has claimed from it."""
+    newest: dict[str, int] = {}
+    for worker in alive(session):
+        for queue, published_us in worker.frontier.items():
+            newest[queue] = max(newest.get(queue, 0), published_us)
+    return {queue: from_microseconds(published_us) for queue, published_us in newest.items()}
+
+
+def publish_again(session: Session, queue: str, published_before: datetime, *, limit: int | None = None) -> int:
+    """Have the relay publish the queue's jobs again that were published before that instant and still wait; the oldest `limit` of them."""
+    doubted = Job.queue == queue, Job.state == State.QUEUED, Job.publish_at.is_(None), Job.published_at < published_before
+    statement = update(Job).where(*doubted).values(publish_at=now())
+    if limit is not None:
+        oldest = select(Job.seq).where(*doubted).order_by(Job.published_at).limit(limit)
+        statement = statement.where(Job.seq.in_(list(session.execute(oldest).scalars())))
+    return len(session.execute(statement.returning(Job.seq)).all())
+
+
+def publish_again_after_loss(session: Session, lost_since: datetime, *, limit: int) -> int:
+    """Have the relay publish again what workers that fell silent since then may have been brought and not claimed.
+
+    RabbitMQ keeps such messages for a process that stands still until its heartbeats have been missing for long enough, and they
+    may be any of the oldest of the queue. A second copy of a message starts nothing.
+    """
+    lost = session.execute(select(Worker.queues).where(Worker.lost_at >= lost_since, Worker.stopped_at.is_(None))).scalars()
+    queues = Counter(queue for each in lost for queue in each)
+    return sum(publish_again(session, queue, now(), limit=limit * count) for queue, count in sorted(queues.items()))

@@ -1,0 +1,69 @@
+"""What an actor says about its jobs' submission: priority, expiry, uniqueness, fair share, who may. Declared once, held by submit().
+
+Who may is held where people and programs are known: src/operations/people/permissions.py.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+from dramatiq import Message
+
+from ..core.states import Unique
+from ..core.values import dumps, text_of
+
+
+@dataclass(frozen=True, slots=True)
+class Defaults:
+    """One actor's declarations; a call may say otherwise."""
+
+    priority: int | None = None
+    expires_after: timedelta | None = None
+    unique: Unique | None = None
+    unique_for: timedelta | None = None  # a period from the submission on, whatever becomes of the job
+    unique_by: Callable[..., Any] | None = None  # of the arguments; None: all of them
+    fair_by: Callable[..., Any] | None = None
+    submit_role: str | None = None  # the least role that may submit, retry and change its jobs; None: that of the house
+    view_role: str | None = None  # the least role that may see them
+    seal: Callable[[Message[Any]], Message[Any]] = lambda message: message  # of its secret arguments
+
+    def unique_key(self, message: Message[Any]) -> str | None:
+        """The key computed from the arguments, or None if the actor is not unique."""
+        if self.unique is None and self.unique_for is None:
+            return None
+        what = [message.args, message.kwargs] if self.unique_by is None else self.unique_by(*message.args, **message.kwargs)
+        text = dumps(what) if self.unique_by is None else text_of(what)
+        if len(text) > 100:
+            text = hashlib.sha256(text.encode()).hexdigest()
+        return f"{message.actor_name}:{text}"
+
+    def fair_key(self, message: Message[Any]) -> str | None:
+        return None if self.fair_by is None else text_of(self.fair_by(*message.args, **message.kwargs))[:255]
+
+
+NOTHING = Defaults()
+_declared: dict[str, Defaults] = {}
+_guarded: dict[str, Defaults] = {}
+
+
+def declare(actor: str, defaults: Defaults) -> None:
+    """Keep what an actor says; called when it is declared."""
+    _declared[actor] = defaults
+    if defaults.submit_role or defaults.view_role:
+        _guarded[actor] = defaults
+    else:
+        _guarded.pop(actor, None)
+
+
+def of(actor: str) -> Defaults:
+    """What an actor says, or nothing."""
+    return _declared.get(actor, NOTHING)
+
+
+def guarded() -> Mapping[str, Defaults]:
+    """The actors that say who may."""
+    return _guarded

@@ -1,0 +1,62 @@
+"""Running a job again as a new one: the same arguments, or others; the old one keeps its record, and each names the other."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+from dramatiq import Message
+from sqlalchemy import select, update
+from sqlalchemy.orm import Session
+
+from ..core.errors import NotAllowed, UnknownJob
+from ..core.models import Job
+from .requests import Receipt, Submission
+from .submission import new_id, submit_many
+
+#: options of a message about its own way, and about what follows it: none of that is the new job's
+_OWN = frozenset(
+    {
+        "attempt", "bulk_progress", "delay", "eta", "group_completion_callbacks", "group_completion_uuid", "on_failure", "on_retry_exhausted", "on_success", "pipe_ignore",
+        "pipe_target", "redelivered", "requeue_timestamp", "retries", "stands_in", "traceback", "traceparent", "tracestate",
+    }
+)  # fmt: skip
+
+
+def again(session: Session, id: str, *, by: str | None, key: str | None = None) -> Receipt:
+    """Submit a new job of the same actor, queue, arguments and limits. `key`: an idempotency key."""
+    job = _find(session, id)
+    if job.actor is None or job.body is not None:
+        raise NotAllowed("this is no message and cannot run: discard it")
+    options = {name: value for name, value in (job.options or {}).items() if name not in _OWN}
+    message: Message[Any] = Message(job.queue, job.actor, tuple(job.args), dict(job.kwargs), options, message_id=new_id())
+    how: dict[str, Any] = {
+        "priority": job.priority,
+        "fair_key": job.fair_key,
+        "submitted_by": by,
+        "idempotency_key": key,
+        "source": "re-run",
+    }
+    return submit_again(session, job.id, Submission(message, **how))
+
+
+def submit_again(session: Session, id: str, submission: Submission) -> Receipt:
+    """Submit this as the new run of a job."""
+    [receipt] = submit_many(session, [replace(submission, source="re-run")])
+    if receipt.created:
+        session.execute(update(Job).where(Job.id == receipt.id).values(rerun_of=id).execution_options(synchronize_session=False))
+    return receipt
+
+
+def of(session: Session, id: str, *, limit: int = 20) -> Sequence[Mapping[str, Any]]:
+    """The new runs of a job, newest first: id and state of each."""
+    statement = select(Job.id, Job.state).where(Job.rerun_of == id).order_by(Job.seq.desc()).limit(limit)
+    return [{"id": row[0], "state": row[1]} for row in session.execute(statement)]
+
+
+def _find(session: Session, id: str) -> Job:
+    job = session.execute(select(Job).where(Job.id == id)).scalars().first()
+    if job is None:
+        raise UnknownJob(f"There is no job {id}.", field="id")
+    return job

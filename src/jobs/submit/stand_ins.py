@@ -1,0 +1,55 @@
+"""Stand-ins: jobs that take the result of the job that holds their unique key.
+
+A pipeline, a group or a caller goes on from the job whose id it knows. Where that job's key is taken, its row waits for the job
+that holds the key, and then takes over its end: a worker claims it and, instead of the actor's result, uses that job's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from sqlalchemy.orm import Session
+
+from ...sql.statements import plain, run
+from ..core.envelopes import Envelope
+from ..core.release import take, taking
+from ..core.states import FINAL
+from .requests import Submission
+from .submission import submit_many
+
+#: how what a stand-in waits for begins; the id of the other job follows
+JOB = "job:"
+_ENDED = f"({', '.join(repr(state.value) for state in sorted(FINAL))})"
+# The other job has ended, or has been deleted since.
+_MAY_GO = f"""
+    waits_for >= '{JOB}' AND waits_for < '{JOB[:-1]};' AND state = 'scheduled'
+    AND NOT EXISTS (SELECT 1 FROM jobs AS other WHERE other.id = substr(jobs.waits_for, {len(JOB) + 1}) AND other.state NOT IN {_ENDED})
+"""
+_LOOK = plain(f"SELECT seq FROM jobs WHERE {_MAY_GO} LIMIT 1")
+_RELEASE = taking(_MAY_GO, "seq", "state = 'queued', reason = NULL, waits_for = NULL, published_at = NULL, publish_at = @(:again)")
+
+
+def submit_following(session: Session, submissions: Sequence[Submission]) -> None:
+    """Submit what follows a job; where others know the id of such a job and its key is taken, submit a stand-in."""
+    for given, receipt in zip(submissions, submit_many(session, submissions), strict=True):
+        if receipt.id != given.message.message_id and given.source != "callback":
+            submit(session, given, receipt.id)
+
+
+def submit(session: Session, given: Submission, other: str) -> None:
+    """Write the stand-in of a submission whose key led to another job."""
+    reason = f"job {other} of the same key does its work; waits for the end of that"
+    submit_many(
+        session, [replace(given, stands_in=other, waits_for=f"{JOB}{other}"[:255], reason=reason, unique_key=None, idempotency_key=None, due_at=None)]
+    )  # fmt: skip
+
+
+def may_go(session: Session) -> bool:
+    """Is there a stand-in whose job has ended?"""
+    return bool(run(session, _LOOK))
+
+
+def release(session: Session, limit: int = 500) -> list[Envelope]:
+    """Queue the stand-ins whose jobs have ended, and return their messages to be published by the caller."""
+    return take(session, _RELEASE, limit)

@@ -1,0 +1,222 @@
+"""submit(): the one way in. A job is a row in the caller's transaction before it is a message."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from dramatiq import Message
+from sqlalchemy import or_, select
+from sqlalchemy.dialects.postgresql import insert as postgresql_insert
+from sqlalchemy.dialects.sqlite import insert as sqlite_insert
+from sqlalchemy.orm import Session
+
+from ... import audit
+from ...sql.clock import now
+from ...sql.columns import to_microseconds
+from ...sql.direct import FLUSH, Direct
+from ...sql.statements import AHEAD_OF_DISK, Batch, is_sqlite
+from ...telemetry import tracing
+from ..core import options
+from ..core.envelopes import Envelope, announce, committed, dumps, encode
+from ..core.errors import IdempotencyConflict, JobsError
+from ..core.models import Job, UniquePeriod
+from ..core.states import State, require
+from ..limits import fair_queueing
+from . import defaults
+from .requests import Receipt, Submission, submission_of
+from .row import row_of
+
+#: seconds after this process's latest submission from which on a job is taken to come alone
+ALONE_S = 0.003
+_latest = 0.0
+
+
+def submit(session: Session, message: Message[Any], **how: Any) -> Receipt:
+    """Write the job of `message` in the caller's transaction; it is published when that commits.
+
+    `how`: the fields of Submission. Raises JobsError if the message cannot be kept, or has an option that would be ignored.
+    """
+    options.check(message.options)
+    if not {"link", "link_error"}.isdisjoint(message.options):
+        raise JobsError("link and link_error make a workflow: send the message, or submit canvas.link(…)", field="link")
+    return submit_many(session, [submission_of(message, **how)])[0]
+
+
+def submit_many(session: Session, submissions: Sequence[Submission]) -> list[Receipt]:
+    """Write many jobs in the caller's transaction, in order: all of them, or an error and none."""
+    spans = tracing.active()
+    if spans is None:
+        return _submit_many(session, submissions, None)
+    with spans.sending(submissions) as carried:
+        return _submit_many(session, submissions, carried)
+
+
+def _submit_many(session: Session, submissions: Sequence[Submission], carried: Sequence[Mapping[str, str]] | None) -> list[Receipt]:
+    present = now()
+    if carried is None:
+        rows = [row_of(submission, present) for submission in submissions]
+    else:
+        rows = [row_of(submission, present, carried=place) for submission, place in zip(submissions, carried, strict=True)]
+    earlier = _taken_periods(session, submissions, rows, present)
+    wanted = [row for row in rows if row["id"] not in earlier]
+    written: dict[str, dict[str, Any]] = {}
+    for row in wanted:
+        written.setdefault(row["id"], row)  # of a message that comes twice here the first is the one
+    created: set[str] = set()
+    envelopes: list[Envelope] = []
+
+    def take(found: list[tuple[str, int]]) -> None:
+        for id, seq in found:
+            created.add(id)
+            if written[id]["state"] == State.QUEUED:
+                envelopes.append(_envelope(seq, written[id], present))
+
+    if wanted:
+        _INSERT.execute_in_parts(session, [tuple(row.values()) for row in wanted], take, now=to_microseconds(present))
+    receipts: list[Receipt] = []
+    for submission, row in zip(submissions, rows, strict=True):
+        id = row["id"]
+        if id in earlier:
+            receipts.append(_receipt(session, earlier[id]))
+        elif id in created:
+            created.discard(id)
+            receipts.append(Receipt(id, State(row["state"]), True))
+        else:
+            receipts.append(_earlier(session, submission, row))
+    if envelopes:
+        announce(session, envelopes)
+    if not all(receipt.created for receipt in receipts) and not is_sqlite(session):
+        session.connection().exec_driver_sql(FLUSH)  # the earlier job may be one whose submitter still waits for the disk
+    if audit.is_under_way():
+        for receipt, row in zip(receipts, rows, strict=True):
+            audit.about("job", receipt.id, actor=row["actor"])
+    for queue in {row["queue"] for row in wanted if row["fair_key"] is not None}:
+        fair_queueing.top_up(session, queue)
+    return receipts
+
+
+def submit_alone(
+    direct: Direct, submission: Submission, *, carried: Mapping[str, str] | None = None
+) -> tuple[Receipt, Envelope | None] | None:
+    """Write a job that is_one_statement; its envelope, if there is one, is to be handed over when it is committed. None: a key leads to an earlier job.
+
+    PostgreSQL's disk has it when this returns, but the message of a job that comes alone sets off before. The commit of a claim
+    waits for all that came before it, so no job starts that could still be lost. Raises JobsError if the message cannot be kept.
+    """
+    global _latest
+    present = now()
+    row = row_of(submission, present, carried=carried)
+    goes = row["state"] == State.QUEUED
+    before, _latest = _latest, time.monotonic()
+    # The statement that flushes is one more, for which a loop of submissions would take a quarter longer.
+    ahead = goes and not direct.is_sqlite and _latest - before > ALONE_S
+    created = (_INSERT_AHEAD if ahead else _INSERT).execute(direct, [tuple(row.values())], now=to_microseconds(present))
+    envelope = _envelope(created[0][1], row, present) if created and goes else None
+    if ahead and envelope is not None:
+        with direct.flushing():
+            committed([envelope])
+        envelope = None
+    return (Receipt(row["id"], State(row["state"]), True), envelope) if created else None
+
+
+def is_one_statement(submission: Submission) -> bool:
+    """Is it written by a single statement, unless a key leads to an earlier job?"""
+    declared = defaults.of(submission.message.actor_name)
+    return submission.unique_for is None and declared.unique_for is None and submission.fair_key is None and declared.fair_by is None
+
+
+def check(submission: Submission) -> None:
+    """Raise the error that submitting it would raise, but for what only SQL can know."""
+    row_of(submission, now())
+
+
+_COLUMNS = {
+    "id": "text", "actor": "text", "queue": "text", "state": "text", "reason": "text", "args": "text", "kwargs": "text", "options": "text",
+    "priority": "smallint", "source": "text", "submitted_by": "text", "unique_key": "text", "unique_until": "text", "fair_key": "text",
+    "waits_for": "text", "workflow_seq": "bigint", "idempotency_key": "text", "due_us": "bigint", "expires_us": "bigint", "publish_us": "bigint",
+}  # fmt: skip
+_WRITE = """
+    INSERT INTO jobs (id, actor, queue, state, reason, args, kwargs, options, priority, source, submitted_by, unique_key, unique_until,
+        fair_key, waits_for, workflow_seq, idempotency_key, attempt, failures, crashes, cancel_requested, created_at, due_at, expires_at, publish_at)
+    SELECT d.id, d.actor, d.queue, d.state, d.reason, d.args, d.kwargs, d.options, d.priority, d.source, d.submitted_by, d.unique_key,
+        d.unique_until, d.fair_key, d.waits_for, d.workflow_seq, d.idempotency_key, 0, 0, 0, false, @(:now), @(d.due_us), @(d.expires_us), @(d.publish_us)
+    FROM {rows} WHERE true
+    ON CONFLICT DO NOTHING RETURNING id, seq
+    """
+_INSERT = Batch(_COLUMNS, _WRITE)
+_INSERT_AHEAD = Batch(_COLUMNS, _WRITE.replace("WHERE true", f"WHERE {AHEAD_OF_DISK}"), _WRITE)
+
+
+def new_id() -> str:
+    """A fresh job id: a UUID version 7, so that ids made later sort later."""
+    stamp = time.time_ns() // 1_000_000
+    random = int.from_bytes(os.urandom(10))
+    value = (stamp << 80) | (0x7 << 76) | ((random >> 68 & 0xFFF) << 64) | (0b10 << 62) | (random & (1 << 62) - 1)
+    return str(UUID(int=value))
+
+
+def _envelope(seq: int, row: dict[str, Any], present: datetime) -> Envelope:
+    return encode(
+        seq=seq,
+        id=row["id"],
+        attempt=1,
+        queue=row["queue"],
+        actor=row["actor"],
+        priority=row["priority"],
+        args=row["args"],
+        kwargs=row["kwargs"],
+        options=row["options"],
+        created_at_ms=to_microseconds(present) // 1000,
+    )
+
+
+def _taken_periods(session: Session, submissions: Sequence[Submission], rows: list[dict[str, Any]], present: datetime) -> dict[str, str]:
+    """Take the keys that are unique for a period; return job id -> the earlier job that holds its key."""
+    earlier: dict[str, str] = {}
+    for submission, row in zip(submissions, rows, strict=True):
+        period = submission.unique_for or defaults.of(submission.message.actor_name).unique_for
+        if period is None or row["unique_key"] is None:
+            continue
+        insert = (sqlite_insert if session.get_bind().dialect.name == "sqlite" else postgresql_insert)(UniquePeriod)
+        taking = insert.values(key=row["unique_key"], job_id=row["id"], until=present + period).on_conflict_do_update(
+            index_elements=["key"],
+            set_={"job_id": insert.excluded.job_id, "until": insert.excluded.until},
+            where=UniquePeriod.until <= present,
+        )
+        if session.execute(taking.returning(UniquePeriod.key)).first() is None:
+            statement = select(UniquePeriod.job_id).where(UniquePeriod.key == row["unique_key"])
+            earlier[row["id"]] = session.execute(statement).scalar_one()
+        row["unique_key"] = None  # the period is the rule, not the job's state
+    return earlier
+
+
+def _receipt(session: Session, id: str) -> Receipt:
+    state = session.execute(select(Job.state).where(Job.id == id)).scalar()
+    return Receipt(id, state or State.SUCCEEDED, False)
+
+
+def _earlier(session: Session, submission: Submission, row: dict[str, Any]) -> Receipt:
+    same = [Job.id == row["id"]]
+    if submission.idempotency_key is not None:
+        same.append(Job.idempotency_key == submission.idempotency_key)
+    if row["unique_key"] is not None:
+        same.append((Job.unique_key == row["unique_key"]) & Job.state.not_in([s for s in State if s.is_final]))
+    found = session.execute(select(Job).where(or_(*same)).order_by(Job.seq)).scalars().first()
+    if found is None:
+        # The job that held the unique key ended between the two statements: there is room again.
+        return submit_many(session, [submission])[0]
+    differs = [found.actor, dumps(found.args), dumps(found.kwargs)] != [row["actor"], row["args"], row["kwargs"]]
+    if differs and submission.idempotency_key is not None and found.idempotency_key == submission.idempotency_key:
+        raise IdempotencyConflict(
+            f"this idempotency key was used before for job {found.id} with other arguments: use a new key for a new job",
+            field="Idempotency-Key",
+        )
+    return Receipt(found.id, found.state, False)
+
+
+require(State.SCHEDULED, State.QUEUED)

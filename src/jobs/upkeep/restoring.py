@@ -1,0 +1,74 @@
+"""A database put back from a backup: what has to change in it before anybody uses it, and what it has forgotten.
+
+The broker, and processes on other hosts, may know of jobs, attempts and workers that this database has never heard of. Numbers
+must therefore never be given twice, every waiting job's message must be sent anew, and a message without a row is told apart from
+one that nobody submitted.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from sqlalchemy import delete, insert, select, text, update
+from sqlalchemy.orm import Session
+
+from ...sql.clock import now
+from ...sql.columns import from_microseconds
+from ...sql.statements import is_sqlite
+from ..core.models import Job, Restore, Slot, Worker
+from ..core.states import State
+from ..finish import ending
+
+#: numbers that may have been given since the backup: a lease and a mark name a job by `seq` and a worker by its number
+SKIPPED = {"jobs": ("seq", 1_000_000_000), "workers": ("id", 1_000_000), "workflows": ("seq", 1_000_000)}
+
+
+def mark_restored(session: Session, *, made_at: datetime, file: str) -> int:
+    """Make a restored database safe to use; return how many jobs were running in it. Nothing may use it yet.
+
+    A job that ran at the moment of the backup has lost its worker, which is not its fault and counts no crash. Every queued job is
+    published again: whether the broker still has its message cannot be known, and of two copies one claim wins.
+    """
+    present = now()
+    _skip_numbers(session)
+    session.execute(update(Worker).where(Worker.stopped_at.is_(None), Worker.lost_at.is_(None)).values(stopped_at=present))
+    session.execute(update(Worker).where(Worker.expires_at > present).values(expires_at=present))
+    session.execute(delete(Slot))
+    running = ending.restore(session, "it was running when the backup was made that has been restored")
+    session.execute(update(Job).where(Job.state == State.QUEUED).values(publish_at=present, published_at=None))
+    session.execute(insert(Restore).values(restored_at=present, made_at=made_at, file=file[:255]))
+    return running
+
+
+def forgotten_by(session: Session, sent_ms: Sequence[int]) -> list[str | None]:
+    """For messages without a row, by the milliseconds since 1970 at which they were submitted: what to say of those that a restore may have forgotten."""
+    newest = session.execute(select(Restore).order_by(Restore.restored_at.desc()).limit(1)).scalars().first()
+    if newest is None:
+        return [None] * len(sent_ms)
+    reason = (
+        f"a backup of {newest.made_at:%Y-%m-%d %H:%M:%S} UTC was restored at {newest.restored_at:%Y-%m-%d %H:%M:%S} UTC, and this message is older:"
+        " it may have been submitted in between, and may have run; release it to run it, or discard it"
+    )
+    return [reason if _instant(each) < newest.restored_at else None for each in sent_ms]
+
+
+def _skip_numbers(session: Session) -> None:
+    for table, (column, count) in SKIPPED.items():
+        if is_sqlite(session):
+            newest = session.execute(text(f"SELECT coalesce(max({column}), 0) FROM {table}")).scalar_one()
+            given = session.execute(text("SELECT seq FROM sqlite_sequence WHERE name = :table"), {"table": table}).scalar() or 0
+            session.execute(text("DELETE FROM sqlite_sequence WHERE name = :table"), {"table": table})
+            values = {"table": table, "next": max(newest, given) + count}
+            session.execute(text("INSERT INTO sqlite_sequence (name, seq) VALUES (:table, :next)"), values)
+        else:
+            sequence = f"pg_get_serial_sequence('{table}', '{column}')"
+            session.execute(text(f"SELECT setval({sequence}, nextval({sequence}) + {count})"))
+
+
+def _instant(milliseconds: int) -> datetime:
+    """An instant that a message says it was sent at; one that is none counts as long ago."""
+    try:
+        return from_microseconds(int(milliseconds) * 1000)
+    except (OverflowError, TypeError, ValueError):
+        return from_microseconds(0)

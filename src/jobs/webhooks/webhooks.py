@@ -1,0 +1,137 @@
+"""Webhooks as rows: made and deleted by people, their deliveries looked for, told what came of them, and sent again."""
+
+from __future__ import annotations
+
+import base64
+import secrets
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+
+from sqlalchemy import delete, select, update
+from sqlalchemy.orm import Session
+
+from ... import audit
+from ...sql.clock import now
+from ..core.errors import JobsError
+from ..core.states import FINAL, Turn
+from ..submit.submission import new_id
+from . import events
+from .models import Kind, Sent, Webhook, WebhookDelivery
+
+#: bytes of a secret
+SECRET_BYTES = 32
+#: how a secret begins, as Standard Webhooks write it
+PREFIX = "whsec_"
+
+#: what a webhook can be told of each kind
+STATES = {
+    Kind.JOB: sorted(state.value for state in FINAL),
+    Kind.WORKFLOW: sorted(state.value for state in FINAL),
+    Kind.ALERT: [turn.value for turn in Turn],
+}
+
+
+class UnknownWebhook(JobsError):
+    """There is no such webhook, or no such delivery."""
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """Some deliveries, newest first; `next` is what to pass as `after` for the page behind it."""
+
+    deliveries: list[WebhookDelivery]
+    next: int | None
+
+
+def create(session: Session, *, url: str, kind: Kind, actor: str | None, states: Sequence[str], by: str) -> Webhook:
+    """Make a webhook with a secret of its own. Raises JobsError naming the field at fault."""
+    known, one = STATES[kind], "an alert" if kind is Kind.ALERT else f"a {kind}"
+    if not url.startswith(("http://", "https://")) or len(url) > 2000 or not url.isascii() or " " in url:
+        raise JobsError("Give an address that begins with https:// or http://.", field="url")
+    if "@" in url.split("/", 3)[2]:
+        raise JobsError("Give the address without user and password: it is shown on pages. Deliveries are signed instead.", field="url")
+    if not states or not set(states) <= set(known):
+        raise JobsError(f"Give at least one of the states of {one} that are told: {', '.join(known)}.", field="states")
+    if kind is not Kind.JOB and actor:
+        raise JobsError(f"{one.capitalize()} has no actor of its own: leave it out.", field="actor")
+    secret = PREFIX + base64.b64encode(secrets.token_bytes(SECRET_BYTES)).decode()
+    webhook = Webhook(
+        id=new_id(), url=url, secret=secret, kind=kind, actor=actor or None, states=sorted(set(states)), created_at=now(), created_by=by
+    )
+    session.add(webhook)
+    session.flush()
+    audit.about("webhook", webhook.id, url=url)
+    events.forget(session)
+    return webhook
+
+
+def remove(session: Session, id: str) -> None:
+    """Delete a webhook with its deliveries."""
+    audit.about("webhook", find(session, id).id)
+    session.execute(delete(WebhookDelivery).where(WebhookDelivery.webhook_id == id))
+    session.execute(delete(Webhook).where(Webhook.id == id))
+    events.forget(session)
+
+
+def every(session: Session) -> list[Webhook]:
+    """All of them, the newest first."""
+    return list(session.execute(select(Webhook).order_by(Webhook.created_at.desc(), Webhook.id)).scalars())
+
+
+def find(session: Session, id: str) -> Webhook:
+    """The webhook of this id, or UnknownWebhook."""
+    found = session.get(Webhook, id)
+    if found is None:
+        raise UnknownWebhook(f"There is no webhook {id}.", field="id")
+    return found
+
+
+def page(session: Session, webhook_id: str, *, after: int | None = None, limit: int = 50) -> Page:
+    """A page of a webhook's deliveries."""
+    statement = (
+        select(WebhookDelivery).where(WebhookDelivery.webhook_id == webhook_id).order_by(WebhookDelivery.seq.desc()).limit(limit + 1)
+    )
+    found = list(session.execute(statement if after is None else statement.where(WebhookDelivery.seq < after)).scalars())
+    return Page(found[:limit], found[limit - 1].seq if len(found) > limit else None)
+
+
+def ping(session: Session, id: str) -> str:
+    """Send a webhook a delivery that means nothing, to see that it arrives; return its id."""
+    audit.about("webhook", find(session, id).id)
+    [delivery] = events.add(session, [(id, "ping", id, events.payload("ping", now(), {"webhook": id}))])
+    return delivery
+
+
+def delivery(session: Session, id: str) -> WebhookDelivery:
+    """The delivery of this id, or UnknownWebhook."""
+    found = session.execute(select(WebhookDelivery).where(WebhookDelivery.id == id)).scalars().first()
+    if found is None:
+        raise UnknownWebhook(f"There is no delivery {id}.", field="id")
+    return found
+
+
+def resend(session: Session, id: str, *, by: str | None = None) -> WebhookDelivery:
+    """Make a delivery again: the same id and the same body, so that a receiver that has it already can tell."""
+    found = delivery(session, id)
+    found.state = Sent.WAITING
+    session.flush()
+    events.submit(session, [id], by)
+    return found
+
+
+def note_try(session: Session, id: str, *, delivered: bool, answer: str) -> None:
+    """Write what came of a try."""
+    values = {
+        "state": Sent.DELIVERED if delivered else Sent.FAILED,
+        "answer": answer[:500],
+        "tried_at": now(),
+        "tries": WebhookDelivery.tries + 1,
+    }
+    session.execute(update(WebhookDelivery).where(WebhookDelivery.id == id).values(values))
+
+
+def prune(session: Session, *, keep: timedelta, batch: int) -> int:
+    """Delete deliveries whose time is over; return how many."""
+    old = select(WebhookDelivery.seq).where(WebhookDelivery.created_at < now() - keep).limit(batch)
+    return session.execute(delete(WebhookDelivery).where(WebhookDelivery.seq.in_(list(session.execute(old).scalars())))).rowcount  # type: ignore[attr-defined, no-any-return]

@@ -1,0 +1,4 @@
+"""Workflows: canvas, stored workflows, their submission, and what the end of a step releases.
+
+Imports submit and below.
+"""

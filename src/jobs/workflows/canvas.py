@@ -1,0 +1,272 @@
+"""Building workflows: steps and what they wait for, or the ready-made shapes chain, group, chord, map and link.
+
+    workflow = Workflow("nightly")
+    a = workflow.step(add.message(1, 2))
+    b = workflow.step(mul.message(result_of(a), 3))
+    workflow.step(report.message(), after=[a, b])
+    workflow.submit(session)
+
+Nothing here touches SQL until `submit`; a step's arguments name results as plain JSON (see src/jobs/core/placeholders.py).
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any, TypeAlias
+
+import dramatiq
+from dramatiq import Message
+from sqlalchemy.orm import Session
+
+from ..core import options, placeholders
+from ..core.errors import JobsError
+from ..core.placeholders import OUTCOME, RESULT
+from ..core.workflow_models import OnDead, When
+from ..submit.requests import Submission, submission_of
+from .submission import PlannedStep, WorkflowReceipt, submit_plan
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """A step of a workflow that is being built."""
+
+    name: str
+    message: Message[Any]
+
+
+#: what a part ends with: one step, or several whose results are a list
+End: TypeAlias = "Step | Sequence[End]"
+
+
+@dataclass(frozen=True, slots=True)
+class Chain:
+    """Parts that run one after the other."""
+
+    parts: tuple[Any, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """Parts that run side by side."""
+
+    parts: tuple[Any, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Linked:
+    """A part, and what runs when it has ended: on success, on error, always; each once."""
+
+    part: Any
+    success: tuple[Any, ...] = ()
+    error: tuple[Any, ...] = ()
+    always: tuple[Any, ...] = ()
+
+
+#: what can be put into a workflow
+Part: TypeAlias = Message[Any] | Submission | Chain | Group | Linked | dramatiq.pipeline | dramatiq.group
+Parts: TypeAlias = Part | Iterable[Part]
+
+
+def result_of(steps: End | str) -> Any:
+    """Stands for the result of a step, or for the list of results of several, in the arguments of a later step."""
+    return {RESULT: _names(steps)}
+
+
+def outcome_of(steps: End | str) -> Any:
+    """Stands for how a step has ended: an object with step, id, actor, state, result, error and reason."""
+    return {OUTCOME: _names(steps)}
+
+
+def chain(*parts: Part) -> Chain:
+    """Run parts one after the other; each gets the result of the one before as its last positional argument.
+
+    One whose message has the option `pipe_ignore=True` does not get it, as in Dramatiq's pipelines.
+    """
+    return Chain(parts)
+
+
+def group(*parts: Parts, on_success: Parts = (), on_error: Parts = (), always: Parts = ()) -> Group | Linked:
+    """Run parts side by side. Its callbacks run once each, when all members have ended.
+
+    `on_success` gets the list of results, `on_error` and `always` get the list of outcomes, as last positional argument.
+    """
+    members = Group(tuple(_parts(parts)))
+    return link(members, on_success=on_success, on_error=on_error, always=always) if on_success or on_error or always else members
+
+
+def chord(parts: Iterable[Part], callback: Part) -> Chain:
+    """Run parts side by side, then `callback` with the list of their results as its last positional argument."""
+    return Chain((group(*parts), callback))
+
+
+def map(actor: dramatiq.Actor[..., Any], arguments: Iterable[Any]) -> Group | Linked:
+    """One job of the actor for each element; a tuple is spread over the parameters, anything else is the only argument."""
+    return group(*(actor.message(*each) if isinstance(each, tuple) else actor.message(each) for each in arguments))
+
+
+def link(part: Part, *, on_success: Parts = (), on_error: Parts = (), always: Parts = ()) -> Linked:
+    """Run other parts when this one has ended. `on_success` gets its result, the others its outcome, as last positional argument."""
+    return Linked(part, tuple(_parts(on_success)), tuple(_parts(on_error)), tuple(_parts(always)))
+
+
+class Workflow:
+    """Steps that are submitted together. A step refers only to steps made before it, so there is no circle.
+
+    `on_dead`: "wait" leaves the steps behind a dead one waiting, and they say why; "cancel" cancels them.
+    """
+
+    def __init__(self, name: str = "workflow", *parts: Part, on_dead: OnDead | str = OnDead.WAIT) -> None:
+        self.name = name
+        self.on_dead = _word(OnDead, on_dead, "on_dead")
+        self.steps: list[PlannedStep] = []
+        self._names: set[str] = set()
+        self._has_parts = False
+        self._numbers: Counter[str] = Counter()  # actor -> steps that had to be told apart by a number
+        for part in parts:
+            self.add(part)
+
+    def step(
+        self,
+        message: Message[Any] | Submission,
+        *,
+        name: str | None = None,
+        after: End | str | Iterable[End | str] = (),
+        when: When | str = When.SUCCESS,
+        delay: timedelta | None = None,
+        **how: Any,
+    ) -> Step:
+        """Add one job. It waits for the steps in `after` and for those its arguments name.
+
+        `when`: "success" (all of them succeeded), "error" (all ended, one otherwise) or "always" (all ended).
+        `delay`: from that instant on. `how`: fields of Submission.
+        """
+        if isinstance(message, Submission):
+            given = message
+        else:
+            options.check(message.options)
+            if not {"link", "link_error"}.isdisjoint(message.options):
+                raise JobsError("a step's links are steps of their own: use canvas.link, or after= and when=", field="link")
+            if delay is None and message.options.get("delay") is not None:
+                delay = timedelta(milliseconds=message.options["delay"])
+            message = dataclasses.replace(message, options={name: value for name, value in message.options.items() if name != "delay"})
+            given = submission_of(message)
+        given = dataclasses.replace(given, **{"source": "workflow", **how})
+        arguments = [given.message.args, given.message.kwargs]
+        try:
+            named = list(placeholders.names(arguments))
+        except ValueError as error:
+            raise JobsError(str(error), field="args") from None
+        waits = dict.fromkeys([*_flat(after), *named])
+        for each in waits:
+            if each not in self._names:
+                raise JobsError(f"there is no step {each!r} before this one: steps refer to earlier steps of their workflow", field="after")
+        own = self._new_name(name, given.message.actor_name)
+        given = dataclasses.replace(given, takes_results=bool(named))
+        self.steps.append(PlannedStep(own, given, tuple(waits), _word(When, when, "when"), delay))
+        return Step(own, given.message)
+
+    def add(self, part: Part, *, after: End | str | Iterable[End | str] = ()) -> End:
+        """Add a message or a shape (chain, group, chord, map, link, Dramatiq's pipeline or group); return what it ends with."""
+        self._has_parts = True
+        return self._lay(part, None, _flat(after))
+
+    def submit(self, session: Session, *, submitted_by: str | None = None, idempotency_key: str | None = None) -> WorkflowReceipt:
+        """Write all of it in the caller's transaction; it starts when that commits. The same key again is the same workflow."""
+        return submit_plan(
+            session, self.name, self.steps, on_dead=self.on_dead, submitted_by=submitted_by, idempotency_key=idempotency_key,
+            may_be_empty=self._has_parts,
+        )  # fmt: skip
+
+    def _lay(self, part: Part, given: Any, after: Sequence[str], when: When = When.SUCCESS) -> End:
+        """Add a part behind the steps `after`; its messages get `given`, unless it is None or they do not want it."""
+        if isinstance(part, dramatiq.pipeline):
+            part = Chain(tuple(_without_target(message) for message in part.messages))
+        if isinstance(part, dramatiq.group):
+            if part.completion_callbacks:
+                part = link(group(*part.children), on_success=[_ignoring(Message(**each)) for each in part.completion_callbacks])
+            else:
+                part = Group(tuple(part.children))
+        if isinstance(part, Chain):
+            return self._lay_chain(part, given, after, when)
+        if isinstance(part, Group):
+            return [self._lay(member, given, after, when) for member in part.parts]
+        if isinstance(part, Linked):
+            end = self._lay(part.part, given, after, when)
+            if not (behind := list(_flat(end))):
+                # Nothing to wait for: what would have got results gets the empty list, and nothing has failed.
+                for callback in (*part.success, *part.always):
+                    self._lay(callback, _names(end), after, when)
+                return end
+            for callbacks, handed, on in (
+                (part.success, result_of(end), When.SUCCESS),
+                (part.error, outcome_of(end), When.ERROR),
+                (part.always, outcome_of(end), When.ALWAYS),
+            ):
+                for callback in callbacks:
+                    self._lay(callback, handed, behind, on)
+            return end
+        message = part.message if isinstance(part, Submission) else part
+        if given is not None and not message.options.get("pipe_ignore"):
+            message = dataclasses.replace(message, args=(*message.args, given))
+        return self.step(dataclasses.replace(part, message=message) if isinstance(part, Submission) else message, after=after, when=when)
+
+    def _lay_chain(self, chain: Chain, given: Any, after: Sequence[str], when: When) -> End:
+        if not chain.parts:
+            raise JobsError("a chain needs at least one part", field="steps")
+        end: End = []
+        for part in chain.parts:
+            end = self._lay(part, given, after, when)
+            if behind := list(_flat(end)):
+                given, after, when = result_of(end), behind, When.SUCCESS
+            else:
+                given = _names(end)  # an empty group has nothing to wait for: what follows waits for what was before it
+        return end
+
+    def _new_name(self, wanted: str | None, actor: str) -> str:
+        if wanted is not None and wanted in self._names:
+            raise JobsError(f"there is a step {wanted!r} already: give each its own name", field="name")
+        name = wanted or actor
+        while name in self._names:
+            self._numbers[actor] += 1
+            name = f"{actor}-{self._numbers[actor] + 1}"
+        self._names.add(name)
+        return name
+
+
+def _names(steps: End | str) -> Any:
+    if isinstance(steps, str):
+        return steps
+    return steps.name if isinstance(steps, Step) else [_names(each) for each in steps]
+
+
+def _flat(steps: End | str | Iterable[Any]) -> list[str]:
+    if isinstance(steps, str):
+        return [steps]
+    return [steps.name] if isinstance(steps, Step) else [name for each in steps for name in _flat(each)]
+
+
+def _parts(parts: Any) -> Iterable[Part]:
+    if isinstance(parts, list | tuple) or (isinstance(parts, Iterable) and not isinstance(parts, dramatiq.pipeline | dramatiq.group)):
+        for each in parts:
+            yield from _parts(each)
+    else:
+        yield parts
+
+
+def _without_target(message: Message[Any]) -> Message[Any]:
+    return dataclasses.replace(message, options={name: value for name, value in message.options.items() if name != "pipe_target"})
+
+
+def _ignoring(message: Message[Any]) -> Message[Any]:
+    return message.copy(options={"pipe_ignore": True})
+
+
+def _word(kind: Any, value: Any, field: str) -> Any:
+    try:
+        return kind(value)
+    except ValueError:
+        raise JobsError(f"{field} must be one of {', '.join(kind)}, not {value!r}", field=field) from None

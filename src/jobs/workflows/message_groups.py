@@ -1,0 +1,55 @@
+"""Dramatiq's groups with completion callbacks: counted in the commit that ends a member, so each callback is sent once.
+
+A member counts when its job moves to succeeded, which it does once, however often it failed or was delivered before.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from sqlalchemy import delete, update
+from sqlalchemy.dialects.postgresql import insert as postgresql_insert
+from sqlalchemy.dialects.sqlite import insert as sqlite_insert
+from sqlalchemy.orm import Session
+
+from ...sql.clock import now
+from ...sql.statements import is_sqlite
+from ..core.workflow_models import MessageGroup
+from ..submit.requests import Submission
+
+
+@dataclass(frozen=True, slots=True)
+class GroupMember:
+    """What a member's message says: its group, and what is sent when all of it has succeeded."""
+
+    group: str
+    callbacks: tuple[Submission, ...]
+
+
+def open_group(session: Session, id: str, size: int) -> bool:
+    """Expect so many members to succeed; False: the group was opened before."""
+    insert = (sqlite_insert if is_sqlite(session) else postgresql_insert)(MessageGroup)
+    statement = insert.values(id=id, size=size, succeeded=0, created_at=now()).on_conflict_do_nothing()
+    return session.execute(statement.returning(MessageGroup.id)).first() is not None
+
+
+def note_succeeded(session: Session, members: Sequence[GroupMember]) -> list[Submission]:
+    """Count these members, whose jobs succeed in this transaction; return the callbacks of groups that are complete with them."""
+    counts = Counter(member.group for member in members)
+    callbacks = {member.group: member.callbacks for member in members}
+    complete: list[Submission] = []
+    for group, count in sorted(counts.items()):  # in one order: two commits that share two groups must not wait for each other
+        counted = (
+            update(MessageGroup)
+            .where(MessageGroup.id == group)
+            .values(succeeded=MessageGroup.succeeded + count)
+            .returning(MessageGroup.succeeded, MessageGroup.size)
+            .execution_options(synchronize_session=False)
+        )
+        found = session.execute(counted).first()
+        if found is not None and found[0] >= found[1]:
+            session.execute(delete(MessageGroup).where(MessageGroup.id == group))
+            complete.extend(callbacks[group])
+    return complete

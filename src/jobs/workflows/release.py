@@ -1,0 +1,143 @@
+"""Release of a step: fill its arguments with results and queue its job, in one commit."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Collection
+from datetime import timedelta
+from typing import Any
+
+from sqlalchemy import update
+from sqlalchemy.orm import Session
+
+from ...settings import get_settings
+from ...sql.clock import now
+from ...sql.columns import to_microseconds
+from ...sql.statements import Batch
+from ..core import placeholders
+from ..core.envelopes import announce, dumps, encode
+from ..core.states import State, require
+from ..core.workflow_models import StoredStep
+from ..files import result_files
+
+
+def release(session: Session, seqs: Collection[int]) -> list[tuple[int, str]]:
+    """Queue these waiting steps, or give them their instant; return (seq, reason) of those that cannot be kept with their arguments."""
+    if not seqs:
+        return []
+    present_us = to_microseconds(now())
+    rows: list[tuple[Any, ...]] = []
+    unstartable: list[tuple[int, str]] = []
+    steps = _READY.named(session, [(seq,) for seq in sorted(seqs)])
+    outcomes = _outcomes(session, [step.seq for step in steps if step.takes_results])
+    for step in steps:
+        texts: tuple[str | None, str | None] = (None, None)
+        if step.takes_results:
+            try:
+                texts = _filled(step.args, step.kwargs, outcomes[step.seq])
+            except (ValueError, KeyError) as error:
+                unstartable.append((step.seq, f"its arguments cannot be kept: {error}"))
+                continue
+        due_us = max(present_us + (step.delay_ms or 0) * 1000, step.not_before_us or 0)
+        expires_us = None if step.expires_ms is None else due_us + step.expires_ms * 1000
+        rows.append((step.seq, *texts, due_us if due_us > present_us else None, expires_us))
+    if rows:
+        grace = timedelta(seconds=get_settings().publish_grace)
+        queued = _RELEASE.named(session, rows, publish_at=to_microseconds(now() + grace))
+        seqs_released = [row[0] for row in queued]
+        session.execute(
+            update(StoredStep)
+            .where(StoredStep.job_seq.in_(seqs_released))
+            .values(released_at=now(), fate=None)
+            .execution_options(synchronize_session=False)
+        )
+        announce(session, [_envelope(row) for row in sorted(queued) if row.state == State.QUEUED])
+    return unstartable
+
+
+def _outcomes(session: Session, seqs: Collection[int]) -> dict[int, dict[str, dict[str, Any]]]:
+    """Of each step: name -> how the step before it of that name has ended."""
+    found: dict[int, dict[str, dict[str, Any]]] = {seq: {} for seq in seqs}
+    if seqs:
+        for row in _BEFORE.named(session, [(seq,) for seq in seqs]):
+            found[row.after_seq][row.name] = {
+                "step": row.name,
+                "id": row.id,
+                "actor": row.actor,
+                "state": row.state,
+                "result": _result(row),
+                "error": row.error,
+                "reason": row.reason,
+            }
+    return found
+
+
+class _Unusable:
+    """Stands for a result that cannot be had, so that only a step that names it is refused; `why` not."""
+
+    def __init__(self, why: str) -> None:
+        self.why = why
+
+
+def _result(row: Any) -> Any:
+    if row.result_file is None:
+        return None if row.result is None else json.loads(row.result)
+    limit = get_settings().max_message_bytes
+    if row.result_bytes > limit:
+        return _Unusable(f"the result of step {row.name} is {row.result_bytes} bytes of JSON, more than {limit}: return ids or paths")
+    try:
+        return json.loads(result_files.read(row.result_file))
+    except result_files.ResultNotHere as error:
+        return _Unusable(str(error))
+
+
+def _filled(args: str, kwargs: str, outcomes: dict[str, dict[str, Any]]) -> tuple[str, str]:
+    """The JSON texts of the arguments with results in place of placeholders; raises ValueError if they cannot be kept."""
+    try:
+        filled = dumps(placeholders.resolve(json.loads(args), outcomes)), dumps(placeholders.resolve(json.loads(kwargs), outcomes))
+    except TypeError:  # all that is usable came from JSON
+        raise ValueError("; ".join(each["result"].why for each in outcomes.values() if isinstance(each["result"], _Unusable))) from None
+    size, limit = len(filled[0]) + len(filled[1]), get_settings().max_message_bytes
+    if size > limit:
+        raise ValueError(f"with the results of the steps before it they are {size} bytes of JSON, more than {limit}: return ids or paths")
+    return filled
+
+
+def _envelope(row: Any) -> Any:
+    return encode(
+        seq=row.seq, id=row.id, attempt=row.attempt + 1, queue=row.queue, actor=row.actor, priority=row.priority, args=row.args, kwargs=row.kwargs,
+        options=row.options, created_at_ms=row.created_us // 1000,
+    )  # fmt: skip
+
+
+_READY = Batch(
+    {"seq": "bigint"},
+    """
+    SELECT d.seq AS seq, s.takes_results, s.delay_ms, #(s.not_before) AS not_before_us, s.expires_ms,
+        CASE WHEN s.takes_results THEN j.args END AS args, CASE WHEN s.takes_results THEN j.kwargs END AS kwargs
+    FROM {rows} JOIN workflow_steps s ON s.job_seq = d.seq JOIN jobs j ON j.seq = d.seq ORDER BY d.seq
+    """,
+)
+_BEFORE = Batch(
+    {"seq": "bigint"},
+    """
+    SELECT e.after_seq, s.name, j.id, j.actor, j.state, j.result, j.result_file, j.result_bytes, j.error, j.reason
+    FROM {rows} JOIN workflow_edges e ON e.after_seq = d.seq
+    JOIN workflow_steps s ON s.job_seq = e.before_seq JOIN jobs j ON j.seq = e.before_seq
+    """,
+)
+
+require(State.SCHEDULED, State.QUEUED)
+
+_RELEASE = Batch(
+    {"seq": "bigint", "args": "text", "kwargs": "text", "due_us": "bigint", "expires_us": "bigint"},
+    """
+    UPDATE jobs SET state = CASE WHEN d.due_us IS NULL THEN 'queued' ELSE 'scheduled' END, reason = NULL, waits_for = NULL,
+        args = coalesce(d.args, jobs.args), kwargs = coalesce(d.kwargs, jobs.kwargs), due_at = @(d.due_us),
+        expires_at = coalesce(@(d.expires_us), jobs.expires_at), published_at = NULL,
+        publish_at = CASE WHEN d.due_us IS NULL THEN @(:publish_at) END
+    FROM {rows} WHERE jobs.seq = d.seq AND jobs.state = 'scheduled'
+    RETURNING jobs.seq, jobs.id, jobs.attempt, jobs.queue, jobs.actor, jobs.priority, jobs.args, jobs.kwargs, jobs.options,
+        #(jobs.created_at) AS created_us, jobs.state
+    """,
+)

@@ -1,0 +1,154 @@
+"""Writing a workflow: every step is a job's row from the start; those with steps before them wait as rows."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import timedelta
+
+from sqlalchemy import insert, select
+from sqlalchemy.dialects.postgresql import insert as postgresql_insert
+from sqlalchemy.dialects.sqlite import insert as sqlite_insert
+from sqlalchemy.orm import Session
+
+from ... import audit
+from ...sql.clock import now
+from ...sql.statements import is_sqlite
+from ..core.envelopes import dumps
+from ..core.errors import IdempotencyConflict, JobsError
+from ..core.models import Job
+from ..core.workflow_models import OnDead, StoredEdge, StoredStep, StoredWorkflow, When
+from ..submit import defaults
+from ..submit.requests import Submission
+from ..submit.row import NAME
+from ..submit.submission import new_id, submit_many
+from .steps import WAITS_FOR
+
+#: names of earlier steps that a waiting step's reason lists
+NAMED = 3
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedStep:
+    """One job with what it waits for. `after` names steps that stand before it in the plan."""
+
+    name: str
+    submission: Submission
+    after: tuple[str, ...] = ()
+    when: When = When.SUCCESS
+    delay: timedelta | None = None  # after its turn has come
+
+
+@dataclass(frozen=True, slots=True)
+class WorkflowReceipt:
+    """The answer to a submitted workflow: its id, and each step's job id."""
+
+    id: str
+    jobs: dict[str, str] = field(default_factory=dict)
+    created: bool = True  # False: its idempotency key led to an earlier one, whose id this is
+
+
+def submit_plan(
+    session: Session, name: str, steps: Sequence[PlannedStep], *, on_dead: OnDead = OnDead.WAIT, submitted_by: str | None = None,
+    idempotency_key: str | None = None, may_be_empty: bool = False,
+) -> WorkflowReceipt:  # fmt: skip
+    """Write all rows of a workflow in the caller's transaction; steps that wait for nothing are published when it commits.
+
+    `may_be_empty`: a workflow of empty groups has no steps, and has succeeded.
+
+    The same idempotency key again changes nothing and answers with the first one; raises IdempotencyConflict for another request.
+    """
+    if not steps and not may_be_empty:
+        raise JobsError("a workflow needs at least one step", field="steps")
+    if not NAME.fullmatch(name):
+        raise JobsError(f"a workflow's name must be a text of 1 to 255 characters, not {name!r:.60}", field="name")
+    id = new_id()
+    fingerprint = None if idempotency_key is None else _fingerprint(name, steps, on_dead)
+    insert_workflow = (sqlite_insert if is_sqlite(session) else postgresql_insert)(StoredWorkflow).values(
+        id=id, name=name, on_dead=on_dead, submitted_by=submitted_by, created_at=now(), idempotency_key=idempotency_key, fingerprint=fingerprint
+    )  # fmt: skip
+    seq = session.execute(insert_workflow.on_conflict_do_nothing().returning(StoredWorkflow.seq)).scalar()
+    if seq is None:
+        return _earlier(session, idempotency_key, fingerprint)
+    receipts = submit_many(session, [_as_submission(step, seq, f"{WAITS_FOR}{id}", submitted_by) for step in steps])
+    for step, receipt in zip(steps, receipts, strict=True):
+        if not receipt.created:
+            raise JobsError(
+                f"step {step.name} was submitted before, or its unique key is taken, as job {receipt.id}: build new messages", field="steps"
+            )
+    seqs = {found.id: found.seq for found in session.execute(select(Job.id, Job.seq).where(Job.workflow_seq == seq))}
+    of_name = {step.name: seqs[step.submission.message.message_id] for step in steps}
+    if steps:
+        session.execute(insert(StoredStep), [_stored(step, seq, of_name[step.name]) for step in steps])
+    edges = [{"after_seq": of_name[step.name], "before_seq": of_name[before], "outcome": None} for step in steps for before in step.after]
+    if edges:
+        session.execute(insert(StoredEdge), edges)
+    audit.about("workflow", id, name=name)
+    return WorkflowReceipt(id, {step.name: receipt.id for step, receipt in zip(steps, receipts, strict=True)})
+
+
+def _earlier(session: Session, idempotency_key: str | None, fingerprint: str | None) -> WorkflowReceipt:
+    found = session.execute(select(StoredWorkflow).where(StoredWorkflow.idempotency_key == idempotency_key)).scalar_one()
+    if found.fingerprint != fingerprint:
+        raise IdempotencyConflict(
+            f"this idempotency key was used before for workflow {found.id}, which is another: use a new key for a new workflow",
+            field="Idempotency-Key",
+        )
+    steps = select(StoredStep.name, Job.id).join(Job, Job.seq == StoredStep.job_seq).where(StoredStep.workflow_seq == found.seq)
+    jobs = {row[0]: row[1] for row in session.execute(steps.order_by(StoredStep.job_seq))}
+    return WorkflowReceipt(found.id, jobs, created=False)
+
+
+def _fingerprint(name: str, steps: Sequence[PlannedStep], on_dead: OnDead) -> str:
+    """What tells one request from another: all that was asked for, but no ids and nothing counted from the present on."""
+    asked = [
+        (
+            step.name, step.submission.message.actor_name, step.submission.message.queue_name, step.submission.message.args,
+            step.submission.message.kwargs, step.after, step.when.value, None if step.delay is None else step.delay.total_seconds(),
+        )
+        for step in steps
+    ]  # fmt: skip
+    return hashlib.sha256(dumps([name, on_dead.value, asked]).encode()).hexdigest()
+
+
+def _as_submission(step: PlannedStep, workflow_seq: int, waits_for: str, submitted_by: str | None) -> Submission:
+    given = step.submission
+    due_at = given.due_at
+    if due_at is None and step.delay is not None and not step.after:
+        due_at = now() + step.delay
+    return dataclasses.replace(
+        given,
+        due_at=due_at,
+        workflow_seq=workflow_seq,
+        waits_for=waits_for if step.after else None,
+        reason=_waits_text(step.after),
+        submitted_by=given.submitted_by or submitted_by,
+    )
+
+
+def _stored(step: PlannedStep, workflow_seq: int, job_seq: int) -> dict[str, object]:
+    given = step.submission
+    expires_after = None if given.expires_at is not None else defaults.of(given.message.actor_name).expires_after
+    return {
+        "job_seq": job_seq,
+        "workflow_seq": workflow_seq,
+        "name": step.name,
+        "runs_on": step.when,
+        "takes_results": given.takes_results,
+        "waits_text": _waits_text(step.after),
+        "delay_ms": None if step.delay is None else step.delay // timedelta(milliseconds=1),
+        "not_before": given.due_at,
+        "expires_ms": None if expires_after is None or not step.after else expires_after // timedelta(milliseconds=1),
+        "released_at": None if step.after else now(),
+        "fate": None,
+    }
+
+
+def _waits_text(after: Sequence[str]) -> str | None:
+    if not after:
+        return None
+    listed = ", ".join(after[:NAMED])
+    more = f" and {len(after) - NAMED} more" if len(after) > NAMED else ""
+    return f"waits for step {listed}" if len(after) == 1 else f"waits for steps {listed}{more}"

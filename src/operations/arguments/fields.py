@@ -1,0 +1,187 @@
+"""One parameter, one field: which widget it gets, with which bounds, label and hint."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+from ...actor_schema.signature import Signature
+from ...jobs.files.upload import FORMAT, in_units
+from .field import ABSENT, Choice, Field, Kind, choice_text
+from .reading import valued
+
+Schema = Mapping[str, Any]
+
+#: choices up to this many are radio buttons, more a list to pick from
+RADIO_LIMIT = 5
+#: text that may be longer than this gets several lines
+LONG_TEXT = 300
+#: levels of fieldsets within each other; what lies deeper is written as JSON
+DEEPEST = 3
+
+
+def fields_of(signature: Signature) -> list[Field]:
+    """The fields of an actor's form, in the order of its parameters."""
+    whole = signature.json_schema()
+    required = whole.get("required", ())
+    made = [_field(name, schema, whole, name in required) for name, schema in whole["properties"].items()]
+    return [_hiding(each) if each.name in signature.secrets else each for each in made]
+
+
+def filled(signature: Signature, args: Sequence[Any], kwargs: Mapping[str, Any]) -> list[Field]:
+    """The fields with stored arguments, to be changed; what is secret stays unseen, and as it was unless something is typed."""
+    known = signature.by_name(args, kwargs)
+    made = []
+    for each in fields_of(signature):
+        if each.kind is Kind.PASSWORD:
+            made.append(replace(each, text="", required=False, hint=f"{each.hint} Leave this empty to keep what it is.".strip()))
+        elif each.name not in signature.secrets:  # what only has a secret within it stays what it was
+            made.append(valued(each, known.get(each.name, ABSENT)))
+    return made
+
+
+def _hiding(each: Field) -> Field:
+    """The field of a parameter that has a secret somewhere: where it may stand, what was typed never travels back."""
+    blank = None if each.blank is None else _hiding(each.blank)
+    hides = each.kind in (Kind.PASSWORD, Kind.JSON, Kind.LINES)
+    return replace(each, hides=hides, blank=blank, children=tuple(_hiding(child) for child in each.children))
+
+
+def _field(name: str, schema: Schema, whole: Schema, required: bool, depth: int = 0) -> Field:
+    core, nullable = _without_null(_resolve(schema, whole), whole)
+    kind, choices, blank = _kind(core), _choices(core), None
+    children: tuple[Field, ...] = ()
+    if core.get("type") == "boolean" and kind is Kind.CHECKBOX and nullable:
+        kind, choices = Kind.SELECT, (Choice("yes", True), Choice("no", False))
+    if kind is Kind.JSON and depth < DEEPEST:
+        items = _resolve(core.get("items", {}), whole) if core.get("type") == "array" and "prefixItems" not in core else {}
+        if _is_object(core):
+            kind, children = Kind.GROUP, _children(name, core, whole, depth)
+        elif _choices(items):
+            kind, choices = Kind.CHECKBOXES, _choices(items)
+        elif _is_object(items):
+            kind, blank = Kind.ROWS, Field(f"{name}.#", "", Kind.GROUP, children=_children(f"{name}.#", items, whole, depth + 1))
+    default = schema.get("default")
+    own_title = schema.get("title") if "$ref" not in schema else None
+    made = Field(
+        name=name,
+        label=_label(name.rpartition(".")[2], own_title),
+        kind=kind,
+        hint=" ".join(part for part in (schema.get("description", ""), _hint(kind, core)) if part),
+        required=required,
+        nullable=nullable,
+        default=default,
+        choices=choices,
+        attributes=_attributes(kind, core),
+        children=children,
+        blank=blank,
+    )
+    return made if default is None else valued(made, default)
+
+
+def _hint(kind: Kind, core: Schema) -> str:
+    if kind not in (Kind.FILE, Kind.FILES):
+        return _KIND_HINTS.get(kind, "")
+    file, words = _file(core), []
+    if "x-accept" in file:
+        words.append(f"{', '.join(file['x-accept'])}.")
+    if "x-max-bytes" in file:
+        words.append(f"At most {in_units(file['x-max-bytes'])}.")
+    return " ".join(words)
+
+
+def _file(core: Schema) -> Schema:
+    items: Schema = core.get("items", core)
+    return items
+
+
+_KIND_HINTS = {Kind.JSON: 'JSON, e.g. 5, "text" or [1, 2].', Kind.LINES: "One per line."}
+_FORMATS = {"date": Kind.DATE, "date-time": Kind.INSTANT, "time": Kind.TIME, "password": Kind.PASSWORD}
+_SCALARS = {"integer": Kind.NUMBER, "number": Kind.NUMBER, "boolean": Kind.CHECKBOX}
+
+
+def _kind(core: Schema) -> Kind:
+    if "enum" in core or "const" in core:
+        return Kind.RADIOS if len(core.get("enum", ())) <= RADIO_LIMIT else Kind.SELECT
+    if {each.get("type") for each in core.get("anyOf", ())} == {"number", "string"}:
+        return Kind.DECIMAL
+    type = core.get("type")
+    if core.get("format") == FORMAT or (type == "array" and core.get("items", {}).get("format") == FORMAT):
+        return Kind.FILES if type == "array" else Kind.FILE
+    if type == "string":
+        long = core.get("maxLength", 0) > LONG_TEXT
+        return _FORMATS.get(core.get("format", ""), Kind.LONG if long else Kind.TEXT)
+    items = core.get("items", {})
+    if type == "array" and items.get("type") in ("string", "integer", "number") and "prefixItems" not in core and "enum" not in items:
+        return Kind.LINES
+    return _SCALARS.get(str(type), Kind.JSON)
+
+
+def _choices(core: Schema) -> tuple[Choice, ...]:
+    values = core.get("enum", [core["const"]] if "const" in core else ())
+    texts = [choice_text(value) for value in values]
+    # A browser sends neither an empty choice nor a line break as they are, and one text cannot stand for 1 and for "1".
+    plain = [
+        text.isprintable() and text == text.strip() != "" and (not isinstance(v, str) or texts.count(text) == 1)
+        for text, v in zip(texts, values, strict=True)
+    ]
+    return tuple(Choice(text if is_plain else json.dumps(value), value) for text, value, is_plain in zip(texts, values, plain, strict=True))
+
+
+def _is_object(core: Schema) -> bool:
+    # A property of another name than Python's (an alias with a dot) would not come back as it went.
+    return core.get("type") == "object" and bool(core.get("properties")) and all(name.isidentifier() for name in core["properties"])
+
+
+def _children(prefix: str, core: Schema, whole: Schema, depth: int) -> tuple[Field, ...]:
+    required = core.get("required", ())
+    return tuple(_field(f"{prefix}.{name}", schema, whole, name in required, depth + 1) for name, schema in core["properties"].items())
+
+
+def _attributes(kind: Kind, core: Schema) -> dict[str, Any]:
+    attributes: dict[str, Any] = {}
+    if kind is Kind.NUMBER:
+        whole = core["type"] == "integer"
+        attributes = {"step": core.get("multipleOf", 1) if whole else "any", "inputmode": "numeric" if whole else "decimal"}
+        bounds = {"min": core.get("minimum"), "max": core.get("maximum")}
+        if whole and "exclusiveMinimum" in core:
+            bounds["min"] = core["exclusiveMinimum"] + 1
+        if whole and "exclusiveMaximum" in core:
+            bounds["max"] = core["exclusiveMaximum"] - 1
+        attributes.update({name: bound for name, bound in bounds.items() if bound is not None})
+    if kind is Kind.DECIMAL:
+        attributes["inputmode"] = "decimal"
+    if kind is Kind.LINES and core["items"]["type"] != "string":
+        attributes["inputmode"] = "decimal"
+    if kind in (Kind.TEXT, Kind.LONG, Kind.PASSWORD) and "maxLength" in core:
+        attributes["maxlength"] = core["maxLength"]
+    if kind is Kind.PASSWORD:
+        attributes["autocomplete"] = "new-password"
+    if kind in (Kind.FILE, Kind.FILES) and "x-accept" in _file(core):
+        attributes["accept"] = ",".join(_file(core)["x-accept"])
+    if kind is Kind.TIME:
+        attributes["step"] = 1
+    return attributes
+
+
+def _resolve(schema: Schema, whole: Schema) -> Schema:
+    if "$ref" in schema:
+        target: Schema = whole["$defs"][schema["$ref"].rsplit("/", 1)[-1]]
+        return _resolve(target, whole)
+    return schema
+
+
+def _without_null(schema: Schema, whole: Schema) -> tuple[Schema, bool]:
+    branches = [_resolve(each, whole) for each in schema.get("anyOf", ())]
+    others = [each for each in branches if each.get("type") != "null"]
+    if len(others) == len(branches):
+        return schema, False
+    return (others[0] if len(others) == 1 else {"anyOf": others}), True
+
+
+def _label(name: str, title: str | None) -> str:
+    # pydantic makes a title of each name ("Widget Id"); a title of the developer's own stands as it is.
+    words = name.replace("_", " ").strip() or name
+    return title if title and title.lower() != words.lower() else words[0].upper() + words[1:]

@@ -1,0 +1,291 @@
+"""From the texts a browser sends to the values of parameters."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import time
+from typing import Any
+
+from werkzeug.datastructures import MultiDict
+
+from ...jobs.core.errors import JobsError
+from ...jobs.core.values import loads
+from ..format.instants import zoned
+from . import untouched_form
+from .field import ABSENT, GIVEN, GONE, KEPT, MOST_ROWS, NUMBER, PRESENT, ROWS, WAS, ZONE, Field, Kind, holding, identical
+
+#: the button that asks for one more row of the list it names
+MORE = "form-more"
+
+
+@dataclass(slots=True)
+class Reading:
+    """What a request holds: values by parameter, the texts as typed, and what could not be read."""
+
+    values: dict[str, Any] = field(default_factory=dict)
+    texts: dict[str, str] = field(default_factory=dict)
+    errors: dict[str, str] = field(default_factory=dict)
+
+    def take(self, other: Reading, old: str = "", new: str = "") -> None:
+        """Add what another has read, its names that begin with `old` beginning with `new`."""
+        self.texts |= {new + name.removeprefix(old): text for name, text in other.texts.items()}
+        self.errors |= {new + name.removeprefix(old): text for name, text in other.errors.items()}
+
+
+class _Unreadable(Exception):
+    """The text is no value of this kind; the message says the cure."""
+
+
+def read(fields: Sequence[Field], sent: MultiDict[str, str]) -> Reading:
+    """Read the fields' values; one that is absent is left to the function's default."""
+    reading = Reading()
+    for each in fields:
+        value = _read(each, sent, reading)
+        if value is not ABSENT:
+            reading.values[each.own_name] = value
+    return reading
+
+
+def valued(each: Field, value: Any) -> Field:
+    """The field, holding a value as JSON has it, or as it is where the value is ABSENT.
+
+    What its control would not send back as it was stands beside it, see WAS.
+    """
+    shown = replace(each if value is ABSENT else _holding(each, value), was=None)
+    if each.hides:
+        return shown
+    untouched = _control(shown, untouched_form.sent([shown]), Reading())
+    if shown.kind is each.kind and identical(untouched, value):
+        return shown
+    return replace(shown, was="" if value is ABSENT else json.dumps(value))
+
+
+def _holding(each: Field, value: Any) -> Field:
+    if each.kind is Kind.GROUP and value is None:
+        return replace(each, text="")
+    if each.kind is Kind.GROUP and isinstance(value, dict):
+        known = [valued(child, value[child.own_name]) if child.own_name in value else child for child in each.children]
+        return replace(each, text="true", children=tuple(known))
+    if each.kind is Kind.ROWS and value is None:
+        return replace(each, children=())
+    if each.kind is Kind.ROWS and isinstance(value, list) and len(value) <= MOST_ROWS and all(isinstance(row, dict) for row in value):
+        return replace(each, children=tuple(valued(each.row(number), row) for number, row in enumerate(value)))
+    return holding(each, value)
+
+
+def retyped(each: Field, texts: Mapping[str, str]) -> Field:
+    """The field as it was sent, by the texts of a Reading."""
+    if each.name + WAS in texts:
+        each = _remembered(each, texts[each.name + WAS])[0]
+    children = each.children
+    if each.kind is Kind.ROWS:
+        rows = [each.row(number) for number in range(int(texts.get(each.name + ROWS, "0")))]
+        # A row that was just added holds what is given first.
+        children = tuple(retyped(row, texts) if any(name.startswith(row.name + ".") for name in texts) else row for row in rows)
+    else:
+        children = tuple(retyped(child, texts) for child in children)
+    return replace(each, text=texts.get(each.name, ""), zone=texts.get(each.name + ZONE, each.zone), children=children)
+
+
+def _remembered(each: Field, was: str) -> tuple[Field, Any]:
+    """The field as it was shown with the value that its hidden input remembers, and that value."""
+    try:
+        value = json.loads(was) if was else ABSENT
+    except (ValueError, RecursionError):
+        return replace(each, was=None), None  # no page of ours: the marker says nothing
+    return valued(each, value), value
+
+
+def add_row(reading: Reading, name: str) -> None:
+    """Ask for one more row of the list of this name; the errors of what is not filled in yet are nobody's business."""
+    if name + ROWS in reading.texts:
+        reading.texts[name + ROWS] = str(min(int(reading.texts[name + ROWS]) + 1, MOST_ROWS))
+
+
+def _read(each: Field, sent: MultiDict[str, str], reading: Reading) -> Any:
+    """The value; what was not touched is the value that was shown, also where its control cannot carry that."""
+    if each.name + WAS not in sent or each.hides:
+        return _control(each, sent, reading)
+    shown, before = _remembered(each, sent[each.name + WAS])
+    now, untouched = Reading(), Reading()
+    value = _control(shown, sent, now)
+    if shown.was is not None:
+        now.texts[each.name + WAS] = shown.was
+        as_shown = _control(shown, untouched_form.sent([shown]), untouched)
+        if identical(value, as_shown) and now.errors == untouched.errors:
+            now.errors.clear()
+            value = before
+        elif isinstance(value, dict) and isinstance(before, dict):
+            # A model may have more than the form asks for.
+            value = {name: more for name, more in before.items() if name not in {child.own_name for child in shown.children}} | value
+    reading.take(now)
+    return value
+
+
+def _control(each: Field, sent: MultiDict[str, str], reading: Reading) -> Any:
+    if each.kind in (Kind.GROUP, Kind.ROWS) and each.name not in sent:
+        return (_group if each.kind is Kind.GROUP else _rows)(each, sent, reading)
+    if each.is_file:
+        return _files(each, sent, reading)
+    text = sent.get(each.name)
+    if each.kind is Kind.CHECKBOX:
+        if text is None and each.name + PRESENT not in sent:
+            return ABSENT
+        reading.texts[each.name] = "true" if text is not None else ""
+        return text is not None
+    if each.kind is Kind.CHECKBOXES:
+        if text is None and each.name + PRESENT not in sent:
+            return ABSENT
+        text = "\n".join(sent.getlist(each.name))
+    if text is None:
+        return ABSENT
+    # A secret typed wrong is typed again: it never travels back.
+    reading.texts[each.name] = "" if each.hides else text
+    if each.name + ZONE in sent:
+        reading.texts[each.name + ZONE] = sent[each.name + ZONE]
+    try:
+        return _read_text(each, text.replace("\r\n", "\n"), sent)
+    except _Unreadable as problem:
+        reading.errors[each.name] = str(problem)
+        return ABSENT
+
+
+def _read_text(each: Field, text: str, sent: MultiDict[str, str]) -> Any:
+    if text.strip() == "" and not _keeps_empty(each):
+        return _nothing(each)  # before validation: '' is no date, number or choice
+    if each.kind is Kind.INSTANT:
+        try:
+            return zoned(text, sent.get(each.name + ZONE, each.zone).strip())
+        except JobsError as error:
+            raise _Unreadable(str(error)) from None
+    return _READERS.get(each.kind, _as_text)(each, text)
+
+
+def _nothing(each: Field) -> Any:
+    """What an empty input stands for: None where that may be said and is not the default already, else nothing."""
+    return None if each.nullable and (each.required or each.default is not None) else ABSENT
+
+
+def _group(each: Field, sent: MultiDict[str, str], reading: Reading) -> Any:
+    if each.name + PRESENT not in sent and not any(name.startswith(each.name + ".") for name in sent):
+        return ABSENT
+    inner = read(each.children, sent)
+    if each.name + PRESENT in sent:
+        given = not each.has_switch or each.name + GIVEN in sent
+    else:  # not from a page: a group is given by giving anything of it
+        given = any(name.startswith(each.name + ".") and text.strip() for name, text in sent.items())
+    inner.texts[each.name] = "true" if given else ""
+    if not given:
+        inner.errors.clear()
+    reading.take(inner)
+    return inner.values if given else _nothing(each)
+
+
+def _files(each: Field, sent: MultiDict[str, str], reading: Reading) -> Any:
+    """References of files: those brought now, and those brought before that are still wanted."""
+    if not any(name in sent for name in (each.name, each.name + KEPT, each.name + PRESENT)):
+        return ABSENT
+    new = [text for text in sent.getlist(each.name) if text.strip()]
+    kept = [text for text in sent.getlist(each.name + KEPT) if text not in sent.getlist(each.name + GONE)]
+    several = each.kind is Kind.FILES
+    chosen: list[Any] = []
+    for text in [*kept, *new] if several else (new or kept)[-1:]:
+        try:
+            value = loads(text) if text.lstrip().startswith(("{", "[")) else text.strip()
+        except (ValueError, RecursionError):
+            reading.errors[each.name] = "Choose a file."
+            return ABSENT
+        chosen += value if several and isinstance(value, list) else [value]
+    reading.texts[each.name] = json.dumps(chosen if several else chosen[0]) if chosen else ""
+    if not chosen:
+        return [] if several and each.required and not each.nullable else _nothing(each)
+    return chosen if several else chosen[0]
+
+
+def _rows(each: Field, sent: MultiDict[str, str], reading: Reading) -> Any:
+    number = sent.get(each.name + ROWS, "")
+    if not number.isdecimal():
+        return ABSENT
+    values = []
+    if int(number[:4]) > MOST_ROWS:
+        reading.errors[each.name] = f"A form takes at most {MOST_ROWS} rows: send more of them with the API."
+        return ABSENT
+    for index in range(int(number[:4])):
+        row = each.row(index)
+        if row.name + GONE in sent:
+            continue
+        inner = Reading()
+        values.append(_read(row, sent, inner))
+        reading.take(inner, row.name, f"{each.name}.{len(values) - 1}")
+    reading.texts[each.name + ROWS] = str(len(values))
+    return _nothing(each) if each.nullable and not values else [{} if value is ABSENT else value for value in values]
+
+
+def _keeps_empty(each: Field) -> bool:
+    """Is an empty input a value of its own? For a list it is the empty list; for text with a default, the empty text."""
+    if each.kind in (Kind.LINES, Kind.CHECKBOXES):
+        return not each.nullable
+    return each.kind in (Kind.TEXT, Kind.LONG) and not each.required and not each.nullable
+
+
+def _as_text(each: Field, text: str) -> str:
+    return text
+
+
+def _stripped(each: Field, text: str) -> str:
+    return text.strip()
+
+
+def _choice(each: Field, text: str) -> Any:
+    # What is none of the choices goes on as it is: the check words the error.
+    return next((choice.value for choice in each.choices if choice.text == text), text)
+
+
+def _number(each: Field, text: str) -> Any:
+    """The number; what is none goes on as text: the check words the error."""
+    text = text.strip()
+    try:
+        return json.loads(text) if NUMBER.fullmatch(text) else text
+    except ValueError:  # such as .5 or 007, or more digits than Python reads
+        return text
+
+
+def _time(each: Field, text: str) -> str:
+    try:
+        return time.fromisoformat(text.strip()).isoformat()
+    except ValueError:
+        return text.strip()
+
+
+def _lines(each: Field, text: str) -> list[Any]:
+    lines = [line.strip() for line in text.split("\n") if line.strip()]
+    return [_number(each, line) for line in lines] if "inputmode" in each.attributes else lines
+
+
+def _several(each: Field, text: str) -> list[Any]:
+    return [_choice(each, line) for line in text.split("\n") if line]
+
+
+def _json(each: Field, text: str) -> Any:
+    try:
+        return loads(text)
+    except (ValueError, RecursionError) as error:
+        place = f" at line {error.lineno}, column {error.colno}" if isinstance(error, json.JSONDecodeError) else ""
+        raise _Unreadable(f"This is not JSON{place}. Text stands in double quotes.") from None
+
+
+_READERS: dict[Kind, Callable[[Field, str], Any]] = {
+    Kind.NUMBER: _number,
+    Kind.DECIMAL: _stripped,
+    Kind.RADIOS: _choice,
+    Kind.SELECT: _choice,
+    Kind.CHECKBOXES: _several,
+    Kind.DATE: _stripped,
+    Kind.TIME: _time,
+    Kind.LINES: _lines,
+    Kind.JSON: _json,
+    Kind.GROUP: _json,
+    Kind.ROWS: _json,
+}

@@ -1,0 +1,1 @@
+"""Filters of the audit and documents of its entries. Imports format."""

@@ -1,0 +1,98 @@
+"""Fleet health: RabbitMQ, workers, schedulers and relays, for the overview, /readyz and /metrics."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import timedelta
+
+from sqlalchemy.orm import Session
+
+from ...broker.recover import management
+from ...broker.recover.broker_health import Trouble, troubles
+from ...broker.recover.management import Overview
+from ...jobs.alerts.models import AlertKind
+from ...jobs.core.models import Heartbeat, Worker
+from ...jobs.leases import heartbeats, workers
+from ...jobs.leases.heartbeats import Role
+from ...schedules.rows import queries as schedules
+from ...sql.clock import now
+
+#: a schedule that is so late is named
+LATE = timedelta(seconds=30)
+
+
+@dataclass(frozen=True, slots=True)
+class FleetHealth:
+    """Live and silent processes, and troubles of RabbitMQ."""
+
+    broker: Overview
+    troubles: list[Trouble]
+    workers: list[Worker]
+    silent_workers: list[Worker]  # their lease has run out, and nothing has marked them lost
+    schedulers: list[Heartbeat]
+    silent_schedulers: list[Heartbeat]
+    relays: list[Heartbeat]
+    late: timedelta | None  # by how much the latest schedule is
+
+    @property
+    def broker_words(self) -> str:
+        """For strangers: whether RabbitMQ serves, without a name of a host."""
+        if not self.broker.is_known:
+            return "not known yet"
+        words = "reachable" if self.broker.reachable else "not reachable"
+        return f"{words}, takes no messages: {' and '.join(self._alarms)} alarm" if self._alarms else words
+
+    @property
+    def _alarms(self) -> list[str]:
+        return sorted({_resource(each.subject) for each in self.troubles if each.kind is AlertKind.BROKER_ALARM})
+
+    @property
+    def public_problems(self) -> list[str]:
+        """For strangers: what is wrong, without names."""
+        found = []
+        if self.broker.is_known and not self.broker.reachable:
+            found.append("RabbitMQ cannot be reached")
+        found += [f"RabbitMQ takes no messages: {alarm} alarm" for alarm in self._alarms]
+        if any(each.kind is AlertKind.NODE_AWAY for each in self.troubles):
+            found.append("a node of RabbitMQ is away")
+        if not self.workers:
+            found.append("no worker is alive")
+        if self.silent_workers:
+            found.append(f"{len(self.silent_workers)} of the workers silent")
+        if not self.schedulers:
+            found.append("no scheduler is alive")
+        elif self.silent_schedulers:
+            found.append(f"{len(self.silent_schedulers)} of the schedulers silent")
+        if not self.relays:
+            found.append("no relay is alive")
+        if self.late is not None:
+            found.append(f"a schedule is {self.late.total_seconds():.0f} s late")
+        return found
+
+
+def look(session: Session, *, wait_s: float = management.WAIT_S, within_s: float = management.OLD_S) -> FleetHealth:
+    """How the fleet stands now; waits for RabbitMQ no longer than that."""
+    broker = management.overview(within_s=within_s, wait_s=wait_s)
+    alive = heartbeats.alive(session)
+    return FleetHealth(
+        broker,
+        troubles(session, broker),
+        workers.fleet(session),
+        workers.overdue(session),
+        [each for each in alive if each.role == Role.SCHEDULER],
+        heartbeats.silent(session, Role.SCHEDULER),
+        [each for each in alive if each.role == Role.RELAY],
+        lateness(session),
+    )
+
+
+def lateness(session: Session) -> timedelta | None:
+    """By how much the latest schedule is late that is not paused; None: all are in time."""
+    due = schedules.first_due(session)
+    by = now() - due if due is not None else timedelta(0)
+    return by if by > LATE else None
+
+
+def _resource(subject: str) -> str:
+    """What RabbitMQ runs short of: `memory` of "memory rabbit@a", or of "low on memory"."""
+    return subject.removeprefix("low on ").partition(" ")[0]

@@ -1,0 +1,158 @@
+"""Fleet metrics: jobs, queues, workers, schedules, alerts and what ended in the last minute, as gauges read from SQL.
+
+Labels are names of states, queues, actors and schedules: as many as the code has, never ids.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+
+from sqlalchemy.orm import Session
+
+from ... import __version__
+from ...backup import health as backups
+from ...broker.recover import drift
+from ...jobs.alerts import alerts, rules
+from ...jobs.alerts.models import AlertKind
+from ...jobs.failures import groups
+from ...jobs.read import queries, statistics
+from ...mail import deliveries
+from ...schedules.rows import queries as schedules
+from ...sql.clock import now
+from ...sql.database import get_database
+from ..people import permissions
+from . import fleet_health
+from .fleet_health import FleetHealth
+
+#: what counts as lately, and for how many seconds those numbers are good: they look at everything that ended
+LATELY, FRESH_S = timedelta(minutes=1), 15.0
+
+Samples = Iterable[tuple[Mapping[str, str], float]]
+
+
+@dataclass(frozen=True, slots=True)
+class Metric:
+    """A gauge: what it counts, and its value for each set of labels."""
+
+    name: str
+    help: str
+    samples: Samples
+
+
+def collect(session: Session) -> list[Metric]:
+    """Every metric; numbers that need a look at all ended jobs are cached for some seconds."""
+    health = fleet_health.look(session)
+    return [*_jobs(session), *_fleet(session, health), *_lately(session), *_broker(session, health)]
+
+
+def _jobs(session: Session) -> list[Metric]:
+    counts = queries.counts_but_succeeded(session)
+    queues, ready_since, present = queries.queues(session), rules.ready_since(session), now()
+    return [
+        Metric("callboard_jobs", "Jobs by state, except those that have succeeded.", [({"state": state.value}, number) for state, number in counts.items()]),
+        Metric("callboard_queue_queued", "Jobs that are ready, by queue.", [({"queue": each.queue}, each.queued) for each in queues]),
+        Metric("callboard_queue_running", "Running jobs by queue.", [({"queue": each.queue}, each.running) for each in queues]),
+        Metric(
+            "callboard_queue_oldest_seconds",
+            "How long the oldest ready job of a queue has waited since it could have started.",
+            [({"queue": queue}, max(0.0, (present - since).total_seconds())) for queue, since in ready_since.items()],
+        ),
+    ]  # fmt: skip
+
+
+def _fleet(session: Session, health: FleetHealth) -> list[Metric]:
+    alive, present, backed_up = health.workers, now(), backups.last_success(session)
+    due = [each for each in schedules.every(session) if each.due_at is not None and each.paused_at is None]
+    late = [(each.name, max(0.0, (present - each.due_at).total_seconds())) for each in due if each.due_at is not None]
+    looked_at = alerts.looked_at(session)
+    mails = [({"state": s.value}, n) for s, n in deliveries.counts(session).items()] if permissions.in_force() is None else []
+    failing = groups.not_recovered(session)
+    return [
+        Metric("callboard_workers", "Worker processes that are alive.", [({}, len(alive))]),
+        Metric("callboard_workers_silent", "Worker processes without a heartbeat that nothing has marked lost.", [({}, len(health.silent_workers))]),
+        Metric("callboard_schedulers", "Scheduler processes with a fresh heartbeat.", [({}, len(health.schedulers))]),
+        Metric("callboard_schedulers_silent", "Scheduler processes without a heartbeat.", [({}, len(health.silent_schedulers))]),
+        Metric("callboard_relays", "Relay threads with a fresh heartbeat.", [({}, len(health.relays))]),
+        Metric(
+            "callboard_backup_timestamp_seconds",
+            "When a backup succeeded last, since 1970.",
+            [({}, backed_up.timestamp())] if backed_up else [],
+        ),
+        Metric("callboard_worker_threads", "Actor threads of all workers.", [({}, sum(each.threads for each in alive))]),
+        Metric("callboard_worker_threads_busy", "Actor threads that run a job.", [({}, sum(each.busy for each in alive))]),
+        Metric("callboard_schedule_late_seconds", "How long a schedule's tick is overdue.", [({"schedule": name}, by) for name, by in late]),
+        Metric("callboard_error_groups", "Kinds of failures that have not recovered.", [({}, failing)]),
+        Metric("callboard_mail_deliveries", "Deliveries of mail by state.", mails),
+        Metric("callboard_alert", "1 while the alert lasts.", [({"kind": a.kind.value, "subject": a.subject}, 1) for a in alerts.current(session)]),
+        Metric(
+            "callboard_alerts_looked_at_timestamp_seconds",
+            "When a scheduler looked last whether anything is wrong, since 1970.",
+            [({}, looked_at.timestamp())] if looked_at else [],
+        ),
+        Metric("callboard_build_info", "The version that answers.", [({"version": __version__}, 1)]),
+    ]  # fmt: skip
+
+
+def _broker(session: Session, health: FleetHealth) -> list[Metric]:
+    broker = permissions.numbers(health.broker)
+    numbered = {kind: sum(each.kind is kind for each in health.troubles) for kind in AlertKind}
+    ours, counted = drift.waiting(session), {each.queue: each for each in queries.queues(session)}
+    drifts = {queue: drift.of(queue, ours.get(queue), counted.get(queue), broker) for queue in sorted({*ours, *counted})}
+    numbers = [(each, broker.queues[each]) for each in sorted(broker.queues)]
+    return [
+        Metric("callboard_broker_up", "1 if RabbitMQ can be reached from here.", [({}, int(broker.reachable))]),
+        Metric("callboard_broker_alarms", "Memory and disk alarms of RabbitMQ, for which it takes no messages.", [({}, numbered[AlertKind.BROKER_ALARM])]),
+        Metric("callboard_broker_nodes_away", "Nodes of RabbitMQ that do not run or do not answer.", [({}, numbered[AlertKind.NODE_AWAY])]),
+        Metric("callboard_broker_ready", "Messages that are ready in RabbitMQ, by queue.", [({"queue": name}, each.ready) for name, each in numbers]),
+        Metric(
+            "callboard_queue_missing_messages",
+            "Jobs that wait and whose message RabbitMQ had got and has no more, by queue.",
+            [({"queue": queue}, each.missing) for queue, each in drifts.items() if each is not None],
+        ),
+    ]  # fmt: skip
+
+
+_kept: dict[object, tuple[float, list[Metric]]] = {}
+_lock = threading.Lock()
+
+
+def _lately(session: Session) -> list[Metric]:
+    key, present = (str(get_database().url), permissions.in_force()), time.monotonic()
+    with _lock:
+        for each in [each for each, (kept_at, _) in _kept.items() if present - kept_at > FRESH_S]:
+            del _kept[each]
+        if key not in _kept:
+            _kept[key] = (present, _ended(session))
+        return _kept[key][1]
+
+
+def _ended(session: Session) -> list[Metric]:
+    until = now()
+    since = until - LATELY
+    ended = statistics.by_actor(session, since, until, may_see=permissions.sight())
+    by_state = [
+        ({"actor": actor, "state": state.value}, number) for actor, states in sorted(ended.items()) for state, number in states.items()
+    ]
+    seen = None if permissions.in_force() is None else list(ended)
+    runs, waits = statistics.runs(session, since, until, actors=seen), statistics.waits(session, since, until, actors=seen)
+    return [
+        Metric("callboard_ended_jobs", "Jobs that ended in the last minute.", by_state),
+        Metric("callboard_run_seconds", "How long attempts took of jobs that ended in the last minute.", _quantiles("actor", runs)),
+        Metric(
+            "callboard_wait_seconds",
+            "How long jobs that ended in the last minute had waited for their first attempt.",
+            _quantiles("queue", waits),
+        ),
+    ]
+
+
+def _quantiles(label: str, spreads: Mapping[str, statistics.Spread]) -> Samples:
+    return [
+        ({label: name, "quantile": quantile}, value)
+        for name, each in spreads.items()
+        for quantile, value in (("0.5", each.median), ("0.95", each.p95), ("1", each.longest))
+    ]

@@ -1,0 +1,169 @@
+"""Pauses, limits and circuit breakers: read a target, set an override, and show code value beside override."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy.orm import Session
+
+from ...jobs.core.errors import JobsError
+from ...jobs.leases import workers
+from ...jobs.limits import breakers, overrides
+from ...jobs.limits.breakers import CircuitBreaker
+from ...jobs.limits.overrides import CONCURRENCY, LIMITS, RATE_LIMIT, SCOPES, Controls, Override, Pause
+from ...sql.clock import now
+from ..format.request_values import ahead
+from ..jobs import actor_catalogue
+from ..jobs.actor_catalogue import AnyActor
+from ..people import permissions
+from ..people.caller import Caller
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """The target of a pause or limit: everything, a queue or an actor."""
+
+    scope: str
+    name: str = ""
+
+    def __str__(self) -> str:
+        return overrides.target(self.scope, self.name)
+
+
+@dataclass(frozen=True, slots=True)
+class Limit:
+    """One limit of a target: the value in code, and the override of an operator."""
+
+    target: Target
+    setting: str  # rate_limit, concurrency
+    code: Any = None
+    per_key: bool = False  # counted for each key of the actor's key function
+    override: Override | None = None
+
+    @property
+    def in_force(self) -> Any:
+        return self.code if self.override is None else self.override.value
+
+
+@dataclass(frozen=True, slots=True)
+class Breaker:
+    """An actor's circuit breaker. `limit`: failures in a row that open it; None: the actor is not loaded here."""
+
+    actor: str
+    limit: int | None
+    failures: int = 0
+    opened_at: datetime | None = None
+    probe_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Panel:
+    """The pause, limits and circuit breaker of one target."""
+
+    target: Target
+    pause: Pause | None
+    limits: list[Limit]
+    breaker: Breaker | None = None
+
+
+def read_target(text: str) -> Target:
+    """The target of `all`, `queue:NAME` or `actor:NAME`; raises JobsError with the cure."""
+    scope, _, name = text.partition(":")
+    if scope not in SCOPES or bool(name) == (scope == "all"):
+        raise JobsError(f"Name what is meant as all, queue:NAME or actor:NAME, not {text!r:.80}.", field="target")
+    permissions.require_target(scope, name)
+    return Target(scope, name)
+
+
+def require(session: Session, target: Target) -> Target:
+    """The target, if there is such a queue or actor here or in a living worker; a control of a misspelt name would hold nothing."""
+    if target.scope == "all":
+        return target
+    alive = workers.alive(session)
+    if target.scope == "actor":
+        known = {each.actor_name for each in actor_catalogue.everyone()}.union(*(worker.actors for worker in alive))
+    else:
+        known = set(actor_catalogue.queues()).union(*(worker.queues for worker in alive))
+    if target.name not in known:
+        listed = ", ".join(sorted(known))
+        raise JobsError(f"There is no {target.scope} named {target.name!r}. There is: {listed}.", field="target")
+    return target
+
+
+def pause(
+    session: Session, target: Target, *, how_long: str | float | None, until: str | float | None = None, reason: str | None, by: Caller
+) -> datetime | None:
+    """Pause a target for a period or until an instant; return the end, None: until it is resumed. Raises JobsError."""
+    if how_long is not None and until is not None:
+        raise JobsError("Give either for or until, not both.", field="until")
+    end = ahead("for", how_long) or ahead("until", until)
+    require(session, target)
+    overrides.pause(session, target.scope, target.name, until=end, reason=reason or None, by=by.name)
+    return end
+
+
+def resume(session: Session, target: Target) -> int:
+    """End the pause of a target; return how many jobs waited for that."""
+    return overrides.resume(session, target.scope, target.name)
+
+
+def follow_code(session: Session, target: Target, setting: str) -> None:
+    """Drop an override: the value in code holds again."""
+    overrides.follow_code(session, target.scope, target.name, setting)
+
+
+def override(session: Session, target: Target, setting: str, value: Any, *, by: Caller) -> None:
+    """Override a limit; None lifts it. Raises JobsError for an unknown target."""
+    require(session, target)
+    if setting == RATE_LIMIT:
+        overrides.set_rate_limit(session, target.scope, target.name, value, by=by.name)
+    else:
+        overrides.set_concurrency(session, target.scope, target.name, value, by=by.name)
+
+
+def panel(session: Session, target: Target) -> Panel:
+    """All that is held back of one target; a pause of something wider is not its own."""
+    in_force = overrides.load(session)
+    pause = next((each for each in in_force.pauses(now()) if each.target == str(target)), None)
+    breaker = next((each for each in listed_breakers(session) if target.scope == "actor" and each.actor == target.name), None)
+    return Panel(target, pause, _limits(in_force, target), breaker)
+
+
+def listed_limits(session: Session) -> list[Limit]:
+    """Every limit that the code or an operator sets, the widest first."""
+    in_force = overrides.load(session)
+    targets = [Target(each.scope, each.name) for each in in_force.overrides()]
+    targets += [Target("actor", actor.actor_name) for actor in actor_catalogue.everyone()]
+    found = [limit for target in dict.fromkeys(targets) for limit in _limits(in_force, target)]
+    return [limit for limit in found if limit.code is not None or limit.override is not None]
+
+
+def listed_breakers(session: Session) -> list[Breaker]:
+    """Every actor with a circuit breaker, the open ones first."""
+    counted = {row.actor: row for row in breakers.listed(session)}
+    declared = {actor.actor_name: _declared_breaker(actor) for actor in actor_catalogue.everyone()}
+    limits = {name: breaker.failures for name, breaker in declared.items() if breaker is not None}
+    found = [
+        Breaker(name, limits.get(name), row.failures, row.opened_at, row.probe_at)
+        if (row := counted.get(name))
+        else Breaker(name, limits.get(name))
+        for name in sorted({*limits, *counted})
+    ]
+    return sorted(found, key=lambda breaker: breaker.opened_at is None)
+
+
+def _limits(in_force: Controls, target: Target) -> list[Limit]:
+    set_here = {each.setting: each for each in in_force.overrides() if each.target == str(target)}
+    options: dict[str, Any] = {}
+    if target.scope == "actor":
+        options = next((actor.options for actor in actor_catalogue.everyone() if actor.actor_name == target.name), {})
+    keys = {RATE_LIMIT: "rate_key", CONCURRENCY: "concurrency_key"}
+    return [
+        Limit(target, setting, options.get(setting), options.get(keys[setting]) is not None, set_here.get(setting)) for setting in LIMITS
+    ]
+
+
+def _declared_breaker(actor: AnyActor) -> CircuitBreaker | None:
+    return actor.options.get("circuit_breaker")

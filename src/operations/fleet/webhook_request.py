@@ -1,0 +1,68 @@
+"""The request for a webhook, and documents of webhooks and deliveries."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+from sqlalchemy.orm import Session
+
+from ...jobs.core.errors import JobsError
+from ...jobs.webhooks import webhooks
+from ...jobs.webhooks.models import Kind, Webhook, WebhookDelivery
+from ..format.instants import write_instant
+from ..jobs import actor_catalogue
+from ..people.caller import Caller
+
+
+class WebhookBody(BaseModel):
+    """A webhook to make."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    url: str = Field(description="where deliveries are sent to", min_length=1, max_length=2000)
+    kind: Literal["job", "workflow", "alert"] = Field(
+        "job", description="subject of the notifications: ends of jobs or workflows, or alerts"
+    )
+    actor: str | None = Field(None, description="only of jobs of this actor; null: of all")
+    states: list[Literal["succeeded", "dead", "cancelled", "expired", "began", "recovered"]] | None = Field(
+        None, min_length=1, description="which ends, or whether alerts that begin or recover; null: all"
+    )
+
+
+def create(session: Session, body: WebhookBody, *, by: Caller) -> Webhook:
+    """Make the webhook; raises JobsError naming the field at fault."""
+    if body.actor:
+        actor_catalogue.find(body.actor)
+    elif by.actors is not None:
+        raise JobsError("You may use some actors only: name the actor whose jobs it is for.", field="actor")
+    kind = Kind(body.kind)
+    states = webhooks.STATES[kind] if body.states is None else body.states
+    return webhooks.create(session, url=body.url, kind=kind, actor=body.actor, states=states, by=by.name)
+
+
+def document(webhook: Webhook) -> dict[str, Any]:
+    """A webhook without its secret, which is shown once, at its creation."""
+    return {
+        "id": webhook.id,
+        "url": webhook.url,
+        "kind": webhook.kind.value,
+        "actor": webhook.actor,
+        "states": webhook.states,
+        "created_at": write_instant(webhook.created_at),
+        "created_by": webhook.created_by,
+    }
+
+
+def delivery(each: WebhookDelivery) -> dict[str, Any]:
+    """A delivery."""
+    return {
+        "id": each.id,
+        "event": each.event,
+        "subject": each.subject,
+        "state": each.state.value,
+        "tries": each.tries,
+        "answer": each.answer,
+        "created_at": write_instant(each.created_at),
+        "tried_at": write_instant(each.tried_at),
+    }

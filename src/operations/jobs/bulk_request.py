@@ -1,0 +1,87 @@
+"""Bulk actions: one verb for all jobs of a query. First count the jobs, then submit the job that acts on them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from sqlalchemy.orm import Session
+
+from ... import audit
+from ...actors.bulk import act_on_jobs
+from ...jobs import Receipt, search, submit
+from ...jobs.control import bulk
+from ...jobs.control.bulk import Verb
+from ...jobs.core.errors import JobsError
+from ...jobs.core.states import State
+from ...jobs.search import Query, parse
+from ...jobs.search.grammar import quote
+from ...sql.clock import now
+from ..format.instants import write_instant
+from ..people import permissions
+from ..people.caller import Caller
+
+
+class CountDiffers(JobsError):
+    """The number of matching jobs has changed since the caller saw it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """The jobs that a verb would act on: `taken` and `others` count jobs of the query by state; none is newer than `up_to`."""
+
+    verb: Verb
+    query: Query
+    taken: dict[State, int]
+    others: dict[State, int]
+    up_to: int
+
+    @property
+    def total(self) -> int:
+        """How many jobs."""
+        return sum(self.taken.values())
+
+
+def read_verb(text: object) -> Verb:
+    """The verb of this name; raises JobsError."""
+    if not isinstance(text, str) or text not in list(Verb):
+        raise JobsError(f"Choose what to do: {', '.join(Verb)}.", field="verb")
+    return Verb(text)
+
+
+def within(verb: Verb, query: Query) -> Query:
+    """The query without actors whose `submit_role` is above the caller's role."""
+    if verb in (Verb.CANCEL, Verb.DISCARD):
+        return query
+    left_out = [f"-actor:{quote(name)}" for name in permissions.beyond()]
+    return parse(" ".join([query.text, *(each for each in left_out if each not in query.text)]).strip())
+
+
+def meant(session: Session, verb: Verb, query: Query) -> Selection:
+    """Count the jobs that the verb would act on now."""
+    up_to = bulk.newest(session)
+    counts = search.count(session, query, up_to=up_to)
+    taken = {state: number for state, number in counts.items() if state in bulk.TAKES[verb]}
+    return Selection(verb, query, taken, {state: number for state, number in counts.items() if state not in taken}, up_to)
+
+
+def check_count(found: Selection, count: int) -> None:
+    """Raise CountDiffers unless the caller has seen this number."""
+    if found.total != count:
+        raise CountDiffers(
+            f"{found.verb} is meant for {found.total} jobs by now, not for {count}. Look again, then say {found.total}.", field="count"
+        )
+
+
+def start(
+    session: Session, verb: Verb, query: Query, *, up_to: int, count: int, by: Caller, source: Literal["form", "api", "command"]
+) -> Receipt:
+    """Submit the job that carries it out, in the session's transaction."""
+    arguments: dict[str, Any] = {
+        "verb": verb.value, "query": query.text, "up_to": up_to, "asked_at": write_instant(now()), "by": by.name, "by_key": by.key, "role": by.role.value,
+    }  # fmt: skip
+    if source != "form":  # a worker of the release before knows pages alone, and no word for it
+        arguments["via"] = source
+    receipt = submit(session, act_on_jobs.message(**arguments), source=source, submitted_by=by.name)
+    audit.about("bulk", receipt.id, verb=verb.value, query=query.text[:500], count=count)
+    return receipt

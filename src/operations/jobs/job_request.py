@@ -1,0 +1,125 @@
+"""Check the request for a job and make it a Submission: actor, permission, arguments, queue, idempotency key."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from typing import Any, Literal
+
+from ...actor_schema.signature import Signature
+from ...jobs import Submission
+from ...jobs.control.edits import Edit, takes_arguments
+from ...jobs.core.errors import InvalidArguments, JobsError
+from ...jobs.core.models import Job
+from ...jobs.core.states import Unique
+from ...jobs.submit.submission import new_id
+from ...jobs.workflows.submission import PlannedStep
+from ..format.json_documents import MASK
+from ..people import permissions
+from ..people.caller import Caller
+from . import actor_catalogue
+
+#: characters of an idempotency key, so that it fits its column behind the caller's key
+KEY_LENGTH = 200
+
+
+@dataclass(frozen=True, slots=True)
+class JobRequest:
+    """An unchecked request for a job."""
+
+    actor: str
+    args: Sequence[Any] = ()
+    kwargs: Mapping[str, Any] | None = None
+    queue: str | None = None
+    due_at: datetime | None = None
+    expires_at: datetime | None = None
+    priority: int | None = None
+    unique_key: str | None = None
+    unique_until: Unique | None = None
+    unique_for: timedelta | None = None
+    fair_key: str | None = None
+    idempotency_key: str | None = None
+
+
+def check(wanted: JobRequest, *, by: Caller, source: Literal["form", "api"]) -> Submission:
+    """The submission for a request; raises UnknownActor, InvalidArguments or another JobsError that names the field."""
+    actor = actor_catalogue.submittable(wanted.actor)
+    permissions.require_submit(wanted.actor)
+    args, kwargs = checked(Signature.of(actor), wanted.args, wanted.kwargs or {})
+    message = actor.message_with_options(args=tuple(args), kwargs=kwargs)
+    return Submission(
+        replace(message, message_id=new_id(), queue_name=queue(wanted.queue or actor.queue_name)),
+        due_at=wanted.due_at,
+        expires_at=wanted.expires_at,
+        unique_key=wanted.unique_key,
+        unique_until=wanted.unique_until,
+        unique_for=wanted.unique_for,
+        fair_key=wanted.fair_key,
+        idempotency_key=own_key(wanted.idempotency_key, by),
+        priority=wanted.priority,
+        source=source,
+        submitted_by=by.name,
+    )
+
+
+def check_edit(job: Job, change: Edit) -> Edit:
+    """The change of a waiting job, its new arguments as the actor takes them; raises as `check` does."""
+    if not takes_arguments(change):
+        return change
+    actor = actor_catalogue.submittable(job.actor or "")
+    permissions.require_submit(actor.actor_name)
+    args, kwargs = checked(Signature.of(actor), change.args or (), change.kwargs or {})
+    return replace(change, args=args, kwargs=kwargs)
+
+
+def checked(signature: Signature, args: Sequence[Any], kwargs: Mapping[str, Any]) -> tuple[list[Any], dict[str, Any]]:
+    """The arguments as the actor takes them; raises InvalidArguments, also for the dots by which pages and API show a secret."""
+    given = signature.by_name(args, kwargs)
+    masked = [name for name in signature.secrets if MASK in (given.get(name), *_each(given.get(name)))]
+    if masked:
+        errors = dict.fromkeys(masked, "The dots stand for a secret that is not shown: give it anew.")
+        raise InvalidArguments("; ".join(f"{name}: {text}" for name, text in errors.items()), errors=errors)
+    return signature.check(args, kwargs)
+
+
+def _each(value: Any) -> Iterable[Any]:
+    """The values of *args and **kwargs."""
+    return value.values() if isinstance(value, Mapping) else value if isinstance(value, list) else ()
+
+
+def check_step(step: PlannedStep) -> Submission:
+    """The submission of a workflow's step, its arguments as the actor takes them; what results will fill is checked when it starts."""
+    message = step.submission.message
+    signature = Signature.of(actor_catalogue.submittable(message.actor_name))
+    permissions.require_submit(message.actor_name)
+    if step.submission.takes_results:
+        misfit = signature.fits(message.args, message.kwargs)
+        if misfit is not None:
+            raise InvalidArguments(f"step {step.name}: {misfit}", errors={f"{step.name}.args": misfit})
+        return step.submission
+    try:
+        args, kwargs = signature.check(message.args, message.kwargs)
+    except InvalidArguments as error:
+        errors = {f"{step.name}.{name}": text for name, text in error.errors.items()}
+        raise InvalidArguments(f"step {step.name}: {error}", errors=errors) from None
+    return replace(step.submission, message=message.copy(args=tuple(args), kwargs=kwargs))
+
+
+def queue(name: str) -> str:
+    """The queue's name, if a worker will take jobs from it."""
+    if name not in actor_catalogue.queues():
+        raise JobsError(
+            f"No actor declares a queue named {name!r}, so no worker would take the job. There is: {', '.join(actor_catalogue.queues())}.",
+            field="queue",
+        )
+    return name
+
+
+def own_key(key: str | None, by: Caller) -> str | None:
+    """An idempotency key in the scope of its caller."""
+    if not key:
+        return None
+    if len(key) > KEY_LENGTH or not key.isprintable():
+        raise JobsError(f"An idempotency key has at most {KEY_LENGTH} printable characters.", field="Idempotency-Key")
+    return f"{by.key}:{key}"

@@ -1,0 +1,45 @@
+"""Documents of log lines, and the position in a log as text."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ...jobs.attempts.attempt_logs import START, Place
+from ...jobs.core.errors import JobsError
+from ...jobs.core.models import LogLine
+from ..format.instants import write_instant
+
+#: control characters would steer the terminal of whoever reads the log
+_VISIBLE = {number: f"\\x{number:02x}" for number in (*range(32), 127) if chr(number) not in "\t\n"}
+
+
+def document(line: LogLine) -> dict[str, Any]:
+    """One line as a document."""
+    return {
+        "attempt": line.attempt,
+        "number": line.number,
+        "written_at": write_instant(line.written_at),
+        "level": line.level,
+        "text": line.text,
+    }
+
+
+def plain(line: LogLine) -> str:
+    """One line as text, the same for a terminal and a file."""
+    return f"{write_instant(line.written_at)} {line.level:<8} {line.text.translate(_VISIBLE)}"
+
+
+def write_place(lines: list[LogLine], before: Place = START) -> str:
+    """The place behind these lines, as a text to pass as `after`; without lines the one before."""
+    place = Place(lines[-1].attempt, lines[-1].number) if lines else before
+    return f"{place.attempt}.{place.number}"
+
+
+def read_place(text: str | None) -> Place:
+    """The place of `after`; nothing: the beginning. Raises JobsError."""
+    if not text:
+        return START
+    parts = text.split(".")
+    if len(parts) != 2 or not all(part.isascii() and part.isdecimal() and len(part) <= 9 for part in parts):
+        raise JobsError("Take `after` from the `next` of the answer before: it looks like 1.20.", field="after")
+    return Place(int(parts[0]), int(parts[1]))

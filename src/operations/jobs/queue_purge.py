@@ -1,0 +1,40 @@
+"""Purge a queue: cancel the rows that wait in it. Deleting messages is not enough: the relay would publish a queued row again."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from sqlalchemy.orm import Session
+
+from ... import audit
+from ...jobs import Receipt, State, search
+from ...jobs.control import bulk
+from ...jobs.control.bulk import Verb
+from ...jobs.search.grammar import quote
+from ..people.caller import Caller
+from . import bulk_request
+from .bulk_request import CountDiffers
+
+#: what a purge is for: not what runs, nor what is held until a person has seen it
+PURGED = (State.SCHEDULED, State.QUEUED, State.RETRYING)
+
+
+def query(queue: str) -> str:
+    """The query for the jobs that wait in a queue."""
+    return f"queue:{quote(queue)} state:{','.join(PURGED)}"
+
+
+def purge(session: Session, queue: str, *, count: int | None, by: Caller, source: Literal["api", "command"]) -> tuple[Receipt | None, int]:
+    """Submit a job that cancels all waiting jobs of a queue; return it with their number. None: no job waits.
+
+    Above a hundred it raises CountDiffers unless `count` says how many there are; below, only if it says another number.
+    """
+    found = bulk_request.meant(session, Verb.CANCEL, search.parse(query(queue)))
+    if count is not None:
+        bulk_request.check_count(found, count)
+    elif found.total > bulk.TYPED_ABOVE:
+        raise CountDiffers(f"{found.total} jobs wait in {queue}: say count {found.total} to cancel them all.", field="count")
+    audit.about("queue", queue, count=found.total)
+    if not found.total:
+        return None, 0
+    return bulk_request.start(session, Verb.CANCEL, found.query, up_to=found.up_to, count=found.total, by=by, source=source), found.total

@@ -1,0 +1,206 @@
+"""The people who sign in, and their passwords (argon2)."""
+
+from __future__ import annotations
+
+import re
+import secrets
+import threading
+from collections.abc import Sequence
+from functools import lru_cache
+
+from argon2 import PasswordHasher
+from argon2.exceptions import InvalidHashError, VerifyMismatchError
+from sqlalchemy import delete, insert, select, update
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.orm import Session
+
+from ... import audit
+from ...sql.clock import now
+from ...sql.database import read, write
+from . import sessions, tokens
+from .models import SignInLink, User
+from .permissions import Patterns
+from .roles import Role
+from .weak_passwords import is_weak
+
+ADMIN = sessions.ADMIN
+NAME = re.compile(r"[\w.@+-]{1,150}")
+#: characters of a password
+SHORTEST, LONGEST = 12, 1024
+
+
+class UserError(ValueError):
+    """What is asked for a user cannot be; `field` is the input at fault."""
+
+    def __init__(self, field: str, text: str) -> None:
+        super().__init__(text)
+        self.field = field
+
+
+class UnknownUser(UserError):
+    """There is no user of this id."""
+
+
+_hasher = PasswordHasher()
+#: each check takes 64 MiB for a moment: a flood of sign-ins must not take all memory
+_checks = threading.Semaphore(2)
+
+
+def ensure_admin() -> str | None:
+    """Make the user `admin` if there is none and return its password, this one time."""
+    with read() as session:
+        if session.execute(select(User.id).where(User.name == ADMIN)).first() is not None:
+            return None
+    password = secrets.token_urlsafe(15)
+    try:
+        with write() as session:
+            add(session, ADMIN, password, Role.ADMIN)
+    except IntegrityError:
+        return None  # another process made it at the same moment and has shown the password
+    return password
+
+
+def add(session: Session, name: str, password: str, role: Role) -> None:
+    """Write a new user."""
+    session.execute(insert(User).values(name=name, password_hash=_hasher.hash(password), role=role, created_at=now()))
+    audit.about("user", name, role=role.value)
+
+
+def invite(session: Session, name: str, role: str, actors: Patterns | None) -> str:
+    """Write a new user without a password; return the key of the link with which he signs in and sets one. Raises UserError."""
+    if not NAME.fullmatch(name):
+        raise UserError("name", "A name has 1 to 150 letters, digits or . _ - @ +.")
+    if session.execute(select(User.id).where(User.name == name)).first() is not None:
+        raise UserError("name", f"There is a user {name} already. Choose another name.")
+    row = {"name": name, "password_hash": "", "role": _checked(role, actors), "created_at": now(), "actors": _stored(actors)}
+    user_id = session.execute(insert(User).values(**row).returning(User.id)).scalar_one()
+    audit.about("user", name, role=role, actors=_stored(actors))
+    return sessions.new_link(session, user_id, sessions.INVITATION_LIFE)
+
+
+def change_rights(session: Session, id: int, role: str, actors: Patterns | None) -> User:
+    """Give a user another role or other actors. His own tokens end: they were made with the rights he had."""
+    user = require(session, id)
+    wanted = _checked(role, actors)
+    if (wanted, _stored(actors)) != (user.role, user.actors):
+        _keep_an_admin(session, user, stays=wanted is Role.ADMIN)
+        tokens.revoke_all_of(session, id)
+        session.execute(update(User).where(User.id == id).values(role=wanted, actors=_stored(actors)))
+    audit.about("user", user.name, role=role, actors=_stored(actors), before=user.role.value)
+    return user
+
+
+def disable(session: Session, id: int) -> User:
+    """Let a user in no more: his sessions and his own tokens end at once."""
+    user = require(session, id)
+    _keep_an_admin(session, user, stays=False)
+    sessions.end_all(session, id)
+    tokens.revoke_all_of(session, id)
+    session.execute(delete(SignInLink).where(SignInLink.user_id == id))
+    session.execute(update(User).where(User.id == id).values(disabled_at=now()))
+    audit.about("user", user.name)
+    return user
+
+
+def enable(session: Session, id: int) -> User:
+    """Let a disabled user in again."""
+    user = require(session, id)
+    session.execute(update(User).where(User.id == id).values(disabled_at=None))
+    audit.about("user", user.name)
+    return user
+
+
+def reset(session: Session, id: int) -> tuple[User, str]:
+    """Forget a user's password and end his sessions; return him with the key of the link with which he sets a new one."""
+    user = require(session, id)
+    if user.disabled_at is not None:
+        raise UserError("name", f"{user.name} is disabled. Enable the user first.")
+    sessions.end_all(session, id)
+    session.execute(update(User).where(User.id == id).values(password_hash=""))
+    audit.about("user", user.name)
+    return user, sessions.new_link(session, id, sessions.INVITATION_LIFE)
+
+
+def set_password(session: Session, id: int, password: str, again: str, *, key: str) -> None:
+    """Give a user a new password and sign his other browsers out; `key` is of the one he sits at. Raises UserError."""
+    user = require(session, id)
+    if len(password) < SHORTEST or len(password) > LONGEST:
+        raise UserError("new", f"A password has at least {SHORTEST} characters, and at most {LONGEST}.")
+    if is_weak(password, user.name, *re.split(r"\W+", user.name)):
+        raise UserError("new", "This password is too easy to guess. Choose another one.")
+    if password != again:
+        raise UserError("again", "The two passwords differ. Type the same one twice.")
+    with _checks:
+        hashed = _hasher.hash(password)
+    sessions.end_all(session, id, but=key)
+    session.execute(update(User).where(User.id == id).values(password_hash=hashed))
+    audit.about("user", user.name)
+
+
+def require(session: Session, id: int) -> User:
+    """The user of this id; raises UserError."""
+    user = session.execute(select(User).where(User.id == min(id, 2**63 - 1)).with_for_update()).scalar_one_or_none()
+    if user is None:
+        raise UnknownUser("id", f"There is no user {id}.")
+    return user
+
+
+def named(session: Session, name: str) -> User:
+    """The user of this name."""
+    return session.execute(select(User).where(User.name == name)).scalar_one()
+
+
+def listed(session: Session) -> Sequence[User]:
+    """Every user, by name."""
+    return session.execute(select(User).order_by(User.disabled_at.is_not(None), User.name)).scalars().all()
+
+
+def has_password(session: Session, id: int) -> bool:
+    """Has the user set a password?"""
+    return bool(session.execute(select(User.password_hash).where(User.id == id)).scalar_one())
+
+
+def _checked(role: str, actors: Patterns | None) -> Role:
+    if role not in list(Role):
+        raise UserError("role", f"There is no role {role!r:.40}. The roles are: {', '.join(Role)}.")
+    if actors is not None and role == Role.ADMIN:
+        raise UserError("actors", "An administrator decides who may what, so that a limit to some actors would hold nothing.")
+    return Role(role)
+
+
+def _stored(actors: Patterns | None) -> list[str] | None:
+    return None if actors is None else list(actors)
+
+
+def _keep_an_admin(session: Session, user: User, *, stays: bool) -> None:
+    """Somebody must be able to let others in."""
+    if stays or user.role is not Role.ADMIN:
+        return
+    # Locked, so that two administrators who disable each other in one moment do not both succeed.
+    admins = session.execute(select(User.id).where(User.role == Role.ADMIN, User.disabled_at.is_(None)).with_for_update()).scalars().all()
+    if set(admins) <= {user.id}:
+        raise UserError("role", f"{user.name} is the last administrator. Make another one first.")
+
+
+def name_of(session: Session, id: int) -> str:
+    """The user's name."""
+    return session.execute(select(User.name).where(User.id == id)).scalar_one()
+
+
+def check_password(session: Session, name: str, password: str) -> User | None:
+    """The user of this name and password, or None; takes the same time whether the name or the password is wrong."""
+    user = session.execute(select(User).where(User.name == name, User.disabled_at.is_(None))).scalar_one_or_none()
+    has_password = user is not None and user.password_hash != ""  # without one, the time would tell that the user exists
+    with _checks:
+        hashed = _of_nobody()
+        try:
+            _hasher.verify(user.password_hash if user is not None and has_password else hashed, password)
+        except (VerifyMismatchError, InvalidHashError):
+            return None
+    return user if has_password else None
+
+
+@lru_cache(maxsize=1)
+def _of_nobody() -> str:
+    """The hash of a password that no user has."""
+    return _hasher.hash(secrets.token_urlsafe(15))

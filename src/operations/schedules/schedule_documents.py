@@ -1,0 +1,190 @@
+"""Documents of schedules, ticks and previews; secrets are masked."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import Any
+
+from ...actor_schema.signature import Signature
+from ...jobs.core.errors import JobsError, UnknownActor
+from ...schedules.rows.drafts import Draft
+from ...schedules.rows.models import Schedule, ScheduleChange
+from ...schedules.rows.queries import Run
+from ...schedules.rows.vocabulary import TickState
+from ...schedules.rules import preview
+from ...schedules.rules.rules import Rule
+from ...sql.clock import now
+from ..format.instants import write_duration, write_instant
+from ..format.json_documents import MASK
+from ..jobs import actor_catalogue
+from ..people import permissions
+
+#: ticks to come that a document shows
+NEXT = 3
+#: seconds behind its instant from which on a schedule is called late
+LATE_S = 5
+
+
+class Condition(StrEnum):
+    """How a schedule is."""
+
+    ACTIVE = "active"
+    LATE = "late"  # nobody fires it: is a scheduler running?
+    BROKEN = "broken"
+    PAUSED = "paused"
+    ENDED = "ended"
+    GONE = "gone"  # from the code
+
+
+def tick_states(words: Sequence[str]) -> list[TickState]:
+    """The states of ticks that are asked for; none: all. Raises JobsError."""
+    try:
+        return [TickState(word) for word in words if word]
+    except ValueError:
+        raise JobsError(f"state must be one of {', '.join(TickState)}", field="state") from None
+
+
+def condition(schedule: Schedule) -> Condition:
+    """How a schedule is at the moment."""
+    if schedule.gone:
+        return Condition.GONE
+    if schedule.paused_at is not None:
+        return Condition.PAUSED
+    if schedule.broken is not None:
+        return Condition.BROKEN
+    if schedule.due_at is None:
+        return Condition.ENDED
+    return Condition.LATE if (now() - schedule.due_at).total_seconds() > LATE_S else Condition.ACTIVE
+
+
+def reason(schedule: Schedule) -> str | None:
+    """Why it is not active, or what else there is to say about it."""
+    how = condition(schedule)
+    if how is Condition.GONE:
+        return "The code does not declare it any more."
+    if how is Condition.PAUSED:
+        return schedule.pause_reason or (f"Paused by {schedule.paused_by}." if schedule.paused_by else None)
+    if how is Condition.LATE:
+        return "It is due and nobody fires it: start a scheduler with ./run scheduler."
+    return schedule.broken
+
+
+def fields(draft: Draft) -> dict[str, Any]:
+    """What a draft says, in the words of the API."""
+    args, kwargs = arguments(draft)
+    return {
+        "name": draft.name,
+        "actor": draft.actor,
+        "args": args,
+        "kwargs": kwargs,
+        "cron": draft.cron,
+        "every": None if draft.every_s is None else write_duration(draft.every_s),
+        "at": write_instant(draft.at),
+        "zone": draft.zone,
+        "starts_at": write_instant(draft.starts_at),
+        "ends_at": write_instant(draft.ends_at),
+        "jitter": write_duration(draft.jitter_s),
+        "missed": draft.missed.value,
+        "grace": write_duration(draft.grace_s),
+        "overlap": draft.overlap.value,
+        "pause_after": draft.pause_after,
+        "on_failure": permissions.known(draft.on_failure),
+        "on_recovery": permissions.known(draft.on_recovery),
+        "expect_success": draft.expect_by or (write_duration(draft.expect_within_s) if draft.expect_within_s else None),
+        "on_alert": permissions.known(draft.on_alert),
+    }
+
+
+#: fields of Draft -> fields of the API
+NAMES = {"every_s": "every", "jitter_s": "jitter", "grace_s": "grace", "expect_by": "expect_success", "expect_within_s": "expect_success"}
+
+
+def document(schedule: Schedule) -> dict[str, Any]:
+    """A schedule as programs read it."""
+    rule = schedule.draft.rule
+    code = schedule.code_draft
+    return {
+        "id": schedule.id,
+        **fields(schedule.draft),
+        "words": preview.words(rule),
+        "condition": condition(schedule).value,
+        "reason": reason(schedule),
+        "next": [write_instant(each.tick) for each in coming(schedule, NEXT)],
+        "due_at": write_instant(schedule.due_at),
+        "failures": schedule.failures,
+        "no_success_by": write_instant(schedule.alerted_at),
+        "declared": schedule.declared,
+        "code_says": None if code is None else fields(code),
+        "overridden": sorted({NAMES.get(name, name) for name in schedule.overridden}),
+        "created_at": write_instant(schedule.created_at),
+        "created_by": schedule.created_by,
+        "version": schedule.version,
+    }
+
+
+def run(one: Run) -> dict[str, Any]:
+    """A tick with what became of it."""
+    return {
+        "scheduled_for": write_instant(one.tick.scheduled_for),
+        "due_at": write_instant(one.tick.due_at),
+        "decided_at": write_instant(one.tick.decided_at),
+        "origin": one.tick.origin.value,
+        "state": one.state.value,
+        "reason": one.tick.reason,
+        "covers": one.tick.covers,
+        "job_id": one.tick.job_id,
+        "job_state": one.job_state.value if one.job_state else None,
+        "started_at": write_instant(one.started_at),
+        "finished_at": write_instant(one.finished_at),
+        "error": one.error,
+    }
+
+
+def change(one: ScheduleChange) -> dict[str, Any]:
+    """Who changed what."""
+    changes = {NAMES.get(name, name): values for name, values in one.changes.items()}
+    return {"at": write_instant(one.changed_at), "by": one.changed_by, "what": one.what, "changes": changes}
+
+
+def previewed(rule: Rule, number: int, after: datetime | None = None) -> dict[str, Any]:
+    """What a rule will do."""
+    after = after or now()
+    ticks = preview.upcoming(rule, after, number)
+    return {
+        "words": preview.words(rule),
+        "ticks": [
+            {"at": write_instant(each.tick), "local": each.local.isoformat(), "due_at": write_instant(each.due_at)} for each in ticks
+        ],
+        "notes": preview.notes(rule, after),
+    }
+
+
+def coming(schedule: Schedule, number: int) -> Sequence[preview.Upcoming]:
+    """The next ticks of a schedule; none, if it stands still."""
+    if schedule.tick_at is None:
+        return []
+    return preview.upcoming(schedule.draft.rule, schedule.tick_at - timedelta(microseconds=1), number)
+
+
+def named_arguments(draft: Draft) -> list[tuple[str, Any]]:
+    """The arguments with the names of their parameters, secrets masked."""
+    args, kwargs = arguments(draft)
+    try:
+        names = Signature.of(actor_catalogue.find(draft.actor)).positional_names(len(args))
+    except UnknownActor:
+        names = []
+    names += [str(number) for number in range(len(names), len(args))]
+    return [*zip(names, args, strict=True), *kwargs.items()]
+
+
+def arguments(draft: Draft) -> tuple[list[Any], dict[str, Any]]:
+    """The arguments with the values of secret parameters masked."""
+    try:
+        signature = Signature.of(actor_catalogue.find(draft.actor))
+    except UnknownActor:
+        return draft.args, draft.kwargs
+    names = signature.positional_names(len(draft.args))
+    args = [MASK if index < len(names) and names[index] in signature.secrets else value for index, value in enumerate(draft.args)]
+    return args, {name: MASK if name in signature.secrets else value for name, value in draft.kwargs.items()}

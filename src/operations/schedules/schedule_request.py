@@ -1,0 +1,167 @@
+"""The request for a schedule: its body, the validation, and the draft that it makes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from ... import actors
+from ...actor_schema.signature import Signature
+from ...actor_schema.validation_messages import complain
+from ...jobs.core.errors import InvalidArguments, JobsError
+from ...schedules.rows.drafts import CLOCK_TIME, GRACE_S, Draft
+from ...schedules.rows.vocabulary import Missed, Overlap
+from ...schedules.rules.rules import Rule
+from ...scheduling.draft_validation import fitted
+from ...settings import get_settings
+from ..format.instants import parse_duration, parse_instant
+from ..jobs import actor_catalogue
+from ..people import permissions
+
+Duration = str | float
+
+
+class Times(BaseModel):
+    """When it ticks: exactly one of cron, every and at."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    cron: str | None = Field(None, description="five fields, e.g. 0 6 * * mon-fri, or a name such as @daily", max_length=255)
+    every: Duration | None = Field(None, description="an interval: seconds, or a text such as 30s or 1h30m")
+    at: str | None = Field(None, description="one instant, ISO 8601 with its zone")
+    zone: str | None = Field(None, description="IANA time zone of cron; null: that of the settings", max_length=64)
+    starts_at: str | None = Field(None, description="no tick before this instant")
+    ends_at: str | None = Field(None, description="no tick after this instant")
+    jitter: Duration = Field(0, description="each tick is up to so much later, the same in every process")
+
+    def rule(self, salt: str = "") -> Rule:
+        """The rule; raises JobsError naming the field at fault."""
+        rule = Rule(**_times(self), salt=salt)
+        rule.check()
+        return rule
+
+
+class ScheduleBody(Times):
+    """A schedule."""
+
+    name: str = Field(description="what it is called; no two are called alike", min_length=1, max_length=200)
+    actor: str = Field(description="name of the actor")
+    args: list[Any] = Field([], description="arguments by position")
+    kwargs: dict[str, Any] = Field({}, description="arguments by name")
+    missed: Missed = Field(Missed.ONCE, description="what is done with ticks that no scheduler fired in time")
+    grace: Duration = Field(GRACE_S, description="lateness that counts as on time")
+    overlap: Overlap = Field(Overlap.ALLOW, description="what a tick does while a job of an earlier one waits or runs")
+    pause_after: int | None = Field(None, ge=1, le=1000, description="failures in a row after which it pauses itself")
+    on_failure: str | None = Field(None, description="actor that is notified of each failure and of a pause, with one object")
+    on_recovery: str | None = Field(None, description="actor that is notified of the first success after failures")
+    expect_success: str | None = Field(
+        None, description="alert without a success by this time of the day (06:30), or so long after each tick (45m)"
+    )
+    on_alert: str | None = Field(None, description="actor that is notified of a missing success; null: CALLBOARD_ALERT_ACTOR")
+
+    def draft(self) -> Draft:
+        """The draft; raises InvalidArguments that names each field that cannot be read."""
+        for name in (self.actor, self.on_failure, self.on_recovery, self.on_alert):
+            if name:
+                permissions.require(name)
+                permissions.require_submit(name)
+        problems: dict[str, str] = {}
+        times = _collect(problems, lambda: _times(self), {})
+        grace_s = _collect(problems, lambda: _seconds("grace", self.grace), 0)
+        expected = _collect(problems, lambda: _expected(self.expect_success), {})
+        _refuse(problems)
+        return Draft(
+            name=self.name, actor=self.actor, args=self.args, kwargs=self.kwargs, missed=self.missed, grace_s=grace_s, overlap=self.overlap,
+            pause_after=self.pause_after, on_failure=self.on_failure or None, on_recovery=self.on_recovery or None, on_alert=self.on_alert or None,
+            **times, **expected,
+        )  # fmt: skip
+
+
+def plan(body: ScheduleBody) -> Draft:
+    """The draft of a body, fitted to its actor; raises InvalidArguments that names every field at fault, or UnknownActor."""
+    try:
+        draft = body.draft()
+    except InvalidArguments as error:
+        problems = dict(error.errors)
+        _collect(problems, lambda: Signature.of(actor_catalogue.submittable(body.actor)).check(body.args, body.kwargs), None)
+        _refuse(problems)
+        raise
+    if body.actor in actors.broker.actors:  # of one that is not, fitted() tells
+        actor_catalogue.submittable(body.actor)
+    return fitted(draft, actors.broker)
+
+
+def read(document: Any, kind: type[Times] = ScheduleBody) -> Any:
+    """The body of a request; raises InvalidArguments naming each field at fault."""
+    if not isinstance(document, Mapping):
+        raise InvalidArguments(
+            'Send a JSON object such as {"name": "nightly", "actor": "add", "args": [1, 2], "cron": "0 3 * * *"}.', errors={}
+        )
+    try:
+        return kind.model_validate(document)
+    except ValidationError as error:
+        problems = complain(error.errors(include_url=False), kind.model_json_schema()["properties"])
+        raise InvalidArguments("; ".join(f"{name}: {text}" for name, text in problems.items()), errors=problems) from None
+
+
+def _times(body: Times) -> dict[str, Any]:
+    problems: dict[str, str] = {}
+    found = {
+        "cron": body.cron,
+        "every_s": None if body.every is None else _collect(problems, lambda: _seconds("every", body.every or 0), 1),
+        "zone": body.zone or get_settings().timezone,
+        "jitter_s": _collect(problems, lambda: _seconds("jitter", body.jitter), 0),
+        "at": _collect(problems, lambda: _instant("at", body.at), None),
+        "starts_at": _collect(problems, lambda: _instant("starts_at", body.starts_at), None),
+        "ends_at": _collect(problems, lambda: _instant("ends_at", body.ends_at), None),
+    }
+    _refuse(problems)
+    return found
+
+
+def _expected(text: str | None) -> dict[str, Any]:
+    if not text:
+        return {}
+    if CLOCK_TIME.fullmatch(text):
+        return {"expect_by": text}
+    try:
+        return {"expect_within_s": _seconds("expect_success", text)}
+    except JobsError:
+        raise JobsError("Give a time of the day such as 06:30, or how long after each tick, such as 45m.", field="expect_success") from None
+
+
+def _seconds(field: str, value: Duration) -> int:
+    try:
+        seconds = parse_duration(value).total_seconds()
+    except ValueError as error:
+        raise JobsError(str(error), field=field) from None
+    if seconds != int(seconds):
+        raise JobsError("Give whole seconds.", field=field)
+    return int(seconds)
+
+
+def _instant(field: str, text: str | None) -> datetime | None:
+    if not text:
+        return None
+    try:
+        return parse_instant(text)
+    except ValueError as error:
+        raise JobsError(str(error), field=field) from None
+
+
+def _collect(problems: dict[str, str], read: Any, otherwise: Any) -> Any:
+    try:
+        return read()
+    except InvalidArguments as error:
+        problems |= error.errors
+    except JobsError as error:
+        problems[error.field or ""] = str(error)
+    return otherwise
+
+
+def _refuse(problems: dict[str, str]) -> None:
+    if problems:
+        raise InvalidArguments("; ".join(f"{name}: {text}" for name, text in problems.items()), errors=problems)

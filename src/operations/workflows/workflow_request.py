@@ -1,0 +1,196 @@
+"""What a request asks for as a workflow: a list of steps with what each waits for, or the shapes chain, group and chord.
+
+{"name": "nightly", "steps": [
+    {"name": "a", "actor": "add", "args": [1, 2]},
+    {"name": "b", "actor": "mul", "args": [{"$result_of": "a"}, 3]},
+    {"actor": "notify", "after": ["a", "b"], "when": "always"}]}
+{"chain": [{"actor": "add", "args": [1, 2]}, {"group": [{"actor": "mul", "args": [3]}, …], "on_error": {"actor": "alarm"}}]}
+{"chord": [{"actor": …}, …], "callback": {"actor": "xsum"}}
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any, Literal
+
+from dramatiq import Message
+from pydantic import BaseModel, ConfigDict, Field
+
+from ...jobs import Submission
+from ...jobs.core.errors import InvalidArguments, JobsError
+from ...jobs.submit.submission import new_id
+from ...jobs.workflows import canvas
+from ...jobs.workflows.canvas import Workflow
+from ..format.request_values import Priority, ahead, duration, read
+from ..jobs import actor_catalogue, job_request
+from ..people.caller import Caller
+
+#: steps of one workflow: one transaction, which others wait for
+STEP_LIMIT = 2_000
+#: shapes within each other
+DEPTH_LIMIT = 20
+_EXAMPLE = '{"steps": [{"actor": "add", "args": [1, 2]}]}'
+
+
+class StepBody(BaseModel):
+    """One step: a job and what it waits for."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    actor: str = Field(description="name of the actor")
+    args: list[Any] = Field([], description='arguments by position; {"$result_of": "name"} stands for the result of an earlier step')
+    kwargs: dict[str, Any] = Field({}, description="arguments by name; the same holds")
+    name: str | None = Field(None, min_length=1, max_length=255, description="what later steps call it; null: its actor's name")
+    after: list[str] | str = Field([], description="earlier steps to wait for besides those its arguments name; only in steps")
+    when: Literal["success", "error", "always"] = Field("success", description="on what end of the steps before it it runs")
+    delay: str | float | None = Field(None, description="from the moment its turn has come: seconds, or a text such as 10m")
+    eta: str | None = Field(None, description="not before this instant, ISO 8601 with its zone")
+    expires: str | float | None = Field(None, description="not started after this: an instant, or how long from now")
+    priority: Priority | None = Field(None, description="higher is taken first")
+    queue: str | None = Field(None, description="another queue than the actor's own")
+    fair_key: str | None = Field(None, min_length=1, max_length=255, description="whose share of the queue it takes")
+    pipe_ignore: bool = Field(False, description="in a chain or chord: it does not get the result of what comes before it")
+
+
+class WorkflowBody(BaseModel):
+    """A workflow to submit; give one of steps, chain (or pipeline), group, chord."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    name: str = Field("workflow", min_length=1, max_length=255)
+    on_dead: Literal["wait", "cancel"] = Field("wait", description="what becomes of the steps behind one that is dead")
+    steps: list[dict[str, Any]] | None = Field(None, description="steps in order, each a StepBody; a step refers to earlier ones only")
+    chain: list[dict[str, Any]] | None = Field(None, description="one after the other; each gets the result of the one before")
+    pipeline: list[dict[str, Any]] | None = Field(None, description="another word for chain")
+    group: list[dict[str, Any]] | None = Field(None, description="side by side")
+    on_success: Any = Field(None, description="with group: a step or shape, or a list of them, run once when all have succeeded")
+    on_error: Any = Field(None, description="… when all have ended and one otherwise")
+    always: Any = Field(None, description="… when all have ended")
+    chord: list[dict[str, Any]] | None = Field(None, description="side by side, then callback with the list of their results")
+    callback: dict[str, Any] | None = Field(None, description="with chord")
+
+
+#: the shapes, and which other members each may have
+_SHAPES: dict[str, set[str]] = {
+    "chain": set(),
+    "pipeline": set(),
+    "group": {"on_success", "on_error", "always"},
+    "chord": {"callback"},
+}
+
+
+def read_workflow(document: Any, *, by: Caller) -> Workflow:
+    """The workflow that a body asks for, every step checked; raises JobsError naming what is wrong and where."""
+    body = read(WorkflowBody, document, example=_EXAMPLE)
+    asked = {name: value for name, value in body.model_dump(exclude_unset=True).items() if name not in ("name", "on_dead")}
+    workflow = Workflow(body.name, on_dead=body.on_dead)
+    if body.steps is not None:
+        if set(asked) != {"steps"}:
+            raise JobsError("Give steps, or one of chain, group and chord, not both.", field="steps")
+        for index, step in enumerate(body.steps):
+            _add(workflow, f"steps.{index}", step, by)
+    else:
+        workflow.add(_shape(asked, "", by, 0))
+    if not 0 < len(workflow.steps) <= STEP_LIMIT:
+        raise JobsError(f"A workflow has 1 to {STEP_LIMIT} steps, not {len(workflow.steps)}.", field="steps")
+    workflow.steps = [replace(step, submission=job_request.check_step(step)) for step in workflow.steps]
+    return workflow
+
+
+def _add(workflow: Workflow, place: str, document: Any, by: Caller) -> None:
+    body = _read_step(document, place)
+    after = [body.after] if isinstance(body.after, str) else body.after
+    submission, delay = _submission(body, place, by), _delay(body, place)
+    try:
+        workflow.step(submission, name=body.name, after=after, when=body.when, delay=delay)
+    except JobsError as error:
+        raise _at(place, error) from None
+
+
+def _shape(node: Any, place: str, by: Caller, depth: int) -> Any:
+    """A shape, or a step as its leaf."""
+    if depth > DEPTH_LIMIT:
+        raise JobsError(f"Shapes stand at most {DEPTH_LIMIT} levels within each other.", field=place)
+    if not isinstance(node, dict):
+        raise JobsError("Each part is a step with an actor, or a chain, group or chord.", field=place or "steps")
+    kinds = [kind for kind in _SHAPES if node.get(kind) is not None]
+    if not kinds:
+        if not node or "actor" not in node:
+            raise JobsError("Give steps, chain, group or chord; each part of a shape needs an actor or a shape.", field=place or "steps")
+        return _leaf(node, place, by)
+    kind = kinds[0]
+    if len(kinds) > 1 or set(node) - {kind} - _SHAPES[kind]:
+        odd = sorted(set(node) - {kind} - _SHAPES[kind])
+        raise JobsError(f"A {kind} has no {', '.join(odd)}.", field=_join(place, odd[0]))
+    if not isinstance(node[kind], list) or not node[kind]:
+        raise JobsError(f"A {kind} is a list of at least one part.", field=_join(place, kind))
+    parts = [_shape(part, _join(place, f"{kind}.{index}"), by, depth + 1) for index, part in enumerate(node[kind])]
+    if kind == "chord":
+        if node.get("callback") is None:
+            raise JobsError("A chord needs its callback.", field=_join(place, "callback"))
+        return canvas.chord(parts, _shape(node["callback"], _join(place, "callback"), by, depth + 1))
+    if kind != "group":
+        return canvas.chain(*parts)
+    callbacks = {name: _callbacks(node.get(name), _join(place, name), by, depth + 1) for name in ("on_success", "on_error", "always")}
+    return canvas.group(*parts, **callbacks)
+
+
+def _callbacks(node: Any, place: str, by: Caller, depth: int) -> Sequence[Any]:
+    if node is None:
+        return ()
+    nodes = node if isinstance(node, list) else [node]
+    return [_shape(each, f"{place}.{index}", by, depth) for index, each in enumerate(nodes)]
+
+
+def _leaf(document: Any, place: str, by: Caller) -> Submission:
+    body = _read_step(document, place)
+    if body.after or body.when != "success" or body.name is not None:
+        raise JobsError("A step within a shape has no name, after or when: the shape says them. Use steps instead.", field=place)
+    submission = _submission(body, place, by)
+    delay = _delay(body, place)
+    options: dict[str, Any] = {"pipe_ignore": True} if body.pipe_ignore else {}
+    if delay is not None:
+        options["delay"] = delay // timedelta(milliseconds=1)
+    return replace(submission, message=submission.message.copy(options=options))
+
+
+def _read_step(document: Any, place: str) -> StepBody:
+    try:
+        return read(StepBody, document, example='{"actor": "add", "args": [1, 2]}')
+    except JobsError as error:
+        raise _at(place, error) from None
+
+
+def _submission(body: StepBody, place: str, by: Caller) -> Submission:
+    """A step's submission, its arguments as yet unchecked: what it gets from others is not among them yet."""
+    try:
+        actor = actor_catalogue.submittable(body.actor)
+        message: Message[Any] = Message(
+            queue_name=job_request.queue(body.queue or actor.queue_name), actor_name=actor.actor_name, args=tuple(body.args), kwargs=body.kwargs,
+            options={}, message_id=new_id(),
+        )  # fmt: skip
+        return Submission(
+            message, due_at=ahead("eta", body.eta), expires_at=ahead("expires", body.expires), priority=body.priority, fair_key=body.fair_key,
+            submitted_by=by.name,
+        )  # fmt: skip
+    except JobsError as error:
+        raise _at(place, error) from None
+
+
+def _delay(body: StepBody, place: str) -> timedelta | None:
+    try:
+        return duration("delay", body.delay)
+    except JobsError as error:
+        raise _at(place, error) from None
+
+
+def _join(place: str, name: str) -> str:
+    return f"{place}.{name}" if place else name
+
+
+def _at(place: str, error: JobsError) -> InvalidArguments:
+    """The error with its place in the request."""
+    fields = error.errors if isinstance(error, InvalidArguments) else {error.field: str(error)} if error.field else {}
+    return InvalidArguments(f"{place}: {error}", errors={_join(place, str(name)): text for name, text in fields.items()})

@@ -1,0 +1,119 @@
+"""Declared schedules: write the schedules that code declares as rows, and keep these in step with the code."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from dataclasses import replace
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import select
+from sqlalchemy.dialects.postgresql import insert as postgresql_insert
+from sqlalchemy.dialects.sqlite import insert as sqlite_insert
+from sqlalchemy.orm import Session
+
+from ...jobs.core.errors import JobsError, UnknownActor
+from ...jobs.core.guards import guarded
+from ...sql.clock import now
+from ...sql.statements import is_sqlite
+from ..rows.declarations import Declaration
+from ..rows.drafts import Draft
+from ..rows.makers import Maker
+from ..rows.models import Schedule
+from .editing import apply, begin_anew, note
+
+#: who changes what a deploy changes
+CODE = "code"
+
+
+def synchronise(session: Session, declared: Mapping[str, Declaration], known_actors: Collection[str]) -> None:
+    """Bring the rows in step with what this process's actors declare.
+
+    What a person has set otherwise stays as it is. A row whose actor is known here and declares nothing any more stands still;
+    one whose actor is not known here belongs to another part of the fleet.
+    """
+    for actor, declaration in sorted(declared.items()):
+        with guarded("schedule_not_registered", actor=actor), session.begin_nested():
+            register(session, actor, declaration)
+    rows = select(Schedule).where(Schedule.declared.is_(True), Schedule.gone.is_(False)).with_for_update()
+    for schedule in session.execute(rows.order_by(Schedule.id)).scalars():
+        if schedule.actor in known_actors and schedule.actor not in declared:
+            schedule.gone, schedule.tick_at, schedule.due_at, schedule.alert_at = True, None, None, None
+            note(session, schedule, CODE, "gone from the code", {})
+    session.flush()
+
+
+def register(session: Session, actor: str, declaration: Declaration, *, since: datetime | None = None) -> Schedule:
+    """The row of a declaration, written or brought in step. Its first tick, if it is new, is the first one later than `since` (now)."""
+    draft = declaration.of(actor)
+    schedule = _find(session, actor)
+    if schedule is None:
+        schedule = _insert(session, _with_free_name(session, draft), since)
+    said = Draft.of_document(schedule.code)
+    if said.document() == draft.document() and not schedule.gone:
+        return schedule
+    # Column by column: what a person has changed is no longer what the code said before.
+    mine = schedule.draft
+    followed = {name: getattr(draft, name) for name in said.differing(draft) if getattr(mine, name) == getattr(said, name)}
+    schedule.code = draft.document()
+    returned, schedule.gone = schedule.gone, False
+    apply(schedule, replace(mine, **{name: value for name, value in followed.items() if name != "name"}))
+    if returned and schedule.paused_at is None:
+        begin_anew(schedule)
+    changes = {name: [said.document()[name], draft.document()[name]] for name in said.differing(draft) if name not in ("args", "kwargs")}
+    note(session, schedule, CODE, "declared again" if returned else "changed", changes)
+    session.flush()
+    return schedule
+
+
+def judge(session: Session, make: Maker) -> int:
+    """Mark the schedules whose arguments do not fit their actors (any more), and unmark those that do; return how many are broken.
+
+    Schedules of actors that are not known here are left to the processes that know them.
+    """
+    broken = 0
+    for schedule in session.execute(select(Schedule).with_for_update().order_by(Schedule.id)).scalars():
+        with guarded("schedule_not_judged", schedule_id=schedule.id):
+            said = misfit(schedule.draft, make)
+            if said is None or not said[1]:
+                schedule.broken = said[0] if said else None
+        broken += schedule.broken is not None
+    session.flush()
+    return broken
+
+
+def misfit(draft: Draft, make: Maker) -> tuple[str, bool] | None:
+    """Why this schedule cannot be fired, and whether that is because its actor is not known here; None: it can."""
+    try:
+        make(draft.actor, draft.args, draft.kwargs, {})
+    except JobsError as error:
+        return str(error), isinstance(error, UnknownActor)
+    return None
+
+
+def _find(session: Session, actor: str) -> Schedule | None:
+    statement = select(Schedule).where(Schedule.declared.is_(True), Schedule.actor == actor).with_for_update()
+    return session.execute(statement.execution_options(populate_existing=True)).scalars().first()
+
+
+def _insert(session: Session, draft: Draft, since: datetime | None) -> Schedule:
+    """Written by whoever comes first: several processes start at once."""
+    schedule = Schedule(created_at=now(), created_by=CODE, declared=True, code=draft.document())
+    for name in Draft.__dataclass_fields__:
+        setattr(schedule, name, getattr(draft, name))
+    begin_anew(schedule, since=since)
+    values: dict[str, Any] = {
+        column.name: getattr(schedule, column.name) for column in Schedule.__table__.columns if getattr(schedule, column.name) is not None
+    }
+    values |= {"gone": False, "failures": 0, "version": 1}
+    insert = (sqlite_insert if is_sqlite(session) else postgresql_insert)(Schedule)
+    session.execute(insert.values(**values).on_conflict_do_nothing(index_elements=["name"]))
+    found = _find(session, draft.actor)
+    assert found is not None
+    return found
+
+
+def _with_free_name(session: Session, draft: Draft) -> Draft:
+    """The actor's name, unless a person has given it to another schedule."""
+    taken = session.execute(select(Schedule.id).where(Schedule.name == draft.name, Schedule.declared.is_(False))).first()
+    return replace(draft, name=f"{draft.name} (declared in code)"[:200]) if taken else draft

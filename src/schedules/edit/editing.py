@@ -1,0 +1,172 @@
+"""Changes of schedules by people: create, change, pause, resume, delete; each records who made it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import delete as deleting
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from ... import audit
+from ...jobs.core.errors import InvalidArguments, NotAllowed
+from ...sql.clock import now
+from ..rows import deadlines, overlaps
+from ..rows.drafts import TIME_FIELDS, Draft
+from ..rows.errors import UnknownSchedule
+from ..rows.models import Schedule, ScheduleChange, Tick
+
+#: what the code decides for good: another actor is another schedule
+_CODE_ONLY = ("name", "actor")
+
+
+def create(session: Session, draft: Draft, *, by: str) -> Schedule:
+    """A new schedule, ticking from now on. Raises InvalidArguments that names the fields at fault."""
+    draft.check()
+    _check_ahead(draft)
+    _check_name(session, draft.name, None)
+    schedule = insert(session, draft, by=by)
+    note(session, schedule, by, "created", {})
+    return schedule
+
+
+def change(session: Session, id: int, draft: Draft, *, by: str, version: int | None = None) -> Schedule:
+    """Let a schedule say something else. A new time begins now: what is past is neither repeated nor missed.
+
+    `version`: what the person has seen; raises NotAllowed if somebody has changed it since.
+    """
+    schedule = locked(session, id)
+    if version is not None and schedule.version != version:
+        raise NotAllowed("the schedule was changed meanwhile by somebody else: look at it again, then change it")
+    if schedule.declared and any(getattr(draft, name) != getattr(schedule, name) for name in _CODE_ONLY):
+        raise InvalidArguments(
+            "name: The code decides the name and the actor of this schedule.", errors={"name": "The code decides the name and the actor."}
+        )
+    draft.check()
+    _check_name(session, draft.name, id)
+    before = schedule.draft
+    if draft.at != before.at:
+        _check_ahead(draft)
+    if before.differing(draft):
+        apply(schedule, draft)
+        note(session, schedule, by, "changed", _changes(before, draft))
+    session.flush()
+    return schedule
+
+
+def follow_code(session: Session, id: int, *, by: str) -> Schedule:
+    """Let a schedule that is declared in code say what the code says."""
+    schedule = locked(session, id)
+    if schedule.code_draft is None:
+        raise NotAllowed("the schedule is not declared in code")
+    return change(session, id, replace(schedule.code_draft, name=schedule.name), by=by)
+
+
+def pause(session: Session, id: int, *, by: str, reason: str | None = None) -> Schedule:
+    """Let no tick fire until it is resumed; what it has submitted goes on."""
+    schedule = locked(session, id)
+    if schedule.paused_at is None:
+        stop(schedule, by=by, reason=reason)
+        note(session, schedule, by, "paused", {"reason": [None, reason]} if reason else {})
+    session.flush()
+    return schedule
+
+
+def resume(session: Session, id: int, *, by: str) -> Schedule:
+    """Let the next tick from now on fire; those in between are neither missed nor made up for."""
+    schedule = locked(session, id)
+    if schedule.paused_at is not None:
+        schedule.paused_at, schedule.paused_by, schedule.pause_reason, schedule.failures = None, None, None, 0
+        begin_anew(schedule)
+        note(session, schedule, by, "resumed", {})
+    session.flush()
+    return schedule
+
+
+def delete(session: Session, id: int) -> None:
+    """Delete a schedule with its history; the jobs it has submitted stay."""
+    schedule = locked(session, id)
+    if schedule.declared and not schedule.gone:
+        raise NotAllowed("the schedule is declared in code and would come back: remove it there, or pause it")
+    overlaps.disband(session, id)
+    audit.about("schedule", id, name=schedule.name)
+    for table in (Tick, ScheduleChange):
+        session.execute(deleting(table).where(table.schedule_id == id))
+    session.delete(schedule)
+    session.flush()
+
+
+def locked(session: Session, id: int) -> Schedule:
+    """The schedule, for this transaction alone; raises UnknownSchedule."""
+    statement = select(Schedule).where(Schedule.id == id).with_for_update().execution_options(populate_existing=True)
+    schedule = session.execute(statement).scalars().first()
+    if schedule is None:
+        raise UnknownSchedule(f"There is no schedule {id}.", field="id")
+    return schedule
+
+
+def insert(session: Session, draft: Draft, *, by: str, code: dict[str, Any] | None = None, since: datetime | None = None) -> Schedule:
+    """Write the row; its first tick is the first one later than `since` (now)."""
+    schedule = Schedule(created_at=now(), created_by=by, declared=code is not None, code=code, gone=False, failures=0, version=1)
+    for name in Draft.__dataclass_fields__:
+        setattr(schedule, name, getattr(draft, name))
+    begin_anew(schedule, since=since)
+    session.add(schedule)
+    session.flush()
+    return schedule
+
+
+def apply(schedule: Schedule, draft: Draft) -> None:
+    """Let the row say what the draft says; if its time has changed, it begins anew."""
+    differing = schedule.draft.differing(draft)
+    for name in differing:
+        setattr(schedule, name, getattr(draft, name))
+    schedule.version += 1
+    schedule.broken = None  # judged again at the next tick, and by whoever checked the draft
+    if schedule.paused_at is None and not schedule.gone:
+        if any(name in TIME_FIELDS for name in differing):
+            begin_anew(schedule)
+        elif any(name.startswith("expect_") for name in differing):
+            deadlines.begin_anew(schedule)
+
+
+def begin_anew(schedule: Schedule, *, since: datetime | None = None) -> None:
+    """Tick from now on: the past is forgotten."""
+    rule = schedule.draft.rule
+    schedule.tick_at = rule.next(since or now())
+    schedule.due_at = None if schedule.tick_at is None else rule.due(schedule.tick_at)
+    schedule.alerted_at = None
+    deadlines.begin_anew(schedule)
+
+
+def stop(schedule: Schedule, *, by: str | None, reason: str | None) -> None:
+    """Stand still, by a person's word or by itself."""
+    schedule.paused_at, schedule.paused_by, schedule.pause_reason = now(), by, reason
+    schedule.tick_at = schedule.due_at = None
+    if by is not None:
+        schedule.alert_at = None  # who stops it knows that nothing will succeed
+
+
+def note(session: Session, schedule: Schedule, by: str, what: str, changes: dict[str, Any]) -> None:
+    """Keep who did it."""
+    session.add(ScheduleChange(schedule_id=schedule.id, changed_at=now(), changed_by=by, what=what, changes=changes))
+    audit.about("schedule", schedule.id, name=schedule.name, changed=sorted(changes) or None)
+
+
+def _changes(before: Draft, after: Draft) -> dict[str, Any]:
+    """What differs, without the values of arguments: secrets may be among them."""
+    old, new = before.document(), after.document()
+    return {name: [None, None] if name in ("args", "kwargs") else [old[name], new[name]] for name in before.differing(after)}
+
+
+def _check_ahead(draft: Draft) -> None:
+    if draft.at is not None and draft.at <= now():
+        raise InvalidArguments("at: It lies in the past.", errors={"at": "It lies in the past: choose a later instant."})
+
+
+def _check_name(session: Session, name: str, id: int | None) -> None:
+    taken = session.execute(select(Schedule.id).where(Schedule.name == name)).scalar()
+    if taken is not None and taken != id:
+        raise InvalidArguments(f"name: There is a schedule {name!r} already.", errors={"name": "There is a schedule of this name already."})

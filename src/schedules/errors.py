@@ -1,9 +1,0 @@
-"""Errors of requests about schedules, beside those of the jobs room."""
-
-from __future__ import annotations
-
-from src.jobs.errors import JobsError
-
-
-class UnknownSchedule(JobsError):
-    """There is no schedule with this id or name."""

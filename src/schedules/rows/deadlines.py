@@ -1,0 +1,42 @@
+"""Deadlines: the time by which a schedule must have succeeded, and the notification when it has not."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+from ...sql.clock import now
+from ..rules.rules import Rule
+from .models import Schedule
+
+#: longer than a day with a change of clocks
+LONG_DAY = timedelta(hours=50)
+
+
+def begin_anew(schedule: Schedule) -> None:
+    """Look for a success from the next tick on."""
+    schedule.alert_at = following(schedule, now(), first_tick=schedule.tick_at)
+
+
+def following(schedule: Schedule, after: datetime, *, first_tick: datetime | None) -> datetime | None:
+    """The first deadline later than `after`; for one within a time of each tick, that of `first_tick`."""
+    if schedule.expect_by is not None:
+        return _daily(schedule).next(after)
+    if schedule.expect_within_s is not None and first_tick is not None:
+        return first_tick + timedelta(seconds=schedule.expect_within_s)
+    return None
+
+
+def watched(schedule: Schedule, deadline: datetime) -> tuple[datetime, datetime] | None:
+    """The ticks (from, until) of which one must have succeeded by the deadline; None: there is no such tick."""
+    if schedule.expect_within_s is not None:
+        tick = deadline - timedelta(seconds=schedule.expect_within_s)
+        return tick, deadline
+    earlier = [each for each in _daily(schedule).between(deadline - LONG_DAY, deadline) if each < deadline]
+    start = (earlier[-1] if earlier else deadline - timedelta(days=1)) + timedelta(microseconds=1)
+    first = next(schedule.draft.rule.between(start, deadline), None)
+    return None if first is None else (first, deadline)
+
+
+def _daily(schedule: Schedule) -> Rule:
+    hour, minute = (schedule.expect_by or "00:00").split(":")
+    return Rule(cron=f"{int(minute)} {int(hour)} * * *", zone=schedule.zone)

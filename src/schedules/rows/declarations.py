@@ -1,0 +1,107 @@
+"""Schedules declared in code: `@dramatiq.actor(periodic=cron("0 6 * * mon-fri"))`, in periodiq's spelling.
+
+A declaration answers what the `periodiq` command asks of its own CronSpec (`validate`, `next_valid_date`), so that it can be
+used beside our schedulers; that its ticks are fired once is held by the ticks' rows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from ...jobs.core.errors import JobsError
+from ...settings import get_settings
+from ..rules.rules import Rule
+from .drafts import GRACE_S, Draft
+from .vocabulary import Missed, Overlap
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Declaration:
+    """What `periodic=` holds: a schedule without the name of its actor."""
+
+    draft: Draft
+
+    def of(self, actor: str) -> Draft:
+        """The schedule of the actor that declares it, called as the actor is."""
+        return replace(self.draft, name=actor, actor=actor)
+
+    @property
+    def _rule(self) -> Rule:
+        return self.draft.rule
+
+    def validate(self, date: datetime) -> bool:
+        """Is this minute (for an interval: this second) a tick?"""
+        instant = _plain(date).replace(microsecond=0)
+        if self._rule.cron is not None:
+            instant = instant.replace(second=0)
+        return self._rule.next(instant - timedelta(microseconds=1)) == instant
+
+    def next_valid_date(self, last: datetime) -> datetime:
+        """The first tick later than `last`; where there is none any more, a century ahead."""
+        return self._rule.next(_plain(last)) or last + timedelta(days=36_525)
+
+    def __str__(self) -> str:
+        rule = self._rule
+        return rule.cron or (f"every {rule.every_s} s" if rule.every_s else str(rule.at))
+
+
+def _plain(date: datetime) -> datetime:
+    """The instant without what periodiq's own kind of datetime does to arithmetic."""
+    return datetime.fromtimestamp(date.timestamp(), UTC)
+
+
+def cron(
+    spec: str, *, zone: str | None = None, args: Sequence[Any] = (), kwargs: Mapping[str, Any] | None = None,
+    starts_at: datetime | None = None, ends_at: datetime | None = None, jitter: float | timedelta = 0, missed: str = "once",
+    grace: float | timedelta = GRACE_S, overlap: str = "allow", pause_after: int | None = None, on_failure: str | None = None,
+    on_recovery: str | None = None, expect_success: str | timedelta | None = None, on_alert: str | None = None,
+) -> Declaration:  # fmt: skip
+    """A cron schedule, e.g. `cron("0 7 * * mon-fri", zone="Europe/Berlin")`; without a zone, that of CALLBOARD_TIMEZONE.
+
+    Durations are seconds or timedeltas; the names of other actors are texts. Raises JobsError naming what makes no sense.
+    """
+    return _declare(
+        cron=spec, zone=zone, args=args, kwargs=kwargs, starts_at=starts_at, ends_at=ends_at, jitter=jitter, missed=missed, grace=grace,
+        overlap=overlap, pause_after=pause_after, on_failure=on_failure, on_recovery=on_recovery, expect_success=expect_success, on_alert=on_alert,
+    )  # fmt: skip
+
+
+def every(interval: float | timedelta, **how: Any) -> Declaration:
+    """An interval of whole seconds (or a timedelta), counted from its start, else from 1970; `how` as in `cron()`."""
+    return _declare(every_s=_seconds("every", interval), **how)
+
+
+def _declare(
+    *, cron: str | None = None, every_s: int | None = None, zone: str | None = None, args: Sequence[Any] = (),
+    kwargs: Mapping[str, Any] | None = None, starts_at: datetime | None = None, ends_at: datetime | None = None,
+    jitter: float | timedelta = 0, missed: str = "once", grace: float | timedelta = GRACE_S, overlap: str = "allow",
+    pause_after: int | None = None, on_failure: str | None = None, on_recovery: str | None = None,
+    expect_success: str | timedelta | None = None, on_alert: str | None = None,
+) -> Declaration:  # fmt: skip
+    within = _seconds("expect_success", expect_success) if isinstance(expect_success, timedelta) else None
+    draft = Draft(
+        name="periodic", actor="periodic", args=list(args), kwargs=dict(kwargs or {}), cron=cron, every_s=every_s,
+        zone=zone or get_settings().timezone, starts_at=starts_at, ends_at=ends_at, jitter_s=_seconds("jitter", jitter),
+        missed=_word(Missed, "missed", missed), grace_s=_seconds("grace", grace), overlap=_word(Overlap, "overlap", overlap),
+        pause_after=pause_after, on_failure=on_failure, on_recovery=on_recovery, on_alert=on_alert, expect_within_s=within,
+        expect_by=None if isinstance(expect_success, timedelta) else expect_success,
+    )  # fmt: skip
+    draft.check()
+    return Declaration(draft)
+
+
+def _seconds(field: str, value: float | timedelta) -> int:
+    seconds = value.total_seconds() if isinstance(value, timedelta) else value
+    if isinstance(seconds, bool) or not isinstance(seconds, int | float) or seconds != int(seconds):
+        raise JobsError(f"{field} must be whole seconds or a timedelta of such, not {value!r}", field=field)
+    return int(seconds)
+
+
+def _word(kind: Any, field: str, value: str) -> Any:
+    try:
+        return kind(value)
+    except ValueError:
+        raise JobsError(f"{field} must be one of {', '.join(kind)}, not {value!r}", field=field) from None

@@ -1,0 +1,9 @@
+"""Errors of requests about schedules, beside those of the jobs room."""
+
+from __future__ import annotations
+
+from ...jobs.core.errors import JobsError
+
+
+class UnknownSchedule(JobsError):
+    """There is no schedule with this id or name."""

@@ -1,0 +1,97 @@
+"""Overlaps: the policy for a tick while a job of an earlier one waits or runs, and the line in which jobs wait for their turn."""
+
+from __future__ import annotations
+
+import contextlib
+from typing import Any
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from ...jobs.control import actions
+from ...jobs.core.envelopes import announce
+from ...jobs.core.errors import NotAllowed
+from ...jobs.core.models import Job
+from ...jobs.core.release import release_waiting
+from ...jobs.core.states import FINAL, State
+from .models import Schedule, Tick
+from .vocabulary import Origin, Overlap, TickState
+
+#: how the `waits_for` of a job in a schedule's line begins; the schedule's id follows
+LINE = "schedule:"
+#: jobs that wait in one line; where an actor is slower than its schedule, the line would grow for ever
+LINE_LIMIT = 100
+
+#: states of jobs that may stay as they are for hours, until a retry is due or a person helps: no tick is skipped for these
+LATER = (State.RETRYING, State.HELD)
+
+
+class InTheWay(Exception):
+    """An earlier job is in the way, and the tick is not run; the text is the reason."""
+
+
+def settle(session: Session, schedule: Schedule, origin: Origin) -> dict[str, Any]:
+    """How the job of a tick is to be submitted (fields of Submission); raises InTheWay where it is not to be.
+
+    Ticks that are made up for are not skipped and cancel nothing: they line up.
+    """
+    if schedule.overlap is Overlap.ALLOW:
+        return {}
+    lines_up = schedule.overlap is Overlap.QUEUE or origin in (Origin.CATCH_UP, Origin.BACKFILL)
+    earlier = open_jobs(session, schedule.id)
+    if schedule.overlap is Overlap.SKIP and not lines_up:
+        if in_the_way := [job for job in earlier if job.state not in LATER]:
+            raise InTheWay(f"job {in_the_way[0].id} of an earlier tick is {in_the_way[0].state}")
+        return {}
+    if earlier and schedule.overlap is Overlap.CANCEL and not lines_up:
+        for job in earlier:
+            _cancel(session, job.id)
+        earlier = open_jobs(session, schedule.id)
+    if not earlier:
+        return {}
+    if len(earlier) > LINE_LIMIT and origin is not Origin.BACKFILL:
+        raise InTheWay(f"{len(earlier)} jobs of earlier ticks wait already")
+    return {"waits_for": f"{LINE}{schedule.id}", "reason": f"waits for the end of job {earlier[-1].id} of an earlier tick"}
+
+
+def open_jobs(session: Session, schedule_id: int) -> list[Job]:
+    """The jobs of this schedule that have not ended, the oldest first."""
+    statement = (
+        select(Job)
+        .join(Tick, Tick.job_id == Job.id)
+        .where(Tick.schedule_id == schedule_id, Tick.state == TickState.SUBMITTED, Job.state.not_in(FINAL))
+        .order_by(Job.seq)
+        .execution_options(populate_existing=True)
+    )
+    return list(session.execute(statement).scalars())
+
+
+def lines(session: Session) -> list[int]:
+    """The schedules that have jobs waiting in a line."""
+    waiting = select(Job.waits_for).where(Job.waits_for.startswith(LINE), Job.state == State.SCHEDULED).distinct()
+    return [int(name.removeprefix(LINE)) for name in session.execute(waiting).scalars() if name is not None]
+
+
+def move_on(session: Session, schedule_id: int) -> bool:
+    """Queue the first job of a line if nothing before it runs any more."""
+    lock = select(Schedule.id).where(Schedule.id == schedule_id).with_for_update(skip_locked=True)
+    if session.execute(lock).first() is None:
+        return False
+    line = f"{LINE}{schedule_id}"
+    if any(job.waits_for != line for job in open_jobs(session, schedule_id)):
+        return False
+    envelopes = release_waiting(session, line, 1)
+    announce(session, envelopes)
+    return bool(envelopes)
+
+
+def disband(session: Session, schedule_id: int) -> None:
+    """Cancel the jobs of a line that nobody will move on any more."""
+    waiting = select(Job.id).where(Job.waits_for == f"{LINE}{schedule_id}", Job.state == State.SCHEDULED)
+    for id in list(session.execute(waiting).scalars()):
+        _cancel(session, id)
+
+
+def _cancel(session: Session, id: str) -> None:
+    with contextlib.suppress(NotAllowed):  # it has ended this moment, which is what was wanted
+        actions.cancel(session, id)

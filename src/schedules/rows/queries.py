@@ -1,0 +1,143 @@
+"""The read side of schedules: one function per question. Writes nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import func, select
+from sqlalchemy.orm import Session
+
+from ...jobs.core.guards import guarded
+from ...jobs.core.models import Job
+from ...jobs.core.states import State
+from ..rules.rules import Rule
+from .errors import UnknownSchedule
+from .models import Schedule, ScheduleChange, Tick
+from .vocabulary import TickState
+
+#: ends that a list shows of each schedule
+RECENT = 10
+
+
+@dataclass(frozen=True, slots=True)
+class Due:
+    """A schedule that is due soon. `mark` changes whenever its rule may have."""
+
+    id: int
+    due_at: datetime
+    rule: Rule
+    mark: str
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """A tick with what its job says now."""
+
+    tick: Tick
+    state: TickState
+    started_at: datetime | None
+    finished_at: datetime | None
+    error: str | None
+    job_state: State | None
+
+
+@dataclass(frozen=True, slots=True)
+class History:
+    """Some ticks, the newest first; `next`: the instant to pass as `before` for those behind them."""
+
+    runs: list[Run]
+    next: datetime | None
+
+
+def due_before(session: Session, instant: datetime) -> list[Due]:
+    """The schedules that are due before an instant."""
+    statement = select(Schedule).where(Schedule.due_at.is_not(None), Schedule.due_at < instant).order_by(Schedule.due_at)
+    found = []
+    for one in session.execute(statement).scalars():
+        with guarded("schedule_not_readable", schedule_id=one.id):
+            if one.due_at:
+                found.append(Due(one.id, one.due_at, one.draft.rule, str(one.version)))
+    return found
+
+
+def first_due(session: Session) -> datetime | None:
+    """When the first schedule is or was due that is not paused."""
+    return session.execute(select(func.min(Schedule.due_at)).where(Schedule.paused_at.is_(None))).scalar()
+
+
+def every(session: Session) -> list[Schedule]:
+    """All schedules by name."""
+    return list(session.execute(select(Schedule).order_by(Schedule.name)).scalars())
+
+
+def find(session: Session, which: int | str) -> Schedule:
+    """The schedule of this id, or of this name; raises UnknownSchedule."""
+    text = str(which)
+    found = None
+    if text.isascii() and text.isdecimal() and len(text) < 16:
+        found = session.get(Schedule, int(text))
+    found = found or session.execute(select(Schedule).where(Schedule.name == text)).scalars().first()
+    if found is None:
+        raise UnknownSchedule(f"There is no schedule {text!r}.", field="id")
+    return found
+
+
+def of_actor(session: Session, actor: str) -> list[Schedule]:
+    """The schedules of one actor."""
+    return list(session.execute(select(Schedule).where(Schedule.actor == actor).order_by(Schedule.name)).scalars())
+
+
+def of_job(session: Session, job_id: str) -> tuple[Schedule, Tick] | None:
+    """The schedule and the tick that a job comes from."""
+    statement = select(Schedule, Tick).join(Tick, Tick.schedule_id == Schedule.id).where(Tick.job_id == job_id).limit(1)
+    found = session.execute(statement).first()
+    return None if found is None else (found[0], found[1])
+
+
+def history(session: Session, id: int, *, states: Collection[TickState] = (), before: datetime | None = None, limit: int = 50) -> History:
+    """A page of a schedule's ticks, the newest first."""
+    statement = select(Tick, Job).outerjoin(Job, Job.id == Tick.job_id).where(Tick.schedule_id == id)
+    if states:
+        statement = statement.where(Tick.state.in_(states))
+    if before is not None:
+        statement = statement.where(Tick.scheduled_for < before)
+    found = session.execute(statement.order_by(Tick.scheduled_for.desc()).limit(limit + 1)).all()
+    runs = [_run(tick, job) for tick, job in found[:limit]]
+    return History(runs, runs[-1].tick.scheduled_for if len(found) > limit else None)
+
+
+def recent(session: Session, ids: Collection[int]) -> dict[int, list[Tick]]:
+    """The newest ticks of each of these schedules, the oldest of them first."""
+    number = func.row_number().over(partition_by=Tick.schedule_id, order_by=Tick.scheduled_for.desc()).label("number")
+    ranked = select(Tick.schedule_id, Tick.scheduled_for, number).where(Tick.schedule_id.in_(ids)).subquery()
+    same = (Tick.schedule_id == ranked.c.schedule_id) & (Tick.scheduled_for == ranked.c.scheduled_for)
+    statement = select(Tick).join(ranked, same).where(ranked.c.number <= RECENT).order_by(Tick.scheduled_for)
+    found: dict[int, list[Tick]] = {id: [] for id in ids}
+    for tick in session.execute(statement).scalars():
+        found[tick.schedule_id].append(tick)
+    return found
+
+
+def missed(session: Session, id: int, since: datetime) -> tuple[int, datetime, datetime] | None:
+    """How many ticks were missed since an instant, the first and the last of them."""
+    statement = select(func.sum(Tick.covers), func.min(Tick.scheduled_for), func.max(Tick.scheduled_for)).where(
+        Tick.schedule_id == id, Tick.state == TickState.MISSED, Tick.decided_at >= since
+    )
+    number, first, last = session.execute(statement).one()
+    return None if not number else (int(number), first, last)
+
+
+def changes(session: Session, id: int, limit: int = 20) -> list[ScheduleChange]:
+    """Who changed what, the newest first."""
+    statement = select(ScheduleChange).where(ScheduleChange.schedule_id == id).order_by(ScheduleChange.id.desc()).limit(limit)
+    return list(session.execute(statement).scalars())
+
+
+def _run(tick: Tick, job: Any) -> Run:
+    if job is None:
+        return Run(tick, tick.state, None, tick.finished_at, None, None)
+    state = TickState(job.state.value) if job.state.is_final else TickState.SUBMITTED
+    return Run(tick, state, job.started_at, job.finished_at, job.error, job.state)

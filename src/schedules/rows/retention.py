@@ -1,0 +1,28 @@
+"""Retention: old ticks are deleted, but the newest of each schedule stay."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from sqlalchemy import delete, select
+from sqlalchemy.orm import Session
+
+from ...settings import get_settings
+from ...sql.clock import now
+from .models import Schedule, Tick
+from .vocabulary import TickState
+
+#: ticks of each schedule that are kept however old they are: a yearly one has a history too
+NEWEST_KEPT = 100
+
+
+def prune(session: Session) -> int:
+    """Delete ticks whose time is over; return how many."""
+    cutoff, deleted = now() - timedelta(days=get_settings().keep_ticks), 0
+    for id in list(session.execute(select(Schedule.id)).scalars()):
+        of_this = select(Tick.scheduled_for).where(Tick.schedule_id == id).order_by(Tick.scheduled_for.desc())
+        oldest_kept = session.execute(of_this.offset(NEWEST_KEPT - 1).limit(1)).scalar()
+        if oldest_kept is not None:
+            old = (Tick.schedule_id == id) & (Tick.scheduled_for < min(cutoff, oldest_kept)) & (Tick.state != TickState.SUBMITTED)
+            deleted += len(session.execute(delete(Tick).where(old).returning(Tick.schedule_id)).all())
+    return deleted

@@ -1,0 +1,196 @@
+"""Preview of a rule by the engine that fires it: description, next ticks, clock changes, calendar, load."""
+
+from __future__ import annotations
+
+import calendar as calendars
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from datetime import date, datetime, timedelta
+from functools import lru_cache
+from itertools import islice, takewhile
+
+from . import expressions, zones
+from .expressions import Expression
+from .rules import SECOND, Rule
+from .zones import Change, local, zone_of
+
+HOUR = timedelta(hours=1)
+#: how far ahead changes of clocks are told: both of the next year
+TOLD_AHEAD = timedelta(days=400)
+#: ticks that a calendar counts at most; a rule with more is told by its words
+MOST_COUNTED = 3_000
+#: times of one change that are named one by one
+MOST_NAMED = 3
+_UNITS = (("week", 604_800), ("day", 86_400), ("hour", 3_600), ("minute", 60), ("second", 1))
+
+
+@dataclass(frozen=True, slots=True)
+class Upcoming:
+    """A tick to come: the instant, what clocks in its zone show (naive), and when it fires with its jitter."""
+
+    tick: datetime
+    local: datetime
+    due_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Day:
+    """A day of the calendar with its ticks; `times` are those of the first few."""
+
+    date: date
+    ticks: int
+    times: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Month:
+    """A month as weeks from Monday to Sunday; None: a day of another month."""
+
+    title: str
+    weeks: tuple[tuple[Day | None, ...], ...]
+
+
+def words(rule: Rule) -> str:
+    """The rule in English."""
+    zone = "" if rule.every_s is not None else f" ({rule.zone})"
+    if rule.cron is not None:
+        said = expressions.parse(rule.cron).words
+    elif rule.every_s is not None:
+        said = f"Every {period(rule.every_s)}"
+    else:
+        assert rule.at is not None
+        said = f"Once, on {_moment(rule, rule.at)}"
+    parts = [said + zone]
+    if rule.starts_at is not None:
+        parts.append(f"from {_moment(rule, rule.starts_at)}")
+    if rule.ends_at is not None:
+        parts.append(f"until {_moment(rule, rule.ends_at)}")
+    if rule.jitter_s:
+        parts.append(f"each up to {period(rule.jitter_s)} later")
+    return ", ".join(parts)
+
+
+def period(seconds: int) -> str:
+    """`90` as "1 minute 30 seconds", `60` as "minute"."""
+    if seconds == 0:
+        return "0 seconds"
+    parts, rest = [], seconds
+    for unit, length in _UNITS:
+        number, rest = divmod(rest, length)
+        if number:
+            parts.append(f"{number} {unit}{'s' if number > 1 else ''}")
+    return parts[0].removeprefix("1 ") if len(parts) == 1 else " ".join(parts)
+
+
+def upcoming(rule: Rule, after: datetime, number: int) -> list[Upcoming]:
+    """The next ticks."""
+    zone = zone_of(rule.zone)
+    return [Upcoming(tick, local(zone, tick), rule.due(tick)) for tick in islice(rule.ticks(after), number)]
+
+
+def notes(rule: Rule, after: datetime) -> list[str]:
+    """What the changes of clocks in the next year mean to the rule, a sentence each."""
+    if rule.cron is None:
+        return []
+    zone, expression = zone_of(rule.zone), expressions.parse(rule.cron)
+    last = after + TOLD_AHEAD if rule.ends_at is None else min(rule.ends_at, after + TOLD_AHEAD)
+    told = []
+    for change in zones.changes_between(zone, max(after, rule.starts_at or after), last):
+        begin, end = change.local_span
+        times = list(takewhile(lambda naive, end=end: naive < end, expression.after(begin - SECOND)))  # type: ignore[misc]
+        if times:
+            told.append(_told(rule, expression, change, times))
+    return told
+
+
+def calendar(rule: Rule, after: datetime, months: int = 2) -> list[Month]:
+    """This month and the next ones in the rule's zone, with the ticks from `after` on; empty where there are too many to look at."""
+    zone = zone_of(rule.zone)
+    first = local(zone, after).date().replace(day=1)
+    firsts = [_later(first, number) for number in range(months + 1)]
+    end = datetime.combine(firsts[-1], datetime.min.time(), tzinfo=zone)
+    ticks = list(islice(takewhile(lambda tick: tick < end, rule.ticks(after)), MOST_COUNTED + 1))
+    if len(ticks) > MOST_COUNTED:
+        return []
+    days: dict[date, list[str]] = {}
+    for tick in ticks:
+        shown = local(zone, tick)
+        days.setdefault(shown.date(), []).append(f"{shown:%H:%M}" if shown.second == 0 else f"{shown:%H:%M:%S}")
+    return [_month(each, days) for each in firsts[:-1]]
+
+
+def load(rules: Iterable[Rule], start: datetime, hours: int = 168) -> list[int]:
+    """How many ticks all these rules have in each of the hours from `start` on (a whole hour)."""
+    total = [0] * hours
+    for rule in rules:
+        for hour, number in enumerate(_per_hour(replace(rule, salt="", jitter_s=0), start, hours)):
+            total[hour] += number
+    return total
+
+
+@lru_cache(maxsize=1024)
+def _per_hour(rule: Rule, start: datetime, hours: int) -> Sequence[int]:
+    if rule.every_s is not None and rule.every_s < 3_600:
+        return _interval_per_hour(rule, start, hours)
+    counted = [0] * hours
+    for tick in rule.between(start, start + hours * HOUR - SECOND / 1_000_000):
+        counted[(tick - start) // HOUR] += 1
+    return counted
+
+
+def _interval_per_hour(rule: Rule, start: datetime, hours: int) -> Sequence[int]:
+    """Counted, not walked: a rule of one second ticks 600,000 times a week."""
+    assert rule.every_s is not None
+    begin = rule.starts_at or start
+    end = rule.ends_at or start + hours * HOUR
+
+    def ticks_before(instant: datetime) -> int:
+        return -((rule.anchor - instant) // timedelta(seconds=rule.every_s or 1))
+
+    counted = []
+    for number in range(hours):
+        low, high = max(start + number * HOUR, begin), min(start + (number + 1) * HOUR, end + SECOND / 1_000_000)
+        counted.append(max(0, ticks_before(high) - ticks_before(low)))
+    return counted
+
+
+def _told(rule: Rule, expression: Expression, change: Change, times: Sequence[datetime]) -> str:
+    begin, end = change.local_span
+    day = f"{begin.day} {begin:%B %Y}"
+    named = ", ".join(f"{time:%H:%M}" for time in times[:MOST_NAMED])
+    if len(times) > MOST_NAMED:
+        named += f" and {len(times) - MOST_NAMED} more"
+    one = len(times) == 1
+    span = f"{begin:%H:%M} to {end:%H:%M}"
+    if change.is_gap and expression.is_fixed:
+        there = local(zone_of(rule.zone), change.at)
+        return f"{named} {'does' if one else 'do'} not exist on {day}: runs {'' if one else 'once '}at {there:%H:%M}."
+    if change.is_gap:
+        return f"{span} does not exist on {day}: nothing runs in it."
+    if expression.is_fixed:
+        return f"{named} {'comes' if one else 'come'} twice on {day}: {'' if one else 'each '}runs once, not twice."
+    return f"{span} comes twice on {day}: runs both times."
+
+
+def _month(first: date, days: dict[date, list[str]]) -> Month:
+    weeks = calendars.Calendar().monthdatescalendar(first.year, first.month)
+    return Month(
+        f"{first:%B %Y}",
+        tuple(
+            tuple(
+                Day(each, len(days.get(each, ())), tuple(days.get(each, ())[:MOST_NAMED])) if each.month == first.month else None
+                for each in week
+            )
+            for week in weeks
+        ),
+    )
+
+
+def _later(first: date, months: int) -> date:
+    year, month = divmod(first.year * 12 + first.month - 1 + months, 12)
+    return date(year, month + 1, 1)
+
+
+def _moment(rule: Rule, instant: datetime) -> str:
+    shown = local(zone_of(rule.zone), instant)
+    return f"{shown.day} {shown:%B %Y} at {shown:%H:%M}"

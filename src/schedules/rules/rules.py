@@ -1,0 +1,152 @@
+"""A rule in time: which instants are ticks, and when each of them is due. All processes compute the same."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from itertools import takewhile
+from zoneinfo import ZoneInfo
+
+from ...jobs.core.errors import InvalidArguments, JobsError
+from ...sql.columns import EPOCH
+from . import expressions, zones
+from .expressions import Expression
+from .zones import local, zone_of
+
+SECOND = timedelta(seconds=1)
+#: how far ahead a rule is followed; what does not come within it, never does
+HORIZON = timedelta(days=50 * 366)
+#: clocks change by less than this
+WIDEST_CHANGE = timedelta(hours=26)
+#: seconds; a longer interval is a slip of the keyboard
+LONGEST_INTERVAL_S = 10 * 366 * 86_400
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """Exactly one of `cron`, `every_s` and `at`, within `starts_at` and `ends_at` (both included).
+
+    `jitter_s` moves what is due, not the tick: by so much at most, by `salt` and the tick, and never past the next tick.
+    """
+
+    cron: str | None = None
+    every_s: int | None = None
+    at: datetime | None = None
+    zone: str = "UTC"
+    starts_at: datetime | None = None
+    ends_at: datetime | None = None
+    jitter_s: int = 0
+    salt: str = ""
+
+    def problems(self) -> dict[str, str]:
+        """What makes no rule of it, by field."""
+        found: dict[str, str] = {}
+        given = [name for name, value in (("cron", self.cron), ("every", self.every_s), ("at", self.at)) if value is not None]
+        if len(given) != 1:
+            found[given[0] if given else "cron"] = f"Give one of cron, every and at{', not ' + ' and '.join(given) if given else ''}."
+        elif self.cron is not None:
+            found |= _refusal(lambda: expressions.parse(self.cron or ""))
+        found |= _refusal(lambda: zone_of(self.zone))
+        if self.every_s is not None and not 1 <= self.every_s <= LONGEST_INTERVAL_S:
+            found["every"] = "An interval has one second at least and ten years at most."
+        for name in ("at", "starts_at", "ends_at"):
+            instant: datetime | None = getattr(self, name)
+            if instant is not None and (instant.tzinfo is None or not 1971 <= instant.year <= 9000):
+                found[name] = "It must be an instant with its zone, in this era, e.g. 2030-01-01T09:00:00Z."
+        if self.starts_at is not None and self.ends_at is not None and not found and self.ends_at < self.starts_at:
+            found["ends_at"] = "The end lies before the start."
+        if not 0 <= self.jitter_s <= 86_400:
+            found["jitter"] = "The jitter lies between 0 seconds and a day."
+        return found
+
+    def check(self) -> None:
+        """Raise InvalidArguments that names each field at fault."""
+        if found := self.problems():
+            raise InvalidArguments("; ".join(f"{name}: {text}" for name, text in found.items()), errors=found)
+
+    def ticks(self, after: datetime) -> Iterator[datetime]:
+        """The ticks later than `after`, ascending, in UTC."""
+        after = after.astimezone(UTC)
+        if self.starts_at is not None and after < self.starts_at:
+            after = self.starts_at - timedelta(microseconds=1)
+        found = self._unbounded(after)
+        if self.ends_at is None:
+            return found
+        last = self.ends_at
+        return takewhile(lambda tick: tick <= last, found)
+
+    @property
+    def anchor(self) -> datetime:
+        """The instant from which an interval is counted: its start; one without is counted from 1970, so that all schedulers agree."""
+        return EPOCH if self.starts_at is None else self.starts_at.astimezone(UTC)
+
+    def next(self, after: datetime) -> datetime | None:
+        """The first tick later than `after`, if there is one."""
+        return next(self.ticks(after), None)
+
+    def between(self, start: datetime, end: datetime) -> Iterator[datetime]:
+        """The ticks with start <= tick <= end."""
+        return takewhile(lambda tick: tick <= end, self.ticks(start - timedelta(microseconds=1)))
+
+    def due(self, tick: datetime) -> datetime:
+        """The instant at which a tick fires: later by its jitter."""
+        if not self.jitter_s:
+            return tick
+        room = timedelta(seconds=self.jitter_s)
+        following = self.next(tick)
+        if following is not None:
+            room = min(room, following - tick)
+        digest = hashlib.sha256(f"{self.salt}\0{tick.isoformat()}".encode()).digest()
+        return tick + room * (int.from_bytes(digest[:6]) / 2**48)
+
+    def _unbounded(self, after: datetime) -> Iterator[datetime]:
+        if self.at is not None:
+            return iter([self.at.astimezone(UTC)] if self.at > after else [])
+        if self.every_s is not None:
+            return _multiples(after, self.anchor, self.every_s)
+        assert self.cron is not None
+        expression, zone = expressions.parse(self.cron), zone_of(self.zone)
+        return _at_fixed_times(expression, zone, after) if expression.is_fixed else _along_the_clock(expression, zone, after)
+
+
+def _multiples(after: datetime, anchor: datetime, every_s: int) -> Iterator[datetime]:
+    step = timedelta(seconds=every_s)
+    tick, end = anchor + ((after - anchor) // step + 1) * step, after + HORIZON
+    while tick < end:
+        yield tick
+        tick += step
+
+
+def _at_fixed_times(expression: Expression, zone: ZoneInfo, after: datetime) -> Iterator[datetime]:
+    """Each local time once: the first time it comes, or the first time there is after one that does not exist."""
+    begin = local(zone, after)
+    if zones.changes_between(zone, after - WIDEST_CHANGE, after):
+        begin -= WIDEST_CHANGE  # a time that lies behind on the clock may lie ahead: clocks went back
+    last = after
+    for naive in expression.after(begin):
+        instant = zones.first_instant(zone, naive)
+        if instant > last:
+            last = instant
+            yield instant
+
+
+def _along_the_clock(expression: Expression, zone: ZoneInfo, after: datetime) -> Iterator[datetime]:
+    """Every minute at which the clock on the wall shows a time of the expression: twice what comes twice, never what is left out."""
+    for begin, end, offset in zones.spans(zone, after, after + HORIZON):
+        first = (begin + offset).replace(tzinfo=None)
+        # The first minute of a new stretch may be a tick itself; `after` must not be.
+        for naive in expression.after(first if begin == after else first - SECOND):
+            instant = naive.replace(tzinfo=UTC) - offset
+            if instant >= end:
+                break
+            yield instant
+
+
+def _refusal(check: Callable[[], object]) -> dict[str, str]:
+    try:
+        check()
+    except JobsError as error:
+        return {error.field or "cron": str(error)}
+    return {}

@@ -1,0 +1,68 @@
+"""Backfill: submit a job for each past tick of a period that has none."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from ... import audit
+from ...jobs.core.errors import JobsError, NotAllowed
+from ...sql.clock import now
+from ..edit.editing import locked
+from ..rows.makers import Maker
+from ..rows.models import Schedule, Tick
+from ..rows.vocabulary import Origin
+from .misfires import Verdict
+from .ticks import WITHOUT_JOB, Fired, decide
+
+#: ticks of one request: one transaction, which others wait for
+MOST = 1_000
+
+
+@dataclass(frozen=True, slots=True)
+class Backfill:
+    """What was made up for, and how many ticks of the stretch had a job already."""
+
+    fired: list[Fired]
+    had_one: int
+
+
+def backfill(session: Session, id: int, start: datetime, end: datetime, make: Maker, *, by: str) -> Backfill:
+    """Run every tick with start <= tick <= end that has no job; asked twice, it does nothing the second time.
+
+    Ticks that are still to come are left to the clock. Where jobs must not overlap, they line up, the oldest tick first.
+    """
+    schedule = locked(session, id)
+    audit.about("schedule", id, name=schedule.name)
+    ticks = candidates(schedule, start, end)
+    taken = select(Tick.scheduled_for).where(
+        Tick.schedule_id == id, Tick.scheduled_for >= start, Tick.scheduled_for <= end, Tick.state.not_in(WITHOUT_JOB)
+    )
+    has_job = set(session.execute(taken).scalars())
+    wanted = [tick for tick in ticks if tick not in has_job]
+    if len(wanted) > MOST:
+        raise JobsError(f"These are {len(wanted)} ticks; at most {MOST} are backfilled at once: choose a shorter stretch.", field="to")
+    fired = [decide(session, schedule, Verdict(tick, tick, True, Origin.BACKFILL, "backfilled"), make, by=by) for tick in wanted]
+    broken = next((one.reason for one in fired if one is not None and one.job_id is None), None)
+    if broken is not None:
+        raise NotAllowed(f"nothing was backfilled: {broken}")
+    session.flush()
+    return Backfill([one for one in fired if one is not None], len(ticks) - len(wanted))
+
+
+def candidates(schedule: Schedule, start: datetime, end: datetime) -> list[datetime]:
+    """The ticks of a stretch that lie behind, at most one more than can be asked for."""
+    if end < start:
+        raise JobsError("The end lies before the start.", field="to")
+    last = min(end, now())
+    if schedule.tick_at is not None:
+        last = min(last, schedule.tick_at - timedelta(microseconds=1))
+    found: list[datetime] = []
+    for tick in schedule.draft.rule.between(start, last):
+        found.append(tick)
+        if len(found) > 10 * MOST:
+            raise JobsError(f"These are more than {10 * MOST} ticks: choose a shorter stretch.", field="to")
+    return found

@@ -1,0 +1,73 @@
+"""Misfires: decide for each due tick whether to run it or to note it as missed; ticks.py writes the decision."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from ..rows.vocabulary import Missed, Origin
+from ..rules.rules import Rule
+
+#: missed ticks that policy `all` makes up for, and that have rows of their own; older ones share one row
+MOST = 100
+#: policy `all` makes up for nothing that is older
+OLDEST = timedelta(days=1)
+#: lateness that is never a miss: more than it takes to end the transaction of a scheduler that stands still (ticks.FROZEN_MS) and another
+#: one to look
+ALWAYS_ON_TIME = timedelta(seconds=1)
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What becomes of a tick. `covers`: how many ticks it stands for. `reason`: why it does not run, or runs late."""
+
+    tick: datetime
+    due_at: datetime
+    runs: bool
+    origin: Origin = Origin.CLOCK
+    reason: str | None = None
+    covers: int = 1
+
+
+def due_ticks(rule: Rule, start: datetime, present: datetime) -> tuple[list[datetime], int]:
+    """The newest ticks from `start` on that are due by now, and how many older ones there are besides."""
+    found: deque[datetime] = deque(maxlen=MOST + 1)
+    number = 0
+    for tick in rule.between(start, present):
+        if rule.jitter_s and rule.due(tick) > present:
+            break
+        found.append(tick)
+        number += 1
+    return list(found), number - len(found)
+
+
+def judge(rule: Rule, ticks: Sequence[datetime], older: int, present: datetime, *, missed: Missed, grace_s: int) -> list[Verdict]:
+    """One verdict for each tick, in order; the first one also stands for the `older` ticks."""
+    grace = max(timedelta(seconds=grace_s), ALWAYS_ON_TIME)
+    dues = [rule.due(tick) for tick in ticks]
+    late = [present - due > grace for due in dues]
+    number_missed = older + sum(late)
+    newest_missed = max((index for index, is_late in enumerate(late) if is_late), default=-1)
+    verdicts = []
+    for index, (tick, due) in enumerate(zip(ticks, dues, strict=True)):
+        covers = 1 + older if index == 0 else 1
+        if not late[index]:
+            verdicts.append(Verdict(tick, due, True, covers=covers))
+        elif missed is Missed.ALL and present - due <= OLDEST and index >= len(ticks) - MOST and covers == 1:
+            verdicts.append(Verdict(tick, due, True, Origin.CATCH_UP, "it was missed: no scheduler ran"))
+        elif missed is Missed.ONCE and index == newest_missed and all(late):
+            stands = "it was missed" if number_missed == 1 else f"stands for {number_missed} missed ticks"
+            verdicts.append(Verdict(tick, due, True, Origin.CATCH_UP, f"{stands}: no scheduler ran", covers=covers))
+        else:
+            verdicts.append(Verdict(tick, due, False, reason=_why(missed, late), covers=covers))
+    return verdicts
+
+
+def _why(missed: Missed, late: Sequence[bool]) -> str:
+    if missed is Missed.SKIP:
+        return "no scheduler ran, and missed ticks are skipped"
+    if missed is Missed.ALL:
+        return f"no scheduler ran, and only {MOST} ticks of the last day are made up for"
+    return "no scheduler ran; one later run stands for it"

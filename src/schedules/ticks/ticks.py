@@ -1,0 +1,184 @@
+"""fire(): the ticks of a schedule that are due become rows and jobs, in the caller's one transaction.
+
+Any number of processes may call it at once, and at the wrong time: the schedule's row is locked while it is looked at, and a
+tick is a row that can be inserted once.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from dramatiq import Message
+from sqlalchemy import delete, select, text, update
+from sqlalchemy.dialects.postgresql import insert as postgresql_insert
+from sqlalchemy.dialects.sqlite import insert as sqlite_insert
+from sqlalchemy.orm import Session
+
+from ... import audit
+from ...jobs.core.errors import JobsError, NotAllowed, UnknownActor
+from ...jobs.submit.submission import submit
+from ...sql.clock import now
+from ...sql.statements import is_sqlite
+from ...telemetry import tracing
+from ..rows import overlaps
+from ..rows.errors import UnknownSchedule
+from ..rows.makers import Maker
+from ..rows.models import Schedule, Tick
+from ..rows.vocabulary import Origin, TickState
+from .misfires import Verdict, due_ticks, judge
+
+#: the message option with the tick's instant, read by current_job.scheduled_for
+SCHEDULED_FOR = "scheduled_for"
+#: how long a process that does not know the actor leaves a tick to those that do, as in the middle of a deploy
+STRANGER_WAITS = timedelta(seconds=30)
+#: milliseconds after which PostgreSQL ends the transaction of a process that stands still: others wait behind its locks
+FROZEN_MS = 500
+#: ticks without a job, which a backfill may give one
+WITHOUT_JOB = (TickState.MISSED, TickState.SKIPPED, TickState.BROKEN)
+
+
+@dataclass(frozen=True, slots=True)
+class Fired:
+    """What became of one tick."""
+
+    tick: datetime
+    due_at: datetime
+    state: TickState
+    job_id: str | None
+    reason: str | None
+
+
+def fire(session: Session, id: int, make: Maker, *, reported: datetime | None = None) -> list[Fired]:
+    """Decide about every tick of this schedule that is due; nothing, if another process does so or has done it.
+
+    `reported`: a tick that counts as due whatever its jitter says, because another clock has seen it.
+    """
+    hurry(session)
+    # Whoever holds the row is about to decide: there is nothing to wait for.
+    schedule = _lock(session, id, skip_locked=True)
+    if schedule is None or schedule.due_at is None or schedule.tick_at is None:
+        return []
+    present = now()
+    if reported is not None and reported >= schedule.tick_at:
+        present = max(present, schedule.due_at)
+    if schedule.due_at > present or _is_for_others(schedule, make, present):
+        return []
+    rule = schedule.draft.rule
+    ticks, older = due_ticks(rule, schedule.tick_at, present)
+    verdicts = judge(rule, ticks, older, present, missed=schedule.missed, grace_s=schedule.grace_s)
+    fired = [decide(session, schedule, verdict, make) for verdict in verdicts]
+    schedule.tick_at = rule.next(ticks[-1] if ticks else schedule.tick_at)
+    schedule.due_at = None if schedule.tick_at is None else rule.due(schedule.tick_at)
+    session.flush()
+    return [one for one in fired if one is not None]
+
+
+def run_now(session: Session, id: int, make: Maker, *, by: str) -> Fired:
+    """Run a schedule once beside its ticks, which stay where they are. Raises NotAllowed where an earlier job is in the way."""
+    schedule = _lock(session, id)
+    if schedule is None:
+        raise UnknownSchedule(f"There is no schedule {id}.", field="id")
+    audit.about("schedule", id, name=schedule.name)
+    fired, present = None, now()
+    while fired is None:
+        fired = decide(session, schedule, Verdict(present, present, True, Origin.MANUAL), make, by=by)
+        present += timedelta(microseconds=1)  # a tick of this very moment is another one
+    if fired.job_id is None:
+        raise NotAllowed(f"it was not run: {fired.reason}")
+    session.flush()
+    return fired
+
+
+def decide(session: Session, schedule: Schedule, verdict: Verdict, make: Maker, *, by: str | None = None) -> Fired | None:
+    """Write one tick, with its job if it is to have one; None: it was decided about before."""
+    state, reason = TickState.MISSED, verdict.reason
+    message: Message[Any] | None = None
+    how: dict[str, Any] = {}
+    if verdict.runs:
+        state = TickState.SUBMITTED
+        try:
+            message = make(schedule.actor, schedule.args, schedule.kwargs, {SCHEDULED_FOR: verdict.tick.isoformat()})
+            how = overlaps.settle(session, schedule, verdict.origin)
+            schedule.broken = None
+        except JobsError as error:
+            state, reason = TickState.BROKEN, str(error)
+            schedule.broken = reason
+        except overlaps.InTheWay as other:
+            state, reason, message = TickState.SKIPPED, str(other), None
+    job_id = None if message is None else message.message_id
+    tick = {
+        "schedule_id": schedule.id, "scheduled_for": verdict.tick, "due_at": verdict.due_at, "decided_at": now(), "origin": verdict.origin,
+        "state": state, "reason": reason, "covers": verdict.covers, "job_id": job_id, "submitted_by": by,
+    }  # fmt: skip
+    if not _write(session, tick):
+        return None
+    if message is not None:
+        try:
+            with tracing.step("tick", schedule=schedule.name):
+                receipt = submit(session, message, source="schedule", submitted_by=by or f"schedule {schedule.name}", **how)
+            if not receipt.created:
+                job_id, reason = receipt.id, "its actor is unique: a job of the same key stands for it"
+        except JobsError as error:  # too large, for instance: it was refused before anything was written
+            schedule.broken = reason = str(error)
+            job_id, state = None, TickState.BROKEN
+        if job_id != message.message_id:
+            mine = (Tick.schedule_id == schedule.id) & (Tick.scheduled_for == verdict.tick)
+            session.execute(update(Tick).where(mine).values(job_id=job_id, state=state, reason=reason))
+    return Fired(verdict.tick, verdict.due_at, state, job_id, reason)
+
+
+def rewind(session: Session, present: datetime) -> int:
+    """Let schedules go on from `present`, whose ticks lie further ahead because the clock was set back; return how many.
+
+    Otherwise none of them would fire until the clock has caught up. Ticks of the repeated time fire again: their rows go.
+    """
+    active = select(Schedule).where(Schedule.due_at.is_not(None), Schedule.tick_at.is_not(None)).with_for_update()
+    rewound = 0
+    for schedule in session.execute(active).scalars():
+        rule = schedule.draft.rule
+        following = rule.next(present)
+        if following is not None and schedule.tick_at is not None and following < schedule.tick_at:
+            repeated = (Tick.schedule_id == schedule.id) & (Tick.scheduled_for > present) & (Tick.origin != Origin.MANUAL)
+            session.execute(delete(Tick).where(repeated).execution_options(synchronize_session=False))
+            schedule.tick_at, schedule.due_at = following, rule.due(following)
+            rewound += 1
+    return rewound
+
+
+def hurry(session: Session) -> None:
+    """Let PostgreSQL take back this transaction's locks, should its process stand still."""
+    if not is_sqlite(session):
+        session.execute(text(f"SET LOCAL idle_in_transaction_session_timeout = {FROZEN_MS}"))
+
+
+def _is_for_others(schedule: Schedule, make: Maker, present: datetime) -> bool:
+    """Does this process not know the actor, while another one may?"""
+    assert schedule.due_at is not None
+    if present - schedule.due_at > STRANGER_WAITS:
+        return False
+    try:
+        make(schedule.actor, schedule.args, schedule.kwargs, {})
+    except UnknownActor:
+        return True
+    except JobsError:
+        return False
+    return False
+
+
+def _lock(session: Session, id: int, *, skip_locked: bool = False) -> Schedule | None:
+    statement = select(Schedule).where(Schedule.id == id).with_for_update(skip_locked=skip_locked)
+    return session.execute(statement.execution_options(populate_existing=True)).scalars().first()
+
+
+def _write(session: Session, tick: dict[str, Any]) -> bool:
+    """Insert the tick; False: it is there. A backfill may take the place of a tick that got no job."""
+    insert = (sqlite_insert if is_sqlite(session) else postgresql_insert)(Tick).values(**tick)
+    key = ["schedule_id", "scheduled_for"]
+    if tick["origin"] is Origin.BACKFILL:
+        changed = {name: getattr(insert.excluded, name) for name in tick if name not in key}
+        statement = insert.on_conflict_do_update(index_elements=key, set_=changed, where=Tick.state.in_(WITHOUT_JOB))
+    else:
+        statement = insert.on_conflict_do_nothing(index_elements=key)
+    return session.execute(statement.returning(Tick.schedule_id)).first() is not None

@@ -1,0 +1,53 @@
+"""Draft validation: the actor exists, accepts the arguments, and every callback accepts a notification."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from dramatiq.broker import Broker
+
+from ..actor_schema.signature import Signature
+from ..jobs.core.errors import InvalidArguments, JobsError, UnknownActor
+from ..schedules.rows.drafts import Draft
+from ..schedules.rows.vocabulary import Event
+
+#: what actors that are told something are called with, in shape
+TOLD = {"event": Event.FAILED.value, "text": "", "schedule": "", "schedule_id": 0, "actor": "", "failures": 1, "scheduled_for": None,
+        "job_id": None, "state": None, "error": None}  # fmt: skip
+
+
+def fitted(draft: Draft, broker: Broker) -> Draft:
+    """The draft with its arguments as the actor takes them; raises InvalidArguments that names every field at fault."""
+    problems: dict[str, str] = {}
+    actor = broker.actors.get(draft.actor)
+    if actor is None:
+        raise UnknownActor(
+            f"No actor named {draft.actor!r}. Import its module in src/actors, or name it in CALLBOARD_ACTORS.", field="actor"
+        )
+    try:
+        args, kwargs = Signature.of(actor).check(draft.args, draft.kwargs)
+        draft = replace(draft, args=args, kwargs=kwargs)
+    except InvalidArguments as error:
+        problems.update(error.errors)
+    for field, name in draft.callbacks.items():
+        problem = _cannot_be_told(name, broker)
+        if problem is not None:
+            problems[field] = problem
+    try:
+        draft.check()
+    except InvalidArguments as error:
+        problems.update(error.errors)
+    if problems:
+        raise InvalidArguments("; ".join(f"{name}: {text}" for name, text in problems.items()), errors=problems)
+    return draft
+
+
+def _cannot_be_told(name: str, broker: Broker) -> str | None:
+    actor = broker.actors.get(name)
+    if actor is None:
+        return f"There is no actor named {name!r}."
+    try:
+        Signature.of(actor).check([TOLD], {})
+    except JobsError:
+        return f"{name} cannot be called with one object, which says what happened."
+    return None

@@ -1,0 +1,146 @@
+"""The SQL database: one engine per process, with write and read sessions.
+
+SQLite (embedded, one host): WAL, synchronous=FULL, every write transaction starts with BEGIN IMMEDIATE, so that
+two writers wait for each other instead of failing half-way. PostgreSQL (more than one host): psycopg 3.
+Whoever opens a session commits it: `with write() as session:` commits at the end of the block.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+
+from sqlalchemy import text
+from sqlalchemy.orm import Session, sessionmaker
+
+from ..database_url import parse
+from ..settings import get_settings
+from .clock import clock
+from .direct import DirectConnections
+from .engines import postgresql_engine, sqlite_engine
+from .outages import is_outage
+
+#: marks in `Session.info` a session that only looks
+LOOKING = "callboard_looking"
+
+
+class Database:
+    """An engine with its two session factories."""
+
+    def __init__(self, url: str, *, pool_size: int | None = None) -> None:
+        self.url = parse(url)
+        self.is_sqlite = self.url.get_backend_name() == "sqlite"
+        settings = get_settings()
+        kept, overflow = pool_size or settings.database_pool, settings.database_overflow
+        self.engine = (
+            sqlite_engine(self.url, kept, overflow, cache_mb=settings.sqlite_cache)
+            if self.is_sqlite
+            else postgresql_engine(self.url, kept, overflow)
+        )
+        self._write = sessionmaker(self.engine, expire_on_commit=False)
+        # PostgreSQL gives each statement a snapshot of its own anyway, so a transaction around looking is two more round trips.
+        looking = {"callboard_read": True} if self.is_sqlite else {"isolation_level": "AUTOCOMMIT"}
+        self._read = sessionmaker(self.engine.execution_options(**looking), expire_on_commit=False, info={LOOKING: True})
+        self.direct = DirectConnections(self.engine, kept)
+        self.pid = os.getpid()
+
+    @contextmanager
+    def write(self) -> Iterator[Session]:
+        """A session whose transaction commits at the end of the block and rolls back on an exception."""
+        with self._write() as session, session.begin():
+            yield session
+
+    @contextmanager
+    def read(self) -> Iterator[Session]:
+        """A session for looking: takes no write lock on SQLite and is rolled back at the end."""
+        with self._read() as session:
+            yield session
+
+    def session(self) -> Session:
+        """A write session that the caller commits, rolls back and closes."""
+        return self._write()
+
+    def is_there(self) -> bool:
+        """Is there a database file? SQLite would make an empty one; PostgreSQL answers for itself."""
+        return not self.is_sqlite or not self.url.database or Path(self.url.database).exists()
+
+    def check_clock(self) -> None:
+        """Correct now() to PostgreSQL's clock; on SQLite the host's clock is the clock."""
+        if self.is_sqlite:
+            return
+        with self.read() as session:
+            session.connection()
+            asked_at = datetime.now(UTC)
+            database_now = session.execute(text("SELECT clock_timestamp()")).scalar_one()
+            clock.correct(database_now, asked_at, datetime.now(UTC))
+
+
+_lock = threading.Lock()
+_reading = threading.Lock()
+_database: Database | None = None
+
+
+def _renew_locks() -> None:
+    """Replace locks in a forked child: the thread that held one is not there to release it."""
+    global _lock, _reading
+    _lock, _reading = threading.Lock(), threading.Lock()
+
+
+os.register_at_fork(after_in_child=_renew_locks)
+
+
+def get_database() -> Database:
+    """This process's database, opened at first use; a forked child opens its own."""
+    global _database
+    with _lock:
+        if _database is None:
+            _database = Database(get_settings().effective_database_url)
+        elif _database.pid != os.getpid():
+            # The parent's sockets must not be used or closed here: forget them and open our own.
+            _database.engine.dispose(close=False)
+            _database = Database(get_settings().effective_database_url)
+        opened = _database
+    if not opened.is_sqlite and clock.is_due:
+        _read_clock(opened)
+    return opened
+
+
+def _read_clock(opened: Database) -> None:
+    """Read PostgreSQL's clock before the first use, and now and then: a lease or a delay by a wrong clock is a wrong one."""
+    first = not clock.is_read
+    if not _reading.acquire(blocking=first):
+        return  # another thread does
+    try:
+        if clock.is_due:
+            opened.check_clock()
+    except Exception as error:
+        if first or not is_outage(error):
+            raise
+        clock.postpone()  # the caller will meet the same outage, or not
+    finally:
+        _reading.release()
+
+
+def use_database(database: Database | None) -> None:
+    """Replace this process's database (tests, tools); None: open the configured one at the next use."""
+    global _database
+    with _lock:
+        _database = database
+
+
+@contextmanager
+def write() -> Iterator[Session]:
+    """A write session of this process's database, committed at the end of the block."""
+    with get_database().write() as session:
+        yield session
+
+
+@contextmanager
+def read() -> Iterator[Session]:
+    """A read session of this process's database."""
+    with get_database().read() as session:
+        yield session

@@ -1,0 +1,165 @@
+"""SQLAlchemy engines for the two stores: how connections are prepared, taken from the pool and, on SQLite, get the one write lock."""
+
+from __future__ import annotations
+
+import os
+import random
+import sqlite3
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import URL, Engine, create_engine, event
+
+from .half_open import WatchfulConnection
+
+#: milliseconds a SQLite writer waits for the one before it
+SQLITE_BUSY_TIMEOUT_MS = 15_000
+#: milliseconds of SQLite's own waiting each time a writer asks for the lock
+SQLITE_ASK_MS = 2
+
+#: for jitter: what an actor draws after `random.seed()` must not depend on threads of ours that draw as well
+dice = random.SystemRandom()
+
+
+def sqlite_engine(url: URL, pool_size: int, overflow: int, *, cache_mb: int) -> Engine:
+    """An engine whose write transactions begin with the write lock; the file's folder is made if it is missing."""
+    if url.database and url.database != ":memory:":
+        Path(url.database).parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    engine = create_engine(
+        url,
+        hide_parameters=True,  # arguments and results of jobs are for no log
+        pool_size=pool_size,
+        max_overflow=overflow,
+        connect_args={
+            "timeout": SQLITE_BUSY_TIMEOUT_MS / 1000,
+            "check_same_thread": False,
+            "isolation_level": None,
+            "cached_statements": 512,
+        },
+    )
+
+    @event.listens_for(engine, "connect")
+    def _prepare(connection: Any, _record: Any) -> None:
+        cursor = connection.cursor()
+        # The first process to open a new file switches it to WAL; the others may meet its lock for a moment.
+        deadline = time.monotonic() + SQLITE_BUSY_TIMEOUT_MS / 1000
+        while True:
+            try:
+                cursor.execute("PRAGMA journal_mode=WAL")
+                break
+            except Exception:
+                if time.monotonic() > deadline:
+                    raise
+                time.sleep(0.05)
+        cursor.execute("PRAGMA synchronous=FULL")
+        cursor.execute("PRAGMA foreign_keys=ON")
+        cursor.execute("PRAGMA temp_store=MEMORY")
+        # A bound of each connection alone would be one for each of dozens: that of the heap is the process's, and under it
+        # connections use their own pages again instead of asking for more.
+        cursor.execute(f"PRAGMA soft_heap_limit={cache_mb * 1_000_000}")
+        cursor.execute(f"PRAGMA cache_size=-{min(32_000, cache_mb * 500)}")
+        cursor.close()
+
+    @event.listens_for(engine, "begin")
+    def _begin(connection: Any) -> None:
+        if connection.get_execution_options().get("callboard_read"):
+            connection.exec_driver_sql("BEGIN")
+        else:
+            cursor = connection.connection.driver_connection.cursor()
+            # Once more at the end, so that SQLAlchemy tells what is wrong.
+            begin_writing(cursor, lambda: connection.exec_driver_sql("BEGIN IMMEDIATE"))
+
+    return engine
+
+
+#: one thread of a process at a time asks for the lock: sixteen that ask keep each other, and the one that has it, from the interpreter
+_asking = threading.Lock()
+
+
+def _renew_lock() -> None:
+    """In a forked child: a thread that held the lock is not there to release it."""
+    global _asking
+    _asking = threading.Lock()
+
+
+os.register_at_fork(after_in_child=_renew_lock)
+
+
+def begin_writing(cursor: Any, fail: Callable[[], object]) -> None:
+    """BEGIN IMMEDIATE on a cursor of sqlite3, asking for the one write lock at short, even intervals; `fail` asks once more and raises.
+
+    SQLite's own wait doubles its pauses up to a tenth of a second, so that who has waited longest is the least likely
+    to be next: under load some writers waited for seconds.
+    """
+    deadline = time.monotonic() + SQLITE_BUSY_TIMEOUT_MS / 1000
+    try:
+        cursor.execute(f"PRAGMA busy_timeout={SQLITE_ASK_MS}")
+        with _asking:
+            while time.monotonic() < deadline:
+                try:
+                    cursor.execute("BEGIN IMMEDIATE")
+                    return
+                except sqlite3.OperationalError as error:
+                    if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY:
+                        break
+                    time.sleep(dice.uniform(0.0005, 0.002))
+        fail()
+    finally:
+        cursor.execute(f"PRAGMA busy_timeout={SQLITE_BUSY_TIMEOUT_MS}")
+        cursor.close()
+
+
+#: how PostgreSQL is reached, where the URL says nothing else: seconds, and milliseconds for tcp_user_timeout
+_REACHED = {
+    "application_name": "callboard",
+    "connect_timeout": 5,
+    # A host that is gone is noticed within 25 s while nothing is sent, and 20 s after something was.
+    "keepalives_idle": 10,
+    "keepalives_interval": 5,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 20_000,
+}
+
+
+def postgresql_engine(url: URL, pool_size: int, overflow: int) -> Engine:
+    """An engine that asks each connection whether it lives before it hands it out."""
+    engine = create_engine(
+        url,
+        hide_parameters=True,
+        pool_size=pool_size,
+        max_overflow=overflow,
+        pool_pre_ping=True,
+        pool_recycle=1800,
+        connect_args={name: value for name, value in _REACHED.items() if name not in url.query},
+    )
+
+    @event.listens_for(engine, "do_connect")
+    def _connect(_dialect: Any, _record: Any, arguments: Any, options: Any) -> WatchfulConnection:
+        return WatchfulConnection.connect(*arguments, **options)
+
+    @event.listens_for(engine, "connect")
+    def _prepare(connection: Any, _record: Any) -> None:
+        # A statement that has come often is planned once for all values: a page of jobs then takes the same way for a stretch
+        # of four thousand as for a million, and a search in arguments that took 40 ms takes 280.
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT set_config('plan_cache_mode', 'force_custom_plan', false), pg_backend_pid()")
+            connection.server_pid = cursor.fetchone()[1]
+        connection.commit()
+
+    @event.listens_for(engine, "handle_error")
+    def _leave(context: Any) -> None:
+        if is_left(context.original_exception):
+            context.is_disconnect = True
+
+    return engine
+
+
+def is_left(error: Any) -> bool:
+    """True if the server no longer takes what this connection is for, so that all connections to it are given up.
+
+    After a fail-over it goes on as a standby, which only reads; the others meet it as they shut it down.
+    """
+    return getattr(error, "sqlstate", None) in ("25006", "57P01", "57P02", "57P03")

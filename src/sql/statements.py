@@ -1,0 +1,162 @@
+"""Values for the hot statements: many rows in one parameter, on both stores.
+
+Claims and settlements touch thousands of rows a second, so they are written by hand: PostgreSQL gets arrays to
+`unnest`, each as one text, SQLite gets one JSON text for `json_each`. Instants travel as whole microseconds since 1970.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections import namedtuple
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from sqlalchemy import text
+from sqlalchemy.orm import Session
+
+from .direct import Direct, pipeline
+
+#: rows that PostgreSQL works on at once while the next are made ready for it
+PART = 500
+
+#: a condition that is always true, with which PostgreSQL's commit of a statement that stands alone does not wait for the disk
+AHEAD_OF_DISK = "(SELECT set_config('synchronous_commit', 'off', true)) = 'off'"
+
+#: `:name` in a statement, but not PostgreSQL's `::type`
+_PARAMETER = re.compile(r"(?<![\w:]):(\w+)")
+
+
+class Batch:
+    """A statement over many rows: `name: type` of each column in order, and its text for each store.
+
+    In the text `{rows}` stands for the rows as a relation named d with those columns; for instants see `_instants`; other
+    parameters are bound by name. `constants`: columns of d that have the same value, an SQL expression, in every row.
+
+    Write what a row must be as `CASE WHEN … THEN true END` beside the join on its key. PostgreSQL would otherwise believe
+    its statistics of `state`, which lag behind a busy table by a minute, walk a partial index over everything that was
+    queued or running lately, and join that with the batch row by row: milliseconds per job instead of microseconds.
+    """
+
+    def __init__(
+        self, columns: dict[str, str], statement: str, sqlite_statement: str | None = None, *, constants: dict[str, str] | None = None
+    ) -> None:
+        self.columns = columns
+        same = "".join(f", {value} AS {name}" for name, value in (constants or {}).items())
+        arrays = ", ".join(f"CAST(:{name} AS {kind}[])" for name, kind in columns.items())
+        names = ", ".join(columns)
+        postgresql_rows = f"(SELECT u.*{same} FROM unnest({arrays}) AS u({names})) AS d"
+        fields = ", ".join(f"value ->> {index} AS {name}" for index, name in enumerate(columns))
+        sqlite_rows = f"(SELECT {fields}{same} FROM json_each(:rows)) AS d"
+        named = _instants(statement, "postgresql").replace("{rows}", postgresql_rows).replace("%", "%%")
+        self.postgresql = _PARAMETER.sub(r"%(\1)s", named)
+        values = ", ".join(f"CAST(:{name} AS {kind}) AS {name}" for name, kind in columns.items())
+        one = _instants(statement, "postgresql").replace("{rows}", f"(SELECT {values}{same}) AS d").replace("%", "%%")
+        self.postgresql_one = _PARAMETER.sub(r"%(\1)s", one)
+        self.sqlite = _instants(sqlite_statement or statement, "sqlite").replace("{rows}", sqlite_rows)
+
+    def execute(self, session: Session | Direct, rows: Sequence[Sequence[Any]], **parameters: Any) -> list[Any]:
+        """Run the statement over `rows` and return what it returns, as the driver's plain tuples."""
+        if is_sqlite(session):
+            return _fetch(session, self.sqlite, {"rows": json.dumps(rows), **parameters})
+        if len(rows) == 1 and isinstance(session, Direct):
+            # No arrays to take apart: a third of what the server does for a job that comes alone.
+            return session.fetch(self.postgresql_one, {**dict(zip(self.columns, rows[0], strict=True)), **parameters})
+        return _fetch(session, self.postgresql, {**self._arrays(rows), **parameters})
+
+    def execute_in_parts(
+        self, session: Session, rows: Sequence[Sequence[Any]], take: Callable[[list[Any]], None], **parameters: Any
+    ) -> None:
+        """The same, giving `take` what each part of the rows returns, in order, while PostgreSQL works on the next; in one transaction like any.
+
+        `take` must leave the session alone.
+        """
+        parts = [rows[begin : begin + PART] for begin in range(0, len(rows), PART)]
+        if len(parts) < 2 or is_sqlite(session):
+            take(self.execute(session, rows, **parameters))
+        else:
+            pipeline(session.connection(), self.postgresql, ({**self._arrays(part), **parameters} for part in parts), take)
+
+    def _arrays(self, rows: Sequence[Sequence[Any]]) -> dict[str, str]:
+        columns = zip(*rows, strict=True) if rows else ((),) * len(self.columns)
+        return {name: _array(kind, values) for (name, kind), values in zip(self.columns.items(), columns, strict=True)}
+
+    def named(self, session: Session, rows: Sequence[Sequence[Any]], **parameters: Any) -> list[Any]:
+        """The same, each row a named tuple of the columns it returns; for what is not hot."""
+        kind: list[Any] = []
+
+        def remember(description: Any) -> None:
+            kind.append(namedtuple("Row", [column[0] for column in description]))
+
+        found = self.execute(session, rows, _describe=remember, **parameters)
+        return [kind[0]._make(row) for row in found]
+
+
+class Single:
+    """A statement without rows that goes the direct way, `:name` for each parameter."""
+
+    def __init__(self, statement: str) -> None:
+        self.sqlite = _instants(statement, "sqlite")
+        self.postgresql = _PARAMETER.sub(r"%(\1)s", _instants(statement, "postgresql").replace("%", "%%"))
+
+    def fetch(self, direct: Direct, **parameters: Any) -> list[Any]:
+        return direct.fetch(self.sqlite if direct.is_sqlite else self.postgresql, parameters)
+
+
+def _array(kind: str, values: Sequence[Any]) -> str:
+    """PostgreSQL's text of an array: the driver would look at each element by itself, which takes as long as the statement."""
+    if kind != "text":  # numbers and booleans
+        return f"{{{','.join(map(str, values))}}}".replace("None", "NULL")
+    return f"{{{','.join(['NULL' if value is None else _quoted(value) for value in values])}}}"
+
+
+def _quoted(text: str) -> str:
+    escaped = text.replace("\\", "\\\\").replace('"', '\\"')
+    return f'"{escaped}"'
+
+
+def _fetch(session: Session | Direct, statement: str, parameters: dict[str, Any]) -> list[Any]:
+    if isinstance(session, Direct):
+        return session.fetch(statement, parameters)
+    describe = parameters.pop("_describe", None)
+    cursor = session.connection().exec_driver_sql(statement, parameters).cursor
+    if cursor is None:
+        return []
+    if describe is not None:
+        describe(cursor.description)
+    return list(cursor.fetchall())
+
+
+def is_sqlite(session: Session | Direct) -> bool:
+    return session.is_sqlite if isinstance(session, Direct) else session.get_bind().dialect.name == "sqlite"
+
+
+def _instants(statement: str, store: str) -> str:
+    """Replace `@(x)`, an instant given in microseconds, and `#(x)`, an instant read as microseconds."""
+    out, rest = [], statement
+    while rest:
+        position = min((p for p in (rest.find("@("), rest.find("#(")) if p >= 0), default=-1)
+        if position < 0:
+            out.append(rest)
+            break
+        end = rest.index(")", position)
+        inner = rest[position + 2 : end]
+        out.append(rest[:position])
+        if store == "sqlite":
+            out.append(inner)
+        elif rest[position] == "@":
+            out.append(f"('epoch'::timestamptz + CAST({inner} AS bigint) * interval '1 microsecond')")
+        else:
+            out.append(f"CAST(extract(epoch FROM {inner}) * 1000000 AS bigint)")
+        rest = rest[end + 1 :]
+    return "".join(out)
+
+
+def plain(statement: str) -> dict[str, Any]:
+    """A statement without rows, in both dialects: {'sqlite': …, 'postgresql': …}."""
+    return {store: text(_instants(statement, store).replace("::", "\\:\\:")) for store in ("sqlite", "postgresql")}
+
+
+def run(session: Session, statements: dict[str, Any], **parameters: Any) -> list[Any]:
+    """Execute one of `plain()`'s statements and return its rows."""
+    return list(session.connection().execute(statements["sqlite" if is_sqlite(session) else "postgresql"], parameters))

@@ -1,0 +1,89 @@
+"""Where a process tells its numbers: each on a port of its own, so that none shares a file or a lock with another, and a file that says which.
+
+Prometheus finds the ports in the folder `metrics` of the data folder (`file_sd_configs`): processes come and go.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import socket
+from pathlib import Path
+from typing import Any
+
+from prometheus_client import start_http_server
+
+from ...logs import get_logger
+from ...settings import get_settings
+from .meters import Meters
+
+log = get_logger(__name__)
+
+#: ports behind the first one that are tried: processes of one host
+PORTS = 100
+
+_server: Any = None
+_file: Path | None = None
+
+
+def expose(meters: Meters, role: str) -> None:
+    """Answer on the first free port; that there is none, is told and no reason not to work."""
+    global _server, _file
+    settings = get_settings()
+    last = min(settings.metrics_port + PORTS, 65_536)
+    for port in range(settings.metrics_port, last):
+        try:
+            _server, _ = start_http_server(port, settings.metrics_host, registry=meters.registry)
+        except OSError as error:
+            log.debug("metrics_port_taken", port=port, detail=error.strerror)
+            continue
+        host = f"[{settings.metrics_host}]" if ":" in settings.metrics_host else settings.metrics_host
+        log.info("metrics_are_told", address=f"http://{host}:{port}/metrics")
+        _file = _announce(settings.data_dir / "metrics", role, f"{host}:{port}")
+        return
+    log.error(
+        "metrics_are_not_told",
+        why=f"no port from {settings.metrics_port} to {last - 1} is free on {settings.metrics_host}",
+        cure="set CALLBOARD_METRICS_HOST to an address of this host, and CALLBOARD_METRICS_PORT to the first of some free ports",
+    )
+
+
+def close() -> None:
+    """Answer no more."""
+    global _server, _file
+    if _server is not None:
+        _server.shutdown()
+        _server.server_close()
+    if _file is not None:
+        _file.unlink(missing_ok=True)
+    _server = _file = None
+
+
+def _announce(folder: Path, role: str, target: str) -> Path | None:
+    """Write where this process tells its numbers, and take away what processes left that were killed."""
+    host = socket.gethostname()
+    file = folder / f"{role}@{host}@{os.getpid()}.json"
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        for old in folder.glob(f"*@{host}@*.json"):
+            if not _is_alive(old.stem.rpartition("@")[2]):
+                old.unlink(missing_ok=True)
+        draft = file.with_suffix(".new")
+        draft.write_text(json.dumps([{"targets": [target], "labels": {"role": role}}]))
+        draft.replace(file)  # Prometheus must not read half of it
+    except OSError as error:
+        log.warning("metrics_file_not_written", folder=str(folder), detail=error.strerror)
+        return None
+    return file
+
+
+def _is_alive(pid: str) -> bool:
+    if not pid.isdecimal():
+        return True  # none of ours
+    with contextlib.suppress(PermissionError):
+        try:
+            os.kill(int(pid), 0)
+        except (ProcessLookupError, OverflowError):
+            return False
+    return True

@@ -1,0 +1,83 @@
+"""The numbers of one process, in base units; those of workers are there in workers, those of schedulers in schedulers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector, disable_created_metrics
+
+from ... import __version__
+
+#: seconds: from an actor that adds two numbers to one that works for an hour
+ATTEMPT_BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0, 1800.0, 3600.0)
+#: seconds: a commit waits for the disk, or for another one
+COMMIT_BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0)
+#: seconds: a tick is hardly ever later than the next look
+LATENESS_BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0, 30.0, 300.0)
+
+
+class Meters:
+    """What one process counts. Every method may be called from any thread."""
+
+    def __init__(self, role: str) -> None:
+        disable_created_metrics()  # type: ignore[no-untyped-call]  # one more series for each, which nobody asks for
+        self.registry = self._all = CollectorRegistry()
+        ProcessCollector(registry=self.registry)
+        Gauge("callboard_process_info", "What this process is.", ["role", "version"], registry=self._all).labels(role, __version__).set(1)
+        if role == "worker":
+            self._of_a_worker()
+        else:
+            self._of_a_scheduler()
+
+    def _of_a_worker(self) -> None:
+        self._attempts = Histogram(
+            "callboard_attempt_duration_seconds", "How long attempts took, by their outcome.", ["actor", "outcome"], registry=self._all, buckets=ATTEMPT_BUCKETS
+        )  # fmt: skip
+        self._claims = Counter(
+            "callboard_claims", "Messages that were taken, by what became of them.", ["queue", "result"], registry=self._all
+        )
+        self._commits = Histogram(
+            "callboard_commit_duration_seconds", "How long it took to write the ends of attempts, a batch at a time.", registry=self._all, buckets=COMMIT_BUCKETS
+        )  # fmt: skip
+        self._ends = Counter("callboard_committed_ends", "Ends of attempts that were written.", registry=self._all)
+        self._prefetched = Gauge("callboard_prefetched_jobs", "Jobs that are claimed and wait for a thread.", registry=self._all)
+        self._threads = Gauge("callboard_threads", "Actor threads.", registry=self._all)
+        self._busy = Gauge("callboard_threads_busy", "Actor threads that run a job.", registry=self._all)
+
+    def _of_a_scheduler(self) -> None:
+        self._ticks = Counter(
+            "callboard_ticks", "Ticks of schedules that were decided about here, by what became of them.", ["state"], registry=self._all
+        )
+        self._lateness = Histogram(
+            "callboard_tick_lateness_seconds", "How long after their time ticks were decided about.", registry=self._all, buckets=LATENESS_BUCKETS
+        )  # fmt: skip
+        self._looks = Counter("callboard_schedule_looks", "Looks at the schedules that are due soon.", registry=self._all)
+
+    def watch(self, *, threads: int, busy: Callable[[], int], prefetched: Callable[[], int]) -> None:
+        """Ask these when somebody asks."""
+        self._threads.set(threads)
+        self._busy.set_function(busy)
+        self._prefetched.set_function(prefetched)
+
+    def attempt(self, actor: str, outcome: str, seconds: float) -> None:
+        """An attempt has ended."""
+        self._attempts.labels(actor, outcome).observe(seconds)
+
+    def claimed(self, queue: str, *, claimed: int, dropped: int) -> None:
+        """Messages were taken: so many start here, so many need nothing but an ack."""
+        self._claims.labels(queue, "claimed").inc(claimed)
+        self._claims.labels(queue, "dropped").inc(dropped)
+
+    def committed(self, ends: int, seconds: float) -> None:
+        """Ends of attempts were written together."""
+        self._commits.observe(seconds)
+        self._ends.inc(ends)
+
+    def looked(self) -> None:
+        """The scheduler has looked at what is due soon."""
+        self._looks.inc()
+
+    def tick(self, state: str, late_seconds: float) -> None:
+        """A tick was decided about."""
+        self._ticks.labels(state).inc()
+        self._lateness.observe(max(0.0, late_seconds))

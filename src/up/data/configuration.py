@@ -1,0 +1,86 @@
+"""The effective settings: read with errors that name the cure, and listed with the origin of each."""
+
+from __future__ import annotations
+
+import difflib
+import os
+from collections.abc import Iterable
+from pathlib import Path
+
+from dotenv.parser import parse_stream
+from pydantic_settings import SettingsError
+
+from ...settings import PREFIX, SECRETS_DIR, Settings, WrongSettings, get_settings, masked
+from ..errors import UpError
+
+__all__ = ["env_file_lines", "masked", "origin", "read_settings", "unknown_variables"]
+
+ENV_FILE = Path(".env")
+#: variables of this family that are no settings: set by `run` and `./run up` for its own processes
+OWN = {"CALLBOARD_CALLED_FROM", "CALLBOARD_BEGUN_AT", "CALLBOARD_UP_FOLDER", "CALLBOARD_WEB_FD", "CALLBOARD_MAILBOX_FD"}
+
+
+def read_settings() -> Settings:
+    """This process's settings, read anew; raise UpError naming the variable, where it was set and what is wrong with it."""
+    get_settings.cache_clear()
+    env_file_lines()
+    try:
+        return get_settings()
+    except WrongSettings as error:
+        raise UpError("\n".join(_complaint(name, problem) for name, problem in error.problems.items())) from None
+    except SettingsError as error:
+        raise UpError(f"The settings cannot be read: {error}.\nMend .env or the environment;  ./run doctor  looks again.") from None
+
+
+def env_file_lines() -> dict[str, int]:
+    """The variables of `.env` with their line numbers; raise UpError for a file that cannot be read or understood."""
+    try:
+        with open(ENV_FILE, encoding="utf-8") as file:
+            bindings = list(parse_stream(file))
+    except FileNotFoundError:
+        return {}
+    except (OSError, UnicodeDecodeError) as error:
+        raise UpError(
+            f"{ENV_FILE.resolve()} cannot be read: {error}.\nIt must be a UTF-8 text file of lines NAME=value that you may read;"
+            "  mv .env .env.broken  starts without it."
+        ) from None
+    broken = [binding.original for binding in bindings if binding.error]
+    if broken:
+        line = broken[0].string.strip().splitlines()[0]
+        raise UpError(
+            f"Line {broken[0].line} of .env is no NAME=value:  {line}\nMend that line (quote values that hold blanks or #): nano +{broken[0].line} .env"
+        )
+    return {binding.key.upper(): binding.original.line for binding in bindings if binding.key and binding.value}
+
+
+def origin(name: str) -> str:
+    """Where a setting's value came from: the environment, .env, a secret file, or its default."""
+    variable = PREFIX + name.upper()
+    if any(key.upper() == variable and value for key, value in os.environ.items()):
+        return "environment"
+    line = env_file_lines().get(variable)
+    if line is not None:
+        return f".env line {line}"
+    if Path(SECRETS_DIR, variable.lower()).exists():
+        return f"{SECRETS_DIR}/{variable.lower()}"
+    return "default"
+
+
+def unknown_variables() -> list[str]:
+    """Complaints about CALLBOARD_ variables that are no settings, with the one probably meant."""
+    known = {PREFIX + name.upper() for name in Settings.model_fields}
+    given = {key.upper() for key in os.environ if key.upper().startswith(PREFIX)} | {
+        key for key in env_file_lines() if key.startswith(PREFIX)
+    }
+    return [f"{name} is no setting.{_meant(name, known)}" for name in sorted(given - known - OWN)]
+
+
+def _meant(name: str, known: Iterable[str]) -> str:
+    close = difflib.get_close_matches(name, list(known), n=1)
+    return f" Did you mean {close[0]}?" if close else " ./run config lists all."
+
+
+def _complaint(variable: str, message: str) -> str:
+    where = origin(variable.removeprefix(PREFIX).lower())
+    mend = f"edit that line: nano +{where.rpartition(' ')[2]} .env" if where.startswith(".env") else f"unset it: unset {variable}"
+    return f"{variable} (from {where}) {message}.\nCorrect it, or {mend}"

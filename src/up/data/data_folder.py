@@ -1,0 +1,205 @@
+"""The data folder of one Callboard: where everything lies, who holds it, which ports it likes, and what runs in it."""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import json
+import os
+import secrets
+import shlex
+import shutil
+import stat
+import tempfile
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import IO, Literal
+
+from ..errors import UpError
+from . import ports
+from .process_identity import Identity, is_alive
+
+#: bytes; RabbitMQ stops taking messages below 500 MB, so a start below that is no use
+LEAST_DISK = 600_000_000
+#: first candidates of the private node's ports; the folder's path decides by how much each is moved
+NODE_PORTS = {"amqp": 5680, "management": 15680, "prometheus": 15880, "distribution": 25680, "epmd": 4380}
+PORT_SPREAD = 200
+
+Phase = Literal["starting", "ready", "stopping", "stopped", "failed"]
+
+
+@dataclass(frozen=True)
+class PartRecord:
+    """One process as the state file tells it."""
+
+    role: str
+    name: str
+    pid: int
+    started: str
+    state: str
+    restarts: int
+
+    @property
+    def identity(self) -> Identity:
+        return Identity(self.pid, self.started)
+
+
+@dataclass(frozen=True)
+class State:
+    """What `./run up` wrote down last; processes are believed only after a look at the kernel."""
+
+    phase: Phase = "stopped"
+    error: str = ""
+    url: str = ""
+    broker_url: str = ""
+    management_url: str = ""
+    database_url: str = ""
+    smtp_url: str = ""
+    mail_admins: str = ""
+    seconds: float = 0.0
+    first_start: bool = False
+    supervisor: PartRecord | None = None
+    parts: tuple[PartRecord, ...] = field(default=())
+
+    @property
+    def alive(self) -> list[PartRecord]:
+        """The parts whose processes live."""
+        return [part for part in self.parts if is_alive(part.identity)]
+
+    @property
+    def supervised(self) -> bool:
+        """Whether the `./run up` that wrote this still runs."""
+        return self.supervisor is not None and is_alive(self.supervisor.identity)
+
+
+class Folder:
+    """One data folder."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path.resolve()
+        self.logs = self.path / "logs"
+        self.broker = _broker_folder(self.path)
+        self.state_file = self.path / "state.json"
+        self.admin_password = self.path / "admin_password"
+        self._held: IO[str] | None = None
+
+    def prepare(self) -> None:
+        """Make the folder and its parts, for this user only; raise UpError when that cannot be."""
+        try:
+            self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
+            if (self.path / "secret_key").exists() or not any(
+                self.path.iterdir()
+            ):  # nobody else's, and made by a process with another mask
+                self.path.chmod(0o700)
+            self.logs.mkdir(mode=0o700, exist_ok=True)
+            if not self.broker.is_relative_to(self.path):
+                self._prepare_elsewhere()
+            probe = self.path / f".writable.{os.getpid()}"
+            probe.touch()
+            probe.unlink()
+        except OSError as error:
+            raise UpError(self._not_ours(error)) from None
+        free = shutil.disk_usage(self.path).free
+        if free < LEAST_DISK:
+            raise UpError(
+                f"The disk of {self.path} is full: {free // 1_000_000} MB are free, Callboard needs {LEAST_DISK // 1_000_000} MB.\n"
+                f"Make room (df -h {shlex.quote(str(self.path))}), or use another disk:  ./run up --data SOME/FOLDER"
+            )
+
+    def hold(self) -> bool:
+        """Take the folder for this process's life; False: another `./run up` has it."""
+        # No child inherits the lock (Python opens files so), hence it is free as soon as the supervisor is gone, however it went.
+        try:
+            held = open(self.path / "up.lock", "w")  # noqa: SIM115  (held open on purpose)
+        except OSError as error:
+            raise UpError(self._not_ours(error)) from None
+        try:
+            fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            held.close()
+            return False
+        self._held = held
+        return True
+
+    def release(self) -> None:
+        """Give the folder back."""
+        if self._held is not None:
+            self._held.close()
+            self._held = None
+
+    def read_state(self) -> State:
+        """The last state; an unreadable one counts as none."""
+        try:
+            raw = json.loads(self.state_file.read_text())
+            supervisor = PartRecord(**raw.pop("supervisor")) if raw.get("supervisor") else None
+            parts = tuple(PartRecord(**part) for part in raw.pop("parts", ()))
+            raw.pop("supervisor", None)
+            return State(**raw, supervisor=supervisor, parts=parts)
+        except FileNotFoundError:
+            return State()
+        except PermissionError as error:
+            raise UpError(self._not_ours(error)) from None
+        except (ValueError, TypeError, OSError):
+            return State()
+
+    def write_state(self, state: State) -> None:
+        """Replace the state in one step. It holds passwords: for this user only."""
+        self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
+        draft = self.state_file.with_suffix(f".{os.getpid()}")
+        with open(draft, "w", opener=lambda path, flags: os.open(path, flags, 0o600)) as file:
+            json.dump(asdict(state), file, indent=1)
+        draft.replace(self.state_file)
+
+    def keep_admin_password(self, password: str) -> None:
+        """Write the first administrator's password down, for this user only."""
+        draft = self.path / f"admin_password.{secrets.token_hex(4)}"
+        with open(draft, "x", opener=lambda path, flags: os.open(path, flags, 0o600)) as file:
+            file.write(password + "\n")
+        draft.replace(self.admin_password)
+
+    def node_ports(self) -> dict[str, int]:
+        """Free ports for the private node: those of last time, else some that few other folders would choose."""
+        shift = int.from_bytes(hashlib.sha256(str(self.path).encode()).digest()[:2]) % PORT_SPREAD
+        preferred = {name: base + shift for name, base in NODE_PORTS.items()}
+        preferred.update({name: port for name, port in self.remembered_ports().items() if name in preferred})
+        return ports.pick(preferred)
+
+    def remembered_ports(self) -> dict[str, int]:
+        """The ports of last time."""
+        try:
+            return {str(name): int(port) for name, port in json.loads((self.path / "ports.json").read_text()).items()}
+        except (OSError, ValueError, AttributeError, TypeError):
+            return {}
+
+    def remember_ports(self, used: dict[str, int]) -> None:
+        """Prefer these ports next time."""
+        (self.path / "ports.json").write_text(json.dumps({**self.remembered_ports(), **used}))
+
+    def _prepare_elsewhere(self) -> None:
+        """Make the broker's folder where other users may write: it must be ours alone, or they could know its passwords."""
+        self.broker.mkdir(mode=0o700, exist_ok=True)
+        found = self.broker.lstat()
+        if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.getuid() or found.st_mode & 0o077:
+            raise UpError(f"{self.broker} must be a folder of yours alone.\nRemove it:  rm -rf {self.broker}")
+
+    def _not_ours(self, error: OSError) -> str:
+        return (
+            f"The data folder {self.path} cannot be used: {error.strerror} ({error.filename}).\n"
+            f"Give it to yourself:  sudo chown -R $(id -un) {shlex.quote(str(self.path))}\nor use another one:  ./run up --data SOME/FOLDER"
+        )
+
+
+def _broker_folder(path: Path) -> Path:
+    """Where the private node lies: in the data folder. RabbitMQ cannot start in one with a quote in its path, so then in a temporary one.
+
+    It may: all that the node keeps can be thrown away.
+    """
+    if not {"'", '"'} & set(str(path)):
+        return path / "broker"
+    digest = hashlib.sha256(str(path).encode(errors="surrogateescape")).hexdigest()[:12]
+    return Path(tempfile.gettempdir()) / f"callboard-{os.getuid()}-{digest}"
+
+
+def without_processes(state: State, phase: Phase, error: str = "") -> State:
+    """The state once everything has ended."""
+    return replace(state, phase=phase, error=error, supervisor=None, parts=())

@@ -1,0 +1,1 @@
+"""Supervised processes: how each is started, watched, reloaded and ended. Imports data."""

@@ -1,0 +1,44 @@
+"""Load the actors' modules before anything serves, and report the line of one that fails."""
+
+from __future__ import annotations
+
+import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from ..errors import UpError
+from ..locations import PACKAGE, SOURCE
+
+
+def load_actors() -> None:
+    """Import every actor first, so that a module that fails is reported before anything serves."""
+    with loading():
+        from ... import actors
+    del actors
+
+
+@contextmanager
+def loading() -> Iterator[None]:
+    """Turn an error of the imports in the block into UpError with the line at fault: they import every actor module."""
+    try:
+        yield
+    except Exception as error:  # noqa: BLE001  (an actor module may raise anything when it is imported)
+        raise UpError(_in_words(error)) from None
+
+
+def loading_problem(error: BaseException) -> str | None:
+    """What to say of an error that came while the actors were imported, whichever verb did so; None: it came later."""
+    actors = str(SOURCE / "actors" / "__init__.py")
+    frames = traceback.extract_tb(error.__traceback__)
+    is_loading = any(frame.filename == actors and frame.name in ("_discover", "_import_folder", "<module>") for frame in frames)
+    return _in_words(error) if is_loading else None
+
+
+def _in_words(error: BaseException) -> str:
+    where = error if isinstance(error, SyntaxError) else traceback.extract_tb(error.__traceback__)[-1]
+    line = (where.text if isinstance(where, SyntaxError) else where.line) or ""
+    return (
+        f"The application cannot be loaded: {type(error).__name__}: {error}\n"
+        f"    at {where.filename}:{where.lineno}  {line.strip()}\n"
+        f"Mend that line, or take the module out of src/actors and CALLBOARD_ACTORS; see for yourself:  .venv/bin/python -c 'import {PACKAGE}.actors'"
+    )

@@ -1,0 +1,101 @@
+"""`./run up --watch`: what a developer saves among the actors is loaded by itself, unless it cannot be imported."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from ...settings import Settings
+from .. import errors
+from ..locations import ROOT, SOURCE
+from . import actor_loading
+
+#: seconds between two looks at the files; a save that is going on is over by the next
+EVERY = 0.3
+#: what tries an import in a process of its own: a module that fails, or hangs, must not do so in one that serves
+_TRIAL = f"""
+import sys
+from {actor_loading.__name__} import load_actors
+from {errors.__name__} import UpError
+try:
+    load_actors()
+except UpError as error:
+    sys.exit(str(error))
+"""
+
+Stamps = dict[Path, tuple[int, int]]
+
+
+class Watch:
+    """The sources of the actors, compared with what they were."""
+
+    def __init__(self, settings: Settings, *, report: Callable[[str], None]) -> None:
+        self._roots = list(roots(settings))
+        self._loaded = self._latest = self._stamps()
+        self._report = report
+        self.changed: list[str] = []  # names of the files of the newest news
+        self._look_at = 0.0
+        self._trial: subprocess.Popen[str] | None = None
+
+    def has_news(self) -> bool:
+        """True when something was saved and can be imported: then the parts are to load it. Never waits."""
+        if self._trial is not None and self._trial.poll() is not None:
+            problem = self._trial.communicate()[1].strip()
+            failed, self._trial = self._trial.returncode != 0, None
+            if failed:
+                self._report(f"What runs stays as it is. {problem}")
+            return not failed
+        if time.monotonic() > self._look_at:
+            self._look_at = time.monotonic() + EVERY
+            self._look()
+        return False
+
+    def stop(self) -> None:
+        """End a trial that goes on."""
+        if self._trial is not None:
+            self._trial.kill()
+            self._trial.communicate()
+            self._trial = None
+
+    def _look(self) -> None:
+        before, self._latest = self._latest, self._stamps()
+        if self._latest == self._loaded or self._latest != before:
+            return
+        self.changed = sorted({path.name for path, _ in set(self._loaded.items()) ^ set(self._latest.items())})
+        self.stop()
+        self._trial = subprocess.Popen(
+            [sys.executable, "-c", _TRIAL], cwd=ROOT, stderr=subprocess.PIPE, stdin=subprocess.DEVNULL, text=True
+        )
+        self._loaded = self._latest  # not before: a trial that the system refuses is made at the next look
+        self._report(f"{', '.join(self.changed)} changed")
+
+    def _stamps(self) -> Stamps:
+        found: Stamps = {}
+        for root in self._roots:
+            for path in root.rglob("*.py") if root.is_dir() else [root]:
+                try:
+                    status = path.stat()
+                except OSError:  # saved by renaming, and we came in between
+                    continue
+                found[path] = (status.st_mtime_ns, status.st_size)
+        return found
+
+
+def roots(settings: Settings) -> Iterator[Path]:
+    """The folders and files that hold the actors."""
+    yield SOURCE / "actors"
+    for name in settings.actor_modules:
+        if "/" in name:
+            yield ROOT / name
+            continue
+        for entry in (ROOT, *map(Path, sys.path)):
+            path = entry.joinpath(*name.split("."))
+            if path.with_suffix(".py").is_file():
+                yield path.with_suffix(".py")
+                break
+            if path.is_dir():
+                yield path
+                break

@@ -1,0 +1,251 @@
+"""Private RabbitMQ node: the distribution's package, but with every file, user and port of its own, on the loopback address.
+
+It is a convenience, never a dependency: with a broker in CALLBOARD_BROKER_URL there is no node. All it keeps can be thrown away,
+because SQL holds the truth; so another RabbitMQ series (an upgraded system) simply starts with an empty folder.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import secrets
+import shlex
+import shutil
+import signal
+import subprocess
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from ...broker.core.connections import cannot_login
+from ...settings import kept_secret
+from . import node_files
+from .node_files import ADMIN_USER, APP_USER, VHOST
+
+#: seconds a stopping node gets to write its files before it is killed
+STOP_TIMEOUT = 30.0
+#: Erlang schedulers; a private node on a big machine must not take all of it
+MOST_SCHEDULERS = 4
+
+
+class NodeError(Exception):
+    """The node cannot do what was asked; the text says what happened, why, and the cure."""
+
+
+@dataclass(frozen=True)
+class Ports:
+    """The TCP ports of a node, all on 127.0.0.1."""
+
+    amqp: int
+    management: int
+    prometheus: int
+    distribution: int
+    epmd: int
+
+
+class Node:
+    """One RabbitMQ node in one folder: start, wait until it serves, stop, and the URLs to reach it."""
+
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        launcher: Path,
+        ports: Ports,
+        marker: Mapping[str, str] | None = None,
+        prepare: Callable[[], None] | None = None,
+    ) -> None:
+        self.folder = folder.resolve()
+        self.launcher = launcher.resolve()
+        self.ports = ports
+        self.process: subprocess.Popen[bytes] | None = None
+        self._marker = dict(marker or {})
+        self._prepare = prepare  # called in the new process before it becomes the node
+        self._known: dict[str, str] = {}  # by file; processes that run have them, so they stay as they are when the folder is deleted
+
+    @property
+    def password(self) -> str:
+        """The password of the application's user, made once."""
+        return self._kept("app_password", lambda: secrets.token_urlsafe(18))
+
+    @property
+    def admin_password(self) -> str:
+        """The password of the person who looks into the management UI, made once."""
+        return self._kept("admin_password", lambda: secrets.token_urlsafe(18))
+
+    @property
+    def user(self) -> str:
+        """The application's user."""
+        return APP_USER
+
+    @property
+    def amqp_url(self) -> str:
+        """The value for CALLBOARD_BROKER_URL."""
+        return self.url_of(VHOST)
+
+    def url_of(self, vhost: str) -> str:
+        """The AMQP URL of one virtual host."""
+        return f"amqp://{APP_USER}:{self.password}@127.0.0.1:{self.ports.amqp}/{vhost}"
+
+    @property
+    def management_url(self) -> str:
+        """The management UI, without credentials."""
+        return f"http://127.0.0.1:{self.ports.management}"
+
+    @property
+    def series(self) -> str:
+        """The RabbitMQ series, like 3.10; what its files on disk are good for."""
+        found = re.search(r"rabbitmq_server-(\d+\.\d+)", str(self.launcher))
+        return found[1] if found else "any"
+
+    @property
+    def name(self) -> str:
+        """The Erlang name. Always at localhost, so a changed host name or a copied folder changes nothing."""
+        return self._kept("name", lambda: f"callboard-{secrets.token_hex(4)}@localhost")
+
+    @property
+    def pid(self) -> int | None:
+        """The process id while it runs."""
+        return self.process.pid if self.process and self.process.poll() is None else None
+
+    def start(self) -> subprocess.Popen[bytes]:
+        """Write the configuration and launch the node; `wait_ready` tells when it serves."""
+        node_files.write(self.folder, asdict(self.ports), {APP_USER: self.password, ADMIN_USER: self.admin_password})
+        with open(self.folder / "log" / "startup.log", "ab") as log:
+            self.process = subprocess.Popen(
+                [str(self.launcher)],
+                cwd=self.folder,
+                env=self.environment(),
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+                preexec_fn=self._prepare,
+            )
+        return self.process
+
+    def wait_ready(self, timeout: float = 90.0, *, waiting: Callable[[], None] = lambda: None) -> None:
+        """Return when the application's user can log in; raise NodeError when the node dies or `timeout` seconds pass.
+
+        `waiting` is called between two looks, so that a caller can notice that it was asked to stop.
+        """
+        deadline = time.monotonic() + timeout
+        while True:
+            refused = cannot_login(self.amqp_url)
+            if refused is None:
+                return
+            if self.process is not None and self.process.poll() is not None:
+                raise NodeError(self._why(f"RabbitMQ stopped while it was starting (exit code {self.process.returncode})"))
+            if time.monotonic() > deadline:
+                raise NodeError(self._why(f"RabbitMQ did not serve within {timeout:.0f} s: {refused}"))
+            waiting()
+            time.sleep(0.1)  # between two looks at a port; the loop has a deadline
+
+    def stop(self, timeout: float = STOP_TIMEOUT) -> None:
+        """Stop the node in order and end its epmd; a node that does not obey is killed."""
+        if self.process is not None:
+            if self.process.poll() is None:
+                self.process.terminate()
+            try:
+                self.process.wait(timeout)
+            except subprocess.TimeoutExpired:
+                self.kill()
+        self.stop_epmd()
+
+    def kill(self) -> None:
+        """End the node at once, as a power cut would."""
+        if self.process is not None:
+            if self.process.poll() is None:
+                os.killpg(self.process.pid, signal.SIGKILL)
+            self.process.wait()
+
+    def stop_epmd(self) -> None:
+        """End the name server of this node (it daemonises itself and outlives the node); no other listens on its port."""
+        epmd = shutil.which("epmd", path=_path(self.launcher))
+        if epmd:
+            command = [epmd, "-port", str(self.ports.epmd), "-kill"]
+            subprocess.run(command, env=self.environment(), capture_output=True, timeout=10)
+
+    def ctl(self, *arguments: str, timeout: float = 60.0) -> str:
+        """Run rabbitmqctl against this node and return what it prints."""
+        command = [str(self.launcher.with_name("rabbitmqctl")), "-q", "-n", self.name, *arguments]
+        done = subprocess.run(command, cwd=self.folder, env=self.environment(), capture_output=True, text=True, timeout=timeout)
+        if done.returncode != 0:
+            raise NodeError(f"rabbitmqctl {' '.join(arguments)} failed: {(done.stderr or done.stdout).strip()}")
+        return done.stdout
+
+    def environment(self) -> dict[str, str]:
+        """The whole environment of the node: nothing of the caller's RABBITMQ_* or ERL_* variables comes in.
+
+        Paths are relative to the node's folder, where it is started: RabbitMQ's scripts and files take # ? % and quotes in a
+        path for something else.
+        """
+        conf = Path("conf")
+        schedulers = min(os.cpu_count() or 1, MOST_SCHEDULERS)
+        return {
+            "PATH": _path(self.launcher),
+            "LANG": "C.UTF-8",
+            "LC_ALL": "C.UTF-8",
+            "HOME": "home",
+            "TMPDIR": os.environ.get("TMPDIR", "/tmp"),
+            "RABBITMQ_NODENAME": self.name,
+            "RABBITMQ_CONF_ENV_FILE": str(conf / "rabbitmq-env.conf"),
+            "RABBITMQ_CONFIG_FILE": str(conf / "rabbitmq.conf"),
+            "RABBITMQ_CONFIG_FILES": str(conf / "conf.d"),
+            "RABBITMQ_ADVANCED_CONFIG_FILE": str(conf / "advanced.config"),
+            "RABBITMQ_ENABLED_PLUGINS_FILE": str(conf / "enabled_plugins"),
+            "RABBITMQ_MNESIA_BASE": f"data-{self.series}",
+            "RABBITMQ_LOG_BASE": "log",
+            "RABBITMQ_LOGS": f"{self.name}.log",  # within it
+            "RABBITMQ_UPGRADE_LOG": f"{self.name}_upgrade.log",
+            "RABBITMQ_PID_FILE": "pid",
+            "RABBITMQ_NODE_IP_ADDRESS": "127.0.0.1",
+            "RABBITMQ_NODE_PORT": str(self.ports.amqp),
+            "RABBITMQ_DIST_PORT": str(self.ports.distribution),
+            "RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS": f"-kernel inet_dist_use_interface {{127,0,0,1}} +S {schedulers}:{schedulers}",
+            "ERL_EPMD_PORT": str(self.ports.epmd),
+            "ERL_EPMD_ADDRESS": "127.0.0.1",
+            # A bare root file system has no /etc/hosts: Erlang is told itself what localhost is.
+            "ERL_INETRC": str(conf / "inetrc"),
+            # The launcher then becomes the Erlang VM instead of watching it, so this process id is the node's and SIGTERM stops it in order.
+            "RUNNING_UNDER_SYSTEMD": "true",
+            **self._marker,
+        }
+
+    def _kept(self, file: str, make: Callable[[], str]) -> str:
+        """The text of a file that is made once, and once more with the same text if it is gone."""
+        self._known[file] = kept_secret(self.folder / file, make=lambda: self._known.get(file) or make())
+        return self._known[file]
+
+    def _why(self, what: str) -> str:
+        lines = self._last_log_lines(12)
+        text = "\n".join(f"    {line}" for line in lines)
+        return f"{what}.\nThe end of {self.folder / 'log'}:\n{text}\n{_cure(' '.join(lines), self.folder)}"
+
+    def _last_log_lines(self, count: int) -> list[str]:
+        logs = [path for path in (self.folder / "log").glob("*.log") if path.stat().st_size]
+        if not logs:
+            return ["(nothing was logged)"]
+        newest = max(logs, key=lambda path: path.stat().st_mtime)
+        lines = newest.read_text(errors="replace").splitlines()
+        return [line for line in lines if line.strip()][-count:]
+
+
+def _path(launcher: Path) -> str:
+    standard = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin:/opt/homebrew/bin"
+    return f"{launcher.parent}:{os.environ.get('PATH', standard)}:{standard}"
+
+
+def _cure(log: str, folder: Path) -> str:
+    """The command that mends what the log complains about."""
+    quoted = shlex.quote(str(folder))
+    cures = {
+        "eaddrinuse": "A port is taken by another program. Call ./run up again: it picks ports that are free now.",
+        "enospc": f"The disk is full. Make room under {folder} (df -h {quoted}), then call ./run up again.",
+        "eacces": f"Files are not accessible. Give them back to yourself: sudo chown -R $(id -un) {quoted}",
+        "cookie": f"The Erlang cookie is not usable. Remove it, a new one is made: rm -f {quoted}/home/.erlang.cookie",
+    }
+    lowered = log.lower()
+    found = next((cure for sign, cure in cures.items() if sign in lowered), None)
+    return found or f"If its files are damaged, throw them away (no job is lost, SQL holds them): rm -rf {quoted}, then ./run up"

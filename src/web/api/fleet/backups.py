@@ -1,0 +1,18 @@
+"""/api/v1/backups: what could be restored."""
+
+from __future__ import annotations
+
+from flask import Response
+
+from ....operations.fleet import backup_list
+from ....operations.people.roles import Role
+from ...auth import allow
+from ...http.json_bodies import answer
+from ..requests.blueprint import blueprint
+
+
+@blueprint.get("/backups")
+@allow(Role.ADMIN)
+def list_backups() -> Response:
+    """Every backup in the folder, newest first; one is made by submitting a job of the actor back_up."""
+    return answer(backup_list.document(backup_list.look()))

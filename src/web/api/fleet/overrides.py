@@ -1,0 +1,122 @@
+"""/api/v1/pauses, /limits, /breakers: what is held back, by whom, and how it is let go."""
+
+from __future__ import annotations
+
+from flask import Response
+from pydantic import BaseModel, ConfigDict, Field
+
+from ....jobs.core.errors import JobsError
+from ....jobs.limits import breakers, overrides
+from ....jobs.limits.overrides import CONCURRENCY, LIMITS, RATE_LIMIT
+from ....operations.fleet import override_requests
+from ....operations.fleet.override_documents import breaker_document, limit_document, pause_document
+from ....operations.format.request_values import Count, read
+from ....operations.people.roles import Role
+from ....sql import database
+from ....sql.clock import now
+from ...auth import allow, visitor
+from ...http.json_bodies import answer, read_json
+from ..requests.blueprint import blueprint
+
+_TARGET = Field(description="what is meant: all, queue:NAME or actor:NAME")
+
+
+class PauseBody(BaseModel):
+    """What to pause, and until when."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    target: str = _TARGET
+    for_: str | float | None = Field(None, alias="for", description="how long: seconds, or a text such as 10m; not together with until")
+    until: str | None = Field(None, description="until this instant, ISO 8601 with its zone; neither: until somebody resumes")
+    reason: str | None = Field(None, max_length=500, description="shown on every job that waits for it")
+
+
+class LimitBody(BaseModel):
+    """Limits to set beside the code; null lifts one."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    target: str = _TARGET
+    rate_limit: str | None = Field(None, max_length=200, description="how often jobs may start, e.g. 10/m or 100/h;10/m")
+    concurrency: Count | None = Field(None, description="how many may run at once")
+
+
+@blueprint.get("/pauses")
+@allow(Role.VIEWER)
+def list_pauses() -> Response:
+    """The pauses in force."""
+    with database.read() as session:
+        return answer({"pauses": [pause_document(each) for each in overrides.load(session).pauses(now())]})
+
+
+@blueprint.post("/pauses")
+@allow(Role.OPERATOR, action="target.pause")
+def pause() -> Response:
+    """Start nothing more of an actor, a queue or everything; what runs goes on. A pause that is there already is replaced."""
+    body = read(PauseBody, read_json(), example='{"target": "actor:send_mail", "for": "10m"}')
+    with database.write() as session:
+        target = override_requests.read_target(body.target)
+        override_requests.pause(session, target, how_long=body.for_, until=body.until, reason=body.reason, by=visitor())
+        [made] = [each for each in overrides.load(session).pauses(now()) if each.target == str(target)]
+    return answer(pause_document(made), 201)
+
+
+@blueprint.delete("/pauses/<target>")
+@allow(Role.OPERATOR, action="target.resume")
+def resume(target: str) -> Response:
+    """End a pause; one that is not there is over already."""
+    meant = override_requests.read_target(target)
+    with database.write() as session:
+        waited = override_requests.resume(session, meant)
+    return answer({"target": str(meant), "waited": waited})
+
+
+@blueprint.get("/limits")
+@allow(Role.VIEWER)
+def list_limits() -> Response:
+    """Rate and concurrency limits: what the code says, what an operator says, what holds."""
+    with database.read() as session:
+        return answer({"limits": [limit_document(each) for each in override_requests.listed_limits(session)]})
+
+
+@blueprint.post("/limits")
+@allow(Role.OPERATOR, action="target.limit")
+def set_limits() -> Response:
+    """Override limits without a deploy, from the next claim on; null lifts a limit."""
+    body = read(LimitBody, read_json(), example='{"target": "queue:mail", "rate_limit": "50/m"}')
+    wanted = body.model_fields_set & set(LIMITS)
+    if not wanted:
+        raise JobsError("Give rate_limit, concurrency or both; null lifts the limit.", field=RATE_LIMIT)
+    with database.write() as session:
+        target = override_requests.read_target(body.target)
+        for setting in wanted:
+            override_requests.override(session, target, setting, getattr(body, setting), by=visitor())
+        return answer({"limits": [limit_document(each) for each in override_requests.panel(session, target).limits]})
+
+
+@blueprint.delete(f"/limits/<target>/<any({RATE_LIMIT}, {CONCURRENCY}):setting>")
+@allow(Role.OPERATOR, action="target.limit")
+def follow_code(target: str, setting: str) -> Response:
+    """Drop an override: what the code says holds again."""
+    meant = override_requests.read_target(target)
+    with database.write() as session:
+        override_requests.follow_code(session, meant, setting)
+        return answer({"limits": [limit_document(each) for each in override_requests.panel(session, meant).limits]})
+
+
+@blueprint.get("/breakers")
+@allow(Role.VIEWER)
+def list_breakers() -> Response:
+    """The circuit breakers, the open ones first."""
+    with database.read() as session:
+        return answer({"breakers": [breaker_document(each) for each in override_requests.listed_breakers(session)]})
+
+
+@blueprint.post("/breakers/<actor>/reset")
+@allow(Role.OPERATOR, action="breaker.reset")
+def reset_breaker(actor: str) -> Response:
+    """Close a breaker by hand and let what waits go on."""
+    with database.write() as session:
+        waited = breakers.reset(session, actor)
+    return answer({"actor": actor, "waited": waited})

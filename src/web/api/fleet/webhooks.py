@@ -1,0 +1,78 @@
+"""/api/v1/webhooks: addresses that are notified when jobs and workflows end, and the state of each delivery."""
+
+from __future__ import annotations
+
+from flask import Response, request
+
+from ....jobs.webhooks import webhooks
+from ....operations.fleet import webhook_request as wishes
+from ....operations.format.list_filters import read_filter
+from ....operations.format.request_values import read
+from ....operations.people.roles import Role
+from ....sql import database
+from ...auth import allow, visitor
+from ...http.json_bodies import answer, read_json, read_limit
+from ..requests.blueprint import blueprint
+
+
+@blueprint.get("/webhooks")
+@allow(Role.ADMIN)
+def list_webhooks() -> Response:
+    """All webhooks, the newest first."""
+    with database.read() as session:
+        return answer({"webhooks": [wishes.document(each) for each in webhooks.every(session)]})
+
+
+@blueprint.post("/webhooks")
+@allow(Role.ADMIN, action="webhook.create")
+def create_webhook() -> Response:
+    """Make a webhook; its secret is shown only this once."""
+    body = read(wishes.WebhookBody, read_json(), example='{"url": "https://example.org/hook", "states": ["dead"]}')
+    with database.write() as session:
+        made = wishes.create(session, body, by=visitor())
+        return answer({**wishes.document(made), "secret": made.secret}, 201)
+
+
+@blueprint.get("/webhooks/<id>")
+@allow(Role.ADMIN)
+def show_webhook(id: str) -> Response:
+    """One webhook."""
+    with database.read() as session:
+        return answer(wishes.document(webhooks.find(session, id)))
+
+
+@blueprint.delete("/webhooks/<id>")
+@allow(Role.ADMIN, action="webhook.delete")
+def delete_webhook(id: str) -> Response:
+    """Delete a webhook with its deliveries."""
+    with database.write() as session:
+        webhooks.remove(session, id)
+    return Response(status=204)
+
+
+@blueprint.post("/webhooks/<id>/ping")
+@allow(Role.ADMIN, action="webhook.ping")
+def ping_webhook(id: str) -> Response:
+    """Send a delivery that means nothing, to see that it arrives."""
+    with database.write() as session:
+        return answer({"id": webhooks.ping(session, id)}, 202)
+
+
+@blueprint.get("/webhooks/<id>/deliveries")
+@allow(Role.ADMIN)
+def list_deliveries(id: str) -> Response:
+    """A webhook's deliveries, newest first, a page at a time."""
+    after = read_filter({"after": request.args.get("after", "")}).after
+    with database.read() as session:
+        page = webhooks.page(session, webhooks.find(session, id).id, after=after, limit=read_limit())
+    return answer(
+        {"deliveries": [wishes.delivery(each) for each in page.deliveries], "next": None if page.next is None else str(page.next)}
+    )
+
+
+@blueprint.post("/webhook-deliveries/<id>/resend")
+@allow(Role.ADMIN, action="webhook.resend")
+def resend_delivery(id: str) -> Response:
+    """Send a delivery again."""
+    with database.write() as session:
+        return answer(wishes.delivery(webhooks.resend(session, id, by=visitor().name)), 202)

@@ -1,0 +1,1 @@
+"""Routes about jobs: submit, list, act, logs, results, files, events. Imports requests."""

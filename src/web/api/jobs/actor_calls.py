@@ -1,0 +1,35 @@
+"""/api/v1/actors/{name}/jobs: submit a job of this actor, its arguments by name and described one by one."""
+
+from __future__ import annotations
+
+from flask import Response, request
+
+from ....actor_schema.signature import Signature
+from ....broker.publish.group_commit import submit_now
+from ....operations.format.request_values import read
+from ....operations.jobs import actor_catalogue, job_request
+from ....operations.jobs.job_bodies import CallBody
+from ....operations.people.roles import Role
+from ...auth import allow, visitor
+from ...http import uploads
+from ...http.json_bodies import loads, read_json
+from ...http.uploads import takes_files
+from ..requests.blueprint import blueprint
+from .jobs import accepted
+
+
+@blueprint.post("/actors/<name>/jobs")
+@allow(Role.SUBMITTER, action="job.submit")
+@takes_files
+def call_actor(name: str) -> Response:
+    """Submit a job of the actor that the address names: JSON, or parts of a form, the JSON in `body` and files by parameter."""
+    actor = actor_catalogue.submittable(name)
+    signature, files = Signature.of(actor), {}
+    if request.mimetype == "multipart/form-data":
+        document, files = loads(request.form.get("body") or "{}"), uploads.by_parameter(signature)
+    else:
+        document = read_json()
+    body = read(CallBody, document, example='{"kwargs": {"x": 1, "y": 2}}')
+    args, kwargs = signature.arrange({**body.kwargs, **files})
+    wanted = body.request_for(name, args, kwargs, key=request.headers.get("Idempotency-Key"))
+    return accepted(submit_now(job_request.check(wanted, by=visitor(), source="api")))

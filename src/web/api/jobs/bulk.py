@@ -1,0 +1,65 @@
+"""/api/v1/jobs/many: one verb for all jobs of a query, once whoever asks has said how many he means."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from flask import Response, request
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+
+from ....jobs import search
+from ....operations.format.request_values import read, whole
+from ....operations.jobs import bulk_request
+from ....operations.people.roles import Role
+from ....sql import database
+from ...auth import allow, visitor
+from ...http.json_bodies import answer, read_json
+from ..requests.blueprint import blueprint
+from .jobs import accepted
+
+
+class BulkBody(BaseModel):
+    """What is to be done to which jobs."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    verb: Literal["retry", "re-run", "release", "cancel", "discard"] = Field(description="what to do")
+    q: str = Field("", max_length=2000, description="which jobs, in the grammar of the list; empty: all")
+    count: Annotated[int, Field(ge=0, strict=True), BeforeValidator(whole)] = Field(
+        description="how many that was when you looked (GET): refused with 409 if it is another number by now"
+    )
+
+
+@blueprint.get("/jobs/many")
+@allow(Role.OPERATOR)
+def count_many() -> Response:
+    """How many jobs a verb would be done to."""
+    verb = bulk_request.read_verb(request.args.get("verb"))
+    query = bulk_request.within(verb, search.parse(request.args.get("q", "")))
+    with database.read() as session:
+        found = bulk_request.meant(session, verb, query)
+    return answer(
+        {
+            "verb": verb.value,
+            "q": query.text,
+            "in_words": query.in_words(),
+            "count": found.total,
+            "states": found.taken,
+            "left_alone": found.others,
+        }
+    )
+
+
+@blueprint.post("/jobs/many")
+@allow(Role.OPERATOR, action="bulk.start")
+def act_on_many() -> Response:
+    """Submit the job that does it."""
+    body = read(BulkBody, read_json(), example='{"verb": "retry", "q": "state:dead actor:add", "count": 12}')
+    verb = bulk_request.read_verb(body.verb)
+    query = bulk_request.within(verb, search.parse(body.q))
+    with database.read() as session:
+        found = bulk_request.meant(session, verb, query)
+    bulk_request.check_count(found, body.count)
+    with database.write() as session:
+        receipt = bulk_request.start(session, verb, query, up_to=found.up_to, count=found.total, by=visitor(), source="api")
+    return accepted(receipt)

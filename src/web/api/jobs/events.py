@@ -1,0 +1,43 @@
+"""/api/v1/jobs/{id}/events: a job's changes and its log as server-sent events of JSON."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from flask import Response, request
+from werkzeug.exceptions import ServiceUnavailable
+
+from ....jobs.core.errors import UnknownJob
+from ....jobs.read import queries
+from ....operations.format import json_documents
+from ....operations.jobs import job_documents, log_documents
+from ....operations.jobs.job_context import context_now
+from ....operations.people.roles import Role
+from ....sql import database
+from ...auth import allow
+from ...live.job_stream import Message, stream
+from ...live.job_watcher import News, TooManyStreams
+from ..requests.blueprint import blueprint
+
+
+@blueprint.get("/jobs/<id>/events")
+@allow(Role.VIEWER)
+def events(id: str) -> Response:
+    """The job now and at each change, as event `job`, the lines of its log as event `lines`; then `done`."""
+    after = log_documents.read_place(request.args.get("after"))
+    with database.read() as session:
+        job = queries.find(session, id)
+    if job is None:
+        raise UnknownJob(f"There is no job {id}.", field="id")
+    try:
+        return stream(job.id, _messages, after=after)
+    except TooManyStreams:
+        raise ServiceUnavailable("Too many open streams. Ask for the job itself every few seconds instead.") from None
+
+
+def _messages(news: News) -> Iterator[Message]:
+    if news.lines:
+        lines = {"lines": [log_documents.document(line) for line in news.lines]}
+        yield Message(json_documents.dump(lines), "lines", log_documents.write_place(news.lines))
+    if news.job is not None:
+        yield Message(json_documents.dump(job_documents.whole(news.job, context_now(news.job))), "job")

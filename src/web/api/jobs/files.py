@@ -1,0 +1,38 @@
+"""/api/v1/files: bring a file for later jobs; and the files of a job."""
+
+from __future__ import annotations
+
+from flask import Response, request
+
+from ....jobs.core.errors import InvalidArguments, UnknownJob
+from ....jobs.read import queries
+from ....operations.people.roles import Role
+from ....sql import database
+from ...auth import allow
+from ...http import uploads
+from ...http.json_bodies import answer, require_multipart
+from ...http.uploads import takes_files
+from ..requests.blueprint import blueprint
+
+
+@blueprint.post("/files")
+@allow(Role.SUBMITTER)
+@takes_files
+def bring_file() -> Response:
+    """Keep a file: what is answered may be an argument of jobs."""
+    require_multipart()
+    brought = request.files.get("file")
+    if brought is None or not brought.filename:
+        raise InvalidArguments("Send one part named file, with its name.", errors={"file": "Required."})
+    return answer({**uploads.keep(brought).reference, "sha256": uploads.sha256(brought)}, 201)
+
+
+@blueprint.get("/jobs/<id>/files/<file>")
+@allow(Role.SUBMITTER)
+def job_file(id: str, file: str) -> Response:
+    """A file that a job was given."""
+    with database.read() as session:
+        job = queries.find(session, id)
+    if job is None:
+        raise UnknownJob(f"There is no job {id}.", field="id")
+    return uploads.send(job, file)

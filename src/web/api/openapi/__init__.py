@@ -1,0 +1,1 @@
+"""The OpenAPI document. Imports the routes, whose bodies it describes."""

@@ -1,0 +1,72 @@
+"""How the OpenAPI document says one operation: its answers, every problem it may have, its parameters."""
+
+from __future__ import annotations
+
+from .schemas import Document, ref
+
+#: problems that any operation may have
+_ALWAYS = (400, 401, 403, 429, 503)
+_WITH_BODY = (413, 415)
+
+
+def operation(
+    summary: str, result: Document, *, status: int = 200, body: Document | None = None, parameters: list[Document] | None = None,
+    problems: tuple[int, ...] = (), media: str = "application/json", reads: bool | None = None, body_required: bool = True,
+    parts: Document | None = None,
+) -> Document:  # fmt: skip
+    """One operation. `reads`: it is a GET of a document, which carries an ETag; None: where it has no body, answers 200 and streams nothing.
+
+    `parts`: the schema of a multipart/form-data body, instead of `body` or beside it.
+    """
+    limits: Document = {name: {"$ref": f"#/components/headers/{name}"} for name in ("RateLimit", "RateLimit-Policy")}
+    done: Document = {"description": "Done", "headers": dict(limits)}
+    if status != 204:
+        done["content"] = {media: {"schema": result}}
+    responses: Document = {str(status): done}
+    if reads:
+        done["headers"]["ETag"] = {"$ref": "#/components/headers/ETag"}
+        responses["304"] = {"description": "As it was when its ETag was read"}
+    for problem in sorted({*problems, *_ALWAYS, *(_WITH_BODY if body or parts else ())}):
+        responses[str(problem)] = _problem(problem)
+    responses["default"] = _problem(0)
+    described: Document = {
+        "summary": summary,
+        "responses": responses,
+        "parameters": [*(parameters or []), *([_IF_NONE_MATCH] if reads else [])],
+    }
+    kinds = {"application/json": body, "multipart/form-data": parts}
+    if body or parts:
+        described["requestBody"] = {"required": body_required, "content": {kind: {"schema": one} for kind, one in kinds.items() if one}}
+    return described
+
+
+def segment(name: str, schema: Document | None = None) -> Document:
+    """A part of the address."""
+    return {"name": name, "in": "path", "required": True, "schema": schema or {"type": "string", "minLength": 1, "pattern": "^[^/]+$"}}
+
+
+def query(name: str, schema: Document | None = None, description: str = "") -> Document:
+    """A parameter behind the question mark."""
+    return {"name": name, "in": "query", "schema": schema or {"type": "string"}, **({"description": description} if description else {})}
+
+
+def header(name: str, description: str, schema: Document | None = None) -> Document:
+    """A header of the request."""
+    return {"name": name, "in": "header", "description": description, "schema": schema or {"type": "string"}}
+
+
+IF_MATCH = header("If-Match", "the ETag that was read: refused with 412 if it has changed since")
+_IF_NONE_MATCH = header("If-None-Match", "the ETag that was read: answered with 304 if nothing has changed")
+KEY = header(
+    "Idempotency-Key", "the same key again answers with what the first made", {"type": "string", "maxLength": 200, "pattern": "^[!-~]*$"}
+)
+
+
+def _problem(status: int) -> Document:
+    described: Document = {
+        "description": "A problem" if not status else "Problem",
+        "content": {"application/problem+json": {"schema": ref("Problem")}},
+    }
+    if status == 429:
+        described["headers"] = {"Retry-After": {"$ref": "#/components/headers/Retry-After"}}
+    return described

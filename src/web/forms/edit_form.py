@@ -1,0 +1,153 @@
+"""The form that changes a waiting job: its instant, expiry and priority, and its arguments as the actor's own form asks for them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+
+from werkzeug.datastructures import MultiDict
+
+from ...actor_schema.signature import Signature
+from ...jobs import State
+from ...jobs.control import edits
+from ...jobs.control.edits import Edit
+from ...jobs.core.errors import InvalidArguments, JobsError, UnknownActor
+from ...operations.arguments.error_places import at_places
+from ...operations.arguments.field import ABSENT, Field, Kind, every, identical
+from ...operations.arguments.fields import filled
+from ...operations.arguments.reading import MORE, Reading, add_row, read, retyped, valued
+from ...operations.format.instants import parse_instant, write_instant
+from ...operations.jobs import actor_catalogue, job_request
+from ...operations.jobs.rows import Job
+from ...sql import database
+
+#: names of the fields that are no arguments; no parameter can be called so
+DUE, EXPIRES, PRIORITY = "job-due", "job-expires", "job-priority"
+_OF_EDIT = {"due_at": DUE, "expires_at": EXPIRES, "priority": PRIORITY}
+
+
+@dataclass(frozen=True, slots=True)
+class EditForm:
+    """A form as its template needs it. `signature` None: the arguments cannot be changed here."""
+
+    job: Job
+    signature: Signature | None
+    own: list[Field]
+    arguments: list[Field]
+    errors: Mapping[str, str] = field(default_factory=dict)
+    problems: tuple[str, ...] = ()
+
+    @property
+    def fields(self) -> list[Field]:
+        return [*self.own, *self.arguments]
+
+    @classmethod
+    def of(cls, job: Job, *, takes_results: bool = False) -> EditForm:
+        """The form as the job is. `takes_results`: its arguments are not yet what the actor will get."""
+        signature = None if takes_results else _signature(job)
+        return cls(job, signature, _own_fields(job), [] if signature is None else filled(signature, job.args, job.kwargs))
+
+    def save(self, sent: MultiDict[str, str]) -> Job | EditForm:
+        """The job as it is now, or the form with what was typed and what is wrong with it. Raises NotAllowed."""
+        own, arguments = read(self.own, sent), read(self.arguments, sent)
+        errors = {**own.errors, **arguments.errors}
+        try:
+            change = job_request.check_edit(self.job, self._without_same_arguments(self._change(own, arguments, errors)))
+        except InvalidArguments as error:
+            errors = {**at_places(self.arguments, error), **errors}
+        if errors:
+            return self._again(own, arguments, errors)
+        try:
+            with database.write() as session:
+                return edits.edit(session, self.job.id, change)
+        except JobsError as error:
+            name = _OF_EDIT.get(error.field or "")
+            if name is None:
+                raise
+            return self._again(own, arguments, {name: str(error)})
+
+    def with_row(self, sent: MultiDict[str, str]) -> EditForm | None:
+        """The form with what was typed and one more row, if its button for that was pressed."""
+        if MORE not in sent:
+            return None
+        arguments = read(self.arguments, sent)
+        add_row(arguments, sent[MORE])
+        return self._again(read(self.own, sent), arguments, {})
+
+    def _change(self, own: Reading, arguments: Reading, errors: dict[str, str]) -> Edit:
+        change = Edit(
+            due_at=_instant(DUE, own, self.job.due_at, errors),
+            expires_at=_instant(EXPIRES, own, self.job.expires_at, errors),
+            priority=_priority(own, errors),
+        )
+        if change.priority == self.job.priority:
+            change = replace(change, priority=None)
+        if self.signature is None:
+            return change
+        known = self.signature.by_name(self.job.args, self.job.kwargs)
+        # A secret's input is empty at first: left so, it stays what it was.
+        kept = {name: known[name] for name in self.signature.secrets & known.keys() if name not in arguments.values}
+        args, kwargs = self.signature.arrange({**arguments.values, **kept})
+        return replace(change, args=args, kwargs=kwargs)
+
+    def _without_same_arguments(self, change: Edit) -> Edit:
+        """A form that was opened only to change the priority leaves the arguments as they were written."""
+        if self.signature is None or not edits.takes_arguments(change):
+            return change
+        typed = self.signature.by_name(change.args or (), change.kwargs or {})
+        if not identical(typed, self.signature.by_name(self.job.args, self.job.kwargs)):
+            return change
+        return replace(change, args=None, kwargs=None)
+
+    def _again(self, own: Reading, arguments: Reading, errors: Mapping[str, str]) -> EditForm:
+        again = replace(
+            self,
+            own=[retyped(each, own.texts) for each in self.own],
+            arguments=[retyped(each, arguments.texts) for each in self.arguments],
+            errors=errors,
+        )
+        names = {each.name for each in every(again.fields)}
+        return replace(again, problems=tuple(text for name, text in errors.items() if name not in names))
+
+
+def _signature(job: Job) -> Signature | None:
+    try:
+        return Signature.of(actor_catalogue.find(job.actor or ""))
+    except UnknownActor:
+        return None
+
+
+def _own_fields(job: Job) -> list[Field]:
+    own = []
+    if job.state is not State.HELD and not (job.waits_for or "").startswith("workflow:"):
+        own.append(_instant_field(DUE, "Due", "Empty: as it is.", job.due_at))
+    own.append(_instant_field(EXPIRES, "Expires", "Not started after this. Empty: as it is.", job.expires_at))
+    bounds = {"min": 0, "max": 9, "step": 1, "inputmode": "numeric"}
+    own.append(Field(PRIORITY, "Priority", Kind.NUMBER, "0 to 9, the most urgent is 9.", text=str(job.priority), attributes=bounds))
+    return own
+
+
+def _instant_field(name: str, label: str, hint: str, instant: datetime | None) -> Field:
+    return valued(Field(name, label, Kind.INSTANT, hint, required=False, attributes={"step": 1}), write_instant(instant) or ABSENT)
+
+
+def _instant(name: str, reading: Reading, present: datetime | None, errors: dict[str, str]) -> datetime | None:
+    """The instant to change to; None: it stays."""
+    text = reading.values.get(name)
+    if text is None:
+        return None
+    try:
+        instant = parse_instant(text)
+    except ValueError as error:
+        errors[name] = str(error)
+        return None
+    return None if instant == present else instant
+
+
+def _priority(reading: Reading, errors: dict[str, str]) -> int | None:
+    text = str(reading.values.get(PRIORITY, ""))
+    if text.isdecimal() and text.isascii() and len(text) == 1:
+        return int(text)
+    errors[PRIORITY] = "Enter a number from 0 to 9."
+    return None

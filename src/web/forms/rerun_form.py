@@ -1,0 +1,80 @@
+"""The form that runs a job again with other arguments: filled with what it had, submitted as a new job."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from uuid import uuid4
+
+from werkzeug.datastructures import MultiDict
+
+from ...actor_schema.signature import Signature
+from ...jobs import Receipt
+from ...jobs.core.errors import IdempotencyConflict, InvalidArguments, JobsError
+from ...jobs.submit import reruns
+from ...operations.arguments.error_places import at_places
+from ...operations.arguments.field import Field, every, identical
+from ...operations.arguments.fields import filled
+from ...operations.arguments.reading import MORE, Reading, add_row, read, retyped
+from ...operations.jobs import actor_catalogue, job_request
+from ...operations.jobs.rows import Job
+from ...operations.people.caller import Caller
+from ...sql import database
+from .job_form import KEY
+
+
+@dataclass(frozen=True, slots=True)
+class RerunForm:
+    """A form as its template needs it."""
+
+    job: Job
+    signature: Signature
+    fields: list[Field]
+    errors: Mapping[str, str] = field(default_factory=dict)
+    problems: tuple[str, ...] = ()
+    key: str = field(default_factory=lambda: uuid4().hex)
+
+    @classmethod
+    def of(cls, job: Job) -> RerunForm:
+        """The form with the job's arguments; raises UnknownActor."""
+        signature = Signature.of(actor_catalogue.submittable(job.actor or ""))
+        return cls(job, signature, filled(signature, job.args, job.kwargs))
+
+    def with_row(self, sent: MultiDict[str, str]) -> RerunForm | None:
+        """The form with what was typed and one more row, if its button for that was pressed."""
+        if MORE not in sent:
+            return None
+        reading = read(self.fields, sent)
+        add_row(reading, sent[MORE])
+        return self._again(reading, {})
+
+    def submit(self, sent: MultiDict[str, str], *, by: Caller) -> Receipt | RerunForm:
+        """The receipt of the new job, or the form with what was typed and what is wrong with it."""
+        reading = read(self.fields, sent)
+        known = self.signature.by_name(self.job.args, self.job.kwargs)
+        # A secret's input is empty at first: left so, it stays what it was.
+        kept = {name: known[name] for name in self.signature.secrets & known.keys() if name not in reading.values}
+        try:
+            if reading.errors:
+                raise InvalidArguments("some fields cannot be read", errors=reading.errors)
+            args, kwargs = self.signature.arrange({**reading.values, **kept})
+            if identical(self.signature.by_name(args, kwargs), known):
+                args, kwargs = self.job.args, self.job.kwargs
+            wanted = job_request.JobRequest(
+                self.job.actor or "", args, kwargs, queue=self.job.queue, priority=self.job.priority, fair_key=self.job.fair_key, idempotency_key=sent.get(KEY)
+            )  # fmt: skip
+            submission = job_request.check(wanted, by=by, source="form")
+            with database.write() as session:
+                return reruns.submit_again(session, self.job.id, submission)
+        except InvalidArguments as error:
+            return self._again(reading, at_places(self.fields, error) if error.errors is not reading.errors else reading.errors)
+        except IdempotencyConflict:
+            return self._again(reading, {}, "This form was submitted before with other values. Submit again to make another job.")
+        except JobsError as error:
+            return self._again(reading, {}, str(error))
+
+    def _again(self, reading: Reading, errors: Mapping[str, str], *problems: str) -> RerunForm:
+        fields = [retyped(each, reading.texts) for each in self.fields]
+        names = {each.name for each in every(fields)}
+        of_no_field = tuple(text for name, text in errors.items() if name not in names)
+        return replace(self, fields=fields, errors=errors, problems=(*problems, *of_no_field), key=uuid4().hex)

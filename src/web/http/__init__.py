@@ -1,0 +1,1 @@
+"""Requests and responses: errors, headers, cookies, uploads, exports, probes. Imports forms and auth."""

@@ -1,0 +1,161 @@
+"""Every failure as an answer: a page for people, problem+json for programs, never a traceback."""
+
+from __future__ import annotations
+
+import errno
+
+from flask import Flask, g, redirect, render_template, request, url_for
+from flask_wtf.csrf import CSRFError
+from sqlalchemy.exc import DataError, SQLAlchemyError
+from werkzeug.exceptions import HTTPException, InternalServerError, RequestEntityTooLarge, ServiceUnavailable, Unauthorized
+from werkzeug.wrappers import Response
+
+from ...jobs.alerts.mutes import UnknownAlert
+from ...jobs.batches.batches import UnknownBatch
+from ...jobs.core.errors import AmbiguousId, IdempotencyConflict, JobsError, NotAllowed, UnknownActor, UnknownJob
+from ...jobs.failures.groups import UnknownGroup
+from ...jobs.files.result_files import ResultNotHere
+from ...jobs.files.uploads import TooLarge, UploadNotHere
+from ...jobs.leases.worker_commands import UnknownWorker
+from ...jobs.search import QueryError
+from ...jobs.webhooks.webhooks import UnknownWebhook
+from ...logs import get_logger
+from ...mail.deliveries import UnknownMail
+from ...operations.jobs.bulk_request import CountDiffers
+from ...operations.people.caller import Forbidden
+from ...reports.archive import UnknownReport
+from ...schedules.rows.errors import UnknownSchedule
+from ...sql.outages import is_outage, log_outage
+from ..auth import audit_hooks
+from ..forms.presets import UnknownPreset
+from . import request_spans, uploads
+from .problems import Problem, respond
+
+log = get_logger(__name__)
+
+#: seconds after which a client may try again while the database is away
+RETRY_AFTER_S = 5
+_FULL = (errno.ENOSPC, errno.EDQUOT)
+_STATUS = {
+    UnknownJob: 404,
+    UnknownBatch: 404,
+    UnknownPreset: 404,
+    UnknownSchedule: 404,
+    UnknownMail: 404,
+    UnknownWorker: 404,
+    UnknownReport: 404,
+    UnknownActor: 404,
+    UnknownGroup: 404,
+    ResultNotHere: 404,
+    UploadNotHere: 404,
+    TooLarge: 413,
+    UnknownWebhook: 404,
+    UnknownAlert: 404,
+    NotAllowed: 409,
+    CountDiffers: 409,
+    IdempotencyConflict: 409,
+    AmbiguousId: 409,
+}
+
+
+def init(app: Flask) -> None:
+    """Answer exceptions of views."""
+    app.register_error_handler(HTTPException, _http)
+    app.register_error_handler(Forbidden, _forbidden)
+    app.register_error_handler(JobsError, _jobs)
+    app.register_error_handler(SQLAlchemyError, _database)
+    app.register_error_handler(OSError, _disk)
+    app.register_error_handler(Exception, _unexpected)
+
+
+def _http(error: HTTPException) -> Response:
+    if isinstance(error, Unauthorized) and not _for_program():
+        return _to_sign_in()
+    if is_refusal(error):
+        audit_hooks.refuse(error.description or error.name)
+    detail = (
+        "This form is too old or came from elsewhere. Load the page again, then submit."
+        if isinstance(error, CSRFError)
+        else error.description
+    )
+    if isinstance(error, RequestEntityTooLarge):
+        detail = uploads.too_large()
+    response = _answer(Problem(error.code or 500, detail or error.name))
+    for name, value in error.get_headers():
+        if name not in ("Content-Type", "Content-Length"):
+            response.headers[name] = value
+    if isinstance(error, Unauthorized):
+        response.headers["WWW-Authenticate"] = 'Bearer realm="callboard"'
+    return response
+
+
+def _forbidden(error: Forbidden) -> Response:
+    audit_hooks.refuse(str(error))
+    return _answer(Problem(403, str(error)))
+
+
+def is_refusal(error: HTTPException) -> bool:
+    """Was somebody kept from something, or nothing but sent to the door?"""
+    if isinstance(error, Unauthorized):
+        return "Authorization" in request.headers
+    return isinstance(error, CSRFError) and g.get("visitor") is not None
+
+
+def _jobs(error: JobsError) -> Response:
+    status = _STATUS.get(type(error), 422)
+    if isinstance(error, UnknownActor) and request.blueprint == "api" and request.endpoint != "api.call_actor":
+        status = 422  # there the actor is a field of the body, not the address
+    fields = getattr(error, "errors", None) or ({error.field: str(error)} if error.field else {})
+    if isinstance(error, QueryError):
+        fields = {"q": f"{error} At characters {error.start + 1} to {error.end}."}
+    return _answer(Problem(status, str(error), fields))
+
+
+def _database(error: SQLAlchemyError) -> Response:
+    if isinstance(error, DataError):
+        # PostgreSQL keeps no NUL character, and no number beyond its columns: nothing a view could know better.
+        return _answer(Problem(400, "The request holds a text or a number that the database cannot keep, e.g. a NUL character."))
+    if not is_outage(error):
+        return _unexpected(error)
+    log_outage(log, "database_away", error)
+    response = _answer(
+        Problem(ServiceUnavailable.code, "The database cannot be reached at the moment. Nothing was changed; try again in a few seconds.")
+    )
+    response.headers["Retry-After"] = str(RETRY_AFTER_S)
+    return response
+
+
+def _disk(error: OSError) -> Response:
+    if error.errno not in _FULL:
+        return _unexpected(error)
+    log.error("disk_full", path=request.path, method=request.method, file=error.filename)
+    what = "The disk of the web front end is full: what was to be kept there, a file most likely, was not, and no job was submitted."
+    return _answer(Problem(507, f"{what} Make room in its data folder (CALLBOARD_DATA_DIR), then try again."))
+
+
+def _unexpected(error: Exception) -> Response:
+    request_spans.failed(error)
+    log.error("request_failed", path=request.path, method=request.method, exc_info=error)
+    return _answer(Problem(InternalServerError.code, "Callboard made a mistake here. The log of the web process has the details."))
+
+
+def _answer(problem: Problem) -> Response:
+    if _for_program():
+        return respond(problem)
+    g.setdefault("visitor", None)
+    return Response(render_template("error.html", problem=problem), problem.status, mimetype="text/html")
+
+
+def _for_program() -> bool:
+    return request.path.startswith(("/api/", "/openapi.json", "/metrics")) and request.path != "/api/docs"
+
+
+def _to_sign_in() -> Response:
+    address = url_for("auth.sign_in", next=request.full_path.rstrip("?") if request.method == "GET" and not _by_htmx() else None)
+    if _by_htmx():
+        return Response(status=204, headers={"HX-Redirect": address})
+    return redirect(address, 303)
+
+
+def _by_htmx() -> bool:
+    return "HX-Request" in request.headers

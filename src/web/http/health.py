@@ -1,0 +1,68 @@
+"""/healthz: this process answers. /readyz: it can do its work, and what else is wrong, without names. Open to all."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+
+from alembic.script import ScriptDirectory
+from flask import Blueprint, Response
+from sqlalchemy import inspect, text
+from sqlalchemy.exc import SQLAlchemyError
+
+from ... import migrations
+from ...operations.fleet import fleet_health
+from ...operations.fleet.fleet_health import FleetHealth
+from ...sql import database
+from ..auth import open_to_all
+from .json_bodies import answer
+
+blueprint = Blueprint("health", __name__)
+
+#: seconds that /readyz waits for RabbitMQ where its last answer is old: a balancer must not take a slow broker for a dead front end
+BROKER_WAIT_S = 0.25
+
+
+@blueprint.get("/healthz")
+@open_to_all
+def alive() -> Response:
+    """Alive."""
+    return answer({"status": "ok"})
+
+
+@blueprint.get("/readyz")
+@open_to_all
+def ready() -> Response:
+    """Ready when the database is there with its newest schema. Submissions go on without all else, which is only mentioned."""
+    problem, health = _examine()
+    document: dict[str, object] = {"ready": problem is None, "database": problem or "reachable", "broker": "not known"}
+    if health is not None:
+        document |= {
+            "broker": health.broker_words,
+            "workers": {"alive": len(health.workers), "silent": len(health.silent_workers)},
+            "schedulers": {"alive": len(health.schedulers), "silent": len(health.silent_schedulers)},
+            "relays": {"alive": len(health.relays)},
+            "problems": health.public_problems,
+        }
+    return answer(document, 200 if problem is None else 503)
+
+
+def _examine() -> tuple[str | None, FleetHealth | None]:
+    try:
+        with database.read() as session:
+            if not database.get_database().is_sqlite and session.execute(text("SHOW transaction_read_only")).scalar_one() == "on":
+                # After a fail-over the connection leads to a standby: a new one may find the server that takes writes.
+                session.connection().invalidate()
+                return "read-only: name the server that takes writes in CALLBOARD_DATABASE_URL, or all of them", None
+            if not inspect(session.connection()).has_table("alembic_version"):
+                return "not migrated: run ./run migrate", None
+            found = session.execute(text("SELECT version_num FROM alembic_version")).scalar_one_or_none()
+            if found != _newest():
+                return f"at schema {found}, but this version has {_newest()}: run ./run migrate", None
+            return None, fleet_health.look(session, wait_s=BROKER_WAIT_S)
+    except SQLAlchemyError:
+        return "not reachable: check CALLBOARD_DATABASE_URL and that the server runs", None
+
+
+@lru_cache(maxsize=1)
+def _newest() -> str | None:
+    return ScriptDirectory(next(iter(migrations.__path__))).get_current_head()

@@ -1,0 +1,153 @@
+"""Files that a request brings: kept as they come in, so that forms and the API go on with references to them.
+
+Only views marked by takes_files() take any, and only then is the request allowed to be as large as files are.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Callable, Iterable, Sequence
+from typing import IO, Any, TypeVar
+
+import flask
+from flask import Flask, Response, current_app, request, send_file
+from werkzeug.datastructures import FileStorage, MultiDict
+
+from ...actor_schema.signature import Signature
+from ...jobs import Upload
+from ...jobs.core.errors import InvalidArguments, UnknownActor
+from ...jobs.files import uploads
+from ...jobs.files.upload import UNKNOWN, in_units
+from ...operations.arguments.field import Field, Kind
+from ...operations.arguments.fields import fields_of
+from ...operations.format import json_documents
+from ...operations.jobs import actor_catalogue, job_documents
+from ...operations.jobs.rows import Job
+from ...settings import get_settings
+
+View = TypeVar("View", bound=Callable[..., Any])
+
+_MARK = "callboard_takes_files"
+#: bytes that a request may have beside its files and its arguments
+_BESIDE = 64 * 1024
+
+
+class Request(flask.Request):
+    """A request whose files go straight to where they may stay."""
+
+    def _get_file_stream(
+        self, total_content_length: int | None, content_type: str | None, filename: str | None = None, content_length: int | None = None
+    ) -> IO[bytes]:
+        if _takes_files():
+            return uploads.draft()
+        return super()._get_file_stream(total_content_length, content_type, filename, content_length)
+
+
+def takes_files(view: View) -> View:
+    """Rule: this view takes files."""
+    setattr(view, _MARK, True)
+    return view
+
+
+def init(app: Flask) -> None:
+    """Let the views that take files have them."""
+    app.request_class = Request
+    app.before_request(_make_room)
+
+
+def too_large() -> str:
+    """What is to be said of a request that is larger than its view takes."""
+    if not _takes_files():
+        return f"The request is larger than the {in_units(request.max_content_length or 0)} that are taken here."
+    names = ", ".join(sorted(_files_of(request.view_args))) or "file"
+    most = in_units(get_settings().max_upload_bytes)
+    return f"{names}: the files are larger than {most} together, the most that one request may bring (CALLBOARD_MAX_UPLOAD_BYTES)."
+
+
+def sent(fields: Sequence[Field]) -> MultiDict[str, str]:
+    """What the form sends, its files kept and given as references. Raises TooLarge."""
+    texts: MultiDict[str, str] = MultiDict(request.form)
+    names = set(_names(fields))
+    for part, file in request.files.items(multi=True):
+        if file.filename and re.sub(r"\.\d+(?=\.)", ".#", part) in names:
+            texts.add(part, json_documents.dump(keep(file).reference))
+    return texts
+
+
+def keep(file: FileStorage) -> Upload:
+    """Keep a file of this request, which its view has marked as one that takes files."""
+    kind = file.mimetype if file.mimetype != UNKNOWN else None
+    return Upload.kept(file.stream, name=file.filename or "", content_type=kind)
+
+
+def sha256(file: FileStorage) -> str:
+    """The digest of a file of this request."""
+    file.stream.seek(0)
+    return hashlib.file_digest(file.stream, "sha256").hexdigest()  # type: ignore[arg-type]
+
+
+def by_parameter(signature: Signature) -> dict[str, Any]:
+    """The files of the request by the parameters that its parts name. Raises InvalidArguments for a part that is no file parameter, TooLarge."""
+    values: dict[str, Any] = {}
+    several = {each.name for each in fields_of(signature) if each.kind is Kind.FILES}
+    for part, file in request.files.items(multi=True):
+        if part not in signature.files:
+            known = ", ".join(sorted(signature.files)) or "none"
+            raise InvalidArguments(
+                f"{part}: no file parameter", errors={part: f"No parameter of this name takes a file; those that do: {known}."}
+            )
+        reference = keep(file).reference
+        if part in several:
+            values.setdefault(part, []).append(reference)
+        elif part in values:
+            raise InvalidArguments(f"{part}: one file", errors={part: "Give one file."})
+        else:
+            values[part] = reference
+    return values
+
+
+def files_of(job: job_documents.Called) -> list[dict[str, Any]]:
+    """The files in a job's arguments, as far as they may be seen, each once."""
+    args, kwargs = job_documents.arguments(job)
+    return list({each["id"]: each for each in uploads.found([args, kwargs])}.values())
+
+
+def send(job: Job, id: str) -> Response:
+    """A file that the job was given, to be saved and never shown. Raises UploadNotHere."""
+    reference = next((each for each in files_of(job) if each["id"] == id), None)
+    if reference is None:
+        raise uploads.UploadNotHere(f"The job has no file {id!r:.60}.", field="file")
+    uploads.size_of(id)
+    name = uploads.clean_name(str(reference.get("name", "")))
+    # Whatever it says that it is: a browser that showed it would run its scripts as this site's own.
+    response = send_file(uploads.path(id).resolve(), mimetype=UNKNOWN, as_attachment=True, download_name=name, max_age=None)
+    response.headers["Cache-Control"] = "no-store"
+    return response
+
+
+def _make_room() -> None:
+    if _takes_files():
+        request.max_content_length = get_settings().max_upload_bytes + get_settings().max_message_bytes + _BESIDE
+
+
+def _takes_files() -> bool:
+    return request.mimetype == "multipart/form-data" and hasattr(current_app.view_functions.get(request.endpoint or ""), _MARK)
+
+
+def _files_of(view_args: dict[str, Any] | None) -> Iterable[str]:
+    """The file parameters of the actor that the address names."""
+    try:
+        return Signature.of(actor_catalogue.find(str((view_args or {}).get("name", "")))).files
+    except UnknownActor:
+        return ()
+
+
+def _names(fields: Sequence[Field]) -> Iterable[str]:
+    """The names of file inputs, with # for the number of a row."""
+    for each in fields:
+        if each.is_file:
+            yield re.sub(r"\.\d+(?=\.)", ".#", each.name)
+        yield from _names(each.children)
+        if each.blank is not None:
+            yield from _names([each.blank])

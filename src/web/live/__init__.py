@@ -1,0 +1,1 @@
+"""Server-sent events: watched jobs and workflows. Imports http and auth."""

@@ -1,0 +1,59 @@
+"""Server-sent events: a watched job as a stream of messages."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass
+
+from flask import Response, request, stream_with_context
+
+from ...jobs.attempts.attempt_logs import Place
+from ...operations.jobs.log_documents import read_place
+from .job_watcher import News, follow, tailer
+
+#: the event after which the browser is to close the stream
+DONE = "done"
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """One message; `id` is what the browser sends back when it connects again."""
+
+    data: str
+    event: str | None = None
+    id: str | None = None
+
+
+def stream(id: str, render: Callable[[News], Iterable[Message]], *, after: Place | None = None) -> Response:
+    """A stream of the job's news, each as `render` writes it, with `done` at its end. Raises TooManyStreams.
+
+    With `after` also of its log behind that place, or behind the last line a browser got that connects again.
+    """
+    if after is not None:
+        after = max(after, read_place(request.headers.get("Last-Event-ID")))
+    open = ExitStack()
+    watch = open.enter_context(tailer.watch(id, after=after))
+
+    def messages() -> Iterator[str]:
+        with open:
+            yield "retry: 3000\n\n"
+            for news in follow(watch):
+                if news is None:
+                    yield ": alive\n\n"
+                    continue
+                for message in render(news):
+                    yield _written(message)
+                if news.job is not None and news.job.state.is_final:
+                    yield _written(Message(news.job.state.value, DONE))
+
+    response = Response(stream_with_context(messages()), mimetype="text/event-stream")
+    response.headers["Cache-Control"] = "no-store"
+    response.headers["X-Accel-Buffering"] = "no"  # a proxy that collects the stream would make it late
+    response.call_on_close(open.close)  # also when nobody ever read it
+    return response
+
+
+def _written(message: Message) -> str:
+    head = (f"event: {message.event}\n" if message.event else "") + (f"id: {message.id}\n" if message.id else "")
+    return head + "".join(f"data: {line}\n" for line in message.data.splitlines() or [""]) + "\n"

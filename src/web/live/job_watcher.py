@@ -1,0 +1,200 @@
+"""Live jobs: one thread per web process looks at all watched rows and logs and hands what is new to the open streams.
+
+The database's load depends on how many jobs are watched, not on how many people watch. The thread starts with the first
+stream and ends with the last.
+"""
+
+from __future__ import annotations
+
+import random
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.orm import Session
+
+from ...jobs.attempts import attempt_logs
+from ...jobs.attempts.attempt_logs import Place
+from ...jobs.core.states import State
+from ...jobs.leases.stalled import stalled
+from ...jobs.read import queries
+from ...logs import get_logger
+from ...operations.jobs.rows import Job, LogLine
+from ...sql import database, outages
+
+log = get_logger(__name__)
+
+#: seconds between two looks at the watched rows
+LOOK_INTERVAL_S = 0.3
+#: lines of logs that one look takes from the database at once
+LINES_AT_ONCE = 1_000
+#: seconds after which a silent stream says that it is alive; a browser that has left is noticed the second time
+HEARTBEAT_S = 5.0
+#: seconds after which a stream ends at the latest; the browser connects again, half a second later, and is checked again. Under a minute,
+#: since it is the one thing that ends a stream whose reader is there no more behind a proxy, or in a laptop that was closed
+MAX_AGE_S = 45.0
+#: part of that by which streams differ, so that those that were opened together do not come again together
+SPREAD = 0.2
+#: open streams of one web process. Each holds one of its threads (src/up/gunicorn_conf.py), so that some stay free; who comes later polls
+MAX_STREAMS = 56
+
+
+class TooManyStreams(Exception):
+    """This process has no room for another stream."""
+
+
+@dataclass(frozen=True, slots=True)
+class News:
+    """Updates that a stream has not sent yet: the job, if it has changed, and its new log lines."""
+
+    job: Job | None
+    lines: list[LogLine]
+    after: Place  # where the log was before these lines
+
+
+class Watch:
+    """One stream's view of one job."""
+
+    def __init__(self, id: str, after: Place | None = None) -> None:
+        self.id = id
+        self.read_until = after  # the tailer's: what it has handed over; None: no lines are wanted
+        self._told_until = after or attempt_logs.START
+        self._changed = threading.Condition()
+        self._job: Job | None = None
+        self._lines: list[LogLine] = []
+
+    def next(self, timeout: float) -> News | None:
+        """Wait for something new and return it; None when `timeout` seconds have passed without."""
+        with self._changed:
+            if not self._changed.wait_for(lambda: self._job is not None or bool(self._lines), timeout):
+                return None
+            news = News(self._job, self._lines, self._told_until)
+            if self._lines:
+                self._told_until = _place(self._lines[-1])
+            self._job, self._lines = None, []
+            return news
+
+    def tell(self, job: Job) -> None:
+        """Hand over the newest state; one not yet taken is replaced."""
+        with self._changed:
+            self._job = job
+            self._changed.notify()
+
+    def say(self, lines: list[LogLine]) -> None:
+        """Hand over lines; those not yet taken stay."""
+        with self._changed:
+            self.read_until = _place(lines[-1])
+            self._lines += lines
+            self._changed.notify()
+
+
+class Tailer:
+    """The thread that looks, and the streams it looks for."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._watches: dict[Watch, object] = {}  # the state that each has sent last
+        self._running = False
+
+    @contextmanager
+    def watch(self, id: str, *, after: Place | None = None) -> Iterator[Watch]:
+        """Watch a job, and its log after that place; its present state comes first. Raises TooManyStreams."""
+        watch = Watch(id, after)
+        with self._lock:
+            if len(self._watches) >= MAX_STREAMS:
+                raise TooManyStreams
+            self._watches[watch] = None
+            if not self._running:
+                self._running = True
+                threading.Thread(target=self._look_on, name="tailer", daemon=True).start()
+        try:
+            yield watch
+        finally:
+            with self._lock:
+                del self._watches[watch]
+
+    def _look_on(self) -> None:
+        while True:
+            with self._lock:
+                if not self._watches:
+                    self._running = False
+                    return
+                watches = list(self._watches)
+            self._look(watches)
+            time.sleep(LOOK_INTERVAL_S)
+
+    def _look(self, watches: list[Watch]) -> None:
+        try:
+            with database.read() as session:
+                jobs = {job.id: job for job in queries.find_many(session, {watch.id for watch in watches})}
+                running = [job.id for job in jobs.values() if job.state is State.RUNNING]
+                why = stalled(session, running) if running else {}
+                # After the states: the lines of an attempt are committed no later than its end.
+                _read_lines(session, [(jobs[watch.id].seq, watch) for watch in watches if watch.id in jobs])
+        except SQLAlchemyError as error:
+            # The streams stay open: changes are sent when the database is back.
+            outages.log_outage(log, "tailer_database_away", error)
+            return
+        outages.outage_over("tailer_database_away")
+        for watch in watches:
+            job = jobs.get(watch.id)
+            if job is not None:
+                self._tell(watch, job, why.get(watch.id))
+
+    def _tell(self, watch: Watch, job: Job, why_stalled: str | None) -> None:
+        looks = (*_looks(job), why_stalled)
+        with self._lock:
+            if self._watches.get(watch, looks) == looks:
+                return  # nothing new, or nobody watches any more
+            self._watches[watch] = looks
+        watch.tell(job)
+
+
+def _read_lines(session: Session, watches: list[tuple[int, Watch]]) -> None:
+    """Hand each watch the lines of its job (seq) that it has not got; one statement for all, more only where there is much."""
+    while True:
+        after: dict[int, Place] = {}
+        for seq, watch in watches:
+            if watch.read_until is not None:
+                after[seq] = min(after.get(seq, watch.read_until), watch.read_until)
+        lines = attempt_logs.read_many(session, after, limit=LINES_AT_ONCE)
+        for seq, watch in watches:
+            until = watch.read_until
+            new = [line for line in lines if line.job_seq == seq and until is not None and _place(line) > until]
+            if new:
+                watch.say(new)
+        if len(lines) < LINES_AT_ONCE:
+            return
+
+
+tailer = Tailer()
+
+
+def follow(watch: Watch) -> Iterator[News | None]:
+    """What is new each time, until the job is final or the stream has lived long enough; None: time for a heartbeat."""
+    deadline = time.monotonic() + lifetime()
+    while (left := deadline - time.monotonic()) > 0:
+        news = watch.next(min(HEARTBEAT_S, left))
+        yield news
+        if news is not None and news.job is not None and news.job.state.is_final:
+            return
+
+
+def lifetime() -> float:
+    """How long a stream that opens now may last, in seconds."""
+    return MAX_AGE_S * random.uniform(1 - SPREAD, 1)
+
+
+def _place(line: LogLine) -> Place:
+    return Place(line.attempt, line.number)
+
+
+def _looks(job: Job) -> tuple[object, ...]:
+    """All that can change on a page while a job is watched."""
+    return (
+        job.state, job.attempt, job.reason, job.error, job.cancel_requested, job.due_at, job.finished_at,
+        job.progress_done, job.progress_total, job.progress_message, len(job.attempts),
+    )  # fmt: skip

@@ -1,0 +1,91 @@
+"""Server-sent events: a watched workflow as a stream of messages.
+
+Workflows are watched by few, so each stream looks by itself; how many there may be is bounded, as is that of jobs.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+
+from flask import Response, stream_with_context
+from sqlalchemy.exc import SQLAlchemyError
+
+from ...jobs.control import workflows
+from ...jobs.control.workflows import Found
+from ...logs import get_logger
+from ...sql import database, outages
+from .job_watcher import HEARTBEAT_S, TooManyStreams, lifetime
+
+log = get_logger(__name__)
+
+#: seconds between two looks at a watched workflow
+LOOK_INTERVAL_S = 0.5
+#: open streams of one web process, beside those of jobs
+MAX_STREAMS = 8
+#: the event after which the browser is to close the stream
+DONE = "done"
+
+_room = threading.BoundedSemaphore(MAX_STREAMS)
+
+
+def stream(id: str, render: Callable[[Found], str], *, event: str | None = None) -> Response:
+    """A stream of the workflow's changes, each as `render` writes it, with `done` at its end. Raises TooManyStreams."""
+    if not _room.acquire(blocking=False):
+        raise TooManyStreams
+    open = ExitStack()
+    open.callback(_room.release)
+
+    def messages() -> Iterator[str]:
+        with open:
+            yield "retry: 3000\n\n"
+            for found in _follow(id):
+                if found is None:
+                    yield ": alive\n\n"
+                    continue
+                yield _message(render(found), event)
+                if found.finished_at is not None:
+                    yield _message(found.state, DONE)
+
+    response = Response(stream_with_context(messages()), mimetype="text/event-stream")
+    response.headers["Cache-Control"] = "no-store"
+    response.headers["X-Accel-Buffering"] = "no"  # a proxy that collects the stream would make it late
+    response.call_on_close(open.close)  # also when nobody ever read it
+    return response
+
+
+def _follow(id: str) -> Iterator[Found | None]:
+    """The workflow each time it changes, until all its steps have ended; None: time for a heartbeat."""
+    begun = spoken = time.monotonic()
+    known: Found | None = None
+    longest = lifetime()
+    while time.monotonic() - begun < longest:
+        found = _look(id)
+        if found is not None and found != known:
+            known, spoken = found, time.monotonic()
+            yield found
+            if found.finished_at is not None:
+                return
+        elif time.monotonic() - spoken > HEARTBEAT_S:
+            spoken = time.monotonic()
+            yield None
+        time.sleep(LOOK_INTERVAL_S)
+
+
+def _look(id: str) -> Found | None:
+    try:
+        with database.read() as session:
+            found = workflows.find(session, id)
+        outages.outage_over("workflow_stream_database_away")
+        return found
+    except SQLAlchemyError as error:
+        # The stream stays open: changes are sent when the database is back.
+        outages.log_outage(log, "workflow_stream_database_away", error)
+        return None
+
+
+def _message(data: str, event: str | None) -> str:
+    head = f"event: {event}\n" if event else ""
+    return head + "".join(f"data: {line}\n" for line in data.splitlines() or [""]) + "\n"

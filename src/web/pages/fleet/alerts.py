@@ -1,0 +1,61 @@
+"""/alerts: what is wrong with the fleet, what was, and what nobody wants to hear of for a while."""
+
+from __future__ import annotations
+
+from flask import Blueprint, flash, redirect, render_template, request, url_for
+from werkzeug.wrappers import Response
+
+from ....jobs.alerts import alerts, mutes
+from ....jobs.core.errors import JobsError
+from ....operations.fleet import alert_documents
+from ....operations.format.request_values import ahead
+from ....operations.people.roles import Role
+from ....sql import database
+from ...auth import allow, visitor
+from ...http import export_formats
+
+blueprint = Blueprint("alerts", __name__)
+
+
+@blueprint.get("/alerts")
+@allow(Role.VIEWER)
+def index() -> str | Response:
+    """What is on, what is muted, and what is over."""
+    with database.read() as session:
+        muted = mutes.in_force(session)
+        on, over, looked_at = alerts.standing(session, muted), alerts.recovered(session), alerts.looked_at(session)
+    if export_formats.requested_format():
+        rows = [alert_documents.document(each, muted) for each in (*on, *over)]
+        return (
+            export_formats.as_csv(rows, "alerts")
+            if export_formats.requested_format() == "csv"
+            else export_formats.as_json({"alerts": rows})
+        )
+    return render_template("alerts/index.html", on=on, over=over, muted=muted, looked_at=looked_at)
+
+
+@blueprint.post("/alerts/<int:id>/mute")
+@allow(Role.OPERATOR, action="alert.mute")
+def mute(id: int) -> Response:
+    """Say nothing of it for a while."""
+    try:
+        until = ahead("for", request.form.get("for", "").strip())
+        assert until is not None  # a text means an instant, or is refused
+        with database.write() as session:
+            mutes.mute(session, id, until=until, by=visitor().name)
+        flash("It is muted: no message and no line on the overview until then.", "success")
+    except mutes.UnknownAlert:
+        raise
+    except JobsError as error:
+        flash(f"Not done: {error}", "error")
+    return redirect(url_for("alerts.index"), 303)
+
+
+@blueprint.post("/alerts/<int:id>/unmute")
+@allow(Role.OPERATOR, action="alert.unmute")
+def unmute(id: int) -> Response:
+    """Hear of it again."""
+    with database.write() as session:
+        mutes.unmute(session, id)
+    flash("It is heard of again.", "success")
+    return redirect(url_for("alerts.index"), 303)

@@ -1,0 +1,97 @@
+"""/controls/…: the buttons that pause, resume, limit and reset; each leads back to the page it stands on."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from flask import Blueprint, flash, redirect, request, url_for
+from werkzeug.exceptions import BadRequest
+from werkzeug.wrappers import Response
+
+from ....jobs.core.errors import JobsError
+from ....jobs.limits import breakers
+from ....jobs.limits.overrides import CONCURRENCY, RATE_LIMIT
+from ....operations.fleet import override_requests
+from ....operations.fleet.override_requests import Target
+from ....operations.people.roles import Role
+from ....sql import database
+from ...auth import allow, visitor
+
+blueprint = Blueprint("controls", __name__)
+
+
+@blueprint.post("/controls/<target>/pause")
+@allow(Role.OPERATOR, action="target.pause")
+def pause(target: str) -> Response:
+    """Start nothing more of it, for a while or until somebody resumes."""
+    meant, how_long = override_requests.read_target(target), request.form.get("for", "").strip()
+    try:
+        with database.write() as session:
+            reason = request.form.get("reason", "").strip()[:500]
+            override_requests.pause(session, meant, how_long=how_long or None, reason=reason, by=visitor())
+        flash(f"{_named(meant)} is paused: what runs goes on, what would start waits.", "success")
+    except JobsError as error:
+        flash(f"Not done: {error}", "error")
+    return _back(meant)
+
+
+@blueprint.post("/controls/<target>/resume")
+@allow(Role.OPERATOR, action="target.resume")
+def resume(target: str) -> Response:
+    """End a pause."""
+    meant = override_requests.read_target(target)
+    with database.write() as session:
+        waited = override_requests.resume(session, meant)
+    flash(f"{_named(meant)} goes on; {waited} job{'' if waited == 1 else 's'} waited.", "success")
+    return _back(meant)
+
+
+@blueprint.post("/controls/<target>/limit")
+@allow(Role.OPERATOR, action="target.limit")
+def limit(target: str) -> Response:
+    """Override a limit, lift it, or follow the code again."""
+    meant, setting, do = override_requests.read_target(target), request.form.get("setting", ""), request.form.get("do", "")
+    if setting not in (RATE_LIMIT, CONCURRENCY) or do not in ("set", "lift", "follow"):
+        raise BadRequest("This form has no such button.")
+    try:
+        with database.write() as session:
+            if do == "follow":
+                override_requests.follow_code(session, meant, setting)
+            else:
+                value = None if do == "lift" else _value(setting, request.form.get("value", "").strip())
+                override_requests.override(session, meant, setting, value, by=visitor())
+        flash("The code's own limit holds again." if do == "follow" else "The new limit holds from the next job on.", "success")
+    except JobsError as error:
+        flash(f"Not done: {error}", "error")
+    return _back(meant)
+
+
+@blueprint.post("/controls/<target>/reset")
+@allow(Role.OPERATOR, action="breaker.reset")
+def reset(target: str) -> Response:
+    """Close an actor's circuit breaker by hand."""
+    meant = override_requests.read_target(target)
+    with database.write() as session:
+        waited = breakers.reset(session, meant.name)
+    flash(f"The circuit breaker is closed; {waited} job{'' if waited == 1 else 's'} waited.", "success")
+    return _back(meant)
+
+
+def _value(setting: str, text: str) -> Any:
+    if setting == RATE_LIMIT:
+        return text
+    if not text.isdecimal() or not text.isascii() or len(text) > 9:
+        raise JobsError("Enter how many may run at once, e.g. 3.", field=CONCURRENCY)
+    return int(text)
+
+
+def _named(target: Target) -> str:
+    return "Everything" if target.scope == "all" else f"{target.scope.capitalize()} {target.name}"
+
+
+def _back(target: Target) -> Response:
+    if request.form.get("from") == "overview":
+        return redirect(url_for("overview.show"), 303)
+    if target.scope == "actor":
+        return redirect(url_for("actors.form", name=target.name), 303)
+    return redirect(url_for("queues.show", name=target.name) if target.name else url_for("queues.index"), 303)

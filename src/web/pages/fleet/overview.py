@@ -1,0 +1,54 @@
+"""/: is anything wrong?"""
+
+from __future__ import annotations
+
+from flask import Blueprint, render_template, request
+from werkzeug.exceptions import NotFound
+
+from ....jobs import State, search
+from ....jobs.limits import breakers, overrides
+from ....jobs.read import queries
+from ....operations.fleet import fleet_health
+from ....operations.people import permissions
+from ....operations.people.roles import Role
+from ....schedules.rows import queries as schedules
+from ....sql import database
+from ....sql.clock import now
+from ...auth import allow
+from . import overview_figures
+
+blueprint = Blueprint("overview", __name__)
+
+#: rows of each list on the page
+ROWS = 8
+
+
+@blueprint.get("/")
+@allow(Role.VIEWER)
+def show() -> str:
+    """Health, five numbers, throughput, what needs a person, and what runs."""
+    period = request.args.get("period", "1h")
+    if period not in overview_figures.PERIODS:
+        raise NotFound(f"There is no period {period}. There are: {', '.join(overview_figures.PERIODS)}.")
+    with database.read() as session:
+        tally = search.tally(session, search.parse(""))
+        health, queues = fleet_health.look(session), list(queries.queues(session))
+        passed = overview_figures.throughput(session, period)
+        dead = search.tally(session, search.parse("state:dead finished:24h created:14d")).states[State.DEAD]
+        return render_template(
+            "overview/show.html",
+            health=health,
+            broker=permissions.numbers(health.broker),
+            period=period,
+            periods=list(overview_figures.PERIODS),
+            numbers=overview_figures.five(tally, queues, dead, passed, period),
+            passed=passed,
+            needs=overview_figures.needs(session, queues, health.workers),
+            pauses=overrides.load(session).pauses(now()),
+            open_breakers=[each for each in breakers.listed(session) if each.opened_at is not None],
+            is_empty=not any(tally.states.values()),
+            workers=health.workers,
+            next_due=min((each.due_at for each in schedules.every(session) if each.due_at is not None), default=None),
+            queues=queues,
+            running=queries.page(session, state=State.RUNNING, limit=ROWS).jobs,
+        )

@@ -1,0 +1,156 @@
+"""What the overview tells: is anything wrong, what needs a person, what runs, how much goes through."""
+
+from __future__ import annotations
+
+import threading
+import time
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from markupsafe import Markup
+from sqlalchemy.orm import Session
+
+from ....jobs import State, search
+from ....jobs.alerts import alerts
+from ....jobs.failures import groups
+from ....jobs.leases import deploys, workers
+from ....jobs.read import statistics
+from ....jobs.read.queries import QueueCounts
+from ....jobs.search import Tally
+from ....operations.fleet.fleet_health import LATE
+from ....operations.jobs.rows import Alert, FailureGroup, Job, Worker
+from ....operations.people import permissions
+from ....reports import charts
+from ....reports.document import Chart, Series, Tone
+from ....schedules.rows import queries as schedules
+from ....schedules.rows.models import Schedule
+from ....settings import get_settings
+from ....sql.clock import now
+from ....sql.database import get_database
+from ...render.filters import span
+
+#: seconds for which the numbers of the chart are good: they count all that ended
+FRESH_S = 15.0
+#: rows of each list
+ROWS = 5
+#: alerts that are listed
+MOST_ALERTS = 20
+#: what the chart can show: period and the length of a column
+PERIODS = {
+    "1h": (timedelta(hours=1), timedelta(minutes=2)),
+    "24h": (timedelta(hours=24), timedelta(minutes=30)),
+    "7d": (timedelta(days=7), timedelta(hours=4)),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Figure:
+    """One of the five numbers: what it counts, and the query that lists it."""
+
+    label: str
+    value: str
+    query: str
+    note: str = ""
+    state: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Needs:
+    """What needs a person; nothing of it: all is clear."""
+
+    alerts: list[Alert] = field(default_factory=list)
+    groups: list[FailureGroup] = field(default_factory=list)
+    stalled: list[Job] = field(default_factory=list)
+    late: list[tuple[Schedule, timedelta]] = field(default_factory=list)
+    unserved: list[str] = field(default_factory=list)  # queues with jobs and no consumer
+    jobs: list[Job] = field(default_factory=list)  # dead and held
+
+    @property
+    def nothing(self) -> bool:
+        return not (self.alerts or self.groups or self.stalled or self.late or self.unserved or self.jobs)
+
+
+@dataclass(frozen=True, slots=True)
+class Throughput:
+    """The chart, and the part of what ended that succeeded."""
+
+    chart: Markup
+    succeeded: int
+    ended: int
+    deploys: list[tuple[datetime, str]]
+    words: str
+
+
+def needs(session: Session, queues: list[QueueCounts], alive: list[Worker]) -> Needs:
+    """What needs a person now."""
+    present = now()
+    served = workers.served(alive)
+    unserved = [each.queue for each in queues if each.queued and each.queue not in served]
+    due = [each for each in schedules.every(session) if each.due_at is not None and each.due_at < present - LATE and each.paused_at is None]
+    return Needs(
+        alerts=alerts.heard(session)[:MOST_ALERTS],
+        groups=[group for group in groups.page(session, limit=ROWS, may_see=permissions.sight()).groups if group.recovered_at is None],
+        stalled=search.find(session, search.parse("is:stalled"), limit=ROWS).jobs,
+        late=[(each, present - each.due_at) for each in due if each.due_at is not None][:ROWS],
+        unserved=unserved,
+        jobs=search.find(session, search.parse("state:dead,held created:7d"), limit=ROWS).jobs,
+    )
+
+
+def five(tally: Tally, queues: list[QueueCounts], dead_today: int, passed: Throughput, period: str) -> list[Figure]:
+    """Running, queued with the oldest one's age, retrying, dead since yesterday, and how many of a hundred succeed."""
+
+    def counted(state: State) -> str:
+        return f"{tally.states[state]:,}".replace(",", "\u202f") + ("" if state in tally.whole or not tally.states[state] else "+")
+
+    oldest = min((each.oldest_queued_at for each in queues if each.oldest_queued_at is not None), default=None)
+    rate = f"{100 * passed.succeeded / passed.ended:.1f} %".replace("100.0", "100") if passed.ended else "–"
+    return [
+        Figure("running", counted(State.RUNNING), "state:running", state="running"),
+        Figure("queued", counted(State.QUEUED), "state:queued", "" if oldest is None else f"oldest {span(now() - oldest)}", "queued"),
+        Figure("retrying", counted(State.RETRYING), "state:retrying", state="retrying"),
+        Figure("dead", counted(State.DEAD), "state:dead", f"{dead_today:,} in 24 h".replace(",", "\u202f"), "dead"),
+        Figure("succeeded", rate, f"state:succeeded finished:{period}", f"of what ended in {period}", "succeeded"),
+    ]
+
+
+_kept: dict[object, tuple[float, Any]] = {}
+_lock = threading.Lock()
+
+
+def throughput(session: Session, period: str) -> Throughput:
+    """What ended in the period, kept for some seconds for all visitors of the same rights."""
+    key, present = (str(get_database().url), period, permissions.in_force()), time.monotonic()
+    with _lock:
+        for each in [each for each, (kept_at, _) in _kept.items() if present - kept_at > FRESH_S]:
+            del _kept[each]
+        if key not in _kept:
+            _kept[key] = (present, _throughput(session, period))
+        found: Throughput = _kept[key][1]
+        return found
+
+
+def _throughput(session: Session, period: str) -> Throughput:
+    length, step = PERIODS[period]
+    until = now()
+    seen = None if (may_see := permissions.sight()) is None else list(statistics.by_actor(session, until - length, until, may_see=may_see))
+    steps = statistics.by_step(session, until - length, until, step, actors=seen)
+    zone = ZoneInfo(get_settings().timezone)
+    names = [
+        (until - length + number * step).astimezone(zone).strftime("%H:%M" if length <= timedelta(days=1) else "%d %b")
+        for number in range(len(steps))
+    ]
+    succeeded = tuple(each.get(State.SUCCEEDED, 0) for each in steps)
+    failed = tuple(each.get(State.DEAD, 0) for each in steps)
+    marks = deploys.since(session, until - length)
+    chart = Chart(
+        title=f"Jobs that ended, last {period}", labels=tuple(names), nothing="Nothing has ended.",
+        series=(Series(name="succeeded", tone=Tone.GOOD, values=succeeded), Series(name="dead", tone=Tone.WORSE, values=failed)),
+    )  # fmt: skip
+    at = [
+        ((instant - (until - length)) / length, f"{version} deployed {instant.astimezone(zone):%d %b %H:%M}") for instant, version in marks
+    ]
+    drawn = charts.svg(chart, charts.ON_PAGE, id=f"throughput-{period}", marks=at)
+    return Throughput(Markup(drawn), sum(succeeded), sum(succeeded) + sum(failed), marks, charts.in_words(chart))

@@ -1,0 +1,74 @@
+"""/workers: the processes that run jobs, and what each of them runs at the moment."""
+
+from __future__ import annotations
+
+from flask import Blueprint, flash, redirect, render_template, url_for
+from werkzeug.wrappers import Response
+
+from .... import __version__
+from ....jobs.core.errors import JobsError
+from ....jobs.core.states import Wish
+from ....jobs.leases import heartbeats, worker_commands, workers
+from ....jobs.read import queries
+from ....operations.format.instants import write_instant
+from ....operations.jobs.rows import Worker
+from ....operations.people.roles import Role
+from ....sql import database
+from ...auth import allow, visitor
+from ...http import export_formats
+
+blueprint = Blueprint("workers", __name__)
+
+_SAID = {
+    "quiet": "will take nothing new, and finishes what it runs",
+    "stop": "will end once it has finished what it runs",
+    "resume": "goes on",
+}
+
+
+@blueprint.get("/workers")
+@allow(Role.VIEWER)
+def index() -> str | Response:
+    """All worker processes that are alive, and those that were lost lately."""
+    with database.read() as session:
+        alive, lost = workers.fleet(session), workers.lost_lately(session)
+        running = queries.running_on(session, [each.id for each in alive])
+        beats, silent = heartbeats.alive(session), [each for role in heartbeats.Role for each in heartbeats.silent(session, role)]
+    if export_formats.requested_format():
+        rows = [_document(each, len(running.get(each.id, ()))) for each in alive]
+        return (
+            export_formats.as_csv(rows, "workers")
+            if export_formats.requested_format() == "csv"
+            else export_formats.as_json({"workers": rows})
+        )
+    return render_template(
+        "workers/index.html",
+        alive=alive,
+        lost=lost,
+        running=running,
+        beats=beats,
+        silent=silent,
+        version=__version__,
+        shown=queries.RUNNING_SHOWN,
+    )
+
+
+@blueprint.post("/workers/<name>/<any(quiet, stop, resume):verb>")
+@allow(Role.OPERATOR, action="worker.{verb}")
+def act(name: str, verb: str) -> Response:
+    """Have a worker take nothing new, end as well, or go on."""
+    try:
+        with database.write() as session:
+            worker_commands.ask(session, name, None if verb == "resume" else Wish(verb), by=visitor().name)
+        flash(f"{name} {_SAID[verb]}.", "success")
+    except JobsError as error:
+        flash(f"Not done: {error}", "error")
+    return redirect(url_for("workers.index"), 303)
+
+
+def _document(worker: Worker, running: int) -> dict[str, object]:
+    return {
+        "name": worker.name, "host": worker.host, "pid": worker.pid, "version": worker.version, "threads": worker.threads, "busy": worker.busy, "running": running,
+        "memory_bytes": worker.memory_bytes, "wish": worker.wish.value if worker.wish else None,
+        "queues": worker.queues, "started_at": write_instant(worker.started_at), "heartbeat_at": write_instant(worker.heartbeat_at),
+    }  # fmt: skip

@@ -1,0 +1,71 @@
+"""/jobs/bulk: one verb for all jobs of a query. Said back in words with their number, then carried out by a job of its own."""
+
+from __future__ import annotations
+
+from flask import Blueprint, flash, redirect, render_template, request, url_for
+from werkzeug.exceptions import BadRequest
+from werkzeug.wrappers import Response
+
+from ....jobs import search
+from ....jobs.control import bulk
+from ....jobs.control.bulk import Verb
+from ....jobs.core.errors import JobsError
+from ....jobs.search import Query
+from ....jobs.search.grammar import quote
+from ....operations.format.list_filters import query_text
+from ....operations.jobs import bulk_request
+from ....operations.people.roles import Role
+from ....sql import database
+from ...auth import allow, visitor
+
+blueprint = Blueprint("bulk", __name__)
+
+
+@blueprint.get("/jobs/many")
+@allow(Role.OPERATOR)
+def confirm() -> str | Response:
+    """What would be done to how many; nothing is yet."""
+    verb, chosen = _verb(request.args.get("verb")), request.args.getlist("id")
+    if request.args.get("scope") == "chosen":
+        if not chosen:
+            flash("Not done: no job of the page was chosen.", "error")
+            return redirect(url_for("jobs.index", q=request.args.get("q") or None), 303)
+        return _page(verb, search.parse("id:" + ",".join(quote(id) for id in chosen)))
+    return _page(verb, search.parse(query_text(request.args)))
+
+
+@blueprint.post("/jobs/many")
+@allow(Role.OPERATOR, action="bulk.start")
+def start() -> Response | tuple[str, int]:
+    """Submit the job that does it; the number that was shown is typed above a hundred."""
+    verb = _verb(request.form.get("verb"))
+    query = bulk_request.within(verb, search.parse(request.form.get("q", "")))
+    shown, up_to = _number("count"), _number("up_to")
+    typed = request.form.get("typed", "").replace("\u202f", "").replace(",", "").replace(" ", "")
+    if shown > bulk.TYPED_ABOVE and typed != str(shown):
+        return _page(verb, query, error=f"Type {shown} to go on: that many jobs are meant."), 422
+    with database.write() as session:
+        receipt = bulk_request.start(session, verb, query, up_to=up_to, count=shown, by=visitor(), source="form")
+    flash(f"It is under way: {verb} of {query.in_words()}. Cancel this job to stop it.", "success")
+    return redirect(url_for("jobs.show", id=receipt.id), 303)
+
+
+def _page(verb: Verb, query: Query, *, error: str | None = None) -> str:
+    query = bulk_request.within(verb, query)
+    with database.read() as session:
+        meant = bulk_request.meant(session, verb, query)
+    return render_template("jobs/bulk.html", meant=meant, verb=verb, query=query, error=error, typed_above=bulk.TYPED_ABOVE)
+
+
+def _verb(text: str | None) -> Verb:
+    try:
+        return bulk_request.read_verb(text)
+    except JobsError as error:
+        raise BadRequest(str(error)) from None
+
+
+def _number(name: str) -> int:
+    text = request.form.get(name, "")
+    if not text.isdecimal() or not text.isascii() or len(text) > 18:
+        raise BadRequest("Load the page again, then confirm.")
+    return int(text)

@@ -1,0 +1,107 @@
+"""What the list of jobs shows: the query, its chips, counts and facets, a page of jobs, and the visitor's saved views."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from ....jobs import State, search
+from ....jobs.search import Query, QueryError, Tally
+from ....jobs.search.facets import Facets, facets, facets_of
+from ....jobs.search.fields import FIELDS
+from ....operations.format.list_filters import read_filter
+from ....operations.jobs import job_documents
+from ....operations.jobs.rows import Job
+from ....operations.people.caller import Caller
+from ....operations.people.models import SavedView
+from ....sql import database
+from . import saved_views
+from .query_completion import Completion, completions
+
+ROWS = 50
+#: rows of a twin for programs
+MOST_ROWS = 1_000
+
+
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """A page of jobs and all that stands around it."""
+
+    query: Query
+    views: list[SavedView]
+    completions: list[Completion]
+    after: int | None = None
+    jobs: list[Job] = field(default_factory=list)
+    next: int | None = None
+    searched_to: int | None = None
+    tally: Tally = field(default_factory=Tally)
+    facets: Facets = field(default_factory=lambda: Facets({}, 0))
+    error: QueryError | None = None
+
+    @classmethod
+    def read(cls, parameters: Mapping[str, str], visitor: Caller) -> Listing:
+        """What an address asks for; raises QueryError."""
+        wanted = read_filter(parameters)
+        limit = ROWS
+        if parameters.get("limit", "").isdecimal():
+            limit = max(1, min(int(parameters["limit"][:6]), MOST_ROWS))
+        with database.read() as session:
+            found = search.find(session, wanted.query, after=wanted.after, limit=limit)
+            is_all = found.next is None and wanted.after is None and not wanted.query.states()
+            if is_all or found.searched_to is not None:
+                counted, common = search.tally_of(found), facets_of(found.jobs)
+            else:
+                counted, common = search.tally(session, wanted.query), facets(session, wanted.query)
+            saved, more = saved_views.of(session, visitor), completions(session, f"{wanted.query.text} " if wanted.query.text else "")
+        return cls(wanted.query, saved, more, wanted.after, found.jobs, found.next, found.searched_to, counted, common)
+
+    @classmethod
+    def wrong(cls, error: QueryError, visitor: Caller) -> Listing:
+        """The page of a query that is not understood."""
+        with database.read() as session:
+            return cls(Query(error.text), saved_views.of(session, visitor), completions(session, error.text), error=error)
+
+    @property
+    def fields(self) -> Mapping[str, Any]:
+        """All that can be asked for."""
+        return FIELDS
+
+    @property
+    def state(self) -> str | None:
+        """The one state that is asked for."""
+        return self.query.one("state")
+
+    @property
+    def total(self) -> str:
+        """How many jobs are meant, as far as they are counted."""
+        states = self.query.states() or list(State)
+        return written(self.tally.total(states), is_whole=self.tally.is_whole(states))
+
+    @property
+    def title(self) -> str:
+        """What is listed."""
+        return f"{self.state.capitalize()} jobs" if self.state else "Jobs"
+
+    def count(self, state: State) -> str:
+        """How many jobs of a state the rest of the query means; "" for none."""
+        number = self.tally.states.get(state, 0)
+        return written(number, is_whole=state in self.tally.whole) if number else ""
+
+    def rows(self) -> list[dict[str, Any]]:
+        """The jobs as documents."""
+        return [{**job_documents.summary(job), "error": job.error} for job in self.jobs]
+
+    def document(self) -> dict[str, Any]:
+        """The page as a document."""
+        counts = {state.value: {"count": number, "exact": state in self.tally.whole} for state, number in self.tally.states.items()}
+        return {
+            "query": self.query.text, "jobs": self.rows(), "next": None if self.next is None else str(self.next),
+            "partial": self.searched_to is not None, "counts": counts,
+            "facets": {name: dict(values) for name, values in self.facets.fields.items()}, "facets_of_newest": self.facets.looked_at,
+        }  # fmt: skip
+
+
+def written(number: int, *, is_whole: bool) -> str:
+    """A count, with a plus where there may be more."""
+    return f"{number:,}".replace(",", "\u202f") + ("" if is_whole else "+")

@@ -1,0 +1,298 @@
+"""/jobs: the list, one job live, and what a person may do to it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from flask import Blueprint, flash, redirect, render_template, request, url_for
+from flask import Response as FlaskResponse
+from flask import session as cookie
+from flask_wtf.csrf import generate_csrf
+from werkzeug.wrappers import Response
+
+from ....audit import queries as audit_queries
+from ....jobs.attempts import attempt_logs
+from ....jobs.control import edits
+from ....jobs.core.errors import JobsError, NotAllowed, UnknownJob
+from ....jobs.read import queries
+from ....jobs.search import QueryError
+from ....jobs.search.grammar import LONGEST
+from ....jobs.submit import reruns
+from ....operations.jobs import job_actions, log_documents
+from ....operations.jobs.job_context import context_now, context_of
+from ....operations.jobs.rows import Job
+from ....operations.people.caller import Forbidden
+from ....operations.people.roles import Role
+from ....sql import database
+from ...auth import allow, visitor
+from ...forms.edit_form import EditForm
+from ...forms.rerun_form import RerunForm
+from ...http import export_formats, uploads
+from ...http.uploads import takes_files
+from ...live.job_stream import Message, stream
+from ...live.job_watcher import News, TooManyStreams
+from ...render import job_results
+from . import saved_views
+from .job_list import Listing
+from .query_completion import completions
+
+blueprint = Blueprint("jobs", __name__)
+
+#: how close the rows of the list stand
+DENSITIES = ("normal", "compact")
+_DONE = {
+    "retry": "The job is queued again.",
+    "cancel": "The job is cancelled.",
+    "run-now": "The job is queued.",
+    "stack": "Its worker writes into its log where it is, within seconds.",
+    "release": "The job is released.",
+    "discard": "The job is discarded.",
+}
+_CANCELLING = "Cancelling: the job is shown as cancelled once it is certain that it runs no more."
+#: lines of the log that a job's page shows, the newest
+_LINES = 500
+#: lines of one attempt's whole log; CALLBOARD_MAX_LOG_LINES keeps it far below
+_WHOLE_LOG = 1_000_000
+#: what a page shows of a job: all of it, or how far it is
+_VIEWS = ("job", "progress", "users")
+
+
+@blueprint.get("/jobs")
+@allow(Role.VIEWER)
+def index() -> str | FlaskResponse | tuple[str, int]:
+    """A page of jobs, newest first; or its twin for programs."""
+    if request.args.get("density") in DENSITIES:
+        cookie["density"] = request.args["density"]
+    try:
+        listing = Listing.read(request.args, visitor())
+    except QueryError as error:
+        if export_formats.requested_format():
+            raise
+        return render_template("jobs/index.html", listing=Listing.wrong(error, visitor()), density=_density()), 422
+    if export_formats.requested_format() == "json":
+        return export_formats.as_json(listing.document())
+    if export_formats.requested_format() == "csv":
+        return export_formats.as_csv(listing.rows(), "jobs")
+    return render_template("jobs/index.html", listing=listing, density=_density())
+
+
+@blueprint.get("/jobs/suggest")
+@allow(Role.VIEWER)
+def suggest() -> str:
+    """How the query that is being typed may go on."""
+    with database.read() as session:
+        return render_template("jobs/_completions.html", completions=completions(session, request.args.get("q", "")[:LONGEST]))
+
+
+@blueprint.post("/jobs/views")
+@allow(Role.VIEWER, action="view.save")
+def save_view() -> Response:
+    """Keep a query under a name."""
+    try:
+        with database.write() as session:
+            name, text = request.form.get("name", ""), request.form.get("q", "")
+            saved_views.save(session, visitor(), name=name, query=text, is_shared=request.form.get("shared") == "1")
+        flash(f"The view {name.strip()} is saved.", "success")
+    except (JobsError, Forbidden) as error:
+        flash(f"Not saved: {error}", "error")
+    return redirect(url_for("jobs.index", q=request.form.get("q") or None), 303)
+
+
+@blueprint.post("/jobs/views/<int:number>/delete")
+@allow(Role.VIEWER, action="view.delete")
+def delete_view(number: int) -> Response:
+    """Forget a saved query."""
+    with database.write() as session:
+        saved_views.delete(session, visitor(), number)
+    flash("The view is deleted.", "success")
+    return redirect(url_for("jobs.index"), 303)
+
+
+@blueprint.get("/jobs/<id>")
+@allow(Role.VIEWER)
+def show(id: str) -> str | Response:
+    """One job; a short id leads to the whole one."""
+    job = _find(id)
+    if job.id != id:
+        return redirect(url_for("jobs.show", id=job.id))
+    with database.read() as session:
+        lines = audit_queries.of(session, "job", job.id)
+    return render_template("jobs/show.html", audit=lines, **_shown(job))
+
+
+@blueprint.get("/jobs/<id>/attempts/<int:number>/log")
+@allow(Role.VIEWER)
+def log(id: str, number: int) -> FlaskResponse:
+    """All that an attempt has logged and printed, as plain text."""
+    job = _find(id)
+    with database.read() as session:
+        lines = attempt_logs.read(session, job.seq, attempt=min(number, 2**31 - 1), limit=_WHOLE_LOG)
+    return FlaskResponse("".join(f"{log_documents.plain(line)}\n" for line in lines), mimetype="text/plain")
+
+
+@blueprint.get("/jobs/<id>/result")
+@allow(Role.VIEWER)
+def result(id: str) -> FlaskResponse:
+    """The result as a file of JSON."""
+    response = job_results.send(_find(id))
+    response.headers["Content-Disposition"] = "attachment; filename=result.json"
+    return response
+
+
+@blueprint.get("/jobs/<id>/files/<file>")
+@allow(Role.SUBMITTER)
+def file(id: str, file: str) -> FlaskResponse:
+    """A file that the job was given, to be saved."""
+    return uploads.send(_find(id), file)
+
+
+@blueprint.get("/jobs/<id>/edit")
+@allow(Role.OPERATOR)
+def edit(id: str) -> str | Response:
+    """The form that changes a waiting job."""
+    form = _edit_form(id)
+    if form.job.state not in edits.EDITABLE:
+        return _not_done(id, f"the job is {form.job.state}: only one that waits can be changed")
+    return render_template("jobs/edit.html", form=form)
+
+
+@blueprint.post("/jobs/<id>/edit")
+@allow(Role.OPERATOR, action="job.edit")
+@takes_files
+def save(id: str) -> Response | tuple[str, int]:
+    """Change a waiting job: to its page, or back with what is wrong."""
+    form = _edit_form(id)
+    sent = uploads.sent(form.arguments)
+    if (longer := form.with_row(sent)) is not None:
+        return render_template("jobs/edit.html", form=longer), 200
+    try:
+        outcome = form.save(sent)
+    except NotAllowed as error:
+        return _not_done(id, str(error))
+    except JobsError as error:
+        if error.field != "args":
+            raise
+        return _not_done(id, str(error))
+    if isinstance(outcome, EditForm):
+        return render_template("jobs/edit.html", form=outcome), 422
+    flash("The job is changed.", "success")
+    return redirect(url_for("jobs.show", id=id), 303)
+
+
+@blueprint.post("/jobs/<id>/re-run")
+@allow(Role.OPERATOR, action="job.re-run")
+def rerun(id: str) -> Response:
+    """Submit a new job with the same arguments."""
+    try:
+        with database.write() as session:
+            receipt = reruns.again(session, _find(id).id, by=visitor().name)
+        flash("A new job runs it again.", "success")
+    except JobsError as error:
+        return _not_done(id, str(error).rstrip("."))
+    return redirect(url_for("jobs.show", id=receipt.id), 303)
+
+
+@blueprint.get("/jobs/<id>/re-run")
+@allow(Role.OPERATOR)
+def change_and_rerun(id: str) -> str:
+    """The form of a new job, filled with the arguments of this one."""
+    return render_template("jobs/rerun.html", form=RerunForm.of(_find(id)))
+
+
+@blueprint.post("/jobs/<id>/re-run-with-edits")
+@allow(Role.OPERATOR, action="job.re-run")
+@takes_files
+def rerun_with_edits(id: str) -> Response | str | tuple[str, int]:
+    """Submit a new job with other arguments: to its page, or back with what is wrong."""
+    form = RerunForm.of(_find(id))
+    sent = uploads.sent(form.fields)
+    longer = form.with_row(sent)
+    if longer is not None:
+        return render_template("jobs/rerun.html", form=longer)
+    outcome = form.submit(sent, by=visitor())
+    if isinstance(outcome, RerunForm):
+        return render_template("jobs/rerun.html", form=outcome), 422
+    flash(
+        "A new job runs it again, with these arguments." if outcome.created else "This form was submitted before: here is its job.",
+        "success",
+    )
+    return redirect(url_for("jobs.show", id=outcome.id), 303)
+
+
+@blueprint.get("/jobs/<id>/live")
+@allow(Role.VIEWER)
+def live(id: str) -> str:
+    """The job's changing part alone, for browsers that must ask again and again."""
+    job = _find(id)
+    return render_template("jobs/_event.html", view=_view(), is_whole=True, **(_shown(job) if _view() == "job" else {"job": job}))
+
+
+@blueprint.get("/jobs/<id>/events")
+@allow(Role.VIEWER)
+def events(id: str) -> FlaskResponse | tuple[str, int]:
+    """The job's changing part at each change."""
+    job = _find(id)
+    generate_csrf()  # the secret behind the streamed forms' tokens must be in the cookie before the stream begins
+    try:
+        return stream(job.id, _messages, after=log_documents.read_place(request.args.get("after")) if _view() == "job" else None)
+    except TooManyStreams:
+        # htmx puts this into the page, where it asks every few seconds instead.
+        return render_template("jobs/_poll.html", job=job, view=_view()), 503
+
+
+@blueprint.post("/jobs/<id>/<any(retry, cancel, 'run-now', release, discard, stack):action>")
+@allow(Role.OPERATOR, action="job.{action}")
+def act(id: str, action: str) -> Response:
+    """Retry, cancel, run now, release or discard a job; or have it say where it is."""
+    try:
+        with database.write() as session:
+            job = job_actions.act(session, id, action)
+        flash(_CANCELLING if job.is_cancelling and action == "cancel" else _DONE[action], "success")
+    except NotAllowed as error:
+        flash(f"Not done: {error}.", "error")
+    return redirect(url_for("held.index") if request.form.get("from") == "held" else url_for("jobs.show", id=id), 303)
+
+
+def _edit_form(id: str) -> EditForm:
+    job = _find(id)
+    with database.read() as session:
+        return EditForm.of(job, takes_results=edits.takes_results(session, job.id))
+
+
+def _not_done(id: str, why: str) -> Response:
+    flash(f"Not done: {why}.", "error")
+    return redirect(url_for("jobs.show", id=id), 303)
+
+
+def _find(id: str) -> Job:
+    with database.read() as session:
+        job = queries.find(session, id)
+    if job is None:
+        raise UnknownJob(f"There is no job {id}.", field="id")
+    return job
+
+
+def _shown(job: Job) -> dict[str, Any]:
+    """What the page shows of a job, its log included."""
+    with database.read() as session:
+        stands, lines = context_of(session, job), attempt_logs.tail(session, job.seq, limit=_LINES)
+    return {"job": job, "standing": stands, "lines": lines, "after": log_documents.write_place(lines), "is_cut": len(lines) == _LINES}
+
+
+def _messages(news: News) -> Iterator[Message]:
+    """One message for all: htmx swaps what is unnamed, and each part brings its own target."""
+    place = log_documents.write_place(news.lines) if news.lines else None
+    stands = None if news.job is None else context_now(news.job)
+    parts = {"job": news.job, "standing": stands, "lines": news.lines, "after": news.after}
+    yield Message(render_template("jobs/_event.html", view=_view(), is_whole=False, **parts), id=place)
+
+
+def _density() -> str:
+    density = cookie.get("density")
+    return density if density in DENSITIES else DENSITIES[0]
+
+
+def _view() -> str:
+    view = request.args.get("view", "job")
+    return view if view in _VIEWS else "job"

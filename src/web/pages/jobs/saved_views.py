@@ -1,0 +1,49 @@
+"""Saved views: queries with a name, of one person or shared by all."""
+
+from __future__ import annotations
+
+from sqlalchemy import delete as deleting
+from sqlalchemy import or_, select
+from sqlalchemy.orm import Session
+
+from ....jobs.core.errors import JobsError
+from ....jobs.search import parse
+from ....operations.people import permissions
+from ....operations.people.caller import Caller, Forbidden
+from ....operations.people.models import SavedView
+from ....operations.people.roles import Role
+from ....sql.clock import now
+
+#: views of one person
+MOST = 50
+
+
+def of(session: Session, visitor: Caller) -> list[SavedView]:
+    """A visitor's own views and the shared ones, by name; of these a limited visitor has only those about actors of his."""
+    mine = or_(SavedView.owner == visitor.key, SavedView.is_shared)
+    found, limited = session.execute(select(SavedView).where(mine).order_by(SavedView.name, SavedView.id)).scalars(), permissions.in_force()
+    return [each for each in found if limited is None or each.owner == visitor.key or limited.takes_query(parse(each.query))]
+
+
+def save(session: Session, visitor: Caller, *, name: str, query: str, is_shared: bool) -> None:
+    """Keep a query; one of the same name and owner is replaced."""
+    name = " ".join(name.split())
+    if not 0 < len(name) <= 60:
+        raise JobsError("Give the view a name of at most 60 characters.", field="name")
+    if is_shared and not visitor.role.includes(Role.OPERATOR):
+        raise Forbidden("Sharing a view with everybody needs the role operator.")
+    parse(query)
+    session.execute(deleting(SavedView).where(SavedView.owner == visitor.key, SavedView.name == name))
+    if len(session.execute(select(SavedView.id).where(SavedView.owner == visitor.key).limit(MOST)).all()) == MOST:
+        raise JobsError(f"You have {MOST} views: delete one first.", field="name")
+    session.add(
+        SavedView(owner=visitor.key, owner_name=visitor.name, name=name, query=query.strip(), is_shared=is_shared, created_at=now())
+    )
+
+
+def delete(session: Session, visitor: Caller, number: int) -> None:
+    """Forget one's own view; an admin may delete each shared one."""
+    chosen = deleting(SavedView).where(SavedView.id == number)
+    if not visitor.role.includes(Role.ADMIN):
+        chosen = chosen.where(SavedView.owner == visitor.key)
+    session.execute(chosen.where(or_(SavedView.owner == visitor.key, SavedView.is_shared)))

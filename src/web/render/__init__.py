@@ -1,0 +1,1 @@
+"""Filters, macros and drawings for templates. Imports live, http, forms and auth."""

@@ -1,0 +1,143 @@
+"""How values look on pages: instants, durations, numbers, JSON."""
+
+from __future__ import annotations
+
+import json
+from datetime import datetime, timedelta
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from flask import Flask, g
+
+from ...jobs import State
+from ...jobs.submit.row import NORMAL_PRIORITY
+from ...operations.arguments.field import every, takes_files
+from ...operations.format.json_documents import finite, printable
+from ...operations.jobs import job_documents
+from ...operations.people import permissions
+from ...operations.people.roles import Role
+from ...settings import get_settings
+from ...sql.clock import now
+from ..http import request_spans, uploads
+from . import job_results, job_snippets, timelines, tracebacks
+
+#: characters of a value that a line of a table shows
+LINE_LENGTH = 80
+#: characters of an id that tell it from others: the end of a time-ordered id is the random part
+SHORT_ID = 8
+
+
+def init(app: Flask) -> None:
+    """Give templates the filters and the words."""
+    app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
+    app.jinja_env.filters.update(
+        instant=instant,
+        clock=clock,
+        span=span,
+        number=number,
+        bytes=size,
+        sentence=sentence,
+        json=pretty,
+        line=line,
+        iso=lambda value: value.isoformat(),
+    )
+    app.jinja_env.globals.update(
+        State=State,
+        Role=Role,
+        arguments_of=arguments_of,
+        zone=zone_name,
+        now=now,
+        beginning=job_results.beginning,
+        management_url=management_url,
+        copies=job_snippets.copies,
+        queue_link=job_snippets.queue_link,
+        depths=tracebacks.depths,
+        timeline=timelines.pieces,
+        trace_of=request_spans.trace_of,
+        NORMAL_PRIORITY=NORMAL_PRIORITY,
+        settings=get_settings,
+        every=every,
+        takes_files=takes_files,
+        submit_role=permissions.submit_role,
+        view_role=permissions.view_role,
+        files_of=uploads.files_of,
+    )
+    app.context_processor(lambda: {"visitor": g.get("visitor")})
+
+
+def instant(value: datetime) -> str:
+    """The whole instant in the zone of the settings."""
+    return _local(value).strftime("%d %b %Y %H:%M:%S")
+
+
+def clock(value: datetime) -> str:
+    """The time of day, with the date unless it is today."""
+    local, today = _local(value), _local(now()).date()
+    if local.date() == today:
+        return local.strftime("%H:%M:%S")
+    return local.strftime("%d %b %H:%M" if local.year == today.year else "%d %b %Y")
+
+
+def span(value: timedelta) -> str:
+    """A duration in two units at most."""
+    seconds = max(value.total_seconds(), 0)
+    if seconds < 1:
+        return f"{round(seconds * 1000)} ms"
+    if seconds < 60:
+        return f"{seconds:.1f} s"
+    minutes, hours, days = seconds // 60, seconds // 3600, seconds // 86400
+    if hours < 1:
+        return f"{minutes:.0f} min {seconds % 60:.0f} s"
+    return f"{hours:.0f} h {minutes % 60:.0f} min" if days < 1 else f"{days:.0f} d {hours % 24:.0f} h"
+
+
+def number(value: int) -> str:
+    """A number with its thousands apart (narrow no-break spaces)."""
+    return f"{value:,}".replace(",", "\u202f")
+
+
+def size(value: int) -> str:
+    """A number of bytes in the unit that makes it readable."""
+    if value < 1000:
+        return f"{value} B"
+    if value < 1_000_000:
+        return f"{value / 1000:.0f} kB"
+    return f"{value / 1_000_000:.1f} MB" if value < 1_000_000_000 else f"{value / 1_000_000_000:.1f} GB"
+
+
+def sentence(text: str) -> str:
+    """A text that begins with a capital letter and ends with a full stop."""
+    return (text[:1].upper() + text[1:]).rstrip(".") + "." if text else ""
+
+
+def pretty(value: Any) -> str:
+    """A JSON value for reading: text as it is, everything else indented."""
+    return printable(value if isinstance(value, str) else json.dumps(value, indent=2, ensure_ascii=False))
+
+
+def line(value: Any) -> str:
+    """A JSON value on one short line."""
+    text = printable(value if isinstance(value, str) else json.dumps(value, ensure_ascii=False))
+    return text if len(text) <= LINE_LENGTH else text[: LINE_LENGTH - 1] + "…"
+
+
+def arguments_of(job: job_documents.Called) -> list[tuple[str, Any]]:
+    """The arguments with the names of their parameters, secrets masked."""
+    args, kwargs = job_documents.arguments(job)
+    positional = list(zip(job_documents.names(job), args, strict=True)) if isinstance(args, list) else [("args", args)]
+    named = list(kwargs.items()) if isinstance(kwargs, dict) else [("kwargs", kwargs)]
+    return [(printable(name), finite(value) if isinstance(value, list | dict) else value) for name, value in (*positional, *named)]
+
+
+def zone_name() -> str:
+    """The zone in which pages show times."""
+    return get_settings().timezone
+
+
+def management_url() -> str:
+    """The address of RabbitMQ's own pages; empty: not known."""
+    return get_settings().management_link
+
+
+def _local(value: datetime) -> datetime:
+    return value.astimezone(ZoneInfo(get_settings().timezone))

@@ -1,0 +1,172 @@
+"""A job as something to paste: a request with curl, Python, a command; and the message that RabbitMQ carries. Secrets are masked."""
+
+from __future__ import annotations
+
+import json
+import math
+import shlex
+from dataclasses import dataclass
+from keyword import iskeyword
+from typing import Any
+from urllib.parse import quote, unquote, urlsplit
+
+from flask import url_for
+from werkzeug.datastructures import MultiDict
+
+from ...actor_schema.signature import Signature
+from ...jobs.core.errors import InvalidArguments, UnknownActor
+from ...jobs.submit import defaults
+from ...jobs.submit.row import NORMAL_PRIORITY
+from ...operations.arguments.field import ABSENT, Field, Kind, holding, identical, write
+from ...operations.arguments.fields import fields_of
+from ...operations.arguments.reading import read
+from ...operations.format import json_documents
+from ...operations.jobs import actor_catalogue, job_documents
+from ...operations.jobs.rows import Job
+from ...settings import get_settings
+
+_PACKAGE = __name__.partition(".")[0]
+
+
+@dataclass(frozen=True, slots=True)
+class Copies:
+    """The same submission in each way there is."""
+
+    curl: str
+    python: str
+    command: str
+    message: str
+
+
+def copies(job: Job) -> Copies | None:
+    """How to submit the same again; None: it is no message."""
+    if job.actor is None or not isinstance(job.args, list) or not isinstance(job.kwargs, dict):
+        return None
+    args, kwargs = job_documents.arguments(job)
+    how = _how(job)
+    body = {"actor": job.actor, **({"args": args} if args else {}), "kwargs": kwargs, **how}
+    curl = (
+        f"curl -X POST {shlex.quote(url_for('api.submit', _external=True))} \\\n"
+        f"  -H \"Authorization: Bearer $TOKEN\" -H 'Content-Type: application/json' \\\n  -d {shlex.quote(json_documents.dump(_worded(body)))}"
+    )
+    return Copies(curl, _python(job, args, kwargs, how), _command(job, args, kwargs, how), _message(job, args, kwargs))
+
+
+def queue_link(queue: str) -> str | None:
+    """The page of a queue in RabbitMQ's own console; None: where that is is not known."""
+    start = get_settings().management_link
+    if not start:
+        return None
+    vhost = unquote(urlsplit(get_settings().broker_urls[0]).path.lstrip("/")) or "/"
+    return f"{start.rstrip('/')}/#/queues/{quote(vhost, safe='')}/{quote(queue, safe='')}"
+
+
+def _how(job: Job) -> dict[str, Any]:
+    """The queue, priority and fair key of the job, where they are not those that its actor gives it."""
+    known = {
+        name: value for name, value in (("queue", job.queue), ("priority", job.priority), ("fair_key", job.fair_key)) if value is not None
+    }
+    try:
+        actor = actor_catalogue.find(job.actor or "")
+    except UnknownActor:
+        return known
+    declared = defaults.of(actor.actor_name).priority
+    usual = {"queue": actor.queue_name, "priority": NORMAL_PRIORITY if declared is None else declared}
+    return {name: value for name, value in known.items() if value != usual.get(name)}
+
+
+def _python(job: Job, args: list[Any], kwargs: dict[str, Any], how: dict[str, Any]) -> str:
+    how = dict(how)
+    queue = how.pop("queue", None)
+    secret = json_documents.MASK in (*args, *kwargs.values())
+    called = ", ".join([*(_literal(value) for value in args), *_keywords(kwargs)])
+    if not all(name.isidentifier() and not iskeyword(name) and name != "self" for name in kwargs):
+        message = f"actor.message_with_options(args={_literal(tuple(args))}, kwargs={_literal(kwargs)})"
+    else:
+        message = f"actor.message({called})"
+    copied = f"{message}.copy(queue_name={queue!r})" if queue else message
+    return (
+        f"{'import getpass' + chr(10) * 2 if secret else ''}from {_PACKAGE} import actors, database\nfrom {_PACKAGE}.jobs import submit\n\n"
+        f"actor = actors.broker.get_actor({job.actor!r})\nwith database.write() as session:\n"
+        f"    submit(session, {', '.join([copied, *_keywords(how)])})"
+    )
+
+
+def _keywords(kwargs: dict[str, Any]) -> list[str]:
+    return [f"{name}={_literal(value)}" for name, value in kwargs.items()]
+
+
+def _literal(value: Any) -> str:
+    """The value as Python writes it, also the numbers that have no literal."""
+    if isinstance(value, float) and not math.isfinite(value):
+        return f'float("{value}")'
+    if isinstance(value, dict):
+        return f"{{{', '.join(f'{name!r}: {_literal(each)}' for name, each in value.items())}}}"
+    if isinstance(value, list | tuple):
+        inner = ", ".join(_literal(each) for each in value)
+        return f"[{inner}]" if isinstance(value, list) else f"({inner}{',' if len(value) == 1 else ''})"
+    return 'getpass.getpass("secret: ")' if value == json_documents.MASK else repr(value)
+
+
+def _command(job: Job, args: list[Any], kwargs: dict[str, Any], how: dict[str, Any]) -> str:
+    """The command with an option for each argument; where one cannot be written so, with the arguments as JSON."""
+    own = [word for name, value in how.items() for word in (f"--{name.replace('_', '-')}", str(value))]
+    words = _options(job, args, kwargs)
+    if words is None:
+        own += [*(["--args", json.dumps(args)] if args else []), *(["--kwargs", json.dumps(kwargs)] if kwargs else [])]
+    return shlex.join(["./run", "submit", *own, job.actor or "", *(words or ())])
+
+
+def _options(job: Job, args: list[Any], kwargs: dict[str, Any]) -> list[str] | None:
+    """The words that name each argument; None: some value would not be the same when they are read."""
+    try:
+        signature = Signature.of(actor_catalogue.find(job.actor or ""))
+        values = signature.by_name(args, kwargs)
+        fields = {each.name: each for each in fields_of(signature)}
+        if not identical(signature.by_name(*signature.arrange(values)), values) or signature.fits(args, kwargs) is not None:
+            return None
+    except (UnknownActor, InvalidArguments):
+        return None
+    words: list[str] = []
+    for name, value in values.items():
+        written = ["--" + name.replace("_", "-"), "-"] if fields[name].kind is Kind.PASSWORD else _written(fields[name], value)
+        if written is None or not all(word.isprintable() for word in written):
+            return None
+        words += written
+    return words
+
+
+def _written(each: Field, value: Any) -> list[str] | None:
+    """One argument as the command reads it, or None: it would read another value."""
+    option, name = "--" + each.name.replace("_", "-"), each.name
+    if each.kind is Kind.CHECKBOX:
+        return [option if value else f"{option}=no"] if isinstance(value, bool) else None
+    if each.kind in (Kind.LINES, Kind.CHECKBOXES):
+        if not isinstance(value, list) or not value:
+            return None
+        texts = [text for one in value for text in holding(each, [one]).text.split("\n")]
+        pairs = [(name, "\n".join(texts))] if each.kind is Kind.LINES else [(name, text) for text in texts]
+    else:
+        kind = Kind.JSON if each.is_structure or each.is_file else each.kind
+        texts = [holding(each, value).text if each.choices else write(kind, value)]
+        pairs = [(name, texts[0])]
+    if not identical(read([each], MultiDict(pairs)).values.get(name, ABSENT), value):
+        return None
+    return [word for text in texts for word in ([f"{option}={text}"] if text.startswith("-") or not text else [option, text])]
+
+
+def _worded(value: Any) -> Any:
+    """The value with numbers that JSON has no word for as the texts that a number's parameter takes."""
+    if isinstance(value, float) and not math.isfinite(value):
+        return {"nan": "NaN", "inf": "Infinity", "-inf": "-Infinity"}[str(value)]
+    if isinstance(value, dict):
+        return {name: _worded(each) for name, each in value.items()}
+    return [_worded(each) for each in value] if isinstance(value, list) else value
+
+
+def _message(job: Job, args: Any, kwargs: Any) -> str:
+    document = {
+        "queue_name": job.queue, "actor_name": job.actor, "args": args, "kwargs": kwargs, "options": {**(job.options or {}), "attempt": job.attempt},
+        "message_id": job.id, "message_timestamp": int(job.created_at.timestamp() * 1000),
+    }  # fmt: skip
+    return json_documents.dump(document, indent=2)

@@ -1,0 +1,52 @@
+"""A job's life as one picture: waiting, each attempt, the pauses between; drawn on the server, with the same in words beside it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from ...jobs import State
+from ...operations.jobs.rows import Job
+from ...sql.clock import now
+
+WIDTH = 720
+#: the narrowest piece that can be seen
+LEAST = 2.0
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """One stretch of time: what happened, and where it is drawn."""
+
+    kind: str  # wait, or the outcome of an attempt, or running
+    label: str
+    begin: datetime
+    end: datetime
+    x: float
+    width: float
+    lane: int
+
+
+def pieces(job: Job) -> list[Piece]:
+    """The stretches of a job's life in order; none before its first attempt."""
+    runs = [(attempt.number, attempt.outcome.value, attempt.started_at, attempt.finished_at) for attempt in job.attempts]
+    if job.state is State.RUNNING and job.started_at is not None:
+        runs.append((job.attempt, "running", job.started_at, now()))
+    if not runs:
+        return []
+    begin, end = job.created_at, max(run[3] for run in runs)
+    whole = max((end - begin).total_seconds(), 0.001)
+    found: list[Piece] = []
+
+    def add(kind: str, label: str, start: datetime, stop: datetime, lane: int) -> None:
+        x = max(0.0, (start - begin).total_seconds() / whole * WIDTH)
+        width = max(LEAST, (stop - start).total_seconds() / whole * WIDTH)
+        found.append(Piece(kind, label, start, stop, round(min(x, WIDTH - LEAST), 1), round(min(width, WIDTH - x + LEAST), 1), lane))
+
+    since = begin
+    for lane, (number, outcome, started, finished) in enumerate(runs):
+        if started > since:
+            add("wait", "waiting" if lane == 0 else "back-off", since, started, lane)
+        add(outcome, f"attempt {number}: {outcome}", started, finished, lane)
+        since = finished
+    return found

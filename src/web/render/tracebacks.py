@@ -1,0 +1,48 @@
+"""A traceback in three depths: where it broke, the frames of our own code, and all of it as it was written."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from ...jobs.core.fingerprints import is_foreign
+
+_FRAME = re.compile(r'^  File "([^"\n]+)", line (\d+), in ([^\n]+)$')
+
+
+@dataclass(frozen=True, slots=True)
+class Depths:
+    """`where`: the innermost frame of our own; `own`: without the frames of libraries, their number in their place; `whole`: as it was."""
+
+    where: str
+    own: str
+    whole: str
+    hidden: int  # frames that `own` leaves out
+
+
+def depths(traceback: str) -> Depths:
+    """The three depths of a traceback's text, chained causes included."""
+    lines: list[str] = []
+    where, skipped, hidden, is_skipping = "", 0, 0, False
+    for line in traceback.rstrip().splitlines():
+        frame = _FRAME.match(line)
+        if frame is not None:
+            is_skipping = is_foreign(frame[1])
+            if not is_skipping:
+                where = f"{frame[1]}, line {frame[2]}, in {frame[3]}"
+        elif not line.startswith("    "):
+            is_skipping = False
+        if is_skipping:
+            skipped, hidden = skipped + (frame is not None), hidden + (frame is not None)
+            continue
+        if skipped:
+            lines.append(_left_out(skipped))
+            skipped = 0
+        lines.append(line)
+    if skipped:
+        lines.append(_left_out(skipped))
+    return Depths(where, "\n".join(lines), traceback, hidden)
+
+
+def _left_out(number: int) -> str:
+    return f"  … {number} frame{'' if number == 1 else 's'} of libraries …"

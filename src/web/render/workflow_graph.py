@@ -1,0 +1,92 @@
+"""A workflow as a picture: where each step's box and each edge's line is drawn. The page's table says the same in words."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from ...jobs.control.workflows import Found, StepFound
+
+#: pixels
+BOX_WIDTH, BOX_HEIGHT = 176, 44
+GAP_X, GAP_Y = 56, 16
+MARGIN = 8
+#: steps that a picture can still be read with
+STEP_LIMIT = 60
+#: characters of a name that fit into a box
+NAME_LENGTH = 21
+
+
+@dataclass(frozen=True, slots=True)
+class Box:
+    """One step; x and y are its upper left corner."""
+
+    step: StepFound
+    x: int
+    y: int
+
+    @property
+    def label(self) -> str:
+        name = self.step.name
+        return name if len(name) <= NAME_LENGTH else name[: NAME_LENGTH - 1] + "…"
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One edge as a curve from a box's right side to another's left; `outcome` of the step it comes from, or empty."""
+
+    path: str
+    outcome: str
+
+
+@dataclass(frozen=True, slots=True)
+class Graph:
+    """The whole picture; sizes in pixels."""
+
+    width: int
+    height: int
+    boxes: list[Box]
+    lines: list[Line]
+
+
+def draw(workflow: Found) -> Graph | None:
+    """The picture, from left to right; None: there are too many steps for one."""
+    if not workflow.steps or len(workflow.steps) > STEP_LIMIT:
+        return None
+    before: dict[str, list[str]] = {step.name: [] for step in workflow.steps}
+    for edge in workflow.edges:
+        before[edge.after].append(edge.before)
+    rank: dict[str, int] = {}
+    for step in workflow.steps:  # a step stands behind all that it waits for
+        rank[step.name] = max((rank.get(name, 0) + 1 for name in before[step.name]), default=0)
+    columns: list[list[str]] = [[] for _ in range(max(rank.values()) + 1)]
+    for name, number in rank.items():
+        columns[number].append(name)
+    row = {name: float(index) for column in columns for index, name in enumerate(column)}
+    for column in columns[1:]:  # near to what it waits for, so that few lines cross
+        column.sort(key=lambda name: sum(row[each] for each in before[name]) / len(before[name]))
+        row.update({name: float(index) for index, name in enumerate(column)})
+    tallest = max(len(column) for column in columns)
+    places = {
+        name: (
+            MARGIN + number * (BOX_WIDTH + GAP_X),
+            MARGIN + int((index + (tallest - len(column)) / 2) * (BOX_HEIGHT + GAP_Y)),
+        )
+        for number, column in enumerate(columns)
+        for index, name in enumerate(column)
+    }
+    return Graph(
+        width=2 * MARGIN + len(columns) * (BOX_WIDTH + GAP_X) - GAP_X,
+        height=2 * MARGIN + tallest * (BOX_HEIGHT + GAP_Y) - GAP_Y,
+        boxes=[Box(step, *places[step.name]) for step in workflow.steps],
+        lines=[
+            Line(_curve(places[edge.before], places[edge.after]), "" if edge.outcome is None else edge.outcome.value)
+            for edge in workflow.edges
+        ],
+    )
+
+
+def _curve(start: tuple[int, int], end: tuple[int, int]) -> str:
+    x1, y1 = start[0] + BOX_WIDTH, start[1] + BOX_HEIGHT // 2
+    x2, y2 = end[0], end[1] + BOX_HEIGHT // 2
+    middle = (x1 + x2) // 2
+    return f"M{x1} {y1}C{middle} {y1} {middle} {y2} {x2} {y2}"
