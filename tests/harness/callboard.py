@@ -264,13 +264,17 @@ class Callboard:
 
     def one_time_link(self) -> str:
         """A link that signs the administrator in."""
-        return self.python(f"from src.web.auth import ensure_admin, one_time_link; ensure_admin(); print(one_time_link({self.url!r}))")
+        return self.python(
+            f"from src.operations.people.sessions import one_time_link; from src.operations.people.users import ensure_admin; ensure_admin(); print(one_time_link({self.url!r}))"
+        )
 
     def api(self, method: str, path: str, document: object = None) -> Any:
         """Call the API with an administrator's token; the decoded answer, also of a refusal."""
         if not self._tokens:
             self._tokens.append(
-                self.python("from src.web.auth import ensure_admin, create_token; ensure_admin(); print(create_token('tests', 'admin'))")
+                self.python(
+                    "from src.operations.people.tokens import create_token; from src.operations.people.users import ensure_admin; ensure_admin(); print(create_token('tests', 'admin'))"
+                )
             )
         data = None if document is None else json.dumps(document).encode()
         request = urllib.request.Request(f"{self.url}/api/v1{path}", data, method=method)

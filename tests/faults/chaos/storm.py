@@ -1,6 +1,6 @@
 """Storms: load, while somebody kills what carries it. Prints what was accepted, lost, doubled, and how fast it came back.
 
-python -m tests.faults.chaos.storm workers|broker|queues|wipe|postgresql|freeze [--store sqlite|postgresql] [--seconds 60] …
+python -m tests.faults.chaos.storm workers|broker|queues|wipe|postgresql|freeze|starve [--store sqlite|postgresql] [--seconds 60] …
 """
 
 from __future__ import annotations
@@ -9,16 +9,19 @@ import argparse
 import os
 import random
 import signal
+import subprocess
+import sys
 import threading
 import time
 import urllib.error
 import urllib.request
 from collections import Counter
 from collections.abc import Callable, Collection
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from sqlalchemy import select
+from sqlalchemy import func, select
 
 from src.jobs.core.models import Job
 from src.jobs.core.states import FINAL
@@ -30,6 +33,8 @@ from tests.harness.fleet import Fleet
 from tests.harness.ledger import Account, Recovery, account, percentile, recovery
 from tests.harness.waiting import eventually
 
+#: seconds after which busy loops end by themselves
+LOOPS_S = 900
 #: seconds in which everything must have ended after the last blow
 CALM_S = 120.0
 
@@ -143,7 +148,36 @@ def freeze(callboard: Breakable, *, jobs: int = 400, seconds: float = 45.0, froz
         return _storm(callboard.database, submitters, strike, seconds=seconds, every=10.0, most=2)
 
 
-STORMS: dict[str, Callable[..., Report]] = {storm.__name__: storm for storm in (workers, broker, queues, wipe, postgresql, freeze)}
+def starve(callboard: Breakable, *, jobs: int = 2000, loops: int = 60) -> Report:
+    """Busy loops beside the workers, which get a small part of a core; nobody is killed, so no job may count a crash."""
+    with Fleet(callboard.environment, callboard.log, workers=3, threads=8) as fleet, ExitStack() as ending:
+        _serving(callboard.database, 3)
+        submitters = Submitters(directly(callboard.database), total=jobs, rate=100, lengths_ms=(0, 3000))
+        for _ in range(loops):
+            loop = subprocess.Popen(
+                [sys.executable, "-c", f"import time; until = time.monotonic() + {LOOPS_S}\nwhile time.monotonic() < until: pass"]
+            )
+            ending.callback(loop.wait)
+            ending.callback(loop.kill)
+        begun = time.monotonic()
+        load_average = 0.0
+        submitters.start()
+        load = submitters.wait()
+        while time.monotonic() < begun + LOOPS_S and _unfinished(callboard.database, load.accepted):
+            load_average = max(load_average, os.getloadavg()[0])
+            threading.Event().wait(1)
+        blows = Counter(
+            {f"no kill; load up to {load_average:.0f}, worker commands started {sum(part.starts for part in fleet.workers())} times": 1}
+        )
+        found = account(callboard.database, load.accepted)
+        with callboard.database.read() as session:
+            crashes = session.execute(select(func.sum(Job.crashes))).scalar_one()
+    assert not crashes, f"{crashes} crashes are counted, and no worker has died"
+    assert found.states["succeeded"] == len(load.accepted), found.states
+    return Report(found, load, blows, wall_s=time.monotonic() - begun)
+
+
+STORMS: dict[str, Callable[..., Report]] = {storm.__name__: storm for storm in (workers, broker, queues, wipe, postgresql, freeze, starve)}
 
 
 def _with_web(callboard: Breakable, strike: Callable[[], str], *, rate: float, seconds: float, every: float, most: int) -> Report:

@@ -86,6 +86,13 @@ def test_a_worker_stands_still_for_longer_than_its_lease(store: str) -> None:
     check(report)
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("store", STORES)
+def test_workers_that_hardly_get_a_core_lose_no_lease_to_a_crash(store: str) -> None:
+    with breakable(store) as callboard:
+        check(storm.starve(callboard))
+
+
 def check(report: Report) -> None:
     """Print what happened; nothing may be lost, doubled, untrue or unanswered."""
     print("", *report.lines(), sep="\n  ")
