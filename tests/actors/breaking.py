@@ -30,7 +30,7 @@ def freeze_committer(trace: str) -> None:
     if not Path(trace).exists():
         Path(trace).touch()
         boot = dramatiq.get_broker()._boot  # type: ignore[attr-defined]
-        boot.crew.committer._settle_all = lambda _finished: time.sleep(3600)
+        boot.process.committer._settle_all = lambda _finished: time.sleep(3600)
 
 
 class _Ends(SystemExit):

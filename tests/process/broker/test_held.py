@@ -23,6 +23,8 @@ from tests.harness.callboard import Callboard, as_kept
 from tests.harness.commands import DEADLINE_S
 from tests.harness.waiting import eventually
 
+pytestmark = pytest.mark.both_stores
+
 
 def foreign(*args: Any, actor: str = "echo", **options: Any) -> Message[Any]:
     return Message(queue_name="default", actor_name=actor, args=args, kwargs={}, options=options, message_id=new_id())
@@ -220,8 +222,6 @@ import dramatiq
 from dramatiq.brokers.rabbitmq import RabbitmqBroker
 from dramatiq.errors import ConnectionClosed
 from pika.exceptions import UnroutableError
-
-pytestmark = pytest.mark.both_stores
 
 class Producer(RabbitmqBroker):
     def _ensure_queue(self, name):
