@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import configparser
+import importlib.util
 import os
 import subprocess
 import sys
@@ -31,9 +32,7 @@ print(ours, src.__file__, src.shop.sell.actor_name)
 def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder for PYTHONPATH that holds the package by its second name: built by setup.py, or linked where setuptools is missing."""
     folder = tmp_path_factory.mktemp("site")
-    try:
-        import setuptools  # noqa: F401  (Python 3.12's virtual environments have none)
-    except ImportError:
+    if importlib.util.find_spec("setuptools") is None:  # Python 3.12's virtual environments have none
         (folder / "callboard").symlink_to(ROOT / "src")
     else:
         build = ["setup.py", "-q", "build", "--build-base", str(folder / "base"), "--build-lib", str(folder)]
