@@ -61,7 +61,7 @@ def _measure(url: str, jobs: int, rounds: int) -> list[str]:
         begun = time.monotonic()
         fill(get_database(), jobs)
         print(f"{jobs:,} jobs inserted in {time.monotonic() - begun:.0f} s")
-    texts.read_by(lambda _actor, _args, kwargs: dict(kwargs))  # the actors of these jobs are loaded nowhere
+    texts.search_fields.connect(lambda _actor, _args, kwargs: dict(kwargs))  # the actors of these jobs are loaded nowhere
     begun, written = time.monotonic(), 0
     notes: list[Callable[[Session], int]] = [partial(texts.write_new, limit=10_000), partial(counting.note_new, limit=10_000)]
     for note in notes:

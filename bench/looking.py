@@ -81,7 +81,7 @@ def main() -> None:
 def _filled(site: Site, jobs: int) -> Sequence[str]:
     """Insert the jobs of months; return what people open."""
     fill(site.database, jobs)
-    texts.read_by(lambda _actor, _args, kwargs: dict(kwargs))  # the actors of these jobs are loaded nowhere
+    texts.search_fields.connect(lambda _actor, _args, kwargs: dict(kwargs))  # the actors of these jobs are loaded nowhere
     noted = 10_000
     while noted == 10_000:
         with site.database.write() as session:

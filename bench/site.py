@@ -91,7 +91,7 @@ def open_site(store: str, *, actors: str = "bench.sides.measured") -> Iterator[S
         ending.callback(use_database, None)
         publisher = Publisher()
         ending.callback(publisher.close)
-        ending.enter_context(patch.object(envelopes, "_listener", publisher.hand_off))
+        ending.enter_context(envelopes.publisher.replaced(publisher.hand_off))
         yield Site(place.folder, database, environment)
 
 

@@ -1,4 +1,4 @@
-"""The command line: `./run VERB …`, which is `python -m src VERB …`."""
+"""The command line: `./run VERB …`, which is `python -m src VERB …`; installed, `callboard VERB …`."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ import click
 from . import __version__
 from .cli import COMPLETE_VARIABLE, VERBS
 from .up.errors import UpError
+from .up.locations import COMMAND
 from .up.parts.actor_loading import loading_problem
 
 #: what a machine refuses and a person can mend; anything else is a mistake of ours and shows its traceback
@@ -44,7 +45,7 @@ def main() -> None:
         if isinstance(stream, TextIOWrapper):
             stream.reconfigure(errors="replace")  # a terminal without UTF-8 gets ? for ✔, not a traceback
     try:
-        cli(prog_name="./run", complete_var=COMPLETE_VARIABLE)
+        cli(prog_name=COMMAND, complete_var=COMPLETE_VARIABLE)
     except UpError as error:
         click.echo(f"✘ {error}", err=True)
         sys.exit(1)

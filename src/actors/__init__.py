@@ -19,6 +19,7 @@ with uncollected():
     import dramatiq
     from dramatiq.broker import Broker
 
+    from .. import wiring
     from ..broker import build_broker
     from ..logs import get_logger
     from ..settings import get_settings
@@ -96,4 +97,14 @@ def _adopt(other: Broker) -> None:
 with uncollected():
     if _earlier is not None:
         _adopt(_earlier)
-    _discover()
+
+    from . import search_fields, webhooks  # here: their modules declare actors on the broker that is made above
+    from .notifications import failure_notifications, fleet_watch
+
+    wiring.connect(
+        webhook_delivery=webhooks.delivery,
+        failure_mail=failure_notifications.mail_failures.message,
+        search_fields=search_fields.arguments,
+        fleet_watch=fleet_watch.stand_in,
+    )
+    _discover()  # last: a team's module may submit jobs when it is imported

@@ -1,4 +1,4 @@
-"""Search fields of arguments: their names, and which of them are secret; connects the search of jobs to the actors."""
+"""Search fields of arguments: their names, and which of them are secret."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ from typing import Any
 import dramatiq
 
 from ..actor_schema.signature import Signature
-from ..jobs.search import texts
 
 
 def arguments(actor: str | None, args: Any, kwargs: Any) -> dict[str, Any] | None:
@@ -20,6 +19,3 @@ def arguments(actor: str | None, args: Any, kwargs: Any) -> dict[str, Any] | Non
     names = signature.positional_names(len(args))
     named = {**dict(zip([*names, *(str(number) for number in range(len(names), len(args)))], args, strict=True)), **kwargs}
     return {name: value for name, value in named.items() if name not in signature.secrets}
-
-
-texts.read_by(arguments)

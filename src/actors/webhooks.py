@@ -11,7 +11,7 @@ import dramatiq
 from sqlalchemy.orm import Session
 
 from ..jobs import Submission, submit_many
-from ..jobs.webhooks import events, webhooks
+from ..jobs.webhooks import webhooks
 from ..jobs.webhooks.events import Deliver
 from ..jobs.webhooks.models import Sent
 from ..settings import get_settings
@@ -84,4 +84,4 @@ def _submit(session: Session, ids: Sequence[str], by: str | None) -> None:
     submit_many(session, [Submission(deliver_webhook.message(id), source="webhook", submitted_by=by) for id in ids])
 
 
-events.deliver_with(Deliver(deliver_webhook.actor_name, _submit))
+delivery = Deliver(deliver_webhook.actor_name, _submit)

@@ -15,7 +15,6 @@ from dramatiq.middleware import CurrentMessage
 from sqlalchemy.orm import Session
 
 from ..jobs.attempts.current_job import current_job
-from ..jobs.core.envelopes import on_commit
 from ..jobs.core.options import check, declare
 from ..jobs.read.queries import queues
 from ..jobs.submit import stand_ins
@@ -39,7 +38,7 @@ from .options.transactional import Transactional
 from .process.boot import Boot
 from .publish.group_commit import submit_now
 from .publish.linking import linked
-from .publish.publisher import get_publisher, hand_off
+from .publish.publisher import get_publisher
 
 
 def middleware() -> list[Middleware]:
@@ -163,7 +162,6 @@ def build_broker() -> JobsBroker:
     """Make this process's broker and set it as Dramatiq's; connects to nothing."""
     broker = JobsBroker()
     dramatiq.set_broker(broker)
-    on_commit(hand_off)
     mend_periodiq()
     mend_empty_groups()
     return broker

@@ -7,5 +7,9 @@ from pathlib import Path
 PACKAGE = __name__.partition(".")[0]
 #: the folder of the package
 SOURCE = Path(__file__).resolve().parents[1]
-#: the folder of the project: where `run` lies
-ROOT = SOURCE.parent
+#: False where the package is installed beside an application, by its second name (docs/decisions/0001-second-name.md)
+IS_CHECKOUT = PACKAGE == "src"
+#: the folder of the project, with `.env`: where `run` lies; of an installed package, where the command was started
+ROOT = SOURCE.parent if IS_CHECKOUT else Path.cwd()
+#: how a person calls the command line
+COMMAND = "./run" if IS_CHECKOUT else PACKAGE

@@ -288,10 +288,12 @@ class Supervisor:
             self._attempt(step)
 
     def _attempt(self, step: Callable[[], None]) -> None:
+        about = f"{step.__name__} "
         try:
             step()
+            self._causes.passed(about)
         except OSError as error:
-            if times := self._causes.count(f"{step.__name__} {error}"):
+            if times := self._causes.count(f"{about}{error}"):
                 self._report(f"The system refused: {error}" + (f" ({times} times)" if times > 1 else ""))
 
     def _look_at_parts(self) -> None:
@@ -306,14 +308,16 @@ class Supervisor:
             self._write(self.state)
 
     def _say_change(self, part: Part, *, renewing: bool) -> None:
-        if part.problem:
-            self._say_problem(part)
-        elif not renewing:
+        self._say_problem(part)
+        if not part.problem and not renewing:
             gone = "has ended" if part.exit_code == 0 else f"died: {ending(part.exit_code)}"  # ended: as a worker that is to stop
             self._report(f"{part.name} is back (start {part.restarts + 1})" if part.running else f"{part.name} {gone}")
 
     def _say_problem(self, part: Part) -> None:
-        if part.problem and (times := self._causes.count(f"{part.name} {part.problem}")):
+        about = f"{part.name} "
+        if part.running:
+            self._causes.passed(about)
+        elif part.problem and (times := self._causes.count(f"{about}{part.problem}")):
             self._report(f"{part.name} cannot be started: {part.problem}; it is tried again, more slowly ({times})")
 
     def _look_at_sources(self) -> None:

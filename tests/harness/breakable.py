@@ -74,7 +74,7 @@ def breakable(store: str, *, actors: str = "tests.actors.chaos") -> Iterator[Bre
         get_settings.cache_clear()
         publisher = Publisher()
         ending.callback(publisher.close)
-        ending.enter_context(patch.object(envelopes, "_listener", publisher.hand_off))
+        ending.enter_context(envelopes.publisher.replaced(publisher.hand_off))
         yield callboard
 
 

@@ -26,7 +26,6 @@ from src.broker.publish.publisher import Publisher, hand_off
 from src.jobs import submit
 from src.jobs.attempts import attempt_logs
 from src.jobs.core import envelopes
-from src.jobs.core.envelopes import on_commit
 from src.jobs.core.models import Job
 from src.jobs.core.states import State
 from src.jobs.finish.settle import storable
@@ -94,15 +93,13 @@ class Callboard:
             patch.setenv(name, value)
         get_settings.cache_clear()
         patch.setattr(publisher, "_publisher", Publisher())
-        listener = envelopes._listener
-        on_commit(hand_off)
         use_database(self.database)
         try:
-            yield self
+            with envelopes.publisher.replaced(hand_off):
+                yield self
         finally:
             publisher.get_publisher().close()  # its confirmations belong into this database
             use_database(None)
-            on_commit(listener)
             patch.undo()
             get_settings.cache_clear()
 

@@ -2,20 +2,50 @@
 
 from __future__ import annotations
 
+import configparser
 import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from tests.harness import ROOT
 
 
+def lint(folder: Path) -> subprocess.CompletedProcess[str]:
+    program = str(Path(sys.executable).with_name("lint-imports"))
+    return subprocess.run([program, "--no-cache"], cwd=folder, capture_output=True, text=True, timeout=120)
+
+
 def test_imports_go_one_way() -> None:
-    done = subprocess.run(
-        [str(Path(sys.executable).with_name("lint-imports")), "--no-cache"], cwd=ROOT, capture_output=True, text=True, timeout=120
-    )
+    done = lint(ROOT)
 
     assert done.returncode == 0, done.stdout
     assert "0 broken" in done.stdout
+
+
+@pytest.mark.parametrize(
+    "hidden", ["from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    from . import b", "def use():\n    from . import b"]
+)
+def test_a_circle_is_found_where_its_import_is_hidden(hidden: str, tmp_path: Path) -> None:
+    setup = configparser.ConfigParser()
+    setup.read(ROOT / "setup.cfg")
+    kept = {"importlinter": dict(setup["importlinter"]), "importlinter:contract:circles": dict(setup["importlinter:contract:circles"])}
+    config = configparser.ConfigParser()
+    config.read_dict(kept)
+    with open(tmp_path / "setup.cfg", "w") as file:
+        config.write(file)
+    district = tmp_path / "src" / "room" / "district"
+    district.mkdir(parents=True)
+    for package in (district, district.parent, district.parent.parent):
+        (package / "__init__.py").touch()
+    (district / "a.py").write_text(hidden)
+    (district / "b.py").write_text("from . import a")
+
+    done = lint(tmp_path)
+
+    assert done.returncode != 0
+    assert "No cycles are allowed in src.room.district." in done.stdout
 
 
 def test_each_room_says_its_law() -> None:

@@ -61,9 +61,6 @@ def mail_failures() -> dict[str, int]:
     return {"counted": counted, "told": len(told), "recovered": len(recovered)}
 
 
-counting.on_failure(mail_failures.message)
-
-
 def _letter(session: Session, admins: list[str], groups: list[FailureGroup]) -> Letter:
     described = [_described(session, group) for group in groups]
     first = described[0]

@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session
 
 from ...backup import health as backups
 from ...broker.core.log_throttle import LogThrottle
-from ...broker.recover import broker_health, management, reconciler
+from ...broker.recover import broker_health, management
 from ...broker.recover.management import Overview
 from ...jobs.alerts import alerts, rules
 from ...jobs.alerts.alerts import Sign
@@ -56,9 +56,6 @@ def stand_in() -> None:
         before = alerts.looked_at(session)
     if before is None or now() - before > STAND_IN_AFTER:
         look()
-
-
-reconciler.stand_in_with(stand_in)
 
 
 def _look() -> alert_notifications.Told | None:

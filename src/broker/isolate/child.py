@@ -29,7 +29,7 @@ from dramatiq.middleware.threading import Interrupt
 
 from ...jobs.attempts.current_job import current_job
 from ...jobs.core.claimed import Claimed
-from ...jobs.core.envelopes import Envelope, on_commit
+from ...jobs.core.envelopes import Envelope, publisher
 from ...jobs.core.errors import CancelRequested
 from ...logs import configure_logs, get_logger
 from ...sql.clock import clock
@@ -76,7 +76,7 @@ class Messenger:
 
     def start(self, running: Running) -> None:
         self._running = running
-        on_commit(self._envelopes.extend)  # the worker has a publisher; a connection per child would cost more than the child
+        publisher.connect(self._envelopes.extend)  # the worker has a publisher; a connection per child would cost more than the child
         self._thread.start()
 
     def stop(self) -> None:

@@ -45,12 +45,14 @@ class RunningAttempts:
         """Take each step by itself: a row that cannot be written must not keep other jobs from their cancel or their ack."""
         running = list(self._load.running.values())
         for step in (self._write_lines, self._write_progress, self._pass_on_cancels, self._hand_back_waiting, self._acknowledge_early):
+            about = f"{step.__name__} "
             try:
                 step(running)
+                self._causes.passed(about)
             except Exception as error:
                 if is_outage(error):
                     raise
-                if times := self._causes.count(f"{step.__name__} {type(error).__name__}"):
+                if times := self._causes.count(f"{about}{type(error).__name__}"):
                     log.exception("lease_failed", step=step.__name__.strip("_"), times=times)
 
     def keep_lines(self, attempt: Any) -> None:

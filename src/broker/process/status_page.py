@@ -145,6 +145,7 @@ class StatusPage:
                 pass_fds=[self._descriptor],
                 stdin=subprocess.DEVNULL,
             )
+            self._causes.over("no_watchdog")
         except OSError as error:
             self._watchdog = None  # tried again at one of the next beats; until then the lease guards the jobs, and only a hang goes unseen
             if times := self._causes.count("no_watchdog"):

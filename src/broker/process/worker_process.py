@@ -203,19 +203,20 @@ class WorkerProcess:
         beat = 0.0
         while not self._closing.wait(TEND_S):
             self._check_pulse()
+            beats = time.monotonic() - beat >= get_settings().heartbeat_interval
             try:
-                if time.monotonic() - beat >= get_settings().heartbeat_interval:
+                if beats:
                     self._heartbeat()
                     beat = time.monotonic()
                     self._hand_back_unheld()
                 self._progress.step()  # not after an unforeseen error: a lease that is not renewed is no progress
                 self.attempts.tend()
-            except Exception as error:
+                if beats:
+                    self._causes.passed()  # not between two beats: a beat that fails each time would be logged each time
+            except Exception as error:  # noqa: BLE001 - the next look tries again
                 if is_outage(error):
                     self._progress.step()
-                    log_outage(log, "lease_waits_for_sql", error)
-                elif times := self._causes.count(type(error).__name__):
-                    log.exception("lease_failed", times=times)
+                self._causes.failed(log, error, waits="lease_waits_for_sql", broke="lease_failed")
 
     def _check_pulse(self) -> None:
         """Look at the threads from here once the pulse thread is gone; its watchdog may be off."""

@@ -16,6 +16,7 @@ from typing import NamedTuple
 import pika
 import pika.exceptions
 
+from ...hooks import Hook
 from ...jobs.relay import lost_messages
 from ...logs import get_logger
 from ...settings import get_settings
@@ -30,13 +31,8 @@ from ..core.supervision import Progress, Supervised
 log = get_logger(__name__)
 
 
-def stand_in_with(look: Callable[[], object]) -> None:
-    """Register a callback for each turn: the watch over the fleet, for when no scheduler runs."""
-    global _stand_in
-    _stand_in = look
-
-
-_stand_in: Callable[[], object] = bool  # until the actors are loaded
+#: called at each turn: watches the fleet while no scheduler does
+fleet_watch: Hook[Callable[[], object]] = Hook("fleet watch")
 
 
 class Holding(NamedTuple):
@@ -58,6 +54,7 @@ class Reconciler:
         self._thread = threading.Thread(target=self._run, name="reconciler", daemon=True)
 
     def start(self) -> None:
+        fleet_watch.require()  # raises here: the thread would log it at each turn and compare nothing
         self._thread.start()
 
     def threads(self) -> list[Supervised]:
@@ -73,7 +70,7 @@ class Reconciler:
         while not self._closing.wait(get_settings().reconcile_interval):
             self._progress.step()
             try:
-                _stand_in()
+                fleet_watch.part()
                 self.run_once()
                 self._causes.passed()
             except Exception as error:  # noqa: BLE001 - the next turn tries again

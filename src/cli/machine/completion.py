@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 from click.shell_completion import get_completion_class
 
+from ...up.locations import COMMAND
 from .. import COMPLETE_VARIABLE
 
 
@@ -17,4 +18,4 @@ def completion(*, shell: str) -> None:
     """
     found = get_completion_class(shell)
     assert found is not None
-    click.echo(found(click.Group(), {}, "./run", COMPLETE_VARIABLE).source())
+    click.echo(found(click.Group(), {}, COMMAND, COMPLETE_VARIABLE).source())

@@ -20,6 +20,7 @@ from ..shared.data_folder import join
 def web() -> None:
     """Serve the web front end and the API."""
     join()
+    _load_actors()
     if MARK not in os.environ:  # ./run up has migrated the database
         from ... import migrations  # here: a part of ./run up starts faster without
 
@@ -41,6 +42,7 @@ def worker(*, threads: int | None, queues: str | None) -> None:
     command += ["--worker-fork-timeout", "1000"]
     if queues:
         command += ["-Q", *queues.split(",")]
+    _load_actors()
     _become(*command)
 
 
@@ -85,6 +87,14 @@ def migrate() -> None:
 
     migrations.migrate()
     click.echo(f"The database {masked('database_url', settings.effective_database_url)} has the newest schema.")
+
+
+def _load_actors() -> None:
+    """Raise UpError with the line at fault: Dramatiq and gunicorn print a long traceback of their own for it."""
+    if MARK not in os.environ:  # ./run up has loaded them
+        from ...up.parts.actor_loading import load_actors  # here: a part of ./run up starts faster without
+
+        load_actors()
 
 
 def _become(*command: str) -> None:

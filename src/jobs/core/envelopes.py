@@ -10,6 +10,7 @@ from functools import lru_cache
 from sqlalchemy import event
 from sqlalchemy.orm import Session, SessionTransaction
 
+from ...hooks import Hook
 from .values import dumps as dumps
 
 _ANNOUNCED = "callboard_announced"
@@ -45,23 +46,22 @@ def encode(
 _quoted = lru_cache(maxsize=1024)(json.dumps)
 
 Listener = Callable[[list[Envelope]], None]
-_listener: Listener | None = None
+#: is handed the envelopes of a transaction once it has committed
+publisher: Hook[Listener] = Hook("publisher")
 
 
-def on_commit(listener: Listener | None) -> None:
-    """Name who is handed the envelopes of a transaction once it has committed; None: only the relay publishes."""
-    global _listener
-    _listener = listener
+def leave_to_relay(envelopes: list[Envelope]) -> None:
+    """Publish nothing in this process: the relay finds the rows within seconds. For `publisher.connect`."""
 
 
 def committed(envelopes: list[Envelope]) -> None:
     """Hand over envelopes whose rows have just been committed."""
-    if _listener is not None:
-        _listener(envelopes)
+    publisher.part(envelopes)
 
 
 def announce(session: Session, envelopes: list[Envelope]) -> None:
     """Hand the envelopes to the publisher when this session's transaction commits; forget them if it rolls back."""
+    publisher.require()  # raises here, in the caller's transaction: after the commit it is too late
     waiting: list[tuple[SessionTransaction | None, list[Envelope]]] = session.info.setdefault(_ANNOUNCED, [])
     waiting.append((session.get_nested_transaction(), envelopes))
 

@@ -14,6 +14,7 @@ from dramatiq import Message
 from sqlalchemy import delete, select
 from sqlalchemy.orm import Session
 
+from ...hooks import Hook
 from ...logs import get_logger
 from ...settings import get_settings
 from ...sql.clock import now
@@ -204,13 +205,8 @@ def _has_succeeded(session: Session, actor: str, since: datetime) -> bool:
 
 
 Asking = Callable[[], Message[Any]]
-_ask: Asking | None = None
-
-
-def on_failure(ask: Asking) -> None:
-    """Name the message of the job that looks at new failures."""
-    global _ask
-    _ask = ask
+#: makes the message of the job that looks at new failures
+failure_mail: Hook[Asking] = Hook("failure mail")
 
 
 def wish_for_a_look(session: Session, seqs: Collection[int] | None = None) -> None:
@@ -218,10 +214,11 @@ def wish_for_a_look(session: Session, seqs: Collection[int] | None = None) -> No
 
     Called last in their transaction: whoever waits here for another one's key holds nothing that the other still wants.
     """
-    if _ask is None or not get_settings().admins:
+    ask = failure_mail.part  # outside the try, which would log a missing part and send no mail
+    if not get_settings().admins:
         return
     try:
-        message = _ask()
+        message = ask()
         with session.begin_nested():
             # A look that fails must not ask for the next one.
             others = select(Job.seq).where(Job.seq.in_(seqs or ()), Job.actor != message.actor_name).limit(1)

@@ -15,6 +15,7 @@ from typing import Any
 from sqlalchemy import BigInteger, ColumnElement, Text, and_, bindparam, column, delete, func, insert, literal_column, or_, select, table
 from sqlalchemy.orm import Session
 
+from ...hooks import Hook
 from ...sql.statements import is_sqlite
 from ..core.guards import guarded
 from ..core.models import Job
@@ -39,18 +40,13 @@ Reading = Callable[[str | None, Any, Any], Mapping[str, Any] | None]
 _TEXTS = {
     store: table("job_texts", column(key, BigInteger), column("text", Text)) for store, key in (("sqlite", "rowid"), ("postgresql", "seq"))
 }
-_read: Reading | None = None
-
-
-def read_by(reading: Reading) -> None:
-    """Name the function that knows what arguments are called and which of them are secret."""
-    global _read
-    _read = reading
+#: knows what arguments are called and which of them are secret
+search_fields: Hook[Reading] = Hook("search fields")
 
 
 def arguments_of(actor: str | None, args: Any, kwargs: Any) -> Mapping[str, Any] | None:
     """The arguments by name but for the secret ones; None: this process does not know the actor."""
-    return _read(actor, args, kwargs) if _read is not None else None
+    return search_fields.part(actor, args, kwargs)
 
 
 def text_of(actor: str | None, args: Any, kwargs: Any) -> str:
@@ -59,6 +55,7 @@ def text_of(actor: str | None, args: Any, kwargs: Any) -> str:
     Characters that a store cannot hold are left out, and arguments that cannot be read: one job must not keep the others from being found.
     """
     arguments = ""
+    search_fields.require()  # outside the guard, which would log a missing part once for each job
     with guarded("arguments_not_searchable", actor=actor):
         known = arguments_of(actor, args, kwargs)
         arguments = "" if known is None else json.dumps(known, ensure_ascii=False, separators=(",", ":"))

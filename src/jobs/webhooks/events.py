@@ -18,6 +18,7 @@ from weakref import WeakKeyDictionary
 from sqlalchemy import Engine, func, insert, select
 from sqlalchemy.orm import Session
 
+from ...hooks import Hook
 from ...logs import get_logger
 from ...settings import get_settings
 from ...sql.clock import now
@@ -35,7 +36,7 @@ BELIEVED_S = 2.0
 
 
 @dataclass(frozen=True, slots=True)
-class Hook:
+class Subscription:
     """What a webhook wants to hear."""
 
     id: str
@@ -47,8 +48,7 @@ class Hook:
         return self.kind is kind and state in self.states and self.actor in (None, actor)
 
 
-_known: WeakKeyDictionary[Engine, tuple[float, list[Hook]]] = WeakKeyDictionary()
-_deliver: Deliver | None = None
+_known: WeakKeyDictionary[Engine, tuple[float, list[Subscription]]] = WeakKeyDictionary()
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,16 +59,13 @@ class Deliver:
     submit: Callable[[Session, Sequence[str], str | None], None]
 
 
-def deliver_with(deliver: Deliver) -> None:
-    """Name how deliveries become jobs."""
-    global _deliver
-    _deliver = deliver
+delivery: Hook[Deliver] = Hook("webhook delivery")
 
 
 def submit(session: Session, ids: Sequence[str], by: str | None = None) -> None:
     """Submit the jobs that make these deliveries."""
-    if _deliver is not None and ids:
-        _deliver.submit(session, ids, by)
+    if ids:
+        delivery.part.submit(session, ids, by)
 
 
 def forget(session: Session) -> None:
@@ -78,8 +75,6 @@ def forget(session: Session) -> None:
 
 def is_anybody_told(database: Database) -> bool:
     """Is there a webhook, so that ends have something to submit in their transaction?"""
-    if _deliver is None:
-        return False
     known = _known.get(database.engine)
     if known is not None and time.monotonic() - known[0] <= BELIEVED_S:
         return bool(known[1])
@@ -89,8 +84,9 @@ def is_anybody_told(database: Database) -> bool:
 
 def note(session: Session, seqs: Collection[int]) -> None:
     """Submit what these ends have to tell; jobs that are in no final state mean nothing. It never makes an end fail."""
-    if not seqs or _deliver is None:
+    if not seqs:
         return
+    delivery.require()  # outside the try, which would log a missing part and lose the event
     try:
         hooks = _hooks(session)
         if hooks:
@@ -100,12 +96,12 @@ def note(session: Session, seqs: Collection[int]) -> None:
         log.exception("webhooks_not_told")
 
 
-def subscribed(session: Session) -> list[Hook]:
+def subscribed(session: Session) -> list[Subscription]:
     """Read the subscriptions of all webhooks now, past the cache of this process."""
     return _ask(session, _engine(session))
 
 
-def _hooks(session: Session) -> list[Hook]:
+def _hooks(session: Session) -> list[Subscription]:
     engine = _engine(session)
     known = _known.get(engine)
     if known is not None and time.monotonic() - known[0] <= BELIEVED_S:
@@ -114,16 +110,16 @@ def _hooks(session: Session) -> list[Hook]:
         return _ask(session, engine)
 
 
-def _ask(session: Session, engine: Engine) -> list[Hook]:
+def _ask(session: Session, engine: Engine) -> list[Subscription]:
     present = time.monotonic()
     rows = session.execute(select(Webhook.id, Webhook.kind, Webhook.actor, Webhook.states)).all()
-    hooks = [Hook(row.id, row.kind, row.actor, frozenset(row.states)) for row in rows]
+    hooks = [Subscription(row.id, row.kind, row.actor, frozenset(row.states)) for row in rows]
     _known[engine] = present, hooks
     return hooks
 
 
-def _tell(session: Session, hooks: list[Hook], seqs: Collection[int]) -> None:
-    silent = _deliver.actor if _deliver else None
+def _tell(session: Session, hooks: list[Subscription], seqs: Collection[int]) -> None:
+    silent = delivery.part.actor
     columns = (
         Job.id, Job.actor, Job.queue, Job.state, Job.reason, Job.error, Job.attempt, Job.submitted_by, Job.created_at, Job.started_at,
         Job.finished_at, Job.workflow_seq,

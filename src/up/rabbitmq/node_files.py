@@ -12,8 +12,10 @@ from pathlib import Path
 from string import Template
 
 from ...settings import kept_secret
+from ..locations import IS_CHECKOUT, SOURCE
 
-TEMPLATES = Path(__file__).resolve().parents[3] / "rabbitmq"
+#: setup.py carries the checkout's folder rabbitmq/ into the installed package
+TEMPLATES = SOURCE.parent / "rabbitmq" if IS_CHECKOUT else SOURCE / "up" / "rabbitmq" / "templates"
 VHOST = "callboard"
 APP_USER = "callboard"
 ADMIN_USER = "admin"

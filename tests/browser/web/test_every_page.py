@@ -17,7 +17,7 @@ import pytest
 from playwright.sync_api import Browser, BrowserContext, Page
 from werkzeug.serving import make_server
 
-from src.jobs.core.envelopes import on_commit
+from src.jobs.core.envelopes import leave_to_relay, publisher
 from src.sql.database import Database
 from src.web import create_app
 from tests.harness.sample import furnish
@@ -106,7 +106,7 @@ class Console:
 @pytest.fixture(scope="module")
 def console(open_store: OpenStore) -> Iterator[Console]:
     monkeypatch = pytest.MonkeyPatch()
-    on_commit(None)
+    publisher.connect(leave_to_relay)
     with open_store("sqlite", "pages") as database, using(database, monkeypatch):
         site = _served(database)
         server = make_server("127.0.0.1", 0, site.app, threaded=True)

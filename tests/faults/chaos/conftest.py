@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from src.jobs.core.envelopes import on_commit
+from src.jobs.core.envelopes import leave_to_relay, publisher
 from src.sql.database import Database
 from tests.faults.chaos import faults
 from tests.harness.callboard import Callboard
@@ -33,7 +33,7 @@ def callboard(database_url: str, broker_node: BrokerNode, tmp_path: Path) -> Ite
     settings: dict[str, Any] = {**IMPATIENT, faults.STRUCK: tmp_path / "struck"}
     with Callboard(broker_node, database_url, tmp_path, actors="tests.actors.chaos", **settings) as made, made.entered():
         create_effects(made.database)
-        on_commit(None)
+        publisher.connect(leave_to_relay)
         yield made
 
 

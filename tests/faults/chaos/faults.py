@@ -19,7 +19,8 @@ from src.broker.process import boot, worker_process
 from src.broker.publish import confirmation_writer, frame_writer, publisher
 from src.broker.recover import relay
 from src.jobs.core import release
-from src.jobs.core.envelopes import Envelope, on_commit
+from src.jobs.core.envelopes import Envelope
+from src.jobs.core.envelopes import publisher as hook
 from src.jobs.files import result_files
 from src.jobs.leases import workers
 from src.jobs.relay import due_jobs
@@ -91,7 +92,7 @@ def _kill_at_hand_over() -> None:
         _die_once()
         publisher.hand_off(envelopes)
 
-    on_commit(listener)
+    hook.connect(listener)
 
 
 def _die_once() -> None:

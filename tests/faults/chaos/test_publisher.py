@@ -44,7 +44,7 @@ def test_the_publisher_goes_on_after_an_unforeseen_error(
 
     monkeypatch.setattr(JoiningConnection, "publish", fail_once)
     publisher = Publisher()
-    monkeypatch.setattr(envelopes, "_listener", publisher.hand_off)
+    monkeypatch.setattr(envelopes.publisher, "_part", publisher.hand_off)
     try:
         submitted(database)
         eventually(lambda: failed, what="the error has happened")

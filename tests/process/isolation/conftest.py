@@ -13,7 +13,7 @@ import pytest
 from sqlalchemy import text
 
 import src.actors
-from src.jobs.core.envelopes import on_commit
+from src.jobs.core.envelopes import leave_to_relay, publisher
 from tests.actors.isolation import FOLDER
 from tests.harness.callboard import Callboard
 from tests.harness.services import BrokerNode
@@ -28,5 +28,5 @@ def callboard(database_url: str, broker_node: BrokerNode, tmp_path: Path) -> Ite
     with Callboard(broker_node, database_url, tmp_path, actors="tests.actors.isolation", **settings) as made, made.entered():
         with made.database.write() as session:
             session.execute(text("CREATE TABLE effects (job_id VARCHAR(64))"))
-        on_commit(None)
+        publisher.connect(leave_to_relay)
         yield made

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from src.jobs.core.envelopes import on_commit
+from src.jobs.core.envelopes import leave_to_relay, publisher
 from tests.harness.callboard import Callboard, fresh_url
 from tests.harness.fleet import Fleet
 from tests.harness.services import BrokerNode
@@ -33,5 +33,5 @@ def running(request: pytest.FixtureRequest, broker_node: BrokerNode, tmp_path_fa
 @pytest.fixture
 def callboard(running: Callboard) -> Iterator[Callboard]:
     with running.entered():
-        on_commit(None)
+        publisher.connect(leave_to_relay)
         yield running

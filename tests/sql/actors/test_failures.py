@@ -31,7 +31,7 @@ def _admins(database: Database) -> Iterator[None]:
     patch = pytest.MonkeyPatch()
     patch.setenv("CALLBOARD_MAIL_ADMINS", "ops@example.com")
     get_settings.cache_clear()
-    counting.on_failure(mail_failures.message)
+    counting.failure_mail.connect(mail_failures.message)
     yield
     patch.undo()
     get_settings.cache_clear()

@@ -21,7 +21,11 @@ def run(*words: str, program: tuple[str, ...] = ("-m", "src"), **environment: st
     return subprocess.run([sys.executable, *program, *words], cwd=ROOT, env={**os.environ, **environment}, capture_output=True, text=True)
 
 
-@pytest.mark.parametrize("words", [("submit", "add", "--x", "1"), ("jobs",), ("schedules",), ("submit", "add", "--help"), ("scheduler",)])
+@pytest.mark.parametrize(
+    "words",
+    [("submit", "add", "--x", "1"), ("jobs",), ("schedules",), ("submit", "add", "--help"), ("scheduler",), ("worker",), ("web",)],
+    ids=" ".join,
+)
 def test_an_actor_that_cannot_be_loaded_is_named_with_its_line(tmp_path: Path, words: tuple[str, ...]) -> None:
     folder = tmp_path / "broken_actors"
     folder.mkdir()

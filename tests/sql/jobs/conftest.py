@@ -11,8 +11,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from src.jobs.core import envelopes
-from src.jobs.core.envelopes import Envelope, on_commit
+from src.jobs.core.envelopes import Envelope, publisher
 from src.sql.clock import clock
 from tests.harness.jobs import StillClock
 
@@ -20,10 +19,8 @@ from tests.harness.jobs import StillClock
 @pytest.fixture(autouse=True)
 def published() -> Iterator[list[Envelope]]:
     handed_over: list[Envelope] = []
-    earlier = envelopes._listener
-    on_commit(handed_over.extend)
-    yield handed_over
-    on_commit(earlier)
+    with publisher.replaced(handed_over.extend):
+        yield handed_over
 
 
 @pytest.fixture

@@ -76,7 +76,7 @@ def test_the_disk_has_what_was_answered(flushing: Database, alone_s: float, monk
 
 def test_the_message_of_one_that_comes_alone_does_not_wait_for_the_disk(flushing: Database, monkeypatch: pytest.MonkeyPatch) -> None:
     handed_over: list[bool] = []
-    monkeypatch.setattr(envelopes, "_listener", lambda _: handed_over.append(unflushed(flushing)))
+    monkeypatch.setattr(envelopes.publisher, "_part", lambda _: handed_over.append(unflushed(flushing)))
     # The barrier itself waits here until the message is on its way.
     monkeypatch.setattr(submission, "ALONE_S", 0.0)
     monkeypatch.setattr("src.sql.direct.FLUSH", "SELECT 1")
@@ -89,7 +89,7 @@ def test_the_message_of_one_that_comes_alone_does_not_wait_for_the_disk(flushing
 
 def test_a_message_sets_off_when_everybody_sees_its_row(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
     seen: list[int] = []
-    monkeypatch.setattr(envelopes, "_listener", lambda _: seen.append(stored(database)))
+    monkeypatch.setattr(envelopes.publisher, "_part", lambda _: seen.append(stored(database)))
     for alone_s in (0.0, 60.0):
         monkeypatch.setattr(submission, "ALONE_S", alone_s)
         GroupCommit().submit(asked())
@@ -110,7 +110,7 @@ def test_a_connection_that_dies_before_the_disk_has_it_makes_no_second_job(datab
                 others = "datname = current_database() AND pid <> pg_backend_pid() AND query LIKE '%callboard%'"
                 session.execute(text(f"SELECT pg_terminate_backend(pid, 10000) FROM pg_stat_activity WHERE {others}"))
 
-    monkeypatch.setattr(envelopes, "_listener", hand_over)
+    monkeypatch.setattr(envelopes.publisher, "_part", hand_over)
     one: Submission = asked()
     receipt = GroupCommit().submit(one)
 

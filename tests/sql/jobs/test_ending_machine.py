@@ -61,7 +61,7 @@ class Endings(RuleBasedStateMachine):
         self._patch.setattr(clock, "now", self.time.now)
         self._patch.setattr(fair_queueing, "LEAST_WINDOW", WINDOW)
         self._patch.setattr(fair_queueing, "WINDOW_PER_THREAD", 0)
-        self._patch.setattr(events, "_deliver", Deliver("deliver", lambda session, ids, by: None))
+        self._patch.setattr(events.delivery, "_part", Deliver("deliver", lambda session, ids, by: None))
         self._patch.setattr(workers, "get_settings", lambda: get_settings().model_copy(update={"max_crashes": 2}))
         with self.database.write() as session:
             webhooks.create(session, url="https://example.com/", kind=Kind.JOB, actor=None, states=sorted(FINAL), by="ada")

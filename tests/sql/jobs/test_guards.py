@@ -26,10 +26,8 @@ from tests.harness.jobs import claimed, ended, hired, look, settle, submitted
 @pytest.fixture(autouse=True)
 def _no_error_known() -> Iterator[None]:
     guards._known.clear()
-    before = texts._read
-    texts.read_by(lambda actor, args, kwargs: {"x": args[0], **kwargs})
-    yield
-    texts._read = before
+    with texts.search_fields.replaced(lambda actor, args, kwargs: {"x": args[0], **kwargs}):
+        yield
 
 
 def written(database: Database) -> dict[int, str]:

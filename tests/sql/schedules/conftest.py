@@ -13,8 +13,7 @@ import pytest
 
 import src.actors
 from src.broker.options import periodic
-from src.jobs.core import envelopes
-from src.jobs.core.envelopes import Envelope, on_commit
+from src.jobs.core.envelopes import Envelope, publisher
 from src.schedules.rows.makers import Maker
 from src.sql.clock import clock
 from tests.harness.jobs import StillClock
@@ -42,10 +41,8 @@ def _actors() -> Iterator[None]:
 @pytest.fixture(autouse=True)
 def published() -> Iterator[list[Envelope]]:
     handed_over: list[Envelope] = []
-    earlier = envelopes._listener
-    on_commit(handed_over.extend)
-    yield handed_over
-    on_commit(earlier)
+    with publisher.replaced(handed_over.extend):
+        yield handed_over
 
 
 @pytest.fixture

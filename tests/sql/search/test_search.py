@@ -9,9 +9,8 @@ from typing import Any
 import pytest
 from sqlalchemy import insert, select, update
 
-from src.broker.publish.publisher import hand_off
 from src.jobs import search
-from src.jobs.core.envelopes import on_commit
+from src.jobs.core.envelopes import leave_to_relay, publisher
 from src.jobs.core.models import Attempt, Job, Worker
 from src.jobs.core.states import Outcome, State
 from src.jobs.search import QueryError, extent, texts
@@ -25,9 +24,8 @@ from tests.harness.jobs import submitted
 @pytest.fixture(autouse=True)
 def no_broker() -> Iterator[None]:
     """These jobs stay where they are."""
-    on_commit(None)
-    yield
-    on_commit(hand_off)
+    with publisher.replaced(leave_to_relay):
+        yield
 
 
 @pytest.fixture(autouse=True)
@@ -39,10 +37,8 @@ def names_of_arguments() -> Iterator[None]:
             return {name: value for name, value in kwargs.items() if name != "password"}
         return {**dict(zip("xyz", args, strict=False)), **kwargs} if actor in ("add", "mul") else None
 
-    before = texts._read
-    texts.read_by(reading)
-    yield
-    texts._read = before
+    with texts.search_fields.replaced(reading):
+        yield
 
 
 def made(database: Database, *args: Any, actor: str = "add", **values: Any) -> str:

@@ -17,8 +17,7 @@ from flask import Flask
 from jinja2 import FileSystemBytecodeCache
 
 import src.actors
-from src.broker.publish.publisher import hand_off
-from src.jobs.core.envelopes import on_commit
+from src.jobs.core.envelopes import leave_to_relay, publisher
 from src.operations.people import users
 from src.sql.database import Database
 from src.web import create_app
@@ -53,9 +52,8 @@ def app(_templates_compiled_once: None) -> Flask:
 
 @pytest.fixture
 def site(database: Database, app: Flask) -> Iterator[Site]:
-    on_commit(None)  # these jobs stay where they are: no RabbitMQ here
-    yield Site(database, app)
-    on_commit(hand_off)
+    with publisher.replaced(leave_to_relay):  # these jobs stay where they are: no RabbitMQ here
+        yield Site(database, app)
 
 
 @pytest.fixture

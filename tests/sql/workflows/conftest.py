@@ -6,14 +6,11 @@ from collections.abc import Iterator
 
 import pytest
 
-from src.jobs.core import envelopes
-from src.jobs.core.envelopes import on_commit
+from src.jobs.core.envelopes import leave_to_relay, publisher
 
 
 @pytest.fixture(autouse=True)
 def _unpublished() -> Iterator[None]:
     """Nothing is published: these jobs stay rows."""
-    earlier = envelopes._listener
-    on_commit(None)
-    yield
-    on_commit(earlier)
+    with publisher.replaced(leave_to_relay):
+        yield

@@ -1,0 +1,51 @@
+"""Hooks: parts that a room needs and only a higher room provides. src/wiring.py connects all of them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Generic, TypeVar
+
+_PACKAGE = __name__.partition(".")[0]
+
+Part = TypeVar("Part")
+
+
+class NotConnected(RuntimeError):
+    """A hook was used before src/wiring.py connected it."""
+
+
+class Hook(Generic[Part]):
+    """A place for one part. Reading it unconnected raises: without the part rows would change and nothing else would happen."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self._part: Part | None = None
+
+    @property
+    def is_connected(self) -> bool:
+        return self._part is not None
+
+    @property
+    def part(self) -> Part:
+        """The connected part; raises NotConnected."""
+        if self._part is None:
+            raise NotConnected(f"Nothing is connected to the hook {self.name!r}. Import {_PACKAGE}.actors first: it connects every hook.")
+        return self._part
+
+    def require(self) -> None:
+        """Raise NotConnected where nothing is connected."""
+        _ = self.part
+
+    def connect(self, part: Part) -> None:
+        """Provide the part, in place of an earlier one."""
+        self._part = part
+
+    @contextmanager
+    def replaced(self, part: Part) -> Iterator[None]:
+        """Connect another part for the block (tests, tools)."""
+        earlier, self._part = self._part, part
+        try:
+            yield
+        finally:
+            self._part = earlier

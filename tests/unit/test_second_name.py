@@ -1,0 +1,114 @@
+"""The second name: the tree of src/ as the package `callboard`, beside an application that has a `src` of its own."""
+
+from __future__ import annotations
+
+import configparser
+import importlib.util
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.harness import ROOT
+
+#: prints modules of ours that were loaded by their first name, then the file of the application's `src`
+PROBE = """
+import sys
+import callboard.actors, callboard.cli, callboard.jobs, callboard.web
+callboard.web.create_app()
+from callboard.cli import VERBS
+import importlib
+for place in sorted(set(VERBS.values())):
+    importlib.import_module(f"callboard.cli.{place}")
+ours = [name for name in sys.modules if name == "src" or name.startswith("src.")]
+import src, src.shop
+print(ours, src.__file__, src.shop.sell.actor_name)
+"""
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder for PYTHONPATH that holds the package by its second name: built by setup.py, or linked where setuptools is missing."""
+    folder = tmp_path_factory.mktemp("site")
+    if importlib.util.find_spec("setuptools") is None:  # Python 3.12's virtual environments have none
+        (folder / "callboard").symlink_to(ROOT / "src")
+    else:
+        build = ["setup.py", "-q", "build", "--build-base", str(folder / "base"), "--build-lib", str(folder)]
+        subprocess.run([sys.executable, *build], cwd=ROOT, check=True, timeout=60, capture_output=True)
+    return folder
+
+
+@pytest.fixture
+def application(tmp_path: Path) -> Path:
+    """The folder of an application whose own package is called `src`."""
+    shop = tmp_path / "src" / "shop"
+    shop.mkdir(parents=True)
+    (tmp_path / "src" / "__init__.py").write_text("")
+    (shop / "__init__.py").write_text(
+        "import callboard.actors\nimport dramatiq\n\n@dramatiq.actor\ndef sell(what: str) -> str:\n    return what\n"
+    )
+    return tmp_path
+
+
+def python(application: Path, site: Path, *arguments: str, **environment: str) -> str:
+    path = os.pathsep.join([str(site), *(entry for entry in sys.path if entry.endswith("-packages"))])
+    done = subprocess.run(
+        [sys.executable, *arguments],
+        cwd=application,
+        env={**os.environ, "PYTHONPATH": path, "CALLBOARD_DATA_DIR": str(application / "data"), **environment},
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def test_no_module_of_ours_is_loaded_by_its_first_name(application: Path, site: Path) -> None:
+    printed = python(application, site, "-c", PROBE)
+
+    assert printed.split(" ") == ["[]", str(application / "src" / "__init__.py"), "sell\n"]
+
+
+def test_the_command_line_answers_by_the_second_name(application: Path, site: Path) -> None:
+    printed = python(application, site, "-m", "callboard", "--help")
+
+    assert printed.startswith("Usage: callboard ")
+    assert "submit" in printed
+
+
+def test_dramatiq_finds_the_actors_of_both(application: Path, site: Path) -> None:
+    find = "from dramatiq.cli import import_broker; print(sorted(import_broker('callboard.actors')[1].actors))"
+
+    printed = python(application, site, "-c", find, CALLBOARD_ACTORS="src.shop")
+
+    assert "'add'" in printed
+    assert "'sell'" in printed
+
+
+def test_an_installed_package_takes_the_current_folder_for_the_project(application: Path, site: Path) -> None:
+    places = "from callboard.up.locations import ROOT, COMMAND; from callboard.up.rabbitmq.node_files import TEMPLATES; print(ROOT, COMMAND, TEMPLATES)"
+
+    root, command, templates = python(application, site, "-c", places).split()
+
+    assert (root, command) == (str(application), "callboard")
+    assert templates.endswith("callboard/up/rabbitmq/templates")
+
+
+def test_the_build_carries_every_file_of_the_tree(site: Path) -> None:
+    if (site / "callboard").is_symlink():
+        pytest.skip("only setuptools builds")
+    built = {str(path.relative_to(site / "callboard")) for path in (site / "callboard").rglob("*") if path.is_file()}
+    wanted = {str(path.relative_to(ROOT / "src")) for path in (ROOT / "src").rglob("*") if path.is_file() and path.suffix != ".pyc"}
+    wanted |= {f"up/rabbitmq/templates/{path.name}" for path in (ROOT / "rabbitmq").iterdir()}
+
+    assert {path for path in built if not path.endswith(".pyc")} == wanted
+
+
+def test_the_console_script_is_the_command_line() -> None:
+    setup = configparser.ConfigParser()
+    setup.read(ROOT / "setup.cfg")
+
+    assert setup["options.entry_points"]["console_scripts"].strip() == "callboard = callboard.__main__:main"
