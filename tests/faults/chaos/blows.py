@@ -37,7 +37,18 @@ STUCK_AFTER_S, LEASE_S = 8.0, 6.0
 BACK_S, CALM_S = 60.0, 180.0
 WORKERS = 3
 #: threads of a worker process, by their names or, for those of Dramatiq, their classes
-THREADS = ("committer", "lease", "pulse", "relay", "reconciler", "publisher", "confirmations", "ConsumerThread", "WorkerThread", "interrupts")
+THREADS = (
+    "committer",
+    "lease",
+    "pulse",
+    "relay",
+    "reconciler",
+    "publisher",
+    "confirmations",
+    "ConsumerThread",
+    "WorkerThread",
+    "interrupts",
+)
 #: those that may stand still or loop without anything being lost by it: nothing supervises their progress
 ENDED_ONLY = ("WorkerThread",)
 
