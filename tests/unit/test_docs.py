@@ -24,7 +24,7 @@ def rows(document: str) -> list[list[str]]:
 
 
 def test_every_setting_has_its_line_with_its_default_and_no_line_is_left_over() -> None:
-    documented = {name.strip("`"): (default.strip("`"), meaning) for name, default, meaning in rows("settings.md")}
+    documented = {name.strip("`"): (default.strip("`"), meaning) for name, default, meaning in rows("reference/settings.md")}
 
     assert set(documented) == {f"{PREFIX}{name.upper()}" for name in Settings.model_fields}
     for name, field in Settings.model_fields.items():
@@ -34,13 +34,13 @@ def test_every_setting_has_its_line_with_its_default_and_no_line_is_left_over() 
 
 
 def test_every_state_has_its_line_with_the_moves_it_allows() -> None:
-    documented = {state.strip("`"): set(re.findall(r"[a-z]+", targets)) for state, _, targets in rows("states.md")}
+    documented = {state.strip("`"): set(re.findall(r"[a-z]+", targets)) for state, _, targets in rows("reference/states.md")}
 
     assert documented == {state.value: {target.value for target in MOVES[state]} for state in State}
 
 
 def test_every_command_and_every_address_of_the_api_that_the_docs_name_is_there() -> None:
-    text = "".join(path.read_text() for path in (*DOCS.glob("*.md"), DOCS.parent / "README.md"))
+    text = "".join(path.read_text() for path in (*DOCS.rglob("*.md"), DOCS.parent / "README.md"))
     verbs = {verb for verbs in re.findall(r"\./run ([a-z|-]+)", text) for verb in verbs.split("|") if verb}
     named = set(re.findall(r"/api/v1(/[a-z/{}:_-]+[a-z}])", text))
     there = re.compile("|".join(re.sub(r"{\w+}", "[^/]+", path) for path in openapi_document.document()["paths"]))
@@ -52,13 +52,13 @@ def test_every_command_and_every_address_of_the_api_that_the_docs_name_is_there(
 
 
 def test_every_field_of_a_query_is_in_the_docs_and_no_other() -> None:
-    cells = [re.findall(r"`([a-z.A-Z]+)`", row[0]) for row in rows("finding-jobs.md")]
+    cells = [re.findall(r"`([a-z.A-Z]+)`", row[0]) for row in rows("reference/finding-jobs.md")]
 
     assert {name for names in cells for name in names} == {*FIELDS, "arg.NAME"}
 
 
 def test_every_thread_has_its_row_in_who_watches_what_with_a_test_and_an_answer_in_every_cell() -> None:
-    table = (DOCS / "guarantees.md").read_text().split("## Who watches what", 1)[1].split("\n## ", 1)[0]
+    table = (DOCS / "explanation" / "guarantees.md").read_text().split("## Who watches what", 1)[1].split("\n## ", 1)[0]
     listed = [[cell.strip() for cell in line.strip("|").split("|")] for line in table.splitlines() if line.startswith("| ")]
     named = {name for cells in listed for name in re.findall(r"`([a-z_ ]+)`", cells[0])}
     sources = "".join(path.read_text() for path in (ROOT / "src").rglob("*.py"))
