@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+from configparser import ConfigParser
+from pathlib import Path
 
 import src.schedules
 from src.cli import VERBS
@@ -15,6 +17,12 @@ from tests.harness import ROOT
 assert src.schedules
 
 DOCS = ROOT / "docs"
+PAGES = (
+    *sorted(DOCS.rglob("*.md")),
+    *(ROOT / name for name in ("README.md", "CONTRIBUTING.md", "bench/README.md", "rabbitmq/README.md", "tests/README.md")),
+)
+#: files that a reader is to write
+EXAMPLES = {"src/actors/greetings.py", "src/actors/hello.py"}
 
 
 def rows(document: str) -> list[list[str]]:
@@ -69,3 +77,47 @@ def test_every_thread_has_its_row_in_who_watches_what_with_a_test_and_an_answer_
     assert [cells for cells in listed if len(cells) != 6 or not all(cells)] == []
     assert not re.search(r"\bnobody\b", table, re.IGNORECASE)
     assert all(re.fullmatch(r"(`test_[a-z_]+\.py`(, )?)+", cells[5]) for cells in listed if cells[5] != "test")
+
+
+def test_every_link_leads_to_a_file_and_a_heading() -> None:
+    links = [(page, target) for page in PAGES for target in re.findall(r"\]\((?!http)([^)\s]+)\)", page.read_text())]
+
+    assert len(links) > 100
+    assert [(str(page.relative_to(ROOT)), target) for page, target in links if not _leads_somewhere(page, target)] == []
+
+
+def test_every_page_is_in_the_index() -> None:
+    listed = set(re.findall(r"\]\(([^)#\s]+\.md)\)", (DOCS / "README.md").read_text()))
+    pages = {
+        str(page.relative_to(DOCS)) for kind in ("tutorial", "how-to", "reference", "explanation") for page in (DOCS / kind).glob("*.md")
+    }
+
+    assert pages - listed == set()
+
+
+def test_every_path_that_a_page_names_exists() -> None:
+    named = {path for page in PAGES for path in re.findall(r"`((?:src|tests|docs|rabbitmq)/[\w./-]+)`", page.read_text())}
+
+    assert [path for path in named - EXAMPLES if "NAME" not in path and not (ROOT / path).exists()] == []
+
+
+def test_the_house_on_one_page_draws_the_districts_in_the_order_of_the_contracts() -> None:
+    contracts = ConfigParser()
+    contracts.read(ROOT / "setup.cfg")
+    rooms = [section for section in contracts.values() if section.get("containers", "").count(".") == 1]
+    drawn = " ".join((DOCS / "explanation" / "architecture.md").read_text().split())
+
+    assert len(rooms) > 5
+    assert [room["containers"] for room in rooms if " > ".join(room["layers"].split("\n")[1:]) not in drawn] == []
+
+
+def _leads_somewhere(page: Path, target: str) -> bool:
+    name, _, anchor = target.partition("#")
+    found = page.parent / name if name else page
+    return found.exists() and (not anchor or anchor in _headings(found))
+
+
+def _headings(page: Path) -> set[str]:
+    """Headings of a page as GitHub's anchors."""
+    text = re.sub(r"^```.*?^```", "", page.read_text(), flags=re.DOTALL | re.MULTILINE)
+    return {re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-") for heading in re.findall(r"^#+ (.+)$", text, re.MULTILINE)}
