@@ -1,6 +1,6 @@
 """Where am I? Every setting of a Callboard process, read once from the environment and `.env`.
 
-Each has a unit, a default and a line of docs; docs/settings.md is checked against this file by a test.
+Each has a unit, a default and a line of docs; docs/reference/settings.md is checked against this file by a test.
 """
 
 from __future__ import annotations

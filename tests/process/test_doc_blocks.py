@@ -6,6 +6,7 @@ import re
 import shutil
 from collections import defaultdict
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -20,8 +21,13 @@ _BLOCK = re.compile(r"^```python *([^\n]*)\n(.*?)^```$", re.MULTILINE | re.DOTAL
 
 def blocks() -> dict[str, list[tuple[str, str]]]:
     """The Python blocks of each page: mark and code."""
-    pages = (ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")))
-    return {page.stem.lower().replace("-", "_"): _BLOCK.findall(page.read_text()) for page in pages}
+    pages = (ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md")))
+    return {_module_name(page): _BLOCK.findall(page.read_text()) for page in pages if page.exists()}
+
+
+def _module_name(page: Path) -> str:
+    """Name a page as a module: docs/how-to/recipes.md is docs_how_to_recipes."""
+    return re.sub(r"\W", "_", str(page.relative_to(ROOT).with_suffix(""))).lower()
 
 
 def code_of(mark: str) -> dict[str, str]:
@@ -54,7 +60,7 @@ def test_every_block_is_python_and_its_mark_is_known() -> None:
             assert mark in MARKS, page
             if mark != "fragment":
                 compile(code, page, "exec")
-    assert {"readme", "tour", "how_to"} <= code_of("run").keys() & code_of("actors").keys()
+    assert {"readme", "docs_tutorial_tour", "docs_how_to_recipes"} <= code_of("run").keys() & code_of("actors").keys()
 
 
 def test_what_the_pages_let_a_reader_run_runs(reader: Callboard) -> None:

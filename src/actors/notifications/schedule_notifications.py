@@ -19,7 +19,7 @@ SUBJECT_LENGTH = 200
 def mail_schedule_news(what: dict[str, Any]) -> str:
     """Mail the admins what a schedule has to say.
 
-    Named as a schedule's on_failure, on_recovery or on_alert, or in CALLBOARD_ALERT_ACTOR; called with the object that docs/schedules.md describes.
+    Named as a schedule's on_failure, on_recovery or on_alert, or in CALLBOARD_ALERT_ACTOR; called with the object that docs/reference/schedules.md describes.
     """
     admins = get_settings().admins
     if not admins:

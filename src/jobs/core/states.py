@@ -1,7 +1,7 @@
 """The states of a job and the one table of allowed moves.
 
 Nobody assigns a state: a move is a compare-and-set in SQL on (job, state, attempt), so a late or repeated report
-changes nothing. docs/states.md draws this table; a test compares the two.
+changes nothing. docs/reference/states.md draws this table; a test compares the two.
 """
 
 from __future__ import annotations

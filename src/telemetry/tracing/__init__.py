@@ -1,7 +1,7 @@
 """Tracing: OpenTelemetry spans from the request that submits a job to each attempt that runs it.
 
 The law of this room: it alone knows OpenTelemetry, and while nothing says where spans go it is not even imported. `active()` is
-None then, and that is all that the other rooms ask. It is switched on by OpenTelemetry's own OTEL_* variables (docs/tracing.md).
+None then, and that is all that the other rooms ask. It is switched on by OpenTelemetry's own OTEL_* variables (docs/how-to/tracing.md).
 """
 
 from __future__ import annotations

@@ -3,7 +3,7 @@
     .venv/bin/python -m tests.faults.chaos.blows --store postgresql [--only worker] [--rate 8]
 
 Prints for each blow the seconds until it was noticed and until all worked again, and at the end what was lost, doubled or untrue.
-Ends with 1 if anything was, or if a blow was noticed later than docs/guarantees.md says (twice its seconds: the machine is shared).
+Ends with 1 if anything was, or if a blow was noticed later than docs/explanation/guarantees.md says (twice its seconds: the machine is shared).
 """
 
 from __future__ import annotations

@@ -24,7 +24,7 @@ from tests.harness.callboard import Callboard
 from tests.harness.services import BrokerNode
 from tests.harness.waiting import eventually
 
-DOCS = ROOT / "docs"
+DOCS = ROOT / "docs" / "how-to"
 
 
 @pytest.fixture

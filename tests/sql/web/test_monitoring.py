@@ -30,8 +30,8 @@ from tests.harness.site import Site
 
 pytestmark = pytest.mark.both_stores
 
-DOCS = ROOT / "docs"
-#: what docs/monitoring.md says of /metrics; that of single processes is another test's
+DOCS = ROOT / "docs" / "how-to"
+#: what docs/how-to/monitoring.md says of /metrics; that of single processes is another test's
 FLEET = (DOCS / "monitoring.md").read_text().split("## Numbers of each process", 1)[0]
 SAMPLE = re.compile(r"(?P<name>[a-z_]+)(?:\{(?P<labels>[^}]*)\})? (?P<value>-?[0-9.]+)")
 LABEL = re.compile(r'([a-z_]+)="((?:[^"\\]|\\.)*)"')

@@ -1,4 +1,4 @@
-"""The examples of docs/workflows.md do what the page says."""
+"""The examples of docs/reference/workflows.md do what the page says."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from src.sql.database import Database, write
 from tests.harness import ROOT
 from tests.harness.workflows import Hand, view
 
-PAGE = (ROOT / "docs" / "workflows.md").read_text()
+PAGE = (ROOT / "docs" / "reference" / "workflows.md").read_text()
 BLOCKS = re.findall(r"```python[^\n]*\n(.*?)```", PAGE, re.DOTALL)
 
 
 def example(containing: str, **names: Any) -> dict[str, Any]:
     """Run the first example that has this text, and return its names."""
     block = next(block for block in BLOCKS if containing in block)
-    exec(compile(block, "docs/workflows.md", "exec"), names)
+    exec(compile(block, "docs/reference/workflows.md", "exec"), names)
     return names
 
 
