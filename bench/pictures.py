@@ -22,7 +22,7 @@ from werkzeug.serving import make_server
 
 from src.broker.recover import management
 from src.broker.recover.management import Overview, QueueNumbers
-from src.jobs.core.envelopes import on_commit
+from src.jobs.core.envelopes import leave_to_relay, publisher
 from src.jobs.core.fingerprints import fingerprint
 from src.jobs.core.models import Attempt, Heartbeat, Job, Worker
 from src.jobs.core.states import Outcome, State
@@ -101,7 +101,7 @@ def _console(folder: Path) -> Iterator[tuple[str, Any]]:
         migrate(url)
         database = Database(url)
         use_database(database)
-        on_commit(None)  # no RabbitMQ here
+        publisher.connect(leave_to_relay)  # no RabbitMQ here
         _fill()
         app = create_app()
         server = make_server("127.0.0.1", 0, app, threaded=True)
