@@ -142,12 +142,14 @@ class Run:
             begun = time.monotonic()
             seen = _within(2 * blow.within_s, noticed)
         back = _within(BACK_S, self.works)
+        if blow.target in THREADS:  # what the blow still does must not be taken for what the next one does
+            _within(2, lambda: False)
         return seen, None if back is None else time.monotonic() - begun
 
     @contextmanager
     def _struck(self, blow: Blow) -> Iterator[Callable[[], bool]]:
         if blow.target in THREADS:
-            lost = self.log().count("worker_thread_lost")
+            lost = self._losses(blow.target)
             pid = self._by_job("strike", blow.target, blow.how)
             hit = self.callboard.folder / f"trace-{self.counts}.hit"
             reached = _within(60, hit.exists) is not None
@@ -155,7 +157,7 @@ class Run:
                 print(f"  {blow} has not reached its thread: that waits in C, or has ended", flush=True)
             # A worker thread that is struck inside a job ends that attempt and goes on.
             survives = blow.target == "WorkerThread" or not reached
-            yield lambda: survives or self.log().count("worker_thread_lost") > lost or pid not in self.workers()
+            yield lambda: survives or self._losses(blow.target) > lost or pid not in (self.workers() or {pid})
         elif blow.target == "worker process" and blow.how == "looped":
             pid = self._by_job("hold_interpreter")
             yield lambda: pid not in self.workers()
@@ -163,6 +165,11 @@ class Run:
             yield from self._service(blow)
         else:
             yield from self._process(blow)
+
+    def _losses(self, thread: str) -> int:
+        """How often a worker has said that it lost this thread."""
+        named = {"ConsumerThread": "consumer of ", "WorkerThread": "worker thread"}.get(thread, thread)
+        return sum("worker_thread_lost" in line and f'"thread": "{named}' in line for line in self.log().splitlines())
 
     def _by_job(self, actor: str, *args: str) -> int:
         trace = self.callboard.folder / f"trace-{self.counts}"
