@@ -101,6 +101,24 @@ def test_every_path_that_a_page_names_exists() -> None:
     assert [path for path in named - EXAMPLES if "NAME" not in path and not (ROOT / path).exists()] == []
 
 
+def test_every_page_that_a_text_of_ours_names_exists() -> None:
+    texts = [path for folder in ("src", "tests", "bench") for kind in ("*.py", "*.html", "*.txt") for path in (ROOT / folder).rglob(kind)]
+    named = {
+        (str(path.relative_to(ROOT)), page) for path in texts for page in re.findall(r"\bdocs/[\w/-]+\.(?:md|json|yml)", path.read_text())
+    }
+
+    assert len(named) > 5
+    assert [each for each in named if not (ROOT / each[1]).exists()] == []
+
+
+def test_every_arrow_from_one_module_to_another_is_an_import() -> None:
+    text = "".join((DOCS / "explanation" / page).read_text() for page in ("architecture.md", "path-of-a-job.md"))
+    arrows = re.findall(r"(?=`(src/[\w/]+)\.py` → `(src/[\w/]+)\.py`)", text)
+
+    assert len(arrows) > 8
+    assert [(one, other) for one, other in arrows if not _imports(ROOT / f"{one}.py", Path(other).name)] == []
+
+
 def test_the_house_on_one_page_draws_the_districts_in_the_order_of_the_contracts() -> None:
     contracts = ConfigParser()
     contracts.read(ROOT / "setup.cfg")
@@ -109,6 +127,10 @@ def test_the_house_on_one_page_draws_the_districts_in_the_order_of_the_contracts
 
     assert len(rooms) > 5
     assert [room["containers"] for room in rooms if " > ".join(room["layers"].split("\n")[1:]) not in drawn] == []
+
+
+def _imports(path: Path, module: str) -> bool:
+    return re.search(rf"^ *from [^\n]*\b{module}\b", path.read_text(), re.MULTILINE) is not None
 
 
 def _leads_somewhere(page: Path, target: str) -> bool:
