@@ -78,7 +78,7 @@ def install(lock: str) -> None:
         installed = _marker()
         lock = DEV_LOCK if DEV_LOCK in installed else lock  # a developer's environment stays one
         if installed.get("python") != _python() or installed.get("path") != str(VENV):
-            report("Making .venv")
+            report("Creating .venv")
             shutil.rmtree(VENV, ignore_errors=True)
             _call([sys.executable, "-m", "venv", str(VENV)], "python3 -m venv .venv")
         MARKER.unlink(missing_ok=True)  # an interrupted installation must not look like a whole one
@@ -124,7 +124,7 @@ def _call(command: list[str], by_hand: str) -> None:
     )
     if done.returncode != 0:
         tail = "\n".join(done.stdout.splitlines()[-12:])
-        raise packages.Missing(f"This step failed:\n{tail}\nTry it by hand in {ROOT}:  {by_hand}")
+        raise packages.Missing(f"This step failed:\n{tail}\nTry it manually in {ROOT}:  {by_hand}")
 
 
 if __name__ == "__main__":

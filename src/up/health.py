@@ -27,14 +27,14 @@ def missing(role: str) -> str | None:
         with read() as session:
             session.execute(text("SELECT 1"))
             if role == "worker" and not any(worker.host == here for worker in alive(session)):
-                return "no worker of this host has shown a heartbeat"
+                return "no worker on this host has a heartbeat"
             fresh = {each.role for each in heartbeats.alive(session) if each.host == here}
             if role == "scheduler" and Role.SCHEDULER not in fresh:
-                return "no scheduler of this host has shown a heartbeat"
+                return "no scheduler on this host has a heartbeat"
             if role in ("worker", "scheduler") and Role.RELAY not in fresh:
-                return f"no relay of this host has shown a heartbeat, which every {role} has"
+                return f"no relay on this host has a heartbeat; every {role} runs one"
     except SQLAlchemyError as error:
-        return f"the database does not answer: {error}"
+        return f"the database does not respond: {error}"
     return None
 
 

@@ -136,4 +136,4 @@ def _apt(prefix: list[str], arguments: list[str]) -> None:
     done = subprocess.run(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
     if done.returncode != 0:
         tail = "\n".join(done.stdout.splitlines()[-15:])
-        raise Missing(f"apt-get {' '.join(arguments)} failed:\n{tail}\nTry it by hand:  sudo apt-get {' '.join(arguments)}")
+        raise Missing(f"apt-get {' '.join(arguments)} failed:\n{tail}\nTry it manually:  sudo apt-get {' '.join(arguments)}")

@@ -159,7 +159,7 @@ class Supervisor:
             prepare=launch.with_supervisor(),
         )
         first = not (self.folder.broker / f"data-{self.node.series}").exists()
-        self._report(f"RabbitMQ {self.node.series} is starting" + (" for the first time, which takes longest" if first else ""))
+        self._report(f"RabbitMQ {self.node.series} is starting" + (" for the first time, which takes longer" if first else ""))
         self._set(CALLBOARD_BROKER_URL=self.node.amqp_url, CALLBOARD_MANAGEMENT_URL=self.node.management_url)
         self._launch(Part("broker", "broker", self.node.start, grace=leftovers.BROKER))
 
@@ -174,7 +174,7 @@ class Supervisor:
             self.folder.keep_admin_password(password)
             self.state = replace(self.state, first_start=True)
         self._report(
-            "SQLite is ready (one host only; CALLBOARD_DATABASE_URL names a PostgreSQL)"
+            "SQLite is ready (single host; set CALLBOARD_DATABASE_URL to use PostgreSQL)"
             if url.get_backend_name() == "sqlite"
             else "PostgreSQL is ready"
         )
@@ -194,7 +194,7 @@ class Supervisor:
             # Jobs are accepted without it, so nothing waits: workers connect by themselves as soon as it answers.
             missing = readiness.broker_missing(self.settings.broker_urls)
             if missing:
-                self._report(f"RabbitMQ is away: {missing}. Jobs are accepted and wait; workers connect once it answers")
+                self._report(f"RabbitMQ cannot be reached: {missing}. Jobs are accepted and wait; workers connect when it is back")
             return
         for left in reversed(range(PORT_TRIES)):
             try:
@@ -256,7 +256,7 @@ class Supervisor:
         while reason := missing():
             if time.monotonic() > deadline:
                 raise UpError(
-                    f"{what} did not become ready within {timeout:.0f} s: {masked('', reason)}.\nLook:  ./run logs   ./run doctor"
+                    f"{what} did not become ready within {timeout:.0f} s: {masked('', reason)}.\nCheck:  ./run logs   ./run doctor"
                 )
             self._look_while_starting()
             time.sleep(LOOK)
@@ -273,9 +273,7 @@ class Supervisor:
                 log = self._log_of(part)
                 lines = "\n".join(f"    {line}" for line in last_lines(log, 15))
                 code = part.process.returncode
-                raise UpError(
-                    f"{part.name} stopped while it was starting ({ending(code)}). The end of {log}:\n{lines}\nMend that, then:  ./run up"
-                )
+                raise UpError(f"{part.name} stopped during startup ({ending(code)}). The end of {log}:\n{lines}\nFix that, then:  ./run up")
 
     def _log_of(self, part: Part) -> Path:
         return self.folder.broker / "log" / "startup.log" if part.role == "broker" else self.folder.logs / f"{part.name}.log"
@@ -318,7 +316,7 @@ class Supervisor:
         if part.running:
             self._causes.passed(about)
         elif part.problem and (times := self._causes.count(f"{about}{part.problem}")):
-            self._report(f"{part.name} cannot be started: {part.problem}; it is tried again, more slowly ({times})")
+            self._report(f"{part.name} cannot be started: {part.problem}; retrying with backoff ({times})")
 
     def _look_at_sources(self) -> None:
         if self._watch is not None and self._watch.has_news():
@@ -329,7 +327,7 @@ class Supervisor:
     def _replace_silent(self) -> None:
         for part in self.parts:
             if part.role == "scheduler" and part.process and part.running and self._silence and self._silence.is_long(part.process.pid):
-                self._report(f"{part.name} shows no heartbeat: it is replaced")
+                self._report(f"{part.name} has no heartbeat: restarting it")
                 part.kill()
 
     def _follow_logs(self) -> None:
@@ -349,7 +347,7 @@ class Supervisor:
 
     def _stop(self, problem: str) -> None:
         if self.parts and not problem:
-            self._report("Stopping: workers finish what they do (again Ctrl-C: at once)")
+            self._report("Stopping: workers finish their current jobs (Ctrl-C again: stop at once)")
         if self._watch is not None:
             self._watch.stop()
         if self._silence is not None:
@@ -383,5 +381,7 @@ def _database_problem(url: URL, error: Exception) -> str:
     cause = str(getattr(error, "orig", None) or error).strip()
     if url.get_backend_name() == "sqlite":
         file = shlex.quote(str(url.database))
-        return f"The database {shown} cannot be used: {cause}.\nIs the disk full or the file another user's?  df -h ; ls -l {file}"
+        return (
+            f"The database {shown} cannot be used: {cause}.\nIs the disk full, or is the file owned by another user?  df -h ; ls -l {file}"
+        )
     return f"The database {shown} cannot be used: {cause}.\nStart it or correct CALLBOARD_DATABASE_URL, then:  ./run up"

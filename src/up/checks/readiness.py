@@ -26,7 +26,7 @@ def mailbox_missing(smtp_url: str) -> str | None:
         with socket.create_connection((parts.hostname or "", parts.port or 0), timeout=5):
             return None
     except OSError as error:
-        return f"the mailbox does not listen: {error}"
+        return f"the mailbox is not listening: {error}"
 
 
 def workers_missing(since: datetime, wanted: int) -> str | None:
@@ -35,5 +35,5 @@ def workers_missing(since: datetime, wanted: int) -> str | None:
         with read() as session:
             here = sum(worker.started_at >= since for worker in alive(session))
     except SQLAlchemyError as error:
-        return f"the workers' table cannot be read: {error}"
-    return None if here >= wanted else f"{here} of {wanted} workers have shown a heartbeat"
+        return f"the workers table cannot be read: {error}"
+    return None if here >= wanted else f"{here} of {wanted} workers have a heartbeat"

@@ -35,12 +35,12 @@ def as_json(state: State) -> dict[str, Any]:
 def as_text(folder: Folder, state: State) -> list[str]:
     """The same for people. The private broker's password is shown: it is what one comes for, and its file is in this folder."""
     if not state.parts:
-        lines = [f"Nothing runs in {folder.path}. Start it:  ./run up"]
+        lines = [f"Not running in {folder.path}. Start it:  ./run up"]
         return [*lines, f"The last start failed: {state.error}"] if state.error else lines
     silent = silent_of(state)
     lines = [f"{'ready' if is_ready(state, silent) else 'not ready'}   {state.url}   data in {folder.path}"]
     if not state.supervised:
-        lines.append("  ./run up itself was killed: its parts finish what they do and end. Start it again:  ./run up")
+        lines.append("  The supervisor (./run up) was killed: its processes finish their jobs and stop. Start again:  ./run up")
     lines.append(f"  database  {masked('database_url', state.database_url)}")
     is_private = any(part.role == "broker" for part in state.parts)
     show = str if is_private else partial(masked, "broker_url")

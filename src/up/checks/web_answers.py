@@ -14,9 +14,9 @@ def web_missing(url: str) -> str | None:
         with urllib.request.urlopen(f"{url}/readyz", timeout=5):
             return None
     except urllib.error.HTTPError as error:
-        return f"{url}/readyz answers {error.code}: {_detail(error.read())}"
+        return f"{url}/readyz responds {error.code}: {_detail(error.read())}"
     except OSError as error:
-        return f"{url}/readyz does not answer ({error})"
+        return f"{url}/readyz does not respond ({error})"
 
 
 def readiness(url: str) -> dict[str, Any]:

@@ -29,7 +29,7 @@ def read_settings() -> Settings:
     except WrongSettings as error:
         raise UpError("\n".join(_complaint(name, problem) for name, problem in error.problems.items())) from None
     except SettingsError as error:
-        raise UpError(f"The settings cannot be read: {error}.\nMend .env or the environment;  ./run doctor  looks again.") from None
+        raise UpError(f"The settings cannot be read: {error}.\nFix .env or the environment;  ./run doctor  checks again.") from None
 
 
 def env_file_lines() -> dict[str, int]:
@@ -41,14 +41,14 @@ def env_file_lines() -> dict[str, int]:
         return {}
     except (OSError, UnicodeDecodeError) as error:
         raise UpError(
-            f"{ENV_FILE.resolve()} cannot be read: {error}.\nIt must be a UTF-8 text file of lines NAME=value that you may read;"
-            "  mv .env .env.broken  starts without it."
+            f"{ENV_FILE.resolve()} cannot be read: {error}.\nIt must be a readable UTF-8 text file of NAME=value lines;"
+            "  mv .env .env.broken  to start without it."
         ) from None
     broken = [binding.original for binding in bindings if binding.error]
     if broken:
         line = broken[0].string.strip().splitlines()[0]
         raise UpError(
-            f"Line {broken[0].line} of .env is no NAME=value:  {line}\nMend that line (quote values that hold blanks or #): nano +{broken[0].line} .env"
+            f"Line {broken[0].line} of .env is not NAME=value:  {line}\nFix that line (quote values that contain spaces or #): nano +{broken[0].line} .env"
         )
     return {binding.key.upper(): binding.original.line for binding in bindings if binding.key and binding.value}
 
@@ -72,7 +72,7 @@ def unknown_variables() -> list[str]:
     given = {key.upper() for key in os.environ if key.upper().startswith(PREFIX)} | {
         key for key in env_file_lines() if key.startswith(PREFIX)
     }
-    return [f"{name} is no setting.{_meant(name, known)}" for name in sorted(given - known - OWN)]
+    return [f"{name} is not a setting.{_meant(name, known)}" for name in sorted(given - known - OWN)]
 
 
 def _meant(name: str, known: Iterable[str]) -> str:

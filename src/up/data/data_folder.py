@@ -103,7 +103,7 @@ class Folder:
         if free < LEAST_DISK:
             raise UpError(
                 f"The disk of {self.path} is full: {free // 1_000_000} MB are free, Callboard needs {LEAST_DISK // 1_000_000} MB.\n"
-                f"Make room (df -h {shlex.quote(str(self.path))}), or use another disk:  ./run up --data SOME/FOLDER"
+                f"Free space (df -h {shlex.quote(str(self.path))}), or use another disk:  ./run up --data SOME/FOLDER"
             )
 
     def hold(self) -> bool:
@@ -180,12 +180,12 @@ class Folder:
         self.broker.mkdir(mode=0o700, exist_ok=True)
         found = self.broker.lstat()
         if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.getuid() or found.st_mode & 0o077:
-            raise UpError(f"{self.broker} must be a folder of yours alone.\nRemove it:  rm -rf {self.broker}")
+            raise UpError(f"{self.broker} must be a folder that only you own.\nRemove it:  rm -rf {self.broker}")
 
     def _not_ours(self, error: OSError) -> str:
         return (
             f"The data folder {self.path} cannot be used: {error.strerror} ({error.filename}).\n"
-            f"Give it to yourself:  sudo chown -R $(id -un) {shlex.quote(str(self.path))}\nor use another one:  ./run up --data SOME/FOLDER"
+            f"Take ownership:  sudo chown -R $(id -un) {shlex.quote(str(self.path))}\nor use another one:  ./run up --data SOME/FOLDER"
         )
 
 

@@ -40,5 +40,5 @@ def _in_words(error: BaseException) -> str:
     return (
         f"The application cannot be loaded: {type(error).__name__}: {error}\n"
         f"    at {where.filename}:{where.lineno}  {line.strip()}\n"
-        f"Mend that line, or take the module out of src/actors and CALLBOARD_ACTORS; see for yourself:  .venv/bin/python -c 'import {PACKAGE}.actors'"
+        f"Fix that line, or remove the module from src/actors and CALLBOARD_ACTORS; reproduce it with:  .venv/bin/python -c 'import {PACKAGE}.actors'"
     )

@@ -36,7 +36,7 @@ class Reload:
                 part.reload()
             elif part.role == "scheduler":
                 part.renew()
-        report(f"Reloading {self._changed}: one worker after another, each finishes its jobs first")
+        report(f"Reloading {self._changed}… (one worker at a time; each finishes its jobs first)")
 
     def is_over(self) -> bool:
         """Go on with the next worker once the one before serves; True when all do, or one does not come back. Never waits."""
@@ -49,9 +49,7 @@ class Reload:
             return self._next()
         if time.monotonic() - self._renewed_at > LONGEST:
             names = ", ".join(part.name for part in self._waiting)
-            self._report(
-                f"{self._current.name} did not come back within {LONGEST:.0f} s{f'; {names} keep the code from before' if names else ''}"
-            )
+            self._report(f"{self._current.name} did not come back within {LONGEST:.0f} s{f'; {names} keep the old code' if names else ''}")
             return True
         return False
 
@@ -75,14 +73,14 @@ class Reload:
     def _news(self) -> str:
         after = _actors()
         if after is None:
-            return "the new code is served"
+            return "new code in use"
         new, gone = sorted(after - self._before), sorted(self._before - after)
         said = [
             f"{len(names)} {word} actor{'' if len(names) == 1 else 's'} ({', '.join(names)})"
             for word, names in (("new", new), ("removed", gone))
             if names
         ]
-        return ", ".join(said) or "no new actor, the new code is served"
+        return ", ".join(said) or "no new actors, new code in use"
 
 
 def _actors() -> set[str] | None:

@@ -46,7 +46,7 @@ class Watch:
             problem = self._trial.communicate()[1].strip()
             failed, self._trial = self._trial.returncode != 0, None
             if failed:
-                self._report(f"What runs stays as it is. {problem}")
+                self._report(f"Not reloaded; the old code keeps running. {problem}")
             return not failed
         if time.monotonic() > self._look_at:
             self._look_at = time.monotonic() + EVERY

@@ -136,9 +136,9 @@ class Node:
             if refused is None:
                 return
             if self.process is not None and self.process.poll() is not None:
-                raise NodeError(self._why(f"RabbitMQ stopped while it was starting (exit code {self.process.returncode})"))
+                raise NodeError(self._why(f"RabbitMQ stopped during startup (exit code {self.process.returncode})"))
             if time.monotonic() > deadline:
-                raise NodeError(self._why(f"RabbitMQ did not serve within {timeout:.0f} s: {refused}"))
+                raise NodeError(self._why(f"RabbitMQ was not ready within {timeout:.0f} s: {refused}"))
             waiting()
             time.sleep(0.1)  # between two looks at a port; the loop has a deadline
 
@@ -241,11 +241,11 @@ def _cure(log: str, folder: Path) -> str:
     """The command that mends what the log complains about."""
     quoted = shlex.quote(str(folder))
     cures = {
-        "eaddrinuse": "A port is taken by another program. Call ./run up again: it picks ports that are free now.",
-        "enospc": f"The disk is full. Make room under {folder} (df -h {quoted}), then call ./run up again.",
-        "eacces": f"Files are not accessible. Give them back to yourself: sudo chown -R $(id -un) {quoted}",
-        "cookie": f"The Erlang cookie is not usable. Remove it, a new one is made: rm -f {quoted}/home/.erlang.cookie",
+        "eaddrinuse": "A port is in use by another program. Run ./run up again: it picks free ports.",
+        "enospc": f"The disk is full. Free space under {folder} (df -h {quoted}), then run ./run up again.",
+        "eacces": f"Files are not accessible. Take ownership: sudo chown -R $(id -un) {quoted}",
+        "cookie": f"The Erlang cookie is not usable. Remove it; a new one is created: rm -f {quoted}/home/.erlang.cookie",
     }
     lowered = log.lower()
     found = next((cure for sign, cure in cures.items() if sign in lowered), None)
-    return found or f"If its files are damaged, throw them away (no job is lost, SQL holds them): rm -rf {quoted}, then ./run up"
+    return found or f"If its files are damaged, delete them (no job is lost: all jobs are in the database): rm -rf {quoted}, then ./run up"

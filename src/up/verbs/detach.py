@@ -38,7 +38,7 @@ def start(folder: Folder, supervise: Callable[[], None], *, show: Callable[[str]
                 show(line)
             if ended:
                 code = os.waitstatus_to_exitcode(status)
-                raise UpError(f"Nothing was started (exit code {code}); the reason stands above, the whole story in {path}.")
+                raise UpError(f"Nothing was started (exit code {code}); see the reason above and the full log in {path}.")
             state = folder.read_state()
             if state.phase == "ready" and state.supervisor and state.supervisor.pid == supervisor:
                 return state
@@ -57,7 +57,7 @@ def _fork() -> int:
             return os.fork()
         except OSError as error:
             if pause > LONGEST_PAUSE:
-                raise UpError(f"The system has no room for another process: {error.strerror}.\nLook:  ulimit -u ; free -m") from None
+                raise UpError(f"The system has no room for another process: {error.strerror}.\nCheck:  ulimit -u ; free -m") from None
             time.sleep(pause)
             pause *= 2
 

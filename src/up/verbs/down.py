@@ -16,7 +16,7 @@ def stop(folder: Folder, *, shutdown_timeout: float, report: Callable[[str], Non
     found = False
     if state.supervisor is not None and state.supervised:
         found = True
-        report("Stopping: workers finish what they do")
+        report("Stopping: workers finish their current jobs")
         supervisor = state.supervisor.identity
         process_identity.send(supervisor, signal.SIGTERM)
         longest = shutdown_timeout + leftovers.MARGIN + leftovers.SHORT + leftovers.BROKER + leftovers.SHORT

@@ -79,5 +79,5 @@ def test_a_worker_that_does_not_come_back_leaves_the_others_alone(
     assert not reload.is_over()
     monkeypatch.setattr(reloading, "LONGEST", -1)
     assert reload.is_over()
-    assert said[-1].endswith("worker-2 keep the code from before")
+    assert said[-1].endswith("worker-2 keep the old code")
     assert parts[2].running

@@ -48,18 +48,18 @@ def parts(database: Database) -> Parts:
 
 
 def test_the_health_of_a_container_needs_the_heartbeats_of_its_own_host(database: Database) -> None:
-    assert health.missing("scheduler") == "no scheduler of this host has shown a heartbeat"
+    assert health.missing("scheduler") == "no scheduler on this host has a heartbeat"
     frozen = beat(database, Role.SCHEDULER)
     assert health.missing("scheduler") == "no relay of this host has shown a heartbeat, which every scheduler has"
     beat(database, Role.RELAY)
     assert health.missing("scheduler") is None
-    assert health.missing("worker") == "no worker of this host has shown a heartbeat"
+    assert health.missing("worker") == "no worker on this host has a heartbeat"
     with database.write() as session:
         workers.register(session, name="here:1", host=socket.gethostname(), pid=1, version="0", threads=4, queues=[], actors=[])
     assert health.missing("worker") is None
     with database.write() as session:
         session.execute(update(Heartbeat).where(Heartbeat.id == frozen).values(expires_at=now()))
-    assert health.missing("scheduler") == "no scheduler of this host has shown a heartbeat"
+    assert health.missing("scheduler") == "no scheduler on this host has a heartbeat"
 
 
 def test_the_status_calls_a_scheduler_silent_that_lives_and_does_not_beat(database: Database) -> None:
