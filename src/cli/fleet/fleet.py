@@ -37,7 +37,7 @@ def alerts(context: click.Context, /, *, data: Path | None) -> None:
     for each in over:
         click.echo(f"recovered {each.recovered_at:%Y-%m-%d %H:%M:%S}Z  {each.text}")
     if looked_at is None:
-        click.echo("No scheduler has looked yet: is one running?", err=True)
+        click.echo("Not checked yet: is a scheduler running?", err=True)
     if any(not mutes.is_muted(each, muted) for each in on):
         raise SystemExit(WRONG)
 
@@ -55,7 +55,7 @@ def mute_alert(*, id: int, how_long: str, data: Path | None) -> None:
         until = ahead("UNTIL", how_long)
         assert until is not None
         mutes.mute(session, id, until=until, by=operator().name)
-    click.echo(f"{id} is muted until {until:%Y-%m-%d %H:%M:%S}Z")
+    click.echo(f"{id} muted until {until:%Y-%m-%d %H:%M:%S}Z")
 
 
 @alerts.command("unmute")
@@ -67,7 +67,7 @@ def unmute_alert(*, id: int, data: Path | None) -> None:
         from ...jobs.alerts import mutes
 
         mutes.unmute(session, id)
-    click.echo(f"{id} is heard of again")
+    click.echo(f"{id} unmuted")
 
 
 @click.command()
@@ -87,12 +87,12 @@ def requeue(*, name: str, data: Path | None) -> None:
         done = dead_letters.requeue(name)
     except dead_letters.BrokerAway as error:
         raise UpError(str(error)) from None
-    click.echo(f"{done.moved} went back, {done.left} are left")
+    click.echo(f"{done.moved} requeued, {done.left} left")
 
 
 @click.command()
 @click.argument("name", metavar="QUEUE")
-@click.option("--count", type=click.IntRange(0), help="How many jobs wait there; needed above a hundred.")
+@click.option("--count", type=click.IntRange(0), help="Number of waiting jobs; required above a hundred.")
 @data_option
 def purge(*, name: str, count: int | None, data: Path | None) -> None:
     """Cancel all that waits in QUEUE, by a job of its own; what runs goes on, what is held stays."""
@@ -104,10 +104,10 @@ def purge(*, name: str, count: int | None, data: Path | None) -> None:
         override_requests.require(session, override_requests.Target("queue", name))
         receipt, waiting = queue_purge.purge(session, name, count=count, by=operator(), source="command")
     if receipt is None:
-        click.echo(f"nothing waits in {name}")
+        click.echo(f"no waiting jobs in {name}")
         return
     actors.broker.close()  # lets the message reach RabbitMQ; were it not there, the relay publishes the row
-    click.echo(f"{receipt.id} cancels {waiting} job{'' if waiting == 1 else 's'} that wait{'s' if waiting == 1 else ''} in {name}")
+    click.echo(f"{receipt.id} cancels {waiting} waiting job{'' if waiting == 1 else 's'} in {name}")
 
 
 @click.group(invoke_without_command=True)
@@ -123,7 +123,7 @@ def workers(context: click.Context, /, *, data: Path | None) -> None:
         alive = room.fleet(session)
     for each in alive:
         memory = f"{each.memory_bytes / 1_000_000:.0f} MB" if each.memory_bytes else "-"
-        command = {None: "", "quiet": "  quiet", "stop": "  stops"}[each.wish]
+        command = {None: "", "quiet": "  quiet", "stop": "  stopping"}[each.wish]
         click.echo(f"{each.name}  {each.busy}/{each.threads} busy  {memory}  {','.join(each.queues)}{command}")
 
 
@@ -133,7 +133,7 @@ def workers(context: click.Context, /, *, data: Path | None) -> None:
 def quiet(*, name: str, data: Path | None) -> None:
     """Have the worker NAME take nothing new; it finishes what it runs."""
     _ask(name, "quiet", data)
-    click.echo(f"{name} takes nothing new from its next heartbeat on")
+    click.echo(f"{name} stops taking jobs at its next heartbeat")
 
 
 @workers.command()
@@ -142,7 +142,7 @@ def quiet(*, name: str, data: Path | None) -> None:
 def stop(*, name: str, data: Path | None) -> None:
     """Have the worker NAME end once it has finished what it runs; its supervisor starts a fresh one."""
     _ask(name, "stop", data)
-    click.echo(f"{name} ends once it has finished what it runs")
+    click.echo(f"{name} stops after its current jobs")
 
 
 @workers.command()
@@ -151,7 +151,7 @@ def stop(*, name: str, data: Path | None) -> None:
 def resume(*, name: str, data: Path | None) -> None:
     """Have the quiet worker NAME go on."""
     _ask(name, None, data)
-    click.echo(f"{name} goes on")
+    click.echo(f"{name} takes jobs again")
 
 
 def _ask(name: str, wish: str | None, data: Path | None) -> None:

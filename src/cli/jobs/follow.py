@@ -30,9 +30,9 @@ LINES = 1_000
 
 @click.command()
 @click.argument("id")
-@click.option("--log", "only_log", is_flag=True, help="Print what its attempts have logged and printed, and nothing else.")
-@click.option("-f", "follows", is_flag=True, help="With --log: go on to the job's end; exit code 0 only when it succeeded.")
-@click.option("--attempt", type=click.IntRange(1), help="With --log: of this attempt alone.")
+@click.option("--log", "only_log", is_flag=True, help="Print only the log of its attempts.")
+@click.option("-f", "follows", is_flag=True, help="With --log: follow until the job has finished; exit code 0 only if it succeeded.")
+@click.option("--attempt", type=click.IntRange(1), help="With --log: only this attempt.")
 @data_option
 def job(*, id: str, only_log: bool, follows: bool, attempt: int | None, data: Path | None) -> None:
     """Print one job as JSON, its log included; ID may be its beginning, where no other begins so, or beginning…end as pages show it."""
@@ -61,7 +61,7 @@ def follow(id: str, timeout: float) -> int:
                 break
             time.sleep(LOOK)
     if not is_over:
-        click.echo(f"not over within {timeout:g} s; it goes on: ./run job {id}", err=True)
+        click.echo(f"not finished within {timeout:g} s and still active: ./run job {id}", err=True)
         return NOT_OVER
     succeeded = document["state"] == State.SUCCEEDED
     if document["result_bytes"] is not None:

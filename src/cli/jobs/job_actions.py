@@ -66,9 +66,9 @@ def stack(*, id: str, data: Path | None) -> None:
 @click.command(cls=OfJob, context_settings={"ignore_unknown_options": True, "allow_extra_args": True})
 @click.argument("id")
 @click.argument("arguments", nargs=-1, type=click.UNPROCESSED, metavar="[--ARG VALUE | --ARG=VALUE]...")
-@click.option("--delay", help="Due so long from now: 0, 90 (seconds), 10m, 2d.")
-@click.option("--eta", help="Due at this instant, e.g. 2030-12-31T18:00:00Z.")
-@click.option("--expires", help="Do not start it any more after so long, or after this instant.")
+@click.option("--delay", help="Delay from now: 0, 90 (seconds), 10m, 2d.")
+@click.option("--eta", help="Due time, e.g. 2030-12-31T18:00:00Z.")
+@click.option("--expires", help="Do not start the job after this duration or time.")
 @click.option("--priority", type=click.IntRange(0, 9), help="9 is the most urgent.")
 @data_option
 def edit(*, id: str, arguments: Sequence[str], data: Path | None, **asked: Any) -> None:

@@ -21,18 +21,18 @@ from ..shared.data_folder import data_option, join
 _TIMES = {
     "--cron": "Five fields, e.g. '0 6 * * mon-fri', or @daily.",
     "--every": "An interval: 30 (seconds), 5m, 1h30m.",
-    "--at": "One instant, e.g. 2030-01-01T09:00:00Z.",
+    "--at": "A single time, e.g. 2030-01-01T09:00:00Z.",
     "--zone": "IANA time zone, e.g. Europe/Berlin.",
-    "--starts-at": "No tick before this instant.",
-    "--ends-at": "No tick after this instant.",
-    "--jitter": "Each tick up to so much later.",
+    "--starts-at": "No ticks before this time.",
+    "--ends-at": "No ticks after this time.",
+    "--jitter": "Delays each tick by up to this much.",
 }
 _POLICIES = {
     "--missed": "skip, once or all.",
-    "--grace": "Lateness that counts as on time.",
+    "--grace": "Delay that still counts as on time.",
     "--overlap": "allow, skip, queue or cancel.",
-    "--pause-after": "Failures in a row after which it pauses itself.",
-    "--expect-success": "A time of the day (06:30), or so long after each tick (45m).",
+    "--pause-after": "Pause after this many failures in a row.",
+    "--expect-success": "A time of day (06:30), or a duration after each tick (45m).",
     "--on-failure": "Actor that is notified of failures.",
     "--on-recovery": "Actor that is notified of recoveries.",
     "--on-alert": "Actor that is notified of a missing success.",
@@ -170,19 +170,19 @@ def _acting(name: str, text: str) -> None:
 
 
 for _name, _text in {
-    "pause": "Let no tick fire until it is resumed.",
-    "resume": "Let its ticks fire again, from the next one on.",
-    "run-now": "Run it once and print the job's id; its ticks stay where they are.",
-    "follow-code": "Let a schedule that is declared in code say what the code says.",
-    "delete": "Delete a schedule with its history; its jobs stay.",
+    "pause": "Pause a schedule: no tick fires until it is resumed.",
+    "resume": "Resume a schedule from its next tick on.",
+    "run-now": "Run a schedule once, independent of its ticks, and print the job id.",
+    "follow-code": "Remove the overrides of a schedule that is declared in code.",
+    "delete": "Delete a schedule with its history; its jobs are kept.",
 }.items():
     _acting(_name, _text)
 
 
 @schedule.command("backfill")
 @click.argument("which", metavar="ID|NAME")
-@click.option("--from", "start", required=True, help="The first instant, e.g. 2026-03-01T00:00:00Z.")
-@click.option("--to", "end", required=True, help="The last instant.")
+@click.option("--from", "start", required=True, help="Start of the range, e.g. 2026-03-01T00:00:00Z.")
+@click.option("--to", "end", required=True, help="End of the range.")
 @data_option
 def backfill(*, which: str, start: str, end: str, data: Path | None) -> None:
     """Run the ticks of a stretch of time that have no job yet, and print the jobs' ids."""
@@ -201,12 +201,12 @@ def backfill(*, which: str, start: str, end: str, data: Path | None) -> None:
     for each in made.fired:
         click.echo(each.job_id)
     if made.had_one:
-        click.echo(f"{made.had_one} had a job already", err=True)
+        click.echo(f"{made.had_one} already had a job", err=True)
 
 
 @schedule.command("preview")
 @_options(_TIMES)
-@click.option("-n", "number", type=click.IntRange(1, 100), default=10, show_default=True, help="How many ticks.")
+@click.option("-n", "number", type=click.IntRange(1, 100), default=10, show_default=True, help="Number of ticks.")
 @data_option
 def preview(*, number: int, data: Path | None, **given: str | None) -> None:
     """Print what a rule would do; nothing is kept."""

@@ -14,7 +14,7 @@ from ..shared.data_folder import data_option, join
 
 
 @click.command()
-@click.option("-n", "limit", type=click.IntRange(1, 200), default=20, show_default=True, help="How many, the newest first.")
+@click.option("-n", "limit", type=click.IntRange(1, 200), default=20, show_default=True, help="Number of workflows, newest first.")
 @data_option
 def workflows(*, limit: int, data: Path | None) -> None:
     """List workflows, newest first."""
@@ -36,7 +36,7 @@ def workflow() -> None:
 
 @workflow.command("submit")
 @click.argument("file", type=click.File("rb"))
-@click.option("--idempotency-key", help="The same key again answers with the same workflow.")
+@click.option("--idempotency-key", help="A repeated key returns the same workflow.")
 @data_option
 def submit(*, file: Any, idempotency_key: str | None, data: Path | None) -> None:
     """Submit the workflow that FILE (- for standard input) describes in JSON, as POST /api/v1/workflows takes it; print its id."""
@@ -47,7 +47,7 @@ def submit(*, file: Any, idempotency_key: str | None, data: Path | None) -> None
         try:
             document = json.load(file)
         except ValueError as error:
-            raise UpError(f"{file.name} is not JSON: {error}.") from None
+            raise UpError(f"{file.name} is not valid JSON: {error}.") from None
         by = operator()
         wanted = read_workflow(document, by=by)
         receipt = wanted.submit(session, submitted_by=by.name, idempotency_key=job_request.own_key(idempotency_key, by))
@@ -80,7 +80,7 @@ def cancel(*, id: str, data: Path | None) -> None:
         from ...jobs.control import workflows
 
         touched = workflows.cancel(session, id)
-    click.echo(f"{id}  {touched} cancelled, or asked to stop")
+    click.echo(f"{id}  {touched} cancelled or stopping")
 
 
 @workflow.command("retry")

@@ -17,7 +17,7 @@ QUICK = ("tests/unit", "tests/sql", "tests/process/test_smoke.py")
 
 
 @click.command(context_settings={"ignore_unknown_options": True, "help_option_names": []})
-@click.option("--quick", is_flag=True, help="the cheap tiers and one test through every process: 90 seconds")
+@click.option("--quick", is_flag=True, help="Run only the fast tiers and one end-to-end test: 90 seconds.")
 @click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
 def test(*, quick: bool, arguments: tuple[str, ...]) -> None:
     """Pass the tests; everything behind `test` goes to pytest, e.g. ./run test -k cancel --slow. Without a choice: in several processes."""

@@ -16,8 +16,8 @@ from ..shared.data_folder import data_option, open_folder
 
 @click.command()
 @click.argument("role", required=False)
-@click.option("-n", "count", default=20, show_default=True, help="Lines of each log.")
-@click.option("-f", "follow", is_flag=True, help="Go on until Ctrl-C.")
+@click.option("-n", "count", default=20, show_default=True, help="Number of lines per log.")
+@click.option("-f", "follow", is_flag=True, help="Follow until Ctrl-C.")
 @data_option
 def logs(*, role: str | None, count: int, follow: bool, data: Path | None) -> None:
     """Show the last lines of each part's log, or of one ROLE: web, worker, scheduler, broker, up."""

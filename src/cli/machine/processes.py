@@ -56,8 +56,8 @@ def scheduler() -> None:
 
 
 @click.command()
-@click.option("--host", help="Address to listen on; default: that of CALLBOARD_SMTP_URL.")
-@click.option("--port", type=click.IntRange(1, 65535), help="Port to listen on; default: that of CALLBOARD_SMTP_URL.")
+@click.option("--host", help="Address to listen on; default: from CALLBOARD_SMTP_URL.")
+@click.option("--port", type=click.IntRange(1, 65535), help="Port to listen on; default: from CALLBOARD_SMTP_URL.")
 def mailbox(*, host: str | None, port: int | None) -> None:
     """Keep the mail that is sent to CALLBOARD_SMTP_URL, to be read in the console. For one machine without a mail server."""
     settings = join()
@@ -71,7 +71,7 @@ def mailbox(*, host: str | None, port: int | None) -> None:
         raise UpError(str(error)) from None
     if server.user != catcher.USER or not server.password:
         raise UpError(
-            f"The mailbox is for {catcher.USER} and its password only.\nSet CALLBOARD_SMTP_URL=smtp://{catcher.USER}:PASSWORD@127.0.0.1:2525"
+            f"The mailbox requires user {catcher.USER} with a password.\nSet CALLBOARD_SMTP_URL=smtp://{catcher.USER}:PASSWORD@127.0.0.1:2525"
         )
     handed_over = os.environ.get(launch.MAILBOX_FD)
     listener = socket.socket(fileno=int(handed_over)) if handed_over else None
@@ -86,7 +86,7 @@ def migrate() -> None:
     from ...up.data.configuration import masked
 
     migrations.migrate()
-    click.echo(f"The database {masked('database_url', settings.effective_database_url)} has the newest schema.")
+    click.echo(f"The database {masked('database_url', settings.effective_database_url)} is at the latest schema.")
 
 
 def _load_actors() -> None:

@@ -12,7 +12,7 @@ from ..shared.data_folder import data_option, join
 
 
 @click.command()
-@click.option("-c", "program", help="Run this and end, as python -c does.")
+@click.option("-c", "program", help="Run this code and exit, like python -c.")
 @data_option
 def shell(*, program: str | None, data: Path | None) -> None:
     """Start Python with every actor by its name, `submit`, `read`, `write` and `job`, on the broker and the database of ./run up."""

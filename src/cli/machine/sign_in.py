@@ -12,7 +12,7 @@ from ..shared.data_folder import data_option, join, open_folder
 
 @click.command("sign-in")
 @data_option
-@click.option("--url", help="Address of the web front end as the browser sees it; default: that of ./run up.")
+@click.option("--url", help="Public URL of the web front end; default: that of ./run up.")
 def sign_in(*, data: Path | None, url: str | None) -> None:
     """Print a link that signs the administrator in, once (and the first time of all: the password)."""
     settings = join(data)

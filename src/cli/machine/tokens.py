@@ -18,8 +18,8 @@ def token() -> None:
 @token.command("create")
 @click.argument("name")
 @click.option("--role", type=click.Choice(["viewer", "submitter", "operator", "admin"]), required=True)
-@click.option("--actors", default="", help="The only actors it may use, e.g. add,reports_*; default: all.")
-@click.option("--expires", help="When it ends to work: 90d from now, or an instant; default: when it is revoked.")
+@click.option("--actors", default="", help="Limit to these actors, e.g. add,reports_*; default: all.")
+@click.option("--expires", help="Expiry: a duration such as 90d, or a time; default: never.")
 @data_option
 def token_create(*, name: str, role: str, actors: str, expires: str | None, data: Path | None) -> None:
     """Make a token for programs and print it, this one time."""

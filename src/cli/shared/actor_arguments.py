@@ -78,7 +78,7 @@ def _json(option: str, text: str | None, otherwise: Any) -> Any:
     try:
         value = json.loads(text)
     except (ValueError, RecursionError) as error:
-        raise UpError(f"{option}: this is not JSON: {error}.") from None
+        raise UpError(f"{option}: not valid JSON: {error}.") from None
     if type(value) is not type(otherwise):
         raise UpError(
             f"{option} takes a JSON {'list' if otherwise == [] else 'object'}, e.g. {'[1, 2]' if otherwise == [] else json.dumps({'x': 1})}."
@@ -122,7 +122,7 @@ def texts(arguments: Sequence[str], known: dict[str, Field]) -> MultiDict[str, s
         elif each.kind in ("checkboxes", "files"):
             sent.add(name, value)
         else:
-            raise UpError(f"{option} is given twice, and takes one value.")
+            raise UpError(f"{option} is given twice but takes one value.")
     return sent
 
 
@@ -151,11 +151,11 @@ def _option(each: Field) -> str:
 
 def _help(each: Field) -> str:
     own_label = each.label.lower() != each.own_name.replace("_", " ").strip().lower()
-    words = [f"{each.label}." if own_label else "", each.hint.replace("One per line.", "Give it several times for several.")]
+    words = [f"{each.label}." if own_label else "", each.hint.replace("One per line.", "Repeat it for several values.")]
     if each.kind in ("checkboxes", "files"):
-        words.append("Give it several times for several.")
+        words.append("Repeat it for several values.")
     if each.kind == "password":
-        words.append("A single - asks for it, so that no list of processes and no history of a shell has it.")
+        words.append("A single - prompts for it, which keeps it out of process lists and shell history.")
     if each.choices and len(each.choices) > CHOICES:
         words.append(f"One of {len(each.choices)}: {', '.join(choice.text for choice in each.choices[:CHOICES])}, …")
     low, high = each.attributes.get("min"), each.attributes.get("max")
@@ -203,7 +203,7 @@ def _brought(option: str, value: str) -> str:
 
 def _flag(sent: MultiDict[str, str], name: str, negated: bool, text: str) -> None:
     if text and text.lower() not in WORDS:
-        raise UpError(f"--{name} is yes or no, not {text!r}: write --{name} or --no-{name}.")
+        raise UpError(f"--{name} must be yes or no, not {text!r}: write --{name} or --no-{name}.")
     if WORDS.get(text.lower(), True) is not negated:
         sent[name] = "true"
     else:

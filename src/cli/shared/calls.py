@@ -56,7 +56,7 @@ def find(session: Session, id: str) -> Job:
 
     found = queries.find(session, id)
     if found is None:
-        raise UnknownJob(f"There is no job {id}. ./run jobs lists the newest with their whole ids.", field="id")
+        raise UnknownJob(f"There is no job {id}. ./run jobs lists the newest with their full ids.", field="id")
     return found
 
 

@@ -83,7 +83,7 @@ def test_help_is_made_of_the_signature() -> None:
         ("--kind green|black", "[required]"),
         ("--minutes INTEGER", "of brewing [1<=x<=9; default: 3]"),
         ("--sugar / --no-sugar", "[default: yes]"),
-        ("--guests TEXT", "Give it several times for several."),
+        ("--guests TEXT", "Repeat it for several values."),
     ]
 
 
@@ -121,7 +121,7 @@ def test_a_followed_job_is_a_bar_at_a_terminal_and_lines_elsewhere(terminal: Ter
     assert "3/9" in seen
     assert "[b]three[/b]" in seen
     assert "━" in seen
-    assert f"it goes on: ./run job {id}" in seen
+    assert f"still active: ./run job {id}" in seen
     plain = terminal.run(*words, "--wait", "--timeout", "0", code=4)
     assert "running 3/9 [b]three[/b] of nine" in plain.splitlines()
 
