@@ -49,5 +49,5 @@ def _cannot_be_told(name: str, broker: Broker) -> str | None:
     try:
         Signature.of(actor).check([TOLD], {})
     except JobsError:
-        return f"{name} cannot be called with one object, which says what happened."
+        return f"{name} must accept one argument: an object that describes the event."
     return None

@@ -36,7 +36,7 @@ def filled(signature: Signature, args: Sequence[Any], kwargs: Mapping[str, Any])
     made = []
     for each in fields_of(signature):
         if each.kind is Kind.PASSWORD:
-            made.append(replace(each, text="", required=False, hint=f"{each.hint} Leave this empty to keep what it is.".strip()))
+            made.append(replace(each, text="", required=False, hint=f"{each.hint} Leave this empty to keep the current value.".strip()))
         elif each.name not in signature.secrets:  # what only has a secret within it stays what it was
             made.append(valued(each, known.get(each.name, ABSENT)))
     return made

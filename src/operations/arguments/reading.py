@@ -210,7 +210,7 @@ def _rows(each: Field, sent: MultiDict[str, str], reading: Reading) -> Any:
         return ABSENT
     values = []
     if int(number[:4]) > MOST_ROWS:
-        reading.errors[each.name] = f"A form takes at most {MOST_ROWS} rows: send more of them with the API."
+        reading.errors[each.name] = f"A form takes at most {MOST_ROWS} rows: use the API for more."
         return ABSENT
     for index in range(int(number[:4])):
         row = each.row(index)
@@ -273,7 +273,7 @@ def _json(each: Field, text: str) -> Any:
         return loads(text)
     except (ValueError, RecursionError) as error:
         place = f" at line {error.lineno}, column {error.colno}" if isinstance(error, json.JSONDecodeError) else ""
-        raise _Unreadable(f"This is not JSON{place}. Text stands in double quotes.") from None
+        raise _Unreadable(f"Not valid JSON{place}. Text needs double quotes.") from None
 
 
 _READERS: dict[Kind, Callable[[Field, str], Any]] = {

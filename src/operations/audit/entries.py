@@ -58,7 +58,7 @@ def _word(kind: type[Word], field: str, text: str) -> Word | None:
     try:
         return kind(text)
     except ValueError:
-        raise JobsError(f"{field}: one of {', '.join(kind)}, not {text!r:.40}.", field=field) from None
+        raise JobsError(f"{field} must be one of {', '.join(kind)}, not {text!r:.40}.", field=field) from None
 
 
 def _instant(field: str, text: str, *, ends: bool = False) -> datetime | None:
@@ -71,4 +71,6 @@ def _instant(field: str, text: str, *, ends: bool = False) -> datetime | None:
             return day + timedelta(days=1) if ends else day
         return parse_instant(text)
     except (ValueError, OverflowError):
-        raise JobsError(f"{field}: a day, e.g. 2030-01-31, or an instant with its zone, e.g. 2030-01-31T18:00:00Z.", field=field) from None
+        raise JobsError(
+            f"{field} must be a day, e.g. 2030-01-31, or a time with time zone, e.g. 2030-01-31T18:00:00Z.", field=field
+        ) from None

@@ -40,7 +40,7 @@ class FleetHealth:
         if not self.broker.is_known:
             return "not known yet"
         words = "reachable" if self.broker.reachable else "not reachable"
-        return f"{words}, takes no messages: {' and '.join(self._alarms)} alarm" if self._alarms else words
+        return f"{words}, blocks publishing: {' and '.join(self._alarms)} alarm" if self._alarms else words
 
     @property
     def _alarms(self) -> list[str]:
@@ -52,19 +52,19 @@ class FleetHealth:
         found = []
         if self.broker.is_known and not self.broker.reachable:
             found.append("RabbitMQ cannot be reached")
-        found += [f"RabbitMQ takes no messages: {alarm} alarm" for alarm in self._alarms]
+        found += [f"RabbitMQ blocks publishing: {alarm} alarm" for alarm in self._alarms]
         if any(each.kind is AlertKind.NODE_AWAY for each in self.troubles):
-            found.append("a node of RabbitMQ is away")
+            found.append("a RabbitMQ node is down")
         if not self.workers:
-            found.append("no worker is alive")
+            found.append("no worker is running")
         if self.silent_workers:
-            found.append(f"{len(self.silent_workers)} of the workers silent")
+            found.append(f"{len(self.silent_workers)} worker{'' if len(self.silent_workers) == 1 else 's'} without heartbeat")
         if not self.schedulers:
-            found.append("no scheduler is alive")
+            found.append("no scheduler is running")
         elif self.silent_schedulers:
-            found.append(f"{len(self.silent_schedulers)} of the schedulers silent")
+            found.append(f"{len(self.silent_schedulers)} scheduler{'' if len(self.silent_schedulers) == 1 else 's'} without heartbeat")
         if not self.relays:
-            found.append("no relay is alive")
+            found.append("no relay is running")
         if self.late is not None:
             found.append(f"a schedule is {self.late.total_seconds():.0f} s late")
         return found

@@ -72,7 +72,7 @@ def read_target(text: str) -> Target:
     """The target of `all`, `queue:NAME` or `actor:NAME`; raises JobsError with the cure."""
     scope, _, name = text.partition(":")
     if scope not in SCOPES or bool(name) == (scope == "all"):
-        raise JobsError(f"Name what is meant as all, queue:NAME or actor:NAME, not {text!r:.80}.", field="target")
+        raise JobsError(f"The target must be all, queue:NAME or actor:NAME, not {text!r:.80}.", field="target")
     permissions.require_target(scope, name)
     return Target(scope, name)
 
@@ -88,7 +88,7 @@ def require(session: Session, target: Target) -> Target:
         known = set(actor_catalogue.queues()).union(*(worker.queues for worker in alive))
     if target.name not in known:
         listed = ", ".join(sorted(known))
-        raise JobsError(f"There is no {target.scope} named {target.name!r}. There is: {listed}.", field="target")
+        raise JobsError(f"There is no {target.scope} named {target.name!r}. Choose one of: {listed}.", field="target")
     return target
 
 

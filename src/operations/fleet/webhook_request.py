@@ -20,13 +20,11 @@ class WebhookBody(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    url: str = Field(description="where deliveries are sent to", min_length=1, max_length=2000)
-    kind: Literal["job", "workflow", "alert"] = Field(
-        "job", description="subject of the notifications: ends of jobs or workflows, or alerts"
-    )
-    actor: str | None = Field(None, description="only of jobs of this actor; null: of all")
+    url: str = Field(description="URL that receives the deliveries", min_length=1, max_length=2000)
+    kind: Literal["job", "workflow", "alert"] = Field("job", description="events to deliver: finished jobs or workflows, or alerts")
+    actor: str | None = Field(None, description="limit to jobs of this actor; null: all")
     states: list[Literal["succeeded", "dead", "cancelled", "expired", "began", "recovered"]] | None = Field(
-        None, min_length=1, description="which ends, or whether alerts that begin or recover; null: all"
+        None, min_length=1, description="limit to these final states, or to began or recovered for alerts; null: all"
     )
 
 
@@ -35,7 +33,7 @@ def create(session: Session, body: WebhookBody, *, by: Caller) -> Webhook:
     if body.actor:
         actor_catalogue.find(body.actor)
     elif by.actors is not None:
-        raise JobsError("You may use some actors only: name the actor whose jobs it is for.", field="actor")
+        raise JobsError("Your access is limited to some actors: name one of them.", field="actor")
     kind = Kind(body.kind)
     states = webhooks.STATES[kind] if body.states is None else body.states
     return webhooks.create(session, url=body.url, kind=kind, actor=body.actor, states=states, by=by.name)

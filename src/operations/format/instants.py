@@ -32,7 +32,7 @@ def parse_duration(value: str | float) -> timedelta:
     else:
         raise ValueError("Give a duration such as 90 (seconds), 10m, 1h30m or 2d.")
     if seconds > _LONGEST.total_seconds():
-        raise ValueError("That is more than a hundred years ahead.")
+        raise ValueError("This is more than a hundred years ahead.")
     return timedelta(seconds=seconds)
 
 
@@ -51,14 +51,14 @@ def parse_instant(text: str) -> datetime:
     try:
         instant = datetime.fromisoformat(text.strip())
     except ValueError:
-        raise ValueError("Give an instant such as 2030-12-31T18:00:00Z.") from None
+        raise ValueError("Give a time such as 2030-12-31T18:00:00Z.") from None
     if instant.tzinfo is None:
-        raise ValueError("Give the zone too, e.g. 2030-12-31T18:00:00Z.")
+        raise ValueError("Give the time zone too, e.g. 2030-12-31T18:00:00Z.")
     try:
         # Nothing here is older, and arithmetic at the beginning of the calendar overflows.
         return max(instant.astimezone(UTC), FIRST)
     except OverflowError:
-        raise ValueError("Give an instant between the years 1 and 9999.") from None
+        raise ValueError("Give a time between the years 1 and 9999.") from None
 
 
 def zoned(text: str, zone: str = "") -> str:
@@ -79,7 +79,7 @@ def zoned(text: str, zone: str = "") -> str:
     except OverflowError:
         return instant.isoformat()
     if not exists:
-        raise JobsError(f"This time does not exist in {meant.key}: the clocks go forward then. Give another.")
+        raise JobsError(f"This time does not exist in {meant.key}: the clocks go forward. Give another time.")
     return instant.isoformat()
 
 

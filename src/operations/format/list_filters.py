@@ -37,5 +37,5 @@ def read_after(text: str | None) -> int | None:
     if not text:
         return None
     if not text.isdecimal() or not text.isascii() or len(text) > 18:
-        raise JobsError("Take `after` from the `next` of the page before.", field="after")
+        raise JobsError("`after` must be the `next` of the previous page.", field="after")
     return int(text)

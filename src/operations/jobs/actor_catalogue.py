@@ -28,7 +28,7 @@ def submittable(name: str) -> AnyActor:
     """The actor of this name, or UnknownActor; also for an internal one, whose arguments have no checks."""
     actor = find(name)
     if actor.options.get("internal"):
-        raise UnknownActor(f"The jobs of {name!r} are submitted by Callboard itself: nobody asks for one.", field="actor")
+        raise UnknownActor(f"Only Callboard itself submits jobs of {name!r}.", field="actor")
     return actor
 
 

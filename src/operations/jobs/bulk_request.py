@@ -45,7 +45,7 @@ class Selection:
 def read_verb(text: object) -> Verb:
     """The verb of this name; raises JobsError."""
     if not isinstance(text, str) or text not in list(Verb):
-        raise JobsError(f"Choose what to do: {', '.join(Verb)}.", field="verb")
+        raise JobsError(f"Choose an action: {', '.join(Verb)}.", field="verb")
     return Verb(text)
 
 
@@ -69,7 +69,7 @@ def check_count(found: Selection, count: int) -> None:
     """Raise CountDiffers unless the caller has seen this number."""
     if found.total != count:
         raise CountDiffers(
-            f"{found.verb} is meant for {found.total} jobs by now, not for {count}. Look again, then say {found.total}.", field="count"
+            f"The query now matches {found.total} jobs, not {count}. Check again, then send count {found.total}.", field="count"
         )
 
 

@@ -78,7 +78,7 @@ def checked(signature: Signature, args: Sequence[Any], kwargs: Mapping[str, Any]
     given = signature.by_name(args, kwargs)
     masked = [name for name in signature.secrets if MASK in (given.get(name), *_each(given.get(name)))]
     if masked:
-        errors = dict.fromkeys(masked, "The dots stand for a secret that is not shown: give it anew.")
+        errors = dict.fromkeys(masked, "The dots hide a secret: enter it again.")
         raise InvalidArguments("; ".join(f"{name}: {text}" for name, text in errors.items()), errors=errors)
     return signature.check(args, kwargs)
 
@@ -110,7 +110,7 @@ def queue(name: str) -> str:
     """The queue's name, if a worker will take jobs from it."""
     if name not in actor_catalogue.queues():
         raise JobsError(
-            f"No actor declares a queue named {name!r}, so no worker would take the job. There is: {', '.join(actor_catalogue.queues())}.",
+            f"No actor declares a queue named {name!r}, so no worker would run the job. Choose one of: {', '.join(actor_catalogue.queues())}.",
             field="queue",
         )
     return name

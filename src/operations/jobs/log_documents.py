@@ -41,5 +41,5 @@ def read_place(text: str | None) -> Place:
         return START
     parts = text.split(".")
     if len(parts) != 2 or not all(part.isascii() and part.isdecimal() and len(part) <= 9 for part in parts):
-        raise JobsError("Take `after` from the `next` of the answer before: it looks like 1.20.", field="after")
+        raise JobsError("`after` must be the `next` of the previous response, e.g. 1.20.", field="after")
     return Place(int(parts[0]), int(parts[1]))

@@ -33,7 +33,7 @@ def purge(session: Session, queue: str, *, count: int | None, by: Caller, source
     if count is not None:
         bulk_request.check_count(found, count)
     elif found.total > bulk.TYPED_ABOVE:
-        raise CountDiffers(f"{found.total} jobs wait in {queue}: say count {found.total} to cancel them all.", field="count")
+        raise CountDiffers(f"{found.total} jobs wait in {queue}: send count {found.total} to cancel them all.", field="count")
     audit.about("queue", queue, count=found.total)
     if not found.total:
         return None, 0

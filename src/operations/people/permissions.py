@@ -37,7 +37,7 @@ def read_patterns(text: str) -> Patterns | None:
     patterns = tuple(dict.fromkeys(word for word in re.split(r"[\s,]+", text) if word))
     wrong = [word for word in patterns if not PATTERN.fullmatch(word)]
     if wrong:
-        raise ValueError(f"{wrong[0]!r:.60} is no actor's name, nor the beginning of one with a star behind it, e.g. reports_*.")
+        raise ValueError(f"{wrong[0]!r:.60} is not an actor name or a prefix followed by a star, e.g. reports_*.")
     return None if not patterns or "*" in patterns else patterns
 
 
@@ -71,7 +71,7 @@ class Sight:
         )
 
     def __str__(self) -> str:
-        return ", ".join(self.patterns) if self.patterns is not None else "those whose code lets your role see them"
+        return ", ".join(self.patterns) if self.patterns is not None else "those that your role may see"
 
 
 def fits(sight: Sight | None, actor: str) -> bool:
@@ -115,7 +115,7 @@ def require(actor: str) -> None:
         return
     if limited is not None and actor in limited.hidden:
         raise unknown(actor)
-    raise caller.Forbidden(f"The actor {actor!r:.200} is not among those you may use: {limited}.")
+    raise caller.Forbidden(f"You have no access to the actor {actor!r:.200}. Your actors: {limited}.")
 
 
 def unknown(actor: str) -> UnknownActor:
@@ -138,7 +138,7 @@ def require_submit(actor: str) -> None:
     by, needed = caller.current(), defaults.of(actor).submit_role
     if by is not None and needed and not by.role.includes(Role(needed)):
         raise caller.Forbidden(
-            f"Jobs of {actor} are submitted, retried and changed by the role {needed} or higher; you are signed in as {by.name} with the role {by.role}."
+            f"Submitting, retrying and editing jobs of {actor} requires role {needed} or higher; you are signed in as {by.name} with role {by.role}."
         )
 
 

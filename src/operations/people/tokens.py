@@ -36,11 +36,11 @@ def create_token(
     if role not in list(Role):
         raise ValueError(f"There is no role {role!r}. The roles are: {', '.join(Role)}.")
     if not 0 < len(name) <= 150 or not name.isprintable():
-        raise ValueError("A token's name has 1 to 150 characters.")
+        raise ValueError("A token name has 1 to 150 characters.")
     if actors is not None and role == Role.ADMIN:
-        raise ValueError("An administrator decides who may what, so that a limit to some actors would hold nothing. Choose another role.")
+        raise ValueError("An administrator has access to all actors. Choose another role, or remove the limit.")
     if expires_at is not None and expires_at <= now():
-        raise ValueError("The token's end lies in the past. Choose a later one.")
+        raise ValueError("The expiry is in the past. Choose a later time.")
     token = f"cb_{new_key()}"
     row = {
         "name": name, "prefix": token[:PREFIX_LENGTH], "key_hash": hash_key(token), "role": Role(role), "created_at": now(),
@@ -51,7 +51,7 @@ def create_token(
             session.execute(insert(ApiToken).values(**row))
             audit.about("token", name, role=role, actors=row["actors"], expires=expires_at and expires_at.isoformat(timespec="seconds"))
     except IntegrityError:
-        raise ValueError(f"There is a token named {name!r} already. Choose another name.") from None
+        raise ValueError(f"A token named {name!r} already exists. Choose another name.") from None
     return token
 
 

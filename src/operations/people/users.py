@@ -71,7 +71,7 @@ def invite(session: Session, name: str, role: str, actors: Patterns | None) -> s
     if not NAME.fullmatch(name):
         raise UserError("name", "A name has 1 to 150 letters, digits or . _ - @ +.")
     if session.execute(select(User.id).where(User.name == name)).first() is not None:
-        raise UserError("name", f"There is a user {name} already. Choose another name.")
+        raise UserError("name", f"A user {name} already exists. Choose another name.")
     row = {"name": name, "password_hash": "", "role": _checked(role, actors), "created_at": now(), "actors": _stored(actors)}
     user_id = session.execute(insert(User).values(**row).returning(User.id)).scalar_one()
     audit.about("user", name, role=role, actors=_stored(actors))
@@ -125,11 +125,11 @@ def set_password(session: Session, id: int, password: str, again: str, *, key: s
     """Give a user a new password and sign his other browsers out; `key` is of the one he sits at. Raises UserError."""
     user = require(session, id)
     if len(password) < SHORTEST or len(password) > LONGEST:
-        raise UserError("new", f"A password has at least {SHORTEST} characters, and at most {LONGEST}.")
+        raise UserError("new", f"Use {SHORTEST} to {LONGEST} characters.")
     if is_weak(password, user.name, *re.split(r"\W+", user.name)):
         raise UserError("new", "This password is too easy to guess. Choose another one.")
     if password != again:
-        raise UserError("again", "The two passwords differ. Type the same one twice.")
+        raise UserError("again", "The passwords do not match.")
     with _checks:
         hashed = _hasher.hash(password)
     sessions.end_all(session, id, but=key)
@@ -164,7 +164,7 @@ def _checked(role: str, actors: Patterns | None) -> Role:
     if role not in list(Role):
         raise UserError("role", f"There is no role {role!r:.40}. The roles are: {', '.join(Role)}.")
     if actors is not None and role == Role.ADMIN:
-        raise UserError("actors", "An administrator decides who may what, so that a limit to some actors would hold nothing.")
+        raise UserError("actors", "An administrator has access to all actors: remove the limit or choose another role.")
     return Role(role)
 
 
@@ -179,7 +179,7 @@ def _keep_an_admin(session: Session, user: User, *, stays: bool) -> None:
     # Locked, so that two administrators who disable each other in one moment do not both succeed.
     admins = session.execute(select(User.id).where(User.role == Role.ADMIN, User.disabled_at.is_(None)).with_for_update()).scalars().all()
     if set(admins) <= {user.id}:
-        raise UserError("role", f"{user.name} is the last administrator. Make another one first.")
+        raise UserError("role", f"{user.name} is the last administrator. Create another one first.")
 
 
 def name_of(session: Session, id: int) -> str:

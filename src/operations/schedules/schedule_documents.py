@@ -63,11 +63,11 @@ def reason(schedule: Schedule) -> str | None:
     """Why it is not active, or what else there is to say about it."""
     how = condition(schedule)
     if how is Condition.GONE:
-        return "The code does not declare it any more."
+        return "No longer declared in code."
     if how is Condition.PAUSED:
         return schedule.pause_reason or (f"Paused by {schedule.paused_by}." if schedule.paused_by else None)
     if how is Condition.LATE:
-        return "It is due and nobody fires it: start a scheduler with ./run scheduler."
+        return "Overdue: no scheduler is running. Start one with ./run scheduler."
     return schedule.broken
 
 

@@ -31,11 +31,11 @@ class Times(BaseModel):
 
     cron: str | None = Field(None, description="five fields, e.g. 0 6 * * mon-fri, or a name such as @daily", max_length=255)
     every: Duration | None = Field(None, description="an interval: seconds, or a text such as 30s or 1h30m")
-    at: str | None = Field(None, description="one instant, ISO 8601 with its zone")
+    at: str | None = Field(None, description="a single time, ISO 8601 with time zone")
     zone: str | None = Field(None, description="IANA time zone of cron; null: that of the settings", max_length=64)
-    starts_at: str | None = Field(None, description="no tick before this instant")
-    ends_at: str | None = Field(None, description="no tick after this instant")
-    jitter: Duration = Field(0, description="each tick is up to so much later, the same in every process")
+    starts_at: str | None = Field(None, description="no ticks before this time")
+    ends_at: str | None = Field(None, description="no ticks after this time")
+    jitter: Duration = Field(0, description="delays each tick by up to this much, the same in every process")
 
     def rule(self, salt: str = "") -> Rule:
         """The rule; raises JobsError naming the field at fault."""
@@ -47,18 +47,18 @@ class Times(BaseModel):
 class ScheduleBody(Times):
     """A schedule."""
 
-    name: str = Field(description="what it is called; no two are called alike", min_length=1, max_length=200)
+    name: str = Field(description="unique name", min_length=1, max_length=200)
     actor: str = Field(description="name of the actor")
     args: list[Any] = Field([], description="arguments by position")
     kwargs: dict[str, Any] = Field({}, description="arguments by name")
-    missed: Missed = Field(Missed.ONCE, description="what is done with ticks that no scheduler fired in time")
-    grace: Duration = Field(GRACE_S, description="lateness that counts as on time")
-    overlap: Overlap = Field(Overlap.ALLOW, description="what a tick does while a job of an earlier one waits or runs")
-    pause_after: int | None = Field(None, ge=1, le=1000, description="failures in a row after which it pauses itself")
+    missed: Missed = Field(Missed.ONCE, description="misfire policy: handling of ticks that no scheduler fired in time")
+    grace: Duration = Field(GRACE_S, description="delay that still counts as on time")
+    overlap: Overlap = Field(Overlap.ALLOW, description="overlap policy: handling of a tick while the job of an earlier one waits or runs")
+    pause_after: int | None = Field(None, ge=1, le=1000, description="pause the schedule after this many failures in a row")
     on_failure: str | None = Field(None, description="actor that is notified of each failure and of a pause, with one object")
     on_recovery: str | None = Field(None, description="actor that is notified of the first success after failures")
     expect_success: str | None = Field(
-        None, description="alert without a success by this time of the day (06:30), or so long after each tick (45m)"
+        None, description="alert if there is no success by this time of day (06:30), or this long after each tick (45m)"
     )
     on_alert: str | None = Field(None, description="actor that is notified of a missing success; null: CALLBOARD_ALERT_ACTOR")
 
@@ -130,7 +130,7 @@ def _expected(text: str | None) -> dict[str, Any]:
     try:
         return {"expect_within_s": _seconds("expect_success", text)}
     except JobsError:
-        raise JobsError("Give a time of the day such as 06:30, or how long after each tick, such as 45m.", field="expect_success") from None
+        raise JobsError("Give a time of day such as 06:30, or a duration after each tick such as 45m.", field="expect_success") from None
 
 
 def _seconds(field: str, value: Duration) -> int:

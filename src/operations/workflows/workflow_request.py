@@ -41,17 +41,17 @@ class StepBody(BaseModel):
 
     actor: str = Field(description="name of the actor")
     args: list[Any] = Field([], description='arguments by position; {"$result_of": "name"} stands for the result of an earlier step')
-    kwargs: dict[str, Any] = Field({}, description="arguments by name; the same holds")
-    name: str | None = Field(None, min_length=1, max_length=255, description="what later steps call it; null: its actor's name")
-    after: list[str] | str = Field([], description="earlier steps to wait for besides those its arguments name; only in steps")
-    when: Literal["success", "error", "always"] = Field("success", description="on what end of the steps before it it runs")
-    delay: str | float | None = Field(None, description="from the moment its turn has come: seconds, or a text such as 10m")
-    eta: str | None = Field(None, description="not before this instant, ISO 8601 with its zone")
-    expires: str | float | None = Field(None, description="not started after this: an instant, or how long from now")
-    priority: Priority | None = Field(None, description="higher is taken first")
-    queue: str | None = Field(None, description="another queue than the actor's own")
-    fair_key: str | None = Field(None, min_length=1, max_length=255, description="whose share of the queue it takes")
-    pipe_ignore: bool = Field(False, description="in a chain or chord: it does not get the result of what comes before it")
+    kwargs: dict[str, Any] = Field({}, description="arguments by name; may contain $result_of too")
+    name: str | None = Field(None, min_length=1, max_length=255, description="name for later steps to refer to; null: the actor's name")
+    after: list[str] | str = Field([], description="earlier steps to wait for, besides those named in the arguments; only in steps")
+    when: Literal["success", "error", "always"] = Field("success", description="outcome of the earlier steps on which this step runs")
+    delay: str | float | None = Field(None, description="delay after the step is released: seconds, or a text such as 10m")
+    eta: str | None = Field(None, description="earliest start time, ISO 8601 with time zone")
+    expires: str | float | None = Field(None, description="the step does not start after this time or duration from now")
+    priority: Priority | None = Field(None, description="higher runs first")
+    queue: str | None = Field(None, description="overrides the actor's queue")
+    fair_key: str | None = Field(None, min_length=1, max_length=255, description="key for fair queueing")
+    pipe_ignore: bool = Field(False, description="in a chain or chord: do not pass the previous result to this step")
 
 
 class WorkflowBody(BaseModel):
@@ -60,15 +60,15 @@ class WorkflowBody(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     name: str = Field("workflow", min_length=1, max_length=255)
-    on_dead: Literal["wait", "cancel"] = Field("wait", description="what becomes of the steps behind one that is dead")
+    on_dead: Literal["wait", "cancel"] = Field("wait", description="handling of later steps if a step is dead")
     steps: list[dict[str, Any]] | None = Field(None, description="steps in order, each a StepBody; a step refers to earlier ones only")
-    chain: list[dict[str, Any]] | None = Field(None, description="one after the other; each gets the result of the one before")
-    pipeline: list[dict[str, Any]] | None = Field(None, description="another word for chain")
-    group: list[dict[str, Any]] | None = Field(None, description="side by side")
-    on_success: Any = Field(None, description="with group: a step or shape, or a list of them, run once when all have succeeded")
-    on_error: Any = Field(None, description="… when all have ended and one otherwise")
-    always: Any = Field(None, description="… when all have ended")
-    chord: list[dict[str, Any]] | None = Field(None, description="side by side, then callback with the list of their results")
+    chain: list[dict[str, Any]] | None = Field(None, description="in sequence; each step gets the result of the previous one")
+    pipeline: list[dict[str, Any]] | None = Field(None, description="alias of chain")
+    group: list[dict[str, Any]] | None = Field(None, description="in parallel")
+    on_success: Any = Field(None, description="with group: a step or shape, or a list of them, run once after all steps have succeeded")
+    on_error: Any = Field(None, description="… after all have finished and at least one has not succeeded")
+    always: Any = Field(None, description="… after all have finished")
+    chord: list[dict[str, Any]] | None = Field(None, description="in parallel, then callback with the list of their results")
     callback: dict[str, Any] | None = Field(None, description="with chord")
 
 
@@ -112,9 +112,9 @@ def _add(workflow: Workflow, place: str, document: Any, by: Caller) -> None:
 def _shape(node: Any, place: str, by: Caller, depth: int) -> Any:
     """A shape, or a step as its leaf."""
     if depth > DEPTH_LIMIT:
-        raise JobsError(f"Shapes stand at most {DEPTH_LIMIT} levels within each other.", field=place)
+        raise JobsError(f"Shapes can be nested at most {DEPTH_LIMIT} levels deep.", field=place)
     if not isinstance(node, dict):
-        raise JobsError("Each part is a step with an actor, or a chain, group or chord.", field=place or "steps")
+        raise JobsError("Each part must be a step with an actor, or a chain, group or chord.", field=place or "steps")
     kinds = [kind for kind in _SHAPES if node.get(kind) is not None]
     if not kinds:
         if not node or "actor" not in node:
@@ -125,7 +125,7 @@ def _shape(node: Any, place: str, by: Caller, depth: int) -> Any:
         odd = sorted(set(node) - {kind} - _SHAPES[kind])
         raise JobsError(f"A {kind} has no {', '.join(odd)}.", field=_join(place, odd[0]))
     if not isinstance(node[kind], list) or not node[kind]:
-        raise JobsError(f"A {kind} is a list of at least one part.", field=_join(place, kind))
+        raise JobsError(f"A {kind} must be a list of at least one part.", field=_join(place, kind))
     parts = [_shape(part, _join(place, f"{kind}.{index}"), by, depth + 1) for index, part in enumerate(node[kind])]
     if kind == "chord":
         if node.get("callback") is None:
@@ -147,7 +147,7 @@ def _callbacks(node: Any, place: str, by: Caller, depth: int) -> Sequence[Any]:
 def _leaf(document: Any, place: str, by: Caller) -> Submission:
     body = _read_step(document, place)
     if body.after or body.when != "success" or body.name is not None:
-        raise JobsError("A step within a shape has no name, after or when: the shape says them. Use steps instead.", field=place)
+        raise JobsError("A step in a shape cannot have name, after or when: the shape defines the order. Use steps instead.", field=place)
     submission = _submission(body, place, by)
     delay = _delay(body, place)
     options: dict[str, Any] = {"pipe_ignore": True} if body.pipe_ignore else {}

@@ -38,7 +38,7 @@ def show_mail(id: str) -> Response:
     with database.read() as session:
         mail, raw = deliveries.find(session, id), deliveries.raw_of(session, id)
     if mail is None or raw is None:
-        raise UnknownMail(f"There is no mail {id}.", field="id")
+        raise UnknownMail(f"There is no email {id}.", field="id")
     return answer({**_summary(mail), **_words(raw)})
 
 
@@ -49,7 +49,7 @@ def resend_mail(id: str) -> Response:
     body = read_json() if request.data else {}
     numbers = body.get("numbers", []) if isinstance(body, dict) else None
     if not isinstance(numbers, list) or not all(isinstance(each, int) and not isinstance(each, bool) for each in numbers):
-        raise JobsError("numbers: a list of the deliveries' numbers, or nothing.", field="numbers")
+        raise JobsError("numbers: give a list of delivery numbers, or omit it for all.", field="numbers")
     with database.write() as session:
         recipients = send_again(session, id, numbers, by=visitor().name)
     return answer({"id": id, "recipients": recipients, "url": url_for("api.show_mail", id=id, _external=True)}, 202)
@@ -126,5 +126,5 @@ def _after() -> int | None:
 def _state() -> DeliveryState | None:
     word = request.args.get("state")
     if word and word not in list(DeliveryState):
-        raise JobsError(f"state: one of {', '.join(DeliveryState)}.", field="state")
+        raise JobsError(f"state: choose one of {', '.join(DeliveryState)}.", field="state")
     return DeliveryState(word) if word else None

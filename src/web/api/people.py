@@ -23,7 +23,7 @@ from ..auth.pages import link_for
 from ..http.json_bodies import answer, read_json
 from .requests.blueprint import blueprint
 
-_ACTORS = "the only actors they may use: names, or beginnings with a star behind them; null: all"
+_ACTORS = "limit to these actors: names, or prefixes followed by a star; null: all"
 
 
 class RightsBody(BaseModel):
@@ -44,14 +44,14 @@ class RightsBody(BaseModel):
 class UserBody(RightsBody):
     """A user to make."""
 
-    name: str = Field(description="the name that is typed to sign in", pattern=f"^{users.NAME.pattern}$")
+    name: str = Field(description="user name for sign-in", pattern=f"^{users.NAME.pattern}$")
 
 
 class TokenBody(RightsBody):
     """A token to make."""
 
     name: str = Field(min_length=1, max_length=150, description="what the token is for")
-    expires: Until | None = Field(None, description="when it ends to work: an instant, or how long from now; null: when it is revoked")
+    expires: Until | None = Field(None, description="expiry: a time, or a duration from now; null: never")
 
 
 @blueprint.get("/users")
@@ -125,7 +125,7 @@ def create_api_token() -> Response:
 def revoke_api_token(id: int) -> Response:
     """Let a token work no more."""
     if visitor().key == f"token {id}":
-        raise NotAllowed("no token revokes itself: another administrator's does, or the page")
+        raise NotAllowed("a token cannot revoke itself: use another administrator's token, or the page")
     with database.write() as session:
         if not tokens.revoke(session, min(id, 2**31 - 1)):
             raise NotFound(f"There is no token {id}.")
@@ -150,7 +150,7 @@ def _refuse_oneself(session: Session, id: int) -> None:
         token = session.get(ApiToken, int(visitor().key.removeprefix("token ")))
         own = token is not None and token.user_id == id
     if own:
-        raise NotAllowed("nobody disables himself or changes his own rights: another administrator does")
+        raise NotAllowed("you cannot disable yourself or change your own role: ask another administrator")
 
 
 def _link(key: str) -> str:

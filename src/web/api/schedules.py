@@ -35,7 +35,7 @@ PAGE_LIMIT = 500
 class PreviewBody(wishes.Times):
     """A rule to be looked at."""
 
-    number: int = Field(PREVIEWED, ge=1, le=MOST_PREVIEWED, description="how many ticks")
+    number: int = Field(PREVIEWED, ge=1, le=MOST_PREVIEWED, description="number of ticks")
 
 
 class BackfillBody(BaseModel):
@@ -43,8 +43,8 @@ class BackfillBody(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    start: str = Field(alias="from", description="the first instant, ISO 8601 with its zone")
-    end: str = Field(alias="to", description="the last instant")
+    start: str = Field(alias="from", description="start of the range, ISO 8601 with time zone")
+    end: str = Field(alias="to", description="end of the range")
 
 
 @blueprint.get("/schedules")
@@ -199,5 +199,5 @@ def _instant(field: str, text: str) -> datetime:
 def _limit() -> int:
     text = request.args.get("limit", "50")
     if not text.isdecimal() or not text.isascii() or not 1 <= int(text[:9]) <= PAGE_LIMIT:
-        raise JobsError(f"limit lies between 1 and {PAGE_LIMIT}.", field="limit")
+        raise JobsError(f"limit must be between 1 and {PAGE_LIMIT}.", field="limit")
     return int(text)

@@ -62,7 +62,7 @@ def workflow_events(id: str) -> Response:
     try:
         return stream(id, lambda found: json_documents.dump(workflow_documents.whole(found)), event="workflow")
     except TooManyStreams:
-        raise ServiceUnavailable("Too many open streams. Ask for the workflow itself every few seconds instead.") from None
+        raise ServiceUnavailable("Too many open streams. Poll the workflow every few seconds instead.") from None
 
 
 @blueprint.post("/workflows/<id>/<any(cancel, retry):action>")

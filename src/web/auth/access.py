@@ -83,10 +83,10 @@ def _check() -> None:
     g.visitor = _identify()
     caller.become(g.visitor)
     if g.visitor is None:
-        raise Unauthorized("Send the header `Authorization: Bearer TOKEN`; ./run token create NAME --role ROLE prints a token.")
+        raise Unauthorized("Send `Authorization: Bearer TOKEN`; create one with ./run token create NAME.")
     if not isinstance(rule, Role) or not g.visitor.role.includes(rule):
-        needed = f"the role {rule} or higher" if isinstance(rule, Role) else "a rule of its own"
-        raise Forbidden(f"This needs {needed}; you are signed in as {g.visitor.name} with the role {g.visitor.role}.")
+        needed = f"role {rule} or higher" if isinstance(rule, Role) else "another permission"
+        raise Forbidden(f"This requires {needed}; you are signed in as {g.visitor.name} with role {g.visitor.role}.")
     address_rules.check()
     if request.method not in SAFE_METHODS:
         audit_hooks.begin()
@@ -133,7 +133,7 @@ class _TooManyTokens(Unauthorized):
     """A 401 as any wrong token has, and when to come back."""
 
     def __init__(self, wait_s: int) -> None:
-        super().__init__(f"Too many wrong tokens from this address. Try again in {wait_s} s.")
+        super().__init__(f"Too many invalid tokens from this address. Try again in {wait_s} s.")
         self._wait_s = wait_s
 
     def get_headers(self, *args: Any, **named: Any) -> list[tuple[str, str]]:

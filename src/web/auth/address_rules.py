@@ -31,13 +31,13 @@ def check() -> None:
     if in_force() is None:
         return
     if rule.startswith(WHOLE):
-        raise Forbidden("Mail and errors are about every actor: only those who may use all of them read these.")
+        raise Forbidden("Emails and errors concern every actor: reading them requires access to all actors.")
     for prefix, check in GUARDED.items():
         if rule == prefix or rule.startswith((f"{prefix}/", f"{prefix}.")):
             check(next(iter((request.view_args or {}).values())))
             return
     if request.method not in ("GET", "HEAD", "OPTIONS") and rule not in FREE and not rule.startswith("/account"):
-        raise Forbidden("This may touch every actor: only those who may use all of them do it.")
+        raise Forbidden("This may affect every actor: it requires access to all actors.")
 
 
 def _check_submit(rule: str, named: dict[str, Any]) -> None:

@@ -38,14 +38,14 @@ def check_sign_in() -> Response | tuple[str, int]:
     with database.write() as session:
         counted = throttle.begin(session, name, _address())
         if counted is None:
-            audit_hooks.note_knocking(session, SIGN_IN, name, refused="too many tries")
+            audit_hooks.note_knocking(session, SIGN_IN, name, refused="too many attempts")
             return _refuse(throttle.TOO_MANY, name, next, 429)
     with database.read() as session:
         user = users.check_password(session, name, password)
     with database.write() as session:
         if user is None:
-            audit_hooks.note(session, SIGN_IN, name, refused="name or password is wrong")
-            return _refuse("Name or password is wrong.", name, next, 422)
+            audit_hooks.note(session, SIGN_IN, name, refused="wrong name or password")
+            return _refuse("Wrong name or password.", name, next, 422)
         throttle.take_back(session, counted)
         audit_hooks.note(session, SIGN_IN, user.name, by="password")
         return _welcome(sessions.start(session, user.id, address=_address(), browser=_browser()), next)
@@ -60,15 +60,15 @@ def follow_link() -> Response:
     with database.write() as session:
         user_id = sessions.redeem(session, request.args.get("t", ""))
         if user_id is None:
-            audit_hooks.note_knocking(session, SIGN_IN, audit_hooks.NOBODY, refused="the one-time link was used, or is too old")
+            audit_hooks.note_knocking(session, SIGN_IN, audit_hooks.NOBODY, refused="the one-time link was used or has expired")
         else:
             audit_hooks.note(session, SIGN_IN, users.name_of(session, user_id), by="link")
             key = sessions.start(session, user_id, address=_address(), browser=_browser(), by_link=True)
             has_password = users.has_password(session, user_id)
             return _welcome(key, url_for("overview.show" if has_password else "account.show"))
     if wait_s := throttle.refuse_key(_address()):
-        raise TooManyRequests("Too many wrong links from this address.", retry_after=wait_s)
-    flash("This link has been used or is too old. Sign in with your password, or print a new link with ./run sign-in.", "error")
+        raise TooManyRequests("Too many invalid links from this address.", retry_after=wait_s)
+    flash("This link has been used or has expired. Sign in with your password, or print a new link with ./run sign-in.", "error")
     return redirect(url_for("auth.sign_in"), 303)
 
 

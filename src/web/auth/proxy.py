@@ -33,7 +33,7 @@ def check_settings() -> None:
     if settings.proxy_user_header and not trusted:
         raise ValueError(
             "CALLBOARD_PROXY_USER_HEADER needs CALLBOARD_PROXY_ADDRESSES: the addresses of the proxy, e.g. 10.0.0.5 or 10.0.0.0/24."
-            " Without them anybody could send the header."
+            " Without them any client could forge the header."
         )
 
 
@@ -91,7 +91,7 @@ def user() -> User | None:
     if found is None and settings.proxy_new_users:
         found = _made(name, Role(settings.proxy_new_users))
     if found is None or found.disabled_at is not None:
-        raise Forbidden(f"The proxy has signed in {name!a:.160}, who is {'disabled' if found else 'no user'} here. Ask an administrator.")
+        raise Forbidden(f"The proxy signed in {name!a:.160}, who is {'disabled' if found else 'not a user'} here. Ask an administrator.")
     return found
 
 

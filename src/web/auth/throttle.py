@@ -25,7 +25,7 @@ PER_NAME = 5
 PER_ADDRESS = 30
 #: addresses remembered for refused keys
 MOST_ADDRESSES = 10_000
-TOO_MANY = "Too many tries. Wait five minutes, then try again."
+TOO_MANY = "Too many attempts. Wait five minutes, then try again."
 
 Try = Sequence[int]
 

@@ -25,7 +25,7 @@ OWN = "callboard_"
 
 _YES, _NO = frozenset({"true", "yes", "1", "x", "on"}), frozenset({"false", "no", "0", "off"})
 _NOT_YES_OR_NO = "Write yes or no."
-_NOT_A_FILE = "A row cannot bring a file: bring it with POST /api/v1/files, and write here ID/NAME, the id that is answered and its name."
+_NOT_A_FILE = "A row cannot contain a file: upload it with POST /api/v1/files, then write ID/NAME here (the returned id and the file name)."
 
 
 class UnreadableSheet(JobsError):
@@ -57,12 +57,12 @@ class Sheet:
         except spreadsheets.Unreadable as error:
             raise UnreadableSheet(str(error)) from None
         if not lines or not any(cell.strip() for cell in lines[0]):
-            raise UnreadableSheet("The file has no header. Its first row names the columns; the template has them.")
+            raise UnreadableSheet("The file has no header row. Download the template for the column names.")
         header = [cell.strip() for cell in lines[0]]
         self._check_header(header)
         numbered = [(number, line) for number, line in enumerate(lines[1:], start=2) if any(cell.strip() for cell in line)]
         if not numbered:
-            raise UnreadableSheet("The file has no rows below its header.")
+            raise UnreadableSheet("The file has no rows below the header.")
         if len(numbered) > MAX_ROWS:
             raise UnreadableSheet(f"The file has {len(numbered)} rows; one batch takes at most {MAX_ROWS}. Split it.")
         return header, [self._row(number, header, line) for number, line in numbered]
@@ -72,13 +72,13 @@ class Sheet:
         unknown = [name for name in names if name not in self._by_name and not name.startswith(OWN)]
         if unknown:
             listed = ", ".join(each.name for each in self.columns)
-            raise UnreadableSheet(f"There is no column {unknown[0]!r}. The columns are: {listed or 'none'}.")
+            raise UnreadableSheet(f"Unknown column {unknown[0]!r}. The columns are: {listed or 'none'}.")
         twice = [name for name in names if names.count(name) > 1]
         if twice:
-            raise UnreadableSheet(f"The column {twice[0]!r} is there twice.")
+            raise UnreadableSheet(f"The column {twice[0]!r} appears twice.")
         missing = [name for name in self.required if name not in names]
         if missing:
-            raise UnreadableSheet(f"The column {missing[0]!r} is missing: every row needs it.")
+            raise UnreadableSheet(f"The required column {missing[0]!r} is missing.")
 
     def _row(self, number: int, header: Sequence[str], line: Sequence[str]) -> Row:
         shown = [MASK if cell and self._is_secret(name) else cell for name, cell in zip(header, line, strict=False)]
@@ -87,7 +87,7 @@ class Sheet:
             return Row(
                 number,
                 shown,
-                problems=[("", f"It has {len(line)} cells, the header {len(header)}: quote a cell that has the separator in it.")],
+                problems=[("", f"The row has {len(line)} cells, the header {len(header)}: quote cells that contain the separator.")],
             )
         sent: MultiDict[str, str] = MultiDict()
         problems: dict[str, str] = {}

@@ -121,10 +121,10 @@ def _signature(job: Job) -> Signature | None:
 def _own_fields(job: Job) -> list[Field]:
     own = []
     if job.state is not State.HELD and not (job.waits_for or "").startswith("workflow:"):
-        own.append(_instant_field(DUE, "Due", "Empty: as it is.", job.due_at))
-    own.append(_instant_field(EXPIRES, "Expires", "Not started after this. Empty: as it is.", job.expires_at))
+        own.append(_instant_field(DUE, "Due", "Empty: unchanged.", job.due_at))
+    own.append(_instant_field(EXPIRES, "Expires", "The job does not start after this time. Empty: unchanged.", job.expires_at))
     bounds = {"min": 0, "max": 9, "step": 1, "inputmode": "numeric"}
-    own.append(Field(PRIORITY, "Priority", Kind.NUMBER, "0 to 9, the most urgent is 9.", text=str(job.priority), attributes=bounds))
+    own.append(Field(PRIORITY, "Priority", Kind.NUMBER, "0 to 9; 9 is the most urgent.", text=str(job.priority), attributes=bounds))
     return own
 
 

@@ -85,7 +85,7 @@ class Form:
         except InvalidArguments as error:
             return self._again(reading, asked, at_places(self.fields, error))
         except IdempotencyConflict:
-            return self._again(reading, asked, {}, "This form was submitted before with other values. Submit again to make another job.")
+            return self._again(reading, asked, {}, "This form was already submitted with other values. Submit again to create another job.")
         except JobsError as error:
             name = job_options.BY_NAME.get(error.field or "")
             return self._again(reading, asked, {name: str(error)}) if name else self._again(reading, asked, {}, str(error))
@@ -97,7 +97,7 @@ class Form:
             self.signature.check(*self.signature.arrange(reading.values))
         except InvalidArguments as error:
             errors = {**at_places(self.fields, error), **errors}
-        raise InvalidArguments("some fields cannot be read", errors=errors)
+        raise InvalidArguments("some fields are invalid", errors=errors)
 
     def _again(self, reading: Reading, asked: JobOptions, errors: Mapping[str, str], *problems: str) -> Form:
         filled = [retyped(each, reading.texts) for each in self.fields]

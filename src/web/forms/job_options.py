@@ -24,10 +24,10 @@ _BOUNDS = {"min": 0, "max": 9, "step": 1, "inputmode": "numeric"}
 FIELDS = (
     Field(DELAY, "Start after", Kind.TEXT, "90 (seconds), 10m, 1h30m or 2d. Empty: now.", required=False, attributes={"class": "narrow"}),
     Field(AT, "Start at", Kind.INSTANT, "Instead of a delay.", required=False),
-    Field(EXPIRES, "Not after", Kind.INSTANT, "If it has not started by then, it expires.", required=False),
-    Field(PRIORITY, "Priority", Kind.NUMBER, "0 to 9, the most urgent is 9. Empty: the actor's own.", required=False, attributes=_BOUNDS),
+    Field(EXPIRES, "Not after", Kind.INSTANT, "The job expires if it has not started by then.", required=False),
+    Field(PRIORITY, "Priority", Kind.NUMBER, "0 to 9; 9 is the most urgent. Empty: the actor's default.", required=False, attributes=_BOUNDS),
     Field(
-        UNIQUE_KEY, "Unique key", Kind.TEXT, "No second job with this key until this one has ended.", required=False, attributes={"maxlength": 255}
+        UNIQUE_KEY, "Unique key", Kind.TEXT, "No second job with this key until this one has finished.", required=False, attributes={"maxlength": 255}
     ),
 )  # fmt: skip
 
@@ -56,7 +56,7 @@ def read_options(sent: MultiDict[str, str]) -> JobOptions:
     due = reading.values.get(AT)
     delay = reading.texts.get(DELAY, "").strip()
     if delay and due is not None:
-        reading.errors[AT] = "Give a delay or an instant, not both."
+        reading.errors[AT] = "Give a delay or a start time, not both."
     elif delay:
         _try(reading, DELAY, lambda: options.update(due_at=now() + parse_duration(delay)))
     elif due is not None:
@@ -71,14 +71,14 @@ def read_options(sent: MultiDict[str, str]) -> JobOptions:
     if key := reading.texts.get(UNIQUE_KEY, "").strip():
         options["unique_key"] = key
     if "due_at" in options and "expires_at" in options and options["expires_at"] <= options["due_at"]:
-        reading.errors[EXPIRES] = "It would expire before it may start: give a later instant."
+        reading.errors[EXPIRES] = "The job would expire before it can start: give a later time."
     return JobOptions(options, reading)
 
 
 def _ahead(text: str) -> datetime:
     instant = parse_instant(text)
     if instant <= now():
-        raise ValueError("That is past: give an instant ahead.")
+        raise ValueError("This is in the past: give a future time.")
     return instant
 
 

@@ -32,7 +32,7 @@ def save(session: Session, actor: str, name: str, values: Mapping[str, Any], *, 
     found = session.execute(mine.where(FormPreset.name == name)).scalars().first()
     if found is None:
         if session.execute(select(func.count()).select_from(mine.subquery())).scalar_one() >= MOST:
-            raise JobsError(f"You have {MOST} presets of this actor already: delete one first.", field="preset-name")
+            raise JobsError(f"You already have {MOST} presets of this actor: delete one first.", field="preset-name")
         found = FormPreset(actor=actor, name=name, owner=by.name, owner_key=by.key)
         session.add(found)
     found.values, found.shared, found.saved_at = dict(values), shared, now()
@@ -49,7 +49,7 @@ def find(session: Session, id: int, by: Caller) -> FormPreset:
     """A preset that somebody may use. Raises UnknownPreset."""
     found = session.execute(_seen(by).where(FormPreset.id == id)).scalars().first()
     if found is None:
-        raise UnknownPreset("There is no such preset, or it is somebody else's own.", field="preset")
+        raise UnknownPreset("No such preset, or it is another user's private preset.", field="preset")
     return found
 
 
@@ -57,7 +57,7 @@ def remove(session: Session, id: int, by: Caller) -> FormPreset:
     """Delete a preset of one's own; an administrator deletes shared ones of others too. Raises UnknownPreset."""
     found = find(session, id, by)
     if not may_remove(found, by):
-        raise UnknownPreset("This preset is somebody else's: only its owner or an administrator deletes it.", field="preset")
+        raise UnknownPreset("Only the owner of this preset or an administrator can delete it.", field="preset")
     session.execute(delete(FormPreset).where(FormPreset.id == id))
     return found
 

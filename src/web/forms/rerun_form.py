@@ -56,7 +56,7 @@ class RerunForm:
         kept = {name: known[name] for name in self.signature.secrets & known.keys() if name not in reading.values}
         try:
             if reading.errors:
-                raise InvalidArguments("some fields cannot be read", errors=reading.errors)
+                raise InvalidArguments("some fields are invalid", errors=reading.errors)
             args, kwargs = self.signature.arrange({**reading.values, **kept})
             if identical(self.signature.by_name(args, kwargs), known):
                 args, kwargs = self.job.args, self.job.kwargs
@@ -69,7 +69,7 @@ class RerunForm:
         except InvalidArguments as error:
             return self._again(reading, at_places(self.fields, error) if error.errors is not reading.errors else reading.errors)
         except IdempotencyConflict:
-            return self._again(reading, {}, "This form was submitted before with other values. Submit again to make another job.")
+            return self._again(reading, {}, "This form was already submitted with other values. Submit again to create another job.")
         except JobsError as error:
             return self._again(reading, {}, str(error))
 

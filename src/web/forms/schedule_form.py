@@ -45,30 +45,30 @@ TIMES = (
     _field(
         "cron", "Cron", hint="Minute, hour, day of month, month, day of week: 0 6 * * mon-fri, or @daily.", attributes={"class": "mono"}
     ),
-    _field("every", "Every", hint="30s, 5m, 1h30m: counted from Not before; without that from 1970 on, so that all schedulers agree."),
-    _field("at", "Once, at", Kind.INSTANT, attributes=_OWN_ZONE),
-    _field("zone", "Time zone", hint="Of cron and of the instants on this page.", attributes={"list": "zones", "autocomplete": "off"}),
+    _field("every", "Every", hint="30s, 5m, 1h30m. Counted from Not before, or from 1970 if that is empty."),
+    _field("at", "Once at", Kind.INSTANT, attributes=_OWN_ZONE),
+    _field("zone", "Time zone", hint="For cron and the times on this page.", attributes={"list": "zones", "autocomplete": "off"}),
     _field("starts_at", "Not before", Kind.INSTANT, attributes=_OWN_ZONE),
     _field("ends_at", "Not after", Kind.INSTANT, attributes=_OWN_ZONE),
-    _field("jitter", "Jitter", hint="Each tick up to so much later, the same in every process, e.g. 30s."),
+    _field("jitter", "Jitter", hint="Delays each tick by up to this much, e.g. 30s."),
 )
 POLICIES = (
     _field(
         "missed", "Missed ticks", Kind.SELECT,
-        "When no scheduler ran at their time. once: one run stands for all of them; skip: none; all: every one of them runs.",
+        "Ticks at which no scheduler was running. once: one run replaces all of them; skip: none runs; all: each one runs.",
         choices=_choices(Missed),
     ),
-    _field("grace", "Grace", hint="Lateness that still counts as on time, e.g. 10s."),
+    _field("grace", "Grace", hint="Delay that still counts as on time, e.g. 10s."),
     _field(
         "overlap", "Overlap", Kind.SELECT,
-        "While a job of an earlier tick waits or runs. allow: run beside it; skip: do not run; queue: run after it; cancel: cancel it, then run.",
+        "While the job of an earlier tick waits or runs. allow: run in parallel; skip: do not run; queue: run after it; cancel: cancel it, then run.",
         choices=_choices(Overlap),
     ),
     _field("pause_after", "Pause after failures in a row", Kind.NUMBER, attributes={"min": 1, "max": 1000, "step": 1, "inputmode": "numeric"}),
-    _field("expect_success", "Expect a success by", hint="A time of the day (06:30), or how long after each tick (45m); else an alert."),
-    _field("on_failure", "Tell of failures", hint="An actor that takes one object."),
-    _field("on_recovery", "Tell of recoveries", hint="An actor that takes one object."),
-    _field("on_alert", "Tell of a missing success", hint="An actor that takes one object; empty: the one of CALLBOARD_ALERT_ACTOR."),
+    _field("expect_success", "Expect success by", hint="A time of day (06:30) or a duration after each tick (45m). Otherwise an alert is sent."),
+    _field("on_failure", "Notify of failures", hint="An actor that takes one object."),
+    _field("on_recovery", "Notify of recoveries", hint="An actor that takes one object."),
+    _field("on_alert", "Notify of a missing success", hint="An actor that takes one object. Empty: that of CALLBOARD_ALERT_ACTOR."),
 )  # fmt: skip
 OWN = (NAME, *TIMES, *POLICIES)
 
@@ -122,9 +122,9 @@ class ScheduleForm:
         except InvalidArguments as error:
             placed = at_places(self.actor.fields, error)
             names = {PREFIX + name if name in self.own else name: text for name, text in placed.items()}
-            raise InvalidArguments("some fields do not fit", errors={**names, **problems}) from None
+            raise InvalidArguments("some fields are invalid", errors={**names, **problems}) from None
         if problems:
-            raise InvalidArguments("some fields cannot be read", errors=problems)
+            raise InvalidArguments("some fields are invalid", errors=problems)
         return draft
 
     def again(self, sent: MultiDict[str, str], errors: Mapping[str, str], *problems: str) -> ScheduleForm:

@@ -18,7 +18,7 @@ def requested_format() -> str | None:
     """The requested format; None: the page itself."""
     form = request.args.get("format", "")
     if form and form not in FORMATS:
-        raise NotFound(f"There is no format {form}. Ask for json or csv.")
+        raise NotFound(f"Unknown format {form}. Use json or csv.")
     return form or None
 
 

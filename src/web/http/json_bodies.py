@@ -41,13 +41,13 @@ def loads(text: str | bytes) -> Any:
     """The JSON of a body, or of a part of one. Raises BadRequest, or InvalidArguments naming the field that no row can hold."""
     data = text.encode() if isinstance(text, str) else text
     if values.size_parsed(data) > MOST_PARSED:
-        raise BadRequest("The body holds more values than are taken at once: send it in parts.")
+        raise BadRequest("The body contains too many values: split the request.")
     if values.is_too_deep(data, DEEPEST_BODY):
-        raise BadRequest(f"The body is not JSON that is taken: its lists and objects are nested more than {values.DEEPEST} levels deep.")
+        raise BadRequest(f"The body is rejected: its lists and objects are nested more than {values.DEEPEST} levels deep.")
     try:
         document = values.loads(data)
     except (ValueError, RecursionError) as error:
-        raise BadRequest(f"The body is not JSON: {error}.") from None
+        raise BadRequest(f"The body is not valid JSON: {error}.") from None
     found = values.unkeepable(document) if b"\\ud" in data.lower() else None
     if found is not None:
         field = _field(found[0])
@@ -68,7 +68,7 @@ def read_limit() -> int:
     """How many rows a page is to have."""
     text = request.args.get("limit", "50")
     if not text.isdecimal() or not 1 <= int(text[:9]) <= PAGE_LIMIT:
-        raise JobsError(f"limit lies between 1 and {PAGE_LIMIT}.", field="limit")
+        raise JobsError(f"limit must be between 1 and {PAGE_LIMIT}.", field="limit")
     return int(text)
 
 

@@ -59,10 +59,10 @@ def init(app: Flask) -> None:
 def too_large() -> str:
     """What is to be said of a request that is larger than its view takes."""
     if not _takes_files():
-        return f"The request is larger than the {in_units(request.max_content_length or 0)} that are taken here."
+        return f"The request is larger than the {in_units(request.max_content_length or 0)} limit of this endpoint."
     names = ", ".join(sorted(_files_of(request.view_args))) or "file"
     most = in_units(get_settings().max_upload_bytes)
-    return f"{names}: the files are larger than {most} together, the most that one request may bring (CALLBOARD_MAX_UPLOAD_BYTES)."
+    return f"{names}: the files together exceed {most}, the limit per request (CALLBOARD_MAX_UPLOAD_BYTES)."
 
 
 def sent(fields: Sequence[Field]) -> MultiDict[str, str]:
@@ -94,9 +94,7 @@ def by_parameter(signature: Signature) -> dict[str, Any]:
     for part, file in request.files.items(multi=True):
         if part not in signature.files:
             known = ", ".join(sorted(signature.files)) or "none"
-            raise InvalidArguments(
-                f"{part}: no file parameter", errors={part: f"No parameter of this name takes a file; those that do: {known}."}
-            )
+            raise InvalidArguments(f"{part}: no file parameter", errors={part: f"Not a file parameter. File parameters: {known}."})
         reference = keep(file).reference
         if part in several:
             values.setdefault(part, []).append(reference)

@@ -41,7 +41,7 @@ def change_password() -> Response | tuple[str, int]:
             users.set_password(session, user_id, new, again, key=key)
     except UserError as error:
         return _page(problem=error), 422
-    flash("The new password holds. Your other browsers are signed out.", "success")
+    flash("Password changed. Your other sessions are signed out.", "success")
     return redirect(url_for("account.show"), 303)
 
 
@@ -51,8 +51,8 @@ def end_session(id: int) -> Response:
     """Sign another browser of one's own out."""
     with database.write() as session:
         if not sessions.end_one(session, id, user_id=_my_id()):
-            raise NotFound(f"You have no session {id}.")
-    flash("The browser is signed out.", "success")
+            raise NotFound(f"There is no session {id}.")
+    flash("Session signed out.", "success")
     return redirect(url_for("account.show"), 303)
 
 
@@ -64,7 +64,7 @@ def create_token() -> str | tuple[str, int]:
     try:
         wanted = read(request.form)
         if wanted.role in list(Role) and not me.role.includes(Role(wanted.role)):
-            raise ValueError(f"A token of your own has no more rights than you: {me.role}.")
+            raise ValueError(f"Your tokens cannot have a higher role than you: {me.role}.")
         made = wanted.owned(_my_id(), me.actors).create()
     except (ValueError, JobsError) as error:
         return _page(token_problem=str(error), typed=request.form), 422
@@ -77,15 +77,15 @@ def revoke_token(id: int) -> Response:
     """Let a token of one's own work no more."""
     with database.write() as session:
         if not tokens.revoke(session, id, user_id=_my_id()):
-            raise NotFound(f"You have no token {id}.")
-    flash("The token works no more.", "success")
+            raise NotFound(f"There is no token {id}.")
+    flash("Token revoked.", "success")
     return redirect(url_for("account.show"), 303)
 
 
 def _my_id() -> int:
     kind, _, id = visitor().key.partition(" ")
     if kind != "user":
-        raise Forbidden("Tokens have no account: sign in with a browser.")
+        raise Forbidden("A token has no account page: sign in with a browser.")
     return int(id)
 
 
@@ -103,9 +103,9 @@ def _check_old(password: str, address: str) -> None:
         if is_right:
             throttle.take_back(session, counted)
         else:
-            audit_hooks.note(session, "user.password", name, refused="the present password is wrong")
+            audit_hooks.note(session, "user.password", name, refused="wrong current password")
     if not is_right:
-        raise UserError("old", "This is not your present password.")
+        raise UserError("old", "This is not your current password.")
     if change is not None:
         audit.begin(change)
 

@@ -59,7 +59,7 @@ def submit(name: str) -> Response | tuple[str, int]:
     outcome = form.submit(sent, by=visitor())
     if isinstance(outcome, Form):
         return _page(outcome), 422
-    flash("The job is submitted." if outcome.created else "This form was submitted before: here is its job.", "success")
+    flash("Job submitted." if outcome.created else "This form was already submitted: here is its job.", "success")
     return redirect(url_for("jobs.show", id=outcome.id), 303)
 
 
@@ -76,7 +76,7 @@ def save_preset(name: str) -> Response | tuple[str, int]:
             saved = presets.save(session, name, request.form.get("preset-name", ""), form.values(sent), shared=shared, by=visitor())
     except JobsError as error:
         return _page(form.again(sent, str(error))), 422
-    flash(f"The preset {saved.name} is saved.", "success")
+    flash(f"Preset {saved.name} saved.", "success")
     return redirect(url_for("actors.form", name=name, preset=saved.id), 303)
 
 
@@ -87,9 +87,9 @@ def delete_preset(name: str, number: int) -> Response:
     try:
         with database.write() as session:
             removed = presets.remove(session, min(number, 2**31 - 1), visitor())
-        flash(f"The preset {removed.name} is deleted.", "success")
+        flash(f"Preset {removed.name} deleted.", "success")
     except presets.UnknownPreset as error:
-        flash(f"Not done: {error}", "error")
+        flash(f"Failed: {error}", "error")
     return redirect(url_for("actors.form", name=name), 303)
 
 

@@ -71,13 +71,15 @@ def resend(id: str) -> AnyResponse:
     """Send the email again to the chosen recipient, or to all it has not reached."""
     number = request.form.get("number", "")
     if number and not (number.isdecimal() and number.isascii() and len(number) < 6):
-        raise BadRequest("number: take it from the list of recipients.")
+        raise BadRequest("number: give the number of a recipient from the list.")
     with database.write() as session:
         if deliveries.find(session, id) is None:
-            raise NotFound(f"There is no mail {id}.")
+            raise NotFound(f"There is no email {id}.")
         recipients = send_again(session, id, [int(number)] if number else [], by=visitor().name)
     flash(
-        f"Sent again to {', '.join(recipients[:3])}{' …' if len(recipients) > 3 else ''}." if recipients else "It has reached everybody.",
+        f"Resending to {', '.join(recipients[:3])}{' …' if len(recipients) > 3 else ''}."
+        if recipients
+        else "Already delivered to every recipient.",
         "success",
     )
     return redirect(url_for("mails.show", id=id), 303)
@@ -94,4 +96,4 @@ def _state(word: str | None) -> DeliveryState | None:
     try:
         return DeliveryState(word)
     except ValueError:
-        raise BadRequest(f"state: one of {', '.join(DeliveryState)}.") from None
+        raise BadRequest(f"state: choose one of {', '.join(DeliveryState)}.") from None

@@ -77,7 +77,7 @@ def create() -> Response | tuple[str, int] | str:
         with database.write() as session:
             return editing.create(session, draft, by=visitor().name)
 
-    return _save(form, save, "The schedule is made.")
+    return _save(form, save, "Schedule created.")
 
 
 @blueprint.get("/schedules/preview")
@@ -140,13 +140,13 @@ def change(id: str) -> Response | tuple[str, int] | str:
             seen = int(version) if version.isdecimal() and len(version) < 10 else None
             return editing.change(session, form.schedule.id, draft, by=visitor().name, version=seen)
 
-    return _save(form, save, "The schedule is changed.")
+    return _save(form, save, "Schedule changed.")
 
 
 _DONE = {
-    "pause": "The schedule is paused: no tick fires until it is resumed.",
-    "resume": "The schedule is resumed: its next tick fires.",
-    "follow-code": "The schedule says again what the code says.",
+    "pause": "Schedule paused: no tick fires until it is resumed.",
+    "resume": "Schedule resumed: its next tick fires.",
+    "follow-code": "Overrides removed: the schedule uses the values from code.",
 }
 
 
@@ -160,11 +160,11 @@ def act(id: str, verb: str) -> Response:
             schedule = queries.find(session, id)
             if verb == "delete":
                 editing.delete(session, schedule.id)
-                flash(f"The schedule {schedule.name} is deleted. Its jobs stay.", "success")
+                flash(f"Schedule {schedule.name} deleted. Its jobs are kept.", "success")
                 back = url_for("schedules.index")
             elif verb == "run-now":
                 fired = ticks.run_now(session, schedule.id, periodic.maker(actors.broker), by=visitor().name)
-                flash("It runs now; its ticks stay where they are.", "success")
+                flash("Job submitted. The regular ticks are not affected.", "success")
                 back = url_for("jobs.show", id=fired.job_id)
             elif verb == "backfill":
                 _backfill(session, schedule)
@@ -174,18 +174,18 @@ def act(id: str, verb: str) -> Response:
                 )
                 flash(_DONE[verb], "success")
     except NotAllowed as error:
-        flash(f"Not done: {error}.", "error")
+        flash(f"Failed: {error}.", "error")
     except (InvalidArguments, JobsError) as error:
         if type(error).__name__ == "UnknownSchedule":
             raise
-        flash(f"Not done: {error}", "error")
+        flash(f"Failed: {error}", "error")
     return redirect(back, 303)
 
 
 def _backfill(session: Any, schedule: Schedule) -> None:
     start, end = (_instant(request.form.get(name, ""), schedule) for name in ("from", "to"))
     made = backfill.backfill(session, schedule.id, start, end, periodic.maker(actors.broker), by=visitor().name)
-    had = f"; {made.had_one} had a job already" if made.had_one else ""
+    had = f"; {made.had_one} already had a job" if made.had_one else ""
     flash(f"{len(made.fired)} tick{'s' if len(made.fired) != 1 else ''} backfilled{had}.", "success")
 
 
@@ -216,7 +216,7 @@ def _instant(text: str, schedule: Schedule) -> datetime:
     try:
         naive = datetime.fromisoformat(text.strip())
     except ValueError:
-        raise JobsError("Give both instants, e.g. 2030-12-31T18:00.", field="from") from None
+        raise JobsError("Give both times, e.g. 2030-12-31T18:00.", field="from") from None
     zoned = naive.replace(tzinfo=zone_of(schedule.zone)) if naive.tzinfo is None else naive
     try:
         return parse_instant(zoned.isoformat())

@@ -65,9 +65,9 @@ def act(id: str, action: str) -> Response:
         with database.write() as session:
             touched = workflows.cancel(session, id) if action == "cancel" else workflows.retry(session, id)
         steps = f"{touched} step{'' if touched == 1 else 's'}"
-        flash(f"{steps} cancelled, or asked to stop." if action == "cancel" else f"{steps} queued or waiting again.", "success")
+        flash(f"{steps} cancelled or stopping." if action == "cancel" else f"{steps} queued or waiting again.", "success")
     except NotAllowed as error:
-        flash(f"Not done: {error}.", "error")
+        flash(f"Failed: {error}.", "error")
     return redirect(url_for("workflows.show", id=id), 303)
 
 

@@ -48,7 +48,7 @@ def frame(raw: bytes | None) -> Response:
     """The email's HTML alone, for the frame."""
     html = reading.read(_there(raw)).html
     if html is None:
-        raise NotFound("This email has no HTML.")
+        raise NotFound("This email has no HTML part.")
     html = _BASE.sub("", html)
     start = _START.match(html)
     assert start is not None
@@ -63,7 +63,7 @@ def part(raw: bytes | None, number: int) -> Response:
     """One attachment, to be saved."""
     found = reading.attachment(_there(raw), number)
     if found is None:
-        raise NotFound("This email has no such attachment.")
+        raise NotFound("No such attachment.")
     about, content = found
     return download(content, about.filename, about.content_type if about.content_type in _PLAIN_TYPES else "application/octet-stream")
 
@@ -84,5 +84,5 @@ def download(content: bytes, filename: str, content_type: str) -> Response:
 
 def _there(raw: bytes | None) -> bytes:
     if raw is None:
-        raise NotFound("There is no such email; it may have been pruned.")
+        raise NotFound("No such email; it may have been deleted by retention.")
     return raw

@@ -20,7 +20,7 @@ BEGINNING = 2_000
 def send(job: Job) -> Response:
     """The result as JSON, straight from its file if it has one. Raises NotAllowed if there is none, ResultNotHere."""
     if job.state is not State.SUCCEEDED:
-        raise NotAllowed(f"the job is {job.state}: only one that has succeeded has a result")
+        raise NotAllowed(f"the job is {job.state}: only a succeeded job has a result")
     if job.result_file is None:
         return Response(dump(job.result), mimetype="application/json")
     path = result_files.path(job.result_file).resolve()

@@ -45,4 +45,4 @@ def depths(traceback: str) -> Depths:
 
 
 def _left_out(number: int) -> str:
-    return f"  … {number} frame{'' if number == 1 else 's'} of libraries …"
+    return f"  … {number} library frame{'' if number == 1 else 's'} …"

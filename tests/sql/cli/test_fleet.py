@@ -48,14 +48,14 @@ def test_workers_are_listed_made_quiet_and_stopped(terminal: Terminal) -> None:
 
 
 def test_dead_letters_of_a_queue_that_nobody_serves_are_refused_with_those_there_are(terminal: Terminal) -> None:
-    assert "There is no queue named 'defualt'. There is: " in terminal.run("requeue", "defualt", code=1)
+    assert "There is no queue named 'defualt'. Choose one of: " in terminal.run("requeue", "defualt", code=1)
 
 
 def test_what_waits_in_a_queue_is_cancelled_by_a_job(terminal: Terminal) -> None:
-    assert terminal.run("purge", "default") == "nothing waits in default"
+    assert terminal.run("purge", "default") == "no waiting jobs in default"
     id = terminal.run("submit", "add", "--x", "1", "--y", "2", "--delay", "2h")
     said = terminal.run("purge", "default")
-    assert said.endswith("cancels 1 job that waits in default")
+    assert said.endswith("cancels 1 waiting job in default")
     with terminal.database.read() as session:
         found = session.execute(select(Job).where(Job.actor == "act_on_jobs")).scalar_one()
     assert found.id == said.split()[0]

@@ -52,7 +52,7 @@ def test_one_worker_after_another_and_the_end_is_said(database: Database, parts:
     said: list[str] = []
     pids = [part.record.pid for part in parts]
     reload = Reload(parts, ["hello.py"], report=said.append)
-    assert said == ["Reloading hello.py: one worker after another, each finishes its jobs first"]
+    assert said == ["Reloading hello.py… (one worker at a time; each finishes its jobs first)"]
 
     assert not reload.is_over()
     eventually(lambda: look(first), what="the first worker is started again")

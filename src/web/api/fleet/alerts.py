@@ -22,8 +22,8 @@ class MuteBody(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    for_: str | float | None = Field(None, alias="for", description="how long: seconds, or a text such as 2h; not together with until")
-    until: str | None = Field(None, description="until this instant, ISO 8601 with its zone")
+    for_: str | float | None = Field(None, alias="for", description="duration: seconds, or a text such as 2h; excludes until")
+    until: str | None = Field(None, description="end time, ISO 8601 with time zone")
 
 
 @blueprint.get("/alerts")
@@ -48,7 +48,7 @@ def mute_alert(id: int) -> Response:
     """Say nothing of what this alert is about until a time, however often it begins."""
     body = read(MuteBody, read_json(), example='{"for": "2h"}')
     if (body.for_ is None) == (body.until is None):
-        raise JobsError("Give for or until: how long, or until when.", field="until")
+        raise JobsError("Give `for` (a duration) or `until` (a time).", field="until")
     until = ahead("for", body.for_) or ahead("until", body.until)
     assert until is not None
     with database.write() as session:

@@ -143,7 +143,7 @@ class PurgeBody(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    count: Count | None = Field(None, description="how many jobs wait, as the refusal says; needed above a hundred")
+    count: Count | None = Field(None, description="number of waiting jobs, as given in the 422 response; required above a hundred")
 
 
 @blueprint.post("/queues/<name>/purge")

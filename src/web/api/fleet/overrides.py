@@ -18,7 +18,7 @@ from ...auth import allow, visitor
 from ...http.json_bodies import answer, read_json
 from ..requests.blueprint import blueprint
 
-_TARGET = Field(description="what is meant: all, queue:NAME or actor:NAME")
+_TARGET = Field(description="target: all, queue:NAME or actor:NAME")
 
 
 class PauseBody(BaseModel):
@@ -27,9 +27,9 @@ class PauseBody(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     target: str = _TARGET
-    for_: str | float | None = Field(None, alias="for", description="how long: seconds, or a text such as 10m; not together with until")
-    until: str | None = Field(None, description="until this instant, ISO 8601 with its zone; neither: until somebody resumes")
-    reason: str | None = Field(None, max_length=500, description="shown on every job that waits for it")
+    for_: str | float | None = Field(None, alias="for", description="duration: seconds, or a text such as 10m; excludes until")
+    until: str | None = Field(None, description="end time, ISO 8601 with time zone; without for and until: until it is resumed")
+    reason: str | None = Field(None, max_length=500, description="shown on every job that the pause delays")
 
 
 class LimitBody(BaseModel):
@@ -38,8 +38,8 @@ class LimitBody(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     target: str = _TARGET
-    rate_limit: str | None = Field(None, max_length=200, description="how often jobs may start, e.g. 10/m or 100/h;10/m")
-    concurrency: Count | None = Field(None, description="how many may run at once")
+    rate_limit: str | None = Field(None, max_length=200, description="rate limit of starts, e.g. 10/m or 100/h;10/m")
+    concurrency: Count | None = Field(None, description="maximum number of running jobs")
 
 
 @blueprint.get("/pauses")
@@ -87,7 +87,7 @@ def set_limits() -> Response:
     body = read(LimitBody, read_json(), example='{"target": "queue:mail", "rate_limit": "50/m"}')
     wanted = body.model_fields_set & set(LIMITS)
     if not wanted:
-        raise JobsError("Give rate_limit, concurrency or both; null lifts the limit.", field=RATE_LIMIT)
+        raise JobsError("Give rate_limit, concurrency or both; null removes the limit.", field=RATE_LIMIT)
     with database.write() as session:
         target = override_requests.read_target(body.target)
         for setting in wanted:

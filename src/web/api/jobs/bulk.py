@@ -23,10 +23,10 @@ class BulkBody(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    verb: Literal["retry", "re-run", "release", "cancel", "discard"] = Field(description="what to do")
-    q: str = Field("", max_length=2000, description="which jobs, in the grammar of the list; empty: all")
+    verb: Literal["retry", "re-run", "release", "cancel", "discard"] = Field(description="the action")
+    q: str = Field("", max_length=2000, description="query that selects the jobs, in the syntax of the jobs list; empty: all")
     count: Annotated[int, Field(ge=0, strict=True), BeforeValidator(whole)] = Field(
-        description="how many that was when you looked (GET): refused with 409 if it is another number by now"
+        description="expected number of jobs (from GET); 409 if it has changed"
     )
 
 

@@ -32,7 +32,7 @@ def events(id: str) -> Response:
     try:
         return stream(job.id, _messages, after=after)
     except TooManyStreams:
-        raise ServiceUnavailable("Too many open streams. Ask for the job itself every few seconds instead.") from None
+        raise ServiceUnavailable("Too many open streams. Poll the job every few seconds instead.") from None
 
 
 def _messages(news: News) -> Iterator[Message]:

@@ -23,7 +23,7 @@ def bring_file() -> Response:
     require_multipart()
     brought = request.files.get("file")
     if brought is None or not brought.filename:
-        raise InvalidArguments("Send one part named file, with its name.", errors={"file": "Required."})
+        raise InvalidArguments("Send one part named file, with a file name.", errors={"file": "Required."})
     return answer({**uploads.keep(brought).reference, "sha256": uploads.sha256(brought)}, 201)
 
 

@@ -25,7 +25,7 @@ def operation(
     responses: Document = {str(status): done}
     if reads:
         done["headers"]["ETag"] = {"$ref": "#/components/headers/ETag"}
-        responses["304"] = {"description": "As it was when its ETag was read"}
+        responses["304"] = {"description": "Not modified since this ETag"}
     for problem in sorted({*problems, *_ALWAYS, *(_WITH_BODY if body or parts else ())}):
         responses[str(problem)] = _problem(problem)
     responses["default"] = _problem(0)
@@ -55,16 +55,16 @@ def header(name: str, description: str, schema: Document | None = None) -> Docum
     return {"name": name, "in": "header", "description": description, "schema": schema or {"type": "string"}}
 
 
-IF_MATCH = header("If-Match", "the ETag that was read: refused with 412 if it has changed since")
-_IF_NONE_MATCH = header("If-None-Match", "the ETag that was read: answered with 304 if nothing has changed")
+IF_MATCH = header("If-Match", "ETag of an earlier response: 412 if the resource has changed since")
+_IF_NONE_MATCH = header("If-None-Match", "ETag of an earlier response: 304 if the resource has not changed")
 KEY = header(
-    "Idempotency-Key", "the same key again answers with what the first made", {"type": "string", "maxLength": 200, "pattern": "^[!-~]*$"}
+    "Idempotency-Key", "a repeated key returns the result of the first request", {"type": "string", "maxLength": 200, "pattern": "^[!-~]*$"}
 )
 
 
 def _problem(status: int) -> Document:
     described: Document = {
-        "description": "A problem" if not status else "Problem",
+        "description": "Error" if not status else "Problem",
         "content": {"application/problem+json": {"schema": ref("Problem")}},
     }
     if status == 429:

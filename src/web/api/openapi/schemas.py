@@ -84,7 +84,7 @@ def call_parts(actor: actor_catalogue.AnyActor) -> Document | None:
     several = {each.name for each in fields_of(signature) if each.kind is Kind.FILES}
     body = {k: v for k, v in CallBody.model_json_schema().items() if k != "required"}
     files = {name: {"type": "array", "items": _BINARY} if name in several else _BINARY for name in names}
-    body["description"] = "JSON as without files: the other arguments in kwargs, and when and how"
+    body["description"] = "the JSON body of a request without files: the other arguments in kwargs, and the options"
     return {"type": "object", "properties": {"body": body, **files}, "additionalProperties": False}
 
 
@@ -143,7 +143,7 @@ _JOB = {
     "required": ["id", "actor", "queue", "state"],
     "properties": {
         "id": {"type": "string"}, "actor": _TEXT, "queue": {"type": "string"}, "state": {"enum": list(State)}, "reason": _TEXT,
-        "waiting_because": {"type": "array", "items": {"type": "string"}, "description": "why it is not running, every cause, the first to mend first"},
+        "waiting_because": {"type": "array", "items": {"type": "string"}, "description": "every reason why the job is not running, the first to fix first"},
         "cancelling": {"type": "boolean"}, "stalled": _TEXT, "result_bytes": {"type": ["integer", "null"]},
         "args": {}, "kwargs": {}, "result": {}, "error": _TEXT, "progress": {"type": ["object", "null"]},
         "waits_for": _TEXT, "slot_at": _TEXT, "paused_by": _TEXT, "held_for": _TEXT, "unique_key": _TEXT, "unique_until": _TEXT, "fair_key": _TEXT,
@@ -176,13 +176,13 @@ _PAGE = {
 }
 #: headers of answers
 HEADERS = {
-    "ETag": {"description": "The version of what was read", "schema": {"type": "string"}},
+    "ETag": {"description": "The version of the resource", "schema": {"type": "string"}},
     "RateLimit": {
-        "description": "What this client has left: r requests, and the seconds until there is more",
+        "description": "Remaining quota of the client: r requests, t seconds until it is refilled",
         "schema": {"type": "string"},
     },
     "RateLimit-Policy": {"description": "The limit: q requests in w seconds", "schema": {"type": "string"}},
     "Retry-After": {"description": "Seconds", "schema": {"type": "integer", "minimum": 0}},
-    "Location": {"description": "Where what was made can be read", "schema": {"type": "string"}},
-    "Idempotency-Replayed": {"description": "true: this key was used before, and this is what was made then", "schema": {"type": "string"}},
+    "Location": {"description": "URL of the created resource", "schema": {"type": "string"}},
+    "Idempotency-Replayed": {"description": "true if the key was used before and this is the earlier result", "schema": {"type": "string"}},
 }

@@ -61,6 +61,4 @@ def _require(fits: Any) -> None:
     wanted = request.if_match
     if not wanted or wanted.star_tag or any(fits(each) for each in wanted.as_set()):
         return
-    raise PreconditionFailed(
-        "Somebody has changed it since you read it. Read it again, look at what changed, then send If-Match with its new ETag."
-    )
+    raise PreconditionFailed("It has changed since you read it. Read it again, then send If-Match with the new ETag.")

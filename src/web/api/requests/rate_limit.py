@@ -63,7 +63,7 @@ def budget() -> Budget | None:
     try:
         [rate] = parse(text)
     except ValueError:
-        raise ValueError(f"CALLBOARD_API_RATE={text!r} is no rate: write one such as 600/m, or nothing for no limit.") from None
+        raise ValueError(f"CALLBOARD_API_RATE={text!r} is not a rate: write e.g. 600/m, or leave it empty for no limit.") from None
     return Budget(rate)
 
 
@@ -74,7 +74,7 @@ def check(clients: Budget | None) -> None:
     g.budget_left = left = clients.take(visitor().key)
     if not left.allowed:
         refused = TooManyRequests(
-            f"You may ask {clients.rate} here. Ask again in {left.wait_s} s; POST /api/v1/jobs/bulk submits many jobs at once."
+            f"Rate limit of {clients.rate} exceeded. Retry in {left.wait_s} s; POST /api/v1/jobs/bulk submits many jobs at once."
         )
         refused.retry_after = left.wait_s
         raise refused

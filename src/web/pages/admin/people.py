@@ -51,9 +51,9 @@ def change(id: int, verb: str) -> Response | str | tuple[str, int]:
         return _page(problem=error), 422
     flash(
         {
-            "rights": f"{user.name} has new rights from now on.",
-            "disable": f"{user.name} is signed out and disabled.",
-            "enable": f"{user.name} may sign in again.",
+            "rights": f"Role and actors of {user.name} changed.",
+            "disable": f"{user.name} disabled and signed out.",
+            "enable": f"{user.name} enabled.",
         }[verb],
         "success",
     )
@@ -64,7 +64,7 @@ def _change(session: Session, id: int, verb: str) -> User:
     if verb == "enable":
         return users.enable(session, id)
     if visitor().key == f"user {id}":
-        raise UserError("id", "Nobody disables himself or changes his own rights: another administrator does.")
+        raise UserError("id", "You cannot disable yourself or change your own role: ask another administrator.")
     return users.disable(session, id) if verb == "disable" else users.change_rights(session, id, request.form.get("role", ""), _actors())
 
 

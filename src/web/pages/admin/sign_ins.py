@@ -29,5 +29,5 @@ def end(id: int) -> Response:
     with database.write() as session:
         if not sessions.end_one(session, id):
             raise NotFound(f"There is no session {id}.")
-    flash("The browser is signed out.", "success")
+    flash("Session signed out.", "success")
     return redirect(url_for("sign_ins.index"), 303)

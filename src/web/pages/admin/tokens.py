@@ -41,7 +41,7 @@ def revoke(id: int) -> Response:
     with database.write() as session:
         if not tokens.revoke(session, id):
             raise NotFound(f"There is no token {id}.")
-    flash("The token works no more.", "success")
+    flash("Token revoked.", "success")
     return redirect(url_for("tokens.index"), 303)
 
 

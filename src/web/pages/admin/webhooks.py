@@ -68,7 +68,7 @@ def ping(id: str) -> Response:
     """Send a delivery that means nothing."""
     with database.write() as session:
         webhooks.ping(session, id)
-    flash("A ping is on its way.", "success")
+    flash("Ping queued.", "success")
     return redirect(url_for("webhooks.show", id=id), 303)
 
 
@@ -78,7 +78,7 @@ def delete(id: str) -> Response:
     """Delete it with its deliveries."""
     with database.write() as session:
         webhooks.remove(session, id)
-    flash("The webhook is deleted.", "success")
+    flash("Webhook deleted.", "success")
     return redirect(url_for("webhooks.index"), 303)
 
 
@@ -88,7 +88,7 @@ def resend(id: str) -> Response:
     """Send a delivery again."""
     with database.write() as session:
         webhook = webhooks.resend(session, id, by=visitor().name).webhook_id
-    flash("It is on its way again.", "success")
+    flash("Delivery queued again.", "success")
     return redirect(url_for("webhooks.show", id=webhook), 303)
 
 

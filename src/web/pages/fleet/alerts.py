@@ -43,11 +43,11 @@ def mute(id: int) -> Response:
         assert until is not None  # a text means an instant, or is refused
         with database.write() as session:
             mutes.mute(session, id, until=until, by=visitor().name)
-        flash("It is muted: no message and no line on the overview until then.", "success")
+        flash("Alert muted: no notifications and hidden from the overview until then.", "success")
     except mutes.UnknownAlert:
         raise
     except JobsError as error:
-        flash(f"Not done: {error}", "error")
+        flash(f"Failed: {error}", "error")
     return redirect(url_for("alerts.index"), 303)
 
 
@@ -57,5 +57,5 @@ def unmute(id: int) -> Response:
     """Hear of it again."""
     with database.write() as session:
         mutes.unmute(session, id)
-    flash("It is heard of again.", "success")
+    flash("Alert unmuted.", "success")
     return redirect(url_for("alerts.index"), 303)

@@ -29,7 +29,7 @@ def show() -> str:
     """Health, five numbers, throughput, what needs a person, and what runs."""
     period = request.args.get("period", "1h")
     if period not in overview_figures.PERIODS:
-        raise NotFound(f"There is no period {period}. There are: {', '.join(overview_figures.PERIODS)}.")
+        raise NotFound(f"Unknown period {period}. Choose one of {', '.join(overview_figures.PERIODS)}.")
     with database.read() as session:
         tally = search.tally(session, search.parse(""))
         health, queues = fleet_health.look(session), list(queries.queues(session))

@@ -112,7 +112,7 @@ def five(tally: Tally, queues: list[QueueCounts], dead_today: int, passed: Throu
         Figure("queued", counted(State.QUEUED), "state:queued", "" if oldest is None else f"oldest {span(now() - oldest)}", "queued"),
         Figure("retrying", counted(State.RETRYING), "state:retrying", state="retrying"),
         Figure("dead", counted(State.DEAD), "state:dead", f"{dead_today:,} in 24 h".replace(",", "\u202f"), "dead"),
-        Figure("succeeded", rate, f"state:succeeded finished:{period}", f"of what ended in {period}", "succeeded"),
+        Figure("succeeded", rate, f"state:succeeded finished:{period}", f"success rate, {period}", "succeeded"),
     ]
 
 
@@ -146,7 +146,7 @@ def _throughput(session: Session, period: str) -> Throughput:
     failed = tuple(each.get(State.DEAD, 0) for each in steps)
     marks = deploys.since(session, until - length)
     chart = Chart(
-        title=f"Jobs that ended, last {period}", labels=tuple(names), nothing="Nothing has ended.",
+        title=f"Finished jobs, last {period}", labels=tuple(names), nothing="No finished jobs.",
         series=(Series(name="succeeded", tone=Tone.GOOD, values=succeeded), Series(name="dead", tone=Tone.WORSE, values=failed)),
     )  # fmt: skip
     at = [

@@ -67,7 +67,7 @@ def show(name: str) -> str:
     with database.read() as session:
         counted, wrong = _counted(session, name), [each.text for each in troubles(session, broker)]
         if counted and counted.queued and name not in workers.served(workers.alive(session)):
-            wrong.append("Jobs wait here, and no living worker takes from this queue")
+            wrong.append("Jobs are queued, but no worker consumes this queue")
         panel = override_requests.panel(session, Target("queue", name))
         everything = override_requests.panel(session, Target("all")).pause
         ours = drift.waiting(session).get(name)
@@ -90,10 +90,10 @@ def requeue(name: str) -> AnyResponse:
         audit.about("queue", name)
     try:
         done = dead_letters.requeue(name)
-        went = "1 dead letter went back to its queue" if done.moved == 1 else f"{done.moved} dead letters went back to their queue"
-        flash(f"{went}{f', {done.left} are left' if done.left else ''}.", "success")
+        went = f"{done.moved} dead letter{'' if done.moved == 1 else 's'} requeued"
+        flash(f"{went}{f', {done.left} left' if done.left else ''}.", "success")
     except dead_letters.BrokerAway as error:
-        flash(f"Not done: {error}", "error")
+        flash(f"Failed: {error}", "error")
     return redirect(url_for("queues.show", name=name), 303)
 
 

@@ -20,9 +20,9 @@ from ...http import export_formats
 blueprint = Blueprint("workers", __name__)
 
 _SAID = {
-    "quiet": "will take nothing new, and finishes what it runs",
-    "stop": "will end once it has finished what it runs",
-    "resume": "goes on",
+    "quiet": "stops taking jobs and finishes its current ones",
+    "stop": "stops after its current jobs",
+    "resume": "takes jobs again",
 }
 
 
@@ -62,7 +62,7 @@ def act(name: str, verb: str) -> Response:
             worker_commands.ask(session, name, None if verb == "resume" else Wish(verb), by=visitor().name)
         flash(f"{name} {_SAID[verb]}.", "success")
     except JobsError as error:
-        flash(f"Not done: {error}", "error")
+        flash(f"Failed: {error}", "error")
     return redirect(url_for("workers.index"), 303)
 
 

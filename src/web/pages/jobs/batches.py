@@ -128,14 +128,14 @@ def submit(id: str) -> Response:
             if batches.take(session, id, by=visitor().name):
                 submissions = _submissions(batch, batches.rows(session, id, limit=MAX_ROWS, bad=False), visitor())
                 batches.submit_rows(session, id, submissions)
-                text = f"{len(submissions)} jobs are submitted."
+                text = f"{len(submissions)} job{'' if len(submissions) == 1 else 's'} submitted."
             else:
-                text = "This batch was submitted before."
+                text = "This batch was already submitted."
         flash(text, "success")
     except (InvalidArguments, NotAllowed, JobsError) as error:
         if isinstance(error, batches.UnknownBatch):
             raise
-        flash(f"Nothing was submitted. {error}", "error")
+        flash(f"Nothing submitted. {error}", "error")
     return redirect(url_for("batches.show", id=id), 303)
 
 
@@ -148,9 +148,9 @@ def discard(id: str) -> Response:
         try:
             batches.discard(session, id)
         except NotAllowed as error:
-            flash(f"Not done: {error}.", "error")
+            flash(f"Failed: {error}.", "error")
             return redirect(url_for("batches.show", id=id), 303)
-    flash("The file is discarded; nothing was submitted.", "success")
+    flash("Batch discarded; nothing was submitted.", "success")
     return redirect(url_for("batches.new", name=batch.actor), 303)
 
 
@@ -163,8 +163,8 @@ def act(id: str, action: str) -> Response:
         if action == "retry":
             permissions.require_submit(batch.actor)
         number = (batches.cancel if action == "cancel" else batches.retry)(session, id)
-    words = {"cancel": "cancelled, or asked to stop", "retry": "queued again"}
-    flash(f"{number} job{'' if number == 1 else 's'} {'is' if number == 1 else 'are'} {words[action]}.", "success")
+    words = {"cancel": "cancelled or stopping", "retry": "queued again"}
+    flash(f"{number} job{'' if number == 1 else 's'} {words[action]}.", "success")
     return redirect(url_for("batches.show", id=id), 303)
 
 
@@ -203,7 +203,7 @@ def _submissions(batch: Batch, fitting: list[Outcome], by: Caller) -> dict[int, 
         try:
             submissions[outcome.row.number] = job_request.check(wanted, by=by, source="form")
         except InvalidArguments as error:
-            raise JobsError(f"Row {outcome.row.number} does not fit any more ({error}): bring the file again.") from None
+            raise JobsError(f"Row {outcome.row.number} is no longer valid ({error}): upload the file again.") from None
     return submissions
 
 

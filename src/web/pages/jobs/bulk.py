@@ -28,7 +28,7 @@ def confirm() -> str | Response:
     verb, chosen = _verb(request.args.get("verb")), request.args.getlist("id")
     if request.args.get("scope") == "chosen":
         if not chosen:
-            flash("Not done: no job of the page was chosen.", "error")
+            flash("No jobs selected.", "error")
             return redirect(url_for("jobs.index", q=request.args.get("q") or None), 303)
         return _page(verb, search.parse("id:" + ",".join(quote(id) for id in chosen)))
     return _page(verb, search.parse(query_text(request.args)))
@@ -43,10 +43,10 @@ def start() -> Response | tuple[str, int]:
     shown, up_to = _number("count"), _number("up_to")
     typed = request.form.get("typed", "").replace("\u202f", "").replace(",", "").replace(" ", "")
     if shown > bulk.TYPED_ABOVE and typed != str(shown):
-        return _page(verb, query, error=f"Type {shown} to go on: that many jobs are meant."), 422
+        return _page(verb, query, error=f"Type {shown}, the number of jobs, to continue."), 422
     with database.write() as session:
         receipt = bulk_request.start(session, verb, query, up_to=up_to, count=shown, by=visitor(), source="form")
-    flash(f"It is under way: {verb} of {query.in_words()}. Cancel this job to stop it.", "success")
+    flash(f"Started: {verb} of {query.in_words()}. Cancel this job to stop it.", "success")
     return redirect(url_for("jobs.show", id=receipt.id), 303)
 
 
@@ -67,5 +67,5 @@ def _verb(text: str | None) -> Verb:
 def _number(name: str) -> int:
     text = request.form.get(name, "")
     if not text.isdecimal() or not text.isascii() or len(text) > 18:
-        raise BadRequest("Load the page again, then confirm.")
+        raise BadRequest("Reload the page, then confirm.")
     return int(text)

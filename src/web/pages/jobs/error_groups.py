@@ -34,7 +34,7 @@ def index() -> str | Response:
     """The groups that need a look, or those of one status."""
     chosen, before = request.args.get("status"), request.args.get("before")
     if chosen and chosen not in list(Status):
-        raise JobsError(f"There is no status {chosen!r}. There are: {', '.join(Status)}.", field="status")
+        raise JobsError(f"Unknown status {chosen!r}. Choose one of {', '.join(Status)}.", field="status")
     try:
         until = parse_instant(before) if before else None
     except ValueError as error:
@@ -79,16 +79,16 @@ def act(fingerprint: str, deed: str) -> Response:
     with database.write() as session:
         if deed == "resolve":
             groups.resolve(session, fingerprint, by=visitor().name)
-            flash("It is resolved. Should it come again, it is shown as regressed.", "success")
+            flash("Resolved. If it occurs again, it is shown as regressed.", "success")
         elif deed == "mute":
             period = MUTES.get(request.form.get("for", ""))
             if period is None:
-                raise BadRequest(f"Mute it for one of: {', '.join(MUTES)}.")
+                raise BadRequest(f"Mute for one of {', '.join(MUTES)}.")
             groups.mute(session, fingerprint, by=visitor().name, until=now() + period)
-            flash("It is muted: no mail and no line on the overview until then.", "success")
+            flash("Muted: no emails and hidden from the overview until then.", "success")
         else:
             groups.reopen(session, fingerprint)
-            flash("It is open again.", "success")
+            flash("Reopened.", "success")
     return redirect(url_for("errors.show", fingerprint=fingerprint), 303)
 
 

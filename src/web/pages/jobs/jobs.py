@@ -42,14 +42,14 @@ blueprint = Blueprint("jobs", __name__)
 #: how close the rows of the list stand
 DENSITIES = ("normal", "compact")
 _DONE = {
-    "retry": "The job is queued again.",
-    "cancel": "The job is cancelled.",
-    "run-now": "The job is queued.",
-    "stack": "Its worker writes into its log where it is, within seconds.",
-    "release": "The job is released.",
-    "discard": "The job is discarded.",
+    "retry": "Job queued again.",
+    "cancel": "Job cancelled.",
+    "run-now": "Job queued.",
+    "stack": "Stack trace requested: it appears in the log within seconds.",
+    "release": "Job released.",
+    "discard": "Job discarded.",
 }
-_CANCELLING = "Cancelling: the job is shown as cancelled once it is certain that it runs no more."
+_CANCELLING = "Cancelling… waiting for the worker to stop."
 #: lines of the log that a job's page shows, the newest
 _LINES = 500
 #: lines of one attempt's whole log; CALLBOARD_MAX_LOG_LINES keeps it far below
@@ -93,7 +93,7 @@ def save_view() -> Response:
         with database.write() as session:
             name, text = request.form.get("name", ""), request.form.get("q", "")
             saved_views.save(session, visitor(), name=name, query=text, is_shared=request.form.get("shared") == "1")
-        flash(f"The view {name.strip()} is saved.", "success")
+        flash(f"View {name.strip()} saved.", "success")
     except (JobsError, Forbidden) as error:
         flash(f"Not saved: {error}", "error")
     return redirect(url_for("jobs.index", q=request.form.get("q") or None), 303)
@@ -105,7 +105,7 @@ def delete_view(number: int) -> Response:
     """Forget a saved query."""
     with database.write() as session:
         saved_views.delete(session, visitor(), number)
-    flash("The view is deleted.", "success")
+    flash("View deleted.", "success")
     return redirect(url_for("jobs.index"), 303)
 
 
@@ -153,7 +153,7 @@ def edit(id: str) -> str | Response:
     """The form that changes a waiting job."""
     form = _edit_form(id)
     if form.job.state not in edits.EDITABLE:
-        return _not_done(id, f"the job is {form.job.state}: only one that waits can be changed")
+        return _not_done(id, f"the job is {form.job.state}: only a waiting job can be edited")
     return render_template("jobs/edit.html", form=form)
 
 
@@ -176,7 +176,7 @@ def save(id: str) -> Response | tuple[str, int]:
         return _not_done(id, str(error))
     if isinstance(outcome, EditForm):
         return render_template("jobs/edit.html", form=outcome), 422
-    flash("The job is changed.", "success")
+    flash("Job changed.", "success")
     return redirect(url_for("jobs.show", id=id), 303)
 
 
@@ -187,7 +187,7 @@ def rerun(id: str) -> Response:
     try:
         with database.write() as session:
             receipt = reruns.again(session, _find(id).id, by=visitor().name)
-        flash("A new job runs it again.", "success")
+        flash("Job re-run as this new job.", "success")
     except JobsError as error:
         return _not_done(id, str(error).rstrip("."))
     return redirect(url_for("jobs.show", id=receipt.id), 303)
@@ -214,7 +214,7 @@ def rerun_with_edits(id: str) -> Response | str | tuple[str, int]:
     if isinstance(outcome, RerunForm):
         return render_template("jobs/rerun.html", form=outcome), 422
     flash(
-        "A new job runs it again, with these arguments." if outcome.created else "This form was submitted before: here is its job.",
+        "Job re-run as this new job." if outcome.created else "This form was already submitted: here is its job.",
         "success",
     )
     return redirect(url_for("jobs.show", id=outcome.id), 303)
@@ -250,7 +250,7 @@ def act(id: str, action: str) -> Response:
             job = job_actions.act(session, id, action)
         flash(_CANCELLING if job.is_cancelling and action == "cancel" else _DONE[action], "success")
     except NotAllowed as error:
-        flash(f"Not done: {error}.", "error")
+        flash(f"Failed: {error}.", "error")
     return redirect(url_for("held.index") if request.form.get("from") == "held" else url_for("jobs.show", id=id), 303)
 
 
@@ -261,7 +261,7 @@ def _edit_form(id: str) -> EditForm:
 
 
 def _not_done(id: str, why: str) -> Response:
-    flash(f"Not done: {why}.", "error")
+    flash(f"Failed: {why}.", "error")
     return redirect(url_for("jobs.show", id=id), 303)
 
 

@@ -31,7 +31,7 @@ def save(session: Session, visitor: Caller, *, name: str, query: str, is_shared:
     if not 0 < len(name) <= 60:
         raise JobsError("Give the view a name of at most 60 characters.", field="name")
     if is_shared and not visitor.role.includes(Role.OPERATOR):
-        raise Forbidden("Sharing a view with everybody needs the role operator.")
+        raise Forbidden("Sharing a view requires role operator.")
     parse(query)
     session.execute(deleting(SavedView).where(SavedView.owner == visitor.key, SavedView.name == name))
     if len(session.execute(select(SavedView.id).where(SavedView.owner == visitor.key).limit(MOST)).all()) == MOST:
