@@ -1,4 +1,4 @@
-"""Signing in and out."""
+"""Pages to sign in and out."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ SIGN_IN = "session.sign-in"
 @blueprint.get("/sign-in")
 @open_to_all
 def sign_in() -> str:
-    """The form that asks for name and password."""
+    """The sign-in form."""
     return render_template("auth/sign_in.html", next=_own_path(request.args.get("next")))
 
 
@@ -54,9 +54,9 @@ def check_sign_in() -> Response | tuple[str, int]:
 @blueprint.get("/sign-in/link")
 @open_to_all
 def follow_link() -> Response:
-    """Sign in with the one-time link of the ready line."""
+    """Sign in with a one-time link."""
     if request.method == "HEAD":
-        return Response()  # a program that looks whether the link is alive must not use it up
+        return Response()  # a link checker must not use up the one-time link
     with database.write() as session:
         user_id = sessions.redeem(session, request.args.get("t", ""))
         if user_id is None:
@@ -83,9 +83,9 @@ def sign_out() -> Response:
 
 
 def link_for(key: str) -> str:
-    """The address that signs its reader in, below CALLBOARD_PUBLIC_URL.
+    """Build a one-time sign-in URL below CALLBOARD_PUBLIC_URL.
 
-    Without one, below the address of this request only if that is this host: whoever writes another Host header would get the key.
+    Without that setting, use the request's own host only if it is local: a forged Host header would leak the key.
     """
     settings, host = get_settings(), urlsplit(request.host_url).hostname
     is_here = host in ("localhost", "127.0.0.1", "::1", settings.host, socket.gethostname())
@@ -94,7 +94,7 @@ def link_for(key: str) -> str:
 
 
 def _welcome(key: str, next: str) -> Response:
-    # What the cookie held before (CSRF secret included) belonged to a stranger.
+    # Drop the old cookie content, CSRF secret included: it may come from an attacker (session fixation).
     cookie.clear()
     cookie[SESSION_KEY] = key
     cookie.permanent = True
@@ -106,7 +106,7 @@ def _refuse(problem: str, name: str, next: str, status: int) -> tuple[str, int]:
 
 
 def _own_path(path: str | None) -> str:
-    """The path if it lies in this console, else the overview: a link must not lead elsewhere after signing in."""
+    """The path if it is local, else the overview (prevents open redirects)."""
     if path and path.startswith("/") and not path.startswith(("//", "/\\")) and not any(ord(c) < 32 for c in path):
         return path
     return url_for("overview.show")

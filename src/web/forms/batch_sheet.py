@@ -1,4 +1,4 @@
-"""A CSV file of rows for one actor: read, checked row by row, and written again with what became of each."""
+"""Batch file: read a CSV for one actor, validate each row, and write it again with the outcomes."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ from ...operations.arguments.reading import read
 from ...operations.format.json_documents import MASK
 from ...operations.jobs.job_request import checked
 
-#: bytes of a file, rows of it: one transaction submits them all
+#: limits of a file: one transaction submits all its rows
 MAX_BYTES = 8 * 1024 * 1024
 MAX_ROWS = 10_000
-#: before the names of the columns that a file gets back; a file that has them already may be brought again
+#: prefix of the outcome columns; ignored on upload, so that a downloaded file can be uploaded again
 OWN = "callboard_"
 
 _YES, _NO = frozenset({"true", "yes", "1", "x", "on"}), frozenset({"false", "no", "0", "off"})
@@ -29,11 +29,11 @@ _NOT_A_FILE = "A row cannot contain a file: upload it with POST /api/v1/files, t
 
 
 class UnreadableSheet(JobsError):
-    """The file as a whole is no table for this actor; the message says the cure."""
+    """The file cannot be read as rows of this actor; the message says the cure."""
 
 
 class Sheet:
-    """The columns that an actor's rows may have, and the way from cells to arguments."""
+    """Columns of an actor's batch file, and the conversion of cells to arguments."""
 
     def __init__(self, signature: Signature) -> None:
         self._signature = signature
@@ -42,16 +42,16 @@ class Sheet:
 
     @property
     def columns(self) -> list[Field]:
-        """What a row may have, as a template offers it: the leaves of groups; rows within a row are JSON."""
+        """The columns of the template: leaves of groups; nested rows are JSON."""
         return [each for each in every(self._fields) if each.kind is not Kind.GROUP]
 
     @property
     def required(self) -> list[str]:
-        """The columns without which no row fits."""
+        """The required columns."""
         return [each.name for each in self._fields if each.required and each.kind is not Kind.GROUP]
 
     def read(self, data: bytes) -> tuple[list[str], list[Row]]:
-        """The header and the checked rows of a file. Raises UnreadableSheet."""
+        """Parse a file into header and validated rows. Raises UnreadableSheet."""
         try:
             lines, _ = spreadsheets.read(data)
         except spreadsheets.Unreadable as error:
@@ -101,7 +101,7 @@ class Sheet:
         try:
             args, kwargs = checked(self._signature, *self._signature.arrange(reading.values))
         except InvalidArguments as error:
-            # The first word on a column stands: that it is missing only follows from that it could not be read.
+            # Keep the first error of a column: "missing" is only a consequence of "unreadable".
             problems = {**at_places(self._fields, error), **problems}
         if problems:
             return Row(number, shown, problems=[(_column(place, header), text) for place, text in problems.items()])
@@ -112,16 +112,16 @@ class Sheet:
 
 
 def _column(place: str, header: Sequence[str]) -> str:
-    """The column of a place: its own, or that of the JSON that it is within."""
+    """The column of an error: its own, or that of the enclosing JSON."""
     parts = place.split(".")
     return next((name for end in range(len(parts), 0, -1) if (name := ".".join(parts[:end])) in header), place)
 
 
 def _send(each: Field, cell: str, sent: MultiDict[str, str]) -> str | None:
-    """Put a cell where the form's input would be; return what is wrong with it."""
+    """Store a cell under the name of the form input; return its error."""
     text = cell.strip()
     if not text:
-        # Left out, so that the function's own default holds, unless to say nothing is a value.
+        # An empty cell is omitted, so that the function's default applies, unless empty is a value.
         if each.required and each.nullable:
             sent[each.name] = ""
         return None

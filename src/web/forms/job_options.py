@@ -1,4 +1,4 @@
-"""When and how a form's job is to run: the fields below every actor's own."""
+"""Option fields of a submission form: delay, expiry, priority and so on."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from ...operations.arguments.reading import Reading, read, retyped
 from ...operations.format.instants import parse_duration, parse_instant
 from ...sql.clock import now
 
-#: before the names of these fields: no parameter can be called so
+#: prefix of the option fields; not valid in a parameter name
 PREFIX = "how-"
 DELAY, AT, EXPIRES, PRIORITY, UNIQUE_KEY = (PREFIX + name for name in ("delay", "at", "expires", "priority", "unique-key"))
-#: fields by what submit() calls them: an error of its own goes to its field
+#: fields by the option names of submit(), to map its errors to fields
 BY_NAME = {"due_at": AT, "expires_at": EXPIRES, "priority": PRIORITY, "unique_key": UNIQUE_KEY}
 
 _BOUNDS = {"min": 0, "max": 9, "step": 1, "inputmode": "numeric"}
@@ -34,23 +34,23 @@ FIELDS = (
 
 @dataclass(frozen=True, slots=True)
 class JobOptions:
-    """What was asked for, as far as it could be read."""
+    """The options that could be read."""
 
     options: dict[str, Any]
     reading: Reading
 
     @property
     def is_given(self) -> bool:
-        """Was anything typed, so that the fields must be seen?"""
+        """True if an option was given, so that the section must be open."""
         return any(self.reading.texts.get(each.name) for each in FIELDS)
 
     def fields(self) -> list[Field]:
-        """The fields as they were sent."""
+        """The fields with the submitted values."""
         return [retyped(each, self.reading.texts) for each in FIELDS]
 
 
 def read_options(sent: MultiDict[str, str]) -> JobOptions:
-    """Read these fields; problems are in the reading's errors, by field."""
+    """Parse the option fields; errors are in `reading.errors` by field."""
     reading = read(FIELDS, sent)
     options: dict[str, Any] = {}
     due = reading.values.get(AT)

@@ -1,4 +1,4 @@
-"""A schedule's form: the actor's own fields, and when, and what if; shown, previewed, or saved."""
+"""Schedule form: arguments, timing and policies; render, preview, save."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ from ...schedules.rules.zones import zone_of
 from ...settings import get_settings
 from .job_form import Form
 
-#: before the names of the fields that are not the actor's: no parameter can be called so
+#: prefix of the schedule's own fields; not valid in a parameter name
 PREFIX = "schedule-"
-#: an input of an instant is read in the schedule's zone, not in that of the settings
+#: time inputs are read in the schedule's zone, not in that of the settings
 _OWN_ZONE = {"data-zone": "own"}
 _INSTANTS = ("at", "starts_at", "ends_at")
-#: what is shown as an empty input, since an empty one is read as this
+#: values shown as an empty input, because an empty input is read as this value
 _UNSAID = {"jitter": "0s"}
 
 
@@ -75,7 +75,7 @@ OWN = (NAME, *TIMES, *POLICIES)
 
 @dataclass(frozen=True, slots=True)
 class ScheduleForm:
-    """A form as its template needs it: `actor` is the actor's own form, `own` the rest by name."""
+    """Template context: `actor` is the actor's form, `own` the schedule's fields by name."""
 
     actor: Form
     own: dict[str, Field]
@@ -83,29 +83,29 @@ class ScheduleForm:
     version: int = 0
     errors: Mapping[str, str] = field(default_factory=dict)
     problems: tuple[str, ...] = ()
-    rule: Rule | None = None  # what a preview may show
+    rule: Rule | None = None  # rule of the preview
 
     @property
     def fields(self) -> list[Field]:
-        """All fields, for the summary of errors."""
+        """All fields, for the error summary."""
         return [*self.actor.fields, *self.own.values()]
 
     @classmethod
     def new(cls, actor_name: str) -> ScheduleForm:
-        """The form of a schedule to be made; raises UnknownActor."""
+        """Build the form of a new schedule; raises UnknownActor."""
         draft = Draft(actor_name, actor_name, cron="0 6 * * *", zone=get_settings().timezone)
         return cls(Form.of(actor_name), _filled(schedule_documents.fields(draft)), rule=draft.rule)
 
     @classmethod
     def of(cls, schedule: Schedule) -> ScheduleForm:
-        """The form of a schedule that is there; secrets are left empty, and stay as they are if nothing is typed."""
+        """Build the edit form of a schedule; secrets are empty and unchanged if left empty."""
         actor = Form.of(schedule.actor)
         shown = filled(actor.signature, schedule.args, schedule.kwargs)
         own = _filled(schedule_documents.fields(schedule.draft))
         return cls(replace(actor, fields=shown), own, schedule, schedule.version, rule=schedule.draft.rule)
 
     def read(self, sent: MultiDict[str, str]) -> Draft:
-        """The draft of what was sent; raises InvalidArguments by the names of the inputs."""
+        """Parse the submitted form into a draft; raises InvalidArguments by input name."""
         reading = read(self.actor.fields, sent)
         problems = dict(reading.errors)
         values = {**self._kept_secrets(), **reading.values}
@@ -128,13 +128,13 @@ class ScheduleForm:
         return draft
 
     def again(self, sent: MultiDict[str, str], errors: Mapping[str, str], *problems: str) -> ScheduleForm:
-        """The form with what was typed, and what is wrong with it."""
+        """The form with the submitted values and errors."""
         reading = read(self.actor.fields, sent)
         if MORE in sent:
             add_row(reading, sent[MORE])
         typed = [retyped(each, reading.texts) for each in self.actor.fields]
         own = self.own
-        if NAME.name in sent:  # else it comes from the actor's own form, which has only the arguments
+        if NAME.name in sent:  # else the request comes from the actor's form, which has only the arguments
             texts = _read_own(list(self.own.values()), sent).texts
             own = {name: retyped(each, texts) for name, each in self.own.items()}
         known = {each.name for each in every([*typed, *own.values()])}
@@ -156,7 +156,7 @@ class ScheduleForm:
 
 
 def rule_of(sent: Mapping[str, str]) -> tuple[Rule | None, str]:
-    """The rule that the time fields make, or None and why they make none."""
+    """The rule of the timing fields, or None and the error."""
     reading = _read_own(TIMES, MultiDict(sent))
     body = {name.removeprefix(PREFIX): value for name, value in reading.values.items() if value != ""}
     if reading.errors:
@@ -177,12 +177,12 @@ def _filled(values: Mapping[str, Any]) -> dict[str, Field]:
 
 
 def _read_own(fields: Sequence[Field], sent: MultiDict[str, str]) -> Reading:
-    """The fields that are not the actor's, in the words of the API; instants in the zone that the form names."""
+    """The schedule's fields by API name; times in the zone that the form names."""
     zone = sent.get(PREFIX + "zone", "").strip()
     try:
         zone_of(zone or get_settings().timezone)
     except JobsError:
-        zone = ""  # the zone's own field says so
+        zone = ""  # the zone field reports the error
     reading = read([each if each.has_zone else replace(each, zone=zone) for each in fields], sent)
     reading.values = {name: value.strip() if isinstance(value, str) else value for name, value in reading.values.items()}
     return reading

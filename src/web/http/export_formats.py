@@ -28,7 +28,7 @@ def as_json(document: Any) -> Response:
 
 
 def as_csv(rows: Sequence[dict[str, Any]], name: str, *, columns: Sequence[str] = ()) -> Response:
-    """The rows as a spreadsheet: a line of names, then a line for each; what holds more than one value is JSON."""
+    """The rows as CSV with a header; lists and objects are JSON."""
     names = list(columns) or list(dict.fromkeys(column for row in rows for column in row))
     lines = spreadsheets.write([names, *([_cell(row.get(column)) for column in names] for row in rows)])
     response = Response(b"".join(lines), content_type="text/csv; charset=utf-8")

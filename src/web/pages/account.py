@@ -1,4 +1,4 @@
-"""/account: one's own password, browsers and tokens."""
+"""/account: password, sessions and tokens of the current user."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ blueprint = Blueprint("account", __name__)
 @blueprint.get("/account")
 @allow(Role.VIEWER)
 def show() -> str:
-    """What is one's own."""
+    """The account page."""
     return _page()
 
 
 @blueprint.post("/account/password")
 @allow(Role.VIEWER, action="user.password")
 def change_password() -> Response | tuple[str, int]:
-    """Set a new password; other browsers are signed out."""
+    """Change the password and end the other sessions."""
     user_id, key, address = _my_id(), cookie.get(SESSION_KEY, ""), request.remote_addr or "unknown"
     old, new, again = (request.form.get(name, "")[: users.LONGEST + 1] for name in ("old", "new", "again"))
     try:
@@ -48,7 +48,7 @@ def change_password() -> Response | tuple[str, int]:
 @blueprint.post("/account/sessions/<int:id>/end")
 @allow(Role.VIEWER, action="session.end")
 def end_session(id: int) -> Response:
-    """Sign another browser of one's own out."""
+    """End another session of the user."""
     with database.write() as session:
         if not sessions.end_one(session, id, user_id=_my_id()):
             raise NotFound(f"There is no session {id}.")
@@ -59,7 +59,7 @@ def end_session(id: int) -> Response:
 @blueprint.post("/account/tokens")
 @allow(Role.VIEWER, action="token.create")
 def create_token() -> str | tuple[str, int]:
-    """Make a token of one's own, with no more rights than one has, and show it, this one time."""
+    """Create a token with at most the user's role, and show it once."""
     me = visitor()
     try:
         wanted = read(request.form)
@@ -74,7 +74,7 @@ def create_token() -> str | tuple[str, int]:
 @blueprint.post("/account/tokens/<int:id>/revoke")
 @allow(Role.VIEWER, action="token.revoke")
 def revoke_token(id: int) -> Response:
-    """Let a token of one's own work no more."""
+    """Revoke a token of the user."""
     with database.write() as session:
         if not tokens.revoke(session, id, user_id=_my_id()):
             raise NotFound(f"There is no token {id}.")
@@ -90,9 +90,9 @@ def _my_id() -> int:
 
 
 def _check_old(password: str, address: str) -> None:
-    """Raise UserError unless this is the visitor's password."""
+    """Raise UserError unless this is the current password."""
     name = visitor().name
-    change = audit.take()  # else the commit that counts this try would write that the password was changed
+    change = audit.take()  # else the commit that counts this attempt would record a password change
     with database.write() as session:
         counted = throttle.begin(session, name, address)
     if counted is None:
@@ -111,7 +111,7 @@ def _check_old(password: str, address: str) -> None:
 
 
 def _needs_old(key: str) -> bool:
-    """Who came by a link has shown who he is, also if he has forgotten his password, or has none yet."""
+    """True unless the session began with a one-time link, which proves the identity without a password."""
     with database.read() as session:
         mine = sessions.current(session, key)
     return mine is None or not mine.by_link

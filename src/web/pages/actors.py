@@ -1,4 +1,4 @@
-"""/actors: the catalogue, and each actor's form."""
+"""/actors: the list of actors, and the submission form of each."""
 
 from __future__ import annotations
 
@@ -30,14 +30,14 @@ blueprint = Blueprint("actors", __name__)
 @blueprint.get("/actors")
 @allow(Role.VIEWER)
 def index() -> str:
-    """All actors."""
+    """The list of actors."""
     return render_template("actors/index.html", actors=[(actor, Signature.of(actor)) for actor in actor_catalogue.entries()])
 
 
 @blueprint.get("/actors/<name>")
 @allow(Role.VIEWER)
 def form(name: str) -> str:
-    """The form of one actor, empty, or filled from a preset or with the arguments of a job."""
+    """The form of one actor: empty, or prefilled from a preset or a job."""
     form = Form.of(name)
     with database.read() as session:
         if preset := request.args.get("preset"):
@@ -51,7 +51,7 @@ def form(name: str) -> str:
 @allow(Role.SUBMITTER, action="job.submit")
 @takes_files
 def submit(name: str) -> Response | tuple[str, int]:
-    """Submit the form: to the job's page, or back with what is wrong."""
+    """Submit the form: redirect to the job, or show the errors."""
     form = Form.of(name)
     sent = uploads.sent(form.fields)
     if (longer := form.with_row(sent)) is not None:
@@ -67,7 +67,7 @@ def submit(name: str) -> Response | tuple[str, int]:
 @allow(Role.SUBMITTER, action="preset.save")
 @takes_files
 def save_preset(name: str) -> Response | tuple[str, int]:
-    """Keep what is typed under a name."""
+    """Save the submitted values as a preset."""
     form = Form.of(name)
     sent = uploads.sent(form.fields)
     try:

@@ -1,4 +1,4 @@
-"""/schedules: the list with the week's load, one schedule with its history, its form with a live preview, and what a person may do."""
+"""/schedules: list with weekly load, schedule page with history, form with live preview, actions."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ blueprint = Blueprint("schedules", __name__)
 
 ROWS = 50
 COMING = 10
-#: how far back missed ticks are listed at the head of a schedule's page
+#: period of missed ticks in the notice of a schedule's page
 MISSED_WITHIN = timedelta(days=7)
 WEEK_HOURS = 168
 
@@ -45,7 +45,7 @@ WEEK_HOURS = 168
 @blueprint.get("/schedules")
 @allow(Role.VIEWER)
 def index() -> str:
-    """All schedules, and how many ticks each hour of the next week has."""
+    """List the schedules, with the ticks per hour of the next week."""
     with database.read() as session:
         schedules = queries.every(session)
         recent = queries.recent(session, [each.id for each in schedules])
@@ -59,7 +59,7 @@ def index() -> str:
 @blueprint.get("/schedules/new")
 @allow(Role.OPERATOR)
 def new() -> str:
-    """Choose an actor, or fill in the form of the one that is chosen."""
+    """Choose an actor, or show the form for the chosen one."""
     name = request.args.get("actor")
     if not name:
         return render_template("schedules/choose.html", actors=actor_catalogue.entries())
@@ -70,7 +70,7 @@ def new() -> str:
 @allow(Role.OPERATOR, action="schedule.create")
 @takes_files
 def create() -> Response | tuple[str, int] | str:
-    """Save the form, or show what it would do."""
+    """Save the form, or show its preview."""
     form = ScheduleForm.new(request.args.get("actor", ""))
 
     def save(draft: Any) -> Schedule:
@@ -83,7 +83,7 @@ def create() -> Response | tuple[str, int] | str:
 @blueprint.get("/schedules/preview")
 @allow(Role.VIEWER)
 def show_preview() -> str:
-    """What the time fields of a form would do: words, next ticks, changes of clocks, calendar."""
+    """Preview of the timing fields: description, next ticks, clock changes, calendar."""
     rule, problem = rule_of(request.args)
     return render_template("schedules/_preview.html", rule=rule, problem=problem, preview=preview, now=now)
 
@@ -120,7 +120,7 @@ def show(id: str) -> str:
 @blueprint.get("/schedules/<id>/edit")
 @allow(Role.OPERATOR)
 def edit(id: str) -> str:
-    """The form of a schedule."""
+    """The edit form of a schedule."""
     with database.read() as session:
         return _show(ScheduleForm.of(queries.find(session, id)))
 
@@ -129,7 +129,7 @@ def edit(id: str) -> str:
 @allow(Role.OPERATOR, action="schedule.change")
 @takes_files
 def change(id: str) -> Response | tuple[str, int] | str:
-    """Save the form, or show what it would do."""
+    """Save the form, or show its preview."""
     with database.read() as session:
         form = ScheduleForm.of(queries.find(session, id))
 
@@ -153,7 +153,7 @@ _DONE = {
 @blueprint.post("/schedules/<id>/<any(pause, resume, 'follow-code', 'run-now', delete, backfill):verb>")
 @allow(Role.OPERATOR, action="schedule.{verb}")
 def act(id: str, verb: str) -> Response:
-    """Pause, resume, run now, backfill, delete, or let the code decide again."""
+    """Pause, resume, run now, backfill, delete, or remove the overrides."""
     back = url_for("schedules.show", id=id)
     try:
         with database.write() as session:
@@ -192,7 +192,7 @@ def _backfill(session: Any, schedule: Schedule) -> None:
 def _save(form: ScheduleForm, save: Callable[[Any], Schedule], done: str) -> Response | tuple[str, int] | str:
     sent = uploads.sent(form.actor.fields)
     try:
-        if MORE in sent or NAME.name not in sent:  # one more row, or the arguments of an actor's form
+        if MORE in sent or NAME.name not in sent:  # an added row, or a request from the actor's form
             return _show(form.again(sent, {}))
         draft = form.read(sent)
         if "preview" in sent:
@@ -212,7 +212,7 @@ def _show(form: ScheduleForm) -> str:
 
 
 def _instant(text: str, schedule: Schedule) -> datetime:
-    """An instant with its zone, or as a browser's picker sends it, in the schedule's zone."""
+    """Parse a time with zone, or a browser's local time in the schedule's zone."""
     try:
         naive = datetime.fromisoformat(text.strip())
     except ValueError:
@@ -225,7 +225,7 @@ def _instant(text: str, schedule: Schedule) -> datetime:
 
 
 def _by_day(start: datetime, numbers: list[int]) -> list[tuple[date, list[int | None]]]:
-    """The hours of the week as rows of days, in the zone of the pages; None: not within the week."""
+    """Ticks per hour as one row per day, in the display zone; None: outside the week."""
     zone = ZoneInfo(get_settings().timezone)
     days: dict[date, list[int | None]] = {}
     for index, number in enumerate(numbers):

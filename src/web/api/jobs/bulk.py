@@ -1,4 +1,4 @@
-"""/api/v1/jobs/many: one verb for all jobs of a query, once whoever asks has said how many he means."""
+"""/api/v1/jobs/many: a bulk action on all jobs of a query, guarded by the expected count."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from .jobs import accepted
 
 
 class BulkBody(BaseModel):
-    """What is to be done to which jobs."""
+    """Action and query of a bulk request."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -33,7 +33,7 @@ class BulkBody(BaseModel):
 @blueprint.get("/jobs/many")
 @allow(Role.OPERATOR)
 def count_many() -> Response:
-    """How many jobs a verb would be done to."""
+    """Count the jobs that an action would change."""
     verb = bulk_request.read_verb(request.args.get("verb"))
     query = bulk_request.within(verb, search.parse(request.args.get("q", "")))
     with database.read() as session:
@@ -53,7 +53,7 @@ def count_many() -> Response:
 @blueprint.post("/jobs/many")
 @allow(Role.OPERATOR, action="bulk.start")
 def act_on_many() -> Response:
-    """Submit the job that does it."""
+    """Submit the job that carries out the action."""
     body = read(BulkBody, read_json(), example='{"verb": "retry", "q": "state:dead actor:add", "count": 12}')
     verb = bulk_request.read_verb(body.verb)
     query = bulk_request.within(verb, search.parse(body.q))

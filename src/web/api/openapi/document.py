@@ -1,4 +1,4 @@
-"""/api/v1/openapi.json: the API described, with the arguments of every actor."""
+"""/api/v1/openapi.json: the API with the arguments of every actor."""
 
 from __future__ import annotations
 

@@ -20,7 +20,7 @@ from . import schedule_paths
 from .operations import IF_MATCH, KEY, operation, query, segment
 from .schemas import FILE_PARTS, Document, call_parts, ref, workflow_schema
 
-#: the kinds of operations, in the order in which they are described
+#: tags and their descriptions, in display order
 TAGS = {
     "jobs": "Submit, follow and control jobs.",
     "actors": "The task functions, each with an endpoint to submit it.",
@@ -50,7 +50,7 @@ _LIMIT = query("limit", {"type": "integer", "minimum": 1, "maximum": 200})
 
 
 def paths() -> Document:
-    """All paths, each operation with its tag and a name of its own."""
+    """Build all paths; each operation gets its tag and operation id."""
     groups = {
         "jobs": _jobs(), "actors": _actors(), "workflows": _workflows(), "schedules": schedule_paths.paths(operation), "controls": _controls(),
         "fleet": _fleet(), "mail": _mail(), "reports": _reports(), "webhooks": _webhooks(), "admin": _admin(),

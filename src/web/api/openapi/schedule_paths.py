@@ -1,4 +1,4 @@
-"""The part of the OpenAPI document that is about schedules."""
+"""OpenAPI paths and schemas of schedules."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ Document = dict[str, Any]
 
 
 def paths(operation: Callable[..., Document]) -> Document:
-    """The paths; `operation` describes one."""
+    """Build the paths; `operation` builds one operation."""
     id = {
         "name": "id",
         "in": "path",
@@ -93,7 +93,7 @@ def paths(operation: Callable[..., Document]) -> Document:
 
 
 def schemas() -> Document:
-    """The schemas that the paths name."""
+    """The schemas that the paths refer to."""
     found: Document = {}
     for model in (ScheduleBody, PreviewBody, BackfillBody):
         schema = model.model_json_schema(by_alias=True, ref_template="#/components/schemas/{model}")
@@ -113,7 +113,7 @@ def schemas() -> Document:
 
 
 def _changes() -> Document:
-    """A schedule's fields, none of them required."""
+    """The schedule schema with every field optional."""
     schema = ScheduleBody.model_json_schema(by_alias=True, ref_template="#/components/schemas/{model}")
     return {"type": "object", "properties": {**schema["properties"], "version": _NUMBER}, "additionalProperties": False}
 

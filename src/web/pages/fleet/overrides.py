@@ -1,4 +1,4 @@
-"""/controls/…: the buttons that pause, resume, limit and reset; each leads back to the page it stands on."""
+"""/controls/…: actions to pause, resume, limit and reset; each redirects back to its page."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ blueprint = Blueprint("controls", __name__)
 @blueprint.post("/controls/<target>/pause")
 @allow(Role.OPERATOR, action="target.pause")
 def pause(target: str) -> Response:
-    """Start nothing more of it, for a while or until somebody resumes."""
+    """Pause a target for a duration or until it is resumed."""
     meant, how_long = override_requests.read_target(target), request.form.get("for", "").strip()
     try:
         with database.write() as session:
@@ -49,7 +49,7 @@ def resume(target: str) -> Response:
 @blueprint.post("/controls/<target>/limit")
 @allow(Role.OPERATOR, action="target.limit")
 def limit(target: str) -> Response:
-    """Override a limit, lift it, or follow the code again."""
+    """Override a limit, remove it, or return to the code value."""
     meant, setting, do = override_requests.read_target(target), request.form.get("setting", ""), request.form.get("do", "")
     if setting not in (RATE_LIMIT, CONCURRENCY) or do not in ("set", "lift", "follow"):
         raise BadRequest("Unknown button.")
@@ -69,7 +69,7 @@ def limit(target: str) -> Response:
 @blueprint.post("/controls/<target>/reset")
 @allow(Role.OPERATOR, action="breaker.reset")
 def reset(target: str) -> Response:
-    """Close an actor's circuit breaker by hand."""
+    """Reset an actor's circuit breaker."""
     meant = override_requests.read_target(target)
     with database.write() as session:
         waited = breakers.reset(session, meant.name)

@@ -1,4 +1,4 @@
-"""/: is anything wrong?"""
+"""/: the overview: health, counts, throughput and problems."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ ROWS = 8
 @blueprint.get("/")
 @allow(Role.VIEWER)
 def show() -> str:
-    """Health, five numbers, throughput, what needs a person, and what runs."""
+    """Health, job counts, throughput, problems that need attention, and running jobs."""
     period = request.args.get("period", "1h")
     if period not in overview_figures.PERIODS:
         raise NotFound(f"Unknown period {period}. Choose one of {', '.join(overview_figures.PERIODS)}.")

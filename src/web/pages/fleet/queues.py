@@ -1,4 +1,4 @@
-"""/queues: where jobs wait, what holds them back, and the controls of each queue and of everything."""
+"""/queues: queue counts, drift, pauses and limits, per queue and for everything."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ blueprint = Blueprint("queues", __name__)
 @blueprint.get("/queues")
 @allow(Role.VIEWER)
 def index() -> str | Response:
-    """All queues, and what is said of everything at once."""
+    """List the queues, with the controls for everything."""
     broker = permissions.numbers(management.overview())
     with database.read() as session:
         counted = {each.queue: each for each in queries.queues(session)}
@@ -84,7 +84,7 @@ def show(name: str) -> str:
 @blueprint.post("/queues/<name>/requeue")
 @allow(Role.OPERATOR, action="queue.requeue")
 def requeue(name: str) -> AnyResponse:
-    """Give the dead letters of a queue back to where they came from."""
+    """Requeue the dead letters of a queue."""
     with database.write() as session:
         _counted(session, name)
         audit.about("queue", name)
@@ -98,7 +98,7 @@ def requeue(name: str) -> AnyResponse:
 
 
 def _counted(session: Session, name: str) -> QueueCounts | None:
-    """What SQL counts of a queue; raises NotFound for one that no actor, job or worker names."""
+    """SQL counts of a queue; raises NotFound if no actor, job or worker names it."""
     counted = next((each for each in queries.queues(session) if each.queue == name), None)
     if counted is None and name not in actor_catalogue.queues() and not any(name in worker.queues for worker in workers.alive(session)):
         raise NotFound(f"There is no queue named {name}.")

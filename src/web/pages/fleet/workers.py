@@ -1,4 +1,4 @@
-"""/workers: the processes that run jobs, and what each of them runs at the moment."""
+"""/workers: worker processes and their running jobs."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _SAID = {
 @blueprint.get("/workers")
 @allow(Role.VIEWER)
 def index() -> str | Response:
-    """All worker processes that are alive, and those that were lost lately."""
+    """List the live worker processes and the recently lost ones."""
     with database.read() as session:
         alive, lost = workers.fleet(session), workers.lost_lately(session)
         running = queries.running_on(session, [each.id for each in alive])
@@ -56,7 +56,7 @@ def index() -> str | Response:
 @blueprint.post("/workers/<name>/<any(quiet, stop, resume):verb>")
 @allow(Role.OPERATOR, action="worker.{verb}")
 def act(name: str, verb: str) -> Response:
-    """Have a worker take nothing new, end as well, or go on."""
+    """Quiet, stop or resume a worker."""
     try:
         with database.write() as session:
             worker_commands.ask(session, name, None if verb == "resume" else Wish(verb), by=visitor().name)

@@ -1,4 +1,4 @@
-"""/jobs/bulk: one verb for all jobs of a query. Said back in words with their number, then carried out by a job of its own."""
+"""/jobs/bulk: bulk action on all jobs of a query: confirm the number, then run it as a background job."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ blueprint = Blueprint("bulk", __name__)
 @blueprint.get("/jobs/many")
 @allow(Role.OPERATOR)
 def confirm() -> str | Response:
-    """What would be done to how many; nothing is yet."""
+    """The confirmation page; changes nothing."""
     verb, chosen = _verb(request.args.get("verb")), request.args.getlist("id")
     if request.args.get("scope") == "chosen":
         if not chosen:
@@ -37,7 +37,7 @@ def confirm() -> str | Response:
 @blueprint.post("/jobs/many")
 @allow(Role.OPERATOR, action="bulk.start")
 def start() -> Response | tuple[str, int]:
-    """Submit the job that does it; the number that was shown is typed above a hundred."""
+    """Submit the bulk job; above a hundred jobs the user must type the number."""
     verb = _verb(request.form.get("verb"))
     query = bulk_request.within(verb, search.parse(request.form.get("q", "")))
     shown, up_to = _number("count"), _number("up_to")

@@ -1,4 +1,4 @@
-"""/errors: failures by what they have in common, how each group stands, and the way to retry it."""
+"""/errors: error groups, their status, and retry."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ from ...render import tracebacks
 
 blueprint = Blueprint("errors", __name__)
 
-#: for how long a group can be muted
+#: durations of a mute
 MUTES = {"1h": timedelta(hours=1), "1d": timedelta(days=1), "7d": timedelta(days=7), "30d": timedelta(days=30)}
 
 
 @blueprint.get("/errors")
 @allow(Role.VIEWER)
 def index() -> str | Response:
-    """The groups that need a look, or those of one status."""
+    """List the unresolved groups, or those of one status."""
     chosen, before = request.args.get("status"), request.args.get("before")
     if chosen and chosen not in list(Status):
         raise JobsError(f"Unknown status {chosen!r}. Choose one of {', '.join(Status)}.", field="status")
@@ -72,15 +72,15 @@ def show(fingerprint: str) -> str:
     )  # fmt: skip
 
 
-@blueprint.post("/errors/<fingerprint>/<any(resolve, mute, reopen):deed>")
-@allow(Role.OPERATOR, action="error.{deed}")
-def act(fingerprint: str, deed: str) -> Response:
+@blueprint.post("/errors/<fingerprint>/<any(resolve, mute, reopen):action>")
+@allow(Role.OPERATOR, action="error.{action}")
+def act(fingerprint: str, action: str) -> Response:
     """Resolve, mute or reopen a group."""
     with database.write() as session:
-        if deed == "resolve":
+        if action == "resolve":
             groups.resolve(session, fingerprint, by=visitor().name)
             flash("Resolved. If it occurs again, it is shown as regressed.", "success")
-        elif deed == "mute":
+        elif action == "mute":
             period = MUTES.get(request.form.get("for", ""))
             if period is None:
                 raise BadRequest(f"Mute for one of {', '.join(MUTES)}.")
