@@ -1,6 +1,6 @@
-"""Fleet metrics: jobs, queues, workers, schedules, alerts and what ended in the last minute, as gauges read from SQL.
+"""Fleet metrics: gauges read from SQL for jobs, queues, workers, schedules, alerts and recently finished jobs.
 
-Labels are names of states, queues, actors and schedules: as many as the code has, never ids.
+Labels are names of states, queues, actors and schedules, never ids: their number stays bounded.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from ..people import permissions
 from . import fleet_health
 from .fleet_health import FleetHealth
 
-#: what counts as lately, and for how many seconds those numbers are good: they look at everything that ended
+#: window of recently finished jobs, and cache lifetime in seconds: the query reads every job of the window
 LATELY, FRESH_S = timedelta(minutes=1), 15.0
 
 Samples = Iterable[tuple[Mapping[str, str], float]]
@@ -36,7 +36,7 @@ Samples = Iterable[tuple[Mapping[str, str], float]]
 
 @dataclass(frozen=True, slots=True)
 class Metric:
-    """A gauge: what it counts, and its value for each set of labels."""
+    """A gauge with its help text, and its value for each set of labels."""
 
     name: str
     help: str
@@ -44,7 +44,7 @@ class Metric:
 
 
 def collect(session: Session) -> list[Metric]:
-    """Every metric; numbers that need a look at all ended jobs are cached for some seconds."""
+    """Collect every metric; those over finished jobs are cached for a few seconds."""
     health = fleet_health.look(session)
     return [*_jobs(session), *_fleet(session, health), *_lately(session), *_broker(session, health)]
 

@@ -1,4 +1,4 @@
-"""The request for a webhook, and documents of webhooks and deliveries."""
+"""Webhook request, and documents of webhooks and deliveries."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from ..people.caller import Caller
 
 
 class WebhookBody(BaseModel):
-    """A webhook to make."""
+    """Body that creates a webhook."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -29,7 +29,7 @@ class WebhookBody(BaseModel):
 
 
 def create(session: Session, body: WebhookBody, *, by: Caller) -> Webhook:
-    """Make the webhook; raises JobsError naming the field at fault."""
+    """Create the webhook; raises JobsError naming the invalid field."""
     if body.actor:
         actor_catalogue.find(body.actor)
     elif by.actors is not None:
@@ -40,7 +40,7 @@ def create(session: Session, body: WebhookBody, *, by: Caller) -> Webhook:
 
 
 def document(webhook: Webhook) -> dict[str, Any]:
-    """A webhook without its secret, which is shown once, at its creation."""
+    """A webhook without its secret, which is shown only on creation."""
     return {
         "id": webhook.id,
         "url": webhook.url,

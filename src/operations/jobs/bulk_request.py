@@ -1,4 +1,4 @@
-"""Bulk actions: one verb for all jobs of a query. First count the jobs, then submit the job that acts on them."""
+"""Bulk actions: count the jobs of a query, then submit a job that acts on them."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class CountDiffers(JobsError):
 
 @dataclass(frozen=True, slots=True)
 class Selection:
-    """The jobs that a verb would act on: `taken` and `others` count jobs of the query by state; none is newer than `up_to`."""
+    """Jobs of a bulk action: counts by state of the affected (`taken`) and other jobs; none is newer than `up_to`."""
 
     verb: Verb
     query: Query
@@ -38,7 +38,7 @@ class Selection:
 
     @property
     def total(self) -> int:
-        """How many jobs."""
+        """The number of affected jobs."""
         return sum(self.taken.values())
 
 
@@ -76,11 +76,11 @@ def check_count(found: Selection, count: int) -> None:
 def start(
     session: Session, verb: Verb, query: Query, *, up_to: int, count: int, by: Caller, source: Literal["form", "api", "command"]
 ) -> Receipt:
-    """Submit the job that carries it out, in the session's transaction."""
+    """Submit the job that carries out the action, in the session's transaction."""
     arguments: dict[str, Any] = {
         "verb": verb.value, "query": query.text, "up_to": up_to, "asked_at": write_instant(now()), "by": by.name, "by_key": by.key, "role": by.role.value,
     }  # fmt: skip
-    if source != "form":  # a worker of the release before knows pages alone, and no word for it
+    if source != "form":  # workers of the previous release know only pages and reject this argument
         arguments["via"] = source
     receipt = submit(session, act_on_jobs.message(**arguments), source=source, submitted_by=by.name)
     audit.about("bulk", receipt.id, verb=verb.value, query=query.text[:500], count=count)

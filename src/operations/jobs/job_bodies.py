@@ -1,4 +1,4 @@
-"""Bodies that describe a job: what to submit and what to edit, as the API and the command line give them."""
+"""Request bodies that submit or edit a job, for the API and the command line."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from .job_request import JobRequest
 
 
 class CallBody(BaseModel):
-    """One job of an actor that the address names, its arguments by name."""
+    """A job of the actor in the URL, with arguments by name."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -42,7 +42,7 @@ class CallBody(BaseModel):
 
 
 class JobBody(CallBody):
-    """One job to submit."""
+    """A job to submit."""
 
     actor: str = Field(description="name of the actor")
     args: list[Any] = Field([], description="arguments by position")
@@ -58,7 +58,7 @@ class JobBody(CallBody):
 
 
 class EditBody(BaseModel):
-    """What to change of a waiting job; what is missing stays as it is. `args` and `kwargs` together are the new arguments."""
+    """An edit of a waiting job; missing fields are unchanged. `args` and `kwargs` together replace the arguments."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -70,12 +70,12 @@ class EditBody(BaseModel):
     priority: Priority | None = Field(None, description="higher runs first")
 
     def change(self) -> Edit:
-        """The change, its arguments as yet unchecked."""
+        """The edit with unvalidated arguments."""
         return Edit(
             args=self.args, kwargs=self.kwargs, due_at=due_at(self.delay, self.eta), expires_at=ahead("expires", self.expires), priority=self.priority
         )  # fmt: skip
 
 
 def read_job(document: Any) -> JobBody:
-    """One job of a body; raises InvalidArguments naming each field at fault."""
+    """Validate the body of one job; raises InvalidArguments naming each invalid field."""
     return read(JobBody, document, example='{"actor": "add", "args": [1, 2]}')

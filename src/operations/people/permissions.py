@@ -1,4 +1,4 @@
-"""Permissions per actor: which actors the caller of a request may see, submit and change. The same for pages, API and terminal.
+"""Permissions per actor: which actors the caller may see, submit and edit. The same for pages, API and terminal.
 
 A user or token may be limited to certain actors. An actor may also require a role in code: `view_role` to see its jobs,
 `submit_role` to submit, retry and change them. Three places enforce this: the catalogue lists permitted actors only, row_filters.py
@@ -25,15 +25,15 @@ from .roles import Role
 
 #: stands for the name of an actor that the caller may not see
 MASKED = "••••••"
-#: fields of a query whose values name nothing
+#: query fields whose values name no actor or queue
 _HARMLESS = frozenset({"state", "is", "created", "started", "finished", "attempts", "source", "priority"})
-#: an actor's name, or the beginning of names with a star behind it
+#: an actor name, or a prefix followed by a star
 PATTERN = re.compile(r"[^\s,*]{1,200}\*?|\*")
 Patterns = tuple[str, ...]
 
 
 def read_patterns(text: str) -> Patterns | None:
-    """The patterns of a text such as `add, reports_*`; None for an empty one: every actor. Raises ValueError with the cure."""
+    """Parse patterns such as `add, reports_*`; None for an empty text: every actor. Raises ValueError with the cure."""
     patterns = tuple(dict.fromkeys(word for word in re.split(r"[\s,]+", text) if word))
     wrong = [word for word in patterns if not PATTERN.fullmatch(word)]
     if wrong:
@@ -43,7 +43,7 @@ def read_patterns(text: str) -> Patterns | None:
 
 @dataclass(frozen=True, slots=True)
 class Sight:
-    """The actors a caller is limited to. `patterns`: the only ones, None: all; `hidden`: actors that require a higher role."""
+    """The caller's limit. `patterns`: allowed actors, None: all; `hidden`: actors that require a higher role."""
 
     patterns: Patterns | None
     hidden: frozenset[str] = frozenset()
@@ -94,7 +94,7 @@ def known(name: str | None) -> str | None:
 
 
 def numbers(broker: Overview) -> Overview:
-    """RabbitMQ's numbers of the queues whose actors the caller may all see."""
+    """RabbitMQ counts of the queues of which the caller may see all actors."""
     limited = in_force()
     if limited is None:
         return broker
@@ -124,12 +124,12 @@ def unknown(actor: str) -> UnknownActor:
 
 
 def submit_role(actor: str | None) -> Role:
-    """The least role that may submit jobs of this actor."""
+    """The role required to submit jobs of this actor."""
     return max(Role.SUBMITTER, Role(defaults.of(actor or "").submit_role or Role.SUBMITTER), key=list(Role).index)
 
 
 def view_role(actor: str | None) -> Role:
-    """The least role that may see jobs of this actor."""
+    """The role required to view jobs of this actor."""
     return Role(defaults.of(actor or "").view_role or Role.VIEWER)
 
 

@@ -1,4 +1,4 @@
-"""The request for a schedule: its body, the validation, and the draft that it makes."""
+"""Schedule request: body, validation and draft."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ Duration = str | float
 
 
 class Times(BaseModel):
-    """When it ticks: exactly one of cron, every and at."""
+    """Timing: exactly one of cron, every and at."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -38,14 +38,14 @@ class Times(BaseModel):
     jitter: Duration = Field(0, description="delays each tick by up to this much, the same in every process")
 
     def rule(self, salt: str = "") -> Rule:
-        """The rule; raises JobsError naming the field at fault."""
+        """Build the rule; raises JobsError naming the invalid field."""
         rule = Rule(**_times(self), salt=salt)
         rule.check()
         return rule
 
 
 class ScheduleBody(Times):
-    """A schedule."""
+    """Body of a schedule."""
 
     name: str = Field(description="unique name", min_length=1, max_length=200)
     actor: str = Field(description="name of the actor")
@@ -63,7 +63,7 @@ class ScheduleBody(Times):
     on_alert: str | None = Field(None, description="actor that is notified of a missing success; null: CALLBOARD_ALERT_ACTOR")
 
     def draft(self) -> Draft:
-        """The draft; raises InvalidArguments that names each field that cannot be read."""
+        """Build the draft; raises InvalidArguments naming each unreadable field."""
         for name in (self.actor, self.on_failure, self.on_recovery, self.on_alert):
             if name:
                 permissions.require(name)
@@ -81,7 +81,7 @@ class ScheduleBody(Times):
 
 
 def plan(body: ScheduleBody) -> Draft:
-    """The draft of a body, fitted to its actor; raises InvalidArguments that names every field at fault, or UnknownActor."""
+    """Build and validate the draft against its actor; raises UnknownActor, or InvalidArguments naming every invalid field."""
     try:
         draft = body.draft()
     except InvalidArguments as error:
@@ -89,13 +89,13 @@ def plan(body: ScheduleBody) -> Draft:
         _collect(problems, lambda: Signature.of(actor_catalogue.submittable(body.actor)).check(body.args, body.kwargs), None)
         _refuse(problems)
         raise
-    if body.actor in actors.broker.actors:  # of one that is not, fitted() tells
+    if body.actor in actors.broker.actors:  # else fitted() raises UnknownActor
         actor_catalogue.submittable(body.actor)
     return fitted(draft, actors.broker)
 
 
 def read(document: Any, kind: type[Times] = ScheduleBody) -> Any:
-    """The body of a request; raises InvalidArguments naming each field at fault."""
+    """Validate a body; raises InvalidArguments naming each invalid field."""
     if not isinstance(document, Mapping):
         raise InvalidArguments(
             'Send a JSON object such as {"name": "nightly", "actor": "add", "args": [1, 2], "cron": "0 3 * * *"}.', errors={}

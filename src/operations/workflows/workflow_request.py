@@ -1,4 +1,4 @@
-"""What a request asks for as a workflow: a list of steps with what each waits for, or the shapes chain, group and chord.
+"""Workflow request: a list of steps with dependencies, or the shapes chain, group and chord.
 
 {"name": "nightly", "steps": [
     {"name": "a", "actor": "add", "args": [1, 2]},
@@ -27,15 +27,15 @@ from ..format.request_values import Priority, ahead, duration, read
 from ..jobs import actor_catalogue, job_request
 from ..people.caller import Caller
 
-#: steps of one workflow: one transaction, which others wait for
+#: maximum steps of a workflow: they are one transaction, and on SQLite other writers wait for it
 STEP_LIMIT = 2_000
-#: shapes within each other
+#: maximum nesting of shapes
 DEPTH_LIMIT = 20
 _EXAMPLE = '{"steps": [{"actor": "add", "args": [1, 2]}]}'
 
 
 class StepBody(BaseModel):
-    """One step: a job and what it waits for."""
+    """A step: a job and its dependencies."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -55,7 +55,7 @@ class StepBody(BaseModel):
 
 
 class WorkflowBody(BaseModel):
-    """A workflow to submit; give one of steps, chain (or pipeline), group, chord."""
+    """Body of a workflow; exactly one of steps, chain (or pipeline), group, chord."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -72,7 +72,7 @@ class WorkflowBody(BaseModel):
     callback: dict[str, Any] | None = Field(None, description="with chord")
 
 
-#: the shapes, and which other members each may have
+#: shapes with their optional members
 _SHAPES: dict[str, set[str]] = {
     "chain": set(),
     "pipeline": set(),
@@ -82,7 +82,7 @@ _SHAPES: dict[str, set[str]] = {
 
 
 def read_workflow(document: Any, *, by: Caller) -> Workflow:
-    """The workflow that a body asks for, every step checked; raises JobsError naming what is wrong and where."""
+    """Build and validate the workflow of a body; raises JobsError naming the invalid part."""
     body = read(WorkflowBody, document, example=_EXAMPLE)
     asked = {name: value for name, value in body.model_dump(exclude_unset=True).items() if name not in ("name", "on_dead")}
     workflow = Workflow(body.name, on_dead=body.on_dead)
@@ -110,7 +110,7 @@ def _add(workflow: Workflow, place: str, document: Any, by: Caller) -> None:
 
 
 def _shape(node: Any, place: str, by: Caller, depth: int) -> Any:
-    """A shape, or a step as its leaf."""
+    """Build a shape, or a step as its leaf."""
     if depth > DEPTH_LIMIT:
         raise JobsError(f"Shapes can be nested at most {DEPTH_LIMIT} levels deep.", field=place)
     if not isinstance(node, dict):
@@ -164,7 +164,7 @@ def _read_step(document: Any, place: str) -> StepBody:
 
 
 def _submission(body: StepBody, place: str, by: Caller) -> Submission:
-    """A step's submission, its arguments as yet unchecked: what it gets from others is not among them yet."""
+    """Build a step's submission without validation: results of other steps are still missing from its arguments."""
     try:
         actor = actor_catalogue.submittable(body.actor)
         message: Message[Any] = Message(
@@ -191,6 +191,6 @@ def _join(place: str, name: str) -> str:
 
 
 def _at(place: str, error: JobsError) -> InvalidArguments:
-    """The error with its place in the request."""
+    """The error with its path in the request."""
     fields = error.errors if isinstance(error, InvalidArguments) else {error.field: str(error)} if error.field else {}
     return InvalidArguments(f"{place}: {error}", errors={_join(place, str(name)): text for name, text in fields.items()})
