@@ -1,4 +1,4 @@
-"""backup and restore: a copy of the database, and the database from a copy."""
+"""backup and restore: back up the database, and restore it from a backup."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from ..shared.data_folder import data_option, data_words, join, open_folder, rep
 @data_option
 @click.option("--list", "only_list", is_flag=True, help="List the backups.")
 def backup(*, data: Path | None, only_list: bool) -> None:
-    """Back the database up, whether anything runs or not, and delete the backups whose time is over."""
+    """Back up the database, also while Callboard runs, and delete expired backups."""
     settings = join(data)
     folder = settings.effective_backup_dir
     try:
@@ -46,9 +46,9 @@ def backup(*, data: Path | None, only_list: bool) -> None:
 @click.command()
 @click.argument("file", type=click.Path(dir_okay=False, path_type=Path))
 @data_option
-@click.option("--yes", is_flag=True, help="Do not ask.")
+@click.option("--yes", is_flag=True, help="Skip the confirmation.")
 def restore(*, file: Path, data: Path | None, yes: bool) -> None:
-    """Put FILE, a backup, into the place of the database. Refused while anything runs; what is replaced is kept."""
+    """Restore the database from the backup FILE. Callboard must be stopped; the replaced database is kept."""
     folder, settings = open_folder(data)
     path = Path(os.environ.get("CALLBOARD_CALLED_FROM", "."), file).resolve()
     folder.prepare()

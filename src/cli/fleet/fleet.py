@@ -1,4 +1,4 @@
-"""workers, requeue, purge, alerts: who runs the jobs and is to stop doing so, what waits or was set aside, what is wrong, at a terminal."""
+"""workers, requeue, purge, alerts: control workers, queues and alerts at a terminal."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from ...up.errors import UpError
 from ..shared.calls import operator, writing
 from ..shared.data_folder import data_option
 
-#: exit code while something is wrong
+#: exit code while an alert is active
 WRONG = 3
 
 
@@ -18,9 +18,9 @@ WRONG = 3
 @data_option
 @click.pass_context
 def alerts(context: click.Context, /, *, data: Path | None) -> None:
-    """List what is wrong with the fleet, and what has recovered lately; mute, unmute: one of them by its number.
+    """List active and recently recovered alerts; mute or unmute one by its number.
 
-    Exit code 3 while anything is wrong that is not muted.
+    Exit code 3 while an alert is active and not muted.
     """
     if context.invoked_subcommand is not None:
         return
@@ -47,7 +47,7 @@ def alerts(context: click.Context, /, *, data: Path | None) -> None:
 @click.argument("how_long", metavar="UNTIL")
 @data_option
 def mute_alert(*, id: int, how_long: str, data: Path | None) -> None:
-    """Say nothing of the alert ID until UNTIL: so long from now (30m, 2h, 1d), or an instant (2030-01-31T18:00:00Z)."""
+    """Mute the alert ID for a duration (30m, 2h, 1d) or until a time (2030-01-31T18:00:00Z)."""
     with writing(data) as session:
         from ...jobs.alerts import mutes
         from ...operations.format.request_values import ahead
@@ -62,7 +62,7 @@ def mute_alert(*, id: int, how_long: str, data: Path | None) -> None:
 @click.argument("id", type=int)
 @data_option
 def unmute_alert(*, id: int, data: Path | None) -> None:
-    """Hear of the alert ID again."""
+    """Unmute the alert ID."""
     with writing(data) as session:
         from ...jobs.alerts import mutes
 
@@ -74,7 +74,7 @@ def unmute_alert(*, id: int, data: Path | None) -> None:
 @click.argument("name", metavar="QUEUE")
 @data_option
 def requeue(*, name: str, data: Path | None) -> None:
-    """Give the dead letters of QUEUE back to the queue each came from."""
+    """Requeue the dead letters of QUEUE."""
     with writing(data) as session:
         from ... import audit
         from ...operations.fleet import override_requests
@@ -95,7 +95,7 @@ def requeue(*, name: str, data: Path | None) -> None:
 @click.option("--count", type=click.IntRange(0), help="Number of waiting jobs; required above a hundred.")
 @data_option
 def purge(*, name: str, count: int | None, data: Path | None) -> None:
-    """Cancel all that waits in QUEUE, by a job of its own; what runs goes on, what is held stays."""
+    """Cancel all waiting jobs of QUEUE as a background job. Running and held jobs are not affected."""
     with writing(data) as session:
         from ... import actors
         from ...operations.fleet import override_requests
@@ -106,7 +106,7 @@ def purge(*, name: str, count: int | None, data: Path | None) -> None:
     if receipt is None:
         click.echo(f"no waiting jobs in {name}")
         return
-    actors.broker.close()  # lets the message reach RabbitMQ; were it not there, the relay publishes the row
+    actors.broker.close()  # flush the message to RabbitMQ; if that fails, the relay publishes the row
     click.echo(f"{receipt.id} cancels {waiting} waiting job{'' if waiting == 1 else 's'} in {name}")
 
 
@@ -114,7 +114,7 @@ def purge(*, name: str, count: int | None, data: Path | None) -> None:
 @data_option
 @click.pass_context
 def workers(context: click.Context, /, *, data: Path | None) -> None:
-    """List the living workers; quiet, stop, resume: one of them by its name."""
+    """List the live workers; quiet, stop or resume one by its name."""
     if context.invoked_subcommand is not None:
         return
     with writing(data) as session:
@@ -131,7 +131,7 @@ def workers(context: click.Context, /, *, data: Path | None) -> None:
 @click.argument("name")
 @data_option
 def quiet(*, name: str, data: Path | None) -> None:
-    """Have the worker NAME take nothing new; it finishes what it runs."""
+    """Make the worker NAME stop taking jobs; it finishes its current ones."""
     _ask(name, "quiet", data)
     click.echo(f"{name} stops taking jobs at its next heartbeat")
 
@@ -140,7 +140,7 @@ def quiet(*, name: str, data: Path | None) -> None:
 @click.argument("name")
 @data_option
 def stop(*, name: str, data: Path | None) -> None:
-    """Have the worker NAME end once it has finished what it runs; its supervisor starts a fresh one."""
+    """Stop the worker NAME after its current jobs; its supervisor starts a new one."""
     _ask(name, "stop", data)
     click.echo(f"{name} stops after its current jobs")
 
@@ -149,7 +149,7 @@ def stop(*, name: str, data: Path | None) -> None:
 @click.argument("name")
 @data_option
 def resume(*, name: str, data: Path | None) -> None:
-    """Have the quiet worker NAME go on."""
+    """Let the quiet worker NAME take jobs again."""
     _ask(name, None, data)
     click.echo(f"{name} takes jobs again")
 

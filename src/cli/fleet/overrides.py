@@ -1,4 +1,4 @@
-"""pause, resume, pauses, limit, limits, breakers, reset-breaker: hold jobs back and let them go, at a terminal.
+"""pause, resume, pauses, limit, limits, breakers, reset-breaker: overrides at a terminal.
 
 TARGET is `all`, `queue:NAME` or `actor:NAME`.
 """
@@ -23,7 +23,7 @@ from ..shared.data_folder import data_option
 @click.option("--reason", help="Shown on every job that the pause delays.")
 @data_option
 def pause(*, target: str, how_long: str | None, until: str | None, reason: str | None, data: Path | None) -> None:
-    """Start nothing more of TARGET (all, queue:NAME, actor:NAME); what runs goes on."""
+    """Pause TARGET (all, queue:NAME, actor:NAME); running jobs finish."""
     with writing(data) as session:
         from ...operations.fleet import override_requests
 
@@ -44,13 +44,13 @@ def resume(*, target: str, data: Path | None) -> None:
 
         meant = override_requests.read_target(target)
         waited = override_requests.resume(session, meant)
-    click.echo(f"{meant} resumed; {waited} jobs were waiting")
+    click.echo(f"{meant} resumed; {waited} waiting")
 
 
 @click.command()
 @data_option
 def pauses(*, data: Path | None) -> None:
-    """List the pauses in force."""
+    """List the active pauses."""
     with writing(data) as session:
         from ...jobs.limits import overrides
         from ...sql.clock import now
@@ -65,7 +65,7 @@ def pauses(*, data: Path | None) -> None:
 @click.option("--concurrency", help="Maximum number of running jobs, e.g. 3; none: no limit; code: remove the override.")
 @data_option
 def limit(*, target: str, rate: str | None, concurrency: str | None, data: Path | None) -> None:
-    """Override the limits of TARGET without a deploy, and show what holds."""
+    """Override the limits of TARGET without a deploy, and show the effective ones."""
     with writing(data) as session:
         from ...jobs.limits import overrides
         from ...operations.fleet import override_requests
@@ -83,7 +83,7 @@ def limit(*, target: str, rate: str | None, concurrency: str | None, data: Path 
 @click.command()
 @data_option
 def limits(*, data: Path | None) -> None:
-    """List the limits: what the code says, what an override says."""
+    """List the limits with code value and override."""
     with writing(data) as session:
         from ...operations.fleet import override_requests
 
@@ -94,7 +94,7 @@ def limits(*, data: Path | None) -> None:
 @click.command()
 @data_option
 def breakers(*, data: Path | None) -> None:
-    """List the circuit breakers, the open ones first."""
+    """List the circuit breakers, open ones first."""
     with writing(data) as session:
         from ...operations.fleet import override_requests
 
@@ -107,12 +107,12 @@ def breakers(*, data: Path | None) -> None:
 @click.argument("actor")
 @data_option
 def reset_breaker(*, actor: str, data: Path | None) -> None:
-    """Close the circuit breaker of ACTOR by hand."""
+    """Reset the circuit breaker of ACTOR."""
     with writing(data) as session:
         from ...jobs.limits import breakers
 
         waited = breakers.reset(session, actor)
-    click.echo(f"{actor} resumed; {waited} jobs were waiting")
+    click.echo(f"{actor} resumed; {waited} waiting")
 
 
 def _limit(setting: str, text: str) -> Any:

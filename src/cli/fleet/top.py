@@ -1,4 +1,4 @@
-"""top: a terminal that shows what runs, what waits and what ended, and shows it anew every second."""
+"""top: a live view of queues, jobs and workers at a terminal."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ if TYPE_CHECKING:
     from rich.console import Group
     from rich.table import Table
 
-#: how far back ends are counted
+#: window of the finished jobs
 WINDOW = timedelta(minutes=1)
-#: running jobs and actors that are shown
+#: maximum running jobs and actors shown
 ROWS = 12
 
 
@@ -26,7 +26,7 @@ ROWS = 12
 @click.option("--every", type=click.FloatRange(0.2, 60), default=1.0, show_default=True, help="Refresh interval in seconds.")
 @data_option
 def top(*, once: bool, every: float, data: Path | None) -> None:
-    """Watch queues, running jobs, what ended in the last minute, and workers; Ctrl-C ends it."""
+    """Watch queues, running and finished jobs, and workers; Ctrl-C quits."""
     join(data)
     from rich.console import Console
     from rich.live import Live

@@ -1,4 +1,4 @@
-"""bulk: one verb for all jobs of a query, at a terminal."""
+"""bulk: bulk action on all jobs of a query, at a terminal."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ from .follow import follow
 @click.option("--timeout", type=float, default=3600.0, show_default=True, help="Timeout of --wait in seconds.")
 @data_option
 def bulk(*, verb: str, query: str, yes: bool, count: int | None, dry_run: bool, waits: bool, timeout: float, data: Path | None) -> None:
-    """Do VERB to all jobs that QUERY means, as a job of its own, and print its id; ./run cancel ID stops it.
+    """Apply VERB to all jobs of QUERY as a background job and print its id; ./run cancel ID stops it.
 
-    QUERY as in the console: 'state:dead actor:add created:today'; '' for all there are.
+    QUERY as in the console: 'state:dead actor:add created:today'; '' for all jobs.
     """
     join(data)
     from ... import actors
@@ -59,7 +59,7 @@ def bulk(*, verb: str, query: str, yes: bool, count: int | None, dry_run: bool, 
 
 
 def _confirm(verb: str, total: int) -> None:
-    """Have the number typed; where nobody sits, it is said by --count or --yes."""
+    """Ask for the number of jobs; without a terminal, require --count or --yes."""
     if not sys.stdin.isatty():
         raise UpError(f"Nothing done. Confirm with --count {total} or --yes.")
     if click.prompt(f"Type {total} to {verb} them", err=True, default="", show_default=False) != str(total):

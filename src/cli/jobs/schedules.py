@@ -1,4 +1,4 @@
-"""schedules, schedule: what the pages and the API do about schedules, at a terminal."""
+"""schedules, schedule: list, create, edit and control schedules at a terminal."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from ..shared.actor_command import OfActor
 from ..shared.calls import words
 from ..shared.data_folder import data_option, join
 
-#: options of `create` and `change` in the words of the API
+#: options of `create` and `change`, named like the API fields
 _TIMES = {
     "--cron": "Five fields, e.g. '0 6 * * mon-fri', or @daily.",
     "--every": "An interval: 30 (seconds), 5m, 1h30m.",
@@ -51,7 +51,7 @@ def _options(options: dict[str, str]) -> Callable[[Any], Any]:
 @click.command()
 @data_option
 def schedules(*, data: Path | None) -> None:
-    """List the schedules: condition, name, when, next tick."""
+    """List the schedules: status, name, timing, next tick."""
     join(data)
     from ...operations.schedules import schedule_documents as documents
     from ...schedules.rows import queries
@@ -95,9 +95,9 @@ def show(*, which: str, data: Path | None) -> None:
 @_options(_POLICIES)
 @data_option
 def create(*, name: str, actor: str, arguments: Sequence[str], data: Path | None, **given: str | None) -> None:
-    """Make a schedule called NAME of ACTOR; its arguments stand behind, named as those of ./run submit are.
+    """Create a schedule NAME of ACTOR. Arguments follow as in ./run submit.
 
-    An option behind ACTOR that is called as a parameter of the actor is that parameter. This verb's own option then stands
+    An option after ACTOR with the name of one of its parameters sets that parameter. Put this verb's own option
     before NAME: ./run schedule create --every 1h NAME ACTOR --every 5
     """
     join(data)
@@ -122,7 +122,7 @@ def create(*, name: str, actor: str, arguments: Sequence[str], data: Path | None
 @_options(_POLICIES)
 @data_option
 def change(*, which: str, data: Path | None, **given: str | None) -> None:
-    """Change when and what if; an empty text takes a value away."""
+    """Edit the timing and policies; an empty text removes a value."""
 
     def edit(session: Any) -> Any:
         from ... import actors
@@ -185,7 +185,7 @@ for _name, _text in {
 @click.option("--to", "end", required=True, help="End of the range.")
 @data_option
 def backfill(*, which: str, start: str, end: str, data: Path | None) -> None:
-    """Run the ticks of a stretch of time that have no job yet, and print the jobs' ids."""
+    """Run the ticks of a time range that have no job yet, and print the job ids."""
 
     def do(session: Any) -> Any:
         from ... import actors
@@ -209,7 +209,7 @@ def backfill(*, which: str, start: str, end: str, data: Path | None) -> None:
 @click.option("-n", "number", type=click.IntRange(1, 100), default=10, show_default=True, help="Number of ticks.")
 @data_option
 def preview(*, number: int, data: Path | None, **given: str | None) -> None:
-    """Print what a rule would do; nothing is kept."""
+    """Preview the ticks of a rule; saves nothing."""
     join(data)
     from ...jobs import JobsError
     from ...operations.schedules import schedule_documents, schedule_request
@@ -226,7 +226,7 @@ def preview(*, number: int, data: Path | None, **given: str | None) -> None:
 
 
 def _do(data: Path | None, do: Callable[[Any], Any]) -> Any:
-    """Do it in one transaction, and let what it submits reach RabbitMQ."""
+    """Run the operation in one transaction and flush its messages to RabbitMQ."""
     join(data)
     from ... import actors
     from ...jobs import JobsError
@@ -242,7 +242,7 @@ def _do(data: Path | None, do: Callable[[Any], Any]) -> Any:
 
 
 def _given(options: dict[str, str | None]) -> dict[str, Any]:
-    """The options that were given, in the words of the API."""
+    """The given options, named like the API fields."""
     given: dict[str, Any] = {name: value for name, value in options.items() if value is not None}
     if str(given.get("pause_after", "")).isdecimal():
         given["pause_after"] = int(given["pause_after"])

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     pass
 
 
-#: seconds that a list of jobs may be looked for
+#: maximum seconds of a search
 PATIENCE_S = 10.0
 
 
@@ -47,9 +47,9 @@ PATIENCE_S = 10.0
 def submit(
     *, actor: str, arguments: Sequence[str], by_position: str | None, by_name: str | None, waits: bool, timeout: float, data: Path | None, **asked: Any
 ) -> None:  # fmt: skip
-    """Submit a job of ACTOR and print its id. ./run submit ACTOR --help tells of the actor's own arguments.
+    """Submit a job of ACTOR and print its id. ./run submit ACTOR --help describes the actor's arguments.
 
-    An option behind ACTOR that is called as a parameter of the actor is that parameter. This verb's own option then stands
+    An option after ACTOR with the name of one of its parameters sets that parameter. Put this verb's own option
     before ACTOR: ./run submit --timeout 60 ACTOR --timeout 5
     """
     join(data)
@@ -72,7 +72,7 @@ def submit(
     except (JobsError, ValueError) as error:
         raise UpError(words(error)) from None
     click.echo(receipt.id)
-    actors.broker.close()  # lets the message reach RabbitMQ; were it not there, the relay publishes the row
+    actors.broker.close()  # flush the message to RabbitMQ; if that fails, the relay publishes the row
     if waits:
         raise SystemExit(follow(receipt.id, timeout))
 
@@ -82,14 +82,14 @@ def submit(
 @click.option("-n", "limit", type=click.IntRange(1, 200), default=20, show_default=True, help="Number of jobs, newest first.")
 @data_option
 def jobs(*, query: str, limit: int, data: Path | None) -> None:
-    """List jobs; QUERY as in the console: state:dead actor:NAME created:today "words of arguments"."""
+    """List jobs; QUERY as in the console: state:dead actor:NAME created:today "text in arguments"."""
     join(data)
     from ... import actors
     from ...jobs import JobsError, search
     from ...jobs.search import QueryError
     from ...sql import database
 
-    del actors  # known from now on: which of their arguments are secret, and what they are called
+    del actors  # loading them makes parameter names and secrets known
     try:
         with database.read() as session:
             page = search.find(session, search.parse(query), limit=limit, budget_s=PATIENCE_S)

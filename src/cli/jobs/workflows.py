@@ -1,4 +1,4 @@
-"""workflows, workflow submit|show|cancel|retry: what the console and the API do with workflows, at a terminal."""
+"""workflows, workflow submit|show|cancel|retry: workflows at a terminal."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def workflow() -> None:
 @click.option("--idempotency-key", help="A repeated key returns the same workflow.")
 @data_option
 def submit(*, file: Any, idempotency_key: str | None, data: Path | None) -> None:
-    """Submit the workflow that FILE (- for standard input) describes in JSON, as POST /api/v1/workflows takes it; print its id."""
+    """Submit the workflow in the JSON FILE (- for standard input), in the format of POST /api/v1/workflows; print its id."""
     with writing(data) as session:
         from ...operations.jobs import job_request
         from ...operations.workflows.workflow_request import read_workflow
@@ -75,7 +75,7 @@ def show(*, id: str, data: Path | None) -> None:
 @click.argument("id")
 @data_option
 def cancel(*, id: str, data: Path | None) -> None:
-    """Cancel every step that has not ended; running ones are asked to stop."""
+    """Cancel the unfinished steps; running ones are requested to stop."""
     with writing(data) as session:
         from ...jobs.control import workflows
 
@@ -87,7 +87,7 @@ def cancel(*, id: str, data: Path | None) -> None:
 @click.argument("id")
 @data_option
 def retry(*, id: str, data: Path | None) -> None:
-    """Retry the steps that failed, and nothing else."""
+    """Retry the failed steps."""
     with writing(data) as session:
         from ...jobs.control import workflows
 

@@ -1,4 +1,4 @@
-"""token create: make an API token."""
+"""token create: create an API token."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def token() -> None:
 @click.option("--expires", help="Expiry: a duration such as 90d, or a time; default: never.")
 @data_option
 def token_create(*, name: str, role: str, actors: str, expires: str | None, data: Path | None) -> None:
-    """Make a token for programs and print it, this one time."""
+    """Create an API token and print it once."""
     join(data)
     from ...jobs import JobsError
     from ...operations.format.request_values import ahead

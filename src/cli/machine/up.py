@@ -1,4 +1,4 @@
-"""up: all of Callboard on one machine."""
+"""up: run all of Callboard on one machine."""
 
 from __future__ import annotations
 
@@ -69,11 +69,11 @@ def _echo(name: str, line: str) -> None:
 
 
 def _nothing(*_: object) -> None:
-    """A detached supervisor has no terminal: logs are in their files, and the sign-in link belongs into none of them."""
+    """Print nothing: a detached supervisor logs to files, and the sign-in link must not be logged."""
 
 
 def _joined(state: State) -> State:
-    """Use the database of what runs there, so that a sign-in link is valid there."""
+    """Use the database of the running Callboard, so that the sign-in link is valid there."""
     if state.database_url:
         os.environ["CALLBOARD_DATABASE_URL"] = state.database_url
         configuration.read_settings()
