@@ -1,4 +1,4 @@
-"""Examine the machine and the configuration before or while things go wrong: what is there, what is missing, what mends it."""
+"""Doctor: check the machine and the configuration, and name the fix for each problem."""
 
 from __future__ import annotations
 
@@ -32,17 +32,17 @@ from .data.data_folder import LEAST_DISK, Folder
 from .errors import UpError
 from .parts import launch
 
-#: seconds that RabbitMQ may take to answer
+#: timeout of RabbitMQ in seconds
 BROKER_WAIT_S = 10.0
-#: one is made every hour
+#: backups run every hour
 BACKUP_WITHIN = timedelta(hours=3)
-#: names that one line lists
+#: maximum names per line
 MOST_NAMED = 5
 
 
 @dataclass(frozen=True)
 class Finding:
-    """One thing looked at; `cure` is the command that mends it, or a word of advice."""
+    """One check; `cure` is the command that fixes it, or advice."""
 
     ok: bool
     what: str
@@ -50,7 +50,7 @@ class Finding:
 
 
 def examine(data: Path | None) -> list[Finding]:
-    """Look at everything that `./run up` needs; never raises, a broken part is a finding."""
+    """Check everything that `./run up` needs; never raises: an error is a finding."""
     findings = [Finding(True, f"Python {platform.python_version()} in {sys.prefix}")]
     try:
         if data is not None:
@@ -150,7 +150,7 @@ def _broker(settings: Settings) -> Iterator[Finding]:
 
 
 def _join(settings: Settings) -> None:
-    """Ask the RabbitMQ and the database of what runs in the data folder, unless others are configured."""
+    """Use RabbitMQ and database of the running Callboard, unless others are configured."""
     state = Folder(settings.data_dir).read_state()
     for name in ("broker_url", "management_url", "database_url"):
         if state.alive and getattr(state, name) and name not in settings.model_fields_set:
@@ -159,14 +159,14 @@ def _join(settings: Settings) -> None:
 
 
 def _nodes(settings: Settings) -> Iterator[Finding]:
-    """RabbitMQ's nodes, alarms and policies, where there is a RabbitMQ to ask."""
+    """Check RabbitMQ's nodes, alarms and policies, if RabbitMQ is reachable."""
     if "broker_url" not in settings.model_fields_set and not Folder(settings.data_dir).read_state().alive:
         return
     seen = management.overview(within_s=0, wait_s=BROKER_WAIT_S)
     if not seen.is_known:
         yield Finding(False, f"RabbitMQ did not respond within {BROKER_WAIT_S:g} s", "Check its log.")
     for each in broker_health.of(seen, []):
-        if each.kind is not AlertKind.BROKER_AWAY or "broker_url" not in settings.model_fields_set:  # else it is said already
+        if each.kind is not AlertKind.BROKER_AWAY or "broker_url" not in settings.model_fields_set:  # else reported already
             yield Finding(False, each.text, _CURES[each.kind])
     if seen.nodes and all(node.is_running and not node.alarms for node in seen.nodes):
         yield Finding(True, f"RabbitMQ {seen.version}: {len(seen.nodes)} node{'s' if len(seen.nodes) != 1 else ''}, no alarm")
@@ -186,14 +186,14 @@ _CURES = {
 
 
 def _fleet(settings: Settings) -> Iterator[Finding]:
-    """Workers, schedulers and relays, where any of them runs or ought to."""
+    """Check workers, schedulers and relays, if any is running or should be."""
     if not _is_migrated():
         return
     with database.read() as session:
         alive, beats = workers.alive(session), heartbeats.alive(session)
         silent = [each for role in Role for each in heartbeats.silent(session, role)]
     if not alive and not beats and not Folder(settings.data_dir).read_state().alive:
-        return  # nothing was started, or all of it was stopped
+        return  # never started, or stopped
     for what, number, cure in (
         ("worker", len(alive), "./run worker, or ./run up for everything"),
         ("scheduler", sum(each.role == Role.SCHEDULER for each in beats), "./run scheduler, or ./run up for everything"),
@@ -220,7 +220,7 @@ def _backups(_settings: Settings) -> Iterator[Finding]:
 
 
 def _is_migrated() -> bool:
-    """Is there a database with the newest tables? Those who look at it say nothing of one that does not answer: `_database` does."""
+    """True if the database has the latest schema. Checks skip an unreachable database: `_database` reports it."""
     try:
         if not database.get_database().is_there():
             return False

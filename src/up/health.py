@@ -1,4 +1,4 @@
-"""`python -m src.up.health ROLE`: is the process of this container healthy? Exit code 0 or 1, and why not on stdout."""
+"""`python -m src.up.health ROLE`: health check of a container. Exit code 0 or 1, with the reason on stdout."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from .checks.web_answers import web_missing
 
 
 def missing(role: str) -> str | None:
-    """What this host's process of that role lacks; None when it is healthy."""
+    """The problem of this host's process with that role; None: healthy."""
     if role == "web":
         return web_missing(f"http://127.0.0.1:{get_settings().port}")
-    # Here: the check of a web container, every few seconds, needs no database and pays for no import of it.
+    # Imported late: the frequent check of a web container needs no database.
     from sqlalchemy import text
     from sqlalchemy.exc import SQLAlchemyError
 

@@ -1,4 +1,4 @@
-"""The effective settings: read with errors that name the cure, and listed with the origin of each."""
+"""Effective settings: read with errors that name the cure, and listed with the source of each."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from ..errors import UpError
 __all__ = ["env_file_lines", "masked", "origin", "read_settings", "unknown_variables"]
 
 ENV_FILE = Path(".env")
-#: variables of this family that are no settings: set by `run` and `./run up` for its own processes
+#: CALLBOARD_ variables that `run` and `./run up` set for their own processes; not settings
 OWN = {"CALLBOARD_CALLED_FROM", "CALLBOARD_BEGUN_AT", "CALLBOARD_UP_FOLDER", "CALLBOARD_WEB_FD", "CALLBOARD_MAILBOX_FD"}
 
 
 def read_settings() -> Settings:
-    """This process's settings, read anew; raise UpError naming the variable, where it was set and what is wrong with it."""
+    """Reload this process's settings; raise UpError naming the variable, its source and the error."""
     get_settings.cache_clear()
     env_file_lines()
     try:
@@ -33,7 +33,7 @@ def read_settings() -> Settings:
 
 
 def env_file_lines() -> dict[str, int]:
-    """The variables of `.env` with their line numbers; raise UpError for a file that cannot be read or understood."""
+    """Variables of `.env` with their line numbers; raise UpError for an unreadable or invalid file."""
     try:
         with open(ENV_FILE, encoding="utf-8") as file:
             bindings = list(parse_stream(file))
@@ -54,7 +54,7 @@ def env_file_lines() -> dict[str, int]:
 
 
 def origin(name: str) -> str:
-    """Where a setting's value came from: the environment, .env, a secret file, or its default."""
+    """Source of a setting: the environment, .env, a secret file, or its default."""
     variable = PREFIX + name.upper()
     if any(key.upper() == variable and value for key, value in os.environ.items()):
         return "environment"
@@ -67,7 +67,7 @@ def origin(name: str) -> str:
 
 
 def unknown_variables() -> list[str]:
-    """Complaints about CALLBOARD_ variables that are no settings, with the one probably meant."""
+    """Errors for unknown CALLBOARD_ variables, with the closest setting."""
     known = {PREFIX + name.upper() for name in Settings.model_fields}
     given = {key.upper() for key in os.environ if key.upper().startswith(PREFIX)} | {
         key for key in env_file_lines() if key.startswith(PREFIX)

@@ -1,4 +1,4 @@
-"""What a person reads when everything is ready: where to click, what to try, how to stop."""
+"""The ready message: sign-in link, first steps, how to stop."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ TRY_ACTOR = "create_random_user_accounts"
 
 
 def ready_lines(folder: Folder, state: State, *, option: str = "", detached: bool = False) -> list[str]:
-    """The ready line with a one-time sign-in link; `option`: the ` --data DIR` that later commands need."""
+    """The ready line with a one-time sign-in link; `option`: ` --data DIR` for later commands."""
     broker = f"RabbitMQ UI {state.management_url}" if state.management_url else "external RabbitMQ"
     mail = f", mail {state.url}/mailbox" if any(part.role == "mailbox" for part in state.parts) else ""
     lines = [f"✔ ready in {state.seconds} s   {sign_in_link(state)}   ({broker}{mail})"]
@@ -28,14 +28,14 @@ def ready_lines(folder: Folder, state: State, *, option: str = "", detached: boo
 
 
 def already_lines(state: State, *, option: str = "") -> list[str]:
-    """What a second `./run up` says."""
+    """The message of a second `./run up`."""
     if state.phase == "ready":
         return [f"Callboard is already running here: {sign_in_link(state)}", f"  stop: ./run down{option}   status: ./run status{option}"]
     return [f"Callboard is {state.phase} here, started by another ./run up.", f"  status: ./run status{option}"]
 
 
 def sign_in_link(state: State) -> str:
-    """A link that signs the administrator in once; the plain address when the database does not answer."""
+    """A one-time sign-in link for the administrator; the plain URL if the database is unreachable."""
     try:
         return front_door.one_time_link(state.url)
     except (UpError, SQLAlchemyError, OSError):

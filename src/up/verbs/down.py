@@ -1,4 +1,4 @@
-"""`./run down`: ask the supervisor to drain and stop; end by itself what no supervisor watches any more."""
+"""`./run down`: request the supervisor to drain and stop; stop unsupervised processes directly."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from ..parts import leftovers
 
 
 def stop(folder: Folder, *, shutdown_timeout: float, report: Callable[[str], None]) -> bool:
-    """Return when nothing of this data folder runs any more; False: nothing did."""
+    """Stop all processes of this data folder; False: none was running."""
     state = folder.read_state()
     found = False
     if state.supervisor is not None and state.supervised:
