@@ -1,4 +1,4 @@
-"""The command line, one module per kind of verb, imported only when its verb is called. Thin: parse, call one operation, print."""
+"""Command line: one module per kind of verb, imported on demand. Thin: parse, call one operation, print."""
 
 #: verb -> module of this package that defines it
 VERBS = {
@@ -50,7 +50,7 @@ VERBS = {
     "completion": "machine.completion",
     "shell": "machine.shell",
 }
-#: verb -> its action for the audit; None: it changes nothing that belongs to a person. A test fails for a verb without an entry.
+#: verb -> audit action; None: nothing to audit. A test fails for a verb without an entry.
 ACTIONS: dict[str, str | None] = {
     "submit": "job.submit",
     "retry": "job.retry",
@@ -93,5 +93,5 @@ ACTIONS: dict[str, str | None] = {
         )
     ),
 }  # fmt: skip
-#: the variable by which a shell asks what a word may become
+#: environment variable by which a shell requests completions
 COMPLETE_VARIABLE = "_CALLBOARD_COMPLETE"

@@ -19,14 +19,14 @@ LONGEST = 254
 def parse_address(text: str, field: str) -> Address:
     """One address, `ada@example.com` or `Ada <ada@example.com>`; raises LetterError naming `field`."""
     if not isinstance(text, str) or CONTROL.search(text):
-        raise LetterError(f"{field}: an address is one line of text, not {text!a:.80}", field=field)
+        raise LetterError(f"{field}: an address must be one line of text, not {text!a:.80}", field=field)
     try:
         header = policy.default.header_factory("to", text)
         found, defects = header.addresses, header.defects
     except (IndexError, ValueError, HeaderParseError):  # Python's parser stumbles over some texts that are none
         found, defects = (), ()
     if len(found) != 1 or defects or not found[0].username or not found[0].domain:
-        raise LetterError(f"{field}: {text!r:.80} is no address; write ada@example.com or Ada <ada@example.com>", field=field)
+        raise LetterError(f"{field}: {text!r:.80} is not an email address; write ada@example.com or Ada <ada@example.com>", field=field)
     address: Address = found[0]
     if not address.username.isascii():
         raise LetterError(f"{field}: {address.username!r:.80} must be ASCII before the @", field=field)
@@ -42,5 +42,5 @@ def _ascii_domain(domain: str, text: str, field: str) -> str:
     except UnicodeError:
         plain = ""
     if not _DOMAIN.fullmatch(plain):
-        raise LetterError(f"{field}: {domain!r:.80} in {text!r:.80} is no domain", field=field)
+        raise LetterError(f"{field}: {domain!r:.80} in {text!r:.80} is not a domain name", field=field)
     return plain

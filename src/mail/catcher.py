@@ -83,7 +83,7 @@ class _Handler:
             await asyncio.to_thread(_keep, envelope.mail_from or "", list(envelope.rcpt_tos), content)
         except Exception as error:  # noqa: BLE001 - whatever it is, the sender has to try again
             log.warning("mailbox_cannot_keep", detail=type(error).__name__)
-            return "451 the mailbox cannot keep it at the moment"
+            return "451 the mailbox cannot store it at the moment"
         return "250 kept"
 
 

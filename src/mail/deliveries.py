@@ -56,7 +56,7 @@ def outgoing(session: Session, id: str) -> Outgoing:
     """What is left to be delivered of this letter; raises UnknownMail."""
     mail = session.execute(select(Mail).options(undefer(Mail.raw)).where(Mail.id == id)).scalars().first()
     if mail is None:
-        raise UnknownMail(f"There is no mail {id}: it may have been pruned (CALLBOARD_KEEP_MAILS).", field="mail_id")
+        raise UnknownMail(f"There is no email {id}: it may have been deleted by retention (CALLBOARD_KEEP_MAILS).", field="mail_id")
     left = [delivery.recipient for delivery in mail.deliveries if delivery.state is DeliveryState.QUEUED]
     return Outgoing(mail.seq, mail.sender, left, mail.raw)
 
@@ -82,12 +82,12 @@ def queue_again(session: Session, id: str, numbers: Collection[int], *, delivery
     """Queue deliveries of a letter once more, whatever became of them (none named: those that were not sent); return the recipients."""
     mail = find(session, id)
     if mail is None:
-        raise UnknownMail(f"There is no mail {id}.", field="id")
+        raise UnknownMail(f"There is no email {id}.", field="id")
     chosen = [d for d in mail.deliveries if (d.number in numbers if numbers else d.state is not DeliveryState.SENT)]
     session.execute(
         update(Delivery)
         .where(Delivery.mail_seq == mail.seq, Delivery.number.in_([delivery.number for delivery in chosen]))
-        .values(state=DeliveryState.QUEUED, answer="to be sent again")
+        .values(state=DeliveryState.QUEUED, answer="queued to be resent")
         .execution_options(synchronize_session=False)
     )
     if chosen:

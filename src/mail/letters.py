@@ -89,7 +89,7 @@ def compose(letter: Letter, *, id: str, sender: str, at: datetime) -> Composed:
     if not recipients:
         raise LetterError("to: name at least one recipient", field="to")
     if len(recipients) > MOST_RECIPIENTS:
-        raise LetterError(f"to: {len(recipients)} recipients are too many for one letter, at most {MOST_RECIPIENTS}", field="to")
+        raise LetterError(f"to: {len(recipients)} recipients are too many for one email, at most {MOST_RECIPIENTS}", field="to")
     message = EmailMessage(_POLICY)
     message_id = f"<{id}@{origin.domain}>"
     _put_headers(message, letter, origin=origin, to=to, cc=cc, message_id=message_id, at=at)
@@ -97,7 +97,7 @@ def compose(letter: Letter, *, id: str, sender: str, at: datetime) -> Composed:
     _put_body(message, letter, rendered)
     raw = message.as_bytes()
     if len(raw) > LARGEST:
-        raise LetterError(f"attachments: the letter has {len(raw)} bytes, at most {LARGEST} can be sent", field="attachments")
+        raise LetterError(f"attachments: the email has {len(raw)} bytes, at most {LARGEST} can be sent", field="attachments")
     return Composed(message_id, origin.addr_spec, recipients, letter.subject, letter.template, raw)
 
 
@@ -123,7 +123,7 @@ def _put_headers(
     message["Message-ID"] = message_id
     if letter.list_name:
         if not _LIST.fullmatch(letter.list_name):
-            raise LetterError("list_name: small letters, digits, - and _", field="list_name")
+            raise LetterError("list_name: use lower-case letters, digits, - and _", field="list_name")
         message["List-Id"] = f"<{letter.list_name}.{origin.domain}>"
     # Nobody's holiday answer shall come back for it.
     message["Auto-Submitted"] = "auto-generated"
@@ -131,7 +131,7 @@ def _put_headers(
 
 def _put_body(message: EmailMessage, letter: Letter, rendered: Rendered) -> None:
     if not rendered.text.strip() and not rendered.html:
-        raise LetterError("text: the letter is empty", field="text")
+        raise LetterError("text: the email is empty", field="text")
     message.set_content(rendered.text)
     if rendered.html:
         message.add_alternative(rendered.html, subtype="html")
@@ -139,13 +139,13 @@ def _put_body(message: EmailMessage, letter: Letter, rendered: Rendered) -> None
         assert isinstance(html, EmailMessage)
         for image in letter.images:
             if not _CID.fullmatch(image.name):
-                raise LetterError(f"images: {image.name!a:.80} cannot be an image's name: letters, digits, . _ -", field="images")
+                raise LetterError(f"images: {image.name!a:.80} is not a valid image name; use letters, digits, . _ -", field="images")
             main, sub = _content_type(image.content_type, "images")
             html.add_related(image.content, main, sub, cid=f"<{image.name}>", disposition="inline", filename=image.name)
     for attachment in letter.attachments:
         name = attachment.filename
         if CONTROL.search(name) or not name.strip() or len(name) > 200 or "/" in name or "\\" in name:
-            raise LetterError(f"attachments: {name!a:.80} cannot be a file's name", field="attachments")
+            raise LetterError(f"attachments: {name!a:.80} is not a valid file name", field="attachments")
         main, sub = _content_type(attachment.content_type, "attachments")
         message.add_attachment(attachment.content, main, sub)
         added = list(message.iter_parts())[-1]
@@ -155,6 +155,6 @@ def _put_body(message: EmailMessage, letter: Letter, rendered: Rendered) -> None
 
 def _content_type(text: str, name: str) -> tuple[str, str]:
     if not _CONTENT_TYPE.fullmatch(text) or text.startswith(("multipart/", "message/")):
-        raise LetterError(f"{name}: {text!a:.80} is no content type; write for instance text/csv", field=name)
+        raise LetterError(f"{name}: {text!a:.80} is not a content type; write e.g. text/csv", field=name)
     main, _, sub = text.partition("/")
     return main, sub

@@ -40,7 +40,7 @@ class Rendered:
 def render(template: str, context: Mapping[str, Any], *, subject: str) -> Rendered:
     """Render a template; raises LetterError naming `template` or `context`."""
     if not _NAME.fullmatch(template) or template not in names():
-        raise LetterError(f"template: there is none named {template!a:.80}; there is: {', '.join(names())}", field="template")
+        raise LetterError(f"template: no template named {template!a:.80}; choose one of {', '.join(names())}", field="template")
     environment = _environment(get_settings().mail_templates)
     values = {**context, "subject": subject, "url": get_settings().effective_public_url}
     try:
@@ -50,7 +50,7 @@ def render(template: str, context: Mapping[str, Any], *, subject: str) -> Render
         except TemplateNotFound:
             html = None
     except (TemplateError, TypeError, ValueError, KeyError, AttributeError) as error:
-        raise LetterError(f"context: the template {template} cannot be filled in: {error}", field="context") from None
+        raise LetterError(f"context: the template {template} cannot be rendered: {error}", field="context") from None
     return Rendered(text, html)
 
 

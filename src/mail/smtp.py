@@ -77,7 +77,7 @@ class MailServer:
             known = False
         if not known:
             raise NoMailServer(
-                "CALLBOARD_SMTP_URL is not understood: write smtp://, smtp+starttls:// or smtps://, then user:password@host:port,"
+                "CALLBOARD_SMTP_URL is invalid: write smtp://, smtp+starttls:// or smtps://, then user:password@host:port,"
                 " with ?timeout=SECONDS, ca=FILE, verify=no, ehlo=NAME and, for smtp://, tls=off if need be; a password's special characters as %40"
             )
         return cls(
@@ -197,7 +197,7 @@ def _secure(connection: smtplib.SMTP, server: MailServer) -> None:
         encrypted = True
     if server.user:
         if not encrypted and not server.is_here:
-            raise smtplib.SMTPException("it offers no TLS, and the password is not sent in the clear")
+            raise smtplib.SMTPException("it offers no TLS, and Callboard does not send the password unencrypted")
         _log_in(connection, server)
 
 
@@ -224,7 +224,7 @@ def _log_in(connection: smtplib.SMTP, server: MailServer) -> None:
     elif "LOGIN" in offered:
         steps = ["AUTH LOGIN", user, password]
     else:
-        raise smtplib.SMTPException("it takes a user or password with letters beyond ASCII by neither PLAIN nor LOGIN")
+        raise smtplib.SMTPException("it accepts a user or password with non-ASCII characters by neither PLAIN nor LOGIN")
     for number, step in enumerate(steps, 1):
         code, words = connection.docmd(step)
         if code != (235 if number == len(steps) else 334):
@@ -247,7 +247,9 @@ def _words(error: Exception) -> str:
         words = error.smtp_error.decode(errors="replace") if isinstance(error.smtp_error, bytes) else str(error.smtp_error)
         return _one_line(f"{error.smtp_code} {words}")
     if isinstance(error, ssl.SSLCertVerificationError):
-        return _one_line(f"{error}; name its authority in CALLBOARD_SMTP_URL with ?ca=FILE, or take any certificate with ?verify=no")
+        return _one_line(
+            f"{error}; name its certificate authority in CALLBOARD_SMTP_URL with ?ca=FILE, or skip verification with ?verify=no"
+        )
     return _one_line(f"{error}" or type(error).__name__)
 
 

@@ -1,5 +1,5 @@
-"""Operations: what page, API and terminal share. Reading a request, permission, the call, the document that comes back, the audit entry.
+"""Operations shared by pages, API and terminal: read a request, check permission, call, build the document, audit.
 
-The law of this room: it knows neither Flask nor click, and it opens no session of its own but to look a caller up.
+The law of this room: it knows neither Flask nor click, and opens a session only to look up the caller.
 From top to bottom: fleet, workflows and schedules, jobs, arguments, audit, people, format. Each imports only those below.
 """

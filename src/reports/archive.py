@@ -96,7 +96,7 @@ def find(session: Session, name: str, id: str) -> Report:
     """One issue; raises UnknownReport."""
     report = session.execute(select(Report).where(Report.name == name, Report.id == id)).scalars().first()
     if report is None:
-        raise UnknownReport(f"There is no report {name}/{id}; it may have been pruned (CALLBOARD_KEEP_REPORTS).", field="id")
+        raise UnknownReport(f"There is no report {name}/{id}; it may have been deleted by retention (CALLBOARD_KEEP_REPORTS).", field="id")
     return report
 
 

@@ -60,7 +60,7 @@ def in_words(chart: Chart) -> str:
         there = [f"{series.name} {count(series.values[at])}" for series in chart.series if series.values[at]]
         if there:
             lines.append(f"{label} {' and '.join(there)}")
-    return f"{chart.title}: in all {totals}{unit}; {', '.join(lines)}"
+    return f"{chart.title}: total {totals}{unit}; {', '.join(lines)}"
 
 
 def _columns(chart: Chart, palette: Palette, marks: Sequence[tuple[float, str]] = ()) -> tuple[int, list[str]]:

@@ -93,7 +93,7 @@ def _on_page(number: int, chart: Chart) -> Markup:
     )
     drawn = charts.svg(chart, charts.ON_PAGE, id=f"chart-{number}")
     return Markup(
-        f'<figure class="chart">{drawn}<details><summary>The numbers</summary><div class="scroll"><table><caption class="unseen">{escape(chart.title)}</caption>'
+        f'<figure class="chart">{drawn}<details><summary>Show data</summary><div class="scroll"><table><caption class="unseen">{escape(chart.title)}</caption>'
         f'<thead><tr><th scope="col"></th>{head}</tr></thead><tbody>{rows}</tbody></table></div></details></figure>'
     )
 

@@ -50,4 +50,4 @@ def _cure() -> str:
 
 
 def _refuse(url: str, *_: Any, **__: Any) -> NoReturn:
-    raise ValueError(f"a report loads nothing, also not {url}")
+    raise ValueError(f"a report must not load external resources such as {url}")

@@ -1,5 +1,5 @@
-"""WHEN? Turns time into submissions.
+"""Scheduler process: turns time into submissions.
 
-The law of this room: it runs no work itself, and any number of its processes may run. APScheduler is the clock, SQL
+The law of this room: it runs no jobs itself, and any number of its processes may run. APScheduler is the clock, SQL
 is the truth.
 """

@@ -14,26 +14,26 @@ from ..sql.clock import clock
 
 
 class TickTrigger(BaseTrigger):  # type: ignore[misc]
-    """The instants at which a rule is due, as this host's own clock shows them."""
+    """Trigger with the due times of a rule, in this host's clock."""
 
     def __init__(self, rule: Rule) -> None:
         self._rule = rule
 
     def get_next_fire_time(self, previous_fire_time: datetime | None, now: datetime) -> datetime | None:
-        """The next instant that lies ahead: what was missed is decided in SQL, and one wake-up stands for all of it."""
+        """The next future due time: one wake-up is enough, because SQL decides about missed ticks."""
         behind = now if previous_fire_time is None else max(now, previous_fire_time)
         tick = self._rule.next(behind + clock.offset)
-        # A tick that lies behind may still be due, by its jitter: the next look at the rows sees to that.
+        # A past tick may still be due because of its jitter: the next poll of the rows handles it.
         return None if tick is None else host_time(self._rule.due(tick))
 
 
 def host_time(instant: datetime) -> datetime:
-    """When this host's own clock shows an instant of the clock that all processes share."""
+    """Convert a time of the shared database clock to this host's clock."""
     return instant - clock.offset
 
 
 class InThisThread(BaseExecutor):  # type: ignore[misc]
-    """Fires what is due at once, in the thread that waits for it: there is no pool in which a tick could wait or be refused."""
+    """Executor that fires in the waiting thread: without a pool, no tick can queue or be rejected."""
 
     def __init__(self, fire: Callable[[int], None]) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""The scheduler process: APScheduler waits for the instants, SQL decides what they mean; and a relay beside those of the workers."""
+"""Scheduler process: APScheduler waits for due times, SQL decides which ticks fire. Also runs a relay."""
 
 from __future__ import annotations
 
@@ -39,28 +39,28 @@ from .housekeeping import Chore
 
 log = get_logger(__name__)
 
-#: seconds between two looks at the rows: how fast an edit is seen, and how late a tick is whose scheduler was killed at it
+#: poll interval in seconds: the delay until an edit takes effect, or until a tick of a killed scheduler fires
 LOOK_S = 0.4
-#: schedules that are due later are not yet given to APScheduler
+#: horizon: schedules due later are not yet given to APScheduler
 AHEAD = timedelta(minutes=2)
-#: wall and running clock differing by more have been set, or the host was asleep
+#: difference of wall and monotonic clock that means a clock change or a suspended host
 CLOCK_SET_S = 0.25
-#: APScheduler and the row may differ by so much without being set right
+#: tolerated difference between APScheduler and the row
 CLOSE = timedelta(milliseconds=1)
-#: seconds after which a tick is looked for again that somebody else was about to fire
+#: seconds until a tick that another scheduler had locked is checked again
 SOON_S = 0.1
-#: seconds for which a schedule is left alone that failed in a way nobody foresaw
+#: seconds to skip a schedule after an unexpected error
 LEFT_ALONE_S = 5.0
-#: chores that may be under way at once: each has a thread
+#: maximum concurrent chores; each has a thread
 CHORES = 4
-#: seconds between two comparisons with PostgreSQL's clock
+#: seconds between comparisons with PostgreSQL's clock
 CHECK_CLOCK_S = 5.0
 
 
 class Clock(BlockingScheduler):  # type: ignore[misc]
-    """Waits for the next due schedule, never longer than until the next look at the rows.
+    """APScheduler loop that never waits longer than one poll interval.
 
-    APScheduler alone computes one long wait: a clock that is set, or a host that sleeps meanwhile, makes it hours late.
+    Stock APScheduler computes one long wait: a clock change or a suspended host would make it hours late.
     """
 
     def __init__(self, make: Maker) -> None:
@@ -87,7 +87,7 @@ class Clock(BlockingScheduler):  # type: ignore[misc]
             self.wakeup()
 
     def look(self) -> None:
-        """Tell APScheduler of every schedule that is due soon, at the instant its row says."""
+        """Sync APScheduler with the rows that are due within the horizon."""
         self._looked_at = time.monotonic()
         with read() as session:
             soon = {str(one.id): one for one in queries.due_before(session, now() + AHEAD)}
@@ -106,13 +106,13 @@ class Clock(BlockingScheduler):  # type: ignore[misc]
             meters.looked()
 
     def fire(self, id: int) -> None:
-        """Fire what is due of a schedule; what cannot be done now is due at the next look again."""
+        """Fire the due ticks of a schedule; a failed one is retried at the next poll."""
         if time.monotonic() < self._left_alone.get(id, 0.0):
             return
         try:
             with write() as session:
                 fired = ticks.fire(session, id, self._make)
-        except Exception as error:  # noqa: BLE001 - the next look tries again
+        except Exception as error:  # noqa: BLE001 - retried at the next poll
             self._of_schedules.failed(log, error, waits="tick_waits_for_sql", broke="tick_failed", about=f"{id}: ", schedule_id=id)
             if not is_outage(error):
                 self._left_alone[id] = time.monotonic() + LEFT_ALONE_S
@@ -120,7 +120,7 @@ class Clock(BlockingScheduler):  # type: ignore[misc]
         self.progress.step()
         self._of_schedules.passed(about=f"{id}: ")
         if not fired:
-            # Somebody else fires it, or is killed while he does.
+            # Another scheduler holds the lock, and may be killed before it fires.
             self._looked_at = min(self._looked_at, time.monotonic() - LOOK_S + SOON_S)
         meters = metering.active()
         for one in fired:
@@ -156,15 +156,15 @@ class Clock(BlockingScheduler):  # type: ignore[misc]
     def _try_to_look(self) -> None:
         try:
             self.look()
-            self.beat.beat()  # last: a scheduler that cannot see what is due is a silent one
+            self.beat.beat()  # last: a scheduler that cannot read its schedules must not send heartbeats
             self._causes.passed()
-        except Exception as error:  # noqa: BLE001 - the next look tries again
+        except Exception as error:  # noqa: BLE001 - retried at the next poll
             self._causes.failed(log, error, waits="clock_waits_for_sql", broke="clock_failed")
-        # A little early or late each time, so that the schedulers of a fleet do not look in step.
+        # Jitter, so that the schedulers of a fleet do not poll in step.
         self._looked_at -= LOOK_S * random.uniform(0.0, 0.2)
 
     def _mind_the_clock(self) -> None:
-        """Compare with PostgreSQL's clock now and then, and at once when this host's own was set."""
+        """Compare with PostgreSQL's clock periodically, and immediately after a local clock change."""
         drift, self._drift = self._drift, time.time() - time.monotonic()
         was_set = abs(self._drift - drift) > CLOCK_SET_S
         if not was_set and time.monotonic() < self._clock_checked_at + CHECK_CLOCK_S:
@@ -187,7 +187,7 @@ def main() -> None:
     if problem := migrations.problem():
         log.critical("scheduler_cannot_start", detail=problem)
         sys.exit(1)
-    logging.getLogger("apscheduler").setLevel(logging.WARNING)  # it tells of every row it is told of
+    logging.getLogger("apscheduler").setLevel(logging.WARNING)  # it logs every added job
     tracing.start("scheduler")
     metering.start("scheduler")
     broker = actors.broker
@@ -230,4 +230,4 @@ def main() -> None:
 
 
 def _nothing(*_: Any) -> None:
-    """What APScheduler calls by itself; the executor fires instead."""
+    """Placeholder job function; the executor fires instead."""

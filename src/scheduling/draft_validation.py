@@ -11,13 +11,13 @@ from ..jobs.core.errors import InvalidArguments, JobsError, UnknownActor
 from ..schedules.rows.drafts import Draft
 from ..schedules.rows.vocabulary import Event
 
-#: what actors that are told something are called with, in shape
+#: shape of the notification that callback actors receive
 TOLD = {"event": Event.FAILED.value, "text": "", "schedule": "", "schedule_id": 0, "actor": "", "failures": 1, "scheduled_for": None,
         "job_id": None, "state": None, "error": None}  # fmt: skip
 
 
 def fitted(draft: Draft, broker: Broker) -> Draft:
-    """The draft with its arguments as the actor takes them; raises InvalidArguments that names every field at fault."""
+    """Validate the draft's arguments; raises InvalidArguments naming every invalid field."""
     problems: dict[str, str] = {}
     actor = broker.actors.get(draft.actor)
     if actor is None:
@@ -49,5 +49,5 @@ def _cannot_be_told(name: str, broker: Broker) -> str | None:
     try:
         Signature.of(actor).check([TOLD], {})
     except JobsError:
-        return f"{name} cannot be called with one object, which says what happened."
+        return f"{name} must accept one argument: an object that describes the event."
     return None

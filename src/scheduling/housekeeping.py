@@ -1,4 +1,4 @@
-"""Housekeeping of a scheduler process: declared schedules at its start, and clean-up every few minutes."""
+"""Housekeeping of a scheduler process: sync declared schedules at startup, then periodic clean-up."""
 
 from __future__ import annotations
 
@@ -35,26 +35,26 @@ from ..sql.outages import is_outage, log_outage
 
 log = get_logger(__name__)
 
-#: seconds between two clean-ups
+#: seconds between clean-ups
 TIDY_S = 300
-#: seconds between two looks for new jobs to be searched
+#: seconds between runs of the search indexer
 KEEP_UP_S = 2
-#: seconds that one such look may take: others write, too
+#: maximum seconds of one run, so that other writers get their turn
 KEEP_UP_FOR_S = 1.0
-#: seconds between two looks for files of results that no job names
+#: seconds between scans for orphaned result files
 TIDY_FILES_S = 3_600
-#: jobs deleted in one transaction
+#: jobs deleted per transaction
 PRUNED_AT_ONCE = 500
-#: seconds between two attempts to reach SQL at the start
+#: seconds between attempts to reach the database at startup
 AGAIN_S = 1.0
 
 
-#: seconds that a chore may take before its thread counts as standing still; a first clean-up may delete for long
+#: seconds after which a chore's thread counts as stuck; the first clean-up may delete for long
 CHORE_S, CLEAN_UP_S = 300.0, 7_200.0
 
 
 class Chore:
-    """One thing that a scheduler does again and again, in a thread of its own: one that fails or takes long keeps no other from its turn."""
+    """A periodic task with its own thread, so that a slow or failing one does not delay the others."""
 
     def __init__(self, name: str, do: Callable[[], None], *, every_s: float, may_take_s: float = CHORE_S) -> None:
         self.name, self.every_s = name, every_s
@@ -64,11 +64,11 @@ class Chore:
         self._thread: threading.Thread | None = None
 
     def threads(self) -> list[Supervised]:
-        """What the process cannot do without, once it has begun."""
+        """The thread that the watchdog supervises, once it has started."""
         return [] if self._thread is None else [Supervised(self.name, self._thread, self._progress, self._may_take_s)]
 
     def __call__(self) -> None:
-        """Do it once; an error is logged once per cause."""
+        """Run once; log each distinct error once."""
         self._thread = threading.current_thread()
         self._progress.step()
         try:
@@ -80,7 +80,7 @@ class Chore:
 
 
 def register(broker: Broker, make: Maker, stopping: Event) -> None:
-    """Bring the rows in step with the code of this deploy, and mark the schedules that no longer fit it; waits for SQL."""
+    """Sync the schedule rows with this deploy's code and mark broken ones; waits for the database."""
     while not stopping.is_set():
         try:
             with write() as session:
@@ -98,7 +98,7 @@ def register(broker: Broker, make: Maker, stopping: Event) -> None:
 
 
 def tidy() -> None:
-    """Delete what its time is over for, in short transactions, and follow the database's clock."""
+    """Delete expired rows in short transactions, and check the database's clock."""
     try:
         get_database().check_clock()
         for prune in (
@@ -117,7 +117,7 @@ def tidy() -> None:
 
 
 def keep_up() -> None:
-    """Write down what the console searches and groups: the texts of new jobs, and new failures in their groups."""
+    """Index the texts of new jobs, and group new failures."""
     try:
         for note, at_once in ((texts.write_new, texts.AT_ONCE), (counting.note_new, counting.AT_ONCE)):
             with guarded("not_kept_up", what=note.__module__):
@@ -135,11 +135,11 @@ def _keep_up(note: Callable[[Session], int], at_once: int) -> None:
             with write() as session:
                 noted = note(session)
     except IntegrityError:
-        log.debug("another_scheduler_was_faster")  # at the same texts; the next turn sees them
+        log.debug("another_scheduler_was_faster")  # conflict on the same rows; the next run continues
 
 
 def tidy_files() -> None:
-    """Delete the files of results that a crash has left without a row, and those that nobody has referred to for CALLBOARD_KEEP_UPLOADS."""
+    """Delete orphaned result files of crashes, and uploads unused for CALLBOARD_KEEP_UPLOADS."""
     before = time.time() - get_settings().keep_uploads * 86_400
     try:
         if old := uploads.old(before):

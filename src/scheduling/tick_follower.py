@@ -1,6 +1,6 @@
-"""Tick follower: a thread that records how the jobs of ticks ended, advances waiting jobs, and watches deadlines.
+"""Tick follower: a thread that records outcomes of tick jobs, advances waiting jobs, and checks deadlines.
 
-Each look only reads; what it finds is written in a transaction of its own, which any other follower may have written before.
+Each poll only reads. Findings are written in separate, idempotent transactions: other followers may have been faster.
 """
 
 from __future__ import annotations
@@ -20,14 +20,14 @@ from ..sql.database import read, write
 
 log = get_logger(__name__)
 
-#: seconds between two looks
+#: poll interval in seconds
 LOOK_S = 1.0
-#: seconds between two looks for retried jobs, which may be many
+#: seconds between checks of retried jobs, which may be many
 REOPEN_S = 30.0
 
 
 class Follower:
-    """One thread. `run_once` does all there is to do and is what tests call."""
+    """The follower thread. Tests call `run_once`."""
 
     def __init__(self, make: Maker) -> None:
         self._make = make
@@ -41,7 +41,7 @@ class Follower:
         self._thread.start()
 
     def threads(self) -> list[Supervised]:
-        """What the process cannot do without."""
+        """The thread that the watchdog supervises."""
         return [Supervised("follower", self._thread, self._progress)]
 
     def close(self) -> None:
@@ -50,7 +50,7 @@ class Follower:
             self._thread.join(timeout=5)
 
     def run_once(self) -> None:
-        """Look once, and write what there is to be written."""
+        """Poll once and write the findings."""
         if time.monotonic() - self._reopened_at > REOPEN_S:
             self._reopened_at = time.monotonic()
             with write() as session:

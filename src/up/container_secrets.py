@@ -1,4 +1,4 @@
-"""`python -m src.up.container_secrets FOLDER`: the secrets of docker-compose.yml, made once, one folder per service that reads them."""
+"""`python -m src.up.container_secrets FOLDER`: create the secrets of docker-compose.yml once, one folder per service."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from .rabbitmq.node_files import ADMIN_USER, APP_USER, VHOST, definitions_with_u
 
 
 def main(folder: Path) -> None:
-    """Write what is missing. Settings are read from files named after their variables, as in any /run/secrets."""
+    """Write the missing secrets. Settings are read from files named after their variables, as in /run/secrets."""
     app, postgres, rabbitmq = folder / "app", folder / "postgres", folder / "rabbitmq"
     database_password = kept_secret(postgres / "password")
     broker_password = kept_secret(app / "broker_password")
@@ -22,7 +22,7 @@ def main(folder: Path) -> None:
     _write(app / "callboard_broker_url", f"amqp://{APP_USER}:{broker_password}@rabbitmq:5672/{VHOST}")
     definitions = definitions_with_users({APP_USER: broker_password, ADMIN_USER: admin_password})
     _write(rabbitmq / "definitions.json", json.dumps(definitions))
-    # RabbitMQ's own user reads its file; the folder is a volume that only its container sees.
+    # World-readable for RabbitMQ's own user; only its container mounts this volume.
     for part, mode in ((rabbitmq, 0o755), (postgres, 0o755)):
         part.chmod(mode)
     for file in (rabbitmq / "definitions.json", postgres / "password"):

@@ -1,4 +1,4 @@
-"""Examine the machine and the configuration before or while things go wrong: what is there, what is missing, what mends it."""
+"""Doctor: check the machine and the configuration, and name the fix for each problem."""
 
 from __future__ import annotations
 
@@ -32,17 +32,17 @@ from .data.data_folder import LEAST_DISK, Folder
 from .errors import UpError
 from .parts import launch
 
-#: seconds that RabbitMQ may take to answer
+#: timeout of RabbitMQ in seconds
 BROKER_WAIT_S = 10.0
-#: one is made every hour
+#: backups run every hour
 BACKUP_WITHIN = timedelta(hours=3)
-#: names that one line lists
+#: maximum names per line
 MOST_NAMED = 5
 
 
 @dataclass(frozen=True)
 class Finding:
-    """One thing looked at; `cure` is the command that mends it, or a word of advice."""
+    """One check; `cure` is the command that fixes it, or advice."""
 
     ok: bool
     what: str
@@ -50,14 +50,14 @@ class Finding:
 
 
 def examine(data: Path | None) -> list[Finding]:
-    """Look at everything that `./run up` needs; never raises, a broken part is a finding."""
+    """Check everything that `./run up` needs; never raises: an error is a finding."""
     findings = [Finding(True, f"Python {platform.python_version()} in {sys.prefix}")]
     try:
         if data is not None:
             os.environ["CALLBOARD_DATA_DIR"] = str(Path(os.environ.get("CALLBOARD_CALLED_FROM", "."), data))
         settings = configuration.read_settings()
         findings += [
-            Finding(False, complaint, "Correct its name in .env or the environment.") for complaint in configuration.unknown_variables()
+            Finding(False, complaint, "Correct the name in .env or the environment.") for complaint in configuration.unknown_variables()
         ]
     except UpError as error:
         what, _, cure = str(error).partition("\n")
@@ -76,11 +76,11 @@ def _packages(settings: Settings) -> Iterator[Finding]:
         yield Finding(launcher is not None, f"RabbitMQ: {launcher.resolve() if launcher else 'not installed'}", cure)
     poorer = [package for package in packages.REPORTS if not package.present()]
     if poorer:
-        yield Finding(True, "reports are made without PDFs, or with charts without letters", packages.install_line(poorer))
+        yield Finding(True, "reports have no PDFs, or charts without text", packages.install_line(poorer))
     missing = [package for package in packages.needed_for("test", own_broker=False) if not package.present() and package not in poorer]
     if missing:
         names = ", ".join(package.name for package in missing)
-        yield Finding(True, f"only ./run test would need more: {names}", packages.install_line(missing))
+        yield Finding(True, f"only ./run test needs more packages: {names}", packages.install_line(missing))
 
 
 def _machine(_settings: Settings) -> Iterator[Finding]:
@@ -91,25 +91,27 @@ def _machine(_settings: Settings) -> Iterator[Finding]:
 def _folder(settings: Settings) -> Iterator[Finding]:
     folder = Folder(settings.data_dir)
     if not folder.path.exists():
-        yield Finding(True, f"the data folder {folder.path} will be made by the first ./run up")
+        yield Finding(True, f"the first ./run up creates the data folder {folder.path}")
         return
     usable = os.access(folder.path, os.R_OK | os.W_OK | os.X_OK)
     yield Finding(
         usable,
-        f"the data folder {folder.path} is {'' if usable else 'not '}ours",
+        f"the data folder {folder.path} is {'' if usable else 'not '}writable",
         "" if usable else f"sudo chown -R $(id -un) {shlex.quote(str(folder.path))}",
     )
     free = shutil.disk_usage(folder.path).free
     yield Finding(
         free >= LEAST_DISK,
-        f"{free // 1_000_000} MB of disk are free",
-        "" if free >= LEAST_DISK else f"make room: df -h {shlex.quote(str(folder.path))}",
+        f"{free // 1_000_000} MB of disk space free",
+        "" if free >= LEAST_DISK else f"free space: df -h {shlex.quote(str(folder.path))}",
     )
     if usable:
         state = folder.read_state()
         if state.parts and not state.supervised:
             yield Finding(
-                False, "./run up was killed; its parts end as soon as they have finished", "./run up  takes over,  ./run down  ends them"
+                False,
+                "the supervisor (./run up) was killed; its processes stop when their jobs have finished",
+                "./run up  takes over,  ./run down  ends them",
             )
         elif state.phase == "failed":
             yield Finding(False, f"the last start failed: {state.error}", "")
@@ -120,7 +122,7 @@ def _database(settings: Settings) -> Iterator[Finding]:
     shown = configuration.masked("database_url", url.render_as_string(hide_password=True))
     if url.get_backend_name() == "sqlite":
         if "database_url" in settings.model_fields_set or Path(str(url.database)).exists():
-            yield Finding(True, f"database {shown} (SQLite: for one host)")
+            yield Finding(True, f"database {shown} (SQLite: single host)")
         return
     engine = postgresql_engine(url, 1, 0)
     try:
@@ -148,7 +150,7 @@ def _broker(settings: Settings) -> Iterator[Finding]:
 
 
 def _join(settings: Settings) -> None:
-    """Ask the RabbitMQ and the database of what runs in the data folder, unless others are configured."""
+    """Use RabbitMQ and database of the running Callboard, unless others are configured."""
     state = Folder(settings.data_dir).read_state()
     for name in ("broker_url", "management_url", "database_url"):
         if state.alive and getattr(state, name) and name not in settings.model_fields_set:
@@ -157,48 +159,52 @@ def _join(settings: Settings) -> None:
 
 
 def _nodes(settings: Settings) -> Iterator[Finding]:
-    """RabbitMQ's nodes, alarms and policies, where there is a RabbitMQ to ask."""
+    """Check RabbitMQ's nodes, alarms and policies, if RabbitMQ is reachable."""
     if "broker_url" not in settings.model_fields_set and not Folder(settings.data_dir).read_state().alive:
         return
     seen = management.overview(within_s=0, wait_s=BROKER_WAIT_S)
     if not seen.is_known:
-        yield Finding(False, f"RabbitMQ has not answered within {BROKER_WAIT_S:g} s", "Look at its log.")
+        yield Finding(False, f"RabbitMQ did not respond within {BROKER_WAIT_S:g} s", "Check its log.")
     for each in broker_health.of(seen, []):
-        if each.kind is not AlertKind.BROKER_AWAY or "broker_url" not in settings.model_fields_set:  # else it is said already
+        if each.kind is not AlertKind.BROKER_AWAY or "broker_url" not in settings.model_fields_set:  # else reported already
             yield Finding(False, each.text, _CURES[each.kind])
     if seen.nodes and all(node.is_running and not node.alarms for node in seen.nodes):
         yield Finding(True, f"RabbitMQ {seen.version}: {len(seen.nodes)} node{'s' if len(seen.nodes) != 1 else ''}, no alarm")
     bare = sorted(name for name, each in seen.queues.items() if each.policy == "" and not name.startswith("amq."))
     if bare:
         listed = ", ".join(bare[:MOST_NAMED]) + (" and others" if len(bare) > MOST_NAMED else "")
-        yield Finding(False, f"no policy limits the queues {listed}", "rabbitmqctl import_definitions rabbitmq/definitions.json")
+        yield Finding(
+            False, f"no policy limits the length of the queues {listed}", "rabbitmqctl import_definitions rabbitmq/definitions.json"
+        )
 
 
 _CURES = {
-    AlertKind.BROKER_ALARM: "Give the node memory or disk: rabbitmq-diagnostics alarms",
+    AlertKind.BROKER_ALARM: "Free memory or disk space on the node: rabbitmq-diagnostics alarms",
     AlertKind.NODE_AWAY: "Start it, or take it out of CALLBOARD_BROKER_URL and CALLBOARD_MANAGEMENT_URL.",
     AlertKind.BROKER_AWAY: "Start it, or correct CALLBOARD_BROKER_URL.",
 }
 
 
 def _fleet(settings: Settings) -> Iterator[Finding]:
-    """Workers, schedulers and relays, where any of them runs or ought to."""
+    """Check workers, schedulers and relays, if any is running or should be."""
     if not _is_migrated():
         return
     with database.read() as session:
         alive, beats = workers.alive(session), heartbeats.alive(session)
         silent = [each for role in Role for each in heartbeats.silent(session, role)]
     if not alive and not beats and not Folder(settings.data_dir).read_state().alive:
-        return  # nothing was started, or all of it was stopped
+        return  # never started, or stopped
     for what, number, cure in (
         ("worker", len(alive), "./run worker, or ./run up for everything"),
         ("scheduler", sum(each.role == Role.SCHEDULER for each in beats), "./run scheduler, or ./run up for everything"),
-        ("relay", sum(each.role == Role.RELAY for each in beats), "It is a thread of every worker and scheduler: start one again."),
+        ("relay", sum(each.role == Role.RELAY for each in beats), "It is a thread of every worker and scheduler: restart one of them."),
     ):
         yield Finding(number > 0, f"{number} {what}{'s' if number != 1 else ''} with a heartbeat", "" if number else cure)
     for each in silent:
         seconds = (now() - each.heartbeat_at).total_seconds()
-        yield Finding(False, f"the {each.role} {each.name} has been silent for {seconds:.0f} s", f"End process {each.pid} on {each.host}.")
+        yield Finding(
+            False, f"the {each.role} {each.name} has sent no heartbeat for {seconds:.0f} s", f"Kill process {each.pid} on {each.host}."
+        )
 
 
 def _backups(_settings: Settings) -> Iterator[Finding]:
@@ -214,7 +220,7 @@ def _backups(_settings: Settings) -> Iterator[Finding]:
 
 
 def _is_migrated() -> bool:
-    """Is there a database with the newest tables? Those who look at it say nothing of one that does not answer: `_database` does."""
+    """True if the database has the latest schema. Checks skip an unreachable database: `_database` reports it."""
     try:
         if not database.get_database().is_there():
             return False
@@ -231,7 +237,7 @@ def _web(settings: Settings) -> Iterator[Finding]:
         yield Finding(missing is None, missing or f"web serves {state.url}", "./run logs web" if missing else "")
     elif "port" in settings.model_fields_set and settings.port and not ports.is_free(settings.port):
         yield Finding(
-            False, f"port {settings.port} is taken by process {ports.holder(settings.port) or '?'}", "./run up --port 0  picks a free one"
+            False, f"port {settings.port} is in use by process {ports.holder(settings.port) or '?'}", "./run up --port 0  picks a free one"
         )
 
 

@@ -1,4 +1,4 @@
-"""Make `.venv` equal to the lock, then become `.venv/bin/python -m src …`. Standard library only: runs before anything is installed."""
+"""Environment setup: sync `.venv` with the lock, then exec `.venv/bin/python -m src …`. Standard library only: nothing is installed yet."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ from .locations import PACKAGE, ROOT
 
 VENV = ROOT / ".venv"
 MARKER = VENV / "callboard.json"
-#: where Docker and Kubernetes put secrets; src/settings.py reads them, too
+#: secrets folder of Docker and Kubernetes; src/settings.py reads it too
 SECRETS = Path("/run/secrets")
 RUNTIME_LOCK = "requirements.lock"
-#: holds everything of the runtime lock too (a test sees to it), so whoever has it needs no other
+#: a superset of the runtime lock (a test checks it), so one of both is enough
 DEV_LOCK = "requirements-dev.lock"
 
 
 def main(arguments: list[str]) -> None:
-    """Provide packages and the virtual environment for the verb, then become it."""
-    os.environ["CALLBOARD_BEGUN_AT"] = str(time.monotonic())  # so that "ready in … s" counts from here
+    """Provide packages and the virtual environment for the verb, then exec it."""
+    os.environ["CALLBOARD_BEGUN_AT"] = str(time.monotonic())  # start of "ready in … s"
     verb = arguments[0] if arguments else ""
     lock = DEV_LOCK if verb in {"test", "check"} else RUNTIME_LOCK
     try:
@@ -44,12 +44,12 @@ def main(arguments: list[str]) -> None:
 
 
 def report(line: str) -> None:
-    """Print progress on stderr: stdout belongs to the verb."""
+    """Print progress to stderr: stdout belongs to the verb."""
     print(f"· {line}", file=sys.stderr, flush=True)
 
 
 def broker_is_configured() -> bool:
-    """Whether the environment or `.env` names a RabbitMQ (the full reading of settings needs installed packages)."""
+    """True if the environment or `.env` names a RabbitMQ. Parsed by hand: reading settings needs installed packages."""
     if os.environ.get("CALLBOARD_BROKER_URL") or (SECRETS / "callboard_broker_url").exists():
         return True
     try:
@@ -61,7 +61,7 @@ def broker_is_configured() -> bool:
 
 
 def is_current(lock: str) -> bool:
-    """Whether `.venv` was completely installed from this very lock (or the dev lock), by this Python, at this place."""
+    """True if `.venv` was fully installed from this lock (or the dev lock), by this Python, at this path."""
     installed = _marker()
     if installed.get("python") != _python() or installed.get("path") != str(VENV) or not (VENV / "bin" / "python").exists():
         return False
@@ -70,18 +70,18 @@ def is_current(lock: str) -> bool:
 
 
 def install(lock: str) -> None:
-    """Install the lock into `.venv`, making it anew if it is missing, half made, moved or of another Python."""
-    with open(ROOT / RUNTIME_LOCK, "rb") as held:  # one file to hold, whichever lock is installed
-        fcntl.flock(held, fcntl.LOCK_EX)  # two first calls at once: the second waits, then finds everything done
+    """Install the lock into `.venv`; recreate it if it is missing, incomplete, moved or of another Python."""
+    with open(ROOT / RUNTIME_LOCK, "rb") as held:  # one lock file for both locks
+        fcntl.flock(held, fcntl.LOCK_EX)  # of two concurrent first calls, the second waits and finds everything done
         if is_current(lock):
             return
         installed = _marker()
-        lock = DEV_LOCK if DEV_LOCK in installed else lock  # a developer's environment stays one
+        lock = DEV_LOCK if DEV_LOCK in installed else lock  # keep a developer's environment
         if installed.get("python") != _python() or installed.get("path") != str(VENV):
-            report("Making .venv")
+            report("Creating .venv")
             shutil.rmtree(VENV, ignore_errors=True)
             _call([sys.executable, "-m", "venv", str(VENV)], "python3 -m venv .venv")
-        MARKER.unlink(missing_ok=True)  # an interrupted installation must not look like a whole one
+        MARKER.unlink(missing_ok=True)  # an interrupted installation must not look complete
         report(f"Installing Python packages from {lock}")
         pip = [
             str(VENV / "bin" / "python"),
@@ -124,7 +124,7 @@ def _call(command: list[str], by_hand: str) -> None:
     )
     if done.returncode != 0:
         tail = "\n".join(done.stdout.splitlines()[-12:])
-        raise packages.Missing(f"This step failed:\n{tail}\nTry it by hand in {ROOT}:  {by_hand}")
+        raise packages.Missing(f"This step failed:\n{tail}\nTry it manually in {ROOT}:  {by_hand}")
 
 
 if __name__ == "__main__":

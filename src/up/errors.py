@@ -1,7 +1,7 @@
-"""What a person reads when a part cannot start."""
+"""Errors shown to the operator."""
 
 from __future__ import annotations
 
 
 class UpError(Exception):
-    """Something cannot be done here; the text says what happened, why, and the command that mends it."""
+    """An operation failed; the text says what happened, why, and the command that fixes it."""

@@ -1,4 +1,4 @@
-"""`python -m src.up.health ROLE`: is the process of this container healthy? Exit code 0 or 1, and why not on stdout."""
+"""`python -m src.up.health ROLE`: health check of a container. Exit code 0 or 1, with the reason on stdout."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from .checks.web_answers import web_missing
 
 
 def missing(role: str) -> str | None:
-    """What this host's process of that role lacks; None when it is healthy."""
+    """The problem of this host's process with that role; None: healthy."""
     if role == "web":
         return web_missing(f"http://127.0.0.1:{get_settings().port}")
-    # Here: the check of a web container, every few seconds, needs no database and pays for no import of it.
+    # Imported late: the frequent check of a web container needs no database.
     from sqlalchemy import text
     from sqlalchemy.exc import SQLAlchemyError
 
@@ -27,14 +27,14 @@ def missing(role: str) -> str | None:
         with read() as session:
             session.execute(text("SELECT 1"))
             if role == "worker" and not any(worker.host == here for worker in alive(session)):
-                return "no worker of this host has shown a heartbeat"
+                return "no worker on this host has a heartbeat"
             fresh = {each.role for each in heartbeats.alive(session) if each.host == here}
             if role == "scheduler" and Role.SCHEDULER not in fresh:
-                return "no scheduler of this host has shown a heartbeat"
+                return "no scheduler on this host has a heartbeat"
             if role in ("worker", "scheduler") and Role.RELAY not in fresh:
-                return f"no relay of this host has shown a heartbeat, which every {role} has"
+                return f"no relay on this host has a heartbeat; every {role} runs one"
     except SQLAlchemyError as error:
-        return f"the database does not answer: {error}"
+        return f"the database does not respond: {error}"
     return None
 
 

@@ -1,4 +1,4 @@
-"""The system packages a verb needs: which are missing, and how to get them. Standard library only."""
+"""System packages: find the missing ones of a verb and install them. Standard library only."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ BROWSERS = ("chromium", "chromium-browser", "google-chrome-stable", "google-chro
 
 
 class Missing(Exception):
-    """A system package is missing and cannot be installed from here; the text names the command that does it."""
+    """A system package is missing and cannot be installed automatically; the text names the command."""
 
 
 @dataclass(frozen=True)
 class Package:
-    """One system package: its name in Debian and how to see that what it brings is there."""
+    """A system package: its Debian name and a check whether it is installed."""
 
     name: str
     present: Callable[[], bool]
@@ -35,7 +35,7 @@ class Package:
 
 
 def rabbitmq_launcher() -> Path | None:
-    """The package's own `rabbitmq-server`, not the wrapper on the PATH that changes user and folder."""
+    """The package's own `rabbitmq-server`, not the wrapper in PATH, which changes user and folder."""
     home = os.environ.get("RABBITMQ_HOME")
     own = [Path(home, "sbin", "rabbitmq-server")] if home else []
     found = [path for pattern in RABBITMQ_LAUNCHERS for path in sorted(Path("/").glob(pattern))]
@@ -43,7 +43,7 @@ def rabbitmq_launcher() -> Path | None:
 
 
 def postgresql_folder() -> Path | None:
-    """The folder of initdb and postgres, the newest version first."""
+    """Folder of initdb and postgres, newest version first."""
     candidates = sorted(Path("/usr/lib/postgresql").glob("*/bin"), key=lambda path: int(path.parent.name), reverse=True)
     on_path = shutil.which("initdb")
     if on_path:
@@ -52,7 +52,7 @@ def postgresql_folder() -> Path | None:
 
 
 def browser() -> str | None:
-    """The Chromium that the browser tests drive."""
+    """Chromium for the browser tests."""
     return next((path for name in BROWSERS if (path := shutil.which(name))), None)
 
 
@@ -60,18 +60,18 @@ VENV = Package("python3-venv", lambda: importlib.util.find_spec("ensurepip") is 
 RABBITMQ = Package("rabbitmq-server", lambda: rabbitmq_launcher() is not None, brew="rabbitmq")
 POSTGRESQL = Package("postgresql", lambda: postgresql_folder() is not None, brew="postgresql")
 CHROMIUM = Package("chromium", lambda: browser() is not None, brew="--cask chromium")
-#: for the program that drives Chromium; Debian 12's Chromium does without it
+#: needed by the Chromium driver, not by Debian 12's Chromium itself
 ATOMIC = Package("libatomic1", lambda: sys.platform == "darwin" or _has_library("libatomic.so.1*"))
-#: without any font a browser draws no text, and a test that measures a page sees empty boxes
+#: without fonts a browser draws no text, and layout tests measure empty boxes
 FONTS = Package("fonts-dejavu-core", lambda: any(Path("/usr/share/fonts").glob("*/*")) or sys.platform == "darwin")
 PANGO = Package("libpangoft2-1.0-0", lambda: _has_library("libpangoft2-1.0.so*"), brew="pango")
 HARFBUZZ = Package("libharfbuzz-subset0", lambda: _has_library("libharfbuzz-subset.so*"))
-#: for reports: letters in their charts, and PDFs. Without them everything else works
+#: optional, for reports: text in charts, and PDFs
 REPORTS = (FONTS, PANGO, HARFBUZZ)
 
 
 def needed_for(verb: str, *, own_broker: bool) -> list[Package]:
-    """The packages a verb needs; `own_broker`: a RabbitMQ is configured, so no private node is started."""
+    """The packages of a verb; `own_broker`: a RabbitMQ is configured, so no private node is needed."""
     if verb == "test":
         return [RABBITMQ, POSTGRESQL, CHROMIUM, ATOMIC, *REPORTS]
     if verb == "up" and not own_broker:
@@ -80,9 +80,9 @@ def needed_for(verb: str, *, own_broker: bool) -> list[Package]:
 
 
 def provide(packages: Iterable[Package], report: Callable[[str], None], *, better_with: Iterable[Package] = ()) -> None:
-    """Install what is missing, as root or where sudo asks for no password; else raise Missing with the line to type.
+    """Install the missing packages as root or with passwordless sudo; else raise Missing with the command.
 
-    `better_with`: installed along with the others where that can be had, and never a reason to stop.
+    `better_with`: optional packages, installed along with the others; never a reason to fail.
     """
     missing = [package for package in packages if not package.present()]
     if not missing:
@@ -99,13 +99,13 @@ def provide(packages: Iterable[Package], report: Callable[[str], None], *, bette
     except Missing:
         if not extra:
             raise
-        _apt(prefix, ["install", "--yes", "--no-install-recommends", *names])  # another system may call the others differently
+        _apt(prefix, ["install", "--yes", "--no-install-recommends", *names])  # optional packages may have other names on other systems
     if RABBITMQ in missing and Path("/run/systemd/system").exists():
         report("Debian also started its own RabbitMQ service, which Callboard does not use: sudo systemctl disable --now rabbitmq-server")
 
 
 def install_line(packages: Iterable[Package]) -> str:
-    """The one line to type on this system."""
+    """The install command of this system."""
     packages = list(packages)
     names = " ".join(package.name for package in packages)
     if shutil.which("apt-get"):
@@ -130,10 +130,10 @@ def _become_root() -> list[str] | None:
 
 
 def _apt(prefix: list[str], arguments: list[str]) -> None:
-    # RUNLEVEL=1 tells Debian's invoke-rc.d outside of systemd that no service is to be started; a private node is ours to start.
+    # RUNLEVEL=1 keeps Debian's invoke-rc.d (without systemd) from starting a RabbitMQ service beside the private node.
     settings: Mapping[str, str] = {"DEBIAN_FRONTEND": "noninteractive", "RUNLEVEL": "1", "LC_ALL": "C.UTF-8"}
     command = [*prefix, "env", *(f"{name}={value}" for name, value in settings.items()), "apt-get", "-qq", *arguments]
     done = subprocess.run(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
     if done.returncode != 0:
         tail = "\n".join(done.stdout.splitlines()[-15:])
-        raise Missing(f"apt-get {' '.join(arguments)} failed:\n{tail}\nTry it by hand:  sudo apt-get {' '.join(arguments)}")
+        raise Missing(f"apt-get {' '.join(arguments)} failed:\n{tail}\nTry it manually:  sudo apt-get {' '.join(arguments)}")

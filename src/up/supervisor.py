@@ -1,6 +1,6 @@
-"""Start every part of one Callboard in order, keep each alive, stop them in order.
+"""Supervisor: start all processes of one Callboard in order, keep them alive, stop them in order.
 
-Written here and not honcho: that starts everything at once, ends everything when one process dies, and knows neither readiness nor a drain.
+Not honcho: it starts everything at once, stops everything when one process dies, and has neither readiness nor drain.
 """
 
 from __future__ import annotations
@@ -41,24 +41,24 @@ from .parts.watching import Watch
 from .rabbitmq.node import Node, NodeError, Ports
 from .verbs import front_door
 
-#: seconds between two looks at the parts
+#: seconds between looks at the processes
 LOOK = 0.1
-#: seconds a part gets to become ready; a cold RabbitMQ on a slow machine needs most of it
+#: startup timeout of a process in seconds; a cold RabbitMQ on a slow machine needs most of it
 READY_TIMEOUT = 120.0
-#: seconds between two looks at the sizes of the logs
+#: seconds between checks of the log sizes
 ROTATE_EVERY = 10.0
-#: first candidate of the built-in mailbox's port
+#: first candidate port of the built-in mailbox
 MAILBOX_PORT = 2525
-#: times that the node is started on other ports when somebody was faster
+#: attempts to start the node on other ports after a port conflict
 PORT_TRIES = 3
 
 
 class Stopped(Exception):
-    """Somebody asked to stop while parts were still starting."""
+    """A stop was requested during startup."""
 
 
 class Supervisor:
-    """The one process that owns the parts of a data folder."""
+    """The process that owns all processes of a data folder."""
 
     def __init__(
         self, folder: Folder, settings: Settings, *, report: Callable[[str], None], echo: Callable[[str, str], None], watch: bool = False
@@ -83,9 +83,9 @@ class Supervisor:
         self._environment = {MARK: str(folder.path), "CALLBOARD_DATA_DIR": str(folder.path)}
 
     def run(self, announce: Callable[[State], None]) -> None:
-        """Start, call `announce` when all is ready, watch until somebody asks to stop, then stop; raise UpError when a part cannot start."""
+        """Start, call `announce` when ready, watch until a stop is requested, then stop; raise UpError if a process cannot start."""
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-            if number != signal.SIGHUP or signal.getsignal(number) is not signal.SIG_IGN:  # ignored: by nohup
+            if number != signal.SIGHUP or signal.getsignal(number) is not signal.SIG_IGN:  # nohup ignores it
                 signal.signal(number, self._on_signal)
         problem = ""
         try:
@@ -106,7 +106,7 @@ class Supervisor:
             self._stop(problem)
 
     def _on_signal(self, number: int, _frame: FrameType | None) -> None:
-        # A terminal that is closed sends SIGHUP, and so does its shell: that is no second Ctrl-C.
+        # A closed terminal and its shell both send SIGHUP: do not count it as a second Ctrl-C.
         self._stops = max(self._stops, 1) if number == signal.SIGHUP else self._stops + 1
 
     # --- start -------------------------------------------------------------------------------------------------------------------
@@ -159,7 +159,7 @@ class Supervisor:
             prepare=launch.with_supervisor(),
         )
         first = not (self.folder.broker / f"data-{self.node.series}").exists()
-        self._report(f"RabbitMQ {self.node.series} is starting" + (" for the first time, which takes longest" if first else ""))
+        self._report(f"RabbitMQ {self.node.series} is starting" + (" for the first time, which takes longer" if first else ""))
         self._set(CALLBOARD_BROKER_URL=self.node.amqp_url, CALLBOARD_MANAGEMENT_URL=self.node.management_url)
         self._launch(Part("broker", "broker", self.node.start, grace=leftovers.BROKER))
 
@@ -174,13 +174,13 @@ class Supervisor:
             self.folder.keep_admin_password(password)
             self.state = replace(self.state, first_start=True)
         self._report(
-            "SQLite is ready (one host only; CALLBOARD_DATABASE_URL names a PostgreSQL)"
+            "SQLite is ready (single host; set CALLBOARD_DATABASE_URL to use PostgreSQL)"
             if url.get_backend_name() == "sqlite"
             else "PostgreSQL is ready"
         )
 
     def _add_mailbox(self) -> None:
-        """Keep mail here, where nobody has named a mail server: what is sent can be read in the console."""
+        """Start the built-in mailbox if no mail server is configured."""
         self._mailbox = launch.listen_on("127.0.0.1", self.folder.remembered_ports().get("mailbox", MAILBOX_PORT), exact=False)
         port = self._mailbox.getsockname()[1]
         self.folder.remember_ports({"mailbox": port})
@@ -191,10 +191,10 @@ class Supervisor:
 
     def _wait_for_broker(self) -> None:
         if self.node is None:
-            # Jobs are accepted without it, so nothing waits: workers connect by themselves as soon as it answers.
+            # Do not wait for it: jobs are accepted without it, and workers connect when it is back.
             missing = readiness.broker_missing(self.settings.broker_urls)
             if missing:
-                self._report(f"RabbitMQ is away: {missing}. Jobs are accepted and wait; workers connect once it answers")
+                self._report(f"RabbitMQ cannot be reached: {missing}. Jobs are accepted and wait; workers connect when it is back")
             return
         for left in reversed(range(PORT_TRIES)):
             try:
@@ -203,7 +203,7 @@ class Supervisor:
             except NodeError as error:
                 if not left or "eaddrinuse" not in str(error):
                     raise
-                # Another program took a port between our look and RabbitMQ's start. Web asks again by itself, with the new URL.
+                # Another program took a port between our check and RabbitMQ's start. Web polls again with the new URL.
                 self._replace_node()
         self._report(f"RabbitMQ {self.node.series} is ready on 127.0.0.1:{self.node.ports.amqp}")
 
@@ -216,7 +216,7 @@ class Supervisor:
         self._add_web()
 
     def _add(self, role: str, name: str, *, listener: socket.socket | None = None, variable: str = "") -> None:
-        """Start a part; `listener` is handed over to it: `variable` holds its number."""
+        """Start a process; it inherits `listener`, whose descriptor number is in `variable`."""
         descriptors = () if listener is None else (listener.fileno(),)
 
         def start() -> subprocess.Popen[bytes]:
@@ -238,7 +238,7 @@ class Supervisor:
         self._write(self.state)
 
     def _set(self, **variables: str) -> None:
-        """Set these for the parts and for this process, which uses the same database and web room."""
+        """Set environment variables for the child processes and for this one, which uses the same database."""
         self._environment.update(variables)
         os.environ.update(variables)
         self.settings = read_settings()
@@ -256,7 +256,7 @@ class Supervisor:
         while reason := missing():
             if time.monotonic() > deadline:
                 raise UpError(
-                    f"{what} did not become ready within {timeout:.0f} s: {masked('', reason)}.\nLook:  ./run logs   ./run doctor"
+                    f"{what} did not become ready within {timeout:.0f} s: {masked('', reason)}.\nCheck:  ./run logs   ./run doctor"
                 )
             self._look_while_starting()
             time.sleep(LOOK)
@@ -267,15 +267,13 @@ class Supervisor:
         self._follow_logs()
         for part in self.parts:
             if part.process is None:
-                part.look()  # the system was short of something
+                part.look()  # retries after a transient error
                 self._say_problem(part)
             elif not part.running:
                 log = self._log_of(part)
                 lines = "\n".join(f"    {line}" for line in last_lines(log, 15))
                 code = part.process.returncode
-                raise UpError(
-                    f"{part.name} stopped while it was starting ({ending(code)}). The end of {log}:\n{lines}\nMend that, then:  ./run up"
-                )
+                raise UpError(f"{part.name} stopped during startup ({ending(code)}). The end of {log}:\n{lines}\nFix that, then:  ./run up")
 
     def _log_of(self, part: Part) -> Path:
         return self.folder.broker / "log" / "startup.log" if part.role == "broker" else self.folder.logs / f"{part.name}.log"
@@ -283,7 +281,7 @@ class Supervisor:
     # --- watch -------------------------------------------------------------------------------------------------------------------
 
     def _look(self) -> None:
-        """Look after everything; what fails in one step (a full disk, no descriptor left) must not end the others, and is tried again."""
+        """Run all periodic steps; a failing one (full disk, no descriptor left) is retried and must not stop the others."""
         for step in (self._look_at_parts, self._look_at_sources, self._follow_logs):
             self._attempt(step)
 
@@ -310,7 +308,7 @@ class Supervisor:
     def _say_change(self, part: Part, *, renewing: bool) -> None:
         self._say_problem(part)
         if not part.problem and not renewing:
-            gone = "has ended" if part.exit_code == 0 else f"died: {ending(part.exit_code)}"  # ended: as a worker that is to stop
+            gone = "has ended" if part.exit_code == 0 else f"died: {ending(part.exit_code)}"  # a clean exit, e.g. after a stop command
             self._report(f"{part.name} is back (start {part.restarts + 1})" if part.running else f"{part.name} {gone}")
 
     def _say_problem(self, part: Part) -> None:
@@ -318,7 +316,7 @@ class Supervisor:
         if part.running:
             self._causes.passed(about)
         elif part.problem and (times := self._causes.count(f"{about}{part.problem}")):
-            self._report(f"{part.name} cannot be started: {part.problem}; it is tried again, more slowly ({times})")
+            self._report(f"{part.name} cannot be started: {part.problem}; retrying with backoff ({times})")
 
     def _look_at_sources(self) -> None:
         if self._watch is not None and self._watch.has_news():
@@ -329,7 +327,7 @@ class Supervisor:
     def _replace_silent(self) -> None:
         for part in self.parts:
             if part.role == "scheduler" and part.process and part.running and self._silence and self._silence.is_long(part.process.pid):
-                self._report(f"{part.name} shows no heartbeat: it is replaced")
+                self._report(f"{part.name} has no heartbeat: restarting it")
                 part.kill()
 
     def _follow_logs(self) -> None:
@@ -349,7 +347,7 @@ class Supervisor:
 
     def _stop(self, problem: str) -> None:
         if self.parts and not problem:
-            self._report("Stopping: workers finish what they do (again Ctrl-C: at once)")
+            self._report("Stopping: workers finish their current jobs (Ctrl-C again: stop at once)")
         if self._watch is not None:
             self._watch.stop()
         if self._silence is not None:
@@ -371,7 +369,7 @@ class Supervisor:
             for part in parts:
                 part.kill()
         if self.node is not None:
-            with suppress(OSError, subprocess.TimeoutExpired):  # it can stay; what follows must be done
+            with suppress(OSError, subprocess.TimeoutExpired):  # may stay alive; the following steps must run
                 self.node.stop_epmd()
         rest = without_processes(self.state, "failed" if problem else "stopped", problem)
         leftovers.end(self.folder, rest, shutdown_timeout=0, report=lambda _line: None)
@@ -383,5 +381,7 @@ def _database_problem(url: URL, error: Exception) -> str:
     cause = str(getattr(error, "orig", None) or error).strip()
     if url.get_backend_name() == "sqlite":
         file = shlex.quote(str(url.database))
-        return f"The database {shown} cannot be used: {cause}.\nIs the disk full or the file another user's?  df -h ; ls -l {file}"
+        return (
+            f"The database {shown} cannot be used: {cause}.\nIs the disk full, or is the file owned by another user?  df -h ; ls -l {file}"
+        )
     return f"The database {shown} cannot be used: {cause}.\nStart it or correct CALLBOARD_DATABASE_URL, then:  ./run up"

@@ -1,6 +1,6 @@
-"""The gunicorn worker of the web front end: waitress reads requests and writes answers without a thread, the views run in threads.
+"""Gunicorn worker of the web front end: waitress does the socket I/O in one event loop, views run in threads.
 
-A client that is slow to send or to read costs a socket. Threads belong to complete requests, so that 200 half-sent ones stop no other.
+A slow client costs only a socket. Threads serve complete requests only, so that 200 half-sent ones block no other.
 """
 
 from __future__ import annotations
@@ -21,34 +21,34 @@ from waitress.task import ThreadedTaskDispatcher
 from .. import ip_networks
 from ..settings import get_settings
 
-#: seconds that a connection may take to send the head of a request, from its first byte
+#: timeout of a request head in seconds, from its first byte
 HEAD_S = 10.0
-#: seconds that a body, or the reading of an answer, may take besides its length at LEAST_RATE
+#: base timeout in seconds of a body or a response, plus its length at LEAST_RATE
 PATIENCE_S = 30.0
-#: bytes a second: a slower client is cut off
+#: minimum bytes per second; slower clients are disconnected
 LEAST_RATE = 10_000
-#: seconds between two looks for overdue connections
+#: seconds between checks for overdue connections
 CHECK_EVERY_S = 1.0
-#: seconds that a stopping server keeps idle connections, for requests that are on their way
+#: seconds that a stopping server keeps idle connections open, for requests in flight
 LINGER_S = 2.0
-#: connections of one address that may wait for their client; one more ends the oldest. Trusted proxies have no limit
+#: maximum waiting connections per address; a further one closes the oldest. Trusted proxies are exempt
 MOST_WAITING = 128
-#: connections of one web process; one more ends the oldest that waits for its client
+#: maximum connections per web process; a further one closes the oldest waiting one
 MOST_CONNECTIONS = 600
-#: bytes of incomplete bodies that one web process keeps, in files of the largest request
+#: maximum size of all incomplete bodies of one web process, in units of the largest request
 MOST_BODIES = 4
-#: bytes of a request's head
+#: maximum bytes of a request head
 LONGEST_HEAD = 64 * 1024
-#: bytes that a request has beside its files
+#: bytes of a request beyond its files
 BESIDE = 1024 * 1024
 
 
 class Connection(HTTPChannel):  # type: ignore[misc]
-    """A client's connection, with deadlines for what the client has to do."""
+    """A client connection with deadlines for sending and reading."""
 
-    begun = 0.0  # when the client began to send its request
-    unread_since = 0.0  # when it stopped to take all that it was sent; 0: it has taken all
-    unread = 0  # bytes that it had not taken then
+    begun = 0.0  # start of the current request
+    unread_since = 0.0  # since when response data is unread; 0: all read
+    unread = 0  # unread bytes at that time
 
     def __init__(self, server: Server, *args: Any, **named: Any) -> None:
         super().__init__(server, *args, **named)
@@ -56,22 +56,22 @@ class Connection(HTTPChannel):  # type: ignore[misc]
 
     @property
     def is_waiting(self) -> bool:
-        """True if no view works for it: it is idle, or its client is to send or to read."""
+        """True if no view is running for it: it is idle, or waits for its client."""
         return not self.requests
 
     @property
     def waits_since(self) -> float:
-        """When it began to wait; a byte now and then does not make it younger."""
+        """Start of the wait; a trickle of bytes does not reset it."""
         return float(self.begun if self.request is not None else self.last_activity)
 
     def received(self, data: bytes) -> bool:
-        """Take what the client has sent; note when a request begins."""
+        """Receive data; record the start of a request."""
         if self.request is None:
             self.begun = time.time()
         return bool(super().received(data))
 
     def is_overdue(self, now: float) -> bool:
-        """True if the client has taken too long to send its request, or to read its answer."""
+        """True if the client exceeded a deadline for its request or its response."""
         if not self.total_outbufs_len:
             self.unread_since = 0.0
         elif not self.unread_since:
@@ -88,7 +88,7 @@ class Connection(HTTPChannel):  # type: ignore[misc]
 
 
 class Server(TcpWSGIServer):  # type: ignore[misc]
-    """A listening socket and the connections it has accepted."""
+    """A listening socket with its accepted connections."""
 
     channel_class = Connection
 
@@ -97,7 +97,7 @@ class Server(TcpWSGIServer):  # type: ignore[misc]
         super().__init__(*args, **named)
 
     def make_room(self, newcomer: Connection) -> None:
-        """End the oldest connection that waits for its client, if this address or all together have too many."""
+        """Close the oldest waiting connection if this address or the process has too many."""
         if len(self.active_channels) <= MOST_WAITING:
             return
         waiting = [each for each in self.active_channels.values() if each.is_waiting and each is not newcomer]
@@ -108,14 +108,14 @@ class Server(TcpWSGIServer):  # type: ignore[misc]
             self._to_end.append(min(waiting, key=lambda each: each.waits_since))
 
     def maintenance(self, now: float) -> None:
-        """Choose the connections whose clients have taken too long, and the largest body while all together are too large."""
+        """Select overdue connections, and the largest bodies while their total exceeds the limit."""
         self._to_end += [each for each in self.active_channels.values() if each.is_overdue(now)]
         bodies = {each: each.request.body_bytes_received for each in self.active_channels.values() if each.request is not None}
         if sum(bodies.values()) > MOST_BODIES * self.adj.max_request_body_size:
             self._to_end.append(max(bodies, key=lambda each: bodies[each]))
 
     def end_chosen(self) -> None:
-        """End them, between two turns of the loop: the number of a closed socket may be that of the next one.
+        """Close the selected connections between two loop turns: a closed descriptor's number may be reused within one.
 
         Waitress's own `will_close` waits until the client reads.
         """
@@ -126,10 +126,10 @@ class Server(TcpWSGIServer):  # type: ignore[misc]
 
 
 class Sockets:
-    """The listening sockets of one web process, and all it serves on them."""
+    """The listening sockets of one web process with all their connections."""
 
     def __init__(self, application: Any, sockets: list[socket.socket], *, threads: int, keepalive: float) -> None:
-        logging.getLogger("waitress.queue").setLevel(logging.ERROR)  # a request that waits for a thread is no event
+        logging.getLogger("waitress.queue").setLevel(logging.ERROR)  # queued requests are normal
         options = Adjustments(
             sockets=sockets,
             threads=threads,
@@ -151,28 +151,28 @@ class Sockets:
 
     @property
     def connections(self) -> list[Connection]:
-        """All that are open."""
+        """All open connections."""
         return [each for server in self._servers for each in server.active_channels.values()]
 
     def serve(self, *, at_most_s: float = 1.0) -> None:
-        """Wait for something to read or to write, and do it."""
+        """Run one turn of the event loop."""
         wasyncore.loop(timeout=at_most_s, map=self._map, use_poll=True, count=1)
         for server in self._servers:
             server.end_chosen()
 
     def accept_no_more(self) -> None:
-        """Leave new connections to other processes."""
+        """Stop accepting connections; other processes take them."""
         for server in self._servers:
             server.accepting = False
 
     def close_idle(self) -> None:
-        """End the connections that have been idle for a while; a request may be on its way on the others."""
+        """Close connections that have been idle for a while; the others may have a request in flight."""
         for each in self.connections:
             if each.is_waiting and not each.total_outbufs_len and time.time() - each.last_activity > LINGER_S:
                 each.will_close = True
 
     def close(self) -> None:
-        """End all connections."""
+        """Close all connections."""
         self._views.set_thread_count(0)
         wasyncore.close_all(self._map)
 
@@ -181,7 +181,7 @@ class FrontEnd(Worker):  # type: ignore[misc]
     """One web process."""
 
     def run(self) -> None:
-        """Serve until gunicorn asks to stop; then answer what has been asked, and what is on its way."""
+        """Serve until gunicorn requests a stop, then finish the pending requests and those in flight."""
         sockets = Sockets(self.wsgi, [each.sock for each in self.sockets], threads=self.cfg.threads, keepalive=self.cfg.keepalive)
         while self.alive:
             self.notify()

@@ -1,8 +1,8 @@
 """The console, the forms and the API, in Flask.
 
 The law of this room: a view parses, calls one operation, renders. No table of jobs and no pika here.
-Denied by default: a view without a rule (auth/access.py) answers nobody. Pages work without JavaScript.
-Importing this module or making the app connects to nothing.
+Denied by default: a view without a rule (auth/access.py) rejects every request. Pages work without JavaScript.
+Importing this module or creating the app opens no connection.
 """
 
 from __future__ import annotations
@@ -22,6 +22,6 @@ def create_app() -> Flask:
     """The WSGI application: `flask --app src.web run`, `gunicorn "src.web:create_app()"`."""
     configure_logs()
     with uncollected():
-        from . import application  # here: a command that submits a job needs the forms, and none of the pages
+        from . import application  # imported late: commands that submit jobs need the forms but not the pages
 
     return application.make()

@@ -1,4 +1,4 @@
-"""The application: every page, the API and what all of them share."""
+"""The Flask application: registers every page, the API and the request hooks."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ from .pages.jobs import batches, bulk, error_groups, held, jobs
 from .render import filters, menu
 from .render.menu import Menu, Page
 
-#: bytes of a request's body; arguments of a job may take max_message_bytes, a bulk request holds many
+#: bytes of a request body; a bulk request holds many jobs of up to max_message_bytes each
 MAX_BODY_BYTES = 32 * 1024 * 1024
 
 
-#: every page, in the order of its menu; one without a label has no entry of its own
+#: every page in menu order; a page without a label has no menu entry
 PAGES = (
     Page(overview, "Overview", view="show"),
     Page(actors, "Actors"),
@@ -58,8 +58,8 @@ PAGES = (
 
 
 def make() -> Flask:
-    """A new WSGI application; it has connected to nothing yet."""
-    app = Flask(__package__)  # whose templates and static files they are
+    """Create the WSGI application; opens no connection."""
+    app = Flask(__package__)  # package of the templates and static files
     request_spans.init(app)
     path_segments.init(app)
     app.config.update(
@@ -68,7 +68,7 @@ def make() -> Flask:
         MAX_FORM_MEMORY_SIZE=get_settings().max_message_bytes + 64 * 1024,
         MAX_FORM_PARTS=1000,
         SESSION_COOKIE_SAMESITE="Lax",
-        SESSION_REFRESH_EACH_REQUEST=False,  # a stream's answer must not overwrite a notice that came meanwhile
+        SESSION_REFRESH_EACH_REQUEST=False,  # a stream's response must not overwrite a flash message added meanwhile
         PERMANENT_SESSION_LIFETIME=sessions.SESSION_LIFE,
         WTF_CSRF_TIME_LIMIT=None,
     )
@@ -80,5 +80,5 @@ def make() -> Flask:
     csrf.exempt(api_blueprint)
     for blueprint in (*(page.module.blueprint for page in PAGES), api_blueprint, health.blueprint, metrics.blueprint):
         app.register_blueprint(blueprint)
-    app.add_url_rule("/openapi.json", endpoint="openapi", view_func=document.describe)  # where tools look for it
+    app.add_url_rule("/openapi.json", endpoint="openapi", view_func=document.describe)  # the conventional URL for tools
     return app

@@ -76,9 +76,9 @@ def decide(actor: Actor[Any, Any], options: dict[str, Any], failures: int, excep
     retry_when = actor.options.get("retry_when")
     if retry_when is not None:
         if not retry_when(failures, exception):
-            return Decision(State.DEAD, f"retry_when said no after {_times(failures + 1)}", exhausted=True)
+            return Decision(State.DEAD, f"retry_when returned false after {_times(failures + 1)}", exhausted=True)
     elif limit is not None and failures >= limit:
-        reason = "no retries are allowed" if limit == 0 else f"its {_retries(limit)} spent"
+        reason = "no retries are allowed" if limit == 0 else f"retries exhausted ({failures + 1} of {limit + 1} attempts)"
         return Decision(State.DEAD, reason, exhausted=True)
     delay = _delay(actor, options, failures, exception)
     of = "" if limit is None or retry_when is not None else f" of {limit}"
@@ -157,7 +157,3 @@ def _throws(value: Any) -> tuple[type[BaseException], ...]:
 
 def _times(count: int) -> str:
     return "one attempt" if count == 1 else f"{count} attempts"
-
-
-def _retries(count: int) -> str:
-    return "one retry is" if count == 1 else f"{count} retries are"

@@ -1,4 +1,4 @@
-"""backup and restore: a copy of the database, and the database from a copy."""
+"""backup and restore: back up the database, and restore it from a backup."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ from ..shared.data_folder import data_option, data_words, join, open_folder, rep
 
 @click.command()
 @data_option
-@click.option("--list", "only_list", is_flag=True, help="List the backups there are.")
+@click.option("--list", "only_list", is_flag=True, help="List the backups.")
 def backup(*, data: Path | None, only_list: bool) -> None:
-    """Back the database up, whether anything runs or not, and delete the backups whose time is over."""
+    """Back up the database, also while Callboard runs, and delete expired backups."""
     settings = join(data)
     folder = settings.effective_backup_dir
     try:
@@ -32,14 +32,13 @@ def backup(*, data: Path | None, only_list: bool) -> None:
             return
         database = Database(settings.effective_database_url, pool_size=2)
         if database.is_sqlite and not Path(database.url.database or "").exists():
-            raise BackupError(f"There is no database at {database.url.database} yet.\nMake it:  ./run up{data_words(data)}")
+            raise BackupError(f"There is no database at {database.url.database} yet.\nCreate it:  ./run up{data_words(data)}")
         path, manifest = creation.make(database, folder)
         gone = creation.prune(folder)
     except BackupError as error:
         raise UpError(str(error)) from None
     click.echo(
-        f"{path}\n  {manifest.bytes:,} bytes, sha256 {manifest.sha256}, read back and whole"
-        + (f"; {len(gone)} old ones deleted" if gone else "")
+        f"{path}\n  {manifest.bytes:,} bytes, sha256 {manifest.sha256}, verified" + (f"; {len(gone)} old backups deleted" if gone else "")
     )
     click.echo(f"  restore it:  ./run restore{data_words(data)} {path}")
 
@@ -47,9 +46,9 @@ def backup(*, data: Path | None, only_list: bool) -> None:
 @click.command()
 @click.argument("file", type=click.Path(dir_okay=False, path_type=Path))
 @data_option
-@click.option("--yes", is_flag=True, help="Do not ask.")
+@click.option("--yes", is_flag=True, help="Skip the confirmation.")
 def restore(*, file: Path, data: Path | None, yes: bool) -> None:
-    """Put FILE, a backup, into the place of the database. Refused while anything runs; what is replaced is kept."""
+    """Restore the database from the backup FILE. Callboard must be stopped; the replaced database is kept."""
     folder, settings = open_folder(data)
     path = Path(os.environ.get("CALLBOARD_CALLED_FROM", "."), file).resolve()
     folder.prepare()
@@ -58,23 +57,21 @@ def restore(*, file: Path, data: Path | None, yes: bool) -> None:
     try:
         manifest = restoring.verify(path)
         if not yes:
-            click.confirm(f"Put the database back to {manifest.instant:%Y-%m-%d %H:%M:%S} UTC?", abort=True)
+            click.confirm(f"Restore the database to {manifest.instant:%Y-%m-%d %H:%M:%S} UTC?", abort=True)
         done = restoring.restore(path, settings.effective_database_url, settings.effective_backup_dir, say=report)
     except BackupError as error:
         raise UpError(str(error)) from None
     rows = ", ".join(f"{count:,} {name}" for name, count in manifest.counts.items())
     click.echo(f"Restored: {rows}.")
     if done.running:
-        click.echo(f"  {done.running} jobs were running when the backup was made: they are queued again.")
+        click.echo(f"  {done.running} jobs were running at the time of the backup: queued again.")
     for what, shelf, came, lost in (
         ("results in files", results.SHELF, done.results, done.results_lost),
         ("files of jobs", uploads.SHELF, done.uploads, done.uploads_lost),
     ):
         if came:
-            click.echo(f"  {came} {what} came back with it.")
+            click.echo(f"  {came} {what} restored.")
         if lost:
-            click.echo(f"  {lost} {what} are nowhere: copy the folder `{shelf.folder}` beside the backup, and restore again.")
-    click.echo(
-        "  Jobs that ran after the backup may run again; a message of a job that the backup does not know will be held, with the reason."
-    )
-    click.echo(f"  start it:  ./run up{data_words(data)}")
+            click.echo(f"  {lost} {what} are missing: copy the folder `{shelf.folder}` next to the backup, then restore again.")
+    click.echo("  Jobs that ran after the backup may run again. Messages of jobs that are not in the backup will be held, with the reason.")
+    click.echo(f"  start:  ./run up{data_words(data)}")

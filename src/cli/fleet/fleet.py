@@ -1,4 +1,4 @@
-"""workers, requeue, purge, alerts: who runs the jobs and is to stop doing so, what waits or was set aside, what is wrong, at a terminal."""
+"""workers, requeue, purge, alerts: control workers, queues and alerts at a terminal."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from ...up.errors import UpError
 from ..shared.calls import operator, writing
 from ..shared.data_folder import data_option
 
-#: exit code while something is wrong
+#: exit code while an alert is active
 WRONG = 3
 
 
@@ -18,9 +18,9 @@ WRONG = 3
 @data_option
 @click.pass_context
 def alerts(context: click.Context, /, *, data: Path | None) -> None:
-    """List what is wrong with the fleet, and what has recovered lately; mute, unmute: one of them by its number.
+    """List active and recently recovered alerts; mute or unmute one by its number.
 
-    Exit code 3 while anything is wrong that is not muted.
+    Exit code 3 while an alert is active and not muted.
     """
     if context.invoked_subcommand is not None:
         return
@@ -37,7 +37,7 @@ def alerts(context: click.Context, /, *, data: Path | None) -> None:
     for each in over:
         click.echo(f"recovered {each.recovered_at:%Y-%m-%d %H:%M:%S}Z  {each.text}")
     if looked_at is None:
-        click.echo("No scheduler has looked yet: is one running?", err=True)
+        click.echo("Not checked yet: is a scheduler running?", err=True)
     if any(not mutes.is_muted(each, muted) for each in on):
         raise SystemExit(WRONG)
 
@@ -47,7 +47,7 @@ def alerts(context: click.Context, /, *, data: Path | None) -> None:
 @click.argument("how_long", metavar="UNTIL")
 @data_option
 def mute_alert(*, id: int, how_long: str, data: Path | None) -> None:
-    """Say nothing of the alert ID until UNTIL: so long from now (30m, 2h, 1d), or an instant (2030-01-31T18:00:00Z)."""
+    """Mute the alert ID for a duration (30m, 2h, 1d) or until a time (2030-01-31T18:00:00Z)."""
     with writing(data) as session:
         from ...jobs.alerts import mutes
         from ...operations.format.request_values import ahead
@@ -55,26 +55,26 @@ def mute_alert(*, id: int, how_long: str, data: Path | None) -> None:
         until = ahead("UNTIL", how_long)
         assert until is not None
         mutes.mute(session, id, until=until, by=operator().name)
-    click.echo(f"{id} is muted until {until:%Y-%m-%d %H:%M:%S}Z")
+    click.echo(f"{id} muted until {until:%Y-%m-%d %H:%M:%S}Z")
 
 
 @alerts.command("unmute")
 @click.argument("id", type=int)
 @data_option
 def unmute_alert(*, id: int, data: Path | None) -> None:
-    """Hear of the alert ID again."""
+    """Unmute the alert ID."""
     with writing(data) as session:
         from ...jobs.alerts import mutes
 
         mutes.unmute(session, id)
-    click.echo(f"{id} is heard of again")
+    click.echo(f"{id} unmuted")
 
 
 @click.command()
 @click.argument("name", metavar="QUEUE")
 @data_option
 def requeue(*, name: str, data: Path | None) -> None:
-    """Give the dead letters of QUEUE back to the queue each came from."""
+    """Requeue the dead letters of QUEUE."""
     with writing(data) as session:
         from ... import audit
         from ...operations.fleet import override_requests
@@ -87,15 +87,15 @@ def requeue(*, name: str, data: Path | None) -> None:
         done = dead_letters.requeue(name)
     except dead_letters.BrokerAway as error:
         raise UpError(str(error)) from None
-    click.echo(f"{done.moved} went back, {done.left} are left")
+    click.echo(f"{done.moved} requeued, {done.left} left")
 
 
 @click.command()
 @click.argument("name", metavar="QUEUE")
-@click.option("--count", type=click.IntRange(0), help="How many jobs wait there; needed above a hundred.")
+@click.option("--count", type=click.IntRange(0), help="Number of waiting jobs; required above a hundred.")
 @data_option
 def purge(*, name: str, count: int | None, data: Path | None) -> None:
-    """Cancel all that waits in QUEUE, by a job of its own; what runs goes on, what is held stays."""
+    """Cancel all waiting jobs of QUEUE as a background job. Running and held jobs are not affected."""
     with writing(data) as session:
         from ... import actors
         from ...operations.fleet import override_requests
@@ -104,17 +104,17 @@ def purge(*, name: str, count: int | None, data: Path | None) -> None:
         override_requests.require(session, override_requests.Target("queue", name))
         receipt, waiting = queue_purge.purge(session, name, count=count, by=operator(), source="command")
     if receipt is None:
-        click.echo(f"nothing waits in {name}")
+        click.echo(f"no waiting jobs in {name}")
         return
-    actors.broker.close()  # lets the message reach RabbitMQ; were it not there, the relay publishes the row
-    click.echo(f"{receipt.id} cancels {waiting} job{'' if waiting == 1 else 's'} that wait{'s' if waiting == 1 else ''} in {name}")
+    actors.broker.close()  # flush the message to RabbitMQ; if that fails, the relay publishes the row
+    click.echo(f"{receipt.id} cancels {waiting} waiting job{'' if waiting == 1 else 's'} in {name}")
 
 
 @click.group(invoke_without_command=True)
 @data_option
 @click.pass_context
 def workers(context: click.Context, /, *, data: Path | None) -> None:
-    """List the living workers; quiet, stop, resume: one of them by its name."""
+    """List the live workers; quiet, stop or resume one by its name."""
     if context.invoked_subcommand is not None:
         return
     with writing(data) as session:
@@ -123,7 +123,7 @@ def workers(context: click.Context, /, *, data: Path | None) -> None:
         alive = room.fleet(session)
     for each in alive:
         memory = f"{each.memory_bytes / 1_000_000:.0f} MB" if each.memory_bytes else "-"
-        command = {None: "", "quiet": "  quiet", "stop": "  stops"}[each.wish]
+        command = {None: "", "quiet": "  quiet", "stop": "  stopping"}[each.wish]
         click.echo(f"{each.name}  {each.busy}/{each.threads} busy  {memory}  {','.join(each.queues)}{command}")
 
 
@@ -131,27 +131,27 @@ def workers(context: click.Context, /, *, data: Path | None) -> None:
 @click.argument("name")
 @data_option
 def quiet(*, name: str, data: Path | None) -> None:
-    """Have the worker NAME take nothing new; it finishes what it runs."""
+    """Make the worker NAME stop taking jobs; it finishes its current ones."""
     _ask(name, "quiet", data)
-    click.echo(f"{name} takes nothing new from its next heartbeat on")
+    click.echo(f"{name} stops taking jobs at its next heartbeat")
 
 
 @workers.command()
 @click.argument("name")
 @data_option
 def stop(*, name: str, data: Path | None) -> None:
-    """Have the worker NAME end once it has finished what it runs; its supervisor starts a fresh one."""
+    """Stop the worker NAME after its current jobs; its supervisor starts a new one."""
     _ask(name, "stop", data)
-    click.echo(f"{name} ends once it has finished what it runs")
+    click.echo(f"{name} stops after its current jobs")
 
 
 @workers.command()
 @click.argument("name")
 @data_option
 def resume(*, name: str, data: Path | None) -> None:
-    """Have the quiet worker NAME go on."""
+    """Let the quiet worker NAME take jobs again."""
     _ask(name, None, data)
-    click.echo(f"{name} goes on")
+    click.echo(f"{name} takes jobs again")
 
 
 def _ask(name: str, wish: str | None, data: Path | None) -> None:

@@ -1,4 +1,4 @@
-"""pause, resume, pauses, limit, limits, breakers, reset-breaker: hold jobs back and let them go, at a terminal.
+"""pause, resume, pauses, limit, limits, breakers, reset-breaker: overrides at a terminal.
 
 TARGET is `all`, `queue:NAME` or `actor:NAME`.
 """
@@ -18,12 +18,12 @@ from ..shared.data_folder import data_option
 
 @click.command()
 @click.argument("target")
-@click.option("--for", "how_long", help="How long: 90 (seconds), 10m, 2h.")
-@click.option("--until", help="Until this instant, e.g. 2030-12-31T18:00:00Z. Neither: until ./run resume.")
-@click.option("--reason", help="Shown on every job that waits for it.")
+@click.option("--for", "how_long", help="Duration: 90 (seconds), 10m, 2h.")
+@click.option("--until", help="End time, e.g. 2030-12-31T18:00:00Z. Without --for and --until: until ./run resume.")
+@click.option("--reason", help="Shown on every job that the pause delays.")
 @data_option
 def pause(*, target: str, how_long: str | None, until: str | None, reason: str | None, data: Path | None) -> None:
-    """Start nothing more of TARGET (all, queue:NAME, actor:NAME); what runs goes on."""
+    """Pause TARGET (all, queue:NAME, actor:NAME); running jobs finish."""
     with writing(data) as session:
         from ...operations.fleet import override_requests
 
@@ -31,7 +31,7 @@ def pause(*, target: str, how_long: str | None, until: str | None, reason: str |
             raise UpError("Give either --for or --until, not both.")
         meant = override_requests.read_target(target)
         end = override_requests.pause(session, meant, how_long=how_long or None, until=until or None, reason=reason, by=operator())
-    click.echo(f"{meant} is paused{_until(end)}")
+    click.echo(f"{meant} paused{_until(end)}")
 
 
 @click.command()
@@ -44,28 +44,28 @@ def resume(*, target: str, data: Path | None) -> None:
 
         meant = override_requests.read_target(target)
         waited = override_requests.resume(session, meant)
-    click.echo(f"{meant} goes on; {waited} waited")
+    click.echo(f"{meant} resumed; {waited} waiting")
 
 
 @click.command()
 @data_option
 def pauses(*, data: Path | None) -> None:
-    """List the pauses in force."""
+    """List the active pauses."""
     with writing(data) as session:
         from ...jobs.limits import overrides
         from ...sql.clock import now
 
         for each in overrides.load(session).pauses(now()):
-            click.echo(f"{each.target}{_until(each.until)}  by {each.set_by or 'somebody'}  {each.reason or ''}".rstrip())
+            click.echo(f"{each.target}{_until(each.until)}  by {each.set_by or 'unknown'}  {each.reason or ''}".rstrip())
 
 
 @click.command()
 @click.argument("target")
-@click.option("--rate", help="How often jobs may start: 10/m, or 100/h;10/m; none: no limit; code: what the code says.")
-@click.option("--concurrency", help="How many may run at once: 3; none: no limit; code: what the code says.")
+@click.option("--rate", help="Rate limit of starts: 10/m, or 100/h;10/m; none: no limit; code: remove the override.")
+@click.option("--concurrency", help="Maximum number of running jobs, e.g. 3; none: no limit; code: remove the override.")
 @data_option
 def limit(*, target: str, rate: str | None, concurrency: str | None, data: Path | None) -> None:
-    """Override the limits of TARGET without a deploy, and show what holds."""
+    """Override the limits of TARGET without a deploy, and show the effective ones."""
     with writing(data) as session:
         from ...jobs.limits import overrides
         from ...operations.fleet import override_requests
@@ -83,7 +83,7 @@ def limit(*, target: str, rate: str | None, concurrency: str | None, data: Path 
 @click.command()
 @data_option
 def limits(*, data: Path | None) -> None:
-    """List the limits: what the code says, what an override says."""
+    """List the limits with code value and override."""
     with writing(data) as session:
         from ...operations.fleet import override_requests
 
@@ -94,7 +94,7 @@ def limits(*, data: Path | None) -> None:
 @click.command()
 @data_option
 def breakers(*, data: Path | None) -> None:
-    """List the circuit breakers, the open ones first."""
+    """List the circuit breakers, open ones first."""
     with writing(data) as session:
         from ...operations.fleet import override_requests
 
@@ -107,12 +107,12 @@ def breakers(*, data: Path | None) -> None:
 @click.argument("actor")
 @data_option
 def reset_breaker(*, actor: str, data: Path | None) -> None:
-    """Close the circuit breaker of ACTOR by hand."""
+    """Reset the circuit breaker of ACTOR."""
     with writing(data) as session:
         from ...jobs.limits import breakers
 
         waited = breakers.reset(session, actor)
-    click.echo(f"{actor} goes on; {waited} waited")
+    click.echo(f"{actor} resumed; {waited} waiting")
 
 
 def _limit(setting: str, text: str) -> Any:
@@ -121,18 +121,18 @@ def _limit(setting: str, text: str) -> Any:
     if setting == "rate_limit":
         return text
     if not text.isdecimal():
-        raise UpError(f"--concurrency: {text!r} is no number, nor none or code.")
+        raise UpError(f"--concurrency: {text!r} is not a number, none or code.")
     return int(text)
 
 
 def _in_words(limit: Any) -> str:
     def value(each: Any) -> str:
-        return "no limit" if each is None else str(each)
+        return "none" if each is None else str(each)
 
-    said = f"code says {value(limit.code)}" if limit.target.scope == "actor" else ""
+    said = f"{value(limit.code)} (from code)" if limit.target.scope == "actor" else ""
     if limit.override is not None:
-        said += f"{', ' if said else ''}override says {value(limit.override.value)} (by {limit.override.set_by or 'somebody'})"
-    return f"{limit.target}  {limit.setting}  {said or 'no limit'}{', for each key' if limit.per_key else ''}"
+        said += f"{', ' if said else ''}overridden: {value(limit.override.value)} (by {limit.override.set_by or 'unknown'})"
+    return f"{limit.target}  {limit.setting}  {said or 'none'}{', per key' if limit.per_key else ''}"
 
 
 def _until(instant: datetime | None) -> str:

@@ -1,4 +1,4 @@
-"""top: a terminal that shows what runs, what waits and what ended, and shows it anew every second."""
+"""top: a live view of queues, jobs and workers at a terminal."""
 
 from __future__ import annotations
 
@@ -15,18 +15,18 @@ if TYPE_CHECKING:
     from rich.console import Group
     from rich.table import Table
 
-#: how far back ends are counted
+#: window of the finished jobs
 WINDOW = timedelta(minutes=1)
-#: running jobs and actors that are shown
+#: maximum running jobs and actors shown
 ROWS = 12
 
 
 @click.command()
-@click.option("--once", is_flag=True, help="Print one frame and end, for scripts and screens that scroll.")
-@click.option("--every", type=click.FloatRange(0.2, 60), default=1.0, show_default=True, help="Seconds between two frames.")
+@click.option("--once", is_flag=True, help="Print one frame and exit, for scripts.")
+@click.option("--every", type=click.FloatRange(0.2, 60), default=1.0, show_default=True, help="Refresh interval in seconds.")
 @data_option
 def top(*, once: bool, every: float, data: Path | None) -> None:
-    """Watch queues, running jobs, what ended in the last minute, and workers; Ctrl-C ends it."""
+    """Watch queues, running and finished jobs, and workers; Ctrl-C quits."""
     join(data)
     from rich.console import Console
     from rich.live import Live
@@ -69,17 +69,17 @@ def _frame() -> Group:
     for job in running:
         done = "" if job.progress_done is None else f"{job.progress_done}{f'/{job.progress_total}' if job.progress_total else ''}"
         jobs.add_row(job.actor or "?", job.id[-12:], str(job.attempt), _span(present - (job.started_at or present)), done)
-    ends = _table("Ended in the last minute", "Succeeded", "Dead", "Others")
+    ends = _table("Finished in the last minute", "Succeeded", "Dead", "Other")
     for actor, states in sorted(ended.items(), key=lambda each: -sum(each[1].values()))[:ROWS]:
         succeeded, dead = states.get(State.SUCCEEDED, 0), states.get(State.DEAD, 0)
         ends.add_row(actor, str(succeeded), str(dead), str(sum(states.values()) - succeeded - dead))
-    fleet = _table("Worker", "Busy", "Threads", "Up for", "Version")
+    fleet = _table("Worker", "Busy", "Threads", "Uptime", "Version")
     for worker in alive:
         fleet.add_row(worker.name, str(worker.busy), str(worker.threads), _span(present - worker.started_at), worker.version)
     total = sum(sum(states.values()) for states in ended.values())
     head = (
         f"Callboard  {present:%H:%M:%S}Z   {sum(each.queued for each in queues)} queued   {sum(each.running for each in queues)} running   "
-        f"{total / WINDOW.total_seconds():.1f} ended a second   {len(alive)} workers"
+        f"{total / WINDOW.total_seconds():.1f} jobs/s finished   {len(alive)} workers"
     )
     return Group(Text(head, style="bold"), *(table if table.row_count else _nothing(table) for table in (waiting, jobs, ends, fleet)))
 

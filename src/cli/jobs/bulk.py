@@ -1,4 +1,4 @@
-"""bulk: one verb for all jobs of a query, at a terminal."""
+"""bulk: bulk action on all jobs of a query, at a terminal."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ from .follow import follow
 @click.command()
 @click.argument("verb", type=click.Choice(["retry", "re-run", "release", "cancel", "discard"]))
 @click.argument("query")
-@click.option("--yes", is_flag=True, help="However many there are.")
-@click.option("--count", type=click.IntRange(0), help="Only if so many are meant; else exit code 1, and nothing is done.")
-@click.option("--dry-run", is_flag=True, help="Say how many are meant, and do nothing.")
-@click.option("--wait", "waits", is_flag=True, help="Follow it to its end; exit code 0 only when it succeeded.")
-@click.option("--timeout", type=float, default=3600.0, show_default=True, help="Seconds that --wait waits.")
+@click.option("--yes", is_flag=True, help="Skip the confirmation.")
+@click.option("--count", type=click.IntRange(0), help="Expected number of jobs; if it differs, do nothing and exit with code 1.")
+@click.option("--dry-run", is_flag=True, help="Print the number of matching jobs and do nothing.")
+@click.option("--wait", "waits", is_flag=True, help="Wait until it has finished; exit code 0 only if it succeeded.")
+@click.option("--timeout", type=float, default=3600.0, show_default=True, help="Timeout of --wait in seconds.")
 @data_option
 def bulk(*, verb: str, query: str, yes: bool, count: int | None, dry_run: bool, waits: bool, timeout: float, data: Path | None) -> None:
-    """Do VERB to all jobs that QUERY means, as a job of its own, and print its id; ./run cancel ID stops it.
+    """Apply VERB to all jobs of QUERY as a background job and print its id; ./run cancel ID stops it.
 
-    QUERY as in the console: 'state:dead actor:add created:today'; '' for all there are.
+    QUERY as in the console: 'state:dead actor:add created:today'; '' for all jobs.
     """
     join(data)
     from ... import actors
@@ -59,8 +59,8 @@ def bulk(*, verb: str, query: str, yes: bool, count: int | None, dry_run: bool, 
 
 
 def _confirm(verb: str, total: int) -> None:
-    """Have the number typed; where nobody sits, it is said by --count or --yes."""
+    """Ask for the number of jobs; without a terminal, require --count or --yes."""
     if not sys.stdin.isatty():
-        raise UpError(f"Nothing is done. Say how many you mean: --count {total}, or --yes for however many there are.")
+        raise UpError(f"Nothing done. Confirm with --count {total} or --yes.")
     if click.prompt(f"Type {total} to {verb} them", err=True, default="", show_default=False) != str(total):
-        raise UpError("Nothing is done: that was another number.")
+        raise UpError("Nothing done: the number does not match.")

@@ -1,4 +1,4 @@
-"""job: one job at a terminal, what it says, and following it to its end."""
+"""job: show a job or its log at a terminal, and follow it until it has finished."""
 
 from __future__ import annotations
 
@@ -20,22 +20,22 @@ if TYPE_CHECKING:
     from ...jobs.attempts.attempt_logs import Place
     from ...jobs.core.models import Job
 
-#: seconds between two looks at a job that is followed
+#: poll interval of a followed job in seconds
 LOOK = 0.2
-#: exit codes for a followed job that did not succeed, and for one that is not yet over
+#: exit codes of a followed job: not succeeded, not finished in time
 UNSUCCESSFUL, NOT_OVER = 3, 4
-#: lines of a log read at once
+#: log lines per query
 LINES = 1_000
 
 
 @click.command()
 @click.argument("id")
-@click.option("--log", "only_log", is_flag=True, help="Print what its attempts have logged and printed, and nothing else.")
-@click.option("-f", "follows", is_flag=True, help="With --log: go on to the job's end; exit code 0 only when it succeeded.")
-@click.option("--attempt", type=click.IntRange(1), help="With --log: of this attempt alone.")
+@click.option("--log", "only_log", is_flag=True, help="Print only the log of its attempts.")
+@click.option("-f", "follows", is_flag=True, help="With --log: follow until the job has finished; exit code 0 only if it succeeded.")
+@click.option("--attempt", type=click.IntRange(1), help="With --log: only this attempt.")
 @data_option
 def job(*, id: str, only_log: bool, follows: bool, attempt: int | None, data: Path | None) -> None:
-    """Print one job as JSON, its log included; ID may be its beginning, where no other begins so, or beginning…end as pages show it."""
+    """Print one job as JSON with its log. ID may be a unique prefix, or prefix…suffix as shown on pages."""
     join(data)
     if not only_log and (follows or attempt):
         raise UpError(f"Add --log: ./run job {id} --log{' -f' if follows else ''}{f' --attempt {attempt}' if attempt else ''}")
@@ -48,7 +48,7 @@ def job(*, id: str, only_log: bool, follows: bool, attempt: int | None, data: Pa
 
 
 def follow(id: str, timeout: float) -> int:
-    """Print each state and progress once until the job is over; return the exit code."""
+    """Print each state and progress once until the job has finished; return the exit code."""
     from ...jobs import State
 
     deadline = time.monotonic() + timeout
@@ -61,7 +61,7 @@ def follow(id: str, timeout: float) -> int:
                 break
             time.sleep(LOOK)
     if not is_over:
-        click.echo(f"not over within {timeout:g} s; it goes on: ./run job {id}", err=True)
+        click.echo(f"not finished within {timeout:g} s and still active: ./run job {id}", err=True)
         return NOT_OVER
     succeeded = document["state"] == State.SUCCEEDED
     if document["result_bytes"] is not None:
@@ -75,7 +75,7 @@ def _follow_log(id: str, attempt: int | None) -> int:
 
     place = None
     while True:
-        document = _document(id)  # before its lines: those of an attempt are written no later than its end
+        document = _document(id)  # read before the lines: an attempt's lines are written no later than its end, so none is missed
         place = _print_log(id, attempt, place)
         if State(document["state"]).is_final:
             click.echo(
@@ -87,7 +87,7 @@ def _follow_log(id: str, attempt: int | None) -> int:
 
 
 def _print_log(id: str, attempt: int | None, place: Place | None) -> Place:
-    """Print the lines after that place; return the new one."""
+    """Print the lines after the cursor; return the new cursor."""
     from ...jobs.attempts import attempt_logs
     from ...jobs.attempts.attempt_logs import START, Place
     from ...operations.jobs import log_documents

@@ -1,4 +1,4 @@
-"""retry, cancel, run-now, release, discard, edit: what a person may do to one job, at a terminal."""
+"""retry, cancel, run-now, release, discard, edit: actions on one job at a terminal."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def retry(*, id: str, data: Path | None) -> None:
 @click.argument("id")
 @data_option
 def cancel(*, id: str, data: Path | None) -> None:
-    """Cancel a waiting job; ask a running one to stop."""
+    """Cancel a waiting job, or request a running one to stop."""
     _act("cancel", id, data)
 
 
@@ -35,7 +35,7 @@ def cancel(*, id: str, data: Path | None) -> None:
 @click.argument("id")
 @data_option
 def run_now(*, id: str, data: Path | None) -> None:
-    """Queue a scheduled or retrying job now instead of at its instant."""
+    """Queue a scheduled or retrying job now instead of at its due time."""
     _act("run-now", id, data)
 
 
@@ -43,7 +43,7 @@ def run_now(*, id: str, data: Path | None) -> None:
 @click.argument("id")
 @data_option
 def release(*, id: str, data: Path | None) -> None:
-    """Queue a held job."""
+    """Release a held job into its queue."""
     _act("release", id, data)
 
 
@@ -51,7 +51,7 @@ def release(*, id: str, data: Path | None) -> None:
 @click.argument("id")
 @data_option
 def discard(*, id: str, data: Path | None) -> None:
-    """Cancel a held job for good; its record stays."""
+    """Discard a held job; its record is kept."""
     _act("discard", id, data)
 
 
@@ -59,22 +59,22 @@ def discard(*, id: str, data: Path | None) -> None:
 @click.argument("id")
 @data_option
 def stack(*, id: str, data: Path | None) -> None:
-    """Have the worker of a running job write into its log where it is; ./run job ID --log shows it."""
+    """Write the stack trace of a running job into its log; ./run job ID --log shows it."""
     _act("stack", id, data)
 
 
 @click.command(cls=OfJob, context_settings={"ignore_unknown_options": True, "allow_extra_args": True})
 @click.argument("id")
 @click.argument("arguments", nargs=-1, type=click.UNPROCESSED, metavar="[--ARG VALUE | --ARG=VALUE]...")
-@click.option("--delay", help="Due so long from now: 0, 90 (seconds), 10m, 2d.")
-@click.option("--eta", help="Due at this instant, e.g. 2030-12-31T18:00:00Z.")
-@click.option("--expires", help="Do not start it any more after so long, or after this instant.")
+@click.option("--delay", help="Delay from now: 0, 90 (seconds), 10m, 2d.")
+@click.option("--eta", help="Due time, e.g. 2030-12-31T18:00:00Z.")
+@click.option("--expires", help="Do not start the job after this duration or time.")
 @click.option("--priority", type=click.IntRange(0, 9), help="9 is the most urgent.")
 @data_option
 def edit(*, id: str, arguments: Sequence[str], data: Path | None, **asked: Any) -> None:
-    """Change a job that waits: what is named changes, everything else stays.
+    """Edit a waiting job: only the given options change.
 
-    An option behind ID that is called as a parameter of the job's actor is that parameter. This verb's own option then stands
+    An option after ID with the name of a parameter of the job's actor sets that parameter. Put this verb's own option
     before ID: ./run edit --priority 9 ID --priority 5
     """
     join(data)

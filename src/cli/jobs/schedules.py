@@ -1,4 +1,4 @@
-"""schedules, schedule: what the pages and the API do about schedules, at a terminal."""
+"""schedules, schedule: list, create, edit and control schedules at a terminal."""
 
 from __future__ import annotations
 
@@ -17,22 +17,22 @@ from ..shared.actor_command import OfActor
 from ..shared.calls import words
 from ..shared.data_folder import data_option, join
 
-#: options of `create` and `change` in the words of the API
+#: options of `create` and `change`, named like the API fields
 _TIMES = {
     "--cron": "Five fields, e.g. '0 6 * * mon-fri', or @daily.",
     "--every": "An interval: 30 (seconds), 5m, 1h30m.",
-    "--at": "One instant, e.g. 2030-01-01T09:00:00Z.",
+    "--at": "A single time, e.g. 2030-01-01T09:00:00Z.",
     "--zone": "IANA time zone, e.g. Europe/Berlin.",
-    "--starts-at": "No tick before this instant.",
-    "--ends-at": "No tick after this instant.",
-    "--jitter": "Each tick up to so much later.",
+    "--starts-at": "No ticks before this time.",
+    "--ends-at": "No ticks after this time.",
+    "--jitter": "Delays each tick by up to this much.",
 }
 _POLICIES = {
     "--missed": "skip, once or all.",
-    "--grace": "Lateness that counts as on time.",
+    "--grace": "Delay that still counts as on time.",
     "--overlap": "allow, skip, queue or cancel.",
-    "--pause-after": "Failures in a row after which it pauses itself.",
-    "--expect-success": "A time of the day (06:30), or so long after each tick (45m).",
+    "--pause-after": "Pause after this many failures in a row.",
+    "--expect-success": "A time of day (06:30), or a duration after each tick (45m).",
     "--on-failure": "Actor that is notified of failures.",
     "--on-recovery": "Actor that is notified of recoveries.",
     "--on-alert": "Actor that is notified of a missing success.",
@@ -51,7 +51,7 @@ def _options(options: dict[str, str]) -> Callable[[Any], Any]:
 @click.command()
 @data_option
 def schedules(*, data: Path | None) -> None:
-    """List the schedules: condition, name, when, next tick."""
+    """List the schedules: status, name, timing, next tick."""
     join(data)
     from ...operations.schedules import schedule_documents as documents
     from ...schedules.rows import queries
@@ -95,9 +95,9 @@ def show(*, which: str, data: Path | None) -> None:
 @_options(_POLICIES)
 @data_option
 def create(*, name: str, actor: str, arguments: Sequence[str], data: Path | None, **given: str | None) -> None:
-    """Make a schedule called NAME of ACTOR; its arguments stand behind, named as those of ./run submit are.
+    """Create a schedule NAME of ACTOR. Arguments follow as in ./run submit.
 
-    An option behind ACTOR that is called as a parameter of the actor is that parameter. This verb's own option then stands
+    An option after ACTOR with the name of one of its parameters sets that parameter. Put this verb's own option
     before NAME: ./run schedule create --every 1h NAME ACTOR --every 5
     """
     join(data)
@@ -122,7 +122,7 @@ def create(*, name: str, actor: str, arguments: Sequence[str], data: Path | None
 @_options(_POLICIES)
 @data_option
 def change(*, which: str, data: Path | None, **given: str | None) -> None:
-    """Change when and what if; an empty text takes a value away."""
+    """Edit the timing and policies; an empty text removes a value."""
 
     def edit(session: Any) -> Any:
         from ... import actors
@@ -170,22 +170,22 @@ def _acting(name: str, text: str) -> None:
 
 
 for _name, _text in {
-    "pause": "Let no tick fire until it is resumed.",
-    "resume": "Let its ticks fire again, from the next one on.",
-    "run-now": "Run it once and print the job's id; its ticks stay where they are.",
-    "follow-code": "Let a schedule that is declared in code say what the code says.",
-    "delete": "Delete a schedule with its history; its jobs stay.",
+    "pause": "Pause a schedule: no tick fires until it is resumed.",
+    "resume": "Resume a schedule from its next tick on.",
+    "run-now": "Run a schedule once, independent of its ticks, and print the job id.",
+    "follow-code": "Remove the overrides of a schedule that is declared in code.",
+    "delete": "Delete a schedule with its history; its jobs are kept.",
 }.items():
     _acting(_name, _text)
 
 
 @schedule.command("backfill")
 @click.argument("which", metavar="ID|NAME")
-@click.option("--from", "start", required=True, help="The first instant, e.g. 2026-03-01T00:00:00Z.")
-@click.option("--to", "end", required=True, help="The last instant.")
+@click.option("--from", "start", required=True, help="Start of the range, e.g. 2026-03-01T00:00:00Z.")
+@click.option("--to", "end", required=True, help="End of the range.")
 @data_option
 def backfill(*, which: str, start: str, end: str, data: Path | None) -> None:
-    """Run the ticks of a stretch of time that have no job yet, and print the jobs' ids."""
+    """Run the ticks of a time range that have no job yet, and print the job ids."""
 
     def do(session: Any) -> Any:
         from ... import actors
@@ -201,15 +201,15 @@ def backfill(*, which: str, start: str, end: str, data: Path | None) -> None:
     for each in made.fired:
         click.echo(each.job_id)
     if made.had_one:
-        click.echo(f"{made.had_one} had a job already", err=True)
+        click.echo(f"{made.had_one} already had a job", err=True)
 
 
 @schedule.command("preview")
 @_options(_TIMES)
-@click.option("-n", "number", type=click.IntRange(1, 100), default=10, show_default=True, help="How many ticks.")
+@click.option("-n", "number", type=click.IntRange(1, 100), default=10, show_default=True, help="Number of ticks.")
 @data_option
 def preview(*, number: int, data: Path | None, **given: str | None) -> None:
-    """Print what a rule would do; nothing is kept."""
+    """Preview the ticks of a rule; saves nothing."""
     join(data)
     from ...jobs import JobsError
     from ...operations.schedules import schedule_documents, schedule_request
@@ -226,7 +226,7 @@ def preview(*, number: int, data: Path | None, **given: str | None) -> None:
 
 
 def _do(data: Path | None, do: Callable[[Any], Any]) -> Any:
-    """Do it in one transaction, and let what it submits reach RabbitMQ."""
+    """Run the operation in one transaction and flush its messages to RabbitMQ."""
     join(data)
     from ... import actors
     from ...jobs import JobsError
@@ -242,7 +242,7 @@ def _do(data: Path | None, do: Callable[[Any], Any]) -> Any:
 
 
 def _given(options: dict[str, str | None]) -> dict[str, Any]:
-    """The options that were given, in the words of the API."""
+    """The given options, named like the API fields."""
     given: dict[str, Any] = {name: value for name, value in options.items() if value is not None}
     if str(given.get("pause_after", "")).isdecimal():
         given["pause_after"] = int(given["pause_after"])

@@ -20,34 +20,36 @@ if TYPE_CHECKING:
     pass
 
 
-#: seconds that a list of jobs may be looked for
+#: maximum seconds of a search
 PATIENCE_S = 10.0
 
 
 @click.command(cls=OfActor, context_settings={"ignore_unknown_options": True, "allow_extra_args": True})
 @click.argument("actor", shell_complete=actors_like)
 @click.argument("arguments", nargs=-1, type=click.UNPROCESSED, metavar="[--ARG VALUE]...", shell_complete=values_like)
-@click.option("--args", "by_position", metavar="JSON", help="Arguments by position as the API takes them: a list.")
-@click.option("--kwargs", "by_name", metavar="JSON", help="Arguments by name as the API takes them: an object.")
-@click.option("--wait", "waits", is_flag=True, help="Follow the job to its end; exit code 0 only when it succeeded.")
-@click.option("--timeout", type=float, default=600.0, show_default=True, help="Seconds that --wait waits.")
+@click.option("--args", "by_position", metavar="JSON", help="Positional arguments as a JSON list.")
+@click.option("--kwargs", "by_name", metavar="JSON", help="Keyword arguments as a JSON object.")
+@click.option("--wait", "waits", is_flag=True, help="Wait until the job has finished; exit code 0 only if it succeeded.")
+@click.option("--timeout", type=float, default=600.0, show_default=True, help="Timeout of --wait in seconds.")
 @click.option("--delay", help="Start it later: 90 (seconds), 10m, 1h30m, 2d.")
-@click.option("--eta", help="Start it at this instant, e.g. 2030-12-31T18:00:00Z.")
-@click.option("--expires", help="Do not start it any more after so long, or after this instant.")
-@click.option("--priority", type=click.IntRange(0, 9), help="9 is the most urgent; default: the actor's own, or 5.")
-@click.option("--queue", help="Another queue than the actor's own.")
-@click.option("--unique-key", help="No second job of this key while one waits or runs.")
-@click.option("--unique-until", type=click.Choice(["waiting", "finished"]), help="Until it starts, or until it has ended.")
-@click.option("--unique-for", help="For this period instead, whatever becomes of the first: 90 (seconds), 1h.")
-@click.option("--fair-key", help="Whose share of the queue it takes.")
-@click.option("--idempotency-key", help="The same key again answers with the same job.")
+@click.option("--eta", help="Start it at this time, e.g. 2030-12-31T18:00:00Z.")
+@click.option("--expires", help="Do not start the job after this duration or time.")
+@click.option("--priority", type=click.IntRange(0, 9), help="0 to 9; 9 is the most urgent. Default: the actor's, or 5.")
+@click.option("--queue", help="Override the actor's queue.")
+@click.option("--unique-key", help="No second job with this key while one waits or runs.")
+@click.option(
+    "--unique-until", type=click.Choice(["waiting", "finished"]), help="Release the unique key at the start or the end of the job."
+)
+@click.option("--unique-for", help="Hold the unique key for this duration instead: 90 (seconds), 1h.")
+@click.option("--fair-key", help="Key for fair queueing, e.g. a customer.")
+@click.option("--idempotency-key", help="A repeated key returns the same job.")
 @data_option
 def submit(
     *, actor: str, arguments: Sequence[str], by_position: str | None, by_name: str | None, waits: bool, timeout: float, data: Path | None, **asked: Any
 ) -> None:  # fmt: skip
-    """Submit a job of ACTOR and print its id. ./run submit ACTOR --help tells of the actor's own arguments.
+    """Submit a job of ACTOR and print its id. ./run submit ACTOR --help describes the actor's arguments.
 
-    An option behind ACTOR that is called as a parameter of the actor is that parameter. This verb's own option then stands
+    An option after ACTOR with the name of one of its parameters sets that parameter. Put this verb's own option
     before ACTOR: ./run submit --timeout 60 ACTOR --timeout 5
     """
     join(data)
@@ -66,28 +68,28 @@ def submit(
         with database.write() as session:
             [receipt] = submit_many(session, [replace(submission, source="command")])
     except InvalidArguments as error:
-        raise UpError(f"{words(error)}\n./run submit {actor} --help tells of each argument.") from None
+        raise UpError(f"{words(error)}\n./run submit {actor} --help describes each argument.") from None
     except (JobsError, ValueError) as error:
         raise UpError(words(error)) from None
     click.echo(receipt.id)
-    actors.broker.close()  # lets the message reach RabbitMQ; were it not there, the relay publishes the row
+    actors.broker.close()  # flush the message to RabbitMQ; if that fails, the relay publishes the row
     if waits:
         raise SystemExit(follow(receipt.id, timeout))
 
 
 @click.command()
 @click.argument("query", required=False, default="")
-@click.option("-n", "limit", type=click.IntRange(1, 200), default=20, show_default=True, help="How many, the newest first.")
+@click.option("-n", "limit", type=click.IntRange(1, 200), default=20, show_default=True, help="Number of jobs, newest first.")
 @data_option
 def jobs(*, query: str, limit: int, data: Path | None) -> None:
-    """List jobs; QUERY as in the console: state:dead actor:NAME created:today "words of arguments"."""
+    """List jobs; QUERY as in the console: state:dead actor:NAME created:today "text in arguments"."""
     join(data)
     from ... import actors
     from ...jobs import JobsError, search
     from ...jobs.search import QueryError
     from ...sql import database
 
-    del actors  # known from now on: which of their arguments are secret, and what they are called
+    del actors  # loading them makes parameter names and secrets known
     try:
         with database.read() as session:
             page = search.find(session, search.parse(query), limit=limit, budget_s=PATIENCE_S)
@@ -98,6 +100,6 @@ def jobs(*, query: str, limit: int, data: Path | None) -> None:
     for one in page.jobs:
         click.echo(f"{one.id}  {state_of(one):<10} {one.actor or '?':<32} {one.created_at:%Y-%m-%d %H:%M:%S}Z  {one.reason or ''}".rstrip())
     if page.searched_to is not None:
-        click.echo(f"… not found among the newer ones within {PATIENCE_S:g} s: add what narrows it down, e.g. created:24h", err=True)
+        click.echo(f"… search timed out after {PATIENCE_S:g} s before it reached older jobs: narrow the query, e.g. created:24h", err=True)
     elif page.next is not None:
-        click.echo(f"… and older ones: ./run jobs -n {min(limit * 5, 200)}", err=True)
+        click.echo(f"… older jobs: ./run jobs -n {min(limit * 5, 200)}", err=True)

@@ -1,4 +1,4 @@
-"""workflows, workflow submit|show|cancel|retry: what the console and the API do with workflows, at a terminal."""
+"""workflows, workflow submit|show|cancel|retry: workflows at a terminal."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from ..shared.data_folder import data_option, join
 
 
 @click.command()
-@click.option("-n", "limit", type=click.IntRange(1, 200), default=20, show_default=True, help="How many, the newest first.")
+@click.option("-n", "limit", type=click.IntRange(1, 200), default=20, show_default=True, help="Number of workflows, newest first.")
 @data_option
 def workflows(*, limit: int, data: Path | None) -> None:
     """List workflows, newest first."""
@@ -36,10 +36,10 @@ def workflow() -> None:
 
 @workflow.command("submit")
 @click.argument("file", type=click.File("rb"))
-@click.option("--idempotency-key", help="The same key again answers with the same workflow.")
+@click.option("--idempotency-key", help="A repeated key returns the same workflow.")
 @data_option
 def submit(*, file: Any, idempotency_key: str | None, data: Path | None) -> None:
-    """Submit the workflow that FILE (- for standard input) describes in JSON, as POST /api/v1/workflows takes it; print its id."""
+    """Submit the workflow in the JSON FILE (- for standard input), in the format of POST /api/v1/workflows; print its id."""
     with writing(data) as session:
         from ...operations.jobs import job_request
         from ...operations.workflows.workflow_request import read_workflow
@@ -47,7 +47,7 @@ def submit(*, file: Any, idempotency_key: str | None, data: Path | None) -> None
         try:
             document = json.load(file)
         except ValueError as error:
-            raise UpError(f"{file.name} is not JSON: {error}.") from None
+            raise UpError(f"{file.name} is not valid JSON: {error}.") from None
         by = operator()
         wanted = read_workflow(document, by=by)
         receipt = wanted.submit(session, submitted_by=by.name, idempotency_key=job_request.own_key(idempotency_key, by))
@@ -75,19 +75,19 @@ def show(*, id: str, data: Path | None) -> None:
 @click.argument("id")
 @data_option
 def cancel(*, id: str, data: Path | None) -> None:
-    """Cancel every step that has not ended; running ones are asked to stop."""
+    """Cancel the unfinished steps; running ones are requested to stop."""
     with writing(data) as session:
         from ...jobs.control import workflows
 
         touched = workflows.cancel(session, id)
-    click.echo(f"{id}  {touched} cancelled, or asked to stop")
+    click.echo(f"{id}  {touched} cancelled or stopping")
 
 
 @workflow.command("retry")
 @click.argument("id")
 @data_option
 def retry(*, id: str, data: Path | None) -> None:
-    """Retry the steps that failed, and nothing else."""
+    """Retry the failed steps."""
     with writing(data) as session:
         from ...jobs.control import workflows
 

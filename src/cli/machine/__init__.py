@@ -1,1 +1,1 @@
-"""Verbs about this machine: start, stop, look, and one process in the foreground. Imports every other district."""
+"""Verbs about this machine: start, stop, inspect, and one process in the foreground. Imports every other district."""

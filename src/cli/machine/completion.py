@@ -1,4 +1,4 @@
-"""completion: what a shell needs to complete verbs, options, actors and their arguments."""
+"""completion: shell completion of verbs, options, actors and their arguments."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from .. import COMPLETE_VARIABLE
 def completion(*, shell: str) -> None:
     """Print the completion script of SHELL. For bash:  eval "$(./run completion bash)"
 
-    It completes ./run as it is typed, in the folder of this script; a file in your shell's completion folder keeps it.
+    It completes ./run in this folder. To keep it, save the script in your shell's completion folder.
     """
     found = get_completion_class(shell)
     assert found is not None

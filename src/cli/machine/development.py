@@ -10,24 +10,24 @@ from pathlib import Path
 import click
 
 CHECKS = (("ruff", "check", "."), ("ruff", "format", "--check", "."), ("mypy",), ("lint-imports",))
-#: one for each core waits for services most of the time; with more of them than this, tests wait for each other
+#: maximum test processes: each mostly waits for services, but with more of them, tests wait for each other
 PROCESSES_PER_CORE, MOST_PROCESSES = 2, 8
-#: a test in every tier but faults and browser, and one through every process
+#: every tier except faults and browser, and one end-to-end test
 QUICK = ("tests/unit", "tests/sql", "tests/process/test_smoke.py")
 
 
 @click.command(context_settings={"ignore_unknown_options": True, "help_option_names": []})
-@click.option("--quick", is_flag=True, help="the cheap tiers and one test through every process: 90 seconds")
+@click.option("--quick", is_flag=True, help="Run only the fast tiers and one end-to-end test: 90 seconds.")
 @click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
 def test(*, quick: bool, arguments: tuple[str, ...]) -> None:
-    """Pass the tests; everything behind `test` goes to pytest, e.g. ./run test -k cancel --slow. Without a choice: in several processes."""
+    """Run the tests; further arguments go to pytest, e.g. ./run test -k cancel --slow. Without a selection: in several processes."""
     sys.stdout.flush()
     chosen = [*(QUICK if quick else ()), *arguments]
     os.execv(sys.executable, [sys.executable, "-m", "pytest", *_side_by_side(arguments), *chosen])
 
 
 def _side_by_side(arguments: tuple[str, ...]) -> list[str]:
-    """Options that share all tests among processes, file by file. A choice of some runs them one after the other."""
+    """Options that distribute all tests over processes by file; a selection runs in one process."""
     if any(argument.startswith(("tests", "-k", "-n", "-x", "--pdb")) for argument in arguments):
         return []
     processes = min(PROCESSES_PER_CORE * (os.cpu_count() or 1), MOST_PROCESSES)
@@ -36,7 +36,7 @@ def _side_by_side(arguments: tuple[str, ...]) -> list[str]:
 
 @click.command()
 def check() -> None:
-    """Pass ruff, mypy and the import contracts; report every failing tool, not only the first."""
+    """Run ruff, mypy and the import contracts; report every failing tool, not only the first."""
     programs = Path(sys.executable).parent
     failed = []
     for tool, *arguments in CHECKS:

@@ -1,4 +1,4 @@
-"""logs, doctor, config: look at a Callboard without changing it."""
+"""logs, doctor, config: inspect a Callboard without changing it."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from ..shared.data_folder import data_option, open_folder
 
 @click.command()
 @click.argument("role", required=False)
-@click.option("-n", "count", default=20, show_default=True, help="Lines of each log.")
-@click.option("-f", "follow", is_flag=True, help="Go on until Ctrl-C.")
+@click.option("-n", "count", default=20, show_default=True, help="Number of lines per log.")
+@click.option("-f", "follow", is_flag=True, help="Follow until Ctrl-C.")
 @data_option
 def logs(*, role: str | None, count: int, follow: bool, data: Path | None) -> None:
-    """Show the last lines of each part's log, or of one ROLE: web, worker, scheduler, broker, up."""
+    """Show the last log lines of each process, or of one ROLE: web, worker, scheduler, broker, up."""
     folder, _ = open_folder(data)
     paths = sorted(folder.logs.glob("*.log")) + [
         path for path in sorted((folder.broker / "log").glob("callboard*.log")) if "upgrade" not in path.name
@@ -38,13 +38,13 @@ def logs(*, role: str | None, count: int, follow: bool, data: Path | None) -> No
         for name, file in files.items():
             for line in file.new_lines():
                 click.echo(f"{name:<11}│ {readable(line)}")
-        time.sleep(0.3)  # between two looks at growing files, until Ctrl-C
+        time.sleep(0.3)  # poll interval; ends with Ctrl-C
 
 
 @click.command()
 @data_option
 def doctor(*, data: Path | None) -> None:
-    """Examine this machine and this configuration; say what to mend. Exit code 1 when something must be."""
+    """Check this machine and its configuration, and say what to fix. Exit code 1 if a fix is needed."""
     findings = examination.examine(data)
     for finding in findings:
         click.echo(f"{'✔' if finding.ok else '✘'} {finding.what}")
@@ -57,7 +57,7 @@ def doctor(*, data: Path | None) -> None:
 @click.command()
 @data_option
 def config(*, data: Path | None) -> None:
-    """Show every setting, its value and where it came from. Secrets are hidden."""
+    """Show every setting with its value and source. Secrets are hidden."""
     origins = {name: configuration.origin(name) for name in Settings.model_fields}
     folder, settings = open_folder(data)
     if data is not None:

@@ -22,7 +22,7 @@ def web() -> None:
     join()
     _load_actors()
     if MARK not in os.environ:  # ./run up has migrated the database
-        from ... import migrations  # here: a part of ./run up starts faster without
+        from ... import migrations  # imported late: processes of ./run up start faster without it
 
         if problem := migrations.problem():
             raise UpError(problem)
@@ -33,12 +33,12 @@ def web() -> None:
 @click.option("--threads", type=click.IntRange(1, 256), help="Actor threads; default: CALLBOARD_THREADS or 8.")
 @click.option("--queues", "-Q", help="Only these queues, comma separated; default: all.")
 def worker(*, threads: int | None, queues: str | None) -> None:
-    """Run jobs: this becomes `dramatiq src.actors`."""
+    """Run jobs; replaces this process by `dramatiq src.actors`."""
     settings = join()
     dramatiq = str(Path(sys.executable).with_name("dramatiq"))
     command = [sys.executable, dramatiq, f"{PACKAGE}.actors", "-p", "1", "-t", str(threads or settings.threads), "--skip-logging"]
     command += ["--worker-shutdown-timeout", str(int(settings.shutdown_timeout * 1000))]
-    # There are no forks to wait for; while Dramatiq's main process waits, it does not see that a starting worker was killed.
+    # No forks to wait for: while Dramatiq's main process waits, it would miss that a starting worker was killed.
     command += ["--worker-fork-timeout", "1000"]
     if queues:
         command += ["-Q", *queues.split(",")]
@@ -48,20 +48,20 @@ def worker(*, threads: int | None, queues: str | None) -> None:
 
 @click.command()
 def scheduler() -> None:
-    """Run the schedules, and publish what is due or was left unpublished. Any number may run."""
+    """Run the schedules and a relay that publishes due and unpublished jobs. Any number may run."""
     join()
-    from ...scheduling import clock  # here: only this process needs APScheduler
+    from ...scheduling import clock  # imported late: only this process needs APScheduler
 
     clock.main()
 
 
 @click.command()
-@click.option("--host", help="Address to listen on; default: that of CALLBOARD_SMTP_URL.")
-@click.option("--port", type=click.IntRange(1, 65535), help="Port to listen on; default: that of CALLBOARD_SMTP_URL.")
+@click.option("--host", help="Address to listen on; default: from CALLBOARD_SMTP_URL.")
+@click.option("--port", type=click.IntRange(1, 65535), help="Port to listen on; default: from CALLBOARD_SMTP_URL.")
 def mailbox(*, host: str | None, port: int | None) -> None:
-    """Keep the mail that is sent to CALLBOARD_SMTP_URL, to be read in the console. For one machine without a mail server."""
+    """Run the built-in mailbox: accept mail for CALLBOARD_SMTP_URL and show it in the console. For hosts without a mail server."""
     settings = join()
-    from ...mail import catcher  # here: only this process needs an SMTP server
+    from ...mail import catcher  # imported late: only this process needs an SMTP server
     from ...mail.errors import NoMailServer
     from ...mail.smtp import MailServer
 
@@ -71,7 +71,7 @@ def mailbox(*, host: str | None, port: int | None) -> None:
         raise UpError(str(error)) from None
     if server.user != catcher.USER or not server.password:
         raise UpError(
-            f"The mailbox is for {catcher.USER} and its password only.\nSet CALLBOARD_SMTP_URL=smtp://{catcher.USER}:PASSWORD@127.0.0.1:2525"
+            f"The mailbox requires user {catcher.USER} with a password.\nSet CALLBOARD_SMTP_URL=smtp://{catcher.USER}:PASSWORD@127.0.0.1:2525"
         )
     handed_over = os.environ.get(launch.MAILBOX_FD)
     listener = socket.socket(fileno=int(handed_over)) if handed_over else None
@@ -80,13 +80,13 @@ def mailbox(*, host: str | None, port: int | None) -> None:
 
 @click.command()
 def migrate() -> None:
-    """Bring the database to the newest schema."""
+    """Migrate the database to the latest schema."""
     settings = join()
-    from ... import migrations  # here: after the settings are known to be readable
+    from ... import migrations  # imported late: settings errors are reported first
     from ...up.data.configuration import masked
 
     migrations.migrate()
-    click.echo(f"The database {masked('database_url', settings.effective_database_url)} has the newest schema.")
+    click.echo(f"The database {masked('database_url', settings.effective_database_url)} is at the latest schema.")
 
 
 def _load_actors() -> None:

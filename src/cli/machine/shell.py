@@ -1,4 +1,4 @@
-"""shell: Python with the actors loaded, on the broker and the database of what runs in the data folder."""
+"""shell: Python with the actors loaded, connected to the running Callboard of the data folder."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from ..shared.data_folder import data_option, join
 
 
 @click.command()
-@click.option("-c", "program", help="Run this and end, as python -c does.")
+@click.option("-c", "program", help="Run this code and exit, like python -c.")
 @data_option
 def shell(*, program: str | None, data: Path | None) -> None:
-    """Start Python with every actor by its name, `submit`, `read`, `write` and `job`, on the broker and the database of ./run up."""
+    """Start Python with all actors, `submit`, `read`, `write` and `job`, connected to the broker and database of ./run up."""
     settings = join(data)
     from ... import actors
     from ...jobs import current_job, submit
@@ -24,7 +24,7 @@ def shell(*, program: str | None, data: Path | None) -> None:
     from ...up.data.configuration import masked
 
     def job(id: str) -> object:
-        """The job of this id, or of its beginning."""
+        """The job with this id or prefix."""
         with read() as session:
             return queries.find(session, id)
 
@@ -46,4 +46,4 @@ def shell(*, program: str | None, data: Path | None) -> None:
         banner = f"Callboard: {url}, {masked('broker_url', settings.broker_url)}\nadd.send(1, 2)   job(ID)   {len(actors.broker.actors)} actors by name"
         code.interact(banner, local=names, exitmsg="")
     finally:
-        actors.broker.close()  # lets messages reach RabbitMQ; were it not there, the relay publishes the rows
+        actors.broker.close()  # flush messages to RabbitMQ; if that fails, the relay publishes the rows

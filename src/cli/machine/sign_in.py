@@ -1,4 +1,4 @@
-"""sign-in: another one-time link for the administrator."""
+"""sign-in: a new one-time link for the administrator."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ from ..shared.data_folder import data_option, join, open_folder
 
 @click.command("sign-in")
 @data_option
-@click.option("--url", help="Address of the web front end as the browser sees it; default: that of ./run up.")
+@click.option("--url", help="Public URL of the web front end; default: that of ./run up.")
 def sign_in(*, data: Path | None, url: str | None) -> None:
-    """Print a link that signs the administrator in, once (and the first time of all: the password)."""
+    """Print a one-time sign-in link for the administrator (and, the first time, the password)."""
     settings = join(data)
     folder, _ = open_folder(data)
     password = front_door.ensure_admin()
     if password:
         folder.path.mkdir(mode=0o700, parents=True, exist_ok=True)
         folder.keep_admin_password(password)
-        click.echo(f"user admin, password {password}   (kept in {folder.admin_password})")
+        click.echo(f"user admin, password {password}   (stored in {folder.admin_password})")
     state = folder.read_state()
     click.echo(front_door.one_time_link(url or state.url or f"http://127.0.0.1:{settings.port}"))

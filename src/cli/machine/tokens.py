@@ -1,4 +1,4 @@
-"""token create: make an API token."""
+"""token create: create an API token."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ def token() -> None:
 @token.command("create")
 @click.argument("name")
 @click.option("--role", type=click.Choice(["viewer", "submitter", "operator", "admin"]), required=True)
-@click.option("--actors", default="", help="The only actors it may use, e.g. add,reports_*; default: all.")
-@click.option("--expires", help="When it ends to work: 90d from now, or an instant; default: when it is revoked.")
+@click.option("--actors", default="", help="Limit to these actors, e.g. add,reports_*; default: all.")
+@click.option("--expires", help="Expiry: a duration such as 90d, or a time; default: never.")
 @data_option
 def token_create(*, name: str, role: str, actors: str, expires: str | None, data: Path | None) -> None:
-    """Make a token for programs and print it, this one time."""
+    """Create an API token and print it once."""
     join(data)
     from ...jobs import JobsError
     from ...operations.format.request_values import ahead

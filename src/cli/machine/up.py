@@ -1,4 +1,4 @@
-"""up: all of Callboard on one machine."""
+"""up: run all of Callboard on one machine."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ from ..shared.data_folder import data_option, data_words, open_folder, report
 
 
 @click.command()
-@click.option("--detach", "detached", is_flag=True, help="Return when everything is ready; ./run down stops it.")
+@click.option("--detach", "detached", is_flag=True, help="Run in the background: return when everything is ready; ./run down stops it.")
 @data_option
-@click.option("--port", type=click.IntRange(0, 65535), help="Port of the web front end; default: the first free one from 8000 on.")
+@click.option("--port", type=click.IntRange(0, 65535), help="Port of the web front end; default: first free port from 8000.")
 @click.option("--workers", type=click.IntRange(0, 64), help="Worker processes; default: 2.")
-@click.option("--watch", is_flag=True, help="For developers: load the actors anew whenever one of their files is saved.")
+@click.option("--watch", is_flag=True, help="For development: reload the actors whenever one of their files is saved.")
 def up(*, detached: bool, data: Path | None, port: int | None, workers: int | None, watch: bool) -> None:
     """Set up whatever is missing, start everything, wait until it is ready, print the sign-in URL."""
     for name, value in (("PORT", port), ("WORKERS", workers)):
@@ -69,11 +69,11 @@ def _echo(name: str, line: str) -> None:
 
 
 def _nothing(*_: object) -> None:
-    """A detached supervisor has no terminal: logs are in their files, and the sign-in link belongs into none of them."""
+    """Print nothing: a detached supervisor logs to files, and the sign-in link must not be logged."""
 
 
 def _joined(state: State) -> State:
-    """Use the database of what runs there, so that a sign-in link is valid there."""
+    """Use the database of the running Callboard, so that the sign-in link is valid there."""
     if state.database_url:
         os.environ["CALLBOARD_DATABASE_URL"] = state.database_url
         configuration.read_settings()
@@ -84,4 +84,4 @@ def _in_words(error: Exception, folder: Folder) -> str:
     if not isinstance(error, OSError):
         return str(error)
     where = f" ({error.filename})" if error.filename else ""
-    return f"The system refused: {error.strerror or error}{where}.\nLook at space and rights:  df -h {shlex.quote(str(folder.path))} ; ls -la {shlex.quote(str(folder.path))}"
+    return f"The system refused: {error.strerror or error}{where}.\nCheck free space and permissions:  df -h {shlex.quote(str(folder.path))} ; ls -la {shlex.quote(str(folder.path))}"

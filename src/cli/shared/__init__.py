@@ -1,1 +1,1 @@
-"""What verbs share: the data folder, the operator as caller, the arguments of an actor as options, the audit hook, progress."""
+"""Shared by the verbs: data folder, caller, actor arguments as options, audit hook, progress display."""

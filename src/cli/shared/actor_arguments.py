@@ -1,4 +1,4 @@
-"""The parameters of an actor as options at a terminal: reading, --help and shell completion."""
+"""Parameters of an actor as command-line options: parsing, --help and shell completion."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ if TYPE_CHECKING:
     from ...actor_schema.signature import Signature
     from ...operations.arguments.field import Field
 
-#: what a flag may be given, and what that means
+#: values of a flag
 WORDS = {"true": True, "yes": True, "on": True, "1": True, "false": False, "no": False, "off": False, "0": False}
-#: choices that a line of help lists; of more it tells the number
+#: maximum choices listed in help; above it, help shows their number
 CHOICES = 12
 _VALUES = {
     "decimal": "DECIMAL", "date": "YYYY-MM-DD", "instant": "YYYY-MM-DDTHH:MM", "time": "HH:MM", "password": "SECRET", "json": "JSON", "group": "JSON", "rows": "JSON",
@@ -31,14 +31,14 @@ _VALUES = {
 
 @dataclass(frozen=True, slots=True)
 class ActorArguments:
-    """What an actor takes: its signature, and a field for each parameter."""
+    """An actor's signature, with a field for each parameter."""
 
     signature: Signature
     fields: list[Field]
 
 
 def arguments_of(actor: str) -> ActorArguments:
-    """The arguments that an actor takes; UpError suggests similar names for an unknown one."""
+    """The arguments of an actor; UpError suggests similar names for an unknown one."""
     from ...actor_schema.signature import Signature
     from ...jobs.core.errors import UnknownActor
     from ...operations.arguments.fields import fields_of
@@ -53,7 +53,7 @@ def arguments_of(actor: str) -> ActorArguments:
 
 
 def read_arguments(fields: Sequence[Field], arguments: Sequence[str]) -> dict[str, Any]:
-    """The values by parameter of `--total 100`, `--total=100`, `--flag`, `--no-flag`, `--group.field 5`; UpError names what cannot be read."""
+    """Parse `--total 100`, `--total=100`, `--flag`, `--no-flag`, `--group.field 5` into values by parameter; UpError names the invalid option."""
     from ...operations.arguments.reading import read
 
     reading = read(fields, texts(arguments, {each.name: each for each in options(fields)}))
@@ -65,20 +65,20 @@ def read_arguments(fields: Sequence[Field], arguments: Sequence[str]) -> dict[st
 def call_of(
     actor: ActorArguments, arguments: Sequence[str], by_position: str | None, by_name: str | None
 ) -> tuple[list[Any], dict[str, Any]]:
-    """The arguments by position and by name: those of --args and --kwargs, and those that have an option of their own."""
+    """Merge the arguments of --args, --kwargs and the actor's options."""
     args, kwargs = _json("--args", by_position, []), _json("--kwargs", by_name, {})
     values = read_arguments(actor.fields, arguments)
     return actor.signature.arrange({**actor.signature.by_name(args, kwargs), **values}) if values else (args, kwargs)
 
 
 def _json(option: str, text: str | None, otherwise: Any) -> Any:
-    """The value of an option that takes JSON, of the same kind as `otherwise`; UpError names what is wrong."""
+    """Parse an option with JSON of the same type as `otherwise`; UpError words the error."""
     if text is None:
         return otherwise
     try:
         value = json.loads(text)
     except (ValueError, RecursionError) as error:
-        raise UpError(f"{option}: this is not JSON: {error}.") from None
+        raise UpError(f"{option}: not valid JSON: {error}.") from None
     if type(value) is not type(otherwise):
         raise UpError(
             f"{option} takes a JSON {'list' if otherwise == [] else 'object'}, e.g. {'[1, 2]' if otherwise == [] else json.dumps({'x': 1})}."
@@ -87,14 +87,14 @@ def _json(option: str, text: str | None, otherwise: Any) -> Any:
 
 
 def options(fields: Sequence[Field]) -> Iterator[Field]:
-    """The fields that have an option of their own: all, and those within groups."""
+    """The fields with an option, including those within groups."""
     for each in fields:
         yield each
         yield from options(each.children)
 
 
 def texts(arguments: Sequence[str], known: dict[str, Field]) -> MultiDict[str, str]:
-    """The words behind a verb as a form would send them."""
+    """Convert the words of a command line to form values."""
     sent: MultiDict[str, str] = MultiDict()
     rest = list(arguments)
     while rest:
@@ -122,22 +122,22 @@ def texts(arguments: Sequence[str], known: dict[str, Field]) -> MultiDict[str, s
         elif each.kind in ("checkboxes", "files"):
             sent.add(name, value)
         else:
-            raise UpError(f"{option} is given twice, and takes one value.")
+            raise UpError(f"{option} is given twice but takes one value.")
     return sent
 
 
 def usage(fields: Sequence[Field]) -> str:
-    """What the arguments look like on a line."""
+    """The usage line of the arguments."""
     return " ".join(word if each.required else f"[{word}]" for each in fields for word in [_option(each)])
 
 
 def rows(fields: Sequence[Field]) -> list[tuple[str, str]]:
-    """Each argument and what is to be said of it."""
+    """The options of the arguments with their help texts."""
     return [(_option(each), _help(each)) for each in options(fields)]
 
 
 def value_of(each: Field) -> str:
-    """What stands for a value of it."""
+    """The metavar of a field."""
     if each.choices and len(each.choices) <= CHOICES:
         return "|".join(choice.text for choice in each.choices)
     if each.kind == "number":
@@ -151,11 +151,11 @@ def _option(each: Field) -> str:
 
 def _help(each: Field) -> str:
     own_label = each.label.lower() != each.own_name.replace("_", " ").strip().lower()
-    words = [f"{each.label}." if own_label else "", each.hint.replace("One per line.", "Give it several times for several.")]
+    words = [f"{each.label}." if own_label else "", each.hint.replace("One per line.", "Repeat it for several values.")]
     if each.kind in ("checkboxes", "files"):
-        words.append("Give it several times for several.")
+        words.append("Repeat it for several values.")
     if each.kind == "password":
-        words.append("A single - asks for it, so that no list of processes and no history of a shell has it.")
+        words.append("A single - prompts for it, which keeps it out of process lists and shell history.")
     if each.choices and len(each.choices) > CHOICES:
         words.append(f"One of {len(each.choices)}: {', '.join(choice.text for choice in each.choices[:CHOICES])}, …")
     low, high = each.attributes.get("min"), each.attributes.get("max")
@@ -173,7 +173,7 @@ def _default(each: Field) -> str:
 
 
 def _named(option: str, known: dict[str, Field]) -> tuple[str, bool]:
-    """The parameter that an option means, and whether it says no."""
+    """The parameter of an option, and whether it is negated."""
     name = option[2:].replace("-", "_")
     if name in known:
         return name, False
@@ -186,13 +186,13 @@ def _named(option: str, known: dict[str, Field]) -> tuple[str, bool]:
 
 
 def _brought(option: str, value: str) -> str:
-    """The file at a path, kept, as a reference; a reference stays what it is."""
+    """Store the file at a path and return its reference; a reference is returned unchanged."""
     from ...jobs import JobsError, Upload
 
     if not value or value.startswith(("file_", "{", "[")):
         return value
     try:
-        # `run` goes to its own folder; a path is meant from where it was called.
+        # `run` changes to its own folder; resolve the path from the caller's folder.
         path = Path(os.environ.get("CALLBOARD_CALLED_FROM", "."), Path(value).expanduser())
         return json.dumps(Upload.of(path).reference)
     except OSError as error:
@@ -203,7 +203,7 @@ def _brought(option: str, value: str) -> str:
 
 def _flag(sent: MultiDict[str, str], name: str, negated: bool, text: str) -> None:
     if text and text.lower() not in WORDS:
-        raise UpError(f"--{name} is yes or no, not {text!r}: write --{name} or --no-{name}.")
+        raise UpError(f"--{name} must be yes or no, not {text!r}: write --{name} or --no-{name}.")
     if WORDS.get(text.lower(), True) is not negated:
         sent[name] = "true"
     else:

@@ -1,4 +1,4 @@
-"""A verb whose options are its own and the arguments of the actor that it names: their help, and what a shell completes."""
+"""Click command for verbs that take an actor's arguments as options: parsing, help and completion."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ if TYPE_CHECKING:
 
 
 class OfActor(click.Command):
-    """A verb whose last leading argument names an actor: what stands behind it and is called as a parameter of the actor is that parameter.
+    """Command whose last leading argument names an actor: later options with a parameter's name set that parameter.
 
-    The verb's own option of the same name stands before the actor: `./run submit --timeout 5 fetch --timeout 30`.
+    The verb's own option of the same name goes before the actor: `./run submit --timeout 5 fetch --timeout 30`.
     """
 
     def format_help(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
@@ -48,12 +48,12 @@ class OfActor(click.Command):
         return [*(_options(ctx, incomplete) if incomplete.startswith("-") else ()), *super().shell_complete(ctx, incomplete)]
 
     def fields(self, ctx: click.Context, named: str) -> list[Field]:
-        """The fields of the actor that the last leading argument names."""
+        """The fields of the named actor."""
         ctx.meta[_ACTOR] = named
         return actor_arguments.arguments_of(named).fields
 
     def _leading(self, ctx: click.Context, args: list[str]) -> list[int]:
-        """Where the arguments stand that come before the actor's own; none: not all of them are given."""
+        """Positions of the leading arguments; empty: some are missing."""
         wanted = sum(isinstance(each, click.Argument) and each.nargs == 1 for each in self.params)
         options, places, at = self._by_name(ctx), list[int](), 0
         while at < len(args) and len(places) < wanted:
@@ -65,7 +65,7 @@ class OfActor(click.Command):
         return places if len(places) == wanted else []
 
     def _separated(self, ctx: click.Context, lead: list[str], rest: list[str]) -> list[str]:
-        """The words with those of the actor behind `--`."""
+        """The words, with the actor's options moved behind `--`."""
         options, environment = self._by_name(ctx), dict(os.environ)
         folder = _data(lead) or _existing(_data(rest))
         enter(folder)
@@ -85,7 +85,7 @@ class OfActor(click.Command):
             else:
                 others.append(word)
         if folder is not None and _data(lead) is None and _data(own) is None:
-            # A folder that is an argument of the actor, and not the data folder that it was taken for: begin again without that.
+            # --data was an argument of the actor, not the data folder: start again without it.
             os.execve(sys.executable, [*line, *lead, *own, "--", *others], environment)
         return [*lead, *own, "--", *others]
 
@@ -96,12 +96,12 @@ class OfActor(click.Command):
 
 
 def _words(option: click.Option | None, word: str) -> int:
-    """How many words an option takes with its value."""
+    """Number of words of an option including its value."""
     return 1 if option is None or option.is_flag or option.count or "=" in word else 2
 
 
 def _data(words: list[str]) -> Path | None:
-    """The folder that --data names among these words."""
+    """The value of --data among these words."""
     for number, word in enumerate(words):
         name, given, value = word.partition("=")
         if word == "--":
@@ -116,7 +116,7 @@ def _existing(folder: Path | None) -> Path | None:
 
 
 class OfJob(OfActor):
-    """The same where the argument is a job, and the actor is the job's."""
+    """Variant for verbs whose argument is a job: uses the job's actor."""
 
     def fields(self, ctx: click.Context, named: str) -> list[Field]:
         from ... import actors
@@ -127,11 +127,11 @@ class OfJob(OfActor):
         from ...sql import database
         from .calls import find
 
-        del actors  # loaded, so that the job's actor is known
+        del actors  # loading them makes the job's actor known
         try:
             with database.read() as session:
                 return fields_of(Signature.of(actor_catalogue.find(find(session, named).actor or "")))
-        except JobsError:  # the verb itself says which job or actor is unknown
+        except JobsError:  # the verb reports the unknown job or actor
             return []
 
 
@@ -139,7 +139,7 @@ _ACTOR = "callboard.actor"
 
 
 def actors_like(context: click.Context, parameter: click.Parameter, incomplete: str) -> list[CompletionItem]:
-    """The actors whose name begins so, with what they do."""
+    """Complete actor names, with their titles."""
     from ...actor_schema.signature import Signature
     from ...operations.jobs import actor_catalogue
 
@@ -148,7 +148,7 @@ def actors_like(context: click.Context, parameter: click.Parameter, incomplete: 
 
 
 def values_like(context: click.Context, parameter: click.Parameter, incomplete: str) -> list[CompletionItem]:
-    """The choices of the argument that was typed last."""
+    """Complete the choices of the last option."""
     last = next(reversed(context.params.get("arguments") or ()), "")
     for each in _fields(context):
         if last == f"--{each.name}":
@@ -172,5 +172,5 @@ def _fields(context: click.Context) -> list[Field]:
 
     try:
         return list(actor_arguments.options(actor_arguments.arguments_of(context.params.get("actor") or "").fields))
-    except UpError:  # no such actor: nothing to complete
+    except UpError:  # unknown actor: nothing to complete
         return []

@@ -1,4 +1,4 @@
-"""Audit hook of the command line: the first commit of a verb with an action writes its entry."""
+"""Audit hook of the command line: the first commit of a verb with an audit action writes the entry."""
 
 from __future__ import annotations
 
@@ -8,17 +8,17 @@ import click
 
 from .. import ACTIONS
 
-#: how verbs call what they are about
+#: argument names that hold the subject of the entry
 _SUBJECTS = ("id", "which", "target", "name", "file")
 
 
 def begin() -> None:
-    """Begin the audit entry of the verb that runs, if it has an action."""
+    """Begin the audit entry of the current verb, if it has an action."""
     context = click.get_current_context(silent=True)
     action = ACTIONS.get(_path(context)) if context else None
     if context is None or action is None:
         return
-    from ... import audit  # here: only after the verb has chosen its database
+    from ... import audit  # imported late: the verb must choose its database first
 
     who, kind = getpass.getuser(), action.partition(".")[0]
     named = [str(context.params[name]) for name in _SUBJECTS if context.params.get(name)]
@@ -27,7 +27,7 @@ def begin() -> None:
 
 
 def _path(context: click.Context) -> str:
-    """The verb without the program: `schedule pause`."""
+    """The verb without the program name: `schedule pause`."""
     words = [str(context.info_name)]
     while context.parent is not None and context.parent.parent is not None:
         context = context.parent

@@ -1,4 +1,4 @@
-"""Shared by verbs that act: the caller at the terminal, a write session, errors in words, and the job that an id means."""
+"""Shared by verbs that act: the terminal's caller, a write session, error texts, and job lookup by short id."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 def operator() -> Caller:
-    """The operator at this terminal, as a caller with the role admin."""
+    """The terminal user as a caller with role admin."""
     from ...operations.people.caller import Caller
     from ...operations.people.roles import Role
 
@@ -29,7 +29,7 @@ def operator() -> Caller:
 
 @contextmanager
 def writing(data: Path | None) -> Iterator[Any]:
-    """A write session on the database of the data folder, with the actors loaded; errors of src.jobs become UpError."""
+    """Open a write session on the data folder's database with the actors loaded; converts errors of src.jobs to UpError."""
     join(data)
     from ... import actors
     from ...jobs import JobsError
@@ -44,22 +44,22 @@ def writing(data: Path | None) -> Iterator[Any]:
 
 
 def words(error: Exception) -> str:
-    """The text of an error of src.jobs, its fields named as options."""
+    """The text of an error of src.jobs, with fields named like options."""
     errors = getattr(error, "errors", None)
     return "\n".join(f"--{name}: {text}" for name, text in errors.items()) if errors else str(error)
 
 
 def find(session: Session, id: str) -> Job:
-    """The job of an id or of a part of one; raises JobsError."""
+    """The job with an id or part of one; raises JobsError."""
     from ...jobs.core.errors import UnknownJob
     from ...jobs.read import queries
 
     found = queries.find(session, id)
     if found is None:
-        raise UnknownJob(f"There is no job {id}. ./run jobs lists the newest with their whole ids.", field="id")
+        raise UnknownJob(f"There is no job {id}. ./run jobs lists the newest with their full ids.", field="id")
     return found
 
 
 def state_of(job: Job) -> str:
-    """The job's state in one word; cancelling while its end is not yet certain."""
+    """The job's state; `cancelling` while a cancel is pending."""
     return "cancelling" if job.is_cancelling else job.state.value

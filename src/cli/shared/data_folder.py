@@ -1,4 +1,4 @@
-"""Which data folder a verb means, and how a verb joins what runs there."""
+"""Data folder of a verb, and connection to the Callboard that runs in it."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ data_option: Callable[[Any], Any] = click.option(
 
 
 def open_folder(data: Path | None) -> tuple[Folder, Settings]:
-    """The data folder that `--data` or the settings name, with the settings that hold in it."""
+    """The data folder of `--data` or the settings, with its effective settings."""
     if data is not None:
-        # What a person types is relative to where he stands, not to the folder of `run`.
+        # Resolve relative paths from the caller's folder, not from that of `run`.
         os.environ["CALLBOARD_DATA_DIR"] = str(Path(os.environ.get("CALLBOARD_CALLED_FROM", "."), data))
     settings = read_settings()
     folder = Folder(settings.data_dir)
@@ -34,26 +34,26 @@ def open_folder(data: Path | None) -> tuple[Folder, Settings]:
 
 
 def join(data: Path | None = None) -> Settings:
-    """Let this process use the broker and the address of what runs in the data folder, and begin its trace, its log and its audit entry."""
+    """Connect this process to the running Callboard of the data folder; start tracing, logging and the audit entry."""
     settings = enter(data)
     tracing.start("command")
-    configure_logs()  # to stderr: what a verb prints is for scripts
+    configure_logs()  # to stderr: stdout is for scripts
     audit_hook.begin()
     return settings
 
 
 def enter(data: Path | None = None) -> Settings:
-    """The settings that hold in the data folder, with the addresses of what runs there unless others are configured."""
+    """The data folder's settings, with the addresses of its running processes unless others are configured."""
     folder, settings = open_folder(data)
     state = folder.read_state()
     for name in RUNNING_FIELDS:
         if (value := getattr(state, name)) and name not in settings.model_fields_set:
-            os.environ[f"CALLBOARD_{name.upper()}"] = value  # also for the program that this one becomes
+            os.environ[f"CALLBOARD_{name.upper()}"] = value  # inherited by a program that replaces this one
     return read_settings()
 
 
 def data_words(data: Path | None) -> str:
-    """The option as later commands need it."""
+    """The --data option for later commands."""
     return f" --data {shlex.quote(str(data))}" if data else ""
 
 

@@ -1,4 +1,4 @@
-"""How a job that is followed shows on standard error: a bar for whoever looks at a terminal, else each new line once."""
+"""Progress display of a followed job on stderr: a bar on a terminal, else each new line once."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ Show = Callable[[dict[str, Any]], None]
 
 @contextmanager
 def shown() -> Iterator[Show]:
-    """A function that is called with the job's document at each look."""
+    """Return a function to call with the job's document at each poll."""
     if not sys.stderr.isatty():
         yield _lines()
         return
@@ -53,7 +53,7 @@ def _bar() -> Iterator[Show]:
             nonlocal last
             state = last = _state(document)
             at = document["progress"] or {"done": 0, "total": None, "message": None}
-            waits_for = document["reason"] if state not in ("running", "cancelling") else ""  # a slot, a pause, a retry
+            waits_for = document["reason"] if state not in ("running", "cancelling") else ""  # waiting for a slot, a pause or a retry
             message = at["message"] or waits_for or ""
             progress.update(task, description=state, completed=at["done"], total=at["total"], message=message)
 

@@ -1,4 +1,4 @@
-"""The arguments of an actor as fields: one per parameter, and the values read from the texts of a form or a command line.
+"""Arguments of an actor as form fields: one per parameter, and values parsed from a form or a command line.
 
-Whether values fit is decided by the actor's schema, not here. Imports format.
+The actor's schema validates the values, not this district. Imports format.
 """

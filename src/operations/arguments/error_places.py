@@ -1,4 +1,4 @@
-"""Which input a complaint belongs to."""
+"""Mapping of validation errors to form inputs."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from .field import Field, Kind
 
 
 def at_places(fields: Sequence[Field], error: InvalidArguments) -> dict[str, str]:
-    """The complaints by input: at the innermost that the form has, else at the parameter."""
+    """Map errors to the innermost input that the form has, else to the parameter."""
     found: dict[str, str] = {}
     tops = {each.name: each for each in fields}
     for name, text in error.errors.items():

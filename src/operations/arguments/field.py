@@ -1,4 +1,4 @@
-"""A field of a form: its widget, what it holds, and the fields within it."""
+"""Form field: widget, value and nested fields."""
 
 from __future__ import annotations
 
@@ -13,26 +13,26 @@ from typing import Any
 
 from ..format.instants import write_local
 
-#: the value of what was not given, so that the function's own default holds
+#: marks a missing value, so that the function's default applies
 ABSENT: Any = object()
-#: behind a name: the form had this input, which sends nothing when it is empty; this group is given; so many rows; the zone of an instant
+#: suffixes of names: input was present (an empty checkbox sends nothing); group is set; number of rows; zone of a time
 PRESENT, GIVEN, ROWS, ZONE = "-present", "-given", "-rows", "-zone"
-#: the same of files: one that was brought before, and that it is not wanted any more
+#: suffixes for files: uploaded before, and removed
 KEPT, GONE = "-kept", "-gone"
-#: the same of a control that cannot carry its value: that value as JSON; empty: the value was absent
+#: suffix for a control that cannot hold its value: the value as JSON; empty: the value was absent
 WAS = "-was"
-#: rows of one list that a form shows; a longer list is written as JSON
+#: maximum rows of a list in a form; a longer list is edited as JSON
 MOST_ROWS = 100
 
 NUMBER = re.compile(r"-?(\d+(\.\d+)?|\.\d+)([eE][+-]?\d+)?", re.ASCII)
 _TIME = r"([01]\d|2[0-3]):[0-5]\d(:[0-5]\d(\.\d{1,3})?)?"
 _DATE = r"\d{4}-\d\d-\d\d"
-#: what an HTML page cannot hold: NUL, and half of a surrogate pair
+#: characters that HTML cannot hold: NUL and lone surrogates
 _NO_CHARACTER = re.compile("[\0\ud800-\udfff]")
 
 
 class Kind(StrEnum):
-    """The widgets; templates have a macro for each."""
+    """Widgets; templates have a macro for each."""
 
     TEXT = "text"
     LONG = "long"
@@ -56,7 +56,7 @@ class Kind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """One value to choose from; `text` stands for it in the form."""
+    """One choice; `text` is its form value."""
 
     text: str
     value: Any
@@ -64,7 +64,7 @@ class Choice:
 
 @dataclass(frozen=True, slots=True)
 class Field:
-    """What a form asks for one parameter. `text` is what the input holds at first."""
+    """The form field of one parameter. `text` is the initial content of the input."""
 
     name: str
     label: str
@@ -75,22 +75,22 @@ class Field:
     default: Any = None
     text: str = ""
     choices: tuple[Choice, ...] = ()
-    #: attributes of the input: min, max, step, maxlength …
+    #: HTML attributes: min, max, step, maxlength …
     attributes: Mapping[str, Any] = field(default_factory=dict)
-    #: of a group: its fields, whose names begin with its own and a dot; of rows: one group each, named by number
+    #: nested fields of a group (names prefixed with the group's name and a dot), or one group per row (named by number)
     children: tuple[Field, ...] = ()
-    #: of rows: what a new one looks like, with `#` where its number will be
+    #: template of a new row, with `#` for its number
     blank: Field | None = None
-    #: of an instant: the zone it is typed in; empty: that of the settings
+    #: time zone of the input; empty: that of the settings
     zone: str = ""
-    #: what was typed never travels back to the browser
+    #: secret: submitted values are never sent back to the browser
     hides: bool = False
-    #: the hidden input beside a control that cannot carry its value, see WAS; None: it can
+    #: hidden input with the original value, for a control that cannot hold it (see WAS); None: it can
     was: str | None = None
 
     @property
     def is_group(self) -> bool:
-        """Is it made of several inputs, so that its label is a legend?"""
+        """True if the field has several inputs, so that its label is a legend."""
         return self.kind in (Kind.RADIOS, Kind.CHECKBOXES, Kind.GROUP, Kind.ROWS)
 
     @property
@@ -100,79 +100,79 @@ class Field:
 
     @property
     def has_zone(self) -> bool:
-        """True if an instant has its zone beside it; one of a schedule is in the schedule's zone."""
+        """True if a time has its own zone input; times of a schedule use the schedule's zone."""
         return "data-zone" not in self.attributes
 
     @property
     def chosen(self) -> str:
-        """The text of the choice that is made; empty: none of them."""
+        """The text of the selected choice; empty: none."""
         return next((choice.text for choice in self.choices if choice.text == self.text), "")
 
     @property
     def is_structure(self) -> bool:
-        """True for a model's fields or a list of them."""
+        """True for a model or a list of models."""
         return self.kind in (Kind.GROUP, Kind.ROWS)
 
     @property
     def has_switch(self) -> bool:
-        """May a group be left out, so that it has a checkbox that says whether it is given?"""
+        """True if a group is optional, so that it has a checkbox."""
         return self.kind is Kind.GROUP and (self.nullable or (not self.required and self.default is None))
 
     @property
     def is_file(self) -> bool:
-        """Is it one file, or several?"""
+        """True for one or several files."""
         return self.kind in (Kind.FILE, Kind.FILES)
 
     @property
     def kept(self) -> list[dict[str, Any]]:
-        """The files that it holds, as references."""
+        """The references of its files."""
         held = json.loads(self.text) if self.is_file and self.text else []
         return [each if isinstance(each, dict) else {"id": each} for each in (held if isinstance(held, list) else [held])]
 
     @property
     def own_name(self) -> str:
-        """Its name within its group."""
+        """The name within its group."""
         return self.name.rpartition(".")[2]
 
     @property
     def whole_label(self) -> str:
-        """The label with what it is within: "Items 1 › Name"."""
+        """The label with its path: "Items 1 › Name"."""
         *outer, _ = self.name.split(".")
         words = [str(int(part) + 1) if part.isdecimal() else f"› {part.replace('_', ' ').capitalize()}" for part in outer]
         return " ".join([*words, "›", self.label]).removeprefix("› ") if outer else self.label
 
     def row(self, number: int) -> Field:
-        """A new row of this number, from 0."""
+        """Build a new row with this number, from 0."""
         assert self.blank is not None
         return renamed(self.blank, self.blank.name, f"{self.name}.{number}")
 
     @property
     def input_id(self) -> str:
-        """The id of the (first) input: where the error summary leads."""
+        """The id of the first input, target of the error summary."""
         return f"field-{self.name}"
 
 
 def every(fields: Sequence[Field]) -> Iterator[Field]:
-    """The fields with all within them, as they stand on the page."""
+    """All fields including nested ones, in page order."""
     for each in fields:
         yield each
         yield from every(each.children)
 
 
 def takes_files(fields: Sequence[Field]) -> bool:
-    """Is any of them a file, or a row that may have one?"""
+    """True if any field is a file, or a row that may contain one."""
     return any(each.is_file or (each.blank is not None and takes_files([each.blank])) for each in every(fields))
 
 
 def renamed(each: Field, old: str, new: str) -> Field:
-    """The field and all within it with another beginning of their names."""
+    """Rename the field and all nested fields to another prefix."""
     children = tuple(renamed(child, old, new) for child in each.children)
     blank = None if each.blank is None else renamed(each.blank, old, new)
     return replace(each, name=new + each.name[len(old) :], children=children, blank=blank)
 
 
 def holding(each: Field, value: Any) -> Field:
-    """The field with the text of a scalar or a list, in a control that can show it: text of two lines becomes a textarea."""
+    """The field with this text, in a control that can show it: multi-line text gets a textarea."""
     if each.is_structure:
         return replace(each, kind=Kind.JSON, children=(), blank=None, choices=(), attributes={}, text=write(Kind.JSON, value))
     if each.choices:
@@ -190,7 +190,7 @@ def holding(each: Field, value: Any) -> Field:
 
 
 def _control(kind: Kind, text: str, value: Any) -> Kind:
-    """The control for this text: that of its kind, or one that does not lose what its kind's control would."""
+    """The control for this text: that of its kind, or one that does not alter the text."""
     if kind is Kind.LINES and not (isinstance(value, list) and all(_is_line(each) for each in value)):
         return Kind.JSON
     if text and not keeps(kind, text):
@@ -200,7 +200,7 @@ def _control(kind: Kind, text: str, value: Any) -> Kind:
 
 
 def keeps(kind: Kind, text: str) -> bool:
-    """True if a browser keeps this text in an input of this kind; it empties an input of what its type does not allow."""
+    """True if a browser keeps this text in an input of this kind; it clears invalid values."""
     match kind:
         case Kind.NUMBER:
             return bool(NUMBER.fullmatch(text)) and math.isfinite(float(text))
@@ -227,14 +227,14 @@ def _is_line(value: Any) -> bool:
 
 
 def identical(one: Any, other: Any) -> bool:
-    """True if both are the same JSON value: unlike in Python, 1, 1.0 and true are three."""
+    """True if both are the same JSON value: unlike in Python, 1, 1.0 and true differ."""
     if one is ABSENT or other is ABSENT:
         return one is other
     return json.dumps(one, sort_keys=True) == json.dumps(other, sort_keys=True)
 
 
 def write(kind: Kind, value: Any) -> str:
-    """The text by which a control of this kind shows a value."""
+    """The text of a value in a control of this kind."""
     if kind in (Kind.JSON, Kind.FILE, Kind.FILES):
         text = json.dumps(value, ensure_ascii=False)
         return json.dumps(value) if _NO_CHARACTER.search(text) else text

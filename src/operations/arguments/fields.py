@@ -1,4 +1,4 @@
-"""One parameter, one field: which widget it gets, with which bounds, label and hint."""
+"""Fields of an actor's parameters: widget, bounds, label and hint."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from .reading import valued
 
 Schema = Mapping[str, Any]
 
-#: choices up to this many are radio buttons, more a list to pick from
+#: maximum choices shown as radio buttons; more become a select
 RADIO_LIMIT = 5
-#: text that may be longer than this gets several lines
+#: text with a greater maximum length gets a textarea
 LONG_TEXT = 300
-#: levels of fieldsets within each other; what lies deeper is written as JSON
+#: maximum depth of nested fieldsets; deeper values are edited as JSON
 DEEPEST = 3
 
 
@@ -31,19 +31,19 @@ def fields_of(signature: Signature) -> list[Field]:
 
 
 def filled(signature: Signature, args: Sequence[Any], kwargs: Mapping[str, Any]) -> list[Field]:
-    """The fields with stored arguments, to be changed; what is secret stays unseen, and as it was unless something is typed."""
+    """The fields filled with stored arguments for an edit; secrets start empty and are unchanged if left empty."""
     known = signature.by_name(args, kwargs)
     made = []
     for each in fields_of(signature):
         if each.kind is Kind.PASSWORD:
-            made.append(replace(each, text="", required=False, hint=f"{each.hint} Leave this empty to keep what it is.".strip()))
-        elif each.name not in signature.secrets:  # what only has a secret within it stays what it was
+            made.append(replace(each, text="", required=False, hint=f"{each.hint} Leave this empty to keep the current value.".strip()))
+        elif each.name not in signature.secrets:  # a value that contains a secret is left unchanged
             made.append(valued(each, known.get(each.name, ABSENT)))
     return made
 
 
 def _hiding(each: Field) -> Field:
-    """The field of a parameter that has a secret somewhere: where it may stand, what was typed never travels back."""
+    """Mark the fields of a parameter that may hold its secret: submitted values are never sent back."""
     blank = None if each.blank is None else _hiding(each.blank)
     hides = each.kind in (Kind.PASSWORD, Kind.JSON, Kind.LINES)
     return replace(each, hides=hides, blank=blank, children=tuple(_hiding(child) for child in each.children))
@@ -122,7 +122,7 @@ def _kind(core: Schema) -> Kind:
 def _choices(core: Schema) -> tuple[Choice, ...]:
     values = core.get("enum", [core["const"]] if "const" in core else ())
     texts = [choice_text(value) for value in values]
-    # A browser sends neither an empty choice nor a line break as they are, and one text cannot stand for 1 and for "1".
+    # Radio buttons and selects fail for empty choices, line breaks, and a mix of 1 and "1".
     plain = [
         text.isprintable() and text == text.strip() != "" and (not isinstance(v, str) or texts.count(text) == 1)
         for text, v in zip(texts, values, strict=True)
@@ -131,7 +131,7 @@ def _choices(core: Schema) -> tuple[Choice, ...]:
 
 
 def _is_object(core: Schema) -> bool:
-    # A property of another name than Python's (an alias with a dot) would not come back as it went.
+    # A property name other than a Python identifier (an alias with a dot) would not round-trip.
     return core.get("type") == "object" and bool(core.get("properties")) and all(name.isidentifier() for name in core["properties"])
 
 
@@ -182,6 +182,6 @@ def _without_null(schema: Schema, whole: Schema) -> tuple[Schema, bool]:
 
 
 def _label(name: str, title: str | None) -> str:
-    # pydantic makes a title of each name ("Widget Id"); a title of the developer's own stands as it is.
+    # pydantic derives a title from the name ("Widget Id"); an explicit title is kept.
     words = name.replace("_", " ").strip() or name
     return title if title and title.lower() != words.lower() else words[0].upper() + words[1:]

@@ -1,4 +1,4 @@
-"""From the texts a browser sends to the values of parameters."""
+"""Parsing of submitted form texts into parameter values."""
 
 from __future__ import annotations
 
@@ -16,30 +16,30 @@ from ..format.instants import zoned
 from . import untouched_form
 from .field import ABSENT, GIVEN, GONE, KEPT, MOST_ROWS, NUMBER, PRESENT, ROWS, WAS, ZONE, Field, Kind, holding, identical
 
-#: the button that asks for one more row of the list it names
+#: button that adds a row to the list it names
 MORE = "form-more"
 
 
 @dataclass(slots=True)
 class Reading:
-    """What a request holds: values by parameter, the texts as typed, and what could not be read."""
+    """A parsed request: values by parameter, submitted texts, and errors."""
 
     values: dict[str, Any] = field(default_factory=dict)
     texts: dict[str, str] = field(default_factory=dict)
     errors: dict[str, str] = field(default_factory=dict)
 
     def take(self, other: Reading, old: str = "", new: str = "") -> None:
-        """Add what another has read, its names that begin with `old` beginning with `new`."""
+        """Merge another reading, with the name prefix `old` replaced by `new`."""
         self.texts |= {new + name.removeprefix(old): text for name, text in other.texts.items()}
         self.errors |= {new + name.removeprefix(old): text for name, text in other.errors.items()}
 
 
 class _Unreadable(Exception):
-    """The text is no value of this kind; the message says the cure."""
+    """The text is not a valid value of this kind; the message says the cure."""
 
 
 def read(fields: Sequence[Field], sent: MultiDict[str, str]) -> Reading:
-    """Read the fields' values; one that is absent is left to the function's default."""
+    """Parse the fields; a missing value is left to the function's default."""
     reading = Reading()
     for each in fields:
         value = _read(each, sent, reading)
@@ -49,9 +49,9 @@ def read(fields: Sequence[Field], sent: MultiDict[str, str]) -> Reading:
 
 
 def valued(each: Field, value: Any) -> Field:
-    """The field, holding a value as JSON has it, or as it is where the value is ABSENT.
+    """The field with a JSON value, or unchanged if the value is ABSENT.
 
-    What its control would not send back as it was stands beside it, see WAS.
+    A value that the control would alter is kept in a hidden input, see WAS.
     """
     shown = replace(each if value is ABSENT else _holding(each, value), was=None)
     if each.hides:
@@ -76,13 +76,13 @@ def _holding(each: Field, value: Any) -> Field:
 
 
 def retyped(each: Field, texts: Mapping[str, str]) -> Field:
-    """The field as it was sent, by the texts of a Reading."""
+    """The field with the submitted texts of a Reading."""
     if each.name + WAS in texts:
         each = _remembered(each, texts[each.name + WAS])[0]
     children = each.children
     if each.kind is Kind.ROWS:
         rows = [each.row(number) for number in range(int(texts.get(each.name + ROWS, "0")))]
-        # A row that was just added holds what is given first.
+        # A newly added row holds the defaults.
         children = tuple(retyped(row, texts) if any(name.startswith(row.name + ".") for name in texts) else row for row in rows)
     else:
         children = tuple(retyped(child, texts) for child in children)
@@ -90,22 +90,22 @@ def retyped(each: Field, texts: Mapping[str, str]) -> Field:
 
 
 def _remembered(each: Field, was: str) -> tuple[Field, Any]:
-    """The field as it was shown with the value that its hidden input remembers, and that value."""
+    """The field as first shown, restored from its hidden input, and its value."""
     try:
         value = json.loads(was) if was else ABSENT
     except (ValueError, RecursionError):
-        return replace(each, was=None), None  # no page of ours: the marker says nothing
+        return replace(each, was=None), None  # not from our page: ignore the marker
     return valued(each, value), value
 
 
 def add_row(reading: Reading, name: str) -> None:
-    """Ask for one more row of the list of this name; the errors of what is not filled in yet are nobody's business."""
+    """Add a row to the list of this name and drop the errors, since the form is not complete yet."""
     if name + ROWS in reading.texts:
         reading.texts[name + ROWS] = str(min(int(reading.texts[name + ROWS]) + 1, MOST_ROWS))
 
 
 def _read(each: Field, sent: MultiDict[str, str], reading: Reading) -> Any:
-    """The value; what was not touched is the value that was shown, also where its control cannot carry that."""
+    """Parse the value; an untouched control keeps the original value, even one it cannot hold."""
     if each.name + WAS not in sent or each.hides:
         return _control(each, sent, reading)
     shown, before = _remembered(each, sent[each.name + WAS])
@@ -118,7 +118,7 @@ def _read(each: Field, sent: MultiDict[str, str], reading: Reading) -> Any:
             now.errors.clear()
             value = before
         elif isinstance(value, dict) and isinstance(before, dict):
-            # A model may have more than the form asks for.
+            # Keep the fields of a model that the form does not show.
             value = {name: more for name, more in before.items() if name not in {child.own_name for child in shown.children}} | value
     reading.take(now)
     return value
@@ -141,7 +141,7 @@ def _control(each: Field, sent: MultiDict[str, str], reading: Reading) -> Any:
         text = "\n".join(sent.getlist(each.name))
     if text is None:
         return ABSENT
-    # A secret typed wrong is typed again: it never travels back.
+    # A rejected secret must be entered again: it is never sent back.
     reading.texts[each.name] = "" if each.hides else text
     if each.name + ZONE in sent:
         reading.texts[each.name + ZONE] = sent[each.name + ZONE]
@@ -154,7 +154,7 @@ def _control(each: Field, sent: MultiDict[str, str], reading: Reading) -> Any:
 
 def _read_text(each: Field, text: str, sent: MultiDict[str, str]) -> Any:
     if text.strip() == "" and not _keeps_empty(each):
-        return _nothing(each)  # before validation: '' is no date, number or choice
+        return _nothing(each)  # before validation, because '' is not a valid date, number or choice
     if each.kind is Kind.INSTANT:
         try:
             return zoned(text, sent.get(each.name + ZONE, each.zone).strip())
@@ -164,7 +164,7 @@ def _read_text(each: Field, text: str, sent: MultiDict[str, str]) -> Any:
 
 
 def _nothing(each: Field) -> Any:
-    """What an empty input stands for: None where that may be said and is not the default already, else nothing."""
+    """The value of an empty input: None if the parameter is nullable with another default, else ABSENT."""
     return None if each.nullable and (each.required or each.default is not None) else ABSENT
 
 
@@ -174,7 +174,7 @@ def _group(each: Field, sent: MultiDict[str, str], reading: Reading) -> Any:
     inner = read(each.children, sent)
     if each.name + PRESENT in sent:
         given = not each.has_switch or each.name + GIVEN in sent
-    else:  # not from a page: a group is given by giving anything of it
+    else:  # not from a page: a group is set if any of its fields is
         given = any(name.startswith(each.name + ".") and text.strip() for name, text in sent.items())
     inner.texts[each.name] = "true" if given else ""
     if not given:
@@ -184,7 +184,7 @@ def _group(each: Field, sent: MultiDict[str, str], reading: Reading) -> Any:
 
 
 def _files(each: Field, sent: MultiDict[str, str], reading: Reading) -> Any:
-    """References of files: those brought now, and those brought before that are still wanted."""
+    """References of the files uploaded now, and of those uploaded before and not removed."""
     if not any(name in sent for name in (each.name, each.name + KEPT, each.name + PRESENT)):
         return ABSENT
     new = [text for text in sent.getlist(each.name) if text.strip()]
@@ -210,7 +210,7 @@ def _rows(each: Field, sent: MultiDict[str, str], reading: Reading) -> Any:
         return ABSENT
     values = []
     if int(number[:4]) > MOST_ROWS:
-        reading.errors[each.name] = f"A form takes at most {MOST_ROWS} rows: send more of them with the API."
+        reading.errors[each.name] = f"A form takes at most {MOST_ROWS} rows: use the API for more."
         return ABSENT
     for index in range(int(number[:4])):
         row = each.row(index)
@@ -224,7 +224,7 @@ def _rows(each: Field, sent: MultiDict[str, str], reading: Reading) -> Any:
 
 
 def _keeps_empty(each: Field) -> bool:
-    """Is an empty input a value of its own? For a list it is the empty list; for text with a default, the empty text."""
+    """True if an empty input is a value: the empty list, or the empty text for text with a default."""
     if each.kind in (Kind.LINES, Kind.CHECKBOXES):
         return not each.nullable
     return each.kind in (Kind.TEXT, Kind.LONG) and not each.required and not each.nullable
@@ -239,12 +239,12 @@ def _stripped(each: Field, text: str) -> str:
 
 
 def _choice(each: Field, text: str) -> Any:
-    # What is none of the choices goes on as it is: the check words the error.
+    # Pass an unknown choice on: the validation words the error.
     return next((choice.value for choice in each.choices if choice.text == text), text)
 
 
 def _number(each: Field, text: str) -> Any:
-    """The number; what is none goes on as text: the check words the error."""
+    """Parse a number; pass other text on: the validation words the error."""
     text = text.strip()
     try:
         return json.loads(text) if NUMBER.fullmatch(text) else text
@@ -273,7 +273,7 @@ def _json(each: Field, text: str) -> Any:
         return loads(text)
     except (ValueError, RecursionError) as error:
         place = f" at line {error.lineno}, column {error.colno}" if isinstance(error, json.JSONDecodeError) else ""
-        raise _Unreadable(f"This is not JSON{place}. Text stands in double quotes.") from None
+        raise _Unreadable(f"Not valid JSON{place}. Text needs double quotes.") from None
 
 
 _READERS: dict[Kind, Callable[[Field, str], Any]] = {

@@ -1,4 +1,4 @@
-"""Model of the request that a browser makes of an untouched form, by the rules of HTML; compared with Chromium in tests/browser."""
+"""Model of the request that a browser sends for an untouched form, by the HTML rules; verified against Chromium in tests/browser."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _TEXTAREAS = (Kind.LONG, Kind.LINES, Kind.JSON)
 
 
 def sent(fields: Sequence[Field]) -> MultiDict[str, str]:
-    """The names and values of these fields in a request."""
+    """Names and values of these fields in a request."""
     return MultiDict(pair for each in fields for pair in _pairs(each))
 
 
@@ -59,12 +59,12 @@ def _group(each: Field) -> Iterator[tuple[str, str]]:
 
 
 def _textarea(text: str) -> str:
-    """Every kind of line break becomes CRLF."""
+    """Convert every line break to CRLF."""
     return re.sub("\r\n?|\n", "\r\n", text)
 
 
 def _input(kind: Kind, text: str) -> str:
-    """One line, and of most types only what is valid for them; an instant in its shortest form."""
+    """Sanitise the value of an input as browsers do: one line, valid for the type; times in their shortest form."""
     text = re.sub("[\r\n]", "", text)
     if text and not keeps(kind, text):
         return ""

@@ -1,1 +1,1 @@
-"""Filters of the audit and documents of its entries. Imports format."""
+"""Audit log: filters, and documents of entries. Imports format."""

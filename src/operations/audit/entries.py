@@ -1,4 +1,4 @@
-"""The filter for audit entries, the same for page and API, and the document of an entry."""
+"""Audit entries: filter for page and API, and the document of an entry."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ from ..format.instants import parse_instant, write_instant
 Word = TypeVar("Word", bound=StrEnum)
 
 _TEXTS = ("who", "action", "kind", "subject", "address")
-#: what a filter may say, in the order of the page
+#: filter fields, in page order
 FIELDS = (*_TEXTS, "outcome", "via", "since", "until")
 
 
 def read(parameters: Mapping[str, str]) -> Wanted:
-    """The filter of an address; raises JobsError naming the parameter at fault."""
+    """Parse the filter from URL parameters; raises JobsError naming the invalid one."""
     given = {name: parameters.get(name, "").strip() for name in FIELDS}
     return Wanted(
         **{name: given[name][:255] or None for name in _TEXTS},
@@ -58,11 +58,11 @@ def _word(kind: type[Word], field: str, text: str) -> Word | None:
     try:
         return kind(text)
     except ValueError:
-        raise JobsError(f"{field}: one of {', '.join(kind)}, not {text!r:.40}.", field=field) from None
+        raise JobsError(f"{field} must be one of {', '.join(kind)}, not {text!r:.40}.", field=field) from None
 
 
 def _instant(field: str, text: str, *, ends: bool = False) -> datetime | None:
-    """A day in the zone of the pages, or an instant with its zone. A day that ends a stretch belongs to it."""
+    """Parse a day in the display zone, or a time with zone. The last day of a range is included."""
     if not text:
         return None
     try:
@@ -71,4 +71,6 @@ def _instant(field: str, text: str, *, ends: bool = False) -> datetime | None:
             return day + timedelta(days=1) if ends else day
         return parse_instant(text)
     except (ValueError, OverflowError):
-        raise JobsError(f"{field}: a day, e.g. 2030-01-31, or an instant with its zone, e.g. 2030-01-31T18:00:00Z.", field=field) from None
+        raise JobsError(
+            f"{field} must be a day, e.g. 2030-01-31, or a time with time zone, e.g. 2030-01-31T18:00:00Z.", field=field
+        ) from None

@@ -1,1 +1,1 @@
-"""Health and metrics of the fleet, overrides, alerts, webhooks and backups. Imports jobs and what lies below it."""
+"""Health and metrics of the fleet, overrides, alerts, webhooks and backups. Imports jobs and the districts below it."""

@@ -10,7 +10,7 @@ from ..format.instants import write_instant
 
 
 def document(alert: Alert, muted: Mapping[Subject, AlertMute]) -> dict[str, str | None]:
-    """An alert, with its mute; `began_at` is null of one that did not begin because it is muted."""
+    """An alert with its mute; `began_at` is null if the mute kept it from beginning."""
     mute = muted.get((alert.kind, alert.subject))
     return {
         "id": str(alert.id),

@@ -1,4 +1,4 @@
-"""The list of backups in the folder that the web front end sees, for page and API."""
+"""List of the backups visible to the web process, for page and API."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from ...backup.health import ACTOR as ACTOR
 from ...settings import get_settings
 from ...sql.clock import now
 
-#: it makes one every hour; after twice that somebody should look
+#: overdue after two hours: one backup runs every hour
 OVERDUE = timedelta(hours=2)
 
 
 @dataclass(frozen=True, slots=True)
 class Kept:
-    """One backup; without a manifest that can be read, the reason instead."""
+    """One backup with its manifest, or the reason why the manifest cannot be read."""
 
     path: Path
     manifest: Manifest | None
@@ -28,11 +28,11 @@ class Kept:
 
 @dataclass(frozen=True, slots=True)
 class Folder:
-    """What is in the folder, newest first."""
+    """The backup folder, newest first."""
 
     path: Path
     kept: list[Kept]
-    free_bytes: int | None  # on its disk
+    free_bytes: int | None  # free space on the folder's disk
     data_dir: Path  # for the --data option of commands
 
     @property
@@ -45,18 +45,18 @@ class Folder:
 
     @property
     def is_overdue(self) -> bool:
-        """Is there none of the last two hours?"""
+        """True if no backup is younger than two hours."""
         return self.newest is None or now() - self.newest.instant > OVERDUE
 
 
 def look() -> Folder:
-    """The folder of CALLBOARD_BACKUP_DIR as it is now."""
+    """Read the folder of CALLBOARD_BACKUP_DIR."""
     path = get_settings().effective_backup_dir
     return Folder(path, [_kept(each) for _, each in backups(path)], _free(path), get_settings().data_dir.resolve())
 
 
 def document(folder: Folder) -> dict[str, object]:
-    """For programs."""
+    """The document for the API."""
     return {
         "folder": str(folder.path),
         "free_bytes": folder.free_bytes,
@@ -88,5 +88,5 @@ def _kept(path: Path) -> Kept:
 def _free(path: Path) -> int | None:
     try:
         return shutil.disk_usage(path).free
-    except OSError:  # it is made with the first backup
+    except OSError:  # the first backup creates the folder
         return None

@@ -17,30 +17,30 @@ from ...jobs.leases.heartbeats import Role
 from ...schedules.rows import queries as schedules
 from ...sql.clock import now
 
-#: a schedule that is so late is named
+#: delay from which a schedule counts as late
 LATE = timedelta(seconds=30)
 
 
 @dataclass(frozen=True, slots=True)
 class FleetHealth:
-    """Live and silent processes, and troubles of RabbitMQ."""
+    """Live and silent processes, and problems of RabbitMQ."""
 
     broker: Overview
     troubles: list[Trouble]
     workers: list[Worker]
-    silent_workers: list[Worker]  # their lease has run out, and nothing has marked them lost
+    silent_workers: list[Worker]  # lease expired, not yet marked lost
     schedulers: list[Heartbeat]
     silent_schedulers: list[Heartbeat]
     relays: list[Heartbeat]
-    late: timedelta | None  # by how much the latest schedule is
+    late: timedelta | None  # delay of the latest schedule
 
     @property
     def broker_words(self) -> str:
-        """For strangers: whether RabbitMQ serves, without a name of a host."""
+        """Public summary of RabbitMQ, without host names."""
         if not self.broker.is_known:
             return "not known yet"
         words = "reachable" if self.broker.reachable else "not reachable"
-        return f"{words}, takes no messages: {' and '.join(self._alarms)} alarm" if self._alarms else words
+        return f"{words}, blocks publishing: {' and '.join(self._alarms)} alarm" if self._alarms else words
 
     @property
     def _alarms(self) -> list[str]:
@@ -48,30 +48,30 @@ class FleetHealth:
 
     @property
     def public_problems(self) -> list[str]:
-        """For strangers: what is wrong, without names."""
+        """Public list of problems, without names."""
         found = []
         if self.broker.is_known and not self.broker.reachable:
             found.append("RabbitMQ cannot be reached")
-        found += [f"RabbitMQ takes no messages: {alarm} alarm" for alarm in self._alarms]
+        found += [f"RabbitMQ blocks publishing: {alarm} alarm" for alarm in self._alarms]
         if any(each.kind is AlertKind.NODE_AWAY for each in self.troubles):
-            found.append("a node of RabbitMQ is away")
+            found.append("a RabbitMQ node is down")
         if not self.workers:
-            found.append("no worker is alive")
+            found.append("no worker is running")
         if self.silent_workers:
-            found.append(f"{len(self.silent_workers)} of the workers silent")
+            found.append(f"{len(self.silent_workers)} worker{'' if len(self.silent_workers) == 1 else 's'} without heartbeat")
         if not self.schedulers:
-            found.append("no scheduler is alive")
+            found.append("no scheduler is running")
         elif self.silent_schedulers:
-            found.append(f"{len(self.silent_schedulers)} of the schedulers silent")
+            found.append(f"{len(self.silent_schedulers)} scheduler{'' if len(self.silent_schedulers) == 1 else 's'} without heartbeat")
         if not self.relays:
-            found.append("no relay is alive")
+            found.append("no relay is running")
         if self.late is not None:
             found.append(f"a schedule is {self.late.total_seconds():.0f} s late")
         return found
 
 
 def look(session: Session, *, wait_s: float = management.WAIT_S, within_s: float = management.OLD_S) -> FleetHealth:
-    """How the fleet stands now; waits for RabbitMQ no longer than that."""
+    """Read the health of the fleet; waits at most `wait_s` for RabbitMQ."""
     broker = management.overview(within_s=within_s, wait_s=wait_s)
     alive = heartbeats.alive(session)
     return FleetHealth(
@@ -87,12 +87,12 @@ def look(session: Session, *, wait_s: float = management.WAIT_S, within_s: float
 
 
 def lateness(session: Session) -> timedelta | None:
-    """By how much the latest schedule is late that is not paused; None: all are in time."""
+    """Delay of the latest active schedule; None: all are on time."""
     due = schedules.first_due(session)
     by = now() - due if due is not None else timedelta(0)
     return by if by > LATE else None
 
 
 def _resource(subject: str) -> str:
-    """What RabbitMQ runs short of: `memory` of "memory rabbit@a", or of "low on memory"."""
+    """The resource of an alarm: `memory` of "memory rabbit@a" or "low on memory"."""
     return subject.removeprefix("low on ").partition(" ")[0]

@@ -1,6 +1,6 @@
-"""Fleet metrics: jobs, queues, workers, schedules, alerts and what ended in the last minute, as gauges read from SQL.
+"""Fleet metrics: gauges read from SQL for jobs, queues, workers, schedules, alerts and recently finished jobs.
 
-Labels are names of states, queues, actors and schedules: as many as the code has, never ids.
+Labels are names of states, queues, actors and schedules, never ids: their number stays bounded.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from ..people import permissions
 from . import fleet_health
 from .fleet_health import FleetHealth
 
-#: what counts as lately, and for how many seconds those numbers are good: they look at everything that ended
+#: window of recently finished jobs, and cache lifetime in seconds: the query reads every job of the window
 LATELY, FRESH_S = timedelta(minutes=1), 15.0
 
 Samples = Iterable[tuple[Mapping[str, str], float]]
@@ -36,7 +36,7 @@ Samples = Iterable[tuple[Mapping[str, str], float]]
 
 @dataclass(frozen=True, slots=True)
 class Metric:
-    """A gauge: what it counts, and its value for each set of labels."""
+    """A gauge with its help text, and its value for each set of labels."""
 
     name: str
     help: str
@@ -44,7 +44,7 @@ class Metric:
 
 
 def collect(session: Session) -> list[Metric]:
-    """Every metric; numbers that need a look at all ended jobs are cached for some seconds."""
+    """Collect every metric; those over finished jobs are cached for a few seconds."""
     health = fleet_health.look(session)
     return [*_jobs(session), *_fleet(session, health), *_lately(session), *_broker(session, health)]
 
@@ -53,12 +53,12 @@ def _jobs(session: Session) -> list[Metric]:
     counts = queries.counts_but_succeeded(session)
     queues, ready_since, present = queries.queues(session), rules.ready_since(session), now()
     return [
-        Metric("callboard_jobs", "Jobs by state, except those that have succeeded.", [({"state": state.value}, number) for state, number in counts.items()]),
-        Metric("callboard_queue_queued", "Jobs that are ready, by queue.", [({"queue": each.queue}, each.queued) for each in queues]),
+        Metric("callboard_jobs", "Jobs by state, without succeeded jobs.", [({"state": state.value}, number) for state, number in counts.items()]),
+        Metric("callboard_queue_queued", "Queued jobs by queue.", [({"queue": each.queue}, each.queued) for each in queues]),
         Metric("callboard_queue_running", "Running jobs by queue.", [({"queue": each.queue}, each.running) for each in queues]),
         Metric(
             "callboard_queue_oldest_seconds",
-            "How long the oldest ready job of a queue has waited since it could have started.",
+            "Age of the oldest queued job by queue, counted from when it could have started.",
             [({"queue": queue}, max(0.0, (present - since).total_seconds())) for queue, since in ready_since.items()],
         ),
     ]  # fmt: skip
@@ -72,28 +72,28 @@ def _fleet(session: Session, health: FleetHealth) -> list[Metric]:
     mails = [({"state": s.value}, n) for s, n in deliveries.counts(session).items()] if permissions.in_force() is None else []
     failing = groups.not_recovered(session)
     return [
-        Metric("callboard_workers", "Worker processes that are alive.", [({}, len(alive))]),
-        Metric("callboard_workers_silent", "Worker processes without a heartbeat that nothing has marked lost.", [({}, len(health.silent_workers))]),
+        Metric("callboard_workers", "Worker processes with a fresh heartbeat.", [({}, len(alive))]),
+        Metric("callboard_workers_silent", "Worker processes without a heartbeat that are not yet marked lost.", [({}, len(health.silent_workers))]),
         Metric("callboard_schedulers", "Scheduler processes with a fresh heartbeat.", [({}, len(health.schedulers))]),
         Metric("callboard_schedulers_silent", "Scheduler processes without a heartbeat.", [({}, len(health.silent_schedulers))]),
         Metric("callboard_relays", "Relay threads with a fresh heartbeat.", [({}, len(health.relays))]),
         Metric(
             "callboard_backup_timestamp_seconds",
-            "When a backup succeeded last, since 1970.",
+            "Time of the last successful backup, in seconds since 1970.",
             [({}, backed_up.timestamp())] if backed_up else [],
         ),
-        Metric("callboard_worker_threads", "Actor threads of all workers.", [({}, sum(each.threads for each in alive))]),
-        Metric("callboard_worker_threads_busy", "Actor threads that run a job.", [({}, sum(each.busy for each in alive))]),
-        Metric("callboard_schedule_late_seconds", "How long a schedule's tick is overdue.", [({"schedule": name}, by) for name, by in late]),
-        Metric("callboard_error_groups", "Kinds of failures that have not recovered.", [({}, failing)]),
-        Metric("callboard_mail_deliveries", "Deliveries of mail by state.", mails),
-        Metric("callboard_alert", "1 while the alert lasts.", [({"kind": a.kind.value, "subject": a.subject}, 1) for a in alerts.current(session)]),
+        Metric("callboard_worker_threads", "Worker threads.", [({}, sum(each.threads for each in alive))]),
+        Metric("callboard_worker_threads_busy", "Worker threads that run a job.", [({}, sum(each.busy for each in alive))]),
+        Metric("callboard_schedule_late_seconds", "Delay of an overdue schedule.", [({"schedule": name}, by) for name, by in late]),
+        Metric("callboard_error_groups", "Unresolved error groups.", [({}, failing)]),
+        Metric("callboard_mail_deliveries", "Email deliveries by state.", mails),
+        Metric("callboard_alert", "1 while the alert is active.", [({"kind": a.kind.value, "subject": a.subject}, 1) for a in alerts.current(session)]),
         Metric(
             "callboard_alerts_looked_at_timestamp_seconds",
-            "When a scheduler looked last whether anything is wrong, since 1970.",
+            "Time of the last alert check, in seconds since 1970.",
             [({}, looked_at.timestamp())] if looked_at else [],
         ),
-        Metric("callboard_build_info", "The version that answers.", [({"version": __version__}, 1)]),
+        Metric("callboard_build_info", "Version of the web process.", [({"version": __version__}, 1)]),
     ]  # fmt: skip
 
 
@@ -104,13 +104,13 @@ def _broker(session: Session, health: FleetHealth) -> list[Metric]:
     drifts = {queue: drift.of(queue, ours.get(queue), counted.get(queue), broker) for queue in sorted({*ours, *counted})}
     numbers = [(each, broker.queues[each]) for each in sorted(broker.queues)]
     return [
-        Metric("callboard_broker_up", "1 if RabbitMQ can be reached from here.", [({}, int(broker.reachable))]),
-        Metric("callboard_broker_alarms", "Memory and disk alarms of RabbitMQ, for which it takes no messages.", [({}, numbered[AlertKind.BROKER_ALARM])]),
-        Metric("callboard_broker_nodes_away", "Nodes of RabbitMQ that do not run or do not answer.", [({}, numbered[AlertKind.NODE_AWAY])]),
-        Metric("callboard_broker_ready", "Messages that are ready in RabbitMQ, by queue.", [({"queue": name}, each.ready) for name, each in numbers]),
+        Metric("callboard_broker_up", "1 if the web process can reach RabbitMQ.", [({}, int(broker.reachable))]),
+        Metric("callboard_broker_alarms", "Memory and disk alarms of RabbitMQ, which block publishing.", [({}, numbered[AlertKind.BROKER_ALARM])]),
+        Metric("callboard_broker_nodes_away", "RabbitMQ nodes that are down or do not respond.", [({}, numbered[AlertKind.NODE_AWAY])]),
+        Metric("callboard_broker_ready", "Ready messages in RabbitMQ by queue.", [({"queue": name}, each.ready) for name, each in numbers]),
         Metric(
             "callboard_queue_missing_messages",
-            "Jobs that wait and whose message RabbitMQ had got and has no more, by queue.",
+            "Queued jobs whose message is no longer in RabbitMQ, by queue.",
             [({"queue": queue}, each.missing) for queue, each in drifts.items() if each is not None],
         ),
     ]  # fmt: skip
@@ -140,11 +140,11 @@ def _ended(session: Session) -> list[Metric]:
     seen = None if permissions.in_force() is None else list(ended)
     runs, waits = statistics.runs(session, since, until, actors=seen), statistics.waits(session, since, until, actors=seen)
     return [
-        Metric("callboard_ended_jobs", "Jobs that ended in the last minute.", by_state),
-        Metric("callboard_run_seconds", "How long attempts took of jobs that ended in the last minute.", _quantiles("actor", runs)),
+        Metric("callboard_ended_jobs", "Jobs that finished in the last minute.", by_state),
+        Metric("callboard_run_seconds", "Attempt duration of jobs that finished in the last minute.", _quantiles("actor", runs)),
         Metric(
             "callboard_wait_seconds",
-            "How long jobs that ended in the last minute had waited for their first attempt.",
+            "Time to the first attempt of jobs that finished in the last minute.",
             _quantiles("queue", waits),
         ),
     ]

@@ -23,7 +23,7 @@ def pause_document(pause: Pause) -> dict[str, Any]:
 
 
 def limit_document(limit: Limit) -> dict[str, Any]:
-    """The document of a limit: the value in code, the override, and the one in force."""
+    """The document of a limit: code value, override and effective value."""
     return {
         "target": str(limit.target),
         "setting": limit.setting,

@@ -1,4 +1,4 @@
-"""Pauses, limits and circuit breakers: read a target, set an override, and show code value beside override."""
+"""Pauses, limits and circuit breakers: parse a target, set overrides, compare code value and override."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class Limit:
     target: Target
     setting: str  # rate_limit, concurrency
     code: Any = None
-    per_key: bool = False  # counted for each key of the actor's key function
+    per_key: bool = False  # separate limit for each key of the actor's key function
     override: Override | None = None
 
     @property
@@ -69,16 +69,16 @@ class Panel:
 
 
 def read_target(text: str) -> Target:
-    """The target of `all`, `queue:NAME` or `actor:NAME`; raises JobsError with the cure."""
+    """Parse `all`, `queue:NAME` or `actor:NAME`; raises JobsError with the cure."""
     scope, _, name = text.partition(":")
     if scope not in SCOPES or bool(name) == (scope == "all"):
-        raise JobsError(f"Name what is meant as all, queue:NAME or actor:NAME, not {text!r:.80}.", field="target")
+        raise JobsError(f"The target must be all, queue:NAME or actor:NAME, not {text!r:.80}.", field="target")
     permissions.require_target(scope, name)
     return Target(scope, name)
 
 
 def require(session: Session, target: Target) -> Target:
-    """The target, if there is such a queue or actor here or in a living worker; a control of a misspelt name would hold nothing."""
+    """Parse a target that exists in this process or a live worker: an override for a misspelt name would do nothing."""
     if target.scope == "all":
         return target
     alive = workers.alive(session)
@@ -88,14 +88,14 @@ def require(session: Session, target: Target) -> Target:
         known = set(actor_catalogue.queues()).union(*(worker.queues for worker in alive))
     if target.name not in known:
         listed = ", ".join(sorted(known))
-        raise JobsError(f"There is no {target.scope} named {target.name!r}. There is: {listed}.", field="target")
+        raise JobsError(f"There is no {target.scope} named {target.name!r}. Choose one of: {listed}.", field="target")
     return target
 
 
 def pause(
     session: Session, target: Target, *, how_long: str | float | None, until: str | float | None = None, reason: str | None, by: Caller
 ) -> datetime | None:
-    """Pause a target for a period or until an instant; return the end, None: until it is resumed. Raises JobsError."""
+    """Pause a target for a duration or until a time; return the end, None: until it is resumed. Raises JobsError."""
     if how_long is not None and until is not None:
         raise JobsError("Give either for or until, not both.", field="until")
     end = ahead("for", how_long) or ahead("until", until)
@@ -105,17 +105,17 @@ def pause(
 
 
 def resume(session: Session, target: Target) -> int:
-    """End the pause of a target; return how many jobs waited for that."""
+    """End the pause of a target; return the number of jobs it delayed."""
     return overrides.resume(session, target.scope, target.name)
 
 
 def follow_code(session: Session, target: Target, setting: str) -> None:
-    """Drop an override: the value in code holds again."""
+    """Remove an override: the code value applies again."""
     overrides.follow_code(session, target.scope, target.name, setting)
 
 
 def override(session: Session, target: Target, setting: str, value: Any, *, by: Caller) -> None:
-    """Override a limit; None lifts it. Raises JobsError for an unknown target."""
+    """Override a limit; None removes the limit. Raises JobsError for an unknown target."""
     require(session, target)
     if setting == RATE_LIMIT:
         overrides.set_rate_limit(session, target.scope, target.name, value, by=by.name)
@@ -124,7 +124,7 @@ def override(session: Session, target: Target, setting: str, value: Any, *, by: 
 
 
 def panel(session: Session, target: Target) -> Panel:
-    """All that is held back of one target; a pause of something wider is not its own."""
+    """Pause, limits and breaker of one target; wider pauses are not included."""
     in_force = overrides.load(session)
     pause = next((each for each in in_force.pauses(now()) if each.target == str(target)), None)
     breaker = next((each for each in listed_breakers(session) if target.scope == "actor" and each.actor == target.name), None)
@@ -132,7 +132,7 @@ def panel(session: Session, target: Target) -> Panel:
 
 
 def listed_limits(session: Session) -> list[Limit]:
-    """Every limit that the code or an operator sets, the widest first."""
+    """List the limits from code and overrides, widest first."""
     in_force = overrides.load(session)
     targets = [Target(each.scope, each.name) for each in in_force.overrides()]
     targets += [Target("actor", actor.actor_name) for actor in actor_catalogue.everyone()]
@@ -141,7 +141,7 @@ def listed_limits(session: Session) -> list[Limit]:
 
 
 def listed_breakers(session: Session) -> list[Breaker]:
-    """Every actor with a circuit breaker, the open ones first."""
+    """List the circuit breakers, open ones first."""
     counted = {row.actor: row for row in breakers.listed(session)}
     declared = {actor.actor_name: _declared_breaker(actor) for actor in actor_catalogue.everyone()}
     limits = {name: breaker.failures for name, breaker in declared.items() if breaker is not None}

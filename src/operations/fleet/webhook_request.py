@@ -1,4 +1,4 @@
-"""The request for a webhook, and documents of webhooks and deliveries."""
+"""Webhook request, and documents of webhooks and deliveries."""
 
 from __future__ import annotations
 
@@ -16,33 +16,31 @@ from ..people.caller import Caller
 
 
 class WebhookBody(BaseModel):
-    """A webhook to make."""
+    """Body that creates a webhook."""
 
     model_config = ConfigDict(extra="forbid")
 
-    url: str = Field(description="where deliveries are sent to", min_length=1, max_length=2000)
-    kind: Literal["job", "workflow", "alert"] = Field(
-        "job", description="subject of the notifications: ends of jobs or workflows, or alerts"
-    )
-    actor: str | None = Field(None, description="only of jobs of this actor; null: of all")
+    url: str = Field(description="URL that receives the deliveries", min_length=1, max_length=2000)
+    kind: Literal["job", "workflow", "alert"] = Field("job", description="events to deliver: finished jobs or workflows, or alerts")
+    actor: str | None = Field(None, description="limit to jobs of this actor; null: all")
     states: list[Literal["succeeded", "dead", "cancelled", "expired", "began", "recovered"]] | None = Field(
-        None, min_length=1, description="which ends, or whether alerts that begin or recover; null: all"
+        None, min_length=1, description="limit to these final states, or to began or recovered for alerts; null: all"
     )
 
 
 def create(session: Session, body: WebhookBody, *, by: Caller) -> Webhook:
-    """Make the webhook; raises JobsError naming the field at fault."""
+    """Create the webhook; raises JobsError naming the invalid field."""
     if body.actor:
         actor_catalogue.find(body.actor)
     elif by.actors is not None:
-        raise JobsError("You may use some actors only: name the actor whose jobs it is for.", field="actor")
+        raise JobsError("Your access is limited to some actors: name one of them.", field="actor")
     kind = Kind(body.kind)
     states = webhooks.STATES[kind] if body.states is None else body.states
     return webhooks.create(session, url=body.url, kind=kind, actor=body.actor, states=states, by=by.name)
 
 
 def document(webhook: Webhook) -> dict[str, Any]:
-    """A webhook without its secret, which is shown once, at its creation."""
+    """A webhook without its secret, which is shown only on creation."""
     return {
         "id": webhook.id,
         "url": webhook.url,

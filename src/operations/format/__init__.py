@@ -1,1 +1,1 @@
-"""Values as text and JSON: instants, periods, list filters, bodies of requests, valid JSON. Imports no other district."""
+"""Formats and parsers: times, durations, list filters, request bodies, JSON. Imports no other district."""

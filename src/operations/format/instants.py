@@ -1,4 +1,4 @@
-"""Instants and durations as people and programs write them."""
+"""Parsing and formatting of times and durations."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
 _DURATION = re.compile(r"(?:\d+(?:\.\d+)?\s*[smhdw]\s*)+")
 _PART = re.compile(r"(\d+(?:\.\d+)?)\s*([smhdw])")
 _NUMBER = re.compile(r"\d+(?:\.\d+)?")
-#: no instant that anything here is about lies before
+#: earliest time accepted
 FIRST = datetime(1970, 1, 1, tzinfo=UTC)
-#: about a hundred years: what lies further ahead is a slip of the keyboard
+#: about a hundred years: a longer duration is a typing error
 _LONGEST = timedelta(days=36_525)
 
 
 def parse_duration(value: str | float) -> timedelta:
-    """The duration of `90`, `"90"` (seconds), `"10m"` or `"1h30m"`; raises ValueError with the cure."""
+    """Parse `90`, `"90"` (seconds), `"10m"` or `"1h30m"`; raises ValueError with the cure."""
     text = str(value).strip().lower()
-    if isinstance(value, int | float) and value >= 0:  # also what Python writes as 1e-07
+    if isinstance(value, int | float) and value >= 0:  # includes numbers that Python prints as 1e-07
         seconds = float(value)
     elif _NUMBER.fullmatch(text):
         seconds = float(text)
@@ -32,12 +32,12 @@ def parse_duration(value: str | float) -> timedelta:
     else:
         raise ValueError("Give a duration such as 90 (seconds), 10m, 1h30m or 2d.")
     if seconds > _LONGEST.total_seconds():
-        raise ValueError("That is more than a hundred years ahead.")
+        raise ValueError("This is more than a hundred years ahead.")
     return timedelta(seconds=seconds)
 
 
 def write_duration(seconds: int) -> str:
-    """The shortest text that `parse_duration` reads as so many seconds: `90` is "1m30s"."""
+    """The shortest text that `parse_duration` accepts: 90 seconds are "1m30s"."""
     parts, rest = [], seconds
     for unit, length in sorted(_UNITS.items(), key=lambda each: -each[1]):
         number, rest = divmod(rest, length)
@@ -47,24 +47,24 @@ def write_duration(seconds: int) -> str:
 
 
 def parse_instant(text: str) -> datetime:
-    """The instant of an ISO 8601 text with its zone, one before 1970 as 1970; raises ValueError with the cure."""
+    """Parse ISO 8601 with time zone; times before 1970 become 1970. Raises ValueError with the cure."""
     try:
         instant = datetime.fromisoformat(text.strip())
     except ValueError:
-        raise ValueError("Give an instant such as 2030-12-31T18:00:00Z.") from None
+        raise ValueError("Give a time such as 2030-12-31T18:00:00Z.") from None
     if instant.tzinfo is None:
-        raise ValueError("Give the zone too, e.g. 2030-12-31T18:00:00Z.")
+        raise ValueError("Give the time zone too, e.g. 2030-12-31T18:00:00Z.")
     try:
-        # Nothing here is older, and arithmetic at the beginning of the calendar overflows.
+        # Clamp: arithmetic near year 1 overflows.
         return max(instant.astimezone(UTC), FIRST)
     except OverflowError:
-        raise ValueError("Give an instant between the years 1 and 9999.") from None
+        raise ValueError("Give a time between the years 1 and 9999.") from None
 
 
 def zoned(text: str, zone: str = "") -> str:
-    """What a browser's picker sends, with the zone it is meant in (empty: that of the settings). Raises JobsError with the cure.
+    """Add the zone to a local time from a browser (empty: that of the settings). Raises JobsError with the cure.
 
-    A text that is no instant goes on as it is: the check words the error.
+    Other text is returned unchanged: the validation words the error.
     """
     try:
         instant = datetime.fromisoformat(text.strip())
@@ -79,24 +79,24 @@ def zoned(text: str, zone: str = "") -> str:
     except OverflowError:
         return instant.isoformat()
     if not exists:
-        raise JobsError(f"This time does not exist in {meant.key}: the clocks go forward then. Give another.")
+        raise JobsError(f"This time does not exist in {meant.key}: the clocks go forward. Give another time.")
     return instant.isoformat()
 
 
 def write_local(text: str, zone: str = "") -> str:
-    """An ISO 8601 text as a browser's picker takes it: in the zone (empty: that of the settings), without the zone, to the millisecond.
+    """Convert ISO 8601 to a browser's local time in the zone (empty: that of the settings), to the millisecond.
 
-    A text that no picker can show stays as it is.
+    Text that a browser cannot show is returned unchanged.
     """
     try:
         instant = datetime.fromisoformat(text)
         if instant.tzinfo is not None:
             instant = instant.astimezone(ZoneInfo(zone or get_settings().timezone))
-    except (ValueError, KeyError, OverflowError):  # KeyError: the zone's name is not known here
+    except (ValueError, KeyError, OverflowError):  # KeyError: unknown zone name
         return text
     return instant.replace(tzinfo=None).isoformat(timespec="milliseconds" if instant.microsecond >= 1000 else "seconds")
 
 
 def write_instant(instant: datetime | None) -> str | None:
-    """ISO 8601 in UTC, with Z."""
+    """Format as ISO 8601 in UTC with Z."""
     return None if instant is None else instant.astimezone(UTC).isoformat().replace("+00:00", "Z")

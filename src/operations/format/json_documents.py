@@ -1,4 +1,4 @@
-"""Valid JSON for documents: replace numbers and texts that JSON or a page cannot hold; the mask of a secret."""
+"""Valid JSON for documents: replace numbers and texts that JSON or HTML cannot hold; the mask of secrets."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ MASK = "••••••"
 
 
 def dump(document: Any, *, indent: int | None = None) -> str:
-    """Valid JSON text: what JSON has no word for (NaN, infinities) becomes null."""
+    """Serialise to valid JSON; NaN and infinities become null."""
     return json.dumps(finite(document), ensure_ascii=True, allow_nan=False, indent=indent)
 
 
 def printable(text: str) -> str:
-    """The text as a page can hold it: half of a surrogate pair, which JSON allows, and NUL are replaced."""
+    """Replace lone surrogates (valid in JSON) and NUL, which HTML cannot hold."""
     return text.encode("utf-8", "replace").decode().replace("\x00", "␀")
 
 
 def finite(value: Any) -> Any:
-    """The value with every number that is none replaced by None."""
+    """Replace NaN and infinities by None."""
     if isinstance(value, float):
         return value if math.isfinite(value) else None
     if isinstance(value, dict):

@@ -20,20 +20,20 @@ def everyone() -> list[AnyActor]:
 
 
 def entries() -> list[AnyActor]:
-    """The actors whose jobs are submitted by people and programs."""
+    """The actors that users and programs may submit; excludes internal ones."""
     return [actor for actor in everyone() if not actor.options.get("internal")]
 
 
 def submittable(name: str) -> AnyActor:
-    """The actor of this name, or UnknownActor; also for an internal one, whose arguments have no checks."""
+    """The actor of this name; raises UnknownActor, also for internal actors, whose arguments are not validated."""
     actor = find(name)
     if actor.options.get("internal"):
-        raise UnknownActor(f"The jobs of {name!r} are submitted by Callboard itself: nobody asks for one.", field="actor")
+        raise UnknownActor(f"Only Callboard itself submits jobs of {name!r}.", field="actor")
     return actor
 
 
 def find(name: str) -> AnyActor:
-    """The actor of this name, or UnknownActor."""
+    """The actor of this name; raises UnknownActor."""
     permissions.require(name)
     found: dict[str, AnyActor] = actors.broker.actors
     if name not in found:

@@ -1,4 +1,4 @@
-"""Bulk actions: one verb for all jobs of a query. First count the jobs, then submit the job that acts on them."""
+"""Bulk actions: count the jobs of a query, then submit a job that acts on them."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class CountDiffers(JobsError):
 
 @dataclass(frozen=True, slots=True)
 class Selection:
-    """The jobs that a verb would act on: `taken` and `others` count jobs of the query by state; none is newer than `up_to`."""
+    """Jobs of a bulk action: counts by state of the affected (`taken`) and other jobs; none is newer than `up_to`."""
 
     verb: Verb
     query: Query
@@ -38,14 +38,14 @@ class Selection:
 
     @property
     def total(self) -> int:
-        """How many jobs."""
+        """The number of affected jobs."""
         return sum(self.taken.values())
 
 
 def read_verb(text: object) -> Verb:
     """The verb of this name; raises JobsError."""
     if not isinstance(text, str) or text not in list(Verb):
-        raise JobsError(f"Choose what to do: {', '.join(Verb)}.", field="verb")
+        raise JobsError(f"Choose an action: {', '.join(Verb)}.", field="verb")
     return Verb(text)
 
 
@@ -69,18 +69,18 @@ def check_count(found: Selection, count: int) -> None:
     """Raise CountDiffers unless the caller has seen this number."""
     if found.total != count:
         raise CountDiffers(
-            f"{found.verb} is meant for {found.total} jobs by now, not for {count}. Look again, then say {found.total}.", field="count"
+            f"The query now matches {found.total} jobs, not {count}. Check again, then send count {found.total}.", field="count"
         )
 
 
 def start(
     session: Session, verb: Verb, query: Query, *, up_to: int, count: int, by: Caller, source: Literal["form", "api", "command"]
 ) -> Receipt:
-    """Submit the job that carries it out, in the session's transaction."""
+    """Submit the job that carries out the action, in the session's transaction."""
     arguments: dict[str, Any] = {
         "verb": verb.value, "query": query.text, "up_to": up_to, "asked_at": write_instant(now()), "by": by.name, "by_key": by.key, "role": by.role.value,
     }  # fmt: skip
-    if source != "form":  # a worker of the release before knows pages alone, and no word for it
+    if source != "form":  # workers of the previous release know only pages and reject this argument
         arguments["via"] = source
     receipt = submit(session, act_on_jobs.message(**arguments), source=source, submitted_by=by.name)
     audit.about("bulk", receipt.id, verb=verb.value, query=query.text[:500], count=count)

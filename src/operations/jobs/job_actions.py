@@ -1,4 +1,4 @@
-"""Actions of a person on one job: the same names on pages, in the API and at the terminal."""
+"""Actions on one job, with the same names on pages, in the API and at the terminal."""
 
 from __future__ import annotations
 

@@ -28,13 +28,13 @@ from ...sql.clock import now
 
 @dataclass(frozen=True, slots=True)
 class JobContext:
-    """`pause`: the pause that holds a job, also before the job meets it. `stalled`: why the job counts as stalled."""
+    """Context of a job. `pause`: the pause that applies, even before a claim. `stalled`: why the job counts as stalled."""
 
     step: Membership | None = None
     pause: Pause | None = None
     stalled: str | None = None
     schedule: Schedule | None = None  # the one that submitted it
-    reruns: Sequence[Mapping[str, Any]] = ()  # jobs that run it again
+    reruns: Sequence[Mapping[str, Any]] = ()  # re-runs of this job
     because: Sequence[str] = ()  # why it is not running, if it waits
 
     def reason(self, job: Job) -> str | None:
@@ -65,6 +65,6 @@ def _broker(session: Session) -> BrokerFacts:
 
 
 def context_now(job: Job) -> JobContext:
-    """The context of a job, read in a session of its own."""
+    """The context of a job, read in a separate session."""
     with database.read() as session:
         return context_of(session, job)

@@ -41,9 +41,9 @@ def summary(job: Job) -> dict[str, Any]:
 
 
 def whole(job: Job, context: JobContext) -> dict[str, Any]:
-    """A job with its result, error, progress and attempts, what it waits for, and where it belongs.
+    """A job with result, error, progress, attempts, waiting reasons and context.
 
-    A result in a file is not part of it: then `result_bytes` says its size, and /jobs/{id}/result has it.
+    A result in a file is left out: `result_bytes` gives its size, /jobs/{id}/result its content.
     """
     progress, step = None, context.step
     if job.progress_done is not None:
@@ -73,7 +73,7 @@ def whole(job: Job, context: JobContext) -> dict[str, Any]:
 
 
 class Called(Protocol):
-    """What has an actor and arguments: a job, or a step of a workflow."""
+    """Protocol of objects with an actor and arguments: a job or a workflow step."""
 
     @property
     def actor(self) -> str | None: ...
@@ -84,7 +84,7 @@ class Called(Protocol):
 
 
 def arguments(job: Called) -> tuple[Any, Any]:
-    """The arguments with the values of secret parameters masked."""
+    """The arguments with secrets masked."""
     secrets = _secrets(job.actor)
     if not secrets or not isinstance(job.args, list) or not isinstance(job.kwargs, Mapping):
         return job.args, job.kwargs
@@ -93,7 +93,7 @@ def arguments(job: Called) -> tuple[Any, Any]:
 
 
 def names(job: Called) -> list[str]:
-    """What the positional arguments are called; by number where this process does not know."""
+    """Parameter names of the positional arguments; numbers if the actor is not loaded."""
     try:
         known = Signature.of(actor_catalogue.find(job.actor or "")).positional_names(len(job.args))
     except UnknownActor:

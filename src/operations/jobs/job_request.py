@@ -1,4 +1,4 @@
-"""Check the request for a job and make it a Submission: actor, permission, arguments, queue, idempotency key."""
+"""Validate a job request and build the Submission: actor, permission, arguments, queue, idempotency key."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from ..people import permissions
 from ..people.caller import Caller
 from . import actor_catalogue
 
-#: characters of an idempotency key, so that it fits its column behind the caller's key
+#: maximum length of an idempotency key, so that it fits its column with the caller's key as prefix
 KEY_LENGTH = 200
 
 
@@ -43,7 +43,7 @@ class JobRequest:
 
 
 def check(wanted: JobRequest, *, by: Caller, source: Literal["form", "api"]) -> Submission:
-    """The submission for a request; raises UnknownActor, InvalidArguments or another JobsError that names the field."""
+    """Build the submission of a request; raises UnknownActor, InvalidArguments or another JobsError naming the field."""
     actor = actor_catalogue.submittable(wanted.actor)
     permissions.require_submit(wanted.actor)
     args, kwargs = checked(Signature.of(actor), wanted.args, wanted.kwargs or {})
@@ -64,7 +64,7 @@ def check(wanted: JobRequest, *, by: Caller, source: Literal["form", "api"]) -> 
 
 
 def check_edit(job: Job, change: Edit) -> Edit:
-    """The change of a waiting job, its new arguments as the actor takes them; raises as `check` does."""
+    """Validate the edit of a waiting job; raises like `check`."""
     if not takes_arguments(change):
         return change
     actor = actor_catalogue.submittable(job.actor or "")
@@ -74,22 +74,22 @@ def check_edit(job: Job, change: Edit) -> Edit:
 
 
 def checked(signature: Signature, args: Sequence[Any], kwargs: Mapping[str, Any]) -> tuple[list[Any], dict[str, Any]]:
-    """The arguments as the actor takes them; raises InvalidArguments, also for the dots by which pages and API show a secret."""
+    """Validate the arguments; raises InvalidArguments, also for a masked secret that was sent back."""
     given = signature.by_name(args, kwargs)
     masked = [name for name in signature.secrets if MASK in (given.get(name), *_each(given.get(name)))]
     if masked:
-        errors = dict.fromkeys(masked, "The dots stand for a secret that is not shown: give it anew.")
+        errors = dict.fromkeys(masked, "The dots hide a secret: enter it again.")
         raise InvalidArguments("; ".join(f"{name}: {text}" for name, text in errors.items()), errors=errors)
     return signature.check(args, kwargs)
 
 
 def _each(value: Any) -> Iterable[Any]:
-    """The values of *args and **kwargs."""
+    """Values of *args and **kwargs."""
     return value.values() if isinstance(value, Mapping) else value if isinstance(value, list) else ()
 
 
 def check_step(step: PlannedStep) -> Submission:
-    """The submission of a workflow's step, its arguments as the actor takes them; what results will fill is checked when it starts."""
+    """Build the submission of a workflow step; placeholders for results are validated when the step starts."""
     message = step.submission.message
     signature = Signature.of(actor_catalogue.submittable(message.actor_name))
     permissions.require_submit(message.actor_name)
@@ -107,10 +107,10 @@ def check_step(step: PlannedStep) -> Submission:
 
 
 def queue(name: str) -> str:
-    """The queue's name, if a worker will take jobs from it."""
+    """The queue name; raises if no actor declares it, because no worker would consume it."""
     if name not in actor_catalogue.queues():
         raise JobsError(
-            f"No actor declares a queue named {name!r}, so no worker would take the job. There is: {', '.join(actor_catalogue.queues())}.",
+            f"No actor declares a queue named {name!r}, so no worker would run the job. Choose one of: {', '.join(actor_catalogue.queues())}.",
             field="queue",
         )
     return name

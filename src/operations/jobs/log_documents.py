@@ -9,7 +9,7 @@ from ...jobs.core.errors import JobsError
 from ...jobs.core.models import LogLine
 from ..format.instants import write_instant
 
-#: control characters would steer the terminal of whoever reads the log
+#: escapes control characters, which could control the reader's terminal
 _VISIBLE = {number: f"\\x{number:02x}" for number in (*range(32), 127) if chr(number) not in "\t\n"}
 
 
@@ -30,16 +30,16 @@ def plain(line: LogLine) -> str:
 
 
 def write_place(lines: list[LogLine], before: Place = START) -> str:
-    """The place behind these lines, as a text to pass as `after`; without lines the one before."""
+    """The cursor after these lines, for `after`; unchanged without lines."""
     place = Place(lines[-1].attempt, lines[-1].number) if lines else before
     return f"{place.attempt}.{place.number}"
 
 
 def read_place(text: str | None) -> Place:
-    """The place of `after`; nothing: the beginning. Raises JobsError."""
+    """Parse `after`; empty: the beginning. Raises JobsError."""
     if not text:
         return START
     parts = text.split(".")
     if len(parts) != 2 or not all(part.isascii() and part.isdecimal() and len(part) <= 9 for part in parts):
-        raise JobsError("Take `after` from the `next` of the answer before: it looks like 1.20.", field="after")
+        raise JobsError("`after` must be the `next` of the previous response, e.g. 1.20.", field="after")
     return Place(int(parts[0]), int(parts[1]))

@@ -1,4 +1,4 @@
-"""Purge a queue: cancel the rows that wait in it. Deleting messages is not enough: the relay would publish a queued row again."""
+"""Purge a queue: cancel its waiting rows. Deleting messages is not enough: the relay would publish the rows again."""
 
 from __future__ import annotations
 
@@ -15,25 +15,25 @@ from ..people.caller import Caller
 from . import bulk_request
 from .bulk_request import CountDiffers
 
-#: what a purge is for: not what runs, nor what is held until a person has seen it
+#: states that a purge cancels; running jobs finish, held ones need a decision
 PURGED = (State.SCHEDULED, State.QUEUED, State.RETRYING)
 
 
 def query(queue: str) -> str:
-    """The query for the jobs that wait in a queue."""
+    """The query for the waiting jobs of a queue."""
     return f"queue:{quote(queue)} state:{','.join(PURGED)}"
 
 
 def purge(session: Session, queue: str, *, count: int | None, by: Caller, source: Literal["api", "command"]) -> tuple[Receipt | None, int]:
     """Submit a job that cancels all waiting jobs of a queue; return it with their number. None: no job waits.
 
-    Above a hundred it raises CountDiffers unless `count` says how many there are; below, only if it says another number.
+    Raises CountDiffers if `count` differs, or is missing above a hundred jobs.
     """
     found = bulk_request.meant(session, Verb.CANCEL, search.parse(query(queue)))
     if count is not None:
         bulk_request.check_count(found, count)
     elif found.total > bulk.TYPED_ABOVE:
-        raise CountDiffers(f"{found.total} jobs wait in {queue}: say count {found.total} to cancel them all.", field="count")
+        raise CountDiffers(f"{found.total} jobs wait in {queue}: send count {found.total} to cancel them all.", field="count")
     audit.about("queue", queue, count=found.total)
     if not found.total:
         return None, 0

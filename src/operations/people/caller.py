@@ -1,4 +1,4 @@
-"""The caller: the user, token or terminal on whose behalf the code runs, and the error for what the caller may not do."""
+"""The caller: the user, token or terminal on whose behalf the code runs, and the error for a missing permission."""
 
 from __future__ import annotations
 

@@ -11,13 +11,13 @@ from sqlalchemy.orm import Mapped, mapped_column, relationship
 from ...sql.columns import Base, JsonText, UtcDateTime
 from .roles import Role
 
-#: SQLite counts rows only in a column of type INTEGER
+#: SQLite auto-increments only columns of type INTEGER
 _Key = BigInteger().with_variant(Integer(), "sqlite")
 _RoleWord = Enum(Role, native_enum=False, length=16, create_constraint=False, values_callable=lambda roles: [role.value for role in roles])
 
 
 class User(Base):
-    """A person who signs in with a name and a password."""
+    """A user who signs in with name and password."""
 
     __tablename__ = "console_users"
 
@@ -27,11 +27,11 @@ class User(Base):
     role: Mapped[Role] = mapped_column(_RoleWord)
     created_at: Mapped[datetime] = mapped_column(UtcDateTime)
     disabled_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
-    actors: Mapped[list[str] | None] = mapped_column(JsonText)  # the only ones he may use; None: all
+    actors: Mapped[list[str] | None] = mapped_column(JsonText)  # limit to these actors; None: all
 
 
 class BrowserSession(Base):
-    """One signed-in browser. The cookie holds a random key, this row its hash: deleting the row signs out."""
+    """A browser session. The cookie holds a random key, this row its hash: deleting the row signs out."""
 
     __tablename__ = "console_sessions"
 
@@ -42,13 +42,13 @@ class BrowserSession(Base):
     expires_at: Mapped[datetime] = mapped_column(UtcDateTime)
     address: Mapped[str] = mapped_column(String(64))
     browser: Mapped[str] = mapped_column(String(255))
-    by_link: Mapped[bool | None]  # who came by a link may set a password without knowing the old one
+    by_link: Mapped[bool | None]  # True: signed in by link, may set a password without the old one
 
     user: Mapped[User] = relationship(lazy="joined", innerjoin=True)
 
 
 class SignInLink(Base):
-    """A link that signs in once, as printed by `./run up`."""
+    """A one-time sign-in link, as printed by `./run up`."""
 
     __tablename__ = "console_sign_in_links"
 
@@ -58,7 +58,7 @@ class SignInLink(Base):
 
 
 class FailedSignIn(Base):
-    """One refused password, kept for as long as it slows the next try down."""
+    """A failed password attempt, kept while it counts towards throttling."""
 
     __tablename__ = "console_failed_sign_ins"
     __table_args__ = (Index("ix_console_failed_sign_ins_who", "who", "failed_at"),)
@@ -69,7 +69,7 @@ class FailedSignIn(Base):
 
 
 class ApiToken(Base):
-    """A program's key to the API; shown once, kept as a hash, recognised by its prefix."""
+    """An API token: shown once, stored as a hash, identified by its prefix."""
 
     __tablename__ = "api_tokens"
 
@@ -82,18 +82,18 @@ class ApiToken(Base):
     expires_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     revoked_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     last_used_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
-    actors: Mapped[list[str] | None] = mapped_column(JsonText)  # the only ones it may use; None: all
-    user_id: Mapped[int | None] = mapped_column(BigInteger)  # whose it is; None: nobody's own
+    actors: Mapped[list[str] | None] = mapped_column(JsonText)  # limit to these actors; None: all
+    user_id: Mapped[int | None] = mapped_column(BigInteger)  # owner; None: not a personal token
 
 
 class SavedView(Base):
-    """A query of the jobs list under a name."""
+    """A saved view: a named query of the jobs list."""
 
     __tablename__ = "saved_views"
     __table_args__ = (Index("ix_saved_views_owner", "owner", "name", unique=True),)
 
     id: Mapped[int] = mapped_column(_Key, primary_key=True)
-    owner: Mapped[str] = mapped_column(String(64))  # a visitor's key
+    owner: Mapped[str] = mapped_column(String(64))  # key of the caller
     owner_name: Mapped[str] = mapped_column(String(150))
     name: Mapped[str] = mapped_column(String(60))
     query: Mapped[str] = mapped_column(Text)
@@ -102,7 +102,7 @@ class SavedView(Base):
 
 
 class FormPreset(Base):
-    """Values of an actor's form, saved by somebody under a name."""
+    """A preset: named values of an actor's form."""
 
     __tablename__ = "form_presets"
     __table_args__ = (Index("uq_form_presets_name", "actor", "owner_key", "name", unique=True),)
@@ -111,7 +111,7 @@ class FormPreset(Base):
     actor: Mapped[str] = mapped_column(String(255))
     name: Mapped[str] = mapped_column(String(100))
     owner: Mapped[str] = mapped_column(String(150))
-    owner_key: Mapped[str] = mapped_column(String(170))  # of the visitor: a name may be given again
+    owner_key: Mapped[str] = mapped_column(String(170))  # key of the caller, because names can be reused
     shared: Mapped[bool] = mapped_column(Boolean)
     values: Mapped[Any] = mapped_column(JsonText)  # by parameter
     saved_at: Mapped[datetime] = mapped_column(UtcDateTime)

@@ -1,4 +1,4 @@
-"""Permissions per actor: which actors the caller of a request may see, submit and change. The same for pages, API and terminal.
+"""Permissions per actor: which actors the caller may see, submit and edit. The same for pages, API and terminal.
 
 A user or token may be limited to certain actors. An actor may also require a role in code: `view_role` to see its jobs,
 `submit_role` to submit, retry and change them. Three places enforce this: the catalogue lists permitted actors only, row_filters.py
@@ -25,25 +25,25 @@ from .roles import Role
 
 #: stands for the name of an actor that the caller may not see
 MASKED = "••••••"
-#: fields of a query whose values name nothing
+#: query fields whose values name no actor or queue
 _HARMLESS = frozenset({"state", "is", "created", "started", "finished", "attempts", "source", "priority"})
-#: an actor's name, or the beginning of names with a star behind it
+#: an actor name, or a prefix followed by a star
 PATTERN = re.compile(r"[^\s,*]{1,200}\*?|\*")
 Patterns = tuple[str, ...]
 
 
 def read_patterns(text: str) -> Patterns | None:
-    """The patterns of a text such as `add, reports_*`; None for an empty one: every actor. Raises ValueError with the cure."""
+    """Parse patterns such as `add, reports_*`; None for an empty text: every actor. Raises ValueError with the cure."""
     patterns = tuple(dict.fromkeys(word for word in re.split(r"[\s,]+", text) if word))
     wrong = [word for word in patterns if not PATTERN.fullmatch(word)]
     if wrong:
-        raise ValueError(f"{wrong[0]!r:.60} is no actor's name, nor the beginning of one with a star behind it, e.g. reports_*.")
+        raise ValueError(f"{wrong[0]!r:.60} is not an actor name or a prefix followed by a star, e.g. reports_*.")
     return None if not patterns or "*" in patterns else patterns
 
 
 @dataclass(frozen=True, slots=True)
 class Sight:
-    """The actors a caller is limited to. `patterns`: the only ones, None: all; `hidden`: actors that require a higher role."""
+    """The caller's limit. `patterns`: allowed actors, None: all; `hidden`: actors that require a higher role."""
 
     patterns: Patterns | None
     hidden: frozenset[str] = frozenset()
@@ -71,7 +71,7 @@ class Sight:
         )
 
     def __str__(self) -> str:
-        return ", ".join(self.patterns) if self.patterns is not None else "those whose code lets your role see them"
+        return ", ".join(self.patterns) if self.patterns is not None else "those that your role may see"
 
 
 def fits(sight: Sight | None, actor: str) -> bool:
@@ -94,7 +94,7 @@ def known(name: str | None) -> str | None:
 
 
 def numbers(broker: Overview) -> Overview:
-    """RabbitMQ's numbers of the queues whose actors the caller may all see."""
+    """RabbitMQ counts of the queues of which the caller may see all actors."""
     limited = in_force()
     if limited is None:
         return broker
@@ -115,7 +115,7 @@ def require(actor: str) -> None:
         return
     if limited is not None and actor in limited.hidden:
         raise unknown(actor)
-    raise caller.Forbidden(f"The actor {actor!r:.200} is not among those you may use: {limited}.")
+    raise caller.Forbidden(f"You have no access to the actor {actor!r:.200}. Your actors: {limited}.")
 
 
 def unknown(actor: str) -> UnknownActor:
@@ -124,12 +124,12 @@ def unknown(actor: str) -> UnknownActor:
 
 
 def submit_role(actor: str | None) -> Role:
-    """The least role that may submit jobs of this actor."""
+    """The role required to submit jobs of this actor."""
     return max(Role.SUBMITTER, Role(defaults.of(actor or "").submit_role or Role.SUBMITTER), key=list(Role).index)
 
 
 def view_role(actor: str | None) -> Role:
-    """The least role that may see jobs of this actor."""
+    """The role required to view jobs of this actor."""
     return Role(defaults.of(actor or "").view_role or Role.VIEWER)
 
 
@@ -138,7 +138,7 @@ def require_submit(actor: str) -> None:
     by, needed = caller.current(), defaults.of(actor).submit_role
     if by is not None and needed and not by.role.includes(Role(needed)):
         raise caller.Forbidden(
-            f"Jobs of {actor} are submitted, retried and changed by the role {needed} or higher; you are signed in as {by.name} with the role {by.role}."
+            f"Submitting, retrying and editing jobs of {actor} requires role {needed} or higher; you are signed in as {by.name} with role {by.role}."
         )
 
 

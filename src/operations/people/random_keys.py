@@ -1,4 +1,4 @@
-"""Random keys that are handed out once and kept only as a hash."""
+"""Random keys: shown once and stored only as a hash."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ import secrets
 
 
 def new_key() -> str:
-    """256 random bits, safe in URLs and cookies."""
+    """Generate 256 random bits, URL- and cookie-safe."""
     return secrets.token_urlsafe(32)
 
 
 def hash_key(key: str) -> str:
-    """The key as the database knows it. Keys are random, so that a plain hash is enough; passwords go through argon2."""
+    """Hash a key. A plain hash is enough for random keys; passwords use argon2."""
     return hashlib.sha256(key.encode()).hexdigest()

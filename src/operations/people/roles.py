@@ -1,4 +1,4 @@
-"""The four roles; each includes the permissions of the one before it."""
+"""Roles; each includes the permissions of the previous one."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from enum import StrEnum
 class Role(StrEnum):
     """The role of a user or token."""
 
-    VIEWER = "viewer"  # look
-    SUBMITTER = "submitter"  # and submit jobs
-    OPERATOR = "operator"  # and retry, cancel, release, discard
-    ADMIN = "admin"  # and decide who may what
+    VIEWER = "viewer"  # may view
+    SUBMITTER = "submitter"  # may also submit jobs
+    OPERATOR = "operator"  # may also retry, cancel, release, discard
+    ADMIN = "admin"  # may also manage users, tokens and webhooks
 
     def includes(self, other: Role) -> bool:
         """True if this role has the permissions of `other`."""

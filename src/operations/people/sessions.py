@@ -1,4 +1,4 @@
-"""Signed-in browsers and the links that sign one in once. All keys are random and kept as hashes."""
+"""Browser sessions and one-time sign-in links. All keys are random and stored as hashes."""
 
 from __future__ import annotations
 
@@ -15,24 +15,24 @@ from ...sql.database import write
 from .models import BrowserSession, SignInLink, User
 from .random_keys import hash_key, new_key
 
-#: the first user, whom `./run up` makes
+#: the first user, created by `./run up`
 ADMIN = "admin"
-#: how long a browser stays signed in …
+#: maximum lifetime of a session …
 SESSION_LIFE = timedelta(days=14)
-#: … if it is used, and how long if it is not
+#: … and its idle timeout
 IDLE_LIFE = timedelta(days=3)
-#: a session's use is written down at most this often, so that reading costs no write
+#: minimum interval between writes of a session's last use, so that reads cost no write
 USE_NOTED_EVERY = timedelta(minutes=10)
-#: how long the link in the ready line works
+#: lifetime of the link printed by `./run up`
 LINK_LIFE = timedelta(hours=1)
-#: how long the link works that an administrator gives to a user
+#: lifetime of a link that an administrator creates
 INVITATION_LIFE = timedelta(days=1)
-#: sessions that a page lists
+#: sessions per page
 LISTED = 500
 
 
 def start(session: Session, user_id: int, *, address: str, browser: str, by_link: bool = False) -> str:
-    """Sign a browser in and return its key; sessions that have run out are forgotten on the way."""
+    """Create a session and return its key; deletes expired sessions."""
     present, key = now(), new_key()
     session.execute(delete(BrowserSession).where(BrowserSession.expires_at <= present))
     session.execute(
@@ -50,41 +50,41 @@ def start(session: Session, user_id: int, *, address: str, browser: str, by_link
 
 
 def find(session: Session, key: str) -> BrowserSession | None:
-    """The session of this browser's key, if it signs somebody in."""
+    """The valid session of this key with its user, or None."""
     row = current(session, key)
     return row if row is not None and row.user.disabled_at is None else None
 
 
 def needs_noting(found: BrowserSession) -> bool:
-    """True if the session's use has been noted too long ago, and its end can be put off."""
+    """True if the session's last use must be written again to extend it."""
     return min(now() + IDLE_LIFE, found.created_at + SESSION_LIFE) - found.expires_at > USE_NOTED_EVERY
 
 
 def note_use(session: Session, found: BrowserSession) -> None:
-    """Put the end of an idle session off: it was used just now."""
+    """Extend the idle timeout of a session that is in use."""
     until = min(now() + IDLE_LIFE, found.created_at + SESSION_LIFE)
     session.execute(update(BrowserSession).where(BrowserSession.id == found.id).values(expires_at=until))
 
 
 def current(session: Session, key: str) -> BrowserSession | None:
-    """The session of this key, while it lasts."""
+    """The unexpired session of this key."""
     statement = select(BrowserSession).where(BrowserSession.key_hash == hash_key(key), BrowserSession.expires_at > now())
     return session.execute(statement).scalar_one_or_none()
 
 
 def listed(session: Session, user_id: int | None = None) -> Sequence[BrowserSession]:
-    """The sessions that last, the newest first: of one user, or all."""
+    """List the unexpired sessions, newest first: of one user, or all."""
     statement = select(BrowserSession).where(BrowserSession.expires_at > now()).order_by(BrowserSession.id.desc()).limit(LISTED)
     return session.execute(statement if user_id is None else statement.where(BrowserSession.user_id == user_id)).scalars().all()
 
 
 def end(session: Session, key: str) -> None:
-    """Sign the browser out."""
+    """End the session of this key."""
     session.execute(delete(BrowserSession).where(BrowserSession.key_hash == hash_key(key)))
 
 
 def end_one(session: Session, id: int, *, user_id: int | None = None) -> bool:
-    """Sign a browser out from elsewhere; with `user_id` only if it is his."""
+    """End a session by id; with `user_id` only if that user owns it."""
     found = session.get(BrowserSession, id)
     if found is None or user_id not in (None, found.user_id):
         return False
@@ -94,12 +94,12 @@ def end_one(session: Session, id: int, *, user_id: int | None = None) -> bool:
 
 
 def end_all(session: Session, user_id: int, *, but: str = "") -> None:
-    """Sign a user's browsers out, but the one with this key."""
+    """End a user's sessions except the one with this key."""
     session.execute(delete(BrowserSession).where(BrowserSession.user_id == user_id, BrowserSession.key_hash != hash_key(but)))
 
 
 def one_time_link(base_url: str) -> str:
-    """A link below `base_url` that signs one browser in as `admin`, once, within the hour. Needs ensure_admin() before."""
+    """Create a one-time link below `base_url` that signs in as `admin`, valid for an hour. Call ensure_admin() first."""
     with write() as session:
         user_id = session.execute(select(User.id).where(User.name == ADMIN)).scalar_one()
         key = new_link(session, user_id, LINK_LIFE)
@@ -108,7 +108,7 @@ def one_time_link(base_url: str) -> str:
 
 
 def new_link(session: Session, user_id: int, life: timedelta) -> str:
-    """The key of a link that signs the user in, once; older links of the user work no more."""
+    """Create the key of a one-time link for the user; invalidates older links."""
     key = new_key()
     session.execute(delete(SignInLink).where(or_(SignInLink.expires_at <= now(), SignInLink.user_id == user_id)))
     session.execute(insert(SignInLink).values(key_hash=hash_key(key), user_id=user_id, expires_at=now() + life))
@@ -116,6 +116,6 @@ def new_link(session: Session, user_id: int, life: timedelta) -> str:
 
 
 def redeem(session: Session, key: str) -> int | None:
-    """The id of the user whom this link signs in, once: the link is gone afterwards."""
+    """Redeem a one-time link: delete it and return its user id."""
     statement = delete(SignInLink).where(SignInLink.key_hash == hash_key(key), SignInLink.expires_at > now())
     return session.execute(statement.returning(SignInLink.user_id)).scalar_one_or_none()

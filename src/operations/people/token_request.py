@@ -1,4 +1,4 @@
-"""The request for an API token, read from a form."""
+"""Request for an API token."""
 
 from __future__ import annotations
 
@@ -22,16 +22,16 @@ class TokenRequest:
     user_id: int | None = None
 
     def create(self) -> str:
-        """Create the token and return it, this one time. Raises ValueError."""
+        """Create the token and return its text, stored only as a hash. Raises ValueError."""
         return create_token(self.name, self.role, actors=self.actors, expires_at=self.expires_at, user_id=self.user_id)
 
     def owned(self, user_id: int, actors: Patterns | None) -> TokenRequest:
-        """The same token, owned by a user and limited to his actors."""
+        """The request with an owner, limited to the owner's actors."""
         return replace(self, user_id=user_id, actors=actors)
 
 
 def read(form: Mapping[str, str]) -> TokenRequest:
-    """The request of a form; raises ValueError or JobsError with the cure."""
+    """Parse a form; raises ValueError or JobsError with the cure."""
     return TokenRequest(
         form.get("name", "").strip(),
         form.get("role", ""),

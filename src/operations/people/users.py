@@ -1,4 +1,4 @@
-"""The people who sign in, and their passwords (argon2)."""
+"""Users and their passwords (argon2)."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ from .weak_passwords import is_weak
 
 ADMIN = sessions.ADMIN
 NAME = re.compile(r"[\w.@+-]{1,150}")
-#: characters of a password
+#: length limits of a password
 SHORTEST, LONGEST = 12, 1024
 
 
 class UserError(ValueError):
-    """What is asked for a user cannot be; `field` is the input at fault."""
+    """A user operation is rejected; `field` is the invalid input."""
 
     def __init__(self, field: str, text: str) -> None:
         super().__init__(text)
@@ -38,16 +38,16 @@ class UserError(ValueError):
 
 
 class UnknownUser(UserError):
-    """There is no user of this id."""
+    """No user with this id exists."""
 
 
 _hasher = PasswordHasher()
-#: each check takes 64 MiB for a moment: a flood of sign-ins must not take all memory
+#: limits parallel hashes: each takes 64 MiB, and a flood of sign-ins must not exhaust memory
 _checks = threading.Semaphore(2)
 
 
 def ensure_admin() -> str | None:
-    """Make the user `admin` if there is none and return its password, this one time."""
+    """Create the user `admin` if missing and return its password, stored only as a hash; else None."""
     with read() as session:
         if session.execute(select(User.id).where(User.name == ADMIN)).first() is not None:
             return None
@@ -56,22 +56,22 @@ def ensure_admin() -> str | None:
         with write() as session:
             add(session, ADMIN, password, Role.ADMIN)
     except IntegrityError:
-        return None  # another process made it at the same moment and has shown the password
+        return None  # a concurrent process created it and has shown the password
     return password
 
 
 def add(session: Session, name: str, password: str, role: Role) -> None:
-    """Write a new user."""
+    """Insert a user."""
     session.execute(insert(User).values(name=name, password_hash=_hasher.hash(password), role=role, created_at=now()))
     audit.about("user", name, role=role.value)
 
 
 def invite(session: Session, name: str, role: str, actors: Patterns | None) -> str:
-    """Write a new user without a password; return the key of the link with which he signs in and sets one. Raises UserError."""
+    """Create a user without a password; return the key of the one-time link to set one. Raises UserError."""
     if not NAME.fullmatch(name):
         raise UserError("name", "A name has 1 to 150 letters, digits or . _ - @ +.")
     if session.execute(select(User.id).where(User.name == name)).first() is not None:
-        raise UserError("name", f"There is a user {name} already. Choose another name.")
+        raise UserError("name", f"A user {name} already exists. Choose another name.")
     row = {"name": name, "password_hash": "", "role": _checked(role, actors), "created_at": now(), "actors": _stored(actors)}
     user_id = session.execute(insert(User).values(**row).returning(User.id)).scalar_one()
     audit.about("user", name, role=role, actors=_stored(actors))
@@ -79,7 +79,7 @@ def invite(session: Session, name: str, role: str, actors: Patterns | None) -> s
 
 
 def change_rights(session: Session, id: int, role: str, actors: Patterns | None) -> User:
-    """Give a user another role or other actors. His own tokens end: they were made with the rights he had."""
+    """Change a user's role and actors. Revokes the user's tokens: they carry the old permissions."""
     user = require(session, id)
     wanted = _checked(role, actors)
     if (wanted, _stored(actors)) != (user.role, user.actors):
@@ -91,7 +91,7 @@ def change_rights(session: Session, id: int, role: str, actors: Patterns | None)
 
 
 def disable(session: Session, id: int) -> User:
-    """Let a user in no more: his sessions and his own tokens end at once."""
+    """Disable a user; ends the sessions and revokes the tokens immediately."""
     user = require(session, id)
     _keep_an_admin(session, user, stays=False)
     sessions.end_all(session, id)
@@ -103,7 +103,7 @@ def disable(session: Session, id: int) -> User:
 
 
 def enable(session: Session, id: int) -> User:
-    """Let a disabled user in again."""
+    """Enable a disabled user."""
     user = require(session, id)
     session.execute(update(User).where(User.id == id).values(disabled_at=None))
     audit.about("user", user.name)
@@ -111,7 +111,7 @@ def enable(session: Session, id: int) -> User:
 
 
 def reset(session: Session, id: int) -> tuple[User, str]:
-    """Forget a user's password and end his sessions; return him with the key of the link with which he sets a new one."""
+    """Reset a user's password and end the sessions; return the user and the key of the one-time link."""
     user = require(session, id)
     if user.disabled_at is not None:
         raise UserError("name", f"{user.name} is disabled. Enable the user first.")
@@ -122,14 +122,14 @@ def reset(session: Session, id: int) -> tuple[User, str]:
 
 
 def set_password(session: Session, id: int, password: str, again: str, *, key: str) -> None:
-    """Give a user a new password and sign his other browsers out; `key` is of the one he sits at. Raises UserError."""
+    """Set a password and end the other sessions; `key` is the current session. Raises UserError."""
     user = require(session, id)
     if len(password) < SHORTEST or len(password) > LONGEST:
-        raise UserError("new", f"A password has at least {SHORTEST} characters, and at most {LONGEST}.")
+        raise UserError("new", f"A password needs at least {SHORTEST} characters, and at most {LONGEST}.")
     if is_weak(password, user.name, *re.split(r"\W+", user.name)):
         raise UserError("new", "This password is too easy to guess. Choose another one.")
     if password != again:
-        raise UserError("again", "The two passwords differ. Type the same one twice.")
+        raise UserError("again", "The passwords do not match.")
     with _checks:
         hashed = _hasher.hash(password)
     sessions.end_all(session, id, but=key)
@@ -138,7 +138,7 @@ def set_password(session: Session, id: int, password: str, again: str, *, key: s
 
 
 def require(session: Session, id: int) -> User:
-    """The user of this id; raises UserError."""
+    """The user with this id; raises UserError."""
     user = session.execute(select(User).where(User.id == min(id, 2**63 - 1)).with_for_update()).scalar_one_or_none()
     if user is None:
         raise UnknownUser("id", f"There is no user {id}.")
@@ -146,17 +146,17 @@ def require(session: Session, id: int) -> User:
 
 
 def named(session: Session, name: str) -> User:
-    """The user of this name."""
+    """The user with this name."""
     return session.execute(select(User).where(User.name == name)).scalar_one()
 
 
 def listed(session: Session) -> Sequence[User]:
-    """Every user, by name."""
+    """List the users by name, disabled ones last."""
     return session.execute(select(User).order_by(User.disabled_at.is_not(None), User.name)).scalars().all()
 
 
 def has_password(session: Session, id: int) -> bool:
-    """Has the user set a password?"""
+    """True if the user has a password."""
     return bool(session.execute(select(User.password_hash).where(User.id == id)).scalar_one())
 
 
@@ -164,7 +164,7 @@ def _checked(role: str, actors: Patterns | None) -> Role:
     if role not in list(Role):
         raise UserError("role", f"There is no role {role!r:.40}. The roles are: {', '.join(Role)}.")
     if actors is not None and role == Role.ADMIN:
-        raise UserError("actors", "An administrator decides who may what, so that a limit to some actors would hold nothing.")
+        raise UserError("actors", "An administrator has access to all actors: remove the limit or choose another role.")
     return Role(role)
 
 
@@ -173,13 +173,13 @@ def _stored(actors: Patterns | None) -> list[str] | None:
 
 
 def _keep_an_admin(session: Session, user: User, *, stays: bool) -> None:
-    """Somebody must be able to let others in."""
+    """Raise UserError if this is the last administrator, without whom no user can be managed."""
     if stays or user.role is not Role.ADMIN:
         return
-    # Locked, so that two administrators who disable each other in one moment do not both succeed.
+    # Lock the rows: two administrators who disable each other concurrently must not both succeed.
     admins = session.execute(select(User.id).where(User.role == Role.ADMIN, User.disabled_at.is_(None)).with_for_update()).scalars().all()
     if set(admins) <= {user.id}:
-        raise UserError("role", f"{user.name} is the last administrator. Make another one first.")
+        raise UserError("role", f"{user.name} is the last administrator. Create another one first.")
 
 
 def name_of(session: Session, id: int) -> str:
@@ -188,9 +188,9 @@ def name_of(session: Session, id: int) -> str:
 
 
 def check_password(session: Session, name: str, password: str) -> User | None:
-    """The user of this name and password, or None; takes the same time whether the name or the password is wrong."""
+    """Authenticate by name and password; None: wrong. Takes equally long for an unknown name."""
     user = session.execute(select(User).where(User.name == name, User.disabled_at.is_(None))).scalar_one_or_none()
-    has_password = user is not None and user.password_hash != ""  # without one, the time would tell that the user exists
+    has_password = user is not None and user.password_hash != ""  # hash anyway, else the response time reveals that the user exists
     with _checks:
         hashed = _of_nobody()
         try:
@@ -202,5 +202,5 @@ def check_password(session: Session, name: str, password: str) -> User | None:
 
 @lru_cache(maxsize=1)
 def _of_nobody() -> str:
-    """The hash of a password that no user has."""
+    """A dummy hash for unknown users."""
     return _hasher.hash(secrets.token_urlsafe(15))

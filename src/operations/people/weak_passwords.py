@@ -1,10 +1,10 @@
-"""Passwords that are guessed first: common words, their usual disguises, runs of keys, and the user's own name."""
+"""Weak passwords: common words, usual substitutions, keyboard runs and the user's name."""
 
 from __future__ import annotations
 
 import re
 
-#: what lists of stolen passwords begin with, in lower case; longer passwords are made of these again and again
+#: most frequent entries of leaked password lists, in lower case
 WORDS = frozenset(
     re.findall(
         r"\w+",
@@ -34,12 +34,12 @@ _RUNS = (
     "1q2w3e4r5t6y7u8i9o0p",
 )
 _DISGUISES = str.maketrans("0134578@$!", "oleastbasi")
-#: letters that are left when words and runs are taken away: fewer, and the rest is guessed, too
+#: minimum distinct characters left after removing words and runs
 LEAST_OWN = 4
 
 
 def is_weak(password: str, *names: str) -> bool:
-    """True if hardly more is left of the password than common words, runs of keys, digits and repetitions."""
+    """True if the password is mostly common words, keyboard runs, digits and repetitions."""
     text = password.casefold()
     if len(set(text)) < 5:
         return True
@@ -48,7 +48,7 @@ def is_weak(password: str, *names: str) -> bool:
 
 
 def _own_letters(text: str, known: list[str]) -> int:
-    """How many different letters are left when all that is guessed first is taken away."""
+    """Count the distinct characters left after removing guessable parts."""
     for run in _RUNS:
         for each in (run, run[::-1]):
             for length in range(len(each), 3, -1):

@@ -1,1 +1,1 @@
-"""Requests for schedules and documents of them. Imports jobs and what lies below it."""
+"""Requests for schedules and documents of them. Imports jobs and the districts below it."""

@@ -21,25 +21,25 @@ from ..format.json_documents import MASK
 from ..jobs import actor_catalogue
 from ..people import permissions
 
-#: ticks to come that a document shows
+#: upcoming ticks in a document
 NEXT = 3
-#: seconds behind its instant from which on a schedule is called late
+#: delay in seconds from which a schedule counts as late
 LATE_S = 5
 
 
 class Condition(StrEnum):
-    """How a schedule is."""
+    """Status of a schedule."""
 
     ACTIVE = "active"
-    LATE = "late"  # nobody fires it: is a scheduler running?
+    LATE = "late"  # overdue: no scheduler fires it
     BROKEN = "broken"
     PAUSED = "paused"
     ENDED = "ended"
-    GONE = "gone"  # from the code
+    GONE = "gone"  # no longer declared in code
 
 
 def tick_states(words: Sequence[str]) -> list[TickState]:
-    """The states of ticks that are asked for; none: all. Raises JobsError."""
+    """Parse the tick states of a filter; empty: all. Raises JobsError."""
     try:
         return [TickState(word) for word in words if word]
     except ValueError:
@@ -47,7 +47,7 @@ def tick_states(words: Sequence[str]) -> list[TickState]:
 
 
 def condition(schedule: Schedule) -> Condition:
-    """How a schedule is at the moment."""
+    """The current status of a schedule."""
     if schedule.gone:
         return Condition.GONE
     if schedule.paused_at is not None:
@@ -60,19 +60,19 @@ def condition(schedule: Schedule) -> Condition:
 
 
 def reason(schedule: Schedule) -> str | None:
-    """Why it is not active, or what else there is to say about it."""
+    """The reason for the status, if any."""
     how = condition(schedule)
     if how is Condition.GONE:
-        return "The code does not declare it any more."
+        return "No longer declared in code."
     if how is Condition.PAUSED:
         return schedule.pause_reason or (f"Paused by {schedule.paused_by}." if schedule.paused_by else None)
     if how is Condition.LATE:
-        return "It is due and nobody fires it: start a scheduler with ./run scheduler."
+        return "Overdue: no scheduler is running. Start one with ./run scheduler."
     return schedule.broken
 
 
 def fields(draft: Draft) -> dict[str, Any]:
-    """What a draft says, in the words of the API."""
+    """The API fields of a draft."""
     args, kwargs = arguments(draft)
     return {
         "name": draft.name,
@@ -102,7 +102,7 @@ NAMES = {"every_s": "every", "jitter_s": "jitter", "grace_s": "grace", "expect_b
 
 
 def document(schedule: Schedule) -> dict[str, Any]:
-    """A schedule as programs read it."""
+    """The document of a schedule."""
     rule = schedule.draft.rule
     code = schedule.code_draft
     return {
@@ -125,7 +125,7 @@ def document(schedule: Schedule) -> dict[str, Any]:
 
 
 def run(one: Run) -> dict[str, Any]:
-    """A tick with what became of it."""
+    """A tick with its outcome."""
     return {
         "scheduled_for": write_instant(one.tick.scheduled_for),
         "due_at": write_instant(one.tick.due_at),
@@ -143,13 +143,13 @@ def run(one: Run) -> dict[str, Any]:
 
 
 def change(one: ScheduleChange) -> dict[str, Any]:
-    """Who changed what."""
+    """A history entry: user and changed fields."""
     changes = {NAMES.get(name, name): values for name, values in one.changes.items()}
     return {"at": write_instant(one.changed_at), "by": one.changed_by, "what": one.what, "changes": changes}
 
 
 def previewed(rule: Rule, number: int, after: datetime | None = None) -> dict[str, Any]:
-    """What a rule will do."""
+    """The preview of a rule."""
     after = after or now()
     ticks = preview.upcoming(rule, after, number)
     return {
@@ -162,14 +162,14 @@ def previewed(rule: Rule, number: int, after: datetime | None = None) -> dict[st
 
 
 def coming(schedule: Schedule, number: int) -> Sequence[preview.Upcoming]:
-    """The next ticks of a schedule; none, if it stands still."""
+    """The next ticks of a schedule; empty if it is paused or ended."""
     if schedule.tick_at is None:
         return []
     return preview.upcoming(schedule.draft.rule, schedule.tick_at - timedelta(microseconds=1), number)
 
 
 def named_arguments(draft: Draft) -> list[tuple[str, Any]]:
-    """The arguments with the names of their parameters, secrets masked."""
+    """The arguments by parameter name, secrets masked."""
     args, kwargs = arguments(draft)
     try:
         names = Signature.of(actor_catalogue.find(draft.actor)).positional_names(len(args))
@@ -180,7 +180,7 @@ def named_arguments(draft: Draft) -> list[tuple[str, Any]]:
 
 
 def arguments(draft: Draft) -> tuple[list[Any], dict[str, Any]]:
-    """The arguments with the values of secret parameters masked."""
+    """The arguments with secrets masked."""
     try:
         signature = Signature.of(actor_catalogue.find(draft.actor))
     except UnknownActor:

@@ -1,4 +1,4 @@
-"""The request for a schedule: its body, the validation, and the draft that it makes."""
+"""Schedule request: body, validation and draft."""
 
 from __future__ import annotations
 
@@ -25,45 +25,45 @@ Duration = str | float
 
 
 class Times(BaseModel):
-    """When it ticks: exactly one of cron, every and at."""
+    """Timing: exactly one of cron, every and at."""
 
     model_config = ConfigDict(extra="forbid")
 
     cron: str | None = Field(None, description="five fields, e.g. 0 6 * * mon-fri, or a name such as @daily", max_length=255)
     every: Duration | None = Field(None, description="an interval: seconds, or a text such as 30s or 1h30m")
-    at: str | None = Field(None, description="one instant, ISO 8601 with its zone")
+    at: str | None = Field(None, description="a single time, ISO 8601 with time zone")
     zone: str | None = Field(None, description="IANA time zone of cron; null: that of the settings", max_length=64)
-    starts_at: str | None = Field(None, description="no tick before this instant")
-    ends_at: str | None = Field(None, description="no tick after this instant")
-    jitter: Duration = Field(0, description="each tick is up to so much later, the same in every process")
+    starts_at: str | None = Field(None, description="no ticks before this time")
+    ends_at: str | None = Field(None, description="no ticks after this time")
+    jitter: Duration = Field(0, description="delays each tick by up to this much, the same in every process")
 
     def rule(self, salt: str = "") -> Rule:
-        """The rule; raises JobsError naming the field at fault."""
+        """Build the rule; raises JobsError naming the invalid field."""
         rule = Rule(**_times(self), salt=salt)
         rule.check()
         return rule
 
 
 class ScheduleBody(Times):
-    """A schedule."""
+    """Body of a schedule."""
 
-    name: str = Field(description="what it is called; no two are called alike", min_length=1, max_length=200)
+    name: str = Field(description="unique name", min_length=1, max_length=200)
     actor: str = Field(description="name of the actor")
     args: list[Any] = Field([], description="arguments by position")
     kwargs: dict[str, Any] = Field({}, description="arguments by name")
-    missed: Missed = Field(Missed.ONCE, description="what is done with ticks that no scheduler fired in time")
-    grace: Duration = Field(GRACE_S, description="lateness that counts as on time")
-    overlap: Overlap = Field(Overlap.ALLOW, description="what a tick does while a job of an earlier one waits or runs")
-    pause_after: int | None = Field(None, ge=1, le=1000, description="failures in a row after which it pauses itself")
+    missed: Missed = Field(Missed.ONCE, description="misfire policy: handling of ticks that no scheduler fired in time")
+    grace: Duration = Field(GRACE_S, description="delay that still counts as on time")
+    overlap: Overlap = Field(Overlap.ALLOW, description="overlap policy: handling of a tick while the job of an earlier one waits or runs")
+    pause_after: int | None = Field(None, ge=1, le=1000, description="pause the schedule after this many failures in a row")
     on_failure: str | None = Field(None, description="actor that is notified of each failure and of a pause, with one object")
     on_recovery: str | None = Field(None, description="actor that is notified of the first success after failures")
     expect_success: str | None = Field(
-        None, description="alert without a success by this time of the day (06:30), or so long after each tick (45m)"
+        None, description="alert if there is no success by this time of day (06:30), or this long after each tick (45m)"
     )
     on_alert: str | None = Field(None, description="actor that is notified of a missing success; null: CALLBOARD_ALERT_ACTOR")
 
     def draft(self) -> Draft:
-        """The draft; raises InvalidArguments that names each field that cannot be read."""
+        """Build the draft; raises InvalidArguments naming each unreadable field."""
         for name in (self.actor, self.on_failure, self.on_recovery, self.on_alert):
             if name:
                 permissions.require(name)
@@ -81,7 +81,7 @@ class ScheduleBody(Times):
 
 
 def plan(body: ScheduleBody) -> Draft:
-    """The draft of a body, fitted to its actor; raises InvalidArguments that names every field at fault, or UnknownActor."""
+    """Build and validate the draft against its actor; raises UnknownActor, or InvalidArguments naming every invalid field."""
     try:
         draft = body.draft()
     except InvalidArguments as error:
@@ -89,13 +89,13 @@ def plan(body: ScheduleBody) -> Draft:
         _collect(problems, lambda: Signature.of(actor_catalogue.submittable(body.actor)).check(body.args, body.kwargs), None)
         _refuse(problems)
         raise
-    if body.actor in actors.broker.actors:  # of one that is not, fitted() tells
+    if body.actor in actors.broker.actors:  # else fitted() raises UnknownActor
         actor_catalogue.submittable(body.actor)
     return fitted(draft, actors.broker)
 
 
 def read(document: Any, kind: type[Times] = ScheduleBody) -> Any:
-    """The body of a request; raises InvalidArguments naming each field at fault."""
+    """Validate a body; raises InvalidArguments naming each invalid field."""
     if not isinstance(document, Mapping):
         raise InvalidArguments(
             'Send a JSON object such as {"name": "nightly", "actor": "add", "args": [1, 2], "cron": "0 3 * * *"}.', errors={}
@@ -130,7 +130,7 @@ def _expected(text: str | None) -> dict[str, Any]:
     try:
         return {"expect_within_s": _seconds("expect_success", text)}
     except JobsError:
-        raise JobsError("Give a time of the day such as 06:30, or how long after each tick, such as 45m.", field="expect_success") from None
+        raise JobsError("Give a time of day such as 06:30, or a duration after each tick such as 45m.", field="expect_success") from None
 
 
 def _seconds(field: str, value: Duration) -> int:

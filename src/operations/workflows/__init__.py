@@ -1,1 +1,1 @@
-"""Requests for workflows and documents of them. Imports jobs and what lies below it."""
+"""Requests for workflows and documents of them. Imports jobs and the districts below it."""

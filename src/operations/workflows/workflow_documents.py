@@ -1,4 +1,4 @@
-"""Documents of workflows; secrets are masked as in those of jobs."""
+"""Documents of workflows; secrets are masked."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def summary(workflow: Summary) -> dict[str, Any]:
 
 
 def whole(workflow: Found) -> dict[str, Any]:
-    """A workflow with its steps in the order they were built."""
+    """A workflow with its steps in submission order."""
     return {
         "id": workflow.id,
         "name": workflow.name,

@@ -1,4 +1,4 @@
-"""What a request asks for as a workflow: a list of steps with what each waits for, or the shapes chain, group and chord.
+"""Workflow request: a list of steps with dependencies, or the shapes chain, group and chord.
 
 {"name": "nightly", "steps": [
     {"name": "a", "actor": "add", "args": [1, 2]},
@@ -27,52 +27,52 @@ from ..format.request_values import Priority, ahead, duration, read
 from ..jobs import actor_catalogue, job_request
 from ..people.caller import Caller
 
-#: steps of one workflow: one transaction, which others wait for
+#: maximum steps of a workflow: they are one transaction, and on SQLite other writers wait for it
 STEP_LIMIT = 2_000
-#: shapes within each other
+#: maximum nesting of shapes
 DEPTH_LIMIT = 20
 _EXAMPLE = '{"steps": [{"actor": "add", "args": [1, 2]}]}'
 
 
 class StepBody(BaseModel):
-    """One step: a job and what it waits for."""
+    """A step: a job and its dependencies."""
 
     model_config = ConfigDict(extra="forbid")
 
     actor: str = Field(description="name of the actor")
     args: list[Any] = Field([], description='arguments by position; {"$result_of": "name"} stands for the result of an earlier step')
-    kwargs: dict[str, Any] = Field({}, description="arguments by name; the same holds")
-    name: str | None = Field(None, min_length=1, max_length=255, description="what later steps call it; null: its actor's name")
-    after: list[str] | str = Field([], description="earlier steps to wait for besides those its arguments name; only in steps")
-    when: Literal["success", "error", "always"] = Field("success", description="on what end of the steps before it it runs")
-    delay: str | float | None = Field(None, description="from the moment its turn has come: seconds, or a text such as 10m")
-    eta: str | None = Field(None, description="not before this instant, ISO 8601 with its zone")
-    expires: str | float | None = Field(None, description="not started after this: an instant, or how long from now")
-    priority: Priority | None = Field(None, description="higher is taken first")
-    queue: str | None = Field(None, description="another queue than the actor's own")
-    fair_key: str | None = Field(None, min_length=1, max_length=255, description="whose share of the queue it takes")
-    pipe_ignore: bool = Field(False, description="in a chain or chord: it does not get the result of what comes before it")
+    kwargs: dict[str, Any] = Field({}, description="arguments by name; may contain $result_of too")
+    name: str | None = Field(None, min_length=1, max_length=255, description="name for later steps to refer to; null: the actor's name")
+    after: list[str] | str = Field([], description="earlier steps to wait for, besides those named in the arguments; only in steps")
+    when: Literal["success", "error", "always"] = Field("success", description="outcome of the earlier steps on which this step runs")
+    delay: str | float | None = Field(None, description="delay after the step is released: seconds, or a text such as 10m")
+    eta: str | None = Field(None, description="earliest start time, ISO 8601 with time zone")
+    expires: str | float | None = Field(None, description="the step does not start after this time or duration from now")
+    priority: Priority | None = Field(None, description="higher runs first")
+    queue: str | None = Field(None, description="overrides the actor's queue")
+    fair_key: str | None = Field(None, min_length=1, max_length=255, description="key for fair queueing")
+    pipe_ignore: bool = Field(False, description="in a chain or chord: do not pass the previous result to this step")
 
 
 class WorkflowBody(BaseModel):
-    """A workflow to submit; give one of steps, chain (or pipeline), group, chord."""
+    """Body of a workflow; exactly one of steps, chain (or pipeline), group, chord."""
 
     model_config = ConfigDict(extra="forbid")
 
     name: str = Field("workflow", min_length=1, max_length=255)
-    on_dead: Literal["wait", "cancel"] = Field("wait", description="what becomes of the steps behind one that is dead")
+    on_dead: Literal["wait", "cancel"] = Field("wait", description="handling of later steps if a step is dead")
     steps: list[dict[str, Any]] | None = Field(None, description="steps in order, each a StepBody; a step refers to earlier ones only")
-    chain: list[dict[str, Any]] | None = Field(None, description="one after the other; each gets the result of the one before")
-    pipeline: list[dict[str, Any]] | None = Field(None, description="another word for chain")
-    group: list[dict[str, Any]] | None = Field(None, description="side by side")
-    on_success: Any = Field(None, description="with group: a step or shape, or a list of them, run once when all have succeeded")
-    on_error: Any = Field(None, description="… when all have ended and one otherwise")
-    always: Any = Field(None, description="… when all have ended")
-    chord: list[dict[str, Any]] | None = Field(None, description="side by side, then callback with the list of their results")
+    chain: list[dict[str, Any]] | None = Field(None, description="in sequence; each step gets the result of the previous one")
+    pipeline: list[dict[str, Any]] | None = Field(None, description="alias of chain")
+    group: list[dict[str, Any]] | None = Field(None, description="in parallel")
+    on_success: Any = Field(None, description="with group: a step or shape, or a list of them, run once after all steps have succeeded")
+    on_error: Any = Field(None, description="… after all have finished and at least one has not succeeded")
+    always: Any = Field(None, description="… after all have finished")
+    chord: list[dict[str, Any]] | None = Field(None, description="in parallel, then callback with the list of their results")
     callback: dict[str, Any] | None = Field(None, description="with chord")
 
 
-#: the shapes, and which other members each may have
+#: shapes with their optional members
 _SHAPES: dict[str, set[str]] = {
     "chain": set(),
     "pipeline": set(),
@@ -82,7 +82,7 @@ _SHAPES: dict[str, set[str]] = {
 
 
 def read_workflow(document: Any, *, by: Caller) -> Workflow:
-    """The workflow that a body asks for, every step checked; raises JobsError naming what is wrong and where."""
+    """Build and validate the workflow of a body; raises JobsError naming the invalid part."""
     body = read(WorkflowBody, document, example=_EXAMPLE)
     asked = {name: value for name, value in body.model_dump(exclude_unset=True).items() if name not in ("name", "on_dead")}
     workflow = Workflow(body.name, on_dead=body.on_dead)
@@ -110,11 +110,11 @@ def _add(workflow: Workflow, place: str, document: Any, by: Caller) -> None:
 
 
 def _shape(node: Any, place: str, by: Caller, depth: int) -> Any:
-    """A shape, or a step as its leaf."""
+    """Build a shape, or a step as its leaf."""
     if depth > DEPTH_LIMIT:
-        raise JobsError(f"Shapes stand at most {DEPTH_LIMIT} levels within each other.", field=place)
+        raise JobsError(f"Shapes can be nested at most {DEPTH_LIMIT} levels deep.", field=place)
     if not isinstance(node, dict):
-        raise JobsError("Each part is a step with an actor, or a chain, group or chord.", field=place or "steps")
+        raise JobsError("Each part must be a step with an actor, or a chain, group or chord.", field=place or "steps")
     kinds = [kind for kind in _SHAPES if node.get(kind) is not None]
     if not kinds:
         if not node or "actor" not in node:
@@ -125,7 +125,7 @@ def _shape(node: Any, place: str, by: Caller, depth: int) -> Any:
         odd = sorted(set(node) - {kind} - _SHAPES[kind])
         raise JobsError(f"A {kind} has no {', '.join(odd)}.", field=_join(place, odd[0]))
     if not isinstance(node[kind], list) or not node[kind]:
-        raise JobsError(f"A {kind} is a list of at least one part.", field=_join(place, kind))
+        raise JobsError(f"A {kind} must be a list of at least one part.", field=_join(place, kind))
     parts = [_shape(part, _join(place, f"{kind}.{index}"), by, depth + 1) for index, part in enumerate(node[kind])]
     if kind == "chord":
         if node.get("callback") is None:
@@ -147,7 +147,7 @@ def _callbacks(node: Any, place: str, by: Caller, depth: int) -> Sequence[Any]:
 def _leaf(document: Any, place: str, by: Caller) -> Submission:
     body = _read_step(document, place)
     if body.after or body.when != "success" or body.name is not None:
-        raise JobsError("A step within a shape has no name, after or when: the shape says them. Use steps instead.", field=place)
+        raise JobsError("A step in a shape cannot have name, after or when: the shape defines the order. Use steps instead.", field=place)
     submission = _submission(body, place, by)
     delay = _delay(body, place)
     options: dict[str, Any] = {"pipe_ignore": True} if body.pipe_ignore else {}
@@ -164,7 +164,7 @@ def _read_step(document: Any, place: str) -> StepBody:
 
 
 def _submission(body: StepBody, place: str, by: Caller) -> Submission:
-    """A step's submission, its arguments as yet unchecked: what it gets from others is not among them yet."""
+    """Build a step's submission without validation: results of other steps are still missing from its arguments."""
     try:
         actor = actor_catalogue.submittable(body.actor)
         message: Message[Any] = Message(
@@ -191,6 +191,6 @@ def _join(place: str, name: str) -> str:
 
 
 def _at(place: str, error: JobsError) -> InvalidArguments:
-    """The error with its place in the request."""
+    """The error with its path in the request."""
     fields = error.errors if isinstance(error, InvalidArguments) else {error.field: str(error)} if error.field else {}
     return InvalidArguments(f"{place}: {error}", errors={_join(place, str(name)): text for name, text in fields.items()})

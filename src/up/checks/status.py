@@ -1,4 +1,4 @@
-"""What runs in a data folder, for people and for scripts."""
+"""Status of a data folder's processes, as text and JSON."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from . import web_answers
 
 
 def as_json(state: State) -> dict[str, Any]:
-    """The public form of `./run status --json`. It holds the broker's password: whoever may read the data folder may know it."""
+    """The document of `./run status --json`. It contains the broker's password, which readers of the data folder know anyway."""
     broker = next((part for part in state.parts if part.role == "broker"), None)
     silent = silent_of(state)
     return {
@@ -33,14 +33,14 @@ def as_json(state: State) -> dict[str, Any]:
 
 
 def as_text(folder: Folder, state: State) -> list[str]:
-    """The same for people. The private broker's password is shown: it is what one comes for, and its file is in this folder."""
+    """The status as text. It shows the private broker's password, which is also stored in this folder."""
     if not state.parts:
-        lines = [f"Nothing runs in {folder.path}. Start it:  ./run up"]
+        lines = [f"Not running in {folder.path}. Start it:  ./run up"]
         return [*lines, f"The last start failed: {state.error}"] if state.error else lines
     silent = silent_of(state)
     lines = [f"{'ready' if is_ready(state, silent) else 'not ready'}   {state.url}   data in {folder.path}"]
     if not state.supervised:
-        lines.append("  ./run up itself was killed: its parts finish what they do and end. Start it again:  ./run up")
+        lines.append("  The supervisor (./run up) was killed: its processes finish their jobs and stop. Start again:  ./run up")
     lines.append(f"  database  {masked('database_url', state.database_url)}")
     is_private = any(part.role == "broker" for part in state.parts)
     show = str if is_private else partial(masked, "broker_url")
@@ -51,7 +51,7 @@ def as_text(folder: Folder, state: State) -> list[str]:
 
 
 def is_ready(state: State, silent: Collection[int] | None = None) -> bool:
-    """Whether every part lives, none is silent, and web says that it can serve."""
+    """True if every process lives, none is silent, and web reports ready."""
     if state.phase != "ready" or not state.parts or len(state.alive) != len(state.parts) or web_answers.web_missing(state.url) is not None:
         return False
     silent = silent_of(state) if silent is None else silent
@@ -59,16 +59,16 @@ def is_ready(state: State, silent: Collection[int] | None = None) -> bool:
 
 
 def silent_of(state: State) -> set[int]:
-    """The process ids of the parts that live and show no heartbeat in SQL."""
+    """Process ids of live processes without a heartbeat in SQL."""
     schedulers = {part.pid for part in state.parts if part.role == "scheduler" and is_alive(part.identity)}
     seen = web_answers.readiness(state.url).get("schedulers")
     if not schedulers or not state.database_url or (seen and seen["alive"] and not seen["silent"]):
         return set()
-    from .silent_schedulers import silent_pids  # SQLAlchemy takes a third of a second: only where there is something to find
+    from .silent_schedulers import silent_pids  # imported late: SQLAlchemy takes a third of a second
 
     return schedulers & silent_pids(state.database_url)
 
 
 def part_state(part: PartRecord, silent: Collection[int] = ()) -> str:
-    """`running`, `silent` when it lives and shows no heartbeat, or `restarting` until the supervisor has started it again."""
+    """`running`, `silent` (lives without a heartbeat), or `restarting` until the supervisor has restarted it."""
     return "restarting" if not is_alive(part.identity) else "silent" if part.pid in silent else "running"

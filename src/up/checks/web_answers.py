@@ -1,4 +1,4 @@
-"""Does the web front end answer? Standard library only, so that `./run status` is quick."""
+"""Probe of the web front end. Standard library only, so that `./run status` is fast."""
 
 from __future__ import annotations
 
@@ -9,18 +9,18 @@ from typing import Any
 
 
 def web_missing(url: str) -> str | None:
-    """None when the web front end says that it is ready itself."""
+    """Check that the web front end itself is ready; return None or the problem."""
     try:
         with urllib.request.urlopen(f"{url}/readyz", timeout=5):
             return None
     except urllib.error.HTTPError as error:
-        return f"{url}/readyz answers {error.code}: {_detail(error.read())}"
+        return f"{url}/readyz responds {error.code}: {_detail(error.read())}"
     except OSError as error:
-        return f"{url}/readyz does not answer ({error})"
+        return f"{url}/readyz does not respond ({error})"
 
 
 def readiness(url: str) -> dict[str, Any]:
-    """What the web front end says of itself and of the fleet; {} where it does not answer."""
+    """The /readyz document of the web front end; {} if it does not respond."""
     try:
         with urllib.request.urlopen(f"{url}/readyz", timeout=5) as answer:
             found = json.load(answer)

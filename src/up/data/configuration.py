@@ -1,4 +1,4 @@
-"""The effective settings: read with errors that name the cure, and listed with the origin of each."""
+"""Effective settings: read with errors that name the cure, and listed with the source of each."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from ..errors import UpError
 __all__ = ["env_file_lines", "masked", "origin", "read_settings", "unknown_variables"]
 
 ENV_FILE = Path(".env")
-#: variables of this family that are no settings: set by `run` and `./run up` for its own processes
+#: CALLBOARD_ variables that `run` and `./run up` set for their own processes; not settings
 OWN = {"CALLBOARD_CALLED_FROM", "CALLBOARD_BEGUN_AT", "CALLBOARD_UP_FOLDER", "CALLBOARD_WEB_FD", "CALLBOARD_MAILBOX_FD"}
 
 
 def read_settings() -> Settings:
-    """This process's settings, read anew; raise UpError naming the variable, where it was set and what is wrong with it."""
+    """Reload this process's settings; raise UpError naming the variable, its source and the error."""
     get_settings.cache_clear()
     env_file_lines()
     try:
@@ -29,11 +29,11 @@ def read_settings() -> Settings:
     except WrongSettings as error:
         raise UpError("\n".join(_complaint(name, problem) for name, problem in error.problems.items())) from None
     except SettingsError as error:
-        raise UpError(f"The settings cannot be read: {error}.\nMend .env or the environment;  ./run doctor  looks again.") from None
+        raise UpError(f"The settings cannot be read: {error}.\nFix .env or the environment;  ./run doctor  checks again.") from None
 
 
 def env_file_lines() -> dict[str, int]:
-    """The variables of `.env` with their line numbers; raise UpError for a file that cannot be read or understood."""
+    """Variables of `.env` with their line numbers; raise UpError for an unreadable or invalid file."""
     try:
         with open(ENV_FILE, encoding="utf-8") as file:
             bindings = list(parse_stream(file))
@@ -41,20 +41,20 @@ def env_file_lines() -> dict[str, int]:
         return {}
     except (OSError, UnicodeDecodeError) as error:
         raise UpError(
-            f"{ENV_FILE.resolve()} cannot be read: {error}.\nIt must be a UTF-8 text file of lines NAME=value that you may read;"
-            "  mv .env .env.broken  starts without it."
+            f"{ENV_FILE.resolve()} cannot be read: {error}.\nIt must be a readable UTF-8 text file of NAME=value lines;"
+            "  mv .env .env.broken  to start without it."
         ) from None
     broken = [binding.original for binding in bindings if binding.error]
     if broken:
         line = broken[0].string.strip().splitlines()[0]
         raise UpError(
-            f"Line {broken[0].line} of .env is no NAME=value:  {line}\nMend that line (quote values that hold blanks or #): nano +{broken[0].line} .env"
+            f"Line {broken[0].line} of .env is not NAME=value:  {line}\nFix that line (quote values that contain spaces or #): nano +{broken[0].line} .env"
         )
     return {binding.key.upper(): binding.original.line for binding in bindings if binding.key and binding.value}
 
 
 def origin(name: str) -> str:
-    """Where a setting's value came from: the environment, .env, a secret file, or its default."""
+    """Source of a setting: the environment, .env, a secret file, or its default."""
     variable = PREFIX + name.upper()
     if any(key.upper() == variable and value for key, value in os.environ.items()):
         return "environment"
@@ -67,12 +67,12 @@ def origin(name: str) -> str:
 
 
 def unknown_variables() -> list[str]:
-    """Complaints about CALLBOARD_ variables that are no settings, with the one probably meant."""
+    """Errors for unknown CALLBOARD_ variables, with the closest setting."""
     known = {PREFIX + name.upper() for name in Settings.model_fields}
     given = {key.upper() for key in os.environ if key.upper().startswith(PREFIX)} | {
         key for key in env_file_lines() if key.startswith(PREFIX)
     }
-    return [f"{name} is no setting.{_meant(name, known)}" for name in sorted(given - known - OWN)]
+    return [f"{name} is not a setting.{_meant(name, known)}" for name in sorted(given - known - OWN)]
 
 
 def _meant(name: str, known: Iterable[str]) -> str:

@@ -1,4 +1,4 @@
-"""The data folder of one Callboard: where everything lies, who holds it, which ports it likes, and what runs in it."""
+"""Data folder of one Callboard: paths, lock, preferred ports and process state."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ from ..errors import UpError
 from . import ports
 from .process_identity import Identity, is_alive
 
-#: bytes; RabbitMQ stops taking messages below 500 MB, so a start below that is no use
+#: bytes; below 500 MB RabbitMQ blocks publishing, so starting is useless
 LEAST_DISK = 600_000_000
-#: first candidates of the private node's ports; the folder's path decides by how much each is moved
+#: base ports of the private node; an offset is derived from the folder's path
 NODE_PORTS = {"amqp": 5680, "management": 15680, "prometheus": 15880, "distribution": 25680, "epmd": 4380}
 PORT_SPREAD = 200
 
@@ -30,7 +30,7 @@ Phase = Literal["starting", "ready", "stopping", "stopped", "failed"]
 
 @dataclass(frozen=True)
 class PartRecord:
-    """One process as the state file tells it."""
+    """A process in the state file."""
 
     role: str
     name: str
@@ -46,7 +46,7 @@ class PartRecord:
 
 @dataclass(frozen=True)
 class State:
-    """What `./run up` wrote down last; processes are believed only after a look at the kernel."""
+    """The last state written by `./run up`; process ids are verified with the kernel before use."""
 
     phase: Phase = "stopped"
     error: str = ""
@@ -63,12 +63,12 @@ class State:
 
     @property
     def alive(self) -> list[PartRecord]:
-        """The parts whose processes live."""
+        """The parts with a live process."""
         return [part for part in self.parts if is_alive(part.identity)]
 
     @property
     def supervised(self) -> bool:
-        """Whether the `./run up` that wrote this still runs."""
+        """True if the `./run up` that wrote this is still running."""
         return self.supervisor is not None and is_alive(self.supervisor.identity)
 
 
@@ -84,12 +84,10 @@ class Folder:
         self._held: IO[str] | None = None
 
     def prepare(self) -> None:
-        """Make the folder and its parts, for this user only; raise UpError when that cannot be."""
+        """Create the folder and its subfolders, private to this user; raise UpError on failure."""
         try:
             self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
-            if (self.path / "secret_key").exists() or not any(
-                self.path.iterdir()
-            ):  # nobody else's, and made by a process with another mask
+            if (self.path / "secret_key").exists() or not any(self.path.iterdir()):  # ours, but created with another umask
                 self.path.chmod(0o700)
             self.logs.mkdir(mode=0o700, exist_ok=True)
             if not self.broker.is_relative_to(self.path):
@@ -103,12 +101,12 @@ class Folder:
         if free < LEAST_DISK:
             raise UpError(
                 f"The disk of {self.path} is full: {free // 1_000_000} MB are free, Callboard needs {LEAST_DISK // 1_000_000} MB.\n"
-                f"Make room (df -h {shlex.quote(str(self.path))}), or use another disk:  ./run up --data SOME/FOLDER"
+                f"Free space (df -h {shlex.quote(str(self.path))}), or use another disk:  ./run up --data SOME/FOLDER"
             )
 
     def hold(self) -> bool:
-        """Take the folder for this process's life; False: another `./run up` has it."""
-        # No child inherits the lock (Python opens files so), hence it is free as soon as the supervisor is gone, however it went.
+        """Lock the folder for the lifetime of this process; False: another `./run up` holds it."""
+        # Children do not inherit the lock (Python opens files close-on-exec), so the kernel frees it whenever the supervisor dies.
         try:
             held = open(self.path / "up.lock", "w")  # noqa: SIM115  (held open on purpose)
         except OSError as error:
@@ -122,13 +120,13 @@ class Folder:
         return True
 
     def release(self) -> None:
-        """Give the folder back."""
+        """Release the lock."""
         if self._held is not None:
             self._held.close()
             self._held = None
 
     def read_state(self) -> State:
-        """The last state; an unreadable one counts as none."""
+        """The last state; an unreadable file counts as no state."""
         try:
             raw = json.loads(self.state_file.read_text())
             supervisor = PartRecord(**raw.pop("supervisor")) if raw.get("supervisor") else None
@@ -143,7 +141,7 @@ class Folder:
             return State()
 
     def write_state(self, state: State) -> None:
-        """Replace the state in one step. It holds passwords: for this user only."""
+        """Replace the state atomically. It contains passwords: private to this user."""
         self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
         draft = self.state_file.with_suffix(f".{os.getpid()}")
         with open(draft, "w", opener=lambda path, flags: os.open(path, flags, 0o600)) as file:
@@ -151,14 +149,14 @@ class Folder:
         draft.replace(self.state_file)
 
     def keep_admin_password(self, password: str) -> None:
-        """Write the first administrator's password down, for this user only."""
+        """Store the first administrator's password, private to this user."""
         draft = self.path / f"admin_password.{secrets.token_hex(4)}"
         with open(draft, "x", opener=lambda path, flags: os.open(path, flags, 0o600)) as file:
             file.write(password + "\n")
         draft.replace(self.admin_password)
 
     def node_ports(self) -> dict[str, int]:
-        """Free ports for the private node: those of last time, else some that few other folders would choose."""
+        """Free ports for the private node: those of last time, else ports that other folders rarely choose."""
         shift = int.from_bytes(hashlib.sha256(str(self.path).encode()).digest()[:2]) % PORT_SPREAD
         preferred = {name: base + shift for name, base in NODE_PORTS.items()}
         preferred.update({name: port for name, port in self.remembered_ports().items() if name in preferred})
@@ -176,23 +174,23 @@ class Folder:
         (self.path / "ports.json").write_text(json.dumps({**self.remembered_ports(), **used}))
 
     def _prepare_elsewhere(self) -> None:
-        """Make the broker's folder where other users may write: it must be ours alone, or they could know its passwords."""
+        """Create the broker's folder in a shared place: it must be private, else other users could read its passwords."""
         self.broker.mkdir(mode=0o700, exist_ok=True)
         found = self.broker.lstat()
         if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.getuid() or found.st_mode & 0o077:
-            raise UpError(f"{self.broker} must be a folder of yours alone.\nRemove it:  rm -rf {self.broker}")
+            raise UpError(f"{self.broker} must be a folder that only you own.\nRemove it:  rm -rf {self.broker}")
 
     def _not_ours(self, error: OSError) -> str:
         return (
             f"The data folder {self.path} cannot be used: {error.strerror} ({error.filename}).\n"
-            f"Give it to yourself:  sudo chown -R $(id -un) {shlex.quote(str(self.path))}\nor use another one:  ./run up --data SOME/FOLDER"
+            f"Take ownership:  sudo chown -R $(id -un) {shlex.quote(str(self.path))}\nor use another one:  ./run up --data SOME/FOLDER"
         )
 
 
 def _broker_folder(path: Path) -> Path:
-    """Where the private node lies: in the data folder. RabbitMQ cannot start in one with a quote in its path, so then in a temporary one.
+    """Folder of the private node: in the data folder, or a temporary one if the path has a quote, which RabbitMQ rejects.
 
-    It may: all that the node keeps can be thrown away.
+    A temporary folder is safe: all data of the node is disposable.
     """
     if not {"'", '"'} & set(str(path)):
         return path / "broker"
@@ -201,5 +199,5 @@ def _broker_folder(path: Path) -> Path:
 
 
 def without_processes(state: State, phase: Phase, error: str = "") -> State:
-    """The state once everything has ended."""
+    """Write the state after everything has stopped."""
     return replace(state, phase=phase, error=error, supervisor=None, parts=())

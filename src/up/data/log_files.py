@@ -1,4 +1,4 @@
-"""Each part writes its own log file; the supervisor only reads along, so a killed supervisor breaks nobody's pipe."""
+"""Log files: each process writes its own, the supervisor only tails them, so a killed supervisor breaks no pipe."""
 
 from __future__ import annotations
 
@@ -8,23 +8,23 @@ import shutil
 from collections import deque
 from pathlib import Path
 
-#: gunicorn's own events that are no warnings
+#: gunicorn events below warning
 _GUNICORN = re.compile(r"\[[^]]+\] \[\d+\] \[(INFO|DEBUG)\]")
-#: bytes at which a log file is moved to NAME.log.1, replacing the one before
+#: size in bytes at which a log file is rotated to NAME.log.1
 LARGEST = 10_000_000
-#: bytes read in one look, so that a flood in one log does not hold up the others
+#: bytes per read, so that a flood in one log does not delay the others
 MOST_READ = 200_000
 
 
 class LogFile:
-    """One log file that grows at its end: reads what is new, keeps it below its largest size."""
+    """Tail of one log file, with rotation."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
         self._seen = path.stat().st_size if path.exists() else 0
 
     def new_lines(self) -> list[str]:
-        """The whole lines written since the last look."""
+        """The complete lines written since the last read."""
         try:
             size = self.path.stat().st_size
             if size == self._seen:
@@ -41,7 +41,7 @@ class LogFile:
         return chunk[:whole].decode(errors="replace").splitlines()
 
     def rotate(self) -> None:
-        """Copy a full log aside and empty it; its writer appends, so it goes on at the new end."""
+        """Rotate by copy and truncate; the writer has opened the file for append and continues at the new end."""
         if not self.path.exists() or self.path.stat().st_size < LARGEST:
             return
         shutil.copyfile(self.path, self.path.with_name(self.path.name + ".1"))
@@ -51,7 +51,7 @@ class LogFile:
 
 
 def is_for_terminal(line: str) -> bool:
-    """True if a line belongs on the terminal of `./run up`: what jobs say and do, warnings, and what is no event. The rest is in `./run logs`."""
+    """True if `./run up` prints the line: job output and events, warnings, and unstructured lines. `./run logs` has the rest."""
     if _GUNICORN.match(line):
         return False
     try:
@@ -62,7 +62,7 @@ def is_for_terminal(line: str) -> bool:
 
 
 def last_lines(path: Path, count: int) -> list[str]:
-    """The last non-empty lines of a log, made readable."""
+    """The last non-empty lines of a log, formatted."""
     try:
         with open(path, "rb") as file:
             file.seek(max(0, path.stat().st_size - MOST_READ))
@@ -73,7 +73,7 @@ def last_lines(path: Path, count: int) -> list[str]:
 
 
 def readable(line: str) -> str:
-    """A JSON log event as one short line; any other line as it is."""
+    """Format a JSON log event as one short line; other lines are unchanged."""
     if not line.startswith("{"):
         return line
     try:

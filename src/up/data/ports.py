@@ -1,4 +1,4 @@
-"""Free TCP ports on the loopback address, the same ones again for the same data folder when they are still free."""
+"""Free TCP ports on the loopback address, stable per data folder while they are free."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ _LISTENING = "0A"
 
 
 def is_free(port: int, host: str = "127.0.0.1") -> bool:
-    """Whether a program could listen there now."""
+    """True if a program can listen on the port now."""
     with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as probe:
-        # As servers do: a closed connection that lingers does not take the port, another listener does.
+        # SO_REUSEADDR as servers set it: connections in TIME_WAIT do not block the port, another listener does.
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind((host, port))
@@ -25,7 +25,7 @@ def is_free(port: int, host: str = "127.0.0.1") -> bool:
 
 
 def pick(preferred: dict[str, int]) -> dict[str, int]:
-    """For each name its preferred port, or the next free one above it; no two alike."""
+    """Assign each name its preferred port or the next free one above; all distinct."""
     taken: set[int] = set()
     picked: dict[str, int] = {}
     for name, port in preferred.items():
@@ -35,10 +35,10 @@ def pick(preferred: dict[str, int]) -> dict[str, int]:
 
 
 def anywhere(names: list[str]) -> dict[str, int]:
-    """Free ports from a random one on, for things that live as long as a test.
+    """Free ports from a random start, for test servers.
 
-    Below the range from which the kernel takes the ports of outgoing connections: one of those could sit on a server's port
-    while that server is down, and it could not start again.
+    They lie below the kernel's ephemeral range: an outgoing connection could take the port of a stopped server,
+    which then could not restart.
     """
     return pick({name: random.randint(10_000, 32_000) for name in names})
 
@@ -49,7 +49,7 @@ def _upwards(port: int) -> Iterator[int]:
 
 
 def holder(port: int) -> int | None:
-    """The process that listens on this port, as far as this user may see."""
+    """Process id of the listener on this port, if this user may see it."""
     inodes = set()
     for table in ("tcp", "tcp6"):
         try:
@@ -62,6 +62,6 @@ def holder(port: int) -> int | None:
         try:
             if str(link.readlink()) in inodes:
                 return int(link.parts[2])
-        except OSError:  # gone meanwhile, or another user's
+        except OSError:  # process ended, or belongs to another user
             continue
     return None

@@ -1,7 +1,7 @@
-"""Processes that are not our children: is this pid still the one we started, which ones carry our mark, how do they end?
+"""Process identity for processes that are not our children: verify, find by mark, signal, wait.
 
-A pid alone is never trusted: it is compared with the start time the kernel keeps for it, so that a pid that was given to another
-program meanwhile is left alone.
+A pid alone is never trusted: it is compared with the kernel's start time, so that a reused pid of another program
+is never signalled.
 """
 
 from __future__ import annotations
@@ -15,20 +15,20 @@ from dataclasses import dataclass
 from pathlib import Path
 
 PROC = Path("/proc")
-#: every process of a data folder carries this variable with the folder's path; `./run down` finds it by that
+#: environment variable with the folder's path in every process of a data folder; `./run down` finds processes by it
 MARK = "CALLBOARD_UP_FOLDER"
 
 
 @dataclass(frozen=True)
 class Identity:
-    """A process for as long as it lives: its pid and when the kernel started it, in clock ticks of one boot."""
+    """A process by pid and kernel start time, in clock ticks since boot."""
 
     pid: int
     started: str
 
 
 def identify(pid: int) -> Identity | None:
-    """The identity of a living process, None when there is none (or only its unread exit code)."""
+    """The identity of a live process; None if it has ended (or is a zombie)."""
     fields = _stat(pid)
     if fields is None or fields[0] in {"Z", "X"}:
         return None
@@ -36,12 +36,12 @@ def identify(pid: int) -> Identity | None:
 
 
 def is_alive(identity: Identity) -> bool:
-    """Whether exactly this process still lives."""
+    """True if exactly this process is alive."""
     return identify(identity.pid) == identity
 
 
 def marked(folder: Path) -> list[Identity]:
-    """The living processes started for this data folder, except the caller and its ancestors."""
+    """Live processes of this data folder, except the caller and its ancestors."""
     mark = f"{MARK}={folder}".encode()
     own = _ancestors(os.getpid())
     found = []
@@ -50,7 +50,7 @@ def marked(folder: Path) -> list[Identity]:
             continue
         try:
             environment = (entry / "environ").read_bytes().split(b"\0")
-        except OSError:  # gone meanwhile, or another user's
+        except OSError:  # process ended, or belongs to another user
             continue
         identity = identify(int(entry.name)) if mark in environment else None
         if identity is not None:
@@ -59,20 +59,20 @@ def marked(folder: Path) -> list[Identity]:
 
 
 def send(identity: Identity, how: signal.Signals) -> None:
-    """Signal exactly this process; one that is gone needs nothing."""
+    """Signal exactly this process; ignores an ended one."""
     if is_alive(identity):
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.kill(identity.pid, how)
 
 
 def send_group(leader: int, how: signal.Signals) -> None:
-    """Signal what is left of the process group that a part of ours led."""
+    """Signal the remaining processes of a part's process group."""
     with contextlib.suppress(ProcessLookupError, PermissionError):
         os.killpg(leader, how)
 
 
 def end(identities: Iterable[Identity], timeout: float) -> None:
-    """Ask processes to end, wait up to `timeout` seconds, then kill what is left."""
+    """Terminate processes, wait up to `timeout` seconds, then kill the remaining ones."""
     rest = list(identities)
     for identity in rest:
         send(identity, signal.SIGTERM)
@@ -83,17 +83,17 @@ def end(identities: Iterable[Identity], timeout: float) -> None:
 
 
 def wait_gone(identities: Iterable[Identity], timeout: float) -> list[Identity]:
-    """Wait until these have ended; return those that have not within `timeout` seconds."""
+    """Wait until these have ended; return those still alive after `timeout` seconds."""
     deadline = time.monotonic() + timeout
     rest = [identity for identity in identities if is_alive(identity)]
     while rest and time.monotonic() < deadline:
-        time.sleep(0.05)  # the kernel tells only a parent; all others have to look
+        time.sleep(0.05)  # poll: the kernel notifies only the parent of a process
         rest = [identity for identity in rest if is_alive(identity)]
     return rest
 
 
 def command_line(pid: int) -> str:
-    """What a process was started as, for a message to a person."""
+    """Command line of a process, for messages."""
     try:
         return (PROC / str(pid) / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace").strip()
     except OSError:
@@ -101,7 +101,7 @@ def command_line(pid: int) -> str:
 
 
 def _stat(pid: int) -> list[str] | None:
-    """The fields of /proc/PID/stat behind the program's name, which may hold any character."""
+    """Fields of /proc/PID/stat after the program name, which may contain any character."""
     try:
         text = (PROC / str(pid) / "stat").read_text(errors="replace")
     except OSError:

@@ -1,1 +1,1 @@
-"""Supervised processes: how each is started, watched, reloaded and ended. Imports data."""
+"""Supervised processes: start, watch, reload and stop. Imports data."""

@@ -1,4 +1,4 @@
-"""Load the actors' modules before anything serves, and report the line of one that fails."""
+"""Load the actors' modules before startup, and report the failing line."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from ..locations import PACKAGE, SOURCE
 
 
 def load_actors() -> None:
-    """Import every actor first, so that a module that fails is reported before anything serves."""
+    """Import every actor module first, so that a failing one is reported before any process starts."""
     with loading():
         from ... import actors
     del actors
@@ -19,7 +19,7 @@ def load_actors() -> None:
 
 @contextmanager
 def loading() -> Iterator[None]:
-    """Turn an error of the imports in the block into UpError with the line at fault: they import every actor module."""
+    """Convert an import error in the block to UpError with the failing line."""
     try:
         yield
     except Exception as error:  # noqa: BLE001  (an actor module may raise anything when it is imported)
@@ -27,7 +27,7 @@ def loading() -> Iterator[None]:
 
 
 def loading_problem(error: BaseException) -> str | None:
-    """What to say of an error that came while the actors were imported, whichever verb did so; None: it came later."""
+    """The error text of an exception raised while actors were imported; None: it was raised later."""
     actors = str(SOURCE / "actors" / "__init__.py")
     frames = traceback.extract_tb(error.__traceback__)
     is_loading = any(frame.filename == actors and frame.name in ("_discover", "_import_folder", "<module>") for frame in frames)
@@ -40,5 +40,5 @@ def _in_words(error: BaseException) -> str:
     return (
         f"The application cannot be loaded: {type(error).__name__}: {error}\n"
         f"    at {where.filename}:{where.lineno}  {line.strip()}\n"
-        f"Mend that line, or take the module out of src/actors and CALLBOARD_ACTORS; see for yourself:  .venv/bin/python -c 'import {PACKAGE}.actors'"
+        f"Fix that line, or remove the module from src/actors and CALLBOARD_ACTORS; reproduce it with:  .venv/bin/python -c 'import {PACKAGE}.actors'"
     )

@@ -1,4 +1,4 @@
-"""One supervised process: started, watched, and started again by itself, more slowly the more often it dies or cannot be started."""
+"""Supervised process: started, watched, and restarted with exponential backoff."""
 
 from __future__ import annotations
 
@@ -13,21 +13,21 @@ from contextlib import suppress
 from ..data.data_folder import PartRecord
 from ..data.process_identity import Identity, identify, send_group
 
-#: seconds before a dead part is started again, doubled with each death up to the longest
+#: first and longest pause before a restart in seconds; doubled with each death
 FIRST_PAUSE = 0.2
 LONGEST_PAUSE = 30.0
-#: seconds of life after which a part counts as healthy again
+#: uptime in seconds after which the backoff is reset
 HEALTHY_AFTER = 5.0
-#: seconds from a request to stop until a part is killed, unless its owner chooses another
+#: default grace in seconds between SIGTERM and SIGKILL
 GRACE = 42.0
-#: seconds for a killed process to be gone; one that hangs in the kernel is not waited for
+#: seconds to wait for a killed process; one that hangs in the kernel is abandoned
 GONE = 5.0
-#: what a system answers that is short of processes, memory or descriptors: a moment later there may be some
+#: transient errors: out of processes, memory or descriptors
 PASSING = {errno.EAGAIN, errno.ENOMEM, errno.EMFILE, errno.ENFILE}
 
 
 class Part:
-    """A role's process and its history. Each leads a session of its own, so a Ctrl-C in the terminal reaches only the supervisor."""
+    """A supervised process with its history. It leads its own session, so that Ctrl-C reaches only the supervisor."""
 
     def __init__(self, role: str, name: str, launch: Callable[[], subprocess.Popen[bytes]], *, grace: float = GRACE) -> None:
         self.role = role
@@ -35,10 +35,10 @@ class Part:
         self.restarts = 0
         self.process: subprocess.Popen[bytes] | None = None
         self.exit_code: int | None = None
-        self.problem = ""  # why it cannot be started at present
+        self.problem = ""  # why it cannot be started
         self._grace = grace
         self._kill_at = float("inf")
-        self._groups: dict[int, float] = {}  # what is left of earlier lives: process group -> when it is killed
+        self._groups: dict[int, float] = {}  # remaining process groups of earlier runs -> time to kill them
         self._launch = launch
         self._identity: Identity | None = None
         self._started_at = 0.0
@@ -47,7 +47,7 @@ class Part:
         self.renewing = False
 
     def start(self) -> None:
-        """Launch the process; where the system is short of something `look` tries again. Raises OSError for any other refusal."""
+        """Launch the process; `look` retries after a transient error. Raises OSError for other errors."""
         try:
             self._start()
         except OSError as error:
@@ -68,18 +68,18 @@ class Part:
 
     @property
     def running(self) -> bool:
-        """Whether its process lives; reaps it when it does not."""
+        """True if the process is alive; reaps it otherwise."""
         return self.process is not None and self.process.poll() is None
 
     def look(self) -> bool:
-        """Notice a death and, when its pause is over, start again. True when something changed.
+        """Detect a death and restart after the pause. True if anything changed.
 
-        A refusal to start it is in `problem`: the others must not suffer from it.
+        An error of the launch goes to `problem`, so that the other processes are not affected.
         """
         self._end_groups()
         if self.running:
             if time.monotonic() > self._kill_at:
-                self.kill()  # it was asked to stop, and has not: its death is noticed next
+                self.kill()  # it ignored the stop request; its death is detected later
             return False
         if self.process is not None:
             self._mourn(self.process)
@@ -96,23 +96,23 @@ class Part:
         return True
 
     def renew(self) -> None:
-        """Have it start again with the code that is there now, once it has finished what it does. That is no death."""
+        """Restart with the current code after its jobs have finished. Not counted as a death."""
         self.renewing = True
         self.ask_to_stop()
 
     def reload(self) -> None:
-        """Have it take the code that is there now while it goes on, as gunicorn can."""
+        """Reload the code without a restart, as gunicorn can."""
         if self.process is not None and self.running:
             self.process.send_signal(signal.SIGHUP)
 
     def ask_to_stop(self) -> None:
-        """Ask the process to finish what it does and end; `look` kills it with its group when it has not within its grace."""
+        """Request a graceful stop; `look` kills the process group after the grace."""
         if self.process is not None and self.running:
             self.process.terminate()
             self._kill_at = min(self._kill_at, time.monotonic() + self._grace)
 
     def kill(self) -> None:
-        """End the process and all of its group at once."""
+        """Kill the process group."""
         if self.process is not None:
             send_group(self.process.pid, signal.SIGKILL)
             with suppress(subprocess.TimeoutExpired):
@@ -120,14 +120,14 @@ class Part:
 
     @property
     def record(self) -> PartRecord:
-        """What the state file and `./run status` say about it."""
+        """The entry for the state file and `./run status`."""
         pid = self.process.pid if self.process and self.running else 0
         started = self._identity.started if self._identity else ""
         return PartRecord(self.role, self.name, pid, started, "running" if pid else "restarting", self.restarts)
 
     def _mourn(self, process: subprocess.Popen[bytes]) -> None:
         self.exit_code = process.returncode
-        # A killed dramatiq master leaves its worker behind, which would go on beside the new one: let it finish and end.
+        # A killed dramatiq master leaves its worker running beside the new one: let it finish and stop.
         send_group(process.pid, signal.SIGTERM)
         self._groups[process.pid] = time.monotonic() + self._grace
         healthy = self.renewing or time.monotonic() - self._started_at > HEALTHY_AFTER
@@ -150,12 +150,12 @@ class Part:
                     continue
                 os.killpg(group, signal.SIGKILL)
             except (ProcessLookupError, PermissionError):
-                pass  # nothing is left of it
+                pass  # the group has ended
             del self._groups[group]
 
 
 def ending(exit_code: int | None) -> str:
-    """An exit code in words."""
+    """Describe an exit code."""
     if exit_code is None:
         return "not started"
     if exit_code < 0:

@@ -1,4 +1,4 @@
-"""A reload of `./run up --watch`: web and scheduler at once, the workers one after another, so that jobs are taken all the time."""
+"""Rolling reload of `./run up --watch`: web and scheduler together, workers one by one, so that jobs keep running."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from ...sql.clock import now
 from ...sql.database import read
 from .part import Part
 
-#: seconds between two looks at the workers' table
+#: seconds between reads of the workers table
 LOOK_EVERY = 0.3
-#: seconds that a worker gets to finish its jobs and come back; the others go on with the code from before until then
+#: seconds for a worker to finish its jobs and restart; the others keep the old code until then
 LONGEST = 600.0
 
 
 class Reload:
-    """One reload, from the save to the last worker that runs the new code."""
+    """One reload, until the last worker runs the new code."""
 
     def __init__(self, parts: Sequence[Part], changed: Sequence[str], *, report: Callable[[str], None]) -> None:
         self._changed = ", ".join(changed)
@@ -36,10 +36,10 @@ class Reload:
                 part.reload()
             elif part.role == "scheduler":
                 part.renew()
-        report(f"Reloading {self._changed}: one worker after another, each finishes its jobs first")
+        report(f"Reloading {self._changed}… (one worker at a time; each finishes its jobs first)")
 
     def is_over(self) -> bool:
-        """Go on with the next worker once the one before serves; True when all do, or one does not come back. Never waits."""
+        """Reload the next worker once the previous one is ready; True when all are done or one failed. Never blocks."""
         if self._current is None:
             return self._next()
         if time.monotonic() < self._look_at:
@@ -49,9 +49,7 @@ class Reload:
             return self._next()
         if time.monotonic() - self._renewed_at > LONGEST:
             names = ", ".join(part.name for part in self._waiting)
-            self._report(
-                f"{self._current.name} did not come back within {LONGEST:.0f} s{f'; {names} keep the code from before' if names else ''}"
-            )
+            self._report(f"{self._current.name} did not come back within {LONGEST:.0f} s{f'; {names} keep the old code' if names else ''}")
             return True
         return False
 
@@ -65,28 +63,28 @@ class Reload:
         return False
 
     def _serves(self) -> bool:
-        """True if a worker process of the current part has registered since it was renewed."""
+        """True if a worker process of the current part has registered since its restart."""
         try:
             with read() as session:
                 return any(self._since is not None and worker.started_at >= self._since for worker in alive(session))
         except SQLAlchemyError:
-            return False  # the next look finds out
+            return False  # checked again at the next poll
 
     def _news(self) -> str:
         after = _actors()
         if after is None:
-            return "the new code is served"
+            return "new code in use"
         new, gone = sorted(after - self._before), sorted(self._before - after)
         said = [
             f"{len(names)} {word} actor{'' if len(names) == 1 else 's'} ({', '.join(names)})"
             for word, names in (("new", new), ("removed", gone))
             if names
         ]
-        return ", ".join(said) or "no new actor, the new code is served"
+        return ", ".join(said) or "no new actors, new code in use"
 
 
 def _actors() -> set[str] | None:
-    """The actors of the newest worker; None: the table cannot be read."""
+    """Actors of the newest worker; None: the table cannot be read."""
     try:
         with read() as session:
             found = alive(session)

@@ -1,4 +1,4 @@
-"""Output of a process that must outlive its terminal: a closed window or a broken pipe ends what is printed, and nothing else."""
+"""Terminal output that may fail: after a closed window or broken pipe, output is dropped and the process continues."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ Parameters = ParamSpec("Parameters")
 
 
 def lasting(write: Callable[Parameters, None]) -> Callable[Parameters, None]:
-    """The same function, but once its output cannot be read any more (EPIPE, EIO), standard output and error go nowhere."""
+    """Wrap a function: after EPIPE or EIO, redirect stdout and stderr to /dev/null."""
 
     def attempt(*args: Parameters.args, **kwargs: Parameters.kwargs) -> None:
         try:
@@ -31,4 +31,4 @@ def _fall_silent() -> None:
         os.close(nothing)
     for stream in (sys.stdout, sys.stderr):
         with suppress(OSError, ValueError):
-            stream.flush()  # what is left in its buffer
+            stream.flush()  # the rest of its buffer

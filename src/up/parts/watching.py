@@ -1,4 +1,4 @@
-"""`./run up --watch`: what a developer saves among the actors is loaded by itself, unless it cannot be imported."""
+"""File watcher of `./run up --watch`: detects saved actor files, and reloads them if they can be imported."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from .. import errors
 from ..locations import ROOT, SOURCE
 from . import actor_loading
 
-#: seconds between two looks at the files; a save that is going on is over by the next
+#: poll interval in seconds, long enough for a save to complete
 EVERY = 0.3
-#: what tries an import in a process of its own: a module that fails, or hangs, must not do so in one that serves
+#: trial import in a separate process: a failing or hanging module must not affect the running ones
 _TRIAL = f"""
 import sys
 from {actor_loading.__name__} import load_actors
@@ -30,23 +30,23 @@ Stamps = dict[Path, tuple[int, int]]
 
 
 class Watch:
-    """The sources of the actors, compared with what they were."""
+    """Watcher of the actors' source files."""
 
     def __init__(self, settings: Settings, *, report: Callable[[str], None]) -> None:
         self._roots = list(roots(settings))
         self._loaded = self._latest = self._stamps()
         self._report = report
-        self.changed: list[str] = []  # names of the files of the newest news
+        self.changed: list[str] = []  # names of the changed files
         self._look_at = 0.0
         self._trial: subprocess.Popen[str] | None = None
 
     def has_news(self) -> bool:
-        """True when something was saved and can be imported: then the parts are to load it. Never waits."""
+        """True if files were saved and can be imported, so that a reload is due. Never blocks."""
         if self._trial is not None and self._trial.poll() is not None:
             problem = self._trial.communicate()[1].strip()
             failed, self._trial = self._trial.returncode != 0, None
             if failed:
-                self._report(f"What runs stays as it is. {problem}")
+                self._report(f"Not reloaded; the old code keeps running. {problem}")
             return not failed
         if time.monotonic() > self._look_at:
             self._look_at = time.monotonic() + EVERY
@@ -54,7 +54,7 @@ class Watch:
         return False
 
     def stop(self) -> None:
-        """End a trial that goes on."""
+        """Kill a running trial import."""
         if self._trial is not None:
             self._trial.kill()
             self._trial.communicate()
@@ -69,7 +69,7 @@ class Watch:
         self._trial = subprocess.Popen(
             [sys.executable, "-c", _TRIAL], cwd=ROOT, stderr=subprocess.PIPE, stdin=subprocess.DEVNULL, text=True
         )
-        self._loaded = self._latest  # not before: a trial that the system refuses is made at the next look
+        self._loaded = self._latest  # only now: a trial that could not start is repeated at the next poll
         self._report(f"{', '.join(self.changed)} changed")
 
     def _stamps(self) -> Stamps:
@@ -78,14 +78,14 @@ class Watch:
             for path in root.rglob("*.py") if root.is_dir() else [root]:
                 try:
                     status = path.stat()
-                except OSError:  # saved by renaming, and we came in between
+                except OSError:  # race with a save by rename
                     continue
                 found[path] = (status.st_mtime_ns, status.st_size)
         return found
 
 
 def roots(settings: Settings) -> Iterator[Path]:
-    """The folders and files that hold the actors."""
+    """Folders and files of the actors."""
     yield SOURCE / "actors"
     for name in settings.actor_modules:
         if "/" in name:

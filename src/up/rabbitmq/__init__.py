@@ -1,4 +1,4 @@
-"""The private RabbitMQ node of `./run up`: its process and its files.
+"""Private RabbitMQ node of `./run up`: process and files.
 
-Imports settings, and of the broker room only the test of a login: pika stays there.
+Imports settings, and from the broker room only the login check: pika stays there.
 """

@@ -1,7 +1,7 @@
-"""Private RabbitMQ node: the distribution's package, but with every file, user and port of its own, on the loopback address.
+"""Private RabbitMQ node: the distribution's package with its own files, users and ports on the loopback address.
 
-It is a convenience, never a dependency: with a broker in CALLBOARD_BROKER_URL there is no node. All it keeps can be thrown away,
-because SQL holds the truth; so another RabbitMQ series (an upgraded system) simply starts with an empty folder.
+It is optional: with CALLBOARD_BROKER_URL there is no node. Its data is disposable because SQL holds the truth,
+so a new RabbitMQ series starts with an empty folder.
 """
 
 from __future__ import annotations
@@ -23,14 +23,14 @@ from ...settings import kept_secret
 from . import node_files
 from .node_files import ADMIN_USER, APP_USER, VHOST
 
-#: seconds a stopping node gets to write its files before it is killed
+#: grace in seconds for a stopping node to write its files
 STOP_TIMEOUT = 30.0
-#: Erlang schedulers; a private node on a big machine must not take all of it
+#: Erlang schedulers, limited so that a private node does not occupy a big machine
 MOST_SCHEDULERS = 4
 
 
 class NodeError(Exception):
-    """The node cannot do what was asked; the text says what happened, why, and the cure."""
+    """A node operation failed; the text says what happened, why, and the cure."""
 
 
 @dataclass(frozen=True)
@@ -45,7 +45,7 @@ class Ports:
 
 
 class Node:
-    """One RabbitMQ node in one folder: start, wait until it serves, stop, and the URLs to reach it."""
+    """A RabbitMQ node in one folder: start, wait until ready, stop, URLs."""
 
     def __init__(
         self,
@@ -61,17 +61,17 @@ class Node:
         self.ports = ports
         self.process: subprocess.Popen[bytes] | None = None
         self._marker = dict(marker or {})
-        self._prepare = prepare  # called in the new process before it becomes the node
-        self._known: dict[str, str] = {}  # by file; processes that run have them, so they stay as they are when the folder is deleted
+        self._prepare = prepare  # called in the new process before exec
+        self._known: dict[str, str] = {}  # cached by file: running processes know them, so they must survive a deleted folder
 
     @property
     def password(self) -> str:
-        """The password of the application's user, made once."""
+        """Password of the application's user, created once."""
         return self._kept("app_password", lambda: secrets.token_urlsafe(18))
 
     @property
     def admin_password(self) -> str:
-        """The password of the person who looks into the management UI, made once."""
+        """Password of the management UI's admin, created once."""
         return self._kept("admin_password", lambda: secrets.token_urlsafe(18))
 
     @property
@@ -95,22 +95,22 @@ class Node:
 
     @property
     def series(self) -> str:
-        """The RabbitMQ series, like 3.10; what its files on disk are good for."""
+        """The RabbitMQ series, e.g. 3.10; its data files are only valid within a series."""
         found = re.search(r"rabbitmq_server-(\d+\.\d+)", str(self.launcher))
         return found[1] if found else "any"
 
     @property
     def name(self) -> str:
-        """The Erlang name. Always at localhost, so a changed host name or a copied folder changes nothing."""
+        """The Erlang node name. Always at localhost, so that a changed host name or a copied folder does not matter."""
         return self._kept("name", lambda: f"callboard-{secrets.token_hex(4)}@localhost")
 
     @property
     def pid(self) -> int | None:
-        """The process id while it runs."""
+        """The process id while the node is running."""
         return self.process.pid if self.process and self.process.poll() is None else None
 
     def start(self) -> subprocess.Popen[bytes]:
-        """Write the configuration and launch the node; `wait_ready` tells when it serves."""
+        """Write the configuration and launch the node; `wait_ready` waits for it."""
         node_files.write(self.folder, asdict(self.ports), {APP_USER: self.password, ADMIN_USER: self.admin_password})
         with open(self.folder / "log" / "startup.log", "ab") as log:
             self.process = subprocess.Popen(
@@ -126,9 +126,9 @@ class Node:
         return self.process
 
     def wait_ready(self, timeout: float = 90.0, *, waiting: Callable[[], None] = lambda: None) -> None:
-        """Return when the application's user can log in; raise NodeError when the node dies or `timeout` seconds pass.
+        """Wait until the application's user can log in; raise NodeError if the node dies or after `timeout` seconds.
 
-        `waiting` is called between two looks, so that a caller can notice that it was asked to stop.
+        `waiting` is called between polls, so that the caller can notice a stop request.
         """
         deadline = time.monotonic() + timeout
         while True:
@@ -136,14 +136,14 @@ class Node:
             if refused is None:
                 return
             if self.process is not None and self.process.poll() is not None:
-                raise NodeError(self._why(f"RabbitMQ stopped while it was starting (exit code {self.process.returncode})"))
+                raise NodeError(self._why(f"RabbitMQ stopped during startup (exit code {self.process.returncode})"))
             if time.monotonic() > deadline:
-                raise NodeError(self._why(f"RabbitMQ did not serve within {timeout:.0f} s: {refused}"))
+                raise NodeError(self._why(f"RabbitMQ was not ready within {timeout:.0f} s: {refused}"))
             waiting()
-            time.sleep(0.1)  # between two looks at a port; the loop has a deadline
+            time.sleep(0.1)  # poll interval; the loop has a deadline
 
     def stop(self, timeout: float = STOP_TIMEOUT) -> None:
-        """Stop the node in order and end its epmd; a node that does not obey is killed."""
+        """Stop the node gracefully and end its epmd; kill a node that does not stop."""
         if self.process is not None:
             if self.process.poll() is None:
                 self.process.terminate()
@@ -154,21 +154,21 @@ class Node:
         self.stop_epmd()
 
     def kill(self) -> None:
-        """End the node at once, as a power cut would."""
+        """Kill the node, like a power cut."""
         if self.process is not None:
             if self.process.poll() is None:
                 os.killpg(self.process.pid, signal.SIGKILL)
             self.process.wait()
 
     def stop_epmd(self) -> None:
-        """End the name server of this node (it daemonises itself and outlives the node); no other listens on its port."""
+        """End this node's epmd, which daemonises itself and outlives the node. Its port is private to the node."""
         epmd = shutil.which("epmd", path=_path(self.launcher))
         if epmd:
             command = [epmd, "-port", str(self.ports.epmd), "-kill"]
             subprocess.run(command, env=self.environment(), capture_output=True, timeout=10)
 
     def ctl(self, *arguments: str, timeout: float = 60.0) -> str:
-        """Run rabbitmqctl against this node and return what it prints."""
+        """Run rabbitmqctl against this node and return its output."""
         command = [str(self.launcher.with_name("rabbitmqctl")), "-q", "-n", self.name, *arguments]
         done = subprocess.run(command, cwd=self.folder, env=self.environment(), capture_output=True, text=True, timeout=timeout)
         if done.returncode != 0:
@@ -176,10 +176,10 @@ class Node:
         return done.stdout
 
     def environment(self) -> dict[str, str]:
-        """The whole environment of the node: nothing of the caller's RABBITMQ_* or ERL_* variables comes in.
+        """The complete environment of the node, without the caller's RABBITMQ_* and ERL_* variables.
 
-        Paths are relative to the node's folder, where it is started: RabbitMQ's scripts and files take # ? % and quotes in a
-        path for something else.
+        Paths are relative to the node's folder, its working directory: RabbitMQ's scripts misread # ? % and quotes
+        in a path.
         """
         conf = Path("conf")
         schedulers = min(os.cpu_count() or 1, MOST_SCHEDULERS)
@@ -206,15 +206,15 @@ class Node:
             "RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS": f"-kernel inet_dist_use_interface {{127,0,0,1}} +S {schedulers}:{schedulers}",
             "ERL_EPMD_PORT": str(self.ports.epmd),
             "ERL_EPMD_ADDRESS": "127.0.0.1",
-            # A bare root file system has no /etc/hosts: Erlang is told itself what localhost is.
+            # A minimal root file system has no /etc/hosts: define localhost for Erlang.
             "ERL_INETRC": str(conf / "inetrc"),
-            # The launcher then becomes the Erlang VM instead of watching it, so this process id is the node's and SIGTERM stops it in order.
+            # The launcher then execs the Erlang VM, so this process id is the node's and SIGTERM stops it gracefully.
             "RUNNING_UNDER_SYSTEMD": "true",
             **self._marker,
         }
 
     def _kept(self, file: str, make: Callable[[], str]) -> str:
-        """The text of a file that is made once, and once more with the same text if it is gone."""
+        """Text of a file created once, and recreated with the same text if it was deleted."""
         self._known[file] = kept_secret(self.folder / file, make=lambda: self._known.get(file) or make())
         return self._known[file]
 
@@ -238,14 +238,14 @@ def _path(launcher: Path) -> str:
 
 
 def _cure(log: str, folder: Path) -> str:
-    """The command that mends what the log complains about."""
+    """The command that fixes the error found in the log."""
     quoted = shlex.quote(str(folder))
     cures = {
-        "eaddrinuse": "A port is taken by another program. Call ./run up again: it picks ports that are free now.",
-        "enospc": f"The disk is full. Make room under {folder} (df -h {quoted}), then call ./run up again.",
-        "eacces": f"Files are not accessible. Give them back to yourself: sudo chown -R $(id -un) {quoted}",
-        "cookie": f"The Erlang cookie is not usable. Remove it, a new one is made: rm -f {quoted}/home/.erlang.cookie",
+        "eaddrinuse": "A port is in use by another program. Run ./run up again: it picks free ports.",
+        "enospc": f"The disk is full. Free space under {folder} (df -h {quoted}), then run ./run up again.",
+        "eacces": f"Files are not accessible. Take ownership: sudo chown -R $(id -un) {quoted}",
+        "cookie": f"The Erlang cookie is not usable. Remove it; a new one is created: rm -f {quoted}/home/.erlang.cookie",
     }
     lowered = log.lower()
     found = next((cure for sign, cure in cures.items() if sign in lowered), None)
-    return found or f"If its files are damaged, throw them away (no job is lost, SQL holds them): rm -rf {quoted}, then ./run up"
+    return found or f"If its files are damaged, delete them (no job is lost: all jobs are in the database): rm -rf {quoted}, then ./run up"

@@ -1,4 +1,4 @@
-"""The files of a private node, made from those in rabbitmq/: configuration, definitions with users, cookie."""
+"""Files of a private node, generated from rabbitmq/: configuration, definitions with users, cookie."""
 
 from __future__ import annotations
 
@@ -22,28 +22,28 @@ ADMIN_USER = "admin"
 
 
 def write(folder: Path, ports: Mapping[str, int], passwords: Mapping[str, str]) -> None:
-    """Write everything a node reads when it starts; what Callboard itself changed since last time comes in by that."""
+    """Write all files that a node reads at startup, so that changes in rabbitmq/ take effect."""
     conf = folder / "conf"
     for part in (conf / "conf.d", folder / "log", folder / "home"):
         part.mkdir(mode=0o700, parents=True, exist_ok=True)
     folder.chmod(0o700)
     cookie = folder / "home" / ".erlang.cookie"
     kept_secret(cookie)
-    cookie.chmod(0o400)  # Erlang refuses to start when anybody else may read it
+    cookie.chmod(0o400)  # Erlang refuses to start if other users can read it
     definitions = conf / "definitions.json"
     definitions.touch(mode=0o600)
     definitions.write_text(json.dumps(definitions_with_users(passwords), indent=1))
-    # By its place in the node's own folder, where it is started: a path may hold what its configuration cannot say.
+    # Relative to the node's working directory: a full path may contain characters that the configuration cannot express.
     own = Template((TEMPLATES / "node.conf").read_text()).substitute(ports, definitions=definitions.relative_to(folder))
     (conf / "rabbitmq.conf").write_text((TEMPLATES / "rabbitmq.conf").read_text() + "\n" + own)
     for name in ("enabled_plugins", "advanced.config"):
         shutil.copyfile(TEMPLATES / name, conf / name)
-    (conf / "rabbitmq-env.conf").write_text("")  # without one the system's /etc/rabbitmq/rabbitmq-env.conf would be read
+    (conf / "rabbitmq-env.conf").write_text("")  # without it, RabbitMQ reads /etc/rabbitmq/rabbitmq-env.conf
     (conf / "inetrc").write_text('{host, {127,0,0,1}, ["localhost"]}.\n{lookup, [file, native]}.\n')
 
 
 def definitions_with_users(passwords: Mapping[str, str]) -> dict[str, object]:
-    """rabbitmq/definitions.json with users: the application may use its virtual host and read numbers, `admin` may everything."""
+    """rabbitmq/definitions.json with users: the application may use its virtual host and read counts, `admin` may do everything."""
     definitions: dict[str, object] = json.loads((TEMPLATES / "definitions.json").read_text())
     definitions["users"] = [
         {
@@ -60,6 +60,6 @@ def definitions_with_users(passwords: Mapping[str, str]) -> dict[str, object]:
 
 
 def password_hash(password: str) -> str:
-    """A password as RabbitMQ keeps it: base64 of a 4 byte salt and the SHA-256 of salt and password."""
+    """Hash a password like RabbitMQ: base64 of a 4-byte salt and the SHA-256 of salt and password."""
     salt = secrets.token_bytes(4)
     return base64.b64encode(salt + hashlib.sha256(salt + password.encode()).digest()).decode()

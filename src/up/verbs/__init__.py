@@ -1,1 +1,1 @@
-"""Steps of single verbs: detach, stop, print the sign-in line, make the first administrator. Imports checks, parts and data."""
+"""Steps of single verbs: detach, stop, print the sign-in line, create the first administrator. Imports checks, parts and data."""

@@ -1,4 +1,4 @@
-"""`./run up --detach`: the supervisor goes on in a session of its own; the command follows it until it is ready or has given up."""
+"""`./run up --detach`: fork the supervisor into its own session; wait until it is ready or has failed."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from ..data.data_folder import Folder, State
 from ..data.log_files import LogFile
 from ..errors import UpError
 
-#: seconds: the longest pause before a refused fork is tried again
+#: longest pause in seconds before a failed fork is retried
 LONGEST_PAUSE = 3.2
 
 
 def start(folder: Folder, supervise: Callable[[], None], *, show: Callable[[str], None]) -> State:
-    """Return the state when everything is ready; raise UpError when the supervisor ends before.
+    """Fork the supervisor and return the state when everything is ready; raise UpError if it ends before.
 
-    A fork and not a new program: everything is imported already, and the lock on the folder goes over without a gap.
+    A fork, not an exec: all modules are imported already, and the folder's lock passes on without a gap.
     """
     path = folder.logs / "up.log"
     path.write_text("")
@@ -38,11 +38,11 @@ def start(folder: Folder, supervise: Callable[[], None], *, show: Callable[[str]
                 show(line)
             if ended:
                 code = os.waitstatus_to_exitcode(status)
-                raise UpError(f"Nothing was started (exit code {code}); the reason stands above, the whole story in {path}.")
+                raise UpError(f"Nothing was started (exit code {code}); see the reason above and the full log in {path}.")
             state = folder.read_state()
             if state.phase == "ready" and state.supervisor and state.supervisor.pid == supervisor:
                 return state
-            time.sleep(0.1)  # between two looks at the state file; ends when the supervisor does
+            time.sleep(0.1)  # poll interval; ends with the supervisor
     except KeyboardInterrupt:
         os.kill(supervisor, signal.SIGTERM)
         os.waitpid(supervisor, 0)
@@ -50,14 +50,14 @@ def start(folder: Folder, supervise: Callable[[], None], *, show: Callable[[str]
 
 
 def _fork() -> int:
-    """os.fork(), tried again for a while: a system short of processes or memory may have some a moment later."""
+    """Call os.fork(), with retries while the system is short of processes or memory."""
     pause = 0.1
     while True:
         try:
             return os.fork()
         except OSError as error:
             if pause > LONGEST_PAUSE:
-                raise UpError(f"The system has no room for another process: {error.strerror}.\nLook:  ulimit -u ; free -m") from None
+                raise UpError(f"The system has no room for another process: {error.strerror}.\nCheck:  ulimit -u ; free -m") from None
             time.sleep(pause)
             pause *= 2
 

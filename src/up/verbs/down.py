@@ -1,4 +1,4 @@
-"""`./run down`: ask the supervisor to drain and stop; end by itself what no supervisor watches any more."""
+"""`./run down`: request the supervisor to drain and stop; stop unsupervised processes directly."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from ..parts import leftovers
 
 
 def stop(folder: Folder, *, shutdown_timeout: float, report: Callable[[str], None]) -> bool:
-    """Return when nothing of this data folder runs any more; False: nothing did."""
+    """Stop all processes of this data folder; False: none was running."""
     state = folder.read_state()
     found = False
     if state.supervisor is not None and state.supervised:
         found = True
-        report("Stopping: workers finish what they do")
+        report("Stopping: workers finish their current jobs")
         supervisor = state.supervisor.identity
         process_identity.send(supervisor, signal.SIGTERM)
         longest = shutdown_timeout + leftovers.MARGIN + leftovers.SHORT + leftovers.BROKER + leftovers.SHORT

@@ -6,16 +6,16 @@ from ..parts.actor_loading import load_actors, loading
 
 
 def ensure_admin() -> str | None:
-    """Make the user `admin` and return its password, the first time only."""
+    """Create the user `admin` and return its password; only the first time."""
     load_actors()
     with loading():
-        from ...operations.people import users  # here: it reads the settings
+        from ...operations.people import users  # imported late: it reads the settings
     return users.ensure_admin()
 
 
 def one_time_link(base_url: str) -> str:
-    """A link below `base_url` that signs the administrator in, once."""
+    """Create a one-time sign-in link below `base_url` for the administrator."""
     load_actors()
     with loading():
-        from ...operations.people import sessions  # here: it reads the settings
+        from ...operations.people import sessions  # imported late: it reads the settings
     return sessions.one_time_link(base_url)

@@ -36,7 +36,7 @@ blueprint.after_request(conditional_requests.answer_conditionally)
 
 
 def init(app: Flask) -> None:
-    """Count what each client asks of this app's API."""
+    """Count the API requests of each client."""
     clients = rate_limit.budget()
 
     @app.before_request

@@ -1,4 +1,4 @@
-"""/api/v1/audit: who did what, and who was refused."""
+"""/api/v1/audit: the audit log."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from .requests.blueprint import blueprint
 @blueprint.get("/audit")
 @allow(Role.ADMIN)
 def list_audit() -> Response:
-    """Lines of the audit, newest first, a page at a time."""
+    """List audit entries, newest first, in pages."""
     wanted = entries.read(request.args)
     with database.read() as session:
         page = queries.page(session, wanted, after=read_filter({"after": request.args.get("after", "")}).after, limit=read_limit())

@@ -1,4 +1,4 @@
-"""/api/v1/mails and /mailbox: emails, what became of them, and sending them again."""
+"""/api/v1/mails and /mailbox: emails, their deliveries, and resending."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ ROWS = 50
 @blueprint.get("/mails")
 @allow(Role.OPERATOR)
 def list_mails() -> Response:
-    """Emails written here, newest first, a page at a time."""
+    """List outgoing emails, newest first, in pages."""
     with database.read() as session:
         page = deliveries.page(session, state=_state(), after=_after(), limit=ROWS)
     return answer({"mails": [_summary(mail) for mail in page.mails], "next": None if page.next is None else str(page.next)})
@@ -34,22 +34,22 @@ def list_mails() -> Response:
 @blueprint.get("/mails/<id>")
 @allow(Role.OPERATOR)
 def show_mail(id: str) -> Response:
-    """One email with its deliveries and its words."""
+    """One email with its deliveries and its text."""
     with database.read() as session:
         mail, raw = deliveries.find(session, id), deliveries.raw_of(session, id)
     if mail is None or raw is None:
-        raise UnknownMail(f"There is no mail {id}.", field="id")
+        raise UnknownMail(f"There is no email {id}.", field="id")
     return answer({**_summary(mail), **_words(raw)})
 
 
 @blueprint.post("/mails/<id>/resend")
 @allow(Role.OPERATOR, action="mail.resend")
 def resend_mail(id: str) -> Response:
-    """Send an email again: to the deliveries in `numbers`, or to all it has not reached."""
+    """Resend an email: to the deliveries in `numbers`, or to all that were not sent."""
     body = read_json() if request.data else {}
     numbers = body.get("numbers", []) if isinstance(body, dict) else None
     if not isinstance(numbers, list) or not all(isinstance(each, int) and not isinstance(each, bool) for each in numbers):
-        raise JobsError("numbers: a list of the deliveries' numbers, or nothing.", field="numbers")
+        raise JobsError("numbers: give a list of delivery numbers, or omit it for all.", field="numbers")
     with database.write() as session:
         recipients = send_again(session, id, numbers, by=visitor().name)
     return answer({"id": id, "recipients": recipients, "url": url_for("api.show_mail", id=id, _external=True)}, 202)
@@ -58,7 +58,7 @@ def resend_mail(id: str) -> Response:
 @blueprint.get("/mailbox")
 @allow(Role.OPERATOR)
 def list_mailbox() -> Response:
-    """What the built-in mailbox has kept, newest first."""
+    """List the emails of the built-in mailbox, newest first."""
     with database.read() as session:
         page = mailbox.page(session, after=_after(), limit=ROWS)
     return answer({"mails": [_received(mail) for mail in page.mails], "next": None if page.next is None else str(page.next)})
@@ -67,7 +67,7 @@ def list_mailbox() -> Response:
 @blueprint.get("/mailbox/<int:number>")
 @allow(Role.OPERATOR)
 def show_received(number: int) -> Response:
-    """One email that the built-in mailbox has kept, with its words."""
+    """One email of the built-in mailbox with its text."""
     with database.read() as session:
         mail, raw = mailbox.find(session, number), mailbox.raw_of(session, number)
     if mail is None or raw is None:
@@ -126,5 +126,5 @@ def _after() -> int | None:
 def _state() -> DeliveryState | None:
     word = request.args.get("state")
     if word and word not in list(DeliveryState):
-        raise JobsError(f"state: one of {', '.join(DeliveryState)}.", field="state")
+        raise JobsError(f"state: choose one of {', '.join(DeliveryState)}.", field="state")
     return DeliveryState(word) if word else None

@@ -1,4 +1,4 @@
-"""/api/v1/users and /api/v1/tokens: who may sign in, with which role, to which actors. For administrators."""
+"""/api/v1/users and /api/v1/tokens: users and tokens with their role and actors. Administrators only."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ from ..auth.pages import link_for
 from ..http.json_bodies import answer, read_json
 from .requests.blueprint import blueprint
 
-_ACTORS = "the only actors they may use: names, or beginnings with a star behind them; null: all"
+_ACTORS = "limit to these actors: names, or prefixes followed by a star; null: all"
 
 
 class RightsBody(BaseModel):
-    """What somebody may do."""
+    """Role and actors of a user or token."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -37,27 +37,27 @@ class RightsBody(BaseModel):
     )
 
     def patterns(self) -> permissions.Patterns | None:
-        """The actors as they are kept."""
+        """The actor patterns as stored."""
         return None if self.actors is None else permissions.read_patterns(" ".join(self.actors))
 
 
 class UserBody(RightsBody):
-    """A user to make."""
+    """Body that creates a user."""
 
-    name: str = Field(description="the name that is typed to sign in", pattern=f"^{users.NAME.pattern}$")
+    name: str = Field(description="user name for sign-in", pattern=f"^{users.NAME.pattern}$")
 
 
 class TokenBody(RightsBody):
-    """A token to make."""
+    """Body that creates a token."""
 
     name: str = Field(min_length=1, max_length=150, description="what the token is for")
-    expires: Until | None = Field(None, description="when it ends to work: an instant, or how long from now; null: when it is revoked")
+    expires: Until | None = Field(None, description="expiry: a time, or a duration from now; null: never")
 
 
 @blueprint.get("/users")
 @allow(Role.ADMIN)
 def list_users() -> Response:
-    """Every user, by name."""
+    """List the users by name."""
     with database.read() as session:
         return answer({"users": [_user(each) for each in users.listed(session)]})
 
@@ -65,7 +65,7 @@ def list_users() -> Response:
 @blueprint.post("/users")
 @allow(Role.ADMIN, action="user.create")
 def create_user() -> Response:
-    """Make a user; the link with which he signs in and sets a password is shown only this once."""
+    """Create a user; only this response shows the one-time sign-in link."""
     body = read(UserBody, read_json(), example='{"name": "ada", "role": "operator"}')
     with database.write() as session:
         key = _done(lambda: users.invite(session, body.name, body.role, body.patterns()))
@@ -76,7 +76,7 @@ def create_user() -> Response:
 @blueprint.patch("/users/<int:id>")
 @allow(Role.ADMIN, action="user.rights")
 def change_user(id: int) -> Response:
-    """Give a user another role, or other actors."""
+    """Change a user's role or actors."""
     body = read(RightsBody, read_json(), example='{"role": "viewer", "actors": ["reports_*"]}')
     with database.write() as session:
         _refuse_oneself(session, id)
@@ -86,7 +86,7 @@ def change_user(id: int) -> Response:
 @blueprint.post("/users/<int:id>/<any(disable, enable, 'new-link'):verb>")
 @allow(Role.ADMIN, action="user.{verb}")
 def act_on_user(id: int, verb: str) -> Response:
-    """Let a user in no more, or again; or have him set a new password, by a link that is shown only this once."""
+    """Disable or enable a user, or reset the password and return a one-time link."""
     with database.write() as session:
         if verb == "new-link":
             user, key = _done(lambda: users.reset(session, id))
@@ -100,7 +100,7 @@ def act_on_user(id: int, verb: str) -> Response:
 @blueprint.get("/tokens")
 @allow(Role.ADMIN)
 def list_tokens() -> Response:
-    """The tokens, the newest first."""
+    """List the tokens, newest first."""
     with database.read() as session:
         return answer({"tokens": [_token(each) for each in tokens.listed(session)]})
 
@@ -108,7 +108,7 @@ def list_tokens() -> Response:
 @blueprint.post("/tokens")
 @allow(Role.ADMIN, action="token.create")
 def create_api_token() -> Response:
-    """Make a token, shown only this once."""
+    """Create a token; only this response shows it."""
     body = read(TokenBody, read_json(), example='{"name": "ci", "role": "submitter", "expires": "90d"}')
     expires_at, actors = ahead("expires", body.expires), body.patterns()
     made = _done(lambda: create_token(body.name, body.role, actors=actors, expires_at=expires_at))
@@ -123,9 +123,9 @@ def create_api_token() -> Response:
 @blueprint.delete("/tokens/<int:id>")
 @allow(Role.ADMIN, action="token.revoke")
 def revoke_api_token(id: int) -> Response:
-    """Let a token work no more."""
+    """Revoke a token."""
     if visitor().key == f"token {id}":
-        raise NotAllowed("no token revokes itself: another administrator's does, or the page")
+        raise NotAllowed("a token cannot revoke itself: use another administrator's token, or the page")
     with database.write() as session:
         if not tokens.revoke(session, min(id, 2**31 - 1)):
             raise NotFound(f"There is no token {id}.")
@@ -133,7 +133,7 @@ def revoke_api_token(id: int) -> Response:
 
 
 def _done(act: Any) -> Any:
-    """What it returns; a refusal names the field."""
+    """Call the function; turn its error into a problem that names the field."""
     try:
         return act()
     except UnknownUser as error:
@@ -150,7 +150,7 @@ def _refuse_oneself(session: Session, id: int) -> None:
         token = session.get(ApiToken, int(visitor().key.removeprefix("token ")))
         own = token is not None and token.user_id == id
     if own:
-        raise NotAllowed("nobody disables himself or changes his own rights: another administrator does")
+        raise NotAllowed("you cannot disable yourself or change your own role: ask another administrator")
 
 
 def _link(key: str) -> str:

@@ -23,7 +23,7 @@ ROWS = 50
 @blueprint.get("/reports")
 @allow(Role.VIEWER)
 def list_reports() -> Response:
-    """Each report with its newest issue."""
+    """List the reports, each with its newest issue."""
     with database.read() as session:
         shelves = archive.shelves(session)
     listed = {shelf.newest.name: {"issues": shelf.issues, "newest": _summary(shelf.newest)} for shelf in shelves}
@@ -34,7 +34,7 @@ def list_reports() -> Response:
 @blueprint.get("/reports/<name>")
 @allow(Role.VIEWER)
 def list_issues(name: str) -> Response:
-    """The issues of a report, newest first."""
+    """List the issues of a report, newest first."""
     with database.read() as session:
         found, next = archive.issues(session, name, after=read_filter(request.args).after, limit=ROWS)
     if not found and name not in declared():

@@ -1,4 +1,4 @@
-"""/api/v1/schedules: list, look, create, change, delete, act, backfill, preview."""
+"""/api/v1/schedules: list, show, create, edit, delete, control, backfill and preview."""
 
 from __future__ import annotations
 
@@ -33,24 +33,24 @@ PAGE_LIMIT = 500
 
 
 class PreviewBody(wishes.Times):
-    """A rule to be looked at."""
+    """Body of a preview."""
 
-    number: int = Field(PREVIEWED, ge=1, le=MOST_PREVIEWED, description="how many ticks")
+    number: int = Field(PREVIEWED, ge=1, le=MOST_PREVIEWED, description="number of ticks")
 
 
 class BackfillBody(BaseModel):
-    """A stretch of time whose ticks are made up for."""
+    """Time range of a backfill."""
 
     model_config = ConfigDict(extra="forbid")
 
-    start: str = Field(alias="from", description="the first instant, ISO 8601 with its zone")
-    end: str = Field(alias="to", description="the last instant")
+    start: str = Field(alias="from", description="start of the range, ISO 8601 with time zone")
+    end: str = Field(alias="to", description="end of the range")
 
 
 @blueprint.get("/schedules")
 @allow(Role.VIEWER)
 def list_schedules() -> Response:
-    """All schedules by name."""
+    """List the schedules by name."""
     with database.read() as session:
         return answer({"schedules": [documents.document(each) for each in queries.every(session)]})
 
@@ -58,7 +58,7 @@ def list_schedules() -> Response:
 @blueprint.post("/schedules")
 @allow(Role.OPERATOR, action="schedule.create")
 def create_schedule() -> Response:
-    """Make a schedule."""
+    """Create a schedule."""
     draft = wishes.plan(wishes.read(read_json()))
     with database.write() as session:
         schedule = editing.create(session, draft, by=visitor().name)
@@ -70,7 +70,7 @@ def create_schedule() -> Response:
 @blueprint.post("/schedules/preview")
 @allow(Role.VIEWER)
 def preview_schedule() -> Response:
-    """What a rule would do: words, the next ticks, what changes of clocks mean to it."""
+    """Preview a rule: description, next ticks and effects of clock changes."""
     body: PreviewBody = wishes.read(read_json(), PreviewBody)
     return answer(documents.previewed(body.rule(), body.number))
 
@@ -78,7 +78,7 @@ def preview_schedule() -> Response:
 @blueprint.get("/schedules/load")
 @allow(Role.VIEWER)
 def schedules_load() -> Response:
-    """How many ticks all schedules together have in each hour of the next week."""
+    """Count the ticks of all schedules per hour of the next week."""
     start = now().replace(minute=0, second=0, microsecond=0)
     with database.read() as session:
         rules = [each.draft.rule for each in queries.every(session) if each.due_at is not None]
@@ -91,7 +91,7 @@ def schedules_load() -> Response:
 @blueprint.get("/schedules/<id>")
 @allow(Role.VIEWER)
 def show_schedule(id: str) -> Response:
-    """One schedule, by its id or its name, with its next ticks, what changes of clocks mean to it, and who changed it."""
+    """One schedule by id or name, with next ticks, effects of clock changes and its history of edits."""
     with database.read() as session:
         schedule = queries.find(session, id)
         changes = [documents.change(each) for each in queries.changes(session, schedule.id)]
@@ -106,7 +106,7 @@ def show_schedule(id: str) -> Response:
 @blueprint.patch("/schedules/<id>")
 @allow(Role.OPERATOR, action="schedule.change")
 def change_schedule(id: str) -> Response:
-    """Change the fields that are given; a new time begins now. `version`: refused if somebody has changed it since."""
+    """Edit the given fields; a new timing starts now. Rejects a stale `version`."""
     sent = read_json()
     if not isinstance(sent, dict):
         raise InvalidArguments('Send a JSON object such as {"cron": "0 3 * * *"}.', errors={})
@@ -126,7 +126,7 @@ def change_schedule(id: str) -> Response:
 @blueprint.delete("/schedules/<id>")
 @allow(Role.OPERATOR, action="schedule.delete")
 def delete_schedule(id: str) -> Response:
-    """Delete a schedule with its history; its jobs stay."""
+    """Delete a schedule with its history; its jobs are kept."""
     with database.write() as session:
         schedule = queries.find(session, id)
         conditional_requests.require_version(schedule.version)
@@ -137,7 +137,7 @@ def delete_schedule(id: str) -> Response:
 @blueprint.post("/schedules/<id>/<any(pause, resume, 'follow-code'):verb>")
 @allow(Role.OPERATOR, action="schedule.{verb}")
 def act_on_schedule(id: str, verb: str) -> Response:
-    """Pause, resume, or let the code decide again."""
+    """Pause or resume a schedule, or remove its overrides."""
     with database.write() as session:
         found = queries.find(session, id)
         act = {"pause": editing.pause, "resume": editing.resume, "follow-code": editing.follow_code}[verb]
@@ -147,7 +147,7 @@ def act_on_schedule(id: str, verb: str) -> Response:
 @blueprint.post("/schedules/<id>/run-now")
 @allow(Role.OPERATOR, action="schedule.run-now")
 def run_schedule_now(id: str) -> Response:
-    """Run it once, beside its ticks."""
+    """Run the schedule once, independent of its ticks."""
     with database.write() as session:
         fired = ticks.run_now(session, queries.find(session, id).id, periodic.maker(actors.broker), by=visitor().name)
     assert fired.job_id is not None
@@ -157,7 +157,7 @@ def run_schedule_now(id: str) -> Response:
 @blueprint.post("/schedules/<id>/backfill")
 @allow(Role.OPERATOR, action="schedule.backfill")
 def backfill_schedule(id: str) -> Response:
-    """Run the ticks of a stretch of time that have no job yet; asked twice, it does nothing the second time."""
+    """Run the ticks of a time range that have no job yet. Idempotent."""
     body: BackfillBody = wishes.read(read_json(), BackfillBody)  # type: ignore[arg-type]
     start, end = _instant("from", body.start), _instant("to", body.end)
     with database.write() as session:
@@ -169,7 +169,7 @@ def backfill_schedule(id: str) -> Response:
 @blueprint.get("/schedules/<id>/ticks")
 @allow(Role.VIEWER)
 def schedule_ticks(id: str) -> Response:
-    """A schedule's ticks, the newest first, a page at a time."""
+    """List a schedule's ticks, newest first, in pages."""
     before = request.args.get("before")
     with database.read() as session:
         found = queries.find(session, id)
@@ -179,7 +179,7 @@ def schedule_ticks(id: str) -> Response:
 
 
 def _unmasked(schedule: Schedule, sent: dict[str, object]) -> dict[str, object]:
-    """What is sent, with the secrets that were sent back as they were shown replaced by what they are."""
+    """The request body with masked secrets replaced by their stored values."""
     kwargs, args = sent.get("kwargs"), sent.get("args")
     if isinstance(kwargs, dict):
         sent = {**sent, "kwargs": {name: schedule.kwargs.get(name, value) if value == MASK else value for name, value in kwargs.items()}}
@@ -199,5 +199,5 @@ def _instant(field: str, text: str) -> datetime:
 def _limit() -> int:
     text = request.args.get("limit", "50")
     if not text.isdecimal() or not text.isascii() or not 1 <= int(text[:9]) <= PAGE_LIMIT:
-        raise JobsError(f"limit lies between 1 and {PAGE_LIMIT}.", field="limit")
+        raise JobsError(f"limit must be between 1 and {PAGE_LIMIT}.", field="limit")
     return int(text)

@@ -1,4 +1,4 @@
-"""/api/v1/workflows: submit, look, list, cancel all, retry what failed."""
+"""/api/v1/workflows: submit, list, show, cancel and retry workflows."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from .requests.blueprint import blueprint
 @blueprint.post("/workflows")
 @allow(Role.SUBMITTER, action="workflow.submit")
 def submit_workflow() -> Response:
-    """Submit a workflow: every step is a row from this moment on."""
+    """Submit a workflow: one transaction writes a row per step."""
     workflow = read_workflow(read_json(many=True), by=visitor())
     key = job_request.own_key(request.headers.get("Idempotency-Key"), visitor())
     with database.write() as session:
@@ -40,7 +40,7 @@ def submit_workflow() -> Response:
 @blueprint.get("/workflows")
 @allow(Role.VIEWER)
 def list_workflows() -> Response:
-    """List workflows, newest first, a page at a time."""
+    """List workflows, newest first, in pages."""
     with database.read() as session:
         page = workflows.page(session, after=read_filter(request.args).after, limit=read_limit())
     listed = [workflow_documents.summary(each) for each in page.workflows]
@@ -57,18 +57,18 @@ def show_workflow(id: str) -> Response:
 @blueprint.get("/workflows/<id>/events")
 @allow(Role.VIEWER)
 def workflow_events(id: str) -> Response:
-    """The workflow now and at each change, as event `workflow`; then `done`."""
+    """Stream the workflow now and at each change (event `workflow`), then `done`."""
     _find(id)
     try:
         return stream(id, lambda found: json_documents.dump(workflow_documents.whole(found)), event="workflow")
     except TooManyStreams:
-        raise ServiceUnavailable("Too many open streams. Ask for the workflow itself every few seconds instead.") from None
+        raise ServiceUnavailable("Too many open streams. Poll the workflow every few seconds instead.") from None
 
 
 @blueprint.post("/workflows/<id>/<any(cancel, retry):action>")
 @allow(Role.OPERATOR, action="workflow.{action}")
 def act_on_workflow(id: str, action: str) -> Response:
-    """Cancel all that has not ended, or retry every step that failed, and nothing else."""
+    """Cancel the unfinished steps, or retry the failed ones."""
     with database.write() as session:
         touched = workflows.cancel(session, id) if action == "cancel" else workflows.retry(session, id)
     return answer({"id": id, "state": _find(id).state, "steps": touched, "url": _url(id)})

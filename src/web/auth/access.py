@@ -1,4 +1,4 @@
-"""The one authorisation layer: who is asking, and may they? For pages and API alike, before any view runs."""
+"""Authentication and authorisation of every request, for pages and API, before the view runs."""
 
 from __future__ import annotations
 
@@ -26,9 +26,9 @@ SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 
 
 def allow(role: Role, *, action: str | None = None) -> Callable[[View], View]:
-    """Rule: this view answers callers with the role or a higher one.
+    """Rule: allow callers with this role or a higher one.
 
-    `action`: what it does, for the audit, e.g. "job.{action}" with parts of the address; None: its method and address.
+    `action`: audit action, e.g. "job.{action}" with URL parameters; None: method and URL rule.
     """
 
     def decorate(view: View) -> View:
@@ -41,13 +41,13 @@ def allow(role: Role, *, action: str | None = None) -> Callable[[View], View]:
 
 
 def open_to_all(view: View) -> View:
-    """Rule: this view answers everybody, signed in or not."""
+    """Rule: allow everyone, signed in or not."""
     setattr(view, _RULE, _OPEN)
     return view
 
 
 def rule_of(app: Flask, endpoint: str) -> Role | str | None:
-    """The rule of an endpoint; None: it has none and answers nobody."""
+    """The rule of an endpoint; None: no rule, so every request is rejected."""
     if endpoint == "static":
         return _OPEN
     return getattr(app.view_functions[endpoint], _RULE, None)
@@ -60,7 +60,7 @@ def visitor() -> Caller:
 
 
 def init(app: Flask) -> None:
-    """Check every request of the app."""
+    """Install the check that runs before every request."""
     row_filters.listen()
     proxy.init(app)
     app.before_request(_check)
@@ -75,7 +75,7 @@ def _leave(_error: BaseException | None) -> None:
 def _check() -> None:
     caller.become(None)
     if request.endpoint is None:
-        rule: Role | str | None = Role.VIEWER  # an address that does not exist: strangers learn nothing about which do
+        rule: Role | str | None = Role.VIEWER  # unknown URL: anonymous clients must not learn which URLs exist
     else:
         rule = rule_of(current_app, request.endpoint)
     if rule == _OPEN:
@@ -83,10 +83,10 @@ def _check() -> None:
     g.visitor = _identify()
     caller.become(g.visitor)
     if g.visitor is None:
-        raise Unauthorized("Send the header `Authorization: Bearer TOKEN`; ./run token create NAME --role ROLE prints a token.")
+        raise Unauthorized("Send `Authorization: Bearer TOKEN`; create one with ./run token create NAME.")
     if not isinstance(rule, Role) or not g.visitor.role.includes(rule):
-        needed = f"the role {rule} or higher" if isinstance(rule, Role) else "a rule of its own"
-        raise Forbidden(f"This needs {needed}; you are signed in as {g.visitor.name} with the role {g.visitor.role}.")
+        needed = f"role {rule} or higher" if isinstance(rule, Role) else "another permission"
+        raise Forbidden(f"This requires {needed}; you are signed in as {g.visitor.name} with role {g.visitor.role}.")
     address_rules.check()
     if request.method not in SAFE_METHODS:
         audit_hooks.begin()
@@ -96,7 +96,7 @@ def _identify() -> Caller | None:
     scheme, _, token = request.headers.get("Authorization", "").partition(" ")
     if scheme.lower() == "bearer":
         return _program(token.strip())
-    # A browser's cookie opens the API for looking only: what changes something there needs a token, or the page's form with its CSRF token.
+    # A session cookie allows only reads of the API: without a CSRF token, another site could make the browser write.
     if request.blueprint == "api" and request.method not in SAFE_METHODS:
         return None
     user = proxy.user()
@@ -130,10 +130,10 @@ def _program(text: str) -> Caller | None:
 
 
 class _TooManyTokens(Unauthorized):
-    """A 401 as any wrong token has, and when to come back."""
+    """A 401 like that of any invalid token, with Retry-After."""
 
     def __init__(self, wait_s: int) -> None:
-        super().__init__(f"Too many wrong tokens from this address. Try again in {wait_s} s.")
+        super().__init__(f"Too many invalid tokens from this address. Try again in {wait_s} s.")
         self._wait_s = wait_s
 
     def get_headers(self, *args: Any, **named: Any) -> list[tuple[str, str]]:

@@ -1,7 +1,7 @@
-"""Address rules: refuse requests of limited callers by their address alone, before a view runs.
+"""URL rules: reject requests of callers with limited actors by URL, before the view runs.
 
-A request that changes something passes only if its address names a thing that can be checked (GUARDED), or if its view checks
-the actor itself (FREE). A new address is refused until it is listed.
+A write passes only if its URL names a checkable object (GUARDED), or if its view checks the actor itself (FREE).
+A new URL is rejected until it is listed.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from ...sql import database
 
 
 def check() -> None:
-    """Raise Forbidden if the address of this request is outside the caller's permissions."""
+    """Raise Forbidden if this request is outside the caller's permissions."""
     if request.url_rule is None:
         return
     rule = request.url_rule.rule.removeprefix("/api/v1")
@@ -31,17 +31,17 @@ def check() -> None:
     if in_force() is None:
         return
     if rule.startswith(WHOLE):
-        raise Forbidden("Mail and errors are about every actor: only those who may use all of them read these.")
+        raise Forbidden("Emails and errors concern every actor: reading them requires access to all actors.")
     for prefix, check in GUARDED.items():
         if rule == prefix or rule.startswith((f"{prefix}/", f"{prefix}.")):
             check(next(iter((request.view_args or {}).values())))
             return
     if request.method not in ("GET", "HEAD", "OPTIONS") and rule not in FREE and not rule.startswith("/account"):
-        raise Forbidden("This may touch every actor: only those who may use all of them do it.")
+        raise Forbidden("This may affect every actor: it requires access to all actors.")
 
 
 def _check_submit(rule: str, named: dict[str, Any]) -> None:
-    """Raise Forbidden for an action that runs or changes a job of an actor with a higher `submit_role`. Stopping one needs no more."""
+    """Raise Forbidden for running or editing a job of an actor with a higher `submit_role`. Cancelling is exempt."""
     if named.get("action", named.get("verb")) in STOPS:
         return
     if rule.startswith("/actors/<name>"):
@@ -78,7 +78,7 @@ def _schedule(id: str) -> None:
 
 
 def _in_view(_target: str) -> None:
-    """Nothing to check here: require_target runs where the target is read."""
+    """Check nothing: the view calls require_target."""
 
 
 def _batch(id: str) -> None:
@@ -86,7 +86,7 @@ def _batch(id: str) -> None:
         batches.find(session, id)
 
 
-#: addresses of one thing, with the check that runs before the view
+#: endpoints of one object, with the check that runs before the view
 GUARDED: dict[str, Callable[[str], None]] = {
     "/actors/<name>": require,
     "/breakers/<actor>": require,
@@ -99,11 +99,11 @@ GUARDED: dict[str, Callable[[str], None]] = {
     "/pauses/<target>": _in_view,
     "/limits/<target>": _in_view,
 }
-#: addresses whose actor stands in the body: the catalogue and require_target check it
+#: endpoints with the actor in the body: the catalogue and require_target check it
 FREE = {
     "/jobs", "/jobs/bulk", "/jobs/views", "/jobs/views/<int:number>/delete", "/workflows", "/schedules", "/schedules/new", "/schedules/preview",
     "/users/new", "/count", "/sign-out", "/pauses", "/limits", "/files",
 }  # fmt: skip
-#: actions on a job, workflow or schedule that start nothing
+#: actions on a job, workflow or schedule that start no job
 STOPS = {"cancel", "discard", "stack", "pause"}
 WHOLE = ("/mails", "/mailbox", "/errors")

@@ -1,6 +1,6 @@
-"""Audit hooks of a request: begin an entry once the caller is authorised, and record every refusal.
+"""Audit hooks of a request: begin an entry once the caller is authorised, and record every denied request.
 
-A request that may change something (any method but the safe ones) begins an entry; the commit of its view writes it.
+Every request with an unsafe method begins an entry; the commit of its view writes it.
 """
 
 from __future__ import annotations
@@ -20,13 +20,13 @@ from ...sql.clock import now
 
 log = get_logger(__name__)
 
-#: attribute of a view: its action for the audit, as `allow` declares it
+#: attribute of a view: the audit action that `allow` declares
 ACTION = "callboard_action"
 NOBODY = "nobody"
-#: between two entries about the same stranger
+#: interval between two entries about the same unauthenticated client
 QUIET = timedelta(minutes=1)
-#: parts of an address that say what is done, not to what
-_VERBS = ("action", "deed", "verb", "setting", "form")
+#: URL parameters that name the action, not the subject
+_VERBS = ("action", "verb", "setting", "form")
 
 
 def init(app: Flask) -> None:
@@ -40,20 +40,20 @@ def begin() -> None:
 
 
 def note(session: Session, action: str, who: str, *, refused: str | None = None, **details: Any) -> None:
-    """Write an entry of a sign-in or sign-out, in the given session. `refused`: the reason."""
+    """Write an entry of a sign-in or sign-out in the given session. `refused`: reason of the denial."""
     audit.end()
     entry = PendingEntry(who or NOBODY, _via(), action, address=_address(), kind=action.partition(".")[0], details=details)
     audit.record(session, entry, outcome=Outcome.REFUSED if refused else Outcome.DONE, reason=refused)
 
 
 def note_knocking(session: Session, action: str, who: str, *, refused: str) -> None:
-    """Record a refused stranger at most once a minute, so that repeated tries do not fill the disk."""
+    """Record a denied anonymous client at most once a minute, so that repeated attempts do not fill the disk."""
     if not queries.is_noted(session, action, who or NOBODY, reason=refused, address=_address(), since=now() - QUIET):
         note(session, action, who, refused=refused)
 
 
 def refuse(reason: str) -> None:
-    """Record the refusal in a transaction of its own: the view's is rolled back."""
+    """Record the denial in a separate transaction, because the view's is rolled back."""
     audit.end()
     try:
         with database.write() as session:
@@ -62,7 +62,7 @@ def refuse(reason: str) -> None:
             else:
                 audit.record(session, _entry(), outcome=Outcome.REFUSED, reason=reason)
     except SQLAlchemyError as error:
-        # Refused all the same; without a database nothing else could be done either.
+        # The request is denied anyway; without a database no entry can be written.
         outages.log_outage(log, "refusal_not_written", error, path=request.path)
 
 
@@ -78,7 +78,7 @@ def _entry() -> PendingEntry:
     subject = next((str(value) for name, value in values.items() if name not in _VERBS), None)
     details = {}
     if action == "job.submit":
-        # The address names the actor; the job has no name before it is written.
+        # The URL names the actor; the job has no id before it is written.
         details, subject = {"actor": subject}, None
     return PendingEntry(visitor.name, _via(), action, visitor.key, visitor.role.value, _address(), kind, subject, details)
 

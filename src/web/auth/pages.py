@@ -1,4 +1,4 @@
-"""Signing in and out."""
+"""Pages to sign in and out."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ SIGN_IN = "session.sign-in"
 @blueprint.get("/sign-in")
 @open_to_all
 def sign_in() -> str:
-    """The form that asks for name and password."""
+    """The sign-in form."""
     return render_template("auth/sign_in.html", next=_own_path(request.args.get("next")))
 
 
@@ -38,14 +38,14 @@ def check_sign_in() -> Response | tuple[str, int]:
     with database.write() as session:
         counted = throttle.begin(session, name, _address())
         if counted is None:
-            audit_hooks.note_knocking(session, SIGN_IN, name, refused="too many tries")
+            audit_hooks.note_knocking(session, SIGN_IN, name, refused="too many attempts")
             return _refuse(throttle.TOO_MANY, name, next, 429)
     with database.read() as session:
         user = users.check_password(session, name, password)
     with database.write() as session:
         if user is None:
-            audit_hooks.note(session, SIGN_IN, name, refused="name or password is wrong")
-            return _refuse("Name or password is wrong.", name, next, 422)
+            audit_hooks.note(session, SIGN_IN, name, refused="wrong name or password")
+            return _refuse("Wrong name or password.", name, next, 422)
         throttle.take_back(session, counted)
         audit_hooks.note(session, SIGN_IN, user.name, by="password")
         return _welcome(sessions.start(session, user.id, address=_address(), browser=_browser()), next)
@@ -54,21 +54,21 @@ def check_sign_in() -> Response | tuple[str, int]:
 @blueprint.get("/sign-in/link")
 @open_to_all
 def follow_link() -> Response:
-    """Sign in with the one-time link of the ready line."""
+    """Sign in with a one-time link."""
     if request.method == "HEAD":
-        return Response()  # a program that looks whether the link is alive must not use it up
+        return Response()  # a link checker must not use up the one-time link
     with database.write() as session:
         user_id = sessions.redeem(session, request.args.get("t", ""))
         if user_id is None:
-            audit_hooks.note_knocking(session, SIGN_IN, audit_hooks.NOBODY, refused="the one-time link was used, or is too old")
+            audit_hooks.note_knocking(session, SIGN_IN, audit_hooks.NOBODY, refused="the one-time link was used or has expired")
         else:
             audit_hooks.note(session, SIGN_IN, users.name_of(session, user_id), by="link")
             key = sessions.start(session, user_id, address=_address(), browser=_browser(), by_link=True)
             has_password = users.has_password(session, user_id)
             return _welcome(key, url_for("overview.show" if has_password else "account.show"))
     if wait_s := throttle.refuse_key(_address()):
-        raise TooManyRequests("Too many wrong links from this address.", retry_after=wait_s)
-    flash("This link has been used or is too old. Sign in with your password, or print a new link with ./run sign-in.", "error")
+        raise TooManyRequests("Too many invalid links from this address.", retry_after=wait_s)
+    flash("This link has been used or has expired. Sign in with your password, or print a new link with ./run sign-in.", "error")
     return redirect(url_for("auth.sign_in"), 303)
 
 
@@ -83,9 +83,9 @@ def sign_out() -> Response:
 
 
 def link_for(key: str) -> str:
-    """The address that signs its reader in, below CALLBOARD_PUBLIC_URL.
+    """Build a one-time sign-in URL below CALLBOARD_PUBLIC_URL.
 
-    Without one, below the address of this request only if that is this host: whoever writes another Host header would get the key.
+    Without that setting, use the request's own host only if it is local: a forged Host header would leak the key.
     """
     settings, host = get_settings(), urlsplit(request.host_url).hostname
     is_here = host in ("localhost", "127.0.0.1", "::1", settings.host, socket.gethostname())
@@ -94,7 +94,7 @@ def link_for(key: str) -> str:
 
 
 def _welcome(key: str, next: str) -> Response:
-    # What the cookie held before (CSRF secret included) belonged to a stranger.
+    # Drop the old cookie content, CSRF secret included: it may come from an attacker (session fixation).
     cookie.clear()
     cookie[SESSION_KEY] = key
     cookie.permanent = True
@@ -106,7 +106,7 @@ def _refuse(problem: str, name: str, next: str, status: int) -> tuple[str, int]:
 
 
 def _own_path(path: str | None) -> str:
-    """The path if it lies in this console, else the overview: a link must not lead elsewhere after signing in."""
+    """The path if it is local, else the overview (prevents open redirects)."""
     if path and path.startswith("/") and not path.startswith(("//", "/\\")) and not any(ord(c) < 32 for c in path):
         return path
     return url_for("overview.show")

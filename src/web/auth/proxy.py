@@ -1,4 +1,4 @@
-"""Trusted proxies (CALLBOARD_PROXY_ADDRESSES): the client's address and scheme, and the user that one has signed in, from their headers alone."""
+"""Trusted proxies (CALLBOARD_PROXY_ADDRESSES): client address, scheme and user from their headers, and from no others."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ from ...settings import get_settings
 from ...sql import clock, database
 from . import audit_hooks
 
-#: where the address of the connection stands that a header may have replaced
+#: environ key of the connection's own address, kept when a header replaces REMOTE_ADDR
 _PEER = "callboard.peer"
 
 
 def check_settings() -> None:
-    """Raise ValueError with the cure for settings that would believe anybody, or make no sense."""
+    """Raise ValueError with the cure for proxy settings that are inconsistent or would trust every client."""
     settings = get_settings()
     try:
         trusted = ip_networks.read(settings.proxy_addresses)
@@ -33,18 +33,18 @@ def check_settings() -> None:
     if settings.proxy_user_header and not trusted:
         raise ValueError(
             "CALLBOARD_PROXY_USER_HEADER needs CALLBOARD_PROXY_ADDRESSES: the addresses of the proxy, e.g. 10.0.0.5 or 10.0.0.0/24."
-            " Without them anybody could send the header."
+            " Without them any client could forge the header."
         )
 
 
 def init(app: Flask) -> None:
-    """Take the client's address and scheme from the headers of trusted proxies, before anything reads them."""
+    """Install the middleware that takes client address and scheme from trusted proxies."""
     check_settings()
     app.wsgi_app = _Forwarded(app.wsgi_app)  # type: ignore[method-assign]
 
 
 class _Forwarded:
-    """`X-Forwarded-For` and `X-Forwarded-Proto` of trusted proxies, as they append them; those of anybody else say nothing."""
+    """WSGI middleware for `X-Forwarded-For` and `X-Forwarded-Proto` of trusted proxies; ignores those of other clients."""
 
     def __init__(self, application: Callable[..., Iterable[bytes]]) -> None:
         self._application = application
@@ -54,7 +54,7 @@ class _Forwarded:
         peer = environ[_PEER] = environ.get("REMOTE_ADDR", "")
         if trusted and ip_networks.is_among(peer, trusted):
             environ["REMOTE_ADDR"] = _client(peer, environ.get("HTTP_X_FORWARDED_FOR", ""), trusted)
-            # The last one is that of the nearest proxy; what stands before came from beyond it.
+            # The nearest proxy appends last; earlier values come from clients and cannot be trusted.
             scheme = environ.get("HTTP_X_FORWARDED_PROTO", "").rpartition(",")[2].strip().lower()
             if scheme in ("http", "https"):
                 environ["wsgi.url_scheme"] = scheme
@@ -62,7 +62,7 @@ class _Forwarded:
 
 
 def _client(peer: str, forwarded: str, trusted: str) -> str:
-    """The nearest address that is no trusted proxy; what stands before it in the header, anybody may have written."""
+    """The nearest address that is not a trusted proxy; earlier entries of the header may be forged."""
     client = peer
     for word in reversed(forwarded.split(",")):
         address = ip_networks.read_address(_without_port(word.strip()))
@@ -75,14 +75,14 @@ def _client(peer: str, forwarded: str, trusted: str) -> str:
 
 
 def _without_port(word: str) -> str:
-    """An address without the port that some proxies write behind it: `192.0.2.1:1234`, `[2001:db8::1]:1234`."""
+    """An address without the port that some proxies append: `192.0.2.1:1234`, `[2001:db8::1]:1234`."""
     if word.startswith("["):
         return word.partition("]")[0].removeprefix("[")
     return word.partition(":")[0] if word.count(":") == 1 else word
 
 
 def user() -> User | None:
-    """The user whom the proxy in front has signed in; None: no such proxy, or it names nobody. Raises Forbidden for a user who may not in."""
+    """The user that the proxy has signed in; None: no trusted proxy or no user header. Raises Forbidden for a disabled or unknown user."""
     settings = get_settings()
     name = request.headers.get(settings.proxy_user_header, "").strip() if settings.proxy_user_header else ""
     if not name or not ip_networks.is_among(request.environ.get(_PEER), settings.proxy_addresses):
@@ -91,7 +91,7 @@ def user() -> User | None:
     if found is None and settings.proxy_new_users:
         found = _made(name, Role(settings.proxy_new_users))
     if found is None or found.disabled_at is not None:
-        raise Forbidden(f"The proxy has signed in {name!a:.160}, who is {'disabled' if found else 'no user'} here. Ask an administrator.")
+        raise Forbidden(f"The proxy signed in {name!a:.160}, who is {'disabled' if found else 'not a user'} here. Ask an administrator.")
     return found
 
 
@@ -104,7 +104,7 @@ def _made(name: str, role: Role) -> User | None:
     if not users.NAME.fullmatch(name):
         return None
     with database.write() as session:
-        # Two first requests at once make one user.
+        # Two concurrent first requests create one user.
         if session.execute(select(User.id).where(User.name == name)).first() is None:
             session.add(User(name=name, password_hash="", role=role, created_at=clock.now()))
             audit_hooks.note(session, "user.create", name, by="proxy", role=role.value)

@@ -1,7 +1,7 @@
-"""Limit guesses: a try counts before it is judged, so that many at once are no more than many in a row.
+"""Throttle sign-in attempts: count each one before checking it, so that parallel guesses gain nothing.
 
-Passwords are counted in the database, for all web processes. Tokens and one-time links are random keys of 256 bits: refused ones
-are counted in memory, and a valid one is never kept waiting.
+Passwords are counted in the database for all web processes. Tokens and one-time links are random keys of 256 bits: invalid ones
+are counted in memory, and a valid one is never delayed.
 """
 
 from __future__ import annotations
@@ -19,21 +19,21 @@ from ...operations.people.models import FailedSignIn
 from ...sql.clock import now
 
 WINDOW = timedelta(minutes=5)
-#: refused passwords within the window: for one name from one address (so that nobody can lock another person out) …
+#: wrong passwords within the window per name and address (per name alone, an attacker could lock a user out) …
 PER_NAME = 5
-#: … and for all names, or for keys, from one address
+#: … and per address for all names, or for keys
 PER_ADDRESS = 30
-#: addresses remembered for refused keys
+#: addresses remembered for invalid keys
 MOST_ADDRESSES = 10_000
-TOO_MANY = "Too many tries. Wait five minutes, then try again."
+TOO_MANY = "Too many attempts. Wait five minutes, then try again."
 
 Try = Sequence[int]
 
 
 def begin(session: Session, name: str, address: str) -> Try | None:
-    """Count a try as refused, in a transaction that ends before the password is judged; None: it must wait."""
+    """Count an attempt as failed and commit before the password is checked; None: throttled."""
     present = now()
-    if session.get_bind().dialect.name == "postgresql":  # SQLite has one writer at a time
+    if session.get_bind().dialect.name == "postgresql":  # SQLite has a single writer anyway
         session.execute(text("SELECT pg_advisory_xact_lock(hashtext(:address))"), {"address": f"callboard sign-in {address}"})
     session.execute(delete(FailedSignIn).where(FailedSignIn.failed_at <= present - WINDOW))
     counted = {f"{address} {name}"[:255]: PER_NAME, address[:255]: PER_ADDRESS}
@@ -44,7 +44,7 @@ def begin(session: Session, name: str, address: str) -> Try | None:
 
 
 def take_back(session: Session, counted: Try) -> None:
-    """Forget a try: its password was right."""
+    """Remove an attempt whose password was right."""
     session.execute(delete(FailedSignIn).where(FailedSignIn.id.in_(counted)))
 
 
@@ -57,7 +57,7 @@ _lock = threading.Lock()
 
 
 def refuse_key(address: str) -> int:
-    """Count a token or a link that is none; return the seconds that its address must wait, 0 below the limit of this process."""
+    """Count an invalid token or link; return the seconds its address must wait (0: below the limit of this process)."""
     present, window_s = time.monotonic(), WINDOW.total_seconds()
     with _lock:
         if len(_refused) >= MOST_ADDRESSES and address not in _refused:

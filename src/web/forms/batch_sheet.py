@@ -1,4 +1,4 @@
-"""A CSV file of rows for one actor: read, checked row by row, and written again with what became of each."""
+"""Batch file: read a CSV for one actor, validate each row, and write it again with the outcomes."""
 
 from __future__ import annotations
 
@@ -17,23 +17,23 @@ from ...operations.arguments.reading import read
 from ...operations.format.json_documents import MASK
 from ...operations.jobs.job_request import checked
 
-#: bytes of a file, rows of it: one transaction submits them all
+#: limits of a file: one transaction submits all its rows
 MAX_BYTES = 8 * 1024 * 1024
 MAX_ROWS = 10_000
-#: before the names of the columns that a file gets back; a file that has them already may be brought again
+#: prefix of the outcome columns; ignored on upload, so that a downloaded file can be uploaded again
 OWN = "callboard_"
 
 _YES, _NO = frozenset({"true", "yes", "1", "x", "on"}), frozenset({"false", "no", "0", "off"})
 _NOT_YES_OR_NO = "Write yes or no."
-_NOT_A_FILE = "A row cannot bring a file: bring it with POST /api/v1/files, and write here ID/NAME, the id that is answered and its name."
+_NOT_A_FILE = "A row cannot contain a file: upload it with POST /api/v1/files, then write ID/NAME here (the returned id and the file name)."
 
 
 class UnreadableSheet(JobsError):
-    """The file as a whole is no table for this actor; the message says the cure."""
+    """The file cannot be read as rows of this actor; the message says the cure."""
 
 
 class Sheet:
-    """The columns that an actor's rows may have, and the way from cells to arguments."""
+    """Columns of an actor's batch file, and the conversion of cells to arguments."""
 
     def __init__(self, signature: Signature) -> None:
         self._signature = signature
@@ -42,27 +42,27 @@ class Sheet:
 
     @property
     def columns(self) -> list[Field]:
-        """What a row may have, as a template offers it: the leaves of groups; rows within a row are JSON."""
+        """The columns of the template: leaves of groups; nested rows are JSON."""
         return [each for each in every(self._fields) if each.kind is not Kind.GROUP]
 
     @property
     def required(self) -> list[str]:
-        """The columns without which no row fits."""
+        """The required columns."""
         return [each.name for each in self._fields if each.required and each.kind is not Kind.GROUP]
 
     def read(self, data: bytes) -> tuple[list[str], list[Row]]:
-        """The header and the checked rows of a file. Raises UnreadableSheet."""
+        """Parse a file into header and validated rows. Raises UnreadableSheet."""
         try:
             lines, _ = spreadsheets.read(data)
         except spreadsheets.Unreadable as error:
             raise UnreadableSheet(str(error)) from None
         if not lines or not any(cell.strip() for cell in lines[0]):
-            raise UnreadableSheet("The file has no header. Its first row names the columns; the template has them.")
+            raise UnreadableSheet("The file has no header row. Download the template for the column names.")
         header = [cell.strip() for cell in lines[0]]
         self._check_header(header)
         numbered = [(number, line) for number, line in enumerate(lines[1:], start=2) if any(cell.strip() for cell in line)]
         if not numbered:
-            raise UnreadableSheet("The file has no rows below its header.")
+            raise UnreadableSheet("The file has no rows below the header.")
         if len(numbered) > MAX_ROWS:
             raise UnreadableSheet(f"The file has {len(numbered)} rows; one batch takes at most {MAX_ROWS}. Split it.")
         return header, [self._row(number, header, line) for number, line in numbered]
@@ -72,13 +72,13 @@ class Sheet:
         unknown = [name for name in names if name not in self._by_name and not name.startswith(OWN)]
         if unknown:
             listed = ", ".join(each.name for each in self.columns)
-            raise UnreadableSheet(f"There is no column {unknown[0]!r}. The columns are: {listed or 'none'}.")
+            raise UnreadableSheet(f"Unknown column {unknown[0]!r}. The columns are: {listed or 'none'}.")
         twice = [name for name in names if names.count(name) > 1]
         if twice:
-            raise UnreadableSheet(f"The column {twice[0]!r} is there twice.")
+            raise UnreadableSheet(f"The column {twice[0]!r} appears twice.")
         missing = [name for name in self.required if name not in names]
         if missing:
-            raise UnreadableSheet(f"The column {missing[0]!r} is missing: every row needs it.")
+            raise UnreadableSheet(f"The required column {missing[0]!r} is missing.")
 
     def _row(self, number: int, header: Sequence[str], line: Sequence[str]) -> Row:
         shown = [MASK if cell and self._is_secret(name) else cell for name, cell in zip(header, line, strict=False)]
@@ -87,7 +87,7 @@ class Sheet:
             return Row(
                 number,
                 shown,
-                problems=[("", f"It has {len(line)} cells, the header {len(header)}: quote a cell that has the separator in it.")],
+                problems=[("", f"The row has {len(line)} cells, the header {len(header)}: quote cells that contain the separator.")],
             )
         sent: MultiDict[str, str] = MultiDict()
         problems: dict[str, str] = {}
@@ -101,7 +101,7 @@ class Sheet:
         try:
             args, kwargs = checked(self._signature, *self._signature.arrange(reading.values))
         except InvalidArguments as error:
-            # The first word on a column stands: that it is missing only follows from that it could not be read.
+            # Keep the first error of a column: "missing" is only a consequence of "unreadable".
             problems = {**at_places(self._fields, error), **problems}
         if problems:
             return Row(number, shown, problems=[(_column(place, header), text) for place, text in problems.items()])
@@ -112,16 +112,16 @@ class Sheet:
 
 
 def _column(place: str, header: Sequence[str]) -> str:
-    """The column of a place: its own, or that of the JSON that it is within."""
+    """The column of an error: its own, or that of the enclosing JSON."""
     parts = place.split(".")
     return next((name for end in range(len(parts), 0, -1) if (name := ".".join(parts[:end])) in header), place)
 
 
 def _send(each: Field, cell: str, sent: MultiDict[str, str]) -> str | None:
-    """Put a cell where the form's input would be; return what is wrong with it."""
+    """Store a cell under the name of the form input; return its error."""
     text = cell.strip()
     if not text:
-        # Left out, so that the function's own default holds, unless to say nothing is a value.
+        # An empty cell is omitted, so that the function's default applies, unless empty is a value.
         if each.required and each.nullable:
             sent[each.name] = ""
         return None

@@ -1,4 +1,4 @@
-"""The form that changes a waiting job: its instant, expiry and priority, and its arguments as the actor's own form asks for them."""
+"""Edit form of a waiting job: due time, expiry, priority and arguments."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ from ...operations.jobs import actor_catalogue, job_request
 from ...operations.jobs.rows import Job
 from ...sql import database
 
-#: names of the fields that are no arguments; no parameter can be called so
+#: names of the option fields; not valid as parameter names
 DUE, EXPIRES, PRIORITY = "job-due", "job-expires", "job-priority"
 _OF_EDIT = {"due_at": DUE, "expires_at": EXPIRES, "priority": PRIORITY}
 
 
 @dataclass(frozen=True, slots=True)
 class EditForm:
-    """A form as its template needs it. `signature` None: the arguments cannot be changed here."""
+    """Template context of the form. `signature` None: the arguments cannot be edited."""
 
     job: Job
     signature: Signature | None
@@ -44,12 +44,12 @@ class EditForm:
 
     @classmethod
     def of(cls, job: Job, *, takes_results: bool = False) -> EditForm:
-        """The form as the job is. `takes_results`: its arguments are not yet what the actor will get."""
+        """Build the form of a job. `takes_results`: the arguments contain placeholders for earlier results."""
         signature = None if takes_results else _signature(job)
         return cls(job, signature, _own_fields(job), [] if signature is None else filled(signature, job.args, job.kwargs))
 
     def save(self, sent: MultiDict[str, str]) -> Job | EditForm:
-        """The job as it is now, or the form with what was typed and what is wrong with it. Raises NotAllowed."""
+        """Save the edit; return the job, or the form with the submitted values and errors. Raises NotAllowed."""
         own, arguments = read(self.own, sent), read(self.arguments, sent)
         errors = {**own.errors, **arguments.errors}
         try:
@@ -68,7 +68,7 @@ class EditForm:
             return self._again(own, arguments, {name: str(error)})
 
     def with_row(self, sent: MultiDict[str, str]) -> EditForm | None:
-        """The form with what was typed and one more row, if its button for that was pressed."""
+        """The form with one more row, if the add button was pressed."""
         if MORE not in sent:
             return None
         arguments = read(self.arguments, sent)
@@ -86,13 +86,13 @@ class EditForm:
         if self.signature is None:
             return change
         known = self.signature.by_name(self.job.args, self.job.kwargs)
-        # A secret's input is empty at first: left so, it stays what it was.
+        # A secret's input starts empty; left empty, the secret is unchanged.
         kept = {name: known[name] for name in self.signature.secrets & known.keys() if name not in arguments.values}
         args, kwargs = self.signature.arrange({**arguments.values, **kept})
         return replace(change, args=args, kwargs=kwargs)
 
     def _without_same_arguments(self, change: Edit) -> Edit:
-        """A form that was opened only to change the priority leaves the arguments as they were written."""
+        """Keep the stored arguments if the form did not touch them (e.g. only the priority changed)."""
         if self.signature is None or not edits.takes_arguments(change):
             return change
         typed = self.signature.by_name(change.args or (), change.kwargs or {})
@@ -121,10 +121,10 @@ def _signature(job: Job) -> Signature | None:
 def _own_fields(job: Job) -> list[Field]:
     own = []
     if job.state is not State.HELD and not (job.waits_for or "").startswith("workflow:"):
-        own.append(_instant_field(DUE, "Due", "Empty: as it is.", job.due_at))
-    own.append(_instant_field(EXPIRES, "Expires", "Not started after this. Empty: as it is.", job.expires_at))
+        own.append(_instant_field(DUE, "Due", "Empty: unchanged.", job.due_at))
+    own.append(_instant_field(EXPIRES, "Expires", "The job does not start after this time. Empty: unchanged.", job.expires_at))
     bounds = {"min": 0, "max": 9, "step": 1, "inputmode": "numeric"}
-    own.append(Field(PRIORITY, "Priority", Kind.NUMBER, "0 to 9, the most urgent is 9.", text=str(job.priority), attributes=bounds))
+    own.append(Field(PRIORITY, "Priority", Kind.NUMBER, "0 to 9; 9 is the most urgent.", text=str(job.priority), attributes=bounds))
     return own
 
 
@@ -133,7 +133,7 @@ def _instant_field(name: str, label: str, hint: str, instant: datetime | None) -
 
 
 def _instant(name: str, reading: Reading, present: datetime | None, errors: dict[str, str]) -> datetime | None:
-    """The instant to change to; None: it stays."""
+    """The new time; None: unchanged."""
     text = reading.values.get(name)
     if text is None:
         return None

@@ -1,4 +1,4 @@
-"""An actor's form: shown, filled in wrongly and shown again, or submitted."""
+"""Submission form of an actor: render, validate, submit."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ from ...operations.people.caller import Caller
 from . import job_options
 from .job_options import JobOptions, read_options
 
-#: the hidden input that makes a double click one job; no parameter can be called so
+#: hidden input with the idempotency key (a double click creates one job); not valid as a parameter name
 KEY = "form-key"
 
 
 @dataclass(frozen=True, slots=True)
 class Form:
-    """A form as its template needs it. `problems` are errors of no field."""
+    """Template context of the form. `problems` are errors without a field."""
 
     actor: AnyActor
     signature: Signature
@@ -42,31 +42,31 @@ class Form:
 
     @classmethod
     def of(cls, actor_name: str) -> Form:
-        """The empty form of an actor; raises UnknownActor."""
+        """Build the empty form of an actor; raises UnknownActor."""
         actor = actor_catalogue.submittable(actor_name)
         signature = Signature.of(actor)
         return cls(actor, signature, fields_of(signature))
 
     @property
     def all_fields(self) -> list[Field]:
-        """The actor's own fields and the rest."""
+        """The argument fields and the option fields."""
         return [*self.fields, *self.how]
 
     def filled(self, values: Mapping[str, Any]) -> Form:
-        """The form with these values by parameter; secrets stay empty, and what is no parameter any more is left out."""
+        """Fill the form with values by parameter; secrets stay empty, removed parameters are ignored."""
         known = [each if each.name in self.signature.secrets else valued(each, values.get(each.name, ABSENT)) for each in self.fields]
         return replace(self, fields=known)
 
     def values(self, sent: MultiDict[str, str]) -> dict[str, Any]:
-        """What was typed, as far as it can be read, by parameter and without secrets."""
+        """The submitted values that can be read, by parameter and without secrets."""
         return {name: value for name, value in read(self.fields, sent).values.items() if name not in self.signature.secrets}
 
     def again(self, sent: MultiDict[str, str], *problems: str) -> Form:
-        """The form with what was typed, and what is wrong beside it."""
+        """The form with the submitted values and errors."""
         return self._again(read(self.fields, sent), read_options(sent), {}, *problems)
 
     def with_row(self, sent: MultiDict[str, str]) -> Form | None:
-        """The form with what was typed and one more row, if its button for that was pressed."""
+        """The form with one more row, if the add button was pressed."""
         if MORE not in sent:
             return None
         reading, asked = read(self.fields, sent), read_options(sent)
@@ -74,7 +74,7 @@ class Form:
         return self._again(reading, asked, {})
 
     def submit(self, sent: MultiDict[str, str], *, by: Caller) -> Receipt | Form:
-        """The receipt of the job, or the form with what was typed and what is wrong with it."""
+        """Submit the job; return its receipt, or the form with the submitted values and errors."""
         reading, asked = read(self.fields, sent), read_options(sent)
         try:
             args, kwargs = self.signature.arrange(reading.values)
@@ -85,19 +85,19 @@ class Form:
         except InvalidArguments as error:
             return self._again(reading, asked, at_places(self.fields, error))
         except IdempotencyConflict:
-            return self._again(reading, asked, {}, "This form was submitted before with other values. Submit again to make another job.")
+            return self._again(reading, asked, {}, "This form was already submitted with other values. Submit again to create another job.")
         except JobsError as error:
             name = job_options.BY_NAME.get(error.field or "")
             return self._again(reading, asked, {name: str(error)}) if name else self._again(reading, asked, {}, str(error))
 
     def _check_the_rest(self, reading: Reading, asked: JobOptions) -> None:
-        """Raise what is wrong with all fields at once: those that cannot be read, and those that can but do not fit."""
+        """Raise the errors of all fields at once: unreadable and invalid ones."""
         errors = {**reading.errors, **asked.reading.errors}
         try:
             self.signature.check(*self.signature.arrange(reading.values))
         except InvalidArguments as error:
             errors = {**at_places(self.fields, error), **errors}
-        raise InvalidArguments("some fields cannot be read", errors=errors)
+        raise InvalidArguments("some fields are invalid", errors=errors)
 
     def _again(self, reading: Reading, asked: JobOptions, errors: Mapping[str, str], *problems: str) -> Form:
         filled = [retyped(each, reading.texts) for each in self.fields]

@@ -1,4 +1,4 @@
-"""When and how a form's job is to run: the fields below every actor's own."""
+"""Option fields of a submission form: delay, expiry, priority and so on."""
 
 from __future__ import annotations
 
@@ -14,49 +14,49 @@ from ...operations.arguments.reading import Reading, read, retyped
 from ...operations.format.instants import parse_duration, parse_instant
 from ...sql.clock import now
 
-#: before the names of these fields: no parameter can be called so
+#: prefix of the option fields; not valid in a parameter name
 PREFIX = "how-"
 DELAY, AT, EXPIRES, PRIORITY, UNIQUE_KEY = (PREFIX + name for name in ("delay", "at", "expires", "priority", "unique-key"))
-#: fields by what submit() calls them: an error of its own goes to its field
+#: fields by the option names of submit(), to map its errors to fields
 BY_NAME = {"due_at": AT, "expires_at": EXPIRES, "priority": PRIORITY, "unique_key": UNIQUE_KEY}
 
 _BOUNDS = {"min": 0, "max": 9, "step": 1, "inputmode": "numeric"}
 FIELDS = (
     Field(DELAY, "Start after", Kind.TEXT, "90 (seconds), 10m, 1h30m or 2d. Empty: now.", required=False, attributes={"class": "narrow"}),
     Field(AT, "Start at", Kind.INSTANT, "Instead of a delay.", required=False),
-    Field(EXPIRES, "Not after", Kind.INSTANT, "If it has not started by then, it expires.", required=False),
-    Field(PRIORITY, "Priority", Kind.NUMBER, "0 to 9, the most urgent is 9. Empty: the actor's own.", required=False, attributes=_BOUNDS),
+    Field(EXPIRES, "Not after", Kind.INSTANT, "The job expires if it has not started by then.", required=False),
+    Field(PRIORITY, "Priority", Kind.NUMBER, "0 to 9; 9 is the most urgent. Empty: the actor's default.", required=False, attributes=_BOUNDS),
     Field(
-        UNIQUE_KEY, "Unique key", Kind.TEXT, "No second job with this key until this one has ended.", required=False, attributes={"maxlength": 255}
+        UNIQUE_KEY, "Unique key", Kind.TEXT, "No second job with this key until this one has finished.", required=False, attributes={"maxlength": 255}
     ),
 )  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
 class JobOptions:
-    """What was asked for, as far as it could be read."""
+    """The options that could be read."""
 
     options: dict[str, Any]
     reading: Reading
 
     @property
     def is_given(self) -> bool:
-        """Was anything typed, so that the fields must be seen?"""
+        """True if an option was given, so that the section must be open."""
         return any(self.reading.texts.get(each.name) for each in FIELDS)
 
     def fields(self) -> list[Field]:
-        """The fields as they were sent."""
+        """The fields with the submitted values."""
         return [retyped(each, self.reading.texts) for each in FIELDS]
 
 
 def read_options(sent: MultiDict[str, str]) -> JobOptions:
-    """Read these fields; problems are in the reading's errors, by field."""
+    """Parse the option fields; errors are in `reading.errors` by field."""
     reading = read(FIELDS, sent)
     options: dict[str, Any] = {}
     due = reading.values.get(AT)
     delay = reading.texts.get(DELAY, "").strip()
     if delay and due is not None:
-        reading.errors[AT] = "Give a delay or an instant, not both."
+        reading.errors[AT] = "Give a delay or a start time, not both."
     elif delay:
         _try(reading, DELAY, lambda: options.update(due_at=now() + parse_duration(delay)))
     elif due is not None:
@@ -71,14 +71,14 @@ def read_options(sent: MultiDict[str, str]) -> JobOptions:
     if key := reading.texts.get(UNIQUE_KEY, "").strip():
         options["unique_key"] = key
     if "due_at" in options and "expires_at" in options and options["expires_at"] <= options["due_at"]:
-        reading.errors[EXPIRES] = "It would expire before it may start: give a later instant."
+        reading.errors[EXPIRES] = "The job would expire before it can start: give a later time."
     return JobOptions(options, reading)
 
 
 def _ahead(text: str) -> datetime:
     instant = parse_instant(text)
     if instant <= now():
-        raise ValueError("That is past: give an instant ahead.")
+        raise ValueError("This is in the past: give a future time.")
     return instant
 
 

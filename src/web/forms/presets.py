@@ -1,4 +1,4 @@
-"""Presets: values of an actor's form that somebody saved, for himself or for everybody. Secrets are never part of one."""
+"""Presets: saved values of an actor's form, private or shared. They never contain secrets."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ from ...operations.people.models import FormPreset
 from ...operations.people.roles import Role
 from ...sql.clock import now
 
-#: of one actor and person
+#: presets per actor and user
 MOST = 100
 NAME_LENGTH = 100
 
 
 class UnknownPreset(JobsError):
-    """There is no preset of this number that the asker may see."""
+    """No preset with this number is visible to the caller."""
 
 
 def save(session: Session, actor: str, name: str, values: Mapping[str, Any], *, shared: bool, by: Caller) -> FormPreset:
-    """Keep values under a name; the same name of the same person again replaces them. Raises JobsError naming the cure."""
+    """Save values under a name; replaces the user's preset of that name. Raises JobsError with the cure."""
     name = name.strip()
     if not name or len(name) > NAME_LENGTH or not name.isprintable():
         raise JobsError(f"Give the preset a name of 1 to {NAME_LENGTH} characters.", field="preset-name")
@@ -32,7 +32,7 @@ def save(session: Session, actor: str, name: str, values: Mapping[str, Any], *, 
     found = session.execute(mine.where(FormPreset.name == name)).scalars().first()
     if found is None:
         if session.execute(select(func.count()).select_from(mine.subquery())).scalar_one() >= MOST:
-            raise JobsError(f"You have {MOST} presets of this actor already: delete one first.", field="preset-name")
+            raise JobsError(f"You already have {MOST} presets of this actor: delete one first.", field="preset-name")
         found = FormPreset(actor=actor, name=name, owner=by.name, owner_key=by.key)
         session.add(found)
     found.values, found.shared, found.saved_at = dict(values), shared, now()
@@ -41,29 +41,29 @@ def save(session: Session, actor: str, name: str, values: Mapping[str, Any], *, 
 
 
 def listed(session: Session, actor: str, by: Caller) -> list[FormPreset]:
-    """Those of an actor that somebody may use, by name."""
+    """List an actor's presets visible to the caller, by name."""
     return list(session.execute(_seen(by).where(FormPreset.actor == actor).order_by(FormPreset.name, FormPreset.id)).scalars())
 
 
 def find(session: Session, id: int, by: Caller) -> FormPreset:
-    """A preset that somebody may use. Raises UnknownPreset."""
+    """A preset visible to the caller. Raises UnknownPreset."""
     found = session.execute(_seen(by).where(FormPreset.id == id)).scalars().first()
     if found is None:
-        raise UnknownPreset("There is no such preset, or it is somebody else's own.", field="preset")
+        raise UnknownPreset("No such preset, or it is another user's private preset.", field="preset")
     return found
 
 
 def remove(session: Session, id: int, by: Caller) -> FormPreset:
-    """Delete a preset of one's own; an administrator deletes shared ones of others too. Raises UnknownPreset."""
+    """Delete the caller's preset; administrators may delete shared ones too. Raises UnknownPreset."""
     found = find(session, id, by)
     if not may_remove(found, by):
-        raise UnknownPreset("This preset is somebody else's: only its owner or an administrator deletes it.", field="preset")
+        raise UnknownPreset("Only the owner of this preset or an administrator can delete it.", field="preset")
     session.execute(delete(FormPreset).where(FormPreset.id == id))
     return found
 
 
 def may_remove(preset: FormPreset, by: Caller) -> bool:
-    """Is it one's own, or is one the administrator?"""
+    """True if the caller owns the preset or is an administrator."""
     return preset.owner_key == by.key or by.role.includes(Role.ADMIN)
 
 

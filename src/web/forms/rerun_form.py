@@ -1,4 +1,4 @@
-"""The form that runs a job again with other arguments: filled with what it had, submitted as a new job."""
+"""Re-run form: prefilled with a job's arguments, submitted as a new job."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from .job_form import KEY
 
 @dataclass(frozen=True, slots=True)
 class RerunForm:
-    """A form as its template needs it."""
+    """Template context of the form."""
 
     job: Job
     signature: Signature
@@ -36,12 +36,12 @@ class RerunForm:
 
     @classmethod
     def of(cls, job: Job) -> RerunForm:
-        """The form with the job's arguments; raises UnknownActor."""
+        """Build the form with the job's arguments; raises UnknownActor."""
         signature = Signature.of(actor_catalogue.submittable(job.actor or ""))
         return cls(job, signature, filled(signature, job.args, job.kwargs))
 
     def with_row(self, sent: MultiDict[str, str]) -> RerunForm | None:
-        """The form with what was typed and one more row, if its button for that was pressed."""
+        """The form with one more row, if the add button was pressed."""
         if MORE not in sent:
             return None
         reading = read(self.fields, sent)
@@ -49,14 +49,14 @@ class RerunForm:
         return self._again(reading, {})
 
     def submit(self, sent: MultiDict[str, str], *, by: Caller) -> Receipt | RerunForm:
-        """The receipt of the new job, or the form with what was typed and what is wrong with it."""
+        """Submit the new job; return its receipt, or the form with the submitted values and errors."""
         reading = read(self.fields, sent)
         known = self.signature.by_name(self.job.args, self.job.kwargs)
-        # A secret's input is empty at first: left so, it stays what it was.
+        # A secret's input starts empty; left empty, the secret is unchanged.
         kept = {name: known[name] for name in self.signature.secrets & known.keys() if name not in reading.values}
         try:
             if reading.errors:
-                raise InvalidArguments("some fields cannot be read", errors=reading.errors)
+                raise InvalidArguments("some fields are invalid", errors=reading.errors)
             args, kwargs = self.signature.arrange({**reading.values, **kept})
             if identical(self.signature.by_name(args, kwargs), known):
                 args, kwargs = self.job.args, self.job.kwargs
@@ -69,7 +69,7 @@ class RerunForm:
         except InvalidArguments as error:
             return self._again(reading, at_places(self.fields, error) if error.errors is not reading.errors else reading.errors)
         except IdempotencyConflict:
-            return self._again(reading, {}, "This form was submitted before with other values. Submit again to make another job.")
+            return self._again(reading, {}, "This form was already submitted with other values. Submit again to create another job.")
         except JobsError as error:
             return self._again(reading, {}, str(error))
 

@@ -1,4 +1,4 @@
-"""A schedule's form: the actor's own fields, and when, and what if; shown, previewed, or saved."""
+"""Schedule form: arguments, timing and policies; render, preview, save."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ from ...schedules.rules.zones import zone_of
 from ...settings import get_settings
 from .job_form import Form
 
-#: before the names of the fields that are not the actor's: no parameter can be called so
+#: prefix of the schedule's own fields; not valid in a parameter name
 PREFIX = "schedule-"
-#: an input of an instant is read in the schedule's zone, not in that of the settings
+#: time inputs are read in the schedule's zone, not in that of the settings
 _OWN_ZONE = {"data-zone": "own"}
 _INSTANTS = ("at", "starts_at", "ends_at")
-#: what is shown as an empty input, since an empty one is read as this
+#: values shown as an empty input, because an empty input is read as this value
 _UNSAID = {"jitter": "0s"}
 
 
@@ -45,37 +45,37 @@ TIMES = (
     _field(
         "cron", "Cron", hint="Minute, hour, day of month, month, day of week: 0 6 * * mon-fri, or @daily.", attributes={"class": "mono"}
     ),
-    _field("every", "Every", hint="30s, 5m, 1h30m: counted from Not before; without that from 1970 on, so that all schedulers agree."),
-    _field("at", "Once, at", Kind.INSTANT, attributes=_OWN_ZONE),
-    _field("zone", "Time zone", hint="Of cron and of the instants on this page.", attributes={"list": "zones", "autocomplete": "off"}),
+    _field("every", "Every", hint="30s, 5m, 1h30m. Counted from Not before, or from 1970 if that is empty."),
+    _field("at", "Once at", Kind.INSTANT, attributes=_OWN_ZONE),
+    _field("zone", "Time zone", hint="For cron and the times on this page.", attributes={"list": "zones", "autocomplete": "off"}),
     _field("starts_at", "Not before", Kind.INSTANT, attributes=_OWN_ZONE),
     _field("ends_at", "Not after", Kind.INSTANT, attributes=_OWN_ZONE),
-    _field("jitter", "Jitter", hint="Each tick up to so much later, the same in every process, e.g. 30s."),
+    _field("jitter", "Jitter", hint="Delays each tick by up to this much, e.g. 30s."),
 )
 POLICIES = (
     _field(
         "missed", "Missed ticks", Kind.SELECT,
-        "When no scheduler ran at their time. once: one run stands for all of them; skip: none; all: every one of them runs.",
+        "Ticks at which no scheduler was running. once: one run replaces all of them; skip: none runs; all: each one runs.",
         choices=_choices(Missed),
     ),
-    _field("grace", "Grace", hint="Lateness that still counts as on time, e.g. 10s."),
+    _field("grace", "Grace", hint="Delay that still counts as on time, e.g. 10s."),
     _field(
         "overlap", "Overlap", Kind.SELECT,
-        "While a job of an earlier tick waits or runs. allow: run beside it; skip: do not run; queue: run after it; cancel: cancel it, then run.",
+        "While the job of an earlier tick waits or runs. allow: run in parallel; skip: do not run; queue: run after it; cancel: cancel it, then run.",
         choices=_choices(Overlap),
     ),
     _field("pause_after", "Pause after failures in a row", Kind.NUMBER, attributes={"min": 1, "max": 1000, "step": 1, "inputmode": "numeric"}),
-    _field("expect_success", "Expect a success by", hint="A time of the day (06:30), or how long after each tick (45m); else an alert."),
-    _field("on_failure", "Tell of failures", hint="An actor that takes one object."),
-    _field("on_recovery", "Tell of recoveries", hint="An actor that takes one object."),
-    _field("on_alert", "Tell of a missing success", hint="An actor that takes one object; empty: the one of CALLBOARD_ALERT_ACTOR."),
+    _field("expect_success", "Expect success by", hint="A time of day (06:30) or a duration after each tick (45m). Otherwise an alert is sent."),
+    _field("on_failure", "Notify of failures", hint="An actor that takes one object."),
+    _field("on_recovery", "Notify of recoveries", hint="An actor that takes one object."),
+    _field("on_alert", "Notify of a missing success", hint="An actor that takes one object. Empty: that of CALLBOARD_ALERT_ACTOR."),
 )  # fmt: skip
 OWN = (NAME, *TIMES, *POLICIES)
 
 
 @dataclass(frozen=True, slots=True)
 class ScheduleForm:
-    """A form as its template needs it: `actor` is the actor's own form, `own` the rest by name."""
+    """Template context: `actor` is the actor's form, `own` the schedule's fields by name."""
 
     actor: Form
     own: dict[str, Field]
@@ -83,29 +83,29 @@ class ScheduleForm:
     version: int = 0
     errors: Mapping[str, str] = field(default_factory=dict)
     problems: tuple[str, ...] = ()
-    rule: Rule | None = None  # what a preview may show
+    rule: Rule | None = None  # rule of the preview
 
     @property
     def fields(self) -> list[Field]:
-        """All fields, for the summary of errors."""
+        """All fields, for the error summary."""
         return [*self.actor.fields, *self.own.values()]
 
     @classmethod
     def new(cls, actor_name: str) -> ScheduleForm:
-        """The form of a schedule to be made; raises UnknownActor."""
+        """Build the form of a new schedule; raises UnknownActor."""
         draft = Draft(actor_name, actor_name, cron="0 6 * * *", zone=get_settings().timezone)
         return cls(Form.of(actor_name), _filled(schedule_documents.fields(draft)), rule=draft.rule)
 
     @classmethod
     def of(cls, schedule: Schedule) -> ScheduleForm:
-        """The form of a schedule that is there; secrets are left empty, and stay as they are if nothing is typed."""
+        """Build the edit form of a schedule; secrets are empty and unchanged if left empty."""
         actor = Form.of(schedule.actor)
         shown = filled(actor.signature, schedule.args, schedule.kwargs)
         own = _filled(schedule_documents.fields(schedule.draft))
         return cls(replace(actor, fields=shown), own, schedule, schedule.version, rule=schedule.draft.rule)
 
     def read(self, sent: MultiDict[str, str]) -> Draft:
-        """The draft of what was sent; raises InvalidArguments by the names of the inputs."""
+        """Parse the submitted form into a draft; raises InvalidArguments by input name."""
         reading = read(self.actor.fields, sent)
         problems = dict(reading.errors)
         values = {**self._kept_secrets(), **reading.values}
@@ -122,19 +122,19 @@ class ScheduleForm:
         except InvalidArguments as error:
             placed = at_places(self.actor.fields, error)
             names = {PREFIX + name if name in self.own else name: text for name, text in placed.items()}
-            raise InvalidArguments("some fields do not fit", errors={**names, **problems}) from None
+            raise InvalidArguments("some fields are invalid", errors={**names, **problems}) from None
         if problems:
-            raise InvalidArguments("some fields cannot be read", errors=problems)
+            raise InvalidArguments("some fields are invalid", errors=problems)
         return draft
 
     def again(self, sent: MultiDict[str, str], errors: Mapping[str, str], *problems: str) -> ScheduleForm:
-        """The form with what was typed, and what is wrong with it."""
+        """The form with the submitted values and errors."""
         reading = read(self.actor.fields, sent)
         if MORE in sent:
             add_row(reading, sent[MORE])
         typed = [retyped(each, reading.texts) for each in self.actor.fields]
         own = self.own
-        if NAME.name in sent:  # else it comes from the actor's own form, which has only the arguments
+        if NAME.name in sent:  # else the request comes from the actor's form, which has only the arguments
             texts = _read_own(list(self.own.values()), sent).texts
             own = {name: retyped(each, texts) for name, each in self.own.items()}
         known = {each.name for each in every([*typed, *own.values()])}
@@ -156,7 +156,7 @@ class ScheduleForm:
 
 
 def rule_of(sent: Mapping[str, str]) -> tuple[Rule | None, str]:
-    """The rule that the time fields make, or None and why they make none."""
+    """The rule of the timing fields, or None and the error."""
     reading = _read_own(TIMES, MultiDict(sent))
     body = {name.removeprefix(PREFIX): value for name, value in reading.values.items() if value != ""}
     if reading.errors:
@@ -177,12 +177,12 @@ def _filled(values: Mapping[str, Any]) -> dict[str, Field]:
 
 
 def _read_own(fields: Sequence[Field], sent: MultiDict[str, str]) -> Reading:
-    """The fields that are not the actor's, in the words of the API; instants in the zone that the form names."""
+    """The schedule's fields by API name; times in the zone that the form names."""
     zone = sent.get(PREFIX + "zone", "").strip()
     try:
         zone_of(zone or get_settings().timezone)
     except JobsError:
-        zone = ""  # the zone's own field says so
+        zone = ""  # the zone field reports the error
     reading = read([each if each.has_zone else replace(each, zone=zone) for each in fields], sent)
     reading.values = {name: value.strip() if isinstance(value, str) else value for name, value in reading.values.items()}
     return reading

@@ -1,4 +1,4 @@
-"""Pages, styles, scripts and icons go over the wire compressed; streams, files and the API as they are."""
+"""Gzip compression of pages, styles, scripts and icons; streams, files and API responses stay uncompressed."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ from functools import lru_cache
 
 from flask import Flask, Response, request
 
-#: types that become much smaller
+#: content types that compress well
 _TYPES = frozenset({"text/html", "text/css", "text/javascript", "application/javascript", "image/svg+xml"})
-#: bytes below which a packet is a packet
+#: minimum size in bytes; below it compression saves no packet
 _LEAST = 1_000
 
 
 def init(app: Flask) -> None:
-    """Compress what the browser takes compressed."""
+    """Install compression for clients that accept it."""
     app.after_request(_compress)
 
 
@@ -29,7 +29,7 @@ def _compress(response: Response) -> Response:
             return response
         response.direct_passthrough = False
         data = _kept(response.get_data())
-        response.headers.pop("ETag", None)  # of the bytes as they are in the file
+        response.headers.pop("ETag", None)  # it identifies the uncompressed bytes
     else:
         data = response.get_data()
         if len(data) < _LEAST:
@@ -42,5 +42,5 @@ def _compress(response: Response) -> Response:
 
 @lru_cache(maxsize=32)
 def _kept(data: bytes) -> bytes:
-    """A static file, compressed once as well as can be."""
+    """A static file, compressed once at the highest level."""
     return gzip.compress(data, 9, mtime=0)

@@ -1,4 +1,4 @@
-"""The one cookie: signed, HttpOnly, SameSite; it carries the browser's session key, its CSRF secret and notices."""
+"""The session cookie: signed, HttpOnly, SameSite. It holds the session key, the CSRF secret and flash messages."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ class _Cookie(SecureCookieSessionInterface):
 
 
 def init(app: Flask) -> None:
-    """Name and guard the cookie."""
-    # Cookies do not tell ports apart: two Callboards on one host must not sign each other's browsers out.
+    """Configure the cookie and CSRF protection."""
+    # Cookies are shared across ports: a common name would make two Callboards on one host sign each other's users out.
     app.config["SESSION_COOKIE_NAME"] = f"callboard_{hashlib.sha256(app.config['SECRET_KEY'].encode()).hexdigest()[:8]}"
     app.session_interface = _Cookie()
 
 
 def protect(app: Flask) -> CSRFProtect:
-    """Require the CSRF token for everything that changes something."""
+    """Require the CSRF token for every write."""
     return CSRFProtect(app)

@@ -1,4 +1,4 @@
-"""Every failure as an answer: a page for people, problem+json for programs, never a traceback."""
+"""Error responses: an HTML page for browsers, problem+json for programs, never a traceback."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ from .problems import Problem, respond
 
 log = get_logger(__name__)
 
-#: seconds after which a client may try again while the database is away
+#: Retry-After in seconds while the database is unreachable
 RETRY_AFTER_S = 5
 _FULL = (errno.ENOSPC, errno.EDQUOT)
 _STATUS = {
@@ -59,7 +59,7 @@ _STATUS = {
 
 
 def init(app: Flask) -> None:
-    """Answer exceptions of views."""
+    """Install the error handlers."""
     app.register_error_handler(HTTPException, _http)
     app.register_error_handler(Forbidden, _forbidden)
     app.register_error_handler(JobsError, _jobs)
@@ -74,7 +74,7 @@ def _http(error: HTTPException) -> Response:
     if is_refusal(error):
         audit_hooks.refuse(error.description or error.name)
     detail = (
-        "This form is too old or came from elsewhere. Load the page again, then submit."
+        "This form has expired or was sent from another site. Reload the page, then submit again."
         if isinstance(error, CSRFError)
         else error.description
     )
@@ -95,7 +95,7 @@ def _forbidden(error: Forbidden) -> Response:
 
 
 def is_refusal(error: HTTPException) -> bool:
-    """Was somebody kept from something, or nothing but sent to the door?"""
+    """True if the error is a denial worth an audit entry, not a redirect to the sign-in page."""
     if isinstance(error, Unauthorized):
         return "Authorization" in request.headers
     return isinstance(error, CSRFError) and g.get("visitor") is not None
@@ -104,7 +104,7 @@ def is_refusal(error: HTTPException) -> bool:
 def _jobs(error: JobsError) -> Response:
     status = _STATUS.get(type(error), 422)
     if isinstance(error, UnknownActor) and request.blueprint == "api" and request.endpoint != "api.call_actor":
-        status = 422  # there the actor is a field of the body, not the address
+        status = 422  # the actor is a field of the body there, not part of the URL
     fields = getattr(error, "errors", None) or ({error.field: str(error)} if error.field else {})
     if isinstance(error, QueryError):
         fields = {"q": f"{error} At characters {error.start + 1} to {error.end}."}
@@ -113,14 +113,12 @@ def _jobs(error: JobsError) -> Response:
 
 def _database(error: SQLAlchemyError) -> Response:
     if isinstance(error, DataError):
-        # PostgreSQL keeps no NUL character, and no number beyond its columns: nothing a view could know better.
-        return _answer(Problem(400, "The request holds a text or a number that the database cannot keep, e.g. a NUL character."))
+        # PostgreSQL rejects NUL characters and out-of-range numbers; views do not check for them.
+        return _answer(Problem(400, "The request contains a text or number that the database cannot store, e.g. a NUL character."))
     if not is_outage(error):
         return _unexpected(error)
     log_outage(log, "database_away", error)
-    response = _answer(
-        Problem(ServiceUnavailable.code, "The database cannot be reached at the moment. Nothing was changed; try again in a few seconds.")
-    )
+    response = _answer(Problem(ServiceUnavailable.code, "The database cannot be reached. Nothing was changed; try again in a few seconds."))
     response.headers["Retry-After"] = str(RETRY_AFTER_S)
     return response
 
@@ -129,14 +127,14 @@ def _disk(error: OSError) -> Response:
     if error.errno not in _FULL:
         return _unexpected(error)
     log.error("disk_full", path=request.path, method=request.method, file=error.filename)
-    what = "The disk of the web front end is full: what was to be kept there, a file most likely, was not, and no job was submitted."
-    return _answer(Problem(507, f"{what} Make room in its data folder (CALLBOARD_DATA_DIR), then try again."))
+    what = "The disk of the web process is full: the upload was not stored and no job was submitted."
+    return _answer(Problem(507, f"{what} Free space in the data folder (CALLBOARD_DATA_DIR), then try again."))
 
 
 def _unexpected(error: Exception) -> Response:
     request_spans.failed(error)
     log.error("request_failed", path=request.path, method=request.method, exc_info=error)
-    return _answer(Problem(InternalServerError.code, "Callboard made a mistake here. The log of the web process has the details."))
+    return _answer(Problem(InternalServerError.code, "Internal error in Callboard. See the log of the web process for details."))
 
 
 def _answer(problem: Problem) -> Response:

@@ -18,7 +18,7 @@ def requested_format() -> str | None:
     """The requested format; None: the page itself."""
     form = request.args.get("format", "")
     if form and form not in FORMATS:
-        raise NotFound(f"There is no format {form}. Ask for json or csv.")
+        raise NotFound(f"Unknown format {form}. Use json or csv.")
     return form or None
 
 
@@ -28,7 +28,7 @@ def as_json(document: Any) -> Response:
 
 
 def as_csv(rows: Sequence[dict[str, Any]], name: str, *, columns: Sequence[str] = ()) -> Response:
-    """The rows as a spreadsheet: a line of names, then a line for each; what holds more than one value is JSON."""
+    """The rows as CSV with a header; lists and objects are JSON."""
     names = list(columns) or list(dict.fromkeys(column for row in rows for column in row))
     lines = spreadsheets.write([names, *([_cell(row.get(column)) for column in names] for row in rows)])
     response = Response(b"".join(lines), content_type="text/csv; charset=utf-8")

@@ -1,4 +1,4 @@
-"""What every response says to the browser: no script or style but our own files, no framing, no guessing of types."""
+"""Security headers of every response: CSP for own files only, no framing, no MIME sniffing."""
 
 from __future__ import annotations
 
@@ -33,13 +33,13 @@ _HEADERS = {
 
 
 def init(app: Flask) -> None:
-    """Add the headers to every response and the function that names static files to every template."""
+    """Install the headers on every response, and `asset()` in every template."""
     app.after_request(_add)
     app.jinja_env.globals["asset"] = asset
 
 
 def asset(filename: str) -> str:
-    """The address of a static file, with its version, so that browsers may keep it for ever."""
+    """The versioned URL of a static file, so that browsers can cache it forever."""
     return url_for("static", filename=filename, v=_version(filename))
 
 

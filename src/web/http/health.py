@@ -1,4 +1,4 @@
-"""/healthz: this process answers. /readyz: it can do its work, and what else is wrong, without names. Open to all."""
+"""/healthz: liveness. /readyz: readiness and known problems, without names. Public."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from .json_bodies import answer
 
 blueprint = Blueprint("health", __name__)
 
-#: seconds that /readyz waits for RabbitMQ where its last answer is old: a balancer must not take a slow broker for a dead front end
+#: seconds that /readyz waits for RabbitMQ if its last response is old: a slow broker must not take the web process out of rotation
 BROKER_WAIT_S = 0.25
 
 
@@ -32,7 +32,7 @@ def alive() -> Response:
 @blueprint.get("/readyz")
 @open_to_all
 def ready() -> Response:
-    """Ready when the database is there with its newest schema. Submissions go on without all else, which is only mentioned."""
+    """Ready if the database is reachable at the latest schema. Other problems are listed only: submissions work without them."""
     problem, health = _examine()
     document: dict[str, object] = {"ready": problem is None, "database": problem or "reachable", "broker": "not known"}
     if health is not None:
@@ -50,7 +50,7 @@ def _examine() -> tuple[str | None, FleetHealth | None]:
     try:
         with database.read() as session:
             if not database.get_database().is_sqlite and session.execute(text("SHOW transaction_read_only")).scalar_one() == "on":
-                # After a fail-over the connection leads to a standby: a new one may find the server that takes writes.
+                # After a failover the connection may lead to a standby; a new one can find the primary.
                 session.connection().invalidate()
                 return "read-only: name the server that takes writes in CALLBOARD_DATABASE_URL, or all of them", None
             if not inspect(session.connection()).has_table("alembic_version"):

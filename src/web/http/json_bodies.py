@@ -1,4 +1,4 @@
-"""Request bodies of the API, and JSON responses."""
+"""JSON request bodies and responses of the API."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ from ...jobs.core.errors import InvalidArguments, JobsError
 from ...operations.format.json_documents import dump
 from ...settings import get_settings
 
-#: rows of a page at most
+#: maximum rows per page
 PAGE_LIMIT = 200
-#: bytes of a body beside the arguments of its one job, which may be written with blanks and line breaks
+#: bytes of a body beyond its job's arguments (whitespace, other fields)
 ONE_JOB = 64 * 1024
-#: bytes of memory that a body may take once it is parsed: thirty times its own size, if it is nothing but empty lists
+#: bytes of memory of a parsed body: a body of empty lists takes thirty times its size
 MOST_PARSED = 128 * 1024 * 1024
-#: levels of a body that is parsed all the same, so that the refusal can name the argument
+#: nesting levels that are still parsed, so that the error can name the argument
 DEEPEST_BODY = 400
 
 
 def read_json(*, many: bool = False) -> Any:
-    """The request's JSON; anything else is refused with the reason, and what is too large before it is parsed. `many`: of several jobs."""
+    """Read the request's JSON; reject other content with the reason, and oversized bodies before parsing. `many`: several jobs."""
     if request.mimetype != "application/json":
         raise UnsupportedMediaType("Send JSON with the header Content-Type: application/json.")
     if not many:
@@ -32,22 +32,22 @@ def read_json(*, many: bool = False) -> Any:
 
 
 def require_multipart() -> None:
-    """Refuse what is no multipart/form-data."""
+    """Reject requests other than multipart/form-data."""
     if request.mimetype != "multipart/form-data":
         raise UnsupportedMediaType("Send multipart/form-data, as curl -F 'file=@a.png' does.")
 
 
 def loads(text: str | bytes) -> Any:
-    """The JSON of a body, or of a part of one. Raises BadRequest, or InvalidArguments naming the field that no row can hold."""
+    """Parse the JSON of a body or part. Raises BadRequest, or InvalidArguments naming the field that cannot be stored."""
     data = text.encode() if isinstance(text, str) else text
     if values.size_parsed(data) > MOST_PARSED:
-        raise BadRequest("The body holds more values than are taken at once: send it in parts.")
+        raise BadRequest("The body contains too many values: split the request.")
     if values.is_too_deep(data, DEEPEST_BODY):
-        raise BadRequest(f"The body is not JSON that is taken: its lists and objects are nested more than {values.DEEPEST} levels deep.")
+        raise BadRequest(f"The body is not accepted: its lists and objects are nested more than {values.DEEPEST} levels deep.")
     try:
         document = values.loads(data)
     except (ValueError, RecursionError) as error:
-        raise BadRequest(f"The body is not JSON: {error}.") from None
+        raise BadRequest(f"The body is not valid JSON: {error}.") from None
     found = values.unkeepable(document) if b"\\ud" in data.lower() else None
     if found is not None:
         field = _field(found[0])
@@ -56,7 +56,7 @@ def loads(text: str | bytes) -> Any:
 
 
 def _field(path: tuple[str | int, ...]) -> str:
-    """The field of a body that a path leads to: an argument by name by its own, as where it does not fit."""
+    """The field name of a JSON path; arguments by name use their own name, as in validation errors."""
     steps = [str(step) for step in path]
     of_job = 1 if path and isinstance(path[0], int) else 0
     if len(steps) > of_job + 1 and steps[of_job] == "kwargs":
@@ -65,10 +65,10 @@ def _field(path: tuple[str | int, ...]) -> str:
 
 
 def read_limit() -> int:
-    """How many rows a page is to have."""
+    """The requested page size."""
     text = request.args.get("limit", "50")
     if not text.isdecimal() or not 1 <= int(text[:9]) <= PAGE_LIMIT:
-        raise JobsError(f"limit lies between 1 and {PAGE_LIMIT}.", field="limit")
+        raise JobsError(f"limit must be between 1 and {PAGE_LIMIT}.", field="limit")
     return int(text)
 
 

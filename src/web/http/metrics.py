@@ -1,6 +1,6 @@
-"""/metrics: the fleet's metrics in Prometheus' text format. Requires a viewer's token: the numbers reveal what a company does.
+"""/metrics: the fleet's metrics in Prometheus' text format. Requires a viewer's token: the numbers are business secrets.
 
-Every web process answers alike, so scraping one of them is enough: workers and schedulers record what they do in SQL.
+Every web process returns the same numbers, so scraping one is enough: they come from SQL.
 """
 
 from __future__ import annotations

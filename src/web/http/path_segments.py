@@ -1,4 +1,4 @@
-"""Ids and names in addresses: whatever text they are, each is one segment of the path."""
+"""Path segments: ids and names of any text stay one segment of the URL path."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ from werkzeug.routing import UnicodeConverter
 
 from ...url_segments import escape, unescape
 
-#: what clients that percent-encode an id by themselves send of it, and servers decode before the path is matched
+#: encoded slash, which servers decode before routing
 _QUOTED_SLASH = re.compile("%2f", re.IGNORECASE)
-#: a request may name its server in its first line, as those to a proxy do
+#: absolute-form request line, as sent to proxies
 _BEFORE_PATH = re.compile("^https?://[^/]*", re.IGNORECASE)
 _QUOTED_DOTS = re.compile(r"(?<=/)(?:%2e|\.)+(?=/|$)", re.IGNORECASE)
 
 
 class Segment(UnicodeConverter):
-    """`<name>` in a route: any text, also with slashes, or `..`."""
+    """URL converter `<name>`: any text, including slashes and `..`."""
 
     def to_python(self, value: str) -> str:
         return unescape(value)
@@ -30,7 +30,7 @@ class Segment(UnicodeConverter):
 
 
 class QuotedSegments:
-    """WSGI middleware: a percent-encoded slash belongs to its segment, as the client has said."""
+    """WSGI middleware: keep a percent-encoded slash inside its segment."""
 
     def __init__(self, app: Any) -> None:
         self._app = app
@@ -46,6 +46,6 @@ class QuotedSegments:
 
 
 def init(app: Flask) -> None:
-    """Read and write addresses so; before any route is added."""
+    """Install the converter and the middleware; call before any route is added."""
     app.url_map.converters["default"] = app.url_map.converters["string"] = Segment
     app.wsgi_app = QuotedSegments(app.wsgi_app)  # type: ignore[method-assign]

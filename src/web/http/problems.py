@@ -1,4 +1,4 @@
-"""Problems as programs read them: application/problem+json, RFC 9457."""
+"""Error documents: application/problem+json (RFC 9457)."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from werkzeug.wrappers import Response
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """What went wrong. `detail` says the cure; `fields` maps each input at fault to its message."""
+    """An error. `detail` says the cure; `fields` maps each invalid input to its message."""
 
     status: int
     detail: str
@@ -21,7 +21,7 @@ class Problem:
 
     @property
     def title(self) -> str:
-        """The status in words."""
+        """The reason phrase of the status."""
         return HTTPStatus(self.status).phrase
 
     def document(self) -> dict[str, Any]:

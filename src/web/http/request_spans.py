@@ -1,4 +1,4 @@
-"""A span for each request, where somebody wants spans: named by its route, a child of the caller's own."""
+"""Tracing: one span per request, named by its route, child of the caller's span."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ from ...operations.jobs.rows import Job
 from ...settings import get_settings
 from ...telemetry import tracing
 
-if TYPE_CHECKING:  # it imports OpenTelemetry, which who wants no spans does without
+if TYPE_CHECKING:  # imports OpenTelemetry, which is optional
     from ...telemetry.tracing.spans import Request
 
 _REQUEST = "callboard.traced"
-#: what is asked every few seconds by machines, and files: they would be most of all spans, and tell nothing
+#: probes and static files get no spans: they would outnumber the useful ones
 _UNTRACED = ("/healthz", "/readyz", "/metrics", "/static/")
 
 Application = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]
 
 
 def init(app: Flask) -> None:
-    """Put spans around the requests of this application; without tracing it stays unchanged."""
+    """Install request spans; does nothing without tracing."""
     if tracing.start("web") is None:
         return
     app.wsgi_app = _around(app.wsgi_app)  # type: ignore[method-assign, assignment]
@@ -31,7 +31,7 @@ def init(app: Flask) -> None:
 
 
 def failed(error: BaseException) -> None:
-    """Note an error that nobody expected on the span of this request."""
+    """Record an unexpected error on the span of this request."""
     one: Request | None = request.environ.get(_REQUEST)
     if one is not None:
         one.failed(error)
@@ -51,7 +51,7 @@ def _around(inner: Application) -> Application:
             return start_response(status, *rest, **more)
 
         try:
-            # Of a stream it covers the time until it begins: how long somebody looked at a page is no work.
+            # The span of a stream ends when it begins: the time a page stays open is not work.
             return inner(environ, note_status)
         finally:
             one.end()
@@ -67,13 +67,13 @@ def _name() -> None:
 
 @dataclass(frozen=True, slots=True)
 class Trace:
-    """The trace of a job, and where it can be looked at; "" if that is not known."""
+    """Id and URL of a job's trace; URL "" if not configured."""
 
     id: str
     url: str
 
 
 def trace_of(job: Job) -> Trace | None:
-    """What a job's page says of its trace."""
+    """The trace link of a job's page."""
     id = tracing.trace_id(job.options)
     return None if id is None else Trace(id, get_settings().trace_url.replace("{trace_id}", id))

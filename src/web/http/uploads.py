@@ -1,6 +1,6 @@
-"""Files that a request brings: kept as they come in, so that forms and the API go on with references to them.
+"""File uploads: stored while the request is read, so that forms and API handle references only.
 
-Only views marked by takes_files() take any, and only then is the request allowed to be as large as files are.
+Only views marked by takes_files() accept files, and only their requests may be that large.
 """
 
 from __future__ import annotations
@@ -29,12 +29,12 @@ from ...settings import get_settings
 View = TypeVar("View", bound=Callable[..., Any])
 
 _MARK = "callboard_takes_files"
-#: bytes that a request may have beside its files and its arguments
+#: bytes of a request beyond its files and arguments
 _BESIDE = 64 * 1024
 
 
 class Request(flask.Request):
-    """A request whose files go straight to where they may stay."""
+    """A request that streams its files directly into the upload folder."""
 
     def _get_file_stream(
         self, total_content_length: int | None, content_type: str | None, filename: str | None = None, content_length: int | None = None
@@ -45,28 +45,28 @@ class Request(flask.Request):
 
 
 def takes_files(view: View) -> View:
-    """Rule: this view takes files."""
+    """Rule: this view accepts files."""
     setattr(view, _MARK, True)
     return view
 
 
 def init(app: Flask) -> None:
-    """Let the views that take files have them."""
+    """Install upload handling."""
     app.request_class = Request
     app.before_request(_make_room)
 
 
 def too_large() -> str:
-    """What is to be said of a request that is larger than its view takes."""
+    """The error text of a request that is too large."""
     if not _takes_files():
-        return f"The request is larger than the {in_units(request.max_content_length or 0)} that are taken here."
+        return f"The request is larger than the {in_units(request.max_content_length or 0)} limit of this endpoint."
     names = ", ".join(sorted(_files_of(request.view_args))) or "file"
     most = in_units(get_settings().max_upload_bytes)
-    return f"{names}: the files are larger than {most} together, the most that one request may bring (CALLBOARD_MAX_UPLOAD_BYTES)."
+    return f"{names}: the files together exceed {most}, the limit per request (CALLBOARD_MAX_UPLOAD_BYTES)."
 
 
 def sent(fields: Sequence[Field]) -> MultiDict[str, str]:
-    """What the form sends, its files kept and given as references. Raises TooLarge."""
+    """The submitted form with its files stored and replaced by references. Raises TooLarge."""
     texts: MultiDict[str, str] = MultiDict(request.form)
     names = set(_names(fields))
     for part, file in request.files.items(multi=True):
@@ -76,27 +76,25 @@ def sent(fields: Sequence[Field]) -> MultiDict[str, str]:
 
 
 def keep(file: FileStorage) -> Upload:
-    """Keep a file of this request, which its view has marked as one that takes files."""
+    """Store a file of this request; its view must be marked by takes_files()."""
     kind = file.mimetype if file.mimetype != UNKNOWN else None
     return Upload.kept(file.stream, name=file.filename or "", content_type=kind)
 
 
 def sha256(file: FileStorage) -> str:
-    """The digest of a file of this request."""
+    """SHA-256 of a file of this request."""
     file.stream.seek(0)
     return hashlib.file_digest(file.stream, "sha256").hexdigest()  # type: ignore[arg-type]
 
 
 def by_parameter(signature: Signature) -> dict[str, Any]:
-    """The files of the request by the parameters that its parts name. Raises InvalidArguments for a part that is no file parameter, TooLarge."""
+    """The uploaded files by parameter. Raises InvalidArguments for a part that is not a file parameter, TooLarge."""
     values: dict[str, Any] = {}
     several = {each.name for each in fields_of(signature) if each.kind is Kind.FILES}
     for part, file in request.files.items(multi=True):
         if part not in signature.files:
             known = ", ".join(sorted(signature.files)) or "none"
-            raise InvalidArguments(
-                f"{part}: no file parameter", errors={part: f"No parameter of this name takes a file; those that do: {known}."}
-            )
+            raise InvalidArguments(f"{part}: no file parameter", errors={part: f"Not a file parameter. File parameters: {known}."})
         reference = keep(file).reference
         if part in several:
             values.setdefault(part, []).append(reference)
@@ -108,19 +106,19 @@ def by_parameter(signature: Signature) -> dict[str, Any]:
 
 
 def files_of(job: job_documents.Called) -> list[dict[str, Any]]:
-    """The files in a job's arguments, as far as they may be seen, each once."""
+    """The visible files in a job's arguments, each once."""
     args, kwargs = job_documents.arguments(job)
     return list({each["id"]: each for each in uploads.found([args, kwargs])}.values())
 
 
 def send(job: Job, id: str) -> Response:
-    """A file that the job was given, to be saved and never shown. Raises UploadNotHere."""
+    """An input file of the job as a download, never inline. Raises UploadNotHere."""
     reference = next((each for each in files_of(job) if each["id"] == id), None)
     if reference is None:
         raise uploads.UploadNotHere(f"The job has no file {id!r:.60}.", field="file")
     uploads.size_of(id)
     name = uploads.clean_name(str(reference.get("name", "")))
-    # Whatever it says that it is: a browser that showed it would run its scripts as this site's own.
+    # Ignore the declared type: shown inline, an HTML file would run its scripts on this origin (stored XSS).
     response = send_file(uploads.path(id).resolve(), mimetype=UNKNOWN, as_attachment=True, download_name=name, max_age=None)
     response.headers["Cache-Control"] = "no-store"
     return response
@@ -136,7 +134,7 @@ def _takes_files() -> bool:
 
 
 def _files_of(view_args: dict[str, Any] | None) -> Iterable[str]:
-    """The file parameters of the actor that the address names."""
+    """The file parameters of the actor in the URL."""
     try:
         return Signature.of(actor_catalogue.find(str((view_args or {}).get("name", "")))).files
     except UnknownActor:
@@ -144,7 +142,7 @@ def _files_of(view_args: dict[str, Any] | None) -> Iterable[str]:
 
 
 def _names(fields: Sequence[Field]) -> Iterable[str]:
-    """The names of file inputs, with # for the number of a row."""
+    """The names of file inputs; # stands for a row number."""
     for each in fields:
         if each.is_file:
             yield re.sub(r"\.\d+(?=\.)", ".#", each.name)

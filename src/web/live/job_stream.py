@@ -1,4 +1,4 @@
-"""Server-sent events: a watched job as a stream of messages."""
+"""Server-sent events of one job."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from ...jobs.attempts.attempt_logs import Place
 from ...operations.jobs.log_documents import read_place
 from .job_watcher import News, follow, tailer
 
-#: the event after which the browser is to close the stream
+#: last event: the browser closes the stream
 DONE = "done"
 
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """One message; `id` is what the browser sends back when it connects again."""
+    """One message; the browser sends `id` back when it reconnects."""
 
     data: str
     event: str | None = None
@@ -26,9 +26,9 @@ class Message:
 
 
 def stream(id: str, render: Callable[[News], Iterable[Message]], *, after: Place | None = None) -> Response:
-    """A stream of the job's news, each as `render` writes it, with `done` at its end. Raises TooManyStreams.
+    """Stream a job's updates, formatted by `render`, then `done`. Raises TooManyStreams.
 
-    With `after` also of its log behind that place, or behind the last line a browser got that connects again.
+    With `after`, also stream the log from there, or from the last line before a reconnect.
     """
     if after is not None:
         after = max(after, read_place(request.headers.get("Last-Event-ID")))
@@ -49,8 +49,8 @@ def stream(id: str, render: Callable[[News], Iterable[Message]], *, after: Place
 
     response = Response(stream_with_context(messages()), mimetype="text/event-stream")
     response.headers["Cache-Control"] = "no-store"
-    response.headers["X-Accel-Buffering"] = "no"  # a proxy that collects the stream would make it late
-    response.call_on_close(open.close)  # also when nobody ever read it
+    response.headers["X-Accel-Buffering"] = "no"  # disables buffering in nginx, which would delay events
+    response.call_on_close(open.close)  # also if the response is never iterated
     return response
 
 

@@ -1,6 +1,6 @@
-"""Live jobs: one thread per web process looks at all watched rows and logs and hands what is new to the open streams.
+"""Job watcher: one thread per web process polls all watched jobs and logs, and feeds the open streams.
 
-The database's load depends on how many jobs are watched, not on how many people watch. The thread starts with the first
+Database load depends on the number of watched jobs, not of viewers. The thread starts with the first
 stream and ends with the last.
 """
 
@@ -27,23 +27,23 @@ from ...sql import database, outages
 
 log = get_logger(__name__)
 
-#: seconds between two looks at the watched rows
+#: poll interval in seconds
 LOOK_INTERVAL_S = 0.3
-#: lines of logs that one look takes from the database at once
+#: log lines per query
 LINES_AT_ONCE = 1_000
-#: seconds after which a silent stream says that it is alive; a browser that has left is noticed the second time
+#: seconds between keep-alive comments; a closed connection is noticed at the second one
 HEARTBEAT_S = 5.0
-#: seconds after which a stream ends at the latest; the browser connects again, half a second later, and is checked again. Under a minute,
-#: since it is the one thing that ends a stream whose reader is there no more behind a proxy, or in a laptop that was closed
+#: maximum seconds of a stream; then the browser reconnects and is authorised again. Below a minute, because nothing else ends
+#: a stream whose reader is gone behind a proxy or in a suspended laptop
 MAX_AGE_S = 45.0
-#: part of that by which streams differ, so that those that were opened together do not come again together
+#: jitter of that lifetime, so that streams opened together do not reconnect together
 SPREAD = 0.2
-#: open streams of one web process. Each holds one of its threads (src/up/gunicorn_conf.py), so that some stay free; who comes later polls
+#: maximum open streams per web process: each holds a thread (src/up/gunicorn_conf.py), and some must stay free. Further clients poll
 MAX_STREAMS = 56
 
 
 class TooManyStreams(Exception):
-    """This process has no room for another stream."""
+    """The stream limit of this process is reached."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +52,7 @@ class News:
 
     job: Job | None
     lines: list[LogLine]
-    after: Place  # where the log was before these lines
+    after: Place  # log position before these lines
 
 
 class Watch:
@@ -60,14 +60,14 @@ class Watch:
 
     def __init__(self, id: str, after: Place | None = None) -> None:
         self.id = id
-        self.read_until = after  # the tailer's: what it has handed over; None: no lines are wanted
+        self.read_until = after  # log position handed over by the watcher; None: no lines wanted
         self._told_until = after or attempt_logs.START
         self._changed = threading.Condition()
         self._job: Job | None = None
         self._lines: list[LogLine] = []
 
     def next(self, timeout: float) -> News | None:
-        """Wait for something new and return it; None when `timeout` seconds have passed without."""
+        """Wait for an update; None after `timeout` seconds."""
         with self._changed:
             if not self._changed.wait_for(lambda: self._job is not None or bool(self._lines), timeout):
                 return None
@@ -78,13 +78,13 @@ class Watch:
             return news
 
     def tell(self, job: Job) -> None:
-        """Hand over the newest state; one not yet taken is replaced."""
+        """Hand over the newest state; replaces an undelivered one."""
         with self._changed:
             self._job = job
             self._changed.notify()
 
     def say(self, lines: list[LogLine]) -> None:
-        """Hand over lines; those not yet taken stay."""
+        """Append log lines to the undelivered ones."""
         with self._changed:
             self.read_until = _place(lines[-1])
             self._lines += lines
@@ -92,16 +92,16 @@ class Watch:
 
 
 class Tailer:
-    """The thread that looks, and the streams it looks for."""
+    """The watcher thread and its streams."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._watches: dict[Watch, object] = {}  # the state that each has sent last
+        self._watches: dict[Watch, object] = {}  # last state sent per stream
         self._running = False
 
     @contextmanager
     def watch(self, id: str, *, after: Place | None = None) -> Iterator[Watch]:
-        """Watch a job, and its log after that place; its present state comes first. Raises TooManyStreams."""
+        """Watch a job, and its log after that position; the current state comes first. Raises TooManyStreams."""
         watch = Watch(id, after)
         with self._lock:
             if len(self._watches) >= MAX_STREAMS:
@@ -132,10 +132,10 @@ class Tailer:
                 jobs = {job.id: job for job in queries.find_many(session, {watch.id for watch in watches})}
                 running = [job.id for job in jobs.values() if job.state is State.RUNNING]
                 why = stalled(session, running) if running else {}
-                # After the states: the lines of an attempt are committed no later than its end.
+                # Read lines after states: an attempt's lines are committed no later than its end, so none is missed.
                 _read_lines(session, [(jobs[watch.id].seq, watch) for watch in watches if watch.id in jobs])
         except SQLAlchemyError as error:
-            # The streams stay open: changes are sent when the database is back.
+            # Keep the streams open: updates follow when the database is back.
             outages.log_outage(log, "tailer_database_away", error)
             return
         outages.outage_over("tailer_database_away")
@@ -148,13 +148,13 @@ class Tailer:
         looks = (*_looks(job), why_stalled)
         with self._lock:
             if self._watches.get(watch, looks) == looks:
-                return  # nothing new, or nobody watches any more
+                return  # no changes, or no watches left
             self._watches[watch] = looks
         watch.tell(job)
 
 
 def _read_lines(session: Session, watches: list[tuple[int, Watch]]) -> None:
-    """Hand each watch the lines of its job (seq) that it has not got; one statement for all, more only where there is much."""
+    """Hand each watch its new log lines: one query for all, further ones only for long logs."""
     while True:
         after: dict[int, Place] = {}
         for seq, watch in watches:
@@ -174,7 +174,7 @@ tailer = Tailer()
 
 
 def follow(watch: Watch) -> Iterator[News | None]:
-    """What is new each time, until the job is final or the stream has lived long enough; None: time for a heartbeat."""
+    """Yield updates until the job is final or the stream expires; None: send a keep-alive."""
     deadline = time.monotonic() + lifetime()
     while (left := deadline - time.monotonic()) > 0:
         news = watch.next(min(HEARTBEAT_S, left))
@@ -184,7 +184,7 @@ def follow(watch: Watch) -> Iterator[News | None]:
 
 
 def lifetime() -> float:
-    """How long a stream that opens now may last, in seconds."""
+    """Lifetime of a new stream in seconds, with jitter."""
     return MAX_AGE_S * random.uniform(1 - SPREAD, 1)
 
 
@@ -193,7 +193,7 @@ def _place(line: LogLine) -> Place:
 
 
 def _looks(job: Job) -> tuple[object, ...]:
-    """All that can change on a page while a job is watched."""
+    """The columns that can change while a job is watched."""
     return (
         job.state, job.attempt, job.reason, job.error, job.cancel_requested, job.due_at, job.finished_at,
         job.progress_done, job.progress_total, job.progress_message, len(job.attempts),

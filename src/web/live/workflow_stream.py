@@ -1,6 +1,6 @@
-"""Server-sent events: a watched workflow as a stream of messages.
+"""Server-sent events of one workflow.
 
-Workflows are watched by few, so each stream looks by itself; how many there may be is bounded, as is that of jobs.
+Few viewers watch workflows, so each stream polls by itself. The number of streams is limited, as for jobs.
 """
 
 from __future__ import annotations
@@ -21,18 +21,18 @@ from .job_watcher import HEARTBEAT_S, TooManyStreams, lifetime
 
 log = get_logger(__name__)
 
-#: seconds between two looks at a watched workflow
+#: poll interval in seconds
 LOOK_INTERVAL_S = 0.5
-#: open streams of one web process, beside those of jobs
+#: maximum open workflow streams per web process, besides those of jobs
 MAX_STREAMS = 8
-#: the event after which the browser is to close the stream
+#: last event: the browser closes the stream
 DONE = "done"
 
 _room = threading.BoundedSemaphore(MAX_STREAMS)
 
 
 def stream(id: str, render: Callable[[Found], str], *, event: str | None = None) -> Response:
-    """A stream of the workflow's changes, each as `render` writes it, with `done` at its end. Raises TooManyStreams."""
+    """Stream a workflow's changes, formatted by `render`, then `done`. Raises TooManyStreams."""
     if not _room.acquire(blocking=False):
         raise TooManyStreams
     open = ExitStack()
@@ -51,13 +51,13 @@ def stream(id: str, render: Callable[[Found], str], *, event: str | None = None)
 
     response = Response(stream_with_context(messages()), mimetype="text/event-stream")
     response.headers["Cache-Control"] = "no-store"
-    response.headers["X-Accel-Buffering"] = "no"  # a proxy that collects the stream would make it late
-    response.call_on_close(open.close)  # also when nobody ever read it
+    response.headers["X-Accel-Buffering"] = "no"  # disables buffering in nginx, which would delay events
+    response.call_on_close(open.close)  # also if the response is never iterated
     return response
 
 
 def _follow(id: str) -> Iterator[Found | None]:
-    """The workflow each time it changes, until all its steps have ended; None: time for a heartbeat."""
+    """Yield the workflow at each change until all steps have finished; None: send a keep-alive."""
     begun = spoken = time.monotonic()
     known: Found | None = None
     longest = lifetime()
@@ -81,7 +81,7 @@ def _look(id: str) -> Found | None:
         outages.outage_over("workflow_stream_database_away")
         return found
     except SQLAlchemyError as error:
-        # The stream stays open: changes are sent when the database is back.
+        # Keep the stream open: updates follow when the database is back.
         outages.log_outage(log, "workflow_stream_database_away", error)
         return None
 

@@ -1,4 +1,4 @@
-"""/account: one's own password, browsers and tokens."""
+"""/account: password, sessions and tokens of the current user."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ blueprint = Blueprint("account", __name__)
 @blueprint.get("/account")
 @allow(Role.VIEWER)
 def show() -> str:
-    """What is one's own."""
+    """The account page."""
     return _page()
 
 
 @blueprint.post("/account/password")
 @allow(Role.VIEWER, action="user.password")
 def change_password() -> Response | tuple[str, int]:
-    """Set a new password; other browsers are signed out."""
+    """Change the password and end the other sessions."""
     user_id, key, address = _my_id(), cookie.get(SESSION_KEY, ""), request.remote_addr or "unknown"
     old, new, again = (request.form.get(name, "")[: users.LONGEST + 1] for name in ("old", "new", "again"))
     try:
@@ -41,30 +41,30 @@ def change_password() -> Response | tuple[str, int]:
             users.set_password(session, user_id, new, again, key=key)
     except UserError as error:
         return _page(problem=error), 422
-    flash("The new password holds. Your other browsers are signed out.", "success")
+    flash("Password changed. Your other sessions are signed out.", "success")
     return redirect(url_for("account.show"), 303)
 
 
 @blueprint.post("/account/sessions/<int:id>/end")
 @allow(Role.VIEWER, action="session.end")
 def end_session(id: int) -> Response:
-    """Sign another browser of one's own out."""
+    """End another session of the user."""
     with database.write() as session:
         if not sessions.end_one(session, id, user_id=_my_id()):
-            raise NotFound(f"You have no session {id}.")
-    flash("The browser is signed out.", "success")
+            raise NotFound(f"There is no session {id}.")
+    flash("Session signed out.", "success")
     return redirect(url_for("account.show"), 303)
 
 
 @blueprint.post("/account/tokens")
 @allow(Role.VIEWER, action="token.create")
 def create_token() -> str | tuple[str, int]:
-    """Make a token of one's own, with no more rights than one has, and show it, this one time."""
+    """Create a token with at most the user's role, and show it once."""
     me = visitor()
     try:
         wanted = read(request.form)
         if wanted.role in list(Role) and not me.role.includes(Role(wanted.role)):
-            raise ValueError(f"A token of your own has no more rights than you: {me.role}.")
+            raise ValueError(f"Your tokens cannot have a higher role than you: {me.role}.")
         made = wanted.owned(_my_id(), me.actors).create()
     except (ValueError, JobsError) as error:
         return _page(token_problem=str(error), typed=request.form), 422
@@ -74,25 +74,25 @@ def create_token() -> str | tuple[str, int]:
 @blueprint.post("/account/tokens/<int:id>/revoke")
 @allow(Role.VIEWER, action="token.revoke")
 def revoke_token(id: int) -> Response:
-    """Let a token of one's own work no more."""
+    """Revoke a token of the user."""
     with database.write() as session:
         if not tokens.revoke(session, id, user_id=_my_id()):
-            raise NotFound(f"You have no token {id}.")
-    flash("The token works no more.", "success")
+            raise NotFound(f"There is no token {id}.")
+    flash("Token revoked.", "success")
     return redirect(url_for("account.show"), 303)
 
 
 def _my_id() -> int:
     kind, _, id = visitor().key.partition(" ")
     if kind != "user":
-        raise Forbidden("Tokens have no account: sign in with a browser.")
+        raise Forbidden("A token has no account page: sign in with a browser.")
     return int(id)
 
 
 def _check_old(password: str, address: str) -> None:
-    """Raise UserError unless this is the visitor's password."""
+    """Raise UserError unless this is the current password."""
     name = visitor().name
-    change = audit.take()  # else the commit that counts this try would write that the password was changed
+    change = audit.take()  # else the commit that counts this attempt would record a password change
     with database.write() as session:
         counted = throttle.begin(session, name, address)
     if counted is None:
@@ -103,15 +103,15 @@ def _check_old(password: str, address: str) -> None:
         if is_right:
             throttle.take_back(session, counted)
         else:
-            audit_hooks.note(session, "user.password", name, refused="the present password is wrong")
+            audit_hooks.note(session, "user.password", name, refused="wrong current password")
     if not is_right:
-        raise UserError("old", "This is not your present password.")
+        raise UserError("old", "This is not your current password.")
     if change is not None:
         audit.begin(change)
 
 
 def _needs_old(key: str) -> bool:
-    """Who came by a link has shown who he is, also if he has forgotten his password, or has none yet."""
+    """True unless the session began with a one-time link, which proves the identity without a password."""
     with database.read() as session:
         mine = sessions.current(session, key)
     return mine is None or not mine.by_link

@@ -1,4 +1,4 @@
-"""/actors: the catalogue, and each actor's form."""
+"""/actors: the list of actors, and the submission form of each."""
 
 from __future__ import annotations
 
@@ -30,14 +30,14 @@ blueprint = Blueprint("actors", __name__)
 @blueprint.get("/actors")
 @allow(Role.VIEWER)
 def index() -> str:
-    """All actors."""
+    """The list of actors."""
     return render_template("actors/index.html", actors=[(actor, Signature.of(actor)) for actor in actor_catalogue.entries()])
 
 
 @blueprint.get("/actors/<name>")
 @allow(Role.VIEWER)
 def form(name: str) -> str:
-    """The form of one actor, empty, or filled from a preset or with the arguments of a job."""
+    """The form of one actor: empty, or prefilled from a preset or a job."""
     form = Form.of(name)
     with database.read() as session:
         if preset := request.args.get("preset"):
@@ -51,7 +51,7 @@ def form(name: str) -> str:
 @allow(Role.SUBMITTER, action="job.submit")
 @takes_files
 def submit(name: str) -> Response | tuple[str, int]:
-    """Submit the form: to the job's page, or back with what is wrong."""
+    """Submit the form: redirect to the job, or show the errors."""
     form = Form.of(name)
     sent = uploads.sent(form.fields)
     if (longer := form.with_row(sent)) is not None:
@@ -59,7 +59,7 @@ def submit(name: str) -> Response | tuple[str, int]:
     outcome = form.submit(sent, by=visitor())
     if isinstance(outcome, Form):
         return _page(outcome), 422
-    flash("The job is submitted." if outcome.created else "This form was submitted before: here is its job.", "success")
+    flash("Job submitted." if outcome.created else "This form was already submitted: here is its job.", "success")
     return redirect(url_for("jobs.show", id=outcome.id), 303)
 
 
@@ -67,7 +67,7 @@ def submit(name: str) -> Response | tuple[str, int]:
 @allow(Role.SUBMITTER, action="preset.save")
 @takes_files
 def save_preset(name: str) -> Response | tuple[str, int]:
-    """Keep what is typed under a name."""
+    """Save the submitted values as a preset."""
     form = Form.of(name)
     sent = uploads.sent(form.fields)
     try:
@@ -76,7 +76,7 @@ def save_preset(name: str) -> Response | tuple[str, int]:
             saved = presets.save(session, name, request.form.get("preset-name", ""), form.values(sent), shared=shared, by=visitor())
     except JobsError as error:
         return _page(form.again(sent, str(error))), 422
-    flash(f"The preset {saved.name} is saved.", "success")
+    flash(f"Preset {saved.name} saved.", "success")
     return redirect(url_for("actors.form", name=name, preset=saved.id), 303)
 
 
@@ -87,9 +87,9 @@ def delete_preset(name: str, number: int) -> Response:
     try:
         with database.write() as session:
             removed = presets.remove(session, min(number, 2**31 - 1), visitor())
-        flash(f"The preset {removed.name} is deleted.", "success")
+        flash(f"Preset {removed.name} deleted.", "success")
     except presets.UnknownPreset as error:
-        flash(f"Not done: {error}", "error")
+        flash(f"Failed: {error}", "error")
     return redirect(url_for("actors.form", name=name), 303)
 
 

@@ -1,4 +1,4 @@
-"""/api/docs: the API for reading, from the same description that programs get. Nothing on it comes from another host."""
+"""/api/docs: API reference, rendered from the OpenAPI document. Loads nothing from other hosts."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ blueprint = Blueprint("api_docs", __name__)
 @blueprint.get("/api/docs")
 @allow(Role.VIEWER)
 def show() -> str:
-    """Every operation: who may, what it takes, what it answers, how to call it."""
+    """List every operation with its role, parameters, responses and an example."""
     url = url_for("api.describe", _external=True).removesuffix("/openapi.json")
     return render_template("api/docs.html", groups=api_reference.groups(document.document(), url=url, role=_role), url=url)
 
 
 def _role(method: str, path: str) -> str:
-    """The least role that may do this."""
+    """The role that the operation requires."""
     address = "/api/v1" + re.sub(r"{(\w+)}", lambda name: _SAMPLES.get(name[1], "x"), path)
     try:
         endpoint, _ = current_app.url_map.bind("").match(address, method)
@@ -34,5 +34,5 @@ def _role(method: str, path: str) -> str:
     return str(rule_of(current_app, endpoint) or "")
 
 
-#: values with which an address of the API is one
+#: example values of path parameters
 _SAMPLES = {"id": "1", "number": "1", "setting": "rate_limit"}

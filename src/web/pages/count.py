@@ -1,7 +1,7 @@
-"""/count: a page whose visit starts a job.
+"""/count: a demo page that starts a job when opened.
 
-The GET itself changes nothing, because browsers also fetch pages nobody asked for (prefetching, link previews, restored tabs):
-the page's form submits itself as soon as it is shown, and has a button for browsers without JavaScript.
+The GET itself has no side effects, because browsers also prefetch pages, preview links and restore tabs.
+The form submits itself once the page is shown; without JavaScript, a button does it.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ def show() -> str:
 @blueprint.post("/count")
 @allow(Role.SUBMITTER, action="job.submit")
 def start() -> str | Response | tuple[str, int]:
-    """Start counting; the answer does not wait for it."""
+    """Submit the counting job; the response does not wait for it."""
     outcome = Form.of(ACTOR).submit(request.form, by=visitor())
     if isinstance(outcome, Form):
         return render_template("count/show.html", form=outcome), 422

@@ -1,4 +1,4 @@
-"""/mails: emails that were written here, what became of them for each recipient, and sending them again."""
+"""/mails: outgoing emails, their deliveries per recipient, and resending."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ ROWS = 50
 def index() -> str:
     """A page of emails, newest first."""
     state = _state(request.args.get("state"))
-    # `state` here is a delivery's, which the jobs' filter does not know.
+    # `state` is a delivery state here, which the filter for job states rejects.
     after = read_filter({"after": request.args.get("after", "")}).after
     with database.read() as session:
         page = deliveries.page(session, state=state, after=after, limit=ROWS)
@@ -37,7 +37,7 @@ def index() -> str:
 @blueprint.get("/mails/<id>")
 @allow(Role.OPERATOR)
 def show(id: str) -> Response:
-    """One email as it looks, with its deliveries."""
+    """One email with its deliveries."""
     with database.read() as session:
         mail, raw = deliveries.find(session, id), deliveries.raw_of(session, id)
         job = queries.find(session, mail.delivery_job_id) if mail and mail.delivery_job_id else None
@@ -61,23 +61,25 @@ def part(id: str, number: int) -> Response:
 @blueprint.get("/mails/<id>/raw")
 @allow(Role.OPERATOR)
 def raw(id: str) -> Response:
-    """The email as it travels."""
+    """The raw email."""
     return emails.whole(_raw(id), id)
 
 
 @blueprint.post("/mails/<id>/resend")
 @allow(Role.OPERATOR, action="mail.resend")
 def resend(id: str) -> AnyResponse:
-    """Send the email again to the chosen recipient, or to all it has not reached."""
+    """Resend the email to the chosen recipient, or to all that were not reached."""
     number = request.form.get("number", "")
     if number and not (number.isdecimal() and number.isascii() and len(number) < 6):
-        raise BadRequest("number: take it from the list of recipients.")
+        raise BadRequest("number: give the number of a recipient from the list.")
     with database.write() as session:
         if deliveries.find(session, id) is None:
-            raise NotFound(f"There is no mail {id}.")
+            raise NotFound(f"There is no email {id}.")
         recipients = send_again(session, id, [int(number)] if number else [], by=visitor().name)
     flash(
-        f"Sent again to {', '.join(recipients[:3])}{' …' if len(recipients) > 3 else ''}." if recipients else "It has reached everybody.",
+        f"Resending to {', '.join(recipients[:3])}{' …' if len(recipients) > 3 else ''}."
+        if recipients
+        else "Already delivered to every recipient.",
         "success",
     )
     return redirect(url_for("mails.show", id=id), 303)
@@ -94,4 +96,4 @@ def _state(word: str | None) -> DeliveryState | None:
     try:
         return DeliveryState(word)
     except ValueError:
-        raise BadRequest(f"state: one of {', '.join(DeliveryState)}.") from None
+        raise BadRequest(f"state: choose one of {', '.join(DeliveryState)}.") from None

@@ -1,4 +1,4 @@
-"""/mailbox: what the built-in mailbox has kept, where no mail server is configured."""
+"""/mailbox: the built-in mailbox, used if no mail server is configured."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def index() -> str:
 @blueprint.get("/mailbox/<int:seq>")
 @allow(Role.OPERATOR)
 def show(seq: int) -> Response:
-    """One email as it looks."""
+    """One email."""
     with database.read() as session:
         mail, raw = mailbox.find(session, seq), mailbox.raw_of(session, seq)
     return emails.page("mailbox/show.html", raw, mail=mail)
@@ -54,7 +54,7 @@ def part(seq: int, number: int) -> Response:
 @blueprint.get("/mailbox/<int:seq>/raw")
 @allow(Role.OPERATOR)
 def raw(seq: int) -> Response:
-    """The email as it came."""
+    """The raw email."""
     return emails.whole(_raw(seq), f"mail-{seq}")
 
 

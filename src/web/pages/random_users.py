@@ -1,4 +1,4 @@
-"""/users: the random users that the demonstration actor makes, and the form that asks for them."""
+"""/users: random users of the demo actor, and the form that creates them."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ ACTOR = create_random_user_accounts.actor_name
 @blueprint.get("/users")
 @allow(Role.VIEWER)
 def index() -> str:
-    """The users, newest first, under the progress of the job that makes more of them."""
+    """List the users, newest first, below the progress of the running job."""
     after = read_filter(request.args).after
     with database.read() as session:
         newest = select(UserAccount).order_by(UserAccount.id.desc()).limit(ROWS + 1)
@@ -37,14 +37,14 @@ def index() -> str:
 @blueprint.get("/users/new")
 @allow(Role.VIEWER)
 def new() -> str:
-    """The form that asks how many."""
+    """The form for the number of users."""
     return render_template("users/new.html", form=Form.of(ACTOR))
 
 
 @blueprint.post("/users/new")
 @allow(Role.SUBMITTER, action="job.submit")
 def create() -> Response | tuple[str, int]:
-    """Submit the form: to the list, where they appear, or back with what is wrong."""
+    """Submit the form: redirect to the list, or show the errors."""
     outcome = Form.of(ACTOR).submit(request.form, by=visitor())
     if isinstance(outcome, Form):
         return render_template("users/new.html", form=outcome), 422

@@ -1,4 +1,4 @@
-"""/reports: what reports there are, every issue of each, and an issue as page, CSV and PDF."""
+"""/reports: reports, their issues, and an issue as page, CSV and PDF."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ ROWS = 50
 @blueprint.get("/reports")
 @allow(Role.VIEWER)
 def index() -> str:
-    """Each report with its newest issue."""
+    """List the reports, each with its newest issue."""
     with database.read() as session:
         shelves = {shelf.newest.name: shelf for shelf in archive.shelves(session)}
     known = {actor.actor_name: Signature.of(actor).title for actor in actor_catalogue.entries() if actor.actor_name in declared()}
@@ -35,7 +35,7 @@ def index() -> str:
 @blueprint.get("/reports/<name>")
 @allow(Role.VIEWER)
 def issues(name: str) -> str:
-    """Every issue of a report, newest first."""
+    """List the issues of a report, newest first."""
     with database.read() as session:
         found, next = archive.issues(session, name, after=read_filter(request.args).after, limit=ROWS)
     if not found and name not in declared():
@@ -46,7 +46,7 @@ def issues(name: str) -> str:
 @blueprint.get("/reports/<name>/latest")
 @allow(Role.VIEWER)
 def latest(name: str) -> AnyResponse:
-    """The newest issue."""
+    """Redirect to the newest issue."""
     with database.read() as session:
         report = archive.newest(session, name)
     if report is None:
@@ -68,7 +68,7 @@ def show(name: str, id: str) -> str:
 @blueprint.get("/reports/<name>/<id>.<any(csv, pdf, txt):form>")
 @allow(Role.VIEWER)
 def save(name: str, id: str, form: str) -> Response:
-    """One issue to be saved: its numbers, or on paper."""
+    """Download an issue as CSV, text or PDF."""
     with database.read() as session:
         report = archive.find(session, name, id)
         document = archive.document_of(session, report)

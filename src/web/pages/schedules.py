@@ -1,4 +1,4 @@
-"""/schedules: the list with the week's load, one schedule with its history, its form with a live preview, and what a person may do."""
+"""/schedules: list with weekly load, schedule page with history, form with live preview, actions."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ blueprint = Blueprint("schedules", __name__)
 
 ROWS = 50
 COMING = 10
-#: how far back missed ticks are listed at the head of a schedule's page
+#: period of missed ticks in the notice of a schedule's page
 MISSED_WITHIN = timedelta(days=7)
 WEEK_HOURS = 168
 
@@ -45,7 +45,7 @@ WEEK_HOURS = 168
 @blueprint.get("/schedules")
 @allow(Role.VIEWER)
 def index() -> str:
-    """All schedules, and how many ticks each hour of the next week has."""
+    """List the schedules, with the ticks per hour of the next week."""
     with database.read() as session:
         schedules = queries.every(session)
         recent = queries.recent(session, [each.id for each in schedules])
@@ -59,7 +59,7 @@ def index() -> str:
 @blueprint.get("/schedules/new")
 @allow(Role.OPERATOR)
 def new() -> str:
-    """Choose an actor, or fill in the form of the one that is chosen."""
+    """Choose an actor, or show the form for the chosen one."""
     name = request.args.get("actor")
     if not name:
         return render_template("schedules/choose.html", actors=actor_catalogue.entries())
@@ -70,20 +70,20 @@ def new() -> str:
 @allow(Role.OPERATOR, action="schedule.create")
 @takes_files
 def create() -> Response | tuple[str, int] | str:
-    """Save the form, or show what it would do."""
+    """Save the form, or show its preview."""
     form = ScheduleForm.new(request.args.get("actor", ""))
 
     def save(draft: Any) -> Schedule:
         with database.write() as session:
             return editing.create(session, draft, by=visitor().name)
 
-    return _save(form, save, "The schedule is made.")
+    return _save(form, save, "Schedule created.")
 
 
 @blueprint.get("/schedules/preview")
 @allow(Role.VIEWER)
 def show_preview() -> str:
-    """What the time fields of a form would do: words, next ticks, changes of clocks, calendar."""
+    """Preview of the timing fields: description, next ticks, clock changes, calendar."""
     rule, problem = rule_of(request.args)
     return render_template("schedules/_preview.html", rule=rule, problem=problem, preview=preview, now=now)
 
@@ -120,7 +120,7 @@ def show(id: str) -> str:
 @blueprint.get("/schedules/<id>/edit")
 @allow(Role.OPERATOR)
 def edit(id: str) -> str:
-    """The form of a schedule."""
+    """The edit form of a schedule."""
     with database.read() as session:
         return _show(ScheduleForm.of(queries.find(session, id)))
 
@@ -129,7 +129,7 @@ def edit(id: str) -> str:
 @allow(Role.OPERATOR, action="schedule.change")
 @takes_files
 def change(id: str) -> Response | tuple[str, int] | str:
-    """Save the form, or show what it would do."""
+    """Save the form, or show its preview."""
     with database.read() as session:
         form = ScheduleForm.of(queries.find(session, id))
 
@@ -140,31 +140,31 @@ def change(id: str) -> Response | tuple[str, int] | str:
             seen = int(version) if version.isdecimal() and len(version) < 10 else None
             return editing.change(session, form.schedule.id, draft, by=visitor().name, version=seen)
 
-    return _save(form, save, "The schedule is changed.")
+    return _save(form, save, "Schedule changed.")
 
 
 _DONE = {
-    "pause": "The schedule is paused: no tick fires until it is resumed.",
-    "resume": "The schedule is resumed: its next tick fires.",
-    "follow-code": "The schedule says again what the code says.",
+    "pause": "Schedule paused: no tick fires until it is resumed.",
+    "resume": "Schedule resumed: its next tick fires.",
+    "follow-code": "Overrides removed: the schedule uses the values from code.",
 }
 
 
 @blueprint.post("/schedules/<id>/<any(pause, resume, 'follow-code', 'run-now', delete, backfill):verb>")
 @allow(Role.OPERATOR, action="schedule.{verb}")
 def act(id: str, verb: str) -> Response:
-    """Pause, resume, run now, backfill, delete, or let the code decide again."""
+    """Pause, resume, run now, backfill, delete, or remove the overrides."""
     back = url_for("schedules.show", id=id)
     try:
         with database.write() as session:
             schedule = queries.find(session, id)
             if verb == "delete":
                 editing.delete(session, schedule.id)
-                flash(f"The schedule {schedule.name} is deleted. Its jobs stay.", "success")
+                flash(f"Schedule {schedule.name} deleted. Its jobs are kept.", "success")
                 back = url_for("schedules.index")
             elif verb == "run-now":
                 fired = ticks.run_now(session, schedule.id, periodic.maker(actors.broker), by=visitor().name)
-                flash("It runs now; its ticks stay where they are.", "success")
+                flash("Job submitted. The regular ticks are not affected.", "success")
                 back = url_for("jobs.show", id=fired.job_id)
             elif verb == "backfill":
                 _backfill(session, schedule)
@@ -174,25 +174,25 @@ def act(id: str, verb: str) -> Response:
                 )
                 flash(_DONE[verb], "success")
     except NotAllowed as error:
-        flash(f"Not done: {error}.", "error")
+        flash(f"Failed: {error}.", "error")
     except (InvalidArguments, JobsError) as error:
         if type(error).__name__ == "UnknownSchedule":
             raise
-        flash(f"Not done: {error}", "error")
+        flash(f"Failed: {error}", "error")
     return redirect(back, 303)
 
 
 def _backfill(session: Any, schedule: Schedule) -> None:
     start, end = (_instant(request.form.get(name, ""), schedule) for name in ("from", "to"))
     made = backfill.backfill(session, schedule.id, start, end, periodic.maker(actors.broker), by=visitor().name)
-    had = f"; {made.had_one} had a job already" if made.had_one else ""
+    had = f"; {made.had_one} already had a job" if made.had_one else ""
     flash(f"{len(made.fired)} tick{'s' if len(made.fired) != 1 else ''} backfilled{had}.", "success")
 
 
 def _save(form: ScheduleForm, save: Callable[[Any], Schedule], done: str) -> Response | tuple[str, int] | str:
     sent = uploads.sent(form.actor.fields)
     try:
-        if MORE in sent or NAME.name not in sent:  # one more row, or the arguments of an actor's form
+        if MORE in sent or NAME.name not in sent:  # an added row, or a request from the actor's form
             return _show(form.again(sent, {}))
         draft = form.read(sent)
         if "preview" in sent:
@@ -212,11 +212,11 @@ def _show(form: ScheduleForm) -> str:
 
 
 def _instant(text: str, schedule: Schedule) -> datetime:
-    """An instant with its zone, or as a browser's picker sends it, in the schedule's zone."""
+    """Parse a time with zone, or a browser's local time in the schedule's zone."""
     try:
         naive = datetime.fromisoformat(text.strip())
     except ValueError:
-        raise JobsError("Give both instants, e.g. 2030-12-31T18:00.", field="from") from None
+        raise JobsError("Give both times, e.g. 2030-12-31T18:00.", field="from") from None
     zoned = naive.replace(tzinfo=zone_of(schedule.zone)) if naive.tzinfo is None else naive
     try:
         return parse_instant(zoned.isoformat())
@@ -225,7 +225,7 @@ def _instant(text: str, schedule: Schedule) -> datetime:
 
 
 def _by_day(start: datetime, numbers: list[int]) -> list[tuple[date, list[int | None]]]:
-    """The hours of the week as rows of days, in the zone of the pages; None: not within the week."""
+    """Ticks per hour as one row per day, in the display zone; None: outside the week."""
     zone = ZoneInfo(get_settings().timezone)
     days: dict[date, list[int | None]] = {}
     for index, number in enumerate(numbers):

@@ -1,4 +1,4 @@
-"""/workflows: the list, and one workflow live with its steps."""
+"""/workflows: the list, and the live page of a workflow."""
 
 from __future__ import annotations
 
@@ -33,41 +33,41 @@ def index() -> str:
 @blueprint.get("/workflows/<id>")
 @allow(Role.VIEWER)
 def show(id: str) -> str:
-    """One workflow: its steps, and which waits for which."""
+    """One workflow with its steps and graph."""
     return _render("workflows/show.html", _find(id))
 
 
 @blueprint.get("/workflows/<id>/live")
 @allow(Role.VIEWER)
 def live(id: str) -> str:
-    """The workflow's changing part alone, for browsers that must ask again and again."""
+    """The live part of a workflow page, for polling browsers."""
     return _render("workflows/_event.html", _find(id))
 
 
 @blueprint.get("/workflows/<id>/events")
 @allow(Role.VIEWER)
 def events(id: str) -> FlaskResponse | tuple[str, int]:
-    """The workflow's changing part at each change."""
+    """The live part of a workflow page as a stream."""
     found = _find(id)
-    generate_csrf()  # the secret behind the streamed forms' tokens must be in the cookie before the stream begins
+    generate_csrf()  # set the CSRF cookie now: headers cannot be sent once the stream has begun
     try:
         return stream(found.id, lambda found: _render("workflows/_event.html", found))
     except TooManyStreams:
-        # htmx puts this into the page, where it asks every few seconds instead.
+        # htmx inserts this polling element instead of the stream.
         return render_template("workflows/_poll.html", workflow=found), 503
 
 
 @blueprint.post("/workflows/<id>/<any(cancel, retry):action>")
 @allow(Role.OPERATOR, action="workflow.{action}")
 def act(id: str, action: str) -> Response:
-    """Cancel all that has not ended, or retry every step that failed."""
+    """Cancel the unfinished steps, or retry the failed ones."""
     try:
         with database.write() as session:
             touched = workflows.cancel(session, id) if action == "cancel" else workflows.retry(session, id)
         steps = f"{touched} step{'' if touched == 1 else 's'}"
-        flash(f"{steps} cancelled, or asked to stop." if action == "cancel" else f"{steps} queued or waiting again.", "success")
+        flash(f"{steps} cancelled or stopping." if action == "cancel" else f"{steps} queued or waiting again.", "success")
     except NotAllowed as error:
-        flash(f"Not done: {error}.", "error")
+        flash(f"Failed: {error}.", "error")
     return redirect(url_for("workflows.show", id=id), 303)
 
 

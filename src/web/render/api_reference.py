@@ -1,4 +1,4 @@
-"""The OpenAPI document as a page shows it: operations in groups, their parameters and bodies in words, an example of each."""
+"""API reference: the OpenAPI document as grouped operations with parameters, bodies and an example each."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from typing import Any
 
 Document = dict[str, Any]
 
-#: words of a choice that are listed; of more only the number is shown
+#: maximum enum values listed; above it only their number is shown
 WORDS = 12
 
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """A parameter, or a field of a body."""
+    """A parameter or body field."""
 
     name: str
     where: str
@@ -27,7 +27,7 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class Operation:
-    """One method of one address."""
+    """One method of one path."""
 
     id: str
     method: str
@@ -42,7 +42,7 @@ class Operation:
 
 @dataclass(frozen=True, slots=True)
 class Group:
-    """Operations of one kind."""
+    """Operations with the same tag."""
 
     name: str
     description: str
@@ -50,7 +50,7 @@ class Group:
 
 
 def groups(document: Document, *, url: str, role: Callable[[str, str], str]) -> list[Group]:
-    """The operations by tag; `role(method, path)` says who may, `url` is the address of the API."""
+    """Group the operations by tag; `role(method, path)` returns the required role, `url` is the base URL."""
     found = {tag["name"]: Group(tag["name"], tag["description"], []) for tag in document["tags"]}
     for path, methods in document["paths"].items():
         for method, each in methods.items():
@@ -78,7 +78,7 @@ def _parameter(parameter: Document) -> Row:
 
 
 def _fields(document: Document, schema: Document | None) -> list[Row]:
-    """The fields of a body; those of its arguments one by one."""
+    """The fields of a body, with its arguments one by one."""
     if schema is None:
         return []
     schema = _resolved(document, schema)
@@ -98,7 +98,7 @@ def _fields(document: Document, schema: Document | None) -> list[Row]:
 
 
 def _files(parts: Document) -> list[Row]:
-    """The files that a request may bring."""
+    """The file parts of a request."""
     found = []
     for name, schema in parts.get("properties", {}).items():
         if (inner := schema.get("items", schema)).get("format") == "binary":
@@ -136,7 +136,7 @@ def _curl(document: Document, method: str, url: str, schema: Document | None, fi
 
 
 def example(document: Document, schema: Document) -> Any:
-    """A value that looks like what the schema asks for: only what is required, and the first of what may be."""
+    """Build an example value of a schema: required fields only, first alternative."""
     schema = _resolved(document, schema)
     for name in ("default", "const"):
         if name in schema:

@@ -1,4 +1,4 @@
-"""How values look on pages: instants, durations, numbers, JSON."""
+"""Template filters: times, durations, numbers, JSON."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ from ...sql.clock import now
 from ..http import request_spans, uploads
 from . import job_results, job_snippets, timelines, tracebacks
 
-#: characters of a value that a line of a table shows
+#: maximum characters of a value in a table row
 LINE_LENGTH = 80
-#: characters of an id that tell it from others: the end of a time-ordered id is the random part
+#: characters at the end of a short id: the random part of a time-ordered id
 SHORT_ID = 8
 
 
 def init(app: Flask) -> None:
-    """Give templates the filters and the words."""
+    """Register the filters and globals."""
     app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
     app.jinja_env.filters.update(
         instant=instant,
@@ -66,12 +66,12 @@ def init(app: Flask) -> None:
 
 
 def instant(value: datetime) -> str:
-    """The whole instant in the zone of the settings."""
+    """Date and time in the configured zone."""
     return _local(value).strftime("%d %b %Y %H:%M:%S")
 
 
 def clock(value: datetime) -> str:
-    """The time of day, with the date unless it is today."""
+    """Time of day if today, else with the date."""
     local, today = _local(value), _local(now()).date()
     if local.date() == today:
         return local.strftime("%H:%M:%S")
@@ -79,7 +79,7 @@ def clock(value: datetime) -> str:
 
 
 def span(value: timedelta) -> str:
-    """A duration in two units at most."""
+    """A duration in at most two units."""
     seconds = max(value.total_seconds(), 0)
     if seconds < 1:
         return f"{round(seconds * 1000)} ms"
@@ -92,12 +92,12 @@ def span(value: timedelta) -> str:
 
 
 def number(value: int) -> str:
-    """A number with its thousands apart (narrow no-break spaces)."""
+    """A number with thousands separators (narrow no-break spaces)."""
     return f"{value:,}".replace(",", "\u202f")
 
 
 def size(value: int) -> str:
-    """A number of bytes in the unit that makes it readable."""
+    """A size in a readable unit."""
     if value < 1000:
         return f"{value} B"
     if value < 1_000_000:
@@ -106,23 +106,23 @@ def size(value: int) -> str:
 
 
 def sentence(text: str) -> str:
-    """A text that begins with a capital letter and ends with a full stop."""
+    """A text with a capital first letter and a full stop."""
     return (text[:1].upper() + text[1:]).rstrip(".") + "." if text else ""
 
 
 def pretty(value: Any) -> str:
-    """A JSON value for reading: text as it is, everything else indented."""
+    """A JSON value for display: text unchanged, everything else indented."""
     return printable(value if isinstance(value, str) else json.dumps(value, indent=2, ensure_ascii=False))
 
 
 def line(value: Any) -> str:
-    """A JSON value on one short line."""
+    """A JSON value shortened to one line."""
     text = printable(value if isinstance(value, str) else json.dumps(value, ensure_ascii=False))
     return text if len(text) <= LINE_LENGTH else text[: LINE_LENGTH - 1] + "…"
 
 
 def arguments_of(job: job_documents.Called) -> list[tuple[str, Any]]:
-    """The arguments with the names of their parameters, secrets masked."""
+    """Arguments by parameter name, secrets masked."""
     args, kwargs = job_documents.arguments(job)
     positional = list(zip(job_documents.names(job), args, strict=True)) if isinstance(args, list) else [("args", args)]
     named = list(kwargs.items()) if isinstance(kwargs, dict) else [("kwargs", kwargs)]
@@ -130,12 +130,12 @@ def arguments_of(job: job_documents.Called) -> list[tuple[str, Any]]:
 
 
 def zone_name() -> str:
-    """The zone in which pages show times."""
+    """The display time zone."""
     return get_settings().timezone
 
 
 def management_url() -> str:
-    """The address of RabbitMQ's own pages; empty: not known."""
+    """The URL of the RabbitMQ management UI; empty: unknown."""
     return get_settings().management_link
 
 

@@ -1,4 +1,4 @@
-"""The result of a job as a response of its own, and the beginning of a large one."""
+"""A job's result as a download, and the beginning of a large one."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from ...jobs.files import result_files
 from ...operations.format.json_documents import dump
 from ...operations.jobs.rows import Job
 
-#: characters of a large result that a page shows
+#: characters of a large result shown on the page
 BEGINNING = 2_000
 
 
 def send(job: Job) -> Response:
-    """The result as JSON, straight from its file if it has one. Raises NotAllowed if there is none, ResultNotHere."""
+    """The result as JSON, streamed from its file if it has one. Raises NotAllowed without a result, ResultNotHere."""
     if job.state is not State.SUCCEEDED:
-        raise NotAllowed(f"the job is {job.state}: only one that has succeeded has a result")
+        raise NotAllowed(f"the job is {job.state}: only a succeeded job has a result")
     if job.result_file is None:
         return Response(dump(job.result), mimetype="application/json")
     path = result_files.path(job.result_file).resolve()
@@ -37,7 +37,7 @@ def send(job: Job) -> Response:
 
 
 def beginning(job: Job) -> str:
-    """How a result in a file begins; empty if the file is not on this host."""
+    """The beginning of a result file; empty if the file is not on this host."""
     if job.result_file is None:
         return ""
     try:

@@ -1,4 +1,4 @@
-"""A job as something to paste: a request with curl, Python, a command; and the message that RabbitMQ carries. Secrets are masked."""
+"""Copy-and-paste snippets of a job: curl, Python, command, and the RabbitMQ message. Secrets are masked."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ _PACKAGE = __name__.partition(".")[0]
 
 @dataclass(frozen=True, slots=True)
 class Copies:
-    """The same submission in each way there is."""
+    """The same submission in each notation."""
 
     curl: str
     python: str
@@ -39,7 +39,7 @@ class Copies:
 
 
 def copies(job: Job) -> Copies | None:
-    """How to submit the same again; None: it is no message."""
+    """Build the snippets of a job; None: an unreadable message."""
     if job.actor is None or not isinstance(job.args, list) or not isinstance(job.kwargs, dict):
         return None
     args, kwargs = job_documents.arguments(job)
@@ -53,7 +53,7 @@ def copies(job: Job) -> Copies | None:
 
 
 def queue_link(queue: str) -> str | None:
-    """The page of a queue in RabbitMQ's own console; None: where that is is not known."""
+    """The URL of a queue in the RabbitMQ management UI; None: unknown."""
     start = get_settings().management_link
     if not start:
         return None
@@ -62,7 +62,7 @@ def queue_link(queue: str) -> str | None:
 
 
 def _how(job: Job) -> dict[str, Any]:
-    """The queue, priority and fair key of the job, where they are not those that its actor gives it."""
+    """Queue, priority and fair key of the job where they differ from the actor's defaults."""
     known = {
         name: value for name, value in (("queue", job.queue), ("priority", job.priority), ("fair_key", job.fair_key)) if value is not None
     }
@@ -97,7 +97,7 @@ def _keywords(kwargs: dict[str, Any]) -> list[str]:
 
 
 def _literal(value: Any) -> str:
-    """The value as Python writes it, also the numbers that have no literal."""
+    """A value as a Python expression, including infinities and NaN."""
     if isinstance(value, float) and not math.isfinite(value):
         return f'float("{value}")'
     if isinstance(value, dict):
@@ -109,7 +109,7 @@ def _literal(value: Any) -> str:
 
 
 def _command(job: Job, args: list[Any], kwargs: dict[str, Any], how: dict[str, Any]) -> str:
-    """The command with an option for each argument; where one cannot be written so, with the arguments as JSON."""
+    """The command with one option per argument, or with JSON if an argument has no option form."""
     own = [word for name, value in how.items() for word in (f"--{name.replace('_', '-')}", str(value))]
     words = _options(job, args, kwargs)
     if words is None:
@@ -118,7 +118,7 @@ def _command(job: Job, args: list[Any], kwargs: dict[str, Any], how: dict[str, A
 
 
 def _options(job: Job, args: list[Any], kwargs: dict[str, Any]) -> list[str] | None:
-    """The words that name each argument; None: some value would not be the same when they are read."""
+    """The options of all arguments; None: some value would not round-trip."""
     try:
         signature = Signature.of(actor_catalogue.find(job.actor or ""))
         values = signature.by_name(args, kwargs)
@@ -137,7 +137,7 @@ def _options(job: Job, args: list[Any], kwargs: dict[str, Any]) -> list[str] | N
 
 
 def _written(each: Field, value: Any) -> list[str] | None:
-    """One argument as the command reads it, or None: it would read another value."""
+    """One argument as an option; None: it would not round-trip."""
     option, name = "--" + each.name.replace("_", "-"), each.name
     if each.kind is Kind.CHECKBOX:
         return [option if value else f"{option}=no"] if isinstance(value, bool) else None
@@ -156,7 +156,7 @@ def _written(each: Field, value: Any) -> list[str] | None:
 
 
 def _worded(value: Any) -> Any:
-    """The value with numbers that JSON has no word for as the texts that a number's parameter takes."""
+    """The value with numbers that JSON cannot express (infinities, NaN) as texts that number parameters accept."""
     if isinstance(value, float) and not math.isfinite(value):
         return {"nan": "NaN", "inf": "Infinity", "-inf": "-Infinity"}[str(value)]
     if isinstance(value, dict):

@@ -1,4 +1,4 @@
-"""The menu, made from the registry of pages: which page has an entry, for which role, and which one is current."""
+"""Menu, built from the registry of pages: entries by role, and the current one."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ from ...operations.people.roles import Role
 
 
 class Menu(StrEnum):
-    """A part of the menu."""
+    """A section of the menu."""
 
     MAIN = "main"
-    ADMIN = "admin"  # tabs of one entry, for administrators
+    ADMIN = "admin"  # one entry with tabs, for administrators
     REFERENCE = "reference"
     EXAMPLES = "examples"
 
 
 class PageModule(Protocol):
-    """A module of a page."""
+    """A page module."""
 
     @property
     def blueprint(self) -> Blueprint: ...
@@ -30,14 +30,14 @@ class PageModule(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """A page and its place in the menu. `parts`: other blueprints during which its entry is the current one."""
+    """A page and its menu entry. `parts`: other blueprints for which this entry is current."""
 
     module: PageModule
     label: str | None = None
     menu: Menu = Menu.MAIN
     view: str = "index"
     role: Role = Role.VIEWER
-    icon: str = ""  # empty: the name of its blueprint
+    icon: str = ""  # empty: the blueprint's name
     parts: tuple[str, ...] = ()
 
     @property
@@ -54,10 +54,10 @@ class Page:
 
     @property
     def is_current(self) -> bool:
-        """True if the request is for this page or a part of it."""
+        """True if the request is for this page or one of its parts."""
         return request.blueprint in (self.name, *self.parts)
 
 
 def init(app: Flask, pages: Sequence[Page]) -> None:
-    """Give templates the entries of each menu."""
+    """Register the menu for templates."""
     app.jinja_env.globals["menu"] = {menu.value: [page for page in pages if page.menu is menu and page.label] for menu in Menu}

@@ -1,4 +1,4 @@
-"""A job's life as one picture: waiting, each attempt, the pauses between; drawn on the server, with the same in words beside it."""
+"""Timeline of a job: waiting time, attempts and pauses between them, as geometry for an SVG."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from ...operations.jobs.rows import Job
 from ...sql.clock import now
 
 WIDTH = 720
-#: the narrowest piece that can be seen
+#: minimum visible width
 LEAST = 2.0
 
 
 @dataclass(frozen=True, slots=True)
 class Piece:
-    """One stretch of time: what happened, and where it is drawn."""
+    """One period of the timeline with its position."""
 
     kind: str  # wait, or the outcome of an attempt, or running
     label: str
@@ -28,7 +28,7 @@ class Piece:
 
 
 def pieces(job: Job) -> list[Piece]:
-    """The stretches of a job's life in order; none before its first attempt."""
+    """The periods of a job in order; empty before its first attempt."""
     runs = [(attempt.number, attempt.outcome.value, attempt.started_at, attempt.finished_at) for attempt in job.attempts]
     if job.state is State.RUNNING and job.started_at is not None:
         runs.append((job.attempt, "running", job.started_at, now()))

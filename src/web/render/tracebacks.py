@@ -1,4 +1,4 @@
-"""A traceback in three depths: where it broke, the frames of our own code, and all of it as it was written."""
+"""Traceback in three depths: location, application frames, full text."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ _FRAME = re.compile(r'^  File "([^"\n]+)", line (\d+), in ([^\n]+)$')
 
 @dataclass(frozen=True, slots=True)
 class Depths:
-    """`where`: the innermost frame of our own; `own`: without the frames of libraries, their number in their place; `whole`: as it was."""
+    """`where`: innermost application frame; `own`: library frames replaced by their number; `whole`: the original text."""
 
     where: str
     own: str
     whole: str
-    hidden: int  # frames that `own` leaves out
+    hidden: int  # number of frames omitted in `own`
 
 
 def depths(traceback: str) -> Depths:
-    """The three depths of a traceback's text, chained causes included."""
+    """Split a traceback into its three depths, including chained causes."""
     lines: list[str] = []
     where, skipped, hidden, is_skipping = "", 0, 0, False
     for line in traceback.rstrip().splitlines():
@@ -45,4 +45,4 @@ def depths(traceback: str) -> Depths:
 
 
 def _left_out(number: int) -> str:
-    return f"  … {number} frame{'' if number == 1 else 's'} of libraries …"
+    return f"  … {number} library frame{'' if number == 1 else 's'} …"

@@ -1,4 +1,4 @@
-"""A workflow as a picture: where each step's box and each edge's line is drawn. The page's table says the same in words."""
+"""Layout of a workflow graph: positions of the boxes and edges of the SVG."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ from ...jobs.control.workflows import Found, StepFound
 BOX_WIDTH, BOX_HEIGHT = 176, 44
 GAP_X, GAP_Y = 56, 16
 MARGIN = 8
-#: steps that a picture can still be read with
+#: maximum steps of a readable graph
 STEP_LIMIT = 60
-#: characters of a name that fit into a box
+#: maximum characters of a label
 NAME_LENGTH = 21
 
 
 @dataclass(frozen=True, slots=True)
 class Box:
-    """One step; x and y are its upper left corner."""
+    """The box of a step; x and y are its top left corner."""
 
     step: StepFound
     x: int
@@ -32,7 +32,7 @@ class Box:
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """One edge as a curve from a box's right side to another's left; `outcome` of the step it comes from, or empty."""
+    """An edge as a curve between two boxes; `outcome` of its source step, or empty."""
 
     path: str
     outcome: str
@@ -40,7 +40,7 @@ class Line:
 
 @dataclass(frozen=True, slots=True)
 class Graph:
-    """The whole picture; sizes in pixels."""
+    """The graph; sizes in pixels."""
 
     width: int
     height: int
@@ -49,20 +49,20 @@ class Graph:
 
 
 def draw(workflow: Found) -> Graph | None:
-    """The picture, from left to right; None: there are too many steps for one."""
+    """Lay out the graph from left to right; None: too many steps."""
     if not workflow.steps or len(workflow.steps) > STEP_LIMIT:
         return None
     before: dict[str, list[str]] = {step.name: [] for step in workflow.steps}
     for edge in workflow.edges:
         before[edge.after].append(edge.before)
     rank: dict[str, int] = {}
-    for step in workflow.steps:  # a step stands behind all that it waits for
+    for step in workflow.steps:  # place a step to the right of all steps it waits for
         rank[step.name] = max((rank.get(name, 0) + 1 for name in before[step.name]), default=0)
     columns: list[list[str]] = [[] for _ in range(max(rank.values()) + 1)]
     for name, number in rank.items():
         columns[number].append(name)
     row = {name: float(index) for column in columns for index, name in enumerate(column)}
-    for column in columns[1:]:  # near to what it waits for, so that few lines cross
+    for column in columns[1:]:  # close to its predecessors, so that few edges cross
         column.sort(key=lambda name: sum(row[each] for each in before[name]) / len(before[name]))
         row.update({name: float(index) for index, name in enumerate(column)})
     tallest = max(len(column) for column in columns)

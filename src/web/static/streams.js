@@ -1,5 +1,5 @@
-// Live streams are open only in tabs that are shown: over HTTP/1.1 a browser opens six connections to a host, and each stream holds one.
-// hx-sse pauses the stream of a tab that is hidden. It does not look at a tab that was opened in the background, nor at one that is hidden while it connects.
+// Live streams run only in visible tabs: over HTTP/1.1 a browser opens at most six connections per host, and each stream holds one.
+// hx-sse pauses the stream of a hidden tab, but misses tabs opened in the background or hidden while connecting.
 (() => {
   const waiting = new Set();
   document.addEventListener("htmx:sse:before:connection", (event) => {
@@ -9,7 +9,7 @@
     }
   });
   document.addEventListener("htmx:sse:after:connection", (event) => {
-    if (document.hidden) event.detail.connection.abortController.abort(); // it waits, as one that was paused
+    if (document.hidden) event.detail.connection.abortController.abort(); // resumed like a paused one
   });
   document.addEventListener("visibilitychange", () => {
     if (document.hidden) return;

@@ -36,8 +36,8 @@ def test_4312_dead_jobs_are_retried_after_their_number_was_typed(page: Page, cal
         what="all are dead",
     )
 
-    page.get_by_label("Do with many").select_option("retry")
-    page.get_by_role("button", name=re.compile("all .* matching")).click()
+    page.get_by_label("Bulk action").select_option("retry")
+    page.get_by_role("button", name=re.compile("All .* matching")).click()
     expect(page.get_by_text("Retry jobs whose actor is spill and whose state is dead")).to_be_visible()
     page.get_by_role("button", name=re.compile("^Retry")).click()
     expect(page.get_by_role("alert")).to_contain_text("4312")  # not typed: nothing is done
@@ -64,14 +64,14 @@ def test_a_thousand_rows_of_which_seven_do_not_fit(page: Page, callboard: Callbo
     file.write_text("\n".join(["x,y", *lines]))
 
     page.goto("/actors/add")
-    page.get_by_role("link", name="A file of rows").click()
+    page.get_by_role("link", name="Batch from CSV").click()
     page.get_by_label("CSV file").set_input_files(file)
-    page.get_by_role("button", name="Check the rows").click()
-    expect(page.get_by_text("993 of 1 000 rows fit.".replace(" 000", "\u202f000"))).to_be_visible()
-    expect(page.get_by_role("table", name="Rows that do not fit").locator("tbody tr")).to_have_count(7)
+    page.get_by_role("button", name="Upload and check").click()
+    expect(page.get_by_text("993 of 1 000 rows are valid.".replace(" 000", "\u202f000"))).to_be_visible()
+    expect(page.get_by_role("table", name="Invalid rows").locator("tbody tr")).to_have_count(7)
     page.get_by_role("button", name=re.compile("Submit 993 jobs")).click()
 
-    expect(page.get_by_text("993 of 993 have ended")).to_be_visible(timeout=LONG_S * 1000)
+    expect(page.get_by_text("993 of 993 finished")).to_be_visible(timeout=LONG_S * 1000)
     with page.expect_download() as download:
         page.get_by_role("link", name="Download with results").click()
     with open(download.value.path(), newline="") as back:
@@ -88,7 +88,7 @@ def test_the_edited_value_is_the_one_that_runs(page: Page, callboard: Callboard)
     page.get_by_role("link", name="Re-run with edits").click()
     expect(page.get_by_label("y")).to_have_value("2")
     page.get_by_label("y").fill("40")
-    page.get_by_role("button", name="Run again").last.click()
+    page.get_by_role("button", name="Re-run").last.click()
     expect(page.get_by_role("heading", level=1)).to_contain_text("succeeded")
     expect(page.get_by_label("Result")).to_have_text("41")
     new = page.url.rsplit("/", 1)[1]
@@ -109,9 +109,9 @@ def test_dead_letters_go_back_to_their_queue_and_are_held_with_the_reason(page: 
     letters = page.get_by_role("region", name=re.compile("dead letter"))
     eventually(lambda: page.reload() and letters.count() == 1, deadline_s=60, interval_s=1, what="RabbitMQ counts it")
 
-    letters.get_by_role("button", name="Give them back to their queue").click()
+    letters.get_by_role("button", name="Requeue all").click()
 
-    expect(page.get_by_text("1 dead letter went back to its queue.")).to_be_visible()
+    expect(page.get_by_text("1 dead letter requeued.")).to_be_visible()
     page.goto("/held")
     eventually(lambda: page.reload() and "Nobody submitted this message" in page.content(), interval_s=1, what="the worker has met it")
     assert "default" in _audited(callboard, "queue.requeue")

@@ -14,7 +14,7 @@ def test_D6_a_schedule_is_made_and_edited_in_the_browser_with_a_preview_while_on
     name = random_name("weekly")
     page.goto("/schedules/new")
     page.get_by_label("Actor").select_option("add")
-    page.get_by_role("button", name="Go on").click()
+    page.get_by_role("button", name="Continue").click()
 
     preview = page.locator("#preview")
     page.get_by_label("Cron").fill("30 7 * * mon")
@@ -32,10 +32,10 @@ def test_D6_a_schedule_is_made_and_edited_in_the_browser_with_a_preview_while_on
     page.get_by_label("X", exact=True).fill("16")
     page.get_by_label("Y", exact=True).fill("16")
     page.get_by_role("button", name="Save").click()
-    expect(page.get_by_text("The schedule is made.")).to_be_visible()
+    expect(page.get_by_text("Schedule created.")).to_be_visible()
     expect(page.get_by_role("heading", level=1)).to_contain_text("active")
 
-    page.get_by_role("link", name="Change").click()
+    page.get_by_role("link", name="Edit").click()
     expect(page.get_by_label("X", exact=True)).to_have_value("16")
     page.get_by_label("Cron").fill("")
     page.get_by_label("Every").fill("30s")
@@ -65,5 +65,5 @@ def test_the_form_works_without_javascript(page: Page, callboard: Callboard) -> 
     expect(plain.locator("#preview")).to_contain_text("At 04:15 on Sunday")
     expect(plain.get_by_label("X", exact=True)).to_have_value("1")
     plain.get_by_role("button", name="Save").click()
-    expect(plain.get_by_text("The schedule is made.")).to_be_visible()
+    expect(plain.get_by_text("Schedule created.")).to_be_visible()
     context.close()

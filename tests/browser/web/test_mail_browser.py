@@ -28,15 +28,15 @@ def test_D8_the_daily_report_is_a_page_and_a_letter_with_its_charts(page: Page, 
     callboard.run("divide", 1, 0)
     callboard.run("add", 1, 2)
     page.goto("/reports")
-    page.get_by_role("row", name=re.compile("daily_operations")).get_by_role("link", name=re.compile("Make one")).click()
+    page.get_by_role("row", name=re.compile("daily_operations")).get_by_role("link", name=re.compile("Create")).click()
     page.get_by_role("button", name="Submit job").click()
     expect(page.get_by_role("heading", level=1)).to_contain_text("succeeded")
 
     page.goto("/reports/daily_operations/latest")
     expect(page.get_by_role("heading", level=1)).to_have_text("Daily operations")
-    expect(page.get_by_role("img", name=re.compile("Jobs that ended, per hour: in all succeeded"))).to_be_visible()
+    expect(page.get_by_role("img", name=re.compile("Jobs that ended, per hour: total succeeded"))).to_be_visible()
     expect(page.get_by_role("row", name=re.compile("ZeroDivisionError"))).to_be_visible()
-    page.get_by_text("The numbers").first.click()
+    page.get_by_text("Show data").first.click()
     with page.expect_download() as download:
         page.get_by_role("link", name="PDF").click()
     assert download.value.suggested_filename.startswith("daily_operations-")

@@ -41,11 +41,11 @@ def test_by_default_an_actor_is_retried_twenty_times() -> None:
 
     assert decide(actor, {}, DEFAULT_MAX_RETRIES - 1, ERROR).state is State.RETRYING
     last = decide(actor, {}, DEFAULT_MAX_RETRIES, ERROR)
-    assert (last.state, last.exhausted, last.reason) == (State.DEAD, True, "its 20 retries are spent")
+    assert (last.state, last.exhausted, last.reason) == (State.DEAD, True, "retries exhausted (21 of 21 attempts)")
 
 
 def test_the_messages_own_number_wins_over_the_actors() -> None:
-    assert decide(declared(max_retries=5), {"max_retries": 1}, 1, ERROR).reason == "its one retry is spent"
+    assert decide(declared(max_retries=5), {"max_retries": 1}, 1, ERROR).reason == "retries exhausted (2 of 2 attempts)"
     assert decide(declared(max_retries=0), {"max_retries": 1}, 0, ERROR).state is State.RETRYING
 
 
@@ -74,7 +74,7 @@ def test_the_actors_rule_decides_alone() -> None:
 
     assert decide(actor, {}, 29, ERROR).state is State.RETRYING
     last = decide(actor, {}, 30, ERROR)
-    assert (last.state, last.exhausted, last.reason) == (State.DEAD, True, "retry_when said no after 31 attempts")
+    assert (last.state, last.exhausted, last.reason) == (State.DEAD, True, "retry_when returned false after 31 attempts")
     assert seen == [(29, ERROR), (30, ERROR)]
 
 
@@ -196,7 +196,7 @@ def test_a_job_whose_retries_are_spent_is_dead(callboard: Callboard) -> None:
     message = actors.succeed_at.send(99)
 
     assert attempts(callboard, message) == [(number, Outcome.FAILED) for number in range(1, 5)]
-    assert callboard.job(message.message_id).reason == "its 3 retries are spent"
+    assert callboard.job(message.message_id).reason == "retries exhausted (4 of 4 attempts)"
 
 
 def test_a_messages_own_retries_count(callboard: Callboard) -> None:

@@ -64,7 +64,7 @@ def test_a_taken_port_is_told_with_the_end_of_the_log_and_the_cure(node: BrokerN
         with pytest.raises(NodeError) as caught:
             node.start()
 
-    assert "RabbitMQ stopped while it was starting" in str(caught.value)
+    assert "RabbitMQ stopped during startup" in str(caught.value)
     assert "eaddrinuse" in str(caught.value)
     assert "./run up" in str(caught.value)
 

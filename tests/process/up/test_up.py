@@ -204,7 +204,7 @@ def test_down_ends_also_what_a_killed_up_left(house: House) -> None:
 
     assert process_identity.marked(house.data) == []
     assert house.status["processes"] == []
-    assert "Nothing runs" in house.call("down").stdout
+    assert "Not running" in house.call("down").stdout
 
 
 def test_a_taken_port_is_told_before_anything_starts(tmp_path: Path) -> None:
@@ -213,7 +213,7 @@ def test_a_taken_port_is_told_before_anything_starts(tmp_path: Path) -> None:
         done = fresh.call("up", "--port", str(taken.getsockname()[1]), check=False)
 
     assert done.returncode == 1
-    assert "is taken by process" in done.stderr
+    assert "is in use by process" in done.stderr
     assert "Traceback" not in done.stdout + done.stderr
     assert process_identity.marked(fresh.data) == []
 
@@ -236,7 +236,7 @@ def test_with_its_rabbitmq_away_everything_else_starts_and_says_so(tmp_path: Pat
 
     said = fresh.call("up", "--detach", "--port", "0", "--workers", "1", CALLBOARD_BROKER_URL="amqp://u:s3cret@127.0.0.1:1/")
     try:
-        assert "RabbitMQ is away: 127.0.0.1:1 does not answer" in said.stdout + said.stderr
+        assert "RabbitMQ cannot be reached: 127.0.0.1:1 does not answer" in said.stdout + said.stderr
         assert "✔ ready in" in said.stdout
         assert "s3cret" not in said.stdout + said.stderr
         assert fresh.is_ready

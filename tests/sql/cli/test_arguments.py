@@ -61,7 +61,7 @@ def test_words_are_read_as_their_parameters_are_declared() -> None:
         (["--minuts", "3"], "There is no argument --minuts. Did you mean --minutes?"),
         (["--minutes", "--sugar"], "--minutes needs a value: --minutes INTEGER"),
         (["--minutes", "3", "--minutes", "4"], "--minutes is given twice"),
-        (["--sugar=much"], "--sugar is yes or no, not 'much': write --sugar or --no-sugar."),
+        (["--sugar=much"], "--sugar must be yes or no, not 'much': write --sugar or --no-sugar."),
         (["--no-minutes"], "There is no argument --no-minutes."),
     ],
 )
@@ -83,7 +83,7 @@ def test_help_is_made_of_the_signature() -> None:
         ("--kind green|black", "[required]"),
         ("--minutes INTEGER", "of brewing [1<=x<=9; default: 3]"),
         ("--sugar / --no-sugar", "[default: yes]"),
-        ("--guests TEXT", "Give it several times for several."),
+        ("--guests TEXT", "Repeat it for several values."),
     ]
 
 
@@ -97,7 +97,7 @@ def test_each_actor_has_its_help_and_an_unknown_one_is_told_what_is_alike(termin
     wrong = terminal.run("submit", "create_random_user_accounts", "--total", "7", code=1)
     assert wrong.splitlines()[-2:] == [
         "✘ --total: Enter a number from 50 to 500.",
-        "./run submit create_random_user_accounts --help tells of each argument.",
+        "./run submit create_random_user_accounts --help describes each argument.",
     ]
 
 
@@ -121,7 +121,7 @@ def test_a_followed_job_is_a_bar_at_a_terminal_and_lines_elsewhere(terminal: Ter
     assert "3/9" in seen
     assert "[b]three[/b]" in seen
     assert "━" in seen
-    assert f"it goes on: ./run job {id}" in seen
+    assert f"still active: ./run job {id}" in seen
     plain = terminal.run(*words, "--wait", "--timeout", "0", code=4)
     assert "running 3/9 [b]three[/b] of nine" in plain.splitlines()
 

@@ -6,17 +6,17 @@ from tests.sql.cli.conftest import Terminal
 
 
 def test_pauses_and_limits_are_set_told_and_lifted(terminal: Terminal) -> None:
-    assert terminal.run("pause", "actor:add", "--for", "10m", "--reason", "deploy").startswith("actor:add is paused until ")
+    assert terminal.run("pause", "actor:add", "--for", "10m", "--reason", "deploy").startswith("actor:add paused until ")
     assert terminal.run("pauses").endswith("deploy")
     assert "There is no actor named 'ad'" in terminal.run("pause", "actor:ad", code=1)
-    assert terminal.run("resume", "actor:add") == "actor:add goes on; 0 waited"
+    assert terminal.run("resume", "actor:add") == "actor:add resumed; 0 waiting"
     assert terminal.run("pauses") == ""
 
     told = terminal.run("limit", "actor:add", "--rate", "10/m", "--concurrency", "3").splitlines()
-    assert told[0].startswith("actor:add  rate_limit  code says no limit, override says 10/m (by ")
+    assert told[0].startswith("actor:add  rate_limit  none (from code), overridden: 10/m (by ")
     assert "is no rate limit" in terminal.run("limit", "actor:add", "--rate", "often", code=1)
     terminal.run("limit", "actor:add", "--rate", "none", "--concurrency", "code")
     [told_now] = [line for line in terminal.run("limits").splitlines() if line.startswith("actor:add ")]
-    assert told_now.startswith("actor:add  rate_limit  code says no limit, override says no limit")
+    assert told_now.startswith("actor:add  rate_limit  none (from code), overridden: none")
     assert terminal.run("breakers") == ""
-    assert terminal.run("reset-breaker", "add") == "add goes on; 0 waited"
+    assert terminal.run("reset-breaker", "add") == "add resumed; 0 waiting"

@@ -20,16 +20,16 @@ def test_alerts_are_listed_and_the_exit_code_says_whether_there_are_any(terminal
         over = Alert(kind=AlertKind.LATE, subject="n", text="The schedule n is late", seen_at=at, began_at=at, recovered_at=now())
         session.add_all([over, Alert(kind=AlertKind.BACKLOG, subject="orders", text="3 jobs are ready", seen_at=at, began_at=at)])
 
-    assert terminal.run("alerts", code=3) == "No scheduler has looked yet: is one running?"
+    assert terminal.run("alerts", code=3) == "Not checked yet: is a scheduler running?"
     said = terminal.prints("alerts", code=3).splitlines()
     assert [line.split("  ")[-1] for line in said] == ["3 jobs are ready", "The schedule n is late"]
 
     id = said[0].split("  ")[0]
-    assert terminal.run("alerts", "mute", id, "2h").startswith(f"{id} is muted until ")
+    assert terminal.run("alerts", "mute", id, "2h").startswith(f"{id} muted until ")
     assert "3 jobs are ready  muted until " in terminal.prints("alerts")
     assert "A mute ends in the future" in terminal.run("alerts", "mute", id, "400d", code=1)
     assert "There is no alert 999" in terminal.run("alerts", "mute", "999", "2h", code=1)
-    assert terminal.run("alerts", "unmute", id) == f"{id} is heard of again"
+    assert terminal.run("alerts", "unmute", id) == f"{id} unmuted"
     terminal.run("alerts", code=3)
 
 
@@ -42,20 +42,20 @@ def test_workers_are_listed_made_quiet_and_stopped(terminal: Terminal) -> None:
     terminal.run("workers", "quiet", "here:1")
     assert terminal.run("workers") == "here:1  0/4 busy  -  mail  quiet"
     terminal.run("workers", "resume", "here:1")
-    assert terminal.run("workers", "stop", "here:1") == "here:1 ends once it has finished what it runs"
+    assert terminal.run("workers", "stop", "here:1") == "here:1 stops after its current jobs"
     assert "it cannot be kept" in terminal.run("workers", "resume", "here:1", code=1)
     assert "There is no living worker named nobody:1" in terminal.run("workers", "quiet", "nobody:1", code=1)
 
 
 def test_dead_letters_of_a_queue_that_nobody_serves_are_refused_with_those_there_are(terminal: Terminal) -> None:
-    assert "There is no queue named 'defualt'. There is: " in terminal.run("requeue", "defualt", code=1)
+    assert "There is no queue named 'defualt'. Choose one of: " in terminal.run("requeue", "defualt", code=1)
 
 
 def test_what_waits_in_a_queue_is_cancelled_by_a_job(terminal: Terminal) -> None:
-    assert terminal.run("purge", "default") == "nothing waits in default"
+    assert terminal.run("purge", "default") == "no waiting jobs in default"
     id = terminal.run("submit", "add", "--x", "1", "--y", "2", "--delay", "2h")
     said = terminal.run("purge", "default")
-    assert said.endswith("cancels 1 job that waits in default")
+    assert said.endswith("cancels 1 waiting job in default")
     with terminal.database.read() as session:
         found = session.execute(select(Job).where(Job.actor == "act_on_jobs")).scalar_one()
     assert found.id == said.split()[0]

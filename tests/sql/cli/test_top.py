@@ -10,7 +10,7 @@ from tests.sql.cli.conftest import Terminal
 def test_a_frame_shows_what_waits_and_that_no_worker_is_there(terminal: Terminal) -> None:
     terminal.run("submit", "add", "--x", "1", "--y", "2")
     frame = terminal.run("top", "--once")
-    assert "1 queued   0 running   0.0 ended a second   0 workers" in frame
+    assert "1 queued   0 running   0.0 jobs/s finished   0 workers" in frame
     [row] = [line.split() for line in frame.splitlines() if line.strip().startswith("default ")]
     assert row[:3] == ["default", "1", "0"]
 

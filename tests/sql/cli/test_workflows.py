@@ -16,7 +16,7 @@ def test_a_workflow_is_submitted_from_a_file_shown_cancelled_and_retried(termina
     assert terminal.run("workflows").startswith(f"{id}  running    nightly")
     shown = json.loads(terminal.run("workflow", "show", id))
     assert [step["after"] for step in shown["steps"]] == [[], ["add"]]
-    assert terminal.run("workflow", "cancel", id) == f"{id}  2 cancelled, or asked to stop"
+    assert terminal.run("workflow", "cancel", id) == f"{id}  2 cancelled or stopping"
     assert terminal.run("workflow", "retry", id) == f"{id}  2 queued or waiting again"
     file.write_text('{"chain": [{"actor": "nobody"}]}')
     assert "No actor named 'nobody'" in terminal.run("workflow", "submit", str(file), code=1)

@@ -175,7 +175,7 @@ def test_without_a_mail_server_nothing_is_lost_and_the_cure_is_told(database: Da
     "url", ["mail.example.com", "http://mail", "smtp://", "smtp://h:x", "smtp://h?tls=no", "smtp://h?timeout=0", "smtp://h/path"]
 )
 def test_a_url_that_is_none_is_refused(url: str) -> None:
-    with pytest.raises(NoMailServer, match="CALLBOARD_SMTP_URL is not understood"):
+    with pytest.raises(NoMailServer, match="CALLBOARD_SMTP_URL is invalid"):
         smtp.MailServer.parse(url)
 
 
@@ -221,7 +221,7 @@ def test_a_server_that_offers_no_tls_gets_none_of_it(database: Database, server:
         deliver_mail(written(database))
     _use(monkeypatch, f"smtp://user:secret@127.0.0.1:{server.port}?timeout=5")
     monkeypatch.setattr(smtp.MailServer, "is_here", False)
-    with pytest.raises(NotSent, match="not sent in the clear"):
+    with pytest.raises(NotSent, match="does not send the password unencrypted"):
         deliver_mail(written(database))
     assert server.taken == []
 

@@ -52,7 +52,7 @@ def test_one_worker_after_another_and_the_end_is_said(database: Database, parts:
     said: list[str] = []
     pids = [part.record.pid for part in parts]
     reload = Reload(parts, ["hello.py"], report=said.append)
-    assert said == ["Reloading hello.py: one worker after another, each finishes its jobs first"]
+    assert said == ["Reloading hello.py… (one worker at a time; each finishes its jobs first)"]
 
     assert not reload.is_over()
     eventually(lambda: look(first), what="the first worker is started again")
@@ -79,5 +79,5 @@ def test_a_worker_that_does_not_come_back_leaves_the_others_alone(
     assert not reload.is_over()
     monkeypatch.setattr(reloading, "LONGEST", -1)
     assert reload.is_over()
-    assert said[-1].endswith("worker-2 keep the code from before")
+    assert said[-1].endswith("worker-2 keep the old code")
     assert parts[2].running

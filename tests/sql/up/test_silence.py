@@ -48,18 +48,18 @@ def parts(database: Database) -> Parts:
 
 
 def test_the_health_of_a_container_needs_the_heartbeats_of_its_own_host(database: Database) -> None:
-    assert health.missing("scheduler") == "no scheduler of this host has shown a heartbeat"
+    assert health.missing("scheduler") == "no scheduler on this host has a heartbeat"
     frozen = beat(database, Role.SCHEDULER)
-    assert health.missing("scheduler") == "no relay of this host has shown a heartbeat, which every scheduler has"
+    assert health.missing("scheduler") == "no relay on this host has a heartbeat; every scheduler runs one"
     beat(database, Role.RELAY)
     assert health.missing("scheduler") is None
-    assert health.missing("worker") == "no worker of this host has shown a heartbeat"
+    assert health.missing("worker") == "no worker on this host has a heartbeat"
     with database.write() as session:
         workers.register(session, name="here:1", host=socket.gethostname(), pid=1, version="0", threads=4, queues=[], actors=[])
     assert health.missing("worker") is None
     with database.write() as session:
         session.execute(update(Heartbeat).where(Heartbeat.id == frozen).values(expires_at=now()))
-    assert health.missing("scheduler") == "no scheduler of this host has shown a heartbeat"
+    assert health.missing("scheduler") == "no scheduler on this host has a heartbeat"
 
 
 def test_the_status_calls_a_scheduler_silent_that_lives_and_does_not_beat(database: Database) -> None:
@@ -114,7 +114,7 @@ def test_the_doctor_names_who_is_silent_and_backups_that_fail(database: Database
     beat(database, Role.RELAY)
     found = list(doctor._fleet(settings))
     assert said(iter(found))[:3] == ["ok: 1 worker with a heartbeat", "NOT: 0 schedulers with a heartbeat", "ok: 1 relay with a heartbeat"]
-    assert found[3].what.startswith(f"the scheduler {socket.gethostname()}:{os.getpid()} has been silent for ")
+    assert found[3].what.startswith(f"the scheduler {socket.gethostname()}:{os.getpid()} has sent no heartbeat for ")
     assert all(each.cure for each in found if not each.ok)
 
     settle(database, worker, ended(claimed(database, worker, actor="back_up"), State.DEAD, actor="back_up", error="OSError: disk full"))
@@ -128,7 +128,7 @@ def test_the_doctor_names_dead_nodes_alarms_and_queues_without_a_policy(settings
     assert said(doctor._nodes(settings)) == [
         "NOT: RabbitMQ takes no messages: memory alarm on node rabbit@a",
         "NOT: RabbitMQ node rabbit@b does not run",
-        "NOT: no policy limits the queues mail",
+        "NOT: no policy limits the length of the queues mail",
     ]
     monkeypatch.setattr(management, "overview", lambda **_: Overview(True, "4.1.0", is_counted=True, nodes=(NodeState("rabbit@a", True),)))
     assert said(doctor._nodes(settings)) == ["ok: RabbitMQ 4.1.0: 1 node, no alarm"]

@@ -83,7 +83,7 @@ def test_one_client_may_use_up_its_own_budget_and_no_other(site: Site, monkeypat
 
 def test_a_rate_that_cannot_be_read_is_told_when_the_site_starts(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(get_settings(), "api_rate", "often")
-    with pytest.raises(ValueError, match="CALLBOARD_API_RATE='often' is no rate: write one such as 600/m"):
+    with pytest.raises(ValueError, match=r"CALLBOARD_API_RATE='often' is not a rate: write e\.g\. 600/m"):
         create_app()
 
 
@@ -103,10 +103,10 @@ def test_the_api_can_be_read_as_a_page_with_the_role_and_an_example_of_each_oper
     assert page.status_code == 200
     assert "POST /actors/create_random_user_accounts/jobs" in words
     assert "kwargs.total required body integer 50…500" in words
-    assert "Needs the role operator. Answers 200, 400, 401" in words
+    assert "Requires role operator. Responses: 200, 400, 401" in words
     assert "--json &#39;{&#34;kwargs&#34;: {&#34;total&#34;: 50}}&#39;" in page.text
     assert " role . " not in words
-    assert "Needs the role admin. Answers 200, 400, 401, 403, 404, 409, 413" in words  # an address with a number in it
+    assert "Requires role admin. Responses: 200, 400, 401, 403, 404, 409, 413" in words  # an address with a number in it
     assert "-F file=@a.png http" in words
     assert "file required part file" in words
     assert site.stranger().get("/api/docs").location.startswith("/sign-in")

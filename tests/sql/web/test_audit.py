@@ -90,7 +90,7 @@ def test_a_refusal_for_want_of_a_role_is_written_with_its_reason(site: Site) -> 
 
     by_api, by_page = lines(outcome=Outcome.REFUSED)
     assert (by_api.action, by_api.role, by_api.via) == ("job.submit", "viewer", Via.API)
-    assert "This needs the role submitter" in (by_api.reason or "")
+    assert "This requires role submitter" in (by_api.reason or "")
     assert (by_page.action, by_page.role, by_page.via) == ("GET /mails", "submitter", Via.PAGE)
 
 
@@ -112,9 +112,9 @@ def test_signing_in_and_out_failing_and_being_made_to_wait_are_written(site: Sit
     assert [(line.action, line.who, line.outcome, line.reason) for line in lines()] == [
         ("session.sign-in", "admin", Outcome.DONE, None),
         ("session.sign-out", "admin", Outcome.DONE, None),
-        *[("session.sign-in", "admin", Outcome.REFUSED, "name or password is wrong")] * PER_NAME,
-        ("session.sign-in", "admin", Outcome.REFUSED, "too many tries"),  # once a minute
-        ("session.sign-in", "nobody", Outcome.REFUSED, "the one-time link was used, or is too old"),
+        *[("session.sign-in", "admin", Outcome.REFUSED, "wrong name or password")] * PER_NAME,
+        ("session.sign-in", "admin", Outcome.REFUSED, "too many attempts"),  # once a minute
+        ("session.sign-in", "nobody", Outcome.REFUSED, "the one-time link was used or has expired"),
     ]
     assert not any("planted" in str(line.__dict__) for line in lines())
 
@@ -182,7 +182,7 @@ def test_the_page_and_the_api_filter_and_page(site: Site) -> None:
     assert first.count("<tr>") == 101
     assert admin.get("/admin/audit?who=person+1&action=job.").text.count("<tr>") == 66
     assert "no right" in admin.get("/admin/audit?outcome=refused").text
-    assert "No line is like that" in in_words(admin.get("/admin/audit?who=nobody-of-this-name").text)
+    assert "No matching entries" in in_words(admin.get("/admin/audit?who=nobody-of-this-name").text)
     assert admin.get("/admin/audit?since=yesterday").status_code == 422
 
     page = program.get("/api/v1/audit?limit=100&via=command").get_json()

@@ -25,7 +25,7 @@ def folder(site: Site, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
 
 def test_backups_stand_with_size_rows_and_the_way_back(site: Site, database: Database, folder: Path) -> None:
     admin, program = site.browser(), site.program()
-    assert "There is no backup yet" in in_words(admin.get("/admin/backups").text)
+    assert "No backups yet" in in_words(admin.get("/admin/backups").text)
     assert program.get("/api/v1/backups").get_json()["is_overdue"] is True
 
     path, manifest = creation.make(database, folder)
@@ -35,7 +35,7 @@ def test_backups_stand_with_size_rows_and_the_way_back(site: Site, database: Dat
     assert f"./run restore --data {get_settings().data_dir.resolve()} {path}" in words
     assert path.name in words
     assert manifest.sha256[:12] in words
-    assert "should be made every hour" not in words
+    assert "is due every hour" not in words
     listed = program.get("/api/v1/backups").get_json()
     assert listed["is_overdue"] is False
     assert [(each["file"], each["sha256"], each["rows"]) for each in listed["backups"]] == [(path.name, manifest.sha256, manifest.counts)]
@@ -47,7 +47,7 @@ def test_an_old_one_and_one_that_is_not_whole_are_said(site: Site, database: Dat
     manifest = json.loads(described.read_text())
     described.write_text(json.dumps({**manifest, "made_at": (now() - timedelta(hours=5)).isoformat()}))
 
-    assert "one should be made every hour" in in_words(site.browser().get("/admin/backups").text)
+    assert "one is due every hour" in in_words(site.browser().get("/admin/backups").text)
 
     described.write_text("{")
     words = in_words(site.browser().get("/admin/backups").text)

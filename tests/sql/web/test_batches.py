@@ -64,8 +64,8 @@ def thousand() -> str:
 def test_a_thousand_rows_with_seven_bad_ones_are_looked_through_submitted_once_and_given_back(visit: Visit) -> None:
     page = bring(visit, "add", thousand()).location
     shown = in_words(visit.get(page).text)
-    assert "992 of 999 rows fit." in shown  # the empty line is no row
-    assert list(re.findall(r"Row (\d+) [xy]? ?(?:Required|Enter|It has)", shown)) == [
+    assert "992 of 999 rows are valid." in shown  # the empty line is no row
+    assert list(re.findall(r"Row (\d+) [xy]? ?(?:Required|Enter|The row has)", shown)) == [
         "4",
         "101",
         "251",
@@ -75,14 +75,14 @@ def test_a_thousand_rows_with_seven_bad_ones_are_looked_through_submitted_once_a
         "1001",
     ]
     assert "Row 4 x Enter a whole number." in shown
-    assert "Row 501 It has 3 cells, the header 2" in shown
+    assert "Row 501 The row has 3 cells, the header 2" in shown
     assert jobs() == 0
 
     hidden = visit.hidden(page, action=f"{page}/submit")
     for _ in range(2):  # a double click
         assert visit.client.post(f"{page}/submit", data=hidden).status_code == 303
     assert jobs() == 992
-    assert "0 of 992 have ended 7 rows did not fit" in in_words(visit.get(page).text)
+    assert "0 of 992 finished 7 invalid rows not submitted" in in_words(visit.get(page).text)
 
     with write() as session:
         session.execute(update(Job).values(state=State.SUCCEEDED, result=3, finished_at=now()))
@@ -97,8 +97,8 @@ def test_a_thousand_rows_with_seven_bad_ones_are_looked_through_submitted_once_a
     assert [row["callboard_state"] for row in rows].count("dead") == 5
     assert rows[2]["callboard_error"] == "x: Enter a whole number."
 
-    assert "5 jobs are queued again" in in_words(visit.get(press(visit, page, "retry").location).text)
-    assert "Cancel what has not ended" in visit.get(page).text
+    assert "5 jobs queued again" in in_words(visit.get(press(visit, page, "retry").location).text)
+    assert "Cancel remaining jobs" in visit.get(page).text
     press(visit, page, "cancel")
     assert [row["callboard_state"] for row in table(visit, page)].count("cancelled") == 5
 
@@ -111,7 +111,7 @@ def test_all_rows_are_submitted_or_none(visit: Visit, monkeypatch: pytest.Monkey
     monkeypatch.setattr(changed, "check", lambda args, kwargs: Signature(_small, "add").check(args, kwargs))
     monkeypatch.setitem(Signature._known, actor_catalogue.find("add"), changed)
     visit.client.post(f"{page}/submit", data=hidden)
-    assert "Nothing was submitted. Row 3 does not fit any more" in in_words(visit.get(page).text)
+    assert "Nothing submitted. Row 3 is no longer valid" in in_words(visit.get(page).text)
     assert jobs() == 0
     monkeypatch.undo()
     visit.client.post(f"{page}/submit", data=hidden)
@@ -132,18 +132,18 @@ def test_a_file_brought_twice_by_a_double_click_is_one_draft_and_can_be_thrown_a
 def test_a_result_file_is_brought_again_and_its_own_columns_are_left_out(visit: Visit) -> None:
     page = bring(visit, "add", "x;y\r\n1;2\r\n", "ärger.csv").location
     again = bring(visit, "add", visit.get(f"{page}/rows.csv").data).location
-    assert "1 of 1 rows fit." in in_words(visit.get(again).text)
+    assert "1 of 1 rows is valid." in in_words(visit.get(again).text)
     assert list(table(visit, again)[0]) == ["x", "y", "callboard_state", "callboard_result", "callboard_error", "callboard_job"]
 
 
 @pytest.mark.parametrize(
     ("data", "told"),
     [
-        (b"", "The file has no header."),
-        (b"x,y\n", "The file has no rows below its header."),
-        (b"x\n1\n", "The column 'y' is missing: every row needs it."),
-        (b"x,y,z\n1,2,3\n", "There is no column 'z'. The columns are: x, y."),
-        (b"x,y,x\n1,2,3\n", "The column 'x' is there twice."),
+        (b"", "The file has no header row."),
+        (b"x,y\n", "The file has no rows below the header."),
+        (b"x\n1\n", "The required column 'y' is missing."),
+        (b"x,y,z\n1,2,3\n", "Unknown column 'z'. The columns are: x, y."),
+        (b"x,y,x\n1,2,3\n", "The column 'x' appears twice."),
         ("x,y\n1,\u20ac\n".encode("cp1252"), "The file is not UTF-8."),
         (b"PK\0\0", "This is no text file."),
         (b'x,y\n"1,2\n', "This is no CSV file"),
@@ -158,7 +158,7 @@ def test_a_file_that_is_no_table_for_the_actor_comes_back_with_the_cure(site: Si
 def test_the_page_says_why_a_file_cannot_be_read(visit: Visit) -> None:
     answer = bring(visit, "add", "x\n1\n")
     assert answer.status_code == 422
-    assert '<a href="#file">The column &#39;y&#39; is missing' in answer.text
+    assert '<a href="#file">The required column &#39;y&#39; is missing' in answer.text
     assert visit.fill_in("/actors/add/rows").status_code == 422
     assert visit.get("/actors/add/rows.csv").text == "x,y\r\n"
 
@@ -188,7 +188,7 @@ def test_secrets_of_a_file_are_kept_sealed_and_never_given_back(visit: Visit, si
     assert [row["door"] for row in table(visit, page)] == ["front", "=cmd()"]
     # The dots that stand for a secret are no secret.
     again = bring(visit, "unlock", file.data).location
-    assert "0 of 2 rows fit." in in_words(visit.get(again).text)
+    assert "0 of 2 rows are valid." in in_words(visit.get(again).text)
 
 
 @pytest.mark.parametrize("text", ["=1+1", "+x", "-cmd", "@sum", "\tx", "\r=1"])

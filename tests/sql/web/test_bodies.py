@@ -73,7 +73,7 @@ def test_a_body_that_would_fill_the_memory_is_not_parsed(site: Site) -> None:
     assert _post(site, of_one)[0] == 413
     of_many = "[" + "[]," * (MOST_PARSED // 80) + "1]"
     status, _, detail = _post(site, of_many, "/api/v1/jobs/bulk")
-    assert (status, "send it in parts" in detail) == (400, True)
+    assert (status, "split the request" in detail) == (400, True)
 
 
 def test_a_page_has_no_nul(site: Site) -> None:

@@ -78,16 +78,16 @@ def test_all_matching_jobs_are_retried_after_their_number_was_typed(site: Site, 
     fill(20, actor="mul")
     fill(7, state=State.SUCCEEDED)
     visit = site.browser(Role.OPERATOR)
-    assert "all 1\u202f319 matching" in visit.get("/jobs?q=actor:add").text
+    assert "All 1\u202f319 matching" in visit.get("/jobs?q=actor:add").text
     path = "/jobs/many?verb=retry&scope=all&q=actor:add"
     said = in_words(visit.get(path).text)
     assert "Retry jobs whose actor is add ." in said
     assert "dead 1 312" in said
-    assert "succeeded 7 left alone" in said
+    assert "succeeded 7 skipped" in said
     form = visit.hidden(path, action="/jobs/many")
     wrong = visit.client.post("/jobs/many", data={**form, "typed": "1311"})
     assert wrong.status_code == 422
-    assert "Type 1312 to go on" in in_words(wrong.text)
+    assert "Type 1312, the number of jobs, to continue" in in_words(wrong.text)
     assert counts("actor:act_on_jobs") == {}
     answer = visit.client.post("/jobs/many", data={**form, "typed": "1312"})
     assert answer.status_code == 303
@@ -167,7 +167,7 @@ def test_only_the_chosen_ones_of_a_page(site: Site) -> None:
     assert counts() == {State.QUEUED: 2, State.DEAD: 1}
     nothing = visit.get("/jobs/many?verb=retry&scope=chosen&q=state:dead")
     assert nothing.location == "/jobs?q=state:dead"
-    assert "None of jobs whose actor is mul is in a state for this" in in_words(visit.get("/jobs/many?verb=retry&q=actor:mul").text)
+    assert "Nothing to retry among jobs whose actor is mul" in in_words(visit.get("/jobs/many?verb=retry&q=actor:mul").text)
     assert visit.get("/jobs/many?verb=explode&q=").status_code == 400
     assert visit.get("/jobs/many?verb=retry&q=stat:dead").status_code == 422
 

@@ -40,7 +40,7 @@ def test_the_form_shows_the_job_as_it_is_and_changes_what_was_typed(site: Site) 
     job = _job(id)
     assert (job.args, job.kwargs, job.priority) == ([], {"x": 1, "y": 7}, 8)
     assert (job.due_at, job.expires_at) == (datetime(2090, 1, 1, 11, 30, tzinfo=UTC), datetime(2091, 2, 3, 4, 5, 6, tzinfo=UTC))
-    assert "The job is changed." in in_words(visit.get(f"/jobs/{id}").text)
+    assert "Job changed." in in_words(visit.get(f"/jobs/{id}").text)
 
 
 def test_what_is_wrong_is_said_beside_its_field_and_changes_nothing(site: Site) -> None:
@@ -50,7 +50,7 @@ def test_what_is_wrong_is_said_beside_its_field_and_changes_nothing(site: Site) 
     answer = visit.fill_in(f"/jobs/{id}/edit", x="one", y="", **{"job-due": "never", "job-priority": "10"})
     assert answer.status_code == 422
     words = in_words(answer.text)
-    assert "Due: Give an instant such as" in words
+    assert "Due: Give a time such as" in words
     assert "Priority: Enter a number from 0 to 9." in words
     assert "Required." in words or "Enter a whole number." in words
     assert 'value="one"' in answer.text
@@ -75,7 +75,7 @@ def test_a_job_that_started_meanwhile_is_left_alone(site: Site) -> None:
     _become(id, state=State.RUNNING)
     assert visit.client.post(f"/jobs/{id}/edit", data=fields).status_code == 303
     assert _job(id).args == [1, 2]
-    assert "Not done: the job is running" in in_words(visit.get(f"/jobs/{id}").text)
+    assert "Failed: the job is running" in in_words(visit.get(f"/jobs/{id}").text)
     assert visit.get(f"/jobs/{id}/edit").status_code == 303
 
 

@@ -95,7 +95,7 @@ def test_an_open_breaker_is_shown_and_reset_by_hand(site: Site) -> None:
     assert "circuit breaker of add is open" in in_words(visit.get("/").text)
     assert visit.fill_in("/actors/add", action="/controls/actor:add/reset").status_code == 303
     assert [each for each in program.get("/api/v1/breakers").get_json()["breakers"] if each["actor"] == "add"] == []
-    assert "is closed; 1 job waited" in in_words(visit.get("/actors/add").text)
+    assert "Circuit breaker closed; 1 job was waiting" in in_words(visit.get("/actors/add").text)
 
 
 def test_a_queue_and_everything_are_paused_resumed_and_limited_from_their_pages(site: Site) -> None:
@@ -119,9 +119,9 @@ def test_a_queue_and_everything_are_paused_resumed_and_limited_from_their_pages(
     for setting, do, value in (("rate_limit", "set", "7/m"), ("concurrency", "set", "2"), ("concurrency", "set", "many")):
         visit.client.post("/controls/queue:default/limit", data={**token, "setting": setting, "do": do, "value": value})
     words = in_words(visit.get("/queues/default").text)
-    assert "Not done: Enter how many may run at once" in words
-    assert "override says 7/m" in words
-    assert "override says 2" in words
+    assert "Failed: Enter the number of jobs that may run at once" in words
+    assert "overridden: 7/m" in words
+    assert "overridden: 2" in words
     visit.client.post("/controls/queue:default/limit", data={**token, "setting": "rate_limit", "do": "follow"})
     with read() as session:
         assert [(each.setting, each.value) for each in overrides.load(session).overrides()] == [("concurrency", 2)]

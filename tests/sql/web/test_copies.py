@@ -125,7 +125,7 @@ def test_a_secret_is_asked_for_and_its_dots_are_no_secret(site: Site) -> None:
     words = shlex.split(copied.curl)
     refused = program.post("/api/v1/jobs", json.loads(words[words.index("-d") + 1]))
     assert refused.status_code == 422
-    assert "give it anew" in refused.text
+    assert "enter it again" in refused.text
 
 
 def test_a_job_of_an_actor_that_is_not_loaded_is_copied_with_its_arguments_as_json(site: Site) -> None:

@@ -70,14 +70,14 @@ def test_a_lower_role_than_the_code_says_has_none_of_its_jobs_run(site: Site, de
 
     browser = site.browser(Role.OPERATOR)
     page = browser.get("/actors/spill").text
-    assert "Submitting needs the role admin." in page
-    assert "Its jobs are submitted by the role admin" in in_words(page)
-    assert "a file of rows" not in page
+    assert "Requires role admin to submit." in page
+    assert "Requires role admin to submit, viewer to view (set in code)" in in_words(page)
+    assert "Batch from CSV" not in page
     assert browser.fill_in("/actors/spill", of="1").status_code == 403
     rows = browser.client.post("/actors/spill/rows", data={**browser.hidden("/actors/add"), "file": (io.BytesIO(b"of\n1\n"), "rows.csv")})
     assert rows.status_code == 403
     answer = site.program(Role.OPERATOR).post("/api/v1/jobs", {"actor": "spill", "args": [1]}).get_json()
-    assert "by the role admin or higher; you are signed in as" in answer["detail"]
+    assert "requires role admin or higher; you are signed in as" in answer["detail"]
 
 
 def test_what_is_there_is_stopped_but_neither_retried_nor_changed(site: Site, declare: Declare) -> None:

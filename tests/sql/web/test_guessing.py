@@ -71,7 +71,7 @@ def test_of_forty_present_passwords_at_once_five_are_judged(site: Site) -> None:
         other = site.stranger().client
         other.set_cookie(cookie.key, cookie.value)
         answer = other.post("/account/password", data={**token, "old": f"wrong {number}", "new": "n" * 20, "again": "n" * 20})
-        said.append("This is not your present password." in answer.text)
+        said.append("This is not your current password." in answer.text)
         judged.append(throttle.TOO_MANY if throttle.TOO_MANY in answer.text else "")
         return answer.status_code
 

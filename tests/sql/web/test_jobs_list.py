@@ -139,7 +139,7 @@ def test_a_view_is_saved_shown_shared_and_deleted(site: Site) -> None:
     assert [view in others.get("/jobs").text for view in ("my dead", "all dead")] == [False, True]
     token = others.hidden("/jobs?q=state:dead", action="/jobs/views")
     others.client.post("/jobs/views", data={**token, "name": "for all", "shared": "1"})
-    assert "needs the role operator" in in_words(others.get("/jobs").text)
+    assert "requires role operator" in in_words(others.get("/jobs").text)
     with read() as session:
         views = {view.name: view for view in session.execute(select(SavedView)).scalars()}
     assert {name: view.query for name, view in views.items()} == {"my dead": "state:dead", "all dead": "state:dead"}

@@ -59,7 +59,7 @@ def test_patterns_name_actors_or_the_beginning_of_their_names() -> None:
     assert read_patterns(" add, report_*\nadd ") == ("add", "report_*")
     assert read_patterns("") is None
     assert read_patterns("add *") is None
-    with pytest.raises(ValueError, match="is no actor's name"):
+    with pytest.raises(ValueError, match="is not an actor name"):
         read_patterns("a*b")
     assert fits(Sight(("add", "report_*")), "report_daily")
     assert not fits(Sight(("add", "report_*")), "adds")

@@ -49,7 +49,7 @@ def written() -> str:
 
 def test_the_list_and_the_page_tell_what_became_of_each_recipient(site: Site) -> None:
     browser = site.browser(Role.OPERATOR)
-    assert "No mail has been written yet" in browser.get("/mails").text
+    assert "No emails yet" in browser.get("/mails").text
     id = written()
 
     listed = browser.get("/mails").text
@@ -104,7 +104,7 @@ def test_a_letter_is_sent_again_to_one_or_to_all_it_has_not_reached(site: Site) 
     assert browser.client.post(target, data={"number": "1"}).status_code == 400, "without its token a form counts for nothing"
     hidden = _token(browser.get(f"/mails/{id}").text)
     answer = browser.client.post(target, data={"number": "2", "csrf_token": hidden}, follow_redirects=True)
-    assert "Sent again to bob@example.com." in in_words(answer.text)
+    assert "Resending to bob@example.com." in in_words(answer.text)
     program = site.program(Role.OPERATOR)
     assert [each["state"] for each in program.get(f"/api/v1/mails/{id}").get_json()["deliveries"]] == ["sent", "queued"]
 

@@ -30,7 +30,7 @@ def test_pages_and_api_say_that_the_database_is_away(nowhere: Site, caplog: pyte
     caplog.set_level(logging.ERROR)
     page = nowhere.stranger().fill_in("/sign-in", name="admin", password="x")
     assert (page.status_code, page.headers["Retry-After"]) == (503, "5")
-    assert "The database cannot be reached at the moment. Nothing was changed" in in_words(page.text)
+    assert "The database cannot be reached. Nothing was changed" in in_words(page.text)
     answer = nowhere.app.test_client().get("/api/v1/jobs", headers={"Authorization": "Bearer x"})
     assert (answer.status_code, answer.mimetype) == (503, "application/problem+json")
     assert answer.get_json()["title"] == "Service Unavailable"
@@ -65,7 +65,7 @@ def test_a_mistake_of_ours_is_told_without_a_traceback(site: Site, monkeypatch: 
     answer = visit.get("/readyz")
     assert answer.status_code == 500
     assert "secret detail" not in answer.text
-    assert "Callboard made a mistake here." in answer.text
+    assert "Internal error in Callboard." in answer.text
 
 
 def test_a_body_that_is_too_large_is_refused(own_site: Site) -> None:

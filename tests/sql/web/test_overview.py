@@ -68,7 +68,7 @@ def test_five_numbers_lead_to_the_jobs_that_they_count(site: Site) -> None:
         assert len(re.findall(r'<th scope="row"><a href="/jobs/', visit.get(html.unescape(address)).text)) == int(value)
     assert "1 in 24 h" in in_words(strip)
     assert "oldest" in in_words(strip)
-    assert "in all succeeded 2, dead 1" in page
+    assert "total succeeded 2, dead 1" in page
     assert visit.get("/?period=7d").status_code == 200
     assert visit.get("/?period=1y").status_code == 404
 
@@ -97,7 +97,7 @@ def test_a_deploy_is_marked_in_the_chart(site: Site) -> None:
 
 def test_the_workers_page_says_who_runs_what_and_which_version_is_another(site: Site) -> None:
     visit = site.browser()
-    assert "No worker is alive" in in_words(visit.get("/workers").text)
+    assert "No workers running" in in_words(visit.get("/workers").text)
     hire(1)
     hire(2, version="0.0.1")
     hire(3, lost_at=now(), expires_at=now() - timedelta(seconds=1))
@@ -105,9 +105,9 @@ def test_the_workers_page_says_who_runs_what_and_which_version_is_another(site: 
     become(id, state=State.RUNNING, worker_id=2, started_at=now())
     page = visit.get("/workers").text
     text = in_words(page)
-    assert "version 0.0.1, this page 0.1.0" in text
+    assert "version 0.0.1, web 0.1.0" in text
     assert f'href="/jobs/{id}"' in page
-    assert "It runs nothing at the moment." in text
-    assert "web3:703 it fell silent" in text
+    assert "Idle." in text
+    assert "web3:703 heartbeat lost, jobs moved" in text
     rows = visit.get("/workers?format=json").get_json()["workers"]
     assert [(row["name"], row["running"]) for row in rows] == [("web1:701", 0), ("web2:702", 1)]

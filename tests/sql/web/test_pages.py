@@ -52,7 +52,7 @@ def test_a_submitted_form_is_a_job_of_the_person_and_leads_to_its_page(site: Sit
     [job] = _jobs()
     assert (job.id, job.actor, job.kwargs, job.source, job.state) == (id, "add", {"x": 1, "y": 2}, "form", State.QUEUED)
     assert job.submitted_by is not None
-    assert "The job is submitted." in in_words(visit.get(f"/jobs/{id}").text)
+    assert "Job submitted." in in_words(visit.get(f"/jobs/{id}").text)
 
 
 def test_a_wrong_form_keeps_what_was_typed_names_each_field_and_makes_no_job(site: Site) -> None:
@@ -73,7 +73,7 @@ def test_the_same_form_sent_twice_is_one_job(site: Site) -> None:
     assert len(_jobs()) == 1
     changed = visit.client.post("/actors/add", data={**form, "y": "3"})
     assert changed.status_code == 422
-    assert "This form was submitted before with other values." in in_words(changed.text)
+    assert "This form was already submitted with other values." in in_words(changed.text)
     assert len(_jobs()) == 1
 
 
@@ -97,7 +97,7 @@ def test_a_waiting_job_is_cancelled_and_queued_again_from_its_page(site: Site) -
     id = _submit(visit, "add", x="1", y="2")
     assert visit.fill_in(f"/jobs/{id}", action=f"/jobs/{id}/cancel").location == f"/jobs/{id}"
     assert _jobs()[0].state is State.CANCELLED
-    assert "The job is cancelled." in in_words(visit.get(f"/jobs/{id}").text)
+    assert "Job cancelled." in in_words(visit.get(f"/jobs/{id}").text)
     visit.fill_in(f"/jobs/{id}", action=f"/jobs/{id}/retry")
     assert _jobs()[0].state is State.QUEUED
 
@@ -108,7 +108,7 @@ def test_an_action_that_came_too_late_says_so(site: Site) -> None:
     form = visit.hidden(f"/jobs/{id}", action=f"/jobs/{id}/cancel")
     _change(id, state=State.SUCCEEDED, finished_at=now())
     visit.client.post(f"/jobs/{id}/cancel", data=form)
-    assert "Not done: the job is succeeded: only one that waits or runs can be cancelled." in in_words(visit.get(f"/jobs/{id}").text)
+    assert "Failed: the job is succeeded: only one that waits or runs can be cancelled." in in_words(visit.get(f"/jobs/{id}").text)
 
 
 def test_who_may_not_act_sees_no_buttons(site: Site) -> None:
@@ -191,7 +191,7 @@ def test_a_held_message_is_shown_with_its_reason_and_released_or_discarded(site:
 
 def test_an_empty_users_list_leads_to_the_form(site: Site) -> None:
     page = site.browser().get("/users").text
-    assert "There are no users yet." in page
+    assert "No users yet." in page
     assert '<a href="/users/new">' in page
 
 
@@ -227,7 +227,7 @@ def test_the_overview_counts_and_names_what_needs_a_person(site: Site) -> None:
     text = in_words(visit.get("/").text)
     assert "1 dead" in text
     assert "ValueError: no" in text
-    assert "No worker is alive" in text
+    assert "No workers are running" in text
     assert "RabbitMQ cannot be reached: jobs are accepted and wait." in text
 
 

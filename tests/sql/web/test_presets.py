@@ -35,7 +35,7 @@ def test_a_preset_fills_the_form_rows_and_groups_too_and_the_same_name_replaces_
     for count in ("6", "7"):
         answer = save(visit, **{**TYPED, "items.0.count": count, "preset-name": " Seven pens "})
     page = visit.get(answer.location).text
-    assert "The preset Seven pens is saved." in in_words(page)
+    assert "Preset Seven pens saved." in in_words(page)
     values = dict(re.findall(r'name="((?:items|to)\.[\w.]+)"[^>]* value="([^"]*)"', page))
     assert values == {"items.0.name": "pen", "items.0.count": "7", "to.street": "High", "to.floor": "0"}
     assert 'name="to-given" value="1" checked' in page
@@ -52,7 +52,7 @@ def test_ones_own_are_ones_own_and_shared_ones_everybodys(site: Site) -> None:
     number = shared.rsplit("=", 1)[1]
     token = bob.hidden("/actors/order", action="/actors/order")["csrf_token"]
     bob.client.post(f"/actors/order/presets/{number}/delete", data={"csrf_token": token})
-    assert "somebody else" in in_words(bob.get("/actors/order").text)
+    assert "Only the owner of this preset" in in_words(bob.get("/actors/order").text)
     assert names(ann) == ["mine", "ours"]
     admin.fill_in("/actors/order", action=f"/actors/order/presets/{number}/delete")
     assert names(ann) == ["mine"]

@@ -33,21 +33,21 @@ def test_the_pages_say_what_is_missing_or_too_many_and_what_mends_it(site: Site,
 
     _broker(monkeypatch, default=2, default_high=3)  # one Dramatiq queue is three of RabbitMQ
     words = in_words(viewer.get("/queues/default").text)
-    assert "in RabbitMQ 5 ready, 0 taken, 1 consumer" in words
+    assert "in RabbitMQ 5 ready, 0 unacked, 1 consumer" in words
     assert "No drift" in words
     assert program.get("/api/v1/queues").get_json()["queues"][0]["drift"] == {"unpublished": 0, "missing": 0, "surplus": 0}
 
     _broker(monkeypatch, default=1)
-    assert "missing 4 jobs wait here whose message RabbitMQ had got and has no more" in in_words(viewer.get("/queues/default").text)
+    assert "missing The messages of 4 queued jobs are not in RabbitMQ (queue was purged" in in_words(viewer.get("/queues/default").text)
     assert "4 missing" in in_words(viewer.get("/queues").text)
     _broker(monkeypatch, default=6)
-    assert "too many 1 message more in RabbitMQ than jobs that wait or run" in in_words(viewer.get("/queues/default").text)
-    assert "1 too many" in in_words(viewer.get("/queues").text)
+    assert "stale RabbitMQ holds 1 stale copy" in in_words(viewer.get("/queues/default").text)
+    assert "1 stale copy" in in_words(viewer.get("/queues").text)
     [row] = [each for each in viewer.get("/queues?format=json").get_json()["queues"] if each["queue"] == "default"]
     assert (row["missing"], row["surplus"]) == (0, 1)
 
     monkeypatch.setattr(management, "overview", lambda: Overview(False))
-    assert "RabbitMQ's numbers are not known here" in in_words(viewer.get("/queues/default").text)
+    assert "No counts from RabbitMQ" in in_words(viewer.get("/queues/default").text)
     assert "Purge" not in in_words(viewer.get("/queues/default").text)
 
 
@@ -63,12 +63,12 @@ def test_a_purge_cancels_what_waits_and_nothing_else(site: Site) -> None:
     ):
         fill(number, state=state)
 
-    assert "Cancel what waits in default" in in_words(operator.get("/queues/default").text)
+    assert "Cancel waiting jobs in default" in in_words(operator.get("/queues/default").text)
     confirm = operator.get("/jobs/many?verb=cancel&scope=all&q=queue:default+state:scheduled,queued,retrying")
     assert "Cancel 150 jobs?" in in_words(confirm.text)
     refused = program.post("/api/v1/queues/default/purge", {})
     assert refused.status_code == 409
-    assert refused.get_json()["detail"] == "150 jobs wait in default: say count 150 to cancel them all."
+    assert refused.get_json()["detail"] == "150 jobs wait in default: send count 150 to cancel them all."
     assert program.post("/api/v1/queues/default/purge", {"count": 149}).status_code == 409
     assert program.post("/api/v1/queues/nowhere/purge", {}).status_code == 404
     assert program.post("/api/v1/queues/default/purge", {"count": "many"}).status_code == 422

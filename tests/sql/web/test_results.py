@@ -69,7 +69,7 @@ def test_a_small_result_has_the_same_address_and_what_is_no_json_becomes_null(si
     program = site.program()
     id = program.submit("add", 1, 2)
     refused = program.get(f"/api/v1/jobs/{id}/result")
-    assert (refused.status_code, "only one that has succeeded" in refused.get_json()["detail"]) == (409, True)
+    assert (refused.status_code, "only a succeeded job" in refused.get_json()["detail"]) == (409, True)
     with write() as session:
         session.execute(update(Job).where(Job.id == id).values(state=State.SUCCEEDED, result=[1, float("nan")], finished_at=now()))
     assert program.get(f"/api/v1/jobs/{id}/result").get_json() == [1, None]

@@ -102,7 +102,7 @@ def test_a_form_makes_a_schedule_and_leads_to_its_page(site: Site) -> None:
     )
     assert answer.location == f"/schedules/{schedule.id}"
     page = in_words(visit.get(answer.location).text)
-    assert "The schedule is made." in page
+    assert "Schedule created." in page
     assert "At 06:00 on Monday through Friday (Europe/Berlin)" in page
 
 
@@ -115,7 +115,7 @@ def test_a_wrong_form_names_every_field_and_keeps_what_was_typed(site: Site) -> 
     assert schedules() == []
     text = in_words(answer.text)
     assert '<a href="#field-x">X: Enter a whole number.</a>' in answer.text
-    assert "Give a time of the day such as 06:30" in text
+    assert "Give a time of day such as 06:30" in text
     assert 'value="70 * * * *"' in answer.text
 
 
@@ -211,7 +211,7 @@ def test_missed_ticks_are_said_on_the_page(site: Site) -> None:
     page = in_words(site.browser(Role.VIEWER).get(f"/schedules/{id}").text)
 
     assert "ticks were missed between" in page
-    assert "one run stands for all of them" in page
+    assert "one run replaces all of them" in page
 
 
 def test_what_the_code_says_stands_beside_what_a_person_says(site: Site) -> None:
@@ -222,7 +222,7 @@ def test_what_the_code_says_stands_beside_what_a_person_says(site: Site) -> None
     visit = site.browser()
 
     page = in_words(visit.get(f"/schedules/{schedule.id}").text)
-    assert "Code says Override says every 1m 5m" in page
+    assert "Code value Override every 1m 5m" in page
     assert site.program().get(f"/api/v1/schedules/{schedule.id}").get_json()["overridden"] == ["every"]
 
     fill = visit.hidden(f"/schedules/{schedule.id}", action=f"/schedules/{schedule.id}/follow-code")
@@ -304,7 +304,7 @@ def test_the_api_previews_runs_and_backfills(site: Site) -> None:
     status, errors = refused(program.get(f"/api/v1/schedules/{id}/ticks?state=lost"))
     assert (status, list(errors)) == (422, ["state"])
     browser = site.browser()
-    assert "No tick is missed." in in_words(browser.get(f"/schedules/{id}?state=missed").text)
+    assert "No missed ticks." in in_words(browser.get(f"/schedules/{id}?state=missed").text)
     assert browser.get(f"/schedules/{id}?state=submitted").text.count('class="badge running"') == 5
     assert sum(each["ticks"] for each in program.get("/api/v1/schedules/load").get_json()["hours"]) == 168
 

@@ -65,7 +65,7 @@ def test_a_link_signs_in_one_browser_once(site: Site) -> None:
     assert first.get(link).location == "/"
     assert first.get("/").status_code == 200
     assert second.get(link).location == "/sign-in"
-    assert "This link has been used or is too old." in in_words(second.get("/sign-in").text)
+    assert "This link has been used or has expired." in in_words(second.get("/sign-in").text)
     assert second.get("/").status_code == 303
 
 
@@ -82,7 +82,7 @@ def test_a_wrong_password_is_refused_in_the_same_words_as_a_wrong_name(site: Sit
     for name in ("admin", "nobody"):
         answer = site.stranger().fill_in("/sign-in", name=name, password="wrong")
         assert answer.status_code == 422
-        assert "Name or password is wrong." in in_words(answer.text)
+        assert "Wrong name or password." in in_words(answer.text)
         assert f'value="{name}"' in answer.text
         assert "<title>Error: Sign in" in answer.text
 
@@ -160,7 +160,7 @@ def test_a_token_works_until_it_is_revoked_or_has_expired(site: Site) -> None:
 
 def test_a_token_needs_a_known_role_and_a_name_of_its_own(site: Site) -> None:
     create_token("ci", "viewer")
-    with pytest.raises(ValueError, match="There is a token named 'ci' already"):
+    with pytest.raises(ValueError, match="A token named 'ci' already exists"):
         create_token("ci", "viewer")
     with pytest.raises(ValueError, match="There is no role 'king'"):
         create_token("other", "king")

@@ -98,7 +98,7 @@ def test_a_full_disk_is_said_and_no_job_is_submitted(site: Site, monkeypatch: py
         with suppress(OSError):
             file.close()
     assert [answer.status_code for answer in answers] == [507] * 3, [in_words(answer.text) for answer in answers]
-    assert all("Make room" in answer.text and "CALLBOARD_DATA_DIR" in answer.text for answer in answers)
+    assert all("Free space" in answer.text and "CALLBOARD_DATA_DIR" in answer.text for answer in answers)
     with read() as session:
         assert session.query(Job).count() == 0
 
@@ -327,7 +327,7 @@ def test_a_row_refers_to_files_and_brings_none(site: Site) -> None:
     assert not rows[0].problems
     assert [each["name"] for each in (rows[0].kwargs or {})["papers"]] == ["file", "b"]
     [(column, told)] = rows[1].problems
-    assert (column, told.startswith("A row cannot bring a file: bring it with POST /api/v1/files")) == ("photo", True)
+    assert (column, told.startswith("A row cannot contain a file: upload it with POST /api/v1/files")) == ("photo", True)
 
 
 def test_what_nobody_refers_to_is_deleted_when_its_time_is_over(site: Site, folder: Path) -> None:

@@ -12,7 +12,7 @@ pytestmark = pytest.mark.both_stores
 def test_a_webhook_is_made_on_the_page_pinged_and_deleted(site: Site) -> None:
     browser = site.browser()
     made = browser.fill_in("/admin/webhooks", url="https://example.org/hook", kind="job", actor="add", states="dead")
-    assert "Its secret, shown this one time: whsec_" in in_words(made.text)
+    assert "You will not see it again: whsec_" in in_words(made.text)
     [listed] = site.program().get("/api/v1/webhooks").get_json()["webhooks"]
     assert (listed["url"], listed["actor"], listed["states"]) == ("https://example.org/hook", "add", ["dead"])
     page = f"/admin/webhooks/{listed['id']}"

@@ -32,7 +32,7 @@ def test_how_busy_it_is_said_to_be_agrees_with_the_jobs_beside_it(site: Site) ->
         workers.heartbeat(session, id, busy=3, frontier={})
     viewer = site.browser(Role.VIEWER)
     assert "busy 0 of 4" in (page := in_words(viewer.get("/workers").text))
-    assert "It runs nothing at the moment" in page
+    assert "Idle." in page
     assert "0 of 4 threads busy" in in_words(viewer.get("/").text)
     jobs = [claimed(site.database, id, number, 2) for number in range(5)]
     assert "busy 4 of 4" in (page := in_words(viewer.get("/workers").text))  # one of them waits for a thread
@@ -55,15 +55,15 @@ def test_an_operator_quiets_resumes_and_stops_a_worker_on_the_page(site: Site) -
     assert (answer.status_code, answer.location) == (303, "/workers")
     assert wish(id) is Wish.QUIET
     page = operator.get("/workers").text
-    assert "will take nothing new" in in_words(page)
-    assert "It takes nothing new and finishes what it runs, by order of user_" in in_words(page)
+    assert "stops taking jobs" in in_words(page)
+    assert "Takes no new jobs and finishes its current ones (requested by user_" in in_words(page)
     assert act + "quiet" not in page
     operator.fill_in("/workers", action=act + "resume")
     assert wish(id) is None
     operator.fill_in("/workers", action=act + "stop")
     assert wish(id) is Wish.STOP
     page = operator.get("/workers").text
-    assert "It ends once it has finished what it runs" in in_words(page)
+    assert "Stops when its current jobs have finished" in in_words(page)
     assert act not in page  # there is nothing left to be wanted
 
     shown = viewer.get("/workers").text
@@ -97,9 +97,9 @@ def test_the_api_says_what_is_wanted_and_what_cannot_be(site: Site) -> None:
 def test_a_queue_whose_only_worker_is_quiet_needs_attention(site: Site) -> None:
     hired(site.database, NAME)
     submitted(site.database, 1, 2)
-    assert "no living worker takes from it" not in in_words(site.browser().get("/").text)
+    assert "no worker consumes it" not in in_words(site.browser().get("/").text)
     site.program().post(f"/api/v1/workers/{NAME}/quiet")
-    assert "no living worker takes from it" in in_words(site.browser().get("/").text)
+    assert "no worker consumes it" in in_words(site.browser().get("/").text)
     with read() as session:
         assert len(workers.alive(session)) == 1
 
@@ -108,11 +108,11 @@ def test_where_a_running_job_is_is_asked_for_on_its_page_and_with_the_api(site: 
     operator, program = site.browser(Role.OPERATOR), site.program(Role.OPERATOR)
     id = claimed(site.database, hired(site.database, NAME), 1, 2).id
     page = f"/jobs/{id}"
-    assert "Where is it?" in operator.get(page).text
-    assert "Where is it?" not in site.browser(Role.VIEWER).get(page).text
+    assert "Stack trace" in operator.get(page).text
+    assert "Stack trace" not in site.browser(Role.VIEWER).get(page).text
 
     assert operator.fill_in(page, action=f"{page}/stack").status_code == 303
-    assert "Its worker writes into its log where it is" in in_words(operator.get(page).text)
+    assert "Stack trace requested" in in_words(operator.get(page).text)
     assert program.post(f"/api/v1/jobs/{id}/stack").get_json()["state"] == "running"
     with read() as session:
         assert session.execute(select(StackWish.attempt)).scalars().all() == [1]
@@ -120,5 +120,5 @@ def test_where_a_running_job_is_is_asked_for_on_its_page_and_with_the_api(site: 
     assert [(line["via"], line["subject"]) for line in lines] == [("api", id), ("page", id)]
 
     waits = submitted(site.database, 1, 2).id
-    assert "Where is it?" not in operator.get(f"/jobs/{waits}").text
+    assert "Stack trace" not in operator.get(f"/jobs/{waits}").text
     assert program.post(f"/api/v1/jobs/{waits}/stack").status_code == 409

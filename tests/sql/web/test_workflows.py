@@ -209,7 +209,7 @@ def test_a_picture_has_each_step_behind_those_it_waits_for_and_a_great_workflow_
     assert len({(box.x, box.y) for box in graph.boxes}) == 4
     assert all(box.x + 176 <= graph.width and box.y + 44 <= graph.height for box in graph.boxes)
     assert draw(many) is None
-    assert "too many for a picture" in site.browser().get(f"/workflows/{great}").text
+    assert "too many to draw" in site.browser().get(f"/workflows/{great}").text
 
 
 def test_the_description_knows_workflows(site: Site) -> None:

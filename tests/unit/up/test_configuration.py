@@ -55,7 +55,7 @@ def test_an_env_file_that_is_none_is_told(make) -> None:  # type: ignore[no-unty
 def test_a_misspelt_variable_is_named_with_the_one_meant(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CALLBOARD_PROT", "8001")
 
-    assert configuration.unknown_variables() == ["CALLBOARD_PROT is no setting. Did you mean CALLBOARD_PORT?"]
+    assert configuration.unknown_variables() == ["CALLBOARD_PROT is not a setting. Did you mean CALLBOARD_PORT?"]
 
 
 def test_where_a_setting_came_from(monkeypatch: pytest.MonkeyPatch) -> None:

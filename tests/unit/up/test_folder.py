@@ -82,7 +82,7 @@ def test_a_folder_in_whose_path_rabbitmq_cannot_start_has_it_elsewhere_for_this_
     assert not {"'", '"'} & set(f"{one.broker}{other.broker}")
     assert usual.broker.parent == usual.path
     one.broker.chmod(0o755)
-    with pytest.raises(UpError, match="must be a folder of yours alone"):
+    with pytest.raises(UpError, match="must be a folder that only you own"):
         one.prepare()
 
 
@@ -106,7 +106,7 @@ def test_an_asked_for_port_that_is_taken_names_its_holder_and_a_free_one(folder:
         with pytest.raises(UpError) as caught:
             launch.listen(Settings(port=port), folder, exact=True)
 
-    assert f"Port {port} on 127.0.0.1 is taken by process {os.getpid()}" in str(caught.value)
+    assert f"Port {port} on 127.0.0.1 is in use by process {os.getpid()}" in str(caught.value)
     assert "./run up --port" in str(caught.value)
 
 

@@ -124,7 +124,7 @@ def test_lines_are_a_list_and_json_is_what_it_says() -> None:
 
 def test_what_is_not_json_is_an_error_at_its_field_and_keeps_what_was_typed() -> None:
     reading = _read(anything="{a", name="Ann")
-    assert reading.errors == {"anything": "This is not JSON at line 1, column 2. Text stands in double quotes."}
+    assert reading.errors == {"anything": "Not valid JSON at line 1, column 2. Text needs double quotes."}
     assert reading.texts == {"anything": "{a", "name": "Ann"}
 
 

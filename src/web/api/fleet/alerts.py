@@ -1,4 +1,4 @@
-"""/api/v1/alerts: what is wrong with the fleet, and what nobody wants to hear of for a while."""
+"""/api/v1/alerts: active and recovered alerts, mute and unmute."""
 
 from __future__ import annotations
 
@@ -18,18 +18,18 @@ from ..requests.blueprint import blueprint
 
 
 class MuteBody(BaseModel):
-    """For how long nobody wants to hear of it; give one of both."""
+    """Duration or end of a mute; exactly one of both."""
 
     model_config = ConfigDict(extra="forbid")
 
-    for_: str | float | None = Field(None, alias="for", description="how long: seconds, or a text such as 2h; not together with until")
-    until: str | None = Field(None, description="until this instant, ISO 8601 with its zone")
+    for_: str | float | None = Field(None, alias="for", description="duration: seconds, or a text such as 2h; excludes until")
+    until: str | None = Field(None, description="end time, ISO 8601 with time zone")
 
 
 @blueprint.get("/alerts")
 @allow(Role.VIEWER)
 def list_alerts() -> Response:
-    """What is wrong with the fleet now, what has recovered lately, and when a scheduler looked last."""
+    """Active alerts, recently recovered ones, and the time of the last check."""
     with database.read() as session:
         muted = mutes.in_force(session)
         on, over, looked_at = alerts.standing(session, muted), alerts.recovered(session), alerts.looked_at(session)
@@ -45,10 +45,10 @@ def list_alerts() -> Response:
 @blueprint.post("/alerts/<int:id>/mute")
 @allow(Role.OPERATOR, action="alert.mute")
 def mute_alert(id: int) -> Response:
-    """Say nothing of what this alert is about until a time, however often it begins."""
+    """Mute the alert's subject until a time, even if the alert recovers and begins again."""
     body = read(MuteBody, read_json(), example='{"for": "2h"}')
     if (body.for_ is None) == (body.until is None):
-        raise JobsError("Give for or until: how long, or until when.", field="until")
+        raise JobsError("Give `for` (a duration) or `until` (a time).", field="until")
     until = ahead("for", body.for_) or ahead("until", body.until)
     assert until is not None
     with database.write() as session:

@@ -1,4 +1,4 @@
-"""/api/v1/backups: what could be restored."""
+"""/api/v1/backups: the list of backups."""
 
 from __future__ import annotations
 
@@ -14,5 +14,5 @@ from ..requests.blueprint import blueprint
 @blueprint.get("/backups")
 @allow(Role.ADMIN)
 def list_backups() -> Response:
-    """Every backup in the folder, newest first; one is made by submitting a job of the actor back_up."""
+    """List every backup in the folder, newest first. A job of the actor back_up creates one."""
     return answer(backup_list.document(backup_list.look()))

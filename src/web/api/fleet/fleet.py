@@ -1,4 +1,4 @@
-"""/api/v1/actors, /queues, /workers: what there is to run, to wait in, and to run it."""
+"""/api/v1/actors, /queues, /workers: list them, control workers, purge queues."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ def actors() -> Response:
 @blueprint.get("/workers")
 @allow(Role.VIEWER)
 def list_workers() -> Response:
-    """The worker processes that are alive."""
+    """List the live worker processes."""
     with database.read() as session:
         alive = workers.fleet(session)
     return answer({"workers": [_worker(each) for each in alive]})
@@ -71,7 +71,7 @@ def list_workers() -> Response:
 @blueprint.post("/workers/<name>/<any(quiet, stop, resume):verb>")
 @allow(Role.OPERATOR, action="worker.{verb}")
 def act_on_worker(name: str, verb: str) -> Response:
-    """Have a worker take nothing new, end as well once it has finished what it holds, or go on; it follows at its next heartbeat."""
+    """Quiet, stop or resume a worker; it obeys at its next heartbeat."""
     with database.write() as session:
         return answer(_worker(worker_commands.ask(session, name, None if verb == "resume" else Wish(verb), by=visitor().name)))
 
@@ -97,7 +97,7 @@ def _worker(worker: Worker) -> dict[str, Any]:
 @blueprint.get("/queues")
 @allow(Role.VIEWER)
 def list_queues() -> Response:
-    """The queues: what SQL knows of them, and beside it what RabbitMQ counts (null: not known)."""
+    """List the queues with job counts from SQL and message counts from RabbitMQ (null: unknown)."""
     broker = permissions.numbers(management.overview())
     with database.read() as session:
         counted = {each.queue: each for each in queries.queues(session)}
@@ -124,7 +124,7 @@ def list_queues() -> Response:
 @blueprint.post("/queues/<name>/requeue")
 @allow(Role.OPERATOR, action="queue.requeue")
 def requeue_dead_letters(name: str) -> Response:
-    """Give the dead letters of a queue back to the queue each came from: how many went, and how many are left."""
+    """Requeue the dead letters of a queue; return how many moved and how many are left."""
     with database.write() as session:
         try:
             override_requests.require(session, Target("queue", name))
@@ -139,17 +139,17 @@ def requeue_dead_letters(name: str) -> Response:
 
 
 class PurgeBody(BaseModel):
-    """What to purge."""
+    """Body of a purge request."""
 
     model_config = ConfigDict(extra="forbid")
 
-    count: Count | None = Field(None, description="how many jobs wait, as the refusal says; needed above a hundred")
+    count: Count | None = Field(None, description="number of waiting jobs, as given in the 422 response; required above a hundred")
 
 
 @blueprint.post("/queues/<name>/purge")
 @allow(Role.OPERATOR, action="queue.purge")
 def purge_queue(name: str) -> Response:
-    """Cancel all that waits in a queue, by a job of its own: its id, and how many there are."""
+    """Submit a job that cancels all waiting jobs of a queue; return its id and their number."""
     body = read(PurgeBody, read_json(), example='{"count": 4312}')
     with database.write() as session:
         try:
@@ -161,6 +161,6 @@ def purge_queue(name: str) -> Response:
 
 
 def _paused_by(in_force: Controls, actor: str, queue: str) -> str | None:
-    """The widest pause that holds jobs of this actor and queue, or None."""
+    """The widest pause that applies to this actor and queue, or None."""
     pause = in_force.pause(actor, queue, now())
     return None if pause is None else pause.target

@@ -1,4 +1,4 @@
-"""/api/v1/pauses, /limits, /breakers: what is held back, by whom, and how it is let go."""
+"""/api/v1/pauses, /limits, /breakers: pauses, limit overrides and circuit breakers."""
 
 from __future__ import annotations
 
@@ -18,34 +18,34 @@ from ...auth import allow, visitor
 from ...http.json_bodies import answer, read_json
 from ..requests.blueprint import blueprint
 
-_TARGET = Field(description="what is meant: all, queue:NAME or actor:NAME")
+_TARGET = Field(description="target: all, queue:NAME or actor:NAME")
 
 
 class PauseBody(BaseModel):
-    """What to pause, and until when."""
+    """Target and duration of a pause."""
 
     model_config = ConfigDict(extra="forbid")
 
     target: str = _TARGET
-    for_: str | float | None = Field(None, alias="for", description="how long: seconds, or a text such as 10m; not together with until")
-    until: str | None = Field(None, description="until this instant, ISO 8601 with its zone; neither: until somebody resumes")
-    reason: str | None = Field(None, max_length=500, description="shown on every job that waits for it")
+    for_: str | float | None = Field(None, alias="for", description="duration: seconds, or a text such as 10m; excludes until")
+    until: str | None = Field(None, description="end time, ISO 8601 with time zone; without for and until: until it is resumed")
+    reason: str | None = Field(None, max_length=500, description="shown on every job that the pause delays")
 
 
 class LimitBody(BaseModel):
-    """Limits to set beside the code; null lifts one."""
+    """Limit overrides; null removes a limit."""
 
     model_config = ConfigDict(extra="forbid")
 
     target: str = _TARGET
-    rate_limit: str | None = Field(None, max_length=200, description="how often jobs may start, e.g. 10/m or 100/h;10/m")
-    concurrency: Count | None = Field(None, description="how many may run at once")
+    rate_limit: str | None = Field(None, max_length=200, description="rate limit of starts, e.g. 10/m or 100/h;10/m")
+    concurrency: Count | None = Field(None, description="maximum number of running jobs")
 
 
 @blueprint.get("/pauses")
 @allow(Role.VIEWER)
 def list_pauses() -> Response:
-    """The pauses in force."""
+    """List the active pauses."""
     with database.read() as session:
         return answer({"pauses": [pause_document(each) for each in overrides.load(session).pauses(now())]})
 
@@ -53,7 +53,7 @@ def list_pauses() -> Response:
 @blueprint.post("/pauses")
 @allow(Role.OPERATOR, action="target.pause")
 def pause() -> Response:
-    """Start nothing more of an actor, a queue or everything; what runs goes on. A pause that is there already is replaced."""
+    """Pause an actor, a queue or everything: running jobs finish. Replaces an existing pause."""
     body = read(PauseBody, read_json(), example='{"target": "actor:send_mail", "for": "10m"}')
     with database.write() as session:
         target = override_requests.read_target(body.target)
@@ -65,7 +65,7 @@ def pause() -> Response:
 @blueprint.delete("/pauses/<target>")
 @allow(Role.OPERATOR, action="target.resume")
 def resume(target: str) -> Response:
-    """End a pause; one that is not there is over already."""
+    """End a pause. Idempotent."""
     meant = override_requests.read_target(target)
     with database.write() as session:
         waited = override_requests.resume(session, meant)
@@ -75,7 +75,7 @@ def resume(target: str) -> Response:
 @blueprint.get("/limits")
 @allow(Role.VIEWER)
 def list_limits() -> Response:
-    """Rate and concurrency limits: what the code says, what an operator says, what holds."""
+    """Rate and concurrency limits: code value, override and effective value."""
     with database.read() as session:
         return answer({"limits": [limit_document(each) for each in override_requests.listed_limits(session)]})
 
@@ -83,11 +83,11 @@ def list_limits() -> Response:
 @blueprint.post("/limits")
 @allow(Role.OPERATOR, action="target.limit")
 def set_limits() -> Response:
-    """Override limits without a deploy, from the next claim on; null lifts a limit."""
+    """Override limits without a deploy, from the next claim on; null removes a limit."""
     body = read(LimitBody, read_json(), example='{"target": "queue:mail", "rate_limit": "50/m"}')
     wanted = body.model_fields_set & set(LIMITS)
     if not wanted:
-        raise JobsError("Give rate_limit, concurrency or both; null lifts the limit.", field=RATE_LIMIT)
+        raise JobsError("Give rate_limit, concurrency or both; null removes the limit.", field=RATE_LIMIT)
     with database.write() as session:
         target = override_requests.read_target(body.target)
         for setting in wanted:
@@ -98,7 +98,7 @@ def set_limits() -> Response:
 @blueprint.delete(f"/limits/<target>/<any({RATE_LIMIT}, {CONCURRENCY}):setting>")
 @allow(Role.OPERATOR, action="target.limit")
 def follow_code(target: str, setting: str) -> Response:
-    """Drop an override: what the code says holds again."""
+    """Remove an override: the code value applies again."""
     meant = override_requests.read_target(target)
     with database.write() as session:
         override_requests.follow_code(session, meant, setting)
@@ -116,7 +116,7 @@ def list_breakers() -> Response:
 @blueprint.post("/breakers/<actor>/reset")
 @allow(Role.OPERATOR, action="breaker.reset")
 def reset_breaker(actor: str) -> Response:
-    """Close a breaker by hand and let what waits go on."""
+    """Reset a breaker and release the jobs that wait for it."""
     with database.write() as session:
         waited = breakers.reset(session, actor)
     return answer({"actor": actor, "waited": waited})

@@ -1,4 +1,4 @@
-"""/api/v1/webhooks: addresses that are notified when jobs and workflows end, and the state of each delivery."""
+"""/api/v1/webhooks: URLs that receive events, and the state of each delivery."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from ..requests.blueprint import blueprint
 @blueprint.get("/webhooks")
 @allow(Role.ADMIN)
 def list_webhooks() -> Response:
-    """All webhooks, the newest first."""
+    """List the webhooks, newest first."""
     with database.read() as session:
         return answer({"webhooks": [wishes.document(each) for each in webhooks.every(session)]})
 
@@ -26,7 +26,7 @@ def list_webhooks() -> Response:
 @blueprint.post("/webhooks")
 @allow(Role.ADMIN, action="webhook.create")
 def create_webhook() -> Response:
-    """Make a webhook; its secret is shown only this once."""
+    """Create a webhook; only this response shows its secret."""
     body = read(wishes.WebhookBody, read_json(), example='{"url": "https://example.org/hook", "states": ["dead"]}')
     with database.write() as session:
         made = wishes.create(session, body, by=visitor())
@@ -53,7 +53,7 @@ def delete_webhook(id: str) -> Response:
 @blueprint.post("/webhooks/<id>/ping")
 @allow(Role.ADMIN, action="webhook.ping")
 def ping_webhook(id: str) -> Response:
-    """Send a delivery that means nothing, to see that it arrives."""
+    """Send a test delivery."""
     with database.write() as session:
         return answer({"id": webhooks.ping(session, id)}, 202)
 
@@ -61,7 +61,7 @@ def ping_webhook(id: str) -> Response:
 @blueprint.get("/webhooks/<id>/deliveries")
 @allow(Role.ADMIN)
 def list_deliveries(id: str) -> Response:
-    """A webhook's deliveries, newest first, a page at a time."""
+    """List a webhook's deliveries, newest first, in pages."""
     after = read_filter({"after": request.args.get("after", "")}).after
     with database.read() as session:
         page = webhooks.page(session, webhooks.find(session, id).id, after=after, limit=read_limit())
@@ -73,6 +73,6 @@ def list_deliveries(id: str) -> Response:
 @blueprint.post("/webhook-deliveries/<id>/resend")
 @allow(Role.ADMIN, action="webhook.resend")
 def resend_delivery(id: str) -> Response:
-    """Send a delivery again."""
+    """Resend a delivery."""
     with database.write() as session:
         return answer(wishes.delivery(webhooks.resend(session, id, by=visitor().name)), 202)

@@ -1,4 +1,4 @@
-"""/api/v1/actors/{name}/jobs: submit a job of this actor, its arguments by name and described one by one."""
+"""/api/v1/actors/{name}/jobs: submit a job of one actor, with a schema for each argument."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from .jobs import accepted
 @allow(Role.SUBMITTER, action="job.submit")
 @takes_files
 def call_actor(name: str) -> Response:
-    """Submit a job of the actor that the address names: JSON, or parts of a form, the JSON in `body` and files by parameter."""
+    """Submit a job of the actor in the URL: as JSON, or as a form with the JSON in `body` and one part per file."""
     actor = actor_catalogue.submittable(name)
     signature, files = Signature.of(actor), {}
     if request.mimetype == "multipart/form-data":

@@ -1,4 +1,4 @@
-"""/api/v1/jobs/many: one verb for all jobs of a query, once whoever asks has said how many he means."""
+"""/api/v1/jobs/many: a bulk action on all jobs of a query, guarded by the expected count."""
 
 from __future__ import annotations
 
@@ -19,21 +19,21 @@ from .jobs import accepted
 
 
 class BulkBody(BaseModel):
-    """What is to be done to which jobs."""
+    """Action and query of a bulk request."""
 
     model_config = ConfigDict(extra="forbid")
 
-    verb: Literal["retry", "re-run", "release", "cancel", "discard"] = Field(description="what to do")
-    q: str = Field("", max_length=2000, description="which jobs, in the grammar of the list; empty: all")
+    verb: Literal["retry", "re-run", "release", "cancel", "discard"] = Field(description="the action")
+    q: str = Field("", max_length=2000, description="query that selects the jobs, in the syntax of the jobs list; empty: all")
     count: Annotated[int, Field(ge=0, strict=True), BeforeValidator(whole)] = Field(
-        description="how many that was when you looked (GET): refused with 409 if it is another number by now"
+        description="expected number of jobs (from GET); 409 if it has changed"
     )
 
 
 @blueprint.get("/jobs/many")
 @allow(Role.OPERATOR)
 def count_many() -> Response:
-    """How many jobs a verb would be done to."""
+    """Count the jobs that an action would change."""
     verb = bulk_request.read_verb(request.args.get("verb"))
     query = bulk_request.within(verb, search.parse(request.args.get("q", "")))
     with database.read() as session:
@@ -53,7 +53,7 @@ def count_many() -> Response:
 @blueprint.post("/jobs/many")
 @allow(Role.OPERATOR, action="bulk.start")
 def act_on_many() -> Response:
-    """Submit the job that does it."""
+    """Submit the job that carries out the action."""
     body = read(BulkBody, read_json(), example='{"verb": "retry", "q": "state:dead actor:add", "count": 12}')
     verb = bulk_request.read_verb(body.verb)
     query = bulk_request.within(verb, search.parse(body.q))

@@ -1,4 +1,4 @@
-"""/api/v1/jobs/{id}/events: a job's changes and its log as server-sent events of JSON."""
+"""/api/v1/jobs/{id}/events: changes and log of a job as server-sent JSON events."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from ..requests.blueprint import blueprint
 @blueprint.get("/jobs/<id>/events")
 @allow(Role.VIEWER)
 def events(id: str) -> Response:
-    """The job now and at each change, as event `job`, the lines of its log as event `lines`; then `done`."""
+    """Stream the job now and at each change (event `job`), its log (event `lines`), then `done`."""
     after = log_documents.read_place(request.args.get("after"))
     with database.read() as session:
         job = queries.find(session, id)
@@ -32,7 +32,7 @@ def events(id: str) -> Response:
     try:
         return stream(job.id, _messages, after=after)
     except TooManyStreams:
-        raise ServiceUnavailable("Too many open streams. Ask for the job itself every few seconds instead.") from None
+        raise ServiceUnavailable("Too many open streams. Poll the job every few seconds instead.") from None
 
 
 def _messages(news: News) -> Iterator[Message]:

@@ -1,4 +1,4 @@
-"""/api/v1/files: bring a file for later jobs; and the files of a job."""
+"""/api/v1/files: upload files for later jobs, and download those of a job."""
 
 from __future__ import annotations
 
@@ -19,18 +19,18 @@ from ..requests.blueprint import blueprint
 @allow(Role.SUBMITTER)
 @takes_files
 def bring_file() -> Response:
-    """Keep a file: what is answered may be an argument of jobs."""
+    """Store a file and return the reference that jobs take as an argument."""
     require_multipart()
     brought = request.files.get("file")
     if brought is None or not brought.filename:
-        raise InvalidArguments("Send one part named file, with its name.", errors={"file": "Required."})
+        raise InvalidArguments("Send one part named file, with a file name.", errors={"file": "Required."})
     return answer({**uploads.keep(brought).reference, "sha256": uploads.sha256(brought)}, 201)
 
 
 @blueprint.get("/jobs/<id>/files/<file>")
 @allow(Role.SUBMITTER)
 def job_file(id: str, file: str) -> Response:
-    """A file that a job was given."""
+    """Download an input file of a job."""
     with database.read() as session:
         job = queries.find(session, id)
     if job is None:

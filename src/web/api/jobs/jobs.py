@@ -1,4 +1,4 @@
-"""/api/v1/jobs: submit, look, list, act."""
+"""/api/v1/jobs: submit, list, show, edit and control jobs."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from ...http.json_bodies import answer, read_json, read_limit
 from ..requests import conditional_requests
 from ..requests.blueprint import blueprint
 
-#: jobs of one bulk request: one transaction, which others wait for
+#: jobs of one bulk request: it is one transaction, and on SQLite other writers wait for it
 BULK_LIMIT = 10_000
 
 
@@ -58,19 +58,19 @@ def submit_bulk() -> Response:
 @blueprint.get("/jobs")
 @allow(Role.VIEWER)
 def index() -> Response:
-    """List jobs, newest first, a page at a time."""
+    """List jobs, newest first, in pages."""
     wanted = read_filter(request.args)
     with database.read() as session:
         page = search.find(session, wanted.query, after=wanted.after, limit=read_limit())
     document = {"jobs": [job_documents.summary(job) for job in page.jobs], "next": None if page.next is None else str(page.next)}
-    # Not all was looked at within the time of a request: `next` goes on from there.
+    # The search ran out of time: `next` continues where it stopped.
     return answer({**document, "partial": page.searched_to is not None})
 
 
 @blueprint.get("/jobs/<id>")
 @allow(Role.VIEWER)
 def show(id: str) -> Response:
-    """One job, by its id or the first eight characters or more of it."""
+    """One job, by its id or a prefix of at least eight characters."""
     with database.read() as session:
         job = _find(session, id)
         document = job_documents.whole(job, context_of(session, job))
@@ -80,7 +80,7 @@ def show(id: str) -> Response:
 @blueprint.patch("/jobs/<id>")
 @allow(Role.OPERATOR, action="job.edit")
 def edit(id: str) -> Response:
-    """Change the arguments, the instant, the expiry or the priority of a job that waits."""
+    """Edit the arguments, due time, expiry or priority of a waiting job."""
     change = read(EditBody, read_json(), example='{"priority": 9}').change()
     with database.write() as session:
         found = _find(session, id)
@@ -93,7 +93,7 @@ def edit(id: str) -> Response:
 @blueprint.post("/jobs/<id>/<any(retry, cancel, 'run-now', release, discard, stack):action>")
 @allow(Role.OPERATOR, action="job.{action}")
 def act(id: str, action: str) -> Response:
-    """Retry, cancel, run now, release or discard a job; or have its worker write into its log where it is."""
+    """Retry, cancel, run now, release or discard a job, or request its stack trace."""
     with database.write() as session:
         found = queries.find(session, id)
         job = job_actions.act(session, found.id if found else id, action)
@@ -109,7 +109,7 @@ def act(id: str, action: str) -> Response:
 
 
 def accepted(receipt: Receipt) -> Response:
-    """The answer to a submission: where its job is."""
+    """The response to a submission: id, state and URL of the job."""
     response = answer({"id": receipt.id, "state": receipt.state.value, "url": _url(receipt.id)}, 202)
     response.headers["Location"] = _url(receipt.id)
     if not receipt.created:
@@ -129,6 +129,6 @@ def _url(id: str) -> str:
 
 
 def _at(index: int, error: JobsError) -> InvalidArguments:
-    """The error with its place in the list."""
+    """The error, prefixed with its index in the list."""
     fields = error.errors if isinstance(error, InvalidArguments) else {error.field: str(error)} if error.field else {}
     return InvalidArguments(f"Job {index} of the list: {error}", errors={f"{index}.{name}": text for name, text in fields.items()})

@@ -1,4 +1,4 @@
-"""/api/v1/jobs/{id}/logs: what a job's attempts have logged and printed, as far as it is written."""
+"""/api/v1/jobs/{id}/logs: the log of a job's attempts so far."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ from ...auth import allow
 from ...http.json_bodies import answer
 from ..requests.blueprint import blueprint
 
-#: lines of one answer, unless another limit is asked for, and at most
+#: lines per response: default and maximum
 LINES, MOST_LINES = 500, 1_000
 
 
 @blueprint.get("/jobs/<id>/logs")
 @allow(Role.VIEWER)
 def logs(id: str) -> Response:
-    """The lines after `after`, oldest first; `next` is what to ask for later, `more` whether that gives lines at once."""
+    """The lines after `after`, oldest first. `next` is the cursor; `more` says that further lines exist already."""
     after, attempt, limit = log_documents.read_place(request.args.get("after")), _number("attempt"), _number("limit") or LINES
     if limit > MOST_LINES:
-        raise JobsError(f"limit lies between 1 and {MOST_LINES}.", field="limit")
+        raise JobsError(f"limit must be between 1 and {MOST_LINES}.", field="limit")
     with database.read() as session:
         job = queries.find(session, id)
         if job is None:
@@ -45,5 +45,5 @@ def _number(name: str) -> int | None:
     if not text:
         return None
     if not text.isascii() or not text.isdecimal() or len(text) > 9 or int(text) == 0:
-        raise JobsError(f"{name} is a number from 1 on.", field=name)
+        raise JobsError(f"{name} must be a number of at least 1.", field=name)
     return int(text)

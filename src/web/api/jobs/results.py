@@ -1,4 +1,4 @@
-"""/api/v1/jobs/{id}/result: what the job returned, alone, also where it is too large to be part of the job."""
+"""/api/v1/jobs/{id}/result: the result alone, including results stored in files."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from ..requests.blueprint import blueprint
 @blueprint.get("/jobs/<id>/result")
 @allow(Role.VIEWER)
 def result(id: str) -> Response:
-    """The result of a job that has succeeded."""
+    """The result of a succeeded job."""
     with database.read() as session:
         job = queries.find(session, id)
     if job is None:

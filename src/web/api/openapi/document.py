@@ -1,4 +1,4 @@
-"""/api/v1/openapi.json: the API described, with the arguments of every actor."""
+"""/api/v1/openapi.json: the API with the arguments of every actor."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from . import paths, schedule_paths, schemas
 from .schemas import Document
 
 _DESCRIPTION = (
-    "Submit background jobs and follow them. Errors are application/problem+json: `detail` says the cure, `errors` names each field at "
-    "fault. Reads carry an ETag: send it back as If-None-Match, or as If-Match with an edit. Every answer says in RateLimit how much more "
-    "its client may ask; 429 says in Retry-After when there is room again."
+    "Submit background jobs and follow them. Errors are application/problem+json: `detail` says how to fix the request, `errors` names each "
+    "invalid field. GET responses carry an ETag: send it back as If-None-Match, or as If-Match with an edit. RateLimit gives the remaining "
+    "quota of the client; a 429 response gives the waiting time in Retry-After."
 )
 
 

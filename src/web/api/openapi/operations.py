@@ -1,10 +1,10 @@
-"""How the OpenAPI document says one operation: its answers, every problem it may have, its parameters."""
+"""Builders for one OpenAPI operation: responses, errors and parameters."""
 
 from __future__ import annotations
 
 from .schemas import Document, ref
 
-#: problems that any operation may have
+#: errors that every operation may return
 _ALWAYS = (400, 401, 403, 429, 503)
 _WITH_BODY = (413, 415)
 
@@ -14,7 +14,7 @@ def operation(
     problems: tuple[int, ...] = (), media: str = "application/json", reads: bool | None = None, body_required: bool = True,
     parts: Document | None = None,
 ) -> Document:  # fmt: skip
-    """One operation. `reads`: it is a GET of a document, which carries an ETag; None: where it has no body, answers 200 and streams nothing.
+    """Build one operation. `reads`: a GET with an ETag; None: derived (no body, status 200, not a stream).
 
     `parts`: the schema of a multipart/form-data body, instead of `body` or beside it.
     """
@@ -25,7 +25,7 @@ def operation(
     responses: Document = {str(status): done}
     if reads:
         done["headers"]["ETag"] = {"$ref": "#/components/headers/ETag"}
-        responses["304"] = {"description": "As it was when its ETag was read"}
+        responses["304"] = {"description": "Not modified since this ETag"}
     for problem in sorted({*problems, *_ALWAYS, *(_WITH_BODY if body or parts else ())}):
         responses[str(problem)] = _problem(problem)
     responses["default"] = _problem(0)
@@ -41,30 +41,30 @@ def operation(
 
 
 def segment(name: str, schema: Document | None = None) -> Document:
-    """A part of the address."""
+    """A path parameter."""
     return {"name": name, "in": "path", "required": True, "schema": schema or {"type": "string", "minLength": 1, "pattern": "^[^/]+$"}}
 
 
 def query(name: str, schema: Document | None = None, description: str = "") -> Document:
-    """A parameter behind the question mark."""
+    """A query parameter."""
     return {"name": name, "in": "query", "schema": schema or {"type": "string"}, **({"description": description} if description else {})}
 
 
 def header(name: str, description: str, schema: Document | None = None) -> Document:
-    """A header of the request."""
+    """A request header."""
     return {"name": name, "in": "header", "description": description, "schema": schema or {"type": "string"}}
 
 
-IF_MATCH = header("If-Match", "the ETag that was read: refused with 412 if it has changed since")
-_IF_NONE_MATCH = header("If-None-Match", "the ETag that was read: answered with 304 if nothing has changed")
+IF_MATCH = header("If-Match", "ETag of an earlier response: 412 if the resource has changed since")
+_IF_NONE_MATCH = header("If-None-Match", "ETag of an earlier response: 304 if the resource has not changed")
 KEY = header(
-    "Idempotency-Key", "the same key again answers with what the first made", {"type": "string", "maxLength": 200, "pattern": "^[!-~]*$"}
+    "Idempotency-Key", "a repeated key returns the result of the first request", {"type": "string", "maxLength": 200, "pattern": "^[!-~]*$"}
 )
 
 
 def _problem(status: int) -> Document:
     described: Document = {
-        "description": "A problem" if not status else "Problem",
+        "description": "Error" if not status else "Problem",
         "content": {"application/problem+json": {"schema": ref("Problem")}},
     }
     if status == 429:

@@ -20,37 +20,37 @@ from . import schedule_paths
 from .operations import IF_MATCH, KEY, operation, query, segment
 from .schemas import FILE_PARTS, Document, call_parts, ref, workflow_schema
 
-#: the kinds of operations, in the order in which they are described
+#: tags and their descriptions, in display order
 TAGS = {
-    "jobs": "Submit jobs, follow them, decide about them.",
-    "actors": "What there is to run, and a way to submit each.",
-    "workflows": "Jobs that wait for one another.",
-    "schedules": "Jobs at their time.",
-    "controls": "Pauses, limits, circuit breakers.",
-    "fleet": "Queues, workers, alerts.",
+    "jobs": "Submit, follow and control jobs.",
+    "actors": "The task functions, each with an endpoint to submit it.",
+    "workflows": "Jobs with dependencies.",
+    "schedules": "Jobs that run at set times.",
+    "controls": "Pauses, limits and circuit breakers.",
+    "fleet": "Queues, workers and alerts.",
     "mail": "Emails and the built-in mailbox.",
     "reports": "The archive of reports.",
-    "webhooks": "Addresses that are notified when jobs and workflows end.",
-    "admin": "Who did what, and who may.",
+    "webhooks": "URLs that are notified when jobs and workflows end.",
+    "admin": "Users, tokens, the audit log and backups.",
 }
 _OBJECT: Document = {"type": "object"}
 _ACTIONS = {
-    "retry": "Queue a job again that has ended",
+    "retry": "Retry a finished job",
     "cancel": "Cancel a job",
     "run-now": "Queue a scheduled job now",
-    "stack": "Have its worker write into its log where it is",
-    "release": "Queue a held job",
-    "discard": "Cancel a held job for good",
+    "stack": "Write the stack trace of a running job into its log",
+    "release": "Release a held job",
+    "discard": "Discard a held job",
 }
 _STREAM: Document = {"type": "string"}
-_ID, _AFTER = segment("id"), query("after", {"type": "string", "pattern": "^[0-9]{0,18}$"}, "the `next` of the page before")
-_PLACE = query("after", {"type": "string", "pattern": "^([0-9]{1,9}[.][0-9]{1,9})?$"}, "the `next` of the answer before")
+_ID, _AFTER = segment("id"), query("after", {"type": "string", "pattern": "^[0-9]{0,18}$"}, "`next` of the previous page")
+_PLACE = query("after", {"type": "string", "pattern": "^([0-9]{1,9}[.][0-9]{1,9})?$"}, "`next` of the previous response")
 _VERB = {**query("verb", {"enum": list(Verb)}), "required": True}
 _LIMIT = query("limit", {"type": "integer", "minimum": 1, "maximum": 200})
 
 
 def paths() -> Document:
-    """All paths, each operation with its tag and a name of its own."""
+    """Build all paths; each operation gets its tag and operation id."""
     groups = {
         "jobs": _jobs(), "actors": _actors(), "workflows": _workflows(), "schedules": schedule_paths.paths(operation), "controls": _controls(),
         "fleet": _fleet(), "mail": _mail(), "reports": _reports(), "webhooks": _webhooks(), "admin": _admin(),
@@ -84,17 +84,17 @@ def _jobs() -> Document:
             "post": operation("Submit a job", ref("Receipt"), status=202, body=ref("Submission"), parameters=[KEY], problems=(409, 422)),
             "get": operation("List jobs, newest first", ref("Page"), parameters=page, problems=(422,), reads=True),
         },
-        "/jobs/bulk": {"post": operation("Submit many jobs: all or none", ids, status=202, body=many, problems=(409, 422))},
+        "/jobs/bulk": {"post": operation("Submit many jobs in one transaction", ids, status=202, body=many, problems=(409, 422))},
         "/jobs/many": {
-            "get": operation("How many jobs a verb would be done to", _OBJECT, parameters=[_VERB, query("q")], problems=(422,), reads=True),
+            "get": operation("Count the jobs that a bulk action would change", _OBJECT, parameters=[_VERB, query("q")], problems=(422,), reads=True),
             "post": operation(
-                "Do one verb to all jobs of a query, as a job of its own", ref("Receipt"), status=202, body=BulkBody.model_json_schema(), problems=(409, 422)
+                "Apply an action to all jobs of a query, as a background job", ref("Receipt"), status=202, body=BulkBody.model_json_schema(), problems=(409, 422)
             ),
         },
         "/jobs/{id}": {
             "get": operation("One job", ref("Job"), parameters=[_ID], problems=(404, 409), reads=True),
             "patch": operation(
-                "Change a job that waits", ref("Job"), body=EditBody.model_json_schema(), parameters=[_ID, IF_MATCH], problems=(404, 409, 412, 422)
+                "Edit a waiting job", ref("Job"), body=EditBody.model_json_schema(), parameters=[_ID, IF_MATCH], problems=(404, 409, 412, 422)
             ),
         },
         "/jobs/{id}/events": {
@@ -102,12 +102,12 @@ def _jobs() -> Document:
                 "A job's changes as server-sent events", _STREAM, parameters=[_ID, _PLACE], problems=(404, 409, 422), media="text/event-stream"
             )
         },
-        "/jobs/{id}/result": {"get": operation("Its result alone, also a large one", {}, parameters=[_ID], problems=(404, 409), reads=True)},
+        "/jobs/{id}/result": {"get": operation("The result of a job", {}, parameters=[_ID], problems=(404, 409), reads=True)},
         "/jobs/{id}/files/{file}": {
-            "get": operation("A file that it was given", {}, parameters=[_ID, segment("file")], problems=(404, 409), media="application/octet-stream")
+            "get": operation("An input file of a job", {}, parameters=[_ID, segment("file")], problems=(404, 409), media="application/octet-stream")
         },
         "/jobs/{id}/logs": {
-            "get": operation("What its attempts log and print", ref("Log"), parameters=[_ID, *log], problems=(404, 409, 422), reads=True)
+            "get": operation("The log of a job", ref("Log"), parameters=[_ID, *log], problems=(404, 409, 422), reads=True)
         },
         **actions,
     }  # fmt: skip
@@ -116,7 +116,7 @@ def _jobs() -> Document:
 def _actors() -> Document:
     found: Document = {
         "/actors": {"get": operation("The actors", _OBJECT, reads=True)},
-        "/files": {"post": operation("Bring a file for later jobs", ref("File"), status=201, parts=FILE_PARTS, problems=(422,))},
+        "/files": {"post": operation("Upload a file for later jobs", ref("File"), status=201, parts=FILE_PARTS, problems=(422,))},
     }
     for actor in actor_catalogue.entries():
         name = actor.actor_name
@@ -140,8 +140,8 @@ def _workflows() -> Document:
                 "A workflow's changes as server-sent events", _STREAM, parameters=[_ID], problems=(404,), media="text/event-stream"
             )
         },
-        "/workflows/{id}/cancel": {"post": operation("Cancel all that has not ended", _OBJECT, parameters=[_ID], problems=(404, 409))},
-        "/workflows/{id}/retry": {"post": operation("Retry the steps that failed", _OBJECT, parameters=[_ID], problems=(404, 409))},
+        "/workflows/{id}/cancel": {"post": operation("Cancel the unfinished steps", _OBJECT, parameters=[_ID], problems=(404, 409))},
+        "/workflows/{id}/retry": {"post": operation("Retry the failed steps", _OBJECT, parameters=[_ID], problems=(404, 409))},
     }
 
 
@@ -154,35 +154,31 @@ def _controls() -> Document:
     pause, limit = PauseBody.model_json_schema(), LimitBody.model_json_schema()
     return {
         "/pauses": {
-            "get": operation("The pauses in force", _OBJECT, reads=True),
+            "get": operation("List active pauses", _OBJECT, reads=True),
             "post": operation("Pause an actor, a queue or everything", _OBJECT, status=201, body=pause, problems=(422,)),
         },
         "/pauses/{target}": {"delete": operation("End a pause", _OBJECT, parameters=[target], problems=(422,))},
         "/limits": {
-            "get": operation("Rate and concurrency limits: code says, override says", _OBJECT, reads=True),
+            "get": operation("Rate and concurrency limits with code value and override", _OBJECT, reads=True),
             "post": operation("Override limits", _OBJECT, body=limit, problems=(422,)),
         },
-        "/limits/{target}/{setting}": {
-            "delete": operation("Follow the code again", _OBJECT, parameters=[target, setting], problems=(422,))
-        },
+        "/limits/{target}/{setting}": {"delete": operation("Remove an override", _OBJECT, parameters=[target, setting], problems=(422,))},
         "/breakers": {"get": operation("The circuit breakers", _OBJECT, reads=True)},
-        "/breakers/{actor}/reset": {"post": operation("Close a breaker by hand", _OBJECT, parameters=[actor])},
+        "/breakers/{actor}/reset": {"post": operation("Reset a circuit breaker", _OBJECT, parameters=[actor])},
     }
 
 
 def _fleet() -> Document:
     name, alert = segment("name"), segment("id", {"type": "integer", "minimum": 0, "maximum": 2**63 - 1})
     wishes = {
-        "quiet": "Have a worker take nothing new", "stop": "Have a worker end once it has finished what it holds", "resume": "Have a quiet worker go on"
+        "quiet": "Make a worker stop taking jobs", "stop": "Stop a worker after its current jobs", "resume": "Let a quiet worker take jobs again"
     }  # fmt: skip
     return {
         "/queues": {"get": operation("The queues", _OBJECT, reads=True)},
-        "/queues/{name}/requeue": {
-            "post": operation("Give dead letters back to the queue they came from", _OBJECT, parameters=[name], problems=(404, 503))
-        },
+        "/queues/{name}/requeue": {"post": operation("Requeue dead letters", _OBJECT, parameters=[name], problems=(404, 503))},
         "/queues/{name}/purge": {
             "post": operation(
-                "Cancel all that waits in a queue",
+                "Cancel all waiting jobs of a queue",
                 _OBJECT,
                 status=202,
                 body=PurgeBody.model_json_schema(),
@@ -195,13 +191,11 @@ def _fleet() -> Document:
             f"/workers/{{name}}/{verb}": {"post": operation(summary, _OBJECT, parameters=[name], problems=(404, 422))}
             for verb, summary in wishes.items()
         },
-        "/alerts": {"get": operation("What is wrong now, and what has recovered lately", _OBJECT, reads=True)},
+        "/alerts": {"get": operation("Active and recently recovered alerts", _OBJECT, reads=True)},
         "/alerts/{id}/mute": {
-            "post": operation(
-                "Hear nothing of an alert until a time", _OBJECT, body=MuteBody.model_json_schema(), parameters=[alert], problems=(404, 422)
-            )
+            "post": operation("Mute an alert", _OBJECT, body=MuteBody.model_json_schema(), parameters=[alert], problems=(404, 422))
         },
-        "/alerts/{id}/unmute": {"post": operation("Hear of an alert again", _OBJECT, parameters=[alert], problems=(404,))},
+        "/alerts/{id}/unmute": {"post": operation("Unmute an alert", _OBJECT, parameters=[alert], problems=(404,))},
     }
 
 
@@ -214,10 +208,10 @@ def _mail() -> Document:
         "/mails/{id}": {"get": operation("One email with its deliveries", _OBJECT, parameters=[_ID], problems=(404,), reads=True)},
         "/mails/{id}/resend": {
             "post": operation(
-                "Send an email again", _OBJECT, status=202, body=numbers, body_required=False, parameters=[_ID], problems=(404, 422)
+                "Resend an email", _OBJECT, status=202, body=numbers, body_required=False, parameters=[_ID], problems=(404, 422)
             )
         },
-        "/mailbox": {"get": operation("What the built-in mailbox has kept", _OBJECT, parameters=[_AFTER], problems=(422,), reads=True)},
+        "/mailbox": {"get": operation("List the emails of the built-in mailbox", _OBJECT, parameters=[_AFTER], problems=(422,), reads=True)},
         "/mailbox/{number}": {
             "get": operation("One email of the built-in mailbox", _OBJECT, parameters=[number], problems=(404,), reads=True)
         },
@@ -243,7 +237,7 @@ def _webhooks() -> Document:
         "/webhooks": {
             "get": operation("The webhooks", _OBJECT, reads=True),
             "post": operation(
-                "Make a webhook; its secret is shown only this once", made, status=201, body=WebhookBody.model_json_schema(), problems=(422,)
+                "Create a webhook; the response shows its secret once", made, status=201, body=WebhookBody.model_json_schema(), problems=(422,)
             ),
         },
         "/webhooks/{id}": {
@@ -251,13 +245,13 @@ def _webhooks() -> Document:
             "delete": operation("Delete a webhook with its deliveries", {}, status=204, parameters=[_ID], problems=(404,)),
         },
         "/webhooks/{id}/ping": {
-            "post": operation("Send a delivery that means nothing", _OBJECT, status=202, parameters=[_ID], problems=(404,))
+            "post": operation("Send a test delivery", _OBJECT, status=202, parameters=[_ID], problems=(404,))
         },
         "/webhooks/{id}/deliveries": {
-            "get": operation("Its deliveries, newest first", _OBJECT, parameters=[_ID, _AFTER, _LIMIT], problems=(404, 422), reads=True)
+            "get": operation("List the deliveries of a webhook, newest first", _OBJECT, parameters=[_ID, _AFTER, _LIMIT], problems=(404, 422), reads=True)
         },
         "/webhook-deliveries/{id}/resend": {
-            "post": operation("Send a delivery again", _OBJECT, status=202, parameters=[_ID], problems=(404,))
+            "post": operation("Resend a delivery", _OBJECT, status=202, parameters=[_ID], problems=(404,))
         },
     }  # fmt: skip
 
@@ -272,21 +266,21 @@ def _admin() -> Document:
         "properties": {"id": {"type": "integer"}, "token": {"type": "string"}},
     }
     verbs = {
-        "disable": ("Let a user in no more: his sessions and own tokens end", _OBJECT), "enable": ("Let a disabled user in again", _OBJECT),
-        "new-link": ("Forget a user's password; the link to set a new one is shown only this once", link),
+        "disable": ("Disable a user: ends their sessions and tokens", _OBJECT), "enable": ("Enable a disabled user", _OBJECT),
+        "new-link": ("Reset a user's password; the response shows the one-time link once", link),
     }  # fmt: skip
     return {
-        "/audit": {"get": operation("Who did what, and who was refused", _OBJECT, parameters=wanted, problems=(422,), reads=True)},
-        "/backups": {"get": operation("Backups that could be restored, newest first", _OBJECT, reads=True)},
+        "/audit": {"get": operation("List audit entries, newest first", _OBJECT, parameters=wanted, problems=(422,), reads=True)},
+        "/backups": {"get": operation("List backups, newest first", _OBJECT, reads=True)},
         "/users": {
             "get": operation("The users", _OBJECT, reads=True),
             "post": operation(
-                "Make a user; the link to sign in and set a password is shown only this once", link, status=201, body=UserBody.model_json_schema(), problems=(422,)
+                "Create a user; the response shows the one-time sign-in link once", link, status=201, body=UserBody.model_json_schema(), problems=(422,)
             ),
         },
         "/users/{id}": {
             "patch": operation(
-                "Give a user other rights", _OBJECT, body=RightsBody.model_json_schema(), parameters=[number], problems=(404, 409, 422)
+                "Change a user's role and actors", _OBJECT, body=RightsBody.model_json_schema(), parameters=[number], problems=(404, 409, 422)
             )
         },
         **{
@@ -295,7 +289,7 @@ def _admin() -> Document:
         },
         "/tokens": {
             "get": operation("The tokens", _OBJECT, reads=True),
-            "post": operation("Make a token, shown only this once", token, status=201, body=TokenBody.model_json_schema(), problems=(422,)),
+            "post": operation("Create a token; the response shows it once", token, status=201, body=TokenBody.model_json_schema(), problems=(422,)),
         },
-        "/tokens/{id}": {"delete": operation("Let a token work no more", {}, status=204, parameters=[number], problems=(404, 409))},
+        "/tokens/{id}": {"delete": operation("Revoke a token", {}, status=204, parameters=[number], problems=(404, 409))},
     }  # fmt: skip

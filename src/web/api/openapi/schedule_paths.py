@@ -1,4 +1,4 @@
-"""The part of the OpenAPI document that is about schedules."""
+"""OpenAPI paths and schemas of schedules."""
 
 from __future__ import annotations
 
@@ -15,21 +15,21 @@ Document = dict[str, Any]
 
 
 def paths(operation: Callable[..., Document]) -> Document:
-    """The paths; `operation` describes one."""
+    """Build the paths; `operation` builds one operation."""
     id = {
         "name": "id",
         "in": "path",
         "required": True,
         "schema": {"type": "string", "minLength": 1, "pattern": "^[^/]+$"},
-        "description": "its id, or its name",
+        "description": "id or name",
     }
     schedule = _ref("Schedule")
     acted = {
         f"/schedules/{{id}}/{name}": {"post": operation(summary, schedule, parameters=[id], problems=(404, 409))}
         for name, summary in (
-            ("pause", "Let no tick fire"),
-            ("resume", "Let ticks fire again"),
-            ("follow-code", "Let the code decide again"),
+            ("pause", "Pause a schedule"),
+            ("resume", "Resume a schedule"),
+            ("follow-code", "Remove the overrides of a schedule"),
         )
     }
     states = {
@@ -43,30 +43,36 @@ def paths(operation: Callable[..., Document]) -> Document:
     return {
         "/schedules": {
             "get": operation("The schedules", _object(schedules=_list(schedule)), reads=True),
-            "post": operation("Make a schedule", schedule, status=201, body=_ref("ScheduleBody"), problems=(422,)),
+            "post": operation("Create a schedule", schedule, status=201, body=_ref("ScheduleBody"), problems=(422,)),
         },
-        "/schedules/preview": {"post": operation("What a rule would do", _ref("Preview"), body=_ref("PreviewBody"), problems=(422,))},
+        "/schedules/preview": {
+            "post": operation("Preview the ticks of a rule", _ref("Preview"), body=_ref("PreviewBody"), problems=(422,))
+        },
         "/schedules/load": {
             "get": operation(
-                "Ticks of all schedules in each hour of the next week",
+                "Ticks of all schedules per hour, next seven days",
                 _object(hours=_list(_object(at=_INSTANT, ticks=_NUMBER))),
                 reads=True,
             )
         },
         "/schedules/{id}": {
             "get": operation("One schedule", schedule, parameters=[id], problems=(404,), reads=True),
-            "patch": operation("Change a schedule", schedule, body=_changes(), parameters=[id, IF_MATCH], problems=(404, 409, 412, 422)),
+            "patch": operation("Edit a schedule", schedule, body=_changes(), parameters=[id, IF_MATCH], problems=(404, 409, 412, 422)),
             "delete": operation("Delete a schedule with its history", {}, status=204, parameters=[id, IF_MATCH], problems=(404, 409, 412)),
         },
         **acted,
         "/schedules/{id}/run-now": {
             "post": operation(
-                "Run it once, beside its ticks", _object(job_id=_TEXT, url=_TEXT), status=202, parameters=[id], problems=(404, 409)
+                "Run a schedule once, independent of its ticks",
+                _object(job_id=_TEXT, url=_TEXT),
+                status=202,
+                parameters=[id],
+                problems=(404, 409),
             )
         },
         "/schedules/{id}/backfill": {
             "post": operation(
-                "Run the ticks of a stretch of time that have no job",
+                "Backfill: run the ticks of a time range that have no job",
                 _object(job_ids=_list(_TEXT), had_a_job=_NUMBER),
                 status=202,
                 body=_ref("BackfillBody"),
@@ -76,7 +82,7 @@ def paths(operation: Callable[..., Document]) -> Document:
         },
         "/schedules/{id}/ticks": {
             "get": operation(
-                "A schedule's ticks, the newest first",
+                "List the ticks of a schedule, newest first",
                 _object(ticks=_list({"type": "object"}), next={"type": ["string", "null"]}),
                 parameters=[id, before, limit, states],
                 problems=(404, 422),
@@ -87,7 +93,7 @@ def paths(operation: Callable[..., Document]) -> Document:
 
 
 def schemas() -> Document:
-    """The schemas that the paths name."""
+    """The schemas that the paths refer to."""
     found: Document = {}
     for model in (ScheduleBody, PreviewBody, BackfillBody):
         schema = model.model_json_schema(by_alias=True, ref_template="#/components/schemas/{model}")
@@ -107,7 +113,7 @@ def schemas() -> Document:
 
 
 def _changes() -> Document:
-    """A schedule's fields, none of them required."""
+    """The schedule schema with every field optional."""
     schema = ScheduleBody.model_json_schema(by_alias=True, ref_template="#/components/schemas/{model}")
     return {"type": "object", "properties": {**schema["properties"], "version": _NUMBER}, "additionalProperties": False}
 

@@ -1,4 +1,4 @@
-"""The schemas of the OpenAPI document: what is sent and answered, and the arguments of every actor."""
+"""OpenAPI schemas of requests, responses and the arguments of every actor."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ Document = dict[str, Any]
 
 
 def schemas() -> Document:
-    """All of them by name."""
+    """All schemas by name."""
     return {
         "Problem": _PROBLEM,
         "Job": _JOB,
@@ -31,7 +31,7 @@ def schemas() -> Document:
 
 
 def ref(name: str) -> Document:
-    """A reference to one of them."""
+    """A reference to a schema."""
     return {"$ref": f"#/components/schemas/{name}"}
 
 
@@ -47,7 +47,7 @@ def _submission() -> Document:
     actors = [actor.actor_name for actor in actor_catalogue.entries()]
     schema["properties"]["actor"]["enum"] = actors
     _narrow(schema)
-    # Arguments by position are only counted; where they come by name, each actor's own schema says which.
+    # Positional arguments get no schema each: the per-actor endpoints describe arguments by name.
     by_name = [
         {
             "properties": {"actor": {"const": name}, "kwargs": ref(f"Arguments.{name}"), "args": {"maxItems": 0}},
@@ -64,7 +64,7 @@ def _submission() -> Document:
 
 
 def _call(actor: actor_catalogue.AnyActor) -> Document:
-    """The body that submits a job of this actor: its arguments, and when and how."""
+    """The body that submits a job of this actor: arguments and options."""
     schema = CallBody.model_json_schema()
     signature = Signature.of(actor)
     schema["title"], schema["description"] = signature.title, signature.help or signature.title
@@ -76,7 +76,7 @@ def _call(actor: actor_catalogue.AnyActor) -> Document:
 
 
 def call_parts(actor: actor_catalogue.AnyActor) -> Document | None:
-    """The same as parts of a form, for an actor that takes files; None: it takes none."""
+    """The same as multipart parts, for an actor with file parameters; None: it has none."""
     signature = Signature.of(actor)
     names = [each.name for each in fields_of(signature) if each.is_file]
     if not names:
@@ -84,12 +84,12 @@ def call_parts(actor: actor_catalogue.AnyActor) -> Document | None:
     several = {each.name for each in fields_of(signature) if each.kind is Kind.FILES}
     body = {k: v for k, v in CallBody.model_json_schema().items() if k != "required"}
     files = {name: {"type": "array", "items": _BINARY} if name in several else _BINARY for name in names}
-    body["description"] = "JSON as without files: the other arguments in kwargs, and when and how"
+    body["description"] = "the JSON body of a request without files: the other arguments in kwargs, and the options"
     return {"type": "object", "properties": {"body": body, **files}, "additionalProperties": False}
 
 
 def _narrow(schema: Document) -> None:
-    """What is checked beside a body's own fields: the queues there are, and what does not go together."""
+    """Add constraints across fields: known queues and mutually exclusive options."""
     schema["properties"]["queue"] = {**schema["properties"]["queue"], "anyOf": [{"enum": actor_catalogue.queues()}, {"type": "null"}]}
     schema["not"] = {"required": ["delay", "eta"], "properties": {name: {"not": {"type": "null"}} for name in ("delay", "eta")}}
 
@@ -105,7 +105,7 @@ def _argument_schemas() -> Document:
 
 
 def _moved(value: Any, name: str) -> Any:
-    """A schema whose references lead to where its definitions are in this document."""
+    """A schema with its references rewritten to this document's definitions."""
     if isinstance(value, dict):
         return {
             key: each.replace("#/$defs/", f"#/components/schemas/{name}.") if key == "$ref" else _moved(each, name)
@@ -115,7 +115,7 @@ def _moved(value: Any, name: str) -> Any:
 
 
 _BINARY: Document = {"type": "string", "format": "binary"}
-#: the body that brings a file
+#: the multipart body of a file upload
 FILE_PARTS: Document = {"type": "object", "properties": {"file": _BINARY}, "required": ["file"]}
 _FILE = {
     "type": "object",
@@ -143,7 +143,7 @@ _JOB = {
     "required": ["id", "actor", "queue", "state"],
     "properties": {
         "id": {"type": "string"}, "actor": _TEXT, "queue": {"type": "string"}, "state": {"enum": list(State)}, "reason": _TEXT,
-        "waiting_because": {"type": "array", "items": {"type": "string"}, "description": "why it is not running, every cause, the first to mend first"},
+        "waiting_because": {"type": "array", "items": {"type": "string"}, "description": "every reason why the job is not running, the first to fix first"},
         "cancelling": {"type": "boolean"}, "stalled": _TEXT, "result_bytes": {"type": ["integer", "null"]},
         "args": {}, "kwargs": {}, "result": {}, "error": _TEXT, "progress": {"type": ["object", "null"]},
         "waits_for": _TEXT, "slot_at": _TEXT, "paused_by": _TEXT, "held_for": _TEXT, "unique_key": _TEXT, "unique_until": _TEXT, "fair_key": _TEXT,
@@ -174,15 +174,15 @@ _PAGE = {
     "required": ["jobs", "next"],
     "properties": {"jobs": {"type": "array", "items": {"type": "object"}}, "next": _TEXT},
 }
-#: headers of answers
+#: response headers
 HEADERS = {
-    "ETag": {"description": "The version of what was read", "schema": {"type": "string"}},
+    "ETag": {"description": "The version of the resource", "schema": {"type": "string"}},
     "RateLimit": {
-        "description": "What this client has left: r requests, and the seconds until there is more",
+        "description": "Remaining quota of the client: r requests, t seconds until it is refilled",
         "schema": {"type": "string"},
     },
     "RateLimit-Policy": {"description": "The limit: q requests in w seconds", "schema": {"type": "string"}},
     "Retry-After": {"description": "Seconds", "schema": {"type": "integer", "minimum": 0}},
-    "Location": {"description": "Where what was made can be read", "schema": {"type": "string"}},
-    "Idempotency-Replayed": {"description": "true: this key was used before, and this is what was made then", "schema": {"type": "string"}},
+    "Location": {"description": "URL of the created resource", "schema": {"type": "string"}},
+    "Idempotency-Replayed": {"description": "true if the key was used before and this is the earlier result", "schema": {"type": "string"}},
 }

@@ -1,1 +1,1 @@
-"""What every route of the API shares: the blueprint, conditional requests, the rate limit. Imports no other part of the API."""
+"""Shared parts of the API routes: blueprint, conditional requests, rate limit. Imports no other part of the API."""

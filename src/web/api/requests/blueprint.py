@@ -1,4 +1,4 @@
-"""The blueprint that the API's modules add their routes to."""
+"""The blueprint of all API routes."""
 
 from __future__ import annotations
 

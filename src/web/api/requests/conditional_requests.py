@@ -1,4 +1,4 @@
-"""Reads that cost nothing when nothing changed, and edits that overwrite nobody: ETag, If-None-Match, If-Match (RFC 9110)."""
+"""Conditional requests (RFC 9110): ETag, If-None-Match for cheap reads, If-Match against lost updates."""
 
 from __future__ import annotations
 
@@ -11,33 +11,33 @@ from werkzeug.exceptions import PreconditionFailed
 from ....operations.format.json_documents import dump
 
 _READS = frozenset({"GET", "HEAD"})
-#: parts of a job's document that change though its row does not: what it waits for at the moment
+#: fields of a job's document that change without a change of its row
 _VOLATILE = frozenset({"waiting_because"})
 
 
 def tag(text: str | bytes) -> str:
-    """The entity tag of a document as it is sent."""
+    """Compute the entity tag of a serialised document."""
     return hashlib.sha256(text.encode() if isinstance(text, str) else text).hexdigest()[:32]
 
 
 def answer_conditionally(response: Response) -> Response:
-    """Give a document its tag; one that the client has already is answered with 304 and no body."""
+    """Add the ETag; respond 304 without a body if the client has this version."""
     if request.method not in _READS or response.status_code != 200 or response.is_streamed or response.mimetype != "application/json":
         return response
     if not response.get_etag()[0]:
         response.set_etag(tag(response.get_data()))
-    response.headers.setdefault("Cache-Control", "private, no-cache")  # to be kept, but asked about each time
+    response.headers.setdefault("Cache-Control", "private, no-cache")  # may be stored, must be revalidated
     response.make_conditional(request)
     return response
 
 
 def require_match(document: dict[str, Any]) -> None:
-    """Refuse an edit (412) whose If-Match names another version of the document than the one there is."""
+    """Reject an edit with 412 if its If-Match names a different version."""
     _require(lambda wanted: wanted.partition("-")[0] == _row_tag(document))
 
 
 def tagged(response: Response, document: dict[str, Any]) -> Response:
-    """Tag a job's document so that edits ask for its row alone, and reads for all of it."""
+    """Tag a job's document: If-Match compares its row only, If-None-Match the whole document."""
     response.set_etag(f"{_row_tag(document)}-{tag(response.get_data())}")
     return response
 
@@ -47,12 +47,12 @@ def _row_tag(document: dict[str, Any]) -> str:
 
 
 def require_version(version: int) -> None:
-    """The same for a document whose tag begins with its version, as `versioned` makes it."""
+    """Reject an edit with 412 for a tag that starts with a version, as `versioned` builds it."""
     _require(lambda wanted: wanted.partition("-")[0] == str(version))
 
 
 def versioned(response: Response, version: int) -> Response:
-    """Tag a document that changes by itself, too (its next instants), so that edits ask for its version alone."""
+    """Tag a document with computed fields (next ticks), so that If-Match compares its version only."""
     response.set_etag(f"{version}-{tag(response.get_data())}")
     return response
 
@@ -61,6 +61,4 @@ def _require(fits: Any) -> None:
     wanted = request.if_match
     if not wanted or wanted.star_tag or any(fits(each) for each in wanted.as_set()):
         return
-    raise PreconditionFailed(
-        "Somebody has changed it since you read it. Read it again, look at what changed, then send If-Match with its new ETag."
-    )
+    raise PreconditionFailed("It has changed since you read it. Read it again, then send If-Match with the new ETag.")

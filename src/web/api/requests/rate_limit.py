@@ -1,7 +1,7 @@
 """Rate limit of requests per token or user: an even rate with a burst of one period, stated in the headers of every response.
 
-Each web process counts by itself and in memory: the limit is there so that a loop gone wild leaves room for others, not to
-meter anybody, and a read that wrote to the database would cost more than it protects.
+Each web process counts in memory. The limit only keeps a runaway client from starving others.
+A database write per read would cost more than it protects.
 """
 
 from __future__ import annotations
@@ -18,13 +18,13 @@ from ....jobs.limits.rates import Rate, parse
 from ....settings import get_settings
 from ...auth import visitor
 
-#: clients remembered; when there are more, those whose budget is whole again are forgotten
+#: clients remembered; above that, clients with a full budget are dropped
 MOST_CLIENTS = 10_000
 
 
 @dataclass(frozen=True, slots=True)
 class Left:
-    """What a request found: how many more may follow at once, and after how many seconds there is room (again)."""
+    """Remaining quota of a client: requests left now, and seconds until more are allowed."""
 
     allowed: bool
     remaining: int
@@ -32,17 +32,17 @@ class Left:
 
 
 class Budget:
-    """The requests of every client of this process (a generic cell rate algorithm)."""
+    """Rate limiter of this process for all clients (generic cell rate algorithm)."""
 
     def __init__(self, rate: Rate, clock: Callable[[], float] = time.monotonic) -> None:
         self.rate = rate
         self._clock = clock
         self._spacing = rate.period_s / rate.count
-        self._free_at: dict[str, float] = {}  # when the client's line is even again
+        self._free_at: dict[str, float] = {}  # when the client's budget is full again
         self._lock = threading.Lock()
 
     def take(self, client: str) -> Left:
-        """Count one request of this client; one that is not allowed counts for nothing."""
+        """Count one request of this client; a rejected request is not counted."""
         present = self._clock()
         with self._lock:
             if len(self._free_at) >= MOST_CLIENTS:
@@ -56,32 +56,32 @@ class Budget:
 
 
 def budget() -> Budget | None:
-    """The budget that the settings ask for; raises ValueError with the cure."""
+    """The rate limit of the settings; raises ValueError with the cure."""
     text = get_settings().api_rate.strip()
     if not text:
         return None
     try:
         [rate] = parse(text)
     except ValueError:
-        raise ValueError(f"CALLBOARD_API_RATE={text!r} is no rate: write one such as 600/m, or nothing for no limit.") from None
+        raise ValueError(f"CALLBOARD_API_RATE={text!r} is not a rate: write e.g. 600/m, or leave it empty for no limit.") from None
     return Budget(rate)
 
 
 def check(clients: Budget | None) -> None:
-    """Count the request that is being answered; one too many is answered with 429."""
+    """Count the current request; raise 429 above the limit."""
     if clients is None:
         return
     g.budget_left = left = clients.take(visitor().key)
     if not left.allowed:
         refused = TooManyRequests(
-            f"You may ask {clients.rate} here. Ask again in {left.wait_s} s; POST /api/v1/jobs/bulk submits many jobs at once."
+            f"Rate limit of {clients.rate} exceeded. Retry in {left.wait_s} s; POST /api/v1/jobs/bulk submits many jobs at once."
         )
         refused.retry_after = left.wait_s
         raise refused
 
 
 def tell(clients: Budget | None, response: Response) -> Response:
-    """Say in the headers what the client has left (RateLimit, as the IETF's draft of the HTTP API group has it)."""
+    """Add the RateLimit headers (IETF HTTP API draft)."""
     left: Left | None = g.get("budget_left")
     if clients is not None and left is not None:
         response.headers["RateLimit-Policy"] = f'"api";q={clients.rate.count};w={clients.rate.period_s}'

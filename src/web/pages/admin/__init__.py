@@ -1,1 +1,1 @@
-"""/admin: who may do what, who did what, and what is set. One module per page; for the role admin alone."""
+"""/admin: users, tokens, sessions, audit, settings, webhooks, backups. One module per page; requires role admin."""

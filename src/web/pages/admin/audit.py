@@ -1,4 +1,4 @@
-"""/admin/audit: who did what, and who was refused."""
+"""/admin/audit: the audit log."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ ROWS = 100
 @blueprint.get("/admin/audit")
 @allow(Role.ADMIN)
 def index() -> str | tuple[str, int]:
-    """A page of lines, newest first."""
+    """A page of entries, newest first."""
     asked = {name: value for name in entries.FIELDS if (value := request.args.get(name, "").strip())}
     try:
         wanted, problem = entries.read(asked), None

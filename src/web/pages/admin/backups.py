@@ -1,4 +1,4 @@
-"""/admin/backups: what could be restored, whether it is fresh, and how."""
+"""/admin/backups: the backups, their age, and how to restore one."""
 
 from __future__ import annotations
 
@@ -14,5 +14,5 @@ blueprint = Blueprint("backups", __name__)
 @blueprint.get("/admin/backups")
 @allow(Role.ADMIN)
 def index() -> str:
-    """Every backup in the folder, newest first."""
+    """List the backups, newest first."""
     return render_template("admin/backups.html", folder=backup_list.look(), actor=backup_list.ACTOR)

@@ -1,4 +1,4 @@
-"""/admin/settings: every setting of this process with its value and its origin, and how long what is kept."""
+"""/admin/settings: every setting of this process with value and source, and the retention periods."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def index() -> str:
 
 
 def _origin(name: str, present: Settings) -> str:
-    """Where the web process has its value from; what `./run up` has found out itself it passes on as environment."""
+    """Source of a setting in the web process. Values that `./run up` determines are passed as environment variables."""
     variable = PREFIX + name.upper()
     if variable in {key.upper() for key in os.environ}:
         return "environment"

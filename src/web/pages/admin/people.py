@@ -1,4 +1,4 @@
-"""/admin/users: who may sign in, with which role, to which actors."""
+"""/admin/users: users with their role and actors."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ blueprint = Blueprint("people", __name__)
 @blueprint.get("/admin/users")
 @allow(Role.ADMIN)
 def index() -> str:
-    """The users, and the form of a new one."""
+    """List the users, with the form for a new one."""
     return _page()
 
 
 @blueprint.post("/admin/users")
 @allow(Role.ADMIN, action="user.create")
 def create() -> str | tuple[str, int]:
-    """Make a user and show the link with which he signs in, this one time."""
+    """Create a user and show the one-time sign-in link once."""
     name = request.form.get("name", "").strip()
     try:
         with database.write() as session:
@@ -40,7 +40,7 @@ def create() -> str | tuple[str, int]:
 @blueprint.post("/admin/users/<int:id>/<any(rights, disable, enable, 'new-link'):verb>")
 @allow(Role.ADMIN, action="user.{verb}")
 def change(id: int, verb: str) -> Response | str | tuple[str, int]:
-    """Change a user's rights, disable or enable him, or give him a link with which he sets a new password."""
+    """Change a user's role and actors, disable or enable the user, or create a password link."""
     try:
         with database.write() as session:
             if verb == "new-link":
@@ -51,9 +51,9 @@ def change(id: int, verb: str) -> Response | str | tuple[str, int]:
         return _page(problem=error), 422
     flash(
         {
-            "rights": f"{user.name} has new rights from now on.",
-            "disable": f"{user.name} is signed out and disabled.",
-            "enable": f"{user.name} may sign in again.",
+            "rights": f"Role and actors of {user.name} changed.",
+            "disable": f"{user.name} disabled and signed out.",
+            "enable": f"{user.name} enabled.",
         }[verb],
         "success",
     )
@@ -64,7 +64,7 @@ def _change(session: Session, id: int, verb: str) -> User:
     if verb == "enable":
         return users.enable(session, id)
     if visitor().key == f"user {id}":
-        raise UserError("id", "Nobody disables himself or changes his own rights: another administrator does.")
+        raise UserError("id", "You cannot disable yourself or change your own role: ask another administrator.")
     return users.disable(session, id) if verb == "disable" else users.change_rights(session, id, request.form.get("role", ""), _actors())
 
 

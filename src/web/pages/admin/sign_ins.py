@@ -1,4 +1,4 @@
-"""/admin/sessions: the browsers that are signed in."""
+"""/admin/sessions: active sessions of all users."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ blueprint = Blueprint("sign_ins", __name__)
 @blueprint.get("/admin/sessions")
 @allow(Role.ADMIN)
 def index() -> str:
-    """Every signed-in browser, newest first."""
+    """List the sessions, newest first."""
     with database.read() as session:
         return render_template("admin/sessions.html", sessions=sessions.listed(session))
 
@@ -25,9 +25,9 @@ def index() -> str:
 @blueprint.post("/admin/sessions/<int:id>/end")
 @allow(Role.ADMIN, action="session.end")
 def end(id: int) -> Response:
-    """Sign a browser out."""
+    """End a session."""
     with database.write() as session:
         if not sessions.end_one(session, id):
             raise NotFound(f"There is no session {id}.")
-    flash("The browser is signed out.", "success")
+    flash("Session signed out.", "success")
     return redirect(url_for("sign_ins.index"), 303)

@@ -1,4 +1,4 @@
-"""/admin/tokens: what programs sign in with."""
+"""/admin/tokens: API tokens."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ blueprint = Blueprint("tokens", __name__)
 @blueprint.get("/admin/tokens")
 @allow(Role.ADMIN)
 def index() -> str:
-    """Every token, and the form of a new one."""
+    """List the tokens, with the form for a new one."""
     return _page()
 
 
 @blueprint.post("/admin/tokens")
 @allow(Role.ADMIN, action="token.create")
 def create() -> str | tuple[str, int]:
-    """Make a token and show it, this one time."""
+    """Create a token and show it once."""
     try:
         made = read(request.form).create()
     except (ValueError, JobsError) as error:
@@ -37,11 +37,11 @@ def create() -> str | tuple[str, int]:
 @blueprint.post("/admin/tokens/<int:id>/revoke")
 @allow(Role.ADMIN, action="token.revoke")
 def revoke(id: int) -> Response:
-    """Let a token work no more."""
+    """Revoke a token."""
     with database.write() as session:
         if not tokens.revoke(session, id):
             raise NotFound(f"There is no token {id}.")
-    flash("The token works no more.", "success")
+    flash("Token revoked.", "success")
     return redirect(url_for("tokens.index"), 303)
 
 

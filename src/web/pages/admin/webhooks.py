@@ -1,4 +1,4 @@
-"""/admin/webhooks: addresses that are notified of ends, and every delivery with its response."""
+"""/admin/webhooks: webhooks and their deliveries with responses."""
 
 from __future__ import annotations
 
@@ -26,16 +26,16 @@ ROWS = 50
 @blueprint.get("/admin/webhooks")
 @allow(Role.ADMIN)
 def index() -> str:
-    """All webhooks, and the form for another."""
+    """List the webhooks, with the form for a new one."""
     return _index({}, None)
 
 
 @blueprint.post("/admin/webhooks")
 @allow(Role.ADMIN, action="webhook.create")
 def create() -> str | Response | tuple[str, int]:
-    """Make one: to its page, with the secret, or back with what is wrong."""
+    """Create a webhook: redirect to its page with the secret, or show the errors."""
     kind = request.form.get("kind", "job")
-    # One list of boxes for all kinds, all of them ticked at first: those of another kind mean nothing.
+    # One set of checkboxes serves all kinds and is fully checked at first: ignore the states of other kinds.
     possible = webhooks.STATES[WebhookKind(kind)] if kind in set(WebhookKind) else []
     wanted = {
         "url": request.form.get("url", "").strip(),
@@ -65,30 +65,30 @@ def show(id: str) -> str:
 @blueprint.post("/admin/webhooks/<id>/ping")
 @allow(Role.ADMIN, action="webhook.ping")
 def ping(id: str) -> Response:
-    """Send a delivery that means nothing."""
+    """Send a test delivery."""
     with database.write() as session:
         webhooks.ping(session, id)
-    flash("A ping is on its way.", "success")
+    flash("Ping queued.", "success")
     return redirect(url_for("webhooks.show", id=id), 303)
 
 
 @blueprint.post("/admin/webhooks/<id>/delete")
 @allow(Role.ADMIN, action="webhook.delete")
 def delete(id: str) -> Response:
-    """Delete it with its deliveries."""
+    """Delete a webhook with its deliveries."""
     with database.write() as session:
         webhooks.remove(session, id)
-    flash("The webhook is deleted.", "success")
+    flash("Webhook deleted.", "success")
     return redirect(url_for("webhooks.index"), 303)
 
 
 @blueprint.post("/admin/webhook-deliveries/<id>/resend")
 @allow(Role.ADMIN, action="webhook.resend")
 def resend(id: str) -> Response:
-    """Send a delivery again."""
+    """Resend a delivery."""
     with database.write() as session:
         webhook = webhooks.resend(session, id, by=visitor().name).webhook_id
-    flash("It is on its way again.", "success")
+    flash("Delivery queued again.", "success")
     return redirect(url_for("webhooks.show", id=webhook), 303)
 
 

@@ -1,4 +1,4 @@
-"""/alerts: what is wrong with the fleet, what was, and what nobody wants to hear of for a while."""
+"""/alerts: active, resolved and muted alerts."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ blueprint = Blueprint("alerts", __name__)
 @blueprint.get("/alerts")
 @allow(Role.VIEWER)
 def index() -> str | Response:
-    """What is on, what is muted, and what is over."""
+    """List active and resolved alerts with their mutes."""
     with database.read() as session:
         muted = mutes.in_force(session)
         on, over, looked_at = alerts.standing(session, muted), alerts.recovered(session), alerts.looked_at(session)
@@ -37,25 +37,25 @@ def index() -> str | Response:
 @blueprint.post("/alerts/<int:id>/mute")
 @allow(Role.OPERATOR, action="alert.mute")
 def mute(id: int) -> Response:
-    """Say nothing of it for a while."""
+    """Mute an alert."""
     try:
         until = ahead("for", request.form.get("for", "").strip())
-        assert until is not None  # a text means an instant, or is refused
+        assert until is not None  # a non-empty text gives a time or raises
         with database.write() as session:
             mutes.mute(session, id, until=until, by=visitor().name)
-        flash("It is muted: no message and no line on the overview until then.", "success")
+        flash("Alert muted: no notifications and hidden from the overview until then.", "success")
     except mutes.UnknownAlert:
         raise
     except JobsError as error:
-        flash(f"Not done: {error}", "error")
+        flash(f"Failed: {error}", "error")
     return redirect(url_for("alerts.index"), 303)
 
 
 @blueprint.post("/alerts/<int:id>/unmute")
 @allow(Role.OPERATOR, action="alert.unmute")
 def unmute(id: int) -> Response:
-    """Hear of it again."""
+    """Unmute an alert."""
     with database.write() as session:
         mutes.unmute(session, id)
-    flash("It is heard of again.", "success")
+    flash("Alert unmuted.", "success")
     return redirect(url_for("alerts.index"), 303)

@@ -1,4 +1,4 @@
-"""/controls/…: the buttons that pause, resume, limit and reset; each leads back to the page it stands on."""
+"""/controls/…: actions to pause, resume, limit and reset; each redirects back to its page."""
 
 from __future__ import annotations
 
@@ -23,15 +23,15 @@ blueprint = Blueprint("controls", __name__)
 @blueprint.post("/controls/<target>/pause")
 @allow(Role.OPERATOR, action="target.pause")
 def pause(target: str) -> Response:
-    """Start nothing more of it, for a while or until somebody resumes."""
+    """Pause a target for a duration or until it is resumed."""
     meant, how_long = override_requests.read_target(target), request.form.get("for", "").strip()
     try:
         with database.write() as session:
             reason = request.form.get("reason", "").strip()[:500]
             override_requests.pause(session, meant, how_long=how_long or None, reason=reason, by=visitor())
-        flash(f"{_named(meant)} is paused: what runs goes on, what would start waits.", "success")
+        flash(f"{_named(meant)} paused: running jobs finish, new ones wait.", "success")
     except JobsError as error:
-        flash(f"Not done: {error}", "error")
+        flash(f"Failed: {error}", "error")
     return _back(meant)
 
 
@@ -42,17 +42,17 @@ def resume(target: str) -> Response:
     meant = override_requests.read_target(target)
     with database.write() as session:
         waited = override_requests.resume(session, meant)
-    flash(f"{_named(meant)} goes on; {waited} job{'' if waited == 1 else 's'} waited.", "success")
+    flash(f"{_named(meant)} resumed; {waited} job{' was' if waited == 1 else 's were'} waiting.", "success")
     return _back(meant)
 
 
 @blueprint.post("/controls/<target>/limit")
 @allow(Role.OPERATOR, action="target.limit")
 def limit(target: str) -> Response:
-    """Override a limit, lift it, or follow the code again."""
+    """Override a limit, remove it, or return to the code value."""
     meant, setting, do = override_requests.read_target(target), request.form.get("setting", ""), request.form.get("do", "")
     if setting not in (RATE_LIMIT, CONCURRENCY) or do not in ("set", "lift", "follow"):
-        raise BadRequest("This form has no such button.")
+        raise BadRequest("Unknown button.")
     try:
         with database.write() as session:
             if do == "follow":
@@ -60,20 +60,20 @@ def limit(target: str) -> Response:
             else:
                 value = None if do == "lift" else _value(setting, request.form.get("value", "").strip())
                 override_requests.override(session, meant, setting, value, by=visitor())
-        flash("The code's own limit holds again." if do == "follow" else "The new limit holds from the next job on.", "success")
+        flash("Override removed." if do == "follow" else "Limit changed: it applies from the next job on.", "success")
     except JobsError as error:
-        flash(f"Not done: {error}", "error")
+        flash(f"Failed: {error}", "error")
     return _back(meant)
 
 
 @blueprint.post("/controls/<target>/reset")
 @allow(Role.OPERATOR, action="breaker.reset")
 def reset(target: str) -> Response:
-    """Close an actor's circuit breaker by hand."""
+    """Reset an actor's circuit breaker."""
     meant = override_requests.read_target(target)
     with database.write() as session:
         waited = breakers.reset(session, meant.name)
-    flash(f"The circuit breaker is closed; {waited} job{'' if waited == 1 else 's'} waited.", "success")
+    flash(f"Circuit breaker closed; {waited} job{' was' if waited == 1 else 's were'} waiting.", "success")
     return _back(meant)
 
 
@@ -81,7 +81,7 @@ def _value(setting: str, text: str) -> Any:
     if setting == RATE_LIMIT:
         return text
     if not text.isdecimal() or not text.isascii() or len(text) > 9:
-        raise JobsError("Enter how many may run at once, e.g. 3.", field=CONCURRENCY)
+        raise JobsError("Enter the number of jobs that may run at once, e.g. 3.", field=CONCURRENCY)
     return int(text)
 
 

@@ -1,4 +1,4 @@
-"""/: is anything wrong?"""
+"""/: the overview: health, counts, throughput and problems."""
 
 from __future__ import annotations
 
@@ -26,10 +26,10 @@ ROWS = 8
 @blueprint.get("/")
 @allow(Role.VIEWER)
 def show() -> str:
-    """Health, five numbers, throughput, what needs a person, and what runs."""
+    """Health, job counts, throughput, problems that need attention, and running jobs."""
     period = request.args.get("period", "1h")
     if period not in overview_figures.PERIODS:
-        raise NotFound(f"There is no period {period}. There are: {', '.join(overview_figures.PERIODS)}.")
+        raise NotFound(f"Unknown period {period}. Choose one of {', '.join(overview_figures.PERIODS)}.")
     with database.read() as session:
         tally = search.tally(session, search.parse(""))
         health, queues = fleet_health.look(session), list(queries.queues(session))

@@ -1,4 +1,4 @@
-"""What the overview tells: is anything wrong, what needs a person, what runs, how much goes through."""
+"""Figures of the overview: counts, throughput chart and problems that need attention."""
 
 from __future__ import annotations
 
@@ -31,13 +31,13 @@ from ....sql.clock import now
 from ....sql.database import get_database
 from ...render.filters import span
 
-#: seconds for which the numbers of the chart are good: they count all that ended
+#: cache lifetime of the chart in seconds: its query counts every finished job of the period
 FRESH_S = 15.0
 #: rows of each list
 ROWS = 5
-#: alerts that are listed
+#: maximum alerts listed
 MOST_ALERTS = 20
-#: what the chart can show: period and the length of a column
+#: periods of the chart, with the length of a column
 PERIODS = {
     "1h": (timedelta(hours=1), timedelta(minutes=2)),
     "24h": (timedelta(hours=24), timedelta(minutes=30)),
@@ -47,7 +47,7 @@ PERIODS = {
 
 @dataclass(frozen=True, slots=True)
 class Figure:
-    """One of the five numbers: what it counts, and the query that lists it."""
+    """One count of the overview, with the query that lists its jobs."""
 
     label: str
     value: str
@@ -58,7 +58,7 @@ class Figure:
 
 @dataclass(frozen=True, slots=True)
 class Needs:
-    """What needs a person; nothing of it: all is clear."""
+    """Problems that need attention; empty: all clear."""
 
     alerts: list[Alert] = field(default_factory=list)
     groups: list[FailureGroup] = field(default_factory=list)
@@ -74,7 +74,7 @@ class Needs:
 
 @dataclass(frozen=True, slots=True)
 class Throughput:
-    """The chart, and the part of what ended that succeeded."""
+    """Throughput chart and success rate."""
 
     chart: Markup
     succeeded: int
@@ -84,7 +84,7 @@ class Throughput:
 
 
 def needs(session: Session, queues: list[QueueCounts], alive: list[Worker]) -> Needs:
-    """What needs a person now."""
+    """Collect the problems that need attention."""
     present = now()
     served = workers.served(alive)
     unserved = [each.queue for each in queues if each.queued and each.queue not in served]
@@ -100,7 +100,7 @@ def needs(session: Session, queues: list[QueueCounts], alive: list[Worker]) -> N
 
 
 def five(tally: Tally, queues: list[QueueCounts], dead_today: int, passed: Throughput, period: str) -> list[Figure]:
-    """Running, queued with the oldest one's age, retrying, dead since yesterday, and how many of a hundred succeed."""
+    """The five counts: running, queued with the oldest age, retrying, dead, and the success rate."""
 
     def counted(state: State) -> str:
         return f"{tally.states[state]:,}".replace(",", "\u202f") + ("" if state in tally.whole or not tally.states[state] else "+")
@@ -112,7 +112,7 @@ def five(tally: Tally, queues: list[QueueCounts], dead_today: int, passed: Throu
         Figure("queued", counted(State.QUEUED), "state:queued", "" if oldest is None else f"oldest {span(now() - oldest)}", "queued"),
         Figure("retrying", counted(State.RETRYING), "state:retrying", state="retrying"),
         Figure("dead", counted(State.DEAD), "state:dead", f"{dead_today:,} in 24 h".replace(",", "\u202f"), "dead"),
-        Figure("succeeded", rate, f"state:succeeded finished:{period}", f"of what ended in {period}", "succeeded"),
+        Figure("succeeded", rate, f"state:succeeded finished:{period}", f"success rate, last {period}", "succeeded"),
     ]
 
 
@@ -121,7 +121,7 @@ _lock = threading.Lock()
 
 
 def throughput(session: Session, period: str) -> Throughput:
-    """What ended in the period, kept for some seconds for all visitors of the same rights."""
+    """Throughput of the period, cached for a few seconds per set of visible actors."""
     key, present = (str(get_database().url), period, permissions.in_force()), time.monotonic()
     with _lock:
         for each in [each for each, (kept_at, _) in _kept.items() if present - kept_at > FRESH_S]:
@@ -146,7 +146,7 @@ def _throughput(session: Session, period: str) -> Throughput:
     failed = tuple(each.get(State.DEAD, 0) for each in steps)
     marks = deploys.since(session, until - length)
     chart = Chart(
-        title=f"Jobs that ended, last {period}", labels=tuple(names), nothing="Nothing has ended.",
+        title=f"Finished jobs, last {period}", labels=tuple(names), nothing="No finished jobs.",
         series=(Series(name="succeeded", tone=Tone.GOOD, values=succeeded), Series(name="dead", tone=Tone.WORSE, values=failed)),
     )  # fmt: skip
     at = [

@@ -1,4 +1,4 @@
-"""/queues: where jobs wait, what holds them back, and the controls of each queue and of everything."""
+"""/queues: queue counts, drift, pauses and limits, per queue and for everything."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ blueprint = Blueprint("queues", __name__)
 @blueprint.get("/queues")
 @allow(Role.VIEWER)
 def index() -> str | Response:
-    """All queues, and what is said of everything at once."""
+    """List the queues, with the controls for everything."""
     broker = permissions.numbers(management.overview())
     with database.read() as session:
         counted = {each.queue: each for each in queries.queues(session)}
@@ -67,7 +67,7 @@ def show(name: str) -> str:
     with database.read() as session:
         counted, wrong = _counted(session, name), [each.text for each in troubles(session, broker)]
         if counted and counted.queued and name not in workers.served(workers.alive(session)):
-            wrong.append("Jobs wait here, and no living worker takes from this queue")
+            wrong.append("Jobs are queued, but no worker consumes this queue")
         panel = override_requests.panel(session, Target("queue", name))
         everything = override_requests.panel(session, Target("all")).pause
         ours = drift.waiting(session).get(name)
@@ -84,21 +84,21 @@ def show(name: str) -> str:
 @blueprint.post("/queues/<name>/requeue")
 @allow(Role.OPERATOR, action="queue.requeue")
 def requeue(name: str) -> AnyResponse:
-    """Give the dead letters of a queue back to where they came from."""
+    """Requeue the dead letters of a queue."""
     with database.write() as session:
         _counted(session, name)
         audit.about("queue", name)
     try:
         done = dead_letters.requeue(name)
-        went = "1 dead letter went back to its queue" if done.moved == 1 else f"{done.moved} dead letters went back to their queue"
-        flash(f"{went}{f', {done.left} are left' if done.left else ''}.", "success")
+        went = f"{done.moved} dead letter{'' if done.moved == 1 else 's'} requeued"
+        flash(f"{went}{f', {done.left} left' if done.left else ''}.", "success")
     except dead_letters.BrokerAway as error:
-        flash(f"Not done: {error}", "error")
+        flash(f"Failed: {error}", "error")
     return redirect(url_for("queues.show", name=name), 303)
 
 
 def _counted(session: Session, name: str) -> QueueCounts | None:
-    """What SQL counts of a queue; raises NotFound for one that no actor, job or worker names."""
+    """SQL counts of a queue; raises NotFound if no actor, job or worker names it."""
     counted = next((each for each in queries.queues(session) if each.queue == name), None)
     if counted is None and name not in actor_catalogue.queues() and not any(name in worker.queues for worker in workers.alive(session)):
         raise NotFound(f"There is no queue named {name}.")

@@ -1,4 +1,4 @@
-"""/workers: the processes that run jobs, and what each of them runs at the moment."""
+"""/workers: worker processes and their running jobs."""
 
 from __future__ import annotations
 
@@ -20,16 +20,16 @@ from ...http import export_formats
 blueprint = Blueprint("workers", __name__)
 
 _SAID = {
-    "quiet": "will take nothing new, and finishes what it runs",
-    "stop": "will end once it has finished what it runs",
-    "resume": "goes on",
+    "quiet": "stops taking jobs and finishes its current ones",
+    "stop": "stops after its current jobs",
+    "resume": "takes jobs again",
 }
 
 
 @blueprint.get("/workers")
 @allow(Role.VIEWER)
 def index() -> str | Response:
-    """All worker processes that are alive, and those that were lost lately."""
+    """List the live worker processes and the recently lost ones."""
     with database.read() as session:
         alive, lost = workers.fleet(session), workers.lost_lately(session)
         running = queries.running_on(session, [each.id for each in alive])
@@ -56,13 +56,13 @@ def index() -> str | Response:
 @blueprint.post("/workers/<name>/<any(quiet, stop, resume):verb>")
 @allow(Role.OPERATOR, action="worker.{verb}")
 def act(name: str, verb: str) -> Response:
-    """Have a worker take nothing new, end as well, or go on."""
+    """Quiet, stop or resume a worker."""
     try:
         with database.write() as session:
             worker_commands.ask(session, name, None if verb == "resume" else Wish(verb), by=visitor().name)
         flash(f"{name} {_SAID[verb]}.", "success")
     except JobsError as error:
-        flash(f"Not done: {error}", "error")
+        flash(f"Failed: {error}", "error")
     return redirect(url_for("workers.index"), 303)
 
 

@@ -1,4 +1,4 @@
-"""/batches: a CSV file of rows for one actor, looked through, submitted as one, watched, and given back with what became of each row."""
+"""/batches: upload a CSV of rows for one actor, check it, submit it, follow it, download it with outcomes."""
 
 from __future__ import annotations
 
@@ -32,16 +32,16 @@ from ...forms.job_form import KEY
 
 blueprint = Blueprint("batches", __name__)
 
-#: rows that a page shows
+#: rows per page
 ROWS = 100
-#: characters of a result or an error in a row of the file
+#: maximum characters of a result or error in the downloaded file
 _SHOWN = 2_000
 
 
 @blueprint.get("/batches")
 @allow(Role.VIEWER)
 def index() -> str:
-    """All batches, newest first."""
+    """List the batches, newest first."""
     limited = permissions.in_force()
     with database.read() as session:
         found = [(each, batches.figures(session, each.id)) for each in batches.recent(session) if permissions.fits(limited, each.actor)]
@@ -51,14 +51,14 @@ def index() -> str:
 @blueprint.get("/actors/<name>/rows")
 @allow(Role.SUBMITTER)
 def new(name: str) -> str:
-    """Bring a file for an actor."""
+    """The upload form of an actor."""
     return _new(name)
 
 
 @blueprint.get("/actors/<name>/rows.csv")
 @allow(Role.VIEWER)
 def template(name: str) -> FlaskResponse:
-    """A file with the header alone."""
+    """Download the template: a CSV with the header only."""
     columns = [each.name for each in Sheet(Signature.of(actor_catalogue.submittable(name))).columns]
     return _file(spreadsheets.write([columns]), f"{name}.csv")
 
@@ -66,7 +66,7 @@ def template(name: str) -> FlaskResponse:
 @blueprint.post("/actors/<name>/rows")
 @allow(Role.SUBMITTER, action="batch.read")
 def read(name: str) -> Response | tuple[str, int]:
-    """Read and check a file: to its preview, or back with why it cannot be read."""
+    """Parse and validate a file: redirect to its preview, or show why it cannot be read."""
     brought = request.files.get("file")
     try:
         if brought is None or not brought.filename:
@@ -88,21 +88,21 @@ def read(name: str) -> Response | tuple[str, int]:
 @blueprint.get("/batches/<id>")
 @allow(Role.VIEWER)
 def show(id: str) -> str:
-    """One batch: what is wrong with its rows before it is submitted, how far its jobs are afterwards."""
+    """One batch: row errors before it is submitted, progress of its jobs afterwards."""
     return render_template("batches/show.html", **_shown(id))
 
 
 @blueprint.get("/batches/<id>/progress")
 @allow(Role.VIEWER)
 def progress(id: str) -> str:
-    """The changing part of a batch's page alone."""
+    """The live part of a batch page."""
     return render_template("batches/_batch.html", **_shown(id))
 
 
 @blueprint.get("/batches/<id>/rows.csv")
 @allow(Role.VIEWER)
 def rows(id: str) -> FlaskResponse:
-    """The file as it came, with what became of each row."""
+    """Download the file with the outcome of each row."""
     with database.read() as session:
         batch = _find(session, id)
     kept = [index for index, name in enumerate(batch.header) if not name.startswith(OWN)]
@@ -121,21 +121,21 @@ def rows(id: str) -> FlaskResponse:
 @blueprint.post("/batches/<id>/submit")
 @allow(Role.SUBMITTER, action="batch.submit")
 def submit(id: str) -> Response:
-    """Submit all rows that fit, in one transaction."""
+    """Submit all valid rows in one transaction."""
     try:
         with database.write() as session:
             batch = _find(session, id)
             if batches.take(session, id, by=visitor().name):
                 submissions = _submissions(batch, batches.rows(session, id, limit=MAX_ROWS, bad=False), visitor())
                 batches.submit_rows(session, id, submissions)
-                text = f"{len(submissions)} jobs are submitted."
+                text = f"{len(submissions)} job{'' if len(submissions) == 1 else 's'} submitted."
             else:
-                text = "This batch was submitted before."
+                text = "This batch was already submitted."
         flash(text, "success")
     except (InvalidArguments, NotAllowed, JobsError) as error:
         if isinstance(error, batches.UnknownBatch):
             raise
-        flash(f"Nothing was submitted. {error}", "error")
+        flash(f"Nothing submitted. {error}", "error")
     return redirect(url_for("batches.show", id=id), 303)
 
 
@@ -148,23 +148,23 @@ def discard(id: str) -> Response:
         try:
             batches.discard(session, id)
         except NotAllowed as error:
-            flash(f"Not done: {error}.", "error")
+            flash(f"Failed: {error}.", "error")
             return redirect(url_for("batches.show", id=id), 303)
-    flash("The file is discarded; nothing was submitted.", "success")
+    flash("Batch discarded; nothing was submitted.", "success")
     return redirect(url_for("batches.new", name=batch.actor), 303)
 
 
 @blueprint.post("/batches/<id>/<any(cancel, retry):action>")
 @allow(Role.OPERATOR, action="batch.{action}")
 def act(id: str, action: str) -> Response:
-    """Cancel what has not ended, or retry what failed."""
+    """Cancel the unfinished jobs of a batch, or retry the failed ones."""
     with database.write() as session:
         batch = _find(session, id)
         if action == "retry":
             permissions.require_submit(batch.actor)
         number = (batches.cancel if action == "cancel" else batches.retry)(session, id)
-    words = {"cancel": "cancelled, or asked to stop", "retry": "queued again"}
-    flash(f"{number} job{'' if number == 1 else 's'} {'is' if number == 1 else 'are'} {words[action]}.", "success")
+    words = {"cancel": "cancelled or stopping", "retry": "queued again"}
+    flash(f"{number} job{'' if number == 1 else 's'} {words[action]}.", "success")
     return redirect(url_for("batches.show", id=id), 303)
 
 
@@ -196,19 +196,19 @@ def _shown(id: str) -> dict[str, Any]:
 
 
 def _submissions(batch: Batch, fitting: list[Outcome], by: Caller) -> dict[int, Submission]:
-    """The submissions of the rows; checked again, for the code may have changed since the file was read."""
+    """Build the submissions of the rows; validate again, because the code may have changed since the upload."""
     submissions = {}
     for outcome in fitting:
         wanted = job_request.JobRequest(batch.actor, outcome.row.args or (), outcome.row.kwargs)
         try:
             submissions[outcome.row.number] = job_request.check(wanted, by=by, source="form")
         except InvalidArguments as error:
-            raise JobsError(f"Row {outcome.row.number} does not fit any more ({error}): bring the file again.") from None
+            raise JobsError(f"Row {outcome.row.number} is no longer valid ({error}): upload the file again.") from None
     return submissions
 
 
 def _ending(outcome: Outcome) -> tuple[str, str, str, str]:
-    """State, result, error and job of a row, as its file gets them back."""
+    """State, result, error and job of a row for the downloaded file."""
     row, job = outcome.row, outcome.job
     if row.problems:
         return "not submitted", "", " ".join(f"{name}: {text}" if name else text for name, text in row.problems), ""
@@ -229,7 +229,7 @@ def _file(lines: Iterator[bytes], name: str) -> FlaskResponse:
 
 
 def _key() -> str:
-    """The form's key, by which a double click is one draft."""
+    """The form's idempotency key: a double click creates one draft."""
     try:
         return str(UUID(request.form.get(KEY, "")))
     except ValueError:

@@ -1,4 +1,4 @@
-"""/jobs/bulk: one verb for all jobs of a query. Said back in words with their number, then carried out by a job of its own."""
+"""/jobs/bulk: bulk action on all jobs of a query: confirm the number, then run it as a background job."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ blueprint = Blueprint("bulk", __name__)
 @blueprint.get("/jobs/many")
 @allow(Role.OPERATOR)
 def confirm() -> str | Response:
-    """What would be done to how many; nothing is yet."""
+    """The confirmation page; changes nothing."""
     verb, chosen = _verb(request.args.get("verb")), request.args.getlist("id")
     if request.args.get("scope") == "chosen":
         if not chosen:
-            flash("Not done: no job of the page was chosen.", "error")
+            flash("No jobs selected.", "error")
             return redirect(url_for("jobs.index", q=request.args.get("q") or None), 303)
         return _page(verb, search.parse("id:" + ",".join(quote(id) for id in chosen)))
     return _page(verb, search.parse(query_text(request.args)))
@@ -37,16 +37,16 @@ def confirm() -> str | Response:
 @blueprint.post("/jobs/many")
 @allow(Role.OPERATOR, action="bulk.start")
 def start() -> Response | tuple[str, int]:
-    """Submit the job that does it; the number that was shown is typed above a hundred."""
+    """Submit the bulk job; above a hundred jobs the user must type the number."""
     verb = _verb(request.form.get("verb"))
     query = bulk_request.within(verb, search.parse(request.form.get("q", "")))
     shown, up_to = _number("count"), _number("up_to")
     typed = request.form.get("typed", "").replace("\u202f", "").replace(",", "").replace(" ", "")
     if shown > bulk.TYPED_ABOVE and typed != str(shown):
-        return _page(verb, query, error=f"Type {shown} to go on: that many jobs are meant."), 422
+        return _page(verb, query, error=f"Type {shown}, the number of jobs, to continue."), 422
     with database.write() as session:
         receipt = bulk_request.start(session, verb, query, up_to=up_to, count=shown, by=visitor(), source="form")
-    flash(f"It is under way: {verb} of {query.in_words()}. Cancel this job to stop it.", "success")
+    flash(f"Started: {verb} of {query.in_words()}. Cancel this job to stop it.", "success")
     return redirect(url_for("jobs.show", id=receipt.id), 303)
 
 
@@ -67,5 +67,5 @@ def _verb(text: str | None) -> Verb:
 def _number(name: str) -> int:
     text = request.form.get(name, "")
     if not text.isdecimal() or not text.isascii() or len(text) > 18:
-        raise BadRequest("Load the page again, then confirm.")
+        raise BadRequest("Reload the page, then confirm.")
     return int(text)

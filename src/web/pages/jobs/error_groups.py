@@ -1,4 +1,4 @@
-"""/errors: failures by what they have in common, how each group stands, and the way to retry it."""
+"""/errors: error groups, their status, and retry."""
 
 from __future__ import annotations
 
@@ -24,17 +24,17 @@ from ...render import tracebacks
 
 blueprint = Blueprint("errors", __name__)
 
-#: for how long a group can be muted
+#: durations of a mute
 MUTES = {"1h": timedelta(hours=1), "1d": timedelta(days=1), "7d": timedelta(days=7), "30d": timedelta(days=30)}
 
 
 @blueprint.get("/errors")
 @allow(Role.VIEWER)
 def index() -> str | Response:
-    """The groups that need a look, or those of one status."""
+    """List the unresolved groups, or those of one status."""
     chosen, before = request.args.get("status"), request.args.get("before")
     if chosen and chosen not in list(Status):
-        raise JobsError(f"There is no status {chosen!r}. There are: {', '.join(Status)}.", field="status")
+        raise JobsError(f"Unknown status {chosen!r}. Choose one of {', '.join(Status)}.", field="status")
     try:
         until = parse_instant(before) if before else None
     except ValueError as error:
@@ -72,23 +72,23 @@ def show(fingerprint: str) -> str:
     )  # fmt: skip
 
 
-@blueprint.post("/errors/<fingerprint>/<any(resolve, mute, reopen):deed>")
-@allow(Role.OPERATOR, action="error.{deed}")
-def act(fingerprint: str, deed: str) -> Response:
+@blueprint.post("/errors/<fingerprint>/<any(resolve, mute, reopen):action>")
+@allow(Role.OPERATOR, action="error.{action}")
+def act(fingerprint: str, action: str) -> Response:
     """Resolve, mute or reopen a group."""
     with database.write() as session:
-        if deed == "resolve":
+        if action == "resolve":
             groups.resolve(session, fingerprint, by=visitor().name)
-            flash("It is resolved. Should it come again, it is shown as regressed.", "success")
-        elif deed == "mute":
+            flash("Resolved. If it occurs again, it is shown as regressed.", "success")
+        elif action == "mute":
             period = MUTES.get(request.form.get("for", ""))
             if period is None:
-                raise BadRequest(f"Mute it for one of: {', '.join(MUTES)}.")
+                raise BadRequest(f"Mute for one of {', '.join(MUTES)}.")
             groups.mute(session, fingerprint, by=visitor().name, until=now() + period)
-            flash("It is muted: no mail and no line on the overview until then.", "success")
+            flash("Muted: no emails and hidden from the overview until then.", "success")
         else:
             groups.reopen(session, fingerprint)
-            flash("It is open again.", "success")
+            flash("Reopened.", "success")
     return redirect(url_for("errors.show", fingerprint=fingerprint), 303)
 
 

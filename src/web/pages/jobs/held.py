@@ -1,4 +1,4 @@
-"""/held: messages that need a person, with the reason."""
+"""/held: messages that need a decision, with the reason."""
 
 from __future__ import annotations
 

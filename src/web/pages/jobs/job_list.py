@@ -1,4 +1,4 @@
-"""What the list of jobs shows: the query, its chips, counts and facets, a page of jobs, and the visitor's saved views."""
+"""View model of the jobs list: query, counts, facets, a page of jobs and saved views."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ from . import saved_views
 from .query_completion import Completion, completions
 
 ROWS = 50
-#: rows of a twin for programs
+#: rows of an export
 MOST_ROWS = 1_000
 
 
 @dataclass(frozen=True, slots=True)
 class Listing:
-    """A page of jobs and all that stands around it."""
+    """A page of jobs with its counts, facets and views."""
 
     query: Query
     views: list[SavedView]
@@ -41,7 +41,7 @@ class Listing:
 
     @classmethod
     def read(cls, parameters: Mapping[str, str], visitor: Caller) -> Listing:
-        """What an address asks for; raises QueryError."""
+        """Parse the URL parameters; raises QueryError."""
         wanted = read_filter(parameters)
         limit = ROWS
         if parameters.get("limit", "").isdecimal():
@@ -58,33 +58,33 @@ class Listing:
 
     @classmethod
     def wrong(cls, error: QueryError, visitor: Caller) -> Listing:
-        """The page of a query that is not understood."""
+        """The page of an invalid query."""
         with database.read() as session:
             return cls(Query(error.text), saved_views.of(session, visitor), completions(session, error.text), error=error)
 
     @property
     def fields(self) -> Mapping[str, Any]:
-        """All that can be asked for."""
+        """The query fields."""
         return FIELDS
 
     @property
     def state(self) -> str | None:
-        """The one state that is asked for."""
+        """The state of the query, if it names exactly one."""
         return self.query.one("state")
 
     @property
     def total(self) -> str:
-        """How many jobs are meant, as far as they are counted."""
+        """The number of matching jobs, with a plus if the count was capped."""
         states = self.query.states() or list(State)
         return written(self.tally.total(states), is_whole=self.tally.is_whole(states))
 
     @property
     def title(self) -> str:
-        """What is listed."""
+        """The page title."""
         return f"{self.state.capitalize()} jobs" if self.state else "Jobs"
 
     def count(self, state: State) -> str:
-        """How many jobs of a state the rest of the query means; "" for none."""
+        """The number of jobs in a state that match the rest of the query; "" for none."""
         number = self.tally.states.get(state, 0)
         return written(number, is_whole=state in self.tally.whole) if number else ""
 
@@ -103,5 +103,5 @@ class Listing:
 
 
 def written(number: int, *, is_whole: bool) -> str:
-    """A count, with a plus where there may be more."""
+    """A count, with a plus if it was capped."""
     return f"{number:,}".replace(",", "\u202f") + ("" if is_whole else "+")

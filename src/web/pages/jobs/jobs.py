@@ -1,4 +1,4 @@
-"""/jobs: the list, one job live, and what a person may do to it."""
+"""/jobs: the list, the live page of a job, and its actions."""
 
 from __future__ import annotations
 
@@ -39,29 +39,29 @@ from .query_completion import completions
 
 blueprint = Blueprint("jobs", __name__)
 
-#: how close the rows of the list stand
+#: row densities of the list
 DENSITIES = ("normal", "compact")
 _DONE = {
-    "retry": "The job is queued again.",
-    "cancel": "The job is cancelled.",
-    "run-now": "The job is queued.",
-    "stack": "Its worker writes into its log where it is, within seconds.",
-    "release": "The job is released.",
-    "discard": "The job is discarded.",
+    "retry": "Job queued again.",
+    "cancel": "Job cancelled.",
+    "run-now": "Job queued.",
+    "stack": "Stack trace requested: it appears in the log within seconds.",
+    "release": "Job released.",
+    "discard": "Job discarded.",
 }
-_CANCELLING = "Cancelling: the job is shown as cancelled once it is certain that it runs no more."
-#: lines of the log that a job's page shows, the newest
+_CANCELLING = "Cancelling… waiting for the worker to stop."
+#: newest log lines shown on a job's page
 _LINES = 500
-#: lines of one attempt's whole log; CALLBOARD_MAX_LOG_LINES keeps it far below
+#: maximum lines of an attempt's full log; CALLBOARD_MAX_LOG_LINES is far lower
 _WHOLE_LOG = 1_000_000
-#: what a page shows of a job: all of it, or how far it is
+#: live views: the whole job, or only its progress
 _VIEWS = ("job", "progress", "users")
 
 
 @blueprint.get("/jobs")
 @allow(Role.VIEWER)
 def index() -> str | FlaskResponse | tuple[str, int]:
-    """A page of jobs, newest first; or its twin for programs."""
+    """A page of jobs, newest first; as JSON or CSV on request."""
     if request.args.get("density") in DENSITIES:
         cookie["density"] = request.args["density"]
     try:
@@ -80,7 +80,7 @@ def index() -> str | FlaskResponse | tuple[str, int]:
 @blueprint.get("/jobs/suggest")
 @allow(Role.VIEWER)
 def suggest() -> str:
-    """How the query that is being typed may go on."""
+    """Completions of the query being typed."""
     with database.read() as session:
         return render_template("jobs/_completions.html", completions=completions(session, request.args.get("q", "")[:LONGEST]))
 
@@ -88,12 +88,12 @@ def suggest() -> str:
 @blueprint.post("/jobs/views")
 @allow(Role.VIEWER, action="view.save")
 def save_view() -> Response:
-    """Keep a query under a name."""
+    """Save a query as a view."""
     try:
         with database.write() as session:
             name, text = request.form.get("name", ""), request.form.get("q", "")
             saved_views.save(session, visitor(), name=name, query=text, is_shared=request.form.get("shared") == "1")
-        flash(f"The view {name.strip()} is saved.", "success")
+        flash(f"View {name.strip()} saved.", "success")
     except (JobsError, Forbidden) as error:
         flash(f"Not saved: {error}", "error")
     return redirect(url_for("jobs.index", q=request.form.get("q") or None), 303)
@@ -102,17 +102,17 @@ def save_view() -> Response:
 @blueprint.post("/jobs/views/<int:number>/delete")
 @allow(Role.VIEWER, action="view.delete")
 def delete_view(number: int) -> Response:
-    """Forget a saved query."""
+    """Delete a saved view."""
     with database.write() as session:
         saved_views.delete(session, visitor(), number)
-    flash("The view is deleted.", "success")
+    flash("View deleted.", "success")
     return redirect(url_for("jobs.index"), 303)
 
 
 @blueprint.get("/jobs/<id>")
 @allow(Role.VIEWER)
 def show(id: str) -> str | Response:
-    """One job; a short id leads to the whole one."""
+    """One job; a short id redirects to the full one."""
     job = _find(id)
     if job.id != id:
         return redirect(url_for("jobs.show", id=job.id))
@@ -124,7 +124,7 @@ def show(id: str) -> str | Response:
 @blueprint.get("/jobs/<id>/attempts/<int:number>/log")
 @allow(Role.VIEWER)
 def log(id: str, number: int) -> FlaskResponse:
-    """All that an attempt has logged and printed, as plain text."""
+    """The full log of an attempt as plain text."""
     job = _find(id)
     with database.read() as session:
         lines = attempt_logs.read(session, job.seq, attempt=min(number, 2**31 - 1), limit=_WHOLE_LOG)
@@ -134,7 +134,7 @@ def log(id: str, number: int) -> FlaskResponse:
 @blueprint.get("/jobs/<id>/result")
 @allow(Role.VIEWER)
 def result(id: str) -> FlaskResponse:
-    """The result as a file of JSON."""
+    """Download the result as JSON."""
     response = job_results.send(_find(id))
     response.headers["Content-Disposition"] = "attachment; filename=result.json"
     return response
@@ -143,17 +143,17 @@ def result(id: str) -> FlaskResponse:
 @blueprint.get("/jobs/<id>/files/<file>")
 @allow(Role.SUBMITTER)
 def file(id: str, file: str) -> FlaskResponse:
-    """A file that the job was given, to be saved."""
+    """Download an input file of the job."""
     return uploads.send(_find(id), file)
 
 
 @blueprint.get("/jobs/<id>/edit")
 @allow(Role.OPERATOR)
 def edit(id: str) -> str | Response:
-    """The form that changes a waiting job."""
+    """The edit form of a waiting job."""
     form = _edit_form(id)
     if form.job.state not in edits.EDITABLE:
-        return _not_done(id, f"the job is {form.job.state}: only one that waits can be changed")
+        return _not_done(id, f"the job is {form.job.state}: only a waiting job can be edited")
     return render_template("jobs/edit.html", form=form)
 
 
@@ -161,7 +161,7 @@ def edit(id: str) -> str | Response:
 @allow(Role.OPERATOR, action="job.edit")
 @takes_files
 def save(id: str) -> Response | tuple[str, int]:
-    """Change a waiting job: to its page, or back with what is wrong."""
+    """Save the edit: redirect to the job, or show the errors."""
     form = _edit_form(id)
     sent = uploads.sent(form.arguments)
     if (longer := form.with_row(sent)) is not None:
@@ -176,7 +176,7 @@ def save(id: str) -> Response | tuple[str, int]:
         return _not_done(id, str(error))
     if isinstance(outcome, EditForm):
         return render_template("jobs/edit.html", form=outcome), 422
-    flash("The job is changed.", "success")
+    flash("Job changed.", "success")
     return redirect(url_for("jobs.show", id=id), 303)
 
 
@@ -187,7 +187,7 @@ def rerun(id: str) -> Response:
     try:
         with database.write() as session:
             receipt = reruns.again(session, _find(id).id, by=visitor().name)
-        flash("A new job runs it again.", "success")
+        flash("Job re-run as this new job.", "success")
     except JobsError as error:
         return _not_done(id, str(error).rstrip("."))
     return redirect(url_for("jobs.show", id=receipt.id), 303)
@@ -196,7 +196,7 @@ def rerun(id: str) -> Response:
 @blueprint.get("/jobs/<id>/re-run")
 @allow(Role.OPERATOR)
 def change_and_rerun(id: str) -> str:
-    """The form of a new job, filled with the arguments of this one."""
+    """The re-run form, prefilled with this job's arguments."""
     return render_template("jobs/rerun.html", form=RerunForm.of(_find(id)))
 
 
@@ -204,7 +204,7 @@ def change_and_rerun(id: str) -> str:
 @allow(Role.OPERATOR, action="job.re-run")
 @takes_files
 def rerun_with_edits(id: str) -> Response | str | tuple[str, int]:
-    """Submit a new job with other arguments: to its page, or back with what is wrong."""
+    """Submit the edited re-run: redirect to the new job, or show the errors."""
     form = RerunForm.of(_find(id))
     sent = uploads.sent(form.fields)
     longer = form.with_row(sent)
@@ -214,7 +214,7 @@ def rerun_with_edits(id: str) -> Response | str | tuple[str, int]:
     if isinstance(outcome, RerunForm):
         return render_template("jobs/rerun.html", form=outcome), 422
     flash(
-        "A new job runs it again, with these arguments." if outcome.created else "This form was submitted before: here is its job.",
+        "Job re-run as this new job." if outcome.created else "This form was already submitted: here is its job.",
         "success",
     )
     return redirect(url_for("jobs.show", id=outcome.id), 303)
@@ -223,7 +223,7 @@ def rerun_with_edits(id: str) -> Response | str | tuple[str, int]:
 @blueprint.get("/jobs/<id>/live")
 @allow(Role.VIEWER)
 def live(id: str) -> str:
-    """The job's changing part alone, for browsers that must ask again and again."""
+    """The live part of a job page, for polling browsers."""
     job = _find(id)
     return render_template("jobs/_event.html", view=_view(), is_whole=True, **(_shown(job) if _view() == "job" else {"job": job}))
 
@@ -231,26 +231,26 @@ def live(id: str) -> str:
 @blueprint.get("/jobs/<id>/events")
 @allow(Role.VIEWER)
 def events(id: str) -> FlaskResponse | tuple[str, int]:
-    """The job's changing part at each change."""
+    """The live part of a job page as a stream."""
     job = _find(id)
-    generate_csrf()  # the secret behind the streamed forms' tokens must be in the cookie before the stream begins
+    generate_csrf()  # set the CSRF cookie now: headers cannot be sent once the stream has begun
     try:
         return stream(job.id, _messages, after=log_documents.read_place(request.args.get("after")) if _view() == "job" else None)
     except TooManyStreams:
-        # htmx puts this into the page, where it asks every few seconds instead.
+        # htmx inserts this polling element instead of the stream.
         return render_template("jobs/_poll.html", job=job, view=_view()), 503
 
 
 @blueprint.post("/jobs/<id>/<any(retry, cancel, 'run-now', release, discard, stack):action>")
 @allow(Role.OPERATOR, action="job.{action}")
 def act(id: str, action: str) -> Response:
-    """Retry, cancel, run now, release or discard a job; or have it say where it is."""
+    """Retry, cancel, run now, release or discard a job, or request its stack trace."""
     try:
         with database.write() as session:
             job = job_actions.act(session, id, action)
         flash(_CANCELLING if job.is_cancelling and action == "cancel" else _DONE[action], "success")
     except NotAllowed as error:
-        flash(f"Not done: {error}.", "error")
+        flash(f"Failed: {error}.", "error")
     return redirect(url_for("held.index") if request.form.get("from") == "held" else url_for("jobs.show", id=id), 303)
 
 
@@ -261,7 +261,7 @@ def _edit_form(id: str) -> EditForm:
 
 
 def _not_done(id: str, why: str) -> Response:
-    flash(f"Not done: {why}.", "error")
+    flash(f"Failed: {why}.", "error")
     return redirect(url_for("jobs.show", id=id), 303)
 
 
@@ -274,14 +274,14 @@ def _find(id: str) -> Job:
 
 
 def _shown(job: Job) -> dict[str, Any]:
-    """What the page shows of a job, its log included."""
+    """Template context of a job page, including the log."""
     with database.read() as session:
         stands, lines = context_of(session, job), attempt_logs.tail(session, job.seq, limit=_LINES)
     return {"job": job, "standing": stands, "lines": lines, "after": log_documents.write_place(lines), "is_cut": len(lines) == _LINES}
 
 
 def _messages(news: News) -> Iterator[Message]:
-    """One message for all: htmx swaps what is unnamed, and each part brings its own target."""
+    """One unnamed message per update: htmx swaps unnamed events, and each part names its target."""
     place = log_documents.write_place(news.lines) if news.lines else None
     stands = None if news.job is None else context_now(news.job)
     parts = {"job": news.job, "standing": stands, "lines": news.lines, "after": news.after}

@@ -1,4 +1,4 @@
-"""What a query may go on with: whole queries that begin with what is typed, for the list below the box."""
+"""Query completion: full queries that start with the typed text, for the datalist."""
 
 from __future__ import annotations
 
@@ -11,20 +11,20 @@ from ....jobs.search.fields import FIELDS
 from ....jobs.search.grammar import quote
 from ....operations.jobs import actor_catalogue
 
-#: completions offered at once
+#: maximum completions
 MOST = 30
 
 
 @dataclass(frozen=True, slots=True)
 class Completion:
-    """One whole query, and what its last word means."""
+    """One full query with the meaning of its last word."""
 
     text: str
     meaning: str
 
 
 def completions(session: Session, typed: str) -> list[Completion]:
-    """How the last word that is typed may go on."""
+    """Complete the last typed word."""
     head, space, last = typed.rpartition(" ")
     sign = "-" if last.startswith("-") else ""
     name, colon, begun = last.removeprefix("-").partition(":")

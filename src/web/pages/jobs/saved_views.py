@@ -1,4 +1,4 @@
-"""Saved views: queries with a name, of one person or shared by all."""
+"""Saved views: named queries, private or shared."""
 
 from __future__ import annotations
 
@@ -14,24 +14,24 @@ from ....operations.people.models import SavedView
 from ....operations.people.roles import Role
 from ....sql.clock import now
 
-#: views of one person
+#: views per user
 MOST = 50
 
 
 def of(session: Session, visitor: Caller) -> list[SavedView]:
-    """A visitor's own views and the shared ones, by name; of these a limited visitor has only those about actors of his."""
+    """List the visitor's views and the shared ones by name; visitors with limited actors see only shared views about those."""
     mine = or_(SavedView.owner == visitor.key, SavedView.is_shared)
     found, limited = session.execute(select(SavedView).where(mine).order_by(SavedView.name, SavedView.id)).scalars(), permissions.in_force()
     return [each for each in found if limited is None or each.owner == visitor.key or limited.takes_query(parse(each.query))]
 
 
 def save(session: Session, visitor: Caller, *, name: str, query: str, is_shared: bool) -> None:
-    """Keep a query; one of the same name and owner is replaced."""
+    """Save a query; replaces the owner's view of that name."""
     name = " ".join(name.split())
     if not 0 < len(name) <= 60:
         raise JobsError("Give the view a name of at most 60 characters.", field="name")
     if is_shared and not visitor.role.includes(Role.OPERATOR):
-        raise Forbidden("Sharing a view with everybody needs the role operator.")
+        raise Forbidden("Sharing a view requires role operator.")
     parse(query)
     session.execute(deleting(SavedView).where(SavedView.owner == visitor.key, SavedView.name == name))
     if len(session.execute(select(SavedView.id).where(SavedView.owner == visitor.key).limit(MOST)).all()) == MOST:
@@ -42,7 +42,7 @@ def save(session: Session, visitor: Caller, *, name: str, query: str, is_shared:
 
 
 def delete(session: Session, visitor: Caller, number: int) -> None:
-    """Forget one's own view; an admin may delete each shared one."""
+    """Delete the visitor's view; an administrator may delete any shared one."""
     chosen = deleting(SavedView).where(SavedView.id == number)
     if not visitor.role.includes(Role.ADMIN):
         chosen = chosen.where(SavedView.owner == visitor.key)
