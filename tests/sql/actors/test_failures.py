@@ -176,14 +176,14 @@ def test_whatever_goes_wrong_with_the_wish_the_end_of_the_attempt_is_written(dat
     def broken() -> None:
         raise RuntimeError("the look cannot be asked for")
 
-    monkeypatch.setattr(counting, "_ask", broken)
+    monkeypatch.setattr(counting.failure_mail, "_part", broken)
     [id] = fail(database, "no order #")
     assert look(database, id).state is State.DEAD
 
     def unkeepable() -> object:
         return mail_failures.message().copy(message_id="\x00")
 
-    monkeypatch.setattr(counting, "_ask", unkeepable)
+    monkeypatch.setattr(counting.failure_mail, "_part", unkeepable)
     [id] = fail(database, "no order #")
     assert look(database, id).state is State.DEAD
 
