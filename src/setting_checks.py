@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import ipaddress
 import logging
+import os
 import re
 from urllib.parse import quote, unquote, urlsplit
 from zoneinfo import ZoneInfo, available_timezones
@@ -105,6 +106,25 @@ def networks(text: str) -> str:
             ipaddress.ip_network(each, strict=False)
         except ValueError:
             raise ValueError(f"must be addresses or networks, comma separated, e.g. 10.0.0.5,10.1.0.0/16; {each!r:.60} is none") from None
+    return text
+
+
+def hosts(text: str) -> str:
+    """Host names, addresses and networks."""
+    for each in list_of(text, ","):
+        if "/" in each or not _HOST.fullmatch(each):
+            try:
+                ipaddress.ip_network(each, strict=False)
+            except ValueError:
+                right = "must be host names, addresses or networks, comma separated, e.g. 10.0.0.0/8,wiki.intern"
+                raise ValueError(f"{right}; {each!r:.60} is none") from None
+    return text
+
+
+def folder(text: str) -> str:
+    """A folder that exists: templates in a misspelled one would never be used."""
+    if text and not os.path.isdir(text):
+        raise ValueError(f"must be an existing folder; {text!r:.100} is none")
     return text
 
 

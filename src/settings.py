@@ -202,11 +202,11 @@ class Settings(BaseSettings):
     mail_from: Annotated[str, AfterValidator(setting_checks.addresses)] = Field(
         "Callboard <callboard@localhost>", description="sender of mail that names none"
     )
-    mail_admins: str = Field(
+    mail_admins: Annotated[str, AfterValidator(setting_checks.addresses)] = Field(
         "",
         description="who gets reports and mail about failures, comma separated; empty: the built-in mailbox, or nobody behind a real mail server",
     )
-    mail_templates: str = Field(
+    mail_templates: Annotated[str, AfterValidator(setting_checks.folder)] = Field(
         "", description="folder of your own mail templates, NAME.txt and NAME.html; they win over those of the same name here"
     )
     public_url: Annotated[str, AfterValidator(setting_checks.web_address)] = Field(
@@ -230,7 +230,7 @@ class Settings(BaseSettings):
     )
 
     backup_dir: str = Field("", description="folder of the backups; empty: `backups` in the data folder")
-    http_allow: str = Field(
+    http_allow: Annotated[str, AfterValidator(setting_checks.hosts)] = Field(
         "", description="hosts and networks that `call_http` may reach beside public ones, comma separated, e.g. `10.0.0.0/8,wiki.intern`"
     )
 
