@@ -9,7 +9,13 @@ from pathlib import Path
 
 import click
 
-CHECKS = (("ruff", "check", "."), ("ruff", "format", "--check", "."), ("mypy",), ("lint-imports",))
+CHECKS = (
+    ("ruff", "check", "."),
+    ("ruff", "format", "--check", "."),
+    ("mypy",),
+    ("lint-imports",),
+    ("python", "-m", "tests.harness.plain_english"),
+)
 #: maximum test processes: each mostly waits for services, but with more of them, tests wait for each other
 PROCESSES_PER_CORE, MOST_PROCESSES = 2, 8
 #: every tier except faults and browser, and one end-to-end test
@@ -36,7 +42,7 @@ def _side_by_side(arguments: tuple[str, ...]) -> list[str]:
 
 @click.command()
 def check() -> None:
-    """Run ruff, mypy and the import contracts; report every failing tool, not only the first."""
+    """Run ruff, mypy, the import contracts and the check of words; report every failing tool, not only the first."""
     programs = Path(sys.executable).parent
     failed = []
     for tool, *arguments in CHECKS:
