@@ -15,12 +15,12 @@ from .up.errors import UpError
 from .up.locations import COMMAND
 from .up.parts.actor_loading import loading_problem
 
-#: what a machine refuses and a person can mend; anything else is a mistake of ours and shows its traceback
+#: errors of the machine that an operator can fix; any other exception is a bug and shows its traceback
 REFUSALS = {errno.EACCES, errno.EPERM, errno.ENOSPC, errno.EROFS, errno.EDQUOT}
 
 
 class Verbs(click.Group):
-    """Finds each verb in its module at the moment it is called, so that a worker does not import what a supervisor needs."""
+    """Load each command's module only when it is called, so that a worker does not import what a supervisor needs."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         return list(VERBS)
@@ -40,10 +40,10 @@ def cli() -> None:
 
 
 def main() -> None:
-    """Run the verb; whatever cannot be done is told in words, not in a traceback."""
+    """Run the command; report what cannot be done as a message, not as a traceback."""
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, TextIOWrapper):
-            stream.reconfigure(errors="replace")  # a terminal without UTF-8 gets ? for ✔, not a traceback
+            stream.reconfigure(errors="replace")  # a terminal without UTF-8 gets ? for ✔ instead of a traceback
     try:
         cli(prog_name=COMMAND, complete_var=COMPLETE_VARIABLE)
     except UpError as error:

@@ -1,4 +1,4 @@
-"""The public door to the database for application code: `from src.database import read, write`.
+"""The database for application code: `from src.database import read, write`.
 
 Inside Callboard, import from src.sql.
 """

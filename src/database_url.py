@@ -1,4 +1,4 @@
-"""URLs of databases, in every spelling that PostgreSQL's own programs take."""
+"""Database URLs, in every spelling that PostgreSQL's own programs accept."""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ from typing import Any
 from sqlalchemy import URL, make_url
 from sqlalchemy.exc import ArgumentError, NoSuchModuleError
 
-#: user and password, hosts, and the rest of a PostgreSQL URL; SQLAlchemy reads several hosts in the query only
+#: user and password, hosts, and the rest of a PostgreSQL URL; SQLAlchemy accepts several hosts in the query only
 _POSTGRESQL = re.compile(r"(?:postgres|postgresql|pgsql)(?:\+\w+)?://(?:(?P<user>.*)@)?(?P<hosts>[^/?]*)(?P<rest>.*)", re.DOTALL)
 _HOST = re.compile(r"(?:\[(?P<v6>[^\]]*)\]|(?P<name>[^:\[\]]*))(?::(?P<port>\d*))?")
 
 
 def parse(text: str) -> URL:
-    """The URL of a SQLite file or a PostgreSQL server; raises ValueError with the cure.
+    """Parse the URL of a SQLite file or a PostgreSQL server; raises ValueError with the cure.
 
-    Of several hosts the one that takes writes is meant, unless `target_session_attrs` says otherwise.
+    Of several hosts, connect to the one that accepts writes, unless `target_session_attrs` says otherwise.
     """
     try:
         url = _postgresql(found) if (found := _POSTGRESQL.fullmatch(text.strip())) else make_url(text.strip())
@@ -32,7 +32,7 @@ def parse(text: str) -> URL:
 
 
 def conninfo(url: URL) -> dict[str, str]:
-    """What libpq is told to reach a PostgreSQL, without the password."""
+    """Return the libpq connection string of a PostgreSQL URL, without the password."""
     dialect: Any = url.set(drivername="postgresql+psycopg").get_dialect()
     options: dict[str, object] = dialect().create_connect_args(url)[1]
     return {name: str(value) for name, value in options.items() if name not in ("password", "context")}

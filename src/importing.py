@@ -10,13 +10,13 @@ from contextlib import contextmanager
 
 @contextmanager
 def uncollected() -> Iterator[None]:
-    """Look for no garbage in the block, nor ever again among what is there once it has imported something: modules stay."""
+    """Suspend garbage collection in the block, and exempt all objects that exist at its end: imported modules stay."""
     collects, known = gc.isenabled(), len(sys.modules)
     gc.disable()
     try:
         yield
     finally:
         if len(sys.modules) > known:
-            gc.freeze()  # else the next collections go through all of it, and again when the process ends
+            gc.freeze()  # else later collections scan all of it, and once more when the process exits
         if collects:
             gc.enable()

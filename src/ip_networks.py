@@ -1,4 +1,4 @@
-"""Addresses and networks as settings name them: `10.0.0.5,10.1.0.0/16`."""
+"""IP addresses and networks as settings name them: `10.0.0.5,10.1.0.0/16`."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ Network = IPv4Network | IPv6Network
 
 @lru_cache(maxsize=8)
 def read(text: str) -> tuple[Network, ...]:
-    """The networks of a comma-separated text; raises ValueError for one that is none."""
+    """Parse a comma-separated list of networks; raises ValueError for an invalid one."""
     return tuple(ip_network(word.strip(), strict=False) for word in text.split(",") if word.strip())
 
 
 def read_address(text: str | None) -> Address | None:
-    """The address of a text, an IPv4 address inside IPv6 as IPv4; None: it is none."""
+    """Parse an IP address, unwrapping IPv4 in IPv6; None if it is invalid."""
     try:
         address = ip_address((text or "").strip().removeprefix("[").removesuffix("]"))
     except ValueError:

@@ -1,4 +1,4 @@
-"""Where am I? Logging: events with fields, readable on a terminal, JSON elsewhere; never payloads or secrets."""
+"""Logging: events with fields, readable on a terminal, JSON elsewhere; never payloads or secrets."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ import structlog
 
 from .settings import get_settings
 
-#: characters of a traceback that a log has
+#: characters of a traceback kept in the log
 TRACEBACK_LIMIT = 16_000
 
-#: finds what the line just written is said on behalf of: `job_id` and what else belongs to it, or nothing
+#: returns fields about the job on whose behalf the current line is written (`job_id` and others), or None
 Find = Callable[[], Mapping[str, Any] | None]
 
 
 def configure_logs() -> None:
-    """Send every logger of this process to stderr in the configured form; safe to call again. Handlers of a team's own stay."""
+    """Send every logger of this process to stderr in the configured form; safe to call again. The application's own handlers stay."""
     settings = get_settings()
     shared: list[Any] = [
         structlog.contextvars.merge_contextvars,
@@ -41,7 +41,7 @@ def configure_logs() -> None:
         processors=[
             structlog.stdlib.ProcessorFormatter.remove_processors_meta,
             _say_more,
-            _say_for_whom,  # here, and not when the event is made: lines of libraries pass by this place, too
+            _say_for_whom,  # here and not when the event is created, so that lines of libraries are covered too
             structlog.processors.ExceptionRenderer(_bounded_traceback),
             lambda logger, method, event: _mask(last(logger, method, event)),
         ],
@@ -49,22 +49,22 @@ def configure_logs() -> None:
     handler = logging.StreamHandler()
     handler.setFormatter(formatter)
     root = logging.getLogger()
-    # A team's own handlers stay; one more that writes to the terminal would say everything twice.
+    # The application's own handlers stay, except those that write to the terminal: each line would appear twice.
     root.handlers[:] = [handler, *(each for each in root.handlers if not writes_to_terminal(each))]
     root.setLevel(settings.log_level.upper())
-    # pika tells each reconnect in a dozen lines; the broker room says the same in one.
+    # pika logs each reconnect in a dozen lines; the broker room logs one.
     logging.getLogger("pika").setLevel(logging.CRITICAL)
-    # Alembic says on import which of its own plugins it has.
+    # Alembic logs its own plugins at import.
     logging.getLogger("alembic.runtime.plugins").setLevel(logging.WARNING)
 
 
 def get_logger(name: str) -> Any:
-    """A structlog logger: `log.info("attempt_failed", job_id=…)`."""
+    """Return a structlog logger: `log.info("attempt_failed", job_id=…)`."""
     return structlog.stdlib.get_logger(name)
 
 
 def writes_to_terminal(handler: logging.Handler) -> bool:
-    """True for a plain handler that writes to a standard stream, as basicConfig() makes it."""
+    """True for a plain handler that writes to a standard stream, as basicConfig() makes."""
     if type(handler) is not logging.StreamHandler:
         return False
     streams = (sys.stdout, sys.stderr, sys.__stdout__, sys.__stderr__)
@@ -72,28 +72,28 @@ def writes_to_terminal(handler: logging.Handler) -> bool:
 
 
 def mask_by(mask: Callable[[str], str] | None) -> None:
-    """Have every line of this process pass through `mask` before it is written; None: no more."""
+    """Pass every log line of this process through `mask` before it is written; None: stop."""
     global _mask
     _mask = mask or str
 
 
 def speak_for(find: Find | None) -> None:
-    """Have every line of this process carry from here on what `find` finds in the thread that writes it; None: no more.
+    """Add the fields that `find` returns in the logging thread to every line; None: stop.
 
-    Asked only when a line is written, so a job that says nothing costs nothing.
+    Called only when a line is written, so a job that logs nothing costs nothing.
     """
     global _find
     _find = find
 
 
 def add_facts(more: Callable[[], Mapping[str, str]] | None) -> None:
-    """Have every line of this process carry what `more` finds where it is written, beside all else; None: no more."""
+    """Add the fields that `more` returns to every line; None: stop."""
     global _more
     _more = more
 
 
 def _bounded_traceback(exc_info: Any) -> str:
-    """The traceback without values of variables, cut in the middle: exceptions may say megabytes."""
+    """The traceback without values of variables, cut in the middle: exception messages may be megabytes long."""
     text = "".join(traceback.format_exception(*exc_info)).rstrip("\n") if exc_info and exc_info[0] is not None else ""
     if len(text) > TRACEBACK_LIMIT:
         half = TRACEBACK_LIMIT // 2
@@ -118,7 +118,7 @@ def _say_for_whom(_logger: Any, _method: str, event: Any) -> Any:
     if owner is None:
         return event
     if event.get("job_id", owner["job_id"]) != owner["job_id"]:
-        event["by_job_id"] = owner["job_id"]  # a job that tells of another one
+        event["by_job_id"] = owner["job_id"]  # a job that logs about another one
         return event
     for name, value in owner.items():
         event.setdefault(name, value)
@@ -126,7 +126,7 @@ def _say_for_whom(_logger: Any, _method: str, event: Any) -> Any:
 
 
 if not structlog.is_configured():
-    # Until configure_logs() and in programs of others: structlog's own default prints local variables, passwords among them.
+    # Until configure_logs() and in other programs: structlog's default prints local variables, including passwords.
     structlog.configure(
         processors=[
             structlog.contextvars.merge_contextvars,
@@ -135,5 +135,5 @@ if not structlog.is_configured():
             structlog.processors.ExceptionRenderer(_bounded_traceback),
             structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback),
         ],
-        logger_factory=lambda *_: structlog.PrintLogger(sys.stderr),  # what a command prints for scripts goes to standard output
+        logger_factory=lambda *_: structlog.PrintLogger(sys.stderr),  # a command's output for scripts goes to standard output
     )

@@ -1,4 +1,4 @@
-"""What a setting must be: each check returns the value as it is used, or raises ValueError with what would be right."""
+"""Validation of settings: each check returns the value in its final form, or raises ValueError with the cure."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _ENCODE = "percent-encode what is special in a password (@ as %40, / as %2F, # a
 
 
 def broker_url(text: str) -> str:
-    """One AMQP URL in full, also of one written for Celery: `pyamqp://`, `//` for the virtual host `/`, a virtual host with a slash."""
+    """Normalise one AMQP URL, also one written for Celery: `pyamqp://`, `//` for the virtual host `/`, a virtual host with a slash."""
     right = f"must be amqp://USER:PASSWORD@HOST:5672/VHOST or amqps://…, several separated by `;`; {_ENCODE}"
     try:
         parts = urlsplit(text.strip())
@@ -52,7 +52,7 @@ def broker_urls(text: str) -> str:
 
 def database_url(text: str) -> str:
     if text:
-        from .database_url import parse  # SQLAlchemy takes a third of a second, which `./run status` has no use for
+        from .database_url import parse  # importing SQLAlchemy takes a third of a second, which `./run status` does not need
 
         parse(text)
     return text
@@ -148,7 +148,7 @@ def addresses(text: str) -> str:
 
 
 def list_of(text: str, separator: str) -> list[str]:
-    """The parts of a setting that names several things."""
+    """Split a setting that lists several values."""
     return [part.strip() for part in text.split(separator) if part.strip()]
 
 
@@ -165,7 +165,7 @@ def _reachable(text: str, schemes: tuple[str, ...], right: str) -> None:
 
 
 def key(text: str) -> str:
-    """A key that nobody guesses, or none."""
+    """Check that a key is long enough not to be guessed, or empty."""
     if text and (len(text) < 12 or len(set(text)) < 5):
         raise ValueError("is too easy to guess: give at least 12 characters at random, e.g. of `openssl rand -base64 32`, or none")
     return text

@@ -1,4 +1,4 @@
-"""Where am I? Every setting of a Callboard process, read once from the environment and `.env`.
+"""Settings: every setting of a Callboard process, read once from the environment and `.env`.
 
 Each has a unit, a default and a line of docs; docs/reference/settings.md is checked against this file by a test.
 """
@@ -23,18 +23,18 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 from . import setting_checks
 
 PREFIX = "CALLBOARD_"
-#: where Docker and Kubernetes put secrets: a file callboard_secret_key there is CALLBOARD_SECRET_KEY
+#: where Docker and Kubernetes mount secrets: the file callboard_secret_key there is CALLBOARD_SECRET_KEY
 SECRETS_DIR = "/run/secrets"
 
 
-#: settings that mean something when they are empty, other than their default
+#: settings whose empty value means something other than the default
 EMPTY_MEANS = {"api_rate"}
 #: a hundred years
 LONGEST_DAYS = 36_500
 
 
 class Settings(BaseSettings):
-    """All settings; an environment variable is the field's name in capitals behind `CALLBOARD_`."""
+    """All settings; the environment variable is `CALLBOARD_` and the field's name in capitals."""
 
     model_config = SettingsConfigDict(
         env_prefix=PREFIX,
@@ -261,7 +261,7 @@ class Settings(BaseSettings):
         dotenv_settings: PydanticBaseSettingsSource,
         file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """An empty variable says nothing, as compose sets those that have no value: what a file in /run/secrets says wins over it."""
+        """Ignore empty variables, which compose sets for missing values: a file in /run/secrets takes precedence over them."""
         given = (env_settings, dotenv_settings)
         says_something = tuple(_Chosen(settings_cls, each, lambda _name, value: value != "") for each in given)
         means_it = tuple(_Chosen(settings_cls, each, lambda name, value: value == "" and name in EMPTY_MEANS) for each in given)
@@ -269,7 +269,7 @@ class Settings(BaseSettings):
 
     @property
     def effective_public_url(self) -> str:
-        """The address of the console without a slash at its end, for links."""
+        """The console's address for links, without a trailing slash."""
         if self.public_url:
             return self.public_url.rstrip("/")
         host = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(self.host, self.host)
@@ -277,12 +277,12 @@ class Settings(BaseSettings):
 
     @property
     def effective_backup_dir(self) -> Path:
-        """The folder of the backups."""
+        """The folder of backups."""
         return Path(self.backup_dir) if self.backup_dir else self.data_dir / "backups"
 
     @property
     def admins(self) -> list[str]:
-        """Who gets reports and mail about failures."""
+        """The recipients of reports and failure mail."""
         return [address.strip() for address in self.mail_admins.split(",") if address.strip()]
 
     @property
@@ -299,22 +299,22 @@ class Settings(BaseSettings):
 
     @property
     def effective_uploads_dir(self) -> Path:
-        """The configured folder of files that jobs are given, or one in the data folder."""
+        """The configured folder of uploaded files, or one in the data folder."""
         return Path(self.uploads_dir) if self.uploads_dir else self.data_dir / "uploads"
 
     @property
     def management_link(self) -> str:
-        """Where people find the management UI, without the user and password with which this process asks it; empty: not known."""
+        """The management UI's address for users, without the credentials with which this process queries it; empty: unknown."""
         return re.sub(r"//[^/]*@", "//", self.management_public_url or next(iter(self.management_urls), ""))
 
     @property
     def management_urls(self) -> list[str]:
-        """The URLs of the management API, one per node, each without a slash at its end."""
+        """The URLs of the management API, one per node, without a trailing slash."""
         return [url.strip().rstrip("/") for url in self.management_url.split(";") if url.strip()]
 
     @property
     def broker_urls(self) -> list[str]:
-        """The AMQP URLs in full, one per host."""
+        """The normalised AMQP URLs, one per host."""
         return [setting_checks.broker_url(url) for url in setting_checks.list_of(self.broker_url, ";")]
 
     @property
@@ -323,25 +323,25 @@ class Settings(BaseSettings):
         return [name.strip() for name in self.actors.split(",") if name.strip()]
 
     def effective_secret_key(self) -> str:
-        """The configured key, or one made once and kept in the data folder (mode 0600)."""
+        """The configured key, or one generated once and kept in the data folder (mode 0600)."""
         if self.secret_key:
             return self.secret_key
         return kept_secret(self.data_dir / "secret_key")
 
 
 def of_file(path: Path) -> str:
-    """The URL of a SQLite file, whatever its path holds."""
+    """The URL of a SQLite file, whatever characters its path holds."""
     return f"sqlite:///{quote(str(path))}"
 
 
-#: settings that `./run up` decides for itself, and others need who join it
+#: settings that `./run up` decides itself and that processes joining it need
 RUNNING_FIELDS = ("broker_url", "management_url", "smtp_url", "mail_admins")
-#: settings that are nothing but a secret
+#: settings that are secret as a whole
 SECRET_FIELDS = {"secret_key"}
 
 
 def masked(name: str, value: object) -> str:
-    """A value as it may be shown: passwords in URLs, up to the last @ of each, and keys are hidden."""
+    """A value fit to be shown: keys are hidden, and passwords in URLs up to the last @ of each."""
     text = str(value)
     if name in SECRET_FIELDS and text:
         return "•••"
@@ -349,20 +349,20 @@ def masked(name: str, value: object) -> str:
 
 
 def kept_secret(path: Path, *, make: Callable[[], str] = lambda: secrets.token_urlsafe(32)) -> str:
-    """Read the secret in `path`; make it first if there is none. Two processes that race keep one value."""
+    """Read the secret in `path`, or create it first. Two processes that race end up with the same value."""
     if not path.exists():
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         draft = path.with_name(f"{path.name}.{os.getpid()}.{secrets.token_hex(4)}")
         with open(draft, "x", opener=_private) as file:
             file.write(make())
         with contextlib.suppress(FileExistsError):
-            os.link(draft, path)  # atomic: whoever links first decides, everybody reads that value
+            os.link(draft, path)  # atomic: the first link wins, and every process reads that value
         draft.unlink()
     return path.read_text().strip()
 
 
 class WrongSettings(SystemExit):
-    """Settings that no process can work with. Uncaught it ends the process with the sentences, wherever they were read first."""
+    """Invalid settings. Uncaught, it ends the process with its messages, wherever the settings were first read."""
 
     def __init__(self, problems: Mapping[str, str]) -> None:
         super().__init__("\n".join(f"{name} {problem}." for name, problem in problems.items()))
@@ -371,9 +371,9 @@ class WrongSettings(SystemExit):
 
 @lru_cache(maxsize=1)
 def get_settings() -> Settings:
-    """This process's settings, read at the first call; raises WrongSettings.
+    """Return this process's settings, read at the first call; raises WrongSettings.
 
-    What is not configured is as in the `./run up` that runs in the data folder.
+    Settings that are not configured follow the `./run up` that runs in the data folder.
     """
     try:
         settings = Settings(_secrets_dir=SECRETS_DIR if os.path.isdir(SECRETS_DIR) else None)
@@ -381,18 +381,18 @@ def get_settings() -> Settings:
         raise WrongSettings(_problems(error)) from None
     for name, value in _running(settings.data_dir).items():
         if value and name not in settings.model_fields_set:
-            settings.__dict__[name] = value  # not set by a person: `model_fields_set` stays as it is
+            settings.__dict__[name] = value  # not set by the operator: `model_fields_set` stays as it is
     return settings
 
 
 def _problems(error: ValidationError) -> dict[str, str]:
-    """What is wrong with which variable."""
+    """List the problems, each with its variable."""
     found: dict[str, str] = {}
     for one in error.errors():
         text = str(one["msg"]).removeprefix("Value error, ")
         if one["loc"]:
             named = [(PREFIX + str(one["loc"][0]).upper().removeprefix(PREFIX), text[:1].lower() + text[1:])]
-        else:  # of several together
+        else:  # a check of several settings together
             named = [(line.partition(" ")[0], line.partition(" ")[2]) for line in text.splitlines()]
         for name, problem in named:
             found.setdefault(name, problem.replace("input should", "must").rstrip("."))
@@ -400,7 +400,7 @@ def _problems(error: ValidationError) -> dict[str, str]:
 
 
 class _Chosen(PydanticBaseSettingsSource):
-    """What another source says, as far as it is wanted."""
+    """A settings source restricted to chosen fields."""
 
     def __init__(self, settings: type[BaseSettings], source: PydanticBaseSettingsSource, wants: Callable[[str, Any], bool]) -> None:
         super().__init__(settings)
@@ -414,7 +414,7 @@ class _Chosen(PydanticBaseSettingsSource):
 
 
 def _running(data_dir: Path) -> dict[str, str]:
-    """The addresses that a living `./run up` has written down for its folder; {}: none lives there, or they cannot be read."""
+    """The addresses that a running `./run up` has published for its folder; {}: none is running, or they cannot be read."""
     try:
         state = json.loads((data_dir / "state.json").read_text())
         os.kill(state["supervisor"]["pid"], 0)

@@ -1,4 +1,4 @@
-"""CSV as spreadsheets write and read it: separator, encoding and byte order mark of a file, and no cell that runs as a formula."""
+"""CSV as spreadsheets write and read it: separator, encoding and byte order mark, with formulas neutralised (CSV injection)."""
 
 from __future__ import annotations
 
@@ -10,24 +10,24 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-#: Excel writes its list separator, which is a semicolon where the decimal point is a comma; tabs in its Unicode text
+#: Excel writes its list separator, which is a semicolon where the decimal separator is a comma, and tabs in "Unicode text"
 SEPARATORS = (",", ";", "\t")
 _MARKS = {codecs.BOM_UTF8: "utf-8", codecs.BOM_UTF16_LE: "utf-16-le", codecs.BOM_UTF16_BE: "utf-16-be"}
-#: a spreadsheet runs what begins so; the last four are those of an East Asian keyboard
+#: first characters that make a spreadsheet run a formula; the last four come from East Asian keyboards
 _FORMULA = re.compile(r" *[=+\-@\t\r\n＝＋－＠]")
 _NUMBER = re.compile(r"[+-]?\d+(\.\d+)?([eE][+-]?\d+)?", re.ASCII)
 _NAMED_SEPARATOR = re.compile(r'"?sep=(.)"?\r?\n')
-#: the longest cell
+#: the longest value
 csv.field_size_limit(64 * 1024 * 1024)
 
 
 class Unreadable(ValueError):
-    """The bytes are no table; the message says the cure."""
+    """The bytes are not a table; the message names the cure."""
 
 
 @dataclass(frozen=True, slots=True)
 class Dialect:
-    """How a file is written. `mark`: it begins with a byte order mark."""
+    """Format of a file. `mark`: it begins with a byte order mark."""
 
     separator: str = ","
     encoding: str = "utf-8"
@@ -35,7 +35,7 @@ class Dialect:
 
 
 def read(data: bytes) -> tuple[list[list[str]], Dialect]:
-    """The rows of a file, without the apostrophes that `harmless` adds, and how it was written. Raises Unreadable."""
+    """Read the rows of a file, without the apostrophes that `harmless` adds, and its format. Raises Unreadable."""
     mark = next((each for each in _MARKS if data.startswith(each)), b"")
     encoding = _MARKS.get(mark, "utf-8")
     try:
@@ -53,7 +53,7 @@ def read(data: bytes) -> tuple[list[list[str]], Dialect]:
 
 
 def write(rows: Iterable[Sequence[Any]], dialect: Dialect = Dialect()) -> Iterator[bytes]:
-    """The lines of a file; texts are made harmless."""
+    """Write the lines of a file, with text neutralised by `harmless`."""
     mark = "\ufeff" if dialect.mark else ""
     for row in rows:
         line = io.StringIO()
@@ -63,12 +63,12 @@ def write(rows: Iterable[Sequence[Any]], dialect: Dialect = Dialect()) -> Iterat
 
 
 def harmless(text: str) -> str:
-    """The text, behind an apostrophe where a spreadsheet would run it; a plain number stays one. `plain` takes the apostrophe away."""
+    """Prefix text with an apostrophe if a spreadsheet would run it as a formula; a plain number is kept. `plain` removes it."""
     return f"'{text}" if _FORMULA.match(text.lstrip("'")) and not _NUMBER.fullmatch(text) else text
 
 
 def plain(cell: str) -> str:
-    """The text of a cell that `harmless` has written."""
+    """Undo `harmless`."""
     return cell[1:] if cell.startswith("'") and _FORMULA.match(cell.lstrip("'")) else cell
 
 
@@ -78,7 +78,7 @@ def _guessed(text: str) -> tuple[str, list[list[str]]]:
     rows = _rows(text, separator)
     if separator in header:
         return separator, rows
-    # One column: the separator is one that parts no row of it.
+    # One column: the separator is one that splits no row.
     for other in SEPARATORS:
         if all(len(row) <= 1 for row in _rows(text, other)):
             return other, _rows(text, other)

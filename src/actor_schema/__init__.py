@@ -1,4 +1,5 @@
-"""What an actor accepts and returns: one schema behind its form, its API, its command and the check before it runs.
+"""Actor schema: one schema of an actor's arguments and result for its form, API, command and pre-run check.
 
-The law of this room: it reads Python signatures and values, and knows neither messages nor requests. Imports jobs and below.
+The law of this room: it reads Python signatures and values, and knows neither messages nor requests. Imports jobs and
+below.
 """

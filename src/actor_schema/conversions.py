@@ -1,7 +1,7 @@
-"""Conversions of pydantic's that surprise are refused: "2026" as the 2026th second of 1970, True as 1, "1_000", "nan", "on" as True.
+"""Refusal of pydantic's surprising conversions: "2026" as the 2026th second of 1970, True as 1, "1_000", "nan", "on" as True.
 
-Looked for after validation, in what was given beside what became of it, so that models, lists and an actor's own converters
-are covered: a converter that reads "20261231" as a day makes another value than pydantic, and stays.
+Compares input and output after validation, so that models, lists and an actor's own converters are covered: a converter
+that reads "20261231" as a day produces another value than pydantic, and is accepted.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ _LAX: dict[type, Callable[[Any], Any]] = {kind: TypeAdapter(kind).validate_pytho
 
 
 def surprising(value: Any, given: Any, place: Place = ()) -> Iterator[dict[str, Any]]:
-    """Errors, as pydantic's are, for each leaf of `given` that became its part of `value` by a conversion that surprises."""
+    """Return errors in pydantic's form for each leaf of `given` that became its part of `value` by a surprising conversion."""
     if value is given:
         return
     if type(value) in _LAX:
@@ -44,14 +44,14 @@ def surprising(value: Any, given: Any, place: Place = ()) -> Iterator[dict[str, 
 
 
 def parts(value: Any, given: Any) -> Iterator[tuple[Any, Any, str | int]]:
-    """The parts of a validated value beside the parts of `given` that they were made of, with their place in it."""
+    """Pair the parts of a validated value with the parts of `given` they came from, and their location in it."""
     if isinstance(value, RootModel):
         yield from parts(value.root, given)
     elif isinstance(given, Mapping):
         if isinstance(value, dict):
             if value.keys() == given.keys():
                 yield from ((value[name], before, str(name)) for name, before in given.items())
-            elif len(value) == len(given):  # the keys have been converted, too
+            elif len(value) == len(given):  # the keys have been converted too
                 for (key, inner), (name, before) in zip(value.items(), given.items(), strict=True):
                     yield key, name, str(name)
                     yield inner, before, str(name)
@@ -63,7 +63,7 @@ def parts(value: Any, given: Any) -> Iterator[tuple[Any, Any, str | int]]:
 
 
 def given_fields(value: Any, given: Mapping[str, Any]) -> dict[str, str]:
-    """Of a model or a dataclass: each field that was given, and the key it was given by."""
+    """For a model or dataclass: each field that was given, and the key it was given by."""
     found = {}
     for name, keys in _keys(value).items():
         key = next((key for key in keys if key in given), None)
@@ -73,7 +73,7 @@ def given_fields(value: Any, given: Mapping[str, Any]) -> dict[str, str]:
 
 
 def _keys(value: Any) -> dict[str, list[str]]:
-    """The keys by which each field may be given, the ones that validation reads first."""
+    """The keys by which each field may be given, in the order that validation reads them."""
     if is_dataclass(value) and not isinstance(value, type):
         return {field.name: [field.name] for field in fields(value)}
     if not isinstance(value, BaseModel):
@@ -87,7 +87,7 @@ def _keys(value: Any) -> dict[str, list[str]]:
 
 
 def _problem(value: Any, given: Any) -> str | None:
-    """The kind of error if pydantic's own conversion made this value of something that does not say it."""
+    """The kind of error if pydantic's own conversion produced this value from something else; else None."""
     kind = type(value)
     if kind in _INSTANTS:
         counted = (isinstance(given, int | float) and not isinstance(given, kind)) or (

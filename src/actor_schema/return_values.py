@@ -1,4 +1,4 @@
-"""What an actor returns, as its return hint says it: the way back from JSON to the Python type."""
+"""Return values: convert a stored JSON result back to the Python type of the actor's return hint."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _known: WeakKeyDictionary[Actor[Any, Any], TypeAdapter[Any] | None] = WeakKeyDic
 
 
 def typed(actor: str | None, result: Any) -> Any:
-    """The JSON result as the type that the actor's return hint names; as it is where there is none, or it is not true."""
+    """Convert the JSON result to the actor's return hint; unchanged if there is no hint or the result does not match it."""
     known = dramatiq.get_broker().actors.get(actor or "")
     adapter = None if known is None else _adapter(known)
     if adapter is None:
@@ -24,7 +24,7 @@ def typed(actor: str | None, result: Any) -> Any:
     try:
         return adapter.validate_python(result)
     except ValidationError:
-        return result  # a hint that is wrong, or was another when the job ran
+        return result  # the hint is wrong, or was different when the job ran
 
 
 def _adapter(actor: Actor[Any, Any]) -> TypeAdapter[Any] | None:

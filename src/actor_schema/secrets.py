@@ -1,7 +1,7 @@
-"""Secret arguments as rows, messages and backups hold them: sealed with a key that is made from CALLBOARD_SECRET_KEY.
+"""Secret arguments in rows, messages and backups: encrypted with a key derived from CALLBOARD_SECRET_KEY.
 
-The same value of the same parameter is sealed alike each time (AES-SIV), so that a form sent twice is seen to be the same and a
-unique key of it holds. What was sealed for one parameter opens for no other.
+Encryption is deterministic per parameter (AES-SIV), so that a form sent twice is recognised and unique keys work. A
+value sealed for one parameter cannot be opened for another.
 """
 
 from __future__ import annotations
@@ -20,16 +20,16 @@ from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from ..jobs.core.envelopes import dumps
 from ..settings import get_settings
 
-#: the one name in the object that stands for a sealed value
+#: the only key in the object that stands for a sealed value
 MARK = "$sealed"
 
 
 class Unopenable(Exception):
-    """This was sealed with another key, or for another parameter."""
+    """The value was sealed with another key, or for another parameter."""
 
 
 def seal(value: Any, place: str) -> Any:
-    """The value as an object that says nothing; None and what is sealed already stay as they are. `place`: actor and parameter."""
+    """Seal a value as an object that reveals nothing; None and sealed values are returned unchanged. `place`: actor and parameter."""
     if value is None or is_sealed(value):
         return value
     sealed = _cipher(get_settings().effective_secret_key()).encrypt(dumps(value).encode(), _about(place))
@@ -37,7 +37,7 @@ def seal(value: Any, place: str) -> Any:
 
 
 def unseal(value: Any, place: str) -> Any:
-    """The value that an object stands for; what is not sealed stays as it is. Raises Unopenable."""
+    """Unseal a value; one that is not sealed is returned unchanged. Raises Unopenable."""
     if not is_sealed(value):
         return value
     try:
@@ -48,7 +48,7 @@ def unseal(value: Any, place: str) -> Any:
 
 
 def is_sealed(value: Any) -> bool:
-    """Does this stand for a sealed value?"""
+    """True if the value is a sealed one."""
     return isinstance(value, dict) and len(value) == 1 and isinstance(value.get(MARK), str)
 
 

@@ -1,7 +1,7 @@
-"""What an actor accepts: its Python signature as the one schema behind its form, its API, its command and its check.
+"""Signature of an actor: one schema behind its form, its API, its command and its check.
 
-Read from the function's parameters, type hints (`Annotated` constraints included) and docstring. A parameter without
-a hint, or with one that JSON cannot carry, accepts any JSON value. `*args` is a list, `**kwargs` an object.
+Read from the function's parameters, type hints (`Annotated` constraints included) and docstring. A parameter without a
+hint, or with one that JSON cannot carry, accepts any JSON value. `*args` is a list, `**kwargs` an object.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ from .validation_messages import complain, pinpoint
 
 _POSITIONAL = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
 _CONFIG = ConfigDict(extra="forbid", ser_json_inf_nan="constants", protected_namespaces=())
-#: what JSON carries as it is, so that the call needs no conversion
+#: types that JSON carries unchanged, so that the call needs no conversion
 _NATIVE = (bool, int, float, str, list, dict, NoneType, Any, object)
 _UNREPEATABLE = (
     "This value would be another one in each attempt: its converter changes what it has converted already, or its default is made anew. "
@@ -57,13 +57,13 @@ Arguments = tuple[list[Any], dict[str, Any]]
 
 
 class Signature:
-    """The parameters of one function, as a schema and as the way from JSON to a call and back."""
+    """The parameters of one function, as a schema and as the conversion from JSON to a call and back."""
 
     _known: ClassVar[WeakKeyDictionary[Actor[Any, Any], Signature]] = WeakKeyDictionary()
 
     @classmethod
     def of(cls, actor: Actor[Any, Any]) -> Signature:
-        """The signature of an actor, read once."""
+        """Return an actor's signature, cached."""
         if actor not in cls._known:
             cls._known[actor] = cls(actor.fn, actor.actor_name)
         return cls._known[actor]
@@ -72,7 +72,7 @@ class Signature:
         self.name = name
         self.title, self.help = _documentation(function, name)
         self.parameters = dict(inspect.signature(function).parameters)
-        # Only what binding needs: hints and the return type stay out of it.
+        # Only for binding: without hints and return type.
         self._bindable = inspect.Signature(list(self.parameters.values()))
         self._types = {each: _accepted(hint) for each, hint in _hints(function, self.parameters).items()}
         self._positional = [p.name for p in self.parameters.values() if p.kind in _POSITIONAL]
@@ -87,9 +87,9 @@ class Signature:
         self.model = self._build_model()
 
     def check(self, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Arguments:
-        """Return the arguments ready for JSON, converted, secrets sealed, in the caller's layout, or raise InvalidArguments naming each field."""
+        """Return the arguments ready for JSON (converted, secrets sealed, layout kept), or raise InvalidArguments naming each field."""
         if unkeepable := self.files & self.secrets:
-            # Who refers to a file is found by a look at the rows, which cannot look into what is sealed.
+            # References to files are found by scanning rows, which cannot look into sealed values.
             raise _invalid(dict.fromkeys(unkeepable, "A file and a secret cannot be in one parameter: make two of it in the code."))
         values = self._opened(self._bind(args, kwargs))
         for name, given in values.items():
@@ -99,7 +99,7 @@ class Signature:
         return self._lay_out(stored | self._each_secret(stored, self._sealed), args, kwargs)
 
     def coerce(self, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Arguments:
-        """Turn stored JSON into the declared Python types for the call; raises InvalidArguments if it no longer fits."""
+        """Convert stored JSON to the declared Python types for the call; raises InvalidArguments if it no longer fits."""
         if not self.needs_coercion:
             return list(args), dict(kwargs)
         values = self._opened(self._bind(args, kwargs))
@@ -108,10 +108,10 @@ class Signature:
         return self._lay_out(values, args, kwargs)
 
     def seal(self, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Arguments:
-        """The arguments with those of secret parameters sealed, else unchanged and unchecked: for whatever is stored by another way than check()."""
+        """Seal the arguments of secret parameters, else leave them unchanged and unchecked: for values stored by other ways than check()."""
         if self.generates and not _awaits_result([list(args), dict(kwargs)]):
-            with suppress(InvalidArguments):  # the worker will hold it, and say why
-                return self.check(args, kwargs)  # what a model generates is made once, and not anew in each attempt
+            with suppress(InvalidArguments):  # the worker will hold the job and give the reason
+                return self.check(args, kwargs)  # keep a model's generated defaults, so that attempts do not each make new ones
         if not self.secrets:
             return list(args), dict(kwargs)
         names = self.positional_names(len(args))
@@ -121,7 +121,7 @@ class Signature:
         return [*positional, *args[len(positional) :]], named
 
     def secret_texts(self, args: Sequence[Any], kwargs: Mapping[str, Any]) -> set[str]:
-        """The texts of the secrets in a call's arguments: of what is declared one within a secret parameter, or else of all of it."""
+        """The plain texts of secrets in a call's arguments: the declared secrets within a secret parameter, else all of its value."""
         try:
             values = self._opened(self._bind(args, kwargs))
         except InvalidArguments:
@@ -133,7 +133,7 @@ class Signature:
         return found
 
     def fits(self, args: Sequence[Any], kwargs: Mapping[str, Any]) -> str | None:
-        """Can the function be called like this? None, or why not; looks at names and number only."""
+        """Return why the function cannot be called like this, or None; checks names and number only."""
         try:
             self._bindable.bind(*args, **kwargs)
         except TypeError as error:
@@ -141,7 +141,7 @@ class Signature:
         return None
 
     def arrange(self, values: Mapping[str, Any]) -> Arguments:
-        """Lay out values given by parameter name, as a form or a command has them, for check()."""
+        """Lay out values given by parameter name, as from a form or a command, for check()."""
         named = dict(values)
         args: list[Any] = []
         rest = named.pop(self._rest, None) if self._rest else None
@@ -162,7 +162,7 @@ class Signature:
         return args, {**named, **extra}
 
     def by_name(self, args: Sequence[Any], kwargs: Mapping[str, Any]) -> dict[str, Any]:
-        """Stored arguments by parameter name, as far as they have one; arrange() lays them out again."""
+        """Return stored arguments by parameter name, where they have one; arrange() lays them out again."""
         values: dict[str, Any] = {}
         for name, value in zip(self.positional_names(len(args)), args, strict=False):
             if name == self._rest:
@@ -177,12 +177,12 @@ class Signature:
         return values
 
     def positional_names(self, count: int) -> list[str]:
-        """The parameters that the first `count` positional arguments go to; those of *args all have its name."""
+        """The parameter names of the first `count` positional arguments; those of *args all have its name."""
         names = self._positional[:count]
         return names + [self._rest] * (count - len(names)) if self._rest else names
 
     def json_schema(self) -> dict[str, Any]:
-        """The JSON Schema of the arguments by name."""
+        """Return the JSON Schema of the arguments by name."""
         return self._schema
 
     @cached_property
@@ -202,7 +202,7 @@ class Signature:
                 warnings.simplefilter("ignore")  # a default of another type than the hint, as in `x: int = None`
                 return {"default": TypeAdapter(self._types[name]).dump_python(default, mode="json")}
         except ValueError:
-            return {}  # a default that JSON cannot carry is still the function's own
+            return {}  # JSON cannot carry this default; the function still uses it
 
     def _build_model(self) -> type[BaseModel]:
         fields: dict[str, Any] = {}
@@ -228,7 +228,7 @@ class Signature:
         return dict(self._bindable.bind_partial(*args, **kwargs).arguments)
 
     def _require_keepable(self, name: str, given: Any) -> None:
-        """Refuse, naming the parameter, what no row can hold: before pydantic looks at it, which is slow and loud with what is deeply nested."""
+        """Refuse values that no row can hold, naming the parameter, before pydantic, which is slow and noisy on deep nesting."""
         try:
             given = stored_arguments.reveal(given)
             text = dumps_rich(given)
@@ -242,7 +242,7 @@ class Signature:
             raise _invalid({name: problem}, {".".join(map(str, (name, *path))): problem} if path else None)
 
     def _validated(self, values: dict[str, Any]) -> dict[str, Any]:
-        """The values as the actor will get them, by name; raises InvalidArguments naming every field at fault."""
+        """Return the values as the actor will receive them, by name; raises InvalidArguments naming every invalid field."""
         try:
             model = self.model.model_validate(values)
             found = []
@@ -260,7 +260,7 @@ class Signature:
         return accepted
 
     def _read(self, name: str, given: Any) -> Any:
-        """One value as the actor will get it; raises InvalidArguments."""
+        """Return one value as the actor will receive it; raises InvalidArguments."""
         try:
             value = self._adapter(name).validate_python(given)
             found = [*surprising(value, given, (name,))]
@@ -274,7 +274,7 @@ class Signature:
 
     def _stored_form(self, name: str, value: Any, given: Any) -> Any:
         adapter = self._adapter(name)
-        if name not in self._converted:  # nothing reads it again: what is stored is what the actor gets
+        if name not in self._converted:  # no converter reads it again: the stored value is what the actor gets
             return stored_arguments.dump(adapter, value)
         try:
             return stored_arguments.stored_form(adapter, value, given)
@@ -292,7 +292,7 @@ class Signature:
         return secrets.seal(to_jsonable_python(stored_arguments.reveal(value), inf_nan_mode="constants"), f"{self.name}.{name}")
 
     def _opened(self, values: dict[str, Any]) -> dict[str, Any]:
-        """The bound values with what is sealed opened; raises InvalidArguments."""
+        """The bound values, unsealed; raises InvalidArguments."""
         return values | self._each_secret(values, self._open)
 
     def _open(self, name: str, value: Any) -> Any:
@@ -302,7 +302,7 @@ class Signature:
             raise _invalid({name: _UNOPENABLE}) from None
 
     def _each_secret(self, values: Mapping[str, Any], change: Callable[[str, Any], Any]) -> dict[str, Any]:
-        """The secret ones of the bound values, changed; those of *args and **kwargs one by one."""
+        """Apply `change` to the secret ones among the bound values; those of *args and **kwargs one by one."""
         changed: dict[str, Any] = {}
         for name in self.secrets & values.keys():
             value = values[name]
@@ -327,7 +327,7 @@ class Signature:
 
 
 def misdeclared(function: Callable[..., Any]) -> str | None:
-    """Why a parameter could never be called as it is declared, or None."""
+    """Return why a parameter can never be called as declared, or None."""
     parameters = dict(inspect.signature(function).parameters)
     for name, parameter in parameters.items():
         if isinstance(parameter.default, FieldInfo):
@@ -340,7 +340,8 @@ def misdeclared(function: Callable[..., Any]) -> str | None:
 
 
 def _invalid(problems: dict[str, str], places: dict[str, str] | None = None) -> InvalidArguments:
-    problems = {storable(field): storable(text) for field, text in problems.items()}  # a name may be what no page and no terminal can show
+    # a name may contain characters that no page or terminal can show
+    problems = {storable(field): storable(text) for field, text in problems.items()}
     return InvalidArguments("; ".join(f"{field}: {text}" for field, text in problems.items()), errors=problems, places=places)
 
 
@@ -393,7 +394,7 @@ def _schema_of(hint: Any) -> dict[str, Any]:
 
 
 def _awaits_result(value: Any) -> bool:
-    """Does it name the result of an earlier step, which is not there yet?"""
+    """True if the value is a placeholder for an earlier step's result, which does not exist yet."""
     try:
         return any(True for _ in placeholders.names(value))
     except ValueError:
@@ -401,12 +402,12 @@ def _awaits_result(value: Any) -> bool:
 
 
 def _converts(metadata: Any) -> bool:
-    """True for what may make another value of the one that is given; bounds and texts about it do not."""
+    """True for metadata that may change the value; bounds and descriptions do not."""
     return isinstance(metadata, BeforeValidator | AfterValidator | PlainValidator | WrapValidator)
 
 
 def _generates(schema: Any) -> bool:
-    """True if a part of a pydantic schema makes a default of its own each time."""
+    """True if a part of a pydantic schema generates a new default each time."""
     if isinstance(schema, dict):
         return "default_factory" in schema or any(_generates(each) for each in schema.values())
     return isinstance(schema, list | tuple) and any(_generates(each) for each in schema)

@@ -1,8 +1,8 @@
-"""What is stored of an argument, so that each attempt gets the value that was accepted.
+"""Stored form of arguments: chosen so that each attempt gets exactly the value that was accepted.
 
-A worker reads the stored JSON by the same type that checked it, so a converter would run a second time (5 € -> 500 -> 50000),
-a field with two names would not be found again, and a generated default would differ. Of the forms that a value can be stored
-in the first is taken that is read as the accepted value.
+A worker reads the stored JSON with the same type that checked it. So a converter would run twice (5 € -> 500 -> 50000),
+a field with two names would not be found again, and a generated default would differ. Of the possible forms, the first
+is stored that reads back as the accepted value.
 """
 
 from __future__ import annotations
@@ -22,21 +22,21 @@ _ASTERISKS = "**********"
 
 
 class Unrepeatable(Exception):
-    """No stored form of the value is read as the same value."""
+    """No stored form of the value reads back as the same value."""
 
 
 def adapter_of(hint: Any) -> TypeAdapter[Any]:
-    """What reads and writes values of this type, infinities and NaN as they are."""
+    """The pydantic adapter of a type, which keeps infinities and NaN."""
     try:
         return TypeAdapter(hint, config=_CONFIG)
-    except PydanticUserError:  # a model, which has its own
+    except PydanticUserError:  # a model has its own configuration
         return TypeAdapter(hint)
 
 
 def stored_form(adapter: TypeAdapter[Any], value: Any, given: Any) -> Any:
-    """The JSON form of a validated value from which `adapter` makes it again; raises Unrepeatable.
+    """Return the JSON form of a validated value from which `adapter` makes it again; raises Unrepeatable.
 
-    The value itself, else what was given with the generated defaults filled in, else what was given.
+    Tried in order: the value itself, the input with generated defaults filled in, the input.
     """
     text = _text(adapter, value)
     alike: list[Any] = []
@@ -61,15 +61,15 @@ def _forms(adapter: TypeAdapter[Any], value: Any, given: Any) -> Iterator[Any]:
 
 
 def dump(adapter: TypeAdapter[Any], value: Any) -> Any:
-    """The value as JSON that is to be read by the same type; secrets in clear."""
+    """Dump the value as JSON to be read by the same type; secrets in plain text."""
     found = adapter.dump_python(value, mode="json", by_alias=True, round_trip=True, warnings=False)
-    if _ASTERISKS in str(found):  # maybe a secret's: pydantic's JSON has them masked
+    if _ASTERISKS in str(found):  # possibly a secret: pydantic masks secrets in JSON
         found = _json(adapter.dump_python(value, mode="python", by_alias=True, round_trip=True, warnings=False))
     return found
 
 
 def reveal(value: Any) -> Any:
-    """The value with secrets, which pydantic writes as asterisks, in clear."""
+    """Return the value with secrets in plain text, where pydantic writes asterisks."""
     if hasattr(value, "get_secret_value"):
         return value.get_secret_value()
     if isinstance(value, dict):
@@ -78,7 +78,7 @@ def reveal(value: Any) -> Any:
 
 
 def secrets_in(value: Any) -> Iterator[Any]:
-    """What the secrets within a value hold."""
+    """The plain texts of the secrets within a value."""
     if hasattr(value, "get_secret_value"):
         yield value.get_secret_value()
     elif isinstance(value, BaseModel) or is_dataclass(value):
@@ -94,7 +94,7 @@ def _json(value: Any) -> Any:
 
 
 def _filled(value: Any, given: Any) -> Any:
-    """What was given, with the fields of models that were not given as their defaults made them."""
+    """The input, with fields of models that were not given set to their generated defaults."""
     value = value.root if isinstance(value, RootModel) else value
     if isinstance(given, Mapping):
         filled = dict(given)

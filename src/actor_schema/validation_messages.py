@@ -1,4 +1,4 @@
-"""What is wrong with an argument, in a sentence that says the cure: the same words in the form, the API and the command."""
+"""Validation messages: state what is wrong with an argument and how to fix it, in the same words for form, API and command."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ _RANGE = {"greater_than_equal", "less_than_equal"}
 
 
 def complain(errors: Sequence[Mapping[str, Any]], properties: Mapping[str, Mapping[str, Any]]) -> dict[str, str]:
-    """The first complaint of each field, from pydantic's errors; `properties` are the fields' JSON Schemas."""
+    """The first message for each field, from pydantic's errors; `properties` are the fields' JSON Schemas."""
     complaints: dict[str, str] = {}
     for error in errors:
         field, *inner = (str(part) if not isinstance(part, int) else part for part in error["loc"] or ("args",))
@@ -61,7 +61,7 @@ def complain(errors: Sequence[Mapping[str, Any]], properties: Mapping[str, Mappi
 
 
 def pinpoint(errors: Sequence[Mapping[str, Any]]) -> dict[str, str]:
-    """The first complaint of each place within the arguments, by its path: `home.street`, `rooms.0.name`."""
+    """The first message for each location within the arguments, by its path: `home.street`, `rooms.0.name`."""
     places: dict[str, str] = {}
     for error in errors:
         if len(error["loc"]) > 1:
@@ -71,7 +71,7 @@ def pinpoint(errors: Sequence[Mapping[str, Any]]) -> dict[str, str]:
 
 def _say(error: Mapping[str, Any], schema: Mapping[str, Any]) -> str:
     kind = str(error["type"])
-    # What may be left empty has its bounds one level down.
+    # An optional field has its bounds one level down.
     [schema] = [each for each in schema.get("anyOf", ()) if each.get("type") != "null"][:1] or [schema]
     if kind in _RANGE and "minimum" in schema and "maximum" in schema:
         return f"Enter a number from {schema['minimum']} to {schema['maximum']}."

@@ -1,8 +1,8 @@
-"""WHAT work is done? One module per subject; this is what `dramatiq src.actors` loads.
+"""Actors: one module per subject; `dramatiq src.actors` loads this package.
 
-The law of this room: actors are thin and safe to repeat; ids in, small JSON out. Every module below this folder, and
-every one that CALLBOARD_ACTORS names or that lies in a folder it names, is imported. An actor that was declared on
-another broker before is adopted; a module that declares its actors on one of its own is refused.
+The law of this room: actors are thin and safe to repeat; ids in, small JSON out. It imports every module below this
+folder, and every module or folder that CALLBOARD_ACTORS names. Actors declared earlier on Dramatiq's default broker are
+adopted; a module that declares its actors on a broker of its own is refused.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ with uncollected():
 
 log = get_logger(__name__)
 
-_earlier = dramatiq.broker.global_broker  # Dramatiq makes one of its own for the first actor that is declared before this import
+_earlier = dramatiq.broker.global_broker  # Dramatiq creates a broker for the first actor that is declared before this import
 broker = build_broker()
 
 
@@ -34,7 +34,7 @@ def _discover() -> None:
     for module in pkgutil.walk_packages(__path__, f"{__name__}."):
         _import(module.name)
     if get_settings().actor_modules:
-        # As `python -m` and `dramatiq` do: modules beside the place a command is started from can be named.
+        # As `python -m` and `dramatiq` do, so that modules in the working directory can be named.
         if "" not in sys.path and "." not in sys.path:
             sys.path.insert(0, "")
         for name in get_settings().actor_modules:
@@ -45,11 +45,11 @@ def _discover() -> None:
 
 
 def _import_folder(folder: Path) -> None:
-    """Import every module of a folder, as modules of a package of the folder's name."""
+    """Import every module of a folder, as modules of a package with the folder's name."""
     if not folder.is_dir():
         raise ImportError(f"CALLBOARD_ACTORS names the folder {folder}, and there is none. Make it, or correct the name.")
     if str(folder.parent) not in sys.path:
-        sys.path.append(str(folder.parent))  # at the end: what lies beside the folder hides nothing
+        sys.path.append(str(folder.parent))  # at the end: files beside the folder must not shadow other modules
     package = _import(folder.name) if folder.name.isidentifier() else None
     if package is None or str(folder) not in getattr(package, "__path__", ()):
         raise ImportError(
@@ -61,7 +61,10 @@ def _import_folder(folder: Path) -> None:
 
 
 def _import(name: str) -> ModuleType:
-    """Import a module of actors. Raises ImportError if it, or a module of its package, has them on another broker: they would never run here."""
+    """Import a module of actors.
+
+    Raises ImportError if it, or a module of its package, uses another broker: its actors would never run here.
+    """
     module = importlib.import_module(name)
     if dramatiq.get_broker() is not broker:
         other = type(dramatiq.get_broker()).__name__
@@ -81,7 +84,7 @@ def _import(name: str) -> ModuleType:
 
 
 def _adopt(other: Broker) -> None:
-    """Take over the actors that were declared on Dramatiq's own broker before this one was there, and say so. Raises ImportError for those that cannot be."""
+    """Adopt the actors declared earlier on Dramatiq's default broker, and log it. Raises ImportError for those that cannot be adopted."""
     for name, actor in list(other.actors.items()):
         unknown = sorted(actor.options.keys() - broker.actor_options)
         if name in broker.actors or unknown:

@@ -1,4 +1,4 @@
-"""Random user accounts: the form of the introductions that this house is measured by."""
+"""Random user accounts: the example of most introductions to background jobs."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from ..jobs import current_job
 from ..sql.clock import now
 from ..sql.columns import Base, UtcDateTime
 
-#: scrypt's work factor for passwords that nobody will ever type; sign-in of people uses argon2 in src/web
+#: a cheap scrypt work factor: these passwords are never typed; the console's own users get argon2
 HASH_METHOD = "scrypt:1024:8:1"
 
 
@@ -39,7 +39,7 @@ def create_random_user_accounts(
 ) -> str:
     """Create random user accounts.
 
-    All of them or none: they are committed together with the end of the attempt.
+    All or none: they are committed together with the end of the attempt.
     """
     accounts = []
     for done in range(total):

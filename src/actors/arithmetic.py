@@ -1,4 +1,4 @@
-"""Arithmetic, slow and fast: the first actors of every introduction."""
+"""Arithmetic, slow and fast: the first example actors."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is done to many jobs at once: asked for on the page or by API, carried out here, in batches that can be stopped between."""
+"""Bulk actions on jobs: requested on the page or by API, executed here in batches that can be cancelled in between."""
 
 from __future__ import annotations
 

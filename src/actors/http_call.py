@@ -1,4 +1,4 @@
-"""An HTTP call as a job: to the public network, or to what CALLBOARD_HTTP_ALLOW names; bounded in time and size."""
+"""HTTP calls as jobs: to public addresses or those in CALLBOARD_HTTP_ALLOW, limited in time and size."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from .ssrf_guard import REDIRECTS, Answer, CallRefused, Request, call
 
 
 class HttpError(Exception):
-    """The server answered with an error; `response` says when it wants to be asked again, if it does."""
+    """The server answered with an error; `response` gives the time of the next try, if the server sent one."""
 
     def __init__(self, answer: Answer) -> None:
         super().__init__(f"{answer.status} {answer.reason} from {answer.url}: {answer.text[:300]}".rstrip(": "))
@@ -21,7 +21,7 @@ class HttpError(Exception):
 
 
 class HttpRefused(HttpError):
-    """The server says that the request is wrong: asking again would not help."""
+    """The server rejects the request itself: a retry would not help."""
 
 
 @dramatiq.actor(
@@ -57,7 +57,7 @@ def call_http(
     if authorization is not None:
         given["Authorization"] = authorization.get_secret_value()
     if current_job:
-        given.setdefault("Idempotency-Key", current_job.id)  # what a repetition after a crash is recognised by
+        given.setdefault("Idempotency-Key", current_job.id)  # lets the server recognise a repetition after a crash
     answer = call(Request(method, url, given, body.encode()), allowed=get_settings().http_allow, timeout_s=timeout_s, max_bytes=max_bytes)
     if answer.status >= 500 or answer.status in (408, 425, 429):
         raise HttpError(answer)

@@ -1,4 +1,4 @@
-"""Mail: rendered once and kept in the commit of whoever writes it, delivered by a job of its own that alone is retried."""
+"""Mail: rendered once and stored in the caller's commit, delivered by a job of its own, which alone is retried."""
 
 from __future__ import annotations
 
@@ -22,20 +22,20 @@ from ..sql.clock import now
 from ..sql.database import read, write
 from ..sql.outages import is_outage
 
-#: milliseconds between two tries to deliver a letter
+#: milliseconds between two delivery attempts
 TRY_AGAIN_MS = 600_000
-#: tries to deliver a letter: two days, as mail servers do
+#: delivery attempts: two days' worth, as mail servers do
 MOST_TRIES = 288
-#: whole groups of four characters, the last one filled up
+#: groups of four characters, the last one padded
 BASE64 = "^([A-Za-z0-9+/]{4})*([A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?$"
 
 
 class Refused(Exception):
-    """The mail server will not take the letter for anybody it is for."""
+    """The mail server permanently refuses the email for all its recipients."""
 
 
 class AttachedFile(BaseModel):
-    """A file to go with a mail."""
+    """A file to attach to a mail."""
 
     filename: Annotated[str, Field(min_length=1, max_length=200)]
     content_type: str = "application/octet-stream"
@@ -43,9 +43,10 @@ class AttachedFile(BaseModel):
 
 
 def post(session: Session, letter: Letter) -> str:
-    """Render and keep a letter and submit its delivery, all in the caller's transaction; return the mail's id.
+    """Render and store an email and submit its delivery, all in the caller's transaction; return the mail's id.
 
-    Roll back and nothing is sent; commit and kill -9, and it still is. Raises LetterError naming the field at fault.
+    On rollback nothing is sent; after the commit it is sent even if the process is killed. Raises LetterError naming
+    the invalid field.
     """
     id = new_id()
     composed = compose(letter, id=id, sender=get_settings().mail_from, at=now())
@@ -56,9 +57,9 @@ def post(session: Session, letter: Letter) -> str:
 
 
 def send_again(session: Session, mail_id: str, numbers: Collection[int] = (), *, by: str | None = None) -> list[str]:
-    """Deliver a letter again to these deliveries (none named: to those it did not reach); return the recipients.
+    """Send an email again to these deliveries (default: those not sent); return the recipients.
 
-    It is the same letter with the same Message-ID. Raises UnknownMail.
+    The email and its Message-ID stay the same. Raises UnknownMail.
     """
     message = _delivery_of(mail_id)
     recipients = deliveries.queue_again(session, mail_id, numbers, delivery_job_id=message.message_id)
@@ -86,7 +87,7 @@ def send_mail(
 
 
 def _is_worth_another_try(failures: int, error: BaseException) -> bool:
-    """SMTP errors, and a database that was away when the answers were to be written; nothing else mends itself."""
+    """True for SMTP errors, and for a database outage while recording the answers; other errors are permanent."""
     return failures < MOST_TRIES and (isinstance(error, NotSent) or (isinstance(error, Exception) and is_outage(error)))
 
 

@@ -1,4 +1,4 @@
-"""report(): an actor that returns a document becomes a report: shown, mailed, kept under an address that stays."""
+"""report(): turn an actor that returns a document into a report: shown, mailed, kept under a permanent address."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ Parameters = ParamSpec("Parameters")
 
 @dataclass(frozen=True, slots=True)
 class _Rules:
-    """What becomes of a document. `mail_to` None: CALLBOARD_MAIL_ADMINS; empty: nobody."""
+    """Distribution of a document. `mail_to` None: CALLBOARD_MAIL_ADMINS; empty: no recipients."""
 
     name: str
     mail_to: Sequence[str] | None
@@ -38,8 +38,8 @@ def report(
 ) -> Callable[[Callable[Parameters, Document]], Actor[Parameters, dict[str, Any]]]:
     """Make an actor of a function that returns a Document. `options` are those of `@dramatiq.actor`.
 
-    Its job's result says where the report is. The function reads with `database.read()`: the job's own session is opened only for what
-    is written at the end, so that on SQLite nobody waits for the figures.
+    The job's result holds the report's address. The function reads with `database.read()`: the job's own session is
+    opened only to write at the end, so that on SQLite other writers do not wait for the queries.
     """
 
     def decorate(function: Callable[Parameters, Document]) -> Actor[Parameters, dict[str, Any]]:
@@ -62,7 +62,7 @@ _declared: set[str] = set()
 
 
 def declared() -> frozenset[str]:
-    """The names of the reports there are."""
+    """Return the names of all reports."""
     return frozenset(_declared)
 
 
@@ -80,7 +80,7 @@ def _publish(document: Document, rules: _Rules) -> dict[str, Any]:
     made, note = _pdf(document, base=base, url=base + path)
     recipients = list(get_settings().admins if rules.mail_to is None else rules.mail_to)
     letter = _letter(document, rules.name, recipients, made, base=base, url=base + path) if recipients else None
-    # From here on the transaction is open: everything that takes time is done.
+    # The transaction starts here, after everything slow is done.
     session: Session = current_job.session
     mail_id = None if letter is None else post(session, letter)
     archive.keep(session, rules.name, id, document, job_id=current_job.id, pdf=made, pdf_note=note, mail_id=mail_id)
@@ -91,7 +91,7 @@ def _pdf(document: Document, *, base: str, url: str) -> tuple[bytes | None, str 
     try:
         return pdf.make(forms.paper(document, base=base, url=url)), None
     except pdf.NoPdf as error:
-        return None, str(error)  # everything else of the report is still worth having
+        return None, str(error)  # the rest of the report is still useful
 
 
 def _letter(document: Document, name: str, recipients: list[str], made: bytes | None, *, base: str, url: str) -> Letter:

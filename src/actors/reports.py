@@ -1,4 +1,4 @@
-"""The reports that come with Callboard: operations of a day and of a week, and users who signed up."""
+"""Reports that come with Callboard: operations of a day and of a week, and sign-ups."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ from .publishing import report
 
 #: rows of the longer tables
 ROWS = 15
-#: ticks that are looked at for how late they were
+#: ticks examined for lateness
 MOST_TICKS = 20_000
 TONES = {
     State.SUCCEEDED: Tone.GOOD,
@@ -245,7 +245,7 @@ def _waits(waits: dict[str, Spread]) -> Table:
 
 
 def _schedules(session: Session, since: datetime, until: datetime) -> Table:
-    """How late the clock was, by the ticks that a scheduler fired in the period, and what comes next."""
+    """Return how late the scheduled ticks of the period were, and the next ticks."""
     fired = select(Tick.schedule_id, Tick.due_at, Tick.decided_at).where(Tick.decided_at >= since, Tick.decided_at < until)
     late: dict[int, list[float]] = {}
     for row in session.execute(fired.where(Tick.origin == Origin.CLOCK).order_by(Tick.decided_at.desc()).limit(MOST_TICKS)):
@@ -270,7 +270,7 @@ def _longest(runs: dict[str, Spread]) -> list[tuple[str, Spread]]:
 
 
 def _note_failures() -> None:
-    """Count what failed until now, so that every kind has its name."""
+    """Count failures up to now, so that every error group has its name."""
     new = AT_ONCE
     while new == AT_ONCE:
         with write() as session:
@@ -284,7 +284,7 @@ def _sum(by_actor: dict[str, dict[State, int]]) -> dict[State, int]:
 
 
 def _day(day: date) -> tuple[datetime, datetime]:
-    """From midnight to midnight in the console's time zone."""
+    """Return the day from midnight to midnight in the console's time zone."""
     zone = ZoneInfo(get_settings().timezone)
     return datetime.combine(day, time(), zone), datetime.combine(day + timedelta(days=1), time(), zone)
 

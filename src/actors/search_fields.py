@@ -11,7 +11,7 @@ from ..actor_schema.signature import Signature
 
 
 def arguments(actor: str | None, args: Any, kwargs: Any) -> dict[str, Any] | None:
-    """The arguments by name but for the secret ones; None: no actor of this name is loaded here."""
+    """Return the arguments by name without the secret ones; None: the actor is not loaded here."""
     known = dramatiq.get_broker().actors.get(actor or "")
     if known is None or not isinstance(args, Sequence) or not isinstance(kwargs, Mapping):
         return None

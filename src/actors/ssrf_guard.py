@@ -1,7 +1,7 @@
 """HTTP client with SSRF protection: resolve once, reject private addresses, connect to the checked address (prevents DNS rebinding).
 
-Looking a name up, judging the answer, and letting a library look it up again would let whoever owns the name answer differently the
-second time. So the connection goes to the very address that was judged, with the name in TLS and in the Host header.
+If the check resolved the name and a library resolved it again to connect, the name's owner could give another answer
+the second time. So the client connects to the checked address itself, with the name in TLS and in the Host header.
 """
 
 from __future__ import annotations
@@ -27,16 +27,16 @@ MOST_REDIRECTS = 5
 REDIRECTS = (301, 302, 303, 307, 308)
 #: bytes read at a time
 CHUNK = 16_384
-#: headers that belong to the house that was asked, not to the one that a redirect leads to
+#: credentials for the original host, not for the one that a redirect leads to
 _PRIVATE_HEADERS = frozenset({"authorization", "cookie", "proxy-authorization"})
-#: headers that describe the message itself and are ours to set
+#: headers that describe the message itself and that this client sets
 _OWN_HEADERS = frozenset({"host", "content-length", "transfer-encoding", "connection", "upgrade", "te", "trailer", "expect", "keep-alive"})
 _HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]{1,100}")
 _HEADER_VALUE = re.compile(r"[\t\x20-\x7e\x80-\xff]{0,8000}")
-#: IPv6 ranges that carry an IPv4 address inside, which is the one that counts
+#: IPv6 ranges that embed an IPv4 address, which is the one to check
 _NAT64 = ipaddress.ip_network("64:ff9b::/96")
 
-#: what Python counts as global: former site-local addresses, documentation, SRv6, local NAT64, 6to4 relays
+#: ranges that Python counts as global: former site-local addresses, documentation, SRv6, local NAT64, 6to4 relays
 _NOT_PUBLIC = [
     ipaddress.ip_network(each) for each in ("fec0::/10", "3fff::/20", "5f00::/16", "64:ff9b:1::/48", "192.88.99.0/24", "100::/64")
 ]
@@ -45,16 +45,16 @@ Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 
 
 class CallRefused(Exception):
-    """The call is not made: to make it again would not help."""
+    """The call is refused; a retry would not help."""
 
 
 class CallFailed(Exception):
-    """No answer came, or not all of it: worth another try."""
+    """No answer, or an incomplete one: retry."""
 
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """What to ask."""
+    """The request to send."""
 
     method: str
     url: str
@@ -64,7 +64,7 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What came back, from the last of the redirects."""
+    """The response, from the last of the redirects."""
 
     url: str
     status: int
@@ -76,13 +76,13 @@ class Answer:
 
     @property
     def redirect(self) -> str | None:
-        """The address to which the server sends the caller; None: it does not."""
+        """Return the address that the server redirects to, or None."""
         target = self.headers.get("location") if self.status in REDIRECTS else None
         return None if target is None else urljoin(self.url, target)
 
 
 def call_once(request: Request, *, allowed: str, timeout_s: float, max_bytes: int) -> Answer:
-    """The same as call(), but follow no redirect."""
+    """Like call(), but follow no redirect."""
     _check_headers(request.headers)
     return _once(request, allowed=allowed, deadline=time.monotonic() + timeout_s, max_bytes=max_bytes)
 
@@ -90,8 +90,8 @@ def call_once(request: Request, *, allowed: str, timeout_s: float, max_bytes: in
 def call(request: Request, *, allowed: str, timeout_s: float, max_bytes: int) -> Answer:
     """Make the call within `timeout_s` seconds in all; raises CallRefused or CallFailed.
 
-    `allowed`: hosts and networks that may be reached although they are not public, separated by commas. A redirect is followed if
-    the same request is to be made there: anything but GET and HEAD only where the server says so (307, 308).
+    `allowed`: hosts and networks that may be reached although they are not public, separated by commas. A redirect is
+    followed only if it repeats the request: for methods other than GET and HEAD only on 307 and 308.
     """
     _check_headers(request.headers)
     begun = time.monotonic()
@@ -116,7 +116,7 @@ def _once(request: Request, *, allowed: str, deadline: float, max_bytes: int) ->
             try:
                 connection.connect()
             except OSError as error:
-                problem = error  # the next address of the name may answer
+                problem = error  # another address of the name may answer
                 continue
             try:
                 return _exchange(connection, request, parts, max_bytes=max_bytes)
@@ -140,7 +140,7 @@ def _exchange(connection: _Pinned, request: Request, parts: SplitResult, *, max_
     charset = response.headers.get_content_charset("utf-8")
     try:
         text = content.decode(charset, "replace")
-    except LookupError:  # a character set nobody knows
+    except LookupError:  # an unknown character set
         text = content.decode("utf-8", "replace")
     known = {name.lower(): value for name, value in response.getheaders()}
     return Answer(request.url, response.status, response.reason, known, text, len(content), 0.0)
@@ -159,7 +159,7 @@ def _read(response: http.client.HTTPResponse, connection: _Pinned, *, max_bytes:
 
 
 def _resolve(host: str, port: int, deadline: float) -> list[Address]:
-    """The addresses of a host; the system's resolver knows no deadline, so it is left alone when that passes."""
+    """Resolve a host; the system's resolver has no timeout, so it is abandoned in its thread when the deadline passes."""
     found: Queue[list[Address] | Exception] = Queue()
 
     def look_up() -> None:
@@ -179,7 +179,7 @@ def _resolve(host: str, port: int, deadline: float) -> list[Address]:
 
 
 def _reachable(host: str, port: int, allowed: str, deadline: float) -> Iterator[Address]:
-    """The addresses of a host, all of them judged before the first is connected to; raises CallRefused or CallFailed."""
+    """Return the addresses of a host, all checked before the first is connected to; raises CallRefused or CallFailed."""
     try:
         found = _resolve(host, port, deadline)
     except (OSError, UnicodeError, ValueError) as error:
@@ -192,7 +192,7 @@ def _reachable(host: str, port: int, allowed: str, deadline: float) -> Iterator[
 
 
 def is_public(address: Address) -> bool:
-    """Is it an address of the public network, also when it hides an IPv4 address?"""
+    """True for a public address, also if it embeds an IPv4 address."""
     if isinstance(address, ipaddress.IPv6Address):
         hidden = address.ipv4_mapped or address.sixtofour or (address.teredo[1] if address.teredo else None)
         if hidden is None and address in _NAT64:
@@ -242,7 +242,7 @@ def _check_headers(headers: Mapping[str, str]) -> None:
 
 def _redirected(request: Request, answer: Answer, url: str) -> Request:
     if request.method not in ("GET", "HEAD") and answer.status not in (307, 308):
-        # Browsers make a GET of it, without the body: the receiver answers with 200 and has received nothing.
+        # Browsers turn it into a GET without the body: the receiver would answer 200 and have received nothing.
         raise CallRefused(f"{answer.status} {answer.reason} from {request.url:.200}: it has moved to {url:.500}; give that address")
     before, after = _parts(request.url), _parts(url)
     headers = dict(request.headers)
@@ -258,23 +258,23 @@ def _origin(parts: SplitResult) -> str:
 
 
 class _Hurried:
-    """A socket whose every read and write may take what is left of the time: a server that drips gains none by it."""
+    """A socket whose reads and writes share one deadline: a server that sends byte by byte cannot extend it."""
 
     def __init__(self, sock: socket.socket, left: Callable[[], float]) -> None:
         self._sock = sock
         self._left = left
 
     def sendall(self, data: Any) -> None:
-        """Send all, as http.client asks of a socket."""
+        """Send all, as http.client expects of a socket."""
         self._sock.settimeout(self._left())
         self._sock.sendall(data)
 
     def makefile(self, _mode: str) -> io.BufferedReader:
-        """The reading side, as http.client asks of a socket; it outlives close(), as that of a socket does."""
+        """Return the reading side, as http.client expects; it outlives close(), like that of a socket."""
         return io.BufferedReader(_HurriedReads(self._sock, self._left))
 
     def close(self) -> None:
-        """Let the socket go."""
+        """Close the socket."""
         self._sock.close()
 
 
@@ -307,7 +307,7 @@ class _Pinned(http.client.HTTPConnection):
         self.default_port = 443 if is_secure else 80  # so that the Host header names other ports only
 
     def connect(self) -> None:
-        """Connect to the address that was judged, not to what the name means by now."""
+        """Connect to the checked address, not to what the name resolves to by now."""
         self.sock = socket.create_connection((self._address, self.port), timeout=self._left())
         if self._is_secure:
             self.sock = ssl.create_default_context().wrap_socket(self.sock, server_hostname=self.host)

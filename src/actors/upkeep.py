@@ -1,4 +1,4 @@
-"""Upkeep: the database backs itself up, and what nobody needs any more is deleted."""
+"""Upkeep: back up the database, and delete expired rows."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ from ..schedules import cron
 from ..settings import get_settings
 from ..sql.database import get_database, write
 
-#: rows deleted in one transaction: short enough that nobody waits for it
+#: rows deleted per transaction: few enough not to block others
 AT_ONCE = 500
-#: how long deliveries of webhooks are kept
+#: how long webhook deliveries are kept
 KEEP_DELIVERIES = timedelta(days=30)
 
 

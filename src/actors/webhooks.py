@@ -1,4 +1,4 @@
-"""Deliveries of webhooks: signed, tried again for a day, to the public network or to what CALLBOARD_HTTP_ALLOW names."""
+"""Webhook deliveries: signed, retried for a day, to public addresses or those in CALLBOARD_HTTP_ALLOW."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ from ..sql.clock import now
 from ..sql.database import read, write
 from .ssrf_guard import Answer, CallFailed, CallRefused, Request, call_once
 
-#: seconds for one try, and bytes of its answer that are read
+#: timeout in seconds of one attempt, and bytes of its answer that are read
 TIMEOUT_S, MOST_BYTES = 20, 100_000
 
 
 class NotTaken(Exception):
-    """The receiver did not answer with 2xx; `response` says when it wants to be asked again, if it does."""
+    """The receiver did not answer with 2xx; `response` gives the time of the next try, if it sent one."""
 
     def __init__(self, text: str, response: Answer) -> None:
         super().__init__(text)
@@ -50,7 +50,7 @@ def deliver_webhook(id: str) -> str:
     with read() as session:
         delivery = webhooks.delivery(session, id)
         if delivery.state is Sent.DELIVERED:
-            return "it had been delivered"  # whoever wants it sent again says so first
+            return "it had been delivered"  # an operator who wants it sent again queues it first
         webhook = webhooks.find(session, delivery.webhook_id)
     body = delivery.payload.encode()
     headers = {"Content-Type": "application/json", **signature(webhook.secret, id, int(now().timestamp()), body)}
@@ -69,7 +69,7 @@ def deliver_webhook(id: str) -> str:
 
 
 def signature(secret: str, id: str, timestamp: int, body: bytes) -> dict[str, str]:
-    """The headers by which a receiver knows that it was us, and when."""
+    """Return the headers that authenticate the delivery and its time."""
     key = base64.b64decode(secret.removeprefix(webhooks.PREFIX))
     digest = hmac.digest(key, f"{id}.{timestamp}.".encode() + body, hashlib.sha256)
     return {"webhook-id": id, "webhook-timestamp": str(timestamp), "webhook-signature": f"v1,{base64.b64encode(digest).decode()}"}

@@ -1,8 +1,8 @@
-"""WHO did WHAT, and who was refused: one line per deed, written in the transaction of the deed.
+"""The audit log: who did what, and what was refused, written in the transaction of the change itself.
 
-The law of this room: lines are only ever added (the database refuses to change one), and deleted when their time is over.
-Whoever lets somebody in (a request, a verb at a terminal) begins a deed; the first commit that follows in its thread takes the
-line along. So nothing is done without its line, and no line tells of what was rolled back. Knows no Flask and no jobs.
+The law of this room: entries are only added (the database refuses to change one) and deleted after their retention.
+Each entry point (a request, a command) begins an action; the first commit in its thread writes the entry. So no change
+lacks its entry, and no entry describes a change that was rolled back. Knows no Flask and no jobs.
 """
 
 from .models import AuditEntry, Outcome, Via

@@ -15,7 +15,7 @@ _Key = BigInteger().with_variant(Integer(), "sqlite")
 
 
 class Via(StrEnum):
-    """How somebody came."""
+    """The channel an actor came through: page, API or terminal."""
 
     PAGE = "page"
     API = "api"
@@ -23,7 +23,7 @@ class Via(StrEnum):
 
 
 class Outcome(StrEnum):
-    """What became of it."""
+    """The outcome of an action."""
 
     DONE = "done"
     REFUSED = "refused"
@@ -34,7 +34,7 @@ def _words(kind: type[StrEnum]) -> Enum:
 
 
 class AuditEntry(Base):
-    """One deed, or one refusal. `who` is a name as it was then; `who_key` tells namesakes apart (user 3, token 5, command:name)."""
+    """One action, or one refusal. `who` is the name at that time; `who_key` distinguishes equal names (user 3, token 5, command:name)."""
 
     __tablename__ = "audit_lines"
     __table_args__ = (

@@ -1,4 +1,4 @@
-"""Queries of audit entries: pages, the newest first, and the entries of one subject."""
+"""Queries of audit entries: pages, newest first, and the entries of one subject."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from .models import AuditEntry, Outcome, Via
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """Which lines are asked for; None: all. `action` may end in a dot and then means all of its kind: job."""
+    """Filter of audit entries; None: any. An `action` that ends in a dot matches all of its kind: `job.`"""
 
     who: str | None = None
     action: str | None = None
@@ -29,14 +29,14 @@ class Wanted:
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """Some lines, newest first; `next` is what to pass as `after` for the page behind it, None on the last one."""
+    """A page of entries, newest first; pass `next` as `after` for the following page, None on the last one."""
 
     lines: Sequence[AuditEntry]
     next: int | None
 
 
 def page(session: Session, wanted: Wanted, *, after: int | None = None, limit: int = 50) -> Page:
-    """A page of lines, newest first, older than `after`."""
+    """Return a page of entries, newest first, older than `after`."""
     statement = select(AuditEntry).order_by(AuditEntry.seq.desc()).limit(limit + 1)
     for name in ("who", "kind", "subject", "address", "outcome", "via"):
         value = getattr(wanted, name)
@@ -58,12 +58,12 @@ def page(session: Session, wanted: Wanted, *, after: int | None = None, limit: i
 
 
 def of(session: Session, kind: str, subject: str, *, limit: int = 50) -> Sequence[AuditEntry]:
-    """The newest lines about one thing."""
+    """Return the newest entries about one subject."""
     return page(session, Wanted(kind=kind, subject=subject), limit=limit).lines
 
 
 def is_noted(session: Session, action: str, who: str, *, reason: str, address: str | None, since: datetime) -> bool:
-    """Is there a line about this refusal of late?"""
+    """True if this refusal has a recent entry."""
     statement = select(AuditEntry.seq).where(AuditEntry.at > since, AuditEntry.outcome == Outcome.REFUSED, AuditEntry.action == action)
     return (
         session.execute(statement.where(AuditEntry.who == who, AuditEntry.reason == reason, AuditEntry.address == address).limit(1)).first()

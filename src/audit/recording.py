@@ -12,13 +12,13 @@ from sqlalchemy.orm import Session
 from ..sql.clock import now
 from .models import AuditEntry, Outcome, Via
 
-#: subjects of one deed that get a line each; above that one line tells their number
+#: subjects of one action that get an entry each; with more, a single entry gives their number
 LINES_OF_A_DEED = 200
 
 
 @dataclass(slots=True)
 class PendingEntry:
-    """Who does what to what. `subject` may be the short name that was given: `about` puts the whole one into its place."""
+    """An action under way: who does what to which subject. `subject` may be a short name, which `about` replaces with the full one."""
 
     who: str
     via: Via
@@ -32,7 +32,7 @@ class PendingEntry:
     touched: dict[str, list[str]] = field(default_factory=dict)
 
     def touch(self, kind: str, subject: str | int, **details: Any) -> None:
-        """Note what it is about."""
+        """Add a subject to the action."""
         self.touched.setdefault(kind, []).append(str(subject))
         self.details |= details
 
@@ -41,24 +41,24 @@ _under_way: ContextVar[PendingEntry | None] = ContextVar("callboard_deed", defau
 
 
 def begin(deed: PendingEntry) -> None:
-    """From now on this thread does this deed: its next commit writes the line."""
+    """Begin an action of this thread: its next commit writes the entry."""
     _under_way.set(deed)
 
 
 def end() -> None:
-    """The deed is over, done or not."""
+    """End the action, done or not."""
     _under_way.set(None)
 
 
 def is_under_way() -> bool:
-    """Does anything done by this thread now belong to a deed?"""
+    """True if this thread's changes belong to an action."""
     return _under_way.get() is not None
 
 
 def about(kind: str, subject: str | int, **details: Any) -> None:
-    """Say what the deed under way is about, by its whole name, and what is worth knowing of it; without a deed nothing happens.
+    """Name the subject of the action under way in full, with details worth recording; does nothing outside an action.
 
-    Called from where things are done, so that every way there tells it. Never a secret, never a payload.
+    Called by the code that makes the change, so that every path to it is recorded. Never pass a secret or a payload.
     """
     deed = _under_way.get()
     if deed is not None:
@@ -66,14 +66,14 @@ def about(kind: str, subject: str | int, **details: Any) -> None:
 
 
 def take() -> PendingEntry | None:
-    """The deed under way, for who writes its line in another thread's transaction; this thread's commits write none any more."""
+    """Take over the action under way, to write its entry in another thread's transaction; this thread's commits write none."""
     deed = _under_way.get()
     _under_way.set(None)
     return deed
 
 
 def record(session: Session, *deeds: PendingEntry, outcome: Outcome = Outcome.DONE, reason: str | None = None) -> None:
-    """Write the lines of deeds in the caller's transaction."""
+    """Write audit entries in the caller's transaction."""
     if deeds:
         session.execute(insert(AuditEntry), [line for deed in deeds for line in _lines(deed, outcome, reason)])
 
@@ -100,7 +100,7 @@ def _lines(deed: PendingEntry, outcome: Outcome, reason: str | None) -> list[dic
 @event.listens_for(Session, "before_commit")
 def _write_down(session: Session) -> None:
     if _under_way.get() is not None and not session.in_nested_transaction():
-        # Written once: what the same request commits later (a second step of the same deed) has its line already.
+        # Written once: a later commit of the same request (its second step) already has its entry.
         deed = take()
         assert deed is not None
         record(session, deed)

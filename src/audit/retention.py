@@ -1,4 +1,4 @@
-"""Retention: delete audit entries after their time, a few at a time."""
+"""Retention: delete expired audit entries in batches."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from .models import AuditEntry
 
 
 def prune(session: Session, *, batch: int = 5_000) -> int:
-    """Delete up to `batch` lines whose time is over; return how many."""
+    """Delete up to `batch` expired entries; return their number."""
     over = now() - timedelta(days=get_settings().keep_audit)
     seqs = session.execute(select(AuditEntry.seq).where(AuditEntry.at < over).order_by(AuditEntry.at).limit(batch)).scalars().all()
     session.execute(delete(AuditEntry).where(AuditEntry.seq.in_(seqs)))

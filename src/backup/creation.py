@@ -1,4 +1,4 @@
-"""make(): create one backup. It gets its name only after it has been read back, and older ones are pruned only then."""
+"""make(): create one backup. It gets its final name only after it has been read back; older ones are pruned only then."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ from . import postgresql, pruning, results, sqlite, uploads
 from .errors import BackupError
 from .files import Manifest, Store, backups, checksum, manifest_path, new_path, write_manifest
 
-#: tables whose rows are counted, so that whoever restores sees what came back
+#: tables whose rows are counted, so that a restore can report what came back
 COUNTED = ("jobs", "attempts", "console_users", "user_accounts")
 
 
 def make(database: Database, folder: Path, *, prefix: str = "callboard") -> tuple[Path, Manifest]:
-    """Copy, verify, write down; return the copy and its manifest. Raises BackupError, and leaves nothing half made behind."""
+    """Copy, verify and write the manifest; return the copy and its manifest. Raises BackupError, and then leaves no partial files."""
     store: Store = "sqlite" if database.is_sqlite else "postgresql"
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -40,12 +40,12 @@ def make(database: Database, folder: Path, *, prefix: str = "callboard") -> tupl
 
 
 def prune(folder: Path) -> list[Path]:
-    """Delete the backups that the rule lets go, and drafts of backups that were broken off; return what went."""
+    """Delete the backups that the rule drops, and drafts of interrupted backups; return what was deleted."""
     found = backups(folder)
     stay = pruning.kept([instant for instant, _ in found])
     gone = [path for instant, path in found if instant not in stay]
     for path in gone:
-        manifest_path(path).unlink(missing_ok=True)  # first: a copy without it counts as none
+        manifest_path(path).unlink(missing_ok=True)  # first: a copy without a manifest does not count
         path.unlink(missing_ok=True)
     for kind in (results, uploads):
         kind.SHELF.prune(folder)
@@ -60,7 +60,7 @@ def _of_sqlite(database: Database, path: Path, draft: Path, made_at: datetime) -
         with closing(sqlite3.connect(plain)) as connection:
             tables = {row[0] for row in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
             schema, counts = _described(tables, lambda statement: connection.execute(statement).fetchone()[0])
-            if "result_file" in {row[1] for row in connection.execute("PRAGMA table_info(jobs)")}:  # an older schema has none
+            if "result_file" in {row[1] for row in connection.execute("PRAGMA table_info(jobs)")}:  # older schemas have no such column
                 results.keep(connection.execute, path)
             uploads.keep(connection.execute, tables, path)
         sqlite.compress(plain, draft)
@@ -98,7 +98,7 @@ def _finish(path: Path, draft: Path, *, store: Store, made_at: datetime, schema:
 
 
 def _described(tables: set[str], ask: Callable[[str], Any]) -> tuple[str, dict[str, int]]:
-    """The schema's revision and the counted rows; raises BackupError if this is no database of Callboard."""
+    """The schema's revision and the row counts; raises BackupError if this is not a Callboard database."""
     if "alembic_version" not in tables:
         raise BackupError("This is no database of Callboard: it has never been migrated.")
     counts = {table: int(ask(f"SELECT count(*) FROM {table}")) for table in COUNTED if table in tables}

@@ -1,7 +1,7 @@
-"""Why a backup or a restore cannot be, with the cure."""
+"""Errors of backup and restore, with the cure."""
 
 from __future__ import annotations
 
 
 class BackupError(Exception):
-    """Nothing was changed; the text says what to do."""
+    """Nothing was changed; the message says what to do."""

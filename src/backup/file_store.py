@@ -1,7 +1,7 @@
 """File store of backups: keep each file once beside all backups that refer to it, and restore it with them.
 
-Such a file never changes and its name is never given to another content, so a backup needs no copy of its own: a hard link where the
-file system has them, else one copy for all. Beside each backup that names any lies a list of them.
+A file never changes and its name is never reused for other content, so backups share it: a hard link where the file
+system has them, else one copy for all. Beside each backup with files lies a list of them.
 """
 
 from __future__ import annotations
@@ -16,19 +16,19 @@ from pathlib import Path
 
 from .files import manifest_path, private
 
-#: seconds that a file without a list is left alone: the backup that it belongs to may not be finished
+#: seconds that a file without a list is kept: its backup may still be running
 GRACE_S = 24 * 3600.0
 
 
 @dataclass(frozen=True, slots=True)
 class Shelf:
-    """One kind of file. `folder`: its folder among the backups, and the ending of lists; `path`: where a file of a name is in use."""
+    """One kind of file. `folder`: its folder among the backups, and the suffix of lists; `path`: where a file is in use."""
 
     folder: str
     path: Callable[[str], Path]
 
     def keep(self, names: Iterable[str], backup: Path) -> None:
-        """Keep these for the backup that will be at `backup`. One that was deleted since the backup's moment is not missed."""
+        """Keep these files for the backup at `backup`. One that was deleted since the snapshot is not an error."""
         names = sorted(names)
         if not names:
             return
@@ -41,7 +41,7 @@ class Shelf:
             os.fsync(file.fileno())
 
     def put_back(self, names: Iterable[str], backup: Path) -> tuple[int, int]:
-        """Put back those that are not where they are used; return how many came, and how many are nowhere."""
+        """Put back files missing from their place; return how many were restored, and how many are lost."""
         came = lost = 0
         for name in names:
             if self.path(name).exists():
@@ -54,7 +54,7 @@ class Shelf:
         return came, lost
 
     def prune(self, folder: Path) -> None:
-        """Delete the lists whose backup is gone, and the files that no list names any more."""
+        """Delete lists whose backup is gone, and files that no list names any longer."""
         wanted: set[str] = set()
         for listed in folder.glob(f"*.{self.folder}"):
             backup = listed.with_suffix("")
@@ -65,7 +65,7 @@ class Shelf:
         for file in (folder / self.folder).glob("*/*"):
             if f"{file.parent.name}/{file.name}" not in wanted and _age(file) > GRACE_S:
                 file.unlink(missing_ok=True)
-                with suppress(OSError):  # others are in it
+                with suppress(OSError):  # it still holds other files
                     file.parent.rmdir()
 
     def _list(self, backup: Path) -> Path:
@@ -89,5 +89,5 @@ def _link(source: Path, target: Path) -> None:
 
 
 def _age(file: Path) -> float:
-    """Seconds since it came here: a link's content may be older."""
+    """Seconds since the file was added here: a link's content may be older."""
     return time.time() - file.stat().st_ctime

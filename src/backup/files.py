@@ -1,4 +1,4 @@
-"""The files of a backup: the copy itself, and beside it a manifest that says what it is and how to tell that it is whole."""
+"""Files of a backup: the copy itself, and a manifest that describes it and holds its checksum."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from typing import Literal
 from .errors import BackupError
 
 Store = Literal["sqlite", "postgresql"]
-#: what a copy is called by; other files in the folder are left alone
+#: suffixes of copies; other files in the folder are left alone
 SUFFIXES: dict[Store, str] = {"sqlite": ".sqlite.gz", "postgresql": ".pgdump"}
 _NAME = re.compile(r"callboard-(\d{8}T\d{6}Z)(-\d+)?(\.sqlite\.gz|\.pgdump)")
 _STAMP = "%Y%m%dT%H%M%SZ"
@@ -25,10 +25,10 @@ CHUNK = 1 << 20
 
 @dataclass(frozen=True, slots=True)
 class Manifest:
-    """What one backup is. `counts`: rows of some tables at the moment it shows."""
+    """Description of one backup. `counts`: rows of some tables in the snapshot."""
 
     file: str
-    made_at: str  # ISO 8601, UTC: the moment that the copy shows
+    made_at: str  # ISO 8601, UTC: the instant of the snapshot
     store: Store
     bytes: int
     sha256: str
@@ -42,7 +42,7 @@ class Manifest:
 
 
 def new_path(folder: Path, store: Store, at: datetime, *, prefix: str = "callboard") -> Path:
-    """A name in the folder that nobody has yet."""
+    """Return an unused name in the folder."""
     stamp = at.astimezone(UTC).strftime(_STAMP)
     for number in range(1, 1000):
         path = folder / f"{prefix}-{stamp}{'' if number == 1 else f'-{number}'}{SUFFIXES[store]}"
@@ -52,7 +52,7 @@ def new_path(folder: Path, store: Store, at: datetime, *, prefix: str = "callboa
 
 
 def write_manifest(path: Path, manifest: Manifest) -> None:
-    """Write the manifest beside the copy, whole or not at all: a copy without one is half made."""
+    """Write the manifest beside the copy, atomically: a copy without one is incomplete."""
     draft = manifest_path(path).with_suffix(".draft")
     with open(draft, "w", opener=private) as file:
         json.dump(asdict(manifest), file, indent=1)
@@ -62,7 +62,7 @@ def write_manifest(path: Path, manifest: Manifest) -> None:
 
 
 def read_manifest(path: Path) -> Manifest:
-    """The manifest of a copy; raises BackupError."""
+    """Read the manifest of a copy; raises BackupError."""
     try:
         return Manifest(**json.loads(manifest_path(path).read_text()))
     except FileNotFoundError:
@@ -78,7 +78,7 @@ def manifest_path(path: Path) -> Path:
 
 
 def checksum(path: Path) -> str:
-    """The SHA-256 of a file."""
+    """Return the SHA-256 of a file."""
     digest = hashlib.sha256()
     with open(path, "rb") as file:
         while chunk := file.read(CHUNK):
@@ -87,7 +87,7 @@ def checksum(path: Path) -> str:
 
 
 def backups(folder: Path) -> list[tuple[datetime, Path]]:
-    """The finished backups of a folder with their instants, newest first."""
+    """Return the finished backups of a folder with their instants, newest first."""
     return sorted(_found(folder), reverse=True)
 
 
@@ -106,7 +106,7 @@ def private(path: str, flags: int) -> int:
 
 
 def store_of(path: Path) -> Store:
-    """Which store a copy is of, by its name; raises BackupError."""
+    """Return the store that a copy came from, by its name; raises BackupError."""
     for store, suffix in SUFFIXES.items():
         if path.name.endswith(suffix):
             return store

@@ -1,4 +1,4 @@
-"""Do backups succeed? One sentence if they do not: the same in the alert, the doctor and on the page."""
+"""Backup health: one sentence if backups fail, the same in the alert, the doctor and on the page."""
 
 from __future__ import annotations
 
@@ -12,20 +12,20 @@ from ..jobs.core.states import State
 from ..schedules.rows import queries as schedules
 from ..sql.clock import now
 
-#: what makes them: the name of the actor in src/actors/upkeep.py
+#: the actor that makes backups, in src/actors/upkeep.py
 ACTOR = "back_up"
-#: of its jobs, how many are looked at
+#: how many of its jobs are examined
 LOOKED_AT = 100
 
 
 def last_success(session: Session) -> datetime | None:
-    """When a backup succeeded last, as far as jobs are kept."""
+    """When a backup last succeeded, as far as jobs are kept."""
     newest = select(Job.finished_at).where(Job.actor == ACTOR, Job.state == State.SUCCEEDED).order_by(Job.seq.desc()).limit(1)
     return session.execute(newest).scalar()
 
 
 def problem(session: Session, *, within: timedelta) -> str | None:
-    """Why the backups need a person: the newest one failed, or none has succeeded `within` so long though a schedule asks for them."""
+    """Return why backups need attention: the newest one failed, or none has succeeded `within` so long though a schedule asks for them."""
     newest = select(Job).where(Job.actor == ACTOR).order_by(Job.seq.desc()).limit(LOOKED_AT)
     jobs = list(session.execute(newest).scalars())
     succeeded = next((job for job in jobs if job.state is State.SUCCEEDED), None)

@@ -1,4 +1,4 @@
-"""Copies of a PostgreSQL database: pg_dump's custom format, read back whole by pg_restore, put back by psql in one transaction."""
+"""Copies of a PostgreSQL database: pg_dump's custom format, read back completely by pg_restore, restored by psql in one transaction."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ from ..database_url import conninfo
 from ..sql.database import Database
 from .errors import BackupError
 
-#: seconds that any of PostgreSQL's programs may take
+#: timeout in seconds of each of PostgreSQL's programs
 LONGEST_S = 3600
-#: seconds a dump waits for a lock that a migration holds
+#: seconds that a dump waits for a lock that a migration holds
 LOCK_WAIT = "30s"
-# A table of a newer schema than the copy's must not stay behind either, so all of them go.
+# Drop all tables: a table of a newer schema than the copy's must not stay behind.
 _DROP_ALL = """
 DO $$ DECLARE found record; BEGIN
     FOR found IN SELECT tablename FROM pg_tables WHERE schemaname = 'public' LOOP
@@ -34,7 +34,7 @@ END $$
 
 @contextmanager
 def snapshot(database: Database) -> Iterator[tuple[Connection, URL, str]]:
-    """A connection that sees one moment, the URL of its server, which may be one of several, and the name by which pg_dump sees the same."""
+    """A connection with a fixed snapshot, the URL of the server it reached (of possibly several), and the snapshot's name for pg_dump."""
     with database.engine.connect() as connection:
         connection = connection.execution_options(isolation_level="REPEATABLE READ")
         reached: Any = connection.connection.driver_connection
@@ -45,7 +45,7 @@ def snapshot(database: Database) -> Iterator[tuple[Connection, URL, str]]:
 
 
 def copy(url: URL, target: Path, *, snapshot_name: str) -> None:
-    """Dump the database as the snapshot sees it, and read the dump back from its beginning to its end."""
+    """Dump the database as the snapshot sees it, and read the dump back completely."""
     arguments = ["--format=custom", "--compress=6", "--no-owner", "--no-privileges", f"--lock-wait-timeout={LOCK_WAIT}"]
     target.unlink(missing_ok=True)
     os.close(os.open(target, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
@@ -61,7 +61,7 @@ def check(copied: Path) -> None:
 
 
 def replace(url: URL, copied: Path) -> None:
-    """Put the dump into the place of everything in the schema `public`, in one transaction: all of it or nothing."""
+    """Replace everything in the schema `public` with the dump, in one transaction: all or nothing."""
     script = copied.with_name(copied.name + ".sql")
     try:
         _run("pg_restore", ["--no-owner", "--no-privileges", f"--file={script}", str(copied)], None)
@@ -79,14 +79,14 @@ def replace(url: URL, copied: Path) -> None:
 
 
 def others(database: Database) -> int:
-    """How many other connections there are to the database."""
+    """Return the number of other connections to the database."""
     with database.engine.connect() as connection:
         statement = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid() AND backend_type = 'client backend'"
         return int(connection.execute(text(statement)).scalar_one())
 
 
 def program(name: str) -> str:
-    """The newest of PostgreSQL's programs of this name: an older pg_dump refuses a newer server."""
+    """Return the newest installed version of a PostgreSQL program: an older pg_dump refuses a newer server."""
     folders = sorted(Path("/usr/lib/postgresql").glob("*/bin"), key=lambda path: int(path.parent.name), reverse=True)
     found = next((str(path) for folder in folders if os.access(path := folder / name, os.X_OK)), None) or shutil.which(name)
     if found is None:
@@ -95,7 +95,7 @@ def program(name: str) -> str:
 
 
 def _name(url: URL) -> str:
-    """The database as libpq takes it, without its password: other users may read a command line."""
+    """The libpq connection string without the password: other users can read command lines."""
     return make_conninfo("", **conninfo(url))
 
 

@@ -1,4 +1,4 @@
-"""Which backups are kept: all of the last day, the newest of each of the last 7 days, and the newest of each of the last 5 weeks."""
+"""Backup rotation: all of the last day, the newest of each of the last 7 days, and the newest of each of the last 5 weeks."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ WEEKS = 5
 
 
 def kept(instants: Sequence[datetime]) -> set[datetime]:
-    """Of these instants, those whose backups stay; counted from the newest one, so that a clock gone wrong deletes nothing.
+    """Return the instants whose backups are kept, relative to the newest one, so that a wrong clock deletes nothing.
 
-    Days and weeks are counted in UTC, and only those that have a backup count: a week's holiday costs no history.
+    Days and weeks are in UTC, and only those with a backup count: a week's pause costs no history.
     """
     if not instants:
         return set()

@@ -1,4 +1,4 @@
-"""restore(): a backup becomes the database again, with everything it replaces kept in a backup of its own."""
+"""restore(): turn a backup into the database again, keeping everything it replaces in a backup of its own."""
 
 from __future__ import annotations
 
@@ -19,27 +19,28 @@ from . import creation, postgresql, results, sqlite, uploads
 from .errors import BackupError
 from .files import Manifest, checksum, manifest_path, read_manifest, store_of
 
-#: the beginning of the name of what a restore has replaced; never pruned
+#: prefix of backups of replaced databases; never pruned
 REPLACED = "before-restore"
 
 
 @dataclass(frozen=True, slots=True)
 class Restored:
-    """What a restore did."""
+    """Summary of a restore."""
 
     manifest: Manifest
-    replaced: Path | None  # the backup of what was there before
-    running: int  # jobs that ran when the backup was made, queued again
-    results: int = 0  # results in files that came back with it
-    results_lost: int = 0  # and those that are nowhere any more
-    uploads: int = 0  # the same of files that jobs were given
+    replaced: Path | None  # the backup of the replaced database
+    running: int  # jobs that were running when the backup was made, now queued again
+    results: int = 0  # result files restored with it
+    results_lost: int = 0  # result files that are lost
+    uploads: int = 0  # the same for uploaded files
     uploads_lost: int = 0
 
 
 def restore(path: Path, url: str, folder: Path, *, say: Callable[[str], None]) -> Restored:
-    """Put the backup into the place of the database at `url`; raises BackupError, and then nothing has changed.
+    """Restore the backup to the database at `url`; raises BackupError, and then nothing has changed.
 
-    Whoever calls has made sure that nothing of this data folder runs; other processes that use the database are looked for here.
+    The caller must have made sure that nothing of this data folder runs; other processes that use the database are
+    detected here.
     """
     manifest = verify(path)
     target = Database(url, pool_size=2)
@@ -56,7 +57,7 @@ def restore(path: Path, url: str, folder: Path, *, say: Callable[[str], None]) -
 
 
 def verify(path: Path) -> Manifest:
-    """Is the backup whole, and does this Callboard understand it? Its manifest, or BackupError."""
+    """Check that the backup is complete and that this Callboard understands it; return its manifest or raise BackupError."""
     if not path.is_file():
         raise BackupError(f"There is no file {path}.")
     manifest, store = read_manifest(path), store_of(path)
@@ -70,7 +71,7 @@ def verify(path: Path) -> Manifest:
 
 
 def _keep_present(target: Database, folder: Path, say: Callable[[str], None]) -> Path | None:
-    """Back up what will be replaced, after a look that nobody uses it; None: there was nothing."""
+    """Back up the database to be replaced, after checking that it is not in use; None: it was empty."""
     if target.is_sqlite and not Path(target.url.database or "").exists():
         return None
     try:
@@ -86,7 +87,7 @@ def _keep_present(target: Database, folder: Path, say: Callable[[str], None]) ->
 
 def _refuse_if_used(target: Database) -> None:
     if not target.is_sqlite:
-        target.engine.dispose()  # our own connections shall not count
+        target.engine.dispose()  # our own connections must not count
         if others := postgresql.others(target):
             raise BackupError(f"{others} connections use the database: stop every web, worker and scheduler process first, on all hosts.")
     with target.read() as session:
@@ -118,7 +119,7 @@ def _into_postgresql(target: Database, path: Path, manifest: Manifest) -> int:
 
 
 def _make_usable(url: str, path: Path, manifest: Manifest) -> int:
-    """Bring the restored database to the present schema, and tell it what it is."""
+    """Migrate the restored database to the present schema, and mark it as restored."""
     migrations.migrate(url)
     restored = Database(url, pool_size=1)
     try:

@@ -1,4 +1,4 @@
-"""Results in files, which go with the backups that name them."""
+"""Result files, kept with the backups that name them."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ from ..sql.database import Database
 from .file_store import Shelf
 
 SHELF = Shelf("results", result_files.path)
-#: what a copy is asked for
+#: the query for the files that a copy names
 _NAMES = "SELECT result_file FROM jobs WHERE result_file IS NOT NULL"
 
 
 def keep(ask: Callable[[str], Iterable[Any]], backup: Path) -> None:
-    """Keep those that the copy names, which `ask` runs a statement on."""
+    """Keep the files that the copy names; `ask` runs a statement on the copy."""
     SHELF.keep((row[0] for row in ask(_NAMES)), backup)
 
 
 def put_back(database: Database, backup: Path) -> tuple[int, int]:
-    """Put back what the restored database names and the folder of results has not; return how many came, and how many are nowhere."""
+    """Put back files that the restored database names and the results folder lacks; return how many were restored, and how many are lost."""
     with database.read() as session:
         names = session.execute(select(Job.result_file).where(Job.result_file.is_not(None))).scalars().all()
     return SHELF.put_back((name for name in names if name), backup)

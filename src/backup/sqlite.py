@@ -1,4 +1,4 @@
-"""Copies of an SQLite database: taken by its backup API while everything runs, compressed, read back."""
+"""Copies of an SQLite database: taken with its backup API while everything runs, compressed, read back."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ BUSY_TIMEOUT_S = 10.0
 
 
 def copy(database: Path, target: Path) -> Path:
-    """Copy the database as it is at one moment into an uncompressed file, checked; return that file. Writers are not held up."""
+    """Copy a snapshot of the database into an uncompressed file, checked; return that file. Writers are not blocked."""
     plain = target.with_name(target.name + ".plain")
     plain.unlink(missing_ok=True)
     with open(plain, "xb", opener=private):
         pass
-    # In one step: page by page it would begin again whenever somebody writes, which under load is always.
+    # In one step: page by page, it would restart at every write, and never finish under load.
     with closing(sqlite3.connect(f"file:{quote(str(database))}?mode=ro", uri=True)) as source, closing(sqlite3.connect(plain)) as made:
         source.backup(made)
-        made.execute("PRAGMA journal_mode=DELETE")  # so that the copy is one file
+        made.execute("PRAGMA journal_mode=DELETE")  # so that the copy is a single file
     check(plain)
     return plain
 
@@ -42,7 +42,7 @@ def check(database: Path) -> None:
 
 
 def compress(plain: Path, target: Path) -> None:
-    """Compress, and read back what was written: it must be the same bytes."""
+    """Compress, then read back and compare: the bytes must be the same."""
     digest = hashlib.sha256()
     with open(plain, "rb") as source, open(target, "wb", opener=private) as raw, gzip.GzipFile("", "wb", 6, raw) as made:
         while chunk := source.read(CHUNK):
@@ -57,7 +57,7 @@ def compress(plain: Path, target: Path) -> None:
 
 
 def unpack(copied: Path, plain: Path) -> None:
-    """The copy as a database of its own, checked."""
+    """Unpack the copy into a database file, checked."""
     plain.unlink(missing_ok=True)
     try:
         with gzip.open(copied, "rb") as source, open(plain, "xb", opener=private) as made:
@@ -69,11 +69,11 @@ def unpack(copied: Path, plain: Path) -> None:
 
 
 def replace(database: Path, prepared: Path) -> None:
-    """Put the prepared database into the place of the other, in one transaction: all of it or nothing. Refused while somebody uses it."""
+    """Replace the database with the prepared one, in one transaction: all or nothing. Refused while it is in use."""
     database.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     with closing(sqlite3.connect(prepared)) as source, closing(sqlite3.connect(database, timeout=BUSY_TIMEOUT_S)) as target:
         try:
-            # A database in WAL mode can be turned only by whoever has it alone.
+            # Leaving WAL mode needs exclusive access, so this fails while another process has it open.
             if target.execute("PRAGMA journal_mode=DELETE").fetchone() != ("delete",):
                 raise BackupError(f"{database} is in use: stop everything that uses it first.")
             source.backup(target)

@@ -1,4 +1,4 @@
-"""Files that jobs were given, which go with the backups that refer to them."""
+"""Uploaded files, kept with the backups that refer to them."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ SHELF = Shelf("uploads", _path)
 
 
 def keep(ask: Callable[[str], Iterable[Any]], tables: Iterable[str], backup: Path) -> None:
-    """Keep those that the copy refers to, which `ask` runs a statement on and `tables` are the tables of."""
-    if uploads.any_kept():  # else there is no need to look through every row
+    """Keep the files that the copy refers to; `ask` runs a statement on it, `tables` are its tables."""
+    if uploads.any_kept():  # else scanning every row is unnecessary
         SHELF.keep((_name(id) for id in references.ids(ask, tables)), backup)
 
 
 def put_back(database: Database, backup: Path) -> tuple[int, int]:
-    """Put back what the restored database refers to and the folder of files has not; return how many came, and how many are nowhere."""
+    """Put back files that the restored database refers to and the uploads folder lacks; return how many were restored, and how many are lost."""
     with database.read() as session:
         used = references.used(session)
     return SHELF.put_back([_name(id) for id in sorted(used)], backup)

@@ -1,5 +1,6 @@
-"""HOW does a letter leave? Rendered once, kept as bytes, sent, and every recipient accounted for.
+"""Emails: rendered once, stored as bytes, sent, with a delivery record per recipient.
 
-The law of this room: it alone writes the tables of mail, and what is sent is what was kept, byte for byte. It submits no
-jobs (src/actors/mail.py does) and knows nothing of what letters are about. Functions take the session first and never commit.
+The law of this room: it alone writes the tables of mail, and sends exactly the bytes that were stored. It submits no
+jobs (src/actors/mail.py does) and has no knowledge of an email's subject matter. Functions take the session first and
+never commit.
 """

@@ -1,4 +1,4 @@
-"""Mail addresses as people write them, checked before they reach a header or an SMTP command."""
+"""Mail addresses as users write them, checked before they reach a header or an SMTP command."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from email.headerregistry import Address
 
 from .errors import LetterError
 
-#: what may not stand in a header: a line break there would begin a header of somebody else's choosing
+#: forbidden in headers: a line break would allow header injection
 CONTROL = re.compile(r"[\x00-\x1f\x7f\x85\u2028\u2029\ud800-\udfff]")
 _DOMAIN = re.compile(r"(?!-)[a-z0-9-]{1,63}(?<!-)(\.(?!-)[a-z0-9-]{1,63}(?<!-))*", re.IGNORECASE)
 #: characters of an address, by RFC 5321
@@ -17,13 +17,13 @@ LONGEST = 254
 
 
 def parse_address(text: str, field: str) -> Address:
-    """One address, `ada@example.com` or `Ada <ada@example.com>`; raises LetterError naming `field`."""
+    """Parse one address, `ada@example.com` or `Ada <ada@example.com>`; raises LetterError naming `field`."""
     if not isinstance(text, str) or CONTROL.search(text):
         raise LetterError(f"{field}: an address must be one line of text, not {text!a:.80}", field=field)
     try:
         header = policy.default.header_factory("to", text)
         found, defects = header.addresses, header.defects
-    except (IndexError, ValueError, HeaderParseError):  # Python's parser stumbles over some texts that are none
+    except (IndexError, ValueError, HeaderParseError):  # Python's parser raises these on some malformed texts
         found, defects = (), ()
     if len(found) != 1 or defects or not found[0].username or not found[0].domain:
         raise LetterError(f"{field}: {text!r:.80} is not an email address; write ada@example.com or Ada <ada@example.com>", field=field)

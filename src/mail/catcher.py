@@ -1,4 +1,4 @@
-"""The built-in mailbox's door: a small SMTP server on this host that keeps whatever it is sent. `./run mailbox` runs it."""
+"""The built-in mailbox: a small SMTP server on this host that stores every email it receives. `./run mailbox` runs it."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ from . import letters, mailbox
 
 log = get_logger(__name__)
 
-#: bytes; what mail.py composes, and the headers of a server or two on the way
+#: bytes: the largest email that we compose, plus headers added by a server or two on the way
 LARGEST = letters.LARGEST + 100_000
 USER = "callboard"
 
 
 class Catcher:
-    """Listens until it is closed."""
+    """SMTP server that runs until it is closed."""
 
     def __init__(self, host: str, port: int, *, password: str, listener: socket.socket | None = None) -> None:
         self._controller = _OnThisHost(
@@ -38,7 +38,7 @@ class Catcher:
             ident="Callboard mailbox",
             data_size_limit=LARGEST,
             authenticator=_Door(password),
-            auth_required=True,  # other users of this host shall not fill it
+            auth_required=True,  # other users of this host must not fill it
             auth_require_tls=False,  # the connection never leaves the host
             decode_data=False,
         )
@@ -62,7 +62,8 @@ class _OnThisHost(Controller):
 
     def factory(self) -> Any:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # that a password without TLS is no good idea, which between two processes of a host it is
+            # aiosmtpd warns about a password without TLS, which is harmless between two processes of one host
+            warnings.simplefilter("ignore")
             return super().factory()  # type: ignore[no-untyped-call]
 
 
@@ -72,7 +73,7 @@ class _Door:
 
     def __call__(self, server: SMTP, session: Session, envelope: Envelope, mechanism: str, auth_data: Any) -> AuthResult:
         known = isinstance(auth_data, LoginPassword) and hmac.compare_digest(auth_data.password, self._password)
-        # Not `handled`: aiosmtpd answers a wrong password then; by itself it would leave the sender without an answer.
+        # Not `handled`: with it, aiosmtpd expects the handler to answer, and the sender would get no reply to a wrong password.
         return AuthResult(success=known and auth_data.login == USER.encode(), handled=False)
 
 
@@ -93,9 +94,9 @@ def _keep(sender: str, recipients: list[str], raw: bytes) -> None:
 
 
 def main(host: str, port: int, *, password: str, listener: socket.socket | None = None) -> None:
-    """Run until SIGTERM or SIGINT; on `listener`, where the port is open already."""
+    """Run until SIGTERM or SIGINT; `listener`: the port's socket if it is already open."""
     configure_logs()
-    logging.getLogger("mail.log").setLevel(logging.ERROR)  # aiosmtpd tells of each connection in five lines
+    logging.getLogger("mail.log").setLevel(logging.ERROR)  # aiosmtpd logs five lines per connection
     stopping = threading.Event()
 
     def stop(_signal: int, _frame: FrameType | None) -> None:

@@ -1,4 +1,4 @@
-"""Letters and their deliveries as rows: kept, looked for, and told what the mail server said."""
+"""Emails and their deliveries as rows: stored, queried, and updated with the mail server's answers."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ from .smtp import Answer
 
 
 class UnknownMail(JobsError):
-    """There is no such letter."""
+    """No such email."""
 
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """Some letters, newest first; `next` is the seq to pass as `after`, None on the last page."""
+    """A page of emails, newest first; `next` is the seq to pass as `after`, None on the last page."""
 
     mails: list[Mail]
     next: int | None
@@ -30,7 +30,7 @@ class Page:
 
 @dataclass(frozen=True, slots=True)
 class Outgoing:
-    """What is left to be delivered of a letter."""
+    """The undelivered part of an email."""
 
     seq: int
     sender: str
@@ -39,7 +39,7 @@ class Outgoing:
 
 
 def keep(session: Session, composed: Composed, *, id: str, job_id: str | None, delivery_job_id: str) -> None:
-    """Write a letter with a queued delivery for each recipient."""
+    """Store an email with a queued delivery for each recipient."""
     mail = insert(Mail).values(
         id=id, message_id=composed.message_id, sender=composed.sender, subject=composed.subject, template=composed.template,
         size=len(composed.raw), raw=composed.raw, job_id=job_id, delivery_job_id=delivery_job_id, created_at=now(),
@@ -53,7 +53,7 @@ def keep(session: Session, composed: Composed, *, id: str, job_id: str | None, d
 
 
 def outgoing(session: Session, id: str) -> Outgoing:
-    """What is left to be delivered of this letter; raises UnknownMail."""
+    """Return the undelivered part of this email; raises UnknownMail."""
     mail = session.execute(select(Mail).options(undefer(Mail.raw)).where(Mail.id == id)).scalars().first()
     if mail is None:
         raise UnknownMail(f"There is no email {id}: it may have been deleted by retention (CALLBOARD_KEEP_MAILS).", field="mail_id")
@@ -62,7 +62,7 @@ def outgoing(session: Session, id: str) -> Outgoing:
 
 
 def note(session: Session, seq: int, answers: Mapping[str, Answer]) -> None:
-    """Write what the mail server said. A delivery that was sent meanwhile stays sent."""
+    """Record the mail server's answers. A delivery that was sent meanwhile stays sent."""
     present = now()
     for recipient, answer in answers.items():
         session.execute(
@@ -79,7 +79,7 @@ def note(session: Session, seq: int, answers: Mapping[str, Answer]) -> None:
 
 
 def queue_again(session: Session, id: str, numbers: Collection[int], *, delivery_job_id: str) -> list[str]:
-    """Queue deliveries of a letter once more, whatever became of them (none named: those that were not sent); return the recipients."""
+    """Queue deliveries of an email again, whatever their state (default: those not sent); return the recipients."""
     mail = find(session, id)
     if mail is None:
         raise UnknownMail(f"There is no email {id}.", field="id")
@@ -96,17 +96,17 @@ def queue_again(session: Session, id: str, numbers: Collection[int], *, delivery
 
 
 def find(session: Session, id: str) -> Mail | None:
-    """The letter with its deliveries, without its bytes."""
+    """Return the email with its deliveries, without its bytes."""
     return session.execute(select(Mail).where(Mail.id == id).execution_options(populate_existing=True)).scalars().first()
 
 
 def raw_of(session: Session, id: str) -> bytes | None:
-    """The letter as it travels."""
+    """Return the email's bytes."""
     return session.execute(select(Mail.raw).where(Mail.id == id)).scalar()
 
 
 def page(session: Session, *, state: DeliveryState | None = None, after: int | None = None, limit: int = 50) -> Page:
-    """A page of letters, newest first; with `state`, those that have a delivery in it."""
+    """Return a page of emails, newest first; with `state`, those that have a delivery in it."""
     statement = select(Mail).order_by(Mail.seq.desc()).limit(limit + 1)
     if state is not None:
         statement = statement.where(select(Delivery.number).where(Delivery.mail_seq == Mail.seq, Delivery.state == state).exists())
@@ -117,15 +117,15 @@ def page(session: Session, *, state: DeliveryState | None = None, after: int | N
 
 
 def counts(session: Session) -> dict[DeliveryState, int]:
-    """How many deliveries are in each state."""
+    """Return the number of deliveries in each state."""
     found = {row[0]: row[1] for row in session.execute(select(Delivery.state, func.count()).group_by(Delivery.state))}
     return {state: found.get(state, 0) for state in DeliveryState}
 
 
 def prune(session: Session, *, keep: timedelta, batch: int = 500) -> int:
-    """Delete up to `batch` letters that are older than `keep` and have nothing left to deliver; return how many."""
+    """Delete up to `batch` emails that are older than `keep` and have no pending delivery; return their number."""
     waiting = select(Delivery.number).where(Delivery.mail_seq == Mail.seq, Delivery.state == DeliveryState.QUEUED)
-    # Twice the time for what was never delivered: somebody may still want it sent.
+    # Keep undelivered emails twice as long: an operator may still want to send them.
     over = (Mail.created_at < now() - 2 * keep) | ((Mail.created_at < now() - keep) & ~waiting.exists())
     seqs = list(session.execute(select(Mail.seq).where(over).order_by(Mail.seq).limit(batch)).scalars())
     session.execute(delete(Delivery).where(Delivery.mail_seq.in_(seqs)))

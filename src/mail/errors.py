@@ -1,4 +1,4 @@
-"""What can be wrong with a letter, or with the way to the mail server."""
+"""Errors of composing and sending an email."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ from ..jobs.core.errors import JobsError
 
 
 class LetterError(JobsError):
-    """The letter cannot be composed as asked; trying again would not help."""
+    """The email cannot be composed as asked; a retry would not help."""
 
 
 class NoMailServer(Exception):
-    """Nobody has said where mail goes."""
+    """No mail server is configured."""
 
 
 class NotSent(Exception):
-    """The mail server did not take the letter for everybody: worth another try later."""
+    """The mail server did not accept the email for every recipient: retry later."""

@@ -1,6 +1,6 @@
-"""Headers of a mail that arrive as they were written: each blank, in names and long words too.
+"""Mail headers that arrive as written, including spaces in names and long words.
 
-The standard library folds at blanks within quoted names and encoded words, and its readers then see one blank more or less.
+The standard library folds at spaces within quoted names and encoded words, and its parser then adds or drops a space.
 """
 
 from __future__ import annotations
@@ -13,17 +13,17 @@ from email.headerregistry import Address
 from email.policy import Policy
 from urllib.parse import quote
 
-#: characters of a line, and bytes of text in one encoded word: 64 characters, so that each has room behind its header's name
+#: Characters of a line, and bytes of text in one encoded word: 64 characters, which leaves room for the header's name.
 _WIDTH, _CHUNK = 76, 39
-#: bytes of a name in one word, so that its line has less than 998 characters
+#: bytes of a name in one word, so that its line stays below 998 characters
 _LONGEST_NAME = 600
-#: what may stand as it is: words with one blank between them
+#: text that needs no encoding: words separated by single spaces
 _PLAIN = re.compile(r"[!-~]+( [!-~]+)*")
 _ATOMS = re.compile(r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+( [A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+)*")
 
 
 class Header(str):
-    """A header that is folded already; the standard library asks a header with a name for nothing but its lines."""
+    """A header that is already folded; of a header with a name, the standard library only asks its lines."""
 
     name: str
 
@@ -38,7 +38,7 @@ class Header(str):
 
 
 def text(name: str, value: str) -> Header:
-    """A header of free text."""
+    """Return a header of free text."""
     lines = textwrap.wrap(f"{name}: {value}", _WIDTH, break_long_words=False, break_on_hyphens=False)
     if _PLAIN.fullmatch(value) and "=?" not in value and len(lines[0]) > len(name) + 2 and all(len(line) < _WIDTH for line in lines):
         return Header(name, "\n ".join(lines)[len(name) + 2 :])
@@ -46,12 +46,12 @@ def text(name: str, value: str) -> Header:
 
 
 def addresses(name: str, values: Iterable[Address]) -> Header:
-    """A header of addresses, one on each line."""
+    """Return a header of addresses, one per line."""
     return Header(name, ",\n ".join(_address(each) for each in values))
 
 
 def filename(disposition: str, value: str) -> Header:
-    """The header that says what a part is called, by RFC 2231."""
+    """Return the Content-Disposition header with the file name encoded by RFC 2231."""
     if _PLAIN.fullmatch(value) and len(value) < 50 and not re.search(r'["\\]', value):
         return Header("Content-Disposition", f'{disposition}; filename="{value}"')
     parts = ["utf-8''"]
@@ -68,7 +68,7 @@ def _address(address: Address) -> str:
     if not name:
         return bare
     if "=?" in name or len(name) > _LONGEST_NAME or not re.fullmatch(r"[ -~]*", name):
-        # One word, however long: some readers take the blank between two words of a name for a part of it.
+        # One word, however long: some readers treat the space between two words of a name as part of it.
         return f"{_encoded(name, _LONGEST_NAME)}\n <{bare}>"
     if not _ATOMS.fullmatch(name):
         name = '"' + re.sub(r'(["\\])', r"\\\1", name) + '"'
@@ -76,7 +76,7 @@ def _address(address: Address) -> str:
 
 
 def _encoded(value: str, longest: int = _CHUNK) -> str:
-    """The text in encoded words; blanks between two of them are no part of it."""
+    """The text as encoded words; readers drop the whitespace between two of them."""
     chunks = [b""]
     for character in value:
         raw = character.encode()

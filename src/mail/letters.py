@@ -1,4 +1,4 @@
-"""A letter: what is asked for, checked, rendered and composed into the bytes that travel."""
+"""Composing an email: check the request, render it, and compose the bytes to send."""
 
 from __future__ import annotations
 
@@ -17,21 +17,21 @@ from .addresses import CONTROL, parse_address
 from .errors import LetterError
 from .rendering import Rendered, render
 
-#: bytes of a letter; mail servers commonly refuse more than 25 MB
+#: bytes of an email; mail servers commonly refuse more than 25 MB
 LARGEST = 20_000_000
-#: recipients of one letter
+#: recipients of one email
 MOST_RECIPIENTS = 500
 SUBJECT_LENGTH = 500
 _CONTENT_TYPE = re.compile(r"[a-z0-9][a-z0-9.+-]{0,60}/[a-z0-9][a-z0-9.+-]{0,80}")
 _CID = re.compile(r"[A-Za-z0-9._-]{1,60}")
 _LIST = re.compile(r"[a-z0-9][a-z0-9_-]{0,60}")
-#: 7-bit throughout, so that every server can take it; lines as SMTP wants them
+#: 7-bit throughout, so that every server accepts it; CRLF line ends
 _POLICY = policy.SMTP.clone(cte_type="7bit", max_line_length=78)
 
 
 @dataclass(frozen=True, slots=True)
 class Attachment:
-    """A file that goes with the letter."""
+    """A file attached to the email."""
 
     filename: str
     content_type: str
@@ -40,7 +40,7 @@ class Attachment:
 
 @dataclass(frozen=True, slots=True)
 class InlineImage:
-    """A picture that the HTML shows as `<img src="cid:NAME">`."""
+    """An image that the HTML shows as `<img src="cid:NAME">`."""
 
     name: str
     content: bytes
@@ -49,7 +49,7 @@ class InlineImage:
 
 @dataclass(frozen=True, slots=True)
 class Letter:
-    """What somebody wants sent. Either a template with its context, or `text` (and `html`) as they are."""
+    """A request to send an email: either a template with its context, or `text` (and `html`) as given."""
 
     to: Sequence[str]
     subject: str
@@ -60,15 +60,15 @@ class Letter:
     cc: Sequence[str] = ()
     bcc: Sequence[str] = ()
     reply_to: str | None = None
-    sender: str | None = None  # CALLBOARD_MAIL_FROM if nothing is said
+    sender: str | None = None  # default: CALLBOARD_MAIL_FROM
     attachments: Sequence[Attachment] = ()
     images: Sequence[InlineImage] = ()
-    list_name: str | None = None  # what letters of this kind have in common, for filters of those who get many
+    list_name: str | None = None  # a common name of emails of this kind, for recipients' filters
 
 
 @dataclass(frozen=True, slots=True)
 class Composed:
-    """A letter ready to travel. `sender` and `recipients` are bare addresses, each recipient once."""
+    """An email ready to send. `sender` and `recipients` are bare addresses, each recipient once."""
 
     message_id: str
     sender: str
@@ -79,9 +79,9 @@ class Composed:
 
 
 def compose(letter: Letter, *, id: str, sender: str, at: datetime) -> Composed:
-    """Check, render and compose a letter; raises LetterError naming the field at fault.
+    """Check, render and compose an email; raises LetterError naming the invalid field.
 
-    `id` makes the Message-ID, which therefore stays the same for the letter's whole life.
+    `id` determines the Message-ID, which therefore stays the same across retries.
     """
     origin = parse_address(letter.sender or sender, "sender")
     to, cc, bcc = (_addresses(getattr(letter, name), name) for name in ("to", "cc", "bcc"))
@@ -125,7 +125,7 @@ def _put_headers(
         if not _LIST.fullmatch(letter.list_name):
             raise LetterError("list_name: use lower-case letters, digits, - and _", field="list_name")
         message["List-Id"] = f"<{letter.list_name}.{origin.domain}>"
-    # Nobody's holiday answer shall come back for it.
+    # Suppress out-of-office replies.
     message["Auto-Submitted"] = "auto-generated"
 
 

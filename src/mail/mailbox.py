@@ -1,4 +1,4 @@
-"""The built-in mailbox as rows: what came in, newest first, never more than a stated number."""
+"""The built-in mailbox as rows: received emails, newest first, up to a fixed number."""
 
 from __future__ import annotations
 
@@ -13,20 +13,20 @@ from ..jobs.finish.settle import storable
 from ..sql.clock import now
 from .models import ReceivedMail
 
-#: letters kept; the oldest make room
+#: emails kept; the oldest are deleted first
 MOST = 1000
 
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """Some letters, newest first; `next` is the seq to pass as `after`, None on the last page."""
+    """A page of emails, newest first; `next` is the seq to pass as `after`, None on the last page."""
 
     mails: list[ReceivedMail]
     next: int | None
 
 
 def receive(session: Session, *, sender: str, recipients: list[str], raw: bytes) -> int:
-    """Keep a letter as it came and return its seq."""
+    """Store an email as received and return its seq."""
     message = message_from_bytes(raw, policy=policy.default)
     statement = insert(ReceivedMail).values(
         received_at=now(),
@@ -41,17 +41,17 @@ def receive(session: Session, *, sender: str, recipients: list[str], raw: bytes)
 
 
 def find(session: Session, seq: int) -> ReceivedMail | None:
-    """One letter, without its bytes."""
+    """Return one email, without its bytes."""
     return session.get(ReceivedMail, seq)
 
 
 def raw_of(session: Session, seq: int) -> bytes | None:
-    """The letter as it came."""
+    """Return the email's bytes as received."""
     return session.execute(select(ReceivedMail.raw).where(ReceivedMail.seq == seq)).scalar()
 
 
 def page(session: Session, *, after: int | None = None, limit: int = 50) -> Page:
-    """A page of letters, newest first."""
+    """Return a page of emails, newest first."""
     statement = select(ReceivedMail).order_by(ReceivedMail.seq.desc()).limit(limit + 1)
     if after is not None:
         statement = statement.where(ReceivedMail.seq < after)
@@ -60,12 +60,12 @@ def page(session: Session, *, after: int | None = None, limit: int = 50) -> Page
 
 
 def empty(session: Session) -> int:
-    """Delete every letter; return how many."""
+    """Delete every email; return their number."""
     return len(session.execute(delete(ReceivedMail).returning(ReceivedMail.seq)).all())
 
 
 def prune(session: Session, *, keep: timedelta, most: int = MOST) -> int:
-    """Delete what is older than `keep` or beyond the newest `most`; return how many."""
+    """Delete emails older than `keep` or beyond the newest `most`; return their number."""
     edge = session.execute(select(ReceivedMail.seq).order_by(ReceivedMail.seq.desc()).offset(most).limit(1)).scalar()
     over = ReceivedMail.received_at < now() - keep
     if edge is not None:

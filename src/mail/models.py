@@ -1,4 +1,4 @@
-"""The tables of the mail room: letters as they were composed, one delivery per recipient, and the built-in mailbox."""
+"""The tables of the mail room: composed emails, one delivery per recipient, and the built-in mailbox."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from ..sql.columns import Base, UtcDateTime
 
-#: SQLite counts rows only in a column of type INTEGER
+#: SQLite autoincrements only a column of type INTEGER
 _Key = BigInteger().with_variant(Integer(), "sqlite")
 
 
 class DeliveryState(StrEnum):
-    """How far a letter is on its way to one recipient."""
+    """Progress of an email towards one recipient."""
 
-    QUEUED = "queued"  # not yet taken by the mail server, or it said "later"
-    SENT = "sent"  # the mail server has taken it over
-    REFUSED = "refused"  # the mail server has said "never"
+    QUEUED = "queued"  # not yet accepted by the mail server, or deferred (4xx)
+    SENT = "sent"  # accepted by the mail server
+    REFUSED = "refused"  # rejected permanently by the mail server (5xx)
 
 
 _StateWord = Enum(
@@ -28,7 +28,7 @@ _StateWord = Enum(
 
 
 class Mail(Base):
-    """One letter. `raw` is what travels; it is composed once, so that a repeated delivery is the same letter."""
+    """One email. `raw` is sent as it is; composed once, so that a repeated delivery sends the same email."""
 
     __tablename__ = "mails"
     __table_args__ = (Index("ix_mails_job", "job_id"), {"sqlite_autoincrement": True})
@@ -36,7 +36,7 @@ class Mail(Base):
     seq: Mapped[int] = mapped_column(_Key, primary_key=True, autoincrement=True)
     id: Mapped[str] = mapped_column(String(36), unique=True)
     message_id: Mapped[str] = mapped_column(String(255), unique=True)
-    sender: Mapped[str] = mapped_column(String(320))  # of the envelope: the address alone
+    sender: Mapped[str] = mapped_column(String(320))  # of the envelope: the bare address
     subject: Mapped[str] = mapped_column(Text)
     template: Mapped[str | None] = mapped_column(String(100))
     size: Mapped[int] = mapped_column(Integer)  # bytes
@@ -49,7 +49,7 @@ class Mail(Base):
 
 
 class Delivery(Base):
-    """One letter to one recipient."""
+    """One email to one recipient."""
 
     __tablename__ = "mail_deliveries"
     __table_args__ = (Index("ix_mail_deliveries_open", "mail_seq", postgresql_where="state = 'queued'", sqlite_where="state = 'queued'"),)
@@ -59,13 +59,13 @@ class Delivery(Base):
     recipient: Mapped[str] = mapped_column(String(320))
     state: Mapped[DeliveryState] = mapped_column(_StateWord)
     tries: Mapped[int] = mapped_column(Integer, default=0)
-    answer: Mapped[str | None] = mapped_column(Text)  # the mail server's newest words, or why there were none
+    answer: Mapped[str | None] = mapped_column(Text)  # the mail server's last answer, or why there was none
     tried_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     sent_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
 
 
 class ReceivedMail(Base):
-    """A letter that the built-in mailbox took."""
+    """An email received by the built-in mailbox."""
 
     __tablename__ = "mailbox"
     __table_args__ = ({"sqlite_autoincrement": True},)

@@ -1,4 +1,4 @@
-"""A letter for reading: its words, its HTML with the pictures inside, its attachments; whatever was sent."""
+"""Parsing an email for display: its text, its HTML with embedded images, its attachments. Accepts any bytes."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ from email import message_from_bytes, policy
 from email.message import EmailMessage, MIMEPart
 
 _CID = re.compile(r"""cid:([^"'\s)<>]{1,200})""")
-#: headers that are shown
+#: headers shown
 _SHOWN = ("From", "To", "Cc", "Reply-To", "Date", "Message-ID", "List-Id")
-#: kinds of pictures that a browser is given; SVG is none of them: it is a document
+#: image types passed to a browser; not SVG, which is a document and may run scripts
 _PICTURES = ("image/png", "image/jpeg", "image/gif", "image/webp")
 
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """An attachment. `number` is its place in the letter."""
+    """An attachment. `number` is its position in the email."""
 
     number: int
     filename: str
@@ -27,7 +27,7 @@ class Part:
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """What a person sees of a letter. `html` needs a sandbox around it: it is somebody's."""
+    """An email as shown to a user. `html` is untrusted and needs a sandbox."""
 
     subject: str
     headers: list[tuple[str, str]]
@@ -37,7 +37,7 @@ class Reading:
 
 
 def read(raw: bytes) -> Reading:
-    """Take a letter apart for reading; a broken one shows what can be read of it."""
+    """Parse an email for display; a malformed one shows as much as can be read."""
     message = _parse(raw)
     text, html = (message.get_body((kind,)) for kind in ("plain", "html"))
     headers = [(name, str(message[name])) for name in _SHOWN if message[name]]
@@ -56,7 +56,7 @@ def read(raw: bytes) -> Reading:
 
 
 def attachment(raw: bytes, number: int) -> tuple[Part, bytes] | None:
-    """One attachment's bytes."""
+    """Return the bytes of one attachment."""
     for at, part in enumerate(_parse(raw).iter_attachments()):
         if at == number:
             content = _bytes(part)
@@ -73,7 +73,7 @@ def _parse(raw: bytes) -> EmailMessage:
 def _words(part: MIMEPart) -> str:
     try:
         return str(part.get_content())
-    except (LookupError, KeyError, UnicodeError):  # a character set nobody knows
+    except (LookupError, KeyError, UnicodeError):  # an unknown character set
         return _bytes(part).decode("utf-8", "replace")
 
 
@@ -87,7 +87,7 @@ def _filename(part: MIMEPart, number: int) -> str:
 
 
 def _with_pictures(message: EmailMessage, html: MIMEPart) -> str:
-    """The HTML with `cid:` references replaced by the pictures themselves: a sandboxed frame may load nothing."""
+    """The HTML with `cid:` references replaced by data URLs: a sandboxed frame may load nothing."""
     pictures = {
         str(part["Content-ID"]).strip().strip("<>"): part
         for part in message.walk()

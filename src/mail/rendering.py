@@ -1,4 +1,4 @@
-"""Templates of letters: NAME.txt, and beside it NAME.html if the letter is to look like something."""
+"""Email templates: NAME.txt, and beside it an optional NAME.html."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ _NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,60}")
 
 @dataclass(frozen=True, slots=True)
 class Rendered:
-    """A letter's words: plain, and as HTML with every style beside its element, where mail programs look for it."""
+    """A rendered email: plain text, and HTML with inline styles, which mail programs need."""
 
     text: str
     html: str | None
@@ -55,12 +55,12 @@ def render(template: str, context: Mapping[str, Any], *, subject: str) -> Render
 
 
 def names() -> list[str]:
-    """The templates there are."""
+    """Return the names of all templates."""
     return sorted(path.stem for folder in _folders(get_settings().mail_templates) for path in folder.glob("*.txt"))
 
 
 def inlined(html: str) -> str:
-    """The page with its style sheet written to the elements; what cannot be (media queries) stays in the head."""
+    """Inline the page's style sheet into its elements; rules that cannot be inlined (media queries) stay in the head."""
     return css_inline.CSSInliner(keep_style_tags=False, keep_at_rules=True, load_remote_stylesheets=False).inline(html)
 
 
@@ -79,5 +79,5 @@ def _environment(own: str) -> Environment:
 
 
 def _folders(own: str) -> list[Path]:
-    """Where templates lie; one's own win over those that come with Callboard."""
+    """The template folders; the application's own take precedence over those of Callboard."""
     return [*([Path(own)] if own else []), TEMPLATES]

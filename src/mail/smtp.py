@@ -1,4 +1,4 @@
-"""The way to the mail server: one connection, every recipient's answer told as it comes."""
+"""SMTP client: one connection, every recipient's answer reported as it arrives."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ from urllib.parse import parse_qs, unquote, urlsplit
 from .errors import NoMailServer
 from .models import DeliveryState
 
-#: recipients of one transaction: what every server must take
+#: recipients per transaction: the number that every server must accept
 TOGETHER = 100
-#: seconds without a word from the server after which the connection is given up
+#: seconds without an answer from the server until the connection is closed
 TIMEOUT_S = 30.0
 #: characters of an answer that are kept
 ANSWER_LENGTH = 500
 _PORTS = {"smtp": 25, "smtp+starttls": 587, "smtps": 465}
 Security = Literal["smtp", "smtp+starttls", "smtps"]
-#: the server is at odds with this client, not with the recipient, although many say so only at RCPT
+#: codes that refuse this client, not the recipient, although many servers send them only after RCPT
 _OF_SESSION = frozenset({500, 502, 503, 504, 530, 534, 535, 538})
-#: RFC 3463: of the sender, the mail system, the route, the protocol, or a policy
+#: RFC 3463: errors of the sender, mail system, route, protocol or a policy
 _SESSION_STATUS = re.compile(r"5\.(1\.[78]|[3457]\.\d+)\b")
 _STATUS = re.compile(r"5\.\d+\.\d+\b")
 _SESSION_WORDS = re.compile(r"\b(helo|ehlo|client|sender|relay\w*|authenti\w+|block(ed|list)|blacklist\w*|tls)\b", re.IGNORECASE)
@@ -36,7 +36,7 @@ _NAME = re.compile(r"[A-Za-z0-9.-]{1,255}|\[[0-9A-Fa-f:.IPv]{2,64}\]")
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What became of one recipient, with the server's words."""
+    """Outcome for one recipient, with the server's answer."""
 
     state: DeliveryState
     text: str
@@ -44,7 +44,7 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class MailServer:
-    """Where mail goes. `smtp` begins TLS if the server offers it and is not this host; the others insist on it."""
+    """The mail server to use. `smtp` starts TLS if the server offers it and is not this host; the other modes require it."""
 
     security: Security
     host: str
@@ -53,13 +53,13 @@ class MailServer:
     password: str = ""
     timeout_s: float = TIMEOUT_S
     ca_file: str | None = None
-    name: str = ""  # of this client in EHLO
-    is_verified: bool = True  # the server's certificate
-    is_plain: bool = False  # no TLS although the server offers it
+    name: str = ""  # this client's name in EHLO
+    is_verified: bool = True  # verify the server's certificate
+    is_plain: bool = False  # no TLS, even if the server offers it
 
     @classmethod
     def parse(cls, url: str) -> MailServer:
-        """Read CALLBOARD_SMTP_URL; raises NoMailServer with the cure."""
+        """Parse CALLBOARD_SMTP_URL; raises NoMailServer with the cure."""
         if not url:
             raise NoMailServer(
                 "no mail server is configured: set CALLBOARD_SMTP_URL, e.g. smtp+starttls://user:password@mail.example.com:587"
@@ -95,7 +95,7 @@ class MailServer:
 
     @property
     def is_here(self) -> bool:
-        """Does the connection stay on this host?"""
+        """True if the connection stays on this host."""
         try:
             return ipaddress.ip_address(self.host).is_loopback
         except ValueError:
@@ -105,9 +105,9 @@ class MailServer:
 def deliver(
     server: MailServer, *, sender: str, recipients: Sequence[str], raw: bytes, note: Callable[[Mapping[str, Answer]], None]
 ) -> None:
-    """Hand a letter over; `note` is told of each group of recipients as soon as the server has answered for it.
+    """Deliver an email; call `note` for each group of recipients as soon as the server has answered for it.
 
-    Nothing is raised for what the server or the network does: whoever is not noted as sent or refused is noted as queued.
+    Errors of the server or the network are not raised: recipients neither sent nor refused are noted as queued.
     """
     left = list(recipients)
     try:
@@ -127,7 +127,7 @@ def deliver(
 def _transaction(connection: smtplib.SMTP, sender: str, recipients: Sequence[str], raw: bytes) -> dict[str, Answer]:
     code, words = connection.mail(sender, [f"size={len(raw)}"] if connection.has_extn("size") else [])
     if code != 250:
-        # The server takes nothing from this sender, or from this client: no recipient's fault.
+        # The server refuses this sender or this client: not the recipients' fault.
         answer = _answer(code, words)
         connection.rset()
         return dict.fromkeys(recipients, Answer(DeliveryState.QUEUED, answer.text))
@@ -138,7 +138,7 @@ def _transaction(connection: smtplib.SMTP, sender: str, recipients: Sequence[str
         return answers
     try:
         code, words = connection.data(raw)
-    except smtplib.SMTPDataError as error:  # it did not even want to hear the text
+    except smtplib.SMTPDataError as error:  # it refused DATA before the text was sent
         code, words = error.smtp_code, error.smtp_error if isinstance(error.smtp_error, bytes) else error.smtp_error.encode()
     if code != 250:
         connection.rset()
@@ -146,7 +146,7 @@ def _transaction(connection: smtplib.SMTP, sender: str, recipients: Sequence[str
 
 
 def _of_recipient(code: int, words: bytes) -> Answer:
-    """The answer to RCPT; a refusal of the session is tried again, and not held against the recipient."""
+    """Interpret the answer to RCPT; a refusal of the session is retried, and not recorded as a refusal of the recipient."""
     answer = _answer(code, words)
     if answer.state is DeliveryState.REFUSED and _is_of_session(code, answer.text):
         return Answer(DeliveryState.QUEUED, answer.text)
@@ -160,7 +160,7 @@ def _is_of_session(code: int, text: str) -> bool:
 
 
 def _answer(code: int, words: bytes) -> Answer:
-    if code == 421 or code < 200:  # the server is closing, or has gone without a word
+    if code == 421 or code < 200:  # the server is shutting down, or closed the connection without an answer
         raise smtplib.SMTPServerDisconnected(f"{code} {words.decode(errors='replace')}")
     state = DeliveryState.SENT if code < 300 else DeliveryState.REFUSED if code >= 500 else DeliveryState.QUEUED
     return Answer(state, f"{code} {_one_line(words.decode(errors='replace'))}")
@@ -168,7 +168,7 @@ def _answer(code: int, words: bytes) -> Answer:
 
 @contextlib.contextmanager
 def _connected(server: MailServer) -> Iterator[smtplib.SMTP]:
-    # With a name given here smtplib does not ask name servers for one, which may take long.
+    # With a name given here smtplib does not query DNS for one, which may be slow.
     if server.security == "smtps":
         connection: smtplib.SMTP = smtplib.SMTP_SSL(
             server.host, server.port, local_hostname="localhost", timeout=server.timeout_s, context=_tls(server)
@@ -180,7 +180,7 @@ def _connected(server: MailServer) -> Iterator[smtplib.SMTP]:
         _secure(connection, server)
         yield connection
         with contextlib.suppress(OSError, smtplib.SMTPException):
-            connection.quit()  # everything is answered for: how it says goodbye changes nothing
+            connection.quit()  # every recipient has an answer: a failing QUIT changes nothing
     finally:
         connection.close()
 
@@ -202,7 +202,7 @@ def _secure(connection: smtplib.SMTP, server: MailServer) -> None:
 
 
 def _own_name(connection: smtplib.SMTP) -> str:
-    """What EHLO says: the full name of this host if it has one, else its address, which every server takes (RFC 5321, 4.1.3)."""
+    """Name for EHLO: the host's full name if it has one, else its address, which every server accepts (RFC 5321, 4.1.3)."""
     name = socket.gethostname()
     if "." in name.strip(".") and _NAME.fullmatch(name):
         return name
@@ -212,7 +212,7 @@ def _own_name(connection: smtplib.SMTP) -> str:
 
 
 def _log_in(connection: smtplib.SMTP, server: MailServer) -> None:
-    """Sign in; smtplib cannot with letters beyond ASCII, which travel as UTF-8 (RFC 4616)."""
+    """Log in with non-ASCII credentials as UTF-8 (RFC 4616), which smtplib cannot do."""
     if (server.user + server.password).isascii():
         connection.login(server.user, server.password)
         return

@@ -1,4 +1,4 @@
-"""The archive: every report that was made, under an address that stays."""
+"""Report archive: every report that was made, under a permanent address."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from ..sql.columns import Base, JsonText, UtcDateTime
 from ..url_segments import segment
 from .document import Document
 
-#: SQLite counts rows only in a column of type INTEGER
+#: SQLite autoincrements only a column of type INTEGER
 _Key = BigInteger().with_variant(Integer(), "sqlite")
 
 
 class UnknownReport(JobsError):
-    """There is no such report in the archive."""
+    """The archive has no such report."""
 
 
 class Report(Base):
@@ -56,19 +56,19 @@ class Report(Base):
 
 @dataclass(frozen=True, slots=True)
 class Shelf:
-    """All issues of one report: how many, and the newest."""
+    """The issues of one report: their number, and the newest."""
 
     newest: Report
     issues: int
 
 
 def new_id(document: Document) -> str:
-    """An id for a report: its day, and something that tells it from others of that day."""
+    """Return an id for a report: its day, and a digest that distinguishes it from others of that day."""
     return f"{document.made_at:%Y-%m-%d}-{secrets.token_hex(4)}"
 
 
 def path_of(name: str, id: str) -> str:
-    """The address of a report in the console."""
+    """Return the path of a report in the console."""
     return f"/reports/{segment(name)}/{segment(id)}"
 
 
@@ -83,7 +83,7 @@ def keep(
     pdf_note: str | None,
     mail_id: str | None,
 ) -> None:
-    """Write a report down."""
+    """Store a report."""
     values = {
         "id": id, "pdf": pdf, "pdf_note": pdf_note, "mail_id": mail_id,
         "name": name, "title": document.title, "summary": document.summary, "period": document.period, "made_at": document.made_at, "job_id": job_id,
@@ -93,7 +93,7 @@ def keep(
 
 
 def find(session: Session, name: str, id: str) -> Report:
-    """One issue; raises UnknownReport."""
+    """Return one issue; raises UnknownReport."""
     report = session.execute(select(Report).where(Report.name == name, Report.id == id)).scalars().first()
     if report is None:
         raise UnknownReport(f"There is no report {name}/{id}; it may have been deleted by retention (CALLBOARD_KEEP_REPORTS).", field="id")
@@ -101,23 +101,23 @@ def find(session: Session, name: str, id: str) -> Report:
 
 
 def newest(session: Session, name: str) -> Report | None:
-    """The newest issue of a report."""
+    """Return the newest issue of a report."""
     return session.execute(select(Report).where(Report.name == name).order_by(Report.seq.desc()).limit(1)).scalars().first()
 
 
 def document_of(session: Session, report: Report) -> Document:
-    """An issue's document."""
+    """Return an issue's document."""
     text = session.execute(select(Report.document).where(Report.seq == report.seq)).scalar_one()
     return Document.model_validate(text)
 
 
 def pdf_of(session: Session, report: Report) -> bytes | None:
-    """An issue's PDF, if there is one."""
+    """Return an issue's PDF, if it has one."""
     return session.execute(select(Report.pdf).where(Report.seq == report.seq)).scalar()
 
 
 def issues(session: Session, name: str, *, after: int | None = None, limit: int = 50) -> tuple[Sequence[Report], int | None]:
-    """Issues of a report, newest first, and the seq to pass as `after` for the page behind them."""
+    """Return issues of a report, newest first, and the seq to pass as `after` for the next page."""
     statement = select(Report).where(Report.name == name).order_by(Report.seq.desc()).limit(limit + 1)
     if after is not None:
         statement = statement.where(Report.seq < after)
@@ -126,14 +126,14 @@ def issues(session: Session, name: str, *, after: int | None = None, limit: int 
 
 
 def shelves(session: Session) -> list[Shelf]:
-    """Each report that has an issue, by name."""
+    """Return every report that has an issue, by name."""
     counted = select(func.max(Report.seq).label("newest"), func.count().label("issues")).group_by(Report.name).subquery()
     statement = select(Report, counted.c.issues).join(counted, counted.c.newest == Report.seq).order_by(Report.name)
     return [Shelf(report, issues) for report, issues in session.execute(statement)]
 
 
 def prune(session: Session, *, keep: timedelta, batch: int = 200) -> int:
-    """Delete up to `batch` issues older than `keep`, but never the newest of a report; return how many."""
+    """Delete up to `batch` issues older than `keep`, but never the newest of a report; return their number."""
     last = select(func.max(Report.seq)).group_by(Report.name)
     over = select(Report.seq).where(Report.made_at < now() - keep, Report.seq.not_in(last)).order_by(Report.seq).limit(batch)
     seqs = list(session.execute(over).scalars())

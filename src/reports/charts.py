@@ -1,4 +1,4 @@
-"""Charts as SVG: one drawing for page, PDF and picture, in the colours of the place it is shown at."""
+"""Charts as SVG: one drawing for page, PDF and picture, in the colours of its medium."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import resvg_py
 from .document import Chart, Tone
 from .numbers import count
 
-#: names of colours in the console's stylesheet, which knows light and dark
+#: colour variables of the console's stylesheet, which handles light and dark
 ON_PAGE = {name: f"var(--{name})" for name in ("text", "muted", "line", *(tone.value for tone in Tone))} | {"dead": "var(--dead-tint)"}
 #: the same on white paper and in mail
 ON_PAPER = {
@@ -23,15 +23,15 @@ WIDTH = 680
 HEIGHT = 220
 _LEFT, _RIGHT, _TOP, _BOTTOM = 46, 8, 30, 24
 _ROW = 26
-#: pixels of a picture for each unit of the drawing, for screens with small pixels
+#: pixels of a PNG per unit of the drawing, for high-resolution screens
 ZOOM = 2
 _FONTS = "'Segoe UI', Roboto, 'Noto Sans', 'Liberation Sans', 'DejaVu Sans', Arial, sans-serif"
 
 
 def svg(chart: Chart, palette: Palette, *, id: str = "chart", marks: Sequence[tuple[float, str]] = ()) -> str:
-    """The chart as an SVG document of its own, with its numbers in words for those who do not see it.
+    """Draw the chart as an SVG document, with its numbers as text for screen readers.
 
-    `marks`: instants worth a line, as parts of the way from left to right, each with its words.
+    `marks`: labelled lines at instants, as fractions of the width.
     """
     height, shapes = _columns(chart, palette, marks) if chart.shape == "columns" else _bars(chart, palette)
     return (
@@ -42,12 +42,12 @@ def svg(chart: Chart, palette: Palette, *, id: str = "chart", marks: Sequence[tu
 
 
 def png(chart: Chart) -> bytes:
-    """The chart as a picture on white, for mail programs, which show no SVG."""
+    """Render the chart as a PNG on white, for mail programs, which show no SVG."""
     return bytes(resvg_py.svg_to_bytes(svg_string=svg(chart, ON_PAPER), background="#ffffff", zoom=ZOOM, sans_serif_family="DejaVu Sans"))
 
 
 def in_words(chart: Chart) -> str:
-    """The chart's numbers in one line."""
+    """Describe the chart's numbers in one line."""
     unit = f" {chart.unit}" if chart.unit else ""
     if chart.is_empty:
         return f"{chart.title}: {chart.nothing}"
@@ -82,7 +82,7 @@ def _columns(chart: Chart, palette: Palette, marks: Sequence[tuple[float, str]] 
         for series in chart.series:
             tall = high * series.values[at] / top
             if tall > 0:
-                # At least a line: one failure among thousands must be seen.
+                # At least a thin line: one failure among thousands must be visible.
                 tall = max(tall, 1.5)
                 y -= tall
                 shapes.append(
@@ -141,7 +141,7 @@ def _legend(chart: Chart, palette: Palette) -> list[str]:
 
 
 def _ticks(most: float) -> Sequence[float]:
-    """About four round numbers from 0 to at least `most`."""
+    """Return about four round numbers from 0 to at least `most`."""
     if most <= 0:
         return (0, 1)
     rough = most / 4
@@ -160,7 +160,7 @@ def _tick_text(tick: float) -> str:
 
 
 def _text_width(text: str) -> float:
-    """About how wide a text is at the size of charts; no font is asked, so it is a little more."""
+    """Estimate the width of a text at the charts' font size, a little high because no font is measured."""
     return len(text) * 6.2
 
 

@@ -1,4 +1,4 @@
-"""A report's content: text, figures, tables and charts, apart from how they look. It is JSON in the archive."""
+"""Report content: text, figures, tables and charts, apart from presentation. Stored as JSON in the archive."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ Cell = str | int | float | None
 
 
 class Tone(StrEnum):
-    """What a colour means; each has a word beside it wherever it is used, for those who cannot tell it."""
+    """Meaning of a colour; a word always stands beside it, for colour-blind readers."""
 
     PLAIN = "accent"
     GOOD = "succeeded"
@@ -43,7 +43,7 @@ class Words(_Block):
 
 
 class Figure(_Block):
-    """One number that matters."""
+    """One key figure."""
 
     label: str
     value: str
@@ -52,7 +52,7 @@ class Figure(_Block):
 
 
 class Figures(_Block):
-    """A row of numbers that matter; `counts` says whether there is anything behind them."""
+    """A row of key figures; `counts`: they mean that the report is not empty."""
 
     kind: Literal["figures"] = "figures"
     title: str = ""
@@ -72,7 +72,7 @@ class Column(_Block):
 
 
 class Table(_Block):
-    """Rows under columns. A cell is a text or a number; `links` are addresses of the console for the first cells."""
+    """A table. A cell is text or a number; `links` are console addresses for the first cells."""
 
     kind: Literal["table"] = "table"
     title: str
@@ -80,7 +80,7 @@ class Table(_Block):
     rows: tuple[tuple[Cell, ...], ...]
     links: tuple[str | None, ...] = ()
     note: str = ""
-    nothing: str = "Nothing."  # what is said of no rows
+    nothing: str = "Nothing."  # shown if there are no rows
 
     @model_validator(mode="after")
     def _is_even(self) -> Table:
@@ -96,7 +96,7 @@ class Table(_Block):
 
 
 class Series(_Block):
-    """One colour of a chart."""
+    """One series of a chart, with its colour."""
 
     name: str
     values: tuple[float, ...]
@@ -104,7 +104,7 @@ class Series(_Block):
 
 
 class Chart(_Block):
-    """Columns over a line of time (`columns`, stacked), or bars one below the other (`bars`)."""
+    """A chart: columns over time (`columns`, stacked) or horizontal bars (`bars`)."""
 
     kind: Literal["chart"] = "chart"
     title: str
@@ -129,7 +129,7 @@ Block = Annotated[Words | Figures | Table | Chart, Field(discriminator="kind")]
 
 
 class Document(BaseModel):
-    """A whole report. `summary` is its subject in a mail: it says the numbers."""
+    """A whole report. `summary` is its mail's subject line and holds the key numbers."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -138,19 +138,19 @@ class Document(BaseModel):
     period: str = ""
     made_at: datetime
     blocks: tuple[Block, ...]
-    same_as: str | None = None  # what decides whether two reports say the same; None: their blocks
+    same_as: str | None = None  # decides whether two reports are the same; None: their blocks do
 
     @property
     def is_empty(self) -> bool:
-        """Is there nothing in its tables and charts?"""
+        """True if its tables and charts are empty."""
         return all(block.is_empty for block in self.blocks)
 
     @property
     def digest(self) -> str:
-        """Equal for reports that say the same, whenever they were made."""
+        """Digest that is equal for reports with the same content, whenever they were made."""
         content = self.same_as if self.same_as is not None else json.dumps([block.model_dump(mode="json") for block in self.blocks])
         return hashlib.sha256(content.encode("utf-8", "backslashreplace")).hexdigest()
 
     def charts(self) -> Iterable[tuple[int, Chart]]:
-        """The charts that have something to show, with their places."""
+        """Return the charts that have data, with their positions."""
         return ((number, block) for number, block in enumerate(self.blocks) if isinstance(block, Chart) and not block.is_empty)

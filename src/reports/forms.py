@@ -1,4 +1,4 @@
-"""A document in each of its forms: blocks for a page, a sheet for mail and paper, plain text, CSV."""
+"""Output formats of a document: blocks for a page, HTML for mail and PDF, plain text, CSV."""
 
 from __future__ import annotations
 
@@ -20,30 +20,30 @@ Draw = Callable[[int, Chart], Markup]
 
 
 def blocks(document: Document) -> Markup:
-    """The document's blocks for a page of the console, charts in its colours with their numbers behind them."""
+    """Return the document's blocks for a page of the console, charts in its colours with their data."""
     return Markup(_templates().get_template("blocks.html").render(document=document, draw=_on_page, base=""))
 
 
 def mail(document: Document, *, base: str, url: str, note: str = "") -> tuple[str, dict[str, bytes]]:
-    """The document as HTML for a mail, and the pictures it shows as `cid:NAME`. `base`: address of the console; `url`: of this report."""
+    """Return the document as HTML for a mail, and the images it shows as `cid:NAME`. `base`: address of the console; `url`: of this report."""
     pictures = {f"chart-{number}": charts.png(chart) for number, chart in document.charts()}
 
     def draw(number: int, chart: Chart) -> Markup:
-        # The alternative text is what those read whose mail program shows no pictures.
+        # The alternative text serves readers whose mail program blocks images.
         return Markup('<img class="chart" src="cid:chart-{0}" width="{1}" alt="{2}">').format(number, charts.WIDTH, charts.in_words(chart))
 
     return _sheet(document, draw, base=base, url=url, note=note), pictures
 
 
 def paper(document: Document, *, base: str, url: str) -> str:
-    """The document as HTML for a PDF."""
+    """Return the document as HTML for a PDF."""
     return _sheet(
         document, lambda number, chart: Markup(charts.svg(chart, charts.ON_PAPER, id=f"chart-{number}")), base=base, url=url, note=""
     )
 
 
 def text(document: Document, *, url: str = "") -> str:
-    """The document as plain text, complete."""
+    """Return the whole document as plain text."""
     parts = [document.title, document.period, ""]
     for block in document.blocks:
         title = getattr(block, "title", "")
@@ -61,7 +61,7 @@ def text(document: Document, *, url: str = "") -> str:
 
 
 def spreadsheet(document: Document) -> bytes:
-    """The document's tables and charts as one CSV, each under its title; UTF-8 with the mark that spreadsheets look for."""
+    """Return the document's tables and charts as one CSV, each under its title; UTF-8 with the byte order mark that spreadsheets expect."""
     return b"".join(spreadsheets.write(_rows(document), Dialect(mark=True)))
 
 

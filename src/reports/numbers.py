@@ -1,4 +1,4 @@
-"""How numbers, durations and shares are written in reports."""
+"""Formatting of numbers, durations and shares in reports."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from .document import Cell
 
 
 def count(value: float) -> str:
-    """A number with its thousands apart."""
+    """Format a number with thousands separators."""
     if isinstance(value, float) and not value.is_integer():
         return f"{value:,.1f}".replace(",", "\u202f")
     return f"{int(value):,}".replace(",", "\u202f")
 
 
 def duration(value: timedelta | float | None) -> str:
-    """A duration (seconds, if it is a number) in one or two units."""
+    """Format a duration (a number is seconds) in one or two units."""
     if value is None:
         return "–"
     seconds = value.total_seconds() if isinstance(value, timedelta) else value
@@ -30,7 +30,7 @@ def duration(value: timedelta | float | None) -> str:
 
 
 def share(part: float, whole: float) -> str:
-    """A part of a whole in percent; never 100 % while something is missing, and never 0 % while something is there."""
+    """Format a share in percent: never 100 % while anything is missing, never 0 % if there is anything."""
     if not whole:
         return "–"
     percent = 100 * part / whole
@@ -42,7 +42,7 @@ def share(part: float, whole: float) -> str:
 
 
 def change(now: float, before: float) -> str:
-    """How a number compares with the one before it."""
+    """Describe how a number compares with the previous one."""
     if now == before:
         return "as before"
     if not before:
@@ -52,7 +52,7 @@ def change(now: float, before: float) -> str:
 
 
 def cell(value: Cell) -> str:
-    """A cell as people read it."""
+    """Format a table cell."""
     if value is None:
         return "–"
     return count(value) if isinstance(value, int | float) and not isinstance(value, bool) else str(value)

@@ -1,4 +1,4 @@
-"""Reports on paper, by WeasyPrint, which needs Pango from the system. Without it everything else of a report is still made."""
+"""PDF reports by WeasyPrint, which needs Pango from the system. Without it everything else of a report is still made."""
 
 from __future__ import annotations
 
@@ -7,17 +7,17 @@ import shutil
 from functools import lru_cache
 from typing import Any, NoReturn
 
-#: Pango's library as the systems call it
+#: names of Pango's library on the supported systems
 _PANGO = ("libpango-1.0.so.0", "libpango-1.0.dylib", "libpango-1.0-0.dll")
 PACKAGES = "libpango-1.0-0 libpangoft2-1.0-0 libharfbuzz-subset0 fonts-dejavu-core"
 
 
 class NoPdf(Exception):
-    """No PDF can be made here; the text names the cure."""
+    """PDFs cannot be made here; the message names the cure."""
 
 
 def make(html: str) -> bytes:
-    """The sheet as a PDF; raises NoPdf. Nothing is loaded: a report holds all it shows."""
+    """Render the HTML as a PDF; raises NoPdf. External resources are not loaded: a report contains all it shows."""
     weasyprint = _weasyprint()
     made = weasyprint.HTML(string=html, url_fetcher=_refuse).write_pdf()
     assert isinstance(made, bytes)
@@ -25,7 +25,7 @@ def make(html: str) -> bytes:
 
 
 def missing() -> str | None:
-    """What keeps PDFs from being made here; None: nothing. Pages ask this, so WeasyPrint itself, a second of imports, is not loaded for it."""
+    """Return why PDFs cannot be made here, or None. Called by pages, so it avoids importing WeasyPrint, which takes a second."""
     for name in _PANGO:
         try:
             ctypes.CDLL(name)

@@ -7,27 +7,26 @@ import threading
 import time
 from datetime import UTC, datetime, timedelta
 
-#: what lies further ahead than this was written before the clock was set back: the clocks of hosts differ by less
+#: a timestamp further ahead than this was written before the clock was set back: clocks of different hosts differ by less
 SET_BACK = timedelta(seconds=5)
 #: seconds between two readings of PostgreSQL's clock by a process that uses the database
 READ_CLOCK_S = 60.0
-#: seconds until the next one after a reading that failed
+#: seconds until the next reading after a failed one
 READ_CLOCK_AGAIN_S = 5.0
-#: seconds by which the host's clock and its running clock may differ before one of them counts as set
+#: seconds by which wall clock and monotonic clock may drift apart before the wall clock counts as changed
 CLOCK_SET_S = 0.25
 
 
 class Clock:
     """The one source of now(): the host's clock, corrected on PostgreSQL to the database's.
 
-    Between two readings of the database's clock time goes on as the host's running clock does, so that setting the host's
-    clock changes nothing.
+    Between two readings time advances with the host's monotonic clock, so setting the host's clock has no effect.
     """
 
     def __init__(self) -> None:
         self.offset = timedelta(0)
         self._lock = threading.Lock()
-        self._then: tuple[float, float] | None = None  # what both clocks of the host showed; None: the host's clock is the clock
+        self._then: tuple[float, float] | None = None  # last values of (wall clock, monotonic clock); None: use the host's clock as it is
         self._due_at = 0.0
 
     def now(self) -> datetime:
@@ -42,21 +41,21 @@ class Clock:
 
     @property
     def is_due(self) -> bool:
-        """True if it is to be read (again)."""
+        """True if the database's clock should be read (again)."""
         return time.monotonic() >= self._due_at
 
     def postpone(self) -> None:
-        """Read it a little later."""
+        """Postpone the next reading by a few seconds."""
         self._due_at = time.monotonic() + READ_CLOCK_AGAIN_S
 
     def follow(self, offset: timedelta) -> None:
-        """Take the offset that another process of this host has measured just now."""
+        """Use the offset that another process of this host has just measured."""
         self.offset, self._then, self._due_at = offset, (time.time(), _running()), time.monotonic() + READ_CLOCK_S
 
     def _take_out_jumps(self, then: tuple[float, float]) -> None:
         before, wall, after = _running(), time.time(), _running()
         jump = (wall - then[0]) - (before - then[1])
-        if abs(jump) < CLOCK_SET_S or after - before > CLOCK_SET_S / 10:  # or this thread was kept from running in between
+        if abs(jump) < CLOCK_SET_S or after - before > CLOCK_SET_S / 10:  # or this thread was not scheduled between the two readings
             return
         with self._lock:
             if self._then is then:
@@ -66,16 +65,17 @@ class Clock:
     def correct(self, database_now: datetime, asked_at: datetime, answered_at: datetime) -> None:
         """Set the offset from one reading of the database's clock, taken between two readings of ours.
 
-        A reading that the present offset explains is no news: following its error would make time jump back and forth.
+        Ignore a reading that agrees with the present offset within its error: following the error would make time jump
+        back and forth.
         """
         error = (answered_at - asked_at) / 2
         offset = database_now - (asked_at + error)
-        known = self.offset if self._then is None else self.now() - datetime.now(UTC)  # without what was set meanwhile
+        known = self.offset if self._then is None else self.now() - datetime.now(UTC)  # without changes of the wall clock since then
         self.follow(offset if abs(offset - known) > error else known)
 
 
 def _running() -> float:
-    """Seconds by the clock that nobody sets, and that goes on while the host sleeps."""
+    """Seconds on a clock that cannot be set and that goes on while the host sleeps."""
     return time.clock_gettime(_RUNNING)
 
 
@@ -84,7 +84,7 @@ clock = Clock()
 
 
 def _renew_lock() -> None:
-    """Replace the lock in a forked child: the thread that held it is not there to release it."""
+    """Replace the lock in a forked child: the thread that held it does not exist there and cannot release it."""
     clock._lock = threading.Lock()
 
 
@@ -92,5 +92,5 @@ os.register_at_fork(after_in_child=_renew_lock)
 
 
 def now() -> datetime:
-    """The present instant, aware and UTC, by the clock all processes share."""
+    """The present instant, aware and in UTC, by the clock that all processes share."""
     return clock.now()

@@ -1,4 +1,4 @@
-"""Column types and the declarative base: aware instants, JSON as text, and the one metadata of all tables."""
+"""Column types and the declarative base: aware instants, JSON as text, and one metadata for all tables."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 class Base(DeclarativeBase):
-    """The one metadata that migrations read; each table belongs to exactly one room."""
+    """Declarative base; its metadata is what migrations read. Each table belongs to exactly one room."""
 
 
 class UtcDateTime(TypeDecorator[datetime]):
@@ -43,7 +43,7 @@ class UtcDateTime(TypeDecorator[datetime]):
 
 
 class JsonText(TypeDecorator[Any]):
-    """A JSON value kept as compact text: exact on both stores, also NaN and big integers."""
+    """A JSON value stored as compact text: exact on both stores, including NaN and big integers."""
 
     impl = Text
     cache_ok = True
@@ -56,11 +56,11 @@ class JsonText(TypeDecorator[Any]):
 
 
 def to_microseconds(value: datetime) -> int:
-    """The instant as whole microseconds since 1970."""
+    """Convert an instant to whole microseconds since 1970."""
     since = value - EPOCH
     return (since.days * 86_400 + since.seconds) * 1_000_000 + since.microseconds
 
 
 def from_microseconds(value: int) -> datetime:
-    """The aware UTC instant of whole microseconds since 1970."""
+    """Convert whole microseconds since 1970 to an aware UTC instant."""
     return EPOCH + timedelta(microseconds=value)

@@ -1,8 +1,8 @@
 """The SQL database: one engine per process, with write and read sessions.
 
-SQLite (embedded, one host): WAL, synchronous=FULL, every write transaction starts with BEGIN IMMEDIATE, so that
-two writers wait for each other instead of failing half-way. PostgreSQL (more than one host): psycopg 3.
-Whoever opens a session commits it: `with write() as session:` commits at the end of the block.
+SQLite (embedded, one host): WAL, synchronous=FULL, and BEGIN IMMEDIATE for every write transaction, so that two writers
+wait for each other instead of failing half-way. PostgreSQL (several hosts): psycopg 3. The code that opens a session
+commits it: `with write() as session:` commits at the end of the block.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from .direct import DirectConnections
 from .engines import postgresql_engine, sqlite_engine
 from .outages import is_outage
 
-#: marks in `Session.info` a session that only looks
+#: key in `Session.info` that marks a read-only session
 LOOKING = "callboard_looking"
 
 
@@ -42,7 +42,8 @@ class Database:
             else postgresql_engine(self.url, kept, overflow)
         )
         self._write = sessionmaker(self.engine, expire_on_commit=False)
-        # PostgreSQL gives each statement a snapshot of its own anyway, so a transaction around looking is two more round trips.
+        # Autocommit for reads: PostgreSQL gives each statement its own snapshot anyway, and a transaction would cost two more round
+        # trips.
         looking = {"callboard_read": True} if self.is_sqlite else {"isolation_level": "AUTOCOMMIT"}
         self._read = sessionmaker(self.engine.execution_options(**looking), expire_on_commit=False, info={LOOKING: True})
         self.direct = DirectConnections(self.engine, kept)
@@ -50,26 +51,26 @@ class Database:
 
     @contextmanager
     def write(self) -> Iterator[Session]:
-        """A session whose transaction commits at the end of the block and rolls back on an exception."""
+        """Open a session that commits at the end of the block and rolls back on an exception."""
         with self._write() as session, session.begin():
             yield session
 
     @contextmanager
     def read(self) -> Iterator[Session]:
-        """A session for looking: takes no write lock on SQLite and is rolled back at the end."""
+        """Open a read session: takes no write lock on SQLite and is rolled back at the end."""
         with self._read() as session:
             yield session
 
     def session(self) -> Session:
-        """A write session that the caller commits, rolls back and closes."""
+        """Return a write session that the caller commits, rolls back and closes."""
         return self._write()
 
     def is_there(self) -> bool:
-        """Is there a database file? SQLite would make an empty one; PostgreSQL answers for itself."""
+        """True if the database file exists, always True on PostgreSQL. Connecting to a missing SQLite file would create it."""
         return not self.is_sqlite or not self.url.database or Path(self.url.database).exists()
 
     def check_clock(self) -> None:
-        """Correct now() to PostgreSQL's clock; on SQLite the host's clock is the clock."""
+        """Correct now() to PostgreSQL's clock; does nothing on SQLite, where the host's clock is used."""
         if self.is_sqlite:
             return
         with self.read() as session:
@@ -85,7 +86,7 @@ _database: Database | None = None
 
 
 def _renew_locks() -> None:
-    """Replace locks in a forked child: the thread that held one is not there to release it."""
+    """Replace locks in a forked child: the thread that held one does not exist there and cannot release it."""
     global _lock, _reading
     _lock, _reading = threading.Lock(), threading.Lock()
 
@@ -94,7 +95,7 @@ os.register_at_fork(after_in_child=_renew_locks)
 
 
 def get_database() -> Database:
-    """This process's database, opened at first use; a forked child opens its own."""
+    """Return this process's database, opened at first use; a forked child opens its own."""
     global _database
     with _lock:
         if _database is None:
@@ -110,23 +111,23 @@ def get_database() -> Database:
 
 
 def _read_clock(opened: Database) -> None:
-    """Read PostgreSQL's clock before the first use, and now and then: a lease or a delay by a wrong clock is a wrong one."""
+    """Read PostgreSQL's clock before the first use and at intervals: a wrong clock makes leases and delays wrong."""
     first = not clock.is_read
     if not _reading.acquire(blocking=first):
-        return  # another thread does
+        return  # another thread is reading it
     try:
         if clock.is_due:
             opened.check_clock()
     except Exception as error:
         if first or not is_outage(error):
             raise
-        clock.postpone()  # the caller will meet the same outage, or not
+        clock.postpone()  # if the outage lasts, the caller's own statement will report it
     finally:
         _reading.release()
 
 
 def use_database(database: Database | None) -> None:
-    """Replace this process's database (tests, tools); None: open the configured one at the next use."""
+    """Replace this process's database (for tests and tools); None: open the configured one at the next use."""
     global _database
     with _lock:
         _database = database
@@ -134,13 +135,13 @@ def use_database(database: Database | None) -> None:
 
 @contextmanager
 def write() -> Iterator[Session]:
-    """A write session of this process's database, committed at the end of the block."""
+    """Open a write session of this process's database, committed at the end of the block."""
     with get_database().write() as session:
         yield session
 
 
 @contextmanager
 def read() -> Iterator[Session]:
-    """A read session of this process's database."""
+    """Open a read session of this process's database."""
     with get_database().read() as session:
         yield session

@@ -1,8 +1,7 @@
 """Direct SQL for hot statements: the driver's own connections, without SQLAlchemy's sessions and results.
 
-A job that comes alone finds everything cold: what a session does around one statement takes longer than the statement.
-Whoever goes this way says what to do as a function, which is done once more when its connection had died unnoticed:
-asking each connection first would be one more trip for every job.
+For a single job, the overhead of a session exceeds the time of its statement. Callers pass a function, which is run a
+second time if its connection turns out to be dead: pinging each connection first would cost every job one round trip.
 """
 
 from __future__ import annotations
@@ -21,36 +20,36 @@ from sqlalchemy.exc import DBAPIError
 from .engines import begin_writing, is_left
 from .prepared import CAN_PREPARE, Prepared
 
-#: connections of a process on which somebody waits to be told something
+#: connections of a process that may wait for notifications
 LISTENERS = 8
 
-#: PostgreSQL plans a statement once for all numbers of rows, which otherwise takes as long each time as doing it. Only what
-#: looks rows up by their keys may go this way, so that no plan, made while a table was small, reads all of it when it has grown.
+#: One generic plan per statement: planning each time takes as long as executing. Only for statements that find rows by key: a plan made
+#: while a table was small must not scan all of it once it has grown.
 _PLAN_ONCE = (
     "SET plan_cache_mode = force_generic_plan; SET enable_seqscan = off; SET enable_bitmapscan = off;"
     " SET enable_hashjoin = off; SET enable_mergejoin = off"
 )
 
-#: PostgreSQL: writes something, so that the commit of this statement waits until the disk has it and all that was committed before
+#: PostgreSQL: writes something, so that this statement's commit waits until it and everything committed before are on disk
 FLUSH = "SELECT 1 FROM pg_logical_emit_message(true, 'callboard', '')"
 
-#: statements under way at once: one that PostgreSQL works on, one that waits for it
+#: statements in flight at once: one being executed, one queued
 AHEAD = 2
 
 Answer = TypeVar("Answer")
 
 
 class Direct:
-    """One connection. PostgreSQL commits each statement by itself; on SQLite all of a `write` are one transaction."""
+    """One connection. PostgreSQL commits each statement by itself; on SQLite all statements of a `write` form one transaction."""
 
     __slots__ = ("_channel", "_connection", "_dialect", "_execute", "_flushes", "_prepared", "is_sqlite")
 
     def __init__(self, engine: Engine) -> None:
         try:
             taken = engine.raw_connection()
-        except engine.dialect.loaded_dbapi.Error as error:  # as the driver raised it, which nobody would take for an outage
+        except engine.dialect.loaded_dbapi.Error as error:  # the driver's own error, which callers would not recognise as an outage
             raise as_sqlalchemys(error, "", engine.dialect, None) from error
-        taken.detach()  # from the pool, which need not count it any more
+        taken.detach()  # remove it from the pool's count
         self._dialect = engine.dialect
         connection: Any = taken.dbapi_connection
         self._connection = connection
@@ -70,7 +69,7 @@ class Direct:
                 raise
 
     def fetch(self, statement: str, parameters: dict[str, Any]) -> list[Any]:
-        """Run a statement in the driver's own spelling and return its rows. Raises SQLAlchemy's DBAPIError."""
+        """Run a statement written in the driver's parameter style and return its rows. Raises SQLAlchemy's DBAPIError."""
         try:
             if self._prepared is not None:
                 return self._prepared.fetch(statement, parameters)
@@ -81,9 +80,9 @@ class Direct:
 
     @contextmanager
     def flushing(self) -> Iterator[None]:
-        """PostgreSQL's disk has all that was committed on this connection when the block is left, and works while it is carried out.
+        """On leaving the block, wait until everything committed on this connection is on PostgreSQL's disk.
 
-        Raises SQLAlchemy's DBAPIError.
+        The flush runs while the block is executed. Raises SQLAlchemy's DBAPIError.
         """
         if self._prepared is None:
             yield
@@ -98,7 +97,10 @@ class Direct:
                 self._prepared.answer()
 
     def channel(self) -> str:
-        """The channel on which this connection alone listens, as long as it lives; PostgreSQL's. Raises SQLAlchemy's DBAPIError."""
+        """Return the name of the channel on which only this connection listens, while it lives (PostgreSQL).
+
+        Raises SQLAlchemy's DBAPIError.
+        """
         if self._channel is None:
             name = f"callboard_{secrets.token_hex(8)}"
             self.fetch(f"LISTEN {name}", {})
@@ -106,12 +108,12 @@ class Direct:
         return self._channel
 
     def told(self, timeout_s: float) -> str | None:
-        """What is said next on `channel()`, or None after `timeout_s` seconds. Raises SQLAlchemy's DBAPIError."""
+        """Return the next notification on `channel()`, or None after `timeout_s` seconds. Raises SQLAlchemy's DBAPIError."""
         with self._driver_errors("LISTEN"):
             return next((notice.payload for notice in self._connection.notifies(timeout=timeout_s, stop_after=1)), None)
 
     def begin(self, *, flush: bool) -> None:
-        """Take SQLite's one write lock; `flush`: the commit waits for the disk."""
+        """Take SQLite's write lock; with `flush`, the commit waits for the disk."""
         if self.is_sqlite:
             if flush is not self._flushes:
                 self._execute(f"PRAGMA synchronous={'FULL' if flush else 'NORMAL'}")
@@ -131,16 +133,16 @@ class Direct:
 
     def close(self) -> None:
         if self.is_sqlite:
-            self._connection.rollback()  # what a statement is left of keeps a connection that was closed, and its lock, alive
+            self._connection.rollback()  # an unfinished statement would keep the closed connection, and its lock, alive
         self._connection.close()
 
 
 def pipeline(connection: Connection, statement: str, parts: Iterable[dict[str, Any]], take: Callable[[list[Any]], None]) -> None:
-    """Do the statement on PostgreSQL with each of these parameters, without waiting for one before the next is sent.
+    """Execute the statement on PostgreSQL once per parameter set, in pipeline mode: send the next before the last has answered.
 
-    In the driver's own spelling; `take` is given the rows that each returns, in order. All within the connection's
-    transaction, of which neither `parts` nor `take` may ask anything. Raises SQLAlchemy's DBAPIError; the transaction is
-    then to be rolled back, as after any.
+    The statement is in the driver's parameter style; `take` receives the rows of each execution, in order. Everything
+    runs in the connection's transaction, and neither `parts` nor `take` may use the connection. Raises SQLAlchemy's
+    DBAPIError; roll the transaction back then, as after any error.
     """
     driver: Any = connection.connection.dbapi_connection
     error_of_driver: Any = connection.dialect.loaded_dbapi.Error
@@ -163,13 +165,13 @@ def pipeline(connection: Connection, statement: str, parts: Iterable[dict[str, A
 
 
 def as_sqlalchemys(error: Any, statement: str, dialect: Dialect, connection: Any) -> DBAPIError:
-    """The error that SQLAlchemy would have made of a driver's; `connection`: None while there is none yet."""
+    """Wrap a driver's error as SQLAlchemy would have; `connection`: None if there is none yet."""
     made = DBAPIError.instance(
         statement,
         None,
         error,
         dialect.loaded_dbapi.Error,
-        hide_parameters=True,  # arguments of jobs are nobody's who reads a log
+        hide_parameters=True,  # arguments of jobs must not reach the logs
         connection_invalidated=is_left(error) or dialect.is_disconnect(error, connection, None),
         dialect=dialect,
     )
@@ -178,7 +180,7 @@ def as_sqlalchemys(error: Any, statement: str, dialect: Dialect, connection: Any
 
 
 class DirectConnections:
-    """Those of one engine; they close when its pool is disposed of."""
+    """Direct connections of one engine; they close when its pool is disposed of."""
 
     def __init__(self, engine: Engine, kept: int) -> None:
         self._engine = engine
@@ -191,9 +193,10 @@ class DirectConnections:
         event.listen(engine, "engine_disposed", self._dispose)
 
     def write(self, act: Callable[[Direct], Answer], *, flush: bool = True) -> Answer:
-        """What `act` answers, committed. It may be done twice, the first time in vain or not: what it writes must allow that.
+        """Run `act` in a transaction and return its result, committed. `act` may run twice, so its writes must be idempotent.
 
-        Without `flush` a SQLite database may lose it when its host does, of which all processes die: by a loss of power, not by a kill.
+        Without `flush`, SQLite may lose the commit in a power failure or host crash, but not when the process is
+        killed.
         """
         try:
             return self._write(act, flush)
@@ -203,7 +206,7 @@ class DirectConnections:
         return self._write(act, flush)
 
     def read(self, act: Callable[[Direct], Answer]) -> Answer:
-        """What `act` answers, which only looks, with a statement of its own snapshot."""
+        """Run `act`, which only reads, and return its result; each statement has its own snapshot."""
         try:
             with self._taken() as direct:
                 return act(direct)
@@ -215,9 +218,9 @@ class DirectConnections:
 
     @contextmanager
     def listening(self) -> Iterator[Direct | None]:
-        """A connection to be told something on; None where nobody is told, or as many as may wait already do.
+        """Yield a connection that receives notifications; None where the store has none, or if the limit of listeners is reached.
 
-        An exception in the block closes it: leave the block first to raise what has nothing to do with it.
+        An exception inside the block closes the connection: leave the block before raising an unrelated error.
         """
         if self._is_sqlite or not self._listeners.acquire(blocking=False):
             yield None
@@ -245,10 +248,10 @@ class DirectConnections:
         try:
             yield direct
         except BaseException as error:
-            # Also after an interrupt in the middle of a statement: who knows what state it is in. Closing rolls back.
+            # Also after an interrupt in the middle of a statement, which leaves the connection in an unknown state. Closing rolls back.
             direct.close()
             if isinstance(error, DBAPIError) and error.connection_invalidated:
-                self._close_idle()  # they went to the same server
+                self._close_idle()  # the idle connections lead to the same server
             raise
         if len(self._idle) < self._kept and self._disposals == disposals:
             self._idle.append(direct)
@@ -257,9 +260,9 @@ class DirectConnections:
 
     def _dispose(self, _engine: Engine) -> None:
         if self._pid == os.getpid():
-            self._disposals += 1  # what is in use now closes when it comes back
+            self._disposals += 1  # connections in use close when they are returned
             self._close_idle()
-        # In a forked child they are the parent's.
+        # In a forked child they belong to the parent.
 
     def _close_idle(self) -> None:
         while True:

@@ -1,4 +1,4 @@
-"""SQLAlchemy engines for the two stores: how connections are prepared, taken from the pool and, on SQLite, get the one write lock."""
+"""SQLAlchemy engines for the two stores: how connections are configured and pooled, and how SQLite's one write lock is taken."""
 
 from __future__ import annotations
 
@@ -15,22 +15,22 @@ from sqlalchemy import URL, Engine, create_engine, event
 
 from .half_open import WatchfulConnection
 
-#: milliseconds a SQLite writer waits for the one before it
+#: milliseconds that a SQLite writer waits for the write lock
 SQLITE_BUSY_TIMEOUT_MS = 15_000
-#: milliseconds of SQLite's own waiting each time a writer asks for the lock
+#: milliseconds that SQLite itself waits in each attempt to take the lock
 SQLITE_ASK_MS = 2
 
-#: for jitter: what an actor draws after `random.seed()` must not depend on threads of ours that draw as well
+#: for jitter: threads of ours must not disturb the random numbers that an actor draws after `random.seed()`
 dice = random.SystemRandom()
 
 
 def sqlite_engine(url: URL, pool_size: int, overflow: int, *, cache_mb: int) -> Engine:
-    """An engine whose write transactions begin with the write lock; the file's folder is made if it is missing."""
+    """Create an engine whose write transactions begin with the write lock; create the file's folder if it is missing."""
     if url.database and url.database != ":memory:":
         Path(url.database).parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     engine = create_engine(
         url,
-        hide_parameters=True,  # arguments and results of jobs are for no log
+        hide_parameters=True,  # arguments and results of jobs must not reach the logs
         pool_size=pool_size,
         max_overflow=overflow,
         connect_args={
@@ -57,8 +57,8 @@ def sqlite_engine(url: URL, pool_size: int, overflow: int, *, cache_mb: int) -> 
         cursor.execute("PRAGMA synchronous=FULL")
         cursor.execute("PRAGMA foreign_keys=ON")
         cursor.execute("PRAGMA temp_store=MEMORY")
-        # A bound of each connection alone would be one for each of dozens: that of the heap is the process's, and under it
-        # connections use their own pages again instead of asking for more.
+        # A cache limit per connection would multiply by dozens of connections. The heap limit is per process: at the limit, connections
+        # reuse their own pages instead of allocating more.
         cursor.execute(f"PRAGMA soft_heap_limit={cache_mb * 1_000_000}")
         cursor.execute(f"PRAGMA cache_size=-{min(32_000, cache_mb * 500)}")
         cursor.close()
@@ -69,18 +69,18 @@ def sqlite_engine(url: URL, pool_size: int, overflow: int, *, cache_mb: int) -> 
             connection.exec_driver_sql("BEGIN")
         else:
             cursor = connection.connection.driver_connection.cursor()
-            # Once more at the end, so that SQLAlchemy tells what is wrong.
+            # Ask once more through SQLAlchemy, so that its error is the one raised.
             begin_writing(cursor, lambda: connection.exec_driver_sql("BEGIN IMMEDIATE"))
 
     return engine
 
 
-#: one thread of a process at a time asks for the lock: sixteen that ask keep each other, and the one that has it, from the interpreter
+#: One thread per process asks for the lock at a time: sixteen pollers keep each other, and the lock's holder, from the interpreter.
 _asking = threading.Lock()
 
 
 def _renew_lock() -> None:
-    """In a forked child: a thread that held the lock is not there to release it."""
+    """Replace the lock in a forked child: the thread that held it does not exist there and cannot release it."""
     global _asking
     _asking = threading.Lock()
 
@@ -89,10 +89,10 @@ os.register_at_fork(after_in_child=_renew_lock)
 
 
 def begin_writing(cursor: Any, fail: Callable[[], object]) -> None:
-    """BEGIN IMMEDIATE on a cursor of sqlite3, asking for the one write lock at short, even intervals; `fail` asks once more and raises.
+    """BEGIN IMMEDIATE on a sqlite3 cursor, retried at short, even intervals; on timeout `fail` tries once more and raises.
 
-    SQLite's own wait doubles its pauses up to a tenth of a second, so that who has waited longest is the least likely
-    to be next: under load some writers waited for seconds.
+    SQLite's own busy handler doubles its pauses up to 100 ms, which starves the writer that has waited longest: under
+    load some writers waited for seconds.
     """
     deadline = time.monotonic() + SQLITE_BUSY_TIMEOUT_MS / 1000
     try:
@@ -112,11 +112,11 @@ def begin_writing(cursor: Any, fail: Callable[[], object]) -> None:
         cursor.close()
 
 
-#: how PostgreSQL is reached, where the URL says nothing else: seconds, and milliseconds for tcp_user_timeout
+#: connection defaults for PostgreSQL, unless the URL sets them: seconds, and milliseconds for tcp_user_timeout
 _REACHED = {
     "application_name": "callboard",
     "connect_timeout": 5,
-    # A host that is gone is noticed within 25 s while nothing is sent, and 20 s after something was.
+    # A dead host is detected within 25 s on an idle connection, and within 20 s after sending.
     "keepalives_idle": 10,
     "keepalives_interval": 5,
     "keepalives_count": 3,
@@ -125,7 +125,7 @@ _REACHED = {
 
 
 def postgresql_engine(url: URL, pool_size: int, overflow: int) -> Engine:
-    """An engine that asks each connection whether it lives before it hands it out."""
+    """Create an engine that pings each connection before use."""
     engine = create_engine(
         url,
         hide_parameters=True,
@@ -142,8 +142,8 @@ def postgresql_engine(url: URL, pool_size: int, overflow: int) -> Engine:
 
     @event.listens_for(engine, "connect")
     def _prepare(connection: Any, _record: Any) -> None:
-        # A statement that has come often is planned once for all values: a page of jobs then takes the same way for a stretch
-        # of four thousand as for a million, and a search in arguments that took 40 ms takes 280.
+        # Plan a frequent statement once for all values: a page of jobs then takes the same path for a range of four thousand as for a
+        # million rows, and a search in arguments that took 40 ms takes 280.
         with connection.cursor() as cursor:
             cursor.execute("SELECT set_config('plan_cache_mode', 'force_custom_plan', false), pg_backend_pid()")
             connection.server_pid = cursor.fetchone()[1]
@@ -158,8 +158,8 @@ def postgresql_engine(url: URL, pool_size: int, overflow: int) -> Engine:
 
 
 def is_left(error: Any) -> bool:
-    """True if the server no longer takes what this connection is for, so that all connections to it are given up.
+    """True if the server can no longer serve this connection's purpose, so that the whole pool is discarded.
 
-    After a fail-over it goes on as a standby, which only reads; the others meet it as they shut it down.
+    After a fail-over the old primary may continue as a read-only standby; other errors mean that it is shutting down.
     """
     return getattr(error, "sqlstate", None) in ("25006", "57P01", "57P02", "57P03")

@@ -1,8 +1,8 @@
 """PostgreSQL connections that detect a half-open TCP connection.
 
-A host that loses its power, or a proxy that stops in the middle, says nothing: a process that waits for an answer would
-wait for ever. After some seconds of silence the server is asked, by another connection, whether it works on the
-statement. A statement may therefore take as long as it needs, and a dead connection is given up within seconds.
+A host that loses power, or a proxy that stalls, sends nothing, and a client waiting for an answer would wait for ever.
+After some seconds of silence, ask the server over another connection whether it is executing the statement. So a
+statement may take as long as it needs, and a dead connection is dropped within seconds.
 """
 
 from __future__ import annotations
@@ -18,21 +18,21 @@ from psycopg import errors
 from psycopg.conninfo import make_conninfo
 from psycopg.pq import TransactionStatus
 
-#: seconds without an answer after which the server is asked what it does
+#: seconds without an answer until the server is asked about its state
 SILENCE_S = 5.0
-#: seconds that connecting, and each statement of that question, may take
+#: timeout in seconds for connecting to ask, and for each statement of that check
 ASK_S = 5
-#: seconds for which an answer may be on its way when the server says that it does nothing
+#: seconds that an answer may still be in transit after the server reports the backend idle
 GRACE_S = 1.0
 
 Answer = TypeVar("Answer")
 
 _asking = threading.Lock()
-_unreachable: dict[tuple[str, int], float] = {}  # (host, port) -> when it was found so
+_unreachable: dict[tuple[str, int], float] = {}  # (host, port) -> when it was found unreachable
 
 
 def _renew_lock() -> None:
-    """In a forked child: a thread that held the lock is not there to release it."""
+    """Replace the lock in a forked child: the thread that held it does not exist there and cannot release it."""
     global _asking
     _asking = threading.Lock()
 
@@ -41,9 +41,9 @@ os.register_at_fork(after_in_child=_renew_lock)
 
 
 class WatchfulConnection(psycopg.Connection[Any]):
-    """A connection whose waiting ends with an OperationalError when the server does not work on its statement."""
+    """A connection whose wait ends with an OperationalError if the server is not executing its statement."""
 
-    #: the server's process, where a pooler in between numbers connections by itself
+    #: the backend's process id, for poolers that number connections themselves
     server_pid: int | None = None
 
     def wait(self, gen: Generator[Any, Any, Answer], interval: float = 0.1, timeout: float | None = None) -> Answer:
@@ -62,9 +62,9 @@ class WatchfulConnection(psycopg.Connection[Any]):
                 raise psycopg.OperationalError("the connection was given up: the server does not answer it") from None
 
     def _is_served(self) -> bool:
-        """True if the server says that it works on this connection's statement."""
+        """True if the server reports that it is executing this connection's statement."""
         address = (self.info.host, self.info.port)
-        with _asking:  # one after the other: a server that is away would be asked by every thread
+        with _asking:  # one check at a time: otherwise every thread would query a server that is down
             if time.monotonic() - _unreachable.get(address, -ASK_S) < ASK_S:
                 return False
             try:
@@ -88,7 +88,7 @@ class _Asking(psycopg.Connection[Any]):
 
 
 def _state_of(conninfo: str, pid: int) -> str | None:
-    """What the server says that this process of it does; None: it may not be seen. A process that is gone is `gone`."""
+    """State of a backend as the server reports it; None: not permitted to see it. A backend that has exited is `gone`."""
     with _Asking.connect(conninfo, autocommit=True) as asking:
         row = asking.execute("SELECT state FROM pg_stat_activity WHERE pid = %s", [pid]).fetchone()
     return "gone" if row is None else row[0]

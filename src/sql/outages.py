@@ -1,4 +1,4 @@
-"""Outages of the database: which errors a retry can cure, and one log line a cause for those that repeat."""
+"""Database outages: which errors a retry can cure, and rate-limited logging of repeated ones."""
 
 from __future__ import annotations
 
@@ -10,8 +10,9 @@ import psycopg
 from sqlalchemy import exc
 from sqlalchemy.exc import DBAPIError
 
-#: beginnings of the SQLSTATEs that time or another server cures: no connection, no login, rolled back for another transaction, no
-#: resources, shutting down or cancelled, a failing disk; read-only, timed out in a transaction, a lock not available, an old snapshot
+#: prefixes of SQLSTATEs that a retry or another server cures: connection failure, authentication, serialization failure or deadlock,
+#: insufficient resources, shutdown or cancel, system error; also read-only, idle-in-transaction timeout, lock not available, snapshot too
+#: old
 _OUTAGES = ("08", "28", "3D", "40", "53", "57", "58", "25006", "25P03", "25P04", "55P03", "72000")
 _SQLITE_OUTAGES = (
     sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_NOMEM, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_INTERRUPT, sqlite3.SQLITE_IOERR,
@@ -20,10 +21,10 @@ _SQLITE_OUTAGES = (
 
 
 def is_outage(error: BaseException) -> bool:
-    """True if the database is away, read-only, full, locked or restarting, so that the same work may succeed a moment later.
+    """True if the database is away, read-only, full, locked or restarting, so that a retry may succeed.
 
-    The class of an exception does not say so: psycopg calls a statement that is too complex an OperationalError, and a
-    read-only server an InternalError; sqlite3 calls a missing table as it calls a full disk.
+    The exception's class is not enough: psycopg raises OperationalError for a statement that is too complex and
+    InternalError for a read-only server; sqlite3 raises the same class for a missing table and a full disk.
     """
     if isinstance(error, exc.TimeoutError) or (isinstance(error, DBAPIError) and error.connection_invalidated):
         return True
@@ -31,18 +32,18 @@ def is_outage(error: BaseException) -> bool:
     if isinstance(original, sqlite3.Error):
         return getattr(original, "sqlite_errorcode", 0) & 0xFF in _SQLITE_OUTAGES
     state = getattr(original, "sqlstate", None)
-    if state is None:  # it did not come from the server
+    if state is None:  # not raised by the server
         return isinstance(original, psycopg.OperationalError | psycopg.InterfaceError)
     return str(state).startswith(_OUTAGES)
 
 
-#: seconds after which the same outage is logged again
+#: seconds until the same outage is logged again
 AGAIN_S = 60.0
-_noted: dict[str, tuple[str, float, int]] = {}  # event -> its cause, when it was logged, how often it has come since
+_noted: dict[str, tuple[str, float, int]] = {}  # event -> (its cause, when it was logged, occurrences since)
 
 
 def log_outage(log: Any, event: str, error: BaseException, **fields: Any) -> None:
-    """Log an outage once a cause, and once a minute with the number of times that it has been met since."""
+    """Log an outage once per cause, then once a minute with the number of occurrences since."""
     original = getattr(error, "orig", None) or error
     cause = f"{type(original).__name__} {getattr(original, 'sqlstate', None) or ''}".rstrip()
     known, logged_at, count = _noted.get(event, ("", 0.0, 0))
@@ -55,5 +56,5 @@ def log_outage(log: Any, event: str, error: BaseException, **fields: Any) -> Non
 
 
 def outage_over(event: str) -> None:
-    """Have the next outage that is logged as this event be a new one: the work that had failed was done."""
+    """Reset an outage after the failed work has succeeded: the next one is logged as new."""
     _noted.pop(event, None)

@@ -1,7 +1,8 @@
 """Values for the hot statements: many rows in one parameter, on both stores.
 
-Claims and settlements touch thousands of rows a second, so they are written by hand: PostgreSQL gets arrays to
-`unnest`, each as one text, SQLite gets one JSON text for `json_each`. Instants travel as whole microseconds since 1970.
+Claims and settlements touch thousands of rows a second, so they are written by hand: PostgreSQL gets arrays for
+`unnest`, each as one string; SQLite gets one JSON string for `json_each`. Instants travel as whole microseconds since
+1970.
 """
 
 from __future__ import annotations
@@ -17,10 +18,10 @@ from sqlalchemy.orm import Session
 
 from .direct import Direct, pipeline
 
-#: rows that PostgreSQL works on at once while the next are made ready for it
+#: rows that PostgreSQL processes at once while the next part is prepared
 PART = 500
 
-#: a condition that is always true, with which PostgreSQL's commit of a statement that stands alone does not wait for the disk
+#: an always-true condition that makes PostgreSQL's commit of a single statement return before the disk has it
 AHEAD_OF_DISK = "(SELECT set_config('synchronous_commit', 'off', true)) = 'off'"
 
 #: `:name` in a statement, but not PostgreSQL's `::type`
@@ -30,12 +31,12 @@ _PARAMETER = re.compile(r"(?<![\w:]):(\w+)")
 class Batch:
     """A statement over many rows: `name: type` of each column in order, and its text for each store.
 
-    In the text `{rows}` stands for the rows as a relation named d with those columns; for instants see `_instants`; other
-    parameters are bound by name. `constants`: columns of d that have the same value, an SQL expression, in every row.
+    In the text, `{rows}` stands for the rows as a relation named d with those columns; for instants see `_instants`;
+    other parameters are bound by name. `constants`: columns of d with the same value, an SQL expression, in every row.
 
-    Write what a row must be as `CASE WHEN … THEN true END` beside the join on its key. PostgreSQL would otherwise believe
-    its statistics of `state`, which lag behind a busy table by a minute, walk a partial index over everything that was
-    queued or running lately, and join that with the batch row by row: milliseconds per job instead of microseconds.
+    Write conditions on the row as `CASE WHEN … THEN true END` beside the join on its key. Otherwise PostgreSQL trusts
+    its statistics of `state`, which lag a minute behind a busy table. It then scans a partial index of everything
+    queued or running recently and joins that with the batch row by row: milliseconds per job instead of microseconds.
     """
 
     def __init__(
@@ -56,20 +57,20 @@ class Batch:
         self.sqlite = _instants(sqlite_statement or statement, "sqlite").replace("{rows}", sqlite_rows)
 
     def execute(self, session: Session | Direct, rows: Sequence[Sequence[Any]], **parameters: Any) -> list[Any]:
-        """Run the statement over `rows` and return what it returns, as the driver's plain tuples."""
+        """Run the statement over `rows` and return the rows it returns, as the driver's plain tuples."""
         if is_sqlite(session):
             return _fetch(session, self.sqlite, {"rows": json.dumps(rows), **parameters})
         if len(rows) == 1 and isinstance(session, Direct):
-            # No arrays to take apart: a third of what the server does for a job that comes alone.
+            # No arrays to unpack: saves a third of the server's work for a single job.
             return session.fetch(self.postgresql_one, {**dict(zip(self.columns, rows[0], strict=True)), **parameters})
         return _fetch(session, self.postgresql, {**self._arrays(rows), **parameters})
 
     def execute_in_parts(
         self, session: Session, rows: Sequence[Sequence[Any]], take: Callable[[list[Any]], None], **parameters: Any
     ) -> None:
-        """The same, giving `take` what each part of the rows returns, in order, while PostgreSQL works on the next; in one transaction like any.
+        """Run the statement in parts, passing each part's rows to `take` in order while PostgreSQL processes the next; all in one transaction.
 
-        `take` must leave the session alone.
+        `take` must not use the session.
         """
         parts = [rows[begin : begin + PART] for begin in range(0, len(rows), PART)]
         if len(parts) < 2 or is_sqlite(session):
@@ -82,7 +83,7 @@ class Batch:
         return {name: _array(kind, values) for (name, kind), values in zip(self.columns.items(), columns, strict=True)}
 
     def named(self, session: Session, rows: Sequence[Sequence[Any]], **parameters: Any) -> list[Any]:
-        """The same, each row a named tuple of the columns it returns; for what is not hot."""
+        """Run the statement and return named tuples; for statements that are not hot."""
         kind: list[Any] = []
 
         def remember(description: Any) -> None:
@@ -93,7 +94,7 @@ class Batch:
 
 
 class Single:
-    """A statement without rows that goes the direct way, `:name` for each parameter."""
+    """A statement without rows for direct connections, `:name` for each parameter."""
 
     def __init__(self, statement: str) -> None:
         self.sqlite = _instants(statement, "sqlite")
@@ -104,7 +105,7 @@ class Single:
 
 
 def _array(kind: str, values: Sequence[Any]) -> str:
-    """PostgreSQL's text of an array: the driver would look at each element by itself, which takes as long as the statement."""
+    """Encode a PostgreSQL array as text: the driver would adapt each element, which takes as long as the statement."""
     if kind != "text":  # numbers and booleans
         return f"{{{','.join(map(str, values))}}}".replace("None", "NULL")
     return f"{{{','.join(['NULL' if value is None else _quoted(value) for value in values])}}}"

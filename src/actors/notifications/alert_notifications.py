@@ -1,6 +1,7 @@
-"""Alert notifications: a mail to the admins and a delivery to each subscribed webhook, in the commit that notes the alert.
+"""Alert notifications: a mail to the admins and a delivery to each subscribed webhook, in the commit that records the alert.
 
-Both are delivered by jobs, like everything else. Where no worker is left to run those, whoever noted the alert delivers.
+Both are delivered by jobs, like everything else. If no worker is left to run those, the process that recorded the alert
+delivers them.
 """
 
 from __future__ import annotations
@@ -28,18 +29,18 @@ from .failure_notifications import mail_failures
 
 log = get_logger(__name__)
 
-#: actors whose own failures are no sign: telling of them would make more
+#: actors whose own failures raise no alert: its notification would fail in turn
 SILENT = frozenset({deliver_mail.actor_name, deliver_webhook.actor_name, mail_failures.actor_name})
-#: seconds between two tries of what is delivered here; its job goes on once there is a worker
+#: seconds between delivery attempts from here; the job takes over once a worker is available
 PAUSES_S = (5.0, 30.0, 60.0)
-#: alerts that a mail tells of; the others are counted
+#: alerts listed in one mail; the others are counted
 MOST = 20
 SUBJECT_LENGTH = 200
 
 
 @dataclass(slots=True)
 class Told:
-    """What is on its way, and of it what no living worker will deliver."""
+    """Notifications under way, and those of them that no living worker will deliver."""
 
     mails: list[str] = field(default_factory=list)
     deliveries: list[str] = field(default_factory=list)
@@ -51,7 +52,7 @@ class Told:
 
 
 def tell(session: Session, changes: Sequence[Change]) -> Told:
-    """Write the mails and deliveries that tell of these, in the caller's transaction; it never makes that fail."""
+    """Write the mails and deliveries for these changes, in the caller's transaction; never makes it fail."""
     told = Told()
     admins = get_settings().admins
     for turn in Turn:
@@ -61,7 +62,7 @@ def tell(session: Session, changes: Sequence[Change]) -> Told:
                 with session.begin_nested():
                     told.mails.append(post(session, _letter(admins, turn, some)))
             except Exception:
-                log.exception("alert_not_mailed")  # an address that is none, say: the alert itself stands
+                log.exception("alert_not_mailed")  # an invalid address, for instance: the alert itself stays
     try:
         with session.begin_nested():
             told.deliveries = notifications.notify(session, changes)
@@ -76,7 +77,7 @@ def tell(session: Session, changes: Sequence[Change]) -> Told:
 
 
 def deliver_here(told: Told) -> None:
-    """Deliver what no worker will; what does not arrive waits for one. Raises nothing."""
+    """Deliver what no worker will; failed deliveries wait for one. Raises nothing."""
     for deliver in told.urgent:
         for pause in (*PAUSES_S, None):
             try:
@@ -85,7 +86,7 @@ def deliver_here(told: Told) -> None:
             except Exception as error:  # noqa: BLE001 - told in the log; the job of the same delivery goes on with it
                 log.warning("alert_not_delivered_yet", detail=f"{type(error).__name__}: {error}"[:300])
                 if pause is None or not isinstance(error, NotSent | NotTaken | CallFailed):
-                    break  # nothing that another try here would mend
+                    break  # a retry from here would not help
                 time.sleep(pause)
 
 

@@ -1,4 +1,4 @@
-"""Failure notifications by mail: one per error group with a count, then quiet for a while, then its recovery."""
+"""Failure notifications by mail: one per error group with a count, then a quiet period, then its recovery."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from ...settings import get_settings
 from ...sql.database import write
 from ..mail import deliver_mail, post
 
-#: groups that one mail tells of; the others are counted, and told of the next time
+#: groups listed in one mail; the others are counted, and listed the next time
 MOST_GROUPS = 20
 #: lines at the end of a traceback that a mail shows
 LINES = 12
@@ -38,7 +38,7 @@ def mail_failures() -> dict[str, int]:
         if new < counting.AT_ONCE:
             break
     with write() as session:
-        # A failure to deliver mail is not told by mail.
+        # A failure to deliver mail cannot be reported by mail.
         silent = {mail_failures.actor_name, deliver_mail.actor_name}
         told = counting.to_mail(session, except_actors=silent)[:MOST_GROUPS]
         admins = get_settings().admins

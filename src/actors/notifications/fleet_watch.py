@@ -1,7 +1,7 @@
-"""Fleet watch: one process at a time evaluates the alert rules, and notifies people of alerts that begin or recover.
+"""Fleet watch: one process at a time evaluates the alert rules, and notifies admins of alerts that begin or recover.
 
-The schedulers take turns. Should none of them have looked for a while, a worker stands in: a frozen scheduler must not be the reason
-that its own alert is not sent. A failed check is retried at the next interval.
+The schedulers take turns. If none of them has checked for a while, a worker stands in: a frozen scheduler must not
+suppress its own alert. A failed check is retried at the next interval.
 """
 
 from __future__ import annotations
@@ -30,15 +30,15 @@ from . import alert_notifications
 log = get_logger(__name__)
 _causes = LogThrottle()
 
-#: seconds between two looks of one scheduler, and of the fleet
+#: seconds between two checks of one scheduler, and of the fleet
 LOOK_S = 10
-#: seconds without a look of any scheduler after which a worker looks
+#: time without a check by any scheduler until a worker checks
 STAND_IN_AFTER = timedelta(seconds=2.5 * LOOK_S)
 AT_ONCE = timedelta(0)
 
 
 def look() -> None:
-    """Take the fleet's turn, if no other process has: note what is wrong, and notify of what is new; raises nothing."""
+    """Check the fleet unless another process just has: record what is wrong, and notify of changes; raises nothing."""
     try:
         notice = _look()
         _causes.passed()
@@ -46,12 +46,12 @@ def look() -> None:
         _causes.failed(log, error, waits="watch_waits_for_sql", broke="watch_failed")
         return
     if notice is not None and notice.is_urgent:
-        # A mail server may take its time: the next look goes on meanwhile.
+        # A mail server may be slow: the next check must not wait for it.
         threading.Thread(target=alert_notifications.deliver_here, args=[notice], name="telling", daemon=True).start()
 
 
 def stand_in() -> None:
-    """Look in place of the schedulers, if none of them has looked for a while."""
+    """Check in place of the schedulers if none of them has for a while."""
     with read() as session:
         before = alerts.looked_at(session)
     if before is None or now() - before > STAND_IN_AFTER:
@@ -80,7 +80,7 @@ def _look() -> alert_notifications.Told | None:
 
 
 def _set_back(session: Session, by: timedelta) -> Sign:
-    """Say that the clock was set back, and let the schedules go on by it."""
+    """Log that the clock was set back, and rewind the schedules."""
     rewound = ticks.rewind(session, now())
     log.warning("clock_was_set_back", seconds=round(by.total_seconds()), schedules=rewound)
     text = f"The clock was set back by {in_words(by)}: schedules go on by the new time, and ticks in the repeated time fire again"
@@ -88,7 +88,7 @@ def _set_back(session: Session, by: timedelta) -> Sign:
 
 
 def _late(session: Session) -> list[Sign]:
-    """The schedules whose tick has not been fired."""
+    """Return the schedules with an overdue tick."""
     after = timedelta(minutes=get_settings().alert_late)
     if not after:
         return []

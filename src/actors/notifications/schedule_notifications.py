@@ -1,4 +1,4 @@
-"""Schedule notifications by mail: a missing success, failures, recoveries, pauses."""
+"""Schedule notifications by mail: missed deadlines, failures, recoveries, pauses."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Changes of schedules: by people, and by the code that declares them.
+"""Changes of schedules, made by users or by the code that declares them.
 
 Imports rows and rules.
 """

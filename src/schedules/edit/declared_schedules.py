@@ -1,4 +1,4 @@
-"""Declared schedules: write the schedules that code declares as rows, and keep these in step with the code."""
+"""Declared schedules: store the schedules that code declares, and keep the rows in step with the code."""
 
 from __future__ import annotations
 
@@ -22,15 +22,15 @@ from ..rows.makers import Maker
 from ..rows.models import Schedule
 from .editing import apply, begin_anew, note
 
-#: who changes what a deploy changes
+#: author of changes made by a deploy
 CODE = "code"
 
 
 def synchronise(session: Session, declared: Mapping[str, Declaration], known_actors: Collection[str]) -> None:
-    """Bring the rows in step with what this process's actors declare.
+    """Synchronise the rows with the schedules that this process's actors declare.
 
-    What a person has set otherwise stays as it is. A row whose actor is known here and declares nothing any more stands still;
-    one whose actor is not known here belongs to another part of the fleet.
+    Fields that a user has overridden stay. If an actor known here no longer declares a schedule, its row stops; a row
+    of an unknown actor belongs to another part of the fleet.
     """
     for actor, declaration in sorted(declared.items()):
         with guarded("schedule_not_registered", actor=actor), session.begin_nested():
@@ -44,7 +44,7 @@ def synchronise(session: Session, declared: Mapping[str, Declaration], known_act
 
 
 def register(session: Session, actor: str, declaration: Declaration, *, since: datetime | None = None) -> Schedule:
-    """The row of a declaration, written or brought in step. Its first tick, if it is new, is the first one later than `since` (now)."""
+    """Insert or update the row of a declaration. A new one first ticks later than `since` (default: now)."""
     draft = declaration.of(actor)
     schedule = _find(session, actor)
     if schedule is None:
@@ -52,7 +52,7 @@ def register(session: Session, actor: str, declaration: Declaration, *, since: d
     said = Draft.of_document(schedule.code)
     if said.document() == draft.document() and not schedule.gone:
         return schedule
-    # Column by column: what a person has changed is no longer what the code said before.
+    # Field by field: the user's overrides are the fields that differ from the previous declaration.
     mine = schedule.draft
     followed = {name: getattr(draft, name) for name in said.differing(draft) if getattr(mine, name) == getattr(said, name)}
     schedule.code = draft.document()
@@ -67,9 +67,9 @@ def register(session: Session, actor: str, declaration: Declaration, *, since: d
 
 
 def judge(session: Session, make: Maker) -> int:
-    """Mark the schedules whose arguments do not fit their actors (any more), and unmark those that do; return how many are broken.
+    """Mark schedules whose arguments do not fit their actors, and unmark those that fit again; return the number of broken ones.
 
-    Schedules of actors that are not known here are left to the processes that know them.
+    Schedules of unknown actors are left to the processes that know them.
     """
     broken = 0
     for schedule in session.execute(select(Schedule).with_for_update().order_by(Schedule.id)).scalars():
@@ -83,7 +83,7 @@ def judge(session: Session, make: Maker) -> int:
 
 
 def misfit(draft: Draft, make: Maker) -> tuple[str, bool] | None:
-    """Why this schedule cannot be fired, and whether that is because its actor is not known here; None: it can."""
+    """Return why this schedule cannot be fired, and whether the reason is an unknown actor; None if it can."""
     try:
         make(draft.actor, draft.args, draft.kwargs, {})
     except JobsError as error:
@@ -97,7 +97,7 @@ def _find(session: Session, actor: str) -> Schedule | None:
 
 
 def _insert(session: Session, draft: Draft, since: datetime | None) -> Schedule:
-    """Written by whoever comes first: several processes start at once."""
+    """Insert the row unless another process has done so: several processes start at once."""
     schedule = Schedule(created_at=now(), created_by=CODE, declared=True, code=draft.document())
     for name in Draft.__dataclass_fields__:
         setattr(schedule, name, getattr(draft, name))
@@ -114,6 +114,6 @@ def _insert(session: Session, draft: Draft, since: datetime | None) -> Schedule:
 
 
 def _with_free_name(session: Session, draft: Draft) -> Draft:
-    """The actor's name, unless a person has given it to another schedule."""
+    """Return the draft under its actor's name, or another one if a user gave that name to another schedule."""
     taken = session.execute(select(Schedule.id).where(Schedule.name == draft.name, Schedule.declared.is_(False))).first()
     return replace(draft, name=f"{draft.name} (declared in code)"[:200]) if taken else draft

@@ -1,4 +1,4 @@
-"""Changes of schedules by people: create, change, pause, resume, delete; each records who made it."""
+"""Changes of schedules by users: create, change, pause, resume, delete; each change records its author."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ from ..rows.drafts import TIME_FIELDS, Draft
 from ..rows.errors import UnknownSchedule
 from ..rows.models import Schedule, ScheduleChange, Tick
 
-#: what the code decides for good: another actor is another schedule
+#: fields that only code decides: another actor is another schedule
 _CODE_ONLY = ("name", "actor")
 
 
 def create(session: Session, draft: Draft, *, by: str) -> Schedule:
-    """A new schedule, ticking from now on. Raises InvalidArguments that names the fields at fault."""
+    """Create a schedule, ticking from now on. Raises InvalidArguments naming the invalid fields."""
     draft.check()
     _check_ahead(draft)
     _check_name(session, draft.name, None)
@@ -33,9 +33,9 @@ def create(session: Session, draft: Draft, *, by: str) -> Schedule:
 
 
 def change(session: Session, id: int, draft: Draft, *, by: str, version: int | None = None) -> Schedule:
-    """Let a schedule say something else. A new time begins now: what is past is neither repeated nor missed.
+    """Change a schedule. A new time rule starts now: past ticks are neither repeated nor missed.
 
-    `version`: what the person has seen; raises NotAllowed if somebody has changed it since.
+    `version`: the version that the user has seen; raises NotAllowed if it has changed since.
     """
     schedule = locked(session, id)
     if version is not None and schedule.version != version:
@@ -57,7 +57,7 @@ def change(session: Session, id: int, draft: Draft, *, by: str, version: int | N
 
 
 def follow_code(session: Session, id: int, *, by: str) -> Schedule:
-    """Let a schedule that is declared in code say what the code says."""
+    """Discard the overrides of a declared schedule, so that it follows its code again."""
     schedule = locked(session, id)
     if schedule.code_draft is None:
         raise NotAllowed("the schedule is not declared in code")
@@ -65,7 +65,7 @@ def follow_code(session: Session, id: int, *, by: str) -> Schedule:
 
 
 def pause(session: Session, id: int, *, by: str, reason: str | None = None) -> Schedule:
-    """Let no tick fire until it is resumed; what it has submitted goes on."""
+    """Pause a schedule until it is resumed; jobs already submitted continue."""
     schedule = locked(session, id)
     if schedule.paused_at is None:
         stop(schedule, by=by, reason=reason)
@@ -75,7 +75,7 @@ def pause(session: Session, id: int, *, by: str, reason: str | None = None) -> S
 
 
 def resume(session: Session, id: int, *, by: str) -> Schedule:
-    """Let the next tick from now on fire; those in between are neither missed nor made up for."""
+    """Resume a schedule from its next tick; ticks during the pause are neither missed nor caught up."""
     schedule = locked(session, id)
     if schedule.paused_at is not None:
         schedule.paused_at, schedule.paused_by, schedule.pause_reason, schedule.failures = None, None, None, 0
@@ -86,7 +86,7 @@ def resume(session: Session, id: int, *, by: str) -> Schedule:
 
 
 def delete(session: Session, id: int) -> None:
-    """Delete a schedule with its history; the jobs it has submitted stay."""
+    """Delete a schedule with its history; its jobs stay."""
     schedule = locked(session, id)
     if schedule.declared and not schedule.gone:
         raise NotAllowed("the schedule is declared in code and would come back: remove it there, or pause it")
@@ -99,7 +99,7 @@ def delete(session: Session, id: int) -> None:
 
 
 def locked(session: Session, id: int) -> Schedule:
-    """The schedule, for this transaction alone; raises UnknownSchedule."""
+    """Lock and return the schedule for this transaction; raises UnknownSchedule."""
     statement = select(Schedule).where(Schedule.id == id).with_for_update().execution_options(populate_existing=True)
     schedule = session.execute(statement).scalars().first()
     if schedule is None:
@@ -108,7 +108,7 @@ def locked(session: Session, id: int) -> Schedule:
 
 
 def insert(session: Session, draft: Draft, *, by: str, code: dict[str, Any] | None = None, since: datetime | None = None) -> Schedule:
-    """Write the row; its first tick is the first one later than `since` (now)."""
+    """Insert the row; it first ticks later than `since` (default: now)."""
     schedule = Schedule(created_at=now(), created_by=by, declared=code is not None, code=code, gone=False, failures=0, version=1)
     for name in Draft.__dataclass_fields__:
         setattr(schedule, name, getattr(draft, name))
@@ -119,12 +119,12 @@ def insert(session: Session, draft: Draft, *, by: str, code: dict[str, Any] | No
 
 
 def apply(schedule: Schedule, draft: Draft) -> None:
-    """Let the row say what the draft says; if its time has changed, it begins anew."""
+    """Apply the draft to the row; a changed time rule starts again from now."""
     differing = schedule.draft.differing(draft)
     for name in differing:
         setattr(schedule, name, getattr(draft, name))
     schedule.version += 1
-    schedule.broken = None  # judged again at the next tick, and by whoever checked the draft
+    schedule.broken = None  # checked again at the next tick, and by the code that validated the draft
     if schedule.paused_at is None and not schedule.gone:
         if any(name in TIME_FIELDS for name in differing):
             begin_anew(schedule)
@@ -133,7 +133,7 @@ def apply(schedule: Schedule, draft: Draft) -> None:
 
 
 def begin_anew(schedule: Schedule, *, since: datetime | None = None) -> None:
-    """Tick from now on: the past is forgotten."""
+    """Tick from now on: earlier ticks are forgotten."""
     rule = schedule.draft.rule
     schedule.tick_at = rule.next(since or now())
     schedule.due_at = None if schedule.tick_at is None else rule.due(schedule.tick_at)
@@ -142,21 +142,21 @@ def begin_anew(schedule: Schedule, *, since: datetime | None = None) -> None:
 
 
 def stop(schedule: Schedule, *, by: str | None, reason: str | None) -> None:
-    """Stand still, by a person's word or by itself."""
+    """Stop the schedule; `by` is the user, or None if it paused itself."""
     schedule.paused_at, schedule.paused_by, schedule.pause_reason = now(), by, reason
     schedule.tick_at = schedule.due_at = None
     if by is not None:
-        schedule.alert_at = None  # who stops it knows that nothing will succeed
+        schedule.alert_at = None  # a stopped schedule is known not to succeed
 
 
 def note(session: Session, schedule: Schedule, by: str, what: str, changes: dict[str, Any]) -> None:
-    """Keep who did it."""
+    """Record a change and its author."""
     session.add(ScheduleChange(schedule_id=schedule.id, changed_at=now(), changed_by=by, what=what, changes=changes))
     audit.about("schedule", schedule.id, name=schedule.name, changed=sorted(changes) or None)
 
 
 def _changes(before: Draft, after: Draft) -> dict[str, Any]:
-    """What differs, without the values of arguments: secrets may be among them."""
+    """Return the changed fields, without the values of arguments: they may be secret."""
     old, new = before.document(), after.document()
     return {name: [None, None] if name in ("args", "kwargs") else [old[name], new[name]] for name in before.differing(after)}
 

@@ -1,4 +1,4 @@
-"""Deadlines: the time by which a schedule must have succeeded, and the notification when it has not."""
+"""Deadlines: the time by which a schedule must have succeeded, and the notification if it has not."""
 
 from __future__ import annotations
 
@@ -8,17 +8,17 @@ from ...sql.clock import now
 from ..rules.rules import Rule
 from .models import Schedule
 
-#: longer than a day with a change of clocks
+#: longer than a day on which clocks change
 LONG_DAY = timedelta(hours=50)
 
 
 def begin_anew(schedule: Schedule) -> None:
-    """Look for a success from the next tick on."""
+    """Expect a success from the next tick on."""
     schedule.alert_at = following(schedule, now(), first_tick=schedule.tick_at)
 
 
 def following(schedule: Schedule, after: datetime, *, first_tick: datetime | None) -> datetime | None:
-    """The first deadline later than `after`; for one within a time of each tick, that of `first_tick`."""
+    """Return the first deadline later than `after`; for one relative to each tick, that of `first_tick`."""
     if schedule.expect_by is not None:
         return _daily(schedule).next(after)
     if schedule.expect_within_s is not None and first_tick is not None:
@@ -27,7 +27,7 @@ def following(schedule: Schedule, after: datetime, *, first_tick: datetime | Non
 
 
 def watched(schedule: Schedule, deadline: datetime) -> tuple[datetime, datetime] | None:
-    """The ticks (from, until) of which one must have succeeded by the deadline; None: there is no such tick."""
+    """Return the range of ticks (from, until), one of which must have succeeded by the deadline; None if it has no tick."""
     if schedule.expect_within_s is not None:
         tick = deadline - timedelta(seconds=schedule.expect_within_s)
         return tick, deadline

@@ -1,7 +1,7 @@
 """Schedules declared in code: `@dramatiq.actor(periodic=cron("0 6 * * mon-fri"))`, in periodiq's spelling.
 
-A declaration answers what the `periodiq` command asks of its own CronSpec (`validate`, `next_valid_date`), so that it can be
-used beside our schedulers; that its ticks are fired once is held by the ticks' rows.
+A declaration also has the methods that the `periodiq` command calls on its CronSpec (`validate`, `next_valid_date`), so
+that both schedulers can run side by side; the ticks' rows ensure that each fires once.
 """
 
 from __future__ import annotations
@@ -20,12 +20,12 @@ from .vocabulary import Missed, Overlap
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Declaration:
-    """What `periodic=` holds: a schedule without the name of its actor."""
+    """Value of `periodic=`: a schedule without the name of its actor."""
 
     draft: Draft
 
     def of(self, actor: str) -> Draft:
-        """The schedule of the actor that declares it, called as the actor is."""
+        """Return the draft for the actor that declares it, named after the actor."""
         return replace(self.draft, name=actor, actor=actor)
 
     @property
@@ -33,14 +33,14 @@ class Declaration:
         return self.draft.rule
 
     def validate(self, date: datetime) -> bool:
-        """Is this minute (for an interval: this second) a tick?"""
+        """True if this minute (for an interval: this second) is a tick."""
         instant = _plain(date).replace(microsecond=0)
         if self._rule.cron is not None:
             instant = instant.replace(second=0)
         return self._rule.next(instant - timedelta(microseconds=1)) == instant
 
     def next_valid_date(self, last: datetime) -> datetime:
-        """The first tick later than `last`; where there is none any more, a century ahead."""
+        """Return the first tick later than `last`; a century ahead if there is none."""
         return self._rule.next(_plain(last)) or last + timedelta(days=36_525)
 
     def __str__(self) -> str:
@@ -49,7 +49,7 @@ class Declaration:
 
 
 def _plain(date: datetime) -> datetime:
-    """The instant without what periodiq's own kind of datetime does to arithmetic."""
+    """Convert periodiq's datetime subclass to a plain one, whose arithmetic is standard."""
     return datetime.fromtimestamp(date.timestamp(), UTC)
 
 
@@ -59,9 +59,9 @@ def cron(
     grace: float | timedelta = GRACE_S, overlap: str = "allow", pause_after: int | None = None, on_failure: str | None = None,
     on_recovery: str | None = None, expect_success: str | timedelta | None = None, on_alert: str | None = None,
 ) -> Declaration:  # fmt: skip
-    """A cron schedule, e.g. `cron("0 7 * * mon-fri", zone="Europe/Berlin")`; without a zone, that of CALLBOARD_TIMEZONE.
+    """Declare a cron schedule, e.g. `cron("0 7 * * mon-fri", zone="Europe/Berlin")`; the default zone is CALLBOARD_TIMEZONE.
 
-    Durations are seconds or timedeltas; the names of other actors are texts. Raises JobsError naming what makes no sense.
+    Durations are seconds or timedeltas; names of other actors are strings. Raises JobsError naming what is invalid.
     """
     return _declare(
         cron=spec, zone=zone, args=args, kwargs=kwargs, starts_at=starts_at, ends_at=ends_at, jitter=jitter, missed=missed, grace=grace,
@@ -70,7 +70,7 @@ def cron(
 
 
 def every(interval: float | timedelta, **how: Any) -> Declaration:
-    """An interval of whole seconds (or a timedelta), counted from its start, else from 1970; `how` as in `cron()`."""
+    """Declare an interval of whole seconds (or a timedelta), counted from its start or else from 1970; `how` as in `cron()`."""
     return _declare(every_s=_seconds("every", interval), **how)
 
 

@@ -14,18 +14,18 @@ from .vocabulary import Missed, Overlap
 
 #: characters of a schedule's name
 NAME_LENGTH = 200
-#: seconds of lateness that count as on time if nothing is said
+#: default grace: seconds of lateness that count as on time
 GRACE_S = 10
 #: a time of the day
 CLOCK_TIME = re.compile(r"([01]\d|2[0-3]):[0-5]\d")
 _INSTANTS = ("at", "starts_at", "ends_at")
-#: what decides when ticks are: changing one of these begins anew from now on
+#: fields that determine the ticks: changing one restarts the rule from now
 TIME_FIELDS = ("cron", "every_s", "at", "zone", "starts_at", "ends_at", "jitter_s")
 
 
 @dataclass(frozen=True, slots=True)
 class Draft:
-    """Everything a person decides about a schedule. Exactly one of `cron`, `every_s` (seconds) and `at` is given."""
+    """Everything a user decides about a schedule. Exactly one of `cron`, `every_s` (seconds) and `at` is set."""
 
     name: str
     actor: str
@@ -41,16 +41,16 @@ class Draft:
     missed: Missed = Missed.ONCE
     grace_s: int = GRACE_S
     overlap: Overlap = Overlap.ALLOW
-    pause_after: int | None = None  # failed runs in a row
-    on_failure: str | None = None  # actors that are told
+    pause_after: int | None = None  # consecutive failed runs
+    on_failure: str | None = None  # actors to notify
     on_recovery: str | None = None
-    expect_by: str | None = None  # HH:MM in its zone: by then a tick of the day before it must have succeeded
-    expect_within_s: int | None = None  # or: so long after each tick
+    expect_by: str | None = None  # HH:MM in its zone: by then a tick of the preceding day must have succeeded
+    expect_within_s: int | None = None  # or: a time after each tick
     on_alert: str | None = None
 
     @property
     def rule(self) -> Rule:
-        """When it ticks."""
+        """Return its time rule."""
         return Rule(
             cron=self.cron, every_s=self.every_s, at=self.at, zone=self.zone, starts_at=self.starts_at, ends_at=self.ends_at,
             jitter_s=self.jitter_s, salt=self.name,
@@ -58,12 +58,12 @@ class Draft:
 
     @property
     def callbacks(self) -> dict[str, str]:
-        """The actors that are told something, by field."""
+        """Return the actors to notify, by field."""
         named = {"on_failure": self.on_failure, "on_recovery": self.on_recovery, "on_alert": self.on_alert}
         return {name: actor for name, actor in named.items() if actor is not None}
 
     def check(self) -> None:
-        """Raise InvalidArguments that names every field at fault; whether arguments fit the actor is asked elsewhere."""
+        """Raise InvalidArguments naming every invalid field; whether the arguments fit the actor is checked elsewhere."""
         problems: dict[str, str] = {}
         if not NAME.fullmatch(self.name) or len(self.name) > NAME_LENGTH or self.name != self.name.strip():
             problems["name"] = f"A name has 1 to {NAME_LENGTH} characters and no space around it."
@@ -82,12 +82,12 @@ class Draft:
             raise InvalidArguments("; ".join(f"{name}: {text}" for name, text in problems.items()), errors=problems)
 
     def document(self) -> dict[str, Any]:
-        """The draft as JSON keeps it."""
+        """Return the draft as a JSON document."""
         return {name: value.isoformat() if isinstance(value, datetime) else value for name, value in asdict(self).items()}
 
     @classmethod
     def of_document(cls, document: dict[str, Any]) -> Draft:
-        """The draft of a kept document; fields that an older release did not know have their defaults."""
+        """Read a stored document; fields unknown to an older release get their defaults."""
         known = {each.name for each in fields(cls)}
         values = {name: value for name, value in document.items() if name in known}
         for name in _INSTANTS:
@@ -96,5 +96,5 @@ class Draft:
         return cls(**{**values, "missed": Missed(values["missed"]), "overlap": Overlap(values["overlap"])})
 
     def differing(self, other: Draft) -> list[str]:
-        """The names of the fields in which the two differ."""
+        """Return the names of the fields in which the two differ."""
         return [each.name for each in fields(self) if getattr(self, each.name) != getattr(other, each.name)]

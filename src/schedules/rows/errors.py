@@ -6,4 +6,4 @@ from ...jobs.core.errors import JobsError
 
 
 class UnknownSchedule(JobsError):
-    """There is no schedule with this id or name."""
+    """No schedule has this id or name."""

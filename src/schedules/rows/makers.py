@@ -9,6 +9,6 @@ from dramatiq import Message
 
 
 class Maker(Protocol):
-    """Makes the message of a call; raises UnknownActor, or InvalidArguments where they do not fit."""
+    """Make the message of a call; raises UnknownActor, or InvalidArguments if the arguments do not fit."""
 
     def __call__(self, actor: str, args: Sequence[Any], kwargs: dict[str, Any], options: dict[str, Any]) -> Message[Any]: ...

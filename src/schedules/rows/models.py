@@ -1,4 +1,4 @@
-"""The tables of the schedules room: schedules, their ticks, and what was changed about them."""
+"""The tables of the schedules room: schedules, their ticks, and their change log."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def _partial(name: str, *columns: str, where: str) -> Index:
 
 
 class Schedule(Base):
-    """A rule in time, an actor and its arguments. Columns up to `on_alert` are the fields of Draft."""
+    """A time rule, an actor and its arguments. Columns up to `on_alert` are the fields of Draft."""
 
     __tablename__ = "schedules"
     __table_args__ = (
@@ -51,41 +51,41 @@ class Schedule(Base):
     on_alert: Mapped[str | None] = mapped_column(String(255))
 
     declared: Mapped[bool] = mapped_column(Boolean)  # in code
-    code: Mapped[Any] = mapped_column(JsonText, nullable=True)  # what the code says: the document of a draft
-    gone: Mapped[bool] = mapped_column(Boolean, default=False)  # the code does not declare it any more
+    code: Mapped[Any] = mapped_column(JsonText, nullable=True)  # the declaration, as a draft's document
+    gone: Mapped[bool] = mapped_column(Boolean, default=False)  # no longer declared in code
 
-    tick_at: Mapped[datetime | None] = mapped_column(UtcDateTime)  # the next tick that nothing has been decided about
-    due_at: Mapped[datetime | None] = mapped_column(UtcDateTime)  # when that fires; None: it is paused, or has ended
+    tick_at: Mapped[datetime | None] = mapped_column(UtcDateTime)  # the next undecided tick
+    due_at: Mapped[datetime | None] = mapped_column(UtcDateTime)  # when that tick fires; None: paused or ended
     paused_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
-    paused_by: Mapped[str | None] = mapped_column(String(255))  # None: by itself, after failures
+    paused_by: Mapped[str | None] = mapped_column(String(255))  # None: paused itself after failures
     pause_reason: Mapped[str | None] = mapped_column(Text)
     broken: Mapped[str | None] = mapped_column(Text)  # why its arguments do not fit its actor
-    failures: Mapped[int] = mapped_column(Integer, default=0)  # in a row
+    failures: Mapped[int] = mapped_column(Integer, default=0)  # consecutive
     alert_at: Mapped[datetime | None] = mapped_column(UtcDateTime)  # the next deadline for a success
-    alerted_at: Mapped[datetime | None] = mapped_column(UtcDateTime)  # a deadline that passed without one, until the next success
+    alerted_at: Mapped[datetime | None] = mapped_column(UtcDateTime)  # the missed deadline, until the next success
 
     created_at: Mapped[datetime] = mapped_column(UtcDateTime)
     created_by: Mapped[str] = mapped_column(String(255))
-    version: Mapped[int] = mapped_column(Integer, default=1)  # of what people decide: raised by each change
+    version: Mapped[int] = mapped_column(Integer, default=1)  # of users' settings: incremented by each change
 
     @property
     def draft(self) -> Draft:
-        """What it says at the moment."""
+        """Return its present settings."""
         return Draft(**{name: getattr(self, name) for name in Draft.__dataclass_fields__})
 
     @property
     def code_draft(self) -> Draft | None:
-        """What the code says, if it is declared there."""
+        """Return its declaration, if it has one."""
         return None if self.code is None else Draft.of_document(self.code)
 
     @property
     def overridden(self) -> list[str]:
-        """The fields in which a person's word stands against the code's."""
+        """Return the fields in which a user overrides the code."""
         return [] if self.code is None else [name for name in Draft.of_document(self.code).differing(self.draft) if name != "name"]
 
 
 class Tick(Base):
-    """What became of one instant of a schedule. The key is what makes each tick fire once."""
+    """Outcome of one tick of a schedule. The primary key makes each tick fire once."""
 
     __tablename__ = "schedule_ticks"
     __table_args__ = (
@@ -95,19 +95,19 @@ class Tick(Base):
 
     schedule_id: Mapped[int] = mapped_column(ForeignKey("schedules.id", ondelete="CASCADE"), primary_key=True, autoincrement=False)
     scheduled_for: Mapped[datetime] = mapped_column(UtcDateTime, primary_key=True)
-    due_at: Mapped[datetime] = mapped_column(UtcDateTime)  # with its jitter
+    due_at: Mapped[datetime] = mapped_column(UtcDateTime)  # including jitter
     decided_at: Mapped[datetime] = mapped_column(UtcDateTime)
     origin: Mapped[Origin] = mapped_column(words(Origin))
     state: Mapped[TickState] = mapped_column(words(TickState))
     reason: Mapped[str | None] = mapped_column(Text)
-    covers: Mapped[int] = mapped_column(Integer, default=1)  # ticks that this row stands for: many, if long ago and missed
+    covers: Mapped[int] = mapped_column(Integer, default=1)  # ticks that this row stands for: many, if they were missed long ago
     job_id: Mapped[str | None] = mapped_column(String(255))
     finished_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
-    submitted_by: Mapped[str | None] = mapped_column(String(255))  # the person who ran or backfilled it
+    submitted_by: Mapped[str | None] = mapped_column(String(255))  # the user who ran or backfilled it
 
 
 class ScheduleChange(Base):
-    """Who changed what about a schedule."""
+    """A change of a schedule and its author."""
 
     __tablename__ = "schedule_changes"
     __table_args__ = ({"sqlite_autoincrement": True},)

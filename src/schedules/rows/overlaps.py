@@ -1,4 +1,4 @@
-"""Overlaps: the policy for a tick while a job of an earlier one waits or runs, and the line in which jobs wait for their turn."""
+"""Overlaps: the policy for a tick while a job of an earlier tick is open, and the line in which jobs wait for their turn."""
 
 from __future__ import annotations
 
@@ -17,23 +17,23 @@ from ...jobs.core.states import FINAL, State
 from .models import Schedule, Tick
 from .vocabulary import Origin, Overlap, TickState
 
-#: how the `waits_for` of a job in a schedule's line begins; the schedule's id follows
+#: prefix of `waits_for` of a job in a schedule's line, followed by the schedule's id
 LINE = "schedule:"
-#: jobs that wait in one line; where an actor is slower than its schedule, the line would grow for ever
+#: most jobs in one line: where an actor is slower than its schedule, the line would grow for ever
 LINE_LIMIT = 100
 
-#: states of jobs that may stay as they are for hours, until a retry is due or a person helps: no tick is skipped for these
+#: states that may last for hours, until a retry is due or an operator acts: they skip no tick
 LATER = (State.RETRYING, State.HELD)
 
 
 class InTheWay(Exception):
-    """An earlier job is in the way, and the tick is not run; the text is the reason."""
+    """An earlier job is still open, so the tick is not run; the message is the reason."""
 
 
 def settle(session: Session, schedule: Schedule, origin: Origin) -> dict[str, Any]:
-    """How the job of a tick is to be submitted (fields of Submission); raises InTheWay where it is not to be.
+    """Return how to submit a tick's job (fields of Submission); raises InTheWay if it must not be submitted.
 
-    Ticks that are made up for are not skipped and cancel nothing: they line up.
+    Backfilled and caught-up ticks are never skipped and cancel nothing: they line up.
     """
     if schedule.overlap is Overlap.ALLOW:
         return {}
@@ -55,7 +55,7 @@ def settle(session: Session, schedule: Schedule, origin: Origin) -> dict[str, An
 
 
 def open_jobs(session: Session, schedule_id: int) -> list[Job]:
-    """The jobs of this schedule that have not ended, the oldest first."""
+    """Return the schedule's unfinished jobs, oldest first."""
     statement = (
         select(Job)
         .join(Tick, Tick.job_id == Job.id)
@@ -67,13 +67,13 @@ def open_jobs(session: Session, schedule_id: int) -> list[Job]:
 
 
 def lines(session: Session) -> list[int]:
-    """The schedules that have jobs waiting in a line."""
+    """Return the schedules that have jobs waiting in a line."""
     waiting = select(Job.waits_for).where(Job.waits_for.startswith(LINE), Job.state == State.SCHEDULED).distinct()
     return [int(name.removeprefix(LINE)) for name in session.execute(waiting).scalars() if name is not None]
 
 
 def move_on(session: Session, schedule_id: int) -> bool:
-    """Queue the first job of a line if nothing before it runs any more."""
+    """Queue the first job of a line if no earlier one is open."""
     lock = select(Schedule.id).where(Schedule.id == schedule_id).with_for_update(skip_locked=True)
     if session.execute(lock).first() is None:
         return False
@@ -86,12 +86,12 @@ def move_on(session: Session, schedule_id: int) -> bool:
 
 
 def disband(session: Session, schedule_id: int) -> None:
-    """Cancel the jobs of a line that nobody will move on any more."""
+    """Cancel the jobs of a line that no schedule will advance any longer."""
     waiting = select(Job.id).where(Job.waits_for == f"{LINE}{schedule_id}", Job.state == State.SCHEDULED)
     for id in list(session.execute(waiting).scalars()):
         _cancel(session, id)
 
 
 def _cancel(session: Session, id: str) -> None:
-    with contextlib.suppress(NotAllowed):  # it has ended this moment, which is what was wanted
+    with contextlib.suppress(NotAllowed):  # it has just ended by itself, which is fine
         actions.cancel(session, id)

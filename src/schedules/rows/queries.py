@@ -1,4 +1,4 @@
-"""The read side of schedules: one function per question. Writes nothing."""
+"""Queries of schedules, one function per question. Writes nothing."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from .errors import UnknownSchedule
 from .models import Schedule, ScheduleChange, Tick
 from .vocabulary import TickState
 
-#: ends that a list shows of each schedule
+#: recent outcomes shown for each schedule in a list
 RECENT = 10
 
 
@@ -34,7 +34,7 @@ class Due:
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """A tick with what its job says now."""
+    """A tick with the present state of its job."""
 
     tick: Tick
     state: TickState
@@ -46,14 +46,14 @@ class Run:
 
 @dataclass(frozen=True, slots=True)
 class History:
-    """Some ticks, the newest first; `next`: the instant to pass as `before` for those behind them."""
+    """A page of ticks, newest first; `next`: the instant to pass as `before` for the following page."""
 
     runs: list[Run]
     next: datetime | None
 
 
 def due_before(session: Session, instant: datetime) -> list[Due]:
-    """The schedules that are due before an instant."""
+    """Return the schedules that are due before an instant."""
     statement = select(Schedule).where(Schedule.due_at.is_not(None), Schedule.due_at < instant).order_by(Schedule.due_at)
     found = []
     for one in session.execute(statement).scalars():
@@ -64,17 +64,17 @@ def due_before(session: Session, instant: datetime) -> list[Due]:
 
 
 def first_due(session: Session) -> datetime | None:
-    """When the first schedule is or was due that is not paused."""
+    """Return the earliest due time among schedules that are not paused."""
     return session.execute(select(func.min(Schedule.due_at)).where(Schedule.paused_at.is_(None))).scalar()
 
 
 def every(session: Session) -> list[Schedule]:
-    """All schedules by name."""
+    """Return all schedules by name."""
     return list(session.execute(select(Schedule).order_by(Schedule.name)).scalars())
 
 
 def find(session: Session, which: int | str) -> Schedule:
-    """The schedule of this id, or of this name; raises UnknownSchedule."""
+    """Return the schedule of this id, or of this name; raises UnknownSchedule."""
     text = str(which)
     found = None
     if text.isascii() and text.isdecimal() and len(text) < 16:
@@ -86,19 +86,19 @@ def find(session: Session, which: int | str) -> Schedule:
 
 
 def of_actor(session: Session, actor: str) -> list[Schedule]:
-    """The schedules of one actor."""
+    """Return the schedules of one actor."""
     return list(session.execute(select(Schedule).where(Schedule.actor == actor).order_by(Schedule.name)).scalars())
 
 
 def of_job(session: Session, job_id: str) -> tuple[Schedule, Tick] | None:
-    """The schedule and the tick that a job comes from."""
+    """Return the schedule and the tick that a job comes from."""
     statement = select(Schedule, Tick).join(Tick, Tick.schedule_id == Schedule.id).where(Tick.job_id == job_id).limit(1)
     found = session.execute(statement).first()
     return None if found is None else (found[0], found[1])
 
 
 def history(session: Session, id: int, *, states: Collection[TickState] = (), before: datetime | None = None, limit: int = 50) -> History:
-    """A page of a schedule's ticks, the newest first."""
+    """Return a page of a schedule's ticks, newest first."""
     statement = select(Tick, Job).outerjoin(Job, Job.id == Tick.job_id).where(Tick.schedule_id == id)
     if states:
         statement = statement.where(Tick.state.in_(states))
@@ -110,7 +110,7 @@ def history(session: Session, id: int, *, states: Collection[TickState] = (), be
 
 
 def recent(session: Session, ids: Collection[int]) -> dict[int, list[Tick]]:
-    """The newest ticks of each of these schedules, the oldest of them first."""
+    """Return the newest ticks of each of these schedules, oldest first."""
     number = func.row_number().over(partition_by=Tick.schedule_id, order_by=Tick.scheduled_for.desc()).label("number")
     ranked = select(Tick.schedule_id, Tick.scheduled_for, number).where(Tick.schedule_id.in_(ids)).subquery()
     same = (Tick.schedule_id == ranked.c.schedule_id) & (Tick.scheduled_for == ranked.c.scheduled_for)
@@ -122,7 +122,7 @@ def recent(session: Session, ids: Collection[int]) -> dict[int, list[Tick]]:
 
 
 def missed(session: Session, id: int, since: datetime) -> tuple[int, datetime, datetime] | None:
-    """How many ticks were missed since an instant, the first and the last of them."""
+    """Return the number of ticks missed since an instant, and the first and last of them."""
     statement = select(func.sum(Tick.covers), func.min(Tick.scheduled_for), func.max(Tick.scheduled_for)).where(
         Tick.schedule_id == id, Tick.state == TickState.MISSED, Tick.decided_at >= since
     )
@@ -131,7 +131,7 @@ def missed(session: Session, id: int, since: datetime) -> tuple[int, datetime, d
 
 
 def changes(session: Session, id: int, limit: int = 20) -> list[ScheduleChange]:
-    """Who changed what, the newest first."""
+    """Return the changes and their authors, newest first."""
     statement = select(ScheduleChange).where(ScheduleChange.schedule_id == id).order_by(ScheduleChange.id.desc()).limit(limit)
     return list(session.execute(statement).scalars())
 

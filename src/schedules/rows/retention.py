@@ -1,4 +1,4 @@
-"""Retention: old ticks are deleted, but the newest of each schedule stay."""
+"""Retention: delete old ticks, but keep the newest of each schedule."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from ...sql.clock import now
 from .models import Schedule, Tick
 from .vocabulary import TickState
 
-#: ticks of each schedule that are kept however old they are: a yearly one has a history too
+#: ticks kept per schedule, however old: a yearly schedule needs a history too
 NEWEST_KEPT = 100
 
 
 def prune(session: Session) -> int:
-    """Delete ticks whose time is over; return how many."""
+    """Delete expired ticks; return their number."""
     cutoff, deleted = now() - timedelta(days=get_settings().keep_ticks), 0
     for id in list(session.execute(select(Schedule.id)).scalars()):
         of_this = select(Tick.scheduled_for).where(Tick.schedule_id == id).order_by(Tick.scheduled_for.desc())

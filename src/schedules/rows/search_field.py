@@ -1,4 +1,4 @@
-"""Search field `schedule:`: the jobs that a schedule has submitted."""
+"""Search field `schedule:`: jobs submitted by a schedule."""
 
 from __future__ import annotations
 

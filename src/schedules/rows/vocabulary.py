@@ -6,46 +6,46 @@ from enum import StrEnum
 
 
 class Missed(StrEnum):
-    """What is done with ticks that nobody fired within the grace."""
+    """Misfire policy: how to handle ticks that were not fired within the grace."""
 
-    SKIP = "skip"  # nothing; they are noted as missed
-    ONCE = "once"  # one run stands for all of them
-    ALL = "all"  # every one of them runs, the oldest first
+    SKIP = "skip"  # record them as missed
+    ONCE = "once"  # run once for all of them
+    ALL = "all"  # run each of them, oldest first
 
 
 class Overlap(StrEnum):
-    """What a tick does while a job of an earlier one waits or runs."""
+    """Overlap policy: how a tick behaves while a job of an earlier tick is open."""
 
-    ALLOW = "allow"  # its job runs beside
-    SKIP = "skip"  # it is not run, unless the other only waits for a retry or for a person
-    QUEUE = "queue"  # its job waits until the one before has ended
-    CANCEL = "cancel"  # the other is cancelled, and its job waits until that has ended
+    ALLOW = "allow"  # run both side by side
+    SKIP = "skip"  # skip the tick, unless the earlier job only waits for a retry or an operator
+    QUEUE = "queue"  # wait until the earlier job has ended
+    CANCEL = "cancel"  # cancel the earlier job, and wait until it has ended
 
 
 class Origin(StrEnum):
     """What fired a tick."""
 
     CLOCK = "clock"
-    CATCH_UP = "catch-up"  # it was missed, and is made up for
+    CATCH_UP = "catch-up"  # it was missed, and is caught up
     BACKFILL = "backfill"
     MANUAL = "manual"
 
 
 class TickState(StrEnum):
-    """What became of a tick; the states of its job, or why it has none."""
+    """State of a tick: that of its job, or why it has none."""
 
-    SUBMITTED = "submitted"  # its job waits or runs
+    SUBMITTED = "submitted"  # its job is open
     SUCCEEDED = "succeeded"
     DEAD = "dead"
     CANCELLED = "cancelled"
     EXPIRED = "expired"
-    SKIPPED = "skipped"  # a job of an earlier tick was in the way
-    MISSED = "missed"  # no scheduler was there in time
+    SKIPPED = "skipped"  # a job of an earlier tick was still open
+    MISSED = "missed"  # no scheduler was running in time
     BROKEN = "broken"  # its arguments did not fit its actor
 
 
 class Event(StrEnum):
-    """What the actors named for it are told."""
+    """Events that a schedule's callbacks receive."""
 
     FAILED = "failed"
     RECOVERED = "recovered"

@@ -1,4 +1,4 @@
-"""Rules in time: cron expressions, time zones, instants, and previews.
+"""Time rules: cron expressions, time zones, instants and previews.
 
 Calendar arithmetic only; imports no other district and no table.
 """

@@ -1,7 +1,7 @@
-"""Cron expressions: read and checked here, walked through the calendar by cronsim, in naive local time.
+"""Cron expressions: parsed and checked here, evaluated by cronsim in naive local time.
 
-What time zones do to them is decided in rules.py: cronsim skips minutes where clocks change by half an hour, and names
-times that do not exist where they change at midnight.
+rules.py handles time zones, because cronsim skips minutes where clocks change by half an hour, and returns times that
+do not exist where they change at midnight.
 """
 
 from __future__ import annotations
@@ -31,15 +31,15 @@ _WEEKDAYS = ("sunday", "monday", "tuesday", "wednesday", "thursday", "friday", "
 _MONTHS = (
     "january", "february", "march", "april", "may", "june", "july", "august", "september", "october", "november", "december",
 )  # fmt: skip
-#: the explainer writes 21th
+#: the describer writes 21th
 _ORDINAL = re.compile(r"(?<!1)([123])th\b")
-#: from here on an expression must come within cronsim's fifty years, or it never does
+#: start of the search: an expression without a tick in cronsim's fifty years from here never ticks
 _SOMEWHERE = EPOCH.replace(tzinfo=None, year=2024)
 
 
 @dataclass(frozen=True, slots=True)
 class Field:
-    """One of the five; `names` stand for the numbers from `low` on."""
+    """One of the five fields; `names` stand for the numbers from `low` on."""
 
     title: str
     low: int
@@ -59,40 +59,40 @@ _DAY, _WEEKDAY = FIELDS[2], FIELDS[4]
 
 @dataclass(frozen=True, slots=True)
 class Expression:
-    """A checked expression. `parts` are its fields as cronsim understands them."""
+    """A checked expression. `parts` are its fields in cronsim's syntax."""
 
     text: str
     parts: tuple[str, ...]
-    #: do both the day of month and the day of week have to fit? Only where one of them begins with a star
+    #: True if both the day of month and the day of week must match: one of them begins with a star
     needs_both_days: bool
-    #: do neither the minute nor the hour begin with a star? Then a change of clocks neither loses nor doubles a tick
+    #: True if neither minute nor hour begins with a star: a change of clocks then neither loses nor doubles a tick
     is_fixed: bool
 
     def after(self, naive: datetime) -> Iterator[datetime]:
-        """The naive local times of the ticks later than `naive`, ascending; ends where none comes within fifty years."""
+        """Yield the naive local times of ticks later than `naive`, ascending; ends if none comes within fifty years."""
         return iter(self._simulation(naive))
 
     @property
     def words(self) -> str:
-        """The expression in English, from the numbers that the engine matches and not from how they were written."""
+        """Describe the expression in English, from the numbers that match and not from its spelling."""
         engine = self._simulation(_SOMEWHERE)
         numbers: tuple[Collection[Any], ...] = (engine.minutes, engine.hours, engine.days, engine.months, engine.weekdays)
         spoken = [_spoken(field, part, each) for field, part, each in zip(FIELDS, self.parts, numbers, strict=True)]
         if not self.needs_both_days and "*" in (spoken[2], spoken[4]):
-            spoken[2] = spoken[4] = "*"  # one of them is enough, and one fits every day
+            spoken[2] = spoken[4] = "*"  # one of the two is enough, and one matches every day
         sentence = explain.Expression(spoken)
         sentence.day_and = self.needs_both_days
         return _ORDINAL.sub(lambda found: found[1] + {"1": "st", "2": "nd", "3": "rd"}[found[1]], sentence.explain())
 
     def _simulation(self, naive: datetime) -> CronSim:
         simulation = CronSim(" ".join(self.parts), naive)
-        simulation.day_and = self.needs_both_days  # cronsim looks for a star, which a list has not
+        simulation.day_and = self.needs_both_days  # cronsim looks for a star, which a list lacks
         return simulation
 
 
 @lru_cache(maxsize=4096)
 def parse(text: str) -> Expression:
-    """Read an expression; raises JobsError that names the field and the reason."""
+    """Parse an expression; raises JobsError naming the field and the reason."""
     expression = text.strip().lower()
     if expression.startswith("@"):
         expression = _expand(expression)
@@ -118,7 +118,7 @@ def parse(text: str) -> Expression:
 
 
 def _spoken(field: Field, part: str, numbers: Collection[Any]) -> str:
-    """The field for the explainer: a star where every number fits, an even step, a range, else a list in the order it was written."""
+    """The field for the describer: a star if every number matches, an even step, a range, else a list in its written order."""
     if not all(isinstance(each, int) and each >= 0 for each in numbers):
         return part  # the last day, the second Friday: as written
     found = sorted({each % 7 if field is _WEEKDAY else each for each in numbers})
@@ -145,7 +145,7 @@ def _expand(name: str) -> str:
 
 
 def _read(field: Field, text: str) -> str:
-    """The field for cronsim: as written where cronsim agrees, else as a list of numbers."""
+    """The field for cronsim: as written if cronsim agrees, else a list of numbers."""
     items = [item for part in text.split(",") for item in _read_part(field, part)]
     if text == "*":
         return "*"
@@ -156,7 +156,7 @@ def _read(field: Field, text: str) -> str:
 
 
 def _plain(field: Field, text: str) -> str | None:
-    """The text in numbers if it is one range that does not wrap, or one step over all: these read better than their lists."""
+    """The text with numbers, if it is one range that does not wrap or one step over all: both are more readable than their lists."""
     if "," in text:
         return None
     span, slash, step = text.partition("/")
@@ -191,13 +191,13 @@ def _range(field: Field, first: int, last: int) -> list[int]:
     if first <= last:
         return list(range(first, last + 1))
     if field is _WEEKDAY:
-        first %= 7  # from a Sunday written as 7
+        first %= 7  # for a range from Sunday written as 7
         return list(range(first, last + 1)) if first <= last else [*range(first, 7), *range(last + 1)]
     return [*range(first, field.high + 1), *range(field.low, last + 1)]
 
 
 def _special(field: Field, part: str) -> str | None:
-    """`L`, `LW`, `5L`, `fri#2` as cronsim writes them."""
+    """Write `L`, `LW`, `5L` or `fri#2` in cronsim's syntax."""
     if field is _DAY and part in ("l", "lw"):
         return part.upper()
     if field is not _WEEKDAY:

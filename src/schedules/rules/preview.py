@@ -1,4 +1,4 @@
-"""Preview of a rule by the engine that fires it: description, next ticks, clock changes, calendar, load."""
+"""Preview of a rule, computed by the engine that fires it: description, next ticks, clock changes, calendar, load."""
 
 from __future__ import annotations
 
@@ -15,18 +15,18 @@ from .rules import SECOND, Rule
 from .zones import Change, local, zone_of
 
 HOUR = timedelta(hours=1)
-#: how far ahead changes of clocks are told: both of the next year
+#: how far ahead clock changes are announced: both of the next year
 TOLD_AHEAD = timedelta(days=400)
-#: ticks that a calendar counts at most; a rule with more is told by its words
+#: most ticks counted for a calendar; a rule with more is only described
 MOST_COUNTED = 3_000
-#: times of one change that are named one by one
+#: times listed individually for one change
 MOST_NAMED = 3
 _UNITS = (("week", 604_800), ("day", 86_400), ("hour", 3_600), ("minute", 60), ("second", 1))
 
 
 @dataclass(frozen=True, slots=True)
 class Upcoming:
-    """A tick to come: the instant, what clocks in its zone show (naive), and when it fires with its jitter."""
+    """A future tick: the instant, the local time in its zone (naive), and when it fires with its jitter."""
 
     tick: datetime
     local: datetime
@@ -35,7 +35,7 @@ class Upcoming:
 
 @dataclass(frozen=True, slots=True)
 class Day:
-    """A day of the calendar with its ticks; `times` are those of the first few."""
+    """A day of the calendar with its number of ticks; `times` are those of the first few."""
 
     date: date
     ticks: int
@@ -51,7 +51,7 @@ class Month:
 
 
 def words(rule: Rule) -> str:
-    """The rule in English."""
+    """Describe the rule in English."""
     zone = "" if rule.every_s is not None else f" ({rule.zone})"
     if rule.cron is not None:
         said = expressions.parse(rule.cron).words
@@ -71,7 +71,7 @@ def words(rule: Rule) -> str:
 
 
 def period(seconds: int) -> str:
-    """`90` as "1 minute 30 seconds", `60` as "minute"."""
+    """Format `90` as "1 minute 30 seconds", `60` as "minute"."""
     if seconds == 0:
         return "0 seconds"
     parts, rest = [], seconds
@@ -83,13 +83,13 @@ def period(seconds: int) -> str:
 
 
 def upcoming(rule: Rule, after: datetime, number: int) -> list[Upcoming]:
-    """The next ticks."""
+    """Return the next ticks."""
     zone = zone_of(rule.zone)
     return [Upcoming(tick, local(zone, tick), rule.due(tick)) for tick in islice(rule.ticks(after), number)]
 
 
 def notes(rule: Rule, after: datetime) -> list[str]:
-    """What the changes of clocks in the next year mean to the rule, a sentence each."""
+    """Describe the effect of next year's clock changes on the rule, a sentence each."""
     if rule.cron is None:
         return []
     zone, expression = zone_of(rule.zone), expressions.parse(rule.cron)
@@ -104,7 +104,7 @@ def notes(rule: Rule, after: datetime) -> list[str]:
 
 
 def calendar(rule: Rule, after: datetime, months: int = 2) -> list[Month]:
-    """This month and the next ones in the rule's zone, with the ticks from `after` on; empty where there are too many to look at."""
+    """Return this month and the next ones in the rule's zone, with the ticks after `after`; empty if there are too many ticks."""
     zone = zone_of(rule.zone)
     first = local(zone, after).date().replace(day=1)
     firsts = [_later(first, number) for number in range(months + 1)]
@@ -120,7 +120,7 @@ def calendar(rule: Rule, after: datetime, months: int = 2) -> list[Month]:
 
 
 def load(rules: Iterable[Rule], start: datetime, hours: int = 168) -> list[int]:
-    """How many ticks all these rules have in each of the hours from `start` on (a whole hour)."""
+    """Return the number of ticks of all these rules in each hour from `start` (a whole hour)."""
     total = [0] * hours
     for rule in rules:
         for hour, number in enumerate(_per_hour(replace(rule, salt="", jitter_s=0), start, hours)):
@@ -139,7 +139,7 @@ def _per_hour(rule: Rule, start: datetime, hours: int) -> Sequence[int]:
 
 
 def _interval_per_hour(rule: Rule, start: datetime, hours: int) -> Sequence[int]:
-    """Counted, not walked: a rule of one second ticks 600,000 times a week."""
+    """Computed, not enumerated: a rule of one second ticks 600,000 times a week."""
     assert rule.every_s is not None
     begin = rule.starts_at or start
     end = rule.ends_at or start + hours * HOUR

@@ -1,4 +1,4 @@
-"""A rule in time: which instants are ticks, and when each of them is due. All processes compute the same."""
+"""Time rules: which instants are ticks, and when each is due. Deterministic, so that all processes agree."""
 
 from __future__ import annotations
 
@@ -16,19 +16,20 @@ from .expressions import Expression
 from .zones import local, zone_of
 
 SECOND = timedelta(seconds=1)
-#: how far ahead a rule is followed; what does not come within it, never does
+#: how far ahead a rule is searched; a tick beyond it counts as never
 HORIZON = timedelta(days=50 * 366)
-#: clocks change by less than this
+#: clock changes are smaller than this
 WIDEST_CHANGE = timedelta(hours=26)
-#: seconds; a longer interval is a slip of the keyboard
+#: seconds; a longer interval is a typing error
 LONGEST_INTERVAL_S = 10 * 366 * 86_400
 
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """Exactly one of `cron`, `every_s` and `at`, within `starts_at` and `ends_at` (both included).
+    """Exactly one of `cron`, `every_s` and `at`, within `starts_at` and `ends_at` (both inclusive).
 
-    `jitter_s` moves what is due, not the tick: by so much at most, by `salt` and the tick, and never past the next tick.
+    `jitter_s` delays when a tick is due, not the tick: by at most that much, derived from `salt` and the tick, and
+    never past the next tick.
     """
 
     cron: str | None = None
@@ -41,7 +42,7 @@ class Rule:
     salt: str = ""
 
     def problems(self) -> dict[str, str]:
-        """What makes no rule of it, by field."""
+        """Return the problems of an invalid rule, by field."""
         found: dict[str, str] = {}
         given = [name for name, value in (("cron", self.cron), ("every", self.every_s), ("at", self.at)) if value is not None]
         if len(given) != 1:
@@ -62,12 +63,12 @@ class Rule:
         return found
 
     def check(self) -> None:
-        """Raise InvalidArguments that names each field at fault."""
+        """Raise InvalidArguments naming each invalid field."""
         if found := self.problems():
             raise InvalidArguments("; ".join(f"{name}: {text}" for name, text in found.items()), errors=found)
 
     def ticks(self, after: datetime) -> Iterator[datetime]:
-        """The ticks later than `after`, ascending, in UTC."""
+        """Yield the ticks later than `after`, ascending, in UTC."""
         after = after.astimezone(UTC)
         if self.starts_at is not None and after < self.starts_at:
             after = self.starts_at - timedelta(microseconds=1)
@@ -79,19 +80,19 @@ class Rule:
 
     @property
     def anchor(self) -> datetime:
-        """The instant from which an interval is counted: its start; one without is counted from 1970, so that all schedulers agree."""
+        """Return the origin of an interval: its start, or else 1970, so that all schedulers agree."""
         return EPOCH if self.starts_at is None else self.starts_at.astimezone(UTC)
 
     def next(self, after: datetime) -> datetime | None:
-        """The first tick later than `after`, if there is one."""
+        """Return the first tick later than `after`, or None."""
         return next(self.ticks(after), None)
 
     def between(self, start: datetime, end: datetime) -> Iterator[datetime]:
-        """The ticks with start <= tick <= end."""
+        """Return the ticks with start <= tick <= end."""
         return takewhile(lambda tick: tick <= end, self.ticks(start - timedelta(microseconds=1)))
 
     def due(self, tick: datetime) -> datetime:
-        """The instant at which a tick fires: later by its jitter."""
+        """Return when a tick fires: the tick plus its jitter."""
         if not self.jitter_s:
             return tick
         room = timedelta(seconds=self.jitter_s)
@@ -120,10 +121,10 @@ def _multiples(after: datetime, anchor: datetime, every_s: int) -> Iterator[date
 
 
 def _at_fixed_times(expression: Expression, zone: ZoneInfo, after: datetime) -> Iterator[datetime]:
-    """Each local time once: the first time it comes, or the first time there is after one that does not exist."""
+    """Yield each local time once: its first occurrence, or the first existing time after one that is skipped."""
     begin = local(zone, after)
     if zones.changes_between(zone, after - WIDEST_CHANGE, after):
-        begin -= WIDEST_CHANGE  # a time that lies behind on the clock may lie ahead: clocks went back
+        begin -= WIDEST_CHANGE  # an earlier local time may be a later instant: clocks went back
     last = after
     for naive in expression.after(begin):
         instant = zones.first_instant(zone, naive)
@@ -133,10 +134,10 @@ def _at_fixed_times(expression: Expression, zone: ZoneInfo, after: datetime) -> 
 
 
 def _along_the_clock(expression: Expression, zone: ZoneInfo, after: datetime) -> Iterator[datetime]:
-    """Every minute at which the clock on the wall shows a time of the expression: twice what comes twice, never what is left out."""
+    """Yield every minute whose local time matches: twice if the hour repeats, never if it is skipped."""
     for begin, end, offset in zones.spans(zone, after, after + HORIZON):
         first = (begin + offset).replace(tzinfo=None)
-        # The first minute of a new stretch may be a tick itself; `after` must not be.
+        # The first minute of a new span may itself be a tick; `after` must not be.
         for naive in expression.after(first if begin == after else first - SECOND):
             instant = naive.replace(tzinfo=UTC) - offset
             if instant >= end:

@@ -1,4 +1,4 @@
-"""Time zones: by name, and the instants at which their clocks change."""
+"""Time zones by name, and the instants at which their clocks change."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
 
 from ...jobs.core.errors import JobsError
 
-#: between two looks at a zone's offset: no zone changes its clocks twice in less
+#: distance between two probes of a zone's offset: no zone changes its clocks twice in less
 PROBE = timedelta(days=1)
 SECOND = timedelta(seconds=1)
 
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """One change of clocks: the instant, and the offsets from UTC before and from then on."""
+    """One change of clocks: the instant, and the offsets from UTC before and after."""
 
     at: datetime
     before: timedelta
@@ -25,19 +25,19 @@ class Change:
 
     @property
     def is_gap(self) -> bool:
-        """Do the clocks go forward, so that times of the day do not exist? Otherwise times come twice."""
+        """True if clocks go forward, so that local times are skipped; otherwise they repeat."""
         return self.after > self.before
 
     @property
     def local_span(self) -> tuple[datetime, datetime]:
-        """The naive local times, from and until, that do not exist or come twice."""
+        """Return the naive local times, from and until, that are skipped or repeated."""
         moment = self.at.replace(tzinfo=None)
         low, high = sorted((moment + self.before, moment + self.after))
         return low, high
 
 
 def zone_of(name: str) -> ZoneInfo:
-    """The zone of an IANA name; raises JobsError with the cure."""
+    """Return the zone of an IANA name; raises JobsError with the cure."""
     try:
         return ZoneInfo(name)
     except (ZoneInfoNotFoundError, ValueError, OSError):
@@ -48,26 +48,26 @@ def zone_of(name: str) -> ZoneInfo:
 
 @cache
 def names() -> tuple[str, ...]:
-    """Return the names of all time zones, sorted; reading them opens six hundred files, so it is done once."""
+    """Return the names of all time zones, sorted; cached, because reading them opens six hundred files."""
     return tuple(sorted(available_timezones()))
 
 
 def local(zone: ZoneInfo, instant: datetime) -> datetime:
-    """The naive local time of an instant."""
+    """Return the naive local time of an instant."""
     return instant.astimezone(zone).replace(tzinfo=None)
 
 
 def first_instant(zone: ZoneInfo, naive: datetime) -> datetime:
-    """The instant (UTC) at which clocks show this time first; for a time that does not exist, the first one after it that does."""
+    """Return the first instant (UTC) with this local time; for a skipped time, the first existing one after it."""
     instant = naive.replace(tzinfo=zone, fold=0).astimezone(UTC)
     if local(zone, instant) == naive:
         return instant
-    # In a gap: with the offset from before, the instant lies behind the change by as much as the time lies in the gap.
+    # In a gap: with the offset from before, the instant lies as far past the change as the time lies in the gap.
     return max(change.at for change in changes_between(zone, instant - timedelta(days=1), instant))
 
 
 def changes(zone: ZoneInfo, year: int) -> tuple[Change, ...]:
-    """The changes of clocks in a UTC year."""
+    """Return the clock changes in a UTC year."""
     return _changes(zone.key, year)
 
 
@@ -86,13 +86,13 @@ def _changes(name: str, year: int) -> tuple[Change, ...]:
 
 
 def changes_between(zone: ZoneInfo, start: datetime, end: datetime) -> list[Change]:
-    """The changes with start < at <= end."""
+    """Return the changes with start < at <= end."""
     found = (change for year in range(start.astimezone(UTC).year, end.astimezone(UTC).year + 1) for change in changes(zone, year))
     return [change for change in found if start < change.at <= end]
 
 
 def spans(zone: ZoneInfo, start: datetime, end: datetime) -> Iterator[tuple[datetime, datetime, timedelta]]:
-    """The stretches of one offset between two instants (UTC): from, until, offset."""
+    """Return the spans of constant offset between two instants (UTC): from, until, offset."""
     begin, offset = start, _offset(zone, start)
     for year in range(start.year, end.year + 1):
         for change in changes(zone, year):
@@ -107,7 +107,7 @@ def _offset(zone: ZoneInfo, instant: datetime) -> timedelta:
 
 
 def _first_with(zone: ZoneInfo, offset: timedelta, low: datetime, high: datetime) -> datetime:
-    """The first whole second in (low, high] with this offset."""
+    """Return the first whole second in (low, high] with this offset (binary search)."""
     while high - low > SECOND:
         middle = low + timedelta(seconds=(high - low) // SECOND // 2)
         low, high = (low, middle) if _offset(zone, middle) == offset else (middle, high)

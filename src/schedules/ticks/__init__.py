@@ -1,4 +1,4 @@
-"""Ticks that are due: fired, missed, backfilled; and what the ends of their jobs mean to the schedule.
+"""Due ticks: fire them, handle misfires, backfill; and apply the outcomes of their jobs to the schedule.
 
 Imports edit and below.
 """

@@ -18,22 +18,22 @@ from ..rows.vocabulary import Origin
 from .misfires import Verdict
 from .ticks import WITHOUT_JOB, Fired, decide
 
-#: ticks of one request: one transaction, which others wait for
+#: ticks per request: all in one transaction, which blocks others
 MOST = 1_000
 
 
 @dataclass(frozen=True, slots=True)
 class Backfill:
-    """What was made up for, and how many ticks of the stretch had a job already."""
+    """The ticks that were backfilled, and the number of ticks in the period that already had a job."""
 
     fired: list[Fired]
     had_one: int
 
 
 def backfill(session: Session, id: int, start: datetime, end: datetime, make: Maker, *, by: str) -> Backfill:
-    """Run every tick with start <= tick <= end that has no job; asked twice, it does nothing the second time.
+    """Run every tick with start <= tick <= end that has no job; idempotent.
 
-    Ticks that are still to come are left to the clock. Where jobs must not overlap, they line up, the oldest tick first.
+    Future ticks are left to the clock. If jobs must not overlap, they line up, oldest tick first.
     """
     schedule = locked(session, id)
     audit.about("schedule", id, name=schedule.name)
@@ -54,7 +54,7 @@ def backfill(session: Session, id: int, start: datetime, end: datetime, make: Ma
 
 
 def candidates(schedule: Schedule, start: datetime, end: datetime) -> list[datetime]:
-    """The ticks of a stretch that lie behind, at most one more than can be asked for."""
+    """Return the past ticks of a period, at most one more than may be requested."""
     if end < start:
         raise JobsError("The end lies before the start.", field="to")
     last = min(end, now())

@@ -1,4 +1,4 @@
-"""Misfires: decide for each due tick whether to run it or to note it as missed; ticks.py writes the decision."""
+"""Misfires: decide for each due tick whether to run it or to record it as missed; ticks.py writes the decision."""
 
 from __future__ import annotations
 
@@ -10,18 +10,18 @@ from datetime import datetime, timedelta
 from ..rows.vocabulary import Missed, Origin
 from ..rules.rules import Rule
 
-#: missed ticks that policy `all` makes up for, and that have rows of their own; older ones share one row
+#: missed ticks that policy `all` catches up, and that get rows of their own; older ones share one row
 MOST = 100
-#: policy `all` makes up for nothing that is older
+#: policy `all` does not catch up ticks older than this
 OLDEST = timedelta(days=1)
-#: lateness that is never a miss: more than it takes to end the transaction of a scheduler that stands still (ticks.FROZEN_MS) and another
-#: one to look
+#: Lateness that never counts as a misfire: longer than it takes to end a stalled scheduler's transaction (ticks.FROZEN_MS) and for another
+#: scheduler to poll.
 ALWAYS_ON_TIME = timedelta(seconds=1)
 
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What becomes of a tick. `covers`: how many ticks it stands for. `reason`: why it does not run, or runs late."""
+    """Decision about a tick. `covers`: number of ticks it stands for. `reason`: why it does not run, or runs late."""
 
     tick: datetime
     due_at: datetime
@@ -32,7 +32,7 @@ class Verdict:
 
 
 def due_ticks(rule: Rule, start: datetime, present: datetime) -> tuple[list[datetime], int]:
-    """The newest ticks from `start` on that are due by now, and how many older ones there are besides."""
+    """Return the newest ticks from `start` that are due by now, and the number of older ones."""
     found: deque[datetime] = deque(maxlen=MOST + 1)
     number = 0
     for tick in rule.between(start, present):
@@ -44,7 +44,7 @@ def due_ticks(rule: Rule, start: datetime, present: datetime) -> tuple[list[date
 
 
 def judge(rule: Rule, ticks: Sequence[datetime], older: int, present: datetime, *, missed: Missed, grace_s: int) -> list[Verdict]:
-    """One verdict for each tick, in order; the first one also stands for the `older` ticks."""
+    """Return one decision per tick, in order; the first one also covers the `older` ticks."""
     grace = max(timedelta(seconds=grace_s), ALWAYS_ON_TIME)
     dues = [rule.due(tick) for tick in ticks]
     late = [present - due > grace for due in dues]

@@ -1,4 +1,4 @@
-"""Outcomes of scheduled jobs: count failures in a row, pause the schedule, and submit its callbacks."""
+"""Outcomes of scheduled jobs: count consecutive failures, pause the schedule, and submit its callbacks."""
 
 from __future__ import annotations
 
@@ -28,9 +28,9 @@ from .ticks import hurry
 
 log = get_logger(__name__)
 
-#: ticks whose ends are noted in one transaction
+#: outcomes recorded in one transaction
 BATCH = 200
-#: how long a person's retry of an ended job is looked for
+#: how long to watch an ended job for an operator's retry
 REOPENED_WITHIN = timedelta(days=7)
 _FAILED = (TickState.DEAD, TickState.EXPIRED)
 _REOPENABLE = (TickState.DEAD, TickState.EXPIRED, TickState.CANCELLED)
@@ -38,7 +38,7 @@ _REOPENABLE = (TickState.DEAD, TickState.EXPIRED, TickState.CANCELLED)
 
 @dataclass(frozen=True, slots=True)
 class End:
-    """A tick whose job has ended (or is gone: then without a state)."""
+    """A tick whose job has ended (state None: its row is gone)."""
 
     schedule_id: int
     scheduled_for: datetime
@@ -49,7 +49,7 @@ class End:
 
 
 def ended(session: Session) -> list[End]:
-    """Ticks whose jobs have ended and that do not say so yet, the earliest end first."""
+    """Return ticks whose jobs have ended and that are not yet marked so, earliest end first."""
     statement = (
         select(Tick.schedule_id, Tick.scheduled_for, Tick.job_id, Job.state, Job.finished_at, Job.error, Job.reason)
         .outerjoin(Job, Job.id == Tick.job_id)
@@ -61,14 +61,14 @@ def ended(session: Session) -> list[End]:
 
 
 def note(session: Session, ends: Sequence[End], make: Maker) -> int:
-    """Write these ends on their ticks, and what follows from each; return how many were not yet written."""
+    """Record these outcomes on their ticks and apply their consequences; return how many were new."""
     hurry(session)
     noted = 0
     for id in sorted({end.schedule_id for end in ends}):
         statement = select(Schedule).where(Schedule.id == id).with_for_update(skip_locked=True)
         schedule = session.execute(statement.execution_options(populate_existing=True)).scalars().first()
         if schedule is None:
-            continue  # another process notes them
+            continue  # another process is recording them
         for end in ends:
             if end.schedule_id == id and _write(session, end):
                 noted += 1
@@ -79,7 +79,7 @@ def note(session: Session, ends: Sequence[End], make: Maker) -> int:
 
 
 def reopen(session: Session) -> int:
-    """Look again at ticks whose ended job a person has retried."""
+    """Reopen ticks whose ended job an operator has retried."""
     retried = (
         select(Tick.schedule_id, Tick.scheduled_for)
         .join(Job, Job.id == Tick.job_id)
@@ -94,12 +94,12 @@ def reopen(session: Session) -> int:
 
 
 def overdue(session: Session) -> list[int]:
-    """The schedules whose deadline for a success has come."""
+    """Return the schedules whose success deadline has passed."""
     return list(session.execute(select(Schedule.id).where(Schedule.alert_at.is_not(None), Schedule.alert_at <= now())).scalars())
 
 
 def check_deadline(session: Session, id: int, make: Maker) -> bool:
-    """Look whether a schedule has succeeded by its deadline; tell it once if not. True: it was told."""
+    """Check whether a schedule has succeeded by its deadline, and notify once if not. True: it has notified."""
     hurry(session)
     statement = select(Schedule).where(Schedule.id == id).with_for_update(skip_locked=True)
     schedule = session.execute(statement.execution_options(populate_existing=True)).scalars().first()
@@ -121,7 +121,7 @@ def check_deadline(session: Session, id: int, make: Maker) -> bool:
 
 
 def tell(session: Session, schedule: Schedule, event: Event, actor: str | None, make: Maker, *, text: str, end: End | None = None) -> None:
-    """Submit the actor that is to be told, with one object; an actor that cannot take it is not worth a failure of its own."""
+    """Submit the callback actor with one object; if it rejects the object, log that instead of failing the caller."""
     log.info("schedule_" + event.value, schedule=schedule.name, told=actor)
     if actor is None:
         return

@@ -1,7 +1,7 @@
-"""fire(): the ticks of a schedule that are due become rows and jobs, in the caller's one transaction.
+"""fire(): turn the due ticks of a schedule into rows and jobs, in the caller's one transaction.
 
-Any number of processes may call it at once, and at the wrong time: the schedule's row is locked while it is looked at, and a
-tick is a row that can be inserted once.
+Any number of processes may call it at once, and too early or late: it locks the schedule's row, and a tick's row can be
+inserted only once.
 """
 
 from __future__ import annotations
@@ -29,19 +29,19 @@ from ..rows.models import Schedule, Tick
 from ..rows.vocabulary import Origin, TickState
 from .misfires import Verdict, due_ticks, judge
 
-#: the message option with the tick's instant, read by current_job.scheduled_for
+#: the message option with the tick's instant, exposed as current_job.scheduled_for
 SCHEDULED_FOR = "scheduled_for"
-#: how long a process that does not know the actor leaves a tick to those that do, as in the middle of a deploy
+#: how long a process that does not know the actor leaves a tick to others, as during a deploy
 STRANGER_WAITS = timedelta(seconds=30)
-#: milliseconds after which PostgreSQL ends the transaction of a process that stands still: others wait behind its locks
+#: milliseconds after which PostgreSQL ends the transaction of a stalled process: others wait for its locks
 FROZEN_MS = 500
-#: ticks without a job, which a backfill may give one
+#: ticks without a job, which a backfill may run
 WITHOUT_JOB = (TickState.MISSED, TickState.SKIPPED, TickState.BROKEN)
 
 
 @dataclass(frozen=True, slots=True)
 class Fired:
-    """What became of one tick."""
+    """Result of deciding one tick."""
 
     tick: datetime
     due_at: datetime
@@ -51,12 +51,12 @@ class Fired:
 
 
 def fire(session: Session, id: int, make: Maker, *, reported: datetime | None = None) -> list[Fired]:
-    """Decide about every tick of this schedule that is due; nothing, if another process does so or has done it.
+    """Decide every due tick of this schedule; do nothing if another process is doing so or has done so.
 
-    `reported`: a tick that counts as due whatever its jitter says, because another clock has seen it.
+    `reported`: a tick that counts as due regardless of jitter, because another clock has fired it.
     """
     hurry(session)
-    # Whoever holds the row is about to decide: there is nothing to wait for.
+    # The process that holds the row lock makes the decision: waiting would be useless.
     schedule = _lock(session, id, skip_locked=True)
     if schedule is None or schedule.due_at is None or schedule.tick_at is None:
         return []
@@ -76,7 +76,7 @@ def fire(session: Session, id: int, make: Maker, *, reported: datetime | None = 
 
 
 def run_now(session: Session, id: int, make: Maker, *, by: str) -> Fired:
-    """Run a schedule once beside its ticks, which stay where they are. Raises NotAllowed where an earlier job is in the way."""
+    """Run a schedule once outside its ticks, which stay unchanged. Raises NotAllowed if an earlier job is in the way."""
     schedule = _lock(session, id)
     if schedule is None:
         raise UnknownSchedule(f"There is no schedule {id}.", field="id")
@@ -84,7 +84,7 @@ def run_now(session: Session, id: int, make: Maker, *, by: str) -> Fired:
     fired, present = None, now()
     while fired is None:
         fired = decide(session, schedule, Verdict(present, present, True, Origin.MANUAL), make, by=by)
-        present += timedelta(microseconds=1)  # a tick of this very moment is another one
+        present += timedelta(microseconds=1)  # a regular tick may have this very instant
     if fired.job_id is None:
         raise NotAllowed(f"it was not run: {fired.reason}")
     session.flush()
@@ -92,7 +92,7 @@ def run_now(session: Session, id: int, make: Maker, *, by: str) -> Fired:
 
 
 def decide(session: Session, schedule: Schedule, verdict: Verdict, make: Maker, *, by: str | None = None) -> Fired | None:
-    """Write one tick, with its job if it is to have one; None: it was decided about before."""
+    """Write one tick, with its job if it gets one; None: it has already been decided."""
     state, reason = TickState.MISSED, verdict.reason
     message: Message[Any] | None = None
     how: dict[str, Any] = {}
@@ -120,7 +120,7 @@ def decide(session: Session, schedule: Schedule, verdict: Verdict, make: Maker, 
                 receipt = submit(session, message, source="schedule", submitted_by=by or f"schedule {schedule.name}", **how)
             if not receipt.created:
                 job_id, reason = receipt.id, "its actor is unique: a job of the same key stands for it"
-        except JobsError as error:  # too large, for instance: it was refused before anything was written
+        except JobsError as error:  # too large, for instance: rejected before anything was written
             schedule.broken = reason = str(error)
             job_id, state = None, TickState.BROKEN
         if job_id != message.message_id:
@@ -130,9 +130,10 @@ def decide(session: Session, schedule: Schedule, verdict: Verdict, make: Maker, 
 
 
 def rewind(session: Session, present: datetime) -> int:
-    """Let schedules go on from `present`, whose ticks lie further ahead because the clock was set back; return how many.
+    """Rewind schedules whose next tick lies too far ahead because the clock was set back; return their number.
 
-    Otherwise none of them would fire until the clock has caught up. Ticks of the repeated time fire again: their rows go.
+    Otherwise none would fire until the clock caught up. Ticks of the repeated period fire again: their rows are
+    deleted.
     """
     active = select(Schedule).where(Schedule.due_at.is_not(None), Schedule.tick_at.is_not(None)).with_for_update()
     rewound = 0
@@ -148,13 +149,13 @@ def rewind(session: Session, present: datetime) -> int:
 
 
 def hurry(session: Session) -> None:
-    """Let PostgreSQL take back this transaction's locks, should its process stand still."""
+    """Let PostgreSQL abort this transaction, and release its locks, if its process stalls."""
     if not is_sqlite(session):
         session.execute(text(f"SET LOCAL idle_in_transaction_session_timeout = {FROZEN_MS}"))
 
 
 def _is_for_others(schedule: Schedule, make: Maker, present: datetime) -> bool:
-    """Does this process not know the actor, while another one may?"""
+    """True if this process does not know the actor but another one may."""
     assert schedule.due_at is not None
     if present - schedule.due_at > STRANGER_WAITS:
         return False
@@ -173,7 +174,7 @@ def _lock(session: Session, id: int, *, skip_locked: bool = False) -> Schedule |
 
 
 def _write(session: Session, tick: dict[str, Any]) -> bool:
-    """Insert the tick; False: it is there. A backfill may take the place of a tick that got no job."""
+    """Insert the tick; False if it exists. A backfill may replace a tick that got no job."""
     insert = (sqlite_insert if is_sqlite(session) else postgresql_insert)(Tick).values(**tick)
     key = ["schedule_id", "scheduled_for"]
     if tick["origin"] is Origin.BACKFILL:

@@ -1,8 +1,8 @@
-"""Metering: this process's own numbers for Prometheus, such as durations of attempts, claims, commits and late ticks.
+"""Metering: this process's own Prometheus metrics, such as durations of attempts, claims, commits and late ticks.
 
-The law of this room: it alone knows Prometheus' client, and while CALLBOARD_METRICS_PORT is 0 that is not even imported. `active()` is
-None then, and that is all that the other rooms ask. Labels are names that the code has, never ids. What the fleet as a whole does is
-told by the web front end, out of SQL.
+The law of this room: it alone knows Prometheus' client, which is not even imported while CALLBOARD_METRICS_PORT is 0.
+`active()` is None then, and other rooms check nothing else. Labels are names from the code, never ids. Metrics of the
+whole fleet come from the web front end, out of SQL.
 """
 
 from __future__ import annotations
@@ -21,15 +21,15 @@ _active: Meters | None = None
 
 
 def active() -> Meters | None:
-    """The numbers of this process; None: nobody wants any."""
+    """Return the metrics of this process; None: metering is off."""
     return _active
 
 
 def start(role: str) -> Meters | None:
-    """Count from here on, and tell whoever asks on a port of this process's own, if the settings want it. Safe to call again."""
+    """Start counting, and serve the metrics on a port of this process's own if the settings ask for it. Safe to call again."""
     global _active
     if _active is None and get_settings().metrics_port:
-        from . import exposing  # here: whoever wants no numbers has nothing to import
+        from . import exposing  # here: processes without metrics import nothing
         from .meters import Meters
 
         _active = Meters(role)
@@ -38,7 +38,7 @@ def start(role: str) -> Meters | None:
 
 
 def stop() -> None:
-    """Count no more, and give the port back."""
+    """Stop counting and release the port."""
     global _active
     if _active is not None:
         from . import exposing  # here, as above

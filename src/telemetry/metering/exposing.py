@@ -1,6 +1,7 @@
-"""Where a process tells its numbers: each on a port of its own, so that none shares a file or a lock with another, and a file that says which.
+"""Metrics endpoints: each process serves a port of its own, sharing no file or lock, and writes a file that names it.
 
-Prometheus finds the ports in the folder `metrics` of the data folder (`file_sd_configs`): processes come and go.
+Prometheus finds the ports in the folder `metrics` of the data folder (`file_sd_configs`), because processes come and
+go.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from .meters import Meters
 
 log = get_logger(__name__)
 
-#: ports behind the first one that are tried: processes of one host
+#: ports tried from the first one on: processes of one host
 PORTS = 100
 
 _server: Any = None
@@ -28,7 +29,7 @@ _file: Path | None = None
 
 
 def expose(meters: Meters, role: str) -> None:
-    """Answer on the first free port; that there is none, is told and no reason not to work."""
+    """Serve metrics on the first free port; if none is free, log it and go on."""
     global _server, _file
     settings = get_settings()
     last = min(settings.metrics_port + PORTS, 65_536)
@@ -50,7 +51,7 @@ def expose(meters: Meters, role: str) -> None:
 
 
 def close() -> None:
-    """Answer no more."""
+    """Stop serving metrics."""
     global _server, _file
     if _server is not None:
         _server.shutdown()
@@ -61,7 +62,7 @@ def close() -> None:
 
 
 def _announce(folder: Path, role: str, target: str) -> Path | None:
-    """Write where this process tells its numbers, and take away what processes left that were killed."""
+    """Write this process's target file, and delete those of processes that were killed."""
     host = socket.gethostname()
     file = folder / f"{role}@{host}@{os.getpid()}.json"
     try:
@@ -71,7 +72,7 @@ def _announce(folder: Path, role: str, target: str) -> Path | None:
                 old.unlink(missing_ok=True)
         draft = file.with_suffix(".new")
         draft.write_text(json.dumps([{"targets": [target], "labels": {"role": role}}]))
-        draft.replace(file)  # Prometheus must not read half of it
+        draft.replace(file)  # Prometheus must not read a half-written file
     except OSError as error:
         log.warning("metrics_file_not_written", folder=str(folder), detail=error.strerror)
         return None
@@ -80,7 +81,7 @@ def _announce(folder: Path, role: str, target: str) -> Path | None:
 
 def _is_alive(pid: str) -> bool:
     if not pid.isdecimal():
-        return True  # none of ours
+        return True  # not written by this program
     with contextlib.suppress(PermissionError):
         try:
             os.kill(int(pid), 0)

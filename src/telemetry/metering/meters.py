@@ -1,4 +1,4 @@
-"""The numbers of one process, in base units; those of workers are there in workers, those of schedulers in schedulers."""
+"""The metrics of one process, in base units; each role registers only its own."""
 
 from __future__ import annotations
 
@@ -8,16 +8,16 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Proc
 
 from ... import __version__
 
-#: seconds: from an actor that adds two numbers to one that works for an hour
+#: seconds: from an actor that adds two numbers to one that runs for an hour
 ATTEMPT_BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0, 1800.0, 3600.0)
-#: seconds: a commit waits for the disk, or for another one
+#: seconds: a commit waits for the disk, or for another commit
 COMMIT_BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0)
-#: seconds: a tick is hardly ever later than the next look
+#: seconds: a tick is rarely later than the next poll
 LATENESS_BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0, 30.0, 300.0)
 
 
 class Meters:
-    """What one process counts. Every method may be called from any thread."""
+    """The metrics of one process. Every method may be called from any thread."""
 
     def __init__(self, role: str) -> None:
         disable_created_metrics()  # type: ignore[no-untyped-call]  # one more series for each, which nobody asks for
@@ -54,30 +54,30 @@ class Meters:
         self._looks = Counter("callboard_schedule_looks", "Looks at the schedules that are due soon.", registry=self._all)
 
     def watch(self, *, threads: int, busy: Callable[[], int], prefetched: Callable[[], int]) -> None:
-        """Ask these when somebody asks."""
+        """Call these functions at each scrape."""
         self._threads.set(threads)
         self._busy.set_function(busy)
         self._prefetched.set_function(prefetched)
 
     def attempt(self, actor: str, outcome: str, seconds: float) -> None:
-        """An attempt has ended."""
+        """Count an attempt that has ended."""
         self._attempts.labels(actor, outcome).observe(seconds)
 
     def claimed(self, queue: str, *, claimed: int, dropped: int) -> None:
-        """Messages were taken: so many start here, so many need nothing but an ack."""
+        """Count consumed messages: those claimed, and those that only needed an ack."""
         self._claims.labels(queue, "claimed").inc(claimed)
         self._claims.labels(queue, "dropped").inc(dropped)
 
     def committed(self, ends: int, seconds: float) -> None:
-        """Ends of attempts were written together."""
+        """Record one batch of committed attempts."""
         self._commits.observe(seconds)
         self._ends.inc(ends)
 
     def looked(self) -> None:
-        """The scheduler has looked at what is due soon."""
+        """Record a poll of the due schedules."""
         self._looks.inc()
 
     def tick(self, state: str, late_seconds: float) -> None:
-        """A tick was decided about."""
+        """Count a tick that was fired or missed, and how late."""
         self._ticks.labels(state).inc()
         self._lateness.observe(max(0.0, late_seconds))

@@ -22,9 +22,9 @@ if TYPE_CHECKING:
 
 log = get_logger(__name__)
 
-#: one of these says that somebody wants spans
+#: any of these switches tracing on
 _WISHES = ("OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "OTEL_TRACES_EXPORTER")
-#: the message option that carries a job's place in its trace, and what it looks like
+#: the message option that carries a job's trace context, and its format
 TRACEPARENT = "traceparent"
 _W3C = re.compile(r"[0-9a-f]{2}-([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}")
 
@@ -32,16 +32,16 @@ _active: Spans | None = None
 
 
 def active() -> Spans | None:
-    """What makes spans in this process; None: nobody wants any."""
+    """Return the tracer of this process; None: tracing is off."""
     return _active
 
 
 def start(role: str) -> Spans | None:
-    """Make spans from here on, if the environment or an instrumentation around this process wants them. Safe to call again."""
+    """Start tracing if the environment or an instrumentation around this process asks for it. Safe to call again."""
     global _active
     if _active is not None or not (_is_wished() or _is_instrumented()):
         return _active
-    from . import exporting  # here: whoever wants no spans has nothing to import
+    from . import exporting  # here: processes without tracing import nothing
     from .spans import Spans
 
     provider = exporting.provider(role)
@@ -52,23 +52,23 @@ def start(role: str) -> Spans | None:
 
 
 def carrier() -> dict[str, str]:
-    """The current place in a trace, as it travels; empty where nobody wants any spans."""
+    """The current trace context in its wire format; empty while tracing is off."""
     return {} if _active is None else _active.carrier()
 
 
 def step(name: str, **attributes: str) -> AbstractContextManager[None]:
-    """A span of this house's own inner work, as a tick of a schedule is; nothing where nobody wants any."""
+    """Open a span for internal work, such as a schedule's tick; does nothing while tracing is off."""
     return nullcontext() if _active is None else _active.step(name, **attributes)
 
 
 def prepare() -> None:
-    """Before the processes of single attempts are forked: import what each of them would."""
+    """Import what each child would, before children are forked."""
     if _is_wished():
         importlib.import_module(f"{__name__}.spans")
 
 
 def join(carrier: Mapping[str, str]) -> None:
-    """In the process of one attempt: belong to the attempt's span, which the worker keeps."""
+    """In a child process: continue the attempt's span, which the worker process owns."""
     if carrier:
         from .spans import Spans  # here, as above
 
@@ -76,7 +76,7 @@ def join(carrier: Mapping[str, str]) -> None:
 
 
 def stop() -> None:
-    """Make no more spans; what has been made is sent off."""
+    """Stop tracing and flush the spans made so far."""
     global _active
     if _active is not None:
         _active.flush()
@@ -85,7 +85,7 @@ def stop() -> None:
 
 
 def trace_id(options: Any) -> str | None:
-    """The trace that a job with these message options belongs to."""
+    """Return the trace id of a job with these message options."""
     found = _W3C.fullmatch(str(options.get(TRACEPARENT))) if isinstance(options, Mapping) else None
     return None if found is None else found[1]
 
@@ -103,6 +103,6 @@ def _is_wished() -> bool:
 
 
 def _is_instrumented() -> bool:
-    """Has somebody set OpenTelemetry up before us, as `opentelemetry-instrument` does?"""
+    """True if OpenTelemetry has been set up before us, as `opentelemetry-instrument` does."""
     trace = sys.modules.get("opentelemetry.trace")
     return trace is not None and not isinstance(trace.get_tracer_provider(), trace.ProxyTracerProvider)

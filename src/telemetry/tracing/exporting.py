@@ -1,4 +1,4 @@
-"""Where spans go: the provider that OTEL_* asks for, or the one that is there already."""
+"""Span export: the provider that OTEL_* asks for, or the one already installed."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from ...logs import get_logger
 
 log = get_logger(__name__)
 
-#: what OpenTelemetry calls the exporters that speak OTLP, by OTEL_EXPORTER_OTLP_PROTOCOL
+#: OpenTelemetry's names of the OTLP exporters, by OTEL_EXPORTER_OTLP_PROTOCOL
 _OTLP = {"http/protobuf": "otlp_proto_http", "grpc": "otlp_proto_grpc"}
 _CURE = "pip install opentelemetry-sdk opentelemetry-exporter-otlp-proto-http"
 
 
 def provider(role: str) -> trace.TracerProvider | None:
-    """The provider of this process, named `callboard-<role>` unless OTEL_SERVICE_NAME says otherwise; None, with the cure in the log."""
+    """Create this process's provider, named `callboard-<role>` unless OTEL_SERVICE_NAME is set; None, with the cure in the log, if it cannot."""
     there = trace.get_tracer_provider()
     if not isinstance(there, trace.ProxyTracerProvider):
         return there
@@ -35,7 +35,7 @@ def provider(role: str) -> trace.TracerProvider | None:
         return None
     named = {} if os.environ.get("OTEL_SERVICE_NAME") else {"service.name": f"callboard-{role}"}
     resource = Resource.create({**named, "service.version": __version__})
-    made = TracerProvider(resource=resource, shutdown_on_exit=False)  # that would wait for a collector that hangs
+    made = TracerProvider(resource=resource, shutdown_on_exit=False)  # its exit hook would wait for a collector that hangs
     made.add_span_processor(BatchSpanProcessor(exporter))
     trace.set_tracer_provider(made)
     return made

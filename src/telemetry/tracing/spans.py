@@ -1,6 +1,7 @@
-"""The spans of a job's way: the request, its submission, each attempt. Names and attributes are OpenTelemetry's conventions.
+"""Spans along a job's path: the request, its submission, each attempt. Names and attributes follow OpenTelemetry's conventions.
 
-Names have few values (an operation and a queue, a method and a route); what has many (a job's id) is an attribute.
+Span names have few values (an operation and a queue, a method and a route); values of high cardinality (a job's id) are
+attributes.
 """
 
 from __future__ import annotations
@@ -16,17 +17,17 @@ from opentelemetry.context import Context
 from opentelemetry.trace import NoOpTracerProvider, Span, SpanKind, Status, StatusCode, TracerProvider
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
-#: W3C's trace context, whatever else the process around us passes on: rows outlive deployments
+#: always W3C trace context, whatever the process around us propagates: rows outlive deployments
 _W3C = TraceContextTextMapPropagator()
 
 Carrier = dict[str, str]
 
-#: seconds that an ending process waits for its last spans to arrive
+#: seconds that an ending process waits for its last spans to be exported
 FLUSH_S = 3.0
 
 
 class Sent(Protocol):
-    """What of a submission matters here: its message, and the place in a trace that it was asked for at, if not here."""
+    """A submission as tracing sees it: its message, and the trace context it was requested in if not the current one."""
 
     @property
     def message(self) -> Any: ...
@@ -35,7 +36,7 @@ class Sent(Protocol):
 
 
 class Claimed(Protocol):
-    """What of a claimed job matters here."""
+    """A claimed job as tracing sees it."""
 
     @property
     def id(self) -> str: ...
@@ -56,26 +57,26 @@ class Spans:
 
     @classmethod
     def of_another_process(cls, carrier: Mapping[str, str]) -> Spans:
-        """Makes no spans of its own: what is submitted here belongs to the span that `carrier` names."""
+        """Make no own spans: submissions from here belong to the span that `carrier` names."""
         context.attach(_W3C.extract(carrier))
         return cls(NoOpTracerProvider())
 
     def flush(self) -> None:
-        """Send off what has been made, but wait only so long: a collector that hangs must keep no process from its end."""
-        flush = getattr(self._provider, "force_flush", None)  # the SDK's provider has it
+        """Flush finished spans, with a timeout: a collector that hangs must not keep a process from exiting."""
+        flush = getattr(self._provider, "force_flush", None)  # only the SDK's provider has it
         if flush is not None:
             sending = threading.Thread(target=flush, name="last spans", daemon=True)
             sending.start()
             sending.join(FLUSH_S)
 
     def carrier(self) -> Carrier:
-        """The current place in a trace, as it travels; empty if there is none."""
+        """The current trace context in its wire format; empty if there is none."""
         carrier: Carrier = {}
         _W3C.inject(carrier)
         return carrier
 
     def facts(self) -> Mapping[str, str]:
-        """What a line that is logged here says of its trace."""
+        """Return the trace fields of a log line written here."""
         current = trace.get_current_span().get_span_context()
         if not current.is_valid:
             return {}
@@ -83,7 +84,7 @@ class Spans:
 
     @contextmanager
     def sending(self, submissions: Sequence[Sent]) -> Iterator[list[Carrier]]:
-        """A producer's span for these submissions, one per queue and parent; what each message is to carry."""
+        """Open producer spans for these submissions, one per queue and parent; yield the context that each message carries."""
         spans: dict[tuple[str, str], Span] = {}
         counts: dict[tuple[str, str], int] = {}
         carried = []
@@ -119,7 +120,7 @@ class Spans:
         return self._tracer.start_span(f"send {message.queue_name}", parent, SpanKind.PRODUCER, attributes)
 
     def attempt(self, claimed: Claimed, options: Mapping[str, Any], worker: str, call: Callable[[], Any]) -> Any:
-        """The consumer's span around one attempt, a child of the submission's; returns what `call` returns: its end, or None."""
+        """Run `call` in the consumer's span of one attempt, a child of the submission's; return its result: the attempt's end, or None."""
         attributes = {
             **_messaging("process", claimed.queue),
             "messaging.message.id": claimed.id,
@@ -138,19 +139,19 @@ class Spans:
 
     @contextmanager
     def step(self, name: str, **attributes: str) -> Iterator[None]:
-        """A span of this house's own inner work, as a tick of a schedule is."""
+        """Open a span for internal work, such as a schedule's tick."""
         with self._tracer.start_as_current_span(name, attributes={f"callboard.{key}": value for key, value in attributes.items()}):
             yield
 
     def serve(self, method: str, path: str, scheme: str, headers: Mapping[str, str]) -> Request:
-        """A server's span for one request, a child of the caller's if he tells of one."""
+        """Open a server span for one request, a child of the caller's span if the headers name one."""
         attributes = {"http.request.method": method, "url.path": path, "url.scheme": scheme}
         span = self._tracer.start_span(method, _W3C.extract(headers, Context()), SpanKind.SERVER, attributes)
         return Request(span, method)
 
 
 class Request:
-    """The span of one request, while it is answered."""
+    """The span of one request while it is answered."""
 
     def __init__(self, span: Span, method: str) -> None:
         self._span = span
@@ -158,23 +159,23 @@ class Request:
         self._token = context.attach(trace.set_span_in_context(span))
 
     def route(self, rule: str) -> None:
-        """It has been found whose it is: `/jobs/<id>`."""
+        """Record the route that matched: `/jobs/<id>`."""
         self._span.update_name(f"{self._method} {rule}")
         self._span.set_attribute("http.route", rule)
 
     def failed(self, error: BaseException) -> None:
-        """An error that nobody expected."""
+        """Record an unhandled exception."""
         _fail(self._span, error)
 
     def answered(self, status: int) -> None:
-        """Its answer begins."""
+        """Record the start of the response."""
         self._span.set_attribute("http.response.status_code", status)
         if status >= 500:
             self._span.set_attribute("error.type", str(status))
             self._span.set_status(Status(StatusCode.ERROR))
 
     def end(self) -> None:
-        """The last word of this request in the thread that it began in."""
+        """Detach the span in the thread that opened it."""
         context.detach(self._token)
         self._span.end()
 
@@ -190,7 +191,7 @@ def _messaging(operation: str, queue: str) -> dict[str, Any]:
 
 
 def _tell_end(span: Span, finished: Any) -> None:
-    if finished is None:  # its own transaction has written the end, which was a good one
+    if finished is None:  # its own transaction has committed the end, so it succeeded
         span.set_attribute("callboard.outcome", "succeeded")
         return
     span.set_attribute("callboard.outcome", finished.outcome.value)
@@ -212,5 +213,5 @@ def _fail(span: Span, error: BaseException) -> None:
 
 
 def _texts(options: Mapping[str, Any]) -> Carrier:
-    """What of a message's options may be a place in a trace: whoever wrote them, wrong ones must not end an attempt."""
+    """Return the message options that may hold a trace context; an invalid one, whatever wrote it, must not end an attempt."""
     return {name: options[name] for name in ("traceparent", "tracestate") if isinstance(options.get(name), str)}
