@@ -1,7 +1,7 @@
-"""WHAT is a job? Rows, and the only functions that write them.
+"""Jobs: their rows, and the only functions that write them.
 
-The law of this room: SQL only; it knows no pika, Flask or APScheduler. Every function takes the session first and
-never commits: whoever opened the session does. A state changes only by a move of `states.MOVES`, as compare-and-set.
+The law of this room: SQL only; it knows no pika, Flask or APScheduler. Every function takes the session first and never
+commits: the code that opened the session does. A state changes only by a move of `states.MOVES`, as compare-and-set.
 """
 
 from .attempts.current_job import current_job

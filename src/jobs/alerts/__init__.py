@@ -1,4 +1,4 @@
-"""Alerts: what is wrong with the fleet, since when, muted until when, and which webhooks are notified.
+"""Alerts: present and past problems of the fleet, mutes, and webhook notifications.
 
 Imports webhooks, leases and below.
 """

@@ -1,4 +1,4 @@
-"""Alerts as rows: each begins once and recovers once, however many schedulers look. `alert_signs` and callers find the causes."""
+"""Alerts as rows: each begins once and recovers once, however many schedulers check. The causes come from rules.py and callers."""
 
 from __future__ import annotations
 
@@ -16,19 +16,19 @@ from . import mutes
 from .models import Alert, AlertKind, AlertWatch
 from .mutes import Subject
 
-#: how long something must have been well before it counts as recovered: what comes and goes is told of once
+#: how long a problem must be absent to count as recovered: a flapping one notifies only once
 WELL_FOR = timedelta(minutes=2)
-#: after so long without a look nothing is known of what has lasted
+#: without a check for so long, the duration of a problem is unknown
 BLIND_AFTER = timedelta(minutes=2)
-#: how long alerts that are over are kept
+#: how long recovered alerts are kept
 KEEP = timedelta(days=30)
-#: alerts that are over, of which a list shows no more
+#: recovered alerts shown in a list
 RECENT = 50
 
 
 @dataclass(frozen=True, slots=True)
 class Sign:
-    """Something that is wrong now, and for how long it must last before it is worth an alert."""
+    """A present problem, and how long it must last to become an alert."""
 
     kind: AlertKind
     subject: str
@@ -38,7 +38,7 @@ class Sign:
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """An alert that began or recovered in this transaction: what somebody is to be told of."""
+    """An alert that began or recovered in this transaction and is to be notified."""
 
     turn: Turn
     id: int
@@ -50,9 +50,9 @@ class Change:
 
 
 def take_turn(session: Session, *, every: timedelta) -> datetime | None:
-    """Take the fleet's next look; return when the one before was, or None: another scheduler has just looked.
+    """Take the fleet's turn to check; return the time of the previous check, or None if another scheduler has just checked.
 
-    One that lies more than SET_BACK ahead was before the clock was set back.
+    A previous check more than SET_BACK ahead dates from before the clock was set back.
     """
     present = now()
     before = session.execute(select(AlertWatch.looked_at).where(AlertWatch.id == 1)).scalar()
@@ -66,7 +66,7 @@ def take_turn(session: Session, *, every: timedelta) -> datetime | None:
 
 
 def note(session: Session, signs: Sequence[Sign], *, looked_before: datetime) -> list[Change]:
-    """Write down what is wrong now, and return what has begun and what has recovered by it."""
+    """Record the present problems, and return the alerts that began or recovered."""
     present = now()
     blind, muted = present - looked_before > BLIND_AFTER, mutes.in_force(session)
     known = {(alert.kind, alert.subject): alert for alert in open_or_seen(session)}
@@ -79,8 +79,8 @@ def note(session: Session, signs: Sequence[Sign], *, looked_before: datetime) ->
         alert.text, alert.well_at, alert.seen_at = sign.text, None, min(alert.seen_at, present)  # the clock may have been set back
         if alert.began_at is None:
             if blind:
-                alert.seen_at = present  # whether it was wrong all the time nobody knows
-            # Not while it is muted: should it still be wrong when that ends, it begins then.
+                alert.seen_at = present  # it is unknown whether the problem lasted all the time
+            # Not while it is muted: if it is still present when the mute ends, it begins then.
             if present - alert.seen_at >= sign.lasting and not mutes.is_muted(alert, muted):
                 alert.began_at = present
                 session.flush()
@@ -108,40 +108,40 @@ def _change(turn: Turn, alert: Alert, present: datetime) -> Change:
 
 
 def open_or_seen(session: Session) -> list[Alert]:
-    """What is wrong, also what has not lasted long enough to be told of."""
+    """Return all present problems, including those too recent for an alert."""
     return list(session.execute(select(Alert).where(Alert.recovered_at.is_(None)).order_by(Alert.id)).scalars())
 
 
 def current(session: Session) -> list[Alert]:
-    """The alerts that have begun and not recovered, the oldest first."""
+    """Return the alerts that have begun and not recovered, oldest first."""
     statement = select(Alert).where(Alert.recovered_at.is_(None), Alert.began_at.is_not(None)).order_by(Alert.began_at, Alert.id)
     return list(session.execute(statement).scalars())
 
 
 def standing(session: Session, muted: Collection[Subject]) -> list[Alert]:
-    """What is on, also what has not begun because it is muted; the oldest first."""
+    """Return the active alerts, including those that have not begun because they are muted; oldest first."""
     return [each for each in open_or_seen(session) if each.began_at is not None or mutes.is_muted(each, muted)]
 
 
 def heard(session: Session) -> list[Alert]:
-    """The alerts that are on and that somebody wants to hear of, the oldest first."""
+    """Return the active alerts that are not muted, oldest first."""
     muted = mutes.in_force(session)
     return [each for each in current(session) if not mutes.is_muted(each, muted)]
 
 
 def recovered(session: Session, *, limit: int = RECENT) -> list[Alert]:
-    """The alerts that are over, the newest first."""
+    """Return the recovered alerts, newest first."""
     statement = select(Alert).where(Alert.recovered_at.is_not(None)).order_by(Alert.recovered_at.desc(), Alert.id.desc()).limit(limit)
     return list(session.execute(statement).scalars())
 
 
 def looked_at(session: Session) -> datetime | None:
-    """When a scheduler looked last; None: never."""
+    """Return the time of the last check; None: never."""
     found = session.execute(select(AlertWatch.looked_at).where(AlertWatch.id == 1)).scalar()
     return None if found is None or found == from_microseconds(0) else found
 
 
 def prune(session: Session) -> None:
-    """Delete alerts that have long been over, and mutes that have ended."""
+    """Delete alerts that recovered long ago, and expired mutes."""
     mutes.prune(session)
     session.execute(delete(Alert).where(Alert.recovered_at < now() - KEEP))

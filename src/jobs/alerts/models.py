@@ -1,4 +1,4 @@
-"""Tables of alerts: causes that are or were present, mutes, and the time of the latest check."""
+"""Tables of alerts: present and past problems, mutes, and the time of the last check."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ from ..core.models import Sequence, partial, words
 
 
 class AlertKind(StrEnum):
-    """What may be wrong."""
+    """Kinds of alerts."""
 
     BACKLOG = "backlog"  # of a queue
-    OLDEST = "oldest"  # job that is ready in a queue
+    OLDEST = "oldest"  # the oldest ready job of a queue
     NO_WORKER = "no_worker"
     FAILURES = "failures"
     LATE = "late"  # a schedule
     BROKER_AWAY = "broker_away"
     NODE_AWAY = "node_away"  # one of RabbitMQ's
-    BROKER_ALARM = "broker_alarm"  # memory or disk of a node
+    BROKER_ALARM = "broker_alarm"  # memory or disk alarm of a node
     NO_SCHEDULER = "no_scheduler"
     NO_RELAY = "no_relay"
     FEWER_SCHEDULERS = "fewer_schedulers"  # than before
@@ -33,7 +33,7 @@ class AlertKind(StrEnum):
 
 
 class Alert(Base):
-    """Something that is wrong: seen, begun once it has lasted, recovered once it has been well again for a while."""
+    """A problem: first seen, begun once it has lasted, recovered once it has been absent for a while."""
 
     __tablename__ = "alerts"
     __table_args__ = (
@@ -44,15 +44,15 @@ class Alert(Base):
     id: Mapped[int] = mapped_column(Sequence, primary_key=True, autoincrement=True)
     kind: Mapped[AlertKind] = mapped_column(words(AlertKind))
     subject: Mapped[str] = mapped_column(String(255))  # name of the queue or schedule; "" for the fleet
-    text: Mapped[str] = mapped_column(Text)  # what was seen last, in words
-    seen_at: Mapped[datetime] = mapped_column(UtcDateTime)  # since when it has been wrong
-    began_at: Mapped[datetime | None] = mapped_column(UtcDateTime)  # when somebody was told; None: it has not lasted long enough
-    well_at: Mapped[datetime | None] = mapped_column(UtcDateTime)  # since when it has been well again
+    text: Mapped[str] = mapped_column(Text)  # the latest description
+    seen_at: Mapped[datetime] = mapped_column(UtcDateTime)  # start of the problem
+    began_at: Mapped[datetime | None] = mapped_column(UtcDateTime)  # when it was notified; None: it has not lasted long enough
+    well_at: Mapped[datetime | None] = mapped_column(UtcDateTime)  # absent since
     recovered_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
 
 
 class AlertMute(Base):
-    """That nobody wants to hear of something for a while, however often it begins."""
+    """Silences one kind and subject for a while, however often it begins."""
 
     __tablename__ = "alert_mutes"
 
@@ -64,7 +64,7 @@ class AlertMute(Base):
 
 
 class AlertWatch(Base):
-    """When a scheduler looked last: the one row by which the fleet's schedulers take turns."""
+    """Time of the last check: the single row by which the fleet's schedulers take turns."""
 
     __tablename__ = "alert_watch"
 

@@ -1,7 +1,7 @@
 """Muted alerts: silenced by kind and subject until a given time, so that a flapping alert stays muted.
 
-A muted alert does not begin; one that has begun already is told of once more, when it has recovered. What is still wrong when the
-mute ends begins then.
+A muted alert does not begin; one that had begun already notifies only of its recovery. If it is still present when the
+mute ends, it begins then.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from ...sql.statements import is_sqlite
 from ..core.errors import JobsError
 from .models import Alert, AlertKind, AlertMute
 
-#: the longest mute: who wants one for ever wants another threshold
+#: the longest mute: to silence an alert for ever, change its threshold
 LONGEST = timedelta(days=90)
 _LARGEST_ID = 2**63 - 1
 
@@ -32,18 +32,18 @@ class UnknownAlert(JobsError):
 
 
 def in_force(session: Session) -> dict[Subject, AlertMute]:
-    """What is muted now: kind and subject -> its mute."""
+    """Return the mutes in force: kind and subject -> mute."""
     found = session.execute(select(AlertMute).where(AlertMute.until > now())).scalars()
     return {(each.kind, each.subject): each for each in found}
 
 
 def is_muted(alert: Alert, muted: Collection[Subject]) -> bool:
-    """Does nobody want to hear of it?"""
+    """True if the alert is muted."""
     return (alert.kind, alert.subject) in muted
 
 
 def mute(session: Session, id: int, *, until: datetime, by: str) -> Alert:
-    """Say nothing of what this alert is about until then, in the place of an earlier mute. Raises UnknownAlert and JobsError."""
+    """Mute this alert's kind and subject until then, replacing an earlier mute. Raises UnknownAlert and JobsError."""
     alert, present = _find(session, id), now()
     if not present < until <= present + LONGEST:
         raise JobsError(f"A mute ends in the future, and in {LONGEST.days} days at the latest.", field="until")
@@ -56,7 +56,7 @@ def mute(session: Session, id: int, *, until: datetime, by: str) -> Alert:
 
 
 def unmute(session: Session, id: int) -> Alert:
-    """Hear of it again; what is still wrong begins at the next look. Raises UnknownAlert."""
+    """Remove the mute; a problem still present begins at the next check. Raises UnknownAlert."""
     alert = _find(session, id)
     session.execute(delete(AlertMute).where(AlertMute.kind == alert.kind, AlertMute.subject == alert.subject))
     audit.about("alert", str(id), sign=alert.kind.value, of=alert.subject)
@@ -64,7 +64,7 @@ def unmute(session: Session, id: int) -> Alert:
 
 
 def prune(session: Session) -> None:
-    """Delete mutes that are over."""
+    """Delete expired mutes."""
     session.execute(delete(AlertMute).where(AlertMute.until <= now()))
 
 

@@ -1,4 +1,4 @@
-"""Alert rules on jobs and workers. Writes nothing; cheap enough for every few seconds."""
+"""Alert rules on jobs and workers. Writes nothing; cheap enough to run every few seconds."""
 
 from __future__ import annotations
 
@@ -19,20 +19,20 @@ from ..leases.heartbeats import Role
 from .alerts import Sign
 from .models import AlertKind
 
-#: these must be true at two looks
+#: the condition must hold at two consecutive checks
 AT_TWO_LOOKS = timedelta(seconds=1)
-#: dead jobs that are counted at most
+#: dead jobs counted at most
 MOST = 10_000
-#: when the job of a queue that has waited longest could have started: not when it was asked for, which may be long ago
+#: since when the longest-waiting job of a queue could have started; its submission may be long ago
 _READY_SINCE = func.min(func.coalesce(Job.published_at, Job.due_at, Job.created_at))
-#: how far back the number of workers and schedulers is compared, and at which intervals
+#: the period with which the number of workers and schedulers is compared, and the step
 BEFORE, STEP = timedelta(hours=1), timedelta(seconds=15)
-#: as the indexes have it: both stores see only so that they may use them
+#: spelled as in the partial indexes, or neither store would use them
 _QUEUED, _DEAD = text("jobs.state = 'queued'"), text("jobs.state = 'dead'")
 
 
 def signs(session: Session, *, except_actors: Collection[str]) -> list[Sign]:
-    """What is wrong now. `except_actors`: whose failures mean nothing here, since telling of them would make more."""
+    """Return the present problems. `except_actors`: actors whose failures are ignored, because notifying of them would cause more."""
     return [
         *_queues(session),
         *_no_worker(session),
@@ -44,7 +44,7 @@ def signs(session: Session, *, except_actors: Collection[str]) -> list[Sign]:
 
 
 def ready_since(session: Session) -> dict[str, datetime]:
-    """Queue -> since when its oldest ready job could have started."""
+    """Map each queue to the time since when its oldest ready job could have started."""
     found = session.execute(select(Job.queue, _READY_SINCE).where(_QUEUED).group_by(Job.queue))
     return {row[0]: row[1] for row in found}
 
@@ -74,7 +74,7 @@ def _no_worker(session: Session) -> list[Sign]:
 
 
 def _schedulers(session: Session) -> list[Sign]:
-    """No scheduler, or no relay though a process lives that should have one."""
+    """Problems of schedulers: none is alive, or no relay although a process that should have one is alive."""
     after = timedelta(minutes=get_settings().alert_no_scheduler)
     if not after:
         return []
@@ -92,7 +92,7 @@ def _since(silent: Sequence[Heartbeat]) -> str:
 
 
 def _fewer(session: Session) -> list[Sign]:
-    """Fewer workers or schedulers than there were for as long within the last hour, but for workers that an operator has stopped."""
+    """Problem if workers or schedulers are fewer than throughout some span of the last hour, except workers stopped by an operator."""
     span = timedelta(minutes=get_settings().alert_fewer)
     if not span:
         return []
@@ -115,7 +115,7 @@ def _fewer(session: Session) -> list[Sign]:
 
 
 def _alive_and_before(lives: Sequence[tuple[datetime, datetime]], span: timedelta) -> tuple[int, int]:
-    """How many live now, and the largest number that lived side by side for a whole `span` within the time that is compared."""
+    """Return how many are alive now, and the most that were alive together for a whole `span` within the compared period."""
     present = now()
     starts, ends = sorted(each[0] for each in lives), sorted(each[1] for each in lives)
     counts = [
@@ -143,7 +143,7 @@ def _failures(session: Session, except_actors: Collection[str]) -> list[Sign]:
     dead = _count(session, select(Job.seq).where(_DEAD, since, Job.actor.not_in(except_actors)).limit(MOST))
     if not dead:
         return []
-    # So many that succeeded, and the part is not exceeded: no more of them need be counted, however many there are.
+    # With so many successes the failure share is below the limit: counting more is unnecessary.
     enough = max(math.ceil(dead * (1 - part) / part), settings.alert_failures_least - dead)
     succeeded = _count(session, select(Job.seq).where(text("jobs.state = 'succeeded'"), since, Job.finished_at.is_not(None)).limit(enough))
     ended = dead + succeeded
@@ -158,7 +158,7 @@ def _count(session: Session, some: object) -> int:
 
 
 def in_words(length: timedelta) -> str:
-    """How long, as one says it: 40 seconds, 34 minutes, 3 h 20 min, 2 days."""
+    """Format a duration: 40 seconds, 34 minutes, 3 h 20 min, 2 days."""
     minutes = int(length.total_seconds() // 60)
     if minutes < 1:
         return f"{int(length.total_seconds())} seconds"

@@ -1,4 +1,4 @@
-"""The log of attempts: lines that actors logged or printed, written in batches and read as they come."""
+"""Attempt logs: lines that actors logged or printed, written in batches and followed live."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ Row = tuple[int, int, int, int, str, str]
 
 
 class Place(NamedTuple):
-    """Where in a job's log one is: the attempt and the number of its line that was read last."""
+    """Position in a job's log: the attempt, and the number of the last line read."""
 
     attempt: int
     number: int
@@ -26,7 +26,7 @@ class Place(NamedTuple):
 
 START = Place(0, 0)
 
-# Twice the same line is one line: a batch whose commit was answered too late is written again.
+# Idempotent: a batch whose commit was confirmed too late is written again.
 _WRITE = Batch(
     {"job_seq": "bigint", "attempt": "int", "number": "int", "written_us": "bigint", "level": "text", "text": "text"},
     """
@@ -50,7 +50,7 @@ _FORGET = Batch(
 
 
 def rows(seq: int, attempt: int, lines: Iterable[Line]) -> list[Row]:
-    """The rows of one attempt's lines, as both stores can hold them."""
+    """Return the rows of one attempt's lines, as both stores can hold them."""
     return [(seq, attempt, line.number, line.written_us, line.level[:16], storable(line.text)) for line in lines]
 
 
@@ -61,7 +61,7 @@ def write(session: Session, rows: Sequence[Row]) -> None:
 
 
 def read(session: Session, job_seq: int, *, after: tuple[int, int] = START, attempt: int | None = None, limit: int = 500) -> list[LogLine]:
-    """The job's next lines after (attempt, number), oldest first; of one attempt, or of all."""
+    """Return the job's next lines after (attempt, number), oldest first; of one attempt, or of all."""
     statement = (
         select(LogLine)
         .where(LogLine.job_seq == job_seq, tuple_(LogLine.attempt, LogLine.number) > after)
@@ -74,7 +74,7 @@ def read(session: Session, job_seq: int, *, after: tuple[int, int] = START, atte
 
 
 def read_many(session: Session, after: Mapping[int, tuple[int, int]], *, limit: int = 500) -> list[LogLine]:
-    """The next lines of several jobs: seq -> the place after which to read. Jobs in order, the lines of each oldest first."""
+    """Return the next lines of several jobs: seq -> the position to read after. In order of jobs, each job's lines oldest first."""
     if not after:
         return []
     found = _NEXT.execute(session, [(seq, *place) for seq, place in sorted(after.items())], limit=limit)
@@ -85,12 +85,12 @@ def read_many(session: Session, after: Mapping[int, tuple[int, int]], *, limit: 
 
 
 def tail(session: Session, job_seq: int, *, limit: int) -> list[LogLine]:
-    """The job's last lines, oldest first."""
+    """Return the job's last lines, oldest first."""
     statement = select(LogLine).where(LogLine.job_seq == job_seq).order_by(LogLine.attempt.desc(), LogLine.number.desc()).limit(limit)
     return list(session.execute(statement).scalars())[::-1]
 
 
 def forget(session: Session, attempts: Sequence[tuple[int, int]]) -> None:
-    """Delete the lines of (job seq, attempt) whose number is given back to be used again."""
+    """Delete the lines of (job seq, attempt) whose attempt number will be reused."""
     if attempts:
         _FORGET.execute(session, sorted(attempts))

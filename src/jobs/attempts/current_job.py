@@ -22,7 +22,7 @@ MESSAGE_LIMIT = 1_000
 
 
 class RunningJob:
-    """One attempt in the hands of one thread. The broker room makes it; the actor sees it as `current_job`."""
+    """One attempt, run by one thread. Made by the broker room; actors see it as `current_job`."""
 
     __slots__ = (
         "_made",
@@ -63,31 +63,31 @@ class RunningJob:
         self.worker = worker
         self.scheduled_for = scheduled_for
         self.cancel_requested = False
-        self.secrets: Masking | None = None  # of its arguments, known when they have been opened for the call
+        self.secrets: Masking | None = None  # of its arguments, known once they have been unsealed for the call
         self.progress_seen: tuple[int, int | None, str | None] | None = None
-        self.progress_told: tuple[int, int | None, str | None] | None = None  # the one that has been passed on
-        self.lines: Lines | None = None  # what it logs and prints, from the first line on
+        self.progress_told: tuple[int, int | None, str | None] | None = None  # the last one passed on
+        self.lines: Lines | None = None  # its log lines, from the first one on
         self._made: dict[str, Lines] = {}
-        self.progress_noted: tuple[int, int | None, str | None] | None = None  # the newest that SQL has
+        self.progress_noted: tuple[int, int | None, str | None] | None = None  # the last one written to SQL
         self._open_session = open_session
         self._session: Session | None = None
 
     def log(self) -> Lines:
-        """What it says, made when it says something first; of two threads that are first at once both get the same."""
+        """Return its log, created at first use; two threads that race get the same one."""
         lines = self.lines
         if lines is None:
             lines = self.lines = self._made.setdefault(
                 "lines", Lines(self.mask)
-            )  # in one step, without a lock that an interrupt could leave held
+            )  # atomic, without a lock that an interrupt could leave held
         return lines
 
     def mask(self, text: str) -> str:
-        """The text without the values of its secret arguments: all that an attempt says passes here before it is kept or shown."""
+        """Mask the values of secret arguments: everything that an attempt outputs passes here before it is stored or shown."""
         return text if self.secrets is None else self.secrets.text(text)
 
     @property
     def session(self) -> Session:
-        """The session that commits together with the end of this attempt; only for `transactional=True` actors."""
+        """Session that commits together with the end of this attempt; only for `transactional=True` actors."""
         if self._session is None:
             if self._open_session is None:
                 raise RuntimeError(f"{self.actor} has no session: declare it with @dramatiq.actor(transactional=True)")
@@ -96,7 +96,7 @@ class RunningJob:
 
     @property
     def open_session(self) -> Session | None:
-        """The session if the actor has asked for it, else None."""
+        """Return the session if the actor has used it, else None."""
         return self._session
 
     @property
@@ -104,22 +104,22 @@ class RunningJob:
         return self._open_session is not None
 
     def progress(self, done: int, total: int | None = None, message: str | None = None) -> None:
-        """Say how far the work is; also the check-point at which a requested cancel is raised.
+        """Report progress; also the check-point at which a requested cancel is raised.
 
-        A message that is not text is kept as text. Raises TypeError for a number that is not one.
+        A message that is not text is converted. Raises TypeError if a number is not one.
         """
         said = None if message is None else storable(self.mask(text_of(message)), MESSAGE_LIMIT)
         self.progress_seen = (_storable("done", done), None if total is None else _storable("total", total), said)
         self.check()
 
     def check(self) -> None:
-        """Raise CancelRequested if a person has asked to cancel this job."""
+        """Raise CancelRequested if an operator has asked to cancel this job."""
         if self.cancel_requested:
             raise CancelRequested(f"cancel of job {self.id} requested")
 
 
 def _storable(name: str, number: Any) -> int:
-    """The number within what a column holds: how far a job is must never decide how it ends."""
+    """Clamp the number to the column's range: progress must never decide how a job ends."""
     if isinstance(number, int | float) and number in (inf, -inf):
         return LARGEST if number > 0 else -LARGEST - 1
     try:
@@ -128,12 +128,12 @@ def _storable(name: str, number: Any) -> int:
         raise TypeError(f"progress({name}=…) takes a number, not {number!r:.60}") from None
 
 
-#: a context variable, not a thread's: a coroutine runs in another thread, with the context of the one that started it
+#: A context variable, not a thread-local: a coroutine runs in another thread, with the context of the one that started it.
 _running: ContextVar[RunningJob | None] = ContextVar("callboard_running_job", default=None)
 
 
 class _CurrentJob:
-    """Finds the running job of this context; used outside of an attempt every attribute is a clear error."""
+    """Proxy to the running job of this context; outside of an attempt every attribute raises a clear error."""
 
     @property
     def job(self) -> RunningJob | None:
@@ -146,7 +146,7 @@ class _CurrentJob:
     def __getattr__(self, name: str) -> Any:
         job = _running.get()
         if job is None:
-            # A plain call of the function, as in a unit test: progress goes nowhere, the rest has no answer.
+            # A plain call of the function, as in a unit test: progress is ignored, everything else raises.
             if name == "progress":
                 return _ignore_progress
             if name == "check":
@@ -161,11 +161,11 @@ class _CurrentJob:
 
 
 def _ignore_progress(done: int, total: int | None = None, message: str | None = None) -> None:
-    """Progress of a plain call: nobody watches."""
+    """Ignore progress of a plain call."""
 
 
 def _ignore_check() -> None:
-    """A plain call cannot be cancelled."""
+    """Do nothing: a plain call cannot be cancelled."""
 
 
 current_job = _CurrentJob()

@@ -14,7 +14,7 @@ from ...sql.columns import to_microseconds
 
 #: characters of one line that are kept
 LINE_LIMIT = 8_000
-#: seconds after which a line that somebody took has been written
+#: seconds after which a taken line counts as written
 UNSURE_S = 30.0
 
 
@@ -28,12 +28,12 @@ class Line(NamedTuple):
 
 
 def last_state(line: str) -> str:
-    """The line as a terminal shows it in the end: what a carriage return goes back over is a state of a progress bar."""
+    """The line as a terminal finally shows it: text overwritten after a carriage return was a state of a progress bar."""
     return line.rstrip("\r").rpartition("\r")[2]
 
 
 class Lines:
-    """Lines in, from the actor's thread; lines out, from whoever writes them. Nothing here waits for a lock."""
+    """Buffer between the actor's thread, which adds lines, and the writer, which takes them. Lock-free."""
 
     def __init__(self, mask: Callable[[str], str] = str) -> None:
         settings = get_settings()
@@ -42,11 +42,11 @@ class Lines:
         self._lines_left = settings.max_log_lines
         self._bytes_left = settings.max_log_bytes
         self._waiting: deque[Line] = deque()
-        self._taken: deque[tuple[float, Line]] = deque()  # lately, and with the instant
-        self._begun: dict[str, str] = {}  # a printed line that has no end yet, by level
+        self._taken: deque[tuple[float, Line]] = deque()  # recently, with the time of taking
+        self._begun: dict[str, str] = {}  # per level, a printed line without its line break yet
 
     def add(self, level: str, text: str) -> None:
-        """Keep one line, which may have line breaks; say once when no more are kept."""
+        """Add a line, which may contain line breaks; note once when the limit is reached."""
         if self._lines_left <= 0:
             return
         text = self._mask(text)
@@ -61,44 +61,44 @@ class Lines:
         self._waiting.append(Line(next(self._numbers), to_microseconds(now()), level, text))
 
     def write(self, level: str, text: str) -> None:
-        """Keep printed text line by line; what has no line break yet waits for it."""
+        """Add printed text line by line; an unfinished line waits for its line break."""
         *whole, rest = (self._begun.get(level, "") + text).split("\n")
         for line in whole:
             self.add(level, last_state(line))
         if "\r" in rest:
             rest = last_state(rest) + ("\r" if rest.endswith("\r") else "")
-        rest = rest if len(rest) <= LINE_LIMIT else self._mask(rest)  # before it is cut: a half of a secret is not recognised
+        rest = rest if len(rest) <= LINE_LIMIT else self._mask(rest)  # before it is cut: half of a secret would not be recognised
         while len(rest) > LINE_LIMIT and self._lines_left > 0:
             self.add(level, rest[:LINE_LIMIT])
             rest = rest[LINE_LIMIT:]
         self._begun[level] = rest if self._lines_left > 0 else ""
 
     def finish(self) -> None:
-        """Keep also the lines that never got their line break."""
+        """Add unfinished lines too."""
         for level, rest in list(self._begun.items()):
             if rest:
                 self._begun[level] = ""
                 self.add(level, last_state(rest))
 
     def extend(self, lines: Iterable[Line]) -> None:
-        """Take over lines that were numbered elsewhere: in the process of an isolated attempt."""
+        """Add lines that were numbered in a child process."""
         self._waiting.extend(lines)
 
     def take(self) -> list[Line]:
-        """Remove and return what waits to be written."""
+        """Remove and return the waiting lines."""
         present = time.monotonic()
         while self._taken and self._taken[0][0] < present - UNSURE_S:
             self._taken.popleft()
         taken: list[Line] = []
         while self._waiting:
             line = self._waiting[0]
-            self._taken.append((present, line))  # before it leaves the other: pending() must not miss it
+            self._taken.append((present, line))  # before it is removed there: pending() must not miss it
             self._waiting.popleft()
             taken.append(line)
         return taken
 
     def pending(self) -> list[Line]:
-        """What is perhaps not written yet, lately taken lines included: the end of the attempt carries them, and twice is harmless."""
+        """Return lines that may not be written yet, including those taken recently: the attempt's end carries them, and writing is idempotent."""
         self.finish()
         waiting = list(self._waiting)
         return sorted({*(line for _, line in list(self._taken)), *waiting})

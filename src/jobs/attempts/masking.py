@@ -1,4 +1,4 @@
-"""Masking: the values of an attempt's secret arguments, covered in all that it says, returns and raises before any of it is kept."""
+"""Masking of secret arguments in everything that an attempt logs, returns or raises, before any of it is stored."""
 
 from __future__ import annotations
 
@@ -9,25 +9,25 @@ from typing import Any
 from urllib.parse import quote, quote_plus
 
 MASK = "••••••"
-#: characters from which on a secret is also covered within a longer word
+#: from this length on, a secret is also masked within longer words
 WITHIN_WORDS = 4
 
 
 class Masking:
-    """Covers these secrets, also as they stand in a repr, in JSON and in a URL."""
+    """Masks secrets in text, also as they appear in a repr, in JSON and in a URL."""
 
     def __init__(self, secrets: Iterable[str]) -> None:
         written = {form for secret in secrets for form in _forms(secret)}
-        ordered = sorted(written, key=len, reverse=True)  # the longest first: a short one may be part of it
-        # In any case: a sentence that begins with one has its first letter changed.
+        ordered = sorted(written, key=len, reverse=True)  # longest first: a short one may be part of it
+        # Case-insensitively: a secret at the start of a sentence may be capitalised.
         self._pattern = re.compile("|".join(map(_pattern, ordered)), re.IGNORECASE) if ordered else None
 
     def text(self, text: str) -> str:
-        """The text with every secret covered."""
+        """Mask every secret in a text."""
         return text if self._pattern is None else self._pattern.sub(MASK, text)
 
     def value(self, value: Any) -> Any:
-        """The JSON value with every secret covered, a number that is one included."""
+        """Mask every secret in a JSON value, including numbers."""
         if isinstance(value, str):
             return self.text(value)
         if isinstance(value, int | float) and not isinstance(value, bool):
@@ -38,7 +38,7 @@ class Masking:
 
 
 def texts(value: Any) -> Iterator[str]:
-    """All texts and numbers within a JSON value."""
+    """Yield all strings and numbers within a JSON value."""
     if isinstance(value, dict):
         for inner in value.values():
             yield from texts(inner)

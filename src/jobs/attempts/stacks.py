@@ -1,4 +1,4 @@
-"""That somebody wants to know where a running attempt is. Its worker sees it at its heartbeat and writes the stack into the attempt's log."""
+"""Stack requests: a worker sees the request at its heartbeat and writes the attempt's stack into its log."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from ..core.errors import NotAllowed, UnknownJob
 from ..core.models import Job, StackWish
 from ..core.states import State
 
-#: a wish that no worker has answered by then is over: the attempt has ended, or its worker is gone
+#: a request without an answer by then has expired: the attempt has ended, or its worker is gone
 ANSWERED_WITHIN = timedelta(minutes=1)
 
 
 def ask(session: Session, id: str) -> Job:
-    """Want the stack of the attempt that this job is running. Raises UnknownJob, or NotAllowed when none runs."""
+    """Request the stack of the attempt that this job is running. Raises UnknownJob, or NotAllowed if none runs."""
     job = session.execute(select(Job).where(Job.id == id)).scalars().first()
     if job is None:
         raise UnknownJob(f"There is no job {id}.", field="id")
@@ -30,7 +30,7 @@ def ask(session: Session, id: str) -> Job:
 
 
 def take(session: Session, worker_id: int) -> set[tuple[int, int]]:
-    """The (seq, attempt) of this worker whose stack is wanted; each is given out once."""
+    """Take the (seq, attempt) of this worker whose stack is requested; each is returned once."""
     mine = (
         select(StackWish.job_seq, StackWish.attempt)
         .join(Job, Job.seq == StackWish.job_seq)
@@ -43,5 +43,5 @@ def take(session: Session, worker_id: int) -> set[tuple[int, int]]:
 
 
 def prune(session: Session) -> None:
-    """Delete the wishes that nobody will answer."""
+    """Delete expired requests."""
     session.execute(delete(StackWish).where(StackWish.wished_at < now() - ANSWERED_WITHIN))

@@ -1,4 +1,4 @@
-"""Batches: rows kept as a draft, submitted all at once as one job each, and looked at as one thing."""
+"""Batches: rows stored as a draft, submitted together as one job each, and tracked as a whole."""
 
 from __future__ import annotations
 
@@ -20,19 +20,19 @@ from ..submit.requests import Submission
 from ..submit.submission import submit_many
 from .models import Batch, BatchRow, Stage
 
-#: how long a draft that nobody submits is kept
+#: how long an unsubmitted draft is kept
 DRAFT_KEPT = timedelta(days=1)
-#: where a job of a batch can be retried
+#: states from which a job of a batch can be retried
 RETRYABLE = (State.DEAD, State.CANCELLED, State.EXPIRED)
 
 
 class UnknownBatch(JobsError):
-    """There is no batch with this id."""
+    """No batch has this id."""
 
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """A row as it was read: its arguments, or its problems as (column, message)."""
+    """A parsed row: its arguments, or its problems as (column, message)."""
 
     number: int
     cells: Sequence[str]
@@ -43,7 +43,7 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """A row with its job, as far as there is one."""
+    """A row with its job, if it has one."""
 
     row: BatchRow
     job: Job | None
@@ -51,7 +51,7 @@ class Outcome:
 
 @dataclass(frozen=True, slots=True)
 class Figures:
-    """How many jobs of a batch are in which state; `gone`: retention has deleted them."""
+    """Number of a batch's jobs in each state; `gone`: deleted by retention."""
 
     counts: dict[State, int] = field(default_factory=dict)
     gone: int = 0
@@ -80,7 +80,7 @@ def draft(
     by: str,
     dialect: Mapping[str, Any] | None = None,
 ) -> Batch:
-    """Keep rows as a draft; the same id again is the draft that is there. `dialect`: how the file was written."""
+    """Store rows as a draft; a repeated id returns the existing draft. `dialect`: how the file was written."""
     known = session.get(Batch, id)
     if known is not None:
         return known
@@ -102,7 +102,7 @@ def draft(
 
 
 def find(session: Session, id: str) -> Batch:
-    """The batch; raises UnknownBatch."""
+    """Return the batch; raises UnknownBatch."""
     found = session.get(Batch, id)
     if found is None:
         raise UnknownBatch(f"There is no batch {id}. A draft that is not submitted is deleted after a day.", field="id")
@@ -110,7 +110,7 @@ def find(session: Session, id: str) -> Batch:
 
 
 def take(session: Session, id: str, *, by: str) -> bool:
-    """Make a draft a submitted batch, whose jobs the caller submits in this transaction; False: somebody has done so before."""
+    """Turn a draft into a submitted batch, whose jobs the caller submits in this transaction; False: it already was one."""
     moved = (
         update(Batch).where(Batch.id == id, Batch.stage == Stage.DRAFT).values(stage=Stage.SUBMITTED, submitted_by=by, submitted_at=now())
     )
@@ -118,14 +118,14 @@ def take(session: Session, id: str, *, by: str) -> bool:
 
 
 def submit_rows(session: Session, id: str, submissions: Mapping[int, Submission]) -> None:
-    """Submit the jobs of a batch's rows, by their numbers: all of them, or an error and none."""
+    """Submit the jobs of a batch's rows, by row number: all or none."""
     receipts = submit_many(session, list(submissions.values()))
     values = [{"batch_id": id, "number": number, "job_id": receipt.id} for number, receipt in zip(submissions, receipts, strict=True)]
     session.execute(update(BatchRow), values)
 
 
 def discard(session: Session, id: str) -> None:
-    """Delete a draft. Raises NotAllowed when it has been submitted."""
+    """Delete a draft. Raises NotAllowed if it has been submitted."""
     gone = delete(Batch).where(Batch.id == id, Batch.stage == Stage.DRAFT).returning(Batch.id)
     if session.execute(gone).first() is None:
         raise NotAllowed("it has been submitted: cancel its jobs instead")
@@ -133,17 +133,17 @@ def discard(session: Session, id: str) -> None:
 
 
 def cancel(session: Session, id: str) -> int:
-    """Cancel what waits and ask what runs to stop; how many jobs that were."""
+    """Cancel waiting jobs and ask running ones to stop; return their number."""
     return sum(_done(actions.cancel, session, each) for each in _jobs(session, id, [state for state in State if not state.is_final]))
 
 
 def retry(session: Session, id: str) -> int:
-    """Retry the jobs that are dead, cancelled or expired; how many could be."""
+    """Retry the jobs that are dead, cancelled or expired; return how many could be."""
     return sum(_done(actions.retry, session, each) for each in _jobs(session, id, RETRYABLE))
 
 
 def figures(session: Session, id: str) -> Figures:
-    """The jobs of a batch by state."""
+    """Count the jobs of a batch by state."""
     statement = (
         select(Job.state, func.count().label("number")).select_from(BatchRow).join(Job, Job.id == BatchRow.job_id, isouter=True)
         .where(BatchRow.batch_id == id, BatchRow.job_id.is_not(None)).group_by(Job.state)
@@ -153,7 +153,7 @@ def figures(session: Session, id: str) -> Figures:
 
 
 def rows(session: Session, id: str, *, after: int = 0, limit: int = 100, bad: bool | None = None) -> list[Outcome]:
-    """Rows behind a number, in order, with their jobs. `bad`: only those that do not fit, or only those that do."""
+    """Return rows after a number, in order, with their jobs. `bad`: only invalid rows, or only valid ones."""
     statement = (
         select(BatchRow, Job).join(Job, Job.id == BatchRow.job_id, isouter=True)
         .where(BatchRow.batch_id == id, BatchRow.number > after).order_by(BatchRow.number).limit(limit)
@@ -164,7 +164,7 @@ def rows(session: Session, id: str, *, after: int = 0, limit: int = 100, bad: bo
 
 
 def all_rows(session: Session, id: str, *, batch: int = 500) -> Iterator[Outcome]:
-    """All rows in order, some at a time."""
+    """Yield all rows in order, loaded in batches."""
     after = 0
     while found := rows(session, id, after=after, limit=batch):
         yield from found
@@ -172,7 +172,7 @@ def all_rows(session: Session, id: str, *, batch: int = 500) -> Iterator[Outcome
 
 
 def recent(session: Session, *, actor: str | None = None, before: datetime | None = None, limit: int = 50) -> list[Batch]:
-    """The newest batches first."""
+    """Return the newest batches first."""
     statement = select(Batch).order_by(Batch.created_at.desc(), Batch.id).limit(limit)
     if actor is not None:
         statement = statement.where(Batch.actor == actor)
@@ -182,7 +182,7 @@ def recent(session: Session, *, actor: str | None = None, before: datetime | Non
 
 
 def prune(session: Session) -> None:
-    """Delete drafts that nobody submitted, and batches older than the longest time that jobs are kept."""
+    """Delete unsubmitted drafts, and batches older than the longest retention of jobs."""
     settings = get_settings()
     longest = timedelta(days=max(settings.keep_succeeded, settings.keep_cancelled, settings.keep_dead))
     for stage, keep in ((Stage.DRAFT, DRAFT_KEPT), (Stage.SUBMITTED, longest)):
@@ -201,5 +201,5 @@ def _done(act: Any, session: Session, id: str) -> bool:
     try:
         act(session, id)
     except NotAllowed:
-        return False  # it has ended, or begun again, meanwhile
+        return False  # it has meanwhile ended, or started again
     return True

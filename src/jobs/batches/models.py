@@ -1,4 +1,4 @@
-"""The tables of batches: a table of rows that somebody brought, one job for each."""
+"""The tables of batches: the rows of an uploaded file, one job for each."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from ..core.models import words
 
 
 class Stage(StrEnum):
-    """How far a batch is."""
+    """Stage of a batch."""
 
-    DRAFT = "draft"  # read and checked; nothing has been submitted
-    SUBMITTED = "submitted"  # each good row has its job
+    DRAFT = "draft"  # parsed and validated; nothing submitted
+    SUBMITTED = "submitted"  # each valid row has its job
 
 
 class Batch(Base):
-    """One table of rows for one actor."""
+    """The rows of one file for one actor."""
 
     __tablename__ = "batches"
     __table_args__ = (Index("ix_batches_created", "created_at", "id"),)
@@ -30,10 +30,10 @@ class Batch(Base):
     actor: Mapped[str] = mapped_column(String(255))
     name: Mapped[str] = mapped_column(String(255))  # of the file
     stage: Mapped[Stage] = mapped_column(words(Stage))
-    header: Mapped[Any] = mapped_column(JsonText)  # the columns' names as they came
+    header: Mapped[Any] = mapped_column(JsonText)  # the columns' names as in the file
     dialect: Mapped[Any] = mapped_column(JsonText, nullable=True)  # how the file was written: separator, encoding, byte order mark
     rows: Mapped[int] = mapped_column(Integer)
-    bad: Mapped[int] = mapped_column(Integer)  # of them, those that do not fit
+    bad: Mapped[int] = mapped_column(Integer)  # number of invalid rows
     created_by: Mapped[str | None] = mapped_column(String(255))
     created_at: Mapped[datetime] = mapped_column(UtcDateTime)
     submitted_by: Mapped[str | None] = mapped_column(String(255))
@@ -41,14 +41,14 @@ class Batch(Base):
 
 
 class BatchRow(Base):
-    """One row: its cells as they came (secrets masked), and its arguments or what is wrong with it."""
+    """One row: its values as uploaded (secrets masked), and its arguments or problems."""
 
     __tablename__ = "batch_rows"
 
     batch_id: Mapped[str] = mapped_column(String(64), primary_key=True)
-    number: Mapped[int] = mapped_column(Integer, primary_key=True, autoincrement=False)  # as a spreadsheet counts: the header is row 1
+    number: Mapped[int] = mapped_column(Integer, primary_key=True, autoincrement=False)  # as in a spreadsheet: the header is row 1
     cells: Mapped[Any] = mapped_column(JsonText)
     args: Mapped[Any] = mapped_column(JsonText, nullable=True)
     kwargs: Mapped[Any] = mapped_column(JsonText, nullable=True)
-    problems: Mapped[Any] = mapped_column(JsonText, nullable=True)  # [column, message] pairs; None: it fits
+    problems: Mapped[Any] = mapped_column(JsonText, nullable=True)  # [column, message] pairs; None: valid
     job_id: Mapped[str | None] = mapped_column(String(255), index=True)

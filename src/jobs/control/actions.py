@@ -1,4 +1,4 @@
-"""Job actions of a person: cancel, retry, run now, release, discard, each one compare-and-set; and request a stack."""
+"""Job actions: cancel, retry, run now, release, discard, each one compare-and-set; and request a stack."""
 
 from __future__ import annotations
 
@@ -30,9 +30,9 @@ def cancel(session: Session, id: str) -> Job:
 
 
 def retry(session: Session, id: str) -> Job:
-    """Queue a dead, cancelled or expired job again, or a retrying one now; its attempts go on counting.
+    """Queue a dead, cancelled or expired job again, or a retrying one now; its attempts keep counting.
 
-    A workflow goes on from a step that is retried. A step that was cancelled before its turn came waits for it again.
+    A workflow continues from a retried step. A step that was cancelled before its turn waits for it again.
     """
     step = steps.lock_step(session, id)
     if step is not None and steps.is_unreleased(session, step):
@@ -47,7 +47,7 @@ def retry(session: Session, id: str) -> Job:
 
 
 def run_now(session: Session, id: str) -> Job:
-    """Queue a scheduled or retrying job now instead of at its instant."""
+    """Queue a scheduled or retrying job now instead of at its due time."""
     step = steps.lock_step(session, id)
     if step is not None and steps.is_unreleased(session, step):
         raise NotAllowed(f"it {_find(session, id).reason}: a step runs when those before it have ended")
@@ -55,7 +55,7 @@ def run_now(session: Session, id: str) -> Job:
 
 
 def release(session: Session, id: str) -> Job:
-    """Queue a held job: a person has looked at it."""
+    """Queue a held job: an operator has approved it."""
     job = _find(session, id)
     if job.held_for is HeldFor.UNREADABLE:
         raise NotAllowed("this is no message and cannot run: discard it")
@@ -63,12 +63,12 @@ def release(session: Session, id: str) -> Job:
 
 
 def stack(session: Session, id: str) -> Job:
-    """Have the worker that runs the job write into its log where it is."""
+    """Have the worker that runs the job write its stack into the job's log."""
     return stacks.ask(session, id)
 
 
 def discard(session: Session, id: str) -> Job:
-    """Cancel a held job for good; its record stays."""
+    """Cancel a held job permanently; its record stays."""
     if not ending.discard(session, id):
         raise NotAllowed(f"the job is {_find(session, id).state}: only a held one can be discarded")
     return _told(_find(session, id))
@@ -89,9 +89,9 @@ def _wait_again(session: Session, id: str, seq: int) -> Job:
 def _queue_again(session: Session, id: str, states: list[State], otherwise: str, **values: Any) -> Job:
     assert all(allowed(state, State.QUEUED) for state in states)
     try:
-        # A savepoint: the index that holds unique keys may say no, and the caller's transaction must go on.
+        # A savepoint: the unique-key index may reject the row, and the caller's transaction must survive that.
         with session.begin_nested():
-            # publish_at: should this process die before it hands the message over, the relay finds the row at once.
+            # publish_at: if this process dies before publishing the message, the relay finds the row at once.
             values |= {"publish_at": now(), "published_at": None, "due_at": None, "waits_for": None, "slot_at": None}
             moved = _move(session, id, states, state=State.QUEUED, reason=None, **values)
     except IntegrityError:

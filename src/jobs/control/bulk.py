@@ -1,4 +1,4 @@
-"""One verb for all jobs that a query means: which of them it is for, and a batch at a time."""
+"""Bulk actions: one verb for all jobs that match a query, batch by batch."""
 
 from __future__ import annotations
 
@@ -25,16 +25,16 @@ from . import actions
 
 
 class Verb(StrEnum):
-    """What may be done to many jobs at once."""
+    """Verbs of bulk actions."""
 
     RETRY = "retry"  # the same job, its next attempt now
     RERUN = "re-run"  # a new job with the same arguments
-    RELEASE = "release"  # what is held, back to the queue it came for
+    RELEASE = "release"  # held jobs, back to their queues
     CANCEL = "cancel"
     DISCARD = "discard"
 
 
-#: the states from which each verb goes; jobs in others are left alone
+#: the states that each verb applies to; jobs in others are skipped
 TAKES: dict[Verb, frozenset[State]] = {
     Verb.RETRY: frozenset({State.DEAD, State.CANCELLED, State.EXPIRED, State.RETRYING}),
     Verb.RERUN: frozenset({State.SUCCEEDED, State.DEAD, State.CANCELLED, State.EXPIRED}),
@@ -42,41 +42,41 @@ TAKES: dict[Verb, frozenset[State]] = {
     Verb.CANCEL: frozenset({State.SCHEDULED, State.QUEUED, State.RUNNING, State.RETRYING, State.HELD}),
     Verb.DISCARD: frozenset({State.HELD}),
 }
-#: jobs of one transaction: short enough that nobody waits for it
+#: jobs per transaction: few enough not to block others
 AT_ONCE = 50
-#: above so many jobs, whoever asks types their number
+#: above this number of jobs, the user must type the number to confirm
 TYPED_ABOVE = 100
 
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """What was asked for: a verb for all jobs that the query meant at an instant, none newer than `up_to`."""
+    """A requested bulk action: a verb for all jobs that matched the query at an instant, none newer than `up_to`."""
 
     verb: Verb
     query: str
     up_to: int
     asked_at: datetime
-    id: str  # of the job that carries it out
+    id: str  # of the job that executes it
     deed: audit.PendingEntry
 
     def parsed(self) -> Query:
-        """The query; raises QueryError."""
+        """Return the parsed query; raises QueryError."""
         return parse(self.query)
 
 
 def newest(session: Session) -> int:
-    """The number of the newest job."""
+    """Return the newest job's number."""
     return int(session.execute(select(func.max(Job.seq))).scalar() or 0)
 
 
 def matching(counts: Mapping[State, int], verb: Verb) -> int:
-    """How many of jobs in these states the verb is for."""
+    """Return how many of the jobs in these states the verb applies to."""
     return sum(number for state, number in counts.items() if state in TAKES[verb])
 
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """How far an order has been carried out: `reached` is the lowest job number looked at, None at first; `total` as counted at first."""
+    """Progress of a bulk action: `reached` is the lowest job number processed, None at first; `total` as counted at the start."""
 
     total: int = 0
     done: int = 0
@@ -84,12 +84,12 @@ class Progress:
     reached: int | None = None
 
 
-#: the option of the job that carries an order out, in which its progress is kept
+#: option of the executing job that stores its progress
 _PROGRESS = "bulk_progress"
 
 
 def progress(session: Session, order: Order) -> Progress:
-    """How far earlier attempts of the job have come that carries this order out; counts at first."""
+    """Return the progress of the executing job's earlier attempts; counts the jobs at the start."""
     options = session.execute(select(Job.options).where(Job.id == order.id)).scalar() or {}
     kept = options.get(_PROGRESS)
     if kept is not None:
@@ -98,7 +98,7 @@ def progress(session: Session, order: Order) -> Progress:
 
 
 def _keep(session: Session, order: Order, progress: Progress) -> None:
-    """In the commit of a batch: an attempt whose worker is lost is followed by one that knows how far it came."""
+    """Store the progress in the commit of a batch: after a lost worker, the next attempt continues from there."""
     options = session.execute(select(Job.options).where(Job.id == order.id)).scalar()
     if options is not None:
         kept = {**options, _PROGRESS: asdict(progress)}
@@ -106,13 +106,13 @@ def _keep(session: Session, order: Order, progress: Progress) -> None:
 
 
 def act(session: Session, order: Order, so_far: Progress) -> Progress | None:
-    """Do it to the next jobs, the newest first, in the caller's transaction, with a line of the audit for each; None: nothing is left.
+    """Apply the verb to the next jobs, newest first, in the caller's transaction, with an audit entry for each; None: finished.
 
-    A job that has changed since it was asked for is left alone, and so is one that cannot be changed: the others go on.
+    Jobs that have changed since the request, or that cannot be changed, are skipped.
     """
     place, states = Place(session), TAKES[order.verb]
     chosen = select(Job.seq, Job.id).where(Job.seq <= order.up_to, Job.state.in_(states), *order.parsed().conditions(place))
-    # One that was retried by this very order and has died again is not meant a second time.
+    # A job retried by this very action that has died again must not be retried twice.
     chosen = chosen.where(or_(Job.finished_at.is_(None), Job.finished_at <= order.asked_at))
     if State.SUCCEEDED not in states:
         chosen = chosen.where(NOT_SUCCEEDED)
@@ -124,7 +124,7 @@ def act(session: Session, order: Order, so_far: Progress) -> Progress | None:
     done = 0
     audit.begin(order.deed)
     for row in rows:
-        # NotAllowed: it went on by itself meanwhile, or another of its unique key is there.
+        # NotAllowed: its state changed meanwhile, or its unique key is taken.
         with guarded("job_not_changed", job_id=row.id, verb=order.verb.value), suppress(NotAllowed, JobsError):
             with session.begin_nested():
                 _do(session, order, row.id)

@@ -1,4 +1,4 @@
-"""Changing a job that waits: its arguments, its instant, its priority. What runs is what the row says, so the row is all."""
+"""Editing a waiting job: its arguments, due time or priority. The row alone determines the next run."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ from ..core.states import State
 from ..core.workflow_models import StoredStep
 from ..finish import ending
 
-#: where a job still can be changed
+#: states in which a job can be edited
 EDITABLE = (State.SCHEDULED, State.QUEUED, State.RETRYING, State.HELD)
 
 
 @dataclass(frozen=True, slots=True)
 class Edit:
-    """What to change; None leaves a thing as it is. `args` and `kwargs` go together and have been checked by the caller."""
+    """Fields to change; None leaves a field unchanged. `args` and `kwargs` go together and have been validated by the caller."""
 
     args: Sequence[Any] | None = None
     kwargs: Mapping[str, Any] | None = None
@@ -37,7 +37,7 @@ class Edit:
 
 
 def edit(session: Session, id: str, change: Edit) -> Job:
-    """Change a waiting job. One that has started meanwhile is left alone, and NotAllowed says so."""
+    """Edit a waiting job. One that has started meanwhile is unchanged, and NotAllowed is raised."""
     values = _values(change)
     if (change.due_at is not None or takes_arguments(change)) and (step := _waiting_step(session, id)) is not None:
         if change.due_at is not None:
@@ -46,13 +46,13 @@ def edit(session: Session, id: str, change: Edit) -> Job:
             raise NotAllowed("the job is a step whose arguments are results of the steps before it: they cannot be changed")
     states = [*EDITABLE]
     if change.due_at is not None:
-        states.remove(State.HELD)  # it does not wait for time
+        states.remove(State.HELD)  # a held job does not wait for time
         if change.due_at > now():
-            # A queued job goes back to waiting; the copy of its message that RabbitMQ has starts nothing.
+            # A queued job returns to waiting; the copy of its message in RabbitMQ will start nothing.
             ending.postpone(session, id)
             return _required(session, id, [State.SCHEDULED, State.RETRYING], values)
     if change.priority is not None:
-        # Published again, to the queue of its new priority; of the two messages the first to be claimed wins.
+        # Published again, to the queue of its new priority; of the two messages the first claim wins.
         moved = _update(session, id, [State.QUEUED], publish_at=now(), **values)
         if moved is not None:
             return moved
@@ -60,13 +60,13 @@ def edit(session: Session, id: str, change: Edit) -> Job:
 
 
 def takes_results(session: Session, id: str) -> bool:
-    """Are the job's arguments still to be made of the results of steps before it?"""
+    """True if the job's arguments depend on results of earlier steps."""
     step = _waiting_step(session, id)
     return step is not None and step.takes_results
 
 
 def takes_arguments(change: Edit) -> bool:
-    """Does the change replace the arguments?"""
+    """True if the edit replaces the arguments."""
     return change.args is not None or change.kwargs is not None
 
 
@@ -99,7 +99,7 @@ def _values(change: Edit) -> dict[str, Any]:
 
 
 def _waiting_step(session: Session, id: str) -> StoredStep | None:
-    """The step that this job is, if its turn has not come."""
+    """Return the job's step if its turn has not come."""
     statement = select(StoredStep).join(Job, Job.seq == StoredStep.job_seq).where(Job.id == id, StoredStep.released_at.is_(None))
     return session.execute(statement).scalars().first()
 

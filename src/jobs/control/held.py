@@ -1,4 +1,4 @@
-"""Held jobs: messages that cannot run until a person or a deploy helps. Kept, shown with the reason, never run."""
+"""Held jobs: messages that cannot run until an operator or a deploy resolves it. Stored with the reason, never run."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ BODY_LIMIT = 65_536
 
 @dataclass(frozen=True, slots=True)
 class Unreadable:
-    """A delivery that was no message. `redelivered`: RabbitMQ has brought it before."""
+    """A delivery whose body cannot be decoded. `redelivered`: RabbitMQ has delivered it before."""
 
     queue: str
     body: bytes
@@ -38,9 +38,9 @@ class Unreadable:
 
 
 def hold_foreign(session: Session, messages: Sequence[tuple[str, Message[Any]]], *, run: bool) -> None:
-    """Write a row for each (queue, message) that nobody submitted here: held, or with `run` queued as if submitted.
+    """Insert a row for each (queue, message) that was not submitted here: held, or with `run` queued as if submitted.
 
-    A message that has a row by now keeps it. One that a restored backup may have forgotten is held whatever `run` says: it may
+    A message that has a row by now keeps it. One that a restored backup may have lost is held even with `run`: it may
     have run before.
     """
     if not messages:
@@ -68,7 +68,7 @@ _FOREIGN = "nobody submitted this message here; release it to run it (CALLBOARD_
 
 
 def hold_unreadable(session: Session, deliveries: Sequence[Unreadable]) -> None:
-    """Keep the bodies that were no Dramatiq message; one that RabbitMQ brings a second time is not listed twice."""
+    """Store the bodies that are not Dramatiq messages; a redelivered one is not stored twice."""
     rows = []
     for delivery in deliveries:
         body = storable(delivery.body.decode("utf-8", "backslashreplace"), BODY_LIMIT)
@@ -83,7 +83,7 @@ def hold_unreadable(session: Session, deliveries: Sequence[Unreadable]) -> None:
 
 
 def hold_unknown_actors(session: Session, ids: Collection[str], worker: str) -> None:
-    """Set queued jobs aside whose actor the worker that got their message does not have."""
+    """Hold queued jobs whose actor is unknown to the worker that received their message."""
     for id, actor in session.execute(select(Job.id, Job.actor).where(Job.id.in_(ids), Job.state == State.QUEUED).order_by(Job.seq)).all():
         reason = f"worker {worker} has no actor named {actor!r}: import its module in src/actors, or name it in CALLBOARD_ACTORS"
         ending.hold(session, id, reason, HeldFor.UNKNOWN_ACTOR)
@@ -93,12 +93,12 @@ require(State.HELD, State.QUEUED)
 
 
 def waits_for(session: Session, actors: Collection[str]) -> bool:
-    """Is anything held for an unknown actor that is among these?"""
+    """True if a job is held because one of these actors was unknown."""
     return session.execute(_waiting_for(actors).limit(1)).first() is not None
 
 
 def release_known(session: Session, actors: Collection[str]) -> int:
-    """Queue again what was held for an unknown actor that a worker now has; return how many."""
+    """Queue again the jobs held for an unknown actor that a worker now has; return their number."""
     waiting = _waiting_for(actors)
     if session.execute(waiting.limit(1)).first() is None:
         return 0
@@ -112,7 +112,7 @@ def _waiting_for(actors: Collection[str]) -> Select[int]:
 def for_arguments(
     session: Session, actors: Collection[str], *, after: int, limit: int
 ) -> Sequence[Row[tuple[int, int, str | None, Any, Any]]]:
-    """Jobs of these actors whose arguments did not fit a worker that is gone: (seq, attempt, actor, args, kwargs), the oldest first."""
+    """Return jobs of these actors held for their arguments by a worker that is gone: (seq, attempt, actor, args, kwargs), oldest first."""
     still_there = (
         select(Worker.id)
         .where(Worker.name == Attempt.worker, Worker.started_at <= Attempt.started_at)
@@ -129,7 +129,7 @@ def for_arguments(
 
 
 def release_fitting(session: Session, seqs: Collection[int]) -> int:
-    """Queue again what was held for its arguments and fits now; return how many."""
+    """Queue again the jobs held for their arguments that fit now; return their number."""
     return _release(session, Job.seq.in_(seqs), Job.held_for == HeldFor.ARGUMENTS)
 
 
@@ -144,7 +144,7 @@ def _release(session: Session, *which: ColumnElement[bool]) -> int:
 
 
 def is_keepable(message: Message[Any]) -> str | None:
-    """Why a decoded message cannot be a row, or None."""
+    """Return why a decoded message cannot be stored as a row, or None."""
     for name, value in (("message_id", message.message_id), ("actor_name", message.actor_name), ("queue_name", message.queue_name)):
         if not isinstance(value, str) or not NAME.fullmatch(value):
             return f"{name} is not a text of 1 to 255 characters"

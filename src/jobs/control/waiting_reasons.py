@@ -1,4 +1,4 @@
-"""Waiting reasons: why a job is not running, one sentence for each cause, the first to fix first."""
+"""Waiting reasons: why a job is not running, one sentence for each cause, in the order to fix them."""
 
 from __future__ import annotations
 
@@ -21,22 +21,22 @@ from ..limits import breakers, concurrency, overrides
 from ..limits.overrides import Pause
 from ..workflows.steps import WAITS_FOR
 
-#: jobs that one sentence names, and that a position counts at most
+#: jobs named in one sentence, and the largest position counted
 NAMED, COUNTED = 3, 10_000
-#: a job that is due so soon is held up by what keeps messages from RabbitMQ
+#: a job due within this time is also affected by RabbitMQ problems
 SOON = timedelta(seconds=30)
 
 
 @dataclass(frozen=True, slots=True)
 class BrokerFacts:
-    """What is wrong with RabbitMQ, in sentences: `away` stops every delivery, `blocked` only new messages."""
+    """Problems of RabbitMQ, as sentences: `away` stops every delivery, `blocked` only new messages."""
 
     away: Sequence[str] = ()
     blocked: Sequence[str] = ()
 
 
 def why(session: Session, job: Job, broker: BrokerFacts | None = None) -> list[str]:
-    """Why this job is not running; nothing of one that runs or has ended."""
+    """Return the reasons why this job is not running; empty if it runs or has ended."""
     if not job.state.is_waiting:
         return []
     causes = {State.HELD: _held, State.SCHEDULED: _scheduled, State.RETRYING: _retrying, State.QUEUED: _queued}

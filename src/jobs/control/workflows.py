@@ -1,4 +1,4 @@
-"""What people ask of a workflow: how it stands, cancel all of it, retry what failed. Building one: src/jobs/workflows/canvas.py."""
+"""Workflow control: status, cancel, retry failed steps. To build one: src/jobs/workflows/canvas.py."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ __all__ = ["Edge", "Found", "Page", "StepFound", "Summary", "cancel", "find", "p
 
 @dataclass(frozen=True, slots=True)
 class StepFound:
-    """One step as it is now. `fate` says why a step that waits or was cancelled will not run as things stand."""
+    """One step with its present state. `fate`: why a waiting or cancelled step will not run."""
 
     name: str
     job_id: str
@@ -46,7 +46,7 @@ class StepFound:
 
 @dataclass(frozen=True, slots=True)
 class Edge:
-    """`after` waits for `before`; `outcome` is None until that one has ended."""
+    """`after` waits for `before`; `outcome` is None until `before` has ended."""
 
     before: str
     after: str
@@ -73,7 +73,7 @@ class Found:
 
 @dataclass(frozen=True, slots=True)
 class Summary:
-    """A workflow in a list: how many of its steps are in each state."""
+    """A workflow in a list: number of its steps in each state."""
 
     seq: int
     id: str
@@ -86,14 +86,14 @@ class Summary:
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """Some workflows, newest first; `next` is what to pass as `after` for the page behind it."""
+    """A page of workflows, newest first; pass `next` as `after` for the following page."""
 
     workflows: list[Summary]
     next: int | None
 
 
 def find(session: Session, id: str) -> Found | None:
-    """The workflow of this id with its steps and edges."""
+    """Return the workflow of this id with its steps and edges."""
     workflow = session.execute(select(StoredWorkflow).where(StoredWorkflow.id == id)).scalars().first()
     if workflow is None:
         return None
@@ -111,7 +111,7 @@ def find(session: Session, id: str) -> Found | None:
 
 
 def page(session: Session, *, after: int | None = None, limit: int = 50) -> Page:
-    """A page of workflows, newest first, older than `after`."""
+    """Return a page of workflows, newest first, older than `after`."""
     statement = select(StoredWorkflow).order_by(StoredWorkflow.seq.desc()).limit(limit + 1)
     if after is not None:
         statement = statement.where(StoredWorkflow.seq < after)
@@ -129,12 +129,12 @@ def page(session: Session, *, after: int | None = None, limit: int = 50) -> Page
 
 
 def cancel(session: Session, id: str) -> int:
-    """Cancel every step that has not ended, callbacks too; running ones are asked to stop. Return how many that were."""
+    """Cancel every unfinished step, callbacks too; ask running ones to stop. Return their number."""
     return ending.cancel_workflow(session, _locked(session, id))
 
 
 def retry(session: Session, id: str) -> int:
-    """Retry the steps that are dead, cancelled or expired, so that the workflow goes on; return how many. Those that succeeded stay."""
+    """Retry the steps that are dead, cancelled or expired, so that the workflow continues; return their number."""
     seq = _locked(session, id)
     ended = select(Job.id).join(StoredStep, StoredStep.job_seq == Job.seq).where(StoredStep.workflow_seq == seq, StoredStep.fate.is_(None))
     statement = ended.where(Job.state.in_([State.DEAD, State.CANCELLED, State.EXPIRED])).order_by(Job.seq)
@@ -145,7 +145,7 @@ def retry(session: Session, id: str) -> int:
             actions.retry(session, job_id)
             retried += 1
         except NotAllowed as error:
-            refused = error  # e.g. its unique key is taken; the others can go on
+            refused = error  # e.g. its unique key is taken; the others can continue
     if not retried:
         raise refused or NotAllowed("no step of this workflow is dead, cancelled or expired")
     return retried
@@ -167,7 +167,7 @@ def _edges(session: Session, workflow_seq: int, names: dict[int, str]) -> list[E
     rows = session.execute(
         statement.order_by(StoredEdge.after_seq, StoredEdge.before_seq).execution_options(populate_existing=True)
     ).scalars()
-    # Retention may have taken a part of it already.
+    # Retention may have deleted a part of it.
     return [
         Edge(names[row.before_seq], names[row.after_seq], row.outcome) for row in rows if {row.before_seq, row.after_seq} <= names.keys()
     ]
@@ -192,7 +192,7 @@ def _summary(workflow: StoredWorkflow, counts: Counter[tuple[State, Fate | None]
 
 
 def _state(counts: Counter[tuple[State, Fate | None]]) -> str:
-    """One word for the whole: what most needs to be known of its steps."""
+    """Return one state for the whole workflow: the most important among its steps."""
     alive = {(state, fate) for (state, fate), number in counts.items() if number and fate is not Fate.NOT_NEEDED}
     states = {state for state, _ in alive}
     if states & {State.QUEUED, State.RUNNING, State.RETRYING}:
@@ -211,7 +211,7 @@ def _state(counts: Counter[tuple[State, Fate | None]]) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Membership:
-    """What a job is in its workflow."""
+    """A job's place in its workflow."""
 
     id: str
     name: str
@@ -219,7 +219,7 @@ class Membership:
 
 
 def membership(session: Session, job: Job) -> Membership | None:
-    """The workflow that the job is a step of, and the step's name in it."""
+    """Return the workflow that the job is a step of, and the step's name in it."""
     if job.workflow_seq is None:
         return None
     statement = select(StoredWorkflow.id, StoredWorkflow.name, StoredStep.name).join(
@@ -230,6 +230,6 @@ def membership(session: Session, job: Job) -> Membership | None:
 
 
 def submitted(session: Session, ids: Sequence[str]) -> dict[str, str]:
-    """Job id -> id of the workflow it is a step of, for those that are."""
+    """Map job id -> id of its workflow, for the jobs that are steps."""
     statement = select(Job.id, StoredWorkflow.id).join(StoredWorkflow, StoredWorkflow.seq == Job.workflow_seq).where(Job.id.in_(ids))
     return {row[0]: row[1] for row in session.execute(statement)}

@@ -1,4 +1,4 @@
-"""A claimed job: what a worker process gets of a job whose lease it has taken."""
+"""A claimed job: the data that a worker process receives when it takes a job's lease."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 
 class Claimed(NamedTuple):
-    """A job this worker may run now: attempt number `attempt` is its own until its lease ends. JSON columns are texts."""
+    """A job that this worker may run now: attempt number `attempt` is its own until its lease ends. JSON columns are strings."""
 
     seq: int
     id: str
@@ -23,8 +23,8 @@ class Claimed(NamedTuple):
     due_us: int | None
     slot_us: int | None
     workflow_seq: int | None
-    frees_key: bool | None  # its unique key is free from its start on
-    is_fair: bool | None  # it takes part in fair shares of its queue
-    is_watched: bool | None  # an operator has set something, maybe about this job
-    has_slots: bool = False  # it takes slots of a concurrency limit
+    frees_key: bool | None  # its unique key is freed when it starts
+    is_fair: bool | None  # it counts towards its queue's fair shares
+    is_watched: bool | None  # an operator's override may concern this job
+    has_slots: bool = False  # it holds slots of a concurrency limit
     is_probe: bool = False  # it starts while its actor's circuit breaker is open

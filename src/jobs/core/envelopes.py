@@ -1,4 +1,4 @@
-"""What travels: the message that says "this job, this attempt, may start", in Dramatiq's own format."""
+"""Envelope: the message that says "this attempt of this job may start", in Dramatiq's own format."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class Envelope:
 def encode(
     *, seq: int, id: str, attempt: int, queue: str, actor: str, priority: int, args: str, kwargs: str, options: str, created_at_ms: int
 ) -> Envelope:
-    """Build the envelope of a job; `args`, `kwargs` and `options` are JSON texts, as the row keeps them."""
+    """Build the envelope of a job; `args`, `kwargs` and `options` are JSON strings, as the row stores them."""
     mark = f'"attempt":{attempt}'
     options = f"{{{mark}}}" if options == "{}" else f"{options[:-1]},{mark}}}"
     body = (
@@ -42,7 +42,7 @@ def encode(
     return Envelope(seq, id, attempt, queue, actor, priority, body.encode())
 
 
-#: the few names of queues and actors are the same in every message
+#: cached: messages share a few queue and actor names
 _quoted = lru_cache(maxsize=1024)(json.dumps)
 
 Listener = Callable[[list[Envelope]], None]
@@ -83,7 +83,7 @@ def _forget(session: Session, rolled_back: SessionTransaction) -> None:
 
 @event.listens_for(Session, "after_transaction_end")
 def _end(session: Session, ended: SessionTransaction) -> None:
-    # A session that was closed without a commit may be used again: what it had announced is gone with its rows.
+    # A session closed without a commit may be reused: drop what it had announced.
     if ended.parent is None:
         session.info.pop(_ANNOUNCED, None)
 

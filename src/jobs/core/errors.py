@@ -1,4 +1,4 @@
-"""What can be wrong with a request to the jobs room; each text names the field and the cure."""
+"""Errors of requests to the jobs room; each message names the field and the cure."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from dramatiq.middleware import Interrupt
 
 
 class JobsError(Exception):
-    """Base of the errors a caller of the jobs room can cause and cure. `field` names the input at fault."""
+    """Base of errors that a caller of the jobs room can cause and fix. `field` names the invalid input."""
 
     def __init__(self, message: str, *, field: str | None = None) -> None:
         super().__init__(message)
@@ -14,11 +14,11 @@ class JobsError(Exception):
 
 
 class UnknownJob(JobsError):
-    """There is no job with this id: unknown, not pending."""
+    """No job has this id. Not the same as pending."""
 
 
 class AmbiguousId(JobsError):
-    """Several jobs are meant by the part of an id; `candidates` are the ids of the newest of them."""
+    """Several jobs match the partial id; `candidates` are the newest ids."""
 
     def __init__(self, message: str, *, candidates: list[str]) -> None:
         super().__init__(message, field="id")
@@ -30,7 +30,7 @@ class UnknownActor(JobsError):
 
 
 class InvalidArguments(JobsError):
-    """The arguments do not fit the actor; `errors` maps a field to its message, `places` what is within them (`home.street`, `rooms.0.name`)."""
+    """The arguments do not fit the actor; `errors` maps a field to its message, `places` locations within it (`home.street`, `rooms.0.name`)."""
 
     def __init__(self, message: str, *, errors: dict[str, str], field: str | None = None, places: dict[str, str] | None = None) -> None:
         super().__init__(message, field=field or next(iter(errors), None))
@@ -39,11 +39,11 @@ class InvalidArguments(JobsError):
 
 
 class NotAllowed(JobsError):
-    """The job's state does not allow what was asked."""
+    """The job's state does not allow the action."""
 
 
 class IdempotencyConflict(JobsError):
-    """The idempotency key was used before for a different submission."""
+    """The idempotency key has been used for a different submission."""
 
 
 class CancelRequested(Interrupt):

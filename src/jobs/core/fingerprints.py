@@ -1,6 +1,4 @@
-"""Fingerprints: which failures are the same failure. By the exception's type, the place in our own code, and what its message says
-apart from the numbers, names and paths in it.
-"""
+"""Failure fingerprints: group failures by exception type, location in application code, and normalised message."""
 
 from __future__ import annotations
 
@@ -8,12 +6,12 @@ import hashlib
 import re
 from typing import NamedTuple
 
-#: part of every fingerprint: another rule makes other fingerprints, and never mixes with the old ones
+#: part of every fingerprint: a changed rule yields different ones, which never mix with the old ones
 VERSION = 1
 LENGTH = 16
 #: characters of a message that count
 MESSAGE_LENGTH = 200
-#: these are no failures: the actor has asked to come back later, or had to
+#: not failures: the actor asked to be retried later, or was limited
 EXPECTED = frozenset({"Retry", "RateLimitExceeded"})
 LOST = "WorkerLost"
 
@@ -31,16 +29,16 @@ _VARIABLE = (
 
 
 class Fingerprint(NamedTuple):
-    """What tells one kind of failure from another; `id` stands for the rest."""
+    """Identity of an error group; `id` is its hash."""
 
     id: str
     kind: str  # the exception's type
-    place: str  # file:function, the innermost frame of our own code; the actor where there is none
+    place: str  # file:function, the innermost frame of application code; the actor if there is none
     message: str  # normalised
 
 
 def fingerprint(actor: str, error: str | None, traceback: str | None) -> Fingerprint | None:
-    """The fingerprint of a failed attempt, by what is written down of it; None: it is no failure, or nothing is known of it."""
+    """Return the fingerprint of a recorded failed attempt; None: it is not a failure, or too little was recorded."""
     if not error:
         return None
     kind, _, words = error.partition(": ")
@@ -57,7 +55,7 @@ def of_lost_worker(actor: str) -> Fingerprint:
 
 
 def normalise(message: str) -> str:
-    """The message without what differs from one occurrence to the next."""
+    """Remove from a message what varies between occurrences: numbers, names, paths."""
     text = message[: MESSAGE_LENGTH * 4]
     for variable, word in _VARIABLE:
         text = variable.sub(word, text)
@@ -65,7 +63,7 @@ def normalise(message: str) -> str:
 
 
 def is_foreign(path: str) -> bool:
-    """Is this the file of a library, not of our own code?"""
+    """True for a library's file, False for application code."""
     return _FOREIGN.search(path) is not None
 
 
@@ -74,7 +72,7 @@ def _place(traceback: str | None) -> str | None:
     if not frames:
         return None
     path, function = next((frame for frame in reversed(frames) if not _FOREIGN.search(frame[0])), frames[-1])
-    # Two parts of the path: enough to tell files apart, and the same on every host.
+    # Two parts of the path: enough to identify a file, and the same on every host.
     return f"{'/'.join(path.replace(chr(92), '/').split('/')[-2:])}:{function}"[:255]
 
 

@@ -1,4 +1,4 @@
-"""A guard for each item of a loop over several: the error of one job, group or schedule must not keep the others waiting."""
+"""Guard for one item of a loop: an error of one job, group or schedule must not block the others."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ log = get_logger(__name__)
 AGAIN_S = 60.0
 
 _lock = threading.Lock()
-_known: dict[tuple[str, str], tuple[float, int]] = {}  # (event, type) -> when it was logged, and how often it has been seen since
+_known: dict[tuple[str, str], tuple[float, int]] = {}  # (event, type) -> when it was logged, and occurrences since
 
 
 @contextmanager
 def guarded(event: str, **item: Any) -> Iterator[None]:
-    """Log an error of this item and go on; the same one again within a minute is counted. An outage of SQL concerns all items and is raised.
+    """Log an error of this item and go on; repetitions within a minute are counted. A database outage concerns all items and is raised.
 
-    Where the item has written something, a savepoint belongs inside: `with guarded("…"), session.begin_nested():`
+    If the item has written something, open a savepoint inside: `with guarded("…"), session.begin_nested():`
     """
     try:
         yield
@@ -37,7 +37,7 @@ def guarded(event: str, **item: Any) -> Iterator[None]:
 
 
 def _count(event: str, kind: str) -> int | None:
-    """How often this error was seen since it was logged; None: too lately to log it again."""
+    """Return how often this error has occurred since it was logged; None: too recent to log again."""
     present = time.monotonic()
     with _lock:
         logged, seen = _known.get((event, kind), (-AGAIN_S, 0))

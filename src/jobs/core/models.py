@@ -1,6 +1,6 @@
 """The tables of the jobs room: jobs, their attempts, and the worker processes that hold leases.
 
-`seq` orders and joins (small, ascending); `id` is what people, messages and URLs carry.
+`seq` orders and joins (small, ascending); `id` is used by people, messages and URLs.
 """
 
 from __future__ import annotations
@@ -15,9 +15,9 @@ from sqlalchemy.orm import Mapped, mapped_column, relationship
 from ...sql.columns import Base, JsonText, UtcDateTime
 from .states import HeldFor, Outcome, State, Unique, Wish
 
-#: SQLite counts rows only in a column of type INTEGER
+#: SQLite autoincrements only a column of type INTEGER
 Sequence = BigInteger().with_variant(Integer(), "sqlite")
-#: text in the order of its bytes: ranges by prefix must not depend on the locale of the database
+#: bytewise collation: prefix ranges must not depend on the database's locale
 _BYTEWISE = String(255).with_variant(String(255, collation="C"), "postgresql")
 
 
@@ -30,12 +30,12 @@ def partial(name: str, *columns: str, where: str, unique: bool = False) -> Index
 
 
 class Job(Base):
-    """One submission, from the row's first commit until its end and for as long as retention keeps it."""
+    """One submission, from its first commit until retention deletes it."""
 
     __tablename__ = "jobs"
     __table_args__ = (
         Index("ix_jobs_actor", "actor", "seq"),
-        # Most rows of a large table are succeeded ones: they stay out of the index by state.
+        # Most rows of a large table have succeeded: they stay out of the index by state.
         partial("ix_jobs_state", "state", "seq", where="state <> 'succeeded'"),
         partial("ix_jobs_publish", "publish_at", where="publish_at IS NOT NULL"),
         partial("ix_jobs_due", "due_at", where="state IN ('scheduled', 'retrying')"),
@@ -55,51 +55,51 @@ class Job(Base):
             where="unique_key IS NOT NULL AND state NOT IN ('succeeded', 'dead', 'cancelled', 'expired')",
             unique=True,
         ),
-        # Room on each page for the next version of a row; sqlite_autoincrement: a deleted job's number never returns.
+        # fillfactor leaves room on each page for a row's next version; sqlite_autoincrement: a deleted job's number is never reused.
         {"postgresql_with": {"fillfactor": "80"}, "sqlite_autoincrement": True},
     )
 
     seq: Mapped[int] = mapped_column(Sequence, primary_key=True, autoincrement=True)
     id: Mapped[str] = mapped_column(String(255), unique=True)
-    actor: Mapped[str | None] = mapped_column(String(255))  # None: a body that was no message at all
+    actor: Mapped[str | None] = mapped_column(String(255))  # None: the body could not be decoded
     queue: Mapped[str] = mapped_column(String(255))
     state: Mapped[State] = mapped_column(words(State))
-    reason: Mapped[str | None] = mapped_column(Text)  # why it waits, is held, or ended as it did
+    reason: Mapped[str | None] = mapped_column(Text)  # why it waits, is held, or ended
     held_for: Mapped[HeldFor | None] = mapped_column(words(HeldFor))
     args: Mapped[Any] = mapped_column(JsonText)
     kwargs: Mapped[Any] = mapped_column(JsonText)
     options: Mapped[Any] = mapped_column(JsonText)  # Dramatiq's message options, as sent
-    body: Mapped[str | None] = mapped_column(Text)  # of a message that could not be read
+    body: Mapped[str | None] = mapped_column(Text)  # of an undecodable message
     priority: Mapped[int] = mapped_column(SmallInteger, default=0)
     source: Mapped[str] = mapped_column(String(16), default="send")  # form, api, cli, send, schedule, broker
     submitted_by: Mapped[str | None] = mapped_column(String(255))
     unique_key: Mapped[str | None] = mapped_column(String(255))
-    unique_until: Mapped[Unique | None] = mapped_column(words(Unique))  # how long it keeps others of its key out
+    unique_until: Mapped[Unique | None] = mapped_column(words(Unique))  # how long it blocks others with its key
     idempotency_key: Mapped[str | None] = mapped_column(String(255))
 
     attempt: Mapped[int] = mapped_column(Integer, default=0)  # number of the newest attempt; 0: none yet
-    failures: Mapped[int] = mapped_column(Integer, default=0)  # failed attempts since submission or a person's retry
-    crashes: Mapped[int] = mapped_column(Integer, default=0)  # workers lost with it since then
+    failures: Mapped[int] = mapped_column(Integer, default=0)  # failed attempts since submission or an operator's retry
+    crashes: Mapped[int] = mapped_column(Integer, default=0)  # workers lost while running it since then
     worker_id: Mapped[int | None] = mapped_column(BigInteger)
-    waits_for: Mapped[str | None] = mapped_column(_BYTEWISE)  # what makes a waiting job due before its time: a slot, a resume
+    waits_for: Mapped[str | None] = mapped_column(_BYTEWISE)  # resource that makes a waiting job due early: a slot, a resume
     slot_at: Mapped[datetime | None] = mapped_column(UtcDateTime)  # the reserved start under a rate limit
-    fair_key: Mapped[str | None] = mapped_column(String(255))  # whose share of the queue it takes
-    workflow_seq: Mapped[int | None] = mapped_column(BigInteger)  # of the workflow it is a step of
+    fair_key: Mapped[str | None] = mapped_column(String(255))  # whose share of the queue it uses
+    workflow_seq: Mapped[int | None] = mapped_column(BigInteger)  # the workflow that it is a step of
     cancel_requested: Mapped[bool] = mapped_column(Boolean, default=False)
-    rerun_of: Mapped[str | None] = mapped_column(String(255))  # id of the job that it runs again
+    rerun_of: Mapped[str | None] = mapped_column(String(255))  # id of the job that it re-runs
 
     created_at: Mapped[datetime] = mapped_column(UtcDateTime)
     due_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     expires_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     publish_at: Mapped[datetime | None] = mapped_column(
         UtcDateTime
-    )  # when the relay publishes it; None: RabbitMQ has it, or it is not queued
+    )  # when the relay publishes it; None: confirmed by RabbitMQ, or not queued
     published_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     started_at: Mapped[datetime | None] = mapped_column(UtcDateTime)  # of the newest attempt
     finished_at: Mapped[datetime | None] = mapped_column(UtcDateTime)  # when a final state was reached
 
     result: Mapped[Any] = mapped_column(JsonText, nullable=True)
-    result_file: Mapped[str | None] = mapped_column(String(64))  # the name of its file, if it is too large for the row
+    result_file: Mapped[str | None] = mapped_column(String(64))  # the name of its file, if too large for the row
     result_bytes: Mapped[int | None] = mapped_column(BigInteger)  # of that file
     error: Mapped[str | None] = mapped_column(Text)  # one line: type and message of the newest failure
     progress_done: Mapped[int | None] = mapped_column(BigInteger)
@@ -112,7 +112,7 @@ class Job(Base):
 
     @property
     def is_cancelling(self) -> bool:
-        """Has a person asked to cancel it, while it is not yet certain that it runs no more?"""
+        """True if a cancel has been requested but the job may still be running."""
         return self.cancel_requested and self.state is State.RUNNING
 
 
@@ -136,12 +136,12 @@ class Attempt(Base):
     outcome: Mapped[Outcome] = mapped_column(words(Outcome))
     error: Mapped[str | None] = mapped_column(Text)
     traceback: Mapped[str | None] = mapped_column(Text)
-    fingerprint: Mapped[str | None] = mapped_column(String(16))  # of a failure: which group it belongs to
-    noted: Mapped[bool | None] = mapped_column(Boolean)  # of a failure: its group has counted it
+    fingerprint: Mapped[str | None] = mapped_column(String(16))  # of a failure: its error group
+    noted: Mapped[bool | None] = mapped_column(Boolean)  # of a failure: counted in its error group
 
 
 class FailureGroup(Base):
-    """Failed attempts with one fingerprint. It is open from its first failure until it has recovered, and may open again."""
+    """An error group: failed attempts with one fingerprint. Open from the first failure until recovery; may reopen."""
 
     __tablename__ = "failure_groups"
 
@@ -151,23 +151,23 @@ class FailureGroup(Base):
     message: Mapped[str] = mapped_column(Text)
     actors: Mapped[Any] = mapped_column(JsonText)  # names, a few
     count: Mapped[int] = mapped_column(BigInteger)
-    count_before: Mapped[int] = mapped_column(BigInteger)  # of them, before it was opened the last time
+    count_before: Mapped[int] = mapped_column(BigInteger)  # count before it was last reopened
     first_seen_at: Mapped[datetime] = mapped_column(UtcDateTime)
     opened_at: Mapped[datetime] = mapped_column(UtcDateTime)
     last_seen_at: Mapped[datetime] = mapped_column(UtcDateTime, index=True)
     recovered_at: Mapped[datetime | None] = mapped_column(UtcDateTime)  # None: it is open
-    resolved_at: Mapped[datetime | None] = mapped_column(UtcDateTime)  # a person has said that it is mended
+    resolved_at: Mapped[datetime | None] = mapped_column(UtcDateTime)  # an operator has marked it as fixed
     resolved_by: Mapped[str | None] = mapped_column(String(255))  # or muted by
-    regressed_at: Mapped[datetime | None] = mapped_column(UtcDateTime)  # it came again after that
+    regressed_at: Mapped[datetime | None] = mapped_column(UtcDateTime)  # when it recurred after that
     muted_until: Mapped[datetime | None] = mapped_column(UtcDateTime)
     mailed_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
-    mailed_count: Mapped[int] = mapped_column(BigInteger)  # `count` when a mail last told of it
+    mailed_count: Mapped[int] = mapped_column(BigInteger)  # `count` at the last mail about it
     sample_seq: Mapped[int | None] = mapped_column(BigInteger)
     sample_attempt: Mapped[int | None] = mapped_column(Integer)
 
 
 class Worker(Base):
-    """One worker process and its lease: its jobs are its own while `expires_at` lies ahead."""
+    """One worker process and its lease: its jobs are its own until `expires_at`."""
 
     __tablename__ = "workers"
     __table_args__ = ({"sqlite_autoincrement": True},)
@@ -186,15 +186,15 @@ class Worker(Base):
     stopped_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     lost_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     busy: Mapped[int] = mapped_column(Integer, default=0)
-    wish: Mapped[Wish | None] = mapped_column(words(Wish))  # what an operator wants of it
+    wish: Mapped[Wish | None] = mapped_column(words(Wish))  # an operator's command
     wished_by: Mapped[str | None] = mapped_column(String(255))
     memory_bytes: Mapped[int | None] = mapped_column(BigInteger)
-    refusals: Mapped[Any] = mapped_column(JsonText, nullable=True)  # RabbitMQ's queue -> why the process cannot use it; "": all
+    refusals: Mapped[Any] = mapped_column(JsonText, nullable=True)  # RabbitMQ queue -> why the process cannot use it; "": all
     frontier: Mapped[Any] = mapped_column(JsonText)  # queue -> published_at (microseconds) of the newest message claimed
 
 
 class Heartbeat(Base):
-    """One process or thread that others depend on and that holds no jobs: a scheduler, a relay. Fresh while `expires_at` lies ahead."""
+    """A process or thread that holds no jobs but that others depend on: a scheduler, a relay. Alive until `expires_at`."""
 
     __tablename__ = "heartbeats"
 
@@ -212,7 +212,7 @@ class Heartbeat(Base):
 
 
 class StackWish(Base):
-    """That somebody wants to know where a running attempt is."""
+    """Request for the stack of a running attempt."""
 
     __tablename__ = "stack_wishes"
 
@@ -222,7 +222,7 @@ class StackWish(Base):
 
 
 class Control(Base):
-    """What an operator has set beside the code: a pause, or a limit that overrides an actor's own."""
+    """An operator's override: a pause, or a limit in place of the actor's own."""
 
     __tablename__ = "controls"
 
@@ -245,7 +245,7 @@ class RateLimit(Base):
 
 
 class Slot(Base):
-    """One of the places that a running job takes under a concurrency limit."""
+    """A slot that a running job holds under a concurrency limit."""
 
     __tablename__ = "slots"
 
@@ -254,7 +254,7 @@ class Slot(Base):
 
 
 class BreakerState(Base):
-    """An actor's circuit breaker once it has counted a failure; open when `opened_at` is set."""
+    """An actor's circuit breaker after its first failure; open if `opened_at` is set."""
 
     __tablename__ = "breakers"
 
@@ -265,7 +265,7 @@ class BreakerState(Base):
 
 
 class LimiterValue(Base):
-    """A value of Dramatiq's own rate limiters and barriers; one that has expired counts as absent."""
+    """A value of Dramatiq's own rate limiters and barriers; an expired one counts as absent."""
 
     __tablename__ = "limiter_values"
 
@@ -288,17 +288,17 @@ class LogLine(Base):
 
 
 class Restore(Base):
-    """That this database once was put back from a backup: what was submitted between the two instants is unknown to it."""
+    """A restore from a backup: this database lacks the submissions between the two instants."""
 
     __tablename__ = "restores"
 
     restored_at: Mapped[datetime] = mapped_column(UtcDateTime, primary_key=True)
-    made_at: Mapped[datetime] = mapped_column(UtcDateTime)  # the moment that the backup shows
+    made_at: Mapped[datetime] = mapped_column(UtcDateTime)  # the instant of the backup's snapshot
     file: Mapped[str] = mapped_column(String(255))
 
 
 class UniquePeriod(Base):
-    """A unique key that is taken for a period, whatever becomes of the job that took it."""
+    """A unique key that is taken for a period, whatever the state of its job."""
 
     __tablename__ = "unique_periods"
 

@@ -1,6 +1,6 @@
-"""Options of messages: what one call may say about its job, and the errors that name the right word.
+"""Message options: what one call may set for its job, and errors that suggest the right name.
 
-An option that is understood by no one would be ignored in silence, and the job would run otherwise than was asked for.
+An unknown option would be ignored silently, and the job would run differently from what was asked.
 """
 
 from __future__ import annotations
@@ -13,17 +13,17 @@ from typing import Any
 from ...sql.clock import now
 from .errors import JobsError
 
-#: what a call may say about the submission; not kept with the job
+#: options of the submission; not stored with the job
 OF_SUBMISSION = frozenset(
     {"broker_priority", "delay", "eta", "expires", "fair_key", "idempotency_key", "link", "link_error", "priority", "unique_key"}
 )
-#: milliseconds or counts that one call may set otherwise than its actor
+#: milliseconds or counts with which a call may override its actor
 _NUMBERS = frozenset({"hard_time_limit", "max_backoff", "max_retries", "min_backoff", "retry_delay", "time_limit"})
-#: what a call may say about attempts and what follows them
+#: options of attempts and what follows them
 _OF_ATTEMPTS = _NUMBERS | {
     "isolated", "notify_shutdown", "on_failure", "on_retry_exhausted", "on_success", "pipe_ignore", "result_ttl", "store_results", "throws",
 }  # fmt: skip
-#: what is written by Dramatiq, periodiq and this house
+#: options written by Dramatiq, periodiq and Callboard itself
 _WRITTEN = frozenset(
     {
         "attempt", "group_completion_callbacks", "group_completion_uuid", "pipe_target", "redelivered", "requeue_timestamp", "retries", "scheduled_at",
@@ -33,7 +33,7 @@ _WRITTEN = frozenset(
 _KNOWN = OF_SUBMISSION | _OF_ATTEMPTS | _WRITTEN
 
 _MILLISECONDS = " in milliseconds"
-#: words of Celery, RQ, Dramatiq's other middleware and the like, and what they are called here
+#: option names of Celery, RQ, Dramatiq's other middleware and others, with our names for them
 _ELSEWHERE = {
     **dict.fromkeys(("countdown", "defer_by", "delay_seconds", "enqueue_in", "in_", "wait"), f"delay{_MILLISECONDS}"),
     **dict.fromkeys(("at", "due_at", "enqueue_at", "not_before", "run_at", "schedule", "scheduled_for"), "eta, a datetime with a time zone"),
@@ -51,13 +51,13 @@ _of_actors: frozenset[str] = frozenset()
 
 
 def declare(own: frozenset[str], of_actors: frozenset[str]) -> None:
-    """Know the options of a team's own middleware, and those that only an actor's declaration may have."""
+    """Register the options of custom middleware, and those allowed only in an actor's declaration."""
     global _declared, _of_actors
     _declared, _of_actors = own, of_actors
 
 
 def check(options: Mapping[str, Any]) -> None:
-    """Raise JobsError for an option that would be ignored, in what follows the message, too."""
+    """Raise JobsError for an option that would be ignored, also in follow-up messages."""
     for name, value in options.items():
         if name not in _KNOWN and name not in _declared:
             raise JobsError(f"{name!r} is not an option of a message: {_cure(name)}", field=name)
@@ -79,7 +79,7 @@ def _cure(name: str) -> str:
 
 
 def instant(value: Any, field: str) -> datetime:
-    """An aware datetime from a datetime, a timedelta or a number of milliseconds: from now, or since 1970 for `eta`."""
+    """Convert a datetime, a timedelta or milliseconds to an aware datetime: from now, or since 1970 for `eta`."""
     if isinstance(value, datetime):
         if value.tzinfo is None:
             raise JobsError(f"{field} needs a time zone, e.g. datetime.now(UTC) + timedelta(minutes=5)", field=field)

@@ -1,8 +1,8 @@
-"""Placeholders: how a step's arguments name the results of steps before it, as plain JSON.
+"""Placeholders: plain JSON in a step's arguments that refers to results of earlier steps.
 
-`{"$result_of": "add"}` stands for the result of the step add, `{"$result_of": ["a", "b"]}` for the list of both results;
-`$outcome_of` for how they ended. They are replaced in the commit that releases the step, and what replaces them is
-never looked at again: a result that looks like a placeholder stays what it is.
+`{"$result_of": "add"}` stands for the result of the step add, `{"$result_of": ["a", "b"]}` for the list of both
+results; `$outcome_of` for their outcomes. They are replaced in the commit that releases the step, and the replacement
+is not searched again: a result that looks like a placeholder stays as it is.
 """
 
 from __future__ import annotations
@@ -14,13 +14,13 @@ RESULT, OUTCOME = "$result_of", "$outcome_of"
 
 
 def names(value: Any) -> Iterator[str]:
-    """The names of the steps that the placeholders within a JSON value stand for."""
+    """Return the names of the steps that the placeholders within a JSON value refer to."""
     for kind, steps in _found(value):
         yield from _flat(kind, steps)
 
 
 def resolve(value: Any, outcomes: Mapping[str, Mapping[str, Any]]) -> Any:
-    """The value with every placeholder replaced. `outcomes`: step name -> how it ended, its `result` included."""
+    """Replace every placeholder. `outcomes`: step name -> its outcome, including its `result`."""
     if isinstance(value, Mapping):
         if len(value) == 1:
             if RESULT in value:

@@ -1,4 +1,4 @@
-"""Release waiting jobs: queue rows that wait for a thing, and build the messages of queued rows."""
+"""Release of waiting jobs: queue rows that wait for a resource, and build the messages of queued rows."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from ...sql.statements import plain, run
 from .envelopes import Envelope, encode
 from .states import Outcome, State, require
 
-#: seconds one relay has to get a row confirmed before the next one tries: what a job waits longer whose publisher was killed
+#: seconds that one relay has to get a row confirmed before the next one tries: the extra delay of a job whose publisher was killed
 CONFIRM_WITHIN = 5.0
 
 require(State.SCHEDULED, State.QUEUED)
 
-# A job that lost its worker has waited once: behind everything that was submitted meanwhile it would wait again.
+# A job that lost its worker has waited once already: it goes before jobs submitted since.
 _COLUMNS = (
     "jobs.seq, jobs.id, jobs.attempt, jobs.queue, jobs.actor, "
     "CASE WHEN jobs.attempt > 0 AND EXISTS (SELECT 1 FROM attempts "
@@ -28,8 +28,8 @@ _COLUMNS = (
 
 
 def taking(condition: str, order: str, changes: str) -> dict[str, Any]:
-    """An UPDATE of the first `:limit` rows that meet the condition and are not locked, for both stores."""
-    # As a plain IN (…), PostgreSQL may run the choice again for each row that it tries, and so take more than the limit.
+    """Build an UPDATE of the first `:limit` unlocked rows that meet the condition, for both stores."""
+    # As a plain IN (…), PostgreSQL may re-evaluate the subquery for each row it tries, and so take more than the limit.
     chosen = f"SELECT seq FROM jobs WHERE {condition} ORDER BY {order} LIMIT :limit"
     locked = f"WITH taken AS MATERIALIZED ({chosen} FOR UPDATE SKIP LOCKED)"
     return {
@@ -46,12 +46,12 @@ _RELEASE_WAITING = taking(
 
 
 def release_waiting(session: Session, waits_for: str, limit: int) -> list[Envelope]:
-    """Queue the oldest jobs that wait for this thing, and return their messages to be announced by the caller."""
+    """Queue the oldest jobs that wait for this resource; return their messages for the caller to announce."""
     return take(session, _RELEASE_WAITING, limit, waits_for=waits_for)
 
 
 def take(session: Session, statements: dict[str, Any], limit: int, **parameters: Any) -> list[Envelope]:
-    """Run one of `taking`'s statements and return the messages of the rows that it changed."""
+    """Run one of `taking`'s statements; return the messages of the rows that it changed."""
     present = now()
     again = to_microseconds(present + timedelta(seconds=CONFIRM_WITHIN))
     rows = run(session, statements, now=to_microseconds(present), again=again, limit=limit, **parameters)
@@ -61,7 +61,7 @@ def take(session: Session, statements: dict[str, Any], limit: int, **parameters:
 def envelope(
     seq: int, id: str, attempt: int, queue: str, actor: str, priority: int, args: str, kwargs: str, options: str, created_us: int
 ) -> Envelope:
-    """The message for a queued row's next attempt."""
+    """Return the message for a queued row's next attempt."""
     return encode(
         seq=seq, id=id, attempt=attempt + 1, queue=queue, actor=actor, priority=priority, args=args, kwargs=kwargs, options=options,
         created_at_ms=created_us // 1000,

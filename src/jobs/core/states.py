@@ -10,7 +10,7 @@ from enum import StrEnum
 
 
 class State(StrEnum):
-    """Where a job is on its path."""
+    """State of a job."""
 
     SCHEDULED = "scheduled"
     QUEUED = "queued"
@@ -32,40 +32,40 @@ class State(StrEnum):
 
 
 class Outcome(StrEnum):
-    """How one attempt ended. A job never fails: an attempt does."""
+    """Outcome of one attempt. Jobs never fail: attempts do."""
 
     SUCCEEDED = "succeeded"
     FAILED = "failed"
-    LOST = "lost"  # its worker died or was cut off
+    LOST = "lost"  # its worker died or lost its connection
     CANCELLED = "cancelled"
     HELD = "held"  # the arguments did not fit the actor
 
 
 class HeldFor(StrEnum):
-    """What a held job needs before it can go on."""
+    """Reason to hold a job, which determines how it can continue."""
 
-    UNKNOWN_ACTOR = "unknown_actor"  # a worker that has the actor; it is released by itself when one appears
-    ARGUMENTS = "arguments"  # a deploy that takes these arguments, which releases it by itself, or other arguments
-    FOREIGN = "foreign"  # a person's word: nobody submitted it here
-    UNREADABLE = "unreadable"  # nothing: it is no message, and can only be looked at and discarded
+    UNKNOWN_ACTOR = "unknown_actor"  # until a worker has the actor; it is then released automatically
+    ARGUMENTS = "arguments"  # until a deploy accepts these arguments (released automatically), or they are edited
+    FOREIGN = "foreign"  # until an operator approves it: it was not submitted here
+    UNREADABLE = "unreadable"  # never: it cannot be decoded, only inspected and discarded
 
 
 class Unique(StrEnum):
-    """How long a job keeps others of its unique key out."""
+    """How long a job blocks others with its unique key."""
 
     WAITING = "waiting"  # until it starts
     FINISHED = "finished"  # until it reaches a final state
 
 
 class Wish(StrEnum):
-    """What an operator wants of a worker process."""
+    """Worker command of an operator."""
 
-    QUIET = "quiet"  # take nothing new, finish what it holds
-    STOP = "stop"  # the same, and then end
+    QUIET = "quiet"  # take no new jobs, finish those it holds
+    STOP = "stop"  # the same, and then exit
 
 
 class Turn(StrEnum):
-    """The change of an alert that people and webhooks are notified of."""
+    """Change of an alert that people and webhooks are notified of."""
 
     BEGAN = "began"
     RECOVERED = "recovered"
@@ -80,7 +80,7 @@ MOVES: dict[State, frozenset[State]] = {
     State.RUNNING: frozenset({State.SUCCEEDED, State.RETRYING, State.QUEUED, State.SCHEDULED, State.HELD, State.DEAD, State.CANCELLED}),
     State.RETRYING: frozenset({State.QUEUED, State.CANCELLED, State.EXPIRED}),
     State.HELD: frozenset({State.QUEUED, State.CANCELLED}),
-    # A final state is left only by a person's retry.
+    # Only an operator's retry leaves a final state.
     State.DEAD: frozenset({State.QUEUED}),
     State.CANCELLED: frozenset({State.QUEUED, State.SCHEDULED}),  # scheduled: a step whose turn had not come
     State.EXPIRED: frozenset({State.QUEUED, State.SCHEDULED}),
@@ -89,16 +89,16 @@ MOVES: dict[State, frozenset[State]] = {
 
 
 def allowed(source: State, target: State) -> bool:
-    """May a job move from `source` to `target`?"""
+    """True if a job may move from `source` to `target`."""
     return target in MOVES[source]
 
 
 def require(source: State, target: State) -> None:
-    """Refuse, at import of the statement that makes it, a move the table does not have."""
+    """Refuse a move that the table lacks, when the statement that makes it is imported."""
     if not allowed(source, target):
         raise ValueError(f"No job may move from {source} to {target}; see MOVES in src/jobs/core/states.py")
 
 
 def sources(target: State) -> frozenset[State]:
-    """The states from which a job may move to `target`."""
+    """Return the states from which a job may move to `target`."""
     return frozenset(state for state, targets in MOVES.items() if target in targets)

@@ -1,6 +1,6 @@
-"""The one encoder: how values enter rows and messages (arguments, results, follow-ups), texts (errors, progress, logs) and JSON bodies.
+"""The one encoder of values for rows and messages (arguments, results, follow-ups), texts (errors, progress, logs) and JSON bodies.
 
-What it returns both stores, RabbitMQ and every JSON parser can hold. What it cannot make so it refuses with the reason.
+Its output is valid for both stores, RabbitMQ and every JSON parser. It rejects other values with a reason.
 """
 
 from __future__ import annotations
@@ -14,46 +14,46 @@ from typing import Any, NoReturn
 
 from pydantic_core import to_jsonable_python
 
-#: levels of lists and objects within each other; json's own limit depends on how deep the caller's stack is
+#: maximum nesting; json's own limit depends on the depth of the caller's stack
 DEEPEST = 200
 _EMPTY: dict[type, str] = {list: "[]", dict: "{}"}
 _TOO_DEEP = f"nested more than {DEEPEST} levels deep"
 _STEPS = {ord("["): 1, ord("{"): 1, ord("]"): -1, ord("}"): -1}
 _NO_BRACKETS = bytes(byte for byte in range(256) if byte not in _STEPS)
-#: one escape of a JSON text: a whole surrogate pair, half of one, or any other
+#: one escape of a JSON string: a surrogate pair, a lone surrogate, or any other
 _ESCAPE = re.compile(r"\\(?:u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}|u([dD][89a-fA-F][0-9a-fA-F]{2})|.)")
 _LONE = re.compile("[\ud800-\udfff]")
 
 
 def dumps(value: Any) -> str:
-    """Compact JSON of exactly what JSON holds; raises TypeError or ValueError for anything else: arguments come back as they were sent."""
+    """Encode exactly what JSON holds as compact JSON; raises TypeError or ValueError for anything else: arguments must round-trip."""
     if not value and type(value) in _EMPTY:
         return _EMPTY[type(value)]
     return _written(value, _encode, _refused)
 
 
 def dumps_rich(value: Any) -> str:
-    """Compact JSON of a result, its richer types by pydantic's rules; raises TypeError or ValueError for what has no JSON form.
+    """Encode a result as compact JSON, richer types by pydantic's rules; raises TypeError or ValueError if there is no JSON form.
 
-    Half of a surrogate pair, which no store and few parsers hold, becomes its escape as text.
+    A lone surrogate, which no store and few parsers accept, becomes its escape sequence as text.
     """
     return _written(value, _encode_rich, _mended)
 
 
 def plain(value: Any) -> Any:
-    """The result as it is read back: what a row, a page and the next job get."""
+    """The result as it is read back: as a row, a page and the next job receive it."""
     return json.loads(dumps_rich(value))
 
 
 def loads(text: str | bytes) -> Any:
-    """The value of a JSON text from outside; raises ValueError for what is not JSON: NaN, Infinity, and 1e400, which would become it."""
+    """Parse untrusted JSON; raises ValueError for NaN, Infinity, and 1e400, which would become Infinity."""
     return json.loads(text, parse_constant=_refuse_constant, parse_float=_finite)
 
 
 def is_too_deep(text: str | bytes, deepest: int = DEEPEST) -> bool:
-    """True if lists and objects lie more than `deepest` levels within each other; counts brackets, and parses nothing."""
+    """True if lists and objects are nested deeper than `deepest`; counts brackets without parsing."""
     if isinstance(text, str):
-        if text.count("[") + text.count("{") <= deepest:  # nearly every value
+        if text.count("[") + text.count("{") <= deepest:  # true of nearly every value
             return False
         text = text.encode("utf-8", "replace")
     data = text
@@ -62,13 +62,13 @@ def is_too_deep(text: str | bytes, deepest: int = DEEPEST) -> bool:
 
 
 def size_parsed(data: bytes) -> int:
-    """About how many bytes a JSON text takes once it is parsed, found without parsing it."""
+    """Estimate the memory of a parsed JSON text, without parsing it."""
     brackets = data.count(b"[") + data.count(b"{")
     return len(data) + 64 * brackets + 32 * data.count(b",") + 30 * data.count(b'"')
 
 
 def unkeepable(value: Any, path: tuple[str | int, ...] = ()) -> tuple[tuple[str | int, ...], str] | None:
-    """The place within a JSON value that cannot be kept, and why: half of a surrogate pair. None: all can."""
+    """Return the location of a lone surrogate within a JSON value, which cannot be stored, and the reason; None: there is none."""
     if isinstance(value, str):
         found = _LONE.search(value)
         return None if found is None else (path, f"Half of a surrogate pair (\\u{ord(found[0]):x}) is not a character: leave it out.")
@@ -85,7 +85,7 @@ def unkeepable(value: Any, path: tuple[str | int, ...] = ()) -> tuple[tuple[str 
 
 
 def text_of(value: Any, limit: int | None = None) -> str:
-    """Any object as a text that both stores hold; one whose conversion fails is named by its type."""
+    """Convert any object to a text that both stores hold; if that fails, use the name of its type."""
     if isinstance(value, bytes | bytearray | memoryview):
         return storable(bytes(value).decode("utf-8", "backslashreplace"), limit)
     try:
@@ -95,7 +95,7 @@ def text_of(value: Any, limit: int | None = None) -> str:
 
 
 def storable(text: str, limit: int | None = None) -> str:
-    """The text as both stores can hold it: no NUL, no half of a surrogate pair, cut in the middle when too long."""
+    """Make a text storable: no NUL, no lone surrogate, cut in the middle if too long."""
     text = text.replace("\x00", "\\x00").encode("utf-8", "backslashreplace").decode("utf-8")
     if limit is not None and len(text) > limit:
         half = limit // 2
@@ -120,7 +120,7 @@ def _written(value: Any, encode: Callable[[Any], str], lone: Callable[[re.Match[
 def _encode_rich(value: Any) -> str:
     try:
         return _encode_leaves(value)
-    except TypeError:  # keys that are not texts or numbers, or a type without a JSON form, which is then named
+    except TypeError:  # keys that are neither strings nor numbers, or a type without a JSON form, which the error names
         return _encode(to_jsonable_python(value, fallback=_foreign))
 
 
@@ -135,11 +135,11 @@ def _foreign(value: Any) -> Any:
 
 
 def _is_array(value: Any) -> bool:
-    """Numbers and arrays of NumPy and its kin, none of which is imported here."""
+    """True for numbers and arrays of NumPy and similar libraries, none of which is imported here."""
     return not isinstance(value, type) and callable(getattr(value, "tolist", None))
 
 
-#: made once: json.dumps() makes an encoder per call when it is given separators, which takes twice as long as encoding
+#: reused: with separators, json.dumps() creates an encoder per call, which takes twice as long as encoding
 _encode = json.JSONEncoder(separators=(",", ":")).encode
 _encode_leaves = json.JSONEncoder(separators=(",", ":"), default=_plain).encode
 

@@ -1,7 +1,7 @@
-"""The tables of workflows: what belongs together, its steps, and which step waits for which.
+"""The tables of workflows: the workflow, its steps, and their dependencies.
 
-A step is a job. What it needs beyond a job's row while it waits for others stands here, in tables that jobs outside of
-workflows never touch.
+A step is a job. Data that it needs only while it waits for others is stored here, in tables that other jobs never
+touch.
 """
 
 from __future__ import annotations
@@ -17,39 +17,39 @@ from .models import Sequence, partial, words
 
 
 class When(StrEnum):
-    """On what end of the steps before it a step runs."""
+    """Condition on the preceding steps under which a step runs."""
 
-    SUCCESS = "success"  # all of them have succeeded
-    ERROR = "error"  # all have ended, at least one otherwise than by success
-    ALWAYS = "always"  # all have ended, however
+    SUCCESS = "success"  # all succeeded
+    ERROR = "error"  # all have ended, at least one without success
+    ALWAYS = "always"  # all have ended
 
 
 class OnDead(StrEnum):
-    """What becomes of the steps behind one that is dead, cancelled or expired."""
+    """Policy for steps that follow one that is dead, cancelled or expired."""
 
-    WAIT = "wait"  # they stay and say why; a retry of that step lets them go on
-    CANCEL = "cancel"  # they are cancelled; a retry of that step brings them back
+    WAIT = "wait"  # they keep waiting and give the reason; a retry of that step lets them continue
+    CANCEL = "cancel"  # they are cancelled; a retry of that step restores them
 
 
 class End(StrEnum):
-    """What a step's end means to a step that waits for it."""
+    """Outcome of a step, as seen by a step that waits for it."""
 
     SUCCEEDED = "succeeded"
     FAILED = "failed"  # dead, cancelled or expired
-    BLOCKED = "blocked"  # it waits behind one that failed
-    NOT_NEEDED = "not_needed"  # it would have run only on another end
+    BLOCKED = "blocked"  # it waits for one that failed
+    NOT_NEEDED = "not_needed"  # its condition was not met
 
 
 class Fate(StrEnum):
-    """Why a step that was never released will not be, as things stand."""
+    """Why a waiting step will not be released."""
 
     BLOCKED = "blocked"
-    CANCELLED = "cancelled"  # by OnDead.CANCEL, not by a person
+    CANCELLED = "cancelled"  # by OnDead.CANCEL, not by an operator
     NOT_NEEDED = "not_needed"
 
 
 class StoredWorkflow(Base):
-    """Steps that were submitted together. Its row is the lock behind which they move on."""
+    """Steps submitted together. Its row is the lock under which they advance."""
 
     __tablename__ = "workflows"
     __table_args__ = (
@@ -63,12 +63,12 @@ class StoredWorkflow(Base):
     on_dead: Mapped[OnDead] = mapped_column(words(OnDead))
     submitted_by: Mapped[str | None] = mapped_column(String(255))
     idempotency_key: Mapped[str | None] = mapped_column(String(255))
-    fingerprint: Mapped[str | None] = mapped_column(String(64))  # of what was asked for under the key
+    fingerprint: Mapped[str | None] = mapped_column(String(64))  # hash of the request made under the key
     created_at: Mapped[datetime] = mapped_column(UtcDateTime)
 
 
 class StoredStep(Base):
-    """One job of a workflow, and how it is to start when its turn comes."""
+    """One job of a workflow, and how to start it when its turn comes."""
 
     __tablename__ = "workflow_steps"
     __table_args__ = (Index("ix_workflow_steps_workflow", "workflow_seq", "job_seq"),)
@@ -77,19 +77,19 @@ class StoredStep(Base):
     workflow_seq: Mapped[int] = mapped_column(BigInteger)
     name: Mapped[str] = mapped_column(String(255))
     runs_on: Mapped[When] = mapped_column(words(When))
-    takes_results: Mapped[bool] = mapped_column(Boolean)  # its arguments name results of steps before it
-    waits_text: Mapped[str | None] = mapped_column(Text)  # the reason its job shows while it waits
+    takes_results: Mapped[bool] = mapped_column(Boolean)  # its arguments refer to results of earlier steps
+    waits_text: Mapped[str | None] = mapped_column(Text)  # the waiting reason of its job
     delay_ms: Mapped[int | None] = mapped_column(BigInteger)  # after its release
     not_before: Mapped[datetime | None] = mapped_column(UtcDateTime)
     expires_ms: Mapped[int | None] = mapped_column(BigInteger)  # after its release
-    released_at: Mapped[datetime | None] = mapped_column(UtcDateTime)  # when nothing stood before it any more
+    released_at: Mapped[datetime | None] = mapped_column(UtcDateTime)  # when all its dependencies had ended
     fate: Mapped[Fate | None] = mapped_column(words(Fate))
 
 
 class StoredEdge(Base):
     """One step waits for another; `outcome` is empty until that one has ended.
 
-    Filled and emptied by compare-and-set, so that an end is counted once however often it is reported.
+    Set and cleared by compare-and-set, so that an end is counted once however often it is reported.
     """
 
     __tablename__ = "workflow_edges"
@@ -101,7 +101,7 @@ class StoredEdge(Base):
 
 
 class MessageGroup(Base):
-    """A running Dramatiq group with completion callbacks: how many members it has, and how many have succeeded."""
+    """A running Dramatiq group with completion callbacks: its size, and how many members have succeeded."""
 
     __tablename__ = "message_groups"
 

@@ -1,4 +1,4 @@
-"""Failures: fingerprints counted into error groups, and what people do about a group.
+"""Failures: fingerprints counted into error groups, and operators' actions on a group.
 
 Imports submit, search and below.
 """

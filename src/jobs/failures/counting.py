@@ -1,6 +1,6 @@
 """Error groups: count each failed attempt once under its fingerprint, and decide when to notify people.
 
-Nothing here happens while an attempt is being ended but the fingerprint itself, and the wish that somebody look soon.
+While an attempt ends, only its fingerprint is computed and a count job requested; the rest happens later.
 """
 
 from __future__ import annotations
@@ -30,9 +30,9 @@ log = get_logger(__name__)
 
 #: attempts counted in one transaction
 AT_ONCE = 2_000
-#: seconds that failures may gather before the first mail about them
+#: seconds that failures are collected before the first mail about them
 GATHER_S = 30
-#: days without a failure after which a group is closed, whether its actors have run again or not
+#: days without a failure until a group is closed, even if its actors have not run again
 FORGET_DAYS = 7
 #: actors named in a group
 MOST_ACTORS = 10
@@ -52,7 +52,7 @@ _NOTE_NEW = {
 
 @dataclass(slots=True)
 class _News:
-    """What is new of one fingerprint."""
+    """New failures of one fingerprint."""
 
     count: int = 0
     first: datetime | None = None
@@ -62,7 +62,7 @@ class _News:
 
 
 def note_new(session: Session, limit: int = AT_ONCE) -> int:
-    """Count up to `limit` failed attempts that nobody has counted; return how many. The caller commits and asks again until none is left."""
+    """Count up to `limit` uncounted failed attempts; return their number. The caller commits and repeats until it is 0."""
     rows = run(session, _NOTE_NEW, limit=limit)
     if not rows:
         return 0
@@ -112,13 +112,13 @@ def _count(session: Session, id: str, news: _News) -> None:
 
 
 def to_mail(session: Session, *, except_actors: Collection[str]) -> list[FailureGroup]:
-    """The groups of which somebody has to hear now: new ones worth a mail, and known ones that went on after a quiet period."""
+    """Return the groups to mail about now: new ones, and known ones that continued after a quiet period."""
     settings = get_settings()
     quiet = timedelta(minutes=settings.failure_mail_quiet)
     chosen = []
     for group in _open(session, except_actors):
         if group.muted_until is not None and group.muted_until > now():
-            continue  # somebody has asked for quiet
+            continue  # muted by an operator
         if group.mailed_at is None:
             if group.count - group.count_before >= settings.failure_mail_after or group.kind == LOST or _has_dead(session, group):
                 chosen.append(group)
@@ -128,11 +128,11 @@ def to_mail(session: Session, *, except_actors: Collection[str]) -> list[Failure
 
 
 def recover(session: Session, *, except_actors: Collection[str]) -> list[FailureGroup]:
-    """Close the groups that were quiet for long enough and whose actors have succeeded since; return those that a mail has told of."""
+    """Close the groups that were quiet for long enough and whose actors have succeeded since; return those that had been mailed."""
     quiet = timedelta(minutes=get_settings().failure_mail_quiet)
     told = []
     for group in _open(session, ()):
-        # Whoever has just heard of it hears that it is over in a mail of its own, later.
+        # Right after a mail about the failure, report its recovery later, in a mail of its own.
         if max(group.last_seen_at, group.mailed_at or group.last_seen_at) > now() - quiet:
             continue
         recovered = all(_has_succeeded(session, actor, group.last_seen_at) for actor in group.actors)
@@ -145,29 +145,29 @@ def recover(session: Session, *, except_actors: Collection[str]) -> list[Failure
 
 
 def note_mailed(session: Session, groups: Sequence[FailureGroup]) -> None:
-    """Write down that a mail has told of these, as they are now."""
+    """Record that these groups, in their present state, have been mailed."""
     for group in groups:
         group.mailed_at, group.mailed_count = now(), group.count
     session.flush()
 
 
 def next_look(session: Session) -> datetime | None:
-    """When something may have to be said again; None: every group is closed."""
+    """Return when the groups must be checked next; None: all are closed."""
     quiet = timedelta(minutes=get_settings().failure_mail_quiet)
     present = now()
     instants = [max(group.last_seen_at, group.mailed_at or group.last_seen_at) + quiet for group in _open(session, ())]
-    # A group that is quiet, but whose actors have not run since, is looked at once a period.
+    # A quiet group whose actors have not run since is checked once per period.
     return min((instant if instant > present else present + quiet for instant in instants), default=None)
 
 
 def forget(session: Session, *, keep: timedelta) -> int:
-    """Delete the groups of which nothing was seen for so long; return how many."""
+    """Delete the groups not seen for this long; return their number."""
     over = delete(FailureGroup).where(FailureGroup.last_seen_at < now() - keep)
     return len(session.execute(over.returning(FailureGroup.fingerprint)).all())
 
 
 def affected(session: Session, group: FailureGroup) -> dict[State, int]:
-    """The jobs with a failure of this group since it was opened, by their present states."""
+    """Count the jobs with a failure of this group since it was opened, by their present states."""
     statement = (
         select(Job.state, Job.seq)
         .join(Attempt, Attempt.job_seq == Job.seq)
@@ -182,7 +182,7 @@ def affected(session: Session, group: FailureGroup) -> dict[State, int]:
 
 
 def sample(session: Session, group: FailureGroup) -> tuple[Job, Attempt] | None:
-    """The newest job and attempt of a group that are still kept."""
+    """Return the newest job and attempt of a group that still exist."""
     statement = select(Job, Attempt).join(Attempt, Attempt.job_seq == Job.seq)
     found = session.execute(statement.where(Attempt.job_seq == group.sample_seq, Attempt.number == group.sample_attempt)).first()
     return None if found is None else (found[0], found[1])
@@ -210,9 +210,10 @@ failure_mail: Hook[Asking] = Hook("failure mail")
 
 
 def wish_for_a_look(session: Session, seqs: Collection[int] | None = None) -> None:
-    """Submit one job, for all that fails meanwhile, that looks at these failures soon (None: at those of workers that were lost). It never makes the ends fail that it comes from.
+    """Submit one job that will soon count these failures (None: those of lost workers), and all others meanwhile. It never fails the ends it comes from.
 
-    Called last in their transaction: whoever waits here for another one's key holds nothing that the other still wants.
+    Call it last in their transaction: it may wait for another transaction's unique key, and must not hold a lock which
+    that one needs.
     """
     ask = failure_mail.part  # outside the try, which would log a missing part and send no mail
     if not get_settings().admins:
@@ -220,7 +221,7 @@ def wish_for_a_look(session: Session, seqs: Collection[int] | None = None) -> No
     try:
         message = ask()
         with session.begin_nested():
-            # A look that fails must not ask for the next one.
+            # A counting job that fails must not request the next one.
             others = select(Job.seq).where(Job.seq.in_(seqs or ()), Job.actor != message.actor_name).limit(1)
             if seqs is None or session.execute(others).first() is not None:
                 due_at = now() + timedelta(seconds=GATHER_S)

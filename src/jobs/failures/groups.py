@@ -1,4 +1,4 @@
-"""Error groups as people see them: open, regressed, resolved or muted; and what their failures have in common."""
+"""Error groups as operators see them: open, regressed, resolved or muted; and what their failures have in common."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ from ..core.errors import JobsError
 from ..core.models import Attempt, FailureGroup, Job, Worker
 from ..search import texts
 
-#: failures of a group that its distribution is taken from, the newest
+#: newest failures of a group whose distribution is shown
 SAMPLE = 500
-#: values shown of each thing
+#: values shown per property
 SHOWN = 6
 #: characters of a value
 LENGTH = 60
@@ -28,21 +28,21 @@ DAYS = 14
 
 
 class Status(StrEnum):
-    """How a group stands."""
+    """Status of a group."""
 
     OPEN = "open"
-    REGRESSED = "regressed"  # it was resolved, and has come again
-    RESOLVED = "resolved"  # a person's word; it opens again by itself
-    MUTED = "muted"  # nobody wants to hear of it for a while
+    REGRESSED = "regressed"  # recurred after it was resolved
+    RESOLVED = "resolved"  # marked by an operator; reopens automatically
+    MUTED = "muted"  # notifications are off for a while
 
 
 class UnknownGroup(JobsError):
-    """No failures have this fingerprint."""
+    """No failure has this fingerprint."""
 
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """Some groups, those seen last first; `next`: the instant to pass as `before`."""
+    """A page of groups, most recently seen first; `next`: the instant to pass as `before`."""
 
     groups: list[FailureGroup]
     next: datetime | None
@@ -50,7 +50,7 @@ class Page:
 
 
 def status(group: FailureGroup) -> Status:
-    """How a group stands now."""
+    """Return the present status of a group."""
     if group.muted_until is not None and group.muted_until > now():
         return Status.MUTED
     if group.resolved_at is not None:
@@ -61,7 +61,7 @@ def status(group: FailureGroup) -> Status:
 def page(
     session: Session, *, chosen: Status | None = None, before: datetime | None = None, limit: int = 50, may_see: Callable[[str], bool] | None = None
 ) -> Page:  # fmt: skip
-    """A page of groups; without a status those that need a look: open and regressed. `may_see`: leave out groups of other actors."""
+    """Return a page of groups; by default the unresolved ones: open and regressed. `may_see`: leave out groups of other actors."""
     statement = select(FailureGroup).where(_is(chosen) if chosen else or_(_is(Status.OPEN), _is(Status.REGRESSED)))
     if before is not None:
         statement = statement.where(FailureGroup.last_seen_at < before)
@@ -69,17 +69,17 @@ def page(
     counts = {each: session.execute(select(func.count()).select_from(FailureGroup).where(_is(each))).scalar_one() for each in Status}
     seen = [group for group in groups[:limit] if may_see is None or all(may_see(actor) for actor in group.actors)]
     if may_see is not None:
-        counts = dict.fromkeys(Status, 0)  # they would tell of other actors' failures
+        counts = dict.fromkeys(Status, 0)  # the counts would reveal other actors' failures
     return Page(seen, groups[limit - 1].last_seen_at if len(groups) > limit else None, counts)
 
 
 def not_recovered(session: Session) -> int:
-    """The number of groups that have not recovered."""
+    """Return the number of groups that have not recovered."""
     return session.execute(select(func.count()).where(FailureGroup.recovered_at.is_(None))).scalar_one()
 
 
 def find(session: Session, fingerprint: str) -> FailureGroup:
-    """The group of a fingerprint, or UnknownGroup."""
+    """Return the group of a fingerprint, or raise UnknownGroup."""
     group = session.execute(select(FailureGroup).where(FailureGroup.fingerprint == fingerprint)).scalars().first()
     if group is None:
         raise UnknownGroup(f"There is no error group {fingerprint}. What was not seen for long is forgotten.", field="fingerprint")
@@ -87,23 +87,23 @@ def find(session: Session, fingerprint: str) -> FailureGroup:
 
 
 def resolve(session: Session, fingerprint: str, *, by: str) -> None:
-    """Say that it is mended; should it come again, it is shown as regressed."""
+    """Mark the group as resolved; if it recurs, it is shown as regressed."""
     _set(session, fingerprint, resolved_at=now(), resolved_by=by, regressed_at=None, muted_until=None)
 
 
 def mute(session: Session, fingerprint: str, *, by: str, until: datetime) -> None:
-    """Say nothing more of it until then, neither by mail nor on the overview."""
+    """Mute the group until then, in mail and on the overview."""
     _set(session, fingerprint, muted_until=until, resolved_by=by)
 
 
 def reopen(session: Session, fingerprint: str) -> None:
-    """Take back that it is resolved or muted."""
+    """Undo resolve or mute."""
     _set(session, fingerprint, resolved_at=None, resolved_by=None, muted_until=None)
 
 
 @dataclass(frozen=True, slots=True)
 class Common:
-    """Thing (worker, version, argument …) -> its most frequent values and how many of `looked_at` failures have each; failures by day."""
+    """Property (worker, version, argument …) -> its most frequent values and how many of `looked_at` failures have each; failures by day."""
 
     values: dict[str, list[tuple[str, int]]]
     looked_at: int
@@ -111,7 +111,7 @@ class Common:
 
 
 def common(session: Session, fingerprint: str) -> Common:
-    """What the newest failures of a group have in common: what is the same in all of them is a clue."""
+    """Return what the newest failures of a group have in common: a value shared by all of them is a clue."""
     statement = select(Attempt.worker, Attempt.finished_at, Job.actor, Job.queue, Job.args, Job.kwargs).join(
         Job, Job.seq == Attempt.job_seq
     )
@@ -127,7 +127,7 @@ def common(session: Session, fingerprint: str) -> Common:
         for name, value in seen.items():
             if value is not None:
                 counters.setdefault(name, Counter())[str(value)[:LENGTH]] += 1
-    # An argument that is another one each time says nothing.
+    # An argument that differs every time is not informative.
     told = {
         name: counter.most_common(SHOWN)
         for name, counter in counters.items()
@@ -137,7 +137,7 @@ def common(session: Session, fingerprint: str) -> Common:
 
 
 def samples(session: Session, fingerprint: str, *, limit: int = 10) -> Sequence[tuple[Job, Attempt]]:
-    """The newest jobs and attempts of a group."""
+    """Return the newest jobs and attempts of a group."""
     statement = select(Job, Attempt).join(Attempt, Attempt.job_seq == Job.seq).where(Attempt.fingerprint == fingerprint)
     return [(row[0], row[1]) for row in session.execute(statement.order_by(Attempt.finished_at.desc()).limit(limit))]
 

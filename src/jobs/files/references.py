@@ -1,4 +1,4 @@
-"""References to uploaded files, found in every column that keeps arguments, so that no spelling is missed."""
+"""References to uploaded files, searched in every column that stores arguments, so that no spelling is missed."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 
 from .uploads import ID
 
-#: every column that may hold arguments, with its table; a test compares them with all tables there are
+#: every column that may hold arguments, with its table; a test compares the list with all tables
 KEPT = (
     ("jobs", "args"),
     ("jobs", "kwargs"),
@@ -25,18 +25,18 @@ KEPT = (
 
 
 def used(session: Session) -> set[str]:
-    """The ids of all files that anything refers to."""
+    """Return the ids of all files in use."""
     return ids(lambda statement: session.execute(text(statement)))
 
 
 def ids(ask: Callable[[str], Iterable[Any]], tables: Iterable[str] | None = None) -> set[str]:
-    """The same of a copy: `ask` runs a statement, `tables` are those that there are; None: all."""
+    """The same for a copy of the database: `ask` runs a statement, `tables` are its tables; None: all."""
     known = None if tables is None else set(tables)
     return {id for statement in _statements(known) for row in ask(statement) for id in ID.findall(row[0])}
 
 
 def _statements(tables: set[str] | None) -> Iterator[str]:
-    # The underscore stands for any character here: what is found is looked at.
+    # In LIKE the underscore matches any character: the matches are checked again.
     for table, column in KEPT:
         if tables is None or table in tables:
             yield f'SELECT "{column}" FROM {table} WHERE "{column}" LIKE \'%"file_%\''

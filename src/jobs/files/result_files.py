@@ -1,8 +1,8 @@
-"""Results too large for their row: each in a file of its own, which the row names.
+"""Result files: results too large for their row, each in a file that the row names.
 
-The file is complete on the disk before the commit that names it, and is deleted after the commit that deletes its row.
-So a row never names what is not there; a crash leaves a file that no row names, and `unnamed` finds it. Several hosts
-must share the folder: what one writes, another reads.
+The file is complete on disk before the commit that names it, and is deleted after the commit that deletes its row. So a
+row never names a missing file; a crash leaves an unreferenced file, which `unnamed` finds. Several hosts must share the
+folder: one writes a file, another reads it.
 """
 
 from __future__ import annotations
@@ -25,9 +25,9 @@ from ..core.models import Job
 from ..core.states import State
 from .durable import entries, make_folder, sync_folder
 
-#: jobs whose results share a folder: no file system likes a million names in one
+#: jobs whose results share a folder: file systems handle huge folders badly
 IN_ONE_FOLDER = 1_000
-#: the job's seq and the attempt that wrote it; the rest tells apart two processes that ran an attempt of one number
+#: the job's seq and attempt; the suffix separates two processes that ran the same attempt number
 _NAME = re.compile(r"(\d+)-(\d+)-[0-9a-f]{8}\.json")
 
 
@@ -36,7 +36,7 @@ class ResultNotHere(JobsError):
 
 
 def keep(seq: int, attempt: int, text: str) -> str:
-    """Write a result's JSON, safe on the disk when this returns, and return its name for the row. Raises OSError."""
+    """Write a result's JSON durably and return its name for the row. Raises OSError."""
     name = f"{seq // IN_ONE_FOLDER:06d}/{seq}-{attempt}-{secrets.token_hex(4)}.json"
     target = path(name)
     while True:
@@ -44,17 +44,17 @@ def keep(seq: int, attempt: int, text: str) -> str:
         try:
             _write(target, text.encode())
             return name
-        except FileNotFoundError:  # its folder was empty, and has just been tidied away
+        except FileNotFoundError:  # its folder was empty, and has just been removed
             continue
 
 
 def result_of(job: Job) -> Any:
-    """The job's result, from its row or its file. Raises ResultNotHere."""
+    """Return the job's result, from its row or its file. Raises ResultNotHere."""
     return job.result if job.result_file is None else json.loads(read(job.result_file))
 
 
 def read(name: str) -> bytes:
-    """The JSON in a file. Raises ResultNotHere."""
+    """Return the JSON in a file. Raises ResultNotHere."""
     try:
         return path(name).read_bytes()
     except FileNotFoundError:
@@ -65,7 +65,7 @@ def read(name: str) -> bytes:
 
 
 def path(name: str) -> Path:
-    """Where the file of this name is."""
+    """Return the path of the file."""
     return get_settings().effective_results_dir / name
 
 
@@ -76,15 +76,15 @@ def delete_on_commit(session: Session, names: Sequence[str]) -> None:
 
 
 def delete(names: Iterable[str]) -> None:
-    """Delete files; one that is gone already is none the less deleted."""
+    """Delete files; missing ones are ignored."""
     for name in names:
         path(name).unlink(missing_ok=True)
-        with suppress(OSError):  # others are in it
+        with suppress(OSError):  # it still holds other files
             path(name).parent.rmdir()
 
 
 def kept(*, batch: int = 500) -> Iterator[list[str]]:
-    """The names of all files in the folder, some at a time."""
+    """Yield the names of all files in the folder, in batches."""
     for folder in sorted(entries(get_settings().effective_results_dir)):
         names = [f"{folder.name}/{entry.name}" for entry in entries(folder) if _NAME.fullmatch(entry.name)]
         for start in range(0, len(names), batch):
@@ -92,9 +92,9 @@ def kept(*, batch: int = 500) -> Iterator[list[str]]:
 
 
 def unnamed(session: Session, names: Sequence[str]) -> list[str]:
-    """Which of these files no row names, nor ever will: the attempt that wrote it has ended otherwise, or its job is gone.
+    """Return those of these files that no row names or will name: their attempt has ended otherwise, or their job is gone.
 
-    A file whose attempt is still running is left alone: its end may wait for SQL to come back.
+    A file whose attempt is still running is kept: its end may be waiting for SQL to come back.
     """
     seqs = {name: int(name.rpartition("/")[2].partition("-")[0]) for name in names}
     statement = select(Job.seq, Job.state, Job.attempt, Job.result_file).where(Job.seq.in_(set(seqs.values())))

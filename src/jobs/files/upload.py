@@ -1,4 +1,4 @@
-"""Upload: a parameter that is a file. Arguments hold a reference to it; the actor gets this."""
+"""Upload: a parameter that is a file. Arguments hold a reference; the actor receives this object."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ from pydantic_core import core_schema
 from ..core.errors import JobsError
 from . import uploads
 
-#: by which the schema of a file is known
+#: the JSON Schema format of a file
 FORMAT = "file"
-#: of what nobody has said what it is
+#: default content type
 UNKNOWN = "application/octet-stream"
 _FIELDS = ("id", "name", "size", "content_type")
 
 
 @dataclass(frozen=True, slots=True)
 class Upload:
-    """A file that a job was given. Name and content type are what whoever brought it said of it."""
+    """A file that a job was given. Name and content type are as the uploader stated them."""
 
     id: str
     name: str
@@ -34,7 +34,7 @@ class Upload:
 
     @classmethod
     def of(cls, source: str | Path | IO[bytes], *, name: str | None = None, content_type: str | None = None) -> Upload:
-        """Keep a file from the disk, or what can be read from an open one. Raises OSError, or JobsError if it is too large."""
+        """Store a file from disk, or from an open file. Raises OSError, or JobsError if it is too large."""
         if isinstance(source, str | Path):
             with open(source, "rb") as file:
                 return cls.of(file, name=name or Path(source).name, content_type=content_type)
@@ -44,23 +44,23 @@ class Upload:
 
     @classmethod
     def kept(cls, draft: IO[bytes], *, name: str, content_type: str | None = None) -> Upload:
-        """Keep what was written to a draft of uploads.draft()."""
+        """Store the content of a draft from uploads.draft()."""
         name = uploads.clean_name(name)
         id, size, _ = uploads.keep(draft)
         return cls(id, name, size, content_type or mimetypes.guess_type(name)[0] or UNKNOWN)
 
     @property
     def reference(self) -> dict[str, Any]:
-        """What arguments hold, e.g. for send()."""
+        """Return the reference for arguments, e.g. for send()."""
         return {name: getattr(self, name) for name in _FIELDS}
 
     @property
     def path(self) -> Path:
-        """Where it is. It belongs to every job that was given the same content: read it, copy it, change it never."""
+        """Path of the file. It is shared by every job with the same content: read or copy it, never change it."""
         return uploads.path(self.id)
 
     def open(self) -> IO[bytes]:
-        """The file, open for reading bytes."""
+        """Open the file for reading bytes."""
         return open(self.path, "rb")
 
     @classmethod
@@ -85,7 +85,7 @@ class Upload:
 
 @dataclass(frozen=True, slots=True)
 class UploadLimits:
-    """In Annotated: what files a parameter takes. `accept`: content types (`image/*`) and ends of names (`.pdf`); none: all."""
+    """In Annotated: the files that a parameter accepts. `accept`: content types (`image/*`) and suffixes (`.pdf`); none: all."""
 
     accept: tuple[str, ...] = ()
     max_bytes: int | None = None
@@ -105,7 +105,7 @@ class UploadLimits:
         return described
 
     def _describe(self, schema: Any) -> None:
-        """Tell the limits at each file of a schema."""
+        """Write the limits into each file schema."""
         if isinstance(schema, dict) and schema.get("format") == FORMAT:
             if self.accept:
                 schema["x-accept"] = list(self.accept)
@@ -130,7 +130,7 @@ class UploadLimits:
 
 
 def in_units(size: int) -> str:
-    """A number of bytes for people: 12 bytes, 3.5 kB, 20 MB."""
+    """Format a number of bytes: 12 bytes, 3.5 kB, 20 MB."""
     if size < 1000:
         return f"{size} byte{'s' if size != 1 else ''}"
     number, unit = (size / 1000, "kB") if size < 999_950 else (size / 1_000_000, "MB")
@@ -138,7 +138,7 @@ def in_units(size: int) -> str:
 
 
 def _read(value: Any) -> Upload:
-    """The file that a reference stands for: what POST /api/v1/files answered, or as text its id, or id/name."""
+    """The file of a reference: the answer of POST /api/v1/files, or the text of its id, or id/name."""
     if isinstance(value, Upload):
         value = value.reference
     if isinstance(value, str):

@@ -1,8 +1,8 @@
-"""Files that jobs are given: each content once in a folder, named by what is in it; arguments hold a small reference.
+"""Uploads: files that jobs are given, stored once per content and named by its digest; arguments hold a small reference.
 
-The file is complete on the disk before anything refers to it, and its content never changes. Who refers to it is not
-written down anywhere: upload_uses.py looks. So a file is young when it came or was last referred to, and what is old and
-nobody's is deleted (`prune`). Several hosts must share the folder: what the web keeps, a worker reads.
+The file is complete on disk before anything refers to it, and its content never changes. References are not recorded:
+references.py scans for them. A file counts as new when it was uploaded or last referred to; old, unused files are
+deleted (`prune`). Several hosts must share the folder: the web front end writes, a worker reads.
 """
 
 from __future__ import annotations
@@ -22,33 +22,33 @@ from ...settings import get_settings
 from ..core.errors import JobsError
 from .durable import entries, make_folder, sync_folder
 
-#: what a file's id looks like, wherever it stands
+#: format of a file's id
 ID = re.compile(r"file_[0-9a-f]{40}")
 #: of a file's name
 NAME_LENGTH = 255
-#: where files are until they are complete
+#: incomplete files
 _DRAFTS = "drafts"
-#: seconds after which a draft is nobody's any more
+#: seconds after which an abandoned draft is deleted
 _DRAFT_S = 24 * 3600.0
 
 
 class UploadNotHere(JobsError):
-    """There is no such file on this host."""
+    """This host does not have the file."""
 
 
 class TooLarge(JobsError):
-    """The file is larger than any may be."""
+    """The file exceeds the size limit."""
 
 
 def draft() -> IO[bytes]:
-    """A file to write to, which is gone when it is closed; keep() makes it stay. Raises OSError."""
+    """Return a temporary file, deleted when closed; keep() makes it permanent. Raises OSError."""
     folder = _folder() / _DRAFTS
     make_folder(folder)
-    return tempfile.NamedTemporaryFile(dir=folder)  # whoever asked closes it
+    return tempfile.NamedTemporaryFile(dir=folder)  # the caller closes it
 
 
 def keep(made: IO[bytes]) -> tuple[str, int, str]:
-    """Keep the content of a draft, safe on the disk when this returns: its id, its size, its SHA-256. Raises TooLarge, OSError."""
+    """Store the content of a draft durably; return its id, its size, its SHA-256. Raises TooLarge, OSError."""
     made.flush()
     os.fsync(made.fileno())
     size = os.fstat(made.fileno()).st_size
@@ -56,19 +56,19 @@ def keep(made: IO[bytes]) -> tuple[str, int, str]:
         raise TooLarge(f"The file is {size} bytes; at most {get_settings().max_upload_bytes} are taken (CALLBOARD_MAX_UPLOAD_BYTES).")
     made.seek(0)
     digest = hashlib.file_digest(made, "sha256").hexdigest()  # type: ignore[arg-type]
-    # Made with the secret key: whoever knows a content's digest does not thereby know its id, which opens it.
+    # An HMAC with the secret key: knowing a content's digest must not reveal its id, which grants access.
     id = "file_" + hmac.new(get_settings().effective_secret_key().encode(), f"upload {digest}".encode(), "sha256").hexdigest()[:40]
     os.fchmod(made.fileno(), 0o440)
     while not _touch(path(id)):
         make_folder(path(id).parent)
-        with suppress(FileExistsError, FileNotFoundError):  # another kept the same at once, or the empty folder was just tidied away
+        with suppress(FileExistsError, FileNotFoundError):  # another process stored the same file, or removed the empty folder
             os.link(made.name, path(id))
             sync_folder(path(id).parent)
     return id, size, digest
 
 
 def size_of(id: str) -> int:
-    """The size of a file that is about to be referred to; from now on it is young again. Raises UploadNotHere."""
+    """Return the size of a file about to be referred to, and mark it as new. Raises UploadNotHere."""
     if not _touch(path(id)):
         raise UploadNotHere(
             f"There is no file {id} here: it was never brought, or is deleted since nothing referred to it. Bring it again; "
@@ -78,35 +78,35 @@ def size_of(id: str) -> int:
 
 
 def path(id: str) -> Path:
-    """Where the file of this id is. Raises UploadNotHere for what is no id."""
+    """Return the path of this id's file. Raises UploadNotHere for an invalid id."""
     if not ID.fullmatch(id):
         raise UploadNotHere(f"{id!r:.60} is no file's id: that is file_ and 40 digits, as POST /api/v1/files answers.")
     return _folder() / id[5:7] / id
 
 
 def clean_name(name: str) -> str:
-    """A file's name as it is kept: without folders, and without what is no character to be seen."""
+    """Clean a file's name: without folders and without invisible characters."""
     last = re.split(r"[/\\]", name)[-1]
     seen = "".join(character if character.isprintable() else "_" for character in last).strip()
     return seen[:NAME_LENGTH] if seen.strip(".") else "file"
 
 
 def any_kept() -> bool:
-    """Is there any file?"""
+    """True if any file is stored."""
     return next(_kept(), None) is not None
 
 
 def old(before: float) -> list[str]:
-    """The ids of the files that came, or were last referred to, before an instant (seconds since 1970)."""
+    """Return the ids of the files uploaded, and last referred to, before an instant (seconds since 1970)."""
     return [file.name for file in _kept() if _age_mark(file) < before]
 
 
 def prune(candidates: Collection[str], used: Collection[str], before: float) -> int:
-    """Delete those candidates that nobody uses and that are still old; return how many. Also drafts that were broken off."""
+    """Delete those candidates that are unused and still old, and abandoned drafts; return the number of files."""
     deleted = 0
     for id in set(candidates) - set(used):
         deleted += _delete_if_old(path(id), before)
-        with suppress(OSError):  # others are in it
+        with suppress(OSError):  # it still holds other files
             path(id).parent.rmdir()
     for left in entries(_folder() / _DRAFTS):
         if _age_mark(left) < time.time() - _DRAFT_S:
@@ -115,7 +115,7 @@ def prune(candidates: Collection[str], used: Collection[str], before: float) -> 
 
 
 def found(value: Any) -> Iterator[dict[str, Any]]:
-    """The references within a JSON value."""
+    """Return the references within a JSON value."""
     if isinstance(value, dict):
         id = value.get("id")
         if isinstance(id, str) and ID.fullmatch(id):
@@ -128,10 +128,10 @@ def found(value: Any) -> Iterator[dict[str, Any]]:
 
 
 def _delete_if_old(file: Path, before: float) -> bool:
-    """Delete a file unless somebody refers to it at this very moment.
+    """Delete a file unless a reference to it is being created at this moment.
 
-    It is taken away first and looked at then: whoever touched it before made it young, and it comes back; whoever
-    comes after finds nothing, and is told so.
+    It is moved away first and checked then: a process that touched it before has made it new, and it is moved back; one
+    that comes later finds no file and raises UploadNotHere.
     """
     away = file.with_name(file.name + ".going")
     try:
@@ -161,12 +161,12 @@ def _age_mark(file: Path) -> float:
 
 
 def _touch(file: Path) -> bool:
-    """Make a file young; is it there?"""
+    """Mark a file as new; False if it does not exist."""
     try:
         os.utime(file)
     except FileNotFoundError:
         return False
-    except OSError:  # another user's, or a folder that this host only reads: then it is as old as it is
+    except OSError:  # owned by another user, or a read-only folder: its age stays
         return file.exists()
     return True
 

@@ -1,7 +1,8 @@
-"""Endings: the one place that lets a job leave `running`, give up its turn in a queue, or reach a final state.
+"""Endings: the one place that lets a job leave `running`, leave its queue, or reach a final state.
 
-Each function locks the workflows of its jobs, moves the jobs by compare-and-set, and does in `_follow` all that the move means
-to others, in the caller's transaction. Callers decide which jobs move and why; none of them repeats a part of this.
+Each function locks the workflows of its jobs, moves the jobs by compare-and-set, and lets `_follow` apply the
+consequences, all in the caller's transaction. Callers decide which jobs move and why; none of them repeats a part of
+this.
 """
 
 from __future__ import annotations
@@ -29,15 +30,15 @@ from . import result_waiters
 
 
 class Left(NamedTuple):
-    """A job that was moved: what a move means to others follows from this."""
+    """A job that was moved, with the columns that determine the consequences."""
 
     seq: int
     state: str  # the new one
     workflow_seq: int | None
-    fair_queue: str | None  # the queue among whose fair jobs it is
+    fair_queue: str | None  # its queue, if it has a fair key
 
 
-# Not IS NOT NULL: SQLite says so of every row where the table has a partial index on the same words.
+# Not IS NOT NULL: SQLite reports true for every row if the table has a partial index on the same expression.
 _LEFT = "jobs.seq, jobs.state, jobs.workflow_seq, CASE WHEN coalesce(length(jobs.fair_key), -1) >= 0 THEN jobs.queue END"
 _UNDER_WAY = (State.QUEUED, State.RUNNING)
 
@@ -45,10 +46,10 @@ _UNDER_WAY = (State.QUEUED, State.RUNNING)
 def _follow(
     session: Session, left: Sequence[Left], *, holders: Collection[int] = (), failed: Collection[int] | None = (), announced: Collection[int] = ()
 ) -> None:  # fmt: skip
-    """Do all that these moves mean to others.
+    """Apply all consequences of these moves.
 
-    `holders`: those that may hold slots. `failed`: those whose failures are new; None: their workers were lost. `announced`: those
-    whose ends have been announced by the statement that wrote them.
+    `holders`: jobs that may hold slots. `failed`: jobs with new failures; None: their workers were lost. `announced`:
+    jobs whose ends were announced by the statement that wrote them.
     """
     moved = [Left(*each) for each in left]
     if not moved:
@@ -64,7 +65,7 @@ def _follow(
 
 
 def _announce(session: Session, ended: Collection[int], *, announced: Collection[int] = ()) -> None:
-    """Write the webhook events of jobs that have ended, and notify who waits for their results."""
+    """Write the webhook events of jobs that have ended, and notify their result waiters."""
     events.note(session, ended)
     result_waiters.announce(session, [seq for seq in ended if seq not in announced])
 
@@ -80,7 +81,7 @@ ATTEMPT_COLUMNS = {
 for _target in (State.SUCCEEDED, State.RETRYING, State.DEAD, State.HELD, State.CANCELLED, State.QUEUED, State.SCHEDULED):
     require(State.RUNNING, _target)
 
-# A cancel that was asked for while the attempt ran wins over another attempt, not over a success.
+# A cancel requested during the attempt wins over a retry, not over a success.
 _CANCELLED = "(jobs.cancel_requested AND d.state IN ('retrying', 'held'))"
 _UPDATE = f"""
     UPDATE jobs SET
@@ -103,7 +104,7 @@ _INSERT = """
     FROM {rows}
     RETURNING job_seq"""
 
-# What was written goes on to the record by itself: joined with the rows once more, it would be looked for again.
+# The rows just written are passed on directly: joining with the input again would look them up a second time.
 _MOVE_AND_RECORD = f"""WITH moved AS ({_UPDATE.replace("RETURNING jobs.seq", "RETURNING d.*")}), {result_waiters.TELL}
     INSERT INTO attempts (job_seq, number, worker, started_at, finished_at, outcome, error, traceback, fingerprint, noted)
     SELECT moved.seq, moved.attempt, :worker, @(moved.started_us), @(moved.finished_us), moved.outcome, moved.error, moved.traceback,
@@ -111,7 +112,7 @@ _MOVE_AND_RECORD = f"""WITH moved AS ({_UPDATE.replace("RETURNING jobs.seq", "RE
     FROM moved
     RETURNING job_seq"""
 
-# Nearly all ends are successes without a word: they carry five columns, and the rest is the same in each.
+# Nearly all ends are plain successes: they carry five columns, and the others are constant.
 _OF_SUCCESS = ("seq", "attempt", "result", "started_us", "finished_us")
 _SAME_IN_SUCCESS = {name: f"CAST(NULL AS {kind})" for name, kind in ATTEMPT_COLUMNS.items() if name not in _OF_SUCCESS} | {
     "state": f"'{State.SUCCEEDED}'", "outcome": f"'{Outcome.SUCCEEDED}'", "final": "true", "failures": "0",
@@ -119,7 +120,7 @@ _SAME_IN_SUCCESS = {name: f"CAST(NULL AS {kind})" for name, kind in ATTEMPT_COLU
 
 
 class _Settling(NamedTuple):
-    """Two statements, of which PostgreSQL needs only the first, which also notifies who waits: SQLite has no INSERT … FROM (UPDATE … RETURNING)."""
+    """Two statements, of which PostgreSQL needs only the first, which also notifies waiters: SQLite has no INSERT … FROM (UPDATE … RETURNING)."""
 
     move: Batch
     record: Batch
@@ -133,7 +134,7 @@ _SUCCESSES = _Settling(
 
 
 def succeed_alone(session: Session | Direct, successes: list[Any], *, worker_id: int, worker: str) -> set[int]:
-    """Write plain successes (rows of _OF_SUCCESS) from which nothing follows but webhook events; return the seqs that moved."""
+    """Write plain successes (rows of _OF_SUCCESS) whose only consequence is webhook events; return the seqs that moved."""
     moved = _end(session, _SUCCESSES, successes, worker_id, worker)
     if not isinstance(session, Direct):
         events.note(session, moved)
@@ -141,7 +142,7 @@ def succeed_alone(session: Session | Direct, successes: list[Any], *, worker_id:
 
 
 class Leaving(NamedTuple):
-    """What is known of an attempt that ends, beside its row."""
+    """Facts about an attempt that ends, beside its row."""
 
     seq: int
     state: State
@@ -156,7 +157,8 @@ def end_attempts(
 ) -> set[int]:  # fmt: skip
     """Write the ends of attempts: rows of _OF_SUCCESS, and rows of ATTEMPT_COLUMNS; return the seqs that moved.
 
-    `then` writes what each attempt itself asks for (its log, follow-up jobs), given the seqs that moved, before others go on.
+    `then` writes what the attempts themselves produced (logs, follow-up jobs) for the seqs that moved, before other
+    jobs are released.
     """
     workflow_steps.lock(session, {each.workflow_seq for each in attempts if each.workflow_seq is not None})
     moved: set[int] = set()
@@ -167,7 +169,7 @@ def end_attempts(
     ended = [each for each in attempts if each.seq in moved]
     _follow(
         session,
-        # A retry may have become a cancel; webhooks and waiters look at the state that was written.
+        # A retry may have become a cancel; webhooks and waiters read the state that was written.
         [Left(each.seq, State.CANCELLED if each.state in _MAY_BE_CANCELLED else each.state, each.workflow_seq, each.fair_queue) for each in ended],
         holders=[each.seq for each in ended if each.has_slots],
         failed=[each.seq for each in ended if each.has_failed],
@@ -180,7 +182,7 @@ _MAY_BE_CANCELLED = (State.RETRYING, State.HELD)
 
 
 def _end(session: Session | Direct, settling: _Settling, rows: list[Any], worker_id: int, worker: str) -> set[int]:
-    rows.sort(key=itemgetter(0))  # every writer takes rows in this order, so that none waits for another in a circle
+    rows.sort(key=itemgetter(0))  # all writers lock rows in this order, which prevents deadlocks
     moved = {row[0] for row in settling.move.execute(session, rows, worker_id=worker_id, worker=worker)}
     if is_sqlite(session) and moved:
         settling.record.execute(session, [row for row in rows if row[0] in moved], worker=worker)
@@ -205,7 +207,7 @@ _GIVE_BACK = Batch(
 
 
 def give_back(session: Session, worker_id: int, unstarted: Sequence[tuple[int, int]]) -> int:
-    """Queue claimed (seq, attempt) again, without an attempt spent, or cancel those that were to be cancelled; return how many."""
+    """Return claimed (seq, attempt) to their queues without spending an attempt, or cancel those with a requested cancel; return their number."""
     if not unstarted:
         return 0
     workflow_steps.lock_of(session, [seq for seq, _ in unstarted])
@@ -226,7 +228,7 @@ _DEFER = Batch(
 
 
 def defer(session: Session, rows: Sequence[tuple[Any, ...]]) -> None:
-    """Let claimed jobs wait that may not start now: (seq, attempt, reason, due, slot, waits_for), instants in microseconds."""
+    """Defer claimed jobs that may not start now: (seq, attempt, reason, due, slot, waits_for), instants in microseconds."""
     if rows:
         _follow(session, _DEFER.execute(session, sorted(rows)))
 
@@ -254,7 +256,7 @@ _RECORD = Batch(
 
 
 def lose(session: Session, moves: Sequence[tuple[Any, ...]], records: Mapping[int, tuple[Any, ...]]) -> int:
-    """Take running jobs from workers that are gone: rows of _TAKE_OVER, and of _RECORD by job seq; return how many moved."""
+    """Take running jobs from lost workers: rows of _TAKE_OVER, and of _RECORD by job seq; return how many moved."""
     present = to_microseconds(now())
     workflow_steps.lock_of(session, [move[0] for move in moves])
     left = [Left(*row) for row in _TAKE_OVER.execute(session, moves, now=present)]
@@ -265,7 +267,7 @@ def lose(session: Session, moves: Sequence[tuple[Any, ...]], records: Mapping[in
 
 
 def restore(session: Session, reason: str) -> int:
-    """End every attempt that was running when a backup was made, without a crash counted; return how many. Slots are deleted before."""
+    """End every attempt that was running when a backup was made, without counting a crash; return their number. Slots are deleted before."""
     present = now()
     statement = select(Job.seq, Job.attempt, Job.started_at, Job.cancel_requested, Worker.name).outerjoin(
         Worker, Worker.id == Job.worker_id
@@ -321,7 +323,7 @@ _CANCEL, _CANCEL_WORKFLOW = _cancelling("id = :id"), _cancelling("workflow_seq =
 
 
 def cancel(session: Session, id: str) -> State | None:
-    """Cancel a waiting job, or ask a running one to stop; return its state, or None where it neither waits nor runs."""
+    """Cancel a waiting job, or ask a running one to stop; return its state, or None if it neither waits nor runs."""
     workflow_steps.lock_step(session, id)
     left = run(session, _CANCEL, id=id, now=to_microseconds(now()), reason="cancelled while it waited")
     _follow(session, left)
@@ -329,14 +331,14 @@ def cancel(session: Session, id: str) -> State | None:
 
 
 def cancel_workflow(session: Session, workflow_seq: int) -> int:
-    """Cancel every step that waits, and ask those that run to stop; return how many. The workflow is locked."""
+    """Cancel every waiting step, and ask running ones to stop; return their number. The workflow is locked."""
     left = run(session, _CANCEL_WORKFLOW, workflow=workflow_seq, now=to_microseconds(now()), reason="its workflow was cancelled")
     _follow(session, left)
     return len(left)
 
 
 def discard(session: Session, id: str) -> bool:
-    """Cancel a held job for good; False: it is not held."""
+    """Cancel a held job permanently; False: it is not held."""
     workflow_steps.lock_step(session, id)
     discarding = update(Job).where(Job.id == id, Job.state == State.HELD)
     left = _updated(session, discarding.values(state=State.CANCELLED, reason="discarded", finished_at=now(), held_for=None))
@@ -345,7 +347,7 @@ def discard(session: Session, id: str) -> bool:
 
 
 def expire(session: Session, limit: int) -> int:
-    """End waiting jobs whose expiry has passed, with the reason; return how many."""
+    """End waiting jobs whose expiry has passed, with the reason; return their number."""
     present = now()
     is_overdue = Job.state.in_(EXPIRABLE), Job.expires_at.is_not(None), Job.expires_at <= present
     overdue = select(Job.seq).where(*is_overdue).limit(limit)
@@ -368,7 +370,7 @@ _WHY_EXPIRED = case((Job.attempt > 0, "it expired before its next attempt could 
 
 
 def hold(session: Session, id: str, reason: str, held_for: HeldFor) -> bool:
-    """Set a queued job aside; False: it is not queued any more."""
+    """Hold a queued job; False: it is no longer queued."""
     holding = update(Job).where(Job.id == id, Job.state == State.QUEUED)
     left = _updated(session, holding.values(state=State.HELD, reason=reason, held_for=held_for, publish_at=None))
     _follow(session, left)
@@ -376,7 +378,7 @@ def hold(session: Session, id: str, reason: str, held_for: HeldFor) -> bool:
 
 
 def postpone(session: Session, id: str) -> None:
-    """Let a job wait that is queued; the caller says for what."""
+    """Move a queued job back to waiting; the caller sets what it waits for."""
     postponing = update(Job).where(Job.id == id, Job.state == State.QUEUED)
     _follow(session, _updated(session, postponing.values(state=State.SCHEDULED, publish_at=None, published_at=None)))
 
@@ -400,7 +402,7 @@ _STOP = Batch(
 
 
 def _tell_steps(session: Session, steps: Sequence[tuple[int, End]]) -> list[int]:
-    """Let the steps behind these go on, or stop them, and so on with the steps behind those; return the seqs of the cancelled ones."""
+    """Release or stop the steps that depend on these, and so on recursively; return the seqs of the cancelled ones."""
     cancelled: list[int] = []
     while steps:
         stops = workflow_steps.advance(session, workflow_steps.mark(session, steps))
@@ -418,12 +420,12 @@ def _stop(session: Session, stops: Sequence[Stop]) -> list[int]:
 
 
 def reopen(session: Session, seq: int) -> None:
-    """Take back that this step has failed: it runs again, and what was blocked or cancelled behind it waits again."""
+    """Undo the failure of this step: it runs again, and steps blocked or cancelled because of it wait again."""
     _advance(session, workflow_steps.reopen(session, [seq]))
 
 
 def bring_back(session: Session, seq: int) -> bool:
-    """Let a step wait again that was cancelled or has expired before its turn came; False: its turn had come."""
+    """Let a step wait again that was cancelled or expired before its turn came; False: its turn had come."""
     if not workflow_steps.bring_back(session, seq):
         return False
     _advance(session, workflow_steps.reopen(session, [seq]))
@@ -432,7 +434,7 @@ def bring_back(session: Session, seq: int) -> bool:
 
 
 def _advance(session: Session, steps: Collection[int]) -> None:
-    """Let these steps go on whose turn has come, or stop them, in a move of their own."""
+    """Release or stop these steps whose turn has come, as a move of their own."""
     stops = workflow_steps.advance(session, steps)
     cancelled = _stop(session, stops) + _tell_steps(session, [(stop.seq, stop.means) for stop in stops])
     _announce(session, cancelled)

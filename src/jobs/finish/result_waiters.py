@@ -1,9 +1,8 @@
 """Result waiters: PostgreSQL notifies callers that wait for a job's result in the commit of its end, so that they need not poll.
 
-A waiting process notes the job and the channel it listens on; the statement that writes ends takes the note out and
-notifies. The table is not logged, for it holds nothing that must last: whoever waits looks now and then all the same, and
-so sees an end that came before his note, by another way, or while PostgreSQL was away. SQLite has no table and no notices:
-looking there is no trip to a server.
+A waiter inserts a row with the job and the channel it listens on; the statement that writes ends deletes the row and
+notifies. The table is unlogged: waiters also poll now and then, and so see an end that preceded their row or happened
+while PostgreSQL was away. SQLite has neither table nor notifications: polling it needs no network round trip.
 """
 
 from __future__ import annotations
@@ -18,12 +17,12 @@ from ...sql.statements import Batch, Single, is_sqlite
 from ..core.states import FINAL, State
 from ..read.queries import ENDING, Ending
 
-#: bytes of a result that is told with the end; PostgreSQL takes 8,000 for all of what is told
+#: bytes of a result sent with the notification; PostgreSQL allows 8,000 for the whole payload
 TOLD_BYTES = 7_000
 
 _ENDED = f"({', '.join(repr(state.value) for state in sorted(FINAL))})"
 
-#: of a statement that writes ends on PostgreSQL: `moved` has the columns seq, state, final and result of each
+#: part of a statement that writes ends on PostgreSQL: `moved` has the columns seq, state, final and result of each
 TELL = f"""told AS (
         DELETE FROM awaited USING moved WHERE EXISTS (SELECT 1 FROM awaited) AND awaited.job_seq = moved.seq AND moved.final
         RETURNING pg_notify(awaited.channel, concat(moved.seq,
@@ -43,13 +42,13 @@ _TIDY = text(f"DELETE FROM awaited WHERE NOT EXISTS (SELECT 1 FROM jobs WHERE se
 
 
 def note(direct: Direct, id: str) -> Ending | None:
-    """How the job of exactly this id stands; if it has not ended, its end will be told on the connection's channel."""
+    """Return the state of the job with exactly this id; if it has not ended, its end will be notified on the connection's channel."""
     found = _NOTE.fetch(direct, id=id, channel=direct.channel())
     return Ending.of(found[0]) if found else None
 
 
 def told(direct: Direct, stood: Ending | None, timeout_s: float) -> Ending | None:
-    """Wait until the job that stood so has ended; None when it is time to look: after `timeout_s`, or when only that was told."""
+    """Wait until the job has ended; None when the caller should poll: after `timeout_s`, or if the notification carries no result."""
     seq, _, result = (direct.told(timeout_s) or "").partition(" ")
     if stood is None or not result or seq != str(stood.seq):
         return None
@@ -57,7 +56,7 @@ def told(direct: Direct, stood: Ending | None, timeout_s: float) -> Ending | Non
 
 
 def forget(direct: Direct, seq: int) -> None:
-    """Nobody waits for the job on this connection any more."""
+    """Delete this connection's wait for the job."""
     _FORGET.fetch(direct, seq=seq, channel=direct.channel())
 
 
@@ -74,12 +73,12 @@ _ANNOUNCE = Batch(
 
 
 def announce(session: Session, seqs: Collection[int]) -> None:
-    """Notify who waits for these jobs, as far as they have ended, when the caller's transaction commits."""
+    """Notify the waiters of those of these jobs that have ended, when the caller's transaction commits."""
     if seqs and not is_sqlite(session):
         _ANNOUNCE.execute(session, [(seq,) for seq in sorted(seqs)])
 
 
 def tidy(session: Session) -> None:
-    """Forget the notes of who died waiting; a note that is in use is of a job that has not ended."""
+    """Delete rows of waiters that died; one in use belongs to a job that has not ended."""
     if not is_sqlite(session):
         session.execute(_TIDY)

@@ -1,4 +1,4 @@
-"""settle(): write the ends of attempts, many in one statement, and what follows from them in the same commit."""
+"""settle(): commit the ends of attempts, many in one statement, with their consequences."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ TRACEBACK_LIMIT = 64_000
 
 @dataclass(frozen=True, slots=True)
 class BreakerReport:
-    """What an end means to the circuit breaker of its actor."""
+    """Effect of an end on its actor's circuit breaker."""
 
     actor: str
     failed: bool
@@ -42,7 +42,7 @@ class BreakerReport:
 
 @dataclass(slots=True)
 class Finished:
-    """How one attempt ended: the job's next state, and what is written with it. Instants in microseconds."""
+    """End of one attempt: the job's next state, and the columns written with it. Instants in microseconds."""
 
     seq: int
     id: str
@@ -51,8 +51,8 @@ class Finished:
     outcome: Outcome
     started_us: int
     finished_us: int
-    result: str | None = None  # JSON text
-    result_file: str | None = None  # its file, where it is too large for the row
+    result: str | None = None  # JSON
+    result_file: str | None = None  # its file, if too large for the row
     result_bytes: int | None = None  # of that file
     error: str | None = None
     traceback: str | None = None
@@ -62,31 +62,31 @@ class Finished:
     progress: tuple[int, int | None, str | None] | None = None
     follow_ups: list[Submission] = field(default_factory=list)
     fair_queue: str | None = None  # the queue whose fair share it leaves
-    has_slots: bool = False  # of a concurrency limit, given back with this end
+    has_slots: bool = False  # of a concurrency limit, freed with this end
     breaker: BreakerReport | None = None
     workflow_seq: int | None = None
     actor: str = ""
-    group: GroupMember | None = None  # of one of Dramatiq's groups with completion callbacks; set by a success
-    lines: Sequence[Line] = ()  # of its log, as far as they are not written yet
+    group: GroupMember | None = None  # the Dramatiq group with completion callbacks that a success counts towards
+    lines: Sequence[Line] = ()  # log lines not written yet
 
 
 def is_one_statement(finished: Sequence[Finished]) -> bool:
-    """Are these ends written by a single statement, where the store has one for it?"""
+    """True if a single statement can write these ends, where the store has one for it."""
     return all(map(_is_bare, finished))
 
 
 def settle_alone(direct: Direct, finished: Sequence[Finished], *, worker_id: int, worker: str) -> set[int]:
-    """The same as settle() for ends that are one statement, and of which no webhook is to be notified (ends.is_anybody_told)."""
+    """Like settle(), for ends that are one statement and have no webhook to notify (events.has_subscribers)."""
     return ending.succeed_alone(direct, [_row_of_success(one) for one in finished], worker_id=worker_id, worker=worker)
 
 
 def settle(session: Session, finished: Sequence[Finished], *, worker_id: int, worker: str) -> set[int]:
     """Write these ends and return the seqs that moved.
 
-    An attempt whose lease was given away meanwhile changes nothing, and its follow-up jobs are not submitted.
+    An attempt whose lease was taken over meanwhile changes nothing, and its follow-up jobs are not submitted.
     """
     if is_one_statement(finished):
-        # By far the most: nothing follows from them.
+        # By far the most common: no further consequences.
         return ending.succeed_alone(session, [_row_of_success(one) for one in finished], worker_id=worker_id, worker=worker)
     leaving = [
         Leaving(one.seq, one.state, one.workflow_seq, one.fair_queue, one.has_slots, one.outcome is Outcome.FAILED) for one in finished
@@ -98,7 +98,7 @@ def settle(session: Session, finished: Sequence[Finished], *, worker_id: int, wo
 
 
 def _write_more(session: Session, finished: Sequence[Finished], moved: set[int]) -> None:
-    """What attempts ask for themselves: their logs, follow-up jobs, groups, and reports to their breakers."""
+    """Write what attempts produced: logs, follow-up jobs, group counts, and circuit breaker reports."""
     ended = [one for one in finished if one.seq in moved]
     follow_ups = [submission for one in ended for submission in one.follow_ups]
     members = [one.group for one in ended if one.group is not None]
@@ -129,12 +129,12 @@ _PROGRESS = Batch(
 
 
 def note_progress(session: Session, rows: Sequence[tuple[int, int, int, int | None, str | None]]) -> None:
-    """Write (seq, attempt, done, total, message) of attempts that are still running."""
+    """Write (seq, attempt, done, total, message) of running attempts."""
     _PROGRESS.execute(session, sorted(rows))
 
 
 def storable(text: str | None, limit: int) -> str | None:
-    """The text as both stores can hold it, cut in the middle when too long; None stays None."""
+    """Make a text storable, cut in the middle if too long; None stays None."""
     return None if text is None else values.storable(text, limit)
 
 
@@ -150,7 +150,7 @@ def _is_plain_success(one: Finished) -> bool:
 
 
 def _is_bare(one: Finished) -> bool:
-    """Is it a plain success from which nothing follows?"""
+    """True for a plain success without consequences."""
     return (
         _is_plain_success(one)
         and not one.follow_ups
@@ -185,5 +185,5 @@ def _fingerprint(one: Finished, error: str | None, traceback: str | None) -> str
 
 
 def present_us() -> int:
-    """now() in whole microseconds."""
+    """Return now() in whole microseconds."""
     return to_microseconds(now())

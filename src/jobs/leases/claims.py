@@ -1,4 +1,4 @@
-"""claim(): take the lease of jobs whose messages arrived, in one statement; and say why the others cannot run."""
+"""claim(): take the lease of jobs whose messages arrived, in one statement; and explain why others cannot run."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class Unclaimable(Enum):
 
 require(State.QUEUED, State.RUNNING)
 
-# Not IS NOT NULL in what it returns: SQLite says so of every row where the table has a partial index on the same words.
+# Not IS NOT NULL in RETURNING: SQLite reports true for every row if the table has a partial index on the same expression.
 _WANTED = {"id": "text", "attempt": "int"}
 _STATEMENT = """
     UPDATE jobs SET state = 'running', attempt = jobs.attempt + 1, worker_id = :worker_id, started_at = @(:now),
@@ -47,15 +47,15 @@ _STATEMENT = """
         EXISTS (SELECT 1 FROM controls)
     """
 _CLAIM = Batch(_WANTED, _STATEMENT)
-# Waiting for the disk is a third of a claim. What PostgreSQL forgets when it is killed, its workers claim again: see retake().
+# Waiting for the disk is a third of a claim. If PostgreSQL is killed and loses claims, the workers claim again: see retake().
 _CLAIM_AHEAD = Batch(_WANTED, _STATEMENT.replace("WHERE jobs.id", f"WHERE {AHEAD_OF_DISK} AND jobs.id"), _STATEMENT)
 
 
 def claim(session: Session | Direct, worker_id: int, wanted: Sequence[tuple[str, int]]) -> list[Claimed]:
     """Move each wanted (job id, attempt) that may start from queued to running, leased to this worker.
 
-    A worker whose own lease has run out gets nothing. Two copies of one message: the first claim wins. Claims that go the
-    direct way are committed without waiting for the disk.
+    A worker whose own lease has expired gets nothing. Of two copies of one message the first claim wins. On a direct
+    connection, claims commit without waiting for the disk.
     """
     rows = sorted(set(wanted))
     batch = _CLAIM_AHEAD if isinstance(session, Direct) else _CLAIM
@@ -75,10 +75,10 @@ _RETAKE = Batch(
 
 
 def retake(session: Session, worker_id: int, held: Sequence[tuple[int, int]]) -> list[int]:
-    """Claim again those (seq, attempt) in this worker's hands of which SQL knows nothing any more; return their seqs.
+    """Claim again the (seq, attempt) this worker holds whose claims the database has lost; return their seqs.
 
-    A PostgreSQL that is killed forgets the commits of its last moment that did not wait for the disk. What was given away
-    since has a higher attempt or runs elsewhere, and is left alone.
+    A killed PostgreSQL loses its last commits that did not wait for the disk. Jobs claimed by others since have a
+    higher attempt or run elsewhere, and stay unchanged.
     """
     rows = sorted(set(held))
     return [int(row[0]) for row in _RETAKE.execute(session, rows, worker_id=worker_id, now=to_microseconds(now()))] if rows else []
@@ -89,7 +89,7 @@ def admit(
 ) -> list[Claimed]:
     """Return the claimed jobs that may start now; defer the others in the same transaction.
 
-    `take_suspect` tells whether this process may run one more job whose next crash is its last.
+    `take_suspect` returns whether this process may run another job whose next crash is its last.
     """
     if not admission.needs_gates(claimed, policies):
         return list(claimed)
@@ -99,7 +99,7 @@ def admit(
 
 
 def free_keys(session: Session, starting: Sequence[Claimed]) -> None:
-    """Free the unique keys of jobs that keep others out only while they wait: they start now."""
+    """Free the unique keys of jobs that block others only until they start."""
     seqs = [job.seq for job in starting if job.frees_key]
     if seqs:
         session.execute(update(Job).where(Job.seq.in_(seqs)).values(unique_key=None).execution_options(synchronize_session=False))
@@ -108,7 +108,7 @@ def free_keys(session: Session, starting: Sequence[Claimed]) -> None:
 def explain(
     session: Session, ids: Collection[str], known_actors: Collection[str], *, wanted: Collection[tuple[str, int]] = ()
 ) -> dict[str, Unclaimable]:
-    """Say for each job id that was not claimed what stands in the way; `wanted`: the (job id, attempt) that were asked for."""
+    """Return for each unclaimed job id why it was not claimed; `wanted`: the (job id, attempt) that were requested."""
     statement = select(Job.id, Job.state, Job.actor, Job.expires_at, Job.attempt).where(Job.id.in_(ids))
     found = {row.id: row for row in session.execute(statement)}
     present = now()
@@ -134,8 +134,8 @@ def is_known(session: Session, id: str) -> bool:
 
 
 def give_back(session: Session, worker_id: int, unstarted: Sequence[tuple[int, int]]) -> int:
-    """Queue claimed (seq, attempt) again that this worker has not started and never will: no attempt is spent.
+    """Return claimed (seq, attempt) that this worker will not start to their queues: no attempt is spent.
 
-    One that a person wants cancelled is cancelled instead.
+    A job with a requested cancel is cancelled instead.
     """
     return ending.give_back(session, worker_id, unstarted)

@@ -1,4 +1,4 @@
-"""When which version of the code came to work: the first start of a worker of each version that is still remembered."""
+"""Deploys: the first start of a worker of each code version still on record."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from ..core.models import Worker
 
 
 def since(session: Session, start: datetime) -> list[tuple[datetime, str]]:
-    """The deploys after an instant, in order; the first one that is remembered is none: nothing is known of before."""
+    """Return the deploys after an instant, in order, without the first on record: what ran before it is unknown."""
     first = func.min(Worker.started_at)
     found = session.execute(select(first, Worker.version).group_by(Worker.version).order_by(first)).all()
     return [(row[0], row[1]) for row in found[1:] if row[0] >= start]

@@ -1,4 +1,4 @@
-"""Heartbeats of schedulers and relays: who of them is fresh, and who is silent though it has not signed off."""
+"""Heartbeats of schedulers and relays: which are alive, and which fell silent without signing off."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ KEEP = timedelta(days=1)
 
 
 class Role(StrEnum):
-    """What beats."""
+    """Roles with a heartbeat."""
 
     SCHEDULER = "scheduler"
     RELAY = "relay"
 
 
 def beat(session: Session, id: int, role: Role, *, lease_s: float, broker: str = "") -> int:
-    """Renew the row of this process, or write one where there is none (0, or pruned meanwhile); return its id."""
+    """Renew the row of this process, or insert one if it is missing (id 0, or pruned meanwhile); return its id."""
     present = now()
     values = {"heartbeat_at": present, "expires_at": present + timedelta(seconds=lease_s), "stopped_at": None, "broker": broker[:255]}
     mine = update(Heartbeat).where(Heartbeat.id == id).values(**values)
@@ -40,12 +40,12 @@ def beat(session: Session, id: int, role: Role, *, lease_s: float, broker: str =
 
 
 def sign_off(session: Session, id: int) -> None:
-    """Note that the process has ended in good order."""
+    """Record that the process has shut down gracefully."""
     session.execute(update(Heartbeat).where(Heartbeat.id == id).values(stopped_at=now(), expires_at=now(), broker=""))
 
 
 def alive(session: Session, role: Role | None = None) -> list[Heartbeat]:
-    """Those whose heartbeat is fresh, of this role or of all, the oldest first."""
+    """Return the living processes of this role or of all roles, oldest first."""
     fresh = [Heartbeat.expires_at > now(), Heartbeat.stopped_at.is_(None)]
     if role is not None:
         fresh.append(Heartbeat.role == role)
@@ -53,7 +53,7 @@ def alive(session: Session, role: Role | None = None) -> list[Heartbeat]:
 
 
 def silent(session: Session, role: Role) -> list[Heartbeat]:
-    """Those that have fallen silent within the last hour without signing off, and that no later process of their host stands for."""
+    """Return processes that fell silent within the last hour without signing off, and that have no later process on their host."""
     present = now()
     statement = select(Heartbeat).where(Heartbeat.role == role, Heartbeat.expires_at > present - LISTED).order_by(Heartbeat.id)
     rows = list(session.execute(statement).scalars())
@@ -67,5 +67,5 @@ def silent(session: Session, role: Role) -> list[Heartbeat]:
 
 
 def forget_old(session: Session) -> None:
-    """Delete the rows of those whose last heartbeat is long ago."""
+    """Delete the rows of processes whose last heartbeat is long ago."""
     session.execute(delete(Heartbeat).where(Heartbeat.expires_at < now() - KEEP))

@@ -1,4 +1,4 @@
-"""Which running jobs are taken for stalled, and why: their worker is silent, or they have been running for very long."""
+"""Stalled jobs: running jobs whose worker is silent, or that have been running for very long."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from ..core.states import State
 
 
 def stalled(session: Session, ids: Collection[str] | None = None, *, limit: int = 500) -> dict[str, str]:
-    """Job id -> why it is taken for stalled, of these jobs or of all; a reason stays the same as long as it holds."""
+    """Return job id -> why it counts as stalled, of these jobs or of all; a reason keeps its wording as long as it holds."""
     present = now()
     settings = get_settings()
     late = present - timedelta(seconds=2 * settings.heartbeat_interval)

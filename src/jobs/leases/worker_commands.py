@@ -17,9 +17,9 @@ class UnknownWorker(JobsError):
 
 
 def ask(session: Session, name: str, wish: Wish | None, *, by: str) -> Worker:
-    """Want this of the living worker of that name (host:pid); None: that it goes on as usual. Raises UnknownWorker.
+    """Give the living worker of that name (host:pid) this command; None: continue as usual. Raises UnknownWorker.
 
-    One that is to stop cannot be asked to stay: it may be gone already.
+    `stop` cannot be revoked: the worker may have exited already.
     """
     found = next((worker for worker in reversed(alive(session)) if worker.name == name), None)
     if found is None:
@@ -27,7 +27,7 @@ def ask(session: Session, name: str, wish: Wish | None, *, by: str) -> Worker:
     audit.about("worker", found.name)
     mine = update(Worker).where(Worker.id == found.id)
     if wish is not Wish.STOP:
-        # Compared and set in one: of two operators the one who wants it to stop is right.
+        # Compare and set in one: if two operators disagree, `stop` wins.
         mine = mine.where(Worker.wish.is_distinct_from(Wish.STOP))
     if session.execute(mine.values(wish=wish, wished_by=by[:255] if wish else None).returning(Worker.id)).first() is None:
         raise JobsError(f"{name} is to stop as soon as it has finished what it runs: it cannot be kept.", field="name")
@@ -36,10 +36,10 @@ def ask(session: Session, name: str, wish: Wish | None, *, by: str) -> Worker:
 
 
 def of(session: Session, worker_id: int) -> Wish | None:
-    """What is wanted of this worker."""
+    """Return the command for this worker."""
     return session.execute(select(Worker.wish).where(Worker.id == worker_id)).scalar()
 
 
 def carry(session: Session, worker_id: int, wish: Wish) -> None:
-    """Want the same of a process that had to register anew."""
+    """Copy the command to the new row of a process that had to register again."""
     session.execute(update(Worker).where(Worker.id == worker_id).values(wish=wish))

@@ -1,4 +1,4 @@
-"""Worker processes and their leases: register, heartbeat, and giving away the jobs of a worker that fell silent."""
+"""Worker processes and their leases: register, heartbeat, and take over the jobs of a silent worker."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from ..read.queries import NOT_SUCCEEDED
 def register(
     session: Session, *, name: str, host: str, pid: int, version: str, threads: int, queues: Sequence[str], actors: Sequence[str]
 ) -> int:
-    """Write the row of a starting worker process, lease included, and return its id."""
+    """Insert the row of a starting worker process, with its lease, and return its id."""
     present = now()
     statement = insert(Worker).values(
         name=name, host=host, pid=pid, version=version, threads=threads, queues=sorted(queues), actors=sorted(actors),
@@ -43,7 +43,7 @@ def heartbeat(
     memory_bytes: int | None = None,
     refusals: dict[str, str] | None = None,
 ) -> bool:
-    """Renew the lease; `refusals`: RabbitMQ's queues that the process cannot use, with the reasons. False: it was given away meanwhile, and this process must register anew."""
+    """Renew the lease; `refusals`: RabbitMQ queues that the process cannot use, with reasons. False: its jobs were taken over meanwhile, and it must register again."""
     present = now()
     statement = (
         update(Worker)
@@ -61,30 +61,30 @@ def heartbeat(
 
 
 def cancels_requested(session: Session, worker_id: int) -> list[int]:
-    """The seqs of this worker's running jobs that a person wants cancelled."""
+    """Return the seqs of this worker's running jobs with a requested cancel."""
     statement = select(Job.seq).where(Job.worker_id == worker_id, Job.state == State.RUNNING, Job.cancel_requested)
     return list(session.execute(statement).scalars())
 
 
 def leased_to(session: Session, worker_id: int, *, claimed_before: datetime) -> set[tuple[int, int]]:
-    """The (seq, attempt) that SQL says this worker has been running since before that instant."""
+    """Return the (seq, attempt) that, by the database, this worker has been running since before that instant."""
     statement = select(Job.seq, Job.attempt).where(Job.worker_id == worker_id, Job.state == State.RUNNING, Job.started_at < claimed_before)
     return {(row[0], row[1]) for row in session.execute(statement)}
 
 
 def sign_off(session: Session, worker_id: int) -> None:
-    """Note that the process has stopped in good order and holds nothing any more."""
+    """Record that the process has shut down gracefully and holds no jobs."""
     session.execute(update(Worker).where(Worker.id == worker_id).values(stopped_at=now(), expires_at=now(), busy=0))
 
 
 def alive(session: Session) -> list[Worker]:
-    """The worker processes whose lease lies ahead, oldest first."""
+    """Return the worker processes with a valid lease, oldest first."""
     statement = select(Worker).where(Worker.expires_at > now(), Worker.lost_at.is_(None), Worker.stopped_at.is_(None)).order_by(Worker.id)
     return list(session.execute(statement).scalars())
 
 
 def fleet(session: Session) -> list[Worker]:
-    """Those alive, `busy` as the jobs say at this moment, not as it was at the last heartbeat: whoever shows both must not contradict himself."""
+    """Return the living workers with `busy` counted from the jobs now, not at the last heartbeat, so that pages showing both agree."""
     found = alive(session)
     held: dict[int | None, int] = {
         row.worker_id: row.number
@@ -99,24 +99,24 @@ def fleet(session: Session) -> list[Worker]:
 
 
 def served(workers: Iterable[Worker]) -> set[str]:
-    """The queues from which at least one of these workers takes jobs: who is to be quiet takes none."""
+    """Return the queues that at least one of these workers consumes; a quiet worker consumes none."""
     return {queue for worker in workers if worker.wish is None for queue in worker.queues}
 
 
 def refusals(session: Session, queues: Iterable[str]) -> list[str]:
-    """Why living workers cannot use these queues of RabbitMQ, in sentences."""
-    wanted = {"", *queues}  # "": what is not about one queue
+    """Return why living workers cannot use these queues of RabbitMQ, in sentences."""
+    wanted = {"", *queues}  # "": not about one queue
     return sorted({f"{each.name}: {why}" for each in alive(session) for queue, why in (each.refusals or {}).items() if queue in wanted})
 
 
 def lost_lately(session: Session, *, within: timedelta = timedelta(days=1), limit: int = 20) -> list[Worker]:
-    """The worker processes that fell silent lately, the last one first."""
+    """Return the recently lost worker processes, latest first."""
     statement = select(Worker).where(Worker.lost_at > now() - within).order_by(Worker.lost_at.desc()).limit(limit)
     return list(session.execute(statement).scalars())
 
 
 def overdue(session: Session) -> list[Worker]:
-    """The worker processes whose lease has run out, and that nothing has marked lost yet."""
+    """Return the worker processes whose lease has expired and that are not marked lost yet."""
     statement = select(Worker).where(Worker.expires_at <= now(), Worker.lost_at.is_(None), Worker.stopped_at.is_(None)).order_by(Worker.id)
     return list(session.execute(statement).scalars())
 
@@ -127,7 +127,7 @@ def forget_old(session: Session, *, keep: timedelta = timedelta(days=1)) -> None
     session.execute(delete(Worker).where(Worker.expires_at < now() - keep, Worker.id.not_in(held)))
 
 
-# Also the jobs of a worker that was marked lost earlier: one it claimed in the same moment must not stay behind.
+# Includes jobs of workers already marked lost: one claimed at that moment must not be left behind.
 _SILENT = plain("""
     UPDATE workers SET lost_at = @(:now) WHERE lost_at IS NULL AND stopped_at IS NULL AND expires_at <= @(:silent_since) RETURNING id
 """)
@@ -138,13 +138,13 @@ _ORPHANS = plain("""
         AND (jobs.crashes + 1 < :max_crashes OR jobs.cancel_requested OR workers.id IS NULL OR workers.id = :known OR workers.expires_at <= @(:dead_since))
     ORDER BY jobs.seq LIMIT 1000
 """)
-#: leases without a heartbeat after which a silent worker counts as dead, where a job's end depends on it: until then it may
-#: only have been kept waiting, and comes back
+#: leases without a heartbeat until a silent worker counts as dead for a final decision about a job: before, it may only have been stalled,
+#: and come back
 DEAD_AFTER_LEASES = 5
 
 
 def silent(session: Session) -> bool:
-    """Is there a lease that has run out, or a job whose worker is gone? A cheap look without a lock."""
+    """True if a lease has expired, or a job's worker is gone. A cheap check without a lock."""
     lapsed = select(Worker.id).where(Worker.lost_at.is_(None), Worker.stopped_at.is_(None), Worker.expires_at <= now()).limit(1)
     if session.execute(lapsed).first() is not None:
         return True
@@ -152,9 +152,9 @@ def silent(session: Session) -> bool:
 
 
 def take_over(session: Session, *, grace: timedelta = timedelta(0)) -> int:
-    """Give away the jobs of every worker whose lease ran out more than `grace` ago; return how many.
+    """Take over the jobs of every worker whose lease expired more than `grace` ago; return their number.
 
-    Each gets the end of its lost attempt written; it is queued again at once, or dead when it has cost too many workers.
+    Each gets a record of its lost attempt; it is queued again at once, or dead if it has crashed too many workers.
     """
     run(session, _SILENT, now=to_microseconds(now()), silent_since=to_microseconds(now() - grace))
     return _give_away(session, None)
@@ -162,7 +162,7 @@ def take_over(session: Session, *, grace: timedelta = timedelta(0)) -> int:
 
 @dataclass(frozen=True, slots=True)
 class Death:
-    """What a worker's watchdog has seen: `how` it ended, and the (job seq, attempt) that were in its threads; `excuse` of the others."""
+    """Death report by a worker's watchdog: `how` it ended, and the (job seq, attempt) in its threads; `excuse` for the others."""
 
     worker_id: int
     how: str
@@ -180,9 +180,9 @@ _AMEND = Batch(
 
 
 def bury(session: Session, death: Death) -> int:
-    """Give away the jobs of a worker that is known to be dead, without waiting for its lease; return how many jobs.
+    """Take over the jobs of a worker that is known to be dead, without waiting for its lease; return their number.
 
-    Only attempts that were in its threads count as crashes. Where a relay was faster, their record says at least how.
+    Only attempts in its threads count as crashes. If a relay was faster, add the cause of death to their record.
     """
     present = now()
     alive = Worker.id == death.worker_id, Worker.lost_at.is_(None), Worker.stopped_at.is_(None)
@@ -209,9 +209,9 @@ SURVIVED = "was silent for longer than its lease, and lives"
 
 
 def survived(session: Session, worker_id: int, held: Iterable[tuple[int, int]]) -> int:
-    """Note that a worker whose lease had run out lives: what it was running is given away, and no job counts a crash for it.
+    """Record that a worker with an expired lease is alive: take over its jobs without counting crashes.
 
-    `held`: the (job seq, attempt) that it had; those that were given away before are acquitted. Returns how many jobs.
+    `held`: its (job seq, attempt); those taken over before are acquitted. Returns the number of jobs.
     """
     name = session.execute(select(Worker.name).where(Worker.id == worker_id)).scalar()
     if name is None:
@@ -221,7 +221,7 @@ def survived(session: Session, worker_id: int, held: Iterable[tuple[int, int]]) 
 
 
 def acquit(session: Session, worker: str, attempts: Iterable[tuple[int, int]]) -> int:
-    """Take back the crashes of these (job seq, attempt) that were given away because this worker was silent; return how many."""
+    """Take back the crashes of these (job seq, attempt), taken over because this worker was silent; return their number."""
     rows = sorted(attempts)
     if not rows:
         return 0

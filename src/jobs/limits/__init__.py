@@ -1,4 +1,4 @@
-"""May a job start now? Admission, rate and concurrency limits, circuit breakers, fair queueing, operators' overrides.
+"""Limits: admission, rate and concurrency limits, circuit breakers, fair queueing, operators' overrides.
 
-Decides and keeps counts; whoever claims defers the job. Imports core.
+Decides and keeps counts; the caller that claims a job defers it. Imports core.
 """

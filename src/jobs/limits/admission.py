@@ -1,7 +1,7 @@
 """Admission control: decide in the claim's transaction whether pauses, breakers, concurrency and rate limits let a job start.
 
-A job that may not start now gets a verdict: the reason, and the instant or the resource it waits for. The caller defers it:
-no thread is held, no attempt is spent, and no other job queues behind it.
+A job that may not start now gets a reason, and the instant or resource it waits for. The caller defers it: it holds no
+thread, spends no attempt, and blocks no other job.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from .rates import Rate
 
 log = get_logger(__name__)
 
-#: microseconds after which a job that must run apart asks again
+#: microseconds until a job that must run alone asks again
 SUSPECT_AGAIN_US = 1_000_000
 
 KeyOf = Callable[..., Any]
@@ -33,10 +33,10 @@ KeyOf = Callable[..., Any]
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """What the code of an actor says about when its jobs may start."""
+    """An actor's declared limits."""
 
     rates: tuple[Rate, ...] = ()
-    rate_key: KeyOf | None = None  # of the actor's arguments; None: one limit for all its jobs
+    rate_key: KeyOf | None = None  # computed from the arguments; None: one limit for all its jobs
     concurrency: int | None = None
     concurrency_key: KeyOf | None = None
     breaker: bool = False
@@ -45,7 +45,7 @@ class Policy:
 
 @dataclass(slots=True)
 class Verdict:
-    """One claimed job at the gates. `waits` says why it may not start; keys name the slots it takes if it may."""
+    """Admission result of one claimed job. `waits` says why it may not start; keys name the slots it takes if it may."""
 
     job: Claimed
     waits: str | None = None
@@ -62,11 +62,11 @@ class Verdict:
 def judge(
     session: Session, claimed: Sequence[Claimed], policies: dict[str, Policy], *, take_suspect: Callable[[int], bool]
 ) -> tuple[list[Claimed], list[Verdict]]:
-    """Take slots for the claimed jobs that may start now and return these; return the verdicts on the others, for the caller to defer."""
+    """Take slots for the claimed jobs that may start now and return these jobs; return the results of the others, for the caller to defer."""
     in_force = overrides.load(session)
     verdicts = _decide(session, claimed, policies, in_force, take_suspect)
     if any(verdict.waits is not None for verdict in verdicts):
-        # An operator may be lifting a limit at this moment, and would not find the jobs that are about to wait for it.
+        # Otherwise an operator who lifts a limit at this moment would not wake the jobs about to wait for it.
         settled = overrides.hold_still(session)
         if not settled.says_as(in_force):
             verdicts = _decide(session, claimed, policies, settled, take_suspect)
@@ -82,7 +82,7 @@ def judge(
 
 
 def needs_gates(claimed: Sequence[Claimed], policies: dict[str, Policy]) -> bool:
-    """May there be anything that keeps one of these jobs from starting now?"""
+    """True if anything may keep one of these jobs from starting now."""
     return any(job.is_watched or _is_suspect(job) for job in claimed) or any(
         not is_open(policies.get(actor)) for actor in {job.actor for job in claimed}
     )
@@ -101,7 +101,7 @@ def _decide(
 
 
 def is_open(policy: Policy | None) -> bool:
-    """Does the code of an actor leave it to nothing when its jobs start?"""
+    """True if the actor declares no rate limit, concurrency limit or circuit breaker."""
     return policy is None or not (policy.rates or policy.concurrency or policy.breaker)
 
 
@@ -110,7 +110,7 @@ def _is_suspect(job: Claimed) -> bool:
 
 
 def _part_suspects(verdicts: Sequence[Verdict], take_suspect: Callable[[int], bool]) -> None:
-    """Let jobs that were lost with their workers before run apart: when the next worker dies, only the killer is dead with it."""
+    """Let jobs that have crashed workers before run alone: if the next worker dies, only the job that killed it is dead."""
     again_us = to_microseconds(now()) + SUSPECT_AGAIN_US
     for verdict in verdicts:
         if verdict.waits is None and _is_suspect(verdict.job) and not take_suspect(verdict.job.seq):
@@ -180,7 +180,7 @@ def _concurrency_keys(job: Claimed, policy: Policy, in_force: Controls) -> list[
 
 
 def _ask_rates(session: Session, verdicts: Sequence[Verdict], policies: dict[str, Policy], in_force: Controls) -> None:
-    """Reserve starts. A job that holds a reserved slot whose instant has come has asked before."""
+    """Reserve starts. A job that holds a reserved slot whose time has come has reserved before."""
     present_us = to_microseconds(now())
     limited = [
         (v, limits) for v in verdicts if v.waits is None and (limits := _rate_limits(v.job, policies.get(v.job.actor, Policy()), in_force))
@@ -209,15 +209,15 @@ def _ask_rates(session: Session, verdicts: Sequence[Verdict], policies: dict[str
 
 
 def _count_starts(session: Session, starting: Sequence[tuple[Verdict, list[_Limit]]]) -> None:
-    """Let those start whose turn has come that fit beside the starts there were; who comes late makes those behind him wait."""
+    """Count the starts of jobs whose slot has come, if the rate still allows them; a late start delays those after it."""
     if not starting:
         return
     starts = rates.Starts(session, {limit.line for _, limits in starting for limit in limits})
-    present_us = to_microseconds(now())  # only now: others may have held the lines for a while
+    present_us = to_microseconds(now())  # read only now: waiting for the locks may have taken a while
     for verdict, limits in sorted(starting, key=lambda each: each[0].job.slot_us or present_us):
         may_us = starts.admit([(limit.line, limit.rate) for limit in limits], present_us)
         if may_us is not None:
-            # It keeps its turn: a slot that lies behind it is not asked for again.
+            # It keeps its turn: no later slot is reserved.
             _wait_for_turn(verdict, limits[0], may_us, min(verdict.job.slot_us or present_us, present_us))
     starts.note()
 
@@ -230,7 +230,7 @@ def _wait_for_turn(verdict: Verdict, limit: _Limit, due_us: int, slot_us: int | 
 
 
 class _Limit(NamedTuple):
-    """One rate limit that a job stands under. `key` is what its starts are counted by."""
+    """One rate limit that applies to a job. `key` identifies its counter."""
 
     scope: str
     name: str
@@ -239,7 +239,7 @@ class _Limit(NamedTuple):
 
     @property
     def line(self) -> str:
-        """What its slots are kept under: a limit that is changed begins afresh."""
+        """The key of its slots, which includes the rate: a changed limit starts afresh."""
         return f"{self.key}:{self.rate.count}/{self.rate.period_s}"
 
 

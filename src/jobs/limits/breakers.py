@@ -1,4 +1,4 @@
-"""Circuit breakers: after N failures of a named kind in a row an actor's jobs wait, one probe at a time, until one succeeds."""
+"""Circuit breakers: after N consecutive failures of a named kind an actor's jobs wait, and one probe runs at a time until one succeeds."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from ...sql.statements import is_sqlite
 from ..core.models import BreakerState
 from .overrides import wake
 
-#: seconds between two probes if the actor says nothing
+#: default seconds between two probes
 PROBE_EVERY_S = 60.0
 
 
 @dataclass(frozen=True, slots=True)
 class CircuitBreaker:
-    """Open after `failures` failed attempts in a row that raised one of `on`; then one probe each `probe_every` milliseconds."""
+    """Open after `failures` consecutive failed attempts that raised one of `on`; then one probe every `probe_every` milliseconds."""
 
     failures: int = 5
     on: tuple[type[BaseException], ...] = (Exception,)
@@ -30,29 +30,29 @@ class CircuitBreaker:
 
 
 def waits_for(actor: str) -> str:
-    """What a job says it waits for while its actor's breaker is open."""
+    """Return the `waits_for` of jobs while their actor's breaker is open."""
     return f"breaker:{actor}"
 
 
 def states(session: Session, actors: Collection[str]) -> dict[str, BreakerState]:
-    """The breakers of these actors that have counted a failure."""
+    """Return the breakers of these actors that have counted a failure."""
     return {row.actor: row for row in session.execute(select(BreakerState).where(BreakerState.actor.in_(actors))).scalars()}
 
 
 def listed(session: Session) -> list[BreakerState]:
-    """Every breaker that has counted a failure since its actor's last success, the open ones first."""
+    """Return all breakers with a failure since their actor's last success, open ones first."""
     statement = select(BreakerState).order_by(BreakerState.opened_at.is_(None), BreakerState.actor)
     return list(session.execute(statement).scalars())
 
 
 def reset(session: Session, actor: str) -> int:
-    """Close a breaker by hand and forget its failures; return how many jobs waited for it."""
+    """Close a breaker manually and forget its failures; return how many jobs waited for it."""
     session.execute(delete(BreakerState).where(BreakerState.actor == actor))
     return wake(session, waits_for(actor))
 
 
 def take_probe(session: Session, actor: str, probe_every_s: float) -> bool:
-    """Is it this caller who may run the one probe that is due? At most one per interval says yes."""
+    """True if the caller may run the probe that is due; at most one caller per interval may."""
     present = now()
     statement = (
         update(BreakerState)
@@ -79,7 +79,7 @@ def note_failure(session: Session, actor: str, *, limit: int, probe_every_s: flo
 
 
 def note_success(session: Session, actor: str) -> None:
-    """Close the breaker and let everything go on that waited for it."""
+    """Close the breaker and wake the jobs that wait for it."""
     closed = session.execute(delete(BreakerState).where(BreakerState.actor == actor).returning(BreakerState.opened_at)).all()
     if closed and closed[0][0] is not None:
         wake(session, waits_for(actor))

@@ -1,8 +1,8 @@
-"""Fair queueing: of jobs with a fair key only a window is queued per queue, taken from the keys in turn.
+"""Fair queueing: of jobs with a fair key, only a window per queue is published, taken from the keys in turn.
 
-A queue in RabbitMQ is first in, first out, so who submits 100,000 jobs would make everybody wait. The rest of a
-key's jobs wait as rows; each commit that ends fair jobs, and each that submits some, tops the window up, the key
-with the fewest jobs under way first.
+RabbitMQ's queues are first in, first out, so a submitter of 100,000 jobs would delay everyone else. The rest of a key's
+jobs wait as rows. Each commit that ends or submits fair jobs tops the window up, the key with the fewest jobs in
+progress first.
 """
 
 from __future__ import annotations
@@ -21,21 +21,21 @@ from ..core.models import Job
 from ..core.release import release_waiting
 from ..core.states import State
 
-#: fair jobs queued or running per queue, for each actor thread of the fleet, and at least
+#: fair jobs queued or running per queue: per actor thread of the fleet, and the minimum
 WINDOW_PER_THREAD, LEAST_WINDOW = 4, 32
-#: waiting keys that one look considers
+#: waiting keys considered at once
 KEYS_LIMIT = 500
-#: how what a fair job waits for begins; queue and key follow
+#: prefix of a fair job's `waits_for`, followed by queue and key
 FAIR = "fair:"
 
 
 def waits_for(queue: str, fair_key: str) -> str:
-    """What a job says it waits for while others of its key are under way."""
+    """Return the `waits_for` of a job while others of its key are in progress."""
     return f"{FAIR}{queue}:{fair_key}"[:255]
 
 
 def top_up(session: Session, queue: str) -> int:
-    """Queue as many waiting fair jobs as the queue's window has room for; return how many."""
+    """Queue as many waiting fair jobs as the queue's window has room for; return their number."""
     keys = set(_waiting(session, queue))
     if not keys:
         return 0
@@ -49,12 +49,12 @@ def top_up(session: Session, queue: str) -> int:
             under_way[key] += len(envelopes)
             released += len(envelopes)
             if len(envelopes) < share:
-                keys.discard(key)  # the rest of its share goes to the others
+                keys.discard(key)  # its unused share goes to the others
     return released
 
 
 def _shares(keys: Collection[str], under_way: Counter[str], room: int) -> Counter[str]:
-    """Deal the room out in turn, the key with the fewest jobs under way first."""
+    """Distribute the room in turn, the key with the fewest jobs in progress first."""
     turns = [(under_way[key], key) for key in keys]
     heapq.heapify(turns)
     shares: Counter[str] = Counter()
@@ -66,9 +66,9 @@ def _shares(keys: Collection[str], under_way: Counter[str], room: int) -> Counte
 
 
 def starved(session: Session) -> list[str]:
-    """The queues that have room for fair jobs that wait.
+    """Return the queues with both room and waiting fair jobs.
 
-    An ending tops the window up at once, but cannot see jobs whose transaction is committed only afterwards.
+    An ending tops up the window at once, but cannot see jobs committed only afterwards.
     """
     found, key = [], FAIR
     while (key := run(session, _NEXT, low=key, high=f"{FAIR[:-1]};")[0][0]) is not None:

@@ -1,7 +1,7 @@
-"""The values of Dramatiq's own rate limiters and barriers: counters with a bound and a time to live.
+"""Values of Dramatiq's own rate limiters and barriers: counters with a bound and a time to live.
 
-Each function is one statement, or a few behind one lock, so that any number of processes may call it at once. A value
-that has expired counts as absent, and an absent one as 0. Times to live are in milliseconds, as Dramatiq gives them.
+Each function is one statement, or a few behind one lock, so any number of processes may call it concurrently. An
+expired value counts as absent, and an absent one as 0. Times to live are in milliseconds, as in Dramatiq.
 """
 
 from __future__ import annotations
@@ -20,12 +20,12 @@ from ...sql.clock import now
 from ...sql.statements import is_sqlite
 from ..core.models import LimiterValue
 
-#: characters of a key that are kept as they are; a longer one is kept as its digest
+#: maximum length of a key stored as it is; a longer one is stored as its digest
 KEY_LIMIT = 200
 
 
 def add(session: Session, key: str, value: int, ttl: int) -> bool:
-    """Set a value unless a live one is there; say whether it was set."""
+    """Set a value unless a live one exists; return whether it was set."""
     present = now()
     insert = _insert(session).values(key=_kept(key), value=value, expires_at=present + timedelta(milliseconds=ttl))
     statement = insert.on_conflict_do_update(
@@ -37,7 +37,7 @@ def add(session: Session, key: str, value: int, ttl: int) -> bool:
 
 
 def change(session: Session, key: str, by: int, ttl: int, *, least: int | None = None, most: int | None = None) -> bool:
-    """Add `by` to a value unless the sum would leave its bounds; say whether it was added. Success renews the time to live."""
+    """Add `by` to a value unless the sum would exceed its bounds; return whether it was added. Success renews the time to live."""
     present = now()
     expires_at = present + timedelta(milliseconds=ttl)
     live = case((LimiterValue.expires_at > present, LimiterValue.value), else_=0)
@@ -52,7 +52,7 @@ def change(session: Session, key: str, by: int, ttl: int, *, least: int | None =
             index_elements=["key"], set_={"value": live + by, "expires_at": expires_at}, where=_all(bounds)
         )
     else:
-        # An absent value would leave the bounds: only one that is there can be changed.
+        # An absent value would exceed the bounds: only an existing one can be changed.
         statement = update(LimiterValue).where(LimiterValue.key == _kept(key), *bounds).values(value=live + by, expires_at=expires_at)
     statement = statement.returning(LimiterValue.key).execution_options(synchronize_session=False)
     return session.execute(statement).first() is not None
@@ -61,7 +61,7 @@ def change(session: Session, key: str, by: int, ttl: int, *, least: int | None =
 def add_within_sum(session: Session, key: str, keys: Callable[[], Sequence[str]], amount: int, maximum: int, ttl: int) -> bool:
     """Add `amount` to a value unless it, or the sum over `keys`, would exceed the maximum.
 
-    The names of a window's values move with time: the lock is on what they share, and `keys` is asked behind it.
+    The keys of a window change with time: lock their common prefix first, and call `keys` while it is held.
     """
     if not is_sqlite(session):
         shared = key.rpartition("@")[0] or key
@@ -74,14 +74,14 @@ def add_within_sum(session: Session, key: str, keys: Callable[[], Sequence[str]]
 
 
 def notify(session: Session, key: str, ttl: int) -> None:
-    """Say that an event has happened; whoever waits for it within `ttl` sees it."""
+    """Record an event; waiters within `ttl` see it."""
     expires_at = now() + timedelta(milliseconds=ttl)
     insert = _insert(session).values(key=_kept(key), value=1, expires_at=expires_at)
     session.execute(insert.on_conflict_do_update(index_elements=["key"], set_={"value": 1, "expires_at": expires_at}))
 
 
 def is_there(session: Session, key: str) -> bool:
-    """Is there a live value, or an event that has happened?"""
+    """True if a live value or an event exists."""
     statement = select(LimiterValue.key).where(LimiterValue.key == _kept(key), LimiterValue.expires_at > now())
     return session.execute(statement).first() is not None
 

@@ -1,6 +1,6 @@
-"""Overrides: pauses and limits that an operator sets over what the code of an actor declares.
+"""Overrides: pauses and limits that an operator sets over an actor's declared ones.
 
-A small table that every claim reads, so that a change holds for the whole fleet from the next claim on.
+Every claim reads this small table, so that a change applies to the whole fleet from the next claim on.
 """
 
 from __future__ import annotations
@@ -25,18 +25,18 @@ from ..core.release import release_waiting
 from ..core.states import State
 from . import rates
 
-#: what a control may be about, the widest first
+#: scopes of an override, widest first
 SCOPES = ("all", "queue", "actor")
-#: what a control may set
+#: settings of an override
 PAUSED, RATE_LIMIT, CONCURRENCY = "paused", "rate_limit", "concurrency"
 LIMITS = (RATE_LIMIT, CONCURRENCY)
-#: PostgreSQL's advisory lock of the whole table
+#: PostgreSQL's advisory lock on the whole table
 _LOCK = 7_236_001
 
 
 @dataclass(frozen=True, slots=True)
 class Pause:
-    """A standing order to start nothing; `until` None: until somebody resumes."""
+    """A pause: start no jobs; `until` None: until it is resumed."""
 
     scope: str
     name: str
@@ -60,7 +60,7 @@ class Pause:
 
 @dataclass(frozen=True, slots=True)
 class Override:
-    """A limit that an operator has set; `value` None: no limit, whatever the code says."""
+    """An operator's limit; `value` None: unlimited, whatever the code declares."""
 
     scope: str
     name: str
@@ -75,18 +75,18 @@ class Override:
 
 
 def target(scope: str, name: str) -> str:
-    """How people write what a control is about: all, queue:mail, actor:send_mail."""
+    """Return the display form of a scope: all, queue:mail, actor:send_mail."""
     return f"{scope}:{name}" if name else scope
 
 
 class Controls:
-    """All controls in force, read once per claim."""
+    """All overrides in force, read once per claim."""
 
     def __init__(self, rows: Sequence[Control]) -> None:
         self._rows = {(row.scope, row.name, row.setting): row for row in rows}
 
     def pause(self, actor: str, queue: str, present: datetime) -> Pause | None:
-        """The pause that holds a job of this actor and queue, the widest first."""
+        """Return the pause that applies to jobs of this actor and queue, the widest first."""
         for scope, name in (("all", ""), ("queue", queue), ("actor", actor)):
             row = self._rows.get((scope, name, PAUSED))
             if row is not None and _is_standing(row, present):
@@ -94,18 +94,18 @@ class Controls:
         return None
 
     def pauses(self, present: datetime) -> list[Pause]:
-        """Every pause in force, the widest first."""
+        """Return every pause in force, the widest first."""
         rows = [row for row in self._rows.values() if row.setting == PAUSED and _is_standing(row, present)]
         return [_as_pause(row) for row in sorted(rows, key=lambda row: (SCOPES.index(row.scope), row.name))]
 
     def overrides(self) -> list[Override]:
-        """Every limit that an operator has set, the widest first."""
+        """Return every limit set by an operator, the widest first."""
         rows = [row for row in self._rows.values() if row.setting != PAUSED]
         rows.sort(key=lambda row: (SCOPES.index(row.scope), row.name, row.setting))
         return [Override(row.scope, row.name, row.setting, row.value, row.set_by, row.set_at) for row in rows]
 
     def value(self, scope: str, name: str, setting: str) -> Any:
-        """What an operator has set, or None."""
+        """Return an operator's setting, or None."""
         row = self._rows.get((scope, name, setting))
         return None if row is None else row.value
 
@@ -116,7 +116,7 @@ class Controls:
         return bool(self._rows)
 
     def says_as(self, other: Controls) -> bool:
-        """Is the same in force in both?"""
+        """True if both have the same overrides in force."""
         return self._said() == other._said()
 
     def _said(self) -> dict[tuple[str, str, str], Any]:
@@ -132,14 +132,14 @@ def _as_pause(row: Control) -> Pause:
 
 
 def load(session: Session) -> Controls:
-    """Every control there is."""
+    """Return all overrides."""
     return Controls(list(session.execute(select(Control).execution_options(populate_existing=True)).scalars()))
 
 
 def hold_still(session: Session) -> Controls:
-    """Every control there is, none of which changes until this transaction ends.
+    """Return all overrides, locked until this transaction ends.
 
-    Asked before jobs are made to wait: who lifts a pause or a limit then finds all of them, and leaves none behind.
+    Call it before deferring jobs: an operator who lifts a pause or a limit then wakes all of them.
     """
     _lock(session, shared=True)
     return load(session)
@@ -148,11 +148,11 @@ def hold_still(session: Session) -> Controls:
 def pause(
     session: Session, scope: str, name: str = "", *, until: datetime | None = None, reason: str | None = None, by: str | None = None
 ) -> None:
-    """Start nothing more of an actor, a queue or everything ("all"); what runs goes on."""
+    """Pause an actor, a queue or everything ("all"): start no more jobs; running ones continue."""
     if until is not None and until <= now():
         raise JobsError("until lies in the past: give a later instant, or none", field="until")
     _put(session, scope, name, PAUSED, reason, until=until, by=by)
-    # Who waits for an earlier end of this pause waits for the new one.
+    # Jobs that wait for this pause's earlier end must wait for the new one.
     paused = Pause(scope, name, until, reason)
     session.execute(
         update(Job)
@@ -169,7 +169,7 @@ def resume(session: Session, scope: str, name: str = "") -> int:
 
 
 def set_rate_limit(session: Session, scope: str, name: str, limit: str | None, *, by: str | None = None) -> None:
-    """Override a rate limit; None lifts it, whatever the code says. See `follow_code`."""
+    """Override a rate limit; None lifts it, whatever the code declares. See `follow_code`."""
     if limit is not None:
         try:
             rates.parse(limit)
@@ -187,7 +187,7 @@ def set_concurrency(session: Session, scope: str, name: str, limit: int | None, 
 
 
 def follow_code(session: Session, scope: str, name: str, setting: str) -> None:
-    """Drop an override: what the code says holds again."""
+    """Remove an override: the declared value applies again."""
     if setting not in LIMITS:
         raise JobsError(f"an override is of {' or '.join(LIMITS)}, not of {setting!r}", field="setting")
     _delete(session, scope, name, setting)
@@ -196,9 +196,9 @@ def follow_code(session: Session, scope: str, name: str, setting: str) -> None:
 
 
 def wake(session: Session, waits_for: str, limit: int | None = None) -> int:
-    """Let jobs go on that wait for something which is there now, oldest first; return how many.
+    """Wake the oldest jobs that wait for something now available; return their number.
 
-    With a `limit` they are queued at once; without one there may be a great many, and the relay queues them in batches.
+    With a `limit` they are queued at once; without one there may be very many, and the relay queues them in batches.
     """
     if limit is not None:
         woken = release_waiting(session, waits_for, limit)
@@ -226,7 +226,7 @@ def _delete(session: Session, scope: str, name: str, setting: str) -> None:
 
 
 def _lock(session: Session, *, shared: bool = False) -> None:
-    """Keep changes apart from those who go by the controls; SQLite has one writer anyway."""
+    """Lock overrides against changes (shared) or against readers; SQLite has a single writer anyway."""
     if not is_sqlite(session):
         session.execute(text(f"SELECT pg_advisory_xact_lock{'_shared' if shared else ''}({_LOCK})"))
 

@@ -1,12 +1,12 @@
-"""Rate limits: how often jobs may start, exact over the whole fleet, without a thread ever waiting.
+"""Rate limits: how often jobs may start, exact across the whole fleet, without ever blocking a thread.
 
-A limit is a line of slots, `spacing` apart. Jobs that arrive reserve the next free slots of their key in one
-statement (a generic cell rate algorithm: the row keeps the instant of the next free slot). A job whose slot lies
-ahead waits as a row until then.
+A limit is a sequence of slots, `spacing` apart. Arriving jobs reserve the next free slots of their key in one statement
+(GCRA, a generic cell rate algorithm: the row holds the instant of the next free slot). A job with a future slot waits
+as a row until then.
 
-A slot says when a job may come, not when it does: relays, brokers and commits make it late, and many late ones would crowd into
-one window with those on time. So the starts themselves are counted, too, by the same algorithm with just as much slack as the
-slots have margin: `count` + 1 starts never fit into one period, however late each of them was.
+A slot is the earliest start, not the actual one: relays, brokers and commits cause delays, and many late starts could
+fall into one window with punctual ones. So actual starts are counted too, by the same algorithm with exactly the slack
+that the slots have as margin. `count` + 1 starts therefore never fit into one period, however late each of them was.
 """
 
 from __future__ import annotations
@@ -20,14 +20,14 @@ from sqlalchemy.orm import Session
 
 from ...sql.statements import Batch
 
-#: a slot is this part longer than exact, so that jobs that start a little late need not wait again
+#: slots are spaced this fraction wider than exact, so that slightly late jobs need not wait again
 MARGIN = 0.01
-#: seconds by which the slots of one period are longer together, for short periods, and the greatest part that may be
+#: for short periods: the minimum total margin of one period's slots in seconds, and the maximum fraction
 LEAST_MARGIN_S, GREATEST_MARGIN = 0.05, 0.05
-#: microseconds ahead within which slots are reserved; who would come later waits in line without one, so that a
-#: cancelled job or an edited limit wastes little
+#: Microseconds ahead within which slots are reserved. Later jobs wait without one, so that a cancelled job or an edited limit wastes few
+#: slots.
 HORIZON_US = 60_000_000
-#: microseconds: a slot this close is now
+#: microseconds: a slot this close counts as now
 CLOSE_US = 5_000
 
 _SHORT = {"s": "second", "sec": "second", "m": "minute", "min": "minute", "h": "hour", "d": "day"}
@@ -48,7 +48,7 @@ class Rate:
 
     @property
     def slack_us(self) -> int:
-        """How far starts may run ahead of their even line: with more, one period could see a start too many."""
+        """How far starts may run ahead of their even spacing: with more, one period could contain a start too many."""
         return self.count * self.spacing_us - self.period_s * 1_000_000 - 1
 
     def __str__(self) -> str:
@@ -59,7 +59,7 @@ _PERIODS = {1: "second", 60: "minute", 3600: "hour", 86400: "day"}
 
 
 def waits_for(scope: str, name: str) -> str:
-    """What a job says it waits for besides its slot: another limit of this actor, queue or everything."""
+    """Return the `waits_for` of jobs that another limit of this actor, queue or everything delays."""
     return f"rate:{scope}:{name}"[:255]
 
 
@@ -75,7 +75,7 @@ def parse(text: str) -> tuple[Rate, ...]:
     return rates
 
 
-# The row's next free slot moves by n slots at once; what it was before the move is the first of ours.
+# The row's next free slot advances by n slots at once; its value before the update is the first of ours.
 _RESERVE = Batch(
     {"key": "text", "n": "int", "spacing": "bigint"},
     """
@@ -91,7 +91,7 @@ _PEEK = Batch({"key": "text"}, "SELECT rate_limits.key, rate_limits.next_us FROM
 
 @dataclass(frozen=True, slots=True)
 class Slot:
-    """When a job may start; one that is not reserved is only a good instant to ask again."""
+    """When a job may start; without a reservation, only a good instant to ask again."""
 
     at_us: int
     reserved: bool
@@ -130,12 +130,12 @@ _NOTE = Batch(
 
 
 class Starts:
-    """The even lines of starts of some keys, held until the transaction ends."""
+    """Start counters of some keys, locked until the transaction ends."""
 
     def __init__(self, session: Session, keys: Collection[str]) -> None:
         self._session = session
         self._next_us: dict[str, int] = {row[0]: row[1] for row in _HOLD.execute(session, [(_line(key),) for key in sorted(keys)])}
-        self._ahead_us = dict(self._next_us)  # with those that must wait, too, so that they do not come back all at once
+        self._ahead_us = dict(self._next_us)  # including deferred jobs, so that they do not all come back at once
 
     def admit(self, limits: Sequence[tuple[str, Rate]], present_us: int) -> int | None:
         """Count a start under all these limits, (key, rate). None: it starts now; else when it may (microseconds)."""
@@ -151,7 +151,7 @@ class Starts:
         return may_us
 
     def note(self) -> None:
-        """Write the lines down."""
+        """Write the counters back."""
         _NOTE.execute(self._session, sorted(self._next_us.items()))
 
 

@@ -1,4 +1,4 @@
-"""Questions about jobs: single rows and statistics. Writes nothing.
+"""Queries about jobs: single rows and statistics. Writes nothing.
 
 Imports core.
 """

@@ -1,4 +1,4 @@
-"""The read side: one function per question that pages, API and commands ask. Writes nothing."""
+"""Queries of pages, API and commands, one function per question. Writes nothing."""
 
 from __future__ import annotations
 
@@ -16,30 +16,31 @@ from ..core.errors import AmbiguousId
 from ..core.models import Job
 from ..core.states import State
 
-#: characters of an id's beginning that are enough to look a job up by
+#: characters of an id prefix that suffice to look a job up
 SHORT_ID = 8
-#: most rows of a large table have succeeded and are in no index by state: this opens that index to both stores
+#: opens the partial index of jobs that have not succeeded to both stores; most rows of a large table have
 NOT_SUCCEEDED = text("jobs.state <> 'succeeded'")
-#: jobs that wait or are dead, of which a list of queues counts no more
+#: waiting and dead jobs counted at most in a list of queues
 BACKLOG_COUNTED = 20_000
-#: jobs shown of what a worker runs
+#: running jobs shown per worker
 RUNNING_SHOWN = 20
-#: jobs that are named when a beginning fits several
+#: jobs listed when an id prefix is ambiguous
 CANDIDATES = 5
 
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """Some jobs, newest first; `next` is the seq to pass as `after` for the page behind it, None on the last one."""
+    """A page of jobs, newest first; `next` is the seq to pass as `after` for the following page, None on the last one."""
 
     jobs: list[Job]
     next: int | None
 
 
 def find(session: Session, id: str) -> Job | None:
-    """The job of this id, or the only one whose id begins so (at least 8 characters); its attempts are loaded.
+    """Return the job of this id, or the only one with this id prefix (at least 8 characters), with its attempts.
 
-    Ids of one minute begin alike, so the end may be given too, as pages show it: 0198c1f2…9e01 (or ...). Raises AmbiguousId.
+    Ids of one minute share a prefix, so the end may be given too, as pages show it: 0198c1f2…9e01 (or ...). Raises
+    AmbiguousId.
     """
     statement = select(Job).options(selectinload(Job.attempts)).execution_options(populate_existing=True)
     job = session.execute(statement.where(Job.id == id)).scalars().first()
@@ -67,7 +68,7 @@ def _ambiguous(id: str, found: Sequence[Job]) -> AmbiguousId:
 
 
 class Ending(NamedTuple):
-    """How a job stands, for who waits for its end; the result is a JSON text."""
+    """State of a job for a caller that waits for its end; the result is a JSON text."""
 
     seq: int
     state: State
@@ -79,7 +80,7 @@ class Ending(NamedTuple):
 
     @classmethod
     def of(cls, row: Sequence[Any]) -> Ending:
-        """That of a row of the columns ENDING."""
+        """Make it from a row of the columns ENDING."""
         seq, state, *rest = row
         return cls(seq, State(state), *rest)
 
@@ -89,7 +90,7 @@ ENDING = ", ".join(Ending._fields)
 
 
 def ending(direct: Direct, id: str) -> Ending | None:
-    """How the job of exactly this id stands. Cheap, for who asks again and again."""
+    """Return the state of the job with exactly this id. Cheap, for polling."""
     found = _ENDING.fetch(direct, id=id)
     return Ending.of(found[0]) if found else None
 
@@ -98,7 +99,7 @@ _ENDING = Single(f"SELECT {ENDING} FROM jobs WHERE id = :id")
 
 
 def find_many(session: Session, ids: Collection[str]) -> list[Job]:
-    """The jobs of these ids that exist, with their attempts."""
+    """Return the jobs of these ids that exist, with their attempts."""
     statement = select(Job).options(selectinload(Job.attempts)).where(Job.id.in_(ids))
     return list(session.execute(statement).scalars())
 
@@ -113,7 +114,7 @@ def page(
     after: int | None = None,
     limit: int = 50,
 ) -> Page:
-    """A page of jobs, newest first, older than `after`."""
+    """Return a page of jobs, newest first, older than `after`."""
     statement = select(Job).order_by(Job.seq.desc()).limit(limit + 1)
     wanted = [*states, state] if state is not None else list(states)
     if wanted:
@@ -129,20 +130,20 @@ def page(
 
 
 def counts(session: Session) -> dict[State, int]:
-    """How many jobs are in each state; a state without jobs is there with 0."""
+    """Return the number of jobs in each state, including zeros."""
     found = {row[0]: row[1] for row in session.execute(select(Job.state, func.count()).group_by(Job.state))}
     return {state: found.get(state, 0) for state in State}
 
 
 def counts_but_succeeded(session: Session) -> dict[State, int]:
-    """The number of jobs in each state except succeeded, which would be most of all rows."""
+    """Return the number of jobs in each state except succeeded, which would be most rows."""
     found = {row[0]: row[1] for row in session.execute(select(Job.state, func.count()).where(NOT_SUCCEEDED).group_by(Job.state))}
     return {state: found.get(state, 0) for state in State if state is not State.SUCCEEDED}
 
 
 @dataclass(frozen=True, slots=True)
 class QueueCounts:
-    """What SQL knows of one queue."""
+    """Job counts of one queue."""
 
     queue: str
     queued: int
@@ -151,7 +152,7 @@ class QueueCounts:
 
 
 def queues(session: Session) -> Sequence[QueueCounts]:
-    """Each queue with jobs that wait or run."""
+    """Return each queue that has waiting or running jobs."""
     live = (
         select(Job.queue, Job.state, func.count(), func.min(Job.created_at))
         .where(NOT_SUCCEEDED, Job.state.in_([State.QUEUED, State.RUNNING]))
@@ -170,7 +171,7 @@ def queues(session: Session) -> Sequence[QueueCounts]:
 
 
 def backlog(session: Session) -> tuple[dict[str, dict[State, int]], bool]:
-    """Queue -> its jobs that wait for an instant or for a person, by state; and whether that is all of them, or of the first many."""
+    """Map each queue to its jobs that wait for a due time or for an operator, by state; and whether the counts are complete."""
     some = select(Job.queue, Job.state).where(NOT_SUCCEEDED, Job.state.in_([State.SCHEDULED, State.RETRYING, State.HELD, State.DEAD]))
     few = some.limit(BACKLOG_COUNTED).subquery()
     found: dict[str, dict[State, int]] = {}
@@ -180,7 +181,7 @@ def backlog(session: Session) -> tuple[dict[str, dict[State, int]], bool]:
 
 
 def running_on(session: Session, worker_ids: Collection[int]) -> dict[int, list[Job]]:
-    """Worker -> some of the jobs that it runs, the oldest first."""
+    """Map each worker to some of its running jobs, oldest first."""
     found: dict[int, list[Job]] = {}
     for id in worker_ids:
         mine = select(Job).where(NOT_SUCCEEDED, Job.state == State.RUNNING, Job.worker_id == id).order_by(Job.seq).limit(RUNNING_SHOWN)
@@ -189,5 +190,5 @@ def running_on(session: Session, worker_ids: Collection[int]) -> dict[int, list[
 
 
 def held(session: Session, *, after: int | None = None, limit: int = 50) -> Page:
-    """The held jobs, newest first."""
+    """Return the held jobs, newest first."""
     return page(session, state=State.HELD, after=after, limit=limit)

@@ -1,7 +1,7 @@
-"""Statistics over a period, for reports: ends, durations, waiting times, failures. Writes nothing.
+"""Statistics over a period, for reports: outcomes, durations, waiting times, failures. Writes nothing.
 
-A period is [since, until), by the instant at which jobs reached their final state, which has an index. Durations are counted into
-buckets by the database, so that a day of a million jobs is a few hundred rows here.
+A period is [since, until) over `finished_at`, which has an index. The database counts durations into buckets, so that a
+day of a million jobs is a few hundred rows here.
 """
 
 from __future__ import annotations
@@ -19,14 +19,14 @@ from ...sql.statements import plain, run
 from ..core.models import FailureGroup
 from ..core.states import Outcome, State
 
-#: upper ends of the buckets of durations, in microseconds: 1, 2, 5, 10 … ms to 5 days and a bit
+#: upper bounds of the duration buckets, in microseconds: 1, 2, 5, 10 … ms up to about 5 days
 BUCKETS = tuple(int(factor * 1000 * 10**power) for power in range(9) for factor in (1, 2, 5))
 _BUCKET = "CASE " + " ".join(f"WHEN {{us}} <= {end} THEN {number}" for number, end in enumerate(BUCKETS)) + f" ELSE {len(BUCKETS)} END"
 
 
 @dataclass(frozen=True, slots=True)
 class Spread:
-    """How durations are spread, in seconds; the quantiles are estimated within a bucket, the longest is exact."""
+    """Distribution of durations, in seconds; quantiles are interpolated within a bucket, the maximum is exact."""
 
     count: int
     median: float
@@ -46,7 +46,7 @@ class SlowJob:
 
 @dataclass(frozen=True, slots=True)
 class FailureCount:
-    """How often one kind of failure happened."""
+    """Frequency of one kind of failure."""
 
     fingerprint: str
     title: str
@@ -68,7 +68,7 @@ _RUNS = f"""
         WHERE {_ENDED} AND jobs.actor IS NOT NULL AND attempts.outcome IN ('{Outcome.SUCCEEDED}', '{Outcome.FAILED}')
     ) AS runs GROUP BY actor, bucket
 """
-# What a job waits for its first attempt, from the instant at which it could have started.
+# Waiting time until the first attempt, from the instant at which it could have started.
 _WAITS = f"""
     SELECT queue, {_BUCKET.format(us="us")} AS bucket, count(*), max(us) FROM (
         SELECT jobs.queue AS queue, #(attempts.started_at) - CASE WHEN jobs.due_at IS NOT NULL AND jobs.due_at > jobs.created_at
@@ -91,7 +91,7 @@ _IDS = plain("SELECT seq, id FROM jobs WHERE seq = :seq")
 def by_actor(
     session: Session, since: datetime, until: datetime, *, may_see: Callable[[str], bool] | None = None
 ) -> dict[str, dict[State, int]]:
-    """Actor -> how many of its jobs ended in each final state. `may_see`: leave out other actors."""
+    """Count the jobs of each actor that reached each final state. `may_see`: leave out other actors."""
     found: dict[str, dict[State, int]] = {}
     for actor, state, count in run(session, _BY_ACTOR, **_period(since, until)):
         if may_see is None or may_see(actor):
@@ -102,7 +102,7 @@ def by_actor(
 def by_step(
     session: Session, since: datetime, until: datetime, step: timedelta, *, actors: Collection[str] | None = None
 ) -> list[dict[State, int]]:
-    """How many jobs ended in each final state in each step of the period, in order. `actors`: the only ones that count; None: all."""
+    """Count the jobs that reached each final state in each step of the period, in order. `actors`: only these; None: all."""
     steps: list[dict[State, int]] = [{} for _ in range(-(-(until - since) // step))]
     for number, state, count in _run_for(session, _BY_STEP, actors, since, until, step=step // timedelta(microseconds=1)):
         steps[number][State(state)] = count
@@ -110,23 +110,23 @@ def by_step(
 
 
 def runs(session: Session, since: datetime, until: datetime, *, actors: Collection[str] | None = None) -> dict[str, Spread]:
-    """Actor -> how long the attempts took of jobs that ended. `actors`: the only ones that count; None: all."""
+    """Durations of attempts of ended jobs, by actor. `actors`: only these; None: all."""
     return dict(_spreads(_run_for(session, _RUNS, actors, since, until)))
 
 
 def waits(session: Session, since: datetime, until: datetime, *, actors: Collection[str] | None = None) -> dict[str, Spread]:
-    """Queue -> how long jobs that ended had waited for their first attempt. `actors`: the only ones that count; None: all."""
+    """Waiting times before the first attempt of ended jobs, by queue. `actors`: only these; None: all."""
     return dict(_spreads(_run_for(session, _WAITS, actors, since, until)))
 
 
 def slowest(session: Session, since: datetime, until: datetime, *, limit: int = 10) -> list[SlowJob]:
-    """The longest attempts of jobs that ended."""
+    """Return the longest attempts of jobs that ended."""
     rows = run(session, _SLOWEST, **_period(since, until), limit=limit)
     return [SlowJob(id, actor, us / 1_000_000, State(state)) for id, actor, us, state in rows]
 
 
 def failures(session: Session, since: datetime, until: datetime, *, limit: int = 20) -> list[FailureCount]:
-    """The kinds of failures of the period, most frequent first."""
+    """Return the kinds of failures of the period, most frequent first."""
     found = []
     for fingerprint, count, jobs, seq in run(session, _FAILURES, **_period(since, until), limit=limit):
         group = session.execute(select(FailureGroup).where(FailureGroup.fingerprint == fingerprint)).scalars().first()
@@ -139,7 +139,7 @@ def failures(session: Session, since: datetime, until: datetime, *, limit: int =
 def _run_for(
     session: Session, statement: str, actors: Collection[str] | None, since: datetime, until: datetime, **parameters: Any
 ) -> list[Any]:
-    """Run a statement over the jobs that ended, of these actors alone."""
+    """Run a statement over the jobs that ended, limited to these actors."""
     if actors is not None:
         names = {f"actor_{number}": name for number, name in enumerate(actors)}
         among = f"jobs.actor IN ({', '.join(f':{name}' for name in names)})" if names else "1 = 0"
@@ -166,7 +166,7 @@ def _spreads(rows: list[Any]) -> Iterator[tuple[str, Spread]]:
 
 
 def _quantile(buckets: list[tuple[int, int, int]], total: int, part: float, longest_us: int) -> float:
-    """Seconds: by a straight line through the bucket that holds it."""
+    """Estimate a quantile in seconds, by linear interpolation within its bucket."""
     wanted, passed = part * total, 0
     for bucket, count, longest in buckets:
         if passed + count >= wanted:

@@ -1,4 +1,4 @@
-"""What the relay publishes: due jobs, messages that may be lost, and confirmed publications.
+"""Queries of the relay: due jobs, possibly lost messages, and confirmed publications.
 
 Imports leases and below.
 """

@@ -1,4 +1,4 @@
-"""Publisher confirmations: record confirmed messages, which need no relay any more."""
+"""Publisher confirmations: record confirmed messages, which the relay need not publish again."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ _MARKED = (
 )
 _MARK = Batch(
     {"seq": "bigint", "attempt": "int"},
-    # A row that somebody holds is being claimed, or marked already: waiting for it, in another order than that of a
-    # claim, is how two of them come to wait for each other. No commit waits for the disk either, for the sake of a mark.
+    # A locked row is being claimed, or already marked: waiting for it, in a different order than a claim locks rows, would deadlock. The
+    # commit does not wait for the disk either: a mark is not worth it.
     f"""
     WITH free AS MATERIALIZED (SELECT jobs.seq FROM jobs JOIN {{rows}} ON {_MARKED} FOR NO KEY UPDATE OF jobs SKIP LOCKED)
     UPDATE jobs SET publish_at = NULL, published_at = @(:now)
@@ -30,9 +30,10 @@ _MARK = Batch(
 
 
 def mark_published(session: Session | Direct, published: Sequence[Envelope]) -> None:
-    """Note that RabbitMQ has confirmed these messages; a job that has moved on meanwhile is left alone.
+    """Record that RabbitMQ has confirmed these messages; a job that has moved on meanwhile is unchanged.
 
-    In a transaction of its own: PostgreSQL may lose it with its host, for which a message is published twice and starts once.
+    In its own transaction: if PostgreSQL's host crashes and loses it, the message is published twice and its job starts
+    once.
     """
     if published:
         rows = sorted((envelope.seq, envelope.attempt) for envelope in published)

@@ -1,4 +1,4 @@
-"""Due jobs: rows whose time has come, and queued rows that RabbitMQ has not confirmed; for the relay to publish."""
+"""Due jobs: rows whose time has come, and queued rows without a confirmation from RabbitMQ; for the relay to publish."""
 
 from __future__ import annotations
 
@@ -26,22 +26,22 @@ _REPUBLISH = taking("publish_at <= @(:now) AND state = 'queued'", "publish_at", 
 
 
 def release_due(session: Session, limit: int = 500) -> list[Envelope]:
-    """Queue the jobs whose instant has come, and return their messages to be published by the caller."""
+    """Queue the jobs that are due, and return their messages for the caller to publish."""
     return take(session, _RELEASE, limit)
 
 
 def take_unpublished(session: Session, limit: int = 500) -> list[Envelope]:
-    """Take queued jobs that nobody got confirmed in time, and return their messages to be published by the caller."""
+    """Take queued jobs not confirmed in time, and return their messages for the caller to publish."""
     return take(session, _REPUBLISH, limit)
 
 
 def expire(session: Session, limit: int = 500) -> int:
-    """End waiting jobs whose expiry has passed, with the reason; return how many."""
+    """End waiting jobs whose expiry has passed, with the reason; return their number."""
     return ending.expire(session, limit)
 
 
 def next_instant(session: Session) -> datetime | None:
-    """The earliest instant at which a relay has something to do; None: nothing is waiting for time."""
+    """Return the earliest instant at which a relay has work; None: no job waits for time."""
     due = session.execute(select(func.min(Job.due_at)).where(Job.state.in_([State.SCHEDULED, State.RETRYING]))).scalar()
     publish = session.execute(select(func.min(Job.publish_at)).where(Job.publish_at.is_not(None))).scalar()
     expiring = session.execute(select(func.min(Job.expires_at)).where(Job.state.in_(EXPIRABLE), Job.expires_at.is_not(None))).scalar()

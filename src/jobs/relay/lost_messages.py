@@ -18,14 +18,14 @@ from ..read.queries import NOT_SUCCEEDED
 
 
 class Waiting(NamedTuple):
-    """Queued jobs of one queue by what has become of their messages."""
+    """Queued jobs of one queue, by the state of their messages."""
 
     unpublished: int = 0
-    settled: int = 0  # RabbitMQ confirmed them a while ago
+    settled: int = 0  # confirmed by RabbitMQ some time ago
 
 
 def waiting(session: Session, *, settled_before: datetime) -> dict[str, Waiting]:
-    """Queue -> its queued jobs by what has become of their messages; `settled_before`: what counts as a while ago."""
+    """Map each queue to its queued jobs by the state of their messages; `settled_before` delimits "some time ago"."""
     is_published = Job.publish_at.is_(None)
     statement = (
         select(Job.queue, func.count().filter(~is_published), func.count().filter(is_published, Job.published_at < settled_before))
@@ -36,7 +36,7 @@ def waiting(session: Session, *, settled_before: datetime) -> dict[str, Waiting]
 
 
 def waiting_since(session: Session, published_before: datetime) -> dict[str, int]:
-    """Queue -> how many of its jobs are queued and were published before that instant."""
+    """Map each queue to the number of its queued jobs published before that instant."""
     statement = (
         select(Job.queue, func.count())
         .where(Job.state == State.QUEUED, Job.publish_at.is_(None), Job.published_at < published_before)
@@ -46,7 +46,7 @@ def waiting_since(session: Session, published_before: datetime) -> dict[str, int
 
 
 def is_left_waiting(session: Session, queue: str, published_before: datetime) -> bool:
-    """Is a job of this queue still queued that was published before that instant?"""
+    """True if a job of this queue published before that instant is still queued."""
     statement = select(Job.seq).where(
         Job.queue == queue, Job.state == State.QUEUED, Job.publish_at.is_(None), Job.published_at < published_before
     )
@@ -54,7 +54,7 @@ def is_left_waiting(session: Session, queue: str, published_before: datetime) ->
 
 
 def frontiers(session: Session) -> dict[str, datetime]:
-    """Queue -> publication of the newest message that a living worker has claimed from it."""
+    """Map each queue to the publication time of the newest message that a living worker has claimed from it."""
     newest: dict[str, int] = {}
     for worker in alive(session):
         for queue, published_us in worker.frontier.items():
@@ -63,7 +63,7 @@ def frontiers(session: Session) -> dict[str, datetime]:
 
 
 def publish_again(session: Session, queue: str, published_before: datetime, *, limit: int | None = None) -> int:
-    """Have the relay publish the queue's jobs again that were published before that instant and still wait; the oldest `limit` of them."""
+    """Have the relay republish the queue's jobs that were published before that instant and still wait; the oldest `limit` of them."""
     doubted = Job.queue == queue, Job.state == State.QUEUED, Job.publish_at.is_(None), Job.published_at < published_before
     statement = update(Job).where(*doubted).values(publish_at=now())
     if limit is not None:
@@ -73,10 +73,10 @@ def publish_again(session: Session, queue: str, published_before: datetime, *, l
 
 
 def publish_again_after_loss(session: Session, lost_since: datetime, *, limit: int) -> int:
-    """Have the relay publish again what workers that fell silent since then may have been brought and not claimed.
+    """Have the relay republish messages that workers lost since then may have received without claiming.
 
-    RabbitMQ keeps such messages for a process that stands still until its heartbeats have been missing for long enough, and they
-    may be any of the oldest of the queue. A second copy of a message starts nothing.
+    RabbitMQ keeps such messages for a stalled process until it misses enough heartbeats, and they may be any of the
+    queue's oldest. A second copy of a message starts nothing.
     """
     lost = session.execute(select(Worker.queues).where(Worker.lost_at >= lost_since, Worker.stopped_at.is_(None))).scalars()
     queues = Counter(queue for each in lost for queue in each)

@@ -1,7 +1,8 @@
-"""WHICH jobs? One query language for pages, API, commands and what is done to many jobs at once.
+"""Search for jobs: one query language for pages, API, commands and bulk actions.
 
-grammar.py cuts a text into terms and says where it is wrong; fields.py knows what can be asked for; query.py is a parsed text, as SQL and
-in words; pages.py finds and counts within a budget of time, however many jobs there are; texts.py keeps the arguments searchable.
+grammar.py splits a query into terms and reports syntax errors; fields.py defines the search fields; query.py is a
+parsed query, as SQL and in words; pages.py finds and counts within a time budget, however many jobs there are; texts.py
+keeps the arguments searchable.
 """
 
 from .grammar import QueryError

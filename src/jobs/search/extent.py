@@ -1,4 +1,4 @@
-"""Where to look for jobs: stretches of their numbers from the newest back, within a budget of time."""
+"""Search extent: ranges of job numbers, from the newest back, within a time budget."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ from ..core.models import Job
 from .query import Query
 from .texts import Place
 
-#: numbers in the first stretch
+#: job numbers in the first range
 FIRST = 4_000
-#: a stretch is at most so many times as long as the one before
+#: growth factor limit from one range to the next
 GROWTH = 8
 
 
 @dataclass(slots=True)
 class Extent:
-    """The numbers in which to look, from `reached` down to `bottom`."""
+    """The job numbers to search, from `reached` down to `bottom`."""
 
     bottom: int
     top: int
@@ -35,16 +35,16 @@ class Extent:
         return cls(max(query.lowest(place), 1), top, newest if query.reads_only_texts and not place.is_sqlite else FIRST, top)
 
     def again(self, first: int) -> Extent:
-        """The same from the top, beginning with a stretch of this length."""
+        """Return the same extent from the top, beginning with a range of this length."""
         return Extent(self.bottom, self.top, first, self.top)
 
     @property
     def is_through(self) -> bool:
-        """Has all been looked at?"""
+        """True if everything has been searched."""
         return self.reached <= self.bottom
 
     def stretches(self, budget_s: float) -> Iterator[tuple[int, int]]:
-        """Stretch after stretch; the first one in any case, for a page that says nothing helps nobody."""
+        """Yield range after range within the budget, at least one: an empty page would help no user."""
         begun, length = time.monotonic(), self.first
         while not self.is_through:
             low, looked_at = max(self.bottom, self.reached - length), time.monotonic()
@@ -54,5 +54,5 @@ class Extent:
             took, left = max(time.monotonic() - looked_at, 0.0005), budget_s - (time.monotonic() - begun)
             if left <= 0:
                 return
-            # Half of what the speed so far promises: older jobs lie colder.
+            # Half of what the speed so far suggests: older jobs are less likely to be cached.
             length = int(min(length * GROWTH, max(FIRST, length * left / took / 2)))

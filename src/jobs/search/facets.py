@@ -1,4 +1,4 @@
-"""What the newest jobs of a query have in common: how many of each actor, queue, source and kind of error."""
+"""Search facets: the most frequent actors, queues, sources and errors among a query's newest jobs."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from .extent import FIRST, Extent
 from .query import Query
 from .texts import Place
 
-#: jobs that are looked at
+#: jobs sampled
 SAMPLE = 2_000
-#: seconds that this may take
+#: time budget in seconds
 BUDGET_S = 0.04
-#: values shown of each field
+#: values shown per field
 SHOWN = 8
 
 
@@ -33,7 +33,7 @@ class Facets:
 
 
 def facets(session: Session, query: Query) -> Facets:
-    """The facets of the newest jobs that a query means."""
+    """Return the facets of the newest jobs that match a query."""
     place = Place(session)
     conditions, extent = query.conditions(place), Extent.of(place, query).again(FIRST)
     rows: list[tuple[str | None, str, str, str | None]] = []
@@ -47,7 +47,7 @@ def facets(session: Session, query: Query) -> Facets:
 
 
 def facets_of(jobs: Iterable[Job]) -> Facets:
-    """The facets of these jobs."""
+    """Return the facets of these jobs."""
     return _of([(job.actor, job.queue, job.source, job.error) for job in jobs])
 
 

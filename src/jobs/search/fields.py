@@ -1,4 +1,4 @@
-"""What can be asked for: each field with its meaning, its condition in SQL, and what may stand behind its colon."""
+"""Search fields: each with its meaning, its SQL condition, and suggested values."""
 
 from __future__ import annotations
 
@@ -24,20 +24,20 @@ from . import texts
 from .texts import Place
 from .values import duration, escaped, instants, like, microseconds, span, whole_number
 
-#: `failed` is no state: a job whose newest attempt failed waits for its retry or for a person
+#: not a state: a job whose newest attempt failed waits for its retry or for an operator
 FAILED = "failed"
 SOURCES = ("api", "broker", "callback", "command", "form", "group", "pipeline", "re-run", "schedule", "send")
 
-#: jobs that a beginning of an id may mean
+#: jobs that an id prefix may match
 MOST_IDS = 10_000
 
-#: (value, where it is asked) -> the condition; raises ValueError with the cure
+#: (value, where it is searched) -> the condition; raises ValueError with the cure
 Making = Callable[[str, Place], ColumnElement[bool]]
 
 
 @dataclass(frozen=True, slots=True)
 class Field:
-    """One thing to ask for. `says` is how a sentence puts it: "whose queue is …"."""
+    """A search field. `says` is its phrase in a sentence: "whose queue is …"."""
 
     name: str
     meaning: str
@@ -51,18 +51,18 @@ FIELDS: dict[str, Field] = {}
 
 
 def register(field: Field) -> None:
-    """Let queries ask for one thing more; a room above this one calls it for its own tables."""
+    """Register a field; rooms above this one call it for their own tables."""
     FIELDS[field.name] = field
 
 
 def states_of(values: Sequence[str]) -> list[State]:
-    """The states that are meant by the values of `state:`."""
+    """Return the states that the values of `state:` stand for."""
     found = [each for value in values for each in ([State.RETRYING, State.DEAD] if value == FAILED else [State(value)])]
     return list(dict.fromkeys(found))
 
 
 def of_argument(name: str, value: str, place: Place) -> ColumnElement[bool]:
-    """That an argument, or a field within one, has this name and this value."""
+    """Condition: an argument, or a field within one, has this name and value."""
     quoted = json.dumps(value, ensure_ascii=False)
     written = [quoted, value] if re.fullmatch(r"-?\d+(\.\d+)?([eE][-+]?\d+)?|true|false|null", value) else [quoted]
     start = f"{json.dumps(name.rpartition('.')[2], ensure_ascii=False)}:"
@@ -71,7 +71,7 @@ def of_argument(name: str, value: str, place: Place) -> ColumnElement[bool]:
 
 
 def of_text(value: str, place: Place) -> ColumnElement[bool]:
-    """That a job is meant by plain words: the beginning of its id, or something in its actor's name or its arguments."""
+    """Condition: the job matches plain words, in the prefix of its id, its actor's name or its arguments."""
     if re.fullmatch(r"[0-9a-f]{8}[0-9a-f-]*", value):
         return or_(_of_id(value, place), texts.contains(value, place))
     if len(value) < texts.SHORTEST:
@@ -84,8 +84,8 @@ def _of_state(value: str, place: Place) -> ColumnElement[bool]:
         raise ValueError(f"There is no state {value!r}. The states are: {', '.join(State)}; failed means retrying and dead")
     states = states_of([value])
     chosen = Job.state.in_(states)
-    # SQLite uses its index of the few only where it reads its very words. PostgreSQL sees by itself what follows from the state,
-    # and told both it takes them for two conditions that hardly ever meet.
+    # SQLite uses the partial index only for its exact expression. PostgreSQL infers it from the state; given both, it treats them as
+    # independent and estimates far too few rows.
     return and_(NOT_SUCCEEDED, chosen) if place.is_sqlite and State.SUCCEEDED not in states else chosen
 
 
@@ -113,7 +113,7 @@ def _of_source(value: str, _: Place) -> ColumnElement[bool]:
 
 
 def _of_id(value: str, _: Place) -> ColumnElement[bool]:
-    # A range, not LIKE, and by itself: so both stores use the index of ids.
+    # A range, not LIKE, and in a subquery: so both stores use the index of ids.
     other = aliased(Job)
     return Job.seq.in_(select(other.seq).where(other.id >= value, other.id < value + "\U0010ffff").limit(MOST_IDS))
 

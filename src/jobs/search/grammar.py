@@ -1,4 +1,4 @@
-"""Cutting a query into terms: `name:value`, `name:one,two`, `-name:value`, `"quoted text"`, and plain words."""
+"""Query grammar: split a query into terms: `name:value`, `name:one,two`, `-name:value`, `"quoted text"`, and plain words."""
 
 from __future__ import annotations
 
@@ -7,15 +7,15 @@ from dataclasses import dataclass
 
 from ..core.errors import JobsError
 
-#: characters of a query; more is a slip of the clipboard
+#: maximum length of a query; more is an accidental paste
 LONGEST = 2_000
-#: what no store holds: a NUL, and half of a surrogate pair, which JSON allows
+#: characters that no store holds: a NUL, and a lone surrogate, which JSON allows
 _NO_TEXT = re.compile(r"[\x00\ud800-\udfff]")
 _NAME = re.compile(r"(-?)([a-z][a-z_]*(?:\.[^\s:\",]+)?):")
 
 
 class QueryError(JobsError):
-    """A query that is not understood; `start` and `end` are the characters at fault."""
+    """A query that cannot be parsed; `start` and `end` delimit the invalid characters."""
 
     def __init__(self, message: str, text: str, start: int, end: int) -> None:
         super().__init__(message, field="q")
@@ -23,28 +23,28 @@ class QueryError(JobsError):
 
     @property
     def pointer(self) -> str:
-        """The query and, on a line below, carets under what is at fault."""
+        """Return the query with carets under the invalid part on a second line."""
         return f"{self.text}\n{' ' * self.start}{'^' * (self.end - self.start)}"
 
 
 @dataclass(frozen=True, slots=True)
 class Term:
-    """One condition. `name` is "" for words to search for; `start` and `end` are its place in the query."""
+    """One condition. `name` is "" for plain words; `start` and `end` are its position in the query."""
 
     name: str
     values: tuple[str, ...]
     is_not: bool
     start: int
     end: int
-    text: str  # as it was typed
+    text: str  # as typed
 
     def error(self, message: str, query: str) -> QueryError:
-        """What is wrong with this term."""
+        """Return an error that points at this term."""
         return QueryError(message, query, self.start, self.end)
 
 
 def split(text: str) -> list[Term]:
-    """The terms of a query; raises QueryError."""
+    """Split a query into terms; raises QueryError."""
     if len(text) > LONGEST:
         raise QueryError(f"A query has at most {LONGEST} characters.", text[:60], 0, 60)
     if (strange := _NO_TEXT.search(text)) is not None:
@@ -61,7 +61,7 @@ def split(text: str) -> list[Term]:
 
 
 def quote(value: str) -> str:
-    """The value as it must be written in a query to be read as it is."""
+    """Quote a value, if necessary, so that it is parsed literally."""
     if value and not re.search(r"[\s\",:]", value) and not value.startswith("-"):
         return value
     escaped = value.replace("\\", "\\\\").replace('"', '\\"')
@@ -81,7 +81,7 @@ def _term(text: str, start: int) -> Term:
 
 
 def _values(text: str, position: int, *, lists: bool) -> tuple[list[str], int]:
-    """The values from here to the next space, and where that is; commas part them where lists are taken."""
+    """Parse the values up to the next space, and return them with its position; commas separate them where lists are allowed."""
     values, opened = [""], None
     while position < len(text):
         character = text[position]

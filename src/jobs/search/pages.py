@@ -1,8 +1,8 @@
-"""Finding and counting what a query means, within a budget of time, however many jobs there are.
+"""Search pages and counts within a time budget, however many jobs there are.
 
-Jobs are looked at from the newest back, a stretch of numbers at a time, each stretch longer than the one before as long as that is
-quick. A filter that an index serves is through at once. One that none serves ends where its time is over: the page then says how far
-it has looked, and goes on from there. So no page is slow and no index is kept for a question that is asked once a year.
+Jobs are searched from the newest back, in ranges of job numbers that grow while that is fast. A filter with an index
+finishes at once. One without stops when its budget is spent: the page then shows how far it has searched, and continues
+from there. So no page is slow, and no index is needed for a query made once a year.
 """
 
 from __future__ import annotations
@@ -23,19 +23,19 @@ from .extent import FIRST, Extent
 from .query import Query
 from .texts import Place
 
-#: seconds that a page of jobs may look
+#: time budget in seconds for a page of jobs
 FIND_S = 0.12
-#: seconds that its counts may take together
+#: time budget in seconds for all its counts
 TALLY_S = 0.06
-#: jobs that are counted one by one; what is more is shown as "10,000+"
+#: jobs counted exactly; more are shown as "10,000+"
 MOST = 10_000
 
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """Some jobs, newest first. `next`: pass it as `after` for what lies behind; None: nothing does.
+    """Matching jobs, newest first. `next`: pass it as `after` for the following page; None: this is the last.
 
-    `searched_to`: the time was over before the page was full; jobs below this number have not been looked at.
+    `searched_to`: the budget was spent before the page was full; jobs below this number have not been searched.
     """
 
     jobs: list[Job]
@@ -45,22 +45,22 @@ class Found:
 
 @dataclass(slots=True)
 class Tally:
-    """How many jobs a query means, by state; `is_whole`: all of them, else there are more."""
+    """Number of jobs that match a query, by state; `is_whole`: the counts are complete, else there are more."""
 
     states: dict[State, int] = field(default_factory=dict)
     whole: set[State] = field(default_factory=set)
 
     def total(self, states: list[State] | None = None) -> int:
-        """All of these states together."""
+        """Return the sum over these states."""
         return sum(self.states.get(state, 0) for state in states or State)
 
     def is_whole(self, states: list[State] | None = None) -> bool:
-        """Are there no more than that?"""
+        """True if the counts of these states are complete."""
         return set(states or State) <= self.whole
 
 
 def find(session: Session, query: Query, *, after: int | None = None, limit: int = 50, budget_s: float = FIND_S) -> Found:
-    """A page of the jobs that a query means, older than `after`."""
+    """Return a page of the jobs that match a query, older than `after`."""
     place = Place(session)
     conditions, extent = query.conditions(place), Extent.of(place, query, after)
     jobs: list[Job] = []
@@ -73,7 +73,7 @@ def find(session: Session, query: Query, *, after: int | None = None, limit: int
 
 
 def tally(session: Session, query: Query, *, budget_s: float = TALLY_S) -> Tally:
-    """The jobs that a query means whatever it says of states, counted by state."""
+    """Count the jobs that match a query without its state terms, by state."""
     place = Place(session)
     conditions, extent = query.conditions(place, without="state"), Extent.of(place, query)
     found = Tally(dict.fromkeys(State, 0))
@@ -81,7 +81,7 @@ def tally(session: Session, query: Query, *, budget_s: float = TALLY_S) -> Tally
         _tally_all(session, found)
         unfinished, budget_s = [State.SUCCEEDED], budget_s / 2
     else:
-        # Those that have not succeeded are few, and an index of theirs is in order of state.
+        # Jobs that have not succeeded are few, and their index is ordered by state.
         others = [state for state in State if state is not State.SUCCEEDED]
         _tally_some(
             session, found, others, [NOT_SUCCEEDED, *conditions], extent.again(FIRST if query.reads_texts else 10 * FIRST), budget_s * 0.6
@@ -92,14 +92,14 @@ def tally(session: Session, query: Query, *, budget_s: float = TALLY_S) -> Tally
 
 
 def tally_of(found: Found) -> Tally:
-    """The counts of a first page that is also the last, or of one that took all the time there was."""
+    """Return the counts of a first page that is also the last, or whose search spent the budget."""
     is_whole = found.next is None
     counted = Counter(job.state for job in found.jobs)
     return Tally({state: counted[state] for state in State}, set(State) if is_whole else set())
 
 
 def count(session: Session, query: Query, *, up_to: int | None = None) -> dict[State, int]:
-    """Exactly how many jobs a query means, by state, however long that takes; `up_to`: with numbers no higher."""
+    """Count the jobs that match a query exactly, by state, without a budget; `up_to`: highest job number included."""
     statement = select(Job.state, func.count()).where(*query.conditions(Place(session))).group_by(Job.state)
     if up_to is not None:
         statement = statement.where(Job.seq <= up_to)
@@ -107,7 +107,7 @@ def count(session: Session, query: Query, *, up_to: int | None = None) -> dict[S
 
 
 def _tally_all(session: Session, found: Tally) -> None:
-    """All jobs of each state but succeeded: the index by state counts them, up to MOST."""
+    """Count all jobs of each state but succeeded, from the index by state, up to MOST."""
     for state in State:
         if state is not State.SUCCEEDED:
             few = select(Job.seq).where(NOT_SUCCEEDED, Job.state == state).limit(MOST + 1).subquery()

@@ -1,4 +1,4 @@
-"""A parsed query: the conditions that it means in SQL, and what it says in words."""
+"""A parsed query: as SQL conditions, and in words."""
 
 from __future__ import annotations
 
@@ -17,23 +17,23 @@ from .values import Span, instants
 
 #: an argument, or a field within one: arg.customer:17
 ARGUMENT = "arg."
-#: jobs are numbered in the order of their submission but for transactions that took long
+#: job numbers follow the order of submission except for transactions this long
 SKEW = timedelta(minutes=10)
 
 
 @dataclass(frozen=True, slots=True)
 class Query:
-    """What is asked for. Its terms must all hold; the values of a term are alternatives."""
+    """Terms of a query, all of which must match; the values of a term are alternatives."""
 
     text: str
     terms: tuple[Term, ...] = ()
 
     def conditions(self, place: Place, *, without: str | None = None) -> list[ColumnElement[bool]]:
-        """The terms as SQL; `without`: but those of this name. Raises QueryError for a value that does not fit its field."""
+        """Return the terms as SQL; `without`: except those of this name. Raises QueryError for a value that does not fit its field."""
         return [self._condition(term, place) for term in self.terms if without is None or term.name != without]
 
     def states(self) -> list[State]:
-        """The states that its `state:` terms leave; none: all."""
+        """Return the states that the `state:` terms allow; empty: all."""
         asked = [set(states_of(term.values)) for term in self.terms if term.name == "state" and not term.is_not]
         denied = {state for term in self.terms if term.name == "state" and term.is_not for state in states_of(term.values)}
         if not asked and not denied:
@@ -41,43 +41,43 @@ class Query:
         return [state for state in State if all(state in each for each in asked) and state not in denied]
 
     def lowest(self, place: Place) -> int:
-        """No job below this seq is meant, by what it says of the time of submission."""
+        """Return the lowest seq that can match, from conditions on the time of submission."""
         since = [span.low for span in self._created() if span.low is not None]
         return 0 if not since else _seq_at(place, max(since) - SKEW)
 
     def highest(self, place: Place) -> int | None:
-        """No job above this seq is meant."""
+        """Return the highest seq that can match."""
         until = [span.high for span in self._created() if span.high is not None]
         return None if not until else _seq_at(place, min(until) + SKEW)
 
     @property
     def reads_texts(self) -> bool:
-        """Does it search for words in actors and arguments?"""
+        """True if it searches for words in actors and arguments."""
         return any(not term.name or term.name.startswith(ARGUMENT) for term in self.terms)
 
     @property
     def reads_only_texts(self) -> bool:
-        """Does it ask for such words, and for nothing else but states?"""
+        """True if it searches for words and has no other terms but states."""
         return self.reads_texts and all(
             not term.is_not and (not term.name or term.name.startswith(ARGUMENT) or term.name == "state") for term in self.terms
         )
 
     def one(self, name: str) -> str | None:
-        """The value of a field that is asked for once, with one value."""
+        """Return the value of a field that occurs once, with one value."""
         found = [term.values for term in self.terms if term.name == name and not term.is_not]
         return found[0][0] if len(found) == 1 and len(found[0]) == 1 else None
 
     def without(self, term: Term) -> str:
-        """The query without one of its terms."""
+        """Return the query without one of its terms."""
         return " ".join(each.text for each in self.terms if each is not term)
 
     def with_(self, name: str, value: str | None) -> str:
-        """The query with this value in the place of what it says of the field; None: nothing said."""
+        """Return the query with this value for the field, replacing its terms; None: without the field."""
         kept = [each.text for each in self.terms if each.name != name]
         return " ".join([*([] if value is None else [f"{name}:{quote(value)}"]), *kept])
 
     def in_words(self) -> str:
-        """A sentence's end that says the same: "jobs whose state is dead and whose queue is mail"."""
+        """Return it as the end of a sentence: "jobs whose state is dead and whose queue is mail"."""
         said = [_say(term) for term in self.terms]
         return "all jobs" if not said else f"jobs {' and '.join(said)}"
 
@@ -100,7 +100,7 @@ class Query:
 
 
 def parse(text: str, place: Place | None = None) -> Query:
-    """The query of this text; raises QueryError where it is not understood. With a place its values are looked at too."""
+    """Parse a query; raises QueryError. With a place its values are checked too."""
     text = " ".join(text.splitlines()).strip()
     terms = split(text)
     for term in terms:
@@ -138,8 +138,8 @@ def _say(term: Term) -> str:
 
 
 def _seq_at(place: Place, instant: datetime) -> int:
-    """About the seq of the first job that was submitted after an instant: found by halving, as both ascend."""
-    # Two statements: SQLite takes one end from an index at once, but reads all of it for both.
+    """Estimate the seq of the first job submitted after an instant by bisection, as both ascend."""
+    # Two statements: SQLite reads one end from an index at once, but scans everything for both.
     low, high = (place.session.execute(select(end(Job.seq))).scalar() or 0 for end in (func.min, func.max))
     high += 1
     while low < high:

@@ -1,7 +1,7 @@
-"""The searchable texts of jobs: actor and arguments, secrets left out, in a table of their own beside the jobs.
+"""Searchable text of jobs: actor and arguments without secrets, in a separate table.
 
-Written soon after a job is submitted, by the scheduler, never on the way of a job: SQLite keeps them in an FTS5 table of trigrams,
-PostgreSQL under a trigram index (pg_trgm; where that cannot be had, without). Newer jobs are looked at one by one.
+Written by the scheduler soon after submission, never on a job's path. SQLite stores them in an FTS5 table of trigrams,
+PostgreSQL under a trigram index (pg_trgm, if available). Newer jobs are searched one by one.
 """
 
 from __future__ import annotations
@@ -21,20 +21,20 @@ from ..core.guards import guarded
 from ..core.models import Job
 from .values import escaped
 
-#: characters that a trigram index can search for
+#: minimum length of text that a trigram index can find
 SHORTEST = 3
-#: characters of a text that are kept
+#: characters of a text that are stored
 LONGEST = 4_000
-#: jobs that are not written yet and are looked at all the same
+#: newest jobs that are searched although their text is not written yet
 TAIL = 1_000
-#: jobs behind the newest written one among which one may have been committed late
+#: how many jobs before the newest written one are checked for late commits
 LATE = 5_000
 #: trigrams of a number that are looked up
 MOST_TRIGRAMS = 5
-#: texts written in one transaction: short enough that nobody waits for it
+#: texts per transaction: few enough not to block others
 AT_ONCE = 500
 
-#: (actor, args, kwargs) -> the arguments by name, secrets masked; None: this process does not know the actor
+#: (actor, args, kwargs) -> the arguments by name, secrets masked; None: the actor is unknown here
 Reading = Callable[[str | None, Any, Any], Mapping[str, Any] | None]
 
 _TEXTS = {
@@ -50,9 +50,10 @@ def arguments_of(actor: str | None, args: Any, kwargs: Any) -> Mapping[str, Any]
 
 
 def text_of(actor: str | None, args: Any, kwargs: Any) -> str:
-    """The searched text of a job, in small letters. Of an actor that is unknown here only the name: its arguments may hold secrets.
+    """Return the searchable text of a job, in lower case. For an unknown actor only its name: its arguments may be secret.
 
-    Characters that a store cannot hold are left out, and arguments that cannot be read: one job must not keep the others from being found.
+    Characters that a store cannot hold, and unreadable arguments, are left out: one job must not keep the others from
+    being indexed.
     """
     arguments = ""
     search_fields.require()  # outside the guard, which would log a missing part once for each job
@@ -63,7 +64,7 @@ def text_of(actor: str | None, args: Any, kwargs: Any) -> str:
 
 
 class Place:
-    """Where a query is asked: a session, whose store it is, and the texts of the newest jobs, which are not written yet."""
+    """Context of a query: a session, whose store it is, and the texts of the newest jobs, which are not written yet."""
 
     def __init__(self, session: Session) -> None:
         self.session = session
@@ -71,16 +72,16 @@ class Place:
 
     @cached_property
     def tail(self) -> dict[int, str]:
-        """Job -> text, of the newest jobs."""
+        """Map each of the newest jobs to its text."""
         statement = select(Job.seq, Job.actor, Job.args, Job.kwargs).where(Job.seq > newest(self.session))
         return {row[0]: text_of(*row[1:]) for row in self.session.execute(statement.order_by(Job.seq.desc()).limit(TAIL))}
 
 
 def contains(needle: str, place: Place, *, exactly: Sequence[str] = ()) -> ColumnElement[bool]:
-    """That the text of a job contains this; `exactly`: and one of these, which the index need not find."""
+    """Condition: the text of a job contains this; `exactly`: and one of these, which the index need not find."""
     texts, key = _of(place.session)
     small, wanted = needle.lower(), [each.lower() for each in exactly]
-    # Only of the stretch that is looked at: a word that is in every text must not be collected a million times.
+    # Limited to the searched range: a word that is in every text must not be collected a million times.
     one_of = (or_(*(_position(texts.c.text, each, place.is_sqlite) > 0 for each in wanted)),) if wanted else ()
     written = Job.seq.in_(select(key).where(_has(texts.c.text, small, is_sqlite=place.is_sqlite), *one_of, *within(key)))
     new = [seq for seq, text in place.tail.items() if small in text and (not wanted or any(each in text for each in wanted))]
@@ -88,23 +89,23 @@ def contains(needle: str, place: Place, *, exactly: Sequence[str] = ()) -> Colum
 
 
 def within(seq: Any) -> tuple[ColumnElement[bool], ColumnElement[bool]]:
-    """That the seq of a table beside the jobs lies in the stretch that is looked at."""
+    """Condition: the seq of a table beside the jobs lies in the searched range."""
     return seq >= bindparam("low", type_=BigInteger), seq < bindparam("high", type_=BigInteger)
 
 
 def between(low: int = 0, high: int = 2**62) -> dict[str, int]:
-    """What a statement with such conditions must be executed with: the stretch of jobs that it looks at."""
+    """Return the parameters for a statement with such conditions: the range of jobs to search."""
     return {"low": low, "high": high}
 
 
 def newest(session: Session) -> int:
-    """The seq of the newest job whose text is written."""
+    """Return the seq of the newest job whose text is written."""
     key = _of(session)[1]
     return int(session.execute(select(func.max(key))).scalar() or 0)
 
 
 def write_new(session: Session, *, limit: int = AT_ONCE) -> int:
-    """Write the texts of up to `limit` jobs, the oldest first; return how many. Ask again until there are fewer."""
+    """Write the texts of up to `limit` jobs, oldest first; return their number. Repeat until it is lower."""
     texts, key = _of(session)
     last = newest(session)
     # A job whose transaction was long may be committed after newer ones.
@@ -133,13 +134,13 @@ def _of(session: Session) -> tuple[Any, Any]:
 def _has(text: Any, needle: str, *, is_sqlite: bool) -> ColumnElement[bool]:
     numbers = [needle[start : start + 3] for start in range(len(needle) - 2) if needle[start : start + 3].isdecimal()] if is_sqlite else []
     if numbers:
-        # FTS5 walks the list of each trigram to its end: those of the digits are short, those of words may hold every job.
+        # FTS5 reads each trigram's list to its end: lists of digits are short, those of words may hold every job.
         chosen = " ".join(f'"{number}"' for number in dict.fromkeys(numbers[:MOST_TRIGRAMS]))
         return and_(literal_column("job_texts").op("MATCH")(chosen), _position(text, needle, is_sqlite) > 0)
     special = any(character in needle for character in "%_\\")
     if not special:
         return text.like(_seen(f"%{needle}%"))  # type: ignore[no-any-return]
-    # It uses its trigrams only for a LIKE without ESCAPE; the few rows that are found are then looked at exactly.
+    # It uses its trigrams only for a LIKE without ESCAPE; the few matches are then checked exactly.
     rough = re.sub(r"[%_\\]", "_", needle)
     return and_(text.like(_seen(f"%{rough}%")), text.like(f"%{escaped(needle)}%", escape="\\"))
 
@@ -149,5 +150,5 @@ def _position(text: Any, needle: str, is_sqlite: bool) -> Any:
 
 
 def _seen(pattern: str) -> Any:
-    """The pattern as part of the statement: PostgreSQL plans a rare word otherwise than a frequent one, if it may see it."""
+    """Inline the pattern as a literal: PostgreSQL plans a rare word differently from a frequent one, if it can see it."""
     return bindparam(None, pattern, type_=Text, unique=True, literal_execute=True)

@@ -1,4 +1,4 @@
-"""What stands behind the colon of a term: numbers, durations, instants, each with a comparison or a range; and names with `*`."""
+"""Values of search terms: numbers, durations, instants, each with a comparison or a range; and names with `*`."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ T = TypeVar("T")
 _COMPARED = re.compile(r"(>=|<=|>|<)(.+)", re.DOTALL)
 _DURATION = re.compile(r"(?:\d+(?:\.\d+)?(?:ms|[smhdw]))+")
 _PART = re.compile(r"(\d+(?:\.\d+)?)(ms|[smhdw])")
-#: no job lies before or after these
+#: earlier and later than any job
 FIRST, LAST = datetime(1970, 1, 2, tzinfo=UTC), datetime(9989, 12, 31, tzinfo=UTC)
 _UNITS = {"ms": 0.001, "s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
 _LONGEST_S = 3_650_000_000
@@ -27,7 +27,7 @@ _LONGEST_S = 3_650_000_000
 
 @dataclass(frozen=True, slots=True)
 class Span(Generic[T]):
-    """From `low` to `high`; None: open. Each end belongs to it or not."""
+    """A range from `low` to `high`; None: open. Each end may be inclusive or exclusive."""
 
     low: T | None = None
     high: T | None = None
@@ -35,7 +35,7 @@ class Span(Generic[T]):
     has_high: bool = True
 
     def condition(self, value: Any, convert: Callable[[T], Any] = lambda each: each) -> ColumnElement[bool]:
-        """That a value of SQL lies in it."""
+        """Return the SQL condition that a value lies in the range."""
         parts = []
         if self.low is not None:
             parts.append(value >= convert(self.low) if self.has_low else value > convert(self.low))
@@ -45,7 +45,7 @@ class Span(Generic[T]):
 
 
 def span(text: str, read: Callable[[str], T]) -> Span[T]:
-    """`>5`, `>=5`, `<5`, `5..9`, `5..`, `..9`, or one value."""
+    """Parse `>5`, `>=5`, `<5`, `5..9`, `5..`, `..9`, or one value."""
     compared = _COMPARED.fullmatch(text)
     if compared:
         value = read(compared[2])
@@ -60,14 +60,14 @@ def span(text: str, read: Callable[[str], T]) -> Span[T]:
 
 
 def whole_number(text: str) -> int:
-    """A number such as 3."""
+    """Parse a number such as 3."""
     if not text.isdecimal() or not text.isascii() or len(text) > 9:
         raise ValueError("give a whole number, e.g. 3, >1 or 2..5")
     return int(text)
 
 
 def duration(text: str) -> timedelta:
-    """A duration such as 5s, 1m30s, 250ms."""
+    """Parse a duration such as 5s, 1m30s, 250ms."""
     if not _DURATION.fullmatch(text):
         raise ValueError("give a duration with its unit, e.g. >5s, <250ms or 1m..1h30m")
     seconds = sum(float(number) * _UNITS[unit] for number, unit in _PART.findall(text))
@@ -77,11 +77,11 @@ def duration(text: str) -> timedelta:
 
 
 def instants(text: str) -> Span[datetime]:
-    """`2026-11-01` (that day), `2026-11-01..2026-11-03`, `>2026-11-01T10:00`, `2h` (the last two hours), `<1d` (longer than a day ago)."""
+    """Parse `2026-11-01` (that day), `2026-11-01..2026-11-03`, `>2026-11-01T10:00`, `2h` (the last two hours), `<1d` (longer than a day ago)."""
     compared = _COMPARED.fullmatch(text)
     if compared:
         begin, end = _instant(compared[2])
-        # "later than a day" means later than the whole of it
+        # "later than a day" means after its end
         is_day, with_it = end > begin, "=" in compared[1]
         if text[0] == ">":
             return Span(low=begin if with_it or not is_day else end, has_low=with_it or is_day)
@@ -100,7 +100,7 @@ def instants(text: str) -> Span[datetime]:
 
 
 def _instant(text: str) -> tuple[datetime, datetime]:
-    """Where the moment or the day that is meant begins and ends, in the zone of the pages unless it says its own."""
+    """Parse an instant or a day; return its begin and end, in the zone of the pages unless it names its own."""
     zone = ZoneInfo(get_settings().timezone)
     try:
         if _DURATION.fullmatch(text):
@@ -126,22 +126,22 @@ def _day(day: date, zone: ZoneInfo) -> tuple[datetime, datetime]:
 
 
 def _bounded(moment: datetime) -> datetime:
-    """The instant in UTC; at the ends of the calendar, where no job lies and arithmetic overflows, one nearer by."""
+    """Convert to UTC, clamped at the ends of the calendar, where arithmetic overflows."""
     return FIRST if moment.year < FIRST.year else LAST if moment.year > LAST.year else moment.astimezone(UTC)
 
 
 def like(column: Any, value: str) -> ColumnElement[bool]:
-    """That a column is this name, in which `*` stands for anything."""
+    """Condition: a column equals this name, in which `*` matches anything."""
     if "*" not in value:
         return column == value  # type: ignore[no-any-return]
     return column.like(escaped(value).replace("*", "%"), escape="\\")  # type: ignore[no-any-return]
 
 
 def escaped(value: str) -> str:
-    """The text with LIKE's own characters made plain; the escape is a backslash."""
+    """Escape LIKE's wildcards with a backslash."""
     return value.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
 
 
 def microseconds(column: Any, *, is_sqlite: bool) -> Any:
-    """An instant of SQL as microseconds since 1970."""
+    """Convert an SQL instant to microseconds since 1970."""
     return type_coerce(column, BigInteger) if is_sqlite else cast(func.extract("epoch", column) * 1_000_000, BigInteger)

@@ -1,6 +1,6 @@
-"""What an actor says about its jobs' submission: priority, expiry, uniqueness, fair share, who may. Declared once, held by submit().
+"""An actor's declared submission defaults: priority, expiry, uniqueness, fair key, required roles. Applied by submit().
 
-Who may is held where people and programs are known: src/operations/people/permissions.py.
+Roles are enforced where users and tokens are known: src/operations/people/permissions.py.
 """
 
 from __future__ import annotations
@@ -19,20 +19,20 @@ from ..core.values import dumps, text_of
 
 @dataclass(frozen=True, slots=True)
 class Defaults:
-    """One actor's declarations; a call may say otherwise."""
+    """One actor's declarations; a call may override them."""
 
     priority: int | None = None
     expires_after: timedelta | None = None
     unique: Unique | None = None
-    unique_for: timedelta | None = None  # a period from the submission on, whatever becomes of the job
-    unique_by: Callable[..., Any] | None = None  # of the arguments; None: all of them
+    unique_for: timedelta | None = None  # a period from the submission on, whatever the job's state
+    unique_by: Callable[..., Any] | None = None  # computed from the arguments; None: all of them
     fair_by: Callable[..., Any] | None = None
-    submit_role: str | None = None  # the least role that may submit, retry and change its jobs; None: that of the house
-    view_role: str | None = None  # the least role that may see them
-    seal: Callable[[Message[Any]], Message[Any]] = lambda message: message  # of its secret arguments
+    submit_role: str | None = None  # the minimum role to submit, retry and change its jobs; None: the default
+    view_role: str | None = None  # the minimum role to see them
+    seal: Callable[[Message[Any]], Message[Any]] = lambda message: message  # its secret arguments
 
     def unique_key(self, message: Message[Any]) -> str | None:
-        """The key computed from the arguments, or None if the actor is not unique."""
+        """Return the key computed from the arguments, or None if the actor is not unique."""
         if self.unique is None and self.unique_for is None:
             return None
         what = [message.args, message.kwargs] if self.unique_by is None else self.unique_by(*message.args, **message.kwargs)
@@ -51,7 +51,7 @@ _guarded: dict[str, Defaults] = {}
 
 
 def declare(actor: str, defaults: Defaults) -> None:
-    """Keep what an actor says; called when it is declared."""
+    """Register an actor's defaults when it is declared."""
     _declared[actor] = defaults
     if defaults.submit_role or defaults.view_role:
         _guarded[actor] = defaults
@@ -60,10 +60,10 @@ def declare(actor: str, defaults: Defaults) -> None:
 
 
 def of(actor: str) -> Defaults:
-    """What an actor says, or nothing."""
+    """Return an actor's defaults, or empty ones."""
     return _declared.get(actor, NOTHING)
 
 
 def guarded() -> Mapping[str, Defaults]:
-    """The actors that say who may."""
+    """Return the actors that declare required roles."""
     return _guarded

@@ -15,7 +15,7 @@ from ..core.states import State, Unique
 
 @dataclass(frozen=True, slots=True)
 class Receipt:
-    """The answer to a submission. `created` is False when a key led to an earlier job, whose id this is."""
+    """Answer to a submission. `created` is False if a key matched an earlier job, whose id this is."""
 
     id: str
     state: State
@@ -24,29 +24,32 @@ class Receipt:
 
 @dataclass(frozen=True, slots=True)
 class Submission:
-    """One message with how it is to be submitted; times are aware."""
+    """One message and how to submit it; times are aware."""
 
     message: Message[Any]
     due_at: datetime | None = None
     expires_at: datetime | None = None
     unique_key: str | None = None
     unique_until: Unique | None = None
-    unique_for: timedelta | None = None  # a period from now on, whatever becomes of the job
+    unique_for: timedelta | None = None  # a period from now on, whatever the job's state
     idempotency_key: str | None = None
     priority: int | None = None
     fair_key: str | None = None
     source: str = "send"
     submitted_by: str | None = None
     workflow_seq: int | None = None
-    waits_for: str | None = None  # what lets it go on, instead of an instant
-    reason: str | None = None  # why it waits
-    takes_results: bool = False  # its arguments are not yet what the actor will get
-    trace: Mapping[str, str] | None = None  # where in a trace it was asked for, if not where it is written
+    waits_for: str | None = None  # the resource that releases it, instead of an instant
+    reason: str | None = None  # its waiting reason
+    takes_results: bool = False  # its arguments still contain placeholders
+    trace: Mapping[str, str] | None = None  # the trace context in which it was requested, if not the current one
     stands_in: str | None = None  # the id of the job that does its work
 
 
 def submission_of(message: Message[Any], delay: int | None = None, **how: Any) -> Submission:
-    """The submission that a message's options ask for; `how` goes before them. `delay` in milliseconds; raises JobsError naming the option at fault."""
+    """Build the submission from a message's options, overridden by `how`.
+
+    `delay` in milliseconds; raises JobsError naming the invalid option.
+    """
     said = message.options
     asked: dict[str, Any] = {}
     if not OF_SUBMISSION.isdisjoint(said):

@@ -1,4 +1,4 @@
-"""Running a job again as a new one: the same arguments, or others; the old one keeps its record, and each names the other."""
+"""Re-run: submit a job again as a new one, with the same arguments or others; both jobs link to each other."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from ..core.models import Job
 from .requests import Receipt, Submission
 from .submission import new_id, submit_many
 
-#: options of a message about its own way, and about what follows it: none of that is the new job's
+#: message options about delivery and follow-ups, which the new job does not inherit
 _OWN = frozenset(
     {
         "attempt", "bulk_progress", "delay", "eta", "group_completion_callbacks", "group_completion_uuid", "on_failure", "on_retry_exhausted", "on_success", "pipe_ignore",
@@ -42,7 +42,7 @@ def again(session: Session, id: str, *, by: str | None, key: str | None = None) 
 
 
 def submit_again(session: Session, id: str, submission: Submission) -> Receipt:
-    """Submit this as the new run of a job."""
+    """Submit this as the re-run of a job."""
     [receipt] = submit_many(session, [replace(submission, source="re-run")])
     if receipt.created:
         session.execute(update(Job).where(Job.id == receipt.id).values(rerun_of=id).execution_options(synchronize_session=False))
@@ -50,7 +50,7 @@ def submit_again(session: Session, id: str, submission: Submission) -> Receipt:
 
 
 def of(session: Session, id: str, *, limit: int = 20) -> Sequence[Mapping[str, Any]]:
-    """The new runs of a job, newest first: id and state of each."""
+    """Return the re-runs of a job, newest first: id and state of each."""
     statement = select(Job.id, Job.state).where(Job.rerun_of == id).order_by(Job.seq.desc()).limit(limit)
     return [{"id": row[0], "state": row[1]} for row in session.execute(statement)]
 

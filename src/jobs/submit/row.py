@@ -18,20 +18,20 @@ from ..limits import fair_queueing
 from . import defaults
 from .requests import Submission
 
-#: what a queue may be called in Dramatiq and RabbitMQ; the ends .DQ and .XQ are taken
+#: queue names valid in both Dramatiq and RabbitMQ; the suffixes .DQ and .XQ are reserved
 QUEUE_NAME = re.compile(r"[a-zA-Z_][a-zA-Z0-9._-]{0,199}")
 
-#: what a name or key may be: no store holds a lone surrogate, and PostgreSQL no NUL
+#: valid names and keys: no store holds a lone surrogate, and PostgreSQL no NUL
 NAME = re.compile(r"[^\x00\ud800-\udfff]{1,255}")
 
-#: pairs of an actor and a queue that are remembered to have names that fit
+#: cached pairs of an actor and a queue with valid names
 NAMES_KNOWN = 1_000
 _fitting_names: set[tuple[str, str]] = set()
 
-#: of a job if neither the call nor the actor says anything; 9 is the most urgent
+#: default priority; 9 is the most urgent
 NORMAL_PRIORITY = 5
 
-#: message options that this house sets itself
+#: message options that Callboard sets itself
 _OWN_OPTIONS = frozenset({"attempt", "eta", "retries", "traceback", "requeue_timestamp", "stands_in"})
 
 
@@ -48,7 +48,7 @@ def row_of(submission: Submission, present: datetime, *, carried: Mapping[str, s
             _check_name(name, key)
     declared = defaults.of(message.actor_name)
     message = declared.seal(message)
-    # Keys are computed from arguments: those of placeholders would be the same for every workflow.
+    # Keys are computed from arguments: with placeholders they would be the same for every workflow.
     keys = defaults.NOTHING if submission.takes_results or submission.stands_in else declared
     priority = _first(submission.priority, declared.priority, NORMAL_PRIORITY)
     if not isinstance(priority, int) or isinstance(priority, bool) or not 0 <= priority <= 9:

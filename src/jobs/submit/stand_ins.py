@@ -1,7 +1,7 @@
 """Stand-ins: jobs that take the result of the job that holds their unique key.
 
-A pipeline, a group or a caller goes on from the job whose id it knows. Where that job's key is taken, its row waits for the job
-that holds the key, and then takes over its end: a worker claims it and, instead of the actor's result, uses that job's.
+A pipeline, group or caller waits for the job whose id it knows. If that job's key is taken, its row waits for the key's
+holder and then takes over its outcome: a worker claims it and uses that job's result instead of running the actor.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from ..core.states import FINAL
 from .requests import Submission
 from .submission import submit_many
 
-#: how what a stand-in waits for begins; the id of the other job follows
+#: prefix of a stand-in's `waits_for`, followed by the other job's id
 JOB = "job:"
 _ENDED = f"({', '.join(repr(state.value) for state in sorted(FINAL))})"
 # The other job has ended, or has been deleted since.
@@ -31,14 +31,14 @@ _RELEASE = taking(_MAY_GO, "seq", "state = 'queued', reason = NULL, waits_for = 
 
 
 def submit_following(session: Session, submissions: Sequence[Submission]) -> None:
-    """Submit what follows a job; where others know the id of such a job and its key is taken, submit a stand-in."""
+    """Submit the follow-ups of a job; where others know the id of a follow-up and its key is taken, submit a stand-in."""
     for given, receipt in zip(submissions, submit_many(session, submissions), strict=True):
         if receipt.id != given.message.message_id and given.source != "callback":
             submit(session, given, receipt.id)
 
 
 def submit(session: Session, given: Submission, other: str) -> None:
-    """Write the stand-in of a submission whose key led to another job."""
+    """Insert the stand-in of a submission whose key matched another job."""
     reason = f"job {other} of the same key does its work; waits for the end of that"
     submit_many(
         session, [replace(given, stands_in=other, waits_for=f"{JOB}{other}"[:255], reason=reason, unique_key=None, idempotency_key=None, due_at=None)]
@@ -46,10 +46,10 @@ def submit(session: Session, given: Submission, other: str) -> None:
 
 
 def may_go(session: Session) -> bool:
-    """Is there a stand-in whose job has ended?"""
+    """True if the job of some stand-in has ended."""
     return bool(run(session, _LOOK))
 
 
 def release(session: Session, limit: int = 500) -> list[Envelope]:
-    """Queue the stand-ins whose jobs have ended, and return their messages to be published by the caller."""
+    """Queue the stand-ins whose jobs have ended, and return their messages for the caller to publish."""
     return take(session, _RELEASE, limit)

@@ -31,15 +31,16 @@ from . import defaults
 from .requests import Receipt, Submission, submission_of
 from .row import row_of
 
-#: seconds after this process's latest submission from which on a job is taken to come alone
+#: a job counts as single if this process's previous submission was more seconds ago
 ALONE_S = 0.003
 _latest = 0.0
 
 
 def submit(session: Session, message: Message[Any], **how: Any) -> Receipt:
-    """Write the job of `message` in the caller's transaction; it is published when that commits.
+    """Insert the job of `message` in the caller's transaction; it is published when that commits.
 
-    `how`: the fields of Submission. Raises JobsError if the message cannot be kept, or has an option that would be ignored.
+    `how`: the fields of Submission. Raises JobsError if the message cannot be stored, or has an option that would be
+    ignored.
     """
     options.check(message.options)
     if not {"link", "link_error"}.isdisjoint(message.options):
@@ -48,7 +49,7 @@ def submit(session: Session, message: Message[Any], **how: Any) -> Receipt:
 
 
 def submit_many(session: Session, submissions: Sequence[Submission]) -> list[Receipt]:
-    """Write many jobs in the caller's transaction, in order: all of them, or an error and none."""
+    """Insert many jobs in the caller's transaction, in order: all or none."""
     spans = tracing.active()
     if spans is None:
         return _submit_many(session, submissions, None)
@@ -66,7 +67,7 @@ def _submit_many(session: Session, submissions: Sequence[Submission], carried: S
     wanted = [row for row in rows if row["id"] not in earlier]
     written: dict[str, dict[str, Any]] = {}
     for row in wanted:
-        written.setdefault(row["id"], row)  # of a message that comes twice here the first is the one
+        written.setdefault(row["id"], row)  # of a message that occurs twice here, the first one counts
     created: set[str] = set()
     envelopes: list[Envelope] = []
 
@@ -91,7 +92,7 @@ def _submit_many(session: Session, submissions: Sequence[Submission], carried: S
     if envelopes:
         announce(session, envelopes)
     if not all(receipt.created for receipt in receipts) and not is_sqlite(session):
-        session.connection().exec_driver_sql(FLUSH)  # the earlier job may be one whose submitter still waits for the disk
+        session.connection().exec_driver_sql(FLUSH)  # the earlier job's submitter may still be waiting for the disk
     if audit.is_under_way():
         for receipt, row in zip(receipts, rows, strict=True):
             audit.about("job", receipt.id, actor=row["actor"])
@@ -103,17 +104,17 @@ def _submit_many(session: Session, submissions: Sequence[Submission], carried: S
 def submit_alone(
     direct: Direct, submission: Submission, *, carried: Mapping[str, str] | None = None
 ) -> tuple[Receipt, Envelope | None] | None:
-    """Write a job that is_one_statement; its envelope, if there is one, is to be handed over when it is committed. None: a key leads to an earlier job.
+    """Insert a job that is_one_statement; hand its envelope over after the commit. None: a key matched an earlier job.
 
-    PostgreSQL's disk has it when this returns, but the message of a job that comes alone sets off before. The commit of a claim
-    waits for all that came before it, so no job starts that could still be lost. Raises JobsError if the message cannot be kept.
+    On return PostgreSQL has it on disk, but a single job's message is sent before. A claim's commit waits for all
+    earlier commits, so a job that could still be lost never starts. Raises JobsError if the message cannot be stored.
     """
     global _latest
     present = now()
     row = row_of(submission, present, carried=carried)
     goes = row["state"] == State.QUEUED
     before, _latest = _latest, time.monotonic()
-    # The statement that flushes is one more, for which a loop of submissions would take a quarter longer.
+    # The flush is an extra statement, which would slow down a loop of submissions by a quarter.
     ahead = goes and not direct.is_sqlite and _latest - before > ALONE_S
     created = (_INSERT_AHEAD if ahead else _INSERT).execute(direct, [tuple(row.values())], now=to_microseconds(present))
     envelope = _envelope(created[0][1], row, present) if created and goes else None
@@ -125,13 +126,13 @@ def submit_alone(
 
 
 def is_one_statement(submission: Submission) -> bool:
-    """Is it written by a single statement, unless a key leads to an earlier job?"""
+    """True if a single statement can insert it, unless a key matches an earlier job."""
     declared = defaults.of(submission.message.actor_name)
     return submission.unique_for is None and declared.unique_for is None and submission.fair_key is None and declared.fair_by is None
 
 
 def check(submission: Submission) -> None:
-    """Raise the error that submitting it would raise, but for what only SQL can know."""
+    """Raise the error that submitting it would raise, except those that only SQL can detect."""
     row_of(submission, now())
 
 
@@ -153,7 +154,7 @@ _INSERT_AHEAD = Batch(_COLUMNS, _WRITE.replace("WHERE true", f"WHERE {AHEAD_OF_D
 
 
 def new_id() -> str:
-    """A fresh job id: a UUID version 7, so that ids made later sort later."""
+    """Return a new job id: a UUID version 7, so that ids sort by creation time."""
     stamp = time.time_ns() // 1_000_000
     random = int.from_bytes(os.urandom(10))
     value = (stamp << 80) | (0x7 << 76) | ((random >> 68 & 0xFFF) << 64) | (0b10 << 62) | (random & (1 << 62) - 1)
@@ -191,7 +192,7 @@ def _taken_periods(session: Session, submissions: Sequence[Submission], rows: li
         if session.execute(taking.returning(UniquePeriod.key)).first() is None:
             statement = select(UniquePeriod.job_id).where(UniquePeriod.key == row["unique_key"])
             earlier[row["id"]] = session.execute(statement).scalar_one()
-        row["unique_key"] = None  # the period is the rule, not the job's state
+        row["unique_key"] = None  # the period decides, not the job's state
     return earlier
 
 
@@ -208,7 +209,7 @@ def _earlier(session: Session, submission: Submission, row: dict[str, Any]) -> R
         same.append((Job.unique_key == row["unique_key"]) & Job.state.not_in([s for s in State if s.is_final]))
     found = session.execute(select(Job).where(or_(*same)).order_by(Job.seq)).scalars().first()
     if found is None:
-        # The job that held the unique key ended between the two statements: there is room again.
+        # The job that held the unique key ended between the two statements: retry.
         return submit_many(session, [submission])[0]
     differs = [found.actor, dumps(found.args), dumps(found.kwargs)] != [row["actor"], row["args"], row["kwargs"]]
     if differs and submission.idempotency_key is not None and found.idempotency_key == submission.idempotency_key:

@@ -1,8 +1,8 @@
-"""A database put back from a backup: what has to change in it before anybody uses it, and what it has forgotten.
+"""A database restored from a backup: the changes it needs before use, and the submissions it has lost.
 
-The broker, and processes on other hosts, may know of jobs, attempts and workers that this database has never heard of. Numbers
-must therefore never be given twice, every waiting job's message must be sent anew, and a message without a row is told apart from
-one that nobody submitted.
+The broker, and processes on other hosts, may refer to jobs, attempts and workers that this database does not contain.
+So numbers must never be reused, every waiting job's message must be sent again, and a message without a row must be
+distinguished from one that was never submitted.
 """
 
 from __future__ import annotations
@@ -20,15 +20,15 @@ from ..core.models import Job, Restore, Slot, Worker
 from ..core.states import State
 from ..finish import ending
 
-#: numbers that may have been given since the backup: a lease and a mark name a job by `seq` and a worker by its number
+#: numbers that may have been used since the backup: leases and confirmations identify a job by `seq` and a worker by its id
 SKIPPED = {"jobs": ("seq", 1_000_000_000), "workers": ("id", 1_000_000), "workflows": ("seq", 1_000_000)}
 
 
 def mark_restored(session: Session, *, made_at: datetime, file: str) -> int:
-    """Make a restored database safe to use; return how many jobs were running in it. Nothing may use it yet.
+    """Make a restored database safe to use; return how many jobs were running in it. It must not be in use yet.
 
-    A job that ran at the moment of the backup has lost its worker, which is not its fault and counts no crash. Every queued job is
-    published again: whether the broker still has its message cannot be known, and of two copies one claim wins.
+    A job that ran at the time of the backup has lost its worker through no fault of its own, so no crash is counted.
+    Every queued job is published again: the broker may or may not have its message, and of two copies one claim wins.
     """
     present = now()
     _skip_numbers(session)
@@ -42,7 +42,7 @@ def mark_restored(session: Session, *, made_at: datetime, file: str) -> int:
 
 
 def forgotten_by(session: Session, sent_ms: Sequence[int]) -> list[str | None]:
-    """For messages without a row, by the milliseconds since 1970 at which they were submitted: what to say of those that a restore may have forgotten."""
+    """For messages without a row, by their submission time in milliseconds since 1970: return the explanation for those a restore may have lost."""
     newest = session.execute(select(Restore).order_by(Restore.restored_at.desc()).limit(1)).scalars().first()
     if newest is None:
         return [None] * len(sent_ms)
@@ -67,7 +67,7 @@ def _skip_numbers(session: Session) -> None:
 
 
 def _instant(milliseconds: int) -> datetime:
-    """An instant that a message says it was sent at; one that is none counts as long ago."""
+    """Convert a message's timestamp to an instant; an invalid one counts as long ago."""
     try:
         return from_microseconds(int(milliseconds) * 1000)
     except (OverflowError, TypeError, ValueError):

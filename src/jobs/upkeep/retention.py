@@ -1,4 +1,4 @@
-"""Retention: final jobs are deleted with their attempts and logs when their state's time is over, a few at a time."""
+"""Retention: delete expired final jobs with their attempts and logs, a few at a time."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ from ..files import result_files
 from ..finish import result_waiters
 from ..search import texts
 
-#: jobs deleted in one transaction: short enough that nobody waits for it
+#: jobs deleted per transaction: few enough not to block others
 BATCH = 500
 
 
 def prune(session: Session, *, batch: int = BATCH) -> int:
-    """Delete up to `batch` jobs whose time is over; return how many. The caller commits and asks again until none is left.
+    """Delete up to `batch` expired jobs; return their number. The caller commits and repeats until it is 0.
 
-    The steps of a workflow go together, when the time of the last of them is over.
+    The steps of a workflow are deleted together, when the last of them has expired.
     """
     deleted = 0
     for state, keep in _periods().items():
@@ -43,7 +43,7 @@ def prune(session: Session, *, batch: int = BATCH) -> int:
 
 
 def _prune_workflows(session: Session, batch: int) -> int:
-    """Delete steps of workflows that need none of them any more: a step that is retried needs the results before it."""
+    """Delete steps of workflows that need none of them any longer: a retried step needs the results of earlier ones."""
     kept = [and_(Job.state == state, Job.finished_at >= now() - keep) for state, keep in _periods().items()]
     needed = select(Job.seq).where(Job.workflow_seq == StoredWorkflow.seq, or_(Job.state.not_in(FINAL), *kept))
     over = select(StoredWorkflow.seq).where(StoredWorkflow.created_at < now() - min(_periods().values()), ~needed.exists())
@@ -71,12 +71,12 @@ def _delete(session: Session, seqs: list[int]) -> int:
 
 
 def tidy(session: Session) -> None:
-    """Forget keys that hold nobody back any more, and who waits for what has ended."""
+    """Delete expired keys and pauses, and waiters for jobs that have ended."""
     result_waiters.tidy(session)
     session.execute(delete(UniquePeriod).where(UniquePeriod.until < now()))
-    session.execute(delete(Control).where(Control.until < now()))  # pauses that are over
+    session.execute(delete(Control).where(Control.until < now()))  # expired pauses
     session.execute(delete(LimiterValue).where(LimiterValue.expires_at < now()))
-    longest_us = 86_400_000_000  # a rate limit of a day still counts its last slot
+    longest_us = 86_400_000_000  # a daily rate limit still counts its last slot
     session.execute(delete(RateLimit).where(RateLimit.next_us < int(now().timestamp() * 1_000_000) - longest_us))
 
 

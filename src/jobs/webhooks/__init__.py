@@ -1,4 +1,4 @@
-"""Webhooks: subscriptions, and the deliveries that ends of jobs and alerts cause.
+"""Webhooks: subscriptions, and the deliveries for ends of jobs and for alerts.
 
 Imports core and submit.
 """

@@ -1,6 +1,7 @@
-"""Webhook events: a delivery for every webhook that subscribed, written in the commit that ends the job.
+"""Webhook events: a delivery for every subscribed webhook, written in the commit that ends the job.
 
-Whoever writes a final state calls `note` last in the same transaction. While nobody asks, it costs a look every few seconds.
+Code that writes a final state calls `note` last in the same transaction. Without webhooks, it costs a query every few
+seconds.
 """
 
 from __future__ import annotations
@@ -31,7 +32,7 @@ from .models import Kind, Sent, Webhook, WebhookDelivery
 
 log = get_logger(__name__)
 
-#: seconds for which a process believes what it knows of the webhooks there are
+#: seconds for which a process caches the list of webhooks
 BELIEVED_S = 2.0
 
 
@@ -53,7 +54,7 @@ _known: WeakKeyDictionary[Engine, tuple[float, list[Subscription]]] = WeakKeyDic
 
 @dataclass(frozen=True, slots=True)
 class Deliver:
-    """How deliveries become jobs: `submit(session, ids, by)` in the caller's transaction, as jobs of `actor`, whose ends are told nobody."""
+    """How deliveries become jobs: `submit(session, ids, by)` in the caller's transaction, as jobs of `actor`, whose ends cause no events."""
 
     actor: str
     submit: Callable[[Session, Sequence[str], str | None], None]
@@ -69,7 +70,7 @@ def submit(session: Session, ids: Sequence[str], by: str | None = None) -> None:
 
 
 def forget(session: Session) -> None:
-    """Webhooks have changed: this process asks again at once, others within seconds."""
+    """Drop the cache after a change: this process reloads at once, others within seconds."""
     _known.pop(_engine(session), None)
 
 
@@ -152,7 +153,7 @@ def add(session: Session, told: Iterable[tuple[str, str, str, str]]) -> list[str
 
 
 def payload(event: str, at: datetime, data: dict[str, Any]) -> str:
-    """The body of a delivery. Neither arguments nor results are in it: who may see them asks for the job."""
+    """Return the body of a delivery. It holds neither arguments nor results: authorised receivers query the job."""
     return json.dumps({"type": event, "timestamp": iso(at), "data": data}, separators=(",", ":"))
 
 
@@ -165,7 +166,7 @@ def _of_job(job: Any) -> dict[str, Any]:
 
 
 def _ended_workflows(session: Session, seqs: Collection[int]) -> list[tuple[str, str, str]]:
-    """Of these workflows those in which nothing runs or will run: id, name and how they ended."""
+    """Return those of these workflows in which no step runs or will run: id, name and outcome."""
     if not seqs:
         return []
     statement = (
@@ -196,5 +197,5 @@ def _engine(session: Session) -> Engine:
 
 
 def iso(at: datetime | None) -> str | None:
-    """The instant as a payload has it: ISO 8601 in UTC, with a Z."""
+    """Format the instant for a payload: ISO 8601 in UTC, with a Z."""
     return None if at is None else at.astimezone(UTC).isoformat().replace("+00:00", "Z")

@@ -1,4 +1,4 @@
-"""The tables of webhooks: who is told, and every delivery."""
+"""The tables of webhooks: subscriptions, and every delivery."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from ..core.models import Sequence, words
 
 
 class Kind(StrEnum):
-    """Of what is told: the ends of jobs or workflows, or alerts."""
+    """Kind of event: ends of jobs or workflows, or alerts."""
 
     JOB = "job"
     WORKFLOW = "workflow"
@@ -21,7 +21,7 @@ class Kind(StrEnum):
 
 
 class Sent(StrEnum):
-    """What has become of a delivery."""
+    """State of a delivery."""
 
     WAITING = "waiting"
     DELIVERED = "delivered"
@@ -29,22 +29,22 @@ class Sent(StrEnum):
 
 
 class Webhook(Base):
-    """An address that is told of ends."""
+    """A subscribed URL."""
 
     __tablename__ = "webhooks"
 
     id: Mapped[str] = mapped_column(String(64), primary_key=True)
     url: Mapped[str] = mapped_column(String(2000))
-    secret: Mapped[str] = mapped_column(String(100))  # what deliveries are signed with; it must be read to sign, so it is kept as it is
+    secret: Mapped[str] = mapped_column(String(100))  # the signing key of deliveries, in plain text because signing needs it
     kind: Mapped[Kind] = mapped_column(words(Kind))
     actor: Mapped[str | None] = mapped_column(String(255))  # only of this actor's jobs; None: of all
-    states: Mapped[list[str]] = mapped_column(JsonText)  # the final states that are told, or what alerts do
+    states: Mapped[list[str]] = mapped_column(JsonText)  # the subscribed final states, or changes of alerts
     created_at: Mapped[datetime] = mapped_column(UtcDateTime)
     created_by: Mapped[str] = mapped_column(String(255))
 
 
 class WebhookDelivery(Base):
-    """One end that one address is told of."""
+    """One event for one webhook."""
 
     __tablename__ = "webhook_deliveries"
     __table_args__ = (Index("ix_webhook_deliveries_webhook", "webhook_id", "seq"),)
@@ -54,9 +54,9 @@ class WebhookDelivery(Base):
     webhook_id: Mapped[str] = mapped_column(String(64))
     event: Mapped[str] = mapped_column(String(64))
     subject: Mapped[str] = mapped_column(String(255))  # the id of the job or workflow
-    payload: Mapped[str] = mapped_column(Text)  # the body, byte for byte the same at every try
+    payload: Mapped[str] = mapped_column(Text)  # the body, identical in every attempt
     state: Mapped[Sent] = mapped_column(words(Sent))
     tries: Mapped[int] = mapped_column(Integer, default=0)
-    answer: Mapped[str | None] = mapped_column(String(500))  # of the last try
+    answer: Mapped[str | None] = mapped_column(String(500))  # of the last attempt
     created_at: Mapped[datetime] = mapped_column(UtcDateTime)
     tried_at: Mapped[datetime | None] = mapped_column(UtcDateTime)

@@ -1,4 +1,4 @@
-"""Webhooks as rows: made and deleted by people, their deliveries looked for, told what came of them, and sent again."""
+"""Webhooks as rows: created and deleted by users; their deliveries listed, updated after each attempt, and resent."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ from .models import Kind, Sent, Webhook, WebhookDelivery
 
 #: bytes of a secret
 SECRET_BYTES = 32
-#: how a secret begins, as Standard Webhooks write it
+#: prefix of a secret, by Standard Webhooks
 PREFIX = "whsec_"
 
-#: what a webhook can be told of each kind
+#: events that a webhook can subscribe to, by kind
 STATES = {
     Kind.JOB: sorted(state.value for state in FINAL),
     Kind.WORKFLOW: sorted(state.value for state in FINAL),
@@ -33,19 +33,19 @@ STATES = {
 
 
 class UnknownWebhook(JobsError):
-    """There is no such webhook, or no such delivery."""
+    """No such webhook or delivery."""
 
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """Some deliveries, newest first; `next` is what to pass as `after` for the page behind it."""
+    """A page of deliveries, newest first; pass `next` as `after` for the following page."""
 
     deliveries: list[WebhookDelivery]
     next: int | None
 
 
 def create(session: Session, *, url: str, kind: Kind, actor: str | None, states: Sequence[str], by: str) -> Webhook:
-    """Make a webhook with a secret of its own. Raises JobsError naming the field at fault."""
+    """Create a webhook with a new secret. Raises JobsError naming the invalid field."""
     known, one = STATES[kind], "an alert" if kind is Kind.ALERT else f"a {kind}"
     if not url.startswith(("http://", "https://")) or len(url) > 2000 or not url.isascii() or " " in url:
         raise JobsError("Give an address that begins with https:// or http://.", field="url")
@@ -75,12 +75,12 @@ def remove(session: Session, id: str) -> None:
 
 
 def every(session: Session) -> list[Webhook]:
-    """All of them, the newest first."""
+    """Return all webhooks, newest first."""
     return list(session.execute(select(Webhook).order_by(Webhook.created_at.desc(), Webhook.id)).scalars())
 
 
 def find(session: Session, id: str) -> Webhook:
-    """The webhook of this id, or UnknownWebhook."""
+    """Return the webhook of this id, or raise UnknownWebhook."""
     found = session.get(Webhook, id)
     if found is None:
         raise UnknownWebhook(f"There is no webhook {id}.", field="id")
@@ -88,7 +88,7 @@ def find(session: Session, id: str) -> Webhook:
 
 
 def page(session: Session, webhook_id: str, *, after: int | None = None, limit: int = 50) -> Page:
-    """A page of a webhook's deliveries."""
+    """Return a page of a webhook's deliveries."""
     statement = (
         select(WebhookDelivery).where(WebhookDelivery.webhook_id == webhook_id).order_by(WebhookDelivery.seq.desc()).limit(limit + 1)
     )
@@ -97,14 +97,14 @@ def page(session: Session, webhook_id: str, *, after: int | None = None, limit: 
 
 
 def ping(session: Session, id: str) -> str:
-    """Send a webhook a delivery that means nothing, to see that it arrives; return its id."""
+    """Send a test delivery to a webhook; return its id."""
     audit.about("webhook", find(session, id).id)
     [delivery] = events.add(session, [(id, "ping", id, events.payload("ping", now(), {"webhook": id}))])
     return delivery
 
 
 def delivery(session: Session, id: str) -> WebhookDelivery:
-    """The delivery of this id, or UnknownWebhook."""
+    """Return the delivery of this id, or raise UnknownWebhook."""
     found = session.execute(select(WebhookDelivery).where(WebhookDelivery.id == id)).scalars().first()
     if found is None:
         raise UnknownWebhook(f"There is no delivery {id}.", field="id")
@@ -112,7 +112,7 @@ def delivery(session: Session, id: str) -> WebhookDelivery:
 
 
 def resend(session: Session, id: str, *, by: str | None = None) -> WebhookDelivery:
-    """Make a delivery again: the same id and the same body, so that a receiver that has it already can tell."""
+    """Resend a delivery with the same id and body, so that a receiver can recognise a duplicate."""
     found = delivery(session, id)
     found.state = Sent.WAITING
     session.flush()
@@ -121,7 +121,7 @@ def resend(session: Session, id: str, *, by: str | None = None) -> WebhookDelive
 
 
 def note_try(session: Session, id: str, *, delivered: bool, answer: str) -> None:
-    """Write what came of a try."""
+    """Record the outcome of an attempt."""
     values = {
         "state": Sent.DELIVERED if delivered else Sent.FAILED,
         "answer": answer[:500],
@@ -132,6 +132,6 @@ def note_try(session: Session, id: str, *, delivered: bool, answer: str) -> None
 
 
 def prune(session: Session, *, keep: timedelta, batch: int) -> int:
-    """Delete deliveries whose time is over; return how many."""
+    """Delete expired deliveries; return their number."""
     old = select(WebhookDelivery.seq).where(WebhookDelivery.created_at < now() - keep).limit(batch)
     return session.execute(delete(WebhookDelivery).where(WebhookDelivery.seq.in_(list(session.execute(old).scalars())))).rowcount  # type: ignore[attr-defined, no-any-return]

@@ -32,13 +32,13 @@ from .submission import PlannedStep, WorkflowReceipt, submit_plan
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """A step of a workflow that is being built."""
+    """A step of a workflow under construction."""
 
     name: str
     message: Message[Any]
 
 
-#: what a part ends with: one step, or several whose results are a list
+#: the end of a part: one step, or several whose results form a list
 End: TypeAlias = "Step | Sequence[End]"
 
 
@@ -58,7 +58,7 @@ class Group:
 
 @dataclass(frozen=True, slots=True)
 class Linked:
-    """A part, and what runs when it has ended: on success, on error, always; each once."""
+    """A part with follow-ups on success, on error and always; each runs once."""
 
     part: Any
     success: tuple[Any, ...] = ()
@@ -66,25 +66,25 @@ class Linked:
     always: tuple[Any, ...] = ()
 
 
-#: what can be put into a workflow
+#: parts that a workflow accepts
 Part: TypeAlias = Message[Any] | Submission | Chain | Group | Linked | dramatiq.pipeline | dramatiq.group
 Parts: TypeAlias = Part | Iterable[Part]
 
 
 def result_of(steps: End | str) -> Any:
-    """Stands for the result of a step, or for the list of results of several, in the arguments of a later step."""
+    """Return a placeholder for the result of a step, or for the list of results of several, to use in a later step's arguments."""
     return {RESULT: _names(steps)}
 
 
 def outcome_of(steps: End | str) -> Any:
-    """Stands for how a step has ended: an object with step, id, actor, state, result, error and reason."""
+    """Return a placeholder for a step's outcome: an object with step, id, actor, state, result, error and reason."""
     return {OUTCOME: _names(steps)}
 
 
 def chain(*parts: Part) -> Chain:
-    """Run parts one after the other; each gets the result of the one before as its last positional argument.
+    """Run parts one after the other; each gets the result of the previous one as its last positional argument.
 
-    One whose message has the option `pipe_ignore=True` does not get it, as in Dramatiq's pipelines.
+    A message with the option `pipe_ignore=True` does not get it, as in Dramatiq's pipelines.
     """
     return Chain(parts)
 
@@ -104,7 +104,7 @@ def chord(parts: Iterable[Part], callback: Part) -> Chain:
 
 
 def map(actor: dramatiq.Actor[..., Any], arguments: Iterable[Any]) -> Group | Linked:
-    """One job of the actor for each element; a tuple is spread over the parameters, anything else is the only argument."""
+    """Return one job of the actor for each element; a tuple is spread over the parameters, anything else is the only argument."""
     return group(*(actor.message(*each) if isinstance(each, tuple) else actor.message(each) for each in arguments))
 
 
@@ -114,9 +114,9 @@ def link(part: Part, *, on_success: Parts = (), on_error: Parts = (), always: Pa
 
 
 class Workflow:
-    """Steps that are submitted together. A step refers only to steps made before it, so there is no circle.
+    """Steps that are submitted together. A step refers only to steps created before it, so there are no cycles.
 
-    `on_dead`: "wait" leaves the steps behind a dead one waiting, and they say why; "cancel" cancels them.
+    `on_dead`: "wait" leaves the steps behind a dead one waiting, and they give the reason; "cancel" cancels them.
     """
 
     def __init__(self, name: str = "workflow", *parts: Part, on_dead: OnDead | str = OnDead.WAIT) -> None:
@@ -125,7 +125,7 @@ class Workflow:
         self.steps: list[PlannedStep] = []
         self._names: set[str] = set()
         self._has_parts = False
-        self._numbers: Counter[str] = Counter()  # actor -> steps that had to be told apart by a number
+        self._numbers: Counter[str] = Counter()  # actor -> steps whose names needed a number
         for part in parts:
             self.add(part)
 
@@ -139,10 +139,10 @@ class Workflow:
         delay: timedelta | None = None,
         **how: Any,
     ) -> Step:
-        """Add one job. It waits for the steps in `after` and for those its arguments name.
+        """Add one job. It waits for the steps in `after` and for those its arguments refer to.
 
-        `when`: "success" (all of them succeeded), "error" (all ended, one otherwise) or "always" (all ended).
-        `delay`: from that instant on. `how`: fields of Submission.
+        `when`: "success" (all of them succeeded), "error" (all ended, at least one without success) or "always" (all
+        ended). `delay`: from that instant on. `how`: fields of Submission.
         """
         if isinstance(message, Submission):
             given = message
@@ -170,19 +170,19 @@ class Workflow:
         return Step(own, given.message)
 
     def add(self, part: Part, *, after: End | str | Iterable[End | str] = ()) -> End:
-        """Add a message or a shape (chain, group, chord, map, link, Dramatiq's pipeline or group); return what it ends with."""
+        """Add a message or a shape (chain, group, chord, map, link, Dramatiq's pipeline or group); return its end."""
         self._has_parts = True
         return self._lay(part, None, _flat(after))
 
     def submit(self, session: Session, *, submitted_by: str | None = None, idempotency_key: str | None = None) -> WorkflowReceipt:
-        """Write all of it in the caller's transaction; it starts when that commits. The same key again is the same workflow."""
+        """Insert the workflow in the caller's transaction; it starts when that commits. The same key again returns the same workflow."""
         return submit_plan(
             session, self.name, self.steps, on_dead=self.on_dead, submitted_by=submitted_by, idempotency_key=idempotency_key,
             may_be_empty=self._has_parts,
         )  # fmt: skip
 
     def _lay(self, part: Part, given: Any, after: Sequence[str], when: When = When.SUCCESS) -> End:
-        """Add a part behind the steps `after`; its messages get `given`, unless it is None or they do not want it."""
+        """Add a part behind the steps `after`; its messages get `given`, unless it is None or they opt out."""
         if isinstance(part, dramatiq.pipeline):
             part = Chain(tuple(_without_target(message) for message in part.messages))
         if isinstance(part, dramatiq.group):
@@ -197,7 +197,7 @@ class Workflow:
         if isinstance(part, Linked):
             end = self._lay(part.part, given, after, when)
             if not (behind := list(_flat(end))):
-                # Nothing to wait for: what would have got results gets the empty list, and nothing has failed.
+                # No members to wait for: callbacks get the empty list, and none has failed.
                 for callback in (*part.success, *part.always):
                     self._lay(callback, _names(end), after, when)
                 return end
@@ -223,7 +223,7 @@ class Workflow:
             if behind := list(_flat(end)):
                 given, after, when = result_of(end), behind, When.SUCCESS
             else:
-                given = _names(end)  # an empty group has nothing to wait for: what follows waits for what was before it
+                given = _names(end)  # an empty group has no members to wait for: its follow-ups wait for the steps before it
         return end
 
     def _new_name(self, wanted: str | None, actor: str) -> str:

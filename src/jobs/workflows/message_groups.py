@@ -1,6 +1,6 @@
-"""Dramatiq's groups with completion callbacks: counted in the commit that ends a member, so each callback is sent once.
+"""Dramatiq's groups with completion callbacks: counted in the commit that ends a member, so that each callback is sent once.
 
-A member counts when its job moves to succeeded, which it does once, however often it failed or was delivered before.
+A member counts when its job moves to succeeded, which happens once, however often it failed or was delivered before.
 """
 
 from __future__ import annotations
@@ -22,25 +22,25 @@ from ..submit.requests import Submission
 
 @dataclass(frozen=True, slots=True)
 class GroupMember:
-    """What a member's message says: its group, and what is sent when all of it has succeeded."""
+    """A message's group membership: the group, and the callbacks to send when all members have succeeded."""
 
     group: str
     callbacks: tuple[Submission, ...]
 
 
 def open_group(session: Session, id: str, size: int) -> bool:
-    """Expect so many members to succeed; False: the group was opened before."""
+    """Register a group of this size; False: it was registered before."""
     insert = (sqlite_insert if is_sqlite(session) else postgresql_insert)(MessageGroup)
     statement = insert.values(id=id, size=size, succeeded=0, created_at=now()).on_conflict_do_nothing()
     return session.execute(statement.returning(MessageGroup.id)).first() is not None
 
 
 def note_succeeded(session: Session, members: Sequence[GroupMember]) -> list[Submission]:
-    """Count these members, whose jobs succeed in this transaction; return the callbacks of groups that are complete with them."""
+    """Count these members, whose jobs succeed in this transaction; return the callbacks of groups that are now complete."""
     counts = Counter(member.group for member in members)
     callbacks = {member.group: member.callbacks for member in members}
     complete: list[Submission] = []
-    for group, count in sorted(counts.items()):  # in one order: two commits that share two groups must not wait for each other
+    for group, count in sorted(counts.items()):  # in a fixed order, to prevent deadlocks between commits that share two groups
         counted = (
             update(MessageGroup)
             .where(MessageGroup.id == group)

@@ -22,7 +22,7 @@ from ..files import result_files
 
 
 def release(session: Session, seqs: Collection[int]) -> list[tuple[int, str]]:
-    """Queue these waiting steps, or give them their instant; return (seq, reason) of those that cannot be kept with their arguments."""
+    """Queue these waiting steps, or set their due time; return (seq, reason) of those whose arguments cannot be stored."""
     if not seqs:
         return []
     present_us = to_microseconds(now())
@@ -56,7 +56,7 @@ def release(session: Session, seqs: Collection[int]) -> list[tuple[int, str]]:
 
 
 def _outcomes(session: Session, seqs: Collection[int]) -> dict[int, dict[str, dict[str, Any]]]:
-    """Of each step: name -> how the step before it of that name has ended."""
+    """Map each step to the outcomes of the steps before it, by name."""
     found: dict[int, dict[str, dict[str, Any]]] = {seq: {} for seq in seqs}
     if seqs:
         for row in _BEFORE.named(session, [(seq,) for seq in seqs]):
@@ -73,7 +73,7 @@ def _outcomes(session: Session, seqs: Collection[int]) -> dict[int, dict[str, di
 
 
 class _Unusable:
-    """Stands for a result that cannot be had, so that only a step that names it is refused; `why` not."""
+    """Placeholder for a result that is unavailable, so that only a step that uses it is rejected; `why` gives the reason."""
 
     def __init__(self, why: str) -> None:
         self.why = why
@@ -92,10 +92,10 @@ def _result(row: Any) -> Any:
 
 
 def _filled(args: str, kwargs: str, outcomes: dict[str, dict[str, Any]]) -> tuple[str, str]:
-    """The JSON texts of the arguments with results in place of placeholders; raises ValueError if they cannot be kept."""
+    """Return the arguments' JSON with results in place of placeholders; raises ValueError if they cannot be stored."""
     try:
         filled = dumps(placeholders.resolve(json.loads(args), outcomes)), dumps(placeholders.resolve(json.loads(kwargs), outcomes))
-    except TypeError:  # all that is usable came from JSON
+    except TypeError:  # all usable values came from JSON
         raise ValueError("; ".join(each["result"].why for each in outcomes.values() if isinstance(each["result"], _Unusable))) from None
     size, limit = len(filled[0]) + len(filled[1]), get_settings().max_message_bytes
     if size > limit:

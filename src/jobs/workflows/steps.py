@@ -1,7 +1,7 @@
-"""Steps of a workflow: decide in the commit that ends a step which waiting steps go on; called by src/jobs/finish/ending.py.
+"""Steps of a workflow: decide in the commit that ends a step which waiting steps continue; called by src/jobs/finish/ending.py.
 
-Every function that moves steps is called behind `lock` of their workflows, taken before any row of a job is written:
-so of two ends that are committed at once the later one sees the earlier one, and no two wait in a circle.
+Callers must hold the `lock` of the workflows, taken before any job row is written. So of two concurrent ends the later
+one sees the earlier one, and they cannot deadlock.
 """
 
 from __future__ import annotations
@@ -18,12 +18,12 @@ from ..core.states import FINAL, State, require
 from ..core.workflow_models import End, Fate, OnDead, StoredStep, StoredWorkflow, When
 from .release import release
 
-#: how the `waits_for` of a step begins that waits for others; the workflow's id follows
+#: prefix of the `waits_for` of a waiting step, followed by the workflow's id
 WAITS_FOR = "workflow:"
 
 
 def lock(session: Session, workflows: Collection[int]) -> None:
-    """Let one transaction at a time move the steps of these workflows (seqs); SQLite has one writer anyway."""
+    """Lock these workflows (seqs), so that one transaction at a time moves their steps; SQLite has a single writer anyway."""
     if workflows and not is_sqlite(session):
         statement = select(StoredWorkflow.seq).where(StoredWorkflow.seq.in_(workflows))
         session.execute(statement.order_by(StoredWorkflow.seq).with_for_update()).all()
@@ -47,7 +47,7 @@ def lock_step(session: Session, id: str) -> int | None:
 
 
 def ends_of(session: Session, seqs: Collection[int]) -> list[tuple[int, End]]:
-    """How these steps have ended, for those that have."""
+    """Return the outcomes of these steps, for those that have ended."""
     if not seqs:
         return []
     statement = select(Job.seq, Job.state).where(Job.seq.in_(seqs), Job.workflow_seq.is_not(None), Job.state.in_(FINAL))
@@ -55,12 +55,12 @@ def ends_of(session: Session, seqs: Collection[int]) -> list[tuple[int, End]]:
 
 
 def mark(session: Session, ends: Sequence[tuple[int, End]]) -> set[int]:
-    """Write ends on the edges; return the steps behind them. Marking twice changes nothing."""
+    """Write outcomes on the edges; return the steps behind them. Idempotent."""
     return _seqs(_MARK.execute(session, [(seq, end.value) for seq, end in sorted(ends)]))
 
 
 def reopen(session: Session, seqs: Collection[int]) -> set[int]:
-    """Take back that these steps have failed; return the steps that wait again because of it."""
+    """Undo the failure of these steps; return the steps that wait again because of it."""
     behind: set[int] = set()
     reopened = _seqs(_REOPEN.execute(session, _rows(seqs)))
     while reopened:
@@ -72,7 +72,7 @@ def reopen(session: Session, seqs: Collection[int]) -> set[int]:
 
 
 def bring_back(session: Session, seq: int) -> bool:
-    """Let a step wait again that was cancelled or has expired before its turn came; False: its turn had come."""
+    """Let a step wait again that was cancelled or expired before its turn came; False: its turn had come."""
     if not _seqs(_BRING_BACK.execute(session, [(seq,)])):
         return False
     _FORGET_FATE.execute(session, [(seq,)])
@@ -80,13 +80,13 @@ def bring_back(session: Session, seq: int) -> bool:
 
 
 def is_unreleased(session: Session, seq: int) -> bool:
-    """Is this a step whose turn has not come yet?"""
+    """True for a step whose turn has not come yet."""
     statement = select(StoredStep.job_seq).where(StoredStep.job_seq == seq, StoredStep.released_at.is_(None))
     return session.execute(statement).first() is not None
 
 
 class _Waiting(NamedTuple):
-    """A step whose turn has not come, and what there is among the steps before it."""
+    """A step whose turn has not come, and the states of the steps before it."""
 
     seq: int
     runs_on: When
@@ -99,7 +99,7 @@ class _Waiting(NamedTuple):
 
     @property
     def verdict(self) -> Fate | State | None:
-        """QUEUED: its turn has come. A fate: it will not come. None: it waits on."""
+        """QUEUED: its turn has come. A fate: it will not come. None: it keeps waiting."""
         if self.runs_on is When.SUCCESS and self.has_not_needed:
             return Fate.NOT_NEEDED
         if self.runs_on is When.SUCCESS and self.has_failed:
@@ -112,7 +112,7 @@ class _Waiting(NamedTuple):
 
 
 class Stop(NamedTuple):
-    """A step whose turn will not come as things stand: why, and what that means to the steps behind it."""
+    """A step that will not run as things stand: why, and the outcome that the steps behind it see."""
 
     seq: int
     fate: Fate | None  # None: it could not be started
@@ -121,12 +121,12 @@ class Stop(NamedTuple):
 
     @property
     def is_final(self) -> bool:
-        """Is it cancelled, and not only blocked?"""
+        """True if it is cancelled, not only blocked."""
         return self.fate is not Fate.BLOCKED
 
 
 def advance(session: Session, seqs: Collection[int]) -> list[Stop]:
-    """Release the steps among these that may start; return those that will not."""
+    """Release the steps among these that may start; return those that will not run."""
     if not seqs:
         return []
     waiting = [_as_waiting(row) for row in _LOOK.execute(session, _rows(seqs))]
@@ -146,7 +146,7 @@ def advance(session: Session, seqs: Collection[int]) -> list[Stop]:
 
 
 def set_fates(session: Session, stops: Sequence[Stop]) -> None:
-    """Write why these steps will not run."""
+    """Record why these steps will not run."""
     rows = [(stop.seq, stop.fate.value) for stop in stops if stop.fate is not None]
     if rows:
         _SET_FATE.execute(session, rows)
@@ -161,7 +161,7 @@ def _as_waiting(row: Sequence[Any]) -> _Waiting:
 
 
 def _reasons(session: Session, culprits: Collection[int]) -> dict[int, str]:
-    """What stands in the way of the steps behind these: always said of the step that failed first."""
+    """Return why the steps behind these are blocked; the reason always names the step that failed first."""
     if not culprits:
         return {}
     statement = select(Job.seq, Job.state, Job.reason, StoredStep.name, StoredStep.fate).join(StoredStep, StoredStep.job_seq == Job.seq)

@@ -1,4 +1,4 @@
-"""Stored workflows: a workflow as plain JSON that can be kept, sent, changed and submitted elsewhere, any number of times."""
+"""Stored workflows: a workflow as plain JSON that can be saved, sent, edited and submitted elsewhere, any number of times."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from ..submit.requests import Submission
 from ..submit.submission import new_id
 from .canvas import Part, Workflow
 
-#: of the JSON below; a reader refuses what it does not know
+#: version of the JSON below; a reader rejects unknown ones
 VERSION = 1
-#: fields of a submission that a signature keeps: what holds for every submission of it, no instants and no one-time keys
+#: fields of a submission that are stored: those valid for every submission, so no instants and no one-time keys
 _KEPT = ("priority", "fair_key")
 
 
 def store(what: Workflow | Part) -> dict[str, Any]:
-    """The JSON description of a workflow, or of one message or shape. Raises JobsError for arguments that JSON cannot hold."""
+    """Return the JSON description of a workflow, or of one message or shape. Raises JobsError for arguments that JSON cannot hold."""
     workflow = what if isinstance(what, Workflow) else Workflow("workflow", what)
     described = {
         "version": VERSION,
@@ -37,7 +37,7 @@ def store(what: Workflow | Part) -> dict[str, Any]:
 
 
 def load(stored: Mapping[str, Any]) -> Workflow:
-    """A new workflow of a description, with new job ids. Raises JobsError naming the field at fault."""
+    """Build a new workflow from a description, with new job ids. Raises JobsError naming the invalid field."""
     if not isinstance(stored, Mapping) or stored.get("version") != VERSION:
         raise JobsError(f"no stored signature of version {VERSION}", field="version")
     workflow = Workflow(_text(stored, "name", "workflow"), on_dead=stored.get("on_dead", "wait"))

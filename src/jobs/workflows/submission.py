@@ -1,4 +1,4 @@
-"""Writing a workflow: every step is a job's row from the start; those with steps before them wait as rows."""
+"""Submission of a workflow: every step is a job's row from the start; those with dependencies wait as rows."""
 
 from __future__ import annotations
 
@@ -26,39 +26,40 @@ from ..submit.row import NAME
 from ..submit.submission import new_id, submit_many
 from .steps import WAITS_FOR
 
-#: names of earlier steps that a waiting step's reason lists
+#: names of earlier steps listed in a step's waiting reason
 NAMED = 3
 
 
 @dataclass(frozen=True, slots=True)
 class PlannedStep:
-    """One job with what it waits for. `after` names steps that stand before it in the plan."""
+    """One job with its dependencies. `after` names steps that precede it in the plan."""
 
     name: str
     submission: Submission
     after: tuple[str, ...] = ()
     when: When = When.SUCCESS
-    delay: timedelta | None = None  # after its turn has come
+    delay: timedelta | None = None  # once its turn has come
 
 
 @dataclass(frozen=True, slots=True)
 class WorkflowReceipt:
-    """The answer to a submitted workflow: its id, and each step's job id."""
+    """Answer to a submitted workflow: its id, and each step's job id."""
 
     id: str
     jobs: dict[str, str] = field(default_factory=dict)
-    created: bool = True  # False: its idempotency key led to an earlier one, whose id this is
+    created: bool = True  # False: its idempotency key matched an earlier one, whose id this is
 
 
 def submit_plan(
     session: Session, name: str, steps: Sequence[PlannedStep], *, on_dead: OnDead = OnDead.WAIT, submitted_by: str | None = None,
     idempotency_key: str | None = None, may_be_empty: bool = False,
 ) -> WorkflowReceipt:  # fmt: skip
-    """Write all rows of a workflow in the caller's transaction; steps that wait for nothing are published when it commits.
+    """Insert all rows of a workflow in the caller's transaction; steps without dependencies are published when it commits.
 
     `may_be_empty`: a workflow of empty groups has no steps, and has succeeded.
 
-    The same idempotency key again changes nothing and answers with the first one; raises IdempotencyConflict for another request.
+    The same idempotency key again changes nothing and returns the first one; raises IdempotencyConflict for a different
+    request.
     """
     if not steps and not may_be_empty:
         raise JobsError("a workflow needs at least one step", field="steps")
@@ -102,7 +103,7 @@ def _earlier(session: Session, idempotency_key: str | None, fingerprint: str | N
 
 
 def _fingerprint(name: str, steps: Sequence[PlannedStep], on_dead: OnDead) -> str:
-    """What tells one request from another: all that was asked for, but no ids and nothing counted from the present on."""
+    """Hash a request: all its content, but no ids and no times relative to now."""
     asked = [
         (
             step.name, step.submission.message.actor_name, step.submission.message.queue_name, step.submission.message.args,
