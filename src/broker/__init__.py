@@ -1,6 +1,6 @@
-"""HOW does it travel? Everything between a committed row and a running actor.
+"""Broker: everything between a committed row and a running actor.
 
-The law of this room: it is the only one that talks to RabbitMQ, and it decides nothing about jobs: it asks `jobs`.
+The law of this room: it is the only one that talks to RabbitMQ, and it makes no decisions about jobs: it asks `jobs`.
 There is one way into RabbitMQ: `jobs.submit` and the relay.
 """
 

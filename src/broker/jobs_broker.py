@@ -42,7 +42,7 @@ from .publish.publisher import get_publisher
 
 
 def middleware() -> list[Middleware]:
-    """Every feature an actor can ask for, in the order of their before-hooks; each checks its options at import."""
+    """Every feature that an actor can use, in the order of their before-hooks; each checks its options at import."""
     return [
         CurrentMessage(),
         ShutdownNotifications(),
@@ -75,9 +75,10 @@ class JobsBroker(RabbitmqBroker):
         declare(frozenset(name for each in own for name in each.actor_options), frozenset(self.actor_options))
 
     def enqueue(self, message: Message[Any], *, delay: int | None = None) -> Message[Any]:
-        """Submit a message: a row of its own short transaction, or of the transactional actor that sends it.
+        """Submit a message: a row in a short transaction, or in that of the transactional actor that sends it.
 
-        `delay` in milliseconds. Raises JobsError for a message that cannot be kept, and SQLAlchemy's errors when SQL is away.
+        `delay` in milliseconds. Raises JobsError for a message that cannot be stored, and SQLAlchemy's errors during an
+        outage.
         """
         if is_tick(self, message):
             return report(self, message)
@@ -88,7 +89,7 @@ class JobsBroker(RabbitmqBroker):
 
         running = current_job.job
         if running is not None and running.is_transactional:
-            # Its session may hold SQLite's one write lock: a second connection would wait for the actor that waits for it.
+            # Its session may hold SQLite's write lock: a second connection would deadlock with its own actor.
             if workflow is None:
                 [receipt] = submit_many(running.session, [asked])
                 _follow(running.session, message, asked, receipt)
@@ -106,7 +107,7 @@ class JobsBroker(RabbitmqBroker):
         return message
 
     def declare_queue(self, queue_name: str, *, ensure: bool = False) -> None:
-        """Know a queue. No delay queue: a delay is a row's `due_at`, so Dramatiq's Worker starts no second consumer for it."""
+        """Register a queue. No delay queue: a delay is a row's `due_at`, so Dramatiq's Worker starts no second consumer for it."""
         name = q_name(queue_name)
         if name not in self.queues:
             if any(name in topology.queues_of(other)[::2] for other in self.queues):
@@ -118,13 +119,13 @@ class JobsBroker(RabbitmqBroker):
             self._ensure_queue(name)
 
     def consume(self, queue_name: str, prefetch: int = 1, timeout: int = 5000) -> Consumer:
-        """A consumer of the queue for this worker process; it chooses its own prefetch. `timeout` in milliseconds."""
+        """Return this worker process's consumer of the queue; it chooses its own prefetch. `timeout` in milliseconds."""
         if self._boot.process is None:
             raise RuntimeError("only a Dramatiq Worker consumes: start one with `./run worker`")
         return self._boot.process.consumer(queue_name, timeout / 1000)
 
     def join(self, queue_name: str, min_successes: int = 1, idle_time: int = 50, *, timeout: int | None = None) -> None:
-        """Wait until no job of the queue waits or runs (tests). `timeout` in milliseconds."""
+        """Wait until no job of the queue is waiting or running (tests). `timeout` in milliseconds."""
         deadline = None if timeout is None else time.monotonic() + timeout / 1000
         while True:
             with read() as session:
@@ -135,7 +136,7 @@ class JobsBroker(RabbitmqBroker):
             time.sleep(idle_time / 1000)
 
     def close(self) -> None:
-        """Let what is being published be confirmed, then close."""
+        """Wait for outstanding confirms, then close."""
         get_publisher().close()
         super().close()
 
@@ -144,22 +145,22 @@ class JobsBroker(RabbitmqBroker):
 
 
 def _follow(session: Session, message: Message[Any], asked: Submission, receipt: Receipt) -> None:
-    """Let who knows the message's id find the job that its key led to: by a stand-in where more follows, else by that job's own id."""
+    """Make the message's id lead to the job that its key matched: by a stand-in if other jobs depend on it, else as that job's id."""
     if receipt.id == message.message_id:
         return
     if CONTINUED.isdisjoint(message.options):
-        # In place: Dramatiq's groups look for results by the messages that they have sent.
+        # In place: Dramatiq's groups look up results by the messages they have sent.
         object.__setattr__(message, "message_id", receipt.id)
     else:
         stand_ins.submit(session, asked, receipt.id)
 
 
-#: options of a message that is followed by others, which name it or take its result
+#: options of a message with follow-ups that refer to it or take its result
 CONTINUED = frozenset({"group_completion_uuid", "on_failure", "on_retry_exhausted", "on_success", "pipe_target"})
 
 
 def build_broker() -> JobsBroker:
-    """Make this process's broker and set it as Dramatiq's; connects to nothing."""
+    """Create this process's broker and set it as Dramatiq's; makes no connection."""
     broker = JobsBroker()
     dramatiq.set_broker(broker)
     mend_periodiq()

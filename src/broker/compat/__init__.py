@@ -1,4 +1,4 @@
 """Dramatiq's own interfaces on SQL: its result backend and its rate limiter backend.
 
-Imports `core` alone.
+Imports only `core`.
 """

@@ -19,7 +19,7 @@ from ...jobs.attempts.current_job import current_job
 from ...jobs.limits import limiter_values
 from ...sql.database import get_database, read, write
 
-#: seconds: the first and the longest pause between two looks for an event
+#: seconds: the first and the longest pause between two polls for an event
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.01, 0.1
 
 
@@ -27,7 +27,7 @@ class SqlRateLimiterBackend(RateLimiterBackend):
     """Counters in this process's database; every method is a short transaction of its own."""
 
     def add(self, key: str, value: int, ttl: int) -> bool:
-        """Set a value unless a live one is there. `ttl` in milliseconds, here and below."""
+        """Set a value unless a live one exists. `ttl` in milliseconds, here and below."""
         with _transaction() as session:
             return limiter_values.add(session, key, value, ttl)
 
@@ -37,7 +37,7 @@ class SqlRateLimiterBackend(RateLimiterBackend):
             return limiter_values.change(session, key, amount, ttl, most=maximum)
 
     def decr(self, key: str, amount: int, minimum: int, ttl: int) -> bool:
-        """Take from a value unless it would fall below the minimum."""
+        """Subtract from a value unless it would fall below the minimum."""
         with _transaction() as session:
             return limiter_values.change(session, key, -amount, ttl, least=minimum)
 
@@ -60,17 +60,17 @@ class SqlRateLimiterBackend(RateLimiterBackend):
             pause = min(pause * 1.5, LONGEST_PAUSE_S)
 
     def wait_notify(self, key: str, ttl: int) -> None:
-        """Let everybody go on who waits for the key, now or while the notice lives."""
+        """Wake everyone who waits for the key, now or while the notice lives."""
         with _transaction() as session:
             limiter_values.notify(session, key, ttl)
 
 
 @contextmanager
 def _transaction() -> Iterator[Session]:
-    """A short transaction; in a transactional actor on SQLite the actor's own.
+    """Open a short transaction; in a transactional actor on SQLite, use the actor's own.
 
-    There the actor's session holds the one write lock, so a second connection would wait for the actor that waits for
-    it; that lock also keeps the others out until the actor has ended.
+    There the actor's session holds the write lock: a second connection would deadlock with its own actor. The lock also
+    keeps other processes out until the actor has ended.
     """
     running = current_job.job
     if running is not None and running.is_transactional and get_database().is_sqlite:

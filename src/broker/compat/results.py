@@ -1,4 +1,4 @@
-"""`message.get_result()` for Dramatiq users, `ready` and `get` for everybody: read from the job's row."""
+"""Results read from the job's row: `message.get_result()` as in Dramatiq, and `ready` and `get`."""
 
 from __future__ import annotations
 
@@ -28,25 +28,25 @@ DEFAULT_TIMEOUT = 10_000
 
 
 class Pace(NamedTuple):
-    """Pauses between two looks: the shortest and the longest, and how long one is in relation to the time waited so far."""
+    """Polling intervals: the shortest and the longest, and their ratio to the time waited so far."""
 
     shortest_s: float
     longest_s: float
     patience: float
 
 
-#: a waiter with a notification polls all the same: for ends before it subscribed, and for those without a notification
+#: a waiter with a notification polls all the same: for ends before it subscribed, and for ends without a notification
 LISTENING = Pace(0.001, 0.5, 1)
-#: a result is seen late by an eighth of what it took
+#: detects a result late by at most an eighth of the job's duration
 LOOKING = Pace(0.0005, 0.1, 1 / 8)
-#: seconds within which a second connection that dies means that SQL is away
+#: a second connection that dies within this many seconds means that SQL is away
 DIED_TWICE_S = 0.1
 
 
 class JobFailure(ResultFailure):
-    """The job ended otherwise than by success: its `state`, and the `exception` that its last attempt raised, as far as it is known here.
+    """The job ended without success: its `state`, and the `exception` raised by its last attempt, as far as known here.
 
-    An exception of Python's own is made again; of any other the text is known: a RuntimeError says its type and message.
+    Python's built-in exceptions are recreated; any other becomes a RuntimeError with its type and message.
     """
 
     def __init__(self, ended: Ending) -> None:
@@ -62,12 +62,12 @@ def _exception(kind: str, text: str) -> Exception:
         try:
             return known(text) if text else known()
         except TypeError:
-            pass  # it wants more than a text, as UnicodeDecodeError does
+            pass  # its constructor needs more than a text, like that of UnicodeDecodeError
     return RuntimeError(f"{kind}: {text}" if text else kind)
 
 
 def state(job: Any) -> State:
-    """The state of a job now. `job`: its id, or the message that was sent. Raises UnknownJob."""
+    """Return the state of a job now. `job`: its id, or the message that was sent. Raises UnknownJob."""
     with read() as session:
         found = find(session, _id(job))
     if found is None:
@@ -76,9 +76,11 @@ def state(job: Any) -> State:
 
 
 def ready(job: Any) -> bool:
-    """Return whether the job has ended, in whichever state. `job`: its id, or the message that was sent; a later step of a pipeline has no row until its turn.
+    """Return whether the job has ended, in any state.
 
-    Raises UnknownJob for an id that no job has.
+    `job`: its id, or the message that was sent; a later step of a pipeline has no row until its turn.
+
+    Raises UnknownJob if no job has the id.
     """
     with read() as session:
         found = find(session, _id(job))
@@ -94,9 +96,9 @@ def _unknown(job: Any) -> UnknownJob:
 def get(job: Any, timeout: float | None = None, *, kind: Any = None) -> Any:
     """Wait for the job's result. `job`: its id, or the message that was sent; `timeout` in seconds, None: for ever.
 
-    The result is of the type `kind`, or else of the one its actor's return hint names, where this process knows the actor
-    and the hint is true; otherwise what JSON says. Raises UnknownJob for an id that no job has, TimeoutError when it has not
-    ended by then, JobFailure if it ended otherwise than by success, and pydantic's ValidationError if it is not of that kind.
+    The result has the type `kind`, or else that of its actor's return hint, if this process knows the actor and the
+    result matches; otherwise it is plain JSON. Raises UnknownJob if no job has the id, TimeoutError if it has not ended
+    by then, JobFailure if it ended without success, and pydantic's ValidationError if it is not of that kind.
     """
     if isinstance(job, str):
         state(job)
@@ -112,10 +114,10 @@ class JobResults(ResultBackend):
     """Results of jobs. Stores nothing: the committer has written them with the end of the attempt."""
 
     def get_result(self, message: Any, *, block: bool = False, timeout: int | None = None) -> Any:
-        """The result of a message.
+        """Return the result of a message.
 
-        Raises JobFailure if its job ended otherwise than by success, ResultMissing if it has not ended,
-        ResultTimeout if it does not end within `timeout` milliseconds.
+        Raises JobFailure if its job ended without success, ResultMissing if it has not ended, ResultTimeout if it does
+        not end within `timeout` milliseconds.
         """
         wait = (DEFAULT_TIMEOUT if timeout is None else timeout) / 1000 if block else 0
         found = _look(message.message_id, time.monotonic() + wait)
@@ -152,7 +154,7 @@ def _until_ended(id: str, deadline: float | None) -> Ending | None:
             with direct.listening() as listener:
                 return _wait(id, deadline, listener)
         except DBAPIError as error:
-            # Its connection may have died long ago: another one tells whether SQL is away.
+            # Its connection may have died long ago: a new one shows whether SQL is away.
             if not error.connection_invalidated or time.monotonic() - died < DIED_TWICE_S:
                 raise
             died = time.monotonic()
@@ -185,7 +187,7 @@ def _wait(id: str, deadline: float | None, listener: Direct | None) -> Ending | 
 
 
 def _whole(id: str) -> str | None:
-    """The id of the one job whose id begins so. Raises AmbiguousId."""
+    """Return the id of the one job with this id prefix. Raises AmbiguousId."""
     with read() as session:
         found = find(session, id)
     return None if found is None else found.id
@@ -197,7 +199,7 @@ def _result(ended: Ending) -> Any:
 
 
 class Results(StockResults):
-    """Declares `store_results` and `result_ttl`, so that existing actors keep them; every result is stored."""
+    """Declare `store_results` and `result_ttl`, so that existing actors may keep them; every result is stored anyway."""
 
     def __init__(self) -> None:
         super().__init__(backend=JobResults(), store_results=True)  # type: ignore[no-untyped-call]

@@ -1,4 +1,4 @@
-"""From RabbitMQ to a claimed job in the queue of the threads: consumers, claims, acknowledgements.
+"""Consumption: from RabbitMQ to a claimed job in the work queue: consumers, claims, acknowledgements.
 
-Imports `core` alone of this room; how a job runs and how its end is committed are given as functions.
+Imports only `core` of this room; running a job and committing its end are passed in as functions.
 """

@@ -1,4 +1,4 @@
-"""Claimer: claims a batch of deliveries in one transaction, holds what cannot run, drops copies."""
+"""Claimer: claims a batch of deliveries in one transaction, holds jobs that cannot run, drops duplicates."""
 
 from __future__ import annotations
 
@@ -31,9 +31,9 @@ log = get_logger(__name__)
 
 @dataclass(slots=True)
 class Taken:
-    """The result of one batch: claimed jobs with their deliveries, and deliveries that need nothing but an ack.
+    """The result of one batch: claimed jobs with their deliveries, and deliveries that only need an ack.
 
-    What was `refused` belongs to another worker: here the lease has run out.
+    The `refused` ones belong to other workers: this worker's lease has expired.
     """
 
     claimed: list[tuple[Claimed, Arrival]] = field(default_factory=list)
@@ -49,7 +49,7 @@ class _Rest(NamedTuple):
     messages: dict[str, Message[Any]]
     unreadable: list[held.Unreadable]
     refused: set[str]  # ids
-    ahead: list[Claimed]  # claimed by a statement of its own, before the rest is dealt with
+    ahead: list[Claimed]  # claimed by a statement of its own, before the rest is handled
 
 
 class Claimer:
@@ -61,15 +61,15 @@ class Claimer:
         self._load = load
         self._queue = queue
         self._policies = policies
-        self._is_watched = True  # by an operator's controls, as far as is known
-        # Actors of other queues, some of our own among them, have no say in how jobs are claimed here.
+        self._is_watched = True  # an operator's override may be in force
+        # Actors of other queues, even in this process, do not affect claims here.
         self._is_open = all(admission.is_open(policies.get(name)) for name, actor in actors.items() if actor.queue_name == queue)
 
     def take(self, arrivals: Sequence[Arrival]) -> Taken:
-        """Claim what may run, keep what cannot, and drop copies, all in one transaction.
+        """Claim jobs that may run, hold those that cannot, and drop duplicates, in one transaction.
 
-        If that fails for another reason than an outage, each delivery is taken alone, and the one at fault is set aside:
-        raised, the error would end the consumer, and RabbitMQ would dead-letter the whole batch with the one.
+        If it fails for another reason than an outage, each delivery is handled alone, and the faulty one is set aside.
+        Otherwise the error would end the consumer, and RabbitMQ would dead-letter the whole batch.
         """
         try:
             return self._take(arrivals)
@@ -87,7 +87,7 @@ class Claimer:
         return taken
 
     def _set_aside(self, arrival: Arrival, error: Exception) -> Taken:
-        """Hold a message that cannot be dealt with. A job's own row is left alone: the reconciler publishes it again, at its intervals."""
+        """Hold a message that cannot be processed. A job's own row is unchanged: the reconciler republishes it at its intervals."""
         log.error("message_set_aside", queue=self._queue, exc_info=error)
         message, _ = decode(arrival.body)
         with write() as session:
@@ -127,22 +127,22 @@ class Claimer:
         return taken
 
     def _claim(self, rest: _Rest) -> list[Claimed]:
-        """The claimed jobs that start now; whatever else has arrived is dealt with."""
+        """Return the claimed jobs that start now; handle all other deliveries."""
         wanted = list(rest.wanted)
         if not self._may_claim_at_once():
             with write() as session:
                 claimed = self._sift(session, self._claimed(session, wanted), rest)
         else:
-            # Nothing is known that could keep a job from starting: the claim is one statement that commits by itself.
-            # Done again where its connection had died, it may find them claimed: the lease thread gives back what this process does not hold.
-            # No disk is waited for. A host that loses its power with SQLite's last claims loses the attempts too, and their jobs are queued
-            # again; what a killed PostgreSQL forgets is claimed again by this process (claims.retake).
+            # Nothing known can keep a job from starting, so the claim is one statement that commits by itself. Repeated after a dead
+            # connection, it may find its jobs claimed already: the lease thread returns jobs that this process does not hold. It does not
+            # wait for the disk. If a SQLite host loses power, its last claims are lost with their attempts, and the jobs are queued
+            # again; claims lost by a killed PostgreSQL are repeated by this process (claims.retake).
             claimed = get_database().direct.write(lambda direct: self._claimed(direct, wanted), flush=False) if wanted else []
             rest.ahead.extend(claimed)
             if self._needs_sifting(claimed, rest):
                 with write() as session:
                     if admission.needs_gates(claimed, self._policies):
-                        # An operator has just set something: claim them once more, together with what may make them wait.
+                        # An operator has just set an override: claim the jobs again in one transaction with the check for it.
                         claims.give_back(session, self._lease.worker_id, [(one.seq, one.attempt) for one in claimed])
                         claimed = self._claimed(session, wanted)
                     claimed = self._sift(session, claimed, rest)
@@ -167,7 +167,7 @@ class Claimer:
         )
 
     def _sift(self, session: Session, claimed: list[Claimed], rest: _Rest) -> list[Claimed]:
-        """Of what was claimed, that which may start; the rest of what has arrived is held, expired, or a copy."""
+        """Return the claimed jobs that may start; the other deliveries are held, expired or duplicates."""
         claimed = self._without_unknown(session, claimed)
         others = rest.by_id.keys() - {one.id for one in claimed}
         if claimed:
@@ -182,7 +182,7 @@ class Claimer:
         return claimed
 
     def _decode(self, arrival: Arrival, rest: _Rest) -> Glance | None:
-        """Note the message of a body, or that it is none."""
+        """Decode a body and record its message, or that it is invalid."""
         message, problem = decode(arrival.body)
         if message is None:
             rest.unreadable.append(held.Unreadable(self._queue, arrival.body, problem, arrival.redelivered))
@@ -191,7 +191,7 @@ class Claimer:
         return Glance(message.message_id, message.actor_name, _attempt(message))
 
     def _without_unknown(self, session: Session, claimed: list[Claimed]) -> list[Claimed]:
-        """A body may name another actor than its row: what counts is the row, and this worker may not have that actor."""
+        """A body may name another actor than its row: the row counts, and this worker may not have that actor."""
         unknown = [one for one in claimed if one.actor not in self.actors]
         if unknown:
             claims.give_back(session, self._lease.worker_id, [(one.seq, one.attempt) for one in unknown])
@@ -218,6 +218,6 @@ class Claimer:
 
 
 def _attempt(message: Message[Any]) -> int:
-    """The attempt a message is for; one that a stock producer sent is for the first."""
+    """The attempt that a message is for; one sent by a stock producer is for the first."""
     attempt = message.options.get("attempt", 1)
-    return attempt if type(attempt) is int and 0 < attempt < 2**31 else 1  # True is an int, too, but not in SQL
+    return attempt if type(attempt) is int and 0 < attempt < 2**31 else 1  # True is an int in Python, but not in SQL

@@ -1,8 +1,8 @@
-"""The consumer of one queue: drains what RabbitMQ has delivered, claims it in one statement, hands it to the threads.
+"""The consumer of one queue: drains RabbitMQ's deliveries, claims them in one statement, hands them to the threads.
 
-It keeps its own connection, reconnects by itself, and replaces a subscription that brings nothing only when RabbitMQ has
-answered a new one; tags belong to one generation of the channel, so a job that
-outlives a connection never acknowledges a message of the next one.
+It keeps its own connection and reconnects by itself. It replaces a subscription that delivers nothing only after
+RabbitMQ has answered a new one. Delivery tags belong to one generation of the channel, so a job that outlives a
+connection never acknowledges a message of the next one.
 """
 
 from __future__ import annotations
@@ -45,11 +45,11 @@ log = get_logger(__name__)
 DEEP_PREFETCH = 500
 #: messages of low priority that RabbitMQ may deliver ahead
 UNHURRIED_PREFETCH = 2
-#: seconds a delivery may wait for room before this process stands aside for others
+#: seconds that a delivery may wait for room until this process stands aside for others
 STAND_ASIDE_S = 1.0
-#: seconds until the prefetch is made smaller again; it is made deep as soon as jobs are known to be short
+#: seconds until the prefetch is reduced again; it is increased at once when jobs are known to be short
 ADAPT_S = 1.0
-#: seconds that closing waits for the consumer's own thread to come out of pika
+#: seconds that closing waits for the consumer's own thread to leave pika
 CLOSE_WITHIN_S = 5.0
 #: seconds without a delivery after which a subscription is checked, at most
 SILENT_S = 5.0
@@ -87,7 +87,7 @@ class QueueConsumer(Consumer):
         self._generation = 0
         self._connection: Any = None
         self._channel: Any = None
-        self._tags: list[str] = []  # of the subscriptions; none: standing aside
+        self._tags: list[str] = []  # of the subscriptions; empty: standing aside
         self._prefetch = 0
         self._adapted = 0.0
         self._waiting_since: float | None = None
@@ -100,12 +100,12 @@ class QueueConsumer(Consumer):
         self._successor: Successor | None = None
         self._wake_pending = False
         self._is_cancelled = False
-        # Dramatiq closes from its main thread, also when this consumer's thread has not ended in time: pika is for one thread.
+        # Dramatiq closes from its main thread, even if this consumer's thread has not ended in time: pika is not thread-safe.
         self._in_pika = threading.Lock()
-        self._heard = 0.0  # when the last delivery came, or the subscription was made or checked
+        self._heard = 0.0  # when the last delivery arrived, or the subscription was made or checked
 
     def __next__(self) -> MessageProxy | None:
-        """Look once for deliveries. What is claimed goes to the threads at once, all together, and not one by one through Dramatiq."""
+        """Poll once for deliveries. Claimed jobs go to the threads at once and together, not one by one through Dramatiq."""
         self.progress.step()
         with self._in_pika:
             try:
@@ -118,12 +118,12 @@ class QueueConsumer(Consumer):
         return None
 
     def settled(self, arrivals: Sequence[Arrival]) -> None:
-        """Acknowledge these once their ends are committed; those of an earlier connection are RabbitMQ's to bring again."""
+        """Acknowledge these after their ends are committed; RabbitMQ redelivers those of an earlier connection itself."""
         self._settled.extend(arrivals)
         self.wake()
 
     def wake(self) -> None:
-        """Let the thread that waits for deliveries look at everything else."""
+        """Wake the thread that waits for deliveries, so that it checks everything else."""
         connection = self._connection
         if connection is None or self._wake_pending:
             return
@@ -134,21 +134,21 @@ class QueueConsumer(Consumer):
             self._wake_pending = False  # it has just closed; the thread notices and reconnects
 
     def ack(self, message: MessageProxy) -> None:
-        """Dramatiq's word for the end of a message; here the committer says when: after the commit, by `settled`."""
+        """Ignore Dramatiq's ack at the end of a message; the committer acknowledges after the commit, by `settled`."""
 
     nack = ack
 
     def requeue(self, messages: Iterable[MessageProxy]) -> None:
-        """Hand claimed jobs back that no thread has started: no attempt is spent."""
+        """Hand back claimed jobs that no thread has started: no attempt is spent."""
         deliveries = [message for message in messages if isinstance(message, Delivery)]
         self._hand_back(deliveries)
 
     def close(self) -> None:
-        """Answer what is settled and close; everything unanswered returns to the queue."""
+        """Acknowledge settled deliveries and close; everything unanswered returns to the queue."""
         self._flush()
         self._load.forget_hunger(id(self))
         if not self._in_pika.acquire(timeout=CLOSE_WITHIN_S):
-            return  # its own thread has not come out of pika; the process ends, and the connection with it
+            return  # its own thread has not left pika; the process ends, and the connection with it
         self._forget_successor()
         try:
             if self._connection is not None:
@@ -175,7 +175,7 @@ class QueueConsumer(Consumer):
         self._use(connection, channel)
 
     def _use(self, connection: Any, channel: Any) -> None:
-        """Subscribe on a connection that is open, in the place of an earlier one."""
+        """Subscribe on an open connection, replacing an earlier one."""
         self._generation += 1
         self._acknowledger = Acknowledger()
         self._arrived.clear()
@@ -199,7 +199,7 @@ class QueueConsumer(Consumer):
                 self._subscribe_to(queue)
 
     def _subscribe_to(self, queue: str) -> None:
-        # Unhurried jobs are not brought ahead: those at hand are claimed as soon as nothing better has arrived.
+        # Low-priority jobs are hardly prefetched: those delivered are claimed as soon as no job of higher priority has arrived.
         unhurried = queue == self.queue + topology.LOW
         try:
             with answered(self._connection, f"subscription to {queue}"):
@@ -211,7 +211,10 @@ class QueueConsumer(Consumer):
         self._refusals.over(queue)
 
     def _is_free(self, queue: str) -> bool:
-        """True if a queue that was refused is free now. Tested on another connection: a refusal closes the channel, which serves the other queues."""
+        """True if a queue that refused this consumer is free now.
+
+        Tested on another connection: a refusal closes the channel, which serves the other queues.
+        """
         if self._refusals.waits(queue):
             return False
         try:
@@ -262,26 +265,26 @@ class QueueConsumer(Consumer):
             wait = min(wait, TOGETHER_S)
         self._connection.process_data_events(time_limit=wait)
         if self._is_cancelled:
-            # The queue was deleted: RabbitMQ ends the subscription and nothing else. Connecting anew declares the queue.
+            # The queue was deleted: RabbitMQ only ends the subscription. Reconnecting declares the queue again.
             raise pika.exceptions.ConsumerCancelled
         self._acknowledge()
         self._check_subscription()
 
     def _check_subscription(self) -> None:
-        """Prepare another connection when jobs of the queue wait and the subscription brings nothing.
+        """Prepare a second connection if jobs of the queue wait and the subscription delivers nothing.
 
-        A queue deleted and declared again at once: RabbitMQ moves the subscription to the new one, takes its first
-        deliveries for repetitions of the old one's and drops them. The protocol has no message about it. A queue whose leader
-        hangs looks the same, but there the old subscription goes on with the next leader, before a new one is answered.
+        If a queue is deleted and at once declared again, RabbitMQ moves the subscription to the new one, mistakes its
+        first deliveries for repetitions and drops them, without any message in the protocol. A queue whose leader hangs
+        looks the same, but there the old subscription recovers with the next leader, before a new one is answered.
         """
         if self._successor is not None:
             self._follow_successor(self._successor)
             return
-        # Sooner than the reconciler, which publishes again and so makes every waiting job look fresh.
+        # Sooner than the reconciler, which republishes and so makes every waiting job look fresh.
         patience = min(SILENT_S, get_settings().reconcile_after / 2)
-        # With every thread taken nothing is expected: RabbitMQ brings no more than the prefetch before an end is acknowledged.
+        # With every thread busy no delivery is expected: RabbitMQ sends no more than the prefetch until an end is acknowledged.
         busy = self._load.in_flight >= self._load.threads
-        # Jobs of a refused queue wait for another reason, and look like the others here.
+        # Jobs of a refused queue wait for another reason, but look the same here.
         refused = any(queue in self._refusals for queue in topology.queues_of(self.queue))
         if busy or refused or not self._tags or time.monotonic() - self._heard < patience:
             return
@@ -299,7 +302,7 @@ class QueueConsumer(Consumer):
 
     def _follow_successor(self, successor: Successor) -> None:
         if self._heard > successor.began or not self._tags:
-            self._forget_successor()  # the old subscription goes on, or is not wanted at present
+            self._forget_successor()  # the old subscription works again, or is not wanted at present
         elif successor.is_over:
             self._successor = None
             if successor.found is not None:
@@ -307,13 +310,13 @@ class QueueConsumer(Consumer):
                 self._use(*successor.found)
 
     def _give_up_connection(self) -> None:
-        """Answer what is settled and close; everything unanswered returns to the queue."""
+        """Acknowledge settled deliveries and close; everything unanswered returns to the queue."""
         try:
             with answered(self._connection, "close"):
                 self._acknowledge(everything=True)
                 self._connection.close()
         except CONNECTION_ERRORS:
-            pass  # an unacknowledged message comes again and finds its job done
+            pass  # an unacknowledged message is redelivered, and its job is found done
 
     def _forget_successor(self) -> None:
         successor, self._successor = self._successor, None
@@ -328,7 +331,7 @@ class QueueConsumer(Consumer):
         self._acknowledger.acknowledge(self._channel, everything=everything)
 
     def _adapt(self) -> None:
-        """Fit the prefetch to the length of jobs, and stand aside while every thread is busy with long ones."""
+        """Adapt the prefetch to the length of jobs, and stand aside while every thread is busy with long ones."""
         load = self._load
         if not self._tags:
             if load.takes and load.in_flight < load.threads and self._lease.may_claim:
@@ -342,13 +345,13 @@ class QueueConsumer(Consumer):
             if queue in self._refusals and self._is_free(queue):
                 self._subscribe_to(queue)
         wanted = DEEP_PREFETCH if load.is_short else load.threads
-        # At once to the deep one: a process that has just started would else work through its first second eight by eight.
+        # Increase it at once: otherwise a process that has just started would spend its first second on eight jobs at a time.
         if wanted > self._prefetch or (wanted < self._prefetch and time.monotonic() - self._adapted > ADAPT_S):
             self._unsubscribe()
             self._subscribe()
 
     def _stand_aside(self) -> None:
-        """Stop taking and give back what is not claimed, so that a free process gets it at once."""
+        """Stop consuming and return unclaimed deliveries, so that a free process gets them at once."""
         self._unsubscribe()
         self._waiting_since = None
         self._give_back(self._arrived.clear())
@@ -395,7 +398,7 @@ class QueueConsumer(Consumer):
 
     def _lost(self, error: BaseException) -> None:
         if time.monotonic() - self._connected_at > LONGEST_PAUSE:
-            self._pauses, self._causes = pauses(), LogThrottle()  # it was of use, and what comes now is news
+            self._pauses, self._causes = pauses(), LogThrottle()  # the connection worked, so the next failure is a new one
         if times := self._causes.count(repr(error)):
             log.warning("consumer_connection_lost", queue=self.queue, detail=repr(error), times=times)
         self._forget_successor()

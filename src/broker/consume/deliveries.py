@@ -1,4 +1,4 @@
-"""Deliveries of one channel: which are open, which are settled, and what to acknowledge in one frame."""
+"""Deliveries of one channel: which are open, which are settled, and what one frame can acknowledge."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from ...jobs.control.held import is_keepable
 from ...jobs.core.claimed import Claimed
 from ...jobs.submit.row import NORMAL_PRIORITY
 
-#: seconds a settled delivery may wait for the ones before it to be acknowledged together
+#: seconds that a settled delivery may wait for earlier ones, to be acknowledged together
 TOGETHER_S = 0.02
 
 
 class Arrival(NamedTuple):
-    """One delivery as it came: `generation` numbers the channel, tags start again with each."""
+    """One delivery as received: `generation` numbers the channel; tags restart with each."""
 
     generation: int
     tag: int
@@ -30,7 +30,7 @@ class Arrival(NamedTuple):
 
 
 class Arrivals:
-    """Deliveries that are not claimed yet, the most urgent first, and of equal ones the oldest."""
+    """Unclaimed deliveries, the most urgent first, and of equal ones the oldest."""
 
     def __init__(self) -> None:
         self._heap: list[tuple[int, int, Arrival]] = []
@@ -45,18 +45,18 @@ class Arrivals:
         return [heapq.heappop(self._heap)[2] for _ in range(count)]
 
     def clear(self) -> list[Arrival]:
-        """Take all of them, in no order."""
+        """Take all of them, in any order."""
         everything, self._heap = self._heap, []
         return [entry[2] for entry in everything]
 
 
 class Delivery(MessageProxy):
-    """A claimed job on its way through Dramatiq's worker, with the delivery that brought it."""
+    """A claimed job on its way through Dramatiq's worker, with its delivery."""
 
     _exception: BaseException | None
 
     def __init__(self, claimed: Claimed, arrival: Arrival, consumer: Any) -> None:
-        # In the place of MessageProxy's: most jobs end without anybody asking for their message as a whole.
+        # Overrides MessageProxy's: most jobs end without any reader of their complete message.
         self.failed = False
         self._exception = None
         self._whole: Message[Any] | None = None
@@ -73,7 +73,7 @@ class Delivery(MessageProxy):
 
     @property
     def _message(self) -> Message[Any]:  # type: ignore[override]
-        """The Dramatiq message of a claimed row: what runs is what the row says, whatever the body said."""
+        """Build the Dramatiq message of a claimed row: the row decides what runs, whatever the body said."""
         if self._whole is None:
             claimed = self.claimed
             self._whole = Message(
@@ -89,13 +89,13 @@ class Delivery(MessageProxy):
 
     @property
     def message(self) -> Delivery:
-        """Dramatiq's threads expect an entry of their queue, and take its message: here it is both."""
+        """Return itself: Dramatiq's threads expect a queue entry with a message; this object is both."""
         return self
 
 
 def _options(claimed: Claimed) -> dict[str, Any]:
     options: dict[str, Any] = json.loads(claimed.options) if claimed.options != "{}" else {}
-    options["retries"] = claimed.failures  # where Dramatiq's own middleware and actors look for it
+    options["retries"] = claimed.failures  # where Dramatiq's own middleware and actors expect it
     options["attempt"] = claimed.attempt
     return options
 
@@ -115,16 +115,16 @@ _PUBLISHED_HERE = re.compile(
 
 
 def glance(body: bytes) -> Glance | None:
-    """Read a body that looks as if it was published here without decoding its arguments; None: decode() must say what it is.
+    """Read a body that looks like one of our own without decoding its arguments; None: use decode().
 
-    The claim checks everything against the row, and the arguments that count are the row's.
+    The claim checks everything against the row, and the row's arguments are used.
     """
     found = _PUBLISHED_HERE.fullmatch(body)
     return None if found is None else Glance(found[3].decode(), found[1].decode(), int(found[2]))
 
 
 def decode(body: bytes) -> tuple[Message[Any] | None, str]:
-    """The message of a body, or None with what is wrong."""
+    """Return the message of a body, or None with the error."""
     try:
         fields = json.loads(body)
     except (ValueError, RecursionError) as error:
@@ -133,7 +133,7 @@ def decode(body: bytes) -> tuple[Message[Any] | None, str]:
         return None, "no JSON object"
     args = fields.get("args")
     if not isinstance(args, list):
-        return None, "args must be a list"  # a text or an object would fall apart into its letters or its names
+        return None, "args must be a list"  # a string or an object would be unpacked into its characters or keys
     try:
         message: Message[Any] = Message(**{**fields, "args": tuple(args)})
     except TypeError as error:
@@ -143,11 +143,11 @@ def decode(body: bytes) -> tuple[Message[Any] | None, str]:
 
 
 class Acknowledger:
-    """The settled tags of one channel, acknowledged together up to the low-water mark where that is possible."""
+    """The settled tags of one channel, acknowledged together up to the low-water mark where possible."""
 
     def __init__(self) -> None:
-        # Ascending, since RabbitMQ numbers them so. Tags that pika gives back by itself, when a subscription ends with
-        # deliveries on their way, never come here: counting on from the last tag would wait for them for ever.
+        # Ascending, as RabbitMQ numbers them. Tags that pika rejects by itself, when a subscription ends with deliveries in transit,
+        # never appear here: a counter would wait for them for ever.
         self._open: dict[int, None] = {}
         self._settled: set[int] = set()  # to be acknowledged
         self._since = 0.0
@@ -157,7 +157,7 @@ class Acknowledger:
         return bool(self._settled)
 
     def delivered(self, tag: int) -> None:
-        """The tag has come and must be answered."""
+        """Record a tag that must be answered."""
         self._open[tag] = None
 
     def settle(self, tag: int) -> None:
@@ -168,14 +168,14 @@ class Acknowledger:
         self._settled.add(tag)
 
     def gave_back(self, tag: int) -> None:
-        """The tag was answered with a nack: it no longer holds the low-water mark."""
+        """Remove a tag answered with a nack: it no longer holds the low-water mark."""
         del self._open[tag]
 
     def acknowledge(self, channel: Any, *, everything: bool = False) -> None:
-        """Send what can be sent now. One long job must not hold back the others for longer than TOGETHER_S."""
+        """Send the acks that can be sent now. One long job must not hold back the others for longer than TOGETHER_S."""
         newest = self._advance()
         if newest is not None:
-            # Only a tag that is still open may be named: RabbitMQ closes the channel over any other.
+            # Name only a tag that is still open: RabbitMQ closes the channel over any other.
             channel.basic_ack(newest, multiple=True)
         if self._settled and (everything or time.monotonic() - self._since > TOGETHER_S):
             for tag in sorted(self._settled):

@@ -1,7 +1,7 @@
-"""Consuming connection: reads the three frames of a delivery together and hands a burst to its consumer, past pika's channel.
+"""Consuming connection: reads the three frames of a delivery together and hands a burst to its consumer, bypassing pika's channel.
 
-5 us per message where pika's objects and callbacks for each frame take 30. What is used here is private to pika, so an
-unknown version of pika falls back to the stock behaviour, and whatever is not exactly a whole delivery is left to pika.
+5 µs per message, where pika's objects and callbacks per frame take 30. It uses private parts of pika, so an unknown
+version of pika falls back to the stock behaviour, and anything that is not exactly a complete delivery is left to pika.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 import pika
 
-#: bytes of a body up to which a delivery is waited for as a whole
+#: bytes of a body up to which a delivery is awaited as a whole
 WHOLE_LIMIT = 65_536
 _FRAME = struct.Struct(">BHL")  # type, channel, size of the payload; the payload and one end byte follow
 _METHOD, _HEADER, _BODY, _END = 1, 2, 3, 0xCE
@@ -37,10 +37,10 @@ class Whole(NamedTuple):
 
 
 class DeliveringConnection(pika.SelectConnection):  # type: ignore[misc]
-    """For consumers that look at no other property than the priority."""
+    """Connection for consumers that need no other property than the priority."""
 
     _frame_buffer: bytes
-    #: takes a burst of deliveries, in order, or says that pika must bring them; None: pika brings all of them
+    #: accepts a burst of deliveries, in order, or returns False to let pika deliver them; None: pika delivers all
     sink: Callable[[list[Whole]], bool] | None = None
 
     def _on_data_available(self, data_in: bytes) -> None:
@@ -53,7 +53,7 @@ class DeliveringConnection(pika.SelectConnection):  # type: ignore[misc]
             found.append(whole)
             position = whole.end
         self._frame_buffer = buffer[position:]
-        self.bytes_received += position  # by which pika knows that the other side lives
+        self.bytes_received += position  # tells pika that the other side is alive
         self.frames_received += 3 * len(found)
         if found and self.sink is not None and self.sink(found):
             found = []
@@ -68,9 +68,9 @@ class DeliveringConnection(pika.SelectConnection):  # type: ignore[misc]
             super()._on_data_available(b"")
 
     def _read_frame(self) -> tuple[int, Any]:
-        """Read one frame, and of properties that pika cannot decode the priority alone: raised, the error would close the connection.
+        """Read one frame; if pika cannot decode its properties, keep only the priority: the error would close the connection.
 
-        A timestamp of the year 10000 among the headers of another producer's message is such a property, and a NaN is.
+        Examples are a timestamp in the year 10000 or a NaN among the headers of another producer's message.
         """
         try:
             consumed, frame = super()._read_frame()
@@ -89,9 +89,9 @@ class DeliveringConnection(pika.SelectConnection):  # type: ignore[misc]
 
 
 def take_past_pika(connection: Any, channel: Any, put: Callable[[list[Whole]], None]) -> None:
-    """Give `put` what is delivered on the one channel of a BlockingConnection, as far as no earlier delivery waits in pika.
+    """Pass deliveries on the one channel of a BlockingConnection to `put`, unless an earlier one still waits in pika.
 
-    Those that pika brings keep their place: while one of them waits, those behind it take pika's way, too.
+    Order is kept: while pika holds one, those behind it take pika's way too.
     """
     if not (_CAN_DELIVER and hasattr(connection, "_request_channel_dispatch") and hasattr(channel, "_pending_events")):
         return
@@ -100,14 +100,14 @@ def take_past_pika(connection: Any, channel: Any, put: Callable[[list[Whole]], N
         if channel._pending_events:
             return False
         put(found)
-        connection._request_channel_dispatch(-1)  # process_data_events() has brought something, and may return
+        connection._request_channel_dispatch(-1)  # makes process_data_events() return
         return True
 
     connection._impl.sink = sink
 
 
 def whole_delivery(buffer: bytes, position: int) -> Whole | bool:
-    """The delivery that begins at `position`; True: wait for the rest of it; False: it is something else, or too big."""
+    """Return the delivery that begins at `position`; True: wait for the rest of it; False: it is something else, or too big."""
     try:
         kind, channel, size = _FRAME.unpack_from(buffer, position)
         at = position + _FRAME.size

@@ -1,4 +1,4 @@
-"""Subscriptions of one Dramatiq queue: a connection on which its queues exist, and a second one while the first brings nothing."""
+"""Subscriptions of one Dramatiq queue: a connection with its queues declared, and a second one while the first delivers nothing."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ CONNECTION_ERRORS = (pika.exceptions.AMQPError, AssertionError, OSError)
 
 
 class Successor:
-    """Another connection for a queue, made and tried on a thread of its own: it may have to wait for RabbitMQ."""
+    """A second connection for a queue, opened and tested on a thread of its own, because RabbitMQ may be slow to answer."""
 
     def __init__(self, queue: str) -> None:
         self.began = time.monotonic()
@@ -32,7 +32,7 @@ class Successor:
         self._lock = threading.Lock()
         self._is_forgotten = False
         self._thread = threading.Thread(target=self._run, name="successor", daemon=True)
-        with suppress(RuntimeError):  # the system has no thread left: it is over, and nothing is found
+        with suppress(RuntimeError):  # no thread is available: it counts as finished without a connection
             self._thread.start()
 
     @property
@@ -40,7 +40,7 @@ class Successor:
         return not self._thread.is_alive()
 
     def forget(self) -> None:
-        """Close the connection, now or as soon as there is one."""
+        """Close the connection, now or as soon as it exists."""
         with self._lock:
             self._is_forgotten = True
         if self.found is not None:
@@ -75,7 +75,7 @@ def connect(queue: str, refusals: Refusals | None) -> tuple[Any, Any]:
                 try:
                     channel.queue_declare(name, durable=True, arguments=arguments)
                     if refusals is not None and name == topology.dead_letter_queue(queue):
-                        refusals.over(name)  # the others are when they can be consumed
+                        refusals.over(name)  # the others count once they can be consumed
                 except pika.exceptions.ChannelClosedByBroker as error:
                     _note_refusal(name, error, refusals)
                     channel = connection.channel()
@@ -86,7 +86,7 @@ def connect(queue: str, refusals: Refusals | None) -> tuple[Any, Any]:
 
 
 def _note_refusal(name: str, error: Any, refusals: Refusals | None) -> None:
-    """Log why a queue cannot be declared. It may exist all the same, and be consumed from."""
+    """Log why a queue cannot be declared. It may still exist, and be consumed."""
     if error.reply_code == 406:
         log.error(
             "queue_differs", queue=name, detail=error.reply_text, cure="delete the queue or rename it in the actor: see rabbitmq/README.md"
@@ -96,7 +96,7 @@ def _note_refusal(name: str, error: Any, refusals: Refusals | None) -> None:
 
 
 def try_to_consume(connection: Any, queue: str) -> None:
-    """Raise what RabbitMQ answers to a subscription; what it brings meanwhile returns to the queue with the channel."""
+    """Try a subscription and raise RabbitMQ's error; deliveries meanwhile return to the queue with the channel."""
     channel = connection.channel()
     channel.basic_qos(prefetch_count=1)
     channel.basic_consume(queue, lambda *_: None)
@@ -110,4 +110,4 @@ def close(connection: Any) -> None:
             with answered(connection, "close"):
                 connection.close()
     except CONNECTION_ERRORS:
-        pass  # already gone, which is what we want
+        pass  # already gone, as wanted

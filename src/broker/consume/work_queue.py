@@ -1,7 +1,7 @@
-"""The queue between the consumers and the threads of one process, in the place of Dramatiq's.
+"""Work queue between the consumers and the threads of one process, replacing Dramatiq's.
 
-A claim brings hundreds of jobs at once: they are put in one go, and a thread that is busy takes its next one without
-waking anybody. Only threads that wait are woken, no more of them than there are jobs.
+A claim yields hundreds of jobs: they are added in one step, and a busy thread takes its next one without waking others.
+Only waiting threads are woken, at most one per job.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from .deliveries import Delivery
 
 
 class WorkQueue:
-    """Claimed jobs that wait for a thread: those of the smallest actor priority first, and of equal ones the oldest."""
+    """Claimed jobs that wait for a thread: lowest actor priority number first, and of equal ones the oldest."""
 
     def __init__(self) -> None:
         self._heap: list[tuple[int, int, Delivery]] = []

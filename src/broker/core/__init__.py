@@ -1,4 +1,4 @@
-"""What every part of the broker room stands on: connections, queues, the lease and load of a worker, supervised threads.
+"""Foundations of the broker room: connections, queues, a worker's lease and load, supervised threads.
 
 Imports nothing else of this room.
 """

@@ -1,6 +1,7 @@
-"""Signals of forked children: an actor's `multiprocessing.Pool` must not inherit the handlers of the process that runs the actor.
+"""Signal handlers of forked children: an actor's `multiprocessing.Pool` must not inherit those of the process that runs the actor.
 
-With them a child takes SIGTERM for "stop soon" and goes on: `Pool.terminate()` and then the whole worker would wait for it without limit.
+Otherwise a child treats SIGTERM as a request for a graceful stop and goes on: `Pool.terminate()`, and then the whole
+worker, would wait for it without limit.
 """
 
 from __future__ import annotations
@@ -11,12 +12,12 @@ import signal
 import threading
 
 _is_registered = False
-#: signals that were blocked in a thread before it forks
+#: signals that were blocked in a thread before its fork
 _before = threading.local()
 
 
 def reset_in_children() -> None:
-    """Give every child that this process forks from now on, in whichever thread, the signal handlers of a fresh Python."""
+    """Reset signal handlers to Python's defaults in every child that this process forks from now on, in any thread."""
     global _is_registered
     if not _is_registered:
         os.register_at_fork(before=_block, after_in_parent=_unblock, after_in_child=_reset)
@@ -24,7 +25,7 @@ def reset_in_children() -> None:
 
 
 def _block() -> None:
-    # Until its handlers are reset the child would swallow a signal: a pool that is terminated at once would wait for it for ever.
+    # Until its handlers are reset the child would swallow a signal: a pool terminated right after the fork would wait for it for ever.
     _before.blocked = signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
 
 

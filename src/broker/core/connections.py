@@ -1,4 +1,4 @@
-"""Connection parameters for RabbitMQ: every configured host, in a fresh order at each try, the pauses between tries, and deadlines of answers."""
+"""Connection parameters for RabbitMQ: all configured hosts in random order, backoff between attempts, and timeouts of answers."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ import pika.exceptions
 from ...settings import get_settings
 from ...sql.engines import dice
 
-#: seconds: the first and the longest pause before the next try to connect
+#: seconds: the first and the longest pause before reconnecting
 FIRST_PAUSE, LONGEST_PAUSE = 0.2, 10.0
-#: seconds between heartbeats: RabbitMQ takes the messages of a client that stands still back after about twice as many
+#: seconds between heartbeats: RabbitMQ requeues the messages of a stalled client after about twice as long
 HEARTBEAT_S = 10
-#: seconds for RabbitMQ to answer one request
+#: seconds in which RabbitMQ must answer one request
 ANSWER_WITHIN_S = 10.0
 
 
 def parameters(purpose: str) -> list[pika.URLParameters]:
-    """Parameters of all hosts in random order, so that a fleet spreads and a dead host is not everybody's first."""
+    """Return the parameters of all hosts in random order, so that a fleet spreads and a dead host is not every process's first choice."""
     found = []
     for url in get_settings().broker_urls:
         one = pika.URLParameters(url)
@@ -40,13 +40,13 @@ def parameters(purpose: str) -> list[pika.URLParameters]:
 
 @contextmanager
 def answered(connection: Any, what: str) -> Iterator[None]:
-    """Give a BlockingConnection up when RabbitMQ does not answer what is asked of it in this block; raises AMQPError.
+    """Close a BlockingConnection if RabbitMQ does not answer a request made in this block; raises AMQPError.
 
-    pika waits without limit while heartbeats come, and they come from a node whose queues have lost their leader.
+    pika waits without limit while heartbeats arrive, and a node whose queues have lost their leader still sends them.
     """
     impl = connection._impl
     if not all(hasattr(impl, name) for name in ("_adapter_call_later", "_adapter_remove_timeout", "_terminate_stream")):
-        yield  # a pika that is not known here
+        yield  # an unknown version of pika
         return
     error = pika.exceptions.AMQPConnectionError(f"RabbitMQ did not answer within {ANSWER_WITHIN_S:.0f} s: {what}")
     timer = impl._adapter_call_later(ANSWER_WITHIN_S, lambda: impl._terminate_stream(error))
@@ -60,7 +60,7 @@ def cannot_login(url: str) -> str | None:
     """Return why the user of this AMQP URL cannot open a channel, or None if the user can."""
     one = pika.URLParameters(url)
     try:
-        # A port that is not open yet answers at once; pika would wait and log for it.
+        # A closed port is detected at once; pika would wait and log for it.
         socket.create_connection((one.host, one.port), timeout=5).close()
         one.socket_timeout = one.blocked_connection_timeout = one.stack_timeout = 5
         connection = pika.BlockingConnection(one)
@@ -74,7 +74,7 @@ def cannot_login(url: str) -> str | None:
 
 
 def pauses() -> Iterator[float]:
-    """Seconds to wait before each further try: doubling, with jitter, so that a fleet does not return in step."""
+    """Yield backoff pauses in seconds: doubling, with jitter, so that a fleet does not reconnect in step."""
     pause = FIRST_PAUSE
     while True:
         yield pause * dice.uniform(0.5, 1.0)

@@ -1,4 +1,4 @@
-"""Results as JSON text: within the size that is kept, and with the cure where they have no JSON form."""
+"""Encoding of results as JSON: within the size limit, and with the cure if they have no JSON form."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from ...settings import get_settings
 
 
 class UnstorableResult(Exception):
-    """The actor's result cannot be kept or passed on; running it again would not help, so the job is dead."""
+    """The result cannot be stored or passed on; a retry would not help, so the job is dead."""
 
 
 def encode_result(result: Any) -> str:
-    """The JSON text of a result. Raises UnstorableResult with the cure."""
+    """Encode a result as JSON. Raises UnstorableResult with the cure."""
     if result is None:
         return "null"
     try:

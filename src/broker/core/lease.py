@@ -1,4 +1,4 @@
-"""Lease: the identity under which a worker process claims jobs and commits their ends, and how long it is known to last."""
+"""Lease: the identity under which a worker process claims jobs and commits their ends, and how long it is known to be valid."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ class Lease:
 
     @property
     def may_claim(self) -> bool:
-        """True while the lease is known to last. Without SQL it runs out, and nothing more is claimed."""
+        """True while the lease is known to be valid. Without SQL it expires, and no more jobs are claimed."""
         return self.worker_id != 0 and time.monotonic() - self._renewed < get_settings().lease_duration
 
     def renew(self, asked: float) -> None:
-        """Note a renewal by SQL that was requested at `asked` (time.monotonic())."""
+        """Record a renewal by SQL that was requested at `asked` (time.monotonic())."""
         self._renewed = asked
 
     def suspend(self) -> None:
-        """Claim nothing until the next renewal: SQL has refused a claim, so another process may have taken the jobs over."""
+        """Claim no jobs until the next renewal: SQL has refused a claim, so another process may have taken the jobs over."""
         self._renewed = -get_settings().lease_duration

@@ -1,8 +1,8 @@
 """Line pipe: writes whole lines into the pipe to Dramatiq's main process, which all threads of a worker share.
 
-That pipe takes each write as one message, a long one in two steps. Of two threads that write at once the line of one would
-stand in the middle of the other's; and a long message torn in two would leave the main process waiting for bytes that
-never come, and soon each thread of the worker waiting for the pipe.
+The pipe treats each write as one message, and a long one takes two system calls. Two threads writing at once would
+interleave their lines. A long message torn in two would leave the main process waiting for bytes that never arrive, and
+soon every thread of the worker waiting for the pipe.
 """
 
 from __future__ import annotations
@@ -13,20 +13,20 @@ import threading
 from collections.abc import Iterator
 from typing import Any
 
-#: bytes of one message: with what multiprocessing puts before it no more than the kernel writes in one step
+#: bytes of one message: with multiprocessing's header still within the kernel's atomic write
 PIECE = select.PIPE_BUF - 64
 
-_lock = threading.RLock()  # a signal handler may write while its thread does
+_lock = threading.RLock()  # reentrant: a signal handler may write while its thread does
 
 
 class LinePipe:
-    """Stands before Dramatiq's pipe (`dramatiq.compat.StreamablePipe`)."""
+    """Wraps Dramatiq's pipe (`dramatiq.compat.StreamablePipe`)."""
 
     def __init__(self, stream: Any) -> None:
         self.stream = stream
 
     def write(self, text: str) -> int:
-        """Write it in one piece, also while other threads write."""
+        """Write the text in one piece, even while other threads write."""
         with _lock:
             for piece in pieces(text.encode(self.stream.encoding, "replace")):
                 self.stream.pipe.send_bytes(piece)
@@ -37,7 +37,7 @@ class LinePipe:
 
 
 def pieces(data: bytes) -> Iterator[bytes]:
-    """Cut into parts of at most PIECE bytes, none of which ends within a UTF-8 character: each is decoded alone."""
+    """Split into parts of at most PIECE bytes, never within a UTF-8 character: each is decoded alone."""
     begin = 0
     while begin < len(data):
         end = begin + PIECE
@@ -48,7 +48,7 @@ def pieces(data: bytes) -> Iterator[bytes]:
 
 
 def _forget_lock() -> None:
-    """In a forked child: the thread that held it is not there."""
+    """Replace the lock in a forked child: the thread that held it does not exist there."""
     global _lock
     _lock = threading.RLock()
 

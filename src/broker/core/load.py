@@ -1,7 +1,7 @@
-"""Load of a worker process: the jobs that it has claimed, and how many more it may claim.
+"""Load of a worker process: the jobs it has claimed, and how many more it may claim.
 
-Claiming ahead keeps the threads fed while short jobs fly by; a claimed job that waits behind long ones would be
-shown as running without running, so what is claimed ahead is bounded by time: about AHEAD_S seconds of work.
+Claiming ahead keeps the threads busy with short jobs; behind long ones, a claimed job would be shown as running while
+it waits. So prefetching is bounded by time: about AHEAD_S seconds of work.
 """
 
 from __future__ import annotations
@@ -17,16 +17,16 @@ from ...jobs.attempts.current_job import RunningJob
 
 #: seconds of work that may be claimed ahead of the threads
 AHEAD_S = 0.05
-#: jobs that may be claimed ahead however short they are
+#: jobs that may be claimed ahead, however short they are
 AHEAD_LIMIT = 400
-#: seconds within which a poison-job suspect has started, or its place is free again
+#: seconds until the place of a poison-job suspect that has not started is free again
 SUSPECT_S = 1.0
-#: seconds: jobs shorter than this on average get a deep prefetch, longer ones no more than there are threads
+#: seconds: jobs shorter than this on average get a deep prefetch, longer ones no more than the number of threads
 SHORT_S = 0.05
 
 
 class Started(Protocol):
-    """A running attempt, as the load keeps it."""
+    """A running attempt, as the load records it."""
 
     job: RunningJob
     delivery: Any
@@ -44,7 +44,7 @@ class Load:
     def __init__(self, threads: int) -> None:
         self.threads = threads
         self.is_closing = False
-        self.is_quiet = False  # an operator wants nothing new to be taken
+        self.is_quiet = False  # an operator has paused new claims
         self.running: dict[int, Started] = {}  # thread ident -> attempt
         self.frontier: dict[str, int] = {}  # queue -> newest publication (microseconds) among what was claimed
         self._in_flight = 0
@@ -64,24 +64,24 @@ class Load:
 
     @property
     def is_short(self) -> bool:
-        """True if jobs have been so short lately that a deep prefetch pays."""
+        """True if recent jobs have been so short that a deep prefetch pays."""
         return self._average_s < SHORT_S
 
     def reserve(self, wanted: int) -> int:
-        """Take room for up to `wanted` jobs; return how many were granted."""
+        """Reserve room for up to `wanted` jobs; return how many were granted."""
         with self._lock:
             granted = 0 if not self.takes else max(0, min(wanted, self._target() - self._in_flight))
             self._in_flight += granted
             return granted
 
     def release(self, count: int) -> None:
-        """Give back room that was reserved and not used, or whose jobs have been handed back."""
+        """Release room that was reserved and not used, or whose jobs have been handed back."""
         with self._lock:
             self._in_flight -= count
         self._feed()
 
     def finished(self, duration_s: float) -> None:
-        """One job has left its thread."""
+        """Record that a job has left its thread."""
         with self._lock:
             self._in_flight -= 1
             self._average_s += (duration_s - self._average_s) * 0.1
@@ -89,7 +89,7 @@ class Load:
             self._feed()
 
     def wake_when_hungry(self, key: int, wake: Callable[[], None]) -> None:
-        """Call `wake` once when there is room again worth claiming for."""
+        """Call `wake` once when enough room is free to claim again."""
         self._hungry[key] = wake
         self._feed()
 
@@ -97,10 +97,10 @@ class Load:
         self._hungry.pop(key, None)
 
     def take_suspect(self, seq: int) -> bool:
-        """Return whether this process may run this poison-job suspect, which has cost workers before: one at a time."""
+        """Return whether this process may run this poison-job suspect, which has crashed workers before: one at a time."""
         with self._lock:
             known = self._suspect
-            # A claim that failed after it took the place must not keep it: what does not run soon is forgotten.
+            # A claim that failed after taking the place must not keep it: a suspect that does not run soon is forgotten.
             if known is not None and known[0] != seq and (self._is_running(known[0]) or time.monotonic() - known[1] < SUSPECT_S):
                 return False
             self._suspect = (seq, time.monotonic())
@@ -116,17 +116,17 @@ class Load:
         self.running.pop(threading.get_ident(), None)
 
     def overdue(self, after_s: float) -> list[Started]:
-        """The attempts that have been running for longer than `after_s` seconds."""
+        """Return the attempts that have been running for longer than `after_s` seconds."""
         limit = time.monotonic() - after_s
         return [attempt for attempt in list(self.running.values()) if attempt.started < limit]
 
     def close(self) -> None:
-        """Grant nothing any more."""
+        """Grant no more room."""
         self.is_closing = True
         self._feed(always=True)
 
     def be_quiet(self, wanted: bool, /) -> None:
-        """Grant nothing until that is over."""
+        """Grant no room until this is reversed."""
         self.is_quiet = wanted
         self._feed(always=True)
 
@@ -135,7 +135,7 @@ class Load:
         return self.threads + min(AHEAD_LIMIT, int(ahead))
 
     def _feed(self, *, always: bool = False) -> None:
-        # Waking for each finished job would cost a system call per job: wait for half of the room, or an idle thread.
+        # Waking for each finished job would cost a system call per job: wait until half of the room is free, or a thread is idle.
         target = self._target()
         if always or self._in_flight < self.threads or self._in_flight <= target // 2:
             while self._hungry:

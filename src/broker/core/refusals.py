@@ -1,6 +1,6 @@
-"""Refusals by RabbitMQ, queue by queue: retried with growing pauses, logged once per cause and at each doubling.
+"""Refusals by RabbitMQ, per queue: retried with growing pauses, logged once per cause and at each doubling.
 
-A queue that another connection holds exclusively, or for which a permission is missing, closes the channel at each try.
+A queue that another connection holds exclusively, or a missing permission, closes the channel at each attempt.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from .log_throttle import LogThrottle
 
 log = get_logger(__name__)
 
-#: stands for all queues: what is refused is not about one of them
+#: stands for all queues: the refusal is not about one of them
 EVERY = ""
 _all: weakref.WeakSet[Refusals] = weakref.WeakSet()
 
@@ -29,7 +29,7 @@ class _Refusal:
 
 
 class Refusals:
-    """Used by one thread; `reasons` reads them from any."""
+    """Written by one thread; `reasons` reads them from any."""
 
     def __init__(self, verb: str) -> None:
         self._verb = verb
@@ -38,7 +38,7 @@ class Refusals:
         _all.add(self)
 
     def note(self, queue: str, reason: str) -> float:
-        """The queue is refused for this reason, maybe again; returns the seconds until the next try."""
+        """Record that the queue is refused for this reason; return the seconds until the next attempt."""
         known = self._refused.get(queue)
         waits = known.pauses if known is not None else pauses()
         pause = next(waits)
@@ -56,7 +56,7 @@ class Refusals:
         return queue in self._refused
 
     def over(self, queue: str) -> None:
-        """The queue is not refused any more."""
+        """Clear the refusal of a queue."""
         if (refusal := self._refused.pop(queue, None)) is not None:
             times = self._causes.over(f"{queue} {refusal.reason}")
             log.info("broker_refuses_no_more", wanted=self._verb, queue=queue or "every queue", times=times)
@@ -66,5 +66,5 @@ class Refusals:
 
 
 def reasons() -> dict[str, str]:
-    """RabbitMQ's queue -> why this process cannot use it, of all its consumers and its publisher."""
+    """Return RabbitMQ queue -> why this process cannot use it, for all its consumers and its publisher."""
     return {queue: sentence for each in list(_all) for queue, sentence in each.sentences().items()}

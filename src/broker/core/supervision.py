@@ -1,7 +1,8 @@
-"""Supervised threads: the threads that a process cannot do without, and whether each one lives and makes progress.
+"""Supervised threads: the threads that a process depends on, and whether each is alive and makes progress.
 
-In a worker the pulse thread looks at every beat, and the lease thread looks at the pulse thread; in a scheduler the guard looks.
-A process in which one has ended or stands still is replaced: it would go on renewing its lease while its jobs get no further.
+In a worker the pulse thread checks them at every beat, and the lease thread checks the pulse thread; in a scheduler the
+guard does. A process in which one has ended or hangs is replaced: otherwise it would keep renewing its lease while its
+jobs make no progress.
 """
 
 from __future__ import annotations
@@ -20,16 +21,16 @@ from ...sql.database import read
 
 log = get_logger(__name__)
 
-#: seconds of one look that count at most: a process that was suspended must not take its own pause for its threads'
+#: seconds of one check that count at most: a suspended process must not mistake its own pause for its threads'
 LOOK_LIMIT_S = 1.0
-#: seconds between two looks of a guard
+#: seconds between two checks of a guard
 LOOK_S = 0.5
-#: exit code of a process that its guard ends: its supervisor starts a fresh one
+#: exit code of a process that its guard ends: its supervisor starts a new one
 GUARDED = 70
 
 
 class Progress:
-    """Steps of one thread. Only that thread writes; `waits` marks that it has nothing to do and may stand still."""
+    """Progress of one thread. Only that thread writes; `waits` marks that it is idle and may stand still."""
 
     __slots__ = ("is_waiting", "steps")
 
@@ -43,30 +44,30 @@ class Progress:
         self.steps += 1
 
     def waits(self) -> None:
-        """Note that the thread waits for work."""
+        """Record that the thread waits for work."""
         self.is_waiting = True
         self.steps += 1
 
 
 class Supervised(NamedTuple):
-    """One thread to look at; without `progress` only its death is noticed."""
+    """One thread to check; without `progress` only its death is detected."""
 
     name: str
     thread: threading.Thread
     progress: Progress | None = None
-    limit_s: float | None = None  # seconds that it may stand still; None: CALLBOARD_STUCK_AFTER
+    limit_s: float | None = None  # seconds without progress that are allowed; None: CALLBOARD_STUCK_AFTER
 
 
 class VitalThreads:
-    """Looks at the threads that `find` lists. Call `look` from one thread only, at even intervals."""
+    """Checks the threads that `find` lists. Call `look` from one thread only, at even intervals."""
 
     def __init__(self, find: Callable[[], Iterable[Supervised]]) -> None:
         self._find = find
-        self._seen: dict[threading.Thread, tuple[int, float]] = {}  # thread -> steps at the last look, seconds without one
+        self._seen: dict[threading.Thread, tuple[int, float]] = {}  # thread -> (steps at the last check, seconds without one)
         self._question: _Question | None = None
 
     def look(self, elapsed_s: float) -> tuple[str, str] | None:
-        """The name of a thread that is gone or stands still, and what is wrong with it; None: all of them work."""
+        """Return the name of a thread that has ended or hangs, and the problem; None: all of them work."""
         seen: dict[threading.Thread, tuple[int, float]] = {}
         still: tuple[str, str] | None = None
         for name, thread, progress, limit_s in self._find():
@@ -87,14 +88,14 @@ class VitalThreads:
         return still if self._sql_answers() else None
 
     def _sql_answers(self) -> bool:
-        """True if SQL answers a new question. A thread that waits for a hanging database is not at fault; another process would wait as well."""
+        """True if SQL answers a new query. A thread that waits for a hanging database is not at fault; a new process would wait as well."""
         if self._question is None or self._question.is_over:
             self._question = _Question()
         return self._question.is_answered
 
 
 class Guard:
-    """The thread `guard` of a scheduler: ends the process when one of its vital threads has ended or makes no progress."""
+    """The thread `guard` of a scheduler: ends the process if one of its vital threads has ended or makes no progress."""
 
     def __init__(self, find: Callable[[], Iterable[Supervised]], *, end: Callable[[int], object] = os._exit) -> None:
         self._vital = VitalThreads(find)
@@ -120,7 +121,7 @@ class Guard:
 
 
 class _Question:
-    """One statement on a thread of its own, since it may take for ever."""
+    """One query on a thread of its own, since it may never return."""
 
     def __init__(self) -> None:
         self.is_answered = False

@@ -1,4 +1,4 @@
-"""The queues: one quorum queue per Dramatiq queue and its dead-letter queue. The same arguments on RabbitMQ 3.10 to 4.x.
+"""Topology: one quorum queue per Dramatiq queue and its dead-letter queue, with the same arguments on RabbitMQ 3.10 to 4.x.
 
 Arguments cannot be changed once a queue exists; what may change (lengths, TTLs) is a policy, see rabbitmq/.
 """
@@ -8,13 +8,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-#: deliveries of one message before RabbitMQ sets it aside. Prefetched messages of a stopping worker count, too.
-#: Its job loses nothing by it: the row is published again.
+#: Deliveries of one message until RabbitMQ dead-letters it. Prefetched messages of a stopping worker count, too. The job is not lost: its
+#: row is published again.
 DELIVERY_LIMIT = 20
 
 
-#: queues beside a work queue for its urgent and its unhurried jobs; a plain quorum queue knows no priorities before
-#: RabbitMQ 4, and two of them from there on, so that ten are made of three queues and the order in which a worker claims
+#: Suffixes of the additional queues for high and low priority. A quorum queue has no priorities before RabbitMQ 4, and only two from then
+#: on. So ten priorities are made of three queues and the order in which a worker claims.
 HIGH, LOW = ".high", ".low"
 
 
@@ -40,10 +40,9 @@ def queue_arguments(queue: str) -> dict[str, Any]:
         "x-delivery-limit": DELIVERY_LIMIT,
         "x-dead-letter-exchange": "",
         "x-dead-letter-routing-key": dead_letter_queue(queue),
-        # Not dropping a message that has found no room. Dead-lettering stays at most once: RabbitMQ does it at least once by
-        # one supervisor for the whole node (rabbit_fifo_dlx_sup), which some queues deleted while they begin can end for good;
-        # then no quorum queue of that kind works until the node is started again (rabbitmq-server#16652). What a dead letter
-        # says is in SQL anyway.
+        # Reject instead of dropping a message when full. Dead-lettering stays at most once. At-least-once uses one supervisor for the
+        # whole node (rabbit_fifo_dlx_sup), which queues deleted while they start can end for good; then no such quorum queue works until
+        # the node is restarted (rabbitmq-server#16652). A dead letter's contents are in SQL anyway.
         "x-overflow": "reject-publish",
     }
 
@@ -54,7 +53,7 @@ def dead_letter_arguments() -> dict[str, Any]:
 
 
 def declare(channel: Any, queue: str) -> None:
-    """Declare a work queue, its sisters by priority and its dead-letter queue on a blocking channel."""
+    """Declare a work queue, its queues for other priorities and its dead-letter queue on a blocking channel."""
     for name, arguments in declarations(queue, queues_of(queue)).items():
         channel.queue_declare(queue=name, durable=True, arguments=arguments)
 

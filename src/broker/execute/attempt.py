@@ -1,7 +1,7 @@
-"""Attempt: one claimed job through the middleware and the actor to its end, or to a commit of its own.
+"""Attempt: runs one claimed job through the middleware and the actor to its end, or to a commit of its own.
 
-The same code runs in a thread of a worker and in the child process of an isolated attempt. What must hold (the decision,
-the transaction, the record) does not depend on a hook.
+The same code runs in a worker's thread and in the child process of an isolated attempt. The guarantees (decision,
+transaction, record) do not depend on a hook.
 """
 
 from __future__ import annotations
@@ -54,18 +54,18 @@ OUTAGE_PAUSE_US = 2_000_000
 
 
 class LostLease(Exception):
-    """The attempt ended, but its lease had been given away: nothing of it is kept."""
+    """The attempt ended after its lease had been taken over: nothing of it is kept."""
 
 
 class AttemptRunner:
-    """Carries attempts out in the calling thread, under the lease of their worker."""
+    """Runs attempts in the calling thread, under the lease of their worker."""
 
     def __init__(self, broker: Broker, lease: Lease, limits: Limits) -> None:
         self.broker = broker
         self.lease = lease
         self.limits = limits
         self.hooks = Hooks(broker)
-        self._signatures: dict[Any, Signature] = {}  # looked up for each job, which a dictionary of weak references makes slow
+        self._signatures: dict[Any, Signature] = {}  # cached per job: a dictionary of weak references would be slow
 
     def running_job(self, delivery: Delivery) -> RunningJob:
         """The `current_job` of the attempt that this delivery starts."""
@@ -85,7 +85,7 @@ class AttemptRunner:
         )
 
     def run(self, running: Running) -> Finished | None:
-        """Carry the attempt out and return its end; None if its own transaction has committed it. Raises LostLease."""
+        """Run the attempt and return its end; None if its own transaction has committed it. Raises LostLease."""
         delivery = running.delivery
         actor = self.broker.actors[delivery.claimed.actor]
         try:
@@ -122,7 +122,7 @@ class AttemptRunner:
             return failure(self.broker, self.limits, running, error, above=OWN_FILES)
 
     def _keep(self, running: Running, encoded: str) -> dict[str, Any]:
-        """The fields of the end that hold the result: in the row, or in a file that is safe before the row names it. Raises OSError."""
+        """The fields of the end that hold the result: in the row, or in a file stored durably before the row names it. Raises OSError."""
         if len(encoded) <= get_settings().inline_result_bytes:
             return {"result": encoded}
         return {"result_file": result_files.keep(running.job.seq, running.job.attempt, encoded), "result_bytes": len(encoded)}
@@ -135,24 +135,24 @@ class AttemptRunner:
         args: Sequence[Any] = delivery.args
         kwargs = delivery.kwargs
         if signature.secrets:
-            running.job.secrets = Masking(signature.secret_texts(args, kwargs))  # a converter may fail, and say why
+            running.job.secrets = Masking(signature.secret_texts(args, kwargs))  # a converter may fail with a message of its own
         if signature.needs_coercion:
             args, kwargs = signature.coerce(args, kwargs)
         if signature.secrets:
             running.job.secrets = Masking(signature.secret_texts(args, kwargs))
         limit = delivery.options.get("time_limit") or actor.options.get("time_limit")
-        if limit is None:  # a hard limit alone means: no soft one
+        if limit is None:  # a hard limit without a soft one
             limit = DEFAULT_LIMIT if terms(actor, delivery.options)[1] is None else float("inf")
         try:
             return interrupts.call(running, limit, running.job.check, actor.fn, args, kwargs)
         finally:
-            capture.put_back()  # before anything of ours is logged
+            capture.put_back()  # before our own code logs again
 
     def _read_signature(self, actor: Any) -> Signature:
         return self._signatures.setdefault(actor, Signature.of(actor))
 
     def _commit_own(self, running: Running, finished: Finished) -> Finished | None:
-        """Commit a transactional actor's writes together with the end of its attempt; None when that was done."""
+        """Commit a transactional actor's writes together with the end of its attempt; None if committed."""
         session = running.job.open_session
         if session is None:
             return finished
@@ -167,8 +167,8 @@ class AttemptRunner:
         except Exception as error:
             if not is_outage(error):
                 raise
-            # SQL went away, which is not the actor's failure: it counts as none, whatever retries it allows. Should the
-            # commit have arrived after all, this end finds the job final and changes nothing.
+            # SQL went away, which is not the actor's failure and does not count as one, whatever retries are left. If the commit
+            # succeeded after all, this end finds the job final and changes nothing.
             return end(
                 running,
                 State.RETRYING,
@@ -189,7 +189,7 @@ class AttemptRunner:
 
 
 def _tick(options: dict[str, Any]) -> datetime | None:
-    """The tick that a schedule has noted in the options; those of a foreign message may hold anything there."""
+    """Return the tick that a schedule has stored in the options; those of a foreign message may hold anything there."""
     try:
         return datetime.fromisoformat(options[SCHEDULED_FOR])
     except (KeyError, TypeError, ValueError):

@@ -1,6 +1,7 @@
-"""Capture: what actors log and print is kept with their attempt, and still goes where it went before.
+"""Capture: stores what actors log and print with their attempt, and passes it on to its original destination.
 
-From here on every logged line also carries the id of the job that it concerns, whether the engine, an actor or a library writes it. Nothing is paid by an actor that says nothing: the job is looked up only when a line is written.
+From here on every logged line also carries the id of its job, whether the engine, an actor or a library writes it.
+Silent actors pay nothing: the job is looked up only when a line is written.
 """
 
 from __future__ import annotations
@@ -25,30 +26,30 @@ from ..core.line_pipe import LinePipe
 Find = Callable[[], RunningJob | None]
 
 _ROOT = __name__.partition(".")[0]
-#: loggers of the engine itself: their lines are about the attempt and do not belong to its log
+#: the engine's own loggers: their lines are about the attempt and do not belong in its log
 OWN = (f"{_ROOT}.broker.", f"{_ROOT}.jobs.", "dramatiq.", "pika")
 
 
 class _Surroundings(NamedTuple):
-    """State of logging and of the standard streams while no actor has changed them."""
+    """State of logging and of the standard streams before any actor has changed them."""
 
     stdout: _Tee
     stderr: _Tee
     handlers: list[tuple[logging.Handler, int, logging.Formatter | None, list[Any]]]
     level: int
     disabled: int
-    silent: frozenset[str]  # loggers that were disabled before
+    silent: frozenset[str]  # loggers that were already disabled
     factory: Callable[..., logging.LogRecord]
     structured: dict[str, Any]
 
 
 _surroundings: _Surroundings | None = None
-#: disabled by whatever disables the loggers that it does not name
+#: disabled by any configuration that disables the loggers it does not name
 _SENTINEL = logging.getLogger(__name__)
 
 
 def install(find: Find = lambda: current_job.job) -> None:
-    """Keep from here on what is printed and logged while `find` has a job."""
+    """Start capturing printed and logged lines while `find` returns a job."""
     global _surroundings
     stdout = sys.stdout = _Tee(_whole(_stream(sys.stdout)), "stdout", find)
     stderr = sys.stderr = _Tee(_whole(_stream(sys.stderr)), "stderr", find)
@@ -56,7 +57,7 @@ def install(find: Find = lambda: current_job.job) -> None:
     _without_keepers(root)
     for handler in root.handlers:
         if isinstance(handler, logging.StreamHandler):
-            handler.stream = _whole(_stream(handler.stream))  # not the tee: each logged line would be kept twice
+            handler.stream = _whole(_stream(handler.stream))  # not the tee: each logged line would be stored twice
     root.addHandler(_Keeper(find))
     speak_for(lambda: _facts(find()))
     mask_by(lambda text: text if (job := find()) is None else job.mask(text))
@@ -73,7 +74,7 @@ def install(find: Find = lambda: current_job.job) -> None:
 
 
 def uninstall() -> None:
-    """Put everything back (tests)."""
+    """Restore everything (tests)."""
     global _surroundings
     put_back()
     _surroundings = None
@@ -84,9 +85,9 @@ def uninstall() -> None:
 
 
 def put_back() -> None:
-    """Undo what an attempt did to logging and the standard streams: `basicConfig(force=True)`, `dictConfig`, `disable`, another sys.stdout.
+    """Undo an attempt's changes to logging and the standard streams: `basicConfig(force=True)`, `dictConfig`, `disable`, another sys.stdout.
 
-    Handlers that write elsewhere than to the terminal stay: they are the team's own.
+    Handlers that do not write to the terminal stay: they belong to the application.
     """
     was = _surroundings
     if was is None:
@@ -126,15 +127,15 @@ def _is_to_terminal(handler: logging.Handler, was: _Surroundings) -> bool:
 
 
 def all_lines(job: RunningJob) -> list[Line]:
-    """Return the unwritten lines of the attempt that ends in this thread; a line that it has only begun ends here."""
+    """Return the unwritten lines of the attempt that ends in this thread, including an unfinished one."""
     if _surroundings is not None:  # not sys.stdout, which the actor may have replaced
-        _surroundings.stdout.end_line()  # the next line is another's
+        _surroundings.stdout.end_line()  # the next line belongs to another attempt
         _surroundings.stderr.end_line()
     return job.log().pending()
 
 
 class _Tee:
-    """A stream that also keeps what it is given, and passes it on in whole lines: print() writes the line break apart."""
+    """A stream that also stores what is written, and passes it on in whole lines: print() writes the line break separately."""
 
     errors = "backslashreplace"
     newlines = None
@@ -161,7 +162,7 @@ class _Tee:
         return len(text)
 
     def write_bytes(self, data: bytes) -> None:
-        """Write the text that bytes of UTF-8 say; a character may come in two parts."""
+        """Write UTF-8 bytes; a character may be split across two writes."""
         self.write(self._begun.decoder.decode(data))
 
     def end_line(self) -> None:
@@ -171,7 +172,7 @@ class _Tee:
 
     def flush(self) -> None:
         if self._find() is None:
-            self.end_line()  # nothing would do it later
+            self.end_line()  # no later write would do it
         self.stream.flush()
 
     def writelines(self, lines: Any) -> None:
@@ -179,7 +180,7 @@ class _Tee:
             self.write(line)
 
     def reconfigure(self, **_: Any) -> None:
-        """Change nothing: it takes every text already."""
+        """Do nothing: the stream accepts every text already."""
 
     def close(self) -> None:
         """Stay open: other jobs print, too."""
@@ -195,7 +196,7 @@ class _Tee:
 
 
 class _Bytes(io.RawIOBase):
-    """The `buffer` of such a stream, for what writes bytes."""
+    """The `buffer` of such a stream, for code that writes bytes."""
 
     def __init__(self, tee: _Tee) -> None:
         self._tee = tee
@@ -215,11 +216,11 @@ class _Bytes(io.RawIOBase):
         self._tee.flush()
 
     def close(self) -> None:
-        """Stay open: a TextIOWrapper that goes away closes what it has wrapped."""
+        """Stay open: a TextIOWrapper that is garbage-collected closes the stream it wraps."""
 
 
 class _Begun(threading.local):
-    """The line that a thread has begun, and the character."""
+    """The unfinished line and partial character of a thread."""
 
     def __init__(self) -> None:
         self.text = ""
@@ -227,7 +228,7 @@ class _Begun(threading.local):
 
 
 class _Keeper(logging.Handler):
-    """Keeps log records; structlog's come with their event as a dictionary."""
+    """Stores log records; structlog's carry their event as a dictionary."""
 
     def __init__(self, find: Find) -> None:
         super().__init__()
@@ -237,7 +238,7 @@ class _Keeper(logging.Handler):
         self.lock = None  # nothing is shared, and an interrupted actor must not leave a lock held
 
     def handle(self, record: logging.LogRecord) -> bool:
-        # The stock one takes the lock, from Python 3.13 on without asking whether there is one.
+        # The stock method takes the lock, since Python 3.13 without checking whether there is one.
         kept = self.filter(record)
         if kept:
             self.emit(kept if isinstance(kept, logging.LogRecord) else record)

@@ -1,6 +1,6 @@
-"""The committer thread: writes the ends of finished attempts, many in one commit, and acknowledges only then.
+"""The committer thread: commits the ends of finished attempts, many at a time, and acknowledges only then.
 
-Group commit: while one commit runs the next batch is collected. Under load a pause of two milliseconds lets a batch
+Group commit: while one commit runs, the next batch is collected. Under load a pause of two milliseconds lets a batch
 grow; a single finished job is committed at once.
 """
 
@@ -30,14 +30,14 @@ log = get_logger(__name__)
 
 #: ends written in one commit at most
 BATCH_LIMIT = 500
-#: seconds in which a batch is collected under load
+#: seconds to collect a batch under load
 COLLECT_S = 0.002
 
 Record = tuple[Finished | None, Delivery]
 
 
 class Committer:
-    """Finished attempts in, commits and acknowledgements out. `put` may be called from any thread."""
+    """Queue from finished attempts to commits and acknowledgements. `put` may be called from any thread."""
 
     def __init__(self, lease: Lease) -> None:
         self._lease = lease
@@ -55,21 +55,21 @@ class Committer:
         return [Supervised("committer", self._thread, self._progress)]
 
     def put(self, finished: Finished | None, delivery: Delivery) -> None:
-        """Take over the end of an attempt; None when it is committed already and only the ack is left.
+        """Accept the end of an attempt; None if it is committed already and only the ack is left.
 
         A C-level queue without a Python lock: an exception raised into the calling thread cannot leave it held.
         """
         self._queue.put((finished, delivery))
 
     def flush(self, timeout: float = 20.0) -> None:
-        """Wait until everything put so far is committed."""
+        """Wait until all ends passed so far are committed."""
         if self._thread.is_alive():
             done = threading.Event()
             self._queue.put(done)
             done.wait(timeout)
 
     def close(self, timeout: float = 20.0) -> None:
-        """Commit what is left, then take nothing more."""
+        """Commit the remaining ends, then accept no more."""
         self.flush(timeout)
         self._closed.set()
         self._queue.put(threading.Event())
@@ -95,7 +95,7 @@ class Committer:
                 done.set()
 
     def _commit_rest(self) -> None:
-        """Commit what a thread that has ended has left; an end that was committed already changes nothing."""
+        """Commit the ends that a dead thread has left; an end that was committed already changes nothing."""
         self._batch += self._drain(threading.Event())[0]
         while self._batch:
             self._commit(self._batch)
@@ -125,10 +125,10 @@ class Committer:
                 self._settle_all(finished)
                 break
             except Exception as error:
-                # Never acknowledged, never given up: the ends wait here until SQL is back. This thread must outlive every error.
+                # Not acknowledged and not given up: the ends wait here until SQL is back. This thread must survive every error.
                 if is_outage(error):
                     log_outage(log, "ends_wait_for_sql", error, jobs=len(finished))
-                    self._progress.step()  # of any other error a fresh process is the cure
+                    self._progress.step()  # any other error is cured by a new process
                 else:
                     log.warning("ends_wait_for_sql", jobs=len(finished), detail=type(error).__name__, exc_info=True)
                 if self._closed.is_set():
@@ -137,7 +137,7 @@ class Committer:
         try:
             self._acknowledge(batch)
         except Exception:
-            log.exception("acknowledge_failed", jobs=len(batch))  # RabbitMQ brings these again, and the claim drops them
+            log.exception("acknowledge_failed", jobs=len(batch))  # RabbitMQ redelivers these, and the claim drops them
 
     def _settle_all(self, finished: Sequence[Finished]) -> None:
         try:
@@ -150,7 +150,8 @@ class Committer:
 
     def _settle(self, finished: Sequence[Finished]) -> None:
         if finished:
-            # The single statement of plain successes commits by itself, unless a webhook subscribes to them: its event belongs in the same commit.
+            # Plain successes are a single statement that commits by itself, unless a webhook subscribes to them: its event belongs in the
+            # same commit.
             alone = is_one_statement(finished) and not events.is_anybody_told(get_database())
             held: dict[str, Any] = {"finished": finished, "worker_id": self._lease.worker_id, "worker": self._lease.name}
             began = time.monotonic()
@@ -165,7 +166,7 @@ class Committer:
                 meters.committed(len(finished), time.monotonic() - began)
 
     def _settle_forgotten(self, unmoved: Sequence[Finished]) -> None:
-        """An end that changed nothing was given away, or its claim was forgotten by a PostgreSQL that was killed: then it counts."""
+        """Commit unmoved ends again after claiming their jobs anew: they were taken over, or a killed PostgreSQL lost the claim, and then they count."""
         if unmoved:
             with write() as session:
                 retaken = set(claims.retake(session, self._lease.worker_id, [(end.seq, end.attempt) for end in unmoved]))
@@ -186,7 +187,7 @@ class Committer:
                 self._settle_reason(end, f"its end could not be stored ({type(error).__name__})")
 
     def _settle_reason(self, end: Finished, reason: str) -> None:
-        """Write at least that the job is dead. If not even that can be stored its lease decides: this thread has the ends of other jobs to write."""
+        """Write at least that the job is dead. If that fails too, its lease decides: this thread must write the ends of other jobs."""
         try:
             self._settle([_unstorable(end, reason)])
         except Exception as error:

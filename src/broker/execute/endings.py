@@ -26,7 +26,7 @@ log = get_logger(__name__)
 
 
 def end(running: Running, state: State, outcome: Outcome, **values: Any) -> Finished:
-    """The end of an attempt; `values` are further fields of it, the texts among them masked here."""
+    """Build the end of an attempt; `values` are further fields, whose texts are masked here."""
     job = running.job
     values |= {name: job.mask(values[name]) for name in ("error", "reason", "traceback") if values.get(name) is not None}
     return Finished(
@@ -37,7 +37,7 @@ def end(running: Running, state: State, outcome: Outcome, **values: Any) -> Fini
         state=state,
         outcome=outcome,
         started_us=running.started_us,
-        # Not the clock again: it may have been corrected meanwhile, and no attempt ends before it has begun.
+        # Monotonic, not the clock: it may have been corrected meanwhile, and no attempt ends before it has begun.
         finished_us=running.started_us + int((time.monotonic() - running.started) * 1_000_000),
         progress=job.progress_seen,
         has_slots=running.delivery.claimed.has_slots,
@@ -49,7 +49,7 @@ def end(running: Running, state: State, outcome: Outcome, **values: Any) -> Fini
 
 
 def failure(broker: Broker, limits: Limits, running: Running, error: BaseException, *, above: Sequence[str]) -> Finished:
-    """The end of an attempt that raised: another one, or why not. `above`: files whose frames in the traceback are above the actor's own."""
+    """Build the end of an attempt that raised: a retry, or the reason for none. `above`: files whose traceback frames lie above the actor's own."""
     actor = broker.actors[running.delivery.claimed.actor]
     if isinstance(error, CancelRequested):
         return end(running, State.CANCELLED, Outcome.CANCELLED, reason="cancelled while it ran")
@@ -61,7 +61,7 @@ def failure(broker: Broker, limits: Limits, running: Running, error: BaseExcepti
         return end(running, State.DEAD, Outcome.FAILED, error=line, reason=str(error), failures=1)
     failures = running.delivery.claimed.failures
     report = limits.report(actor.actor_name, error)
-    # The failure of a probe is the outage's, not the job's: whatever retries the job has left stay.
+    # A probe fails because of the outage, not the job: its remaining retries stay.
     spent = 0 if running.delivery.claimed.is_probe and report is not None else 1
     try:
         if isinstance(error, OtherFailed):
@@ -77,7 +77,7 @@ def failure(broker: Broker, limits: Limits, running: Running, error: BaseExcepti
             broker, actor, running.delivery, error, exhausted=decision.exhausted, failures=failures, mask=running.job.mask
         )
     except Exception as problem:
-        # The actor's own retry_when failed, or a callback names an actor that is not there.
+        # The actor's own retry_when failed, or a callback names an unknown actor.
         log.exception("retry_decision_failed", job_id=running.job.id)
         return end(running, State.DEAD, Outcome.FAILED, error=line, reason=f"its retry rule failed: {describe(problem)}", failures=1)
     _log(error, decision.state, running)
@@ -99,7 +99,7 @@ def failure(broker: Broker, limits: Limits, running: Running, error: BaseExcepti
 
 
 class Successes:
-    """Log lines of attempts that succeeded: a few a second, each with the number of those it stands for, so that a busy worker pays nothing."""
+    """Log lines of successful attempts: a few a second, each with the number it stands for, so that a busy worker pays nothing."""
 
     #: seconds between two lines of one process
     EVERY_S = 0.2
@@ -109,7 +109,7 @@ class Successes:
         self._others = 0
 
     def note(self, running: Running, seconds: float) -> None:
-        """Log the attempt, or count it. Threads may race for the number: it is for people."""
+        """Log the attempt, or count it. Threads may race for the number: it is only informative."""
         present = time.monotonic()
         if present - self._logged_at < self.EVERY_S:
             self._others += 1

@@ -1,6 +1,6 @@
-"""Executor: runs claimed jobs in the threads of a worker, each to the end of its attempt, and passes the ends to the committer.
+"""Executor: runs claimed jobs in a worker's threads, each to the end of its attempt, and passes the ends to the committer.
 
-It takes the place of Dramatiq's WorkerThread.process_message, with the same hooks in the same order.
+Replaces Dramatiq's WorkerThread.process_message, with the same hooks in the same order.
 """
 
 from __future__ import annotations
@@ -41,10 +41,10 @@ class IsolatedEnd:
 
 
 class Children(Protocol):
-    """The pool of child processes, which carry isolated attempts out."""
+    """The pool of child processes, which run isolated attempts."""
 
     def run(self, running: Running, module: str, limit_ms: float | None) -> IsolatedEnd:
-        """Run the attempt in a process of its own; return when that process is gone. `module` is the actor's."""
+        """Run the attempt in its own process; return when that process is gone. `module` is the actor's."""
         ...
 
 
@@ -58,8 +58,8 @@ class StatusPage(Protocol):
 class Executor:
     """Runs claimed jobs of one process; every worker thread calls `run`.
 
-    `commit` takes over each end, or None where the attempt has committed it and only the ack is left.
-    `keep_lines` writes the rest of the log of an attempt whose end is not the committer's to write.
+    `commit` accepts each end, or None if the attempt has committed it and only the ack is left. `keep_lines` writes the
+    remaining log of an attempt whose end the committer does not write.
     """
 
     def __init__(
@@ -82,7 +82,7 @@ class Executor:
         self._successes = Successes()
 
     def run(self, delivery: Delivery) -> None:
-        """Run one claimed job to the end of its attempt, in a context of its own; raises nothing."""
+        """Run one claimed job to the end of its attempt, in its own context; raises nothing."""
         copy_context().run(self._run, delivery)
 
     def _run(self, delivery: Delivery) -> None:
@@ -101,7 +101,7 @@ class Executor:
         except LostLease:
             log.warning("lease_was_lost", job_id=running.job.id, attempt=running.job.attempt)
         except Exception as error:
-            # A hook's MiddlewareError, or an exception that breaks whatever looks at it: it ends this job, never the thread.
+            # A hook's MiddlewareError, or an exception whose own methods raise: it ends this job, never the thread.
             log.exception("end_not_decided", job_id=running.job.id)
             reason = f"its end could not be decided: {describe(error)}"
             finished = end(running, State.DEAD, Outcome.FAILED, error=describe(error), reason=reason, failures=1)
@@ -120,7 +120,7 @@ class Executor:
             meters = metering.active()
             if meters is not None:
                 meters.attempt(running.job.actor, outcome, duration_s)
-            # A kept exception would keep the frames of the actor alive until the next collection.
+            # A stored exception would keep the actor's frames alive until the next garbage collection.
             delivery.clear_exception()
 
     def _carry_out(self, running: Running) -> Finished | None:
@@ -131,7 +131,7 @@ class Executor:
         return self.attempts.run(running)
 
     def _isolate(self, running: Running, limit_ms: float | None) -> Finished | None:
-        """Have the attempt carried out in a process of its own; hooks run and the decision is made there unless it was killed."""
+        """Run the attempt in a child process; hooks and the decision run there unless it is killed."""
         running.is_isolated = True
         actor = self._broker.actors[running.delivery.claimed.actor]
         ending = self._children.run(running, getattr(actor.fn, "__module__", ""), limit_ms)

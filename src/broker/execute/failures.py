@@ -1,4 +1,4 @@
-"""Failures in words: an error's line, its traceback from the actor on, and whether the call itself was at fault."""
+"""Failure texts: an error's line, its traceback from the actor on, and whether the call itself was at fault."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from ..consume.deliveries import Delivery
 
 
 def describe(error: BaseException) -> str:
-    """One line: the exception's type and message."""
+    """Format one line: the exception's type and message."""
     text = text_of(error)
     return f"{type(error).__name__}: {text}" if text else type(error).__name__
 
 
 def trace(error: BaseException, *, above: Collection[str]) -> str:
-    """The traceback from the actor on: frames of the files `above` it are left out."""
+    """Format the traceback from the actor on, without frames of the files `above` it."""
     found = error.__traceback__
     while found is not None and found.tb_frame.f_code.co_filename in above:
         found = found.tb_next
@@ -33,13 +33,13 @@ def trace(error: BaseException, *, above: Collection[str]) -> str:
 def misfit(actor: Any, delivery: Delivery, error: BaseException) -> str | None:
     """Return the problem if the call itself failed because the stored arguments do not fit the function, else None.
 
-    Only then is nothing of the actor in the traceback, so a TypeError from inside the actor never counts.
+    Only then does the traceback contain no frame of the actor, so a TypeError from inside the actor never counts.
     """
     if isinstance(error, InvalidArguments):
         return f"the arguments do not fit {actor.actor_name}: {error}"
     if not isinstance(error, TypeError):
         return None
-    # Unwrapped: what Dramatiq puts around a coroutine function takes any arguments and is in every traceback.
+    # Unwrapped: Dramatiq's wrapper of a coroutine function accepts any arguments and is in every traceback.
     own = getattr(inspect.unwrap(actor.fn), "__code__", None)
     found = error.__traceback__
     while found is not None:

@@ -14,12 +14,12 @@ from ..consume.deliveries import Delivery
 
 log = get_logger(__name__)
 
-#: the hooks that are called here, in Dramatiq's words; "after" hooks run in the reverse order of the middleware
+#: the hooks called here, by Dramatiq's names; "after" hooks run in reverse order of the middleware
 EVENTS = ("process_message", "skip_message", "ack", "nack")
 
 
 class Hooks:
-    """Calls the hooks that some middleware of the broker overrides, in Dramatiq's order."""
+    """Calls the hooks that the broker's middleware overrides, in Dramatiq's order."""
 
     def __init__(self, broker: Broker) -> None:
         self._broker = broker
@@ -27,7 +27,7 @@ class Hooks:
         self._after = {event: _overriding(broker, f"after_{event}")[::-1] for event in EVENTS}
 
     def before(self, event: str, delivery: Delivery) -> None:
-        """Call `before_<event>` of each middleware. Raises MiddlewareError alone, such as SkipMessage."""
+        """Call `before_<event>` of each middleware. Raises only MiddlewareError, such as SkipMessage."""
         self._call(self._before[event], delivery)
 
     def after(self, event: str, delivery: Delivery, **values: Any) -> None:

@@ -1,7 +1,7 @@
 """Interrupts: exceptions raised in the thread of a running actor, and never in any other code.
 
-A call is opened and closed under the lock that raising takes, and an exception that is still on its way when the call
-ends is called back. The soft time limit, a cancel and the notice of a shutdown all come through here.
+A call is opened and closed under the lock that raising takes, and an exception still pending when the call ends is
+withdrawn. The soft time limit, a cancel and the shutdown notice all use this.
 """
 
 from __future__ import annotations
@@ -20,9 +20,9 @@ from ..core.supervision import Progress, Supervised
 
 log = get_logger(__name__)
 
-#: seconds between two looks at the deadlines
+#: seconds between two checks of the deadlines
 INTERVAL_S = 0.25
-#: seconds between two interrupts of one call: the first must have left it before another may come
+#: seconds between two interrupts of one call: the first must have been raised before another may follow
 APART_S = 1.0
 
 Deliver = Callable[[int, type[Interrupt]], None]
@@ -33,26 +33,26 @@ def _recall(ident: int) -> None:
 
 
 class Interrupts:
-    """The open calls of one process, each with its thread, its owner and the instant its time is up."""
+    """The open calls of one process, each with its thread, owner and deadline."""
 
     def __init__(self) -> None:
         self._deliver: Deliver = raise_thread_exception
         self._recall: Callable[[int], None] = _recall
         self._open: dict[int, tuple[object, float]] = {}
-        self._raised: dict[int, float] = {}  # thread -> when it was interrupted last in its open call
+        self._raised: dict[int, float] = {}  # thread -> last interrupt of its open call
         self._lock = threading.Lock()
         self._thread: threading.Thread | None = None
         self._progress = Progress()
 
     def deliver_by(self, deliver: Deliver, recall: Callable[[int], None]) -> None:
-        """Use another way into the thread (the signal of a child process)."""
+        """Use another way to interrupt the thread (the signal of a child process)."""
         self._deliver, self._recall = deliver, recall
 
     def call(self, owner: object, limit_ms: float, check: Callable[[], None], function: Any, args: Any, kwargs: Any) -> Any:
-        """Call the function, which may be interrupted on behalf of `owner`, and is after `limit_ms`.
+        """Call the function, which may be interrupted on behalf of `owner`, and will be after `limit_ms`.
 
-        `check` is called first: it raises what was wanted before the call could be interrupted. Afterwards no interrupt
-        reaches the thread.
+        `check` is called first: it raises an interrupt requested before the call could be interrupted. Afterwards no
+        interrupt reaches the thread.
         """
         try:
             try:
@@ -62,7 +62,7 @@ class Interrupts:
             finally:
                 self.close()
         except Interrupt:
-            self.close()  # it may have come in the very moment of the first close; the next is a second away
+            self.close()  # an interrupt may have come exactly during the first close; the next is a second away
             raise
 
     def threads(self) -> list[Supervised]:
@@ -70,7 +70,7 @@ class Interrupts:
         return [] if self._thread is None else [Supervised("interrupts", self._thread, self._progress)]
 
     def open(self, owner: object, limit_ms: float) -> None:
-        """Begin a call: the calling thread may be interrupted."""
+        """Open a call: the calling thread may be interrupted."""
         with self._lock:
             self._open[threading.get_ident()] = (owner, time.monotonic() + limit_ms / 1000)
             if self._thread is None:
@@ -81,12 +81,12 @@ class Interrupts:
         try:
             thread.start()
         except RuntimeError as error:
-            log.warning("no_thread_for_time_limits", detail=str(error))  # the system has none left; the next call tries again
+            log.warning("no_thread_for_time_limits", detail=str(error))  # no thread is available; the next call tries again
             return
         self._thread = thread
 
     def close(self) -> None:
-        """End the call: the calling thread may no longer be interrupted."""
+        """Close the call: the calling thread may no longer be interrupted."""
         ident = threading.get_ident()
         with self._lock:
             self._open.pop(ident, None)
@@ -94,7 +94,7 @@ class Interrupts:
                 self._recall(ident)
 
     def raise_in(self, ident: int, owner: object, kind: type[Interrupt]) -> bool:
-        """Raise `kind` in that thread if it runs the call of `owner`; False: it does not, or it was interrupted just now."""
+        """Raise `kind` in that thread if it runs the call of `owner`; False: it does not, or it has just been interrupted."""
         with self._lock:
             found = self._open.get(ident)
             return found is not None and found[0] is owner and self._raise(ident, kind)

@@ -1,4 +1,4 @@
-"""One attempt in the hands of a worker thread: what others see of it and how they interrupt it."""
+"""A running attempt in a worker thread: what others see of it and how they interrupt it."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from .interrupts import interrupts
 
 
 class Running:
-    """Made by the thread that runs the attempt, or that waits for the process that does."""
+    """Created by the thread that runs the attempt, or that waits for its child process."""
 
     __slots__ = ("delivery", "ident", "is_isolated", "is_notified", "job", "started", "started_us", "wanted", "wants_stack")
 
@@ -25,20 +25,20 @@ class Running:
         self.ident = threading.get_ident()
         self.is_isolated = False
         self.is_notified = False  # of a cancel
-        self.wanted: type[Interrupt] | None = None  # the interrupt that the child process of an isolated attempt is to raise
+        self.wanted: type[Interrupt] | None = None  # the interrupt that an isolated attempt's child process is to raise
         self.wants_stack = False  # of an isolated attempt: its child process is to log its stack
         self.started = time.monotonic()
         self.started_us = present_us()
 
     def interrupt(self, kind: type[Interrupt]) -> bool:
-        """Raise `kind` in the actor if it runs; False: not now, because its call has not begun, has ended, or was just interrupted."""
+        """Raise `kind` in the actor if it runs; False: its call has not begun, has ended, or has just been interrupted."""
         if self.is_isolated:
-            self.wanted = kind  # the thread that waits for the process passes it on
+            self.wanted = kind  # the thread that waits for the child process passes it on
             return True
         return interrupts.raise_in(self.ident, self, kind)
 
     def say_where(self) -> None:
-        """Write into the attempt's log where its actor is; called by any thread but its own."""
+        """Log the actor's stack in the attempt's log; called by any thread but its own."""
         if self.is_isolated:
             self.wants_stack = True
         else:

@@ -1,4 +1,4 @@
-"""Stack of a running attempt: that of its thread from the actor on, as a traceback shows it."""
+"""Stack of a running attempt, from its actor on, formatted like a traceback."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ import traceback
 
 from . import interrupts
 
-#: frames above the actor's: the last of them is the one that has called it
+#: frames up to the last one in this file lie above the actor's
 _CALLER = interrupts.__file__
-#: frames that are shown at most, the innermost ones
+#: innermost frames shown at most
 MOST = 60
 
 
 def of_thread(ident: int) -> str:
-    """The stack of this thread from its actor on, the innermost call last; in words where there is none."""
+    """Return the stack of this thread from its actor on, innermost call last; a sentence if there is none."""
     frame = sys._current_frames().get(ident)
     if frame is None:
         return "Its thread has just ended."

@@ -15,11 +15,11 @@ STANDS_IN = "stands_in"
 
 
 class OtherFailed(Exception):
-    """The job that did this one's work has ended otherwise than by success: running this one again would not help."""
+    """The job that did this one's work ended without success: running this one again would not help."""
 
 
 def result_of(id: str) -> Any:
-    """The result of the job that did the work. Raises OtherFailed."""
+    """Return the result of the job that did the work. Raises OtherFailed."""
     found = get_database().direct.read(lambda direct: ending(direct, id=id))
     if found is None:
         raise OtherFailed(f"job {id}, which did its work, has been deleted")

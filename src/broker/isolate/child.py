@@ -1,7 +1,8 @@
-"""Child process: runs one isolated attempt. Forked by the fork server; carries the attempt out as a worker's thread does.
+"""Child process: runs one isolated attempt, as a worker's thread would. Forked by the fork server.
 
-The actor has the main thread, so that a signal can break even its sleep; a second thread exchanges frames with the worker.
-When the attempt has ended the child reports its end and waits to be killed, together with everything the actor has started.
+The actor has the main thread, so that a signal can interrupt even a sleep; a second thread exchanges frames with the
+worker. After the attempt the child reports its end and waits to be killed, together with everything that the actor has
+started.
 """
 
 from __future__ import annotations
@@ -48,20 +49,20 @@ log = get_logger(__name__)
 
 #: seconds between two exchanges with the worker
 SPEAK_S = 0.1
-#: exceptions that a worker may have raised in the actor
+#: exceptions that a worker may raise in the actor
 INTERRUPTS: dict[str, type[Interrupt]] = {"cancel": CancelRequested, "shutdown": Shutdown}
 
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """The job that a child is to run, and the lease of its worker."""
+    """The job that a child is to run, and its worker's lease."""
 
     claimed: Claimed
-    module: str  # of the actor, should `src.actors` alone not lead to it
+    module: str  # of the actor, in case `src.actors` alone does not import it
     worker_id: int
     worker: str
     clock_offset: timedelta  # of the worker's clock, which follows the database's
-    trace: dict[str, str]  # the span of the attempt, which the worker keeps
+    trace: dict[str, str]  # the attempt's span, which the worker owns
 
 
 class Messenger:
@@ -70,7 +71,7 @@ class Messenger:
     def __init__(self, frames: Frames) -> None:
         self._frames = frames
         self._envelopes: deque[Envelope] = deque()
-        self._woken, self._wake = os.pipe()  # ends the thread at once: a short attempt must not wait for its next look
+        self._woken, self._wake = os.pipe()  # wakes the thread at once: a short attempt must not wait for its next poll
         self._running: Running | None = None
         self._thread = threading.Thread(target=self._run, name="messenger", daemon=True)
 
@@ -80,8 +81,8 @@ class Messenger:
         self._thread.start()
 
     def stop(self) -> None:
-        """Send what is left and end: from here on the caller may send."""
-        os.write(self._wake, b".")  # not by closing it: what the actor has forked holds it open
+        """Send the remaining frames and end: from here on the caller may send."""
+        os.write(self._wake, b".")  # not by closing it: a process that the actor forked keeps it open
         self._thread.join()
         self._say()
 
@@ -114,7 +115,7 @@ class Messenger:
 
     def _say(self) -> None:
         assert self._running is not None
-        self._frames.end.settimeout(None)  # a worker that is slow to read is waited for
+        self._frames.end.settimeout(None)  # wait for a worker that is slow to read
         job = self._running.job
         seen = job.progress_seen
         if seen is not None and seen is not job.progress_told:
@@ -129,7 +130,7 @@ class Messenger:
 
 
 def load(modules: Sequence[str]) -> None:
-    """Import the actors, as the dramatiq command does."""
+    """Import the actors, like the dramatiq command."""
     for name in modules:
         importlib.import_module(name)
     tracing.prepare()
@@ -141,7 +142,7 @@ def live(end: socket.socket, parent: int) -> None:
     process_tree.die_with_parent(parent)
     process_tree.adopt_orphans()
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, signal.SIG_DFL)  # a fork server ignores them, and so does what it starts
+        signal.signal(number, signal.SIG_DFL)  # a fork server ignores them, and its children inherit that
     child_signals.reset_in_children()
     frames = Frames(end)
     try:
@@ -193,7 +194,7 @@ def _is_async(actor: Any) -> bool:
 
 
 def _interrupt_by_signal() -> None:
-    """Let interrupts come as a signal, whose handler raises: unlike an asynchronous exception it breaks a sleep, too."""
+    """Deliver interrupts by a signal whose handler raises: unlike an asynchronous exception it interrupts a sleep, too."""
     wanted: list[type[Interrupt]] = []
 
     def deliver(ident: int, kind: type[Interrupt]) -> None:

@@ -1,4 +1,4 @@
-"""Child pool of a worker: starts a child process for each isolated attempt, follows it, kills it at its hard limit or after a cancel."""
+"""Child pool of a worker: starts a child process for each isolated attempt, monitors it, kills it at its hard limit or after a cancel."""
 
 from __future__ import annotations
 
@@ -38,12 +38,12 @@ LOOK_S = 0.2
 READY_S = 120.0
 #: seconds a killed child may take to be gone
 GONE_S = 5.0
-#: module of actors that every worker loads; the others are found through the actor
+#: module of actors that every worker loads; others are found through the actor
 MODULES = [f"{__name__.partition('.')[0]}.actors"]
 
 
 class ForkedServer:
-    """The fork server that was forked from this process, waited for like a subprocess.Popen."""
+    """The fork server forked from this process, with the interface of subprocess.Popen."""
 
     def __init__(self, pid: int, control: socket.socket) -> None:
         self.pid = pid
@@ -73,7 +73,7 @@ class ForkedServer:
 
 
 def fork_early() -> ForkedServer | None:
-    """Fork the fork server of this process, before it has threads and connections; None where it has, and the server starts cold later."""
+    """Fork this process's fork server before it has threads and connections; None if it has, and the server starts cold later."""
     if not fork_server.may_fork():
         return None
     ours, theirs = pair()
@@ -88,7 +88,7 @@ def fork_early() -> ForkedServer | None:
 
 
 class ChildPool:
-    """The fork server of one worker process and the children it makes. Any thread may `run`."""
+    """The fork server of one worker process and its children. Any thread may `run`."""
 
     def __init__(self, lease: Lease, forked: ForkedServer | None = None) -> None:
         self._lease = lease
@@ -99,7 +99,7 @@ class ChildPool:
         self._closed = False
 
     def start(self) -> None:
-        """Start the fork server, or another one if it has died; returns before it is ready. Raises OSError where the system has no process for it."""
+        """Start the fork server, or a new one if it has died; returns before it is ready. Raises OSError if the system is out of processes."""
         with self._lock:
             if self._closed or (self._process is not None and self._process.poll() is None):
                 return
@@ -124,7 +124,7 @@ class ChildPool:
             log.info("fork_server_started", pid=self._process.pid)
 
     def run(self, running: Running, module: str, limit_ms: float | None) -> IsolatedEnd:
-        """Run the attempt in a child of its own and return when that is gone, with all it has started."""
+        """Run the attempt in its own child; return when that is gone, with everything it has started."""
         number = next(self._numbers)
         frames = self._new_child(number)
         if frames is None:
@@ -153,13 +153,13 @@ class ChildPool:
                 process.wait(GONE_S)
 
     def _new_child(self, number: int) -> Frames | None:
-        """Ask for a child and return its frames; None if none could be asked for within READY_S, or this worker ends."""
+        """Request a child and return its frames; None if none was ready within READY_S, or this worker ends."""
         deadline = time.monotonic() + READY_S
         for pause in pauses():
             try:
                 self.start()
                 return self._ask(number)
-            except OSError as error:  # the fork server has just died, or the system is short of processes or descriptors
+            except OSError as error:  # the fork server has just died, or the system is out of processes or descriptors
                 if self._closed or time.monotonic() + pause > deadline:
                     return None
                 log.warning("child_waits", child=number, detail=str(error))
@@ -261,7 +261,7 @@ class _Watch:
 
     def _send(self, *frame: str) -> None:
         self._frames.end.settimeout(LOOK_S)
-        with suppress(TimeoutError):  # the child reads no more: the grace period or the limit ends it
+        with suppress(TimeoutError):  # the child no longer reads: the grace period or the limit ends it
             self._frames.send(*frame)
 
 

@@ -1,8 +1,8 @@
 """Fork server: a process beside each worker that runs isolated actors; forks a child process for each of their attempts.
 
-It has imported the actors, has no threads and runs no job, so it can fork a child in a few milliseconds. A child is warm and
-clean, runs one attempt, and is killed together with everything it has started. The fork server is the parent of every child
-and adopts what a child leaves behind; when its worker dies, all die.
+It has imported the actors, has no threads and runs no jobs, so it can fork a child in a few milliseconds. A child is
+warm and clean, runs one attempt, and is killed together with everything it has started. The fork server is the parent
+of every child and adopts their orphans; when its worker dies, all die.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ START, END = b"S", b"E"
 
 
 class ForkServer:
-    """The children of one worker, by the number the worker gave them."""
+    """The children of one worker, by the number that the worker gave them."""
 
     def __init__(self, worker: socket.socket) -> None:
         self._worker = worker
@@ -48,7 +48,7 @@ class ForkServer:
         self._random = [one for one in gc.get_objects() if isinstance(one, random.Random)]
 
     def serve(self) -> None:
-        """Make and end children until the worker is gone, then end them all."""
+        """Create and end children until the worker is gone, then end them all."""
         try:
             self._serve()
         finally:
@@ -93,7 +93,7 @@ class ForkServer:
         return True
 
     def _start(self, number: int, end: socket.socket) -> None:
-        """Make a child; where the system has no process for it, later. The worker waits for it, and no other child suffers."""
+        """Create a child; if the system is out of processes, retry later. Its worker waits for it, and no other child is affected."""
         try:
             self._make(number, end)
         except OSError as error:
@@ -117,7 +117,7 @@ class ForkServer:
 
     def _make(self, number: int, end: socket.socket) -> None:
         if threading.active_count() > 1:
-            # A module of actors has started threads: a fork would copy their locks, but not them.
+            # A module of actors has started threads: a fork would copy their locks, but not the threads.
             pid = _start_cold(end)
         else:
             server = os.getpid()
@@ -133,7 +133,7 @@ class ForkServer:
                 other.close()
             for one in self._random:
                 if type(one) is not random.SystemRandom:
-                    one.seed()  # or every child would make the same "random" choices
+                    one.seed()  # or every child would draw the same random numbers
             if "numpy" in sys.modules:
                 sys.modules["numpy"].random.seed()
             live(end, server)
@@ -154,7 +154,7 @@ class ForkServer:
             number = next((number for number, (one, _) in self._children.items() if one == pid), None)
             if number is None:
                 continue
-            self._end_orphans()  # before its end is reported: an ended attempt leaves nothing running
+            self._end_orphans()  # before its end is reported: an ended attempt leaves no process running
             _, end = self._children.pop(number)
             with suppress(OSError):
                 end.setblocking(False)
@@ -187,19 +187,19 @@ def _start_cold(end: socket.socket) -> int:
     process = subprocess.Popen(
         [sys.executable, "-c", f"from {child.__name__} import main; main()", str(end.fileno()), *sys.argv[2:]], pass_fds=[end.fileno()]
     )
-    process.returncode = 0  # it is ours to reap, not the Popen object's
+    process.returncode = 0  # reaped here, not by the Popen object
     return process.pid
 
 
 def may_fork() -> bool:
-    """True if this process can be forked safely: no other thread may hold a lock, no connection would have two users."""
+    """True if this process can be forked safely: no other thread may hold a lock, and no connection would be shared."""
     return threading.active_count() == 1 and not any(kind == "socket" for _, kind in _descriptors())
 
 
 def fork(end: socket.socket, ours: socket.socket, modules: Sequence[str]) -> int:
-    """Fork the fork server of this process, a worker that has no threads yet, and return its process id. Raises OSError.
+    """Fork this process, a worker without threads yet, into its fork server, and return the process id. Raises OSError.
 
-    It shares the worker's memory: 0.03 s of CPU and a few MB instead of 1.1 s and 60 MB for one that imports the actors again.
+    Sharing the worker's memory costs 0.03 s of CPU and a few MB; importing the actors again, 1.1 s and 60 MB.
     """
     pid = os.fork()
     if pid:
@@ -208,7 +208,7 @@ def fork(end: socket.socket, ours: socket.socket, modules: Sequence[str]) -> int
         ours.close()
         for descriptor, kind in _descriptors():
             if kind == "pipe":
-                os.close(descriptor)  # Dramatiq's main process waits for the end of what its workers print
+                os.close(descriptor)  # Dramatiq's main process waits for the end of its workers' output
         os.setsid()
         nothing = os.open(os.devnull, os.O_RDONLY)
         os.dup2(nothing, 0)
@@ -223,7 +223,7 @@ def fork(end: socket.socket, ours: socket.socket, modules: Sequence[str]) -> int
 
 
 def _descriptors() -> list[tuple[int, str]]:
-    """Each descriptor but the standard three, with its kind: "socket", "pipe", or the path of a file."""
+    """Return each descriptor but the standard three, with its kind: "socket", "pipe", or the path of a file."""
     found = []
     for name in os.listdir("/proc/self/fd"):
         if int(name) > 2:
@@ -238,9 +238,9 @@ def main() -> None:
 
 
 def serve(worker: socket.socket, modules: Sequence[str]) -> None:
-    """Import the actors, then make and end children until the worker is gone."""
+    """Import the actors, then create and end children until the worker is gone."""
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, signal.SIG_IGN)  # the worker says when it is over
+        signal.signal(number, signal.SIG_IGN)  # the worker decides when it ends
     load(modules)
     configure_logs()
     process_tree.adopt_orphans()
@@ -252,5 +252,5 @@ def serve(worker: socket.socket, modules: Sequence[str]) -> None:
             "children_start_cold", threads=names, cure="start threads when they are needed, not when a module of actors is imported"
         )
     gc.collect()
-    gc.freeze()  # a collection in a child must not touch, and so copy, every page it shares
+    gc.freeze()  # a garbage collection in a child must not touch, and so copy, every page it shares
     ForkServer(worker).serve()

@@ -1,7 +1,7 @@
-"""Frames: the messages between a worker and the child process of an isolated attempt, over a pair of sockets.
+"""Frames: messages between a worker and the child process of an isolated attempt, over a socket pair.
 
-Each packet arrives whole or not at all, so a process that is killed in the middle of a long frame leaves nothing half
-read: the rest of the frame never comes, and the fork server reports its end by a packet of its own kind.
+Each packet arrives whole or not at all. If a process is killed in the middle of a long frame, the rest never arrives,
+and the fork server reports its end by a packet of its own kind.
 """
 
 from __future__ import annotations
@@ -13,12 +13,12 @@ from typing import Any
 
 #: bytes of one packet; well below what every Linux accepts at once
 PACKET = 64_000
-#: first bytes of packets: more of this frame follows, the frame is whole, the process has ended with this status
+#: first byte of a packet: more of this frame follows, the frame is complete, the process has ended with this status
 MORE, WHOLE, ENDED = b"+", b".", b"E"
 
 
 class Ended(Exception):
-    """The other side is gone; `status` as os.wait() says it, None if it is unknown."""
+    """The other side is gone; `status` as from os.wait(), None if unknown."""
 
     def __init__(self, status: int | None) -> None:
         super().__init__(status)
@@ -26,14 +26,14 @@ class Ended(Exception):
 
 
 class Frames:
-    """One end of the pair. Only one thread at a time sends, and one receives."""
+    """One end of the pair. Not thread-safe: one thread at a time may send, and one receive."""
 
     def __init__(self, end: socket.socket) -> None:
         self.end = end
         self._begun: list[bytes] = []
 
     def send(self, *frame: Any) -> None:
-        """Send one frame; raises OSError when the other side is gone, TimeoutError when it does not read."""
+        """Send one frame; raises OSError if the other side is gone, TimeoutError if it does not read."""
         data = pickle.dumps(frame, protocol=5)
         parts = [data[start : start + PACKET] for start in range(0, len(data), PACKET)]
         for part in parts[:-1]:
@@ -41,7 +41,7 @@ class Frames:
         self.end.sendall(WHOLE + parts[-1])
 
     def receive(self, timeout_s: float | None) -> tuple[Any, ...] | None:
-        """The next frame, or None after `timeout_s` seconds without one; raises Ended."""
+        """Return the next frame, or None after `timeout_s` seconds without one; raises Ended."""
         self.end.settimeout(timeout_s)
         while True:
             try:
@@ -62,10 +62,10 @@ class Frames:
 
 
 def ended(status: int) -> bytes:
-    """The packet by which the fork server reports the end of a process."""
+    """Build the packet by which the fork server reports the end of a process."""
     return ENDED + struct.pack("i", status)
 
 
 def pair() -> tuple[socket.socket, socket.socket]:
-    """Two connected ends."""
+    """Return two connected ends."""
     return socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)

@@ -1,4 +1,4 @@
-"""Ending a process together with everything it has started, also what has left its process group or session."""
+"""Process trees: end a process together with everything it has started, even outside its process group or session."""
 
 from __future__ import annotations
 
@@ -15,21 +15,21 @@ PATIENCE_S = 2.0
 
 
 def adopt_orphans() -> None:
-    """Make this process the parent of every descendant whose own parent dies, so that none escapes from its tree."""
+    """Become the parent of every descendant whose own parent dies (child subreaper), so that none escapes from the tree."""
     ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
 
 
 def die_with_parent(parent: int, how: signal.Signals = signal.SIGKILL) -> None:
-    """Be sent this signal when the parent's thread that started us ends; end at once if the parent is gone already."""
+    """Receive this signal when the parent's thread that started this process ends; end at once if the parent is already gone."""
     ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, how, 0, 0, 0)
     if os.getppid() != parent:
         os._exit(1)
 
 
 def kill(root: int) -> None:
-    """Kill a child of ours with its whole tree; it is a zombie afterwards, for the caller to reap.
+    """Kill a child of this process with its whole tree; it is a zombie afterwards, for the caller to reap.
 
-    The root stops first and dies last: while it is there, whatever loses its parent below becomes its child.
+    The root stops first and dies last: while it exists, its orphaned descendants become its children.
     """
     send(root, signal.SIGSTOP)
     deadline = time.monotonic() + PATIENCE_S
@@ -38,7 +38,7 @@ def kill(root: int) -> None:
             send(pid, signal.SIGKILL)
         time.sleep(0.001)
     with suppress(ProcessLookupError, PermissionError):
-        os.killpg(root, signal.SIGKILL)  # and what its group has gained meanwhile
+        os.killpg(root, signal.SIGKILL)  # and whatever its group has gained meanwhile
     send(root, signal.SIGKILL)
 
 
@@ -49,7 +49,7 @@ def kill_below(root: int, *, but: int | None = None) -> None:
 
 
 def descendants(roots: Iterable[int]) -> set[int]:
-    """Every process below these, however deep."""
+    """Return every process below these, at any depth."""
     found: set[int] = set()
     ahead = list(roots)
     while ahead:
@@ -60,7 +60,7 @@ def descendants(roots: Iterable[int]) -> set[int]:
 
 
 def children(pid: int) -> list[int]:
-    """The children of all threads of a process."""
+    """Return the children of all threads of a process."""
     found: list[int] = []
     with suppress(OSError):
         for thread in os.listdir(f"/proc/{pid}/task"):
@@ -70,12 +70,12 @@ def children(pid: int) -> list[int]:
 
 
 def living(pids: Iterable[int]) -> set[int]:
-    """Return the processes that still run; zombies do not count."""
+    """Return the processes that still run, without zombies."""
     return {pid for pid in pids if state(pid) not in ("Z", "X", "")}
 
 
 def state(pid: int) -> str:
-    """The letter that the kernel shows for a process; empty if there is none."""
+    """Return the kernel's state code of a process; empty if it does not exist."""
     try:
         with open(f"/proc/{pid}/stat") as file:
             return file.read().rpartition(")")[2].split()[0]

@@ -1,4 +1,4 @@
-"""Callbacks and pipelines of Dramatiq: the jobs that follow an attempt, submitted in the commit that ends it."""
+"""Dramatiq's callbacks and pipelines: the jobs that follow an attempt, submitted in the commit that ends it."""
 
 from __future__ import annotations
 
@@ -28,9 +28,9 @@ class FollowUps(Middleware):
 
 
 def after_success(broker: Broker, actor: Actor[Any, Any], message: MessageProxy, encoded: str) -> list[Submission]:
-    """The next step of a pipeline and the success callback, with the result as its row holds it, `encoded`.
+    """Return the next step of a pipeline and the success callback, with the result as its row stores it, `encoded`.
 
-    Raises UnstorableResult if one of them cannot take it.
+    Raises UnstorableResult if one of them cannot accept it.
     """
     options = message.options
     following = []
@@ -61,7 +61,10 @@ def after_failure(
     failures: int,
     mask: Callable[[str], str],
 ) -> list[Submission]:
-    """The failure callback of this attempt and, when the retries are spent, the actor named for that. Raises JobsError if one cannot be kept."""
+    """Return the failure callback of this attempt and, after its last retry, the actor named for that.
+
+    Raises JobsError if one cannot be stored.
+    """
     options = message.options
     following = []
     callback = options.get("on_failure") or actor.options.get("on_failure")
@@ -84,7 +87,7 @@ def after_failure(
 
 
 def placed(following: Sequence[Submission]) -> list[Submission]:
-    """Return these submissions with their place in the trace of the attempt that they follow."""
+    """Return these submissions with the trace context of the attempt that they follow."""
     spans = tracing.active()
     if spans is None:
         return list(following)

@@ -6,9 +6,9 @@ from dramatiq.middleware import MiddlewareError
 
 
 class InvalidOption(MiddlewareError, ValueError):
-    """An actor's option has a value that makes no sense; raised at import, from `before_declare_actor`.
+    """An actor's option has an invalid value; raised at import, from `before_declare_actor`.
 
-    Dramatiq logs and forgets what any other hook or exception says, and the actor would run without its option.
+    Dramatiq only logs other hooks and exceptions, and the actor would run without its option.
     """
 
     def __init__(self, actor: str, complaint: str) -> None:

@@ -1,4 +1,4 @@
-"""Dramatiq's `group(...).add_completion_callback(...)` on SQL: the middleware a group asks for, and what its members say."""
+"""Dramatiq's `group(...).add_completion_callback(...)` on SQL: the middleware that groups require, and the membership of their messages."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from .callbacks import placed
 
 
 class _GroupRegister(SqlRateLimiterBackend):
-    """Takes the barrier that a group makes when it runs: here a row that says how many members to expect."""
+    """Replaces the barrier that a group creates when it runs: here a row with the number of members to expect."""
 
     def add(self, key: str, value: int, ttl: int) -> bool:
         """Open a group of `value` members. It does not expire: a job may be due in a year."""
@@ -31,17 +31,17 @@ class _GroupRegister(SqlRateLimiterBackend):
 
 
 class GroupCallbacks(StockGroupCallbacks):
-    """Lets groups have completion callbacks: sent once, in the commit in which the last member succeeds."""
+    """Enable completion callbacks of groups: each is sent once, in the commit in which the last member succeeds."""
 
     def __init__(self) -> None:
         super().__init__(_GroupRegister())
 
-    # Counting in a hook would count a redelivered member twice and lose what a killed worker has not counted.
+    # Counting in a hook would count a redelivered member twice, and lose counts when a worker is killed.
     after_process_message = Middleware.after_process_message
 
 
 def mend_empty_groups() -> None:
-    """Send the callbacks of a group without members at once: Dramatiq hands them over with the members, so they would never be sent."""
+    """Send the callbacks of an empty group at once: Dramatiq passes them on with the members, so they would never be sent."""
     run = dramatiq.group.run
     if getattr(run, "is_mended", False):
         return
@@ -59,7 +59,7 @@ def mend_empty_groups() -> None:
 
 
 def membership(options: dict[str, Any]) -> GroupMember | None:
-    """The group that a message with these options is a member of, with the callbacks it carries."""
+    """Return the group that a message with these options belongs to, with its callbacks."""
     group, callbacks = options.get("group_completion_uuid"), options.get("group_completion_callbacks")
     if not group or not callbacks:
         return None

@@ -15,14 +15,14 @@ class HardTimeLimitExceeded(Exception):
 
 
 class ChildDied(Exception):
-    """The process of an isolated attempt ended before the attempt did."""
+    """The process of an isolated attempt died before the attempt ended."""
 
 
 class Isolation(Middleware):
-    """Declares `isolated=True` and `hard_time_limit` (milliseconds, which implies isolation).
+    """Declare `isolated=True` and `hard_time_limit` (milliseconds, implies isolation).
 
-    An isolated attempt runs in a process of its own. At the hard limit that process and all it has started are killed,
-    whatever they do, and the attempt has failed; the worker goes on.
+    An isolated attempt runs in its own process. At the hard limit that process and everything it has started are
+    killed, whatever they do, and the attempt has failed; the worker goes on.
     """
 
     @property
@@ -59,5 +59,5 @@ def terms(actor: Actor[Any, Any], options: dict[str, Any]) -> tuple[bool, float 
     """Return whether this message's attempt runs in a child process, and its hard limit in milliseconds."""
     limit = options.get("hard_time_limit", actor.options.get("hard_time_limit"))
     if limit is not None and not is_limit(limit):
-        limit = actor.options.get("hard_time_limit")  # nonsense in a message must not lift the actor's limit
+        limit = actor.options.get("hard_time_limit")  # an invalid value in a message must not lift the actor's limit
     return limit is not None or bool(options.get("isolated", actor.options.get("isolated"))), limit

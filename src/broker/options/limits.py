@@ -1,4 +1,4 @@
-"""Limits an actor declares: how often, how many at once, and when to stop trying. Held at the claim, by src/jobs/limits/admission.py."""
+"""Limits that an actor declares: rate, concurrency, and circuit breaker. Enforced at the claim, by src/jobs/limits/admission.py."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ from .errors import InvalidOption
 
 
 class Limits(Middleware):
-    """Declares `rate_limit` ("10/m", "100/h;10/m"), `rate_key`, `concurrency`, `concurrency_key`, `circuit_breaker`.
+    """Declare `rate_limit` ("10/m", "100/h;10/m"), `rate_key`, `concurrency`, `concurrency_key`, `circuit_breaker`.
 
-    A key function gets the job's arguments and returns the key that its limit is counted by.
+    A key function receives the job's arguments and returns the key of its limit's counter.
     """
 
     def __init__(self) -> None:

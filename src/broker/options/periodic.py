@@ -1,4 +1,4 @@
-"""Periodic actors: the option `periodic`, and periodiq's own command as one more clock beside our schedulers."""
+"""Periodic actors: the option `periodic`, and periodiq's own command as an additional clock beside our schedulers."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ from ...schedules.ticks import ticks
 from ...sql.database import write
 from .errors import InvalidOption
 
-#: the message option with which periodiq's command sends an actor whose time has come
+#: the message option with which periodiq's command sends a due actor
 SCHEDULED_AT = "scheduled_at"
 
 
 class Periodic(Middleware):
-    """Declares `periodic`: a declaration of src.schedules, periodiq's `cron(…)`, a cron expression, or a timedelta."""
+    """Declare `periodic`: a declaration of src.schedules, periodiq's `cron(…)`, a cron expression, or a timedelta."""
 
     @property
     def actor_options(self) -> set[str]:
@@ -37,7 +37,7 @@ class Periodic(Middleware):
 
     def before_declare_actor(self, broker: Broker, actor: Actor[Any, Any]) -> None:
         if actor.options.get("periodic") is None:
-            actor.options.pop("periodic", None)  # periodiq's command takes every actor that has the option
+            actor.options.pop("periodic", None)  # periodiq's command uses every actor that has the option
             return
         try:
             declaration = _declaration(actor.options["periodic"])
@@ -53,7 +53,7 @@ def declarations(broker: Broker) -> dict[str, Declaration]:
 
 
 def maker(broker: Broker) -> makers.Maker:
-    """Makes messages of this process's actors, their arguments checked."""
+    """Return a maker of messages for this process's actors, with checked arguments."""
 
     def make(actor: str, args: Sequence[Any], kwargs: Mapping[str, Any], options: Mapping[str, Any]) -> Message[Any]:
         found = broker.actors.get(actor)
@@ -68,15 +68,15 @@ def maker(broker: Broker) -> makers.Maker:
 
 
 def is_tick(broker: Broker, message: Message[Any]) -> bool:
-    """True for a message of periodiq's command, which says that a periodic actor is due."""
+    """True for a message of periodiq's command, which reports that a periodic actor is due."""
     actor = broker.actors.get(message.actor_name)
     return SCHEDULED_AT in message.options and actor is not None and "periodic" in actor.options
 
 
 def report(broker: Broker, message: Message[Any]) -> Message[Any]:
-    """Fire the tick that periodiq's clock has seen, unless one of our schedulers has; what its schedule says now is what counts.
+    """Fire the tick that periodiq's clock has reported, unless a scheduler has; the schedule's row decides.
 
-    Were no scheduler of ours ever running, this writes the schedule's row too.
+    If no scheduler has ever run, this inserts the schedule's row too.
     """
     declaration = declarations(broker)[message.actor_name]
     seen = datetime.fromisoformat(str(message.options[SCHEDULED_AT])).astimezone(UTC).replace(microsecond=0)
@@ -98,9 +98,9 @@ def _declaration(value: Any) -> Declaration:
 
 
 def mend_periodiq() -> None:
-    """Let periodiq's `cron()` return our declarations: its own refuses `fri-sun` and accepts `70 * * * *`.
+    """Make periodiq's `cron()` return our declarations: its own rejects `fri-sun` and accepts `70 * * * *`.
 
-    Most processes never import periodiq, and it takes a tenth of a second: it is patched when a process imports it.
+    Most processes never import periodiq, which takes a tenth of a second: it is patched when a process imports it.
     """
     if "periodiq" in sys.modules:
         _mend(sys.modules["periodiq"])
@@ -113,7 +113,7 @@ def _mend(module: ModuleType) -> None:
 
 
 class _PeriodiqFinder(MetaPathFinder):
-    """Finds periodiq as everybody else does, once, and mends it behind its import."""
+    """Import hook that finds periodiq as usual, once, and patches it after its import."""
 
     def find_spec(self, fullname: str, path: Any, target: Any = None) -> ModuleSpec | None:
         if fullname != "periodiq":

@@ -1,7 +1,7 @@
-"""Retries: the middleware that owns an actor's retry options, and the decision what follows a failed attempt.
+"""Retries: the middleware that owns an actor's retry options, and the decision after a failed attempt.
 
-The options are Dramatiq's own. The retry itself is the job's row with its next `due_at`, written in the same commit
-as the attempt; nothing is published until it is due.
+The options are Dramatiq's own. The retry itself is the job's row with its next `due_at`, written in the same commit as
+the attempt; nothing is published until it is due.
 """
 
 from __future__ import annotations
@@ -23,18 +23,18 @@ from .errors import InvalidOption
 #: milliseconds
 DEFAULT_MIN_BACKOFF, DEFAULT_MAX_BACKOFF = 15_000, 7 * 86_400_000
 DEFAULT_MAX_RETRIES = 20
-#: milliseconds: a hundred years; an instant behind year 9999 could be written and never read again
+#: milliseconds: a hundred years; an instant after the year 9999 could be written and never read again
 LONGEST_DELAY = 100 * 365 * 86_400_000
-#: milliseconds that a server's Retry-After is obeyed at most
+#: milliseconds: the longest Retry-After of a server that is honoured
 MOST_OBEYED = 86_400_000
 
 
 class Retries(Middleware):
-    """Declares Dramatiq's `max_retries`, `min_backoff`, `max_backoff` (milliseconds), `retry_when`, `throws`, `on_retry_exhausted`.
+    """Declare Dramatiq's `max_retries`, `min_backoff`, `max_backoff` (milliseconds), `retry_when`, `throws`, `on_retry_exhausted`.
 
-    And `retry_delay`: exactly so many milliseconds between an attempt and the next; backoff has jitter, this has none.
-    And `backoff`: a function of (failures so far, exception) that returns the milliseconds.
-    An exception with a `retry_after` (seconds, a timedelta or a datetime) says itself when to come back.
+    Also `retry_delay`: a fixed number of milliseconds between attempts; backoff has jitter, this has none. Also
+    `backoff`: a function of (failures so far, exception) that returns milliseconds. An exception with a `retry_after`
+    (seconds, a timedelta or a datetime) sets the delay itself.
     """
 
     @property
@@ -94,7 +94,7 @@ def _delay(actor: Actor[Any, Any], options: dict[str, Any], failures: int, excep
     if actor.options.get("backoff") is not None:
         return max(0, min(int(actor.options["backoff"](failures, exception)), LONGEST_DELAY))
     if not {"min_backoff", "max_backoff"}.isdisjoint(options):
-        fixed = options.get("retry_delay")  # a message's own backoff wins over its actor's delay
+        fixed = options.get("retry_delay")  # a message's own backoff takes precedence over its actor's delay
     else:
         fixed = options.get("retry_delay", actor.options.get("retry_delay"))
     if fixed is not None:
@@ -105,9 +105,9 @@ def _delay(actor: Actor[Any, Any], options: dict[str, Any], failures: int, excep
 
 
 def retry_after(exception: BaseException) -> int | None:
-    """The milliseconds that an exception asks to wait, by its `retry_after` or the Retry-After of an HTTP response; None: it does not.
+    """Return the delay in milliseconds that an exception asks for, by its `retry_after` or the Retry-After of an HTTP response; None: none.
 
-    What a server asks for is obeyed up to a day; an instant that is past leaves the actor's own rule.
+    A server's delay is honoured up to a day; for an instant in the past the actor's own rule applies.
     """
     asked = getattr(exception, "retry_after", None)
     if asked is not None:
@@ -121,7 +121,7 @@ def retry_after(exception: BaseException) -> int | None:
 
 
 def _header(headers: Any) -> str | None:
-    """Retry-After in the headers of an HTTP library, whatever the case of their names."""
+    """Return Retry-After from the headers of an HTTP library, case-insensitively."""
     pairs = headers.items() if hasattr(headers, "items") else ()
     return next((str(value) for name, value in pairs if str(name).lower() == "retry-after"), None)
 
@@ -139,7 +139,7 @@ def _in_ms(asked: Any) -> int | None:
         if isinstance(asked, int | float) and not isinstance(asked, bool):
             return int(asked * 1000)
     except (ValueError, TypeError, OverflowError):
-        pass  # an invalid Retry-After: the actor's own rule holds
+        pass  # an invalid Retry-After: the actor's own rule applies
     return None
 
 
@@ -151,7 +151,7 @@ def _throws(value: Any) -> tuple[type[BaseException], ...]:
     if value is None:
         return ()
     kinds = value if isinstance(value, tuple | list) else (value,)
-    # A message option came as JSON and cannot name a class; only the actor's own declaration can.
+    # A message option arrives as JSON and cannot name a class; only the actor's own declaration can.
     return tuple(kind for kind in kinds if isinstance(kind, type) and issubclass(kind, BaseException))
 
 

@@ -1,4 +1,4 @@
-"""Shutdown notice: actors that ask for it get Dramatiq's Shutdown exception when their worker begins to stop."""
+"""Shutdown notice: actors that opt in get Dramatiq's Shutdown exception when their worker begins to stop."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from .errors import InvalidOption
 
 
 class ShutdownNotifications(Middleware):
-    """Declares `notify_shutdown=True`, as Dramatiq's own does; here the exception reaches nothing but the actor's call."""
+    """Declare `notify_shutdown=True`, like Dramatiq's own; here the exception is raised only in the actor's call."""
 
     @property
     def actor_options(self) -> set[str]:
@@ -26,7 +26,7 @@ class ShutdownNotifications(Middleware):
 
 
 def notify(broker: Broker, attempts: Iterable[Started]) -> None:
-    """Raise Shutdown in the running attempts whose message or actor asks for it."""
+    """Raise Shutdown in the running attempts whose message or actor opts in."""
     for running in attempts:
         wanted = running.delivery.options.get("notify_shutdown")
         if wanted is None:

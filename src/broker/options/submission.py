@@ -20,17 +20,17 @@ from ...jobs.submit import defaults
 from ...jobs.submit.defaults import Defaults
 from .errors import InvalidOption
 
-#: the roles there are, each with everything the one before it may do (src/operations/people/roles.py)
+#: all roles, each including the rights of those before it (src/operations/people/roles.py)
 ROLES = ("viewer", "submitter", "operator", "admin")
 
 
 class SubmissionOptions(Middleware):
-    """Declares `broker_priority` (0 to 9), `expires` and `unique_for` (milliseconds), `unique`, `unique_by`, `fair_by`.
+    """Declare `broker_priority` (0 to 9), `expires` and `unique_for` (milliseconds), `unique`, `unique_by`, `fair_by`.
 
-    `internal=True`: only Callboard's own code submits its jobs; people and programs are refused (src/operations/jobs/actor_catalogue.py).
-    `unique`: True or "finished": no second job of its key until the first has ended; "waiting": until it starts.
-    `submit_role` and `view_role`: the least role that may submit, retry and change its jobs, and that may see them.
-    `unique_by` and `fair_by` are functions of the actor's arguments that return the key.
+    `internal=True`: only Callboard's own code submits its jobs; users and tokens are refused
+    (src/operations/jobs/actor_catalogue.py). `unique`: True or "finished": no second job of its key until the first has
+    ended; "waiting": until it starts. `submit_role` and `view_role`: the minimum role to submit, retry and change its
+    jobs, and to see them. `unique_by` and `fair_by` are functions of the actor's arguments that return the key.
     """
 
     @property
@@ -66,7 +66,7 @@ class SubmissionOptions(Middleware):
 
 
 def _seal(actor: Actor[Any, Any], message: Message[Any]) -> Message[Any]:
-    """The message with its secret arguments sealed and its generated defaults made, however it was submitted; what is so already stays as it is."""
+    """Seal the message's secret arguments and make its generated defaults, however it was submitted; idempotent."""
     signature = Signature.of(actor)
     if not signature.secrets and not signature.generates:
         return message
@@ -75,11 +75,11 @@ def _seal(actor: Actor[Any, Any], message: Message[Any]) -> Message[Any]:
 
 
 def _all_arguments(function: Callable[..., Any], *args: Any, **kwargs: Any) -> str:
-    """One text for one call, whether its arguments came by position (`send(1, 2)`) or by name (a form)."""
+    """Return the same text for one call, whether its arguments are positional (`send(1, 2)`) or named (a form)."""
     try:
         bound = inspect.signature(function).bind(*args, **kwargs)
     except TypeError:
-        return dumps([args, kwargs])  # they do not fit: the executor holds the job for that
+        return dumps([args, kwargs])  # the arguments do not fit: the executor holds the job for that
     bound.apply_defaults()
     return json.dumps(plain(bound.arguments), sort_keys=True)
 

@@ -9,7 +9,7 @@ from dramatiq.broker import Broker
 
 from .errors import InvalidOption
 
-#: milliseconds an actor may run if it says nothing
+#: milliseconds: the default time limit
 DEFAULT_LIMIT = 600_000
 
 

@@ -11,9 +11,9 @@ from .errors import InvalidOption
 
 
 class Transactional(Middleware):
-    """Declares `transactional=True`: `current_job.session` commits together with the end of the attempt.
+    """Declare `transactional=True`: `current_job.session` commits together with the end of the attempt.
 
-    On SQLite the session holds the one write lock from its first statement to the end of the actor: work first, write last.
+    On SQLite the session holds the write lock from its first statement to the end of the actor: work first, write last.
     """
 
     @property

@@ -1,4 +1,4 @@
-"""One worker process: boot, lease and heartbeat, status page and watchdog, an end in good order.
+"""One worker process: boot, lease and heartbeat, status page and watchdog, graceful shutdown.
 
-Imports every other district and puts their parts together.
+Imports every other district and assembles their parts.
 """

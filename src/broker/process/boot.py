@@ -1,4 +1,4 @@
-"""Boot: puts Callboard's parts into Dramatiq's Worker when it starts, and stops them in order."""
+"""Boot: installs Callboard's parts in Dramatiq's Worker when it starts, and stops them in order."""
 
 from __future__ import annotations
 
@@ -36,9 +36,9 @@ from .worker_process import SchemaMissing, WorkerProcess
 
 log = get_logger(__name__)
 
-#: new objects after which Python looks for garbage; its default of 700 looks through every job in hand several times
+#: new objects that trigger a garbage collection; the default of 700 would scan the jobs in progress several times each
 YOUNG_OBJECTS = 20_000
-#: seconds that running actors get in a process which can no longer renew its lease, or write how they end
+#: seconds that running actors get in a process that can no longer renew its lease, or commit their ends
 HASTE_S = 3.0
 
 
@@ -55,7 +55,7 @@ class Boot(Middleware):
         self._serves = False
         self._stops = threading.Event()
         self._forked: ForkedServer | None = None
-        self._is_command = False  # the process is one that the dramatiq command has started
+        self._is_command = False  # started by the dramatiq command
 
     def after_process_boot(self, broker: Broker) -> None:
         self._is_command = True
@@ -80,7 +80,7 @@ class Boot(Middleware):
         process = WorkerProcess(
             threads=worker.worker_threads, queues=list(listened), actors=broker.actors, limits=limits, end=end, forked=self._forked
         )
-        worker.work_queue = process.work_queue  # before Dramatiq has made the threads that take from it
+        worker.work_queue = process.work_queue  # before Dramatiq creates the threads that consume it
         self.process, self._worker = process, worker
         if self._is_command:
             self._stopping = Stopping(worker, process.status_page)
@@ -96,7 +96,7 @@ class Boot(Middleware):
         process.start(self._look)
         if _has_isolated(broker):
             with suppress(OSError):  # the first job tries again
-                process.children.start()  # it needs a second or two to import the actors: not when the first job waits for it
+                process.children.start()  # it needs a second or two to import the actors: do that before the first job
         self._relay.start()
         _calm_collector()
         _log_served(broker, process, listened)
@@ -120,7 +120,7 @@ class Boot(Middleware):
 
     @contextmanager
     def _must_succeed(self) -> Iterator[None]:
-        """End a process that cannot start. Dramatiq logs what a middleware raises and goes on: it would consume, never work and never end."""
+        """End a process that cannot start. Dramatiq logs a middleware's exception and goes on: it would consume, never work and never exit."""
         try:
             yield
         except Exception as error:
@@ -130,7 +130,7 @@ class Boot(Middleware):
             raise MiddlewareError(str(error)) from error
 
     def _threads(self) -> Iterator[Supervised]:
-        """The threads that this process cannot do without."""
+        """Yield the threads that this process cannot do without."""
         if self.process is not None:
             yield from self.process.threads()
         yield from self._relay.threads()
@@ -144,7 +144,7 @@ class Boot(Middleware):
             yield Supervised("event loop", loop)
 
     def _look(self, elapsed_s: float) -> None:
-        """Replace this process when it has lost one of its threads."""
+        """Replace this process if it has lost one of its threads."""
         if not self._serves or self._stops.is_set():
             return
         lost = self._vital.look(elapsed_s)
@@ -180,16 +180,16 @@ def _has_isolated(broker: Broker) -> bool:
 
 
 def _end_this_process() -> None:
-    """As a deploy does: Dramatiq's main process ends with its worker, and whatever supervises it starts a fresh one."""
+    """Shut down as for a deploy: Dramatiq's main process ends with its worker, and the supervisor starts a new one."""
     os.kill(os.getpid(), signal.SIGTERM)
 
 
 def _calm_collector() -> None:
-    """Let Python look for garbage seldom, and not among what was imported and lives as long as the process."""
+    """Make garbage collections rare, and exclude imported objects, which live as long as the process."""
     gc.collect()
     gc.freeze()
     young, *older = gc.get_threshold()
-    if 0 < young < YOUNG_OBJECTS:  # a collector that was switched off, or made rarer still, stays so
+    if 0 < young < YOUNG_OBJECTS:  # a collector that is disabled, or made rarer still, stays so
         gc.set_threshold(YOUNG_OBJECTS, *older)
 
 

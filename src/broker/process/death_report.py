@@ -1,7 +1,7 @@
 """Death report: a process, started by the watchdog, that records in SQL how a worker process died.
 
-The worker's jobs are queued again at once instead of when its lease runs out, the reason names the signal, and only the
-attempts that were in its threads are blamed.
+So the worker's jobs are queued again at once instead of when its lease expires, the reason names the signal, and only
+the attempts in its threads are blamed.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from ..core.connections import pauses
 
 log = get_logger(__name__)
 
-#: leases after which the relays have long done without
+#: lease durations after which the relays have long taken over
 GIVE_UP_AFTER = 3
 
 
@@ -32,7 +32,7 @@ def main() -> None:
     deadline = time.monotonic() + GIVE_UP_AFTER * get_settings().lease_duration
     for pause in pauses():
         try:
-            # Not by write(): a database that is gone must not be made again.
+            # Not by write(): a deleted database must not be created again.
             if get_database().is_there():
                 with get_database().session() as session, session.begin():
                     taken = workers.bury(session, death)
@@ -42,5 +42,5 @@ def main() -> None:
             if not is_outage(error):
                 raise
             if time.monotonic() + pause > deadline:
-                return  # the lease has run out by now, and a relay has seen it
+                return  # the lease has expired by now, and a relay has seen it
             time.sleep(pause)

@@ -1,4 +1,4 @@
-"""Memory that this process occupies."""
+"""Resident memory of this process."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ _STATM = Path("/proc/self/statm")
 
 
 def resident_bytes() -> int | None:
-    """Bytes of memory that this process occupies; None where the system does not say (Linux does)."""
+    """Return the resident memory in bytes; None where the system does not report it (Linux does)."""
     try:
         return int(_STATM.read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
     except (OSError, ValueError, IndexError):

@@ -1,7 +1,7 @@
 """Watch over Dramatiq's main process: a worker that has lost it shuts down gracefully, and ends in any case.
 
-Otherwise it would never stop, and no process would read its output. Not the kernel's signal for the death of a parent: it
-comes once for each thread that the parent had, and of two signals Dramatiq takes the second for "kill".
+Otherwise it would never stop, and no process would read its output. The kernel's parent-death signal is unsuitable: it
+comes once for each thread that the parent had, and Dramatiq treats the second signal as "kill".
 """
 
 from __future__ import annotations
@@ -21,19 +21,20 @@ from ...settings import get_settings
 
 log = get_logger(__name__)
 
-#: seconds between two looks
+#: seconds between two checks
 LOOK_S = 1.0
-#: seconds within which the main thread has begun to stop after the signal
+#: seconds within which the main thread must have begun to stop after the signal
 BEGIN_WITHIN_S = 5.0
-#: seconds in which running jobs may end: as long as Dramatiq gives them after a signal
+#: seconds that running jobs get: as many as Dramatiq gives them after a signal
 END_WITHIN_S = 600.0
 
 
 def watch(stops: threading.Event, stop: Callable[[float], None]) -> None:
-    """Look after the process that has started this one, from here on; it may be gone already.
+    """Watch this process's parent from here on; it may be gone already.
 
-    `stops` is set when the worker begins to stop. `stop(seconds)` does it from here where its main thread cannot: it may
-    be waiting for the one that has gone to take note of its boot. Call it in the main thread, once Dramatiq has its handlers.
+    `stops` is set when the worker begins to stop. `stop(seconds)` stops it from here if its main thread cannot: it may
+    be waiting for the dead parent to acknowledge its boot. Call it in the main thread, after Dramatiq has installed its
+    handlers.
     """
     parent = multiprocessing.parent_process()
     started_by = os.getppid() if parent is None else parent.pid
@@ -42,9 +43,9 @@ def watch(stops: threading.Event, stop: Callable[[float], None]) -> None:
 
 
 class _StopRequest:
-    """Handles SIGTERM before Dramatiq does, which takes the second one for "kill".
+    """Handles SIGTERM before Dramatiq does, which treats a second one as "kill".
 
-    An orphan gets two: one of whatever supervises its process group, and its own.
+    An orphan gets two: one from the supervisor of its process group, and its own.
     """
 
     def __init__(self, started_by: int | None) -> None:
@@ -68,22 +69,25 @@ def _watch(started_by: int | None, request: _StopRequest, stops: threading.Event
     if not request.is_made:
         os.kill(os.getpid(), signal.SIGTERM)
     if stops.wait(BEGIN_WITHIN_S):
-        time.sleep(END_WITHIN_S)  # and usually no longer here long before
+        time.sleep(END_WITHIN_S)  # usually the process has ended long before
     else:
         stop(get_settings().shutdown_timeout)
     os._exit(1)  # jobs that still run are lost with this worker, and run again
 
 
 def _discard_output() -> None:
-    """Each line goes through a pipe to the main process. We hold its other end, too: it never breaks, but fills, and then who writes waits."""
+    """Drain the pipe to the main process.
+
+    This process holds the reading end, too: the pipe never breaks, but fills, and then every writer blocks.
+    """
     nowhere = os.open(os.devnull, os.O_WRONLY)
     for stream in {id(stream): stream for stream in map(_pipe, (sys.stdout, sys.stderr)) if stream is not None}.values():
         os.dup2(nowhere, stream.fileno())
-    log.warning("main_process_gone")  # for what else listens to our log
+    log.warning("main_process_gone")  # for other listeners of this log
 
 
 def _pipe(stream: Any) -> Any:
-    """Dramatiq's pipe below what has been put over the stream (src/broker/execute/capture.py)."""
+    """Return Dramatiq's pipe under the wrappers of the stream (src/broker/execute/capture.py)."""
     while hasattr(stream, "stream"):
         stream = stream.stream
     return getattr(stream, "pipe", None)

@@ -1,4 +1,4 @@
-"""Running attempts of a worker: writes their logs and progress, passes on cancels, hands back jobs that wait, acknowledges early."""
+"""Running attempts of a worker: writes their logs and progress, passes on cancels, hands back waiting jobs, acknowledges early."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from ..core.log_throttle import LogThrottle
 
 log = get_logger(__name__)
 
-#: seconds a claimed job may wait for a thread of this process before it is handed back to all
+#: seconds that a claimed job may wait for a thread of this process until it is handed back
 HAND_BACK_S = 2.0
 
 
@@ -37,12 +37,12 @@ class RunningAttempts:
         self._load = load
         self._work_queue = work_queue
         self._hand_back = hand_back
-        self._unwritten: list[attempt_logs.Row] = []  # lines of logs
-        self._late: deque[attempt_logs.Row] = deque()  # those of attempts that ended without a record to carry them
+        self._unwritten: list[attempt_logs.Row] = []  # log lines
+        self._late: deque[attempt_logs.Row] = deque()  # log lines of attempts that ended without a record to carry them
         self._causes = LogThrottle()
 
     def tend(self) -> None:
-        """Take each step by itself: a row that cannot be written must not keep other jobs from their cancel or their ack."""
+        """Run each step separately: a row that cannot be written must not delay other jobs' cancels or acks."""
         running = list(self._load.running.values())
         for step in (self._write_lines, self._write_progress, self._pass_on_cancels, self._hand_back_waiting, self._acknowledge_early):
             about = f"{step.__name__} "
@@ -56,7 +56,7 @@ class RunningAttempts:
                     log.exception("lease_failed", step=step.__name__.strip("_"), times=times)
 
     def keep_lines(self, attempt: Any) -> None:
-        """Write the rest of the log of an attempt whose end is not the committer's to write."""
+        """Write the remaining log of an attempt whose end the committer does not write."""
         if attempt.job.lines is not None:
             self._late.extend(attempt_logs.rows(attempt.job.seq, attempt.job.attempt, attempt.job.lines.pending()))
 
@@ -72,10 +72,10 @@ class RunningAttempts:
             self._unwritten.append(self._late.popleft())
         if self._unwritten:
             _write_each(self._unwritten, attempt_logs.write)
-            self._unwritten = []  # not before the commit: lines that an outage kept from being written come again
+            self._unwritten = []  # not before the commit: lines that an outage kept from being written are retried
 
     def _write_progress(self, running: Sequence[Any]) -> None:
-        # Progress is left where it is: the actor may report more at any moment, and the last of it belongs to the end.
+        # Progress is not cleared: the actor may report more at any moment, and the last report belongs to the end.
         reported = [(attempt.job, attempt.job.progress_seen) for attempt in running]
         news = [(job, seen) for job, seen in reported if seen is not None and seen is not job.progress_noted]
         if not news:
@@ -95,7 +95,7 @@ class RunningAttempts:
                 attempt.is_notified = attempt.interrupt(CancelRequested)
 
     def _hand_back_waiting(self, _running: Sequence[Any]) -> None:
-        """Hand back claimed jobs that wait behind long ones: another process may have a thread free."""
+        """Hand back claimed jobs that wait behind long ones: another process may have a free thread."""
         if not self._load.overdue(HAND_BACK_S):
             return
         limit = time.monotonic() - HAND_BACK_S
@@ -108,13 +108,13 @@ class RunningAttempts:
         for attempt in self._load.overdue(get_settings().early_ack_after):
             delivery = attempt.delivery
             if not delivery.is_acknowledged:
-                # The lease guards the job from here on: no consumer timeout, no redelivery, whatever it takes.
+                # From here on the lease protects the job: no consumer timeout, no redelivery, however long it takes.
                 delivery.is_acknowledged = True
                 delivery.consumer.settled([delivery.arrival])
 
 
 def _write_each(rows: Sequence[Any], into: Callable[[Session, Sequence[Any]], None]) -> None:
-    """Write the rows in one transaction, or one by one if a row cannot be stored, leaving out that one; raises during an outage."""
+    """Write the rows in one transaction, or one by one if a row cannot be stored, leaving that one out; raises during an outage."""
     try:
         with write() as session:
             into(session, rows)

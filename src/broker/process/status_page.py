@@ -1,6 +1,6 @@
 """Status page: one page of shared memory that outlives this process and is read by its watchdog.
 
-It holds a pulse that only a live interpreter can advance, and the attempts that are in a thread right now.
+It holds a pulse that only a live interpreter can advance, and the attempts now running in threads.
 """
 
 from __future__ import annotations
@@ -25,10 +25,10 @@ from .watchdog import HEADER, SLOT
 
 log = get_logger(__name__)
 
-#: seconds between two beats, and between two looks at the watchdog itself
+#: seconds between two beats, and between two checks of the watchdog itself
 BEAT_S = 0.5
 LOOK_AFTER_BEATS = 10
-#: threads a page has room for; more than these are not blamed for a crash
+#: threads that fit on a page; others are not blamed for a crash
 THREADS = 255
 
 
@@ -41,7 +41,7 @@ class StatusPage:
         if self._descriptor >= 0:
             os.ftruncate(self._descriptor, size)
         self._page = mmap.mmap(self._descriptor, size)
-        self._slots: dict[int, int] = {}  # thread ident -> place in the page
+        self._slots: dict[int, int] = {}  # thread ident -> slot on the page
         self._lock = threading.Lock()
         self._worker_id = 0
         self._signed_off = 0
@@ -65,33 +65,33 @@ class StatusPage:
         return [Supervised("pulse", self._thread)]
 
     def start(self, look: Callable[[float], None]) -> None:
-        """Begin to beat, watched. `look` is called at each beat with the seconds since the one before."""
+        """Start the pulse and the watchdog. `look` is called at each beat with the seconds since the previous one."""
         self._look = look
         self._beat()
         if self._descriptor >= 0:
-            # Written from C, without the interpreter: where every thread is, when the watchdog asks or a library crashes.
+            # Written from C, without the interpreter: every thread's stack, when the watchdog asks or a library crashes.
             faulthandler.enable(file=2)
             faulthandler.register(signal.SIGUSR2, file=2, all_threads=True)
         self._watch()
         self._thread.start()
 
     def know(self, worker_id: int) -> None:
-        """Note the id of this worker's row."""
+        """Record the id of this worker's row."""
         self._worker_id = worker_id
         self._beat()
 
     def sign_off(self) -> None:
-        """Note that this process ends in good order; its watchdog stays until it has."""
+        """Record that this process shuts down gracefully; its watchdog stays until it has ended."""
         self._signed_off = 1
         self._closing.set()
         self._beat()
 
     def clear_attempts(self) -> None:
-        """Note that this process ends for a reason of its own: its death is no crash of the jobs in its threads."""
+        """Record that this process ends on its own decision: its death does not count as a crash of its jobs."""
         self._page[HEADER.size :] = bytes(len(self._page) - HEADER.size)
 
     def enter(self, seq: int, attempt: int) -> None:
-        """Note that the calling thread runs this attempt."""
+        """Record that the calling thread runs this attempt."""
         place = self._slots.get(threading.get_ident())
         if place is None:
             place = self._new_slot()
@@ -99,7 +99,7 @@ class StatusPage:
             SLOT.pack_into(self._page, place, seq, attempt)
 
     def leave(self) -> None:
-        """Note that the calling thread runs nothing."""
+        """Record that the calling thread is idle."""
         place = self._slots.get(threading.get_ident())
         if place:
             SLOT.pack_into(self._page, place, 0, 0)
@@ -120,12 +120,12 @@ class StatusPage:
                 if self._beats % LOOK_AFTER_BEATS == 0:
                     self._keep_watched()
             except Exception:
-                log.exception("pulse_failed")  # the next beat looks again
+                log.exception("pulse_failed")  # the next beat checks again
 
     def _keep_watched(self) -> None:
         if self._watchdog is not None:
             if not self._watchdog.poll():
-                return  # it runs, or has ended by itself: then it cannot work here
+                return  # it runs, or has ended by itself, which means that it cannot work here
             log.warning("watchdog_gone", code=self._watchdog.returncode)
         self._watch()
 
@@ -147,6 +147,7 @@ class StatusPage:
             )
             self._causes.over("no_watchdog")
         except OSError as error:
-            self._watchdog = None  # tried again at one of the next beats; until then the lease guards the jobs, and only a hang goes unseen
+            # retried at one of the next beats; until then the lease protects the jobs, and only a hang goes undetected
+            self._watchdog = None
             if times := self._causes.count("no_watchdog"):
                 log.warning("no_watchdog", detail=str(error), times=times)

@@ -1,4 +1,4 @@
-"""Bounded shutdown of a worker process: graceful at first, then by force, with all that its actors have started."""
+"""Bounded shutdown of a worker process: graceful at first, then by force, with everything that its actors have started."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from .status_page import StatusPage
 
 log = get_logger(__name__)
 
-#: seconds beyond the time of its actors in which a stopping worker hands back what it holds and signs off
+#: seconds beyond its actors' time in which a stopping worker hands back its jobs and signs off
 LEEWAY_S = 8.0
 
 
 class Stopping:
-    """Bounds the `stop` of one Dramatiq Worker; any thread may call it, and the first call does it."""
+    """Bounds the `stop` of one Dramatiq Worker; any thread may call it, and only the first call counts."""
 
     def __init__(self, worker: Any, status_page: StatusPage) -> None:
         self._stop: Callable[..., None] = worker.stop
@@ -29,9 +29,9 @@ class Stopping:
         worker.stop = self.stop
 
     def stop(self, timeout: float = 600_000, *, leeway_s: float | None = None) -> None:
-        """Let running actors end for at most `timeout` milliseconds, and hand back the rest.
+        """Let running actors finish for at most `timeout` milliseconds, and hand back the rest.
 
-        What follows is bounded, too: Python waits without limit for the processes that an actor has left behind.
+        The steps after that are bounded too: Python waits without limit for processes that an actor has left behind.
         """
         seconds = timeout / 1000 + (LEEWAY_S if leeway_s is None else leeway_s)
         threading.Thread(target=self._end_after, args=[seconds], name="last resort", daemon=True).start()
@@ -41,7 +41,7 @@ class Stopping:
             self._has_stopped = True
 
     def end_now(self) -> None:
-        """End the process. It is its own decision, hence no crash of the jobs in its threads."""
+        """End the process. It is its own decision, so not a crash of the jobs in its threads."""
         self._status_page.clear_attempts()
         process_tree.kill_below(os.getpid(), but=self._status_page.watchdog_pid)
         os._exit(1)

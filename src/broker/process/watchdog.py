@@ -1,9 +1,9 @@
-"""The watchdog: a tiny process beside each worker process that sees it hang or die.
+"""The watchdog: a tiny process beside each worker process that detects its hang or death.
 
-Runs this file alone, on a bare interpreter (`python -I -S`), so that it costs little and shares nothing with what it
-watches but one page of memory: the worker's pulse, and which attempts are in its threads. A worker whose pulse is
-silent, because an actor holds the interpreter in C, is killed; supervision starts another. When a worker has died, the
-watchdog starts the death report, so that its jobs need not wait for the lease to run out.
+It runs this file alone, on a bare interpreter (`python -I -S`), so that it costs little and shares only one page of
+memory with the worker: the worker's pulse, and the attempts in its threads. If the pulse stops, because an actor holds
+the interpreter in C, it kills the worker, and the supervisor starts another. When a worker has died, it starts the
+death report, so that its jobs need not wait for the lease to expire.
 """
 
 from __future__ import annotations
@@ -20,17 +20,17 @@ import sys
 import time
 from contextlib import suppress
 
-#: the page: pulse (a count), worker id, is signed off; then (job seq, attempt) per thread, zeros for an idle one
+#: the page: pulse (a count), worker id, signed off; then (job seq, attempt) per thread, zeros for an idle one
 HEADER, SLOT = struct.Struct("qqq"), struct.Struct("qq")
-#: seconds between two looks
+#: seconds between two checks
 LOOK_S = 0.5
-#: seconds in which a death is reported; by then the lease has run out
+#: seconds in which a death is reported; by then the lease has expired
 REPORT_S = 600.0
-#: seconds for a worker that has signed off to be gone
+#: seconds for a worker that has signed off to exit
 SIGNED_OFF_S = 30.0
-#: seconds the killed worker has to show where its threads are before it dies
+#: seconds for the killed worker to dump its threads' stacks before it dies
 DUMP_S = 0.3
-#: Linux 6.15 and later: asks a pidfd how its process ended (PIDFD_GET_INFO with PIDFD_INFO_EXIT)
+#: Linux 6.15 and later: query a pidfd for its process's exit status (PIDFD_GET_INFO with PIDFD_INFO_EXIT)
 PIDFD_GET_INFO, PIDFD_INFO_EXIT, INFO_SIZE, EXIT_CODE_AT = 0xC040FF0B, 8, 64, 60
 
 
@@ -38,16 +38,16 @@ def main() -> None:
     """Arguments: file descriptor of the page, process id of the worker, seconds of silence (0: any), command of the death report."""
     descriptor, pid, limit_s, *command = int(sys.argv[1]), int(sys.argv[2]), float(sys.argv[3]), *sys.argv[4:]
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, signal.SIG_IGN)  # a stop is the worker's affair; we end with it
+        signal.signal(number, signal.SIG_IGN)  # stopping is the worker's affair; the watchdog ends with it
     try:
         worker = os.pidfd_open(pid)
     except ProcessLookupError:
         return
     except OSError as error:
-        say("no_watchdog", worker=pid, detail=str(error))  # a kernel without pidfds; the lease still guards the jobs
+        say("no_watchdog", worker=pid, detail=str(error))  # a kernel without pidfds; the lease still protects the jobs
         return
     if os.getppid() != pid:
-        return  # it died before we looked, and its number may be another's
+        return  # it died before we looked, and its number may have been reused
     page = mmap.mmap(descriptor, 0, prot=mmap.PROT_READ)
     with open(f"/proc/{pid}/stat") as stat:
         why = watch(page, worker, stat.fileno(), pid, limit_s)
@@ -62,7 +62,7 @@ def main() -> None:
         try:
             subprocess.run(command, input=json.dumps(report).encode(), check=False, timeout=REPORT_S)
             return
-        except OSError as error:  # the system may be short of processes; once the lease has run out a relay takes the jobs over
+        except OSError as error:  # the system may be out of processes; once the lease has expired a relay takes the jobs over
             say("worker_died", worker=pid, detail=f"its death cannot be reported: {error}")
             time.sleep(pause_s)
         except subprocess.TimeoutExpired:
@@ -70,7 +70,7 @@ def main() -> None:
 
 
 def watch(page: mmap.mmap, worker: int, stat: int, pid: int, limit_s: float) -> str:
-    """Return when the worker has ended: why, if it was us."""
+    """Wait until the worker has ended; return the reason if the watchdog killed it."""
     ended = select.poll()
     ended.register(worker, select.POLLIN)
     before, silent_s, looked = -1, 0.0, time.monotonic()
@@ -81,9 +81,9 @@ def watch(page: mmap.mmap, worker: int, stat: int, pid: int, limit_s: float) -> 
         if pulse != before or state(stat) in "Tt":
             before, silent_s = pulse, 0.0
         else:
-            silent_s += min(present - looked, 2 * LOOK_S)  # time in which we were stopped ourselves says nothing
+            silent_s += min(present - looked, 2 * LOOK_S)  # time in which the watchdog itself was stopped does not count
         looked = present
-        if signed_off:  # it beats no more and holds no job
+        if signed_off:  # its pulse has stopped and it holds no job
             if silent_s >= SIGNED_OFF_S:
                 say("worker_does_not_end", worker=pid)
                 with suppress(ProcessLookupError):
@@ -103,7 +103,7 @@ def watch(page: mmap.mmap, worker: int, stat: int, pid: int, limit_s: float) -> 
 
 
 def exit_status(worker: int, stat: int) -> int | None:
-    """The wait status of the process, which another one reaps: asked of its pidfd, or read while it is a zombie."""
+    """Return the wait status of a process that another one reaps: from its pidfd, or read while it is a zombie."""
     seen = None
     with suppress(OSError, ValueError, IndexError):
         seen = int(os.pread(stat, 4096, 0).rpartition(b")")[2].split()[49])
@@ -121,7 +121,7 @@ def exit_status(worker: int, stat: int) -> int | None:
 
 
 def ending(status: int | None) -> str:
-    """A wait status in words."""
+    """Describe a wait status in words."""
     if not status:
         return "ended without a word" if status is None else "ended without signing off"
     if os.WIFSIGNALED(status):
@@ -130,13 +130,13 @@ def ending(status: int | None) -> str:
 
 
 def started(page: mmap.mmap) -> list[tuple[int, int]]:
-    """The (job seq, attempt) that were in threads."""
+    """Return the (job seq, attempt) that were in threads."""
     slots = [SLOT.unpack_from(page, at) for at in range(HEADER.size, len(page) - SLOT.size + 1, SLOT.size)]
     return [(seq, attempt) for seq, attempt in slots if seq]
 
 
 def state(stat: int) -> str:
-    """The letter that the kernel shows for the process."""
+    """Return the kernel's state code of the process."""
     try:
         return os.pread(stat, 4096, 0).rpartition(b")")[2].split()[0].decode()
     except (OSError, IndexError):
@@ -144,7 +144,7 @@ def state(stat: int) -> str:
 
 
 def say(event: str, **fields: object) -> None:
-    """A line of log, as the worker writes them."""
+    """Write a log line in the workers' format."""
     with suppress(OSError):
         print(json.dumps({"event": event, "level": "error", "logger": "callboard.watchdog", **fields}), file=sys.stderr, flush=True)
 

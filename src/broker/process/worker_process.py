@@ -1,4 +1,4 @@
-"""Worker process: its lease, its load, its committer and its children. Made when Dramatiq's Worker boots."""
+"""Worker process: its lease, load, committer and children. Created when Dramatiq's Worker boots."""
 
 from __future__ import annotations
 
@@ -43,16 +43,16 @@ from .status_page import StatusPage
 
 log = get_logger(__name__)
 
-#: seconds between two looks at progress, cancels and jobs that wait behind long ones
+#: seconds between two checks of progress, cancels and jobs that wait behind long ones
 TEND_S = 0.4
 
 
 class SchemaMissing(Exception):
-    """The database lacks tables or columns; the text names the cure."""
+    """The database lacks tables or columns; the message names the cure."""
 
 
 class WorkerProcess:
-    """Holds what the threads of the process share, and keeps its lease: registration, heartbeats, the operator's commands."""
+    """Holds what the threads of the process share, and maintains its lease: registration, heartbeats, the operator's commands."""
 
     def __init__(
         self,
@@ -76,7 +76,7 @@ class WorkerProcess:
         self._unheld: set[tuple[int, int]] = set()
         self._queues = queues
         self._command: Wish | None = None
-        self._end = end  # ends this process in good order; None: the process is not ours to end
+        self._end = end  # shuts this process down gracefully; None: the process is not ours to end
         self._causes = LogThrottle()
         self._progress = Progress()
         self._look: Callable[[float], None] = lambda _elapsed_s: None
@@ -84,7 +84,7 @@ class WorkerProcess:
         self._thread = threading.Thread(target=self._run, name="lease", daemon=True)
 
     def executor(self, broker: Broker) -> Executor:
-        """Return the executor that the threads of this process run claimed jobs by."""
+        """Return the executor with which this process's threads run claimed jobs."""
         return Executor(
             AttemptRunner(broker, self.lease, self.limits),
             self.load,
@@ -112,12 +112,12 @@ class WorkerProcess:
         return [Supervised("lease", self._thread, self._progress), *self.status_page.threads(), *self.committer.threads()]
 
     def abandon_lease(self) -> None:
-        """Beat and claim no more, in a process that is not ours to end: its jobs are given to others when the lease runs out."""
+        """Stop heartbeats and claims, in a process that is not ours to end: its jobs are taken over when the lease expires."""
         self._closing.set()
         self.load.close()
 
     def start(self, look: Callable[[float], None]) -> None:
-        """Register, waiting for SQL if need be, and begin to tend the lease. `look` is called at each beat of the pulse."""
+        """Register, waiting for SQL if need be, and start maintaining the lease. `look` is called at each beat of the pulse."""
         self._look = look
         self.status_page.start(look)
         for pause in pauses():
@@ -137,13 +137,13 @@ class WorkerProcess:
         self._thread.start()
 
     def stop_taking(self) -> None:
-        """Claim nothing more; what runs goes on."""
+        """Claim no more jobs; running ones continue."""
         self.load.close()
 
     def close(self) -> None:
-        """Write every end that is known, hand the rest back, and sign off."""
+        """Commit every known end, hand the rest back, and sign off."""
         self.committer.close()
-        # Nothing can report any more, so these may be given away: taken before the children end, whose threads then move on.
+        # Nothing can report any more, so these may be taken over: listed before the children end, whose threads then move on.
         unfinished = list(self.lease.held | {(attempt.job.seq, attempt.job.attempt) for attempt in list(self.load.running.values())})
         self.children.close()
         self._closing.set()
@@ -161,7 +161,7 @@ class WorkerProcess:
             log.warning("sign_off_failed", detail=type(error).__name__)
 
     def hand_back(self, deliveries: Sequence[Delivery]) -> None:
-        """Queue claimed jobs again that no thread has started; their deliveries are done with."""
+        """Queue claimed jobs again that no thread has started; their deliveries are settled."""
         if not deliveries:
             return
         # First: as soon as this is committed, the same attempt may be claimed here again.
@@ -209,7 +209,7 @@ class WorkerProcess:
                     self._heartbeat()
                     beat = time.monotonic()
                     self._hand_back_unheld()
-                self._progress.step()  # not after an unforeseen error: a lease that is not renewed is no progress
+                self._progress.step()  # not after an unforeseen error: failing to renew a lease is not progress
                 self.attempts.tend()
                 if beats:
                     self._causes.passed()  # not between two beats: a beat that fails each time would be logged each time
@@ -219,13 +219,13 @@ class WorkerProcess:
                 self._causes.failed(log, error, waits="lease_waits_for_sql", broke="lease_failed")
 
     def _check_pulse(self) -> None:
-        """Look at the threads from here once the pulse thread is gone; its watchdog may be off."""
+        """Check the threads from here once the pulse thread is gone; its watchdog may be disabled."""
         if not self.status_page.is_beating:
             self._look(TEND_S)
 
     def _heartbeat(self) -> None:
         asked = time.monotonic()
-        get_database().check_clock()  # first: a lease by a wrong clock may be over when it is written
+        get_database().check_clock()  # first: a lease by a wrong clock may have expired when it is written
         with write() as session:
             alive = workers.heartbeat(
                 session,
@@ -236,7 +236,7 @@ class WorkerProcess:
                 refusals=refusals.reasons(),
             )
             command, stacks_wanted = worker_commands.of(session, self.lease.worker_id), stacks.take(session, self.lease.worker_id)
-            # Not while it closes: what another thread hands back in this moment would be claimed again.
+            # Not during shutdown: jobs that another thread hands back at this moment would be claimed again.
             forgotten = claims.retake(session, self.lease.worker_id, list(self.lease.held)) if alive and not self.load.is_closing else []
             if not alive:
                 workers.survived(session, self.lease.worker_id, list(self.lease.held))
@@ -249,19 +249,19 @@ class WorkerProcess:
             self.lease.renew(asked)
             self._obey(command)
             return
-        # Cut off for too long: the jobs went to others, and late reports under the old number change nothing.
+        # Cut off for too long: the jobs were taken over, and late reports under the old number change nothing.
         log.warning("lease_lost", worker_id=self.lease.worker_id)
         self._register()
 
     def _obey(self, command: Wish | None) -> None:
-        """Do what the operator has commanded: pause, or stop."""
+        """Execute the operator's command: pause, or stop."""
         if command is not self._command:
             log.info("worker_command", command=command.value if command else None)
             self._command = command
             self.load.be_quiet(command is not None)
         if command is None:
             return
-        # Other processes run what no thread here has begun.
+        # Other processes run the jobs that no thread here has begun.
         self.hand_back(self.work_queue.take_out(lambda _delivery: True))
         if command is Wish.STOP and not self.load.in_flight and not self.lease.held and self._end is not None:
             log.info("worker_stops_on_command")
@@ -269,9 +269,9 @@ class WorkerProcess:
             end()
 
     def _hand_back_unheld(self) -> None:
-        """Queue again what SQL says runs here and this process does not hold: the answer to the commit of its claim was lost.
+        """Queue again the jobs that by SQL run here and that this process does not hold: the answer to their claim's commit was lost.
 
-        Only what is found at two looks: between them every claim and every end has been noted here, too.
+        Only jobs found at two checks: between them every claim and every end has been recorded here, too.
         """
         limit = now() - timedelta(seconds=get_settings().lease_duration)
         with read() as session:

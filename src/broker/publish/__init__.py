@@ -1,4 +1,4 @@
-"""From a committed row to RabbitMQ: group commit of submissions, the publisher, its confirmations.
+"""Publication: from a committed row to RabbitMQ: group commit of submissions, the publisher, its confirmations.
 
-Imports `core` alone of this room.
+Imports only `core` of this room.
 """

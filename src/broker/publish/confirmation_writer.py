@@ -18,17 +18,17 @@ from ..core.supervision import Progress, Supervised
 
 log = get_logger(__name__)
 
-#: confirmations kept while SQL is away; a lost one costs a second copy of a message, which starts nothing
+#: confirmations buffered while SQL is away; a lost one costs a second copy of a message, which starts nothing
 LIMIT = 50_000
-#: confirmations per commit, so that it stays a short one
+#: confirmations per commit, to keep it short
 TOGETHER = 1_000
-#: seconds in which confirms are collected for one commit. Submitters should not share disk and interpreter with it; a job that
-#: has started by then needs no confirmation; and a late or missing one costs nothing until the grace period of its row is over
+#: Seconds in which confirms are collected for one commit. It should not compete with submitters for disk and interpreter. A job that has
+#: started by then needs no confirmation, and a late or missing one costs nothing until its row's grace period is over.
 COLLECT_S = 0.25
 
 
 class ConfirmationWriter:
-    """Takes confirmed envelopes, writes one UPDATE per batch."""
+    """Buffers confirmed envelopes, writes one UPDATE per batch."""
 
     def __init__(self) -> None:
         self._queue: queue.SimpleQueue[list[Envelope] | None] = queue.SimpleQueue()
@@ -44,12 +44,12 @@ class ConfirmationWriter:
         return [Supervised("confirmations", self._thread, self._progress)]
 
     def put(self, confirmed: list[Envelope]) -> None:
-        """Take over confirmed envelopes; returns at once."""
+        """Accept confirmed envelopes; returns at once."""
         if confirmed:
             self._queue.put(confirmed)
 
     def close(self) -> None:
-        """Write what is left and end."""
+        """Write the remaining confirmations and end."""
         self._closing.set()
         self._queue.put(None)
         if self._thread.is_alive():

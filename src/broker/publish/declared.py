@@ -1,4 +1,4 @@
-"""Declared queues of one channel, and the envelopes that wait for the declaration of theirs."""
+"""Declared queues of one channel, and the envelopes that wait for their queue's declaration."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from ..core import topology
 
 
 class Declared:
-    """Declares one queue at a time, so that a channel closed over other arguments names the queue at fault."""
+    """Declares one queue at a time, so that a channel closed over other arguments identifies the queue."""
 
     def __init__(self) -> None:
         self.declaring: str | None = None
@@ -25,7 +25,7 @@ class Declared:
         return route in self._there or route in self._kept_as_is
 
     def restart(self) -> list[Envelope]:
-        """Start anew for a new channel; return the envelopes that waited, in order."""
+        """Start again for a new channel; return the envelopes that waited, in order."""
         waiting = [envelope for envelopes in self._waiting.values() for envelope in envelopes]
         self._waiting.clear()
         self._there.clear()
@@ -33,11 +33,11 @@ class Declared:
         return waiting
 
     def wait(self, route: str, envelope: Envelope) -> None:
-        """Keep an envelope until its queue is there."""
+        """Keep an envelope until its queue exists."""
         self._waiting.setdefault(route, []).append(envelope)
 
     def begin(self) -> tuple[tuple[str, dict[str, Any]] | None, list[Envelope]]:
-        """The next queue to declare, name and arguments, and the envelopes that need wait no longer."""
+        """Return the next queue to declare, name and arguments, and the envelopes that need not wait any longer."""
         ready: list[Envelope] = []
         while self._waiting and self.declaring is None:
             route = next(iter(self._waiting))
@@ -50,16 +50,16 @@ class Declared:
         return None, ready
 
     def end(self) -> None:
-        """Note that the queue that was being declared exists."""
+        """Record that the queue that was being declared exists."""
         if self.declaring is not None:
             self._there.add(self.declaring)
         self.declaring = None
 
     def keep_as_is(self, name: str) -> None:
-        """Note that the queue exists with other arguments, which a publisher cannot change."""
+        """Record that the queue exists with other arguments, which a publisher cannot change."""
         self._kept_as_is.add(name)
 
     def forget(self, name: str) -> None:
-        """Note that the queue is gone."""
+        """Record that the queue is gone."""
         self._there.discard(name)
         self._kept_as_is.discard(name)

@@ -1,7 +1,7 @@
 """Publishing connection: writes the frames of many publishes itself and sends them in one system call.
 
-pika builds an object for each frame and goes round its loop for each publish. What is used here is private to pika, so
-an unknown version of pika falls back to the stock behaviour.
+pika builds an object for each frame and runs its loop once per publish. This uses private parts of pika, so an unknown
+version of pika falls back to the stock behaviour.
 """
 
 from __future__ import annotations
@@ -19,14 +19,14 @@ from pika.adapters.select_connection import IOLoop
 from pika.adapters.utils import io_services_utils
 
 _CAN_JOIN = hasattr(pika.SelectConnection, "_adapter_emit_data") and hasattr(pika.connection.Connection, "_get_body_frame_max_length")
-#: True if pika lets its loop be kept off a connection that another thread uses
+#: True if pika's loop can be kept off a connection that another thread uses
 CAN_GUARD = hasattr(getattr(select_connection, "_PollerBase", None), "_dispatch_fd_events")
 #: pika's transport without TLS
 _PLAIN = getattr(io_services_utils, "_AsyncPlaintextTransport", None)
 
 
 class Outgoing(NamedTuple):
-    """One message for the default exchange, to be returned if its queue is not there."""
+    """One message for the default exchange, returned if its queue does not exist."""
 
     route: str
     body: bytes
@@ -36,7 +36,7 @@ class Outgoing(NamedTuple):
 
 
 class GuardedLoop(IOLoop):  # type: ignore[misc]
-    """pika's loop, whose thread holds `guard` while it does not wait: the thread that holds it may use the connection."""
+    """pika's loop, whose thread holds `guard` except while it waits: the thread that holds it may use the connection."""
 
     def __init__(self, guard: AbstractContextManager[Any]) -> None:
         self._guard = guard
@@ -87,7 +87,7 @@ class JoiningConnection(pika.SelectConnection):  # type: ignore[misc]
         try:
             return int(transport._sock.send(data))
         except OSError:
-            return 0  # the kernel has no room, or the connection is broken: pika finds that out itself
+            return 0  # the kernel's buffer is full, or the connection is broken, which pika detects itself
 
 
 def properties(one: Outgoing, timestamp: int | None = None) -> pika.BasicProperties:
@@ -104,7 +104,7 @@ def properties(one: Outgoing, timestamp: int | None = None) -> pika.BasicPropert
 
 
 def publish_frames(channel: int, one: Outgoing, most: int, timestamp: int | None = None) -> list[bytes]:
-    """The frames of one publish, as pika would marshal them with `properties`; `most`: bytes of a body in one frame."""
+    """Build the frames of one publish, as pika would marshal them with `properties`; `most`: bytes of a body per frame."""
     header = _HEADER_START.pack(_BASIC, 0, len(one.body), _FLAGS) + _CONTENT_TYPE + bytes((2, one.priority))
     seconds = int(time.time()) if timestamp is None else timestamp
     header += _short(one.id) + seconds.to_bytes(8, "big") + _short(one.actor) + _APP_ID
@@ -129,7 +129,7 @@ def _short(text: str) -> bytes:
 
 
 def _fitting(text: str) -> str:
-    """As much of a text as AMQP's short texts hold: 255 bytes, which a name of 255 characters may exceed."""
+    """Truncate a text to AMQP's short string: 255 bytes, which a name of 255 characters may exceed."""
     return text if len(text) < 64 else text.encode()[:255].decode(errors="ignore")
 
 

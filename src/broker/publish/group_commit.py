@@ -1,7 +1,7 @@
-"""Group commit: the submissions of many threads in one transaction; those that come while it runs form the next one.
+"""Group commit: the submissions of many threads in one transaction; those that arrive while it runs form the next one.
 
-A web process has dozens of threads that each submit one job. One transaction each is one turn at SQLite's write lock
-and one flush of the disk each; together they are one. No timer: a thread that is alone commits at once.
+A web process has dozens of threads that each submit one job. Separate transactions would each need SQLite's write lock
+and a flush to disk; together they need one. There is no timer: a single thread commits at once.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from ...sql.database import get_database, write
 from ...sql.outages import is_outage
 from ...telemetry import tracing
 
-#: submissions of one transaction, so that it stays a short one
+#: submissions per transaction, to keep it short
 TOGETHER = 100
 
 
@@ -45,7 +45,7 @@ class _Entry:
 
 
 class GroupCommit:
-    """Threads that wait to submit; the first of them leads, the others wait until they are answered or called to lead."""
+    """Threads that wait to submit; the first of them leads, the others wait until they are answered or promoted to leader."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -53,9 +53,9 @@ class GroupCommit:
         self._is_led = False
 
     def submit(self, submission: Submission) -> Receipt:
-        """Commit one submission, alone or with others'. Raises JobsError for it alone, and SQLAlchemy's errors when SQL is away."""
+        """Commit one submission, alone or with others. Raises JobsError only for this one, and SQLAlchemy's errors during an outage."""
         spans = tracing.active()
-        if spans is not None:  # the leader writes it in its own thread and trace
+        if spans is not None:  # the leader commits it in its own thread and trace context
             submission = replace(submission, trace=spans.carrier())
         entry = _Entry(submission, audit.take())
         try:
@@ -67,7 +67,7 @@ class GroupCommit:
             if entry.leads:
                 self._lead()
         finally:
-            # Also when a time limit or a cancel strikes this thread: the others must not wait for it.
+            # Even if a time limit or a cancel interrupts this thread: the others must not wait for it.
             self._leave(entry)
         if entry.error is not None:
             raise entry.error
@@ -80,12 +80,12 @@ class GroupCommit:
             waiting = self._first()
             if not get_database().is_sqlite or (len(waiting) == 1 and waiting[0].is_one_statement):
                 batch = waiting
-            # Alone it is a single statement, which commits by itself; together they are all or none, so that each can be retried alone.
+            # A single one is one statement, which commits by itself; a group is all or none, so that each can be retried alone.
             if len(batch) == 1 and batch[0].is_one_statement:
                 receipts = [_write_alone(batch[0].submission)]
             else:
                 with write() as session:
-                    session.connection()  # SQLite: only now is the write lock ours, and only now is it known who waits
+                    session.connection()  # SQLite: the write lock is held from here on, so the batch is complete only now
                     batch = batch or self._first()
                     receipts = _write(session, batch)
             for entry, receipt in zip(batch, receipts, strict=True):
@@ -123,7 +123,7 @@ class GroupCommit:
 
 
 def _write_alone(submission: Submission) -> Receipt:
-    """One statement on a connection that may have died unnoticed: the same id once more starts no second job."""
+    """Write one statement on a connection that may have died unnoticed: repeating it with the same id starts no second job."""
     spans = tracing.active()
     if spans is None:
         written = get_database().direct.write(partial(submit_alone, submission=submission))
@@ -160,12 +160,12 @@ _group = GroupCommit()
 
 
 def submit_now(submission: Submission) -> Receipt:
-    """Submit in a transaction of this process's own, committed when this returns; the others' errors are theirs alone."""
+    """Submit in this process's own transaction, committed when this returns; errors of other submissions do not affect it."""
     return _group.submit(submission)
 
 
 def _forget_parents() -> None:
-    """Start a forked child without waiting threads: those of its parent do not exist there."""
+    """Clear the waiting threads in a forked child: those of its parent do not exist there."""
     global _group
     _group = GroupCommit()
 

@@ -17,7 +17,7 @@ LINK, LINK_ERROR = "link", "link_error"
 
 
 def linked(message: Message[Any], asked: Submission) -> Workflow | None:
-    """The workflow of a message that links others, or None."""
+    """Return the workflow of a message with links, or None."""
     if LINK not in message.options and LINK_ERROR not in message.options:
         return None
     success, error = message.options.get(LINK) or (), message.options.get(LINK_ERROR) or ()

@@ -1,7 +1,7 @@
-"""Publisher: takes envelopes after their commit, publishes them with confirms, has the confirmations recorded.
+"""Publisher: takes committed envelopes, publishes them with publisher confirms, and has the confirmations recorded.
 
-Handing over never blocks and never fails: what is not confirmed stays an unpublished row, and the relay finds it.
-One connection per process on pika's SelectConnection, so that thousands of confirms may be outstanding; a forked
+Handing over never blocks and never fails: an unconfirmed message stays an unpublished row, and the relay finds it. It
+has one connection per process on pika's SelectConnection, so that thousands of confirms may be outstanding; a forked
 child starts its own.
 """
 
@@ -36,22 +36,22 @@ log = get_logger(__name__)
 WINDOW = 2000
 #: messages sent in one system call
 TOGETHER = 100
-#: messages published by the thread that hands them over
+#: messages that the submitting thread publishes itself
 FEW = 4
 #: seconds between two publishes under load: otherwise each job would wake this thread, at the cost of its submitter
 COLLECT_S = 0.003
-#: envelopes kept while the broker is away; the rows of those beyond it are found by the relay
+#: envelopes buffered while the broker is away; beyond it the relay finds the rows
 INBOX_LIMIT = 20_000
-#: seconds between two looks whether confirms still come
+#: seconds between two checks that confirms still arrive
 WATCH_CONFIRMS_S = 1.0
-#: seconds until a new channel follows one on which a message came back
+#: seconds until a channel is replaced after a returned message
 RENEW_AFTER_S = 0.2
 
 
 class Publisher:
     """One I/O thread with one connection. Only `hand_off`, `is_connected` and `close` may be called from other threads.
 
-    Whatever touches the connection or what is noted of it holds `_guard`: the I/O thread whenever it does not wait.
+    Code that touches the connection or its state holds `_guard`: the I/O thread, except while it waits.
     """
 
     def __init__(self) -> None:
@@ -59,12 +59,12 @@ class Publisher:
         self.is_connected = False
         self.is_blocked = False
         self.blocked_for = ""  # the resource that RabbitMQ is low on, in its words
-        self._is_away = False  # the last try to connect failed
+        self._is_away = False  # the last attempt to connect failed
         self._inbox: deque[Envelope] = deque()
         self._unconfirmed = Unconfirmed()
         self._declared = Declared()
         self._refusals = Refusals("publishing")
-        self._has_confirmed = False  # RabbitMQ, on this connection
+        self._has_confirmed = False  # RabbitMQ has confirmed something on this connection
         self._causes = LogThrottle()
         self._connection: Any = None
         self._channel: Any = None
@@ -78,7 +78,7 @@ class Publisher:
         self._confirmations = ConfirmationWriter()
 
     def hand_off(self, envelopes: list[Envelope]) -> None:
-        """Take over envelopes whose rows are committed; returns at once."""
+        """Accept envelopes whose rows are committed; returns at once."""
         room = INBOX_LIMIT - len(self._inbox)
         self._inbox.extend(envelopes[: max(room, 0)])
         if self._thread is None:
@@ -87,18 +87,19 @@ class Publisher:
             self._wake()
 
     def threads(self) -> list[Supervised]:
-        """Return the threads that this process cannot do without, once something was handed over."""
+        """Return the threads that this process cannot do without, once an envelope was handed over."""
         return [] if self._thread is None else [Supervised("publisher", self._thread, self._progress), *self._confirmations.threads()]
 
     @property
     def trouble(self) -> str:
-        """Return the reason why this connection takes no messages: `alarm: low on memory`, `away`, or ""."""
+        """Return the reason why this connection accepts no messages: `alarm: low on memory`, `away`, or ""."""
         return f"alarm: {self.blocked_for}" if self.is_blocked else "away" if self._is_away else ""
 
     def close(self, timeout: float = 5.0) -> None:
-        """Let what was handed over be confirmed for at most `timeout` seconds, then end the thread.
+        """Wait at most `timeout` seconds for outstanding confirms, then end the thread.
 
-        A short command gets here before its first connection is open, and that is worth waiting for; a broker that is away is not.
+        A short command may get here before its first connection is open, which is worth waiting for; a broker that is
+        away is not.
         """
         if self._thread is None or self.pid != os.getpid():
             return
@@ -119,7 +120,7 @@ class Publisher:
                 writer.start()
                 self._confirmations = writer
                 thread.start()
-            except RuntimeError as error:  # the system has no thread left; the next job tries again, and a relay finds this one
+            except RuntimeError as error:  # no thread is available; the next job tries again, and a relay finds this one
                 writer.close()
                 log.warning("publisher_cannot_start", detail=str(error))
                 return
@@ -136,11 +137,11 @@ class Publisher:
             self._wake_pending = False  # the thread reconnects and looks into the inbox itself
 
     def _publish_here(self) -> bool:
-        """Publish from the calling thread what waits, unless that could keep it waiting; False: the I/O thread has to.
+        """Publish the waiting envelopes from the calling thread unless that might block; False: the I/O thread has to.
 
-        A job that comes alone would else wait for that thread to wake up, a tenth of its way to a worker.
+        Otherwise a single job would wait for that thread to wake up, a tenth of its way to a worker.
         """
-        # The I/O thread holds the guard while it does something, which is not waited for.
+        # While the I/O thread is active it holds the guard; do not wait for it.
         if not CAN_GUARD or self._wake_pending or self._guard.locked() or time.monotonic() - self._published < COLLECT_S:
             return False
         with self._guard:
@@ -151,7 +152,7 @@ class Publisher:
                 self._publish_waiting(once=True)
                 return not self._inbox and not connection.has_unsent
             except BaseException as error:
-                # An interrupt in the middle of a frame: RabbitMQ would take the next one for the rest of it.
+                # An interrupt in the middle of a frame: RabbitMQ would read the next one as the rest of it.
                 connection.ioloop.add_callback_threadsafe(partial(self._give_up, connection, "a message was cut off"))
                 if not isinstance(error, Exception):
                     raise
@@ -164,9 +165,9 @@ class Publisher:
     # Everything below runs on the I/O thread, but for what `_publish_here` calls with the guard held.
 
     def _give_up(self, connection: Any, why: str) -> None:
-        """Go on with a new connection; what this one has not confirmed is published anew."""
+        """Replace the connection; messages unconfirmed on this one are published again."""
         if connection is self._connection:
-            # As pika does when heartbeats stay away: the other side may be gone, or unable to answer a close.
+            # As pika does when heartbeats are missing: the other side may be gone, or unable to answer a close.
             connection._terminate_stream(pika.exceptions.AMQPConnectionError(why))
 
     def _run(self) -> None:
@@ -176,12 +177,12 @@ class Publisher:
                 if self._try_hosts():
                     waits = pauses()
             except Exception:
-                # This thread must outlive everything but its process: no other publishes what is handed over here.
+                # This thread must outlive everything but its process: no other thread publishes these envelopes.
                 log.exception("publisher_failed")
             self._closing.wait(next(waits))
 
     def _try_hosts(self) -> bool:
-        """Connect to each host in turn, and serve each connection until it is lost; True: one was of use."""
+        """Connect to each host in turn, and serve each connection until it is lost; True: one worked."""
         was_of_use = False
         for one in parameters(f"publisher {self.pid}"):
             self._progress.step()
@@ -224,9 +225,9 @@ class Publisher:
         self._open_channel()
 
     def _watch_confirms(self) -> None:
-        """Give up a connection on which no confirm comes any more; what it owes is published anew on the next one."""
+        """Close a connection on which confirms no longer arrive; its messages are published again on the next one."""
         self._progress.step()
-        # A broker that has blocked its publishers says so, and confirms nothing until it lets them go on.
+        # A broker that blocks publishers announces it, and confirms nothing until it unblocks them.
         if self._unconfirmed.is_overdue() and not self.is_blocked:
             log.warning("publisher_unconfirmed", messages=len(self._unconfirmed), seconds=unconfirmed.CONFIRM_WITHIN_S)
             self._give_up(self._connection, "no publisher confirms")
@@ -254,10 +255,10 @@ class Publisher:
         if self._closing.is_set() or not self._connection.is_open:
             return
         if isinstance(reason, pika.exceptions.ChannelClosedByClient):
-            # Not at once: the consumers of the queue that is gone must learn of it before there is a new one.
+            # Not at once: the consumers of the deleted queue must notice before a new one exists.
             pause = RENEW_AFTER_S
         elif declaring is not None:
-            # It may exist all the same, as a queue that is not ours to declare: RabbitMQ returns what finds no queue.
+            # It may still exist, as a queue that we may not declare: RabbitMQ returns messages that find no queue.
             self._declared.keep_as_is(declaring)
             pause = 0.0
             if getattr(reason, "reply_code", None) == 406:
@@ -287,7 +288,7 @@ class Publisher:
         self._put_back()
 
     def _put_back(self) -> None:
-        """Keep what has no confirm, in order, for the next channel: a message that arrived twice starts no second attempt."""
+        """Keep unconfirmed messages, in order, for the next channel: a message that arrives twice starts no second attempt."""
         self._inbox.extendleft(reversed([*self._unconfirmed.take_back(), *self._declared.restart()]))
 
     def _set_blocked(self, blocked: bool, why: str = "") -> None:
@@ -297,7 +298,7 @@ class Publisher:
     def _woken(self) -> None:
         pause = self._published + COLLECT_S - time.monotonic()
         if pause > 0:
-            self._connection.ioloop.call_later(pause, self._publish_waiting)  # until then no hand-over wakes this thread
+            self._connection.ioloop.call_later(pause, self._publish_waiting)  # until then handing over does not wake this thread
         else:
             self._publish_waiting()
 
@@ -314,11 +315,11 @@ class Publisher:
                     self._unconfirmed.add(envelope)
                 elif not self._refusals.waits(route):
                     self._declared.wait(route, envelope)
-                # else it stays an unpublished row: the relay takes it again, and no other queue waits for it
+                # else it stays an unpublished row: the relay takes it again, and other queues need not wait for it
             if ready:
                 self._connection.publish(self._channel, ready)
             self._declare_next()
-            if once:  # the calling thread does not publish what others have handed over meanwhile
+            if once:  # the calling thread does not publish envelopes that others have handed over meanwhile
                 return
 
     def _declare_next(self) -> None:
@@ -338,8 +339,8 @@ class Publisher:
         self._publish_waiting()
 
     def _on_return(self, _channel: Any, method: Any, properties: Any, _body: bytes) -> None:
-        # The queue is gone. The confirm that follows must not count, and the queue is declared anew before the next try:
-        # on another channel, since RabbitMQ's would number its messages on from those of the queue that is no more.
+        # The queue is gone. The confirm that follows must not count, and the queue is declared again before the next attempt. That needs
+        # another channel: on the old one RabbitMQ would continue the message numbers of the deleted queue.
         self._unconfirmed.note_return(properties.message_id)
         self._declared.forget(method.routing_key)
         if self._channel is not None and self._channel.is_open:
@@ -364,7 +365,7 @@ class Publisher:
 
 
 def _words(reason: Exception) -> str:
-    """RabbitMQ's own words of why it closed a channel."""
+    """Return RabbitMQ's own reason for closing a channel."""
     return str(getattr(reason, "reply_text", "") or reason)
 
 
@@ -373,7 +374,7 @@ _lock = threading.Lock()
 
 
 def get_publisher() -> Publisher:
-    """This process's publisher; its thread starts with the first envelope."""
+    """Return this process's publisher; its thread starts with the first envelope."""
     global _publisher
     with _lock:
         if _publisher is None or _publisher.pid != os.getpid():
@@ -382,17 +383,17 @@ def get_publisher() -> Publisher:
 
 
 def hand_off(envelopes: list[Envelope]) -> None:
-    """Give committed envelopes to this process's publisher."""
+    """Pass committed envelopes to this process's publisher."""
     get_publisher().hand_off(envelopes)
 
 
 def trouble() -> str:
-    """Return the reason why this process's publisher takes no messages; "" if there is none or it has not published yet."""
+    """Return why this process's publisher accepts no messages; "" if it does or has not published yet."""
     return "" if _publisher is None or _publisher.pid != os.getpid() else _publisher.trouble
 
 
 def _forget_parents() -> None:
-    """In a forked child: the parent's socket is not ours to use or to close."""
+    """Drop the parent's connection in a forked child, which must neither use nor close it."""
     global _publisher, _lock
     _lock = threading.Lock()
     _publisher = None

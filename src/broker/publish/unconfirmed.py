@@ -9,48 +9,50 @@ from typing import Any, NamedTuple
 
 from ...jobs.core.envelopes import Envelope
 
-#: seconds without a single confirm, while some are due, after which a connection is given up. RabbitMQ under load confirms
-#: late, but it goes on confirming; without a limit one that takes publishes and stays silent would be waited for without end.
+#: Seconds without a single confirm, while some are due, after which a connection is closed. RabbitMQ under load confirms late, but it does
+#: confirm; without a limit a broker that accepts publishes and stays silent would be awaited for ever.
 CONFIRM_WITHIN_S = 15.0
 
 
 class Answered(NamedTuple):
-    """Result of a confirm: messages that RabbitMQ has, and messages returned because their queue is gone."""
+    """Result of a confirm: messages accepted by RabbitMQ, and messages returned because their queue is gone."""
 
     confirmed: list[Envelope]
     returned: list[Envelope]
 
 
 class Unconfirmed:
-    """Used by the publisher's I/O thread alone."""
+    """Used only by the publisher's I/O thread."""
 
     def __init__(self) -> None:
         self._envelopes: OrderedDict[int, Envelope] = OrderedDict()
         self._returned: set[str] = set()
         self._next_tag = 1
-        self._heard = 0.0  # time.monotonic() of the newest sign that confirms come
+        self._heard = 0.0  # time.monotonic() of the last sign that confirms arrive
 
     def __len__(self) -> int:
         return len(self._envelopes)
 
     def restart(self) -> None:
-        """Count from one again: a new channel does."""
+        """Restart at one, as a new channel does."""
         self._next_tag = 1
 
     def add(self, envelope: Envelope) -> None:
-        """Note an envelope that is published next on the channel."""
+        """Record an envelope that is published next on the channel."""
         if not self._envelopes:
             self._heard = time.monotonic()
         self._envelopes[self._next_tag] = envelope
         self._next_tag += 1
 
     def note_return(self, id: str) -> None:
-        """Note a returned message: the confirm that follows must not count."""
+        """Record a returned message: the confirm that follows must not count."""
         self._returned.add(id)
 
     def answer(self, method: Any) -> Answered:
-        """Take out what a Basic.Ack or Basic.Nack is about. A nack (the queue is full, or a node is failing) is neither: its
-        row stays unpublished, and the relay tries again later.
+        """Remove the messages that a Basic.Ack or Basic.Nack refers to.
+
+        A nack (the queue is full, or a node is failing) is neither: the row stays unpublished, and the relay tries
+        again later.
         """
         self._heard = time.monotonic()
         answered = Answered([], [])
@@ -66,11 +68,11 @@ class Unconfirmed:
         return answered
 
     def is_overdue(self) -> bool:
-        """True if confirms have been due for so long without any that the connection must be given up."""
+        """True if confirms have been due for so long without any that the connection must be closed."""
         return bool(self._envelopes) and time.monotonic() - self._heard > CONFIRM_WITHIN_S
 
     def take_back(self) -> list[Envelope]:
-        """Take all of them out, in order, for the next channel: a message that arrives twice starts no second attempt."""
+        """Remove all of them, in order, for the next channel: a message that arrives twice starts no second attempt."""
         envelopes = list(self._envelopes.values())
         self._envelopes.clear()
         return envelopes

@@ -1,4 +1,4 @@
-"""What puts right what was lost or came due: relay, reconciler, dead letters, and RabbitMQ's state beside that of SQL.
+"""Recovery of lost and due messages: relay, reconciler, dead letters, and RabbitMQ's state compared with SQL.
 
 Imports `consume`, `publish` and `core`; runs in workers and schedulers.
 """

@@ -1,7 +1,7 @@
-"""Troubles with RabbitMQ in one sentence each: it is away, a node is, or it takes no messages because of an alarm.
+"""RabbitMQ's problems in one sentence each: it is away, a node is away, or an alarm blocks publishing.
 
-From two sources: RabbitMQ's own answer, and what publishers of the whole fleet have met (`connection.blocked`, no connection), which
-their processes write into their heartbeats. The second one needs no management API.
+From two sources: RabbitMQ's own answer, and the state of all publishers in the fleet (`connection.blocked`, no
+connection), which their processes write into their heartbeats. The second one needs no management API.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from .management import Overview
 
 @dataclass(frozen=True, slots=True)
 class Trouble:
-    """One of them. `subject` names the node or process; "" stands for RabbitMQ as a whole."""
+    """One problem. `subject` names the node or process; "" stands for RabbitMQ as a whole."""
 
     kind: AlertKind
     subject: str
@@ -33,12 +33,12 @@ class Trouble:
 
 
 def troubles(session: Session, broker: Overview) -> list[Trouble]:
-    """Return the troubles with RabbitMQ now, the worst first."""
+    """Return RabbitMQ's present problems, worst first."""
     return of(broker, heartbeats.alive(session), own=publisher.trouble())
 
 
 def of(broker: Overview, beats: Iterable[Heartbeat], *, own: str = "") -> list[Trouble]:
-    """Return the troubles that the given state and heartbeats show; `own`: that of this process's publisher."""
+    """Return the problems that the given state and heartbeats show; `own`: that of this process's publisher."""
     met = {each.name: each.broker for each in beats if each.broker} | ({"this process": own} if own else {})
     found = []
     if broker.is_known and not broker.reachable:

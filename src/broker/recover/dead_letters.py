@@ -1,8 +1,8 @@
-"""Dead letters: what RabbitMQ has set aside in QUEUE.XQ, and its way back to the queue it came from.
+"""Dead letters: messages that RabbitMQ has moved to QUEUE.XQ, and their return to the original queue.
 
-A message gets there when it was delivered too often (workers that died on it, mostly) or refused. A job's record is in SQL: it has
-been published again since, and a second copy starts nothing. So giving a letter back never runs a job twice; it matters for messages
-of other producers.
+A message gets there if it was delivered too often (mostly to workers that died of it) or rejected. A job's record is in
+SQL: it has been published again since, and a second copy starts nothing. So requeueing a dead letter never runs a job
+twice; it matters for messages of other producers.
 """
 
 from __future__ import annotations
@@ -21,28 +21,28 @@ from ..core.connections import answered, parameters
 
 log = get_logger(__name__)
 
-#: letters given back at once
+#: dead letters requeued at once
 MOST = 1000
-#: headers in which RabbitMQ keeps the past of a message: given back with them it would drop it as one that goes round in circles
+#: headers in which RabbitMQ records a message's history: requeued with them it would be dropped as a cycle
 _PAST = ("x-death", "x-first-death", "x-last-death", "x-delivery-count", "x-acquired-count")
 
 
 class BrokerAway(Exception):
-    """RabbitMQ cannot be asked now; the text says why and what helps."""
+    """RabbitMQ cannot be reached; the message gives the reason and the cure."""
 
 
 @dataclass(frozen=True, slots=True)
 class Requeued:
-    """Numbers of dead letters: given back, and left."""
+    """Numbers of dead letters: requeued, and left."""
 
     moved: int
     left: int
 
 
 def requeue(queue: str, *, limit: int = MOST) -> Requeued:
-    """Give up to `limit` dead letters of a Dramatiq queue back, the oldest first; each is removed once RabbitMQ has its copy.
+    """Requeue up to `limit` dead letters of a Dramatiq queue, oldest first; each is removed once RabbitMQ has confirmed its copy.
 
-    Raises BrokerAway when RabbitMQ does not answer or does not take one; what was not given back is still a dead letter.
+    Raises BrokerAway if RabbitMQ does not answer or does not accept one; all others remain dead letters.
     """
     try:
         with _connected() as connection:
@@ -74,7 +74,7 @@ def _requeue(connection: Any, queue: str, limit: int) -> Requeued:
     except pika.exceptions.ChannelClosedByBroker as error:
         if error.reply_code != 404:
             raise
-        return Requeued(0, 0)  # nothing was ever set aside
+        return Requeued(0, 0)  # no message was ever dead-lettered
     moved = 0
     while moved < min(there, limit):
         with answered(connection, f"a dead letter of {letters}"):
@@ -96,7 +96,7 @@ def _origin(queue: str, properties: Any) -> str:
 
 
 def _fresh(properties: Any) -> Any:
-    """The message's own properties, without its past and without an end of its life that is over."""
+    """The message's own properties, without its history and an expired time to live."""
     properties.headers = {name: value for name, value in (properties.headers or {}).items() if not name.startswith(_PAST)} or None
     properties.expiration = None
     properties.delivery_mode = 2

@@ -1,7 +1,8 @@
-"""Drift: where SQL and RabbitMQ differ in what waits in a queue, and by how much; what mends it is the reconciler, or a worker.
+"""Drift: differences between SQL and RabbitMQ in a queue's waiting messages; the reconciler or a worker repairs them.
 
-SQL is right. RabbitMQ's numbers are some seconds old, so only such a difference counts as cannot come from that: jobs whose message
-it confirmed a minute ago and more and that still wait, and messages beyond all that could have been taken in some seconds.
+SQL is right. RabbitMQ's numbers are some seconds old, so only differences that this cannot explain count: jobs
+confirmed a minute ago or more that still wait, and messages in excess of all that could have been consumed in some
+seconds.
 """
 
 from __future__ import annotations
@@ -18,9 +19,9 @@ from ...jobs.relay.lost_messages import Waiting
 from ...sql.clock import now
 from .management import Overview
 
-#: a message that RabbitMQ confirmed so long ago is in its numbers
+#: RabbitMQ's numbers include messages confirmed this long ago
 SETTLED = timedelta(seconds=60)
-#: seconds that RabbitMQ's numbers may be old, with the time that we keep them
+#: maximum age of RabbitMQ's numbers in seconds, including our caching
 BEHIND_S = 15.0
 
 
@@ -28,23 +29,23 @@ BEHIND_S = 15.0
 class Drift:
     """Difference of one queue between SQL and RabbitMQ."""
 
-    unpublished: int = 0  # jobs that RabbitMQ has not got yet
-    missing: int = 0  # jobs whose message it had got, and has no more
+    unpublished: int = 0  # jobs not in RabbitMQ yet
+    missing: int = 0  # jobs whose confirmed message is no longer in RabbitMQ
     surplus: int = 0  # messages that no waiting or running job needs
 
     @property
     def is_none(self) -> bool:
-        """True if both agree, apart from messages on their way."""
+        """True if both agree, apart from messages in transit."""
         return not (self.missing or self.surplus)
 
 
 def waiting(session: Session) -> dict[str, Waiting]:
-    """Return what SQL knows of each queue's messages."""
+    """Return SQL's record of each queue's messages."""
     return lost_messages.waiting(session, settled_before=now() - SETTLED)
 
 
 def of(queue: str, ours: Waiting | None, counted: QueueCounts | None, broker: Overview) -> Drift | None:
-    """The drift of one queue; None: RabbitMQ's numbers are not known."""
+    """Return the drift of one queue; None: RabbitMQ's numbers are unknown."""
     if not broker.is_counted:
         return None
     there = broker.of(queue)

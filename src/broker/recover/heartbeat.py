@@ -1,4 +1,4 @@
-"""Heartbeat: the row by which one thread of this process shows every other process that it runs."""
+"""Heartbeat: the row by which one thread of this process shows the others that it runs."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ log = get_logger(__name__)
 
 
 class Beat:
-    """The heartbeat of one thread, which calls `beat` at each of its turns."""
+    """The heartbeat of one thread, which calls `beat` in each iteration."""
 
     def __init__(self, role: Role) -> None:
         self.role = role
@@ -23,7 +23,7 @@ class Beat:
         self._due = 0.0
 
     def beat(self) -> None:
-        """Renew the heartbeat if it is time; raises what the database does."""
+        """Renew the heartbeat if it is due; raises the database's errors."""
         present = time.monotonic()
         if present < self._due:
             return
@@ -32,7 +32,7 @@ class Beat:
         self._due = present + get_settings().heartbeat_interval
 
     def sign_off(self) -> None:
-        """Note the end in good order; without SQL the heartbeat runs out by itself."""
+        """Record the graceful end; without SQL the heartbeat expires by itself."""
         if not self._id:
             return
         try:

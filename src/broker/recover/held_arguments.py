@@ -1,6 +1,6 @@
-"""Jobs that are held because their arguments do not fit: released by a process whose code takes them, as after a rolling deploy.
+"""Jobs held because their arguments do not fit: released by a process whose code accepts them, as after a rolling deploy.
 
-A worker with older code that is still alive would hold them again, so that they wait until the one that held them is gone.
+A living worker with older code would hold them again, so they wait until the worker that held them is gone.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from ...sql.database import read, write
 
 log = get_logger(__name__)
 
-#: jobs looked at at once, and jobs remembered that this process's code does not take
+#: jobs checked at once, and rejected jobs remembered by this process
 AT_ONCE, REMEMBERED = 500, 20_000
 
 
@@ -30,7 +30,7 @@ class HeldArguments:
         self._unfit: set[tuple[int, int]] = set()  # (seq, attempt)
 
     def run_once(self, broker: Broker) -> int:
-        """Look at the next held jobs, and release those that fit; return how many."""
+        """Check the next held jobs and release those that fit; return their number."""
         with read() as session:
             found = held.for_arguments(session, broker.actors.keys(), after=self._after, limit=AT_ONCE)
         self._after = found[-1].seq if len(found) == AT_ONCE else 0
@@ -52,7 +52,7 @@ class HeldArguments:
 
 
 def fits(actor: Any, args: Any, kwargs: Any) -> bool:
-    """True if the actor's code takes these arguments."""
+    """True if the actor's code accepts these arguments."""
     signature = Signature.of(actor)
     with guarded("arguments_not_judged", actor=actor.actor_name):
         try:

@@ -1,7 +1,8 @@
-"""RabbitMQ's own state: reachable, version, nodes with their alarms, and its numbers of each queue, to stand beside SQL's.
+"""RabbitMQ's own state: reachable, version, nodes with their alarms, and its numbers of each queue, for comparison with SQL's.
 
-Read from the management API where one is configured (CALLBOARD_MANAGEMENT_URL, with the broker URL's user); else only
-whether AMQP answers at all. Asked by a thread of its own at most every two seconds: no caller waits longer than it says. Never raises.
+Read from the management API if one is configured (CALLBOARD_MANAGEMENT_URL, with the broker URL's user); otherwise only
+whether AMQP answers. Queried on its own thread at most every two seconds: no caller waits longer than it specifies.
+Never raises.
 """
 
 from __future__ import annotations
@@ -29,33 +30,33 @@ from ..core.connections import answered, parameters
 log = get_logger(__name__)
 Number = TypeVar("Number", int, float)
 
-#: seconds an answer is good for
+#: seconds that an answer is fresh
 FRESH_S = 2.0
 #: seconds after which a page waits for a new answer
 OLD_S = 10.0
 #: seconds that it waits at most
 WAIT_S = 2.5
-#: seconds that RabbitMQ may take to answer before it counts as away, whatever it said before
+#: seconds without an answer until RabbitMQ counts as away
 LOST_S = 8.0
-#: seconds a node may take to answer
+#: seconds that a node may take to answer
 TIMEOUT_S = 2.0
 
 
 @dataclass(frozen=True, slots=True)
 class QueueNumbers:
-    """RabbitMQ's own numbers of one queue; None: not known."""
+    """RabbitMQ's own numbers of one queue; None: unknown."""
 
     ready: int
     unacked: int | None
     consumers: int
-    in_rate: float | None = None  # messages a second
+    in_rate: float | None = None  # messages per second
     out_rate: float | None = None
-    policy: str | None = None  # that is in force; "": none
+    policy: str | None = None  # the policy in force; "": none
 
 
 @dataclass(frozen=True, slots=True)
 class NodeState:
-    """One node of RabbitMQ. `alarms`: what it runs short of (memory, disk), for which the whole cluster takes no messages."""
+    """One node of RabbitMQ. `alarms`: resources it is low on (memory, disk), for which the whole cluster blocks publishers."""
 
     name: str
     is_running: bool
@@ -69,20 +70,20 @@ class Overview:
     reachable: bool
     version: str = ""
     queues: dict[str, QueueNumbers] = field(default_factory=dict)
-    is_counted: bool = False  # `queues` has all there are
-    nodes: tuple[NodeState, ...] = ()  # of the cluster, or the hosts of CALLBOARD_BROKER_URL; () where neither is known
+    is_counted: bool = False  # `queues` is complete
+    nodes: tuple[NodeState, ...] = ()  # of the cluster, or the hosts of CALLBOARD_BROKER_URL; () if neither is known
     silent: tuple[str, ...] = ()  # hosts of CALLBOARD_MANAGEMENT_URL that do not answer
-    is_known: bool = True  # False: RabbitMQ has not answered yet since this process began to ask
+    is_known: bool = True  # False: RabbitMQ has not answered yet since this process began to query it
 
     def of(self, queue: str) -> QueueNumbers | None:
-        """The numbers of the queues that together are one Dramatiq queue; None: RabbitMQ has none of them, or they are not known."""
+        """Return the sum over the queues that make up one Dramatiq queue; None: RabbitMQ has none of them, or the numbers are unknown."""
         found = [self.queues[name] for name in topology.queues_of(queue) if name in self.queues]
         if not found:
             return None
         return QueueNumbers(
             sum(each.ready for each in found),
             _total([each.unacked for each in found]),
-            # Each consumer takes from all of them.
+            # Each consumer consumes all of them.
             max(each.consumers for each in found),
             _total([each.in_rate for each in found]),
             _total([each.out_rate for each in found]),
@@ -94,13 +95,14 @@ _asking: threading.Thread | None = None
 _asked = 0.0  # since when
 _answer = Overview(False, is_known=False)
 _answered = 0.0
-_first = 0  # of the management URLs: the one that answered last
+_first = 0  # index of the management URL that answered last
 
 
 def overview(*, within_s: float = OLD_S, wait_s: float = WAIT_S) -> Overview:
-    """RabbitMQ's state, hardly older than two seconds while it is asked for all the time.
+    """Return RabbitMQ's state, about two seconds old at most while it is requested continually.
 
-    A caller waits only where the last answer is older than `within_s`, and for `wait_s` at most; else it gets that one, and the next caller a new one.
+    A caller waits only if the last answer is older than `within_s`, and for `wait_s` at most; otherwise it gets the
+    last answer, and the next caller a new one.
     """
     global _asking, _asked
     with _lock:
@@ -126,7 +128,7 @@ def _look() -> None:
         pass
     if len(silent) == len(urls):
         _note(_from_amqp(), silent)
-    for number in order:  # the others are asked only whether they are there
+    for number in order:  # the others are only asked whether they are alive
         _answers(urls[number], silent)
     _note(_answer, silent)
 
@@ -162,7 +164,7 @@ def _note(answer: Overview, silent: set[str]) -> None:
 
 
 def _forget_parents() -> None:
-    """In a forked child: the thread that asked, or held the lock, is not there."""
+    """Reset in a forked child: the thread that queried, or held the lock, does not exist there."""
     global _lock, _asking
     _lock, _asking = threading.Lock(), None
 
@@ -234,7 +236,7 @@ def _host(url: str) -> str:
 
 
 def _from_amqp() -> Overview:
-    """Connect to every host in turn: is it there, and which version?"""
+    """Connect to every host in turn to see whether it is alive, and its version."""
     version, nodes = "", []
     for one in _hosts():
         found = _version(one)

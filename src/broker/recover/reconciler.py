@@ -1,9 +1,9 @@
 """The reconciler: finds queued jobs whose message the broker cannot have, and has them published again.
 
-A queue may be purged or deleted by hand, or the whole broker wiped. The message of a job that RabbitMQ confirmed and that
-has waited for a while counts as lost when its queue is missing or empty, when the queue and all that its consumers can have been
-brought ahead are fewer messages than jobs that wait in it, or when messages published well after its own have been claimed
-(queues are first in, first out). Publishing once too often is harmless: the first copy to be claimed wins.
+A queue may be purged or deleted by hand, or the whole broker wiped. A confirmed message of a job that has waited for a
+while counts as lost in three cases: its queue is missing or empty; the queue, plus all that its consumers may have
+prefetched, holds fewer messages than waiting jobs; messages published well after its own have been claimed (queues are
+first in, first out). Publishing once too often is harmless: the first copy to be claimed wins.
 """
 
 from __future__ import annotations
@@ -36,16 +36,14 @@ fleet_watch: Hook[Callable[[], object]] = Hook("fleet watch")
 
 
 class Holding(NamedTuple):
-    """Messages ready in the queues of one Dramatiq queue, and how many consumers they have."""
+    """Messages ready in the queues of one Dramatiq queue, and the number of their consumers."""
 
     ready: int
     consumers: int
 
 
 class Reconciler:
-    """Compares SQL with the broker every `reconcile_interval` seconds, in a thread of its own: a broker that answers slowly
-    must not keep the relay from what is due.
-    """
+    """Compares SQL with the broker every `reconcile_interval` seconds, in its own thread: a slow broker must not delay the relay."""
 
     def __init__(self) -> None:
         self._closing = threading.Event()
@@ -107,13 +105,13 @@ class Reconciler:
 
 
 def cannot_hold(holding: Holding | None, waiting: int) -> bool:
-    """True if a queue that holds so few messages cannot have those of all waiting jobs."""
-    # Messages that were brought to a worker and wait there are not ready, and a backlog always has some.
+    """True if a queue with so few messages cannot hold those of all waiting jobs."""
+    # Messages prefetched by a worker are not ready, and a backlog always has some.
     return holding is None or holding.ready == 0 or holding.ready + holding.consumers * DEEP_PREFETCH < waiting
 
 
 def _holdings(queues: list[str]) -> dict[str, Holding | None]:
-    """Return the messages and consumers of each Dramatiq queue; None where its queues are gone."""
+    """Return the messages and consumers of each Dramatiq queue; None if its queues are gone."""
     found: dict[str, Holding | None] = {}
     connection = pika.BlockingConnection(parameters("reconciler"))
     try:
@@ -128,7 +126,7 @@ def _holdings(queues: list[str]) -> dict[str, Holding | None]:
                     except pika.exceptions.ChannelClosedByBroker as error:
                         if error.reply_code == 404:
                             continue
-                        raise  # refused to us: nothing is known of it
+                        raise  # access refused: its state is unknown
                 known = found[queue] or Holding(0, 0)
                 found[queue] = Holding(known.ready + method.message_count, known.consumers + method.consumer_count)
     finally:

@@ -1,8 +1,8 @@
-"""The relay: publishes what is due, what was committed and never confirmed, and what lost its worker.
+"""The relay: publishes jobs that are due, that were committed but never confirmed, or that lost their worker.
 
-It runs as a thread of every worker and scheduler process; any number may run, since each takes rows the others
-skip. It sleeps until the next instant that SQL knows of, and never longer than `relay_interval`, because a row
-written meanwhile may be due sooner.
+It runs as a thread of every worker and scheduler process; any number may run, since each skips rows that others have
+locked. It sleeps until the next due instant in SQL, but at most `relay_interval`, because a row written meanwhile may
+be due sooner.
 """
 
 from __future__ import annotations
@@ -38,14 +38,14 @@ log = get_logger(__name__)
 
 #: rows published in one transaction at most
 BATCH_LIMIT = 500
-#: seconds between two looks for workers that fell silent
+#: seconds between two checks for silent workers
 WATCH_S = 1.0
-#: messages of one queue that a worker may have been brought and not claimed: of normal and high priority, and a few of low
+#: messages of one queue that a worker may have prefetched without claiming: of normal and high priority, and a few of low
 BROUGHT_AHEAD = 2 * DEEP_PREFETCH + UNHURRIED_PREFETCH
 
 
 class Relay:
-    """One thread. `run_once` does all that is due now and is what tests call."""
+    """One thread. `run_once` does all that is due now; tests call it."""
 
     def __init__(self) -> None:
         self._closing = threading.Event()
@@ -60,7 +60,7 @@ class Relay:
         self._patient_until = 0.0
 
     def start(self) -> None:
-        # Leases that ran out while no relay was there to look may be about to be renewed.
+        # Leases that expired while no relay was running may be about to be renewed.
         self._patient_until = time.monotonic() + get_settings().heartbeat_interval * 1.5
         self._thread.start()
         self._reconciler.start()
@@ -92,18 +92,18 @@ class Relay:
     def _run(self) -> None:
         was_away = False
         while not self._closing.is_set():
-            self._progress.step()  # also after an error: what one relay cannot do with a row, none can
+            self._progress.step()  # also after an error: a row that one relay cannot process, none can
             try:
                 self._beat.beat()
                 self.watch()
                 if was_away:
-                    # Workers come first: what a PostgreSQL that was killed has forgotten of their last claims they claim again.
+                    # Workers come first: they re-claim the last claims that a killed PostgreSQL has lost.
                     was_away = False
                     self._closing.wait(get_settings().heartbeat_interval * 1.5)
                     continue
                 with read() as session:
                     instant = due_jobs.next_instant(session)
-                # A little early or late each time, so that the relays of a fleet do not look in step.
+                # With jitter, so that the relays of a fleet do not poll in step.
                 wait = get_settings().relay_interval * dice.uniform(0.8, 1.2)
                 if instant is not None:
                     wait = min(wait, (instant - now()).total_seconds())
@@ -115,24 +115,24 @@ class Relay:
             except Exception as error:  # noqa: BLE001 - the next turn tries again
                 self._causes.failed(log, error, waits="relay_waits_for_sql", broke="relay_failed")
                 if is_outage(error):
-                    # After an outage every lease looks old: first give the workers time to renew theirs.
+                    # After an outage every lease looks expired: first give the workers time to renew theirs.
                     self._be_patient()
                     was_away = True
                 self._closing.wait(1.0)
 
     def _be_patient(self) -> None:
-        """Take over no jobs until every living worker has had the time to renew its lease."""
+        """Take over no jobs until every living worker has had time to renew its lease."""
         self._patient_until = time.monotonic() + get_settings().lease_duration
 
     def watch(self) -> None:
-        """Give away the jobs of silent workers, release what waits for an actor that has appeared, and top up fair queues."""
+        """Take over the jobs of silent workers, release jobs whose actor is now known, and top up fair queues."""
         asked = time.monotonic()
         since = asked - self._watched
         if since < WATCH_S:
             return
         looked, self._looked, self._watched = self._looked, now(), asked
         if (self._looked - looked).total_seconds() - since > get_settings().lease_duration / 2:
-            # The wall clock went on and ours did not: the host was asleep, and its workers with it.
+            # The wall clock advanced and the monotonic one did not: the host was asleep, and its workers with it.
             self._be_patient()
         with guarded("silent_workers_not_watched"):
             self._take_over(since, asked)
@@ -168,8 +168,8 @@ class Relay:
         if not silent or time.monotonic() <= self._patient_until:
             return
         with write() as session:
-            session.connection()  # SQLite: here the write lock is waited for
-            # As long as this look has been kept waiting by the store, a heartbeat may have been.
+            session.connection()  # SQLite: the write lock is awaited here
+            # A heartbeat may have been delayed by the store for as long as this check has been.
             late = max(0.0, since - 2 * WATCH_S) + time.monotonic() - asked
             present = now()
             taken = workers.take_over(session, grace=timedelta(seconds=late))
