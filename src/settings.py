@@ -97,7 +97,7 @@ class Settings(BaseSettings):
         description="first port on which worker and scheduler processes tell numbers of their own, each on the first free one; 0: none",
     )
     metrics_host: Annotated[str, AfterValidator(setting_checks.host)] = Field(
-        "127.0.0.1", description="address on which they do; whoever reaches it needs no token"
+        "127.0.0.1", description="address on which they do; no token is needed to read them there"
     )
     trace_url: str = Field(
         "",
@@ -106,7 +106,7 @@ class Settings(BaseSettings):
     )
 
     foreign_messages: Literal["hold", "run"] = Field(
-        "hold", description="what happens to a message nobody submitted here: kept for a person, or run"
+        "hold", description="messages that were not submitted here: held for an operator, or run"
     )
     max_result_bytes: int = Field(67_108_864, ge=1024, description="bytes; a larger JSON result ends the attempt as unstorable")
     inline_result_bytes: int = Field(262_144, ge=1024, description="bytes; a larger JSON result is kept in a file instead of its row")
@@ -128,10 +128,10 @@ class Settings(BaseSettings):
     lease_duration: float = Field(6.0, gt=0, description="seconds without a heartbeat after which a worker's jobs are given away")
     max_crashes: int = Field(3, ge=1, description="workers that one job may kill before it is dead")
     publish_grace: float = Field(2.0, gt=0, description="seconds a committed job may stay unpublished before the relay publishes it")
-    relay_interval: float = Field(0.2, gt=0, description="seconds between two looks of the relay when nothing is due")
+    relay_interval: float = Field(0.2, gt=0, description="seconds between two polls of the relay when no job is due")
     reconcile_interval: float = Field(15.0, gt=0, description="seconds between two comparisons of SQL with the broker")
     reconcile_after: float = Field(
-        20.0, gt=0, description="seconds a published job must have waited before the reconciler doubts its message"
+        20.0, gt=0, description="seconds that a published job must have waited before the reconciler checks for its message"
     )
     early_ack_after: float = Field(
         60.0, gt=0, description="seconds of running after which a message is acknowledged: from then on the lease alone guards the job"
@@ -155,7 +155,7 @@ class Settings(BaseSettings):
 
     alert_actor: str = Field(
         "mail_schedule_news",
-        description="actor that is told of schedules without a success by their deadline and without an actor of their own for it",
+        description="actor notified of schedules that miss their deadline and have no actor of their own for it",
     )
 
     alert_backlog: int = Field(1000, ge=0, description="ready jobs in one queue above which an alert begins; 0: no alert")
@@ -204,7 +204,7 @@ class Settings(BaseSettings):
     )
     mail_admins: Annotated[str, AfterValidator(setting_checks.addresses)] = Field(
         "",
-        description="who gets reports and mail about failures, comma separated; empty: the built-in mailbox, or nobody behind a real mail server",
+        description="recipients of reports and failure mail, comma separated; empty: the built-in mailbox, or no recipients with a real mail server",
     )
     mail_templates: Annotated[str, AfterValidator(setting_checks.folder)] = Field(
         "", description="folder of your own mail templates, NAME.txt and NAME.html; they win over those of the same name here"
@@ -242,7 +242,7 @@ class Settings(BaseSettings):
                 ("lease_duration", f"must be longer than CALLBOARD_HEARTBEAT_INTERVAL ({self.heartbeat_interval:g}): three times that")
             )
         if self.proxy_user_header and not self.proxy_addresses.strip():
-            problems.append(("proxy_addresses", "must name the proxy that sends CALLBOARD_PROXY_USER_HEADER, or anybody could send it"))
+            problems.append(("proxy_addresses", "must name the proxy that sends CALLBOARD_PROXY_USER_HEADER, or any client could send it"))
         problems += [
             (name, f"must be at most {LONGEST_DAYS} days")
             for name in type(self).model_fields

@@ -43,7 +43,7 @@ def read(data: bytes) -> tuple[list[list[str]], Dialect]:
     except UnicodeDecodeError:
         raise Unreadable("The file is not UTF-8. Save it as “CSV UTF-8”.") from None
     if "\0" in text:
-        raise Unreadable("This is no text file. Save the table as CSV, not as a workbook.")
+        raise Unreadable("This is not a text file. Save the table as CSV, not as a workbook.")
     named = _NAMED_SEPARATOR.match(text)
     separator = named[1] if named else ""
     rows = _rows(text[named.end() :], separator) if named else None
@@ -89,4 +89,4 @@ def _rows(text: str, separator: str) -> list[list[str]]:
     try:
         return list(csv.reader(io.StringIO(text, newline=""), delimiter=separator, strict=True))
     except csv.Error as error:
-        raise Unreadable(f"This is no CSV file: {error}. A quote within quotes is written twice.") from None
+        raise Unreadable(f"This is not a CSV file: {error}. A quote within quotes is written twice.") from None

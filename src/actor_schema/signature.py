@@ -47,10 +47,10 @@ _CONFIG = ConfigDict(extra="forbid", ser_json_inf_nan="constants", protected_nam
 #: types that JSON carries unchanged, so that the call needs no conversion
 _NATIVE = (bool, int, float, str, list, dict, NoneType, Any, object)
 _UNREPEATABLE = (
-    "This value would be another one in each attempt: its converter changes what it has converted already, or its default is made anew. "
+    "This value would be another one in each attempt: its converter changes what it has converted already, or its default is generated again. "
     "Give every field, or let the type accept its own output."
 )
-_UNOPENABLE = "This secret was sealed with another CALLBOARD_SECRET_KEY, or for another parameter: give it anew."
+_UNOPENABLE = "This secret was sealed with another CALLBOARD_SECRET_KEY, or for another parameter: enter it again."
 _NATIVE_CONTAINERS = (list, Sequence, Iterable)
 
 Arguments = tuple[list[Any], dict[str, Any]]

@@ -53,7 +53,7 @@ def _import_folder(folder: Path) -> None:
     package = _import(folder.name) if folder.name.isidentifier() else None
     if package is None or str(folder) not in getattr(package, "__path__", ()):
         raise ImportError(
-            f"The folder {folder} of CALLBOARD_ACTORS cannot be a package of its name: it is no Python name, or another module has it. Rename it."
+            f"The folder {folder} of CALLBOARD_ACTORS cannot be a package of its name: it is not a valid Python name, or another module has it. Rename it."
         )
     for module in pkgutil.iter_modules([str(folder)]):
         if not module.name.startswith("_"):

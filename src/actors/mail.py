@@ -73,7 +73,7 @@ def send_mail(
     to: Annotated[list[str], Field(min_length=1, title="To", description="Addresses, one a line.")],
     subject: Annotated[str, Field(min_length=1, max_length=500)],
     template: str = "letter",
-    context: Annotated[dict[str, Any] | None, Field(description='What the template is filled in with; "letter" takes a text.')] = None,
+    context: Annotated[dict[str, Any] | None, Field(description="Values for the template; `letter` takes a text.")] = None,
     attachments: list[AttachedFile] | None = None,
 ) -> dict[str, str]:
     """Send a mail.

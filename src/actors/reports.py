@@ -71,7 +71,7 @@ def weekly_operations(
 def users_report(days: Annotated[int, Field(ge=1, le=365, title="Days")] = 30) -> Document:
     """Report the sign-ups of each day.
 
-    Nothing is sent when nobody has signed up, or nobody since the last report.
+    Nothing is sent if there are no sign-ups, or none since the last report.
     """
     zone = ZoneInfo(get_settings().timezone)
     today = now().astimezone(zone).date()
@@ -103,7 +103,7 @@ def users_report(days: Annotated[int, Field(ge=1, le=365, title="Days")] = 30) -
                 title="Sign-ups per day",
                 labels=tuple(f"{day:%d %b}" for day in per_day),
                 series=(Series(name="sign-ups", values=tuple(per_day.values())),),
-                nothing="Nobody signed up.",
+                nothing="No sign-ups.",
             ),
             Table(
                 title="Newest users",

@@ -224,7 +224,7 @@ def _parts(url: str) -> SplitResult:
     except ValueError:
         is_url = False
     if not is_url or any(ord(character) <= 32 or ord(character) == 127 for character in url):
-        raise CallRefused(f"{url!a:.200} is no http or https URL")
+        raise CallRefused(f"{url!a:.200} is not an http or https URL")
     if parts.username is not None or parts.password is not None:
         raise CallRefused("a URL with a password in it would be shown everywhere: use `authorization`")
     if not url.isascii():

@@ -100,6 +100,6 @@ def _finish(path: Path, draft: Path, *, store: Store, made_at: datetime, schema:
 def _described(tables: set[str], ask: Callable[[str], Any]) -> tuple[str, dict[str, int]]:
     """The schema's revision and the row counts; raises BackupError if this is not a Callboard database."""
     if "alembic_version" not in tables:
-        raise BackupError("This is no database of Callboard: it has never been migrated.")
+        raise BackupError("This is not a Callboard database: it has never been migrated.")
     counts = {table: int(ask(f"SELECT count(*) FROM {table}")) for table in COUNTED if table in tables}
     return str(ask("SELECT version_num FROM alembic_version")), counts

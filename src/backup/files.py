@@ -110,4 +110,4 @@ def store_of(path: Path) -> Store:
     for store, suffix in SUFFIXES.items():
         if path.name.endswith(suffix):
             return store
-    raise BackupError(f"{path} is no backup of Callboard: its name ends in {' or '.join(SUFFIXES.values())}.")
+    raise BackupError(f"{path} is not a Callboard backup: the name of one ends in {' or '.join(SUFFIXES.values())}.")

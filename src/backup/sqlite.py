@@ -36,7 +36,7 @@ def check(database: Path) -> None:
         with closing(sqlite3.connect(database)) as connection:
             found = connection.execute("PRAGMA integrity_check(5)").fetchall()
     except sqlite3.DatabaseError as error:
-        raise BackupError(f"{database} is no whole SQLite database: {error}") from None
+        raise BackupError(f"{database} is not a complete SQLite database: {error}") from None
     if found != [("ok",)]:
         raise BackupError(f"{database} is damaged: {found[0][0]}")
 

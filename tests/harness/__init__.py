@@ -1,4 +1,4 @@
-"""What tests share: real services, stores, processes, and ways to wait. No test lives here."""
+"""Shared by tests: real services, stores, processes, and ways to wait. Contains no tests."""
 
 from pathlib import Path
 

@@ -1,6 +1,6 @@
-"""Attempts in this process: the real executor, claims and settlements on a real store, without RabbitMQ and without a worker command.
+"""Attempts in this process: the real executor, claims and settlements on a real store, without RabbitMQ or a worker command.
 
-An actor is declared for the test by `declared`; `Attempts.run` submits its message, claims it, runs it and writes its end.
+`declared` declares an actor for the test; `Attempts.run` submits its message, claims it, runs it and writes its end.
 """
 
 from __future__ import annotations
@@ -37,14 +37,14 @@ AnyActor = Actor[Any, Any]
 
 
 class _StatusPage:
-    """The status page of a process that has none."""
+    """The status page of a process that has no real one."""
 
     def enter(self, seq: int, attempt: int) -> None: ...
     def leave(self) -> None: ...
 
 
 class Attempts:
-    """Holds a lease as a worker process does, and runs one attempt at a time in the calling thread."""
+    """Holds a lease like a worker process, and runs one attempt at a time in the calling thread."""
 
     def __init__(self, database: Database) -> None:
         self.database = database
@@ -69,7 +69,7 @@ class Attempts:
             self._settling._settle_all([finished])
 
     def run(self, message: Message[Any] | str, attempt: int = 1) -> Job:
-        """Submit the message, or take the job of this id, and carry one attempt out; return the job as it is then."""
+        """Submit the message, or take the job of this id, and run one attempt; return the job afterwards."""
         if isinstance(message, Message):
             with self.database.write() as session:
                 message = submit(session, message).id
@@ -79,21 +79,21 @@ class Attempts:
         return look(self.database, message)
 
     def next(self, job: Job, source: str) -> Job:
-        """The job that followed this one, of that source."""
+        """Return the job that followed this one, of that source."""
         with self.database.read() as session:
             id = session.query(Job.id).where(Job.source == source, Job.seq > job.seq).order_by(Job.seq).limit(1).scalar()
         assert id is not None
         return look(self.database, id)
 
     def log(self, job: Job) -> list[tuple[str, str]]:
-        """(level, text) of the lines kept of the job."""
+        """Return the job's log lines as (level, text)."""
         with self.database.read() as session:
             return [(line.level, line.text) for line in attempt_logs.read(session, job.seq)]
 
 
 @contextmanager
 def declared(function: Callable[..., Any], **options: Any) -> Iterator[AnyActor]:
-    """The function as an actor of this process's broker, in the block."""
+    """Declare the function as an actor of this process's broker, in the block."""
     actor = dramatiq.actor(function, **{"max_retries": 0, **options})
     try:
         yield actor
@@ -103,9 +103,9 @@ def declared(function: Callable[..., Any], **options: Any) -> Iterator[AnyActor]
 
 @contextmanager
 def terminal() -> Iterator[io.StringIO]:
-    """What this process writes to its terminal in the block, with logs, prints and streams as a worker has them.
+    """Capture the terminal output of this process in the block, with logs, prints and streams as in a worker.
 
-    Not a fixture: pytest sets the streams anew between the set-up of a test and its call.
+    Not a fixture: pytest replaces the streams between the set-up of a test and its call.
     """
     root = logging.getLogger()
     handlers, level, streams, structured = root.handlers[:], root.level, (sys.stdout, sys.stderr), structlog.get_config()

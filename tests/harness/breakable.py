@@ -1,4 +1,4 @@
-"""A Callboard with services of its own, for tests and drivers that stop, kill and wipe them."""
+"""A Callboard with its own services, for tests and drivers that stop, kill and wipe them."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ from tests.harness.services import BrokerNode, Postgres, make_broker_node, rando
 
 
 class Breakable(Callboard):
-    """A Callboard whose RabbitMQ (`node`) and PostgreSQL (`postgres`, None on SQLite) nothing else uses."""
+    """A Callboard whose RabbitMQ (`node`) and PostgreSQL (`postgres`, None on SQLite) are not shared."""
 
     def __init__(self, node: BrokerNode, postgres: Postgres | None, database_url: str, folder: Path, *, actors: str) -> None:
         super().__init__(node, database_url, folder, actors=actors, vhost="callboard", secret_key="of the storm")
         self.postgres = postgres
 
     def wipe_broker(self) -> None:
-        """Take the broker everything it has: queues, messages, virtual hosts."""
+        """Delete everything from the broker: queues, messages, virtual hosts."""
         self.node.kill()
         shutil.rmtree(self.node.folder / f"data-{self.node.series}")
         self.node.start()
@@ -45,7 +45,7 @@ class Breakable(Callboard):
 
 @contextmanager
 def breakable(store: str, *, actors: str = "tests.actors.chaos") -> Iterator[Breakable]:
-    """Start services and make this process a submitter; end all of it. Takes 15 seconds."""
+    """Start services and make this process a submitter; end everything in the end. Takes 15 seconds."""
     with ExitStack() as ending:
         folder = Path(tempfile.mkdtemp(prefix="callboard-storm-"))
         ending.callback(shutil.rmtree, folder, ignore_errors=True)
@@ -60,7 +60,7 @@ def breakable(store: str, *, actors: str = "tests.actors.chaos") -> Iterator[Bre
             server.start()
             name = random_name("storm")
             server.execute(f"CREATE DATABASE {name}")
-            # The tests' server forgets the last commits when it is killed; what is measured here is what Callboard forgets.
+            # The tests' server loses its last commits when it is killed; this test must see only Callboard's own losses.
             server.execute(f"ALTER DATABASE {name} SET synchronous_commit = on")
             url = server.url(name)
         migrate(url)
@@ -86,7 +86,7 @@ def kill_postgres(server: Postgres) -> None:
 
 
 def web_command() -> tuple[list[str], dict[str, str], str]:
-    """How the web front end is started, its environment and its URL."""
+    """Return the web front end's command, its environment and its URL."""
     port = ports.anywhere(["web"])["web"]
     environment = {"CALLBOARD_HOST": "127.0.0.1", "CALLBOARD_PORT": str(port)}
     command = ["gunicorn", "-c", "python:src.up.gunicorn_conf", "src.web:create_app()"]
@@ -94,5 +94,5 @@ def web_command() -> tuple[list[str], dict[str, str], str]:
 
 
 def submitters_token() -> str:
-    """A token that may submit."""
+    """Return a token that may submit."""
     return create_token(random_name("storm"), "submitter")

@@ -1,4 +1,4 @@
-"""One Callboard for tests: a database, a virtual host, the commands that a test starts on them, and ways to look at its jobs."""
+"""One Callboard for tests: a database, a virtual host, commands started on them, and ways to inspect its jobs."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ from tests.harness.commands import DEADLINE_S, MAILBOX, SCHEDULER, WEB, Command,
 from tests.harness.services import BrokerNode, Postgres, random_name
 from tests.harness.waiting import eventually
 
-#: log events that tell of a mistake in our own code, whatever a test does to broker and database
+#: log events that show a bug in our own code, whatever a test does to broker and database
 MISTAKES = re.compile(
     r"unexpected error|middleware_failed|lease_failed|relay_failed|reconciler_failed|confirmations_not_written|batch_not_storable|end_not_storable|retry_decision_failed"
     r"|Exception in thread|Traceback \(most recent call last\):\\n  File \"[^\"]*/src/broker"
@@ -48,9 +48,9 @@ MISTAKES = re.compile(
 
 
 class Callboard:
-    """Everything between `actor.send()` and a result, for itself alone. As a context it ends whatever it has started.
+    """Everything between `actor.send()` and a result, not shared. As a context it ends whatever it has started.
 
-    `settings` are environment variables; of names without capitals `CALLBOARD_` is left out: `lease_duration=1`.
+    `settings` are environment variables; `CALLBOARD_` may be left out of lower-case names: `lease_duration=1`.
     """
 
     def __init__(self, node: BrokerNode, database_url: str, folder: Path, *, actors: str = "", vhost: str = "", **settings: Any) -> None:
@@ -87,7 +87,7 @@ class Callboard:
 
     @contextmanager
     def entered(self, **settings: Any) -> Iterator[Callboard]:
-        """Make it this process's own: settings, database, publisher."""
+        """Use it in this process: settings, database, publisher."""
         patch = pytest.MonkeyPatch()
         for name, value in {**self.environment, **_named(settings)}.items():
             patch.setenv(name, value)
@@ -98,7 +98,7 @@ class Callboard:
             with envelopes.publisher.replaced(hand_off):
                 yield self
         finally:
-            publisher.get_publisher().close()  # its confirmations belong into this database
+            publisher.get_publisher().close()  # its confirmations belong in this database
             use_database(None)
             patch.undo()
             get_settings.cache_clear()
@@ -106,7 +106,7 @@ class Callboard:
     # Commands.
 
     def start(self, *arguments: str, threads: int = 8, processes: int = 1, **settings: Any) -> Worker:
-        """Start a worker command that may not serve yet."""
+        """Start a worker command and return before it serves."""
         environment = {**os.environ, **self.environment, **_named(settings)}
         worker = Worker(
             worker_command(*arguments, threads=threads, processes=processes), environment, self.folder / f"{random_name('worker')}.log"
@@ -123,7 +123,7 @@ class Callboard:
 
     @contextmanager
     def working(self, *arguments: str, threads: int = 8, check: bool = True, **settings: Any) -> Iterator[Worker]:
-        """A worker command that serves, until the end of the block; its log must tell of no mistake of our own code."""
+        """Yield a worker command that serves, until the end of the block; its log must show no bug in our own code."""
         worker = self.start(*arguments, threads=threads, **settings)
         try:
             worker.wait_until_serving()
@@ -170,11 +170,11 @@ class Callboard:
         worker.wait_until_serving()
 
     def command(self, *words: str) -> str:
-        """Run `./run VERB …`, which must succeed, and return what it prints."""
+        """Run `./run VERB …`, which must succeed, and return its output."""
         return self._ran(fork_server.server().run(["-m", "src", *words], {**os.environ, **self.environment}))
 
     def python(self, program: str) -> str:
-        """Run a program beside it, which must succeed, and return what it prints."""
+        """Run a program beside it, which must succeed, and return its output."""
         return self._ran(fork_server.server().run(["-c", program], {**os.environ, **self.environment})).strip()
 
     @staticmethod
@@ -200,7 +200,7 @@ class Callboard:
             return [receipt.id for receipt in submit_many(session, [Submission(message) for message in messages])]
 
     def job(self, id: str) -> Job:
-        """The job as SQL has it now."""
+        """Return the job as SQL has it now."""
         with self.database.read() as session:
             job = find(session, id)
             assert job is not None, id
@@ -208,12 +208,12 @@ class Callboard:
         return job
 
     def jobs(self, **filters: Any) -> list[Job]:
-        """All jobs that match, newest first."""
+        """Return all matching jobs, newest first."""
         with self.database.read() as session:
             return page(session, limit=10_000, **filters).jobs
 
     def until(self, message: Message[Any] | str, *states: State, within_s: float = DEADLINE_S) -> Job:
-        """Wait until the job is in one of these states (none named: in any final one) and return it."""
+        """Wait until the job is in one of these states (default: any final one) and return it."""
         id = message if isinstance(message, str) else message.message_id
 
         def arrived() -> Job | None:
@@ -229,44 +229,44 @@ class Callboard:
         return self.until(id, within_s=within_s)
 
     def alive(self) -> int:
-        """The number of workers with a lease."""
+        """Return the number of workers with a lease."""
         with self.database.read() as session:
             return int(session.execute(text("SELECT count(*) FROM workers WHERE stopped_at IS NULL AND lost_at IS NULL")).scalar_one())
 
     def log_of(self, id: str) -> list[tuple[int, int, str, str]]:
-        """(attempt, number, level, text) of each line that the job has logged."""
+        """Return (attempt, number, level, text) of each line that the job has logged."""
         job = self.job(id)
         with self.database.read() as session:
             return [(line.attempt, line.number, line.level, line.text) for line in attempt_logs.read(session, job.seq)]
 
     def lines(self, name: str) -> list[str]:
-        """The lines that actors have noted in this file."""
+        """Return the lines that actors have written to this file."""
         path = self.folder / name
         return path.read_text().splitlines() if path.exists() else []
 
     def wait_for(self, path: Path) -> None:
-        """Wait until an actor has made this file."""
+        """Wait until an actor has created this file."""
         eventually(path.exists, deadline_s=DEADLINE_S, what=f"{path} exists")
 
     @property
     def log(self) -> Path:
-        """Where a fleet writes."""
+        """Path of the fleet's log."""
         return self.folder / "fleet.log"
 
     def worker_logs(self) -> str:
-        """Everything that its workers have printed."""
+        """Return everything that its workers have printed."""
         return "".join(command.text() for command in self.commands if isinstance(command, Worker))
 
     # Its web front end.
 
     def one_time_link(self) -> str:
-        """A link that signs the administrator in."""
+        """Return a link that signs the administrator in."""
         return self.python(
             f"from src.operations.people.sessions import one_time_link; from src.operations.people.users import ensure_admin; ensure_admin(); print(one_time_link({self.url!r}))"
         )
 
     def api(self, method: str, path: str, document: object = None) -> Any:
-        """Call the API with an administrator's token; the decoded answer, also of a refusal."""
+        """Call the API with an administrator's token; return the decoded answer, even of a refusal."""
         if not self._tokens:
             self._tokens.append(
                 self.python(
@@ -284,7 +284,7 @@ class Callboard:
             return json.load(refusal)
 
     def page(self, path: str) -> str:
-        """A page as the administrator's browser gets it."""
+        """Return a page as the administrator's browser gets it."""
         if self._browser is None:
             self._browser = urllib.request.build_opener(urllib.request.HTTPCookieProcessor())
             self._browser.open(self.one_time_link(), timeout=DEADLINE_S).close()
@@ -292,7 +292,7 @@ class Callboard:
             return str(answer.read().decode())
 
     def jobs_of(self, actor: str) -> list[dict[str, Any]]:
-        """The newest jobs of an actor, as the API shows them."""
+        """Return the newest jobs of an actor, as the API shows them."""
         listed: list[dict[str, Any]] = self.api("GET", f"/jobs?actor={actor}&limit=200")["jobs"]
         return listed
 
@@ -308,10 +308,10 @@ class Callboard:
         assert job is not None
         return job
 
-    # Its virtual host, by hand.
+    # Its virtual host, changed manually.
 
     def publish(self, *bodies: bytes, queue: str = "default") -> None:
-        """Publish bodies as a plain AMQP client does, confirmed."""
+        """Publish bodies like a plain AMQP client, confirmed."""
         connection = pika.BlockingConnection(pika.URLParameters(self.broker_url))
         try:
             channel = connection.channel()
@@ -322,7 +322,7 @@ class Callboard:
             connection.close()
 
     def messages(self, queue: str) -> int:
-        """Messages ready in a queue, as AMQP counts them; 0 while it is not declared."""
+        """Return the number of ready messages in a queue by AMQP; 0 while it is not declared."""
         connection = pika.BlockingConnection(pika.URLParameters(self.broker_url))
         try:
             return int(connection.channel().queue_declare(queue, passive=True).method.message_count)
@@ -332,7 +332,7 @@ class Callboard:
             connection.close()
 
     def connections(self, purpose: str) -> list[str]:
-        """The names by which the management API knows our connections of this purpose."""
+        """Return the names of our connections of this purpose, from the management API."""
         return [
             one["name"]
             for one in self.node.api("GET", "/api/connections")
@@ -341,7 +341,7 @@ class Callboard:
         ]
 
     def delete_queues(self) -> int:
-        """Delete every queue of the virtual host by hand, as a person in the management UI would."""
+        """Delete every queue of the virtual host, as an operator in the management UI would."""
         queues = self.node.api("GET", f"/api/queues/{self.vhost}")
         for queue in queues:
             self.node.api("DELETE", f"/api/queues/{self.vhost}/{queue['name']}")
@@ -349,7 +349,7 @@ class Callboard:
 
 
 def fresh_url(request: pytest.FixtureRequest, store: str, folder: Path) -> str:
-    """The URL of a fresh migrated database; one in a file lies in `folder`."""
+    """Return the URL of a new migrated database; a file lies in `folder`."""
     if store == "sqlite":
         shutil.copyfile(request.getfixturevalue("_migrated_sqlite"), folder / "callboard.db")
         return f"sqlite:///{folder / 'callboard.db'}"
@@ -360,7 +360,7 @@ def fresh_url(request: pytest.FixtureRequest, store: str, folder: Path) -> str:
 
 
 def publish_by_hand(channel: Any, queue: str, body: bytes) -> None:
-    """Publish until it is confirmed: a worker that serves may not have declared its queues yet, and one just declared has no leader."""
+    """Publish until confirmed: a worker that serves may not have declared its queues yet, and a new queue has no leader."""
 
     def confirmed() -> bool:
         try:
@@ -373,7 +373,7 @@ def publish_by_hand(channel: Any, queue: str, body: bytes) -> None:
 
 
 def as_kept(body: bytes) -> str | None:
-    """A body as a held job shows it."""
+    """Return a body as a held job shows it."""
     return storable(body.decode("utf-8", "backslashreplace"), 65_536)
 
 

@@ -1,4 +1,4 @@
-"""A real receiver of OTLP over HTTP on loopback, as a collector is one, that keeps what it gets."""
+"""A real OTLP receiver over HTTP on loopback, like a collector, that stores the spans it receives."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from opentelemetry.proto.trace.v1.trace_pb2 import Span as Message
 
 @dataclass(frozen=True)
 class Span:
-    """A span as it was told."""
+    """A received span."""
 
     service: str
     name: str
@@ -45,7 +45,7 @@ class Collector:
                 self.wfile.write(ExportTraceServiceResponse().SerializeToString())
 
             def log_message(self, format: str, *args: Any) -> None:
-                """Say nothing."""
+                """Log nothing."""
 
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         self.url = f"http://127.0.0.1:{self._server.server_port}"
@@ -61,11 +61,11 @@ class Collector:
         self._server.server_close()
 
     def trace(self, id: str | None) -> list[Span]:
-        """The spans of one trace that have arrived."""
+        """Return the received spans of one trace."""
         return [span for span in list(self._spans) if span.trace_id == id]
 
     def names(self) -> set[str]:
-        """The names of all spans that have arrived."""
+        """Return the names of all received spans."""
         return {span.name for span in list(self._spans)}
 
 

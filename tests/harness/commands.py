@@ -1,4 +1,4 @@
-"""Commands of a Callboard as tests start them: worker, scheduler, web, mailbox; forked, each with a log of its own."""
+"""Commands of a Callboard as tests start them: worker, scheduler, web, mailbox; forked, each with its own log."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from tests.harness import fork_server
 from tests.harness.fork_server import Forked
 from tests.harness.waiting import eventually
 
-#: seconds until something that usually takes milliseconds must have happened, on a machine that is busy with other things
+#: seconds until something that usually takes milliseconds must have happened, even on a busy machine
 DEADLINE_S = 60.0
 WEB = ("gunicorn", "-c", "python:src.up.gunicorn_conf", "src.web:create_app()")
 SCHEDULER = ("-m", "src", "scheduler")
@@ -23,7 +23,7 @@ MAILBOX = ("-m", "src", "mailbox")
 
 
 def worker_command(*arguments: str, threads: int = 8, processes: int = 1) -> list[str]:
-    """The worker command as users type it."""
+    """Return the worker command as users type it."""
     return ["dramatiq", "src.actors", "-p", str(processes), "-t", str(threads), *arguments]
 
 
@@ -35,7 +35,7 @@ class Command:
         self.process: Forked = self._launch()
 
     def text(self) -> str:
-        """Everything it has printed so far."""
+        """Return everything it has printed so far."""
         return self.log.read_text(errors="replace")
 
     def says(self, *words: str) -> bool:
@@ -43,7 +43,7 @@ class Command:
         return any(all(word in line for word in words) for line in self.text().splitlines())
 
     def start_again(self) -> None:
-        """Launch it again, as a supervisor does when it has died."""
+        """Launch it again, as a supervisor does after its death."""
         self.process = self._launch()
 
     def keep_running(self) -> None:
@@ -56,7 +56,7 @@ class Command:
         self.process.terminate()
 
     def stop(self, timeout: float = DEADLINE_S) -> float:
-        """Send SIGTERM and wait; kill whatever of it is left. Return the seconds it took."""
+        """Send SIGTERM and wait; kill whatever is left. Return the seconds it took."""
         begun = time.monotonic()
         if self.process.poll() is None:
             self.ask_to_stop()
@@ -90,18 +90,18 @@ class Worker(Command):
         eventually(serves, deadline_s=DEADLINE_S, what=f"the worker serves; see {self.log}")
 
     def children(self) -> list[int]:
-        """The processes that run jobs: those the main process was forked into."""
+        """Return the processes that run jobs, forked by the main process."""
         named = [pid for pid in process_tree.children(self.process.pid) if Path(f"/proc/{pid}/cmdline").exists()]
         return [pid for pid in named if b"resource_tracker" not in Path(f"/proc/{pid}/cmdline").read_bytes()]
 
     @property
     def pid(self) -> int:
-        """The process that runs the jobs."""
+        """Return the process that runs the jobs."""
         return self.children()[0]
 
 
 def is_running(pid: int) -> bool:
-    """True if the process exists and is no zombie."""
+    """True if the process exists and is not a zombie."""
     try:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] not in "ZX"
     except OSError:

@@ -1,7 +1,8 @@
 """pytest --figures, --measure: seconds and CPU of each tier, the files with most CPU, the ten slowest tests.
 
-The CPU of a test is that of its pytest process, of its children that have ended and of commands that the fork server has
-seen end. RabbitMQ, PostgreSQL and browsers are not in it. A fixture of a session or package counts for the first test that needs it.
+The CPU of a test is that of its pytest process, of its finished children and of commands that the fork server has seen
+end. RabbitMQ, PostgreSQL and browsers are not included. A fixture of a session or package counts for the first test
+that needs it.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ FILES = SLOWEST = 10
 
 @dataclass
 class Figures:
-    """The sums of some tests."""
+    """Sums over some tests."""
 
     tests: set[str] = field(default_factory=set)
     seconds: float = 0
@@ -42,7 +43,7 @@ class Figures:
 
     @property
     def wall_s(self) -> float:
-        """From the start of the first to the end of the last."""
+        """Return the time from the first start to the last end."""
         return self.end - self.begin
 
 
@@ -97,7 +98,7 @@ class Measured:
             write(f"{sums.seconds:>9.1f}{sums.cpu_s:>9.1f}  {name}")
 
     def _sums(self, parts: int | None) -> dict[str, Figures]:
-        """The tests by the first parts of their file's path."""
+        """Group the tests by the first parts of their file's path."""
         sums: defaultdict[str, Figures] = defaultdict(Figures)
         for name, one in self._tests.items():
             _join(sums["/".join(name.partition("::")[0].split("/")[:parts])], [one])
@@ -113,6 +114,6 @@ def _join(into: Figures, parts: Iterable[Figures]) -> None:
 
 
 def cpu_s() -> float:
-    """What this process, its ended children and the fork server's ended commands have used."""
+    """Return the CPU of this process, its finished children and the fork server's finished commands."""
     ended = os.times()
     return time.process_time() + ended.children_user + ended.children_system + fork_server.cpu_s()

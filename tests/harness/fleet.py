@@ -1,4 +1,4 @@
-"""Real worker and scheduler commands, started again by themselves when they die, with hands that kill and freeze them."""
+"""Real worker and scheduler commands, restarted automatically when they die, and ways to kill and freeze them."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from tests.harness import fork_server
 from tests.harness.commands import SCHEDULER, worker_command
 from tests.harness.fork_server import Forked
 
-#: seconds between two looks at the processes, and before a dead one is started again
+#: seconds between two checks of the processes, and before a dead one is restarted
 LOOK_S, PAUSE_S = 0.05, 0.3
 
 
@@ -31,12 +31,12 @@ class Part:
     process: Forked
     starts: int = 1
     dead_since: float | None = None
-    former: list[int] = field(default_factory=list)  # process groups of its earlier lives
+    former: list[int] = field(default_factory=list)  # process groups of its earlier runs
 
 
 @dataclass(frozen=True)
 class Kill:
-    """Who was killed and when."""
+    """A kill: the process and the time."""
 
     pid: int
     at: datetime
@@ -44,7 +44,7 @@ class Kill:
 
 
 class Fleet:
-    """`dramatiq src.actors` as often as `workers` says, and a scheduler: with supervision. Use as a context."""
+    """`workers` commands of `dramatiq src.actors` and a scheduler, supervised. Use as a context."""
 
     def __init__(
         self, environment: Mapping[str, str], log: Path, *, workers: int = 2, threads: int = 8, scheduler: bool = True, restart: bool = True
@@ -91,15 +91,15 @@ class Fleet:
             part.process.wait(10)
 
     def workers(self) -> list[Part]:
-        """The parts that run jobs."""
+        """Return the parts that run jobs."""
         return [part for part in self.parts if part.name.startswith("worker")]
 
     def worker_pid(self, part: Part) -> int | None:
-        """The process that runs the jobs: the child of Dramatiq's main process."""
+        """Return the process that runs the jobs: the child of Dramatiq's main process."""
         return next((pid for pid in _children(part.process.pid) if "resource_tracker" not in _command_line(pid)), None)
 
     def kill_with_watchdog(self, part: Part) -> None:
-        """kill -9 the worker process and, first, the watchdog that would tell of it: as when a whole host dies."""
+        """kill -9 the worker process after the watchdog that would report its death: as when a whole host dies."""
         child = self.worker_pid(part)
         assert child is not None
         for pid in [pid for pid in _children(child) if "watchdog" in _command_line(pid)]:
@@ -107,7 +107,7 @@ class Fleet:
         os.kill(child, signal.SIGKILL)
 
     def kill_a_worker(self, chance: random.Random) -> Kill | None:
-        """kill -9 a random worker process; one time in six Dramatiq's main process instead. None: nobody was there."""
+        """kill -9 a random worker process; one time in six Dramatiq's main process instead. None: there was none."""
         living = [part for part in self.workers() if part.process.poll() is None]
         chance.shuffle(living)
         for part in living:
@@ -126,7 +126,7 @@ class Fleet:
         return None
 
     def ask_to_stop(self, part: Part) -> None:
-        """SIGTERM, as a deploy does."""
+        """Send SIGTERM, as a deploy does."""
         part.process.send_signal(signal.SIGTERM)
 
     def _supervise(self) -> None:

@@ -1,8 +1,8 @@
-"""Start commands by forking a process that has imported the libraries and rooms: 0.1 s of CPU instead of 1.3.
+"""Fork server of test commands: forks a process that has imported the libraries and rooms: 0.1 s of CPU instead of 1.3.
 
-A forked command gets its own environment, session, log and arguments, and imports `src.actors` itself, as a cold one does.
-The server forks on request, keeps exit statuses, and kills whatever it started when the test process is gone.
-One cold start of each command remains: tests/process/up/test_up.py.
+A forked command gets its own environment, session, log and arguments, and imports `src.actors` itself, like a cold one.
+The server forks on request, keeps exit statuses, and kills whatever it started when the test process is gone. One cold
+start of each command remains: tests/process/up/test_up.py.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from typing import Any, NoReturn
 
 from tests.harness import ROOT
 
-#: rooms below `src.actors`, whose import reads the settings: each command does that itself
+#: rooms below `src.actors` whose import reads the settings: each command imports them itself
 ROOMS = (
     "src.audit",
     "src.jobs",
@@ -65,7 +65,7 @@ PACKET = 1 << 20
 
 
 class Forked:
-    """A process that the fork server has started; used like subprocess.Popen."""
+    """A process started by the fork server; used like subprocess.Popen."""
 
     def __init__(self, server: ForkServer, pid: int) -> None:
         self.pid = pid
@@ -74,7 +74,7 @@ class Forked:
         self._handle = os.pidfd_open(pid)
 
     def poll(self) -> int | None:
-        """The exit code, negative for a signal, or None while it runs."""
+        """Return the exit code, negative for a signal, or None while it runs."""
         if self.returncode is None:
             status = self._server.ask({"status": self.pid})
             if status is not None:
@@ -83,7 +83,7 @@ class Forked:
         return self.returncode
 
     def wait(self, timeout: float | None = None) -> int:
-        """The exit code once it has ended; subprocess.TimeoutExpired after `timeout` seconds."""
+        """Wait for the exit code; raises subprocess.TimeoutExpired after `timeout` seconds."""
         if self.poll() is None:
             poll = select.poll()
             poll.register(self._handle, select.POLLIN)
@@ -108,7 +108,7 @@ class Forked:
 
 
 class ForkServer:
-    """The client's end: one server per test process, started at its first use."""
+    """Client of the server: one server per test process, started at its first use."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -134,12 +134,12 @@ class ForkServer:
         `out` and `err` (None: the same) name files to append to. Raises RuntimeError if the server is gone.
         """
         for path in (out, err or out):
-            open(path, "ab").close()  # so that it exists as soon as this returns
+            open(path, "ab").close()  # so that it exists on return
         request = {"command": list(command), "environment": dict(environment), "out": str(out), "err": str(err or out)}
         return Forked(self, int(self.ask(request)))
 
     def run(self, command: Sequence[str], environment: Mapping[str, str], *, within_s: float = 60) -> subprocess.CompletedProcess[str]:
-        """Fork a command, wait for its end and return what it printed."""
+        """Fork a command, wait for its end and return its output."""
         with tempfile.TemporaryDirectory(prefix="callboard-run-") as folder:
             out, err = Path(folder, "out"), Path(folder, "err")
             process = self.start(command, environment, out=out, err=err)
@@ -171,7 +171,7 @@ _starting = threading.Lock()
 
 
 def server() -> ForkServer:
-    """This process's fork server."""
+    """Return this process's fork server."""
     global _server
     with _starting:
         if _server is None:
@@ -190,7 +190,7 @@ def close() -> None:
 
 
 def cpu_s() -> float:
-    """The CPU seconds of this process's fork server and of its ended commands; 0 without one."""
+    """Return the CPU seconds of this process's fork server and of its finished commands; 0 without one."""
     if _server is None:
         return 0
     # After the command's name in brackets: utime, stime, cutime and cstime are the 14th to 17th fields.
@@ -199,7 +199,7 @@ def cpu_s() -> float:
 
 
 def main() -> None:
-    """The server: import everything, then fork on request until the test process is gone."""
+    """Run the server: import everything, then fork on request until the test process is gone."""
     requests: Any = socket.socket(fileno=int(sys.argv[1]))
     requests.set_inheritable(False)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
@@ -250,7 +250,7 @@ def preload() -> None:
 
 
 def become(request: dict[str, Any]) -> NoReturn:
-    """Be the command: its session, files, environment and arguments; ends as the interpreter would."""
+    """Become the command: its session, files, environment and arguments; exits like the interpreter."""
     code = 1
     try:
         os.setsid()
@@ -258,7 +258,7 @@ def become(request: dict[str, Any]) -> NoReturn:
             opened = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o644)
             os.dup2(opened, number)
             os.close(opened)
-        # Anew, as an interpreter that starts finds them: a terminal, a pipe or a file.
+        # Newly opened, as in a fresh interpreter: a terminal, a pipe or a file.
         sys.stdin = open(0, encoding="utf-8")  # noqa: SIM115
         sys.stdout = open(1, "w", encoding="utf-8", closefd=False)  # noqa: SIM115
         sys.stderr = open(2, "w", encoding="utf-8", errors="backslashreplace", buffering=1, closefd=False)  # noqa: SIM115
@@ -268,7 +268,7 @@ def become(request: dict[str, Any]) -> NoReturn:
         signal.signal(signal.SIGINT, signal.default_int_handler)
         for one in gc.get_objects():
             if type(one) is random.Random:
-                one.seed()  # else each command would make the same random choices
+                one.seed()  # else each command would draw the same random numbers
         from src.settings import get_settings
 
         get_settings.cache_clear()

@@ -1,6 +1,7 @@
-"""Ends the services of a run when its first pytest process has ended, however it did.
+"""Guard: end the services of a run when its first pytest process has ended, for whatever reason.
 
-python -m tests.harness.guard FOLDER     reads standard input until it closes; FOLDER/ends names process groups and folders
+python -m tests.harness.guard FOLDER     reads standard input until it closes; FOLDER/ends names process groups and
+folders
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ def main() -> None:
         if own:
             shutil.rmtree(own, ignore_errors=True)
     for comm in Path("/proc").glob("[0-9]*/environ"):
-        with suppress(OSError):  # epmd makes itself a daemon; it carries the node's folder in its environment
+        with suppress(OSError):  # epmd daemonizes itself; it has the node's folder in its environment
             if str(folder).encode() in comm.read_bytes() and (comm.parent / "comm").read_text().strip() == "epmd":
                 os.kill(int(comm.parent.name), signal.SIGKILL)
     shutil.rmtree(folder, ignore_errors=True)

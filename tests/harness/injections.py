@@ -1,4 +1,4 @@
-"""Sixty strings that become active somewhere if a page or a letter takes them as they are, and the parser that finds what is active."""
+"""Sixty injection strings for pages and emails, and a parser that finds any that became active."""
 
 from __future__ import annotations
 
@@ -89,7 +89,7 @@ class _Finder(HTMLParser):
             self._tell(tag, given)
         if tag == "script" and not (self.is_page and given.get("src", "").startswith("/static/") and len(given) <= 3):
             self._tell(tag, given)
-        # A page's twin for programs is only ever fetched by hand.
+        # A page's machine-readable alternative is only fetched manually.
         twin = given.get("rel") == "alternate" and re.match("/[a-z]", given.get("href", "")) is not None
         if tag == "link" and not twin and not given.get("href", "").startswith("/static/"):
             self._tell(tag, given)
@@ -113,7 +113,7 @@ class _Finder(HTMLParser):
 
 
 def active(page: str, *, is_page: bool = True) -> list[str]:
-    """What of this HTML would do something that the house has not put there. A letter may have inline styles, and no script at all."""
+    """Return active content of this HTML that Callboard has not put there. An email may have inline styles, but no scripts."""
     finder = _Finder(is_page=is_page)
     finder.feed(page)
     finder.close()

@@ -1,6 +1,6 @@
 """A worker without RabbitMQ: the real executor, committer and admission, in the thread of the test.
 
-Only the connection is left out: a job that is queued is claimed at once instead of being brought by a message.
+Only the connection is missing: a queued job is claimed at once instead of being delivered by a message.
 """
 
 from __future__ import annotations
@@ -22,14 +22,14 @@ from tests.harness.jobs import look
 
 
 class _Channel:
-    """Takes acknowledgements."""
+    """Accepts acknowledgements."""
 
     def settled(self, arrivals: list[Any]) -> None:
         pass
 
 
 class Inline:
-    """Runs what is queued."""
+    """Runs queued jobs."""
 
     def __init__(self, database: Database) -> None:
         self.database = database
@@ -54,7 +54,7 @@ class Inline:
         return look(self.database, id)
 
     def run_all(self) -> None:
-        """Run everything that is queued, and all that is queued because of it."""
+        """Run all queued jobs, and those queued because of them."""
         while True:
             self.relay.watch()
             self.relay.run_once()

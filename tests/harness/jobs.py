@@ -1,4 +1,4 @@
-"""Jobs for the tests of this room: made, and brought into any state, by the room's own doors only."""
+"""Jobs for tests: created, and moved to any state, only by public functions of the jobs room."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from src.jobs.submit.submission import new_id, submit
 from src.sql.clock import now
 from src.sql.database import Database
 
-#: what an attempt's outcome is when its job moves there
+#: outcome of the attempt when its job moves to a state
 OUTCOMES = {
     State.SUCCEEDED: Outcome.SUCCEEDED,
     State.RETRYING: Outcome.FAILED,
@@ -34,7 +34,7 @@ OUTCOMES = {
 
 
 class StillClock:
-    """The shared clock, standing still until a test moves it."""
+    """The shared clock, stopped until a test moves it."""
 
     def __init__(self) -> None:
         self.instant = datetime.now(UTC)
@@ -43,13 +43,13 @@ class StillClock:
         return self.instant
 
     def forward(self, seconds: float) -> datetime:
-        """Let so many seconds pass at once, and return the new instant."""
+        """Advance the clock by so many seconds, and return the new instant."""
         self.instant += timedelta(seconds=seconds)
         return self.instant
 
 
 def message(*args: Any, actor: str = "add", queue: str = "default", id: str | None = None, **options: Any) -> Message[Any]:
-    """A message as an actor's `message()` makes it."""
+    """Build a message like an actor's `message()`."""
     return Message(queue_name=queue, actor_name=actor, args=args, kwargs={}, options=options, message_id=id or new_id())
 
 
@@ -72,14 +72,14 @@ def claim(database: Database, worker: int, id: str, attempt: int = 1) -> Claimed
 
 
 def claimed(database: Database, worker: int, *args: Any, **how: Any) -> Claimed:
-    """A new job, claimed by this worker."""
+    """Return a new job, claimed by this worker."""
     one = claim(database, worker, submitted(database, *args, **how).id)
     assert one is not None
     return one
 
 
 def all_claimed(database: Database, worker: int, count: int, *, actor: str = "add", queue: str = "default") -> list[Claimed]:
-    """So many new jobs, each with its number as argument, submitted in one transaction and claimed in another."""
+    """Return this many new jobs, each with its number as argument, submitted in one transaction and claimed in another."""
     with database.write() as session:
         ids = [submit(session, message(number, actor=actor, queue=queue)).id for number in range(count)]
     with database.write() as session:
@@ -89,7 +89,7 @@ def all_claimed(database: Database, worker: int, count: int, *, actor: str = "ad
 
 
 def ended(claimed: Claimed, state: State = State.SUCCEEDED, **values: Any) -> Finished:
-    """The end of a claimed attempt, not yet written."""
+    """Return the end of a claimed attempt, not yet written."""
     begun = present_us()
     if state is State.RETRYING:
         values.setdefault("due_us", begun + 60_000_000)
@@ -103,7 +103,7 @@ def settle(database: Database, worker: int, *finished: Finished, name: str = "he
 
 
 def look(database: Database, id: str) -> Job:
-    """The job as it is now, attempts included."""
+    """Return the job with its attempts, read now."""
     with database.read() as session:
         job = find(session, id)
     assert job is not None
@@ -111,7 +111,7 @@ def look(database: Database, id: str) -> Job:
 
 
 def in_state(database: Database, state: State, *, unique_key: str | None = None) -> str:
-    """The id of a new job that is in this state."""
+    """Return the id of a new job in this state."""
     if state is State.SCHEDULED:
         return submitted(database, due_at=now() + timedelta(hours=1), unique_key=unique_key).id
     if state is State.EXPIRED:

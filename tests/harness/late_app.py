@@ -1,4 +1,4 @@
-"""A web application that takes as long to be imported as whoever writes to a pipe likes."""
+"""A web application whose import blocks until the test closes a pipe."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 
 
 def make() -> Callable[[dict[str, Any], Any], Iterable[bytes]]:
-    """The application, once the pipe that LATE_APP_PIPE names has been closed on its other side."""
+    """Return the application, once the pipe that LATE_APP_PIPE names has been closed on its other side."""
     Path(os.environ["LATE_APP_PIPE"]).read_bytes()
 
     def answer(_environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:

@@ -1,4 +1,4 @@
-"""The account after a storm: what was accepted, how each job ended, what is lost or doubled, and whether the console's record is true."""
+"""Account after a storm: accepted jobs and how each ended, lost and doubled ones, and whether the console's record is true."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ from tests.harness.effects import effects
 
 @dataclass
 class Account:
-    """What SQL says about the accepted jobs."""
+    """The accepted jobs, by SQL."""
 
     accepted: int
     states: Counter[str] = field(default_factory=Counter)
     dead_reasons: Counter[str] = field(default_factory=Counter)
-    missing: list[str] = field(default_factory=list)  # accepted, but there is no row
+    missing: list[str] = field(default_factory=list)  # accepted, but without a row
     unfinished: list[str] = field(default_factory=list)
-    waiting: Counter[str] = field(default_factory=Counter)  # what the unfinished ones wait for
-    doubled: list[str] = field(default_factory=list)  # transactional effects more than once, or of a job that did not succeed
+    waiting: Counter[str] = field(default_factory=Counter)  # waiting reasons of the unfinished ones
+    doubled: list[str] = field(default_factory=list)  # transactional effects that occur twice, or belong to a job that did not succeed
     effectless: list[str] = field(default_factory=list)  # succeeded without its effect
-    untrue: list[str] = field(default_factory=list)  # the record contradicts itself
+    untrue: list[str] = field(default_factory=list)  # contradictory records
     attempts: int = 0
     lost_attempts: int = 0
 
@@ -36,7 +36,7 @@ class Account:
         return len(self.missing) + len(self.unfinished) + len(self.effectless)
 
     def check(self) -> None:
-        """Nothing lost, nothing doubled, every record true."""
+        """Assert that no job is lost or doubled, and every record is true."""
         assert not self.missing, f"accepted, but without a row: {self.missing[:5]}"
         assert not self.unfinished, f"not final: {self.unfinished[:5]} ({len(self.unfinished)})"
         assert not self.effectless, f"succeeded without its effect: {self.effectless[:5]}"
@@ -60,7 +60,7 @@ def account(database: Database, accepted: Collection[str]) -> Account:
     found = Account(len(accepted))
     with database.read() as session:
         if not database.is_sqlite:
-            # One picture, even if jobs go on while it is taken.
+            # One snapshot, even if jobs run while it is taken.
             session.connection(execution_options={"isolation_level": "REPEATABLE READ"})
         jobs = {job.id: job for job in session.execute(select(Job)).scalars()}
         attempts: dict[int, list[Attempt]] = {}
@@ -93,7 +93,7 @@ def account(database: Database, accepted: Collection[str]) -> Account:
 def _contradictions(job: Job, attempts: Sequence[Attempt]) -> list[str]:
     problems = []
     numbers = [attempt.number for attempt in attempts]
-    # A job that runs, or that was never started, has one attempt without a record or none at all.
+    # A running job, or one that was never started, has one attempt without a record or none at all.
     expected = job.attempt - 1 if job.state is State.RUNNING else job.attempt
     if numbers != list(range(1, expected + 1)):
         problems.append(f"attempts {numbers}, but the job counts {job.attempt} and is {job.state}")
@@ -112,14 +112,14 @@ def _contradictions(job: Job, attempts: Sequence[Attempt]) -> list[str]:
 
 @dataclass
 class Recovery:
-    """Seconds after the kill of its worker until a job was given away, and until its next attempt started."""
+    """Seconds after the kill of its worker until a job was taken over, and until its next attempt started."""
 
     given_away_s: list[float] = field(default_factory=list)
     restarted_s: list[float] = field(default_factory=list)
 
 
 def recovery(database: Database, killed: dict[int, datetime]) -> Recovery:
-    """How the jobs of killed workers (pid -> instant) came back."""
+    """Return how the jobs of killed workers (pid -> instant) recovered."""
     with database.read() as session:
         attempts = session.execute(select(Attempt)).scalars().all()
     starts = {(attempt.job_seq, attempt.number): attempt.started_at for attempt in attempts}
@@ -137,7 +137,7 @@ def recovery(database: Database, killed: dict[int, datetime]) -> Recovery:
 
 
 def percentile(values: Sequence[float], share: float) -> float:
-    """The value that `share` of all values do not exceed; 0 without values."""
+    """Return the value that `share` of all values do not exceed; 0 without values."""
     ordered = sorted(values)
     return ordered[min(len(ordered) - 1, int(len(ordered) * share))] if ordered else 0.0
 

@@ -1,4 +1,4 @@
-"""A RabbitMQ that takes publishes and never confirms them: a proxy before the real one that swallows its confirms."""
+"""A RabbitMQ that never confirms: a proxy that drops the confirms of the real one."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _METHOD, _BASIC_ACK = 1, struct.pack(">HH", 60, 80)
 
 
 class MuteProxy:
-    """Use as a context; clients connect to `url`. While `mute` is set, no Basic.Ack of the broker gets through."""
+    """Use as a context; clients connect to `url`. While `mute` is set, no Basic.Ack of the broker passes."""
 
     def __init__(self, broker_url: str) -> None:
         parts = urlsplit(broker_url)

@@ -1,6 +1,6 @@
-"""The order of test files: tier by tier, the cheap ones first; within a tier the longest file first, so that all processes end together.
+"""Order of test files: tier by tier, cheap ones first; within a tier the longest file first, so that all processes end together.
 
-`durations.json` has the seconds of each file as last measured; `./run test --measure` writes it anew.
+`durations.json` has the seconds of each file as last measured; `./run test --measure` rewrites it.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ GUESS_S = 0.3
 
 
 def order(items: list[pytest.Item]) -> list[pytest.Item]:
-    """The same tests in the order in which they are handed out."""
+    """Return the same tests in the order of execution."""
     measured: dict[str, float] = json.loads(DURATIONS.read_text()) if DURATIONS.exists() else {}
     tests = Counter(file_of(item) for item in items)
     return sorted(
@@ -27,11 +27,11 @@ def order(items: list[pytest.Item]) -> list[pytest.Item]:
 
 
 def file_of(item: pytest.Item) -> str:
-    """`tests/sql/web/test_api.py`, of a test's id."""
+    """Return the file of a test's id: `tests/sql/web/test_api.py`."""
     return item.nodeid.partition("::")[0]
 
 
 def tier_of(item: pytest.Item) -> str:
-    """`sql`, of the test's file; the last tier for a file outside of all."""
+    """Return the tier of the test's file, e.g. `sql`; the last tier for a file outside of all."""
     tier = file_of(item).split("/")[1]
     return tier if tier in TIERS else TIERS[-1]

@@ -1,4 +1,4 @@
-"""An actor with a parameter of every kind, and for each what may be stored as its value: the material of the round trips."""
+"""An actor with a parameter of every kind, and the values that each may have: the material of round-trip tests."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ from pydantic import BaseModel, Field
 
 from src.actor_schema.signature import Signature
 
-#: generated cases of one round trip: always the same few, and with --slow many new ones
+#: generated cases per round trip: always the same few, and with --slow many new ones
 FEW, MANY = 60, 10_000
 amounts = pytest.mark.parametrize("cases", [FEW, pytest.param(MANY, marks=pytest.mark.slow)])
 
 
 def check(cases: int, body: Callable[..., None], **strategies: st.SearchStrategy[Any]) -> None:
-    """Call the body with so many generated cases; to find a smaller failing one takes too long where each opens a page."""
+    """Call the body with generated cases; shrinking is off, because it takes too long if each case opens a page."""
     how = settings(
         max_examples=cases, derandomize=cases <= FEW, phases=[Phase.generate, *([Phase.shrink] if cases >= FEW else [])],
         deadline=None, database=None, suppress_health_check=list(HealthCheck),
@@ -54,7 +54,7 @@ class Loose(TypedDict, total=False):
     y: list[str]
 
 
-#: every control, with and without None, with and without a default
+#: every form control, with and without None, with and without a default
 TYPES: dict[str, Any] = {
     "text": str, "text_or_none": str | None, "long": Annotated[str, Field(max_length=500)], "number": int, "ratio": float, "number_or_none": int | None,
     "price": Decimal, "either": float | str, "flag": bool, "maybe": bool | None, "colour": Colour, "level": Literal[1, "1", "", " a", None],
@@ -73,7 +73,7 @@ JSON = st.recursive(
     max_leaves=6,
 )
 ZONES = st.none() | st.sampled_from(["UTC", "Europe/Berlin", "Asia/Kathmandu", "America/St_Johns", "Pacific/Apia"]).map(ZoneInfo)
-#: also the hour that comes twice, microseconds, and both ends of the calendar
+#: includes the hour that occurs twice, microseconds, and both ends of the calendar
 INSTANTS = st.datetimes(timezones=ZONES, allow_imaginary=False).map(datetime.isoformat) | st.sampled_from(
     [f"2030-10-27T02:30:00{rest}+0{offset}:00" for rest in ("", ".000001", ".5") for offset in (1, 2)]
     + ["0001-01-01T00:00:00Z", "9999-12-31T23:59:59Z"]
@@ -82,7 +82,7 @@ _ROOMS = st.fixed_dictionaries({"name": TEXT}, optional={"beds": st.integers(), 
 _HOMES = st.fixed_dictionaries(
     {}, optional={"street": TEXT, "at": st.none() | INSTANTS, "rooms": st.lists(_ROOMS, max_size=2), "more": JSON}
 )
-#: what is stored for each type: what it accepts, as it accepts it
+#: stored values of each type, in its own form
 STORED: dict[str, st.SearchStrategy[Any]] = {
     "text": TEXT, "long": TEXT, "number": st.integers(), "ratio": st.floats(), "price": st.decimals().map(str), "either": st.floats() | TEXT,
     "flag": st.booleans(), "maybe": st.booleans(), "colour": st.sampled_from([each.value for each in Colour]), "level": st.sampled_from([1, "1", "", " a", None]),
@@ -96,13 +96,13 @@ STORED: dict[str, st.SearchStrategy[Any]] = {
 
 
 def strategy(name: str) -> st.SearchStrategy[Any]:
-    """Mostly what fits; also any JSON, as an older release of the code or another program may have stored."""
+    """Mostly valid values; also any JSON, as an older release or another program may have stored."""
     fits = STORED[name] if name in STORED else st.none() | STORED[name.removesuffix("_or_none")]
     return st.one_of(fits, fits, fits, JSON)
 
 
 def function(default: bool) -> Callable[..., None]:
-    """A function with a parameter of every kind; without a default, or with None."""
+    """Return a function with a parameter of every kind; without defaults, or with None."""
     names = ", ".join(f"{name}: types[{name!r}]{' = none' if default else ''}" for name in TYPES)
     scope = {"types": TYPES, "none": None}
     exec(f"def act(*, {names}): ...", scope)

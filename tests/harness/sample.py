@@ -1,4 +1,4 @@
-"""A console with something on every page: jobs in every state, a workflow, schedules, reports, mail, a batch, a pause."""
+"""A console with content on every page: jobs in every state, a workflow, schedules, reports, mail, a batch, a pause."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ _BATCH = b"x,y\n1,2\n3,four\n5,6\n"
 
 
 def furnish(site: Site) -> dict[str, str]:
-    """Fill the console; return what addresses need: the ids of a job, a batch and so on."""
+    """Fill the console; return the ids that addresses need: of a job, a batch and so on."""
     program, visit = site.program(), site.browser()
     jobs = {state: program.submit("add", 1, 2) for state in State}
     for state, id in jobs.items():
@@ -81,7 +81,7 @@ def furnish(site: Site) -> dict[str, str]:
 
 
 def _alert(program: Program) -> None:
-    """One that is on, one that is muted, one that is over."""
+    """Create three alerts: active, muted, and recovered."""
     at = now() - timedelta(minutes=7)
     with write() as session:
         for kind, subject, over in (

@@ -1,4 +1,4 @@
-"""Schedules for the tests of this room, and the ends of their jobs, by the rooms' own doors only."""
+"""Schedules for tests, and the ends of their jobs, only by the rooms' public functions."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from tests.harness.jobs import claim, ended, hired, settle
 
 
 def created(database: Database, name: str = "nightly", *, actor: str = "sched_work", **fields: Any) -> int:
-    """A new schedule's id; every minute if nothing else is said."""
+    """Create a schedule and return its id; every minute by default."""
     if not {"cron", "every_s", "at"} & fields.keys():
         fields["cron"] = "* * * * *"
     with database.write() as session:
@@ -41,18 +41,18 @@ def look(database: Database, id: int) -> Schedule:
 
 
 def history(database: Database, id: int) -> list[Tick]:
-    """The ticks, the oldest first."""
+    """Return the ticks, oldest first."""
     with database.read() as session:
         return [run.tick for run in reversed(queries.history(session, id, limit=500).runs)]
 
 
 def said(database: Database, id: int) -> list[tuple[str, str]]:
-    """Time of day, and what became of each tick."""
+    """Return the time of day and the state of each tick."""
     return [(f"{tick.scheduled_for:%H:%M:%S}", tick.state.value) for tick in history(database, id)]
 
 
 def jobs(database: Database, actor: str | None = None) -> list[Job]:
-    """All jobs, or an actor's, the oldest first."""
+    """Return all jobs, or an actor's, oldest first."""
     statement = select(Job).order_by(Job.seq)
     with database.read() as session:
         return list(session.execute(statement if actor is None else statement.where(Job.actor == actor)).scalars())
@@ -67,7 +67,7 @@ def end(database: Database, id: str, state: State = State.SUCCEEDED, **values: A
 
 
 def run(database: Database, id: str) -> None:
-    """Let a worker take the job and go on with it."""
+    """Let a worker claim the job and keep it running."""
     assert claim(database, hired(database), id) is not None
 
 
@@ -77,12 +77,12 @@ def cancel(database: Database, id: str) -> None:
 
 
 def follow(make: Maker) -> None:
-    """What the follower of every scheduler process does each second."""
+    """Run one step of the follower that every scheduler process runs each second."""
     Follower(make).run_once()
 
 
 def at(*parts: int) -> datetime:
-    """A UTC instant."""
+    """Return a UTC instant."""
     from datetime import UTC
 
     return datetime(*parts, tzinfo=UTC)  # type: ignore[arg-type, misc]

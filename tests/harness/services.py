@@ -1,6 +1,7 @@
-"""Throw-away real services for the tests: a RabbitMQ node and a PostgreSQL cluster, each in a folder of its own on free ports.
+"""Throw-away real services for tests: a RabbitMQ node and a PostgreSQL cluster, each in its own folder on free ports.
 
-All pytest processes of a run share one of each (`Shared`): the first that needs it starts it, a guard ends it with the run.
+All pytest processes of a run share one of each (`Shared`): the first that needs it starts it, a guard ends it with the
+run.
 """
 
 from __future__ import annotations
@@ -43,7 +44,7 @@ class BrokerNode(Node):
         return process
 
     def create_vhost(self, name: str) -> str:
-        """Make a virtual host with the policies of rabbitmq/definitions.json and return its AMQP URL."""
+        """Create a virtual host with the policies of rabbitmq/definitions.json and return its AMQP URL."""
         definitions = json.loads((TEMPLATES / "definitions.json").read_text().replace(f'"{VHOST}"', json.dumps(name)))
         everything = {"vhost": name, "configure": ".*", "write": ".*", "read": ".*"}
         definitions["permissions"] = [{"user": user, **everything} for user in (APP_USER, ADMIN_USER)]
@@ -55,7 +56,7 @@ class BrokerNode(Node):
         self.api("DELETE", f"/api/vhosts/{name}")
 
     def complaints(self, most: int = 60) -> str:
-        """The last warnings and errors of the node's log, without the connections that its clients dropped."""
+        """Return the last warnings and errors of the node's log, without the connections that its clients dropped."""
         log = self.folder / "log" / f"{self.name}.log"
         wanted = re.compile(r"^\S+ \S+ \[(warning|error|critical|alert|emergency)\]")
         usual = re.compile(r"closing AMQP connection|client unexpectedly closed|^\S+ \S+ \S+ <\S+>\s*$")
@@ -76,7 +77,7 @@ class BrokerNode(Node):
 
 
 def make_broker_node(folder: Path) -> BrokerNode:
-    """A node in this folder on ports that are free now; not started."""
+    """Return a broker node in this folder on free ports; not started."""
     launcher = packages.rabbitmq_launcher()
     if launcher is None:
         raise RuntimeError("The tests need RabbitMQ. ./run test installs it, or: sudo apt-get install rabbitmq-server")
@@ -96,7 +97,7 @@ class Postgres:
         self.process: subprocess.Popen[bytes] | None = None
         if port:
             assert folder is not None
-            self.folder = folder  # another process's cluster, which runs
+            self.folder = folder  # another process's running cluster
             return
         self.folder = Path(tempfile.mkdtemp(prefix="callboard-postgres-"))
         self._as: dict[str, Any] = {}
@@ -109,11 +110,11 @@ class Postgres:
 
     @property
     def data(self) -> Path:
-        """The cluster's data folder."""
+        """Path of the cluster's data folder."""
         return self.folder / "data"
 
     def url(self, database: str = "postgres") -> str:
-        """The SQLAlchemy URL of one database."""
+        """Return the SQLAlchemy URL of one database."""
         return f"postgresql+psycopg://callboard@127.0.0.1:{self.port}/{database}"
 
     def start(self) -> None:
@@ -126,7 +127,7 @@ class Postgres:
             "full_page_writes": "off",
             "max_connections": "400",
             "shared_buffers": "64MB",
-            "dynamic_shared_memory_type": "mmap",  # a bare root file system may have no usable /dev/shm
+            "dynamic_shared_memory_type": "mmap",  # a minimal root file system may have no usable /dev/shm
         }
         options = [part for name, value in settings.items() for part in ("-c", f"{name}={value}")]
         with open(self.folder / "log", "ab") as log:
@@ -148,7 +149,7 @@ class Postgres:
             connection.execute(statement.encode())
 
     def stop(self) -> None:
-        """End the server, its clients or not."""
+        """End the server, even with clients connected."""
         self._end(signal.SIGINT)
 
     def kill(self) -> None:
@@ -189,14 +190,14 @@ class Postgres:
 
 
 class Shared:
-    """What all pytest processes of one run share, in a folder whose name they inherit: services and migrated templates."""
+    """Services and migrated templates that all pytest processes of one run share, in a folder whose name they inherit."""
 
     #: names the folder to the pytest processes that the first one starts
     VARIABLE = "TESTS_SHARED_FOLDER"
 
     def __init__(self) -> None:
         self._guard: subprocess.Popen[bytes] | None = None
-        self._started: list[subprocess.Popen[bytes]] = []  # kept: a Popen that is collected while its process runs is a warning
+        self._started: list[subprocess.Popen[bytes]] = []  # kept referenced: collecting a Popen while its process runs emits a warning
         if self.VARIABLE not in os.environ:
             os.environ[self.VARIABLE] = tempfile.mkdtemp(prefix="callboard-tests-")
             self._guard = subprocess.Popen(
@@ -205,7 +206,7 @@ class Shared:
         self.folder = Path(os.environ[self.VARIABLE])
 
     def close(self) -> None:
-        """End what is shared, if this process began it."""
+        """End the shared services, if this process started them."""
         if self._guard is not None:
             self._guard.communicate()
             for process in self._started:
@@ -213,7 +214,7 @@ class Shared:
             del os.environ[self.VARIABLE]
 
     def node(self) -> BrokerNode:
-        """The run's RabbitMQ, started by the first caller."""
+        """Return the run's RabbitMQ, started by the first caller."""
         folder = self.folder / "node"
 
         def start() -> dict[str, int]:
@@ -228,7 +229,7 @@ class Shared:
         return BrokerNode(folder, launcher=launcher, ports=Ports(**found))
 
     def postgres(self) -> Postgres:
-        """The run's PostgreSQL, started by the first caller."""
+        """Return the run's PostgreSQL, started by the first caller."""
 
         def start() -> dict[str, Any]:
             server = Postgres()
@@ -242,7 +243,7 @@ class Shared:
         return Postgres(folder=Path(found["folder"]), port=found["port"])
 
     def once(self, name: str, make: Callable[[], Any]) -> Any:
-        """What `make` returned in the first of the processes that asked: something JSON can carry."""
+        """Return the JSON result of `make`, called only in the first process that asks."""
         return self._once(name, make)
 
     def _once(self, name: str, make: Callable[[], Any]) -> Any:
@@ -261,7 +262,7 @@ class Shared:
 
 @contextmanager
 def suppress_on_error(clean: Callable[[], None]) -> Iterator[None]:
-    """Clean up when the block fails, and let the error go on."""
+    """Clean up if the block fails, and re-raise the error."""
     try:
         yield
     except BaseException:
@@ -271,7 +272,7 @@ def suppress_on_error(clean: Callable[[], None]) -> Iterator[None]:
 
 
 def random_name(prefix: str) -> str:
-    """A name nobody used before: tests share services, never names."""
+    """Return an unused name: tests share services, never names."""
     return f"{prefix}_{secrets.token_hex(5)}"
 
 

@@ -29,25 +29,25 @@ class Site:
         self.app = app
 
     def stranger(self) -> Visit:
-        """A browser that has not signed in."""
+        """Return a browser that has not signed in."""
         return Visit(self.app.test_client())
 
     def browser(self, role: Role = Role.ADMIN, actors: list[str] | None = None) -> Visit:
-        """A browser signed in with the role, limited to some actors."""
+        """Return a browser signed in with the role, limited to some actors."""
         client = self.app.test_client()
         with write() as session, client.session_transaction() as cookie:
-            # Straight to the session: the password's slow hash is for test_sign_in.py.
+            # Straight to the session: the slow password hash is tested in test_sign_in.py.
             user = insert(User).values(name=random_name("user"), password_hash="", role=role, created_at=now(), actors=actors)
             cookie[SESSION_KEY] = sessions.start(session, session.execute(user.returning(User.id)).scalar_one(), address="", browser="")
         return Visit(client)
 
     def program(self, role: Role = Role.ADMIN, actors: list[str] | None = None) -> Program:
-        """A program with a token of the role, limited to some actors."""
+        """Return an API client with a token of the role, limited to some actors."""
         return Program(self.app.test_client(), create_token(random_name("token"), role, actors=actors))
 
 
 class Visit:
-    """What a person does with a browser that has no JavaScript."""
+    """Actions of a user with a browser without JavaScript."""
 
     def __init__(self, client: FlaskClient) -> None:
         self.client = client
@@ -56,7 +56,7 @@ class Visit:
         return self.client.get(path, buffered=True)
 
     def hidden(self, path: str, *, action: str | None = None) -> dict[str, str]:
-        """The hidden inputs of the page's form (the one that leads to `action`)."""
+        """Return the hidden inputs of the page's form (the one that leads to `action`)."""
         forms = re.findall(r'<form[^>]*method="post" action="([^"]+)"[^>]*>(.*?)</form>', self.get(path).text, re.DOTALL)
         [form] = [body for target, body in forms if html.unescape(target) == (action or path)]
         return {html.unescape(n): html.unescape(v) for n, v in re.findall(r'type="hidden" name="([^"]+)" value="([^"]*)"', form)}
@@ -82,16 +82,16 @@ class Stream:
         self.answer.close()
 
     def message(self) -> str:
-        """The next message, as it goes over the wire."""
+        """Return the next message in its wire format."""
         return next(self._chunks).decode()
 
     def rest(self) -> list[str]:
-        """All messages until the stream ends."""
+        """Return all messages until the stream ends."""
         return [chunk.decode() for chunk in self._chunks]
 
 
 class Program:
-    """What a program does with the API."""
+    """Actions of an API client."""
 
     def __init__(self, client: FlaskClient, token: str) -> None:
         self.client = client
@@ -113,12 +113,12 @@ class Program:
         return self.client.delete(path, headers=self.headers)
 
     def submit(self, actor: str, *args: Any, **more: Any) -> str:
-        """Submit a job that must be accepted, and return its id."""
+        """Submit a job, which must be accepted, and return its id."""
         answer = self.post("/api/v1/jobs", {"actor": actor, "args": list(args), **more})
         assert answer.status_code == 202, answer.text
         return str(answer.get_json()["id"])
 
 
 def in_words(text: str) -> str:
-    """A page's text without its tags."""
+    """Return a page's text without its tags."""
     return re.sub(r"\s+", " ", html.unescape(re.sub(r"<[^>]+>", " ", text)))

@@ -1,4 +1,4 @@
-"""A mail server for the tests: a real SMTP server on a free port that takes mail, or does what mail servers do on bad days."""
+"""A mail server for tests: a real SMTP server on a free port that accepts mail, or misbehaves as real servers do."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from aiosmtpd.smtp import SMTP, Envelope, Session
 
 from src.up.data import ports
 
-#: what the server does with a recipient or with the text of a letter; returns its answer
+#: the server's reaction to a recipient or to the text of an email; returns its answer
 Behaviour = Callable[[str], str]
 
 
 @dataclass
 class Taken:
-    """A letter that the server has heard to its end; whether it also said so is another question."""
+    """An email received completely; the server may not have confirmed it."""
 
     sender: str
     recipients: list[str]
@@ -41,7 +41,7 @@ class Taken:
 
 @dataclass
 class MailServer:
-    """Use as a context. `on_rcpt` and `on_data` may be changed while it runs; `die` and `hang` are answers, too."""
+    """Use as a context. `on_rcpt` and `on_data` may be changed while it runs; `die` and `hang` are possible answers."""
 
     tls: ssl.SSLContext | None = None  # from the first byte on
     starttls: ssl.SSLContext | None = None
@@ -51,11 +51,11 @@ class MailServer:
     connections: int = 0
     _controller: Any = None
 
-    #: set by a test: whatever hangs goes on
+    #: set by a test: hanging connections continue
     hangs_no_more = False
 
-    DIE = "die"  # break the connection off without a word
-    HANG = "hang"  # say nothing any more
+    DIE = "die"  # close the connection without an answer
+    HANG = "hang"  # stop answering
 
     def __enter__(self) -> MailServer:
         self.port = ports.anywhere(["smtp"])["smtp"]

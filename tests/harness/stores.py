@@ -17,23 +17,23 @@ STORES = ("sqlite", "postgresql")
 #: fixtures whose stores `choose` chooses
 CHOSEN = ("store", "database_url")
 
-#: the store of tests whose point is not SQL, by tier; the other one is the slow tier's. `both_stores` marks those whose point it is.
+#: the store of tests that are not about SQL, by tier; the slow tier uses the other one. `both_stores` marks tests that are about SQL.
 USUAL = {"process": "postgresql", "faults": "postgresql", "browser": "sqlite"}
 
-#: what the fixture open_store is
+#: type of the fixture open_store
 OpenStore = Callable[[str, str], AbstractContextManager[Database]]
 
 
 def only_on(store: str, *, by: str = "store") -> pytest.MarkDecorator:
-    """The test runs on one store alone; its reason belongs beside the mark.
+    """Run the test on one store only; give the reason beside the mark.
 
-    `by` names the fixture that chooses the store where it is neither `store` nor `database_url`.
+    `by` names the fixture that selects the store if it is neither `store` nor `database_url`.
     """
     return pytest.mark.only_on(store) if by in CHOSEN else pytest.mark.parametrize(by, [store], indirect=True)
 
 
 def choose(metafunc: pytest.Metafunc, fixture: str, usual: Sequence[str] = STORES) -> None:
-    """Choose the stores of a test for this fixture: the one of `only_on`, or the usual ones, unless the test is parametrized by it."""
+    """Parametrize a test with its stores for this fixture: the one of `only_on`, or the usual ones, unless the test does so itself."""
     given = (mark.args[0] for mark in metafunc.definition.iter_markers("parametrize"))
     is_chosen = any(fixture in (names.replace(" ", "").split(",") if isinstance(names, str) else names) for names in given)
     if fixture in metafunc.fixturenames and not is_chosen:
@@ -42,7 +42,7 @@ def choose(metafunc: pytest.Metafunc, fixture: str, usual: Sequence[str] = STORE
 
 
 def on_the_other_store(items: Sequence[pytest.Item], tier_of: Callable[[pytest.Item], str]) -> set[pytest.Item]:
-    """The tests that also run on the usual store of their tier, and whose point is not SQL."""
+    """Return tests that also run on the usual store of their tier and are not about SQL."""
     ids = {item.nodeid for item in items}
     found = set()
     for item in items:
@@ -58,7 +58,7 @@ def on_the_other_store(items: Sequence[pytest.Item], tier_of: Callable[[pytest.I
 @contextmanager
 def using(database: Database, monkeypatch: pytest.MonkeyPatch, **environment: str) -> Iterator[Database]:
     """Make it this process's database and, by its URL in the environment, that of child processes."""
-    # Left to the test's own monkeypatch, which takes things back in order: what a test sets after this is taken back before it.
+    # With the test's own monkeypatch, which undoes changes in reverse order: the test's later changes are undone first.
     monkeypatch.setenv("CALLBOARD_DATABASE_URL", database.url.render_as_string(hide_password=False))
     for name, value in environment.items():
         monkeypatch.setenv(name, value)
@@ -72,9 +72,9 @@ def using(database: Database, monkeypatch: pytest.MonkeyPatch, **environment: st
 
 
 class Emptied:
-    """A migrated database that many tests use one after the other.
+    """A migrated database that many tests use in turn.
 
-    `empty` gives it back the rows that it was migrated with, and lets numbers begin at 1 again, as in a fresh database.
+    `empty` restores the rows that migrations inserted, and restarts sequences at 1, as in a new database.
     """
 
     def __init__(self, database: Database) -> None:
@@ -105,14 +105,14 @@ class Emptied:
                     connection.execute(insert(one), rows)
 
     def _filled(self, connection: Connection) -> list[Any]:
-        """The tables with rows: on PostgreSQL one question is cheaper than forty deletes."""
+        """Return the tables with rows: on PostgreSQL one query is cheaper than forty deletes."""
         tables = [*self._others, *(one for one in self._tables if one not in self._kept)]
         asked = [select(literal(number)).where(exists(select(text("1")).select_from(one))) for number, one in enumerate(tables)]
         filled = set(connection.execute(union_all(*asked)).scalars())
         return [one for number, one in enumerate(tables) if number in filled]
 
     def _find_sequences(self, connection: Connection) -> dict[str, str]:
-        """The sequence of each table that has one."""
+        """Return the sequence of each table that has one."""
         names = [(one.name, one.autoincrement_column.name) for one in self._tables if one.autoincrement_column is not None]
         found = {name: func.pg_get_serial_sequence(name, number) for name, number in names}
         row = connection.execute(select(*[each.label(name) for name, each in found.items()])).one()

@@ -1,4 +1,4 @@
-"""A proxy in front of a server that stops in the middle: connections stay open, and nothing gets through them any more."""
+"""A proxy that can stall: connections stay open, but no data passes."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from types import TracebackType
 
 
 class StuckProxy:
-    """Use as a context; clients connect to `port`. While `stuck` is set, what they send is taken and goes nowhere."""
+    """Use as a context; clients connect to `port`. While `stuck` is set, it discards what they send."""
 
     def __init__(self, server_port: int) -> None:
         self._server = ("127.0.0.1", server_port)
@@ -29,7 +29,7 @@ class StuckProxy:
             each.close()
 
     def let_through(self) -> None:
-        """Work again for those who connect from now on; the connections of before stay as they are."""
+        """Forward new connections again; earlier ones stay stalled."""
         self.stuck = threading.Event()
 
     def _accept(self) -> None:

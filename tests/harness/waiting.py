@@ -1,4 +1,4 @@
-"""Wait for what must become true: tests never sleep."""
+"""Wait for a condition: tests never sleep."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ Value = TypeVar("Value")
 
 
 def eventually(condition: Callable[[], Value], *, deadline_s: float = 10.0, interval_s: float = 0.02, what: str = "") -> Value:
-    """Call `condition` until it returns something true and return that; fail after `deadline_s` with the last it said.
+    """Call `condition` until it returns a true value and return that; fail after `deadline_s` with its last result.
 
     An AssertionError inside `condition` counts as "not yet"; any other exception ends the wait.
     """

@@ -1,4 +1,4 @@
-"""Workflows for tests without a broker: messages by actor name, and jobs brought to an end by the jobs room's own doors."""
+"""Workflows for tests without a broker: messages by actor name, and jobs brought to an end by the jobs room's public functions."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ __all__ = ["Hand", "message", "submitted", "view"]
 
 
 class Hand:
-    """A worker that runs what it is told, as it is told."""
+    """A worker under the test's control."""
 
     def __init__(self, database: Database) -> None:
         self.database = database
@@ -39,7 +39,7 @@ def submitted(database: Database, workflow: Workflow) -> WorkflowReceipt:
 
 
 def view(database: Database, receipt: WorkflowReceipt) -> Found:
-    """The workflow as it is now."""
+    """Return the workflow as it is now."""
     with database.read() as session:
         found = find(session, receipt.id)
     assert found is not None

@@ -83,7 +83,7 @@ def deliver_here(told: Told) -> None:
             try:
                 deliver()
                 break
-            except Exception as error:  # noqa: BLE001 - told in the log; the job of the same delivery goes on with it
+            except Exception as error:  # noqa: BLE001 - logged; the job of the same delivery continues with it
                 log.warning("alert_not_delivered_yet", detail=f"{type(error).__name__}: {error}"[:300])
                 if pause is None or not isinstance(error, NotSent | NotTaken | CallFailed):
                     break  # a retry from here would not help

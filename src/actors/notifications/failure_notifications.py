@@ -25,10 +25,10 @@ LINES = 12
 
 @dramatiq.actor(queue_name="mail", concurrency=1, max_retries=3)
 def mail_failures() -> dict[str, int]:
-    """Look at new failures, and mail about those that somebody has to hear of.
+    """Count new failures, and mail the admins about those that matter.
 
-    Failed attempts are grouped by the exception's type, the place in the code and what the message says. A group is told of once, with
-    its count; then again only after a quiet period in which it went on; and when it has recovered.
+    Failed attempts are grouped by the exception's type, the place in the code and what the message says. A group is mailed once, with
+    its count; then again only if it continues after a quiet period; and when it has recovered.
     """
     counted = 0
     while True:

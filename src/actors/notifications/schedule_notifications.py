@@ -23,7 +23,7 @@ def mail_schedule_news(what: dict[str, Any]) -> str:
     """
     admins = get_settings().admins
     if not admins:
-        return "nobody is named in CALLBOARD_MAIL_ADMINS"
+        return "CALLBOARD_MAIL_ADMINS names no recipients"
     text = str(what.get("text") or what.get("event"))
     address = f"{get_settings().effective_public_url}/schedules/{what.get('schedule_id')}"
     facts = [f"{name}: {what[name]}" for name in ("actor", "scheduled_for", "job_id", "error") if what.get(name)]

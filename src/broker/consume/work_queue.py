@@ -48,7 +48,7 @@ class WorkQueue:
         with self._lock:
             if not was_called and called in self._idle:
                 self._idle.remove(called)
-            # A thread that was busy may have taken the job that this one was woken for.
+            # A busy thread may have taken the job that this one was woken for.
             if self._heap:
                 return heapq.heappop(self._heap)[2]
         raise Empty

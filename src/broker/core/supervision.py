@@ -39,7 +39,7 @@ class Progress:
         self.is_waiting = False
 
     def step(self) -> None:
-        """Note that the thread has got further; an unforeseen error is no step."""
+        """Record that the thread has made progress; an unforeseen error is not progress."""
         self.is_waiting = False
         self.steps += 1
 

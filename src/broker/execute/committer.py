@@ -69,7 +69,7 @@ class Committer:
             done.wait(timeout)
 
     def close(self, timeout: float = 20.0) -> None:
-        """Commit the remaining ends, then accept no more."""
+        """Commit the remaining ends, then stop accepting ends."""
         self.flush(timeout)
         self._closed.set()
         self._queue.put(threading.Event())
@@ -166,7 +166,7 @@ class Committer:
                 meters.committed(len(finished), time.monotonic() - began)
 
     def _settle_forgotten(self, unmoved: Sequence[Finished]) -> None:
-        """Commit unmoved ends again after claiming their jobs anew: they were taken over, or a killed PostgreSQL lost the claim, and then they count."""
+        """Re-claim the jobs of ends that changed nothing: ends whose claim a killed PostgreSQL lost still count."""
         if unmoved:
             with write() as session:
                 retaken = set(claims.retake(session, self._lease.worker_id, [(end.seq, end.attempt) for end in unmoved]))

@@ -130,7 +130,7 @@ def _held(session: Session) -> list[Sign]:
     held = _count(session, select(Job.seq).where(Job.state == State.HELD, text("jobs.state <> 'succeeded'")).limit(MOST)) if after else 0
     if not held:
         return []
-    sentence = f"{_number(held)} job{' is' if held == 1 else 's are'} held: a person or a deploy must help"
+    sentence = f"{_number(held)} job{' is' if held == 1 else 's are'} held: an operator or a deploy must resolve this"
     return [Sign(AlertKind.HELD, "", sentence, after)]
 
 

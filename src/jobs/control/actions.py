@@ -58,7 +58,7 @@ def release(session: Session, id: str) -> Job:
     """Queue a held job: an operator has approved it."""
     job = _find(session, id)
     if job.held_for is HeldFor.UNREADABLE:
-        raise NotAllowed("this is no message and cannot run: discard it")
+        raise NotAllowed("this is not a valid message and cannot run: discard it")
     return _queue_again(session, id, [State.HELD], "only a held one can be released", held_for=None)
 
 

@@ -64,7 +64,7 @@ def hold_foreign(session: Session, messages: Sequence[tuple[str, Message[Any]]],
     session.execute(_insert(session).on_conflict_do_nothing(index_elements=[Job.id]), rows)
 
 
-_FOREIGN = "nobody submitted this message here; release it to run it (CALLBOARD_FOREIGN_MESSAGES=run releases all)"
+_FOREIGN = "this message was not submitted here; release it to run it (CALLBOARD_FOREIGN_MESSAGES=run releases all)"
 
 
 def hold_unreadable(session: Session, deliveries: Sequence[Unreadable]) -> None:

@@ -76,7 +76,7 @@ def _breaker(session: Session, job: Job) -> Iterator[str]:
 
 
 def _held(session: Session, job: Job, _broker: BrokerFacts) -> Iterator[str]:
-    yield job.reason or "it is held: a person must release or discard it"
+    yield job.reason or "it is held: an operator must release or discard it"
     if job.held_for is HeldFor.UNKNOWN_ACTOR:
         alive = workers.alive(session)
         if any(job.actor in worker.actors for worker in alive):

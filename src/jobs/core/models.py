@@ -83,7 +83,7 @@ class Job(Base):
     worker_id: Mapped[int | None] = mapped_column(BigInteger)
     waits_for: Mapped[str | None] = mapped_column(_BYTEWISE)  # resource that makes a waiting job due early: a slot, a resume
     slot_at: Mapped[datetime | None] = mapped_column(UtcDateTime)  # the reserved start under a rate limit
-    fair_key: Mapped[str | None] = mapped_column(String(255))  # whose share of the queue it uses
+    fair_key: Mapped[str | None] = mapped_column(String(255))  # its share of the queue
     workflow_seq: Mapped[int | None] = mapped_column(BigInteger)  # the workflow that it is a step of
     cancel_requested: Mapped[bool] = mapped_column(Boolean, default=False)
     rerun_of: Mapped[str | None] = mapped_column(String(255))  # id of the job that it re-runs
@@ -208,7 +208,7 @@ class Heartbeat(Base):
     heartbeat_at: Mapped[datetime] = mapped_column(UtcDateTime)
     expires_at: Mapped[datetime] = mapped_column(UtcDateTime, index=True)
     stopped_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
-    broker: Mapped[str] = mapped_column(String(255), default="")  # what keeps its publisher from RabbitMQ; "": nothing
+    broker: Mapped[str] = mapped_column(String(255), default="")  # why its publisher cannot reach RabbitMQ; "": it can
 
 
 class StackWish(Base):

@@ -51,7 +51,7 @@ class HeldFor(StrEnum):
 
 
 class Unique(StrEnum):
-    """How long a job blocks others with its unique key."""
+    """Period in which a job blocks others with its unique key."""
 
     WAITING = "waiting"  # until it starts
     FINISHED = "finished"  # until it reaches a final state

@@ -80,7 +80,7 @@ def size_of(id: str) -> int:
 def path(id: str) -> Path:
     """Return the path of this id's file. Raises UploadNotHere for an invalid id."""
     if not ID.fullmatch(id):
-        raise UploadNotHere(f"{id!r:.60} is no file's id: that is file_ and 40 digits, as POST /api/v1/files answers.")
+        raise UploadNotHere(f"{id!r:.60} is not a file's id, which is file_ and 40 digits, as POST /api/v1/files answers.")
     return _folder() / id[5:7] / id
 
 

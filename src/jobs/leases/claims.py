@@ -23,7 +23,7 @@ from ..limits.admission import Policy
 class Unclaimable(Enum):
     """Why a message's job cannot start here now."""
 
-    UNKNOWN_JOB = "nobody submitted it here"
+    UNKNOWN_JOB = "it was not submitted here"
     UNKNOWN_ACTOR = "this worker has no such actor"
     EXPIRED = "it has expired"
     STALE = "it is running, done, cancelled or another attempt's turn"

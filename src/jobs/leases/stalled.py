@@ -36,5 +36,5 @@ def _why(late: datetime, worker: str | None, heartbeat_at: datetime | None) -> s
     if heartbeat_at is None:
         return "its worker is unknown"
     if heartbeat_at < late:
-        return f"its worker {worker} has not been heard of since {heartbeat_at:%H:%M:%S} UTC"
+        return f"its worker {worker} has sent no heartbeat since {heartbeat_at:%H:%M:%S} UTC"
     return f"it has been running for longer than {get_settings().stalled_after:g} s (CALLBOARD_STALLED_AFTER)"

@@ -216,7 +216,7 @@ def survived(session: Session, worker_id: int, held: Iterable[tuple[int, int]]) 
     name = session.execute(select(Worker.name).where(Worker.id == worker_id)).scalar()
     if name is None:
         return 0
-    given = _give_away(session, Death(worker_id, SURVIVED, frozenset(), excuse="that is no crash"))
+    given = _give_away(session, Death(worker_id, SURVIVED, frozenset(), excuse="not counted as a crash"))
     return given + acquit(session, name, held)
 
 
@@ -225,7 +225,7 @@ def acquit(session: Session, worker: str, attempts: Iterable[tuple[int, int]]) -
     rows = sorted(attempts)
     if not rows:
         return 0
-    error = f"its worker {worker} {SURVIVED}; that is no crash"
+    error = f"its worker {worker} {SURVIVED}; not counted as a crash"
     acquitted = [row[0] for row in _ACQUIT.execute(session, rows, worker=worker, lapsed="% was lost (%", error=error)]
     if acquitted:
         _UNCOUNT.execute(session, [(seq,) for seq in sorted(acquitted)])

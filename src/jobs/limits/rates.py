@@ -48,7 +48,7 @@ class Rate:
 
     @property
     def slack_us(self) -> int:
-        """How far starts may run ahead of their even spacing: with more, one period could contain a start too many."""
+        """Slack by which starts may run ahead of their even spacing: with more, one period could contain a start too many."""
         return self.count * self.spacing_us - self.period_s * 1_000_000 - 1
 
     def __str__(self) -> str:
@@ -71,7 +71,7 @@ def parse(text: str) -> tuple[Rate, ...]:
     except ValueError:
         rates = ()
     if not rates or any(rate.count < 1 for rate in rates):
-        raise ValueError(f"{text!r} is no rate limit: write e.g. 10/m, 100/hour, or 100/h;10/m for both")
+        raise ValueError(f"{text!r} is not a rate limit: write e.g. 10/m, 100/hour, or 100/h;10/m for both")
     return rates
 
 

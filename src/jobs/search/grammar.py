@@ -48,7 +48,7 @@ def split(text: str) -> list[Term]:
     if len(text) > LONGEST:
         raise QueryError(f"A query has at most {LONGEST} characters.", text[:60], 0, 60)
     if (strange := _NO_TEXT.search(text)) is not None:
-        raise QueryError("This is no character that a text has: leave it out.", text, *strange.span())
+        raise QueryError("A text cannot contain this character: leave it out.", text, *strange.span())
     terms, position = [], 0
     while position < len(text):
         if text[position].isspace():

@@ -28,7 +28,7 @@ def again(session: Session, id: str, *, by: str | None, key: str | None = None) 
     """Submit a new job of the same actor, queue, arguments and limits. `key`: an idempotency key."""
     job = _find(session, id)
     if job.actor is None or job.body is not None:
-        raise NotAllowed("this is no message and cannot run: discard it")
+        raise NotAllowed("this is not a valid message and cannot run: discard it")
     options = {name: value for name, value in (job.options or {}).items() if name not in _OWN}
     message: Message[Any] = Message(job.queue, job.actor, tuple(job.args), dict(job.kwargs), options, message_id=new_id())
     how: dict[str, Any] = {

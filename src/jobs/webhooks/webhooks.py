@@ -52,7 +52,7 @@ def create(session: Session, *, url: str, kind: Kind, actor: str | None, states:
     if "@" in url.split("/", 3)[2]:
         raise JobsError("Give the address without user and password: it is shown on pages. Deliveries are signed instead.", field="url")
     if not states or not set(states) <= set(known):
-        raise JobsError(f"Give at least one of the states of {one} that are told: {', '.join(known)}.", field="states")
+        raise JobsError(f"Give at least one of the states of {one} to notify of: {', '.join(known)}.", field="states")
     if kind is not Kind.JOB and actor:
         raise JobsError(f"{one.capitalize()} has no actor of its own: leave it out.", field="actor")
     secret = PREFIX + base64.b64encode(secrets.token_bytes(SECRET_BYTES)).decode()

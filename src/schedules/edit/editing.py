@@ -39,7 +39,7 @@ def change(session: Session, id: int, draft: Draft, *, by: str, version: int | N
     """
     schedule = locked(session, id)
     if version is not None and schedule.version != version:
-        raise NotAllowed("the schedule was changed meanwhile by somebody else: look at it again, then change it")
+        raise NotAllowed("the schedule has meanwhile been changed by another user: reload it, then change it")
     if schedule.declared and any(getattr(draft, name) != getattr(schedule, name) for name in _CODE_ONLY):
         raise InvalidArguments(
             "name: The code decides the name and the actor of this schedule.", errors={"name": "The code decides the name and the actor."}

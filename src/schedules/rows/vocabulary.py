@@ -23,7 +23,7 @@ class Overlap(StrEnum):
 
 
 class Origin(StrEnum):
-    """What fired a tick."""
+    """Origin of a tick: what caused it to fire."""
 
     CLOCK = "clock"
     CATCH_UP = "catch-up"  # it was missed, and is caught up

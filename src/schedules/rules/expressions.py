@@ -138,7 +138,7 @@ def _expand(name: str) -> str:
     if name in NAMED:
         return NAMED[name]
     if name.startswith("@every"):
-        raise _refused("@every is no cron expression: use an interval such as 5m")
+        raise _refused("@every is not a cron expression: use an interval such as 5m")
     if name == "@reboot":
         raise _refused("@reboot names no instant: nothing here is tied to one machine's start")
     raise _refused(f"there is no {name!r}; there is {', '.join(NAMED)}")
@@ -215,10 +215,10 @@ def _special(field: Field, part: str) -> str | None:
 def _step(field: Field, text: str) -> int:
     step = int(text) if text.isascii() and text.isdecimal() and len(text) < 5 else 0
     if step < 1:
-        raise _refused(f"{text!r} is no step; write for instance */5", field)
+        raise _refused(f"{text!r} is not a step; write for instance */5", field)
     span = field.high - field.low + (0 if field is _WEEKDAY else 1)
     if step > span:
-        raise _refused(f"a step of {step} is longer than the whole field, so it would always start anew; use an interval", field)
+        raise _refused(f"a step of {step} is longer than the whole field, so it would restart every time; use an interval", field)
     return step
 
 

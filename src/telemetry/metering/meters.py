@@ -20,7 +20,7 @@ class Meters:
     """The metrics of one process. Every method may be called from any thread."""
 
     def __init__(self, role: str) -> None:
-        disable_created_metrics()  # type: ignore[no-untyped-call]  # one more series for each, which nobody asks for
+        disable_created_metrics()  # type: ignore[no-untyped-call]  # an unused extra series for each
         self.registry = self._all = CollectorRegistry()
         ProcessCollector(registry=self.registry)
         Gauge("callboard_process_info", "What this process is.", ["role", "version"], registry=self._all).labels(role, __version__).set(1)

@@ -80,7 +80,7 @@ def test_stalled_jobs_are_those_of_silent_workers_and_those_that_run_for_very_lo
     with database.read() as session:
         assert list(stalled(session)) == [long.id, short.id]
         silent_since = session.execute(select(Worker.heartbeat_at)).scalar_one()
-        assert stalled(session)[short.id] == f"its worker host:1 has not been heard of since {silent_since:%H:%M:%S} UTC"
+        assert stalled(session)[short.id] == f"its worker host:1 has sent no heartbeat since {silent_since:%H:%M:%S} UTC"
         assert list(stalled(session, [short.id])) == [short.id]
 
 

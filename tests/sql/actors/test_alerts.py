@@ -56,4 +56,4 @@ def test_without_admins_it_says_so_and_writes_nothing(running: RunningJob, monke
     monkeypatch.setenv("CALLBOARD_MAIL_ADMINS", "")
     get_settings.cache_clear()
 
-    assert mail_schedule_news(NEWS) == "nobody is named in CALLBOARD_MAIL_ADMINS"
+    assert mail_schedule_news(NEWS) == "CALLBOARD_MAIL_ADMINS names no recipients"

@@ -170,7 +170,7 @@ def test_held_jobs_are_an_alert_after_their_minutes(database: Database, time: St
     look(time, times=29)
     assert current(database) == {}
     look(time, times=3)
-    assert current(database) == {"held": "2 jobs are held: a person or a deploy must help"}
+    assert current(database) == {"held": "2 jobs are held: an operator or a deploy must resolve this"}
     with database.write() as session:
         for id in ids:
             actions.discard(session, id)

@@ -36,7 +36,7 @@ def test_a_job_whose_worker_was_only_silent_counts_no_crash(database: Database, 
 
     job = look(database, one.id)
     assert (job.state, job.crashes, job.attempts[0].outcome) == (State.QUEUED, 0, Outcome.LOST)
-    assert job.attempts[0].error == "its worker here:7 was silent for longer than its lease, and lives; that is no crash"
+    assert job.attempts[0].error == "its worker here:7 was silent for longer than its lease, and lives; not counted as a crash"
     assert come_back(database, worker, one) == 0, "once"
     assert look(database, one.id).crashes == 0
 

@@ -178,7 +178,7 @@ def test_a_stalled_job_says_so_with_the_reason_where_it_is_looked_at(site: Site)
             session.execute(update(Worker).values(heartbeat_at=now() - timedelta(seconds=30)))
         assert "Stalled:" in stream.message()
     reason = program.get(f"/api/v1/jobs/{id}").get_json()["stalled"]
-    assert reason.startswith("its worker host:1 has not been heard of since ")
+    assert reason.startswith("its worker host:1 has sent no heartbeat since ")
     assert f"Stalled: {reason}." in in_words(visit.get(f"/jobs/{id}").text)
     change(id, state=State.SUCCEEDED, finished_at=now())
     assert program.get(f"/api/v1/jobs/{id}").get_json()["stalled"] is None
