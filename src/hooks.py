@@ -1,4 +1,4 @@
-"""Hooks: parts that a room needs and only a higher room provides. src/wiring.py connects all of them."""
+"""Hooks: parts that a room needs and only a higher room can provide. src/wiring.py connects all of them."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ class NotConnected(RuntimeError):
 
 
 class Hook(Generic[Part]):
-    """A place for one part. Reading it unconnected raises: without the part rows would change and nothing else would happen."""
+    """Holder of one part. Reading it unconnected raises an error: without the part, rows would change without their consequences."""
 
     def __init__(self, name: str) -> None:
         self.name = name
@@ -28,17 +28,17 @@ class Hook(Generic[Part]):
 
     @property
     def part(self) -> Part:
-        """The connected part; raises NotConnected."""
+        """Return the connected part; raises NotConnected."""
         if self._part is None:
             raise NotConnected(f"Nothing is connected to the hook {self.name!r}. Import {_PACKAGE}.actors first: it connects every hook.")
         return self._part
 
     def require(self) -> None:
-        """Raise NotConnected where nothing is connected."""
+        """Raise NotConnected if no part is connected."""
         _ = self.part
 
     def connect(self, part: Part) -> None:
-        """Provide the part, in place of an earlier one."""
+        """Connect the part, replacing an earlier one."""
         self._part = part
 
     @contextmanager

@@ -1,7 +1,8 @@
-"""Wiring: connects each hook with the part that a higher room provides. The one file that does.
+"""Wiring: the one file that connects each hook with the part that a higher room provides.
 
-Every process imports `src.actors` first, which calls `connect`: `dramatiq src.actors`, the web front end, schedulers, commands, and
-programs that submit jobs with `src.jobs`. A hook that is not connected raises NotConnected when it is used.
+Every process imports `src.actors` first, which calls `connect`: `dramatiq src.actors`, the web front end, schedulers,
+commands, and programs that submit jobs with `src.jobs`. A hook that is not connected raises NotConnected when it is
+used.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from .jobs.failures import counting
 from .jobs.search import texts
 from .jobs.webhooks import events
 
-#: every hook of the house
+#: all hooks
 HOOKS: tuple[Hook[Any], ...] = (envelopes.publisher, events.delivery, counting.failure_mail, texts.search_fields, reconciler.fleet_watch)
 
 
@@ -39,5 +40,5 @@ def connect(
 
 
 def unconnected() -> list[str]:
-    """The names of hooks that are not connected in this process."""
+    """Return the names of hooks that are not connected in this process."""
     return [hook.name for hook in HOOKS if not hook.is_connected]

@@ -213,7 +213,7 @@ class WorkerProcess:
                 self.attempts.tend()
                 if beats:
                     self._causes.passed()  # not between two beats: a beat that fails each time would be logged each time
-            except Exception as error:  # noqa: BLE001 - the next look tries again
+            except Exception as error:  # noqa: BLE001 - the next iteration retries
                 if is_outage(error):
                     self._progress.step()
                 self._causes.failed(log, error, waits="lease_waits_for_sql", broke="lease_failed")

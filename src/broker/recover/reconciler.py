@@ -31,7 +31,7 @@ from ..core.supervision import Progress, Supervised
 log = get_logger(__name__)
 
 
-#: called at each turn: watches the fleet while no scheduler does
+#: called in each iteration: watches the fleet while no scheduler does
 fleet_watch: Hook[Callable[[], object]] = Hook("fleet watch")
 
 
@@ -52,7 +52,7 @@ class Reconciler:
         self._thread = threading.Thread(target=self._run, name="reconciler", daemon=True)
 
     def start(self) -> None:
-        fleet_watch.require()  # raises here: the thread would log it at each turn and compare nothing
+        fleet_watch.require()  # raises here: the thread would log it in each iteration and compare nothing
         self._thread.start()
 
     def threads(self) -> list[Supervised]:

@@ -46,7 +46,7 @@ def encode(
 _quoted = lru_cache(maxsize=1024)(json.dumps)
 
 Listener = Callable[[list[Envelope]], None]
-#: is handed the envelopes of a transaction once it has committed
+#: receives the envelopes of a transaction after its commit
 publisher: Hook[Listener] = Hook("publisher")
 
 
@@ -60,8 +60,8 @@ def committed(envelopes: list[Envelope]) -> None:
 
 
 def announce(session: Session, envelopes: list[Envelope]) -> None:
-    """Hand the envelopes to the publisher when this session's transaction commits; forget them if it rolls back."""
-    publisher.require()  # raises here, in the caller's transaction: after the commit it is too late
+    """Hand the envelopes to the publisher when this session's transaction commits; drop them if it rolls back."""
+    publisher.require()  # raises here, in the caller's transaction: after the commit it would be too late
     waiting: list[tuple[SessionTransaction | None, list[Envelope]]] = session.info.setdefault(_ANNOUNCED, [])
     waiting.append((session.get_nested_transaction(), envelopes))
 

@@ -205,7 +205,7 @@ def _has_succeeded(session: Session, actor: str, since: datetime) -> bool:
 
 
 Asking = Callable[[], Message[Any]]
-#: makes the message of the job that looks at new failures
+#: builds the message of the counting job
 failure_mail: Hook[Asking] = Hook("failure mail")
 
 
@@ -215,7 +215,7 @@ def wish_for_a_look(session: Session, seqs: Collection[int] | None = None) -> No
     Call it last in their transaction: it may wait for another transaction's unique key, and must not hold a lock which
     that one needs.
     """
-    ask = failure_mail.part  # outside the try, which would log a missing part and send no mail
+    ask = failure_mail.part  # outside the try, which would log the missing part and send no mail
     if not get_settings().admins:
         return
     try:

@@ -40,12 +40,12 @@ Reading = Callable[[str | None, Any, Any], Mapping[str, Any] | None]
 _TEXTS = {
     store: table("job_texts", column(key, BigInteger), column("text", Text)) for store, key in (("sqlite", "rowid"), ("postgresql", "seq"))
 }
-#: knows what arguments are called and which of them are secret
+#: names arguments and masks secret ones
 search_fields: Hook[Reading] = Hook("search fields")
 
 
 def arguments_of(actor: str | None, args: Any, kwargs: Any) -> Mapping[str, Any] | None:
-    """The arguments by name but for the secret ones; None: this process does not know the actor."""
+    """Return the arguments by name without the secret ones; None: the actor is unknown here."""
     return search_fields.part(actor, args, kwargs)
 
 
@@ -56,7 +56,7 @@ def text_of(actor: str | None, args: Any, kwargs: Any) -> str:
     being indexed.
     """
     arguments = ""
-    search_fields.require()  # outside the guard, which would log a missing part once for each job
+    search_fields.require()  # outside the guard, which would log the missing part once for each job
     with guarded("arguments_not_searchable", actor=actor):
         known = arguments_of(actor, args, kwargs)
         arguments = "" if known is None else json.dumps(known, ensure_ascii=False, separators=(",", ":"))

@@ -38,7 +38,7 @@ BELIEVED_S = 2.0
 
 @dataclass(frozen=True, slots=True)
 class Subscription:
-    """What a webhook wants to hear."""
+    """The events that a webhook subscribes to."""
 
     id: str
     kind: Kind
@@ -75,7 +75,7 @@ def forget(session: Session) -> None:
 
 
 def is_anybody_told(database: Database) -> bool:
-    """Is there a webhook, so that ends have something to submit in their transaction?"""
+    """True if a webhook exists, so that ends have events to write in their transaction."""
     known = _known.get(database.engine)
     if known is not None and time.monotonic() - known[0] <= BELIEVED_S:
         return bool(known[1])
@@ -84,10 +84,10 @@ def is_anybody_told(database: Database) -> bool:
 
 
 def note(session: Session, seqs: Collection[int]) -> None:
-    """Submit what these ends have to tell; jobs that are in no final state mean nothing. It never makes an end fail."""
+    """Submit the deliveries for these ends; jobs that are in no final state are ignored. Never makes an end fail."""
     if not seqs:
         return
-    delivery.require()  # outside the try, which would log a missing part and lose the event
+    delivery.require()  # outside the try, which would log the missing part and lose the event
     try:
         hooks = _hooks(session)
         if hooks:
