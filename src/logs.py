@@ -40,8 +40,8 @@ def configure_logs() -> None:
         foreign_pre_chain=shared,
         processors=[
             structlog.stdlib.ProcessorFormatter.remove_processors_meta,
-            _say_more,
-            _say_for_whom,  # here and not when the event is created, so that lines of libraries are covered too
+            _add_facts,
+            _add_job,  # here and not when the event is created, so that lines of libraries are covered too
             structlog.processors.ExceptionRenderer(_bounded_traceback),
             lambda logger, method, event: _mask(last(logger, method, event)),
         ],
@@ -106,14 +106,14 @@ _find: Find | None = None
 _more: Callable[[], Mapping[str, str]] | None = None
 
 
-def _say_more(_logger: Any, _method: str, event: Any) -> Any:
+def _add_facts(_logger: Any, _method: str, event: Any) -> Any:
     if _more is not None:
         for name, value in _more().items():
             event.setdefault(name, value)
     return event
 
 
-def _say_for_whom(_logger: Any, _method: str, event: Any) -> Any:
+def _add_job(_logger: Any, _method: str, event: Any) -> Any:
     owner = None if _find is None else _find()
     if owner is None:
         return event

@@ -24,10 +24,10 @@ def act_on_jobs(
     the rest stays as it is.
     """
     while True:
-        deed = audit.PendingEntry(
+        entry = audit.PendingEntry(
             by, audit.Via(via), f"job.{verb}", by_key or None, role or None, kind="job", details={"bulk": current_job.id}
         )
-        order = Order(Verb(verb), query, up_to, datetime.fromisoformat(asked_at), current_job.id, deed)
+        order = Order(Verb(verb), query, up_to, datetime.fromisoformat(asked_at), current_job.id, entry)
         with read() as session:
             so_far = bulk.progress(session, order)
         seen = so_far.done + so_far.left_alone

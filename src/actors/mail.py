@@ -110,10 +110,10 @@ def deliver_mail(mail_id: str) -> str:
         return "nothing was left to deliver"
     answers: dict[str, Answer] = {}
 
-    def note(told: Any) -> None:
-        answers.update(told)
+    def note(answered: Any) -> None:
+        answers.update(answered)
         with write() as session:
-            deliveries.note(session, left.seq, told)
+            deliveries.note(session, left.seq, answered)
         current_job.progress(len(answers), len(left.recipients))
 
     deliver(MailServer.parse(get_settings().smtp_url), sender=left.sender, recipients=left.recipients, raw=left.raw, note=note)

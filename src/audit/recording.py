@@ -13,7 +13,7 @@ from ..sql.clock import now
 from .models import AuditEntry, Outcome, Via
 
 #: subjects of one action that get an entry each; with more, a single entry gives their number
-LINES_OF_A_DEED = 200
+ENTRIES_PER_ACTION = 200
 
 
 @dataclass(slots=True)
@@ -40,9 +40,9 @@ class PendingEntry:
 _under_way: ContextVar[PendingEntry | None] = ContextVar("callboard_deed", default=None)
 
 
-def begin(deed: PendingEntry) -> None:
+def begin(entry: PendingEntry) -> None:
     """Begin an action of this thread: its next commit writes the entry."""
-    _under_way.set(deed)
+    _under_way.set(entry)
 
 
 def end() -> None:
@@ -60,37 +60,40 @@ def about(kind: str, subject: str | int, **details: Any) -> None:
 
     Called by the code that makes the change, so that every path to it is recorded. Never pass a secret or a payload.
     """
-    deed = _under_way.get()
-    if deed is not None:
-        deed.touch(kind, subject, **details)
+    entry = _under_way.get()
+    if entry is not None:
+        entry.touch(kind, subject, **details)
 
 
 def take() -> PendingEntry | None:
     """Take over the action under way, to write its entry in another thread's transaction; this thread's commits write none."""
-    deed = _under_way.get()
+    entry = _under_way.get()
     _under_way.set(None)
-    return deed
+    return entry
 
 
-def record(session: Session, *deeds: PendingEntry, outcome: Outcome = Outcome.DONE, reason: str | None = None) -> None:
+def record(session: Session, *entries: PendingEntry, outcome: Outcome = Outcome.DONE, reason: str | None = None) -> None:
     """Write audit entries in the caller's transaction."""
-    if deeds:
-        session.execute(insert(AuditEntry), [line for deed in deeds for line in _lines(deed, outcome, reason)])
+    if entries:
+        session.execute(insert(AuditEntry), [line for entry in entries for line in _lines(entry, outcome, reason)])
 
 
-def _lines(deed: PendingEntry, outcome: Outcome, reason: str | None) -> list[dict[str, Any]]:
-    present, shared = now(), {"who": deed.who[:150], "who_key": deed.who_key, "role": deed.role, "via": deed.via, "address": deed.address}
-    details = {name: value for name, value in deed.details.items() if value is not None}
-    for name, names in deed.touched.items():
-        if name != deed.kind:
+def _lines(entry: PendingEntry, outcome: Outcome, reason: str | None) -> list[dict[str, Any]]:
+    present, shared = (
+        now(),
+        {"who": entry.who[:150], "who_key": entry.who_key, "role": entry.role, "via": entry.via, "address": entry.address},
+    )
+    details = {name: value for name, value in entry.details.items() if value is not None}
+    for name, names in entry.touched.items():
+        if name != entry.kind:
             details |= {name: names[0]} if len(names) == 1 else {f"{name}s": len(names)}
-    subjects: list[str | None] = list(dict.fromkeys(deed.touched.get(deed.kind or "", ()))) or [deed.subject]
-    if len(subjects) > LINES_OF_A_DEED:
+    subjects: list[str | None] = list(dict.fromkeys(entry.touched.get(entry.kind or "", ()))) or [entry.subject]
+    if len(subjects) > ENTRIES_PER_ACTION:
         details |= {"number": len(subjects), "first": subjects[0], "last": subjects[-1]}
         subjects = [None]
     return [
         {
-            **shared, "at": present, "action": deed.action[:64], "kind": deed.kind, "subject": subject[:255] if subject else None,
+            **shared, "at": present, "action": entry.action[:64], "kind": entry.kind, "subject": subject[:255] if subject else None,
             "outcome": outcome, "reason": reason[:500] if reason else None, "details": details or None,
         }
         for subject in subjects
@@ -101,6 +104,6 @@ def _lines(deed: PendingEntry, outcome: Outcome, reason: str | None) -> list[dic
 def _write_down(session: Session) -> None:
     if _under_way.get() is not None and not session.in_nested_transaction():
         # Written once: a later commit of the same request (its second step) already has its entry.
-        deed = take()
-        assert deed is not None
-        record(session, deed)
+        entry = take()
+        assert entry is not None
+        record(session, entry)

@@ -26,10 +26,10 @@ from .compat.results import Results
 from .core import topology
 from .options.async_actors import EventLoop
 from .options.callbacks import FollowUps
-from .options.groups import GroupCallbacks, mend_empty_groups
+from .options.groups import GroupCallbacks, patch_empty_groups
 from .options.isolation import Isolation
 from .options.limits import Limits
-from .options.periodic import Periodic, is_tick, mend_periodiq, report
+from .options.periodic import Periodic, is_tick, patch_periodiq, report
 from .options.retries import Retries
 from .options.shutdown import ShutdownNotifications
 from .options.submission import SubmissionOptions
@@ -163,6 +163,6 @@ def build_broker() -> JobsBroker:
     """Create this process's broker and set it as Dramatiq's; makes no connection."""
     broker = JobsBroker()
     dramatiq.set_broker(broker)
-    mend_periodiq()
-    mend_empty_groups()
+    patch_periodiq()
+    patch_empty_groups()
     return broker

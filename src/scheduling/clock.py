@@ -103,7 +103,7 @@ class Clock(BlockingScheduler):  # type: ignore[misc]
                 )
         meters = metering.active()
         if meters is not None:
-            meters.looked()
+            meters.polled()
 
     def fire(self, id: int) -> None:
         """Fire the due ticks of a schedule; a failed one is retried at the next poll."""
@@ -207,7 +207,7 @@ def main() -> None:
     chores = (
         Chore("tidy", housekeeping.tidy, every_s=housekeeping.TIDY_S, may_take_s=housekeeping.CLEAN_UP_S),
         Chore("keep_up", housekeeping.keep_up, every_s=housekeeping.KEEP_UP_S),
-        Chore("watch", fleet_watch.look, every_s=fleet_watch.LOOK_S),
+        Chore("watch", fleet_watch.check, every_s=fleet_watch.CHECK_S),
         Chore("tidy_files", housekeeping.tidy_files, every_s=housekeeping.TIDY_FILES_S, may_take_s=housekeeping.CLEAN_UP_S),
     )
     for chore in chores:

@@ -25,7 +25,7 @@ from .engines import postgresql_engine, sqlite_engine
 from .outages import is_outage
 
 #: key in `Session.info` that marks a read-only session
-LOOKING = "callboard_looking"
+READ_ONLY = "callboard_looking"
 
 
 class Database:
@@ -44,8 +44,8 @@ class Database:
         self._write = sessionmaker(self.engine, expire_on_commit=False)
         # Autocommit for reads: PostgreSQL gives each statement its own snapshot anyway, and a transaction would cost two more round
         # trips.
-        looking = {"callboard_read": True} if self.is_sqlite else {"isolation_level": "AUTOCOMMIT"}
-        self._read = sessionmaker(self.engine.execution_options(**looking), expire_on_commit=False, info={LOOKING: True})
+        options = {"callboard_read": True} if self.is_sqlite else {"isolation_level": "AUTOCOMMIT"}
+        self._read = sessionmaker(self.engine.execution_options(**options), expire_on_commit=False, info={READ_ONLY: True})
         self.direct = DirectConnections(self.engine, kept)
         self.pid = os.getpid()
 
@@ -65,7 +65,7 @@ class Database:
         """Return a write session that the caller commits, rolls back and closes."""
         return self._write()
 
-    def is_there(self) -> bool:
+    def exists(self) -> bool:
         """True if the database file exists, always True on PostgreSQL. Connecting to a missing SQLite file would create it."""
         return not self.is_sqlite or not self.url.database or Path(self.url.database).exists()
 

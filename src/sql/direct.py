@@ -107,7 +107,7 @@ class Direct:
             self._channel = name
         return self._channel
 
-    def told(self, timeout_s: float) -> str | None:
+    def notification(self, timeout_s: float) -> str | None:
         """Return the next notification on `channel()`, or None after `timeout_s` seconds. Raises SQLAlchemy's DBAPIError."""
         with self._driver_errors("LISTEN"):
             return next((notice.payload for notice in self._connection.notifies(timeout=timeout_s, stop_after=1)), None)

@@ -45,7 +45,7 @@ class Prepared:
             self._connection.pgconn.send_prepare(name, text.encode(self._encoding))
             self.answer()
             self._names[statement] = name
-        self._connection.pgconn.send_query_prepared(name, [self._told(parameters[each]) for each in order])
+        self._connection.pgconn.send_query_prepared(name, [self._encoded(parameters[each]) for each in order])
 
     def answer(self) -> list[Any]:
         """Return the rows of the statement that was sent. Raises psycopg's errors."""
@@ -57,14 +57,14 @@ class Prepared:
         self._rows.set_pgresult(result)
         return self._rows.load_rows(0, result.ntuples, tuple)
 
-    def _told(self, value: Any) -> bytes | None:
+    def _encoded(self, value: Any) -> bytes | None:
         """Encode a parameter in PostgreSQL's text format."""
         if value is None:
             return None
-        told = str(value).encode(self._encoding)
-        if b"\0" in told:
+        encoded = str(value).encode(self._encoding)
+        if b"\0" in encoded:
             raise psycopg.DataError("PostgreSQL text fields cannot contain NUL (0x00) bytes")  # it would silently truncate the text there
-        return told
+        return encoded
 
 
 @lru_cache(maxsize=256)

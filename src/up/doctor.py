@@ -222,7 +222,7 @@ def _backups(_settings: Settings) -> Iterator[Finding]:
 def _is_migrated() -> bool:
     """True if the database has the latest schema. Checks skip an unreachable database: `_database` reports it."""
     try:
-        if not database.get_database().is_there():
+        if not database.get_database().exists():
             return False
         with database.read() as session:
             return inspect(session.connection()).has_table("heartbeats")

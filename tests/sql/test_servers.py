@@ -115,9 +115,9 @@ def test_who_waits_to_be_notified_is_not_taken_for_dead(beyond: Database) -> Non
     with beyond.direct.listening() as listener:
         assert listener is not None
         channel = listener.channel()
-        assert listener.told(0.5) is None
+        assert listener.notification(0.5) is None
         beyond.direct.write(lambda direct: direct.fetch(f"SELECT pg_notify('{channel}', 'news')", {}))
-        assert listener.told(10) == "news"
+        assert listener.notification(10) == "news"
 
 
 def test_a_server_that_only_reads_is_an_outage_until_another_takes_writes(database: Database, postgres: Postgres) -> None:

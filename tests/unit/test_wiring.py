@@ -38,7 +38,7 @@ BEGINNINGS = {
 USES: dict[str, Callable[[], object]] = {
     "publisher": lambda: envelopes.announce(Session(), []),
     "webhook delivery": lambda: events.note(Session(), [1]),
-    "failure mail": lambda: counting.wish_for_a_look(Session(), [1]),
+    "failure mail": lambda: counting.request_count(Session(), [1]),
     "search fields": lambda: texts.text_of("add", [1, 2], {}),
     "fleet watch": lambda: reconciler.Reconciler().start(),
 }

@@ -39,7 +39,7 @@ SUBJECT_LENGTH = 200
 
 
 @dataclass(slots=True)
-class Told:
+class Notices:
     """Notifications under way, and those of them that no living worker will deliver."""
 
     mails: list[str] = field(default_factory=list)
@@ -51,34 +51,34 @@ class Told:
         return bool(self.urgent)
 
 
-def tell(session: Session, changes: Sequence[Change]) -> Told:
+def notify(session: Session, changes: Sequence[Change]) -> Notices:
     """Write the mails and deliveries for these changes, in the caller's transaction; never makes it fail."""
-    told = Told()
+    notices = Notices()
     admins = get_settings().admins
     for turn in Turn:
         some = [change for change in changes if change.turn is turn]
         if some and admins:
             try:
                 with session.begin_nested():
-                    told.mails.append(post(session, _letter(admins, turn, some)))
+                    notices.mails.append(post(session, _letter(admins, turn, some)))
             except Exception:
                 log.exception("alert_not_mailed")  # an invalid address, for instance: the alert itself stays
     try:
         with session.begin_nested():
-            told.deliveries = notifications.notify(session, changes)
+            notices.deliveries = notifications.notify(session, changes)
     except Exception:
         log.exception("alert_not_delivered")
     served = workers.served(workers.alive(session))
     if deliver_mail.queue_name not in served:
-        told.urgent += [partial(deliver_mail.fn, id) for id in told.mails]
+        notices.urgent += [partial(deliver_mail.fn, id) for id in notices.mails]
     if deliver_webhook.queue_name not in served:
-        told.urgent += [partial(deliver_webhook.fn, id) for id in told.deliveries]
-    return told
+        notices.urgent += [partial(deliver_webhook.fn, id) for id in notices.deliveries]
+    return notices
 
 
-def deliver_here(told: Told) -> None:
+def deliver_here(notices: Notices) -> None:
     """Deliver what no worker will; failed deliveries wait for one. Raises nothing."""
-    for deliver in told.urgent:
+    for deliver in notices.urgent:
         for pause in (*PAUSES_S, None):
             try:
                 deliver()

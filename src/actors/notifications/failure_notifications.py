@@ -40,15 +40,15 @@ def mail_failures() -> dict[str, int]:
     with write() as session:
         # A failure to deliver mail cannot be reported by mail.
         silent = {mail_failures.actor_name, deliver_mail.actor_name}
-        told = counting.to_mail(session, except_actors=silent)[:MOST_GROUPS]
+        mailed = counting.to_mail(session, except_actors=silent)[:MOST_GROUPS]
         admins = get_settings().admins
-        if admins and told:
-            post(session, _letter(session, admins, told))
-        counting.note_mailed(session, told)
+        if admins and mailed:
+            post(session, _letter(session, admins, mailed))
+        counting.note_mailed(session, mailed)
         recovered = counting.recover(session, except_actors=silent)
         if admins and recovered:
             post(session, _good_news(admins, recovered))
-        again_at = counting.next_look(session)
+        again_at = counting.next_check(session)
         if again_at is not None and admins:
             submit(
                 session,
@@ -58,7 +58,7 @@ def mail_failures() -> dict[str, int]:
                 unique_until=Unique.WAITING,
                 source="failures",
             )
-    return {"counted": counted, "told": len(told), "recovered": len(recovered)}
+    return {"counted": counted, "told": len(mailed), "recovered": len(recovered)}
 
 
 def _letter(session: Session, admins: list[str], groups: list[FailureGroup]) -> Letter:

@@ -18,7 +18,7 @@ from ...broker.recover.management import Overview
 from ...jobs.alerts import alerts, rules
 from ...jobs.alerts.alerts import Sign
 from ...jobs.alerts.models import AlertKind
-from ...jobs.alerts.rules import AT_TWO_LOOKS, in_words
+from ...jobs.alerts.rules import AT_TWO_CHECKS, in_words
 from ...logs import get_logger
 from ...schedules.rows import queries
 from ...schedules.ticks import ticks
@@ -31,16 +31,16 @@ log = get_logger(__name__)
 _causes = LogThrottle()
 
 #: seconds between two checks of one scheduler, and of the fleet
-LOOK_S = 10
+CHECK_S = 10
 #: time without a check by any scheduler until a worker checks
-STAND_IN_AFTER = timedelta(seconds=2.5 * LOOK_S)
+STAND_IN_AFTER = timedelta(seconds=2.5 * CHECK_S)
 AT_ONCE = timedelta(0)
 
 
-def look() -> None:
+def check() -> None:
     """Check the fleet unless another process just has: record what is wrong, and notify of changes; raises nothing."""
     try:
-        notice = _look()
+        notice = _check()
         _causes.passed()
     except Exception as error:  # noqa: BLE001 - the watch must never be the cause of another failure
         _causes.failed(log, error, waits="watch_waits_for_sql", broke="watch_failed")
@@ -55,10 +55,10 @@ def stand_in() -> None:
     with read() as session:
         before = alerts.looked_at(session)
     if before is None or now() - before > STAND_IN_AFTER:
-        look()
+        check()
 
 
-def _look() -> alert_notifications.Told | None:
+def _check() -> alert_notifications.Notices | None:
     broker = management.overview(within_s=management.FRESH_S) if get_settings().alert_broker else None
     with read() as session:
         signs = [
@@ -68,7 +68,7 @@ def _look() -> alert_notifications.Told | None:
             *_backup(session),
         ]
     with write() as session:
-        before = alerts.take_turn(session, every=timedelta(seconds=LOOK_S * 0.8))
+        before = alerts.take_turn(session, every=timedelta(seconds=CHECK_S * 0.8))
         if before is None:
             return None
         if before > now() + SET_BACK:
@@ -76,7 +76,7 @@ def _look() -> alert_notifications.Told | None:
         changes = alerts.note(session, signs, looked_before=before)
         for change in changes:
             log.warning(f"alert_{change.turn}", kind=change.kind.value, subject=change.subject, detail=change.text)
-        return alert_notifications.tell(session, changes) if changes else None
+        return alert_notifications.notify(session, changes) if changes else None
 
 
 def _set_back(session: Session, by: timedelta) -> Sign:
@@ -94,7 +94,9 @@ def _late(session: Session) -> list[Sign]:
         return []
     late = [(each, now() - each.due_at) for each in queries.every(session) if each.due_at is not None and each.paused_at is None]
     return [
-        Sign(AlertKind.LATE, each.name, f"The schedule {each.name} is {in_words(by)} late", AT_TWO_LOOKS) for each, by in late if by > after
+        Sign(AlertKind.LATE, each.name, f"The schedule {each.name} is {in_words(by)} late", AT_TWO_CHECKS)
+        for each, by in late
+        if by > after
     ]
 
 
@@ -109,4 +111,4 @@ def _broker(session: Session, broker: Overview) -> list[Sign]:
 def _backup(session: Session) -> list[Sign]:
     within = timedelta(hours=get_settings().alert_backup)
     problem = backups.problem(session, within=within) if within else None
-    return [Sign(AlertKind.BACKUP, "", problem, AT_TWO_LOOKS)] if problem else []
+    return [Sign(AlertKind.BACKUP, "", problem, AT_TWO_CHECKS)] if problem else []

@@ -52,7 +52,7 @@ class SqlRateLimiterBackend(RateLimiterBackend):
         pause = FIRST_PAUSE_S
         while True:
             with read() as session:
-                if limiter_values.is_there(session, key):
+                if limiter_values.exists(session, key):
                     return True
             if deadline is not None and time.monotonic() + pause > deadline:
                 return False

@@ -38,7 +38,7 @@ class Pace(NamedTuple):
 #: a waiter with a notification polls all the same: for ends before it subscribed, and for ends without a notification
 LISTENING = Pace(0.001, 0.5, 1)
 #: detects a result late by at most an eighth of the job's duration
-LOOKING = Pace(0.0005, 0.1, 1 / 8)
+POLLING = Pace(0.0005, 0.1, 1 / 8)
 #: a second connection that dies within this many seconds means that SQL is away
 DIED_TWICE_S = 0.1
 
@@ -103,7 +103,7 @@ def get(job: Any, timeout: float | None = None, *, kind: Any = None) -> Any:
     if isinstance(job, str):
         state(job)
     deadline = None if timeout is None else time.monotonic() + timeout
-    found = _look(_id(job), deadline)
+    found = _poll(_id(job), deadline)
     if found is None:
         raise TimeoutError(f"job {_id(job)} has not ended within {timeout:g} s{_row_is_missing(_id(job))}")
     result = _result(found)
@@ -120,7 +120,7 @@ class JobResults(ResultBackend):
         not end within `timeout` milliseconds.
         """
         wait = (DEFAULT_TIMEOUT if timeout is None else timeout) / 1000 if block else 0
-        found = _look(message.message_id, time.monotonic() + wait)
+        found = _poll(message.message_id, time.monotonic() + wait)
         if found is None:
             raise ResultTimeout(message) if block else ResultMissing(message)
         return _result(found)
@@ -135,7 +135,7 @@ def _id(job: Any) -> str:
     return job if isinstance(job, str) else str(job.message_id)
 
 
-def _look(id: str, deadline: float | None) -> Ending | None:
+def _poll(id: str, deadline: float | None) -> Ending | None:
     """Return the end of a job that has succeeded, or None if it has not ended at the deadline. Raises JobFailure, AmbiguousId."""
     job = _until_ended(id, deadline)
     if job is None or job.state is State.SUCCEEDED:
@@ -163,7 +163,7 @@ def _until_ended(id: str, deadline: float | None) -> Ending | None:
 def _wait(id: str, deadline: float | None, listener: Direct | None) -> Ending | None:
     """Wait until the job has ended and return its end, or None at the deadline; `listener` receives the notification."""
     begun = time.monotonic()
-    pace = LOOKING if listener is None else LISTENING
+    pace = POLLING if listener is None else LISTENING
     waiting: Ending | None = None
     while True:
         job = get_database().direct.read(partial(ending, id=id)) if listener is None else result_waiters.note(listener, id)
@@ -182,7 +182,7 @@ def _wait(id: str, deadline: float | None, listener: Direct | None) -> Ending | 
             pause = min(pause, deadline - present)
         if listener is None:
             time.sleep(pause)
-        elif (ended := result_waiters.told(listener, job, pause)) is not None:
+        elif (ended := result_waiters.wait(listener, job, pause)) is not None:
             return ended
 
 

@@ -141,7 +141,7 @@ class Claimer:
             rest.ahead.extend(claimed)
             if self._needs_sifting(claimed, rest):
                 with write() as session:
-                    if admission.needs_gates(claimed, self._policies):
+                    if admission.needs_admission(claimed, self._policies):
                         # An operator has just set an override: claim the jobs again in one transaction with the check for it.
                         claims.give_back(session, self._lease.worker_id, [(one.seq, one.attempt) for one in claimed])
                         claimed = self._claimed(session, wanted)
@@ -163,7 +163,7 @@ class Claimer:
             len(claimed) < len(rest.by_id)
             or bool(rest.unreadable)
             or any(one.frees_key or one.actor not in self.actors for one in claimed)
-            or admission.needs_gates(claimed, self._policies)
+            or admission.needs_admission(claimed, self._policies)
         )
 
     def _sift(self, session: Session, claimed: list[Claimed], rest: _Rest) -> list[Claimed]:

@@ -102,7 +102,7 @@ class QueueConsumer(Consumer):
         self._is_cancelled = False
         # Dramatiq closes from its main thread, even if this consumer's thread has not ended in time: pika is not thread-safe.
         self._in_pika = threading.Lock()
-        self._heard = 0.0  # when the last delivery arrived, or the subscription was made or checked
+        self._last_delivery = 0.0  # when the last delivery arrived, or the subscription was made or checked
 
     def __next__(self) -> MessageProxy | None:
         """Poll once for deliveries. Claimed jobs go to the threads at once and together, not one by one through Dramatiq."""
@@ -193,7 +193,7 @@ class QueueConsumer(Consumer):
         self._prefetch = DEEP_PREFETCH if self._load.is_short else self._load.threads
         self._adapted = time.monotonic()
         self._waiting_since = None
-        self._heard = time.monotonic()
+        self._last_delivery = time.monotonic()
         for queue in topology.queues_of(self.queue):
             if queue not in self._refusals or self._is_free(queue):
                 self._subscribe_to(queue)
@@ -237,13 +237,13 @@ class QueueConsumer(Consumer):
         self._tags = []
 
     def _on_delivery(self, _channel: Any, method: Any, properties: Any, body: bytes) -> None:
-        self._heard = time.monotonic()
+        self._last_delivery = time.monotonic()
         priority = properties.priority if properties.priority is not None else NORMAL_PRIORITY
         self._acknowledger.delivered(method.delivery_tag)
         self._arrived.put(Arrival(self._generation, method.delivery_tag, method.redelivered, body, priority))
 
     def _on_deliveries(self, found: list[Whole]) -> None:
-        self._heard = time.monotonic()
+        self._last_delivery = time.monotonic()
         for one in found:
             self._acknowledger.delivered(one.delivery_tag)
             priority = one.priority if one.priority is not None else NORMAL_PRIORITY
@@ -286,9 +286,9 @@ class QueueConsumer(Consumer):
         busy = self._load.in_flight >= self._load.threads
         # Jobs of a refused queue wait for another reason, but look the same here.
         refused = any(queue in self._refusals for queue in topology.queues_of(self.queue))
-        if busy or refused or not self._tags or time.monotonic() - self._heard < patience:
+        if busy or refused or not self._tags or time.monotonic() - self._last_delivery < patience:
             return
-        self._heard = time.monotonic()
+        self._last_delivery = time.monotonic()
         try:
             with read() as session:
                 waiting = lost_messages.is_left_waiting(session, self.queue, now() - timedelta(seconds=patience))
@@ -301,7 +301,7 @@ class QueueConsumer(Consumer):
             self._successor = Successor(self.queue)
 
     def _follow_successor(self, successor: Successor) -> None:
-        if self._heard > successor.began or not self._tags:
+        if self._last_delivery > successor.began or not self._tags:
             self._forget_successor()  # the old subscription works again, or is not wanted at present
         elif successor.is_over:
             self._successor = None

@@ -22,9 +22,9 @@ from ...sql.database import read
 log = get_logger(__name__)
 
 #: seconds of one check that count at most: a suspended process must not mistake its own pause for its threads'
-LOOK_LIMIT_S = 1.0
+CHECK_LIMIT_S = 1.0
 #: seconds between two checks of a guard
-LOOK_S = 0.5
+CHECK_S = 0.5
 #: exit code of a process that its guard ends: its supervisor starts a new one
 GUARDED = 70
 
@@ -59,14 +59,14 @@ class Supervised(NamedTuple):
 
 
 class VitalThreads:
-    """Checks the threads that `find` lists. Call `look` from one thread only, at even intervals."""
+    """Checks the threads that `find` lists. Call `check` from one thread only, at even intervals."""
 
     def __init__(self, find: Callable[[], Iterable[Supervised]]) -> None:
         self._find = find
         self._seen: dict[threading.Thread, tuple[int, float]] = {}  # thread -> (steps at the last check, seconds without one)
         self._question: _Question | None = None
 
-    def look(self, elapsed_s: float) -> tuple[str, str] | None:
+    def check(self, elapsed_s: float) -> tuple[str, str] | None:
         """Return the name of a thread that has ended or hangs, and the problem; None: all of them work."""
         seen: dict[threading.Thread, tuple[int, float]] = {}
         still: tuple[str, str] | None = None
@@ -77,7 +77,7 @@ class VitalThreads:
                 continue
             steps, still_s = self._seen.get(thread, (progress.steps, 0.0))
             moved = progress.is_waiting or steps != progress.steps
-            still_s = 0.0 if moved else still_s + min(elapsed_s, LOOK_LIMIT_S)
+            still_s = 0.0 if moved else still_s + min(elapsed_s, CHECK_LIMIT_S)
             seen[thread] = progress.steps, still_s
             if still_s >= (limit_s or get_settings().stuck_after):
                 still = name, f"has made no progress for {still_s:.0f} s"
@@ -110,10 +110,10 @@ class Guard:
         self._closing.set()
 
     def _run(self) -> None:
-        looked = time.monotonic()
-        while not self._closing.wait(LOOK_S):
-            elapsed_s, looked = time.monotonic() - looked, time.monotonic()
-            lost = self._vital.look(elapsed_s)
+        checked_at = time.monotonic()
+        while not self._closing.wait(CHECK_S):
+            elapsed_s, checked_at = time.monotonic() - checked_at, time.monotonic()
+            lost = self._vital.check(elapsed_s)
             if lost is not None and not self._closing.is_set():
                 log.critical("scheduler_thread_lost", thread=lost[0], detail=f"it {lost[1]}", cure="its supervisor starts a fresh process")
                 self._end(GUARDED)

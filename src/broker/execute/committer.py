@@ -152,7 +152,7 @@ class Committer:
         if finished:
             # Plain successes are a single statement that commits by itself, unless a webhook subscribes to them: its event belongs in the
             # same commit.
-            alone = is_one_statement(finished) and not events.is_anybody_told(get_database())
+            alone = is_one_statement(finished) and not events.has_subscribers(get_database())
             held: dict[str, Any] = {"finished": finished, "worker_id": self._lease.worker_id, "worker": self._lease.name}
             began = time.monotonic()
             if alone:

@@ -118,8 +118,8 @@ class Messenger:
         self._frames.end.settimeout(None)  # wait for a worker that is slow to read
         job = self._running.job
         seen = job.progress_seen
-        if seen is not None and seen is not job.progress_told:
-            job.progress_told = seen
+        if seen is not None and seen is not job.progress_passed:
+            job.progress_passed = seen
             self._frames.send("progress", seen)
         lines = job.lines.take() if job.lines is not None else []
         if lines:

@@ -33,7 +33,7 @@ from .frames import Ended, Frames, pair
 log = get_logger(__name__)
 
 #: seconds between two checks for interrupts and stack requests of a running child
-LOOK_S = 0.2
+CHECK_S = 0.2
 #: seconds a child may take to become ready; the fork server imports every actor before its first
 READY_S = 120.0
 #: seconds a killed child may take to be gone
@@ -223,7 +223,7 @@ class _Watch:
             if present >= self._kill_at:
                 return IsolatedEnd(error=CancelRequested("it did not react to the cancel and was killed"))
             self._pass_on()
-            frame = self._frames.receive(max(0.001, min(LOOK_S, self._deadline - present, self._kill_at - present)))
+            frame = self._frames.receive(max(0.001, min(CHECK_S, self._deadline - present, self._kill_at - present)))
             if frame is not None:
                 ending = self._take(*frame)
                 if ending is not None:
@@ -260,7 +260,7 @@ class _Watch:
         self._send("interrupt", name)
 
     def _send(self, *frame: str) -> None:
-        self._frames.end.settimeout(LOOK_S)
+        self._frames.end.settimeout(CHECK_S)
         with suppress(TimeoutError):  # the child no longer reads: the grace period or the limit ends it
             self._frames.send(*frame)
 

@@ -40,22 +40,22 @@ class GroupCallbacks(StockGroupCallbacks):
     after_process_message = Middleware.after_process_message
 
 
-def mend_empty_groups() -> None:
+def patch_empty_groups() -> None:
     """Send the callbacks of an empty group at once: Dramatiq passes them on with the members, so they would never be sent."""
     run = dramatiq.group.run
-    if getattr(run, "is_mended", False):
+    if getattr(run, "is_patched", False):
         return
 
     @wraps(run)
-    def mended(self: dramatiq.group, *, delay: int | None = None) -> dramatiq.group:
+    def patched_run(self: dramatiq.group, *, delay: int | None = None) -> dramatiq.group:
         if self.children:
             return run(self, delay=delay)  # type: ignore[no-any-return, no-untyped-call, unused-ignore]
         for callback in self.completion_callbacks:
             self.broker.enqueue(Message(**callback), delay=delay)
         return self
 
-    mended.is_mended = True  # type: ignore[attr-defined]
-    dramatiq.group.run = mended  # type: ignore[method-assign, unused-ignore]
+    patched_run.is_patched = True  # type: ignore[attr-defined]
+    dramatiq.group.run = patched_run  # type: ignore[method-assign, unused-ignore]
 
 
 def membership(options: dict[str, Any]) -> GroupMember | None:

@@ -97,18 +97,18 @@ def _declaration(value: Any) -> Declaration:
     raise JobsError(f"it must be cron(…), every(…), a cron expression or a timedelta, not {value!r:.60}", field="periodic")
 
 
-def mend_periodiq() -> None:
+def patch_periodiq() -> None:
     """Make periodiq's `cron()` return our declarations: its own rejects `fri-sun` and accepts `70 * * * *`.
 
     Most processes never import periodiq, which takes a tenth of a second: it is patched when a process imports it.
     """
     if "periodiq" in sys.modules:
-        _mend(sys.modules["periodiq"])
+        _patch(sys.modules["periodiq"])
     elif not any(isinstance(finder, _PeriodiqFinder) for finder in sys.meta_path):
         sys.meta_path.insert(0, _PeriodiqFinder())
 
 
-def _mend(module: ModuleType) -> None:
+def _patch(module: ModuleType) -> None:
     module.CronSpec.parse = staticmethod(cron)
 
 
@@ -134,4 +134,4 @@ class _Mending(Loader):
 
     def exec_module(self, module: ModuleType) -> None:
         self._loader.exec_module(module)
-        _mend(module)
+        _patch(module)

@@ -93,7 +93,7 @@ class Boot(Middleware):
             )
         capture.install()
         self._executor = process.executor(broker)
-        process.start(self._look)
+        process.start(self._check)
         if _has_isolated(broker):
             with suppress(OSError):  # the first job tries again
                 process.children.start()  # it needs a second or two to import the actors: do that before the first job
@@ -143,11 +143,11 @@ class Boot(Middleware):
         if (loop := get_event_loop_thread()) is not None:
             yield Supervised("event loop", loop)
 
-    def _look(self, elapsed_s: float) -> None:
+    def _check(self, elapsed_s: float) -> None:
         """Replace this process if it has lost one of its threads."""
         if not self._serves or self._stops.is_set():
             return
-        lost = self._vital.look(elapsed_s)
+        lost = self._vital.check(elapsed_s)
         if lost is None:
             return
         name, why = lost

@@ -33,9 +33,9 @@ def main() -> None:
     for pause in pauses():
         try:
             # Not by write(): a deleted database must not be created again.
-            if get_database().is_there():
+            if get_database().exists():
                 with get_database().session() as session, session.begin():
-                    taken = workers.bury(session, death)
+                    taken = workers.report_death(session, death)
                 log.warning("worker_death_reported", worker_id=death.worker_id, how=death.how, jobs=taken)
             return
         except Exception as error:

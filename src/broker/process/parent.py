@@ -22,7 +22,7 @@ from ...settings import get_settings
 log = get_logger(__name__)
 
 #: seconds between two checks
-LOOK_S = 1.0
+CHECK_S = 1.0
 #: seconds within which the main thread must have begun to stop after the signal
 BEGIN_WITHIN_S = 5.0
 #: seconds that running jobs get: as many as Dramatiq gives them after a signal
@@ -64,7 +64,7 @@ class _StopRequest:
 
 def _watch(started_by: int | None, request: _StopRequest, stops: threading.Event, stop: Callable[[float], None]) -> None:
     while os.getppid() == started_by:
-        time.sleep(LOOK_S)
+        time.sleep(CHECK_S)
     _discard_output()
     if not request.is_made:
         os.kill(os.getpid(), signal.SIGTERM)

@@ -27,7 +27,7 @@ log = get_logger(__name__)
 
 #: seconds between two beats, and between two checks of the watchdog itself
 BEAT_S = 0.5
-LOOK_AFTER_BEATS = 10
+CHECK_AFTER_BEATS = 10
 #: threads that fit on a page; others are not blamed for a crash
 THREADS = 255
 
@@ -49,7 +49,7 @@ class StatusPage:
         self._closing = threading.Event()
         self._watchdog: subprocess.Popen[bytes] | None = None
         self._causes = LogThrottle()
-        self._look: Callable[[float], None] = lambda _elapsed_s: None
+        self._check: Callable[[float], None] = lambda _elapsed_s: None
         self._thread = threading.Thread(target=self._run, name="pulse", daemon=True)
 
     @property
@@ -64,9 +64,9 @@ class StatusPage:
         """Return the threads that this process cannot do without."""
         return [Supervised("pulse", self._thread)]
 
-    def start(self, look: Callable[[float], None]) -> None:
-        """Start the pulse and the watchdog. `look` is called at each beat with the seconds since the previous one."""
-        self._look = look
+    def start(self, check: Callable[[float], None]) -> None:
+        """Start the pulse and the watchdog. `check` is called at each beat with the seconds since the previous one."""
+        self._check = check
         self._beat()
         if self._descriptor >= 0:
             # Written from C, without the interpreter: every thread's stack, when the watchdog asks or a library crashes.
@@ -111,13 +111,13 @@ class StatusPage:
             return place
 
     def _run(self) -> None:
-        looked = time.monotonic()
+        checked_at = time.monotonic()
         while not self._closing.wait(BEAT_S):
             self._beat()
-            elapsed_s, looked = time.monotonic() - looked, time.monotonic()
+            elapsed_s, checked_at = time.monotonic() - checked_at, time.monotonic()
             try:
-                self._look(elapsed_s)
-                if self._beats % LOOK_AFTER_BEATS == 0:
+                self._check(elapsed_s)
+                if self._beats % CHECK_AFTER_BEATS == 0:
                     self._keep_watched()
             except Exception:
                 log.exception("pulse_failed")  # the next beat checks again

@@ -23,7 +23,7 @@ from contextlib import suppress
 #: the page: pulse (a count), worker id, signed off; then (job seq, attempt) per thread, zeros for an idle one
 HEADER, SLOT = struct.Struct("qqq"), struct.Struct("qq")
 #: seconds between two checks
-LOOK_S = 0.5
+CHECK_S = 0.5
 #: seconds in which a death is reported; by then the lease has expired
 REPORT_S = 600.0
 #: seconds for a worker that has signed off to exit
@@ -47,7 +47,7 @@ def main() -> None:
         say("no_watchdog", worker=pid, detail=str(error))  # a kernel without pidfds; the lease still protects the jobs
         return
     if os.getppid() != pid:
-        return  # it died before we looked, and its number may have been reused
+        return  # it died before we checked, and its number may have been reused
     page = mmap.mmap(descriptor, 0, prot=mmap.PROT_READ)
     with open(f"/proc/{pid}/stat") as stat:
         why = watch(page, worker, stat.fileno(), pid, limit_s)
@@ -73,16 +73,16 @@ def watch(page: mmap.mmap, worker: int, stat: int, pid: int, limit_s: float) -> 
     """Wait until the worker has ended; return the reason if the watchdog killed it."""
     ended = select.poll()
     ended.register(worker, select.POLLIN)
-    before, silent_s, looked = -1, 0.0, time.monotonic()
-    while not ended.poll(LOOK_S * 1000):
+    before, silent_s, checked_at = -1, 0.0, time.monotonic()
+    while not ended.poll(CHECK_S * 1000):
         present = time.monotonic()
         pulse, _worker_id, signed_off = HEADER.unpack_from(page)
         # A suspended process is suspended on purpose.
         if pulse != before or state(stat) in "Tt":
             before, silent_s = pulse, 0.0
         else:
-            silent_s += min(present - looked, 2 * LOOK_S)  # time in which the watchdog itself was stopped does not count
-        looked = present
+            silent_s += min(present - checked_at, 2 * CHECK_S)  # time in which the watchdog itself was stopped does not count
+        checked_at = present
         if signed_off:  # its pulse has stopped and it holds no job
             if silent_s >= SIGNED_OFF_S:
                 say("worker_does_not_end", worker=pid)

@@ -15,7 +15,7 @@ from dramatiq.broker import Broker
 from ... import __version__, migrations
 from ...jobs.attempts import attempt_logs, stacks
 from ...jobs.control.held import release_known
-from ...jobs.core.states import Wish
+from ...jobs.core.states import WorkerCommand
 from ...jobs.leases import claims, worker_commands, workers
 from ...logs import get_logger
 from ...settings import get_settings
@@ -75,11 +75,11 @@ class WorkerProcess:
         self.attempts = RunningAttempts(self.lease, self.load, self.work_queue, self.hand_back)
         self._unheld: set[tuple[int, int]] = set()
         self._queues = queues
-        self._command: Wish | None = None
+        self._command: WorkerCommand | None = None
         self._end = end  # shuts this process down gracefully; None: the process is not ours to end
         self._causes = LogThrottle()
         self._progress = Progress()
-        self._look: Callable[[float], None] = lambda _elapsed_s: None
+        self._check: Callable[[float], None] = lambda _elapsed_s: None
         self._closing = threading.Event()
         self._thread = threading.Thread(target=self._run, name="lease", daemon=True)
 
@@ -116,10 +116,10 @@ class WorkerProcess:
         self._closing.set()
         self.load.close()
 
-    def start(self, look: Callable[[float], None]) -> None:
-        """Register, waiting for SQL if need be, and start maintaining the lease. `look` is called at each beat of the pulse."""
-        self._look = look
-        self.status_page.start(look)
+    def start(self, check: Callable[[float], None]) -> None:
+        """Register, waiting for SQL if need be, and start maintaining the lease. `check` is called at each beat of the pulse."""
+        self._check = check
+        self.status_page.start(check)
         for pause in pauses():
             try:
                 with get_database().engine.connect() as connection:
@@ -194,7 +194,7 @@ class WorkerProcess:
             )
             release_known(session, list(self.actors))
             if self._command is not None:
-                worker_commands.carry(session, self.lease.worker_id, self._command)
+                worker_commands.copy_to(session, self.lease.worker_id, self._command)
         self.lease.renew(time.monotonic())
         self.status_page.know(self.lease.worker_id)
         log.info("worker_registered", worker_id=self.lease.worker_id)
@@ -221,7 +221,7 @@ class WorkerProcess:
     def _check_pulse(self) -> None:
         """Check the threads from here once the pulse thread is gone; its watchdog may be disabled."""
         if not self.status_page.is_beating:
-            self._look(TEND_S)
+            self._check(TEND_S)
 
     def _heartbeat(self) -> None:
         asked = time.monotonic()
@@ -253,7 +253,7 @@ class WorkerProcess:
         log.warning("lease_lost", worker_id=self.lease.worker_id)
         self._register()
 
-    def _obey(self, command: Wish | None) -> None:
+    def _obey(self, command: WorkerCommand | None) -> None:
         """Execute the operator's command: pause, or stop."""
         if command is not self._command:
             log.info("worker_command", command=command.value if command else None)
@@ -263,7 +263,7 @@ class WorkerProcess:
             return
         # Other processes run the jobs that no thread here has begun.
         self.hand_back(self.work_queue.take_out(lambda _delivery: True))
-        if command is Wish.STOP and not self.load.in_flight and not self.lease.held and self._end is not None:
+        if command is WorkerCommand.STOP and not self.load.in_flight and not self.lease.held and self._end is not None:
             log.info("worker_stops_on_command")
             end, self._end = self._end, None
             end()

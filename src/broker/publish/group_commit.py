@@ -29,7 +29,7 @@ TOGETHER = 100
 @dataclass(eq=False, slots=True)
 class _Entry:
     submission: Submission
-    deed: PendingEntry | None = None  # the submitter's audit entry, written by the thread that commits
+    audit_entry: PendingEntry | None = None  # the submitter's audit entry, written by the thread that commits
     called: threading.Event = field(default_factory=threading.Event)
     leads: bool = False
     receipt: Receipt | None = None
@@ -41,7 +41,7 @@ class _Entry:
 
     @property
     def is_one_statement(self) -> bool:
-        return self.deed is None and is_one_statement(self.submission)
+        return self.audit_entry is None and is_one_statement(self.submission)
 
 
 class GroupCommit:
@@ -150,9 +150,9 @@ def _submit_alone(entry: _Entry) -> None:
 def _write(session: Session, entries: list[_Entry]) -> list[Receipt]:
     receipts = submit_many(session, [entry.submission for entry in entries])
     for entry, receipt in zip(entries, receipts, strict=True):
-        if entry.deed is not None:
-            entry.deed.touch("job", receipt.id, actor=entry.submission.message.actor_name)
-    audit.record(session, *(entry.deed for entry in entries if entry.deed is not None))
+        if entry.audit_entry is not None:
+            entry.audit_entry.touch("job", receipt.id, actor=entry.submission.message.actor_name)
+    audit.record(session, *(entry.audit_entry for entry in entries if entry.audit_entry is not None))
     return receipts
 
 

@@ -28,7 +28,7 @@ class Unconfirmed:
         self._envelopes: OrderedDict[int, Envelope] = OrderedDict()
         self._returned: set[str] = set()
         self._next_tag = 1
-        self._heard = 0.0  # time.monotonic() of the last sign that confirms arrive
+        self._last_confirm = 0.0  # time.monotonic() of the last sign that confirms arrive
 
     def __len__(self) -> int:
         return len(self._envelopes)
@@ -40,7 +40,7 @@ class Unconfirmed:
     def add(self, envelope: Envelope) -> None:
         """Record an envelope that is published next on the channel."""
         if not self._envelopes:
-            self._heard = time.monotonic()
+            self._last_confirm = time.monotonic()
         self._envelopes[self._next_tag] = envelope
         self._next_tag += 1
 
@@ -54,7 +54,7 @@ class Unconfirmed:
         A nack (the queue is full, or a node is failing) is neither: the row stays unpublished, and the relay tries
         again later.
         """
-        self._heard = time.monotonic()
+        self._last_confirm = time.monotonic()
         answered = Answered([], [])
         for tag in self._tags(method):
             envelope = self._envelopes.pop(tag, None)
@@ -69,7 +69,7 @@ class Unconfirmed:
 
     def is_overdue(self) -> bool:
         """True if confirms have been due for so long without any that the connection must be closed."""
-        return bool(self._envelopes) and time.monotonic() - self._heard > CONFIRM_WITHIN_S
+        return bool(self._envelopes) and time.monotonic() - self._last_confirm > CONFIRM_WITHIN_S
 
     def take_back(self) -> list[Envelope]:
         """Remove all of them, in order, for the next channel: a message that arrives twice starts no second attempt."""

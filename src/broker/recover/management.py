@@ -110,7 +110,7 @@ def overview(*, within_s: float = OLD_S, wait_s: float = WAIT_S) -> Overview:
         if age <= FRESH_S:
             return _answer
         if _asking is None or not _asking.is_alive():
-            _asking, _asked = threading.Thread(target=_look, name="broker look", daemon=True), time.monotonic()
+            _asking, _asked = threading.Thread(target=_query, name="broker query", daemon=True), time.monotonic()
             _asking.start()
         asking = _asking
     if age > within_s:
@@ -120,7 +120,7 @@ def overview(*, within_s: float = OLD_S, wait_s: float = WAIT_S) -> Overview:
         return replace(_answer, reachable=False) if is_lost else _answer
 
 
-def _look() -> None:
+def _query() -> None:
     urls = get_settings().management_urls
     order = [(_first + each) % len(urls) for each in range(len(urls))]
     silent: set[str] = set()

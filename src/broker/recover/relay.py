@@ -56,7 +56,7 @@ class Relay:
         self._fitting = HeldArguments()
         self._beat = Beat(Role.RELAY)
         self._watched = time.monotonic() - WATCH_S
-        self._looked = now()
+        self._checked_at = now()
         self._patient_until = 0.0
 
     def start(self) -> None:
@@ -130,8 +130,8 @@ class Relay:
         since = asked - self._watched
         if since < WATCH_S:
             return
-        looked, self._looked, self._watched = self._looked, now(), asked
-        if (self._looked - looked).total_seconds() - since > get_settings().lease_duration / 2:
+        before, self._checked_at, self._watched = self._checked_at, now(), asked
+        if (self._checked_at - before).total_seconds() - since > get_settings().lease_duration / 2:
             # The wall clock advanced and the monotonic one did not: the host was asleep, and its workers with it.
             self._be_patient()
         with guarded("silent_workers_not_watched"):

@@ -156,7 +156,7 @@ def resume(*, name: str, data: Path | None) -> None:
 
 def _ask(name: str, wish: str | None, data: Path | None) -> None:
     with writing(data) as session:
-        from ...jobs.core.states import Wish
+        from ...jobs.core.states import WorkerCommand
         from ...jobs.leases import worker_commands
 
-        worker_commands.ask(session, name, Wish(wish) if wish else None, by=operator().name)
+        worker_commands.ask(session, name, WorkerCommand(wish) if wish else None, by=operator().name)

@@ -123,7 +123,7 @@ def standing(session: Session, muted: Collection[Subject]) -> list[Alert]:
     return [each for each in open_or_seen(session) if each.began_at is not None or mutes.is_muted(each, muted)]
 
 
-def heard(session: Session) -> list[Alert]:
+def unmuted(session: Session) -> list[Alert]:
     """Return the active alerts that are not muted, oldest first."""
     muted = mutes.in_force(session)
     return [each for each in current(session) if not mutes.is_muted(each, muted)]

@@ -13,14 +13,14 @@ from sqlalchemy.orm import Session
 from ...settings import get_settings
 from ...sql.clock import now
 from ..core.models import Heartbeat, Job, Worker
-from ..core.states import State, Wish
+from ..core.states import State, WorkerCommand
 from ..leases import heartbeats, workers
 from ..leases.heartbeats import Role
 from .alerts import Sign
 from .models import AlertKind
 
 #: the condition must hold at two consecutive checks
-AT_TWO_LOOKS = timedelta(seconds=1)
+AT_TWO_CHECKS = timedelta(seconds=1)
 #: dead jobs counted at most
 MOST = 10_000
 #: since when the longest-waiting job of a queue could have started; its submission may be long ago
@@ -57,12 +57,14 @@ def _queues(session: Session) -> list[Sign]:
     present, found = now(), []
     for queue, number, oldest in session.execute(counted):
         if settings.alert_backlog and number > settings.alert_backlog:
-            told = f"{_number(number)} jobs are ready in queue {queue}, more than {_number(settings.alert_backlog)}"
-            found.append(Sign(AlertKind.BACKLOG, queue, told, timedelta(minutes=settings.alert_backlog_for)))
+            sentence = f"{_number(number)} jobs are ready in queue {queue}, more than {_number(settings.alert_backlog)}"
+            found.append(Sign(AlertKind.BACKLOG, queue, sentence, timedelta(minutes=settings.alert_backlog_for)))
         waited = present - oldest
         if settings.alert_oldest and waited > timedelta(minutes=settings.alert_oldest):
-            told = f"The oldest ready job in queue {queue} has waited for {in_words(waited)}, more than {_minutes(settings.alert_oldest)}"
-            found.append(Sign(AlertKind.OLDEST, queue, told, AT_TWO_LOOKS))
+            sentence = (
+                f"The oldest ready job in queue {queue} has waited for {in_words(waited)}, more than {_minutes(settings.alert_oldest)}"
+            )
+            found.append(Sign(AlertKind.OLDEST, queue, sentence, AT_TWO_CHECKS))
     return found
 
 
@@ -97,7 +99,7 @@ def _fewer(session: Session) -> list[Sign]:
     if not span:
         return []
     ended = func.coalesce(Worker.lost_at, Worker.stopped_at, Worker.expires_at)
-    kept = or_(Worker.wish.is_(None), Worker.wish != Wish.STOP)
+    kept = or_(Worker.wish.is_(None), Worker.wish != WorkerCommand.STOP)
     mine = session.execute(select(Worker.started_at, ended).where(kept, ended > now() - BEFORE)).all()
     stopped = func.coalesce(Heartbeat.stopped_at, Heartbeat.expires_at)
     theirs = select(Heartbeat.started_at, stopped).where(and_(Heartbeat.role == Role.SCHEDULER, stopped > now() - BEFORE))
@@ -149,8 +151,8 @@ def _failures(session: Session, except_actors: Collection[str]) -> list[Sign]:
     ended = dead + succeeded
     if ended < settings.alert_failures_least or dead <= part * ended:
         return []
-    told = f"{_number(dead)} of {_number(ended)} jobs that ended in the last {_minutes(over)} are dead, more than {settings.alert_failures:g} %"
-    return [Sign(AlertKind.FAILURES, "", told, AT_TWO_LOOKS)]
+    sentence = f"{_number(dead)} of {_number(ended)} jobs that ended in the last {_minutes(over)} are dead, more than {settings.alert_failures:g} %"
+    return [Sign(AlertKind.FAILURES, "", sentence, AT_TWO_CHECKS)]
 
 
 def _count(session: Session, some: object) -> int:

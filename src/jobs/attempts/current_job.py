@@ -34,8 +34,8 @@ class RunningJob:
         "id",
         "lines",
         "progress_noted",
+        "progress_passed",
         "progress_seen",
-        "progress_told",
         "queue",
         "scheduled_for",
         "secrets",
@@ -65,7 +65,7 @@ class RunningJob:
         self.cancel_requested = False
         self.secrets: Masking | None = None  # of its arguments, known once they have been unsealed for the call
         self.progress_seen: tuple[int, int | None, str | None] | None = None
-        self.progress_told: tuple[int, int | None, str | None] | None = None  # the last one passed on
+        self.progress_passed: tuple[int, int | None, str | None] | None = None  # the last one passed on
         self.lines: Lines | None = None  # its log lines, from the first one on
         self._made: dict[str, Lines] = {}
         self.progress_noted: tuple[int, int | None, str | None] | None = None  # the last one written to SQL

@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 from ... import audit
 from ...sql.clock import now
 from ..core.errors import NotAllowed, UnknownJob
-from ..core.models import Job, StackWish
+from ..core.models import Job, StackRequest
 from ..core.states import State
 
 #: a request without an answer by then has expired: the attempt has ended, or its worker is gone
@@ -25,23 +25,23 @@ def ask(session: Session, id: str) -> Job:
     if job.state is not State.RUNNING:
         raise NotAllowed(f"the job is {job.state}: only of one that runs it can be said where it is")
     audit.about("job", job.id, actor=job.actor)
-    session.merge(StackWish(job_seq=job.seq, attempt=job.attempt, wished_at=now()))
+    session.merge(StackRequest(job_seq=job.seq, attempt=job.attempt, wished_at=now()))
     return job
 
 
 def take(session: Session, worker_id: int) -> set[tuple[int, int]]:
     """Take the (seq, attempt) of this worker whose stack is requested; each is returned once."""
     mine = (
-        select(StackWish.job_seq, StackWish.attempt)
-        .join(Job, Job.seq == StackWish.job_seq)
-        .where(Job.state == State.RUNNING, Job.worker_id == worker_id, Job.attempt == StackWish.attempt)
+        select(StackRequest.job_seq, StackRequest.attempt)
+        .join(Job, Job.seq == StackRequest.job_seq)
+        .where(Job.state == State.RUNNING, Job.worker_id == worker_id, Job.attempt == StackRequest.attempt)
     )
     found = {(row[0], row[1]) for row in session.execute(mine)}
     if found:
-        session.execute(delete(StackWish).where(StackWish.job_seq.in_([seq for seq, _ in found])))
+        session.execute(delete(StackRequest).where(StackRequest.job_seq.in_([seq for seq, _ in found])))
     return found
 
 
 def prune(session: Session) -> None:
     """Delete expired requests."""
-    session.execute(delete(StackWish).where(StackWish.wished_at < now() - ANSWERED_WITHIN))
+    session.execute(delete(StackRequest).where(StackRequest.wished_at < now() - ANSWERED_WITHIN))

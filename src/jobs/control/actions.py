@@ -26,7 +26,7 @@ def cancel(session: Session, id: str) -> Job:
     job = _find(session, id)
     if state is None and job.state is not State.CANCELLED:
         raise NotAllowed(f"the job is {job.state}: only one that waits or runs can be cancelled")
-    return _told(job)
+    return _with_attempts(job)
 
 
 def retry(session: Session, id: str) -> Job:
@@ -71,7 +71,7 @@ def discard(session: Session, id: str) -> Job:
     """Cancel a held job permanently; its record stays."""
     if not ending.discard(session, id):
         raise NotAllowed(f"the job is {_find(session, id).state}: only a held one can be discarded")
-    return _told(_find(session, id))
+    return _with_attempts(_find(session, id))
 
 
 def _wait_again(session: Session, id: str, seq: int) -> Job:
@@ -83,7 +83,7 @@ def _wait_again(session: Session, id: str, seq: int) -> Job:
     job = _find(session, id)
     if not moved or job.state.is_final:
         raise NotAllowed(f"the job is {job.state} ({job.reason}): retry the step before it")
-    return _told(job)
+    return _with_attempts(job)
 
 
 def _queue_again(session: Session, id: str, states: list[State], otherwise: str, **values: Any) -> Job:
@@ -120,10 +120,10 @@ def _queue_again(session: Session, id: str, states: list[State], otherwise: str,
             )
         ],
     )
-    return _told(job)
+    return _with_attempts(job)
 
 
-def _told(job: Job) -> Job:
+def _with_attempts(job: Job) -> Job:
     audit.about("job", job.id, actor=job.actor)
     return job
 

@@ -57,7 +57,7 @@ class Order:
     up_to: int
     asked_at: datetime
     id: str  # of the job that executes it
-    deed: audit.PendingEntry
+    entry: audit.PendingEntry
 
     def parsed(self) -> Query:
         """Return the parsed query; raises QueryError."""
@@ -122,7 +122,7 @@ def act(session: Session, order: Order, so_far: Progress) -> Progress | None:
     if not rows:
         return None
     done = 0
-    audit.begin(order.deed)
+    audit.begin(order.entry)
     for row in rows:
         # NotAllowed: its state changed meanwhile, or its unique key is taken.
         with guarded("job_not_changed", job_id=row.id, verb=order.verb.value), suppress(NotAllowed, JobsError):
@@ -141,7 +141,7 @@ def _do(session: Session, order: Order, id: str) -> None:
         case Verb.RETRY:
             actions.retry(session, id)
         case Verb.RERUN:
-            reruns.again(session, id, by=order.deed.who, key=f"re-run:{order.id}:{id}"[:255])
+            reruns.again(session, id, by=order.entry.who, key=f"re-run:{order.id}:{id}"[:255])
         case Verb.RELEASE:
             actions.release(session, id)
         case Verb.CANCEL:

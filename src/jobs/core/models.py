@@ -13,7 +13,7 @@ from sqlalchemy import BigInteger, Boolean, Enum, Index, Integer, SmallInteger, 
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from ...sql.columns import Base, JsonText, UtcDateTime
-from .states import HeldFor, Outcome, State, Unique, Wish
+from .states import HeldFor, Outcome, State, Unique, WorkerCommand
 
 #: SQLite autoincrements only a column of type INTEGER
 Sequence = BigInteger().with_variant(Integer(), "sqlite")
@@ -186,7 +186,7 @@ class Worker(Base):
     stopped_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     lost_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     busy: Mapped[int] = mapped_column(Integer, default=0)
-    wish: Mapped[Wish | None] = mapped_column(words(Wish))  # an operator's command
+    wish: Mapped[WorkerCommand | None] = mapped_column(words(WorkerCommand))  # an operator's command
     wished_by: Mapped[str | None] = mapped_column(String(255))
     memory_bytes: Mapped[int | None] = mapped_column(BigInteger)
     refusals: Mapped[Any] = mapped_column(JsonText, nullable=True)  # RabbitMQ queue -> why the process cannot use it; "": all
@@ -211,7 +211,7 @@ class Heartbeat(Base):
     broker: Mapped[str] = mapped_column(String(255), default="")  # why its publisher cannot reach RabbitMQ; "": it can
 
 
-class StackWish(Base):
+class StackRequest(Base):
     """Request for the stack of a running attempt."""
 
     __tablename__ = "stack_wishes"

@@ -57,7 +57,7 @@ class Unique(StrEnum):
     FINISHED = "finished"  # until it reaches a final state
 
 
-class Wish(StrEnum):
+class WorkerCommand(StrEnum):
     """Worker command of an operator."""
 
     QUIET = "quiet"  # take no new jobs, finish those it holds

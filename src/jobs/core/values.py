@@ -37,7 +37,7 @@ def dumps_rich(value: Any) -> str:
 
     A lone surrogate, which no store and few parsers accept, becomes its escape sequence as text.
     """
-    return _written(value, _encode_rich, _mended)
+    return _written(value, _encode_rich, _as_text)
 
 
 def plain(value: Any) -> Any:
@@ -144,7 +144,7 @@ _encode = json.JSONEncoder(separators=(",", ":")).encode
 _encode_leaves = json.JSONEncoder(separators=(",", ":"), default=_plain).encode
 
 
-def _mended(escape: re.Match[str]) -> str:
+def _as_text(escape: re.Match[str]) -> str:
     return escape[0] if escape[1] is None else f"\\{escape[0]}"
 
 

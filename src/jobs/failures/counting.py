@@ -38,13 +38,13 @@ FORGET_DAYS = 7
 MOST_ACTORS = 10
 
 _CHOSEN = "SELECT job_seq, number FROM attempts WHERE noted = false ORDER BY job_seq LIMIT :limit"
-_TOLD = "RETURNING attempts.job_seq, attempts.number, fingerprint, error, traceback, #(finished_at)"
+_RETURNED = "RETURNING attempts.job_seq, attempts.number, fingerprint, error, traceback, #(finished_at)"
 _NOTE_NEW = {
-    "sqlite": plain(f"UPDATE attempts SET noted = true WHERE (job_seq, number) IN ({_CHOSEN}) {_TOLD}")["sqlite"],
+    "sqlite": plain(f"UPDATE attempts SET noted = true WHERE (job_seq, number) IN ({_CHOSEN}) {_RETURNED}")["sqlite"],
     "postgresql": plain(
         f"""
         WITH taken AS MATERIALIZED ({_CHOSEN} FOR UPDATE SKIP LOCKED)
-        UPDATE attempts SET noted = true FROM taken WHERE attempts.job_seq = taken.job_seq AND attempts.number = taken.number {_TOLD}
+        UPDATE attempts SET noted = true FROM taken WHERE attempts.job_seq = taken.job_seq AND attempts.number = taken.number {_RETURNED}
         """
     )["postgresql"],
 }
@@ -130,7 +130,7 @@ def to_mail(session: Session, *, except_actors: Collection[str]) -> list[Failure
 def recover(session: Session, *, except_actors: Collection[str]) -> list[FailureGroup]:
     """Close the groups that were quiet for long enough and whose actors have succeeded since; return those that had been mailed."""
     quiet = timedelta(minutes=get_settings().failure_mail_quiet)
-    told = []
+    mailed = []
     for group in _open(session, ()):
         # Right after a mail about the failure, report its recovery later, in a mail of its own.
         if max(group.last_seen_at, group.mailed_at or group.last_seen_at) > now() - quiet:
@@ -139,9 +139,9 @@ def recover(session: Session, *, except_actors: Collection[str]) -> list[Failure
         if recovered or group.last_seen_at < now() - timedelta(days=FORGET_DAYS):
             group.recovered_at = now()
             if recovered and group.mailed_at is not None and not set(group.actors) <= set(except_actors):
-                told.append(group)
+                mailed.append(group)
     session.flush()
-    return told
+    return mailed
 
 
 def note_mailed(session: Session, groups: Sequence[FailureGroup]) -> None:
@@ -151,7 +151,7 @@ def note_mailed(session: Session, groups: Sequence[FailureGroup]) -> None:
     session.flush()
 
 
-def next_look(session: Session) -> datetime | None:
+def next_check(session: Session) -> datetime | None:
     """Return when the groups must be checked next; None: all are closed."""
     quiet = timedelta(minutes=get_settings().failure_mail_quiet)
     present = now()
@@ -209,7 +209,7 @@ Asking = Callable[[], Message[Any]]
 failure_mail: Hook[Asking] = Hook("failure mail")
 
 
-def wish_for_a_look(session: Session, seqs: Collection[int] | None = None) -> None:
+def request_count(session: Session, seqs: Collection[int] | None = None) -> None:
     """Submit one job that will soon count these failures (None: those of lost workers), and all others meanwhile. It never fails the ends it comes from.
 
     Call it last in their transaction: it may wait for another transaction's unique key, and must not hold a lock which

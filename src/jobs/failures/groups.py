@@ -128,12 +128,12 @@ def common(session: Session, fingerprint: str) -> Common:
             if value is not None:
                 counters.setdefault(name, Counter())[str(value)[:LENGTH]] += 1
     # An argument that differs every time is not informative.
-    told = {
+    shared = {
         name: counter.most_common(SHOWN)
         for name, counter in counters.items()
         if len(counter) < max(2, len(rows)) or name in ("actor", "queue")
     }
-    return Common(told, len(rows), _by_day([row.finished_at for row in rows]))
+    return Common(shared, len(rows), _by_day([row.finished_at for row in rows]))
 
 
 def samples(session: Session, fingerprint: str, *, limit: int = 10) -> Sequence[tuple[Job, Attempt]]:

@@ -55,13 +55,13 @@ def _follow(
     if not moved:
         return
     ended = [each.seq for each in moved if each.state in FINAL]
-    ended += _tell_steps(session, workflow_steps.ends_of(session, [each.seq for each in moved if each.workflow_seq is not None]))
+    ended += _advance_following(session, workflow_steps.ends_of(session, [each.seq for each in moved if each.workflow_seq is not None]))
     concurrency.free(session, holders)
     for queue in sorted({each.fair_queue for each in moved if each.fair_queue is not None and each.state not in _UNDER_WAY}):
         fair_queueing.top_up(session, queue)
     _announce(session, ended, announced=announced)
     if failed is None or failed:
-        counting.wish_for_a_look(session, failed)
+        counting.request_count(session, failed)
 
 
 def _announce(session: Session, ended: Collection[int], *, announced: Collection[int] = ()) -> None:
@@ -105,7 +105,7 @@ _INSERT = """
     RETURNING job_seq"""
 
 # The rows just written are passed on directly: joining with the input again would look them up a second time.
-_MOVE_AND_RECORD = f"""WITH moved AS ({_UPDATE.replace("RETURNING jobs.seq", "RETURNING d.*")}), {result_waiters.TELL}
+_MOVE_AND_RECORD = f"""WITH moved AS ({_UPDATE.replace("RETURNING jobs.seq", "RETURNING d.*")}), {result_waiters.NOTIFY}
     INSERT INTO attempts (job_seq, number, worker, started_at, finished_at, outcome, error, traceback, fingerprint, noted)
     SELECT moved.seq, moved.attempt, :worker, @(moved.started_us), @(moved.finished_us), moved.outcome, moved.error, moved.traceback,
         moved.fingerprint, CASE WHEN moved.fingerprint IS NOT NULL THEN false END
@@ -401,7 +401,7 @@ _STOP = Batch(
 )
 
 
-def _tell_steps(session: Session, steps: Sequence[tuple[int, End]]) -> list[int]:
+def _advance_following(session: Session, steps: Sequence[tuple[int, End]]) -> list[int]:
     """Release or stop the steps that depend on these, and so on recursively; return the seqs of the cancelled ones."""
     cancelled: list[int] = []
     while steps:
@@ -436,5 +436,5 @@ def bring_back(session: Session, seq: int) -> bool:
 def _advance(session: Session, steps: Collection[int]) -> None:
     """Release or stop these steps whose turn has come, as a move of their own."""
     stops = workflow_steps.advance(session, steps)
-    cancelled = _stop(session, stops) + _tell_steps(session, [(stop.seq, stop.means) for stop in stops])
+    cancelled = _stop(session, stops) + _advance_following(session, [(stop.seq, stop.means) for stop in stops])
     _announce(session, cancelled)

@@ -18,15 +18,15 @@ from ..core.states import FINAL, State
 from ..read.queries import ENDING, Ending
 
 #: bytes of a result sent with the notification; PostgreSQL allows 8,000 for the whole payload
-TOLD_BYTES = 7_000
+NOTIFIED_BYTES = 7_000
 
 _ENDED = f"({', '.join(repr(state.value) for state in sorted(FINAL))})"
 
 #: part of a statement that writes ends on PostgreSQL: `moved` has the columns seq, state, final and result of each
-TELL = f"""told AS (
+NOTIFY = f"""notified AS (
         DELETE FROM awaited USING moved WHERE EXISTS (SELECT 1 FROM awaited) AND awaited.job_seq = moved.seq AND moved.final
         RETURNING pg_notify(awaited.channel, concat(moved.seq,
-            CASE WHEN moved.state = '{State.SUCCEEDED}' AND octet_length(moved.result) <= {TOLD_BYTES} THEN concat(' ', moved.result) END))
+            CASE WHEN moved.state = '{State.SUCCEEDED}' AND octet_length(moved.result) <= {NOTIFIED_BYTES} THEN concat(' ', moved.result) END))
     )"""
 
 _NOTE = Single(
@@ -47,12 +47,12 @@ def note(direct: Direct, id: str) -> Ending | None:
     return Ending.of(found[0]) if found else None
 
 
-def told(direct: Direct, stood: Ending | None, timeout_s: float) -> Ending | None:
+def wait(direct: Direct, ending: Ending | None, timeout_s: float) -> Ending | None:
     """Wait until the job has ended; None when the caller should poll: after `timeout_s`, or if the notification carries no result."""
-    seq, _, result = (direct.told(timeout_s) or "").partition(" ")
-    if stood is None or not result or seq != str(stood.seq):
+    seq, _, result = (direct.notification(timeout_s) or "").partition(" ")
+    if ending is None or not result or seq != str(ending.seq):
         return None
-    return stood._replace(state=State.SUCCEEDED, result=result, error=None, reason=None)
+    return ending._replace(state=State.SUCCEEDED, result=result, error=None, reason=None)
 
 
 def forget(direct: Direct, seq: int) -> None:
@@ -66,8 +66,8 @@ _ANNOUNCE = Batch(
     WITH moved AS (
         SELECT jobs.seq, jobs.state, jobs.result, true AS final FROM jobs JOIN {{rows}} ON jobs.seq = d.seq
         WHERE EXISTS (SELECT 1 FROM awaited) AND jobs.state IN {_ENDED}
-    ), {TELL}
-    SELECT count(*) FROM told
+    ), {NOTIFY}
+    SELECT count(*) FROM notified
     """,
 )
 

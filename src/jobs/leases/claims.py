@@ -91,7 +91,7 @@ def admit(
 
     `take_suspect` returns whether this process may run another job whose next crash is its last.
     """
-    if not admission.needs_gates(claimed, policies):
+    if not admission.needs_admission(claimed, policies):
         return list(claimed)
     admitted, deferred = admission.judge(session, claimed, policies, take_suspect=take_suspect)
     ending.defer(session, [(v.job.seq, v.job.attempt, v.waits, v.due_us, v.slot_us, v.waits_for) for v in deferred])

@@ -8,7 +8,7 @@ from sqlalchemy.orm import Session
 from ... import audit
 from ..core.errors import JobsError
 from ..core.models import Worker
-from ..core.states import Wish
+from ..core.states import WorkerCommand
 from .workers import alive
 
 
@@ -16,7 +16,7 @@ class UnknownWorker(JobsError):
     """No living worker has this name."""
 
 
-def ask(session: Session, name: str, wish: Wish | None, *, by: str) -> Worker:
+def ask(session: Session, name: str, command: WorkerCommand | None, *, by: str) -> Worker:
     """Give the living worker of that name (host:pid) this command; None: continue as usual. Raises UnknownWorker.
 
     `stop` cannot be revoked: the worker may have exited already.
@@ -26,20 +26,20 @@ def ask(session: Session, name: str, wish: Wish | None, *, by: str) -> Worker:
         raise UnknownWorker(f"There is no living worker named {name}. GET /api/v1/workers lists them.", field="name")
     audit.about("worker", found.name)
     mine = update(Worker).where(Worker.id == found.id)
-    if wish is not Wish.STOP:
+    if command is not WorkerCommand.STOP:
         # Compare and set in one: if two operators disagree, `stop` wins.
-        mine = mine.where(Worker.wish.is_distinct_from(Wish.STOP))
-    if session.execute(mine.values(wish=wish, wished_by=by[:255] if wish else None).returning(Worker.id)).first() is None:
+        mine = mine.where(Worker.wish.is_distinct_from(WorkerCommand.STOP))
+    if session.execute(mine.values(wish=command, wished_by=by[:255] if command else None).returning(Worker.id)).first() is None:
         raise JobsError(f"{name} is to stop as soon as it has finished what it runs: it cannot be kept.", field="name")
     session.refresh(found)
     return found
 
 
-def of(session: Session, worker_id: int) -> Wish | None:
+def of(session: Session, worker_id: int) -> WorkerCommand | None:
     """Return the command for this worker."""
     return session.execute(select(Worker.wish).where(Worker.id == worker_id)).scalar()
 
 
-def carry(session: Session, worker_id: int, wish: Wish) -> None:
+def copy_to(session: Session, worker_id: int, command: WorkerCommand) -> None:
     """Copy the command to the new row of a process that had to register again."""
-    session.execute(update(Worker).where(Worker.id == worker_id).values(wish=wish))
+    session.execute(update(Worker).where(Worker.id == worker_id).values(wish=command))

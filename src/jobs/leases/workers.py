@@ -179,7 +179,7 @@ _AMEND = Batch(
 )
 
 
-def bury(session: Session, death: Death) -> int:
+def report_death(session: Session, death: Death) -> int:
     """Take over the jobs of a worker that is known to be dead, without waiting for its lease; return their number.
 
     Only attempts in its threads count as crashes. If a relay was faster, add the cause of death to their record.

@@ -44,7 +44,7 @@ class Policy:
 
 
 @dataclass(slots=True)
-class Verdict:
+class Candidate:
     """Admission result of one claimed job. `waits` says why it may not start; keys name the slots it takes if it may."""
 
     job: Claimed
@@ -61,27 +61,27 @@ class Verdict:
 
 def judge(
     session: Session, claimed: Sequence[Claimed], policies: dict[str, Policy], *, take_suspect: Callable[[int], bool]
-) -> tuple[list[Claimed], list[Verdict]]:
+) -> tuple[list[Claimed], list[Candidate]]:
     """Take slots for the claimed jobs that may start now and return these jobs; return the results of the others, for the caller to defer."""
     in_force = overrides.load(session)
-    verdicts = _decide(session, claimed, policies, in_force, take_suspect)
-    if any(verdict.waits is not None for verdict in verdicts):
+    candidates = _decide(session, claimed, policies, in_force, take_suspect)
+    if any(candidate.waits is not None for candidate in candidates):
         # Otherwise an operator who lifts a limit at this moment would not wake the jobs about to wait for it.
         settled = overrides.hold_still(session)
-        if not settled.says_as(in_force):
-            verdicts = _decide(session, claimed, policies, settled, take_suspect)
-    admitted = [verdict for verdict in verdicts if verdict.waits is None]
-    concurrency.take(session, [(key, verdict.job.seq) for verdict in admitted for key, _ in verdict.slot_keys])
+        if not settled.equals(in_force):
+            candidates = _decide(session, claimed, policies, settled, take_suspect)
+    admitted = [candidate for candidate in candidates if candidate.waits is None]
+    concurrency.take(session, [(key, candidate.job.seq) for candidate in admitted for key, _ in candidate.slot_keys])
     starting = [
-        verdict.job._replace(has_slots=bool(verdict.slot_keys), is_probe=verdict.is_probe)
-        if verdict.slot_keys or verdict.is_probe
-        else verdict.job
-        for verdict in admitted
+        candidate.job._replace(has_slots=bool(candidate.slot_keys), is_probe=candidate.is_probe)
+        if candidate.slot_keys or candidate.is_probe
+        else candidate.job
+        for candidate in admitted
     ]
-    return starting, [verdict for verdict in verdicts if verdict.waits is not None]
+    return starting, [candidate for candidate in candidates if candidate.waits is not None]
 
 
-def needs_gates(claimed: Sequence[Claimed], policies: dict[str, Policy]) -> bool:
+def needs_admission(claimed: Sequence[Claimed], policies: dict[str, Policy]) -> bool:
     """True if anything may keep one of these jobs from starting now."""
     return any(job.is_watched or _is_suspect(job) for job in claimed) or any(
         not is_open(policies.get(actor)) for actor in {job.actor for job in claimed}
@@ -90,14 +90,14 @@ def needs_gates(claimed: Sequence[Claimed], policies: dict[str, Policy]) -> bool
 
 def _decide(
     session: Session, claimed: Sequence[Claimed], policies: dict[str, Policy], in_force: Controls, take_suspect: Callable[[int], bool]
-) -> list[Verdict]:
-    verdicts = [Verdict(job) for job in claimed]
-    _ask_pauses(verdicts, in_force)
-    _part_suspects(verdicts, take_suspect)
-    _ask_breakers(session, verdicts, policies)
-    _ask_concurrency(session, verdicts, policies, in_force)
-    _ask_rates(session, verdicts, policies, in_force)
-    return verdicts
+) -> list[Candidate]:
+    candidates = [Candidate(job) for job in claimed]
+    _ask_pauses(candidates, in_force)
+    _part_suspects(candidates, take_suspect)
+    _ask_breakers(session, candidates, policies)
+    _ask_concurrency(session, candidates, policies, in_force)
+    _ask_rates(session, candidates, policies, in_force)
+    return candidates
 
 
 def is_open(policy: Policy | None) -> bool:
@@ -109,60 +109,60 @@ def _is_suspect(job: Claimed) -> bool:
     return bool(job.crashes) and job.crashes >= get_settings().max_crashes - 1
 
 
-def _part_suspects(verdicts: Sequence[Verdict], take_suspect: Callable[[int], bool]) -> None:
+def _part_suspects(candidates: Sequence[Candidate], take_suspect: Callable[[int], bool]) -> None:
     """Let jobs that have crashed workers before run alone: if the next worker dies, only the job that killed it is dead."""
     again_us = to_microseconds(now()) + SUSPECT_AGAIN_US
-    for verdict in verdicts:
-        if verdict.waits is None and _is_suspect(verdict.job) and not take_suspect(verdict.job.seq):
-            verdict.wait("has cost workers before, and waits until no other such job runs beside it", due_us=again_us)
+    for candidate in candidates:
+        if candidate.waits is None and _is_suspect(candidate.job) and not take_suspect(candidate.job.seq):
+            candidate.wait("has cost workers before, and waits until no other such job runs beside it", due_us=again_us)
 
 
-def _ask_pauses(verdicts: Sequence[Verdict], in_force: Controls) -> None:
+def _ask_pauses(candidates: Sequence[Candidate], in_force: Controls) -> None:
     present = now()
-    for verdict in verdicts:
-        pause = in_force.pause(verdict.job.actor, verdict.job.queue, present)
+    for candidate in candidates:
+        pause = in_force.pause(candidate.job.actor, candidate.job.queue, present)
         if pause is not None:
-            verdict.wait(str(pause), due_us=None if pause.until is None else to_microseconds(pause.until), waits_for=pause.waits_for)
+            candidate.wait(str(pause), due_us=None if pause.until is None else to_microseconds(pause.until), waits_for=pause.waits_for)
 
 
-def _ask_breakers(session: Session, verdicts: Sequence[Verdict], policies: dict[str, Policy]) -> None:
-    guarded = {v.job.actor for v in verdicts if v.waits is None and policies.get(v.job.actor, Policy()).breaker}
+def _ask_breakers(session: Session, candidates: Sequence[Candidate], policies: dict[str, Policy]) -> None:
+    guarded = {v.job.actor for v in candidates if v.waits is None and policies.get(v.job.actor, Policy()).breaker}
     if not guarded:
         return
     found = breakers.states(session, guarded)
-    for verdict in verdicts:
-        state = found.get(verdict.job.actor)
-        if verdict.waits is not None or state is None or state.opened_at is None or state.probe_at is None:
+    for candidate in candidates:
+        state = found.get(candidate.job.actor)
+        if candidate.waits is not None or state is None or state.opened_at is None or state.probe_at is None:
             continue
-        probe_every_s = policies[verdict.job.actor].probe_every_s
-        if state.probe_at <= now() and breakers.take_probe(session, verdict.job.actor, probe_every_s):
+        probe_every_s = policies[candidate.job.actor].probe_every_s
+        if state.probe_at <= now() and breakers.take_probe(session, candidate.job.actor, probe_every_s):
             state.probe_at = now() + timedelta(seconds=probe_every_s)
-            verdict.is_probe = True
+            candidate.is_probe = True
             continue
-        reason = f"the circuit breaker of {verdict.job.actor} is open after {state.failures} failures in a row; next probe at {state.probe_at:%H:%M:%S} UTC"
-        verdict.wait(reason, due_us=to_microseconds(state.probe_at), waits_for=breakers.waits_for(verdict.job.actor))
+        reason = f"the circuit breaker of {candidate.job.actor} is open after {state.failures} failures in a row; next probe at {state.probe_at:%H:%M:%S} UTC"
+        candidate.wait(reason, due_us=to_microseconds(state.probe_at), waits_for=breakers.waits_for(candidate.job.actor))
 
 
-def _ask_concurrency(session: Session, verdicts: Sequence[Verdict], policies: dict[str, Policy], in_force: Controls) -> None:
-    asking: list[Verdict] = []
-    for verdict in verdicts:
-        if verdict.waits is None:
-            verdict.slot_keys = _concurrency_keys(verdict.job, policies.get(verdict.job.actor, Policy()), in_force)
-            if verdict.slot_keys:
-                asking.append(verdict)
+def _ask_concurrency(session: Session, candidates: Sequence[Candidate], policies: dict[str, Policy], in_force: Controls) -> None:
+    asking: list[Candidate] = []
+    for candidate in candidates:
+        if candidate.waits is None:
+            candidate.slot_keys = _concurrency_keys(candidate.job, policies.get(candidate.job.actor, Policy()), in_force)
+            if candidate.slot_keys:
+                asking.append(candidate)
     if not asking:
         return
-    keys = {key for verdict in asking for key, _ in verdict.slot_keys}
+    keys = {key for candidate in asking for key, _ in candidate.slot_keys}
     concurrency.lock(session, keys)
     taken = concurrency.taken(session, keys)
     again_us = to_microseconds(now() + timedelta(seconds=concurrency.ASK_AGAIN_S))
-    for verdict in asking:
-        full = next(((key, limit) for key, limit in verdict.slot_keys if taken[key] >= limit), None)
+    for candidate in asking:
+        full = next(((key, limit) for key, limit in candidate.slot_keys if taken[key] >= limit), None)
         if full is None:
-            taken.update(key for key, _ in verdict.slot_keys)
+            taken.update(key for key, _ in candidate.slot_keys)
         else:
             key, limit = full
-            verdict.wait(f"{limit} of {limit} slots of {key} are taken", due_us=again_us, waits_for=concurrency.waits_for(key))
+            candidate.wait(f"{limit} of {limit} slots of {key} are taken", due_us=again_us, waits_for=concurrency.waits_for(key))
 
 
 def _concurrency_keys(job: Claimed, policy: Policy, in_force: Controls) -> list[tuple[str, int]]:
@@ -179,54 +179,56 @@ def _concurrency_keys(job: Claimed, policy: Policy, in_force: Controls) -> list[
     return keys
 
 
-def _ask_rates(session: Session, verdicts: Sequence[Verdict], policies: dict[str, Policy], in_force: Controls) -> None:
+def _ask_rates(session: Session, candidates: Sequence[Candidate], policies: dict[str, Policy], in_force: Controls) -> None:
     """Reserve starts. A job that holds a reserved slot whose time has come has reserved before."""
     present_us = to_microseconds(now())
     limited = [
-        (v, limits) for v in verdicts if v.waits is None and (limits := _rate_limits(v.job, policies.get(v.job.actor, Policy()), in_force))
+        (v, limits)
+        for v in candidates
+        if v.waits is None and (limits := _rate_limits(v.job, policies.get(v.job.actor, Policy()), in_force))
     ]
-    asking: dict[tuple[str, int], list[tuple[Verdict, _Limit]]] = {}
-    for verdict, limits in limited:
-        if verdict.job.slot_us is None or verdict.job.slot_us > present_us + rates.CLOSE_US:
+    asking: dict[tuple[str, int], list[tuple[Candidate, _Limit]]] = {}
+    for candidate, limits in limited:
+        if candidate.job.slot_us is None or candidate.job.slot_us > present_us + rates.CLOSE_US:
             for limit in limits:
-                asking.setdefault((limit.line, limit.rate.spacing_us), []).append((verdict, limit))
+                asking.setdefault((limit.line, limit.rate.spacing_us), []).append((candidate, limit))
     granted = (
         rates.reserve(session, [(line, len(those), spacing) for (line, spacing), those in asking.items()], present_us) if asking else {}
     )
     latest: dict[int, tuple[rates.Slot, _Limit]] = {}
     for (line, _), those in asking.items():
-        for (verdict, limit), slot in zip(those, granted[line], strict=True):
-            known = latest.get(verdict.job.seq)
+        for (candidate, limit), slot in zip(those, granted[line], strict=True):
+            known = latest.get(candidate.job.seq)
             if known is None or slot.at_us > known[0].at_us:
-                latest[verdict.job.seq] = rates.Slot(slot.at_us, slot.reserved and (known is None or known[0].reserved)), limit
-    for verdict, _ in limited:
-        if verdict.job.seq not in latest:
+                latest[candidate.job.seq] = rates.Slot(slot.at_us, slot.reserved and (known is None or known[0].reserved)), limit
+    for candidate, _ in limited:
+        if candidate.job.seq not in latest:
             continue
-        its_slot, limit = latest[verdict.job.seq]
+        its_slot, limit = latest[candidate.job.seq]
         if its_slot.at_us > present_us + rates.CLOSE_US:
-            _wait_for_turn(verdict, limit, its_slot.at_us, its_slot.at_us if its_slot.reserved else None)
-    _count_starts(session, [(verdict, limits) for verdict, limits in limited if verdict.waits is None])
+            _wait_for_turn(candidate, limit, its_slot.at_us, its_slot.at_us if its_slot.reserved else None)
+    _count_starts(session, [(candidate, limits) for candidate, limits in limited if candidate.waits is None])
 
 
-def _count_starts(session: Session, starting: Sequence[tuple[Verdict, list[_Limit]]]) -> None:
+def _count_starts(session: Session, starting: Sequence[tuple[Candidate, list[_Limit]]]) -> None:
     """Count the starts of jobs whose slot has come, if the rate still allows them; a late start delays those after it."""
     if not starting:
         return
     starts = rates.Starts(session, {limit.line for _, limits in starting for limit in limits})
     present_us = to_microseconds(now())  # read only now: waiting for the locks may have taken a while
-    for verdict, limits in sorted(starting, key=lambda each: each[0].job.slot_us or present_us):
+    for candidate, limits in sorted(starting, key=lambda each: each[0].job.slot_us or present_us):
         may_us = starts.admit([(limit.line, limit.rate) for limit in limits], present_us)
         if may_us is not None:
             # It keeps its turn: no later slot is reserved.
-            _wait_for_turn(verdict, limits[0], may_us, min(verdict.job.slot_us or present_us, present_us))
+            _wait_for_turn(candidate, limits[0], may_us, min(candidate.job.slot_us or present_us, present_us))
     starts.note()
 
 
-def _wait_for_turn(verdict: Verdict, limit: _Limit, due_us: int, slot_us: int | None) -> None:
+def _wait_for_turn(candidate: Candidate, limit: _Limit, due_us: int, slot_us: int | None) -> None:
     what = f"{limit.scope} {limit.name}" if limit.name else "all jobs"
     reason = f"waits for its turn under the rate limit of {what}, {limit.rate}"
-    verdict.wait(reason, due_us=due_us, waits_for=rates.waits_for(limit.scope, limit.name))
-    verdict.slot_us = slot_us
+    candidate.wait(reason, due_us=due_us, waits_for=rates.waits_for(limit.scope, limit.name))
+    candidate.slot_us = slot_us
 
 
 class _Limit(NamedTuple):

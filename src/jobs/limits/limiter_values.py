@@ -80,7 +80,7 @@ def notify(session: Session, key: str, ttl: int) -> None:
     session.execute(insert.on_conflict_do_update(index_elements=["key"], set_={"value": 1, "expires_at": expires_at}))
 
 
-def is_there(session: Session, key: str) -> bool:
+def exists(session: Session, key: str) -> bool:
     """True if a live value or an event exists."""
     statement = select(LimiterValue.key).where(LimiterValue.key == _kept(key), LimiterValue.expires_at > now())
     return session.execute(statement).first() is not None

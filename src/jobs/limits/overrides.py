@@ -115,11 +115,11 @@ class Controls:
     def __bool__(self) -> bool:
         return bool(self._rows)
 
-    def says_as(self, other: Controls) -> bool:
+    def equals(self, other: Controls) -> bool:
         """True if both have the same overrides in force."""
-        return self._said() == other._said()
+        return self._settings() == other._settings()
 
-    def _said(self) -> dict[tuple[str, str, str], Any]:
+    def _settings(self) -> dict[tuple[str, str, str], Any]:
         return {key: (row.value, row.until) for key, row in self._rows.items()}
 
 

@@ -26,7 +26,7 @@ _MAY_GO = f"""
     waits_for >= '{JOB}' AND waits_for < '{JOB[:-1]};' AND state = 'scheduled'
     AND NOT EXISTS (SELECT 1 FROM jobs AS other WHERE other.id = substr(jobs.waits_for, {len(JOB) + 1}) AND other.state NOT IN {_ENDED})
 """
-_LOOK = plain(f"SELECT seq FROM jobs WHERE {_MAY_GO} LIMIT 1")
+_FIND = plain(f"SELECT seq FROM jobs WHERE {_MAY_GO} LIMIT 1")
 _RELEASE = taking(_MAY_GO, "seq", "state = 'queued', reason = NULL, waits_for = NULL, published_at = NULL, publish_at = @(:again)")
 
 
@@ -47,7 +47,7 @@ def submit(session: Session, given: Submission, other: str) -> None:
 
 def may_go(session: Session) -> bool:
     """True if the job of some stand-in has ended."""
-    return bool(run(session, _LOOK))
+    return bool(run(session, _FIND))
 
 
 def release(session: Session, limit: int = 500) -> list[Envelope]:

@@ -33,7 +33,7 @@ from .models import Kind, Sent, Webhook, WebhookDelivery
 log = get_logger(__name__)
 
 #: seconds for which a process caches the list of webhooks
-BELIEVED_S = 2.0
+CACHED_S = 2.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,10 +74,10 @@ def forget(session: Session) -> None:
     _known.pop(_engine(session), None)
 
 
-def is_anybody_told(database: Database) -> bool:
+def has_subscribers(database: Database) -> bool:
     """True if a webhook exists, so that ends have events to write in their transaction."""
     known = _known.get(database.engine)
-    if known is not None and time.monotonic() - known[0] <= BELIEVED_S:
+    if known is not None and time.monotonic() - known[0] <= CACHED_S:
         return bool(known[1])
     with database.read() as session:
         return bool(_ask(session, database.engine))
@@ -92,7 +92,7 @@ def note(session: Session, seqs: Collection[int]) -> None:
         hooks = _hooks(session)
         if hooks:
             with session.begin_nested():
-                _tell(session, hooks, seqs)
+                _write(session, hooks, seqs)
     except Exception:
         log.exception("webhooks_not_told")
 
@@ -105,7 +105,7 @@ def subscribed(session: Session) -> list[Subscription]:
 def _hooks(session: Session) -> list[Subscription]:
     engine = _engine(session)
     known = _known.get(engine)
-    if known is not None and time.monotonic() - known[0] <= BELIEVED_S:
+    if known is not None and time.monotonic() - known[0] <= CACHED_S:
         return known[1]
     with session.begin_nested():
         return _ask(session, engine)
@@ -119,7 +119,7 @@ def _ask(session: Session, engine: Engine) -> list[Subscription]:
     return hooks
 
 
-def _tell(session: Session, hooks: list[Subscription], seqs: Collection[int]) -> None:
+def _write(session: Session, hooks: list[Subscription], seqs: Collection[int]) -> None:
     silent = delivery.part.actor
     columns = (
         Job.id, Job.actor, Job.queue, Job.state, Job.reason, Job.error, Job.attempt, Job.submitted_by, Job.created_at, Job.started_at,
@@ -139,11 +139,11 @@ def _tell(session: Session, hooks: list[Subscription], seqs: Collection[int]) ->
     add(session, ((hook.id, event, subject, payload(event, at, data)) for hook, event, subject, at, data in events))
 
 
-def add(session: Session, told: Iterable[tuple[str, str, str, str]]) -> list[str]:
+def add(session: Session, deliveries: Iterable[tuple[str, str, str, str]]) -> list[str]:
     """Write deliveries (webhook, event, subject, payload) and submit them; return their ids."""
     rows = [
         {"id": f"msg_{secrets.token_hex(16)}", "webhook_id": hook, "event": event, "subject": subject, "payload": body, "state": Sent.WAITING, "tries": 0, "created_at": now()}
-        for hook, event, subject, body in told
+        for hook, event, subject, body in deliveries
     ]  # fmt: skip
     if rows:
         session.execute(insert(WebhookDelivery), rows)
@@ -179,14 +179,14 @@ def _ended_workflows(session: Session, seqs: Collection[int]) -> list[tuple[str,
     found: dict[tuple[str, str], Counter[tuple[State, Fate | None]]] = {}
     for id, name, state, fate, number in session.execute(statement):
         found.setdefault((id, name), Counter())[state, fate] += number
-    return [(id, name, _verdict(counts)) for (id, name), counts in found.items() if all(_is_over(*one) for one in counts)]
+    return [(id, name, _outcome(counts)) for (id, name), counts in found.items() if all(_is_over(*one) for one in counts)]
 
 
 def _is_over(state: State, fate: Fate | None) -> bool:
     return state in FINAL or fate is Fate.BLOCKED
 
 
-def _verdict(counts: Counter[tuple[State, Fate | None]]) -> str:
+def _outcome(counts: Counter[tuple[State, Fate | None]]) -> str:
     states = {state for state, fate in counts if fate is not Fate.NOT_NEEDED}
     return next((state.value for state in (State.DEAD, State.EXPIRED, State.CANCELLED) if state in states), State.SUCCEEDED.value)
 

@@ -98,7 +98,7 @@ class _Waiting(NamedTuple):
     culprit: int | None  # the first step before it that failed or is blocked
 
     @property
-    def verdict(self) -> Fate | State | None:
+    def turn(self) -> Fate | State | None:
         """QUEUED: its turn has come. A fate: it will not come. None: it keeps waiting."""
         if self.runs_on is When.SUCCESS and self.has_not_needed:
             return Fate.NOT_NEEDED
@@ -129,9 +129,9 @@ def advance(session: Session, seqs: Collection[int]) -> list[Stop]:
     """Release the steps among these that may start; return those that will not run."""
     if not seqs:
         return []
-    waiting = [_as_waiting(row) for row in _LOOK.execute(session, _rows(seqs))]
-    unstartable = release(session, [one.seq for one in waiting if one.verdict is State.QUEUED])
-    fates = [(one, verdict) for one in waiting if isinstance(verdict := one.verdict, Fate) and verdict is not one.fate]
+    waiting = [_as_waiting(row) for row in _WAITING.execute(session, _rows(seqs))]
+    unstartable = release(session, [one.seq for one in waiting if one.turn is State.QUEUED])
+    fates = [(one, turn) for one in waiting if isinstance(turn := one.turn, Fate) and turn is not one.fate]
     why = _reasons(session, [one.culprit for one, _ in fates if one.culprit is not None])
     texts = {
         Fate.BLOCKED: "blocked: {}",
@@ -199,7 +199,7 @@ def _any(outcome: str) -> str:
     return f"EXISTS (SELECT 1 FROM workflow_edges e WHERE e.after_seq = d.seq AND e.outcome {outcome})"
 
 
-_LOOK = Batch(
+_WAITING = Batch(
     {"seq": "bigint"},
     f"""
     SELECT d.seq, s.runs_on, w.on_dead, s.fate, {_any("IS NULL")}, {_any("IN ('failed', 'blocked')")}, {_any("= 'not_needed'")},

@@ -40,7 +40,7 @@ def listen() -> None:
 
 def _filter(state: ORMExecuteState) -> None:
     """Add the caller's limit as a criterion to every ORM select of a read session."""
-    if not state.is_select or state.is_column_load or not state.session.info.get(database.LOOKING):
+    if not state.is_select or state.is_column_load or not state.session.info.get(database.READ_ONLY):
         return
     limited = in_force()
     if limited is None:
@@ -65,7 +65,7 @@ def _filter(state: ORMExecuteState) -> None:
 
 def _filter_worker(worker: Worker, context: QueryContext | None, *_: Any) -> None:
     """Remove other actors and queues from the lists of a worker's row."""
-    if context is not None and context.session.info.get(database.LOOKING) and (limited := in_force()) is not None:
+    if context is not None and context.session.info.get(database.READ_ONLY) and (limited := in_force()) is not None:
         queues = limited.queues()
         set_committed_value(worker, "queues", [name for name in worker.queues if name in queues])
         set_committed_value(worker, "actors", [name for name in worker.actors if limited.takes(name)])

@@ -16,7 +16,7 @@ from .zones import Change, local, zone_of
 
 HOUR = timedelta(hours=1)
 #: how far ahead clock changes are announced: both of the next year
-TOLD_AHEAD = timedelta(days=400)
+ANNOUNCED_AHEAD = timedelta(days=400)
 #: most ticks counted for a calendar; a rule with more is only described
 MOST_COUNTED = 3_000
 #: times listed individually for one change
@@ -93,14 +93,14 @@ def notes(rule: Rule, after: datetime) -> list[str]:
     if rule.cron is None:
         return []
     zone, expression = zone_of(rule.zone), expressions.parse(rule.cron)
-    last = after + TOLD_AHEAD if rule.ends_at is None else min(rule.ends_at, after + TOLD_AHEAD)
-    told = []
+    last = after + ANNOUNCED_AHEAD if rule.ends_at is None else min(rule.ends_at, after + ANNOUNCED_AHEAD)
+    found = []
     for change in zones.changes_between(zone, max(after, rule.starts_at or after), last):
         begin, end = change.local_span
         times = list(takewhile(lambda naive, end=end: naive < end, expression.after(begin - SECOND)))  # type: ignore[misc]
         if times:
-            told.append(_told(rule, expression, change, times))
-    return told
+            found.append(_note(rule, expression, change, times))
+    return found
 
 
 def calendar(rule: Rule, after: datetime, months: int = 2) -> list[Month]:
@@ -154,7 +154,7 @@ def _interval_per_hour(rule: Rule, start: datetime, hours: int) -> Sequence[int]
     return counted
 
 
-def _told(rule: Rule, expression: Expression, change: Change, times: Sequence[datetime]) -> str:
+def _note(rule: Rule, expression: Expression, change: Change, times: Sequence[datetime]) -> str:
     begin, end = change.local_span
     day = f"{begin.day} {begin:%B %Y}"
     named = ", ".join(f"{time:%H:%M}" for time in times[:MOST_NAMED])

@@ -15,7 +15,7 @@ from ..edit.editing import locked
 from ..rows.makers import Maker
 from ..rows.models import Schedule, Tick
 from ..rows.vocabulary import Origin
-from .misfires import Verdict
+from .misfires import Decision
 from .ticks import WITHOUT_JOB, Fired, decide
 
 #: ticks per request: all in one transaction, which blocks others
@@ -45,7 +45,7 @@ def backfill(session: Session, id: int, start: datetime, end: datetime, make: Ma
     wanted = [tick for tick in ticks if tick not in has_job]
     if len(wanted) > MOST:
         raise JobsError(f"These are {len(wanted)} ticks; at most {MOST} are backfilled at once: choose a shorter stretch.", field="to")
-    fired = [decide(session, schedule, Verdict(tick, tick, True, Origin.BACKFILL, "backfilled"), make, by=by) for tick in wanted]
+    fired = [decide(session, schedule, Decision(tick, tick, True, Origin.BACKFILL, "backfilled"), make, by=by) for tick in wanted]
     broken = next((one.reason for one in fired if one is not None and one.job_id is None), None)
     if broken is not None:
         raise NotAllowed(f"nothing was backfilled: {broken}")

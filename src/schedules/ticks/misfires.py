@@ -20,7 +20,7 @@ ALWAYS_ON_TIME = timedelta(seconds=1)
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
+class Decision:
     """Decision about a tick. `covers`: number of ticks it stands for. `reason`: why it does not run, or runs late."""
 
     tick: datetime
@@ -43,26 +43,26 @@ def due_ticks(rule: Rule, start: datetime, present: datetime) -> tuple[list[date
     return list(found), number - len(found)
 
 
-def judge(rule: Rule, ticks: Sequence[datetime], older: int, present: datetime, *, missed: Missed, grace_s: int) -> list[Verdict]:
+def judge(rule: Rule, ticks: Sequence[datetime], older: int, present: datetime, *, missed: Missed, grace_s: int) -> list[Decision]:
     """Return one decision per tick, in order; the first one also covers the `older` ticks."""
     grace = max(timedelta(seconds=grace_s), ALWAYS_ON_TIME)
     dues = [rule.due(tick) for tick in ticks]
     late = [present - due > grace for due in dues]
     number_missed = older + sum(late)
     newest_missed = max((index for index, is_late in enumerate(late) if is_late), default=-1)
-    verdicts = []
+    decisions = []
     for index, (tick, due) in enumerate(zip(ticks, dues, strict=True)):
         covers = 1 + older if index == 0 else 1
         if not late[index]:
-            verdicts.append(Verdict(tick, due, True, covers=covers))
+            decisions.append(Decision(tick, due, True, covers=covers))
         elif missed is Missed.ALL and present - due <= OLDEST and index >= len(ticks) - MOST and covers == 1:
-            verdicts.append(Verdict(tick, due, True, Origin.CATCH_UP, "it was missed: no scheduler ran"))
+            decisions.append(Decision(tick, due, True, Origin.CATCH_UP, "it was missed: no scheduler ran"))
         elif missed is Missed.ONCE and index == newest_missed and all(late):
             stands = "it was missed" if number_missed == 1 else f"stands for {number_missed} missed ticks"
-            verdicts.append(Verdict(tick, due, True, Origin.CATCH_UP, f"{stands}: no scheduler ran", covers=covers))
+            decisions.append(Decision(tick, due, True, Origin.CATCH_UP, f"{stands}: no scheduler ran", covers=covers))
         else:
-            verdicts.append(Verdict(tick, due, False, reason=_why(missed, late), covers=covers))
-    return verdicts
+            decisions.append(Decision(tick, due, False, reason=_why(missed, late), covers=covers))
+    return decisions
 
 
 def _why(missed: Missed, late: Sequence[bool]) -> str:

@@ -115,23 +115,25 @@ def check_deadline(session: Session, id: int, make: Maker) -> bool:
         return False
     schedule.alerted_at = deadline
     text = f"No success of {schedule.name} by {_clock(schedule, deadline)}"
-    tell(session, schedule, Event.NO_SUCCESS, schedule.on_alert or get_settings().alert_actor or None, make, text=text)
+    notify(session, schedule, Event.NO_SUCCESS, schedule.on_alert or get_settings().alert_actor or None, make, text=text)
     session.flush()
     return True
 
 
-def tell(session: Session, schedule: Schedule, event: Event, actor: str | None, make: Maker, *, text: str, end: End | None = None) -> None:
+def notify(
+    session: Session, schedule: Schedule, event: Event, actor: str | None, make: Maker, *, text: str, end: End | None = None
+) -> None:
     """Submit the callback actor with one object; if it rejects the object, log that instead of failing the caller."""
     log.info("schedule_" + event.value, schedule=schedule.name, told=actor)
     if actor is None:
         return
-    told: dict[str, Any] = {
+    event_document: dict[str, Any] = {
         "event": event.value, "text": text, "schedule": schedule.name, "schedule_id": schedule.id, "actor": schedule.actor,
         "failures": schedule.failures, "scheduled_for": end.scheduled_for.isoformat() if end else None,
         "job_id": end.job_id if end else None, "state": end.state.value if end and end.state else None, "error": end.error if end else None,
     }  # fmt: skip
     try:
-        submit(session, make(actor, [told], {}, {}), source="schedule", submitted_by=f"schedule {schedule.name}"[:255])
+        submit(session, make(actor, [event_document], {}, {}), source="schedule", submitted_by=f"schedule {schedule.name}"[:255])
     except JobsError as error:
         log.error("schedule_cannot_tell", schedule=schedule.name, actor=actor, detail=str(error))
 
@@ -142,16 +144,16 @@ def _follow(session: Session, schedule: Schedule, end: End, make: Maker) -> None
         had_failed = schedule.failures > 0 or schedule.alerted_at is not None
         schedule.failures, schedule.alerted_at = 0, None
         if had_failed:
-            tell(session, schedule, Event.RECOVERED, schedule.on_recovery, make, text=f"{schedule.name} has succeeded again", end=end)
+            notify(session, schedule, Event.RECOVERED, schedule.on_recovery, make, text=f"{schedule.name} has succeeded again", end=end)
     elif state in _FAILED:
         schedule.failures += 1
         text = f"{schedule.name} has failed: {end.error or end.state}"
-        tell(session, schedule, Event.FAILED, schedule.on_failure, make, text=text, end=end)
+        notify(session, schedule, Event.FAILED, schedule.on_failure, make, text=text, end=end)
         if schedule.pause_after is not None and schedule.failures >= schedule.pause_after and schedule.paused_at is None:
             reason = f"paused by itself after {schedule.failures} failures in a row"
             editing.stop(schedule, by=None, reason=reason)
             editing.note(session, schedule, "callboard", "paused", {"reason": [None, reason]})
-            tell(session, schedule, Event.PAUSED, schedule.on_failure, make, text=f"{schedule.name} is {reason}", end=end)
+            notify(session, schedule, Event.PAUSED, schedule.on_failure, make, text=f"{schedule.name} is {reason}", end=end)
 
 
 def _write(session: Session, end: End) -> bool:

@@ -27,12 +27,12 @@ from ..rows.errors import UnknownSchedule
 from ..rows.makers import Maker
 from ..rows.models import Schedule, Tick
 from ..rows.vocabulary import Origin, TickState
-from .misfires import Verdict, due_ticks, judge
+from .misfires import Decision, due_ticks, judge
 
 #: the message option with the tick's instant, exposed as current_job.scheduled_for
 SCHEDULED_FOR = "scheduled_for"
 #: how long a process that does not know the actor leaves a tick to others, as during a deploy
-STRANGER_WAITS = timedelta(seconds=30)
+UNKNOWN_ACTOR_WAITS = timedelta(seconds=30)
 #: milliseconds after which PostgreSQL ends the transaction of a stalled process: others wait for its locks
 FROZEN_MS = 500
 #: ticks without a job, which a backfill may run
@@ -67,8 +67,8 @@ def fire(session: Session, id: int, make: Maker, *, reported: datetime | None = 
         return []
     rule = schedule.draft.rule
     ticks, older = due_ticks(rule, schedule.tick_at, present)
-    verdicts = judge(rule, ticks, older, present, missed=schedule.missed, grace_s=schedule.grace_s)
-    fired = [decide(session, schedule, verdict, make) for verdict in verdicts]
+    decisions = judge(rule, ticks, older, present, missed=schedule.missed, grace_s=schedule.grace_s)
+    fired = [decide(session, schedule, decision, make) for decision in decisions]
     schedule.tick_at = rule.next(ticks[-1] if ticks else schedule.tick_at)
     schedule.due_at = None if schedule.tick_at is None else rule.due(schedule.tick_at)
     session.flush()
@@ -83,7 +83,7 @@ def run_now(session: Session, id: int, make: Maker, *, by: str) -> Fired:
     audit.about("schedule", id, name=schedule.name)
     fired, present = None, now()
     while fired is None:
-        fired = decide(session, schedule, Verdict(present, present, True, Origin.MANUAL), make, by=by)
+        fired = decide(session, schedule, Decision(present, present, True, Origin.MANUAL), make, by=by)
         present += timedelta(microseconds=1)  # a regular tick may have this very instant
     if fired.job_id is None:
         raise NotAllowed(f"it was not run: {fired.reason}")
@@ -91,16 +91,16 @@ def run_now(session: Session, id: int, make: Maker, *, by: str) -> Fired:
     return fired
 
 
-def decide(session: Session, schedule: Schedule, verdict: Verdict, make: Maker, *, by: str | None = None) -> Fired | None:
+def decide(session: Session, schedule: Schedule, decision: Decision, make: Maker, *, by: str | None = None) -> Fired | None:
     """Write one tick, with its job if it gets one; None: it has already been decided."""
-    state, reason = TickState.MISSED, verdict.reason
+    state, reason = TickState.MISSED, decision.reason
     message: Message[Any] | None = None
     how: dict[str, Any] = {}
-    if verdict.runs:
+    if decision.runs:
         state = TickState.SUBMITTED
         try:
-            message = make(schedule.actor, schedule.args, schedule.kwargs, {SCHEDULED_FOR: verdict.tick.isoformat()})
-            how = overlaps.settle(session, schedule, verdict.origin)
+            message = make(schedule.actor, schedule.args, schedule.kwargs, {SCHEDULED_FOR: decision.tick.isoformat()})
+            how = overlaps.settle(session, schedule, decision.origin)
             schedule.broken = None
         except JobsError as error:
             state, reason = TickState.BROKEN, str(error)
@@ -109,8 +109,8 @@ def decide(session: Session, schedule: Schedule, verdict: Verdict, make: Maker, 
             state, reason, message = TickState.SKIPPED, str(other), None
     job_id = None if message is None else message.message_id
     tick = {
-        "schedule_id": schedule.id, "scheduled_for": verdict.tick, "due_at": verdict.due_at, "decided_at": now(), "origin": verdict.origin,
-        "state": state, "reason": reason, "covers": verdict.covers, "job_id": job_id, "submitted_by": by,
+        "schedule_id": schedule.id, "scheduled_for": decision.tick, "due_at": decision.due_at, "decided_at": now(), "origin": decision.origin,
+        "state": state, "reason": reason, "covers": decision.covers, "job_id": job_id, "submitted_by": by,
     }  # fmt: skip
     if not _write(session, tick):
         return None
@@ -124,9 +124,9 @@ def decide(session: Session, schedule: Schedule, verdict: Verdict, make: Maker, 
             schedule.broken = reason = str(error)
             job_id, state = None, TickState.BROKEN
         if job_id != message.message_id:
-            mine = (Tick.schedule_id == schedule.id) & (Tick.scheduled_for == verdict.tick)
+            mine = (Tick.schedule_id == schedule.id) & (Tick.scheduled_for == decision.tick)
             session.execute(update(Tick).where(mine).values(job_id=job_id, state=state, reason=reason))
-    return Fired(verdict.tick, verdict.due_at, state, job_id, reason)
+    return Fired(decision.tick, decision.due_at, state, job_id, reason)
 
 
 def rewind(session: Session, present: datetime) -> int:
@@ -157,7 +157,7 @@ def hurry(session: Session) -> None:
 def _is_for_others(schedule: Schedule, make: Maker, present: datetime) -> bool:
     """True if this process does not know the actor but another one may."""
     assert schedule.due_at is not None
-    if present - schedule.due_at > STRANGER_WAITS:
+    if present - schedule.due_at > UNKNOWN_ACTOR_WAITS:
         return False
     try:
         make(schedule.actor, schedule.args, schedule.kwargs, {})

@@ -73,7 +73,7 @@ class Meters:
         self._commits.observe(seconds)
         self._ends.inc(ends)
 
-    def looked(self) -> None:
+    def polled(self) -> None:
         """Record a poll of the due schedules."""
         self._looks.inc()
 

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 log = get_logger(__name__)
 
 #: any of these switches tracing on
-_WISHES = ("OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "OTEL_TRACES_EXPORTER")
+_SWITCHES = ("OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "OTEL_TRACES_EXPORTER")
 #: the message option that carries a job's trace context, and its format
 TRACEPARENT = "traceparent"
 _W3C = re.compile(r"[0-9a-f]{2}-([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}")
@@ -39,7 +39,7 @@ def active() -> Spans | None:
 def start(role: str) -> Spans | None:
     """Start tracing if the environment or an instrumentation around this process asks for it. Safe to call again."""
     global _active
-    if _active is not None or not (_is_wished() or _is_instrumented()):
+    if _active is not None or not (_is_configured() or _is_instrumented()):
         return _active
     from . import exporting  # here: processes without tracing import nothing
     from .spans import Spans
@@ -63,7 +63,7 @@ def step(name: str, **attributes: str) -> AbstractContextManager[None]:
 
 def prepare() -> None:
     """Import what each child would, before children are forked."""
-    if _is_wished():
+    if _is_configured():
         importlib.import_module(f"{__name__}.spans")
 
 
@@ -96,10 +96,10 @@ def _activate(spans: Spans) -> None:
     add_facts(spans.facts)
 
 
-def _is_wished() -> bool:
+def _is_configured() -> bool:
     if os.environ.get("OTEL_SDK_DISABLED", "").lower() == "true" or os.environ.get("OTEL_TRACES_EXPORTER", "").lower() == "none":
         return False
-    return any(os.environ.get(name) for name in _WISHES)
+    return any(os.environ.get(name) for name in _SWITCHES)
 
 
 def _is_instrumented() -> bool:

@@ -22,7 +22,7 @@ def silent_pids(database_url: str) -> set[int]:
     """Process ids of this host whose newest heartbeat expired without a sign-off; empty if the database is unreachable."""
     database = Database(database_url, pool_size=1)
     try:
-        if not database.is_there():
+        if not database.exists():
             return set()
         with database.read() as session:
             mine = select(Heartbeat).where(Heartbeat.host == socket.gethostname()).order_by(Heartbeat.id)

@@ -43,7 +43,7 @@ def test_only_what_was_in_a_thread_is_blamed(database: Database) -> None:
     with database.write() as session:
         worker, (ran, waited, unwanted) = running(session, 3)
         cancel(session, unwanted.id)
-        assert workers.bury(session, Death(worker, "was killed by signal 11", frozenset({(ran.seq, 1)}))) == 3
+        assert workers.report_death(session, Death(worker, "was killed by signal 11", frozenset({(ran.seq, 1)}))) == 3
     with database.read() as session:
         blamed, innocent, cancelled = (job(session, claimed.id) for claimed in (ran, waited, unwanted))
         assert (blamed.state, blamed.crashes, blamed.reason) == (State.QUEUED, 1, "its worker host:1 was killed by signal 11 (1/3)")
@@ -52,7 +52,7 @@ def test_only_what_was_in_a_thread_is_blamed(database: Database) -> None:
         assert innocent.reason == "its worker host:1 was killed by signal 11; this job was in no thread of it"
         assert cancelled.state is State.CANCELLED
     with database.write() as session:
-        assert workers.bury(session, Death(worker, "was killed by signal 11", frozenset())) == 0
+        assert workers.report_death(session, Death(worker, "was killed by signal 11", frozenset())) == 0
 
 
 @pytest.mark.usefixtures("callboard")
@@ -61,7 +61,7 @@ def test_where_a_relay_was_faster_the_record_says_how_afterwards(database: Datab
         worker, (ran,) = running(session, 1)
         session.execute(update(Worker).values(expires_at=now() - timedelta(seconds=1)))
         assert workers.take_over(session) == 1
-        workers.bury(session, Death(worker, "was killed by signal 9", frozenset({(ran.seq, 1)})))
+        workers.report_death(session, Death(worker, "was killed by signal 9", frozenset({(ran.seq, 1)})))
     with database.read() as session:
         assert job(session, ran.id).attempts[0].error == "its worker host:1 was killed by signal 9"
         assert job(session, ran.id).crashes == 1

@@ -51,7 +51,7 @@ def noted(callboard: Callboard, message: Message[Any]) -> int:
 
 @postgresql
 @pytest.mark.usefixtures("only_told")
-@pytest.mark.parametrize("length", [3, result_waiters.TOLD_BYTES - 2, result_waiters.TOLD_BYTES - 1])
+@pytest.mark.parametrize("length", [3, result_waiters.NOTIFIED_BYTES - 2, result_waiters.NOTIFIED_BYTES - 1])
 def test_who_waits_is_told_of_a_success_with_its_result(callboard: Callboard, length: int, monkeypatch: pytest.MonkeyPatch) -> None:
     looks: list[str] = []
     note = result_waiters.note
@@ -66,7 +66,7 @@ def test_who_waits_is_told_of_a_success_with_its_result(callboard: Callboard, le
     assert get(message, DEADLINE_S) == "x" * length
 
     # A result that is too long to be told is fetched by a second look.
-    assert len(looks) == (1 if length + 2 <= result_waiters.TOLD_BYTES else 2)
+    assert len(looks) == (1 if length + 2 <= result_waiters.NOTIFIED_BYTES else 2)
     assert noted(callboard, message) == 0
 
 

@@ -11,7 +11,7 @@ from src.broker.core.load import Load
 from src.jobs import JobsError, State
 from src.jobs.core import fleet
 from src.jobs.core.models import Worker
-from src.jobs.core.states import Wish
+from src.jobs.core.states import WorkerCommand
 from src.jobs.leases import worker_commands, workers
 from tests.actors import broker as actors
 from tests.harness.callboard import Callboard
@@ -28,7 +28,7 @@ def alive(callboard: Callboard) -> Worker:
     return worker
 
 
-def ask(callboard: Callboard, wish: Wish | None) -> None:
+def ask(callboard: Callboard, wish: WorkerCommand | None) -> None:
     with callboard.database.write() as session:
         worker_commands.ask(session, alive(callboard).name, wish, by="tester")
 
@@ -42,7 +42,7 @@ def test_a_quiet_worker_finishes_what_it_runs_and_takes_nothing_until_it_is_resu
         held = actors.make_and_wait.send(str(tmp_path / "made"), str(tmp_path / "go"))
         quiet.wait_for(tmp_path / "made")
         before = actors.echo.send("before")  # claimed ahead or not: no thread has begun it
-        ask(quiet, Wish.QUIET)
+        ask(quiet, WorkerCommand.QUIET)
         obeys(quiet, command, "quiet")
         after = actors.echo.send("after")
         eventually(lambda: quiet.messages("default") == 2, deadline_s=DEADLINE_S, what="both lie in the queue, and nobody has them")
@@ -53,7 +53,7 @@ def test_a_quiet_worker_finishes_what_it_runs_and_takes_nothing_until_it_is_resu
         eventually(lambda: alive(quiet).heartbeat_at > beat, deadline_s=DEADLINE_S)
         assert [quiet.job(one.message_id).state for one in (before, after)] == [State.QUEUED, State.QUEUED]
         assert [quiet.job(one.message_id).attempts for one in (before, after)] == [[], []]
-        assert (alive(quiet).wish, alive(quiet).wished_by) == (Wish.QUIET, "tester")
+        assert (alive(quiet).wish, alive(quiet).wished_by) == (WorkerCommand.QUIET, "tester")
         assert (alive(quiet).memory_bytes or 0) > 10_000_000
 
         ask(quiet, None)
@@ -65,7 +65,7 @@ def test_a_worker_that_is_to_stop_ends_after_its_jobs_and_a_fresh_one_does_the_r
     with quiet.working(threads=2, CALLBOARD_HEARTBEAT_INTERVAL=BEAT_S) as command:
         held = actors.make_and_wait.send(str(tmp_path / "made"), str(tmp_path / "go"))
         quiet.wait_for(tmp_path / "made")
-        ask(quiet, Wish.STOP)
+        ask(quiet, WorkerCommand.STOP)
         obeys(quiet, command, "stop")
         with pytest.raises(JobsError, match="it cannot be kept"):
             ask(quiet, None)
@@ -81,16 +81,16 @@ def test_a_worker_that_is_to_stop_ends_after_its_jobs_and_a_fresh_one_does_the_r
             assert workers.alive(session) == []
             assert workers.lost_lately(session) == []  # it has signed off
         with pytest.raises(worker_commands.UnknownWorker, match="no living worker named"), quiet.database.write() as session:
-            worker_commands.ask(session, "nobody:1", Wish.STOP, by="tester")
+            worker_commands.ask(session, "nobody:1", WorkerCommand.STOP, by="tester")
     with quiet.working(CALLBOARD_HEARTBEAT_INTERVAL=BEAT_S):
         assert quiet.until(late).state is State.SUCCEEDED
 
 
 def test_an_idle_worker_that_is_to_stop_ends_at_once(quiet: Callboard) -> None:
     with quiet.working(CALLBOARD_HEARTBEAT_INTERVAL=BEAT_S) as command:
-        ask(quiet, Wish.QUIET)
+        ask(quiet, WorkerCommand.QUIET)
         obeys(quiet, command, "quiet")
-        ask(quiet, Wish.STOP)
+        ask(quiet, WorkerCommand.STOP)
         assert command.process.wait(DEADLINE_S) == 0
 
 
@@ -98,11 +98,11 @@ def test_who_registers_anew_is_still_to_be_quiet_and_serves_no_queue(quiet: Call
     with quiet.database.write() as session:
         first = workers.register(session, name="here:1", host="here", pid=1, version="0", threads=4, queues=["default"], actors=[])
         assert workers.served(workers.alive(session)) == {"default"}
-        worker_commands.ask(session, "here:1", Wish.QUIET, by="tester")
+        worker_commands.ask(session, "here:1", WorkerCommand.QUIET, by="tester")
         second = workers.register(session, name="here:1", host="here", pid=1, version="0", threads=4, queues=["default"], actors=[])
         assert worker_commands.of(session, second) is None
-        worker_commands.carry(session, second, Wish.QUIET)
-        assert (worker_commands.of(session, first), worker_commands.of(session, second)) == (Wish.QUIET, Wish.QUIET)
+        worker_commands.copy_to(session, second, WorkerCommand.QUIET)
+        assert (worker_commands.of(session, first), worker_commands.of(session, second)) == (WorkerCommand.QUIET, WorkerCommand.QUIET)
         assert workers.served(workers.alive(session)) == set()
         assert fleet.fleet_threads(session) == 0
 

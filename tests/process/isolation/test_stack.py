@@ -15,7 +15,7 @@ from src.jobs.attempts import stacks
 from src.jobs.attempts.current_job import RunningJob
 from src.jobs.control import actions
 from src.jobs.core.errors import NotAllowed, UnknownJob
-from src.jobs.core.models import StackWish
+from src.jobs.core.models import StackRequest
 from tests.actors import isolation as actors
 from tests.harness.callboard import Callboard
 from tests.harness.waiting import eventually
@@ -30,9 +30,9 @@ def stacks_of(callboard: Callboard, id: str) -> list[str]:
     return [text for _, _, level, text in callboard.log_of(id) if level == "stack"]
 
 
-def wishes(callboard: Callboard) -> list[StackWish]:
+def wishes(callboard: Callboard) -> list[StackRequest]:
     with callboard.database.read() as session:
-        return list(session.execute(select(StackWish)).scalars())
+        return list(session.execute(select(StackRequest)).scalars())
 
 
 def test_a_running_attempt_says_where_it_is_as_often_as_somebody_asks(callboard: Callboard, tmp_path: Path) -> None:

@@ -56,7 +56,7 @@ def look(time: StillClock, *, seconds: float = 10, times: int = 1) -> None:
     """So many looks of a scheduler, each some seconds after the one before."""
     for _ in range(times):
         time.forward(seconds)
-        fleet_watch.look()
+        fleet_watch.check()
 
 
 def told() -> None:
@@ -152,7 +152,7 @@ def test_what_is_muted_does_not_begin_before_the_mute_ends_and_what_was_told_of_
     with database.read() as session:
         muted = mutes.in_force(session)
         assert [(each.subject, each.began_at) for each in alerts.standing(session, muted)] == [("orders", None)]
-        assert alerts.heard(session) == []
+        assert alerts.unmuted(session) == []
     look(time, seconds=100, times=36)
     assert [each[:5] for each in subjects(database)] == ["Alert", "Recov", "Alert"]
     assert current(database) == [("backlog", "orders")]
@@ -165,7 +165,7 @@ def test_many_schedulers_tell_of_it_once(database: Database, time: StillClock, s
         submitted(database, queue="orders")
     for _ in range(3):
         time.forward(10)
-        schedulers = [threading.Thread(target=fleet_watch.look) for _ in range(8)]
+        schedulers = [threading.Thread(target=fleet_watch.check) for _ in range(8)]
         for each in schedulers:
             each.start()
         for each in schedulers:

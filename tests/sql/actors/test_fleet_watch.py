@@ -15,7 +15,7 @@ from src.jobs import State
 from src.jobs.alerts import alerts
 from src.jobs.control import actions
 from src.jobs.core.models import Heartbeat, Job, Worker
-from src.jobs.core.states import Wish
+from src.jobs.core.states import WorkerCommand
 from src.jobs.leases import heartbeats, worker_commands
 from src.jobs.leases.heartbeats import Role
 from src.schedules.edit import editing
@@ -47,7 +47,7 @@ def setting(database: Database, monkeypatch: pytest.MonkeyPatch) -> Iterator[Set
 def look(time: StillClock, *, seconds: float = 10, times: int = 1) -> None:
     for _ in range(times):
         time.forward(seconds)
-        fleet_watch.look()
+        fleet_watch.check()
 
 
 def current(database: Database) -> dict[str, str]:
@@ -126,7 +126,7 @@ def test_fewer_workers_than_before_are_an_alert_unless_an_operator_has_stopped_t
     look(time, times=13)
     live(database, "here:overlap", for_s=60)  # while a deploy rolls, there is one more for a moment
     with database.write() as session:
-        worker_commands.ask(session, "here:1", Wish.STOP, by="ada")
+        worker_commands.ask(session, "here:1", WorkerCommand.STOP, by="ada")
         session.execute(update(Worker).where(Worker.id == stopped).values(stopped_at=now(), expires_at=now()))
     look(time, times=20)
     assert current(database) == {}

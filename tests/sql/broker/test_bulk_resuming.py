@@ -50,7 +50,7 @@ def test_the_next_attempt_counts_what_was_done_before(
         _carry_out(inline, one)
     monkeypatch.setattr(bulk, "act", real)
     with database.write() as session:
-        workers.bury(session, workers.Death(inline.process.lease.worker_id, "was killed", frozenset()))
+        workers.report_death(session, workers.Death(inline.process.lease.worker_id, "was killed", frozenset()))
     inline.process._register()
 
     inline.run(job)

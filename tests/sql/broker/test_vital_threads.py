@@ -30,7 +30,7 @@ def test_a_thread_that_has_ended_is_named(thread: threading.Thread) -> None:
     ended.join()
     vital = VitalThreads(lambda: [Supervised("lease", thread), Supervised("committer", ended)])
 
-    assert vital.look(0.5) == ("committer", "has ended")
+    assert vital.check(0.5) == ("committer", "has ended")
 
 
 @pytest.mark.usefixtures("database")
@@ -39,13 +39,13 @@ def test_a_thread_that_stands_still_is_named_once_sql_answers(thread: threading.
     vital = VitalThreads(lambda: [Supervised("relay", thread, progress)])
 
     for _ in range(29):  # the thirtieth asks SQL, which may answer at once
-        assert vital.look(1.0) is None
+        assert vital.check(1.0) is None
 
-    eventually(lambda: vital.look(0.5) is not None, what="SQL has answered")
-    name, why = vital.look(0.5) or ("", "")
+    eventually(lambda: vital.check(0.5) is not None, what="SQL has answered")
+    name, why = vital.check(0.5) or ("", "")
     assert (name, why.startswith("has made no progress for 3")) == ("relay", True)
     progress.step()
-    assert vital.look(0.5) is None
+    assert vital.check(0.5) is None
 
 
 @pytest.mark.usefixtures("database")
@@ -54,15 +54,15 @@ def test_a_thread_that_waits_for_work_may_stand_still(thread: threading.Thread) 
     progress.waits()
     vital = VitalThreads(lambda: [Supervised("committer", thread, progress)])
 
-    assert [vital.look(1.0) for _ in range(100)] == [None] * 100
+    assert [vital.check(1.0) for _ in range(100)] == [None] * 100
 
 
 @pytest.mark.usefixtures("database")
 def test_the_pause_of_a_suspended_process_is_not_taken_for_its_threads(thread: threading.Thread) -> None:
     vital = VitalThreads(lambda: [Supervised("relay", thread, Progress())])
-    vital.look(0.5)
+    vital.check(0.5)
 
-    assert vital.look(3600.0) is None
+    assert vital.check(3600.0) is None
 
 
 def test_a_thread_that_waits_for_a_database_which_hangs_is_not_at_fault(thread: threading.Thread) -> None:
@@ -70,6 +70,6 @@ def test_a_thread_that_waits_for_a_database_which_hangs_is_not_at_fault(thread: 
         use_database(Database(f"postgresql://callboard@127.0.0.1:{mute.getsockname()[1]}/none"))
         vital = VitalThreads(lambda: [Supervised("committer", thread, Progress())])
         try:
-            assert [vital.look(1.0) for _ in range(100)] == [None] * 100
+            assert [vital.check(1.0) for _ in range(100)] == [None] * 100
         finally:
             use_database(None)

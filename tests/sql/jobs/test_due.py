@@ -245,7 +245,7 @@ def test_a_job_that_lost_its_worker_goes_first_once_whether_it_had_begun_or_not(
     begun, waited = claimed(database, worker), claimed(database, worker)
     others = submitted(database).id
     with database.write() as session:
-        workers.bury(session, Death(worker, "was killed", frozenset({(begun.seq, 1)})))
+        workers.report_death(session, Death(worker, "was killed", frozenset({(begun.seq, 1)})))
     time.forward(60)
 
     assert {each.id: each.priority for each in unpublished(database)} == {begun.id: 9, waited.id: 9, others: 5}

@@ -167,7 +167,7 @@ class Endings(RuleBasedStateMachine):
     def lose(self) -> None:
         """The worker falls silent; another one comes."""
         with self.database.write() as session:
-            workers.bury(session, workers.Death(self.worker, "was killed", frozenset(self._held(session))))
+            workers.report_death(session, workers.Death(self.worker, "was killed", frozenset(self._held(session))))
         self.worker = hired(self.database)
 
     def _held(self, session: Any) -> list[tuple[int, int]]:

@@ -61,7 +61,7 @@ def test_what_would_be_a_jobs_end_waits_for_a_worker_that_may_come_back(database
     one = claimed(database, worker)
     for attempt in (2, 3):
         with database.write() as session:
-            workers.bury(session, Death(worker, "was killed by signal 11", frozenset({(one.seq, attempt - 1)})))
+            workers.report_death(session, Death(worker, "was killed by signal 11", frozenset({(one.seq, attempt - 1)})))
         worker = hired(database, f"here:{attempt}")
         assert claim(database, worker, one.id, attempt) is not None
     time.forward(LEASE)
@@ -78,7 +78,7 @@ def test_a_known_death_is_a_crash_at_once_and_stays_one(database: Database, time
     one = claimed(database, worker)
     for attempt in (1, 2, 3):
         with database.write() as session:
-            workers.bury(session, Death(worker, "was killed by signal 11", frozenset({(one.seq, attempt)})))
+            workers.report_death(session, Death(worker, "was killed by signal 11", frozenset({(one.seq, attempt)})))
             assert workers.acquit(session, f"here:{attempt}", [(one.seq, attempt)]) == 0
         worker = hired(database, f"here:{attempt + 1}")
         claim(database, worker, one.id, attempt + 1)

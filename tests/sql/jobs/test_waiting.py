@@ -12,7 +12,7 @@ from src.jobs import State
 from src.jobs.control import actions, waiting_reasons
 from src.jobs.control.waiting_reasons import BrokerFacts
 from src.jobs.core.models import Job, Worker
-from src.jobs.core.states import Wish
+from src.jobs.core.states import WorkerCommand
 from src.jobs.leases import claims, heartbeats, worker_commands
 from src.jobs.leases.heartbeats import Role
 from src.jobs.limits import breakers, overrides
@@ -144,7 +144,7 @@ def test_a_queued_job_names_workers_that_are_missing_quiet_busy_or_of_other_code
     assert why(database, id) == ["no living worker takes from queue default"]
     quiet = hired(database, "web-1:2")
     with database.write() as session:
-        worker_commands.ask(session, "web-1:2", Wish.QUIET, by="ada")
+        worker_commands.ask(session, "web-1:2", WorkerCommand.QUIET, by="ada")
     assert why(database, id) == ["no living worker takes from queue default: 1 of them are quiet or stopping"]
     with database.write() as session:
         worker_commands.ask(session, "web-1:2", None, by="ada")

@@ -10,7 +10,7 @@ import pytest
 from src.jobs.core.states import State
 from src.schedules.rows.makers import Maker
 from src.schedules.ticks.misfires import MOST
-from src.schedules.ticks.ticks import STRANGER_WAITS
+from src.schedules.ticks.ticks import UNKNOWN_ACTOR_WAITS
 from src.sql.database import Database
 from tests.harness.jobs import StillClock
 from tests.harness.schedules import at, created, fire, history, jobs, look, said
@@ -192,7 +192,7 @@ def test_a_process_that_does_not_know_the_actor_leaves_the_tick_to_others_for_a_
 
     assert fire(database, id, make) == []
     assert history(database, id) == []
-    time.forward(STRANGER_WAITS.total_seconds())
+    time.forward(UNKNOWN_ACTOR_WAITS.total_seconds())
     fire(database, id, make)
     assert said(database, id) == [("12:01:00", "broken")]
     assert "No actor named 'sched_of_the_next_deploy'" in (look(database, id).broken or "")

@@ -26,7 +26,7 @@ def _watch(database: Database, time: StillClock, monkeypatch: pytest.MonkeyPatch
     with database.write() as session:
         session.execute(delete(Alert))
         session.execute(delete(AlertWatch))
-    fleet_watch.look()
+    fleet_watch.check()
     yield
     monkeypatch.undo()
     get_settings.cache_clear()
@@ -45,15 +45,15 @@ def test_schedules_go_on_at_once_and_it_is_said_once(
     minutely, hourly = created(database), created(database, "hourly", cron="0 * * * *")
     once = created(database, "once", at=at(2026, 1, 5, 12, 0, 30))
     time.forward(61)
-    fleet_watch.look()
+    fleet_watch.check()
     assert [len(fire(database, id, make)) for id in (minutely, hourly, once)] == [1, 0, 1]
     time.forward(-2 * 3600)
 
-    fleet_watch.look()
+    fleet_watch.check()
     time.forward(10)
-    fleet_watch.look()
+    fleet_watch.check()
     time.forward(60)
-    fleet_watch.look()
+    fleet_watch.check()
 
     assert look(database, minutely).due_at == at(2026, 1, 5, 10, 2)
     assert look(database, hourly).due_at == at(2026, 1, 5, 11)
@@ -66,10 +66,10 @@ def test_schedules_go_on_at_once_and_it_is_said_once(
 def test_a_tick_in_the_repeated_time_fires_again_once(database: Database, time: StillClock, make: Maker) -> None:
     id = created(database)
     time.forward(61)
-    fleet_watch.look()
+    fleet_watch.check()
     fire(database, id, make)
     time.forward(-60)
-    fleet_watch.look()
+    fleet_watch.check()
 
     time.forward(60)
     [again] = fire(database, id, make)
@@ -83,10 +83,10 @@ def test_a_tick_in_the_repeated_time_fires_again_once(database: Database, time: 
 def test_what_hosts_differ_by_is_no_news(database: Database, time: StillClock, make: Maker) -> None:
     id = created(database)
     time.forward(61)
-    fleet_watch.look()
+    fleet_watch.check()
     fire(database, id, make)
     time.forward(-4)
-    fleet_watch.look()
+    fleet_watch.check()
 
     assert on(database) == []
     assert look(database, id).due_at == at(2026, 1, 5, 12, 2)
@@ -98,10 +98,10 @@ def test_alerts_of_before_go_on(database: Database, time: StillClock, monkeypatc
     sign = alerts.Sign(AlertKind.FAILURES, "", "it fails", timedelta(seconds=30))
     monkeypatch.setattr(rules, "signs", lambda session, except_actors: [sign])
     time.forward(15)
-    fleet_watch.look()
+    fleet_watch.check()
     time.forward(-3600)
     for _ in range(4):
         time.forward(11)
-        fleet_watch.look()
+        fleet_watch.check()
 
     assert AlertKind.FAILURES in on(database)

@@ -14,7 +14,7 @@ from sqlalchemy.exc import DBAPIError
 from src import audit
 from src.audit import AuditEntry, Outcome, PendingEntry, Via, queries, retention
 from src.audit.queries import Wanted
-from src.audit.recording import LINES_OF_A_DEED
+from src.audit.recording import ENTRIES_PER_ACTION
 from src.jobs.control import actions
 from src.operations.people.roles import Role
 from src.operations.people.users import ensure_admin
@@ -71,15 +71,15 @@ def test_what_was_rolled_back_has_no_line(site: Site) -> None:
 
 def test_many_jobs_at_once_have_a_line_each_and_very_many_one_with_their_number(site: Site) -> None:
     program = site.program(Role.SUBMITTER)
-    for number in (LINES_OF_A_DEED, LINES_OF_A_DEED + 1):
+    for number in (ENTRIES_PER_ACTION, ENTRIES_PER_ACTION + 1):
         answer = program.post("/api/v1/jobs/bulk", [{"actor": "add", "args": [1, each]} for each in range(number)])
         assert answer.status_code == 202, answer.text
 
     *each, all_of_them = lines(action="job.submit")
-    assert len({line.subject for line in each}) == LINES_OF_A_DEED
+    assert len({line.subject for line in each}) == ENTRIES_PER_ACTION
     assert all_of_them.subject is None
     assert all_of_them.details is not None
-    assert all_of_them.details["number"] == LINES_OF_A_DEED + 1
+    assert all_of_them.details["number"] == ENTRIES_PER_ACTION + 1
 
 
 def test_a_refusal_for_want_of_a_role_is_written_with_its_reason(site: Site) -> None:

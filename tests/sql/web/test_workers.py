@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 from sqlalchemy import select
 
-from src.jobs.core.models import StackWish
-from src.jobs.core.states import Wish
+from src.jobs.core.models import StackRequest
+from src.jobs.core.states import WorkerCommand
 from src.jobs.leases import worker_commands, workers
 from src.operations.people.roles import Role
 from src.sql.database import read, write
@@ -41,7 +41,7 @@ def test_how_busy_it_is_said_to_be_agrees_with_the_jobs_beside_it(site: Site) ->
     assert viewer.get("/api/v1/workers").get_json()["workers"][0]["busy"] == 4
 
 
-def wish(id: int) -> Wish | None:
+def wish(id: int) -> WorkerCommand | None:
     with read() as session:
         return worker_commands.of(session, id)
 
@@ -53,7 +53,7 @@ def test_an_operator_quiets_resumes_and_stops_a_worker_on_the_page(site: Site) -
 
     answer = operator.fill_in("/workers", action=act + "quiet")
     assert (answer.status_code, answer.location) == (303, "/workers")
-    assert wish(id) is Wish.QUIET
+    assert wish(id) is WorkerCommand.QUIET
     page = operator.get("/workers").text
     assert "stops taking jobs" in in_words(page)
     assert "Takes no new jobs and finishes its current ones (requested by user_" in in_words(page)
@@ -61,7 +61,7 @@ def test_an_operator_quiets_resumes_and_stops_a_worker_on_the_page(site: Site) -
     operator.fill_in("/workers", action=act + "resume")
     assert wish(id) is None
     operator.fill_in("/workers", action=act + "stop")
-    assert wish(id) is Wish.STOP
+    assert wish(id) is WorkerCommand.STOP
     page = operator.get("/workers").text
     assert "Stops when its current jobs have finished" in in_words(page)
     assert act not in page  # there is nothing left to be wanted
@@ -115,7 +115,7 @@ def test_where_a_running_job_is_is_asked_for_on_its_page_and_with_the_api(site: 
     assert "Stack trace requested" in in_words(operator.get(page).text)
     assert program.post(f"/api/v1/jobs/{id}/stack").get_json()["state"] == "running"
     with read() as session:
-        assert session.execute(select(StackWish.attempt)).scalars().all() == [1]
+        assert session.execute(select(StackRequest.attempt)).scalars().all() == [1]
     lines = site.program().get("/api/v1/audit?action=job.stack").get_json()["lines"]
     assert [(line["via"], line["subject"]) for line in lines] == [("api", id), ("page", id)]
 

@@ -28,7 +28,7 @@ from tests.harness.workflows import Hand, submitted, view
 
 def statements(database: Database, *, workflow_seq: int | None) -> list[str]:
     """The statements of one settlement."""
-    events.is_anybody_told(database)  # as every committer asks each other second
+    events.has_subscribers(database)  # as every committer asks each other second
     worker = hired(database)
     one = claimed(database, worker)
     seen: list[str] = []

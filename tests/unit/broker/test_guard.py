@@ -45,7 +45,7 @@ def test_the_guard_ends_the_process_when_a_thread_is_gone() -> None:
 def test_a_thread_may_have_a_limit_of_its_own() -> None:
     clean_up = Supervised("tidy", threading.current_thread(), Progress(), limit_s=3_600)
     vital = VitalThreads(lambda: [clean_up])
-    assert [vital.look(1) for _ in range(100)] == [None] * 100
+    assert [vital.check(1) for _ in range(100)] == [None] * 100
 
 
 def test_a_chore_that_fails_goes_on_and_one_that_has_not_begun_is_no_thread_yet() -> None:

@@ -13,7 +13,7 @@ from .... import audit
 from ....actor_schema.signature import Signature
 from ....broker.recover import dead_letters, drift, management
 from ....jobs.core.errors import JobsError
-from ....jobs.core.states import Wish
+from ....jobs.core.states import WorkerCommand
 from ....jobs.leases import worker_commands, workers
 from ....jobs.limits import overrides
 from ....jobs.limits.overrides import Controls
@@ -73,7 +73,7 @@ def list_workers() -> Response:
 def act_on_worker(name: str, verb: str) -> Response:
     """Quiet, stop or resume a worker; it obeys at its next heartbeat."""
     with database.write() as session:
-        return answer(_worker(worker_commands.ask(session, name, None if verb == "resume" else Wish(verb), by=visitor().name)))
+        return answer(_worker(worker_commands.ask(session, name, None if verb == "resume" else WorkerCommand(verb), by=visitor().name)))
 
 
 def _worker(worker: Worker) -> dict[str, Any]:

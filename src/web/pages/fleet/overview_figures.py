@@ -90,7 +90,7 @@ def needs(session: Session, queues: list[QueueCounts], alive: list[Worker]) -> N
     unserved = [each.queue for each in queues if each.queued and each.queue not in served]
     due = [each for each in schedules.every(session) if each.due_at is not None and each.due_at < present - LATE and each.paused_at is None]
     return Needs(
-        alerts=alerts.heard(session)[:MOST_ALERTS],
+        alerts=alerts.unmuted(session)[:MOST_ALERTS],
         groups=[group for group in groups.page(session, limit=ROWS, may_see=permissions.sight()).groups if group.recovered_at is None],
         stalled=search.find(session, search.parse("is:stalled"), limit=ROWS).jobs,
         late=[(each, present - each.due_at) for each in due if each.due_at is not None][:ROWS],

@@ -7,7 +7,7 @@ from werkzeug.wrappers import Response
 
 from .... import __version__
 from ....jobs.core.errors import JobsError
-from ....jobs.core.states import Wish
+from ....jobs.core.states import WorkerCommand
 from ....jobs.leases import heartbeats, worker_commands, workers
 from ....jobs.read import queries
 from ....operations.format.instants import write_instant
@@ -59,7 +59,7 @@ def act(name: str, verb: str) -> Response:
     """Quiet, stop or resume a worker."""
     try:
         with database.write() as session:
-            worker_commands.ask(session, name, None if verb == "resume" else Wish(verb), by=visitor().name)
+            worker_commands.ask(session, name, None if verb == "resume" else WorkerCommand(verb), by=visitor().name)
         flash(f"{name} {_SAID[verb]}.", "success")
     except JobsError as error:
         flash(f"Failed: {error}", "error")
