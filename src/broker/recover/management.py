@@ -110,7 +110,7 @@ def overview(*, within_s: float = OLD_S, wait_s: float = WAIT_S) -> Overview:
         if age <= FRESH_S:
             return _answer
         if _asking is None or not _asking.is_alive():
-            _asking, _asked = threading.Thread(target=_query, name="broker query", daemon=True), time.monotonic()
+            _asking, _asked = threading.Thread(target=_query, name="broker look", daemon=True), time.monotonic()
             _asking.start()
         asking = _asking
     if age > within_s:
