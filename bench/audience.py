@@ -1,4 +1,4 @@
-"""People who look at live pages: each holds an event stream as a browser does, and opens it again when it ends."""
+"""Viewers of live pages: each holds an event stream like a browser, and reopens it when it ends."""
 
 from __future__ import annotations
 

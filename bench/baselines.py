@@ -1,4 +1,4 @@
-"""The packages of the others, in a virtual environment of their own: `.venv-bench`, from the hashed bench/requirements.lock."""
+"""Packages of the other contestants, in a virtual environment of their own: `.venv-bench`, from the hashed bench/requirements.lock."""
 
 from __future__ import annotations
 

@@ -1,6 +1,7 @@
-"""`python -m bench.console --jobs 1000000 --store sqlite`: how long the pages take that people look at all day, with so many jobs.
+"""`python -m bench.console --jobs 1000000 --store sqlite`: response times of the most-used pages with this many jobs.
 
-Fills a database by direct inserts, then asks for each page through the application, in turn, and prints p50, p95 and the longest.
+Fills a database by direct inserts, then requests each page through the application, in turn, and prints p50, p95 and
+the longest.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Who takes part: for each contestant its worker, its submitter, and how its stored results are counted."""
+"""The contestants: for each its worker, its submitter, and how its stored results are counted."""
 
 from __future__ import annotations
 

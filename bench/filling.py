@@ -1,4 +1,4 @@
-"""A database as it looks after months: a million jobs and more, inserted directly, the same ones at every run."""
+"""A database as it is after months: a million jobs and more, inserted directly, the same ones in every run."""
 
 from __future__ import annotations
 

@@ -1,6 +1,7 @@
-"""`python -m bench.first_job`: how long from saving a new actor until its form, its API and its first succeeded job are there.
+"""`python -m bench.first_job`: time from saving a new actor until its form, its API and its first succeeded job exist.
 
-Starts `./run up --watch` with a folder of actors of its own, saves twelve lines in it, submits at once, and looks, as a person would.
+Starts `./run up --watch` with a folder of actors of its own, saves twelve lines in it, submits at once, and polls like
+a user.
 """
 
 from __future__ import annotations

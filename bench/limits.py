@@ -1,8 +1,8 @@
-"""A limit of 100 per minute over four worker processes, with 2,000 jobs waiting: exact, used, and in nobody's way?
+"""A limit of 100 per minute over four worker processes, with 2,000 jobs waiting: exact, fully used, and no obstacle to other jobs?
 
     .venv/bin/python -m bench.limits --store postgresql --minutes 5
 
-Every start is noted by the actor itself. Meanwhile a job of another actor is submitted to the same queue each half second.
+The actor records every start itself. Meanwhile a job of another actor is submitted to the same queue each half second.
 """
 
 from __future__ import annotations

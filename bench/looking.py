@@ -1,10 +1,10 @@
-"""Ten people look through a million jobs: are the writes of workers slower for it?
+"""Ten users browse a million jobs: does it slow down the workers' writes?
 
     .venv/bin/python -m bench.looking --store postgresql
 
-Each opens another page every five seconds: the overview, filtered lists, a search in arguments, a job. Turn by turn with and without
-them, in one run: jobs are drained as fast as that goes, then single jobs go through their three writes (submitted, claimed, ended), one
-every 50 ms, on a machine that has time for them.
+Each opens another page every five seconds: the overview, filtered lists, a search in arguments, a job. Alternately with
+and without them, in one run: jobs are drained as fast as possible, then single jobs go through their three writes
+(submitted, claimed, ended), one every 50 ms, on an idle machine.
 """
 
 from __future__ import annotations

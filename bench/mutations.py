@@ -1,7 +1,7 @@
-"""Plant ten faults, one in each of ten rooms, and see whether the tests notice: `python -m bench.mutations [NAME …]`.
+"""Plant ten faults, one in each of ten rooms, and check that the tests detect them: `python -m bench.mutations [NAME …]`.
 
-Each fault is one replaced line in a copy of the checkout; the tests named beside it run there until the first failure. A fault
-that no test notices, or a line that is no longer there, ends the command with 1.
+Each fault is one replaced line in a copy of the checkout; the tests named beside it run there until the first failure.
+An undetected fault, or a line that no longer exists, makes the command exit with 1.
 """
 
 from __future__ import annotations

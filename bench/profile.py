@@ -1,7 +1,8 @@
 """`.venv/bin/python -m bench.profile`: where the time of a job goes while workers drain: Python by function, broker, SQL.
 
 py-spy samples the worker processes from outside; only samples that hold the interpreter lock count as Python, so the
-table adds up to the CPU that limits throughput. A function's own time and its time with everything it calls are both shown.
+table adds up to the CPU that limits throughput. A function's own time and its time with everything it calls are both
+shown.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The services of one run: a private RabbitMQ, a durable PostgreSQL and, if it is there, Redis; each empty for each measurement."""
+"""The services of one run: a private RabbitMQ, a durable PostgreSQL and, if installed, Redis; each emptied before each measurement."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A whole Callboard for a measurement that is no race: services, an empty place, this process as its submitter, and worker commands."""
+"""A whole Callboard for a measurement without contestants: services, an empty database, this process as its submitter, and worker commands."""
 
 from __future__ import annotations
 

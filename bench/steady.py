@@ -1,4 +1,4 @@
-"""A load that leaves a machine time: one job after the other through the writes that workers make, each timed."""
+"""Load on an otherwise idle machine: one job after the other through the workers' writes, each timed."""
 
 from __future__ import annotations
 

@@ -1,8 +1,9 @@
-"""Fifty people look at live pages of one web front end: do the workers notice, does its memory grow, do closed laptops hold streams?
+"""Fifty viewers of live pages of one web front end: are workers slowed down, does its memory grow, do closed laptops hold streams?
 
     .venv/bin/python -m bench.viewers --store postgresql --minutes 2
 
-Drains, and single jobs on a machine that has time for them, take turns with and without the viewers in one run. Half of the viewers look at jobs of the drain, half at jobs that wait.
+Drains, and single jobs on an idle machine, alternate with and without the viewers in one run. Half of the viewers look
+at jobs of the drain, half at jobs that wait.
 """
 
 from __future__ import annotations

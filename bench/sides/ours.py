@@ -1,4 +1,4 @@
-"""Callboard's submitter: sends as any other process of a Callboard installation does."""
+"""Callboard's submitter: sends like any other process of a Callboard installation."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Callboard's no-op, named in CALLBOARD_ACTORS: all that its workers load."""
+"""Callboard's no-op, named in CALLBOARD_ACTORS: the only actor its workers load."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""Actors that the tests of the broker room send messages to; the worker loads them by CALLBOARD_ACTORS.
+"""Actors for the tests of the broker room; the worker loads them by CALLBOARD_ACTORS.
 
-What sleeps here is the work that a job does, or what it hangs in; no test waits by sleeping.
+A sleep here is a job's work or its hang; tests never wait by sleeping.
 """
 
 from __future__ import annotations

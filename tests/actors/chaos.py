@@ -1,6 +1,6 @@
-"""Actors that chaos tests run, named to real worker commands in CALLBOARD_ACTORS; importing them arms the wanted fault.
+"""Actors of the chaos tests, loaded by real worker commands through CALLBOARD_ACTORS; importing them arms the chosen fault.
 
-What sleeps here is the work that a job does, or what it hangs in; no test waits by sleeping.
+A sleep here is a job's work or its hang; tests never wait by sleeping.
 """
 
 from __future__ import annotations

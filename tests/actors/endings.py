@@ -1,4 +1,4 @@
-"""Actors whose ends the tests of the broker room look at."""
+"""Actors whose endings the tests of the broker room check."""
 
 from __future__ import annotations
 

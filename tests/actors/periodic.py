@@ -1,4 +1,4 @@
-"""Periodic actors in periodiq's spelling, loaded by the commands that tests start and by nothing else."""
+"""Periodic actors in periodiq's spelling, loaded only by commands that tests start."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Actors that only the tests of schedules have; their names are theirs alone."""
+"""Actors for the tests of schedules; their names occur nowhere else."""
 
 from __future__ import annotations
 

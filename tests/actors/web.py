@@ -1,4 +1,4 @@
-"""Actors that only tests have."""
+"""Actors for the tests of the web room."""
 
 from __future__ import annotations
 

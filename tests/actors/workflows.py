@@ -1,4 +1,4 @@
-"""Actors that workflow tests run, named to real worker commands in CALLBOARD_ACTORS."""
+"""Actors of the workflow tests, loaded by real worker commands through CALLBOARD_ACTORS."""
 
 from __future__ import annotations
 

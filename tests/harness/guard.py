@@ -1,7 +1,8 @@
 """Guard: end the services of a run when its first pytest process has ended, for whatever reason.
 
-python -m tests.harness.guard FOLDER     reads standard input until it closes; FOLDER/ends names process groups and
-folders
+    python -m tests.harness.guard FOLDER
+
+Reads standard input until it closes; FOLDER/ends names process groups and folders.
 """
 
 from __future__ import annotations

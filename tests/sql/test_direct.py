@@ -1,4 +1,4 @@
-"""The short way to SQL: committed, undone, and done once more on a connection that had died unnoticed."""
+"""Direct SQL connections: commit, rollback, and a retry on a connection that had died unnoticed."""
 
 from __future__ import annotations
 

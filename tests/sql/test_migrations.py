@@ -1,4 +1,4 @@
-"""The migrations make what the models say, on both stores, and can be taken back."""
+"""The migrations produce the models' schema, on both stores, and can be reverted."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Memory for pages of SQLite's file: one bound for a whole process, however many connections it has."""
+"""SQLite's page cache: one limit for a whole process, however many connections it has."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""PostgreSQL servers that fail in other ways than by being gone: half-open connections, fail-overs, several hosts."""
+"""PostgreSQL servers that fail without being gone: half-open connections, fail-overs, several hosts."""
 
 from __future__ import annotations
 

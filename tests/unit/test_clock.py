@@ -1,4 +1,4 @@
-"""The one clock: PostgreSQL's, as well as it can be read from here."""
+"""The one clock: PostgreSQL's, as precisely as it can be read from here."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The docs say what the code says."""
+"""The docs match the code."""
 
 from __future__ import annotations
 

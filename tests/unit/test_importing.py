@@ -1,4 +1,4 @@
-"""Imports without garbage collections leave the collector as it was, and what they brought out of its way."""
+"""Imports without garbage collection restore the collector, and exempt the imported objects."""
 
 from __future__ import annotations
 

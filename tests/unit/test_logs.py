@@ -1,4 +1,4 @@
-"""Logs of every process: in the configured form from its start, with tracebacks that are bounded and show no variables."""
+"""Logs of every process: configured from its start, with bounded tracebacks that show no variables."""
 
 from __future__ import annotations
 

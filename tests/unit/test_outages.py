@@ -1,4 +1,4 @@
-"""What counts as an outage of the database: decided by SQLSTATE and SQLite's codes, not by the class of an exception."""
+"""Database outages: recognised by SQLSTATE and SQLite's codes, not by the class of an exception."""
 
 from __future__ import annotations
 

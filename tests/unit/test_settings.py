@@ -1,4 +1,4 @@
-"""Every setting is checked once, by name and with what would be right; nothing that may be a password is shown."""
+"""Every setting is validated once, by name and with the cure; possible passwords are never shown."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A CSV file that was downloaded is read back as what was written, in each way a spreadsheet writes one; no cell of it is a formula."""
+"""CSV round trips: a downloaded file is read back unchanged, in every way a spreadsheet writes one; no value of it is a formula."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What people see and do, in a real Chromium, against a whole running Callboard on either store."""
+"""A user's path through the console, in a real Chromium, against a whole running Callboard on either store."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What operators do to many jobs, in a real Chromium: done by real workers, and written down."""
+"""Bulk actions of operators, in a real Chromium: executed by real workers, and audited."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""D6 in a real Chromium: a schedule is made and edited in the browser, with a preview while one types."""
+"""D6 in a real Chromium: create and edit a schedule in the browser, with a live preview."""
 
 from __future__ import annotations
 

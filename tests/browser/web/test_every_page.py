@@ -1,6 +1,6 @@
-"""Every page of the console: accessible, narrow enough, light, and there without JavaScript.
+"""Every page of the console: accessible, narrow enough, light, and usable without JavaScript.
 
-The pages are those of the URL map: one that has neither a sample here nor a reason why it is no page fails.
+The pages are those of the URL map: a route with neither a sample here nor a reason to be excluded fails.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The rules by which src/operations/arguments/untouched_form.py models a browser are Chromium's own."""
+"""The browser model of src/operations/arguments/untouched_form.py follows Chromium's own rules."""
 
 from __future__ import annotations
 

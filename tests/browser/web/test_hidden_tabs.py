@@ -1,4 +1,4 @@
-"""A tab that is not shown holds no stream open, and follows its job again once it is."""
+"""A hidden tab holds no stream open, and follows its job again when it is shown."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Reports and mail as people see them, in a real Chromium."""
+"""Reports and mail as users see them, in a real Chromium."""
 
 from __future__ import annotations
 

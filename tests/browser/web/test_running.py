@@ -1,4 +1,4 @@
-"""The running Callboard by HTTP alone: what a page accepts reaches a real worker."""
+"""The running Callboard over HTTP alone: input accepted by a page reaches a real worker."""
 
 from __future__ import annotations
 

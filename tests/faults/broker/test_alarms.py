@@ -1,4 +1,4 @@
-"""RabbitMQ runs short of memory: publishers, heartbeats and the management API say so, and all goes on when it is over."""
+"""RabbitMQ raises a memory alarm: publishers, heartbeats and the management API report it, and work resumes when it clears."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A worker or a scheduler that cannot start ends with the cure."""
+"""A worker or a scheduler that cannot start exits with the cure."""
 
 from __future__ import annotations
 

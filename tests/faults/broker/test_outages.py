@@ -1,4 +1,4 @@
-"""Broker, connections, queues and SQL go away and come back; no job is lost and none is run twice for it."""
+"""Broker, connections, queues and SQL go away and come back; no job is lost, and none runs twice because of it."""
 
 from __future__ import annotations
 

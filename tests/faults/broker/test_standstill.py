@@ -1,4 +1,4 @@
-"""A worker process that stands still for longer than its lease: what it holds is done elsewhere, and no job counts a crash."""
+"""A worker process frozen for longer than its lease: its jobs run elsewhere, and none counts a crash."""
 
 from __future__ import annotations
 

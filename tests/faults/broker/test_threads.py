@@ -1,4 +1,4 @@
-"""A worker process that loses one of its own threads is replaced, and the jobs in it are not to blame."""
+"""A worker process that loses one of its own threads is replaced, and its jobs are not blamed."""
 
 from __future__ import annotations
 

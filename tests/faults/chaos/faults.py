@@ -1,7 +1,7 @@
-"""Faults at the boundaries between two steps of a job's path, put into a real command from outside.
+"""Faults between two steps of a job's path, injected into a real command from outside.
 
-The process finds the fault's name in CHAOS_FAULT. The first process to reach the place strikes, once: a file named in
-CHAOS_STRUCK says that it has happened, so the process that is started in its place goes on.
+The process reads the fault's name from CHAOS_FAULT. The first process to reach the place strikes, once: a file named in
+CHAOS_STRUCK records it, so the process that replaces it goes on.
 """
 
 from __future__ import annotations

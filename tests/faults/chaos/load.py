@@ -1,4 +1,4 @@
-"""Submissions at a steady rate, through the web API or by `submit()` in this process; each is timed, and what was answered is kept."""
+"""Load at a steady rate, through the web API or by `submit()` in this process; each submission is timed, and accepted ones are recorded."""
 
 from __future__ import annotations
 

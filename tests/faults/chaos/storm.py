@@ -1,4 +1,4 @@
-"""Storms: load, while somebody kills what carries it. Prints what was accepted, lost, doubled, and how fast it came back.
+"""Storms: load while its infrastructure is killed. Prints accepted, lost and doubled jobs, and recovery times.
 
 python -m tests.faults.chaos.storm workers|broker|queues|wipe|postgresql|freeze|starve [--store sqlite|postgresql] [--seconds 60] …
 """

@@ -1,4 +1,4 @@
-"""Acknowledging many deliveries in one frame, also when pika has given some of them back behind our back."""
+"""Acknowledging many deliveries in one frame, even if pika has rejected some of them by itself."""
 
 from __future__ import annotations
 

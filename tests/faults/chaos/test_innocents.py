@@ -1,4 +1,4 @@
-"""A job that kills its worker ends dead; what happened to run beside it does not."""
+"""A job that kills its worker ends dead; jobs that ran beside it do not."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Bodies that are no message: all are kept for a person to look at, and the jobs behind them run."""
+"""Invalid message bodies are all held for an operator, and the jobs behind them run."""
 
 from __future__ import annotations
 

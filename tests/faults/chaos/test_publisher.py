@@ -1,4 +1,4 @@
-"""The publisher of a process survives what goes wrong inside it, and finishes what a short command handed over."""
+"""A process's publisher survives internal errors, and publishes everything that a short command handed over."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Queues that disappear under the hands of their consumers."""
+"""Queues that are deleted while they are consumed."""
 
 from __future__ import annotations
 

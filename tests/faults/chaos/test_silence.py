@@ -1,4 +1,4 @@
-"""Who is lost and who was only kept waiting: the relay judges silent workers fairly while the store is slow."""
+"""Dead and stalled workers: the relay tells them apart while the store is slow."""
 
 from __future__ import annotations
 

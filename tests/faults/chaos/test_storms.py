@@ -1,4 +1,4 @@
-"""Storms as tests: short ones for every day, whole ones with `--slow`. The figures are printed: `pytest -s`."""
+"""Storms as tests: short ones by default, full ones with `--slow`. The figures are printed: `pytest -s`."""
 
 from __future__ import annotations
 

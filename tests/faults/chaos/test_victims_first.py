@@ -1,4 +1,4 @@
-"""Whose turn it is after a worker was lost: its jobs have waited once, and go before those that wait."""
+"""Order after a worker was lost: its jobs have waited once already, and go before those that wait."""
 
 from __future__ import annotations
 

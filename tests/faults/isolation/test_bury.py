@@ -1,4 +1,4 @@
-"""What SQL makes of a worker's death, of stalled jobs, and of log lines that come twice."""
+"""A worker's death, stalled jobs, and repeated log lines, in SQL."""
 
 from __future__ import annotations
 

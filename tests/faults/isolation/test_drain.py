@@ -1,4 +1,4 @@
-"""Drain: SIGTERM lets actors finish within the grace period; what does not is handed back and spends no attempt."""
+"""Drain: SIGTERM lets actors finish within the grace period; the others are handed back and spend no attempt."""
 
 from __future__ import annotations
 

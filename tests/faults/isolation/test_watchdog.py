@@ -1,4 +1,4 @@
-"""The watchdog: a worker that hangs is killed, one that dies is buried at once, and only what ran in it is blamed."""
+"""The watchdog: a worker that hangs is killed, a death is reported at once, and only the jobs it ran are blamed."""
 
 from __future__ import annotations
 

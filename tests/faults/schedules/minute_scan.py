@@ -1,7 +1,7 @@
-"""The brute-force reference: every minute is looked at, nothing is computed ahead. Shares no code with src/schedules.
+"""Brute-force reference: checks every minute, computes nothing ahead. Shares no code with src/schedules.
 
-The documented rule: fixed times (neither the minute nor the hour begins with a star) run once per local time, one that does
-not exist at the first minute after the change; everything else runs at each minute whose local time fits.
+The documented rule: fixed times (neither the minute nor the hour begins with a star) run once per local time, and a
+skipped one at the first minute after the change; all others run at each minute whose local time matches.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Schedulers that are killed and frozen while they tick, all of them gone for a minute, and periodiq's command beside them.
+"""Schedulers killed and frozen while they tick, a minute without any, and periodiq's command beside them.
 
 python -m tests.faults.schedules.storm blows|outage|periodiq [--store sqlite|postgresql] [--seconds 120]
 """

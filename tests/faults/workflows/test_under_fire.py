@@ -1,4 +1,4 @@
-"""Issue 3, must show 5: callbacks exactly once whatever happens to the members, and a retry of the failed branch only."""
+"""Callbacks run exactly once whatever happens to the members, and a retry repeats only the failed branch."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Acknowledging many deliveries together: each tag is answered exactly once, and none that is not open is named."""
+"""Acknowledging many deliveries together: each tag is answered exactly once, and only open tags are named."""
 
 from __future__ import annotations
 

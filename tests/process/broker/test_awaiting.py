@@ -1,4 +1,4 @@
-"""Waiting for a job's end: on PostgreSQL the commit of the end tells who waits; whoever is not told looks."""
+"""Waiting for a job's end: on PostgreSQL the commit of the end notifies waiters; a waiter without notification polls."""
 
 from __future__ import annotations
 

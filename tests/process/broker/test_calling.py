@@ -1,4 +1,4 @@
-"""Sending, waiting for results, calling directly: as a Dramatiq user expects it."""
+"""Sending, waiting for results, calling directly: as Dramatiq users expect."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a worker process writes about the attempts in its threads."""
+"""Records that a worker process writes about the attempts in its threads."""
 
 from __future__ import annotations
 

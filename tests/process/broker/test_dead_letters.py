@@ -1,4 +1,4 @@
-"""Dead letters go back to the queue they came from, none lost on the way."""
+"""Dead letters return to the queue they came from, without loss."""
 
 from __future__ import annotations
 

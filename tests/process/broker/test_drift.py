@@ -1,4 +1,4 @@
-"""Where SQL and RabbitMQ differ in what waits, as RabbitMQ itself counts."""
+"""Drift between SQL and RabbitMQ, measured with RabbitMQ's own counts."""
 
 from __future__ import annotations
 

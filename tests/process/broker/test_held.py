@@ -1,4 +1,4 @@
-"""What cannot run is held with the reason; nothing of it stops a worker."""
+"""Held messages: stored with the reason; none of them stops a worker."""
 
 from __future__ import annotations
 

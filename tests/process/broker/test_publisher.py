@@ -1,4 +1,4 @@
-"""Who submits one job publishes it himself; the publisher's thread and any number of others may do so at the same time."""
+"""A thread that submits one job publishes it itself, concurrently with the publisher's thread and other threads."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the reconciler doubts: what the broker cannot have, and not a backlog."""
+"""The reconciler republishes messages that the broker cannot have, but not a mere backlog."""
 
 from __future__ import annotations
 

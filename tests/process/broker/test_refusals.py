@@ -1,4 +1,4 @@
-"""RabbitMQ refuses a queue or a permission: the rest goes on, and the reason stands where one looks."""
+"""RabbitMQ refuses a queue or a permission: the rest goes on, and the reason is visible to operators."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Results: small ones in the row, large ones in files, the same to whoever reads them; typed by the actor's return hint."""
+"""Results: small ones in the row, large ones in files, the same to every reader; typed by the actor's return hint."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What follows a failed attempt: retry when, how often, after how long; and that the worker does so."""
+"""Retry decisions after a failed attempt (whether, how often, after which delay), and their execution by a worker."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What an actor says about the submission of its jobs."""
+"""Submission options that an actor declares."""
 
 from __future__ import annotations
 

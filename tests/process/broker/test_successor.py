@@ -1,4 +1,4 @@
-"""A subscription that brings nothing is kept until RabbitMQ has answered another one."""
+"""A subscription that delivers nothing is kept until RabbitMQ has answered another one."""
 
 from __future__ import annotations
 

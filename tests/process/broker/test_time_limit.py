@@ -1,4 +1,4 @@
-"""Time limits end an attempt, and nothing else."""
+"""Time limits end an attempt, and no other code."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The queues do not depend on what RabbitMQ shares among all queues of a node."""
+"""Queues do not depend on resources that RabbitMQ shares among all queues of a node."""
 
 from __future__ import annotations
 

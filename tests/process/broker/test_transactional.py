@@ -1,4 +1,4 @@
-"""Transactional actors: what they write is committed with the end of the attempt, or not at all."""
+"""Transactional actors: their writes commit together with the end of the attempt, or not at all."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A broker that takes publishes and never confirms them is not believed for ever."""
+"""A broker that accepts publishes and never confirms them is given up after a while."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Progress while a job runs, and what a cancel does to one that waits or runs."""
+"""Progress of a running job, and the effect of a cancel on a waiting or running one."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A worker that is to be quiet takes nothing new; one that is to stop ends when it has finished what it runs."""
+"""Worker commands: a quiet worker takes no new jobs; a stopping one exits when its jobs are finished."""
 
 from __future__ import annotations
 

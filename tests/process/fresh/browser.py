@@ -1,4 +1,4 @@
-"""What a person does with the first form, over plain HTTP: sign in by the link, fill in, submit, look at the result."""
+"""A user's first form, over plain HTTP: sign in by the link, fill in, submit, view the result."""
 
 from __future__ import annotations
 

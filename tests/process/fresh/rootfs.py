@@ -1,4 +1,4 @@
-"""A bare root file system of Debian to try things in: made by debootstrap, entered by chroot, left without a trace. Needs root."""
+"""A minimal root file system of Debian for tests: created by debootstrap, entered by chroot, removed without a trace. Needs root."""
 
 from __future__ import annotations
 

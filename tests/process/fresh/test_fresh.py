@@ -1,4 +1,4 @@
-"""The whole set-up from nothing, once per Debian. Minutes of downloads: only with --slow, as root, with debootstrap."""
+"""The whole set-up from scratch, once per Debian release. Minutes of downloads: only with --slow, as root, with debootstrap."""
 
 from __future__ import annotations
 

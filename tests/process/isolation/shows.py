@@ -1,4 +1,4 @@
-"""What cancels, hard limits, poison, hangs and logs do, with figures. Tests assert on the same reports.
+"""Demonstrations of cancels, hard limits, poison jobs, hangs and logs, with figures. Tests assert on the same reports.
 
 python -m tests.process.isolation.shows cancel|limits|poison|hang|logs [--store sqlite|postgresql]     a minute each
 """

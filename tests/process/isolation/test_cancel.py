@@ -1,4 +1,4 @@
-"""Cancel of a running job: it comes as an exception, in a thread, a coroutine and a process; "cancelled" is certain."""
+"""Cancel of a running job: raised as an exception in a thread, a coroutine and a child process; "cancelled" is certain."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Isolated actors: everything works as in a thread, and what goes wrong goes wrong alone."""
+"""Isolated actors: everything works as in a thread, and failures affect only their own attempt."""
 
 from __future__ import annotations
 

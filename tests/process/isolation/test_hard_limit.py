@@ -1,4 +1,4 @@
-"""Hard limits: whatever an actor does, its process is gone at the limit, with all it has started, and nobody else notices."""
+"""Hard limits: whatever an actor does, its process is gone at the limit, with all it has started, and others are unaffected."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What an actor logs and prints is kept per attempt, in order, within a second, bounded, and never lost at the end."""
+"""An actor's log and output are stored per attempt, in order, within a second, bounded, and never lost at the end."""
 
 from __future__ import annotations
 

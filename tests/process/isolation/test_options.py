@@ -1,4 +1,4 @@
-"""What an actor may say about limits is checked when it is declared, with the cure in the text. Seed row D11."""
+"""An actor's limits are validated when it is declared, with the cure in the message. Seed row D11."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Every line that is logged on behalf of a job carries its id: our own, an actor's, a package's, in JSON and on a terminal."""
+"""Every line logged on behalf of a job carries its id: our own, an actor's, a package's, in JSON and on a terminal."""
 
 from __future__ import annotations
 

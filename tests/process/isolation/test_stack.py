@@ -1,4 +1,4 @@
-"""Where a running attempt is comes into its log when somebody asks, from a thread and from a process of its own."""
+"""The stack of a running attempt is written to its log on request, from a thread and from a child process."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The log of a worker command holds each line whole, however many threads speak at once and however long they speak."""
+"""A worker command's log holds complete lines, however many threads write at once and however long the lines are."""
 
 from __future__ import annotations
 

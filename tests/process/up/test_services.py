@@ -1,4 +1,4 @@
-"""The throw-away services themselves: what every other test stands on."""
+"""The throw-away services themselves, on which every other test depends."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""./run up as a person uses it: one whole Callboard of its own, killed here and there."""
+"""./run up as a user runs it: one whole Callboard, with parts killed now and then."""
 
 from __future__ import annotations
 

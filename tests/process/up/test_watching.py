@@ -1,4 +1,4 @@
-"""A change among the actors is tried in an interpreter of its own before it is loaded."""
+"""A changed actor is tried in an interpreter of its own before it is loaded."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A developer saves twelve lines; form, API, command, schedule, docs and metrics are there without another edit."""
+"""A developer saves twelve lines; form, API, command, schedule, docs and metrics exist without another edit."""
 
 from __future__ import annotations
 

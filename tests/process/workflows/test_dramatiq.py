@@ -1,4 +1,4 @@
-"""What Dramatiq's own users know: pipelines, groups, completion callbacks, rate limits and barriers, on real workers."""
+"""Dramatiq's own features: pipelines, groups, completion callbacks, rate limits and barriers, on real workers."""
 
 from __future__ import annotations
 

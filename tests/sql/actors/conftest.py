@@ -1,4 +1,4 @@
-"""What is submitted here stays a row; the clock stands still and is moved by hand.
+"""Fixtures without RabbitMQ: submitted jobs stay rows; the clock is moved manually.
 
 running    a job that runs in this process, as in a worker
 """

@@ -1,4 +1,4 @@
-"""What is worth an alert, that it is told of once and once more when it is over, and that telling does no harm."""
+"""Alert rules: each alert notifies once, and once more when it is over, and notifying never does harm."""
 
 from __future__ import annotations
 

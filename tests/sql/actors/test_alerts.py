@@ -1,4 +1,4 @@
-"""Word of schedules by mail: what a schedule's alert actor is called with becomes a letter to the admins."""
+"""Schedule notifications by mail: the calls of a schedule's alert actor become an email to the admins."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Who hears of failures, how often, and that hearing of them does no harm."""
+"""Failure notifications: recipients, frequency, and that notifying never does harm."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is worth an alert beside queues and failures: schedulers, relays, workers and RabbitMQ that are away, held jobs, backups."""
+"""Alerts beside queues and failures: missing schedulers, relays, workers and RabbitMQ, held jobs, backups."""
 
 from __future__ import annotations
 

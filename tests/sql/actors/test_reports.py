@@ -1,4 +1,4 @@
-"""Reports say what happened, in every form."""
+"""Reports describe what happened, in every output format."""
 
 from __future__ import annotations
 

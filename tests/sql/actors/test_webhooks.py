@@ -1,4 +1,4 @@
-"""Who asked to hear of an end hears of it: in the commit of the end, signed, again until it is taken."""
+"""Webhooks receive the ends they subscribe to: written in the commit of the end, signed, retried until accepted."""
 
 from __future__ import annotations
 

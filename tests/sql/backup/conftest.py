@@ -1,4 +1,4 @@
-"""What is submitted here stays a row: no RabbitMQ."""
+"""Fixtures without RabbitMQ: submitted jobs stay rows."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Backups are whole or they are not there; restored, the database is what it was, and safe from what others remember."""
+"""Backups are complete or absent; a restored database is what it was, and safe from other processes' memory of later jobs."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which backups stay."""
+"""Backup rotation."""
 
 from __future__ import annotations
 

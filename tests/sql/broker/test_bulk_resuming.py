@@ -1,4 +1,4 @@
-"""A bulk action whose worker is lost goes on where it was, and counts what was done before."""
+"""A bulk action whose worker is lost continues where it was, and counts the work done before."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Groups, chords and maps without members: what follows them gets the empty list at once."""
+"""Groups, chords and maps without members: their follow-ups get the empty list at once."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A rolling deploy: what an older worker has held for its arguments is released when that worker is gone and newer code takes them."""
+"""A rolling deploy: jobs that an older worker held for their arguments are released when it is gone and newer code accepts them."""
 
 from __future__ import annotations
 

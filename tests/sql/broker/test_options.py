@@ -1,4 +1,4 @@
-"""Options of one call: honoured on every way in, or refused by an error that names the right word."""
+"""Options of one call: honoured on every way in, or refused with an error that suggests the right name."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The value of a secret argument is kept nowhere, whatever its actor does with it."""
+"""The value of a secret argument is stored nowhere, whatever its actor does with it."""
 
 from __future__ import annotations
 

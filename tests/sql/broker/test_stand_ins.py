@@ -1,4 +1,4 @@
-"""A unique job in a pipeline or a group: what follows goes on from the job that holds the key."""
+"""A unique job in a pipeline or a group: follow-ups continue from the job that holds the key."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What one job does to logging, the standard streams and context variables is over with it."""
+"""A job's changes to logging, the standard streams and context variables end with it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Every value that enters a row or a message is stored by one encoder; what one job says never stops another."""
+"""Every value in a row or a message is stored by one encoder; one job's output never stops another job."""
 
 from __future__ import annotations
 

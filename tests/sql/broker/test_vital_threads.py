@@ -1,4 +1,4 @@
-"""Supervised threads: one that has ended or stands still is named; one that waits for work or for SQL is not."""
+"""Supervised threads: one that has ended or hangs is named; one that waits for work or for SQL is not."""
 
 from __future__ import annotations
 

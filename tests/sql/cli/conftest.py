@@ -1,4 +1,4 @@
-"""Fixtures of the command line: the verbs as a person calls them, on a fresh SQLite database without a broker."""
+"""Fixtures of the command line: commands as users call them, on a fresh SQLite database without a broker."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a person does to a job at a terminal."""
+"""Job actions at a terminal."""
 
 from __future__ import annotations
 

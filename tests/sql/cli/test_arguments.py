@@ -1,4 +1,4 @@
-"""An actor's parameters at a terminal: what is read, what --help tells, what a shell completes, how a job that is followed shows."""
+"""An actor's parameters at a terminal: parsing, --help, shell completion, and following a job."""
 
 from __future__ import annotations
 

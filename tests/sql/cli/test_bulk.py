@@ -1,4 +1,4 @@
-"""One verb for all jobs of a query, at a terminal."""
+"""Bulk actions at a terminal."""
 
 from __future__ import annotations
 

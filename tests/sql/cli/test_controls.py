@@ -1,4 +1,4 @@
-"""Holding jobs back at a terminal."""
+"""Pauses and limits at a terminal."""
 
 from __future__ import annotations
 

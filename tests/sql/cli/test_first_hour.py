@@ -1,4 +1,4 @@
-"""What a newcomer meets in the first hour: an actor that cannot be loaded, and Python beside what runs."""
+"""A newcomer's first hour: an actor that cannot be loaded, and a Python shell beside the running fleet."""
 
 from __future__ import annotations
 

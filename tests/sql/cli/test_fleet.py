@@ -1,4 +1,4 @@
-"""What is wrong with the fleet, at a terminal."""
+"""Alerts and problems of the fleet, at a terminal."""
 
 from __future__ import annotations
 

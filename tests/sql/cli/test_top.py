@@ -1,4 +1,4 @@
-"""The live view's one frame, and what a shell is told to complete."""
+"""One frame of the live view, and shell completion."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is done at a terminal is in the audit."""
+"""Commands at a terminal are audited."""
 
 from __future__ import annotations
 

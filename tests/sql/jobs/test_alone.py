@@ -1,4 +1,4 @@
-"""A job that comes alone: its message sets off while PostgreSQL's disk is still waited for, and whoever submits has his answer after that."""
+"""A single job: its message is sent while PostgreSQL still flushes to disk, and its submitter gets the answer after the flush."""
 
 from __future__ import annotations
 

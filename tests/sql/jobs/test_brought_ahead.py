@@ -1,4 +1,4 @@
-"""Messages that were brought to a worker which fell silent, and that it had not claimed: their jobs are published again."""
+"""Messages prefetched but not claimed by a worker that fell silent: their jobs are published again."""
 
 from __future__ import annotations
 

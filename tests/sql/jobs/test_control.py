@@ -1,4 +1,4 @@
-"""What a person may do to a job in each state, and what he is told otherwise."""
+"""Job actions in each state, and the error where one is not allowed."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Controls that change while jobs wait by them: nobody is left behind, and the new word holds."""
+"""Overrides that change while jobs wait for them: no job is left behind, and the new setting applies."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the relay takes: rows whose time has come, rows nobody got confirmed, rows that have expired."""
+"""Rows that the relay takes: due, unconfirmed, expired."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""Every way out of a state, in any order: nothing that could run waits for nothing, and everything that was held is given back.
+"""Every way out of a state, in any order: no runnable job is left waiting, and every held resource is freed.
 
-Jobs with fair keys, slots, unique keys, groups, steps and webhooks are submitted, claimed, ended, cancelled, lost, handed back
-and changed; after each of these the whole database must be consistent, without a relay having looked.
+Jobs with fair keys, slots, unique keys, groups, steps and webhooks are submitted, claimed, ended, cancelled, lost,
+handed back and changed; after each of these the whole database must be consistent, without help from a relay.
 """
 
 from __future__ import annotations

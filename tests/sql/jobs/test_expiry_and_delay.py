@@ -1,4 +1,4 @@
-"""What a job says of its expiry and of the delay that was asked for."""
+"""A job's expiry and delay as requested."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The fair window of a queue is filled again by whatever makes room in it, and keeps no room for jobs that have ended."""
+"""A queue's fair window is refilled by every action that makes room in it, and keeps no room for jobs that have ended."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Messages of other producers, whatever their fields hold: each is dealt with, and the jobs beside it are claimed."""
+"""Messages of other producers, whatever their fields hold: each is handled, and the jobs beside it are claimed."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The gates between a claim and a start: pauses, breakers, concurrency and rate limits."""
+"""Admission between a claim and a start: pauses, breakers, concurrency and rate limits."""
 
 from __future__ import annotations
 

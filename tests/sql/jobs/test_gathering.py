@@ -1,4 +1,4 @@
-"""Many threads submit at once: they share transactions, and nobody pays for another's mistake."""
+"""Many threads submit at once: they share transactions, and errors affect only their own submission."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One job's, group's or schedule's error keeps no other waiting, and is logged once with a count."""
+"""An error of one job, group or schedule delays no other, and is logged once with a count."""
 
 from __future__ import annotations
 

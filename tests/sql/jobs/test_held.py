@@ -1,4 +1,4 @@
-"""Held jobs: kept with the reason, never run, released when help has come."""
+"""Held jobs: stored with the reason, never run, released when the cause is gone."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The job state machine against a small model: any order of doors, duplicates, late reports and crashes, on both stores."""
+"""The job state machine against a small model: any order of calls, duplicates, late reports and crashes, on both stores."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Results in files: there before the row that names them, gone after it; what a crash leaves behind is found."""
+"""Result files: written before the row that names them, deleted after it; leftovers of a crash are found."""
 
 from __future__ import annotations
 

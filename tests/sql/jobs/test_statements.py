@@ -1,4 +1,4 @@
-"""Batch: rows of every kind of value arrive in the statement as they were given, on both stores."""
+"""Batch: rows of every kind of value reach the statement unchanged, on both stores."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A worker that was silent for longer than its lease and lives: its jobs run elsewhere, and count no crash."""
+"""A worker that was silent for longer than its lease and is alive: its jobs run elsewhere, and count no crash."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Leases: heartbeat, silence, and what becomes of the jobs of a lost worker."""
+"""Leases: heartbeat, silence, and the jobs of a lost worker."""
 
 from __future__ import annotations
 

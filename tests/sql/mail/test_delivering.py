@@ -1,4 +1,4 @@
-"""What becomes of a letter when the mail server has a bad day; the server is a real one."""
+"""Email delivery when the mail server misbehaves; the server is a real one."""
 
 from __future__ import annotations
 

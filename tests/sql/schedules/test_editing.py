@@ -1,4 +1,4 @@
-"""What people decide about schedules, and what the code declares beside it."""
+"""Users' changes of schedules, beside the declarations in code."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A tick is one row and one job, whoever fires it and however often; what was missed follows the schedule's policy."""
+"""A tick is one row and one job, whichever process fires it and however often; missed ticks follow the schedule's policy."""
 
 from __future__ import annotations
 

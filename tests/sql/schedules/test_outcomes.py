@@ -1,4 +1,4 @@
-"""What the ends of its jobs mean to a schedule: failures in a row, who is told, a pause, a deadline."""
+"""Effects of job outcomes on their schedule: consecutive failures, notifications, a pause, a deadline."""
 
 from __future__ import annotations
 

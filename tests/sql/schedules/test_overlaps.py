@@ -1,4 +1,4 @@
-"""What a tick does while a job of an earlier one waits or runs."""
+"""Overlap policies: a tick while a job of an earlier one waits or runs."""
 
 from __future__ import annotations
 

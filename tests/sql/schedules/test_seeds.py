@@ -1,4 +1,4 @@
-"""What the introductions let one do with time, here: each test bears the number of its row in the list of seeds."""
+"""Scheduling features of the introductions: each test bears the number of its row in the list of seeds."""
 
 from __future__ import annotations
 

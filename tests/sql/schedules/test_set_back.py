@@ -1,4 +1,4 @@
-"""A clock that is set back by more than hosts differ: it is said once, and schedules go on by the new time."""
+"""A clock set back by more than hosts differ: logged once, and schedules follow the new time."""
 
 from __future__ import annotations
 

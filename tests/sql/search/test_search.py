@@ -1,4 +1,4 @@
-"""What queries find, on both stores."""
+"""Query results, on both stores."""
 
 from __future__ import annotations
 

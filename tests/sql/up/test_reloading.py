@@ -1,4 +1,4 @@
-"""A reload takes one worker after another, and says when the new code is served."""
+"""A reload replaces one worker after another, and reports when the new code is running."""
 
 from __future__ import annotations
 

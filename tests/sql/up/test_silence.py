@@ -1,4 +1,4 @@
-"""A process that lives and shows no heartbeat: container health, status and the doctor name it, and the supervisor replaces it."""
+"""A living process without a heartbeat: container health, status and the doctor name it, and the supervisor replaces it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Who may what: every address of the application, asked by strangers and by every role."""
+"""Permissions: every address of the application, requested anonymously and by every role."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The pages of administrators, and everybody's own account."""
+"""The admin pages, and every user's own account."""
 
 from __future__ import annotations
 

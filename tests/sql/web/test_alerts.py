@@ -1,4 +1,4 @@
-"""Alerts on the overview and in the API, and webhooks that are told of them."""
+"""Alerts on the overview and in the API, and their webhooks."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Jobs, queues, actors and workers whose names no address holds as they are: their pages, streams, API and actions work."""
+"""Jobs, queues, actors and workers with names that URLs cannot hold: their pages, streams, API and actions work."""
 
 from __future__ import annotations
 

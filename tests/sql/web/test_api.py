@@ -1,4 +1,4 @@
-"""The API: what is accepted, what is refused and in which words, and that its answers are always JSON."""
+"""The API: accepted requests, refusals and their messages, and that answers are always JSON."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The API keeps what its description says: requests made up from the description find nothing that it does not tell of."""
+"""The API matches its description: requests generated from it get no undocumented answer."""
 
 from __future__ import annotations
 

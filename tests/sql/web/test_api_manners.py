@@ -1,4 +1,4 @@
-"""What the API does for every request: tags, preconditions, budgets, a page to read."""
+"""API features common to every request: ETags, preconditions, rate limits, a readable page."""
 
 from __future__ import annotations
 

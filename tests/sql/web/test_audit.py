@@ -1,4 +1,4 @@
-"""The audit: every action and every refusal has its line, and no line tells of what did not happen."""
+"""The audit: every action and every refusal has an entry, and no entry describes an action that did not happen."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The page of backups: what could be restored, whether it is fresh, and what cannot be read."""
+"""The page of backups: restorable ones, their age, and unreadable ones."""
 
 from __future__ import annotations
 

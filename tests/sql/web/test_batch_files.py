@@ -1,4 +1,4 @@
-"""A batch's file comes back as it was brought: its separator, its encoding, its rows."""
+"""A batch's file is returned as uploaded: its separator, its encoding, its rows."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A CSV file of rows: what is wrong with which is seen first, then one job for each row, and the file back with what became of it."""
+"""A CSV file of rows: invalid rows are shown first, then one job per row, and the file with its outcomes."""
 
 from __future__ import annotations
 

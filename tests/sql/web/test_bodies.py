@@ -1,4 +1,4 @@
-"""Bodies that no row can hold are refused by name, and those that would fill the memory before they are parsed."""
+"""Request bodies that no row can hold are refused by name, and oversized ones before they are parsed."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is done to many jobs at once, and running one again: confirmed, carried out, stopped, written down."""
+"""Bulk actions and re-runs: confirmed, executed, cancelled, audited."""
 
 from __future__ import annotations
 

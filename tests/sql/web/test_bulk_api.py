@@ -1,4 +1,4 @@
-"""What is done to many jobs at once, by programs: the count they saw is the guard."""
+"""Bulk actions by API: the count that the client saw is the guard."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Pauses, limits and circuit breakers by API and page: who said what, what holds, and what it means to waiting jobs."""
+"""Pauses, limits and circuit breakers by API and page: their author, their effect, and waiting jobs."""
 
 from __future__ import annotations
 

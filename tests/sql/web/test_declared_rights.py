@@ -1,4 +1,4 @@
-"""Rights that an actor declares in code: who may submit its jobs and who may see them, by page, API and file of rows alike."""
+"""Roles that an actor declares in code for submitting and seeing its jobs, by page, API and uploaded rows alike."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Error groups on their pages, and what a job's page says of its attempts."""
+"""Error groups on their pages, and failed attempts on a job's page."""
 
 from __future__ import annotations
 

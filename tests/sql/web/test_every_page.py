@@ -1,4 +1,4 @@
-"""Every page and every route of the API that only looks answers on both stores, on a console with something on each."""
+"""Every page and every read-only API route answers on both stores, on a console with content on each page."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""An actor's form as a person without JavaScript fills it in: nested values, rows, when and how, and on to a schedule."""
+"""An actor's form as filled in without JavaScript: nested values, rows, options, and a schedule from it."""
 
 from __future__ import annotations
 

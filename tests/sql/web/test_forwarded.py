@@ -1,4 +1,4 @@
-"""Behind a proxy each client has its own address and scheme; headers of anybody but the named proxies say nothing."""
+"""Behind a proxy each client has its own address and scheme; forwarding headers count only from the named proxies."""
 
 from __future__ import annotations
 

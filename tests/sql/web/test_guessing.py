@@ -1,4 +1,4 @@
-"""Guesses of passwords, tokens and links: counted before they are judged, so that many at once are no more than many in a row."""
+"""Guesses of passwords, tokens and links: counted before they are checked, so that parallel ones gain nothing."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Small doors that were open: links, sessions, keys, folders, far instants, and actors that act for the house."""
+"""Small security holes, now closed: links, sessions, keys, folders, distant instants, and internal actors."""
 
 from __future__ import annotations
 

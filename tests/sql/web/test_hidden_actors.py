@@ -1,4 +1,4 @@
-"""Visitors who may not see an actor find it nowhere: its name, its queue and all that is named after it are planted, and looked for on all pages."""
+"""Hidden actors: users who may not see an actor find its name, its queue and everything named after it on no page."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Whatever people, programs and actors write, no page and no letter takes it as anything but words."""
+"""Injection: text written by users, programs and actors is only text on every page and in every email."""
 
 from __future__ import annotations
 

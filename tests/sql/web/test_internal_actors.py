@@ -1,4 +1,4 @@
-"""Jobs that only Callboard itself submits: nobody else gets one made, by whatever door."""
+"""Internal actors: only Callboard itself can submit their jobs, whatever the way."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The list of jobs: its query, chips, counts, saved views, twins for programs."""
+"""The list of jobs: its query, chips, counts, saved views, and machine-readable alternatives."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Rights per actor: who is limited to some sees, submits and changes nothing of the others, by page and by API."""
+"""Rights per actor: users limited to some actors see, submit and change no others, by page and by API."""
 
 from __future__ import annotations
 

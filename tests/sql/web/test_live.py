@@ -1,4 +1,4 @@
-"""Live pages: what a stream says, when it ends, and what happens when there is no room for one."""
+"""Live pages: a stream's messages, its end, and the refusal when the limit of streams is reached."""
 
 from __future__ import annotations
 

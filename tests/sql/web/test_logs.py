@@ -1,4 +1,4 @@
-"""Logs of attempts on pages, in the API and in streams; jobs that are cancelling or stalled, and how that is said."""
+"""Logs of attempts on pages, in the API and in streams; the display of jobs that are cancelling or stalled."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What /metrics says, and that dashboard, rules and docs speak of nothing else."""
+"""The metrics of /metrics, and that dashboard, rules and docs use only those."""
 
 from __future__ import annotations
 

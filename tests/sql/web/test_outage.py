@@ -1,4 +1,4 @@
-"""When SQL or RabbitMQ is away, and when a request is not what it should be."""
+"""Outages of SQL or RabbitMQ, and malformed requests."""
 
 from __future__ import annotations
 

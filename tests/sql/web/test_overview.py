@@ -1,4 +1,4 @@
-"""The overview and the workers' page: is anything wrong, and where."""
+"""The overview and the workers' page: problems, and their place."""
 
 from __future__ import annotations
 

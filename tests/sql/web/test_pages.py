@@ -1,4 +1,4 @@
-"""The pages as the server renders them: forms, jobs, lists, what is held."""
+"""The pages as the server renders them: forms, jobs, lists, held jobs."""
 
 from __future__ import annotations
 

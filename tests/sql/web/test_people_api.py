@@ -1,4 +1,4 @@
-"""Users and tokens by API: what an administrator does on pages, for programs."""
+"""Users and tokens by API: the actions of the admin pages, for programs."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Secrets that are planted turn up nowhere: in no page, API, log, mail, metric, audit line or command's output."""
+"""Planted secrets appear nowhere: in no page, API, log, mail, metric, audit entry or command's output."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A preset holds the values that were saved, and fills a form that sends them back untouched."""
+"""A preset holds the saved values, and fills a form that sends them back unchanged."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What somebody saved fills the form again: for himself or for everybody, without secrets."""
+"""Presets: a user's saved values fill the form again, private or shared, without secrets."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A trusted proxy tells who is there; nobody else is believed."""
+"""A trusted proxy names the user; its header is ignored from any other client."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the page of a queue says of SQL and RabbitMQ, and the purge of what waits in it."""
+"""The page of a queue compares SQL and RabbitMQ, and purges waiting jobs."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Large results on pages and in the API: said, shown in part, and given as a whole where they are asked for."""
+"""Large results on pages and in the API: announced, shown in part, and returned whole on request."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Schedules on pages and in the API: looked at, made, changed, refused, with a preview of what they will do."""
+"""Schedules on pages and in the API: listed, created, changed, refused, with a preview of their ticks."""
 
 from __future__ import annotations
 

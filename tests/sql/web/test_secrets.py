@@ -1,4 +1,4 @@
-"""A secret argument is in clear nowhere but in the actor's hands."""
+"""A secret argument is in plain text only for its actor."""
 
 from __future__ import annotations
 

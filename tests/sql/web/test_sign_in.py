@@ -1,4 +1,4 @@
-"""The door: passwords, one-time links, tokens, and who is let out again."""
+"""Signing in and out: passwords, one-time links, tokens."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Files as arguments: brought by form, API, command and rows; kept once, referred to, given to the actor, deleted when nobody's."""
+"""Uploaded files as arguments: by form, API, command and rows; stored once, referred to, passed to the actor, deleted when unused."""
 
 from __future__ import annotations
 

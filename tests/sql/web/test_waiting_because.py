@@ -1,4 +1,4 @@
-"""The page, the API and the command say in the same sentences why a job is not running."""
+"""The page, the API and the command give the same waiting reasons of a job."""
 
 from __future__ import annotations
 

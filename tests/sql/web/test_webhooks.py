@@ -1,4 +1,4 @@
-"""Webhooks as an admin makes, looks at and deletes them, on the pages and with the API."""
+"""Webhooks: an admin creates, views and deletes them, on the pages and with the API."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Workers are made quiet and stopped by operators, on the page, with the API and at a terminal; each time it is in the audit."""
+"""Worker commands: operators quiet and stop workers on the page, with the API and at a terminal; all are audited."""
 
 from __future__ import annotations
 

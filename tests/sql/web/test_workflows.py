@@ -1,4 +1,4 @@
-"""Workflows by API and page: what is accepted, how they stand, and what is done to all of their steps."""
+"""Workflows by API and page: accepted requests, their state, and actions on all of their steps."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Dramatiq's rate limiters and barriers on SQL, by the interface Dramatiq's own backends keep to."""
+"""Dramatiq's rate limiters and barriers on SQL, through the interface of Dramatiq's own backends."""
 
 from __future__ import annotations
 

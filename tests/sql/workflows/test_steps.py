@@ -1,4 +1,4 @@
-"""Steps that wait for steps: released, blocked, cancelled and retried by whatever writes a final state."""
+"""Steps that wait for steps: released, blocked, cancelled and retried by every ending."""
 
 from __future__ import annotations
 

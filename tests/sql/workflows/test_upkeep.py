@@ -1,4 +1,4 @@
-"""What workflows cost jobs outside of them (nothing), their lists, and their retention."""
+"""Cost of workflows for other jobs (none), their lists, and their retention."""
 
 from __future__ import annotations
 

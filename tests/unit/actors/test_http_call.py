@@ -1,4 +1,4 @@
-"""Calls to the outside reach the outside only, and end within their time and size."""
+"""Outgoing calls reach only public addresses, and end within their time and size."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Actors that were declared on another broker are adopted or refused, and never lost without a word."""
+"""Actors declared on another broker are adopted or refused, and never lost silently."""
 
 from __future__ import annotations
 

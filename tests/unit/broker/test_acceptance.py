@@ -1,4 +1,4 @@
-"""What is stored of an argument is read as the accepted value, by every attempt; conversions that surprise are refused."""
+"""A stored argument is read as the accepted value by every attempt; surprising conversions are refused."""
 
 from __future__ import annotations
 

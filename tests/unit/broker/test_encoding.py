@@ -1,4 +1,4 @@
-"""Results as JSON: exact where JSON can say it, refused with the cure where it cannot."""
+"""Results as JSON: exact where JSON can express them, refused with the cure where it cannot."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Properties of messages that other producers have sent: those that pika cannot decode close no connection."""
+"""Properties of other producers' messages: those that pika cannot decode close no connection."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Forked children start with the signal handlers of a fresh Python; a process that stops ends, whatever its children do."""
+"""Forked children start with Python's default signal handlers; a stopping process ends, whatever its children do."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A scheduler that has lost a thread ends, so that its supervisor starts a fresh one; an error of a loop is logged once per cause."""
+"""A scheduler that has lost a thread exits, so that its supervisor starts a new one; a loop's error is logged once per cause."""
 
 from __future__ import annotations
 

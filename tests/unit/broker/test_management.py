@@ -1,4 +1,4 @@
-"""RabbitMQ's management API on several nodes: one that hangs costs its numbers, and no caller waits for it."""
+"""RabbitMQ's management API on several nodes: one that hangs only costs its own numbers, and no caller waits for it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is refused is tried again at growing pauses, and said seldom."""
+"""Refused queues are retried at growing intervals, and logged rarely."""
 
 from __future__ import annotations
 

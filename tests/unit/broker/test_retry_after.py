@@ -1,4 +1,4 @@
-"""What a server asks for in Retry-After, in any library's headers, is when the next attempt starts."""
+"""Retry-After of a server, in any library's headers, sets the start of the next attempt."""
 
 from __future__ import annotations
 

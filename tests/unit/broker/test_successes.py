@@ -1,4 +1,4 @@
-"""Attempts that succeed are logged a few times a second, with the number of those that a line stands for."""
+"""Successful attempts are logged a few times a second, with the number that a line stands for."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is written and read past pika is what pika writes and reads, wherever the network cuts it."""
+"""Frames read and written past pika match pika's own, wherever the network cuts them."""
 
 from __future__ import annotations
 

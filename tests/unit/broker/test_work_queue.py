@@ -1,4 +1,4 @@
-"""The queue between consumers and threads: in order, for every thread that waits, and nothing lost on the way."""
+"""The queue between consumers and threads: in order, for every waiting thread, and without loss."""
 
 from __future__ import annotations
 

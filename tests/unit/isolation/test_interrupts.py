@@ -1,4 +1,4 @@
-"""Interrupts reach an actor's call and nothing else, however narrowly they miss it."""
+"""Interrupts reach an actor's call and no other code, however closely they miss it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One ending: src/jobs/finish/ending.py alone moves jobs to final states and does what follows from that."""
+"""One ending: only src/jobs/finish/ending.py moves jobs to final states and applies the consequences."""
 
 from __future__ import annotations
 

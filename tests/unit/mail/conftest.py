@@ -1,4 +1,4 @@
-"""What is submitted here stays a row."""
+"""Fixtures without RabbitMQ: submitted jobs stay rows."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Subject, names and file names of a mail arrive as they were written, blank by blank, in each of Python's two readers."""
+"""Subject, names and file names of a mail arrive as written, space by space, in both of Python's parsers."""
 
 from __future__ import annotations
 

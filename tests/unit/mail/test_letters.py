@@ -1,4 +1,4 @@
-"""Letters are composed once, completely, and nobody writes headers by way of a field."""
+"""Emails are composed once and completely, and header injection is impossible."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Every answer that a mail server may give, at every step, and what becomes of the recipient."""
+"""Every answer of a mail server, at every step, and its effect on the recipient."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Cron and time zones against a scan of every minute, written apart from the engine: must-show 1 of the schedules."""
+"""Cron and time zones against a scan of every minute, written independently of the engine."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Cron expressions as people write them: what they mean, and what is refused, with the field and the reason."""
+"""Cron expressions as users write them: their meaning, and refusals with the field and the reason."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What people are told before it happens comes from the engine that fires."""
+"""Previews come from the engine that fires."""
 
 from __future__ import annotations
 

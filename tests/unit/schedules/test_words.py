@@ -1,4 +1,4 @@
-"""The ticks of a rule do what its words claim: for generated expressions, on each day of the next two years."""
+"""The ticks of a rule match its description: for generated expressions, on each day of the next two years."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The query language: how a text is cut, and where it is wrong."""
+"""The query language: how a text is split, and where it is wrong."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Settings that cannot be read say where they came from and what mends them; secrets are never shown."""
+"""Unreadable settings name their source and the cure; secrets are never shown."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The data folder: one holder, its own ports, a state that is believed only after a look at the kernel."""
+"""The data folder: one owner, its own ports, a state that is verified with the kernel."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Ports that parts get: opened once, here, and handed over."""
+"""Ports of the parts: opened once, here, and passed on."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The files of the private node: what processes that run have been given stays as it is when the folder is deleted."""
+"""The files of the private node: those in use by running processes stay when the folder is deleted."""
 
 from __future__ import annotations
 

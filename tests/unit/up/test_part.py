@@ -1,4 +1,4 @@
-"""A supervised process: alone started again, ever more slowly."""
+"""A supervised process: restarted alone, with growing pauses."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Only processes that are ours are ever signalled."""
+"""Only our own processes are ever signalled."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Clients that are slow to send, or to read, cost the web front end no thread, and are ended after their deadlines."""
+"""Clients that are slow to send or to read block no thread of the web front end, and are closed after their deadlines."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The supervisor outlives what happens around it: a closed terminal, a system short of processes; and it never leaves orphans."""
+"""The supervisor survives its surroundings: a closed terminal, a system out of processes; and it never leaves orphans."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which lines of the parts' logs belong on the terminal of `./run up`."""
+"""Log lines of the parts that belong on the terminal of `./run up`."""
 
 from __future__ import annotations
 

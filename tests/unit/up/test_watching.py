@@ -1,4 +1,4 @@
-"""What counts as a source of actors."""
+"""Files that count as sources of actors."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A value that a form shows and gets back untouched is the same value: for each type of parameter, by a browser's own rules."""
+"""A value that a form shows and receives back untouched is the same value: for each type of parameter, by a browser's own rules."""
 
 from __future__ import annotations
 

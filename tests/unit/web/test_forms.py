@@ -1,4 +1,4 @@
-"""A form has a widget for each kind of parameter and reads back what the widget sends."""
+"""A form has a widget for each kind of parameter and parses what the widget sends."""
 
 from __future__ import annotations
 

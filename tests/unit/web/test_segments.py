@@ -1,4 +1,4 @@
-"""Any text as one segment of an address: written by links, or percent-encoded by a client's own hand, it comes back as it was."""
+"""Any text as one segment of a URL: written by links, or percent-encoded by a client, it comes back unchanged."""
 
 from __future__ import annotations
 

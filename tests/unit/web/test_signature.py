@@ -1,4 +1,4 @@
-"""One signature is the schema, the check and the way back: for every kind of parameter."""
+"""One signature is the schema, the check and the conversion back: for every kind of parameter."""
 
 from __future__ import annotations
 

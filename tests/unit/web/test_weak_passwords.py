@@ -1,4 +1,4 @@
-"""Which passwords are guessed first, and which are not."""
+"""Passwords that are guessed first, and ones that are not."""
 
 from __future__ import annotations
 
