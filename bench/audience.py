@@ -87,7 +87,7 @@ def fall_asleep(url: str, cookie: str, path: str) -> socket.socket | None:
 
 
 def held(url: str, sleepers: Sequence[socket.socket]) -> int:
-    """How many of these connections the server still holds (Linux: state 01 is established)."""
+    """Return the number of these connections that the server still holds (Linux: state 01 is established)."""
     port = urlsplit(url).port
     theirs = {sleeper.getsockname()[1] for sleeper in sleepers}
     rows = [line.split() for line in Path("/proc/net/tcp").read_text().splitlines()[1:]]

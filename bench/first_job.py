@@ -32,7 +32,7 @@ def greet_{number}(name: str, times: Annotated[int, Field(ge=1, le=100)] = 3) ->
     """Greet somebody, several times."""
     return f"{{name}} was greeted {{times}} times in job {{current_job.id}}"
 '''
-#: seconds between two looks, and for which is looked at most
+#: seconds between two polls, and until polling gives up
 LOOK, PATIENCE = 0.02, 120.0
 
 
@@ -59,7 +59,7 @@ def _round(number: int, actors: Path, folder: str) -> None:
     token = _run("token", "create", f"bench {number}", "--role", "admin", folder=folder).strip()
     saved = time.monotonic()
     (actors / f"greeting_{number}.py").write_text(TWELVE_LINES.format(number=number))
-    # What one types at once is accepted at once: the job waits, held, until a worker knows its actor.
+    # A message typed at once is accepted at once: the job is held until a worker knows its actor.
     command = [sys.executable, "-m", "src", "submit", f"greet_{number}", "--name", "Ada", "--wait", "--data", str(Path(folder) / "data")]
     job = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
     described = done = 0.0

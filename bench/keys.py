@@ -106,7 +106,7 @@ def _spans(site: Site, killed: dict[int, float]) -> dict[str, list[Span]]:
         else:
             open_spans.pop(place).end = float(instant)
     for span in open_spans.values():
-        span.end = killed[span.pid]  # whoever noted no end was killed
+        span.end = killed[span.pid]  # a start without an end was killed
     for each in spans.values():
         each.sort(key=lambda span: span.start)
     return spans

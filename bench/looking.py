@@ -87,7 +87,7 @@ def _filled(site: Site, jobs: int) -> Sequence[str]:
         with site.database.write() as session:
             noted = texts.write_new(session, limit=10_000)
     with site.database.write() as session:
-        # Nobody serves their queues: what waits would be published, and what runs given away, while we measure.
+        # Their queues have no workers: otherwise waiting jobs would be published, and running ones taken over, during the measurement.
         session.execute(update(Job).where(Job.state.not_in(FINAL)).values(state=State.DEAD, publish_at=None, due_at=None, worker_id=None))
     with site.database.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
         connection.exec_driver_sql("ANALYZE" if site.database.is_sqlite else "VACUUM ANALYZE")

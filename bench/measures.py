@@ -84,7 +84,7 @@ def started(contestant: Contestant, place: Place) -> Group:
 
 @contextmanager
 def _missing(contestant: Contestant, place: Place, jobs: int) -> Iterator[Callable[[], int]]:
-    """How many results are not stored yet; the connection is made before anything is timed."""
+    """Return the number of results not yet stored; the connection is opened before timing starts."""
     if contestant.unfinished is not None:
         yield from contestant.unfinished(place)
     elif contestant.stored is not None:

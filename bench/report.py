@@ -14,7 +14,7 @@ OWN = "Callboard, PostgreSQL"
 
 @dataclass
 class Results:
-    """What one run has measured, round by round."""
+    """Measurements of one run, round by round."""
 
     drains: dict[str, list[Drain]] = field(default_factory=dict)
     submits: dict[str, list[float]] = field(default_factory=dict)

@@ -31,7 +31,7 @@ from src.up.rabbitmq.node_files import ADMIN_USER, APP_USER
 
 @dataclass(frozen=True)
 class Place:
-    """What one measurement gets for itself: a virtual host, a database, a Redis, a folder."""
+    """Resources of one measurement: a virtual host, a database, a Redis, a folder."""
 
     folder: Path
     amqp_url: str

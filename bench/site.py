@@ -28,7 +28,7 @@ STORES = ("postgresql", "sqlite")
 
 @dataclass
 class Site:
-    """What a measurement works with."""
+    """Resources of a measurement."""
 
     folder: Path
     database: Database

@@ -1,6 +1,6 @@
 """Counts of jobs that have run, in memory shared by files: the same few hundred nanoseconds for every contestant.
 
-Each thread of each worker process owns one slot (first start, newest start, count), so nobody waits for a lock.
+Each thread of each worker process owns one slot (first start, newest start, count), so no locks are needed.
 """
 
 from __future__ import annotations

@@ -165,7 +165,7 @@ def _waiting(site: Site, count: int) -> list[str]:
 
 
 def _change(site: Site, ids: list[str]) -> None:
-    """Give everybody something new to see."""
+    """Give all viewers something new to see."""
     with site.database.write() as session:
         session.execute(update(Job).where(Job.id.in_(ids)).values(due_at=now() + timedelta(days=9)))
 

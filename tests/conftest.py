@@ -83,7 +83,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-    """A failure tells what RabbitMQ complained of: the node's folder is gone when somebody reads the report."""
+    """Attach RabbitMQ's complaints to a failure: the node's folder is gone when the report is read."""
     report = yield
     node = getattr(item, "funcargs", {}).get("broker_node")
     if report.failed and isinstance(node, BrokerNode):
@@ -175,7 +175,7 @@ def database(database_url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Dat
     opened = Database(database_url)
     with using(opened, monkeypatch):
         yield opened
-        monkeypatch.undo()  # what the test has changed itself goes first: afterwards, it would bring back this database's address
+        monkeypatch.undo()  # the test's own changes are undone first: undone later, they would bring back this database's address
     opened.engine.dispose()
 
 

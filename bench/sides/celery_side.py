@@ -31,7 +31,7 @@ def _run() -> int:
     return 0
 
 
-# Celery looks for a result in SQL every 0.5 s unless told otherwise; as often as this it is at its best.
+# By default Celery polls SQL for a result every 0.5 s; this interval suits it best.
 _looking = {} if "patient" in _words else {"interval": 0.002}
 noop: Any = app.task(name="noop")(_run)
 

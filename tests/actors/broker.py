@@ -152,7 +152,7 @@ def run_for_ever() -> None:
 
 @dramatiq.actor(max_retries=0)
 def make_and_wait(made: str, awaited: str) -> int:
-    """Make a file, then wait for another; each look is a check-point."""
+    """Create a file, then wait for another; each poll is a check-point."""
     Path(made).touch()
     looks = 0
     while not Path(awaited).exists():

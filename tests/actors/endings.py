@@ -41,5 +41,5 @@ def return_values(*values: Any) -> list[Any]:
 
 @dramatiq.actor(max_retries=0)
 def greet(name: str, *, title: str = "", born: date | None = None) -> str:
-    """Greet a person; `title` came with a later version."""
+    """Greet by name; `title` came with a later version."""
     return f"{title} {name}".strip()

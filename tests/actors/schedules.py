@@ -18,13 +18,13 @@ def sched_work(number: Annotated[int, Field(ge=1, le=99)] = 1) -> str | None:
 
 @dramatiq.actor(queue_name="scheduled", max_retries=0)
 def sched_told(what: dict[str, Any]) -> str:
-    """Be told something about a schedule."""
+    """Receive a notification of a schedule."""
     return str(what["event"])
 
 
 @dramatiq.actor(queue_name="scheduled", max_retries=0, unique=True)
 def sched_alone() -> None:
-    """One at a time, whoever asks."""
+    """Run one at a time in the whole fleet."""
 
 
 @dramatiq.actor(queue_name="scheduled", max_retries=0)

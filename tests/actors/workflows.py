@@ -63,7 +63,7 @@ def shaky(number: int) -> int:
 
 @_actor(max_retries=0)
 def unless(path: str, value: Any, *_: Any) -> Any:
-    """Fail for as long as a file is there."""
+    """Fail as long as a file exists."""
     if Path(path).exists():
         raise RuntimeError("not mended yet")
     return value
@@ -78,7 +78,7 @@ def slow(number: int, length_ms: int = 100) -> int:
 
 @_actor(max_retries=0, throws=())
 def member(number: int, path: str) -> int:
-    """A member of the chaos group: every tenth fails for as long as the file is there; all take a moment."""
+    """A member of the chaos group: every tenth fails as long as the file exists; all take a moment."""
     time.sleep(0.15)
     if number % 10 == 0 and Path(path).exists():
         raise RuntimeError("not mended yet")

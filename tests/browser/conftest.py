@@ -57,7 +57,7 @@ def chromium() -> Iterator[Browser]:
 
 @pytest.fixture(scope="package")
 def signed_in(chromium: Browser, callboard: Callboard) -> StorageState:
-    """What a browser keeps that has followed the one-time link."""
+    """Return the storage state of a browser that has followed the one-time link."""
     context = chromium.new_context(base_url=callboard.url)
     context.new_page().goto(callboard.one_time_link())
     state = context.storage_state()

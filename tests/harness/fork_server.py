@@ -290,7 +290,7 @@ def _exit_code(end: SystemExit) -> int:
 
 def _finish(code: int) -> NoReturn:
     with suppress(BaseException):
-        threading._shutdown()  # type: ignore[attr-defined]  # waits for threads that are no daemons, as the interpreter does
+        threading._shutdown()  # type: ignore[attr-defined]  # waits for non-daemon threads, as the interpreter does
     with suppress(BaseException):
         atexit._run_exitfuncs()
     with suppress(BaseException):

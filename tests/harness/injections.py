@@ -71,7 +71,7 @@ assert len(STRINGS) == 60
 
 _URLS = ("href", "src", "action", "formaction", "data", "xlink:href", "srcset", "poster", "background")
 _FOREIGN = ("object", "embed", "applet", "base", "frame", "template", "xss", "math", "marquee", "audio", "video")
-#: what htmx does for an element
+#: attributes by which htmx acts
 _REQUESTS = ("hx-get", "hx-post", "hx-put", "hx-patch", "hx-delete", "hx-sse:connect", "hx-action")
 
 

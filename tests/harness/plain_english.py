@@ -23,8 +23,6 @@ TO_DO = (
     "src/scheduling/",
     "src/up/",
     "src/web/",
-    "tests/",
-    "bench/",
     "docs/",
 )
 

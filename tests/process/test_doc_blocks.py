@@ -14,7 +14,7 @@ from tests.harness import ROOT
 from tests.harness.callboard import Callboard
 from tests.harness.services import BrokerNode
 
-#: words behind ```python: a module of actors; code that uses those of its page; something that is no Python by itself
+#: info words behind ```python: a module of actors; code that uses those of its page; a fragment that is not valid Python by itself
 MARKS = ("", "actors", "run", "fragment")
 _BLOCK = re.compile(r"^```python *([^\n]*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
@@ -42,7 +42,7 @@ def code_of(mark: str) -> dict[str, str]:
 
 @pytest.fixture(scope="module")
 def reader(tmp_path_factory: pytest.TempPathFactory, broker_node: BrokerNode, request: pytest.FixtureRequest) -> Iterator[Callboard]:
-    """Somebody who has typed what the pages say; on SQLite alone, since the docs are about neither store."""
+    """A user who has typed the docs' examples; on SQLite alone, since the docs are about neither store."""
     folder = tmp_path_factory.mktemp("reader")
     shutil.copyfile(request.getfixturevalue("_migrated_sqlite"), folder / "callboard.db")
     (folder / "documented").mkdir()

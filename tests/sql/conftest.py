@@ -23,7 +23,7 @@ from src.web.auth import throttle
 from src.web.pages.fleet import overview_figures
 from tests.harness.stores import STORES, Emptied, OpenStore, choose, using
 
-#: what this process remembers for a while of a database or of a caller: the next test has others
+#: caches of a database or a caller: the next test has others
 REMEMBERED: tuple[MutableMapping[Any, Any], ...] = (events._known, overview_figures._kept, fleet_metrics._kept, throttle._refused)
 assert src.actors
 assert src.web.application  # every room's tables are known
@@ -64,7 +64,7 @@ def database(store: Database, _stores: Stores, monkeypatch: pytest.MonkeyPatch) 
         remembered.clear()
     with using(store, monkeypatch):
         yield store
-        monkeypatch.undo()  # what the test has changed itself goes first: afterwards, it would bring back this database's address
+        monkeypatch.undo()  # the test's own changes are undone first: undone later, they would bring back this database's address
     _stores["sqlite" if store.is_sqlite else "postgresql"].empty()
 
 

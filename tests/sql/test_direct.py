@@ -69,7 +69,7 @@ def test_a_writer_waits_for_sqlites_one_lock(database: Database) -> None:
         session.execute(text("INSERT INTO settings_of_test VALUES ('first')"))
         other = threading.Thread(target=lambda: database.direct.write(lambda direct: add(direct, "second")))
         other.start()
-        assert names(database) == []  # who looks waits for nobody
+        assert names(database) == []  # readers wait for no writer
     other.join(timeout=30)
     assert names(database) == ["first", "second"]
 

@@ -80,7 +80,7 @@ def test_one_connection_alone_that_is_half_open_costs_nothing_but_its_replacemen
     ask(beyond, "read")
     ask(beyond, "direct")
     proxy.stuck.set()
-    proxy.let_through()  # for who connects anew
+    proxy.let_through()  # for new connections
 
     ask(beyond, "read")  # the pool asks each connection before it is used
     ask(beyond, "direct")  # done once more

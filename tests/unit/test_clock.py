@@ -22,7 +22,7 @@ def test_a_first_reading_sets_the_clock_to_the_databases() -> None:
 
 @pytest.mark.parametrize("reading", [-2 * MS, MS, 4 * MS])
 def test_a_reading_that_agrees_within_its_own_error_moves_nothing(reading: timedelta) -> None:
-    """It took ten milliseconds to ask: what lies within five of what we had is no news, and would make time run backwards."""
+    """The query took ten milliseconds: a reading within five of the present offset is ignored, or time would run backwards."""
     clock = Clock()
 
     clock.correct(HERE + 5 * MS + reading, HERE, HERE + 10 * MS)

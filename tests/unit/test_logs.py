@@ -23,7 +23,7 @@ PLANTED = "plant3d-s3cret"
 
 @contextmanager
 def logged() -> Iterator[io.StringIO]:
-    """What this process logs in the block, as JSON and from errors on."""
+    """Return this process's log records in the block, as JSON and from errors on."""
     root = logging.getLogger()
     handlers, level, structured = root.handlers[:], root.level, structlog.get_config()
     with pytest.MonkeyPatch.context() as patch:

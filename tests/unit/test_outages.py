@@ -43,7 +43,7 @@ OURS = (
 
 
 def raised(state: str) -> exc.DBAPIError:
-    """What SQLAlchemy makes of the server's error with this SQLSTATE."""
+    """Return SQLAlchemy's error for the server's error with this SQLSTATE."""
     return as_sqlalchemys(psycopg.errors.lookup(state)("no"), "SELECT", DIALECT, None)
 
 

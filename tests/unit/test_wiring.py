@@ -34,7 +34,7 @@ BEGINNINGS = {
     "command": "from src.cli.shared.calls import writing\nwith writing(None): pass",
     "program": "from src.actors.arithmetic import add",
 }
-#: what uses a hook, by the hook's name
+#: code that uses a hook, by the hook's name
 USES: dict[str, Callable[[], object]] = {
     "publisher": lambda: envelopes.announce(Session(), []),
     "webhook delivery": lambda: events.note(Session(), [1]),

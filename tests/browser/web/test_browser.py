@@ -37,7 +37,7 @@ def test_B3_after_submitting_one_sees_the_notice_the_progress_and_then_the_users
     panel = page.get_by_label("Progress of the job")
     expect(panel.get_by_role("progressbar")).to_be_visible()
     expect(panel).to_contain_text("100 random users created with success!")
-    # Nobody has loaded the page again: the list has come by itself.
+    # The list has updated without a reload.
     expect(page.locator("#users tbody tr")).to_have_count(100)
     first = page.locator("#users tbody tr").first
     expect(first).to_contain_text(re.compile(r"[A-Za-z]{10}"))
@@ -49,7 +49,7 @@ def test_A1_visiting_a_page_starts_a_job_whose_lines_can_be_watched(page: Page) 
     page.goto("/count")
     shown = page.get_by_text(re.compile(r"counted to \d+"))
     expect(shown).to_be_visible()
-    expect(shown).not_to_have_text(shown.inner_text())  # which number comes next nobody knows: one may be on the page for less than a look
+    expect(shown).not_to_have_text(shown.inner_text())  # the next number is unknown: one may appear for less than a poll
     page.get_by_role("link", name="count", exact=True).click()
     expect(page.get_by_role("heading", level=1)).to_contain_text("running")
     expect(page.get_by_role("heading", level=1)).to_contain_text("succeeded")
@@ -140,7 +140,7 @@ def test_the_stream_opens_also_when_its_script_comes_late(page: Page, callboard:
     with page.expect_request("**/hx-sse.min.js*"):
         page.get_by_role("button", name="Submit job").click(no_wait_after=True)
     page.wait_for_function("() => window.htmx !== undefined")
-    page.evaluate("() => new Promise(done => setTimeout(done))")  # what htmx has put off until now has happened
+    page.evaluate("() => new Promise(done => setTimeout(done))")  # htmx has run its deferred work by now
     [late] = held
     late.continue_()
     expect(page.get_by_role("heading", level=1)).to_contain_text("running")
@@ -200,5 +200,5 @@ def _reload_until(page: Page, text: str) -> None:
 
 
 def _poll_of(stream: str) -> str:
-    """What the server answers when it has no room for a stream (test_live.py sees to that), only more often."""
+    """The server's answer at its limit of streams (see test_live.py), only more often."""
     return f'<div hx-get="{stream.replace("/events", "/live")}" hx-trigger="every 0.5s" hx-swap="none"></div>'

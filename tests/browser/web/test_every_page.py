@@ -78,7 +78,7 @@ PAGES: dict[str, tuple[str, ...]] = {
     "workflows.index": ("/workflows",),
     "workflows.show": ("/workflows/{workflow}",),
 }
-#: what answers GET and is no page of its own
+#: GET routes that are not pages
 NO_PAGES = {
     "static": "files", "openapi": "a document", "metrics.show": "for Prometheus", "health.alive": "for probes", "health.ready": "for probes",
     "auth.follow_link": "leads to the overview", "batches.template": "a file", "batches.rows": "a file", "batches.progress": "part of batches.show",
@@ -138,7 +138,7 @@ def tab(chromium: Browser, console: Console) -> Iterator[Page]:
 
 
 def _look(tab: Page, path: str, width: int, scheme: Any) -> list[str]:
-    """What is wrong with a page at this width and in this scheme."""
+    """Return the problems of a page at this width and in this scheme."""
     tab.emulate_media(color_scheme=scheme)
     tab.set_viewport_size({"width": width, "height": 900})
     found = tab.evaluate("axe.run(document, {resultTypes: ['violations'], iframes: false})")
@@ -195,7 +195,7 @@ def test_every_page_is_there_without_javascript(chromium: Browser, console: Cons
         assert answer is not None
         assert answer.status == 200, path
         assert page.locator("main h1").first.is_visible(), path
-        # What only a script could do is not offered.
+        # Controls that need scripts are not offered.
         assert page.locator("button[type=button]:visible").count() == 0, path
     context.close()
 
@@ -236,7 +236,7 @@ def _walk(tab: Page, path: str) -> list[str]:
         last = focused["stop"]
         stops.add(last)
         if focused["what"].startswith("<iframe"):
-            focused = tab.frames[1].evaluate(_FOCUSED) or focused  # what has the keyboard shows it, never the frame around it
+            focused = tab.frames[1].evaluate(_FOCUSED) or focused  # the focused element shows it, never the frame around it
         if press == 0 and 'class="skip"' not in focused["what"]:
             wrong.append(f"{path}: the first stop is {focused['what']}")
         if not focused["shown"]:

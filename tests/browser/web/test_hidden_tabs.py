@@ -6,7 +6,7 @@ from playwright.sync_api import Page, expect
 
 from tests.harness.callboard import Callboard
 
-#: what a browser says of a tab in the background, where no test can put one
+#: a browser's report about a background tab, where tests cannot put one
 _HIDDEN = "window.away = true; Object.defineProperty(document, 'hidden', { get: () => window.away });"
 _TURN = "away => { window.away = away; document.dispatchEvent(new Event('visibilitychange')) }"
 

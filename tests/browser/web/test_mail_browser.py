@@ -14,7 +14,7 @@ from tests.harness.waiting import eventually
 
 
 def newest(callboard: Callboard, subject: str) -> dict[str, Any]:
-    """The newest letter in the mailbox with this in its subject."""
+    """Return the newest email in the mailbox with this in its subject."""
 
     def found() -> dict[str, Any] | None:
         return next((mail for mail in callboard.api("GET", "/mailbox")["mails"] if subject in mail["subject"]), None)

@@ -15,7 +15,7 @@ from tests.harness.waiting import eventually
 
 
 def alarms() -> list[str]:
-    """What is said of alarms now, from both sources."""
+    """Return the alarms reported now, from both sources."""
     with read() as session:
         found = broker_health.troubles(session, management.overview())
     return [each.text for each in found if each.kind is AlertKind.BROKER_ALARM]

@@ -30,7 +30,7 @@ pytestmark = pytest.mark.both_stores
 
 
 def dead_url(url: str) -> str:
-    """The same URL at a port where nobody listens."""
+    """Return the same URL at a closed port."""
     with closing(socket.socket()) as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
@@ -276,7 +276,7 @@ def test_a_worker_process_that_is_told_twice_ends_at_once(quiet: Callboard, tmp_
 
     assert not process_tree.living([process])
     job = quiet.job(running.message_id)
-    assert job.state in (State.RUNNING, State.QUEUED)  # as soon as somebody has noticed that it was lost
+    assert job.state in (State.RUNNING, State.QUEUED)  # as soon as its loss has been noticed
 
 
 def test_a_worker_that_may_not_wait_any_longer_gives_its_job_back_unspent(quiet: Callboard, tmp_path: Path) -> None:
@@ -338,7 +338,7 @@ def test_a_job_whose_claim_a_killed_postgresql_has_forgotten_runs_once(
 ) -> None:
     name = random_name("own")
     own_postgres.execute(f"CREATE DATABASE {name}")
-    own_postgres.execute(f"ALTER DATABASE {name} SET synchronous_commit = on")  # what is to last lasts; the tests' server is in a hurry
+    own_postgres.execute(f"ALTER DATABASE {name} SET synchronous_commit = on")  # commits must last; the tests' server has them asynchronous
     own_postgres.execute("ALTER SYSTEM SET wal_writer_delay = '10s'")
     own_postgres.execute("SELECT pg_reload_conf()")
     migrate(own_postgres.url(name))
@@ -346,7 +346,7 @@ def test_a_job_whose_claim_a_killed_postgresql_has_forgotten_runs_once(
         broker_node, own_postgres.url(name), tmp_path, actors="tests.actors.broker", reconcile_interval=2, reconcile_after=4
     )
     try:
-        # Each heartbeat has the disk keep what came before it; a subscription must not be doubted between two of them.
+        # Each heartbeat flushes all earlier commits to disk; a subscription must not be checked between two of them.
         slow = Callboard.working(callboard, CALLBOARD_LEASE_DURATION="60", CALLBOARD_HEARTBEAT_INTERVAL="5", CALLBOARD_RECONCILE_AFTER="60")
         with callboard.entered(), slow as worker:
             for number in range(3):  # a queue's first claim takes the long way, which waits for the disk

@@ -21,7 +21,7 @@ def message(actor: str, *args: object) -> Message[object]:
 
 
 @pytest.mark.parametrize("thread", ["committer", "lease", "pulse"])
-@only_on("sqlite", by="quiet")  # what happens to a thread is the same on both
+@only_on("sqlite", by="quiet")  # threads behave the same on both
 def test_a_worker_that_loses_a_thread_ends_and_leaves_no_job_behind(quiet: Callboard, tmp_path: Path, thread: str) -> None:
     with quiet.working(threads=2, check=False, CALLBOARD_ACTORS=ACTORS) as worker:
         id = quiet.submit(message("end_thread", thread, str(tmp_path / "trace")))

@@ -55,7 +55,7 @@ ENDED_ONLY = ("WorkerThread",)
 
 @dataclass(frozen=True)
 class Blow:
-    """What is struck, how, and the seconds within which it must be noticed."""
+    """Target and kind of a blow, and the seconds within which it must be noticed."""
 
     target: str
     how: str

@@ -117,7 +117,7 @@ def _has_own_session(_executor: Any, running: Any, _finished: Any) -> bool:
 
 
 FAULTS: dict[str, Callable[[], None]] = {
-    # whoever submits
+    # submitters
     "commit | hand-over": _kill_at_hand_over,
     "hand-over | publish": _kill_before(frame_writer.JoiningConnection, "publish"),
     "publish | confirm": _kill_before(publisher.Publisher, "_on_confirm"),

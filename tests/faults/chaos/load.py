@@ -26,7 +26,7 @@ Send = Callable[[str, int], str]
 
 @dataclass
 class Load:
-    """What a load generator has seen."""
+    """Observations of a load generator."""
 
     accepted: list[str] = field(default_factory=list)
     refused: list[str] = field(default_factory=list)  # errors instead of an answer with an id
@@ -111,7 +111,7 @@ def over_http(url: str, token: str) -> Callable[[], Send]:
         connection = http.client.HTTPConnection(host, timeout=PATIENCE_S)
 
         def send(actor: str, length_ms: int) -> str:
-            # A key of its own, so that asking again after a lost answer can be told from submitting twice.
+            # Its own key, so that a retry after a lost answer differs from submitting twice.
             headers = {"Authorization": f"Bearer {token}", "Content-Type": "application/json", "Idempotency-Key": new_id()}
             body = json.dumps({"actor": actor, "args": [length_ms]})
             for again in (True, False):

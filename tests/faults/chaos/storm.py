@@ -41,7 +41,7 @@ CALM_S = 120.0
 
 @dataclass
 class Report:
-    """What a storm has shown."""
+    """Results of a storm."""
 
     account: Account
     load: Load
@@ -74,7 +74,7 @@ def workers(
 ) -> Report:
     """kill -9 of a random worker process every `every` seconds."""
     chance = random.Random(7)
-    # Four processes of four threads: one that starts anew takes seconds on a small machine, and somebody must be left to go on.
+    # Four processes of four threads: a restart takes seconds on a small machine, and enough workers must remain.
     with Fleet(callboard.environment, callboard.log, workers=4, threads=4) as fleet:
         _serving(callboard.database, 4)
         submitters = Submitters(directly(callboard.database), total=jobs, rate=jobs / seconds * 1.5, lengths_ms=lengths_ms)
@@ -149,7 +149,7 @@ def freeze(callboard: Breakable, *, jobs: int = 400, seconds: float = 45.0, froz
 
 
 def starve(callboard: Breakable, *, jobs: int = 2000, loops: int = 60) -> Report:
-    """Busy loops beside the workers, which get a small part of a core; nobody is killed, so no job may count a crash."""
+    """Busy loops beside the workers, which get a small part of a core; no process is killed, so no job may count a crash."""
     with Fleet(callboard.environment, callboard.log, workers=3, threads=8) as fleet, ExitStack() as ending:
         _serving(callboard.database, 3)
         submitters = Submitters(directly(callboard.database), total=jobs, rate=100, lengths_ms=(0, 3000))
@@ -217,7 +217,7 @@ def _storm(
 
 
 def _unfinished(database: Database, accepted: Collection[str]) -> int:
-    """How many of the accepted jobs go on: those of the callboard's own schedules, which may fire meanwhile, are no part of the storm."""
+    """Return how many accepted jobs are unfinished; jobs of the callboard's own schedules do not count."""
     with database.read() as session:
         goes_on = session.execute(select(Job.id).where(Job.state.not_in(list(FINAL)))).scalars()
         return len(set(goes_on) & set(accepted))

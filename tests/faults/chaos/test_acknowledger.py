@@ -26,7 +26,7 @@ def test_everything_up_to_the_oldest_open_delivery_is_acknowledged_in_one_frame(
 
 
 def test_a_tag_that_pika_gave_back_by_itself_holds_nothing_up() -> None:
-    # 3 was on its way when the subscription ended: pika rejects it and tells nobody.
+    # 3 was in transit when the subscription ended: pika rejects it without notice.
     channel, acknowledger = Channel(), acknowledger_of(1, 2, 4, 5)
 
     for tag in (1, 2, 4, 5):

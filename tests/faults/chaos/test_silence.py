@@ -26,7 +26,7 @@ pytestmark = pytest.mark.both_stores
 
 @pytest.fixture
 def relay(database: Database) -> Iterator[Relay]:
-    """A relay that waits for as long as it does in production before it judges anybody."""
+    """A relay that waits as long as in production before it takes over jobs."""
     made = Relay()
     yield made
     made.close()

@@ -66,7 +66,7 @@ def test_a_stopped_worker_is_left_alone_and_a_drained_one_leaves_no_watchdog(cal
     watchdogs = eventually(lambda: [child for child in _children(pid) if b"watchdog.py" in _command(child)], what="its watchdog runs")
     assert len(watchdogs) == 1
 
-    os.kill(pid, signal.SIGSTOP)  # as a debugger or a person does
+    os.kill(pid, signal.SIGSTOP)  # like a debugger or an operator
     time.sleep(6)  # there is nothing to wait for: it must go on doing nothing
     assert is_running(pid)
     os.kill(pid, signal.SIGCONT)

@@ -43,7 +43,7 @@ CALM_S = 8.0
 
 @dataclass
 class Count:
-    """What became of the ticks of a stretch of time."""
+    """Outcomes of the ticks of a period."""
 
     expected: int = 0
     fired: int = 0
@@ -86,7 +86,7 @@ def blows(database: Database, fleet: Fleet, *, seconds: float, every: float = 3.
         else:
             struck["freeze"] += _signal(part.process.pid, signal.SIGSTOP)
             frozen = part.process.pid
-    time.sleep(CALM_S / 2)  # still frozen: whoever is left must have fired what was due
+    time.sleep(CALM_S / 2)  # still frozen: the others must have fired all due ticks
     if frozen is not None:
         _signal(frozen, signal.SIGCONT)
     time.sleep(CALM_S / 2)
@@ -94,7 +94,7 @@ def blows(database: Database, fleet: Fleet, *, seconds: float, every: float = 3.
 
 
 def outage(database: Database, fleet: Fleet, *, seconds: float) -> list[str]:
-    """Every scheduler is gone for so long; what each policy made of it, told from the rows and from the pages."""
+    """Stop every scheduler for a while; report each policy's outcome from the rows and from the pages."""
     ids: dict[str, int] = {}
     with database.write() as session:
         for missed in Missed:
@@ -152,7 +152,7 @@ def _count(database: Database, start: datetime, end: datetime, struck: Counter[s
 
 
 def _page(id: int) -> str:
-    """What the schedule's page says of missed ticks."""
+    """Return the text about missed ticks on the schedule's page."""
     text = in_words(Site(get_database(), create_app()).browser(Role.VIEWER).get(f"/schedules/{id}").text)
     said = re.search(r"\d+ ticks? (?:was|were) missed between .*?\.", text)
     return said[0] if said else "nothing on the page"

@@ -67,7 +67,7 @@ def attempts(callboard: Callboard, ids: list[str]) -> Counter[Outcome]:
 
 
 def succeeded(callboard: Callboard, messages: list[Message[object]]) -> list[int]:
-    """How many attempts of each message's job have succeeded."""
+    """Return the number of succeeded attempts of each message's job."""
     return [attempts(callboard, [message.message_id])[Outcome.SUCCEEDED] for message in messages]
 
 

@@ -27,7 +27,7 @@ from tests.harness.waiting import eventually
 
 pytestmark = pytest.mark.both_stores
 
-#: seconds that nobody has
+#: seconds, longer than any test
 NEVER_S = 10 * DEADLINE_S
 
 postgresql = only_on("postgresql", by="served")
@@ -35,12 +35,12 @@ postgresql = only_on("postgresql", by="served")
 
 @pytest.fixture
 def only_told(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Whoever listens does not look a second time."""
+    """Fail if a waiter with a notification polls a second time."""
     monkeypatch.setattr(results, "LISTENING", Pace(NEVER_S, NEVER_S, 1))
 
 
 def noted(callboard: Callboard, message: Message[Any]) -> int:
-    """How many wait for this job by what SQL says, also once it has ended: other tests of this process have waits of their own."""
+    """Return the number of waiters for this job in SQL, even after its end: other tests of this process have waits of their own."""
     with callboard.database.read() as session:
         return int(
             session.execute(
@@ -65,7 +65,7 @@ def test_who_waits_is_told_of_a_success_with_its_result(callboard: Callboard, le
     message = actors.return_much.send(length, seconds=0.5)
     assert get(message, DEADLINE_S) == "x" * length
 
-    # A result that is too long to be told is fetched by a second look.
+    # A result too long for the notification is read by a second query.
     assert len(looks) == (1 if length + 2 <= result_waiters.NOTIFIED_BYTES else 2)
     assert noted(callboard, message) == 0
 

@@ -62,7 +62,7 @@ def test_a_backlog_makes_no_copies_and_a_purged_queue_is_filled_again(quiet: Cal
         purging.channel().queue_purge("default")
         purging.close()
 
-        found: list[int] = []  # what was published this moment is doubted in the next
+        found: list[int] = []  # messages published now are checked in the next round
 
         def all_are_found() -> bool:
             found.append(Reconciler().run_once())

@@ -18,7 +18,7 @@ from tests.harness.stores import only_on
 from tests.harness.waiting import eventually
 
 
-@only_on("sqlite", by="quiet")  # what RabbitMQ refuses is the same on both
+@only_on("sqlite", by="quiet")  # RabbitMQ's refusals are the same on both
 def test_a_queue_that_another_connection_holds_keeps_none_of_the_others_waiting(quiet: Callboard) -> None:
     holder = pika.BlockingConnection(pika.URLParameters(quiet.broker_url))
     holder.channel().queue_declare("default", exclusive=True)
@@ -63,7 +63,7 @@ def permit(callboard: Callboard, *, write: str) -> None:
 
 
 def counted_channels(publisher: Any) -> Any:
-    """How many channels the publisher opens from here on."""
+    """Return the number of channels that the publisher opens from here on."""
     count, opened = [0], publisher._on_channel
 
     def on_channel(channel: Any) -> None:

@@ -48,7 +48,7 @@ def test_groups_and_pipelines_take_large_results(callboard: Callboard) -> None:
     assert list(map(len, members.get_results(block=True, timeout=int(DEADLINE_S * 1000)))) == [LARGE, 3]
     line = pipeline([actors.return_much.message(LARGE), actors.echo.message()]).run()
     assert line.get_result(block=True, timeout=int(DEADLINE_S * 1000)) == "x" * LARGE
-    # What no message can carry ends the step that returned it, in words.
+    # A result that no message can carry ends its step with a reason.
     wide = pipeline([actors.return_much.message(get_settings().max_message_bytes), actors.echo.message()]).run()
     job = callboard.until(wide.messages[0])
     assert (job.state, "pass an id or a file's path instead" in str(job.reason)) == (State.DEAD, True)

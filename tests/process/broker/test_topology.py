@@ -33,6 +33,6 @@ def test_queues_work_on_a_node_whose_supervisor_of_dead_letters_has_ended(broker
 
 
 def test_quorum_queues_do_not_wait_for_the_disk(broker_node: BrokerNode) -> None:
-    """What our advanced.config asks for is what the node does: `sync_after_notify` is no key that it only does not complain about."""
+    """The node applies the settings of our advanced.config: it knows `sync_after_notify`, and does not just ignore it."""
     said = broker_node.ctl("eval", "maps:get(wal_write_strategy, ra_system:fetch(quorum_queues)).")
     assert said.strip() == "sync_after_notify"

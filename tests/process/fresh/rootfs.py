@@ -13,7 +13,7 @@ from pathlib import Path
 #: where base systems are kept between runs; a fresh copy is used each time
 STORE = Path(os.environ.get("CALLBOARD_FRESH_STORE", "/var/tmp/callboard-fresh"))
 MIRROR = "http://deb.debian.org/debian"
-#: what a person has before the first command; certificates come with `git` wherever recommended packages are installed
+#: installed before the first command; certificates come with `git` if recommended packages are installed
 GIVEN = "git,python3,ca-certificates"
 CERTIFICATES = "/etc/ssl/certs/ca-certificates.crt"
 
@@ -49,7 +49,7 @@ class RootFs:
         return done.stdout
 
     def processes(self) -> list[int]:
-        """The processes whose root is here, whoever started them."""
+        """Return the processes whose root is here."""
         found = []
         for entry in Path("/proc").glob("[0-9]*"):
             with contextlib.suppress(OSError):

@@ -22,7 +22,7 @@ SUITE = "trixie"
 
 @dataclass
 class Stage:
-    """What the instructions so far have set."""
+    """State set by the instructions so far."""
 
     root: RootFs
     environment: dict[str, str] = field(default_factory=dict)
@@ -62,7 +62,7 @@ def parse(text: str) -> list[tuple[str, str]]:
 
 
 def provide_base_image(root: RootFs) -> None:
-    """What python:3.13-slim brings: a `python` with pip and venv, and no compiler."""
+    """Contents of python:3.13-slim: a `python` with pip and venv, and no compiler."""
     root.check(
         "apt-get -qq update && DEBIAN_FRONTEND=noninteractive apt-get -qq install -y --no-install-recommends python3-venv >/dev/null"
     )
@@ -110,7 +110,7 @@ def copy(stage: Stage, stages: dict[str, Stage], words: list[str]) -> None:
 
 
 def is_in_context(name: str) -> bool:
-    """Whether .dockerignore, which shuts everything out, lets this in."""
+    """True if .dockerignore, which excludes everything by default, includes this."""
     return f"!{name}" in (ROOT / ".dockerignore").read_text().splitlines()
 
 

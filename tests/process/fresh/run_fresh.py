@@ -1,7 +1,7 @@
 """Two commands on a fresh Debian: `python -m tests.process.fresh.run_fresh SUITE` (bookworm, trixie) as root, with debootstrap installed.
 
 A bare root file system with git and python3; the repository is cloned into it; `./run up`, a form over HTTP, `./run test`; then the same as an
-ordinary user, now that the packages are there. Prints the time from the command to "ready", cold and warm.
+ordinary user, now that the packages are installed. Prints the time from the command to "ready", cold and warm.
 """
 
 from __future__ import annotations
@@ -65,9 +65,9 @@ def up(root: RootFs, house: str, *, user: str = "0:0") -> float:
 
 
 def as_somebody(root: RootFs) -> float:
-    """The same without root: the packages are there."""
+    """The same without root: the packages are installed."""
     house = "/tmp/house"
-    # A running system mounts shared memory for everybody; in a bare root file system it is a folder of root's.
+    # A running system mounts shared memory for all users; in a minimal root file system it is a folder owned by root.
     root.check("chmod 1777 /dev/shm /tmp")
     clone(root, house)
     subprocess.run(["chown", "-R", SOMEBODY, f"{root.path}{house}"], check=True)

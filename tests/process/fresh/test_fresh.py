@@ -16,7 +16,7 @@ pytestmark = pytest.mark.slow
 
 @pytest.fixture(autouse=True, scope="module")
 def _can_be_made() -> None:
-    """Who asks for these tests wants to know, so that nothing is skipped."""
+    """Fail instead of skipping: these tests run only on request."""
     if os.geteuid() != 0 or shutil.which("debootstrap") is None:
         raise RuntimeError(
             "A root file system is made by root with debootstrap: sudo apt-get install debootstrap, then ./run test --slow as root."

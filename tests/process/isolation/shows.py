@@ -168,7 +168,7 @@ class Hung:
     """An actor that holds the interpreter of its worker."""
 
     reason: str = ""
-    seconds: dict[str, float] = field(default_factory=dict)  # what happened -> after how long
+    seconds: dict[str, float] = field(default_factory=dict)  # event -> seconds
 
     def lines(self) -> list[str]:
         return [f"said: {self.reason}", *(f"{what} after {seconds:.1f} s" for what, seconds in self.seconds.items())]
@@ -177,7 +177,7 @@ class Hung:
 def hung(callboard: Callboard) -> Hung:
     """One worker with the settings as delivered, started again whenever it has died."""
     worker = callboard.worker(threads=2, queues=["poison"])
-    callboard.worker(threads=1, queues=["good"])  # whose relay looks for leases that ran out
+    callboard.worker(threads=1, queues=["good"])  # its relay looks for expired leases
     (id,) = callboard.send(actors.hold_the_interpreter.message())
     eventually(lambda: callboard.lines("held") == ["1"], deadline_s=20)
     begun, pid, found = time.monotonic(), worker.pid, Hung()

@@ -16,6 +16,6 @@ def test_no_actor_outlives_its_hard_limit_and_no_neighbour_is_lost_or_doubled(ca
     assert found.slots_back_s < 20
     assert found.errors == {"HardTimeLimitExceeded: hard time limit of 5 s exceeded"}
     assert not found.left
-    # And the one that the first cell has sent.
+    # And the one that the first child has sent.
     assert (found.neighbours, found.doubled) == ({"succeeded": 200}, 0)
     assert found.workers == 1

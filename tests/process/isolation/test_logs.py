@@ -70,7 +70,7 @@ def test_lines_are_cut_numbered_and_taken_once() -> None:
     lines.write("stdout", "a\r\nb\nc")
     lines.add("info", "x" * (LINE_LIMIT + 5))
     assert [(line.number, line.text[:3]) for line in lines.take()] == [(1, "a"), (2, "b"), (3, "xxx")]
-    # Whoever took the first three may not have written them when the attempt ends.
+    # The writer that took the first three may not have written them when the attempt ends.
     assert [(line.number, line.text[:3]) for line in lines.pending()] == [(1, "a"), (2, "b"), (3, "xxx"), (4, "c")]
     assert [line.text for line in lines.take()] == ["c"]
     assert lines.take() == []

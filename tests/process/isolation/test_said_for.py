@@ -21,7 +21,7 @@ from tests.harness.waiting import eventually
 
 
 def logged(callboard: Callboard) -> list[dict[str, Any]]:
-    """What the worker has written as JSON so far."""
+    """Return the worker's JSON log so far."""
     lines = callboard.worker_logs().splitlines()
     return [json.loads(line) for line in lines if line.startswith("{") and line.endswith("}")]
 
@@ -54,13 +54,13 @@ def test_every_line_said_for_a_job_names_it_whoever_says_it(callboard: Callboard
     assert lines["other of spoken"] == ("another", None, None, spoken)
     assert lines["time_limit_exceeded"][0] == stopped
     assert lines["worker_serves"] == (None, None, None, None)
-    # What the job's own page shows is as it was: there it says nothing new.
+    # The job's own page is unchanged: its lines need no job id.
     assert [text for _, _, _, text in callboard.log_of(spoken)][:2] == ["package of spoken", "structured of spoken"]
 
 
 @pytest.fixture
 def written(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[io.StringIO]:
-    """What this process logs in the form that the test names."""
+    """Return this process's log in the format that the test names."""
     root, kept = logging.getLogger(), io.StringIO()
     before, level = root.handlers[:], root.level
     monkeypatch.setenv("CALLBOARD_LOG_FORMAT", request.param)
@@ -93,4 +93,4 @@ def test_both_forms_name_the_job_as_long_as_there_is_one(written: io.StringIO) -
     assert all("0199-a" in line for line in (package, ours)), plain
     assert not any("0199-a" in line or "attempt" in line for line in (before, after)), plain
     assert re.search(r'attempt"?(: |=)2', package)
-    assert re.search(r'attempt"?(: |=)3', ours)  # what the line says itself stands
+    assert re.search(r'attempt"?(: |=)3', ours)  # the line's own field wins

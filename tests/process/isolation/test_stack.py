@@ -71,7 +71,7 @@ def test_what_nobody_answers_is_forgotten(callboard: Callboard, tmp_path: Path, 
     worker.kill()
     ask(callboard, id)
     with callboard.database.write() as session:
-        assert stacks.take(session, 0) == set()  # somebody else's
+        assert stacks.take(session, 0) == set()  # another worker's
         stacks.prune(session)
     assert len(wishes(callboard)) == 1
     monkeypatch.setattr(stacks, "ANSWERED_WITHIN", timedelta(0))

@@ -1,4 +1,4 @@
-"""What each worker and scheduler process tells Prometheus of itself, as Prometheus' own parser reads it."""
+"""Metrics of each worker and scheduler process, as Prometheus' own parser reads them."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def metered(database_url: str, broker_node: BrokerNode, tmp_path: Path) -> Itera
 
 
 def told(folder: Path, role: str) -> list[dict[str, Metric]]:
-    """What each process of the role tells, found as Prometheus finds it."""
+    """Return the metrics of each process of the role, found as Prometheus finds them."""
     found = []
     for file in sorted((folder / "metrics").glob("*.json")):
         [one] = json.loads(file.read_text())

@@ -94,7 +94,7 @@ def test_an_edit_takes_the_place_of_what_apscheduler_waits_for(database: Databas
 
 
 def test_a_host_that_slept_makes_up_for_it_by_the_policy(database: Database, make: Maker, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The wall clock goes on by an hour while APScheduler waits; nothing told it."""
+    """The wall clock advances by an hour while APScheduler waits, without any notification."""
     monkeypatch.setattr(src.sql.database.Database, "check_clock", lambda self: None)
     id = created(database, cron="*/10 * * * *", missed="all")
     with running(make) as clock:

@@ -185,7 +185,7 @@ def test_B5_the_application_backs_itself_up_and_a_backup_restores_into_a_service
         accounts.create_random_user_accounts.send(total=50).get_result(block=True, timeout=TIMEOUT_MS)
         done = arithmetic.add.send(1, 2)
         done.get_result(block=True, timeout=TIMEOUT_MS)
-    waiting = arithmetic.add.send(3, 4)  # queued, in the broker, and nobody there
+    waiting = arithmetic.add.send(3, 4)  # queued, in the broker, without a worker
     environment = {**os.environ, **quiet.environment, "CALLBOARD_BACKUP_DIR": str(folder)}
     backed_up = fork_server.server().run(["-m", "src", "backup"], environment)
     assert backed_up.returncode == 0, backed_up.stderr

@@ -1,4 +1,4 @@
-"""What the introductions let one do, here: each test bears the number of its row in the list of seeds."""
+"""Features of the introductions: each test bears the number of its row in the list of seeds."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ def test_A4_the_worker_is_one_command_that_says_what_it_serves(callboard: Callbo
 
 
 def test_B2_random_user_accounts_are_created_in_the_background(callboard: Callboard) -> None:
-    """So many accounts with a random name of ten letters, name@example.com and a long hashed password; the count is returned."""
+    """Create accounts with a random name of ten letters, name@example.com and a long hashed password; return their number."""
     with callboard.database.read() as session:
         before = session.execute(select(func.count()).select_from(UserAccount)).scalar_one()
 
@@ -102,7 +102,7 @@ def test_C1_divide_takes_its_time_and_says_how_it_ended(callboard: Callboard) ->
 
 
 def test_C2_results_are_read_later_by_id_and_an_unknown_id_is_unknown(callboard: Callboard) -> None:
-    """State, result and error can be read later by id, by whoever; an id nobody knows is unknown, not pending."""
+    """State, result and error can be read later by id, from any process; an unassigned id is unknown, not pending."""
     good, bad = arithmetic.add.send(2, 3).message_id, actors.fail.send("kept").message_id
     callboard.until(good)
     callboard.until(bad)

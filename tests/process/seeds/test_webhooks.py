@@ -1,4 +1,4 @@
-"""A webhook hears of what real workers have ended."""
+"""Webhooks receive the ends of jobs of real workers."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""From the request to each attempt there is one trace, whatever stands between; and without a wish for one there is nothing."""
+"""One trace leads from the request to each attempt, whatever lies between; with tracing off there are no spans."""
 
 from __future__ import annotations
 
@@ -99,8 +99,7 @@ def test_a_job_is_one_trace_from_the_request_through_its_retry_to_the_job_that_i
     lines = [json.loads(line) for line in traced.worker_logs().splitlines() if line.startswith("{") and job["id"] in line]
     assert {line.get("trace_id") for line in lines if line["event"] == "attempt_failed"} == {job["trace_id"]}
 
-    # What follows in other ways: from a process of its own, by a callback that the commit of the end submits, as a workflow's
-    # steps, and from a schedule.
+    # Other follow-ups: from a child process, by a callback that the commit of the end submits, as a workflow's
     isolated = traced.run("traced_isolated")
     spans = _arrived(
         collector, isolated["trace_id"], "POST /api/v1/jobs", "send traced", "process traced", "process traced_children",

@@ -49,7 +49,7 @@ def test_the_management_ui_answers(broker_node: BrokerNode) -> None:
 
 
 def listening_addresses(ports: set[int]) -> set[tuple[str, int]]:
-    """Who listens on these ports, by the kernel's own tables."""
+    """Return the processes that listen on these ports, by the kernel's tables."""
     found = set()
     for table, family in (("tcp", socket.AF_INET), ("tcp6", socket.AF_INET6)):
         for line in Path("/proc/net", table).read_text().splitlines()[1:]:

@@ -28,7 +28,7 @@ NOW = datetime(2026, 3, 18, 12, 30, tzinfo=UTC)
 
 
 def document_of(actor: Any, *args: Any) -> Document:
-    """What the report's function returns."""
+    """Return the document of the report's function."""
     made = actor.fn.__wrapped__(*args)
     assert isinstance(made, Document)
     return made

@@ -65,7 +65,7 @@ def test_every_way_a_job_ends_is_told_in_the_commit_of_its_end_and_submits_the_d
     cancelled, expired = submitted(database, 3).id, submitted(database, 4, expires_at=time.forward(10)).id
     with database.write() as session:
         actions.cancel(session, cancelled)
-        actions.cancel(session, cancelled)  # asked twice, told once
+        actions.cancel(session, cancelled)  # requested twice, notified once
     time.forward(60)
     with database.write() as session:
         due_jobs.expire(session)

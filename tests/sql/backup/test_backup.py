@@ -38,7 +38,7 @@ def folder(tmp_path: Path) -> Path:
 
 
 def restored(database: Database, path: Path, folder: Path) -> restoring.Restored:
-    """Restore over the database; like everybody else, this process must not be using it."""
+    """Restore over the database, which even this process must not be using."""
     database.engine.dispose()
     return restoring.restore(path, database.url.render_as_string(hide_password=False), folder, say=lambda _: None)
 
@@ -103,11 +103,11 @@ def test_a_backup_shows_one_moment_while_others_write(database: Database, folder
 
 
 def test_after_a_restore_nothing_that_others_remember_counts(database: Database, folder: Path) -> None:
-    """What was claimed, given numbers and sent after the backup, and is still out there, on other hosts and in the broker."""
+    """Claims, numbers and messages of the time after the backup that still exist on other hosts and in the broker."""
     waiting = submitted(database, 1)
     at_work = claimed(database, hired(database, "killed:1"), 2)
     with database.write() as session:
-        session.execute(text("UPDATE workers SET expires_at = heartbeat_at"))  # it was killed, and nobody has noticed yet
+        session.execute(text("UPDATE workers SET expires_at = heartbeat_at"))  # it was killed, and its loss is not noticed yet
     path, _ = creation.make(database, folder)
     zombie = hired(database, "zombie:1")
     held_by_zombie = claim(database, zombie, waiting.id)
@@ -119,13 +119,13 @@ def test_after_a_restore_nothing_that_others_remember_counts(database: Database,
 
     restored(database, path, folder)
 
-    # Rows are published anew, the one that was running too; it has an attempt that was lost, and no crash to its name.
+    # All rows are published again, including the running one; it has a lost attempt, but no crash.
     for id, attempts in ((waiting.id, 0), (at_work.id, 1)):
         job = look(database, id)
         assert (job.state, job.published_at, job.attempt, job.crashes) == (State.QUEUED, None, attempts, 0)
         assert job.publish_at is not None
     assert [attempt.outcome.value for attempt in look(database, at_work.id).attempts] == ["lost"]
-    # The zombie's number is nobody's, and will not be given again: its reports, heartbeats and claims change nothing.
+    # The zombie's number is unused, and will not be reused: its reports, heartbeats and claims change nothing.
     fresh = hired(database, "fresh:1")
     assert fresh > zombie + 1000
     again = claim(database, fresh, waiting.id)

@@ -73,7 +73,7 @@ def test_whatever_an_actor_says_returns_or_raises(attempts: Attempts) -> None:
         for job, state in ((done, State.SUCCEEDED), (failed, State.DEAD)):
             assert job.state is state, job.reason
             attempts.run(attempts.next(job, "callback").id)
-        assert done.result["user"] == "ann"  # what is not declared secret is kept
+        assert done.result["user"] == "ann"  # values not declared secret are kept
         assert done.result[MASK][0] == MASK
         assert MASK in str(failed.error)
         assert "ValueError" in str(failed.attempts[0].traceback)
@@ -142,7 +142,7 @@ def test_short_secrets_are_covered_where_they_stand_alone() -> None:
     assert masking.text("42 of 4200, a42, a b, %61") == f"{MASK} of 4200, a42, {MASK}, %61"
     assert masking.value({"n": 42, "m": 420, "t": True, "a b": ["a+b", "a%20b"]}) == {"n": MASK, "m": 420, "t": True, MASK: [MASK, MASK]}
     assert Masking([]).text("as it is") == "as it is"
-    assert base64.b64encode(b"x")  # what was made of a secret by a calculation is not recognised
+    assert base64.b64encode(b"x")  # a value computed from a secret is not recognised
 
 
 def test_an_error_of_the_database_does_not_say_what_was_to_be_stored(attempts: Attempts) -> None:

@@ -24,16 +24,16 @@ class Terminal:
         self.environment = {
             **os.environ,
             "CALLBOARD_DATA_DIR": str(folder),
-            "CALLBOARD_BROKER_URL": "amqp://127.0.0.1:1/",  # nobody is there: rows are what these tests are about
+            "CALLBOARD_BROKER_URL": "amqp://127.0.0.1:1/",  # a closed port: these tests are about rows
         }
 
     def run(self, *words: str, code: int = 0) -> str:
-        """What the verb prints, or complains of; it must end with this exit code."""
+        """Return the command's output or complaint; it must end with this exit code."""
         done = self._call(words, code)
         return (done.stdout if code == 0 else done.stderr).strip()
 
     def prints(self, *words: str, code: int = 0) -> str:
-        """What the verb prints, whatever its exit code says."""
+        """Return the command's output, whatever its exit code."""
         return self._call(words, code).stdout.strip()
 
     def _call(self, words: tuple[str, ...], code: int) -> subprocess.CompletedProcess[str]:
@@ -42,14 +42,14 @@ class Terminal:
         return done
 
     def completed(self, line: str) -> list[str]:
-        """What bash is told that the last word of the line may become; a line that ends with a space asks for a new word."""
+        """Return bash's completions of the last word; a line that ends with a space starts a new word."""
         asked = {"_CALLBOARD_COMPLETE": "bash_complete", "COMP_WORDS": line, "COMP_CWORD": str(len(line.split(" ")) - 1)}
         done = fork_server.server().run(["-m", "src"], {**self.environment, **asked})
         assert done.returncode == 0, done.stderr
         return [each.partition(",")[2] for each in done.stdout.splitlines()]
 
     def seen(self, *words: str) -> tuple[int, str]:
-        """The exit code, and what a person sees of the verb whose standard error is a terminal."""
+        """Return the exit code, and the visible output of a command whose standard error is a terminal."""
         ours, theirs = pty.openpty()
         child = fork_server.server().start(["-m", "src", *words], self.environment, out=os.devnull, err=os.ttyname(theirs))
         seen = b""

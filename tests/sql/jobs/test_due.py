@@ -165,7 +165,7 @@ def test_on_postgresql_a_relay_skips_the_rows_that_another_holds(database: Datab
         submitted(database, due_at=now() + timedelta(seconds=1))
     time.forward(1)
     if database.is_sqlite:
-        assert len(release(database)) == 4  # one writer at a time: there is nobody to skip
+        assert len(release(database)) == 4  # one writer at a time: no locked rows to skip
         return
 
     with database.write() as first, database.write() as second:
@@ -197,7 +197,7 @@ def test_what_has_ended_has_no_next_instant(database: Database) -> None:
         assert due_jobs.next_instant(session) is None
 
 
-# what the reconciler doubts
+# lost messages
 
 
 def test_only_jobs_published_long_ago_and_still_queued_are_doubted(database: Database, published: list[Envelope], time: StillClock) -> None:

@@ -87,7 +87,7 @@ def lost(database: Database, ids: list[str], time: StillClock, *, crashes: int =
 
 
 def handed_back(database: Database, ids: list[str], time: StillClock) -> None:
-    """A worker hands back what it has not started and what a person has cancelled meanwhile."""
+    """A worker hands back the jobs it has not started, and those an operator has cancelled meanwhile."""
     worker = hired(database)
     held = [claim(database, worker, id) for id in ids]
     for id in ids:

@@ -36,7 +36,7 @@ def at_the_gates(database: Database, worker: int, ids: Iterable[tuple[str, int]]
 
 
 def queued_again(database: Database) -> list[tuple[str, int]]:
-    """What the relay would publish now."""
+    """Return the messages that the relay would publish now."""
     with database.write() as session:
         return [(envelope.id, envelope.attempt) for envelope in release_due(session)]
 
@@ -133,7 +133,7 @@ def test_no_window_ever_sees_more_starts_than_the_rate_allows(
 def test_no_window_sees_more_starts_than_the_rate_allows_however_late_jobs_come(
     database: Database, stalls_ms: list[int], jobs: int, count: int, period: int
 ) -> None:
-    """Against brute force: whoever brings the jobs stalls again and again, and then brings all at once that were due meanwhile."""
+    """Against brute force: deliveries stall again and again, then arrive all at once."""
     rate, present_us, starts = rates.Rate(count, period), 1_000_000_000, []
     with database.write() as session:
         slots = rates.reserve(session, [("late", jobs, rate.spacing_us)], present_us)["late"]
@@ -164,7 +164,7 @@ def test_jobs_that_a_stall_made_late_start_one_after_the_other_and_no_window_see
     for pause_s in (0, 20, *([1] * 90)):
         time.forward(pause_s)
         brought += queued_again(database)
-        # A worker of its own each time: nobody has renewed the lease of the one before.
+        # A worker of its own each time: the previous one's lease has expired.
         starts += [to_microseconds(now())] * len(at_the_gates(database, hired(database), brought, add=policy))
         brought = []
 

@@ -24,7 +24,7 @@ THREADS = 12
 
 
 class Struck(BaseException):
-    """What a time limit raises in a thread."""
+    """Exception that a time limit raises in a thread."""
 
 
 def submission(priority: int = 5, key: str | None = None) -> Submission:
@@ -38,7 +38,7 @@ def stored(database: Database) -> int:
 
 
 def gathered(gathering: GroupCommit, database: Database, wanted: list[Submission]) -> list[Any]:
-    """What each submission was answered, when all of them come while the first waits for the write lock."""
+    """Return each submission's answer, when all of them arrive while the first waits for the write lock."""
 
     def answer(one: Submission) -> Any:
         try:
@@ -77,7 +77,7 @@ def test_those_that_wait_are_written_in_one_transaction(gathering: GroupCommit, 
         assert len(commits) == 2  # the one that held the lock, and theirs; the first went ahead of them the direct way
 
 
-@only_on("postgresql")  # SQLite has no connection that somebody else could end
+@only_on("postgresql")  # a SQLite connection cannot be ended by another process
 def test_who_submits_alone_does_not_notice_that_the_connection_had_died(gathering: GroupCommit, database: Database) -> None:
     gathering.submit(submission())
     with psycopg.connect(database.url.set(drivername="postgresql").render_as_string(hide_password=False), autocommit=True) as other:

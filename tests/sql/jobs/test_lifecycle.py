@@ -27,7 +27,7 @@ WAITING_FOR_TIME = {State.SCHEDULED, State.RETRYING}
 
 @dataclass
 class Expected:
-    """What the model says of one job."""
+    """Expected state of one job in the model."""
 
     state: State
     due_at: datetime | None = None

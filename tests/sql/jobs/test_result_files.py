@@ -36,7 +36,7 @@ def files(folder: Path) -> set[str]:
 
 
 def orphans(database: Database) -> set[str]:
-    """What the clean-up would delete."""
+    """Return the files that the clean-up would delete."""
     with database.read() as session:
         return {name for names in result_files.kept(batch=1) for name in result_files.unnamed(session, names)}
 

@@ -275,7 +275,7 @@ def test_a_key_that_no_store_can_hold_is_refused(database: Database, field: str,
     assert refused.value.field == field
 
 
-# what can be kept
+# storable values
 
 
 VALUES: list[Any] = [
@@ -435,7 +435,7 @@ def test_a_mark_waits_for_no_claim_so_that_the_two_never_wait_for_each_other(dat
     """A claim takes rows in the order of their ids, a mark in that of their numbers: on PostgreSQL every other pair deadlocked."""
     worker, ids = hired(database), [submitted(database).id for _ in range(3)]
     if database.is_sqlite:
-        return  # one writer at a time: there is nobody to wait for in the middle
+        return  # one writer at a time: there is no other transaction to wait for
 
     with database.write() as claiming, database.write() as marking:
         assert claims.claim(claiming, worker, [(ids[1], 1)])

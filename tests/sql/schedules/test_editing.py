@@ -31,7 +31,7 @@ def changed(database: Database, id: int, **fields: object) -> Schedule:
 
 
 def declare(database: Database, known: set[str] | None = None, **declared: object) -> None:
-    """What a scheduler process does at its start: actor=periodic."""
+    """Synchronise like a starting scheduler process: actor=periodic."""
     with database.write() as session:
         declared_schedules.synchronise(session, declared, known or {"sched_work"})  # type: ignore[arg-type]
 
@@ -55,7 +55,7 @@ def test_a_new_time_begins_now_and_repeats_nothing(database: Database, time: Sti
 
 def test_a_change_that_is_not_of_time_leaves_the_next_tick(database: Database, time: StillClock, make: Maker) -> None:
     id = created(database)
-    time.forward(300)  # nobody has fired meanwhile
+    time.forward(300)  # no tick has fired meanwhile
 
     changed(database, id, kwargs={"number": 5})
 

@@ -58,7 +58,7 @@ def test_D6_every_thirty_seconds_with_arguments_and_mondays_at_half_past_seven(d
 
 
 def test_periodiqs_cron_is_ours_and_a_retry_is_never_late(database: Database, time: StillClock, make: Maker) -> None:
-    """What periodiq refuses or gets wrong is right in its own spelling; its middleware, which drops late retries, has no part in it."""
+    """Expressions that periodiq rejects or misreads work in its own spelling; its middleware, which drops late retries, is not used."""
     from periodiq import cron as theirs
 
     sunday = theirs("0 6 * * fri-sun")
@@ -80,7 +80,7 @@ def test_what_periodiqs_command_sends_is_one_more_clock(database: Database, time
 
     try:
         time.forward(60)
-        for late_s in (0, 0, 20):  # twice at once, and again within the minute: it was started anew
+        for late_s in (0, 0, 20):  # twice at once, and again within the minute, after a restart
             by_periodiq.send_with_options(scheduled_at=str(time.forward(late_s)))
         [schedule] = _all(database)
         assert [job.options["scheduled_for"] for job in jobs(database)] == ["2026-01-05T12:01:00+00:00"]

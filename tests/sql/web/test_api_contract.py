@@ -21,7 +21,7 @@ pytestmark = pytest.mark.both_stores
 
 #: requests of each kind, right and wrong, for each operation
 EXAMPLES = 100
-#: what a schema cannot say of these bodies: rules between fields, cron expressions, names that must exist, arguments by position
+#: rules that a schema cannot express for these bodies: between fields, cron expressions, names that must exist, arguments by position
 BEYOND_SCHEMAS = {
     "GET /jobs", "POST /jobs", "POST /jobs/bulk", "PATCH /jobs/{id}", "POST /workflows", "POST /schedules", "POST /schedules/preview",
     "PATCH /schedules/{id}", "POST /schedules/{id}/backfill", "POST /pauses", "POST /limits", "POST /mails/{id}/resend", "GET /audit", "POST /webhooks", "POST /alerts/{id}/mute",

@@ -31,7 +31,7 @@ def test_backups_stand_with_size_rows_and_the_way_back(site: Site, database: Dat
     path, manifest = creation.make(database, folder)
 
     words = in_words(admin.get("/admin/backups").text)
-    # Whatever folder the service was started with: without it the command would mean another one.
+    # The folder must be named: the command could be run with another setting.
     assert f"./run restore --data {get_settings().data_dir.resolve()} {path}" in words
     assert path.name in words
     assert manifest.sha256[:12] in words

@@ -106,7 +106,7 @@ def test_a_thousand_rows_with_seven_bad_ones_are_looked_through_submitted_once_a
 def test_all_rows_are_submitted_or_none(visit: Visit, monkeypatch: pytest.MonkeyPatch) -> None:
     page = bring(visit, "add", "x,y\n1,1\n3,4\n").location
     hidden = visit.hidden(page, action=f"{page}/submit")
-    # A deploy between the look and the submission: the second row fits no more.
+    # A deploy between the preview and the submission: the second row is no longer valid.
     changed = Signature(lambda x, y: None, "add")
     monkeypatch.setattr(changed, "check", lambda args, kwargs: Signature(_small, "add").check(args, kwargs))
     monkeypatch.setitem(Signature._known, actor_catalogue.find("add"), changed)
@@ -186,7 +186,7 @@ def test_secrets_of_a_file_are_kept_sealed_and_never_given_back(visit: Visit, si
         assert "plant3d" not in text
     assert ",'=cmd()," in file.text
     assert [row["door"] for row in table(visit, page)] == ["front", "=cmd()"]
-    # The dots that stand for a secret are no secret.
+    # The dots that mask a secret are not the secret.
     again = bring(visit, "unlock", file.data).location
     assert "0 of 2 rows are valid." in in_words(visit.get(again).text)
 

@@ -138,7 +138,7 @@ def test_who_may_not_see_its_jobs_finds_nothing_of_it(site: Site, declare: Decla
     assert browser.get(f"/jobs/{id}").status_code == 404
     for address in ("/jobs", "/actors", "/", "/schedules"):
         assert "spill" not in browser.get(address).text, address
-    # As an actor that is not there: his very name is nobody's business.
+    # The same as for a missing actor: even its name is hidden.
     hidden, none = (browser.get(f"/actors/{name}") for name in ("spill", "nothing"))
     assert (hidden.status_code, none.status_code) == (404, 404)
     assert in_words(hidden.text).replace("spill", "nothing") == in_words(none.text)

@@ -46,7 +46,7 @@ def last_address() -> str | None:
         (PROXY, f"{ANN}:4711", ANN),
         (PROXY, f"[{BOB}]:4711", BOB),
         (f"::ffff:{PROXY}", BOB, BOB),
-        (PROXY, f"1.1.1.1, {ANN}", ANN),  # what the client wrote itself stands before
+        (PROXY, f"1.1.1.1, {ANN}", ANN),  # the client's own value comes first
         (PROXY, f"1.1.1.1, {ANN}, {INNER}", ANN),
         (PROXY, "", PROXY),
         (PROXY, "not an address", PROXY),

@@ -31,7 +31,7 @@ from src.sql.database import write
 from src.web.pages.fleet import overview_figures
 from tests.harness.site import Program, Site, Visit
 
-#: what is looked for
+#: hidden texts
 PLANT = "zq7"
 ACTOR, QUEUE, SCHEDULE = f"{PLANT}_payroll", f"{PLANT}_queue", f"{PLANT} nightly"
 #: a queue that actors of both kinds share
@@ -243,7 +243,7 @@ def test_numbers_tell_nothing_of_hidden_jobs(site: Site, role_and_actors: tuple[
 
     def numbers() -> list[str]:
         forget_kept()
-        site.program(Role.ADMIN).get("/metrics")  # what it keeps must not be given to others
+        site.program(Role.ADMIN).get("/metrics")  # its cache must not be served to others
         site.browser(Role.ADMIN).get("/")
         told = [line for line in program.get("/metrics").text.splitlines() if "_seconds" not in line and "worker" not in line]
         page = visit.get("/").text

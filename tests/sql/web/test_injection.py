@@ -43,7 +43,7 @@ def test_the_finder_finds_each_of_them() -> None:
 
 
 def _job(program: Program, text: str) -> str:
-    """A dead job in which every text that a person, a program or an actor writes is this one."""
+    """A dead job in which every text of a user, a program or an actor is this one."""
     context = {text[:100]: text, "text": text}
     job: dict[str, Any] = {"actor": "send_mail", "kwargs": {"to": ["a@example.org"], "subject": text, "context": context}, "delay": "1d"}
     job |= {"unique_key": text, "fair_key": text} | ({"idempotency_key": text} if text.isprintable() else {})
@@ -143,7 +143,7 @@ def test_sixty_strings_in_every_field_are_words_on_every_page(site: Site) -> Non
             page = _look(admin, path)
             shown += text in html.unescape(page)
         _look(admin, f"{own[0]}/edit")
-    assert shown > 2 * len(STRINGS)  # they are there, as words
+    assert shown > 2 * len(STRINGS)  # they are present, as text
     for path in _pages(site):
         _look(admin, path)
 

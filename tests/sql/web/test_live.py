@@ -123,7 +123,7 @@ def test_who_comes_when_all_streams_are_taken_is_told_to_poll(site: Site, monkey
 
 
 def test_a_stream_ends_within_a_minute_and_those_of_one_moment_at_different_times(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
-    # A reader that is there no more is not told by the network, and behind a proxy not even by what cannot be written.
+    # A closed reader is not detected by the network, and behind a proxy not even by failing writes.
     assert job_watcher.MAX_AGE_S + gunicorn_conf.keepalive + 2 * job_watcher.HEARTBEAT_S <= 60
     lifetimes = {job_watcher.lifetime() for _ in range(20)}
     assert len(lifetimes) > 1

@@ -137,7 +137,7 @@ def test_the_page_shows_the_log_and_its_stream_appends_what_comes_to_its_attempt
         message = stream.message()
         assert '<hx-partial hx-target="#log-attempts" hx-swap="beforeend">' in message
         assert 'id="log-2"' in message
-    assert 'id="line-2-1"' in visit.get(f"/jobs/{id}/live").text  # who must poll gets the log as a whole
+    assert 'id="line-2-1"' in visit.get(f"/jobs/{id}/live").text  # a polling page gets the whole log
 
 
 def test_an_attempts_log_can_be_read_as_plain_text_which_steers_no_terminal(site: Site) -> None:

@@ -35,7 +35,7 @@ DOCS = ROOT / "docs" / "how-to"
 FLEET = (DOCS / "monitoring.md").read_text().split("## Numbers of each process", 1)[0]
 SAMPLE = re.compile(r"(?P<name>[a-z_]+)(?:\{(?P<labels>[^}]*)\})? (?P<value>-?[0-9.]+)")
 LABEL = re.compile(r'([a-z_]+)="((?:[^"\\]|\\.)*)"')
-#: what PromQL itself knows, of what the files use
+#: PromQL's own words in these files
 WORDS = {
     "sum", "max", "count", "by", "and", "or", "time", "vector", "min_over_time", "max_over_time", "absent", "rate", "histogram_quantile",
 }  # fmt: skip
@@ -46,7 +46,7 @@ OTHERS = {"up": {"job", "instance"}, "process_resident_memory_bytes": {"job", "i
 
 @pytest.fixture
 def told(site: Site, monkeypatch: pytest.MonkeyPatch) -> dict[str, dict[str, Any]]:
-    """What /metrics says of a site where there is something of everything: name -> labels and samples."""
+    """Return the /metrics of a site with every kind of content: name -> labels and samples."""
     numbers = {"default": QueueNumbers(ready=3, unacked=0, consumers=1)}
     monkeypatch.setattr(management, "overview", lambda **_: Overview(True, "4.0", numbers, is_counted=True))
     worker = hired(site.database, actors=["add", "back_up"])
@@ -127,7 +127,7 @@ def test_dashboard_and_rules_ask_for_metrics_and_labels_that_there_are(told: dic
     assert len(expressions) > 25
     for expression in expressions:
         asked |= check(expression, known)
-    assert set(told) - asked == set()  # what nobody looks at need not be told
+    assert set(told) - asked == set()  # unused metrics are unnecessary
 
 
 def of_processes() -> dict[str, set[str]]:
@@ -170,7 +170,7 @@ def in_dashboard() -> Iterator[str]:
 def check(expression: str, known: dict[str, set[str]]) -> set[str]:
     """The metrics that a PromQL expression names; each must be there with the labels it is asked by, and all brackets closed."""
     tokens = [token for token in TOKEN.findall(expression) if not token.isspace()]
-    assert "".join(tokens) == re.sub(r"\s+", "", expression).strip(), expression  # nothing in it that is no token
+    assert "".join(tokens) == re.sub(r"\s+", "", expression).strip(), expression  # only known tokens
     closing = {"(": ")", "{": "}", "[": "]"}
     open_brackets: list[tuple[str, str]] = []
     metrics: set[str] = set()

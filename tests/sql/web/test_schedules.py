@@ -38,7 +38,7 @@ def web_sched_secret(password: SecretStr, times: int = 1) -> None:
 
 @dramatiq.actor
 def web_sched_told(what: dict[str, Any]) -> None:
-    """Be told."""
+    """Receive a notification."""
 
 
 _mine = {name: src.actors.broker.actors.pop(name) for name in ("web_sched_secret", "web_sched_told")}
@@ -53,7 +53,7 @@ def _actors() -> Iterator[None]:
 
 
 def times(**more: str) -> dict[str, str]:
-    """What the form sends beside the actor's own fields."""
+    """Return the form fields beside the actor's own."""
     given = {"name": "nightly", "cron": "0 6 * * mon-fri", "zone": "Europe/Berlin", "missed": "once", "overlap": "allow", **more}
     return {f"schedule-{name}": text for name, text in given.items()}
 

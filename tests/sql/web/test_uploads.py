@@ -75,7 +75,7 @@ def contents(folder: Path) -> list[bytes]:
 
 
 def kept_inputs(page: str, name: str) -> list[str]:
-    """What the page's form gives back of the files that it holds, as a browser does."""
+    """Return the values that a browser sends back for the files in the form."""
     return [html.unescape(value) for value in re.findall(rf'name="{name}-kept" value="([^"]+)"', page)]
 
 

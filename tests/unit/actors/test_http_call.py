@@ -135,7 +135,7 @@ def test_a_name_with_one_private_address_is_refused_and_is_resolved_only_once(se
     monkeypatch.setattr(socket, "getaddrinfo", lambda *_args, **_kwargs: both)
     with pytest.raises(CallRefused, match=r"127\.0\.0\.1, which is not public"):
         get(f"http://rebind.example.com:{server.server_port}/", allowed="")
-    # The name leads to an allowed address when it is judged, and elsewhere for whoever looks a second time.
+    # The name resolves to an allowed address for the check, and elsewhere the second time.
     judging = resolve(["127.0.0.1", "93.184.216.34"])
     monkeypatch.setattr(
         socket, "getaddrinfo", lambda host, *rest, **more: (judging if host == "rebind.example.com" else real)(host, *rest, **more)

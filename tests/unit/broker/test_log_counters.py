@@ -24,7 +24,7 @@ from src.up.data.data_folder import Folder
 from src.up.parts.part import Part
 from src.up.supervisor import Supervisor
 
-#: what a step does at each call: it fails three times, succeeds, and fails once more
+#: outcomes of a step's calls: it fails three times, succeeds, and fails once more
 FAILS = (True, True, True, False, True)
 #: the counts that are logged: of the first fault the first two failures, then the first of the next one
 LOGGED = [1, 2, 1]
@@ -75,7 +75,7 @@ def test_a_step_of_running_attempts(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(running_attempts, "log", lines)
     attempts = RunningAttempts(Lease("here:1"), Load(1), WorkQueue(), hand_back=lambda _deliveries: None)
     for name in ("_write_lines", "_pass_on_cancels", "_hand_back_waiting", "_acknowledge_early"):
-        monkeypatch.setattr(attempts, name, _nothing)  # what succeeds beside it is no success of this step
+        monkeypatch.setattr(attempts, name, _nothing)  # another step's success must not count
     monkeypatch.setattr(attempts, "_write_progress", failing(ValueError("x")))
 
     for _ in FAILS:

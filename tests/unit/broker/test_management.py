@@ -94,8 +94,8 @@ def test_a_node_that_hangs_is_named_and_another_one_answers(nodes: Callable[[int
     assert numbers is not None
     assert (numbers.ready, numbers.unacked, numbers.consumers) == (3, 1, 2)
     assert seen.queues["default"].policy == "work"
-    assert "/api/whoami" in third.asked  # whether it is there, too
-    assert management._first == 1  # and the next look begins with the one that answered
+    assert "/api/whoami" in third.asked  # it is asked too, to see that it is alive
+    assert management._first == 1  # the next query begins with the one that answered
     assert second.asked[0] == "/api/overview"
 
 
@@ -111,7 +111,7 @@ def test_no_caller_waits_for_nodes_that_hang(nodes: Callable[[int], list[Api]], 
     monkeypatch.setattr(management, "_asked", management._asked - management.LOST_S)
     monkeypatch.setattr(management, "_answer", Overview(True, "4.1.0"))
     monkeypatch.setattr(management, "_answered", management._asked)
-    assert management.overview(wait_s=0.01).reachable is False  # what it said before is not true for ever
+    assert management.overview(wait_s=0.01).reachable is False  # an earlier answer does not count for ever
 
 
 def test_alarms_and_nodes_that_do_not_run_are_troubles_in_a_sentence(nodes: Callable[[int], list[Api]]) -> None:

@@ -10,7 +10,7 @@ from src.jobs.core.states import FINAL
 from tests.harness import ROOT
 
 ENDING = ROOT / "src/jobs/finish/ending.py"
-#: what follows from an ending, and who may do it besides
+#: consequences of an ending, and other modules that may apply them
 PARTS = {
     "concurrency.free(": set(),
     "fair_queueing.top_up(": {"jobs/submit/submission.py", "broker/recover/relay.py"},  # jobs that are added, and those that were not seen

@@ -18,7 +18,7 @@ from src.mail.models import DeliveryState
 from src.mail.smtp import Answer, MailServer, deliver
 
 SENT, REFUSED, QUEUED = DeliveryState.SENT, DeliveryState.REFUSED, DeliveryState.QUEUED
-#: what a server answers that takes everything
+#: answers of a server that accepts everything
 KIND = {
     "greeting": "220 mail.test", "EHLO": "250-mail.test\r\n250-AUTH PLAIN LOGIN\r\n250 SIZE 1000000", "HELO": "250 mail.test", "MAIL": "250 OK", "RCPT": "250 OK",
     "DATA": "354 go on", "text": "250 taken", "QUIT": "221 bye", "RSET": "250 OK", "AUTH": "235 OK",
@@ -27,7 +27,7 @@ CLOSE = ""
 
 
 class Server:
-    """A mail server of one connection at a time that answers as it is told; what it heard is in `heard`."""
+    """A mail server with one connection at a time and scripted answers; its input is in `heard`."""
 
     def __init__(self) -> None:
         self.answers = dict(KIND)
@@ -94,7 +94,7 @@ def server() -> Iterator[Server]:
 
 
 def answer_of(server: Server, url: str = "smtp://127.0.0.1:{port}?timeout=5") -> Answer:
-    """What becomes of one recipient."""
+    """Outcome of one recipient."""
     told: dict[str, Answer] = {}
     deliver(
         MailServer.parse(url.format(port=server.port)),

@@ -89,7 +89,7 @@ def test_ticks_around_every_change_of_three_years_are_those_of_a_minute_scan(zon
 
 @pytest.mark.parametrize("expression", EXPRESSIONS[::7])
 def test_asking_tick_by_tick_says_the_same_as_walking(expression: str) -> None:
-    """What the clock does at each tick (ask for the next one) meets what the preview does (walk on)."""
+    """The clock's way (ask for the next tick) yields the same ticks as the preview's (iterate)."""
     rule = Rule(cron=expression, zone="Europe/Berlin")
     start = datetime(2026, 10, 24, 21, 59, 30, tzinfo=UTC)
     walked = [tick for tick, _ in zip(rule.ticks(start), range(40), strict=False)]

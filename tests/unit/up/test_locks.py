@@ -1,4 +1,4 @@
-"""The lock files: what a fresh checkout installs. Made anew after a change of setup.cfg with
+"""The lock files: the packages of a fresh checkout. To be regenerated after a change of setup.cfg with
 
 uv pip compile --universal --python-version 3.11 --generate-hashes --no-header pyproject.toml -o requirements.lock
 uv pip compile --universal --python-version 3.11 --generate-hashes --no-header --extra test --extra check pyproject.toml -o requirements-dev.lock

@@ -52,7 +52,7 @@ class Site:
 
     @property
     def connections(self) -> int:
-        """How many are open."""
+        """Return the number of open connections."""
         return len(self._sockets.connections)
 
     def _serve(self) -> None:

@@ -26,7 +26,7 @@ def _back(values: dict[str, Any], signature: Signature) -> None:
     back = read(shown, untouched_form.sent(shown))
     assert not back.errors
     assert identical(back.values, values)
-    # The same from the form of an actor, which knows nothing of the values but what the page sends: ?like= and presets.
+    # The same from an actor's form, whose values come only from the page: ?like= and presets.
     alike = read(fields_of(signature), untouched_form.sent(shown))
     assert not alike.errors
     assert identical(alike.values, values)

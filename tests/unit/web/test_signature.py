@@ -44,11 +44,11 @@ def test_title_and_help_come_from_the_docstring() -> None:
     def send_mail() -> None:
         """Send a mail.
 
-        To everybody.
+        To every recipient.
         """
 
     assert (_of(plain).title, _of(plain).help) == ("Plain", "")
-    assert (_of(send_mail).title, _of(send_mail).help) == ("Send a mail", "To everybody.")
+    assert (_of(send_mail).title, _of(send_mail).help) == ("Send a mail", "To every recipient.")
 
 
 def test_arguments_keep_the_layout_of_their_caller() -> None:
@@ -112,7 +112,7 @@ def test_a_function_of_json_types_only_is_called_without_conversion() -> None:
     def act(a: int, b: str | None, c: list[dict[str, float]], d: Any, e: Literal["x"], f=1) -> None: ...  # type: ignore[no-untyped-def]
 
     assert not _of(act).needs_coercion
-    # What Dramatiq would have called the function with, it is called with.
+    # It is called with the arguments that Dramatiq would have used.
     assert _of(act).coerce(["not an int"], {"b": 1}) == (["not an int"], {"b": 1})
 
 
@@ -171,7 +171,7 @@ _JSON = st.recursive(
 )
 
 
-@settings(deadline=None)  # a busy machine is no failure
+@settings(deadline=None)  # a busy machine is not a failure
 @given(args=st.lists(_JSON, max_size=4), kwargs=st.dictionaries(st.text(min_size=1), _JSON, max_size=4))
 def test_whatever_is_sent_is_refused_in_words_or_comes_out_as_the_same_call(args: list[Any], kwargs: dict[str, Any]) -> None:
     def act(a, b=1, *rest, **more) -> None: ...  # type: ignore[no-untyped-def]
