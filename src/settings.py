@@ -1,6 +1,6 @@
 """Settings: every setting of a Callboard process, read once from the environment and `.env`.
 
-Each has a unit, a default and a line of docs; docs/reference/settings.md is checked against this file by a test.
+Each has a unit, a default and a line of docs; a test checks docs/reference/settings.md against this file.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """The states of a job and the one table of allowed moves.
 
-Nobody assigns a state: a move is a compare-and-set in SQL on (job, state, attempt), so a late or repeated report
+A state is never assigned: a move is a compare-and-set in SQL on (job, state, attempt), so a late or repeated report
 changes nothing. docs/reference/states.md draws this table; a test compares the two.
 """
 

@@ -1,7 +1,8 @@
 """Tracing: OpenTelemetry spans from the request that submits a job to each attempt that runs it.
 
-The law of this room: it alone knows OpenTelemetry, and while nothing says where spans go it is not even imported. `active()` is
-None then, and that is all that the other rooms ask. It is switched on by OpenTelemetry's own OTEL_* variables (docs/how-to/tracing.md).
+The law of this room: it alone knows OpenTelemetry, which is not even imported until an exporter is configured.
+`active()` is None then, and other rooms check nothing else. OpenTelemetry's own OTEL_* variables switch it on
+(docs/how-to/tracing.md).
 """
 
 from __future__ import annotations

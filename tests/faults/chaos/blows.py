@@ -49,7 +49,7 @@ THREADS = (
     "WorkerThread",
     "interrupts",
 )
-#: those that may stand still or loop without anything being lost by it: nothing supervises their progress
+#: may stand still or loop without loss: their progress is not supervised
 ENDED_ONLY = ("WorkerThread",)
 
 
@@ -142,7 +142,7 @@ class Run:
             begun = time.monotonic()
             seen = _within(2 * blow.within_s, noticed)
         back = _within(BACK_S, self.works)
-        if blow.target in THREADS:  # what the blow still does must not be taken for what the next one does
+        if blow.target in THREADS:  # late effects of this blow must not count as those of the next one
             _within(2, lambda: False)
         return seen, None if back is None else time.monotonic() - begun
 
@@ -167,7 +167,7 @@ class Run:
             yield from self._process(blow)
 
     def _losses(self, thread: str) -> int:
-        """How often a worker has said that it lost this thread."""
+        """Return how often a worker has logged the loss of this thread."""
         named = {"ConsumerThread": "consumer of ", "WorkerThread": "worker thread"}.get(thread, thread)
         return sum("worker_thread_lost" in line and f'"thread": "{named}' in line for line in self.log().splitlines())
 

@@ -64,7 +64,7 @@ def thousand() -> str:
 def test_a_thousand_rows_with_seven_bad_ones_are_looked_through_submitted_once_and_given_back(visit: Visit) -> None:
     page = bring(visit, "add", thousand()).location
     shown = in_words(visit.get(page).text)
-    assert "992 of 999 rows are valid." in shown  # the empty line is no row
+    assert "992 of 999 rows are valid." in shown  # the empty line does not count
     assert list(re.findall(r"Row (\d+) [xy]? ?(?:Required|Enter|The row has)", shown)) == [
         "4",
         "101",

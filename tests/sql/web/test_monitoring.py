@@ -31,7 +31,7 @@ from tests.harness.site import Site
 pytestmark = pytest.mark.both_stores
 
 DOCS = ROOT / "docs" / "how-to"
-#: what docs/how-to/monitoring.md says of /metrics; that of single processes is another test's
+#: the /metrics of docs/how-to/monitoring.md; those of single processes are tested elsewhere
 FLEET = (DOCS / "monitoring.md").read_text().split("## Numbers of each process", 1)[0]
 SAMPLE = re.compile(r"(?P<name>[a-z_]+)(?:\{(?P<labels>[^}]*)\})? (?P<value>-?[0-9.]+)")
 LABEL = re.compile(r'([a-z_]+)="((?:[^"\\]|\\.)*)"')
