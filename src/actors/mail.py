@@ -107,7 +107,7 @@ def deliver_mail(mail_id: str) -> str:
     with read() as session:
         left = deliveries.outgoing(session, mail_id)
     if not left.recipients:
-        return "nothing was left to deliver"
+        return "all deliveries were already done"
     answers: dict[str, Answer] = {}
 
     def note(answered: Any) -> None:

@@ -79,9 +79,9 @@ def _keep_present(target: Database, folder: Path, say: Callable[[str], None]) ->
             return None
         _refuse_if_used(target)
     except SQLAlchemyError as error:
-        raise BackupError(f"The database cannot be looked at: {getattr(error, 'orig', None) or error}") from None
+        raise BackupError(f"The database cannot be read: {getattr(error, 'orig', None) or error}") from None
     kept, _ = creation.make(target, folder, prefix=REPLACED)
-    say(f"What is there now is kept in {kept}")
+    say(f"The present database is saved in {kept}")
     return kept
 
 

@@ -53,7 +53,7 @@ def compress(plain: Path, target: Path) -> None:
         while chunk := made_file.read(CHUNK):
             read_back.update(chunk)
     if read_back.digest() != digest.digest():
-        raise BackupError(f"{target} does not read back as it was written: look at the disk.")
+        raise BackupError(f"{target} does not read back as it was written: check the disk.")
 
 
 def unpack(copied: Path, plain: Path) -> None:

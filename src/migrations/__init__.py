@@ -1,4 +1,4 @@
-"""The schema's history, which Alembic applies; and whether a database has the schema that this code needs."""
+"""Migrations: the schema's history, which Alembic applies; and whether a database has the schema that this code needs."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ VERSIONS = FOLDER / "versions"
 
 
 def migrate(url: str | None = None) -> None:
-    """Bring the database to the newest schema; safe to call from several processes at once."""
+    """Migrate the database to the newest schema; safe to call from several processes at once."""
     from alembic import command  # here: only a process that migrates pays for this import
 
     command.upgrade(configuration(url), "head")
@@ -41,7 +41,7 @@ def newest() -> str:
 
 
 def problem() -> str | None:
-    """The same of this process's database; None also while that is away."""
+    """Return the problem of this process's database; None also while it is away."""
     try:
         with get_database().engine.connect() as connection:
             return missing(connection)
@@ -52,7 +52,7 @@ def problem() -> str | None:
 
 
 def missing(connection: Connection) -> str | None:
-    """None when the database has the needed schema or a newer one; else what it lacks, and the cure."""
+    """Return None if the database has the needed schema or a newer one; else its problem, and the cure."""
     if not inspect(connection).has_table("alembic_version"):
         return "The database has no tables yet.\nMake them:  ./run migrate"
     found = str(connection.execute(text("SELECT version_num FROM alembic_version")).scalar() or "")

@@ -10,7 +10,7 @@ from __future__ import annotations
 from alembic import context
 from sqlalchemy import text
 
-#: any fixed number: the advisory lock that two processes migrating at once meet
+#: an arbitrary constant: the advisory lock that serialises migrating processes
 MIGRATION_LOCK = 7_236_519
 
 database = context.config.attributes["database"]
@@ -23,4 +23,4 @@ with database.engine.connect() as connection:
         context.run_migrations()
     if connection.in_transaction():
         connection.commit()
-database.engine.dispose()  # ends the session, which gives the advisory lock back
+database.engine.dispose()  # ends the session, which releases the advisory lock

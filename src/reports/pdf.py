@@ -46,7 +46,7 @@ def _weasyprint() -> Any:
 
 def _cure() -> str:
     how = f"sudo apt-get install --no-install-recommends {PACKAGES}" if shutil.which("apt-get") else "install Pango (brew install pango)"
-    return f"PDFs need Pango, which is not installed here:  {how}"
+    return f"PDFs need Pango, which is not installed:  {how}"
 
 
 def _refuse(url: str, *_: Any, **__: Any) -> NoReturn:

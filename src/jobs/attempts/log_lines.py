@@ -57,7 +57,9 @@ class Lines:
             self._lines_left = 0
             settings = get_settings()
             level = "notice"
-            text = f"… no more is kept of this attempt: {settings.max_log_lines} lines or {settings.max_log_bytes} bytes are reached …"
+            text = (
+                f"… the log of this attempt is cut off here: {settings.max_log_lines} lines or {settings.max_log_bytes} bytes are reached …"
+            )
         self._waiting.append(Line(next(self._numbers), to_microseconds(now()), level, text))
 
     def write(self, level: str, text: str) -> None:

@@ -23,7 +23,7 @@ def ask(session: Session, id: str) -> Job:
     if job is None:
         raise UnknownJob(f"There is no job {id}.", field="id")
     if job.state is not State.RUNNING:
-        raise NotAllowed(f"the job is {job.state}: only of one that runs it can be said where it is")
+        raise NotAllowed(f"the job is {job.state}: only a running job has a stack")
     audit.about("job", job.id, actor=job.actor)
     session.merge(StackRequest(job_seq=job.seq, attempt=job.attempt, wished_at=now()))
     return job

@@ -82,7 +82,7 @@ def find(session: Session, fingerprint: str) -> FailureGroup:
     """Return the group of a fingerprint, or raise UnknownGroup."""
     group = session.execute(select(FailureGroup).where(FailureGroup.fingerprint == fingerprint)).scalars().first()
     if group is None:
-        raise UnknownGroup(f"There is no error group {fingerprint}. What was not seen for long is forgotten.", field="fingerprint")
+        raise UnknownGroup(f"There is no error group {fingerprint}. Groups not seen for a long time are deleted.", field="fingerprint")
     return group
 
 

@@ -71,8 +71,8 @@ def size_of(id: str) -> int:
     """Return the size of a file about to be referred to, and mark it as new. Raises UploadNotHere."""
     if not _touch(path(id)):
         raise UploadNotHere(
-            f"There is no file {id} here: it was never brought, or is deleted since nothing referred to it. Bring it again; "
-            "where web and workers run on several hosts, let CALLBOARD_UPLOADS_DIR name a folder that all of them share."
+            f"There is no file {id} here: it was never uploaded, or was deleted because nothing referred to it. Upload it again; "
+            "if web and workers run on several hosts, set CALLBOARD_UPLOADS_DIR to a folder that all of them share."
         )
     return path(id).stat().st_size
 

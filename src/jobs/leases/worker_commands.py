@@ -30,7 +30,7 @@ def ask(session: Session, name: str, command: WorkerCommand | None, *, by: str) 
         # Compare and set in one: if two operators disagree, `stop` wins.
         mine = mine.where(Worker.wish.is_distinct_from(WorkerCommand.STOP))
     if session.execute(mine.values(wish=command, wished_by=by[:255] if command else None).returning(Worker.id)).first() is None:
-        raise JobsError(f"{name} is to stop as soon as it has finished what it runs: it cannot be kept.", field="name")
+        raise JobsError(f"{name} is already stopping once its jobs are finished: this cannot be undone.", field="name")
     session.refresh(found)
     return found
 

@@ -114,7 +114,7 @@ def _part_suspects(candidates: Sequence[Candidate], take_suspect: Callable[[int]
     again_us = to_microseconds(now()) + SUSPECT_AGAIN_US
     for candidate in candidates:
         if candidate.waits is None and _is_suspect(candidate.job) and not take_suspect(candidate.job.seq):
-            candidate.wait("has cost workers before, and waits until no other such job runs beside it", due_us=again_us)
+            candidate.wait("has crashed workers before, and waits until no other such job is running", due_us=again_us)
 
 
 def _ask_pauses(candidates: Sequence[Candidate], in_force: Controls) -> None:

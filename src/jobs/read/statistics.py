@@ -131,7 +131,7 @@ def failures(session: Session, since: datetime, until: datetime, *, limit: int =
     for fingerprint, count, jobs, seq in run(session, _FAILURES, **_period(since, until), limit=limit):
         group = session.execute(select(FailureGroup).where(FailureGroup.fingerprint == fingerprint)).scalars().first()
         sample = run(session, _IDS, seq=seq)
-        title, place, message = (group.kind, group.place, group.message) if group else ("not yet looked at", "", "")
+        title, place, message = (group.kind, group.place, group.message) if group else ("not yet counted", "", "")
         found.append(FailureCount(fingerprint, title, place, message, count, jobs, sample[0][1] if sample else None))
     return found
 

@@ -117,7 +117,7 @@ def parse(text: str, place: Place | None = None) -> Query:
 def _unknown(term: Term) -> str:
     near = get_close_matches(term.name, FIELDS, n=1)
     hint = f" Did you mean {near[0]}:?" if near else f" There are {', '.join(f'{name}:' for name in FIELDS)} and arg.NAME:."
-    return f"{term.name}: is nothing that can be asked for.{hint} To search for this text, put it in quotation marks."
+    return f"{term.name}: is not a search field.{hint} To search for this text, put it in quotation marks."
 
 
 def _complaint(term: Term, value: str, why: str) -> str:

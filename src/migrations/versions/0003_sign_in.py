@@ -1,4 +1,4 @@
-"""Who may sign in: users, browser sessions, one-time links, failed sign-ins, API tokens."""
+"""Sign-in: users, browser sessions, one-time links, failed sign-ins, API tokens."""
 
 from __future__ import annotations
 

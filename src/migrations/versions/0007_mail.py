@@ -1,4 +1,4 @@
-"""Letters with their deliveries, and the built-in mailbox."""
+"""Emails with their deliveries, and the built-in mailbox."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""When a database was put back from a backup."""
+"""Restores of the database from a backup."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Schedules, their ticks, and what was changed about them."""
+"""Schedules, their ticks, and their change log."""
 
 from __future__ import annotations
 

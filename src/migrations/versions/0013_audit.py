@@ -1,4 +1,4 @@
-"""The audit: who did what, and who was refused. Lines can be added and deleted, never changed."""
+"""The audit log of actions and refusals. Entries can be added and deleted, never changed."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def upgrade() -> None:
             "CREATE TRIGGER audit_lines_stay BEFORE UPDATE ON audit_lines BEGIN SELECT RAISE(ABORT, 'lines of the audit are never changed'); END"
         )
     else:
-        # A rule, not a trigger: a trigger's function would outlive the table when a backup is put back.
+        # A rule, not a trigger: a trigger's function would outlive the table when a backup is restored.
         op.execute("CREATE RULE audit_lines_stay AS ON UPDATE TO audit_lines DO INSTEAD NOTHING")
 
 

@@ -19,7 +19,7 @@ depends_on = None
 def upgrade() -> None:
     connection = op.get_bind()
     if connection.dialect.name == "sqlite":
-        # detail=none: what is found by its trigrams is compared with the text anyway, and the index is half as large.
+        # detail=none: trigram matches are compared with the text anyway, and the index is half as large.
         op.execute("CREATE VIRTUAL TABLE job_texts USING fts5(text, tokenize='trigram', detail='none', columnsize=0)")
         return
     op.create_table(

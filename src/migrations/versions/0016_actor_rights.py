@@ -1,4 +1,4 @@
-"""Users and tokens may be limited to certain actors; tokens may be a user's own; sessions tell whether a link began them."""
+"""Users and tokens may be limited to certain actors; tokens may belong to a user; sessions record whether a link began them."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ def upgrade() -> None:
     op.add_column("console_users", sa.Column("actors", sa.Text()))
     op.add_column("api_tokens", sa.Column("actors", sa.Text()))
     op.add_column("console_sessions", sa.Column("by_link", sa.Boolean()))
-    # Whose token it is: his to see and revoke, and dead when he is disabled. None: made at a terminal or by an administrator.
+    # The token's owner: may see and revoke it; disabling the owner disables it. None: made at a terminal or by an administrator.
     op.add_column("api_tokens", sa.Column("user_id", sa.BigInteger()))
 
 

@@ -1,4 +1,4 @@
-"""Webhooks: who is told of the ends of jobs and workflows, and every delivery."""
+"""Webhooks: subscriptions to ends of jobs and workflows, and every delivery."""
 
 from __future__ import annotations
 

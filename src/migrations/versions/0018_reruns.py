@@ -1,4 +1,4 @@
-"""Which job a new one runs again."""
+"""Re-runs: the job that a new one runs again."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What people say of an error group: resolved, muted; and that it came again."""
+"""Status of error groups: resolved, muted, regressed."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Alerts, and the row by which schedulers take turns in looking for them."""
+"""Alerts, and the row by which schedulers take turns in checking."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What an operator wants of a worker process, and how much memory it takes."""
+"""Worker commands, and the memory of a worker process."""
 
 from __future__ import annotations
 

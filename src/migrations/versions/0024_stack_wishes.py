@@ -1,4 +1,4 @@
-"""That somebody wants to know where a running attempt is."""
+"""Requests for the stack of a running attempt."""
 
 from __future__ import annotations
 

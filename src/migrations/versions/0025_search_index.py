@@ -1,4 +1,4 @@
-"""Searches read no list of pending entries: PostgreSQL takes a trigram index with one for dear and reads the whole table instead."""
+"""Search index without a pending list (fastupdate): PostgreSQL overestimates the cost of an index with one and scans the table instead."""
 
 from __future__ import annotations
 
@@ -25,6 +25,6 @@ def downgrade() -> None:
 
 
 def _is_there() -> bool:
-    """SQLite has another index, and a PostgreSQL without pg_trgm none."""
+    """True on PostgreSQL with pg_trgm: SQLite has another index."""
     connection = op.get_bind()
     return connection.dialect.name == "postgresql" and connection.execute(sa.text(f"SELECT to_regclass('{_INDEX}')")).scalar() is not None

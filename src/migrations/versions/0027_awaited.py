@@ -1,4 +1,4 @@
-"""Who waits for which job's end, to be told of it; PostgreSQL's alone, and not logged."""
+"""Result waiters, to be notified of a job's end; only on PostgreSQL, unlogged."""
 
 from __future__ import annotations
 

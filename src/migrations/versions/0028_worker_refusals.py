@@ -1,4 +1,4 @@
-"""What RabbitMQ refuses a worker process, queue by queue."""
+"""RabbitMQ's refusals to a worker process, by queue."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What waiting jobs wait for: compared by bytes, whatever the locale of the database, and cleared from jobs that have ended."""
+"""`waits_for` of waiting jobs: bytewise collation, whatever the database's locale, and cleared from jobs that have ended."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How a batch's file was written, so that it is given back the same way; NULL: commas and UTF-8."""
+"""Format of a batch's file, so that it is returned in the same format; NULL: commas and UTF-8."""
 
 from __future__ import annotations
 

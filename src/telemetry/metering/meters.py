@@ -31,27 +31,23 @@ class Meters:
 
     def _of_a_worker(self) -> None:
         self._attempts = Histogram(
-            "callboard_attempt_duration_seconds", "How long attempts took, by their outcome.", ["actor", "outcome"], registry=self._all, buckets=ATTEMPT_BUCKETS
+            "callboard_attempt_duration_seconds", "Duration of attempts by outcome.", ["actor", "outcome"], registry=self._all, buckets=ATTEMPT_BUCKETS
         )  # fmt: skip
-        self._claims = Counter(
-            "callboard_claims", "Messages that were taken, by what became of them.", ["queue", "result"], registry=self._all
-        )
+        self._claims = Counter("callboard_claims", "Consumed messages by outcome.", ["queue", "result"], registry=self._all)
         self._commits = Histogram(
-            "callboard_commit_duration_seconds", "How long it took to write the ends of attempts, a batch at a time.", registry=self._all, buckets=COMMIT_BUCKETS
+            "callboard_commit_duration_seconds", "Duration of commits of finished attempts, per batch.", registry=self._all, buckets=COMMIT_BUCKETS
         )  # fmt: skip
-        self._ends = Counter("callboard_committed_ends", "Ends of attempts that were written.", registry=self._all)
-        self._prefetched = Gauge("callboard_prefetched_jobs", "Jobs that are claimed and wait for a thread.", registry=self._all)
+        self._ends = Counter("callboard_committed_ends", "Finished attempts that were committed.", registry=self._all)
+        self._prefetched = Gauge("callboard_prefetched_jobs", "Claimed jobs that wait for a thread.", registry=self._all)
         self._threads = Gauge("callboard_threads", "Actor threads.", registry=self._all)
         self._busy = Gauge("callboard_threads_busy", "Actor threads that run a job.", registry=self._all)
 
     def _of_a_scheduler(self) -> None:
-        self._ticks = Counter(
-            "callboard_ticks", "Ticks of schedules that were decided about here, by what became of them.", ["state"], registry=self._all
-        )
+        self._ticks = Counter("callboard_ticks", "Ticks of schedules decided by this process, by outcome.", ["state"], registry=self._all)
         self._lateness = Histogram(
-            "callboard_tick_lateness_seconds", "How long after their time ticks were decided about.", registry=self._all, buckets=LATENESS_BUCKETS
+            "callboard_tick_lateness_seconds", "Delay between a tick's due time and its decision.", registry=self._all, buckets=LATENESS_BUCKETS
         )  # fmt: skip
-        self._looks = Counter("callboard_schedule_looks", "Looks at the schedules that are due soon.", registry=self._all)
+        self._looks = Counter("callboard_schedule_looks", "Polls of the schedules that are due soon.", registry=self._all)
 
     def watch(self, *, threads: int, busy: Callable[[], int], prefetched: Callable[[], int]) -> None:
         """Call these functions at each scrape."""

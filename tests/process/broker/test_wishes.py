@@ -67,7 +67,7 @@ def test_a_worker_that_is_to_stop_ends_after_its_jobs_and_a_fresh_one_does_the_r
         quiet.wait_for(tmp_path / "made")
         ask(quiet, WorkerCommand.STOP)
         obeys(quiet, command, "stop")
-        with pytest.raises(JobsError, match="it cannot be kept"):
+        with pytest.raises(JobsError, match="cannot be undone"):
             ask(quiet, None)
         late = actors.echo.send("late")
         assert command.process.poll() is None

@@ -137,7 +137,7 @@ def test_only_if_changed_and_only_if_not_empty(database: Database, running: Runn
 
 def test_without_pango_everything_but_the_pdf_is_made(database: Database, running: RunningJob, monkeypatch: pytest.MonkeyPatch) -> None:
     def missing(_html: str) -> bytes:
-        raise pdf.NoPdf("PDFs need Pango, which is not installed here:  sudo apt-get install libpango")
+        raise pdf.NoPdf("PDFs need Pango, which is not installed:  sudo apt-get install libpango")
 
     monkeypatch.setattr(pdf, "make", missing)
     result = daily_operations()

@@ -43,7 +43,7 @@ def test_workers_are_listed_made_quiet_and_stopped(terminal: Terminal) -> None:
     assert terminal.run("workers") == "here:1  0/4 busy  -  mail  quiet"
     terminal.run("workers", "resume", "here:1")
     assert terminal.run("workers", "stop", "here:1") == "here:1 stops after its current jobs"
-    assert "it cannot be kept" in terminal.run("workers", "resume", "here:1", code=1)
+    assert "cannot be undone" in terminal.run("workers", "resume", "here:1", code=1)
     assert "There is no living worker named nobody:1" in terminal.run("workers", "quiet", "nobody:1", code=1)
 
 

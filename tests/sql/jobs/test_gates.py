@@ -313,4 +313,4 @@ def test_jobs_that_have_cost_workers_run_one_at_a_time_in_a_process(database: Da
     assert len(started) == 1
     waiting = [look(database, id) for id in ids if id != started[0].id]
     assert {job.state for job in waiting} == {State.SCHEDULED}
-    assert "has cost workers" in (waiting[0].reason or "")
+    assert "has crashed workers" in (waiting[0].reason or "")

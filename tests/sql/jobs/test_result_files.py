@@ -70,7 +70,7 @@ def test_a_file_that_is_not_on_this_host_says_what_to_do(database: Database, fol
     job = look(database, succeeded(database, hired(database)))
     (folder / str(job.result_file)).unlink()
 
-    with pytest.raises(ResultNotHere, match="let CALLBOARD_RESULTS_DIR name a folder that all of them share"):
+    with pytest.raises(ResultNotHere, match="set CALLBOARD_RESULTS_DIR to a folder that all of them share"):
         result_files.result_of(job)
 
 

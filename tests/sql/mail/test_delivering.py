@@ -86,7 +86,7 @@ def test_everybody_is_answered_for_apart(database: Database, server: MailServer)
 
     assert [taken.recipients for taken in server.taken] == [[ADA], [BOB]]
     assert server.taken[0].raw == server.taken[1].raw
-    assert deliver_mail(id) == "nothing was left to deliver"
+    assert deliver_mail(id) == "all deliveries were already done"
 
 
 @one_store

@@ -372,7 +372,7 @@ def test_a_worker_that_does_not_see_the_file_says_which_and_the_cure(site: Site)
     job = job_of(site.browser(Role.SUBMITTER).fill_in("/actors/archive", photo=part()))
     uploads.path(job.kwargs["photo"]["id"]).unlink()
     with pytest.raises(
-        InvalidArguments, match=r"photo: There is no file file_.* let CALLBOARD_UPLOADS_DIR name a folder that all of them share"
+        InvalidArguments, match=r"photo: There is no file file_.* set CALLBOARD_UPLOADS_DIR to a folder that all of them share"
     ):
         Signature.of(archive).coerce(job.args, job.kwargs)
 
