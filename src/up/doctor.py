@@ -220,7 +220,7 @@ def _backups(_settings: Settings) -> Iterator[Finding]:
 
 
 def _is_migrated() -> bool:
-    """True if the database has the latest schema. Checks skip an unreachable database: `_database` reports it."""
+    """True if the database has its tables. Checks skip an unreachable database: `_database` reports it."""
     try:
         if not database.get_database().exists():
             return False

@@ -31,7 +31,7 @@ Try = Sequence[int]
 
 
 def begin(session: Session, name: str, address: str) -> Try | None:
-    """Count an attempt as failed and commit before the password is checked; None: throttled."""
+    """Count an attempt as failed; the transaction must end before the password is checked. None: throttled."""
     present = now()
     if session.get_bind().dialect.name == "postgresql":  # SQLite has a single writer anyway
         session.execute(text("SELECT pg_advisory_xact_lock(hashtext(:address))"), {"address": f"callboard sign-in {address}"})
