@@ -24,6 +24,7 @@ from dramatiq import Message
 
 from src.jobs import submit
 from src.jobs.leases.heartbeats import Role, silent
+from src.jobs.leases.heartbeats import alive as beating
 from src.jobs.leases.workers import alive
 from src.jobs.submit.submission import new_id
 from tests.faults.chaos.load import Submitters, directly
@@ -118,7 +119,7 @@ class Run:
             if len(self.workers()) < WORKERS or self.answer("/readyz")[0] != 200:
                 return False
             with self.callboard.database.read() as session:
-                if any(silent(session, role) for role in Role):
+                if any(silent(session, role) for role in Role) or Role.SCHEDULER not in {one.role for one in beating(session)}:
                     return False
             return self.runs()
         except Exception:  # noqa: BLE001 - whatever it is, it does not work yet
