@@ -32,19 +32,21 @@ GUARDED = 70
 class Progress:
     """Progress of one thread. Only that thread writes; `waits` marks that it is idle and may stand still."""
 
-    __slots__ = ("is_waiting", "steps")
+    __slots__ = ("is_waiting", "steps", "wait_s")
 
     def __init__(self) -> None:
         self.steps = 0
         self.is_waiting = False
+        self.wait_s = float("inf")
 
     def step(self) -> None:
         """Record that the thread has made progress; an unforeseen error is not progress."""
         self.is_waiting = False
         self.steps += 1
 
-    def waits(self) -> None:
-        """Record that the thread waits for work."""
+    def waits(self, at_most_s: float = float("inf")) -> None:
+        """Record that the thread waits for work, or for its next turn in at most so many seconds."""
+        self.wait_s = at_most_s
         self.is_waiting = True
         self.steps += 1
 
@@ -56,6 +58,15 @@ class Supervised(NamedTuple):
     thread: threading.Thread
     progress: Progress | None = None
     limit_s: float | None = None  # seconds without progress that are allowed; None: CALLBOARD_STUCK_AFTER
+    has_work: Callable[[], bool] | None = None  # True while work waits for it: then an idle thread must not stand still
+
+    def allowed_s(self) -> float:
+        """Return the seconds that the thread may stand still now."""
+        limit_s = get_settings().stuck_after if self.limit_s is None else self.limit_s
+        assert self.progress is not None, "a thread without progress has no limit"
+        if self.progress.is_waiting and not (self.has_work and self.has_work()):
+            return limit_s + self.progress.wait_s
+        return limit_s
 
 
 class VitalThreads:
@@ -70,17 +81,19 @@ class VitalThreads:
         """Return the name of a thread that has ended or hangs, and the problem; None: all of them work."""
         seen: dict[threading.Thread, tuple[int, float]] = {}
         still: tuple[str, str] | None = None
-        for name, thread, progress, limit_s in self._find():
-            if not thread.is_alive():
-                return name, "has ended"
-            if progress is None:
+        for each in self._find():
+            if not each.thread.is_alive():
+                return each.name, "has ended"
+            if each.progress is None:
                 continue
-            steps, still_s = self._seen.get(thread, (progress.steps, 0.0))
-            moved = progress.is_waiting or steps != progress.steps
-            still_s = 0.0 if moved else still_s + min(elapsed_s, CHECK_LIMIT_S)
-            seen[thread] = progress.steps, still_s
-            if still_s >= (limit_s or get_settings().stuck_after):
-                still = name, f"has made no progress for {still_s:.0f} s"
+            steps, still_s = self._seen.get(each.thread, (each.progress.steps, 0.0))
+            still_s = still_s + min(elapsed_s, CHECK_LIMIT_S) if steps == each.progress.steps else 0.0
+            allowed_s = each.allowed_s()
+            if allowed_s == float("inf"):
+                still_s = 0.0  # work that arrives now gets the whole limit
+            seen[each.thread] = each.progress.steps, still_s
+            if still_s >= allowed_s:
+                still = each.name, f"has made no progress for {still_s:.0f} s"
         self._seen = seen
         if still is None:
             self._question = None  # an earlier answer proves nothing

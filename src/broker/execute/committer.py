@@ -52,7 +52,7 @@ class Committer:
 
     def threads(self) -> list[Supervised]:
         """Return the threads that this process cannot do without."""
-        return [Supervised("committer", self._thread, self._progress)]
+        return [Supervised("committer", self._thread, self._progress, has_work=lambda: not self._queue.empty())]
 
     def put(self, finished: Finished | None, delivery: Delivery) -> None:
         """Accept the end of an attempt; None if it is committed already and only the ack is left.

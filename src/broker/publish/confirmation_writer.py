@@ -41,7 +41,7 @@ class ConfirmationWriter:
 
     def threads(self) -> list[Supervised]:
         """Return the threads that this process cannot do without."""
-        return [Supervised("confirmations", self._thread, self._progress)]
+        return [Supervised("confirmations", self._thread, self._progress, has_work=lambda: not self._queue.empty())]
 
     def put(self, confirmed: list[Envelope]) -> None:
         """Accept confirmed envelopes; returns at once."""

@@ -65,7 +65,7 @@ class Reconciler:
             self._thread.join(timeout=5)
 
     def _run(self) -> None:
-        while not self._closing.wait(get_settings().reconcile_interval):
+        while not self._next_turn():
             self._progress.step()
             try:
                 fleet_watch.part()
@@ -73,7 +73,12 @@ class Reconciler:
                 self._causes.passed()
             except Exception as error:  # noqa: BLE001 - the next turn tries again
                 self._causes.failed(log, error, waits="reconciler_waits_for_sql", broke="reconciler_failed")
-            self._progress.waits()
+
+    def _next_turn(self) -> bool:
+        """Wait for it; True if the reconciler is closing."""
+        interval = get_settings().reconcile_interval
+        self._progress.waits(interval)
+        return self._closing.wait(interval)
 
     def run_once(self) -> int:
         """Compare now; return how many jobs will be published again."""

@@ -99,7 +99,7 @@ class Relay:
                 if was_away:
                     # Workers come first: they re-claim the last claims that a killed PostgreSQL has lost.
                     was_away = False
-                    self._closing.wait(get_settings().heartbeat_interval * 1.5)
+                    self._pause(get_settings().heartbeat_interval * 1.5)
                     continue
                 with read() as session:
                     instant = due_jobs.next_instant(session)
@@ -108,7 +108,7 @@ class Relay:
                 if instant is not None:
                     wait = min(wait, (instant - now()).total_seconds())
                 if wait > 0:
-                    self._closing.wait(wait)
+                    self._pause(wait)
                 if instant is not None and instant <= now():
                     self.run_once()
                 self._causes.passed()
@@ -119,6 +119,10 @@ class Relay:
                     self._be_patient()
                     was_away = True
                 self._closing.wait(1.0)
+
+    def _pause(self, seconds: float) -> None:
+        self._progress.waits(seconds)
+        self._closing.wait(seconds)
 
     def _be_patient(self) -> None:
         """Take over no jobs until every living worker has had time to renew its lease."""

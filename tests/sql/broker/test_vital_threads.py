@@ -9,6 +9,8 @@ from collections.abc import Iterator
 import pytest
 
 from src.broker.core.supervision import Progress, Supervised, VitalThreads
+from src.broker.recover.relay import Relay
+from src.settings import get_settings
 from src.sql.database import Database, use_database
 from tests.harness.waiting import eventually
 
@@ -58,6 +60,33 @@ def test_a_thread_that_waits_for_work_may_stand_still(thread: threading.Thread) 
 
 
 @pytest.mark.usefixtures("database")
+def test_a_thread_that_waits_although_there_is_work_is_named(thread: threading.Thread) -> None:
+    progress, work = Progress(), [1]
+    progress.waits()
+    vital = VitalThreads(lambda: [Supervised("committer", thread, progress, has_work=lambda: bool(work))])
+    for _ in range(28):
+        assert vital.check(1.0) is None
+    work.clear()
+    assert [vital.check(1.0) for _ in range(100)] == [None] * 100
+    work.append(2)  # which gets the whole limit
+
+    for _ in range(29):
+        assert vital.check(1.0) is None
+    eventually(lambda: vital.check(1.0) is not None, what="it is named")
+
+
+@pytest.mark.usefixtures("database")
+def test_a_thread_that_waits_longer_than_for_its_next_turn_is_named(thread: threading.Thread) -> None:
+    progress = Progress()
+    progress.waits(10)
+    vital = VitalThreads(lambda: [Supervised("reconciler", thread, progress)])
+
+    for _ in range(39):
+        assert vital.check(1.0) is None
+    eventually(lambda: vital.check(1.0) is not None, what="it is named")
+
+
+@pytest.mark.usefixtures("database")
 def test_the_pause_of_a_suspended_process_is_not_taken_for_its_threads(thread: threading.Thread) -> None:
     vital = VitalThreads(lambda: [Supervised("relay", thread, Progress())])
     vital.check(0.5)
@@ -73,3 +102,18 @@ def test_a_thread_that_waits_for_a_database_which_hangs_is_not_at_fault(thread: 
             assert [vital.check(1.0) for _ in range(100)] == [None] * 100
         finally:
             use_database(None)
+
+
+@pytest.mark.usefixtures("database")
+def test_a_turn_that_is_rarer_than_the_limit_is_no_standstill(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("RECONCILE_INTERVAL", "RELAY_INTERVAL"):
+        monkeypatch.setenv(f"CALLBOARD_{name}", "3000")
+    get_settings.cache_clear()
+    relay = Relay()
+    relay.start()
+    try:
+        vital = VitalThreads(relay.threads)
+        eventually(lambda: all(one.progress is not None and one.progress.is_waiting for one in relay.threads()))
+        assert [vital.check(1.0) for _ in range(100)] == [None] * 100
+    finally:
+        relay.close()
