@@ -1,4 +1,4 @@
-"""`./run restore` of a moment at which a job was being cancelled: the cancel is completed, and whoever subscribed to it is notified."""
+"""`./run restore` of a moment at which a job was being cancelled: it completes the cancel, and notifies the webhooks of it."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from tests.harness.jobs import claimed, hired, look
 from tests.harness.stores import only_on
 
 
-@only_on("sqlite")  # what it is about is which process completes the cancel
+@only_on("sqlite")  # the point is the process, not the store
 def test_a_completed_cancel_is_an_event(fresh_database: Database, tmp_path: Path) -> None:
     database = fresh_database
     running = claimed(database, hired(database))
