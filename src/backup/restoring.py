@@ -11,6 +11,7 @@ from sqlalchemy import inspect
 from sqlalchemy.exc import SQLAlchemyError
 
 from .. import migrations
+from ..jobs.core.envelopes import leave_to_relay, publisher
 from ..jobs.leases import workers
 from ..jobs.upkeep.restoring import mark_restored
 from ..settings import of_file
@@ -123,7 +124,8 @@ def _make_usable(url: str, path: Path, manifest: Manifest) -> int:
     migrations.migrate(url)
     restored = Database(url, pool_size=1)
     try:
-        with restored.write() as session:
+        # The database is not in its place yet: what a publisher confirmed now would be written to the replaced one.
+        with publisher.replaced(leave_to_relay), restored.write() as session:
             return mark_restored(session, made_at=manifest.instant, file=path.name)
     finally:
         restored.engine.dispose()

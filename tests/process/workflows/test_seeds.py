@@ -159,7 +159,7 @@ def test_D5_signatures_are_stored_sent_and_run_elsewhere(callboard: Callboard, t
     path.write_text(json.dumps(store(workflow)))
 
     # Another process, which knows none of the actors and has only the text.
-    elsewhere = "import json, sys; from src.sql.database import write; from src.jobs import signatures\n"
+    elsewhere = "import json, sys; import src.actors; from src.sql.database import write; from src.jobs import signatures\n"
     elsewhere += "with write() as s: print(signatures.load(json.load(open(sys.argv[1]))).submit(s).id)"
     ids = {fork_server.server().run(["-c", elsewhere, str(path)], os.environ).stdout.strip() for _ in range(2)}
 
