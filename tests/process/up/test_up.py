@@ -99,7 +99,7 @@ def test_a_second_up_says_so_and_starts_nothing(house: House) -> None:
 
     said = house.up()
 
-    assert "already runs here: http://127.0.0.1" in said
+    assert "already running here: http://127.0.0.1" in said
     assert house.status["processes"] == before
 
 
