@@ -100,7 +100,7 @@ def test_a_program_that_imports_jobs_alone_is_told_and_has_changed_nothing(migra
 
 
 def test_the_use_that_docs_operating_recommends_connects_every_hook(migrated: Path) -> None:
-    found = re.search(r"```python run\n(.*?)```", (ROOT / "docs" / "operating.md").read_text(), re.DOTALL)
+    found = re.search(r"```python run\n(.*?)```", (ROOT / "docs" / "how-to" / "operating.md").read_text(), re.DOTALL)
     assert found is not None
 
     printed = python(f"{found[1]}\nfrom src import wiring\nprint(wiring.unconnected())\nsrc.actors.broker.close()", migrated)

@@ -18,8 +18,8 @@ from src.migrations import migrate
 from src.sql.database import Database
 from tests.harness.services import Postgres
 from tests.harness.stores import only_on, using
-from tests.sql.jobs.test_gathering import stored
-from tests.sql.jobs.test_gathering import submission as asked
+from tests.sql.jobs.test_group_commit import stored
+from tests.sql.jobs.test_group_commit import submission as asked
 
 #: submissions after each of which the log is looked at
 TRIES = 20
