@@ -75,7 +75,7 @@ OPENINGS = {
 
 _NOT_PROSE = re.compile(r"``?[^`]+``?|https?://\S+|\b[\w./-]+\.(?:py|md|html|css|js|toml|cfg|txt|json|csv)\b|\b\w*_\w*\b|\w+[./]\w[\w./]*")
 _ALLOWED = re.compile(rf"\b(?:{'|'.join(ALLOWED)})\b", re.IGNORECASE)
-_OPENINGS = [(re.compile(rf"\s*(?:{pattern})\b", re.IGNORECASE), better) for pattern, better in OPENINGS.items()]
+_OPENINGS = [(re.compile(rf"\s*(?:{pattern})(?!\w)", re.IGNORECASE), better) for pattern, better in OPENINGS.items()]
 #: a later sentence that begins without its noun
 _HEADLESS = re.compile(r"(?:[.!?]|\n\n)\s+((?:What|Who|Whose|Whom|Whether|Those (?:that|who))\b)[^.?!]*(?:[.!]|$)")
 _SQL = re.compile(r"\b(?:SELECT|UPDATE|INSERT|DELETE|CREATE|ALTER)\b")
@@ -158,17 +158,18 @@ def _of_python(text: str, *, messages: bool) -> Iterator[Passage]:
 
 
 def _comments(text: str) -> Iterator[Passage]:
-    """Yield comments of Python; those on consecutive lines are joined."""
-    start, joined = 0, list[str]()
+    """Yield comments of Python; those on consecutive lines of their own are joined."""
+    start, joined, follows = 0, list[str](), False
     for token in tokenize.generate_tokens(io.StringIO(text).readline):
         if token.type != tokenize.COMMENT:
             continue
-        alone = not token.line[: token.start[1]].strip()
-        if not (joined and alone and token.start[0] == start + len(joined)):
+        is_alone = not token.line[: token.start[1]].strip()
+        if not (follows and is_alone and token.start[0] == start + len(joined)):
             if joined:
                 yield Passage(start, "\n".join(joined), True)
             start, joined = token.start[0], []
         joined.append(" " + token.string.lstrip("#: "))
+        follows = is_alone
     if joined:
         yield Passage(start, "\n".join(joined), True)
 

@@ -57,7 +57,7 @@ def commit(database: Database, statement: str) -> None:
 
 
 def unflushed(database: Database) -> bool:
-    """Is anything in the log that is not on the disk?"""
+    """True if the log holds anything that is not on disk."""
     with database.read() as session:
         return bool(session.execute(text("SELECT pg_current_wal_insert_lsn() > pg_current_wal_flush_lsn()")).scalar_one())
 
