@@ -1,7 +1,7 @@
 """Stored form of arguments: chosen so that each attempt gets exactly the value that was accepted.
 
-A worker reads the stored JSON with the same type that checked it. So a converter would run twice (5 € -> 500 -> 50000),
-a field with two names would not be found again, and a generated default would differ. Of the possible forms, the first
+A worker reads the stored JSON with the same type that checked it. So a converter would run twice (5 € -> 500 -> 50000).
+A field with two names would not be found again, and a generated default would differ. Of the possible forms, the first
 is stored that reads back as the accepted value.
 """
 

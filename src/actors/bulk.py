@@ -18,10 +18,10 @@ from ..sql.database import read, write
 def act_on_jobs(
     verb: Literal["retry", "re-run", "release", "cancel", "discard"], query: str, up_to: int, asked_at: str, by: str, by_key: str = "", role: str = "", via: str = "page"
 ) -> dict[str, Any]:  # fmt: skip
-    """Retry, re-run, release, cancel or discard all jobs that a query means.
+    """Retry, re-run, release, cancel or discard all jobs that match a query.
 
-    Made by the page of the jobs list, by API or command; a job that has changed meanwhile is left alone. Cancel this job to stop it: what is done is done,
-    the rest stays as it is.
+    Submitted by the jobs page, the API or a command; jobs that have changed meanwhile are skipped. Cancel this job to
+    stop: finished changes stay, the rest is not made.
     """
     while True:
         entry = audit.PendingEntry(

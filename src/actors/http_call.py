@@ -49,9 +49,10 @@ def call_http(
 ) -> dict[str, Any]:
     """Call a URL over HTTP.
 
-    Addresses that are not public are refused unless CALLBOARD_HTTP_ALLOW names them, whatever a name resolves to and wherever a redirect
-    leads. An answer of 5xx, 408, 425 or 429 is tried again, when the server says if it does; any other of 400 and above is not. Redirects
-    of GET and HEAD are followed; those of other methods are an error that names the new address, but for 307 and 308.
+    Addresses that are not public are refused unless CALLBOARD_HTTP_ALLOW names them, also as the target of a name or a
+    redirect. Responses of 5xx, 408, 425 and 429 are retried, at the time that the server gives, if any; others from 400
+    on are not. Redirects of GET and HEAD are followed. Redirects of other methods are an error that names the new
+    address, except 307 and 308.
     """
     given = dict(headers or {})
     if authorization is not None:

@@ -78,8 +78,8 @@ def send_mail(
 ) -> dict[str, str]:
     """Send a mail.
 
-    The template is rendered here, once, as text and HTML. Delivering is a job of its own, which is tried again every ten
-    minutes for two days while the mail server does not take it.
+    The template is rendered here, once, as text and HTML. Delivery is a separate job, retried every ten minutes for two
+    days until the mail server accepts the mail.
     """
     files = [Attachment(each.filename, each.content_type, each.content) for each in attachments or ()]
     letter = Letter(to=to, subject=subject, template=template, context=context or {}, attachments=files)
@@ -102,7 +102,8 @@ def _is_worth_another_try(failures: int, error: BaseException) -> bool:
 def deliver_mail(mail_id: str) -> str:
     """Deliver a mail that was written.
 
-    To every recipient it has not reached yet. Who was reached is written down at once, so that a repetition leaves them out.
+    Goes to every recipient it has not reached yet. Each one reached is recorded at once, so that a retry leaves them
+    out.
     """
     with read() as session:
         left = deliveries.outgoing(session, mail_id)

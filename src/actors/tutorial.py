@@ -11,7 +11,7 @@ from ..jobs import current_job
 
 @dramatiq.actor(max_retries=0)
 def count() -> str:
-    """Count from one to ten, a line each second."""
+    """Count from one to ten, printing a line each second."""
     for number in range(1, 11):
         time.sleep(1)
         print(number, flush=True)
@@ -21,7 +21,7 @@ def count() -> str:
 
 @dramatiq.actor(max_retries=0)
 def debug_message() -> dict[str, object]:
-    """Print the request this job came with, and return it."""
+    """Print the job's own request, and return it."""
     request: dict[str, object] = {
         "id": current_job.id,
         "actor": current_job.actor,

@@ -28,10 +28,10 @@ KEEP_DELIVERIES = timedelta(days=30)
 
 @dramatiq.actor(queue_name="upkeep", unique=True, submit_role="operator", max_retries=2, time_limit=3_600_000, periodic=cron("@hourly"))
 def back_up() -> dict[str, Any]:
-    """Back the database up.
+    """Back up the database.
 
-    Copied while everything runs, read back, checksummed; then old backups are deleted: all of the last day stay, the newest of each of
-    7 days, and the newest of each of 5 weeks.
+    The copy is made while everything runs, then read back and checksummed. Then old backups are deleted: all of the
+    last day stay, the newest of each of 7 days, and the newest of each of 5 weeks.
     """
     folder = get_settings().effective_backup_dir
     path, manifest = creation.make(get_database(), folder)
@@ -47,9 +47,9 @@ def back_up() -> dict[str, Any]:
 
 @dramatiq.actor(queue_name="upkeep", unique=True, submit_role="operator", max_retries=2, time_limit=3_600_000, periodic=cron("30 3 * * *"))
 def prune() -> dict[str, int]:
-    """Delete jobs, reports and mail whose time is over.
+    """Delete expired jobs, reports and mail.
 
-    How long each is kept is a setting, CALLBOARD_KEEP_….
+    The retention of each is a setting, CALLBOARD_KEEP_….
     """
     settings = get_settings()
     mails = timedelta(days=settings.keep_mails)

@@ -41,11 +41,11 @@ class NotTaken(Exception):
     time_limit=60_000,
 )
 def deliver_webhook(id: str) -> str:
-    """Tell a webhook of an end.
+    """Deliver an event to a webhook.
 
-    Any answer of 2xx is success; everything else is tried again, nine times within about a day, or when its Retry-After says. A redirect
-    is not followed: it is a failure that names the new address. Signed as Standard Webhooks say:
-    HMAC-SHA256 over id, time and body.
+    A 2xx response is success; all others are retried, nine times within about a day, or when Retry-After says. A
+    redirect is not followed: it is a failure that names the new address. Signed by Standard Webhooks: HMAC-SHA256 over
+    id, time and body.
     """
     with read() as session:
         delivery = webhooks.delivery(session, id)

@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-#: not prose of ours: licences, generated files, and this file, which spells what it bans
+#: third-party texts, and this file, which must spell the banned words
 EXCLUDED = ("tests/browser/web/vendor/", "tests/harness/plain_english.py", "src/web/static/vendor/")
 
 #: pattern -> what to write instead; matched anywhere, whatever the case
@@ -49,7 +49,7 @@ WORDS = {
     r"a person": "a user, an operator",
 }
 
-#: words that are banned only in some files: there they name a thing that the field calls otherwise
+#: words banned only in some files, where the field has another name for the thing
 LOCAL_WORDS = {("src/broker/", "src/jobs/", "tests/process/", "tests/faults/"): {r"(?<!generic )cells?(?! rate)": "child, child pool"}}
 
 #: phrases in which a banned word is the right one
@@ -75,12 +75,14 @@ OPENINGS = {
 
 _NOT_PROSE = re.compile(r"``?[^`]+``?|https?://\S+|\b[\w./-]+\.(?:py|md|html|css|js|toml|cfg|txt|json|csv)\b|\b\w*_\w*\b|\w+[./]\w[\w./]*")
 _ALLOWED = re.compile(rf"\b(?:{'|'.join(ALLOWED)})\b", re.IGNORECASE)
-_OPENINGS = [(re.compile(rf"\s*(?:{pattern})\b", re.IGNORECASE), better) for pattern, better in OPENINGS.items()]
+_OPENINGS = [(re.compile(rf"\s*(?:{pattern})(?!\w)", re.IGNORECASE), better) for pattern, better in OPENINGS.items()]
+#: a later sentence that begins without its noun
+_HEADLESS = re.compile(r"(?:[.!?]|\n\n)\s+((?:What|Who|Whose|Whom|Whether|Those (?:that|who))\b)[^.?!]*(?:[.!]|$)")
 _SQL = re.compile(r"\b(?:SELECT|UPDATE|INSERT|DELETE|CREATE|ALTER)\b")
 
 
 class Passage(NamedTuple):
-    """A piece of prose; `opens` if its first words are checked too."""
+    """A piece of prose; `opens`: its first words are checked too."""
 
     line: int
     text: str
@@ -107,6 +109,8 @@ def faults(passage: Passage, words: list[tuple[re.Pattern[str], str]]) -> Iterat
     opening = passage.opens and next(((match, better) for p, better in _OPENINGS if (match := p.match(prose))), None)
     if opening and not prose[opening[0].end() :].lstrip().startswith(":") and not _asks(prose, passage):
         yield Fault(passage.line, opening[0].group().strip(), opening[1])
+    for match in _HEADLESS.finditer(prose):
+        yield Fault(passage.line + prose.count("\n", 0, match.start(1)), match[1], "a sentence with its noun")
     prose = _ALLOWED.sub(_blank, prose)
     for pattern, better in words:
         for match in pattern.finditer(re.sub(r"\n", " ", prose)):
@@ -114,12 +118,12 @@ def faults(passage: Passage, words: list[tuple[re.Pattern[str], str]]) -> Iterat
 
 
 def _asks(prose: str, passage: Passage) -> bool:
-    """True for a question on a page or in the docs: there it is a fine heading."""
+    """True for a question on a page or in the docs, where it is a valid heading."""
     return prose.rstrip().endswith("?") and not passage.text.startswith(" ")
 
 
 def _blank(match: re.Match[str]) -> str:
-    """Blank a match, keeping its line breaks, and a letter so that an opening does not move up."""
+    """Replace a match by x's, keeping its line breaks: an opening must stay at its position."""
     return "\n".join("x" * len(line) for line in match.group().split("\n"))
 
 
@@ -138,7 +142,7 @@ def passages(path: Path) -> Iterator[Passage]:
 
 
 def _of_python(text: str, *, messages: bool) -> Iterator[Passage]:
-    """Docstrings and comments; with `messages` also the string literals of at least three words."""
+    """Yield docstrings and comments; with `messages` also the string literals of at least three words."""
     docstrings = set()
     tree = ast.parse(text)
     for node in ast.walk(tree):
@@ -154,23 +158,24 @@ def _of_python(text: str, *, messages: bool) -> Iterator[Passage]:
 
 
 def _comments(text: str) -> Iterator[Passage]:
-    """Comments of Python, those on following lines joined."""
-    start, joined = 0, list[str]()
+    """Yield comments of Python; those on consecutive lines of their own are joined."""
+    start, joined, follows = 0, list[str](), False
     for token in tokenize.generate_tokens(io.StringIO(text).readline):
         if token.type != tokenize.COMMENT:
             continue
-        alone = not token.line[: token.start[1]].strip()
-        if not (joined and alone and token.start[0] == start + len(joined)):
+        is_alone = not token.line[: token.start[1]].strip()
+        if not (follows and is_alone and token.start[0] == start + len(joined)):
             if joined:
                 yield Passage(start, "\n".join(joined), True)
             start, joined = token.start[0], []
         joined.append(" " + token.string.lstrip("#: "))
+        follows = is_alone
     if joined:
         yield Passage(start, "\n".join(joined), True)
 
 
 def _of_template(text: str) -> Iterator[Passage]:
-    """Text between tags, and the attributes that a reader sees."""
+    """Yield text between tags, and the attributes that a reader sees."""
     spoken = re.compile(r'\b(?:title|placeholder|aria-label|alt|label)="([^"]*)"')
     text = re.sub(r"<(script|style)\b.*?</\1>|\{#-?|-?#\}", _spaces, text, flags=re.S)
     for match in spoken.finditer(re.sub(r"\{%.*?%\}|\{\{.*?\}\}", _spaces, text, flags=re.S)):
@@ -184,7 +189,7 @@ def _of_template(text: str) -> Iterator[Passage]:
 
 
 def _of_markdown(text: str) -> Iterator[Passage]:
-    """Paragraphs, headings and list items without code."""
+    """Yield lines of paragraphs, headings and list items, without code."""
     text = re.sub(r"^```.*?^```|<!--.*?-->", _spaces, text, flags=re.S | re.M)
     text = re.sub(r"\]\([^)]*\)", _spaces, text)
     for number, line in enumerate(text.split("\n"), 1):
@@ -197,7 +202,7 @@ def _spaces(match: re.Match[str]) -> str:
 
 
 def _blank_keeping_x(match: re.Match[str]) -> str:
-    """Blank an expression of a template; its place counts as a word, a tag's does not."""
+    """Replace an expression of a template by x's, and a tag by spaces: only the first counts as a word."""
     return _blank(match) if match.group().startswith("{{") else re.sub(r"[^\n]", " ", match.group())
 
 

@@ -17,9 +17,10 @@ SUBJECT_LENGTH = 200
 
 @dramatiq.actor(queue_name="mail", transactional=True, max_retries=3)
 def mail_schedule_news(what: dict[str, Any]) -> str:
-    """Mail the admins what a schedule has to say.
+    """Mail the admins about an event of a schedule.
 
-    Named as a schedule's on_failure, on_recovery or on_alert, or in CALLBOARD_ALERT_ACTOR; called with the object that docs/reference/schedules.md describes.
+    Use it as a schedule's on_failure, on_recovery or on_alert, or in CALLBOARD_ALERT_ACTOR; it receives the object
+    described in docs/reference/schedules.md.
     """
     admins = get_settings().admins
     if not admins:

@@ -98,7 +98,8 @@ def get(job: Any, timeout: float | None = None, *, kind: Any = None) -> Any:
 
     The result has the type `kind`, or else that of its actor's return hint, if this process knows the actor and the
     result matches; otherwise it is plain JSON. Raises UnknownJob if no job has the id, TimeoutError if it has not ended
-    by then, JobFailure if it ended without success, and pydantic's ValidationError if it is not of that kind.
+    by then, JobFailure if it ended without success. Raises pydantic's ValidationError if the result is not of that
+    kind.
     """
     if isinstance(job, str):
         state(job)

@@ -273,9 +273,9 @@ class QueueConsumer(Consumer):
     def _check_subscription(self) -> None:
         """Prepare a second connection if jobs of the queue wait and the subscription delivers nothing.
 
-        If a queue is deleted and at once declared again, RabbitMQ moves the subscription to the new one, mistakes its
-        first deliveries for repetitions and drops them, without any message in the protocol. A queue whose leader hangs
-        looks the same, but there the old subscription recovers with the next leader, before a new one is answered.
+        If a queue is deleted and at once declared again, RabbitMQ silently moves the subscription to the new one. It
+        then mistakes the first deliveries for repetitions and drops them. A queue whose leader hangs looks the same,
+        but there the old subscription recovers with the next leader, before a new one is answered.
         """
         if self._successor is not None:
             self._follow_successor(self._successor)

@@ -1,8 +1,8 @@
 """Line pipe: writes whole lines into the pipe to Dramatiq's main process, which all threads of a worker share.
 
 The pipe treats each write as one message, and a long one takes two system calls. Two threads writing at once would
-interleave their lines. A long message torn in two would leave the main process waiting for bytes that never arrive, and
-soon every thread of the worker waiting for the pipe.
+interleave their lines. A long message torn in two would leave the main process waiting for bytes that never arrive.
+Soon every thread of the worker would wait for the pipe.
 """
 
 from __future__ import annotations

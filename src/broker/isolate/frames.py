@@ -1,7 +1,7 @@
 """Frames: messages between a worker and the child process of an isolated attempt, over a socket pair.
 
-Each packet arrives whole or not at all. If a process is killed in the middle of a long frame, the rest never arrives,
-and the fork server reports its end by a packet of its own kind.
+Each packet arrives whole or not at all. If a process is killed in the middle of a long frame, the rest never arrives.
+The fork server then reports its end by another kind of packet.
 """
 
 from __future__ import annotations

@@ -139,7 +139,7 @@ class Boot(Middleware):
         for queue, thread in list(self._worker.consumers.items()):
             yield Supervised(f"consumer of {queue}", thread, getattr(thread.consumer, "progress", None))
         for thread in list(self._worker.workers):
-            yield Supervised("worker thread", thread)  # however long its actor takes
+            yield Supervised("worker thread", thread)  # no time limit: its actor may run for hours
         if (loop := get_event_loop_thread()) is not None:
             yield Supervised("event loop", loop)
 

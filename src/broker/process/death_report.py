@@ -1,6 +1,6 @@
 """Death report: a process, started by the watchdog, that records in SQL how a worker process died.
 
-So the worker's jobs are queued again at once instead of when its lease expires, the reason names the signal, and only
+So the worker's jobs are queued again at once instead of when its lease expires. The reason names the signal, and only
 the attempts in its threads are blamed.
 """
 

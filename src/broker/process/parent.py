@@ -76,7 +76,7 @@ def _watch(started_by: int | None, request: _StopRequest, stops: threading.Event
 
 
 def _discard_output() -> None:
-    """Drain the pipe to the main process.
+    """Redirect output from the pipe to the dead main process to /dev/null.
 
     This process holds the reading end, too: the pipe never breaks, but fills, and then every writer blocks.
     """

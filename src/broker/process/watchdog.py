@@ -1,9 +1,9 @@
 """The watchdog: a tiny process beside each worker process that detects its hang or death.
 
-It runs this file alone, on a bare interpreter (`python -I -S`), so that it costs little and shares only one page of
-memory with the worker: the worker's pulse, and the attempts in its threads. If the pulse stops, because an actor holds
-the interpreter in C, it kills the worker, and the supervisor starts another. When a worker has died, it starts the
-death report, so that its jobs need not wait for the lease to expire.
+It runs this file alone, on a bare interpreter (`python -I -S`), which costs little. It shares only one page of memory
+with the worker: the worker's pulse, and the attempts in its threads. If the pulse stops, because an actor holds the
+interpreter in C, it kills the worker, and the supervisor starts another. When a worker has died, it starts the death
+report, so that its jobs need not wait for the lease to expire.
 """
 
 from __future__ import annotations

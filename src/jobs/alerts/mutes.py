@@ -71,5 +71,5 @@ def prune(session: Session) -> None:
 def _find(session: Session, id: int) -> Alert:
     alert = session.get(Alert, id) if 0 <= id <= _LARGEST_ID else None
     if alert is None:
-        raise UnknownAlert(f"There is no alert {id}. Those that are over are kept for 30 days.", field="id")
+        raise UnknownAlert(f"There is no alert {id}. Recovered alerts are kept for 30 days.", field="id")
     return alert

@@ -45,7 +45,7 @@ class Policy:
 
 @dataclass(slots=True)
 class Candidate:
-    """Admission result of one claimed job. `waits` says why it may not start; keys name the slots it takes if it may."""
+    """A claimed job during admission. `waits` is why it may not start, or None; `slot_keys` are the slots it takes if it may."""
 
     job: Claimed
     waits: str | None = None

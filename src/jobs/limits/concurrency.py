@@ -1,7 +1,7 @@
 """Concurrency limits: how many jobs of a key may run at once in the whole fleet.
 
 A running job holds a row per key. The row is deleted in the commit that ends the attempt, or when a killed worker's
-lease is taken over, and the same commit makes the next waiting job due.
+jobs are taken over. The same commit makes the next waiting job due.
 """
 
 from __future__ import annotations

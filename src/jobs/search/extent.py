@@ -31,7 +31,7 @@ class Extent:
     def of(cls, place: Place, query: Query, after: int | None = None) -> Extent:
         newest = int(place.session.execute(select(func.max(Job.seq))).scalar() or 0) + 1
         top = min(each for each in (newest, after, query.highest(place)) if each is not None)
-        # PostgreSQL knows by its statistics whether a word is rare, and then asks the index of words about all jobs at once.
+        # PostgreSQL's statistics show whether a word is rare; it then queries the word index over all jobs at once.
         return cls(max(query.lowest(place), 1), top, newest if query.reads_only_texts and not place.is_sqlite else FIRST, top)
 
     def again(self, first: int) -> Extent:

@@ -1,8 +1,8 @@
 """A database restored from a backup: the changes it needs before use, and the submissions it has lost.
 
 The broker, and processes on other hosts, may refer to jobs, attempts and workers that this database does not contain.
-So numbers must never be reused, every waiting job's message must be sent again, and a message without a row must be
-distinguished from one that was never submitted.
+So numbers must never be reused, and every waiting job's message must be sent again. A message without a row may be
+older than the restore, or never submitted here: both must be distinguished.
 """
 
 from __future__ import annotations
@@ -27,8 +27,8 @@ SKIPPED = {"jobs": ("seq", 1_000_000_000), "workers": ("id", 1_000_000), "workfl
 def mark_restored(session: Session, *, made_at: datetime, file: str) -> int:
     """Make a restored database safe to use; return how many jobs were running in it. It must not be in use yet.
 
-    A job that ran at the time of the backup has lost its worker through no fault of its own, so no crash is counted.
-    Every queued job is published again: the broker may or may not have its message, and of two copies one claim wins.
+    A job that ran at the time of the backup lost its worker through no fault of its own: no crash is counted. Every
+    queued job is published again: the broker may or may not have its message, and of two copies one claim wins.
     """
     present = now()
     _skip_numbers(session)

@@ -1,7 +1,7 @@
 """Cron expressions: parsed and checked here, evaluated by cronsim in naive local time.
 
-rules.py handles time zones, because cronsim skips minutes where clocks change by half an hour, and returns times that
-do not exist where they change at midnight.
+rules.py handles time zones: cronsim skips minutes where clocks change by half an hour, and returns non-existent times
+where they change at midnight.
 """
 
 from __future__ import annotations

@@ -23,7 +23,9 @@ class Meters:
         disable_created_metrics()  # type: ignore[no-untyped-call]  # an unused extra series for each
         self.registry = self._all = CollectorRegistry()
         ProcessCollector(registry=self.registry)
-        Gauge("callboard_process_info", "What this process is.", ["role", "version"], registry=self._all).labels(role, __version__).set(1)
+        Gauge("callboard_process_info", "Role and version of this process.", ["role", "version"], registry=self._all).labels(
+            role, __version__
+        ).set(1)
         if role == "worker":
             self._of_a_worker()
         else:

@@ -205,5 +205,5 @@ def running(database: Database) -> int:
 
 
 def struck(chaos: dict[str, str]) -> bool:
-    """Has the fault happened?"""
+    """True if the fault has happened."""
     return Path(chaos[faults.STRUCK]).exists()

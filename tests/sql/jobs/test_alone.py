@@ -18,8 +18,8 @@ from src.migrations import migrate
 from src.sql.database import Database
 from tests.harness.services import Postgres
 from tests.harness.stores import only_on, using
-from tests.sql.jobs.test_gathering import stored
-from tests.sql.jobs.test_gathering import submission as asked
+from tests.sql.jobs.test_group_commit import stored
+from tests.sql.jobs.test_group_commit import submission as asked
 
 #: submissions after each of which the log is looked at
 TRIES = 20
@@ -57,7 +57,7 @@ def commit(database: Database, statement: str) -> None:
 
 
 def unflushed(database: Database) -> bool:
-    """Is anything in the log that is not on the disk?"""
+    """True if the log holds anything that is not on disk."""
     with database.read() as session:
         return bool(session.execute(text("SELECT pg_current_wal_insert_lsn() > pg_current_wal_flush_lsn()")).scalar_one())
 

@@ -75,13 +75,13 @@ def test_a_slot_a_rate_a_breaker_and_a_delay_have_a_sentence_each(database: Data
     worker = hired(database)
     policies = {"add": Policy(concurrency=1), "slow": Policy(rates=parse("1/h"))}
 
-    def at_the_gates(id: str) -> None:
+    def at_admission(id: str) -> None:
         with database.write() as session:
             claims.admit(session, claims.claim(session, worker, [(id, 1)]), policies)
 
     holder, waits, first, turn = (submitted(database, actor=actor).id for actor in ("add", "add", "slow", "slow"))
     for id in (holder, waits, first, turn):
-        at_the_gates(id)
+        at_admission(id)
     assert why(database, waits) == [f"1 of 1 slots of actor:add are taken, by {holder}"]
     [sentence] = why(database, turn)
     assert sentence.startswith("waits for its turn under the rate limit of actor slow, 1 per hour")

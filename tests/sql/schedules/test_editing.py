@@ -66,7 +66,7 @@ def test_who_has_seen_an_older_version_is_told(database: Database, time: StillCl
     id = created(database)
     changed(database, id, kwargs={"number": 5})
 
-    with pytest.raises(NotAllowed, match="changed meanwhile"), database.write() as session:
+    with pytest.raises(NotAllowed, match="meanwhile been changed"), database.write() as session:
         editing.change(session, id, look(database, id).draft, by="other", version=1)
 
 

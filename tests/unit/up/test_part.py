@@ -141,7 +141,7 @@ def test_what_a_dead_part_leaves_and_does_not_end_is_killed(launched: list[subpr
 
 
 def is_deaf(pid: int) -> bool:
-    """Does the process ignore SIGTERM?"""
+    """True if the process ignores SIGTERM."""
     ignored = next(line for line in Path(f"/proc/{pid}/status").read_text().splitlines() if line.startswith("SigIgn"))
     return bool(int(ignored.split()[1], 16) >> (15 - 1) & 1)
 

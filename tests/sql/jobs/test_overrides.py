@@ -16,7 +16,7 @@ from src.sql.clock import now
 from src.sql.database import Database
 from tests.harness.jobs import StillClock, hired, look, submitted
 from tests.harness.stores import only_on
-from tests.sql.jobs.test_gates import at_the_gates, queued_again
+from tests.sql.jobs.test_admission import at_admission, queued_again
 
 
 def test_a_resume_at_the_moment_a_job_begins_to_wait_leaves_it_not_behind(database: Database) -> None:
@@ -54,14 +54,14 @@ def test_a_pause_that_is_lifted_while_a_claim_looks_holds_nobody(database: Datab
 
     monkeypatch.setattr(overrides, "hold_still", meanwhile_resumed)
 
-    assert [job.id for job in at_the_gates(database, worker, [(id, 1)])] == [id]
+    assert [job.id for job in at_admission(database, worker, [(id, 1)])] == [id]
 
 
 def test_a_pause_whose_end_is_moved_moves_who_waits_for_it(database: Database, time: StillClock) -> None:
     worker, id = hired(database), submitted(database).id
     with database.write() as session:
         overrides.pause(session, "queue", "default", until=now() + timedelta(hours=3))
-    assert at_the_gates(database, worker, [(id, 1)]) == []
+    assert at_admission(database, worker, [(id, 1)]) == []
 
     with database.write() as session:
         overrides.pause(session, "queue", "default", until=now() + timedelta(seconds=5), reason="nearly done")
@@ -78,7 +78,7 @@ def test_jobs_far_down_the_line_of_a_limit_go_on_when_it_is_lifted(database: Dat
     worker = hired(database)
     ids = [submitted(database).id for _ in range(5)]
     policy = Policy(rates=rates.parse("1/h"))
-    assert len(at_the_gates(database, worker, [(id, 1) for id in ids], add=policy)) == 1
+    assert len(at_admission(database, worker, [(id, 1) for id in ids], add=policy)) == 1
     waiting = [look(database, id) for id in ids if look(database, id).state is State.SCHEDULED]
     assert {job.reason for job in waiting} == {"waits for its turn under the rate limit of actor add, 1 per hour"}
     assert max(job.due_at for job in waiting if job.due_at) > now() + timedelta(hours=3)
@@ -88,7 +88,7 @@ def test_jobs_far_down_the_line_of_a_limit_go_on_when_it_is_lifted(database: Dat
 
     again = queued_again(database)
     assert len(again) == 4
-    assert len(at_the_gates(database, worker, again, add=policy)) == 4
+    assert len(at_admission(database, worker, again, add=policy)) == 4
 
 
 def test_who_waits_for_an_overridden_limit_waits_by_the_codes_when_that_holds_again(database: Database, time: StillClock) -> None:
@@ -96,23 +96,23 @@ def test_who_waits_for_an_overridden_limit_waits_by_the_codes_when_that_holds_ag
     ids = [submitted(database).id for _ in range(3)]
     with database.write() as session:
         overrides.set_rate_limit(session, "queue", "default", "1/h")
-    assert len(at_the_gates(database, worker, [(id, 1) for id in ids])) == 1
+    assert len(at_admission(database, worker, [(id, 1) for id in ids])) == 1
 
     with database.write() as session:
         overrides.follow_code(session, "queue", "default", "rate_limit")
 
-    assert len(at_the_gates(database, worker, queued_again(database))) == 2
+    assert len(at_admission(database, worker, queued_again(database))) == 2
 
 
 def test_a_breaker_that_is_reset_lets_its_jobs_go_on(database: Database, time: StillClock) -> None:
     worker, id = hired(database), submitted(database).id
     with database.write() as session:
         breakers.note_failure(session, "add", limit=1, probe_every_s=3600)
-    assert at_the_gates(database, worker, [(id, 1)], add=Policy(breaker=True, probe_every_s=3600)) == []
+    assert at_admission(database, worker, [(id, 1)], add=Policy(breaker=True, probe_every_s=3600)) == []
 
     with database.write() as session:
         assert [row.actor for row in breakers.listed(session)] == ["add"]
         assert breakers.reset(session, "add") == 1
 
     again = queued_again(database)
-    assert [job.id for job in at_the_gates(database, worker, again, add=Policy(breaker=True))] == [id]
+    assert [job.id for job in at_admission(database, worker, again, add=Policy(breaker=True))] == [id]

@@ -28,7 +28,7 @@ from src.sql.database import Database
 from tests.harness.jobs import StillClock, ended, hired, look, settle, submitted
 
 
-def at_the_gates(database: Database, worker: int, ids: Iterable[tuple[str, int]], **policies: Policy) -> list[Claimed]:
+def at_admission(database: Database, worker: int, ids: Iterable[tuple[str, int]], **policies: Policy) -> list[Claimed]:
     """Claim and admit, in one transaction as a worker does; return who may start."""
     with database.write() as session:
         claimed = claims.claim(session, worker, list(ids))
@@ -66,7 +66,7 @@ def test_a_job_beyond_the_rate_waits_for_its_slot_and_spends_no_attempt(database
     worker, policy = hired(database), Policy(rates=rates.parse("6/m"))
     ids = [submitted(database, n).id for n in range(3)]
 
-    started = at_the_gates(database, worker, [(id, 1) for id in ids], add=policy)
+    started = at_admission(database, worker, [(id, 1) for id in ids], add=policy)
 
     assert [one.id for one in started] == [ids[0]]
     waiting = [look(database, id) for id in ids[1:]]
@@ -79,11 +79,11 @@ def test_a_job_beyond_the_rate_waits_for_its_slot_and_spends_no_attempt(database
 def test_a_job_whose_reserved_slot_has_come_starts_without_asking_again(database: Database, time: StillClock) -> None:
     worker, policy = hired(database), Policy(rates=rates.parse("6/m"))
     ids = [submitted(database, n).id for n in range(2)]
-    at_the_gates(database, worker, [(id, 1) for id in ids], add=policy)
+    at_admission(database, worker, [(id, 1) for id in ids], add=policy)
 
     time.forward(10.2)
     again = queued_again(database)
-    started = at_the_gates(database, hired(database, "here:2"), again, add=policy)
+    started = at_admission(database, hired(database, "here:2"), again, add=policy)
 
     assert again == [(ids[1], 1)]
     assert [one.id for one in started] == [ids[1]]
@@ -93,7 +93,7 @@ def test_a_rate_key_gives_each_key_its_own_limit(database: Database, time: Still
     worker, policy = hired(database), Policy(rates=rates.parse("1/h"), rate_key=lambda who: who)
     ids = [submitted(database, who).id for who in ("ada", "ben", "ada")]
 
-    started = at_the_gates(database, worker, [(id, 1) for id in ids], add=policy)
+    started = at_admission(database, worker, [(id, 1) for id in ids], add=policy)
 
     assert {one.id for one in started} == set(ids[:2])
 
@@ -165,7 +165,7 @@ def test_jobs_that_a_stall_made_late_start_one_after_the_other_and_no_window_see
         time.forward(pause_s)
         brought += queued_again(database)
         # A worker of its own each time: the previous one's lease has expired.
-        starts += [to_microseconds(now())] * len(at_the_gates(database, hired(database), brought, add=policy))
+        starts += [to_microseconds(now())] * len(at_admission(database, hired(database), brought, add=policy))
         brought = []
 
     assert len(starts) == 12
@@ -176,7 +176,7 @@ def test_a_concurrency_limit_lets_so_many_start_and_the_end_of_one_calls_the_nex
     worker, policy = hired(database), Policy(concurrency=1, concurrency_key=lambda key: key)
     ids = [submitted(database, key).id for key in ("a", "a", "b")]
 
-    started = at_the_gates(database, worker, [(id, 1) for id in ids], add=policy)
+    started = at_admission(database, worker, [(id, 1) for id in ids], add=policy)
     assert {one.id for one in started} == {ids[0], ids[2]}
     assert "1 of 1 slots" in (look(database, ids[1]).reason or "")
 
@@ -188,7 +188,7 @@ def test_a_concurrency_limit_lets_so_many_start_and_the_end_of_one_calls_the_nex
 def test_a_slot_of_a_killed_worker_comes_back_with_its_lease(database: Database, time: StillClock) -> None:
     worker, policy = hired(database), Policy(concurrency=1)
     ids = [submitted(database, n).id for n in range(2)]
-    at_the_gates(database, worker, [(id, 1) for id in ids], add=policy)
+    at_admission(database, worker, [(id, 1) for id in ids], add=policy)
 
     time.forward(get_settings().lease_duration + 1)
     with database.write() as session:
@@ -204,7 +204,7 @@ def test_two_claims_at_once_never_take_one_slot_twice(database: Database) -> Non
     def claim(number: int) -> None:
         worker = hired(database, f"here:{number}")
         barrier.wait()
-        started.extend(at_the_gates(database, worker, [(id, 1) for id in ids[number::4]], add=policy))
+        started.extend(at_admission(database, worker, [(id, 1) for id in ids[number::4]], add=policy))
 
     threads = [threading.Thread(target=claim, args=(number,)) for number in range(4)]
     for thread in threads:
@@ -220,14 +220,14 @@ def test_a_pause_keeps_jobs_waiting_until_somebody_resumes(database: Database, s
     with database.write() as session:
         overrides.pause(session, scope, name, reason="deploy")
 
-    assert at_the_gates(database, worker, [(id, 1)]) == []
+    assert at_admission(database, worker, [(id, 1)]) == []
     job = look(database, id)
     assert (job.state, job.due_at, job.attempt) == (State.SCHEDULED, None, 0)
     assert "paused: deploy" in (job.reason or "")
 
     with database.write() as session:
         assert overrides.resume(session, scope, name) == 1
-    assert [one.id for one in at_the_gates(database, worker, queued_again(database))] == [id]
+    assert [one.id for one in at_admission(database, worker, queued_again(database))] == [id]
 
 
 def test_a_pause_with_an_end_ends_by_itself(database: Database, time: StillClock) -> None:
@@ -235,9 +235,9 @@ def test_a_pause_with_an_end_ends_by_itself(database: Database, time: StillClock
     with database.write() as session:
         overrides.pause(session, "actor", "add", until=now() + timedelta(minutes=5))
 
-    assert at_the_gates(database, worker, [(id, 1)]) == []
+    assert at_admission(database, worker, [(id, 1)]) == []
     time.forward(301)
-    assert [one.id for one in at_the_gates(database, hired(database), queued_again(database))] == [id]
+    assert [one.id for one in at_admission(database, hired(database), queued_again(database))] == [id]
 
 
 @pytest.mark.parametrize(("scope", "name", "field"), [("actors", "add", "scope"), ("actor", "", "name"), ("all", "add", "name")])
@@ -252,38 +252,38 @@ def test_an_operator_overrides_a_rate_and_the_code_holds_again_afterwards(databa
     ids = [submitted(database, n).id for n in range(4)]
     with database.write() as session:
         overrides.set_rate_limit(session, "actor", "add", None)
-    assert len(at_the_gates(database, worker, [(id, 1) for id in ids[:2]], add=policy)) == 2
+    assert len(at_admission(database, worker, [(id, 1) for id in ids[:2]], add=policy)) == 2
 
     with database.write() as session:
         overrides.follow_code(session, "actor", "add", "rate_limit")
-    assert len(at_the_gates(database, worker, [(id, 1) for id in ids[2:]], add=policy)) == 1
+    assert len(at_admission(database, worker, [(id, 1) for id in ids[2:]], add=policy)) == 1
 
 
 def test_an_open_breaker_lets_one_probe_through_and_closes_on_its_success(database: Database, time: StillClock) -> None:
     worker, policy = hired(database), Policy(breaker=True, probe_every_s=60)
     ids = [submitted(database, n).id for n in range(5)]
     failed = BreakerReport("add", True, limit=2, probe_every_s=60)
-    for one in at_the_gates(database, worker, [(id, 1) for id in ids[:2]], add=policy):
+    for one in at_admission(database, worker, [(id, 1) for id in ids[:2]], add=policy):
         settle(database, worker, ended(one, State.DEAD, breaker=failed))
 
-    assert at_the_gates(database, worker, [(id, 1) for id in ids[2:]], add=policy) == []
+    assert at_admission(database, worker, [(id, 1) for id in ids[2:]], add=policy) == []
     assert "circuit breaker" in (look(database, ids[2]).reason or "")
     assert look(database, ids[2]).attempt == 0
 
     time.forward(61)
     worker = hired(database, "here:2")
-    probes = at_the_gates(database, worker, queued_again(database), add=policy)
+    probes = at_admission(database, worker, queued_again(database), add=policy)
     assert len(probes) == 1
 
     settle(database, worker, ended(probes[0], breaker=BreakerReport("add", False, 2, 60)), name="here:2")
-    assert len(at_the_gates(database, worker, queued_again(database), add=policy)) == 2
+    assert len(at_admission(database, worker, queued_again(database), add=policy)) == 2
 
 
 def test_a_job_that_waits_at_a_gate_can_be_cancelled(database: Database) -> None:
     worker, id = hired(database), submitted(database).id
     with database.write() as session:
         overrides.pause(session, "all")
-    at_the_gates(database, worker, [(id, 1)])
+    at_admission(database, worker, [(id, 1)])
 
     with database.write() as session:
         actions.cancel(session, id)
@@ -299,7 +299,7 @@ def test_a_job_that_waits_at_a_gate_can_be_cancelled(database: Database) -> None
 def test_jobs_that_have_cost_workers_run_one_at_a_time_in_a_process(database: Database, time: StillClock) -> None:
     ids = [submitted(database, n).id for n in range(3)]
     for strike in range(1, get_settings().max_crashes):
-        assert len(at_the_gates(database, hired(database), [(id, strike) for id in ids])) == 3
+        assert len(at_admission(database, hired(database), [(id, strike) for id in ids])) == 3
         time.forward(get_settings().lease_duration + 1)
         with database.write() as session:
             assert workers.take_over(session) == 3
