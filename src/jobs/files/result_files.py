@@ -59,8 +59,8 @@ def read(name: str) -> bytes:
         return path(name).read_bytes()
     except FileNotFoundError:
         raise ResultNotHere(
-            f"the result is in {path(name)}, which is not there: where web and workers run on several hosts, "
-            "let CALLBOARD_RESULTS_DIR name a folder that all of them share"
+            f"the result's file {path(name)} is missing: if web and workers run on several hosts, "
+            "set CALLBOARD_RESULTS_DIR to a folder that all of them share"
         ) from None
 
 

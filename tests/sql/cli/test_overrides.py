@@ -14,7 +14,7 @@ def test_pauses_and_limits_are_set_told_and_lifted(terminal: Terminal) -> None:
 
     told = terminal.run("limit", "actor:add", "--rate", "10/m", "--concurrency", "3").splitlines()
     assert told[0].startswith("actor:add  rate_limit  none (from code), overridden: 10/m (by ")
-    assert "is no rate limit" in terminal.run("limit", "actor:add", "--rate", "often", code=1)
+    assert "is not a rate limit" in terminal.run("limit", "actor:add", "--rate", "often", code=1)
     terminal.run("limit", "actor:add", "--rate", "none", "--concurrency", "code")
     [told_now] = [line for line in terminal.run("limits").splitlines() if line.startswith("actor:add ")]
     assert told_now.startswith("actor:add  rate_limit  none (from code), overridden: none")

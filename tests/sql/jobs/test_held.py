@@ -31,7 +31,7 @@ def test_a_message_nobody_submitted_is_kept_whole_and_not_run(database: Database
         "broker",
     )
     assert job.reason is not None
-    assert "nobody submitted" in job.reason
+    assert "was not submitted here" in job.reason
     assert claim(database, hired(database), job.id) is None
 
 

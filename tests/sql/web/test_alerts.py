@@ -84,9 +84,7 @@ def test_a_webhook_of_alerts_is_made_with_its_own_states(site: Site) -> None:
         assert answer.status_code == 422
         return [f"{each['field']}: {each['message']}" for each in answer.get_json()["errors"]]
 
-    assert refused(kind="alert", states=["dead"]) == [
-        "states: Give at least one of the states of an alert that are told: began, recovered."
-    ]
+    assert refused(kind="alert", states=["dead"]) == ["states: Give at least one of the states of an alert to notify of: began, recovered."]
     assert refused(kind="alert", actor="add") == ["actor: An alert has no actor of its own: leave it out."]
     assert browser.fill_in("/admin/webhooks", url="https://example.org/", kind="what", states=everything).status_code == 422
 

@@ -145,8 +145,8 @@ def test_a_result_file_is_brought_again_and_its_own_columns_are_left_out(visit: 
         (b"x,y,z\n1,2,3\n", "Unknown column 'z'. The columns are: x, y."),
         (b"x,y,x\n1,2,3\n", "The column 'x' appears twice."),
         ("x,y\n1,\u20ac\n".encode("cp1252"), "The file is not UTF-8."),
-        (b"PK\0\0", "This is no text file."),
-        (b'x,y\n"1,2\n', "This is no CSV file"),
+        (b"PK\0\0", "This is not a text file."),
+        (b'x,y\n"1,2\n', "This is not a CSV file"),
         (b"x,y\n" + b"1,2\n" * 10_001, "The file has 10001 rows; one batch takes at most 10000."),
     ],
 )

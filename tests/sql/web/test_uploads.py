@@ -205,8 +205,8 @@ def test_a_program_brings_a_file_first_and_refers_to_it(site: Site) -> None:
     ("given", "told"),
     [
         ({"id": "file_" + "0" * 40, "name": "a.png"}, "There is no file file_000"),
-        ({"id": "../../secret_key"}, "is no file's id"),
-        ("nothing", "is no file's id"),
+        ({"id": "../../secret_key"}, "is not a file's id"),
+        ("nothing", "is not a file's id"),
         ({"name": "a.png"}, "Choose a file."),
         (5, "Choose a file."),
         ({"size": 4}, "has 5 bytes, not 4"),
