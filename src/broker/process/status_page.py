@@ -25,6 +25,8 @@ from .watchdog import HEADER, SLOT
 
 log = get_logger(__name__)
 
+_PACKAGE = __name__.partition(".")[0]
+
 #: seconds between two beats, and between two checks of the watchdog itself
 BEAT_S = 0.5
 CHECK_AFTER_BEATS = 10
@@ -138,7 +140,8 @@ class StatusPage:
             return
         program = str(Path(watchdog.__file__))
         limit = str(get_settings().watchdog_after)
-        report = [sys.executable, "-c", f"from {death_report.__name__} import main; main()"]
+        # The actors first: they connect the hooks that a lost job may need.
+        report = [sys.executable, "-c", f"import {_PACKAGE}.actors; from {death_report.__name__} import main; main()"]
         try:
             self._watchdog = subprocess.Popen(
                 [sys.executable, "-I", "-S", program, str(self._descriptor), str(os.getpid()), limit, *report],

@@ -179,7 +179,7 @@ def test_a_held_message_is_shown_with_its_reason_and_released_or_discarded(site:
         hold_foreign(session, [("default", message)], run=False)
         hold_unreadable(session, [Unreadable("default", b"no json <b>", "not JSON", False)])
     text = in_words(visit.get("/held").text)
-    assert "Nobody submitted this message here" in text
+    assert "message was not submitted here" in text
     assert "Not a Dramatiq message: not JSON." in text
     assert visit.fill_in("/held", action="/jobs/by-hand/release", **{"from": "held"}).location == "/held"
     unreadable = next(job for job in _jobs() if job.actor is None)

@@ -152,7 +152,7 @@ def test_two_people_who_edit_at_once_do_not_undo_each_other(site: Site) -> None:
     answer = visit.client.post(f"/schedules/{id}/edit", data={**seen, "x": "1", "y": "2", **times(cron="0 8 * * *")})
 
     assert answer.status_code == 422
-    assert "changed meanwhile" in in_words(answer.text)
+    assert "meanwhile been changed" in in_words(answer.text)
     assert schedules()[0].cron == "0 7 * * *"
 
 

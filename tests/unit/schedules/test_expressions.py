@@ -21,7 +21,7 @@ from src.schedules.rules.rules import Rule
         ("0 0 31 2 *", "day of month", "no year has a day"),
         ("0 0 30 feb,feb *", "day of month", "no year has a day"),
         ("*/90 * * * *", "minute", "longer than the whole field"),
-        ("*/0 * * * *", "minute", "no step"),
+        ("*/0 * * * *", "minute", "is not a step"),
         ("1,,2 * * * *", "minute", "empty part"),
         ("a * * * *", "minute", "neither a number"),
         ("0 0 * * fri#6", "day of week", "which one of the month"),
