@@ -52,7 +52,7 @@ def addresses(name: str, values: Iterable[Address]) -> Header:
 
 def filename(disposition: str, value: str) -> Header:
     """Return the Content-Disposition header with the file name encoded by RFC 2231."""
-    if _PLAIN.fullmatch(value) and len(value) < 50 and not re.search(r'["\\]', value):
+    if _PLAIN.fullmatch(value) and len(value) < 50 and not re.search(r'["\\]|=\?', value):
         return Header("Content-Disposition", f'{disposition}; filename="{value}"')
     parts = ["utf-8''"]
     for character in value:

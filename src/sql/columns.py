@@ -54,6 +54,17 @@ class JsonText(TypeDecorator[Any]):
     def process_result_value(self, value: str | None, dialect: Dialect) -> Any:
         return None if value is None else json.loads(value)
 
+    def compare_values(self, x: Any, y: Any) -> bool:
+        return same_json(x, y)  # by ==, the change of False to 0 would never be written
+
+
+def same_json(one: Any, other: Any) -> bool:
+    """True if both are the same JSON value: unlike in Python, 1, 1.0 and True differ."""
+    try:
+        return json.dumps(one) == json.dumps(other)
+    except TypeError:  # not JSON, such as SQLAlchemy's symbol for a value that was not loaded
+        return bool(one == other)
+
 
 def to_microseconds(value: datetime) -> int:
     """Convert an instant to whole microseconds since 1970."""

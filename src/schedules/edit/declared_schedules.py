@@ -50,17 +50,19 @@ def register(session: Session, actor: str, declaration: Declaration, *, since: d
     if schedule is None:
         schedule = _insert(session, _with_free_name(session, draft), since)
     said = Draft.of_document(schedule.code)
-    if said.document() == draft.document() and not schedule.gone:
+    changed = said.differing(draft)
+    if not changed and not schedule.gone:
         return schedule
     # Field by field: the user's overrides are the fields that differ from the previous declaration.
     mine = schedule.draft
-    followed = {name: getattr(draft, name) for name in said.differing(draft) if getattr(mine, name) == getattr(said, name)}
+    overridden = mine.differing(said)
+    followed = {name: getattr(draft, name) for name in changed if name not in overridden}
     schedule.code = draft.document()
     returned, schedule.gone = schedule.gone, False
     apply(schedule, replace(mine, **{name: value for name, value in followed.items() if name != "name"}))
     if returned and schedule.paused_at is None:
         begin_anew(schedule)
-    changes = {name: [said.document()[name], draft.document()[name]] for name in said.differing(draft) if name not in ("args", "kwargs")}
+    changes = {name: [said.document()[name], draft.document()[name]] for name in changed if name not in ("args", "kwargs")}
     note(session, schedule, CODE, "declared again" if returned else "changed", changes)
     session.flush()
     return schedule

@@ -9,6 +9,7 @@ from typing import Any
 
 from ...jobs.core.errors import InvalidArguments
 from ...jobs.submit.row import NAME
+from ...sql.columns import same_json
 from ..rules.rules import Rule
 from .vocabulary import Missed, Overlap
 
@@ -97,4 +98,8 @@ class Draft:
 
     def differing(self, other: Draft) -> list[str]:
         """Return the names of the fields in which the two differ."""
-        return [each.name for each in fields(self) if getattr(self, each.name) != getattr(other, each.name)]
+        return [each.name for each in fields(self) if not _same(each.name, getattr(self, each.name), getattr(other, each.name))]
+
+
+def _same(name: str, one: Any, other: Any) -> bool:
+    return same_json(one, other) if name in ("args", "kwargs") else bool(one == other)

@@ -113,5 +113,7 @@ def test_dead_letters_go_back_to_their_queue_and_are_held_with_the_reason(page: 
 
     expect(page.get_by_text("1 dead letter requeued.")).to_be_visible()
     page.goto("/held")
-    eventually(lambda: page.reload() and "This message was not submitted here" in page.content(), interval_s=1, what="the worker has met it")
+    eventually(
+        lambda: page.reload() and "This message was not submitted here" in page.content(), interval_s=1, what="the worker has met it"
+    )
     assert "default" in _audited(callboard, "queue.requeue")

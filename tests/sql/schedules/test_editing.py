@@ -62,6 +62,17 @@ def test_a_change_that_is_not_of_time_leaves_the_next_tick(database: Database, t
     assert look(database, id).due_at == MONDAY_NOON + timedelta(minutes=1)
 
 
+@pytest.mark.parametrize("value", [False, 0.0, 0])
+def test_an_argument_that_changes_only_its_type_is_changed(database: Database, time: StillClock, value: object) -> None:
+    """Python says that False, 0 and 0.0 are equal; an actor may tell them apart."""
+    id = created(database)
+    for kept in (False, 0, 0.0, value):
+        changed(database, id, kwargs={"flag": kept})
+
+        found = look(database, id).kwargs["flag"]
+        assert (found, type(found)) == (kept, type(kept))
+
+
 def test_who_has_seen_an_older_version_is_told(database: Database, time: StillClock) -> None:
     id = created(database)
     changed(database, id, kwargs={"number": 5})

@@ -57,3 +57,7 @@ def _single(text: str) -> str:
 @amounts
 def test_subject_names_and_file_names_arrive_as_they_were_written(cases: int) -> None:
     check(cases, _arrives, subject=_TEXTS, name=_TEXTS)
+
+
+def test_a_file_name_that_looks_encoded_arrives_as_it_is() -> None:
+    _arrives("=?utf-8?q?a?=", "0")
