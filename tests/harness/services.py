@@ -49,6 +49,11 @@ class BrokerNode(Node):
         everything = {"vhost": name, "configure": ".*", "write": ".*", "read": ".*"}
         definitions["permissions"] = [{"user": user, **everything} for user in (APP_USER, ADMIN_USER)]
         self.api("POST", "/api/definitions", definitions)
+        # On a busy machine its message store starts after that answer; a queue declared before breaks its connection (541).
+        eventually(
+            lambda: set(self.api("GET", f"/api/vhosts/{name}").get("cluster_state", {}).values()) == {"running"},
+            deadline_s=30, what=f"the virtual host {name} runs",
+        )  # fmt: skip
         return self.url_of(name)
 
     def delete_vhost(self, name: str) -> None:
