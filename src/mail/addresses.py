@@ -14,6 +14,8 @@ CONTROL = re.compile(r"[\x00-\x1f\x7f\x85\u2028\u2029\ud800-\udfff]")
 _DOMAIN = re.compile(r"(?!-)[a-z0-9-]{1,63}(?<!-)(\.(?!-)[a-z0-9-]{1,63}(?<!-))*", re.IGNORECASE)
 #: characters of an address, by RFC 5321
 LONGEST = 254
+#: maximum characters of the name before an address
+NAME_LENGTH = 500
 
 
 def parse_address(text: str, field: str) -> Address:
@@ -33,6 +35,8 @@ def parse_address(text: str, field: str) -> Address:
     domain = _ascii_domain(address.domain, text, field)
     if len(address.username) + len(domain) + 1 > LONGEST:
         raise LetterError(f"{field}: an address has at most {LONGEST} characters", field=field)
+    if len(address.display_name) > NAME_LENGTH:  # in one word it would not fit into a line of a mail
+        raise LetterError(f"{field}: a name has at most {NAME_LENGTH} characters", field=field)
     return Address(address.display_name, address.username, domain)
 
 

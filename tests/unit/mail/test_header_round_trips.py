@@ -8,6 +8,7 @@ from email.header import decode_header, make_header
 from email.utils import getaddresses
 from typing import Any
 
+import pytest
 from hypothesis import strategies as st
 
 from src.mail.addresses import CONTROL, parse_address
@@ -36,7 +37,7 @@ def _arrives(subject: str, name: str) -> None:
             subject=subject, to=[f'"{quoted}" <ada@example.com>', "bob@example.com"], attachments=[Attachment(filename, "text/csv", b"x")]
         )
     except LetterError:
-        assert CONTROL.search(subject + name) or not subject.strip() or len(subject) > 500 or "=?" in name
+        assert CONTROL.search(subject + name) or not subject.strip() or len(subject) > 500 or len(name) > 500 or "=?" in name
         return
     message, plain = parsed(one), message_from_bytes(one.raw)
     assert (message["Subject"], _legacy(plain["Subject"])) == (subject, subject)
@@ -61,3 +62,8 @@ def test_subject_names_and_file_names_arrive_as_they_were_written(cases: int) ->
 
 def test_a_file_name_that_looks_encoded_arrives_as_it_is() -> None:
     _arrives("=?utf-8?q?a?=", "0")
+
+
+def test_a_name_too_long_for_a_line_is_refused() -> None:
+    with pytest.raises(LetterError, match="to: a name has at most 500 characters"):
+        parse_address(f"{'x' * 501} <ada@example.com>", "to")
