@@ -26,7 +26,7 @@ _TEXTS = st.text(_CHARACTERS, min_size=1, max_size=12) | st.builds(
 
 
 def _legacy(text: Any) -> str:
-    return str(make_header(decode_header(str(text))))
+    return str(make_header(decode_header(re.sub(r"\r?\n(?=[ \t])", "", str(text)))))  # unfolded, as each reader does
 
 
 def _arrives(subject: str, name: str) -> None:
