@@ -61,7 +61,7 @@ class JsonText(TypeDecorator[Any]):
 def same_json(one: Any, other: Any) -> bool:
     """True if both are the same JSON value: unlike in Python, 1, 1.0 and True differ."""
     try:
-        return json.dumps(one) == json.dumps(other)
+        return json.dumps(one, sort_keys=True) == json.dumps(other, sort_keys=True)
     except TypeError:  # not JSON, such as SQLAlchemy's symbol for a value that was not loaded
         return bool(one == other)
 

@@ -11,6 +11,7 @@ from datetime import date
 from enum import StrEnum
 from typing import Any
 
+from ...sql.columns import same_json
 from ..format.instants import write_local
 
 #: marks a missing value, so that the function's default applies
@@ -230,7 +231,7 @@ def identical(one: Any, other: Any) -> bool:
     """True if both are the same JSON value: unlike in Python, 1, 1.0 and true differ."""
     if one is ABSENT or other is ABSENT:
         return one is other
-    return json.dumps(one, sort_keys=True) == json.dumps(other, sort_keys=True)
+    return same_json(one, other)
 
 
 def write(kind: Kind, value: Any) -> str:

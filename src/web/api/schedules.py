@@ -14,7 +14,7 @@ from ...operations.format.instants import parse_instant, write_instant
 from ...operations.format.json_documents import MASK
 from ...operations.people.roles import Role
 from ...operations.schedules import schedule_documents as documents
-from ...operations.schedules import schedule_request as wishes
+from ...operations.schedules import schedule_request
 from ...schedules.edit import editing
 from ...schedules.rows import queries
 from ...schedules.rows.models import Schedule
@@ -32,7 +32,7 @@ MOST_PREVIEWED = 100
 PAGE_LIMIT = 500
 
 
-class PreviewBody(wishes.Times):
+class PreviewBody(schedule_request.Times):
     """Body of a preview."""
 
     number: int = Field(PREVIEWED, ge=1, le=MOST_PREVIEWED, description="number of ticks")
@@ -59,7 +59,7 @@ def list_schedules() -> Response:
 @allow(Role.OPERATOR, action="schedule.create")
 def create_schedule() -> Response:
     """Create a schedule."""
-    draft = wishes.plan(wishes.read(read_json()))
+    draft = schedule_request.plan(schedule_request.read(read_json()))
     with database.write() as session:
         schedule = editing.create(session, draft, by=visitor().name)
         made = answer(documents.document(schedule), 201)
@@ -71,7 +71,7 @@ def create_schedule() -> Response:
 @allow(Role.VIEWER)
 def preview_schedule() -> Response:
     """Preview a rule: description, next ticks and effects of clock changes."""
-    body: PreviewBody = wishes.read(read_json(), PreviewBody)
+    body: PreviewBody = schedule_request.read(read_json(), PreviewBody)
     return answer(documents.previewed(body.rule(), body.number))
 
 
@@ -119,7 +119,7 @@ def change_schedule(id: str) -> Response:
         said = documents.fields(schedule.draft) | {"args": schedule.args, "kwargs": schedule.kwargs}
         if {"cron", "every", "at"} & sent.keys():
             said |= {"cron": None, "every": None, "at": None}
-        draft = wishes.plan(wishes.read(said | _unmasked(schedule, sent)))
+        draft = schedule_request.plan(schedule_request.read(said | _unmasked(schedule, sent)))
         return answer(documents.document(editing.change(session, schedule.id, draft, by=visitor().name, version=version)))
 
 
@@ -158,7 +158,7 @@ def run_schedule_now(id: str) -> Response:
 @allow(Role.OPERATOR, action="schedule.backfill")
 def backfill_schedule(id: str) -> Response:
     """Run the ticks of a time range that have no job yet. Idempotent."""
-    body: BackfillBody = wishes.read(read_json(), BackfillBody)  # type: ignore[arg-type]
+    body: BackfillBody = schedule_request.read(read_json(), BackfillBody)  # type: ignore[arg-type]
     start, end = _instant("from", body.start), _instant("to", body.end)
     with database.write() as session:
         found = queries.find(session, id)

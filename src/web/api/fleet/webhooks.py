@@ -5,7 +5,7 @@ from __future__ import annotations
 from flask import Response, request
 
 from ....jobs.webhooks import webhooks
-from ....operations.fleet import webhook_request as wishes
+from ....operations.fleet import webhook_request
 from ....operations.format.list_filters import read_filter
 from ....operations.format.request_values import read
 from ....operations.people.roles import Role
@@ -20,17 +20,17 @@ from ..requests.blueprint import blueprint
 def list_webhooks() -> Response:
     """List the webhooks, newest first."""
     with database.read() as session:
-        return answer({"webhooks": [wishes.document(each) for each in webhooks.every(session)]})
+        return answer({"webhooks": [webhook_request.document(each) for each in webhooks.every(session)]})
 
 
 @blueprint.post("/webhooks")
 @allow(Role.ADMIN, action="webhook.create")
 def create_webhook() -> Response:
     """Create a webhook; only this response shows its secret."""
-    body = read(wishes.WebhookBody, read_json(), example='{"url": "https://example.org/hook", "states": ["dead"]}')
+    body = read(webhook_request.WebhookBody, read_json(), example='{"url": "https://example.org/hook", "states": ["dead"]}')
     with database.write() as session:
-        made = wishes.create(session, body, by=visitor())
-        return answer({**wishes.document(made), "secret": made.secret}, 201)
+        made = webhook_request.create(session, body, by=visitor())
+        return answer({**webhook_request.document(made), "secret": made.secret}, 201)
 
 
 @blueprint.get("/webhooks/<id>")
@@ -38,7 +38,7 @@ def create_webhook() -> Response:
 def show_webhook(id: str) -> Response:
     """One webhook."""
     with database.read() as session:
-        return answer(wishes.document(webhooks.find(session, id)))
+        return answer(webhook_request.document(webhooks.find(session, id)))
 
 
 @blueprint.delete("/webhooks/<id>")
@@ -66,7 +66,7 @@ def list_deliveries(id: str) -> Response:
     with database.read() as session:
         page = webhooks.page(session, webhooks.find(session, id).id, after=after, limit=read_limit())
     return answer(
-        {"deliveries": [wishes.delivery(each) for each in page.deliveries], "next": None if page.next is None else str(page.next)}
+        {"deliveries": [webhook_request.delivery(each) for each in page.deliveries], "next": None if page.next is None else str(page.next)}
     )
 
 
@@ -75,4 +75,4 @@ def list_deliveries(id: str) -> Response:
 def resend_delivery(id: str) -> Response:
     """Resend a delivery."""
     with database.write() as session:
-        return answer(wishes.delivery(webhooks.resend(session, id, by=visitor().name)), 202)
+        return answer(webhook_request.delivery(webhooks.resend(session, id, by=visitor().name)), 202)

@@ -9,7 +9,7 @@ from werkzeug.wrappers import Response
 
 from ....jobs.core.errors import JobsError
 from ....jobs.webhooks import webhooks
-from ....operations.fleet import webhook_request as wishes
+from ....operations.fleet import webhook_request
 from ....operations.format.list_filters import read_filter
 from ....operations.format.request_values import read
 from ....operations.jobs import actor_catalogue
@@ -45,7 +45,7 @@ def create() -> str | Response | tuple[str, int]:
     }
     try:
         with database.write() as session:
-            made = wishes.create(session, read(wishes.WebhookBody, wanted, example="{}"), by=visitor())
+            made = webhook_request.create(session, read(webhook_request.WebhookBody, wanted, example="{}"), by=visitor())
             id, secret = made.id, made.secret
     except JobsError as error:
         return _index(wanted, error), 422
