@@ -19,8 +19,8 @@ import pika
 import pika.exceptions
 from dramatiq.broker import Consumer, MessageProxy
 
+from ...jobs.core.job_options import NORMAL_PRIORITY
 from ...jobs.relay import lost_messages
-from ...jobs.submit.row import NORMAL_PRIORITY
 from ...logs import get_logger
 from ...settings import get_settings
 from ...sql.clock import now

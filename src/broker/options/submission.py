@@ -6,7 +6,6 @@ import inspect
 import json
 from collections.abc import Callable
 from dataclasses import replace
-from datetime import timedelta
 from functools import partial
 from typing import Any
 
@@ -14,6 +13,9 @@ from dramatiq import Actor, Message, Middleware
 from dramatiq.broker import Broker
 
 from ...actor_schema.signature import Signature, misdeclared
+from ...jobs.core.errors import JobsError
+from ...jobs.core.job_options import OPTIONS, JobOptions
+from ...jobs.core.option_kinds import OptionKind, Period
 from ...jobs.core.states import Unique
 from ...jobs.core.values import dumps, plain
 from ...jobs.submit import defaults
@@ -22,6 +24,10 @@ from .errors import InvalidOption
 
 #: all roles, each including the rights of those before it (src/operations/people/roles.py)
 ROLES = ("viewer", "submitter", "operator", "admin")
+
+
+#: job options whose default an actor declares, by the name of its own option
+DECLARABLE = {option.actor: option for option in OPTIONS if option.actor is not None}
 
 
 class SubmissionOptions(Middleware):
@@ -35,13 +41,10 @@ class SubmissionOptions(Middleware):
 
     @property
     def actor_options(self) -> set[str]:
-        return {"broker_priority", "expires", "internal", "submit_role", "unique", "unique_for", "unique_by", "fair_by", "view_role"}
+        return {"expires", "internal", "submit_role", "unique_by", "fair_by", "view_role", *DECLARABLE}
 
     def before_declare_actor(self, broker: Broker, actor: Actor[Any, Any]) -> None:
         name, options = actor.actor_name, actor.options
-        priority = options.get("broker_priority")
-        if priority is not None and (not isinstance(priority, int) or isinstance(priority, bool) or not 0 <= priority <= 9):
-            raise InvalidOption(name, f"broker_priority must be a whole number between 0 and 9, not {priority!r}")
         if not isinstance(options.get("internal", False), bool):
             raise InvalidOption(name, f"internal must be True or False, not {options['internal']!r}")
         for option in ("unique_by", "fair_by"):
@@ -52,10 +55,8 @@ class SubmissionOptions(Middleware):
         defaults.declare(
             name,
             Defaults(
-                priority=priority,
-                expires_after=_period(name, "expires", options.get("expires")),
-                unique=_unique(name, options.get("unique")),
-                unique_for=_period(name, "unique_for", options.get("unique_for")),
+                options=JobOptions(**{each.field: _default(name, own, each.kind, options.get(own)) for own, each in DECLARABLE.items()}),
+                expires_after=_default(name, "expires", Period(), options.get("expires")),
                 unique_by=options.get("unique_by") or partial(_all_arguments, actor.fn),
                 fair_by=options.get("fair_by"),
                 submit_role=_role(name, "submit_role", options.get("submit_role")),
@@ -90,20 +91,10 @@ def _role(actor: str, option: str, value: Any) -> str | None:
     return None if value is None else str(value)
 
 
-def _period(actor: str, option: str, value: Any) -> timedelta | None:
-    if value is None or isinstance(value, timedelta):
-        return value
-    if not isinstance(value, int | float) or isinstance(value, bool) or value <= 0:
-        raise InvalidOption(actor, f"{option} must be a timedelta or a number of milliseconds above 0, not {value!r}")
-    return timedelta(milliseconds=value)
-
-
-def _unique(actor: str, value: Any) -> Unique | None:
-    if value is None or value is False:
-        return None
-    if value is True:
-        return Unique.FINISHED
+def _default(actor: str, name: str, kind: OptionKind, value: Any) -> Any:
+    if name == "unique" and isinstance(value, bool):
+        value = Unique.FINISHED if value else None
     try:
-        return Unique(value)
-    except ValueError:
-        raise InvalidOption(actor, f'unique must be True, "finished" or "waiting", not {value!r}') from None
+        return None if value is None else kind.read(name, value)
+    except JobsError as error:
+        raise InvalidOption(actor, str(error)) from None

@@ -8,11 +8,13 @@ from typing import Any
 
 import click
 
+from ...jobs.core.job_options import Place
 from ...up.errors import UpError
 from ..shared.actor_arguments import read_arguments
 from ..shared.actor_command import OfJob
 from ..shared.calls import find, state_of, words
 from ..shared.data_folder import data_option, join
+from ..shared.job_options import job_options
 
 
 @click.command()
@@ -66,10 +68,7 @@ def stack(*, id: str, data: Path | None) -> None:
 @click.command(cls=OfJob, context_settings={"ignore_unknown_options": True, "allow_extra_args": True})
 @click.argument("id")
 @click.argument("arguments", nargs=-1, type=click.UNPROCESSED, metavar="[--ARG VALUE | --ARG=VALUE]...")
-@click.option("--delay", help="Delay from now: 0, 90 (seconds), 10m, 2d.")
-@click.option("--eta", help="Due time, e.g. 2030-12-31T18:00:00Z.")
-@click.option("--expires", help="Do not start the job after this duration or time.")
-@click.option("--priority", type=click.IntRange(0, 9), help="9 is the most urgent.")
+@job_options(Place.EDIT)
 @data_option
 def edit(*, id: str, arguments: Sequence[str], data: Path | None, **asked: Any) -> None:
     """Edit a waiting job: only the given options change.

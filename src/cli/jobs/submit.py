@@ -5,20 +5,18 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
+from ...jobs.core.job_options import Place
 from ...up.errors import UpError
 from ..shared.actor_arguments import arguments_of, call_of
 from ..shared.actor_command import OfActor, actors_like, values_like
 from ..shared.calls import operator, state_of, words
 from ..shared.data_folder import data_option, join
+from ..shared.job_options import job_options
 from .follow import follow
-
-if TYPE_CHECKING:
-    pass
-
 
 #: maximum seconds of a search
 PATIENCE_S = 10.0
@@ -31,18 +29,8 @@ PATIENCE_S = 10.0
 @click.option("--kwargs", "by_name", metavar="JSON", help="Keyword arguments as a JSON object.")
 @click.option("--wait", "waits", is_flag=True, help="Wait until the job has finished; exit code 0 only if it succeeded.")
 @click.option("--timeout", type=float, default=600.0, show_default=True, help="Timeout of --wait in seconds.")
-@click.option("--delay", help="Start it later: 90 (seconds), 10m, 1h30m, 2d.")
-@click.option("--eta", help="Start it at this time, e.g. 2030-12-31T18:00:00Z.")
-@click.option("--expires", help="Do not start the job after this duration or time.")
-@click.option("--priority", type=click.IntRange(0, 9), help="0 to 9; 9 is the most urgent. Default: the actor's, or 5.")
 @click.option("--queue", help="Override the actor's queue.")
-@click.option("--unique-key", help="No second job with this key while one waits or runs.")
-@click.option(
-    "--unique-until", type=click.Choice(["waiting", "finished"]), help="Release the unique key at the start or the end of the job."
-)
-@click.option("--unique-for", help="Hold the unique key for this duration instead: 90 (seconds), 1h.")
-@click.option("--fair-key", help="Key for fair queueing, e.g. a customer.")
-@click.option("--idempotency-key", help="A repeated key returns the same job.")
+@job_options(Place.COMMAND)
 @data_option
 def submit(
     *, actor: str, arguments: Sequence[str], by_position: str | None, by_name: str | None, waits: bool, timeout: float, data: Path | None, **asked: Any

@@ -16,6 +16,7 @@ from ...settings import get_settings
 from ...sql.clock import now
 from ..core.envelopes import dumps
 from ..core.errors import JobsError, NotAllowed, UnknownJob
+from ..core.job_options import FIELDS, Place, options_at
 from ..core.models import Job
 from ..core.states import State
 from ..core.workflow_models import StoredStep
@@ -23,6 +24,8 @@ from ..finish import ending
 
 #: states in which a job can be edited
 EDITABLE = (State.SCHEDULED, State.QUEUED, State.RETRYING, State.HELD)
+#: fields of the options that an edit may change
+_FIELDS = list(dict.fromkeys(option.field for option in options_at(Place.EDIT)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,20 +84,14 @@ def _values(change: Edit) -> dict[str, Any]:
         size = sum(map(len, texts.values()))
         if size > get_settings().max_message_bytes:
             raise JobsError(f"the arguments are {size} bytes of JSON; at most {get_settings().max_message_bytes} are kept", field="args")
-    for name in ("due_at", "expires_at"):
-        instant = getattr(change, name)
-        if instant is not None:
-            if instant.tzinfo is None:
-                raise JobsError(f"{name} needs a time zone, e.g. 2030-01-01T09:00:00Z", field=name)
-            values[name] = instant
+    for name in _FIELDS:
+        value = getattr(change, name)
+        if value is not None:
+            values[name] = FIELDS[name].kind.check(name, value)
     if change.due_at is not None:
         values |= {"reason": None, "waits_for": None, "slot_at": None}
-    if change.priority is not None:
-        if not 0 <= change.priority <= 9:
-            raise JobsError(f"priority must be a whole number between 0 and 9, not {change.priority!r}", field="priority")
-        values["priority"] = change.priority
     if not values:
-        raise JobsError("nothing to change: give args, due_at, expires_at or priority", field="args")
+        raise JobsError(f"nothing to change: give args, {', '.join(_FIELDS[:-1])} or {_FIELDS[-1]}", field="args")
     return values
 
 
@@ -118,5 +115,5 @@ def _update(session: Session, id: str, states: Sequence[State], **values: Any) -
     statement = update(Job).where(Job.id == id, Job.state.in_(states)).values(**values).returning(Job)
     job = session.execute(statement.execution_options(synchronize_session=False, populate_existing=True)).scalars().first()
     if job is not None:
-        audit.about("job", job.id, actor=job.actor, changed=sorted({"args", "kwargs", "due_at", "expires_at", "priority"} & values.keys()))
+        audit.about("job", job.id, actor=job.actor, changed=sorted({"args", "kwargs", *_FIELDS} & values.keys()))
     return job

@@ -6,17 +6,14 @@ An unknown option would be ignored silently, and the job would run differently f
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import UTC, datetime, timedelta
 from difflib import get_close_matches
 from typing import Any
 
-from ...sql.clock import now
 from .errors import JobsError
+from .job_options import IN_MESSAGES
 
-#: options of the submission; not stored with the job
-OF_SUBMISSION = frozenset(
-    {"broker_priority", "delay", "eta", "expires", "fair_key", "idempotency_key", "link", "link_error", "priority", "unique_key"}
-)
+#: options of the submission; not stored with the message
+OF_SUBMISSION = IN_MESSAGES | {"link", "link_error"}
 #: milliseconds or counts with which a call may override its actor
 _NUMBERS = frozenset({"hard_time_limit", "max_backoff", "max_retries", "min_backoff", "retry_delay", "time_limit"})
 #: options of attempts and what follows them
@@ -76,19 +73,3 @@ def _cure(name: str) -> str:
         return f"it belongs to the actor, @dramatiq.actor({name}=…)"
     near = get_close_matches(name, OF_SUBMISSION | _OF_ATTEMPTS, n=1, cutoff=0.7)
     return f"do you mean {near[0]}?" if near else "name an option of your own in actor_options of the middleware that reads it"
-
-
-def instant(value: Any, field: str) -> datetime:
-    """Convert a datetime, a timedelta or milliseconds to an aware datetime: from now, or since 1970 for `eta`."""
-    if isinstance(value, datetime):
-        if value.tzinfo is None:
-            raise JobsError(f"{field} needs a time zone, e.g. datetime.now(UTC) + timedelta(minutes=5)", field=field)
-        return value
-    if isinstance(value, timedelta):
-        return now() + value
-    if isinstance(value, int | float) and not isinstance(value, bool):
-        try:
-            return datetime.fromtimestamp(value / 1000, UTC) if field == "eta" else now() + timedelta(milliseconds=value)
-        except (OverflowError, ValueError, OSError):
-            pass
-    raise JobsError(f"{field} must be a datetime, a timedelta or milliseconds, not {value!r:.60}", field=field)

@@ -1,4 +1,4 @@
-"""An actor's declared submission defaults: priority, expiry, uniqueness, fair key, required roles. Applied by submit().
+"""An actor's declared submission defaults: options, expiry, keys, required roles. Applied by submit().
 
 Roles are enforced where users and tokens are known: src/operations/people/permissions.py.
 """
@@ -7,13 +7,13 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
 
 from dramatiq import Message
 
-from ..core.states import Unique
+from ..core.job_options import FIELDS, JobOptions, given
 from ..core.values import dumps, text_of
 
 
@@ -21,19 +21,23 @@ from ..core.values import dumps, text_of
 class Defaults:
     """One actor's declarations; a call may override them."""
 
-    priority: int | None = None
+    options: JobOptions = field(default_factory=JobOptions)  # it is unique if unique_until or unique_for is set
     expires_after: timedelta | None = None
-    unique: Unique | None = None
-    unique_for: timedelta | None = None  # a period from the submission on, whatever the job's state
     unique_by: Callable[..., Any] | None = None  # computed from the arguments; None: all of them
     fair_by: Callable[..., Any] | None = None
     submit_role: str | None = None  # the minimum role to submit, retry and change its jobs; None: the default
     view_role: str | None = None  # the minimum role to see them
     seal: Callable[[Message[Any]], Message[Any]] = lambda message: message  # its secret arguments
+    usual: Mapping[str, Any] = field(init=False, compare=False)  # values of the options by field: the actor's, else the default
+
+    def __post_init__(self) -> None:
+        declared = given(self.options)
+        usual = {name: option.default if declared[name] is None else declared[name] for name, option in FIELDS.items()}
+        object.__setattr__(self, "usual", usual)
 
     def unique_key(self, message: Message[Any]) -> str | None:
         """Return the key computed from the arguments, or None if the actor is not unique."""
-        if self.unique is None and self.unique_for is None:
+        if self.options.unique_until is None and self.options.unique_for is None:
             return None
         what = [message.args, message.kwargs] if self.unique_by is None else self.unique_by(*message.args, **message.kwargs)
         text = dumps(what) if self.unique_by is None else text_of(what)

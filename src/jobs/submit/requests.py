@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
 from typing import Any
 
 from dramatiq import Message
 
-from ..core.options import OF_SUBMISSION, instant
-from ..core.states import State, Unique
+from ..core.job_options import JobOptions, read_message
+from ..core.options import OF_SUBMISSION
+from ..core.states import State
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,18 +23,10 @@ class Receipt:
 
 
 @dataclass(frozen=True, slots=True)
-class Submission:
-    """One message and how to submit it; times are aware."""
+class Submission(JobOptions):
+    """One message with its options, and how to submit it; times are aware."""
 
     message: Message[Any]
-    due_at: datetime | None = None
-    expires_at: datetime | None = None
-    unique_key: str | None = None
-    unique_until: Unique | None = None
-    unique_for: timedelta | None = None  # a period from now on, whatever the job's state
-    idempotency_key: str | None = None
-    priority: int | None = None
-    fair_key: str | None = None
     source: str = "send"
     submitted_by: str | None = None
     workflow_seq: int | None = None
@@ -50,17 +42,8 @@ def submission_of(message: Message[Any], delay: int | None = None, **how: Any) -
 
     `delay` in milliseconds; raises JobsError naming the invalid option.
     """
-    said = message.options
-    asked: dict[str, Any] = {}
-    if not OF_SUBMISSION.isdisjoint(said):
-        message = replace(message, options={name: value for name, value in said.items() if name not in OF_SUBMISSION})
-        asked = {name: said[name] for name in ("unique_key", "idempotency_key", "fair_key") if said.get(name) is not None}
-        asked["priority"] = said.get("priority", said.get("broker_priority"))
-        delay = said.get("delay") if delay is None else delay
-        if said.get("eta") is not None:
-            asked["due_at"] = instant(said["eta"], "eta")
-        if said.get("expires") is not None:
-            asked["expires_at"] = instant(said["expires"], "expires")
-    if delay is not None and "due_at" not in asked:
-        asked["due_at"] = instant(delay, "delay")
-    return Submission(message, **{**asked, **how})
+    said = message.options if delay is None else {**message.options, "delay": delay}
+    if OF_SUBMISSION.isdisjoint(said):
+        return Submission(message, **how)
+    message = replace(message, options={name: value for name, value in message.options.items() if name not in OF_SUBMISSION})
+    return Submission(message, **{**read_message(said), **how})

@@ -11,6 +11,7 @@ from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
 from ..core.errors import NotAllowed, UnknownJob
+from ..core.job_options import lasting
 from ..core.models import Job
 from .requests import Receipt, Submission
 from .submission import new_id, submit_many
@@ -31,14 +32,7 @@ def again(session: Session, id: str, *, by: str | None, key: str | None = None) 
         raise NotAllowed("this is not a valid message and cannot run: discard it")
     options = {name: value for name, value in (job.options or {}).items() if name not in _OWN}
     message: Message[Any] = Message(job.queue, job.actor, tuple(job.args), dict(job.kwargs), options, message_id=new_id())
-    how: dict[str, Any] = {
-        "priority": job.priority,
-        "fair_key": job.fair_key,
-        "submitted_by": by,
-        "idempotency_key": key,
-        "source": "re-run",
-    }
-    return submit_again(session, job.id, Submission(message, **how))
+    return submit_again(session, job.id, Submission(message, submitted_by=by, idempotency_key=key, **lasting(job)))
 
 
 def submit_again(session: Session, id: str, submission: Submission) -> Receipt:

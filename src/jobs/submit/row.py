@@ -13,7 +13,8 @@ from ...settings import get_settings
 from ...sql.columns import to_microseconds
 from ..core.envelopes import dumps
 from ..core.errors import JobsError
-from ..core.states import State, Unique
+from ..core.job_options import FIELDS, STORED
+from ..core.states import State
 from ..limits import fair_queueing
 from . import defaults
 from .requests import Submission
@@ -28,40 +29,32 @@ NAME = re.compile(r"[^\x00\ud800-\udfff]{1,255}")
 NAMES_KNOWN = 1_000
 _fitting_names: set[tuple[str, str]] = set()
 
-#: default priority; 9 is the most urgent
-NORMAL_PRIORITY = 5
+#: fields of the options that have a column
+_STORED = [(field, FIELDS[field].kind) for field in STORED]
 
 #: message options that Callboard sets itself
 _OWN_OPTIONS = frozenset({"attempt", "eta", "retries", "traceback", "requeue_timestamp", "stands_in"})
 
 
 def row_of(submission: Submission, present: datetime, *, carried: Mapping[str, str] | None = None) -> dict[str, Any]:
+    """The values by column, instants in microseconds since 1970; raises JobsError if the message cannot be stored."""
     message = submission.message
     _check_names(message)
-    for name, key in (
-        ("unique_key", submission.unique_key),
-        ("idempotency_key", submission.idempotency_key),
-        ("submitted_by", submission.submitted_by),
-        ("fair_key", submission.fair_key),
-    ):
-        if key is not None:
-            _check_name(name, key)
+    if submission.submitted_by is not None:
+        _check_name("submitted_by", submission.submitted_by)
     declared = defaults.of(message.actor_name)
     message = declared.seal(message)
     # Keys are computed from arguments: with placeholders they would be the same for every workflow.
     keys = defaults.NOTHING if submission.takes_results or submission.stands_in else declared
-    priority = _first(submission.priority, declared.priority, NORMAL_PRIORITY)
-    if not isinstance(priority, int) or isinstance(priority, bool) or not 0 <= priority <= 9:
-        raise JobsError(f"priority must be a whole number between 0 and 9, not {priority!r}", field="priority")
-    expires_at = submission.expires_at
-    waits = submission.waits_for is not None
-    if expires_at is None and declared.expires_after is not None and not waits:
-        expires_at = (submission.due_at or present) + declared.expires_after
-    for name, instant in (("due_at", submission.due_at), ("expires_at", expires_at)):
-        if instant is not None and instant.tzinfo is None:
-            raise JobsError(f"{name} needs a time zone, e.g. 2030-01-01T09:00:00Z", field=name)
-    fair_key = submission.fair_key or keys.fair_key(message)
-    delayed = submission.due_at is not None and submission.due_at > present
+    chosen = _chosen(submission, declared.usual)
+    due_at, waits = chosen["due_at"], submission.waits_for is not None
+    if chosen["expires_at"] is None and declared.expires_after is not None and not waits:
+        chosen["expires_at"] = (due_at or present) + declared.expires_after
+    chosen["unique_key"] = chosen["unique_key"] or keys.unique_key(message)
+    fair_key = chosen["fair_key"] = chosen["fair_key"] or keys.fair_key(message)
+    delayed = due_at is not None and due_at > present
+    if waits or not delayed:
+        chosen["due_at"] = None
     waits_for, reason = submission.waits_for, submission.reason
     if fair_key is not None and not delayed and not waits:
         waits_for = fair_queueing.waits_for(message.queue_name, fair_key)
@@ -88,26 +81,23 @@ def row_of(submission: Submission, present: datetime, *, carried: Mapping[str, s
         "state": (State.SCHEDULED if scheduled else State.QUEUED).value,
         "reason": reason,
         **texts,
-        "priority": priority,
         "source": submission.source,
         "submitted_by": submission.submitted_by,
-        "unique_key": submission.unique_key or keys.unique_key(message),
-        "unique_until": _first(submission.unique_until, declared.unique, Unique.FINISHED).value,
-        "fair_key": fair_key,
         "waits_for": waits_for,
         "workflow_seq": submission.workflow_seq,
-        "idempotency_key": submission.idempotency_key,
-        "due_us": to_microseconds(submission.due_at) if submission.due_at is not None and delayed and not waits else None,
-        "expires_us": None if expires_at is None else to_microseconds(expires_at),
-        "publish_us": None if publish_at is None else to_microseconds(publish_at),
+        "publish_at": None if publish_at is None else to_microseconds(publish_at),
+        **{field: None if (value := chosen[field]) is None else kind.stored(value) for field, kind in _STORED},
     }
 
 
-def _first(*values: Any) -> Any:
-    for value in values:
+def _chosen(submission: Submission, usual: Mapping[str, Any]) -> dict[str, Any]:
+    """Values of the options by field: the call's, else the usual ones."""
+    chosen = dict(usual)
+    for field, option in FIELDS.items():
+        value = getattr(submission, field)
         if value is not None:
-            return value
-    raise AssertionError("the last value is never None")
+            chosen[field] = option.kind.check(field, value)
+    return chosen
 
 
 def _check_names(message: Message[Any]) -> None:

@@ -6,24 +6,26 @@ import os
 import time
 from collections.abc import Mapping, Sequence
 from datetime import datetime
+from operator import itemgetter
 from typing import Any
 from uuid import UUID
 
 from dramatiq import Message
-from sqlalchemy import or_, select
+from sqlalchemy import Boolean, Integer, SmallInteger, or_, select
 from sqlalchemy.dialects.postgresql import insert as postgresql_insert
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 from sqlalchemy.orm import Session
 
 from ... import audit
 from ...sql.clock import now
-from ...sql.columns import to_microseconds
+from ...sql.columns import UtcDateTime, to_microseconds
 from ...sql.direct import FLUSH, Direct
 from ...sql.statements import AHEAD_OF_DISK, Batch, is_sqlite
 from ...telemetry import tracing
 from ..core import options
 from ..core.envelopes import Envelope, announce, committed, dumps, encode
 from ..core.errors import IdempotencyConflict, JobsError
+from ..core.job_options import STORED
 from ..core.models import Job, UniquePeriod
 from ..core.states import State, require
 from ..limits import fair_queueing
@@ -78,7 +80,7 @@ def _submit_many(session: Session, submissions: Sequence[Submission], carried: S
                 envelopes.append(_envelope(seq, written[id], present))
 
     if wanted:
-        _INSERT.execute_in_parts(session, [tuple(row.values()) for row in wanted], take, now=to_microseconds(present))
+        _INSERT.execute_in_parts(session, [_values(row) for row in wanted], take, now=to_microseconds(present))
     receipts: list[Receipt] = []
     for submission, row in zip(submissions, rows, strict=True):
         id = row["id"]
@@ -116,7 +118,7 @@ def submit_alone(
     before, _latest = _latest, time.monotonic()
     # The flush is an extra statement, which would slow down a loop of submissions by a quarter.
     ahead = goes and not direct.is_sqlite and _latest - before > ALONE_S
-    created = (_INSERT_AHEAD if ahead else _INSERT).execute(direct, [tuple(row.values())], now=to_microseconds(present))
+    created = (_INSERT_AHEAD if ahead else _INSERT).execute(direct, [_values(row)], now=to_microseconds(present))
     envelope = _envelope(created[0][1], row, present) if created and goes else None
     if ahead and envelope is not None:
         with direct.flushing():
@@ -128,7 +130,9 @@ def submit_alone(
 def is_one_statement(submission: Submission) -> bool:
     """True if a single statement can insert it, unless a key matches an earlier job."""
     declared = defaults.of(submission.message.actor_name)
-    return submission.unique_for is None and declared.unique_for is None and submission.fair_key is None and declared.fair_by is None
+    return (
+        submission.unique_for is None and declared.options.unique_for is None and submission.fair_key is None and declared.fair_by is None
+    )
 
 
 def check(submission: Submission) -> None:
@@ -136,21 +140,32 @@ def check(submission: Submission) -> None:
     row_of(submission, now())
 
 
-_COLUMNS = {
-    "id": "text", "actor": "text", "queue": "text", "state": "text", "reason": "text", "args": "text", "kwargs": "text", "options": "text",
-    "priority": "smallint", "source": "text", "submitted_by": "text", "unique_key": "text", "unique_until": "text", "fair_key": "text",
-    "waits_for": "text", "workflow_seq": "bigint", "idempotency_key": "text", "due_us": "bigint", "expires_us": "bigint", "publish_us": "bigint",
-}  # fmt: skip
-_WRITE = """
-    INSERT INTO jobs (id, actor, queue, state, reason, args, kwargs, options, priority, source, submitted_by, unique_key, unique_until,
-        fair_key, waits_for, workflow_seq, idempotency_key, attempt, failures, crashes, cancel_requested, created_at, due_at, expires_at, publish_at)
-    SELECT d.id, d.actor, d.queue, d.state, d.reason, d.args, d.kwargs, d.options, d.priority, d.source, d.submitted_by, d.unique_key,
-        d.unique_until, d.fair_key, d.waits_for, d.workflow_seq, d.idempotency_key, 0, 0, 0, false, @(:now), @(d.due_us), @(d.expires_us), @(d.publish_us)
-    FROM {rows} WHERE true
-    ON CONFLICT DO NOTHING RETURNING id, seq
-    """
-_INSERT = Batch(_COLUMNS, _WRITE)
-_INSERT_AHEAD = Batch(_COLUMNS, _WRITE.replace("WHERE true", f"WHERE {AHEAD_OF_DISK}"), _WRITE)
+#: columns that a submission writes: its own, and those of the options
+_NAMES = (
+    "id", "actor", "queue", "state", "reason", "args", "kwargs", "options", "source", "submitted_by", "waits_for", "workflow_seq", "publish_at", *STORED,
+)  # fmt: skip
+_values = itemgetter(*_NAMES)
+#: SQL types of the values that are not texts; instants are microseconds
+_TYPES = ((UtcDateTime, "bigint"), (SmallInteger, "smallint"), (Integer, "bigint"), (Boolean, "boolean"))
+
+
+def _type(name: str) -> str:
+    column = Job.__table__.c[name].type
+    return next((written for kind, written in _TYPES if isinstance(column, kind)), "text")
+
+
+def _write(condition: str) -> str:
+    values = (f"@(d.{name})" if isinstance(Job.__table__.c[name].type, UtcDateTime) else f"d.{name}" for name in _NAMES)
+    return f"""
+        INSERT INTO jobs ({", ".join(_NAMES)}, attempt, failures, crashes, cancel_requested, created_at)
+        SELECT {", ".join(values)}, 0, 0, 0, false, @(:now) FROM {{rows}} WHERE {condition}
+        ON CONFLICT DO NOTHING RETURNING id, seq
+        """
+
+
+_COLUMNS = {name: _type(name) for name in _NAMES}
+_INSERT = Batch(_COLUMNS, _write("true"))
+_INSERT_AHEAD = Batch(_COLUMNS, _write(AHEAD_OF_DISK), _write("true"))
 
 
 def new_id() -> str:
@@ -180,7 +195,7 @@ def _taken_periods(session: Session, submissions: Sequence[Submission], rows: li
     """Take the keys that are unique for a period; return job id -> the earlier job that holds its key."""
     earlier: dict[str, str] = {}
     for submission, row in zip(submissions, rows, strict=True):
-        period = submission.unique_for or defaults.of(submission.message.actor_name).unique_for
+        period = submission.unique_for or defaults.of(submission.message.actor_name).options.unique_for
         if period is None or row["unique_key"] is None:
             continue
         insert = (sqlite_insert if session.get_bind().dialect.name == "sqlite" else postgresql_insert)(UniquePeriod)

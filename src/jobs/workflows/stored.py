@@ -10,14 +10,15 @@ from dramatiq import Message
 
 from ..core.envelopes import dumps
 from ..core.errors import JobsError
+from ..core.job_options import OPTIONS
 from ..submit.requests import Submission
 from ..submit.submission import new_id
 from .canvas import Part, Workflow
 
 #: version of the JSON below; a reader rejects unknown ones
 VERSION = 1
-#: fields of a submission that are stored: those valid for every submission, so no instants and no one-time keys
-_KEPT = ("priority", "fair_key")
+#: options that are stored: those valid for every submission, so no instants and no one-time keys
+_KEPT = [option for option in OPTIONS if option.lasting]
 
 
 def store(what: Workflow | Part) -> dict[str, Any]:
@@ -54,7 +55,7 @@ def load(stored: Mapping[str, Any]) -> Workflow:
         )  # fmt: skip
         delay = step.get("delay")
         workflow.step(
-            Submission(message, **{name: step[name] for name in _KEPT if step.get(name) is not None}),
+            Submission(message, **{each.field: step[each.name] for each in _KEPT if step.get(each.name) is not None}),
             name=step.get("name"),
             after=step.get("after", ()),
             when=step.get("when", "success"),
@@ -75,7 +76,7 @@ def _described(step: Any) -> dict[str, Any]:
         "after": list(step.after),
         "when": step.when.value,
         "delay": None if step.delay is None else step.delay // timedelta(milliseconds=1),
-        **{name: getattr(step.submission, name) for name in _KEPT},
+        **{each.name: getattr(step.submission, each.field) for each in _KEPT},
     }
     return {name: value for name, value in described.items() if value is not None}
 

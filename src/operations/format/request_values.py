@@ -24,11 +24,7 @@ def whole(value: Any) -> Any:
 
 
 # Integers only: no numeric strings, no booleans.
-Priority = Annotated[int, Field(ge=0, le=9, strict=True), BeforeValidator(whole)]
 Count = Annotated[int, Field(ge=1, strict=True), BeforeValidator(whole)]
-Key = Annotated[
-    str, Field(min_length=1, max_length=255), WithJsonSchema({"type": "string", "minLength": 1, "maxLength": 255, "pattern": r"^[^\x00]*$"})
-]
 # instants.py parses these values and words their errors; the JSON Schema only documents them.
 _INSTANT_SCHEMA = {"type": "string", "format": "date-time"}
 _WAIT_SCHEMA = [{"type": "number", "minimum": 0, "maximum": 3_000_000_000}, {"type": "string", "pattern": r"^([0-9]{1,4}[smhd]){1,3}$"}]
@@ -56,13 +52,6 @@ def read(kind: type[Body], document: Any, *, example: str) -> Body:
     except ValidationError as error:
         problems = complain(error.errors(include_url=False), kind.model_json_schema()["properties"])
         raise InvalidArguments("; ".join(f"{name}: {text}" for name, text in problems.items()), errors=problems) from None
-
-
-def due_at(delay: str | float | None, eta: str | None) -> datetime | None:
-    """The due time of a delay or an eta; None: neither was given."""
-    if delay is not None and eta is not None:
-        raise JobsError("Give either delay or eta, not both.", field="eta")
-    return ahead("delay", delay) or ahead("eta", eta)
 
 
 def ahead(field: str, value: str | float | None) -> datetime | None:

@@ -11,7 +11,7 @@ from ...jobs.core.models import Attempt, Job
 from ...telemetry import tracing
 from ..format.instants import write_instant
 from ..format.json_documents import MASK
-from . import actor_catalogue
+from . import actor_catalogue, option_bodies
 from .job_context import JobContext
 
 
@@ -26,7 +26,7 @@ def summary(job: Job) -> dict[str, Any]:
         "reason": job.reason,
         "args": args,
         "kwargs": kwargs,
-        "priority": job.priority,
+        **_options(job, listed=True),
         "source": job.source,
         "submitted_by": job.submitted_by,
         "attempt": job.attempt,
@@ -56,9 +56,7 @@ def whole(job: Job, context: JobContext) -> dict[str, Any]:
         "slot_at": write_instant(job.slot_at) if job.state.is_waiting else None,
         "paused_by": context.pause.target if context.pause else None,
         "held_for": job.held_for.value if job.held_for else None,
-        "unique_key": job.unique_key,
-        "unique_until": job.unique_until.value if job.unique_key and job.unique_until else None,
-        "fair_key": job.fair_key,
+        **_options(job, listed=False),
         "workflow": {"id": step.id, "name": step.name, "step": step.step} if step else None,
         "trace_id": tracing.trace_id(job.options),
         "failures": job.failures,
@@ -99,6 +97,10 @@ def names(job: Called) -> list[str]:
     except UnknownActor:
         known = []
     return [*known, *(str(number) for number in range(len(known), len(job.args)))]
+
+
+def _options(job: Job, *, listed: bool) -> dict[str, Any]:
+    return {option.field: value for option, value in option_bodies.shown(job) if option.listed is listed}
 
 
 def _secrets(actor: str | None) -> frozenset[str]:

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
 from typing import Any, Literal
 
 from ...actor_schema.signature import Signature
 from ...jobs import Submission
 from ...jobs.control.edits import Edit, takes_arguments
 from ...jobs.core.errors import InvalidArguments, JobsError
+from ...jobs.core.job_options import JobOptions, given
 from ...jobs.core.models import Job
-from ...jobs.core.states import Unique
 from ...jobs.submit.submission import new_id
 from ...jobs.workflows.submission import PlannedStep
 from ..format.json_documents import MASK
@@ -25,21 +24,13 @@ KEY_LENGTH = 200
 
 
 @dataclass(frozen=True, slots=True)
-class JobRequest:
-    """An unchecked request for a job."""
+class JobRequest(JobOptions):
+    """An unchecked request for a job, with its options."""
 
     actor: str
     args: Sequence[Any] = ()
     kwargs: Mapping[str, Any] | None = None
     queue: str | None = None
-    due_at: datetime | None = None
-    expires_at: datetime | None = None
-    priority: int | None = None
-    unique_key: str | None = None
-    unique_until: Unique | None = None
-    unique_for: timedelta | None = None
-    fair_key: str | None = None
-    idempotency_key: str | None = None
 
 
 def check(wanted: JobRequest, *, by: Caller, source: Literal["form", "api"]) -> Submission:
@@ -50,16 +41,9 @@ def check(wanted: JobRequest, *, by: Caller, source: Literal["form", "api"]) -> 
     message = actor.message_with_options(args=tuple(args), kwargs=kwargs)
     return Submission(
         replace(message, message_id=new_id(), queue_name=queue(wanted.queue or actor.queue_name)),
-        due_at=wanted.due_at,
-        expires_at=wanted.expires_at,
-        unique_key=wanted.unique_key,
-        unique_until=wanted.unique_until,
-        unique_for=wanted.unique_for,
-        fair_key=wanted.fair_key,
-        idempotency_key=own_key(wanted.idempotency_key, by),
-        priority=wanted.priority,
         source=source,
         submitted_by=by.name,
+        **{**given(wanted), "idempotency_key": own_key(wanted.idempotency_key, by)},
     )
 
 

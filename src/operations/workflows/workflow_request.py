@@ -20,11 +20,13 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from ...jobs import Submission
 from ...jobs.core.errors import InvalidArguments, JobsError
+from ...jobs.core.job_options import Place
 from ...jobs.submit.submission import new_id
 from ...jobs.workflows import canvas
 from ...jobs.workflows.canvas import Workflow
-from ..format.request_values import Priority, ahead, duration, read
+from ..format.request_values import duration, read
 from ..jobs import actor_catalogue, job_request
+from ..jobs.option_bodies import values_of, with_options
 from ..people.caller import Caller
 
 #: maximum steps of a workflow: they are one transaction, and on SQLite other writers wait for it
@@ -34,6 +36,7 @@ DEPTH_LIMIT = 20
 _EXAMPLE = '{"steps": [{"actor": "add", "args": [1, 2]}]}'
 
 
+@with_options(Place.STEP)
 class StepBody(BaseModel):
     """A step: a job and its dependencies."""
 
@@ -46,11 +49,7 @@ class StepBody(BaseModel):
     after: list[str] | str = Field([], description="earlier steps to wait for, besides those named in the arguments; only in steps")
     when: Literal["success", "error", "always"] = Field("success", description="outcome of the earlier steps on which this step runs")
     delay: str | float | None = Field(None, description="delay after the step is released: seconds, or a text such as 10m")
-    eta: str | None = Field(None, description="earliest start time, ISO 8601 with time zone")
-    expires: str | float | None = Field(None, description="the step does not start after this time or duration from now")
-    priority: Priority | None = Field(None, description="higher runs first")
     queue: str | None = Field(None, description="overrides the actor's queue")
-    fair_key: str | None = Field(None, min_length=1, max_length=255, description="key for fair queueing")
     pipe_ignore: bool = Field(False, description="in a chain or chord: do not pass the previous result to this step")
 
 
@@ -171,10 +170,7 @@ def _submission(body: StepBody, place: str, by: Caller) -> Submission:
             queue_name=job_request.queue(body.queue or actor.queue_name), actor_name=actor.actor_name, args=tuple(body.args), kwargs=body.kwargs,
             options={}, message_id=new_id(),
         )  # fmt: skip
-        return Submission(
-            message, due_at=ahead("eta", body.eta), expires_at=ahead("expires", body.expires), priority=body.priority, fair_key=body.fair_key,
-            submitted_by=by.name,
-        )  # fmt: skip
+        return Submission(message, submitted_by=by.name, **values_of(body, Place.STEP))
     except JobsError as error:
         raise _at(place, error) from None
 

@@ -13,6 +13,7 @@ from ...jobs import State
 from ...jobs.control import edits
 from ...jobs.control.edits import Edit
 from ...jobs.core.errors import InvalidArguments, JobsError, UnknownActor
+from ...jobs.core.job_options import FIELDS
 from ...operations.arguments.error_places import at_places
 from ...operations.arguments.field import ABSENT, Field, Kind, every, identical
 from ...operations.arguments.fields import filled
@@ -21,6 +22,7 @@ from ...operations.format.instants import parse_instant, write_instant
 from ...operations.jobs import actor_catalogue, job_request
 from ...operations.jobs.rows import Job
 from ...sql import database
+from .job_options import field_of, value_of
 
 #: names of the option fields; not valid as parameter names
 DUE, EXPIRES, PRIORITY = "job-due", "job-expires", "job-priority"
@@ -123,8 +125,7 @@ def _own_fields(job: Job) -> list[Field]:
     if job.state is not State.HELD and not (job.waits_for or "").startswith("workflow:"):
         own.append(_instant_field(DUE, "Due", "Empty: unchanged.", job.due_at))
     own.append(_instant_field(EXPIRES, "Expires", "The job does not start after this time. Empty: unchanged.", job.expires_at))
-    bounds = {"min": 0, "max": 9, "step": 1, "inputmode": "numeric"}
-    own.append(Field(PRIORITY, "Priority", Kind.NUMBER, "0 to 9; 9 is the most urgent.", text=str(job.priority), attributes=bounds))
+    own.append(replace(field_of(PRIORITY, FIELDS["priority"]), required=True, hint="9 is the most urgent.", text=str(job.priority)))
     return own
 
 
@@ -146,8 +147,9 @@ def _instant(name: str, reading: Reading, present: datetime | None, errors: dict
 
 
 def _priority(reading: Reading, errors: dict[str, str]) -> int | None:
-    text = str(reading.values.get(PRIORITY, ""))
-    if text.isdecimal() and text.isascii() and len(text) == 1:
-        return int(text)
-    errors[PRIORITY] = "Enter a number from 0 to 9."
-    return None
+    try:
+        priority: int = value_of(FIELDS["priority"], reading.values.get(PRIORITY))
+    except ValueError as error:
+        errors[PRIORITY] = str(error)
+        return None
+    return priority

@@ -21,7 +21,7 @@ from ...operations.jobs import actor_catalogue, job_request
 from ...operations.jobs.actor_catalogue import AnyActor
 from ...operations.people.caller import Caller
 from . import job_options
-from .job_options import JobOptions, read_options
+from .job_options import GivenOptions, read_options
 
 #: hidden input with the idempotency key (a double click creates one job); not valid as a parameter name
 KEY = "form-key"
@@ -90,7 +90,7 @@ class Form:
             name = job_options.BY_NAME.get(error.field or "")
             return self._again(reading, asked, {name: str(error)}) if name else self._again(reading, asked, {}, str(error))
 
-    def _check_the_rest(self, reading: Reading, asked: JobOptions) -> None:
+    def _check_the_rest(self, reading: Reading, asked: GivenOptions) -> None:
         """Raise the errors of all fields at once: unreadable and invalid ones."""
         errors = {**reading.errors, **asked.reading.errors}
         try:
@@ -99,7 +99,7 @@ class Form:
             errors = {**at_places(self.fields, error), **errors}
         raise InvalidArguments("some fields are invalid", errors=errors)
 
-    def _again(self, reading: Reading, asked: JobOptions, errors: Mapping[str, str], *problems: str) -> Form:
+    def _again(self, reading: Reading, asked: GivenOptions, errors: Mapping[str, str], *problems: str) -> Form:
         filled = [retyped(each, reading.texts) for each in self.fields]
         names = {each.name for each in every([*filled, *self.how])}
         of_no_field = tuple(text for name, text in errors.items() if name not in names)

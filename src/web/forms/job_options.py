@@ -1,39 +1,74 @@
-"""Option fields of a submission form: delay, expiry, priority and so on."""
+"""Option fields of a submission form, made from the declarations of the options."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 from werkzeug.datastructures import MultiDict
 
-from ...operations.arguments.field import Field, Kind
+from ...jobs.core.job_options import JobOption, Place, options_at
+from ...jobs.core.option_kinds import Delay, Instant, OneOf, Period, Text, Until, Whole
+from ...operations.arguments.field import Choice, Field, Kind
 from ...operations.arguments.reading import Reading, read, retyped
 from ...operations.format.instants import parse_duration, parse_instant
 from ...sql.clock import now
 
 #: prefix of the option fields; not valid in a parameter name
 PREFIX = "how-"
-DELAY, AT, EXPIRES, PRIORITY, UNIQUE_KEY = (PREFIX + name for name in ("delay", "at", "expires", "priority", "unique-key"))
+#: a longer text gets a textarea
+LONG_TEXT = 255
+_OPTIONS = {PREFIX + option.name.replace("_", "-"): option for option in options_at(Place.FORM)}
 #: fields by the option names of submit(), to map its errors to fields
-BY_NAME = {"due_at": AT, "expires_at": EXPIRES, "priority": PRIORITY, "unique_key": UNIQUE_KEY}
+BY_NAME = {option.field: name for name, option in _OPTIONS.items()}
 
-_BOUNDS = {"min": 0, "max": 9, "step": 1, "inputmode": "numeric"}
-FIELDS = (
-    Field(DELAY, "Start after", Kind.TEXT, "90 (seconds), 10m, 1h30m or 2d. Empty: now.", required=False, attributes={"class": "narrow"}),
-    Field(AT, "Start at", Kind.INSTANT, "Instead of a delay.", required=False),
-    Field(EXPIRES, "Not after", Kind.INSTANT, "The job expires if it has not started by then.", required=False),
-    Field(PRIORITY, "Priority", Kind.NUMBER, "0 to 9; 9 is the most urgent. Empty: the actor's default.", required=False, attributes=_BOUNDS),
-    Field(
-        UNIQUE_KEY, "Unique key", Kind.TEXT, "No second job with this key until this one has finished.", required=False, attributes={"maxlength": 255}
-    ),
-)  # fmt: skip
+
+def field_of(name: str, option: JobOption) -> Field:
+    """The optional form field of an option."""
+    hint = option.help
+    match option.kind:
+        case Whole(least, most):
+            attributes = {"min": least, "max": most, "step": 1, "inputmode": "numeric"}
+            return Field(name, option.label, Kind.NUMBER, f"{hint} {option.kind.notation}", required=False, attributes=attributes)
+        case Text(longest):
+            kind = Kind.LONG if longest > LONG_TEXT else Kind.TEXT
+            return Field(name, option.label, kind, hint, required=False, attributes={"maxlength": longest})
+        case OneOf(words):
+            choices = tuple(Choice(str(word), word) for word in words)
+            return Field(name, option.label, Kind.SELECT, hint, required=False, choices=choices)
+        case Delay() | Period():
+            return Field(name, option.label, Kind.TEXT, f"{hint} {option.kind.notation}", required=False, attributes={"class": "narrow"})
+        case Instant() | Until():
+            return Field(name, option.label, Kind.INSTANT, hint, required=False)
+    raise TypeError(f"no form field has a value such as {option.kind}: add its widget here")
+
+
+def value_of(option: JobOption, typed: Any) -> Any:
+    """The value of an option from that of its field; raises ValueError with the cure."""
+    match option.kind:
+        case Whole(least, most):
+            if type(typed) is not int or not least <= typed <= most:
+                raise ValueError(f"Enter a number from {least} to {most}.")
+            return typed
+        case Delay():
+            return now() + parse_duration(typed)
+        case Period():
+            return parse_duration(typed)
+        case Instant():
+            return parse_instant(typed)
+        case Until():
+            return _ahead(typed)
+        case Text():
+            return typed.strip()
+    return typed
+
+
+FIELDS = tuple(field_of(name, option) for name, option in _OPTIONS.items())
 
 
 @dataclass(frozen=True, slots=True)
-class JobOptions:
+class GivenOptions:
     """The options that could be read."""
 
     options: dict[str, Any]
@@ -49,30 +84,26 @@ class JobOptions:
         return [retyped(each, self.reading.texts) for each in FIELDS]
 
 
-def read_options(sent: MultiDict[str, str]) -> JobOptions:
+def read_options(sent: MultiDict[str, str]) -> GivenOptions:
     """Parse the option fields; errors are in `reading.errors` by field."""
     reading = read(FIELDS, sent)
     options: dict[str, Any] = {}
-    due = reading.values.get(AT)
-    delay = reading.texts.get(DELAY, "").strip()
-    if delay and due is not None:
-        reading.errors[AT] = "Give a delay or a start time, not both."
-    elif delay:
-        _try(reading, DELAY, lambda: options.update(due_at=now() + parse_duration(delay)))
-    elif due is not None:
-        _try(reading, AT, lambda: options.update(due_at=parse_instant(due)))
-    if (expires := reading.values.get(EXPIRES)) is not None:
-        _try(reading, EXPIRES, lambda: options.update(expires_at=_ahead(expires)))
-    if (priority := reading.values.get(PRIORITY)) is not None:
-        if type(priority) is int and 0 <= priority <= 9:
-            options["priority"] = priority
-        else:
-            reading.errors[PRIORITY] = "Enter a number from 0 to 9."
-    if key := reading.texts.get(UNIQUE_KEY, "").strip():
-        options["unique_key"] = key
+    labels: dict[str, str] = {}
+    for name, option in _OPTIONS.items():
+        typed = reading.values.get(name)
+        if typed is None or not str(typed).strip():
+            continue
+        other = labels.setdefault(option.field, option.label)
+        if other != option.label:
+            reading.errors[name] = f"Give {other} or {option.label}, not both."
+            continue
+        try:
+            options[option.field] = value_of(option, typed)
+        except ValueError as error:
+            reading.errors[name] = str(error)
     if "due_at" in options and "expires_at" in options and options["expires_at"] <= options["due_at"]:
-        reading.errors[EXPIRES] = "The job would expire before it can start: give a later time."
-    return JobOptions(options, reading)
+        reading.errors[BY_NAME["expires_at"]] = "The job would expire before it can start: give a later time."
+    return GivenOptions(options, reading)
 
 
 def _ahead(text: str) -> datetime:
@@ -80,10 +111,3 @@ def _ahead(text: str) -> datetime:
     if instant <= now():
         raise ValueError("This is in the past: give a future time.")
     return instant
-
-
-def _try(reading: Reading, name: str, take: Callable[[], None]) -> None:
-    try:
-        take()
-    except ValueError as error:
-        reading.errors[name] = str(error)

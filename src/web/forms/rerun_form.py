@@ -11,6 +11,7 @@ from werkzeug.datastructures import MultiDict
 from ...actor_schema.signature import Signature
 from ...jobs import Receipt
 from ...jobs.core.errors import IdempotencyConflict, InvalidArguments, JobsError
+from ...jobs.core.job_options import lasting
 from ...jobs.submit import reruns
 from ...operations.arguments.error_places import at_places
 from ...operations.arguments.field import Field, every, identical
@@ -61,8 +62,8 @@ class RerunForm:
             if identical(self.signature.by_name(args, kwargs), known):
                 args, kwargs = self.job.args, self.job.kwargs
             wanted = job_request.JobRequest(
-                self.job.actor or "", args, kwargs, queue=self.job.queue, priority=self.job.priority, fair_key=self.job.fair_key, idempotency_key=sent.get(KEY)
-            )  # fmt: skip
+                self.job.actor or "", args, kwargs, queue=self.job.queue, idempotency_key=sent.get(KEY), **lasting(self.job)
+            )
             submission = job_request.check(wanted, by=by, source="form")
             with database.write() as session:
                 return reruns.submit_again(session, self.job.id, submission)

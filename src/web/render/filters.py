@@ -10,10 +10,9 @@ from zoneinfo import ZoneInfo
 from flask import Flask, g
 
 from ...jobs import State
-from ...jobs.submit.row import NORMAL_PRIORITY
 from ...operations.arguments.field import every, takes_files
 from ...operations.format.json_documents import finite, printable
-from ...operations.jobs import job_documents
+from ...operations.jobs import job_documents, option_bodies
 from ...operations.people import permissions
 from ...operations.people.roles import Role
 from ...settings import get_settings
@@ -54,7 +53,7 @@ def init(app: Flask) -> None:
         depths=tracebacks.depths,
         timeline=timelines.pieces,
         trace_of=request_spans.trace_of,
-        NORMAL_PRIORITY=NORMAL_PRIORITY,
+        options_of=option_bodies.set_options,
         settings=get_settings,
         every=every,
         takes_files=takes_files,

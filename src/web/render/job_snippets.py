@@ -15,8 +15,8 @@ from werkzeug.datastructures import MultiDict
 
 from ...actor_schema.signature import Signature
 from ...jobs.core.errors import InvalidArguments, UnknownActor
+from ...jobs.core.job_options import lasting
 from ...jobs.submit import defaults
-from ...jobs.submit.row import NORMAL_PRIORITY
 from ...operations.arguments.field import ABSENT, Field, Kind, holding, identical, write
 from ...operations.arguments.fields import fields_of
 from ...operations.arguments.reading import read
@@ -62,16 +62,13 @@ def queue_link(queue: str) -> str | None:
 
 
 def _how(job: Job) -> dict[str, Any]:
-    """Queue, priority and fair key of the job where they differ from the actor's defaults."""
-    known = {
-        name: value for name, value in (("queue", job.queue), ("priority", job.priority), ("fair_key", job.fair_key)) if value is not None
-    }
+    """Queue and lasting options of the job where they differ from the actor's defaults."""
+    known = {name: value for name, value in {"queue": job.queue, **lasting(job)}.items() if value is not None}
     try:
         actor = actor_catalogue.find(job.actor or "")
     except UnknownActor:
         return known
-    declared = defaults.of(actor.actor_name).priority
-    usual = {"queue": actor.queue_name, "priority": NORMAL_PRIORITY if declared is None else declared}
+    usual = {"queue": actor.queue_name, **defaults.of(actor.actor_name).usual}
     return {name: value for name, value in known.items() if value != usual.get(name)}
 
 

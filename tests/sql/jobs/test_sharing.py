@@ -9,12 +9,12 @@ import pytest
 
 from src.jobs import JobsError, State, submit_many
 from src.jobs.core.envelopes import Envelope
+from src.jobs.core.job_options import NORMAL_PRIORITY, JobOptions
 from src.jobs.core.states import Unique
 from src.jobs.leases import claims
 from src.jobs.submit import defaults
 from src.jobs.submit.defaults import Defaults
 from src.jobs.submit.requests import Submission
-from src.jobs.submit.row import NORMAL_PRIORITY
 from src.sql.database import Database
 from tests.harness.jobs import StillClock, claim, ended, hired, look, message, settle, submitted
 
@@ -26,7 +26,7 @@ def _nothing_declared() -> Iterator[None]:
 
 
 def test_arguments_make_the_key_of_a_unique_actor(database: Database) -> None:
-    defaults.declare("add", Defaults(unique=Unique.FINISHED))
+    defaults.declare("add", Defaults(JobOptions(unique_until=Unique.FINISHED)))
 
     first, same, other = submitted(database, 1), submitted(database, 1), submitted(database, 2)
 
@@ -35,7 +35,7 @@ def test_arguments_make_the_key_of_a_unique_actor(database: Database) -> None:
 
 
 def test_a_job_unique_until_it_ends_makes_room_when_it_has_ended(database: Database) -> None:
-    defaults.declare("add", Defaults(unique=Unique.FINISHED))
+    defaults.declare("add", Defaults(JobOptions(unique_until=Unique.FINISHED)))
     worker, first = hired(database), submitted(database, 1)
     one = claim(database, worker, first.id)
     assert one is not None
@@ -47,7 +47,7 @@ def test_a_job_unique_until_it_ends_makes_room_when_it_has_ended(database: Datab
 
 
 def test_a_job_unique_while_it_waits_makes_room_when_it_starts(database: Database) -> None:
-    defaults.declare("add", Defaults(unique=Unique.WAITING))
+    defaults.declare("add", Defaults(JobOptions(unique_until=Unique.WAITING)))
     worker, first = hired(database), submitted(database, 1)
     with database.write() as session:
         claims.free_keys(session, claims.claim(session, worker, [(first.id, 1)]))
@@ -59,7 +59,7 @@ def test_a_job_unique_while_it_waits_makes_room_when_it_starts(database: Databas
 
 
 def test_a_job_unique_for_a_period_keeps_others_out_even_when_it_has_ended(database: Database, time: StillClock) -> None:
-    defaults.declare("add", Defaults(unique_for=timedelta(minutes=5)))
+    defaults.declare("add", Defaults(JobOptions(unique_for=timedelta(minutes=5))))
     worker, first = hired(database), submitted(database, 1)
     one = claim(database, worker, first.id)
     assert one is not None
@@ -71,7 +71,7 @@ def test_a_job_unique_for_a_period_keeps_others_out_even_when_it_has_ended(datab
 
 
 def test_a_key_function_sees_the_arguments(database: Database) -> None:
-    defaults.declare("add", Defaults(unique=Unique.FINISHED, unique_by=lambda x, _: x))
+    defaults.declare("add", Defaults(JobOptions(unique_until=Unique.FINISHED), unique_by=lambda x, _: x))
 
     first = submitted(database, 1, "a")
 
@@ -80,7 +80,7 @@ def test_a_key_function_sees_the_arguments(database: Database) -> None:
 
 def test_the_call_beats_the_actor_and_the_actor_the_rule(database: Database) -> None:
     assert look(database, submitted(database).id).priority == NORMAL_PRIORITY
-    defaults.declare("add", Defaults(priority=7, expires_after=timedelta(hours=1)))
+    defaults.declare("add", Defaults(JobOptions(priority=7), expires_after=timedelta(hours=1)))
 
     declared, called = look(database, submitted(database).id), look(database, submitted(database, priority=2).id)
 

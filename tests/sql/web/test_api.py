@@ -12,6 +12,7 @@ from jsonschema import Draft202012Validator
 from sqlalchemy import select, update
 
 from src.jobs import State
+from src.jobs.core.job_options import JobOptions
 from src.jobs.core.models import Job
 from src.jobs.submit import defaults
 from src.jobs.submit.defaults import Defaults
@@ -299,7 +300,7 @@ def test_metrics_are_in_prometheus_text(site: Site) -> None:
 
 
 def test_a_job_has_its_actors_own_priority_unless_another_is_asked_for(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(defaults, "of", lambda _: Defaults(priority=8))
+    monkeypatch.setattr(defaults, "of", lambda _: Defaults(JobOptions(priority=8)))
     program = site.program()
     assert _job(program.submit("add", 1, 2)).priority == 8
     assert _job(program.submit("add", 1, 2, priority=1)).priority == 1

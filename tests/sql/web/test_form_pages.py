@@ -62,7 +62,7 @@ def test_an_error_within_a_row_is_told_at_its_input_and_in_the_summary(visit: Vi
     assert "<title>Error: " in answer.text
 
 
-@pytest.mark.parametrize("typed", [{"how-delay": "2h"}, {"how-at": "2040-01-01T09:00", "how-at-zone": "Europe/Berlin"}])
+@pytest.mark.parametrize("typed", [{"how-delay": "2h"}, {"how-eta": "2040-01-01T09:00", "how-eta-zone": "Europe/Berlin"}])
 def test_a_job_may_be_for_later_urgent_and_the_only_one_of_its_key(visit: Visit, typed: dict[str, str]) -> None:
     how = {**typed, "how-priority": "8", "how-unique-key": "only one"}
     job = _job(visit.fill_in("/actors/order", **ROW, **how))
@@ -80,13 +80,13 @@ def test_a_job_may_be_for_later_urgent_and_the_only_one_of_its_key(visit: Visit,
     ("typed", "told"),
     [
         ({"how-delay": "soon"}, "Give a duration such as"),
-        ({"how-delay": "5m", "how-at": "2040-01-01T09:00"}, "Give a delay or a start time, not both."),
-        ({"how-at": "tomorrow"}, "Give a time such as"),
-        ({"how-at": "2030-03-31T02:30", "how-at-zone": "Europe/Berlin"}, "does not exist in Europe/Berlin"),
+        ({"how-delay": "5m", "how-eta": "2040-01-01T09:00"}, "Give Start after or Start at, not both."),
+        ({"how-eta": "tomorrow"}, "Give a time such as"),
+        ({"how-eta": "2030-03-31T02:30", "how-eta-zone": "Europe/Berlin"}, "does not exist in Europe/Berlin"),
         ({"how-priority": "10"}, "Enter a number from 0 to 9."),
         ({"how-expires": "2001-01-01T00:00"}, "This is in the past"),
         ({"how-delay": "2d", "how-expires": "2040-01-01T09:00", "how-unique-key": "\x00"}, "unique_key must be a text"),
-        ({"how-at": "2041-01-01T09:00", "how-expires": "2040-01-01T09:00"}, "The job would expire before it can start"),
+        ({"how-eta": "2041-01-01T09:00", "how-expires": "2040-01-01T09:00"}, "The job would expire before it can start"),
     ],
 )
 def test_when_and_how_are_checked_at_their_fields_and_stay_open(visit: Visit, typed: dict[str, Any], told: str) -> None:

@@ -10,6 +10,7 @@ from ....operations.arguments.field import Kind
 from ....operations.arguments.fields import fields_of
 from ....operations.jobs import actor_catalogue
 from ....operations.jobs.job_bodies import CallBody, JobBody
+from ....operations.jobs.option_bodies import document_schemas
 from ....operations.workflows.workflow_request import StepBody, WorkflowBody
 
 Document = dict[str, Any]
@@ -146,7 +147,7 @@ _JOB = {
         "waiting_because": {"type": "array", "items": {"type": "string"}, "description": "every reason why the job is not running, the first to fix first"},
         "cancelling": {"type": "boolean"}, "stalled": _TEXT, "result_bytes": {"type": ["integer", "null"]},
         "args": {}, "kwargs": {}, "result": {}, "error": _TEXT, "progress": {"type": ["object", "null"]},
-        "waits_for": _TEXT, "slot_at": _TEXT, "paused_by": _TEXT, "held_for": _TEXT, "unique_key": _TEXT, "unique_until": _TEXT, "fair_key": _TEXT,
+        "waits_for": _TEXT, "slot_at": _TEXT, "paused_by": _TEXT, "held_for": _TEXT, **document_schemas(),
         "workflow": {"type": ["object", "null"]}, "trace_id": _TEXT, "failures": {"type": "integer"}, "crashes": {"type": "integer"}, "expires_at": _TEXT,
         "created_at": {"type": "string", "format": "date-time"}, "due_at": _TEXT, "started_at": _TEXT, "finished_at": _TEXT,
         "attempts": {"type": "array", "items": {"type": "object"}},

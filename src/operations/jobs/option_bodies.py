@@ -1,0 +1,109 @@
+"""Job options in request bodies and documents: fields, values and JSON Schemas, made from their declarations."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Annotated, Any, Literal, TypeVar
+
+from pydantic import BaseModel, BeforeValidator, Field, WithJsonSchema, create_model
+
+from ...jobs.core.errors import JobsError
+from ...jobs.core.job_options import OPTIONS, JobOption, Place, options_at
+from ...jobs.core.models import Job
+from ...jobs.core.option_kinds import Delay, Instant, Moment, OneOf, OptionKind, Period, Text, Until, Whole
+from ..format import request_values
+from ..format.request_values import ahead, duration
+
+Body = TypeVar("Body", bound=BaseModel)
+
+
+def with_options(place: Place) -> Callable[[type[Body]], type[Body]]:
+    """Class decorator: add a field for each option that can be set in this place, None by default."""
+
+    def extended(body: type[Body]) -> type[Body]:
+        added: dict[str, Any] = {option.name: (_body_type(option.kind) | None, _field(option)) for option in options_at(place)}
+        return create_model(body.__name__, __base__=body, __doc__=body.__doc__, __module__=body.__module__, **added)
+
+    return extended
+
+
+def values_of(body: BaseModel, place: Place) -> dict[str, Any]:
+    """The values of a body's options by field; raises JobsError naming the invalid option."""
+    found: dict[str, Any] = {}
+    names: dict[str, str] = {}
+    for option in options_at(place):
+        value = getattr(body, option.name)
+        if value is None:
+            continue
+        other = names.setdefault(option.field, option.name)
+        if other != option.name:
+            raise JobsError(f"Give either {other} or {option.name}, not both.", field=option.name)
+        found[option.field] = _value(option, value)
+    return found
+
+
+def described(option: JobOption) -> str:
+    """The help of an option with the notation of its values."""
+    return f"{option.help} {option.kind.notation}".strip()
+
+
+def shown(job: Job) -> Iterator[tuple[JobOption, Any]]:
+    """The options of a job's document, each with its value or None."""
+    for option in OPTIONS:
+        if option.shown:
+            counts = option.needs is None or getattr(job, option.needs) is not None
+            yield option, getattr(job, option.field) if counts else None
+
+
+def set_options(job: Job) -> list[tuple[JobOption, Any]]:
+    """The options of a job whose values are not the defaults."""
+    return [(option, value) for option, value in shown(job) if value is not None and value != option.default]
+
+
+def document_schemas() -> dict[str, Any]:
+    """JSON Schemas of the options in a job's document, by name."""
+    return {option.field: _schema_of_value(option.kind) for option in OPTIONS if option.shown}
+
+
+def _field(option: JobOption) -> Any:
+    return Field(None, description=described(option))
+
+
+def _body_type(kind: OptionKind) -> Any:
+    match kind:
+        case Text(longest):
+            schema = {"type": "string", "minLength": 1, "maxLength": longest, "pattern": r"^[^\x00]*$"}
+            return Annotated[str, Field(min_length=1, max_length=longest), WithJsonSchema(schema)]
+        case Whole(least, most):
+            return Annotated[int, Field(ge=least, le=most, strict=True), BeforeValidator(request_values.whole)]
+        case OneOf(words):
+            return Literal[tuple(map(str, words))]
+        case Delay():
+            return request_values.Wait
+        case Instant():
+            return request_values.Instant
+        case Until():
+            return request_values.Until
+        case Period():
+            return request_values.Period
+    raise TypeError(f"no request body has a value such as {kind}: add its type here")
+
+
+def _value(option: JobOption, value: Any) -> Any:
+    match option.kind:
+        case Moment():
+            return ahead(option.name, value)
+        case Period():
+            return duration(option.name, value)
+        case OneOf(words):
+            return words(value)
+    return value
+
+
+def _schema_of_value(kind: OptionKind) -> dict[str, Any]:
+    match kind:
+        case Whole(least, most):
+            return {"type": ["integer", "null"], "minimum": least, "maximum": most}
+        case OneOf(words):
+            return {"enum": [*map(str, words), None]}
+    return {"type": ["string", "null"]}
