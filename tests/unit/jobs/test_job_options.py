@@ -13,7 +13,7 @@ from src.cli.jobs.submit import submit as submit_command
 from src.cli.shared.job_options import job_options
 from src.jobs import JobsError, Submission
 from src.jobs.control.edits import Edit
-from src.jobs.core.job_options import FIELDS, OPTIONS, STORED, JobOption, JobOptions, Place, lasting, options_at
+from src.jobs.core.job_options import FIELDS, OPTIONS, STORED, JobOption, JobOptions, Place
 from src.jobs.core.models import Job
 from src.jobs.core.option_kinds import Delay, Instant, Moment, OneOf, OptionKind, Period, Text, Until, Whole
 from src.jobs.core.states import Unique
@@ -59,7 +59,6 @@ def test_each_place_has_the_options_declared_for_it(option: JobOption) -> None:
 
 
 def test_an_option_that_lasts_has_one_name_and_is_no_time() -> None:
-    assert lasting(JobOptions()).keys() == {"priority", "fair_key"}
     for option in OPTIONS:
         if option.lasting:
             assert option.name == option.field
@@ -94,10 +93,6 @@ def test_the_table_of_the_documentation_is_that_of_the_declarations() -> None:
     for option in OPTIONS:
         name = f"`{option.name}`" if option.name == option.field else f"`{option.name}` (`{option.field}`)"
         assert f"| {name} | {option.help} | {', '.join(place for place in Place if place in option.places)} |" in text
-
-
-def test_the_options_of_a_place_keep_their_order() -> None:
-    assert [option.name for option in options_at(Place.FORM)] == ["delay", "eta", "expires", "priority", "unique_key"]
 
 
 class Edited(JobBody):
