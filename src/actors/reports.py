@@ -172,9 +172,11 @@ def _headline(session: Session, ended: dict[State, int], before: dict[State, int
     return Figures(
         counts=bool(ended),
         figures=(
-            Figure(label="succeeded", value=numbers.count(done), note=numbers.change(done, before.get(State.SUCCEEDED, 0)), tone=Tone.GOOD),
             Figure(
-                label="dead",
+                label=State.SUCCEEDED, value=numbers.count(done), note=numbers.change(done, before.get(State.SUCCEEDED, 0)), tone=Tone.GOOD
+            ),
+            Figure(
+                label=State.DEAD,
                 value=numbers.count(dead),
                 note=numbers.change(dead, before.get(State.DEAD, 0)),
                 tone=Tone.BAD if dead else Tone.PLAIN,

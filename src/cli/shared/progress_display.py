@@ -9,6 +9,10 @@ from typing import Any
 
 import click
 
+from ...jobs.core.states import State
+
+#: shown instead of the state of a running job with a requested cancel
+CANCELLING = "cancelling"
 Show = Callable[[dict[str, Any]], None]
 
 
@@ -53,7 +57,7 @@ def _bar() -> Iterator[Show]:
             nonlocal last
             state = last = _state(document)
             at = document["progress"] or {"done": 0, "total": None, "message": None}
-            waits_for = document["reason"] if state not in ("running", "cancelling") else ""  # waiting for a slot, a pause or a retry
+            waits_for = document["reason"] if state not in (State.RUNNING, CANCELLING) else ""  # waiting for a slot, a pause or a retry
             message = at["message"] or waits_for or ""
             progress.update(task, description=state, completed=at["done"], total=at["total"], message=message)
 
@@ -62,4 +66,4 @@ def _bar() -> Iterator[Show]:
 
 
 def _state(document: dict[str, Any]) -> str:
-    return "cancelling" if document["cancelling"] else str(document["state"])
+    return CANCELLING if document["cancelling"] else str(document["state"])

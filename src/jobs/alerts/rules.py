@@ -16,6 +16,7 @@ from ..core.models import Heartbeat, Job, Worker
 from ..core.states import State, WorkerCommand
 from ..leases import heartbeats, workers
 from ..leases.heartbeats import Role
+from ..read.queries import NOT_SUCCEEDED
 from .alerts import Sign
 from .models import AlertKind
 
@@ -28,7 +29,7 @@ _READY_SINCE = func.min(func.coalesce(Job.published_at, Job.due_at, Job.created_
 #: the period with which the number of workers and schedulers is compared, and the step
 BEFORE, STEP = timedelta(hours=1), timedelta(seconds=15)
 #: spelled as in the partial indexes, or neither store would use them
-_QUEUED, _DEAD = text("jobs.state = 'queued'"), text("jobs.state = 'dead'")
+_QUEUED, _DEAD, _SUCCEEDED = (text(f"jobs.state = '{state}'") for state in (State.QUEUED, State.DEAD, State.SUCCEEDED))
 
 
 def signs(session: Session, *, except_actors: Collection[str]) -> list[Sign]:
@@ -129,7 +130,7 @@ def _alive_and_before(lives: Sequence[tuple[datetime, datetime]], span: timedelt
 
 def _held(session: Session) -> list[Sign]:
     after = timedelta(minutes=get_settings().alert_held)
-    held = _count(session, select(Job.seq).where(Job.state == State.HELD, text("jobs.state <> 'succeeded'")).limit(MOST)) if after else 0
+    held = _count(session, select(Job.seq).where(Job.state == State.HELD, NOT_SUCCEEDED).limit(MOST)) if after else 0
     if not held:
         return []
     sentence = f"{_number(held)} job{' is' if held == 1 else 's are'} held: an operator or a deploy must resolve this"
@@ -147,7 +148,7 @@ def _failures(session: Session, except_actors: Collection[str]) -> list[Sign]:
         return []
     # With so many successes the failure share is below the limit: counting more is unnecessary.
     enough = max(math.ceil(dead * (1 - part) / part), settings.alert_failures_least - dead)
-    succeeded = _count(session, select(Job.seq).where(text("jobs.state = 'succeeded'"), since, Job.finished_at.is_not(None)).limit(enough))
+    succeeded = _count(session, select(Job.seq).where(_SUCCEEDED, since, Job.finished_at.is_not(None)).limit(enough))
     ended = dead + succeeded
     if ended < settings.alert_failures_least or dead <= part * ended:
         return []

@@ -196,17 +196,17 @@ def _state(counts: Counter[tuple[State, Fate | None]]) -> str:
     alive = {(state, fate) for (state, fate), number in counts.items() if number and fate is not Fate.NOT_NEEDED}
     states = {state for state, _ in alive}
     if states & {State.QUEUED, State.RUNNING, State.RETRYING}:
-        return "running"
+        return State.RUNNING.value
     if State.HELD in states:
-        return "held"
+        return State.HELD.value
     if (State.SCHEDULED, None) in alive:
-        return "running" if states - {State.SCHEDULED} else "scheduled"
+        return State.RUNNING if states - {State.SCHEDULED} else State.SCHEDULED
     if (State.SCHEDULED, Fate.BLOCKED) in alive:
-        return "blocked"
+        return Fate.BLOCKED.value
     for state in (State.DEAD, State.EXPIRED, State.CANCELLED):
         if state in states:
             return state.value
-    return "succeeded"
+    return State.SUCCEEDED.value
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,7 @@ from sqlalchemy import BigInteger, Boolean, Enum, Index, Integer, SmallInteger, 
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from ...sql.columns import Base, JsonText, UtcDateTime
-from .states import HeldFor, Outcome, State, Unique, WorkerCommand
+from .states import HeldFor, Outcome, State, Unique, WorkerCommand, listed
 
 #: SQLite autoincrements only a column of type INTEGER
 Sequence = BigInteger().with_variant(Integer(), "sqlite")
@@ -36,23 +36,27 @@ class Job(Base):
     __table_args__ = (
         Index("ix_jobs_actor", "actor", "seq"),
         # Most rows of a large table have succeeded: they stay out of the index by state.
-        partial("ix_jobs_state", "state", "seq", where="state <> 'succeeded'"),
+        partial("ix_jobs_state", "state", "seq", where=f"state <> '{State.SUCCEEDED}'"),
         partial("ix_jobs_publish", "publish_at", where="publish_at IS NOT NULL"),
-        partial("ix_jobs_due", "due_at", where="state IN ('scheduled', 'retrying')"),
-        partial("ix_jobs_expires", "expires_at", where="expires_at IS NOT NULL AND state IN ('scheduled', 'queued', 'retrying')"),
+        partial("ix_jobs_due", "due_at", where=f"state IN {listed(State.SCHEDULED, State.RETRYING)}"),
+        partial(
+            "ix_jobs_expires",
+            "expires_at",
+            where=f"expires_at IS NOT NULL AND state IN {listed(State.SCHEDULED, State.QUEUED, State.RETRYING)}",
+        ),
         partial("ix_jobs_waits_for", "waits_for", "seq", where="waits_for IS NOT NULL"),
-        partial("ix_jobs_fair", "queue", "fair_key", where="fair_key IS NOT NULL AND state IN ('queued', 'running')"),
+        partial("ix_jobs_fair", "queue", "fair_key", where=f"fair_key IS NOT NULL AND state IN {listed(State.QUEUED, State.RUNNING)}"),
         partial("ix_jobs_workflow", "workflow_seq", "seq", where="workflow_seq IS NOT NULL"),
-        partial("ix_jobs_queued", "queue", "published_at", where="state = 'queued'"),
+        partial("ix_jobs_queued", "queue", "published_at", where=f"state = '{State.QUEUED}'"),
         partial("ix_jobs_rerun_of", "rerun_of", where="rerun_of IS NOT NULL"),
         partial("ix_jobs_finished", "finished_at", where="finished_at IS NOT NULL"),
-        partial("ix_jobs_dead", "finished_at", where="state = 'dead'"),
-        partial("ix_jobs_running", "worker_id", where="state = 'running'"),
+        partial("ix_jobs_dead", "finished_at", where=f"state = '{State.DEAD}'"),
+        partial("ix_jobs_running", "worker_id", where=f"state = '{State.RUNNING}'"),
         partial("uq_jobs_idempotency_key", "idempotency_key", where="idempotency_key IS NOT NULL", unique=True),
         partial(
             "uq_jobs_unique_key",
             "unique_key",
-            where="unique_key IS NOT NULL AND state NOT IN ('succeeded', 'dead', 'cancelled', 'expired')",
+            where=f"unique_key IS NOT NULL AND state NOT IN {listed(State.SUCCEEDED, State.DEAD, State.CANCELLED, State.EXPIRED)}",
             unique=True,
         ),
         # fillfactor leaves room on each page for a row's next version; sqlite_autoincrement: a deleted job's number is never reused.

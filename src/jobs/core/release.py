@@ -39,9 +39,9 @@ def taking(condition: str, order: str, changes: str) -> dict[str, Any]:
 
 
 _RELEASE_WAITING = taking(
-    "waits_for = :waits_for AND state = 'scheduled' AND (expires_at IS NULL OR expires_at > @(:now))",
+    f"waits_for = :waits_for AND state = '{State.SCHEDULED}' AND (expires_at IS NULL OR expires_at > @(:now))",
     "seq",
-    "state = 'queued', reason = NULL, waits_for = NULL, due_at = NULL, published_at = NULL, publish_at = @(:again)",
+    f"state = '{State.QUEUED}', reason = NULL, waits_for = NULL, due_at = NULL, published_at = NULL, publish_at = @(:again)",
 )
 
 

@@ -99,6 +99,11 @@ def require(source: State, target: State) -> None:
         raise ValueError(f"No job may move from {source} to {target}; see MOVES in src/jobs/core/states.py")
 
 
+def listed(*words: StrEnum) -> str:
+    """Return words as a list in SQL: ('queued', 'running')."""
+    return f"({', '.join(repr(word.value) for word in words)})"
+
+
 def sources(target: State) -> frozenset[State]:
     """Return the states from which a job may move to `target`."""
     return frozenset(state for state, targets in MOVES.items() if target in targets)

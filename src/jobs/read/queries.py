@@ -19,7 +19,7 @@ from ..core.states import State
 #: characters of an id prefix that suffice to look a job up
 SHORT_ID = 8
 #: opens the partial index of jobs that have not succeeded to both stores; most rows of a large table have
-NOT_SUCCEEDED = text("jobs.state <> 'succeeded'")
+NOT_SUCCEEDED = text(f"jobs.state <> '{State.SUCCEEDED}'")
 #: waiting and dead jobs counted at most in a list of queues
 BACKLOG_COUNTED = 20_000
 #: running jobs shown per worker

@@ -11,10 +11,9 @@ from ...sql.columns import to_microseconds
 from ...sql.direct import Direct
 from ...sql.statements import AHEAD_OF_DISK, Batch
 from ..core.envelopes import Envelope
+from ..core.states import State
 
-_MARKED = (
-    "jobs.seq = d.seq AND CASE WHEN jobs.attempt = d.attempt - 1 AND jobs.state = 'queued' AND jobs.publish_at IS NOT NULL THEN true END"
-)
+_MARKED = f"jobs.seq = d.seq AND CASE WHEN jobs.attempt = d.attempt - 1 AND jobs.state = '{State.QUEUED}' AND jobs.publish_at IS NOT NULL THEN true END"
 _MARK = Batch(
     {"seq": "bigint", "attempt": "int"},
     # A locked row is being claimed, or already marked: waiting for it, in a different order than a claim locks rows, would deadlock. The

@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 from ..core.envelopes import Envelope
 from ..core.models import Job
 from ..core.release import take, taking
-from ..core.states import State, require
+from ..core.states import State, listed, require
 from ..finish import ending
 from ..finish.ending import EXPIRABLE
 
@@ -18,11 +18,11 @@ require(State.SCHEDULED, State.QUEUED)
 require(State.RETRYING, State.QUEUED)
 
 _RELEASE = taking(
-    "state IN ('scheduled', 'retrying') AND due_at <= @(:now) AND (expires_at IS NULL OR expires_at > @(:now))",
+    f"state IN {listed(State.SCHEDULED, State.RETRYING)} AND due_at <= @(:now) AND (expires_at IS NULL OR expires_at > @(:now))",
     "due_at",
-    "state = 'queued', reason = NULL, waits_for = NULL, published_at = NULL, publish_at = @(:again)",
+    f"state = '{State.QUEUED}', reason = NULL, waits_for = NULL, published_at = NULL, publish_at = @(:again)",
 )
-_REPUBLISH = taking("publish_at <= @(:now) AND state = 'queued'", "publish_at", "publish_at = @(:again)")
+_REPUBLISH = taking(f"publish_at <= @(:now) AND state = '{State.QUEUED}'", "publish_at", "publish_at = @(:again)")
 
 
 def release_due(session: Session, limit: int = 500) -> list[Envelope]:

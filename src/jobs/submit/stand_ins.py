@@ -14,20 +14,20 @@ from sqlalchemy.orm import Session
 from ...sql.statements import plain, run
 from ..core.envelopes import Envelope
 from ..core.release import take, taking
-from ..core.states import FINAL
+from ..core.states import FINAL, State, listed
 from .requests import Submission
 from .submission import submit_many
 
 #: prefix of a stand-in's `waits_for`, followed by the other job's id
 JOB = "job:"
-_ENDED = f"({', '.join(repr(state.value) for state in sorted(FINAL))})"
+_ENDED = listed(*sorted(FINAL))
 # The other job has ended, or has been deleted since.
 _MAY_GO = f"""
-    waits_for >= '{JOB}' AND waits_for < '{JOB[:-1]};' AND state = 'scheduled'
+    waits_for >= '{JOB}' AND waits_for < '{JOB[:-1]};' AND state = '{State.SCHEDULED}'
     AND NOT EXISTS (SELECT 1 FROM jobs AS other WHERE other.id = substr(jobs.waits_for, {len(JOB) + 1}) AND other.state NOT IN {_ENDED})
 """
 _FIND = plain(f"SELECT seq FROM jobs WHERE {_MAY_GO} LIMIT 1")
-_RELEASE = taking(_MAY_GO, "seq", "state = 'queued', reason = NULL, waits_for = NULL, published_at = NULL, publish_at = @(:again)")
+_RELEASE = taking(_MAY_GO, "seq", f"state = '{State.QUEUED}', reason = NULL, waits_for = NULL, published_at = NULL, publish_at = @(:again)")
 
 
 def submit_following(session: Session, submissions: Sequence[Submission]) -> None:

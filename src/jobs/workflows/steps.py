@@ -14,7 +14,7 @@ from sqlalchemy.orm import Session
 
 from ...sql.statements import Batch, is_sqlite
 from ..core.models import Job
-from ..core.states import FINAL, State, require
+from ..core.states import FINAL, State, listed, require
 from ..core.workflow_models import End, Fate, OnDead, StoredStep, StoredWorkflow, When
 from .release import release
 
@@ -179,6 +179,9 @@ def _seqs(rows: Sequence[Any]) -> set[int]:
     return {row[0] for row in rows}
 
 
+#: outcomes that a retry of the step may still change
+_UNMET = listed(End.FAILED, End.BLOCKED)
+
 _MARK = Batch(
     {"seq": "bigint", "outcome": "text"},
     """
@@ -188,9 +191,9 @@ _MARK = Batch(
 )
 _REOPEN = Batch(
     {"seq": "bigint"},
-    """
-    UPDATE workflow_edges SET outcome = NULL FROM {rows}
-    WHERE workflow_edges.before_seq = d.seq AND workflow_edges.outcome IN ('failed', 'blocked') RETURNING workflow_edges.after_seq
+    f"""
+    UPDATE workflow_edges SET outcome = NULL FROM {{rows}}
+    WHERE workflow_edges.before_seq = d.seq AND workflow_edges.outcome IN {_UNMET} RETURNING workflow_edges.after_seq
     """,
 )
 
@@ -202,10 +205,10 @@ def _any(outcome: str) -> str:
 _WAITING = Batch(
     {"seq": "bigint"},
     f"""
-    SELECT d.seq, s.runs_on, w.on_dead, s.fate, {_any("IS NULL")}, {_any("IN ('failed', 'blocked')")}, {_any("= 'not_needed'")},
-        (SELECT min(e.before_seq) FROM workflow_edges e WHERE e.after_seq = d.seq AND e.outcome IN ('failed', 'blocked'))
+    SELECT d.seq, s.runs_on, w.on_dead, s.fate, {_any("IS NULL")}, {_any(f"IN {_UNMET}")}, {_any(f"= '{End.NOT_NEEDED}'")},
+        (SELECT min(e.before_seq) FROM workflow_edges e WHERE e.after_seq = d.seq AND e.outcome IN {_UNMET})
     FROM {{rows}} JOIN workflow_steps s ON s.job_seq = d.seq JOIN workflows w ON w.seq = s.workflow_seq JOIN jobs j ON j.seq = d.seq
-    WHERE s.released_at IS NULL AND j.state = 'scheduled' ORDER BY d.seq
+    WHERE s.released_at IS NULL AND j.state = '{State.SCHEDULED}' ORDER BY d.seq
     """,
 )
 
@@ -222,7 +225,7 @@ require(State.CANCELLED, State.SCHEDULED)
 require(State.EXPIRED, State.SCHEDULED)
 
 _WAITING_AGAIN = f"""
-    UPDATE jobs SET state = 'scheduled', reason = s.waits_text, finished_at = NULL, cancel_requested = false,
+    UPDATE jobs SET state = '{State.SCHEDULED}', reason = s.waits_text, finished_at = NULL, cancel_requested = false,
         waits_for = (SELECT '{WAITS_FOR}' || w.id FROM workflows w WHERE w.seq = s.workflow_seq)
 """
 _RESTORE = Batch(
@@ -230,7 +233,7 @@ _RESTORE = Batch(
     f"""
     {_WAITING_AGAIN} FROM {{rows}} JOIN workflow_steps s ON s.job_seq = d.seq
     WHERE jobs.seq = d.seq AND s.released_at IS NULL
-      AND ((s.fate = 'blocked' AND jobs.state = 'scheduled') OR (s.fate = 'cancelled' AND jobs.state = 'cancelled'))
+      AND ((s.fate = '{Fate.BLOCKED}' AND jobs.state = '{State.SCHEDULED}') OR (s.fate = '{Fate.CANCELLED}' AND jobs.state = '{State.CANCELLED}'))
     RETURNING jobs.seq
     """,
 )
@@ -238,6 +241,6 @@ _BRING_BACK = Batch(
     {"seq": "bigint"},
     f"""
     {_WAITING_AGAIN}, expires_at = NULL FROM {{rows}} JOIN workflow_steps s ON s.job_seq = d.seq
-    WHERE jobs.seq = d.seq AND s.released_at IS NULL AND jobs.state IN ('cancelled', 'expired') RETURNING jobs.seq
+    WHERE jobs.seq = d.seq AND s.released_at IS NULL AND jobs.state IN {listed(State.CANCELLED, State.EXPIRED)} RETURNING jobs.seq
     """,
 )

@@ -31,7 +31,7 @@ def pieces(job: Job) -> list[Piece]:
     """The periods of a job in order; empty before its first attempt."""
     runs = [(attempt.number, attempt.outcome.value, attempt.started_at, attempt.finished_at) for attempt in job.attempts]
     if job.state is State.RUNNING and job.started_at is not None:
-        runs.append((job.attempt, "running", job.started_at, now()))
+        runs.append((job.attempt, State.RUNNING.value, job.started_at, now()))
     if not runs:
         return []
     begin, end = job.created_at, max(run[3] for run in runs)

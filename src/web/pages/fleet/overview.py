@@ -34,7 +34,7 @@ def show() -> str:
         tally = search.tally(session, search.parse(""))
         health, queues = fleet_health.look(session), list(queries.queues(session))
         passed = overview_figures.throughput(session, period)
-        dead = search.tally(session, search.parse("state:dead finished:24h created:14d")).states[State.DEAD]
+        dead = search.tally(session, search.parse(f"state:{State.DEAD} finished:24h created:14d")).states[State.DEAD]
         return render_template(
             "overview/show.html",
             health=health,

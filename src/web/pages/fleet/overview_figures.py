@@ -95,24 +95,27 @@ def needs(session: Session, queues: list[QueueCounts], alive: list[Worker]) -> N
         stalled=search.find(session, search.parse("is:stalled"), limit=ROWS).jobs,
         late=[(each, present - each.due_at) for each in due if each.due_at is not None][:ROWS],
         unserved=unserved,
-        jobs=search.find(session, search.parse("state:dead,held created:7d"), limit=ROWS).jobs,
+        jobs=search.find(session, search.parse(f"state:{State.DEAD},{State.HELD} created:7d"), limit=ROWS).jobs,
     )
 
 
 def five(tally: Tally, queues: list[QueueCounts], dead_today: int, passed: Throughput, period: str) -> list[Figure]:
     """The five counts: running, queued with the oldest age, retrying, dead, and the success rate."""
 
-    def counted(state: State) -> str:
-        return f"{tally.states[state]:,}".replace(",", "\u202f") + ("" if state in tally.whole or not tally.states[state] else "+")
+    def counted(state: State, note: str) -> Figure:
+        number = f"{tally.states[state]:,}".replace(",", "\u202f") + ("" if state in tally.whole or not tally.states[state] else "+")
+        return Figure(state.value, number, f"state:{state}", note, state.value)
+
+    done = State.SUCCEEDED.value
 
     oldest = min((each.oldest_queued_at for each in queues if each.oldest_queued_at is not None), default=None)
     rate = f"{100 * passed.succeeded / passed.ended:.1f} %".replace("100.0", "100") if passed.ended else "–"
     return [
-        Figure("running", counted(State.RUNNING), "state:running", state="running"),
-        Figure("queued", counted(State.QUEUED), "state:queued", "" if oldest is None else f"oldest {span(now() - oldest)}", "queued"),
-        Figure("retrying", counted(State.RETRYING), "state:retrying", state="retrying"),
-        Figure("dead", counted(State.DEAD), "state:dead", f"{dead_today:,} in 24 h".replace(",", "\u202f"), "dead"),
-        Figure("succeeded", rate, f"state:succeeded finished:{period}", f"success rate, last {period}", "succeeded"),
+        counted(State.RUNNING, ""),
+        counted(State.QUEUED, "" if oldest is None else f"oldest {span(now() - oldest)}"),
+        counted(State.RETRYING, ""),
+        counted(State.DEAD, f"{dead_today:,} in 24 h".replace(",", "\u202f")),
+        Figure(done, rate, f"state:{done} finished:{period}", f"success rate, last {period}", done),
     ]
 
 
@@ -147,7 +150,7 @@ def _throughput(session: Session, period: str) -> Throughput:
     marks = deploys.since(session, until - length)
     chart = Chart(
         title=f"Finished jobs, last {period}", labels=tuple(names), nothing="No finished jobs.",
-        series=(Series(name="succeeded", tone=Tone.GOOD, values=succeeded), Series(name="dead", tone=Tone.WORSE, values=failed)),
+        series=(Series(name=State.SUCCEEDED, tone=Tone.GOOD, values=succeeded), Series(name=State.DEAD, tone=Tone.WORSE, values=failed)),
     )  # fmt: skip
     at = [
         ((instant - (until - length)) / length, f"{version} deployed {instant.astimezone(zone):%d %b %H:%M}") for instant, version in marks
