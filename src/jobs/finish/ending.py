@@ -19,7 +19,7 @@ from ...sql.columns import to_microseconds
 from ...sql.direct import Direct
 from ...sql.statements import Batch, is_sqlite, plain, run
 from ..core.models import Attempt, Job, Worker
-from ..core.states import FINAL, HeldFor, Outcome, State, require
+from ..core.states import FINAL, HeldFor, Outcome, State, listed, require
 from ..core.workflow_models import End
 from ..failures import counting
 from ..limits import concurrency, fair_queueing
@@ -82,12 +82,12 @@ for _target in (State.SUCCEEDED, State.RETRYING, State.DEAD, State.HELD, State.C
     require(State.RUNNING, _target)
 
 # A cancel requested during the attempt wins over a retry, not over a success.
-_CANCELLED = "(jobs.cancel_requested AND d.state IN ('retrying', 'held'))"
+_CANCELLED = f"(jobs.cancel_requested AND d.state IN {listed(State.RETRYING, State.HELD)})"
 _UPDATE = f"""
     UPDATE jobs SET
-        state = CASE WHEN {_CANCELLED} THEN 'cancelled' ELSE d.state END,
+        state = CASE WHEN {_CANCELLED} THEN '{State.CANCELLED}' ELSE d.state END,
         reason = CASE WHEN {_CANCELLED} THEN 'cancelled while it ran' ELSE d.reason END,
-        held_for = CASE WHEN d.state = 'held' AND NOT jobs.cancel_requested THEN '{HeldFor.ARGUMENTS}' END,
+        held_for = CASE WHEN d.state = '{State.HELD}' AND NOT jobs.cancel_requested THEN '{HeldFor.ARGUMENTS}' END,
         due_at = CASE WHEN {_CANCELLED} THEN NULL ELSE coalesce(@(d.due_us), jobs.due_at) END,
         result = d.result, result_file = d.result_file, result_bytes = d.result_bytes, error = d.error, failures = jobs.failures + d.failures,
         started_at = @(d.started_us), worker_id = NULL, slot_at = NULL,
@@ -195,12 +195,12 @@ _GIVE_BACK = Batch(
     {"seq": "bigint", "attempt": "int"},
     f"""
     UPDATE jobs SET attempt = jobs.attempt - 1, worker_id = NULL, started_at = NULL,
-        state = CASE WHEN jobs.cancel_requested THEN 'cancelled' ELSE 'queued' END,
+        state = CASE WHEN jobs.cancel_requested THEN '{State.CANCELLED}' ELSE '{State.QUEUED}' END,
         reason = CASE WHEN jobs.cancel_requested THEN 'cancelled while it waited' END,
         publish_at = CASE WHEN NOT jobs.cancel_requested THEN @(:now) END,
         finished_at = CASE WHEN jobs.cancel_requested THEN @(:now) END
     FROM {{rows}}
-    WHERE jobs.seq = d.seq AND CASE WHEN jobs.attempt = d.attempt AND jobs.state = 'running' AND jobs.worker_id = :worker_id THEN true END
+    WHERE jobs.seq = d.seq AND CASE WHEN jobs.attempt = d.attempt AND jobs.state = '{State.RUNNING}' AND jobs.worker_id = :worker_id THEN true END
     RETURNING {_LEFT}
     """,
 )
@@ -219,9 +219,9 @@ def give_back(session: Session, worker_id: int, unstarted: Sequence[tuple[int, i
 _DEFER = Batch(
     {"seq": "bigint", "attempt": "int", "reason": "text", "due_us": "bigint", "slot_us": "bigint", "waits_for": "text"},
     f"""
-    UPDATE jobs SET state = 'scheduled', attempt = jobs.attempt - 1, worker_id = NULL, started_at = NULL, reason = d.reason,
+    UPDATE jobs SET state = '{State.SCHEDULED}', attempt = jobs.attempt - 1, worker_id = NULL, started_at = NULL, reason = d.reason,
         due_at = @(d.due_us), slot_at = @(d.slot_us), waits_for = d.waits_for
-    FROM {{rows}} WHERE jobs.seq = d.seq AND CASE WHEN jobs.attempt = d.attempt AND jobs.state = 'running' THEN true END
+    FROM {{rows}} WHERE jobs.seq = d.seq AND CASE WHEN jobs.attempt = d.attempt AND jobs.state = '{State.RUNNING}' THEN true END
     RETURNING {_LEFT}
     """,
 )
@@ -241,7 +241,7 @@ _TAKE_OVER = Batch(
     UPDATE jobs SET state = d.state, reason = d.reason, error = d.reason, worker_id = NULL, crashes = jobs.crashes + d.crashes, started_at = NULL, slot_at = NULL,
         publish_at = CASE WHEN d.final THEN NULL ELSE @(:now) END, finished_at = CASE WHEN d.final THEN @(:now) END
     FROM {{rows}}
-    WHERE jobs.seq = d.seq AND CASE WHEN jobs.attempt = d.attempt AND jobs.state = 'running' THEN true END
+    WHERE jobs.seq = d.seq AND CASE WHEN jobs.attempt = d.attempt AND jobs.state = '{State.RUNNING}' THEN true END
     RETURNING {_LEFT}
     """,
 )
@@ -308,13 +308,13 @@ def _cancelling(which: str) -> dict[str, Any]:
     # One statement for both: between two, the job may leave `running` for a retry.
     return plain(f"""
         UPDATE jobs SET
-            cancel_requested = CASE WHEN state = 'running' THEN true ELSE cancel_requested END,
-            finished_at = CASE WHEN state = 'running' THEN finished_at ELSE @(:now) END,
-            reason = CASE WHEN state = 'running' THEN reason ELSE :reason END,
-            due_at = CASE WHEN state = 'running' THEN due_at END,
+            cancel_requested = CASE WHEN state = '{State.RUNNING}' THEN true ELSE cancel_requested END,
+            finished_at = CASE WHEN state = '{State.RUNNING}' THEN finished_at ELSE @(:now) END,
+            reason = CASE WHEN state = '{State.RUNNING}' THEN reason ELSE :reason END,
+            due_at = CASE WHEN state = '{State.RUNNING}' THEN due_at END,
             publish_at = NULL, held_for = NULL, waits_for = NULL,
-            state = CASE WHEN state = 'running' THEN 'running' ELSE 'cancelled' END
-        WHERE {which} AND state IN ('scheduled', 'queued', 'running', 'retrying', 'held')
+            state = CASE WHEN state = '{State.RUNNING}' THEN '{State.RUNNING}' ELSE '{State.CANCELLED}' END
+        WHERE {which} AND state IN {listed(State.SCHEDULED, State.QUEUED, State.RUNNING, State.RETRYING, State.HELD)}
         RETURNING {_LEFT}
     """)
 
@@ -393,10 +393,10 @@ def _updated(session: Session, statement: Any) -> list[Left]:
 
 _STOP = Batch(
     {"seq": "bigint", "final": "boolean", "reason": "text"},
-    """
-    UPDATE jobs SET reason = d.reason, state = CASE WHEN d.final THEN 'cancelled' ELSE jobs.state END,
+    f"""
+    UPDATE jobs SET reason = d.reason, state = CASE WHEN d.final THEN '{State.CANCELLED}' ELSE jobs.state END,
         waits_for = CASE WHEN d.final THEN NULL ELSE jobs.waits_for END, finished_at = CASE WHEN d.final THEN @(:now) END
-    FROM {rows} WHERE jobs.seq = d.seq AND jobs.state = 'scheduled' RETURNING jobs.seq
+    FROM {{rows}} WHERE jobs.seq = d.seq AND jobs.state = '{State.SCHEDULED}' RETURNING jobs.seq
     """,
 )
 

@@ -121,9 +121,9 @@ def _report(session: Session, report: BreakerReport) -> None:
 
 _PROGRESS = Batch(
     {"seq": "bigint", "attempt": "int", "done": "bigint", "total": "bigint", "message": "text"},
-    """
+    f"""
     UPDATE jobs SET progress_done = d.done, progress_total = d.total, progress_message = d.message
-    FROM {rows} WHERE jobs.seq = d.seq AND CASE WHEN jobs.attempt = d.attempt AND jobs.state = 'running' THEN true END RETURNING jobs.seq
+    FROM {{rows}} WHERE jobs.seq = d.seq AND CASE WHEN jobs.attempt = d.attempt AND jobs.state = '{State.RUNNING}' THEN true END RETURNING jobs.seq
     """,
 )
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema
 from sqlalchemy.orm import Session
 
 from ...jobs.core.errors import JobsError
@@ -13,6 +13,10 @@ from ...jobs.webhooks.models import Kind, Webhook, WebhookDelivery
 from ..format.instants import write_instant
 from ..jobs import actor_catalogue
 from ..people.caller import Caller
+
+#: states and turns of all kinds; webhooks.create refuses those of another kind
+EVENTS = [*webhooks.STATES[Kind.JOB], *webhooks.STATES[Kind.ALERT]]
+Event = Annotated[str, WithJsonSchema({"type": "string", "enum": EVENTS})]
 
 
 class WebhookBody(BaseModel):
@@ -23,7 +27,7 @@ class WebhookBody(BaseModel):
     url: str = Field(description="URL that receives the deliveries", min_length=1, max_length=2000)
     kind: Literal["job", "workflow", "alert"] = Field("job", description="events to deliver: finished jobs or workflows, or alerts")
     actor: str | None = Field(None, description="limit to jobs of this actor; null: all")
-    states: list[Literal["succeeded", "dead", "cancelled", "expired", "began", "recovered"]] | None = Field(
+    states: list[Event] | None = Field(
         None, min_length=1, description="limit to these final states, or to began or recovered for alerts; null: all"
     )
 

@@ -20,7 +20,7 @@ PARTS = {
     "steps.advance(": set(),
 }
 _SET = re.compile(r"UPDATE jobs SET(.*?)(?:\bFROM\b|\bWHERE\b)", re.DOTALL)
-_FINAL = re.compile("|".join(rf"'{state}'|state=State\.{state.name}" for state in FINAL) + r"|\bstate = d\.state")
+_FINAL = re.compile("|".join(rf"'{state}'|'{{State\.{state.name}}}'|state=State\.{state.name}" for state in FINAL) + r"|\bstate = d\.state")
 
 
 def sources() -> dict[str, str]:

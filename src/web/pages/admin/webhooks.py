@@ -96,7 +96,8 @@ def _index(wanted: Mapping[str, object], error: JobsError | None) -> str:
     with database.read() as session:
         listed = webhooks.every(session)
     names = [actor.actor_name for actor in actor_catalogue.everyone()]
-    return render_template("admin/webhooks.html", webhooks=listed, actors=names, wanted=wanted, error=error)
+    events = webhook_request.EVENTS
+    return render_template("admin/webhooks.html", webhooks=listed, actors=names, events=events, wanted=wanted, error=error)
 
 
 def _found(id: str) -> Webhook:
