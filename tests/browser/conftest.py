@@ -6,12 +6,12 @@ browser  a real Chromium; `page` is a fresh page of it, signed in at the callboa
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Iterator
 
 import pytest
 from playwright.sync_api import Browser, Page, StorageState, expect, sync_playwright
 
+from src.up import packages
 from tests.harness.callboard import Callboard, fresh_url
 from tests.harness.services import BrokerNode
 from tests.harness.stores import STORES
@@ -24,7 +24,6 @@ PATIENCE_MS = 30_000
 #: no window, no network but the page's own
 CHROMIUM_FLAGS = [
     "--no-sandbox",
-    "--headless=new",
     "--disable-gpu",
     "--disable-quic",
     "--no-first-run",
@@ -45,7 +44,7 @@ def callboard(request: pytest.FixtureRequest, broker_node: BrokerNode, tmp_path_
 
 @pytest.fixture(scope="session")
 def chromium() -> Iterator[Browser]:
-    path = shutil.which("chromium") or shutil.which("google-chrome")
+    path = packages.browser()
     if path is None:
         raise RuntimeError("The browser tests need Chromium. ./run test installs it, or: sudo apt-get install chromium")
     expect.set_options(timeout=PATIENCE_MS)

@@ -26,8 +26,6 @@ from tests.harness.commands import DEADLINE_S
 from tests.harness.services import BrokerNode, Postgres, random_name
 from tests.harness.waiting import eventually
 
-pytestmark = pytest.mark.both_stores
-
 
 def dead_url(url: str) -> str:
     """Return the same URL at a closed port."""
@@ -120,6 +118,7 @@ def test_a_queue_deleted_and_declared_again_at_once_is_consumed_again(callboard:
         assert callboard.until(actors.echo.send(number)).result == number
 
 
+@pytest.mark.both_stores
 def test_jobs_whose_messages_were_purged_are_published_again(quiet: Callboard) -> None:
     messages = [actors.echo.send(number) for number in range(5)]
     eventually(lambda: all(quiet.job(message.message_id).published_at for message in messages), deadline_s=DEADLINE_S)
@@ -130,6 +129,7 @@ def test_jobs_whose_messages_were_purged_are_published_again(quiet: Callboard) -
         assert [quiet.until(message).result for message in messages] == list(range(5))
 
 
+@pytest.mark.both_stores
 def test_what_its_process_could_not_publish_is_published_by_a_relay(quiet: Callboard) -> None:
     with quiet.entered(CALLBOARD_BROKER_URL=dead_url(quiet.broker_url)):
         message = actors.echo.send("left behind")
@@ -162,6 +162,7 @@ def test_a_job_that_outlives_its_connection_acknowledges_nobody_elses_message(qu
     assert quiet.messages("default") == 0
 
 
+@pytest.mark.both_stores
 def test_a_worker_killed_after_a_reconnect_has_lost_no_message(quiet: Callboard, tmp_path: Path) -> None:
     trace = tmp_path / "trace"
     with quiet.working(threads=1, check=False) as worker:
@@ -190,6 +191,7 @@ def has_beaten(callboard: Callboard) -> bool:
         return bool(session.execute(select(WorkerRow.heartbeat_at > WorkerRow.started_at)).scalar())
 
 
+@pytest.mark.both_stores
 def test_a_worker_whose_lease_was_given_away_leaves_what_it_is_brought_to_others(quiet: Callboard) -> None:
     """As after a process stood still: acknowledged as if they were copies, its jobs would wait for the reconciler."""
     with quiet.working(
@@ -210,6 +212,7 @@ def test_a_worker_whose_lease_was_given_away_leaves_what_it_is_brought_to_others
 # stopping
 
 
+@pytest.mark.both_stores
 def test_a_stopping_worker_finishes_what_runs_and_hands_back_the_rest(quiet: Callboard, tmp_path: Path) -> None:
     trace = tmp_path / "trace"
     with quiet.working(threads=1) as worker:
@@ -279,6 +282,7 @@ def test_a_worker_process_that_is_told_twice_ends_at_once(quiet: Callboard, tmp_
     assert job.state in (State.RUNNING, State.QUEUED)  # as soon as its loss has been noticed
 
 
+@pytest.mark.both_stores
 def test_a_worker_that_may_not_wait_any_longer_gives_its_job_back_unspent(quiet: Callboard, tmp_path: Path) -> None:
     with quiet.working("--worker-shutdown-timeout", "500", threads=1, check=False) as worker:
         message = actors.make_and_wait_deaf.send(str(tmp_path / "made"), str(tmp_path / "go on"))

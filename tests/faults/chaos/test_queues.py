@@ -4,15 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import pytest
 
 from src.sql.database import Database
 from tests.faults.chaos.test_kill_points import ended, running, submitted
 from tests.harness.callboard import Callboard
 from tests.harness.fleet import Fleet
 from tests.harness.waiting import eventually
-
-pytestmark = pytest.mark.both_stores
 
 
 def test_all_queues_deleted_by_hand_come_back_with_their_jobs_and_consumers(

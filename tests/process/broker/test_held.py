@@ -23,8 +23,6 @@ from tests.harness.callboard import Callboard, as_kept
 from tests.harness.commands import DEADLINE_S
 from tests.harness.waiting import eventually
 
-pytestmark = pytest.mark.both_stores
-
 
 def foreign(*args: Any, actor: str = "echo", **options: Any) -> Message[Any]:
     return Message(queue_name="default", actor_name=actor, args=args, kwargs={}, options=options, message_id=new_id())
@@ -34,6 +32,7 @@ def held(callboard: Callboard) -> list[Job]:
     return callboard.jobs(state=State.HELD)
 
 
+@pytest.mark.both_stores
 def test_a_job_of_an_unknown_actor_is_held_until_a_worker_knows_it(quiet: Callboard) -> None:
     id = quiet.submit(foreign("later"))
     with quiet.working(CALLBOARD_ACTORS="") as old:
@@ -46,6 +45,7 @@ def test_a_job_of_an_unknown_actor_is_held_until_a_worker_knows_it(quiet: Callbo
         assert old.process.poll() is None
 
 
+@pytest.mark.both_stores
 def test_arguments_that_do_not_fit_are_held_and_run_when_released_to_a_fitting_actor(callboard: Callboard) -> None:
     for message, problem in (
         (foreign(1, 2, actor="strictly"), "strictly(): too many positional arguments"),
@@ -64,6 +64,7 @@ def test_a_type_error_of_the_actors_own_is_a_failure(callboard: Callboard) -> No
     assert (job.state, (job.error or "").partition(":")[0]) == (State.DEAD, "TypeError")
 
 
+@pytest.mark.both_stores
 def test_a_message_published_in_the_management_ui_is_held_and_runs_when_released(callboard: Callboard) -> None:
     message = foreign("by hand")
     answer = callboard.node.api(
@@ -81,6 +82,7 @@ def test_a_message_published_in_the_management_ui_is_held_and_runs_when_released
     assert callboard.until(job.id).result == "by hand"
 
 
+@pytest.mark.both_stores
 def test_a_forged_copy_of_a_job_starts_nothing_and_changes_nothing(callboard: Callboard) -> None:
     message = actors.echo.send("true")
     assert callboard.until(message).result == "true"
@@ -145,7 +147,13 @@ def _nested(depth: int) -> bytes:
     return _wrong(args="DEEP").replace(b'"DEEP"', b"[" * depth + b"]" * depth)
 
 
+def _without(name: str) -> bytes:
+    """Return a body that misses a field."""
+    return json.dumps({field: value for field, value in json.loads(_wrong()).items() if field != name}).encode()
+
+
 WRONG_FIELDS: list[bytes] = [
+    *[_without(name) for name in ("queue_name", "actor_name", "kwargs", "options")],
     _wrong(unknown=1),
     _wrong(actor_name=None),
     _wrong(actor_name=5),
@@ -169,10 +177,14 @@ WRONG_FIELDS: list[bytes] = [
 ]
 
 
+@pytest.mark.both_stores
 def test_two_hundred_malformed_bodies_stop_nothing_and_are_all_listed(callboard: Callboard) -> None:
     before = {job.id for job in held(callboard)}
     chance = random.Random(5)
     bodies = [*MALFORMED, *WRONG_FIELDS]
+    while len(bodies) < 150:
+        whole = _wrong(more=chance.random())
+        bodies.append(whole[: chance.randrange(1, len(whole) - 1)])
     while len(bodies) < 200:
         bodies.append(chance.randbytes(chance.randrange(1, 200)) + b"\xff")
 

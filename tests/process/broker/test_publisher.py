@@ -18,8 +18,6 @@ from tests.harness.callboard import Callboard
 from tests.harness.commands import DEADLINE_S
 from tests.harness.waiting import eventually
 
-pytestmark = pytest.mark.both_stores
-
 
 def until_published(callboard: Callboard, *messages: Message[Any]) -> None:
     eventually(
@@ -43,6 +41,7 @@ def threads(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     return names
 
 
+@pytest.mark.both_stores
 def test_a_job_that_comes_alone_is_published_by_the_thread_that_submits_it(quiet: Callboard, threads: list[str]) -> None:
     first = actors.echo.send("first")
     until_published(quiet, first)

@@ -19,7 +19,7 @@ import pytest
 
 from src.broker.isolate import process_tree
 from src.up.data import process_identity
-from tests.harness import ROOT
+from tests.harness import ROOT, fork_server
 from tests.harness.waiting import eventually
 from tests.process.fresh.browser import create_users
 
@@ -31,14 +31,18 @@ class House:
     data: Path
 
     def call(self, verb: str, *arguments: str, check: bool = True, **variables: str) -> subprocess.CompletedProcess[str]:
+        """Run a command: `up` in a new interpreter, as a shell starts it, the others forked."""
         environment = {name: value for name, value in os.environ.items() if not name.startswith("CALLBOARD_")}
-        command = [sys.executable, "-m", "src", verb, *arguments, "--data", str(self.data)]
-        done = subprocess.run(command, cwd=ROOT, env={**environment, **variables}, capture_output=True, text=True)
+        command, environment = ["-m", "src", verb, *arguments, "--data", str(self.data)], {**environment, **variables}
+        if verb == "up":
+            done = subprocess.run([sys.executable, *command], cwd=ROOT, env=environment, capture_output=True, text=True)
+        else:
+            done = fork_server.server().run(command, environment, within_s=300)
         assert not check or done.returncode == 0, f"{verb}: {done.stdout}{done.stderr}"
         return done
 
-    def up(self, *arguments: str, **variables: Any) -> str:
-        return self.call("up", "--detach", "--port", "0", "--workers", "2", *arguments, **variables).stdout
+    def up(self, *arguments: str, workers: int = 1, **variables: Any) -> str:
+        return self.call("up", "--detach", "--port", "0", "--workers", str(workers), *arguments, **variables).stdout
 
     @property
     def actors(self) -> Path:
@@ -66,7 +70,7 @@ def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
     # A folder may have any name: nothing of it is taken for a part of a URL, of a configuration or of a shell's line.
     made = House(tmp_path_factory.mktemp("house") / "data #1?x=%25 ü$&")
     made.actors.mkdir()
-    said = made.up("--watch", CALLBOARD_ACTORS=f"{made.actors}/")
+    said = made.up("--watch", workers=2, CALLBOARD_ACTORS=f"{made.actors}/")
     assert re.search(
         r"✔ ready in \S+ s +http://127\.0\.0\.1:\d+/\S+ +\(RabbitMQ UI http://127\.0\.0\.1:\d+, mail http://127\.0\.0\.1:\d+/mailbox\)",
         said,
