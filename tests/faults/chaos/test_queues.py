@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from pathlib import Path
 
-
 from src.sql.database import Database
 from tests.faults.chaos.test_kill_points import ended, running, submitted
 from tests.harness.callboard import Callboard
