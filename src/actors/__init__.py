@@ -101,7 +101,8 @@ with uncollected():
     if _earlier is not None:
         _adopt(_earlier)
 
-    from . import search_fields, webhooks  # here: their modules declare actors on the broker that is made above
+    from ..actor_schema import search_fields
+    from . import webhooks  # here: its module declares actors on the broker that is made above
     from .notifications import failure_notifications, fleet_watch
 
     wiring.connect(

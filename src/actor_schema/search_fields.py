@@ -7,7 +7,7 @@ from typing import Any
 
 import dramatiq
 
-from ..actor_schema.signature import Signature
+from .signature import Signature
 
 
 def arguments(actor: str | None, args: Any, kwargs: Any) -> dict[str, Any] | None:
