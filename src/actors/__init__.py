@@ -101,14 +101,7 @@ with uncollected():
     if _earlier is not None:
         _adopt(_earlier)
 
-    from ..actor_schema import search_fields
-    from . import webhooks  # here: its module declares actors on the broker that is made above
-    from .notifications import failure_notifications, fleet_watch
+    from .notifications import fleet_watch  # here: it imports actors, which are declared on the broker that is made above
 
-    wiring.connect(
-        webhook_delivery=webhooks.delivery,
-        failure_mail=failure_notifications.mail_failures.message,
-        search_fields=search_fields.arguments,
-        fleet_watch=fleet_watch.stand_in,
-    )
+    wiring.connect(fleet_watch=fleet_watch.stand_in)
     _discover()  # last: a team's module may submit jobs when it is imported

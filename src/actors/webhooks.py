@@ -5,14 +5,10 @@ from __future__ import annotations
 import base64
 import hashlib
 import hmac
-from collections.abc import Sequence
 
 import dramatiq
-from sqlalchemy.orm import Session
 
-from ..jobs import Submission, submit_many
 from ..jobs.webhooks import webhooks
-from ..jobs.webhooks.events import Deliver
 from ..jobs.webhooks.models import Sent
 from ..settings import get_settings
 from ..sql.clock import now
@@ -78,10 +74,3 @@ def signature(secret: str, id: str, timestamp: int, body: bytes) -> dict[str, st
 def _note(id: str, *, delivered: bool, answer: str) -> None:
     with write() as session:
         webhooks.note_try(session, id, delivered=delivered, answer=answer)
-
-
-def _submit(session: Session, ids: Sequence[str], by: str | None) -> None:
-    submit_many(session, [Submission(deliver_webhook.message(id), source="webhook", submitted_by=by) for id in ids])
-
-
-delivery = Deliver(deliver_webhook.actor_name, _submit)

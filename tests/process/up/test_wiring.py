@@ -22,22 +22,6 @@ BEGINNINGS = {
     "command": "from src.cli.shared.calls import writing\nwith writing(None): pass",
     "program": "from src.actors.arithmetic import add",
 }
-#: a program that knows src.jobs only: it submits a job of an actor that it has made itself
-JOBS_ALONE = """
-from dramatiq import Message
-from src.hooks import NotConnected
-from src.jobs import submit
-from src.jobs.core.models import Job
-from src.sql.database import read, write
-
-try:
-    with write() as session:
-        submit(session, Message("default", "add", (1, 2), {}, {}))
-except NotConnected as error:
-    print(error)
-with read() as session:
-    print(session.query(Job).count(), "jobs")
-"""
 
 
 def python(program: str, database: Path | None = None) -> str:
@@ -57,13 +41,6 @@ def test_each_process_connects_every_hook(kind: str, migrated: Path) -> None:
     printed = python(f"{BEGINNINGS[kind]}\nfrom src import wiring\nprint(wiring.unconnected())", migrated)
 
     assert printed.splitlines()[-1] == "[]"
-
-
-def test_a_program_that_imports_jobs_alone_is_told_and_has_changed_nothing(migrated: Path) -> None:
-    error, count = python(JOBS_ALONE, migrated).splitlines()
-
-    assert error == "Nothing is connected to the hook 'publisher'. Import src.actors first: it connects every hook."
-    assert count == "0 jobs"
 
 
 def test_the_use_that_docs_operating_recommends_connects_every_hook(migrated: Path) -> None:
