@@ -7,8 +7,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
 from datetime import timedelta
 
 from sqlalchemy.orm import Session
@@ -24,23 +23,13 @@ from ...mail import deliveries
 from ...schedules.rows import queries as schedules
 from ...sql.clock import now
 from ...sql.database import get_database
+from ...telemetry.metering.exposition import Metric, Samples, gauge
 from ..people import permissions
 from . import fleet_health
 from .fleet_health import FleetHealth
 
 #: window of recently finished jobs, and cache lifetime in seconds: the query reads every job of the window
 LATELY, FRESH_S = timedelta(minutes=1), 15.0
-
-Samples = Iterable[tuple[Mapping[str, str], float]]
-
-
-@dataclass(frozen=True, slots=True)
-class Metric:
-    """A gauge with its help text, and its value for each set of labels."""
-
-    name: str
-    help: str
-    samples: Samples
 
 
 def collect(session: Session) -> list[Metric]:
@@ -53,10 +42,10 @@ def _jobs(session: Session) -> list[Metric]:
     counts = queries.counts_but_succeeded(session)
     queues, ready_since, present = queries.queues(session), rules.ready_since(session), now()
     return [
-        Metric("callboard_jobs", "Jobs by state, without succeeded jobs.", [({"state": state.value}, number) for state, number in counts.items()]),
-        Metric("callboard_queue_queued", "Queued jobs by queue.", [({"queue": each.queue}, each.queued) for each in queues]),
-        Metric("callboard_queue_running", "Running jobs by queue.", [({"queue": each.queue}, each.running) for each in queues]),
-        Metric(
+        gauge("callboard_jobs", "Jobs by state, without succeeded jobs.", [({"state": state.value}, number) for state, number in counts.items()]),
+        gauge("callboard_queue_queued", "Queued jobs by queue.", [({"queue": each.queue}, each.queued) for each in queues]),
+        gauge("callboard_queue_running", "Running jobs by queue.", [({"queue": each.queue}, each.running) for each in queues]),
+        gauge(
             "callboard_queue_oldest_seconds",
             "Age of the oldest queued job by queue, counted from when it could have started.",
             [({"queue": queue}, max(0.0, (present - since).total_seconds())) for queue, since in ready_since.items()],
@@ -72,28 +61,28 @@ def _fleet(session: Session, health: FleetHealth) -> list[Metric]:
     mails = [({"state": s.value}, n) for s, n in deliveries.counts(session).items()] if permissions.in_force() is None else []
     failing = groups.not_recovered(session)
     return [
-        Metric("callboard_workers", "Worker processes with a fresh heartbeat.", [({}, len(alive))]),
-        Metric("callboard_workers_silent", "Worker processes without a heartbeat that are not yet marked lost.", [({}, len(health.silent_workers))]),
-        Metric("callboard_schedulers", "Scheduler processes with a fresh heartbeat.", [({}, len(health.schedulers))]),
-        Metric("callboard_schedulers_silent", "Scheduler processes without a heartbeat.", [({}, len(health.silent_schedulers))]),
-        Metric("callboard_relays", "Relay threads with a fresh heartbeat.", [({}, len(health.relays))]),
-        Metric(
+        gauge("callboard_workers", "Worker processes with a fresh heartbeat.", [({}, len(alive))]),
+        gauge("callboard_workers_silent", "Worker processes without a heartbeat that are not yet marked lost.", [({}, len(health.silent_workers))]),
+        gauge("callboard_schedulers", "Scheduler processes with a fresh heartbeat.", [({}, len(health.schedulers))]),
+        gauge("callboard_schedulers_silent", "Scheduler processes without a heartbeat.", [({}, len(health.silent_schedulers))]),
+        gauge("callboard_relays", "Relay threads with a fresh heartbeat.", [({}, len(health.relays))]),
+        gauge(
             "callboard_backup_timestamp_seconds",
             "Time of the last successful backup, in seconds since 1970.",
             [({}, backed_up.timestamp())] if backed_up else [],
         ),
-        Metric("callboard_worker_threads", "Worker threads.", [({}, sum(each.threads for each in alive))]),
-        Metric("callboard_worker_threads_busy", "Worker threads that run a job.", [({}, sum(each.busy for each in alive))]),
-        Metric("callboard_schedule_late_seconds", "Delay of an overdue schedule.", [({"schedule": name}, by) for name, by in late]),
-        Metric("callboard_error_groups", "Unresolved error groups.", [({}, failing)]),
-        Metric("callboard_mail_deliveries", "Email deliveries by state.", mails),
-        Metric("callboard_alert", "1 while the alert is active.", [({"kind": a.kind.value, "subject": a.subject}, 1) for a in alerts.current(session)]),
-        Metric(
+        gauge("callboard_worker_threads", "Worker threads.", [({}, sum(each.threads for each in alive))]),
+        gauge("callboard_worker_threads_busy", "Worker threads that run a job.", [({}, sum(each.busy for each in alive))]),
+        gauge("callboard_schedule_late_seconds", "Delay of an overdue schedule.", [({"schedule": name}, by) for name, by in late]),
+        gauge("callboard_error_groups", "Unresolved error groups.", [({}, failing)]),
+        gauge("callboard_mail_deliveries", "Email deliveries by state.", mails),
+        gauge("callboard_alert", "1 while the alert is active.", [({"kind": a.kind.value, "subject": a.subject}, 1) for a in alerts.current(session)]),
+        gauge(
             "callboard_alerts_looked_at_timestamp_seconds",
             "Time of the last alert check, in seconds since 1970.",
             [({}, looked_at.timestamp())] if looked_at else [],
         ),
-        Metric("callboard_build_info", "Version of the web process.", [({"version": __version__}, 1)]),
+        gauge("callboard_build_info", "Version of the web process.", [({"version": __version__}, 1)]),
     ]  # fmt: skip
 
 
@@ -104,11 +93,11 @@ def _broker(session: Session, health: FleetHealth) -> list[Metric]:
     drifts = {queue: drift.of(queue, ours.get(queue), counted.get(queue), broker) for queue in sorted({*ours, *counted})}
     numbers = [(each, broker.queues[each]) for each in sorted(broker.queues)]
     return [
-        Metric("callboard_broker_up", "1 if the web process can reach RabbitMQ.", [({}, int(broker.reachable))]),
-        Metric("callboard_broker_alarms", "Memory and disk alarms of RabbitMQ, which block publishing.", [({}, numbered[AlertKind.BROKER_ALARM])]),
-        Metric("callboard_broker_nodes_away", "RabbitMQ nodes that are down or do not respond.", [({}, numbered[AlertKind.NODE_AWAY])]),
-        Metric("callboard_broker_ready", "Ready messages in RabbitMQ by queue.", [({"queue": name}, each.ready) for name, each in numbers]),
-        Metric(
+        gauge("callboard_broker_up", "1 if the web process can reach RabbitMQ.", [({}, int(broker.reachable))]),
+        gauge("callboard_broker_alarms", "Memory and disk alarms of RabbitMQ, which block publishing.", [({}, numbered[AlertKind.BROKER_ALARM])]),
+        gauge("callboard_broker_nodes_away", "RabbitMQ nodes that are down or do not respond.", [({}, numbered[AlertKind.NODE_AWAY])]),
+        gauge("callboard_broker_ready", "Ready messages in RabbitMQ by queue.", [({"queue": name}, each.ready) for name, each in numbers]),
+        gauge(
             "callboard_queue_missing_messages",
             "Queued jobs whose message is no longer in RabbitMQ, by queue.",
             [({"queue": queue}, each.missing) for queue, each in drifts.items() if each is not None],
@@ -140,9 +129,9 @@ def _ended(session: Session) -> list[Metric]:
     seen = None if permissions.in_force() is None else list(ended)
     runs, waits = statistics.runs(session, since, until, actors=seen), statistics.waits(session, since, until, actors=seen)
     return [
-        Metric("callboard_ended_jobs", "Jobs that finished in the last minute.", by_state),
-        Metric("callboard_run_seconds", "Attempt duration of jobs that finished in the last minute.", _quantiles("actor", runs)),
-        Metric(
+        gauge("callboard_ended_jobs", "Jobs that finished in the last minute.", by_state),
+        gauge("callboard_run_seconds", "Attempt duration of jobs that finished in the last minute.", _quantiles("actor", runs)),
+        gauge(
             "callboard_wait_seconds",
             "Time to the first attempt of jobs that finished in the last minute.",
             _quantiles("queue", waits),

@@ -1,8 +1,8 @@
 """Metering: this process's own Prometheus metrics, such as durations of attempts, claims, commits and late ticks.
 
-The law of this room: it alone knows Prometheus' client, which is not even imported while CALLBOARD_METRICS_PORT is 0.
-`active()` is None then, and other rooms check nothing else. Labels are names from the code, never ids. Metrics of the
-whole fleet come from the web front end, out of SQL.
+The law of this room: it alone knows Prometheus' client. While CALLBOARD_METRICS_PORT is 0, only the web front end
+imports it, for the metrics of the whole fleet (`exposition`). `active()` is None then, and other rooms check nothing
+else. Labels are names from the code, never ids.
 """
 
 from __future__ import annotations

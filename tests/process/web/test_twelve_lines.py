@@ -72,5 +72,5 @@ def test_twelve_lines_in_a_folder_are_an_actor_everywhere(garden: Callboard) -> 
 
     eventually(watered, deadline_s=30, interval_s=0.1, what="the schedule's job has run")
     metrics = garden.page("/metrics")
-    assert re.search(r'^callboard_ended_jobs\{actor="water_plants",state="succeeded"\} 2$', metrics, re.MULTILINE)
+    assert re.search(r'^callboard_ended_jobs\{actor="water_plants",state="succeeded"\} 2\.0$', metrics, re.MULTILINE)
     assert 'callboard_run_seconds{actor="water_plants",quantile="0.5"}' in metrics

@@ -294,9 +294,9 @@ def _addresses(route: str) -> set[str]:
 def test_metrics_are_in_prometheus_text(site: Site) -> None:
     site.program().submit("add", 1, 2)
     lines = site.program(Role.VIEWER).get("/metrics").text.splitlines()
-    assert 'callboard_jobs{state="queued"} 1' in lines
-    assert 'callboard_queue_queued{queue="default"} 1' in lines
-    assert "callboard_workers 0" in lines
+    assert 'callboard_jobs{state="queued"} 1.0' in lines
+    assert 'callboard_queue_queued{queue="default"} 1.0' in lines
+    assert "callboard_workers 0.0" in lines
 
 
 def test_a_job_has_its_actors_own_priority_unless_another_is_asked_for(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:

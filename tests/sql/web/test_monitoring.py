@@ -33,7 +33,7 @@ pytestmark = pytest.mark.both_stores
 DOCS = ROOT / "docs" / "how-to"
 #: the /metrics of docs/how-to/monitoring.md; those of single processes are tested elsewhere
 FLEET = (DOCS / "monitoring.md").read_text().split("## Numbers of each process", 1)[0]
-SAMPLE = re.compile(r"(?P<name>[a-z_]+)(?:\{(?P<labels>[^}]*)\})? (?P<value>-?[0-9.]+)")
+SAMPLE = re.compile(r"(?P<name>[a-z_]+)(?:\{(?P<labels>[^}]*)\})? (?P<value>-?[0-9.e+]+)")
 LABEL = re.compile(r'([a-z_]+)="((?:[^"\\]|\\.)*)"')
 #: PromQL's own words in these files
 WORDS = {
