@@ -10,13 +10,11 @@ from collections.abc import Collection
 from datetime import datetime, timedelta
 
 from sqlalchemy import delete, select
-from sqlalchemy.dialects.postgresql import insert as postgresql_insert
-from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 from sqlalchemy.orm import Session
 
 from ... import audit
 from ...sql.clock import now
-from ...sql.statements import is_sqlite
+from ...sql.upsert import upsert
 from ..core.errors import JobsError
 from .models import Alert, AlertKind, AlertMute
 
@@ -47,9 +45,8 @@ def mute(session: Session, id: int, *, until: datetime, by: str) -> Alert:
     alert, present = _find(session, id), now()
     if not present < until <= present + LONGEST:
         raise JobsError(f"A mute ends in the future, and in {LONGEST.days} days at the latest.", field="until")
-    insert = (sqlite_insert if is_sqlite(session) else postgresql_insert)(AlertMute)
     values = {"until": until, "muted_by": by, "muted_at": present}
-    statement = insert.values(kind=alert.kind, subject=alert.subject, **values)
+    statement = upsert(session, AlertMute).values(kind=alert.kind, subject=alert.subject, **values)
     session.execute(statement.on_conflict_do_update(index_elements=["kind", "subject"], set_=values))
     audit.about("alert", str(id), sign=alert.kind.value, of=alert.subject, until=until.isoformat())
     return alert

@@ -7,13 +7,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from dramatiq import Message
-from sqlalchemy import ColumnElement, Row, Select, and_, select, update
-from sqlalchemy.dialects.postgresql import insert as postgresql_insert
-from sqlalchemy.dialects.sqlite import insert as sqlite_insert
+from sqlalchemy import ColumnElement, Row, Select, and_, insert, select, update
 from sqlalchemy.orm import Session
 
 from ...sql.clock import now
-from ...sql.statements import is_sqlite
+from ...sql.upsert import upsert
 from ..core.envelopes import dumps
 from ..core.models import Attempt, Job, Worker
 from ..core.states import HeldFor, State, require
@@ -61,7 +59,7 @@ def hold_foreign(session: Session, messages: Sequence[tuple[str, Message[Any]]],
         }
         for (queue, message), reason in zip(messages, (each or (None if run else _FOREIGN) for each in forgotten), strict=True)
     ]
-    session.execute(_insert(session).on_conflict_do_nothing(index_elements=[Job.id]), rows)
+    session.execute(upsert(session, Job).on_conflict_do_nothing(index_elements=[Job.id]), rows)
 
 
 _FOREIGN = "this message was not submitted here; release it to run it (CALLBOARD_FOREIGN_MESSAGES=run releases all)"
@@ -79,7 +77,7 @@ def hold_unreadable(session: Session, deliveries: Sequence[Unreadable]) -> None:
             _blank(delivery.queue) | {"id": new_id(), "state": State.HELD, "reason": reason, "held_for": HeldFor.UNREADABLE, "body": body}
         )
     if rows:
-        session.execute(_insert(session), rows)
+        session.execute(insert(Job), rows)
 
 
 def hold_unknown_actors(session: Session, ids: Collection[str], worker: str) -> None:
@@ -156,10 +154,6 @@ def is_keepable(message: Message[Any]) -> str | None:
     except (TypeError, ValueError) as error:
         return str(error)
     return None
-
-
-def _insert(session: Session) -> Any:
-    return (sqlite_insert if is_sqlite(session) else postgresql_insert)(Job)
 
 
 def _blank(queue: str) -> dict[str, Any]:

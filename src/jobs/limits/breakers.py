@@ -7,12 +7,10 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from sqlalchemy import delete, select, update
-from sqlalchemy.dialects.postgresql import insert as postgresql_insert
-from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 from sqlalchemy.orm import Session
 
 from ...sql.clock import now
-from ...sql.statements import is_sqlite
+from ...sql.upsert import upsert
 from ..core.models import BreakerState
 from .overrides import wake
 
@@ -65,9 +63,10 @@ def take_probe(session: Session, actor: str, probe_every_s: float) -> bool:
 def note_failure(session: Session, actor: str, *, limit: int, probe_every_s: float) -> None:
     """Count a failure of the named kind; the one that reaches the limit opens the breaker."""
     present = now()
-    insert = (sqlite_insert if is_sqlite(session) else postgresql_insert)(BreakerState)
-    counted = insert.values(actor=actor, failures=1).on_conflict_do_update(
-        index_elements=["actor"], set_={"failures": BreakerState.failures + 1}
+    counted = (
+        upsert(session, BreakerState)
+        .values(actor=actor, failures=1)
+        .on_conflict_do_update(index_elements=["actor"], set_={"failures": BreakerState.failures + 1})
     )
     failures = session.execute(counted.returning(BreakerState.failures)).scalar_one()
     if failures >= limit:

@@ -12,12 +12,11 @@ from datetime import timedelta
 from typing import Any
 
 from sqlalchemy import ColumnElement, case, func, select, text, update
-from sqlalchemy.dialects.postgresql import insert as postgresql_insert
-from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 from sqlalchemy.orm import Session
 
 from ...sql.clock import now
 from ...sql.statements import is_sqlite
+from ...sql.upsert import upsert
 from ..core.models import LimiterValue
 
 #: maximum length of a key stored as it is; a longer one is stored as its digest
@@ -27,7 +26,7 @@ KEY_LIMIT = 200
 def add(session: Session, key: str, value: int, ttl: int) -> bool:
     """Set a value unless a live one exists; return whether it was set."""
     present = now()
-    insert = _insert(session).values(key=_kept(key), value=value, expires_at=present + timedelta(milliseconds=ttl))
+    insert = upsert(session, LimiterValue).values(key=_kept(key), value=value, expires_at=present + timedelta(milliseconds=ttl))
     statement = insert.on_conflict_do_update(
         index_elements=["key"],
         set_={"value": insert.excluded.value, "expires_at": insert.excluded.expires_at},
@@ -47,7 +46,7 @@ def change(session: Session, key: str, by: int, ttl: int, *, least: int | None =
     if most is not None:
         bounds.append(live + by <= most)
     if (least is None or by >= least) and (most is None or by <= most):
-        insert = _insert(session).values(key=_kept(key), value=by, expires_at=expires_at)
+        insert = upsert(session, LimiterValue).values(key=_kept(key), value=by, expires_at=expires_at)
         statement: Any = insert.on_conflict_do_update(
             index_elements=["key"], set_={"value": live + by, "expires_at": expires_at}, where=_all(bounds)
         )
@@ -76,7 +75,7 @@ def add_within_sum(session: Session, key: str, keys: Callable[[], Sequence[str]]
 def notify(session: Session, key: str, ttl: int) -> None:
     """Record an event; waiters within `ttl` see it."""
     expires_at = now() + timedelta(milliseconds=ttl)
-    insert = _insert(session).values(key=_kept(key), value=1, expires_at=expires_at)
+    insert = upsert(session, LimiterValue).values(key=_kept(key), value=1, expires_at=expires_at)
     session.execute(insert.on_conflict_do_update(index_elements=["key"], set_={"value": 1, "expires_at": expires_at}))
 
 
@@ -84,10 +83,6 @@ def exists(session: Session, key: str) -> bool:
     """True if a live value or an event exists."""
     statement = select(LimiterValue.key).where(LimiterValue.key == _kept(key), LimiterValue.expires_at > now())
     return session.execute(statement).first() is not None
-
-
-def _insert(session: Session) -> Any:
-    return (sqlite_insert if is_sqlite(session) else postgresql_insert)(LimiterValue)
 
 
 def _kept(key: str) -> str:

@@ -11,13 +11,12 @@ from datetime import datetime
 from typing import Any
 
 from sqlalchemy import delete, select, text, update
-from sqlalchemy.dialects.postgresql import insert as postgresql_insert
-from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 from sqlalchemy.orm import Session
 
 from ... import audit
 from ...sql.clock import now
 from ...sql.statements import is_sqlite
+from ...sql.upsert import upsert
 from ..core.envelopes import announce
 from ..core.errors import JobsError
 from ..core.models import Control, Job
@@ -211,7 +210,7 @@ def wake(session: Session, waits_for: str, limit: int | None = None) -> int:
 def _put(session: Session, scope: str, name: str, setting: str, value: Any, *, until: datetime | None = None, by: str | None) -> None:
     _check(scope, name)
     _lock(session)
-    insert = (sqlite_insert if is_sqlite(session) else postgresql_insert)(Control)
+    insert = upsert(session, Control)
     row = {"scope": scope, "name": name, "setting": setting, "value": value, "until": until, "set_by": by, "set_at": now()}
     changed = {field: insert.excluded[field] for field in ("value", "until", "set_by", "set_at")}
     session.execute(insert.on_conflict_do_update(index_elements=["scope", "name", "setting"], set_=changed), [row])

@@ -12,8 +12,6 @@ from uuid import UUID
 
 from dramatiq import Message
 from sqlalchemy import Boolean, Integer, SmallInteger, or_, select
-from sqlalchemy.dialects.postgresql import insert as postgresql_insert
-from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 from sqlalchemy.orm import Session
 
 from ... import audit
@@ -21,6 +19,7 @@ from ...sql.clock import now
 from ...sql.columns import UtcDateTime, to_microseconds
 from ...sql.direct import FLUSH, Direct
 from ...sql.statements import AHEAD_OF_DISK, Batch, is_sqlite
+from ...sql.upsert import upsert
 from ...telemetry import tracing
 from ..core import options
 from ..core.envelopes import Envelope, announce, committed, dumps, encode
@@ -198,7 +197,7 @@ def _taken_periods(session: Session, submissions: Sequence[Submission], rows: li
         period = submission.unique_for or defaults.of(submission.message.actor_name).options.unique_for
         if period is None or row["unique_key"] is None:
             continue
-        insert = (sqlite_insert if session.get_bind().dialect.name == "sqlite" else postgresql_insert)(UniquePeriod)
+        insert = upsert(session, UniquePeriod)
         taking = insert.values(key=row["unique_key"], job_id=row["id"], until=present + period).on_conflict_do_update(
             index_elements=["key"],
             set_={"job_id": insert.excluded.job_id, "until": insert.excluded.until},

@@ -10,12 +10,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from sqlalchemy import delete, update
-from sqlalchemy.dialects.postgresql import insert as postgresql_insert
-from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 from sqlalchemy.orm import Session
 
 from ...sql.clock import now
-from ...sql.statements import is_sqlite
+from ...sql.upsert import upsert
 from ..core.workflow_models import MessageGroup
 from ..submit.requests import Submission
 
@@ -30,8 +28,7 @@ class GroupMember:
 
 def open_group(session: Session, id: str, size: int) -> bool:
     """Register a group of this size; False: it was registered before."""
-    insert = (sqlite_insert if is_sqlite(session) else postgresql_insert)(MessageGroup)
-    statement = insert.values(id=id, size=size, succeeded=0, created_at=now()).on_conflict_do_nothing()
+    statement = upsert(session, MessageGroup).values(id=id, size=size, succeeded=0, created_at=now()).on_conflict_do_nothing()
     return session.execute(statement.returning(MessageGroup.id)).first() is not None
 
 

@@ -9,13 +9,11 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 
 from sqlalchemy import insert, select
-from sqlalchemy.dialects.postgresql import insert as postgresql_insert
-from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 from sqlalchemy.orm import Session
 
 from ... import audit
 from ...sql.clock import now
-from ...sql.statements import is_sqlite
+from ...sql.upsert import upsert
 from ..core.envelopes import dumps
 from ..core.errors import IdempotencyConflict, JobsError
 from ..core.models import Job
@@ -67,7 +65,7 @@ def submit_plan(
         raise JobsError(f"a workflow's name must be a text of 1 to 255 characters, not {name!r:.60}", field="name")
     id = new_id()
     fingerprint = None if idempotency_key is None else _fingerprint(name, steps, on_dead)
-    insert_workflow = (sqlite_insert if is_sqlite(session) else postgresql_insert)(StoredWorkflow).values(
+    insert_workflow = upsert(session, StoredWorkflow).values(
         id=id, name=name, on_dead=on_dead, submitted_by=submitted_by, created_at=now(), idempotency_key=idempotency_key, fingerprint=fingerprint
     )  # fmt: skip
     seq = session.execute(insert_workflow.on_conflict_do_nothing().returning(StoredWorkflow.seq)).scalar()

@@ -8,14 +8,12 @@ from datetime import datetime
 from typing import Any
 
 from sqlalchemy import select
-from sqlalchemy.dialects.postgresql import insert as postgresql_insert
-from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 from sqlalchemy.orm import Session
 
 from ...jobs.core.errors import JobsError, UnknownActor
 from ...jobs.core.guards import guarded
 from ...sql.clock import now
-from ...sql.statements import is_sqlite
+from ...sql.upsert import upsert
 from ..rows.declarations import Declaration
 from ..rows.drafts import Draft
 from ..rows.makers import Maker
@@ -108,8 +106,7 @@ def _insert(session: Session, draft: Draft, since: datetime | None) -> Schedule:
         column.name: getattr(schedule, column.name) for column in Schedule.__table__.columns if getattr(schedule, column.name) is not None
     }
     values |= {"gone": False, "failures": 0, "version": 1}
-    insert = (sqlite_insert if is_sqlite(session) else postgresql_insert)(Schedule)
-    session.execute(insert.values(**values).on_conflict_do_nothing(index_elements=["name"]))
+    session.execute(upsert(session, Schedule).values(**values).on_conflict_do_nothing(index_elements=["name"]))
     found = _find(session, draft.actor)
     assert found is not None
     return found

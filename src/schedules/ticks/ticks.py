@@ -12,8 +12,6 @@ from typing import Any
 
 from dramatiq import Message
 from sqlalchemy import delete, select, text, update
-from sqlalchemy.dialects.postgresql import insert as postgresql_insert
-from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 from sqlalchemy.orm import Session
 
 from ... import audit
@@ -21,6 +19,7 @@ from ...jobs.core.errors import JobsError, NotAllowed, UnknownActor
 from ...jobs.submit.submission import submit
 from ...sql.clock import now
 from ...sql.statements import is_sqlite
+from ...sql.upsert import upsert
 from ...telemetry import tracing
 from ..rows import overlaps
 from ..rows.errors import UnknownSchedule
@@ -175,7 +174,7 @@ def _lock(session: Session, id: int, *, skip_locked: bool = False) -> Schedule |
 
 def _write(session: Session, tick: dict[str, Any]) -> bool:
     """Insert the tick; False if it exists. A backfill may replace a tick that got no job."""
-    insert = (sqlite_insert if is_sqlite(session) else postgresql_insert)(Tick).values(**tick)
+    insert = upsert(session, Tick).values(**tick)
     key = ["schedule_id", "scheduled_for"]
     if tick["origin"] is Origin.BACKFILL:
         changed = {name: getattr(insert.excluded, name) for name in tick if name not in key}
