@@ -202,7 +202,7 @@ def main() -> None:
     child_signals.reset_in_children()
     relay = Relay()
     relay.start()
-    follower = tick_follower.Follower(make)
+    follower = tick_follower.Follower(make).loop()
     follower.start()
     chores = (
         Chore("tidy", housekeeping.tidy, every_s=housekeeping.TIDY_S, may_take_s=housekeeping.CLEAN_UP_S),

@@ -12,8 +12,8 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from ..audit import retention as audit_retention
-from ..broker.core.log_throttle import LogThrottle
-from ..broker.core.supervision import Progress, Supervised
+from ..broker.core.background import Turns
+from ..broker.core.supervision import Supervised
 from ..broker.options import periodic
 from ..jobs.alerts import alerts
 from ..jobs.attempts import stacks
@@ -58,25 +58,18 @@ class Chore:
 
     def __init__(self, name: str, do: Callable[[], None], *, every_s: float, may_take_s: float = CHORE_S) -> None:
         self.name, self.every_s = name, every_s
-        self._do, self._may_take_s = do, may_take_s
-        self._progress = Progress()
-        self._causes = LogThrottle()
+        self._turns, self._may_take_s = Turns(name, do, log), may_take_s
         self._thread: threading.Thread | None = None
 
     def threads(self) -> list[Supervised]:
         """The thread that the watchdog supervises, once it has started."""
-        return [] if self._thread is None else [Supervised(self.name, self._thread, self._progress, self._may_take_s)]
+        return [] if self._thread is None else [Supervised(self.name, self._thread, self._turns.progress, self._may_take_s)]
 
     def __call__(self) -> None:
         """Run once; log each distinct error once."""
         self._thread = threading.current_thread()
-        self._progress.step()
-        try:
-            self._do()
-            self._causes.passed()
-        except Exception as error:  # noqa: BLE001 - the next turn tries again
-            self._causes.failed(log, error, waits=f"{self.name}_waits_for_sql", broke=f"{self.name}_failed")
-        self._progress.waits()
+        self._turns.run()
+        self._turns.progress.waits()
 
 
 def register(broker: Broker, make: Maker, stopping: Event) -> None:

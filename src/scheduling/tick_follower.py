@@ -6,11 +6,9 @@ Each poll only reads. Findings are written in separate, idempotent transactions:
 from __future__ import annotations
 
 import random
-import threading
 import time
 
-from ..broker.core.log_throttle import LogThrottle
-from ..broker.core.supervision import Progress, Supervised
+from ..broker.core.background import BackgroundLoop
 from ..jobs.core.guards import guarded
 from ..logs import get_logger
 from ..schedules.rows import overlaps
@@ -27,27 +25,15 @@ REOPEN_S = 30.0
 
 
 class Follower:
-    """The follower thread. Tests call `run_once`."""
+    """What the follower thread does in each turn. Tests call `run_once`."""
 
     def __init__(self, make: Maker) -> None:
         self._make = make
-        self._closing = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="follower", daemon=True)
-        self._progress = Progress()
-        self._causes = LogThrottle()
         self._reopened_at = float("-inf")
 
-    def start(self) -> None:
-        self._thread.start()
-
-    def threads(self) -> list[Supervised]:
-        """The thread that the watchdog supervises."""
-        return [Supervised("follower", self._thread, self._progress)]
-
-    def close(self) -> None:
-        self._closing.set()
-        if self._thread.is_alive():
-            self._thread.join(timeout=5)
+    def loop(self) -> BackgroundLoop:
+        """Return the thread, which polls with jitter: the schedulers of a fleet must not poll in step."""
+        return BackgroundLoop("follower", self.run_once, log, interval=lambda: LOOK_S * random.uniform(0.8, 1.2))
 
     def run_once(self) -> None:
         """Poll once and write the findings."""
@@ -71,12 +57,3 @@ class Follower:
         for id in overdue:
             with guarded("deadline_not_checked", schedule_id=id), write() as session:
                 outcomes.check_deadline(session, id, self._make)
-
-    def _run(self) -> None:
-        while not self._closing.wait(LOOK_S * random.uniform(0.8, 1.2)):
-            self._progress.step()
-            try:
-                self.run_once()
-                self._causes.passed()
-            except Exception as error:  # noqa: BLE001 - the next turn tries again
-                self._causes.failed(log, error, waits="follower_waits_for_sql", broke="follower_failed")

@@ -8,7 +8,6 @@ first in, first out). Publishing once too often is harmless: the first copy to b
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable
 from datetime import timedelta
 from typing import NamedTuple
@@ -24,9 +23,9 @@ from ...sql.clock import now
 from ...sql.database import read, write
 from ..consume.consumer import DEEP_PREFETCH
 from ..core import topology
+from ..core.background import BackgroundLoop
 from ..core.connections import answered, parameters
-from ..core.log_throttle import LogThrottle
-from ..core.supervision import Progress, Supervised
+from ..core.supervision import Supervised
 
 log = get_logger(__name__)
 
@@ -46,39 +45,22 @@ class Reconciler:
     """Compares SQL with the broker every `reconcile_interval` seconds, in its own thread: a slow broker must not delay the relay."""
 
     def __init__(self) -> None:
-        self._closing = threading.Event()
-        self._progress = Progress()
-        self._causes = LogThrottle()
-        self._thread = threading.Thread(target=self._run, name="reconciler", daemon=True)
+        self._loop = BackgroundLoop("reconciler", self._turn, log, interval=lambda: get_settings().reconcile_interval)
 
     def start(self) -> None:
         fleet_watch.require()  # raises here: the thread would log it in each iteration and compare nothing
-        self._thread.start()
+        self._loop.start()
 
     def threads(self) -> list[Supervised]:
         """Return the threads that this process cannot do without."""
-        return [Supervised("reconciler", self._thread, self._progress)]
+        return self._loop.threads()
 
     def close(self) -> None:
-        self._closing.set()
-        if self._thread.is_alive():
-            self._thread.join(timeout=5)
+        self._loop.close()
 
-    def _run(self) -> None:
-        while not self._next_turn():
-            self._progress.step()
-            try:
-                fleet_watch.part()
-                self.run_once()
-                self._causes.passed()
-            except Exception as error:  # noqa: BLE001 - the next turn tries again
-                self._causes.failed(log, error, waits="reconciler_waits_for_sql", broke="reconciler_failed")
-
-    def _next_turn(self) -> bool:
-        """Wait for it; True if the reconciler is closing."""
-        interval = get_settings().reconcile_interval
-        self._progress.waits(interval)
-        return self._closing.wait(interval)
+    def _turn(self) -> None:
+        fleet_watch.part()
+        self.run_once()
 
     def run_once(self) -> int:
         """Compare now; return how many jobs will be published again."""

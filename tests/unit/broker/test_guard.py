@@ -8,6 +8,7 @@ from typing import Any
 import psycopg
 from sqlalchemy.exc import OperationalError
 
+from src.broker.core.background import BackgroundLoop
 from src.broker.core.log_throttle import LogThrottle
 from src.broker.core.supervision import GUARDED, Guard, Progress, Supervised, VitalThreads
 from src.scheduling.housekeeping import Chore
@@ -65,7 +66,25 @@ def test_a_chore_that_fails_goes_on_and_one_that_has_not_begun_is_no_thread_yet(
 
 
 def test_a_follower_names_its_thread() -> None:
-    assert [each.name for each in Follower(lambda *_: None).threads()] == ["follower"]  # type: ignore[arg-type]
+    assert [each.name for each in Follower(lambda *_: None).loop().threads()] == ["follower"]  # type: ignore[arg-type]
+
+
+def test_a_loop_goes_on_after_a_failure_and_ends_when_it_is_closed() -> None:
+    lines, turns, again = Lines(), [], threading.Event()
+
+    def do() -> None:
+        turns.append(1)
+        if len(turns) > 1:
+            again.set()
+        raise ValueError("x")
+
+    loop = BackgroundLoop("loop", do, lines, interval=lambda: 0.001)
+    loop.start()
+    assert again.wait(30)
+    loop.close()
+    [mine] = loop.threads()
+    assert (mine.name, mine.thread.is_alive()) == ("loop", False)
+    assert lines.kept[:2] == [("error", "loop_failed", 1, True), ("error", "loop_failed", 2, True)]
 
 
 def test_an_error_of_a_loop_is_logged_once_per_cause_with_its_count_and_anew_after_a_success() -> None:
