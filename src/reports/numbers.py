@@ -4,29 +4,18 @@ from __future__ import annotations
 
 from datetime import timedelta
 
+from ..quantities import number, span
 from .document import Cell
 
 
 def count(value: float) -> str:
     """Format a number with thousands separators."""
-    if isinstance(value, float) and not value.is_integer():
-        return f"{value:,.1f}".replace(",", "\u202f")
-    return f"{int(value):,}".replace(",", "\u202f")
+    return number(value, decimals=0 if float(value).is_integer() else 1)
 
 
 def duration(value: timedelta | float | None) -> str:
-    """Format a duration (a number is seconds) in one or two units."""
-    if value is None:
-        return "–"
-    seconds = value.total_seconds() if isinstance(value, timedelta) else value
-    if seconds < 1:
-        return f"{seconds * 1000:.0f} ms"
-    if seconds < 60:
-        return f"{seconds:.1f} s"
-    minutes, hours = seconds / 60, seconds / 3600
-    if minutes < 60:
-        return f"{int(minutes)} min {int(seconds % 60)} s"
-    return f"{int(hours)} h {int(minutes % 60)} min" if hours < 48 else f"{hours / 24:.1f} d"
+    """Format a duration (a number is seconds), or its absence."""
+    return "–" if value is None else span(value)
 
 
 def share(part: float, whole: float) -> str:

@@ -13,6 +13,7 @@ from ...jobs.core.models import FailureGroup
 from ...jobs.core.states import Unique
 from ...jobs.failures import counting
 from ...mail.letters import Letter
+from ...quantities import number
 from ...settings import get_settings
 from ...sql.database import write
 from ..mail import deliver_mail, post
@@ -115,7 +116,7 @@ def _end_of(traceback: str | None) -> str:
 
 
 def _times(count: int) -> str:
-    return "once" if count == 1 else f"{count:,} times".replace(",", " ")
+    return "once" if count == 1 else f"{number(count, separator=' ')} times"
 
 
 def _instant(value: Any) -> str:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from ...quantities import span
 from ..shared.data_folder import data_option, join
 
 if TYPE_CHECKING:
@@ -63,19 +64,19 @@ def _frame() -> Group:
         return Group(Text(f"The database cannot be reached: {str(getattr(error, 'orig', error))[:200]}"))
     waiting = _table("Queue", "Queued", "Running", "Oldest")
     for queue in queues:
-        oldest = "" if queue.oldest_queued_at is None else _span(present - queue.oldest_queued_at)
+        oldest = "" if queue.oldest_queued_at is None else span(present - queue.oldest_queued_at)
         waiting.add_row(queue.queue, str(queue.queued), str(queue.running), oldest)
     jobs = _table("Running", "Id", "Attempt", "For", "Progress")
     for job in running:
         done = "" if job.progress_done is None else f"{job.progress_done}{f'/{job.progress_total}' if job.progress_total else ''}"
-        jobs.add_row(job.actor or "?", job.id[-12:], str(job.attempt), _span(present - (job.started_at or present)), done)
+        jobs.add_row(job.actor or "?", job.id[-12:], str(job.attempt), span(present - (job.started_at or present)), done)
     ends = _table("Finished in the last minute", "Succeeded", "Dead", "Other")
     for actor, states in sorted(ended.items(), key=lambda each: -sum(each[1].values()))[:ROWS]:
         succeeded, dead = states.get(State.SUCCEEDED, 0), states.get(State.DEAD, 0)
         ends.add_row(actor, str(succeeded), str(dead), str(sum(states.values()) - succeeded - dead))
     fleet = _table("Worker", "Busy", "Threads", "Uptime", "Version")
     for worker in alive:
-        fleet.add_row(worker.name, str(worker.busy), str(worker.threads), _span(present - worker.started_at), worker.version)
+        fleet.add_row(worker.name, str(worker.busy), str(worker.threads), span(present - worker.started_at), worker.version)
     total = sum(sum(states.values()) for states in ended.values())
     head = (
         f"Callboard  {present:%H:%M:%S}Z   {sum(each.queued for each in queues)} queued   {sum(each.running for each in queues)} running   "
@@ -98,10 +99,3 @@ def _table(title: str, *columns: str) -> Table:
 def _nothing(table: Table) -> Table:
     table.add_row("—")
     return table
-
-
-def _span(period: timedelta) -> str:
-    seconds = max(int(period.total_seconds()), 0)
-    if seconds < 60:
-        return f"{seconds} s"
-    return f"{seconds // 60} min {seconds % 60} s" if seconds < 3600 else f"{seconds // 3600} h {seconds % 3600 // 60} min"

@@ -10,6 +10,7 @@ from datetime import datetime, timedelta
 from sqlalchemy import and_, func, or_, select, text
 from sqlalchemy.orm import Session
 
+from ...quantities import number
 from ...settings import get_settings
 from ...sql.clock import now
 from ..core.models import Heartbeat, Job, Worker
@@ -56,9 +57,9 @@ def _queues(session: Session) -> list[Sign]:
         return []
     counted = select(Job.queue, func.count(), _READY_SINCE).where(_QUEUED).group_by(Job.queue).order_by(Job.queue)
     present, found = now(), []
-    for queue, number, oldest in session.execute(counted):
-        if settings.alert_backlog and number > settings.alert_backlog:
-            sentence = f"{_number(number)} jobs are ready in queue {queue}, more than {_number(settings.alert_backlog)}"
+    for queue, ready, oldest in session.execute(counted):
+        if settings.alert_backlog and ready > settings.alert_backlog:
+            sentence = f"{_number(ready)} jobs are ready in queue {queue}, more than {_number(settings.alert_backlog)}"
             found.append(Sign(AlertKind.BACKLOG, queue, sentence, timedelta(minutes=settings.alert_backlog_for)))
         waited = present - oldest
         if settings.alert_oldest and waited > timedelta(minutes=settings.alert_oldest):
@@ -174,5 +175,5 @@ def _minutes(number: float) -> str:
     return "1 minute" if number == 1 else f"{number:g} minutes"
 
 
-def _number(number: int) -> str:
-    return f"{number:,}".replace(",", " ")
+def _number(value: int) -> str:
+    return number(value, separator=" ")

@@ -11,18 +11,15 @@ from zoneinfo import ZoneInfo
 
 from sqlalchemy import BigInteger, ColumnElement, and_, cast, func, true, type_coerce
 
+from ...quantities import LONGEST, parse_units
 from ...settings import get_settings
 from ...sql.clock import now
 
 T = TypeVar("T")
 
 _COMPARED = re.compile(r"(>=|<=|>|<)(.+)", re.DOTALL)
-_DURATION = re.compile(r"(?:\d+(?:\.\d+)?(?:ms|[smhdw]))+")
-_PART = re.compile(r"(\d+(?:\.\d+)?)(ms|[smhdw])")
 #: earlier and later than any job
 FIRST, LAST = datetime(1970, 1, 2, tzinfo=UTC), datetime(9989, 12, 31, tzinfo=UTC)
-_UNITS = {"ms": 0.001, "s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
-_LONGEST_S = 3_650_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,10 +65,10 @@ def whole_number(text: str) -> int:
 
 def duration(text: str) -> timedelta:
     """Parse a duration such as 5s, 1m30s, 250ms."""
-    if not _DURATION.fullmatch(text):
+    seconds = parse_units(text)
+    if seconds is None:
         raise ValueError("give a duration with its unit, e.g. >5s, <250ms or 1m..1h30m")
-    seconds = sum(float(number) * _UNITS[unit] for number, unit in _PART.findall(text))
-    if seconds > _LONGEST_S:
+    if seconds > LONGEST.total_seconds():
         raise ValueError("that is more than a hundred years")
     return timedelta(seconds=seconds)
 
@@ -94,7 +91,7 @@ def instants(text: str) -> Span[datetime]:
         is_day = last is not None and last[1] > last[0]
         return Span(_instant(low)[0] if low else None, last[1] if last else None, has_high=not is_day)
     begin, end = _instant(text)
-    if _DURATION.fullmatch(text):
+    if parse_units(text) is not None:
         return Span(low=begin)
     return Span(begin, end, has_high=end == begin)
 
@@ -103,7 +100,7 @@ def _instant(text: str) -> tuple[datetime, datetime]:
     """Parse an instant or a day; return its begin and end, in the zone of the pages unless it names its own."""
     zone = ZoneInfo(get_settings().timezone)
     try:
-        if _DURATION.fullmatch(text):
+        if parse_units(text) is not None:
             moment = now() - duration(text)
             return moment, moment
         if text in ("today", "yesterday"):

@@ -7,43 +7,27 @@ from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 from ...jobs.core.errors import JobsError
+from ...quantities import LONGEST, parse_units
 from ...schedules.rules.zones import zone_of
 from ...settings import get_settings
 
-_UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
-_DURATION = re.compile(r"(?:\d+(?:\.\d+)?\s*[smhdw]\s*)+")
-_PART = re.compile(r"(\d+(?:\.\d+)?)\s*([smhdw])")
 _NUMBER = re.compile(r"\d+(?:\.\d+)?")
 #: earliest time accepted
 FIRST = datetime(1970, 1, 1, tzinfo=UTC)
-#: about a hundred years: a longer duration is a typing error
-_LONGEST = timedelta(days=36_525)
 
 
 def parse_duration(value: str | float) -> timedelta:
     """Parse `90`, `"90"` (seconds), `"10m"` or `"1h30m"`; raises ValueError with the cure."""
     text = str(value).strip().lower()
     if isinstance(value, int | float) and value >= 0:  # includes numbers that Python prints as 1e-07
-        seconds = float(value)
-    elif _NUMBER.fullmatch(text):
-        seconds = float(text)
-    elif _DURATION.fullmatch(text):
-        seconds = sum(float(number) * _UNITS[unit] for number, unit in _PART.findall(text))
+        seconds: float | None = float(value)
     else:
+        seconds = float(text) if _NUMBER.fullmatch(text) else parse_units(text)
+    if seconds is None:
         raise ValueError("Give a duration such as 90 (seconds), 10m, 1h30m or 2d.")
-    if seconds > _LONGEST.total_seconds():
+    if seconds > LONGEST.total_seconds():
         raise ValueError("This is more than a hundred years ahead.")
     return timedelta(seconds=seconds)
-
-
-def write_duration(seconds: int) -> str:
-    """The shortest text that `parse_duration` accepts: 90 seconds are "1m30s"."""
-    parts, rest = [], seconds
-    for unit, length in sorted(_UNITS.items(), key=lambda each: -each[1]):
-        number, rest = divmod(rest, length)
-        if number:
-            parts.append(f"{number}{unit}")
-    return "".join(parts) or "0s"
 
 
 def parse_instant(text: str) -> datetime:

@@ -9,6 +9,7 @@ from typing import Any
 
 from ...actor_schema.signature import Signature
 from ...jobs.core.errors import JobsError, UnknownActor
+from ...quantities import write_units
 from ...schedules.rows.drafts import Draft
 from ...schedules.rows.models import Schedule, ScheduleChange
 from ...schedules.rows.queries import Run
@@ -16,7 +17,7 @@ from ...schedules.rows.vocabulary import TickState
 from ...schedules.rules import preview
 from ...schedules.rules.rules import Rule
 from ...sql.clock import now
-from ..format.instants import write_duration, write_instant
+from ..format.instants import write_instant
 from ..format.json_documents import MASK
 from ..jobs import actor_catalogue
 from ..people import permissions
@@ -80,19 +81,19 @@ def fields(draft: Draft) -> dict[str, Any]:
         "args": args,
         "kwargs": kwargs,
         "cron": draft.cron,
-        "every": None if draft.every_s is None else write_duration(draft.every_s),
+        "every": None if draft.every_s is None else write_units(draft.every_s),
         "at": write_instant(draft.at),
         "zone": draft.zone,
         "starts_at": write_instant(draft.starts_at),
         "ends_at": write_instant(draft.ends_at),
-        "jitter": write_duration(draft.jitter_s),
+        "jitter": write_units(draft.jitter_s),
         "missed": draft.missed.value,
-        "grace": write_duration(draft.grace_s),
+        "grace": write_units(draft.grace_s),
         "overlap": draft.overlap.value,
         "pause_after": draft.pause_after,
         "on_failure": permissions.known(draft.on_failure),
         "on_recovery": permissions.known(draft.on_recovery),
-        "expect_success": draft.expect_by or (write_duration(draft.expect_within_s) if draft.expect_within_s else None),
+        "expect_success": draft.expect_by or (write_units(draft.expect_within_s) if draft.expect_within_s else None),
         "on_alert": permissions.known(draft.on_alert),
     }
 

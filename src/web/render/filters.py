@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -15,6 +15,7 @@ from ...operations.format.json_documents import finite, printable
 from ...operations.jobs import job_documents, option_bodies
 from ...operations.people import permissions
 from ...operations.people.roles import Role
+from ...quantities import number, span
 from ...settings import get_settings
 from ...sql.clock import now
 from ..http import request_spans, uploads
@@ -75,24 +76,6 @@ def clock(value: datetime) -> str:
     if local.date() == today:
         return local.strftime("%H:%M:%S")
     return local.strftime("%d %b %H:%M" if local.year == today.year else "%d %b %Y")
-
-
-def span(value: timedelta) -> str:
-    """A duration in at most two units."""
-    seconds = max(value.total_seconds(), 0)
-    if seconds < 1:
-        return f"{round(seconds * 1000)} ms"
-    if seconds < 60:
-        return f"{seconds:.1f} s"
-    minutes, hours, days = seconds // 60, seconds // 3600, seconds // 86400
-    if hours < 1:
-        return f"{minutes:.0f} min {seconds % 60:.0f} s"
-    return f"{hours:.0f} h {minutes % 60:.0f} min" if days < 1 else f"{days:.0f} d {hours % 24:.0f} h"
-
-
-def number(value: int) -> str:
-    """A number with thousands separators (narrow no-break spaces)."""
-    return f"{value:,}".replace(",", "\u202f")
 
 
 def size(value: int) -> str:

@@ -234,7 +234,7 @@ def test_numbers_are_written_for_people() -> None:
         "59.9 s",
         "1 min 1 s",
         "1 h 1 min",
-        "2.3 d",
+        "2 d 7 h",
     ]
     assert [numbers.change(*pair) for pair in ((5, 5), (10, 5), (1, 4), (3, 0))] == ["as before", "+100 %", "−75 %", "before: 0"]
 

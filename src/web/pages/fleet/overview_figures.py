@@ -22,6 +22,7 @@ from ....jobs.search import Tally
 from ....operations.fleet.fleet_health import LATE
 from ....operations.jobs.rows import Alert, FailureGroup, Job, Worker
 from ....operations.people import permissions
+from ....quantities import number, span
 from ....reports import charts
 from ....reports.document import Chart, Series, Tone
 from ....schedules.rows import queries as schedules
@@ -29,7 +30,6 @@ from ....schedules.rows.models import Schedule
 from ....settings import get_settings
 from ....sql.clock import now
 from ....sql.database import get_database
-from ...render.filters import span
 
 #: cache lifetime of the chart in seconds: its query counts every finished job of the period
 FRESH_S = 15.0
@@ -103,8 +103,8 @@ def five(tally: Tally, queues: list[QueueCounts], dead_today: int, passed: Throu
     """The five counts: running, queued with the oldest age, retrying, dead, and the success rate."""
 
     def counted(state: State, note: str) -> Figure:
-        number = f"{tally.states[state]:,}".replace(",", "\u202f") + ("" if state in tally.whole or not tally.states[state] else "+")
-        return Figure(state.value, number, f"state:{state}", note, state.value)
+        shown = number(tally.states[state]) + ("" if state in tally.whole or not tally.states[state] else "+")
+        return Figure(state.value, shown, f"state:{state}", note, state.value)
 
     done = State.SUCCEEDED.value
 
@@ -114,7 +114,7 @@ def five(tally: Tally, queues: list[QueueCounts], dead_today: int, passed: Throu
         counted(State.RUNNING, ""),
         counted(State.QUEUED, "" if oldest is None else f"oldest {span(now() - oldest)}"),
         counted(State.RETRYING, ""),
-        counted(State.DEAD, f"{dead_today:,} in 24 h".replace(",", "\u202f")),
+        counted(State.DEAD, f"{number(dead_today)} in 24 h"),
         Figure(done, rate, f"state:{done} finished:{period}", f"success rate, last {period}", done),
     ]
 

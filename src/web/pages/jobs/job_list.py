@@ -15,6 +15,7 @@ from ....operations.jobs import job_documents
 from ....operations.jobs.rows import Job
 from ....operations.people.caller import Caller
 from ....operations.people.models import SavedView
+from ....quantities import number
 from ....sql import database
 from . import saved_views
 from .query_completion import Completion, completions
@@ -102,6 +103,6 @@ class Listing:
         }  # fmt: skip
 
 
-def written(number: int, *, is_whole: bool) -> str:
+def written(value: int, *, is_whole: bool) -> str:
     """A count, with a plus if it was capped."""
-    return f"{number:,}".replace(",", "\u202f") + ("" if is_whole else "+")
+    return number(value) + ("" if is_whole else "+")
