@@ -83,7 +83,7 @@ def users_report(days: Annotated[int, Field(ge=1, le=365, title="Days")] = 30) -
     per_day = {first + timedelta(days=number): 0 for number in range(days)}
     for instant in joined:
         per_day[instant.astimezone(zone).date()] = per_day.get(instant.astimezone(zone).date(), 0) + 1
-    most = max(per_day.items(), key=lambda pair: pair[1])
+    best_day, most = max(per_day.items(), key=lambda pair: pair[1])
     return Document(
         title="Users",
         summary=f"Users: {numbers.count(len(joined))} new in {days} days, {numbers.count(total)} in all",
@@ -96,7 +96,7 @@ def users_report(days: Annotated[int, Field(ge=1, le=365, title="Days")] = 30) -
                 figures=(
                     Figure(label="signed up", value=numbers.count(len(joined)), note=f"in {days} days", tone=Tone.GOOD),
                     Figure(label="users in all", value=numbers.count(total)),
-                    Figure(label="best day", value=f"{most[0]:%d %b}" if most[1] else "–", note=f"{numbers.count(most[1])} signed up"),
+                    Figure(label="best day", value=f"{best_day:%d %b}" if most else "–", note=f"{numbers.count(most)} signed up"),
                 ),
             ),
             Chart(

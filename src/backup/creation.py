@@ -58,9 +58,11 @@ def _of_sqlite(database: Database, path: Path, draft: Path, made_at: datetime) -
     try:
         sqlite.copy(Path(database.url.database), draft)
         with closing(sqlite3.connect(plain)) as connection:
-            tables = {row[0] for row in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
+            tables = {name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
             schema, counts = _described(tables, lambda statement: connection.execute(statement).fetchone()[0])
-            if "result_file" in {row[1] for row in connection.execute("PRAGMA table_info(jobs)")}:  # older schemas have no such column
+            if "result_file" in {
+                name for _, name, *_ in connection.execute("PRAGMA table_info(jobs)")
+            }:  # older schemas have no such column
                 results.keep(connection.execute, path)
             uploads.keep(connection.execute, tables, path)
         sqlite.compress(plain, draft)

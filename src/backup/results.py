@@ -20,7 +20,7 @@ _NAMES = "SELECT result_file FROM jobs WHERE result_file IS NOT NULL"
 
 def keep(ask: Callable[[str], Iterable[Any]], backup: Path) -> None:
     """Keep the files that the copy names; `ask` runs a statement on the copy."""
-    SHELF.keep((row[0] for row in ask(_NAMES)), backup)
+    SHELF.keep((name for (name,) in ask(_NAMES)), backup)
 
 
 def put_back(database: Database, backup: Path) -> tuple[int, int]:

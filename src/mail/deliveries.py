@@ -118,7 +118,7 @@ def page(session: Session, *, state: DeliveryState | None = None, after: int | N
 
 def counts(session: Session) -> dict[DeliveryState, int]:
     """Return the number of deliveries in each state."""
-    found = {row[0]: row[1] for row in session.execute(select(Delivery.state, func.count()).group_by(Delivery.state))}
+    found = dict(session.execute(select(Delivery.state, func.count()).group_by(Delivery.state)).all())
     return {state: found.get(state, 0) for state in DeliveryState}
 
 

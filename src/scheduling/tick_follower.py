@@ -25,7 +25,7 @@ REOPEN_S = 30.0
 
 
 class Follower:
-    """What the follower thread does in each turn. Tests call `run_once`."""
+    """Turns of the follower thread. Tests call `run_once`."""
 
     def __init__(self, make: Maker) -> None:
         self._make = make

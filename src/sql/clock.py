@@ -53,8 +53,9 @@ class Clock:
         self.offset, self._then, self._due_at = offset, (time.time(), _running()), time.monotonic() + READ_CLOCK_S
 
     def _take_out_jumps(self, then: tuple[float, float]) -> None:
+        wall_then, running_then = then
         before, wall, after = _running(), time.time(), _running()
-        jump = (wall - then[0]) - (before - then[1])
+        jump = (wall - wall_then) - (before - running_then)
         if abs(jump) < CLOCK_SET_S or after - before > CLOCK_SET_S / 10:  # or this thread was not scheduled between the two readings
             return
         with self._lock:

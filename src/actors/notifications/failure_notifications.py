@@ -9,7 +9,7 @@ from sqlalchemy.orm import Session
 
 from ...jobs import submit
 from ...jobs.core.fingerprints import LOST
-from ...jobs.core.models import FailureGroup
+from ...jobs.core.models import Attempt, FailureGroup, Job
 from ...jobs.core.states import Unique
 from ...jobs.failures import counting
 from ...mail.letters import Letter
@@ -97,9 +97,13 @@ def _described(session: Session, group: FailureGroup) -> dict[str, Any]:
         "first": _instant(group.opened_at),
         "last": _instant(group.last_seen_at),
         "jobs": ", ".join(f"{count} {state}" for state, count in sorted(states.items())),
-        "sample": None if known is None else {"id": known[0].id, "error": known[1].error or "", "traceback": _end_of(known[1].traceback)},
+        "sample": None if known is None else _sample(*known),
         "fingerprint": group.fingerprint,
     }
+
+
+def _sample(job: Job, attempt: Attempt) -> dict[str, str]:
+    return {"id": job.id, "error": attempt.error or "", "traceback": _end_of(attempt.traceback)}
 
 
 def _title(group: FailureGroup) -> str:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from dramatiq.middleware.threading import Interrupt
 
@@ -38,6 +38,13 @@ class Started(Protocol):
     def say_where(self) -> None: ...
 
 
+class _Suspect(NamedTuple):
+    """The poison-job suspect that has the place, and since when, by time.monotonic()."""
+
+    seq: int
+    taken_at: float
+
+
 class Load:
     """The count of claimed jobs of one process, shared by its consumers and threads."""
 
@@ -48,7 +55,7 @@ class Load:
         self.running: dict[int, Started] = {}  # thread ident -> attempt
         self.frontier: dict[str, int] = {}  # queue -> newest publication (microseconds) among what was claimed
         self._in_flight = 0
-        self._suspect: tuple[int, float] | None = None
+        self._suspect: _Suspect | None = None
         self._average_s = SHORT_S * 2
         self._lock = threading.Lock()
         self._hungry: dict[int, Callable[[], None]] = {}
@@ -101,9 +108,9 @@ class Load:
         with self._lock:
             known = self._suspect
             # A claim that failed after taking the place must not keep it: a suspect that does not run soon is forgotten.
-            if known is not None and known[0] != seq and (self._is_running(known[0]) or time.monotonic() - known[1] < SUSPECT_S):
+            if known is not None and known.seq != seq and (self._is_running(known.seq) or time.monotonic() - known.taken_at < SUSPECT_S):
                 return False
-            self._suspect = (seq, time.monotonic())
+            self._suspect = _Suspect(seq, time.monotonic())
             return True
 
     def _is_running(self, seq: int) -> bool:

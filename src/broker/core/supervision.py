@@ -128,7 +128,8 @@ class Guard:
             elapsed_s, checked_at = time.monotonic() - checked_at, time.monotonic()
             lost = self._vital.check(elapsed_s)
             if lost is not None and not self._closing.is_set():
-                log.critical("scheduler_thread_lost", thread=lost[0], detail=f"it {lost[1]}", cure="its supervisor starts a fresh process")
+                thread, problem = lost
+                log.critical("scheduler_thread_lost", thread=thread, detail=f"it {problem}", cure="its supervisor starts a fresh process")
                 self._end(GUARDED)
                 return
 

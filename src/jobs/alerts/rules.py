@@ -47,8 +47,7 @@ def signs(session: Session, *, except_actors: Collection[str]) -> list[Sign]:
 
 def ready_since(session: Session) -> dict[str, datetime]:
     """Map each queue to the time since when its oldest ready job could have started."""
-    found = session.execute(select(Job.queue, _READY_SINCE).where(_QUEUED).group_by(Job.queue))
-    return {row[0]: row[1] for row in found}
+    return dict(session.execute(select(Job.queue, _READY_SINCE).where(_QUEUED).group_by(Job.queue)).all())
 
 
 def _queues(session: Session) -> list[Sign]:
@@ -110,7 +109,7 @@ def _fewer(session: Session) -> list[Sign]:
         (AlertKind.FEWER_WORKERS, "worker process", mine),
         (AlertKind.FEWER_SCHEDULERS, "scheduler", session.execute(theirs).all()),
     ):
-        alive, before = _alive_and_before([(row[0], row[1]) for row in rows], span)
+        alive, before = _alive_and_before([(start, end) for start, end in rows], span)
         if 0 < alive < before:  # none at all is another alert
             verb = "is" if alive == 1 else "are"
             sentence = f"{alive} {what}{'' if alive == 1 else 'es' if what.endswith('ss') else 's'} {verb} alive, {before} were before"
@@ -121,7 +120,7 @@ def _fewer(session: Session) -> list[Sign]:
 def _alive_and_before(lives: Sequence[tuple[datetime, datetime]], span: timedelta) -> tuple[int, int]:
     """Return how many are alive now, and the most that were alive together for a whole `span` within the compared period."""
     present = now()
-    starts, ends = sorted(each[0] for each in lives), sorted(each[1] for each in lives)
+    starts, ends = sorted(start for start, _ in lives), sorted(end for _, end in lives)
     counts = [
         bisect_right(starts, at) - bisect_right(ends, at) for number in range(BEFORE // STEP + 1) for at in (present - number * STEP,)
     ]

@@ -79,8 +79,8 @@ def read_many(session: Session, after: Mapping[int, tuple[int, int]], *, limit: 
         return []
     found = _NEXT.execute(session, [(seq, *place) for seq, place in sorted(after.items())], limit=limit)
     return [
-        LogLine(job_seq=row[0], attempt=row[1], number=row[2], written_at=from_microseconds(row[3]), level=row[4], text=row[5])
-        for row in found
+        LogLine(job_seq=seq, attempt=attempt, number=number, written_at=from_microseconds(written_us), level=level, text=text)
+        for seq, attempt, number, written_us, level, text in found
     ]
 
 

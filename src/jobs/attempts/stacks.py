@@ -36,7 +36,7 @@ def take(session: Session, worker_id: int) -> set[tuple[int, int]]:
         .join(Job, Job.seq == StackRequest.job_seq)
         .where(Job.state == State.RUNNING, Job.worker_id == worker_id, Job.attempt == StackRequest.attempt)
     )
-    found = {(row[0], row[1]) for row in session.execute(mine)}
+    found = {(seq, attempt) for seq, attempt in session.execute(mine)}
     if found:
         session.execute(delete(StackRequest).where(StackRequest.job_seq.in_([seq for seq, _ in found])))
     return found

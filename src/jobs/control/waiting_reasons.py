@@ -136,7 +136,7 @@ def _steps(session: Session, job: Job) -> Iterator[str]:
         .where(StoredEdge.after_seq == job.seq)
         .order_by(Job.seq)
     )
-    found = [(row[0], row[1]) for row in session.execute(before)]
+    found = [(name, state) for name, state in session.execute(before)]
     if step is not None and step.fate is Fate.BLOCKED:
         yield f"{job.reason or 'blocked by a step that failed'}; it goes on once that step is retried and succeeds"
         return
@@ -161,7 +161,7 @@ def _fair(session: Session, job: Job) -> str:
     under_way = select(Job.fair_key, func.count()).where(
         Job.queue == job.queue, Job.fair_key.is_not(None), Job.state.in_([State.QUEUED, State.RUNNING])
     )
-    counts = {row[0]: row[1] for row in session.execute(under_way.group_by(Job.fair_key))}
+    counts = dict(session.execute(under_way.group_by(Job.fair_key)).all())
     ahead = _count(session, job, Job.waits_for == job.waits_for, Job.state == State.SCHEDULED, Job.seq < job.seq)
     mine, others = counts.get(job.fair_key, 0), sum(counts.values()) - counts.get(job.fair_key, 0)
     return (

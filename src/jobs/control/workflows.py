@@ -232,4 +232,4 @@ def membership(session: Session, job: Job) -> Membership | None:
 def submitted(session: Session, ids: Sequence[str]) -> dict[str, str]:
     """Map job id -> id of its workflow, for the jobs that are steps."""
     statement = select(Job.id, StoredWorkflow.id).join(StoredWorkflow, StoredWorkflow.seq == Job.workflow_seq).where(Job.id.in_(ids))
-    return {row[0]: row[1] for row in session.execute(statement)}
+    return dict(session.execute(statement).all())

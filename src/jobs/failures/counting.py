@@ -66,7 +66,7 @@ def note_new(session: Session, limit: int = AT_ONCE) -> int:
     rows = run(session, _NOTE_NEW, limit=limit)
     if not rows:
         return 0
-    names = {row.seq: row.actor for row in session.execute(select(Job.seq, Job.actor).where(Job.seq.in_({row[0] for row in rows})))}
+    names = {row.seq: row.actor for row in session.execute(select(Job.seq, Job.actor).where(Job.seq.in_({seq for seq, *_ in rows})))}
     found: dict[str, _News] = {}
     for seq, number, id, error, traceback, finished_us in rows:
         news = found.setdefault(id, _News())

@@ -139,7 +139,7 @@ def common(session: Session, fingerprint: str) -> Common:
 def samples(session: Session, fingerprint: str, *, limit: int = 10) -> Sequence[tuple[Job, Attempt]]:
     """Return the newest jobs and attempts of a group."""
     statement = select(Job, Attempt).join(Attempt, Attempt.job_seq == Job.seq).where(Attempt.fingerprint == fingerprint)
-    return [(row[0], row[1]) for row in session.execute(statement.order_by(Attempt.finished_at.desc()).limit(limit))]
+    return [(job, attempt) for job, attempt in session.execute(statement.order_by(Attempt.finished_at.desc()).limit(limit))]
 
 
 def _by_day(instants: Sequence[datetime]) -> list[tuple[datetime, int]]:

@@ -32,7 +32,7 @@ def used(session: Session) -> set[str]:
 def ids(ask: Callable[[str], Iterable[Any]], tables: Iterable[str] | None = None) -> set[str]:
     """The same for a copy of the database: `ask` runs a statement, `tables` are its tables; None: all."""
     known = None if tables is None else set(tables)
-    return {id for statement in _statements(known) for row in ask(statement) for id in ID.findall(row[0])}
+    return {id for statement in _statements(known) for (text,) in ask(statement) for id in ID.findall(text)}
 
 
 def _statements(tables: set[str] | None) -> Iterator[str]:

@@ -183,7 +183,7 @@ _MAY_BE_CANCELLED = (State.RETRYING, State.HELD)
 
 def _end(session: Session | Direct, settling: _Settling, rows: list[Any], worker_id: int, worker: str) -> set[int]:
     rows.sort(key=itemgetter(0))  # all writers lock rows in this order, which prevents deadlocks
-    moved = {row[0] for row in settling.move.execute(session, rows, worker_id=worker_id, worker=worker)}
+    moved = {seq for (seq,) in settling.move.execute(session, rows, worker_id=worker_id, worker=worker)}
     if is_sqlite(session) and moved:
         settling.record.execute(session, [row for row in rows if row[0] in moved], worker=worker)
     return moved
@@ -211,8 +211,8 @@ def give_back(session: Session, worker_id: int, unstarted: Sequence[tuple[int, i
     if not unstarted:
         return 0
     workflow_steps.lock_of(session, [seq for seq, _ in unstarted])
-    left = _GIVE_BACK.execute(session, sorted(unstarted), worker_id=worker_id, now=to_microseconds(now()))
-    _follow(session, left, holders=[row[0] for row in left])
+    left = [Left(*row) for row in _GIVE_BACK.execute(session, sorted(unstarted), worker_id=worker_id, now=to_microseconds(now()))]
+    _follow(session, left, holders=[each.seq for each in left])
     return len(left)
 
 
@@ -255,11 +255,33 @@ _RECORD = Batch(
 )
 
 
-def lose(session: Session, moves: Sequence[tuple[Any, ...]], records: Mapping[int, tuple[Any, ...]]) -> int:
-    """Take running jobs from lost workers: rows of _TAKE_OVER, and of _RECORD by job seq; return how many moved."""
+class Loss(NamedTuple):
+    """A row of _TAKE_OVER: where a job goes whose worker is lost."""
+
+    seq: int
+    attempt: int
+    state: str
+    reason: str
+    final: bool
+    crashes: int
+
+
+class LostAttempt(NamedTuple):
+    """A row of _RECORD."""
+
+    seq: int
+    attempt: int
+    worker: str
+    started_us: int | None
+    error: str
+    fingerprint: str
+
+
+def lose(session: Session, losses: Sequence[Loss], records: Mapping[int, LostAttempt]) -> int:
+    """Take running jobs from lost workers, and record their attempts, by job seq; return how many moved."""
     present = to_microseconds(now())
-    workflow_steps.lock_of(session, [move[0] for move in moves])
-    left = [Left(*row) for row in _TAKE_OVER.execute(session, moves, now=present)]
+    workflow_steps.lock_of(session, [loss.seq for loss in losses])
+    left = [Left(*row) for row in _TAKE_OVER.execute(session, losses, now=present)]
     if left:
         _RECORD.execute(session, [records[each.seq] for each in sorted(left)], now=present)
         _follow(session, left, holders=[each.seq for each in left], failed=None)
@@ -325,9 +347,9 @@ _CANCEL, _CANCEL_WORKFLOW = _cancelling("id = :id"), _cancelling("workflow_seq =
 def cancel(session: Session, id: str) -> State | None:
     """Cancel a waiting job, or ask a running one to stop; return its state, or None if it neither waits nor runs."""
     workflow_steps.lock_step(session, id)
-    left = run(session, _CANCEL, id=id, now=to_microseconds(now()), reason="cancelled while it waited")
+    left = [Left(*row) for row in run(session, _CANCEL, id=id, now=to_microseconds(now()), reason="cancelled while it waited")]
     _follow(session, left)
-    return State(left[0][1]) if left else None
+    return State(left[0].state) if left else None
 
 
 def cancel_workflow(session: Session, workflow_seq: int) -> int:
@@ -386,7 +408,7 @@ def postpone(session: Session, id: str) -> None:
 def _updated(session: Session, statement: Any) -> list[Left]:
     columns = (Job.seq, Job.state, Job.workflow_seq, Job.queue, Job.fair_key)
     rows = session.execute(statement.returning(*columns).execution_options(synchronize_session=False))
-    return [Left(row[0], row[1], row[2], None if row[4] is None else row[3]) for row in rows]
+    return [Left(seq, state, workflow_seq, None if fair_key is None else queue) for seq, state, workflow_seq, queue, fair_key in rows]
 
 
 # Steps of workflows

@@ -81,7 +81,7 @@ def retake(session: Session, worker_id: int, held: Sequence[tuple[int, int]]) ->
     higher attempt or run elsewhere, and stay unchanged.
     """
     rows = sorted(set(held))
-    return [int(row[0]) for row in _RETAKE.execute(session, rows, worker_id=worker_id, now=to_microseconds(now()))] if rows else []
+    return [int(seq) for (seq,) in _RETAKE.execute(session, rows, worker_id=worker_id, now=to_microseconds(now()))] if rows else []
 
 
 def admit(

@@ -14,4 +14,4 @@ def since(session: Session, start: datetime) -> list[tuple[datetime, str]]:
     """Return the deploys after an instant, in order, without the first on record: what ran before it is unknown."""
     first = func.min(Worker.started_at)
     found = session.execute(select(first, Worker.version).group_by(Worker.version).order_by(first)).all()
-    return [(row[0], row[1]) for row in found[1:] if row[0] >= start]
+    return [(began_at, version) for began_at, version in found[1:] if began_at >= start]

@@ -29,7 +29,7 @@ def stalled(session: Session, ids: Collection[str] | None = None, *, limit: int 
     )
     if ids is not None:
         statement = statement.where(Job.id.in_(ids))
-    return {row[0]: _why(late, row[1], row[2]) for row in session.execute(statement)}
+    return {id: _why(late, worker, heartbeat_at) for id, worker, heartbeat_at in session.execute(statement)}
 
 
 def _why(late: datetime, worker: str | None, heartbeat_at: datetime | None) -> str:

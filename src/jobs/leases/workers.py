@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
+from typing import NamedTuple
 
 from sqlalchemy import delete, func, insert, select, update
 from sqlalchemy.orm import Session
@@ -69,7 +69,7 @@ def cancels_requested(session: Session, worker_id: int) -> list[int]:
 def leased_to(session: Session, worker_id: int, *, claimed_before: datetime) -> set[tuple[int, int]]:
     """Return the (seq, attempt) that, by the database, this worker has been running since before that instant."""
     statement = select(Job.seq, Job.attempt).where(Job.worker_id == worker_id, Job.state == State.RUNNING, Job.started_at < claimed_before)
-    return {(row[0], row[1]) for row in session.execute(statement)}
+    return {(seq, attempt) for seq, attempt in session.execute(statement)}
 
 
 def sign_off(session: Session, worker_id: int) -> None:
@@ -226,38 +226,55 @@ def acquit(session: Session, worker: str, attempts: Iterable[tuple[int, int]]) -
     if not rows:
         return 0
     error = f"its worker {worker} {SURVIVED}; not counted as a crash"
-    acquitted = [row[0] for row in _ACQUIT.execute(session, rows, worker=worker, lapsed="% was lost (%", error=error)]
+    acquitted = [seq for (seq,) in _ACQUIT.execute(session, rows, worker=worker, lapsed="% was lost (%", error=error)]
     if acquitted:
         _UNCOUNT.execute(session, [(seq,) for seq in sorted(acquitted)])
     return len(acquitted)
 
 
-def _orphans(session: Session, death: Death | None) -> list[Any]:
+class _Orphan(NamedTuple):
+    """A row of _ORPHANS: a running job whose worker is gone."""
+
+    seq: int
+    attempt: int
+    crashes: int
+    cancel_requested: bool
+    started_us: int | None
+    worker: str
+    actor: str
+    worker_id: int | None
+
+
+def _orphans(session: Session, death: Death | None) -> list[_Orphan]:
     certain = now() - timedelta(seconds=get_settings().lease_duration * (DEAD_AFTER_LEASES - 1))
-    return run(
+    rows = run(
         session,
         _ORPHANS,
         max_crashes=get_settings().max_crashes,
         known=death.worker_id if death is not None else 0,
         dead_since=to_microseconds(certain),
     )
+    return [_Orphan(*row) for row in rows]
 
 
 def _give_away(session: Session, death: Death | None) -> int:
     orphans = _orphans(session, death)
     if not orphans:
         return 0
-    moves = [_after_loss(orphan, death if death is not None and orphan[7] == death.worker_id else None) for orphan in orphans]
-    records = {o[0]: (o[0], o[1], o[5], o[4], move[3], of_lost_worker(o[6]).id) for o, move in zip(orphans, moves, strict=True)}
-    return ending.lose(session, moves, records)
+    losses = [_after_loss(each, death if death is not None and each.worker_id == death.worker_id else None) for each in orphans]
+    records = {
+        each.seq: ending.LostAttempt(each.seq, each.attempt, each.worker, each.started_us, loss.reason, of_lost_worker(each.actor).id)
+        for each, loss in zip(orphans, losses, strict=True)
+    }
+    return ending.lose(session, losses, records)
 
 
-def _after_loss(orphan: Any, death: Death | None) -> tuple[Any, ...]:
-    seq, attempt, crashes, cancel, _started, worker, _actor, _worker_id = orphan
-    limit = get_settings().max_crashes
-    if death is not None and (seq, attempt) not in death.started:
-        state = State.CANCELLED if cancel else State.QUEUED
-        return seq, attempt, state.value, f"its worker {worker} {death.how}; {death.excuse}", state.is_final, 0
-    reason = f"its worker {worker} {'was lost' if death is None else death.how} ({crashes + 1}/{limit})"
-    state = State.CANCELLED if cancel else State.DEAD if crashes + 1 >= limit else State.QUEUED
-    return seq, attempt, state.value, reason, state.is_final, 1
+def _after_loss(orphan: _Orphan, death: Death | None) -> ending.Loss:
+    crashes, limit = orphan.crashes + 1, get_settings().max_crashes
+    if death is not None and (orphan.seq, orphan.attempt) not in death.started:
+        state = State.CANCELLED if orphan.cancel_requested else State.QUEUED
+        reason, counted = f"its worker {orphan.worker} {death.how}; {death.excuse}", 0
+    else:
+        state = State.CANCELLED if orphan.cancel_requested else State.DEAD if crashes >= limit else State.QUEUED
+        reason, counted = f"its worker {orphan.worker} {'was lost' if death is None else death.how} ({crashes}/{limit})", 1
+    return ending.Loss(orphan.seq, orphan.attempt, state.value, reason, state.is_final, counted)

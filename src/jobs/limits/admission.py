@@ -195,12 +195,13 @@ def _ask_rates(session: Session, candidates: Sequence[Candidate], policies: dict
     granted = (
         rates.reserve(session, [(line, len(those), spacing) for (line, spacing), those in asking.items()], present_us) if asking else {}
     )
-    latest: dict[int, tuple[rates.Slot, _Limit]] = {}
+    latest: dict[int, _Turn] = {}
     for (line, _), those in asking.items():
         for (candidate, limit), slot in zip(those, granted[line], strict=True):
             known = latest.get(candidate.job.seq)
-            if known is None or slot.at_us > known[0].at_us:
-                latest[candidate.job.seq] = rates.Slot(slot.at_us, slot.reserved and (known is None or known[0].reserved)), limit
+            if known is None or slot.at_us > known.slot.at_us:
+                is_reserved = slot.reserved and (known is None or known.slot.reserved)
+                latest[candidate.job.seq] = _Turn(rates.Slot(slot.at_us, is_reserved), limit)
     for candidate, _ in limited:
         if candidate.job.seq not in latest:
             continue
@@ -243,6 +244,13 @@ class _Limit(NamedTuple):
     def line(self) -> str:
         """The key of its slots, which includes the rate: a changed limit starts afresh."""
         return f"{self.key}:{self.rate.count}/{self.rate.period_s}"
+
+
+class _Turn(NamedTuple):
+    """The latest slot of a job, and the limit that gives it."""
+
+    slot: rates.Slot
+    limit: _Limit
 
 
 def _rate_limits(job: Claimed, policy: Policy, in_force: Controls) -> list[_Limit]:

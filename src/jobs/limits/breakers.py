@@ -80,5 +80,5 @@ def note_failure(session: Session, actor: str, *, limit: int, probe_every_s: flo
 def note_success(session: Session, actor: str) -> None:
     """Close the breaker and wake the jobs that wait for it."""
     closed = session.execute(delete(BreakerState).where(BreakerState.actor == actor).returning(BreakerState.opened_at)).all()
-    if closed and closed[0][0] is not None:
+    if any(opened_at is not None for (opened_at,) in closed):
         wake(session, waits_for(actor))

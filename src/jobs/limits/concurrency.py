@@ -30,7 +30,7 @@ def lock(session: Session, keys: Collection[str]) -> None:
 def taken(session: Session, keys: Collection[str]) -> Counter[str]:
     """Return how many slots of each key are taken; `lock` them first."""
     statement = select(Slot.key, func.count()).where(Slot.key.in_(keys)).group_by(Slot.key)
-    return Counter({row[0]: row[1] for row in session.execute(statement)})
+    return Counter(dict(session.execute(statement).all()))
 
 
 def take(session: Session, slots: Sequence[tuple[str, int]]) -> None:

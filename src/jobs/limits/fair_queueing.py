@@ -85,7 +85,7 @@ def _under_way(session: Session, queue: str) -> Counter[str]:
         .where(Job.queue == queue, Job.fair_key.is_not(None), Job.state.in_([State.QUEUED, State.RUNNING]))
         .group_by(Job.fair_key)
     )
-    return Counter({waits_for(queue, row[0] or ""): row[1] for row in session.execute(statement)})
+    return Counter({waits_for(queue, key or ""): number for key, number in session.execute(statement)})
 
 
 _NEXT = plain("SELECT min(waits_for) FROM jobs WHERE waits_for >= :low AND waits_for < :high")
@@ -103,4 +103,4 @@ _KEYS = plain(f"""
 
 def _waiting(session: Session, queue: str) -> list[str]:
     low = f"{FAIR}{queue}:"
-    return [row[0] for row in run(session, _KEYS, low=low, high=low[:-1] + ";")]
+    return [key for (key,) in run(session, _KEYS, low=low, high=low[:-1] + ";")]

@@ -100,14 +100,14 @@ class Slot:
 def reserve(session: Session, wanted: Sequence[tuple[str, int, int]], present_us: int) -> dict[str, list[Slot]]:
     """Reserve slots for (key, how many, spacing in microseconds); return each key's slots in order."""
     wanted = sorted(wanted)
-    next_us = {row[0]: row[1] for row in _PEEK.execute(session, [(key,) for key, _, _ in wanted])}
+    next_us: dict[str, int] = dict(_PEEK.execute(session, [(key,) for key, _, _ in wanted]))
     taking = []
     for key, count, spacing in wanted:
         ahead = max(0, next_us.get(key, 0) - present_us)
         room = max(0, (HORIZON_US - ahead) // spacing + 1) if ahead < HORIZON_US else 0
         taking.append((key, min(count, room), spacing))
-    reserving = [entry for entry in taking if entry[1]]
-    ends = {row[0]: row[1] for row in _RESERVE.execute(session, reserving, now=present_us)} if reserving else {}
+    reserving = [(key, granted, spacing) for key, granted, spacing in taking if granted]
+    ends: dict[str, int] = dict(_RESERVE.execute(session, reserving, now=present_us)) if reserving else {}
     slots: dict[str, list[Slot]] = {}
     for (key, count, spacing), (_, granted, _) in zip(wanted, taking, strict=True):
         end = ends.get(key, max(next_us.get(key, 0), present_us))
@@ -134,7 +134,7 @@ class Starts:
 
     def __init__(self, session: Session, keys: Collection[str]) -> None:
         self._session = session
-        self._next_us: dict[str, int] = {row[0]: row[1] for row in _HOLD.execute(session, [(_line(key),) for key in sorted(keys)])}
+        self._next_us: dict[str, int] = dict(_HOLD.execute(session, [(_line(key),) for key in sorted(keys)]))
         self._ahead_us = dict(self._next_us)  # including deferred jobs, so that they do not all come back at once
 
     def admit(self, limits: Sequence[tuple[str, Rate]], present_us: int) -> int | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, NamedTuple
 
@@ -131,13 +131,13 @@ def page(
 
 def counts(session: Session) -> dict[State, int]:
     """Return the number of jobs in each state, including zeros."""
-    found = {row[0]: row[1] for row in session.execute(select(Job.state, func.count()).group_by(Job.state))}
+    found = dict(session.execute(select(Job.state, func.count()).group_by(Job.state)).all())
     return {state: found.get(state, 0) for state in State}
 
 
 def counts_but_succeeded(session: Session) -> dict[State, int]:
     """Return the number of jobs in each state except succeeded, which would be most rows."""
-    found = {row[0]: row[1] for row in session.execute(select(Job.state, func.count()).where(NOT_SUCCEEDED).group_by(Job.state))}
+    found = dict(session.execute(select(Job.state, func.count()).where(NOT_SUCCEEDED).group_by(Job.state)).all())
     return {state: found.get(state, 0) for state in State if state is not State.SUCCEEDED}
 
 
@@ -158,16 +158,11 @@ def queues(session: Session) -> Sequence[QueueCounts]:
         .where(NOT_SUCCEEDED, Job.state.in_([State.QUEUED, State.RUNNING]))
         .group_by(Job.queue, Job.state)
     )
-    found: dict[str, dict[State, tuple[int, datetime | None]]] = {}
+    found: dict[str, QueueCounts] = {}
     for queue, state, number, oldest in session.execute(live):
-        found.setdefault(queue, {})[state] = (number, oldest)
-    nothing: tuple[int, datetime | None] = (0, None)
-    return [
-        QueueCounts(
-            queue, states.get(State.QUEUED, nothing)[0], states.get(State.RUNNING, nothing)[0], states.get(State.QUEUED, nothing)[1]
-        )
-        for queue, states in sorted(found.items())
-    ]
+        counts = found.get(queue, QueueCounts(queue, 0, 0, None))
+        found[queue] = replace(counts, queued=number, oldest_queued_at=oldest) if state is State.QUEUED else replace(counts, running=number)
+    return [found[queue] for queue in sorted(found)]
 
 
 def backlog(session: Session) -> tuple[dict[str, dict[State, int]], bool]:

@@ -132,7 +132,7 @@ def failures(session: Session, since: datetime, until: datetime, *, limit: int =
         group = session.execute(select(FailureGroup).where(FailureGroup.fingerprint == fingerprint)).scalars().first()
         sample = run(session, _IDS, seq=seq)
         title, place, message = (group.kind, group.place, group.message) if group else ("not yet counted", "", "")
-        found.append(FailureCount(fingerprint, title, place, message, count, jobs, sample[0][1] if sample else None))
+        found.append(FailureCount(fingerprint, title, place, message, count, jobs, sample[0].id if sample else None))
     return found
 
 

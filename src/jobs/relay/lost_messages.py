@@ -32,7 +32,7 @@ def waiting(session: Session, *, settled_before: datetime) -> dict[str, Waiting]
         .where(NOT_SUCCEEDED, Job.state == State.QUEUED)
         .group_by(Job.queue)
     )
-    return {row[0]: Waiting(row[1], row[2]) for row in session.execute(statement)}
+    return {queue: Waiting(*found) for queue, *found in session.execute(statement)}
 
 
 def waiting_since(session: Session, published_before: datetime) -> dict[str, int]:
@@ -42,7 +42,7 @@ def waiting_since(session: Session, published_before: datetime) -> dict[str, int
         .where(Job.state == State.QUEUED, Job.publish_at.is_(None), Job.published_at < published_before)
         .group_by(Job.queue)
     )
-    return {row[0]: row[1] for row in session.execute(statement)}
+    return dict(session.execute(statement).all())
 
 
 def is_left_waiting(session: Session, queue: str, published_before: datetime) -> bool:

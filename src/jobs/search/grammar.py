@@ -74,10 +74,11 @@ def _term(text: str, start: int) -> Term:
         is_not = text[start] == "-" and len(text) > start + 1 and not text[start + 1].isspace()
         values, end = _values(text, start + is_not, lists=False)
         return Term("", tuple(values), is_not, start, end, text[start:end])
+    minus, name = named.groups()
     values, end = _values(text, named.end(), lists=True)
     if not any(values):
-        raise QueryError(f"Say what {named[2]} is to be, e.g. {named[0]}VALUE, without a space behind the colon.", text, start, end)
-    return Term(named[2], tuple(value for value in values if value), named[1] == "-", start, end, text[start:end])
+        raise QueryError(f"Say what {name} is to be, e.g. {named.group()}VALUE, without a space behind the colon.", text, start, end)
+    return Term(name, tuple(value for value in values if value), minus == "-", start, end, text[start:end])
 
 
 def _values(text: str, position: int, *, lists: bool) -> tuple[list[str], int]:

@@ -103,7 +103,7 @@ def count(session: Session, query: Query, *, up_to: int | None = None) -> dict[S
     statement = select(Job.state, func.count()).where(*query.conditions(Place(session))).group_by(Job.state)
     if up_to is not None:
         statement = statement.where(Job.seq <= up_to)
-    return {State(row[0]): row[1] for row in session.execute(statement, texts.between())}
+    return {State(state): number for state, number in session.execute(statement, texts.between())}
 
 
 def _tally_all(session: Session, found: Tally) -> None:

@@ -74,7 +74,7 @@ class Place:
     def tail(self) -> dict[int, str]:
         """Map each of the newest jobs to its text."""
         statement = select(Job.seq, Job.actor, Job.args, Job.kwargs).where(Job.seq > newest(self.session))
-        return {row[0]: text_of(*row[1:]) for row in self.session.execute(statement.order_by(Job.seq.desc()).limit(TAIL))}
+        return {seq: text_of(*called) for seq, *called in self.session.execute(statement.order_by(Job.seq.desc()).limit(TAIL))}
 
 
 def contains(needle: str, place: Place, *, exactly: Sequence[str] = ()) -> ColumnElement[bool]:

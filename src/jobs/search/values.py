@@ -45,8 +45,9 @@ def span(text: str, read: Callable[[str], T]) -> Span[T]:
     """Parse `>5`, `>=5`, `<5`, `5..9`, `5..`, `..9`, or one value."""
     compared = _COMPARED.fullmatch(text)
     if compared:
-        value = read(compared[2])
-        return Span(low=value, has_low="=" in compared[1]) if text[0] == ">" else Span(high=value, has_high="=" in compared[1])
+        sign, limit = compared.groups()
+        value = read(limit)
+        return Span(low=value, has_low="=" in sign) if sign.startswith(">") else Span(high=value, has_high="=" in sign)
     if ".." in text:
         low, _, high = text.partition("..")
         if not low and not high:
@@ -77,19 +78,20 @@ def instants(text: str) -> Span[datetime]:
     """Parse `2026-11-01` (that day), `2026-11-01..2026-11-03`, `>2026-11-01T10:00`, `2h` (the last two hours), `<1d` (longer than a day ago)."""
     compared = _COMPARED.fullmatch(text)
     if compared:
-        begin, end = _instant(compared[2])
+        sign, limit = compared.groups()
+        begin, end = _instant(limit)
         # "later than a day" means after its end
-        is_day, with_it = end > begin, "=" in compared[1]
-        if text[0] == ">":
+        is_day, with_it = end > begin, "=" in sign
+        if sign.startswith(">"):
             return Span(low=begin if with_it or not is_day else end, has_low=with_it or is_day)
         return Span(high=end if with_it and is_day else begin, has_high=with_it and not is_day)
     if ".." in text:
         low, _, high = text.partition("..")
         if not low and not high:
             raise ValueError("give at least one end of the range")
-        last = _instant(high) if high else None
-        is_day = last is not None and last[1] > last[0]
-        return Span(_instant(low)[0] if low else None, last[1] if last else None, has_high=not is_day)
+        first, _ = _instant(low) if low else (None, None)
+        begin_of_last, last = _instant(high) if high else (None, None)
+        return Span(first, last, has_high=begin_of_last == last)
     begin, end = _instant(text)
     if parse_units(text) is not None:
         return Span(low=begin)

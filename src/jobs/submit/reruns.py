@@ -46,7 +46,7 @@ def submit_again(session: Session, id: str, submission: Submission) -> Receipt:
 def of(session: Session, id: str, *, limit: int = 20) -> Sequence[Mapping[str, Any]]:
     """Return the re-runs of a job, newest first: id and state of each."""
     statement = select(Job.id, Job.state).where(Job.rerun_of == id).order_by(Job.seq.desc()).limit(limit)
-    return [{"id": row[0], "state": row[1]} for row in session.execute(statement)]
+    return [{"id": id, "state": state} for id, state in session.execute(statement)]
 
 
 def _find(session: Session, id: str) -> Job:

@@ -13,7 +13,7 @@ from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, NamedTuple
 from weakref import WeakKeyDictionary
 
 from sqlalchemy import Engine, func, insert, select
@@ -49,7 +49,18 @@ class Subscription:
         return self.kind is kind and state in self.states and self.actor in (None, actor)
 
 
-_known: WeakKeyDictionary[Engine, tuple[float, list[Subscription]]] = WeakKeyDictionary()
+class _Cached(NamedTuple):
+    """The subscriptions of all webhooks, and when they were read, by time.monotonic()."""
+
+    read_at: float
+    subscriptions: list[Subscription]
+
+    @property
+    def is_fresh(self) -> bool:
+        return time.monotonic() - self.read_at <= CACHED_S
+
+
+_known: WeakKeyDictionary[Engine, _Cached] = WeakKeyDictionary()
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,8 +88,8 @@ def forget(session: Session) -> None:
 def has_subscribers(database: Database) -> bool:
     """True if a webhook exists, so that ends have events to write in their transaction."""
     known = _known.get(database.engine)
-    if known is not None and time.monotonic() - known[0] <= CACHED_S:
-        return bool(known[1])
+    if known is not None and known.is_fresh:
+        return bool(known.subscriptions)
     with database.read() as session:
         return bool(_ask(session, database.engine))
 
@@ -105,8 +116,8 @@ def subscribed(session: Session) -> list[Subscription]:
 def _hooks(session: Session) -> list[Subscription]:
     engine = _engine(session)
     known = _known.get(engine)
-    if known is not None and time.monotonic() - known[0] <= CACHED_S:
-        return known[1]
+    if known is not None and known.is_fresh:
+        return known.subscriptions
     with session.begin_nested():
         return _ask(session, engine)
 
@@ -115,7 +126,7 @@ def _ask(session: Session, engine: Engine) -> list[Subscription]:
     present = time.monotonic()
     rows = session.execute(select(Webhook.id, Webhook.kind, Webhook.actor, Webhook.states)).all()
     hooks = [Subscription(row.id, row.kind, row.actor, frozenset(row.states)) for row in rows]
-    _known[engine] = present, hooks
+    _known[engine] = _Cached(present, hooks)
     return hooks
 
 

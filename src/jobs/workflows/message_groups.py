@@ -46,7 +46,7 @@ def note_succeeded(session: Session, members: Sequence[GroupMember]) -> list[Sub
             .execution_options(synchronize_session=False)
         )
         found = session.execute(counted).first()
-        if found is not None and found[0] >= found[1]:
+        if found is not None and found.succeeded >= found.size:
             session.execute(delete(MessageGroup).where(MessageGroup.id == group))
             complete.extend(callbacks[group])
     return complete

@@ -44,7 +44,7 @@ def release(session: Session, seqs: Collection[int]) -> list[tuple[int, str]]:
     if rows:
         grace = timedelta(seconds=get_settings().publish_grace)
         queued = _RELEASE.named(session, rows, publish_at=to_microseconds(now() + grace))
-        seqs_released = [row[0] for row in queued]
+        seqs_released = [seq for seq, *_ in queued]
         session.execute(
             update(StoredStep)
             .where(StoredStep.job_seq.in_(seqs_released))

@@ -51,7 +51,7 @@ def ends_of(session: Session, seqs: Collection[int]) -> list[tuple[int, End]]:
     if not seqs:
         return []
     statement = select(Job.seq, Job.state).where(Job.seq.in_(seqs), Job.workflow_seq.is_not(None), Job.state.in_(FINAL))
-    return [(row[0], End.SUCCEEDED if row[1] is State.SUCCEEDED else End.FAILED) for row in session.execute(statement)]
+    return [(seq, End.SUCCEEDED if state is State.SUCCEEDED else End.FAILED) for seq, state in session.execute(statement)]
 
 
 def mark(session: Session, ends: Sequence[tuple[int, End]]) -> set[int]:
@@ -176,7 +176,7 @@ def _rows(seqs: Collection[int]) -> list[tuple[int]]:
 
 
 def _seqs(rows: Sequence[Any]) -> set[int]:
-    return {row[0] for row in rows}
+    return {seq for (seq,) in rows}
 
 
 #: outcomes that a retry of the step may still change

@@ -96,7 +96,7 @@ def _earlier(session: Session, idempotency_key: str | None, fingerprint: str | N
             field="Idempotency-Key",
         )
     steps = select(StoredStep.name, Job.id).join(Job, Job.seq == StoredStep.job_seq).where(StoredStep.workflow_seq == found.seq)
-    jobs = {row[0]: row[1] for row in session.execute(steps.order_by(StoredStep.job_seq))}
+    jobs = dict(session.execute(steps.order_by(StoredStep.job_seq)).all())
     return WorkflowReceipt(found.id, jobs, created=False)
 
 

@@ -45,7 +45,7 @@ class JobContext:
 def context_of(session: Session, job: Job) -> JobContext:
     """The context of a job."""
     step, tick = workflows.membership(session, job), schedules.of_job(session, job.id)
-    schedule = tick[0] if tick else None
+    schedule, _ = tick or (None, None)
     if job.state is State.RUNNING:
         return JobContext(step, schedule=schedule, stalled=stalled(session, [job.id]).get(job.id))
     if job.state.is_final:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from dataclasses import replace
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
@@ -74,20 +74,27 @@ def judge(session: Session, make: Maker) -> int:
     broken = 0
     for schedule in session.execute(select(Schedule).with_for_update().order_by(Schedule.id)).scalars():
         with guarded("schedule_not_judged", schedule_id=schedule.id):
-            said = misfit(schedule.draft, make)
-            if said is None or not said[1]:
-                schedule.broken = said[0] if said else None
+            found = misfit(schedule.draft, make)
+            if found is None or not found.is_unknown:
+                schedule.broken = found.problem if found else None
         broken += schedule.broken is not None
     session.flush()
     return broken
 
 
-def misfit(draft: Draft, make: Maker) -> tuple[str, bool] | None:
-    """Return why this schedule cannot be fired, and whether the reason is an unknown actor; None if it can."""
+class Misfit(NamedTuple):
+    """Why a schedule cannot be fired, and whether the reason is an unknown actor."""
+
+    problem: str
+    is_unknown: bool
+
+
+def misfit(draft: Draft, make: Maker) -> Misfit | None:
+    """Return why this schedule cannot be fired; None if it can."""
     try:
         make(draft.actor, draft.args, draft.kwargs, {})
     except JobsError as error:
-        return str(error), isinstance(error, UnknownActor)
+        return Misfit(str(error), isinstance(error, UnknownActor))
     return None
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime, timedelta
+from typing import NamedTuple
 
 from ...sql.clock import now
 from ..rules.rules import Rule
@@ -26,15 +27,22 @@ def following(schedule: Schedule, after: datetime, *, first_tick: datetime | Non
     return None
 
 
-def watched(schedule: Schedule, deadline: datetime) -> tuple[datetime, datetime] | None:
-    """Return the range of ticks (from, until), one of which must have succeeded by the deadline; None if it has no tick."""
+class Window(NamedTuple):
+    """A range of ticks."""
+
+    start: datetime
+    end: datetime
+
+
+def watched(schedule: Schedule, deadline: datetime) -> Window | None:
+    """Return the range of ticks, one of which must have succeeded by the deadline; None if it has no tick."""
     if schedule.expect_within_s is not None:
         tick = deadline - timedelta(seconds=schedule.expect_within_s)
-        return tick, deadline
+        return Window(tick, deadline)
     earlier = [each for each in _daily(schedule).between(deadline - LONG_DAY, deadline) if each < deadline]
     start = (earlier[-1] if earlier else deadline - timedelta(days=1)) + timedelta(microseconds=1)
     first = next(schedule.draft.rule.between(start, deadline), None)
-    return None if first is None else (first, deadline)
+    return None if first is None else Window(first, deadline)
 
 
 def _daily(schedule: Schedule) -> Rule:

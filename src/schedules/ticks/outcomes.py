@@ -108,8 +108,8 @@ def check_deadline(session: Session, id: int, make: Maker) -> bool:
     deadline = schedule.alert_at
     window = deadlines.watched(schedule, deadline)
     succeeded = window is None or _newest_success(session, id, *window) is not None
-    newest = None if window is None else _newest_success(session, id, window[0], now())
-    first_tick = None if window is None else schedule.draft.rule.next(max(window[0], newest or window[0]))
+    newest = None if window is None else _newest_success(session, id, window.start, now())
+    first_tick = None if window is None else schedule.draft.rule.next(max(window.start, newest or window.start))
     schedule.alert_at = deadlines.following(schedule, max(deadline, now()), first_tick=first_tick)
     if succeeded or schedule.alerted_at is not None:
         return False

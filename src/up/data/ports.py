@@ -56,8 +56,9 @@ def holder(port: int) -> int | None:
             lines = Path("/proc/net", table).read_text().splitlines()[1:]
         except OSError:
             continue
-        fields = [line.split() for line in lines]
-        inodes |= {f"socket:[{f[9]}]" for f in fields if f[3] == _LISTENING and int(f[1].rpartition(":")[2], 16) == port}
+        for _, local, _, state, _, _, _, _, _, inode, *_ in (line.split() for line in lines):
+            if state == _LISTENING and int(local.rpartition(":")[2], 16) == port:
+                inodes.add(f"socket:[{inode}]")
     for link in Path("/proc").glob("[0-9]*/fd/*"):
         try:
             if str(link.readlink()) in inodes:

@@ -50,8 +50,9 @@ def loads(text: str | bytes) -> Any:
         raise BadRequest(f"The body is not valid JSON: {error}.") from None
     found = values.unkeepable(document) if b"\\ud" in data.lower() else None
     if found is not None:
-        field = _field(found[0])
-        raise InvalidArguments(f"{field}: {found[1]}", errors={field: found[1]})
+        path, problem = found
+        field = _field(path)
+        raise InvalidArguments(f"{field}: {problem}", errors={field: problem})
     return document
 
 

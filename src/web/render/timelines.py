@@ -34,7 +34,7 @@ def pieces(job: Job) -> list[Piece]:
         runs.append((job.attempt, State.RUNNING.value, job.started_at, now()))
     if not runs:
         return []
-    begin, end = job.created_at, max(run[3] for run in runs)
+    begin, end = job.created_at, max(finished for *_, finished in runs)
     whole = max((end - begin).total_seconds(), 0.001)
     found: list[Piece] = []
 

@@ -27,9 +27,10 @@ def depths(traceback: str) -> Depths:
     for line in traceback.rstrip().splitlines():
         frame = _FRAME.match(line)
         if frame is not None:
-            is_skipping = is_foreign(frame[1])
+            path, number, function = frame.groups()
+            is_skipping = is_foreign(path)
             if not is_skipping:
-                where = f"{frame[1]}, line {frame[2]}, in {frame[3]}"
+                where = f"{path}, line {number}, in {function}"
         elif not line.startswith("    "):
             is_skipping = False
         if is_skipping:

@@ -64,7 +64,8 @@ def show(fingerprint: str) -> str:
         samples = groups.samples(session, fingerprint)
         common = groups.common(session, fingerprint)
         affected = search.tally(session, search.parse(f"error:{fingerprint}")).states
-    depths = tracebacks.depths(samples[0][1].traceback) if samples and samples[0][1].traceback else None
+    newest = next((attempt.traceback for _, attempt in samples), None)
+    depths = tracebacks.depths(newest) if newest else None
     again = affected[State.DEAD] + affected[State.RETRYING]
     return render_template(
         "errors/show.html", group=group, status=groups.status(group), samples=samples, common=common, affected=affected, again=again, depths=depths,
