@@ -43,7 +43,7 @@ def configure_logs() -> None:
             _add_facts,
             _add_job,  # here and not when the event is created, so that lines of libraries are covered too
             structlog.processors.ExceptionRenderer(_bounded_traceback),
-            lambda logger, method, event: _mask(last(logger, method, event)),
+            lambda logger, method, event: _added.mask(last(logger, method, event)),
         ],
     )
     handler = logging.StreamHandler()
@@ -73,8 +73,7 @@ def writes_to_terminal(handler: logging.Handler) -> bool:
 
 def mask_by(mask: Callable[[str], str] | None) -> None:
     """Pass every log line of this process through `mask` before it is written; None: stop."""
-    global _mask
-    _mask = mask or str
+    _added.mask = mask or str
 
 
 def speak_for(find: Find | None) -> None:
@@ -82,14 +81,12 @@ def speak_for(find: Find | None) -> None:
 
     Called only when a line is written, so a job that logs nothing costs nothing.
     """
-    global _find
-    _find = find
+    _added.find = find
 
 
 def add_facts(more: Callable[[], Mapping[str, str]] | None) -> None:
     """Add the fields that `more` returns to every line; None: stop."""
-    global _more
-    _more = more
+    _added.more = more
 
 
 def _bounded_traceback(exc_info: Any) -> str:
@@ -101,20 +98,27 @@ def _bounded_traceback(exc_info: Any) -> str:
     return text
 
 
-_mask: Callable[[str], str] = str
-_find: Find | None = None
-_more: Callable[[], Mapping[str, str]] | None = None
+class _Added:
+    """Fields that other rooms add to every line of this process, and the mask that each line passes through."""
+
+    def __init__(self) -> None:
+        self.mask: Callable[[str], str] = str
+        self.find: Find | None = None
+        self.more: Callable[[], Mapping[str, str]] | None = None
+
+
+_added = _Added()
 
 
 def _add_facts(_logger: Any, _method: str, event: Any) -> Any:
-    if _more is not None:
-        for name, value in _more().items():
+    if _added.more is not None:
+        for name, value in _added.more().items():
             event.setdefault(name, value)
     return event
 
 
 def _add_job(_logger: Any, _method: str, event: Any) -> Any:
-    owner = None if _find is None else _find()
+    owner = None if _added.find is None else _added.find()
     if owner is None:
         return event
     if event.get("job_id", owner["job_id"]) != owner["job_id"]:

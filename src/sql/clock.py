@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import os
-import threading
 import time
 from datetime import UTC, datetime, timedelta
+
+from ..locks import ProcessLock
 
 #: a timestamp further ahead than this was written before the clock was set back: clocks of different hosts differ by less
 SET_BACK = timedelta(seconds=5)
@@ -25,7 +25,7 @@ class Clock:
 
     def __init__(self) -> None:
         self.offset = timedelta(0)
-        self._lock = threading.Lock()
+        self._lock = ProcessLock()
         self._then: tuple[float, float] | None = None  # last values of (wall clock, monotonic clock); None: use the host's clock as it is
         self._due_at = 0.0
 
@@ -82,14 +82,6 @@ def _running() -> float:
 
 _RUNNING = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
 clock = Clock()
-
-
-def _renew_lock() -> None:
-    """Replace the lock in a forked child: the thread that held it does not exist there and cannot release it."""
-    clock._lock = threading.Lock()
-
-
-os.register_at_fork(after_in_child=_renew_lock)
 
 
 def now() -> datetime:

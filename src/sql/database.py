@@ -8,7 +8,6 @@ commits it: `with write() as session:` commits at the end of the block.
 from __future__ import annotations
 
 import os
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -18,6 +17,7 @@ from sqlalchemy import text
 from sqlalchemy.orm import Session, sessionmaker
 
 from ..database_url import parse
+from ..locks import ProcessLock
 from ..settings import get_settings
 from .clock import clock
 from .direct import DirectConnections
@@ -80,18 +80,8 @@ class Database:
             clock.correct(database_now, asked_at, datetime.now(UTC))
 
 
-_lock = threading.Lock()
-_reading = threading.Lock()
+_lock, _reading = ProcessLock(), ProcessLock()
 _database: Database | None = None
-
-
-def _renew_locks() -> None:
-    """Replace locks in a forked child: the thread that held one does not exist there and cannot release it."""
-    global _lock, _reading
-    _lock, _reading = threading.Lock(), threading.Lock()
-
-
-os.register_at_fork(after_in_child=_renew_locks)
 
 
 def get_database() -> Database:

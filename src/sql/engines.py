@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import os
 import random
 import sqlite3
-import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -13,6 +11,7 @@ from typing import Any
 
 from sqlalchemy import URL, Engine, create_engine, event
 
+from ..locks import ProcessLock
 from .half_open import WatchfulConnection
 
 #: milliseconds that a SQLite writer waits for the write lock
@@ -76,16 +75,7 @@ def sqlite_engine(url: URL, pool_size: int, overflow: int, *, cache_mb: int) -> 
 
 
 #: One thread per process asks for the lock at a time: sixteen pollers keep each other, and the lock's holder, from the interpreter.
-_asking = threading.Lock()
-
-
-def _renew_lock() -> None:
-    """Replace the lock in a forked child: the thread that held it does not exist there and cannot release it."""
-    global _asking
-    _asking = threading.Lock()
-
-
-os.register_at_fork(after_in_child=_renew_lock)
+_asking = ProcessLock()
 
 
 def begin_writing(cursor: Any, fail: Callable[[], object]) -> None:

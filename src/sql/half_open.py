@@ -7,8 +7,6 @@ statement may take as long as it needs, and a dead connection is dropped within 
 
 from __future__ import annotations
 
-import os
-import threading
 import time
 from collections.abc import Generator
 from typing import Any, TypeVar
@@ -17,6 +15,8 @@ import psycopg
 from psycopg import errors
 from psycopg.conninfo import make_conninfo
 from psycopg.pq import TransactionStatus
+
+from ..locks import ProcessLock
 
 #: seconds without an answer until the server is asked about its state
 SILENCE_S = 5.0
@@ -27,17 +27,8 @@ GRACE_S = 1.0
 
 Answer = TypeVar("Answer")
 
-_asking = threading.Lock()
+_asking = ProcessLock()
 _unreachable: dict[tuple[str, int], float] = {}  # (host, port) -> when it was found unreachable
-
-
-def _renew_lock() -> None:
-    """Replace the lock in a forked child: the thread that held it does not exist there and cannot release it."""
-    global _asking
-    _asking = threading.Lock()
-
-
-os.register_at_fork(after_in_child=_renew_lock)
 
 
 class WatchfulConnection(psycopg.Connection[Any]):

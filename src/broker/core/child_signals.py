@@ -10,18 +10,16 @@ import faulthandler
 import os
 import signal
 import threading
+from functools import cache
 
-_is_registered = False
 #: signals that were blocked in a thread before its fork
 _before = threading.local()
 
 
+@cache  # once in a process
 def reset_in_children() -> None:
     """Reset signal handlers to Python's defaults in every child that this process forks from now on, in any thread."""
-    global _is_registered
-    if not _is_registered:
-        os.register_at_fork(before=_block, after_in_parent=_unblock, after_in_child=_reset)
-        _is_registered = True
+    os.register_at_fork(before=_block, after_in_parent=_unblock, after_in_child=_reset)
 
 
 def _block() -> None:

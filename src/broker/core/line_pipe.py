@@ -7,16 +7,16 @@ Soon every thread of the worker would wait for the pipe.
 
 from __future__ import annotations
 
-import os
 import select
-import threading
 from collections.abc import Iterator
 from typing import Any
+
+from ...locks import ProcessLock
 
 #: bytes of one message: with multiprocessing's header still within the kernel's atomic write
 PIECE = select.PIPE_BUF - 64
 
-_lock = threading.RLock()  # reentrant: a signal handler may write while its thread does
+_lock = ProcessLock()  # reentrant: a signal handler may write while its thread does
 
 
 class LinePipe:
@@ -45,12 +45,3 @@ def pieces(data: bytes) -> Iterator[bytes]:
             end -= 1
         yield data[begin:end]
         begin = end
-
-
-def _forget_lock() -> None:
-    """Replace the lock in a forked child: the thread that held it does not exist there."""
-    global _lock
-    _lock = threading.RLock()
-
-
-os.register_at_fork(after_in_child=_forget_lock)
