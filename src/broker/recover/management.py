@@ -90,12 +90,63 @@ class Overview:
         )
 
 
-_lock = threading.Lock()
-_asking: threading.Thread | None = None
-_asked = 0.0  # since when
-_answer = Overview(False, is_known=False)
-_answered = 0.0
-_first = 0  # index of the management URL that answered last
+class _Look:
+    """The last state of RabbitMQ, and the thread that asks for the next one."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self.thread: threading.Thread | None = None
+        self.asked_at = 0.0
+        self.answer = Overview(False, is_known=False)
+        self.answered_at = 0.0
+        self.first = 0  # index of the management URL that answered last
+
+    def overview(self, *, within_s: float, wait_s: float) -> Overview:
+        with self._lock:
+            age = time.monotonic() - self.answered_at if self.answered_at else float("inf")
+            if age <= FRESH_S:
+                return self.answer
+            if self.thread is None or not self.thread.is_alive():
+                self.thread, self.asked_at = threading.Thread(target=self._ask, name="broker look", daemon=True), time.monotonic()
+                self.thread.start()
+            thread = self.thread
+        if age > within_s:
+            thread.join(wait_s)
+        with self._lock:
+            is_lost = thread.is_alive() and time.monotonic() - max(self.asked_at, self.answered_at) > LOST_S
+            return replace(self.answer, reachable=False) if is_lost else self.answer
+
+    def _ask(self) -> None:
+        urls = get_settings().management_urls
+        order = [(self.first + each) % len(urls) for each in range(len(urls))]
+        silent: set[str] = set()
+        while order and not self._try(urls[number := order.pop(0)], number, silent):
+            pass
+        if len(silent) == len(urls):
+            self._note(_from_amqp(), silent)
+        for number in order:  # the others are only asked whether they are alive
+            _answers(urls[number], silent)
+        self._note(self.answer, silent)
+
+    def _try(self, url: str, number: int, silent: set[str]) -> bool:
+        try:
+            self._note(_from_management(url), silent | set(self.answer.silent))
+            self.first = number
+            return True
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            return _miss(url, silent, error)
+
+    def _note(self, answer: Overview, silent: set[str]) -> None:
+        with self._lock:
+            self.answer, self.answered_at = replace(answer, silent=tuple(sorted(silent))), time.monotonic()
+
+    def forget_thread(self) -> None:
+        """In a forked child: the thread that asks, or held the lock, does not exist there."""
+        self._lock, self.thread = threading.Lock(), None
+
+
+_look = _Look()
+os.register_at_fork(after_in_child=_look.forget_thread)
 
 
 def overview(*, within_s: float = OLD_S, wait_s: float = WAIT_S) -> Overview:
@@ -104,43 +155,7 @@ def overview(*, within_s: float = OLD_S, wait_s: float = WAIT_S) -> Overview:
     A caller waits only if the last answer is older than `within_s`, and for `wait_s` at most; otherwise it gets the
     last answer, and the next caller a new one.
     """
-    global _asking, _asked
-    with _lock:
-        age = time.monotonic() - _answered if _answered else float("inf")
-        if age <= FRESH_S:
-            return _answer
-        if _asking is None or not _asking.is_alive():
-            _asking, _asked = threading.Thread(target=_query, name="broker look", daemon=True), time.monotonic()
-            _asking.start()
-        asking = _asking
-    if age > within_s:
-        asking.join(wait_s)
-    with _lock:
-        is_lost = asking.is_alive() and time.monotonic() - max(_asked, _answered) > LOST_S
-        return replace(_answer, reachable=False) if is_lost else _answer
-
-
-def _query() -> None:
-    urls = get_settings().management_urls
-    order = [(_first + each) % len(urls) for each in range(len(urls))]
-    silent: set[str] = set()
-    while order and not _try(urls[number := order.pop(0)], number, silent):
-        pass
-    if len(silent) == len(urls):
-        _note(_from_amqp(), silent)
-    for number in order:  # the others are only asked whether they are alive
-        _answers(urls[number], silent)
-    _note(_answer, silent)
-
-
-def _try(url: str, number: int, silent: set[str]) -> bool:
-    global _first
-    try:
-        _note(_from_management(url), silent | set(_answer.silent))
-        _first = number
-        return True
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        return _miss(url, silent, error)
+    return _look.overview(within_s=within_s, wait_s=wait_s)
 
 
 def _answers(url: str, silent: set[str]) -> bool:
@@ -155,21 +170,6 @@ def _miss(url: str, silent: set[str], error: Exception) -> bool:
     log.debug("management_unavailable", host=_host(url), detail=type(error).__name__)
     silent.add(_host(url))
     return False
-
-
-def _note(answer: Overview, silent: set[str]) -> None:
-    global _answer, _answered
-    with _lock:
-        _answer, _answered = replace(answer, silent=tuple(sorted(silent))), time.monotonic()
-
-
-def _forget_parents() -> None:
-    """Reset in a forked child: the thread that queried, or held the lock, does not exist there."""
-    global _lock, _asking
-    _lock, _asking = threading.Lock(), None
-
-
-os.register_at_fork(after_in_child=_forget_parents)
 
 
 def _from_management(url: str) -> Overview:

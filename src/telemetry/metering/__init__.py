@@ -13,11 +13,13 @@ from ...logs import get_logger
 from ...settings import get_settings
 
 if TYPE_CHECKING:
+    from .exposing import Endpoint
     from .meters import Meters
 
 log = get_logger(__name__)
 
 _active: Meters | None = None
+_endpoint: Endpoint | None = None
 
 
 def active() -> Meters | None:
@@ -27,21 +29,19 @@ def active() -> Meters | None:
 
 def start(role: str) -> Meters | None:
     """Start counting, and serve the metrics on a port of this process's own if the settings ask for it. Safe to call again."""
-    global _active
+    global _active, _endpoint  # one of each in a process
     if _active is None and get_settings().metrics_port:
         from . import exposing  # here: processes without metrics import nothing
         from .meters import Meters
 
         _active = Meters(role)
-        exposing.expose(_active, role)
+        _endpoint = exposing.expose(_active, role)
     return _active
 
 
 def stop() -> None:
     """Stop counting and release the port."""
-    global _active
-    if _active is not None:
-        from . import exposing  # here, as above
-
-        exposing.close()
-    _active = None
+    global _active, _endpoint
+    if _endpoint is not None:
+        _endpoint.close()
+    _active = _endpoint = None

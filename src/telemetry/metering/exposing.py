@@ -24,41 +24,39 @@ log = get_logger(__name__)
 #: ports tried from the first one on: processes of one host
 PORTS = 100
 
-_server: Any = None
-_file: Path | None = None
+class Endpoint:
+    """A port of this process that serves its metrics, and the file that names it."""
+
+    def __init__(self, server: Any, file: Path | None) -> None:
+        self.server, self._file = server, file
+
+    def close(self) -> None:
+        """Stop serving metrics."""
+        self.server.shutdown()
+        self.server.server_close()
+        if self._file is not None:
+            self._file.unlink(missing_ok=True)
 
 
-def expose(meters: Meters, role: str) -> None:
+def expose(meters: Meters, role: str) -> Endpoint | None:
     """Serve metrics on the first free port; if none is free, log it and go on."""
-    global _server, _file
     settings = get_settings()
     last = min(settings.metrics_port + PORTS, 65_536)
     for port in range(settings.metrics_port, last):
         try:
-            _server, _ = start_http_server(port, settings.metrics_host, registry=meters.registry)
+            server, _ = start_http_server(port, settings.metrics_host, registry=meters.registry)
         except OSError as error:
             log.debug("metrics_port_taken", port=port, detail=error.strerror)
             continue
         host = f"[{settings.metrics_host}]" if ":" in settings.metrics_host else settings.metrics_host
         log.info("metrics_are_told", address=f"http://{host}:{port}/metrics")
-        _file = _announce(settings.data_dir / "metrics", role, f"{host}:{port}")
-        return
+        return Endpoint(server, _announce(settings.data_dir / "metrics", role, f"{host}:{port}"))
     log.error(
         "metrics_are_not_told",
         why=f"no port from {settings.metrics_port} to {last - 1} is free on {settings.metrics_host}",
         cure="set CALLBOARD_METRICS_HOST to an address of this host, and CALLBOARD_METRICS_PORT to the first of some free ports",
     )
-
-
-def close() -> None:
-    """Stop serving metrics."""
-    global _server, _file
-    if _server is not None:
-        _server.shutdown()
-        _server.server_close()
-    if _file is not None:
-        _file.unlink(missing_ok=True)
-    _server = _file = None
+    return None
 
 
 def _announce(folder: Path, role: str, target: str) -> Path | None:

@@ -42,7 +42,7 @@ print(json.dumps([id, dramatiq.broker.global_broker is before, "src.actors" in s
     "first", ["import src.actors", "", "before = StubBroker(); dramatiq.set_broker(before)"], ids=["actors", "alone", "foreign"]
 )
 def test_a_job_is_published_at_its_commit_whatever_is_imported(quiet: Callboard, first: str) -> None:
-    program = SUBMITS.format(url=quiet.database_url, first=first)
+    program = SUBMITS.format(url=quiet.environment["CALLBOARD_DATABASE_URL"], first=first)
     environment = {**os.environ, **quiet.environment}
     done = subprocess.run([sys.executable, "-c", program], cwd=ROOT, env=environment, capture_output=True, text=True, timeout=60)
     assert done.returncode == 0, done.stderr

@@ -104,21 +104,21 @@ def test_processes_that_were_killed_are_told_of_no_more_and_taken_ports_are_skip
     folder = tmp_path / "metrics"
     folder.mkdir()
     try:
-        exposing.expose(Meters("scheduler"), "scheduler")
+        first = exposing.expose(Meters("scheduler"), "scheduler")
         [mine] = folder.glob("*.json")
         left = mine.with_name(mine.name.replace(mine.stem.rpartition("@")[2], str(gone.pid)))
         left.write_text("[]")
-        first, exposing._server = exposing._server, None
 
-        exposing.expose(Meters("scheduler"), "scheduler")
+        second = exposing.expose(Meters("scheduler"), "scheduler")
 
+        assert first is not None
+        assert second is not None
         assert not left.exists()
-        assert json.loads(mine.read_text()) == [{"targets": [f"127.0.0.1:{exposing._server.server_port}"], "labels": {"role": "scheduler"}}]
-        assert exposing._server.server_port > first.server_port
-        exposing.close()
+        assert json.loads(mine.read_text()) == [{"targets": [f"127.0.0.1:{second.server.server_port}"], "labels": {"role": "scheduler"}}]
+        assert second.server.server_port > first.server.server_port
+        second.close()
         assert list(folder.iterdir()) == []
-        first.shutdown()
-        first.server_close()
+        first.close()
     finally:
         monkeypatch.undo()
         get_settings.cache_clear()

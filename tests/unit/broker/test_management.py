@@ -67,13 +67,12 @@ def nodes(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[int], list[Api]
         get_settings.cache_clear()
         return started
 
-    for name, value in (("_answer", Overview(False, is_known=False)), ("_answered", 0.0), ("_asking", None), ("_first", 0)):
-        monkeypatch.setattr(management, name, value)
+    monkeypatch.setattr(management, "_look", management._Look())
     monkeypatch.setattr(management, "TIMEOUT_S", 0.2)
     yield start
     for each in started:
         each.may_go_on.set()
-    asking = management._asking
+    asking = management._look.thread
     if asking is not None:
         asking.join()
     for each in started:
@@ -95,7 +94,7 @@ def test_a_node_that_hangs_is_named_and_another_one_answers(nodes: Callable[[int
     assert (numbers.ready, numbers.unacked, numbers.consumers) == (3, 1, 2)
     assert seen.queues["default"].policy == "work"
     assert "/api/whoami" in third.asked  # it is asked too, to see that it is alive
-    assert management._first == 1  # the next query begins with the one that answered
+    assert management._look.first == 1  # the next query begins with the one that answered
     assert second.asked[0] == "/api/overview"
 
 
@@ -106,11 +105,11 @@ def test_no_caller_waits_for_nodes_that_hang(nodes: Callable[[int], list[Api]], 
     for _ in range(3):
         found = management.overview(wait_s=0.01)
         assert (found.reachable, found.is_known) == (False, False)
-    assert management._asking is not None
-    assert management._asking.is_alive()  # they got their answers while it still asks
-    monkeypatch.setattr(management, "_asked", management._asked - management.LOST_S)
-    monkeypatch.setattr(management, "_answer", Overview(True, "4.1.0"))
-    monkeypatch.setattr(management, "_answered", management._asked)
+    look = management._look
+    assert look.thread is not None
+    assert look.thread.is_alive()  # they got their answers while it still asks
+    look.asked_at -= management.LOST_S
+    look.answer, look.answered_at = Overview(True, "4.1.0"), look.asked_at
     assert management.overview(wait_s=0.01).reachable is False  # an earlier answer does not count for ever
 
 
