@@ -50,8 +50,8 @@ def report(
             document = function(*args, **kwargs)
             return _publish(document, rules)
 
-        made: Any = dramatiq.actor(**{"queue_name": "reports", "max_retries": 3, "transactional": True, "unique": True, **options})
-        actor: Actor[Parameters, dict[str, Any]] = made(publish)
+        decorate: Any = dramatiq.actor(**{"queue_name": "reports", "max_retries": 3, "transactional": True, "unique": True, **options})
+        actor: Actor[Parameters, dict[str, Any]] = decorate(publish)
         _declared.add(rules.name)
         return actor
 
@@ -77,13 +77,13 @@ def _publish(document: Document, rules: _Rules) -> dict[str, Any]:
     base = get_settings().effective_public_url
     id = archive.new_id(document)
     path = archive.path_of(rules.name, id)
-    made, note = _pdf(document, base=base, url=base + path)
+    pdf, note = _pdf(document, base=base, url=base + path)
     recipients = list(get_settings().admins if rules.mail_to is None else rules.mail_to)
-    letter = _letter(document, rules.name, recipients, made, base=base, url=base + path) if recipients else None
+    letter = _letter(document, rules.name, recipients, pdf, base=base, url=base + path) if recipients else None
     # The transaction starts here, after everything slow is done.
     session: Session = current_job.session
     mail_id = None if letter is None else post(session, letter)
-    archive.keep(session, rules.name, id, document, job_id=current_job.id, pdf=made, pdf_note=note, mail_id=mail_id)
+    archive.keep(session, rules.name, id, document, job_id=current_job.id, pdf=pdf, pdf_note=note, mail_id=mail_id)
     return {"report": path, "summary": document.summary, "mail": mail_id, "mailed_to": recipients}
 
 
@@ -94,12 +94,12 @@ def _pdf(document: Document, *, base: str, url: str) -> tuple[bytes | None, str 
         return None, str(error)  # the rest of the report is still useful
 
 
-def _letter(document: Document, name: str, recipients: list[str], made: bytes | None, *, base: str, url: str) -> Letter:
+def _letter(document: Document, name: str, recipients: list[str], pdf: bytes | None, *, base: str, url: str) -> Letter:
     html, pictures = forms.mail(document, base=base, url=url)
     file = f"{name}-{document.made_at:%Y-%m-%d}"
     attachments = [Attachment(f"{file}.csv", "text/csv", forms.spreadsheet(document))]
-    if made is not None:
-        attachments.append(Attachment(f"{file}.pdf", "application/pdf", made))
+    if pdf is not None:
+        attachments.append(Attachment(f"{file}.pdf", "application/pdf", pdf))
     return Letter(
         to=recipients,
         subject=document.summary,

@@ -23,9 +23,9 @@ def copy(database: Path, target: Path) -> Path:
     with open(plain, "xb", opener=private):
         pass
     # In one step: page by page, it would restart at every write, and never finish under load.
-    with closing(sqlite3.connect(f"file:{quote(str(database))}?mode=ro", uri=True)) as source, closing(sqlite3.connect(plain)) as made:
-        source.backup(made)
-        made.execute("PRAGMA journal_mode=DELETE")  # so that the copy is a single file
+    with closing(sqlite3.connect(f"file:{quote(str(database))}?mode=ro", uri=True)) as source, closing(sqlite3.connect(plain)) as snapshot:
+        source.backup(snapshot)
+        snapshot.execute("PRAGMA journal_mode=DELETE")  # so that the copy is a single file
     check(plain)
     return plain
 
@@ -44,13 +44,13 @@ def check(database: Path) -> None:
 def compress(plain: Path, target: Path) -> None:
     """Compress, then read back and compare: the bytes must be the same."""
     digest = hashlib.sha256()
-    with open(plain, "rb") as source, open(target, "wb", opener=private) as raw, gzip.GzipFile("", "wb", 6, raw) as made:
+    with open(plain, "rb") as source, open(target, "wb", opener=private) as raw, gzip.GzipFile("", "wb", 6, raw) as packed:
         while chunk := source.read(CHUNK):
             digest.update(chunk)
-            made.write(chunk)
+            packed.write(chunk)
     read_back = hashlib.sha256()
-    with gzip.open(target, "rb") as made_file:
-        while chunk := made_file.read(CHUNK):
+    with gzip.open(target, "rb") as packed_file:
+        while chunk := packed_file.read(CHUNK):
             read_back.update(chunk)
     if read_back.digest() != digest.digest():
         raise BackupError(f"{target} does not read back as it was written: check the disk.")
@@ -60,9 +60,9 @@ def unpack(copied: Path, plain: Path) -> None:
     """Unpack the copy into a database file, checked."""
     plain.unlink(missing_ok=True)
     try:
-        with gzip.open(copied, "rb") as source, open(plain, "xb", opener=private) as made:
+        with gzip.open(copied, "rb") as source, open(plain, "xb", opener=private) as unpacked:
             while chunk := source.read(CHUNK):
-                made.write(chunk)
+                unpacked.write(chunk)
     except (OSError, EOFError) as error:
         raise BackupError(f"{copied} cannot be unpacked: {error}") from None
     check(plain)

@@ -28,9 +28,9 @@ class Header(str):
     name: str
 
     def __new__(cls, name: str, folded: str) -> Header:
-        made = super().__new__(cls, folded)
-        made.name = name
-        return made
+        header = super().__new__(cls, folded)
+        header.name = name
+        return header
 
     def fold(self, *, policy: Policy) -> str:
         lines = self.split("\n")

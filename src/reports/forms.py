@@ -106,15 +106,15 @@ def _sheet(document: Document, draw: Draw, **values: Any) -> str:
 
 @lru_cache(maxsize=1)
 def _templates() -> Environment:
-    made = Environment(
+    environment = Environment(
         loader=FileSystemLoader(Path(__file__).parent / "templates"),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    made.filters["cell"] = numbers.cell
-    return made
+    environment.filters["cell"] = numbers.cell
+    return environment
 
 
 def _text_table(table: Table) -> str:

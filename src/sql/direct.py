@@ -166,7 +166,7 @@ def pipeline(connection: Connection, statement: str, parts: Iterable[dict[str, A
 
 def as_sqlalchemys(error: Any, statement: str, dialect: Dialect, connection: Any) -> DBAPIError:
     """Wrap a driver's error as SQLAlchemy would have; `connection`: None if there is none yet."""
-    made = DBAPIError.instance(
+    wrapped = DBAPIError.instance(
         statement,
         None,
         error,
@@ -175,8 +175,8 @@ def as_sqlalchemys(error: Any, statement: str, dialect: Dialect, connection: Any
         connection_invalidated=is_left(error) or dialect.is_disconnect(error, connection, None),
         dialect=dialect,
     )
-    assert isinstance(made, DBAPIError)
-    return made
+    assert isinstance(wrapped, DBAPIError)
+    return wrapped
 
 
 class DirectConnections:

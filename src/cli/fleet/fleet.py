@@ -154,9 +154,9 @@ def resume(*, name: str, data: Path | None) -> None:
     click.echo(f"{name} takes jobs again")
 
 
-def _ask(name: str, wish: str | None, data: Path | None) -> None:
+def _ask(name: str, command: str | None, data: Path | None) -> None:
     with writing(data) as session:
         from ...jobs.core.states import WorkerCommand
         from ...jobs.leases import worker_commands
 
-        worker_commands.ask(session, name, WorkerCommand(wish) if wish else None, by=operator().name)
+        worker_commands.ask(session, name, WorkerCommand(command) if command else None, by=operator().name)

@@ -29,9 +29,9 @@ def pause(*, target: str, how_long: str | None, until: str | None, reason: str |
 
         if how_long and until:
             raise UpError("Give either --for or --until, not both.")
-        meant = override_requests.read_target(target)
-        end = override_requests.pause(session, meant, how_long=how_long or None, until=until or None, reason=reason, by=operator())
-    click.echo(f"{meant} paused{_until(end)}")
+        chosen = override_requests.read_target(target)
+        end = override_requests.pause(session, chosen, how_long=how_long or None, until=until or None, reason=reason, by=operator())
+    click.echo(f"{chosen} paused{_until(end)}")
 
 
 @click.command()
@@ -42,9 +42,9 @@ def resume(*, target: str, data: Path | None) -> None:
     with writing(data) as session:
         from ...operations.fleet import override_requests
 
-        meant = override_requests.read_target(target)
-        waited = override_requests.resume(session, meant)
-    click.echo(f"{meant} resumed; {waited} waiting")
+        chosen = override_requests.read_target(target)
+        waited = override_requests.resume(session, chosen)
+    click.echo(f"{chosen} resumed; {waited} waiting")
 
 
 @click.command()
@@ -70,13 +70,13 @@ def limit(*, target: str, rate: str | None, concurrency: str | None, data: Path 
         from ...jobs.limits import overrides
         from ...operations.fleet import override_requests
 
-        meant = override_requests.require(session, override_requests.read_target(target))
+        chosen = override_requests.require(session, override_requests.read_target(target))
         for setting, text in ((overrides.RATE_LIMIT, rate), (overrides.CONCURRENCY, concurrency)):
             if text == "code":
-                override_requests.follow_code(session, meant, setting)
+                override_requests.follow_code(session, chosen, setting)
             elif text is not None:
-                override_requests.override(session, meant, setting, _limit(setting, text), by=operator())
-        for each in override_requests.panel(session, meant).limits:
+                override_requests.override(session, chosen, setting, _limit(setting, text), by=operator())
+        for each in override_requests.panel(session, chosen).limits:
             click.echo(_in_words(each))
 
 

@@ -37,7 +37,7 @@ def bulk(*, verb: str, query: str, yes: bool, count: int | None, dry_run: bool, 
     try:
         asked = search.parse(query)
         with database.read() as session:
-            found = bulk_request.meant(session, bulk_request.read_verb(verb), asked)
+            found = bulk_request.select(session, bulk_request.read_verb(verb), asked)
         states = ", ".join(f"{number} {state}" for state, number in found.taken.items())
         click.echo(f"{verb} {asked.in_words()}: {found.total}{f' ({states})' if states else ''}", err=True)
         if count is not None:

@@ -197,11 +197,11 @@ def backfill(*, which: str, start: str, end: str, data: Path | None) -> None:
         found = queries.find(session, which)
         return backfilling.backfill(session, found.id, parse_instant(start), parse_instant(end), periodic.maker(actors.broker), by=_me())
 
-    made = _do(data, do)
-    for each in made.fired:
+    backfilled = _do(data, do)
+    for each in backfilled.fired:
         click.echo(each.job_id)
-    if made.had_one:
-        click.echo(f"{made.had_one} already had a job", err=True)
+    if backfilled.had_one:
+        click.echo(f"{backfilled.had_one} already had a job", err=True)
 
 
 @schedule.command("preview")

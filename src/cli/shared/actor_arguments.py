@@ -114,7 +114,7 @@ def texts(arguments: Sequence[str], known: dict[str, Field]) -> MultiDict[str, s
         if each.kind == "password" and value == "-":
             value = click.prompt(each.label, hide_input=True, err=True)
         if each.is_file:
-            value = _brought(option, value)
+            value = _uploaded(option, value)
         if name not in sent:
             sent[name] = value
         elif each.kind == "lines":
@@ -185,7 +185,7 @@ def _named(option: str, known: dict[str, Field]) -> tuple[str, bool]:
     raise UpError(f"There is no argument {option}.{hint} The names are: {', '.join('--' + each for each in known) or '(none)'}.")
 
 
-def _brought(option: str, value: str) -> str:
+def _uploaded(option: str, value: str) -> str:
     """Store the file at a path and return its reference; a reference is returned unchanged."""
     from ...jobs import JobsError, Upload
 

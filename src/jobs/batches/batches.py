@@ -85,10 +85,10 @@ def draft(
     if known is not None:
         return known
     bad = sum(bool(row.problems) for row in rows)
-    made = Batch(
+    batch = Batch(
         id=id, actor=actor, name=name[:255], stage=Stage.DRAFT, header=list(header), dialect=dialect, rows=len(rows), bad=bad, created_by=by, created_at=now()
     )  # fmt: skip
-    session.add(made)
+    session.add(batch)
     session.flush()
     values = [
         {
@@ -98,7 +98,7 @@ def draft(
         for row in rows
     ]  # fmt: skip
     session.execute(insert(BatchRow), values)
-    return made
+    return batch
 
 
 def find(session: Session, id: str) -> Batch:

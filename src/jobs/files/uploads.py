@@ -47,22 +47,22 @@ def draft() -> IO[bytes]:
     return tempfile.NamedTemporaryFile(dir=folder)  # the caller closes it
 
 
-def keep(made: IO[bytes]) -> tuple[str, int, str]:
+def keep(file: IO[bytes]) -> tuple[str, int, str]:
     """Store the content of a draft durably; return its id, its size, its SHA-256. Raises TooLarge, OSError."""
-    made.flush()
-    os.fsync(made.fileno())
-    size = os.fstat(made.fileno()).st_size
+    file.flush()
+    os.fsync(file.fileno())
+    size = os.fstat(file.fileno()).st_size
     if size > get_settings().max_upload_bytes:
         raise TooLarge(f"The file is {size} bytes; at most {get_settings().max_upload_bytes} are taken (CALLBOARD_MAX_UPLOAD_BYTES).")
-    made.seek(0)
-    digest = hashlib.file_digest(made, "sha256").hexdigest()  # type: ignore[arg-type]
+    file.seek(0)
+    digest = hashlib.file_digest(file, "sha256").hexdigest()  # type: ignore[arg-type]
     # An HMAC with the secret key: knowing a content's digest must not reveal its id, which grants access.
     id = "file_" + hmac.new(get_settings().effective_secret_key().encode(), f"upload {digest}".encode(), "sha256").hexdigest()[:40]
-    os.fchmod(made.fileno(), 0o440)
+    os.fchmod(file.fileno(), 0o440)
     while not _touch(path(id)):
         make_folder(path(id).parent)
         with suppress(FileExistsError, FileNotFoundError):  # another process stored the same file, or removed the empty folder
-            os.link(made.name, path(id))
+            os.link(file.name, path(id))
             sync_folder(path(id).parent)
     return id, size, digest
 

@@ -48,10 +48,10 @@ def find(session: Session, id: str) -> Job | None:
     if job is not None or not SHORT_ID <= len(head) < 36:
         return job
     # A range, not LIKE: it uses the index on both stores and gives % and _ no meaning.
-    meant = statement.where(Job.id > head, Job.id < head + "\U0010ffff").order_by(Job.id.desc())
+    matching = statement.where(Job.id > head, Job.id < head + "\U0010ffff").order_by(Job.id.desc())
     if tail:
-        meant = meant.where(Job.id.endswith(tail, autoescape=True))
-    found = session.execute(meant.limit(CANDIDATES + 1)).scalars().all()
+        matching = matching.where(Job.id.endswith(tail, autoescape=True))
+    found = session.execute(matching.limit(CANDIDATES + 1)).scalars().all()
     if len(found) > 1:
         raise _ambiguous(id, found)
     return next(iter(found), None)

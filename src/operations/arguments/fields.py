@@ -26,20 +26,20 @@ def fields_of(signature: Signature) -> list[Field]:
     """The fields of an actor's form, in the order of its parameters."""
     whole = signature.json_schema()
     required = whole.get("required", ())
-    made = [_field(name, schema, whole, name in required) for name, schema in whole["properties"].items()]
-    return [_hiding(each) if each.name in signature.secrets else each for each in made]
+    fields = [_field(name, schema, whole, name in required) for name, schema in whole["properties"].items()]
+    return [_hiding(each) if each.name in signature.secrets else each for each in fields]
 
 
 def filled(signature: Signature, args: Sequence[Any], kwargs: Mapping[str, Any]) -> list[Field]:
     """The fields filled with stored arguments for an edit; secrets start empty and are unchanged if left empty."""
     known = signature.by_name(args, kwargs)
-    made = []
+    fields = []
     for each in fields_of(signature):
         if each.kind is Kind.PASSWORD:
-            made.append(replace(each, text="", required=False, hint=f"{each.hint} Leave this empty to keep the current value.".strip()))
+            fields.append(replace(each, text="", required=False, hint=f"{each.hint} Leave this empty to keep the current value.".strip()))
         elif each.name not in signature.secrets:  # a value that contains a secret is left unchanged
-            made.append(valued(each, known.get(each.name, ABSENT)))
-    return made
+            fields.append(valued(each, known.get(each.name, ABSENT)))
+    return fields
 
 
 def _hiding(each: Field) -> Field:
@@ -65,7 +65,7 @@ def _field(name: str, schema: Schema, whole: Schema, required: bool, depth: int 
             kind, blank = Kind.ROWS, Field(f"{name}.#", "", Kind.GROUP, children=_children(f"{name}.#", items, whole, depth + 1))
     default = schema.get("default")
     own_title = schema.get("title") if "$ref" not in schema else None
-    made = Field(
+    field = Field(
         name=name,
         label=_label(name.rpartition(".")[2], own_title),
         kind=kind,
@@ -78,7 +78,7 @@ def _field(name: str, schema: Schema, whole: Schema, required: bool, depth: int 
         children=children,
         blank=blank,
     )
-    return made if default is None else valued(made, default)
+    return field if default is None else valued(field, default)
 
 
 def _hint(kind: Kind, core: Schema) -> str:

@@ -56,14 +56,14 @@ def zoned(text: str, zone: str = "") -> str:
         return text
     if instant.tzinfo is not None:
         return instant.isoformat()
-    meant = zone_of(zone or get_settings().timezone)
-    instant = instant.replace(tzinfo=meant)
+    chosen = zone_of(zone or get_settings().timezone)
+    instant = instant.replace(tzinfo=chosen)
     try:
-        exists = instant.astimezone(UTC).astimezone(meant).replace(tzinfo=None) == instant.replace(tzinfo=None)
+        exists = instant.astimezone(UTC).astimezone(chosen).replace(tzinfo=None) == instant.replace(tzinfo=None)
     except OverflowError:
         return instant.isoformat()
     if not exists:
-        raise JobsError(f"This time does not exist in {meant.key}: the clocks go forward. Give another time.")
+        raise JobsError(f"This time does not exist in {chosen.key}: the clocks go forward. Give another time.")
     return instant.isoformat()
 
 

@@ -57,7 +57,7 @@ def within(verb: Verb, query: Query) -> Query:
     return parse(" ".join([query.text, *(each for each in left_out if each not in query.text)]).strip())
 
 
-def meant(session: Session, verb: Verb, query: Query) -> Selection:
+def select(session: Session, verb: Verb, query: Query) -> Selection:
     """Count the jobs that the verb would act on now."""
     up_to = bulk.newest(session)
     counts = search.count(session, query, up_to=up_to)

@@ -29,7 +29,7 @@ def purge(session: Session, queue: str, *, count: int | None, by: Caller, source
 
     Raises CountDiffers if `count` differs, or is missing above a hundred jobs.
     """
-    found = bulk_request.meant(session, Verb.CANCEL, search.parse(query(queue)))
+    found = bulk_request.select(session, Verb.CANCEL, search.parse(query(queue)))
     if count is not None:
         bulk_request.check_count(found, count)
     elif found.total > bulk.TYPED_ABOVE:

@@ -50,7 +50,7 @@ class Sight:
 
     def takes(self, actor: str) -> bool:
         """True if this actor is permitted."""
-        return actor not in self.hidden and (self.patterns is None or any(_is_meant(each, actor) for each in self.patterns))
+        return actor not in self.hidden and (self.patterns is None or any(_matches(each, actor) for each in self.patterns))
 
     def queues(self) -> set[str]:
         """The queues of these actors."""
@@ -158,5 +158,5 @@ def require_target(scope: str, name: str) -> None:
         raise caller.Forbidden(f"You may pause and limit your own actors only: {limited}.")
 
 
-def _is_meant(pattern: str, actor: str) -> bool:
+def _matches(pattern: str, actor: str) -> bool:
     return actor == pattern or (pattern.endswith("*") and actor.startswith(pattern[:-1]))

@@ -192,7 +192,7 @@ def check_password(session: Session, name: str, password: str) -> User | None:
     user = session.execute(select(User).where(User.name == name, User.disabled_at.is_(None))).scalar_one_or_none()
     has_password = user is not None and user.password_hash != ""  # hash anyway, else the response time reveals that the user exists
     with _checks:
-        hashed = _of_nobody()
+        hashed = _dummy_hash()
         try:
             _hasher.verify(user.password_hash if user is not None and has_password else hashed, password)
         except (VerifyMismatchError, InvalidHashError):
@@ -201,6 +201,6 @@ def check_password(session: Session, name: str, password: str) -> User | None:
 
 
 @lru_cache(maxsize=1)
-def _of_nobody() -> str:
+def _dummy_hash() -> str:
     """A dummy hash for unknown users."""
     return _hasher.hash(secrets.token_urlsafe(15))

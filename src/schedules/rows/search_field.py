@@ -12,8 +12,8 @@ from .models import Schedule, Tick
 
 
 def _of_schedule(value: str, _: Place) -> ColumnElement[bool]:
-    meant = select(Schedule.id).where(or_(like(Schedule.name, value), cast(Schedule.id, String) == value))
-    return Job.id.in_(select(Tick.job_id).where(Tick.schedule_id.in_(meant), Tick.job_id.is_not(None)))
+    schedules = select(Schedule.id).where(or_(like(Schedule.name, value), cast(Schedule.id, String) == value))
+    return Job.id.in_(select(Tick.job_id).where(Tick.schedule_id.in_(schedules), Tick.job_id.is_not(None)))
 
 
 register(Field("schedule", "the name of the schedule that submitted it", "schedule:nightly*", "of the schedule", _of_schedule))

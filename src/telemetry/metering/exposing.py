@@ -24,6 +24,7 @@ log = get_logger(__name__)
 #: ports tried from the first one on: processes of one host
 PORTS = 100
 
+
 class Endpoint:
     """A port of this process that serves its metrics, and the file that names it."""
 

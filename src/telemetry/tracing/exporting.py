@@ -35,10 +35,10 @@ def provider(role: str) -> trace.TracerProvider | None:
         return None
     named = {} if os.environ.get("OTEL_SERVICE_NAME") else {"service.name": f"callboard-{role}"}
     resource = Resource.create({**named, "service.version": __version__})
-    made = TracerProvider(resource=resource, shutdown_on_exit=False)  # its exit hook would wait for a collector that hangs
-    made.add_span_processor(BatchSpanProcessor(exporter))
-    trace.set_tracer_provider(made)
-    return made
+    tracer_provider = TracerProvider(resource=resource, shutdown_on_exit=False)  # its exit hook would wait for a collector that hangs
+    tracer_provider.add_span_processor(BatchSpanProcessor(exporter))
+    trace.set_tracer_provider(tracer_provider)
+    return tracer_provider
 
 
 def _exporter() -> Any:

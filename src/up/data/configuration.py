@@ -72,10 +72,10 @@ def unknown_variables() -> list[str]:
     given = {key.upper() for key in os.environ if key.upper().startswith(PREFIX)} | {
         key for key in env_file_lines() if key.startswith(PREFIX)
     }
-    return [f"{name} is not a setting.{_meant(name, known)}" for name in sorted(given - known - OWN)]
+    return [f"{name} is not a setting.{_suggestion(name, known)}" for name in sorted(given - known - OWN)]
 
 
-def _meant(name: str, known: Iterable[str]) -> str:
+def _suggestion(name: str, known: Iterable[str]) -> str:
     close = difflib.get_close_matches(name, list(known), n=1)
     return f" Did you mean {close[0]}?" if close else " ./run config lists all."
 

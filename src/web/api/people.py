@@ -69,8 +69,8 @@ def create_user() -> Response:
     body = read(UserBody, read_json(), example='{"name": "ada", "role": "operator"}')
     with database.write() as session:
         key = _done(lambda: users.invite(session, body.name, body.role, body.patterns()))
-        made = users.named(session, body.name)
-        return answer({**_user(made), "link": _link(key)}, 201)
+        user = users.named(session, body.name)
+        return answer({**_user(user), "link": _link(key)}, 201)
 
 
 @blueprint.patch("/users/<int:id>")
@@ -111,13 +111,13 @@ def create_api_token() -> Response:
     """Create a token; only this response shows it."""
     body = read(TokenBody, read_json(), example='{"name": "ci", "role": "submitter", "expires": "90d"}')
     expires_at, actors = ahead("expires", body.expires), body.patterns()
-    made = _done(lambda: create_token(body.name, body.role, actors=actors, expires_at=expires_at))
+    secret = _done(lambda: create_token(body.name, body.role, actors=actors, expires_at=expires_at))
     with database.read() as session:
-        known = tokens.find(session, made)
+        known = tokens.find(session, secret)
         assert known is not None
         found = session.get(ApiToken, known.id)
         assert found is not None
-        return answer({**_token(found), "token": made}, 201)
+        return answer({**_token(found), "token": secret}, 201)
 
 
 @blueprint.delete("/tokens/<int:id>")

@@ -62,9 +62,9 @@ def create_schedule() -> Response:
     draft = schedule_request.plan(schedule_request.read(read_json()))
     with database.write() as session:
         schedule = editing.create(session, draft, by=visitor().name)
-        made = answer(documents.document(schedule), 201)
-    made.headers["Location"] = url_for("api.show_schedule", id=schedule.id, _external=True)
-    return made
+        response = answer(documents.document(schedule), 201)
+    response.headers["Location"] = url_for("api.show_schedule", id=schedule.id, _external=True)
+    return response
 
 
 @blueprint.post("/schedules/preview")
@@ -162,8 +162,8 @@ def backfill_schedule(id: str) -> Response:
     start, end = _instant("from", body.start), _instant("to", body.end)
     with database.write() as session:
         found = queries.find(session, id)
-        made = backfill.backfill(session, found.id, start, end, periodic.maker(actors.broker), by=visitor().name)
-    return answer({"job_ids": [each.job_id for each in made.fired], "had_a_job": made.had_one}, 202)
+        backfilled = backfill.backfill(session, found.id, start, end, periodic.maker(actors.broker), by=visitor().name)
+    return answer({"job_ids": [each.job_id for each in backfilled.fired], "had_a_job": backfilled.had_one}, 202)
 
 
 @blueprint.get("/schedules/<id>/ticks")

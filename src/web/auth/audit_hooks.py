@@ -22,7 +22,7 @@ log = get_logger(__name__)
 
 #: attribute of a view: the audit action that `allow` declares
 ACTION = "callboard_action"
-NOBODY = "nobody"
+ANONYMOUS = "nobody"
 #: interval between two entries about the same unauthenticated client
 QUIET = timedelta(minutes=1)
 #: URL parameters that name the action, not the subject
@@ -42,13 +42,13 @@ def begin() -> None:
 def note(session: Session, action: str, who: str, *, refused: str | None = None, **details: Any) -> None:
     """Write an entry of a sign-in or sign-out in the given session. `refused`: reason of the denial."""
     audit.end()
-    entry = PendingEntry(who or NOBODY, _via(), action, address=_address(), kind=action.partition(".")[0], details=details)
+    entry = PendingEntry(who or ANONYMOUS, _via(), action, address=_address(), kind=action.partition(".")[0], details=details)
     audit.record(session, entry, outcome=Outcome.REFUSED if refused else Outcome.DONE, reason=refused)
 
 
 def note_knocking(session: Session, action: str, who: str, *, refused: str) -> None:
     """Record a denied anonymous client at most once a minute, so that repeated attempts do not fill the disk."""
-    if not queries.is_noted(session, action, who or NOBODY, reason=refused, address=_address(), since=now() - QUIET):
+    if not queries.is_noted(session, action, who or ANONYMOUS, reason=refused, address=_address(), since=now() - QUIET):
         note(session, action, who, refused=refused)
 
 
@@ -58,7 +58,7 @@ def refuse(reason: str) -> None:
     try:
         with database.write() as session:
             if g.get("visitor") is None:
-                note_knocking(session, "token.use" if "Authorization" in request.headers else "session.sign-in", NOBODY, refused=reason)
+                note_knocking(session, "token.use" if "Authorization" in request.headers else "session.sign-in", ANONYMOUS, refused=reason)
             else:
                 audit.record(session, _entry(), outcome=Outcome.REFUSED, reason=reason)
     except SQLAlchemyError as error:

@@ -60,7 +60,7 @@ def follow_link() -> Response:
     with database.write() as session:
         user_id = sessions.redeem(session, request.args.get("t", ""))
         if user_id is None:
-            audit_hooks.note_knocking(session, SIGN_IN, audit_hooks.NOBODY, refused="the one-time link was used or has expired")
+            audit_hooks.note_knocking(session, SIGN_IN, audit_hooks.ANONYMOUS, refused="the one-time link was used or has expired")
         else:
             audit_hooks.note(session, SIGN_IN, users.name_of(session, user_id), by="link")
             key = sessions.start(session, user_id, address=_address(), browser=_browser(), by_link=True)

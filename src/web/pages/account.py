@@ -65,10 +65,10 @@ def create_token() -> str | tuple[str, int]:
         wanted = read(request.form)
         if wanted.role in list(Role) and not me.role.includes(Role(wanted.role)):
             raise ValueError(f"Your tokens cannot have a higher role than you: {me.role}.")
-        made = wanted.owned(_my_id(), me.actors).create()
+        token = wanted.owned(_my_id(), me.actors).create()
     except (ValueError, JobsError) as error:
         return _page(token_problem=str(error), typed=request.form), 422
-    return _page(made=made)
+    return _page(token=token)
 
 
 @blueprint.post("/account/tokens/<int:id>/revoke")

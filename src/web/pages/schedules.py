@@ -184,9 +184,9 @@ def act(id: str, verb: str) -> Response:
 
 def _backfill(session: Any, schedule: Schedule) -> None:
     start, end = (_instant(request.form.get(name, ""), schedule) for name in ("from", "to"))
-    made = backfill.backfill(session, schedule.id, start, end, periodic.maker(actors.broker), by=visitor().name)
-    had = f"; {made.had_one} already had a job" if made.had_one else ""
-    flash(f"{len(made.fired)} tick{'s' if len(made.fired) != 1 else ''} backfilled{had}.", "success")
+    backfilled = backfill.backfill(session, schedule.id, start, end, periodic.maker(actors.broker), by=visitor().name)
+    had = f"; {backfilled.had_one} already had a job" if backfilled.had_one else ""
+    flash(f"{len(backfilled.fired)} tick{'s' if len(backfilled.fired) != 1 else ''} backfilled{had}.", "success")
 
 
 def _save(form: ScheduleForm, save: Callable[[Any], Schedule], done: str) -> Response | tuple[str, int] | str:

@@ -142,7 +142,7 @@ def test_what_its_process_could_not_publish_is_published_by_a_relay(quiet: Callb
 # a worker's connection
 
 
-def test_a_job_that_outlives_its_connection_acknowledges_nobody_elses_message(quiet: Callboard, tmp_path: Path) -> None:
+def test_a_job_that_outlives_its_connection_acknowledges_no_other_message(quiet: Callboard, tmp_path: Path) -> None:
     """The job that ran when the connection was closed must not acknowledge, under its old tag, the one that came first after it."""
     trace = tmp_path / "trace"
     with quiet.working(threads=1, check=False) as worker:
@@ -192,7 +192,7 @@ def has_beaten(callboard: Callboard) -> bool:
 
 
 @pytest.mark.both_stores
-def test_a_worker_whose_lease_was_given_away_leaves_what_it_is_brought_to_others(quiet: Callboard) -> None:
+def test_a_worker_whose_lease_was_given_away_leaves_its_deliveries_to_others(quiet: Callboard) -> None:
     """As after a process stood still: acknowledged as if they were copies, its jobs would wait for the reconciler."""
     with quiet.working(
         CALLBOARD_HEARTBEAT_INTERVAL="300", CALLBOARD_LEASE_DURATION="900", CALLBOARD_RECONCILE_AFTER="600"
@@ -267,7 +267,7 @@ def test_a_worker_process_whose_main_process_is_killed_while_it_boots_ends(quiet
     assert quiet.alive() == 0
 
 
-def test_a_worker_process_that_is_told_twice_ends_at_once(quiet: Callboard, tmp_path: Path) -> None:
+def test_a_worker_process_that_gets_two_signals_ends_at_once(quiet: Callboard, tmp_path: Path) -> None:
     with quiet.working(threads=1, check=False) as worker:
         running = actors.make_and_wait_deaf.send(str(tmp_path / "made"), str(tmp_path / "never"))
         quiet.wait_for(tmp_path / "made")

@@ -115,7 +115,7 @@ def test_a_worker_killed_while_it_shuts_down_loses_no_job(fault: str, chaos: dic
     assert found.states == {"succeeded": JOBS}
 
 
-def test_a_worker_killed_between_a_results_file_and_its_commit_leaves_a_file_that_nobody_names(
+def test_a_worker_killed_between_a_results_file_and_its_commit_leaves_an_orphaned_file(
     chaos: dict[str, str], database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("CALLBOARD_RESULTS_DIR", str(tmp_path / "results"))
@@ -160,9 +160,7 @@ def test_a_commit_whose_answer_is_lost_loses_no_job(
     assert found.states == {"succeeded": JOBS}
 
 
-def test_an_attempt_that_was_lost_is_told_with_its_worker_and_the_next_number(
-    chaos: dict[str, str], database: Database, tmp_path: Path
-) -> None:
+def test_a_lost_attempt_is_recorded_with_its_worker_and_the_next_number(chaos: dict[str, str], database: Database, tmp_path: Path) -> None:
     [id] = submitted(database, "leave_a_row", count=1)
 
     with Fleet({**chaos, faults.NAME: "claim | start"}, tmp_path / "log", workers=1, scheduler=False):

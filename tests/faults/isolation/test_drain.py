@@ -42,7 +42,7 @@ def test_actors_that_want_to_know_get_shutdown_in_a_thread_and_in_a_process(call
     assert [callboard.job(id).result for id in ids] == ["tidy", "tidy"]
 
 
-def test_a_cancel_that_nobody_heeded_before_the_drain_is_certain_after_it(callboard: Callboard) -> None:
+def test_a_cancel_that_was_ignored_before_the_drain_is_certain_after_it(callboard: Callboard) -> None:
     worker = callboard.worker(threads=1, shutdown_s=1, cancel_grace=30)
     (id,) = callboard.send(actors.ignore_cancel_apart.message())
     eventually(lambda: callboard.lines("started") == [id], deadline_s=30)

@@ -84,7 +84,7 @@ def test_one_long_job_does_not_hold_back_the_others(monkeypatch: pytest.MonkeyPa
     assert channel.open == [1]
 
 
-def test_a_delivery_of_another_generation_is_nobodys() -> None:
+def test_a_delivery_of_another_generation_is_ignored() -> None:
     channel, acknowledger = Channel(), Acknowledger()
 
     acknowledger.settle(1)

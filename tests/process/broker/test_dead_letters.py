@@ -86,7 +86,7 @@ def test_letters_go_back_to_a_queue_of_other_arguments(channel: pika.adapters.bl
     assert dead_letters.requeue(QUEUE) == Requeued(1, 0)
 
 
-def test_a_broker_that_is_away_is_told_with_the_cure(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_unreachable_broker_is_reported_with_the_cure(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CALLBOARD_BROKER_URL", "amqp://guest:guest@127.0.0.1:9/")
     get_settings.cache_clear()
     try:

@@ -278,7 +278,7 @@ def test_a_stock_producer_that_leaves_the_queues_alone_is_understood(callboard: 
     assert (job.actor, job.args, job.held_for) == ("echo", ["from a stock producer"], HeldFor.FOREIGN)
 
 
-def test_a_stock_producer_that_declares_its_own_queue_is_told_so_by_rabbitmq(callboard: Callboard, tmp_path: Path) -> None:
+def test_a_stock_producer_that_declares_its_own_queue_gets_an_error_of_rabbitmq(callboard: Callboard, tmp_path: Path) -> None:
     said = produce(callboard, tmp_path, "declaring")
 
     assert said.startswith("refused")
@@ -286,7 +286,7 @@ def test_a_stock_producer_that_declares_its_own_queue_is_told_so_by_rabbitmq(cal
     assert callboard.until(actors.echo.send("unharmed")).result == "unharmed"
 
 
-def test_a_stock_producer_cannot_delay_and_is_told_so(callboard: Callboard, tmp_path: Path) -> None:
+def test_a_delay_of_a_stock_producer_is_an_error(callboard: Callboard, tmp_path: Path) -> None:
     assert produce(callboard, tmp_path, "delaying").startswith("refused")
 
 

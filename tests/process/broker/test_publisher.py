@@ -74,7 +74,7 @@ def test_many_threads_publish_at_once_and_each_message_goes_out_once(
 
 
 @pytest.mark.parametrize("struck_by", [KeyboardInterrupt, RuntimeError])
-def test_who_is_struck_in_the_middle_of_a_message_spoils_nobody_elses(
+def test_a_thread_interrupted_within_a_message_spoils_no_other_message(
     quiet: Callboard, monkeypatch: pytest.MonkeyPatch, struck_by: type[BaseException]
 ) -> None:
     until_published(quiet, actors.echo.send("first"))
@@ -103,7 +103,7 @@ def test_who_is_struck_in_the_middle_of_a_message_spoils_nobody_elses(
         assert {job.attempt for job in quiet.jobs()} == {1}
 
 
-def test_an_error_that_nobody_foresaw_does_not_end_it(quiet: Callboard, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_unforeseen_error_does_not_end_it(quiet: Callboard, monkeypatch: pytest.MonkeyPatch) -> None:
     errors: list[Exception] = [KeyError("a variable that another thread has just unset")]
     hosts = parameters
 

@@ -52,7 +52,7 @@ def noted(callboard: Callboard, message: Message[Any]) -> int:
 @postgresql
 @pytest.mark.usefixtures("only_told")
 @pytest.mark.parametrize("length", [3, result_waiters.NOTIFIED_BYTES - 2, result_waiters.NOTIFIED_BYTES - 1])
-def test_who_waits_is_told_of_a_success_with_its_result(callboard: Callboard, length: int, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_waiter_is_notified_of_a_success_with_its_result(callboard: Callboard, length: int, monkeypatch: pytest.MonkeyPatch) -> None:
     looks: list[str] = []
     note = result_waiters.note
 
@@ -72,7 +72,7 @@ def test_who_waits_is_told_of_a_success_with_its_result(callboard: Callboard, le
 
 @postgresql
 @pytest.mark.usefixtures("only_told")
-def test_who_waits_is_told_of_other_ends(callboard: Callboard) -> None:
+def test_a_waiter_is_notified_of_other_ends(callboard: Callboard) -> None:
     failing = actors.fail_after.send(0.5, "wrong word")
     with pytest.raises(ResultFailure, match="wrong word"):
         get(failing, DEADLINE_S)
@@ -83,7 +83,7 @@ def test_who_waits_is_told_of_other_ends(callboard: Callboard) -> None:
 
 
 @postgresql
-def test_an_end_that_nobody_tells_is_seen_all_the_same(callboard: Callboard) -> None:
+def test_an_end_without_a_notification_is_found_by_polling(callboard: Callboard) -> None:
     message = actors.echo.send_with_options(args=(1,), delay=3_600_000)
 
     def wait() -> None:
@@ -143,7 +143,7 @@ def test_a_waiter_whose_connection_dies_waits_on_another(callboard: Callboard) -
     assert found == ["xxx"]
 
 
-def test_more_threads_may_wait_than_are_told(callboard: Callboard) -> None:
+def test_more_threads_may_wait_than_are_notified(callboard: Callboard) -> None:
     found: list[str] = []
 
     def wait() -> None:

@@ -66,7 +66,7 @@ def test_a_message_sent_inside_a_failed_attempt_was_never_submitted(callboard: C
     assert widgets(callboard, name) == 0
 
 
-def test_an_actor_that_is_not_transactional_is_told_how_to_get_a_session(callboard: Callboard) -> None:
+def test_an_actor_that_is_not_transactional_gets_an_error_with_the_cure(callboard: Callboard) -> None:
     job = callboard.until(actors.ask_for_a_session.send())
 
     assert job.error == "RuntimeError: ask_for_a_session has no session: declare it with @dramatiq.actor(transactional=True)"

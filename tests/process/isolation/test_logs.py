@@ -54,7 +54,7 @@ def test_the_log_of_a_short_attempt_is_there_when_its_end_is(callboard: Callboar
     assert callboard.log_of(coroutine) == [(1, 1, "stdout", "from a coroutine")]
 
 
-def test_a_chatterbox_is_cut_off_and_told_so(callboard: Callboard) -> None:
+def test_a_log_that_is_too_long_is_cut_off_with_a_note(callboard: Callboard) -> None:
     callboard.worker(max_log_lines=100)
     (id,) = callboard.send(actors.chatter.message(5_000))
 

@@ -64,7 +64,7 @@ def test_a_running_attempt_says_where_it_is_as_often_as_somebody_asks(callboard:
         ask(callboard, "nothing")
 
 
-def test_what_nobody_answers_is_forgotten(callboard: Callboard, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_unanswered_stack_request_is_forgotten(callboard: Callboard, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     worker = callboard.worker()
     (id,) = callboard.send(actors.stay_until.message(str(tmp_path / "never")))
     eventually(lambda: callboard.job(id).state is State.RUNNING, deadline_s=30)

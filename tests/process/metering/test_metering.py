@@ -92,9 +92,7 @@ def test_every_process_tells_of_itself_on_a_port_of_its_own(metered: Callboard, 
     assert total([scheduler], "callboard_process_info", role="scheduler") == 1
 
 
-def test_processes_that_were_killed_are_told_of_no_more_and_taken_ports_are_skipped(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_files_of_killed_processes_are_deleted_and_taken_ports_are_skipped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     port = ports.anywhere(["metrics"])["metrics"]
     monkeypatch.setenv("CALLBOARD_DATA_DIR", str(tmp_path))
     monkeypatch.setenv("CALLBOARD_METRICS_PORT", str(port))

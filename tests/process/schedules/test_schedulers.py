@@ -55,9 +55,7 @@ def environment(broker_node: BrokerNode, database: Database, tmp_path: Path) -> 
 
 
 @only_on("postgresql")  # SQLite cannot take its one lock away from a process that stands still
-def test_a_process_that_stands_still_in_the_middle_of_a_tick_stops_nobody_for_long(
-    database: Database, time: StillClock, make: Maker
-) -> None:
+def test_a_process_that_freezes_within_a_tick_delays_the_others_only_briefly(database: Database, time: StillClock, make: Maker) -> None:
     id = created(database)
     time.forward(61)
     with database.session() as frozen:

@@ -81,7 +81,7 @@ def test_D9_a_mail_is_rendered_once_as_text_and_html_and_retried_on_smtp_errors_
         assert len(failed.attempts) == 1
 
 
-def test_D8_five_hundred_equal_failures_are_one_mail_and_recovery_is_told(quiet: Callboard, server: MailServer) -> None:
+def test_D8_five_hundred_equal_failures_are_one_mail_and_recovery_is_mailed(quiet: Callboard, server: MailServer) -> None:
     """Reports of exceptions by mail: not one a failure, but one a kind of failure."""
     with quiet.working(CALLBOARD_SMTP_URL=server.url, CALLBOARD_MAIL_ADMINS="ops@example.com", CALLBOARD_FAILURE_MAIL_QUIET="0.02"):
         # Each fails twice, then succeeds: nothing is dead, but it happens often.
@@ -151,7 +151,7 @@ def test_D8_and_A2_a_report_is_a_page_a_mail_a_pdf_and_a_csv(quiet: Callboard, s
         assert again.get_result(block=True, timeout=TIMEOUT_MS)["skipped"] == "nothing has changed"
 
 
-def test_a_mail_server_that_hangs_holds_up_nobody_who_submits(quiet: Callboard, server: MailServer) -> None:
+def test_a_mail_server_that_hangs_delays_no_submission(quiet: Callboard, server: MailServer) -> None:
     visit = Site(quiet.database, create_app()).browser()
     page = "/actors/send_mail"
 

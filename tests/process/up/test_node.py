@@ -57,7 +57,7 @@ def test_nothing_of_the_callers_environment_configures_it(node: BrokerNode, monk
     assert "ERL_FLAGS" not in environment
 
 
-def test_a_taken_port_is_told_with_the_end_of_the_log_and_the_cure(node: BrokerNode) -> None:
+def test_a_taken_port_is_reported_with_the_end_of_the_log_and_the_cure(node: BrokerNode) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         node.ports = replace(node.ports, management=taken.getsockname()[1])
 
@@ -69,7 +69,7 @@ def test_a_taken_port_is_told_with_the_end_of_the_log_and_the_cure(node: BrokerN
     assert "./run up" in str(caught.value)
 
 
-def test_a_node_that_cannot_start_is_told_at_once(node: BrokerNode, tmp_path: Path) -> None:
+def test_a_node_that_cannot_start_is_reported_at_once(node: BrokerNode, tmp_path: Path) -> None:
     broken = tmp_path / "rabbitmq-server"
     broken.write_text("#!/bin/sh\necho 'no erlang here' >&2\nexit 7\n")
     os.chmod(broken, 0o755)
@@ -82,5 +82,5 @@ def test_a_node_that_cannot_start_is_told_at_once(node: BrokerNode, tmp_path: Pa
     assert "no erlang here" in str(caught.value)
 
 
-def test_a_dead_host_is_told_with_its_address(node: BrokerNode) -> None:
+def test_a_dead_host_is_reported_with_its_address(node: BrokerNode) -> None:
     assert f"127.0.0.1:{node.ports.amqp} does not answer" in str(cannot_login(node.amqp_url))

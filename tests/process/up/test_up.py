@@ -211,7 +211,7 @@ def test_down_ends_also_what_a_killed_up_left(house: House) -> None:
     assert "Not running" in house.call("down").stdout
 
 
-def test_a_taken_port_is_told_before_anything_starts(tmp_path: Path) -> None:
+def test_a_taken_port_is_reported_before_anything_starts(tmp_path: Path) -> None:
     fresh = House(tmp_path / "data")
     with socket.create_server(("127.0.0.1", 0)) as taken:
         done = fresh.call("up", "--port", str(taken.getsockname()[1]), check=False)
@@ -222,7 +222,7 @@ def test_a_taken_port_is_told_before_anything_starts(tmp_path: Path) -> None:
     assert process_identity.marked(fresh.data) == []
 
 
-def test_an_actor_module_that_does_not_work_is_told_with_its_line(tmp_path: Path) -> None:
+def test_a_broken_actor_module_is_reported_with_its_line(tmp_path: Path) -> None:
     fresh = House(tmp_path / "data")
     (tmp_path / "broken_actors.py").write_text("import a_package_nobody_has\n")
 
@@ -250,7 +250,7 @@ def test_with_its_rabbitmq_away_everything_else_starts_and_says_so(tmp_path: Pat
         fresh.call("down")
 
 
-def test_a_configured_database_that_is_away_is_told(tmp_path: Path) -> None:
+def test_an_unreachable_database_is_reported(tmp_path: Path) -> None:
     fresh = House(tmp_path / "data")
 
     done = fresh.call("up", check=False, CALLBOARD_DATABASE_URL="postgresql://u:s3cret@127.0.0.1:1/x", CALLBOARD_PORT="0")

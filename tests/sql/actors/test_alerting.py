@@ -88,7 +88,7 @@ def fail(database: Database, number: int, *, actor: str = "orders", state: State
     settle(database, worker, *ends)
 
 
-def test_a_backlog_that_lasts_is_told_of_once_and_its_end_once(database: Database, time: StillClock, setting: Set) -> None:
+def test_a_lasting_backlog_notifies_once_and_its_end_once(database: Database, time: StillClock, setting: Set) -> None:
     setting(alert_backlog=2, alert_backlog_for=5)
     serve(database, "mail", "webhooks")
     ids = [submitted(database, number, queue="orders").id for number in range(3)]
@@ -114,7 +114,7 @@ def test_a_backlog_that_lasts_is_told_of_once_and_its_end_once(database: Databas
         assert alerts.recovered(session) == []
 
 
-def test_what_comes_and_goes_is_told_of_once(database: Database, time: StillClock, setting: Set) -> None:
+def test_a_problem_that_comes_and_goes_notifies_once(database: Database, time: StillClock, setting: Set) -> None:
     setting(alert_backlog=1, alert_backlog_for=0)
     serve(database, "mail", "webhooks")
     submitted(database, queue="orders")
@@ -129,7 +129,7 @@ def test_what_comes_and_goes_is_told_of_once(database: Database, time: StillCloc
     assert current(database) == [("backlog", "orders")]
 
 
-def test_what_is_muted_does_not_begin_before_the_mute_ends_and_what_was_told_of_recovers_as_ever(
+def test_a_muted_alert_begins_after_the_mute_and_one_that_was_notified_recovers_as_usual(
     database: Database, time: StillClock, setting: Set
 ) -> None:
     setting(alert_backlog=3, alert_backlog_for=0)
@@ -176,7 +176,7 @@ def test_many_schedulers_tell_of_it_once(database: Database, time: StillClock, s
         assert session.execute(select(AlertWatch.looked_at)).scalars().all() == [time.now()]
 
 
-def test_what_nobody_watched_has_not_lasted(database: Database, time: StillClock, setting: Set) -> None:
+def test_a_problem_does_not_last_while_no_check_runs(database: Database, time: StillClock, setting: Set) -> None:
     """A scheduler that comes back after hours does not know whether there was no worker all the time."""
     setting(alert_no_worker=2)
     look(time)
@@ -199,7 +199,9 @@ def test_the_oldest_job_counts_from_when_it_could_have_started(database: Databas
     assert subjects(database) == ["Alert: The oldest ready job in queue orders has waited for 30 minutes, more than 30 minutes"]
 
 
-def test_too_many_dead_jobs_are_told_of_unless_they_are_few_or_those_that_tell(database: Database, time: StillClock, setting: Set) -> None:
+def test_too_many_dead_jobs_notify_unless_they_are_few_or_notifications_themselves(
+    database: Database, time: StillClock, setting: Set
+) -> None:
     setting(alert_failures=50, alert_failures_over=15, alert_failures_least=10)
     fail(database, 9)
     fail(database, 30, actor=deliver_mail.actor_name)
@@ -218,7 +220,7 @@ def test_too_many_dead_jobs_are_told_of_unless_they_are_few_or_those_that_tell(d
     assert current(database) == []  # by now they are not the last 15 minutes
 
 
-def test_a_schedule_that_nobody_fires_is_told_of(database: Database, time: StillClock, setting: Set) -> None:
+def test_an_overdue_schedule_notifies(database: Database, time: StillClock, setting: Set) -> None:
     setting(alert_late=5)
     serve(database, "mail", "webhooks")
     with database.write() as session:
@@ -261,7 +263,7 @@ def test_a_mail_server_that_is_away_too_costs_a_line_of_the_log(database: Databa
         assert [(each.state.value, each.tries) for each in mail.deliveries] == [("queued", 3)]
 
 
-def test_webhooks_of_alerts_are_told_and_no_others(database: Database, time: StillClock, setting: Set) -> None:
+def test_only_webhooks_of_alerts_are_notified(database: Database, time: StillClock, setting: Set) -> None:
     setting(alert_backlog=1, alert_backlog_for=0)
     serve(database, "mail", "webhooks")
     with database.write() as session:
@@ -299,7 +301,7 @@ def test_an_alert_that_cannot_be_mailed_still_stands(
     assert subjects(database) == []
 
 
-def test_a_look_without_sql_harms_nobody(database: Database, time: StillClock, setting: Set) -> None:
+def test_a_check_without_sql_raises_nothing(database: Database, time: StillClock, setting: Set) -> None:
     setting(alert_backlog=1, alert_backlog_for=0)
     use_database(Database("postgresql://nobody@127.0.0.1:1/nothing"))
     try:

@@ -98,7 +98,7 @@ def test_five_hundred_equal_failures_are_one_look_and_one_mail(database: Databas
     assert mail_failures()["told"] == 0
 
 
-def test_a_group_is_told_of_again_after_the_quiet_period_only_and_when_it_has_recovered(database: Database, time: StillClock) -> None:
+def test_a_group_is_mailed_again_only_after_the_quiet_period_and_at_its_recovery(database: Database, time: StillClock) -> None:
     fail(database, "no order #")
     mail_failures()
     time.forward(10 * 60)
@@ -128,7 +128,7 @@ def test_a_failure_that_a_retry_mends_is_not_worth_a_mail_until_it_happens_often
     assert mails(database)[0][0] == "ValueError in orders (3 times)"
 
 
-def test_what_was_over_before_anybody_heard_of_it_is_told_first_and_then_as_recovered(database: Database, time: StillClock) -> None:
+def test_a_failure_that_is_over_before_its_mail_is_mailed_first_and_then_as_recovered(database: Database, time: StillClock) -> None:
     fail(database, "no order #")
     time.forward(2 * 60 * 60)
     succeed(database)
@@ -172,7 +172,9 @@ def test_a_look_that_fails_asks_for_no_other_look(database: Database, time: Stil
     assert looks(database) == []
 
 
-def test_whatever_goes_wrong_with_the_wish_the_end_of_the_attempt_is_written(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_count_job_that_cannot_be_requested_does_not_fail_the_end_of_an_attempt(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def broken() -> None:
         raise RuntimeError("the look cannot be asked for")
 

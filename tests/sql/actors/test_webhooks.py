@@ -57,7 +57,7 @@ def told(database: Database) -> list[tuple[str, str]]:
         return [(row.event, row.subject) for row in session.execute(select(WebhookDelivery).order_by(WebhookDelivery.seq)).scalars()]
 
 
-def test_every_way_a_job_ends_is_told_in_the_commit_of_its_end_and_submits_the_delivery(database: Database, time: StillClock) -> None:
+def test_every_end_of_a_job_writes_its_event_and_delivery_in_the_same_commit(database: Database, time: StillClock) -> None:
     hook(database)
     worker = hired(database)
     one, two = claimed(database, worker, 1), claimed(database, worker, 2)
@@ -82,7 +82,7 @@ def test_every_way_a_job_ends_is_told_in_the_commit_of_its_end_and_submits_the_d
     assert {job.args[0] for job in jobs} == ids
 
 
-def test_an_end_that_is_rolled_back_is_told_nobody(database: Database) -> None:
+def test_an_end_that_is_rolled_back_writes_no_event(database: Database) -> None:
     hook(database)
     id = submitted(database, 1).id
     with database.session() as session:
@@ -91,7 +91,7 @@ def test_an_end_that_is_rolled_back_is_told_nobody(database: Database) -> None:
     assert told(database) == []
 
 
-def test_only_what_was_asked_for_is_told_and_never_the_end_of_a_delivery(database: Database) -> None:
+def test_only_subscribed_events_are_delivered_and_never_the_end_of_a_delivery(database: Database) -> None:
     hook(database, actor="wanted_webhook_actor", states=["dead"])
     everything = hook(database)
     name, other = "wanted_webhook_actor", deliver_webhook.actor_name
@@ -101,7 +101,7 @@ def test_only_what_was_asked_for_is_told_and_never_the_end_of_a_delivery(databas
         assert [row.webhook_id for row in session.execute(select(WebhookDelivery)).scalars()] == [everything.id]
 
 
-def test_a_workflow_is_told_once_when_nothing_of_it_runs_any_more(database: Database) -> None:
+def test_a_workflow_has_one_event_once_none_of_its_steps_runs(database: Database) -> None:
     hook(database, kind=Kind.WORKFLOW)
     worker = hired(database)
     workflow = Workflow("nightly")
@@ -199,7 +199,7 @@ def test_a_private_address_is_refused_unless_it_is_allowed(database: Database, s
         assert "not public" in (webhooks.delivery(session, id).answer or "")
 
 
-def test_a_webhook_that_is_deleted_is_told_nothing_more(database: Database) -> None:
+def test_a_deleted_webhook_gets_no_more_deliveries(database: Database) -> None:
     webhook = hook(database)
     with database.write() as session:
         id = webhooks.ping(session, webhook.id)

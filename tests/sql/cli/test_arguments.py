@@ -87,7 +87,7 @@ def test_help_is_made_of_the_signature() -> None:
     ]
 
 
-def test_each_actor_has_its_help_and_an_unknown_one_is_told_what_is_alike(terminal: Terminal) -> None:
+def test_each_actor_has_its_help_and_an_unknown_name_gets_a_suggestion(terminal: Terminal) -> None:
     told = terminal.run("submit", "create_random_user_accounts", "--help")
     assert told.startswith("Usage: ./run submit create_random_user_accounts --total INTEGER [OPTIONS]")
     assert "Create random user accounts." in told

@@ -47,7 +47,7 @@ def test_workers_are_listed_made_quiet_and_stopped(terminal: Terminal) -> None:
     assert "There is no living worker named nobody:1" in terminal.run("workers", "quiet", "nobody:1", code=1)
 
 
-def test_dead_letters_of_a_queue_that_nobody_serves_are_refused_with_those_there_are(terminal: Terminal) -> None:
+def test_dead_letters_of_an_unknown_queue_are_refused_with_the_known_queues(terminal: Terminal) -> None:
     assert "There is no queue named 'defualt'. Choose one of: " in terminal.run("requeue", "defualt", code=1)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from tests.sql.cli.conftest import Terminal
 
 
-def test_pauses_and_limits_are_set_told_and_lifted(terminal: Terminal) -> None:
+def test_pauses_and_limits_are_set_listed_and_lifted(terminal: Terminal) -> None:
     assert terminal.run("pause", "actor:add", "--for", "10m", "--reason", "deploy").startswith("actor:add paused until ")
     assert terminal.run("pauses").endswith("deploy")
     assert "There is no actor named 'ad'" in terminal.run("pause", "actor:ad", code=1)

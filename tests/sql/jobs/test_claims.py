@@ -149,7 +149,7 @@ def test_a_claim_forgets_the_progress_of_the_attempt_before(database: Database) 
     assert (job.progress_done, job.progress_total, job.progress_message) == (None, None, None)
 
 
-def test_each_reason_against_a_claim_is_told(database: Database, time: StillClock) -> None:
+def test_each_reason_against_a_claim_is_given(database: Database, time: StillClock) -> None:
     worker = hired(database)
     unknown_actor = submitted(database, actor="elsewhere").id
     expired = submitted(database, expires_at=now() + timedelta(seconds=1)).id
@@ -169,7 +169,7 @@ def test_each_reason_against_a_claim_is_told(database: Database, time: StillCloc
     }
 
 
-def test_what_waits_for_a_worker_that_may_claim_is_told_from_copies(database: Database) -> None:
+def test_a_message_for_another_worker_is_distinguished_from_a_copy(database: Database) -> None:
     worker = hired(database)
     again = claimed(database, worker)
     with database.write() as session:
@@ -244,7 +244,7 @@ def test_a_claim_that_sql_has_forgotten_is_taken_again_by_who_holds_it(database:
     assert settle(database, worker, ended(one)) == {one.seq}
 
 
-def test_what_was_given_away_or_has_ended_is_taken_by_nobody_again(database: Database, time: StillClock) -> None:
+def test_a_job_that_was_given_away_or_has_ended_is_not_claimed_again(database: Database, time: StillClock) -> None:
     worker, other = hired(database), hired(database, "there:2")
     gone, done, cancelled, late = (claimed(database, worker) for _ in range(4))
     settle(database, worker, ended(done))

@@ -40,7 +40,7 @@ def test_a_queued_job_that_is_put_off_does_not_start_by_the_message_that_is_unde
     assert look(database, id).state is State.SCHEDULED
 
 
-def test_a_job_brought_forward_is_due_at_once(database: Database) -> None:
+def test_a_job_moved_to_the_past_is_due_at_once(database: Database) -> None:
     id = submitted(database, due_at=now() + timedelta(days=300)).id
 
     changed(database, id, Edit(due_at=now() - timedelta(seconds=1)))

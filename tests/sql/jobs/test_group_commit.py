@@ -90,7 +90,7 @@ def test_who_submits_alone_does_not_notice_that_the_connection_had_died(gatherin
     assert stored(database) == 2
 
 
-def test_a_mistake_is_told_to_the_one_who_made_it(gathering: GroupCommit, database: Database) -> None:
+def test_an_invalid_submission_raises_for_its_own_caller_only(gathering: GroupCommit, database: Database) -> None:
     answers = gathered(gathering, database, [submission(priority=11 if number == 3 else 5) for number in range(THREADS)])
 
     assert [number for number, answer in enumerate(answers) if isinstance(answer, JobsError)] == [3]

@@ -17,7 +17,7 @@ def all_held(database: Database) -> list[Job]:
         return held(session).jobs
 
 
-def test_a_message_nobody_submitted_is_kept_whole_and_not_run(database: Database) -> None:
+def test_a_foreign_message_is_kept_whole_and_not_run(database: Database) -> None:
     foreign = message(1, "ü", actor="add", eta=5, attempt=3, max_retries=2)
     with database.write() as session:
         hold_foreign(session, [("default", foreign)], run=False)

@@ -41,7 +41,7 @@ def test_a_resume_at_the_moment_a_job_begins_to_wait_leaves_it_not_behind(databa
 
 
 @only_on("postgresql")  # SQLite has one writer: no pause is lifted during a claim
-def test_a_pause_that_is_lifted_while_a_claim_looks_holds_nobody(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_pause_that_ends_during_a_claim_defers_no_job(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
     worker, id = hired(database), submitted(database).id
     with database.write() as session:
         overrides.pause(session, "actor", "add")

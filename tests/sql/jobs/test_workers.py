@@ -63,7 +63,7 @@ def test_a_heartbeat_after_the_lease_was_given_away_says_so(database: Database, 
         assert workers.alive(session) == []
 
 
-def test_a_late_heartbeat_keeps_a_lease_that_nobody_has_given_away(database: Database, time: StillClock) -> None:
+def test_a_late_heartbeat_keeps_a_lease_that_was_not_given_away(database: Database, time: StillClock) -> None:
     worker = hired(database)
     one = claimed(database, worker)
     time.forward(LEASE * 2)
@@ -203,7 +203,7 @@ def test_workers_that_ended_long_ago_are_forgotten_unless_they_hold_a_job(databa
         assert {id for (id,) in session.execute(select(Worker.id))} == {holder, young}
 
 
-def test_only_running_jobs_of_this_worker_are_told_to_stop(database: Database) -> None:
+def test_only_running_jobs_of_this_worker_are_asked_to_stop(database: Database) -> None:
     worker, other = hired(database), hired(database, "there:2")
     mine, theirs, calm = claimed(database, worker), claimed(database, other), claimed(database, worker)
     with database.write() as session:

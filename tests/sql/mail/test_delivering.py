@@ -127,7 +127,7 @@ def test_a_server_that_fails_before_the_text_keeps_nothing_and_loses_nothing(
 
 
 @one_store
-def test_a_server_that_is_not_there_is_told(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_missing_mail_server_is_reported(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
     port = ports.anywhere(["smtp"])["smtp"]
     _use(monkeypatch, f"smtp://127.0.0.1:{port}")
     id = written(database)
@@ -164,7 +164,7 @@ def test_six_hundred_recipients_are_too_many_and_five_hundred_are_five_transacti
 
 
 @one_store
-def test_without_a_mail_server_nothing_is_lost_and_the_cure_is_told(database: Database) -> None:
+def test_without_a_mail_server_nothing_is_lost_and_the_cure_is_given(database: Database) -> None:
     id = written(database)
     with pytest.raises(NoMailServer, match="set CALLBOARD_SMTP_URL"):
         deliver_mail(id)
@@ -226,7 +226,7 @@ def test_a_server_that_offers_no_tls_gets_none_of_it(database: Database, server:
     assert server.taken == []
 
 
-def test_the_built_in_mailbox_keeps_what_its_owner_sends_and_nobody_else(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_built_in_mailbox_keeps_only_mail_of_its_owner(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
     port = ports.anywhere(["mailbox"])["mailbox"]
     catcher = Catcher("127.0.0.1", port, password="right")
     catcher.start()

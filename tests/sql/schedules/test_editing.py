@@ -73,7 +73,7 @@ def test_an_argument_that_changes_only_its_type_is_changed(database: Database, t
         assert (found, type(found)) == (kept, type(kept))
 
 
-def test_who_has_seen_an_older_version_is_told(database: Database, time: StillClock) -> None:
+def test_an_edit_of_an_older_version_is_refused(database: Database, time: StillClock) -> None:
     id = created(database)
     changed(database, id, kwargs={"number": 5})
 
@@ -223,7 +223,7 @@ def test_the_code_declares_a_schedule_once_however_many_schedulers_start(databas
     assert schedule.version == 1
 
 
-def test_a_deploy_changes_what_nobody_has_overridden(database: Database, time: StillClock) -> None:
+def test_a_deploy_changes_only_fields_without_an_override(database: Database, time: StillClock) -> None:
     declare(database, sched_work=cron("0 6 * * *", kwargs={"number": 3}))
     id = the_one(database).id
     changed(database, id, cron="0 7 * * *")

@@ -44,7 +44,7 @@ def test_a_tick_says_how_its_job_has_ended(database: Database, time: StillClock,
     assert look(database, id).failures == 1
 
 
-def test_each_failure_and_the_recovery_are_told_once(database: Database, time: StillClock, make: Maker) -> None:
+def test_each_failure_and_the_recovery_notify_once(database: Database, time: StillClock, make: Maker) -> None:
     id = created(database, **TOLD)
     for state in (State.SUCCEEDED, State.DEAD, State.DEAD, State.SUCCEEDED, State.SUCCEEDED):
         tick(database, time, id, make, state)
@@ -74,7 +74,7 @@ def test_it_is_paused_by_itself_after_so_many_failures_and_says_so(database: Dat
     assert look(database, id).paused_at is None
 
 
-def test_who_cannot_be_told_is_no_reason_to_fail(database: Database, time: StillClock, make: Maker) -> None:
+def test_a_notification_that_cannot_be_submitted_does_not_fail_the_caller(database: Database, time: StillClock, make: Maker) -> None:
     id = created(database, on_failure="sched_gone")
 
     tick(database, time, id, make, State.DEAD)
@@ -106,7 +106,7 @@ def test_a_persons_retry_that_succeeds_is_a_recovery(
     assert [each["event"] for each in told(database)] == ["failed", "recovered"]
 
 
-def test_no_success_by_the_time_of_day_is_told_once_until_the_next_success(database: Database, time: StillClock, make: Maker) -> None:
+def test_a_missed_daily_deadline_notifies_once_until_the_next_success(database: Database, time: StillClock, make: Maker) -> None:
     id = created(database, cron="0 6 * * *", zone="Europe/Berlin", expect_by="06:30", **TOLD)
     for day in (6, 7, 8, 9):
         time.instant = at(2026, 1, day, 5, 0)

@@ -146,7 +146,7 @@ def _allowed(view: Callable[..., Any]) -> Callable[..., str]:
     return reached
 
 
-def test_a_view_without_a_rule_answers_nobody(own_site: Site) -> None:
+def test_a_view_without_a_rule_refuses_every_request(own_site: Site) -> None:
     own_site.app.add_url_rule("/forgotten", endpoint="forgotten", view_func=lambda: "secret")
     assert own_site.stranger().get("/forgotten").status_code == 303
     assert own_site.browser(Role.ADMIN).get("/forgotten").status_code == 403

@@ -90,7 +90,7 @@ def test_a_webhook_of_alerts_is_made_with_its_own_states(site: Site) -> None:
 
 
 @pytest.mark.both_stores
-def test_an_alert_is_muted_until_a_time_and_heard_of_again(site: Site) -> None:
+def test_an_alert_is_muted_until_a_time_and_then_notifies_again(site: Site) -> None:
     operator, viewer, program = site.browser(Role.OPERATOR), site.browser(Role.VIEWER), site.program(Role.OPERATOR)
     assert "No active alerts." in in_words(viewer.get("/alerts").text)
     raise_alert(AlertKind.BACKLOG, "orders", "3 jobs are ready in queue orders, more than 2")

@@ -128,7 +128,7 @@ def test_an_idempotency_key_makes_one_job_of_many_requests(site: Site) -> None:
     assert _count() == 2
 
 
-def test_every_call_option_is_kept_and_told(site: Site) -> None:
+def test_every_call_option_is_kept_and_returned(site: Site) -> None:
     program = site.program()
     asked = {"unique_key": "one", "unique_until": "waiting", "fair_key": "me", "priority": 2, "delay": "1h", "idempotency_key": "k"}
     id = program.submit("add", 1, 2, **asked)

@@ -27,7 +27,7 @@ def test_a_read_with_the_tag_of_the_last_one_costs_no_body(site: Site) -> None:
     assert changed.headers["ETag"] != tag
 
 
-def test_an_edit_with_an_old_tag_overwrites_nobody(site: Site) -> None:
+def test_an_edit_with_an_old_tag_overwrites_nothing(site: Site) -> None:
     program = site.program()
     id = program.submit("add", 1, 2, delay="1h")
     tag = program.get(f"/api/v1/jobs/{id}").headers["ETag"]
@@ -81,7 +81,7 @@ def test_one_client_may_use_up_its_own_budget_and_no_other(site: Site, monkeypat
     assert limited.stranger().get("/api/v1/jobs").status_code == 401
 
 
-def test_a_rate_that_cannot_be_read_is_told_when_the_site_starts(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_unreadable_rate_is_reported_when_the_site_starts(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(get_settings(), "api_rate", "often")
     with pytest.raises(ValueError, match=r"CALLBOARD_API_RATE='often' is not a rate: write e\.g\. 600/m"):
         create_app()

@@ -139,7 +139,7 @@ def test_a_line_cannot_be_changed(site: Site) -> None:
     assert [line.who[:5] for line in lines()] == ["token"]
 
 
-def test_a_deed_outside_a_request_is_none_of_the_next_ones(site: Site) -> None:
+def test_an_audit_entry_outside_a_request_does_not_leak_into_the_next_one(site: Site) -> None:
     id = site.program(Role.SUBMITTER).submit("add", 1, 2)
     with write() as session:
         actions.cancel(session, id)  # by a program of this house: no person, no line

@@ -24,7 +24,7 @@ _ROWS = 'items;wrapped\r\n"[{""name"": ""=1+1""}]";yes\r\n"[{""name"": ""ä""}]"
     ("mark", "encoding"),
     [(b"", "utf-8"), (codecs.BOM_UTF8, "utf-8"), (codecs.BOM_UTF16_LE, "utf-16-le"), (codecs.BOM_UTF16_BE, "utf-16-be")],
 )
-def test_a_downloaded_file_is_brought_again_as_the_same_arguments(site: Site, mark: bytes, encoding: str) -> None:
+def test_a_downloaded_file_is_uploaded_again_as_the_same_arguments(site: Site, mark: bytes, encoding: str) -> None:
     visit = site.browser(Role.OPERATOR)
     first = bring(visit, "order", mark + _ROWS.encode(encoding)).location
     file = visit.get(f"{first}/rows.csv").data

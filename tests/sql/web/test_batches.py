@@ -121,7 +121,7 @@ def test_all_rows_are_submitted_or_none(visit: Visit, monkeypatch: pytest.Monkey
 def _small(x: int, y: bool) -> None: ...
 
 
-def test_a_file_brought_twice_by_a_double_click_is_one_draft_and_can_be_thrown_away(visit: Visit) -> None:
+def test_a_file_uploaded_twice_by_a_double_click_is_one_draft_and_can_be_deleted(visit: Visit) -> None:
     hidden = visit.hidden("/actors/add/rows")
     pages = {visit.client.post("/actors/add/rows", data={**hidden, "file": (io.BytesIO(b"x,y\n1,2"), "a.csv")}).location for _ in range(2)}
     [page] = pages
@@ -129,7 +129,7 @@ def test_a_file_brought_twice_by_a_double_click_is_one_draft_and_can_be_thrown_a
     assert visit.get(page).status_code == 404
 
 
-def test_a_result_file_is_brought_again_and_its_own_columns_are_left_out(visit: Visit) -> None:
+def test_a_result_file_is_uploaded_again_and_its_own_columns_are_ignored(visit: Visit) -> None:
     page = bring(visit, "add", "x;y\r\n1;2\r\n", "ärger.csv").location
     again = bring(visit, "add", visit.get(f"{page}/rows.csv").data).location
     assert "1 of 1 rows is valid." in in_words(visit.get(again).text)

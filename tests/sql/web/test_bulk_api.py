@@ -65,7 +65,7 @@ def test_another_number_than_was_seen_is_refused_with_the_one_there_is_and_nothi
         ({"verb": "retry", "count": 1, "query": "state:dead"}, "query"),
     ],
 )
-def test_what_cannot_be_meant_is_told_by_its_field(site: Site, body: dict[str, Any], field: str) -> None:
+def test_an_invalid_selection_is_named_by_its_field(site: Site, body: dict[str, Any], field: str) -> None:
     answer = site.program(Role.OPERATOR).post(ADDRESS, body)
     assert answer.status_code == 422, answer.text
     assert field in [each["field"] for each in answer.get_json()["errors"]]

@@ -53,7 +53,7 @@ def test_a_button_adds_a_row_without_complaining_and_keeps_what_was_typed(visit:
     assert "There is a problem" not in answer.text
 
 
-def test_an_error_within_a_row_is_told_at_its_input_and_in_the_summary(visit: Visit) -> None:
+def test_an_error_within_a_row_is_shown_at_its_input_and_in_the_summary(visit: Visit) -> None:
     answer = visit.fill_in("/actors/order", **{**ROW, "items.0.count": "0", "to-given": "1", "to.floor": "99"})
     assert answer.status_code == 422
     assert '<a href="#field-items.0.count">Items 1 › Count: Enter 1 or more.</a>' in answer.text

@@ -109,7 +109,7 @@ def test_one_look_serves_all_streams(site: Site, monkeypatch: pytest.MonkeyPatch
     assert max(looked) == 2  # rows, not streams
 
 
-def test_who_comes_when_all_streams_are_taken_is_told_to_poll(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_client_polls_when_all_streams_are_taken(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(job_watcher, "MAX_STREAMS", 1)
     id, visit = site.program().submit("add", 1, 2), site.browser()
     with job_watcher.tailer.watch(id):

@@ -54,7 +54,7 @@ def test_ready_without_a_broker_but_not_with_an_old_schema(site: Site) -> None:
     assert "run ./run migrate" in answer.get_json()["database"]
 
 
-def test_a_mistake_of_ours_is_told_without_a_traceback(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_internal_error_is_shown_without_a_traceback(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
     @contextmanager
     def broken() -> Iterator[Session]:
         raise RuntimeError("secret detail")

@@ -49,7 +49,7 @@ def test_a_user_is_made_signs_in_by_his_link_and_has_other_rights_from_then_on(s
     assert done == ["user.create", "user.rights", "user.disable", "user.enable", "user.new-link"]
 
 
-def test_a_token_is_told_once_works_and_is_revoked(site: Site, admin: Program) -> None:
+def test_a_token_is_shown_once_works_and_is_revoked(site: Site, admin: Program) -> None:
     name = random_name("ci")
     made = admin.post("/api/v1/tokens", {"name": name, "role": "submitter", "actors": ["add"], "expires": "90d"}).get_json()
     program = Program(site.app.test_client(), made["token"])
@@ -80,7 +80,7 @@ def test_a_token_is_told_once_works_and_is_revoked(site: Site, admin: Program) -
         ("tokens", {"name": "ci", "role": "viewer", "secret": "mine"}, "secret"),
     ],
 )
-def test_what_cannot_be_is_told_by_its_field(admin: Program, path: str, body: dict[str, Any], field: str) -> None:
+def test_an_invalid_value_is_named_by_its_field(admin: Program, path: str, body: dict[str, Any], field: str) -> None:
     answer = admin.post(f"/api/v1/{path}", body)
     assert answer.status_code == 422, answer.text
     assert [each["field"] for each in answer.get_json()["errors"]] == [field]

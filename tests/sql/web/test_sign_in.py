@@ -24,7 +24,7 @@ def _path(link: str) -> str:
     return link.removeprefix("http://localhost")
 
 
-def test_the_admins_password_is_made_and_told_once(site: Site) -> None:
+def test_the_admins_password_is_generated_and_shown_once(site: Site) -> None:
     password = ensure_admin()
     assert password is not None
     assert ensure_admin() is None

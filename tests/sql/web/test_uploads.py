@@ -121,7 +121,7 @@ def test_a_form_keeps_a_file_once_and_the_job_refers_to_it(site: Site, folder: P
     assert list((folder / "drafts").iterdir()) == []
 
 
-def test_a_form_sent_back_keeps_what_was_brought_and_takes_another_or_less(site: Site) -> None:
+def test_a_form_with_errors_keeps_its_files_and_takes_others_or_fewer(site: Site) -> None:
     visit = site.browser(Role.SUBMITTER)
     files = {"photo": part(), "papers": [part(b"one", "1.pdf"), part(b"two", "2.pdf")]}
     wrong = typed(visit, {**files, "pages-rows": "1", "pages.0.number": "none"})
@@ -149,7 +149,7 @@ def test_a_form_sent_back_keeps_what_was_brought_and_takes_another_or_less(site:
         ((b"MZ", "a.exe"), "Photo: The file a.exe is application/"),
     ],
 )
-def test_a_file_that_does_not_fit_is_told_at_its_input(site: Site, photo: Any, told: str) -> None:
+def test_an_error_of_a_file_is_shown_at_its_input(site: Site, photo: Any, told: str) -> None:
     answer = typed(site.browser(Role.SUBMITTER), {} if photo is None else {"photo": part(*photo)})
     assert answer.status_code == 422
     assert told in in_words(answer.text)
@@ -244,7 +244,7 @@ def test_a_program_may_send_files_as_parts_beside_the_json(site: Site) -> None:
     assert brought(program, nothing=part()).status_code == 422
 
 
-def test_more_than_may_be_brought_is_refused_with_the_parameter_and_leaves_nothing(
+def test_too_large_uploads_are_refused_with_the_parameter_and_leave_no_file(
     site: Site, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("CALLBOARD_MAX_UPLOAD_BYTES", "2000")
@@ -330,7 +330,7 @@ def test_a_row_refers_to_files_and_brings_none(site: Site) -> None:
     assert (column, told.startswith("A row cannot contain a file: upload it with POST /api/v1/files")) == ("photo", True)
 
 
-def test_what_nobody_refers_to_is_deleted_when_its_time_is_over(site: Site, folder: Path) -> None:
+def test_unreferenced_uploads_are_deleted_after_their_time(site: Site, folder: Path) -> None:
     program = site.program(Role.OPERATOR)
     jobs, nobodys, again = (brought(program, file=part(content)).get_json() for content in (b"a job's", b"nobody's", b"brought again"))
     preset = brought(program, file=part(b"a preset's")).get_json()

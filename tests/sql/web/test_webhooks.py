@@ -29,7 +29,7 @@ def test_a_webhook_is_made_on_the_page_pinged_and_deleted(site: Site) -> None:
     assert browser.get(page).status_code == 404
 
 
-def test_what_is_wrong_is_told_at_the_form_and_in_the_api(site: Site) -> None:
+def test_errors_are_shown_at_the_form_and_in_the_api(site: Site) -> None:
     browser, program = site.browser(), site.program()
     wrong = browser.fill_in("/admin/webhooks", url="gopher://example.org", kind="job", states="dead")
     assert wrong.status_code == 422
@@ -43,7 +43,7 @@ def test_what_is_wrong_is_told_at_the_form_and_in_the_api(site: Site) -> None:
     assert program.post("/api/v1/webhook-deliveries/nobody/resend").status_code == 404
 
 
-def test_the_secret_is_told_once_and_every_deed_is_in_the_audit(site: Site) -> None:
+def test_the_secret_is_shown_once_and_every_action_is_audited(site: Site) -> None:
     program = site.program()
     made = program.post("/api/v1/webhooks", {"url": "https://example.org/hook"})
     assert made.status_code == 201

@@ -178,7 +178,7 @@ def test_a_stream_tells_each_change_and_the_end(site: Site, monkeypatch: pytest.
     eventually(lambda: workflow_stream._room._value == workflow_stream.MAX_STREAMS, what="every stream gives its room back")
 
 
-def test_who_comes_when_all_streams_are_taken_is_told_to_poll(site: Site) -> None:
+def test_a_client_polls_when_all_streams_are_taken(site: Site) -> None:
     id, visit = _submitted(site.program())["id"], site.browser()
     taken = [workflow_stream._room.acquire(blocking=False) for _ in range(workflow_stream.MAX_STREAMS)]
     try:

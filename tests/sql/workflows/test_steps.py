@@ -92,7 +92,7 @@ def test_a_dead_step_blocks_what_is_behind_it_and_its_retry_lets_the_rest_go_on(
     assert look(database, receipt.jobs["c"]).args == ["b"]
 
 
-def test_with_on_dead_cancel_the_steps_behind_are_cancelled_and_brought_back_by_a_retry(database: Database, hand: Hand) -> None:
+def test_with_on_dead_cancel_later_steps_are_cancelled_and_wait_again_after_a_retry(database: Database, hand: Hand) -> None:
     workflow = Workflow(on_dead="cancel")
     a = workflow.step(message(), name="a")
     b = workflow.step(message(), name="b", after=a)

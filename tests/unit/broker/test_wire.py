@@ -80,7 +80,7 @@ def unconnected() -> Iterator[DeliveringConnection]:
     made.ioloop.close()
 
 
-def test_what_is_read_past_pika_is_heard_all_the_same(unconnected: DeliveringConnection) -> None:
+def test_bytes_read_past_pika_count_as_activity(unconnected: DeliveringConnection) -> None:
     # pika gives up a connection on which it has heard nothing for two heartbeats.
     taken: list[Whole] = []
     unconnected._channels[1] = unconnected._create_channel(1, None)

@@ -15,7 +15,7 @@ def running_job() -> RunningJob:
     return RunningJob(seq=1, id="id", actor="add", queue="default", attempt=2, worker="here:1", scheduled_for=None, open_session=None)
 
 
-def test_a_plain_call_may_say_its_progress_to_nobody() -> None:
+def test_a_plain_call_may_report_progress_without_a_job() -> None:
     current_job.progress(1, 2, "half")
     current_job.check()
 
@@ -85,6 +85,6 @@ def test_progress_beyond_what_a_column_holds_is_kept_at_its_limit(done: int) -> 
     assert all(number is not None and -(2**63) <= number < 2**63 for number in job.progress_seen[:2])
 
 
-def test_an_actor_without_a_transaction_is_told_how_to_get_one() -> None:
+def test_an_actor_without_a_transaction_gets_an_error_with_the_cure() -> None:
     with pytest.raises(RuntimeError, match=r"add has no session: declare it with @dramatiq.actor\(transactional=True\)"):
         _ = running_job().session

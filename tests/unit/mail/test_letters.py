@@ -59,7 +59,7 @@ def test_attachments_and_pictures_are_in_their_places() -> None:
     assert "data:image/png;base64," in letter.html
 
 
-def test_each_recipient_is_told_once_and_blind_copies_are_in_no_header() -> None:
+def test_each_recipient_gets_one_copy_and_blind_copies_are_in_no_header() -> None:
     one = composed(to=["Ada <ada@example.com>", "bob@example.com"], cc=["ada@example.com"], bcc=["eve@example.com"])
 
     assert one.recipients == ["ada@example.com", "bob@example.com", "eve@example.com"]

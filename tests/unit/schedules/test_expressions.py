@@ -76,5 +76,5 @@ def test_what_wraps_or_has_a_name_means_these_numbers(text: str, parts: str) -> 
         (Rule(every_s=5400), "Every 1 hour 30 minutes"),
     ],
 )
-def test_a_rule_is_told_in_words(rule: Rule, told: str) -> None:
+def test_a_rule_is_described_in_words(rule: Rule, told: str) -> None:
     assert words(rule) == told

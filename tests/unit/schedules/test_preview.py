@@ -30,12 +30,12 @@ MARCH = at(2026, 3, 1)
         (Rule(every_s=60, zone="Europe/Berlin"), []),
     ],
 )  # fmt: skip
-def test_changes_of_clocks_are_told_in_words_and_the_ticks_do_what_is_told(rule: Rule, told: list[str]) -> None:
+def test_clock_changes_are_described_in_words_and_the_ticks_agree(rule: Rule, told: list[str]) -> None:
     assert preview.notes(rule, MARCH)[: len(told)] == told
     assert bool(preview.notes(rule, MARCH)) == bool(told)
 
 
-def test_what_is_told_of_the_29th_of_march_is_what_fires() -> None:
+def test_the_description_of_the_29th_of_march_is_what_fires() -> None:
     rule = Rule(cron="30 2 * * *", zone="Europe/Berlin")
 
     shown = preview.upcoming(rule, at(2026, 3, 28, 12), 2)

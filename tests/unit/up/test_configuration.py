@@ -30,7 +30,7 @@ def test_a_wrong_value_names_the_variable_its_line_and_the_cure() -> None:
     assert "nano +2 .env" in str(caught.value)
 
 
-def test_a_wrong_value_of_the_environment_is_told_as_such(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_wrong_value_of_the_environment_is_reported_as_such(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CALLBOARD_WORKERS", "-1")
 
     with pytest.raises(UpError, match=r"CALLBOARD_WORKERS \(from environment\).*\n.*unset CALLBOARD_WORKERS"):
@@ -45,14 +45,14 @@ def test_a_line_that_is_no_assignment_is_shown() -> None:
 
 
 @pytest.mark.parametrize("make", [lambda path: path.mkdir(), lambda path: path.write_bytes(b"CALLBOARD_PORT=\xff\xfe\n")])
-def test_an_env_file_that_is_none_is_told(make) -> None:  # type: ignore[no-untyped-def]
+def test_an_invalid_env_file_is_reported(make) -> None:  # type: ignore[no-untyped-def]
     make(Path(".env"))
 
     with pytest.raises(UpError, match=r"\.env cannot be read"):
         configuration.read_settings()
 
 
-def test_a_misspelt_variable_is_named_with_the_one_meant(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_misspelt_variable_is_named_with_a_suggestion(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CALLBOARD_PROT", "8001")
 
     assert configuration.unknown_variables() == ["CALLBOARD_PROT is not a setting. Did you mean CALLBOARD_PORT?"]

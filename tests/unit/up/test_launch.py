@@ -5,7 +5,7 @@ from __future__ import annotations
 from src.up.parts import launch
 
 
-def test_two_that_wish_for_one_port_at_one_moment_get_two() -> None:
+def test_two_concurrent_requests_for_one_port_get_two() -> None:
     with launch.listen_on("127.0.0.1", 21_525, exact=False) as one, launch.listen_on("127.0.0.1", 21_525, exact=False) as other:
         ports = {each.getsockname()[1] for each in (one, other)}
 

@@ -133,7 +133,7 @@ def test_an_instant_is_typed_in_the_zone_of_the_settings(monkeypatch: pytest.Mon
     assert _read(at="2030-07-01T10:00").values == {"at": "2030-07-01T10:00:00+02:00"}
 
 
-def test_a_time_that_the_clocks_leave_out_is_an_error_and_any_zone_may_be_meant() -> None:
+def test_a_skipped_time_is_an_error_and_any_zone_may_be_given() -> None:
     assert _read(at="2030-07-01T10:00", **{"at-zone": "Asia/Tokyo"}).values == {"at": "2030-07-01T10:00:00+09:00"}
     assert "does not exist in Europe/Berlin" in _read(at="2030-03-31T02:30", **{"at-zone": "Europe/Berlin"}).errors["at"]
     assert "There is no time zone 'Berlin'" in _read(at="2030-03-31T02:30", **{"at-zone": "Berlin"}).errors["at"]

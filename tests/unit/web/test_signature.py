@@ -116,7 +116,7 @@ def test_a_function_of_json_types_only_is_called_without_conversion() -> None:
     assert _of(act).coerce(["not an int"], {"b": 1}) == (["not an int"], {"b": 1})
 
 
-def test_stored_json_that_no_longer_fits_is_told_by_field() -> None:
+def test_stored_json_that_no_longer_fits_is_reported_by_field() -> None:
     def act(day: date) -> None: ...
 
     with pytest.raises(InvalidArguments) as refused:

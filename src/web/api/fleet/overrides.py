@@ -58,18 +58,18 @@ def pause() -> Response:
     with database.write() as session:
         target = override_requests.read_target(body.target)
         override_requests.pause(session, target, how_long=body.for_, until=body.until, reason=body.reason, by=visitor())
-        [made] = [each for each in overrides.load(session).pauses(now()) if each.target == str(target)]
-    return answer(pause_document(made), 201)
+        [current] = [each for each in overrides.load(session).pauses(now()) if each.target == str(target)]
+    return answer(pause_document(current), 201)
 
 
 @blueprint.delete("/pauses/<target>")
 @allow(Role.OPERATOR, action="target.resume")
 def resume(target: str) -> Response:
     """End a pause. Idempotent."""
-    meant = override_requests.read_target(target)
+    chosen = override_requests.read_target(target)
     with database.write() as session:
-        waited = override_requests.resume(session, meant)
-    return answer({"target": str(meant), "waited": waited})
+        waited = override_requests.resume(session, chosen)
+    return answer({"target": str(chosen), "waited": waited})
 
 
 @blueprint.get("/limits")
@@ -99,10 +99,10 @@ def set_limits() -> Response:
 @allow(Role.OPERATOR, action="target.limit")
 def follow_code(target: str, setting: str) -> Response:
     """Remove an override: the code value applies again."""
-    meant = override_requests.read_target(target)
+    chosen = override_requests.read_target(target)
     with database.write() as session:
-        override_requests.follow_code(session, meant, setting)
-        return answer({"limits": [limit_document(each) for each in override_requests.panel(session, meant).limits]})
+        override_requests.follow_code(session, chosen, setting)
+        return answer({"limits": [limit_document(each) for each in override_requests.panel(session, chosen).limits]})
 
 
 @blueprint.get("/breakers")

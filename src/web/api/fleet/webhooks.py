@@ -29,8 +29,8 @@ def create_webhook() -> Response:
     """Create a webhook; only this response shows its secret."""
     body = read(webhook_request.WebhookBody, read_json(), example='{"url": "https://example.org/hook", "states": ["dead"]}')
     with database.write() as session:
-        made = webhook_request.create(session, body, by=visitor())
-        return answer({**webhook_request.document(made), "secret": made.secret}, 201)
+        webhook = webhook_request.create(session, body, by=visitor())
+        return answer({**webhook_request.document(webhook), "secret": webhook.secret}, 201)
 
 
 @blueprint.get("/webhooks/<id>")

@@ -37,7 +37,7 @@ def count_many() -> Response:
     verb = bulk_request.read_verb(request.args.get("verb"))
     query = bulk_request.within(verb, search.parse(request.args.get("q", "")))
     with database.read() as session:
-        found = bulk_request.meant(session, verb, query)
+        found = bulk_request.select(session, verb, query)
     return answer(
         {
             "verb": verb.value,
@@ -58,7 +58,7 @@ def act_on_many() -> Response:
     verb = bulk_request.read_verb(body.verb)
     query = bulk_request.within(verb, search.parse(body.q))
     with database.read() as session:
-        found = bulk_request.meant(session, verb, query)
+        found = bulk_request.select(session, verb, query)
     bulk_request.check_count(found, body.count)
     with database.write() as session:
         receipt = bulk_request.start(session, verb, query, up_to=found.up_to, count=found.total, by=visitor(), source="api")

@@ -21,10 +21,10 @@ from ..requests.blueprint import blueprint
 def bring_file() -> Response:
     """Store a file and return the reference that jobs take as an argument."""
     require_multipart()
-    brought = request.files.get("file")
-    if brought is None or not brought.filename:
+    upload = request.files.get("file")
+    if upload is None or not upload.filename:
         raise InvalidArguments("Send one part named file, with a file name.", errors={"file": "Required."})
-    return answer({**uploads.keep(brought).reference, "sha256": uploads.sha256(brought)}, 201)
+    return answer({**uploads.keep(upload).reference, "sha256": uploads.sha256(upload)}, 201)
 
 
 @blueprint.get("/jobs/<id>/files/<file>")

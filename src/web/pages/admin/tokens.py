@@ -28,10 +28,10 @@ def index() -> str:
 def create() -> str | tuple[str, int]:
     """Create a token and show it once."""
     try:
-        made = read(request.form).create()
+        token = read(request.form).create()
     except (ValueError, JobsError) as error:
         return _page(problem=str(error), typed=request.form), 422
-    return _page(made=made)
+    return _page(token=token)
 
 
 @blueprint.post("/admin/tokens/<int:id>/revoke")

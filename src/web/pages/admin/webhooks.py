@@ -45,8 +45,8 @@ def create() -> str | Response | tuple[str, int]:
     }
     try:
         with database.write() as session:
-            made = webhook_request.create(session, read(webhook_request.WebhookBody, wanted, example="{}"), by=visitor())
-            id, secret = made.id, made.secret
+            webhook = webhook_request.create(session, read(webhook_request.WebhookBody, wanted, example="{}"), by=visitor())
+            id, secret = webhook.id, webhook.secret
     except JobsError as error:
         return _index(wanted, error), 422
     return render_template("admin/webhook.html", webhook=_found(id), page=webhooks.Page([], None), secret=secret)

@@ -24,57 +24,57 @@ blueprint = Blueprint("controls", __name__)
 @allow(Role.OPERATOR, action="target.pause")
 def pause(target: str) -> Response:
     """Pause a target for a duration or until it is resumed."""
-    meant, how_long = override_requests.read_target(target), request.form.get("for", "").strip()
+    chosen, how_long = override_requests.read_target(target), request.form.get("for", "").strip()
     try:
         with database.write() as session:
             reason = request.form.get("reason", "").strip()[:500]
-            override_requests.pause(session, meant, how_long=how_long or None, reason=reason, by=visitor())
-        flash(f"{_named(meant)} paused: running jobs finish, new ones wait.", "success")
+            override_requests.pause(session, chosen, how_long=how_long or None, reason=reason, by=visitor())
+        flash(f"{_named(chosen)} paused: running jobs finish, new ones wait.", "success")
     except JobsError as error:
         flash(f"Failed: {error}", "error")
-    return _back(meant)
+    return _back(chosen)
 
 
 @blueprint.post("/controls/<target>/resume")
 @allow(Role.OPERATOR, action="target.resume")
 def resume(target: str) -> Response:
     """End a pause."""
-    meant = override_requests.read_target(target)
+    chosen = override_requests.read_target(target)
     with database.write() as session:
-        waited = override_requests.resume(session, meant)
-    flash(f"{_named(meant)} resumed; {waited} job{' was' if waited == 1 else 's were'} waiting.", "success")
-    return _back(meant)
+        waited = override_requests.resume(session, chosen)
+    flash(f"{_named(chosen)} resumed; {waited} job{' was' if waited == 1 else 's were'} waiting.", "success")
+    return _back(chosen)
 
 
 @blueprint.post("/controls/<target>/limit")
 @allow(Role.OPERATOR, action="target.limit")
 def limit(target: str) -> Response:
     """Override a limit, remove it, or return to the code value."""
-    meant, setting, do = override_requests.read_target(target), request.form.get("setting", ""), request.form.get("do", "")
+    chosen, setting, do = override_requests.read_target(target), request.form.get("setting", ""), request.form.get("do", "")
     if setting not in (RATE_LIMIT, CONCURRENCY) or do not in ("set", "lift", "follow"):
         raise BadRequest("Unknown button.")
     try:
         with database.write() as session:
             if do == "follow":
-                override_requests.follow_code(session, meant, setting)
+                override_requests.follow_code(session, chosen, setting)
             else:
                 value = None if do == "lift" else _value(setting, request.form.get("value", "").strip())
-                override_requests.override(session, meant, setting, value, by=visitor())
+                override_requests.override(session, chosen, setting, value, by=visitor())
         flash("Override removed." if do == "follow" else "Limit changed: it applies from the next job on.", "success")
     except JobsError as error:
         flash(f"Failed: {error}", "error")
-    return _back(meant)
+    return _back(chosen)
 
 
 @blueprint.post("/controls/<target>/reset")
 @allow(Role.OPERATOR, action="breaker.reset")
 def reset(target: str) -> Response:
     """Reset an actor's circuit breaker."""
-    meant = override_requests.read_target(target)
+    chosen = override_requests.read_target(target)
     with database.write() as session:
-        waited = breakers.reset(session, meant.name)
+        waited = breakers.reset(session, chosen.name)
     flash(f"Circuit breaker closed; {waited} job{' was' if waited == 1 else 's were'} waiting.", "success")
-    return _back(meant)
+    return _back(chosen)
 
 
 def _value(setting: str, text: str) -> Any:

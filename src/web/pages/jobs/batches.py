@@ -67,11 +67,11 @@ def template(name: str) -> FlaskResponse:
 @allow(Role.SUBMITTER, action="batch.read")
 def read(name: str) -> Response | tuple[str, int]:
     """Parse and validate a file: redirect to its preview, or show why it cannot be read."""
-    brought = request.files.get("file")
+    upload = request.files.get("file")
     try:
-        if brought is None or not brought.filename:
+        if upload is None or not upload.filename:
             raise UnreadableSheet("Choose a file first.")
-        data = brought.stream.read(MAX_BYTES + 1)
+        data = upload.stream.read(MAX_BYTES + 1)
         if len(data) > MAX_BYTES:
             raise UnreadableSheet(f"The file is larger than {MAX_BYTES // 1024 // 1024} MB. Split it.")
         header, rows = Sheet(Signature.of(actor_catalogue.submittable(name))).read(data)
@@ -80,7 +80,7 @@ def read(name: str) -> Response | tuple[str, int]:
         return _new(name, str(error)), 422
     with database.write() as session:
         batch = batches.draft(
-            session, _key(), actor=name, name=brought.filename, header=header, dialect=asdict(dialect), rows=rows, by=visitor().name
+            session, _key(), actor=name, name=upload.filename, header=header, dialect=asdict(dialect), rows=rows, by=visitor().name
         )
     return redirect(url_for("batches.show", id=batch.id), 303)
 

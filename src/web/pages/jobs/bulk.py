@@ -53,8 +53,8 @@ def start() -> Response | tuple[str, int]:
 def _page(verb: Verb, query: Query, *, error: str | None = None) -> str:
     query = bulk_request.within(verb, query)
     with database.read() as session:
-        meant = bulk_request.meant(session, verb, query)
-    return render_template("jobs/bulk.html", meant=meant, verb=verb, query=query, error=error, typed_above=bulk.TYPED_ABOVE)
+        selection = bulk_request.select(session, verb, query)
+    return render_template("jobs/bulk.html", selection=selection, verb=verb, query=query, error=error, typed_above=bulk.TYPED_ABOVE)
 
 
 def _verb(text: str | None) -> Verb:
