@@ -51,187 +51,188 @@ class Settings(BaseSettings):
     database_url: Annotated[str, AfterValidator(setting_checks.database_url)] = Field(
         "", description="SQLAlchemy URL; empty: SQLite in the data folder (one host only)"
     )
-    database_pool: int = Field(
-        20, ge=1, description="connections that each process keeps to PostgreSQL or SQLite once it has needed so many at the same time"
-    )
+    database_pool: int = Field(20, ge=1, description="database connections that each process keeps open once it has needed them")
     database_overflow: int = Field(
-        100, ge=0, description="connections beyond them that a process opens while all are in use, and closes again"
+        100, ge=0, description="additional database connections that a process opens while all others are in use"
     )
-    sqlite_cache: int = Field(
-        64, ge=1, description="megabytes of memory in which SQLite keeps pages of its file, for all connections of a process together"
-    )
+    sqlite_cache: int = Field(64, ge=1, description="megabytes of SQLite's page cache, shared by all connections of a process")
     broker_url: Annotated[str, AfterValidator(setting_checks.broker_urls)] = Field(
-        "amqp://guest:guest@127.0.0.1:5672/", description="AMQP URLs of RabbitMQ, several hosts separated by `;`"
+        "amqp://guest:guest@127.0.0.1:5672/", description="AMQP URLs of RabbitMQ, one per node, separated by `;`"
     )
     management_url: Annotated[str, AfterValidator(setting_checks.web_addresses)] = Field(
         "",
-        description="URLs of the RabbitMQ management API as this process reaches it, one per node separated by `;`; empty: no broker numbers",
+        description="URLs of the RabbitMQ management API, one per node, separated by `;`; empty: no broker metrics",
     )
     management_public_url: Annotated[str, AfterValidator(setting_checks.web_address)] = Field(
-        "", description="URL of the RabbitMQ management UI as browsers reach it, for links; empty: the first of CALLBOARD_MANAGEMENT_URL"
+        "", description="URL of the RabbitMQ management UI for links in the browser; empty: the first of CALLBOARD_MANAGEMENT_URL"
     )
 
     actors: str = Field(
         "",
-        description="modules to import actors from beside those in src/actors, and folders full of them (what has a `/`), comma separated",
+        description="modules, or folders of modules (with a `/`), whose actors are loaded besides those of src/actors, separated by commas",
     )
     api_rate: Annotated[str, AfterValidator(setting_checks.rate)] = Field(
-        "30000/m", description="requests that one token or user may make of the API of each web process, e.g. 600/m; empty: no limit"
+        "30000/m", description="API requests per token or user that each web process accepts, e.g. 600/m; empty: no limit"
     )
     workers: int = Field(2, ge=0, le=64, description="worker processes that `./run up` starts")
     threads: int = Field(8, ge=1, le=256, description="actor threads per worker process")
 
     secret_key: Annotated[str, AfterValidator(setting_checks.key)] = Field(
-        "", description="key that signs browser sessions, at least 12 characters; empty: made once and kept in the data folder"
+        "", description="key that signs browser sessions, at least 12 characters; empty: generated once and kept in the data folder"
     )
     timezone: Annotated[str, AfterValidator(setting_checks.zone)] = Field(
-        "UTC", description="IANA name of the zone in which pages show times first"
+        "UTC", description="IANA name of the time zone in which pages show times"
     )
-    log_level: Annotated[str, AfterValidator(setting_checks.level)] = Field("INFO", description="least level that is logged")
+    log_level: Annotated[str, AfterValidator(setting_checks.level)] = Field("INFO", description="lowest level that is logged")
     log_format: Literal["auto", "console", "json"] = Field("auto", description="auto: readable on a terminal, JSON otherwise")
 
     metrics_port: int = Field(
         0,
         ge=0,
         le=65535,
-        description="first port on which worker and scheduler processes tell numbers of their own, each on the first free one; 0: none",
+        description="first port for the metrics of worker and scheduler processes; each takes the first free one from here on; 0: off",
     )
     metrics_host: Annotated[str, AfterValidator(setting_checks.host)] = Field(
-        "127.0.0.1", description="address on which they do; no token is needed to read them there"
+        "127.0.0.1", description="address on which worker and scheduler processes serve their metrics, without a token"
     )
     trace_url: str = Field(
         "",
         pattern=r"^(https?://.*\{trace_id\}.*)?$",
-        description="address of one trace in the tool that shows traces, for links, e.g. `http://127.0.0.1:16686/trace/{trace_id}`; empty: no link",
+        description="URL of a trace in your tracing tool, for links, e.g. `http://127.0.0.1:16686/trace/{trace_id}`; empty: no links",
     )
 
     foreign_messages: Literal["hold", "run"] = Field(
-        "hold", description="messages that were not submitted here: held for an operator, or run"
+        "hold", description="messages published by other programs: `hold` for an operator, or `run`"
     )
-    max_result_bytes: int = Field(67_108_864, ge=1024, description="bytes; a larger JSON result ends the attempt as unstorable")
-    inline_result_bytes: int = Field(262_144, ge=1024, description="bytes; a larger JSON result is kept in a file instead of its row")
-    results_dir: str = Field(
-        "", description="folder of those files; empty: `results` in the data folder. On several hosts: one that all share"
+    max_result_bytes: int = Field(
+        67_108_864, ge=1024, description="maximum size of a JSON result in bytes; an attempt with a larger one fails"
     )
-    uploads_dir: str = Field(
-        "", description="folder of the files that jobs are given; empty: `uploads` in the data folder. On several hosts: one that all share"
+    inline_result_bytes: int = Field(
+        262_144, ge=1024, description="bytes; a larger JSON result is stored in a file instead of the job's row"
     )
-    max_upload_bytes: int = Field(104_857_600, ge=1024, description="bytes of files that one request may bring, and of one file")
+    results_dir: str = Field("", description="folder of result files, shared by all hosts; empty: `results` in the data folder")
+    uploads_dir: str = Field("", description="folder of uploaded files, shared by all hosts; empty: `uploads` in the data folder")
+    max_upload_bytes: int = Field(104_857_600, ge=1024, description="maximum size in bytes of a file, and of all files of one request")
     keep_uploads: float = Field(
         1,
         gt=0,
-        description="days that a file is kept to which no job, schedule, preset or row of a batch refers, from the last time one did",
+        description="days that an uploaded file is kept after the last job, schedule, preset or batch row that refers to it",
     )
-    max_message_bytes: int = Field(1_048_576, ge=1024, description="bytes; larger arguments are refused when submitted")
+    max_message_bytes: int = Field(
+        1_048_576, ge=1024, description="maximum size of a message in bytes; jobs with larger arguments are refused"
+    )
 
     heartbeat_interval: float = Field(2.0, gt=0, description="seconds between two heartbeats of a worker process")
-    lease_duration: float = Field(6.0, gt=0, description="seconds without a heartbeat after which a worker's jobs are given away")
-    max_crashes: int = Field(3, ge=1, description="workers that one job may kill before it is dead")
-    publish_grace: float = Field(2.0, gt=0, description="seconds a committed job may stay unpublished before the relay publishes it")
-    relay_interval: float = Field(0.2, gt=0, description="seconds between two polls of the relay when no job is due")
-    reconcile_interval: float = Field(15.0, gt=0, description="seconds between two comparisons of SQL with the broker")
-    reconcile_after: float = Field(
-        20.0, gt=0, description="seconds that a published job must have waited before the reconciler checks for its message"
+    lease_duration: float = Field(
+        6.0, gt=0, description="seconds without a heartbeat after which the jobs of a worker process are taken over"
     )
+    max_crashes: int = Field(3, ge=1, description="worker crashes after which a job becomes dead instead of being retried")
+    publish_grace: float = Field(2.0, gt=0, description="seconds that a committed job may stay unpublished before the relay publishes it")
+    relay_interval: float = Field(0.2, gt=0, description="seconds between two polls of the relay when no job is due")
+    reconcile_interval: float = Field(15.0, gt=0, description="seconds between two comparisons of the database with RabbitMQ's queues")
+    reconcile_after: float = Field(20.0, gt=0, description="seconds that a published job waits before the reconciler looks for its message")
     early_ack_after: float = Field(
-        60.0, gt=0, description="seconds of running after which a message is acknowledged: from then on the lease alone guards the job"
+        60.0, gt=0, description="seconds of running after which a message is acknowledged early; then the lease alone protects the job"
     )
     watchdog_after: float = Field(
-        12.0, ge=0, description="seconds an actor may hold the interpreter before the watchdog kills its worker process; 0: never"
+        12.0, ge=0, description="seconds that an actor may block the interpreter before the watchdog kills its worker process; 0: never"
     )
     stuck_after: float = Field(
-        30.0, gt=0, description="seconds without progress of one of its own threads after which a worker process ends and is replaced"
+        30.0, gt=0, description="seconds without progress of an internal thread after which a worker process exits and is replaced"
     )
-    cancel_grace: float = Field(5.0, ge=0, description="seconds an isolated actor gets to react to a cancel before its process is killed")
+    cancel_grace: float = Field(
+        5.0, ge=0, description="seconds that an isolated actor has to react to a cancel before its process is killed"
+    )
     stalled_after: float = Field(1800.0, gt=0, description="seconds of running after which a job is shown as stalled")
-    max_log_lines: int = Field(1_000, ge=1, description="lines kept of what one attempt logs and prints")
-    max_log_bytes: int = Field(262_144, ge=1024, description="bytes kept of what one attempt logs and prints")
-    shutdown_timeout: float = Field(30.0, gt=0, description="seconds a stopping worker lets its actors finish")
+    max_log_lines: int = Field(1_000, ge=1, description="maximum number of log lines stored per attempt")
+    max_log_bytes: int = Field(262_144, ge=1024, description="maximum size in bytes of the log stored per attempt")
+    shutdown_timeout: float = Field(30.0, gt=0, description="seconds that a stopping worker waits for running actors")
 
-    keep_succeeded: float = Field(14, gt=0, description="days that succeeded jobs are kept with their results")
+    keep_succeeded: float = Field(14, gt=0, description="days that succeeded jobs and their results are kept")
     keep_cancelled: float = Field(30, gt=0, description="days that cancelled and expired jobs are kept")
     keep_dead: float = Field(180, gt=0, description="days that dead jobs are kept")
-    keep_ticks: float = Field(60, gt=0, description="days that the history of schedules is kept, besides the newest 100 ticks of each")
+    keep_ticks: float = Field(60, gt=0, description="days that ticks of schedules are kept; the newest 100 of each schedule stay")
 
     alert_actor: str = Field(
         "mail_schedule_news",
-        description="actor notified of schedules that miss their deadline and have no actor of their own for it",
+        description="actor that is called when a schedule without its own `on_alert` misses its deadline",
     )
 
-    alert_backlog: int = Field(1000, ge=0, description="ready jobs in one queue above which an alert begins; 0: no alert")
-    alert_backlog_for: float = Field(5, ge=0, description="minutes that they must have been more")
+    alert_backlog: int = Field(1000, ge=0, description="number of ready jobs in a queue above which an alert begins; 0: no alert")
+    alert_backlog_for: float = Field(
+        5, ge=0, description="minutes that a queue must stay above CALLBOARD_ALERT_BACKLOG before the alert begins"
+    )
     alert_oldest: float = Field(
         30, ge=0, description="minutes that the oldest ready job of a queue may wait before an alert begins; 0: no alert"
     )
-    alert_no_worker: float = Field(2, ge=0, description="minutes without a living worker process after which an alert begins; 0: no alert")
+    alert_no_worker: float = Field(2, ge=0, description="minutes without a live worker process before an alert begins; 0: no alert")
     alert_failures: float = Field(
-        50, ge=0, lt=100, description="percent of the jobs that ended lately that may be dead before an alert begins; 0: no alert"
+        50, ge=0, lt=100, description="percentage of dead jobs among recently finished ones above which an alert begins; 0: no alert"
     )
-    alert_failures_over: float = Field(15, gt=0, description="minutes that count as lately for that")
-    alert_failures_least: int = Field(20, ge=1, description="jobs that must have ended lately before their part counts")
-    alert_late: float = Field(5, ge=0, description="minutes that a schedule may be late before an alert begins; 0: no alert")
-    alert_no_scheduler: float = Field(
-        1, ge=0, description="minutes without a living scheduler, or without a relay, after which an alert begins; 0: no alert"
-    )
+    alert_failures_over: float = Field(15, gt=0, description="minutes that count as recent for CALLBOARD_ALERT_FAILURES")
+    alert_failures_least: int = Field(20, ge=1, description="minimum number of recently finished jobs for CALLBOARD_ALERT_FAILURES")
+    alert_late: float = Field(5, ge=0, description="minutes that a schedule may be overdue before an alert begins; 0: no alert")
+    alert_no_scheduler: float = Field(1, ge=0, description="minutes without a live scheduler or relay before an alert begins; 0: no alert")
     alert_fewer: float = Field(
         2,
         ge=0,
         le=30,
-        description="minutes with fewer workers or schedulers than in the hour before after which an alert begins; 0: no alert",
+        description="minutes with fewer workers or schedulers than in the previous hour before an alert begins; 0: no alert",
     )
     alert_broker: float = Field(
         1,
         ge=0,
-        description="minutes that RabbitMQ or one of its nodes may be away before an alert begins; that of a memory or disk alarm begins at once; 0: no alert",
+        description="minutes that RabbitMQ or one of its nodes may be unreachable before an alert begins; memory and disk alarms alert at once; 0: no alert",
     )
     alert_held: float = Field(5, ge=0, description="minutes that jobs may be held before an alert begins; 0: no alert")
     alert_backup: float = Field(
         3,
         ge=0,
-        description="hours without a backup that succeeded after which an alert begins, as it does when one has failed; 0: no alert",
+        description="hours without a successful backup before an alert begins; a failed backup alerts at once; 0: no alert",
     )
 
-    keep_mails: float = Field(30, gt=0, description="days that mail is kept; what was not delivered, twice as long")
+    keep_mails: float = Field(30, gt=0, description="days that delivered mail is kept; undelivered mail is kept twice as long")
     keep_reports: float = Field(400, gt=0, description="days that reports are kept in the archive")
-    keep_audit: float = Field(400, gt=0, description="days that lines of the audit are kept: who did what, and who was refused")
+    keep_audit: float = Field(400, gt=0, description="days that audit entries are kept")
 
     smtp_url: Annotated[str, AfterValidator(setting_checks.mail_server)] = Field(
         "",
-        description="smtp://, smtp+starttls:// or smtps:// user:password@host:port of the mail server; empty: the built-in mailbox under `./run up`",
+        description="URL of the mail server: `smtp://`, `smtp+starttls://` or `smtps://`, then `user:password@host:port`; empty: the built-in mailbox under `./run up`",
     )
     mail_from: Annotated[str, AfterValidator(setting_checks.addresses)] = Field(
-        "Callboard <callboard@localhost>", description="sender of mail that names none"
+        "Callboard <callboard@localhost>", description="default sender of mail"
     )
     mail_admins: Annotated[str, AfterValidator(setting_checks.addresses)] = Field(
         "",
-        description="recipients of reports and failure mail, comma separated; empty: the built-in mailbox, or no recipients with a real mail server",
+        description="recipients of reports and failure mail, separated by commas; empty: the built-in mailbox, or no recipient with a real mail server",
     )
     mail_templates: Annotated[str, AfterValidator(setting_checks.folder)] = Field(
-        "", description="folder of your own mail templates, NAME.txt and NAME.html; they win over those of the same name here"
+        "", description="folder of your own mail templates, NAME.txt and NAME.html, which override the built-in ones"
     )
     public_url: Annotated[str, AfterValidator(setting_checks.web_address)] = Field(
-        "", description="address of the console as people's browsers see it, for links in mail; empty: host and port"
+        "", description="address of the console in a browser, for links in mail; empty: host and port"
     )
 
     failure_mail_after: int = Field(
-        3, ge=1, description="failed attempts of one kind after which a mail tells of them; one dead job is enough"
+        3, ge=1, description="failed attempts of an error group after which it is mailed; a dead job is mailed at once"
     )
-    failure_mail_quiet: float = Field(60, gt=0, description="minutes between two mails about the same kind of failure")
+    failure_mail_quiet: float = Field(60, gt=0, description="minutes between two mails about the same error group")
 
     proxy_user_header: Annotated[str, AfterValidator(setting_checks.header)] = Field(
-        "", description="header in which a proxy in front tells the name of the user it has signed in, e.g. `X-Remote-User`; empty: none"
+        "", description="header in which a reverse proxy sends the name of the authenticated user, e.g. `X-Remote-User`; empty: none"
     )
     proxy_addresses: Annotated[str, AfterValidator(setting_checks.networks)] = Field(
         "",
-        description="addresses or networks of the proxies in front, comma separated: `X-Forwarded-For`, `X-Forwarded-Proto` and that header are taken from them alone",
+        description="addresses or networks of trusted reverse proxies, separated by commas: only their `X-Forwarded-For`, `X-Forwarded-Proto` and user header are used",
     )
     proxy_new_users: Literal["", "viewer", "submitter", "operator"] = Field(
-        "", description="role of a user whom the proxy names and who is none here yet; empty: an administrator makes users"
+        "", description="role of a new user whom the proxy authenticates; empty: only administrators create users"
     )
 
     backup_dir: str = Field("", description="folder of the backups; empty: `backups` in the data folder")
     http_allow: Annotated[str, AfterValidator(setting_checks.hosts)] = Field(
-        "", description="hosts and networks that `call_http` may reach beside public ones, comma separated, e.g. `10.0.0.0/8,wiki.intern`"
+        "",
+        description="private hosts and networks that `call_http` and webhooks may reach, separated by commas, e.g. `10.0.0.0/8,wiki.intern`",
     )
 
     @model_validator(mode="after")
