@@ -7,51 +7,32 @@ hint, or with one that JSON cannot carry, accepts any JSON value. `*args` is a l
 from __future__ import annotations
 
 import inspect
-import json
-import typing
 import warnings
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from functools import cached_property
-from types import GenericAlias, NoneType, SimpleNamespace, UnionType
-from typing import Annotated, Any, ClassVar, Literal, Union, get_args, get_origin
+from typing import Any, ClassVar
 from weakref import WeakKeyDictionary
 
 from dramatiq import Actor
-from pydantic import (
-    AfterValidator,
-    BaseModel,
-    BeforeValidator,
-    ConfigDict,
-    Field,
-    PlainValidator,
-    TypeAdapter,
-    ValidationError,
-    WrapValidator,
-    create_model,
-)
-from pydantic.fields import FieldInfo
-from pydantic_core import PydanticUndefined, to_jsonable_python
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, create_model
+from pydantic_core import to_jsonable_python
 
 from ..jobs.attempts import masking
 from ..jobs.core import placeholders
 from ..jobs.core.errors import InvalidArguments
 from ..jobs.core.values import DEEPEST, dumps_rich, storable, text_of, unkeepable
-from ..jobs.files.upload import FORMAT
-from . import secrets, stored_arguments
+from . import secrets, stored_arguments, type_hints
 from .conversions import surprising
 from .validation_messages import complain, pinpoint
 
 _POSITIONAL = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
 _CONFIG = ConfigDict(extra="forbid", ser_json_inf_nan="constants", protected_namespaces=())
-#: types that JSON carries unchanged, so that the call needs no conversion
-_NATIVE = (bool, int, float, str, list, dict, NoneType, Any, object)
 _UNREPEATABLE = (
     "This value would be another one in each attempt: its converter changes what it has converted already, or its default is generated again. "
     "Give every field, or let the type accept its own output."
 )
 _UNOPENABLE = "This secret was sealed with another CALLBOARD_SECRET_KEY, or for another parameter: enter it again."
-_NATIVE_CONTAINERS = (list, Sequence, Iterable)
 
 Arguments = tuple[list[Any], dict[str, Any]]
 
@@ -74,15 +55,15 @@ class Signature:
         self.parameters = dict(inspect.signature(function).parameters)
         # Only for binding: without hints and return type.
         self._bindable = inspect.Signature(list(self.parameters.values()))
-        self._types = {each: _accepted(hint) for each, hint in _hints(function, self.parameters).items()}
+        self._types = {each: type_hints.accepted(hint) for each, hint in type_hints.hints(function, self.parameters).items()}
         self._positional = [p.name for p in self.parameters.values() if p.kind in _POSITIONAL]
         self._rest = self._named(inspect.Parameter.VAR_POSITIONAL)
         self._extra = self._named(inspect.Parameter.VAR_KEYWORD)
-        self.secrets = frozenset(each for each, accepted in self._types.items() if _is_secret(accepted))
-        self.files = frozenset(each for each, accepted in self._types.items() if _has_file(accepted))
-        self._converted = {each: stored_arguments.adapter_of(t) for each, t in self._types.items() if not _is_native(t)}
+        self.secrets = frozenset(each for each, accepted in self._types.items() if type_hints.is_secret(accepted))
+        self.files = frozenset(each for each, accepted in self._types.items() if type_hints.has_file(accepted))
+        self._converted = {each: stored_arguments.adapter_of(t) for each, t in self._types.items() if not type_hints.is_native(t)}
         self.needs_coercion = bool(self._converted or self.secrets)
-        self.generates = any(_generates(adapter.core_schema) for adapter in self._converted.values())
+        self.generates = any(type_hints.generates(adapter.core_schema) for adapter in self._converted.values())
         self._adapters: dict[str, TypeAdapter[Any]] = {}
         self.model = self._build_model()
 
@@ -326,19 +307,6 @@ class Signature:
         return [p.name for p in self.parameters.values() if p.kind is kind]
 
 
-def misdeclared(function: Callable[..., Any]) -> str | None:
-    """Return why a parameter can never be called as declared, or None."""
-    parameters = dict(inspect.signature(function).parameters)
-    for name, parameter in parameters.items():
-        if isinstance(parameter.default, FieldInfo):
-            return f"the default of {name} is a pydantic Field, which the function itself would get: write {name}: Annotated[…, Field(…)] = default"
-    for name, hint in _hints(function, parameters).items():
-        fields = [each for each in getattr(hint, "__metadata__", ()) if isinstance(each, FieldInfo)]
-        if any(each.default_factory or each.default is not PydanticUndefined for each in fields):
-            return f"the default of {name} is in its Field, where Python does not see it: write {name}: … = default"
-    return None
-
-
 def _invalid(problems: dict[str, str], places: dict[str, str] | None = None) -> InvalidArguments:
     # a name may contain characters that no page or terminal can show
     problems = {storable(field): storable(text) for field, text in problems.items()}
@@ -350,82 +318,9 @@ def _documentation(function: Callable[..., Any], name: str) -> tuple[str, str]:
     return first.rstrip(".") or name.replace("_", " ").strip().capitalize(), rest.strip()
 
 
-def _hints(function: Callable[..., Any], parameters: Mapping[str, inspect.Parameter]) -> dict[str, Any]:
-    # One by one: a name imported under TYPE_CHECKING must cost one hint, not all of them.
-    scope = getattr(inspect.unwrap(function), "__globals__", {})
-    hints: dict[str, Any] = {}
-    for name, parameter in parameters.items():
-        hint = Any if parameter.annotation is inspect.Parameter.empty else parameter.annotation
-        try:
-            hint = typing.get_type_hints(SimpleNamespace(__annotations__={name: hint}), scope, include_extras=True)[name]
-        except (NameError, AttributeError, TypeError, SyntaxError):
-            hint = Any
-        if parameter.kind is inspect.Parameter.VAR_POSITIONAL:
-            hint = GenericAlias(list, (hint,))
-        elif parameter.kind is inspect.Parameter.VAR_KEYWORD:
-            hint = GenericAlias(dict, (str, hint))
-        hints[name] = hint
-    return hints
-
-
-def _accepted(hint: Any) -> Any:
-    """The type to accept for a hint: the hint itself, or any JSON value if JSON cannot carry it."""
-    if get_origin(hint) is Iterable:
-        return GenericAlias(list, get_args(hint))
-    try:
-        _schema_of(hint)
-    except Exception:  # noqa: BLE001 - pydantic has many ways to refuse a type, and each means the same here
-        return Any
-    return hint
-
-
-def _is_secret(accepted: Any) -> bool:
-    return '"writeOnly": true' in json.dumps(_schema_of(accepted), default=str)
-
-
-def _has_file(accepted: Any) -> bool:
-    return f'"format": "{FORMAT}"' in json.dumps(_schema_of(accepted), default=str)
-
-
-def _schema_of(hint: Any) -> dict[str, Any]:
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        return TypeAdapter(hint).json_schema()
-
-
 def _awaits_result(value: Any) -> bool:
     """True if the value is a placeholder for an earlier step's result, which does not exist yet."""
     try:
         return any(True for _ in placeholders.names(value))
     except ValueError:
         return False
-
-
-def _converts(metadata: Any) -> bool:
-    """True for metadata that may change the value; bounds and descriptions do not."""
-    return isinstance(metadata, BeforeValidator | AfterValidator | PlainValidator | WrapValidator)
-
-
-def _generates(schema: Any) -> bool:
-    """True if a part of a pydantic schema generates a new default each time."""
-    if isinstance(schema, dict):
-        return "default_factory" in schema or any(_generates(each) for each in schema.values())
-    return isinstance(schema, list | tuple) and any(_generates(each) for each in schema)
-
-
-def _bare(hint: Any) -> Any:
-    return _bare(get_args(hint)[0]) if get_origin(hint) is Annotated else hint
-
-
-def _is_native(hint: Any) -> bool:
-    if get_origin(hint) is Annotated and any(_converts(each) for each in hint.__metadata__):
-        return False
-    hint = _bare(hint)
-    origin, inner = get_origin(hint), get_args(hint)
-    if origin is Literal:
-        return all(type(value) in _NATIVE for value in inner)
-    if origin in (Union, UnionType) or origin in _NATIVE_CONTAINERS:
-        return all(_is_native(each) for each in inner)
-    if origin in (dict, Mapping):
-        return inner[0] in (str, Any) and _is_native(inner[1])
-    return origin is None and any(hint is native for native in _NATIVE)

@@ -12,7 +12,8 @@ from typing import Any
 from dramatiq import Actor, Message, Middleware
 from dramatiq.broker import Broker
 
-from ...actor_schema.signature import Signature, misdeclared
+from ...actor_schema.signature import Signature
+from ...actor_schema.type_hints import misdeclared
 from ...jobs.core.errors import JobsError
 from ...jobs.core.job_options import OPTIONS, JobOptions
 from ...jobs.core.option_kinds import OptionKind, Period

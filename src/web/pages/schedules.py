@@ -39,7 +39,6 @@ ROWS = 50
 COMING = 10
 #: period of missed ticks in the notice of a schedule's page
 MISSED_WITHIN = timedelta(days=7)
-WEEK_HOURS = 168
 
 
 @blueprint.get("/schedules")

@@ -1,0 +1,111 @@
+"""Type hints of actors: what they accept, and what has to be converted or hidden."""
+
+from __future__ import annotations
+
+import inspect
+import json
+import typing
+import warnings
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from types import GenericAlias, NoneType, SimpleNamespace, UnionType
+from typing import Annotated, Any, Literal, Union, get_args, get_origin
+
+from pydantic import AfterValidator, BeforeValidator, PlainValidator, TypeAdapter, WrapValidator
+from pydantic.fields import FieldInfo
+from pydantic_core import PydanticUndefined
+
+from ..jobs.files.upload import FORMAT
+
+#: types that JSON carries unchanged
+_NATIVE = (bool, int, float, str, list, dict, NoneType, Any, object)
+_NATIVE_CONTAINERS = (list, Sequence, Iterable)
+
+
+def hints(function: Callable[..., Any], parameters: Mapping[str, inspect.Parameter]) -> dict[str, Any]:
+    """Return the hint of each parameter; Any for a missing or unreadable one. `*args` are a list, `**kwargs` a dict."""
+    # One by one: a name imported under TYPE_CHECKING must cost one hint, not all of them.
+    scope = getattr(inspect.unwrap(function), "__globals__", {})
+    found: dict[str, Any] = {}
+    for name, parameter in parameters.items():
+        hint = Any if parameter.annotation is inspect.Parameter.empty else parameter.annotation
+        try:
+            hint = typing.get_type_hints(SimpleNamespace(__annotations__={name: hint}), scope, include_extras=True)[name]
+        except (NameError, AttributeError, TypeError, SyntaxError):
+            hint = Any
+        if parameter.kind is inspect.Parameter.VAR_POSITIONAL:
+            hint = GenericAlias(list, (hint,))
+        elif parameter.kind is inspect.Parameter.VAR_KEYWORD:
+            hint = GenericAlias(dict, (str, hint))
+        found[name] = hint
+    return found
+
+
+def accepted(hint: Any) -> Any:
+    """Return the type to accept for a hint: the hint itself, or any JSON value if JSON cannot carry it."""
+    if get_origin(hint) is Iterable:
+        return GenericAlias(list, get_args(hint))
+    try:
+        _schema_of(hint)
+    except Exception:  # noqa: BLE001 - pydantic has many ways to refuse a type, and each means the same here
+        return Any
+    return hint
+
+
+def is_secret(hint: Any) -> bool:
+    """True if a part of the type is a secret."""
+    return '"writeOnly": true' in json.dumps(_schema_of(hint), default=str)
+
+
+def has_file(hint: Any) -> bool:
+    """True if a part of the type is an uploaded file."""
+    return f'"format": "{FORMAT}"' in json.dumps(_schema_of(hint), default=str)
+
+
+def _schema_of(hint: Any) -> dict[str, Any]:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return TypeAdapter(hint).json_schema()
+
+
+def misdeclared(function: Callable[..., Any]) -> str | None:
+    """Return why a parameter can never be called as declared, or None."""
+    parameters = dict(inspect.signature(function).parameters)
+    for name, parameter in parameters.items():
+        if isinstance(parameter.default, FieldInfo):
+            return f"the default of {name} is a pydantic Field, which the function itself would get: write {name}: Annotated[…, Field(…)] = default"
+    for name, hint in hints(function, parameters).items():
+        fields = [each for each in getattr(hint, "__metadata__", ()) if isinstance(each, FieldInfo)]
+        if any(each.default_factory or each.default is not PydanticUndefined for each in fields):
+            return f"the default of {name} is in its Field, where Python does not see it: write {name}: … = default"
+    return None
+
+
+def _converts(metadata: Any) -> bool:
+    """True for metadata that may change the value; bounds and descriptions do not."""
+    return isinstance(metadata, BeforeValidator | AfterValidator | PlainValidator | WrapValidator)
+
+
+def generates(schema: Any) -> bool:
+    """True if a part of a pydantic schema generates a new default each time."""
+    if isinstance(schema, dict):
+        return "default_factory" in schema or any(generates(each) for each in schema.values())
+    return isinstance(schema, list | tuple) and any(generates(each) for each in schema)
+
+
+def _bare(hint: Any) -> Any:
+    return _bare(get_args(hint)[0]) if get_origin(hint) is Annotated else hint
+
+
+def is_native(hint: Any) -> bool:
+    """True if JSON carries values of this type unchanged, so that a call needs no conversion."""
+    if get_origin(hint) is Annotated and any(_converts(each) for each in hint.__metadata__):
+        return False
+    hint = _bare(hint)
+    origin, inner = get_origin(hint), get_args(hint)
+    if origin is Literal:
+        return all(type(value) in _NATIVE for value in inner)
+    if origin in (Union, UnionType) or origin in _NATIVE_CONTAINERS:
+        return all(is_native(each) for each in inner)
+    if origin in (dict, Mapping):
+        return inner[0] in (str, Any) and is_native(inner[1])
+    return origin is None and any(hint is native for native in _NATIVE)
