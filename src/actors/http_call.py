@@ -9,7 +9,8 @@ from pydantic import Field, SecretStr
 
 from ..jobs import current_job
 from ..settings import get_settings
-from .ssrf_guard import REDIRECTS, Answer, CallRefused, Request, call
+from .http_client import REDIRECTS, Answer, Request, call
+from .ssrf_guard import CallRefused
 
 
 class HttpError(Exception):

@@ -13,7 +13,8 @@ from ..jobs.webhooks.models import Sent
 from ..settings import get_settings
 from ..sql.clock import now
 from ..sql.database import read, write
-from .ssrf_guard import Answer, CallFailed, CallRefused, Request, call_once
+from .http_client import Answer, Request, call_once
+from .ssrf_guard import CallFailed, CallRefused
 
 #: timeout in seconds of one attempt, and bytes of its answer that are read
 TIMEOUT_S, MOST_BYTES = 20, 100_000

@@ -15,9 +15,9 @@ import pytest
 from pydantic import SecretStr
 
 from src.actor_schema.signature import Signature
-from src.actors import ssrf_guard
 from src.actors.http_call import HttpError, HttpRefused, call_http
-from src.actors.ssrf_guard import CallFailed, CallRefused, Request, call, is_public
+from src.actors.http_client import Answer, Request, call
+from src.actors.ssrf_guard import CallFailed, CallRefused, is_public
 from src.settings import get_settings
 from src.up.data import ports
 
@@ -74,7 +74,7 @@ def server() -> Iterator[Server]:
 
 def get(
     url: str, *, allowed: str = "127.0.0.1", timeout_s: float = 5, max_bytes: int = 1000, method: str = "GET", **headers: str
-) -> ssrf_guard.Answer:
+) -> Answer:
     return call(
         Request(method, url, headers, b"body" if method == "POST" else b""), allowed=allowed, timeout_s=timeout_s, max_bytes=max_bytes
     )
