@@ -86,7 +86,7 @@ _database: Database | None = None
 
 def get_database() -> Database:
     """Return this process's database, opened at first use; a forked child opens its own."""
-    global _database
+    global _database  # not a cache of get_settings(): tests and tools replace it
     with _lock:
         if _database is None:
             _database = Database(get_settings().effective_database_url)

@@ -50,7 +50,7 @@ _SENTINEL = logging.getLogger(__name__)
 
 def install(find: Find = lambda: current_job.job) -> None:
     """Start capturing printed and logged lines while `find` returns a job."""
-    global _surroundings
+    global _surroundings  # as sys.stdout and the root logger, of which there is one in a process
     stdout = sys.stdout = _Tee(_whole(_stream(sys.stdout)), "stdout", find)
     stderr = sys.stderr = _Tee(_whole(_stream(sys.stderr)), "stderr", find)
     root = logging.getLogger()

@@ -41,7 +41,7 @@ def start(role: str) -> Meters | None:
 
 def stop() -> None:
     """Stop counting and release the port."""
-    global _active, _endpoint
+    global _active, _endpoint  # as above
     if _endpoint is not None:
         _endpoint.close()
     _active = _endpoint = None

@@ -39,7 +39,6 @@ def active() -> Spans | None:
 
 def start(role: str) -> Spans | None:
     """Start tracing if the environment or an instrumentation around this process asks for it. Safe to call again."""
-    global _active
     if _active is not None or not (_is_configured() or _is_instrumented()):
         return _active
     from . import exporting  # here: processes without tracing import nothing
@@ -49,7 +48,7 @@ def start(role: str) -> Spans | None:
     if provider is not None:
         _activate(Spans(provider))
         atexit.register(stop)
-    return _active
+    return active()
 
 
 def carrier() -> dict[str, str]:
@@ -78,11 +77,9 @@ def join(carrier: Mapping[str, str]) -> None:
 
 def stop() -> None:
     """Stop tracing and flush the spans made so far."""
-    global _active
     if _active is not None:
         _active.flush()
-    _active = None
-    add_facts(None)
+    _activate(None)
 
 
 def trace_id(options: Any) -> str | None:
@@ -91,10 +88,10 @@ def trace_id(options: Any) -> str | None:
     return None if found is None else found[1]
 
 
-def _activate(spans: Spans) -> None:
-    global _active
+def _activate(spans: Spans | None) -> None:
+    global _active  # one in a process
     _active = spans
-    add_facts(spans.facts)
+    add_facts(None if spans is None else spans.facts)
 
 
 def _is_configured() -> bool:
