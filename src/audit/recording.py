@@ -37,7 +37,7 @@ class PendingEntry:
         self.details |= details
 
 
-_under_way: ContextVar[PendingEntry | None] = ContextVar("callboard_deed", default=None)
+_under_way: ContextVar[PendingEntry | None] = ContextVar("callboard_audit_entry", default=None)
 
 
 def begin(entry: PendingEntry) -> None:

@@ -30,7 +30,7 @@ def fitted(draft: Draft, broker: Broker) -> Draft:
     except InvalidArguments as error:
         problems.update(error.errors)
     for field, name in draft.callbacks.items():
-        problem = _cannot_be_told(name, broker)
+        problem = _cannot_be_notified(name, broker)
         if problem is not None:
             problems[field] = problem
     try:
@@ -42,7 +42,7 @@ def fitted(draft: Draft, broker: Broker) -> Draft:
     return draft
 
 
-def _cannot_be_told(name: str, broker: Broker) -> str | None:
+def _cannot_be_notified(name: str, broker: Broker) -> str | None:
     actor = broker.actors.get(name)
     if actor is None:
         return f"There is no actor named {name!r}."

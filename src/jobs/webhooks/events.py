@@ -105,7 +105,7 @@ def note(session: Session, seqs: Collection[int]) -> None:
             with session.begin_nested():
                 _write(session, hooks, seqs)
     except Exception:
-        log.exception("webhooks_not_told")
+        log.exception("webhook_events_not_written")
 
 
 def subscribed(session: Session) -> list[Subscription]:

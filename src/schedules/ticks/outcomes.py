@@ -124,7 +124,7 @@ def notify(
     session: Session, schedule: Schedule, event: Event, actor: str | None, make: Maker, *, text: str, end: End | None = None
 ) -> None:
     """Submit the callback actor with one object; if it rejects the object, log that instead of failing the caller."""
-    log.info("schedule_" + event.value, schedule=schedule.name, told=actor)
+    log.info("schedule_" + event.value, schedule=schedule.name, notified=actor)
     if actor is None:
         return
     event_document: dict[str, Any] = {
@@ -135,7 +135,7 @@ def notify(
     try:
         submit(session, make(actor, [event_document], {}, {}), source="schedule", submitted_by=f"schedule {schedule.name}"[:255])
     except JobsError as error:
-        log.error("schedule_cannot_tell", schedule=schedule.name, actor=actor, detail=str(error))
+        log.error("schedule_notification_failed", schedule=schedule.name, actor=actor, detail=str(error))
 
 
 def _follow(session: Session, schedule: Schedule, end: End, make: Maker) -> None:

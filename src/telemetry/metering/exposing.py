@@ -50,10 +50,10 @@ def expose(meters: Meters, role: str) -> Endpoint | None:
             log.debug("metrics_port_taken", port=port, detail=error.strerror)
             continue
         host = f"[{settings.metrics_host}]" if ":" in settings.metrics_host else settings.metrics_host
-        log.info("metrics_are_told", address=f"http://{host}:{port}/metrics")
+        log.info("metrics_served", address=f"http://{host}:{port}/metrics")
         return Endpoint(server, _announce(settings.data_dir / "metrics", role, f"{host}:{port}"))
     log.error(
-        "metrics_are_not_told",
+        "metrics_not_served",
         why=f"no port from {settings.metrics_port} to {last - 1} is free on {settings.metrics_host}",
         cure="set CALLBOARD_METRICS_HOST to an address of this host, and CALLBOARD_METRICS_PORT to the first of some free ports",
     )

@@ -61,7 +61,7 @@ class Watch:
     def __init__(self, id: str, after: Place | None = None) -> None:
         self.id = id
         self.read_until = after  # log position handed over by the watcher; None: no lines wanted
-        self._told_until = after or attempt_logs.START
+        self._sent_until = after or attempt_logs.START
         self._changed = threading.Condition()
         self._job: Job | None = None
         self._lines: list[LogLine] = []
@@ -71,9 +71,9 @@ class Watch:
         with self._changed:
             if not self._changed.wait_for(lambda: self._job is not None or bool(self._lines), timeout):
                 return None
-            news = News(self._job, self._lines, self._told_until)
+            news = News(self._job, self._lines, self._sent_until)
             if self._lines:
-                self._told_until = _place(self._lines[-1])
+                self._sent_until = _place(self._lines[-1])
             self._job, self._lines = None, []
             return news
 
