@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 import time
-from typing import Any
+from typing import Any, NamedTuple
 
 import psycopg
 from sqlalchemy import exc
@@ -39,19 +39,37 @@ def is_outage(error: BaseException) -> bool:
 
 #: seconds until the same outage is logged again
 AGAIN_S = 60.0
-_noted: dict[str, tuple[str, float, int]] = {}  # event -> (its cause, when it was logged, occurrences since)
+#: seconds without an occurrence after which an outage is over, also where `outage_over` is not called
+QUIET_S = 30.0
+
+
+class _Noted(NamedTuple):
+    """A logged outage."""
+
+    cause: str
+    logged_at: float
+    seen_at: float  # its newest occurrence
+    count: int  # occurrences since it was logged
+
+
+_noted: dict[str, _Noted] = {}
 
 
 def log_outage(log: Any, event: str, error: BaseException, **fields: Any) -> None:
-    """Log an outage once per cause, then once a minute with the number of occurrences since."""
+    """Log an outage once per cause, then once a minute with the number of occurrences since.
+
+    The next one after half a minute without an occurrence is logged as new.
+    """
     original = getattr(error, "orig", None) or error
     cause = f"{type(original).__name__} {getattr(original, 'sqlstate', None) or ''}".rstrip()
-    known, logged_at, count = _noted.get(event, ("", 0.0, 0))
-    if known == cause and time.monotonic() < logged_at + AGAIN_S:
-        _noted[event] = (known, logged_at, count + 1)
+    present, noted = time.monotonic(), _noted.get(event)
+    if noted is not None and (noted.cause != cause or present >= noted.seen_at + QUIET_S):
+        noted = None
+    if noted is not None and present < noted.logged_at + AGAIN_S:
+        _noted[event] = noted._replace(seen_at=present, count=noted.count + 1)
         return
-    _noted[event] = (cause, time.monotonic(), 0)
-    again = {"count": count + 1} if count and known == cause else {}
+    _noted[event] = _Noted(cause, present, present, 0)
+    again = {"count": noted.count + 1} if noted is not None and noted.count else {}
     log.warning(event, detail=f"{cause}: {' '.join(str(original).split())[:200]}", **fields, **again)
 
 

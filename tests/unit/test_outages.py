@@ -134,3 +134,22 @@ def test_an_outage_is_logged_once_a_cause_with_the_number_of_times(monkeypatch: 
     monkeypatch.setattr(outages, "AGAIN_S", 0.0)
     log_outage(Log(), "relay_waits_for_sql", raised("25006"))
     assert lines[-1]["count"] == 2
+
+
+def test_an_outage_after_a_quiet_half_minute_is_logged_as_new(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where no later success is reported, a second outage within a minute would not be logged."""
+    events: list[dict[str, Any]] = []
+
+    class Log:
+        def warning(self, event: str, **fields: Any) -> None:
+            events.append(fields)
+
+    present = 1000.0
+    monkeypatch.setattr(outages, "_noted", {})
+    monkeypatch.setattr(outages.time, "monotonic", lambda: present)
+    for pause_s in (0, 20, 20, outages.QUIET_S, 10):
+        present += pause_s
+        log_outage(Log(), "ends_wait_for_sql", raised("57P03"))
+
+    assert len(events) == 2
+    assert all("count" not in fields for fields in events)
