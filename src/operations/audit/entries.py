@@ -5,20 +5,39 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import datetime, timedelta
 from enum import StrEnum
-from typing import Any, TypeVar
+from typing import Annotated, Any, TypeVar
 from zoneinfo import ZoneInfo
+
+from pydantic import Field
+from typing_extensions import TypedDict
 
 from ...audit import AuditEntry, Outcome, Via
 from ...audit.queries import Wanted
 from ...jobs.core.errors import JobsError
 from ...settings import get_settings
+from ..format.document_fields import Instant
 from ..format.instants import parse_instant, write_instant
+from ..format.list_filters import Paging
 
 Word = TypeVar("Word", bound=StrEnum)
 
 _TEXTS = ("who", "action", "kind", "subject", "address")
 #: filter fields, in page order
 FIELDS = (*_TEXTS, "outcome", "via", "since", "until")
+
+
+class AuditFilter(Paging, total=False):
+    """Query parameters of the audit log."""
+
+    who: str
+    action: str
+    kind: str
+    subject: str
+    address: str
+    outcome: Annotated[str, Field(json_schema_extra={"enum": list(Outcome)})]
+    via: Annotated[str, Field(json_schema_extra={"enum": list(Via)})]
+    since: Annotated[str, Field(description="a day, or a time with time zone")]
+    until: Annotated[str, Field(description="a day, which is included, or a time with time zone")]
 
 
 def read(parameters: Mapping[str, str]) -> Wanted:
@@ -33,7 +52,25 @@ def read(parameters: Mapping[str, str]) -> Wanted:
     )
 
 
-def document(line: AuditEntry) -> dict[str, Any]:
+class AuditEntryDocument(TypedDict):
+    """An entry of the audit log."""
+
+    id: int
+    at: Instant
+    who: str
+    who_key: Annotated[str | None, Field(description="user N or token N; null: a terminal, or not signed in")]
+    role: str | None
+    via: Via
+    address: str | None
+    action: Annotated[str, Field(description="e.g. job.retry")]
+    kind: Annotated[str | None, Field(description="kind of the subject, e.g. job")]
+    subject: Annotated[str | None, Field(description="id or name of the subject")]
+    outcome: Outcome
+    reason: Annotated[str | None, Field(description="why it was refused")]
+    details: Annotated[dict[str, Any], Field(description="further values of the action: any JSON")]
+
+
+def document(line: AuditEntry) -> AuditEntryDocument:
     """The document of an entry."""
     return {
         "id": line.seq,
@@ -41,12 +78,12 @@ def document(line: AuditEntry) -> dict[str, Any]:
         "who": line.who,
         "who_key": line.who_key,
         "role": line.role,
-        "via": line.via.value,
+        "via": line.via,
         "address": line.address,
         "action": line.action,
         "kind": line.kind,
         "subject": line.subject,
-        "outcome": line.outcome.value,
+        "outcome": line.outcome,
         "reason": line.reason,
         "details": line.details or {},
     }

@@ -3,18 +3,37 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Annotated
 
-from ...jobs.alerts.models import Alert, AlertMute
+from pydantic import Field
+from typing_extensions import TypedDict
+
+from ...jobs.alerts.models import Alert, AlertKind, AlertMute
 from ...jobs.alerts.mutes import Subject
+from ..format.document_fields import Instant
 from ..format.instants import write_instant
 
 
-def document(alert: Alert, muted: Mapping[Subject, AlertMute]) -> dict[str, str | None]:
-    """An alert with its mute; `began_at` is null if the mute kept it from beginning."""
+class AlertDocument(TypedDict):
+    """An alert with its mute."""
+
+    id: str
+    kind: AlertKind
+    subject: Annotated[str | None, Field(description="name of the queue or schedule; null: the fleet")]
+    text: str
+    seen_at: Annotated[Instant, Field(description="start of the problem")]
+    began_at: Annotated[Instant | None, Field(description="when it was notified; null: a mute kept it from beginning")]
+    recovered_at: Instant | None
+    muted_until: Instant | None
+    muted_by: str | None
+
+
+def document(alert: Alert, muted: Mapping[Subject, AlertMute]) -> AlertDocument:
+    """The document of an alert."""
     mute = muted.get((alert.kind, alert.subject))
     return {
         "id": str(alert.id),
-        "kind": alert.kind.value,
+        "kind": alert.kind,
         "subject": alert.subject or None,
         "text": alert.text,
         "seen_at": write_instant(alert.seen_at),

@@ -6,12 +6,17 @@ import shutil
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
+from typing import Annotated
+
+from pydantic import Field
+from typing_extensions import TypedDict
 
 from ...backup.errors import BackupError
-from ...backup.files import Manifest, backups, read_manifest
+from ...backup.files import Manifest, Store, backups, read_manifest
 from ...backup.health import ACTOR as ACTOR
 from ...settings import get_settings
 from ...sql.clock import now
+from ..format.document_fields import Instant
 
 #: overdue after two hours: one backup runs every hour
 OVERDUE = timedelta(hours=2)
@@ -55,7 +60,30 @@ def look() -> Folder:
     return Folder(path, [_kept(each) for _, each in backups(path)], _free(path), get_settings().data_dir.resolve())
 
 
-def document(folder: Folder) -> dict[str, object]:
+class BackupDocument(TypedDict):
+    """A backup. Values that its manifest does not give are null."""
+
+    file: str
+    made_at: Annotated[Instant | None, Field(description="the instant of the snapshot")]
+    store: Store | None
+    bytes: int | None
+    sha256: str | None
+    schema: Annotated[str | None, Field(description="revision of the newest migration")]
+    version: str | None
+    rows: Annotated[dict[str, int] | None, Field(description="number of rows by table, of some tables")]
+    problem: Annotated[str | None, Field(description="why the manifest cannot be read")]
+
+
+class BackupsDocument(TypedDict):
+    """The backups of the folder, newest first."""
+
+    folder: str
+    free_bytes: Annotated[int | None, Field(description="free space on the folder's disk; null: no folder yet")]
+    is_overdue: Annotated[bool, Field(description="true if no backup is younger than two hours")]
+    backups: list[BackupDocument]
+
+
+def document(folder: Folder) -> BackupsDocument:
     """The document for the API."""
     return {
         "folder": str(folder.path),

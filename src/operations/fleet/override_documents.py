@@ -2,14 +2,64 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated
 
-from ...jobs.limits.overrides import Override, Pause
+from pydantic import Field
+from typing_extensions import TypedDict
+
+from ...jobs.limits.overrides import LIMITS, SCOPES, Override, Pause
+from ..format.document_fields import Instant
 from ..format.instants import write_instant
 from .override_requests import Breaker, Limit
 
+Target = Annotated[str, Field(description="all, queue:NAME or actor:NAME")]
+#: value of a limit
+Value = Annotated[str | int | None, Field(description="a rate such as 10/m, or a number of running jobs; null: no limit")]
 
-def pause_document(pause: Pause) -> dict[str, Any]:
+
+class PauseDocument(TypedDict):
+    """A pause."""
+
+    target: Target
+    scope: Annotated[str, Field(json_schema_extra={"enum": list(SCOPES)})]
+    name: Annotated[str, Field(description="name of the queue or actor; empty: all")]
+    until: Annotated[Instant | None, Field(description="null: until it is resumed")]
+    reason: str | None
+    set_by: str | None
+    set_at: Instant | None
+
+
+class OverrideDocument(TypedDict):
+    """An operator's override of a limit."""
+
+    value: Value
+    set_by: str | None
+    set_at: Instant
+
+
+class LimitDocument(TypedDict):
+    """A limit: the value in code, the override and the effective value."""
+
+    target: Target
+    setting: Annotated[str, Field(json_schema_extra={"enum": list(LIMITS)})]
+    code: Value
+    per_key: Annotated[bool, Field(description="each key of the actor's key function has a limit of its own")]
+    override: OverrideDocument | None
+    in_force: Value
+
+
+class BreakerDocument(TypedDict):
+    """A circuit breaker."""
+
+    actor: str
+    open: bool
+    failures: Annotated[int, Field(description="failures in a row")]
+    opens_at: Annotated[int | None, Field(description="failures in a row that open it; null: the actor is not loaded here")]
+    opened_at: Instant | None
+    probe_at: Annotated[Instant | None, Field(description="when a single job is tried")]
+
+
+def pause_document(pause: Pause) -> PauseDocument:
     """The document of a pause."""
     return {
         "target": pause.target,
@@ -22,7 +72,7 @@ def pause_document(pause: Pause) -> dict[str, Any]:
     }
 
 
-def limit_document(limit: Limit) -> dict[str, Any]:
+def limit_document(limit: Limit) -> LimitDocument:
     """The document of a limit: code value, override and effective value."""
     return {
         "target": str(limit.target),
@@ -34,11 +84,11 @@ def limit_document(limit: Limit) -> dict[str, Any]:
     }
 
 
-def _override_document(override: Override) -> dict[str, Any]:
+def _override_document(override: Override) -> OverrideDocument:
     return {"value": override.value, "set_by": override.set_by, "set_at": write_instant(override.set_at)}
 
 
-def breaker_document(breaker: Breaker) -> dict[str, Any]:
+def breaker_document(breaker: Breaker) -> BreakerDocument:
     """The document of a circuit breaker."""
     return {
         "actor": breaker.actor,

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema
+from pydantic import Field, WithJsonSchema
 from sqlalchemy.orm import Session
+from typing_extensions import TypedDict
 
 from ...jobs.core.errors import JobsError
+from ...jobs.core.states import State
 from ...jobs.webhooks import webhooks
-from ...jobs.webhooks.models import Kind, Webhook, WebhookDelivery
+from ...jobs.webhooks.models import Kind, Sent, Webhook, WebhookDelivery
+from ..format.document_fields import Instant
 from ..format.instants import write_instant
+from ..format.request_values import RequestBody, example
 from ..jobs import actor_catalogue
 from ..people.caller import Caller
 
@@ -19,10 +23,10 @@ EVENTS = [*webhooks.STATES[Kind.JOB], *webhooks.STATES[Kind.ALERT]]
 Event = Annotated[str, WithJsonSchema({"type": "string", "enum": EVENTS})]
 
 
-class WebhookBody(BaseModel):
+class WebhookBody(RequestBody):
     """Body that creates a webhook."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = example({"url": "https://example.org/hook", "states": [State.DEAD]})
 
     url: str = Field(description="URL that receives the deliveries", min_length=1, max_length=2000)
     kind: Literal["job", "workflow", "alert"] = Field("job", description="events to deliver: finished jobs or workflows, or alerts")
@@ -30,6 +34,31 @@ class WebhookBody(BaseModel):
     states: list[Event] | None = Field(
         None, min_length=1, description="limit to these final states, or to began or recovered for alerts; null: all"
     )
+
+
+class WebhookDocument(TypedDict):
+    """A webhook."""
+
+    id: str
+    url: str
+    kind: Kind
+    actor: Annotated[str | None, Field(description="only jobs of this actor; null: of all")]
+    states: Annotated[list[Event], Field(description="the final states that are delivered, or began and recovered for alerts")]
+    created_at: Instant
+    created_by: str
+
+
+class DeliveryDocument(TypedDict):
+    """One event for one webhook."""
+
+    id: str
+    event: str
+    subject: Annotated[str, Field(description="id of the job or workflow, or the alert's subject")]
+    state: Sent
+    tries: int
+    answer: Annotated[str | None, Field(description="of the last attempt")]
+    created_at: Instant
+    tried_at: Instant | None
 
 
 def create(session: Session, body: WebhookBody, *, by: Caller) -> Webhook:
@@ -43,12 +72,12 @@ def create(session: Session, body: WebhookBody, *, by: Caller) -> Webhook:
     return webhooks.create(session, url=body.url, kind=kind, actor=body.actor, states=states, by=by.name)
 
 
-def document(webhook: Webhook) -> dict[str, Any]:
+def document(webhook: Webhook) -> WebhookDocument:
     """A webhook without its secret, which is shown only on creation."""
     return {
         "id": webhook.id,
         "url": webhook.url,
-        "kind": webhook.kind.value,
+        "kind": webhook.kind,
         "actor": webhook.actor,
         "states": webhook.states,
         "created_at": write_instant(webhook.created_at),
@@ -56,13 +85,13 @@ def document(webhook: Webhook) -> dict[str, Any]:
     }
 
 
-def delivery(each: WebhookDelivery) -> dict[str, Any]:
+def delivery(each: WebhookDelivery) -> DeliveryDocument:
     """A delivery."""
     return {
         "id": each.id,
         "event": each.event,
         "subject": each.subject,
-        "state": each.state.value,
+        "state": each.state,
         "tries": each.tries,
         "answer": each.answer,
         "created_at": write_instant(each.created_at),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from datetime import UTC, datetime, timedelta
+from typing import overload
 from zoneinfo import ZoneInfo
 
 from ...jobs.core.errors import JobsError
@@ -81,6 +82,10 @@ def write_local(text: str, zone: str = "") -> str:
     return instant.replace(tzinfo=None).isoformat(timespec="milliseconds" if instant.microsecond >= 1000 else "seconds")
 
 
+@overload
+def write_instant(instant: datetime) -> str: ...
+@overload
+def write_instant(instant: datetime | None) -> str | None: ...
 def write_instant(instant: datetime | None) -> str | None:
     """Format as ISO 8601 in UTC with Z."""
     return None if instant is None else instant.astimezone(UTC).isoformat().replace("+00:00", "Z")

@@ -4,13 +4,41 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Annotated
 
+from pydantic import Field
+from typing_extensions import TypedDict
+
+from ...jobs import State
 from ...jobs.core.errors import JobsError
 from ...jobs.search import Query, parse
 from ...jobs.search.grammar import quote
 
+#: maximum rows per page
+PAGE_LIMIT = 200
 #: query fields that are also URL parameters: ?state=dead is ?q=state:dead
 _WORDS = ("state", "actor", "queue")
+
+
+class After(TypedDict, total=False):
+    """Query parameter of a list in pages."""
+
+    after: Annotated[str, Field(pattern="^[0-9]{0,18}$", description="`next` of the previous page")]
+
+
+class Paging(After, total=False):
+    """Query parameters of a list in pages of any size."""
+
+    limit: Annotated[int, Field(ge=1, le=PAGE_LIMIT, description="entries of a page; 50 by default")]
+
+
+class JobsFilter(Paging, total=False):
+    """Query parameters of the list of jobs."""
+
+    state: Annotated[str, Field(json_schema_extra={"enum": [*State, "failed"]})]
+    actor: str
+    queue: str
+    q: Annotated[str, Field(description="a query, as in the search field of the jobs list")]
 
 
 @dataclass(frozen=True, slots=True)

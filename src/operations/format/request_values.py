@@ -5,10 +5,11 @@ Shared by API, pages and terminal.
 
 from __future__ import annotations
 
+import json
 from datetime import datetime, timedelta
 from typing import Annotated, Any, TypeVar
 
-from pydantic import BaseModel, BeforeValidator, Field, ValidationError, WithJsonSchema
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, WithJsonSchema
 
 from ...actor_schema.validation_messages import complain
 from ...jobs.core.errors import InvalidArguments, JobsError
@@ -43,10 +44,22 @@ Period = Annotated[
 Until = Annotated[str | float, WithJsonSchema({"anyOf": [*_WAIT_SCHEMA, _INSTANT_SCHEMA]})]
 
 
-def read(kind: type[Body], document: Any, *, example: str) -> Body:
+class RequestBody(BaseModel):
+    """A request body. Its `model_config` gives an example, which errors and the API reference show."""
+
+    model_config = ConfigDict(extra="forbid")
+
+
+def example(document: dict[str, Any]) -> ConfigDict:
+    """The configuration of a body with this example."""
+    return ConfigDict(json_schema_extra={"examples": [document]})
+
+
+def read(kind: type[Body], document: Any) -> Body:
     """Validate a body of this type; raises InvalidArguments naming each invalid field."""
     if not isinstance(document, dict):
-        raise InvalidArguments(f"Send a JSON object such as {example}.", errors={})
+        shown: Any = kind.model_config["json_schema_extra"]  # a JSON Schema would sort its fields
+        raise InvalidArguments(f"Send a JSON object such as {json.dumps(shown['examples'][0])}.", errors={})
     try:
         return kind.model_validate(document)
     except ValidationError as error:

@@ -4,23 +4,23 @@ from __future__ import annotations
 
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from ...jobs.control.edits import Edit
 from ...jobs.core.errors import JobsError
 from ...jobs.core.job_options import Place
-from ..format.request_values import read
+from ..format.request_values import RequestBody, example, read
 from .job_request import JobRequest
 from .option_bodies import values_of, with_options
 
 
 @with_options(Place.API)
-class CallBody(BaseModel):
+class CallBody(RequestBody):
     """A job of the actor in the URL, with arguments by name."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = example({"kwargs": {"x": 1, "y": 2}})
 
-    kwargs: dict[str, Any] = Field({}, description="arguments by name")
+    kwargs: dict[str, Any] = Field({}, description="arguments by name: any JSON")
     queue: str | None = Field(None, description="overrides the actor's queue")
 
     def request_for(self, actor: str, args: list[Any], kwargs: dict[str, Any], *, key: str | None) -> JobRequest:
@@ -31,8 +31,10 @@ class CallBody(BaseModel):
 class JobBody(CallBody):
     """A job to submit."""
 
+    model_config = example({"actor": "add", "args": [1, 2]})
+
     actor: str = Field(description="name of the actor")
-    args: list[Any] = Field([], description="arguments by position")
+    args: list[Any] = Field([], description="arguments by position: any JSON")
     idempotency_key: str | None = Field(
         None, min_length=1, description="a repeated key returns the same job; for a single job, the header Idempotency-Key does the same"
     )
@@ -45,13 +47,15 @@ class JobBody(CallBody):
 
 
 @with_options(Place.EDIT)
-class EditBody(BaseModel):
+class EditBody(RequestBody):
     """An edit of a waiting job; missing fields are unchanged. `args` and `kwargs` together replace the arguments."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = example({"priority": 9})
 
-    args: list[Any] | None = Field(None, description="new arguments by position; args and kwargs replace all previous arguments")
-    kwargs: dict[str, Any] | None = Field(None, description="new arguments by name; args and kwargs replace all previous arguments")
+    args: list[Any] | None = Field(None, description="new arguments by position, any JSON; args and kwargs replace all previous arguments")
+    kwargs: dict[str, Any] | None = Field(
+        None, description="new arguments by name, any JSON; args and kwargs replace all previous arguments"
+    )
 
     def change(self) -> Edit:
         """The edit with unvalidated arguments."""
@@ -60,4 +64,4 @@ class EditBody(BaseModel):
 
 def read_job(document: Any) -> JobBody:
     """Validate the body of one job; raises InvalidArguments naming each invalid field."""
-    return read(JobBody, document, example='{"actor": "add", "args": [1, 2]}')
+    return read(JobBody, document)

@@ -3,26 +3,111 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Protocol
+from typing import Annotated, Any, Protocol
+
+from pydantic import ConfigDict, Field, with_config
+from typing_extensions import TypedDict
 
 from ...actor_schema.signature import Signature
 from ...jobs.core.errors import UnknownActor
 from ...jobs.core.models import Attempt, Job
+from ...jobs.core.states import HeldFor, Outcome, State
 from ...telemetry import tracing
+from ..format.document_fields import Args, Instant, Json, Kwargs, Next
 from ..format.instants import write_instant
 from ..format.json_documents import MASK
 from . import actor_catalogue, option_bodies
 from .job_context import JobContext
 
 
-def summary(job: Job) -> dict[str, Any]:
+@with_config(ConfigDict(json_schema_extra=option_bodies.describe_listed))
+class JobSummary(TypedDict):
+    """A job in a list."""
+
+    id: str
+    actor: Annotated[str | None, Field(description="null: the message could not be decoded")]
+    queue: str
+    state: State
+    reason: Annotated[str | None, Field(description="why it waits, is held, or ended")]
+    args: Args
+    kwargs: Kwargs
+    source: Annotated[str, Field(description="form, api, cli, send, schedule or broker")]
+    submitted_by: str | None
+    attempt: Annotated[int, Field(description="number of the newest attempt; 0: none yet")]
+    cancel_requested: bool
+    cancelling: Annotated[bool, Field(description="it still runs, and has been asked to stop")]
+    created_at: Instant
+    due_at: Instant | None
+    expires_at: Instant | None
+    started_at: Annotated[Instant | None, Field(description="start of the newest attempt")]
+    finished_at: Annotated[Instant | None, Field(description="when a final state was reached")]
+
+
+class Page(TypedDict):
+    """A page of the list of jobs, newest first."""
+
+    jobs: list[JobSummary]
+    next: Next
+    partial: Annotated[bool, Field(description="the search ran out of time: `next` continues where it stopped")]
+
+
+class AttemptDocument(TypedDict):
+    """An attempt that has ended."""
+
+    number: int
+    worker: Annotated[str, Field(description="host:pid")]
+    started_at: Instant
+    finished_at: Instant
+    outcome: Outcome
+    error: str | None
+    traceback: str | None
+
+
+class Progress(TypedDict):
+    """Progress, as the actor reports it."""
+
+    done: int
+    total: int | None
+    message: str | None
+
+
+class StepOf(TypedDict):
+    """The workflow of a job, and the name of its step."""
+
+    id: str
+    name: str
+    step: str
+
+
+@with_config(ConfigDict(json_schema_extra=option_bodies.describe_shown))
+class JobDocument(JobSummary):
+    """A job with its result, error, progress and attempts."""
+
+    waiting_because: Annotated[list[str], Field(description="every reason why the job is not running, the first to fix first")]
+    waits_for: Annotated[str | None, Field(description="the resource that makes a waiting job due early")]
+    slot_at: Annotated[Instant | None, Field(description="the reserved start under a rate limit")]
+    paused_by: Annotated[str | None, Field(description="target of the pause that applies")]
+    held_for: HeldFor | None
+    workflow: StepOf | None
+    trace_id: str | None
+    failures: Annotated[int, Field(description="failed attempts since submission or an operator's retry")]
+    crashes: Annotated[int, Field(description="workers lost while running it since then")]
+    stalled: Annotated[str | None, Field(description="why a running job counts as stalled")]
+    result: Annotated[Json, Field(description="the actor's return value: any JSON; null also if it is in a file")]
+    result_bytes: Annotated[int | None, Field(description="size of a result in a file, see /jobs/{id}/result")]
+    error: Annotated[str | None, Field(description="type and message of the newest failure")]
+    progress: Progress | None
+    attempts: list[AttemptDocument]
+
+
+def summary(job: Job) -> JobSummary:
     """A job in a list."""
     args, kwargs = arguments(job)
     return {
         "id": job.id,
         "actor": job.actor,
         "queue": job.queue,
-        "state": job.state.value,
+        "state": job.state,
         "reason": job.reason,
         "args": args,
         "kwargs": kwargs,
@@ -40,12 +125,13 @@ def summary(job: Job) -> dict[str, Any]:
     }
 
 
-def whole(job: Job, context: JobContext) -> dict[str, Any]:
+def whole(job: Job, context: JobContext) -> JobDocument:
     """A job with result, error, progress, attempts, waiting reasons and context.
 
     A result in a file is left out: `result_bytes` gives its size, /jobs/{id}/result its content.
     """
-    progress, step = None, context.step
+    progress: Progress | None = None
+    step = context.step
     if job.progress_done is not None:
         progress = {"done": job.progress_done, "total": job.progress_total, "message": job.progress_message}
     return {
@@ -55,7 +141,7 @@ def whole(job: Job, context: JobContext) -> dict[str, Any]:
         "waits_for": job.waits_for if job.state.is_waiting else None,
         "slot_at": write_instant(job.slot_at) if job.state.is_waiting else None,
         "paused_by": context.pause.target if context.pause else None,
-        "held_for": job.held_for.value if job.held_for else None,
+        "held_for": job.held_for,
         **_options(job, listed=False),
         "workflow": {"id": step.id, "name": step.name, "step": step.step} if step else None,
         "trace_id": tracing.trace_id(job.options),
@@ -99,7 +185,7 @@ def names(job: Called) -> list[str]:
     return [*known, *(str(number) for number in range(len(known), len(job.args)))]
 
 
-def _options(job: Job, *, listed: bool) -> dict[str, Any]:
+def _options(job: Job, *, listed: bool) -> Any:
     return {option.field: value for option, value in option_bodies.shown(job) if option.listed is listed}
 
 
@@ -110,13 +196,13 @@ def _secrets(actor: str | None) -> frozenset[str]:
         return frozenset()
 
 
-def _attempt(attempt: Attempt) -> dict[str, Any]:
+def _attempt(attempt: Attempt) -> AttemptDocument:
     return {
         "number": attempt.number,
         "worker": attempt.worker,
         "started_at": write_instant(attempt.started_at),
         "finished_at": write_instant(attempt.finished_at),
-        "outcome": attempt.outcome.value,
+        "outcome": attempt.outcome,
         "error": attempt.error,
         "traceback": attempt.traceback,
     }

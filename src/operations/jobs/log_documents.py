@@ -2,18 +2,38 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated
+
+from pydantic import Field
+from typing_extensions import TypedDict
 
 from ...jobs.attempts.attempt_logs import START, Place
 from ...jobs.core.errors import JobsError
 from ...jobs.core.models import LogLine
+from ..format.document_fields import Instant
 from ..format.instants import write_instant
 
 #: escapes control characters, which could control the reader's terminal
 _VISIBLE = {number: f"\\x{number:02x}" for number in (*range(32), 127) if chr(number) not in "\t\n"}
 
 
-def document(line: LogLine) -> dict[str, Any]:
+class After(TypedDict, total=False):
+    """Query parameter of a log."""
+
+    after: Annotated[str, Field(pattern="^([0-9]{1,9}[.][0-9]{1,9})?$", description="`next` of the previous response")]
+
+
+class LogLineDocument(TypedDict):
+    """One line of a job's log."""
+
+    attempt: int
+    number: int
+    written_at: Instant
+    level: str
+    text: str
+
+
+def document(line: LogLine) -> LogLineDocument:
     """One line as a document."""
     return {
         "attempt": line.attempt,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import BaseModel, BeforeValidator, Field, WithJsonSchema, create_model
@@ -60,9 +60,20 @@ def set_options(job: Job) -> list[tuple[JobOption, Any]]:
     return [(option, value) for option, value in shown(job) if value is not None and value != option.default]
 
 
-def document_schemas() -> dict[str, Any]:
-    """JSON Schemas of the options in a job's document, by name."""
-    return {option.field: _schema_of_value(option.kind) for option in OPTIONS if option.shown}
+def describe_listed(schema: dict[str, Any]) -> None:
+    """Add the options of a job in a list to the JSON Schema of its document."""
+    _describe(schema, [option for option in OPTIONS if option.shown and option.listed])
+
+
+def describe_shown(schema: dict[str, Any]) -> None:
+    """Add all options of a job to the JSON Schema of its document."""
+    _describe(schema, [option for option in OPTIONS if option.shown])
+
+
+def _describe(schema: dict[str, Any], options: Sequence[JobOption]) -> None:
+    for option in options:
+        schema["properties"][option.field] = {**_schema_of_value(option), "description": option.help}
+        schema["required"].append(option.field)
 
 
 def _field(option: JobOption) -> Any:
@@ -100,10 +111,13 @@ def _value(option: JobOption, value: Any) -> Any:
     return value
 
 
-def _schema_of_value(kind: OptionKind) -> dict[str, Any]:
-    match kind:
+def _schema_of_value(option: JobOption) -> dict[str, Any]:
+    match option.kind:
         case Whole(least, most):
-            return {"type": ["integer", "null"], "minimum": least, "maximum": most}
+            schema: dict[str, Any] = {"type": "integer", "minimum": least, "maximum": most}
         case OneOf(words):
-            return {"enum": [*map(str, words), None]}
-    return {"type": ["string", "null"]}
+            schema = {"type": "string", "enum": list(words)}
+        case _:
+            schema = {"type": "string"}
+    is_always_set = option.default is not None and option.needs is None
+    return schema if is_always_set else {"anyOf": [schema, {"type": "null"}]}

@@ -5,18 +5,23 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 from enum import StrEnum
-from typing import Any
+from typing import Annotated, Any
+
+from pydantic import Field
+from typing_extensions import TypedDict
 
 from ...actor_schema.signature import Signature
 from ...jobs.core.errors import JobsError, UnknownActor
+from ...jobs.core.states import State
 from ...quantities import write_units
 from ...schedules.rows.drafts import Draft
 from ...schedules.rows.models import Schedule, ScheduleChange
 from ...schedules.rows.queries import Run
-from ...schedules.rows.vocabulary import TickState
+from ...schedules.rows.vocabulary import Missed, Origin, Overlap, TickState
 from ...schedules.rules import preview
 from ...schedules.rules.rules import Rule
 from ...sql.clock import now
+from ..format.document_fields import Args, Instant, Kwargs
 from ..format.instants import write_instant
 from ..format.json_documents import MASK
 from ..jobs import actor_catalogue
@@ -37,6 +42,99 @@ class Condition(StrEnum):
     PAUSED = "paused"
     ENDED = "ended"
     GONE = "gone"  # no longer declared in code
+
+
+class DraftDocument(TypedDict):
+    """The settings of a schedule, as its body sets them."""
+
+    name: str
+    actor: str
+    args: Args
+    kwargs: Kwargs
+    cron: str | None
+    every: Annotated[str | None, Field(description="an interval, such as 1h30m")]
+    at: Instant | None
+    zone: Annotated[str, Field(description="IANA time zone of cron")]
+    starts_at: Instant | None
+    ends_at: Instant | None
+    jitter: Annotated[str, Field(description="a duration: delays each tick by up to this much")]
+    missed: Missed
+    grace: Annotated[str, Field(description="delay that still counts as on time")]
+    overlap: Overlap
+    pause_after: Annotated[int | None, Field(description="failures in a row that pause the schedule")]
+    on_failure: str | None
+    on_recovery: str | None
+    expect_success: Annotated[str | None, Field(description="a time of day such as 06:30, or a duration after each tick such as 45m")]
+    on_alert: str | None
+
+
+class ScheduleDocument(DraftDocument):
+    """A schedule."""
+
+    id: int
+    words: Annotated[str, Field(description="its rule in English")]
+    condition: Condition
+    reason: Annotated[str | None, Field(description="reason for the condition")]
+    next: Annotated[list[Instant], Field(description="the next ticks")]
+    due_at: Annotated[Instant | None, Field(description="when the next tick fires; null: paused or ended")]
+    failures: Annotated[int, Field(description="failures in a row")]
+    no_success_by: Annotated[Instant | None, Field(description="the missed deadline for a success")]
+    declared: Annotated[bool, Field(description="declared in code")]
+    code_says: Annotated[DraftDocument | None, Field(description="the settings in code")]
+    overridden: Annotated[list[str], Field(description="settings that differ from those in code")]
+    created_at: Instant
+    created_by: str
+    version: Annotated[int, Field(description="incremented by each edit")]
+
+
+class Tick(TypedDict):
+    """A tick to come."""
+
+    at: Instant
+    local: Annotated[str, Field(description="the same in the schedule's zone, without offset")]
+    due_at: Annotated[Instant, Field(description="when it fires, with jitter")]
+
+
+class Preview(TypedDict):
+    """The preview of a rule."""
+
+    words: Annotated[str, Field(description="the rule in English")]
+    ticks: list[Tick]
+    notes: Annotated[list[str], Field(description="effects of clock changes")]
+
+
+class ChangeDocument(TypedDict):
+    """An edit of a schedule."""
+
+    at: Instant
+    by: str
+    what: Annotated[str, Field(description="created, changed, paused, resumed …")]
+    changes: Annotated[dict[str, list[Any]], Field(description="[before, after] by setting; any JSON")]
+
+
+class WholeSchedule(ScheduleDocument):
+    """A schedule with its next ticks and its history of edits."""
+
+    ticks: list[Tick]
+    notes: Annotated[list[str], Field(description="effects of clock changes")]
+    changes: list[ChangeDocument]
+
+
+class RunDocument(TypedDict):
+    """A tick with its outcome."""
+
+    scheduled_for: Instant
+    due_at: Instant
+    decided_at: Instant
+    origin: Origin
+    state: TickState
+    reason: str | None
+    covers: Annotated[int, Field(description="number of ticks that this entry stands for")]
+    job_id: str | None
+    job_state: State | None
+    started_at: Instant | None
+    finished_at: Instant | None
+    error: str | None
 
 
 def tick_states(words: Sequence[str]) -> list[TickState]:
@@ -72,7 +170,7 @@ def reason(schedule: Schedule) -> str | None:
     return schedule.broken
 
 
-def fields(draft: Draft) -> dict[str, Any]:
+def fields(draft: Draft) -> DraftDocument:
     """The API fields of a draft."""
     args, kwargs = arguments(draft)
     return {
@@ -87,9 +185,9 @@ def fields(draft: Draft) -> dict[str, Any]:
         "starts_at": write_instant(draft.starts_at),
         "ends_at": write_instant(draft.ends_at),
         "jitter": write_units(draft.jitter_s),
-        "missed": draft.missed.value,
+        "missed": draft.missed,
         "grace": write_units(draft.grace_s),
-        "overlap": draft.overlap.value,
+        "overlap": draft.overlap,
         "pause_after": draft.pause_after,
         "on_failure": permissions.known(draft.on_failure),
         "on_recovery": permissions.known(draft.on_recovery),
@@ -102,7 +200,7 @@ def fields(draft: Draft) -> dict[str, Any]:
 NAMES = {"every_s": "every", "jitter_s": "jitter", "grace_s": "grace", "expect_by": "expect_success", "expect_within_s": "expect_success"}
 
 
-def document(schedule: Schedule) -> dict[str, Any]:
+def document(schedule: Schedule) -> ScheduleDocument:
     """The document of a schedule."""
     rule = schedule.draft.rule
     code = schedule.code_draft
@@ -110,7 +208,7 @@ def document(schedule: Schedule) -> dict[str, Any]:
         "id": schedule.id,
         **fields(schedule.draft),
         "words": preview.words(rule),
-        "condition": condition(schedule).value,
+        "condition": condition(schedule),
         "reason": reason(schedule),
         "next": [write_instant(each.tick) for each in coming(schedule, NEXT)],
         "due_at": write_instant(schedule.due_at),
@@ -125,41 +223,44 @@ def document(schedule: Schedule) -> dict[str, Any]:
     }
 
 
-def run(one: Run) -> dict[str, Any]:
+def run(one: Run) -> RunDocument:
     """A tick with its outcome."""
     return {
         "scheduled_for": write_instant(one.tick.scheduled_for),
         "due_at": write_instant(one.tick.due_at),
         "decided_at": write_instant(one.tick.decided_at),
-        "origin": one.tick.origin.value,
-        "state": one.state.value,
+        "origin": one.tick.origin,
+        "state": one.state,
         "reason": one.tick.reason,
         "covers": one.tick.covers,
         "job_id": one.tick.job_id,
-        "job_state": one.job_state.value if one.job_state else None,
+        "job_state": one.job_state,
         "started_at": write_instant(one.started_at),
         "finished_at": write_instant(one.finished_at),
         "error": one.error,
     }
 
 
-def change(one: ScheduleChange) -> dict[str, Any]:
+def change(one: ScheduleChange) -> ChangeDocument:
     """A history entry: user and changed fields."""
     changes = {NAMES.get(name, name): values for name, values in one.changes.items()}
     return {"at": write_instant(one.changed_at), "by": one.changed_by, "what": one.what, "changes": changes}
 
 
-def previewed(rule: Rule, number: int, after: datetime | None = None) -> dict[str, Any]:
+def previewed(rule: Rule, number: int, after: datetime | None = None) -> Preview:
     """The preview of a rule."""
     after = after or now()
     ticks = preview.upcoming(rule, after, number)
     return {
         "words": preview.words(rule),
-        "ticks": [
-            {"at": write_instant(each.tick), "local": each.local.isoformat(), "due_at": write_instant(each.due_at)} for each in ticks
-        ],
+        "ticks": [tick(each) for each in ticks],
         "notes": preview.notes(rule, after),
     }
+
+
+def tick(one: preview.Upcoming) -> Tick:
+    """A tick to come."""
+    return {"at": write_instant(one.tick), "local": one.local.isoformat(), "due_at": write_instant(one.due_at)}
 
 
 def coming(schedule: Schedule, number: int) -> Sequence[preview.Upcoming]:

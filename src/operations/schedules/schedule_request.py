@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
@@ -18,16 +19,24 @@ from ...schedules.rules.rules import Rule
 from ...scheduling.draft_validation import fitted
 from ...settings import get_settings
 from ..format.instants import parse_duration, parse_instant
+from ..format.request_values import RequestBody, example
 from ..jobs import actor_catalogue
 from ..people import permissions
 
 Duration = str | float
+EXAMPLE = {"name": "nightly", "actor": "add", "args": [1, 2], "cron": "0 3 * * *"}
 
 
-class Times(BaseModel):
+def _optional(schema: dict[str, Any]) -> None:
+    """Describe an edit: every field is optional, and a missing one keeps its value."""
+    schema["examples"] = [{"cron": "0 3 * * *"}]
+    del schema["required"]
+    for each in schema["properties"].values():
+        each.pop("default", None)
+
+
+class Times(RequestBody):
     """Timing: exactly one of cron, every and at."""
-
-    model_config = ConfigDict(extra="forbid")
 
     cron: str | None = Field(None, description="five fields, e.g. 0 6 * * mon-fri, or a name such as @daily", max_length=255)
     every: Duration | None = Field(None, description="an interval: seconds, or a text such as 30s or 1h30m")
@@ -47,10 +56,12 @@ class Times(BaseModel):
 class ScheduleBody(Times):
     """Body of a schedule."""
 
+    model_config = example(EXAMPLE)
+
     name: str = Field(description="unique name", min_length=1, max_length=200)
     actor: str = Field(description="name of the actor")
-    args: list[Any] = Field([], description="arguments by position")
-    kwargs: dict[str, Any] = Field({}, description="arguments by name")
+    args: list[Any] = Field([], description="arguments by position: any JSON")
+    kwargs: dict[str, Any] = Field({}, description="arguments by name: any JSON")
     missed: Missed = Field(Missed.ONCE, description="misfire policy: handling of ticks that no scheduler fired in time")
     grace: Duration = Field(GRACE_S, description="delay that still counts as on time")
     overlap: Overlap = Field(Overlap.ALLOW, description="overlap policy: handling of a tick while the job of an earlier one waits or runs")
@@ -80,6 +91,14 @@ class ScheduleBody(Times):
         )  # fmt: skip
 
 
+class ScheduleEdit(ScheduleBody):
+    """An edit of a schedule; missing fields are unchanged."""
+
+    model_config = ConfigDict(json_schema_extra=_optional)
+
+    version: int | None = Field(None, description="the version that the edit is based on: 409 if it has changed since")
+
+
 def plan(body: ScheduleBody) -> Draft:
     """Build and validate the draft against its actor; raises UnknownActor, or InvalidArguments naming every invalid field."""
     try:
@@ -94,12 +113,10 @@ def plan(body: ScheduleBody) -> Draft:
     return fitted(draft, actors.broker)
 
 
-def read(document: Any, kind: type[Times] = ScheduleBody) -> Any:
+def read(document: Any, kind: type[BaseModel] = ScheduleBody) -> Any:
     """Validate a body; raises InvalidArguments naming each invalid field."""
     if not isinstance(document, Mapping):
-        raise InvalidArguments(
-            'Send a JSON object such as {"name": "nightly", "actor": "add", "args": [1, 2], "cron": "0 3 * * *"}.', errors={}
-        )
+        raise InvalidArguments(f"Send a JSON object such as {json.dumps(EXAMPLE)}.", errors={})
     try:
         return kind.model_validate(document)
     except ValidationError as error:

@@ -3,14 +3,67 @@
 from __future__ import annotations
 
 from collections import Counter
-from typing import Any
+from typing import Annotated
+
+from pydantic import Field
+from typing_extensions import TypedDict
 
 from ...jobs.control.workflows import Found, StepFound, Summary
+from ...jobs.core.states import State
+from ...jobs.core.workflow_models import Fate, When
+from ..format.document_fields import Args, Instant, Json, Kwargs, Next
 from ..format.instants import write_instant
 from ..jobs import job_documents
 
 
-def summary(workflow: Summary) -> dict[str, Any]:
+class WorkflowSummary(TypedDict):
+    """A workflow in a list."""
+
+    id: str
+    name: str
+    state: Annotated[str, Field(description="the most important state among its steps, or blocked")]
+    submitted_by: str | None
+    created_at: Instant
+    counts: Annotated[dict[State, int], Field(description="number of steps by state")]
+
+
+class WorkflowsPage(TypedDict):
+    """A page of the list of workflows, newest first."""
+
+    workflows: list[WorkflowSummary]
+    next: Next
+
+
+class StepDocument(TypedDict):
+    """A step of a workflow with its live state."""
+
+    name: str
+    job: Annotated[str, Field(description="id of its job")]
+    actor: str
+    state: State
+    reason: str | None
+    after: Annotated[list[str], Field(description="names of the steps it waits for")]
+    when: When
+    fate: Annotated[Fate | None, Field(description="why a waiting or cancelled step will not run")]
+    args: Args
+    kwargs: Kwargs
+    result: Annotated[Json, Field(description="the actor's return value: any JSON")]
+    error: str | None
+    attempt: int
+    released_at: Instant | None
+    started_at: Instant | None
+    finished_at: Instant | None
+
+
+class WorkflowDocument(WorkflowSummary):
+    """A workflow with its steps in submission order."""
+
+    on_dead: Annotated[str, Field(description="wait or cancel: handling of later steps if a step is dead")]
+    finished_at: Instant | None
+    steps: list[StepDocument]
+
+
+def summary(workflow: Summary) -> WorkflowSummary:
     """A workflow in a list."""
     return {
         "id": workflow.id,
@@ -18,11 +71,11 @@ def summary(workflow: Summary) -> dict[str, Any]:
         "state": workflow.state,
         "submitted_by": workflow.submitted_by,
         "created_at": write_instant(workflow.created_at),
-        "counts": {state.value: number for state, number in workflow.counts.items()},
+        "counts": dict(workflow.counts),
     }
 
 
-def whole(workflow: Found) -> dict[str, Any]:
+def whole(workflow: Found) -> WorkflowDocument:
     """A workflow with its steps in submission order."""
     return {
         "id": workflow.id,
@@ -32,22 +85,22 @@ def whole(workflow: Found) -> dict[str, Any]:
         "submitted_by": workflow.submitted_by,
         "created_at": write_instant(workflow.created_at),
         "finished_at": write_instant(workflow.finished_at),
-        "counts": dict(Counter(step.state.value for step in workflow.steps)),
+        "counts": dict(Counter(step.state for step in workflow.steps)),
         "steps": [_step(workflow, step) for step in workflow.steps],
     }
 
 
-def _step(workflow: Found, step: StepFound) -> dict[str, Any]:
+def _step(workflow: Found, step: StepFound) -> StepDocument:
     args, kwargs = job_documents.arguments(step)
     return {
         "name": step.name,
         "job": step.job_id,
         "actor": step.actor,
-        "state": step.state.value,
+        "state": step.state,
         "reason": step.reason,
         "after": [edge.before for edge in workflow.edges if edge.after == step.name],
-        "when": step.when.value,
-        "fate": None if step.fate is None else step.fate.value,
+        "when": step.when,
+        "fate": step.fate,
         "args": args,
         "kwargs": kwargs,
         "result": step.result,

@@ -16,7 +16,7 @@ from datetime import timedelta
 from typing import Any, Literal
 
 from dramatiq import Message
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field, create_model
 
 from ...jobs import Submission
 from ...jobs.core.errors import InvalidArguments, JobsError
@@ -24,7 +24,7 @@ from ...jobs.core.job_options import Place
 from ...jobs.submit.submission import new_id
 from ...jobs.workflows import canvas
 from ...jobs.workflows.canvas import Workflow
-from ..format.request_values import duration, read
+from ..format.request_values import RequestBody, duration, example, read
 from ..jobs import actor_catalogue, job_request
 from ..jobs.option_bodies import values_of, with_options
 from ..people.caller import Caller
@@ -33,18 +33,19 @@ from ..people.caller import Caller
 STEP_LIMIT = 2_000
 #: maximum nesting of shapes
 DEPTH_LIMIT = 20
-_EXAMPLE = '{"steps": [{"actor": "add", "args": [1, 2]}]}'
 
 
 @with_options(Place.STEP)
-class StepBody(BaseModel):
+class StepBody(RequestBody):
     """A step: a job and its dependencies."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = example({"actor": "add", "args": [1, 2]})
 
     actor: str = Field(description="name of the actor")
-    args: list[Any] = Field([], description='arguments by position; {"$result_of": "name"} stands for the result of an earlier step')
-    kwargs: dict[str, Any] = Field({}, description="arguments by name; may contain $result_of too")
+    args: list[Any] = Field(
+        [], description='arguments by position, any JSON; {"$result_of": "name"} stands for the result of an earlier step'
+    )
+    kwargs: dict[str, Any] = Field({}, description="arguments by name, any JSON; may contain $result_of too")
     name: str | None = Field(None, min_length=1, max_length=255, description="name for later steps to refer to; null: the actor's name")
     after: list[str] | str = Field([], description="earlier steps to wait for, besides those named in the arguments; only in steps")
     when: Literal["success", "error", "always"] = Field("success", description="outcome of the earlier steps on which this step runs")
@@ -53,23 +54,44 @@ class StepBody(BaseModel):
     pipe_ignore: bool = Field(False, description="in a chain or chord: do not pass the previous result to this step")
 
 
-class WorkflowBody(BaseModel):
-    """Body of a workflow; exactly one of steps, chain (or pipeline), group, chord."""
-
-    model_config = ConfigDict(extra="forbid")
-
+class _Steps(RequestBody):
     name: str = Field("workflow", min_length=1, max_length=255)
     on_dead: Literal["wait", "cancel"] = Field("wait", description="handling of later steps if a step is dead")
-    steps: list[dict[str, Any]] | None = Field(None, description="steps in order, each a StepBody; a step refers to earlier ones only")
-    chain: list[dict[str, Any]] | None = Field(None, description="in sequence; each step gets the result of the previous one")
-    pipeline: list[dict[str, Any]] | None = Field(None, description="alias of chain")
-    group: list[dict[str, Any]] | None = Field(None, description="in parallel")
-    on_success: Any = Field(None, description="with group: a step or shape, or a list of them, run once after all steps have succeeded")
-    on_error: Any = Field(None, description="… after all have finished and at least one has not succeeded")
-    always: Any = Field(None, description="… after all have finished")
-    chord: list[dict[str, Any]] | None = Field(None, description="in parallel, then callback with the list of their results")
-    callback: dict[str, Any] | None = Field(None, description="with chord")
+    steps: list[StepBody] | None = Field(None, description="steps in order; a step refers to earlier ones only")
 
+
+class ShapeBody(RequestBody):
+    """A shape of steps; exactly one of chain (or pipeline), group, chord."""
+
+    chain: list[Part] | None = Field(None, description="in sequence; each step gets the result of the previous one")
+    pipeline: list[Part] | None = Field(None, description="alias of chain")
+    group: list[Part] | None = Field(None, description="in parallel")
+    on_success: Part | list[Part] | None = Field(
+        None, description="with group: a step or shape, or a list of them, run once after all steps have succeeded"
+    )
+    on_error: Part | list[Part] | None = Field(None, description="… after all have finished and at least one has not succeeded")
+    always: Part | list[Part] | None = Field(None, description="… after all have finished")
+    chord: list[Part] | None = Field(None, description="in parallel, then callback with the list of their results")
+    callback: Part | None = Field(None, description="with chord")
+
+
+#: a part of a shape
+Part = StepBody | ShapeBody
+
+
+class WorkflowBody(ShapeBody, _Steps):
+    """Body of a workflow; exactly one of steps, chain (or pipeline), group, chord."""
+
+    model_config = example({"steps": [{"actor": "add", "args": [1, 2]}]})
+
+
+_UNREAD: dict[str, Any] = {
+    **dict.fromkeys(("steps", "chain", "pipeline", "group", "chord"), (list[dict[str, Any]] | None, None)),
+    **dict.fromkeys(("on_success", "on_error", "always"), (Any, None)),
+    "callback": (dict[str, Any] | None, None),
+}
+#: the same with its parts unread: each is validated later, where the error can name its place
+_UnreadBody = create_model("_UnreadBody", __base__=WorkflowBody, **_UNREAD)
 
 #: shapes with their optional members
 _SHAPES: dict[str, set[str]] = {
@@ -82,7 +104,7 @@ _SHAPES: dict[str, set[str]] = {
 
 def read_workflow(document: Any, *, by: Caller) -> Workflow:
     """Build and validate the workflow of a body; raises JobsError naming the invalid part."""
-    body = read(WorkflowBody, document, example=_EXAMPLE)
+    body = read(_UnreadBody, document)
     asked = {name: value for name, value in body.model_dump(exclude_unset=True).items() if name not in ("name", "on_dead")}
     workflow = Workflow(body.name, on_dead=body.on_dead)
     if body.steps is not None:
@@ -157,7 +179,7 @@ def _leaf(document: Any, place: str, by: Caller) -> Submission:
 
 def _read_step(document: Any, place: str) -> StepBody:
     try:
-        return read(StepBody, document, example='{"actor": "add", "args": [1, 2]}')
+        return read(StepBody, document)
     except JobsError as error:
         raise _at(place, error) from None
 

@@ -2,21 +2,31 @@
 
 from __future__ import annotations
 
-from flask import Response, request
+from flask import request
+from typing_extensions import TypedDict
 
 from ...audit import queries
 from ...operations.audit import entries
+from ...operations.audit.entries import AuditEntryDocument, AuditFilter
+from ...operations.format.document_fields import Next
 from ...operations.format.list_filters import read_filter
 from ...operations.people.roles import Role
 from ...sql import database
 from ..auth import allow
-from ..http.json_bodies import answer, read_limit
-from .requests.blueprint import blueprint
+from ..http.json_bodies import Answer, answer, read_limit
+from .requests.routes import Routes, Tag
 
 
-@blueprint.get("/audit")
+class AuditPage(TypedDict):
+    """A page of the audit log, newest first."""
+
+    lines: list[AuditEntryDocument]
+    next: Next
+
+
+@Routes(Tag.ADMIN).get("/audit", query=AuditFilter, errors=(422,))
 @allow(Role.ADMIN)
-def list_audit() -> Response:
+def list_audit() -> Answer[AuditPage]:
     """List audit entries, newest first, in pages."""
     wanted = entries.read(request.args)
     with database.read() as session:

@@ -5,13 +5,15 @@ from __future__ import annotations
 from typing import Annotated, Any, Literal
 
 from flask import Response
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 from sqlalchemy.orm import Session
+from typing_extensions import TypedDict
 from werkzeug.exceptions import NotFound
 
 from ...jobs.core.errors import InvalidArguments, NotAllowed
+from ...operations.format.document_fields import Instant
 from ...operations.format.instants import write_instant
-from ...operations.format.request_values import Until, ahead, read
+from ...operations.format.request_values import RequestBody, Until, ahead, example
 from ...operations.people import permissions, tokens, users
 from ...operations.people.models import ApiToken, User
 from ...operations.people.roles import Role
@@ -20,16 +22,18 @@ from ...operations.people.users import UnknownUser, UserError
 from ...sql import database
 from ..auth import allow, visitor
 from ..auth.pages import link_for
-from ..http.json_bodies import answer, read_json
-from .requests.blueprint import blueprint
+from ..http.json_bodies import Answer, answer
+from .requests.routes import Routes, Tag
 
+api = Routes(Tag.ADMIN)
+VERBS = {"disable": "Disable a user: ends their sessions and tokens", "enable": "Enable a disabled user"}
 _ACTORS = "limit to these actors: names, or prefixes followed by a star; null: all"
 
 
-class RightsBody(BaseModel):
+class RightsBody(RequestBody):
     """Role and actors of a user or token."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = example({"role": "viewer", "actors": ["reports_*"]})
 
     role: Literal["viewer", "submitter", "operator", "admin"] = Field(description="the role")
     actors: list[Annotated[str, Field(pattern=f"^({permissions.PATTERN.pattern})$")]] | None = Field(
@@ -44,72 +48,132 @@ class RightsBody(BaseModel):
 class UserBody(RightsBody):
     """Body that creates a user."""
 
+    model_config = example({"name": "ada", "role": "operator"})
+
     name: str = Field(description="user name for sign-in", pattern=f"^{users.NAME.pattern}$")
 
 
 class TokenBody(RightsBody):
     """Body that creates a token."""
 
+    model_config = example({"name": "ci", "role": "submitter", "expires": "90d"})
+
     name: str = Field(min_length=1, max_length=150, description="what the token is for")
     expires: Until | None = Field(None, description="expiry: a time, or a duration from now; null: never")
 
 
-@blueprint.get("/users")
+class UserDocument(TypedDict):
+    """A user."""
+
+    id: int
+    name: str
+    role: Role
+    actors: Annotated[list[str] | None, Field(description=_ACTORS)]
+    created_at: Instant
+    disabled_at: Instant | None
+
+
+class UserWithLink(UserDocument):
+    """A user with the one-time sign-in link, which is shown only once."""
+
+    link: Annotated[str, Field(json_schema_extra={"format": "uri"})]
+
+
+class Users(TypedDict):
+    """The users by name, disabled ones last."""
+
+    users: list[UserDocument]
+
+
+class TokenDocument(TypedDict):
+    """A token without its text."""
+
+    id: int
+    name: str
+    prefix: Annotated[str, Field(description="the first characters of the token")]
+    role: Role
+    actors: Annotated[list[str] | None, Field(description=_ACTORS)]
+    user_id: Annotated[int | None, Field(description="the user whose personal token it is")]
+    created_at: Instant
+    expires_at: Instant | None
+    revoked_at: Instant | None
+    last_used_at: Instant | None
+
+
+class NewToken(TokenDocument):
+    """A token with its text, which is shown only once."""
+
+    token: str
+
+
+class Tokens(TypedDict):
+    """The tokens, newest first."""
+
+    tokens: list[TokenDocument]
+
+
+Id = Annotated[int, Field(ge=1, le=2**31 - 1)]
+
+
+@api.get("/users")
 @allow(Role.ADMIN)
-def list_users() -> Response:
+def list_users() -> Answer[Users]:
     """List the users by name."""
     with database.read() as session:
         return answer({"users": [_user(each) for each in users.listed(session)]})
 
 
-@blueprint.post("/users")
+@api.post("/users", status=201, errors=(422,))
 @allow(Role.ADMIN, action="user.create")
-def create_user() -> Response:
+def create_user(body: UserBody) -> Answer[UserWithLink]:
     """Create a user; only this response shows the one-time sign-in link."""
-    body = read(UserBody, read_json(), example='{"name": "ada", "role": "operator"}')
     with database.write() as session:
         key = _done(lambda: users.invite(session, body.name, body.role, body.patterns()))
         user = users.named(session, body.name)
-        return answer({**_user(user), "link": _link(key)}, 201)
+        return answer({**_user(user), "link": link_for(key)}, 201)
 
 
-@blueprint.patch("/users/<int:id>")
+@api.patch("/users/<int:id>", errors=(404, 409, 422))
 @allow(Role.ADMIN, action="user.rights")
-def change_user(id: int) -> Response:
-    """Change a user's role or actors."""
-    body = read(RightsBody, read_json(), example='{"role": "viewer", "actors": ["reports_*"]}')
+def change_user(id: Id, body: RightsBody) -> Answer[UserDocument]:
+    """Change a user's role and actors."""
     with database.write() as session:
         _refuse_oneself(session, id)
         return answer(_user(_done(lambda: users.change_rights(session, id, body.role, body.patterns()))))
 
 
-@blueprint.post("/users/<int:id>/<any(disable, enable, 'new-link'):verb>")
-@allow(Role.ADMIN, action="user.{verb}")
-def act_on_user(id: int, verb: str) -> Response:
-    """Disable or enable a user, or reset the password and return a one-time link."""
+@api.post("/users/<int:id>/new-link", errors=(404, 409, 422))
+@allow(Role.ADMIN, action="user.new-link")
+def reset_user(id: Id) -> Answer[UserWithLink]:
+    """Reset a user's password; only this response shows the one-time link."""
     with database.write() as session:
-        if verb == "new-link":
-            user, key = _done(lambda: users.reset(session, id))
-            return answer({**_user(user), "link": _link(key)})
+        user, key = _done(lambda: users.reset(session, id))
+        return answer({**_user(user), "link": link_for(key)})
+
+
+@api.post("/users/<int:id>/<verb>", words=VERBS, errors=(404, 409, 422))
+@allow(Role.ADMIN, action="user.{verb}")
+def act_on_user(id: Id, verb: str) -> Answer[UserDocument]:
+    """Disable or enable a user."""
+    with database.write() as session:
         if verb == "disable":
             _refuse_oneself(session, id)
         act = users.disable if verb == "disable" else users.enable
         return answer(_user(_done(lambda: act(session, id))))
 
 
-@blueprint.get("/tokens")
+@api.get("/tokens")
 @allow(Role.ADMIN)
-def list_tokens() -> Response:
+def list_tokens() -> Answer[Tokens]:
     """List the tokens, newest first."""
     with database.read() as session:
         return answer({"tokens": [_token(each) for each in tokens.listed(session)]})
 
 
-@blueprint.post("/tokens")
+@api.post("/tokens", status=201, errors=(422,))
 @allow(Role.ADMIN, action="token.create")
-def create_api_token() -> Response:
+def create_api_token(body: TokenBody) -> Answer[NewToken]:
     """Create a token; only this response shows it."""
-    body = read(TokenBody, read_json(), example='{"name": "ci", "role": "submitter", "expires": "90d"}')
     expires_at, actors = ahead("expires", body.expires), body.patterns()
     secret = _done(lambda: create_token(body.name, body.role, actors=actors, expires_at=expires_at))
     with database.read() as session:
@@ -120,9 +184,9 @@ def create_api_token() -> Response:
         return answer({**_token(found), "token": secret}, 201)
 
 
-@blueprint.delete("/tokens/<int:id>")
+@api.delete("/tokens/<int:id>", status=204, errors=(404, 409))
 @allow(Role.ADMIN, action="token.revoke")
-def revoke_api_token(id: int) -> Response:
+def revoke_api_token(id: Id) -> Response:
     """Revoke a token."""
     if visitor().key == f"token {id}":
         raise NotAllowed("a token cannot revoke itself: use another administrator's token, or the page")
@@ -153,27 +217,23 @@ def _refuse_oneself(session: Session, id: int) -> None:
         raise NotAllowed("you cannot disable yourself or change your own role: ask another administrator")
 
 
-def _link(key: str) -> str:
-    return link_for(key)
-
-
-def _user(user: User) -> dict[str, Any]:
+def _user(user: User) -> UserDocument:
     return {
         "id": user.id,
         "name": user.name,
-        "role": user.role.value,
+        "role": user.role,
         "actors": user.actors,
         "created_at": write_instant(user.created_at),
         "disabled_at": write_instant(user.disabled_at),
     }
 
 
-def _token(token: ApiToken) -> dict[str, Any]:
+def _token(token: ApiToken) -> TokenDocument:
     return {
         "id": token.id,
         "name": token.name,
         "prefix": token.prefix,
-        "role": token.role.value,
+        "role": token.role,
         "actors": token.actors,
         "user_id": token.user_id,
         "created_at": write_instant(token.created_at),

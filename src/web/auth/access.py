@@ -53,6 +53,12 @@ def rule_of(app: Flask, endpoint: str) -> Role | str | None:
     return getattr(app.view_functions[endpoint], _RULE, None)
 
 
+def role_of(view: Callable[..., Any]) -> Role:
+    """The role that a view requires; every route of the API has one."""
+    found: Role = getattr(view, _RULE)
+    return found
+
+
 def visitor() -> Caller:
     """The caller of this request; only in views that are not open to all."""
     found: Caller = g.visitor

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from flask import Response, request
@@ -27,7 +27,7 @@ def as_json(document: Any) -> Response:
     return Response(json_documents.dump(document), mimetype="application/json")
 
 
-def as_csv(rows: Sequence[dict[str, Any]], name: str, *, columns: Sequence[str] = ()) -> Response:
+def as_csv(rows: Sequence[Mapping[str, Any]], name: str, *, columns: Sequence[str] = ()) -> Response:
     """The rows as CSV with a header; lists and objects are JSON."""
     names = list(columns) or list(dict.fromkeys(column for row in rows for column in row))
     lines = spreadsheets.write([names, *([_cell(row.get(column)) for column in names] for row in rows)])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 from flask import Response, request
 from werkzeug.exceptions import BadRequest, UnsupportedMediaType
@@ -10,10 +10,11 @@ from werkzeug.exceptions import BadRequest, UnsupportedMediaType
 from ...jobs.core import values
 from ...jobs.core.errors import InvalidArguments, JobsError
 from ...operations.format.json_documents import dump
+from ...operations.format.list_filters import PAGE_LIMIT
 from ...settings import get_settings
 
-#: maximum rows per page
-PAGE_LIMIT = 200
+Document = TypeVar("Document")
+
 #: bytes of a body beyond its job's arguments (whitespace, other fields)
 ONE_JOB = 64 * 1024
 #: bytes of memory of a parsed body: a body of empty lists takes thirty times its size
@@ -73,6 +74,10 @@ def read_limit() -> int:
     return int(text)
 
 
-def answer(document: Any, status: int = 200) -> Response:
+class Answer(Response, Generic[Document]):
+    """A JSON response with a document of this type: the annotation of a view is its answer in the OpenAPI document."""
+
+
+def answer(document: Document, status: int = 200) -> Answer[Document]:
     """The document as a response."""
-    return Response(dump(document), status, mimetype="application/json")
+    return Answer(dump(document), status, mimetype="application/json")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import shlex
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -49,18 +49,18 @@ class Group:
     operations: list[Operation]
 
 
-def groups(document: Document, *, url: str, role: Callable[[str, str], str]) -> list[Group]:
-    """Group the operations by tag; `role(method, path)` returns the required role, `url` is the base URL."""
+def groups(document: Document, *, url: str) -> list[Group]:
+    """Group the operations by tag; `url` is the base URL."""
     found = {tag["name"]: Group(tag["name"], tag["description"], []) for tag in document["tags"]}
     for path, methods in document["paths"].items():
         for method, each in methods.items():
             content = each.get("requestBody", {}).get("content", {})
             body, parts = (content.get(kind, {}).get("schema") for kind in ("application/json", "multipart/form-data"))
-            files = _files(parts or {})
+            files = _files(_resolved(document, parts or {}))
             rows = [_parameter(one) for one in each["parameters"]] + _fields(document, body) + files
             found[each["tags"][0]].operations.append(
                 Operation(
-                    each["operationId"], method.upper(), path, each["summary"], each.get("description", ""), role(method.upper(), path), rows,
+                    each["operationId"], method.upper(), path, each["summary"], each.get("description", ""), each["security"][0]["token"][0], rows,
                     _curl(document, method.upper(), url + path, body, () if body else files), [status for status in each["responses"] if status != "default"],
                 )
             )  # fmt: skip

@@ -21,6 +21,7 @@ from src.jobs.core.envelopes import leave_to_relay, publisher
 from src.operations.people import users
 from src.sql.database import Database
 from src.web import create_app
+from tests.harness.contract import Contract
 from tests.harness.services import Shared
 from tests.harness.site import Site
 
@@ -50,10 +51,18 @@ def app(_templates_compiled_once: None) -> Flask:
     return create_app()
 
 
+@pytest.fixture(scope="session")
+def api_contract(app: Flask) -> Contract:
+    """Every response of the API in this tier is compared with its schema."""
+    return Contract(app)
+
+
 @pytest.fixture
-def site(database: Database, app: Flask) -> Iterator[Site]:
+def site(database: Database, app: Flask, api_contract: Contract) -> Iterator[Site]:
     with publisher.replaced(leave_to_relay):  # these jobs stay where they are: no RabbitMQ here
         yield Site(database, app)
+    breaches, api_contract.breaches = api_contract.breaches, []
+    assert breaches == []
 
 
 @pytest.fixture

@@ -45,6 +45,7 @@ ADMIN |= {
     "api.create_user",
     "api.change_user",
     "api.act_on_user",
+    "api.reset_user",
     "api.list_tokens",
     "api.create_api_token",
     "api.revoke_api_token",

@@ -13,7 +13,7 @@ from schemathesis.core.result import Err
 from schemathesis.specs.openapi.checks import negative_data_rejection, positive_data_acceptance
 
 import src.actors
-from src.web.api.openapi.paths import TAGS
+from src.web.api.requests.routes import TAGS
 from src.web.auth import throttle
 from tests.harness.site import Site
 

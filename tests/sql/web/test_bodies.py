@@ -85,3 +85,8 @@ def test_a_page_has_no_nul(site: Site) -> None:
         for path in (f"/jobs/{id}", "/jobs"):
             page = site.browser().get(path).data
             assert b"\x00" not in page, page[page.index(b"\x00") - 200 :][:300]
+
+
+def test_a_body_that_is_not_an_object_is_refused_with_an_example(site: Site) -> None:
+    assert _post(site, "[]", "/api/v1/limits") == (422, {}, 'Send a JSON object such as {"target": "queue:mail", "rate_limit": "50/m"}.')
+    assert _post(site, "5", "/api/v1/schedules/preview")[2].startswith('Send a JSON object such as {"name": "nightly", "actor": "add"')

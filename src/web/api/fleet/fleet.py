@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
-from typing import Any
+from typing import Annotated, Any
 
-from flask import Response
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
+from typing_extensions import TypedDict
 from werkzeug.exceptions import NotFound, ServiceUnavailable
 
 from .... import audit
@@ -20,8 +19,9 @@ from ....jobs.limits.overrides import Controls
 from ....jobs.read import queries
 from ....operations.fleet import override_requests
 from ....operations.fleet.override_requests import Target
+from ....operations.format.document_fields import Instant
 from ....operations.format.instants import write_instant
-from ....operations.format.request_values import Count, read
+from ....operations.format.request_values import Count, RequestBody, example
 from ....operations.jobs import actor_catalogue, queue_purge
 from ....operations.jobs.rows import Worker
 from ....operations.people import permissions
@@ -29,13 +29,118 @@ from ....operations.people.roles import Role
 from ....sql import database
 from ....sql.clock import now
 from ...auth import allow, visitor
-from ...http.json_bodies import answer, read_json
-from ..requests.blueprint import blueprint
+from ...http.json_bodies import Answer, answer
+from ..requests.routes import Routes, Tag
+
+api = Routes(Tag.FLEET)
+COMMANDS = {
+    "quiet": "Make a worker stop taking jobs",
+    "stop": "Stop a worker after its current jobs",
+    "resume": "Let a quiet worker take jobs again",
+}
 
 
-@blueprint.get("/actors")
+class ActorDocument(TypedDict):
+    """An actor: a task function that jobs call."""
+
+    name: str
+    title: str
+    help: str
+    queue: str
+    paused_by: Annotated[str | None, Field(description="target of the widest pause that applies")]
+    submit_role: Annotated[Role, Field(description="role required to submit its jobs")]
+    view_role: Annotated[Role, Field(description="role required to view its jobs")]
+    schema: Annotated[dict[str, Any], Field(description="the JSON Schema of its arguments by name")]
+
+
+class Actors(TypedDict):
+    """The actors by name."""
+
+    actors: list[ActorDocument]
+
+
+class WorkerDocument(TypedDict):
+    """A live worker process."""
+
+    name: Annotated[str, Field(description="host:pid")]
+    host: str
+    pid: int
+    version: str
+    threads: int
+    busy: Annotated[int, Field(description="threads that run a job")]
+    memory_bytes: int | None
+    wish: Annotated[WorkerCommand | None, Field(description="an operator's command, which it obeys at its next heartbeat")]
+    wished_by: str | None
+    queues: list[str]
+    actors: list[str]
+    started_at: Instant
+    heartbeat_at: Instant
+
+
+class Workers(TypedDict):
+    """The live worker processes."""
+
+    workers: list[WorkerDocument]
+
+
+class Messages(TypedDict):
+    """Messages of a queue in RabbitMQ."""
+
+    ready: int
+    unacked: int | None
+
+
+class DriftDocument(TypedDict):
+    """The difference of a queue between SQL and RabbitMQ."""
+
+    unpublished: Annotated[int, Field(description="jobs that are not in RabbitMQ yet")]
+    missing: Annotated[int, Field(description="jobs whose confirmed message is no longer in RabbitMQ")]
+    surplus: Annotated[int, Field(description="messages that no waiting or running job needs")]
+
+
+class QueueDocument(TypedDict):
+    """A queue with job counts from SQL and message counts from RabbitMQ."""
+
+    name: str
+    queued: int
+    running: int
+    paused_by: Annotated[str | None, Field(description="target of the widest pause that applies")]
+    oldest_queued_at: Instant | None
+    broker: Annotated[Messages | None, Field(description="null: unknown")]
+    drift: Annotated[DriftDocument | None, Field(description="null: unknown")]
+
+
+class BrokerDocument(TypedDict):
+    """RabbitMQ."""
+
+    reachable: bool
+    version: str
+
+
+class Queues(TypedDict):
+    """The queues by name."""
+
+    queues: list[QueueDocument]
+    broker: BrokerDocument
+
+
+class Requeued(TypedDict):
+    """The dead letters of a queue after a requeue."""
+
+    moved: int
+    left: int
+
+
+class Purge(TypedDict):
+    """The job that cancels the waiting jobs of a queue."""
+
+    id: Annotated[str | None, Field(description="null: no job waits")]
+    count: Annotated[int, Field(description="number of waiting jobs")]
+
+
+@Routes(Tag.ACTORS).get("/actors")
 @allow(Role.VIEWER)
-def actors() -> Response:
+def actors() -> Answer[Actors]:
     """Every actor with the JSON Schema of its arguments."""
     listed = [(actor, Signature.of(actor)) for actor in actor_catalogue.entries()]
     with database.read() as session:
@@ -59,24 +164,24 @@ def actors() -> Response:
     )
 
 
-@blueprint.get("/workers")
+@api.get("/workers")
 @allow(Role.VIEWER)
-def list_workers() -> Response:
+def list_workers() -> Answer[Workers]:
     """List the live worker processes."""
     with database.read() as session:
         alive = workers.fleet(session)
     return answer({"workers": [_worker(each) for each in alive]})
 
 
-@blueprint.post("/workers/<name>/<any(quiet, stop, resume):verb>")
+@api.post("/workers/<name>/<verb>", words=COMMANDS, errors=(404, 422))
 @allow(Role.OPERATOR, action="worker.{verb}")
-def act_on_worker(name: str, verb: str) -> Response:
+def act_on_worker(name: str, verb: str) -> Answer[WorkerDocument]:
     """Quiet, stop or resume a worker; it obeys at its next heartbeat."""
     with database.write() as session:
         return answer(_worker(worker_commands.ask(session, name, None if verb == "resume" else WorkerCommand(verb), by=visitor().name)))
 
 
-def _worker(worker: Worker) -> dict[str, Any]:
+def _worker(worker: Worker) -> WorkerDocument:
     return {
         "name": worker.name,
         "host": worker.host,
@@ -85,7 +190,7 @@ def _worker(worker: Worker) -> dict[str, Any]:
         "threads": worker.threads,
         "busy": worker.busy,
         "memory_bytes": worker.memory_bytes,
-        "wish": worker.wish.value if worker.wish else None,
+        "wish": worker.wish,
         "wished_by": worker.wished_by,
         "queues": worker.queues,
         "actors": worker.actors,
@@ -94,16 +199,16 @@ def _worker(worker: Worker) -> dict[str, Any]:
     }
 
 
-@blueprint.get("/queues")
+@api.get("/queues")
 @allow(Role.VIEWER)
-def list_queues() -> Response:
+def list_queues() -> Answer[Queues]:
     """List the queues with job counts from SQL and message counts from RabbitMQ (null: unknown)."""
     broker = permissions.numbers(management.overview())
     with database.read() as session:
         counted = {each.queue: each for each in queries.queues(session)}
         in_force = overrides.load(session)
         waiting = drift.waiting(session)
-    listed = []
+    listed: list[QueueDocument] = []
     for name in sorted({*actor_catalogue.queues(), *counted}):
         ours, theirs = counted.get(name), broker.of(name)
         drifted = drift.of(name, waiting.get(name), ours, broker)
@@ -115,15 +220,19 @@ def list_queues() -> Response:
                 "paused_by": _paused_by(in_force, "", name),
                 "oldest_queued_at": write_instant(ours.oldest_queued_at) if ours else None,
                 "broker": {"ready": theirs.ready, "unacked": theirs.unacked} if theirs else None,
-                "drift": asdict(drifted) if drifted else None,
+                "drift": _drift(drifted) if drifted else None,
             }
         )
     return answer({"queues": listed, "broker": {"reachable": broker.reachable, "version": broker.version}})
 
 
-@blueprint.post("/queues/<name>/requeue")
+def _drift(drifted: drift.Drift) -> DriftDocument:
+    return {"unpublished": drifted.unpublished, "missing": drifted.missing, "surplus": drifted.surplus}
+
+
+@api.post("/queues/<name>/requeue", errors=(404,))
 @allow(Role.OPERATOR, action="queue.requeue")
-def requeue_dead_letters(name: str) -> Response:
+def requeue_dead_letters(name: str) -> Answer[Requeued]:
     """Requeue the dead letters of a queue; return how many moved and how many are left."""
     with database.write() as session:
         try:
@@ -138,19 +247,18 @@ def requeue_dead_letters(name: str) -> Response:
     return answer({"moved": done.moved, "left": done.left})
 
 
-class PurgeBody(BaseModel):
+class PurgeBody(RequestBody):
     """Body of a purge request."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = example({"count": 4312})
 
     count: Count | None = Field(None, description="number of waiting jobs, as given in the 422 response; required above a hundred")
 
 
-@blueprint.post("/queues/<name>/purge")
+@api.post("/queues/<name>/purge", status=202, errors=(404, 409, 422))
 @allow(Role.OPERATOR, action="queue.purge")
-def purge_queue(name: str) -> Response:
+def purge_queue(name: str, body: PurgeBody) -> Answer[Purge]:
     """Submit a job that cancels all waiting jobs of a queue; return its id and their number."""
-    body = read(PurgeBody, read_json(), example='{"count": 4312}')
     with database.write() as session:
         try:
             override_requests.require(session, Target("queue", name))

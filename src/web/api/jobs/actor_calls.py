@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from flask import Response, request
+from flask import request
 
 from ....actor_schema.signature import Signature
 from ....broker.publish.group_commit import submit_now
@@ -12,16 +12,18 @@ from ....operations.jobs.job_bodies import CallBody
 from ....operations.people.roles import Role
 from ...auth import allow, visitor
 from ...http import uploads
-from ...http.json_bodies import loads, read_json
+from ...http.json_bodies import Answer, loads, read_json
 from ...http.uploads import takes_files
-from ..requests.blueprint import blueprint
-from .jobs import accepted
+from ..requests.routes import KEY, SUBMITTED, Routes, Tag
+from .jobs import ReceiptDocument, accepted
+
+api = Routes(Tag.ACTORS)
 
 
-@blueprint.post("/actors/<name>/jobs")
+@api.post("/actors/<name>/jobs", status=202, body=CallBody, headers=(KEY,), sends=SUBMITTED, errors=(404, 409, 422))
 @allow(Role.SUBMITTER, action="job.submit")
 @takes_files
-def call_actor(name: str) -> Response:
+def call_actor(name: str) -> Answer[ReceiptDocument]:
     """Submit a job of the actor in the URL: as JSON, or as a form with the JSON in `body` and one part per file."""
     actor = actor_catalogue.submittable(name)
     signature, files = Signature.of(actor), {}
@@ -29,7 +31,7 @@ def call_actor(name: str) -> Response:
         document, files = loads(request.form.get("body") or "{}"), uploads.by_parameter(signature)
     else:
         document = read_json()
-    body = read(CallBody, document, example='{"kwargs": {"x": 1, "y": 2}}')
+    body = read(CallBody, document)
     args, kwargs = signature.arrange({**body.kwargs, **files})
     wanted = body.request_for(name, args, kwargs, key=request.headers.get("Idempotency-Key"))
     return accepted(submit_now(job_request.check(wanted, by=visitor(), source="api")))

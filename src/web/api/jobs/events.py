@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Annotated
 
 from flask import Response, request
+from pydantic import Field
 from werkzeug.exceptions import ServiceUnavailable
 
 from ....jobs.core.errors import UnknownJob
@@ -17,13 +19,16 @@ from ....sql import database
 from ...auth import allow
 from ...live.job_stream import Message, stream
 from ...live.job_watcher import News, TooManyStreams
-from ..requests.blueprint import blueprint
+from ..requests.routes import Routes, Tag
+
+api = Routes(Tag.JOBS)
+_EVENTS = Annotated[str, Field(description="events: `job` with a Job, `lines` with the log's new lines, `done` with the final state")]
 
 
-@blueprint.get("/jobs/<id>/events")
+@api.get("/jobs/<id>/events", query=log_documents.After, answer=_EVENTS, media="text/event-stream", errors=(404, 409, 422))
 @allow(Role.VIEWER)
 def events(id: str) -> Response:
-    """Stream the job now and at each change (event `job`), its log (event `lines`), then `done`."""
+    """Stream a job now and at each change, and its log, as server-sent events."""
     after = log_documents.read_place(request.args.get("after"))
     with database.read() as session:
         job = queries.find(session, id)

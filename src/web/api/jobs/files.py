@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Annotated, Any
+
 from flask import Response, request
+from pydantic import Field
+from typing_extensions import TypedDict
 
 from ....jobs.core.errors import InvalidArguments, UnknownJob
 from ....jobs.read import queries
@@ -10,24 +14,44 @@ from ....operations.people.roles import Role
 from ....sql import database
 from ...auth import allow
 from ...http import uploads
-from ...http.json_bodies import answer, require_multipart
+from ...http.json_bodies import Answer, answer, require_multipart
 from ...http.uploads import takes_files
-from ..requests.blueprint import blueprint
+from ..requests.routes import Binary, Routes, Tag
 
 
-@blueprint.post("/files")
+class FileParts(TypedDict):
+    """A file to store."""
+
+    file: Binary
+
+
+class FileDocument(TypedDict):
+    """A stored file: the reference that jobs take as an argument, and a checksum."""
+
+    id: str
+    name: str
+    size: int
+    content_type: str
+    sha256: str
+
+
+@Routes(Tag.ACTORS).post("/files", status=201, parts=FileParts, errors=(422,))
 @allow(Role.SUBMITTER)
 @takes_files
-def bring_file() -> Response:
-    """Store a file and return the reference that jobs take as an argument."""
+def bring_file() -> Answer[FileDocument]:
+    """Upload a file for later jobs, and return the reference that they take as an argument."""
     require_multipart()
     upload = request.files.get("file")
     if upload is None or not upload.filename:
         raise InvalidArguments("Send one part named file, with a file name.", errors={"file": "Required."})
-    return answer({**uploads.keep(upload).reference, "sha256": uploads.sha256(upload)}, 201)
+    document: Any = {**uploads.keep(upload).reference, "sha256": uploads.sha256(upload)}
+    return answer(document, 201)
 
 
-@blueprint.get("/jobs/<id>/files/<file>")
+_CONTENT = Annotated[str, Field(description="the content of the file", json_schema_extra={"contentMediaType": "application/octet-stream"})]
+
+
+@Routes(Tag.JOBS).get("/jobs/<id>/files/<file>", answer=_CONTENT, media="application/octet-stream", errors=(404, 409))
 @allow(Role.SUBMITTER)
 def job_file(id: str, file: str) -> Response:
     """Download an input file of a job."""

@@ -2,44 +2,82 @@
 
 from __future__ import annotations
 
-from flask import Response, request, url_for
+from typing import Annotated
+
+from flask import request, url_for
+from pydantic import Field
 from sqlalchemy.orm import Session
+from typing_extensions import TypedDict
 from werkzeug.exceptions import BadRequest
 
 from ....broker.publish.group_commit import submit_now
-from ....jobs import Receipt, search, submit_many
+from ....jobs import Receipt, State, search, submit_many
 from ....jobs.control import edits
 from ....jobs.core.errors import InvalidArguments, JobsError, UnknownJob
 from ....jobs.read import queries
-from ....operations.format.list_filters import read_filter
-from ....operations.format.request_values import read
+from ....operations.format.list_filters import JobsFilter, read_filter
 from ....operations.jobs import job_actions, job_documents, job_request
-from ....operations.jobs.job_bodies import EditBody, read_job
+from ....operations.jobs.job_bodies import EditBody, JobBody, read_job
 from ....operations.jobs.job_context import context_of
+from ....operations.jobs.job_documents import JobDocument, Page
 from ....operations.jobs.rows import Job
 from ....operations.people.roles import Role
 from ....sql import database
 from ...auth import allow, visitor
-from ...http.json_bodies import answer, read_json, read_limit
+from ...http.json_bodies import Answer, answer, read_json, read_limit
 from ..requests import conditional_requests
-from ..requests.blueprint import blueprint
+from ..requests.routes import KEY, SUBMITTED, Routes, Tag
 
+api = Routes(Tag.JOBS)
 #: jobs of one bulk request: it is one transaction, and on SQLite other writers wait for it
 BULK_LIMIT = 10_000
+ACTIONS = {
+    "retry": "Retry a finished job",
+    "cancel": "Cancel a job",
+    "run-now": "Queue a scheduled job now",
+    "release": "Release a held job",
+    "discard": "Discard a held job",
+    "stack": "Write the stack trace of a running job into its log",
+}
 
 
-@blueprint.post("/jobs")
+class ReceiptDocument(TypedDict):
+    """A submitted job."""
+
+    id: str
+    state: State
+    url: Annotated[str, Field(json_schema_extra={"format": "uri"})]
+
+
+class BulkReceipt(TypedDict):
+    """Many submitted jobs."""
+
+    ids: Annotated[list[str], Field(description="of the jobs, in the order of the request")]
+    created: Annotated[int, Field(description="how many are new; the others have an idempotency key that was used before")]
+
+
+class Acted(TypedDict):
+    """A job after an action."""
+
+    id: str
+    state: State
+    cancelling: Annotated[bool, Field(description="it still runs, and has been asked to stop")]
+    cancel_requested: bool
+    url: Annotated[str, Field(json_schema_extra={"format": "uri"})]
+
+
+@api.post("/jobs", status=202, headers=(KEY,), sends=SUBMITTED, errors=(409, 422))
 @allow(Role.SUBMITTER, action="job.submit")
-def submit() -> Response:
-    """Submit one job."""
-    wanted = read_job(read_json()).request(key=request.headers.get("Idempotency-Key"))
+def submit(body: JobBody) -> Answer[ReceiptDocument]:
+    """Submit a job."""
+    wanted = body.request(key=request.headers.get("Idempotency-Key"))
     submission = job_request.check(wanted, by=visitor(), source="api")
     return accepted(submit_now(submission))
 
 
-@blueprint.post("/jobs/bulk")
+@api.post("/jobs/bulk", status=202, body=Annotated[list[JobBody], Field(min_length=1, max_length=BULK_LIMIT)], errors=(409, 422))
 @allow(Role.SUBMITTER, action="job.submit")
-def submit_bulk() -> Response:
+def submit_bulk() -> Answer[BulkReceipt]:
     """Submit many jobs in one transaction: all of them or none."""
     wanted = read_json(many=True)
     if not isinstance(wanted, list) or not 0 < len(wanted) <= BULK_LIMIT:
@@ -55,21 +93,25 @@ def submit_bulk() -> Response:
     return answer({"ids": [receipt.id for receipt in receipts], "created": sum(receipt.created for receipt in receipts)}, 202)
 
 
-@blueprint.get("/jobs")
+@api.get("/jobs", query=JobsFilter, errors=(422,))
 @allow(Role.VIEWER)
-def index() -> Response:
+def index() -> Answer[Page]:
     """List jobs, newest first, in pages."""
     wanted = read_filter(request.args)
     with database.read() as session:
         page = search.find(session, wanted.query, after=wanted.after, limit=read_limit())
-    document = {"jobs": [job_documents.summary(job) for job in page.jobs], "next": None if page.next is None else str(page.next)}
-    # The search ran out of time: `next` continues where it stopped.
-    return answer({**document, "partial": page.searched_to is not None})
+    return answer(
+        {
+            "jobs": [job_documents.summary(job) for job in page.jobs],
+            "next": None if page.next is None else str(page.next),
+            "partial": page.searched_to is not None,
+        }
+    )
 
 
-@blueprint.get("/jobs/<id>")
+@api.get("/jobs/<id>", errors=(404, 409))
 @allow(Role.VIEWER)
-def show(id: str) -> Response:
+def show(id: str) -> Answer[JobDocument]:
     """One job, by its id or a prefix of at least eight characters."""
     with database.read() as session:
         job = _find(session, id)
@@ -77,11 +119,11 @@ def show(id: str) -> Response:
     return conditional_requests.tagged(answer(document), document)
 
 
-@blueprint.patch("/jobs/<id>")
+@api.patch("/jobs/<id>", headers=(conditional_requests.IF_MATCH,), errors=(404, 409, 412, 422))
 @allow(Role.OPERATOR, action="job.edit")
-def edit(id: str) -> Response:
+def edit(id: str, body: EditBody) -> Answer[JobDocument]:
     """Edit the arguments, due time, expiry or priority of a waiting job."""
-    change = read(EditBody, read_json(), example='{"priority": 9}').change()
+    change = body.change()
     with database.write() as session:
         found = _find(session, id)
         conditional_requests.require_match(job_documents.whole(found, context_of(session, found)))
@@ -90,9 +132,9 @@ def edit(id: str) -> Response:
     return conditional_requests.tagged(answer(document), document)
 
 
-@blueprint.post("/jobs/<id>/<any(retry, cancel, 'run-now', release, discard, stack):action>")
+@api.post("/jobs/<id>/<action>", words=ACTIONS, errors=(404, 409))
 @allow(Role.OPERATOR, action="job.{action}")
-def act(id: str, action: str) -> Response:
+def act(id: str, action: str) -> Answer[Acted]:
     """Retry, cancel, run now, release or discard a job, or request its stack trace."""
     with database.write() as session:
         found = queries.find(session, id)
@@ -100,7 +142,7 @@ def act(id: str, action: str) -> Response:
     return answer(
         {
             "id": job.id,
-            "state": job.state.value,
+            "state": job.state,
             "cancelling": job.is_cancelling,
             "cancel_requested": job.cancel_requested,
             "url": _url(job.id),
@@ -108,9 +150,10 @@ def act(id: str, action: str) -> Response:
     )
 
 
-def accepted(receipt: Receipt) -> Response:
+def accepted(receipt: Receipt) -> Answer[ReceiptDocument]:
     """The response to a submission: id, state and URL of the job."""
-    response = answer({"id": receipt.id, "state": receipt.state.value, "url": _url(receipt.id)}, 202)
+    document: ReceiptDocument = {"id": receipt.id, "state": receipt.state, "url": _url(receipt.id)}
+    response = answer(document, 202)
     response.headers["Location"] = _url(receipt.id)
     if not receipt.created:
         response.headers["Idempotency-Replayed"] = "true"

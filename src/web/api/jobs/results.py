@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 from flask import Response
+from pydantic import Field
 
 from ....jobs.core.errors import UnknownJob
 from ....jobs.read import queries
+from ....operations.format.document_fields import Json
 from ....operations.people.roles import Role
 from ....sql import database
 from ...auth import allow
 from ...render import job_results
-from ..requests.blueprint import blueprint
+from ..requests.routes import Routes, Tag
+
+api = Routes(Tag.JOBS)
 
 
-@blueprint.get("/jobs/<id>/result")
+@api.get("/jobs/<id>/result", answer=Annotated[Json, Field(description="the actor's return value: any JSON")], errors=(404, 409))
 @allow(Role.VIEWER)
 def result(id: str) -> Response:
     """The result of a succeeded job."""

@@ -1,1 +1,1 @@
-"""The OpenAPI document. Imports the routes, whose bodies it describes."""
+"""The OpenAPI document, made from the registered routes and their types. Imports requests."""

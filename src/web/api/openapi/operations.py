@@ -1,72 +1,98 @@
-"""Builders for one OpenAPI operation: responses, errors and parameters."""
+"""Operations of the OpenAPI document, made from the registered routes."""
 
 from __future__ import annotations
 
-from .schemas import Document, ref
+from collections.abc import Iterator, Mapping
+
+from pydantic import TypeAdapter
+
+from ...auth.access import role_of
+from ..requests.conditional_requests import IF_NONE_MATCH
+from ..requests.routes import JSON, Header, Route
+from .type_schemas import Document, inline, ref
 
 #: errors that every operation may return
 _ALWAYS = (400, 401, 403, 429, 503)
 _WITH_BODY = (413, 415)
+#: response headers
+HEADERS: Document = {
+    "ETag": {"description": "The version of the resource", "schema": {"type": "string"}},
+    "RateLimit": {
+        "description": "Remaining quota of the client: r requests, t seconds until it is refilled",
+        "schema": {"type": "string"},
+    },
+    "RateLimit-Policy": {"description": "The limit: q requests in w seconds", "schema": {"type": "string"}},
+    "Retry-After": {"description": "Seconds", "schema": {"type": "integer", "minimum": 0}},
+    "Location": {"description": "URL of the created resource", "schema": {"type": "string"}},
+    "Idempotency-Replayed": {"description": "true if the key was used before and this is the earlier result", "schema": {"type": "string"}},
+}
+_SEGMENT: Document = {"type": "string", "minLength": 1, "pattern": "^[^/]+$"}
 
 
-def operation(
-    summary: str, result: Document, *, status: int = 200, body: Document | None = None, parameters: list[Document] | None = None,
-    problems: tuple[int, ...] = (), media: str = "application/json", reads: bool | None = None, body_required: bool = True,
-    parts: Document | None = None,
-) -> Document:  # fmt: skip
-    """Build one operation. `reads`: a GET with an ETag; None: derived (no body, status 200, not a stream).
+def operations(route: Route, schemas: Mapping[str, Document]) -> Iterator[tuple[str, Document]]:
+    """The operations of a route by path. `schemas`: those of its body, parts and answer."""
+    shared = _shared(route, schemas)
+    for path, summary in route.operations():
+        words = [word.strip("{}") for word in path.split("/") if word]
+        yield path, {"operationId": "-".join((route.method.lower(), *words)), "summary": summary, **shared}
 
-    `parts`: the schema of a multipart/form-data body, instead of `body` or beside it.
-    """
-    limits: Document = {name: {"$ref": f"#/components/headers/{name}"} for name in ("RateLimit", "RateLimit-Policy")}
-    done: Document = {"description": "Done", "headers": dict(limits)}
-    if status != 204:
-        done["content"] = {media: {"schema": result}}
-    responses: Document = {str(status): done}
-    if reads:
-        done["headers"]["ETag"] = {"$ref": "#/components/headers/ETag"}
+
+def _shared(route: Route, schemas: Mapping[str, Document]) -> Document:
+    declared = route.declared
+    content = {kind: {"schema": schemas[name]} for name, kind in (("body", JSON), ("parts", "multipart/form-data")) if name in schemas}
+    described: Document = {
+        "tags": [route.tag.value],
+        "security": [{"token": [role_of(route.view).value]}],
+        "parameters": _parameters(route),
+        "responses": _responses(route, schemas.get("answer"), has_body=bool(content)),
+    }
+    if route.description:
+        described["description"] = route.description
+    if content:
+        described["requestBody"] = {"required": declared.get("body_required", True), "content": content}
+    return described
+
+
+def _responses(route: Route, answer: Document | None, *, has_body: bool) -> Document:
+    sent = ("RateLimit", "RateLimit-Policy", *route.declared.get("sends", ()), *(("ETag",) if route.is_read else ()))
+    done: Document = {"description": "Done", "headers": {name: {"$ref": f"#/components/headers/{name}"} for name in sent}}
+    if answer is not None:
+        done["content"] = {route.media: {"schema": answer}}
+    responses: Document = {str(route.status): done}
+    if route.is_read:
         responses["304"] = {"description": "Not modified since this ETag"}
-    for problem in sorted({*problems, *_ALWAYS, *(_WITH_BODY if body or parts else ())}):
-        responses[str(problem)] = _problem(problem)
-    responses["default"] = _problem(0)
-    described: Document = {
-        "summary": summary,
-        "responses": responses,
-        "parameters": [*(parameters or []), *([_IF_NONE_MATCH] if reads else [])],
-    }
-    kinds = {"application/json": body, "multipart/form-data": parts}
-    if body or parts:
-        described["requestBody"] = {"required": body_required, "content": {kind: {"schema": one} for kind, one in kinds.items() if one}}
-    return described
+    for status in sorted({*route.declared.get("errors", ()), *_ALWAYS, *(_WITH_BODY if has_body else ())}):
+        responses[str(status)] = _problem("Problem")
+    responses["429"]["headers"] = {"Retry-After": {"$ref": "#/components/headers/Retry-After"}}
+    responses["default"] = _problem("Error")
+    return responses
 
 
-def segment(name: str, schema: Document | None = None) -> Document:
-    """A path parameter."""
-    return {"name": name, "in": "path", "required": True, "schema": schema or {"type": "string", "minLength": 1, "pattern": "^[^/]+$"}}
+def _problem(description: str) -> Document:
+    return {"description": description, "content": {"application/problem+json": {"schema": ref("Problem")}}}
 
 
-def query(name: str, schema: Document | None = None, description: str = "") -> Document:
-    """A query parameter."""
-    return {"name": name, "in": "query", "schema": schema or {"type": "string"}, **({"description": description} if description else {})}
+def _parameters(route: Route) -> list[Document]:
+    found = [
+        {"name": name, "in": "path", "required": True, **_described(_SEGMENT if kind is str else inline(TypeAdapter(kind)))}
+        for name, kind in route.path_types.items()
+    ]
+    if query := route.declared.get("query"):
+        schema = inline(TypeAdapter(query))
+        found += [
+            {"name": name, "in": "query", **({"required": True} if name in schema.get("required", ()) else {}), **_described(each)}
+            for name, each in schema["properties"].items()
+        ]
+    return found + [_header(each) for each in (*route.declared.get("headers", ()), *((IF_NONE_MATCH,) if route.is_read else ()))]
 
 
-def header(name: str, description: str, schema: Document | None = None) -> Document:
-    """A request header."""
-    return {"name": name, "in": "header", "description": description, "schema": schema or {"type": "string"}}
+def _header(each: Header) -> Document:
+    limits = {"pattern": each.pattern or None, "maxLength": each.max_length}
+    schema = {"type": "string", **{name: value for name, value in limits.items() if value}}
+    return {"name": each.name, "in": "header", "description": each.description, "schema": schema}
 
 
-IF_MATCH = header("If-Match", "ETag of an earlier response: 412 if the resource has changed since")
-_IF_NONE_MATCH = header("If-None-Match", "ETag of an earlier response: 304 if the resource has not changed")
-KEY = header(
-    "Idempotency-Key", "a repeated key returns the result of the first request", {"type": "string", "maxLength": 200, "pattern": "^[!-~]*$"}
-)
-
-
-def _problem(status: int) -> Document:
-    described: Document = {
-        "description": "Error" if not status else "Problem",
-        "content": {"application/problem+json": {"schema": ref("Problem")}},
-    }
-    if status == 429:
-        described["headers"] = {"Retry-After": {"$ref": "#/components/headers/Retry-After"}}
-    return described
+def _described(schema: Document) -> Document:
+    """The schema of a parameter, with its description beside it."""
+    bare = {name: value for name, value in schema.items() if name != "description"}
+    return {"schema": bare, **({"description": schema["description"]} if "description" in schema else {})}

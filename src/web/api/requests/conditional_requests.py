@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 import hashlib
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, TypeVar
 
 from flask import Response, request
 from werkzeug.exceptions import PreconditionFailed
 
 from ....operations.format.json_documents import dump
+from .routes import Header
 
+Tagged = TypeVar("Tagged", bound=Response)
+
+IF_MATCH = Header("If-Match", "ETag of an earlier response: 412 if the resource has changed since")
+IF_NONE_MATCH = Header("If-None-Match", "ETag of an earlier response: 304 if the resource has not changed")
 _READS = frozenset({"GET", "HEAD"})
 #: fields of a job's document that change without a change of its row
 _VOLATILE = frozenset({"waiting_because"})
@@ -31,18 +37,18 @@ def answer_conditionally(response: Response) -> Response:
     return response
 
 
-def require_match(document: dict[str, Any]) -> None:
+def require_match(document: Mapping[str, Any]) -> None:
     """Reject an edit with 412 if its If-Match names a different version."""
     _require(lambda wanted: wanted.partition("-")[0] == _row_tag(document))
 
 
-def tagged(response: Response, document: dict[str, Any]) -> Response:
+def tagged(response: Tagged, document: Mapping[str, Any]) -> Tagged:
     """Tag a job's document: If-Match compares its row only, If-None-Match the whole document."""
     response.set_etag(f"{_row_tag(document)}-{tag(response.get_data())}")
     return response
 
 
-def _row_tag(document: dict[str, Any]) -> str:
+def _row_tag(document: Mapping[str, Any]) -> str:
     return tag(dump({name: value for name, value in document.items() if name not in _VOLATILE}))
 
 
@@ -51,7 +57,7 @@ def require_version(version: int) -> None:
     _require(lambda wanted: wanted.partition("-")[0] == str(version))
 
 
-def versioned(response: Response, version: int) -> Response:
+def versioned(response: Tagged, version: int) -> Tagged:
     """Tag a document with computed fields (next ticks), so that If-Match compares its version only."""
     response.set_etag(f"{version}-{tag(response.get_data())}")
     return response

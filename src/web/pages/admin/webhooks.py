@@ -45,7 +45,7 @@ def create() -> str | Response | tuple[str, int]:
     }
     try:
         with database.write() as session:
-            webhook = webhook_request.create(session, read(webhook_request.WebhookBody, wanted, example="{}"), by=visitor())
+            webhook = webhook_request.create(session, read(webhook_request.WebhookBody, wanted), by=visitor())
             id, secret = webhook.id, webhook.secret
     except JobsError as error:
         return _index(wanted, error), 422
