@@ -7,7 +7,8 @@ from typing import Annotated
 from pydantic import Field
 from typing_extensions import TypedDict
 
-from ...jobs.limits.overrides import LIMITS, SCOPES, Override, Pause
+from ...jobs.limits.overrides import LIMITS, SCOPES, Controls, Override, Pause
+from ...sql.clock import now
 from ..format.document_fields import Instant
 from ..format.instants import write_instant
 from .override_requests import Breaker, Limit
@@ -98,3 +99,9 @@ def breaker_document(breaker: Breaker) -> BreakerDocument:
         "opened_at": write_instant(breaker.opened_at),
         "probe_at": write_instant(breaker.probe_at),
     }
+
+
+def paused_by(in_force: Controls, actor: str, queue: str) -> str | None:
+    """The widest pause that applies to this actor and queue, or None."""
+    pause = in_force.pause(actor, queue, now())
+    return None if pause is None else pause.target

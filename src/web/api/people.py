@@ -11,11 +11,10 @@ from typing_extensions import TypedDict
 from werkzeug.exceptions import NotFound
 
 from ...jobs.core.errors import InvalidArguments, NotAllowed
-from ...operations.format.document_fields import Instant
-from ...operations.format.instants import write_instant
 from ...operations.format.request_values import RequestBody, Until, ahead, example
 from ...operations.people import permissions, tokens, users
-from ...operations.people.models import ApiToken, User
+from ...operations.people.models import ApiToken
+from ...operations.people.people_documents import LIMITED, TokenDocument, UserDocument, token_document, user_document
 from ...operations.people.roles import Role
 from ...operations.people.tokens import create_token
 from ...operations.people.users import UnknownUser, UserError
@@ -27,7 +26,6 @@ from .requests.routes import Routes, Tag
 
 api = Routes(Tag.ADMIN)
 VERBS = {"disable": "Disable a user: ends their sessions and tokens", "enable": "Enable a disabled user"}
-_ACTORS = "limit to these actors: names, or prefixes followed by a star; null: all"
 
 
 class RightsBody(RequestBody):
@@ -37,7 +35,7 @@ class RightsBody(RequestBody):
 
     role: Literal["viewer", "submitter", "operator", "admin"] = Field(description="the role")
     actors: list[Annotated[str, Field(pattern=f"^({permissions.PATTERN.pattern})$")]] | None = Field(
-        None, min_length=1, description=_ACTORS
+        None, min_length=1, description=LIMITED
     )
 
     def patterns(self) -> permissions.Patterns | None:
@@ -62,17 +60,6 @@ class TokenBody(RightsBody):
     expires: Until | None = Field(None, description="expiry: a time, or a duration from now; null: never")
 
 
-class UserDocument(TypedDict):
-    """A user."""
-
-    id: int
-    name: str
-    role: Role
-    actors: Annotated[list[str] | None, Field(description=_ACTORS)]
-    created_at: Instant
-    disabled_at: Instant | None
-
-
 class UserWithLink(UserDocument):
     """A user with the one-time sign-in link, which is shown only once."""
 
@@ -83,21 +70,6 @@ class Users(TypedDict):
     """The users by name, disabled ones last."""
 
     users: list[UserDocument]
-
-
-class TokenDocument(TypedDict):
-    """A token without its text."""
-
-    id: int
-    name: str
-    prefix: Annotated[str, Field(description="the first characters of the token")]
-    role: Role
-    actors: Annotated[list[str] | None, Field(description=_ACTORS)]
-    user_id: Annotated[int | None, Field(description="the user whose personal token it is")]
-    created_at: Instant
-    expires_at: Instant | None
-    revoked_at: Instant | None
-    last_used_at: Instant | None
 
 
 class NewToken(TokenDocument):
@@ -120,7 +92,7 @@ Id = Annotated[int, Field(ge=1, le=2**31 - 1)]
 def list_users() -> Answer[Users]:
     """List the users by name."""
     with database.read() as session:
-        return answer({"users": [_user(each) for each in users.listed(session)]})
+        return answer({"users": [user_document(each) for each in users.listed(session)]})
 
 
 @api.post("/users", status=201, errors=(422,))
@@ -130,7 +102,7 @@ def create_user(body: UserBody) -> Answer[UserWithLink]:
     with database.write() as session:
         key = _done(lambda: users.invite(session, body.name, body.role, body.patterns()))
         user = users.named(session, body.name)
-        return answer({**_user(user), "link": link_for(key)}, 201)
+        return answer({**user_document(user), "link": link_for(key)}, 201)
 
 
 @api.patch("/users/<int:id>", errors=(404, 409, 422))
@@ -139,7 +111,7 @@ def change_user(id: Id, body: RightsBody) -> Answer[UserDocument]:
     """Change a user's role and actors."""
     with database.write() as session:
         _refuse_oneself(session, id)
-        return answer(_user(_done(lambda: users.change_rights(session, id, body.role, body.patterns()))))
+        return answer(user_document(_done(lambda: users.change_rights(session, id, body.role, body.patterns()))))
 
 
 @api.post("/users/<int:id>/new-link", errors=(404, 409, 422))
@@ -148,7 +120,7 @@ def reset_user(id: Id) -> Answer[UserWithLink]:
     """Reset a user's password; only this response shows the one-time link."""
     with database.write() as session:
         user, key = _done(lambda: users.reset(session, id))
-        return answer({**_user(user), "link": link_for(key)})
+        return answer({**user_document(user), "link": link_for(key)})
 
 
 @api.post("/users/<int:id>/<verb>", words=VERBS, errors=(404, 409, 422))
@@ -159,7 +131,7 @@ def act_on_user(id: Id, verb: str) -> Answer[UserDocument]:
         if verb == "disable":
             _refuse_oneself(session, id)
         act = users.disable if verb == "disable" else users.enable
-        return answer(_user(_done(lambda: act(session, id))))
+        return answer(user_document(_done(lambda: act(session, id))))
 
 
 @api.get("/tokens")
@@ -167,7 +139,7 @@ def act_on_user(id: Id, verb: str) -> Answer[UserDocument]:
 def list_tokens() -> Answer[Tokens]:
     """List the tokens, newest first."""
     with database.read() as session:
-        return answer({"tokens": [_token(each) for each in tokens.listed(session)]})
+        return answer({"tokens": [token_document(each) for each in tokens.listed(session)]})
 
 
 @api.post("/tokens", status=201, errors=(422,))
@@ -181,7 +153,7 @@ def create_api_token(body: TokenBody) -> Answer[NewToken]:
         assert known is not None
         found = session.get(ApiToken, known.id)
         assert found is not None
-        return answer({**_token(found), "token": secret}, 201)
+        return answer({**token_document(found), "token": secret}, 201)
 
 
 @api.delete("/tokens/<int:id>", status=204, errors=(404, 409))
@@ -215,29 +187,3 @@ def _refuse_oneself(session: Session, id: int) -> None:
         own = token is not None and token.user_id == id
     if own:
         raise NotAllowed("you cannot disable yourself or change your own role: ask another administrator")
-
-
-def _user(user: User) -> UserDocument:
-    return {
-        "id": user.id,
-        "name": user.name,
-        "role": user.role,
-        "actors": user.actors,
-        "created_at": write_instant(user.created_at),
-        "disabled_at": write_instant(user.disabled_at),
-    }
-
-
-def _token(token: ApiToken) -> TokenDocument:
-    return {
-        "id": token.id,
-        "name": token.name,
-        "prefix": token.prefix,
-        "role": token.role,
-        "actors": token.actors,
-        "user_id": token.user_id,
-        "created_at": write_instant(token.created_at),
-        "expires_at": write_instant(token.expires_at),
-        "revoked_at": write_instant(token.revoked_at),
-        "last_used_at": write_instant(token.last_used_at),
-    }
