@@ -9,7 +9,7 @@ from typing import Any
 from dramatiq import Message
 
 from ..core.job_options import JobOptions, read_message
-from ..core.options import OF_SUBMISSION
+from ..core.message_options import OF_SUBMISSION
 from ..core.states import State
 
 

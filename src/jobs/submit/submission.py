@@ -21,7 +21,7 @@ from ...sql.direct import FLUSH, Direct
 from ...sql.statements import AHEAD_OF_DISK, Batch, is_sqlite
 from ...sql.upsert import upsert
 from ...telemetry import tracing
-from ..core import options
+from ..core import message_options
 from ..core.envelopes import Envelope, announce, committed, dumps, encode
 from ..core.errors import IdempotencyConflict, JobsError
 from ..core.job_options import STORED
@@ -43,7 +43,7 @@ def submit(session: Session, message: Message[Any], **how: Any) -> Receipt:
     `how`: the fields of Submission. Raises JobsError if the message cannot be stored, or has an option that would be
     ignored.
     """
-    options.check(message.options)
+    message_options.check(message.options)
     if not {"link", "link_error"}.isdisjoint(message.options):
         raise JobsError("link and link_error make a workflow: send the message, or submit canvas.link(…)", field="link")
     return submit_many(session, [submission_of(message, **how)])[0]

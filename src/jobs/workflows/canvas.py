@@ -22,7 +22,7 @@ import dramatiq
 from dramatiq import Message
 from sqlalchemy.orm import Session
 
-from ..core import options, placeholders
+from ..core import message_options, placeholders
 from ..core.errors import JobsError
 from ..core.placeholders import OUTCOME, RESULT
 from ..core.workflow_models import OnDead, When
@@ -147,7 +147,7 @@ class Workflow:
         if isinstance(message, Submission):
             given = message
         else:
-            options.check(message.options)
+            message_options.check(message.options)
             if not {"link", "link_error"}.isdisjoint(message.options):
                 raise JobsError("a step's links are steps of their own: use canvas.link, or after= and when=", field="link")
             if delay is None and message.options.get("delay") is not None:

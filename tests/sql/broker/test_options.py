@@ -13,7 +13,7 @@ from dramatiq import Message, Middleware
 from src.broker import JobFailure, get, ready, state
 from src.broker.jobs_broker import JobsBroker
 from src.jobs import JobsError, State, Workflow, submit
-from src.jobs.core import options
+from src.jobs.core import message_options
 from src.jobs.core.errors import UnknownJob
 from src.sql.clock import now
 from src.sql.database import Database
@@ -102,10 +102,10 @@ def _own_middleware() -> Iterator[None]:
         def actor_options(self) -> set[str]:
             return {"colour"}
 
-    known = options._declared, options._of_actors
+    known = message_options._declared, message_options._of_actors
     JobsBroker().add_middleware(Colours())
     yield
-    options.declare(*known)
+    message_options.declare(*known)
 
 
 @pytest.mark.usefixtures("_own_middleware")
