@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from datetime import datetime, timedelta
+from operator import attrgetter
 from typing import Any
 
 from dramatiq import Message
@@ -14,6 +15,7 @@ from ...sql.columns import to_microseconds
 from ..core.envelopes import dumps
 from ..core.errors import JobsError
 from ..core.job_options import FIELDS, STORED
+from ..core.option_kinds import OptionKind
 from ..core.states import State
 from ..limits import fair_queueing
 from . import defaults
@@ -29,15 +31,20 @@ NAME = re.compile(r"[^\x00\ud800-\udfff]{1,255}")
 NAMES_KNOWN = 1_000
 _fitting_names: set[tuple[str, str]] = set()
 
-#: fields of the options that have a column
-_STORED = [(field, FIELDS[field].kind) for field in STORED]
+_GIVEN = attrgetter(*FIELDS)
+_NOTHING = (None,) * len(FIELDS)
+#: fields whose values differ from those of their columns
+_CONVERTED = [(field, FIELDS[field].kind.stored) for field in STORED if type(FIELDS[field].kind).stored is not OptionKind.stored]
 
 #: message options that Callboard sets itself
 _OWN_OPTIONS = frozenset({"attempt", "eta", "retries", "traceback", "requeue_timestamp", "stands_in"})
 
 
 def row_of(submission: Submission, present: datetime, *, carried: Mapping[str, str] | None = None) -> dict[str, Any]:
-    """The values by column, instants in microseconds since 1970; raises JobsError if the message cannot be stored."""
+    """Return the values by column, and those of options without one; instants are microseconds since 1970.
+
+    Raises JobsError if the message cannot be stored.
+    """
     message = submission.message
     _check_names(message)
     if submission.submitted_by is not None:
@@ -73,6 +80,9 @@ def row_of(submission: Submission, present: datetime, *, carried: Mapping[str, s
         raise JobsError(
             f"the arguments are {size} bytes of JSON; at most {limit} are kept: pass an id or a file's path instead", field="args"
         )
+    for field, stored in _CONVERTED:
+        if (value := chosen[field]) is not None:
+            chosen[field] = stored(value)
     publish_at = None if scheduled else present + timedelta(seconds=settings.publish_grace)
     return {
         "id": message.message_id,
@@ -86,17 +96,17 @@ def row_of(submission: Submission, present: datetime, *, carried: Mapping[str, s
         "waits_for": waits_for,
         "workflow_seq": submission.workflow_seq,
         "publish_at": None if publish_at is None else to_microseconds(publish_at),
-        **{field: None if (value := chosen[field]) is None else kind.stored(value) for field, kind in _STORED},
+        **chosen,
     }
 
 
 def _chosen(submission: Submission, usual: Mapping[str, Any]) -> dict[str, Any]:
     """Values of the options by field: the call's, else the usual ones."""
-    chosen = dict(usual)
-    for field, option in FIELDS.items():
-        value = getattr(submission, field)
-        if value is not None:
-            chosen[field] = option.kind.check(field, value)
+    chosen, given = dict(usual), _GIVEN(submission)
+    if given != _NOTHING:  # most calls give no option
+        for (field, option), value in zip(FIELDS.items(), given, strict=True):
+            if value is not None:
+                chosen[field] = option.kind.check(field, value)
     return chosen
 
 
