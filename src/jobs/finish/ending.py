@@ -7,7 +7,7 @@ this.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Sequence
 from operator import itemgetter
 from typing import Any, NamedTuple
 
@@ -235,8 +235,27 @@ def defer(session: Session, rows: Sequence[tuple[Any, ...]]) -> None:
 
 # Attempts whose worker is gone
 
+
+class Loss(NamedTuple):
+    """How an attempt ends whose worker is lost, and where its job goes."""
+
+    seq: int
+    attempt: int
+    state: str
+    reason: str
+    final: bool
+    crashes: int  # added to the job's
+    worker: str
+    started_us: int | None
+    fingerprint: str
+
+
+_LOSS_COLUMNS = {
+    "seq": "bigint", "attempt": "int", "state": "text", "reason": "text", "final": "boolean", "crashes": "int", "worker": "text",
+    "started_us": "bigint", "fingerprint": "text",
+}  # fmt: skip
 _TAKE_OVER = Batch(
-    {"seq": "bigint", "attempt": "int", "state": "text", "reason": "text", "final": "boolean", "crashes": "int"},
+    _LOSS_COLUMNS,
     f"""
     UPDATE jobs SET state = d.state, reason = d.reason, error = d.reason, worker_id = NULL, crashes = jobs.crashes + d.crashes, started_at = NULL, slot_at = NULL,
         publish_at = CASE WHEN d.final THEN NULL ELSE @(:now) END, finished_at = CASE WHEN d.final THEN @(:now) END
@@ -246,44 +265,23 @@ _TAKE_OVER = Batch(
     """,
 )
 _RECORD = Batch(
-    {"seq": "bigint", "attempt": "int", "worker": "text", "started_us": "bigint", "error": "text", "fingerprint": "text"},
+    _LOSS_COLUMNS,
     f"""
     INSERT INTO attempts (job_seq, number, worker, started_at, finished_at, outcome, error, fingerprint, noted)
-    SELECT d.seq, d.attempt, d.worker, coalesce(@(d.started_us), @(:now)), @(:now), '{Outcome.LOST}', d.error, d.fingerprint, false FROM {{rows}}
+    SELECT d.seq, d.attempt, d.worker, coalesce(@(d.started_us), @(:now)), @(:now), '{Outcome.LOST}', d.reason, d.fingerprint, false FROM {{rows}}
     RETURNING job_seq
     """,
 )
 
 
-class Loss(NamedTuple):
-    """A row of _TAKE_OVER: where a job goes whose worker is lost."""
-
-    seq: int
-    attempt: int
-    state: str
-    reason: str
-    final: bool
-    crashes: int
-
-
-class LostAttempt(NamedTuple):
-    """A row of _RECORD."""
-
-    seq: int
-    attempt: int
-    worker: str
-    started_us: int | None
-    error: str
-    fingerprint: str
-
-
-def lose(session: Session, losses: Sequence[Loss], records: Mapping[int, LostAttempt]) -> int:
-    """Take running jobs from lost workers, and record their attempts, by job seq; return how many moved."""
+def lose(session: Session, losses: Sequence[Loss]) -> int:
+    """Take running jobs from lost workers, and record their attempts; return how many moved."""
     present = to_microseconds(now())
     workflow_steps.lock_of(session, [loss.seq for loss in losses])
     left = [Left(*row) for row in _TAKE_OVER.execute(session, losses, now=present)]
     if left:
-        _RECORD.execute(session, [records[each.seq] for each in sorted(left)], now=present)
+        seqs = {each.seq for each in left}
+        _RECORD.execute(session, sorted(loss for loss in losses if loss.seq in seqs), now=present)
         _follow(session, left, holders=[each.seq for each in left], failed=None)
     return len(left)
 

@@ -261,15 +261,12 @@ def _give_away(session: Session, death: Death | None) -> int:
     orphans = _orphans(session, death)
     if not orphans:
         return 0
-    losses = [_after_loss(each, death if death is not None and each.worker_id == death.worker_id else None) for each in orphans]
-    records = {
-        each.seq: ending.LostAttempt(each.seq, each.attempt, each.worker, each.started_us, loss.reason, of_lost_worker(each.actor).id)
-        for each, loss in zip(orphans, losses, strict=True)
-    }
-    return ending.lose(session, losses, records)
+    return ending.lose(
+        session, [_lost(each, death if death is not None and each.worker_id == death.worker_id else None) for each in orphans]
+    )
 
 
-def _after_loss(orphan: _Orphan, death: Death | None) -> ending.Loss:
+def _lost(orphan: _Orphan, death: Death | None) -> ending.Loss:
     crashes, limit = orphan.crashes + 1, get_settings().max_crashes
     if death is not None and (orphan.seq, orphan.attempt) not in death.started:
         state = State.CANCELLED if orphan.cancel_requested else State.QUEUED
@@ -277,4 +274,7 @@ def _after_loss(orphan: _Orphan, death: Death | None) -> ending.Loss:
     else:
         state = State.CANCELLED if orphan.cancel_requested else State.DEAD if crashes >= limit else State.QUEUED
         reason, counted = f"its worker {orphan.worker} {'was lost' if death is None else death.how} ({crashes}/{limit})", 1
-    return ending.Loss(orphan.seq, orphan.attempt, state.value, reason, state.is_final, counted)
+    fingerprint = of_lost_worker(orphan.actor).id
+    return ending.Loss(
+        orphan.seq, orphan.attempt, state.value, reason, state.is_final, counted, orphan.worker, orphan.started_us, fingerprint
+    )
