@@ -87,7 +87,7 @@ def test_processes_that_start_at_once_migrate_once(empty_url: str, tmp_path: Pat
     assert differences(empty_url) == []
 
 
-def test_every_migration_can_be_taken_back_and_made_again(empty_url: str) -> None:
+def test_every_migration_can_be_reverted_and_applied_again(empty_url: str) -> None:
     migrate(empty_url)
 
     command.downgrade(configuration(empty_url), "base")

@@ -10,7 +10,7 @@ from tests.harness.callboard import Callboard
 from tests.harness.services import random_name
 
 
-def test_D6_a_schedule_is_made_and_edited_in_the_browser_with_a_preview_while_one_types(page: Page, callboard: Callboard) -> None:
+def test_D6_a_schedule_is_created_and_edited_in_the_browser_with_a_live_preview(page: Page, callboard: Callboard) -> None:
     name = random_name("weekly")
     page.goto("/schedules/new")
     page.get_by_label("Actor").select_option("add")

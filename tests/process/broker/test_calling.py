@@ -216,7 +216,7 @@ def test_a_worker_says_what_it_is_connected_to_without_passwords(callboard: Call
     assert callboard.node.password not in worker.text()
 
 
-def test_a_job_records_when_it_was_made_started_and_ended_in_order(callboard: Callboard) -> None:
+def test_a_job_records_when_it_was_created_started_and_finished_in_order(callboard: Callboard) -> None:
     before = datetime.now(UTC) - timedelta(seconds=1)
 
     job = callboard.until(actors.echo.send(1))

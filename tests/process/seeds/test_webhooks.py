@@ -13,7 +13,7 @@ from tests.unit.actors.test_http_call import Server, server
 __all__ = ["server"]
 
 
-def test_a_webhook_made_while_workers_run_hears_of_the_ends_that_follow(quiet: Callboard, server: Server) -> None:
+def test_a_webhook_created_while_workers_run_gets_the_events_that_follow(quiet: Callboard, server: Server) -> None:
     with quiet.working(CALLBOARD_HTTP_ALLOW="127.0.0.1"):
         arithmetic.add.send(1, 2).get_result(block=True, timeout=int(DEADLINE_S * 1000))  # the worker has looked for webhooks by now
         with quiet.database.write() as session:

@@ -135,7 +135,7 @@ def test_only_if_changed_and_only_if_not_empty(database: Database, running: Runn
     running.session.commit()
 
 
-def test_without_pango_everything_but_the_pdf_is_made(database: Database, running: RunningJob, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_pango_everything_but_the_pdf_is_created(database: Database, running: RunningJob, monkeypatch: pytest.MonkeyPatch) -> None:
     def missing(_html: str) -> bytes:
         raise pdf.NoPdf("PDFs need Pango, which is not installed:  sudo apt-get install libpango")
 

@@ -39,7 +39,7 @@ def test_the_newest_always_stays_and_pruning_twice_is_pruning_once(instants: lis
 
 
 @given(INSTANTS)
-def test_made_one_after_the_other_and_pruned_each_time_no_day_of_the_last_week_is_without_its_backup(instants: list[datetime]) -> None:
+def test_each_day_of_the_last_week_keeps_its_backup_when_every_new_one_prunes(instants: list[datetime]) -> None:
     there: set[datetime] = set()
     for instant in sorted(instants):
         there = kept([*there, instant])

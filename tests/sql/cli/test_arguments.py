@@ -76,7 +76,7 @@ def test_a_secret_may_be_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
     assert read_arguments(Form.of("unlock").fields, ["--key", "-"]) == {"key": "typed"}
 
 
-def test_help_is_made_of_the_signature() -> None:
+def test_help_comes_from_the_signature() -> None:
     fields = Form.of("cli_brew").fields
     assert usage(fields) == "--kind green|black [--minutes INTEGER] [--sugar / --no-sugar] [--guests TEXT]"
     assert rows(fields) == [

@@ -33,7 +33,7 @@ def test_alerts_are_listed_and_the_exit_code_says_whether_there_are_any(terminal
     terminal.run("alerts", code=3)
 
 
-def test_workers_are_listed_made_quiet_and_stopped(terminal: Terminal) -> None:
+def test_workers_are_listed_quieted_and_stopped(terminal: Terminal) -> None:
     assert terminal.run("workers") == ""
     with terminal.database.write() as session:
         workers.register(session, name="here:1", host="here", pid=1, version="0", threads=4, queues=["mail"], actors=[])

@@ -158,7 +158,7 @@ def test_no_window_sees_more_starts_than_the_rate_allows_however_late_jobs_come(
         assert sum(first <= start < first + period * 1_000_000 for start in starts) <= count
 
 
-def test_jobs_that_a_stall_made_late_start_one_after_the_other_and_no_window_sees_too_many(database: Database, time: StillClock) -> None:
+def test_jobs_delayed_by_a_stall_start_one_by_one_within_the_rate_of_every_window(database: Database, time: StillClock) -> None:
     policy, starts = Policy(rates=rates.parse("10/m")), []
     brought = [(submitted(database).id, 1) for _ in range(12)]
     for pause_s in (0, 20, *([1] * 90)):

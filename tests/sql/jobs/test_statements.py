@@ -54,7 +54,7 @@ def test_a_number_may_be_missing(database: Database) -> None:
 @only_on("postgresql")
 @pytest.mark.parametrize("batch", [claims._CLAIM, ending._SUCCESSES.move, confirmations._MARK], ids=["claim", "end", "mark"])
 @pytest.mark.parametrize("rows", [1, 2])
-def test_no_plan_made_while_the_table_was_small_reads_all_of_it_when_it_has_grown(database: Database, batch: Batch, rows: int) -> None:
+def test_no_plan_for_a_small_table_scans_it_after_it_has_grown(database: Database, batch: Batch, rows: int) -> None:
     """On its direct connections PostgreSQL keeps a plan; what it has cost while there were three jobs, it costs for a million."""
     for _ in range(3):
         submitted(database)

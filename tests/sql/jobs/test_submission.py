@@ -461,7 +461,7 @@ def test_a_mark_of_an_earlier_attempt_does_not_count_for_the_next(database: Data
     assert look(database, id).publish_at is not None
 
 
-def test_ids_made_later_sort_later_and_never_repeat() -> None:
+def test_later_ids_sort_later_and_never_repeat() -> None:
     ids = [new_id() for _ in range(1000)]
 
     assert len(set(ids)) == 1000

@@ -69,7 +69,7 @@ def test_cancel_takes_back_what_waits_and_stops_what_runs(database: Database, ti
     assert second.id in (third.reason or "")
 
 
-def test_what_is_made_up_for_lines_up_and_cancels_nothing(database: Database, time: StillClock, make: Maker) -> None:
+def test_ticks_of_a_catch_up_queue_up_and_cancel_nothing(database: Database, time: StillClock, make: Maker) -> None:
     id = created(database, overlap="cancel", missed="all")
     time.forward(3 * 60 + 30)
 

@@ -61,7 +61,7 @@ def test_what_is_wrong_stands_on_the_overview_and_in_the_api(site: Site) -> None
     assert listed["recovered"][0]["recovered_at"] > listed["recovered"][0]["began_at"]
 
 
-def test_a_webhook_of_alerts_is_made_with_its_own_states(site: Site) -> None:
+def test_a_webhook_of_alerts_is_created_with_its_own_states(site: Site) -> None:
     browser, program = site.browser(), site.program()
     everything = ["succeeded", "dead", "cancelled", "expired", "began", "recovered"]  # as the form has them ticked
     made = browser.fill_in("/admin/webhooks", url="https://example.org/alerts", kind="alert", states=everything)

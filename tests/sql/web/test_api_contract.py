@@ -74,11 +74,11 @@ def _check(site: Site, *, examples: int, modes: tuple[GenerationMode, ...], tag:
     return asked
 
 
-def test_a_few_made_up_requests_to_every_address_are_answered_as_described(site: Site) -> None:
+def test_a_few_generated_requests_to_every_address_are_answered_as_described(site: Site) -> None:
     assert _check(site, examples=3, modes=(GenerationMode.POSITIVE,)) > 100
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("tag", TAGS)
-def test_many_made_up_requests_right_and_wrong_are_answered_as_described(site: Site, tag: str) -> None:
+def test_many_generated_requests_valid_and_invalid_are_answered_as_described(site: Site, tag: str) -> None:
     assert _check(site, examples=EXAMPLES, modes=(GenerationMode.POSITIVE, GenerationMode.NEGATIVE), tag=tag) > EXAMPLES

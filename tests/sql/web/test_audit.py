@@ -101,7 +101,7 @@ def test_a_forged_form_is_a_refusal(site: Site) -> None:
     assert (line.action, line.outcome) == ("session.sign-out", Outcome.REFUSED)
 
 
-def test_signing_in_and_out_failing_and_being_made_to_wait_are_written(site: Site) -> None:
+def test_sign_ins_sign_outs_failures_and_throttling_are_audited(site: Site) -> None:
     password, browser = ensure_admin(), site.stranger()
     browser.fill_in("/sign-in", name="admin", password=password)
     browser.fill_in("/", action="/sign-out")

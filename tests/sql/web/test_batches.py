@@ -163,7 +163,7 @@ def test_the_page_says_why_a_file_cannot_be_read(visit: Visit) -> None:
     assert visit.get("/actors/add/rows.csv").text == "x,y\r\n"
 
 
-def test_cells_become_what_a_form_would_have_made_of_them(site: Site) -> None:
+def test_cells_become_the_same_values_as_form_fields(site: Site) -> None:
     sheet = Sheet(Signature.of(actor_catalogue.find("order")))
     text = 'items,to.street,to.floor,wrapped,by\n"[{""name"": ""pen""}]",High,3,yes,2030-01-01T10:00Z\n[{"name": 5}],,,maybe,soon\n[],,,,\n'
     header, rows = sheet.read(text.encode())

@@ -184,7 +184,7 @@ def test_what_is_refused_in_a_form_comes_back_as_words(site: Site) -> None:
             assert active(answer.text) == [], path
 
 
-def test_a_letter_made_of_them_has_nothing_active(site: Site) -> None:
+def test_an_email_with_them_has_nothing_active(site: Site) -> None:
     operator = site.browser(Role.OPERATOR)
     for text in STRINGS:
         subject = " ".join(text.split())

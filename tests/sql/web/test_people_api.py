@@ -27,7 +27,7 @@ def actions() -> list[tuple[str, str | None]]:
         return [(line.action, line.subject) for line in session.execute(select(audit.AuditEntry).order_by(audit.AuditEntry.seq)).scalars()]
 
 
-def test_a_user_is_made_signs_in_by_his_link_and_has_other_rights_from_then_on(site: Site, admin: Program) -> None:
+def test_a_new_user_signs_in_by_the_link_and_gets_other_rights_at_once(site: Site, admin: Program) -> None:
     name = random_name("ada")
     made = admin.post("/api/v1/users", {"name": name, "role": "submitter", "actors": ["add", "reports_*"]})
     assert made.status_code == 201, made.text

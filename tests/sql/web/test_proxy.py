@@ -35,7 +35,7 @@ def ask(site: Site, path: str = "/account", *, address: str = PROXY, name: str =
     return client.open(path, method=method, headers={"X-Remote-User": name}, environ_overrides={"REMOTE_ADDR": address}, json=None)
 
 
-def test_the_user_whom_the_proxy_names_is_signed_in_and_made_at_first(behind: Site) -> None:
+def test_the_user_named_by_the_proxy_is_signed_in_and_created_if_new(behind: Site) -> None:
     for _ in range(2):
         assert "<strong>ann</strong>" in ask(behind).text
     assert ask(behind, "/mails").status_code == 403

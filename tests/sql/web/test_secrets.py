@@ -64,7 +64,7 @@ def test_a_form_that_comes_back_does_not_bring_the_secret(site: Site) -> None:
     assert 'value="ann"' in answer.text
 
 
-def test_sent_by_code_it_is_sealed_too_and_unique_keys_are_made_of_the_seal(site: Site) -> None:
+def test_sent_by_code_it_is_sealed_too_and_unique_keys_use_the_seal(site: Site) -> None:
     first, second = (acting.unlock.send(SecretStr(PLANTED), door="back") for _ in range(2))
     assert PLANTED not in _in_database(site)
     job = _job(first.message_id)

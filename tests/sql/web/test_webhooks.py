@@ -9,7 +9,7 @@ from tests.harness.site import Site, in_words
 pytestmark = pytest.mark.both_stores
 
 
-def test_a_webhook_is_made_on_the_page_pinged_and_deleted(site: Site) -> None:
+def test_a_webhook_is_created_on_the_page_pinged_and_deleted(site: Site) -> None:
     browser = site.browser()
     made = browser.fill_in("/admin/webhooks", url="https://example.org/hook", kind="job", actor="add", states="dead")
     assert "You will not see it again: whsec_" in in_words(made.text)

@@ -139,7 +139,7 @@ def test_what_no_stored_form_is_read_as_is_refused_with_the_reason() -> None:
     assert refused.value.errors["x"].startswith("This value would be another one in each attempt")
 
 
-def test_what_a_model_generates_is_made_at_the_submission_by_code_too() -> None:
+def test_generated_defaults_are_set_at_the_submission_by_code_too() -> None:
     signature = _of(Order)
 
     stored = signature.seal([{"lines": [{"amount": 5}]}], {})[0]

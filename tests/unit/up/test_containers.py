@@ -84,7 +84,7 @@ def test_no_secret_stands_in_the_compose_file(compose: dict[str, Any]) -> None:
     assert not [name for name in names if re.search("PASSWORD|SECRET|DATABASE_URL|BROKER_URL", name) and not name.endswith("_FILE")]
 
 
-def test_the_secrets_are_made_once_and_are_settings(tmp_path: Path) -> None:
+def test_the_secrets_are_generated_once_and_are_settings(tmp_path: Path) -> None:
     container_secrets.main(tmp_path)
     first = {path: path.read_text() for path in tmp_path.rglob("*") if path.is_file()}
     container_secrets.main(tmp_path)

@@ -60,7 +60,7 @@ def test_only_living_processes_of_the_state_count(folder: Folder) -> None:
     assert State(parts=(living, replaced)).alive == [living]
 
 
-def test_a_folder_that_cannot_be_made_says_so_with_the_cure(tmp_path: Path) -> None:
+def test_a_folder_that_cannot_be_created_is_reported_with_the_cure(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
 
     with pytest.raises(UpError, match="cannot be used") as caught:

@@ -51,7 +51,7 @@ def app() -> Flask:
 @example("a/b").via("a slash")
 @example("..").via("dots")
 @given(text=texts)
-def test_a_link_leads_to_what_it_was_made_of(app: Flask, text: str) -> None:
+def test_a_link_leads_to_the_value_in_it(app: Flask, text: str) -> None:
     with app.test_request_context():
         link = app.url_for("show", id=text, _external=True).removeprefix("http://localhost")
         nested = app.url_for("file", id=text, file=text, _external=True)
