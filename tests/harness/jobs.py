@@ -11,11 +11,12 @@ from sqlalchemy import delete
 
 from src.jobs.control import actions, held
 from src.jobs.core.claimed import Claimed
-from src.jobs.core.models import Attempt, BreakerState, Control, Heartbeat, Job, RateLimit, Slot, UniquePeriod, Worker
+from src.jobs.core.models import Attempt, Heartbeat, Job, UniquePeriod, Worker
 from src.jobs.core.states import Outcome, State
 from src.jobs.finish import settle as finish_settle
 from src.jobs.finish.settle import Finished, present_us
 from src.jobs.leases import claims, workers
+from src.jobs.limits.models import BreakerState, Control, RateLimit, Slot
 from src.jobs.read.queries import find
 from src.jobs.relay import due_jobs
 from src.jobs.submit.requests import Receipt

@@ -12,12 +12,13 @@ from sqlalchemy.orm import Session
 
 from ...sql.clock import now
 from ...sql.statements import is_sqlite
-from ..core.models import Job, Slot
+from ..core.models import Job
 from ..core.states import HeldFor, State
 from ..core.workflow_models import Fate, StoredEdge, StoredStep
 from ..leases import heartbeats, workers
 from ..leases.heartbeats import Role
 from ..limits import breakers, concurrency, overrides
+from ..limits.models import Slot
 from ..limits.overrides import Pause
 from ..workflows.steps import WAITS_FOR
 

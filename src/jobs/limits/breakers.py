@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 
 from ...sql.clock import now
 from ...sql.upsert import upsert
-from ..core.models import BreakerState
+from .models import BreakerState
 from .overrides import wake
 
 #: default seconds between two probes

@@ -13,7 +13,7 @@ from sqlalchemy import delete, func, insert, select, text
 from sqlalchemy.orm import Session
 
 from ...sql.statements import is_sqlite
-from ..core.models import Slot
+from .models import Slot
 from .overrides import wake
 
 #: seconds until a job that waits for a key asks again, in case it was not woken

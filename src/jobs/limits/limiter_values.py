@@ -17,7 +17,7 @@ from sqlalchemy.orm import Session
 from ...sql.clock import now
 from ...sql.statements import is_sqlite
 from ...sql.upsert import upsert
-from ..core.models import LimiterValue
+from .models import LimiterValue
 
 #: maximum length of a key stored as it is; a longer one is stored as its digest
 KEY_LIMIT = 200

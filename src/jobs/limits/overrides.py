@@ -19,10 +19,11 @@ from ...sql.statements import is_sqlite
 from ...sql.upsert import upsert
 from ..core.envelopes import announce
 from ..core.errors import JobsError
-from ..core.models import Control, Job
+from ..core.models import Job
 from ..core.release import release_waiting
 from ..core.states import State
 from . import rates
+from .models import Control
 
 #: scopes of an override, widest first
 SCOPES = ("all", "queue", "actor")

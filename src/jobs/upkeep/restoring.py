@@ -16,9 +16,10 @@ from sqlalchemy.orm import Session
 from ...sql.clock import now
 from ...sql.columns import from_microseconds
 from ...sql.statements import is_sqlite
-from ..core.models import Job, Restore, Slot, Worker
+from ..core.models import Job, Restore, Worker
 from ..core.states import State
 from ..finish import ending
+from ..limits.models import Slot
 
 #: numbers that may have been used since the backup: leases and confirmations identify a job by `seq` and a worker by its id
 SKIPPED = {"jobs": ("seq", 1_000_000_000), "workers": ("id", 1_000_000), "workflows": ("seq", 1_000_000)}

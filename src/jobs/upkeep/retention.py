@@ -10,11 +10,12 @@ from sqlalchemy.orm import Session
 from ...settings import get_settings
 from ...sql.clock import now
 from ...sql.statements import is_sqlite
-from ..core.models import Attempt, Control, Job, LimiterValue, LogLine, RateLimit, UniquePeriod
+from ..core.models import Attempt, Job, LogLine, UniquePeriod
 from ..core.states import FINAL, State
 from ..core.workflow_models import StoredEdge, StoredStep, StoredWorkflow
 from ..files import result_files
 from ..finish import result_waiters
+from ..limits.models import Control, LimiterValue, RateLimit
 from ..search import texts
 
 #: jobs deleted per transaction: few enough not to block others

@@ -13,8 +13,9 @@ from sqlalchemy.orm.attributes import set_committed_value
 
 from ...jobs.alerts.models import Alert, AlertKind, AlertMute
 from ...jobs.batches.models import Batch
-from ...jobs.core.models import BreakerState, Control, FailureGroup, Job, Worker
+from ...jobs.core.models import FailureGroup, Job, Worker
 from ...jobs.core.workflow_models import StoredWorkflow
+from ...jobs.limits.models import BreakerState, Control
 from ...reports.archive import Report
 from ...schedules.rows.models import Schedule
 from ...sql import database

@@ -22,12 +22,13 @@ from src.jobs.control import actions, edits, held, workflows
 from src.jobs.control.edits import Edit
 from src.jobs.core.claimed import Claimed
 from src.jobs.core.errors import NotAllowed
-from src.jobs.core.models import Job, Slot
+from src.jobs.core.models import Job
 from src.jobs.core.states import FINAL
 from src.jobs.core.workflow_models import MessageGroup, OnDead, StoredEdge, StoredStep, StoredWorkflow
 from src.jobs.leases import claims, workers
 from src.jobs.limits import fair_queueing
 from src.jobs.limits.admission import Policy
+from src.jobs.limits.models import Slot
 from src.jobs.relay import due_jobs
 from src.jobs.submit.requests import Submission
 from src.jobs.webhooks import events, webhooks

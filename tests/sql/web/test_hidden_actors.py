@@ -19,9 +19,10 @@ from src.broker.recover import management
 from src.broker.recover.management import Overview, QueueNumbers
 from src.jobs import State
 from src.jobs.alerts.models import Alert, AlertKind, AlertMute
-from src.jobs.core.models import Attempt, BreakerState, FailureGroup, Job, Worker
+from src.jobs.core.models import Attempt, FailureGroup, Job, Worker
 from src.jobs.core.states import Outcome
 from src.jobs.limits import overrides
+from src.jobs.limits.models import BreakerState
 from src.jobs.submit import defaults
 from src.operations.fleet import fleet_metrics
 from src.operations.people.models import SavedView

@@ -14,7 +14,7 @@ from dramatiq.rate_limits import Barrier, BucketRateLimiter, ConcurrentRateLimit
 from sqlalchemy import func, select
 
 from src.broker import SqlRateLimiterBackend
-from src.jobs.core.models import LimiterValue
+from src.jobs.limits.models import LimiterValue
 from src.jobs.upkeep import retention
 from src.sql.clock import clock
 from src.sql.database import Database
