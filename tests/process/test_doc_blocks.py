@@ -63,7 +63,7 @@ def test_every_block_is_python_and_its_mark_is_known() -> None:
     assert {"readme", "docs_tutorial_tour", "docs_how_to_recipes"} <= code_of("run").keys() & code_of("actors").keys()
 
 
-def test_what_the_pages_let_a_reader_run_runs(reader: Callboard) -> None:
+def test_the_runnable_examples_of_the_pages_run(reader: Callboard) -> None:
     actors = code_of("actors")
     for page, code in code_of("run").items():
         known = f"from documented.{page} import *\n" if page in actors else ""

@@ -111,7 +111,7 @@ def test_waiting_for_a_lock_is_being_served(beyond: Database, database: Database
     holder.join()
 
 
-def test_who_waits_to_be_notified_is_not_taken_for_dead(beyond: Database) -> None:
+def test_a_waiter_for_notifications_does_not_count_as_dead(beyond: Database) -> None:
     with beyond.direct.listening() as listener:
         assert listener is not None
         channel = listener.channel()

@@ -25,7 +25,7 @@ def test_the_collector_is_as_it_was_also_when_an_import_fails(collects: bool) ->
         (gc.enable if before else gc.disable)()
 
 
-def test_what_imports_nothing_freezes_nothing() -> None:
+def test_a_block_without_imports_freezes_nothing() -> None:
     before = gc.get_freeze_count()
     with uncollected():
         pass

@@ -49,7 +49,7 @@ def act(text: str = "", many: list[str] = [], number: int | None = None, anythin
 
 
 @amounts
-def test_what_is_downloaded_can_be_uploaded_and_means_the_same(cases: int) -> None:
+def test_a_downloaded_file_can_be_uploaded_with_the_same_meaning(cases: int) -> None:
     sheet = Sheet(Signature(act, "act"))
     header = ["text", "many", "number", "anything"]
 

@@ -157,7 +157,7 @@ def test_a_page_that_gets_no_stream_polls(page: Page, callboard: Callboard) -> N
     expect(page.get_by_role("heading", level=1)).to_contain_text("cancelled")
 
 
-def test_what_a_running_job_prints_is_on_its_page_within_a_second(page: Page, callboard: Callboard) -> None:
+def test_output_of_a_running_job_is_on_its_page_within_a_second(page: Page, callboard: Callboard) -> None:
     page.goto("/actors/mutter")
     page.get_by_role("button", name="Submit job").click()
     page.wait_for_url("**/jobs/*")

@@ -130,7 +130,7 @@ def test_jobs_whose_messages_were_purged_are_published_again(quiet: Callboard) -
 
 
 @pytest.mark.both_stores
-def test_what_its_process_could_not_publish_is_published_by_a_relay(quiet: Callboard) -> None:
+def test_jobs_that_their_process_could_not_publish_are_published_by_a_relay(quiet: Callboard) -> None:
     with quiet.entered(CALLBOARD_BROKER_URL=dead_url(quiet.broker_url)):
         message = actors.echo.send("left behind")
     with quiet.entered(CALLBOARD_PUBLISH_GRACE="0.001"):

@@ -17,7 +17,7 @@ QUICK = {"CALLBOARD_LEASE_DURATION": "2", "CALLBOARD_HEARTBEAT_INTERVAL": "0.5",
 
 
 @only_on("sqlite", by="quiet")  # the two stores' statements are compared in tests/sql/jobs
-def test_what_a_worker_that_stands_still_holds_is_done_by_another(quiet: Callboard, tmp_path: Path) -> None:
+def test_jobs_of_a_frozen_worker_are_run_by_another(quiet: Callboard, tmp_path: Path) -> None:
     with quiet.working(threads=4, check=True, **QUICK) as still, quiet.entered(**QUICK):
         running = actors.make_and_wait_deaf.send(str(tmp_path / "made"), str(tmp_path / "go on"))
         quiet.wait_for(tmp_path / "made")

@@ -9,7 +9,7 @@ from tests.harness.callboard import Callboard
 from tests.harness.waiting import eventually
 
 
-def test_what_ends_within_the_grace_is_kept_and_the_rest_is_handed_back_unspent(callboard: Callboard) -> None:
+def test_jobs_that_end_within_the_grace_count_and_the_rest_is_handed_back_unspent(callboard: Callboard) -> None:
     worker = callboard.worker(threads=4, shutdown_s=4)
     short, long, asleep = callboard.send(
         actors.wait_for_a_while.message(2.5), actors.wait_for_a_while.message(60), actors.sleep_apart.message()

@@ -102,7 +102,7 @@ def test_an_end_without_a_notification_is_found_by_polling(callboard: Callboard)
 
 
 @postgresql
-def test_who_waits_no_more_leaves_no_note(callboard: Callboard) -> None:
+def test_a_waiter_that_gave_up_leaves_no_row(callboard: Callboard) -> None:
     message = actors.echo.send_with_options(args=(1,), delay=3_600_000)
     with pytest.raises(TimeoutError):
         get(message, 0.2)

@@ -56,7 +56,7 @@ def test_no_limit_is_no_limit() -> None:
 
 
 @pytest.mark.parametrize("throws", [ValueError, (KeyError, ValueError), [ValueError], Exception])
-def test_what_an_actor_throws_on_purpose_is_not_retried(throws: Any) -> None:
+def test_an_exception_named_in_throws_is_not_retried(throws: Any) -> None:
     decision = decide(declared(throws=throws), {}, 0, ERROR)
 
     assert (decision.state, decision.exhausted, decision.reason) == (State.DEAD, False, "ValueError is not retried (throws)")

@@ -38,7 +38,7 @@ def test_a_failed_attempt_leaves_nothing_and_the_next_writes_once(callboard: Cal
     assert widgets(callboard, name) == 1
 
 
-def test_what_cannot_be_committed_fails_the_attempt_with_the_databases_words(callboard: Callboard) -> None:
+def test_a_failed_commit_fails_the_attempt_with_the_databases_message(callboard: Callboard) -> None:
     job = callboard.until(actors.break_the_transaction.send())
 
     assert (job.state, [a.outcome for a in job.attempts]) == (State.DEAD, [Outcome.FAILED])

@@ -94,7 +94,7 @@ def test_an_idle_worker_that_is_to_stop_ends_at_once(quiet: Callboard) -> None:
         assert command.process.wait(DEADLINE_S) == 0
 
 
-def test_who_registers_anew_is_still_to_be_quiet_and_serves_no_queue(quiet: Callboard) -> None:
+def test_a_worker_that_registers_again_stays_quiet_and_serves_no_queue(quiet: Callboard) -> None:
     with quiet.database.write() as session:
         first = workers.register(session, name="here:1", host="here", pid=1, version="0", threads=4, queues=["default"], actors=[])
         assert workers.served(workers.alive(session)) == {"default"}

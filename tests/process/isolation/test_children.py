@@ -76,7 +76,7 @@ def test_a_process_that_dies_costs_its_own_attempt_only_and_retries_decide(callb
     assert job.attempts[0].error == f"ChildDied: its process {error}"
 
 
-def test_what_an_isolated_actor_leaves_behind_is_gone_when_its_attempt_has_ended(callboard: Callboard) -> None:
+def test_child_processes_of_an_isolated_actor_end_with_its_attempt(callboard: Callboard) -> None:
     callboard.worker()
     (id,) = callboard.send(actors.leave_children.message())
 

@@ -20,7 +20,7 @@ SAID = [
 ]
 
 
-def test_what_an_actor_says_is_kept_in_order_and_visible_while_it_runs(callboard: Callboard) -> None:
+def test_log_lines_of_an_actor_keep_their_order_and_are_visible_while_it_runs(callboard: Callboard) -> None:
     callboard.worker()
     (id,) = callboard.send(actors.talk.message(4))
     eventually(lambda: callboard.job(id).state is State.RUNNING, deadline_s=20)

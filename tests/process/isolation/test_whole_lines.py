@@ -46,7 +46,7 @@ def test_no_message_is_longer_than_what_the_kernel_writes_in_one_step_nor_ends_w
     assert list(pieces(b"")) == []
 
 
-def test_what_one_thread_has_begun_another_does_not_end(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_line_begun_by_one_thread_is_not_ended_by_another(monkeypatch: pytest.MonkeyPatch) -> None:
     reader, writer = Pipe(duplex=False)
     stream = StreamablePipe(writer)
     monkeypatch.setattr(sys, "stdout", stream)

@@ -196,7 +196,7 @@ def test_a_page_holds_no_style_that_the_policy_forbids() -> None:
     assert "<style" not in page
 
 
-def test_what_says_the_same_has_the_same_digest() -> None:
+def test_reports_with_the_same_content_have_the_same_digest() -> None:
     assert sample().digest == sample(made_at=NOW + timedelta(days=1), period="later").digest
     assert sample().digest != sample(blocks=sample().blocks[:2]).digest
     assert sample(same_as="1").digest == sample(same_as="1", blocks=()).digest

@@ -142,7 +142,7 @@ def test_a_delivery_is_signed_so_that_its_receiver_can_check_it(database: Databa
     assert {"args", "kwargs", "result"} & sent["data"].keys() == set()
 
 
-def test_what_is_not_taken_is_tried_again_and_can_be_sent_again(database: Database, server: Server) -> None:
+def test_a_refused_delivery_is_retried_and_can_be_resent(database: Database, server: Server) -> None:
     server.answers["/hook"] = lambda handler: handler.say(500)
     webhook = hook(database, url=f"{server.url}/hook")
     with database.write() as session:

@@ -65,7 +65,7 @@ def test_words_are_read_as_their_parameters_are_declared() -> None:
         (["--no-minutes"], "There is no argument --no-minutes."),
     ],
 )
-def test_what_cannot_be_read_names_the_option_and_the_cure(words: list[str], told: str) -> None:
+def test_an_unreadable_option_is_named_with_the_cure(words: list[str], told: str) -> None:
     with pytest.raises(UpError) as error:
         read(*words)
     assert told in str(error.value)

@@ -57,7 +57,7 @@ def test_a_rate_limit_is_read_as_people_write_it(text: str, rates_meant: list[tu
 
 
 @pytest.mark.parametrize("text", ["", "ten per minute", "10", "0/m", "10/fortnight", "-1/s"])
-def test_what_is_no_rate_limit_is_refused_with_the_cure(text: str) -> None:
+def test_an_invalid_rate_limit_is_refused_with_the_cure(text: str) -> None:
     with pytest.raises(ValueError, match=r"write e\.g\. 10/m"):
         rates.parse(text)
 

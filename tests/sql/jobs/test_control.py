@@ -137,7 +137,7 @@ def test_a_retry_is_refused_while_another_job_has_its_unique_key(database: Datab
     assert do(database, actions.retry, id).state is State.QUEUED
 
 
-def test_what_was_no_message_can_only_be_discarded(database: Database) -> None:
+def test_an_undecodable_message_can_only_be_discarded(database: Database) -> None:
     with database.write() as session:
         hold_unreadable(session, [Unreadable("default", b"?", "no JSON", False)])
     with database.read() as session:

@@ -88,7 +88,7 @@ def test_a_job_that_expires_before_it_is_due_is_expired_not_released(database: D
     assert job.reason == "it had not started when it expired"
 
 
-def test_whatever_waits_expires_and_nothing_else(database: Database, time: StillClock) -> None:
+def test_only_waiting_jobs_expire(database: Database, time: StillClock) -> None:
     worker = hired(database)
     expires_at = now() + timedelta(seconds=5)
     retrying = claimed(database, worker, expires_at=expires_at)
@@ -189,7 +189,7 @@ def test_the_next_instant_is_the_earliest_of_all_kinds(database: Database, time:
     assert next_instant() == now() + timedelta(seconds=get_settings().publish_grace)
 
 
-def test_what_has_ended_has_no_next_instant(database: Database) -> None:
+def test_an_ended_job_has_no_next_instant(database: Database) -> None:
     for state in (State.SUCCEEDED, State.DEAD, State.CANCELLED, State.EXPIRED, State.HELD):
         in_state(database, state)
 

@@ -59,7 +59,7 @@ def test_a_queued_job_of_another_priority_is_published_again(database: Database)
 
 
 @pytest.mark.parametrize("state", [State.RUNNING, State.SUCCEEDED, State.DEAD, State.CANCELLED, State.EXPIRED])
-def test_what_does_not_wait_is_left_alone(database: Database, state: State) -> None:
+def test_jobs_that_do_not_wait_are_left_alone(database: Database, state: State) -> None:
     id = in_state(database, state)
     before = look(database, id)
 

@@ -98,7 +98,7 @@ def handed_back(database: Database, ids: list[str], time: StillClock) -> None:
 
 
 @pytest.mark.parametrize("leave", [cancelled, expired, postponed, set_aside, deferred, lost, handed_back], ids=lambda leave: leave.__name__)
-def test_whatever_takes_jobs_out_of_the_window_lets_the_next_ones_in(
+def test_every_way_out_of_the_window_lets_the_next_jobs_in(
     database: Database, time: StillClock, leave: Callable[[Database, list[str], StillClock], None]
 ) -> None:
     ids = full(database)
@@ -140,7 +140,7 @@ def test_room_is_not_kept_for_keys_whose_jobs_are_gone(database: Database, time:
     assert look(database, last).state is State.QUEUED
 
 
-def test_what_was_committed_after_the_window_was_emptied_is_let_in_by_the_relay(database: Database) -> None:
+def test_jobs_committed_after_the_window_emptied_are_released_by_the_relay(database: Database) -> None:
     """On PostgreSQL, who makes room does not see the jobs of a transaction that is still open."""
     if database.is_sqlite:
         late = _written_unseen(database)

@@ -78,7 +78,7 @@ def test_those_that_wait_are_written_in_one_transaction(gathering: GroupCommit, 
 
 
 @only_on("postgresql")  # a SQLite connection cannot be ended by another process
-def test_who_submits_alone_does_not_notice_that_the_connection_had_died(gathering: GroupCommit, database: Database) -> None:
+def test_a_single_submission_survives_a_dead_connection(gathering: GroupCommit, database: Database) -> None:
     gathering.submit(submission())
     with psycopg.connect(database.url.set(drivername="postgresql").render_as_string(hide_password=False), autocommit=True) as other:
         other.execute(

@@ -80,7 +80,7 @@ def test_a_group_of_failures_that_cannot_be_counted_keeps_no_other_from_it(datab
         assert session.execute(select(FailureGroup.kind)).scalars().all() == ["ValueError"]
 
 
-def test_what_one_prune_cannot_do_keeps_no_other_from_it(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_failing_prune_does_not_stop_the_others(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
     done: list[str] = []
 
     def broken(_session: object) -> None:

@@ -97,7 +97,7 @@ def test_only_a_queued_job_is_set_aside(database: Database) -> None:
         assert look(database, id).state is state
 
 
-def test_what_is_held_for_another_reason_is_not_released_by_a_worker(database: Database) -> None:
+def test_a_job_held_for_another_reason_is_not_released_by_a_worker(database: Database) -> None:
     with database.write() as session:
         hold_foreign(session, [("default", message(1))], run=False)
     with database.write() as session:

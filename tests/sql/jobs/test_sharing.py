@@ -95,7 +95,7 @@ def test_a_priority_beyond_ten_is_refused(database: Database, priority: int) -> 
     assert refused.value.field == "priority"
 
 
-def test_who_submits_little_does_not_wait_for_who_submits_much(database: Database, published: list[Envelope]) -> None:
+def test_a_small_submitter_does_not_wait_for_a_large_one(database: Database, published: list[Envelope]) -> None:
     with database.write() as session:
         submit_many(session, [Submission(message(n), fair_key="much") for n in range(200)])
     window = len(published)

@@ -297,7 +297,7 @@ VALUES: list[Any] = [
 
 
 @pytest.mark.parametrize("value", VALUES, ids=ascii)
-def test_what_json_can_say_comes_back_exactly(database: Database, published: Published, value: Any) -> None:
+def test_json_values_come_back_exactly(database: Database, published: Published, value: Any) -> None:
     id = submitted(database, value).id
 
     found = look(database, id).args[0]
@@ -317,7 +317,7 @@ def test_nan_comes_back_as_nan(database: Database) -> None:
 @pytest.mark.parametrize(
     "value", [object(), {1, 2}, b"bytes", datetime.now(UTC), {(1, 2): 3}, "\ud800 lone"], ids=lambda v: type(v).__name__
 )
-def test_what_json_cannot_say_is_refused_with_the_cure(database: Database, value: Any) -> None:
+def test_values_without_json_are_refused_with_the_cure(database: Database, value: Any) -> None:
     with pytest.raises(JobsError, match=r"cannot be written as JSON .* pass text, numbers") as refused:
         submitted(database, value)
 

@@ -56,7 +56,7 @@ def test_a_job_never_dies_of_workers_that_live(database: Database, time: StillCl
     assert look(database, one.id).crashes == 0
 
 
-def test_what_would_be_a_jobs_end_waits_for_a_worker_that_may_come_back(database: Database, time: StillClock) -> None:
+def test_a_final_decision_waits_for_a_worker_that_may_come_back(database: Database, time: StillClock) -> None:
     worker = hired(database, "here:1")
     one = claimed(database, worker)
     for attempt in (2, 3):

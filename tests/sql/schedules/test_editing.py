@@ -95,7 +95,7 @@ def test_an_edit_of_an_older_version_is_refused(database: Database, time: StillC
         ({"pause_after": 0}, "pause_after"),
     ],
 )
-def test_what_makes_no_schedule_is_refused_by_field(database: Database, time: StillClock, fields: dict[str, Any], name: str) -> None:
+def test_an_invalid_schedule_is_refused_by_field(database: Database, time: StillClock, fields: dict[str, Any], name: str) -> None:
     with pytest.raises(InvalidArguments) as refused:
         created(database, **fields)
 
@@ -240,7 +240,7 @@ def test_a_deploy_changes_only_fields_without_an_override(database: Database, ti
     assert (the_one(database).cron, the_one(database).overridden) == ("0 9 * * *", [])
 
 
-def test_what_the_code_no_longer_declares_stands_still_and_comes_back_with_it(database: Database, time: StillClock, make: Maker) -> None:
+def test_a_schedule_no_longer_declared_pauses_and_returns_with_its_declaration(database: Database, time: StillClock, make: Maker) -> None:
     declare(database, sched_work=every(60))
     declare(database, {"another_part_of_the_fleet"})
     assert the_one(database).due_at is not None

@@ -151,7 +151,7 @@ def test_a_tick_on_time_stands_for_those_missed_before_it(database: Database, ti
     assert [state for _, state in said(database, id)] == ["missed", "missed", "submitted"]
 
 
-def test_what_is_late_within_the_grace_is_on_time(database: Database, time: StillClock, make: Maker) -> None:
+def test_a_tick_within_the_grace_is_on_time(database: Database, time: StillClock, make: Maker) -> None:
     id = created(database, every_s=1, missed="skip", grace_s=10)
     time.forward(9.5)
 

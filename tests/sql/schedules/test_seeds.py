@@ -74,7 +74,7 @@ def test_periodiqs_cron_is_ours_and_a_retry_is_never_late(database: Database, ti
     assert not any(type(each).__module__ == "periodiq" for each in src.actors.broker.middleware)
 
 
-def test_what_periodiqs_command_sends_is_one_more_clock(database: Database, time: StillClock, make: Maker) -> None:
+def test_ticks_of_periodiqs_command_count_as_another_clock(database: Database, time: StillClock, make: Maker) -> None:
     @dramatiq.actor(actor_name="sched_by_periodiq", periodic=timedelta(minutes=1))
     def by_periodiq() -> None: ...
 

@@ -153,7 +153,7 @@ def test_a_view_without_a_rule_refuses_every_request(own_site: Site) -> None:
     assert own_site.browser(Role.ADMIN).get("/forgotten").status_code == 403
 
 
-def test_what_changes_something_needs_the_forms_own_token(site: Site) -> None:
+def test_changing_requests_need_the_forms_csrf_token(site: Site) -> None:
     browser = site.browser()
     for path in ("/actors/add", "/users/new", "/count", "/sign-out", "/jobs/some-id/cancel"):
         assert browser.client.post(path, data={"x": "1", "y": "2", "total": "50"}).status_code == 400, path

@@ -30,7 +30,7 @@ def raise_alert(kind: AlertKind, subject: str, text: str, *, minutes: float = 5,
         )
 
 
-def test_what_is_wrong_stands_on_the_overview_and_in_the_api(site: Site) -> None:
+def test_alerts_are_on_the_overview_and_in_the_api(site: Site) -> None:
     viewer, program = site.browser(Role.VIEWER), site.program(Role.VIEWER)
     assert "All clear." in in_words(viewer.get("/").text)
     assert program.get("/api/v1/alerts").get_json() == {"alerts": [], "recovered": [], "looked_at": None}

@@ -75,7 +75,7 @@ def test_each_field_at_fault_is_named_with_the_cure_and_nothing_is_kept(site: Si
 
 
 @pytest.mark.parametrize("body", ["{", '{"actor": NaN}', "[" * 100_000, "\x00", '{"actor": "add", "args": [' + "9" * 5000 + "]}"])
-def test_what_is_no_json_is_refused_in_words(site: Site, body: str) -> None:
+def test_invalid_json_is_refused_in_words(site: Site, body: str) -> None:
     program = site.program()
     answer = program.client.post("/api/v1/jobs", data=body, headers={**program.headers, "Content-Type": "application/json"})
     assert (answer.status_code, answer.mimetype) == (400, "application/problem+json")
@@ -110,7 +110,7 @@ def test_durations_are_read_as_people_write_them(text: str | float, seconds: flo
 
 
 @pytest.mark.parametrize("text", ["", "m", "-5", "5x", "10 minutes", "1e9", "nan", "9" * 40 + "d"])
-def test_what_is_no_duration_is_refused(text: str) -> None:
+def test_an_invalid_duration_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match=r"duration|hundred years"):
         parse_duration(text)
 

@@ -59,7 +59,7 @@ def test_the_jobs_own_page_shows_who_did_what_to_it(site: Site) -> None:
     assert "from 127.0.0.1" in in_words(site.browser(Role.ADMIN).get(f"/jobs/{id}").text)
 
 
-def test_what_was_rolled_back_has_no_line(site: Site) -> None:
+def test_a_rolled_back_action_has_no_audit_entry(site: Site) -> None:
     program = site.program(Role.OPERATOR)
     id = program.submit("add", 1, 2)
 

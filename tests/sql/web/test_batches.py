@@ -201,7 +201,7 @@ def test_a_number_stays_a_number(text: str) -> None:
     assert harmless(text) == text
 
 
-def test_who_may_only_submit_cannot_cancel_a_batch(site: Site) -> None:
+def test_a_submitter_cannot_cancel_a_batch(site: Site) -> None:
     page = bring(site.browser(Role.SUBMITTER), "add", "x,y\n1,2\n").location
     assert "Submit 1 job<" in site.browser(Role.SUBMITTER).get(page).text
     assert "Submit 1 job<" not in site.browser(Role.VIEWER).get(page).text

@@ -48,7 +48,7 @@ def _post(site: Site, body: str, path: str = "/api/v1/jobs") -> tuple[int, dict[
     ],
     ids=lambda value: ascii(value)[:50],
 )
-def test_what_no_row_can_hold_is_refused_by_name(site: Site, path: str, document: Any, fields: set[str]) -> None:
+def test_unstorable_text_is_refused_by_name(site: Site, path: str, document: Any, fields: set[str]) -> None:
     status, errors, detail = _post(site, json.dumps(document), path)
     assert (status, set(errors)) == (422, fields)
     assert detail.isascii() or "\ud800" not in detail

@@ -204,7 +204,7 @@ def test_the_edited_value_is_the_one_that_runs(site: Site) -> None:
     assert (before.args, before.state) == ([1, 2], State.DEAD)
 
 
-def test_what_is_no_message_cannot_run_again(database: Database) -> None:
+def test_an_undecodable_message_cannot_run_again(database: Database) -> None:
     fill(1, state=State.CANCELLED)
     with write() as session:
         session.execute(update(Job).values(actor=None, body="nonsense"))

@@ -71,7 +71,7 @@ def test_an_invalid_selection_is_named_by_its_field(site: Site, body: dict[str, 
     assert field in [each["field"] for each in answer.get_json()["errors"]]
 
 
-def test_who_is_limited_to_some_actors_acts_on_single_jobs_only(site: Site) -> None:
+def test_a_user_limited_to_some_actors_acts_on_single_jobs_only(site: Site) -> None:
     fill(1)
     program = site.program(Role.OPERATOR, actors=["add"])
     assert program.post(ADDRESS, {"verb": "retry", "q": "", "count": 1}).status_code == 403

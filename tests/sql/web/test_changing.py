@@ -43,7 +43,7 @@ def test_the_form_shows_the_job_as_it_is_and_changes_what_was_typed(site: Site) 
     assert "Job changed." in in_words(visit.get(f"/jobs/{id}").text)
 
 
-def test_what_is_wrong_is_said_beside_its_field_and_changes_nothing(site: Site) -> None:
+def test_errors_are_shown_beside_their_fields_and_change_nothing(site: Site) -> None:
     visit = site.browser(Role.OPERATOR)
     id = site.program().submit("add", 1, 2, delay="1h")
     due = _job(id).due_at
@@ -80,7 +80,7 @@ def test_a_job_that_started_meanwhile_is_left_alone(site: Site) -> None:
 
 
 @pytest.mark.parametrize("role", [Role.VIEWER, Role.SUBMITTER])
-def test_who_may_not_change_a_job_is_not_offered_it(site: Site, role: Role) -> None:
+def test_users_who_may_not_change_a_job_see_no_edit_link(site: Site, role: Role) -> None:
     id = site.program().submit("add", 1, 2, delay="1h")
     assert f"/jobs/{id}/edit" in site.browser(Role.OPERATOR).get(f"/jobs/{id}").text
     assert f"/jobs/{id}/edit" not in site.browser(role).get(f"/jobs/{id}").text

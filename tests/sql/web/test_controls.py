@@ -127,7 +127,7 @@ def test_a_queue_and_everything_are_paused_resumed_and_limited_from_their_pages(
         assert [(each.setting, each.value) for each in overrides.load(session).overrides()] == [("concurrency", 2)]
 
 
-def test_who_is_no_operator_sees_what_is_held_back_and_no_button(site: Site) -> None:
+def test_a_viewer_sees_overrides_and_no_button(site: Site) -> None:
     site.program(Role.OPERATOR).post("/api/v1/pauses", {"target": "all", "reason": "audit"})
     visit = site.browser(Role.SUBMITTER)
     for path in ("/", "/queues", "/queues/default", "/actors/add"):

@@ -128,7 +128,7 @@ def test_a_workflow_with_a_step_of_it_is_cancelled_but_not_retried(site: Site, d
 
 
 @pytest.mark.parametrize("role", [Role.VIEWER, Role.SUBMITTER])
-def test_who_may_not_see_its_jobs_finds_nothing_of_it(site: Site, declare: Declare, role: Role) -> None:
+def test_a_hidden_actor_is_nowhere_to_be_found(site: Site, declare: Declare, role: Role) -> None:
     id, mine = submitted(site), site.program(Role.ADMIN).submit("add", 1, 2)
     declare(view_role="operator")
     program, browser = site.program(role), site.browser(role)

@@ -161,7 +161,7 @@ def test_a_job_is_copied_as_request_python_and_command(site: Site) -> None:
     assert f'"message_id": "{id}"' in page
 
 
-def test_who_is_limited_to_actors_sees_no_errors_of_others_and_does_nothing_to_many_jobs(site: Site) -> None:
+def test_a_user_limited_to_actors_sees_no_other_errors_and_has_no_bulk_actions(site: Site) -> None:
     fail(site, 1)
     limited = site.browser(Role.OPERATOR, ["add"])
     assert "no order N" not in limited.get("/errors").text

@@ -131,7 +131,7 @@ def test_instants_at_the_ends_of_the_calendar_are_refused_and_crash_nothing(site
 
 
 @pytest.mark.parametrize("actor", ["send_mail", "call_http", "prune", "back_up"])
-def test_what_acts_for_the_house_is_submitted_by_operators(site: Site, actor: str) -> None:
+def test_internal_actors_are_submitted_by_operators(site: Site, actor: str) -> None:
     body = {
         "actor": actor,
         "kwargs": {"send_mail": {"to": ["a@example.org"], "subject": "s"}, "call_http": {"url": "https://example.org"}}.get(actor, {}),

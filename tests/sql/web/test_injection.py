@@ -167,7 +167,7 @@ def test_what_an_address_says_is_words(site: Site, place: str) -> None:
         _look(site.stranger() if place.startswith("/sign-in") else admin, place.replace("{}", quote(text, safe="")))
 
 
-def test_what_is_refused_in_a_form_comes_back_as_words(site: Site) -> None:
+def test_a_refused_form_comes_back_with_messages(site: Site) -> None:
     admin = site.browser(Role.ADMIN)
     fields: dict[str, Any] = {
         "/actors/send_mail": ("to", "subject", "template", "context", "attachments"),

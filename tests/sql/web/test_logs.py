@@ -78,7 +78,7 @@ def test_the_api_gives_the_lines_after_a_place_and_the_place_to_ask_from_next(si
 
 
 @pytest.mark.parametrize("wrong", ["after=1", "after=a.b", "after=1.2.3", "limit=0", "limit=1001", "attempt=x", "attempt=99999999999"])
-def test_what_is_no_place_attempt_or_limit_is_refused_by_its_name(site: Site, wrong: str) -> None:
+def test_an_invalid_place_attempt_or_limit_is_refused_by_its_name(site: Site, wrong: str) -> None:
     program = site.program()
     answer = program.get(f"/api/v1/jobs/{running(program)}/logs?{wrong}")
     assert (answer.status_code, [each["field"] for each in answer.get_json()["errors"]]) == (422, [wrong.partition("=")[0]])

@@ -111,7 +111,7 @@ def test_an_action_that_came_too_late_says_so(site: Site) -> None:
     assert "Failed: the job is succeeded: only one that waits or runs can be cancelled." in in_words(visit.get(f"/jobs/{id}").text)
 
 
-def test_who_may_not_act_sees_no_buttons(site: Site) -> None:
+def test_users_without_the_right_see_no_buttons(site: Site) -> None:
     id = _submit(site.browser(Role.SUBMITTER), "add", x="1", y="2")
     assert f"/jobs/{id}/cancel" not in site.browser(Role.SUBMITTER).get(f"/jobs/{id}").text
     assert f"/jobs/{id}/cancel" in site.browser(Role.OPERATOR).get(f"/jobs/{id}").text
@@ -245,7 +245,7 @@ def test_every_state_has_a_page_and_a_badge(site: Site, state: State) -> None:
     assert f'<span class="badge {state}">' in visit.get("/jobs").text
 
 
-def test_what_others_wrote_is_never_markup(site: Site) -> None:
+def test_text_of_other_people_is_never_markup(site: Site) -> None:
     visit = site.browser()
     message: Message[Any] = Message("default", HOSTILE, (HOSTILE,), {HOSTILE: HOSTILE}, {}, message_id=f"id {HOSTILE}")
     with write() as session:

@@ -82,7 +82,7 @@ def test_there_is_an_end_to_presets(site: Site, monkeypatch: pytest.MonkeyPatch)
     assert codes == [303, 303, 303, 422]
 
 
-def test_what_the_code_no_longer_has_is_left_out(site: Site) -> None:
+def test_values_of_parameters_no_longer_in_the_code_are_ignored(site: Site) -> None:
     visit = site.browser(Role.SUBMITTER)
     answer = save(visit, "add", x="1", y="2", **{"preset-name": "old"})
     with write() as session:

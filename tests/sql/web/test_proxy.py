@@ -53,7 +53,7 @@ def test_the_header_of_anybody_else_says_nothing(behind: Site) -> None:
     assert ask(behind, name="").location.startswith("/sign-in")
 
 
-def test_who_is_disabled_or_cannot_be_a_user_stays_out(behind: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_disabled_and_invalid_users_are_refused(behind: Site, monkeypatch: pytest.MonkeyPatch) -> None:
     ask(behind)
     with write() as session:
         session.execute(update(User).values(disabled_at=now()))

@@ -35,7 +35,7 @@ def test_page_api_and_command_say_the_same(site: Site, tmp_path: Path) -> None:
     assert json.loads(command.stdout)["waiting_because"] == because
 
 
-def test_what_a_job_waits_for_does_not_refuse_an_edit_of_its_row(site: Site) -> None:
+def test_a_changed_waiting_reason_does_not_refuse_an_edit(site: Site) -> None:
     program = site.program()
     id = program.submit("add", 1, 2)
     read = program.get(f"/api/v1/jobs/{id}")

@@ -116,7 +116,7 @@ def test_the_same_key_again_is_the_same_workflow_and_another_request_is_refused(
         ({"group": [5]}, "group"),
     ],
 )
-def test_what_is_no_workflow_is_refused_with_its_place_and_nothing_is_kept(site: Site, document: dict[str, Any], field: str) -> None:
+def test_an_invalid_workflow_is_refused_with_its_place_and_nothing_is_stored(site: Site, document: dict[str, Any], field: str) -> None:
     program = site.program()
     answer = program.post("/api/v1/workflows", document)
     assert (answer.status_code, answer.mimetype) == (422, "application/problem+json"), answer.text
@@ -151,7 +151,7 @@ def test_all_of_a_workflow_is_cancelled_from_its_page_and_retried(site: Site) ->
     assert visit.get("/workflows/nobody-has-this").status_code == 404
 
 
-def test_who_is_no_operator_sees_the_workflow_and_no_button(site: Site) -> None:
+def test_a_viewer_sees_the_workflow_and_no_button(site: Site) -> None:
     id = _submitted(site.program())["id"]
     page = site.browser(Role.SUBMITTER).get(f"/workflows/{id}").text
     assert "nightly" in page

@@ -186,7 +186,7 @@ def test_a_blocked_step_counts_as_failed_for_the_callbacks_behind_it(database: D
     assert states(database, receipt) == {"a": "dead", "b": "scheduled", "alarm": "queued"}
 
 
-def test_what_is_behind_a_step_that_is_not_needed_is_not_needed_either(database: Database, hand: Hand) -> None:
+def test_steps_behind_an_unneeded_step_are_not_needed_either(database: Database, hand: Hand) -> None:
     workflow = Workflow()
     a = workflow.step(message(), name="a")
     alarm = workflow.step(message(), name="alarm", after=a, when="error")

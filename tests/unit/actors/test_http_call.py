@@ -80,7 +80,7 @@ def get(
     )
 
 
-def test_what_is_not_public_is_refused_before_anything_is_sent(server: Server) -> None:
+def test_a_private_address_is_refused_before_anything_is_sent(server: Server) -> None:
     port = server.server_port
     for host in (
         "127.0.0.1",
@@ -113,7 +113,7 @@ def test_which_addresses_are_public(address: str, expected: bool) -> None:
     assert is_public(ipaddress.ip_address(address)) is expected
 
 
-def test_what_is_allowed_by_network_or_name_is_reached(server: Server) -> None:
+def test_hosts_allowed_by_network_or_name_are_reached(server: Server) -> None:
     assert get(server.url, allowed="10.0.0.0/8, 127.0.0.0/30").text == "hello"
     assert get(f"http://localhost:{server.server_port}", allowed="localhost").text == "hello"
     with pytest.raises(CallRefused):
@@ -181,7 +181,7 @@ def test_redirects_are_followed_by_the_rules_and_not_for_ever(server: Server) ->
 
 @pytest.mark.parametrize("status", [301, 302, 303])
 @pytest.mark.parametrize("method", ["POST", "PUT", "PATCH", "DELETE"])
-def test_what_is_sent_is_not_lost_by_a_redirect(server: Server, status: int, method: str) -> None:
+def test_a_redirect_that_would_drop_the_body_is_refused(server: Server, status: int, method: str) -> None:
     server.answers["/old"] = lambda handler: handler.say(status, Location="/new?x=1")
     with pytest.raises(CallRefused, match=f"it has moved to {server.url}/new[?]x=1"):
         get(f"{server.url}/old", method=method)
@@ -253,7 +253,7 @@ def test_size_and_time_are_bounded(server: Server) -> None:
         "javascript:1",
     ],
 )
-def test_what_is_no_plain_url_is_refused(url: str) -> None:
+def test_an_invalid_url_is_refused(url: str) -> None:
     with pytest.raises(CallRefused):
         get(url)
 

@@ -262,7 +262,7 @@ def _deep(levels: int) -> Any:
     "given", [_deep(201), _deep(5_000), {"a": "half \ud800"}, {"\udfff": 1}, ["\ud800"]], ids=["201", "5000", "value", "name", "item"]
 )
 @pytest.mark.parametrize("hint", [Any, dict[str, Any] | list[Any], Deep], ids=named)
-def test_what_no_row_can_hold_is_refused_by_name_before_it_is_looked_at(hint: Any, given: Any) -> None:
+def test_unstorable_text_is_refused_by_name_before_it_is_read(hint: Any, given: Any) -> None:
     checks: list[Callable[[], Any]] = [lambda: _of(hint).check([given], {}), lambda: _of(hint).check([], {"x": given})]
     for check in checks:
         with pytest.raises(InvalidArguments) as refused:

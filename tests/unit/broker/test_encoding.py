@@ -66,7 +66,7 @@ def deep() -> list[Any]:
 @pytest.mark.parametrize(
     "result", [object(), lambda: None, b"\xff", deep(), {"a": {1: object()}}], ids=["object", "function", "bytes", "deep", "inner"]
 )
-def test_what_cannot_be_kept_says_what_to_return_instead(result: Any) -> None:
+def test_an_unstorable_result_is_an_error_with_the_cure(result: Any) -> None:
     with pytest.raises(UnstorableResult, match=r"cannot be written as JSON .* return text, numbers"):
         encode_result(result)
 

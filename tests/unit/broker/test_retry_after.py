@@ -41,7 +41,7 @@ def test_seconds_and_dates_are_read() -> None:
 
 
 @pytest.mark.parametrize("text", ["", "soon", "-5", "0", "Wed, 21 Oct 2015 07:28:00 GMT", "1e400", "nan"])
-def test_what_is_past_or_cannot_be_read_leaves_the_rule_of_the_actor(text: str) -> None:
+def test_a_past_or_unreadable_retry_after_leaves_the_actors_backoff(text: str) -> None:
     assert retry_after(refused({"Retry-After": text})) is None
 
 

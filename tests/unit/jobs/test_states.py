@@ -31,7 +31,7 @@ def test_only_a_running_job_succeeds_retries_or_dies() -> None:
         assert sources(target) == {State.RUNNING}
 
 
-def test_whatever_waits_can_be_cancelled() -> None:
+def test_every_waiting_job_can_be_cancelled() -> None:
     assert all(allowed(state, State.CANCELLED) for state in WAITING)
 
 

@@ -101,7 +101,7 @@ def test_whatever_is_accepted_has_the_headers_that_were_asked_for_and_no_more(su
 @pytest.mark.parametrize(
     "address", ["nobody", "@example.com", "ada@", "a@b, c@d", "ada@-x.com", "ädä@example.com", "", "a b@c", "x" * 250 + "@a.de"]
 )
-def test_what_is_no_address_is_refused(address: str) -> None:
+def test_an_invalid_address_is_refused(address: str) -> None:
     with pytest.raises(LetterError, match="to: "):
         composed(to=[address])
 
@@ -119,7 +119,7 @@ def test_what_is_no_address_is_refused(address: str) -> None:
         ({"attachments": [Attachment("a", "message/rfc822", b"x")]}, "attachments"),
     ],
 )
-def test_what_cannot_be_composed_names_the_field(values: dict[str, Any], field: str) -> None:
+def test_an_email_that_cannot_be_composed_names_the_field(values: dict[str, Any], field: str) -> None:
     with pytest.raises(LetterError) as refused:
         composed(**values)
     assert refused.value.field == field

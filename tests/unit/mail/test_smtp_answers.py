@@ -235,7 +235,7 @@ def test_tls_that_is_off_is_not_begun(server: Server, self_signed: Path, monkeyp
 
 
 @pytest.mark.parametrize("query", ["verify=maybe", "tls=on", "ehlo=a b", "ehlo=x%0d%0aRSET", "unknown=1"])
-def test_what_the_url_cannot_say_is_refused_with_the_cure(query: str) -> None:
+def test_an_invalid_mail_server_url_is_refused_with_the_cure(query: str) -> None:
     with pytest.raises(NoMailServer, match="verify=no, ehlo=NAME"):
         MailServer.parse(f"smtp://mail.example.com?{query}")
     with pytest.raises(NoMailServer):

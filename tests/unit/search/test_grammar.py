@@ -62,7 +62,7 @@ def test_any_text_is_understood_or_says_where_it_is_not(text: str) -> None:
         ('""', 0, 2, "nothing between these quotation marks"),
     ],
 )
-def test_what_is_wrong_is_shown_at_its_place(text: str, start: int, end: int, says: str) -> None:
+def test_errors_are_shown_at_their_place(text: str, start: int, end: int, says: str) -> None:
     with pytest.raises(QueryError) as caught:
         parse(text)
 

@@ -59,7 +59,7 @@ def test_the_pause_grows_with_each_death(launched: list[subprocess.Popen[bytes]]
     assert ending(part.exit_code) == "exit code 3"
 
 
-def test_what_a_killed_leader_leaves_in_its_group_is_asked_to_end(launched: list[subprocess.Popen[bytes]]) -> None:
+def test_processes_of_a_killed_leaders_group_are_asked_to_end(launched: list[subprocess.Popen[bytes]]) -> None:
     # As a dramatiq master, which is killed and leaves its worker process.
     code = "import subprocess, sys, time; subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(60)']); time.sleep(60)"
     part = Part("worker", "worker-1", launcher(launched, code))
@@ -127,7 +127,7 @@ def test_a_part_that_was_asked_to_stop_and_does_not_is_killed_with_its_group_and
     assert group(leader) == []
 
 
-def test_what_a_dead_part_leaves_and_does_not_end_is_killed(launched: list[subprocess.Popen[bytes]]) -> None:
+def test_processes_that_outlive_a_dead_part_are_killed(launched: list[subprocess.Popen[bytes]]) -> None:
     deaf = "import signal; signal.signal(15, signal.SIG_IGN); import time; time.sleep(60)"
     code = f"import subprocess, sys, time; subprocess.Popen([sys.executable, '-c', {deaf!r}]); time.sleep(60)"
     part = Part("worker", "worker-1", launcher(launched, code), grace=0.3)

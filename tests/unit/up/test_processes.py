@@ -57,7 +57,7 @@ def test_a_marked_process_is_found_for_its_folder_only(sleeper: subprocess.Popen
     assert process_identity.marked(tmp_path / "other") == []
 
 
-def test_what_a_killed_supervisor_left_is_ended_by_record_and_by_mark(sleeper: subprocess.Popen[str], tmp_path: Path) -> None:
+def test_processes_of_a_killed_supervisor_are_ended_by_record_and_by_mark(sleeper: subprocess.Popen[str], tmp_path: Path) -> None:
     child = subprocess.Popen(SLEEPER, stdout=subprocess.DEVNULL, start_new_session=True)
     identity = process_identity.identify(child.pid)
     assert identity is not None

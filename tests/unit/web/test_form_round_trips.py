@@ -36,7 +36,7 @@ def _back(values: dict[str, Any], signature: Signature) -> None:
 
 
 @amounts
-def test_what_comes_back_untouched_is_the_same_value(cases: int) -> None:
+def test_an_untouched_field_comes_back_as_the_same_value(cases: int) -> None:
     check(cases, _back, values=VALUES, signature=st.sampled_from(SIGNATURES))
 
 
@@ -57,7 +57,7 @@ def test_a_value_that_its_control_cannot_show_is_shown_in_one_that_can(name: str
     assert shown.text
 
 
-def test_what_is_typed_beside_what_stays_is_taken() -> None:
+def test_typed_values_beside_unchanged_ones_are_taken() -> None:
     values = {"home": {"street": "High", "more": 1}, "at": "2030-10-27T02:30:00+01:00", "lines": ["a\nb"]}
     shown = filled(SIGNATURES[1], [], values)
     sent = untouched_form.sent(shown)

@@ -122,7 +122,7 @@ def test_lines_are_a_list_and_json_is_what_it_says() -> None:
     }  # fmt: skip
 
 
-def test_what_is_not_json_is_an_error_at_its_field_and_keeps_what_was_typed() -> None:
+def test_invalid_json_is_an_error_at_its_field_and_keeps_the_input() -> None:
     reading = _read(anything="{a", name="Ann")
     assert reading.errors == {"anything": "Not valid JSON at line 1, column 2. Text needs double quotes."}
     assert reading.texts == {"anything": "{a", "name": "Ann"}
@@ -165,7 +165,7 @@ def test_boxes_are_a_list_of_the_choices_own_values() -> None:
     assert _read(**{"days-present": "1"}).values == {}
 
 
-def test_what_does_not_fit_within_a_model_is_said_at_its_own_input() -> None:
+def test_an_error_within_a_model_is_shown_at_its_own_input() -> None:
     values = {"name": "Ann", "total": 1, "home": {"street": "High", "number": "0"}, "rooms": [{"name": "Blue"}, {"beds": "x"}]}
     with pytest.raises(InvalidArguments) as caught:
         Signature(act, "act").check([], values)

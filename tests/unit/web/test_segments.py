@@ -63,7 +63,7 @@ def test_a_link_leads_to_the_value_in_it(app: Flask, text: str) -> None:
 
 
 @pytest.mark.parametrize("text", AWKWARD)
-def test_what_a_client_percent_encodes_by_itself_is_one_segment(app: Flask, text: str) -> None:
+def test_a_segment_that_the_client_percent_encodes_is_one_segment(app: Flask, text: str) -> None:
     if text in ("~2F", "many"):
         return  # for these it must follow the link that it was given
     quoted = quote(text, safe="").replace(".", "%2E")

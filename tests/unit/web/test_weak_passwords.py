@@ -17,7 +17,7 @@ from src.operations.people.weak_passwords import is_weak
         "changeme changeme", "qwertz123456", "September2025", "0987654321ab", "test-test-test-1",
     ],
 )  # fmt: skip
-def test_what_is_guessed_first_is_weak(password: str) -> None:
+def test_common_passwords_are_weak(password: str) -> None:
     assert is_weak(password, "ann.lee", "ann", "lee"), password
 
 
