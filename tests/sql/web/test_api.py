@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -270,25 +269,6 @@ def test_the_description_is_openapi_and_its_schemas_know_every_actors_arguments(
     assert submission.is_valid({"actor": "create_random_user_accounts", "kwargs": {"total": 50}})
     assert not submission.is_valid({"actor": "create_random_user_accounts", "kwargs": {"total": 49}})
     assert not submission.is_valid({"actor": random_name("nobody")})
-
-
-def test_every_route_of_the_api_is_described(site: Site) -> None:
-    described = set(site.program().get("/api/v1/openapi.json").get_json()["paths"])
-    routes = {rule.rule.removeprefix("/api/v1") for rule in site.app.url_map.iter_rules() if rule.endpoint.startswith("api.")}
-    described.add("/actors/{name}/jobs")  # one address for each actor
-    missing = {route for route in routes - {"/openapi.json"} if not _addresses(route) <= described and not {_template(route)} <= described}
-    assert missing == set()
-
-
-def _template(route: str) -> str:
-    """A route as OpenAPI writes it: its variables in braces."""
-    return re.sub(r"<(?:\w+(?:\([^)]*\))?:)?(\w+)>", r"{\1}", route)
-
-
-def _addresses(route: str) -> set[str]:
-    """The same with every word that a variable of few words may be."""
-    words = re.search(r"<any\(([^)]*)\):\w+>", route)
-    return {_template(route.replace(words[0], word.strip(" '"))) for word in words[1].split(",")} if words else {_template(route)}
 
 
 def test_metrics_are_in_prometheus_text(site: Site) -> None:

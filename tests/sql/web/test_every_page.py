@@ -5,11 +5,13 @@ from __future__ import annotations
 import io
 import re
 from itertools import pairwise
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
+from werkzeug.datastructures import ImmutableMultiDict
 from werkzeug.routing import Rule
 
+from tests.harness.contract import operations, path_of
 from tests.harness.sample import furnish
 from tests.harness.site import Site
 
@@ -42,8 +44,8 @@ def _address(rule: Rule, ids: dict[str, str]) -> str:
     return "/" + "/".join(parts).format(**ids) + (".csv" if rule.endpoint == "reports.save" else "")
 
 
-@pytest.mark.both_stores
-def test_every_page_and_route_answers_on_a_furnished_console(site: Site) -> None:
+def _furnished(site: Site) -> dict[str, str]:
+    """Fill the console; return the ids that every address needs."""
     ids = furnish(site)
     program, admin = site.program(), site.browser()
     with_file: dict[str, Any] = {"photo": (io.BytesIO(b"a picture"), "a.png")}
@@ -51,6 +53,12 @@ def test_every_page_and_route_answers_on_a_furnished_console(site: Site) -> None
     ids["with_file"] = answer.get_json()["id"]
     ids["file"] = program.get(f"/api/v1/jobs/{ids['with_file']}").get_json()["kwargs"]["photo"]["id"]
     [ids["part"]] = set(re.findall(r"/parts/(\d+)", admin.get(f"/mails/{ids['mail']}").text))
+    return ids
+
+
+@pytest.mark.both_stores
+def test_every_page_and_route_answers_on_a_furnished_console(site: Site) -> None:
+    ids, program, admin = _furnished(site), site.program(), site.browser()
     answered: dict[str, int] = {}
     for rule in site.app.url_map.iter_rules():
         if "GET" not in (rule.methods or ()) or rule.endpoint in STREAMS:
@@ -60,3 +68,36 @@ def test_every_page_and_route_answers_on_a_furnished_console(site: Site) -> None
         answer.close()
     assert len(answered) > 90
     assert answered == {**dict.fromkeys(answered, 200), **ELSEWHERE}
+
+
+class _Noted(ImmutableMultiDict[str, str]):
+    """Query parameters that note which of them a view reads."""
+
+    read: ClassVar[set[str]] = set()
+
+    def get(self, key: str, *args: Any, **named: Any) -> Any:
+        self.read.add(key)
+        return super().get(key, *args, **named)
+
+    def getlist(self, key: str, *args: Any, **named: Any) -> Any:
+        self.read.add(key)
+        return super().getlist(key, *args, **named)
+
+
+def test_every_described_query_parameter_is_read(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    ids, program = _furnished(site), site.program()
+    monkeypatch.setattr(site.app.request_class, "parameter_storage_class", _Noted)
+    unread = {}
+    for rule in site.app.url_map.iter_rules():
+        if (
+            rule.endpoint.startswith("api.")
+            and rule.endpoint != "api.describe"
+            and "GET" in (rule.methods or ())
+            and rule.endpoint not in STREAMS
+        ):
+            _Noted.read.clear()
+            program.get(_address(rule, ids)).close()
+            described = operations()[path_of(rule.rule, {}), "get"]["parameters"]
+            unread[rule.rule] = {each["name"] for each in described if each["in"] == "query"} - _Noted.read
+    assert {rule: names for rule, names in unread.items() if names} == {}
+    assert len(unread) > 25

@@ -9,7 +9,6 @@ from typing import Any
 
 import dramatiq
 import pytest
-from jsonschema import Draft202012Validator
 from pydantic import SecretStr
 from sqlalchemy import select, update
 
@@ -307,21 +306,3 @@ def test_the_api_previews_runs_and_backfills(site: Site) -> None:
     assert "No missed ticks." in in_words(browser.get(f"/schedules/{id}?state=missed").text)
     assert browser.get(f"/schedules/{id}?state=submitted").text.count('class="badge running"') == 5
     assert sum(each["ticks"] for each in program.get("/api/v1/schedules/load").get_json()["hours"]) == 168
-
-
-def test_every_schedule_endpoint_is_described(site: Site) -> None:
-    document = site.program().get("/openapi.json").get_json()
-    for schema in ("ScheduleBody", "PreviewBody", "BackfillBody", "Schedule", "Preview"):
-        Draft202012Validator.check_schema(document["components"]["schemas"][schema])
-    described = {
-        (path, method.upper()) for path, methods in document["paths"].items() for method in methods if path.startswith("/schedules")
-    }
-    there: set[tuple[str, str]] = set()
-    for rule in site.app.url_map.iter_rules():
-        if rule.rule.startswith("/api/v1/schedules"):
-            for verb in ("pause", "resume", "follow-code") if "verb" in rule.arguments else ("",):
-                built = rule.build({"id": "{id}", "verb": verb}, append_unknown=False)
-                assert built is not None
-                path = built[1].replace("%7Bid%7D", "{id}").removeprefix("/api/v1")
-                there |= {(path, method) for method in rule.methods or () if method not in ("HEAD", "OPTIONS")}
-    assert described == there
