@@ -35,7 +35,7 @@ MUTATIONS = (
         "src/broker/execute/committer.py",
         "        finished = [end for end, _ in batch if end is not None]\n",
         "        finished = [end for end, _ in batch if end is not None]\n        self._acknowledge(batch)\n",
-        "tests/faults/broker tests/faults/chaos",
+        "tests/faults/broker/test_outages.py",
     ),
     Mutation(
         "retries do not back off",

@@ -336,6 +336,35 @@ def test_while_sql_is_away_nothing_is_lost_and_what_ended_meanwhile_is_written_l
         callboard.close()
 
 
+def test_a_worker_killed_before_its_end_is_committed_has_not_acknowledged_the_message(
+    own_postgres: Postgres, broker_node: BrokerNode, tmp_path: Path
+) -> None:
+    name = random_name("own")
+    own_postgres.execute(f"CREATE DATABASE {name}")
+    migrate(own_postgres.url(name))
+    callboard = Callboard(
+        broker_node, own_postgres.url(name), tmp_path, actors="tests.actors.broker", reconcile_interval=2, reconcile_after=4
+    )
+    try:
+        with callboard.entered():
+            worker = callboard.worker(threads=1)
+            message = actors.make_and_wait_deaf.send(str(tmp_path / "made"), str(tmp_path / "go on"))
+            callboard.wait_for(tmp_path / "made")
+            own_postgres.stop()
+            (tmp_path / "go on").touch()
+            eventually(lambda: worker.says("ends_wait_for_sql"), deadline_s=DEADLINE_S, what="the end waits for SQL")
+
+            worker.kill()
+
+            eventually(lambda: callboard.messages("default") == 1, deadline_s=DEADLINE_S, what="RabbitMQ has the message again")
+            own_postgres.start()
+            with callboard.working():
+                attempts = callboard.until(message).attempts
+        assert [attempt.outcome for attempt in attempts] == [Outcome.LOST, Outcome.SUCCEEDED]
+    finally:
+        callboard.close()
+
+
 @pytest.mark.parametrize("ends", ["while SQL is away", "later"])
 def test_a_job_whose_claim_a_killed_postgresql_has_forgotten_runs_once(
     ends: str, own_postgres: Postgres, broker_node: BrokerNode, tmp_path: Path
