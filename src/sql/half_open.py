@@ -81,5 +81,5 @@ class _Asking(psycopg.Connection[Any]):
 def _state_of(conninfo: str, pid: int) -> str | None:
     """State of a backend as the server reports it; None: not permitted to see it. A backend that has exited is `gone`."""
     with _Asking.connect(conninfo, autocommit=True) as asking:
-        row = asking.execute("SELECT state FROM pg_stat_activity WHERE pid = %s", [pid]).fetchone()
+        row = asking.execute("SELECT state FROM pg_stat_activity WHERE pid = %(pid)s", {"pid": pid}).fetchone()
     return "gone" if row is None else row[0]

@@ -49,12 +49,10 @@ class Batch:
         postgresql_rows = f"(SELECT u.*{same} FROM unnest({arrays}) AS u({names})) AS d"
         fields = ", ".join(f"value ->> {index} AS {name}" for index, name in enumerate(columns))
         sqlite_rows = f"(SELECT {fields}{same} FROM json_each(:rows)) AS d"
-        named = _instants(statement, "postgresql").replace("{rows}", postgresql_rows).replace("%", "%%")
-        self.postgresql = _PARAMETER.sub(r"%(\1)s", named)
+        self.postgresql = _named(statement, rows=postgresql_rows)
         values = ", ".join(f"CAST(:{name} AS {kind}) AS {name}" for name, kind in columns.items())
-        one = _instants(statement, "postgresql").replace("{rows}", f"(SELECT {values}{same}) AS d").replace("%", "%%")
-        self.postgresql_one = _PARAMETER.sub(r"%(\1)s", one)
-        self.sqlite = _instants(sqlite_statement or statement, "sqlite").replace("{rows}", sqlite_rows)
+        self.postgresql_one = _named(statement, rows=f"(SELECT {values}{same}) AS d")
+        self.sqlite = _instants(sqlite_statement or statement, "sqlite").format(rows=sqlite_rows)
 
     def execute(self, session: Session | Direct, rows: Sequence[Sequence[Any]], **parameters: Any) -> list[Any]:
         """Run the statement over `rows` and return the rows it returns, as the driver's plain tuples."""
@@ -98,10 +96,16 @@ class Single:
 
     def __init__(self, statement: str) -> None:
         self.sqlite = _instants(statement, "sqlite")
-        self.postgresql = _PARAMETER.sub(r"%(\1)s", _instants(statement, "postgresql").replace("%", "%%"))
+        self.postgresql = _named(statement)
 
     def fetch(self, direct: Direct, **parameters: Any) -> list[Any]:
         return direct.fetch(self.sqlite if direct.is_sqlite else self.postgresql, parameters)
+
+
+def _named(statement: str, **parts: str) -> str:
+    """Return the statement for PostgreSQL's driver, with these parts in place of their names in braces."""
+    whole = _instants(statement, "postgresql").format(**parts)
+    return _PARAMETER.sub(r"%(\1)s", whole.replace("%", "%%"))
 
 
 def _array(kind: str, values: Sequence[Any]) -> str:

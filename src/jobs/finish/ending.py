@@ -95,8 +95,8 @@ _UPDATE = f"""
         progress_done = coalesce(d.progress_done, jobs.progress_done), progress_total = coalesce(d.progress_total, jobs.progress_total),
         progress_message = coalesce(d.progress_message, jobs.progress_message)
     FROM {{rows}}
-    WHERE jobs.seq = d.seq AND CASE WHEN jobs.attempt = d.attempt AND jobs.state = 'running' AND jobs.worker_id = :worker_id THEN true END
-    RETURNING jobs.seq"""
+    WHERE jobs.seq = d.seq AND CASE WHEN jobs.attempt = d.attempt AND jobs.state = 'running' AND jobs.worker_id = :worker_id THEN true END"""
+_MOVE = f"{_UPDATE} RETURNING jobs.seq"
 _INSERT = """
     INSERT INTO attempts (job_seq, number, worker, started_at, finished_at, outcome, error, traceback, fingerprint, noted)
     SELECT d.seq, d.attempt, :worker, @(d.started_us), @(d.finished_us), d.outcome, d.error, d.traceback, d.fingerprint,
@@ -105,7 +105,7 @@ _INSERT = """
     RETURNING job_seq"""
 
 # The rows just written are passed on directly: joining with the input again would look them up a second time.
-_MOVE_AND_RECORD = f"""WITH moved AS ({_UPDATE.replace("RETURNING jobs.seq", "RETURNING d.*")}), {result_waiters.NOTIFY}
+_MOVE_AND_RECORD = f"""WITH moved AS ({_UPDATE} RETURNING d.*), {result_waiters.NOTIFY}
     INSERT INTO attempts (job_seq, number, worker, started_at, finished_at, outcome, error, traceback, fingerprint, noted)
     SELECT moved.seq, moved.attempt, :worker, @(moved.started_us), @(moved.finished_us), moved.outcome, moved.error, moved.traceback,
         moved.fingerprint, CASE WHEN moved.fingerprint IS NOT NULL THEN false END
@@ -126,9 +126,9 @@ class _Settling(NamedTuple):
     record: Batch
 
 
-_ANY = _Settling(Batch(ATTEMPT_COLUMNS, _MOVE_AND_RECORD, _UPDATE), Batch(ATTEMPT_COLUMNS, _INSERT))
+_ANY = _Settling(Batch(ATTEMPT_COLUMNS, _MOVE_AND_RECORD, _MOVE), Batch(ATTEMPT_COLUMNS, _INSERT))
 _SUCCESSES = _Settling(
-    Batch({name: ATTEMPT_COLUMNS[name] for name in _OF_SUCCESS}, _MOVE_AND_RECORD, _UPDATE, constants=_SAME_IN_SUCCESS),
+    Batch({name: ATTEMPT_COLUMNS[name] for name in _OF_SUCCESS}, _MOVE_AND_RECORD, _MOVE, constants=_SAME_IN_SUCCESS),
     Batch({name: ATTEMPT_COLUMNS[name] for name in _OF_SUCCESS}, _INSERT, constants=_SAME_IN_SUCCESS),
 )
 

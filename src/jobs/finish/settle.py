@@ -170,11 +170,15 @@ def _row_of_success(one: Finished) -> tuple[object, ...]:
 def _row(one: Finished) -> tuple[object, ...]:
     done, total, message = one.progress or (None, None, None)
     error, traceback = storable(one.error, ERROR_LIMIT), storable(one.traceback, TRACEBACK_LIMIT)
-    return (
-        one.seq, one.attempt, one.state.value, one.result, one.result_file, one.result_bytes, error, storable(one.reason, ERROR_LIMIT), one.due_us, one.failures,
-        one.finished_us, one.state.is_final, done, total, storable(message, ERROR_LIMIT), one.started_us, one.outcome.value,
-        traceback, _fingerprint(one, error, traceback),
-    )  # fmt: skip
+    values = {
+        "seq": one.seq, "attempt": one.attempt, "state": one.state.value, "final": one.state.is_final, "outcome": one.outcome.value,
+        "started_us": one.started_us, "finished_us": one.finished_us, "due_us": one.due_us,
+        "result": one.result, "result_file": one.result_file, "result_bytes": one.result_bytes,
+        "error": error, "traceback": traceback, "fingerprint": _fingerprint(one, error, traceback), "failures": one.failures,
+        "reason": storable(one.reason, ERROR_LIMIT),
+        "progress_done": done, "progress_total": total, "progress_message": storable(message, ERROR_LIMIT),
+    }  # fmt: skip
+    return tuple([values[name] for name in ending.ATTEMPT_COLUMNS])
 
 
 def _fingerprint(one: Finished, error: str | None, traceback: str | None) -> str | None:

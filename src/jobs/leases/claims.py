@@ -32,13 +32,16 @@ class Unclaimable(Enum):
 
 require(State.QUEUED, State.RUNNING)
 
-# Not IS NOT NULL in RETURNING: SQLite reports true for every row if the table has a partial index on the same expression.
 _WANTED = {"id": "text", "attempt": "int"}
-_STATEMENT = """
+
+
+def _claiming(condition: str) -> str:
+    # Not IS NOT NULL in RETURNING: SQLite reports true for every row if the table has a partial index on the same expression.
+    return f"""
     UPDATE jobs SET state = 'running', attempt = jobs.attempt + 1, worker_id = :worker_id, started_at = @(:now),
         publish_at = NULL, reason = NULL, progress_done = NULL, progress_total = NULL, progress_message = NULL
-    FROM {rows}
-    WHERE jobs.id = d.id
+    FROM {{rows}}
+    WHERE {condition} AND jobs.id = d.id
       AND CASE WHEN jobs.state = 'queued' AND jobs.attempt = d.attempt - 1 AND (jobs.expires_at IS NULL OR jobs.expires_at > @(:now)) THEN true END
       AND EXISTS (SELECT 1 FROM workers WHERE workers.id = :worker_id AND workers.expires_at > @(:now) AND workers.lost_at IS NULL)
     RETURNING jobs.seq, jobs.id, jobs.attempt, jobs.actor, jobs.queue, jobs.args, jobs.kwargs, jobs.options, jobs.failures, jobs.crashes,
@@ -46,9 +49,12 @@ _STATEMENT = """
         jobs.unique_until = 'waiting' AND coalesce(length(jobs.unique_key), -1) >= 0, coalesce(length(jobs.fair_key), -1) >= 0,
         EXISTS (SELECT 1 FROM controls)
     """
-_CLAIM = Batch(_WANTED, _STATEMENT)
-# Waiting for the disk is a third of a claim. If PostgreSQL is killed and loses claims, the workers claim again: see retake().
-_CLAIM_AHEAD = Batch(_WANTED, _STATEMENT.replace("WHERE jobs.id", f"WHERE {AHEAD_OF_DISK} AND jobs.id"), _STATEMENT)
+
+
+_CLAIM = Batch(_WANTED, _claiming("true"))
+# Waiting for the disk may take longer than all else from a job's submission to its start. If PostgreSQL is killed and loses claims, the
+# workers claim again: see retake().
+_CLAIM_AHEAD = Batch(_WANTED, _claiming(AHEAD_OF_DISK), _claiming("true"))
 
 
 def claim(session: Session | Direct, worker_id: int, wanted: Sequence[tuple[str, int]]) -> list[Claimed]:

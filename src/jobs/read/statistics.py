@@ -21,7 +21,7 @@ from ..core.states import Outcome, State
 
 #: upper bounds of the duration buckets, in microseconds: 1, 2, 5, 10 … ms up to about 5 days
 BUCKETS = tuple(int(factor * 1000 * 10**power) for power in range(9) for factor in (1, 2, 5))
-_BUCKET = "CASE " + " ".join(f"WHEN {{us}} <= {end} THEN {number}" for number, end in enumerate(BUCKETS)) + f" ELSE {len(BUCKETS)} END"
+_BUCKET = "CASE " + " ".join(f"WHEN us <= {end} THEN {number}" for number, end in enumerate(BUCKETS)) + f" ELSE {len(BUCKETS)} END"
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,20 +60,20 @@ class FailureCount:
 _ENDED = "jobs.finished_at >= @(:since) AND jobs.finished_at < @(:until)"
 _BY_ACTOR = plain(f"SELECT coalesce(actor, '?'), state, count(*) FROM jobs WHERE {_ENDED} GROUP BY actor, state")
 _BY_STEP = (
-    f"SELECT CAST((#(jobs.finished_at) - :since) / :step AS bigint) AS step, state, count(*) FROM jobs WHERE {_ENDED} GROUP BY step, state"
+    "SELECT CAST((#(jobs.finished_at) - :since) / :step AS bigint) AS step, state, count(*) FROM jobs WHERE {ended} GROUP BY step, state"
 )
 _RUNS = f"""
-    SELECT actor, {_BUCKET.format(us="us")} AS bucket, count(*), max(us) FROM (
+    SELECT actor, {_BUCKET} AS bucket, count(*), max(us) FROM (
         SELECT jobs.actor AS actor, #(attempts.finished_at) - #(attempts.started_at) AS us FROM jobs JOIN attempts ON attempts.job_seq = jobs.seq
-        WHERE {_ENDED} AND jobs.actor IS NOT NULL AND attempts.outcome IN ('{Outcome.SUCCEEDED}', '{Outcome.FAILED}')
+        WHERE {{ended}} AND jobs.actor IS NOT NULL AND attempts.outcome IN ('{Outcome.SUCCEEDED}', '{Outcome.FAILED}')
     ) AS runs GROUP BY actor, bucket
 """
 # Waiting time until the first attempt, from the instant at which it could have started.
 _WAITS = f"""
-    SELECT queue, {_BUCKET.format(us="us")} AS bucket, count(*), max(us) FROM (
+    SELECT queue, {_BUCKET} AS bucket, count(*), max(us) FROM (
         SELECT jobs.queue AS queue, #(attempts.started_at) - CASE WHEN jobs.due_at IS NOT NULL AND jobs.due_at > jobs.created_at
             AND jobs.due_at <= attempts.started_at THEN #(jobs.due_at) ELSE #(jobs.created_at) END AS us
-        FROM jobs JOIN attempts ON attempts.job_seq = jobs.seq AND attempts.number = 1 WHERE {_ENDED}
+        FROM jobs JOIN attempts ON attempts.job_seq = jobs.seq AND attempts.number = 1 WHERE {{ended}}
     ) AS waits GROUP BY queue, bucket
 """
 _SLOWEST = plain(f"""
@@ -139,12 +139,10 @@ def failures(session: Session, since: datetime, until: datetime, *, limit: int =
 def _run_for(
     session: Session, statement: str, actors: Collection[str] | None, since: datetime, until: datetime, **parameters: Any
 ) -> list[Any]:
-    """Run a statement over the jobs that ended, limited to these actors."""
-    if actors is not None:
-        names = {f"actor_{number}": name for number, name in enumerate(actors)}
-        among = f"jobs.actor IN ({', '.join(f':{name}' for name in names)})" if names else "1 = 0"
-        statement, parameters = statement.replace(_ENDED, f"{_ENDED} AND {among}"), {**parameters, **names}
-    return run(session, plain(statement), **_period(since, until), **parameters)
+    """Run a statement over the jobs that ended (`{ended}`), limited to these actors."""
+    names = {f"actor_{number}": name for number, name in enumerate(actors or ())}
+    among = "true" if actors is None else f"jobs.actor IN ({', '.join(f':{name}' for name in names)})" if names else "false"
+    return run(session, plain(statement.format(ended=f"{_ENDED} AND {among}")), **_period(since, until), **parameters, **names)
 
 
 def _period(since: datetime, until: datetime) -> dict[str, Any]:
