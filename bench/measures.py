@@ -32,11 +32,15 @@ class Drain:
     postgresql_cpu: float
 
 
-def drain(services: Services, contestant: Contestant, jobs: int) -> Drain:
-    """Preload `jobs`, start the workers, and time from the first job's start to the last job's end, its result included."""
+def drain(services: Services, contestant: Contestant, jobs: int, environment: Callable[[Place], dict[str, str]] | None = None) -> Drain:
+    """Preload `jobs`, start the workers, and time from the first job's start to the last job's end, its result included.
+
+    `environment` of the processes: the contestant's own, if None.
+    """
     with services.place() as place:
-        submitter(contestant, place, "preload", jobs)
-        with started(contestant, place) as worker, _missing(contestant, place, jobs) as missing:
+        around = (environment or contestant.environment)(place)
+        run(contestant.command("preload", jobs), env=around, cwd=place.folder, timeout=LIMIT_S)
+        with started(contestant, place, around) as worker, _missing(contestant, place, jobs) as missing:
             until = time.monotonic() + LIMIT_S
             while (seen := tally.look(place.tally)).count == 0:
                 _check(worker, until)
@@ -76,10 +80,10 @@ def submitter(contestant: Contestant, place: Place, verb: str, jobs: int) -> Any
     return json.loads(out.strip().splitlines()[-1])
 
 
-def started(contestant: Contestant, place: Place) -> Group:
+def started(contestant: Contestant, place: Place, environment: dict[str, str] | None = None) -> Group:
     program, *rest = contestant.worker
     command = [str(contestant.programs / program), *rest]
-    return Group(command, env=contestant.environment(place), cwd=place.folder, log=place.folder / "worker.log")
+    return Group(command, env=environment or contestant.environment(place), cwd=place.folder, log=place.folder / "worker.log")
 
 
 @contextmanager
