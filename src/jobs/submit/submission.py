@@ -107,8 +107,8 @@ def submit_alone(
 ) -> tuple[Receipt, Envelope | None] | None:
     """Insert a job that is_one_statement; hand its envelope over after the commit. None: a key matched an earlier job.
 
-    On return PostgreSQL has it on disk, but a single job's message is sent before. A claim's commit waits for all
-    earlier commits, so a job that could still be lost never starts. Raises JobsError if the message cannot be stored.
+    On return PostgreSQL has it on disk, but a single job's message is sent before: if PostgreSQL is killed in between,
+    the caller gets an error, and the job may have run. Raises JobsError if the message cannot be stored.
     """
     global _latest
     present = now()
