@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 
 import pytest
+from sqlalchemy.orm import Session
 
 from src.jobs import Outcome, State
 from src.jobs.control import actions
 from src.jobs.core.envelopes import Envelope
 from src.jobs.core.states import HeldFor
+from src.jobs.finish import ending
 from src.jobs.finish.settle import ERROR_LIMIT, TRACEBACK_LIMIT, note_progress, storable
+from src.jobs.finish.settle import settle as settle_all
+from src.jobs.leases.claims import Claimed
 from src.jobs.leases.claims import claim as claim_many
 from src.jobs.leases.workers import take_over
 from src.jobs.submit.requests import Submission
@@ -98,6 +103,38 @@ def test_a_report_of_an_attempt_that_was_given_away_changes_nothing(database: Da
 
     job = look(database, one.id)
     assert (job.state, job.attempt, job.worker_id, [a.outcome for a in job.attempts]) == (State.RUNNING, 2, successor, [Outcome.LOST])
+
+
+@pytest.mark.parametrize(
+    "report",
+    [
+        lambda session, worker, late: settle_all(session, [ended(late, result="1")], worker_id=worker, worker="here:1"),
+        lambda session, worker, late: settle_all(session, [ended(late, State.RETRYING, error="no")], worker_id=worker, worker="here:1"),
+        lambda session, worker, late: ending.give_back(session, worker, [(late.seq, late.attempt)]),
+        lambda session, _, late: ending.defer(session, [(late.seq, late.attempt, "a limit", 1, None, None)]),
+        lambda session, _, late: ending.lose(
+            session, [ending.Loss(late.seq, late.attempt, State.QUEUED, "lost", False, 1, "here:1", None, "f" * 16)]
+        ),
+        lambda session, _, late: note_progress(session, [(late.seq, late.attempt, 9, 10, "late")]),
+    ],
+    ids=["success", "failure", "given back", "deferred", "lost", "progress"],
+)
+def test_a_late_report_of_an_earlier_attempt_of_the_same_worker_changes_nothing(
+    report: Callable[[Session, int, Claimed], object], database: Database
+) -> None:
+    worker = hired(database)
+    late = claimed(database, worker)
+    settle(database, worker, ended(late, State.RETRYING, error="no"))
+    with database.write() as session:
+        actions.run_now(session, late.id)
+    assert claim(database, worker, late.id, 2) is not None
+
+    with database.write() as session:
+        report(session, worker, late)
+
+    job = look(database, late.id)
+    assert (job.state, job.attempt, job.worker_id, job.crashes, job.progress_done) == (State.RUNNING, 2, worker, 0, None)
+    assert [attempt.number for attempt in job.attempts] == [1]
 
 
 def test_in_one_batch_the_late_ones_do_not_hold_up_the_others(database: Database) -> None:
