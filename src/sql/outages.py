@@ -49,7 +49,7 @@ class _Noted(NamedTuple):
     cause: str
     logged_at: float
     seen_at: float  # its newest occurrence
-    count: int  # occurrences since it was logged
+    repeats: int  # occurrences since it was logged
 
 
 _noted: dict[str, _Noted] = {}
@@ -66,10 +66,10 @@ def log_outage(log: Any, event: str, error: BaseException, **fields: Any) -> Non
     if noted is not None and (noted.cause != cause or present >= noted.seen_at + QUIET_S):
         noted = None
     if noted is not None and present < noted.logged_at + AGAIN_S:
-        _noted[event] = noted._replace(seen_at=present, count=noted.count + 1)
+        _noted[event] = noted._replace(seen_at=present, repeats=noted.repeats + 1)
         return
     _noted[event] = _Noted(cause, present, present, 0)
-    again = {"count": noted.count + 1} if noted is not None and noted.count else {}
+    again = {"count": noted.repeats + 1} if noted is not None and noted.repeats else {}
     log.warning(event, detail=f"{cause}: {' '.join(str(original).split())[:200]}", **fields, **again)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -146,7 +147,7 @@ def test_an_outage_after_a_quiet_half_minute_is_logged_as_new(monkeypatch: pytes
 
     present = 1000.0
     monkeypatch.setattr(outages, "_noted", {})
-    monkeypatch.setattr(outages.time, "monotonic", lambda: present)
+    monkeypatch.setattr(time, "monotonic", lambda: present)
     for pause_s in (0, 20, 20, outages.QUIET_S, 10):
         present += pause_s
         log_outage(Log(), "ends_wait_for_sql", raised("57P03"))
