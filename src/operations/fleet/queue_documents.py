@@ -55,15 +55,15 @@ def documents(session: Session, broker: Overview) -> list[QueueDocument]:
         ours, theirs = counted.get(name), broker.of(name)
         drifted = drift.of(name, waiting.get(name), ours, broker)
         listed.append(
-            {
-                "name": name,
-                "queued": ours.queued if ours else 0,
-                "running": ours.running if ours else 0,
-                "paused_by": paused_by(in_force, "", name),
-                "oldest_queued_at": write_instant(ours.oldest_queued_at) if ours else None,
-                "broker": {"ready": theirs.ready, "unacked": theirs.unacked} if theirs else None,
-                "drift": _drift(drifted) if drifted else None,
-            }
+            QueueDocument(
+                name=name,
+                queued=ours.queued if ours else 0,
+                running=ours.running if ours else 0,
+                paused_by=paused_by(in_force, "", name),
+                oldest_queued_at=write_instant(ours.oldest_queued_at) if ours else None,
+                broker=Messages(ready=theirs.ready, unacked=theirs.unacked) if theirs else None,
+                drift=_drift(drifted) if drifted else None,
+            )
         )
     return listed
 
