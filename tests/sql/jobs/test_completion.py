@@ -10,12 +10,12 @@ from sqlalchemy.orm import Session
 
 from src.jobs import Outcome, State
 from src.jobs.control import actions
+from src.jobs.core.claimed import Claimed
 from src.jobs.core.envelopes import Envelope
 from src.jobs.core.states import HeldFor
 from src.jobs.finish import ending
 from src.jobs.finish.settle import ERROR_LIMIT, TRACEBACK_LIMIT, note_progress, storable
 from src.jobs.finish.settle import settle as settle_all
-from src.jobs.leases.claims import Claimed
 from src.jobs.leases.claims import claim as claim_many
 from src.jobs.leases.workers import take_over
 from src.jobs.submit.requests import Submission
