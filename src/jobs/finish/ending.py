@@ -95,7 +95,7 @@ _UPDATE = f"""
         progress_done = coalesce(d.progress_done, jobs.progress_done), progress_total = coalesce(d.progress_total, jobs.progress_total),
         progress_message = coalesce(d.progress_message, jobs.progress_message)
     FROM {{rows}}
-    WHERE jobs.seq = d.seq AND CASE WHEN jobs.attempt = d.attempt AND jobs.state = 'running' AND jobs.worker_id = :worker_id THEN true END"""
+    WHERE jobs.seq = d.seq AND CASE WHEN jobs.attempt = d.attempt AND jobs.state = '{State.RUNNING}' AND jobs.worker_id = :worker_id THEN true END"""
 _MOVE = f"{_UPDATE} RETURNING jobs.seq"
 _INSERT = """
     INSERT INTO attempts (job_seq, number, worker, started_at, finished_at, outcome, error, traceback, fingerprint, noted)

@@ -14,7 +14,7 @@ from ...sql.direct import Direct
 from ...sql.statements import AHEAD_OF_DISK, Batch
 from ..core.claimed import Claimed
 from ..core.models import Job
-from ..core.states import State, require
+from ..core.states import State, Unique, require
 from ..finish import ending
 from ..limits import admission
 from ..limits.admission import Policy
@@ -38,15 +38,15 @@ _WANTED = {"id": "text", "attempt": "int"}
 def _claiming(condition: str) -> str:
     # Not IS NOT NULL in RETURNING: SQLite reports true for every row if the table has a partial index on the same expression.
     return f"""
-    UPDATE jobs SET state = 'running', attempt = jobs.attempt + 1, worker_id = :worker_id, started_at = @(:now),
+    UPDATE jobs SET state = '{State.RUNNING}', attempt = jobs.attempt + 1, worker_id = :worker_id, started_at = @(:now),
         publish_at = NULL, reason = NULL, progress_done = NULL, progress_total = NULL, progress_message = NULL
     FROM {{rows}}
     WHERE {condition} AND jobs.id = d.id
-      AND CASE WHEN jobs.state = 'queued' AND jobs.attempt = d.attempt - 1 AND (jobs.expires_at IS NULL OR jobs.expires_at > @(:now)) THEN true END
+      AND CASE WHEN jobs.state = '{State.QUEUED}' AND jobs.attempt = d.attempt - 1 AND (jobs.expires_at IS NULL OR jobs.expires_at > @(:now)) THEN true END
       AND EXISTS (SELECT 1 FROM workers WHERE workers.id = :worker_id AND workers.expires_at > @(:now) AND workers.lost_at IS NULL)
     RETURNING jobs.seq, jobs.id, jobs.attempt, jobs.actor, jobs.queue, jobs.args, jobs.kwargs, jobs.options, jobs.failures, jobs.crashes,
         #(jobs.created_at), #(jobs.published_at), #(jobs.due_at), #(jobs.slot_at), jobs.workflow_seq,
-        jobs.unique_until = 'waiting' AND coalesce(length(jobs.unique_key), -1) >= 0, coalesce(length(jobs.fair_key), -1) >= 0,
+        jobs.unique_until = '{Unique.WAITING}' AND coalesce(length(jobs.unique_key), -1) >= 0, coalesce(length(jobs.fair_key), -1) >= 0,
         EXISTS (SELECT 1 FROM controls)
     """
 
@@ -70,10 +70,10 @@ def claim(session: Session | Direct, worker_id: int, wanted: Sequence[tuple[str,
 
 _RETAKE = Batch(
     {"seq": "bigint", "attempt": "int"},
-    """
-    UPDATE jobs SET state = 'running', attempt = d.attempt, worker_id = :worker_id, started_at = @(:now), publish_at = NULL, reason = NULL
-    FROM {rows}
-    WHERE jobs.seq = d.seq AND CASE WHEN jobs.attempt = d.attempt - 1 AND jobs.state = 'queued' THEN true END
+    f"""
+    UPDATE jobs SET state = '{State.RUNNING}', attempt = d.attempt, worker_id = :worker_id, started_at = @(:now), publish_at = NULL, reason = NULL
+    FROM {{rows}}
+    WHERE jobs.seq = d.seq AND CASE WHEN jobs.attempt = d.attempt - 1 AND jobs.state = '{State.QUEUED}' THEN true END
       AND EXISTS (SELECT 1 FROM workers WHERE workers.id = :worker_id AND workers.expires_at > @(:now) AND workers.lost_at IS NULL)
     RETURNING jobs.seq
     """,
