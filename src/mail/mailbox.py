@@ -15,6 +15,8 @@ from .models import ReceivedMail
 
 #: emails kept; the oldest are deleted first
 MOST = 1000
+#: no store holds a larger number, which a URL may contain
+_LARGEST = 2**63 - 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,12 +44,12 @@ def receive(session: Session, *, sender: str, recipients: list[str], raw: bytes)
 
 def find(session: Session, seq: int) -> ReceivedMail | None:
     """Return one email, without its bytes."""
-    return session.get(ReceivedMail, seq)
+    return session.get(ReceivedMail, min(seq, _LARGEST))
 
 
 def raw_of(session: Session, seq: int) -> bytes | None:
     """Return the email's bytes as received."""
-    return session.execute(select(ReceivedMail.raw).where(ReceivedMail.seq == seq)).scalar()
+    return session.execute(select(ReceivedMail.raw).where(ReceivedMail.seq == min(seq, _LARGEST))).scalar()
 
 
 def page(session: Session, *, after: int | None = None, limit: int = 50) -> Page:

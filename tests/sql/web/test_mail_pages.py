@@ -132,6 +132,12 @@ def test_mail_is_for_operators(site: Site) -> None:
 
 
 @pytest.mark.both_stores
+def test_a_number_that_no_store_holds_is_an_unknown_email(site: Site) -> None:
+    assert site.program().get(f"/api/v1/mailbox/{2**64}").status_code == 404
+    for part in ("", "/raw", "/html"):
+        assert site.browser().get(f"/mailbox/{2**64}{part}").status_code == 404
+
+
 def test_the_mailbox_shows_what_came_and_is_emptied(site: Site) -> None:
     browser = site.browser(Role.OPERATOR)
     assert "The mailbox is empty" in browser.get("/mailbox").text
