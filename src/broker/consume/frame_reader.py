@@ -12,6 +12,8 @@ from typing import Any, NamedTuple
 
 import pika
 
+from ..core.pika_parts import IS_KNOWN
+
 #: bytes of a body up to which a delivery is awaited as a whole
 WHOLE_LIMIT = 65_536
 _FRAME = struct.Struct(">BHL")  # type, channel, size of the payload; the payload and one end byte follow
@@ -19,9 +21,6 @@ _METHOD, _HEADER, _BODY, _END = 1, 2, 3, 0xCE
 _DELIVER = b"\x00\x3c\x00\x3c"
 _TAG = struct.Struct(">QB")
 _CONTENT = struct.Struct(">QH")  # size of the body, flags of the properties
-_CAN_DELIVER = all(hasattr(pika.connection.Connection, name) for name in ("_on_data_available", "_trim_frame_buffer")) and hasattr(
-    pika.channel.Channel, "_on_deliver"
-)
 
 
 class Whole(NamedTuple):
@@ -44,7 +43,7 @@ class DeliveringConnection(pika.SelectConnection):  # type: ignore[misc]
     sink: Callable[[list[Whole]], bool] | None = None
 
     def _on_data_available(self, data_in: bytes) -> None:
-        if not _CAN_DELIVER:
+        if not IS_KNOWN:
             super()._on_data_available(data_in)
             return
         buffer = self._frame_buffer + data_in
@@ -93,7 +92,7 @@ def take_past_pika(connection: Any, channel: Any, put: Callable[[list[Whole]], N
 
     Order is kept: while pika holds one, those behind it take pika's way too.
     """
-    if not (_CAN_DELIVER and hasattr(connection, "_request_channel_dispatch") and hasattr(channel, "_pending_events")):
+    if not IS_KNOWN:
         return
 
     def sink(found: list[Whole]) -> bool:

@@ -12,6 +12,7 @@ import pika.exceptions
 
 from ...settings import get_settings
 from ...sql.engines import dice
+from .pika_parts import IS_KNOWN
 
 #: seconds: the first and the longest pause before reconnecting
 FIRST_PAUSE, LONGEST_PAUSE = 0.2, 10.0
@@ -44,16 +45,16 @@ def answered(connection: Any, what: str) -> Iterator[None]:
 
     pika waits without limit while heartbeats arrive, and a node whose queues have lost their leader still sends them.
     """
-    impl = connection._impl
-    if not all(hasattr(impl, name) for name in ("_adapter_call_later", "_adapter_remove_timeout", "_terminate_stream")):
-        yield  # an unknown version of pika
+    if not IS_KNOWN:
+        yield
         return
     error = pika.exceptions.AMQPConnectionError(f"RabbitMQ did not answer within {ANSWER_WITHIN_S:.0f} s: {what}")
-    timer = impl._adapter_call_later(ANSWER_WITHIN_S, lambda: impl._terminate_stream(error))
+    impl = connection._impl
+    timer = impl.ioloop.call_later(ANSWER_WITHIN_S, lambda: impl._terminate_stream(error))
     try:
         yield
     finally:
-        impl._adapter_remove_timeout(timer)
+        impl.ioloop.remove_timeout(timer)
 
 
 def cannot_login(url: str) -> str | None:

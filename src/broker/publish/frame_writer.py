@@ -6,21 +6,21 @@ version of pika falls back to the stock behaviour.
 
 from __future__ import annotations
 
+import os
+import socket
 import struct
 import time
 from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, suppress
 from functools import lru_cache
 from typing import Any, NamedTuple
 
 import pika
-from pika.adapters import select_connection
 from pika.adapters.select_connection import IOLoop
 from pika.adapters.utils import io_services_utils
 
-_CAN_JOIN = hasattr(pika.SelectConnection, "_adapter_emit_data") and hasattr(pika.connection.Connection, "_get_body_frame_max_length")
-#: True if pika's loop can be kept off a connection that another thread uses
-CAN_GUARD = hasattr(getattr(select_connection, "_PollerBase", None), "_dispatch_fd_events")
+from ..core.pika_parts import IS_KNOWN
+
 #: pika's transport without TLS
 _PLAIN = getattr(io_services_utils, "_AsyncPlaintextTransport", None)
 
@@ -36,24 +36,41 @@ class Outgoing(NamedTuple):
 
 
 class GuardedLoop(IOLoop):  # type: ignore[misc]
-    """pika's loop, whose thread holds `guard` except while it waits: the thread that holds it may use the connection."""
+    """pika's loop, whose callbacks hold `guard`: the thread that holds it may use the connection."""
 
     def __init__(self, guard: AbstractContextManager[Any]) -> None:
-        self._guard = guard
         super().__init__()
-        if CAN_GUARD:
-            self._poller._dispatch_fd_events = self._guarded(self._poller._dispatch_fd_events)
+        self._guarded_by = guard
+        self._watched: set[int] = set()  # descriptors of pika's sockets
 
-    def process_timeouts(self) -> None:
-        with self._guard:
-            super().process_timeouts()
+    def hang_up(self) -> None:
+        """Shut down the sockets of this loop as if the other side had; pika notices and reports it."""
+        for fd in self._watched:
+            with suppress(OSError), socket.socket(fileno=os.dup(fd)) as same:
+                same.shutdown(socket.SHUT_RDWR)
 
-    def _guarded(self, dispatch: Callable[[Any], None]) -> Callable[[Any], None]:
-        def dispatch_guarded(events: Any) -> None:
-            with self._guard:
-                dispatch(events)
+    def add_handler(self, fd: int, handler: Callable[..., None], events: int) -> None:
+        self._watched.add(fd)
+        super().add_handler(fd, self._guarded(handler), events)
 
-        return dispatch_guarded
+    def remove_handler(self, fd: int) -> None:
+        self._watched.discard(fd)
+        super().remove_handler(fd)
+
+    def call_later(self, delay: float, callback: Callable[..., None]) -> Any:
+        return super().call_later(delay, self._guarded(callback))
+
+    def add_callback_threadsafe(self, callback: Callable[..., None]) -> None:
+        super().add_callback_threadsafe(self._guarded(callback))
+
+    add_callback = add_callback_threadsafe  # pika's own name for it
+
+    def _guarded(self, callback: Callable[..., None]) -> Callable[..., None]:
+        def call(*arguments: Any) -> None:
+            with self._guarded_by:
+                callback(*arguments)
+
+        return call
 
 
 class JoiningConnection(pika.SelectConnection):  # type: ignore[misc]
@@ -61,7 +78,7 @@ class JoiningConnection(pika.SelectConnection):  # type: ignore[misc]
 
     def publish(self, channel: Any, messages: Sequence[Outgoing]) -> None:
         """Send durable messages, in order, on an open channel of this connection."""
-        if not _CAN_JOIN:
+        if not IS_KNOWN:
             for one in messages:
                 channel.basic_publish("", one.route, one.body, properties(one), mandatory=True)
             return

@@ -27,7 +27,7 @@ from ..core.supervision import Progress, Supervised
 from . import unconfirmed
 from .confirmation_writer import ConfirmationWriter
 from .declared import Declared
-from .frame_writer import CAN_GUARD, GuardedLoop, JoiningConnection, Outgoing
+from .frame_writer import GuardedLoop, JoiningConnection, Outgoing
 from .unconfirmed import Unconfirmed
 
 log = get_logger(__name__)
@@ -51,7 +51,7 @@ RENEW_AFTER_S = 0.2
 class Publisher:
     """One I/O thread with one connection. Only `hand_off`, `is_connected` and `close` may be called from other threads.
 
-    Code that touches the connection or its state holds `_guard`: the I/O thread, except while it waits.
+    Code that touches the connection or its state holds `_guard`: the callbacks of the I/O thread do.
     """
 
     def __init__(self) -> None:
@@ -142,7 +142,7 @@ class Publisher:
         Otherwise a single job would wait for that thread to wake up, a tenth of its way to a worker.
         """
         # While the I/O thread is active it holds the guard; do not wait for it.
-        if not CAN_GUARD or self._wake_pending or self._guard.locked() or time.monotonic() - self._published < COLLECT_S:
+        if self._wake_pending or self._guard.locked() or time.monotonic() - self._published < COLLECT_S:
             return False
         with self._guard:
             connection, channel = self._connection, self._channel
@@ -167,8 +167,9 @@ class Publisher:
     def _give_up(self, connection: Any, why: str) -> None:
         """Replace the connection; messages unconfirmed on this one are published again."""
         if connection is self._connection:
-            # As pika does when heartbeats are missing: the other side may be gone, or unable to answer a close.
-            connection._terminate_stream(pika.exceptions.AMQPConnectionError(why))
+            # Without a close, which the other side may be unable to answer, or would read as the rest of a message that was cut off.
+            log.warning("publisher_connection_given_up", detail=why)
+            connection.ioloop.hang_up()
 
     def _run(self) -> None:
         waits = pauses()

@@ -15,6 +15,7 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Sequence
+from contextlib import closing
 from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
 from urllib.parse import quote, unquote, urlsplit
@@ -25,7 +26,7 @@ import pika.exceptions
 from ...logs import get_logger
 from ...settings import get_settings
 from ..core import topology
-from ..core.connections import answered, parameters
+from ..core.connections import parameters
 
 log = get_logger(__name__)
 Number = TypeVar("Number", int, float)
@@ -254,12 +255,23 @@ def _hosts() -> Sequence[pika.URLParameters]:
 
 
 def _version(one: pika.URLParameters) -> str | None:
-    one.socket_timeout, one.stack_timeout, one.blocked_connection_timeout = TIMEOUT_S, TIMEOUT_S + 1, TIMEOUT_S
+    """Return the version of the RabbitMQ at this address; None: it does not answer."""
+    one.socket_timeout, one.stack_timeout = TIMEOUT_S, TIMEOUT_S + 1
+    found: list[str | bytes] = []
+
+    def opened(connection: pika.SelectConnection) -> None:
+        found.append(connection.server_properties.get("version", ""))
+        connection.close()
+
+    def ended(connection: pika.SelectConnection, _reason: BaseException) -> None:
+        connection.ioloop.stop()
+
     try:
-        connection = pika.BlockingConnection(one)
-        version = connection._impl.server_properties.get("version", "")
-        with answered(connection, "close"):
-            connection.close()
-        return version.decode() if isinstance(version, bytes) else str(version)
+        connection = pika.SelectConnection(one, on_open_callback=opened, on_open_error_callback=ended, on_close_callback=ended)
+        with closing(connection.ioloop) as loop:
+            loop.call_later(TIMEOUT_S + 1, loop.stop)
+            loop.start()
     except (pika.exceptions.AMQPError, OSError, ValueError):
         return None
+    version = next(iter(found), None)
+    return version.decode() if isinstance(version, bytes) else version
