@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing
 from dataclasses import dataclass, replace
 from typing import Any
-from urllib.parse import SplitResult, urljoin, urlsplit
+from urllib.parse import SplitResult, quote, urljoin, urlsplit
 
 from .. import __version__
 from .ssrf_guard import CallFailed, CallRefused, reachable
@@ -30,6 +30,8 @@ _PRIVATE_HEADERS = frozenset({"authorization", "cookie", "proxy-authorization"})
 _OWN_HEADERS = frozenset({"host", "content-length", "transfer-encoding", "connection", "upgrade", "te", "trailer", "expect", "keep-alive"})
 _HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]{1,100}")
 _HEADER_VALUE = re.compile(r"[\t\x20-\x7e\x80-\xff]{0,8000}")
+#: characters of a redirect's address that are kept; others, such as spaces and umlauts, are sent as %XX, as browsers do
+_KEPT = "!#$%&'()*+,/:;=?@[]~"
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +60,13 @@ class Answer:
     def redirect(self) -> str | None:
         """Return the address that the server redirects to, or None."""
         target = self.headers.get("location") if self.status in REDIRECTS else None
-        return None if target is None else urljoin(self.url, target)
+        if target is None:
+            return None
+        target = quote(target.encode("latin-1", "replace"), safe=_KEPT)  # http.client decodes headers as Latin-1
+        try:
+            return urljoin(self.url, target)
+        except ValueError:
+            return target
 
 
 def call_once(request: Request, *, allowed: str, timeout_s: float, max_bytes: int) -> Answer:
@@ -90,8 +98,8 @@ def _once(request: Request, *, allowed: str, deadline: float, max_bytes: int) ->
     host, port = str(parts.hostname), parts.port or (443 if parts.scheme == "https" else 80)
     addresses = list(reachable(host, port, allowed, deadline))
     problem: Exception | None = None
-    for address in addresses:
-        connection = _Pinned(host, port, address=str(address), is_secure=parts.scheme == "https", deadline=deadline)
+    for left, address in zip(range(len(addresses), 0, -1), addresses, strict=True):
+        connection = _Pinned(host, port, address=str(address), is_secure=parts.scheme == "https", deadline=deadline, share=left)
         with closing(connection):
             try:
                 connection.connect()
@@ -115,12 +123,15 @@ def _exchange(connection: _Pinned, request: Request, parts: SplitResult, *, max_
         "Connection": "close",
     }
     connection.request(request.method, path, body=request.body or None, headers=headers)
+    sock: Any = connection.sock  # the response closes it
     response = connection.getresponse()
+    if sock.reader.last_line not in (b"\r\n", b"\n"):
+        raise http.client.IncompleteRead(sock.reader.last_line)  # http.client takes an end within the headers for their end
     content = b"".join(_read(response, connection, max_bytes=max_bytes))
     charset = response.headers.get_content_charset("utf-8")
     try:
         text = content.decode(charset, "replace")
-    except LookupError:  # an unknown character set
+    except (LookupError, ValueError):  # an unknown character set, or one that is not for bytes
         text = content.decode("utf-8", "replace")
     known = {name.lower(): value for name, value in response.getheaders()}
     return Answer(request.url, response.status, response.reason, known, text, len(content), 0.0)
@@ -130,6 +141,8 @@ def _read(response: http.client.HTTPResponse, connection: _Pinned, *, max_bytes:
     total = 0
     while not response.isclosed():  # from Python 3.13 on it closes itself, and the socket, with the last byte
         chunk = response.read1(CHUNK)
+        if not chunk and response.length:
+            raise http.client.IncompleteRead(b"", response.length)  # read1() does not raise it
         if not chunk:
             return
         total += len(chunk)
@@ -192,11 +205,22 @@ class _Hurried:
 
     def makefile(self, _mode: str) -> io.BufferedReader:
         """Return the reading side, as http.client expects; it outlives close(), like that of a socket."""
-        return io.BufferedReader(_HurriedReads(self._sock, self._left))
+        self.reader = _Lines(_HurriedReads(self._sock, self._left))
+        return self.reader
 
     def close(self) -> None:
         """Close the socket."""
         self._sock.close()
+
+
+class _Lines(io.BufferedReader):
+    """Buffered reads that keep the last line, a line break after complete headers."""
+
+    last_line = b""
+
+    def readline(self, size: int | None = -1, /) -> bytes:
+        self.last_line = super().readline(size)
+        return self.last_line
 
 
 class _HurriedReads(io.RawIOBase):
@@ -220,16 +244,18 @@ class _HurriedReads(io.RawIOBase):
 class _Pinned(http.client.HTTPConnection):
     """A connection to one address under a host's name."""
 
-    def __init__(self, host: str, port: int, *, address: str, is_secure: bool, deadline: float) -> None:
+    def __init__(self, host: str, port: int, *, address: str, is_secure: bool, deadline: float, share: int) -> None:
         super().__init__(host, port, timeout=max(deadline - time.monotonic(), 0.001))
         self._address = address
         self._is_secure = is_secure
         self._deadline = deadline
+        self._share = share  # addresses left to try
         self.default_port = 443 if is_secure else 80  # so that the Host header names other ports only
 
     def connect(self) -> None:
         """Connect to the checked address, not to what the name resolves to by now."""
-        self.sock = socket.create_connection((self._address, self.port), timeout=self._left())
+        # A part of the time: an address that does not answer, such as an IPv6 one without a route, leaves the rest to the next.
+        self.sock = socket.create_connection((self._address, self.port), timeout=self._left() / self._share)
         if self._is_secure:
             self.sock = ssl.create_default_context().wrap_socket(self.sock, server_hostname=self.host)
         self.sock = _Hurried(self.sock, self._left)
