@@ -10,6 +10,7 @@ from sqlalchemy import delete, func, insert, select, update
 from sqlalchemy.orm import Session, undefer
 
 from ..jobs.core.errors import JobsError
+from ..jobs.core.values import storable
 from ..sql.clock import now
 from .letters import Composed
 from .models import Delivery, DeliveryState, Mail
@@ -70,7 +71,7 @@ def note(session: Session, seq: int, answers: Mapping[str, Answer]) -> None:
             .where(Delivery.mail_seq == seq, Delivery.recipient == recipient, Delivery.state == DeliveryState.QUEUED)
             .values(
                 state=answer.state,
-                answer=answer.text,
+                answer=storable(answer.text),
                 tries=Delivery.tries + 1,
                 tried_at=present,
                 sent_at=present if answer.state is DeliveryState.SENT else None,

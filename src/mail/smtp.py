@@ -30,6 +30,8 @@ _OF_SESSION = frozenset({500, 502, 503, 504, 530, 534, 535, 538})
 #: RFC 3463: errors of the sender, mail system, route, protocol or a policy
 _SESSION_STATUS = re.compile(r"5\.(1\.[78]|[3457]\.\d+)\b")
 _STATUS = re.compile(r"5\.\d+\.\d+\b")
+#: RFC 3463: errors of the route, such as a sender's quota of the day
+_ROUTE_STATUS = re.compile(r"5\.4\.\d+\b")
 _SESSION_WORDS = re.compile(r"\b(helo|ehlo|client|sender|relay\w*|authenti\w+|block(ed|list)|blacklist\w*|tls)\b", re.IGNORECASE)
 _NAME = re.compile(r"[A-Za-z0-9.-]{1,255}|\[[0-9A-Fa-f:.IPv]{2,64}\]")
 
@@ -127,22 +129,32 @@ def deliver(
 def _transaction(connection: smtplib.SMTP, sender: str, recipients: Sequence[str], raw: bytes) -> dict[str, Answer]:
     code, words = connection.mail(sender, [f"size={len(raw)}"] if connection.has_extn("size") else [])
     if code != 250:
-        # The server refuses this sender or this client: not the recipients' fault.
+        # The server refuses this sender or this client: not the recipients' fault. But 552 is about the email: it is too large.
         answer = _answer(code, words)
-        connection.rset()
-        return dict.fromkeys(recipients, Answer(DeliveryState.QUEUED, answer.text))
+        _reset(connection)
+        return dict.fromkeys(recipients, answer if code == 552 else Answer(DeliveryState.QUEUED, answer.text))
     answers = {recipient: _of_recipient(*connection.rcpt(recipient)) for recipient in recipients}
     accepted = [recipient for recipient, answer in answers.items() if answer.state is DeliveryState.SENT]
     if not accepted:
-        connection.rset()
+        _reset(connection)
         return answers
     try:
         code, words = connection.data(raw)
+        answer = _answer(code, words)
+        is_of_session = code in _OF_SESSION or bool(_ROUTE_STATUS.search(answer.text))
     except smtplib.SMTPDataError as error:  # it refused DATA before the text was sent
         code, words = error.smtp_code, error.smtp_error if isinstance(error.smtp_error, bytes) else error.smtp_error.encode()
+        answer = _answer(code, words)
+        is_of_session = _is_of_session(code, answer.text)
     if code != 250:
+        _reset(connection)
+    return answers | dict.fromkeys(accepted, Answer(DeliveryState.QUEUED, answer.text) if code >= 500 and is_of_session else answer)
+
+
+def _reset(connection: smtplib.SMTP) -> None:
+    """End the transaction; a server that hangs up after a refusal does not take the refusal back."""
+    with contextlib.suppress(OSError, smtplib.SMTPException):
         connection.rset()
-    return answers | dict.fromkeys(accepted, _answer(code, words))
 
 
 def _of_recipient(code: int, words: bytes) -> Answer:
@@ -250,6 +262,8 @@ def _words(error: Exception) -> str:
         return _one_line(
             f"{error}; name its certificate authority in CALLBOARD_SMTP_URL with ?ca=FILE, or skip verification with ?verify=no"
         )
+    if isinstance(error, ssl.SSLError) and error.reason in ("WRONG_VERSION_NUMBER", "RECORD_LAYER_FAILURE"):
+        return _one_line(f"this port does not begin with TLS: write smtp+starttls:// in CALLBOARD_SMTP_URL, not smtps:// ({error})")
     return _one_line(f"{error}" or type(error).__name__)
 
 

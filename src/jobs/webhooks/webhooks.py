@@ -15,6 +15,7 @@ from ... import audit
 from ...sql.clock import now
 from ..core.errors import JobsError
 from ..core.states import FINAL, Turn
+from ..core.values import storable
 from ..submit.submission import new_id
 from . import events
 from .models import Kind, Sent, Webhook, WebhookDelivery
@@ -124,7 +125,7 @@ def note_try(session: Session, id: str, *, delivered: bool, answer: str) -> None
     """Record the outcome of an attempt."""
     values = {
         "state": Sent.DELIVERED if delivered else Sent.FAILED,
-        "answer": answer[:500],
+        "answer": storable(answer)[:500],
         "tried_at": now(),
         "tries": WebhookDelivery.tries + 1,
     }

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 import pytest
 from sqlalchemy import select
 
-from src.actors.ssrf_guard import CallRefused
+from src.actors.ssrf_guard import CallFailed, CallRefused
 from src.actors.webhooks import NotTaken, deliver_webhook
 from src.broker.options.retries import retry_after
 from src.jobs import State
@@ -28,6 +28,7 @@ from src.settings import get_settings
 from src.sql.database import Database
 from tests.harness.jobs import StillClock, claim, claimed, ended, hired, message, settle, submitted
 from tests.harness.services import random_name
+from tests.unit.actors.test_http_answers import raw
 from tests.unit.actors.test_http_call import Server, server
 
 __all__ = ["server"]
@@ -210,3 +211,24 @@ def test_a_deleted_webhook_gets_no_more_deliveries(database: Database) -> None:
         actions.cancel(session, submit(session, message(random_name("one"))).id)
         events.note(session, [])
     assert told(database) == []
+
+
+@pytest.mark.parametrize(
+    ("text", "answer"),
+    [
+        (b"HTTP/1.1 302 Found\r\nLocation: http://[bad/\r\nContent-Length: 0\r\n\r\n", "302 Found, it has moved to http://[bad/"),
+        (b"HTTP/1.1 500 b\0ad\r\nContent-Length: 0\r\n\r\n", "500 b\\x00ad"),
+        (b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nhalf", "IncompleteRead"),
+    ],
+)
+def test_an_answer_of_any_form_is_recorded(database: Database, server: Server, text: bytes, answer: str) -> None:
+    server.answers["/hook"] = raw(text)
+    webhook = hook(database, url=f"{server.url}/hook")
+    with database.write() as session:
+        id = webhooks.ping(session, webhook.id)
+    with pytest.raises((NotTaken, CallFailed)):
+        deliver_webhook.fn(id)
+    with database.read() as session:
+        found = webhooks.delivery(session, id)
+    assert (found.state, found.tries) == (Sent.FAILED, 1)
+    assert answer in (found.answer or "")

@@ -120,6 +120,7 @@ def answer_of(server: Server, url: str = "smtp://127.0.0.1:{port}?timeout=5") ->
         ("MAIL", "553 5.1.8 sender unknown", QUEUED),
         ("MAIL", "530 5.7.0 authentication required", QUEUED),
         ("MAIL", "421 4.3.0 closing", QUEUED),
+        ("MAIL", "552 5.3.4 message size exceeds fixed limit", REFUSED),
         ("MAIL", CLOSE, QUEUED),
         ("RCPT", "250 OK", SENT),
         ("RCPT", "251 will forward", SENT),
@@ -143,11 +144,16 @@ def answer_of(server: Server, url: str = "smtp://127.0.0.1:{port}?timeout=5") ->
         ("RCPT", CLOSE, QUEUED),
         ("DATA", "451 4.3.0 later", QUEUED),
         ("DATA", "554 5.6.0 no", REFUSED),
+        ("DATA", "530 5.7.0 authentication required", QUEUED),
+        ("DATA", "503 5.5.1 need RCPT command", QUEUED),
+        ("DATA", "554 5.5.1 no valid recipients", QUEUED),
         ("DATA", CLOSE, QUEUED),
         ("text", "250 taken", SENT),
         ("text", "451 4.3.0 later", QUEUED),
         ("text", "552 5.3.4 too big", REFUSED),
         ("text", "554 5.7.1 spam", REFUSED),
+        ("text", "550 5.4.5 daily sending quota exceeded", QUEUED),
+        ("text", "530 5.7.0 authentication required", QUEUED),
         ("text", CLOSE, QUEUED),
         ("QUIT", "554 rude", SENT),
         ("QUIT", CLOSE, SENT),
@@ -161,6 +167,18 @@ def test_what_each_answer_means(server: Server, step: str, answer: str, state: D
     assert told.state is state, told
     if answer[:1] in ("4", "5") and step != "QUIT":
         assert answer.split(" ", 1)[1] in told.text
+
+
+@pytest.mark.parametrize(("step", "answer"), [("RCPT", "550 5.1.1 no such user"), ("DATA", "554 5.6.0 no"), ("text", "554 5.7.1 spam")])
+def test_a_refusal_stands_although_the_server_hangs_up_after_it(server: Server, step: str, answer: str) -> None:
+    server.answers |= {step: answer, "RSET": CLOSE}
+    assert answer_of(server) == Answer(REFUSED, answer)
+
+
+def test_a_port_that_begins_without_tls_is_named_with_the_cure(server: Server) -> None:
+    told = answer_of(server, "smtps://127.0.0.1:{port}?timeout=5")
+    assert told.state is QUEUED
+    assert "smtp+starttls://" in told.text
 
 
 @pytest.mark.parametrize("answer", ["535 5.7.8 bad credentials", "534 5.7.9 too weak", "454 4.7.0 later", "504 5.5.4 unknown mechanism"])
