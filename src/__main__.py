@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import importlib
+import re
 import sys
 from io import TextIOWrapper
 
@@ -17,6 +18,9 @@ from .up.parts.actor_loading import loading_problem
 
 #: errors of the machine that an operator can fix; any other exception is a bug and shows its traceback
 REFUSALS = {errno.EACCES, errno.EPERM, errno.ENOSPC, errno.EROFS, errno.EDQUOT}
+
+#: bytes of an argument that Python could not decode
+_UNDECODED = re.compile("[\udc80-\udcff]")
 
 
 class Verbs(click.Group):
@@ -48,6 +52,11 @@ def main() -> None:
         cli(prog_name=COMMAND, complete_var=COMPLETE_VARIABLE)
     except UpError as error:
         click.echo(f"✘ {error}", err=True)
+        sys.exit(1)
+    except UnicodeEncodeError as error:
+        if not _UNDECODED.search(str(error.object)):
+            raise
+        click.echo(f"✘ {str(error.object)!a:.80} is not UTF-8: the arguments of a command are text.", err=True)
         sys.exit(1)
     except OSError as error:
         if error.errno not in REFUSALS:

@@ -110,7 +110,9 @@ def reset_breaker(*, actor: str, data: Path | None) -> None:
     """Reset the circuit breaker of ACTOR."""
     with writing(data) as session:
         from ...jobs.limits import breakers
+        from ...operations.fleet import override_requests
 
+        override_requests.require(session, override_requests.read_target(f"actor:{actor}"))
         waited = breakers.reset(session, actor)
     click.echo(f"{actor} resumed; {waited} waiting")
 

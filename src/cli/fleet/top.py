@@ -11,6 +11,7 @@ import click
 
 from ...quantities import span
 from ..shared.data_folder import data_option, join
+from ..shared.seconds import Seconds
 
 if TYPE_CHECKING:
     from rich.console import Group
@@ -24,7 +25,7 @@ ROWS = 12
 
 @click.command()
 @click.option("--once", is_flag=True, help="Print one frame and exit, for scripts.")
-@click.option("--every", type=click.FloatRange(0.2, 60), default=1.0, show_default=True, help="Refresh interval in seconds.")
+@click.option("--every", type=Seconds(0.2, 60), default=1.0, show_default=True, help="Refresh interval in seconds.")
 @data_option
 def top(*, once: bool, every: float, data: Path | None) -> None:
     """Watch queues, running and finished jobs, and workers; Ctrl-C quits."""

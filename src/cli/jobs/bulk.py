@@ -10,6 +10,7 @@ import click
 from ...up.errors import UpError
 from ..shared.calls import operator, words
 from ..shared.data_folder import data_option, join
+from ..shared.seconds import Seconds
 from .follow import follow
 
 
@@ -20,7 +21,7 @@ from .follow import follow
 @click.option("--count", type=click.IntRange(0), help="Expected number of jobs; if it differs, do nothing and exit with code 1.")
 @click.option("--dry-run", is_flag=True, help="Print the number of matching jobs and do nothing.")
 @click.option("--wait", "waits", is_flag=True, help="Wait until it has finished; exit code 0 only if it succeeded.")
-@click.option("--timeout", type=float, default=3600.0, show_default=True, help="Timeout of --wait in seconds.")
+@click.option("--timeout", type=Seconds(min=0), default=3600.0, show_default=True, help="Timeout of --wait in seconds.")
 @data_option
 def bulk(*, verb: str, query: str, yes: bool, count: int | None, dry_run: bool, waits: bool, timeout: float, data: Path | None) -> None:
     """Apply VERB to all jobs of QUERY as a background job and print its id; ./run cancel ID stops it.

@@ -82,6 +82,7 @@ def edit(*, id: str, arguments: Sequence[str], data: Path | None, **asked: Any) 
     from ...jobs import JobsError
     from ...jobs.control import edits
     from ...operations.arguments.fields import fields_of
+    from ...operations.format import request_values
     from ...operations.jobs import actor_catalogue, job_request
     from ...operations.jobs.job_bodies import EditBody
     from ...sql import database
@@ -94,7 +95,7 @@ def edit(*, id: str, arguments: Sequence[str], data: Path | None, **asked: Any) 
                 values = read_arguments(fields_of(signature), arguments)
                 args, kwargs = signature.arrange({**signature.by_name(found.args, found.kwargs), **values})
                 asked |= {"args": args, "kwargs": kwargs}
-            change = job_request.check_edit(found, EditBody(**asked).change())
+            change = job_request.check_edit(found, request_values.read(EditBody, asked).change())
             moved = edits.edit(session, found.id, change)
         click.echo(f"{moved.id}  {moved.state.value}")
     except JobsError as error:

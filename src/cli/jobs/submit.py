@@ -16,6 +16,7 @@ from ..shared.actor_command import OfActor, actors_like, values_like
 from ..shared.calls import operator, state_of, words
 from ..shared.data_folder import data_option, join
 from ..shared.job_options import job_options
+from ..shared.seconds import Seconds
 from .follow import follow
 
 #: maximum seconds of a search
@@ -28,7 +29,7 @@ PATIENCE_S = 10.0
 @click.option("--args", "by_position", metavar="JSON", help="Positional arguments as a JSON list.")
 @click.option("--kwargs", "by_name", metavar="JSON", help="Keyword arguments as a JSON object.")
 @click.option("--wait", "waits", is_flag=True, help="Wait until the job has finished; exit code 0 only if it succeeded.")
-@click.option("--timeout", type=float, default=600.0, show_default=True, help="Timeout of --wait in seconds.")
+@click.option("--timeout", type=Seconds(min=0), default=600.0, show_default=True, help="Timeout of --wait in seconds.")
 @click.option("--queue", help="Override the actor's queue.")
 @job_options(Place.COMMAND)
 @data_option
@@ -45,13 +46,13 @@ def submit(
     from ...jobs import JobsError, submit_many
     from ...jobs.core.errors import InvalidArguments
     from ...operations.jobs import job_request
-    from ...operations.jobs.job_bodies import JobBody
+    from ...operations.jobs.job_bodies import read_job
     from ...sql import database
 
     try:
         known = arguments_of(actor)
         args, kwargs = call_of(known, arguments, by_position, by_name)
-        wanted = JobBody(actor=actor, args=args, kwargs=kwargs, **asked).request()
+        wanted = read_job({"actor": actor, "args": args, "kwargs": kwargs, **asked}).request()
         submission = job_request.check(wanted, by=operator(), source="api")
         with database.write() as session:
             [receipt] = submit_many(session, [replace(submission, source="command")])

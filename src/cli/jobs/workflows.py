@@ -41,13 +41,15 @@ def workflow() -> None:
 def submit(*, file: Any, idempotency_key: str | None, data: Path | None) -> None:
     """Submit the workflow in the JSON FILE (- for standard input), in the format of POST /api/v1/workflows; print its id."""
     with writing(data) as session:
+        from ...jobs.core import values
         from ...operations.jobs import job_request
         from ...operations.workflows.workflow_request import read_workflow
 
         try:
-            document = json.load(file)
-        except ValueError as error:
-            raise UpError(f"{file.name} is not valid JSON: {error}.") from None
+            document = values.loads(file.read())
+        except (ValueError, RecursionError) as error:
+            name = "The standard input" if file.fileno() == 0 else file.name
+            raise UpError(f"{name} is not valid JSON: {error}.") from None
         by = operator()
         wanted = read_workflow(document, by=by)
         receipt = wanted.submit(session, submitted_by=by.name, idempotency_key=job_request.own_key(idempotency_key, by))

@@ -46,7 +46,7 @@ def writing(data: Path | None) -> Iterator[Any]:
 def words(error: Exception) -> str:
     """The text of an error of src.jobs, with fields named like options."""
     errors = getattr(error, "errors", None)
-    return "\n".join(f"--{name}: {text}" for name, text in errors.items()) if errors else str(error)
+    return "\n".join(f"--{name.replace('_', '-')}: {text}" for name, text in errors.items()) if errors else str(error)
 
 
 def find(session: Session, id: str) -> Job:

@@ -72,7 +72,7 @@ def ahead(field: str, value: str | float | None) -> datetime | None:
     if value is None:
         return None
     try:
-        if field in ("eta", "until") or (isinstance(value, str) and "-" in value):
+        if field in ("eta", "until") or (isinstance(value, str) and "-" in value.strip()[1:]):
             return parse_instant(str(value))
         return now() + parse_duration(value)
     except ValueError as error:
