@@ -13,7 +13,7 @@ import sys
 from pathlib import Path
 from types import ModuleType
 
-from ..importing import uncollected
+from ..importing import complete_imports, uncollected
 
 with uncollected():
     import dramatiq
@@ -105,3 +105,4 @@ with uncollected():
 
     wiring.connect(fleet_watch=fleet_watch.stand_in)
     _discover()  # last: a team's module may submit jobs when it is imported
+    complete_imports()
