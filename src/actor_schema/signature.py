@@ -162,6 +162,10 @@ class Signature:
         names = self._positional[:count]
         return names + [self._rest] * (count - len(names)) if self._rest else names
 
+    def converts(self, name: str | None) -> bool:
+        """True if this parameter's values are converted from JSON for the call; None: a parameter without a name."""
+        return name in self._converted or (self._extra in self._converted and name not in self.parameters)
+
     def json_schema(self) -> dict[str, Any]:
         """Return the JSON Schema of the arguments by name."""
         return self._schema
