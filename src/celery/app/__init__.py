@@ -1,0 +1,10 @@
+"""Application: Celery's object, the decorators of tasks, beat's entries and the signals of workers.
+
+Imports task and below, and src.actors for the broker.
+"""
+
+from .application import Celery
+from .current import current_app, current_task
+from .declaring import shared_task
+
+__all__ = ["Celery", "current_app", "current_task", "shared_task"]

@@ -1,0 +1,82 @@
+"""Beat's entries: each becomes a periodic actor with the entry's name, which runs the task."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+import dramatiq
+
+from ..base.differences import unknown
+from ..canvas import Signature
+from ..conf.conf import Conf
+from ..core import messages, registry, routes
+from ..exceptions import ImproperlyConfigured, NotRegistered
+from ..schedules import maybe_schedule
+from ..task import declaration
+
+_KEYS = frozenset({"task", "schedule", "args", "kwargs", "options", "relative"})
+_OPTIONS = frozenset({"queue", "priority", "expires", "time_limit", "soft_time_limit"})
+#: actors of entries, by entry name
+_actors: dict[str, dramatiq.Actor[Any, Any]] = {}
+
+
+def entry(schedule: Any, signature: Any, args: Any, kwargs: Any, options: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the entry that add_periodic_task() describes."""
+    sig = Signature.from_dict(signature) if isinstance(signature, dict) else Signature(signature)
+    return {
+        "task": sig.task,
+        "schedule": schedule,
+        "args": (*(args or ()), *sig.args),
+        "kwargs": {**sig.kwargs, **(kwargs or {})},
+        "options": {**sig.options, **options},
+    }
+
+
+def name_of(entry: Mapping[str, Any]) -> str:
+    """Return the name of an entry without one: its call, as Celery names it."""
+    sig = Signature(entry["task"], entry["args"], entry["kwargs"])
+    return re.sub(r"[^\w.,=()' -]", "_", repr(sig))[:150]
+
+
+def declare(conf: Conf) -> None:
+    """Declare the actors of all entries. Raises ImproperlyConfigured naming the entry."""
+    for name, given in (conf["beat_schedule"] or {}).items():
+        try:
+            _declare(conf, name, given)
+        except (NotRegistered, TypeError, ValueError) as error:
+            raise ImproperlyConfigured(f"beat_schedule[{name!r}]: {error}") from error
+
+
+def _declare(conf: Conf, name: str, given: Mapping[str, Any]) -> None:
+    for key in given:
+        if key not in _KEYS:
+            raise unknown("a key of an entry", key, _KEYS)
+    options = dict(given.get("options") or {})
+    for option in options:
+        if option not in _OPTIONS:
+            raise unknown("an option of an entry", option, _OPTIONS)
+    task: Any = registry.task(given["task"])
+    args, kwargs = messages.encoded(task, list(given.get("args") or ()), dict(given.get("kwargs") or {}))
+    rule = maybe_schedule(given["schedule"]).declaration(zone=conf.zone_name, args=args, kwargs=kwargs)
+    queue, chosen = _with(task, options)
+    actor_name = f"{name} (beat)" if name in registry.tasks else name
+    known = _actors.get(actor_name)
+    if known is None:
+        declared = dramatiq.actor(actor_name=actor_name, queue_name=queue, broker=dramatiq.get_broker(), periodic=rule, **chosen)
+        _actors[actor_name] = declared(declaration.function_of(task))
+        return
+    known.fn, known.queue_name = declaration.function_of(task), queue
+    known.options.clear()
+    known.options.update(periodic=rule, **chosen)
+    dramatiq.get_broker().declare_actor(known)
+
+
+def _with(task: Any, options: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:
+    """Return the queue and the actor options of a task with the options of its entry."""
+    queue = routes.queue_name(options["queue"]) if options.get("queue") else declaration.queue_of(task)
+    attributes = {name: value for name, value in options.items() if name != "queue" and value is not None}
+    changed = type(task.__class__.__name__, (task.__class__,), attributes)()
+    changed.__dict__.update(task.__dict__)
+    return queue, declaration.actor_options(changed)

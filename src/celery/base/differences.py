@@ -1,0 +1,125 @@
+"""Table of differences from Celery: interfaces that are refused, and those that behave differently.
+
+docs/reference/celery-differences.md lists the same rows; a test compares them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from difflib import get_close_matches
+
+
+class Unsupported(NotImplementedError):
+    """An interface of Celery without a counterpart here; the message names it and the cure."""
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """One row. `text`: the reason, or the behaviour here. `cure`: the replacement; None if the call works, but differently."""
+
+    text: str
+    cure: str | None = None
+
+
+def _refused(text: str, cure: str, *names: str) -> dict[str, Difference]:
+    return dict.fromkeys(names, Difference(text, cure))
+
+
+def _changed(text: str, *names: str) -> dict[str, Difference]:
+    return dict.fromkeys(names, Difference(text))
+
+
+_STATE_IN_ROW = "the state and the result of a job are in its row, without a backend object"
+_COMMANDS = "operators act on jobs and workers through the console, the API and the commands"
+_ROUTING = "a job goes to a queue by name"
+_CONNECTIONS = "a submission is a row; the publisher owns the connection to RabbitMQ"
+
+#: every difference by the name of the interface
+DIFFERENCES: dict[str, Difference] = {
+    **_refused(_COMMANDS, "use `./run jobs state:running`, `./run workers`, or the pages", "app.control.inspect", "app.control.ping", "app.control.broadcast"),
+    **_refused(
+        _COMMANDS,
+        "use `./run limit` and `./run pause`, or the page of the actor",
+        "app.control.rate_limit", "app.control.time_limit", "app.control.pool_grow", "app.control.pool_shrink",
+        "app.control.autoscale", "app.control.add_consumer", "app.control.cancel_consumer", "app.control.shutdown", "app.control.enable_events",
+        "app.control.disable_events",
+    ),
+    **_refused(_COMMANDS, "use `./run purge QUEUE`", "app.control.purge", "app.control.discard_all"),
+    **_refused("a worker is a command of Dramatiq", "run `dramatiq src.actors`", "app.start", "app.worker_main", "app.Worker", "app.WorkController"),
+    **_refused("any number of schedulers fire each tick once", "run `./run scheduler`", "app.Beat"),
+    **_refused("webhooks and metrics report jobs and alerts", "use webhooks, `/metrics` or the live pages", "app.events"),
+    **_refused(_CONNECTIONS, "take it out", "app.connection", "app.connection_for_read", "app.connection_for_write", "app.broker_connection", "app.pool", "app.producer_pool", "app.producer_or_acquire", "app.connection_or_acquire"),
+    **_refused(_ROUTING, "use task_routes or queue=", "app.amqp", "app.select_queues"),
+    **_refused(_STATE_IN_ROW, "use app.AsyncResult(id)", "app.backend", "Task.backend", "AsyncResult.backend"),
+    **_refused("workers have no boot steps", "use the signals worker_process_init and worker_shutdown, or a Dramatiq middleware", "app.steps"),
+    **_refused("the command line belongs to Callboard", "use environment variables", "app.user_options"),
+    **_refused("Callboard reads CALLBOARD_ACTORS", "name the modules there, or in include=", "app.loader", "Celery(loader=)"),
+    **_refused("Callboard configures logs", "use CALLBOARD_LOG_LEVEL and CALLBOARD_LOG_FORMAT", "app.log", "Celery(log=)"),
+    **_refused(_CONNECTIONS, "take it out", "Celery(amqp=)", "Celery(events=)", "Celery(control=)", "Celery(tasks=)", "Celery(fixups=)"),
+    **_refused("a job keeps its function", "return the new task's id, or send it with apply_async and raise Ignore()", "Task.replace", "Task.add_to_chord"),
+    **_refused("a job has no connection of its own", "take it out; reject with raise Reject()", "Task.add_trail", "Task.send_event", "Task.get_publisher", "Task.subtask_from_request", "Task.signature_from_request", "Task.start_strategy", "Task.Strategy"),
+    **_refused(_CONNECTIONS, "take the option out", "apply_async(producer=)", "apply_async(publisher=)", "apply_async(connection=)", "apply_async(router=)", "apply_async(delivery_mode=)", "apply_async(mandatory=)", "apply_async(immediate=)", "apply_async(reply_to=)", "apply_async(correlation_id=)"),
+    **_refused(_ROUTING, "use queue=", "apply_async(exchange=)", "apply_async(exchange_type=)", "apply_async(routing_key=)"),
+    **_refused("messages hold ids and small JSON", "take the option out", "apply_async(compression=)"),
+    **_refused("arguments are JSON", "pass serializer='json', or leave it out", "apply_async(serializer=)", "task(serializer=)"),
+    **_refused("a job is shown under its task's name", "give the task a name=", "apply_async(shadow=)", "Task.shadow_name"),
+    **_refused("pages show arguments unless the parameter is secret", "hint it as pydantic's SecretStr", "apply_async(argsrepr=)", "apply_async(kwargsrepr=)"),
+    **_refused("a retry keeps the arguments and the options of its job", "send a new task with apply_async", "retry(args=)", "retry(kwargs=)", "retry(queue=)", "retry(options)"),
+    **_refused("a job has one state, which its own attempt reports", "call update_state() of the running task", "update_state(task_id=)"),
+    **_refused("messages carry no stamps", "use headers=, which self.request.headers returns", "Signature.stamp", "StampingVisitor"),
+    **_refused("the workflow's page shows its graph", "open the page, or GET /api/v1/workflows/{id}", "AsyncResult.graph", "AsyncResult.build_graph", "AsyncResult.collect", "AsyncResult.iterdeps", "AsyncResult.children", "AsyncResult.get_leaf"),
+    **_refused("progress is stored, not sent to the caller", "poll .state and .info", "AsyncResult.get(on_message=)", "AsyncResult.get(on_interval=)"),
+    **_refused("a cancel is an exception in the task; the child process of a task with time_limit is killed", "leave signal= out", "revoke(signal=)"),
+    **_refused("jobs have no headers to select them by", "use `./run cancel QUERY`", "app.control.revoke_by_stamped_headers", "AsyncResult.revoke_by_stamped_headers"),
+    **_refused("its events depend on the sun's position", "use crontab(), or a task that computes the time and calls apply_async(eta=)", "solar"),
+    **_refused("cron means either day when both are given", "restrict one of them, and check the other in the task", "crontab(day_of_month= and day_of_week=)"),
+    **_refused("the schedule's rule decides which instants are ticks", "use crontab() or schedule()", "schedule.is_due", "schedule.remaining_estimate", "crontab(nowfun=)", "schedule(nowfun=)"),
+    **_changed("any backend is accepted: results are in the job's row", "Celery(backend=)"),
+    **_changed("must name the broker of CALLBOARD_BROKER_URL, unless that is unset", "Celery(broker=)"),
+    **_changed("imported after the modules of CALLBOARD_ACTORS", "Celery(include=)", "app.autodiscover_tasks"),
+    **_changed("a task is declared at once, and declared again when the configuration changes", "app.task"),
+    **_changed("a job starts at most once per attempt and is acknowledged after its end is committed, whatever the value", "task(acks_late=)", "task(acks_on_failure_or_timeout=)", "task(reject_on_worker_lost=)"),
+    **_changed("the result is kept, since later steps and pages read it", "task(ignore_result=)", "apply_async(ignore_result=)", "task(store_errors_even_if_ignored=)"),
+    **_changed("a running job is always STARTED", "task(track_started=)"),
+    **_changed("across the fleet, not per worker", "task(rate_limit=)"),
+    **_changed("runs each attempt in a child process of its own, which is killed at the limit", "task(time_limit=)", "apply_async(time_limit=)"),
+    **_changed("runs each attempt in a child process of its own; SoftTimeLimitExceeded is not a subclass of Exception, so that `except Exception` does not swallow it", "task(soft_time_limit=)", "apply_async(soft_time_limit=)"),
+    **_changed("has no effect: failures are logged at one level", "task(throws=)", "task(trail=)", "task(send_events=)", "task(lazy=)", "task(shared=)"),
+    **_changed("0 to 9, of which 9 is the most urgent", "task(priority=)", "apply_async(priority=)"),
+    **_changed("must be a queue that a task, task_routes, task_queues or task_default_queue names, so that a worker reads it", "apply_async(queue=)"),
+    **_changed("has no effect: the row is committed at once, and the relay publishes it for as long as needed", "apply_async(retry=)", "apply_async(retry_policy=)"),
+    **_changed("hints of Pydantic models and other types are always converted", "task(pydantic=)"),
+    **_changed("the job is cancelled, so its state is REVOKED", "Ignore", "Reject(requeue=False)"),
+    **_changed("the job is retried at once, which counts as a retry", "Reject(requeue=True)"),
+    **_changed("the retry starts when the function returns, in place of a success", "retry(throw=False)"),
+    **_changed("state and meta are stored with the job's progress; 1000 characters of JSON at most", "update_state(meta=)"),
+    **_changed("a later task is cancelled: its state is FAILURE, and its error callbacks run too", "chain(failing task)"),
+    **_changed("starts again with the retry of the failing task, by an operator", "chord(failing header)"),
+    **_changed("terminate=True raises in the running task; within a blocking call only if the task has a time limit, and so a process", "AsyncResult.revoke", "app.control.revoke"),
+    **_changed("has no effect on the row, which retention deletes", "AsyncResult.forget", "GroupResult.delete", "GroupResult.save"),
+    **_changed("an id without a job is PENDING, and get() waits for it", "AsyncResult(unknown id)"),
+    **_changed("built from type and text; a stand-in of the same name if its class cannot be imported", "AsyncResult.get(failure)"),
+    **_changed("finds a group by the id of its workflow", "GroupResult.restore"),
+    **_changed("runs with the id, exception and traceback as a job of its own", "link_error"),
+    **_changed("whole seconds, counted from 1970 and not from the scheduler's start", "schedule"),
+    **_changed("each entry is an actor with the entry's name, listed with its schedule", "beat_schedule", "app.add_periodic_task"),
+}  # fmt: skip
+
+
+def unsupported(name: str) -> Unsupported:
+    """Return the error for a refused interface."""
+    row = DIFFERENCES[name]
+    assert row.cure is not None, name
+    return Unsupported(f"{name} is not available: {row.text}. Instead: {row.cure}.")
+
+
+def refused(prefix: str) -> frozenset[str]:
+    """Return the refused names below a prefix, such as `app.`, without it."""
+    return frozenset(name.removeprefix(prefix) for name, row in DIFFERENCES.items() if name.startswith(prefix) and row.cure is not None)
+
+
+def unknown(kind: str, name: str, known: Collection[str]) -> TypeError:
+    """Return the error for an unknown name, with the nearest known one."""
+    near = get_close_matches(name, known, n=1, cutoff=0.5)
+    return TypeError(f"{name!r} is not {kind}{f': do you mean {near[0]!r}?' if near else '.'}")

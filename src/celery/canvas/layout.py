@@ -1,0 +1,191 @@
+"""Layout: a signature becomes the steps of one workflow, and the results of its caller."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from ...jobs.core.workflow_models import OnDead, When
+from ...jobs.submit.submission import new_id
+from ...jobs.workflows.canvas import End, Workflow, outcome_of, result_of
+from ...jobs.workflows.canvas import group as empty
+from ..base import values
+from ..core import messages, registry, sending
+from ..result import AsyncResult, GroupResult
+from .shapes import chain, chord, chunks, group
+from .signatures import Signature, linked
+
+#: tag of the outcome that an error callback gets; task/errbacks.py reads it
+OUTCOME = "outcome"
+#: options that concern the first tasks of a shape
+_OF_FIRST = ("countdown", "eta")
+
+
+@dataclass(frozen=True, slots=True)
+class Laid:
+    """A part of a workflow: its end, the names of its steps, and its result."""
+
+    end: End
+    steps: tuple[str, ...]
+    result: Any
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Position of a part: arguments that come before its own, and the steps that it waits for."""
+
+    args: tuple[Any, ...] = ()
+    kwargs: Mapping[str, Any] | None = None
+    after: tuple[str, ...] = ()
+    when: When = When.SUCCESS
+    options: Mapping[str, Any] | None = None
+    parent: Any = None
+
+
+def send(signature: Signature, args: Iterable[Any], kwargs: Mapping[str, Any], options: Mapping[str, Any]) -> Any:
+    """Send a signature as one job, or as one workflow; with task_always_eager, run it here."""
+    messages.check({**signature.options, **options})
+    if registry.conf_of(signature.task)["task_always_eager"]:
+        return signature.apply(tuple(args), dict(kwargs), **options)
+    given = signature.clone()
+    given.options.update(options)
+    if type(given) is Signature or not isinstance(given, chain | chord | chunks | group):
+        args, kwargs, whole = given.merged(tuple(args), kwargs)
+        if not linked(whole, "link") and not linked(whole, "link_error"):
+            message = messages.message(given.task, args, kwargs, whole)
+            sending.send(message)
+            return AsyncResult(message.message_id, task_name=given.task)
+        given = Signature(given.task, args, kwargs, whole, immutable=True)
+        args, kwargs = (), {}
+    plan = _Plan(signature.task)
+    laid = plan.lay(given, Place(tuple(args), kwargs))
+    id = sending.send_all(plan.workflow)
+    if isinstance(laid.result, GroupResult) and type(given) is group:
+        laid.result.id = id
+    return laid.result
+
+
+class _Plan:
+    """Builds one workflow. Steps behind one that failed are cancelled, and come back when an operator retries that one."""
+
+    def __init__(self, name: str) -> None:
+        self.workflow = Workflow(name, on_dead=OnDead.CANCEL)
+        self.workflow.add(empty())  # a workflow without steps has succeeded
+
+    def lay(self, signature: Signature, place: Place) -> Laid:
+        if isinstance(signature, chunks):
+            signature = signature.group()
+        if isinstance(signature, chain):
+            laid = self._lay_chain(signature, place)
+        elif isinstance(signature, chord):
+            laid = self._lay_chord(signature, place)
+        elif isinstance(signature, group):
+            laid = self._lay_group(signature, place)
+        else:
+            laid = self._lay_task(signature, place)
+        for callback in linked(signature.options, "link"):
+            self.lay(callback, _behind(laid))
+        for errback in linked(signature.options, "link_error"):
+            self._lay_errback(errback, laid)
+        return laid
+
+    def _lay_task(self, signature: Signature, place: Place) -> Laid:
+        args, kwargs, options = signature.merged(place.args, place.kwargs, place.options)
+        message = messages.message(
+            signature.task, args, kwargs, {name: value for name, value in options.items() if name not in ("link", "link_error")}
+        )
+        step = self.workflow.step(message, after=place.after, when=place.when)
+        return Laid(step, (step.name,), AsyncResult(message.message_id, task_name=signature.task, parent=place.parent))
+
+    def _lay_chain(self, given: chain, place: Place) -> Laid:
+        if not given.tasks:
+            raise ValueError("A chain needs at least one task.")
+        steps: list[str] = []
+        first = {name: value for name, value in given.options.items() if name not in ("link", "link_error", "task_id")}
+        here = Place((*place.args, *given.args), place.kwargs, place.after, place.when, {**first, **(place.options or {})}, place.parent)
+        laid = None
+        for number, task in enumerate(given.tasks, 1):
+            if number == len(given.tasks) and given.options.get("task_id"):
+                here = Place(
+                    here.args,
+                    here.kwargs,
+                    here.after,
+                    here.when,
+                    {**(here.options or {}), "task_id": given.options["task_id"]},
+                    here.parent,
+                )
+            laid = self.lay(task, here)
+            steps.extend(laid.steps)
+            here = _behind(laid, here)
+        assert laid is not None
+        return Laid(laid.end, tuple(steps), laid.result)
+
+    def _lay_chord(self, given: chord, place: Place) -> Laid:
+        header = self.lay(
+            _with_args(given.tasks, given.args),
+            Place(place.args, place.kwargs, place.after, place.when, _timing(given, place), place.parent),
+        )
+        others = {
+            name: value
+            for name, value in {**given.options, **(place.options or {})}.items()
+            if name not in (*_OF_FIRST, "link", "link_error")
+        }
+        behind = _behind(header, place)
+        body = self.lay(given.required_body(), Place(behind.args, None, behind.after, behind.when, others, header.result))
+        return Laid(body.end, (*header.steps, *body.steps), body.result)
+
+    def _lay_group(self, given: group, place: Place) -> Laid:
+        id = new_id()
+        options = {
+            name: value
+            for name, value in {**given.options, **(place.options or {})}.items()
+            if name not in ("link", "link_error", "task_id")
+        }
+        members = [
+            self.lay(
+                task,
+                Place(
+                    (*place.args, *given.args),
+                    place.kwargs,
+                    place.after,
+                    place.when,
+                    {**options, "group_id": id, "group_index": number},
+                    place.parent,
+                ),
+            )
+            for number, task in enumerate(given.tasks)
+        ]
+        steps = tuple(name for member in members for name in member.steps)
+        return Laid([member.end for member in members], steps, GroupResult(id, [member.result for member in members], parent=place.parent))
+
+    def _lay_errback(self, errback: Signature, laid: Laid) -> None:
+        outcome = outcome_of(list(laid.steps) if len(laid.steps) > 1 else laid.end)
+        self.lay(errback, Place((values.tag(OUTCOME, outcome),), None, laid.steps, When.ERROR))
+
+
+def _behind(laid: Laid, before: Place | None = None) -> Place:
+    """Return the place after a part, with its result. An empty group has no members to wait for: then wait for the steps `before` it."""
+    names = _names(laid.end)
+    if names:
+        return Place((result_of(laid.end),), None, names, parent=laid.result)
+    before = before or Place()
+    return Place((laid.end,), None, before.after, before.when, parent=laid.result)
+
+
+def _names(end: Any) -> tuple[str, ...]:
+    if isinstance(end, str):
+        return (end,)
+    return (end.name,) if hasattr(end, "name") else tuple(name for each in end for name in _names(each))
+
+
+def _with_args(header: group, args: tuple[Any, ...]) -> group:
+    if not args:
+        return header
+    copy = group(list(header.tasks))
+    copy.update(args=args, options=dict(header.options))
+    return copy
+
+
+def _timing(given: chord, place: Place) -> dict[str, Any]:
+    return {name: value for name, value in {**given.options, **(place.options or {})}.items() if name in _OF_FIRST}

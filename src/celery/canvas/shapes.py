@@ -1,0 +1,305 @@
+"""Shapes: chain, group, chord, chunks, map and starmap."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from itertools import islice
+from typing import Any
+
+from ...jobs.submit.submission import new_id
+from ..result import GroupResult
+from .signatures import Signature
+
+#: names of the tasks that call another one for each element
+MAP, STARMAP = "celery.map", "celery.starmap"
+
+
+class chain(Signature):
+    """Tasks that run one after the other, each with the result of the one before. A group followed by a task is a chord."""
+
+    kind = "chain"
+
+    def __init__(self, *tasks: Any, **options: Any) -> None:
+        given = tasks[0] if len(tasks) == 1 and not isinstance(tasks[0], Mapping) else tasks
+        super().__init__("celery.chain", (), {"tasks": _upgraded(map(Signature.from_dict, given))}, options, subtask_type=self.kind)
+
+    @classmethod
+    def of_dict(cls, described: Any) -> Signature:
+        made = cls(*described["kwargs"]["tasks"])
+        made.update(
+            args=tuple(described.get("args") or ()),
+            options=dict(described.get("options") or {}),
+            immutable=described.get("immutable", False),
+        )
+        return made
+
+    @property
+    def tasks(self) -> list[Signature]:
+        tasks: list[Signature] = self["kwargs"]["tasks"]
+        return tasks
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        """Send it."""
+        return self.apply_async(args, kwargs)
+
+    def apply(self, args: Any = None, kwargs: Any = None, **options: Any) -> Any:
+        """Run it in this process."""
+        last: Any = None
+        for number, task in enumerate(self.tasks):
+            if number and not last.successful():
+                return last
+            given = (*(args or ()), *self.args) if number == 0 else (last.get(),)
+            result = task.apply(given, kwargs if number == 0 else None)
+            result.parent = last
+            last = result
+        return last
+
+    def unchain_tasks(self) -> list[Signature]:
+        return [task.clone() for task in self.tasks]
+
+    def __repr__(self) -> str:
+        return " | ".join(map(repr, self.tasks))
+
+
+class group(Signature):
+    """Tasks that run side by side; the result is the list of theirs."""
+
+    kind = "group"
+
+    def __init__(self, *tasks: Any, **options: Any) -> None:
+        given: Any = tasks[0] if len(tasks) == 1 else tasks
+        if isinstance(given, group):
+            given = given.tasks
+        elif isinstance(given, Mapping):
+            given = [given]
+        super().__init__("celery.group", (), {"tasks": [Signature.from_dict(each) for each in given]}, options, subtask_type=self.kind)
+
+    @classmethod
+    def of_dict(cls, described: Any) -> Signature:
+        made = cls(*described["kwargs"]["tasks"]) if described["kwargs"]["tasks"] else cls([])
+        made.update(
+            args=tuple(described.get("args") or ()),
+            options=dict(described.get("options") or {}),
+            immutable=described.get("immutable", False),
+        )
+        return made
+
+    @property
+    def tasks(self) -> list[Signature]:
+        tasks: list[Signature] = self["kwargs"]["tasks"]
+        return tasks
+
+    def __call__(self, *args: Any, **options: Any) -> Any:
+        """Send it with these arguments before those of each task."""
+        return self.apply_async(args, **options)
+
+    def apply(self, args: Any = None, kwargs: Any = None, **options: Any) -> Any:
+        """Run it in this process."""
+        given = (*(args or ()), *self.args)
+        return GroupResult(new_id(), [task.apply(given, kwargs) for task in self.tasks])
+
+    def link(self, callback: Any) -> Any:
+        """Add the callback to the first task, as Celery does; use a chord for one that gets all results."""
+        return self.tasks[0].link(Signature.from_dict(callback).clone().set(immutable=True)) if self.tasks else None
+
+    def link_error(self, errback: Any) -> Any:
+        """Add the error callback to each task."""
+        for task in self.tasks:
+            task.link_error(errback)
+        return errback
+
+    def set_immutable(self, immutable: bool) -> None:
+        for task in self.tasks:
+            task.set_immutable(immutable)
+
+    def skew(self, start: float = 1.0, stop: float | None = None, step: float = 1.0) -> group:
+        """Give the tasks ascending countdowns; returns itself."""
+        value = start
+        for task in self.tasks:
+            task.set(countdown=value)
+            value += step
+            if stop is not None and value >= stop:
+                value = start
+        return self
+
+    def freeze(self, _id: str | None = None, **_: Any) -> Any:
+        return GroupResult(_id or new_id(), [task.freeze() for task in self.tasks])
+
+    def __len__(self) -> int:
+        return len(self.tasks)
+
+    def __bool__(self) -> bool:
+        return True
+
+    def __repr__(self) -> str:
+        return f"group([{', '.join(map(repr, self.tasks))}])"
+
+
+class chord(Signature):
+    """A group, the header, and a task that runs with the list of its results, the body."""
+
+    kind = "chord"
+
+    def __init__(
+        self, header: Any, body: Any = None, task: str = "celery.chord", args: Any = (), kwargs: Any = None, app: Any = None, **options: Any
+    ) -> None:
+        made = header if isinstance(header, group) else group(header)
+        super().__init__(
+            task, args, {**(kwargs or {}), "header": made, "body": None if body is None else Signature.from_dict(body)}, options,
+            subtask_type=self.kind,
+        )  # fmt: skip
+
+    @classmethod
+    def of_dict(cls, described: Any) -> Signature:
+        kwargs = described["kwargs"]
+        made = cls(group.of_dict(kwargs["header"]) if isinstance(kwargs["header"], Mapping) else kwargs["header"], kwargs.get("body"))
+        made.update(
+            args=tuple(described.get("args") or ()),
+            options=dict(described.get("options") or {}),
+            immutable=described.get("immutable", False),
+        )
+        return made
+
+    @property
+    def tasks(self) -> group:
+        header: group = self["kwargs"]["header"]
+        return header
+
+    @property
+    def body(self) -> Signature | None:
+        body: Signature | None = self["kwargs"]["body"]
+        return body
+
+    def __call__(self, body: Any = None, **options: Any) -> Any:
+        """Send it, with this body if one is given."""
+        return self.apply_async(body=body, **options)
+
+    def apply_async(self, args: Any = None, kwargs: Any = None, route_name: Any = None, body: Any = None, **options: Any) -> Any:
+        return super().apply_async(args, None, **options) if body is None else self._with(body).apply_async(args, kwargs, **options)
+
+    def apply(self, args: Any = None, kwargs: Any = None, body: Any = None, **options: Any) -> Any:
+        """Run it in this process."""
+        whole = self if body is None else self._with(body)
+        header = whole.tasks.apply((*(args or ()), *self.args))
+        result = whole.required_body().apply((header.get(),))
+        result.parent = header
+        return result
+
+    def required_body(self) -> Signature:
+        if self.body is None:
+            raise ValueError("A chord needs a body: chord(header)(body), or chord(header, body).")
+        return self.body
+
+    def link(self, callback: Any) -> Any:
+        """Add the callback to the body."""
+        return self.required_body().link(callback)
+
+    def link_error(self, errback: Any) -> Any:
+        """Add the error callback to the body, which fails if the header does."""
+        return self.required_body().link_error(errback)
+
+    def freeze(self, _id: str | None = None, **_: Any) -> Any:
+        result = self.required_body().freeze(_id)
+        result.parent = self.tasks.freeze()
+        return result
+
+    def _with(self, body: Any) -> chord:
+        whole = chord(self.tasks, body)
+        whole.update(args=self.args, options=dict(self.options))
+        return whole
+
+    def __repr__(self) -> str:
+        return f"%{self.task}([{', '.join(map(repr, self.tasks.tasks))}], {self.body!r})"
+
+
+class _mapped(Signature):
+    """Calls a task for each element of a list, within one job."""
+
+    actor = ""
+
+    def __init__(self, task: Any, it: Iterable[Any], **options: Any) -> None:
+        name = task if isinstance(task, str) else task["task"] if isinstance(task, Mapping) else task.name
+        super().__init__(
+            self.actor,
+            (),
+            {"task": name, "it": [list(each) if isinstance(each, tuple) else each for each in it]},
+            options,
+            subtask_type=self.kind,
+            immutable=True,
+        )
+
+    @classmethod
+    def of_dict(cls, described: Any) -> Signature:
+        return cls(described["kwargs"]["task"], described["kwargs"]["it"], **described.get("options", {}))
+
+    def __call__(self, *_: Any, **__: Any) -> Any:
+        """Call the task in this process."""
+        return super().__call__()
+
+
+class xmap(_mapped):
+    """Calls a task with each element."""
+
+    kind = "xmap"
+    actor = MAP
+
+    def __repr__(self) -> str:
+        return f"[{self['kwargs']['task']}(x) for x in {self['kwargs']['it']!r:.60}]"
+
+
+class xstarmap(_mapped):
+    """Calls a task with the arguments of each element."""
+
+    kind = "xstarmap"
+    actor = STARMAP
+
+    def __repr__(self) -> str:
+        return f"[{self['kwargs']['task']}(*x) for x in {self['kwargs']['it']!r:.60}]"
+
+
+class chunks(Signature):
+    """Calls a task with the arguments of each element, `n` elements per job."""
+
+    kind = "chunks"
+
+    def __init__(self, task: Any, it: Iterable[Any], n: int, **options: Any) -> None:
+        name = task if isinstance(task, str) else task["task"] if isinstance(task, Mapping) else task.name
+        super().__init__(
+            "celery.chunks", (), {"task": name, "it": [list(each) for each in it], "n": n}, options, subtask_type=self.kind, immutable=True
+        )
+
+    @classmethod
+    def of_dict(cls, described: Any) -> Signature:
+        kwargs = described["kwargs"]
+        return cls(kwargs["task"], kwargs["it"], kwargs["n"], **described.get("options", {}))
+
+    def group(self) -> group:
+        """Return the group of jobs, one for each `n` elements."""
+        left = iter(self["kwargs"]["it"])
+        parts = []
+        while part := list(islice(left, self["kwargs"]["n"])):
+            parts.append(xstarmap(self["kwargs"]["task"], part, **self.options))
+        return group(parts)
+
+    def apply_async(self, args: Any = None, kwargs: Any = None, route_name: Any = None, **options: Any) -> Any:
+        return self.group().apply_async(**options)
+
+    def apply(self, args: Any = None, kwargs: Any = None, **options: Any) -> Any:
+        return self.group().apply()
+
+    def __call__(self, *_: Any, **options: Any) -> Any:
+        """Send it."""
+        return self.apply_async(**options)
+
+
+def _upgraded(tasks: Iterable[Signature]) -> list[Signature]:
+    """Return the tasks of a chain without chains in it; a group that a task follows becomes the header of a chord."""
+    found: list[Signature] = []
+    for task in tasks:
+        for each in task.tasks if type(task) is chain and not task.options and not task.args else [task]:
+            if found and type(found[-1]) is group:
+                header = found.pop()
+                found.append(chord(header, each))
+            else:
+                found.append(each)
+    return found

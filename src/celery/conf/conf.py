@@ -1,0 +1,126 @@
+"""Conf: `app.conf`, which checks each value when it is set and notifies its application."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable, Iterator, Mapping, MutableMapping
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from ...settings import get_settings
+from ..base.differences import unknown
+from ..exceptions import ImproperlyConfigured
+from . import broker_url
+from .keys import BY_NAME, Effect, new_name
+
+
+class Conf(MutableMapping[str, Any]):
+    """Values by key, as items and as attributes."""
+
+    def __init__(self, changed: Callable[[], None]) -> None:
+        self.__dict__["_values"] = {"beat_schedule": {}}
+        self.__dict__["_changed"] = changed
+
+    def __getitem__(self, name: str) -> Any:
+        key = self._name(name)
+        return self._values[key] if key in self._values else BY_NAME[key].default
+
+    def __setitem__(self, name: str, value: Any) -> None:
+        self.update({name: value})
+
+    def __delitem__(self, name: str) -> None:
+        self._values.pop(self._name(name), None)
+        self._changed()
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(BY_NAME)
+
+    def __len__(self) -> int:
+        return len(BY_NAME)
+
+    def __contains__(self, name: object) -> bool:
+        return isinstance(name, str) and new_name(name) is not None
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("__"):
+            raise AttributeError(name)
+        return self[name]
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        self[name] = value
+
+    def update(self, *given: Any, **named: Any) -> None:
+        """Check and set several values, or none of them."""
+        values = {self._name(name): value for name, value in dict(*given, **named).items()}
+        for name, value in values.items():
+            _check(name, value)
+        self._values.update(values)
+        self._changed()
+
+    def read(self, source: Any, namespace: str | None = None, silent: bool = False) -> None:
+        """Read a module, an object, a mapping, or the path of one of these; with a namespace, only its upper-case names.
+
+        Without one, names that are no keys are ignored, as in Celery: a module has other names too.
+        """
+        found = _named(source, silent)
+        prefix = f"{namespace.rstrip('_').upper()}_" if namespace else ""
+        if prefix:
+            self.update({name.removeprefix(prefix).lower(): value for name, value in found.items() if name.startswith(prefix)})
+        elif isinstance(source, Mapping):
+            self.update(found)
+        else:
+            self.update({name: value for name, value in found.items() if new_name(name) is not None})
+
+    @property
+    def zone(self) -> ZoneInfo:
+        """The zone of naive times and crontabs."""
+        return ZoneInfo(self.zone_name)
+
+    @property
+    def zone_name(self) -> str:
+        return str(self["timezone"] or ("UTC" if self["enable_utc"] else get_settings().timezone))
+
+    @staticmethod
+    def _name(name: str) -> str:
+        found = new_name(name)
+        if found is None:
+            raise unknown("a configuration key of Celery", name, BY_NAME)
+        return found
+
+
+def _check(name: str, value: Any) -> None:
+    key = BY_NAME[name]
+    if key.effect is Effect.REFUSED and value not in (None, False):
+        raise ImproperlyConfigured(f"{name} is not available: {key.text}.")
+    if key.allowed and (list(value) if isinstance(value, tuple | set) else value) not in key.allowed:
+        raise ImproperlyConfigured(f"{name}={value!r} is not available: {key.text}.")
+    if name == "broker_url" and value:
+        broker_url.follow(value)
+
+
+def _named(source: Any, silent: bool) -> dict[str, Any]:
+    """Return the values of a configuration source by name."""
+    if isinstance(source, str):
+        try:
+            source = _imported(source)
+        except (ImportError, AttributeError):
+            if silent:
+                return {}
+            raise
+    if isinstance(source, Mapping):
+        return dict(source)
+    return {name: getattr(source, name) for name in dir(source) if not name.startswith("_")}
+
+
+def _imported(path: str) -> Any:
+    """Import a module, or an attribute of one: `proj.config`, `proj.config:Config`, `django.conf:settings`."""
+    module, _, attribute = path.partition(":")
+    if attribute:
+        return getattr(importlib.import_module(module), attribute)
+    try:
+        return importlib.import_module(module)
+    except ModuleNotFoundError as error:
+        parent, _, name = module.rpartition(".")
+        if not parent or error.name != module:
+            raise
+        return getattr(importlib.import_module(parent), name)

@@ -1,0 +1,141 @@
+"""Exceptions with Celery's names. Those that steer a job are Dramatiq's, so that the worker acts on them."""
+
+from __future__ import annotations
+
+import builtins
+from datetime import datetime
+from typing import Any
+
+from dramatiq.errors import Retry as _Retry
+from dramatiq.middleware import SkipMessage
+from dramatiq.middleware.time_limit import TimeLimitExceeded as SoftTimeLimitExceeded
+
+from ..broker.options.isolation import HardTimeLimitExceeded as TimeLimitExceeded
+from ..sql.clock import now
+from .base.differences import Unsupported
+
+__all__ = [
+    "CeleryError",
+    "ChordError",
+    "Ignore",
+    "ImproperlyConfigured",
+    "MaxRetriesExceededError",
+    "NotRegistered",
+    "OperationalError",
+    "QueueNotFound",
+    "Reject",
+    "Retry",
+    "SoftTimeLimitExceeded",
+    "TaskError",
+    "TaskPredicate",
+    "TaskRevokedError",
+    "TimeLimitExceeded",
+    "TimeoutError",
+    "Unsupported",
+]
+
+
+class CeleryError(Exception):
+    """Base of these exceptions."""
+
+
+class TaskError(CeleryError):
+    """Base of errors of tasks."""
+
+
+class TaskPredicate(CeleryError):
+    """Base of exceptions by which a task steers its own job."""
+
+
+class ImproperlyConfigured(CeleryError):
+    """The configuration is invalid or contradicts Callboard's settings."""
+
+
+class OperationalError(CeleryError):
+    """The submission could not be stored: the database is away."""
+
+
+class NotRegistered(KeyError, TaskError):
+    """No task of this name is registered in this process."""
+
+    def __str__(self) -> str:
+        return f"Task of kind {self.args[0]} never registered: import its module, or name it in CALLBOARD_ACTORS."
+
+
+class QueueNotFound(KeyError, TaskError):
+    """No worker would read the queue."""
+
+    def __str__(self) -> str:
+        return str(self.args[0])
+
+
+class TimeoutError(CeleryError, builtins.TimeoutError):
+    """The job has not ended in time."""
+
+
+class MaxRetriesExceededError(TaskError):
+    """The task called retry() more often than its max_retries allow."""
+
+    def __init__(self, *args: Any, task_args: Any = (), task_kwargs: Any = None) -> None:
+        self.task_args = task_args
+        self.task_kwargs = task_kwargs or {}
+        super().__init__(*args)
+
+
+class TaskRevokedError(TaskError):
+    """The job was cancelled or has expired."""
+
+
+class ChordError(TaskError):
+    """A member of the chord's header ended without success."""
+
+
+class Retry(TaskPredicate, _Retry):
+    """Asks for another attempt. `when`: seconds from now, or a datetime."""
+
+    def __init__(
+        self,
+        message: str | None = None,
+        exc: BaseException | None = None,
+        when: float | datetime | None = None,
+        is_eager: bool = False,
+        sig: Any = None,
+        **_: Any,
+    ) -> None:
+        self.exc, self.when, self.is_eager, self.sig = exc, when, is_eager, sig
+        self.message = message or self._words()
+        if isinstance(when, datetime):
+            self.delay: int | None = max(0, int((when - now()).total_seconds() * 1000))
+        else:
+            self.delay = None if when is None else int(when * 1000)
+        Exception.__init__(self, self.message)
+
+    @property
+    def excs(self) -> str | None:
+        return None if self.exc is None else repr(self.exc)
+
+    @property
+    def humanize(self) -> str:
+        return f"at {self.when}" if isinstance(self.when, datetime) else f"in {self.when}s"
+
+    def _words(self) -> str:
+        return f"Retry {self.humanize}{'' if self.exc is None else f': {self.exc!r}'}"
+
+    def __str__(self) -> str:
+        return str(self.message)
+
+
+class Ignore(TaskPredicate, SkipMessage):
+    """Ends the job without a result: it is cancelled."""
+
+    def __init__(self, *args: Any) -> None:
+        self.message = " ".join(map(str, args)) or "ignored by the task"
+        Exception.__init__(self, *args)
+
+
+class Reject(TaskPredicate):
+    """Ends the job like Ignore, or with `requeue` starts it again at once."""
+
+    def __init__(self, reason: Any = None, requeue: bool = False) -> None:
+        self.reason, self.requeue = reason, requeue
+        super().__init__(reason, requeue)

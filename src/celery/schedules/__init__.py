@@ -1,0 +1,8 @@
+"""Time rules with Celery's names, as declarations of src/schedules.
+
+Imports base.
+"""
+
+from .rules import crontab, maybe_schedule, schedule, solar
+
+__all__ = ["crontab", "maybe_schedule", "schedule", "solar"]

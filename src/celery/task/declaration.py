@@ -1,0 +1,136 @@
+"""Declaration of a task as an actor, and the function that a worker calls for it."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from typing import Any
+
+import dramatiq
+from dramatiq.errors import Retry
+from dramatiq.middleware import CurrentMessage
+
+from ...jobs.attempts.current_job import current_job
+from .. import states
+from ..base import values
+from ..core import request, routes
+from ..core.request import Context
+from ..exceptions import Reject
+from . import errbacks, tracing
+
+
+def declare(task: Any) -> None:
+    """Declare the task's actor, or declare it again after a change of the configuration."""
+    broker = dramatiq.get_broker()
+    options, queue = actor_options(task), queue_of(task)
+    if task.actor is None:
+        task.actor = dramatiq.actor(actor_name=task.name, queue_name=queue, broker=broker, **options)(function_of(task))
+        return
+    task.actor.options.clear()
+    task.actor.options.update(options)
+    task.actor.queue_name = queue
+    broker.declare_actor(task.actor)
+
+
+def queue_of(task: Any) -> str:
+    """Return the queue of the task's jobs, unless a call names another."""
+    conf = task.conf
+    return routes.queue_name(task.queue or routes.route(conf, task.name).get("queue") or conf["task_default_queue"])
+
+
+def actor_options(task: Any) -> dict[str, Any]:
+    """Return the options of the actor."""
+    conf = task.conf
+    soft = conf["task_soft_time_limit"] if task.soft_time_limit is None else task.soft_time_limit
+    hard = conf["task_time_limit"] if task.time_limit is None else task.time_limit
+    options: dict[str, Any] = {
+        "max_retries": None,
+        "retry_when": _is_retry,
+        "time_limit": float("inf") if soft is None else soft * 1000,
+        "isolated": None if soft is None else True,  # a thread cannot be interrupted in a blocking call, a process can
+        "hard_time_limit": None if hard is None else hard * 1000,
+        "rate_limit": _rate(conf["task_default_rate_limit"] if task.rate_limit is None else task.rate_limit),
+        "broker_priority": conf["task_default_priority"] if task.priority is None else task.priority,
+        "expires": _period(task.expires),
+    }
+    return {name: value for name, value in options.items() if value is not None or name == "max_retries"}
+
+
+def function_of(task: Any) -> Callable[..., Any]:
+    """Return the function of the actor, with the signature, hints and docstring of the task's own."""
+    own = task.__wrapped__
+
+    def run(*args: Any, **kwargs: Any) -> Any:
+        return execute(task, args, kwargs)
+
+    run.__signature__ = inspect.signature(task.run)  # type: ignore[attr-defined]
+    run.__wrapped__ = own  # type: ignore[attr-defined]
+    run.__name__, run.__qualname__ = task.name.rpartition(".")[2], task.name
+    run.__doc__ = task.__doc__ if own.__doc__ is None else own.__doc__
+    run.__module__, run.__annotations__ = own.__module__, dict(getattr(own, "__annotations__", {}))
+    return run
+
+
+def execute(task: Any, args: Any, kwargs: Any) -> Any:
+    """Run an attempt of the task's job; outside of one, call its function."""
+    message = CurrentMessage.get_current_message()
+    if not current_job or message is None:
+        return task(*args, **kwargs)
+    context = _context(task, message)
+    decoded = [values.decode(each, errbacks.READERS) for each in args]
+    context.args = errbacks.spread(task.run, decoded)
+    context.kwargs = {name: values.decode(value) for name, value in kwargs.items()}
+    outcome = tracing.run(task, context)
+    if outcome.state == states.SUCCESS:
+        return values.encode(outcome.value)
+    if isinstance(outcome.value, Reject):
+        raise (
+            Retry(f"rejected: {outcome.value.reason}", delay=0)
+            if outcome.value.requeue
+            else dramatiq.middleware.SkipMessage("rejected by the task")
+        )
+    raise outcome.value
+
+
+def _context(task: Any, message: Any) -> Context:
+    options = message.options
+    about = values.decode(options.get(request.OPTION) or {})
+    retries = int(options.get("retries", 0))
+    due = current_job.scheduled_for
+    soft, hard = task.actor.options.get("time_limit"), task.actor.options.get("hard_time_limit")
+    return Context(
+        id=current_job.id, task=task.name, retries=retries, called_directly=False, hostname=current_job.worker,
+        root_id=about.get("root_id", current_job.id), parent_id=about.get("parent_id"), group=about.get("group_id"),
+        group_index=about.get("group_index"), headers=about.get("headers"), eta=None if due is None else due.isoformat(),
+        timelimit=(_seconds(options.get("hard_time_limit", hard)), _seconds(options.get("time_limit", soft))),
+        delivery_info={
+            "exchange": "", "routing_key": current_job.queue, "priority": options.get("priority"), "redelivered": current_job.attempt > retries + 1,
+        },
+    )  # fmt: skip
+
+
+def _is_retry(_failures: int, error: BaseException) -> bool:
+    return isinstance(error, Retry)
+
+
+def _rate(given: Any) -> str | None:
+    """Return a rate as text; a number is per second."""
+    if not given:
+        return None
+    if isinstance(given, str):
+        return f"{given}/s" if given.isdigit() else given
+    if given != int(given):
+        raise ValueError(f"rate_limit must be a whole number per second, or a text such as 30/m, not {given!r}")
+    return f"{int(given)}/s"
+
+
+def _period(given: Any) -> timedelta | None:
+    """Return the period after which a job expires; a fixed instant is set by each call."""
+    if given is None or isinstance(given, datetime):
+        return None
+    return given if isinstance(given, timedelta) else timedelta(seconds=given)
+
+
+def _seconds(ms: Any) -> float | None:
+    return None if ms is None or ms == float("inf") else ms / 1000

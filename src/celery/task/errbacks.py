@@ -1,0 +1,70 @@
+"""Error callbacks: tasks that run with the request, exception and traceback of a failed job, or with its id alone."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from ...jobs.core.states import State
+from ..canvas.layout import OUTCOME
+from ..canvas.signatures import Signature
+from ..core.request import Context
+from ..result import AsyncResult, failures
+
+
+@dataclass(frozen=True, slots=True)
+class Failed:
+    """The job whose failure an error callback follows."""
+
+    request: Context
+    exception: BaseException
+    traceback: str
+
+
+def read(outcome: Any) -> Any:
+    """Read the outcome of a step, or the first failed one of several."""
+    outcomes = _flat(outcome)
+    failed = [each for each in outcomes if each.get("state") != State.SUCCEEDED]
+    if not failed:
+        return outcome
+    first = next((each for each in failed if each.get("error")), failed[0])
+    result = AsyncResult(first["id"])
+    traceback = result.traceback
+    if first["state"] == State.DEAD:
+        exception = failures.rebuilt(first.get("error") or str(first.get("reason")), traceback)
+    else:
+        exception = failures.of_cancelled(first.get("reason"), first["state"] == State.EXPIRED)
+    return Failed(Context(id=first["id"], task=first.get("actor"), args=result.args, kwargs=result.kwargs), exception, traceback or "")
+
+
+#: reader of the tag, for values.decode
+READERS: dict[str, Callable[[Any], Any]] = {OUTCOME: read}
+
+
+def spread(function: Any, args: Sequence[Any]) -> tuple[Any, ...]:
+    """Return the arguments with a leading failure in the form that the function takes: three of them, or the id."""
+    if not args or not isinstance(args[0], Failed):
+        return tuple(args)
+    first = args[0]
+    taken = (first.request, first.exception, first.traceback) if _takes_several(function) else (first.request.id,)
+    return (*taken, *args[1:])
+
+
+def call(errback: Signature, request: Context, exception: BaseException, traceback: str) -> None:
+    """Run an error callback in this process."""
+    args = spread(errback.type.run if hasattr(errback.type, "run") else errback.type, [Failed(request, exception, traceback)])
+    errback.apply(args)
+
+
+def _takes_several(function: Any) -> bool:
+    kinds = [parameter.kind for parameter in inspect.signature(function).parameters.values()]
+    positional = sum(kind in (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD) for kind in kinds)
+    return positional > 1 or inspect.Parameter.VAR_POSITIONAL in kinds
+
+
+def _flat(outcome: Any) -> list[Mapping[str, Any]]:
+    if isinstance(outcome, Mapping):
+        return [outcome]
+    return [each for inner in outcome for each in _flat(inner)] if isinstance(outcome, list) else []

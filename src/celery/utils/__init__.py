@@ -1,0 +1,4 @@
+"""Helpers with Celery's names: loggers.
+
+Imports no other district.
+"""

@@ -1,0 +1,330 @@
+"""The blocks of Celery's page on the canvas, one test each, in the order of the page."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sqlalchemy import select
+
+from src.celery import AsyncResult, GroupResult, chain, chord, group, maybe_signature, signature, states
+from src.celery.exceptions import ChordError, Unsupported
+from src.jobs.control import actions
+from src.jobs.core.models import Job
+from src.jobs.core.states import State
+from src.sql.clock import now
+from tests.actors import celery_tasks
+from tests.actors.celery_tasks import add, fail, keep, log_error, log_id, mul, subtract, xsum
+from tests.harness.inline import Inline
+from tests.harness.jobs import StillClock, look
+
+NAME = "tests.actors.celery_tasks"
+
+
+@pytest.fixture
+def run(inline: Inline) -> Callable[[Any], Any]:
+    """Run all jobs, and return the result."""
+
+    def get(result: Any) -> Any:
+        inline.run_all()
+        return result.get(timeout=1)
+
+    return get
+
+
+def jobs(inline: Inline, actor: str) -> list[Job]:
+    with inline.database.read() as session:
+        return list(session.execute(select(Job).where(Job.actor == f"{NAME}.{actor}").order_by(Job.seq)).scalars())
+
+
+def results(inline: Inline, actor: str) -> list[Any]:
+    inline.run_all()
+    return [job.result for job in jobs(inline, actor)]
+
+
+# Signatures.
+
+
+def test_a_signature_by_name_by_task_and_by_shortcut_are_the_same() -> None:
+    made = [signature(f"{NAME}.add", args=(2, 2), countdown=10), add.signature((2, 2), countdown=10), add.s(2, 2).set(countdown=10)]
+
+    assert made[0] == made[1] == made[2]
+    assert (made[0].args, made[0].kwargs, made[0].options, repr(made[0])) == ((2, 2), {}, {"countdown": 10}, f"{NAME}.add(2, 2)")
+
+
+def test_delay_and_apply_async_send_it(run: Callable[[Any], Any], inline: Inline, time: StillClock) -> None:
+    assert run(add.s(2, 2).delay()) == 4
+    later = add.s(2, 2).apply_async(countdown=1)
+    assert look(inline.database, later.id).state is State.SCHEDULED
+
+
+def test_calling_it_runs_it_here(inline: Inline) -> None:
+    assert add.s(2, 2)() == 4
+    assert jobs(inline, "add") == []
+
+
+def test_partial_arguments_come_first(run: Callable[[Any], Any]) -> None:
+    assert run(subtract.s(10).delay(30)) == 20
+    assert run(keep.s(1, a=1, b=1).delay(2, b=2)) == [[2, 1], {"a": 1, "b": 2}]
+
+
+def test_options_of_the_call_win(run: Callable[[Any], Any], inline: Inline, time: StillClock) -> None:
+    result = add.signature((2, 2), countdown=10, priority=1).apply_async(countdown=1)
+
+    job = look(inline.database, result.id)
+    assert ((job.due_at or now()) - now()).total_seconds() == 1
+    assert job.priority == 1
+
+
+def test_a_clone_is_a_partial_of_its_own() -> None:
+    partial = add.s(2)
+
+    assert repr(partial.clone(args=(4,), kwargs={"debug": True})) == f"{NAME}.add(4, 2, debug=True)"
+    assert repr(partial) == f"{NAME}.add(2)"
+
+
+def test_an_immutable_callback_gets_no_result(inline: Inline) -> None:
+    add.apply_async((2, 2), link=keep.signature(immutable=True))
+    add.apply_async((2, 2), link=keep.si("alone"))
+
+    assert results(inline, "keep") == [[[], {}], [["alone"], {}]]
+
+
+def test_a_callback_gets_the_result_before_its_arguments(inline: Inline) -> None:
+    add.apply_async((2, 2), link=subtract.s(8))
+
+    assert results(inline, "subtract") == [-4]
+
+
+def test_the_result_of_a_call_with_a_link_is_its_own(run: Callable[[Any], Any]) -> None:
+    result = add.apply_async((2, 2), link=mul.s(16))
+
+    assert run(result) == 4
+    with pytest.raises(Unsupported, match="open the page"):
+        _ = result.children
+    with pytest.raises(Unsupported, match=r"AsyncResult\.collect"):
+        result.collect()
+
+
+def test_several_links_are_added_one_by_one(inline: Inline) -> None:
+    call = add.s(2, 2)
+    call.link(mul.s(4))
+    call.link(keep.s())
+    call.delay()
+
+    assert (results(inline, "mul"), results(inline, "keep")) == ([16], [[[4], {}]])
+
+
+def test_an_error_callback_gets_request_exception_and_traceback(inline: Inline) -> None:
+    failing = fail.s().on_error(log_error.s()).delay()
+    fail.apply_async(link_error=[log_error.s(), log_id.s()])
+    fine = add.s(2, 2).on_error(log_error.s()).delay()
+
+    found = [each for each in results(inline, "log_error") if each is not None]
+    assert found[0] == [failing.id, "KeyError", "'broken'", True]
+    assert (len(found), fine.get(1)) == (2, 4)
+    assert [job.result for job in jobs(inline, "log_id")] == [jobs(inline, "fail")[1].id]
+
+
+# Chains.
+
+
+def test_a_chain_passes_each_result_on(run: Callable[[Any], Any]) -> None:
+    call = chain(add.s(4, 4), mul.s(8), mul.s(10))
+
+    assert repr(call) == f"{NAME}.add(4, 4) | {NAME}.mul(8) | {NAME}.mul(10)"
+    result = call()
+    assert (run(result), result.parent.get(1), result.parent.parent.get(1), result.parent.parent.parent) == (640, 64, 8, None)
+
+
+def test_a_chain_by_pipes(run: Callable[[Any], Any]) -> None:
+    assert run((add.s(2, 2) | mul.s(8) | mul.s(10)).apply_async()) == 320
+    assert run(chain(add.s(4, 4) | mul.s(8))()) == 64
+    assert run(chain(add.s(4) | mul.s(8))(4)) == 64
+
+
+def test_a_chains_graph_is_on_the_workflows_page(inline: Inline) -> None:
+    with pytest.raises(Unsupported, match="GET /api/v1/workflows"):
+        _ = chain(add.s(4, 4), mul.s(8))().graph
+
+
+def test_a_chain_stops_at_a_failure_and_its_result_raises_it(inline: Inline) -> None:
+    result = chain(add.s(1, 1), fail.s(), mul.s(2)).apply_async(link_error=log_error.s())
+    inline.run_all()
+
+    with pytest.raises(KeyError, match="broken"):
+        result.get(1)
+    assert [result.state, result.parent.state, result.parent.parent.state] == [states.FAILURE, states.FAILURE, states.SUCCESS]
+    assert [job.result[:2] for job in jobs(inline, "log_error")] == [[result.parent.id, "KeyError"]]
+
+
+# Groups.
+
+
+def test_a_group_runs_its_tasks_side_by_side(run: Callable[[Any], Any], inline: Inline) -> None:
+    result = group(add.s(2, 2), add.s(4, 4))()
+
+    assert run(result) == [4, 8]
+    assert run(group(add.s(i, i) for i in range(10))()) == [0, 2, 4, 6, 8, 10, 12, 14, 16, 18]
+    assert run(group(add.s(i) for i in range(3))(10)) == [10, 11, 12]
+
+
+def test_links_of_a_group_go_to_its_tasks(inline: Inline) -> None:
+    linked = group(add.s(2, 2), add.s(4, 4))
+    linked.link(keep.s())
+    failing = group(fail.s(), fail.s())
+    failing.link_error(log_error.s())
+    result = linked()
+    failing()
+
+    assert (results(inline, "keep"), result.get(1)) == ([[[], {}]], [4, 8])
+    assert len(jobs(inline, "log_error")) == 2
+
+
+def test_a_groups_result_answers_for_all_of_its_tasks(inline: Inline) -> None:
+    result = group([add.s(2, 2), add.s(4, 4), add.s(8, 8)]).apply_async()
+    assert (result.ready(), result.waiting(), result.completed_count()) == (False, True, 0)
+    inline.run_all()
+
+    assert (result.ready(), result.successful(), result.failed(), result.completed_count(), result.get(1), len(result)) == (
+        True,
+        True,
+        False,
+        3,
+        [4, 8, 16],
+        3,
+    )
+    assert (GroupResult.restore(result.id), list(result)) == (result, result.results)
+    assert GroupResult.restore("unknown") is None
+
+
+def test_a_group_with_a_failure(inline: Inline) -> None:
+    result = group(add.s(1, 1), fail.s()).delay()
+    inline.run_all()
+
+    with pytest.raises(KeyError):
+        result.get(1)
+    assert (result.failed(), result.successful(), result.completed_count()) == (True, False, 1)
+    assert [type(each).__name__ for each in result.get(1, propagate=False)] == ["int", "KeyError"]
+
+
+def test_members_of_a_group_know_it(run: Callable[[Any], Any]) -> None:
+    found = run(group(celery_tasks.about.s(), celery_tasks.about.s())())
+
+    assert [each["group_index"] for each in found] == [0, 1]
+    assert len({each["group"] for each in found}) == 1
+
+
+# Groups in chains, and chords.
+
+
+def test_a_group_in_a_chain_becomes_a_chord(run: Callable[[Any], Any]) -> None:
+    call = chain(add.s(2, 2), group(add.s(1), add.s(2)), xsum.s())
+
+    assert repr(call) == f"{NAME}.add(2, 2) | %celery.chord([{NAME}.add(1), {NAME}.add(2)], {NAME}.xsum())"
+    assert run(call()) == 11
+    assert run((group(add.s(i, i) for i in range(10)) | xsum.s())()) == 90
+
+
+def test_a_task_before_a_group_hands_its_result_to_each(run: Callable[[Any], Any]) -> None:
+    result = (add.s(2, 2) | group(mul.s(2), mul.s(3))).apply_async()
+
+    assert (run(result), result.parent.get(1)) == ([8, 12], 4)
+
+
+@pytest.mark.parametrize("members", [0, 1, 5])
+def test_a_chord_adds_up_the_results_of_its_header(members: int, run: Callable[[Any], Any]) -> None:
+    result = chord(add.s(i, i) for i in range(members))(xsum.s())
+
+    assert run(result) == sum(i + i for i in range(members))
+    assert run(chord([add.s(i, i) for i in range(members)], xsum.s())()) == result.get(1)
+
+
+def test_a_chord_whose_header_fails_raises_a_chord_error(inline: Inline) -> None:
+    result = chord([add.s(4, 4), fail.s(), add.s(8, 8)])(xsum.s())
+    inline.run_all()
+
+    with pytest.raises(ChordError, match=f"Dependency failed: step {NAME}.fail is dead"):
+        result.get(1)
+    assert (result.state, [each.state for each in result.parent]) == (states.FAILURE, ["SUCCESS", "FAILURE", "SUCCESS"])
+
+
+def test_an_error_callback_of_the_body_runs_after_a_failed_header(inline: Inline) -> None:
+    (group(add.s(1, 1), fail.s()) | xsum.s().on_error(log_error.s())).delay()
+
+    [[_, kind, text, _]] = results(inline, "log_error")
+    assert (kind, text) == ("ChordError", f"Dependency failed: step {NAME}.fail is dead")
+
+
+@pytest.mark.parametrize(
+    ("call", "expected"),
+    [
+        (lambda: chord([add.s(1, 1), add.s(2, 2)])(xsum.s() | mul.s(10)), 60),
+        (lambda: (chord([add.s(1, 1), add.s(2, 2)], xsum.s()) | mul.s(10)).delay(), 60),
+        (lambda: group(chain(add.s(1, 1), mul.s(5)), add.s(2, 2))(), [10, 4]),
+        (lambda: group(group(add.s(1, 1), add.s(2, 2)), add.s(3, 3))(), [[2, 4], 6]),
+        (lambda: (group(add.s(1, 1), add.s(2, 2)) | group(xsum.s(), keep.s("x"))).delay(), [6, [[[2, 4], "x"], {}]]),
+        (lambda: (chord([chord([add.s(1, 1), add.s(2, 2)], xsum.s()), add.s(3, 3)], xsum.s()) | keep.s()).delay(), [[12], {}]),
+        (lambda: chain(group([]), keep.s()).delay(), [[[]], {}]),
+        (lambda: (add.s(1) | group(mul.s(2), mul.s(3)) | xsum.s() | mul.s(2)).delay(1), 20),
+    ],
+)
+def test_shapes_nest(call: Callable[[], Any], expected: Any, run: Callable[[Any], Any]) -> None:
+    assert run(call()) == expected
+
+
+def test_a_described_signature_has_its_own_type() -> None:
+    described = dict(add.s(1))
+
+    assert maybe_signature(described) == add.s(1)
+    assert maybe_signature(None) is None
+    assert isinstance(maybe_signature(dict(chain(add.s(1, 1), mul.s(2)))), chain)
+
+
+# Map, starmap and chunks.
+
+
+def test_map_and_starmap(run: Callable[[Any], Any], inline: Inline, time: StillClock) -> None:
+    assert run(xsum.map([list(range(10)), list(range(100))]).apply_async()) == [45, 4950]
+    assert run(add.starmap(zip(range(10), range(10), strict=True)).apply_async()) == [0, 2, 4, 6, 8, 10, 12, 14, 16, 18]
+    later = add.starmap(zip(range(3), range(3), strict=True)).apply_async(countdown=10)
+    assert look(inline.database, later.id).state is State.SCHEDULED
+
+
+def test_chunks_split_the_work(run: Callable[[Any], Any], inline: Inline, time: StillClock) -> None:
+    pairs = list(zip(range(10), range(10), strict=True))
+    expected = [[0, 2, 4, 6], [8, 10, 12, 14], [16, 18]]
+
+    assert run(add.chunks(pairs, 4)()) == run(add.chunks(pairs, 4).apply_async()) == run(add.chunks(pairs, 4).group()()) == expected
+    skewed = add.chunks(pairs, 4).group().skew(start=1, stop=10)()
+    assert [((look(inline.database, each.id).due_at or now()) - now()).total_seconds() for each in skewed] == [1, 2, 3]
+
+
+def test_stamps_are_refused() -> None:
+    with pytest.raises(Unsupported, match="use headers="):
+        group(add.si(2, 2), add.si(3, 3)).stamp(stamp="mine")
+
+
+def test_a_frozen_signature_has_its_result_before_it_is_sent(run: Callable[[Any], Any]) -> None:
+    call = add.si(2, 2)
+    frozen = call.freeze()
+    result = group(call, add.si(3, 3)).apply_async()
+
+    assert run(result) == [4, 6]
+    assert (frozen.get(1), AsyncResult(frozen.id)) == (4, result[0])
+
+
+def test_an_operators_retry_of_the_failed_step_continues_the_chain(inline: Inline, tmp_path: Path) -> None:
+    obstacle = tmp_path / "obstacle"
+    obstacle.touch()
+    result = chain(celery_tasks.unless.s(str(obstacle)), keep.s()).delay()
+    inline.run_all()
+    assert result.state == states.FAILURE
+    obstacle.unlink()
+    with inline.database.write() as session:
+        actions.retry(session, result.parent.id)
+    inline.run_all()
+
+    assert result.get(1) == [["done"], {}]

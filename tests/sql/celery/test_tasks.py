@@ -1,0 +1,322 @@
+"""Tasks: their attempts, retries, requests, hooks and results, run by a real executor."""
+
+from __future__ import annotations
+
+from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
+from typing import Any
+from uuid import UUID
+
+import pytest
+
+from src.celery import signals, states
+from src.celery.exceptions import MaxRetriesExceededError, QueueNotFound, Retry, TaskRevokedError, TimeoutError, Unsupported
+from src.celery.result import AsyncResult
+from src.jobs.core.states import State
+from src.sql.clock import now
+from tests.actors import celery_tasks as tasks
+from tests.harness.inline import Inline
+from tests.harness.jobs import StillClock, look
+
+
+def test_delay_runs_the_function_and_its_result_is_read_back(inline: Inline) -> None:
+    result = tasks.add.delay(4, 4)
+
+    assert (result.state, result.ready(), result.result) == (states.PENDING, False, None)
+    inline.run_all()
+    assert (result.get(timeout=1), result.state, result.successful(), result.info) == (8, states.SUCCESS, True, 8)
+    assert (result.name, result.args, result.date_done is not None) == ("tests.actors.celery_tasks.add", [4, 4], True)
+
+
+def test_a_shared_task_and_a_task_written_as_a_class_run_like_others(inline: Inline) -> None:
+    vars(tasks.counter)["calls"] = 0
+    first, second = tasks.shared.delay(3), tasks.counter.delay(step=2)
+    inline.run_all()
+
+    assert (first.get(1), second.get(1), tasks.counter.app) == (-3, 2, tasks.app)
+
+
+def test_rich_values_travel_like_with_celerys_serializer(inline: Inline) -> None:
+    values = [
+        datetime(2030, 1, 2, 3, tzinfo=UTC),
+        date(2030, 1, 2),
+        Decimal("1.10"),
+        UUID(int=7),
+        b"\x00\xff",
+        timedelta(seconds=3),
+        {"a": [Decimal(1)]},
+    ]
+    result = tasks.keep.delay(*values, when=values[0])
+    inline.run_all()
+
+    assert result.get(1) == [values, {"when": values[0]}]
+
+
+def test_a_failure_is_raised_as_itself(inline: Inline) -> None:
+    results = [tasks.fail.delay(), tasks.add.delay(2, "2"), tasks.refuse.delay()]
+    inline.run_all()
+
+    with pytest.raises(KeyError, match="broken") as caught:
+        results[0].get(timeout=1)
+    assert caught.value.args == ("broken",)
+    with pytest.raises(TypeError, match="unsupported operand"):
+        results[1].get(timeout=1)
+    refused = results[2].get(timeout=1, propagate=False)
+    assert (type(refused).__name__, str(refused)) == ("Refused", "7 no")  # a stand-in: its class takes two arguments
+    assert [each.state for each in results] == [states.FAILURE] * 3
+    assert "raise KeyError" in str(results[0].traceback)
+    assert results[0].failed()
+
+
+def test_a_failure_is_not_retried_unless_the_task_asks(inline: Inline) -> None:
+    result = tasks.fail.delay()
+    inline.run_all()
+
+    assert look(inline.database, result.id).attempt == 1
+
+
+def test_retry_runs_the_job_again_after_its_delay(inline: Inline, time: StillClock) -> None:
+    result = tasks.flaky.delay(2)
+    inline.run_all()
+    assert result.state == states.RETRY
+    assert isinstance(result.info, Retry)
+    time.forward(59)
+    inline.run_all()
+    assert look(inline.database, result.id).attempt == 1
+    time.forward(1)
+    inline.run_all()
+    time.forward(60)
+    inline.run_all()
+
+    assert (result.get(1), look(inline.database, result.id).attempt) == (2, 3)
+
+
+def test_after_the_last_retry_the_tasks_own_exception_is_raised(inline: Inline) -> None:
+    own, none = tasks.flaky.delay(5, countdown=0), tasks.gives_up.delay()
+    inline.run_all()
+
+    with pytest.raises(ConnectionError, match="no answer"):
+        own.get(1)
+    with pytest.raises(MaxRetriesExceededError, match=rf"Can't retry tests.actors.celery_tasks.gives_up\[{none.id}\]"):
+        none.get(1)
+    assert [look(inline.database, each.id).attempt for each in (own, none)] == [3, 2]
+
+
+def test_a_call_of_retry_may_have_its_own_limit_and_time(inline: Inline, time: StillClock) -> None:
+    result = tasks.flaky.delay(1, eta=(now() + timedelta(hours=1)).isoformat(), max_retries=1)
+    inline.run_all()
+    assert look(inline.database, result.id).due_at == now() + timedelta(hours=1)
+    time.forward(3600)
+    inline.run_all()
+
+    assert result.get(1) == 1
+
+
+def test_retry_without_throwing_lets_the_function_go_on(inline: Inline) -> None:
+    result = tasks.postpones.delay()
+    inline.run_all()
+
+    assert result.get(1) == "attempt 1"
+
+
+@pytest.mark.parametrize(("kind", "attempts"), [("timeout", 3), ("reset", 1), ("other", 1)])
+def test_autoretry_retries_the_named_exceptions_with_backoff(kind: str, attempts: int, inline: Inline, time: StillClock) -> None:
+    result = tasks.automatic.delay(kind)
+    for seconds in (10, 20, 40):
+        inline.run_all()
+        time.forward(seconds - 1)
+        inline.run_all()
+        time.forward(1)
+    inline.run_all()
+
+    assert (look(inline.database, result.id).attempt, result.state) == (attempts, states.FAILURE)
+
+
+def test_self_request_describes_the_attempt(inline: Inline) -> None:
+    result = tasks.about.apply_async(headers={"tenant": "a"})
+    inline.run_all()
+
+    assert result.get(1) == {
+        "id": result.id, "task": "tests.actors.celery_tasks.about", "args": [], "kwargs": {}, "retries": 0, "root_id": result.id, "parent_id": None,
+        "group": None, "group_index": None, "headers": {"tenant": "a"}, "called_directly": False, "is_eager": False, "timelimit": [None, None],
+        "queue": "default", "current": "tests.actors.celery_tasks.about",
+    }  # fmt: skip
+
+
+def test_a_task_sent_by_a_task_knows_its_parent_and_root(inline: Inline) -> None:
+    result = tasks.sends_another.delay(2)
+    inline.run_all()
+
+    child = result.get(1)
+    assert AsyncResult(child).get(1) == 4
+    assert look(inline.database, child).options["celery"] == {"parent_id": result.id, "root_id": result.id}
+
+
+def test_a_task_that_waits_for_another_one_is_refused(inline: Inline) -> None:
+    result = tasks.waits_for_another.delay(2)
+    inline.run_all()
+
+    with pytest.raises(RuntimeError, match="use a chain or chord"):
+        result.get(1)
+
+
+def test_ignore_and_reject_end_the_job_without_a_result(inline: Inline) -> None:
+    results = [tasks.ignores.delay(), tasks.rejects.delay(requeue=False)]
+    again = tasks.rejects.delay(requeue=True)
+    inline.run_all()
+
+    assert [look(inline.database, each.id).state for each in results] == [State.CANCELLED] * 2
+    assert again.get(1) == 1
+    with pytest.raises(TaskRevokedError):
+        results[0].get(1)
+
+
+def test_hooks_of_a_base_class_run_in_order(inline: Inline) -> None:
+    tasks.hooks.clear()
+    for end in ("retry", "fail"):
+        tasks.watched.delay(end)
+    inline.run_all()
+
+    assert tasks.hooks == [
+        ("before_start", ["retry"]), ("on_retry", "Retry in 0s"), ("after_return", "RETRY"),
+        ("before_start", ["fail"]), ("on_failure", "ValueError('fail')", True), ("after_return", "FAILURE"),
+        ("before_start", ["retry"]), ("on_success", "red"), ("after_return", "SUCCESS"),
+    ] or tasks.hooks == [
+        ("before_start", ["retry"]), ("on_retry", "Retry in 0s"), ("after_return", "RETRY"),
+        ("before_start", ["retry"]), ("on_success", "red"), ("after_return", "SUCCESS"),
+        ("before_start", ["fail"]), ("on_failure", "ValueError('fail')", True), ("after_return", "FAILURE"),
+    ]  # fmt: skip
+
+
+def test_update_state_is_kept_as_progress(inline: Inline) -> None:
+    result = tasks.reports.delay(current=3, total=10)
+    inline.run_all()
+
+    job = look(inline.database, result.id)
+    assert (job.progress_done, job.progress_total, job.progress_message) == (3, 10, 'PROGRESS {"current":3,"total":10}')
+    assert result.state == states.SUCCESS
+
+
+def test_an_overlong_meta_fails_with_the_limit(inline: Inline) -> None:
+    result = tasks.reports.delay(text="x" * 2000)
+    inline.run_all()
+
+    with pytest.raises(ValueError, match="at most 1000 are kept"):
+        result.get(1)
+
+
+def test_options_of_the_declaration_reach_the_job(inline: Inline, time: StillClock) -> None:
+    result = tasks.limited.delay()
+
+    job = look(inline.database, result.id)
+    assert (job.queue, job.priority, job.expires_at) == ("urgent", 9, job.created_at + timedelta(seconds=60))
+    assert job.actor == "proj.limited"
+
+
+def test_options_of_a_call_reach_the_job(inline: Inline, time: StillClock) -> None:
+    result = tasks.add.apply_async(
+        (1, 2), countdown=10, expires=60, queue="urgent", priority=3, task_id="my-own-id", retry=True, retry_policy={}, serializer="json"
+    )
+
+    job = look(inline.database, result.id)
+    assert (job.id, job.queue, job.priority) == ("my-own-id", "urgent", 3)
+    assert (job.due_at, job.expires_at) == (now() + timedelta(seconds=10), now() + timedelta(seconds=60))
+
+
+def test_a_naive_eta_is_meant_in_the_configurations_zone(inline: Inline, time: StillClock, monkeypatch: pytest.MonkeyPatch) -> None:
+    naive = datetime(2031, 6, 1, 12, tzinfo=UTC).replace(tzinfo=None)
+    utc = tasks.add.apply_async((1, 2), eta=naive)
+    monkeypatch.setitem(tasks.app.conf._values, "timezone", "Europe/Berlin")
+    berlin = tasks.add.apply_async((1, 2), eta=naive)
+
+    assert look(inline.database, utc.id).due_at == datetime(2031, 6, 1, 12, tzinfo=UTC)
+    assert look(inline.database, berlin.id).due_at == datetime(2031, 6, 1, 10, tzinfo=UTC)
+
+
+def test_an_expired_job_is_revoked(inline: Inline, time: StillClock) -> None:
+    result = tasks.add.apply_async((1, 2), countdown=100, expires=60)
+    time.forward(61)
+    inline.run_all()
+
+    assert result.state == states.REVOKED
+    with pytest.raises(TaskRevokedError, match="expired"):
+        result.get(1)
+
+
+def test_a_route_decides_the_queue(inline: Inline) -> None:
+    result = tasks.routed.delay()
+
+    assert (look(inline.database, result.id).queue, look(inline.database, result.id).priority) == ("hipri", 8)
+
+
+def test_a_queue_that_no_worker_reads_is_refused_at_the_call(inline: Inline) -> None:
+    with pytest.raises(QueueNotFound, match="No worker reads the queue 'nowhere': name it in task_queues"):
+        tasks.add.apply_async((1, 2), queue="nowhere")
+
+
+def test_revoke_cancels_what_waits_and_with_terminate_asks_what_runs(inline: Inline) -> None:
+    first, second = tasks.add.delay(1, 1), tasks.add.delay(2, 2)
+    first.revoke()
+    tasks.app.control.revoke([second.id], terminate=True)
+    inline.run_all()
+
+    assert [first.state, second.state] == [states.REVOKED] * 2
+    with pytest.raises(TaskRevokedError):
+        first.get(1)
+    AsyncResult("an id that was never sent").revoke()
+    with pytest.raises(Unsupported, match=r"revoke\(signal=\)"):
+        first.revoke(terminate=True, signal="SIGKILL")
+
+
+def test_an_unknown_id_is_pending(inline: Inline) -> None:
+    result = tasks.app.AsyncResult("this-id-does-not-exist")
+
+    assert (result.state, result.ready(), result.result) == ("PENDING", False, None)
+    with pytest.raises(TimeoutError):
+        result.get(timeout=0.01)
+
+
+def test_a_task_is_sent_by_name(inline: Inline) -> None:
+    known = tasks.app.send_task("tests.actors.celery_tasks.add", args=(1, 2), countdown=0)
+    foreign = tasks.app.send_task("elsewhere.task", args=(1,), kwargs={"a": Decimal(2)})
+    inline.run(known.id)
+
+    assert known.get(1) == 3
+    assert look(inline.database, foreign.id).actor == "elsewhere.task"
+
+
+def test_a_signature_travels_as_an_argument(inline: Inline) -> None:
+    result = tasks.takes_signature.delay(tasks.add.s(10), 5)
+    inline.run_all()
+
+    assert AsyncResult(result.get(1)).get(1) == 15
+
+
+def test_map_and_starmap_run_in_one_job(inline: Inline) -> None:
+    sums, products = tasks.xsum.map([[1, 2], [3]]).delay(), tasks.mul.starmap(zip(range(3), range(3), strict=True)).delay()
+    inline.run_all()
+
+    assert (sums.get(1), products.get(1)) == ([3, 3], [0, 1, 4])
+
+
+def test_every_signal_of_a_run_is_sent(inline: Inline) -> None:
+    seen: list[Any] = []
+    names = ("before_task_publish", "after_task_publish", "task_prerun", "task_success", "task_failure", "task_retry", "task_postrun")
+    receivers = {
+        name: (lambda name=name, sender=None, **_: seen.append((name, str(sender).rpartition(".")[2].rstrip(">")))) for name in names
+    }
+    for name, receiver in receivers.items():
+        getattr(signals, name).connect(receiver)
+    try:
+        tasks.add.delay(1, 2)
+        tasks.fail.delay()
+        inline.run_all()
+    finally:
+        for name, receiver in receivers.items():
+            getattr(signals, name).disconnect(receiver)
+
+    assert seen == [
+        ("before_task_publish", "add"), ("after_task_publish", "add"), ("before_task_publish", "fail"), ("after_task_publish", "fail"),
+        ("task_prerun", "add"), ("task_success", "add"), ("task_postrun", "add"),
+        ("task_prerun", "fail"), ("task_failure", "fail"), ("task_postrun", "fail"),
+    ]  # fmt: skip

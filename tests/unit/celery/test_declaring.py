@@ -1,0 +1,124 @@
+"""Declaration of tasks: names, options, base classes, and errors with their cures."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from src.celery import Celery, Task
+from src.celery.app.declaring import task_name
+from src.celery.core.messages import message
+from src.celery.exceptions import Retry, SoftTimeLimitExceeded, Unsupported
+
+
+def test_a_task_is_named_by_module_and_function(app: Celery) -> None:
+    @app.task
+    def add(x: int, y: int) -> int:
+        return x + y
+
+    assert add.name == f"{__name__}.add"
+    assert (task_name("proj", "__main__", "add"), task_name(None, "__main__", "add")) == ("proj.add", "__main__.add")
+    assert app.tasks[add.name] is add
+    assert repr(add) == f"<@task: {add.name}>"
+
+
+def test_a_name_is_declared_once(app: Celery) -> None:
+    first = app.task(name="once")(lambda: 1)
+
+    assert app.task(name="once")(lambda: 2) is first
+
+
+def test_options_become_those_of_the_actor(app: Celery) -> None:
+    task = app.task(
+        name="t", rate_limit=5, soft_time_limit=10, time_limit=20, queue="q1", priority=7, expires=30, acks_late=True, track_started=True
+    )(print_all)
+
+    options = task.actor.options
+    assert {name: options[name] for name in ("rate_limit", "time_limit", "hard_time_limit", "broker_priority", "max_retries")} == {
+        "rate_limit": "5/s", "time_limit": 10_000, "hard_time_limit": 20_000, "broker_priority": 7, "max_retries": None,
+    }  # fmt: skip
+    assert (task.actor.queue_name, task.actor.fn.__doc__) == ("q1", "Print all.")
+    assert options["retry_when"](0, Retry()) is True
+    assert options["retry_when"](0, ValueError()) is False
+
+
+def print_all(*args: Any) -> None:
+    """Print all."""
+
+
+def test_without_a_limit_a_task_has_none(app: Celery) -> None:
+    task = app.task(name="t")(print_all)
+    assert task.actor.options["time_limit"] == float("inf")
+    app.conf.task_soft_time_limit = 5
+
+    assert task.actor.options["time_limit"] == 5000
+
+
+def test_a_bound_task_has_the_parameters_of_its_function(app: Celery) -> None:
+    @app.task(bind=True)
+    def about(self: Task, x: int, y: str = "a") -> str:
+        return f"{self.name} {x} {y}"
+
+    assert list(about.actor_signature.parameters) == ["x", "y"]
+    assert about(1) == f"{__name__}.about 1 a"
+
+
+def test_a_base_class_keeps_its_attributes(app: Celery) -> None:
+    class Base(Task):
+        database = "main"
+        max_retries = 9
+
+    task = app.task(name="t", base=Base, database="other")(print_all)
+
+    assert (task.database, task.max_retries, isinstance(task, Base)) == ("other", 9, True)
+
+
+@pytest.mark.parametrize(
+    ("options", "error", "complaint"),
+    [
+        (
+            {"max_retires": 3},
+            TypeError,
+            "'max_retires' is not an option of a task, or an attribute of its base class: do you mean 'max_retries'",
+        ),
+        ({"serializer": "pickle"}, Unsupported, "pass serializer='json'"),
+        ({"rate_limit": 0.5}, ValueError, "30/m"),
+    ],
+)
+def test_a_wrong_option_is_refused_at_the_declaration(options: dict[str, Any], error: type[Exception], complaint: str, app: Celery) -> None:
+    with pytest.raises(error) as caught:
+        app.task(name="wrong", **options)(print_all)
+
+    assert complaint in str(caught.value)
+
+
+def test_a_coroutine_function_is_refused(app: Celery) -> None:
+    async def later() -> None: ...
+
+    with pytest.raises(TypeError, match=r"@dramatiq\.actor"):
+        app.task(later)
+
+
+@pytest.mark.parametrize(
+    "use",
+    [
+        lambda app, task: task.backend, lambda app, task: task.replace(task.s()), lambda app, task: app.backend, lambda app, task: app.amqp,
+        lambda app, task: app.control.inspect(), lambda app, task: app.control.purge(), lambda app, task: app.worker_main([]), lambda app, task: app.steps,
+        lambda app, task: app.connection(), lambda app, task: Celery("x", loader="y"), lambda app, task: app.events,
+    ],
+)  # fmt: skip
+def test_an_interface_without_a_counterpart_names_itself_and_the_cure(use: Any, app: Celery) -> None:
+    with pytest.raises(Unsupported, match=r"is not available: .*\. Instead: .*\."):
+        use(app, app.task(name="t")(print_all))
+
+
+def test_the_soft_limit_is_the_workers_own_interrupt() -> None:
+    assert not issubclass(SoftTimeLimitExceeded, Exception)
+
+
+def test_limits_of_a_call_are_in_milliseconds_and_ask_for_a_process(app: Celery) -> None:
+    app.task(name="t")(print_all)
+    made = message("t", (), {}, {"soft_time_limit": 1.5, "time_limit": 3, "headers": {"a": 1}})
+
+    assert made.options == {"time_limit": 1500, "hard_time_limit": 3000, "isolated": True, "celery": {"headers": {"a": 1}}}

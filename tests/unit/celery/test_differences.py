@@ -1,0 +1,59 @@
+"""The list of differences: documents and code say the same, and no key or option of Celery is missing."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import src.celery
+from src.celery.base.differences import DIFFERENCES, refused
+from src.celery.conf.keys import KEYS, Effect, new_name
+from src.celery.signals.signals import SIGNALS
+from tests.harness import ROOT
+
+PAGE = ROOT / "docs" / "reference" / "celery-differences.md"
+
+
+def rows(page: Path, heading: str) -> list[list[str]]:
+    """Return the cells of the table under a heading."""
+    text = page.read_text().split(f"## {heading}\n", 1)[1].split("\n## ", 1)[0]
+    return [[cell.strip() for cell in line.strip("|").split(" | ")] for line in text.splitlines() if line.startswith("| `")]
+
+
+def test_every_refused_interface_has_its_line_with_the_cure() -> None:
+    found = {name.strip("`"): (text, cure) for name, text, cure in rows(PAGE, "Refused")}
+
+    assert found == {name: (row.text, row.cure) for name, row in DIFFERENCES.items() if row.cure is not None}
+
+
+def test_every_changed_interface_has_its_line() -> None:
+    found = {name.strip("`"): text for name, text in rows(PAGE, "Different")}
+
+    assert found == {name: row.text for name, row in DIFFERENCES.items() if row.cure is None}
+
+
+def test_every_configuration_key_has_its_line() -> None:
+    found = {name.strip("`"): (effect, text) for name, effect, text in rows(PAGE, "Configuration")}
+
+    assert found == {key.name: (key.effect.value, key.text) for key in KEYS}
+
+
+def test_every_signal_has_its_line() -> None:
+    found = {name.strip("`"): (text, cure) for name, text, cure in rows(PAGE, "Signals")}
+
+    assert found == {signal.name: (signal.reason or "sent", signal.cure or "—") for signal in SIGNALS.values()}
+
+
+def test_names_are_not_listed_twice() -> None:
+    assert len({key.name for key in KEYS}) == len(KEYS)
+    assert refused("app.control.") < {name.removeprefix("app.control.") for name in DIFFERENCES}
+    assert set(src.celery.__all__) <= set(dir(src.celery))
+
+
+def test_keys_are_found_by_each_of_their_spellings() -> None:
+    spelled = ("task_always_eager", "TASK_ALWAYS_EAGER", "CELERY_TASK_ALWAYS_EAGER", "CELERY_ALWAYS_EAGER")
+
+    assert {new_name(name) for name in spelled} == {"task_always_eager"}
+    assert [new_name(name) for name in ("CELERYBEAT_SCHEDULE", "CELERYD_CONCURRENCY", "BROKER_URL", "CELERY_RESULT_BACKEND")] == [
+        "beat_schedule", "worker_concurrency", "broker_url", "result_backend",
+    ]  # fmt: skip
+    assert all(key.default in (None, False) for key in KEYS if key.effect is Effect.REFUSED)

@@ -1,0 +1,47 @@
+"""Exceptions rebuilt from the text that a job keeps of them."""
+
+from __future__ import annotations
+
+import traceback
+
+import pytest
+
+from src.celery.base import values
+from src.celery.exceptions import MaxRetriesExceededError, SoftTimeLimitExceeded, TimeLimitExceeded
+from src.celery.result.failures import rebuilt
+
+
+class Own(Exception):
+    """An exception of an application."""
+
+
+@pytest.mark.parametrize(
+    "error", [ValueError("a: b"), KeyError("x"), KeyError(3), Own("own"), Own(), OSError("disk\nfull"), MaxRetriesExceededError("no")]
+)
+def test_an_exception_whose_class_can_be_imported_is_built_again(error: Exception) -> None:
+    made = rebuilt(f"{type(error).__name__}: {error}".removesuffix(": "), "".join(traceback.format_exception(error)))
+
+    assert (type(made), made.args) == (type(error), error.args)
+
+
+def test_another_one_is_a_stand_in_of_the_same_name() -> None:
+    made = rebuilt("StripeError: 402 declined", "Traceback (most recent call last):\nstripe_of_elsewhere.errors.StripeError: 402 declined")
+
+    assert (type(made).__name__, str(made)) == ("StripeError", "402 declined")
+
+
+def test_a_name_that_is_no_exception_is_never_called() -> None:
+    made = rebuilt("system: touch /tmp/x", "os.system: touch /tmp/x")
+
+    assert (type(made).__name__, isinstance(made, Exception)) == ("system", True)
+
+
+def test_limits_have_celerys_names() -> None:
+    assert type(rebuilt("TimeLimitExceeded", None)) is SoftTimeLimitExceeded
+    assert type(rebuilt("HardTimeLimitExceeded: 3 s", None)) is TimeLimitExceeded
+
+
+def test_a_dictionary_that_only_looks_tagged_stays() -> None:
+    mine = {"__type__": "datetime", "__value__": "tomorrow"}
+
+    assert values.decode([mine, {"__type__": "x", "__value__": 1}]) == [mine, {"__type__": "x", "__value__": 1}]

@@ -1,0 +1,194 @@
+"""The blocks of Celery's page First steps, one test each: the application and its configuration."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from src.celery import Celery, current_app, shared_task
+from src.celery.exceptions import ImproperlyConfigured
+from src.settings import get_settings
+from tests.harness import ROOT
+
+TASKS = """
+from src.celery import Celery
+
+app = Celery('tasks', backend='rpc://', broker='pyamqp://guest@localhost//')
+
+
+@app.task
+def add(x, y):
+    return x + y
+"""
+SHOW = "import src.actors; print(*sorted(name for name in src.actors.broker.actors if name.startswith(('tasks.', 'proj.', 'celery.', 'every'))))"
+
+
+def python(program: str, folder: Path, **environment: str) -> list[str]:
+    """Run a program in a process of its own, and return its output."""
+    found = {**os.environ, "PYTHONPATH": f"{ROOT}:{folder}", **environment}
+    done = subprocess.run([sys.executable, "-c", program], env=found, cwd=folder, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stderr
+    return done.stdout.split()
+
+
+def test_the_first_module_declares_its_task_in_a_worker(tmp_path: Path) -> None:
+    (tmp_path / "tasks.py").write_text(TASKS)
+
+    assert python(SHOW, tmp_path, CALLBOARD_ACTORS="tasks") == ["celery.map", "celery.starmap", "tasks.add"]
+
+
+def test_the_first_module_may_also_be_imported_first(tmp_path: Path) -> None:
+    (tmp_path / "tasks.py").write_text(TASKS)
+
+    assert python("from tasks import add; print(add(4, 4), add.name)", tmp_path, CALLBOARD_ACTORS="tasks") == ["8", "tasks.add"]
+    assert python("from src.celery import current_app; print(current_app.main)", tmp_path, CALLBOARD_ACTORS="tasks") == ["tasks"]
+
+
+def test_included_and_discovered_modules_are_imported_last(tmp_path: Path) -> None:
+    package = tmp_path / "proj"
+    for folder in (package, package / "billing"):
+        folder.mkdir()
+        (folder / "__init__.py").touch()
+    (package / "celery.py").write_text(
+        "from src.celery import Celery\napp = Celery('proj', include=['proj.tasks'])\napp.autodiscover_tasks(['proj.billing'])\n"
+        "@app.on_after_configure.connect\ndef setup(sender, **kwargs):\n    from proj.tasks import add\n    sender.add_periodic_task(10.0, add.s(1, 2), name='every ten')\n"
+    )
+    (package / "tasks.py").write_text("from .celery import app\n@app.task\ndef add(x, y):\n    return x + y\n")
+    (package / "billing" / "tasks.py").write_text("from src.celery import shared_task\n@shared_task\ndef bill():\n    pass\n")
+
+    shown = python(SHOW, tmp_path, CALLBOARD_ACTORS="proj.celery")
+    assert " ".join(shown) == "celery.map celery.starmap every ten proj.billing.tasks.bill proj.tasks.add"
+
+
+def test_one_key_is_set_as_an_attribute(app: Celery) -> None:
+    app.conf.task_serializer = "json"
+
+    assert (app.conf.task_serializer, app.conf["task_serializer"]) == ("json", "json")
+
+
+def test_many_keys_are_set_at_once(app: Celery) -> None:
+    app.conf.update(task_serializer="json", accept_content=["json"], result_serializer="json", timezone="Europe/Oslo", enable_utc=True)
+
+    assert (app.conf.timezone, str(app.timezone), app.conf.get("enable_utc")) == ("Europe/Oslo", "Europe/Oslo", True)
+
+
+def test_a_module_of_configuration(app: Celery, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "celeryconfig_of_a_test.py").write_text(
+        "import os\nresult_backend = 'rpc://'\ntask_serializer = 'json'\ntimezone = 'Europe/Oslo'\nOWN = 1\n"
+    )
+    monkeypatch.syspath_prepend(str(tmp_path))
+    app.config_from_object("celeryconfig_of_a_test")
+
+    assert app.conf.timezone == "Europe/Oslo"
+
+
+def test_a_route_and_an_annotation_from_the_configuration(app: Celery) -> None:
+    @app.task(name="tasks.add")
+    def add(x: int, y: int) -> int:
+        return x + y
+
+    app.conf.task_routes = {"tasks.add": "low-priority"}
+    app.conf.task_annotations = {"tasks.add": {"rate_limit": "10/m"}}
+
+    assert (add.actor.queue_name, add.actor.options["rate_limit"], add.rate_limit) == ("low-priority", "10/m", "10/m")
+
+
+def test_names_of_django_settings_and_old_names(app: Celery) -> None:
+    settings = SimpleNamespace(CELERY_TASK_ROUTES={"a": "q"}, CELERY_BEAT_SCHEDULE={}, INSTALLED_APPS=[], CELERYX=1)
+    app.config_from_object(settings, namespace="CELERY")
+    app.config_from_object({"CELERY_TIMEZONE": "Europe/Rome", "CELERYD_TASK_TIME_LIMIT": 30, "CELERY_ALWAYS_EAGER": True})
+
+    assert (app.conf.task_routes, app.conf.timezone, app.conf.task_time_limit, app.conf.task_always_eager) == (
+        {"a": "q"},
+        "Europe/Rome",
+        30,
+        True,
+    )
+
+
+@pytest.mark.parametrize(
+    ("values", "complaint"),
+    [
+        ({"task_serializer": "pickle"}, "task_serializer='pickle' is not available: only json"),
+        ({"accept_content": ["json", "pickle"]}, "accept_content"),
+        ({"worker_max_memory_per_child": 1000}, "worker_max_memory_per_child is not available: limit the memory"),
+        ({"broker_use_ssl": True}, "write one URL to CALLBOARD_BROKER_URL"),
+    ],
+)
+def test_a_value_without_a_counterpart_is_refused_with_the_cure(values: dict[str, Any], complaint: str, app: Celery) -> None:
+    with pytest.raises(ImproperlyConfigured) as caught:
+        app.conf.update(values)
+
+    assert complaint in str(caught.value)
+    assert app.conf.task_serializer == "json"
+
+
+def test_an_unknown_key_names_the_nearest_one(app: Celery) -> None:
+    with pytest.raises(TypeError, match="'task_route' is not a configuration key of Celery: do you mean 'task_routes'"):
+        app.conf.task_route = {}
+    with pytest.raises(TypeError, match="do you mean 'beat_schedule'"):
+        _ = app.conf.beat_schedules
+    with pytest.raises(TypeError, match="'brocker' is not an argument of Celery"):
+        Celery("x", brocker="amqp://")
+
+
+@pytest.fixture
+def setting(monkeypatch: pytest.MonkeyPatch) -> Any:
+    def set_to(url: str | None) -> None:
+        monkeypatch.setenv("CALLBOARD_BROKER_URL", url or "")
+        if url is None:
+            monkeypatch.delenv("CALLBOARD_BROKER_URL")
+        get_settings.cache_clear()
+
+    yield set_to
+    monkeypatch.undo()
+    get_settings.cache_clear()
+
+
+@pytest.mark.parametrize("same", ["amqp://guest:guest@127.0.0.1:5672//", "pyamqp://guest@localhost//", "amqp://", "amqp://localhost"])
+def test_the_codes_broker_may_be_written_otherwise(same: str, app: Celery, setting: Any) -> None:
+    setting("amqp://guest:guest@127.0.0.1:5672/")
+    app.conf.broker_url = same
+
+    assert get_settings().broker_url == "amqp://guest:guest@127.0.0.1:5672/"
+
+
+@pytest.mark.parametrize("other", ["amqp://me:secret@rabbit:5672/shop", "redis://localhost:6379/0", "amqp://localhost/shop"])
+def test_the_setting_wins_over_another_broker_of_the_code(other: str, app: Celery, setting: Any) -> None:
+    setting("amqp://guest:guest@127.0.0.1:5672/")
+
+    with pytest.raises(
+        ImproperlyConfigured,
+        match=r"The code names the broker .*, CALLBOARD_BROKER_URL names amqp://guest:•••@127.0.0.1:5672/: take broker=",
+    ) as caught:
+        Celery("x", broker=other)
+    assert "secret" not in str(caught.value)
+
+
+def test_without_the_setting_the_codes_broker_is_used(app: Celery, setting: Any) -> None:
+    setting(None)
+    app.conf.broker_url = "amqp://me:secret@rabbit/shop"
+
+    assert get_settings().broker_urls == ["amqp://me:secret@rabbit:5672/shop"]
+    setting(None)
+    with pytest.raises(ImproperlyConfigured, match="not through what 'redis' names"):
+        app.conf.broker_url = "redis://localhost"
+
+
+def test_the_current_application_is_the_last_one(app: Celery) -> None:
+    assert current_app.main == "proj"
+    other = Celery("other", set_as_current=False)
+    assert current_app.main == "proj"
+    other.set_current()
+    assert current_app.main == "other"
+
+    @shared_task(name="shared.one")
+    def one() -> None: ...
+
+    assert one.app is other
