@@ -305,13 +305,17 @@ def restore(session: Session, reason: str) -> int:
     ]  # fmt: skip
     session.execute(insert(Attempt), rows)
     moves = [
-        (row.seq, row.attempt, State.CANCELLED.value, "cancelled while it ran", True, 0)
-        if row.cancel_requested
-        else (row.seq, row.attempt, State.QUEUED.value, reason, False, 0)
-        for row in running
+        Loss(row.seq, row.attempt, *_after_restore(row.cancel_requested, reason), 0, row.name or "unknown", None, "") for row in running
     ]
     _follow(session, _TAKE_OVER.execute(session, moves, now=to_microseconds(present)))
     return len(running)
+
+
+def _after_restore(cancel_requested: bool, reason: str) -> tuple[str, str, bool]:
+    """State, reason and finality of a job that was running."""
+    if cancel_requested:
+        return State.CANCELLED.value, "cancelled while it ran", True
+    return State.QUEUED.value, reason, False
 
 
 # Jobs that wait
