@@ -15,6 +15,7 @@ _AMQP = {"amqp": "amqp", "pyamqp": "amqp", "librabbitmq": "amqp", "rabbitmq": "a
 _AMQP_PORTS = {"amqp": 5672, "amqps": 5671}
 _HOST = re.compile(r"[A-Za-z0-9._-]+|[0-9A-Fa-f:.]*:[0-9A-Fa-f:.%A-Za-z0-9]*")
 _RATE = re.compile(r"\s*\d+\s*(?:/|per\b)\s*\d*\s*[a-z]+\s*", re.IGNORECASE)
+_SCHEMA = re.compile(r"(?!pg_)[a-z_][a-z0-9_]{0,62}")
 _HEADER = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _ENCODE = "percent-encode what is special in a password (@ as %40, / as %2F, # as %23)"
 
@@ -55,6 +56,13 @@ def database_url(text: str) -> str:
         from .database_url import parse  # importing SQLAlchemy takes a third of a second, which `./run status` does not need
 
         parse(text)
+    return text
+
+
+def schema(text: str) -> str:
+    """The name of a schema that SQL needs not quote."""
+    if text and not _SCHEMA.fullmatch(text):
+        raise ValueError("must be lower-case letters, digits and underscores, e.g. callboard, and not begin with pg_")
     return text
 
 

@@ -51,6 +51,9 @@ class Settings(BaseSettings):
     database_url: Annotated[str, AfterValidator(setting_checks.database_url)] = Field(
         "", description="SQLAlchemy URL; empty: SQLite in the data folder (one host only)"
     )
+    database_schema: Annotated[str, AfterValidator(setting_checks.schema)] = Field(
+        "", description="PostgreSQL schema of Callboard's tables, created by `./run migrate`; empty: the user's default, usually `public`"
+    )
     database_pool: int = Field(20, ge=1, description="database connections that each process keeps open once it has needed them")
     database_overflow: int = Field(
         100, ge=0, description="additional database connections that a process opens while all others are in use"

@@ -14,6 +14,7 @@ from typing import Any
 from sqlalchemy import inspect, text
 
 from .. import __version__
+from ..migrations import version_table
 from ..sql.clock import now
 from ..sql.database import Database
 from . import postgresql, pruning, results, sqlite, uploads
@@ -101,7 +102,8 @@ def _finish(path: Path, draft: Path, *, store: Store, made_at: datetime, schema:
 
 def _described(tables: set[str], ask: Callable[[str], Any]) -> tuple[str, dict[str, int]]:
     """The schema's revision and the row counts; raises BackupError if this is not a Callboard database."""
-    if "alembic_version" not in tables:
+    table = next((name for name in (version_table.NAME, version_table.EARLIER) if name in tables), None)
+    if table is None:
         raise BackupError("This is not a Callboard database: it has never been migrated.")
     counts = {table: int(ask(f"SELECT count(*) FROM {table}")) for table in COUNTED if table in tables}
-    return str(ask("SELECT version_num FROM alembic_version")), counts
+    return str(ask(f"SELECT version_num FROM {table}")), counts

@@ -15,6 +15,8 @@ from sqlalchemy import URL, text
 from sqlalchemy.engine import Connection
 
 from ..database_url import conninfo
+from ..migrations import version_table
+from ..settings import get_settings
 from ..sql.database import Database
 from .errors import BackupError
 
@@ -25,11 +27,12 @@ LOCK_WAIT = "30s"
 # Drop all tables: a table of a newer schema than the copy's must not stay behind.
 _DROP_ALL = """
 DO $$ DECLARE found record; BEGIN
-    FOR found IN SELECT tablename FROM pg_tables WHERE schemaname = 'public' LOOP
-        EXECUTE format('DROP TABLE IF EXISTS public.%I CASCADE', found.tablename);
+    FOR found IN SELECT schemaname, tablename FROM pg_tables WHERE schemaname = '{schema}' LOOP
+        EXECUTE format('DROP TABLE IF EXISTS %I.%I CASCADE', found.schemaname, found.tablename);
     END LOOP;
 END $$
 """
+_EXTENSION = "CREATE EXTENSION IF NOT EXISTS pg_trgm SCHEMA public"
 
 
 @contextmanager
@@ -45,33 +48,44 @@ def snapshot(database: Database) -> Iterator[tuple[Connection, URL, str]]:
 
 
 def copy(url: URL, target: Path, *, snapshot_name: str) -> None:
-    """Dump the database as the snapshot sees it, and read the dump back completely."""
+    """Dump the database as the snapshot sees it, and read the dump back completely.
+
+    With CALLBOARD_DATABASE_SCHEMA dump only that schema: the others belong to other programs.
+    """
     arguments = ["--format=custom", "--compress=6", "--no-owner", "--no-privileges", f"--lock-wait-timeout={LOCK_WAIT}"]
+    if schema := get_settings().database_schema:
+        arguments.append(f"--schema={schema}")
     target.unlink(missing_ok=True)
     os.close(os.open(target, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
     _run("pg_dump", [*arguments, f"--snapshot={snapshot_name}", f"--file={target}", f"--dbname={_name(url)}"], url)
     check(target)
 
 
-def check(copied: Path) -> None:
-    """Read the whole dump; raises BackupError."""
+def check(copied: Path) -> str:
+    """Read the whole dump and return its table of contents; raises BackupError."""
     _run("pg_restore", ["--file=/dev/null", str(copied)], None)
-    if "TABLE DATA public alembic_version" not in _run("pg_restore", ["--list", str(copied)], None):
-        raise BackupError(f"{copied} holds no database of Callboard.")
+    schema, contents = _schema(), _run("pg_restore", ["--list", str(copied)], None)
+    if not any(f"TABLE DATA {schema} {name} " in contents for name in (version_table.NAME, version_table.EARLIER)):
+        raise BackupError(f"{copied} holds no database of Callboard in the schema {schema}. Set CALLBOARD_DATABASE_SCHEMA to its schema.")
+    return contents
 
 
 def replace(url: URL, copied: Path) -> None:
-    """Replace everything in the schema `public` with the dump, in one transaction: all or nothing."""
+    """Replace everything in Callboard's schema with the dump, in one transaction: all or nothing."""
+    commands = [_DROP_ALL.format(schema=_schema())]
+    if (schema := get_settings().database_schema) and "ix_job_texts_trigrams" in check(copied):
+        commands.append(_EXTENSION)  # the dump of a schema holds no extension
     script = copied.with_name(copied.name + ".sql")
     try:
-        _run("pg_restore", ["--no-owner", "--no-privileges", f"--file={script}", str(copied)], None)
+        only = [f"--schema={schema}"] if schema else []  # leaves out CREATE SCHEMA: it exists
+        _run("pg_restore", ["--no-owner", "--no-privileges", *only, f"--file={script}", str(copied)], None)
         once = [
             "--no-psqlrc",
             "--quiet",
             "--single-transaction",
             "--set=ON_ERROR_STOP=1",
             f"--dbname={_name(url)}",
-            f"--command={_DROP_ALL}",
+            *(f"--command={command}" for command in commands),
         ]
         _run("psql", [*once, f"--file={script}"], url)
     finally:
@@ -92,6 +106,10 @@ def program(name: str) -> str:
     if found is None:
         raise BackupError(f"{name} is missing. Install it:  sudo apt-get install --no-install-recommends postgresql-client")
     return found
+
+
+def _schema() -> str:
+    return get_settings().database_schema or "public"
 
 
 def _name(url: URL) -> str:

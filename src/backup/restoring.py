@@ -7,14 +7,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from alembic.script import ScriptDirectory
-from sqlalchemy import inspect
 from sqlalchemy.exc import SQLAlchemyError
 
 from .. import migrations
 from ..jobs.core.envelopes import leave_to_relay, publisher
 from ..jobs.leases import workers
 from ..jobs.upkeep.restoring import mark_restored
-from ..settings import of_file
+from ..settings import get_settings, of_file
 from ..sql.database import Database
 from . import creation, postgresql, results, sqlite, uploads
 from .errors import BackupError
@@ -76,8 +75,9 @@ def _keep_present(target: Database, folder: Path, say: Callable[[str], None]) ->
     if target.is_sqlite and not Path(target.url.database or "").exists():
         return None
     try:
-        if not inspect(target.engine).has_table("alembic_version"):
-            return None
+        with target.read() as session:
+            if migrations.revision(session.connection()) is None:
+                return None
         _refuse_if_used(target)
     except SQLAlchemyError as error:
         raise BackupError(f"The database cannot be read: {getattr(error, 'orig', None) or error}") from None
@@ -114,6 +114,11 @@ def _into_sqlite(target: Database, path: Path, manifest: Manifest) -> int:
 
 
 def _into_postgresql(target: Database, path: Path, manifest: Manifest) -> int:
+    if schema := get_settings().database_schema:
+        try:
+            migrations.create_schema(target.engine, schema)
+        except migrations.MigrationRefused as error:
+            raise BackupError(str(error)) from None
     target.engine.dispose()
     postgresql.replace(target.url, path)
     return _make_usable(target.url.render_as_string(hide_password=False), path, manifest)

@@ -5,24 +5,37 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from sqlalchemy import Connection, inspect, text
+from sqlalchemy import Connection
 
 from ..settings import get_settings
 from ..sql.database import Database, get_database
 from ..sql.outages import is_outage
+from . import version_table
+from .shared_database import MigrationRefused, create_schema, refuse_foreign_tables
+from .version_table import revision
 
 if TYPE_CHECKING:
     from alembic.config import Config
 
+__all__ = ["MigrationRefused", "configuration", "create_schema", "migrate", "missing", "newest", "problem", "revision"]
+
 FOLDER = Path(__file__).parent
-VERSIONS = FOLDER / "versions"
 
 
 def migrate(url: str | None = None) -> None:
-    """Migrate the database to the newest schema; safe to call from several processes at once."""
+    """Migrate the database to the newest schema; safe to call from several processes at once.
+
+    Raises MigrationRefused, before anything changes, if tables of another program are in the way.
+    """
     from alembic import command  # here: only a process that migrates pays for this import
 
-    command.upgrade(configuration(url), "head")
+    config, schema = configuration(url), get_settings().database_schema
+    database = config.attributes["database"]
+    if schema and not database.is_sqlite:
+        create_schema(database.engine, schema)
+        config = configuration(url)  # an engine notes its default schema at its first connection, where it did not exist
+        database.engine.dispose()
+    command.upgrade(config, "head")
 
 
 def configuration(url: str | None = None) -> Config:
@@ -32,12 +45,19 @@ def configuration(url: str | None = None) -> Config:
     config = Config()
     config.set_main_option("script_location", str(FOLDER))
     config.attributes["database"] = Database(url or get_settings().effective_database_url)
+    config.attributes["version_table"] = version_table.NAME
+    config.attributes["prepare"] = _prepare
     return config
 
 
 def newest() -> str:
     """The revision that this code needs."""
-    return max(path.name[:4] for path in VERSIONS.glob("[0-9][0-9][0-9][0-9]_*.py"))
+    return max(version_table.revisions())
+
+
+def _prepare(connection: Connection) -> None:
+    refuse_foreign_tables(connection, get_settings().database_schema)
+    version_table.take_over(connection)
 
 
 def problem() -> str | None:
@@ -53,9 +73,9 @@ def problem() -> str | None:
 
 def missing(connection: Connection) -> str | None:
     """Return None if the database has the needed schema or a newer one; else its problem, and the cure."""
-    if not inspect(connection).has_table("alembic_version"):
-        return "The database has no tables yet.\nMake them:  ./run migrate"
-    found = str(connection.execute(text("SELECT version_num FROM alembic_version")).scalar() or "")
+    found = revision(connection)
+    if found is None:
+        return "The database has no tables of Callboard yet.\nMake them:  ./run migrate"
     if found >= newest():
         return None
-    return f"The database has schema {found or 'none'}, and this code needs {newest()}.\nBring it there:  ./run migrate"
+    return f"The database has schema {found}, and this code needs {newest()}.\nBring it there:  ./run migrate"

@@ -14,13 +14,18 @@ from sqlalchemy import text
 MIGRATION_LOCK = 7_236_519
 
 database = context.config.attributes["database"]
-with database.engine.connect() as connection:
-    if not database.is_sqlite:
-        connection.execute(text(f"SELECT pg_advisory_lock({MIGRATION_LOCK})"))
-        connection.commit()
-    context.configure(connection=connection, target_metadata=None, transactional_ddl=True)
-    with context.begin_transaction():
-        context.run_migrations()
-    if connection.in_transaction():
-        connection.commit()
-database.engine.dispose()  # ends the session, which releases the advisory lock
+try:
+    with database.engine.connect() as connection:
+        if not database.is_sqlite:
+            connection.execute(text(f"SELECT pg_advisory_lock({MIGRATION_LOCK})"))
+            connection.commit()
+        context.config.attributes["prepare"](connection)
+        context.configure(
+            connection=connection, target_metadata=None, transactional_ddl=True, version_table=context.config.attributes["version_table"]
+        )
+        with context.begin_transaction():
+            context.run_migrations()
+        if connection.in_transaction():
+            connection.commit()
+finally:
+    database.engine.dispose()  # ends the session, which releases the advisory lock

@@ -39,7 +39,7 @@ class Database:
         self.engine = (
             sqlite_engine(self.url, kept, overflow, cache_mb=settings.sqlite_cache)
             if self.is_sqlite
-            else postgresql_engine(self.url, kept, overflow)
+            else postgresql_engine(self.url, kept, overflow, schema=settings.database_schema)
         )
         self._write = sessionmaker(self.engine, expire_on_commit=False)
         # Autocommit for reads: PostgreSQL gives each statement its own snapshot anyway, and a transaction would cost two more round

@@ -12,9 +12,10 @@ from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 
-from sqlalchemy import inspect, text
+from sqlalchemy import text
 from sqlalchemy.exc import SQLAlchemyError
 
+from .. import migrations
 from ..backup import health as backups
 from ..broker.recover import broker_health, management
 from ..database_url import parse
@@ -225,7 +226,7 @@ def _is_migrated() -> bool:
         if not database.get_database().exists():
             return False
         with database.read() as session:
-            return inspect(session.connection()).has_table("heartbeats")
+            return migrations.missing(session.connection()) is None
     except SQLAlchemyError:
         return False
 

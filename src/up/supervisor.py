@@ -168,6 +168,8 @@ class Supervisor:
         try:
             migrations.migrate()
             password = front_door.ensure_admin()
+        except migrations.MigrationRefused as error:
+            raise UpError(str(error)) from None
         except (SQLAlchemyError, OSError) as error:
             raise UpError(_database_problem(url, error)) from None
         if password:

@@ -83,7 +83,7 @@ class Emptied:
         self._tables = [one for one in reversed(Base.metadata.sorted_tables) if one.name in names]
         self._others = [table(name) for name in ("job_texts", "awaited") if name in names and name not in Base.metadata.tables]
         with database.engine.connect() as connection:
-            version = table("alembic_version", column("version_num"))
+            version = table("callboard_version", column("version_num"))
             self._kept: dict[Any, list[dict[str, Any]]] = {
                 one: rows for one in [version, *self._tables] if (rows := self._rows(connection, one))
             }

@@ -85,7 +85,10 @@ def migrate() -> None:
     from ... import migrations  # imported late: settings errors are reported first
     from ...up.data.configuration import masked
 
-    migrations.migrate()
+    try:
+        migrations.migrate()
+    except migrations.MigrationRefused as error:
+        raise UpError(str(error)) from None
     click.echo(f"The database {masked('database_url', settings.effective_database_url)} is at the latest schema.")
 
 

@@ -27,8 +27,12 @@ def upgrade() -> None:
     )
     try:
         with connection.begin_nested():
-            connection.execute(sa.text("CREATE EXTENSION IF NOT EXISTS pg_trgm"))
-            connection.execute(sa.text("CREATE INDEX ix_job_texts_trigrams ON job_texts USING gin (text gin_trgm_ops)"))
+            # In `public`, where other programs of the database find it: an extension exists once per database.
+            connection.execute(sa.text("CREATE EXTENSION IF NOT EXISTS pg_trgm SCHEMA public"))
+            place = connection.execute(
+                sa.text("SELECT extnamespace::regnamespace FROM pg_extension WHERE extname = 'pg_trgm'")
+            ).scalar_one()
+            connection.execute(sa.text(f"CREATE INDEX ix_job_texts_trigrams ON job_texts USING gin (text {place}.gin_trgm_ops)"))
     except sa.exc.DBAPIError as error:
         structlog.get_logger(__name__).warning(
             "searching_without_index", cure="CREATE EXTENSION pg_trgm as a superuser", detail=str(error.orig)[:200]

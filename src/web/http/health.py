@@ -6,7 +6,7 @@ from functools import lru_cache
 
 from alembic.script import ScriptDirectory
 from flask import Blueprint, Response
-from sqlalchemy import inspect, text
+from sqlalchemy import text
 from sqlalchemy.exc import SQLAlchemyError
 
 from ... import migrations
@@ -53,9 +53,9 @@ def _examine() -> tuple[str | None, FleetHealth | None]:
                 # After a failover the connection may lead to a standby; a new one can find the primary.
                 session.connection().invalidate()
                 return "read-only: name the server that takes writes in CALLBOARD_DATABASE_URL, or all of them", None
-            if not inspect(session.connection()).has_table("alembic_version"):
+            found = migrations.revision(session.connection())
+            if found is None:
                 return "not migrated: run ./run migrate", None
-            found = session.execute(text("SELECT version_num FROM alembic_version")).scalar_one_or_none()
             if found != _newest():
                 return f"at schema {found}, but this version has {_newest()}: run ./run migrate", None
             return None, fleet_health.look(session, wait_s=BROKER_WAIT_S)

@@ -26,7 +26,7 @@ def test_before_the_first_migration_it_ends_with_the_command_that_cures_it(role:
 
     said = done.stdout + done.stderr
     assert done.returncode != 0
-    assert "The database has no tables yet." in said
+    assert "The database has no tables of Callboard yet." in said
     assert "./run migrate" in said
     assert "Traceback" not in said
     assert "worker_serves" not in said

@@ -29,7 +29,7 @@ def test_a_wrong_password_is_refused_with_the_address(broker_node: BrokerNode) -
 def test_the_database_is_migrated_and_empty(database: Database) -> None:
     with database.read() as session:
         assert session.execute(text("SELECT count(*) FROM jobs")).scalar_one() == 0
-    assert "alembic_version" in inspect(database.engine).get_table_names()
+    assert "callboard_version" in inspect(database.engine).get_table_names()
 
 
 def test_the_node_listens_on_the_loopback_address_only(broker_node: BrokerNode) -> None:

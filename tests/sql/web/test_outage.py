@@ -48,7 +48,7 @@ def test_ready_without_a_broker_but_not_with_an_old_schema(site: Site) -> None:
     answer = site.stranger().get("/readyz")
     assert (answer.status_code, answer.get_json()["broker"]) == (200, "not reachable")
     with site.database.write() as session:
-        session.execute(text("UPDATE alembic_version SET version_num = '0001'"))
+        session.execute(text("UPDATE callboard_version SET version_num = '0001'"))
     answer = site.stranger().get("/readyz")
     assert answer.status_code == 503
     assert "run ./run migrate" in answer.get_json()["database"]

@@ -1,0 +1,63 @@
+"""Shared database: a schema of Callboard's own, and a refusal where another program's tables have its names."""
+
+from __future__ import annotations
+
+import re
+
+from sqlalchemy import Connection, Engine, inspect, text
+from sqlalchemy.exc import ProgrammingError
+
+from .version_table import revision, revisions
+
+#: an arbitrary constant: the advisory lock that serialises processes which create the schema
+_SCHEMA_LOCK = 7_236_520
+_CREATED = re.compile(r'create_table\(\s*"(\w+)"|CREATE (?:VIRTUAL )?TABLE (\w+)')
+#: tables that a message names
+MOST_NAMED = 5
+
+
+class MigrationRefused(Exception):
+    """The database cannot be migrated; nothing has changed. The text names the cure."""
+
+
+def create_schema(engine: Engine, schema: str) -> None:
+    """Create the schema of CALLBOARD_DATABASE_SCHEMA if it is missing. Raises MigrationRefused without the right to."""
+    try:
+        with engine.begin() as connection:
+            connection.execute(text(f"SELECT pg_advisory_xact_lock({_SCHEMA_LOCK})"))
+            # CREATE SCHEMA IF NOT EXISTS needs the right to create one even if it exists.
+            if not inspect(connection).has_schema(schema):
+                connection.execute(text(f'CREATE SCHEMA "{schema}"'))
+    except ProgrammingError as error:
+        raise MigrationRefused(
+            f"The schema {schema} of CALLBOARD_DATABASE_SCHEMA cannot be created: {str(error.orig).strip()}.\n"
+            f"Create it as the database's owner:  CREATE SCHEMA {schema} AUTHORIZATION {engine.url.username or 'USER'}"
+        ) from None
+
+
+def refuse_foreign_tables(connection: Connection, schema: str) -> None:
+    """Raise MigrationRefused if tables that the next migrations create exist already."""
+    done = revision(connection) or ""
+    inspector, is_sqlite = inspect(connection), connection.dialect.name == "sqlite"
+    present = {*inspector.get_table_names(), *inspector.get_view_names()}
+    if is_sqlite:
+        present = {name.lower() for name in present}
+    taken = sorted(present & _created_after(done))
+    connection.rollback()
+    if not taken:
+        return
+    more = f" and {len(taken) - MOST_NAMED} more" if len(taken) > MOST_NAMED else ""
+    cure = (
+        "Give Callboard a file of its own: CALLBOARD_DATABASE_URL=sqlite:////ABSOLUTE/PATH/callboard.db, or leave it empty"
+        if is_sqlite
+        else f"Give Callboard {'another schema' if schema else 'a schema of its own: CALLBOARD_DATABASE_SCHEMA=callboard'}, or a database of its own"
+    )
+    raise MigrationRefused(
+        f"Another program's tables have the names of Callboard's: {', '.join(taken[:MOST_NAMED])}{more}. Nothing was changed.\n{cure}."
+    )
+
+
+def _created_after(done: str) -> set[str]:
+    """Return the names of tables that revisions after `done` create."""
+    texts = [path.read_text() for number, path in revisions().items() if number > done]
+    return {found[1] or found[2] for text in texts for found in _CREATED.finditer(text)}
