@@ -71,7 +71,7 @@ class Batch:
         `take` must not use the session.
         """
         parts = [rows[begin : begin + PART] for begin in range(0, len(rows), PART)]
-        if len(parts) < 2 or is_sqlite(session):
+        if len(parts) < 2 or session.connection().dialect.driver != "psycopg":  # another driver in a session of the application
             take(self.execute(session, rows, **parameters))
         else:
             pipeline(session.connection(), self.postgresql, ({**self._arrays(part), **parameters} for part in parts), take)

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from sqlalchemy import create_engine, inspect, text
+from sqlalchemy.orm import Session
 
 import src.actors
 from src.actors.arithmetic import add
@@ -173,6 +174,28 @@ def test_a_schema_of_its_own_holds_every_table(theirs: Database) -> None:
     assert scalar(url, "SELECT version_num FROM board.callboard_version") == newest()
     assert found(url) == (newest(), None)
     migrate(url)
+
+
+@pytest.mark.parametrize("url", ["postgresql"], indirect=True)
+def test_a_job_in_a_session_of_the_application_is_in_our_schema_and_theirs_is_used_afterwards(theirs: Database) -> None:
+    engine = create_engine(theirs.url)
+    with Session(engine) as session:
+        session.execute(text("INSERT INTO jobs VALUES (2, 'cook')"))
+        kept = submit(session, add.message(1, 2))
+        assert session.execute(text("SELECT title FROM jobs WHERE id = 2")).scalar() == "cook"
+        with session.begin_nested() as nested:
+            submit(session, add.message(3, 4))
+            nested.rollback()
+        assert session.execute(text("SELECT count(*) FROM jobs")).scalar() == 2
+        session.commit()
+        rolled_back = submit(session, add.message(5, 6))
+        session.rollback()
+        assert session.execute(text("SELECT count(*) FROM jobs")).scalar() == 2
+    engine.dispose()
+
+    with theirs.read() as session:
+        assert session.execute(text("SELECT id FROM jobs")).scalars().all() == [kept.id]
+        assert rolled_back.id != kept.id
 
 
 @pytest.mark.parametrize("url", ["postgresql"], indirect=True)

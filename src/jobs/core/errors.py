@@ -42,6 +42,13 @@ class NotAllowed(JobsError):
     """The job's state does not allow the action."""
 
 
+class WrongSession(JobsError):
+    """The session cannot take a job into its transaction; the text names the cure."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message, field="session")
+
+
 class IdempotencyConflict(JobsError):
     """The idempotency key has been used for a different submission."""
 

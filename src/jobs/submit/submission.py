@@ -26,6 +26,7 @@ from ..core.envelopes import Envelope, announce, committed, dumps, encode
 from ..core.errors import IdempotencyConflict, JobsError
 from ..core.job_options import STORED
 from ..core.models import Job, UniquePeriod
+from ..core.session_handover import AnySession, handed_over
 from ..core.states import State, require
 from ..limits import fair_queueing
 from . import defaults
@@ -37,11 +38,11 @@ ALONE_S = 0.003
 _latest = 0.0
 
 
-def submit(session: Session, message: Message[Any], **how: Any) -> Receipt:
+def submit(session: AnySession, message: Message[Any], **how: Any) -> Receipt:
     """Insert the job of `message` in the caller's transaction; it is published when that commits.
 
     `how`: the fields of Submission. Raises JobsError if the message cannot be stored, or has an option that would be
-    ignored.
+    ignored; WrongSession if the session cannot take it.
     """
     message_options.check(message.options)
     if not {"link", "link_error"}.isdisjoint(message.options):
@@ -49,13 +50,14 @@ def submit(session: Session, message: Message[Any], **how: Any) -> Receipt:
     return submit_many(session, [submission_of(message, **how)])[0]
 
 
-def submit_many(session: Session, submissions: Sequence[Submission]) -> list[Receipt]:
+def submit_many(session: AnySession, submissions: Sequence[Submission]) -> list[Receipt]:
     """Insert many jobs in the caller's transaction, in order: all or none."""
     spans = tracing.active()
-    if spans is None:
-        return _submit_many(session, submissions, None)
-    with spans.sending(submissions) as carried:
-        return _submit_many(session, submissions, carried)
+    with handed_over(session) as own:
+        if spans is None:
+            return _submit_many(own, submissions, None)
+        with spans.sending(submissions) as carried:
+            return _submit_many(own, submissions, carried)
 
 
 def _submit_many(session: Session, submissions: Sequence[Submission], carried: Sequence[Mapping[str, str]] | None) -> list[Receipt]:

@@ -20,11 +20,11 @@ from typing import Any, TypeAlias
 
 import dramatiq
 from dramatiq import Message
-from sqlalchemy.orm import Session
 
 from ..core import message_options, placeholders
 from ..core.errors import JobsError
 from ..core.placeholders import OUTCOME, RESULT
+from ..core.session_handover import AnySession, handed_over
 from ..core.workflow_models import OnDead, When
 from ..submit.requests import Submission, submission_of
 from .submission import PlannedStep, WorkflowReceipt, submit_plan
@@ -174,12 +174,13 @@ class Workflow:
         self._has_parts = True
         return self._lay(part, None, _flat(after))
 
-    def submit(self, session: Session, *, submitted_by: str | None = None, idempotency_key: str | None = None) -> WorkflowReceipt:
+    def submit(self, session: AnySession, *, submitted_by: str | None = None, idempotency_key: str | None = None) -> WorkflowReceipt:
         """Insert the workflow in the caller's transaction; it starts when that commits. The same key again returns the same workflow."""
-        return submit_plan(
-            session, self.name, self.steps, on_dead=self.on_dead, submitted_by=submitted_by, idempotency_key=idempotency_key,
-            may_be_empty=self._has_parts,
-        )  # fmt: skip
+        with handed_over(session) as own:
+            return submit_plan(
+                own, self.name, self.steps, on_dead=self.on_dead, submitted_by=submitted_by, idempotency_key=idempotency_key,
+                may_be_empty=self._has_parts,
+            )  # fmt: skip
 
     def _lay(self, part: Part, given: Any, after: Sequence[str], when: When = When.SUCCESS) -> End:
         """Add a part behind the steps `after`; its messages get `given`, unless it is None or they opt out."""

@@ -1,0 +1,126 @@
+"""Sessions of an application: those that take a job, and those that are refused with the cure."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from sqlalchemy import Engine, create_engine, func, select, text
+from sqlalchemy.ext.asyncio import AsyncSession, create_async_engine
+from sqlalchemy.orm import Session, scoped_session, sessionmaker
+
+from src.actors.arithmetic import add
+from src.jobs import Workflow, submit
+from src.jobs.core.errors import WrongSession
+from src.jobs.core.models import Job
+from src.sql.database import Database
+from tests.harness.stores import only_on
+
+
+@pytest.fixture
+def engine(database: Database) -> Iterator[Engine]:
+    """An application's engine on the database that holds Callboard's tables."""
+    engine = create_engine(database.url)
+    yield engine
+    engine.dispose()
+
+
+def jobs(database: Database) -> int:
+    with database.read() as session:
+        return session.execute(select(func.count()).select_from(Job)).scalar_one()
+
+
+def test_a_scoped_session_takes_a_job(database: Database, engine: Engine) -> None:
+    session = scoped_session(sessionmaker(engine))
+
+    submit(session, add.message(1, 2))
+    session.rollback()
+    submit(session, add.message(3, 4))
+    session.commit()
+    session.remove()
+
+    assert jobs(database) == 1
+
+
+def test_a_session_of_another_database_is_refused_with_the_cure(database: Database, tmp_path: Path) -> None:
+    engine = create_engine(f"sqlite:///{tmp_path / 'other.db'}")
+    with Session(engine) as session, pytest.raises(WrongSession, match=r"other\.db\) has no tables of Callboard.*hand over a session of"):
+        submit(session, add.message(1, 2))
+    workflow = Workflow("steps")
+    workflow.step(add.message(1, 2))
+    with Session(engine) as session, pytest.raises(WrongSession, match="has no tables of Callboard"):
+        workflow.submit(session)
+    with Session(engine) as session:
+        session.execute(text("CREATE TABLE jobs (id integer PRIMARY KEY)"))
+        with pytest.raises(WrongSession, match="has no tables of Callboard"):
+            submit(session, add.message(1, 2))
+    engine.dispose()
+
+
+def test_a_session_that_commits_each_statement_is_refused(database: Database, engine: Engine) -> None:
+    with Session(engine.execution_options(isolation_level="AUTOCOMMIT")) as session, pytest.raises(WrongSession, match="AUTOCOMMIT"):
+        submit(session, add.message(1, 2))
+    assert jobs(database) == 0
+
+
+@only_on("postgresql")  # pysqlite's connections do not show it
+def test_an_engine_that_commits_each_statement_is_refused(database: Database) -> None:
+    engine = create_engine(database.url, isolation_level="AUTOCOMMIT")
+    with Session(engine) as session, pytest.raises(WrongSession, match="AUTOCOMMIT"):
+        submit(session, add.message(1, 2))
+    engine.dispose()
+    assert jobs(database) == 0
+
+
+def test_a_session_opened_for_reading_is_refused(database: Database) -> None:
+    with database.read() as session, pytest.raises(WrongSession, match=r"opened by read\(\). Open it with write\(\)"):
+        submit(session, add.message(1, 2))
+
+
+@only_on("postgresql")
+def test_a_read_only_transaction_is_refused(database: Database, engine: Engine) -> None:
+    options = engine.execution_options(postgresql_readonly=True)
+    with Session(options) as session, pytest.raises(WrongSession, match="only reads"):
+        submit(session, add.message(1, 2))
+
+
+@only_on("sqlite")
+def test_a_read_only_file_is_refused(database: Database) -> None:
+    engine = create_engine(f"sqlite:///file:{database.url.database}?mode=ro&uri=true")
+    with Session(engine) as session, pytest.raises(WrongSession, match="only reads"):
+        submit(session, add.message(1, 2))
+    engine.dispose()
+
+
+@only_on("postgresql")
+def test_a_user_without_the_right_is_refused(database: Database, engine: Engine) -> None:
+    with Session(engine) as session:
+        session.execute(text("CREATE ROLE stranger"))
+        session.execute(text("SET LOCAL ROLE stranger"))
+        with pytest.raises(WrongSession, match="may not write Callboard's tables"):
+            submit(session, add.message(1, 2))
+
+
+@only_on("postgresql")  # the driver of SQLite for asyncio is not installed
+def test_an_async_session_is_refused_and_its_own_session_takes_a_job(database: Database) -> None:
+    async def run() -> str:
+        engine = create_async_engine(database.url)
+        async with AsyncSession(engine) as session:
+            with pytest.raises(WrongSession, match=r"await session\.run_sync\("):
+                submit(session, add.message(1, 2))  # type: ignore[arg-type]
+            receipt = await session.run_sync(lambda session: submit(session, add.message(1, 2)))
+            await session.commit()
+        await engine.dispose()
+        return receipt.id
+
+    id = asyncio.run(run())
+
+    with database.read() as session:
+        assert session.execute(select(Job.id)).scalars().all() == [id]
+
+
+def test_what_is_not_a_session_is_refused(database: Database, engine: Engine) -> None:
+    with engine.connect() as connection, pytest.raises(WrongSession, match="not Connection"):
+        submit(connection, add.message(1, 2))  # type: ignore[arg-type]
