@@ -17,7 +17,9 @@ from .up.locations import COMMAND
 from .up.parts.actor_loading import loading_problem
 
 #: errors of the machine that an operator can fix; any other exception is a bug and shows its traceback
-REFUSALS = {errno.EACCES, errno.EPERM, errno.ENOSPC, errno.EROFS, errno.EDQUOT}
+REFUSALS = {
+    errno.EACCES, errno.EPERM, errno.ENOSPC, errno.EROFS, errno.EDQUOT, errno.EEXIST, errno.ENOTDIR, errno.ELOOP, errno.ENAMETOOLONG,
+}  # fmt: skip
 
 #: bytes of an argument that Python could not decode
 _UNDECODED = re.compile("[\udc80-\udcff]")
@@ -56,7 +58,7 @@ def main() -> None:
     except UnicodeEncodeError as error:
         if not _UNDECODED.search(str(error.object)):
             raise
-        click.echo(f"✘ {str(error.object)!a:.80} is not UTF-8: the arguments of a command are text.", err=True)
+        click.echo(f"✘ {str(error.object)!a:.80} is not UTF-8: names and paths are text in UTF-8.", err=True)
         sys.exit(1)
     except OSError as error:
         if error.errno not in REFUSALS:
@@ -64,10 +66,20 @@ def main() -> None:
         click.echo(f"✘ The system refused: {error.strerror}: {error.filename or ''}\nLook at space and rights:  ./run doctor", err=True)
         sys.exit(1)
     except Exception as error:
-        if (problem := loading_problem(error)) is None:
+        if (problem := loading_problem(error) or _database_problem(error)) is None:
             raise
         click.echo(f"✘ {problem}", err=True)
         sys.exit(1)
+
+
+def _database_problem(error: Exception) -> str | None:
+    if "sqlalchemy" not in sys.modules:  # importing it takes a third of a second
+        return None
+    from sqlalchemy.exc import DBAPIError
+
+    from .up.checks.database_problems import problem_of
+
+    return problem_of(error) if isinstance(error, DBAPIError) else None
 
 
 if __name__ == "__main__":

@@ -23,7 +23,7 @@ def parse(text: str) -> URL:
         backend = url.get_backend_name()
     except (ArgumentError, NoSuchModuleError, ValueError):
         backend = ""
-    if backend not in ("sqlite", "postgresql"):
+    if backend not in ("sqlite", "postgresql") or (backend == "sqlite" and url.database in (None, "", ":memory:")):
         raise ValueError(
             "must be postgresql://USER:PASSWORD@HOST:5432/DATABASE, or sqlite:////ABSOLUTE/PATH; percent-encode what is special in a"
             " password (@ as %40, / as %2F)"

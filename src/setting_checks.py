@@ -7,6 +7,7 @@ import ipaddress
 import logging
 import os
 import re
+from pathlib import Path
 from urllib.parse import quote, unquote, urlsplit
 from zoneinfo import ZoneInfo, available_timezones
 
@@ -129,11 +130,20 @@ def hosts(text: str) -> str:
     return text
 
 
+def at_home(path: Path) -> Path:
+    """The path with `~` as the home folder, which no shell replaces in an env file."""
+    try:
+        return path.expanduser()
+    except RuntimeError:
+        raise ValueError(f"names a home folder that cannot be found: {str(path)!r:.100}") from None
+
+
 def folder(text: str) -> str:
     """A folder that exists: templates in a misspelled one would never be used."""
-    if text and not os.path.isdir(text):
+    path = str(at_home(Path(text))) if text else ""
+    if path and not os.path.isdir(path):
         raise ValueError(f"must be an existing folder; {text!r:.100} is none")
-    return text
+    return path
 
 
 def header(text: str) -> str:

@@ -44,7 +44,9 @@ class Settings(BaseSettings):
         hide_input_in_errors=True,  # it may be a password
     )
 
-    data_dir: Path = Field(Path(".callboard"), description="folder of the embedded database, broker, logs and secrets")
+    data_dir: Annotated[Path, AfterValidator(setting_checks.at_home)] = Field(
+        Path(".callboard"), description="folder of the embedded database, broker, logs and secrets"
+    )
     host: Annotated[str, AfterValidator(setting_checks.host)] = Field("127.0.0.1", description="address the web front end listens on")
     port: int = Field(8000, ge=0, le=65535, description="port of the web front end; taken ports are skipped by `./run up`")
 
@@ -282,7 +284,7 @@ class Settings(BaseSettings):
     @property
     def effective_backup_dir(self) -> Path:
         """The folder of backups."""
-        return Path(self.backup_dir) if self.backup_dir else self.data_dir / "backups"
+        return setting_checks.at_home(Path(self.backup_dir)) if self.backup_dir else self.data_dir / "backups"
 
     @property
     def admins(self) -> list[str]:
@@ -299,12 +301,12 @@ class Settings(BaseSettings):
     @property
     def effective_results_dir(self) -> Path:
         """The configured folder of large results, or one in the data folder."""
-        return Path(self.results_dir) if self.results_dir else self.data_dir / "results"
+        return setting_checks.at_home(Path(self.results_dir)) if self.results_dir else self.data_dir / "results"
 
     @property
     def effective_uploads_dir(self) -> Path:
         """The configured folder of uploaded files, or one in the data folder."""
-        return Path(self.uploads_dir) if self.uploads_dir else self.data_dir / "uploads"
+        return setting_checks.at_home(Path(self.uploads_dir)) if self.uploads_dir else self.data_dir / "uploads"
 
     @property
     def management_link(self) -> str:

@@ -22,6 +22,7 @@ with uncollected():
     from .. import wiring
     from ..broker import build_broker
     from ..logs import get_logger
+    from ..setting_checks import at_home
     from ..settings import get_settings
 
 log = get_logger(__name__)
@@ -39,7 +40,7 @@ def _discover() -> None:
             sys.path.insert(0, "")
         for name in get_settings().actor_modules:
             if "/" in name:
-                _import_folder(Path(name).resolve())
+                _import_folder(at_home(Path(name)).resolve())
             else:
                 _import(name)
 

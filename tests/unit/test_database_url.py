@@ -38,7 +38,20 @@ def test_every_spelling_of_a_server_is_understood(text: str, meant: dict[str, st
     assert url.password in (None, "p", "a@b")
 
 
-@pytest.mark.parametrize("text", ["mysql://u@h/db", "h:5432/db", "", "postgresql://u@h:port/db", "postgresql://u@h1:x,h2/db", "redis://h"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "mysql://u@h/db",
+        "h:5432/db",
+        "",
+        "postgresql://u@h:port/db",
+        "sqlite://",
+        "sqlite:///",
+        "sqlite:///:memory:",
+        "postgresql://u@h1:x,h2/db",
+        "redis://h",
+    ],
+)
 def test_anything_else_is_refused_with_the_way_to_write_it(text: str) -> None:
     with pytest.raises(ValueError, match="must be postgresql://USER:PASSWORD@HOST:5432/DATABASE"):
         parse(text)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import getpass
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -16,6 +15,7 @@ from ..shared.actor_arguments import arguments_of, read_arguments
 from ..shared.actor_command import OfActor
 from ..shared.calls import words
 from ..shared.data_folder import data_option, join
+from ..shared.terminal_user import terminal_user
 
 #: options of `create` and `change`, named like the API fields
 _TIMES = {
@@ -254,4 +254,4 @@ def _print(document: Any) -> None:
 
 
 def _me() -> str:
-    return getpass.getuser()
+    return terminal_user()

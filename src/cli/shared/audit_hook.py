@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import getpass
-
 import click
 
 from .. import ACTIONS
+from .terminal_user import terminal_user
 
 #: argument names that hold the subject of the entry
 _SUBJECTS = ("id", "which", "target", "name", "file")
@@ -20,7 +19,7 @@ def begin() -> None:
         return
     from ... import audit  # imported late: the verb must choose its database first
 
-    who, kind = getpass.getuser(), action.partition(".")[0]
+    who, kind = terminal_user(), action.partition(".")[0]
     named = [str(context.params[name]) for name in _SUBJECTS if context.params.get(name)]
     subject = named[0] if named and not action.endswith(".submit") else None
     audit.begin(audit.PendingEntry(who, audit.Via.COMMAND, action, f"command:{who}", "admin", kind=kind, subject=subject))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import getpass
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -10,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from ...up.errors import UpError
 from .data_folder import join
+from .terminal_user import terminal_user
 
 if TYPE_CHECKING:
     from sqlalchemy.orm import Session
@@ -23,7 +23,7 @@ def operator() -> Caller:
     from ...operations.people.caller import Caller
     from ...operations.people.roles import Role
 
-    name = getpass.getuser()
+    name = terminal_user()
     return Caller(name, Role.ADMIN, f"command:{name}")
 
 

@@ -35,7 +35,7 @@ def test_a_wrong_option_is_named(terminal: Terminal, words: tuple[str, ...], cod
 @pytest.mark.parametrize("verb", ["job", "retry", "cancel", "edit", "discard"])
 def test_an_argument_that_is_not_utf_8_is_named(terminal: Terminal, verb: str) -> None:
     told = terminal.run(verb, os.fsdecode(b"\xff"), code=1)
-    assert told == "✘ '\\udcff' is not UTF-8: the arguments of a command are text."
+    assert told == "✘ '\\udcff' is not UTF-8: names and paths are text in UTF-8."
 
 
 def test_an_edit_of_an_unknown_job_says_so(terminal: Terminal) -> None:
