@@ -28,7 +28,7 @@ def complaint(terminal: Terminal, *words: str, **environment: str) -> str:
 )
 def test_a_database_without_tables_is_to_be_migrated(terminal: Terminal, tmp_path: Path, words: tuple[str, ...]) -> None:
     told = complaint(terminal, *words, CALLBOARD_DATA_DIR=str(tmp_path / "new"))
-    assert told == "✘ The database has no tables yet.\nMake them:  ./run migrate\n"
+    assert told == "✘ The database has no tables of Callboard yet.\nMake them:  ./run migrate\n"
 
 
 def test_a_database_that_is_away_is_named_without_its_password(terminal: Terminal) -> None:
