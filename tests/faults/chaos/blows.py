@@ -22,6 +22,7 @@ from pathlib import Path
 from dramatiq import Message
 
 from src.jobs import submit
+from src.jobs.core.envelopes import leave_to_relay, publisher
 from src.jobs.leases.heartbeats import Role, silent
 from src.jobs.leases.heartbeats import alive as beating
 from src.jobs.leases.workers import alive
@@ -133,6 +134,12 @@ class Run:
         with self.callboard.database.write() as session:
             return submit(session, message).id
 
+    def _give_work(self) -> bool:
+        """Submit a job that a worker's relay publishes, because a thread without work may stand still; return False."""
+        with suppress(Exception), publisher.replaced(leave_to_relay):
+            self.submit("echo_blow", "")
+        return False
+
     # Blows.
 
     def strike(self, blow: Blow) -> tuple[float | None, float | None]:
@@ -157,7 +164,7 @@ class Run:
                 print(f"  {blow} has not reached its thread: that waits in C, or has ended", flush=True)
             # A worker thread that is struck inside a job ends that attempt and goes on.
             survives = blow.target == "WorkerThread" or not reached
-            yield lambda: survives or self._losses(blow.target) > lost or pid not in (self.workers() or {pid})
+            yield lambda: self._give_work() or survives or self._losses(blow.target) > lost or pid not in (self.workers() or {pid})
         elif blow.target == "worker process" and blow.how == "looped":
             pid = self._by_job("hold_interpreter")
             yield lambda: pid not in self.workers()
@@ -195,6 +202,7 @@ class Run:
         elif blow.target == "scheduler":
             part = next(one for one in self.fleet.parts if one.name == "scheduler")
             pid, starts = part.process.pid, part.starts
+            assert _within(60, lambda: self._beats(pid)) is not None, "the scheduler does not start"
             noticed = lambda: part.starts > starts or self._is_silent(pid)  # noqa: E731
         else:
             pid = self.web.process.pid if blow.target == "main process of web" else _children(self.web.process.pid)[0]
@@ -205,6 +213,10 @@ class Run:
         finally:
             if blow.how == "frozen":
                 os.kill(pid, signal.SIGCONT)
+
+    def _beats(self, pid: int) -> bool:
+        with self.callboard.database.read() as session:
+            return any(one.pid == pid for one in beating(session, Role.SCHEDULER))
 
     def _is_silent(self, pid: int) -> bool:
         with self.callboard.database.read() as session:
