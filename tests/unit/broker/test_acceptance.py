@@ -13,7 +13,18 @@ from uuid import UUID, uuid4
 
 import dramatiq
 import pytest
-from pydantic import AfterValidator, AliasChoices, BaseModel, BeforeValidator, Field, RootModel, SecretStr, ValidationInfo, field_validator
+from pydantic import (
+    AfterValidator,
+    AliasChoices,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    RootModel,
+    SecretStr,
+    ValidationInfo,
+    field_validator,
+)
 from typing_extensions import TypedDict
 
 import src.actors
@@ -68,6 +79,16 @@ class Half(TypedDict):
     note: NotRequired[str]
 
 
+class Exact(BaseModel):
+    model_config = ConfigDict(strict=True)
+    day: date
+    id: UUID
+    price: Decimal
+    days: set[date] = set()
+    pair: tuple[int, str] = (1, "a")
+    inner: Half | None = None
+
+
 class Loud(BaseModel):
     text: str
 
@@ -101,6 +122,9 @@ GIVEN: list[tuple[Any, Any]] = [
     (Annotated[int, BeforeValidator(_cents)], "5 €"),
     (tuple[date, Decimal], ["2030-01-01", "1.10"]),
     (float, float("inf")),
+    (Exact, {"day": "2030-01-01", "id": "12345678-1234-5678-1234-567812345678", "price": "1.10", "days": ["2030-01-02"], "pair": [2, "b"]}),
+    (list[Exact], [{"day": "2030-01-01", "id": "12345678-1234-5678-1234-567812345678", "price": "1.10"}]),
+    (Annotated[date, Field(strict=True)], "2030-01-01"),
     (set[date], ["2030-01-01"]),
 ]
 
@@ -157,6 +181,14 @@ def test_a_default_that_python_does_not_see_is_refused_at_import() -> None:
         with pytest.raises(InvalidOption, match=words):
             dramatiq.actor(function)
         assert function.__name__ not in src.actors.broker.actors
+
+
+def test_a_strict_type_refuses_what_is_not_its_own_form_in_json() -> None:
+    for given, place in (({"day": 20300101}, "x.day"), ({"pair": ["2", "b"]}, "x.pair.0")):
+        whole = {"day": "2030-01-01", "id": "12345678-1234-5678-1234-567812345678", "price": "1.10", **given}
+        with pytest.raises(InvalidArguments) as refused:
+            _of(Exact).check([whole], {})
+        assert list(refused.value.places) == [place]
 
 
 def test_a_converter_of_the_actors_own_that_fails_names_its_field() -> None:
