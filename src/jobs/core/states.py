@@ -58,7 +58,7 @@ class Unique(StrEnum):
 
 
 class Source(StrEnum):
-    """What submitted a job."""
+    """The way in which a job was submitted."""
 
     API = "api"
     BROKER = "broker"  # a message that another program has published
