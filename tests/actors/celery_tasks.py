@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -65,6 +66,17 @@ def unless(path: str) -> str:
     if Path(path).exists():
         raise RuntimeError("the file exists")
     return "done"
+
+
+@app.task
+def echo(value: Any) -> Any:
+    return value
+
+
+@app.task
+def year(when: datetime) -> int:
+    """Needs a value that JSON cannot hold."""
+    return when.year
 
 
 class Refused(Exception):

@@ -5,12 +5,14 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Annotated, Any
 
 import dramatiq
 from dramatiq.errors import Retry
 from dramatiq.middleware import CurrentMessage
+from pydantic import BeforeValidator
 
+from ...actor_schema import type_hints
 from ...jobs.attempts.current_job import current_job
 from .. import states
 from ..base import values
@@ -18,6 +20,8 @@ from ..core import request, routes
 from ..core.request import Context
 from ..exceptions import Reject
 from . import errbacks, tracing
+
+_REST = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
 
 
 def declare(task: Any) -> None:
@@ -64,12 +68,24 @@ def function_of(task: Any) -> Callable[..., Any]:
     def run(*args: Any, **kwargs: Any) -> Any:
         return execute(task, args, kwargs)
 
-    run.__signature__ = inspect.signature(task.run)  # type: ignore[attr-defined]
+    run.__signature__ = _decoding(task.run)  # type: ignore[attr-defined]
     run.__wrapped__ = own  # type: ignore[attr-defined]
     run.__name__, run.__qualname__ = task.name.rpartition(".")[2], task.name
     run.__doc__ = task.__doc__ if own.__doc__ is None else own.__doc__
     run.__module__, run.__annotations__ = own.__module__, dict(getattr(own, "__annotations__", {}))
     return run
+
+
+def _decoding(function: Callable[..., Any]) -> inspect.Signature:
+    """Return the signature of a function; hints that convert values also accept the tagged form, in which results are passed on."""
+    signature = inspect.signature(function)
+    read = BeforeValidator(values.decode)
+    hints = type_hints.hints(function, signature.parameters)
+    changed = [
+        each if type_hints.is_native(hints[name]) or each.kind in _REST else each.replace(annotation=Annotated[hints[name], read])
+        for name, each in signature.parameters.items()
+    ]
+    return signature.replace(parameters=changed)
 
 
 def execute(task: Any, args: Any, kwargs: Any) -> Any:
@@ -99,8 +115,9 @@ def _context(task: Any, message: Any) -> Context:
     retries = int(options.get("retries", 0))
     due = current_job.scheduled_for
     soft, hard = task.actor.options.get("time_limit"), task.actor.options.get("hard_time_limit")
+    headers = {name: value for name, value in (about.get("headers") or {}).items() if not hasattr(Context, name)}
     return Context(
-        id=current_job.id, task=task.name, retries=retries, called_directly=False, hostname=current_job.worker,
+        **headers, id=current_job.id, task=task.name, retries=retries, called_directly=False, hostname=current_job.worker,
         root_id=about.get("root_id", current_job.id), parent_id=about.get("parent_id"), group=about.get("group_id"),
         group_index=about.get("group_index"), headers=about.get("headers"), eta=None if due is None else due.isoformat(),
         timelimit=(_seconds(options.get("hard_time_limit", hard)), _seconds(options.get("time_limit", soft))),

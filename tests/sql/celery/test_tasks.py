@@ -9,6 +9,7 @@ from uuid import UUID
 
 import pytest
 
+from src.actor_schema.signature import Signature
 from src.celery import signals, states
 from src.celery.exceptions import MaxRetriesExceededError, QueueNotFound, Retry, TaskRevokedError, TimeoutError, Unsupported
 from src.celery.result import AsyncResult
@@ -320,3 +321,12 @@ def test_every_signal_of_a_run_is_sent(inline: Inline) -> None:
         ("task_prerun", "add"), ("task_success", "add"), ("task_postrun", "add"),
         ("task_prerun", "fail"), ("task_failure", "fail"), ("task_postrun", "fail"),
     ]  # fmt: skip
+
+
+@pytest.mark.parametrize("given", [datetime(2030, 1, 2, 3, tzinfo=UTC), "2030-01-02T03:00:00Z"])
+def test_a_hint_converts_an_argument_and_the_result_of_an_earlier_task(given: Any, inline: Inline) -> None:
+    direct, behind, nested = tasks.year.delay(given), (tasks.echo.s(given) | tasks.year.s()).delay(), tasks.year.delay(when=given)
+    inline.run_all()
+
+    assert [each.get(1) for each in (direct, behind, nested)] == [2030] * 3
+    assert Signature.of(tasks.year.actor).json_schema()["properties"]["when"]["format"] == "date-time"
