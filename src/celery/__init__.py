@@ -7,6 +7,7 @@ Celery's names: `from src.celery.schedules import crontab`. It imports every roo
 
 from . import exceptions, signals, states
 from .app import Celery, current_app, current_task, shared_task
+from .base import modules
 from .canvas import Signature, chain, chord, chunks, group, maybe_signature, signature, subtask, xmap, xstarmap
 from .result import AsyncResult, EagerResult, GroupResult, ResultSet
 from .schedules import crontab, schedule, solar
@@ -40,6 +41,8 @@ __all__ = [
     "xstarmap",
 ]
 
-from .. import actors
+modules.refuse()
+
+from .. import actors  # noqa: E402 - last: it imports the modules of CALLBOARD_ACTORS, which import these names
 
 assert actors

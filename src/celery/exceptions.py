@@ -1,4 +1,4 @@
-"""Exceptions with Celery's names. Those that steer a job are Dramatiq's, so that the worker acts on them."""
+"""Exceptions with Celery's names. Retry, Ignore and the limits are Dramatiq's, so that the worker acts on them."""
 
 from __future__ import annotations
 

@@ -25,7 +25,7 @@ from ..task import Task, builtins
 from ..task.declaration import declare
 from . import beat, loading
 from .control import Control
-from .declaring import annotate, decorated, register, task_name
+from .declaring import annotate, decorated, rebase, register, task_name
 from .worker_signals import install
 
 _REFUSED = refused("app.")
@@ -161,6 +161,7 @@ class Celery:
             broker.declare_queue(queue)
         for task in list(registry.tasks.values()):
             if isinstance(task, Task) and task.app is self:
+                rebase(task, self.task_cls)
                 annotate(task, self.conf)
                 declare(task)
         if self.is_loaded:

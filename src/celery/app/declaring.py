@@ -19,7 +19,7 @@ _ATTRIBUTES = frozenset(name for name in Task.__annotations__ if not name.starts
     "max_retries", "retry_backoff", "retry_jitter", "ignore_result", "acks_late", "typing",
 }  # fmt: skip
 _REFUSED = refused("task(")
-#: options that are accepted: those, and the rows of differences that are no refusals
+#: accepted options: those, and the rows of differences without a cure
 OPTIONS = (_ATTRIBUTES - {"name", "abstract", "actor", "signature_of_actor"}) | frozenset(
     re.sub(r"task\((\w+)=\)", r"\1", name) for name, row in DIFFERENCES.items() if name.startswith("task(") and row.cure is None
 )
@@ -47,7 +47,9 @@ def decorated(app: Any, current: Callable[[], Any], args: tuple[Any, ...], optio
 
 def from_function(app: Any, current: Callable[[], Any], function: Callable[..., Any], **options: Any) -> Any:
     """Return the task of a function; the one declared earlier under its name, if there is one."""
-    base = options.pop("base", None) or current().Task
+    base = options.pop("base", None)
+    has_own_base = app is not None or base is not None
+    base = base or (current().task_cls if app is None else app.Task)  # app.Task would bind a shared task to this application
     bind, name = options.pop("bind", False), options.pop("name", None) or task_name(current().main, function.__module__, function.__name__)
     if name in registry.tasks:
         return registry.tasks[name]
@@ -55,7 +57,7 @@ def from_function(app: Any, current: Callable[[], Any], function: Callable[..., 
     if inspect.iscoroutinefunction(function):
         raise TypeError(f"{name} is a coroutine function, which Celery does not run: declare it with @dramatiq.actor.")
     members: dict[str, Any] = {
-        "__doc__": function.__doc__, "__module__": function.__module__, "name": name, "abstract": False,
+        "__doc__": function.__doc__, "__module__": function.__module__, "name": name, "abstract": False, "has_own_base": has_own_base,
         "run": function if bind else staticmethod(function), **options,
     }  # fmt: skip
     return register(app, type(function.__name__, (base,), members)())
@@ -80,6 +82,12 @@ def register(app: Any, task: Task) -> Task:
 def task_name(main: str | None, module: str, name: str) -> str:
     """Return the name as Celery generates it: module and function; a script's module is the application's name."""
     return ".".join(part for part in (main if module == "__main__" and main else module, name) if part)
+
+
+def rebase(task: Task, base: type[Task]) -> None:
+    """Give a shared task the base class of the application that is now the current one."""
+    if not task.has_own_base and base not in type(task).__mro__:
+        type(task).__bases__ = (base,)
 
 
 def annotate(task: Task, conf: Conf) -> None:

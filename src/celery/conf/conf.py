@@ -60,7 +60,7 @@ class Conf(MutableMapping[str, Any]):
     def read(self, source: Any, namespace: str | None = None, silent: bool = False) -> None:
         """Read a module, an object, a mapping, or the path of one of these; with a namespace, only its upper-case names.
 
-        Without one, names that are no keys are ignored, as in Celery: a module has other names too.
+        Without one, other names than keys are ignored, as in Celery: a module has them too.
         """
         found = _named(source, silent)
         prefix = f"{namespace.rstrip('_').upper()}_" if namespace else ""

@@ -57,7 +57,7 @@ KEYS: tuple[Key, ...] = (
     *_used("task_eager_propagates", "eager tasks raise their exceptions", False),
     *_used("task_routes", "queue and priority by task name, pattern or function"),
     *_used("task_annotations", "attributes of tasks by name, or `*`"),
-    *_used("task_default_queue", "queue of tasks without a route", "default"),
+    *_used("task_default_queue", "queue of tasks without a route; `default` unless set", "default"),
     *_used("task_queues", "names of further queues that workers read"),
     *_used("task_default_rate_limit", "rate limit of tasks without their own"),
     *_used("task_default_priority", "priority of tasks without their own, 0 to 9"),

@@ -43,6 +43,7 @@ class Context:
     logfile = None
     loglevel = None
     properties: dict[str, Any] | None = None
+    is_entered = False  # its task is being called: a further call is a direct one
     postponed: BaseException | None = None  # a retry that waits for the function's return
 
     def __init__(self, **fields: Any) -> None:

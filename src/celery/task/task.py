@@ -50,13 +50,18 @@ class Task:
     OperationalError: ClassVar[type[Exception]] = OperationalError
 
     _app: Any = None
+    has_own_base = True
 
     def run(self, *args: Any, **kwargs: Any) -> Any:
         """Do the work; subclasses override it."""
         raise NotImplementedError("Tasks must define the run method.")
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        """Call the function in this process."""
+        """Call the function in this process; within an attempt whose class overrides the call, do the attempt's work."""
+        running = request.current(self.name)
+        if running is not None and not running.called_directly and not running.is_entered:
+            running.is_entered = True
+            return self.run(*args, **kwargs)
         with request.entered(Context(task=self.name, args=args, kwargs=kwargs)):
             return self.run(*args, **kwargs)
 

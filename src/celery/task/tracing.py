@@ -50,7 +50,9 @@ def run(task: Any, request: Context) -> Outcome:
 def _outcome(task: Any, request: Context) -> Outcome:
     try:
         task.before_start(request.id, request.args, request.kwargs)
-        value = retrying.call(task, _function(task), request.args, request.kwargs)
+        function = _function(task)
+        request.is_entered = function is not task
+        value = retrying.call(task, function, request.args, request.kwargs)
         if request.postponed is not None:
             raise request.postponed
         return Outcome(states.SUCCESS, value)

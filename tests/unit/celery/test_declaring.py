@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import importlib
 from typing import Any
 
 import pytest
 
-from src.celery import Celery, Task
+from src.celery import Celery, Task, shared_task
 from src.celery.app.declaring import task_name
 from src.celery.core.messages import message
 from src.celery.exceptions import Retry, SoftTimeLimitExceeded, Unsupported
@@ -122,3 +123,55 @@ def test_limits_of_a_call_are_in_milliseconds_and_ask_for_a_process(app: Celery)
     made = message("t", (), {}, {"soft_time_limit": 1.5, "time_limit": 3, "headers": {"a": 1}})
 
     assert made.options == {"time_limit": 1500, "hard_time_limit": 3000, "isolated": True, "celery": {"headers": {"a": 1}}}
+
+
+def test_a_shared_task_takes_the_base_class_of_the_current_application(app: Celery) -> None:
+    calls: list[str] = []
+
+    class InContext(Task):
+        """As in Flask's pattern: each call is made within the application's context."""
+
+        def __call__(self, *args: Any, **kwargs: Any) -> Any:
+            calls.append(self.name)
+            return super().__call__(*args, **kwargs)
+
+    @shared_task(bind=True, name="shared.two")
+    def two(self: Task) -> bool:
+        return bool(self.request.called_directly)
+
+    with_base = Celery("flask", task_cls=InContext)
+    with_base.config_from_object({"task_ignore_result": True})
+
+    assert isinstance(two, InContext)
+    assert (two.apply().get(), two(), calls) == (False, True, ["shared.two"] * 2)
+
+
+def test_an_overridden_call_is_used_for_an_attempt(app: Celery) -> None:
+    class Doubled(Task):
+        def __call__(self, *args: Any, **kwargs: Any) -> Any:
+            return 2 * super().__call__(*args, **kwargs)
+
+    @app.task(base=Doubled, bind=True, name="t")
+    def count(self: Task, left: int) -> int:
+        assert self.request.called_directly is (left == 0)
+        return 1 if left == 0 else self(left - 1)
+
+    assert count.apply((1,)).get() == 4
+
+
+@pytest.mark.parametrize("name", ["contrib.abortable", "contrib.anything.at_all", "worker", "bootsteps", "beat", "backends.redis"])
+def test_a_module_without_a_counterpart_names_itself_and_the_cure(name: str) -> None:
+    with pytest.raises(ImportError, match=rf"celery\.{name.split('.')[0]}.* is not available: .* Instead: "):
+        importlib.import_module(f"src.celery.{name}")
+    with pytest.raises(ImportError, match="Instead: use the signals worker_process_init"):
+        from src.celery import bootsteps  # type: ignore[attr-defined]  # noqa: F401
+    with pytest.raises(ModuleNotFoundError, match=r"No module named 'src\.celery\.nothing'"):
+        importlib.import_module("src.celery.nothing")
+
+
+def test_modules_have_celerys_names() -> None:
+    for name, attribute in (
+        ("app.task", "Task"), ("utils.log", "get_task_logger"), ("utils", "uuid"), ("schedules", "crontab"), ("result", "AsyncResult"), ("canvas", "chain"),
+        ("signals", "task_success"), ("exceptions", "Retry"), ("states", "PENDING"),
+    ):  # fmt: skip
+        assert hasattr(importlib.import_module(f"src.celery.{name}"), attribute)
