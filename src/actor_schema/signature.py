@@ -64,6 +64,7 @@ class Signature:
         self._converted = {each: stored_arguments.adapter_of(t) for each, t in self._types.items() if not type_hints.is_native(t)}
         self.needs_coercion = bool(self._converted or self.secrets)
         self.generates = any(type_hints.generates(adapter.core_schema) for adapter in self._converted.values())
+        self._is_strict = any(stored_arguments.is_strict(adapter.core_schema) for adapter in self._converted.values())
         self._adapters: dict[str, TypeAdapter[Any]] = {}
         self.model = self._build_model()
 
@@ -229,7 +230,7 @@ class Signature:
     def _validated(self, values: dict[str, Any]) -> dict[str, Any]:
         """Return the values as the actor will receive them, by name; raises InvalidArguments naming every invalid field."""
         try:
-            model = self.model.model_validate(values)
+            model = self._accepted(values)
             found = []
         except ValidationError as error:
             found = [dict(each) for each in error.errors(include_url=False)]
@@ -244,10 +245,18 @@ class Signature:
             raise _invalid(complain(found, self.json_schema()["properties"]), pinpoint(found))
         return accepted
 
+    def _accepted(self, values: dict[str, Any]) -> BaseModel:
+        try:
+            return self.model.model_validate(values)
+        except ValidationError:
+            if not self._is_strict:
+                raise
+            return self.model.model_validate_json(dumps_rich(stored_arguments.reveal(values)))
+
     def _read(self, name: str, given: Any) -> Any:
         """Return one value as the actor will receive it; raises InvalidArguments."""
         try:
-            value = self._adapter(name).validate_python(given)
+            value = stored_arguments.validate(self._adapter(name), given)
             found = [*surprising(value, given, (name,))]
         except ValidationError as error:
             found = [{**each, "loc": (name, *each["loc"])} for each in error.errors(include_url=False)]

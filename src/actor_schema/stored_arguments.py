@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import fields, is_dataclass
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, PydanticUserError, RootModel, TypeAdapter
+from pydantic import BaseModel, ConfigDict, PydanticUserError, RootModel, TypeAdapter, ValidationError
 from pydantic_core import to_jsonable_python
 
 from ..jobs.core.values import dumps_rich
@@ -33,6 +33,23 @@ def adapter_of(hint: Any) -> TypeAdapter[Any]:
         return TypeAdapter(hint)
 
 
+def validate(adapter: TypeAdapter[Any], value: Any) -> Any:
+    """Validate a JSON value. A strict type accepts a date as text, or a set as a list, only from a JSON document."""
+    try:
+        return adapter.validate_python(value)
+    except ValidationError:
+        if not is_strict(adapter.core_schema):
+            raise
+        return adapter.validate_json(dumps_rich(reveal(value)))
+
+
+def is_strict(schema: Any) -> bool:
+    """True if a part of a pydantic schema is strict."""
+    if isinstance(schema, dict):
+        return schema.get("strict") is True or any(is_strict(each) for each in schema.values())
+    return isinstance(schema, list | tuple) and any(is_strict(each) for each in schema)
+
+
 def stored_form(adapter: TypeAdapter[Any], value: Any, given: Any) -> Any:
     """Return the JSON form of a validated value from which `adapter` makes it again; raises Unrepeatable.
 
@@ -42,7 +59,7 @@ def stored_form(adapter: TypeAdapter[Any], value: Any, given: Any) -> Any:
     alike: list[Any] = []
     for form in _forms(adapter, value, given):
         try:
-            again = adapter.validate_python(form)
+            again = validate(adapter, form)
             if again == value:
                 return form
             if _text(adapter, again) == text:

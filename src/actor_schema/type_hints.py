@@ -7,12 +7,14 @@ import json
 import typing
 import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from enum import Enum
+from functools import partial
 from types import GenericAlias, NoneType, SimpleNamespace, UnionType
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 from pydantic import AfterValidator, BeforeValidator, PlainValidator, TypeAdapter, WrapValidator
 from pydantic.fields import FieldInfo
-from pydantic_core import PydanticUndefined
+from pydantic_core import PydanticUndefined, to_jsonable_python
 
 from ..jobs.files.upload import FORMAT
 
@@ -48,7 +50,27 @@ def accepted(hint: Any) -> Any:
         _schema_of(hint)
     except Exception:  # noqa: BLE001 - pydantic has many ways to refuse a type, and each means the same here
         return Any
-    return hint
+    return _with_members(hint)
+
+
+def _with_members(hint: Any) -> Any:
+    """The hint, with enums that are also given by the JSON form of their values: pydantic takes a Decimal, date or tuple only as itself."""
+    if isinstance(hint, type) and issubclass(hint, Enum):
+        foreign = any(type(member.value) not in _NATIVE for member in hint)
+        return Annotated[hint, BeforeValidator(partial(_member, hint))] if foreign else hint
+    origin, inner = get_origin(hint), get_args(hint)
+    if origin not in (Union, UnionType, list, set, frozenset, tuple, dict):
+        return hint
+    changed = tuple(map(_with_members, inner))
+    if changed == inner:
+        return hint
+    return Union[changed] if origin in (Union, UnionType) else GenericAlias(origin, changed)  # noqa: UP007 - made at run time
+
+
+def _member(kind: type[Enum], given: Any) -> Any:
+    """The member whose value has this JSON form, or what was given: the validation words the error."""
+    form = given.value if isinstance(given, kind) else given
+    return next((member for member in kind if member.value == form or to_jsonable_python(member.value, fallback=str) == form), given)
 
 
 def is_secret(hint: Any) -> bool:

@@ -75,7 +75,7 @@ class Job(Base):
     options: Mapped[Any] = mapped_column(JsonText)  # Dramatiq's message options, as sent
     body: Mapped[str | None] = mapped_column(Text)  # of an undecodable message
     priority: Mapped[int] = mapped_column(SmallInteger, default=0)
-    source: Mapped[str] = mapped_column(String(16), default="send")  # form, api, cli, send, schedule, broker
+    source: Mapped[str] = mapped_column(String(16), default="send")  # a Source, or a word of a program that submits in its own name
     submitted_by: Mapped[str | None] = mapped_column(String(255))
     unique_key: Mapped[str | None] = mapped_column(String(255))
     unique_until: Mapped[Unique | None] = mapped_column(words(Unique))  # how long it blocks others with its key

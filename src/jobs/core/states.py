@@ -57,6 +57,23 @@ class Unique(StrEnum):
     FINISHED = "finished"  # until it reaches a final state
 
 
+class Source(StrEnum):
+    """The way in which a job was submitted."""
+
+    API = "api"
+    BROKER = "broker"  # a message that another program has published
+    CALLBACK = "callback"
+    COMMAND = "command"
+    FAILURES = "failures"  # a failure mail
+    FORM = "form"
+    GROUP = "group"
+    PIPELINE = "pipeline"
+    RE_RUN = "re-run"
+    SCHEDULE = "schedule"
+    SEND = "send"
+    WEBHOOK = "webhook"
+
+
 class WorkerCommand(StrEnum):
     """Worker command of an operator."""
 

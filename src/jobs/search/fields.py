@@ -17,7 +17,7 @@ from ...sql.clock import now
 from ...sql.columns import to_microseconds
 from ..core.fingerprints import LENGTH
 from ..core.models import Attempt, Job, Worker
-from ..core.states import State
+from ..core.states import Source, State
 from ..core.workflow_models import StoredWorkflow
 from ..read.queries import NOT_SUCCEEDED
 from . import texts
@@ -26,7 +26,6 @@ from .values import duration, escaped, instants, like, microseconds, span, whole
 
 #: not a state: a job whose newest attempt failed waits for its retry or for an operator
 FAILED = "failed"
-SOURCES = ("api", "broker", "callback", "command", "form", "group", "pipeline", "re-run", "schedule", "send")
 
 #: jobs that an id prefix may match
 MOST_IDS = 10_000
@@ -107,8 +106,8 @@ def _of_flag(value: str, _: Place) -> ColumnElement[bool]:
 
 
 def _of_source(value: str, _: Place) -> ColumnElement[bool]:
-    if value not in SOURCES:
-        raise ValueError(f"it is one of: {', '.join(SOURCES)}")
+    if value not in tuple(Source):
+        raise ValueError(f"it is one of: {', '.join(Source)}")
     return Job.source == value
 
 
@@ -188,7 +187,7 @@ for _field in (
     Field("wait", "from its submission to its newest start", "wait:>1m", "that waited", _of_wait, (">1s", ">10s", ">1m")),
     Field("attempt", "the number of its newest attempt", "attempt:>1", "whose attempt is", _numbered(Job.attempt), (">1", ">3")),
     Field("priority", "0 to 9", "priority:9", "whose priority is", _numbered(Job.priority)),
-    Field("source", "what submitted it", "source:schedule", "submitted by way of", _of_source, SOURCES),
+    Field("source", "what submitted it", "source:schedule", "submitted by way of", _of_source, tuple(Source)),
     Field("user", "who submitted it", "user:alice", "submitted by", _named(Job.submitted_by)),
     Field("worker", "host:pid that runs it or ran an attempt", "worker:web1*", "whose worker is", _of_worker),
     Field("key", "its unique, fair-share or idempotency key", "key:customer-7*", "whose key is", _of_key),

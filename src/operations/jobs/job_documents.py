@@ -11,7 +11,7 @@ from typing_extensions import TypedDict
 from ...actor_schema.signature import Signature
 from ...jobs.core.errors import UnknownActor
 from ...jobs.core.models import Attempt, Job
-from ...jobs.core.states import HeldFor, Outcome, State
+from ...jobs.core.states import HeldFor, Outcome, Source, State
 from ...telemetry import tracing
 from ..format.document_fields import Args, Instant, Json, Kwargs, Next
 from ..format.instants import write_instant
@@ -31,7 +31,7 @@ class JobSummary(TypedDict):
     reason: Annotated[str | None, Field(description="why it waits, is held, or ended")]
     args: Args
     kwargs: Kwargs
-    source: Annotated[str, Field(description="form, api, cli, send, schedule or broker")]
+    source: Annotated[str, Field(description=f"what submitted it: {', '.join(Source)}")]
     submitted_by: str | None
     attempt: Annotated[int, Field(description="number of the newest attempt; 0: none yet")]
     cancel_requested: bool

@@ -8,18 +8,33 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
+from enum import Enum
 from typing import Annotated, Any, NotRequired
 from uuid import UUID, uuid4
 
 import dramatiq
 import pytest
-from pydantic import AfterValidator, AliasChoices, BaseModel, BeforeValidator, Field, RootModel, SecretStr, ValidationInfo, field_validator
+from pydantic import (
+    AfterValidator,
+    AliasChoices,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    RootModel,
+    SecretStr,
+    ValidationInfo,
+    field_validator,
+)
 from typing_extensions import TypedDict
+from werkzeug.datastructures import MultiDict
 
 import src.actors
 from src.actor_schema.signature import Signature
 from src.broker.options.errors import InvalidOption
 from src.jobs.core.errors import InvalidArguments
+from src.operations.arguments.fields import fields_of
+from src.operations.arguments.reading import read
 
 
 def named(value: object) -> str:
@@ -68,6 +83,26 @@ class Half(TypedDict):
     note: NotRequired[str]
 
 
+class Rate(Enum):
+    LOW = Decimal("0.07")
+    HIGH = Decimal("0.19")
+
+
+class Corner(Enum):
+    LEFT = (0, 1)
+    RIGHT = (1, 1)
+
+
+class Exact(BaseModel):
+    model_config = ConfigDict(strict=True)
+    day: date
+    id: UUID
+    price: Decimal
+    days: set[date] = set()
+    pair: tuple[int, str] = (1, "a")
+    inner: Half | None = None
+
+
 class Loud(BaseModel):
     text: str
 
@@ -101,6 +136,13 @@ GIVEN: list[tuple[Any, Any]] = [
     (Annotated[int, BeforeValidator(_cents)], "5 €"),
     (tuple[date, Decimal], ["2030-01-01", "1.10"]),
     (float, float("inf")),
+    (Exact, {"day": "2030-01-01", "id": "12345678-1234-5678-1234-567812345678", "price": "1.10", "days": ["2030-01-02"], "pair": [2, "b"]}),
+    (list[Exact], [{"day": "2030-01-01", "id": "12345678-1234-5678-1234-567812345678", "price": "1.10"}]),
+    (Annotated[date, Field(strict=True)], "2030-01-01"),
+    (Rate, "0.19"),
+    (Corner | None, [1, 1]),
+    (list[Corner], [[0, 1], [1, 1]]),
+    (dict[str, Rate], {"a": "0.07"}),
     (set[date], ["2030-01-01"]),
 ]
 
@@ -157,6 +199,25 @@ def test_a_default_that_python_does_not_see_is_refused_at_import() -> None:
         with pytest.raises(InvalidOption, match=words):
             dramatiq.actor(function)
         assert function.__name__ not in src.actors.broker.actors
+
+
+@pytest.mark.parametrize("kind", [Rate, Corner])
+def test_each_choice_of_an_enum_is_accepted_as_its_form_shows_it(kind: type[Enum]) -> None:
+    signature = _of(kind)
+    [shown] = fields_of(signature)
+    for choice, member in zip(shown.choices, kind, strict=True):
+        values = read([shown], MultiDict({"x": choice.text})).values
+        assert signature.coerce(*signature.check([], values))[1] == {"x": member}
+    with pytest.raises(InvalidArguments, match="Choose"):
+        signature.check([5], {})
+
+
+def test_a_strict_type_refuses_what_is_not_its_own_form_in_json() -> None:
+    for given, place in (({"day": 20300101}, "x.day"), ({"pair": ["2", "b"]}, "x.pair.0")):
+        whole = {"day": "2030-01-01", "id": "12345678-1234-5678-1234-567812345678", "price": "1.10", **given}
+        with pytest.raises(InvalidArguments) as refused:
+            _of(Exact).check([whole], {})
+        assert list(refused.value.places) == [place]
 
 
 def test_a_converter_of_the_actors_own_that_fails_names_its_field() -> None:
