@@ -2,8 +2,8 @@
 
 Every process that imports `src.actors` calls `connect` there: workers, the web front end, schedulers, commands. In a
 program that imports only `src.jobs`, the first hook that is used calls it, by the name of this module (src/hooks.py).
-It loads no actors and sets no broker, because such a program may have a Dramatiq broker of its own. So messages of
-actors are made here from their names.
+It loads no actors and sets no final broker (src/early_actors.py), because such a program may have a Dramatiq broker of
+its own. So messages of actors are made here from their names.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """Actors: one module per subject; `dramatiq src.actors` loads this package.
 
 The law of this room: actors are thin and safe to repeat; ids in, small JSON out. It imports every module below this
-folder, and every module or folder that CALLBOARD_ACTORS names. Actors declared earlier on Dramatiq's default broker are
-adopted; a module that declares its actors on a broker of its own is refused.
+folder, and every module or folder that CALLBOARD_ACTORS names. Actors declared earlier, on Dramatiq's default broker or
+after an import of `src.jobs`, are adopted; a module that declares its actors on a broker of its own is refused.
 """
 
 from __future__ import annotations
@@ -21,13 +21,14 @@ with uncollected():
 
     from .. import wiring
     from ..broker import build_broker
+    from ..early_actors import EarlyActors
     from ..logs import get_logger
     from ..setting_checks import at_home
     from ..settings import get_settings
 
 log = get_logger(__name__)
 
-_earlier = dramatiq.broker.global_broker  # Dramatiq creates a broker for the first actor that is declared before this import
+_earlier = dramatiq.broker.global_broker  # that of actors which are declared before this import: Dramatiq's default, or EarlyActors
 broker = build_broker()
 
 
@@ -90,10 +91,11 @@ def _adopt(other: Broker) -> None:
         unknown = sorted(actor.options.keys() - broker.actor_options)
         if name in broker.actors or unknown:
             why = f"has options that Callboard does not know ({', '.join(unknown)})" if unknown else "has the name of another actor"
-            raise ImportError(f"The actor {name}, declared before {__name__} was imported, {why}.")
+            cure = "Remove them" if unknown else "Rename one of them"
+            raise ImportError(f"The actor {name}, declared before {__name__} was imported, {why}. {cure}.")
         actor.broker = broker
         broker.declare_actor(actor)
-    if other.actors:
+    if other.actors and not isinstance(other, EarlyActors):
         cure = f"import {__name__} before modules of actors, or name these in CALLBOARD_ACTORS"
         log.warning("actors_adopted", actors=sorted(other.actors), declared_on=type(other).__name__, cure=cure)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from functools import cache
 from typing import Any
 
 import dramatiq
@@ -58,6 +59,12 @@ def middleware() -> list[Middleware]:
         FollowUps(),
         GroupCallbacks(),
     ]
+
+
+@cache
+def known_options() -> frozenset[str]:
+    """Return the names of all options of actors."""
+    return frozenset(name for each in middleware() for name in each.actor_options)
 
 
 class JobsBroker(RabbitmqBroker):

@@ -4,6 +4,7 @@ The law of this room: SQL only; it knows no pika, Flask or APScheduler. Every fu
 commits: the code that opened the session does. A state changes only by a move of `states.MOVES`, as compare-and-set.
 """
 
+from .. import early_actors
 from .attempts.current_job import current_job
 from .core.errors import CancelRequested, JobsError
 from .core.states import Outcome, State
@@ -34,3 +35,5 @@ __all__ = [
     "submit",
     "submit_many",
 ]
+
+early_actors.hold()
