@@ -47,9 +47,10 @@ class EarlyActors(Broker):
 
     def _final(self, wish: str) -> Broker:
         """Return Callboard's broker. Raises RuntimeError if the program has set another one since."""
-        broker: Broker = dramatiq.get_broker()
+        broker = dramatiq.get_broker()
         if broker is self:
-            broker = import_module(f"{_PACKAGE}.actors").broker
+            import_module(f"{_PACKAGE}.actors")  # sets it
+            broker = dramatiq.get_broker()
         if not isinstance(broker, import_module(f"{_PACKAGE}.broker.jobs_broker").JobsBroker):
             raise RuntimeError(
                 f"Cannot {wish}: the actor was declared before dramatiq.set_broker({type(broker).__name__}). Set the broker before any actor is"
