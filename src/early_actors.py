@@ -51,7 +51,8 @@ class EarlyActors(Broker):
         if broker is self:
             import_module(f"{_PACKAGE}.actors")  # sets it
             broker = dramatiq.get_broker()
-        if not isinstance(broker, import_module(f"{_PACKAGE}.broker.jobs_broker").JobsBroker):
+        final: type[Broker] = import_module(f"{_PACKAGE}.broker.jobs_broker").JobsBroker
+        if not isinstance(broker, final):
             raise RuntimeError(
                 f"Cannot {wish}: the actor was declared before dramatiq.set_broker({type(broker).__name__}). Set the broker before any actor is"
                 f" declared, or import {_PACKAGE}.actors instead, to run it as a job of Callboard."
