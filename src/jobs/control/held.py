@@ -17,6 +17,7 @@ from ..core.models import Attempt, Job, Worker
 from ..core.states import HeldFor, State, require
 from ..finish import ending
 from ..finish.settle import storable
+from ..submit import defaults
 from ..submit.row import NAME
 from ..submit.submission import new_id
 from ..upkeep.restoring import forgotten_by
@@ -43,6 +44,7 @@ def hold_foreign(session: Session, messages: Sequence[tuple[str, Message[Any]]],
     """
     if not messages:
         return
+    messages = [(queue, defaults.sealed(message)) for queue, message in messages]
     forgotten = forgotten_by(session, [message.message_timestamp for _, message in messages])
     rows = [
         _blank(queue)

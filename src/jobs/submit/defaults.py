@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import Any
 
@@ -66,6 +66,25 @@ def declare(actor: str, defaults: Defaults) -> None:
 def of(actor: str) -> Defaults:
     """Return an actor's defaults, or empty ones."""
     return _declared.get(actor, NOTHING)
+
+
+def sealed(message: Message[Any]) -> Message[Any]:
+    """Return the message with its secret arguments sealed, also those of the messages in its options, which follow it."""
+    message = of(message.actor_name).seal(message)
+    options = message.options
+    following: dict[str, Any] = {}
+    if options.get("pipe_target"):
+        following["pipe_target"] = _sealed_document(options["pipe_target"])
+    if options.get("group_completion_callbacks"):
+        following["group_completion_callbacks"] = [_sealed_document(each) for each in options["group_completion_callbacks"]]
+    return replace(message, options={**options, **following}) if following else message
+
+
+def _sealed_document(document: Any) -> Any:
+    try:
+        return sealed(Message(**document)).asdict()
+    except TypeError:  # not a message: refused when it is to follow
+        return document
 
 
 def guarded() -> Mapping[str, Defaults]:

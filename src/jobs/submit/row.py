@@ -50,7 +50,7 @@ def row_of(submission: Submission, present: datetime, *, carried: Mapping[str, s
     if submission.submitted_by is not None:
         _check_name("submitted_by", submission.submitted_by)
     declared = defaults.of(message.actor_name)
-    message = declared.seal(message)
+    message = defaults.sealed(message)
     # Keys are computed from arguments: with placeholders they would be the same for every workflow.
     keys = defaults.NOTHING if submission.takes_results or submission.stands_in else declared
     chosen = _chosen(submission, declared.usual)

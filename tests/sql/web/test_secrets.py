@@ -3,19 +3,25 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
+from typing import Any
 
+import dramatiq
 import pytest
+from dramatiq import Message
 from pydantic import SecretStr
-from sqlalchemy import text
+from sqlalchemy import select, text
 
 import tests.actors.web as acting
 from src.actor_schema.signature import Signature
+from src.actors.arithmetic import add
+from src.jobs.control.held import hold_foreign
 from src.jobs.core.errors import InvalidArguments
 from src.jobs.core.models import Job
 from src.jobs.read import queries
 from src.operations.people.roles import Role
 from src.settings import get_settings
-from src.sql.database import read
+from src.sql.database import read, write
 from tests.harness.site import Site
 
 PLANTED = "plant3d-s3cret"
@@ -71,6 +77,41 @@ def test_sent_by_code_it_is_sealed_too_and_unique_keys_use_the_seal(site: Site) 
     assert _opened(job) == f"back: {PLANTED[::-1]} "
     assert PLANTED not in (job.unique_key or "")
     assert second.message_id == first.message_id  # the same call: the first stands for it
+
+
+def _unlock(door: str, key: Any = PLANTED) -> Message[Any]:
+    return acting.unlock.message_with_options(args=(key, {"user": "ann", "password": PLANTED}, door))
+
+
+def _in_pipeline() -> None:
+    dramatiq.pipeline([add.message(1, 2), _unlock("a", SecretStr(PLANTED)).copy(options={"pipe_ignore": True}), _unlock("b")]).run()
+
+
+def _after_group() -> None:
+    group = dramatiq.group([_unlock("c"), add.message(1, 2)])
+    group.add_completion_callback(_unlock("d"))
+    group.run()
+
+
+def _from_elsewhere() -> None:
+    with write() as session:
+        hold_foreign(session, [("linger", _unlock("e"))], run=False)
+
+
+@pytest.mark.parametrize("sends", [_in_pipeline, _after_group, _from_elsewhere])
+def test_within_other_messages_and_in_foreign_ones_it_is_sealed_too(site: Site, sends: Callable[[], None]) -> None:
+    sends()
+    assert "unlock" in _in_database(site)
+    assert PLANTED not in _in_database(site)
+
+
+def test_a_sealed_step_of_a_pipeline_opens_its_secret(site: Site) -> None:
+    _in_pipeline()
+    with read() as session:
+        first = session.execute(select(Job).where(Job.actor == "add")).scalar_one()
+    step: Message[Any] = Message(**first.options["pipe_target"])
+    args, kwargs = Signature.of(acting.unlock).coerce(step.args, step.kwargs)
+    assert acting.unlock.fn(*args, **kwargs) == f"a: {PLANTED[::-1]} {PLANTED[::-1]}"
 
 
 def test_an_edit_keeps_what_it_does_not_show(site: Site) -> None:
