@@ -12,7 +12,7 @@ from .api.openapi import document
 from .api.requests.blueprint import blueprint as api_blueprint
 from .auth import access
 from .auth import pages as auth_pages
-from .http import compression, cookies, errors, headers, health, metrics, path_segments, request_spans, uploads
+from .http import compression, cookies, errors, headers, health, host_names, metrics, path_segments, request_spans, uploads
 from .pages import account, actors, api_docs, count, emails, mailbox, random_users, reports, schedules, workflows
 from .pages.admin import audit, backups, configuration, people, sign_ins, tokens, webhooks
 from .pages.fleet import alerts, overrides, overview, queues, workers
@@ -60,6 +60,7 @@ PAGES = (
 def make() -> Flask:
     """Create the WSGI application; opens no connection."""
     app = Flask(__package__)  # package of the templates and static files
+    host_names.init(app)
     request_spans.init(app)
     path_segments.init(app)
     app.config.update(

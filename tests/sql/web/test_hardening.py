@@ -38,6 +38,13 @@ def test_an_invitation_leads_to_the_configured_address_whatever_the_request_says
         assert "evil.example" not in text
 
 
+@pytest.mark.parametrize("host", ["x" * 300, "x" * 64 + ".example.com", "a..example.com"])
+@pytest.mark.parametrize("path", ["/", "/sign-in", "/api/v1/jobs", "/healthz", "/static/callboard.css", "/nowhere"])
+def test_a_host_that_is_none_is_refused_without_a_traceback(site: Site, host: str, path: str) -> None:
+    answer = site.stranger().client.get(path, headers={"Host": host}, buffered=True)
+    assert (answer.status_code, answer.text) == (400, "The Host header is not the name of a host.\n")
+
+
 def test_a_new_link_ends_the_older_ones(site: Site) -> None:
     with write() as session:
         older = users.invite(session, "ann", "viewer", None)
