@@ -117,7 +117,7 @@ DIFFERENCES: dict[str, Difference] = {
     **_changed("finds a group by the id of its workflow", "GroupResult.restore"),
     **_changed("runs with the id, exception and traceback as a job of its own", "link_error"),
     **_changed("whole seconds, counted from 1970 and not from the scheduler's start", "schedule"),
-    **_changed("each entry is an actor with the entry's name, listed with its schedule", "beat_schedule", "app.add_periodic_task"),
+    **_changed("each entry is an actor with the entry's name, listed with its schedule; the schedule of a removed entry stays, and its ticks get no job: pause it", "beat_schedule", "app.add_periodic_task"),
 }  # fmt: skip
 
 
