@@ -72,11 +72,12 @@ def sealed(message: Message[Any]) -> Message[Any]:
     """Return the message with its secret arguments sealed, also those of the messages in its options, which follow it."""
     message = of(message.actor_name).seal(message)
     options = message.options
+    target, callbacks = options.get("pipe_target"), options.get("group_completion_callbacks")
     following: dict[str, Any] = {}
-    if options.get("pipe_target"):
-        following["pipe_target"] = _sealed_document(options["pipe_target"])
-    if options.get("group_completion_callbacks"):
-        following["group_completion_callbacks"] = [_sealed_document(each) for each in options["group_completion_callbacks"]]
+    if target:
+        following["pipe_target"] = _sealed_document(target)
+    if callbacks and isinstance(callbacks, list | tuple):
+        following["group_completion_callbacks"] = [_sealed_document(each) for each in callbacks]
     return replace(message, options={**options, **following}) if following else message
 
 

@@ -31,7 +31,10 @@ VALUES: list[Any] = [
     "../a", "a/b?c#d%25", "ü\U0001f3ad\u2028", [], [1], [[]], {}, {"a": 1}, {"\x00": "\ud800"},
 ]  # fmt: skip
 FIELDS = ("queue_name", "actor_name", "args", "kwargs", "options", "message_id", "message_timestamp", "unknown")
-OPTIONS = ("attempt", "retries", "eta", "max_retries", "time_limit", "traceparent", "group_completion_uuid", "scheduled_for", "priority")
+OPTIONS = (
+    "attempt", "retries", "eta", "max_retries", "time_limit", "traceparent", "group_completion_uuid", "scheduled_for", "priority",
+    "pipe_target", "group_completion_callbacks",
+)  # fmt: skip
 
 
 def body(**fields: Any) -> bytes:
@@ -88,6 +91,8 @@ def test_every_field_with_every_value_stops_no_job(
     assert {one.id for one, _ in taken.claimed} == set(ours)
     assert len(taken.done_with) == len(bodies)
     assert kept(database) >= len(known)
+    with database.read() as session:
+        assert session.execute(select(Job.reason).where(Job.reason.contains("could not be kept"))).scalars().all() == []
 
 
 def test_true_is_no_number_of_an_attempt(database: Database) -> None:
