@@ -7,6 +7,8 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from pydantic import SecretStr
+
 from src.celery import Celery, Task, current_task, maybe_signature, shared_task, signals
 from src.celery.exceptions import Ignore, Reject, SoftTimeLimitExceeded
 from src.logs import get_logger
@@ -77,6 +79,12 @@ def echo(value: Any) -> Any:
 def year(when: datetime) -> int:
     """Needs a value that JSON cannot hold."""
     return when.year
+
+
+@app.task
+def unlock(password: SecretStr) -> int:
+    """Return the length of its secret."""
+    return len(password.get_secret_value())
 
 
 class Refused(Exception):

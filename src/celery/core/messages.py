@@ -8,6 +8,7 @@ from typing import Any
 
 from dramatiq import Message
 
+from ...actor_schema import stored_arguments
 from ...jobs.core.job_options import NORMAL_PRIORITY
 from ...jobs.core.placeholders import OUTCOME, RESULT
 from ...jobs.core.values import plain
@@ -126,4 +127,4 @@ def encoded(known: registry.Known | None, args: list[Any], kwargs: dict[str, Any
 
 
 def _plain(value: Any) -> Any:
-    return value if isinstance(value, dict) and (RESULT in value or OUTCOME in value) else plain(value)
+    return value if isinstance(value, dict) and (RESULT in value or OUTCOME in value) else plain(stored_arguments.reveal(value))

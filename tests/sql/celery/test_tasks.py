@@ -8,6 +8,7 @@ from typing import Any
 from uuid import UUID
 
 import pytest
+from pydantic import SecretStr
 
 from src.actor_schema.signature import Signature
 from src.celery import signals, states
@@ -330,3 +331,12 @@ def test_a_hint_converts_an_argument_and_the_result_of_an_earlier_task(given: An
 
     assert [each.get(1) for each in (direct, behind, nested)] == [2030] * 3
     assert Signature.of(tasks.year.actor).json_schema()["properties"]["when"]["format"] == "date-time"
+
+
+@pytest.mark.parametrize("password", ["open sesame", SecretStr("open sesame")])
+def test_a_secret_is_sealed_in_the_row_and_opened_for_the_task(password: Any, inline: Inline) -> None:
+    result = tasks.unlock.delay(password)
+    inline.run_all()
+
+    assert result.get(1) == 11
+    assert "open sesame" not in str(look(inline.database, result.id).args)
