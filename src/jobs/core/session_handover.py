@@ -70,18 +70,27 @@ def _check(connection: Connection) -> None:
         raise WrongSession(
             f"This session uses the driver {connection.dialect.driver}, whose statements differ. Use postgresql+psycopg://, also for AsyncSession."
         )
-    driver = connection.connection.dbapi_connection
-    if connection.get_execution_options().get("isolation_level") == "AUTOCOMMIT" or getattr(driver, "autocommit", None) is True:
+    if _commits_each_statement(connection):
         raise WrongSession(
             "This session commits each statement by itself (isolation level AUTOCOMMIT), so the job would not belong to your transaction."
             " Hand over a session with transactions."
         )
 
 
+def _commits_each_statement(connection: Connection) -> bool:
+    if connection.get_execution_options().get("isolation_level") == "AUTOCOMMIT":
+        return True
+    driver: Any = connection.connection.dbapi_connection
+    if connection.dialect.name == "sqlite":  # with isolation level None, a transaction must have been begun by hand
+        return driver.isolation_level is None and not getattr(driver, "in_transaction", True)
+    return bool(driver.autocommit)
+
+
 @contextmanager
 def _search_path(session: Session, connection: Connection, schema: str) -> Iterator[None]:
     path = connection.execute(_ENTER, {"schema": schema}).scalar_one()
-    connection.info[FINDS_TABLES] = True
+    info = connection.info  # kept: a connection that has died since cannot be asked for it
+    info[FINDS_TABLES] = True
     failed = False
     try:
         # The application's new objects are not flushed here: their tables are in its own schema.
@@ -91,7 +100,7 @@ def _search_path(session: Session, connection: Connection, schema: str) -> Itera
         failed = True  # a failed transaction accepts no statement, and its rollback restores the path
         raise
     finally:
-        connection.info.pop(FINDS_TABLES)
+        info.pop(FINDS_TABLES)
         if not failed:
             connection.execute(_LEAVE, {"path": path})
 

@@ -7,7 +7,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from sqlalchemy import Engine, create_engine, func, select, text
+from sqlalchemy import Engine, create_engine, event, func, select, text
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncSession, create_async_engine
 from sqlalchemy.orm import Session, scoped_session, sessionmaker
 
@@ -15,6 +16,8 @@ from src.actors.arithmetic import add
 from src.jobs import Workflow, submit
 from src.jobs.core.errors import WrongSession
 from src.jobs.core.models import Job
+from src.jobs.core.session_handover import handed_over
+from src.settings import get_settings
 from src.sql.database import Database
 from tests.harness.stores import only_on
 
@@ -65,7 +68,6 @@ def test_a_session_that_commits_each_statement_is_refused(database: Database, en
     assert jobs(database) == 0
 
 
-@only_on("postgresql")  # pysqlite's connections do not show it
 def test_an_engine_that_commits_each_statement_is_refused(database: Database) -> None:
     engine = create_engine(database.url, isolation_level="AUTOCOMMIT")
     with Session(engine) as session, pytest.raises(WrongSession, match="AUTOCOMMIT"):
@@ -124,3 +126,26 @@ def test_an_async_session_is_refused_and_its_own_session_takes_a_job(database: D
 def test_what_is_not_a_session_is_refused(database: Database, engine: Engine) -> None:
     with engine.connect() as connection, pytest.raises(WrongSession, match="not Connection"):
         submit(connection, add.message(1, 2))  # type: ignore[arg-type]
+
+
+def test_an_engine_that_begins_transactions_by_hand_takes_a_job(database: Database) -> None:
+    engine = create_engine(database.url)
+    if database.is_sqlite:  # SQLAlchemy's recipe for savepoints and isolation with pysqlite
+        event.listen(engine, "connect", lambda connection, _record: setattr(connection, "isolation_level", None))
+        event.listen(engine, "begin", lambda connection: connection.exec_driver_sql("BEGIN"))
+    with Session(engine) as session:
+        submit(session, add.message(1, 2))
+        session.rollback()
+        submit(session, add.message(1, 2))
+        session.commit()
+    engine.dispose()
+    assert jobs(database) == 1
+
+
+@only_on("postgresql")
+def test_a_lost_connection_raises_the_error_of_the_database(database: Database, engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CALLBOARD_DATABASE_SCHEMA", "public")
+    get_settings.cache_clear()
+    with Session(engine) as session, pytest.raises(DBAPIError) as raised, handed_over(session) as own:
+        own.execute(text("SELECT pg_terminate_backend(pg_backend_pid())"))
+    assert raised.value.connection_invalidated
