@@ -17,6 +17,7 @@ from src.jobs.core.envelopes import leave_to_relay, publisher
 from src.migrations import MigrationRefused, configuration, migrate, missing, newest, revision
 from src.settings import get_settings
 from src.sql.database import Database, use_database
+from tests.harness import ROOT
 from tests.harness.services import Postgres, random_name
 from tests.harness.stores import using
 
@@ -212,3 +213,20 @@ def test_a_backup_takes_our_schema_alone_and_comes_back_into_it(theirs: Database
 
     assert scalar(url, "SELECT title FROM jobs") == "baker"
     assert scalar(url, "SELECT id FROM board.jobs") == kept.id
+
+
+@pytest.mark.parametrize("url", ["postgresql"], indirect=True)
+def test_an_installation_moves_from_public_into_a_schema_as_documented(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    as_of_a_release_before(url, "0033")
+    migrate(url)
+    execute(url, "CREATE TABLE orders (id integer)")
+    guide = (ROOT / "docs" / "how-to" / "existing-application.md").read_text()
+    execute(url, guide.partition("```sql\n")[2].partition("```")[0])
+
+    monkeypatch.setenv("CALLBOARD_DATABASE_SCHEMA", SCHEMA)
+    get_settings.cache_clear()
+    migrate(url)
+
+    assert found(url) == (newest(), None)
+    assert scalar(url, "SELECT string_agg(tablename, ' ') FROM pg_tables WHERE schemaname = 'public'") == "orders"
+    get_settings.cache_clear()
