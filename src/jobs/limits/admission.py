@@ -10,6 +10,7 @@ import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
+from operator import attrgetter
 from typing import Any, NamedTuple
 
 from sqlalchemy.orm import Session
@@ -91,7 +92,8 @@ def needs_admission(claimed: Sequence[Claimed], policies: dict[str, Policy]) -> 
 def _decide(
     session: Session, claimed: Sequence[Claimed], policies: dict[str, Policy], in_force: Controls, take_suspect: Callable[[int], bool]
 ) -> list[Candidate]:
-    candidates = [Candidate(job) for job in claimed]
+    # In the order of submission: PostgreSQL returns claimed rows in any order, and a later job must not take an earlier one's slot.
+    candidates = [Candidate(job) for job in sorted(claimed, key=attrgetter("seq"))]
     _ask_pauses(candidates, in_force)
     _part_suspects(candidates, take_suspect)
     _ask_breakers(session, candidates, policies)

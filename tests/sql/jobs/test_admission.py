@@ -98,6 +98,17 @@ def test_a_rate_key_gives_each_key_its_own_limit(database: Database, time: Still
     assert {one.id for one in started} == set(ids[:2])
 
 
+def test_of_jobs_claimed_together_the_first_submitted_starts(database: Database, time: StillClock) -> None:
+    worker, policy = hired(database), Policy(rates=rates.parse("1/h"))
+    ids = [submitted(database).id for _ in range(3)]
+
+    with database.write() as session:
+        claimed = sorted(claims.claim(session, worker, [(id, 1) for id in ids]), key=lambda one: -one.seq)
+        started = claims.admit(session, claimed, {"add": policy})
+
+    assert [one.id for one in started] == ids[:1]
+
+
 @settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     arrivals=st.lists(st.tuples(st.integers(0, 3_000), st.integers(1, 5)), min_size=1, max_size=25),

@@ -25,9 +25,9 @@ def test_a_task_is_named_by_module_and_function(app: Celery) -> None:
 
 
 def test_a_name_is_declared_once(app: Celery) -> None:
-    first = app.task(name="once")(lambda: 1)
+    first = app.task(name="tests.declared_once")(lambda: 1)
 
-    assert app.task(name="once")(lambda: 2) is first
+    assert app.task(name="tests.declared_once")(lambda: 2) is first
 
 
 def test_options_become_those_of_the_actor(app: Celery) -> None:
