@@ -45,7 +45,7 @@ class EarlyActors(Broker):
             f"This worker has not imported {_PACKAGE}.actors. Start it with `dramatiq {_PACKAGE}.actors`, and name this module in CALLBOARD_ACTORS."
         )
 
-    def _final(self, wish: str) -> Broker:
+    def _final(self, action: str) -> Broker:
         """Return Callboard's broker. Raises RuntimeError if the program has set another one since."""
         broker = dramatiq.get_broker()
         if broker is self:
@@ -54,7 +54,7 @@ class EarlyActors(Broker):
         final: type[Broker] = import_module(f"{_PACKAGE}.broker.jobs_broker").JobsBroker
         if not isinstance(broker, final):
             raise RuntimeError(
-                f"Cannot {wish}: the actor was declared before dramatiq.set_broker({type(broker).__name__}). Set the broker before any actor is"
+                f"Cannot {action}: the actor was declared before dramatiq.set_broker({type(broker).__name__}). Set the broker before any actor is"
                 f" declared, or import {_PACKAGE}.actors instead, to run it as a job of Callboard."
             )
         return broker
