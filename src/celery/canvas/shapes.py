@@ -14,18 +14,12 @@ from .signatures import Signature
 MAP, STARMAP = "celery.map", "celery.starmap"
 
 
-class chain(Signature):
-    """Tasks that run one after the other, each with the result of the one before. A group followed by a task is a chord."""
-
-    kind = "chain"
-
-    def __init__(self, *tasks: Any, **options: Any) -> None:
-        given = tasks[0] if len(tasks) == 1 and not isinstance(tasks[0], Mapping) else tasks
-        super().__init__("celery.chain", (), {"tasks": _upgraded(map(Signature.from_dict, given))}, options, subtask_type=self.kind)
+class _Several(Signature):
+    """A shape whose only argument is its list of tasks."""
 
     @classmethod
     def of_dict(cls, described: Any) -> Signature:
-        made = cls(*described["kwargs"]["tasks"])
+        made = cls(*described["kwargs"]["tasks"]) if described["kwargs"]["tasks"] else cls([])
         made.update(
             args=tuple(described.get("args") or ()),
             options=dict(described.get("options") or {}),
@@ -37,6 +31,16 @@ class chain(Signature):
     def tasks(self) -> list[Signature]:
         tasks: list[Signature] = self["kwargs"]["tasks"]
         return tasks
+
+
+class chain(_Several):
+    """Tasks that run one after the other, each with the result of the one before. A group followed by a task is a chord."""
+
+    kind = "chain"
+
+    def __init__(self, *tasks: Any, **options: Any) -> None:
+        given = tasks[0] if len(tasks) == 1 and not isinstance(tasks[0], Mapping) else tasks
+        super().__init__("celery.chain", (), {"tasks": _upgraded(map(Signature.from_dict, given))}, options, subtask_type=self.kind)
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Send it."""
@@ -61,7 +65,7 @@ class chain(Signature):
         return " | ".join(map(repr, self.tasks))
 
 
-class group(Signature):
+class group(_Several):
     """Tasks that run side by side; the result is the list of theirs."""
 
     kind = "group"
@@ -73,21 +77,6 @@ class group(Signature):
         elif isinstance(given, Mapping):
             given = [given]
         super().__init__("celery.group", (), {"tasks": [Signature.from_dict(each) for each in given]}, options, subtask_type=self.kind)
-
-    @classmethod
-    def of_dict(cls, described: Any) -> Signature:
-        made = cls(*described["kwargs"]["tasks"]) if described["kwargs"]["tasks"] else cls([])
-        made.update(
-            args=tuple(described.get("args") or ()),
-            options=dict(described.get("options") or {}),
-            immutable=described.get("immutable", False),
-        )
-        return made
-
-    @property
-    def tasks(self) -> list[Signature]:
-        tasks: list[Signature] = self["kwargs"]["tasks"]
-        return tasks
 
     def __call__(self, *args: Any, **options: Any) -> Any:
         """Send it with these arguments before those of each task."""

@@ -8,6 +8,7 @@ import socket
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import pytest
 from sqlalchemy import select, update
@@ -310,97 +311,80 @@ def own_postgres() -> Iterator[Postgres]:
         server.remove()
 
 
-def test_while_sql_is_away_nothing_is_lost_and_what_ended_meanwhile_is_written_later(
-    own_postgres: Postgres, broker_node: BrokerNode, tmp_path: Path
-) -> None:
+@pytest.fixture
+def severed(own_postgres: Postgres, broker_node: BrokerNode, tmp_path: Path) -> Iterator[Callboard]:
+    """A Callboard on that PostgreSQL, which this process belongs to."""
     name = random_name("own")
     own_postgres.execute(f"CREATE DATABASE {name}")
+    own_postgres.execute(f"ALTER DATABASE {name} SET synchronous_commit = on")  # commits must last; the tests' server has them asynchronous
     migrate(own_postgres.url(name))
-    callboard = Callboard(
-        broker_node, own_postgres.url(name), tmp_path, actors="tests.actors.broker", reconcile_interval=2, reconcile_after=4
-    )
-    try:
-        with callboard.entered(), callboard.working(CALLBOARD_LEASE_DURATION="60") as worker:
-            running = actors.make_and_wait_deaf.send(str(tmp_path / "made"), str(tmp_path / "go on"))
-            callboard.wait_for(tmp_path / "made")
-            waiting = [actors.echo.send_with_options(args=(number,), delay=2000) for number in range(5)]
-            own_postgres.stop()
-            (tmp_path / "go on").touch()
-            eventually(lambda: worker.says("ends_wait_for_sql"), deadline_s=DEADLINE_S, what="the end waits for SQL")
-            own_postgres.start()
+    settings: dict[str, Any] = {"reconcile_interval": 2, "reconcile_after": 4}
+    with Callboard(broker_node, own_postgres.url(name), tmp_path, actors="tests.actors.broker", **settings) as made, made.entered():
+        yield made
 
-            assert callboard.until(running).state is State.SUCCEEDED
-            assert [callboard.until(message).result for message in waiting] == list(range(5))
-            assert [attempt.number for attempt in callboard.job(running.message_id).attempts] == [1]
-    finally:
-        callboard.close()
+
+def test_while_sql_is_away_nothing_is_lost_and_what_ended_meanwhile_is_written_later(
+    severed: Callboard, own_postgres: Postgres, tmp_path: Path
+) -> None:
+    with severed.working(CALLBOARD_LEASE_DURATION="60") as worker:
+        running = actors.make_and_wait_deaf.send(str(tmp_path / "made"), str(tmp_path / "go on"))
+        severed.wait_for(tmp_path / "made")
+        waiting = [actors.echo.send_with_options(args=(number,), delay=2000) for number in range(5)]
+        own_postgres.stop()
+        (tmp_path / "go on").touch()
+        eventually(lambda: worker.says("ends_wait_for_sql"), deadline_s=DEADLINE_S, what="the end waits for SQL")
+        own_postgres.start()
+
+        assert severed.until(running).state is State.SUCCEEDED
+        assert [severed.until(message).result for message in waiting] == list(range(5))
+        assert [attempt.number for attempt in severed.job(running.message_id).attempts] == [1]
 
 
 def test_a_worker_killed_before_its_end_is_committed_has_not_acknowledged_the_message(
-    own_postgres: Postgres, broker_node: BrokerNode, tmp_path: Path
+    severed: Callboard, own_postgres: Postgres, tmp_path: Path
 ) -> None:
-    name = random_name("own")
-    own_postgres.execute(f"CREATE DATABASE {name}")
-    migrate(own_postgres.url(name))
-    callboard = Callboard(
-        broker_node, own_postgres.url(name), tmp_path, actors="tests.actors.broker", reconcile_interval=2, reconcile_after=4
-    )
-    try:
-        with callboard.entered():
-            worker = callboard.worker(threads=1)
-            message = actors.make_and_wait_deaf.send(str(tmp_path / "made"), str(tmp_path / "go on"))
-            callboard.wait_for(tmp_path / "made")
-            own_postgres.stop()
-            (tmp_path / "go on").touch()
-            eventually(lambda: worker.says("ends_wait_for_sql"), deadline_s=DEADLINE_S, what="the end waits for SQL")
+    worker = severed.worker(threads=1)
+    message = actors.make_and_wait_deaf.send(str(tmp_path / "made"), str(tmp_path / "go on"))
+    severed.wait_for(tmp_path / "made")
+    own_postgres.stop()
+    (tmp_path / "go on").touch()
+    eventually(lambda: worker.says("ends_wait_for_sql"), deadline_s=DEADLINE_S, what="the end waits for SQL")
 
-            worker.kill()
+    worker.kill()
 
-            eventually(lambda: callboard.messages("default") == 1, deadline_s=DEADLINE_S, what="RabbitMQ has the message again")
-            own_postgres.start()
-            with callboard.working():
-                attempts = callboard.until(message).attempts
-        assert [attempt.outcome for attempt in attempts] == [Outcome.LOST, Outcome.SUCCEEDED]
-    finally:
-        callboard.close()
+    eventually(lambda: severed.messages("default") == 1, deadline_s=DEADLINE_S, what="RabbitMQ has the message again")
+    own_postgres.start()
+    with severed.working():
+        attempts = severed.until(message).attempts
+    assert [attempt.outcome for attempt in attempts] == [Outcome.LOST, Outcome.SUCCEEDED]
 
 
 @pytest.mark.parametrize("ends", ["while SQL is away", "later"])
 def test_a_job_whose_claim_a_killed_postgresql_has_forgotten_runs_once(
-    ends: str, own_postgres: Postgres, broker_node: BrokerNode, tmp_path: Path
+    ends: str, severed: Callboard, own_postgres: Postgres, tmp_path: Path
 ) -> None:
-    name = random_name("own")
-    own_postgres.execute(f"CREATE DATABASE {name}")
-    own_postgres.execute(f"ALTER DATABASE {name} SET synchronous_commit = on")  # commits must last; the tests' server has them asynchronous
     own_postgres.execute("ALTER SYSTEM SET wal_writer_delay = '10s'")
     own_postgres.execute("SELECT pg_reload_conf()")
-    migrate(own_postgres.url(name))
-    callboard = Callboard(
-        broker_node, own_postgres.url(name), tmp_path, actors="tests.actors.broker", reconcile_interval=2, reconcile_after=4
-    )
-    try:
-        # Each heartbeat flushes all earlier commits to disk; a subscription must not be checked between two of them.
-        slow = Callboard.working(callboard, CALLBOARD_LEASE_DURATION="60", CALLBOARD_HEARTBEAT_INTERVAL="5", CALLBOARD_RECONCILE_AFTER="60")
-        with callboard.entered(), slow as worker:
-            for number in range(3):  # a queue's first claim takes the long way, which waits for the disk
-                callboard.until(actors.echo.send(number))
-            message = actors.make_and_wait_deaf.send(str(tmp_path / "started"), str(tmp_path / "go on"))
-            callboard.wait_for(tmp_path / "started")
-            own_postgres.kill()
-            if ends == "while SQL is away":
-                (tmp_path / "go on").touch()
-                eventually(lambda: worker.says("ends_wait_for_sql"), deadline_s=DEADLINE_S)
-            own_postgres.start()
-            if ends == "later":
-                # On a busy machine a heartbeat may have come between the claim and the kill: then nothing was forgotten.
-                if callboard.job(message.message_id).state is State.QUEUED:
-                    eventually(lambda: worker.says("forgotten_claims_retaken"), deadline_s=DEADLINE_S)
-                assert (callboard.job(message.message_id).state, callboard.job(message.message_id).attempt) == (State.RUNNING, 1)
-                (tmp_path / "go on").touch()
+    # Each heartbeat flushes all earlier commits to disk; a subscription must not be checked between two of them.
+    slow = severed.working(CALLBOARD_LEASE_DURATION="60", CALLBOARD_HEARTBEAT_INTERVAL="5", CALLBOARD_RECONCILE_AFTER="60")
+    with slow as worker:
+        for number in range(3):  # a queue's first claim takes the long way, which waits for the disk
+            severed.until(actors.echo.send(number))
+        message = actors.make_and_wait_deaf.send(str(tmp_path / "started"), str(tmp_path / "go on"))
+        severed.wait_for(tmp_path / "started")
+        own_postgres.kill()
+        if ends == "while SQL is away":
+            (tmp_path / "go on").touch()
+            eventually(lambda: worker.says("ends_wait_for_sql"), deadline_s=DEADLINE_S)
+        own_postgres.start()
+        if ends == "later":
+            # On a busy machine a heartbeat may have come between the claim and the kill: then nothing was forgotten.
+            if severed.job(message.message_id).state is State.QUEUED:
+                eventually(lambda: worker.says("forgotten_claims_retaken"), deadline_s=DEADLINE_S)
+            assert (severed.job(message.message_id).state, severed.job(message.message_id).attempt) == (State.RUNNING, 1)
+            (tmp_path / "go on").touch()
 
-            job = callboard.until(message)
-            assert (job.state, [attempt.number for attempt in job.attempts]) == (State.SUCCEEDED, [1])
-            callboard.until(actors.echo.send("the next"))
-            assert traces(tmp_path / "started") == ["1"]
-    finally:
-        callboard.close()
+        job = severed.until(message)
+        assert (job.state, [attempt.number for attempt in job.attempts]) == (State.SUCCEEDED, [1])
+        severed.until(actors.echo.send("the next"))
+        assert traces(tmp_path / "started") == ["1"]
