@@ -54,9 +54,9 @@ MUTATIONS = (
     Mutation(
         "a late report of an earlier attempt counts",
         "src/jobs/finish/ending.py",
-        "CASE WHEN jobs.attempt = d.attempt AND jobs.state = 'running' AND jobs.worker_id = :worker_id THEN true END",
-        "CASE WHEN jobs.state = 'running' AND jobs.worker_id = :worker_id THEN true END",
-        "tests/sql/jobs",
+        "CASE WHEN jobs.attempt = d.attempt AND jobs.state = '{State.RUNNING}' AND jobs.worker_id = :worker_id THEN true END",
+        "CASE WHEN jobs.state = '{State.RUNNING}' AND jobs.worker_id = :worker_id THEN true END",
+        "tests/sql/jobs/test_completion.py",
     ),
     Mutation(
         "forms need no CSRF token",
