@@ -16,7 +16,7 @@ from dramatiq.middleware import CurrentMessage
 from sqlalchemy.orm import Session
 
 from ..jobs.attempts.current_job import current_job
-from ..jobs.core.message_options import check, declare
+from ..jobs.options.message_options import check, declare
 from ..jobs.read.queries import queues
 from ..jobs.submit import stand_ins
 from ..jobs.submit.requests import Receipt, Submission, submission_of

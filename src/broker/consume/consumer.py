@@ -19,7 +19,7 @@ import pika
 import pika.exceptions
 from dramatiq.broker import Consumer, MessageProxy
 
-from ...jobs.core.job_options import NORMAL_PRIORITY
+from ...jobs.options.job_options import NORMAL_PRIORITY
 from ...jobs.relay import lost_messages
 from ...logs import get_logger
 from ...settings import get_settings

@@ -13,7 +13,7 @@ from dramatiq.broker import MessageProxy
 
 from ...jobs.control.held import is_keepable
 from ...jobs.core.claimed import Claimed
-from ...jobs.core.job_options import NORMAL_PRIORITY
+from ...jobs.options.job_options import NORMAL_PRIORITY
 
 #: seconds that a settled delivery may wait for earlier ones, to be acknowledged together
 TOGETHER_S = 0.02

@@ -15,10 +15,10 @@ from dramatiq.broker import Broker
 from ...actor_schema.signature import Signature
 from ...actor_schema.type_hints import misdeclared
 from ...jobs.core.errors import JobsError
-from ...jobs.core.job_options import OPTIONS, JobOptions
-from ...jobs.core.option_kinds import OptionKind, Period
 from ...jobs.core.states import Unique
 from ...jobs.core.values import dumps, plain
+from ...jobs.options.job_options import OPTIONS, JobOptions
+from ...jobs.options.option_kinds import OptionKind, Period
 from ...jobs.submit import defaults
 from ...jobs.submit.defaults import Defaults
 from .errors import InvalidOption

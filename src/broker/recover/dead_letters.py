@@ -13,7 +13,7 @@ from typing import Any
 import pika
 import pika.exceptions
 
-from ...jobs.core.job_options import NORMAL_PRIORITY
+from ...jobs.options.job_options import NORMAL_PRIORITY
 from ...logs import get_logger
 from ..consume.frame_reader import DeliveringConnection
 from ..core import topology

@@ -9,9 +9,9 @@ from typing import Any
 from dramatiq import Message
 
 from ...actor_schema import stored_arguments
-from ...jobs.core.job_options import NORMAL_PRIORITY
 from ...jobs.core.placeholders import OUTCOME, RESULT
 from ...jobs.core.values import plain
+from ...jobs.options.job_options import NORMAL_PRIORITY
 from ...jobs.submit.submission import new_id
 from ..base import values
 from ..base.differences import refused, unknown, unsupported

@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from ...jobs.core.job_options import Place
+from ...jobs.options.job_options import Place
 from ...up.errors import UpError
 from ..shared.actor_arguments import read_arguments
 from ..shared.actor_command import OfJob

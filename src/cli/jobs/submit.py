@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from ...jobs.core.job_options import Place
+from ...jobs.options.job_options import Place
 from ...up.errors import UpError
 from ..shared.actor_arguments import arguments_of, call_of
 from ..shared.actor_command import OfActor, actors_like, values_like

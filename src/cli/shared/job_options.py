@@ -7,8 +7,8 @@ from typing import Any, TypeVar
 
 import click
 
-from ...jobs.core.job_options import JobOption, Place, options_at
-from ...jobs.core.option_kinds import OneOf, Whole
+from ...jobs.options.job_options import JobOption, Place, options_at
+from ...jobs.options.option_kinds import OneOf, Whole
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 

@@ -16,11 +16,11 @@ from ...settings import get_settings
 from ...sql.clock import now
 from ..core.envelopes import dumps
 from ..core.errors import JobsError, NotAllowed, UnknownJob
-from ..core.job_options import FIELDS, Place, options_at
 from ..core.models import Job
 from ..core.states import State
 from ..core.workflow_models import StoredStep
 from ..finish import ending
+from ..options.job_options import FIELDS, Place, options_at
 
 #: states in which a job can be edited
 EDITABLE = (State.SCHEDULED, State.QUEUED, State.RETRYING, State.HELD)

@@ -13,8 +13,8 @@ from typing import Any
 
 from dramatiq import Message
 
-from ..core.job_options import FIELDS, JobOptions, given
 from ..core.values import dumps, text_of
+from ..options.job_options import FIELDS, JobOptions, given
 
 
 @dataclass(frozen=True, slots=True)

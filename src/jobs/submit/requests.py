@@ -8,9 +8,9 @@ from typing import Any
 
 from dramatiq import Message
 
-from ..core.job_options import JobOptions, read_message
-from ..core.message_options import OF_SUBMISSION
 from ..core.states import State
+from ..options.job_options import JobOptions, read_message
+from ..options.message_options import OF_SUBMISSION
 
 
 @dataclass(frozen=True, slots=True)

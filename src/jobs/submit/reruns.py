@@ -11,8 +11,8 @@ from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
 from ..core.errors import NotAllowed, UnknownJob
-from ..core.job_options import lasting
 from ..core.models import Job
+from ..options.job_options import lasting
 from .requests import Receipt, Submission
 from .submission import new_id, submit_many
 

@@ -14,10 +14,10 @@ from ...settings import get_settings
 from ...sql.columns import to_microseconds
 from ..core.envelopes import dumps
 from ..core.errors import JobsError
-from ..core.job_options import FIELDS, STORED
-from ..core.option_kinds import OptionKind
 from ..core.states import State
 from ..limits import fair_queueing
+from ..options.job_options import FIELDS, STORED
+from ..options.option_kinds import OptionKind
 from . import defaults
 from .requests import Submission
 

@@ -21,14 +21,14 @@ from ...sql.direct import FLUSH, Direct
 from ...sql.statements import AHEAD_OF_DISK, Batch, is_sqlite
 from ...sql.upsert import upsert
 from ...telemetry import tracing
-from ..core import message_options
 from ..core.envelopes import Envelope, announce, committed, dumps, encode
 from ..core.errors import IdempotencyConflict, JobsError
-from ..core.job_options import STORED
 from ..core.models import Job, UniquePeriod
 from ..core.session_handover import AnySession, handed_over
 from ..core.states import State, require
 from ..limits import fair_queueing
+from ..options import message_options
+from ..options.job_options import STORED
 from . import defaults
 from .requests import Receipt, Submission, submission_of
 from .row import row_of

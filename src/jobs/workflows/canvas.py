@@ -21,11 +21,12 @@ from typing import Any, TypeAlias
 import dramatiq
 from dramatiq import Message
 
-from ..core import message_options, placeholders
+from ..core import placeholders
 from ..core.errors import JobsError
 from ..core.placeholders import OUTCOME, RESULT
 from ..core.session_handover import AnySession, handed_over
 from ..core.workflow_models import OnDead, When
+from ..options import message_options
 from ..submit.requests import Submission, submission_of
 from .submission import PlannedStep, WorkflowReceipt, submit_plan
 

@@ -10,7 +10,7 @@ from dramatiq import Message
 
 from ..core.envelopes import dumps
 from ..core.errors import JobsError
-from ..core.job_options import OPTIONS
+from ..options.job_options import OPTIONS
 from ..submit.requests import Submission
 from ..submit.submission import new_id
 from .canvas import Part, Workflow

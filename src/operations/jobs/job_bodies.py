@@ -8,7 +8,7 @@ from pydantic import Field
 
 from ...jobs.control.edits import Edit
 from ...jobs.core.errors import JobsError
-from ...jobs.core.job_options import Place
+from ...jobs.options.job_options import Place
 from ..format.request_values import RequestBody, example, read
 from .job_request import JobRequest
 from .option_bodies import values_of, with_options

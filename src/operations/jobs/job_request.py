@@ -10,8 +10,8 @@ from ...actor_schema.signature import Signature
 from ...jobs import Submission
 from ...jobs.control.edits import Edit, takes_arguments
 from ...jobs.core.errors import InvalidArguments, JobsError
-from ...jobs.core.job_options import JobOptions, given
 from ...jobs.core.models import Job
+from ...jobs.options.job_options import JobOptions, given
 from ...jobs.submit.submission import new_id
 from ...jobs.workflows.submission import PlannedStep
 from ..format.json_documents import MASK

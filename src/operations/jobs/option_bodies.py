@@ -8,9 +8,9 @@ from typing import Annotated, Any, Literal, TypeVar
 from pydantic import BaseModel, BeforeValidator, Field, WithJsonSchema, create_model
 
 from ...jobs.core.errors import JobsError
-from ...jobs.core.job_options import OPTIONS, JobOption, Place, options_at
 from ...jobs.core.models import Job
-from ...jobs.core.option_kinds import Delay, Instant, Moment, OneOf, OptionKind, Period, Text, Until, Whole
+from ...jobs.options.job_options import OPTIONS, JobOption, Place, options_at
+from ...jobs.options.option_kinds import Delay, Instant, Moment, OneOf, OptionKind, Period, Text, Until, Whole
 from ..format import request_values
 from ..format.request_values import ahead, duration
 

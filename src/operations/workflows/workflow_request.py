@@ -20,7 +20,7 @@ from pydantic import Field, create_model
 
 from ...jobs import Submission
 from ...jobs.core.errors import InvalidArguments, JobsError
-from ...jobs.core.job_options import Place
+from ...jobs.options.job_options import Place
 from ...jobs.submit.submission import new_id
 from ...jobs.workflows import canvas
 from ...jobs.workflows.canvas import Workflow

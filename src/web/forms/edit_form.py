@@ -13,7 +13,7 @@ from ...jobs import State
 from ...jobs.control import edits
 from ...jobs.control.edits import Edit
 from ...jobs.core.errors import InvalidArguments, JobsError, UnknownActor
-from ...jobs.core.job_options import FIELDS
+from ...jobs.options.job_options import FIELDS
 from ...operations.arguments.error_places import at_places
 from ...operations.arguments.field import ABSENT, Field, Kind, every, identical
 from ...operations.arguments.fields import filled

@@ -8,8 +8,8 @@ from typing import Any
 
 from werkzeug.datastructures import MultiDict
 
-from ...jobs.core.job_options import JobOption, Place, options_at
-from ...jobs.core.option_kinds import Delay, Instant, OneOf, Period, Text, Until, Whole
+from ...jobs.options.job_options import JobOption, Place, options_at
+from ...jobs.options.option_kinds import Delay, Instant, OneOf, Period, Text, Until, Whole
 from ...operations.arguments.field import Choice, Field, Kind
 from ...operations.arguments.reading import Reading, read, retyped
 from ...operations.format.instants import parse_duration, parse_instant

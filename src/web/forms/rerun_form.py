@@ -11,7 +11,7 @@ from werkzeug.datastructures import MultiDict
 from ...actor_schema.signature import Signature
 from ...jobs import Receipt
 from ...jobs.core.errors import IdempotencyConflict, InvalidArguments, JobsError
-from ...jobs.core.job_options import lasting
+from ...jobs.options.job_options import lasting
 from ...jobs.submit import reruns
 from ...operations.arguments.error_places import at_places
 from ...operations.arguments.field import Field, every, identical

@@ -15,7 +15,7 @@ from werkzeug.datastructures import MultiDict
 
 from ...actor_schema.signature import Signature
 from ...jobs.core.errors import InvalidArguments, UnknownActor
-from ...jobs.core.job_options import lasting
+from ...jobs.options.job_options import lasting
 from ...jobs.submit import defaults
 from ...operations.arguments.field import ABSENT, Field, Kind, holding, identical, write
 from ...operations.arguments.fields import fields_of

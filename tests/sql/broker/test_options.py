@@ -13,8 +13,8 @@ from dramatiq import Message, Middleware
 from src.broker import JobFailure, get, ready, state
 from src.broker.jobs_broker import JobsBroker
 from src.jobs import JobsError, State, Workflow, submit
-from src.jobs.core import message_options
 from src.jobs.core.errors import UnknownJob
+from src.jobs.options import message_options
 from src.sql.clock import now
 from src.sql.database import Database
 from tests.actors.endings import once

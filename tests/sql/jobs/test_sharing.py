@@ -9,9 +9,9 @@ import pytest
 
 from src.jobs import JobsError, State, submit_many
 from src.jobs.core.envelopes import Envelope
-from src.jobs.core.job_options import NORMAL_PRIORITY, JobOptions
 from src.jobs.core.states import Unique
 from src.jobs.leases import claims
+from src.jobs.options.job_options import NORMAL_PRIORITY, JobOptions
 from src.jobs.submit import defaults
 from src.jobs.submit.defaults import Defaults
 from src.jobs.submit.requests import Submission

@@ -11,8 +11,8 @@ from jsonschema import Draft202012Validator
 from sqlalchemy import select, update
 
 from src.jobs import State
-from src.jobs.core.job_options import JobOptions
 from src.jobs.core.models import Job
+from src.jobs.options.job_options import JobOptions
 from src.jobs.submit import defaults
 from src.jobs.submit.defaults import Defaults
 from src.operations.format.instants import parse_duration

@@ -13,10 +13,10 @@ from src.cli.jobs.submit import submit as submit_command
 from src.cli.shared.job_options import job_options
 from src.jobs import JobsError, Submission
 from src.jobs.control.edits import Edit
-from src.jobs.core.job_options import FIELDS, OPTIONS, STORED, JobOption, JobOptions, Place
 from src.jobs.core.models import Job
-from src.jobs.core.option_kinds import Delay, Instant, Moment, OneOf, OptionKind, Period, Text, Until, Whole
 from src.jobs.core.states import Unique
+from src.jobs.options.job_options import FIELDS, OPTIONS, STORED, JobOption, JobOptions, Place
+from src.jobs.options.option_kinds import Delay, Instant, Moment, OneOf, OptionKind, Period, Text, Until, Whole
 from src.operations.jobs.job_bodies import CallBody, EditBody, JobBody
 from src.operations.jobs.option_bodies import with_options
 from src.operations.workflows.workflow_request import StepBody

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from difflib import get_close_matches
 from typing import Any
 
-from .errors import JobsError
+from ..core.errors import JobsError
 from .job_options import IN_MESSAGES
 
 #: options of the submission; not stored with the message

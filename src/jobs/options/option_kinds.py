@@ -13,7 +13,7 @@ from typing import Any
 
 from ...sql.clock import now
 from ...sql.columns import to_microseconds
-from .errors import JobsError
+from ..core.errors import JobsError
 
 #: no store holds a lone surrogate, and PostgreSQL no NUL
 _STORABLE = re.compile(r"[^\x00\ud800-\udfff]+")

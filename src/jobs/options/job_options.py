@@ -11,8 +11,8 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Annotated, Any, get_type_hints
 
+from ..core.states import Unique
 from .option_kinds import Delay, Instant, OneOf, OptionKind, Period, Text, Until, Whole
-from .states import Unique
 
 #: default priority; 9 is the most urgent
 NORMAL_PRIORITY = 5
