@@ -49,6 +49,7 @@ VERBS = {
     "top": "fleet.top",
     "completion": "machine.completion",
     "shell": "machine.shell",
+    "celery": "celery.commands",
 }
 #: verb -> audit action; None: nothing to audit. A test fails for a verb without an entry.
 ACTIONS: dict[str, str | None] = {
@@ -90,6 +91,9 @@ ACTIONS: dict[str, str | None] = {
             "up", "down", "status", "logs", "doctor", "config", "reset", "backup", "restore", "test", "check", "web", "worker", "scheduler",
             "mailbox", "migrate", "jobs", "job", "pauses", "limits", "breakers", "workflows", "workflow show", "schedules", "schedule show",
             "schedule preview", "top", "completion", "shell",
+            # The verbs that these run write their own entries.
+            "celery worker", "celery beat", "celery call", "celery result", "celery purge", "celery inspect", "celery status", "celery control",
+            "celery report", "celery list", "celery events", "celery shell",
         )
     ),
 }  # fmt: skip

@@ -19,9 +19,9 @@ from .bulk_request import CountDiffers
 PURGED = (State.SCHEDULED, State.QUEUED, State.RETRYING)
 
 
-def query(queue: str) -> str:
-    """The query for the waiting jobs of a queue."""
-    return f"queue:{quote(queue)} state:{','.join(PURGED)}"
+def query(*queues: str) -> str:
+    """The query for the waiting jobs of queues."""
+    return f"queue:{','.join(map(quote, queues))} state:{','.join(PURGED)}"
 
 
 def purge(session: Session, queue: str, *, count: int | None, by: Caller, source: Literal["api", "command"]) -> tuple[Receipt | None, int]:

@@ -36,6 +36,10 @@ class Terminal:
         """Return the command's output, whatever its exit code."""
         return self._call(words, code).stdout.strip()
 
+    def call(self, *words: str) -> subprocess.CompletedProcess[str]:
+        """Return the finished command, which must succeed."""
+        return self._call(words, 0)
+
     def _call(self, words: tuple[str, ...], code: int) -> subprocess.CompletedProcess[str]:
         done = fork_server.server().run(["-m", "src", *words], self.environment)
         assert done.returncode == code, done.stdout + done.stderr

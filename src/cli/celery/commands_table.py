@@ -1,0 +1,128 @@
+"""Table of Celery's commands and their options: the counterpart here, no effect, or refused with the cure.
+
+docs/reference/celery-differences.md lists the same rows; a test compares them.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class Effect(StrEnum):
+    """Effect of a command or an option."""
+
+    MAPPED = "mapped"
+    NONE = "no effect"
+    REFUSED = "refused"
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One command, or one option of it. `text`: the counterpart, the reason, or the cure. `value`: the option takes one."""
+
+    effect: Effect
+    text: str
+    value: bool = True
+
+
+def _mapped(text: str, *names: str) -> dict[str, Row]:
+    return dict.fromkeys(names, Row(Effect.MAPPED, text))
+
+
+def _idle(text: str, *names: str, value: bool = True) -> dict[str, Row]:
+    return dict.fromkeys(names, Row(Effect.NONE, text, value))
+
+
+def _refused(cure: str, *names: str, value: bool = True) -> dict[str, Row]:
+    return dict.fromkeys(names, Row(Effect.REFUSED, cure, value))
+
+
+_NAME = "a worker is named by its host and process id"
+_WORKER = "the worker's command and Callboard's settings decide"
+_SUPERVISOR = "systemd, Docker or `./run up` supervise the process: set it there"
+_ROWS = "the state of workers and jobs is read from the database, no worker has to answer"
+_FIXED = "workers have a fixed number of threads: start another worker, or `./run worker --threads N`"
+
+#: commands, and actions of `inspect` and `control`
+COMMANDS: dict[str, Row] = {
+    **_mapped("`./run worker`", "worker"),
+    **_mapped("`./run scheduler`", "beat"),
+    **_mapped("`./run submit TASK`", "call"),
+    **_mapped("`./run job ID`", "result"),
+    **_mapped("`./run bulk cancel 'queue:NAME state:scheduled,queued,retrying'`", "purge"),
+    **_mapped("`./run workers`", "status", "inspect ping", "inspect registered", "inspect active_queues", "inspect stats"),
+    **_mapped("`./run jobs state:running`", "inspect active"),
+    **_mapped("`./run jobs state:queued`", "inspect reserved"),
+    **_mapped("`./run jobs state:scheduled,retrying`", "inspect scheduled"),
+    **_mapped("`./run jobs state:cancelled`", "inspect revoked"),
+    **_mapped("`./run job ID`", "inspect query_task"),
+    **_mapped("`./run config`", "report", "inspect report", "inspect conf"),
+    **_mapped("`./run limit actor:TASK --rate RATE`", "control rate_limit"),
+    **_mapped("`./run workers stop NAME`", "control shutdown"),
+    **_mapped("`./run cancel ID`, unless it runs", "control revoke"),
+    **_mapped("`./run cancel ID`, also while it runs", "control terminate"),
+    **_mapped("`./run pause queue:NAME`", "control cancel_consumer"),
+    **_mapped("`./run resume queue:NAME`", "control add_consumer"),
+    **_mapped("the queues that the actors declare", "list bindings"),
+    **_mapped("`./run top`", "events"),
+    **_mapped("`./run shell`", "shell"),
+    **_refused("time limits belong to the task: time_limit= and soft_time_limit=, or those of apply_async()", "control time_limit"),
+    **_refused(_FIXED, "control pool_grow", "control pool_shrink", "control autoscale"),
+    **_refused("`./run workers stop NAME` drains it, and its supervisor starts it again", "control pool_restart"),
+    **_refused("nothing needs to be switched on: use webhooks, `/metrics` or the live pages", "control enable_events", "control disable_events"),
+    **_refused("take it out: leases are heartbeats, and any number of schedulers may run", "control heartbeat", "control election"),
+    **_refused("jobs have no headers to select them by: use `./run bulk cancel QUERY`", "control revoke_by_stamped_headers"),
+    **_refused("use `./run stack ID`, the page of workers and `/metrics`", "inspect clock", "inspect memdump", "inspect memsample", "inspect objgraph"),
+    **_refused("start `./run worker` under systemd or Docker, or everything with `./run up --workers N --detach`", "multi"),
+    **_refused("the console shows tasks, queues and workers: `./run up`", "flower"),
+    **_refused("queues are declared by Callboard: `./run top` and the page of queues", "amqp"),
+    **_refused("jobs are rows: move to another RabbitMQ by CALLBOARD_BROKER_URL, and the relay publishes them again", "migrate"),
+    **_refused("the page of a workflow shows its graph", "graph"),
+    **_refused("use `./run logs`, or a job's log: `./run job ID --log`", "logtool"),
+    **_refused("keys of each spelling are read", "upgrade"),
+}  # fmt: skip
+
+#: options without a counterpart, by command; `--hostname -n` are two names of one
+OPTIONS: dict[str, dict[str, Row]] = {
+    "celery": {
+        **_idle("results are in the job's row, without a result backend", "--result-backend"),
+        **_idle("output has no colours", "--no-color -C", value=False),
+        **_idle("the line on standard error is always printed", "--quiet -q", value=False),
+        **_idle("Callboard runs none of Django's checks", "--skip-checks", value=False),
+        **_refused("name the modules in CALLBOARD_ACTORS, or with -A", "--loader"),
+        **_refused("read it in the code: app.config_from_object(…)", "--config"),
+    },
+    "worker": {
+        **_idle(_NAME, "--hostname -n"),
+        **_idle(_WORKER, "--optimization -O", "--prefetch-multiplier", "--max-tasks-per-child", "--statedb -S"),
+        **_idle(_WORKER, "--disable-prefetch", value=False),
+        **_idle("webhooks, metrics and live pages need no events", "--task-events --events -E", value=False),
+        **_idle("leases are heartbeats", "--without-heartbeat", "--without-gossip", "--without-mingle", value=False),
+        **_idle("leases are heartbeats", "--heartbeat-interval"),
+        **_idle("schedules are rows, and schedulers read them", "--schedule-filename --schedule -s", "--scheduler"),
+        **_refused("time limits belong to tasks: set task_time_limit and task_soft_time_limit", "--time-limit", "--soft-time-limit"),
+        **_refused("limit the memory of the container or unit; the job of a killed worker starts again elsewhere", "--max-memory-per-child"),
+        **_refused(_FIXED, "--autoscale"),
+        **_refused("run `./run celery purge` first", "--purge --discard", value=False),
+    },
+    "beat": {
+        **_idle("schedules are rows, and schedulers read them", "--schedule -s", "--max-interval"),
+        **_idle("schedules are rows, and schedulers read them", "--scheduler -S"),
+    },
+    "call": {
+        **_refused("a job goes to a queue by name: use --queue", "--exchange", "--routing-key"),
+        **_refused("arguments are JSON", "--serializer"),
+    },
+    "result": {**_idle("the task is in the job's row", "--task -t")},
+    "inspect": {**_idle(_ROWS, "--timeout -t")},
+    "control": {**_idle(_ROWS, "--timeout -t")},
+    "status": {**_idle(_ROWS, "--timeout -t")},
+}  # fmt: skip
+_OF_PROCESSES = {
+    **_refused(_SUPERVISOR, "--detach -D", value=False),
+    **_refused(_SUPERVISOR, "--pidfile", "--uid", "--gid", "--umask", "--executable"),
+    **_idle("logs go to standard error: redirect it", "--logfile -f"),
+}
+OPTIONS["worker"] |= _OF_PROCESSES
+OPTIONS["beat"] |= _OF_PROCESSES

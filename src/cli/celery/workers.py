@@ -1,0 +1,29 @@
+"""Destinations of `celery inspect` and `celery control`: workers by their name, or by the host in Celery's form `name@host`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
+
+import click
+
+if TYPE_CHECKING:
+    from ...jobs.core.models import Worker
+
+
+def _several(_context: click.Context, _parameter: click.Parameter, values: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple(name.strip() for value in values for name in value.split(",") if name.strip())
+
+
+destination_option: Callable[[Any], Any] = click.option(
+    "--destination", "-d", multiple=True, callback=_several, help="Only these workers: host:pid, or all of a host as name@host."
+)
+
+
+def chosen(workers: Sequence[Worker], destination: Sequence[str]) -> list[Worker]:
+    """The workers that a destination names; all without one."""
+    return [worker for worker in workers if not destination or any(_fits(worker, name) for name in destination)]
+
+
+def _fits(worker: Worker, name: str) -> bool:
+    return worker.name == name or ("@" in name and worker.host == name.partition("@")[2])
