@@ -158,6 +158,11 @@ class Signature:
                 values.setdefault(self._extra, {})[name] = value
         return values
 
+    @property
+    def by_position(self) -> list[str]:
+        """The parameters that a call may give by position, without *args."""
+        return list(self._positional)
+
     def positional_names(self, count: int) -> list[str]:
         """The parameter names of the first `count` positional arguments; those of *args all have its name."""
         names = self._positional[:count]

@@ -15,7 +15,7 @@ from sqlalchemy import URL, text
 from sqlalchemy.engine import Connection
 
 from ..database_url import conninfo
-from ..migrations import version_table
+from ..migrations import sql_door, version_table
 from ..settings import get_settings
 from ..sql.database import Database
 from .errors import BackupError
@@ -24,14 +24,19 @@ from .errors import BackupError
 LONGEST_S = 3600
 #: seconds that a dump waits for a lock that a migration holds
 LOCK_WAIT = "30s"
-# Drop all tables: a table of a newer schema than the copy's must not stay behind.
+# Drop all tables and functions: those of a newer schema than the copy's must not stay behind.
 _DROP_ALL = """
 DO $$ DECLARE found record; BEGIN
     FOR found IN SELECT schemaname, tablename FROM pg_tables WHERE schemaname = '{schema}' LOOP
         EXECUTE format('DROP TABLE IF EXISTS %I.%I CASCADE', found.schemaname, found.tablename);
     END LOOP;
+    FOR found IN SELECT pg_proc.oid::regprocedure AS function FROM pg_proc JOIN pg_namespace ON pg_namespace.oid = pronamespace
+        WHERE nspname = '{schema}' AND {is_ours} LOOP
+        EXECUTE format('DROP FUNCTION %s CASCADE', found.function);
+    END LOOP;
 END $$
 """
+_IS_OURS = r"(proname LIKE 'callboard\_%' OR nspname = 'callboard' AND proname = 'submit')"
 _EXTENSION = "CREATE EXTENSION IF NOT EXISTS pg_trgm SCHEMA public"
 
 
@@ -53,8 +58,8 @@ def copy(url: URL, target: Path, *, snapshot_name: str) -> None:
     With CALLBOARD_DATABASE_SCHEMA dump only that schema: the others belong to other programs.
     """
     arguments = ["--format=custom", "--compress=6", "--no-owner", "--no-privileges", f"--lock-wait-timeout={LOCK_WAIT}"]
-    if schema := get_settings().database_schema:
-        arguments.append(f"--schema={schema}")
+    schema = get_settings().database_schema
+    arguments.append(f"--schema={schema}" if schema else f"--exclude-schema={sql_door.DOOR}")  # migrating creates the short name again
     target.unlink(missing_ok=True)
     os.close(os.open(target, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
     _run("pg_dump", [*arguments, f"--snapshot={snapshot_name}", f"--file={target}", f"--dbname={_name(url)}"], url)
@@ -72,7 +77,7 @@ def check(copied: Path) -> str:
 
 def replace(url: URL, copied: Path) -> None:
     """Replace everything in Callboard's schema with the dump, in one transaction: all or nothing."""
-    commands = [_DROP_ALL.format(schema=_schema())]
+    commands = [_DROP_ALL.format(schema=_schema(), is_ours=_IS_OURS)]
     if (schema := get_settings().database_schema) and "ix_job_texts_trigrams" in check(copied):
         commands.append(_EXTENSION)  # the dump of a schema holds no extension
     script = copied.with_name(copied.name + ".sql")

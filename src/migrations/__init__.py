@@ -10,7 +10,7 @@ from sqlalchemy import Connection
 from ..settings import get_settings
 from ..sql.database import Database, get_database
 from ..sql.outages import is_outage
-from . import version_table
+from . import sql_door, version_table
 from .shared_database import MigrationRefused, create_schema, refuse_foreign_tables
 from .version_table import revision
 
@@ -36,6 +36,9 @@ def migrate(url: str | None = None) -> None:
         config = configuration(url)  # an engine notes its default schema at its first connection, where it did not exist
         database.engine.dispose()
     command.upgrade(config, "head")
+    if not database.is_sqlite:
+        sql_door.install(database.engine)
+        database.engine.dispose()
 
 
 def configuration(url: str | None = None) -> Config:

@@ -19,7 +19,7 @@ from ...jobs.leases import workers
 from ...jobs.leases.heartbeats import Role
 from ...jobs.limits import fair_queueing
 from ...jobs.relay import due_jobs, lost_messages
-from ...jobs.submit import stand_ins
+from ...jobs.submit import sql_requests, stand_ins
 from ...logs import get_logger
 from ...settings import get_settings
 from ...sql.clock import now
@@ -33,6 +33,7 @@ from ..publish.publisher import hand_off
 from .heartbeat import Beat
 from .held_arguments import HeldArguments
 from .reconciler import Reconciler
+from .sql_door import SqlDoor
 
 log = get_logger(__name__)
 
@@ -54,6 +55,7 @@ class Relay:
         self._thread = threading.Thread(target=self._run, name="relay", daemon=True)
         self._reconciler = Reconciler()
         self._fitting = HeldArguments()
+        self._sql_door = SqlDoor()
         self._beat = Beat(Role.RELAY)
         self._watched = time.monotonic() - WATCH_S
         self._checked_at = now()
@@ -78,6 +80,7 @@ class Relay:
 
     def run_once(self) -> int:
         """Publish everything that is due now; return how many messages."""
+        self._submit_requests()
         published = 0
         while True:
             with write() as session:
@@ -102,7 +105,9 @@ class Relay:
                     self._pause(get_settings().heartbeat_interval * 1.5)
                     continue
                 with read() as session:
-                    instant = due_jobs.next_instant(session)
+                    instant, has_requests = due_jobs.next_instant(session), sql_requests.are_waiting(session)
+                if has_requests:
+                    self._submit_requests()
                 # With jitter, so that the relays of a fleet do not poll in step.
                 wait = get_settings().relay_interval * dice.uniform(0.8, 1.2)
                 if instant is not None:
@@ -119,6 +124,12 @@ class Relay:
                     self._be_patient()
                     was_away = True
                 self._closing.wait(1.0)
+
+    def _submit_requests(self) -> None:
+        broker = dramatiq.broker.global_broker
+        if broker is not None:
+            with guarded("sql_requests_wait"):
+                self._sql_door.submit(broker)
 
     def _pause(self, seconds: float) -> None:
         self._progress.waits(seconds)
@@ -165,6 +176,8 @@ class Relay:
         broker = dramatiq.broker.global_broker
         if broker is not None:
             self._fitting.run_once(broker)
+            with guarded("actors_not_registered"):
+                self._sql_door.register(broker)
 
     def _take_over(self, since: float, asked: float) -> None:
         with read() as session:

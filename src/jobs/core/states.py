@@ -71,6 +71,7 @@ class Source(StrEnum):
     RE_RUN = "re-run"
     SCHEDULE = "schedule"
     SEND = "send"
+    SQL = "sql"  # the function submit() of PostgreSQL
     WEBHOOK = "webhook"
 
 

@@ -1,0 +1,58 @@
+"""The SQL door of PostgreSQL: installs callboard_submit(), by which any program with SQL submits jobs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+from sqlalchemy import Connection, Engine, inspect, text
+from sqlalchemy.exc import ProgrammingError
+
+from ..logs import get_logger
+
+log = get_logger(__name__)
+
+#: schema of the short name, callboard.submit()
+DOOR = "callboard"
+_SOURCE = Path(__file__).with_name("sql_door.sql")
+#: an arbitrary constant: the advisory lock that serialises processes which install the functions
+_LOCK = 7_236_521
+_SHORT = """
+CREATE OR REPLACE FUNCTION {door}.submit(actor text, request jsonb DEFAULT '{{}}') RETURNS text
+    LANGUAGE sql SECURITY DEFINER SET search_path = {tables}, pg_temp AS $$ SELECT {tables}.callboard_submit(actor, request) $$;
+REVOKE ALL ON FUNCTION {door}.submit(text, jsonb) FROM PUBLIC;
+"""
+
+
+def install(engine: Engine) -> None:
+    """Create or replace the functions. Without the right to, only the door is missing."""
+    _run(engine, _functions)
+    _run(engine, _short_name)
+
+
+def _run(engine: Engine, change: Callable[[Connection], None]) -> None:
+    try:
+        with engine.begin() as connection:
+            connection.execute(text(f"SELECT pg_advisory_xact_lock({_LOCK})"))
+            change(connection)
+    except ProgrammingError as error:
+        log.warning("sql_door_not_installed", detail=str(error.orig).strip())
+
+
+def _functions(connection: Connection) -> None:
+    tables = _schema(connection)
+    connection.connection.cursor().execute(_SOURCE.read_text().format(tables=f'"{tables}"'))
+
+
+def _short_name(connection: Connection) -> None:
+    tables = _schema(connection)
+    if tables != DOOR:
+        if connection.execute(text("SELECT current_user")).scalar_one() == DOOR:
+            return  # in a schema with the user's name PostgreSQL would look for tables first, and create them there
+        if not inspect(connection).has_schema(DOOR):
+            connection.execute(text(f"CREATE SCHEMA {DOOR}"))
+    connection.connection.cursor().execute(_SHORT.format(door=DOOR, tables=f'"{tables}"'))
+
+
+def _schema(connection: Connection) -> str:
+    return str(connection.execute(text("SELECT current_schema()")).scalar_one())
