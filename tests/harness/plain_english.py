@@ -78,6 +78,7 @@ _ALLOWED = re.compile(rf"\b(?:{'|'.join(ALLOWED)})\b", re.IGNORECASE)
 _OPENINGS = [(re.compile(rf"\s*(?:{pattern})(?!\w)", re.IGNORECASE), better) for pattern, better in OPENINGS.items()]
 #: a later sentence that begins without its noun
 _HEADLESS = re.compile(r"(?:[.!?]|\n\n)\s+((?:What|Who|Whose|Whom|Whether|Those (?:that|who))\b)[^.?!]*(?:[.!]|$)")
+_CONFIGURATION = frozenset({"", ".cfg", ".conf", ".ini", ".service", ".sh", ".sql", ".toml", ".yaml", ".yml"})
 _SQL = re.compile(r"\b(?:SELECT|UPDATE|INSERT|DELETE|CREATE|ALTER)\b")
 
 
@@ -139,6 +140,16 @@ def passages(path: Path) -> Iterator[Passage]:
     elif path.suffix in (".css", ".js"):
         comments = re.compile(r"(?<=/\*)[^*]*(?:\*(?!/)[^*]*)*(?=\*/)|(?<=^//)[^\n]*|(?<= // )[^\n]*", re.M)
         yield from (Passage(text.count("\n", 0, match.start()) + 1, match.group(), True) for match in comments.finditer(text))
+    elif path.name == "run" or path.suffix in _CONFIGURATION:
+        yield from _of_lines(text, whole=path.name == "run")
+
+
+def _of_lines(text: str, *, whole: bool) -> Iterator[Passage]:
+    """Yield the comments of a script, SQL or configuration; `whole`: also its other lines, such as the usage of ./run."""
+    for number, line in enumerate(text.split("\n"), 1):
+        comment = re.match(r"\s*(?:#|--)(?!!)\s?(.*)", line)
+        if comment or whole:
+            yield Passage(number, comment[1] if comment else line, False)
 
 
 def _of_python(text: str, *, messages: bool) -> Iterator[Passage]:
