@@ -13,6 +13,10 @@ class _Cookie(SecureCookieSessionInterface):
     def get_cookie_secure(self, app: Flask) -> bool:
         return request.is_secure
 
+    def get_cookie_path(self, app: Flask) -> str:
+        """Return the prefix of the console: an application beside it must not receive the cookie."""
+        return request.script_root or "/"
+
 
 def init(app: Flask) -> None:
     """Configure the cookie and CSRF protection."""
