@@ -54,8 +54,7 @@ def _session(given: AnySession) -> Session:
         return session
     if hasattr(session, "sync_session"):
         raise WrongSession(
-            "This is an AsyncSession, and submitting is synchronous. Hand its own session over:"
-            "  await session.run_sync(lambda session: submit(session, message))"
+            "This is an AsyncSession, and submitting is synchronous. Hand its own session over:  await session.run_sync(submit, message)"
         )
     raise WrongSession(f"A session of SQLAlchemy is needed, not {type(session).__name__}.")
 

@@ -38,7 +38,7 @@ ALONE_S = 0.003
 _latest = 0.0
 
 
-def submit(session: AnySession, message: Message[Any], **how: Any) -> Receipt:
+def submit(session: AnySession, /, message: Message[Any], **how: Any) -> Receipt:
     """Insert the job of `message` in the caller's transaction; it is published when that commits.
 
     `how`: the fields of Submission. Raises JobsError if the message cannot be stored, or has an option that would be
@@ -50,7 +50,7 @@ def submit(session: AnySession, message: Message[Any], **how: Any) -> Receipt:
     return submit_many(session, [submission_of(message, **how)])[0]
 
 
-def submit_many(session: AnySession, submissions: Sequence[Submission]) -> list[Receipt]:
+def submit_many(session: AnySession, /, submissions: Sequence[Submission]) -> list[Receipt]:
     """Insert many jobs in the caller's transaction, in order: all or none."""
     spans = tracing.active()
     with handed_over(session) as own:

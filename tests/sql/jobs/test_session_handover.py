@@ -112,7 +112,7 @@ def test_an_async_session_is_refused_and_its_own_session_takes_a_job(database: D
         async with AsyncSession(engine) as session:
             with pytest.raises(WrongSession, match=r"await session\.run_sync\("):
                 submit(session, add.message(1, 2))  # type: ignore[arg-type]
-            receipt = await session.run_sync(lambda session: submit(session, add.message(1, 2)))
+            receipt = await session.run_sync(submit, add.message(1, 2))
             await session.commit()
         await engine.dispose()
         return receipt.id
