@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import callboard
 import callboard.web
 from callboard.jobs import submit
 from flask import Flask, abort, request
@@ -32,6 +33,13 @@ def show(id: int) -> ResponseReturnValue:
     with Session() as session:
         found = session.get(Order, id)
         return {"state": found.state} if found else ({}, 404)
+
+
+@app.get("/jobs/<id>")
+def result(id: str) -> ResponseReturnValue:
+    """Wait for the job's result."""
+    handle = callboard.job(id)
+    return {"result": handle.wait(timeout=30), "state": handle.state}
 
 
 app.wsgi_app = DispatcherMiddleware(app.wsgi_app, {"/background": callboard.web.create_app()})  # type: ignore[method-assign]
