@@ -240,14 +240,15 @@ class QueueConsumer(Consumer):
         self._last_delivery = time.monotonic()
         priority = properties.priority if properties.priority is not None else NORMAL_PRIORITY
         self._acknowledger.delivered(method.delivery_tag)
-        self._arrived.put(Arrival(self._generation, method.delivery_tag, method.redelivered, body, priority))
+        self._arrived.put(Arrival(self._generation, method.delivery_tag, method.redelivered, body, priority, properties))
 
     def _on_deliveries(self, found: list[Whole]) -> None:
         self._last_delivery = time.monotonic()
         for one in found:
             self._acknowledger.delivered(one.delivery_tag)
             priority = one.priority if one.priority is not None else NORMAL_PRIORITY
-            self._arrived.put(Arrival(self._generation, one.delivery_tag, one.redelivered, one.body, priority))
+            properties = one.properties if one.header else None
+            self._arrived.put(Arrival(self._generation, one.delivery_tag, one.redelivered, one.body, priority, properties))
 
     def _on_cancel(self, _frame: Any) -> None:
         self._is_cancelled = True

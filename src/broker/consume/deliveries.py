@@ -27,6 +27,7 @@ class Arrival(NamedTuple):
     redelivered: bool
     body: bytes
     priority: int = NORMAL_PRIORITY
+    properties: Any = None  # pika's; of another program's message, which may need them
 
 
 class Arrivals:

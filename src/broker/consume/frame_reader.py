@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any, NamedTuple
 
 import pika
@@ -21,10 +22,15 @@ _METHOD, _HEADER, _BODY, _END = 1, 2, 3, 0xCE
 _DELIVER = b"\x00\x3c\x00\x3c"
 _TAG = struct.Struct(">QB")
 _CONTENT = struct.Struct(">QH")  # size of the body, flags of the properties
+_FLAGS_AT = 12  # bytes of a header frame before its flags
+_FOREIGN = 0x2400  # flags that no message of ours has: headers, correlation id
 
 
 class Whole(NamedTuple):
-    """A delivery whose frames have all arrived; `end` is where the next frame begins."""
+    """A delivery whose frames have all arrived; `end` is where the next frame begins.
+
+    `header` holds the encoded properties if there are headers or a correlation id, as in messages of Celery.
+    """
 
     channel: int
     consumer_tag: str
@@ -33,10 +39,19 @@ class Whole(NamedTuple):
     priority: int | None
     body: bytes
     end: int
+    header: bytes = b""
+
+    @property
+    def properties(self) -> pika.BasicProperties:
+        """The properties; of a message without `header`, or with values that pika cannot decode, only the priority."""
+        if self.header:
+            with suppress(Exception):
+                return pika.BasicProperties().decode(self.header)
+        return pika.BasicProperties(priority=self.priority)
 
 
 class DeliveringConnection(pika.SelectConnection):  # type: ignore[misc]
-    """Connection for consumers that need no other property than the priority."""
+    """Connection for consumers that need no other property than the priority, except of other programs' messages."""
 
     _frame_buffer: bytes
     #: accepts a burst of deliveries, in order, or returns False to let pika deliver them; None: pika delivers all
@@ -60,7 +75,7 @@ class DeliveringConnection(pika.SelectConnection):  # type: ignore[misc]
             method = pika.spec.Basic.Deliver(one.consumer_tag, one.delivery_tag, one.redelivered, "", "")
             self._channels[one.channel]._on_deliver(
                 pika.frame.Method(one.channel, method),
-                pika.frame.Header(one.channel, len(one.body), pika.BasicProperties(priority=one.priority)),
+                pika.frame.Header(one.channel, len(one.body), one.properties),
                 one.body,
             )
         if whole is not True:
@@ -121,6 +136,7 @@ def whole_delivery(buffer: bytes, position: int) -> Whole | bool:
         if kind != _HEADER or same_channel != channel or body_size > WHOLE_LIMIT or flags & 1:
             return False
         priority = _priority(buffer, at + _FRAME.size + 4 + _CONTENT.size, flags)
+        header = buffer[at + _FRAME.size + _FLAGS_AT : at + _FRAME.size + size] if flags & _FOREIGN else b""
         at += _FRAME.size + size + 1
         body = b""
         if body_size:
@@ -133,7 +149,7 @@ def whole_delivery(buffer: bytes, position: int) -> Whole | bool:
             return False
     except (struct.error, IndexError):
         return True
-    return Whole(channel, consumer_tag.decode(), delivery_tag, bool(redelivered & 1), priority, body, at)
+    return Whole(channel, consumer_tag.decode(), delivery_tag, bool(redelivered & 1), priority, body, at, header)
 
 
 def _priority(buffer: bytes, at: int, flags: int) -> int | None:
