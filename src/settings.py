@@ -106,6 +106,9 @@ class Settings(BaseSettings):
         description="URL of a trace in your tracing tool, for links, e.g. `http://127.0.0.1:16686/trace/{trace_id}`; empty: no links",
     )
 
+    celery_queues: str = Field(
+        "", description="queues of Celery producers whose JSON messages become jobs, separated by commas; they are never declared"
+    )
     foreign_messages: Literal["hold", "run"] = Field(
         "hold", description="messages published by other programs: `hold` for an operator, or `run`"
     )
@@ -327,6 +330,11 @@ class Settings(BaseSettings):
     def actor_modules(self) -> list[str]:
         """The modules named in CALLBOARD_ACTORS."""
         return [name.strip() for name in self.actors.split(",") if name.strip()]
+
+    @property
+    def celery_queue_names(self) -> list[str]:
+        """The queues named in CALLBOARD_CELERY_QUEUES."""
+        return setting_checks.list_of(self.celery_queues, ",")
 
     def effective_secret_key(self) -> str:
         """The configured key, or one generated once and kept in the data folder (mode 0600)."""

@@ -75,6 +75,8 @@ class JobsBroker(RabbitmqBroker):
         self._boot = Boot()
         for one in [*middleware(), self._boot]:
             self.add_middleware(one)
+        for queue in get_settings().celery_queue_names:
+            self.declare_queue(queue)
 
     def add_middleware(self, middleware: Middleware, *, before: Any = None, after: Any = None) -> None:
         super().add_middleware(middleware, before=before, after=after)

@@ -5,7 +5,7 @@ of its own: tasks are actors, results are rows, shapes are workflows, beat's ent
 Celery's names: `from src.celery.schedules import crontab`. It imports every room below; none imports it.
 """
 
-from . import exceptions, signals, states
+from . import exceptions, inbox, signals, states
 from .app import Celery, current_app, current_task, shared_task
 from .base import modules
 from .canvas import Signature, chain, chord, chunks, group, maybe_signature, signature, subtask, xmap, xstarmap
@@ -41,6 +41,7 @@ __all__ = [
     "xstarmap",
 ]
 
+assert inbox  # imported for its hook
 modules.refuse()
 
 from .. import actors  # noqa: E402 - last: it imports the modules of CALLBOARD_ACTORS, which import these names

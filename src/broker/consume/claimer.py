@@ -24,6 +24,7 @@ from ...sql.outages import is_outage
 from ...telemetry import metering
 from ..core.lease import Lease
 from ..core.load import Load
+from .celery_messages import CeleryMessage, celery_inbox
 from .deliveries import Arrival, Glance, decode, glance
 
 log = get_logger(__name__)
@@ -50,6 +51,7 @@ class _Rest(NamedTuple):
     unreadable: list[held.Unreadable]
     refused: set[str]  # ids
     ahead: list[Claimed]  # claimed by a statement of its own, before the rest is handled
+    celery: list[CeleryMessage]
 
 
 class Claimer:
@@ -61,6 +63,7 @@ class Claimer:
         self._load = load
         self._queue = queue
         self._policies = policies
+        self._takes_celery = queue in get_settings().celery_queue_names
         self._is_watched = True  # an operator's override may be in force
         # Actors of other queues, even in this process, do not affect claims here.
         self._is_open = all(admission.is_open(policies.get(name)) for name, actor in actors.items() if actor.queue_name == queue)
@@ -98,7 +101,7 @@ class Claimer:
 
     def _take(self, arrivals: Sequence[Arrival]) -> Taken:
         taken = Taken()
-        rest = _Rest(set(), {}, {}, [], set(), [])
+        rest = _Rest(set(), {}, {}, [], set(), [], [])
         for arrival in arrivals:
             seen = glance(arrival.body) or self._decode(arrival, rest)
             if seen is None:
@@ -161,7 +164,7 @@ class Claimer:
     def _needs_sifting(self, claimed: list[Claimed], rest: _Rest) -> bool:
         return (
             len(claimed) < len(rest.by_id)
-            or bool(rest.unreadable)
+            or bool(rest.unreadable or rest.celery)
             or any(one.frees_key or one.actor not in self.actors for one in claimed)
             or admission.needs_admission(claimed, self._policies)
         )
@@ -179,12 +182,17 @@ class Claimer:
             self._sort_out(session, rest, {id: rest.messages[id] for id in others & rest.messages.keys()})
         if rest.unreadable:
             held.hold_unreadable(session, rest.unreadable)
+        if rest.celery:
+            celery_inbox.part(session, rest.celery)
         return claimed
 
     def _decode(self, arrival: Arrival, rest: _Rest) -> Glance | None:
         """Decode a body and record its message, or that it is invalid."""
         message, problem = decode(arrival.body)
         if message is None:
+            if self._takes_celery and arrival.properties is not None:
+                rest.celery.append(CeleryMessage(self._queue, arrival.properties, arrival.body, arrival.redelivered))
+                return None
             rest.unreadable.append(held.Unreadable(self._queue, arrival.body, problem, arrival.redelivered))
             return None
         rest.messages[message.message_id] = message

@@ -8,6 +8,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from ...settings import get_settings
+
 #: Deliveries of one message until RabbitMQ dead-letters it. Prefetched messages of a stopping worker count, too. The job is not lost: its
 #: row is published again.
 DELIVERY_LIMIT = 20
@@ -59,5 +61,9 @@ def declare(channel: Any, queue: str) -> None:
 
 
 def declarations(queue: str, routes: Sequence[str]) -> dict[str, dict[str, Any]]:
-    """Return the queues to declare, with arguments, before these routes of a Dramatiq queue are used; the dead-letter queue first."""
-    return {dead_letter_queue(queue): dead_letter_arguments()} | {route: queue_arguments(queue) for route in routes}
+    """Return the queues to declare, with arguments, before these routes of a Dramatiq queue are used; the dead-letter queue first.
+
+    A queue of Celery producers is theirs to declare: with our arguments first, each of their publishes would fail.
+    """
+    theirs = get_settings().celery_queue_names
+    return {dead_letter_queue(queue): dead_letter_arguments()} | {route: queue_arguments(queue) for route in routes if route not in theirs}

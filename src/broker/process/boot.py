@@ -19,6 +19,7 @@ from dramatiq.middleware import MiddlewareError
 from ...logs import configure_logs, get_logger
 from ...settings import get_settings
 from ...telemetry import metering, tracing
+from ..consume.celery_messages import celery_inbox
 from ..core import child_signals
 from ..core.supervision import Supervised, VitalThreads
 from ..execute import capture
@@ -36,10 +37,16 @@ from .worker_process import SchemaMissing, WorkerProcess
 
 log = get_logger(__name__)
 
+_PACKAGE = __name__.partition(".")[0]
+
 #: new objects that trigger a garbage collection; the default of 700 would scan the jobs in progress several times each
 YOUNG_OBJECTS = 20_000
 #: seconds that running actors get in a process that can no longer renew its lease, or commit their ends
 HASTE_S = 3.0
+
+
+class CeleryNotImported(Exception):
+    """No module of actors imports src/celery, which makes jobs of Celery's messages."""
 
 
 class Boot(Middleware):
@@ -75,6 +82,8 @@ class Boot(Middleware):
 
     def _start(self, broker: Broker, worker: Any) -> None:
         listened = worker.consumer_whitelist or broker.queues
+        if get_settings().celery_queue_names and not celery_inbox.is_connected:
+            raise CeleryNotImported(f"CALLBOARD_CELERY_QUEUES needs Celery's interface: add {_PACKAGE}.celery to CALLBOARD_ACTORS.")
         limits = next(one for one in broker.middleware if isinstance(one, Limits))
         end = _end_this_process if self._is_command else None
         process = WorkerProcess(
@@ -124,7 +133,7 @@ class Boot(Middleware):
         try:
             yield
         except Exception as error:
-            log.critical("worker_cannot_start", detail=str(error), exc_info=not isinstance(error, SchemaMissing))
+            log.critical("worker_cannot_start", detail=str(error), exc_info=not isinstance(error, SchemaMissing | CeleryNotImported))
             if self._is_command:
                 sys.exit(1)
             raise MiddlewareError(str(error)) from error

@@ -66,6 +66,13 @@ def send(signature: Signature, args: Iterable[Any], kwargs: Mapping[str, Any], o
     return laid.result
 
 
+def workflow_of(signature: Signature) -> Workflow:
+    """Lay out a signature that has its ids and all arguments."""
+    plan = _Plan(signature.task)
+    plan.lay(signature, Place())
+    return plan.workflow
+
+
 class _Plan:
     """Builds one workflow. Steps behind one that failed are cancelled, and come back when an operator retries that one."""
 

@@ -112,7 +112,8 @@ def execute(task: Any, args: Any, kwargs: Any) -> Any:
 def _context(task: Any, message: Any) -> Context:
     options = message.options
     about = values.decode(options.get(request.OPTION) or {})
-    retries = int(options.get("retries", 0))
+    own = int(options.get("retries", 0))
+    retries = own + (about.get("retries") or 0)  # of the call: those that a worker of Celery made before
     due = current_job.scheduled_for
     soft, hard = task.actor.options.get("time_limit"), task.actor.options.get("hard_time_limit")
     headers = {name: value for name, value in (about.get("headers") or {}).items() if not hasattr(Context, name)}
@@ -122,7 +123,7 @@ def _context(task: Any, message: Any) -> Context:
         group_index=about.get("group_index"), headers=about.get("headers"), eta=None if due is None else due.isoformat(),
         timelimit=(_seconds(options.get("hard_time_limit", hard)), _seconds(options.get("time_limit", soft))),
         delivery_info={
-            "exchange": "", "routing_key": current_job.queue, "priority": options.get("priority"), "redelivered": current_job.attempt > retries + 1,
+            "exchange": "", "routing_key": current_job.queue, "priority": options.get("priority"), "redelivered": current_job.attempt > own + 1,
         },
     )  # fmt: skip
 

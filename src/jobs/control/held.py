@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import base64
 from collections.abc import Collection, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
 from dramatiq import Message
-from sqlalchemy import ColumnElement, Row, Select, and_, insert, select, update
+from sqlalchemy import ColumnElement, Row, Select, and_, select, update
 from sqlalchemy.orm import Session
 
 from ...sql.clock import now
 from ...sql.upsert import upsert
+from ..core import values
 from ..core.envelopes import dumps
 from ..core.models import Attempt, Job, Worker
 from ..core.states import HeldFor, State, require
@@ -28,12 +31,17 @@ BODY_LIMIT = 65_536
 
 @dataclass(frozen=True, slots=True)
 class Unreadable:
-    """A delivery whose body cannot be decoded. `redelivered`: RabbitMQ has delivered it before."""
+    """A delivery whose body cannot be decoded. `redelivered`: RabbitMQ has delivered it before.
+
+    `id`: that of a message which has one; it is kept whole, once. `expected`: the kind of message that it is not.
+    """
 
     queue: str
     body: bytes
     problem: str
     redelivered: bool
+    id: str | None = None
+    expected: str = "a Dramatiq message"
 
 
 def hold_foreign(session: Session, messages: Sequence[tuple[str, Message[Any]]], *, run: bool) -> None:
@@ -67,19 +75,48 @@ def hold_foreign(session: Session, messages: Sequence[tuple[str, Message[Any]]],
 _FOREIGN = "this message was not submitted here; release it to run it (CALLBOARD_FOREIGN_MESSAGES=run releases all)"
 
 
+def hold_message(session: Session, message: Message[Any], reason: str) -> None:
+    """Insert a held row for a message that an operator may release to run, unless its id has a row."""
+    message = defaults.sealed(message)
+    row = _blank(message.queue_name) | {
+        "id": message.message_id,
+        "actor": message.actor_name,
+        "state": State.HELD,
+        "reason": storable(reason, 1000),
+        "held_for": HeldFor.FOREIGN,
+        "args": list(message.args),
+        "kwargs": message.kwargs,
+    }
+    session.execute(upsert(session, Job).on_conflict_do_nothing(index_elements=[Job.id]), [row])
+
+
 def hold_unreadable(session: Session, deliveries: Sequence[Unreadable]) -> None:
-    """Store the bodies that are not Dramatiq messages; a redelivered one is not stored twice."""
+    """Store the bodies that cannot be decoded; a redelivered one is not stored twice."""
     rows = []
     for delivery in deliveries:
-        body = storable(delivery.body.decode("utf-8", "backslashreplace"), BODY_LIMIT)
-        if delivery.redelivered and session.execute(select(Job.seq).where(Job.body == body, Job.state == State.HELD).limit(1)).first():
+        body = _body(delivery)
+        if (
+            delivery.id is None
+            and delivery.redelivered
+            and session.execute(select(Job.seq).where(Job.body == body, Job.state == State.HELD).limit(1)).first()
+        ):
             continue
-        reason = storable(f"not a Dramatiq message: {delivery.problem}", 1000)
-        rows.append(
-            _blank(delivery.queue) | {"id": new_id(), "state": State.HELD, "reason": reason, "held_for": HeldFor.UNREADABLE, "body": body}
-        )
+        reason = storable(f"not {delivery.expected}: {delivery.problem}", 1000)
+        found = {"id": delivery.id or new_id(), "state": State.HELD, "reason": reason, "held_for": HeldFor.UNREADABLE, "body": body}
+        rows.append(_blank(delivery.queue) | found)
     if rows:
-        session.execute(insert(Job), rows)
+        session.execute(upsert(session, Job).on_conflict_do_nothing(index_elements=[Job.id]), rows)
+
+
+def _body(delivery: Unreadable) -> str:
+    """Return a body as text: the beginning of one without an id, the whole of one with an id, in base64 if it is binary."""
+    if delivery.id is None:
+        return values.storable(delivery.body.decode("utf-8", "backslashreplace"), BODY_LIMIT)
+    with suppress(UnicodeDecodeError):
+        text = delivery.body.decode()
+        if "\0" not in text:
+            return text
+    return f"base64:{base64.b64encode(delivery.body).decode()}"
 
 
 def hold_unknown_actors(session: Session, ids: Collection[str], worker: str) -> None:

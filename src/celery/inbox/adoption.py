@@ -1,0 +1,107 @@
+"""Adoption: a message of Celery becomes a job, or a workflow, whose ids are those of its tasks. One that cannot is held."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from typing import Any
+
+import dramatiq
+from dramatiq import Message
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from ...broker.consume.celery_messages import CeleryMessage
+from ...jobs.control import held
+from ...jobs.core.errors import JobsError
+from ...jobs.core.models import Job
+from ...jobs.submit.requests import Submission, submission_of
+from ...jobs.submit.submission import check, submit_many
+from ...jobs.workflows.canvas import Workflow
+from ...logs import get_logger
+from ..base import values
+from ..canvas import layout
+from ..canvas.signatures import Signature
+from ..core import messages as calls
+from ..core import registry, routes
+from . import signatures
+from .reading import Call, Unreadable, id_of, read
+
+log = get_logger(__name__)
+
+
+def take(session: Session, messages: Sequence[CeleryMessage]) -> None:
+    """Insert the rows of these messages. A task id that has a row is a repetition, and changes nothing."""
+    found = [each for message in messages if (each := _read(session, message)) is not None]
+    known = _known(session, [call.id for _, call in found])
+    singles: list[Submission] = []
+    for message, call in found:
+        if call.id in known:
+            continue
+        known.add(call.id)
+        try:
+            wanted = _wanted(session, call, message.queue)
+        except Exception as error:  # noqa: BLE001 - whatever a producer has sent is kept, and stops no other message
+            _hold(session, message, call, error)
+            continue
+        if isinstance(wanted, Workflow):
+            wanted.submit(session)
+        else:
+            singles.append(wanted)
+    if singles:
+        submit_many(session, singles)
+
+
+def _read(session: Session, message: CeleryMessage) -> tuple[CeleryMessage, Call] | None:
+    try:
+        return message, read(message)
+    except Unreadable as error:
+        log.warning("celery_message_unreadable", queue=message.queue, detail=str(error))
+        delivery = held.Unreadable(
+            message.queue, message.body, str(error), message.redelivered, id=id_of(message), expected="a JSON message of Celery"
+        )
+        held.hold_unreadable(session, [delivery])
+        return None
+
+
+def _wanted(session: Session, call: Call, queue: str) -> Submission | Workflow:
+    """Return what to submit. Raises an error, before any row is written, if it cannot be."""
+    signature = signatures.whole(call, queue)
+    if type(signature) is Signature and not signature.options.keys() & {"link", "link_error"}:
+        message = calls.message(signature.task, signature.args, signature.kwargs, signature.options)
+        submission = submission_of(message, source="broker")
+        check(submission)
+        return submission
+    workflow = layout.workflow_of(signature)
+    for step in workflow.steps:
+        check(step.submission)
+    if taken := _known(session, [step.submission.message.message_id for step in workflow.steps]):
+        raise JobsError(f"a task that follows it is a job already ({sorted(taken)[0]})")
+    return workflow
+
+
+def _hold(session: Session, message: CeleryMessage, call: Call, error: Exception) -> None:
+    log.warning("celery_message_held", queue=message.queue, id=call.id, detail=str(error), kind=type(error).__name__)
+    kept: Message[Any] = Message(
+        queue_name=_queue_of(call.task),
+        actor_name=call.task,
+        args=tuple(values.encode(call.args)),
+        kwargs=values.encode(call.kwargs),
+        options={},
+        message_id=call.id,
+    )
+    alone = (
+        "; released, its task runs alone, without the tasks that follow it"
+        if call.callbacks or call.errbacks or call.chain or call.chord
+        else ""
+    )
+    held.hold_message(session, kept, f"this message of Celery cannot become a job: {error}{alone}")
+
+
+def _queue_of(task: str) -> str:
+    """Return the queue of a task's actor; of an unknown task, the default one."""
+    actor = dramatiq.get_broker().actors.get(task)
+    return actor.queue_name if actor else routes.queue_name(registry.conf_of(task)["task_default_queue"])
+
+
+def _known(session: Session, ids: Collection[str]) -> set[str]:
+    return set(session.execute(select(Job.id).where(Job.id.in_(ids))).scalars()) if ids else set()
