@@ -13,7 +13,7 @@ from datetime import timedelta
 
 import dramatiq.broker
 
-from ...jobs.control.held import release_known, waits_for
+from ...jobs.control.held import release_known, some_wait_for_code, waits_for
 from ...jobs.core.guards import guarded
 from ...jobs.leases import workers
 from ...jobs.leases.heartbeats import Role
@@ -168,6 +168,8 @@ class Relay:
 
     def _release_held(self) -> None:
         with read() as session:
+            if not some_wait_for_code(session):
+                return
             known = {actor for worker in workers.alive(session) for actor in worker.actors}
             waiting = bool(known) and waits_for(session, known)
         if waiting:

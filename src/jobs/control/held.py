@@ -13,11 +13,12 @@ from sqlalchemy import ColumnElement, Row, Select, and_, select, update
 from sqlalchemy.orm import Session
 
 from ...sql.clock import now
+from ...sql.statements import plain, run
 from ...sql.upsert import upsert
 from ..core import values
 from ..core.envelopes import dumps
 from ..core.models import Attempt, Job, Worker
-from ..core.states import HeldFor, State, require
+from ..core.states import HeldFor, State, listed, require
 from ..finish import ending
 from ..finish.settle import storable
 from ..submit import defaults
@@ -127,6 +128,16 @@ def hold_unknown_actors(session: Session, ids: Collection[str], worker: str) -> 
 
 
 require(State.HELD, State.QUEUED)
+
+
+_SOME = plain(
+    f"SELECT seq FROM jobs WHERE state = '{State.HELD}' AND held_for IN {listed(HeldFor.UNKNOWN_ACTOR, HeldFor.ARGUMENTS)} LIMIT 1"
+)
+
+
+def some_wait_for_code(session: Session) -> bool:
+    """True if a job is held that other code would run; much cheaper than the question which code."""
+    return bool(run(session, _SOME))
 
 
 def waits_for(session: Session, actors: Collection[str]) -> bool:
