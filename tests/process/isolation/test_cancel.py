@@ -13,8 +13,6 @@ from tests.harness.callboard import Callboard
 from tests.harness.waiting import eventually
 from tests.process.isolation.shows import cancelled
 
-pytestmark = pytest.mark.both_stores
-
 
 def ask(callboard: Callboard, id: str) -> float:
     """Ask for the cancel; the time by which that was committed."""
@@ -23,7 +21,7 @@ def ask(callboard: Callboard, id: str) -> float:
     return time.monotonic()
 
 
-def test_an_actor_without_a_check_point_is_cancelled_by_an_exception_and_its_thread_goes_on(callboard: Callboard) -> None:
+def test_an_actor_without_a_check_point_is_cancelled_by_an_exception_and_a_coroutine_has_ended(callboard: Callboard) -> None:
     callboard.worker(threads=1)
     (id,) = callboard.send(actors.loop_in_a_thread.message())
     eventually(lambda: callboard.lines("started") == [id], deadline_s=20)
@@ -34,18 +32,14 @@ def test_an_actor_without_a_check_point_is_cancelled_by_an_exception_and_its_thr
     assert time.monotonic() - asked < 3
     assert (job.state, job.reason, job.attempts[0].outcome) == (State.CANCELLED, "cancelled while it ran", Outcome.CANCELLED)
     (after,) = callboard.send(actors.neighbour.message(1))
-    assert callboard.ended(after).state is State.SUCCEEDED
+    assert callboard.ended(after).state is State.SUCCEEDED, "its thread goes on"
 
+    (coroutine,) = callboard.send(actors.wait_in_a_coroutine.message())
+    eventually(lambda: callboard.lines("started") == [id, coroutine], deadline_s=20)
+    ask(callboard, coroutine)
 
-def test_a_coroutine_is_cancelled_and_has_ended_when_that_is_said(callboard: Callboard) -> None:
-    callboard.worker(threads=1)
-    (id,) = callboard.send(actors.wait_in_a_coroutine.message())
-    eventually(lambda: callboard.lines("started") == [id], deadline_s=20)
-
-    ask(callboard, id)
-
-    assert callboard.ended(id).state is State.CANCELLED
-    assert callboard.lines("ended") == [id]
+    assert callboard.ended(coroutine).state is State.CANCELLED
+    assert callboard.lines("ended") == [coroutine], "when it is shown as cancelled"
 
 
 def test_an_isolated_actor_is_woken_from_its_sleep_and_one_that_does_not_listen_is_killed(callboard: Callboard) -> None:
@@ -64,12 +58,13 @@ def test_an_isolated_actor_is_woken_from_its_sleep_and_one_that_does_not_listen_
     assert (job.state, job.reason) == (State.CANCELLED, "cancelled while it ran: it did not react to the cancel and was killed")
 
 
-def test_none_of_a_thousand_jobs_starts_after_it_is_shown_as_cancelled(callboard: Callboard) -> None:
-    """Given a thousand jobs of which some wait, some run and some wait for their retry, all cancelled in random order."""
-    found = cancelled(callboard)
+@pytest.mark.parametrize("jobs", [250, pytest.param(1_000, marks=pytest.mark.slow)])
+def test_no_job_starts_after_it_is_shown_as_cancelled(callboard: Callboard, jobs: int) -> None:
+    """Given many jobs of which some wait, some run and some wait for their retry, all cancelled in random order."""
+    found = cancelled(callboard, jobs=jobs)
     print(*found.lines(), sep="\n")
 
-    assert found.states == {State.CANCELLED: 1_000}
+    assert found.states == {State.CANCELLED: jobs}
     assert {State.QUEUED, State.RUNNING, State.RETRYING} <= set(found.seconds), "in each of these states there was one"
     assert found.starts > 0
     assert not found.late

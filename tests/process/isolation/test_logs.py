@@ -20,46 +20,43 @@ SAID = [
 ]
 
 
-def test_log_lines_of_an_actor_keep_their_order_and_are_visible_while_it_runs(callboard: Callboard) -> None:
-    callboard.worker()
-    (id,) = callboard.send(actors.talk.message(4))
-    eventually(lambda: callboard.job(id).state is State.RUNNING, deadline_s=20)
+def test_log_lines_of_an_actor_keep_their_order_and_are_visible_while_it_runs(served: Callboard) -> None:
+    (id,) = served.send(actors.talk.message(4))
+    eventually(lambda: served.job(id).state is State.RUNNING, deadline_s=20)
     running_since = time.monotonic()
 
-    eventually(lambda: len(callboard.log_of(id)) == 6, what="the lines are there")
+    eventually(lambda: len(served.log_of(id)) == 6, what="the lines are there")
 
     assert time.monotonic() - running_since < 3
-    assert callboard.job(id).state is State.RUNNING
-    job = callboard.ended(id)
-    said = callboard.log_of(id)
+    assert served.job(id).state is State.RUNNING
+    job = served.ended(id)
+    said = served.log_of(id)
     assert said[:5] == SAID
     assert said[5][:3] == (1, 6, "error")
     assert said[5][3].startswith("sixth\nTraceback")
     assert said[5][3].endswith("ValueError: sixth's trouble")
     assert said[6:] == [(1, 7, "stdout", "last, without an end")]
-    with callboard.database.read() as session:
+    with served.database.read() as session:
         assert [line.number for line in attempt_logs.read(session, job.seq, after=(1, 5))] == [6, 7]
-    printed = callboard.worker_logs()
+    printed = served.worker_logs()
     assert "first, printed" in printed  # and it still goes where it went before
     assert "second, logged with arguments" in printed
 
 
-def test_the_log_of_a_short_attempt_is_there_when_its_end_is(callboard: Callboard) -> None:
-    callboard.worker()
-    failed, coroutine = callboard.send(actors.talk_and_fail.message(), actors.talk_in_a_coroutine.message())
+def test_the_log_of_a_short_attempt_is_there_when_its_end_is(served: Callboard) -> None:
+    failed, coroutine = served.send(actors.talk_and_fail.message(), actors.talk_in_a_coroutine.message())
 
-    assert callboard.ended(failed).state is State.DEAD
-    assert callboard.log_of(failed) == [(1, 1, "stdout", "before the failure")]
-    assert callboard.ended(coroutine).state is State.SUCCEEDED
-    assert callboard.log_of(coroutine) == [(1, 1, "stdout", "from a coroutine")]
+    assert served.ended(failed).state is State.DEAD
+    assert served.log_of(failed) == [(1, 1, "stdout", "before the failure")]
+    assert served.ended(coroutine).state is State.SUCCEEDED
+    assert served.log_of(coroutine) == [(1, 1, "stdout", "from a coroutine")]
 
 
-def test_a_log_that_is_too_long_is_cut_off_with_a_note(callboard: Callboard) -> None:
-    callboard.worker(max_log_lines=100)
-    (id,) = callboard.send(actors.chatter.message(5_000))
+def test_a_log_that_is_too_long_is_cut_off_with_a_note(served: Callboard) -> None:
+    (id,) = served.send(actors.chatter.message(5_000))
 
-    assert callboard.ended(id).state is State.SUCCEEDED
-    said = callboard.log_of(id)
+    assert served.ended(id).state is State.SUCCEEDED
+    said = served.log_of(id)
     assert [text for _, _, _, text in said[:99]] == [str(number) for number in range(99)]
     assert [(number, level) for _, number, level, _ in said[99:]] == [(100, "notice")]
     assert "100 lines" in said[99][3]

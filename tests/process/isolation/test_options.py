@@ -43,12 +43,11 @@ def test_a_message_may_say_more_than_its_actor_but_not_nonsense() -> None:
     assert not wants(actors.neighbour)
 
 
-def test_d11_time_limits_started_state_and_results_in_the_database(callboard: Callboard) -> None:
+def test_d11_time_limits_started_state_and_results_in_the_database(served: Callboard) -> None:
     """D11: task time limits (30 minutes), started state tracked, results kept in the database."""
-    callboard.worker()
-    quick, endless = callboard.send(actors.half_an_hour_at_most.message(12), actors.half_a_second_at_most.message())
+    quick, endless = served.send(actors.half_an_hour_at_most.message(12), actors.half_a_second_at_most.message())
 
-    done, limited = callboard.ended(quick), callboard.ended(endless)
+    done, limited = served.ended(quick), served.ended(endless)
 
     assert (done.state, done.result) == (State.SUCCEEDED, 144)
     assert done.started_at is not None

@@ -20,21 +20,22 @@ from tests.harness.callboard import Callboard
 from tests.harness.waiting import eventually
 
 
-def logged(callboard: Callboard) -> list[dict[str, Any]]:
-    """Return the worker's JSON log so far."""
-    lines = callboard.worker_logs().splitlines()
+def logged(callboard: Callboard, after: int = 0) -> list[dict[str, Any]]:
+    """Return the worker's JSON log so far, without its first `after` lines."""
+    lines = callboard.worker_logs().splitlines()[after:]
     return [json.loads(line) for line in lines if line.startswith("{") and line.endswith("}")]
 
 
-def test_every_line_said_for_a_job_names_it_whoever_says_it(callboard: Callboard) -> None:
-    callboard.worker()
-    spoken, apart, stopped, silent = callboard.send(
+def test_every_line_said_for_a_job_names_it_whoever_says_it(served: Callboard) -> None:
+    assert ["job_id" in line for line in logged(served) if line["event"] == "worker_serves"] == [False]
+    before = len(served.worker_logs().splitlines())
+    spoken, apart, stopped, silent = served.send(
         actors.speak_and_fail.message("another"),
         actors.speak_in_a_cell.message(),
         actors.speak_until_stopped.message(),
         actors.chatter.message(1),
     )
-    assert [callboard.ended(id).state for id in (spoken, apart, stopped, silent)] == [
+    assert [served.ended(id).state for id in (spoken, apart, stopped, silent)] == [
         State.DEAD,
         State.SUCCEEDED,
         State.DEAD,
@@ -43,8 +44,9 @@ def test_every_line_said_for_a_job_names_it_whoever_says_it(callboard: Callboard
 
     def said() -> dict[str, tuple[Any, ...]]:
         # The command gathers what its processes write, so a line may come later than the end of its job.
-        assert {line["job_id"] for line in logged(callboard) if line["event"] == "attempt_failed"} == {spoken, stopped}
-        found = {line["event"]: tuple(line.get(name) for name in ("job_id", "actor", "attempt", "by_job_id")) for line in logged(callboard)}
+        lines = logged(served, before)
+        assert {line["job_id"] for line in lines if line["event"] == "attempt_failed"} == {spoken, stopped}
+        found = {line["event"]: tuple(line.get(name) for name in ("job_id", "actor", "attempt", "by_job_id")) for line in lines}
         assert {"time_limit_exceeded", "structured of apart"} <= set(found)
         return found
 
@@ -53,9 +55,8 @@ def test_every_line_said_for_a_job_names_it_whoever_says_it(callboard: Callboard
     assert lines["package of apart"] == lines["structured of apart"] == (apart, "speak_in_a_cell", 1, None)
     assert lines["other of spoken"] == ("another", None, None, spoken)
     assert lines["time_limit_exceeded"][0] == stopped
-    assert lines["worker_serves"] == (None, None, None, None)
     # The job's own page is unchanged: its lines need no job id.
-    assert [text for _, _, _, text in callboard.log_of(spoken)][:2] == ["package of spoken", "structured of spoken"]
+    assert [text for _, _, _, text in served.log_of(spoken)][:2] == ["package of spoken", "structured of spoken"]
 
 
 @pytest.fixture

@@ -20,18 +20,18 @@ from tests.process.isolation.test_said_for import logged
 THREADS = 8
 
 
-def test_lines_of_threads_that_speak_at_once_are_whole_in_the_log(callboard: Callboard) -> None:
-    callboard.worker(threads=THREADS)
-    ids = callboard.send(*(actors.shout.message(number, 20) for number in range(THREADS)))
-    assert {callboard.ended(id).state for id in ids} == {State.SUCCEEDED}
+def test_lines_of_threads_that_speak_at_once_are_whole_in_the_log(served: Callboard) -> None:
+    before = len(served.worker_logs().splitlines())
+    ids = served.send(*(actors.shout.message(number, 20) for number in range(THREADS)))
+    assert {served.ended(id).state for id in ids} == {State.SUCCEEDED}
 
     def whole() -> bool:
-        lines = callboard.worker_logs().splitlines()
+        lines = served.worker_logs().splitlines()[before:]
         printed = [line for line in lines if line.startswith("<")]
         assert len(printed) == THREADS * 20 * 2
         assert all(line.endswith(">") and len(set(line[1:-1])) == 1 for line in printed), "a line that holds another's"
         assert lines.count("last, without an end") == THREADS
-        assert sum(line["event"].startswith("logged") for line in logged(callboard)) == THREADS * 20
+        assert sum(line["event"].startswith("logged") for line in logged(served, before)) == THREADS * 20
         assert not [line for line in lines if "logged" in line and not (line.startswith("{") and line.endswith("}"))]
         return True
 
