@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -15,26 +15,35 @@ from src.jobs.core.models import Job
 from src.jobs.core.states import State
 from src.jobs.read.queries import page
 from tests.actors import celery_tasks as tasks
-from tests.harness.callboard import Callboard
+from tests.harness.callboard import Callboard, fresh_url
+from tests.harness.commands import Worker
 from tests.harness.services import BrokerNode
+from tests.harness.stores import STORES
 from tests.harness.waiting import eventually
 
 WAIT_S = 30
 
 
+@pytest.fixture(scope="module", params=STORES)
+def served(
+    request: pytest.FixtureRequest, broker_node: BrokerNode, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[tuple[Callboard, Worker]]:
+    """A Callboard with one worker for all tests of this file; the last one ends it."""
+    folder = tmp_path_factory.mktemp("callboard")
+    settings: dict[str, Any] = {"publish_grace": 0.1, "relay_interval": 0.05, "heartbeat_interval": 0.2}
+    with Callboard(broker_node, fresh_url(request, request.param, folder), folder, actors="tests.actors.celery_tasks", **settings) as made:
+        yield made, made.worker(threads=8)
+
+
 @pytest.fixture
-def callboard(database_url: str, broker_node: BrokerNode, tmp_path: Path) -> Iterator[Callboard]:
+def callboard(served: tuple[Callboard, Worker]) -> Iterator[Callboard]:
     # These tests publish nothing themselves: the workers' relays do.
-    with (
-        Callboard(broker_node, database_url, tmp_path, actors="tests.actors.celery_tasks", publish_grace=0.1, relay_interval=0.05) as made,
-        made.entered(),
-    ):
+    with served[0].entered() as entered:
         publisher.connect(leave_to_relay)
-        yield made
+        yield entered
 
 
 def test_calls_shapes_and_retries_on_a_worker(callboard: Callboard) -> None:
-    callboard.worker()
     called, shape = tasks.add.delay(4, 4), chord([tasks.add.s(i, i) for i in range(5)])(tasks.xsum.s() | tasks.mul.s(2))
     retried, hooked = tasks.flaky.delay(2, countdown=0), tasks.watched.delay("fine")
     failing = chain(tasks.fail.s(), tasks.keep.s()).apply_async(link_error=tasks.log_id.s())
@@ -53,7 +62,6 @@ def test_calls_shapes_and_retries_on_a_worker(callboard: Callboard) -> None:
 
 
 def test_time_limits_on_a_worker(callboard: Callboard) -> None:
-    callboard.worker()
     cleaned, killed = tasks.slow.delay(), tasks.hangs.delay()
     per_call = tasks.sleeps.apply_async((30,), soft_time_limit=0.3)
 
@@ -65,7 +73,6 @@ def test_time_limits_on_a_worker(callboard: Callboard) -> None:
 
 
 def test_a_running_task_is_seen_and_revoked(callboard: Callboard) -> None:
-    callboard.worker(heartbeat_interval=0.2)
     result = tasks.works.delay()
     eventually(lambda: result.state == "PROGRESS" and result.info == {"current": 1, "total": 9}, deadline_s=WAIT_S)
     result.revoke()
@@ -77,8 +84,8 @@ def test_a_running_task_is_seen_and_revoked(callboard: Callboard) -> None:
     assert result.state == states.REVOKED
 
 
-def test_signals_of_a_worker_and_a_schedule_of_beat(callboard: Callboard) -> None:
-    worker = callboard.worker()
+def test_signals_of_a_worker_and_a_schedule_of_beat(callboard: Callboard, served: tuple[Callboard, Worker]) -> None:
+    worker = served[1]
     callboard.scheduler()
     eventually(lambda: [job.result for job in jobs(callboard, "every second")][:1] == ["tick"], deadline_s=WAIT_S)
     worker.stop()
