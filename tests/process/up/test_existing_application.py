@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import html
-import importlib.util
 import json
 import re
 import urllib.error
@@ -25,10 +24,8 @@ ONE = pytest.mark.parametrize(
 
 
 @pytest.fixture(scope="module")
-def python(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    if importlib.util.find_spec("setuptools") is None:
-        pytest.skip("only setuptools builds")
-    return installed(tmp_path_factory.mktemp("installed") / "venv")
+def python(tmp_path_factory: pytest.TempPathFactory, built: Path) -> Path:
+    return installed(tmp_path_factory.mktemp("installed") / "venv", built)
 
 
 @pytest.fixture(scope="module")

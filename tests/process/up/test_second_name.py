@@ -29,14 +29,12 @@ print(ours, src.__file__, src.shop.sell.actor_name)
 
 
 @pytest.fixture(scope="module")
-def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def site(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder for PYTHONPATH that holds the package by its second name: built by setup.py, or linked where setuptools is missing."""
+    if importlib.util.find_spec("setuptools") is not None:
+        return Path(request.getfixturevalue("built"))
     folder = tmp_path_factory.mktemp("site")
-    if importlib.util.find_spec("setuptools") is None:  # Python 3.12's virtual environments have none
-        (folder / "callboard").symlink_to(ROOT / "src")
-    else:
-        build = ["setup.py", "-q", "build", "--build-base", str(folder / "base"), "--build-lib", str(folder)]
-        subprocess.run([sys.executable, *build], cwd=ROOT, check=True, timeout=60, capture_output=True)
+    (folder / "callboard").symlink_to(ROOT / "src")
     return folder
 
 
@@ -72,6 +70,7 @@ def test_no_module_of_ours_is_loaded_by_its_first_name(application: Path, site: 
     assert printed.split(" ") == ["[]", str(application / "src" / "__init__.py"), "sell\n"]
 
 
+@pytest.mark.slow  # test_existing_application.py migrates by it
 def test_the_command_line_answers_by_the_second_name(application: Path, site: Path) -> None:
     printed = python(application, site, "-m", "callboard", "--help")
 
@@ -79,6 +78,7 @@ def test_the_command_line_answers_by_the_second_name(application: Path, site: Pa
     assert "submit" in printed
 
 
+@pytest.mark.slow  # as the worker of test_existing_application.py
 def test_dramatiq_finds_the_actors_of_both(application: Path, site: Path) -> None:
     find = "from dramatiq.cli import import_broker; print(sorted(import_broker('callboard.actors')[1].actors))"
 
