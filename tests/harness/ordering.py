@@ -1,4 +1,6 @@
-"""Order of test files: tier by tier, cheap ones first; within a tier the longest file first, so that all processes end together.
+"""Order of test files: tier by tier, cheap ones first; within a tier folder by folder, the longest files first, so that all processes end together.
+
+The files of a folder stay together: they share fixtures of the folder, which end when another folder's test comes.
 
 `durations.json` has the seconds of each file as last measured; `./run test --measure` rewrites it.
 """
@@ -21,9 +23,21 @@ def order(items: list[pytest.Item]) -> list[pytest.Item]:
     """Return the same tests in the order of execution."""
     measured: dict[str, float] = json.loads(DURATIONS.read_text()) if DURATIONS.exists() else {}
     tests = Counter(file_of(item) for item in items)
-    return sorted(
-        items, key=lambda item: (TIERS.index(tier_of(item)), -measured.get(file_of(item), GUESS_S * tests[file_of(item)]), file_of(item))
-    )
+    seconds = {file: measured.get(file, GUESS_S * number) for file, number in tests.items()}
+    longest: dict[str, float] = {}
+    for file, took in seconds.items():
+        longest[folder_of(file)] = max(longest.get(folder_of(file), 0.0), took)
+
+    def place(item: pytest.Item) -> tuple[int, float, str, float, str]:
+        file = file_of(item)
+        return TIERS.index(tier_of(item)), -longest[folder_of(file)], folder_of(file), -seconds[file], file
+
+    return sorted(items, key=place)
+
+
+def folder_of(file: str) -> str:
+    """Return the folder of a file: `tests/sql/web`."""
+    return file.rpartition("/")[0]
 
 
 def file_of(item: pytest.Item) -> str:
