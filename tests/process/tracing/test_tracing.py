@@ -160,7 +160,9 @@ def test_a_collector_that_hangs_keeps_no_process_from_its_end(monkeypatch: pytes
 OFF = """
 import sys
 import src.actors, src.scheduling.clock
-from src.telemetry import tracing
+from src.telemetry import metering, tracing
+assert metering.start("worker") is None and metering.active() is None
+assert not [name for name in sys.modules if name.startswith("prometheus_client")]
 from src.web import create_app
 create_app()
 assert tracing.start("worker") is None and tracing.active() is None and tracing.carrier() == {}
@@ -168,7 +170,7 @@ print([name for name in sys.modules if name.startswith("opentelemetry")])
 """
 
 
-def test_without_an_exporter_opentelemetry_is_not_imported() -> None:
+def test_without_an_exporter_and_a_port_neither_library_is_imported() -> None:
     done = subprocess.run([sys.executable, "-c", OFF], cwd=ROOT, capture_output=True, text=True)
 
     assert done.stdout.strip() == "[]", done.stdout + done.stderr

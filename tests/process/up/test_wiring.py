@@ -26,7 +26,7 @@ BEGINNINGS = {
 
 def python(program: str, database: Path | None = None) -> str:
     environment = {**os.environ} if database is None else {**os.environ, "CALLBOARD_DATABASE_URL": f"sqlite:///{database}"}
-    done = subprocess.run([sys.executable, "-c", program], cwd=ROOT, env=environment, capture_output=True, text=True, timeout=60)
+    done = subprocess.run([sys.executable, "-c", program], cwd=ROOT, env=environment, capture_output=True, text=True, timeout=240)
     assert done.returncode == 0, done.stderr
     return done.stdout
 
@@ -36,11 +36,25 @@ def migrated(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
     return Path(shutil.copyfile(request.getfixturevalue("_migrated_sqlite"), tmp_path / "callboard.db"))
 
 
-@pytest.mark.parametrize("kind", BEGINNINGS)
-def test_each_process_connects_every_hook(kind: str, migrated: Path) -> None:
-    printed = python(f"{BEGINNINGS[kind]}\nfrom src import wiring\nprint(wiring.unconnected())", migrated)
+#: begins as each kind of process in a child of its own, which finds the libraries imported, and nothing of ours
+PROGRAM = """
+import os, sys
+import apscheduler.schedulers.background, dramatiq.cli, flask_wtf, gunicorn.app.wsgiapp, pydantic_settings, sqlalchemy.orm
+assert not [name for name in sys.modules if name.partition(".")[0] == "src"]
+for kind, beginning in {beginnings!r}.items():
+    if os.fork() == 0:
+        exec(beginning)
+        from src import wiring
+        print(f"{{kind}} lacks {{wiring.unconnected()}}", flush=True)
+        os._exit(0)
+    os.wait()
+"""
 
-    assert printed.splitlines()[-1] == "[]"
+
+def test_each_process_connects_every_hook(migrated: Path) -> None:
+    printed = python(PROGRAM.format(beginnings=BEGINNINGS), migrated)
+
+    assert [line for line in printed.splitlines() if " lacks " in line] == [f"{kind} lacks []" for kind in BEGINNINGS]
 
 
 def test_the_use_that_docs_operating_recommends_connects_every_hook(migrated: Path) -> None:

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
-from tests.harness import ROOT
+from tests.harness import fork_server
 
 
 @pytest.mark.parametrize(
@@ -17,8 +15,8 @@ from tests.harness import ROOT
     [
         ["-c", "import src.actors"],
         ["-c", "from src.jobs import submit; from src.sql.database import get_database; get_database()"],
-        ["-m", "dramatiq", "src.actors", "-p", "1", "-t", "1"],
-        ["-m", "gunicorn", "-c", "python:src.up.gunicorn_conf", "src.web:create_app()"],
+        ["dramatiq", "src.actors", "-p", "1", "-t", "1"],
+        ["gunicorn", "-c", "python:src.up.gunicorn_conf", "src.web:create_app()"],
         ["-m", "src", "scheduler"],
         ["-m", "src", "submit", "add"],
         ["-m", "src", "web"],
@@ -28,7 +26,7 @@ from tests.harness import ROOT
 def test_every_way_in_ends_with_the_sentence(command: list[str], tmp_path: Path) -> None:
     environment = {**os.environ, "CALLBOARD_BROKER_URL": "redis://:s3cret@h:6379/0", "CALLBOARD_DATA_DIR": str(tmp_path)}
 
-    done = subprocess.run([sys.executable, *command], cwd=ROOT, env=environment, capture_output=True, text=True, timeout=60)
+    done = fork_server.server().run(command, environment)
 
     said = done.stdout + done.stderr
     assert done.returncode != 0
