@@ -32,7 +32,6 @@ def held(callboard: Callboard) -> list[Job]:
     return callboard.jobs(state=State.HELD)
 
 
-@pytest.mark.both_stores
 def test_a_job_of_an_unknown_actor_is_held_until_a_worker_knows_it(quiet: Callboard) -> None:
     id = quiet.submit(foreign("later"))
     with quiet.working(CALLBOARD_ACTORS="") as old:
@@ -45,7 +44,6 @@ def test_a_job_of_an_unknown_actor_is_held_until_a_worker_knows_it(quiet: Callbo
         assert old.process.poll() is None
 
 
-@pytest.mark.both_stores
 def test_arguments_that_do_not_fit_are_held_and_run_when_released_to_a_fitting_actor(callboard: Callboard) -> None:
     for message, problem in (
         (foreign(1, 2, actor="strictly"), "strictly(): too many positional arguments"),
@@ -64,7 +62,6 @@ def test_a_type_error_of_the_actors_own_is_a_failure(callboard: Callboard) -> No
     assert (job.state, (job.error or "").partition(":")[0]) == (State.DEAD, "TypeError")
 
 
-@pytest.mark.both_stores
 def test_a_message_published_in_the_management_ui_is_held_and_runs_when_released(callboard: Callboard) -> None:
     message = foreign("by hand")
     answer = callboard.node.api(
@@ -82,7 +79,6 @@ def test_a_message_published_in_the_management_ui_is_held_and_runs_when_released
     assert callboard.until(job.id).result == "by hand"
 
 
-@pytest.mark.both_stores
 def test_a_forged_copy_of_a_job_starts_nothing_and_changes_nothing(callboard: Callboard) -> None:
     message = actors.echo.send("true")
     assert callboard.until(message).result == "true"
@@ -177,7 +173,6 @@ WRONG_FIELDS: list[bytes] = [
 ]
 
 
-@pytest.mark.both_stores
 def test_two_hundred_malformed_bodies_stop_nothing_and_are_all_listed(callboard: Callboard) -> None:
     before = {job.id for job in held(callboard)}
     chance = random.Random(5)
@@ -290,7 +285,11 @@ def test_a_delay_of_a_stock_producer_is_an_error(callboard: Callboard, tmp_path:
     assert produce(callboard, tmp_path, "delaying").startswith("refused")
 
 
-@pytest.mark.parametrize("left", [("default", "default.XQ"), ("default",), ("default.XQ",)], ids=",".join)
+@pytest.mark.parametrize(
+    "left",
+    [("default", "default.XQ"), *(pytest.param((queue,), marks=pytest.mark.slow) for queue in ("default", "default.XQ"))],
+    ids=",".join,
+)
 def test_queues_that_a_stock_fleet_left_behind_are_used_as_they_are(quiet: Callboard, left: tuple[str, ...]) -> None:
     stock: dict[str, dict[str, object]] = {
         "default": {"x-dead-letter-exchange": "", "x-dead-letter-routing-key": "default.XQ"},

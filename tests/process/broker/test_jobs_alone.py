@@ -13,8 +13,6 @@ from src.jobs import State
 from tests.harness import ROOT
 from tests.harness.callboard import Callboard
 
-pytestmark = pytest.mark.both_stores
-
 #: submits in a session of its own, waits for RabbitMQ's confirmation, and prints what it has loaded
 SUBMITS = """
 import json, sys
@@ -39,7 +37,12 @@ print(json.dumps([id, dramatiq.broker.global_broker is before, "src.actors" in s
 
 
 @pytest.mark.parametrize(
-    "first", ["import src.actors", "", "before = StubBroker(); dramatiq.set_broker(before)"], ids=["actors", "alone", "foreign"]
+    "first",
+    [
+        pytest.param("import src.actors", id="actors", marks=pytest.mark.slow),  # as all other tests submit
+        pytest.param("", id="alone"),
+        pytest.param("before = StubBroker(); dramatiq.set_broker(before)", id="foreign"),
+    ],
 )
 def test_a_job_is_published_at_its_commit_whatever_is_imported(quiet: Callboard, first: str) -> None:
     program = SUBMITS.format(url=quiet.environment["CALLBOARD_DATABASE_URL"], first=first)

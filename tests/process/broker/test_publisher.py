@@ -41,7 +41,6 @@ def threads(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     return names
 
 
-@pytest.mark.both_stores
 def test_a_job_that_comes_alone_is_published_by_the_thread_that_submits_it(quiet: Callboard, threads: list[str]) -> None:
     first = actors.echo.send("first")
     until_published(quiet, first)
@@ -73,7 +72,7 @@ def test_many_threads_publish_at_once_and_each_message_goes_out_once(
         assert {job.attempt for job in quiet.jobs()} == {1}
 
 
-@pytest.mark.parametrize("struck_by", [KeyboardInterrupt, RuntimeError])
+@pytest.mark.parametrize("struck_by", [KeyboardInterrupt, pytest.param(RuntimeError, marks=pytest.mark.slow)])
 def test_a_thread_interrupted_within_a_message_spoils_no_other_message(
     quiet: Callboard, monkeypatch: pytest.MonkeyPatch, struck_by: type[BaseException]
 ) -> None:

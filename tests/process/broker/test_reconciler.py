@@ -17,8 +17,6 @@ from tests.harness.callboard import Callboard
 from tests.harness.commands import DEADLINE_S
 from tests.harness.waiting import eventually
 
-pytestmark = pytest.mark.both_stores
-
 
 @pytest.mark.parametrize(
     ("holding", "waiting", "doubted"),

@@ -25,8 +25,6 @@ from tests.harness.commands import DEADLINE_S
 from tests.harness.stores import only_on
 from tests.harness.waiting import eventually
 
-pytestmark = pytest.mark.both_stores
-
 #: seconds, longer than any test
 NEVER_S = 10 * DEADLINE_S
 

@@ -18,8 +18,6 @@ from tests.actors import broker as actors
 from tests.harness.callboard import Callboard
 from tests.harness.commands import DEADLINE_S
 
-pytestmark = pytest.mark.both_stores
-
 LARGE = 300_000
 
 

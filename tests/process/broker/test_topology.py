@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pika
+import pytest
 
 from src.broker.core import topology
 from tests.harness.callboard import publish_by_hand
@@ -12,6 +13,7 @@ from tests.harness.waiting import eventually
 DEAD_LETTERS = "rabbit_fifo_dlx_sup"
 
 
+@pytest.mark.slow  # two calls of rabbitmqctl
 def test_queues_work_on_a_node_whose_supervisor_of_dead_letters_has_ended(broker_node: BrokerNode, vhost: str) -> None:
     broker_node.ctl("eval", f"supervisor:terminate_child(rabbit_sup, {DEAD_LETTERS}).")
     try:

@@ -12,8 +12,6 @@ from tests.harness.commands import DEADLINE_S
 from tests.harness.mute_proxy import MuteProxy
 from tests.harness.waiting import eventually
 
-pytestmark = pytest.mark.both_stores
-
 
 def test_a_connection_without_confirms_is_given_up_and_what_it_owes_is_published_anew(
     quiet: Callboard, monkeypatch: pytest.MonkeyPatch

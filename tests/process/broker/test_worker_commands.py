@@ -37,7 +37,9 @@ def obeys(callboard: Callboard, command: Command, *words: str) -> None:
     eventually(lambda: command.says("worker_command", *words), deadline_s=DEADLINE_S, what="the worker follows")
 
 
-def test_a_quiet_worker_finishes_what_it_runs_and_takes_nothing_until_it_is_resumed(quiet: Callboard, tmp_path: Path) -> None:
+def test_a_quiet_worker_finishes_what_it_runs_takes_nothing_until_it_is_resumed_and_stops_at_once_when_idle(
+    quiet: Callboard, tmp_path: Path
+) -> None:
     with quiet.working(threads=1, CALLBOARD_HEARTBEAT_INTERVAL=BEAT_S) as command:
         held = actors.make_and_wait.send(str(tmp_path / "made"), str(tmp_path / "go"))
         quiet.wait_for(tmp_path / "made")
@@ -59,6 +61,11 @@ def test_a_quiet_worker_finishes_what_it_runs_and_takes_nothing_until_it_is_resu
         ask(quiet, None)
         assert [quiet.until(one).state for one in (before, after)] == [State.SUCCEEDED, State.SUCCEEDED]
         assert alive(quiet).wished_by is None
+
+        for command_of_ours in (WorkerCommand.QUIET, WorkerCommand.STOP):
+            ask(quiet, command_of_ours)
+            obeys(quiet, command, command_of_ours.value)
+        assert command.process.wait(DEADLINE_S) == 0
 
 
 def test_a_worker_that_is_to_stop_ends_after_its_jobs_and_a_fresh_one_does_the_rest(quiet: Callboard, tmp_path: Path) -> None:
@@ -84,14 +91,6 @@ def test_a_worker_that_is_to_stop_ends_after_its_jobs_and_a_fresh_one_does_the_r
             worker_commands.ask(session, "nobody:1", WorkerCommand.STOP, by="tester")
     with quiet.working(CALLBOARD_HEARTBEAT_INTERVAL=BEAT_S):
         assert quiet.until(late).state is State.SUCCEEDED
-
-
-def test_an_idle_worker_that_is_to_stop_ends_at_once(quiet: Callboard) -> None:
-    with quiet.working(CALLBOARD_HEARTBEAT_INTERVAL=BEAT_S) as command:
-        ask(quiet, WorkerCommand.QUIET)
-        obeys(quiet, command, "quiet")
-        ask(quiet, WorkerCommand.STOP)
-        assert command.process.wait(DEADLINE_S) == 0
 
 
 def test_a_worker_that_registers_again_stays_quiet_and_serves_no_queue(quiet: Callboard) -> None:

@@ -8,8 +8,6 @@ import subprocess
 import sys
 from pathlib import Path
 
-import pytest
-
 from src.jobs.leases import heartbeats
 from src.jobs.leases.heartbeats import Role
 from src.sql.database import Database
@@ -17,8 +15,6 @@ from tests.harness import ROOT
 from tests.harness.stores import only_on
 from tests.harness.waiting import eventually
 from tests.process.schedules.test_schedulers import environment
-
-pytestmark = pytest.mark.both_stores
 
 __all__ = ["environment"]
 

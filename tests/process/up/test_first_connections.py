@@ -20,7 +20,7 @@ from tests.harness import ROOT
 from tests.harness.waiting import eventually
 
 
-@pytest.mark.parametrize("how", ["./run up --port N", "./run up --port 0", "./run web"])
+@pytest.mark.parametrize("how", ["./run up --port N", pytest.param("./run up --port 0", marks=pytest.mark.slow), "./run web"])
 def test_connections_are_refused_until_they_can_be_answered(tmp_path: Path, how: str) -> None:
     pipe = tmp_path / "pipe"
     os.mkfifo(pipe)

@@ -23,6 +23,7 @@ def node(tmp_path: Path) -> Iterator[BrokerNode]:
     made.stop_epmd()
 
 
+@pytest.mark.slow  # test_up.py starts, kills and ends one, too
 def test_it_starts_stops_in_order_and_comes_back_after_a_power_cut(node: BrokerNode) -> None:
     # A caller's own RabbitMQ variables must not reach it.
     node.start()
@@ -57,6 +58,7 @@ def test_nothing_of_the_callers_environment_configures_it(node: BrokerNode, monk
     assert "ERL_FLAGS" not in environment
 
 
+@pytest.mark.slow  # the next one is another failed start, without seconds of RabbitMQ
 def test_a_taken_port_is_reported_with_the_end_of_the_log_and_the_cure(node: BrokerNode) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         node.ports = replace(node.ports, management=taken.getsockname()[1])
