@@ -20,7 +20,8 @@ def message(actor: str, *args: object) -> Message[object]:
     return Message(queue_name="breaking", actor_name=actor, args=args, kwargs={}, options={}, message_id=new_id())
 
 
-@pytest.mark.parametrize("thread", ["committer", "lease", "pulse"])
+# The pulse checks the others; the lease thread checks the pulse.
+@pytest.mark.parametrize("thread", ["committer", pytest.param("lease", marks=pytest.mark.slow), "pulse"])
 @only_on("sqlite", by="quiet")  # threads behave the same on both
 def test_a_worker_that_loses_a_thread_ends_and_leaves_no_job_behind(quiet: Callboard, tmp_path: Path, thread: str) -> None:
     with quiet.working(threads=2, check=False, CALLBOARD_ACTORS=ACTORS) as worker:
