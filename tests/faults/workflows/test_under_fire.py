@@ -24,10 +24,6 @@ from tests.harness.callboard import Callboard
 from tests.harness.waiting import eventually
 from tests.process.workflows.test_seeds import finished, run
 
-pytestmark = pytest.mark.both_stores
-
-SIZE = 100
-
 
 class Killer:
     """kill -9 of the worker process that runs a job just now, a few times while the block lasts."""
@@ -71,16 +67,19 @@ def succeeded(callboard: Callboard, messages: list[Message[object]]) -> list[int
     return [attempts(callboard, [message.message_id])[Outcome.SUCCEEDED] for message in messages]
 
 
-def test_a_group_of_100_with_members_killed_failed_and_redelivered_calls_back_exactly_once(callboard: Callboard, tmp_path: Path) -> None:
+@pytest.mark.parametrize("size", [40, pytest.param(100, marks=pytest.mark.slow)])
+def test_a_group_with_members_killed_failed_and_redelivered_calls_back_exactly_once(
+    size: int, callboard: Callboard, tmp_path: Path
+) -> None:
     broken = tmp_path / "broken"
     broken.touch()
     success, error, always, done = (actors.keep.message(name) for name in ("success", "error", "always", "done"))
-    members = [actors.shaky.message(number) if number % 7 == 3 else actors.member.message(number, str(broken)) for number in range(SIZE)]
+    members = [actors.shaky.message(number) if number % 7 == 3 else actors.member.message(number, str(broken)) for number in range(size)]
     # Dramatiq's own group beside ours; none of its members dies.
-    stock = dramatiq.group(actors.shaky.message(number) if number % 3 else actors.slow.message(number, 50) for number in range(SIZE))
+    stock = dramatiq.group(actors.shaky.message(number) if number % 3 else actors.slow.message(number, 50) for number in range(size))
     stock.add_completion_callback(done)
 
-    with Killer(callboard, times=3):
+    with Killer(callboard, times=max(2, size // 30)):
         stock.run()
         receipt = run(callboard, group(members, on_success=success, on_error=error, always=always))
         first = finished(callboard, receipt)
@@ -96,13 +95,13 @@ def test_a_group_of_100_with_members_killed_failed_and_redelivered_calls_back_ex
         last = finished(callboard, receipt)
 
     assert last.state == "succeeded"
-    assert 0 < len(dead) <= SIZE // 10
+    assert 0 < len(dead) <= size // 10
     assert succeeded(callboard, [success, error, always, done]) == [1, 1, 1, 1]
     outcomes = attempts(callboard, [message.message_id for message in [*members, *stock.children]])
-    assert outcomes[Outcome.SUCCEEDED] == 2 * SIZE
+    assert outcomes[Outcome.SUCCEEDED] == 2 * size
     assert outcomes[Outcome.FAILED] > 0
     assert outcomes[Outcome.LOST] > 0
-    assert last.step("keep").result == ["success", [step.result for step in last.steps[:SIZE]]]
+    assert last.step("keep").result == ["success", [step.result for step in last.steps[:size]]]
     with callboard.database.read() as session:
         assert len(find_many(session, [message.message_id for message in (success, error, always, done)])) == 4
 
@@ -140,6 +139,7 @@ def test_of_a_diamond_of_8_only_the_failed_branch_runs_again(callboard: Callboar
     ]
 
 
+@pytest.mark.slow  # without failures the same as the first test
 def test_a_group_and_its_callbacks_survive_kills_of_their_workers(callboard: Callboard) -> None:
     with Killer(callboard, times=2):
         parts = link(
