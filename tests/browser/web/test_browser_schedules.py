@@ -46,7 +46,7 @@ def test_D6_a_schedule_is_created_and_edited_in_the_browser_with_a_live_preview(
     expect(page.get_by_label("Result")).to_have_text("32")
     page.goto("/schedules")
     expect(page.get_by_role("row", name=re.compile(name))).to_contain_text("Every 30 seconds")
-    expect(page.locator("table.load tbody tr")).to_have_count(8)
+    assert page.locator("table.load tbody tr").count() in (7, 8)  # seven days touch eight, but in the first hour of one
 
 
 def test_the_form_works_without_javascript(page: Page, callboard: Callboard) -> None:
