@@ -77,7 +77,7 @@ def register(broker: Broker, make: Maker, stopping: Event) -> None:
     while not stopping.is_set():
         try:
             with write() as session:
-                declared_schedules.synchronise(session, periodic.declarations(broker), set(broker.actors))
+                declared_schedules.synchronise(session, periodic.declarations(broker), set(broker.actors), periodic.complete_owners)
                 broken = declared_schedules.judge(session, make)
         except Exception as error:
             if not is_outage(error):

@@ -26,6 +26,8 @@ from .errors import InvalidOption
 
 #: the message option with which periodiq's command sends a due actor
 SCHEDULED_AT = "scheduled_at"
+#: owners whose declarations this process has in full: a schedule of theirs that is not among them has been removed
+complete_owners: set[str] = set()
 
 
 class Periodic(Middleware):

@@ -53,7 +53,14 @@ class Celery:
         self.conf = Conf(self._configured)
         registry.add_app(self, is_current=set_as_current)
         builtins.declare()
-        self.conf.update({**(changes or {}), **_keys(others), **({"broker_url": broker} if broker else {}), "result_backend": backend})
+        self.conf.update(
+            {
+                **(changes or {}),
+                **_keys(others),
+                **({"broker_url": broker} if broker else {}),
+                **({"result_backend": backend} if backend else {}),
+            }
+        )
         if config_source is not None:
             self.config_from_object(config_source, namespace=namespace)
         after_imports(self.load)
@@ -138,7 +145,7 @@ class Celery:
             discover()
         self.on_after_configure.send(self, source=self.conf)
         self.on_after_finalize.send(self)
-        beat.declare(self.conf)
+        beat.declare(self.conf, self.main)
 
     def finalize(self, auto: bool = False) -> None:
         self.load()
@@ -151,7 +158,7 @@ class Celery:
         key = name or beat.name_of(entry)
         self.conf["beat_schedule"][key] = entry
         if self.is_loaded:
-            beat.declare(self.conf)
+            beat.declare(self.conf, self.main)
         return key
 
     def _configured(self) -> None:
@@ -165,7 +172,7 @@ class Celery:
                 annotate(task, self.conf)
                 declare(task)
         if self.is_loaded:
-            beat.declare(self.conf)
+            beat.declare(self.conf, self.main)
 
     # Results and signatures.
 

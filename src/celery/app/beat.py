@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import dramatiq
 
+from ...broker.options import periodic
 from ..base.differences import unknown
 from ..canvas import Signature
 from ..conf.conf import Conf
@@ -40,16 +42,26 @@ def name_of(entry: Mapping[str, Any]) -> str:
     return re.sub(r"[^\w.,=()' -]", "_", repr(sig))[:150]
 
 
-def declare(conf: Conf) -> None:
-    """Declare the actors of all entries. Raises ImproperlyConfigured naming the entry."""
+def declare(conf: Conf, main: str | None) -> None:
+    """Declare the actors of all entries of an application, and no others. Raises ImproperlyConfigured naming the entry.
+
+    The schedules of entries that are removed end: the rows carry the application's name.
+    """
+    owner = f"celery:{main or 'default'}"
+    declared = set()
     for name, given in (conf["beat_schedule"] or {}).items():
         try:
-            _declare(conf, name, given)
+            declared.add(_declare(conf, owner, name, given))
         except (NotRegistered, TypeError, ValueError) as error:
             raise ImproperlyConfigured(f"beat_schedule[{name!r}]: {error}") from error
+    for name, actor in list(_actors.items()):
+        if actor.options["periodic"].owner == owner and name not in declared:
+            del _actors[name]
+            dramatiq.get_broker().actors.pop(name, None)
+    periodic.complete_owners.add(owner)
 
 
-def _declare(conf: Conf, name: str, given: Mapping[str, Any]) -> None:
+def _declare(conf: Conf, owner: str, name: str, given: Mapping[str, Any]) -> str:
     for key in given:
         if key not in _KEYS:
             raise unknown("a key of an entry", key, _KEYS)
@@ -59,18 +71,19 @@ def _declare(conf: Conf, name: str, given: Mapping[str, Any]) -> None:
             raise unknown("an option of an entry", option, _OPTIONS)
     task: Any = registry.task(given["task"])
     args, kwargs = messages.encoded(task, list(given.get("args") or ()), dict(given.get("kwargs") or {}))
-    rule = maybe_schedule(given["schedule"]).declaration(zone=conf.zone_name, args=args, kwargs=kwargs)
+    rule = replace(maybe_schedule(given["schedule"]).declaration(zone=conf.zone_name, args=args, kwargs=kwargs), owner=owner)
     queue, chosen = _with(task, options)
     actor_name = f"{name} (beat)" if name in registry.tasks else name
     known = _actors.get(actor_name)
     if known is None:
         declared = dramatiq.actor(actor_name=actor_name, queue_name=queue, broker=dramatiq.get_broker(), periodic=rule, **chosen)
         _actors[actor_name] = declared(declaration.function_of(task))
-        return
+        return actor_name
     known.fn, known.queue_name = declaration.function_of(task), queue
     known.options.clear()
     known.options.update(periodic=rule, **chosen)
     dramatiq.get_broker().declare_actor(known)
+    return actor_name
 
 
 def _with(task: Any, options: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:

@@ -24,18 +24,20 @@ from .editing import apply, begin_anew, note
 CODE = "code"
 
 
-def synchronise(session: Session, declared: Mapping[str, Declaration], known_actors: Collection[str]) -> None:
+def synchronise(session: Session, declared: Mapping[str, Declaration], known_actors: Collection[str], owners: Collection[str] = ()) -> None:
     """Synchronise the rows with the schedules that this process's actors declare.
 
-    Fields that a user has overridden stay. If an actor known here no longer declares a schedule, its row stops; a row
-    of an unknown actor belongs to another part of the fleet.
+    Fields that a user has overridden stay. If an actor known here no longer declares a schedule, its row stops, and so
+    does one that is missing among its owner's. `owners`: those whose declarations are complete here. A row of another
+    unknown actor belongs to another part of the fleet.
     """
     for actor, declaration in sorted(declared.items()):
         with guarded("schedule_not_registered", actor=actor), session.begin_nested():
             register(session, actor, declaration)
     rows = select(Schedule).where(Schedule.declared.is_(True), Schedule.gone.is_(False)).with_for_update()
     for schedule in session.execute(rows.order_by(Schedule.id)).scalars():
-        if schedule.actor in known_actors and schedule.actor not in declared:
+        is_known = schedule.actor in known_actors or (schedule.code or {}).get("owner") in owners
+        if is_known and schedule.actor not in declared:
             schedule.gone, schedule.tick_at, schedule.due_at, schedule.alert_at = True, None, None, None
             note(session, schedule, CODE, "gone from the code", {})
     session.flush()
@@ -46,16 +48,17 @@ def register(session: Session, actor: str, declaration: Declaration, *, since: d
     draft = declaration.of(actor)
     schedule = _find(session, actor)
     if schedule is None:
-        schedule = _insert(session, _with_free_name(session, draft), since)
+        schedule = _insert(session, _with_free_name(session, draft), declaration.document(actor), since)
     said = Draft.of_document(schedule.code)
     changed = said.differing(draft)
-    if not changed and not schedule.gone:
+    document = declaration.document(actor)
+    if not changed and not schedule.gone and schedule.code == document:
         return schedule
     # Field by field: the user's overrides are the fields that differ from the previous declaration.
     mine = schedule.draft
     overridden = mine.differing(said)
     followed = {name: getattr(draft, name) for name in changed if name not in overridden}
-    schedule.code = draft.document()
+    schedule.code = document
     returned, schedule.gone = schedule.gone, False
     apply(schedule, replace(mine, **{name: value for name, value in followed.items() if name != "name"}))
     if returned and schedule.paused_at is None:
@@ -103,9 +106,9 @@ def _find(session: Session, actor: str) -> Schedule | None:
     return session.execute(statement.execution_options(populate_existing=True)).scalars().first()
 
 
-def _insert(session: Session, draft: Draft, since: datetime | None) -> Schedule:
+def _insert(session: Session, draft: Draft, code: dict[str, Any], since: datetime | None) -> Schedule:
     """Insert the row unless another process has done so: several processes start at once."""
-    schedule = Schedule(created_at=now(), created_by=CODE, declared=True, code=draft.document())
+    schedule = Schedule(created_at=now(), created_by=CODE, declared=True, code=code)
     for name in Draft.__dataclass_fields__:
         setattr(schedule, name, getattr(draft, name))
     begin_anew(schedule, since=since)

@@ -20,13 +20,21 @@ from .vocabulary import Missed, Overlap
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Declaration:
-    """Value of `periodic=`: a schedule without the name of its actor."""
+    """Value of `periodic=`: a schedule without the name of its actor.
+
+    `owner`: the list of declarations that it belongs to, if its actor exists only for it, as with beat's entries.
+    """
 
     draft: Draft
+    owner: str | None = None
 
     def of(self, actor: str) -> Draft:
         """Return the draft for the actor that declares it, named after the actor."""
         return replace(self.draft, name=actor, actor=actor)
+
+    def document(self, actor: str) -> dict[str, Any]:
+        """Return the JSON document that is stored for the actor that declares it."""
+        return {**self.of(actor).document(), **({} if self.owner is None else {"owner": self.owner})}
 
     @property
     def _rule(self) -> Rule:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
@@ -30,10 +31,10 @@ def changed(database: Database, id: int, **fields: object) -> Schedule:
         return editing.change(session, id, replace(draft, **fields), by="tester")  # type: ignore[arg-type]
 
 
-def declare(database: Database, known: set[str] | None = None, **declared: object) -> None:
+def declare(database: Database, known: set[str] | None = None, owners: Collection[str] = (), **declared: object) -> None:
     """Synchronise like a starting scheduler process: actor=periodic."""
     with database.write() as session:
-        declared_schedules.synchronise(session, declared, known or {"sched_work"})  # type: ignore[arg-type]
+        declared_schedules.synchronise(session, declared, known or {"sched_work"}, owners)  # type: ignore[arg-type]
 
 
 def the_one(database: Database) -> Schedule:
@@ -252,6 +253,20 @@ def test_a_schedule_no_longer_declared_pauses_and_returns_with_its_declaration(d
 
     declare(database, sched_work=every(60))
     assert (the_one(database).gone, the_one(database).due_at) == (False, MONDAY_NOON + timedelta(minutes=11))
+
+
+def test_a_schedule_missing_among_its_owners_declarations_ends(database: Database, time: StillClock) -> None:
+    declare(database, sched_work=replace(every(60), owner="celery:proj"))
+    for owners in ((), ("celery:other",)):
+        declare(database, {"another_part_of_the_fleet"}, owners)
+        assert the_one(database).due_at is not None
+
+    declare(database, {"another_part_of_the_fleet"}, ("celery:proj",))
+    assert (the_one(database).gone, the_one(database).due_at) == (True, None)
+
+    declare(database, sched_work=every(60))
+    declare(database, {"another_part_of_the_fleet"}, ("celery:proj",))
+    assert not the_one(database).gone  # it has no owner any more
 
 
 def test_a_pause_outlives_a_deploy(database: Database, time: StillClock) -> None:

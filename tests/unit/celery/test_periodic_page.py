@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 import src.actors
-from src.broker.options.periodic import declarations
+from src.broker.options.periodic import complete_owners, declarations
 from src.celery import Celery
 from src.celery.exceptions import ImproperlyConfigured, Unsupported
 from src.celery.schedules import crontab, maybe_schedule, schedule, solar
@@ -78,6 +78,10 @@ def test_a_schedule_may_change_later(app: Celery, add: Any) -> None:
     app.conf.beat_schedule = {"often": {"task": "tasks.add", "schedule": schedule(120), "args": (1, 1)}}
 
     assert draft("often").every_s == 120
+    app.conf.beat_schedule = {}
+
+    assert "often" not in declarations(src.actors.broker)
+    assert "celery:proj" in complete_owners
 
 
 def test_every_monday_morning(app: Celery, add: Any) -> None:
