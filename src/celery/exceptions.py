@@ -19,6 +19,7 @@ __all__ = [
     "ChordError",
     "Ignore",
     "ImproperlyConfigured",
+    "IncompleteStream",
     "MaxRetriesExceededError",
     "NotRegistered",
     "OperationalError",
@@ -82,6 +83,10 @@ class MaxRetriesExceededError(TaskError):
         super().__init__(*args)
 
 
+class IncompleteStream(TaskError):
+    """A task behind the result has not ended."""
+
+
 class TaskRevokedError(TaskError):
     """The job was cancelled or has expired."""
 
@@ -131,6 +136,14 @@ class Ignore(TaskPredicate, SkipMessage):
     def __init__(self, *args: Any) -> None:
         self.message = " ".join(map(str, args)) or "ignored by the task"
         Exception.__init__(self, *args)
+
+
+class Replaced(Ignore):
+    """Ends the job, whose place other steps have taken. `id`: that of the job whose result counts."""
+
+    def __init__(self, id: str) -> None:
+        self.id = id
+        super().__init__(f"replaced by {id}")
 
 
 class Reject(TaskPredicate):

@@ -247,6 +247,22 @@ def takes_signature(callback: Any, number: int) -> str:
     return str(maybe_signature(callback).delay(number).id)
 
 
+@app.task(bind=True)
+def replaced_by(self: Task, call: Any) -> Any:
+    return self.replace(maybe_signature(call))
+
+
+@app.task(bind=True)
+def joined_by(self: Task, call: Any) -> int:
+    self.add_to_chord(maybe_signature(call))
+    return 0
+
+
+@app.task(bind=True)
+def stamps(self: Task) -> Any:
+    return self.request.stamps
+
+
 @app.task(soft_time_limit=0.3)
 def slow() -> str:
     try:

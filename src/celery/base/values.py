@@ -40,7 +40,7 @@ def encode(value: Any) -> Any:
     for kind, name, write in _TO_TEXT:
         if isinstance(value, kind):
             return {_TYPE: name, _VALUE: write(value)}
-    return value
+    return encode(value.as_tuple()) if hasattr(value, "as_tuple") else value  # a result of another task
 
 
 def decode(value: Any, others: dict[str, Callable[[Any], Any]] | None = None) -> Any:

@@ -3,11 +3,26 @@
 Imports result and below.
 """
 
-from . import layout
+from . import layout, stamping
+from .elements import chunks, xmap, xstarmap
 from .factories import maybe_signature, signature, subtask
-from .shapes import chain, chord, chunks, group, xmap, xstarmap
-from .signatures import Signature, sender
+from .shapes import chain, chord, group
+from .signatures import Signature, sender, stamper
+from .stamping import StampingVisitor
 
-__all__ = ["Signature", "chain", "chord", "chunks", "group", "maybe_signature", "signature", "subtask", "xmap", "xstarmap"]
+__all__ = [
+    "Signature",
+    "StampingVisitor",
+    "chain",
+    "chord",
+    "chunks",
+    "group",
+    "maybe_signature",
+    "signature",
+    "subtask",
+    "xmap",
+    "xstarmap",
+]
 
 sender.connect(layout.send)
+stamper.connect(stamping.stamp)

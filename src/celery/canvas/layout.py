@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from ...jobs.core.workflow_models import OnDead, When
@@ -11,9 +11,10 @@ from ...jobs.submit.submission import new_id
 from ...jobs.workflows.canvas import End, Workflow, outcome_of, result_of
 from ...jobs.workflows.canvas import group as empty
 from ..base import values
-from ..core import messages, registry, sending
+from ..core import messages, registry, request, sending
 from ..result import AsyncResult, GroupResult
-from .shapes import chain, chord, chunks, group
+from .elements import chunks
+from .shapes import chain, chord, group
 from .signatures import Signature, linked
 
 #: tag of the outcome that an error callback gets; task/errbacks.py reads it
@@ -29,6 +30,7 @@ class Laid:
     end: End
     steps: tuple[str, ...]
     result: Any
+    root: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +43,8 @@ class Place:
     when: When = When.SUCCESS
     options: Mapping[str, Any] | None = None
     parent: Any = None
+    root: str | None = None
+    scope: int | None = None  # number of the first step whose failure runs its error callbacks; None: its own first
 
 
 def send(signature: Signature, args: Iterable[Any], kwargs: Mapping[str, Any], options: Mapping[str, Any]) -> Any:
@@ -58,7 +62,7 @@ def send(signature: Signature, args: Iterable[Any], kwargs: Mapping[str, Any], o
             return AsyncResult(message.message_id, task_name=given.task)
         given = Signature(given.task, args, kwargs, whole, immutable=True)
         args, kwargs = (), {}
-    plan = _Plan(signature.task)
+    plan = Plan(signature.task)
     laid = plan.lay(given, Place(tuple(args), kwargs))
     id = sending.send_all(plan.workflow)
     if isinstance(laid.result, GroupResult) and type(given) is group:
@@ -68,19 +72,25 @@ def send(signature: Signature, args: Iterable[Any], kwargs: Mapping[str, Any], o
 
 def workflow_of(signature: Signature) -> Workflow:
     """Lay out a signature that has its ids and all arguments."""
-    plan = _Plan(signature.task)
+    plan = Plan(signature.task)
     plan.lay(signature, Place())
     return plan.workflow
 
 
-class _Plan:
-    """Builds one workflow. Steps behind one that failed are cancelled, and come back when an operator retries that one."""
+class Plan:
+    """Builds one workflow. Steps behind one that failed are cancelled, and come back when an operator retries that one.
 
-    def __init__(self, name: str) -> None:
+    `names` gives steps their names, by the ids of their jobs.
+    """
+
+    def __init__(self, name: str, names: Mapping[str, str] | None = None) -> None:
+        self.names = names or {}
         self.workflow = Workflow(name, on_dead=OnDead.CANCEL)
         self.workflow.add(empty())  # a workflow without steps has succeeded
 
     def lay(self, signature: Signature, place: Place) -> Laid:
+        """Add the steps of a signature and those of its links."""
+        scope = len(self.workflow.steps) if place.scope is None else place.scope
         if isinstance(signature, chunks):
             signature = signature.group()
         if isinstance(signature, chain):
@@ -94,53 +104,50 @@ class _Plan:
         for callback in linked(signature.options, "link"):
             self.lay(callback, _behind(laid))
         for errback in linked(signature.options, "link_error"):
-            self._lay_errback(errback, laid)
+            self._lay_errback(errback, laid, scope)
         return laid
 
     def _lay_task(self, signature: Signature, place: Place) -> Laid:
         args, kwargs, options = signature.merged(place.args, place.kwargs, place.options)
+        options["task_id"] = id = options.get("task_id") or new_id()
+        root = place.root or request.family().get("root_id") or id
+        family = {"root_id": root, "parent_id": _id_of(place.parent)}
         message = messages.message(
-            signature.task, args, kwargs, {name: value for name, value in options.items() if name not in ("link", "link_error")}
+            signature.task,
+            args,
+            kwargs,
+            {**{name: value for name, value in options.items() if name not in ("link", "link_error")}, **family},
         )
-        step = self.workflow.step(message, after=place.after, when=place.when)
-        return Laid(step, (step.name,), AsyncResult(message.message_id, task_name=signature.task, parent=place.parent))
+        step = self.workflow.step(message, name=self.names.get(id), after=place.after, when=place.when)
+        return Laid(step, (step.name,), AsyncResult(id, task_name=signature.task, parent=place.parent), root)
 
     def _lay_chain(self, given: chain, place: Place) -> Laid:
         if not given.tasks:
             raise ValueError("A chain needs at least one task.")
         steps: list[str] = []
         first = {name: value for name, value in given.options.items() if name not in ("link", "link_error", "task_id")}
-        here = Place((*place.args, *given.args), place.kwargs, place.after, place.when, {**first, **(place.options or {})}, place.parent)
+        here = replace(place, args=(*place.args, *given.args), options={**first, **(place.options or {})})
         laid = None
         for number, task in enumerate(given.tasks, 1):
             if number == len(given.tasks) and given.options.get("task_id"):
-                here = Place(
-                    here.args,
-                    here.kwargs,
-                    here.after,
-                    here.when,
-                    {**(here.options or {}), "task_id": given.options["task_id"]},
-                    here.parent,
-                )
+                here = replace(here, options={**(here.options or {}), "task_id": given.options["task_id"]})
             laid = self.lay(task, here)
             steps.extend(laid.steps)
             here = _behind(laid, here)
         assert laid is not None
-        return Laid(laid.end, tuple(steps), laid.result)
+        return Laid(laid.end, tuple(steps), laid.result, laid.root)
 
     def _lay_chord(self, given: chord, place: Place) -> Laid:
-        header = self.lay(
-            _with_args(given.tasks, given.args),
-            Place(place.args, place.kwargs, place.after, place.when, _timing(given, place), place.parent),
-        )
+        scope = len(self.workflow.steps) if place.scope is None else place.scope
+        header = self.lay(_with_args(given.header, given.args), replace(place, options=_timing(given, place), scope=None))
         others = {
             name: value
             for name, value in {**given.options, **(place.options or {})}.items()
             if name not in (*_OF_FIRST, "link", "link_error")
         }
         behind = _behind(header, place)
-        body = self.lay(given.required_body(), Place(behind.args, None, behind.after, behind.when, others, header.result))
-        return Laid(body.end, (*header.steps, *body.steps), body.result)
+        body = self.lay(given.required_body(), replace(behind, options=others, scope=scope))
+        return Laid(body.end, (*header.steps, *body.steps), body.result, body.root)
 
     def _lay_group(self, given: group, place: Place) -> Laid:
         id = new_id()
@@ -150,34 +157,37 @@ class _Plan:
             if name not in ("link", "link_error", "task_id")
         }
         members = [
-            self.lay(
-                task,
-                Place(
-                    (*place.args, *given.args),
-                    place.kwargs,
-                    place.after,
-                    place.when,
-                    {**options, "group_id": id, "group_index": number},
-                    place.parent,
-                ),
-            )
-            for number, task in enumerate(given.tasks)
+            self.lay(task, replace(place, args=(*place.args, *given.args), options={**options, "group_id": id, "group_index": number}))
+            for number, task in enumerate(given.unrolled())
         ]
         steps = tuple(name for member in members for name in member.steps)
-        return Laid([member.end for member in members], steps, GroupResult(id, [member.result for member in members], parent=place.parent))
+        result = GroupResult(id, [member.result for member in members], parent=place.parent)
+        return Laid([member.end for member in members], steps, result, members[0].root if members else place.root)
 
-    def _lay_errback(self, errback: Signature, laid: Laid) -> None:
+    def _lay_errback(self, errback: Signature, laid: Laid, scope: int) -> None:
+        """Add an error callback, which runs if a step since `scope` failed itself; one behind them may only be cancelled for it."""
+        watched = [step.submission.message.message_id for step in self.workflow.steps[scope:]]
+        if not watched:
+            return  # an empty group cannot fail
         outcome = outcome_of(list(laid.steps) if len(laid.steps) > 1 else laid.end)
-        self.lay(errback, Place((values.tag(OUTCOME, outcome),), None, laid.steps, When.ERROR))
+        options = {"errback_of": [watched[0], watched[-1]]}
+        self.lay(errback, Place((values.tag(OUTCOME, outcome),), None, laid.steps, When.ERROR, options, laid.result, laid.root))
 
 
 def _behind(laid: Laid, before: Place | None = None) -> Place:
     """Return the place after a part, with its result. An empty group has no members to wait for: then wait for the steps `before` it."""
     names = _names(laid.end)
     if names:
-        return Place((result_of(laid.end),), None, names, parent=laid.result)
+        return Place((result_of(laid.end),), None, names, parent=laid.result, root=laid.root)
     before = before or Place()
-    return Place((laid.end,), None, before.after, before.when, parent=laid.result)
+    return Place((laid.end,), None, before.after, before.when, parent=laid.result, root=laid.root)
+
+
+def _id_of(result: Any) -> str | None:
+    """Return the id of the task that comes before; of a group's, its last one."""
+    while isinstance(result, GroupResult):
+        result = result.results[-1] if result.results else result.parent
+    return None if result is None else str(result.id)
 
 
 def _names(end: Any) -> tuple[str, ...]:

@@ -1,17 +1,14 @@
-"""Shapes: chain, group, chord, chunks, map and starmap."""
+"""Shapes: chain, group and chord."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from itertools import islice
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from ...jobs.submit.submission import new_id
+from ..core import registry
 from ..result import GroupResult
 from .signatures import Signature
-
-#: names of the tasks that call another one for each element
-MAP, STARMAP = "celery.map", "celery.starmap"
 
 
 class _Several(Signature):
@@ -58,6 +55,12 @@ class chain(_Several):
             last = result
         return last
 
+    def link_error(self, errback: Any) -> Any:
+        """Add an error callback, which runs once for the chain; returns it."""
+        return (
+            self.tasks[0].link_error(errback) if len(self.tasks) == 1 and isinstance(self.tasks[0], chord) else super().link_error(errback)
+        )
+
     def unchain_tasks(self) -> list[Signature]:
         return [task.clone() for task in self.tasks]
 
@@ -85,7 +88,16 @@ class group(_Several):
     def apply(self, args: Any = None, kwargs: Any = None, **options: Any) -> Any:
         """Run it in this process."""
         given = (*(args or ()), *self.args)
-        return GroupResult(new_id(), [task.apply(given, kwargs) for task in self.tasks])
+        return GroupResult(new_id(), [task.apply(given, kwargs) for task in self.unrolled()])
+
+    def unrolled(self) -> Iterator[Signature]:
+        """Yield its tasks, and in place of a group within it the tasks of that one."""
+        for task in self.tasks:
+            if type(task) is not group:
+                yield task
+                continue
+            for inner in task.unrolled():
+                yield inner.clone(task.args, **task.options) if task.args or task.options else inner
 
     def link(self, callback: Any) -> Any:
         """Add the callback to the first task, as Celery does; use a chord for one that gets all results."""
@@ -150,9 +162,13 @@ class chord(Signature):
         return made
 
     @property
-    def tasks(self) -> group:
+    def header(self) -> group:
         header: group = self["kwargs"]["header"]
         return header
+
+    @property
+    def tasks(self) -> list[Signature]:
+        return self.header.tasks
 
     @property
     def body(self) -> Signature | None:
@@ -169,7 +185,7 @@ class chord(Signature):
     def apply(self, args: Any = None, kwargs: Any = None, body: Any = None, **options: Any) -> Any:
         """Run it in this process."""
         whole = self if body is None else self._with(body)
-        header = whole.tasks.apply((*(args or ()), *self.args))
+        header = whole.header.apply((*(args or ()), *self.args))
         result = whole.required_body().apply((header.get(),))
         result.parent = header
         return result
@@ -184,101 +200,23 @@ class chord(Signature):
         return self.required_body().link(callback)
 
     def link_error(self, errback: Any) -> Any:
-        """Add the error callback to the body, which fails if the header does."""
+        """Add the error callback to the body, which fails if the header does; to its tasks, too, with task_allow_error_cb_on_chord_header."""
+        if registry.app().conf["task_allow_error_cb_on_chord_header"]:
+            self.header.link_error(errback)
         return self.required_body().link_error(errback)
 
     def freeze(self, _id: str | None = None, **_: Any) -> Any:
         result = self.required_body().freeze(_id)
-        result.parent = self.tasks.freeze()
+        result.parent = self.header.freeze()
         return result
 
     def _with(self, body: Any) -> chord:
-        whole = chord(self.tasks, body)
+        whole = chord(self.header, body)
         whole.update(args=self.args, options=dict(self.options))
         return whole
 
     def __repr__(self) -> str:
-        return f"%{self.task}([{', '.join(map(repr, self.tasks.tasks))}], {self.body!r})"
-
-
-class _mapped(Signature):
-    """Calls a task for each element of a list, within one job."""
-
-    actor = ""
-
-    def __init__(self, task: Any, it: Iterable[Any], **options: Any) -> None:
-        name = task if isinstance(task, str) else task["task"] if isinstance(task, Mapping) else task.name
-        super().__init__(
-            self.actor,
-            (),
-            {"task": name, "it": [list(each) if isinstance(each, tuple) else each for each in it]},
-            options,
-            subtask_type=self.kind,
-            immutable=True,
-        )
-
-    @classmethod
-    def of_dict(cls, described: Any) -> Signature:
-        return cls(described["kwargs"]["task"], described["kwargs"]["it"], **described.get("options", {}))
-
-    def __call__(self, *_: Any, **__: Any) -> Any:
-        """Call the task in this process."""
-        return super().__call__()
-
-
-class xmap(_mapped):
-    """Calls a task with each element."""
-
-    kind = "xmap"
-    actor = MAP
-
-    def __repr__(self) -> str:
-        return f"[{self['kwargs']['task']}(x) for x in {self['kwargs']['it']!r:.60}]"
-
-
-class xstarmap(_mapped):
-    """Calls a task with the arguments of each element."""
-
-    kind = "xstarmap"
-    actor = STARMAP
-
-    def __repr__(self) -> str:
-        return f"[{self['kwargs']['task']}(*x) for x in {self['kwargs']['it']!r:.60}]"
-
-
-class chunks(Signature):
-    """Calls a task with the arguments of each element, `n` elements per job."""
-
-    kind = "chunks"
-
-    def __init__(self, task: Any, it: Iterable[Any], n: int, **options: Any) -> None:
-        name = task if isinstance(task, str) else task["task"] if isinstance(task, Mapping) else task.name
-        super().__init__(
-            "celery.chunks", (), {"task": name, "it": [list(each) for each in it], "n": n}, options, subtask_type=self.kind, immutable=True
-        )
-
-    @classmethod
-    def of_dict(cls, described: Any) -> Signature:
-        kwargs = described["kwargs"]
-        return cls(kwargs["task"], kwargs["it"], kwargs["n"], **described.get("options", {}))
-
-    def group(self) -> group:
-        """Return the group of jobs, one for each `n` elements."""
-        left = iter(self["kwargs"]["it"])
-        parts = []
-        while part := list(islice(left, self["kwargs"]["n"])):
-            parts.append(xstarmap(self["kwargs"]["task"], part, **self.options))
-        return group(parts)
-
-    def apply_async(self, args: Any = None, kwargs: Any = None, route_name: Any = None, **options: Any) -> Any:
-        return self.group().apply_async(**options)
-
-    def apply(self, args: Any = None, kwargs: Any = None, **options: Any) -> Any:
-        return self.group().apply()
-
-    def __call__(self, *_: Any, **options: Any) -> Any:
-        """Send it."""
-        return self.apply_async(**options)
+        return f"%{self.task}([{', '.join(map(repr, self.tasks))}], {self.body!r})"
 
 
 def _upgraded(tasks: Iterable[Signature]) -> list[Signature]:

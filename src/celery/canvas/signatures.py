@@ -4,16 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from copy import deepcopy
-from typing import Any, ClassVar, NoReturn
+from typing import Any, ClassVar
 
 from ...hooks import Hook
 from ...jobs.submit.submission import new_id
-from ..base.differences import unsupported
 from ..core import messages, registry
 from ..result import AsyncResult
 
 #: sends a signature with arguments and options; canvas/__init__.py connects layout.send
 sender: Hook[Callable[[Any, Iterable[Any], Mapping[str, Any], Mapping[str, Any]], Any]] = Hook("celery_sender")
+#: stamps a signature; canvas/__init__.py connects stamping.stamp
+stamper: Hook[Callable[[Any, Any, bool, Mapping[str, Any]], None]] = Hook("celery_stamper")
 
 
 class Signature(dict[str, Any]):
@@ -48,6 +49,8 @@ class Signature(dict[str, Any]):
         """Return the signature that a dictionary describes, of its own type; one that is a signature stays."""
         if isinstance(described, Signature):
             return described
+        if not isinstance(described, Mapping):
+            return Signature(described)  # a task
         kind = cls.TYPES.get(described.get("subtask_type") or "")
         return Signature(described) if kind is None else kind.of_dict(described)
 
@@ -70,14 +73,26 @@ class Signature(dict[str, Any]):
     def args(self) -> tuple[Any, ...]:
         return tuple(self["args"])
 
+    @args.setter
+    def args(self, values: Iterable[Any]) -> None:
+        self["args"] = tuple(values)
+
     @property
     def kwargs(self) -> dict[str, Any]:
         return dict(self["kwargs"])
+
+    @kwargs.setter
+    def kwargs(self, values: Mapping[str, Any]) -> None:
+        self["kwargs"] = dict(values)
 
     @property
     def options(self) -> dict[str, Any]:
         options: dict[str, Any] = self["options"]
         return options
+
+    @options.setter
+    def options(self, values: Mapping[str, Any]) -> None:
+        self["options"] = dict(values)
 
     @property
     def immutable(self) -> bool:
@@ -174,8 +189,10 @@ class Signature(dict[str, Any]):
             listed.append(task)
         return task
 
-    def stamp(self, *_: Any, **__: Any) -> NoReturn:
-        raise unsupported("Signature.stamp")
+    def stamp(self, visitor: Any = None, append_stamps: bool = False, **headers: Any) -> Signature:
+        """Add stamps, which `self.request.stamps` returns, to it and its parts; returns itself."""
+        stamper.part(self, visitor, append_stamps, headers)
+        return self
 
     def __or__(self, other: Any) -> Any:
         """Chain it with another one."""

@@ -83,7 +83,7 @@ KEYS: tuple[Key, ...] = (
     *_idle(_ROWS, "task_publish_retry", "task_publish_retry_policy"),
     *_idle("eager results are not stored", "task_store_eager_result"),
     *_idle("tracebacks are always stored", "task_remote_tracebacks"),
-    *_idle("an error callback also runs for a failed header", "task_allow_error_cb_on_chord_header"),
+    *_used("task_allow_error_cb_on_chord_header", "True: an error callback of a chord is also added to each task of its header", False),
     *_idle("a step has its own priority", "task_inherit_parent_priority"),
     *_idle("messages have one format", "task_protocol"),
     *_idle(_EVENTS, "task_send_sent_event", "worker_send_task_events", "event_queue_expires", "event_queue_ttl", "event_queue_prefix",

@@ -19,9 +19,9 @@ from ..conf.conf import Conf
 from . import registry, request, routes
 
 #: options without a place in the message: they are read elsewhere, or have no effect
-_ELSEWHERE = frozenset({"ignore_result", "link", "link_error", "retry", "retry_policy", "add_to_parent"})
+_ELSEWHERE = frozenset({"ignore_result", "link", "link_error", "retry", "retry_policy", "add_to_parent", "stamped_headers", "throw"})
 #: fields of self.request that a caller may set
-_OF_REQUEST = ("headers", "root_id", "parent_id", "group_id", "group_index", "retries")
+_OF_REQUEST = ("headers", "root_id", "parent_id", "group_id", "group_index", "errback_of", "retries")
 _REFUSED = refused("apply_async(")
 OPTIONS = frozenset(
     {
@@ -42,7 +42,10 @@ OPTIONS = frozenset(
 
 def check(options: Mapping[str, Any]) -> None:
     """Raise Unsupported or TypeError for an option that would be ignored."""
+    stamps = options.get("stamped_headers") or ()
     for name, value in options.items():
+        if name in stamps:
+            continue
         if name in OPTIONS and (name != "serializer" or value in (None, "json")):
             continue
         if value is None and f"{name}=)" in _REFUSED:
@@ -91,6 +94,8 @@ def _message_options(conf: Conf, options: Mapping[str, Any]) -> dict[str, Any]:
             found[ours] = _ms(theirs, options[theirs])
             found["isolated"] = True  # a thread cannot be interrupted in a blocking call, a process can
     about = {**request.family(), **{name: options[name] for name in _OF_REQUEST if options.get(name) is not None}}
+    if stamps := options.get("stamped_headers"):
+        about |= {"stamped_headers": list(stamps), "stamps": {name: options[name] for name in stamps}}
     if about:
         found[request.OPTION] = values.encode(about)
     return found

@@ -32,6 +32,8 @@ class Context:
     group_index: int | None = None
     chord: Any = None
     headers: dict[str, Any] | None = None
+    stamped_headers: list[str] | None = None
+    stamps: dict[str, Any] | None = None
     callbacks: Any = None
     errbacks: Any = None
     chain: Any = None

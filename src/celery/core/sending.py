@@ -16,6 +16,7 @@ from ...sql.database import write
 from ...sql.outages import is_outage
 from ..exceptions import OperationalError
 from ..signals import after_task_publish, before_task_publish
+from .request import OPTION
 
 
 def send(message: Message[Any]) -> None:
@@ -26,18 +27,26 @@ def send(message: Message[Any]) -> None:
 
 def send_all(workflow: Workflow) -> str:
     """Submit a workflow in one transaction, or in that of the transactional actor that sends it; return its id."""
-    with _published([step.submission.message for step in workflow.steps]), _session() as session:
-        return workflow.submit(session).id
+    with published(workflow), session() as own:
+        return workflow.submit(own).id
 
 
 @contextmanager
-def _session() -> Iterator[Session]:
+def published(workflow: Workflow) -> Iterator[None]:
+    """Send the signals of publication around the submission of a workflow's steps."""
+    with _published([step.submission.message for step in workflow.steps]):
+        yield
+
+
+@contextmanager
+def session() -> Iterator[Session]:
+    """Open a transaction, or use that of the transactional actor that runs."""
     running = current_job.job
     if running is not None and running.is_transactional:
         yield running.session
         return
-    with write() as session:
-        yield session
+    with write() as own:
+        yield own
 
 
 @contextmanager
@@ -55,11 +64,14 @@ def _published(messages: list[Message[Any]]) -> Iterator[None]:
 
 
 def _description(message: Message[Any]) -> dict[str, Any]:
+    about = message.options.get(OPTION) or {}
     headers = {
         "id": message.message_id,
         "task": message.actor_name,
         "lang": "py",
         "argsrepr": repr(message.args),
         "kwargsrepr": repr(message.kwargs),
+        "stamped_headers": about.get("stamped_headers"),
+        "stamps": about.get("stamps", {}),
     }
     return {"body": (message.args, message.kwargs, {}), "exchange": "", "routing_key": message.queue_name, "headers": headers}

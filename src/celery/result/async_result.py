@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import builtins
 import json
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -25,7 +26,10 @@ from ..base.differences import refused, unsupported
 from ..core import request
 from ..exceptions import TimeoutError
 from . import failures
+from .descendants import Descendants
 
+#: tag of the result of a task that was replaced
+REPLACED = "replaced"
 #: between a custom state and its meta in a job's progress message
 SEPARATOR = " "
 
@@ -53,7 +57,7 @@ def refuse_to_join(is_allowed: bool) -> None:
     )
 
 
-class AsyncResult:
+class AsyncResult(Descendants):
     """A job by its id: its state, its result, and the actions on it."""
 
     TimeoutError = TimeoutError
@@ -89,7 +93,7 @@ class AsyncResult:
     @property
     def traceback(self) -> str | None:
         job = self._job()
-        return None if job is None else _traceback(job)
+        return None if job is None or job.state is State.SUCCEEDED else failures.traceback_of(job)
 
     @property
     def name(self) -> str | None:
@@ -150,14 +154,17 @@ class AsyncResult:
         if on_interval is not None:
             raise unsupported("AsyncResult.get(on_interval=)")
         refuse_to_join(not disable_sync_subtasks)
+        deadline = None if timeout is None else time.monotonic() + timeout
         try:
-            value = values.decode(results.get(SimpleNamespace(message_id=self.id), timeout))
+            value = results.get(SimpleNamespace(message_id=self.id), timeout)
+            if (replacement := _replacement(value)) is not None:
+                left = None if deadline is None else max(0.0, deadline - time.monotonic())
+                return AsyncResult(replacement).get(left, propagate, callback=callback, disable_sync_subtasks=disable_sync_subtasks)
+            value = values.decode(value)
         except results.JobFailure:
-            if propagate and follow_parents:
-                self._raise_of_parents()
             value = self.result
             if propagate and isinstance(value, BaseException):
-                raise value from None
+                raise self._cause() or value from None
         except builtins.TimeoutError as error:
             raise TimeoutError(f"The operation timed out: {error}") from None
         if callback is not None:
@@ -171,7 +178,7 @@ class AsyncResult:
         """Return the result now; raises the exception of a failed job."""
         value = self.result
         if propagate and self.state in states.PROPAGATE_STATES and isinstance(value, BaseException):
-            raise value
+            raise self._cause() or value
         return value
 
     maybe_reraise = maybe_throw
@@ -203,17 +210,15 @@ class AsyncResult:
     def _job(self) -> Job | None:
         with read() as session:
             found = find_many(session, [self.id])
+            while found and (replacement := _replacement(found[0].result)) is not None:
+                found = find_many(session, [replacement])
             return found[0] if found else None
 
-    def _raise_of_parents(self) -> None:
-        """Raise the error of the first step of a chain that failed, which is why this one did not run."""
-        parents = []
-        parent = self.parent
-        while isinstance(parent, AsyncResult):
-            parents.append(parent)
-            parent = parent.parent
-        for each in reversed(parents):
-            each.maybe_throw()
+    def _cause(self) -> BaseException | None:
+        """Return the error of the task before this one that failed, which is why this one did not run."""
+        job = self._job()
+        cause = None if job is None else failures.cause_of(job)
+        return None if cause is None else failures.of(cause)
 
     def __getattr__(self, name: str) -> NoReturn:
         if name in _REFUSED:
@@ -240,7 +245,7 @@ def _state(job: Job) -> str:
     custom = _custom(job)
     if custom is not None:
         return custom[0]
-    if job.state is State.CANCELLED and failures.is_behind_failure(job.reason):
+    if failures.is_behind_failure(job):
         return states.FAILURE
     return states.OF_JOBS[job.state]
 
@@ -248,10 +253,8 @@ def _state(job: Job) -> str:
 def _info(job: Job) -> Any:
     if job.state is State.SUCCEEDED:
         return values.decode(job.result if job.result_file is None else json.loads(result_files.read(job.result_file)))
-    if job.state in (State.DEAD, State.RETRYING):
-        return failures.rebuilt(job.error or str(job.reason), _traceback(job))
-    if job.state in (State.CANCELLED, State.EXPIRED):
-        return failures.of_cancelled(job.reason, job.state is State.EXPIRED)
+    if job.state in (State.DEAD, State.RETRYING, State.CANCELLED, State.EXPIRED):
+        return failures.of(job)
     custom = _custom(job)
     return None if custom is None else custom[1]
 
@@ -267,5 +270,6 @@ def _custom(job: Job) -> tuple[str, Any] | None:
         return None  # a message of current_job.progress()
 
 
-def _traceback(job: Job) -> str | None:
-    return next((each.traceback for each in reversed(job.attempts) if each.traceback), None) if job.state is not State.SUCCEEDED else None
+def _replacement(result: Any) -> str | None:
+    """Return the id of the job whose result counts, if this is the result of a task that was replaced."""
+    return str(result["__value__"]) if isinstance(result, dict) and result.get("__type__") == REPLACED else None

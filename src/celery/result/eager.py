@@ -34,6 +34,10 @@ class EagerResult(AsyncResult):
         return self._traceback
 
     @property
+    def children(self) -> list[Any]:
+        return []
+
+    @property
     def name(self) -> str | None:
         return self._name
 

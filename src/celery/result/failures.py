@@ -8,6 +8,14 @@ import importlib
 import re
 from typing import Any
 
+from sqlalchemy import or_, select
+from sqlalchemy.orm import selectinload
+
+from ...jobs.core.models import Job
+from ...jobs.core.states import State
+from ...jobs.core.workflow_models import StoredEdge, StoredStep
+from ...jobs.workflows.replacing import REPLACED
+from ...sql.database import read
 from .. import exceptions
 
 #: names of exceptions here -> Celery's
@@ -16,7 +24,9 @@ _RENAMED: dict[str, type[BaseException]] = {
     "HardTimeLimitExceeded": exceptions.TimeLimitExceeded,
     "Retry": exceptions.Retry,
 }
-_CAUSED = "cancelled: "
+#: reason of a step that was cancelled because another one failed
+_CAUSED = "cancelled: step "
+_FAILED = (State.DEAD, State.CANCELLED, State.EXPIRED)
 
 
 class ExceptionInfo:
@@ -50,16 +60,50 @@ def rebuilt(error: str, traceback: str | None) -> BaseException:
     return stand_in(text) if text else stand_in()
 
 
-def of_cancelled(reason: str | None, is_expired: bool) -> BaseException:
-    """Return the exception of a job that was cancelled or has expired."""
-    if is_behind_failure(reason):
-        return exceptions.ChordError(f"Dependency failed: {(reason or '').removeprefix(_CAUSED)}")
-    return exceptions.TaskRevokedError("expired" if is_expired else reason or "revoked")
+def of(job: Job) -> BaseException:
+    """Return the exception of a job that has failed, is to be retried, was cancelled or has expired."""
+    if job.state in (State.DEAD, State.RETRYING):
+        return rebuilt(job.error or str(job.reason), traceback_of(job))
+    if (culprit := cause_of(job)) is not None:
+        return exceptions.ChordError(f"Dependency {culprit.id} raised {of(culprit)!r}")
+    return exceptions.TaskRevokedError("expired" if job.state is State.EXPIRED else job.reason or "revoked")
 
 
-def is_behind_failure(reason: str | None) -> bool:
+def traceback_of(job: Job) -> str | None:
+    """Return the traceback of the last attempt that has one."""
+    return next((each.traceback for each in reversed(job.attempts) if each.traceback), None)
+
+
+def is_behind_failure(job: Job) -> bool:
     """True if the job is a step that was cancelled because an earlier one failed."""
-    return bool(reason) and str(reason).startswith(f"{_CAUSED}step ")
+    return job.state is State.CANCELLED and str(job.reason).startswith(_CAUSED)
+
+
+def cause_of(job: Job) -> Job | None:
+    """Return the step whose failure has cancelled this one; None for a job that failed itself."""
+    if not is_behind_failure(job):
+        return None
+    before = select(Job).join(StoredEdge, StoredEdge.before_seq == Job.seq)
+    with read() as session:
+        found: Job | None = job
+        while found is not None and is_behind_failure(found):
+            failed = before.where(StoredEdge.after_seq == found.seq, Job.state.in_(_FAILED)).order_by(Job.seq).limit(1)
+            found = session.execute(failed.options(selectinload(Job.attempts))).scalar()
+        if found is not None:
+            session.expunge(found)
+    return found
+
+
+def has_failed_between(first: str, last: str) -> bool:
+    """True if a step between these two of one workflow has failed itself, or was replaced by others, which may have."""
+    with read() as session:
+        ends = session.execute(select(Job.seq, Job.workflow_seq).where(Job.id.in_([first, last]))).all()
+        if not ends:
+            return True  # retention has deleted them
+        within = (Job.workflow_seq == ends[0].workflow_seq, Job.seq.between(min(each.seq for each in ends), max(each.seq for each in ends)))
+        failed = select(Job.seq).where(*within, Job.state.in_(_FAILED), or_(Job.reason.is_(None), ~Job.reason.startswith(_CAUSED)))
+        replaced = select(Job.seq).join(StoredStep, StoredStep.job_seq == Job.seq).where(*within, StoredStep.name.contains(REPLACED))
+        return session.execute(failed.union(replaced).limit(1)).first() is not None
 
 
 def _class(kind: str, traceback: str) -> type[BaseException] | None:
@@ -86,4 +130,15 @@ def _made(kind: type[BaseException], text: str) -> BaseException:
             return kind(ast.literal_eval(text))
         except (ValueError, SyntaxError):
             return kind(text)
+    if text.startswith("(") and (several := _several(text)) is not None and str(kind(*several)) == text:
+        return kind(*several)
     return kind(text) if text else kind()
+
+
+def _several(text: str) -> tuple[Any, ...] | None:
+    """Return the arguments of an exception with more than one, whose text is their tuple."""
+    try:
+        found = ast.literal_eval(text)
+    except (ValueError, SyntaxError):
+        return None
+    return found if isinstance(found, tuple) else None

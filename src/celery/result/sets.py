@@ -147,7 +147,8 @@ class GroupResult(ResultSet):
         )
         with read() as session:
             ids = list(session.execute(steps.where(StoredWorkflow.id == id).order_by(Job.seq)).scalars())
-        return cls(id, [AsyncResult(each) for each in ids]) if ids else None
+            exists = bool(ids) or session.execute(select(StoredWorkflow.seq).where(StoredWorkflow.id == id)).first() is not None
+        return cls(id, [AsyncResult(each) for each in ids]) if exists else None
 
     def as_tuple(self) -> Any:
         return (self.id, self.parent and self.parent.as_tuple()), [each.as_tuple() for each in self.results]

@@ -1,10 +1,11 @@
-"""Tasks of this room: map and starmap, which call another task for each element within one job."""
+"""Tasks of this room: map and starmap, which call another task for each element within one job, and accumulate."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from ..canvas.shapes import MAP, STARMAP
+from ..canvas.elements import MAP, STARMAP
+from ..canvas.replacing import ACCUMULATE
 from ..core import registry
 from . import declaration
 from .task import Task
@@ -26,9 +27,17 @@ class _Starmap(Task):
         return [registry.task(task)(*each) for each in it]
 
 
+class _Accumulate(Task):
+    name = ACCUMULATE
+
+    def run(self, *values: Any, index: int | None = None) -> Any:
+        """Return the values, or the one at `index`."""
+        return list(values) if index is None else values[index]
+
+
 def declare() -> None:
     """Declare them, once."""
-    for kind in (_Map, _Starmap):
+    for kind in (_Map, _Starmap, _Accumulate):
         if kind.name not in registry.tasks:
             task = kind()
             registry.tasks[kind.name] = task

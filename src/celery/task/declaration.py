@@ -18,7 +18,8 @@ from .. import states
 from ..base import values
 from ..core import request, routes
 from ..core.request import Context
-from ..exceptions import Reject
+from ..exceptions import Reject, Replaced
+from ..result.async_result import REPLACED
 from . import errbacks, tracing
 
 _REST = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
@@ -48,6 +49,8 @@ def actor_options(task: Any) -> dict[str, Any]:
     conf = task.conf
     soft = conf["task_soft_time_limit"] if task.soft_time_limit is None else task.soft_time_limit
     hard = conf["task_time_limit"] if task.time_limit is None else task.time_limit
+    if soft is not None and hard is not None and soft >= hard:
+        soft = None  # never reached; a call refuses one above the hard limit
     options: dict[str, Any] = {
         "max_retries": None,
         "retry_when": _is_retry,
@@ -97,9 +100,12 @@ def execute(task: Any, args: Any, kwargs: Any) -> Any:
     decoded = [values.decode(each, errbacks.READERS) for each in args]
     context.args = errbacks.spread(task.run, decoded)
     context.kwargs = {name: values.decode(value) for name, value in kwargs.items()}
+    errbacks.require_own_failure(message.options.get(request.OPTION) or {})
     outcome = tracing.run(task, context)
     if outcome.state == states.SUCCESS:
         return values.encode(outcome.value)
+    if isinstance(outcome.value, Replaced):
+        return values.tag(REPLACED, outcome.value.id)
     if isinstance(outcome.value, Reject):
         raise (
             Retry(f"rejected: {outcome.value.reason}", delay=0)
@@ -120,7 +126,8 @@ def _context(task: Any, message: Any) -> Context:
     return Context(
         **headers, id=current_job.id, task=task.name, retries=retries, called_directly=False, hostname=current_job.worker,
         root_id=about.get("root_id", current_job.id), parent_id=about.get("parent_id"), group=about.get("group_id"),
-        group_index=about.get("group_index"), headers=about.get("headers"), eta=None if due is None else due.isoformat(),
+        group_index=about.get("group_index"), headers=about.get("headers"),
+        stamped_headers=about.get("stamped_headers"), stamps=about.get("stamps", {}), eta=None if due is None else due.isoformat(),
         timelimit=(_seconds(options.get("hard_time_limit", hard)), _seconds(options.get("time_limit", soft))),
         delivery_info={
             "exchange": "", "routing_key": current_job.queue, "priority": options.get("priority"), "redelivered": current_job.attempt > own + 1,

@@ -7,6 +7,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from dramatiq.middleware import SkipMessage
+
 from ...jobs.core.states import State
 from ..canvas.layout import OUTCOME
 from ..canvas.signatures import Signature
@@ -31,16 +33,19 @@ def read(outcome: Any) -> Any:
         return outcome
     first = next((each for each in failed if each.get("error")), failed[0])
     result = AsyncResult(first["id"])
-    traceback = result.traceback
-    if first["state"] == State.DEAD:
-        exception = failures.rebuilt(first.get("error") or str(first.get("reason")), traceback)
-    else:
-        exception = failures.of_cancelled(first.get("reason"), first["state"] == State.EXPIRED)
+    traceback, exception = result.traceback, result.result
     return Failed(Context(id=first["id"], task=first.get("actor"), args=result.args, kwargs=result.kwargs), exception, traceback or "")
 
 
 #: reader of the tag, for values.decode
 READERS: dict[str, Callable[[Any], Any]] = {OUTCOME: read}
+
+
+def require_own_failure(about: Mapping[str, Any]) -> None:
+    """Skip an error callback of tasks that did not run, since a task before them had failed. `about`: the fields of its request."""
+    watched = about.get("errback_of")
+    if watched is not None and not failures.has_failed_between(*watched):
+        raise SkipMessage("the task of this error callback did not run")
 
 
 def spread(function: Any, args: Sequence[Any]) -> tuple[Any, ...]:

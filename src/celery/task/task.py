@@ -8,11 +8,11 @@ from typing import Any, ClassVar
 
 from ...actor_schema.signature import Signature as ActorSignature
 from ..base.differences import refused, unsupported
-from ..canvas import Signature, chunks, xmap, xstarmap
+from ..canvas import Signature, chunks, replacing, xmap, xstarmap
 from ..conf.conf import Conf
 from ..core import registry, request
 from ..core.request import Context
-from ..exceptions import MaxRetriesExceededError, OperationalError
+from ..exceptions import MaxRetriesExceededError, OperationalError, Replaced
 from ..result import AsyncResult, EagerResult
 from . import eager, progress, retrying
 
@@ -87,7 +87,9 @@ class Task:
         return self.signature_of_actor
 
     def defaults(self) -> dict[str, Any]:
-        """Return the options of a call that the task declares."""
+        """Return the options of a call that the task declares. Raises ValueError for a soft time limit above the hard one."""
+        if self.soft_time_limit and self.time_limit and self.soft_time_limit > self.time_limit:
+            raise ValueError("soft_time_limit must be less than or equal to time_limit")
         given = {"queue": self.queue, "priority": self.priority, "expires": self.expires}
         return {name: value for name, value in given.items() if value is not None}
 
@@ -168,6 +170,25 @@ class Task:
     def update_state(self, task_id: str | None = None, state: str | None = None, meta: Any = None, **_: Any) -> None:
         """Set a state of the task's own with its meta; readers see them while it runs."""
         progress.update(self.request, task_id, state, meta)
+
+    def replace(self, sig: Signature) -> Any:
+        """End this task, and let a signature take its place: its id, its result, its callbacks and the tasks behind it."""
+        sig = replacing.whole(sig)
+        if self.request.stamps:
+            sig.stamp(**self.request.stamps)
+        return self.on_replace(sig)
+
+    def on_replace(self, sig: Signature) -> Any:
+        """Replace the task; run here if it runs eagerly or was called directly. Subclasses may change the signature."""
+        if self.request.is_eager or self.request.called_directly:
+            return sig.apply().get()
+        raise Replaced(replacing.replace(self.request, sig))
+
+    def add_to_chord(self, sig: Signature, lazy: bool = False) -> Any:
+        """Add a signature to the header of the chord that this task is in; raises ValueError if it is in none."""
+        if lazy:
+            raise unsupported("add_to_chord(lazy=)")
+        return replacing.join(self.request, sig)
 
     # Hooks.
 

@@ -125,6 +125,7 @@ class Workflow:
         self.on_dead = _word(OnDead, on_dead, "on_dead")
         self.steps: list[PlannedStep] = []
         self._names: set[str] = set()
+        self._taken: set[str] = set()  # names of steps elsewhere
         self._has_parts = False
         self._numbers: Counter[str] = Counter()  # actor -> steps whose names needed a number
         for part in parts:
@@ -169,6 +170,10 @@ class Workflow:
         given = dataclasses.replace(given, takes_results=bool(named))
         self.steps.append(PlannedStep(own, given, tuple(waits), _word(When, when, "when"), delay))
         return Step(own, given.message)
+
+    def avoid(self, names: Iterable[str]) -> None:
+        """Use none of these names for further steps, unless one is given as `name=`."""
+        self._taken.update(names)
 
     def add(self, part: Part, *, after: End | str | Iterable[End | str] = ()) -> End:
         """Add a message or a shape (chain, group, chord, map, link, Dramatiq's pipeline or group); return its end."""
@@ -232,7 +237,7 @@ class Workflow:
         if wanted is not None and wanted in self._names:
             raise JobsError(f"there is a step {wanted!r} already: give each its own name", field="name")
         name = wanted or actor
-        while name in self._names:
+        while name in self._names or (wanted is None and name in self._taken):
             self._numbers[actor] += 1
             name = f"{actor}-{self._numbers[actor] + 1}"
         self._names.add(name)

@@ -71,6 +71,13 @@ def submit_plan(
     seq = session.execute(insert_workflow.on_conflict_do_nothing().returning(StoredWorkflow.seq)).scalar()
     if seq is None:
         return _earlier(session, idempotency_key, fingerprint)
+    insert_steps(session, seq, id, steps, submitted_by=submitted_by)
+    audit.about("workflow", id, name=name)
+    return WorkflowReceipt(id, {step.name: step.submission.message.message_id for step in steps})
+
+
+def insert_steps(session: Session, seq: int, id: str, steps: Sequence[PlannedStep], *, submitted_by: str | None = None) -> dict[str, int]:
+    """Insert steps of the workflow `seq` with the id `id`; return the seqs of their jobs by name."""
     receipts = submit_many(session, [_as_submission(step, seq, f"{WAITS_FOR}{id}", submitted_by) for step in steps])
     for step, receipt in zip(steps, receipts, strict=True):
         if not receipt.created:
@@ -84,8 +91,7 @@ def submit_plan(
     edges = [{"after_seq": of_name[step.name], "before_seq": of_name[before], "outcome": None} for step in steps for before in step.after]
     if edges:
         session.execute(insert(StoredEdge), edges)
-    audit.about("workflow", id, name=name)
-    return WorkflowReceipt(id, {step.name: receipt.id for step, receipt in zip(steps, receipts, strict=True)})
+    return of_name
 
 
 def _earlier(session: Session, idempotency_key: str | None, fingerprint: str | None) -> WorkflowReceipt:

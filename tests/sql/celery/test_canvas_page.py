@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from io import StringIO
 from pathlib import Path
 from typing import Any
 
@@ -10,13 +11,15 @@ import pytest
 from sqlalchemy import select
 
 from src.celery import AsyncResult, GroupResult, chain, chord, group, maybe_signature, signature, states
-from src.celery.exceptions import ChordError, Unsupported
+from src.celery.canvas import StampingVisitor, replacing
+from src.celery.core.request import Context
+from src.celery.exceptions import ChordError, ImproperlyConfigured, IncompleteStream
 from src.jobs.control import actions
 from src.jobs.core.models import Job
 from src.jobs.core.states import State
 from src.sql.clock import now
 from tests.actors import celery_tasks
-from tests.actors.celery_tasks import add, fail, keep, log_error, log_id, mul, subtract, xsum
+from tests.actors.celery_tasks import add, fail, joined_by, keep, log_error, log_id, mul, replaced_by, stamps, subtract, xsum
 from tests.harness.inline import Inline
 from tests.harness.jobs import StillClock, look
 
@@ -101,11 +104,8 @@ def test_a_callback_gets_the_result_before_its_arguments(inline: Inline) -> None
 def test_the_result_of_a_call_with_a_link_is_its_own(run: Callable[[Any], Any]) -> None:
     result = add.apply_async((2, 2), link=mul.s(16))
 
-    assert run(result) == 4
-    with pytest.raises(Unsupported, match="open the page"):
-        _ = result.children
-    with pytest.raises(Unsupported, match=r"AsyncResult\.collect"):
-        result.collect()
+    assert (run(result), [each.get(1) for each in result.children]) == (4, [64])
+    assert [(type(each), value) for each, value in result.collect()] == [(AsyncResult, 4), (AsyncResult, 64)]
 
 
 def test_several_links_are_added_one_by_one(inline: Inline) -> None:
@@ -145,9 +145,18 @@ def test_a_chain_by_pipes(run: Callable[[Any], Any]) -> None:
     assert run(chain(add.s(4) | mul.s(8))(4)) == 64
 
 
-def test_a_chains_graph_is_on_the_workflows_page(inline: Inline) -> None:
-    with pytest.raises(Unsupported, match="GET /api/v1/workflows"):
-        _ = chain(add.s(4, 4), mul.s(8))().graph
+def test_a_chains_graph_is_written_for_graphviz(inline: Inline) -> None:
+    result = chain(add.s(4, 4), mul.s(8), mul.s(10))()
+    first = result.parent.parent
+    with pytest.raises(IncompleteStream):
+        _ = first.graph
+    inline.run_all()
+    dot = StringIO()
+    first.graph.to_dot(dot)
+
+    assert dict(first.graph) == {first: [], result.parent: [first], result: [result.parent]}
+    assert f'"{result.parent}" -> "{result}"' in dot.getvalue()
+    assert (first.get_leaf(), first.graph.topsort()) == (640, [first, result.parent, result])
 
 
 def test_a_chain_stops_at_a_failure_and_its_result_raises_it(inline: Inline) -> None:
@@ -242,12 +251,13 @@ def test_a_chord_adds_up_the_results_of_its_header(members: int, run: Callable[[
     assert run(chord([add.s(i, i) for i in range(members)], xsum.s())()) == result.get(1)
 
 
-def test_a_chord_whose_header_fails_raises_a_chord_error(inline: Inline) -> None:
+def test_a_chord_whose_header_fails_has_a_chord_error_and_raises_its_cause(inline: Inline) -> None:
     result = chord([add.s(4, 4), fail.s(), add.s(8, 8)])(xsum.s())
     inline.run_all()
 
-    with pytest.raises(ChordError, match=f"Dependency failed: step {NAME}.fail is dead"):
-        result.get(1)
+    assert (type(result.result), str(result.result)) == (ChordError, f"Dependency {result.parent[1].id} raised KeyError('broken')")
+    with pytest.raises(KeyError, match="broken"):
+        AsyncResult(result.id).get(1)
     assert (result.state, [each.state for each in result.parent]) == (states.FAILURE, ["SUCCESS", "FAILURE", "SUCCESS"])
 
 
@@ -255,7 +265,23 @@ def test_an_error_callback_of_the_body_runs_after_a_failed_header(inline: Inline
     (group(add.s(1, 1), fail.s()) | xsum.s().on_error(log_error.s())).delay()
 
     [[_, kind, text, _]] = results(inline, "log_error")
-    assert (kind, text) == ("ChordError", f"Dependency failed: step {NAME}.fail is dead")
+    assert (kind, text) == ("ChordError", f"Dependency {jobs(inline, 'fail')[0].id} raised KeyError('broken')")
+
+
+def test_an_error_callback_of_a_task_that_did_not_run_is_cancelled(inline: Inline) -> None:
+    chain(fail.s().on_error(log_id.s()), add.s(1).on_error(log_id.s()), add.si(1, 1).on_error(log_id.si("immutable"))).delay()
+
+    assert results(inline, "log_id") == [jobs(inline, "fail")[0].id, None, None]
+    assert [job.state for job in jobs(inline, "log_id")] == [State.SUCCEEDED, State.CANCELLED, State.CANCELLED]
+
+
+def test_an_error_callback_of_a_chord_is_also_added_to_its_header_if_the_configuration_says_so(
+    inline: Inline, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(celery_tasks.app.conf._values, "task_allow_error_cb_on_chord_header", True)
+    (group(add.s(1, 1), fail.s()) | xsum.s()).on_error(log_id.s()).delay()
+
+    assert len([each for each in results(inline, "log_id") if each is not None]) == 2
 
 
 @pytest.mark.parametrize(
@@ -264,7 +290,7 @@ def test_an_error_callback_of_the_body_runs_after_a_failed_header(inline: Inline
         (lambda: chord([add.s(1, 1), add.s(2, 2)])(xsum.s() | mul.s(10)), 60),
         (lambda: (chord([add.s(1, 1), add.s(2, 2)], xsum.s()) | mul.s(10)).delay(), 60),
         (lambda: group(chain(add.s(1, 1), mul.s(5)), add.s(2, 2))(), [10, 4]),
-        (lambda: group(group(add.s(1, 1), add.s(2, 2)), add.s(3, 3))(), [[2, 4], 6]),
+        (lambda: group(group(add.s(1, 1), add.s(2, 2)), add.s(3, 3))(), [2, 4, 6]),
         (lambda: (group(add.s(1, 1), add.s(2, 2)) | group(xsum.s(), keep.s("x"))).delay(), [6, [[[2, 4], "x"], {}]]),
         (lambda: (chord([chord([add.s(1, 1), add.s(2, 2)], xsum.s()), add.s(3, 3)], xsum.s()) | keep.s()).delay(), [[12], {}]),
         (lambda: chain(group([]), keep.s()).delay(), [[[]], {}]),
@@ -302,9 +328,92 @@ def test_chunks_split_the_work(run: Callable[[Any], Any], inline: Inline, time: 
     assert [((look(inline.database, each.id).due_at or now()) - now()).total_seconds() for each in skewed] == [1, 2, 3]
 
 
-def test_stamps_are_refused() -> None:
-    with pytest.raises(Unsupported, match="use headers="):
-        group(add.si(2, 2), add.si(3, 3)).stamp(stamp="mine")
+class Marks(StampingVisitor):
+    """Stamps tasks with whether they are in a group, callbacks with True."""
+
+    def __init__(self) -> None:
+        self.in_group = False
+
+    def on_group_start(self, group: Any, **headers: Any) -> dict[str, Any]:
+        self.in_group = True
+        return {"in_group": [True], "noise": 1, "stamped_headers": ["in_group"]}
+
+    def on_group_end(self, group: Any, **headers: Any) -> None:
+        self.in_group = False
+
+    def on_signature(self, sig: Any, **headers: Any) -> dict[str, Any]:
+        return {"in_group": [self.in_group], "stamped_headers": ["in_group"]}
+
+    def on_callback(self, callback: Any, **headers: Any) -> dict[str, Any]:
+        return {"on_callback": True}
+
+
+def test_stamps_reach_every_task(run: Callable[[Any], Any]) -> None:
+    both = group(stamps.si(), stamps.si())
+    both.stamp(stamp="mine")
+    assert run(both()) == [{"stamp": "mine"}] * 2
+    linked = stamps.si()
+    linked.stamp(stamp="a").stamp(append_stamps=True, stamp="b")
+    assert run(linked.delay()) == {"stamp": ["a", "b"]}
+
+
+def test_a_visitor_stamps_shapes_and_callbacks(run: Callable[[Any], Any], inline: Inline) -> None:
+    call = chain(stamps.si(), chord([stamps.si(), stamps.si()], stamps.si()))
+    call.tasks[0].link(stamps.si())
+    call.stamp(visitor=Marks())
+    result = call()
+
+    assert (run(result), result.parent.get(1)) == ({"in_group": [False]}, [{"in_group": [True]}] * 2)
+    assert {"in_group": [False], "on_callback": True} in results(inline, "stamps")
+
+
+# Replacement: of the page on tasks, but part of what chains and chords do.
+
+
+@pytest.mark.parametrize(
+    ("call", "expected"),
+    [
+        (lambda: replaced_by.si(add.s(1, 2)).delay(), 3),
+        (lambda: replaced_by.si(add.s(1, 2) | mul.s(10)).delay(), 30),
+        (lambda: (add.s(1, 1) | replaced_by.si(add.s(1, 2) | mul.s(10)) | mul.s(2)).delay(), 60),
+        (lambda: replaced_by.si(group(add.s(1, 2), add.s(3, 4))).delay(), [3, 7]),
+        (lambda: group(replaced_by.si(group(add.s(1, 2), add.s(3, 4))), add.s(1, 1)).delay(), [[3, 7], 2]),
+        (lambda: chord([replaced_by.si(chord([add.s(1, 2), add.s(3, 4)], xsum.s())), add.s(1, 1)], xsum.s()).delay(), 12),
+        (lambda: (replaced_by.si(replaced_by.si(add.s(1, 2))) | mul.s(2)).delay(), 6),
+    ],
+)
+def test_a_task_is_replaced_by_a_signature(call: Callable[[], Any], expected: Any, run: Callable[[Any], Any]) -> None:
+    result = call()
+
+    assert run(result) == expected
+    assert result.successful()
+
+
+def test_a_replaced_tasks_callbacks_follow_its_replacement(inline: Inline) -> None:
+    replaced_by.apply_async((chain(add.s(1, 2), mul.s(10)),), link=keep.s())
+    failing = replaced_by.apply_async((chain(add.s(1, 2), fail.s(), mul.s(10)),), link_error=log_id.si("failed"))
+
+    assert (results(inline, "keep"), results(inline, "log_id")) == ([[[30], {}]], ["failed"])
+    with pytest.raises(KeyError, match="broken"):
+        failing.get(1)
+    with pytest.raises(ImproperlyConfigured, match="Cannot replace with an empty chain"):
+        replaced_by.apply((chain(),)).get()
+
+
+def test_a_task_adds_another_one_to_its_chord(run: Callable[[Any], Any], inline: Inline) -> None:
+    assert run((group(joined_by.s(add.s(3, 4)), add.s(1, 1)) | xsum.s()).delay()) == 9
+    alone = joined_by.delay(add.s(3, 4))
+    with pytest.raises(ValueError, match="not member of any chord"):
+        run(alone)
+
+
+def test_a_second_attempt_of_a_replaced_task_changes_nothing(inline: Inline) -> None:
+    result = replaced_by.delay(add.s(1, 2))
+    request = Context(id=result.id, task=replaced_by.name)
+    ids = {replacing.replace(request, add.s(1, 2)) for _ in range(2)}
+    inline.run_all()
+
+    assert (len(ids), result.get(1), len(jobs(inline, "add"))) == (1, 3, 1)
 
 
 def test_a_frozen_signature_has_its_result_before_it_is_sent(run: Callable[[Any], Any]) -> None:
