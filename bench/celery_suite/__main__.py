@@ -67,7 +67,14 @@ def _run(place: Place, source: Path, only: str) -> dict[str, dict[str, str]]:
         OUTCOMES: str(found),
     }
     python = str(OWN_PROGRAMS / "python")
-    worker = [str(OWN_PROGRAMS / "dramatiq"), "src.actors", "--processes", "1", "--threads", "8"]
+    worker = [
+        str(OWN_PROGRAMS / "dramatiq"),
+        "src.actors",
+        "--processes",
+        "1",
+        "--threads",
+        "2",
+    ]  # full with a few tasks, as the suite expects
     tests = [
         python,
         "-m",

@@ -258,6 +258,16 @@ def joined_by(self: Task, call: Any) -> int:
     return 0
 
 
+@app.task(typing=False)
+def untyped(x: int, y: int) -> int:
+    return x + y
+
+
+@app.task(bind=True)
+def its_priority(self: Task) -> Any:
+    return (self.request.delivery_info or {})["priority"]
+
+
 @app.task(bind=True)
 def stamps(self: Task) -> Any:
     return self.request.stamps

@@ -110,8 +110,8 @@ class Plan:
     def _lay_task(self, signature: Signature, place: Place) -> Laid:
         args, kwargs, options = signature.merged(place.args, place.kwargs, place.options)
         options["task_id"] = id = options.get("task_id") or new_id()
-        root = place.root or request.family().get("root_id") or id
-        family = {"root_id": root, "parent_id": _id_of(place.parent)}
+        root = options.get("root_id") or place.root or request.family().get("root_id") or id
+        family = {"root_id": root, "parent_id": _id_of(place.parent) or options.get("parent_id")}
         message = messages.message(
             signature.task,
             args,

@@ -144,7 +144,8 @@ class chord(Signature):
     def __init__(
         self, header: Any, body: Any = None, task: str = "celery.chord", args: Any = (), kwargs: Any = None, app: Any = None, **options: Any
     ) -> None:
-        made = header if isinstance(header, group) else group(header)
+        listed = [header] if isinstance(header, Mapping) else header
+        made = header if isinstance(header, group) else group([Signature.from_dict(each).clone() for each in listed])
         super().__init__(
             task, args, {**(kwargs or {}), "header": made, "body": None if body is None else Signature.from_dict(body)}, options,
             subtask_type=self.kind,

@@ -21,7 +21,7 @@ from . import registry, request, routes
 #: options without a place in the message: they are read elsewhere, or have no effect
 _ELSEWHERE = frozenset({"ignore_result", "link", "link_error", "retry", "retry_policy", "add_to_parent", "stamped_headers", "throw"})
 #: fields of self.request that a caller may set
-_OF_REQUEST = ("headers", "root_id", "parent_id", "group_id", "group_index", "errback_of", "retries")
+_OF_REQUEST = ("headers", "root_id", "parent_id", "group_id", "group_index", "errback_of", "retries", "priority")
 _REFUSED = refused("apply_async(")
 OPTIONS = frozenset(
     {

@@ -9,7 +9,7 @@ import dramatiq
 
 from ...settings import get_settings
 from ..canvas import Signature, chain
-from ..canvas.shapes import MAP, STARMAP
+from ..canvas.elements import MAP, STARMAP
 from ..core import messages, registry, routes
 from .reading import Call, priority
 

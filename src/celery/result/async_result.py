@@ -156,7 +156,7 @@ class AsyncResult(Descendants):
         refuse_to_join(not disable_sync_subtasks)
         deadline = None if timeout is None else time.monotonic() + timeout
         try:
-            value = results.get(SimpleNamespace(message_id=self.id), timeout)
+            value = results.get(SimpleNamespace(message_id=self.id), timeout, kind=Any)
             if (replacement := _replacement(value)) is not None:
                 left = None if deadline is None else max(0.0, deadline - time.monotonic())
                 return AsyncResult(replacement).get(left, propagate, callback=callback, disable_sync_subtasks=disable_sync_subtasks)

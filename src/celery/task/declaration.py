@@ -71,7 +71,7 @@ def function_of(task: Any) -> Callable[..., Any]:
     def run(*args: Any, **kwargs: Any) -> Any:
         return execute(task, args, kwargs)
 
-    run.__signature__ = _decoding(task.run)  # type: ignore[attr-defined]
+    run.__signature__ = _decoding(task.run) if task.typing else inspect.signature(lambda *args, **kwargs: None)  # type: ignore[attr-defined]
     run.__wrapped__ = own  # type: ignore[attr-defined]
     run.__name__, run.__qualname__ = task.name.rpartition(".")[2], task.name
     run.__doc__ = task.__doc__ if own.__doc__ is None else own.__doc__
@@ -130,7 +130,7 @@ def _context(task: Any, message: Any) -> Context:
         stamped_headers=about.get("stamped_headers"), stamps=about.get("stamps", {}), eta=None if due is None else due.isoformat(),
         timelimit=(_seconds(options.get("hard_time_limit", hard)), _seconds(options.get("time_limit", soft))),
         delivery_info={
-            "exchange": "", "routing_key": current_job.queue, "priority": options.get("priority"), "redelivered": current_job.attempt > own + 1,
+            "exchange": "", "routing_key": current_job.queue, "priority": about.get("priority"), "redelivered": current_job.attempt > own + 1,
         },
     )  # fmt: skip
 

@@ -207,6 +207,22 @@ def test_an_overlong_meta_fails_with_the_limit(inline: Inline) -> None:
         result.get(1)
 
 
+def test_without_typing_wrong_arguments_fail_in_the_worker(inline: Inline) -> None:
+    results = [tasks.untyped.delay(5), tasks.untyped.delay(5, wrong=5), tasks.untyped.delay(5, 6)]
+    inline.run_all()
+
+    assert [each.state for each in results] == [states.FAILURE, states.FAILURE, states.SUCCESS]
+    with pytest.raises(TypeError, match="unexpected keyword argument 'wrong'"):
+        results[1].get(1)
+
+
+def test_a_running_task_knows_its_priority(inline: Inline) -> None:
+    result = tasks.its_priority.apply_async(priority=7)
+    inline.run_all()
+
+    assert result.get(1) == 7
+
+
 def test_options_of_the_declaration_reach_the_job(inline: Inline, time: StillClock) -> None:
     result = tasks.limited.delay()
 
