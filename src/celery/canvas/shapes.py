@@ -123,6 +123,10 @@ class group(_Several):
                 value = start
         return self
 
+    def __or__(self, other: Any) -> Any:
+        """Make it the header of a chord."""
+        return chord(self, other) if isinstance(other, Mapping) else NotImplemented
+
     def freeze(self, _id: str | None = None, **_: Any) -> Any:
         return GroupResult(_id or new_id(), [task.freeze() for task in self.tasks])
 
@@ -181,7 +185,7 @@ class chord(Signature):
         return self.apply_async(body=body, **options)
 
     def apply_async(self, args: Any = None, kwargs: Any = None, route_name: Any = None, body: Any = None, **options: Any) -> Any:
-        return super().apply_async(args, None, **options) if body is None else self._with(body).apply_async(args, kwargs, **options)
+        return super().apply_async(args, kwargs, **options) if body is None else self._with(body).apply_async(args, kwargs, **options)
 
     def apply(self, args: Any = None, kwargs: Any = None, body: Any = None, **options: Any) -> Any:
         """Run it in this process."""
@@ -221,13 +225,21 @@ class chord(Signature):
 
 
 def _upgraded(tasks: Iterable[Signature]) -> list[Signature]:
-    """Return the tasks of a chain without chains in it; a group that a task follows becomes the header of a chord."""
+    """Return the tasks of a chain without chains in it; a group that a task follows becomes the header of a chord, a group of one task that task."""
     found: list[Signature] = []
     for task in tasks:
-        for each in task.tasks if type(task) is chain and not task.options and not task.args else [task]:
+        for each in task.tasks if type(task) is chain and not task.options and not task.args else [_only(task)]:
             if found and type(found[-1]) is group:
                 header = found.pop()
                 found.append(chord(header, each))
             else:
                 found.append(each)
     return found
+
+
+def _only(task: Signature) -> Signature:
+    """Return the task of a group that has a single one; others stay."""
+    tasks = list(task.unrolled()) if type(task) is group else []
+    if len(tasks) != 1:
+        return task
+    return tasks[0].clone(task.args, **task.options) if task.args or task.options else tasks[0]

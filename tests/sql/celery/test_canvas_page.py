@@ -237,6 +237,20 @@ def test_a_group_in_a_chain_becomes_a_chord(run: Callable[[Any], Any]) -> None:
     assert run((group(add.s(i, i) for i in range(10)) | xsum.s())()) == 90
 
 
+def test_a_group_of_one_task_in_a_chain_is_that_task(run: Callable[[Any], Any]) -> None:
+    call = chain(add.s(2, 2), group(add.s(1)), add.s(1))
+
+    assert (repr(call), run(call())) == (f"{NAME}.add(2, 2) | {NAME}.add(1) | {NAME}.add(1)", 6)
+    assert repr(chain(group(add.s(1, 1)), add.s(2))) == f"{NAME}.add(1, 1) | {NAME}.add(2)"
+    assert isinstance(chain(add.s(2, 2), group(add.s(1), add.s(2)), keep.s()).tasks[1], chord)
+    assert run((group([add.s(1, 1)]) | xsum.s()).delay()) == 2
+
+
+def test_keywords_of_a_chain_are_those_of_its_first_task(run: Callable[[Any], Any]) -> None:
+    assert run((keep.s() | keep.s("second")).delay(first="Art")) == [[[[], {"first": "Art"}], "second"], {}]
+    assert run((keep.s(debug=True) | keep.s()).delay(debug=False)) == [[[[], {"debug": False}]], {}]
+
+
 def test_a_task_before_a_group_hands_its_result_to_each(run: Callable[[Any], Any]) -> None:
     result = (add.s(2, 2) | group(mul.s(2), mul.s(3))).apply_async()
 
