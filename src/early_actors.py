@@ -64,3 +64,10 @@ def hold() -> None:
     """Hold the actors that are declared from now on, unless the program has a broker already."""
     if dramatiq.broker.global_broker is None:
         dramatiq.set_broker(EarlyActors())
+
+
+def adopt(actor: str) -> None:
+    """Import the package of actors, which adopts this one, if it is held here."""
+    broker = dramatiq.broker.global_broker
+    if isinstance(broker, EarlyActors) and actor in broker.actors:
+        import_module(f"{_PACKAGE}.actors")

@@ -13,6 +13,7 @@ from typing import Any
 
 from dramatiq import Message
 
+from ... import early_actors
 from ..core.values import dumps, text_of
 from ..options.job_options import FIELDS, JobOptions, given
 
@@ -65,6 +66,8 @@ def declare(actor: str, defaults: Defaults) -> None:
 
 def of(actor: str) -> Defaults:
     """Return an actor's defaults, or empty ones."""
+    if actor not in _declared:
+        early_actors.adopt(actor)  # it is declared then: its key would be missing, and its secrets would be stored as they are
     return _declared.get(actor, NOTHING)
 
 

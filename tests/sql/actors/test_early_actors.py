@@ -49,8 +49,18 @@ def test_a_module_that_is_also_named_by_the_setting_is_loaded_once(tmp_path: Pat
     assert done.stdout.endswith("True\n"), done.stderr
 
 
-def test_a_plain_script_sends_a_job_with_the_defaults_of_its_actor(database: Database, tmp_path: Path) -> None:
-    program = "import os, shop; shop.sell.send('ada'); print('sent', flush=True); os._exit(0)"
+SUBMIT = """
+from src.database import write
+from src.jobs import submit
+with write() as session:
+"""
+
+
+@pytest.mark.parametrize(
+    "call", ["shop.sell.send('ada')", f"{SUBMIT}    submit(session, shop.sell.message('ada'))"], ids=["send", "submit"]
+)
+def test_a_plain_script_submits_a_job_with_the_defaults_of_its_actor(database: Database, tmp_path: Path, call: str) -> None:
+    program = f"import os, shop\n{call}\nprint('sent', flush=True)\nos._exit(0)"
 
     done = python(tmp_path, program, CALLBOARD_BROKER_URL="amqp://127.0.0.1:1/")
 
