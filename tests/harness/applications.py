@@ -45,12 +45,17 @@ class Framework:
     web: tuple[str, ...]
     serves: str
     takes_json: bool = False
+    actors: str = "src.shop.jobs"
 
 
 FRAMEWORKS = {
     "flask": Framework("flask_app", ("-m", "src.shop.models"), ("-m", "flask", "--app", "src.shop.web", "run", "--port", "{port}"), "Running on"),
     "fastapi": Framework(
         "fastapi_app", ("-m", "src.shop.models"), ("-m", "uvicorn", "src.shop.web:app", "--port", "{port}"), "Uvicorn running on", takes_json=True
+    ),
+    "django": Framework(
+        "django_app", ("manage.py", "migrate"), ("-m", "waitress", "--listen=127.0.0.1:{port}", "--threads=20", "src.project.wsgi:application"),
+        "Serving on", actors="callboard.django.actors",
     ),
 }  # fmt: skip
 
@@ -81,7 +86,8 @@ class Application:
             "CALLBOARD_DATABASE_URL": database_url,
             "CALLBOARD_DATABASE_SCHEMA": SCHEMA,
             "CALLBOARD_BROKER_URL": broker_url,
-            "CALLBOARD_ACTORS": "src.shop.jobs",
+            "CALLBOARD_ACTORS": self.framework.actors,
+            "DJANGO_SETTINGS_MODULE": "src.project.settings",
             "CALLBOARD_SECRET_KEY": "only for tests",
             "CALLBOARD_DATA_DIR": str(folder / "data"),
         }

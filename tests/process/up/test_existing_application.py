@@ -45,7 +45,7 @@ def shop(
 
 @ONE
 def test_nothing_is_imported_from_the_checkout(shop: Application) -> None:
-    printed = shop.run("-c", "import src.shop.jobs, callboard, src, sys; print(src.__file__, callboard.__file__, *sys.path)")
+    printed = shop.run("-c", "import callboard.actors, callboard, src, sys; print(src.__file__, callboard.__file__, *sys.path)")
 
     source, package, *checkout = printed.split()
     assert source == str(shop.place / "src" / "__init__.py")
@@ -61,7 +61,9 @@ def test_an_order_and_its_job_are_one_transaction(shop: Application) -> None:
 
     ended = json.loads(shop.get(f"/jobs/{placed['job']}"))
     assert ended == {"state": "succeeded", "result": f"{placed['order']} packed by job {placed['job']}"}
-    assert json.loads(shop.get(f"/orders/{placed['order']}")) == {"state": "packed"}
+    assert json.loads(shop.get(f"/orders/{placed['order']}"))["state"] == "packed"
+    if "task" in placed:  # of Django's own framework
+        assert json.loads(shop.get(f"/jobs/{placed['task']}"))["result"] == "thanked for tea"
 
     before = shop.count("orders"), shop.count(f"{SCHEMA}.jobs")
     assert shop.order("tea", 0)[0] == 400
