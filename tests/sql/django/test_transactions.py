@@ -149,7 +149,7 @@ def test_a_database_of_another_kind_is_refused(tmp_path: Path) -> None:
         submit(add.message(1, 2), using="other")
 
 
-@only_on("postgresql")  # whose timestamps Django reads without a zone then
+@only_on("postgresql")  # Django removes the zone of its timestamps
 def test_a_project_without_time_zones_submits_too(database: Database) -> None:
     with override_settings(USE_TZ=False, TIME_ZONE="Europe/Rome"):
         use(default=reaching(database))
