@@ -92,14 +92,14 @@ class Batch:
 
 
 class Single:
-    """A statement without rows for direct connections, `:name` for each parameter."""
+    """A statement without rows, `:name` for each parameter."""
 
     def __init__(self, statement: str) -> None:
         self.sqlite = _instants(statement, "sqlite")
         self.postgresql = _named(statement)
 
-    def fetch(self, direct: Direct, **parameters: Any) -> list[Any]:
-        return direct.fetch(self.sqlite if direct.is_sqlite else self.postgresql, parameters)
+    def fetch(self, session: Session | Direct, **parameters: Any) -> list[Any]:
+        return _fetch(session, self.sqlite if is_sqlite(session) else self.postgresql, parameters)
 
 
 def _named(statement: str, **parts: str) -> str:

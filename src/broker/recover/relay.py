@@ -23,7 +23,7 @@ from ...jobs.submit import sql_requests, stand_ins
 from ...logs import get_logger
 from ...settings import get_settings
 from ...sql.clock import now
-from ...sql.database import read, write
+from ...sql.database import get_database, read, write
 from ...sql.engines import dice
 from ...sql.outages import is_outage
 from ..consume.consumer import DEEP_PREFETCH, UNHURRIED_PREFETCH
@@ -104,8 +104,7 @@ class Relay:
                     was_away = False
                     self._pause(get_settings().heartbeat_interval * 1.5)
                     continue
-                with read() as session:
-                    instant, has_requests = due_jobs.next_instant(session), sql_requests.are_waiting(session)
+                instant, has_requests = get_database().direct.read(lambda one: (due_jobs.next_instant(one), sql_requests.are_waiting(one)))
                 if has_requests:
                     self._submit_requests()
                 # With jitter, so that the relays of a fleet do not poll in step.

@@ -7,7 +7,8 @@ from datetime import datetime
 from sqlalchemy.orm import Session
 
 from ...sql.columns import from_microseconds
-from ...sql.statements import plain, run
+from ...sql.direct import Direct
+from ...sql.statements import Single
 from ..core.envelopes import Envelope
 from ..core.release import take, taking
 from ..core.states import State, listed, require
@@ -23,7 +24,7 @@ _RELEASE = taking(
     f"state = '{State.QUEUED}', reason = NULL, waits_for = NULL, published_at = NULL, publish_at = @(:again)",
 )
 # Each relay asks this several times a second: one statement, and three probes of an index.
-_NEXT = plain(f"""
+_NEXT = Single(f"""
     SELECT #(due), #(publish), #(expires) FROM (SELECT
         (SELECT min(due_at) FROM jobs WHERE state IN {listed(State.SCHEDULED, State.RETRYING)}) AS due,
         (SELECT min(publish_at) FROM jobs WHERE publish_at IS NOT NULL) AS publish,
@@ -48,7 +49,7 @@ def expire(session: Session, limit: int = 500) -> int:
     return ending.expire(session, limit)
 
 
-def next_instant(session: Session) -> datetime | None:
+def next_instant(session: Session | Direct) -> datetime | None:
     """Return the earliest instant at which a relay has work; None: no job waits for time."""
-    [instants] = run(session, _NEXT)
+    [instants] = _NEXT.fetch(session)
     return min((from_microseconds(instant) for instant in instants if instant is not None), default=None)

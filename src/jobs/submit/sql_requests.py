@@ -10,11 +10,12 @@ from typing import Any
 from sqlalchemy import delete, or_, select
 from sqlalchemy.orm import Session
 
-from ...sql.statements import plain, run
+from ...sql.direct import Direct
+from ...sql.statements import Single
 from ...sql.upsert import upsert
 from .models import SqlActor, SqlRequest
 
-_ANY = plain("SELECT seq FROM sql_requests LIMIT 1")
+_ANY = Single("SELECT seq FROM sql_requests LIMIT 1")
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,9 +40,9 @@ def register(session: Session, actors: Sequence[Registration]) -> None:
         session.execute(insert.on_conflict_do_update(index_elements=["name"], set_=values))
 
 
-def are_waiting(session: Session) -> bool:
+def are_waiting(session: Session | Direct) -> bool:
     """True if there are requests."""
-    return bool(run(session, _ANY))
+    return bool(_ANY.fetch(session))
 
 
 def locked(session: Session, actors: Collection[str], *, older_than: datetime, limit: int) -> list[SqlRequest]:
