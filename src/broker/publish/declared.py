@@ -46,6 +46,7 @@ class Declared:
             if missing is not None:
                 self.declaring = missing
                 return (missing, needed[missing]), ready
+            self._there.add(route)  # also one that its producers declare, until RabbitMQ returns a message
             ready += self._waiting.pop(route)
         return None, ready
 

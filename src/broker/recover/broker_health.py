@@ -13,7 +13,8 @@ from sqlalchemy.orm import Session
 
 from ...jobs.alerts.models import AlertKind
 from ...jobs.core.models import Heartbeat
-from ...jobs.leases import heartbeats
+from ...jobs.leases import heartbeats, workers
+from ...settings import get_settings
 from ..publish import publisher
 from .management import Overview
 
@@ -34,7 +35,18 @@ class Trouble:
 
 def troubles(session: Session, broker: Overview) -> list[Trouble]:
     """Return RabbitMQ's present problems, worst first."""
-    return of(broker, heartbeats.alive(session), own=publisher.trouble())
+    return [*of(broker, heartbeats.alive(session), own=publisher.trouble()), *_unread(session)]
+
+
+def _unread(session: Session) -> list[Trouble]:
+    """Return the queues of Celery's producers that workers cannot read, such as one that no producer has declared yet."""
+    names = get_settings().celery_queue_names
+    found = {queue: why for each in (workers.alive(session) if names else ()) for queue, why in (each.refusals or {}).items()}
+    return [
+        Trouble(AlertKind.BROKER_AWAY, name, f"No worker reads the queue {name} of Celery's producers: {found[name]}")
+        for name in names
+        if name in found
+    ]
 
 
 def of(broker: Overview, beats: Iterable[Heartbeat], *, own: str = "") -> list[Trouble]:

@@ -120,6 +120,11 @@ DIFFERENCES: dict[str, Difference] = {
     **_changed("runs with the id, exception and traceback as a job of its own", "link_error"),
     **_changed("whole seconds, counted from 1970 and not from the scheduler's start", "schedule"),
     **_changed("each entry is an actor with the entry's name, listed with its schedule; the schedule of a removed entry ends when a scheduler starts", "beat_schedule", "app.add_periodic_task"),
+    **_changed("an old producer's result backend gets nothing, and rpc:// no answer to reply_to: read the job by the task's id", "CALLBOARD_CELERY_QUEUES: AsyncResult.get()"),
+    **_changed("only JSON is read; pickle, YAML, msgpack and compressed messages are held whole with the reason, and never decoded", "CALLBOARD_CELERY_QUEUES: serializer"),
+    **_changed("held if the producer's result backend counts the header (Redis, Memcached, DynamoDB): release it when every task has arrived; within a chain, or with another backend, it needs no release", "CALLBOARD_CELERY_QUEUES: chord"),
+    **_changed("0 means that the call has none, since producers write it by default", "CALLBOARD_CELERY_QUEUES: priority"),
+    **_changed("ignored, like events: revoke a job by its task's id, with a command or the page", "CALLBOARD_CELERY_QUEUES: remote control"),
 }  # fmt: skip
 
 

@@ -70,10 +70,12 @@ def send(signature: Signature, args: Iterable[Any], kwargs: Mapping[str, Any], o
     return laid.result
 
 
-def workflow_of(signature: Signature) -> Workflow:
-    """Lay out a signature that has its ids and all arguments."""
+def workflow_of(signature: Signature, body: Signature | None = None) -> Workflow:
+    """Lay out a signature that has its ids and all arguments. `body`: follows it as that of a chord follows the header."""
     plan = Plan(signature.task)
-    plan.lay(signature, Place())
+    laid = plan.lay(signature, Place())
+    if body is not None:
+        plan.lay(body, replace(_behind(laid), scope=0))
     return plan.workflow
 
 

@@ -23,7 +23,8 @@ from ..canvas import layout
 from ..canvas.signatures import Signature
 from ..core import messages as calls
 from ..core import registry, routes
-from . import signatures
+from ..task.builtins import CHORD_UNLOCK
+from . import chords, signatures
 from .reading import Call, Unreadable, id_of, read
 
 log = get_logger(__name__)
@@ -39,14 +40,19 @@ def take(session: Session, messages: Sequence[CeleryMessage]) -> None:
             continue
         known.add(call.id)
         try:
-            wanted = _wanted(session, call, message.queue)
+            joined = chords.parts(call)
+            wanted = chords.header(call) if call.task == CHORD_UNLOCK else _wanted(session, call, message.queue)
         except Exception as error:  # noqa: BLE001 - whatever a producer has sent is kept, and stops no other message
             _hold(session, message, call, error)
             continue
-        if isinstance(wanted, Workflow):
+        if isinstance(wanted, chords.Header):
+            chords.gather(session, wanted)
+        elif isinstance(wanted, Workflow):
             wanted.submit(session)
         else:
             singles.append(wanted)
+        for part in joined:
+            chords.join(session, part)
     if singles:
         submit_many(session, singles)
 

@@ -13,6 +13,7 @@ from uuid import UUID
 
 from ...broker.consume.celery_messages import CeleryMessage
 from ...jobs.submit.row import NAME
+from ..core import messages
 
 #: headers that Celery writes itself; the others are the caller's
 _OWN_HEADERS = frozenset(
@@ -83,7 +84,7 @@ def _decoded(message: CeleryMessage, headers: Mapping[str, Any]) -> Any:
         raise Unreadable("it is compressed: take task_compression out of the producer")
     try:
         return json.loads(message.body.decode(charset), object_hook=_typed)
-    except (ValueError, LookupError, RecursionError, TypeError, AttributeError) as error:
+    except (ValueError, LookupError, RecursionError, TypeError, AttributeError, ArithmeticError) as error:
         raise Unreadable(f"its body is not JSON of Celery ({error!s:.200})") from None
 
 
@@ -102,11 +103,16 @@ def _call(message: CeleryMessage, said: Mapping[str, Any], embedded: Mapping[str
             raise Unreadable(f"its {name} is not a text of 1 to 255 characters")
     if not isinstance(args, list) or not isinstance(kwargs, dict):
         raise Unreadable("args must be a list, and kwargs an object")
-    hard, soft = said.get("timelimit") or (None, None)
+    limits = said.get("timelimit") or [None, None]
+    if not isinstance(limits, list) or len(limits) != 2:
+        raise Unreadable("timelimit must be a list of two numbers")
+    retries = said.get("retries")
+    stamps = {name: value for name, value in (said.get("stamps") or {}).items() if name not in messages.OPTIONS}
     options = {
-        "task_id": id, "eta": said.get("eta"), "expires": said.get("expires"), "time_limit": hard, "soft_time_limit": soft,
-        "priority": priority(message.properties.priority), "retries": said.get("retries") or None, "root_id": said.get("root_id"),
+        "task_id": id, "eta": said.get("eta"), "expires": said.get("expires"), "time_limit": limits[0], "soft_time_limit": limits[1],
+        "priority": priority(message.properties.priority), "retries": retries if type(retries) is int and retries > 0 else None, "root_id": said.get("root_id"),
         "parent_id": said.get("parent_id"), "group_id": said.get("group"), "group_index": said.get("group_index"), "headers": headers or None,
+        "stamped_headers": list(stamps) or None, **stamps,
     }  # fmt: skip
     return Call(
         str(id),

@@ -13,15 +13,18 @@ from ..canvas.elements import MAP, STARMAP
 from ..core import messages, registry, routes
 from .reading import Call, priority
 
+#: options of a signature that are read; others concern Celery's own transport
+_KEPT = messages.OPTIONS - {"serializer", "errback_of", "retries"}
+
 
 def whole(call: Call, queue: str) -> Signature:
     """Return the call with its links, and with the tasks that follow it in a chain."""
     options = {**call.options, **({"queue": queue} if is_served(call.task, queue) else {})}
     kwargs = {**call.kwargs, "task": _name(call.kwargs["task"])} if call.task in (MAP, STARMAP) and "task" in call.kwargs else call.kwargs
     first = Signature(call.task, call.args, kwargs, options, immutable=True)
-    for key, linked in (("link", call.callbacks), ("link_error", call.errbacks)):
-        if linked:
-            first.options[key] = [Signature.from_dict(cleaned(each)) for each in linked]
+    for key, given in (("link", call.callbacks), ("link_error", call.errbacks)):
+        if given:
+            first.options[key] = [Signature.from_dict(cleaned(each)) for each in given]
     if not call.chain:
         return first
     return chain(first, *(Signature.from_dict(cleaned(each)) for each in reversed(call.chain)))
@@ -32,8 +35,12 @@ def cleaned(described: Any) -> dict[str, Any]:
     if not isinstance(described, Mapping) or not isinstance(described.get("task"), str):
         raise TypeError(f"{described!r:.60} is not a signature")
     task, kwargs, given = described["task"], dict(described.get("kwargs") or {}), described.get("options") or {}
-    options = {name: value for name, value in given.items() if name in messages.OPTIONS and value is not None}
+    stamps = [name for name in given.get("stamped_headers") or () if name in given]
+    options = {name: value for name, value in given.items() if name in _KEPT or name in stamps}
+    options["stamped_headers"] = stamps or None
     options["priority"] = priority(options.get("priority"))
+    if described.get("subtask_type") == "chord":
+        options.pop("task_id", None)  # of its header
     if not is_served(task, options.get("queue")):
         options.pop("queue", None)
     for key in ("link", "link_error"):

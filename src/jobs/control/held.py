@@ -91,6 +91,11 @@ def hold_message(session: Session, message: Message[Any], reason: str) -> None:
     session.execute(upsert(session, Job).on_conflict_do_nothing(index_elements=[Job.id]), [row])
 
 
+def hold_queued(session: Session, id: str, reason: str) -> None:
+    """Hold a job that was just submitted until an operator releases it."""
+    ending.hold(session, id, reason, HeldFor.FOREIGN)
+
+
 def hold_unreadable(session: Session, deliveries: Sequence[Unreadable]) -> None:
     """Store the bodies that cannot be decoded; a redelivered one is not stored twice."""
     rows = []

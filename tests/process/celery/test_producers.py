@@ -8,8 +8,11 @@ from uuid import uuid4
 
 import pytest
 
+from src.broker.recover.broker_health import troubles
+from src.broker.recover.management import Overview
 from src.jobs.core.states import State
 from src.jobs.leases import workers
+from tests.actors import celery_tasks as tasks
 from tests.harness.callboard import Callboard
 from tests.harness.celery_messages import publish, v2
 from tests.harness.commands import DEADLINE_S
@@ -23,7 +26,7 @@ QUEUE = "celery"
 def callboard(database_url: str, broker_node: BrokerNode, tmp_path: Path) -> Iterator[Callboard]:
     with (
         Callboard(
-            broker_node, database_url, tmp_path, actors="tests.actors.celery_tasks", celery_queues=QUEUE, heartbeat_interval=0.2
+            broker_node, database_url, tmp_path, actors="tests.actors.celery_tasks", celery_queues=f"{QUEUE},urgent", heartbeat_interval=0.2
         ) as made,
         made.entered(),
     ):
@@ -36,11 +39,17 @@ def test_messages_of_a_queue_with_arguments_of_its_own_become_jobs(callboard: Ca
     large = str(uuid4())
     publish(callboard.broker_url, QUEUE, [v2("echo", "x" * 200_000, id=large)], arguments={"x-max-priority": 10})
 
+    shared = str(uuid4())  # a queue of the tasks themselves, which their producers have declared before
+    publish(callboard.broker_url, "urgent", [v2("echo", "shared", id=shared)])
+    own = tasks.echo.apply_async(("own",), queue="urgent")
+
     with callboard.working(threads=2) as worker:
+        assert [(job.queue, job.result) for job in map(callboard.until, (shared, own.id))] == [("urgent", "shared"), ("urgent", "own")]
         assert [callboard.until(id).result for id in ids] == [n + n for n in range(20)]
         assert len(str(callboard.until(large).result)) == 200_000
         eventually(lambda: callboard.messages(QUEUE) == 0, deadline_s=DEADLINE_S, what="every message is acknowledged")
         assert not worker.says("queue_differs", QUEUE)
+        assert not worker.says("queue_differs", '"urgent"')
 
 
 def test_a_missing_queue_is_waited_for_and_reported(callboard: Callboard) -> None:
@@ -48,6 +57,8 @@ def test_a_missing_queue_is_waited_for_and_reported(callboard: Callboard) -> Non
     with callboard.working() as worker:
         eventually(lambda: _refusals(callboard), deadline_s=DEADLINE_S, what="the reason is visible")
         assert "no queue" in str(_refusals(callboard))
+        with callboard.database.read() as session:
+            assert QUEUE in [each.subject for each in troubles(session, Overview(reachable=True)) if "no queue" in each.text]
         publish(callboard.broker_url, QUEUE, [v2("add", 1, 2, id=id)])
         job = eventually(lambda: next(iter(callboard.jobs(state=State.SUCCEEDED)), None), deadline_s=DEADLINE_S)
         assert job is not None

@@ -24,6 +24,7 @@ from ....operations.format.instants import write_instant
 from ....operations.jobs import actor_catalogue, queue_purge
 from ....operations.people import permissions
 from ....operations.people.roles import Role
+from ....settings import get_settings
 from ....sql import database
 from ....sql.clock import now
 from ...auth import allow
@@ -41,7 +42,7 @@ def index() -> str | Response:
         counted = {each.queue: each for each in queries.queues(session)}
         backlog, is_whole = queries.backlog(session)
         waiting, wrong = drift.waiting(session), troubles(session, broker)
-        names = sorted({*actor_catalogue.queues(), *counted, *backlog})
+        names = sorted({*actor_catalogue.queues(), *get_settings().celery_queue_names, *counted, *backlog})
         pauses = {each.target: each for each in limits_overrides.load(session).pauses(now())}
         everything = override_requests.panel(session, Target("all"))
         breakers = [each for each in override_requests.listed_breakers(session) if each.failures]
