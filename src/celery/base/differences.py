@@ -37,14 +37,14 @@ _CONNECTIONS = "a submission is a row; the publisher owns the connection to Rabb
 
 #: every difference by the name of the interface
 DIFFERENCES: dict[str, Difference] = {
-    **_refused(_COMMANDS, "use `./run jobs state:running`, `./run workers`, or the pages", "app.control.inspect", "app.control.ping", "app.control.broadcast"),
-    **_refused(
-        _COMMANDS,
-        "use `./run limit` and `./run pause`, or the page of the actor",
-        "app.control.rate_limit", "app.control.time_limit", "app.control.pool_grow", "app.control.pool_shrink",
-        "app.control.autoscale", "app.control.add_consumer", "app.control.cancel_consumer", "app.control.shutdown", "app.control.enable_events",
-        "app.control.disable_events",
-    ),
+    **_refused(_COMMANDS, "use `./run celery inspect …`, `./run jobs state:running`, `./run workers`, or the pages", "app.control.inspect", "app.control.ping"),
+    **_refused(_COMMANDS, "use `./run celery control …`, or the verbs that it names", "app.control.broadcast"),
+    **_refused(_COMMANDS, "use `./run limit actor:TASK --rate 10/m`, or the page of the actor", "app.control.rate_limit"),
+    **_refused(_COMMANDS, "set time_limit= and soft_time_limit= of the task, or pass them to apply_async()", "app.control.time_limit"),
+    **_refused(_COMMANDS, "workers have a fixed number of threads: start or stop one, `./run worker --threads N`", "app.control.pool_grow", "app.control.pool_shrink", "app.control.autoscale"),
+    **_refused(_COMMANDS, "use `./run resume queue:NAME` and `./run pause queue:NAME`", "app.control.add_consumer", "app.control.cancel_consumer"),
+    **_refused(_COMMANDS, "use `./run workers stop NAME`", "app.control.shutdown"),
+    **_refused(_COMMANDS, "nothing needs to be switched on: use webhooks, `/metrics` or the live pages", "app.control.enable_events", "app.control.disable_events"),
     **_refused(_COMMANDS, "use `./run purge QUEUE`", "app.control.purge", "app.control.discard_all"),
     **_refused("a worker is a command of Dramatiq", "run `dramatiq src.actors`", "app.start", "app.worker_main", "app.Worker", "app.WorkController"),
     **_refused("any number of schedulers fire each tick once", "run `./run scheduler`", "app.Beat"),
