@@ -50,6 +50,7 @@ VERBS = {
     "completion": "machine.completion",
     "shell": "machine.shell",
     "celery": "celery.commands",
+    "import-celery": "celery.import_command",
 }
 #: verb -> audit action; None: nothing to audit. A test fails for a verb without an entry.
 ACTIONS: dict[str, str | None] = {
@@ -86,6 +87,7 @@ ACTIONS: dict[str, str | None] = {
     "schedule backfill": "schedule.backfill",
     "token create": "token.create",
     "sign-in": "link.create",
+    "import-celery": "schedule.import",
     **dict.fromkeys(
         (
             "up", "down", "status", "logs", "doctor", "config", "reset", "backup", "restore", "test", "check", "web", "worker", "scheduler",

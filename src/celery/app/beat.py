@@ -18,8 +18,8 @@ from ..exceptions import ImproperlyConfigured, NotRegistered
 from ..schedules import maybe_schedule
 from ..task import declaration
 
-_KEYS = frozenset({"task", "schedule", "args", "kwargs", "options", "relative"})
-_OPTIONS = frozenset({"queue", "priority", "expires", "time_limit", "soft_time_limit"})
+ENTRY_KEYS = frozenset({"task", "schedule", "args", "kwargs", "options", "relative"})
+ENTRY_OPTIONS = frozenset({"queue", "priority", "expires", "time_limit", "soft_time_limit"})
 #: actors of entries, by entry name
 _actors: dict[str, dramatiq.Actor[Any, Any]] = {}
 
@@ -61,14 +61,19 @@ def declare(conf: Conf, main: str | None) -> None:
     periodic.complete_owners.add(owner)
 
 
+def declared_names() -> list[str]:
+    """Return the names of the actors of all entries."""
+    return sorted(_actors)
+
+
 def _declare(conf: Conf, owner: str, name: str, given: Mapping[str, Any]) -> str:
     for key in given:
-        if key not in _KEYS:
-            raise unknown("a key of an entry", key, _KEYS)
+        if key not in ENTRY_KEYS:
+            raise unknown("a key of an entry", key, ENTRY_KEYS)
     options = dict(given.get("options") or {})
     for option in options:
-        if option not in _OPTIONS:
-            raise unknown("an option of an entry", option, _OPTIONS)
+        if option not in ENTRY_OPTIONS:
+            raise unknown("an option of an entry", option, ENTRY_OPTIONS)
     task: Any = registry.task(given["task"])
     args, kwargs = messages.encoded(task, list(given.get("args") or ()), dict(given.get("kwargs") or {}))
     rule = replace(maybe_schedule(given["schedule"]).declaration(zone=conf.zone_name, args=args, kwargs=kwargs), owner=owner)

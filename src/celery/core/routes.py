@@ -22,7 +22,7 @@ def route(conf: Conf, name: str, args: Any = (), kwargs: Any = None, options: Ma
     for router in _routers(conf["task_routes"]):
         found = router(name, args, kwargs or {}, dict(options or {}), task=None) if callable(router) else _matching(router, name)
         if found:
-            return _as_route(found)
+            return as_route(found)
     return {}
 
 
@@ -33,7 +33,7 @@ def queues(conf: Conf) -> set[str]:
         found.add(queue_name(queue))
     for router in _routers(conf["task_routes"]):
         if isinstance(router, Mapping):
-            found.update(route["queue"] for value in router.values() if "queue" in (route := _as_route(value)))
+            found.update(route["queue"] for value in router.values() if "queue" in (route := as_route(value)))
     return found
 
 
@@ -75,7 +75,8 @@ def _matching(router: Mapping[Any, Any], name: str) -> Any:
     return None
 
 
-def _as_route(found: Any) -> dict[str, Any]:
+def as_route(found: Any) -> dict[str, Any]:
+    """Return the queue and priority of a route. Raises Unsupported or ImproperlyConfigured for anything else in it."""
     if isinstance(found, str):
         return {"queue": found}
     values = dict(found)

@@ -80,7 +80,7 @@ COMMANDS: dict[str, Row] = {
     **_refused("jobs are rows: move to another RabbitMQ by CALLBOARD_BROKER_URL, and the relay publishes them again", "migrate"),
     **_refused("the page of a workflow shows its graph", "graph"),
     **_refused("use `./run logs`, or a job's log: `./run job ID --log`", "logtool"),
-    **_refused("keys of each spelling are read", "upgrade"),
+    **_refused("keys of each spelling are read, and `./run import-celery PATH` lists them", "upgrade"),
 }  # fmt: skip
 
 #: options without a counterpart, by command; `--hostname -n` are two names of one
@@ -108,7 +108,7 @@ OPTIONS: dict[str, dict[str, Row]] = {
     },
     "beat": {
         **_idle("schedules are rows, and schedulers read them", "--schedule -s", "--max-interval"),
-        **_idle("schedules are rows, and schedulers read them", "--scheduler -S"),
+        **_idle("schedules are rows: `./run import-celery MODULE --beat-db URL --apply` imports those of django-celery-beat", "--scheduler -S"),
     },
     "call": {
         **_refused("a job goes to a queue by name: use --queue", "--exchange", "--routing-key"),

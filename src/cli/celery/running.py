@@ -21,13 +21,18 @@ def enter_application(app: str | None, folder: Path | None, data: Path | None) -
     settings = enter(data)
     if app is None:
         return
+    search(folder)
+    os.environ["CALLBOARD_ACTORS"] = ",".join(dict.fromkeys([*settings.actor_modules, module_of(app)]))
+    get_settings.cache_clear()
+
+
+def search(folder: Path | None) -> None:
+    """Let this process and its children import modules of a folder; default: the one in which the command was called."""
     place = (Path(os.environ.get("CALLBOARD_CALLED_FROM", ".")) / (folder or ".")).resolve()
     if not place.is_dir():
         raise UpError(f"There is no folder {place}. Correct --workdir.")
     sys.path.insert(0, str(place))
     os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, (str(place), os.environ.get("PYTHONPATH"))))
-    os.environ["CALLBOARD_ACTORS"] = ",".join(dict.fromkeys([*settings.actor_modules, module_of(app)]))
-    get_settings.cache_clear()
 
 
 def module_of(app: str) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
 from sqlalchemy import select, update
@@ -14,6 +15,7 @@ from src.jobs.core.models import Job, Worker
 from src.jobs.core.states import State
 from src.jobs.leases import workers
 from src.sql.clock import now
+from tests.harness import beat_database
 from tests.sql.cli.conftest import Terminal
 
 TASKS = "tests.actors.celery_tasks"
@@ -102,3 +104,22 @@ def test_the_result_of_a_job_or_its_failure_is_printed(celery: Terminal) -> None
     with celery.database.write() as session:
         session.execute(update(Job).values(state=State.DEAD, result=None, error="KeyError: 'gone'"))
     assert celery.run("celery", "result", id, code=1) == "· ./run job " + id + "\n✘ KeyError: 'gone'"
+
+
+def test_schedules_of_beat_are_imported_after_a_dry_run(terminal: Terminal, tmp_path: Path) -> None:
+    url = beat_database.make(tmp_path / "beat.db", TASKS)
+    dry = terminal.prints("import-celery", TASKS, "--beat-db", url, code=3)
+    assert "nothing is written without --apply" in dry
+    assert "  create     disabled (paused): tests.actors.celery_tasks.keep, every 600 s" in dry
+    assert "  create     every second: every 1 s, declared in code" in dry
+    assert terminal.run("schedules") == ""
+
+    assert "  created    report: tests.actors.celery_tasks.add, 0 6 * * mon-fri Europe/Berlin" in terminal.prints(
+        "import-celery", TASKS, "--beat-db", url, "--apply", code=3
+    )
+    assert [line.split()[1:3] for line in terminal.run("schedules").splitlines()] == [
+        ["paused", "disabled"], ["active", "every"], ["active", "once"], ["active", "report"],
+    ]  # fmt: skip
+    with terminal.database.read() as session:
+        entry = session.execute(select(AuditEntry)).scalar_one()
+    assert entry.action == "schedule.import"

@@ -1,0 +1,288 @@
+"""Configuration: keys, beat's entries and routes, wherever an application writes them."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from ...setting_checks import broker_url, list_of
+from ..app.beat import ENTRY_KEYS, ENTRY_OPTIONS
+from ..base.differences import DIFFERENCES, Unsupported, unknown
+from ..conf.keys import BY_NAME, Effect, new_name
+from ..core import routes
+from ..exceptions import ImproperlyConfigured
+from . import literals
+from .inventory import Inventory, Place
+from .names import Names
+from .sources import Source, Sources
+
+#: arguments of Celery() beside keys
+_ARGUMENTS = frozenset(
+    {
+        "main",
+        "broker",
+        "backend",
+        "include",
+        "set_as_current",
+        "config_source",
+        "namespace",
+        "changes",
+        "task_cls",
+        "autofinalize",
+        "strict_typing",
+    }
+)
+_FOREIGN = ("redis", "rediss", "sqs", "memory", "filesystem", "sentinel", "mongodb", "kafka", "gcpubsub")
+
+
+class _Configuration:
+    def __init__(self, sources: Sources, names: Names, found: Inventory) -> None:
+        self.sources, self.names, self.found = sources, names, found
+
+    def survey(self, source: Source) -> None:
+        """Note what one module configures."""
+        for node in ast.walk(source.tree):
+            if isinstance(node, ast.Assign):
+                for target in node.targets:
+                    self.assigned(source, target, node.value)
+            elif isinstance(node, ast.Call):
+                self.called(source, node)
+
+    def assigned(self, source: Source, target: ast.expr, value: ast.expr) -> None:
+        """Note `app.conf.key = value`, and entries of beat_schedule that are set one by one."""
+        if isinstance(target, ast.Attribute) and self.names.of(source, target.value) == "app.conf":
+            self.key(source, target.attr, value, "")
+        elif isinstance(target, ast.Subscript) and isinstance(name := literals.value(target.slice), str):
+            owner = self.names.of(source, target.value)
+            if owner == "app.conf":
+                self.key(source, name, value, "")
+            elif owner == "app.conf.beat_schedule":
+                self.entry(source, name, value)
+            elif new_name(name) is not None and ast.unparse(target.value).endswith("config"):
+                self.key(source, name, value, "")  # Flask's, which conf.update() reads
+
+    def called(self, source: Source, node: ast.Call) -> None:
+        """Note keys that are arguments, and modules of configuration."""
+        name = self.names.of(source, node.func)
+        if name == "app.conf.update":
+            self.updated(source, node)
+        elif name in ("celery.Celery", "celery.app.Celery"):
+            for word in node.keywords:
+                if word.arg == "broker":
+                    self.broker(source, word.value)
+                elif word.arg and word.arg not in _ARGUMENTS:
+                    row = f"Celery({word.arg}=)"
+                    if row in DIFFERENCES and literals.value(word.value) is not None:
+                        self.found.differs(row, self.place(source, word.value))
+                    else:
+                        self.key(source, word.arg, word.value, "")
+        elif name == "app.config_from_object" and node.args:
+            namespace = next((literals.value(word.value) for word in node.keywords if word.arg == "namespace"), None)
+            self.module(source, node, f"{namespace.rstrip('_').upper()}_" if isinstance(namespace, str) else "")
+
+    def updated(self, source: Source, node: ast.Call) -> None:
+        for word in node.keywords:
+            if word.arg:
+                self.key(source, word.arg, word.value, "")
+            else:
+                self.mapping(source, word.value, node)
+        for each in node.args:
+            self.mapping(source, each, node)
+
+    def mapping(self, source: Source, given: ast.expr, node: ast.AST) -> None:
+        """Note the keys of a dictionary."""
+        pairs = list(_pairs(_followed(source, given)))
+        for name, value in pairs:
+            self.key(source, name, value, "")
+        if not pairs and ast.unparse(given).endswith(".config"):
+            self.found.change(
+                self.place(source, node),
+                f"{ast.unparse(given)} has further keys, which raise TypeError: pass a dictionary of Celery's keys.",
+            )
+        elif not pairs:
+            self.found.look(self.place(source, node), f"{ast.unparse(given)} must hold keys of Celery alone: another one raises TypeError.")
+
+    def module(self, source: Source, node: ast.Call, prefix: str) -> None:
+        """Note the keys of the module, class or mapping that config_from_object() reads."""
+        given = node.args[0]
+        path = literals.value(given)
+        meant = path if isinstance(path, str) else (self.names.of(source, given) or "").removeprefix("module ")
+        places = list(self.bodies(meant, source, given))
+        for each, body in places:
+            for name, value in _assignments(body):
+                if name.startswith(prefix) if prefix else new_name(name) is not None:
+                    self.key(each, name.removeprefix(prefix).lower() if prefix else name, value, prefix)
+        if not places:
+            self.found.look(
+                self.place(source, node),
+                f"{ast.unparse(given)} is known only when the code runs: check its keys in the list of differences.",
+            )
+
+    def bodies(self, meant: str, source: Source, given: ast.expr) -> Iterator[tuple[Source, Any]]:
+        """Yield the bodies of a configuration: a module's, a class's, or all settings of Django."""
+        if meant.startswith("django.conf"):
+            for each in self.sources.modules:
+                if "settings" in each.module.split(".") or each.module.endswith("settings"):
+                    yield each, each.tree.body
+            return
+        module, _, attribute = meant.partition(":")
+        found = self.names.find(module)
+        if found is not None and not attribute:
+            yield found, found.tree.body
+            return
+        name = attribute or module.rpartition(".")[2] or (given.id if isinstance(given, ast.Name) else "")
+        classes = [(each, node) for each in self.sources.modules for node in ast.walk(each.tree) if isinstance(node, ast.ClassDef)]
+        mine = [(each, node) for each, node in classes if node.name == name] or [
+            (each, node) for each, node in classes if "celery" in node.name.lower() and "config" in node.name.lower()
+        ]
+        yield from ((each, node.body) for each, node in mine)
+        if not mine:
+            for each in self.sources.modules:
+                for value in _named_celery(each.tree):
+                    yield each, value
+
+    def key(self, source: Source, spelled: str, value: ast.expr, prefix: str) -> None:
+        """Note one key: unknown, refused, without effect, or used."""
+        place, name = self.place(source, value), new_name(spelled)
+        if name is None:
+            if spelled.isidentifier() and not spelled.startswith("_"):
+                shown = f"{prefix}{spelled.upper()}: " if prefix else ""
+                self.found.change(place, f"{shown}{unknown('a configuration key of Celery', spelled, BY_NAME)}")
+            return
+        row, given = BY_NAME[name], literals.value(value)
+        self.found.keys.append((f"{name}: {row.effect}, {row.text}", place))
+        if row.effect is Effect.REFUSED and given not in (None, False):
+            self.found.change(place, f"{name} is not available: {row.text}.")
+        elif (
+            row.allowed and given is not literals.UNKNOWN and (list(given) if isinstance(given, tuple | set) else given) not in row.allowed
+        ):
+            self.found.change(place, f"{name}={given!r} is not available: {row.text}.")
+        elif row.allowed and given is literals.UNKNOWN:
+            self.found.look(place, f"{name}={ast.unparse(value)[:60]}: {row.text}.")
+        if name == "broker_url":
+            self.broker(source, value)
+        elif name == "beat_schedule":
+            self.schedule(source, value)
+        elif name == "task_routes":
+            self.routes(source, value)
+
+    def broker(self, source: Source, value: ast.expr) -> None:
+        """Note the broker that the code names: it must be RabbitMQ, and that of CALLBOARD_BROKER_URL."""
+        place, texts = (
+            self.place(source, value),
+            [each.value for each in ast.walk(value) if isinstance(each, ast.Constant) and isinstance(each.value, str)],
+        )
+        self.found.differs("Celery(broker=)", place)
+        foreign = [text for text in texts if text.partition(":")[0] in _FOREIGN and ":" in text]
+        if foreign:
+            self.found.change(
+                place, f"The broker {foreign[0].partition(':')[0]}: is not RabbitMQ. Take it out of the code, and set CALLBOARD_BROKER_URL."
+            )
+            return
+        given = literals.value(value)
+        if isinstance(given, str) and given:
+            try:
+                [broker_url(url) for url in list_of(given, ";")]
+            except ValueError as error:
+                self.found.change(place, f"The broker of the code {error}.")
+        elif given is literals.UNKNOWN:
+            self.found.look(place, f"The broker {ast.unparse(value)[:60]} must be the one of CALLBOARD_BROKER_URL.")
+
+    def schedule(self, source: Source, value: ast.expr) -> None:
+        """Note beat's entries."""
+        entries = list(_pairs(_followed(source, value)))
+        for name, entry in entries:
+            self.entry(source, name, entry)
+        if not entries and literals.value(value) != {}:
+            self.found.look(
+                self.place(source, value),
+                f"beat_schedule = {ast.unparse(value)[:60]} is known only when the code runs: survey the module by its name.",
+            )
+
+    def entry(self, source: Source, name: str, entry: ast.expr) -> None:
+        """Note one entry of beat."""
+        place, fields = self.place(source, entry), dict(_pairs(entry))
+        task, rule = fields.get("task"), fields.get("schedule")
+        self.found.schedules.append((f"{name}: {ast.unparse(task) if task else '?'}, {ast.unparse(rule) if rule else '?'}", place))
+        self.found.differs("beat_schedule", place)
+        for key in fields.keys() - ENTRY_KEYS:
+            self.found.change(place, f"beat_schedule[{name!r}]: {unknown('a key of an entry', key, ENTRY_KEYS)}")
+        for option, given in _pairs(fields.get("options")):
+            if option not in ENTRY_OPTIONS:
+                self.found.change(
+                    self.place(source, given), f"beat_schedule[{name!r}]: {unknown('an option of an entry', option, ENTRY_OPTIONS)}"
+                )
+        if rule is not None:
+            literals.check_interval(rule, self.place(source, rule), self.found)
+
+    def routes(self, source: Source, value: ast.expr) -> None:
+        """Note routes, and those that name more than queue and priority."""
+        pairs = list(_pairs(_followed(source, value)))
+        for pattern, route in pairs:
+            place, given = self.place(source, route), literals.value(route)
+            self.found.routes.append((f"{pattern} -> {ast.unparse(route)}", place))
+            if isinstance(given, Mapping | str):
+                try:
+                    routes.as_route(given)
+                except (Unsupported, ImproperlyConfigured) as error:
+                    self.found.change(place, str(error))
+        if not pairs:
+            self.found.routes.append((ast.unparse(value)[:100], self.place(source, value)))
+
+    @staticmethod
+    def place(source: Source, node: ast.AST) -> Place:
+        return Place(source.shown, getattr(node, "lineno", 0))
+
+
+def survey(sources: Sources, names: Names, found: Inventory) -> None:
+    """Note the configuration of an application."""
+    configuration = _Configuration(sources, names, found)
+    for source in sources.modules:
+        configuration.survey(source)
+
+
+def _pairs(node: Any) -> Iterator[tuple[str, ast.expr]]:
+    """Yield the items of a dictionary, written as {…} or dict(…)."""
+    if isinstance(node, ast.Dict):
+        for key, value in zip(node.keys, node.values, strict=True):
+            yield (
+                str(literals.value(key)) if key is not None and literals.value(key) is not literals.UNKNOWN else ast.unparse(key or value),
+                value,
+            )
+    elif isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "dict":
+        yield from ((word.arg, word.value) for word in node.keywords if word.arg)
+
+
+def _followed(source: Source, node: ast.expr) -> ast.expr:
+    """The value of a name that the module assigns; other expressions stay."""
+    if isinstance(node, ast.Name):
+        for each in ast.walk(source.tree):
+            if isinstance(each, ast.Assign) and any(isinstance(target, ast.Name) and target.id == node.id for target in each.targets):
+                return each.value
+    return node
+
+
+def _assignments(body: Any) -> Iterator[tuple[str, ast.expr]]:
+    """Yield the names that a body assigns, also in its conditions and classes; of a dictionary its items."""
+    if isinstance(body, ast.expr):
+        yield from _pairs(body)
+        return
+    for each in body:
+        for node in ast.walk(each):
+            if isinstance(node, ast.Assign):
+                yield from ((target.id, node.value) for target in node.targets if isinstance(target, ast.Name))
+            elif isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name) and node.value is not None:
+                yield node.target.id, node.value
+
+
+def _named_celery(tree: ast.Module) -> Iterator[ast.expr]:
+    """Yield dictionaries that are assigned, or passed, under the name CELERY."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.keyword) and node.arg and node.arg.upper().startswith("CELERY") and list(_pairs(node.value)):
+            yield node.value
+        elif isinstance(node, ast.Assign) and list(_pairs(node.value)):
+            for target in node.targets:
+                text = ast.unparse(target).upper()
+                if text.startswith("CELERY") or text.endswith(("['CELERY']", "['CELERY_CONFIG']")):
+                    yield node.value

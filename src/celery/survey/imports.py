@@ -1,0 +1,71 @@
+"""Imports of Celery: lines to change, names without a counterpart, and packages that need Celery itself."""
+
+from __future__ import annotations
+
+import ast
+import importlib
+
+from .inventory import Inventory, Place
+from .names import Names
+from .sources import Source, celery_name
+
+_PACKAGE = __name__.partition(".survey.")[0]
+_BEAT = "import its schedules with --beat-db, and take the package out"
+#: packages beside Celery -> the cure
+_BESIDE = {
+    "django_celery_beat": _BEAT,
+    "django_celery_results": "results are in the job's row: take the package out",
+    "celery_once": "use @dramatiq.actor(unique=True), or a lock of your own",
+    "celery_singleton": "use @dramatiq.actor(unique=True), or a lock of your own",
+    "redbeat": "use beat_schedule or add_periodic_task(), and `./run scheduler`",
+    "flower": "the console shows tasks, queues and workers",
+}
+
+
+def survey(source: Source, names: Names, found: Inventory) -> None:
+    """Note the imports of one module."""
+    for node in ast.walk(source.tree):
+        if isinstance(node, ast.Import):
+            for alias in node.names:
+                _module(source, node, alias.name, None, names, found)
+        elif isinstance(node, ast.ImportFrom) and not node.level:
+            for alias in node.names:
+                _module(source, node, node.module or "", alias.name, names, found)
+        elif isinstance(node, ast.Assign) and any(isinstance(each, ast.Name) and each.id == "INSTALLED_APPS" for each in node.targets):
+            for each in ast.walk(node.value):
+                if isinstance(each, ast.Constant) and each.value in _BESIDE:
+                    found.change(Place(source.shown, each.lineno), f"{each.value} needs Celery itself: {_BESIDE[each.value]}.")
+
+
+def missing(module: str, name: str | None) -> str | None:
+    """Why this interface has nothing of Celery's module, or of a name in it; None if it has."""
+    ours = f"{_PACKAGE}{module.removeprefix('celery')}"
+    try:
+        imported = importlib.import_module(ours)
+    except ImportError as error:
+        return str(error) if "not available" in str(error) else f"{module} has no counterpart."
+    if name in (None, "*") or hasattr(imported, str(name)):
+        return None
+    try:
+        importlib.import_module(f"{ours}.{name}")
+    except ImportError as error:
+        return str(error) if "not available" in str(error) else f"{module} has no {name} here."
+    return None
+
+
+def _module(source: Source, node: ast.stmt, module: str, name: str | None, names: Names, found: Inventory) -> None:
+    place = Place(source.shown, node.lineno)
+    ours = celery_name(module)
+    if ours is not None:
+        if module.partition(".")[0] == "celery" and place not in found.imports:
+            found.imports.append(place)
+        if (why := missing(ours, name)) is not None:
+            found.change(place, why)
+        return
+    top = module.partition(".")[0]
+    if top in _BESIDE:
+        found.change(place, f"{top} needs Celery itself: {_BESIDE[top]}.")
+    elif top in ("kombu", "billiard", "amqp", "vine"):
+        found.look(place, f"{top} is not installed with Callboard: keep it, or name queues as text.")
+    elif "celery" in module.split(".")[-1] and names.find(module) is None and ".celery" in module:
+        found.look(place, f"{module} is written for Celery itself.")
