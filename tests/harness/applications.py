@@ -130,7 +130,9 @@ class Application:
             process.wait(60)
 
     def sign_in(self) -> None:
-        """Sign the browser in to the console, as an administrator."""
+        """Sign the browser in to the console, as an administrator, if it is not yet."""
+        if len(self.cookies):
+            return
         link = self.run("-c", _LINK.format(url=f"{self.url}{PREFIX}")).splitlines()[-1]
         assert link.startswith(f"{self.url}{PREFIX}/")
         self.browser.open(link, timeout=60).close()
