@@ -10,9 +10,11 @@ import shlex
 import signal
 import socket
 import subprocess
+import sys
+import threading
 import time
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 from types import FrameType
@@ -33,7 +35,7 @@ from .data.data_folder import Folder, PartRecord, State, without_processes
 from .data.log_files import LogFile, is_for_terminal, last_lines, readable
 from .data.process_identity import MARK, identify
 from .errors import UpError
-from .parts import launch, leftovers
+from .parts import launch, leftovers, warm
 from .parts.part import Part, ending
 from .parts.reloading import Reload
 from .parts.terminal import lasting
@@ -61,7 +63,14 @@ class Supervisor:
     """The process that owns all processes of a data folder."""
 
     def __init__(
-        self, folder: Folder, settings: Settings, *, report: Callable[[str], None], echo: Callable[[str, str], None], watch: bool = False
+        self,
+        folder: Folder,
+        settings: Settings,
+        *,
+        report: Callable[[str], None],
+        echo: Callable[[str, str], None],
+        run: launch.Run | None = None,
+        watch: bool = False,
     ) -> None:
         self.folder = folder
         self.settings = settings
@@ -77,6 +86,8 @@ class Supervisor:
         self._listener: socket.socket | None = None
         self._mailbox: socket.socket | None = None
         self._watches = watch
+        # A fork has the code of this process, not the saved one.
+        self._run = run if sys.platform == "linux" and not watch else None
         self._watch: Watch | None = None
         self._silence: SilentSchedulers | None = None
         self._reload: Reload | None = None
@@ -167,11 +178,16 @@ class Supervisor:
         url = parse(self.settings.effective_database_url)
         try:
             migrations.migrate()
+            before = warm.open_files() if self._run is not None else set()
             password = front_door.ensure_admin()
         except migrations.MigrationRefused as error:
             raise UpError(str(error)) from None
         except (SQLAlchemyError, OSError) as error:
             raise UpError(_database_problem(url, error)) from None
+        if self._run is not None:
+            warm.preload()
+            if warm.open_files() - before or threading.active_count() > 1:
+                self._run = None
         if password:
             self.folder.keep_admin_password(password)
             self.state = replace(self.state, first_start=True)
@@ -223,10 +239,21 @@ class Supervisor:
 
         def start() -> subprocess.Popen[bytes]:
             handed_over = {variable: str(descriptors[0])} if descriptors else {}
-            return launch.process(self.folder, role, name, {**self._environment, **handed_over}, pass_fds=descriptors)
+            environment = {**self._environment, **handed_over}
+            with self._alone() as is_alone:
+                return launch.process(self.folder, role, name, environment, pass_fds=descriptors, run=self._run if is_alone else None)
 
         grace = self.settings.shutdown_timeout + leftovers.MARGIN if role == "worker" else leftovers.SHORT
         self._launch(Part(role, name, start, grace=grace))
+
+    @contextmanager
+    def _alone(self) -> Iterator[bool]:
+        """Keep other threads from holding a lock during a fork; yields False if one does."""
+        if self._silence is None:
+            yield True
+        else:
+            with self._silence.paused() as is_paused:
+                yield is_paused
 
     def _add_web(self) -> None:
         assert self._listener is not None, "the port is opened first"

@@ -54,7 +54,7 @@ class Boot(Middleware):
 
     def __init__(self) -> None:
         self.process: WorkerProcess | None = None
-        self._relay = Relay()
+        self._relay: Relay | None = None
         self._executor: Executor | None = None
         self._worker: Any = None
         self._stopping: Stopping | None = None
@@ -106,6 +106,8 @@ class Boot(Middleware):
         if _has_isolated(broker):
             with suppress(OSError):  # the first job tries again
                 process.children.start()  # it needs a second or two to import the actors: do that before the first job
+        # Made here, not with the broker: a fork would count a thread that was made before it as ended.
+        self._relay = Relay()
         self._relay.start()
         _calm_collector()
         _log_served(broker, process, listened)
@@ -116,7 +118,8 @@ class Boot(Middleware):
 
     def before_worker_shutdown(self, broker: Broker, worker: Any) -> None:
         self._stops.set()
-        self._relay.close()
+        if self._relay is not None:
+            self._relay.close()
         if self.process is not None:
             self.process.stop_taking()
             notify(broker, list(self.process.load.running.values()))
@@ -142,7 +145,8 @@ class Boot(Middleware):
         """Yield the threads that this process cannot do without."""
         if self.process is not None:
             yield from self.process.threads()
-        yield from self._relay.threads()
+        if self._relay is not None:
+            yield from self._relay.threads()
         yield from get_publisher().threads()
         yield from interrupts.threads()
         for queue, thread in list(self._worker.consumers.items()):

@@ -12,7 +12,7 @@ import click
 from ...up.data.process_identity import MARK
 from ...up.errors import UpError
 from ...up.locations import PACKAGE
-from ...up.parts import launch
+from ...up.parts import launch, warm
 from ..shared.data_folder import join
 
 
@@ -26,7 +26,7 @@ def web() -> None:
 
         if problem := migrations.problem():
             raise UpError(problem)
-    _become(sys.executable, "-m", "gunicorn", "-c", f"python:{PACKAGE}.up.gunicorn_conf", f"{PACKAGE}.web:create_app()")
+    warm.become([sys.executable, "-m", "gunicorn", "-c", f"python:{PACKAGE}.up.gunicorn_conf", f"{PACKAGE}.web:create_app()"])
 
 
 @click.command()
@@ -43,7 +43,7 @@ def worker(*, threads: int | None, queues: str | None) -> None:
     if queues:
         command += ["-Q", *queues.split(",")]
     _load_actors()
-    _become(*command)
+    warm.become(command)
 
 
 @click.command()
@@ -98,8 +98,3 @@ def _load_actors() -> None:
         from ...up.parts.actor_loading import load_actors  # here: a part of ./run up starts faster without
 
         load_actors()
-
-
-def _become(*command: str) -> None:
-    sys.stdout.flush()
-    os.execv(command[0], command)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shlex
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -12,11 +13,13 @@ import click
 from ...settings import Settings
 from ...up.data import configuration
 from ...up.data.data_folder import Folder, State
+from ...up.data.process_identity import MARK
 from ...up.errors import UpError
 from ...up.parts import leftovers
 from ...up.rabbitmq.node import NodeError
 from ...up.supervisor import Supervisor
 from ...up.verbs import announce, detach
+from .. import entry
 from ..shared.data_folder import data_option, data_words, open_folder, report
 
 
@@ -32,6 +35,7 @@ def up(*, detached: bool, data: Path | None, port: int | None, workers: int | No
         if value is not None:
             os.environ[f"CALLBOARD_{name}"] = str(value)
     folder, settings = open_folder(data)
+    _mark(folder)
     folder.prepare()
     if not folder.hold():
         _say_lines(announce.already_lines(_joined(folder.read_state()), option=data_words(data)))
@@ -49,12 +53,19 @@ def up(*, detached: bool, data: Path | None, port: int | None, workers: int | No
         _supervise(folder, settings, _echo, announced, watch)
 
 
+def _mark(folder: Folder) -> None:
+    """Start again with the folder's mark, so that it is in the environment of every fork of this process."""
+    if os.environ.get(MARK) != str(folder.path):
+        os.environ[MARK] = str(folder.path)
+        os.execv(sys.executable, sys.orig_argv)
+
+
 def _supervise(
     folder: Folder, settings: Settings, echo: Callable[[str, str], None], announced: Callable[[State], None], watch: bool
 ) -> None:
     leftovers.end(folder, folder.read_state(), shutdown_timeout=settings.shutdown_timeout, report=report)
     try:
-        Supervisor(folder, settings, report=report, echo=echo, watch=watch).run(announced)
+        Supervisor(folder, settings, report=report, echo=echo, run=entry.main, watch=watch).run(announced)
     except (NodeError, OSError) as error:
         raise UpError(_in_words(error, folder)) from None
 

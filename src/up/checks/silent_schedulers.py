@@ -5,6 +5,8 @@ from __future__ import annotations
 import socket
 import threading
 from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 from sqlalchemy import select
 
@@ -16,6 +18,8 @@ from ...sql.database import Database
 LOOK_S = 5.0
 #: silent checks in a row before a scheduler is replaced: longer than any wait for a slow database
 REPLACE_AFTER = 12
+#: seconds that a pause waits for the check under way
+PAUSE_S = 1.0
 
 
 def silent_pids(database_url: str) -> set[int]:
@@ -41,6 +45,7 @@ class SilentSchedulers:
         self._database_url = database_url
         self._found: Counter[int] = Counter()
         self._closing = threading.Event()
+        self._looking = threading.Lock()
         threading.Thread(target=self._run, name="silence", daemon=True).start()
 
     def close(self) -> None:
@@ -50,6 +55,16 @@ class SilentSchedulers:
         """True if this process was silent at enough checks in a row to be replaced."""
         return self._found[pid] >= REPLACE_AFTER
 
+    @contextmanager
+    def paused(self) -> Iterator[bool]:
+        """Run no check in the block; yields False if one is under way and does not end."""
+        is_paused = self._looking.acquire(timeout=PAUSE_S)
+        try:
+            yield is_paused
+        finally:
+            if is_paused:
+                self._looking.release()
+
     def look(self) -> None:
         """Run one check."""
         silent = silent_pids(self._database_url)
@@ -57,4 +72,5 @@ class SilentSchedulers:
 
     def _run(self) -> None:
         while not self._closing.wait(LOOK_S):
-            self.look()
+            with self._looking:
+                self.look()

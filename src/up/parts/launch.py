@@ -9,7 +9,7 @@ import socket
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 
 from ...broker.isolate import process_tree
@@ -19,6 +19,10 @@ from ..data.data_folder import Folder
 from ..data.process_identity import command_line
 from ..errors import UpError
 from ..locations import PACKAGE, ROOT
+from . import warm
+
+#: runs a command line of ours, without the program's name
+Run = Callable[[Sequence[str]], None]
 
 #: environment variables of the inherited listening sockets (web front end, mailbox)
 WEB_FD, MAILBOX_FD = "CALLBOARD_WEB_FD", "CALLBOARD_MAILBOX_FD"
@@ -27,11 +31,13 @@ BEGUN_AT = "CALLBOARD_BEGUN_AT"
 
 
 def process(
-    folder: Folder, role: str, name: str, environment: Mapping[str, str], *, pass_fds: tuple[int, ...] = ()
+    folder: Folder, role: str, name: str, environment: Mapping[str, str], *, pass_fds: tuple[int, ...] = (), run: Run | None = None
 ) -> subprocess.Popen[bytes]:
-    """Start `./run ROLE` in a new session with its own log file."""
+    """Start `./run ROLE` in a new session with its own log file. `run`: start it warm, and call this in the fork."""
     folder.logs.mkdir(mode=0o700, parents=True, exist_ok=True)  # a deleted folder must not stop the other processes
     with open(folder.logs / f"{name}.log", "ab") as log:
+        if run is not None:
+            return warm.fork(run, role, name, environment, log=log.fileno(), keep=pass_fds)
         return subprocess.Popen(
             [sys.executable, "-m", PACKAGE, role],
             cwd=ROOT,
@@ -79,7 +85,7 @@ def listen_on(host: str, preferred: int, *, exact: bool) -> socket.socket:
 def shared_memory_problem() -> str | None:
     """Check that processes can share memory, as a dramatiq worker and its master do; return None or the problem."""
     try:
-        multiprocessing.get_context("spawn").Lock()
+        multiprocessing.get_context("fork").Lock()
         if os.path.isdir("/dev/shm"):  # Linux only
             tempfile.TemporaryFile(dir="/dev/shm").close()
     except OSError as error:
