@@ -34,6 +34,13 @@ _REFUSED_HERE = refused("Celery(")
 _IDLE = frozenset({"autofinalize", "strict_typing"})
 
 
+class _Tasks(dict[str, Any]):
+    """Tasks by name; setting one raises, since it would be lost."""
+
+    def __setitem__(self, name: str, task: Any) -> NoReturn:
+        raise unsupported("app.tasks[name] = task")
+
+
 class Celery:
     """An application. `main` is the name of the script's module, `broker` must be Callboard's; see the list of differences."""
 
@@ -89,7 +96,7 @@ class Celery:
     def tasks(self) -> dict[str, Any]:
         """Every task of this process, by name."""
         self.load()
-        return dict(registry.tasks)
+        return _Tasks(registry.tasks)
 
     @property
     def current_task(self) -> Any:

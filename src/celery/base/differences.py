@@ -45,6 +45,7 @@ DIFFERENCES: dict[str, Difference] = {
     **_refused(_COMMANDS, "use `./run resume queue:NAME` and `./run pause queue:NAME`", "app.control.add_consumer", "app.control.cancel_consumer"),
     **_refused(_COMMANDS, "use `./run workers stop NAME`", "app.control.shutdown"),
     **_refused(_COMMANDS, "nothing needs to be switched on: use webhooks, `/metrics` or the live pages", "app.control.enable_events", "app.control.disable_events"),
+    **_refused("a task is an actor of one name", "declare the function again, with name=", "app.tasks[name] = task"),
     **_refused(_COMMANDS, "use `./run purge QUEUE`", "app.control.purge", "app.control.discard_all"),
     **_refused("a worker is a command of Dramatiq", "run `dramatiq src.actors`", "app.start", "app.worker_main", "app.Worker", "app.WorkController"),
     **_refused("any number of schedulers fire each tick once", "run `./run scheduler`", "app.Beat"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -33,7 +34,7 @@ _ARGUMENTS = frozenset(
         "strict_typing",
     }
 )
-_FOREIGN = ("redis", "rediss", "sqs", "memory", "filesystem", "sentinel", "mongodb", "kafka", "gcpubsub")
+_FOREIGN = re.compile(r"(rediss?|sqs|memory|filesystem|sentinel|mongodb|kafka|gcpubsub)(\+\w+)?:")
 
 
 class _Configuration:
@@ -53,6 +54,8 @@ class _Configuration:
         """Note `app.conf.key = value`, and entries of beat_schedule that are set one by one."""
         if isinstance(target, ast.Attribute) and self.names.of(source, target.value) == "app.conf":
             self.key(source, target.attr, value, "")
+        elif isinstance(target, ast.Subscript) and self.names.of(source, target.value) == "app.tasks":
+            self.found.differs("app.tasks[name] = task", self.place(source, target))
         elif isinstance(target, ast.Subscript) and isinstance(name := literals.value(target.slice), str):
             owner = self.names.of(source, target.value)
             if owner == "app.conf":
@@ -169,12 +172,9 @@ class _Configuration:
 
     def broker(self, source: Source, value: ast.expr) -> None:
         """Note the broker that the code names: it must be RabbitMQ, and that of CALLBOARD_BROKER_URL."""
-        place, texts = (
-            self.place(source, value),
-            [each.value for each in ast.walk(value) if isinstance(each, ast.Constant) and isinstance(each.value, str)],
-        )
+        place, texts = self.place(source, value), list(_texts(source, value))
         self.found.differs("Celery(broker=)", place)
-        foreign = [text for text in texts if text.partition(":")[0] in _FOREIGN and ":" in text]
+        foreign = [text for text in texts if _FOREIGN.match(text)]
         if foreign:
             self.found.change(
                 place, f"The broker {foreign[0].partition(':')[0]}: is not RabbitMQ. Take it out of the code, and set CALLBOARD_BROKER_URL."
@@ -261,6 +261,15 @@ def _followed(source: Source, node: ast.expr) -> ast.expr:
             if isinstance(each, ast.Assign) and any(isinstance(target, ast.Name) and target.id == node.id for target in each.targets):
                 return each.value
     return node
+
+
+def _texts(source: Source, node: ast.expr) -> Iterator[str]:
+    """Yield the texts of an expression, and of the names in it that the module assigns."""
+    for each in ast.walk(node):
+        if isinstance(each, ast.Constant) and isinstance(each.value, str):
+            yield each.value
+        elif isinstance(each, ast.Name) and (value := _followed(source, each)) is not each:
+            yield from (inner.value for inner in ast.walk(value) if isinstance(inner, ast.Constant) and isinstance(inner.value, str))
 
 
 def _assignments(body: Any) -> Iterator[tuple[str, ast.expr]]:

@@ -31,9 +31,9 @@ def survey(source: Source, names: Names, found: Inventory) -> None:
         elif isinstance(node, ast.ImportFrom) and not node.level:
             for alias in node.names:
                 _module(source, node, node.module or "", alias.name, names, found)
-        elif isinstance(node, ast.Assign) and any(isinstance(each, ast.Name) and each.id == "INSTALLED_APPS" for each in node.targets):
-            for each in ast.walk(node.value):
-                if isinstance(each, ast.Constant) and each.value in _BESIDE:
+        elif isinstance(node, ast.List | ast.Tuple):
+            for each in node.elts:  # INSTALLED_APPS, wherever it is put together
+                if isinstance(each, ast.Constant) and each.value in _BESIDE and str(each.value).startswith("django_"):
                     found.change(Place(source.shown, each.lineno), f"{each.value} needs Celery itself: {_BESIDE[each.value]}.")
 
 
@@ -67,5 +67,5 @@ def _module(source: Source, node: ast.stmt, module: str, name: str | None, names
         found.change(place, f"{top} needs Celery itself: {_BESIDE[top]}.")
     elif top in ("kombu", "billiard", "amqp", "vine"):
         found.look(place, f"{top} is not installed with Callboard: keep it, or name queues as text.")
-    elif "celery" in module.split(".")[-1] and names.find(module) is None and ".celery" in module:
+    elif "celery" in module.split(".")[1:] and names.find(module) is None:
         found.look(place, f"{module} is written for Celery itself.")

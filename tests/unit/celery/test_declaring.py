@@ -175,3 +175,8 @@ def test_modules_have_celerys_names() -> None:
         ("signals", "task_success"), ("exceptions", "Retry"), ("states", "PENDING"),
     ):  # fmt: skip
         assert hasattr(importlib.import_module(f"src.celery.{name}"), attribute)
+
+
+def test_a_second_name_for_a_task_is_refused(app: Celery) -> None:
+    with pytest.raises(Unsupported, match=r"app.tasks\[name\] = task is not available: a task is an actor of one name"):
+        app.tasks["old.name"] = object()

@@ -133,7 +133,9 @@ def test_configuration_is_read_where_it_is_written(proj: Path) -> None:
         """\
         from datetime import timedelta
         from callboard.celery.schedules import crontab
-        CELERY_BROKER_URL = "redis://localhost"
+        OWN_URL = "redis+socket://localhost"
+        CELERY_BROKER_URL = OWN_URL
+        APPS = ["django_celery_beat"]
         CELERY_TASK_SERIALIZER = "pickle"
         CELERY_OWN_NAME = 1
         CELERY_BEAT_SCHEDULE = {
@@ -151,6 +153,7 @@ def test_configuration_is_read_where_it_is_written(proj: Path) -> None:
         app.config_from_object("django.conf:settings", namespace="CELERY")
         app.conf.update(worker_max_memory_per_child=1000)
         app.conf.timezone = "Europe/Berlin"
+        app.tasks["old"] = app.tasks["new"]
         """,
     )
 
@@ -160,14 +163,16 @@ def test_configuration_is_read_where_it_is_written(proj: Path) -> None:
         "broker_url", "task_serializer", "beat_schedule", "task_routes", "worker_max_memory_per_child", "timezone",
     }  # fmt: skip
     assert [(str(place), text.partition(":")[0][:44]) for place, text in sorted(found.changes)] == [
-        ("settings.py:3", "The broker redis"),
-        ("settings.py:4", "task_serializer='pickle' is not available"),
-        ("settings.py:5", "CELERY_OWN_NAME"),
-        ("settings.py:8", "beat_schedule['often']"),
-        ("settings.py:8", "run_every must be a whole number of seconds "),
-        ("settings.py:9", "crontab(day_of_month= and day_of_week=) is n"),
-        ("settings.py:11", "apply_async(exchange=) is not available"),
+        ("settings.py:4", "The broker redis+socket"),
+        ("settings.py:5", "django_celery_beat needs Celery itself"),
+        ("settings.py:6", "task_serializer='pickle' is not available"),
+        ("settings.py:7", "CELERY_OWN_NAME"),
+        ("settings.py:10", "beat_schedule['often']"),
+        ("settings.py:10", "run_every must be a whole number of seconds "),
+        ("settings.py:11", "crontab(day_of_month= and day_of_week=) is n"),
+        ("settings.py:13", "apply_async(exchange=) is not available"),
         ("tasks.py:3", "worker_max_memory_per_child is not available"),
+        ("tasks.py:5", "app.tasks[name] = task is not available"),
     ]
 
 
