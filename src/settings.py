@@ -11,14 +11,14 @@ import os
 import re
 import secrets
 from collections.abc import Callable, Mapping
-from functools import lru_cache
+from functools import cache, lru_cache
 from pathlib import Path
 from typing import Annotated, Any, Literal
 from urllib.parse import quote
 
 from pydantic import AfterValidator, Field, ValidationError, model_validator
 from pydantic.fields import FieldInfo
-from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+from pydantic_settings import BaseSettings, EnvSettingsSource, PydanticBaseSettingsSource, SettingsConfigDict
 
 from . import setting_checks
 
@@ -271,7 +271,7 @@ class Settings(BaseSettings):
         file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         """Ignore empty variables, which compose sets for missing values: a file in /run/secrets takes precedence over them."""
-        given = (env_settings, dotenv_settings)
+        given = [cache(one) for one in (env_settings, dotenv_settings) if isinstance(one, EnvSettingsSource) and one.env_vars]
         says_something = tuple(_Chosen(settings_cls, each, lambda _name, value: value != "") for each in given)
         means_it = tuple(_Chosen(settings_cls, each, lambda name, value: value == "" and name in EMPTY_MEANS) for each in given)
         return init_settings, *says_something, file_secret_settings, *means_it
@@ -416,15 +416,15 @@ def _problems(error: ValidationError) -> dict[str, str]:
 class _Chosen(PydanticBaseSettingsSource):
     """A settings source restricted to chosen fields."""
 
-    def __init__(self, settings: type[BaseSettings], source: PydanticBaseSettingsSource, wants: Callable[[str, Any], bool]) -> None:
+    def __init__(self, settings: type[BaseSettings], read: Callable[[], dict[str, Any]], wants: Callable[[str, Any], bool]) -> None:
         super().__init__(settings)
-        self._source, self._wants = source, wants
+        self._read, self._wants = read, wants
 
     def get_field_value(self, field: FieldInfo, field_name: str) -> tuple[Any, str, bool]:
-        return self._source.get_field_value(field, field_name)
+        raise NotImplementedError("values are read all at once")
 
     def __call__(self) -> dict[str, Any]:
-        return {name: value for name, value in self._source().items() if self._wants(name, value)}
+        return {name: value for name, value in self._read().items() if self._wants(name, value)}
 
 
 def _running(data_dir: Path) -> dict[str, str]:
