@@ -46,6 +46,8 @@ from tests.harness.services import BrokerNode, Postgres, Shared, random_name  # 
 from tests.harness.stores import OpenStore, choose, on_the_other_store, using  # noqa: E402
 
 Settings.model_config["env_file"] = None
+# Rich would set every traceback that a test provokes in colours and boxes: 50 ms of CPU each.
+structlog.dev.ConsoleRenderer.get_active().exception_formatter = structlog.dev.plain_traceback
 pytest_plugins = ["tests.harness.figures"]
 SHARED = pytest.StashKey[Shared]()
 

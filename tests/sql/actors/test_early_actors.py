@@ -12,7 +12,7 @@ from sqlalchemy import select
 
 from src.jobs.core.models import Job
 from src.sql.database import Database
-from tests.harness import ROOT
+from tests.harness import ROOT, fork_server
 
 #: a team's module: it knows Callboard's options, and imports only src.jobs
 SHOP = """
@@ -26,6 +26,12 @@ def sell(customer):
 
 
 def python(folder: Path, program: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    (folder / "shop.py").write_text(SHOP)
+    # The fork server has imported src.jobs and src.broker, but not src.actors: the module is as early as in a new process.
+    return fork_server.server().run(["-c", f"import sys; sys.path.append({str(folder)!r})\n{program}"], {**os.environ, **environment})
+
+
+def cold_python(folder: Path, program: str, **environment: str) -> subprocess.CompletedProcess[str]:
     (folder / "shop.py").write_text(SHOP)
     path = os.pathsep.join([str(ROOT), str(folder)])
     return subprocess.run(
@@ -62,7 +68,7 @@ with write() as session:
 def test_a_plain_script_submits_a_job_with_the_defaults_of_its_actor(database: Database, tmp_path: Path, call: str) -> None:
     program = f"import os, shop\n{call}\nprint('sent', flush=True)\nos._exit(0)"
 
-    done = python(tmp_path, program, CALLBOARD_BROKER_URL="amqp://127.0.0.1:1/")
+    done = cold_python(tmp_path, program, CALLBOARD_BROKER_URL="amqp://127.0.0.1:1/")
 
     assert done.stdout.endswith("sent\n"), done.stderr
     with database.read() as session:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -14,11 +13,11 @@ from src.settings import Settings, get_settings
 from src.up.checks import status
 from src.up.data.data_folder import Folder, PartRecord, State
 from src.up.data.process_identity import identify
-from tests.harness import ROOT
+from tests.harness import fork_server
 
 
-def run(*words: str, program: tuple[str, ...] = ("-m", "src"), **environment: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run([sys.executable, *program, *words], cwd=ROOT, env={**os.environ, **environment}, capture_output=True, text=True)
+def run(*words: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    return fork_server.server().run(["-m", "src", *words], {**os.environ, **environment})
 
 
 @pytest.mark.parametrize(

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import os
-import subprocess
-import sys
 from pathlib import Path
 
 from sqlalchemy import func, select, text
@@ -15,7 +13,7 @@ from src.jobs.control import actions
 from src.jobs.webhooks import webhooks
 from src.jobs.webhooks.models import Kind, WebhookDelivery
 from src.sql.database import Database
-from tests.harness import ROOT
+from tests.harness import fork_server
 from tests.harness.jobs import claimed, hired, look
 from tests.harness.stores import only_on
 
@@ -33,14 +31,8 @@ def test_a_completed_cancel_is_an_event(fresh_database: Database, tmp_path: Path
     url = database.url.render_as_string(hide_password=False)
     database.engine.dispose()
 
-    done = subprocess.run(
-        [sys.executable, "-m", "src", "restore", str(path), "--yes", "--data", str(tmp_path / "data")],
-        cwd=ROOT,
-        env={**os.environ, "CALLBOARD_DATABASE_URL": url},
-        capture_output=True,
-        text=True,
-        timeout=120,
-    )
+    words = ["-m", "src", "restore", str(path), "--yes", "--data", str(tmp_path / "data")]
+    done = fork_server.server().run(words, {**os.environ, "CALLBOARD_DATABASE_URL": url})
 
     assert done.returncode == 0, done.stderr
     assert look(database, running.id).state is State.CANCELLED

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
 from src.settings import Settings
 from src.up.data import ports
-from tests.harness import ROOT, fork_server
+from tests.harness import fork_server
 from tests.sql.cli.conftest import Terminal
 
 
@@ -67,8 +65,6 @@ def test_a_user_without_a_name_has_a_number(terminal: Terminal) -> None:
     # Containers run with a user number that no file of the system knows.
     program = "import pwd, sys; pwd.getpwuid = lambda number: {}[number]; sys.argv[0] = 'run'; from src.__main__ import main; main()"
     nameless = {name: value for name, value in terminal.environment.items() if name not in ("LOGNAME", "USER", "LNAME", "USERNAME")}
-    done = subprocess.run(
-        [sys.executable, "-c", program, "pause", "queue:default"], cwd=ROOT, env=nameless, capture_output=True, text=True, check=False
-    )
+    done = fork_server.server().run(["-c", program, "pause", "queue:default"], nameless)
     assert done.returncode == 0, done.stderr
     assert f"uid-{os.getuid()}" in terminal.run("pauses")

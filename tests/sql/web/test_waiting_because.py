@@ -5,12 +5,10 @@ from __future__ import annotations
 import html
 import json
 import os
-import subprocess
-import sys
 from pathlib import Path
 
 from src.jobs.limits import overrides
-from tests.harness import ROOT
+from tests.harness import fork_server
 from tests.harness.site import Site, in_words
 
 
@@ -27,11 +25,9 @@ def test_page_api_and_command_say_the_same(site: Site, tmp_path: Path) -> None:
     page = in_words(site.browser().get(f"/jobs/{id}").text)
     for sentence in because:
         assert html.unescape(f"{sentence[0].upper()}{sentence[1:]}.") in page, sentence
-    command = subprocess.run(
-        [sys.executable, "-m", "src", "job", id],
-        cwd=ROOT, capture_output=True, text=True, stdin=subprocess.DEVNULL,
-        env={**os.environ, "CALLBOARD_DATA_DIR": str(tmp_path), "CALLBOARD_DATABASE_URL": site.database.url.render_as_string(hide_password=False)},
-    )  # fmt: skip
+    url = site.database.url.render_as_string(hide_password=False)
+    environment = {**os.environ, "CALLBOARD_DATA_DIR": str(tmp_path), "CALLBOARD_DATABASE_URL": url}
+    command = fork_server.server().run(["-m", "src", "job", id], environment)
     assert json.loads(command.stdout)["waiting_because"] == because
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
+from functools import cache
 from pathlib import Path
 
 from src.jobs.core.states import State
@@ -17,11 +18,17 @@ SPELLING = {"jobs/core/states.py", "mail/models.py"}
 #: other enumerations with a word of the same spelling, and a status of RabbitMQ's
 OWN_WORDS = {"broker/recover/management.py", "jobs/alerts/models.py", "jobs/core/states.py", "jobs/core/workflow_models.py"}
 _IN_SQL = re.compile(rf"'({'|'.join(State)})'")
+#: in a source that spells a state, as a text or in a statement: the others need not be parsed
+_QUOTED = re.compile(rf"['\"]({'|'.join(State)})['\"]")
 
 
+@cache
 def _texts(path: Path) -> list[str]:
-    """Return the texts of a module, without names of a document's fields and expressions in f-strings."""
-    nodes = list(ast.walk(ast.parse(path.read_text())))
+    """Return the texts of a module that may spell a state, without names of a document's fields and expressions in f-strings."""
+    source = path.read_text()
+    if not _QUOTED.search(source):
+        return []
+    nodes = list(ast.walk(ast.parse(source)))
     keys = {key for node in nodes if isinstance(node, ast.Dict) for key in node.keys}
     return [node.value for node in nodes if isinstance(node, ast.Constant) and isinstance(node.value, str) and node not in keys]
 
