@@ -96,7 +96,7 @@ def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestR
 def pytest_configure(config: pytest.Config) -> None:
     config.stash[SHARED] = Shared()
     # The same examples in every run, so that only a change makes a test fail; --slow looks for new ones.
-    hypothesis.settings.register_profile("ordinary", derandomize=True, deadline=None, max_examples=50)
+    hypothesis.settings.register_profile("ordinary", derandomize=True, deadline=None, max_examples=20)
     hypothesis.settings.register_profile("slow", deadline=None, max_examples=500)
     hypothesis.settings.load_profile("slow" if config.getoption("--slow") else "ordinary")
 

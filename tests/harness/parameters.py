@@ -18,7 +18,7 @@ from pydantic import BaseModel, Field
 from src.actor_schema.signature import Signature
 
 #: generated cases per round trip: always the same few, and with --slow many new ones
-FEW, MANY = 60, 10_000
+FEW, MANY = 20, 10_000
 amounts = pytest.mark.parametrize("cases", [FEW, pytest.param(MANY, marks=pytest.mark.slow)])
 
 

@@ -247,7 +247,7 @@ def _run(database: Database, examples: int, *, phases: tuple[Phase, ...] = (Phas
 
 
 def test_a_job_whose_claim_is_lost_runs_once(database: Database) -> None:
-    _run(database, 12)
+    _run(database, 8)
 
 
 @pytest.mark.slow

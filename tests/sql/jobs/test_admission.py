@@ -109,7 +109,7 @@ def test_of_jobs_claimed_together_the_first_submitted_starts(database: Database,
     assert [one.id for one in started] == ids[:1]
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     arrivals=st.lists(st.tuples(st.integers(0, 3_000), st.integers(1, 5)), min_size=1, max_size=25),
     count=st.integers(1, 8),
@@ -134,7 +134,7 @@ def test_no_window_ever_sees_more_starts_than_the_rate_allows(
     assert all(later - earlier >= rate.spacing_us for earlier, later in pairwise(starts))
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     stalls_ms=st.lists(st.integers(1, 2_500), min_size=1, max_size=12),
     jobs=st.integers(1, 20),

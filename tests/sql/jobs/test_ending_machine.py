@@ -292,7 +292,7 @@ def _run(database: Database, examples: int, steps: int) -> None:
 
 
 def test_no_way_out_of_a_state_leaves_anything_behind(database: Database) -> None:
-    _run(database, 12 if database.is_sqlite else 6, 40)
+    _run(database, 6 if database.is_sqlite else 4, 40)
 
 
 @pytest.mark.slow

@@ -227,12 +227,12 @@ class Lifecycle(RuleBasedStateMachine):
         return True
 
 
-def test_no_order_of_events_breaks_the_life_of_a_job(database: Database) -> None:
+def _run(database: Database, examples: int) -> None:
     machine = type("Machine", (Lifecycle,), {"database": database})
     run_state_machine_as_test(
         machine,
         settings=settings(
-            max_examples=25 if database.is_sqlite else 12,
+            max_examples=examples,
             stateful_step_count=30,
             deadline=None,
             phases=[Phase.generate, Phase.shrink],
@@ -240,3 +240,12 @@ def test_no_order_of_events_breaks_the_life_of_a_job(database: Database) -> None
             suppress_health_check=list(HealthCheck),
         ),
     )
+
+
+def test_no_order_of_events_breaks_the_life_of_a_job(database: Database) -> None:
+    _run(database, 8 if database.is_sqlite else 4)
+
+
+@pytest.mark.slow
+def test_no_order_of_many_breaks_the_life_of_a_job(database: Database) -> None:
+    _run(database, 150 if database.is_sqlite else 50)

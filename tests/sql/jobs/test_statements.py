@@ -26,7 +26,7 @@ words = st.text(st.characters(exclude_characters="\x00", exclude_categories=["Cs
 awkward = st.sampled_from(["", "NULL", "null", "{}", '{"a": [1]}', '"', "\\", '\\"', ",", " ", "a,b", "\n", "None", "%s", ":name"])
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=60)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(st.tuples(words | awkward | st.none(), st.booleans() | st.none()), max_size=8))
 def test_values_arrive_as_they_were_given(database: Database, values: list[tuple[str | None, bool | None]]) -> None:
     rows = [(2**40 + number, word, truth) for number, (word, truth) in enumerate(values)]

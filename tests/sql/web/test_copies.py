@@ -87,7 +87,7 @@ def test_each_copy_is_the_same_job(cases: int, site: Site) -> None:
         args, kwargs, _ = _typed(copied.command)
         assert _same(EVERY, job, args, kwargs)
 
-    check(cases // 3 if cases == FEW else cases, same, values=_VALUES)
+    check(cases // 2 if cases == FEW else cases, same, values=_VALUES)
 
 
 def test_what_a_job_has_of_its_own_is_copied_too(site: Site) -> None:

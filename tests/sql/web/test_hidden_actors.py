@@ -52,7 +52,8 @@ def hidden() -> Iterator[None]:
     actors.broker.queues.discard(QUEUE)
 
 
-@pytest.fixture(params=["limited", "declared"])
+# Both go through `Sight` of src/operations/people/permissions.py; test_declared_rights.py opens the main pages of the second.
+@pytest.fixture(params=["limited", pytest.param("declared", marks=pytest.mark.slow)])
 def role_and_actors(request: pytest.FixtureRequest, hidden: None) -> Iterator[tuple[Role, list[str] | None]]:
     """Both ways not to see an actor: by one's own limit, and by what its code says."""
     if request.param == "limited":

@@ -29,4 +29,4 @@ def test_values_of_a_preset_are_those_that_were_saved(cases: int, database: Data
             kept = presets.find(session, id, BY).values
         assert identical(read_form(fields_of(signature), untouched_form.sent(filled(signature, [], kept))).values, values)
 
-    check(cases // 3 if cases == FEW else cases, back, values=VALUES, number=st.integers(0, 1))
+    check(cases // 2 if cases == FEW else cases, back, values=VALUES, number=st.integers(0, 1))

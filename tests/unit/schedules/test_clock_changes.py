@@ -76,9 +76,11 @@ def test_the_scan_finds_the_same_changes_as_a_look_at_every_minute() -> None:
     assert len(found) == 2
 
 
-@pytest.mark.parametrize("zone", ["Europe/Berlin", "America/Santiago", "Australia/Lord_Howe", "Antarctica/Troll"])
-def test_ticks_around_a_change_of_clocks_are_those_of_a_minute_scan(zone: str) -> None:
-    assert differences(zone, EXPRESSIONS, changes(zone)[:2]) == []
+@pytest.mark.parametrize(
+    ("number", "zone"), [*enumerate(["Europe/Berlin", "America/Santiago", "Australia/Lord_Howe", "Antarctica/Troll"])], ids=str
+)
+def test_ticks_around_a_change_of_clocks_are_those_of_a_minute_scan(number: int, zone: str) -> None:
+    assert differences(zone, EXPRESSIONS[number % 2 :: 2], changes(zone)[:2]) == []
 
 
 @pytest.mark.slow
