@@ -41,14 +41,14 @@ from src.migrations import migrate  # noqa: E402
 from src.settings import Settings  # noqa: E402
 from src.sql.database import Database  # noqa: E402  (after the environment is clean)
 from tests.harness import fork_server  # noqa: E402
-from tests.harness.ordering import order, tier_of  # noqa: E402
+from tests.harness.ordering import order  # noqa: E402
 from tests.harness.services import BrokerNode, Postgres, Shared, random_name  # noqa: E402
 from tests.harness.stores import OpenStore, choose, on_the_other_store, using  # noqa: E402
 
 Settings.model_config["env_file"] = None
 # Rich would set every traceback that a test provokes in colours and boxes: 50 ms of CPU each.
 structlog.dev.ConsoleRenderer.get_active().exception_formatter = structlog.dev.plain_traceback
-pytest_plugins = ["tests.harness.figures"]
+pytest_plugins = ["tests.harness.figures", "tests.harness.statements"]
 SHARED = pytest.StashKey[Shared]()
 
 
@@ -63,7 +63,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     items[:] = order(items)
     if config.getoption("--slow"):
         return
-    slow = {item for item in items if "slow" in item.keywords} | on_the_other_store(items, tier_of)
+    slow = {item for item in items if "slow" in item.keywords} | on_the_other_store(items)
     config.hook.pytest_deselected(items=[item for item in items if item in slow])
     items[:] = [item for item in items if item not in slow]
 

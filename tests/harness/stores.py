@@ -12,13 +12,14 @@ from sqlalchemy import Connection, column, delete, exists, func, insert, inspect
 from src.settings import get_settings
 from src.sql.columns import Base
 from src.sql.database import Database, use_database
+from tests.harness.ordering import tier_of
 
 STORES = ("sqlite", "postgresql")
 #: fixtures whose stores `choose` chooses
 CHOSEN = ("store", "database_url")
 
 #: the store of tests that are not about SQL, by tier; the slow tier uses the other one. `both_stores` marks tests that are about SQL.
-USUAL = {"process": "postgresql", "faults": "postgresql", "browser": "sqlite"}
+USUAL = {"sql": "sqlite", "process": "postgresql", "faults": "postgresql", "browser": "sqlite"}
 
 #: type of the fixture open_store
 OpenStore = Callable[[str, str], AbstractContextManager[Database]]
@@ -32,17 +33,25 @@ def only_on(store: str, *, by: str = "store") -> pytest.MarkDecorator:
     return pytest.mark.only_on(store) if by in CHOSEN else pytest.mark.parametrize(by, [store], indirect=True)
 
 
-def choose(metafunc: pytest.Metafunc, fixture: str, usual: Sequence[str] = STORES) -> None:
-    """Parametrize a test with its stores for this fixture: the one of `only_on`, or the usual ones, unless the test does so itself."""
+def choose(metafunc: pytest.Metafunc, fixture: str) -> None:
+    """Parametrize a test with its stores for this fixture: the one of `only_on`, or its tier's, unless the test does so itself."""
     given = (mark.args[0] for mark in metafunc.definition.iter_markers("parametrize"))
     is_chosen = any(fixture in (names.replace(" ", "").split(",") if isinstance(names, str) else names) for names in given)
     if fixture in metafunc.fixturenames and not is_chosen:
         only = metafunc.definition.get_closest_marker("only_on")
-        metafunc.parametrize(fixture, only.args if only else usual, indirect=True)
+        metafunc.parametrize(fixture, only.args if only else _stores_of(metafunc.definition), indirect=True)
 
 
-def on_the_other_store(items: Sequence[pytest.Item], tier_of: Callable[[pytest.Item], str]) -> set[pytest.Item]:
-    """Return tests that also run on the usual store of their tier and are not about SQL."""
+def _stores_of(item: pytest.Item) -> Sequence[str]:
+    """Return the usual store of the item's tier, or both."""
+    usual = USUAL.get(tier_of(item))
+    if usual is None or item.get_closest_marker("both_stores") is not None or item.config.getoption("--slow"):
+        return STORES
+    return (usual,)
+
+
+def on_the_other_store(items: Sequence[pytest.Item]) -> set[pytest.Item]:
+    """Return tests that also run on the usual store of their tier and are not about SQL, if it is a fixture that gives them their stores."""
     ids = {item.nodeid for item in items}
     found = set()
     for item in items:

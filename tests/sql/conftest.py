@@ -21,7 +21,7 @@ from src.operations.fleet import fleet_metrics
 from src.sql.database import Database
 from src.web.auth import throttle
 from src.web.pages.fleet import overview_figures
-from tests.harness.stores import STORES, Emptied, OpenStore, choose, using
+from tests.harness.stores import Emptied, OpenStore, choose, using
 
 #: caches of a database or a caller: the next test has others
 REMEMBERED: tuple[MutableMapping[Any, Any], ...] = (events._known, overview_figures._kept, fleet_metrics._kept, throttle._refused)
@@ -48,9 +48,7 @@ def _stores(open_store: OpenStore) -> Iterator[Stores]:
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """Run the web's tests on SQLite, those with the mark `both_stores` and all others on both."""
-    is_web = metafunc.definition.nodeid.startswith("tests/sql/web/")
-    choose(metafunc, "store", STORES if not is_web or metafunc.definition.get_closest_marker("both_stores") else ["sqlite"])
+    choose(metafunc, "store")
 
 
 @pytest.fixture

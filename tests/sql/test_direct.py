@@ -15,6 +15,8 @@ from src.sql.statements import Single
 from tests.harness.stores import STORES, only_on
 from tests.harness.waiting import eventually
 
+pytestmark = pytest.mark.both_stores
+
 _ADD = Single("INSERT INTO settings_of_test (name) VALUES (:name)")
 _NAMES = Single("SELECT name FROM settings_of_test ORDER BY name")
 

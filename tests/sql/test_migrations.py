@@ -21,6 +21,8 @@ from src.sql.database import Database
 from tests.harness import fork_server
 from tests.harness.services import Postgres, random_name
 
+pytestmark = pytest.mark.both_stores
+
 assert src.actors
 assert src.web.application
 

@@ -21,6 +21,8 @@ from tests.harness import ROOT
 from tests.harness.services import Postgres, random_name
 from tests.harness.stores import using
 
+pytestmark = pytest.mark.both_stores
+
 assert src.actors
 
 

@@ -88,6 +88,7 @@ def fail(database: Database, number: int, *, actor: str = "orders", state: State
     settle(database, worker, *ends)
 
 
+@pytest.mark.both_stores
 def test_a_lasting_backlog_notifies_once_and_its_end_once(database: Database, time: StillClock, setting: Set) -> None:
     setting(alert_backlog=2, alert_backlog_for=5)
     serve(database, "mail", "webhooks")
@@ -129,6 +130,7 @@ def test_a_problem_that_comes_and_goes_notifies_once(database: Database, time: S
     assert current(database) == [("backlog", "orders")]
 
 
+@pytest.mark.both_stores
 def test_a_muted_alert_begins_after_the_mute_and_one_that_was_notified_recovers_as_usual(
     database: Database, time: StillClock, setting: Set
 ) -> None:
@@ -176,6 +178,7 @@ def test_many_schedulers_tell_of_it_once(database: Database, time: StillClock, s
         assert session.execute(select(AlertWatch.looked_at)).scalars().all() == [time.now()]
 
 
+@pytest.mark.both_stores
 def test_a_problem_does_not_last_while_no_check_runs(database: Database, time: StillClock, setting: Set) -> None:
     """A scheduler that comes back after hours does not know whether there was no worker all the time."""
     setting(alert_no_worker=2)
@@ -199,6 +202,7 @@ def test_the_oldest_job_counts_from_when_it_could_have_started(database: Databas
     assert subjects(database) == ["Alert: The oldest ready job in queue orders has waited for 30 minutes, more than 30 minutes"]
 
 
+@pytest.mark.both_stores
 def test_too_many_dead_jobs_notify_unless_they_are_few_or_notifications_themselves(
     database: Database, time: StillClock, setting: Set
 ) -> None:
@@ -220,6 +224,7 @@ def test_too_many_dead_jobs_notify_unless_they_are_few_or_notifications_themselv
     assert current(database) == []  # by now they are not the last 15 minutes
 
 
+@pytest.mark.both_stores
 def test_an_overdue_schedule_notifies(database: Database, time: StillClock, setting: Set) -> None:
     setting(alert_late=5)
     serve(database, "mail", "webhooks")
@@ -301,6 +306,7 @@ def test_an_alert_that_cannot_be_mailed_still_stands(
     assert subjects(database) == []
 
 
+@pytest.mark.both_stores
 def test_a_check_without_sql_raises_nothing(database: Database, time: StillClock, setting: Set) -> None:
     setting(alert_backlog=1, alert_backlog_for=0)
     use_database(Database("postgresql://nobody@127.0.0.1:1/nothing"))
@@ -313,6 +319,7 @@ def test_a_check_without_sql_raises_nothing(database: Database, time: StillClock
         assert alerts.looked_at(session) == time.now()
 
 
+@pytest.mark.both_stores
 def test_the_letter_lists_what_has_begun(database: Database, time: StillClock, setting: Set) -> None:
     setting(alert_backlog=1, alert_backlog_for=0)
     serve(database, "mail", "webhooks")

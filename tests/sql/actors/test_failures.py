@@ -18,6 +18,8 @@ from src.settings import get_settings
 from src.sql.database import Database
 from tests.harness.jobs import StillClock, all_claimed, claimed, ended, hired, look, settle
 
+pytestmark = pytest.mark.both_stores
+
 TRACE = """Traceback (most recent call last):
   File "/srv/house/src/actors/orders.py", line {line}, in read_order
     return parse(text)

@@ -71,6 +71,7 @@ def live(database: Database, name: str, *, for_s: float = 86_400) -> int:
     return id
 
 
+@pytest.mark.both_stores
 def test_a_scheduler_that_falls_silent_is_an_alert_within_its_minute(database: Database, time: StillClock, setting: Set) -> None:
     setting(no_scheduler=1)
     live(database, "here:1")
@@ -118,6 +119,7 @@ def test_one_of_two_schedulers_that_is_gone_is_an_alert_and_one_that_was_replace
         assert gone not in [each.id for each in heartbeats.silent(session, Role.SCHEDULER)]
 
 
+@pytest.mark.both_stores
 def test_fewer_workers_than_before_are_an_alert_unless_an_operator_has_stopped_them(
     database: Database, time: StillClock, setting: Set
 ) -> None:
@@ -140,7 +142,7 @@ def test_fewer_workers_than_before_are_an_alert_unless_an_operator_has_stopped_t
         session.execute(update(Worker).where(Worker.name == "here:again").values(lost_at=now(), expires_at=now()))
     look(time, times=14)
     assert current(database) == {"fewer_workers": "1 worker process is alive, 2 were before"}
-    look(time, times=360)
+    look(time, seconds=60, times=60)
     assert current(database) == {}  # an hour later that is how many there are
 
 

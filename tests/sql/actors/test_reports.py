@@ -24,6 +24,8 @@ from src.sql.clock import now
 from src.sql.database import Database
 from tests.harness.jobs import all_claimed, claimed, ended, hired, settle
 
+pytestmark = pytest.mark.both_stores
+
 NOW = datetime(2026, 3, 18, 12, 30, tzinfo=UTC)
 
 

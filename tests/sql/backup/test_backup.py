@@ -31,6 +31,8 @@ from tests.harness.jobs import claim, claimed, ended, hired, in_state, look, mes
 from tests.harness.services import Postgres, random_name
 from tests.harness.stores import only_on
 
+pytestmark = pytest.mark.both_stores
+
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:

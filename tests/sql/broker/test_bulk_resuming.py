@@ -18,6 +18,8 @@ from tests.actors.endings import return_values as keep
 from tests.harness.inline import Inline
 from tests.harness.jobs import claim, look
 
+pytestmark = pytest.mark.both_stores
+
 
 def ordered(verb: Any, ids: list[str], database: Database) -> str:
     newest = max(look(database, id).seq for id in ids)

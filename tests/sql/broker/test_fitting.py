@@ -21,6 +21,7 @@ def held_by(database: Database, worker: int, id: str) -> None:
     assert look(database, id).held_for is HeldFor.ARGUMENTS
 
 
+@pytest.mark.both_stores
 def test_a_job_is_released_when_the_worker_that_held_it_is_gone(inline: Inline, database: Database) -> None:
     older = hired(database, "older:1")
     id = greet.send("Ada", title="Countess").message_id

@@ -15,6 +15,7 @@ from src.sql.database import Database
 from tests.harness.jobs import claim, claimed, ended, hired, in_state, message, settle, submitted
 
 
+@pytest.mark.both_stores
 def test_a_handle_follows_its_job_to_the_result(database: Database) -> None:
     receipt = submitted(database, 1, 2)
     handle = job(receipt)

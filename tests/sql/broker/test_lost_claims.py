@@ -36,6 +36,8 @@ from src.sql.database import Database
 from tests.harness.attempts import declared
 from tests.harness.jobs import StillClock, empty, look, message
 
+pytestmark = pytest.mark.both_stores
+
 ACTORS = ["plain", "transactional"]
 #: columns that a claim or a confirmation changes
 COLUMNS = (Job.state, Job.attempt, Job.worker_id, Job.started_at, Job.publish_at, Job.published_at, Job.reason)

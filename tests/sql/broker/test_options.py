@@ -49,6 +49,7 @@ WAYS = pytest.mark.parametrize("way", [sent, submitted, in_a_workflow, in_a_shap
 Way = Callable[[Database, Message[Any]], str]
 
 
+@pytest.mark.both_stores
 @WAYS
 @pytest.mark.usefixtures("inline")
 def test_what_a_message_says_about_its_submission_holds_however_it_is_submitted(database: Database, time: StillClock, way: Way) -> None:

@@ -88,6 +88,7 @@ def test_a_group_calls_back_when_the_job_that_does_a_members_work_has_succeeded(
     assert get(callback.message_id) == ["called back"]
 
 
+@pytest.mark.both_stores
 def test_a_completion_callback_that_is_unique_gets_the_result_of_the_one_under_way(inline: Inline, time: StillClock) -> None:
     members, callback = group([keep.message(1)]), once.message("done")
     members.add_completion_callback(callback)

@@ -163,6 +163,7 @@ def test_lines_that_are_not_ended_are_the_last_state_too() -> None:
     assert [line.text for line in lines.pending()] == ["40%"]
 
 
+@pytest.mark.both_stores
 def test_bytes_go_where_texts_go(attempts: Attempts) -> None:
     def write() -> list[Any]:
         euro = "€\n".encode()

@@ -204,6 +204,7 @@ def test_a_hook_that_fails_for_good_ends_its_job_and_not_the_thread(attempts: At
     assert (job.state, job.reason) == (State.DEAD, "its end could not be decided: MiddlewareError: the hook is broken")
 
 
+@pytest.mark.both_stores
 def test_a_row_that_cannot_be_stored_leaves_those_of_other_jobs_written(database: Database) -> None:
     worker = hired(database)
     one, other = claimed(database, worker), claimed(database, worker)

@@ -75,6 +75,7 @@ def test_a_thread_that_waits_although_there_is_work_is_named(thread: threading.T
     eventually(lambda: vital.check(1.0) is not None, what="it is named")
 
 
+@pytest.mark.both_stores
 @pytest.mark.usefixtures("database")
 def test_a_thread_that_waits_longer_than_for_its_next_turn_is_named(thread: threading.Thread) -> None:
     progress = Progress()

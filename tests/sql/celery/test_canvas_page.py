@@ -192,6 +192,7 @@ def test_links_of_a_group_go_to_its_tasks(inline: Inline) -> None:
     assert len(jobs(inline, "log_error")) == 2
 
 
+@pytest.mark.both_stores
 def test_a_groups_result_answers_for_all_of_its_tasks(inline: Inline) -> None:
     result = group([add.s(2, 2), add.s(4, 4), add.s(8, 8)]).apply_async()
     assert (result.ready(), result.waiting(), result.completed_count()) == (False, True, 0)

@@ -68,6 +68,7 @@ class Inbox:
         return job.result
 
 
+@pytest.mark.both_stores
 def test_a_message_becomes_a_job_once_with_its_own_id(inbox: Inbox) -> None:
     id = str(uuid4())
     inbox.take(v2("add", 2, 3, id=id), v2("add", 2, 3, id=id))

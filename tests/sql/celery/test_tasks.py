@@ -21,6 +21,7 @@ from tests.harness.inline import Inline
 from tests.harness.jobs import StillClock, look
 
 
+@pytest.mark.both_stores
 def test_delay_runs_the_function_and_its_result_is_read_back(inline: Inline) -> None:
     result = tasks.add.delay(4, 4)
 

@@ -27,6 +27,8 @@ from src.sql.columns import to_microseconds
 from src.sql.database import Database
 from tests.harness.jobs import StillClock, ended, hired, look, settle, submitted
 
+pytestmark = pytest.mark.both_stores
+
 
 def at_admission(database: Database, worker: int, ids: Iterable[tuple[str, int]], **policies: Policy) -> list[Claimed]:
     """Claim and admit, in one transaction as a worker does; return who may start."""

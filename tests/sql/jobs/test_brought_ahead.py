@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 from sqlalchemy import update
 
 from src.jobs.core.models import Job
@@ -23,6 +24,7 @@ def published(database: Database, time: StillClock) -> str:
     return id
 
 
+@pytest.mark.both_stores
 def test_the_oldest_jobs_of_its_queues_are_published_again(database: Database, time: StillClock) -> None:
     hired(database, "here:7")
     jobs = [published(database, time) for _ in range(3)]

@@ -5,6 +5,8 @@ from __future__ import annotations
 import threading
 from datetime import timedelta
 
+import pytest
+
 from src.jobs import State
 from src.jobs.control import actions
 from src.jobs.core.models import Worker
@@ -15,6 +17,8 @@ from src.settings import get_settings
 from src.sql.clock import now
 from src.sql.database import Database
 from tests.harness.jobs import StillClock, claim, claimed, ended, hired, in_state, look, settle, submitted
+
+pytestmark = pytest.mark.both_stores
 
 
 def test_a_claim_starts_the_job_and_tells_everything_that_runs(database: Database) -> None:

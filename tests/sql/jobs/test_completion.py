@@ -24,6 +24,8 @@ from src.settings import get_settings
 from src.sql.database import Database
 from tests.harness.jobs import StillClock, claim, claimed, ended, hired, look, message, settle, submitted
 
+pytestmark = pytest.mark.both_stores
+
 
 def test_a_success_is_final_with_its_result_and_its_attempt(database: Database) -> None:
     worker = hired(database)

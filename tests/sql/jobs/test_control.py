@@ -124,6 +124,7 @@ def test_a_verb_that_is_rolled_back_publishes_nothing(database: Database, publis
     assert look(database, id).state is State.CANCELLED
 
 
+@pytest.mark.both_stores
 @pytest.mark.parametrize("state", [State.DEAD, State.CANCELLED, State.EXPIRED])
 def test_a_retry_is_refused_while_another_job_has_its_unique_key(database: Database, state: State) -> None:
     id = in_state(database, state, unique_key="report")
@@ -149,6 +150,7 @@ def test_an_undecodable_message_can_only_be_discarded(database: Database) -> Non
     assert do(database, actions.discard, job.id).reason == "discarded"
 
 
+@pytest.mark.both_stores
 def test_a_released_job_is_queued_for_the_attempt_it_had_not_used(database: Database, published: list[Envelope]) -> None:
     id = in_state(database, State.HELD)
     published.clear()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from datetime import timedelta
 
+import pytest
 from sqlalchemy import text
 
 from src.jobs import State
@@ -19,6 +20,8 @@ from src.sql.clock import now
 from src.sql.database import Database
 from tests.harness.jobs import StillClock, claim, claimed, ended, hired, in_state, look, settle, submitted
 from tests.harness.stores import only_on
+
+pytestmark = pytest.mark.both_stores
 
 
 def release(database: Database, limit: int = 500) -> list[Envelope]:

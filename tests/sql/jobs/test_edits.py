@@ -15,6 +15,8 @@ from src.sql.clock import now
 from src.sql.database import Database
 from tests.harness.jobs import claim, hired, in_state, look, submitted
 
+pytestmark = pytest.mark.both_stores
+
 
 def changed(database: Database, id: str, change: Edit) -> Job:
     with database.write() as session:

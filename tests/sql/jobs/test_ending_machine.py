@@ -42,6 +42,8 @@ from src.sql.clock import clock, now
 from src.sql.database import Database
 from tests.harness.jobs import StillClock, empty, ended, hired, message, settle
 
+pytestmark = pytest.mark.both_stores
+
 WINDOW = 2
 LIMITED = "one_at_a_time"
 POLICIES = {LIMITED: Policy(concurrency=1)}

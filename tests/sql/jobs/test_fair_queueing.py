@@ -27,6 +27,8 @@ from tests.harness.jobs import StillClock, claim, hired, look, message, submitte
 from tests.harness.services import Postgres, random_name
 from tests.harness.stores import only_on, using
 
+pytestmark = pytest.mark.both_stores
+
 WINDOW = fair_queueing.LEAST_WINDOW
 
 

@@ -25,6 +25,8 @@ from src.sql.clock import now
 from src.sql.database import Database
 from tests.harness.jobs import hired, look, submitted
 
+pytestmark = pytest.mark.both_stores
+
 #: one value of each JSON type, and those at which parsers and databases stumble
 VALUES: list[Any] = [
     None, True, False, 0, -1, 2**31, 2**63, 2**64, 10**400, -(10**400), 0.5, 1e300, float("nan"), float("inf"), "", "1", "x" * 300, "\x00", "\ud800",

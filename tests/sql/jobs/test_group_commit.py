@@ -20,6 +20,8 @@ from src.sql.database import Database
 from tests.harness.stores import only_on
 from tests.harness.waiting import eventually
 
+pytestmark = pytest.mark.both_stores
+
 THREADS = 12
 
 

@@ -22,6 +22,8 @@ from src.scheduling import housekeeping
 from src.sql.database import Database
 from tests.harness.jobs import claimed, ended, hired, look, settle, submitted
 
+pytestmark = pytest.mark.both_stores
+
 
 @pytest.fixture(autouse=True)
 def _no_error_known() -> Iterator[None]:

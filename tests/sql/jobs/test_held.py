@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from src.jobs import State
 from src.jobs.control.held import Unreadable, hold_foreign, hold_unknown_actors, hold_unreadable, is_keepable, release_known, waits_for
 from src.jobs.core.models import Job
@@ -10,6 +12,8 @@ from src.jobs.read.queries import held
 from src.jobs.relay import due_jobs
 from src.sql.database import Database
 from tests.harness.jobs import claim, hired, in_state, look, message, submitted
+
+pytestmark = pytest.mark.both_stores
 
 
 def all_held(database: Database) -> list[Job]:

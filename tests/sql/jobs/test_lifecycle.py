@@ -21,6 +21,8 @@ from src.sql.clock import clock, now
 from src.sql.database import Database
 from tests.harness.jobs import StillClock, claim, empty, ended, hired, look, settle, submitted
 
+pytestmark = pytest.mark.both_stores
+
 LEASE = get_settings().lease_duration
 WAITING_FOR_TIME = {State.SCHEDULED, State.RETRYING}
 

@@ -18,6 +18,8 @@ from tests.harness.jobs import StillClock, hired, look, submitted
 from tests.harness.stores import only_on
 from tests.sql.jobs.test_admission import at_admission, queued_again
 
+pytestmark = pytest.mark.both_stores
+
 
 def test_a_resume_at_the_moment_a_job_begins_to_wait_leaves_it_not_behind(database: Database) -> None:
     worker, id = hired(database), submitted(database).id

@@ -13,6 +13,8 @@ from src.sql.clock import now
 from src.sql.database import Database
 from tests.harness.jobs import claimed, hired, in_state, message, submitted
 
+pytestmark = pytest.mark.both_stores
+
 
 def test_a_job_is_found_by_its_id_or_the_beginning_of_it(database: Database) -> None:
     id = submitted(database).id

@@ -48,6 +48,7 @@ def succeeded(database: Database, worker: int) -> str:
     return one.id
 
 
+@pytest.mark.both_stores
 def test_a_job_names_the_file_of_its_result_and_reads_it_back(database: Database, folder: Path) -> None:
     job = look(database, succeeded(database, hired(database)))
 
@@ -134,6 +135,7 @@ def test_a_disk_that_is_full_leaves_nothing_behind(folder: Path, monkeypatch: py
     assert files(folder) == set()
 
 
+@pytest.mark.both_stores
 def test_retention_of_other_jobs_is_not_held_up_by_a_file_that_is_gone(database: Database, folder: Path, time: StillClock) -> None:
     worker = hired(database)
     for _ in range(2):

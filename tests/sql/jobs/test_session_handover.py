@@ -21,6 +21,8 @@ from src.settings import get_settings
 from src.sql.database import Database
 from tests.harness.stores import only_on
 
+pytestmark = pytest.mark.both_stores
+
 
 @pytest.fixture
 def engine(database: Database) -> Iterator[Engine]:

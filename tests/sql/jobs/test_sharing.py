@@ -46,6 +46,7 @@ def test_a_job_unique_until_it_ends_makes_room_when_it_has_ended(database: Datab
     assert submitted(database, 1).created
 
 
+@pytest.mark.both_stores
 def test_a_job_unique_while_it_waits_makes_room_when_it_starts(database: Database) -> None:
     defaults.declare("add", Defaults(JobOptions(unique_until=Unique.WAITING)))
     worker, first = hired(database), submitted(database, 1)
@@ -58,6 +59,7 @@ def test_a_job_unique_while_it_waits_makes_room_when_it_starts(database: Databas
     assert submitted(database, 1).id == second.id
 
 
+@pytest.mark.both_stores
 def test_a_job_unique_for_a_period_keeps_others_out_even_when_it_has_ended(database: Database, time: StillClock) -> None:
     defaults.declare("add", Defaults(JobOptions(unique_for=timedelta(minutes=5))))
     worker, first = hired(database), submitted(database, 1)

@@ -256,6 +256,7 @@ def test_a_unique_key_is_taken_while_its_job_waits_or_runs(database: Database, s
     assert submitted(database, unique_key="report").id == first
 
 
+@pytest.mark.both_stores
 def test_a_message_submitted_twice_is_one_job(database: Database) -> None:
     one = message(1)
     with database.write() as session:

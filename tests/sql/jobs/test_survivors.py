@@ -12,6 +12,8 @@ from src.settings import get_settings
 from src.sql.database import Database
 from tests.harness.jobs import StillClock, claim, claimed, hired, look
 
+pytestmark = pytest.mark.both_stores
+
 LEASE = get_settings().lease_duration
 
 

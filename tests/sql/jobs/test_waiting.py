@@ -26,6 +26,8 @@ from tests.harness.jobs import StillClock, claimed, ended, hired, in_state, look
 from tests.harness.stores import only_on
 from tests.harness.workflows import Hand
 
+pytestmark = pytest.mark.both_stores
+
 ALARM = "RabbitMQ takes no messages: memory alarm on node rabbit@a"
 AWAY = "RabbitMQ cannot be reached"
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 
+import pytest
 from sqlalchemy import select
 
 from src.jobs import Outcome, State
@@ -13,6 +14,8 @@ from src.jobs.leases import workers
 from src.settings import get_settings
 from src.sql.database import Database
 from tests.harness.jobs import StillClock, claim, claimed, ended, hired, look, settle
+
+pytestmark = pytest.mark.both_stores
 
 LEASE = get_settings().lease_duration
 

@@ -55,6 +55,7 @@ def delivery(database: Database, id: str, recipient: str = ADA) -> Delivery:
     return next(each for each in mail.deliveries if each.recipient == recipient)
 
 
+@pytest.mark.both_stores
 def test_a_letter_its_deliveries_and_their_job_are_one_commit(database: Database) -> None:
     with database.write() as session:
         rolled_back = post(session, Letter(to=[ADA], subject="Hello", text="Words."))
@@ -226,6 +227,7 @@ def test_a_server_that_offers_no_tls_gets_none_of_it(database: Database, server:
     assert server.taken == []
 
 
+@pytest.mark.both_stores
 def test_the_built_in_mailbox_keeps_only_mail_of_its_owner(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
     port = ports.anywhere(["mailbox"])["mailbox"]
     catcher = Catcher("127.0.0.1", port, password="right")

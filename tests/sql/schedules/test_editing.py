@@ -54,6 +54,7 @@ def test_a_new_time_begins_now_and_repeats_nothing(database: Database, time: Sti
     assert fire(database, id, make) == []
 
 
+@pytest.mark.both_stores
 def test_a_change_that_is_not_of_time_leaves_the_next_tick(database: Database, time: StillClock, make: Maker) -> None:
     id = created(database)
     time.forward(300)  # no tick has fired meanwhile
@@ -112,6 +113,7 @@ def test_two_schedules_cannot_be_called_alike(database: Database, time: StillClo
     assert list(refused.value.errors) == ["name"]
 
 
+@pytest.mark.both_stores
 def test_a_pause_is_no_miss(database: Database, time: StillClock, make: Maker) -> None:
     id = created(database, missed="all")
     with database.write() as session:
@@ -130,6 +132,7 @@ def test_a_pause_is_no_miss(database: Database, time: StillClock, make: Maker) -
         ]  # fmt: skip
 
 
+@pytest.mark.both_stores
 def test_run_now_does_not_move_the_clock(database: Database, time: StillClock, make: Maker) -> None:
     id = created(database)
     time.forward(30)
@@ -172,6 +175,7 @@ def test_a_backfill_gives_each_tick_its_own_instant_and_makes_no_doubles(databas
     assert look(database, id).due_at == at(2026, 1, 5, 12, 6)
 
 
+@pytest.mark.both_stores
 def test_a_backfill_of_jobs_that_must_not_overlap_lines_up(database: Database, time: StillClock, make: Maker) -> None:
     id = created(database, overlap="skip")
     with database.write() as session:
@@ -183,6 +187,7 @@ def test_a_backfill_of_jobs_that_must_not_overlap_lines_up(database: Database, t
     assert [job.state for job in jobs(database)] == [State.SUCCEEDED, State.QUEUED, State.SCHEDULED]
 
 
+@pytest.mark.both_stores
 def test_a_deleted_schedule_leaves_its_jobs_but_none_that_waits_for_its_turn(database: Database, time: StillClock, make: Maker) -> None:
     id = created(database, overlap="queue")
     for _ in range(2):
@@ -224,6 +229,7 @@ def test_the_code_declares_a_schedule_once_however_many_schedulers_start(databas
     assert schedule.version == 1
 
 
+@pytest.mark.both_stores
 def test_a_deploy_changes_only_fields_without_an_override(database: Database, time: StillClock) -> None:
     declare(database, sched_work=cron("0 6 * * *", kwargs={"number": 3}))
     id = the_one(database).id
@@ -241,6 +247,7 @@ def test_a_deploy_changes_only_fields_without_an_override(database: Database, ti
     assert (the_one(database).cron, the_one(database).overridden) == ("0 9 * * *", [])
 
 
+@pytest.mark.both_stores
 def test_a_schedule_no_longer_declared_pauses_and_returns_with_its_declaration(database: Database, time: StillClock, make: Maker) -> None:
     declare(database, sched_work=every(60))
     declare(database, {"another_part_of_the_fleet"})
@@ -255,6 +262,7 @@ def test_a_schedule_no_longer_declared_pauses_and_returns_with_its_declaration(d
     assert (the_one(database).gone, the_one(database).due_at) == (False, MONDAY_NOON + timedelta(minutes=11))
 
 
+@pytest.mark.both_stores
 def test_a_schedule_missing_among_its_owners_declarations_ends(database: Database, time: StillClock) -> None:
     declare(database, sched_work=replace(every(60), owner="celery:proj"))
     for owners in ((), ("celery:other",)):
@@ -269,6 +277,7 @@ def test_a_schedule_missing_among_its_owners_declarations_ends(database: Databas
     assert not the_one(database).gone  # it has no owner any more
 
 
+@pytest.mark.both_stores
 def test_a_pause_outlives_a_deploy(database: Database, time: StillClock) -> None:
     declare(database, sched_work=every(60))
     with database.write() as session:
@@ -289,6 +298,7 @@ def test_a_declared_schedule_cannot_be_deleted_or_renamed(database: Database, ti
         changed(database, id, name="other")
 
 
+@pytest.mark.both_stores
 def test_after_a_deploy_schedules_that_no_longer_fit_are_marked_and_those_that_do_are_not(
     database: Database, time: StillClock, make: Maker
 ) -> None:

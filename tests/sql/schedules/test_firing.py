@@ -16,6 +16,8 @@ from tests.harness.jobs import StillClock
 from tests.harness.schedules import at, created, fire, history, jobs, look, said
 from tests.sql.schedules.conftest import MONDAY_NOON
 
+pytestmark = pytest.mark.both_stores
+
 
 def test_nothing_fires_before_its_time(database: Database, time: StillClock, make: Maker) -> None:
     id = created(database)

@@ -15,6 +15,8 @@ from src.sql.database import Database
 from tests.harness.jobs import StillClock
 from tests.harness.schedules import at, cancel, created, end, fire, follow, history, jobs, look, said
 
+pytestmark = pytest.mark.both_stores
+
 TOLD = {"on_failure": "sched_told", "on_recovery": "sched_told", "on_alert": "sched_told"}
 
 

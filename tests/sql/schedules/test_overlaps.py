@@ -11,6 +11,8 @@ from src.sql.database import Database
 from tests.harness.jobs import StillClock
 from tests.harness.schedules import created, end, fire, follow, history, jobs, run, said
 
+pytestmark = pytest.mark.both_stores
+
 
 def ticks(database: Database, time: StillClock, id: int, make: Maker, number: int) -> None:
     for _ in range(number):

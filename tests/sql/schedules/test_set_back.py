@@ -17,6 +17,8 @@ from src.sql.database import Database
 from tests.harness.jobs import StillClock
 from tests.harness.schedules import at, created, fire, jobs, look, said
 
+pytestmark = pytest.mark.both_stores
+
 
 @pytest.fixture(autouse=True)
 def _watch(database: Database, time: StillClock, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:

@@ -20,6 +20,8 @@ from src.sql.clock import now
 from src.sql.database import Database, read, write
 from tests.harness.jobs import submitted
 
+pytestmark = pytest.mark.both_stores
+
 
 @pytest.fixture(autouse=True)
 def no_broker() -> Iterator[None]:

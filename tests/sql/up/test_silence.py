@@ -27,6 +27,8 @@ from src.up.data.data_folder import State as Parts
 from src.up.data.process_identity import identify
 from tests.harness.jobs import claimed, ended, settle
 
+pytestmark = pytest.mark.both_stores
+
 
 def beat(database: Database, role: Role, *, seconds: float = 60) -> int:
     """The heartbeat of this process, good for so many seconds from now."""

@@ -3,8 +3,8 @@
 site     the application on an emptied database, without a broker: clients signed in with any role
 own_site the same with an application that the test may change
 
-Tests here run on SQLite; those marked `both_stores` on PostgreSQL too: what executes SQL that no other test executes there.
-test_every_page.py opens every page and route on both. tests/README.md says for each file why nothing is lost.
+Tests here run on SQLite; those marked `both_stores` on PostgreSQL too: they execute SQL that no other test executes there.
+test_every_page.py opens every page and route on both.
 """
 
 from __future__ import annotations

@@ -13,8 +13,6 @@ from src.web.api.requests.routes import TAGS
 from src.web.auth import throttle
 from tests.harness.site import Site
 
-pytestmark = pytest.mark.both_stores
-
 #: requests of each kind, right and wrong, for each operation
 EXAMPLES = 100
 #: rules that a schema cannot express for these bodies: between fields, cron expressions, names that must exist, arguments by position

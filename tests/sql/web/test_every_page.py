@@ -84,6 +84,7 @@ class _Noted(ImmutableMultiDict[str, str]):
         return super().getlist(key, *args, **named)
 
 
+@pytest.mark.both_stores
 def test_every_described_query_parameter_is_read(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
     ids, program = _furnished(site), site.program()
     monkeypatch.setattr(site.app.request_class, "parameter_storage_class", _Noted)

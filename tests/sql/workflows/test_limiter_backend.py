@@ -20,6 +20,8 @@ from src.sql.clock import clock
 from src.sql.database import Database
 from tests.harness.services import random_name
 
+pytestmark = pytest.mark.both_stores
+
 HOUR = 3_600_000
 backend = SqlRateLimiterBackend()
 

@@ -241,6 +241,7 @@ def test_cancel_expiry_and_the_loss_of_the_worker_are_ends_too(database: Databas
     assert reasons["after lost"] == "blocked: step lost is dead"
 
 
+@pytest.mark.both_stores
 def test_a_step_that_was_cancelled_while_it_waited_waits_again_after_a_retry(database: Database, hand: Hand) -> None:
     workflow = Workflow()
     a = workflow.step(message(), name="a")
@@ -270,6 +271,7 @@ def test_a_waiting_step_cannot_be_run_before_its_turn(database: Database, hand: 
         control_actions.run_now(session, receipt.jobs["b"])
 
 
+@pytest.mark.both_stores
 def test_cancelling_a_workflow_ends_all_of_it_and_retrying_it_starts_only_what_had_not_succeeded(database: Database, hand: Hand) -> None:
     workflow = Workflow()
     a = workflow.step(message(), name="a")
@@ -296,6 +298,7 @@ def test_cancelling_a_workflow_ends_all_of_it_and_retrying_it_starts_only_what_h
         workflows.retry(session, receipt.id)
 
 
+@pytest.mark.both_stores
 def test_a_delay_and_an_instant_hold_from_the_turn_on(database: Database, hand: Hand) -> None:
     workflow = Workflow()
     a = workflow.step(message(), name="a")
@@ -317,6 +320,7 @@ def test_a_delay_and_an_instant_hold_from_the_turn_on(database: Database, hand: 
     assert look(database, receipt.jobs["later"]).state is State.QUEUED
 
 
+@pytest.mark.both_stores
 def test_a_workflow_is_all_or_nothing(database: Database) -> None:
     workflow = Workflow()
     workflow.step(message("fine"))

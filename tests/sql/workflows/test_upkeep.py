@@ -52,6 +52,7 @@ def test_a_job_outside_of_workflows_costs_no_statement_more(database: Database) 
     assert len(statements(database, workflow_seq=7)) > len(plain)
 
 
+@pytest.mark.both_stores
 def test_workflows_are_listed_newest_first(database: Database) -> None:
     hand = Hand(database)
     receipts = []
@@ -85,6 +86,7 @@ def test_the_read_side_has_the_edges(database: Database) -> None:
     assert (found.finished_at, found.step("b").when) == (None, "success")
 
 
+@pytest.mark.both_stores
 def test_a_workflow_is_kept_whole_until_the_last_of_it_is_over(database: Database) -> None:
     workflow = Workflow()
     a = workflow.step(message(), name="a")
