@@ -1,7 +1,7 @@
 """Fixtures of the browser tests.
 
 callboard    a whole running Callboard per store (web, worker, RabbitMQ), shared by all tests that need one
-browser  a real Chromium; `page` is a fresh page of it, signed in at the callboard as the administrator
+chromium     a real Chromium; `page` is a fresh tab of the administrator's window, signed in at the callboard
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
-from playwright.sync_api import Browser, Page, StorageState, expect, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Page, StorageState, expect, sync_playwright
 
 from src.up import packages
 from tests.harness.callboard import Callboard, fresh_url
@@ -55,23 +55,29 @@ def chromium() -> Iterator[Browser]:
 
 
 @pytest.fixture(scope="package")
-def signed_in(chromium: Browser, callboard: Callboard) -> StorageState:
-    """Return the storage state of a browser that has followed the one-time link."""
+def administrator(chromium: Browser, callboard: Callboard) -> Iterator[BrowserContext]:
+    """A window that has followed the one-time link."""
     context = chromium.new_context(base_url=callboard.url)
-    context.new_page().goto(callboard.one_time_link())
-    state = context.storage_state()
+    page = context.new_page()
+    page.goto(callboard.one_time_link())
+    page.close()
+    yield context
     context.close()
-    return state
+
+
+@pytest.fixture(scope="package")
+def signed_in(administrator: BrowserContext) -> StorageState:
+    """Return the storage state of the administrator, for windows with settings of their own."""
+    return administrator.storage_state()
 
 
 @pytest.fixture
-def page(chromium: Browser, callboard: Callboard, signed_in: StorageState) -> Iterator[Page]:
-    context = chromium.new_context(base_url=callboard.url, storage_state=signed_in)
-    page = context.new_page()
+def page(administrator: BrowserContext) -> Iterator[Page]:
+    page = administrator.new_page()
     page.set_default_timeout(PATIENCE_MS)
     problems: list[str] = []
     page.on("pageerror", lambda error: problems.append(str(error)))
     page.on("console", lambda message: problems.append(message.text) if "Content Security Policy" in message.text else None)
     yield page
-    context.close()
+    page.close()
     assert not problems, problems

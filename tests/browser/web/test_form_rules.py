@@ -24,7 +24,10 @@ _PAGE = """{% from "macros.html" import field with context %}<!doctype html><met
 <form method="post" action="/sent" novalidate>{% for each in fields %}{{ field(each, "") }}{% endfor %}<button id="send">Send</button></form>"""
 
 
-def test_what_chromium_sends_for_an_untouched_form_is_what_is_modelled(chromium: Browser, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("cases", [8, pytest.param(60, marks=pytest.mark.slow)])
+def test_what_chromium_sends_for_an_untouched_form_is_what_is_modelled(
+    cases: int, chromium: Browser, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(get_settings(), "timezone", "Europe/Berlin")
     app, page = create_app(), chromium.new_page()
     served = ""
@@ -46,5 +49,5 @@ def test_what_chromium_sends_for_an_untouched_form_is_what_is_modelled(chromium:
         assert sent == list(untouched_form.sent(fields).items(multi=True))
         assert identical(read(fields_of(signature), MultiDict(sent)).values, values)
 
-    check(20, same, values=VALUES, signature=st.sampled_from(SIGNATURES))
+    check(cases, same, values=VALUES, signature=st.sampled_from(SIGNATURES))
     page.close()
