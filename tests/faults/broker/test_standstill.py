@@ -6,6 +6,8 @@ import os
 import signal
 from pathlib import Path
 
+from sqlalchemy import select
+
 from src.jobs import Outcome, State
 from tests.actors import broker as actors
 from tests.faults.broker.test_outages import close_connections
@@ -23,7 +25,9 @@ def test_jobs_of_a_frozen_worker_are_run_by_another(quiet: Callboard, tmp_path: 
         running = actors.make_and_wait_deaf.send(str(tmp_path / "made"), str(tmp_path / "go on"))
         quiet.wait_for(tmp_path / "made")
         [process] = still.children()
-        os.kill(process, signal.SIGSTOP)
+        with quiet.database.write() as session:
+            session.execute(select(1))  # SQLite's one write lock: the worker must not keep it while it stands still
+            os.kill(process, signal.SIGSTOP)
         brought = [actors.echo.send(number) for number in range(3)]  # as many as it has threads free
         eventually(lambda: quiet.messages("default") == 0, deadline_s=DEADLINE_S, what="RabbitMQ has brought them")
 
