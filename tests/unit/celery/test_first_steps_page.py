@@ -40,7 +40,8 @@ def python(program: str, folder: Path, **environment: str) -> list[str]:
 def test_the_first_module_declares_its_task_in_a_worker(tmp_path: Path) -> None:
     (tmp_path / "tasks.py").write_text(TASKS)
 
-    assert python(SHOW, tmp_path, CALLBOARD_ACTORS="tasks") == ["celery.accumulate", "celery.map", "celery.starmap", "tasks.add"]
+    expected = ["celery.accumulate", "celery.chord_unlock", "celery.map", "celery.starmap", "tasks.add"]
+    assert python(SHOW, tmp_path, CALLBOARD_ACTORS="tasks") == expected
 
 
 def test_the_first_module_may_also_be_imported_first(tmp_path: Path) -> None:
@@ -63,7 +64,10 @@ def test_included_and_discovered_modules_are_imported_last(tmp_path: Path) -> No
     (package / "billing" / "tasks.py").write_text("from src.celery import shared_task\n@shared_task\ndef bill():\n    pass\n")
 
     shown = python(SHOW, tmp_path, CALLBOARD_ACTORS="proj.celery")
-    assert " ".join(shown) == "celery.accumulate celery.map celery.starmap every ten proj.billing.tasks.bill proj.tasks.add"
+    assert (
+        " ".join(shown)
+        == "celery.accumulate celery.chord_unlock celery.map celery.starmap every ten proj.billing.tasks.bill proj.tasks.add"
+    )
 
 
 def test_one_key_is_set_as_an_attribute(app: Celery) -> None:
