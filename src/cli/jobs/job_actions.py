@@ -14,7 +14,7 @@ from ..shared.actor_arguments import read_arguments
 from ..shared.actor_command import OfJob
 from ..shared.calls import find, state_of, words
 from ..shared.data_folder import data_option, join
-from ..shared.job_options import job_options
+from ..shared.option_flags import job_options
 
 
 @click.command()

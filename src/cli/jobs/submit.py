@@ -15,7 +15,7 @@ from ..shared.actor_arguments import arguments_of, call_of
 from ..shared.actor_command import OfActor, actors_like, values_like
 from ..shared.calls import operator, state_of, words
 from ..shared.data_folder import data_option, join
-from ..shared.job_options import job_options
+from ..shared.option_flags import job_options
 from ..shared.seconds import Seconds
 from .follow import follow
 

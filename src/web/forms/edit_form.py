@@ -22,7 +22,7 @@ from ...operations.format.instants import parse_instant, write_instant
 from ...operations.jobs import actor_catalogue, job_request
 from ...operations.jobs.rows import Job
 from ...sql import database
-from .job_options import field_of, value_of
+from .option_fields import field_of, value_of
 
 #: names of the option fields; not valid as parameter names
 DUE, EXPIRES, PRIORITY = "job-due", "job-expires", "job-priority"

@@ -20,8 +20,8 @@ from ...operations.arguments.reading import MORE, Reading, add_row, read, retype
 from ...operations.jobs import actor_catalogue, job_request
 from ...operations.jobs.actor_catalogue import AnyActor
 from ...operations.people.caller import Caller
-from . import job_options
-from .job_options import GivenOptions, read_options
+from . import option_fields
+from .option_fields import GivenOptions, read_options
 
 #: hidden input with the idempotency key (a double click creates one job); not valid as a parameter name
 KEY = "form-key"
@@ -37,7 +37,7 @@ class Form:
     errors: Mapping[str, str] = field(default_factory=dict)
     problems: tuple[str, ...] = ()
     key: str = field(default_factory=lambda: uuid4().hex)
-    how: list[Field] = field(default_factory=lambda: list(job_options.FIELDS))
+    how: list[Field] = field(default_factory=lambda: list(option_fields.FIELDS))
     shows_how: bool = False
 
     @classmethod
@@ -87,7 +87,7 @@ class Form:
         except IdempotencyConflict:
             return self._again(reading, asked, {}, "This form was already submitted with other values. Submit again to create another job.")
         except JobsError as error:
-            name = job_options.BY_NAME.get(error.field or "")
+            name = option_fields.BY_NAME.get(error.field or "")
             return self._again(reading, asked, {name: str(error)}) if name else self._again(reading, asked, {}, str(error))
 
     def _check_the_rest(self, reading: Reading, asked: GivenOptions) -> None:

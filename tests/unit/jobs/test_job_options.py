@@ -10,7 +10,7 @@ import pytest
 from sqlalchemy import String
 
 from src.cli.jobs.submit import submit as submit_command
-from src.cli.shared.job_options import job_options
+from src.cli.shared.option_flags import job_options
 from src.jobs import JobsError, Submission
 from src.jobs.control.edits import Edit
 from src.jobs.core.models import Job
@@ -20,7 +20,7 @@ from src.jobs.options.option_kinds import Delay, Instant, Moment, OneOf, OptionK
 from src.operations.jobs.job_bodies import CallBody, EditBody, JobBody
 from src.operations.jobs.option_bodies import with_options
 from src.operations.workflows.workflow_request import StepBody
-from src.web.forms.job_options import BY_NAME, field_of
+from src.web.forms.option_fields import BY_NAME, field_of
 
 EACH = pytest.mark.parametrize("option", OPTIONS, ids=lambda option: option.name)
 KINDS = [Text(), Whole(0, 9), OneOf(Unique), Delay(), Instant(), Until(), Period()]
@@ -73,7 +73,7 @@ def test_an_option_that_needs_another_names_one() -> None:
 def test_each_kind_has_a_body_a_form_field_and_a_command_line_type(kind: OptionKind, monkeypatch: pytest.MonkeyPatch) -> None:
     option = JobOption(kind, "Any", "Any.", name="any", field="any")
     assert field_of("how-any", option).label == "Any"
-    for module in ("src.operations.jobs.option_bodies", "src.cli.shared.job_options"):
+    for module in ("src.operations.jobs.option_bodies", "src.cli.shared.option_flags"):
         monkeypatch.setattr(f"{module}.options_at", lambda _: [option])
     assert "any" in with_options(Place.API)(Edited).model_fields
     assert callable(job_options(Place.COMMAND)(lambda: None))
