@@ -382,6 +382,32 @@ def test_a_visitor_stamps_shapes_and_callbacks(run: Callable[[Any], Any], inline
     assert {"in_group": [False], "on_callback": True} in results(inline, "stamps")
 
 
+def test_a_visitor_marks_callbacks_and_error_callbacks_of_a_chord() -> None:
+    class Headers(StampingVisitor):
+        def on_signature(self, sig: Any, **headers: Any) -> dict[str, Any]:
+            return {"header": "value"}
+
+        def on_callback(self, callback: Any, **headers: Any) -> dict[str, Any]:
+            return {"on_callback": True}
+
+        def on_errback(self, errback: Any, **headers: Any) -> dict[str, Any]:
+            return {"on_errback": True}
+
+    call = chord([add.s(1, 1), add.s(2, 2)], xsum.s())
+    call.link(signature("sig_link"))
+    call.link_error(signature("sig_link_error"))
+    call.stamp(visitor=Headers())
+    own = {"header": "value", "stamped_headers": ["header"]}
+    body = call.body
+    assert body is not None
+    [callback], [errback] = body.options["link"], body.options["link_error"]
+
+    assert [each.options for each in call.tasks] == [own, own]
+    assert {name: value for name, value in body.options.items() if not name.startswith("link")} == own
+    assert (callback.options["on_callback"], errback.options["on_errback"]) == (True, True)
+    assert {*callback.options["stamped_headers"]} == {"header", "on_callback"}
+
+
 # Replacement: of the page on tasks, but part of what chains and chords do.
 
 

@@ -54,7 +54,7 @@ def test_request_of_an_eager_run() -> None:
 
 
 def test_always_eager_sends_nothing(eager: Celery) -> None:
-    assert add.delay(2, 2).get() == 4
+    assert (add.delay(2, 2).get(), ~add.s(2, 2)) == (4, 4)
     assert fail.delay().state == states.FAILURE
     eager.conf.task_eager_propagates = True
     with pytest.raises(KeyError):
