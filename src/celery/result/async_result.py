@@ -189,11 +189,12 @@ class AsyncResult(Descendants):
         """Cancel the job while it waits, and with `terminate` also while it runs. `wait` and `timeout` have no effect."""
         if signal not in (None, "TERM", "SIGTERM"):
             raise unsupported("revoke(signal=)")
+        job = self._job()
+        if job is None or (job.state is State.RUNNING and not terminate):
+            return
         with write() as session:
-            if not terminate and any(job.state is State.RUNNING for job in find_many(session, [self.id])):
-                return
             try:
-                actions.cancel(session, self.id)
+                actions.cancel(session, job.id)
             except (NotAllowed, UnknownJob):
                 return  # it has ended, or does not exist: as in Celery
 

@@ -441,6 +441,15 @@ def test_a_replaced_tasks_callbacks_follow_its_replacement(inline: Inline) -> No
         replaced_by.apply((chain(),)).get()
 
 
+def test_revoking_a_replaced_task_revokes_its_replacement(inline: Inline) -> None:
+    result = replaced_by.delay(add.s(1, 2))
+    inline.run(result.id)
+    result.revoke()
+    inline.run_all()
+
+    assert (result.state, jobs(inline, "add")[0].state) == (states.REVOKED, State.CANCELLED)
+
+
 def test_a_task_adds_another_one_to_its_chord(run: Callable[[Any], Any], inline: Inline) -> None:
     assert run((group(joined_by.s(add.s(3, 4)), add.s(1, 1)) | xsum.s()).delay()) == 9
     alone = joined_by.delay(add.s(3, 4))
