@@ -72,6 +72,7 @@ class _Connected:
 
     def __enter__(self) -> sqlite3.Connection:
         self._connection = sqlite3.connect(os.environ[FILE], timeout=30)
+        self._connection.execute("PRAGMA synchronous = OFF")  # notes need not outlive the run, and must not slow the worker
         return self._connection
 
     def __exit__(self, *_: object) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, cast
 from uuid import NAMESPACE_OID, uuid5
 
 from ...jobs.read.queries import find_many
@@ -26,7 +26,7 @@ def whole(signature: Signature) -> Signature:
     if isinstance(signature, chunks):
         signature = signature.group()
     if _ends_with_group(signature):
-        return chain(signature, Signature(ACCUMULATE, kwargs={"index": 0}))
+        return cast(Signature, signature | Signature(ACCUMULATE, kwargs={"index": 0}))
     return signature
 
 

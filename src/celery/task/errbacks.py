@@ -10,10 +10,14 @@ from typing import Any
 from dramatiq.middleware import SkipMessage
 
 from ...jobs.core.states import State
+from ...jobs.read.queries import find_many
+from ...sql import database
+from ..base import values
 from ..canvas.layout import OUTCOME
 from ..canvas.signatures import Signature
 from ..core.request import Context
-from ..result import AsyncResult, failures
+from ..exceptions import TaskError
+from ..result import failures
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,9 +36,13 @@ def read(outcome: Any) -> Any:
     if not failed:
         return outcome
     first = next((each for each in failed if each.get("error")), failed[0])
-    result = AsyncResult(first["id"])
-    traceback, exception = result.traceback, result.result
-    return Failed(Context(id=first["id"], task=first.get("actor"), args=result.args, kwargs=result.kwargs), exception, traceback or "")
+    with database.read() as session:
+        found = find_many(session, [first["id"]])
+    if not found:  # deleted by retention
+        return Failed(Context(id=first["id"], task=first.get("actor")), TaskError(str(first.get("error") or first.get("reason"))), "")
+    [job] = found
+    request = Context(id=job.id, task=job.actor, args=values.decode(job.args), kwargs=values.decode(job.kwargs))
+    return Failed(request, failures.of(job), failures.traceback_of(job) or "")
 
 
 #: reader of the tag, for values.decode
