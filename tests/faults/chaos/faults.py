@@ -14,6 +14,7 @@ from typing import Any
 from sqlalchemy.exc import OperationalError
 
 from src.broker.consume import claimer
+from src.broker.consume.celery_messages import celery_inbox
 from src.broker.execute import attempt, committer, executor
 from src.broker.process import boot, worker_process
 from src.broker.publish import confirmation_writer, frame_writer, publisher
@@ -95,6 +96,16 @@ def _kill_at_hand_over() -> None:
     hook.connect(listener)
 
 
+def _kill_with_rows_of_celery() -> None:
+    take = celery_inbox.part
+
+    def taken(session: Any, messages: Any) -> None:
+        take(session, messages)
+        _die_once()
+
+    celery_inbox.connect(taken)
+
+
 def _die_once() -> None:
     if _first():
         os.kill(os.getpid(), signal.SIGKILL)
@@ -138,6 +149,9 @@ FAULTS: dict[str, Callable[[], None]] = {
     "stop | jobs given back": _kill_before(worker_process.WorkerProcess, "close"),
     "jobs given back | end": _kill_after(worker_process.WorkerProcess, "close"),
     "stop | relay ends": _kill_before(boot.Boot, "before_worker_shutdown"),
+    # messages of Celery
+    "rows of Celery's messages | commit": _kill_with_rows_of_celery,
+    "commit of Celery's messages | ack": _kill_after(claimer.Claimer, "take", lambda own, _arrivals: own._takes_celery),
     # the database's answer
     "answer to the claim's commit lost": _lose_answer_after(claimer.Claimer, "take"),
     "answer to the end's commit lost": _lose_answer_after(committer.Committer, "_settle", _has_ends),
