@@ -52,7 +52,7 @@ def load(name: str, found: Inventory) -> Path:
                 raise ImproperlyConfigured(
                     f"There is no module {name}: name one that can be imported here, or the path of its folder."
                 ) from None
-            found.change(_place(error), f"Loading stops here: {type(error).__name__}: {error}")
+            found.change(_place(error, _root(name)), f"Loading stops here: {type(error).__name__}: {error}")
     return _root(name)
 
 
@@ -74,14 +74,22 @@ def _root(name: str) -> Path:
     return Path(next(iter(spec.submodule_search_locations or ()), str(spec.origin)))
 
 
-def _place(error: BaseException) -> Place:
+def _place(error: BaseException, root: Path) -> Place:
     """The last line of the application's own code that an error went through."""
     if isinstance(error, SyntaxError):
-        return Place(str(error.filename), error.lineno or 1)
+        return Place(_shown(str(error.filename), root), error.lineno or 1)
     frames = [
         frame
         for frame in traceback.extract_tb(error.__traceback__)
         if not Path(frame.filename).is_relative_to(_OWN) and frame.filename[0] != "<"
     ]
     own = [frame for frame in frames if "importlib" not in frame.filename]
-    return Place(own[-1].filename, own[-1].lineno or 1) if own else Place("?", 0)
+    return Place(_shown(own[-1].filename, root), own[-1].lineno or 1) if own else Place("?", 0)
+
+
+def _shown(file: str, root: Path) -> str:
+    """The name of a file as the report shows others: from the folder that is surveyed."""
+    path = Path(file)
+    if root.is_file():
+        return path.name if path == root else file
+    return str(path.relative_to(root)) if path.is_relative_to(root) else file

@@ -10,7 +10,7 @@ from ...up.errors import UpError
 from .commands_table import COMMANDS, Effect
 from .options import refuse, without_counterpart
 from .running import run
-from .workers import chosen, destination_option
+from .workers import chosen, destination_option, require
 
 #: signals that end a task here: a cancel, which raises in it
 _TERM = ("TERM", "SIGTERM", "15")
@@ -45,6 +45,7 @@ def _shut_down(destination: Sequence[str]) -> None:
 
     with database.read() as session:
         alive = workers.alive(session)
+    require(alive)
     for name in destination:
         meant = [worker.name for worker in chosen(alive, [name])]
         if len(meant) != 1:

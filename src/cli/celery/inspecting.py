@@ -12,10 +12,8 @@ from . import inspections
 from .commands_table import COMMANDS, Effect
 from .options import refuse, without_counterpart
 from .running import run, say
-from .workers import chosen, destination_option
+from .workers import chosen, destination_option, require
 
-#: exit code without a worker: Celery's
-UNAVAILABLE = 69
 #: action -> the verb that shows the same
 _SHOWN = {
     "active": ("jobs", "state:running"),
@@ -58,7 +56,7 @@ def status(*, as_json: bool, destination: tuple[str, ...]) -> None:
     if as_json:
         _print(replies, as_json, is_by_worker=True)
         return
-    _require(replies)
+    require(replies)
     for node in replies:
         click.echo(f"{node}: OK")
     click.echo(_online(len(replies)))
@@ -81,7 +79,7 @@ def _replies(action: str, words: tuple[str, ...], destination: tuple[str, ...]) 
 
 def _print(replies: dict[str, Any], as_json: bool, *, is_by_worker: bool) -> None:
     if is_by_worker:
-        _require(replies)
+        require(replies)
     if as_json:
         click.echo(json.dumps(replies, ensure_ascii=False))
         return
@@ -99,12 +97,6 @@ def _lines(reply: Any) -> list[str]:
     if isinstance(reply, list):
         return [f"* {each}" for each in reply] or ["- empty -"]
     return json.dumps(reply, indent=4, ensure_ascii=False).splitlines()
-
-
-def _require(replies: dict[str, Any]) -> None:
-    if not replies:
-        click.echo("Error: No nodes replied within time constraint", err=True)
-        raise SystemExit(UNAVAILABLE)
 
 
 def _online(number: int) -> str:

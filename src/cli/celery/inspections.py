@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 #: node of jobs that wait: they belong to no worker
 WAITING = "callboard"
-#: waiting or cancelled jobs listed at most, newest first
+#: jobs listed at most
 MOST = 1_000
 
 
@@ -48,9 +48,9 @@ def stats(_: Session, worker: Worker) -> Any:
 
 
 def active(session: Session, worker: Worker) -> Any:
-    from ...jobs.core.states import State
+    from ...jobs.read import queries
 
-    return [_request(job, worker) for job in _page(session, [State.RUNNING], 10 * MOST) if job.worker_id == worker.id]
+    return [_request(job, worker) for job in queries.running_on(session, [worker.id], limit=MOST)[worker.id]]
 
 
 def reserved(session: Session) -> Any:
@@ -87,10 +87,10 @@ def query_task(session: Session, ids: Sequence[str]) -> Any:
     return {job.id: [job.state.value, _request(job, None)] for job in queries.find_many(session, ids)}
 
 
-def _page(session: Session, states: Sequence[Any], limit: int = MOST) -> list[Job]:
+def _page(session: Session, states: Sequence[Any]) -> list[Job]:
     from ...jobs.read import queries
 
-    return queries.page(session, states=states, limit=limit).jobs
+    return queries.page(session, states=states, limit=MOST).jobs
 
 
 def _request(job: Job, worker: Worker | None) -> dict[str, Any]:

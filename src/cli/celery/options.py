@@ -31,7 +31,7 @@ def refuse(name: str) -> UpError:
 
 def _option(command: str, names: list[str], row: Row) -> Callable[[Command], Command]:
     def given(context: click.Context, parameter: click.Parameter, value: Any) -> None:
-        if value is None or value is False or context.resilient_parsing:
+        if not value or context.resilient_parsing:  # `--pidfile=` means none
             return
         if row.effect is Effect.REFUSED:
             raise UpError(f"{names[0]} of celery {command} is not available here. Instead: {row.text}.")

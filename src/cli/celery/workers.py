@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import TYPE_CHECKING, Any
 
 import click
 
 if TYPE_CHECKING:
     from ...jobs.core.models import Worker
+
+#: exit code without a worker: Celery's
+UNAVAILABLE = 69
 
 
 def _several(_context: click.Context, _parameter: click.Parameter, values: tuple[str, ...]) -> tuple[str, ...]:
@@ -23,6 +26,13 @@ destination_option: Callable[[Any], Any] = click.option(
 def chosen(workers: Sequence[Worker], destination: Sequence[str]) -> list[Worker]:
     """The workers that a destination names; all without one."""
     return [worker for worker in workers if not destination or any(_fits(worker, name) for name in destination)]
+
+
+def require(nodes: Collection[object]) -> None:
+    """Exit as Celery does if no worker is meant, or none lives."""
+    if not nodes:
+        click.echo("Error: No nodes replied within time constraint", err=True)
+        raise SystemExit(UNAVAILABLE)
 
 
 def _fits(worker: Worker, name: str) -> bool:

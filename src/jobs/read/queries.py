@@ -175,11 +175,11 @@ def backlog(session: Session) -> tuple[dict[str, dict[State, int]], bool]:
     return found, sum(sum(each.values()) for each in found.values()) < BACKLOG_COUNTED
 
 
-def running_on(session: Session, worker_ids: Collection[int]) -> dict[int, list[Job]]:
+def running_on(session: Session, worker_ids: Collection[int], *, limit: int = RUNNING_SHOWN) -> dict[int, list[Job]]:
     """Map each worker to some of its running jobs, oldest first."""
     found: dict[int, list[Job]] = {}
     for id in worker_ids:
-        mine = select(Job).where(NOT_SUCCEEDED, Job.state == State.RUNNING, Job.worker_id == id).order_by(Job.seq).limit(RUNNING_SHOWN)
+        mine = select(Job).where(NOT_SUCCEEDED, Job.state == State.RUNNING, Job.worker_id == id).order_by(Job.seq).limit(limit)
         found[id] = list(session.execute(mine).scalars())
     return found
 

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from src.__main__ import cli
+from src.cli.celery import processes
 from src.cli.celery.commands import celery
 from src.cli.celery.commands_table import COMMANDS, OPTIONS, Effect
 from src.cli.celery.running import module_of
@@ -53,7 +54,7 @@ def test_every_mapped_command_exists() -> None:
         ("inspect actives", "celery inspect has no action 'actives'. Choose one of: ping, "),
         ("multi start", "celery multi is not available here. Instead: start `./run worker` under systemd"),
         ("worker --autoscale 9,3", "--autoscale of celery worker is not available here. Instead: workers have a fixed number"),
-        ("worker --uid www", "--uid of celery worker is not available here. Instead: systemd, Docker or `./run up`"),
+        ("worker --pidfile= --uid www", "--uid of celery worker is not available here. Instead: systemd, Docker or `./run up`"),
         ("call x --serializer pickle", "--serializer of celery call is not available here. Instead: arguments are JSON"),
         ("-A nowhere.celery status", "There is no module nowhere.celery in "),
     ],
@@ -61,6 +62,11 @@ def test_every_mapped_command_exists() -> None:
 def test_a_command_without_counterpart_is_refused_with_its_name_and_the_cure(in_folder: Path, words: str, complaint: str) -> None:
     with pytest.raises(UpError, match=complaint.replace(".", r"\.").replace("(", r"\(")):
         cli.main(["celery", *words.split()], prog_name="./run", standalone_mode=False)
+
+
+def test_all_queues_but_some_are_those_of_the_actors() -> None:
+    assert "default" not in processes._all_but(["default"]).split(",")
+    assert "mail" in processes._all_but(["default"]).split(",")
 
 
 def test_the_module_of_an_application_is_found_as_celery_finds_it(in_folder: Path) -> None:

@@ -216,7 +216,7 @@ def test_a_module_is_loaded_with_this_interface_in_the_place_of_celery(tmp_path:
 
     assert loading.load("swapped_app", found) == tmp_path / "swapped_app.py"
     [(place, text)] = found.changes
-    assert (Path(place.file).name, place.line) == ("swapped_app.py", 4)
+    assert str(place) == "swapped_app.py:4"
     assert text.startswith("Loading stops here: Unsupported: solar is not available")
     with pytest.raises(ImproperlyConfigured, match="There is no module nowhere_at_all"):
         loading.load("nowhere_at_all", Inventory())
