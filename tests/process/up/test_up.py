@@ -86,6 +86,21 @@ def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
     assert process_identity.marked(made.data) == []
 
 
+def test_the_shell_reads_a_program_from_a_pipe_and_reaches_the_running_callboard(house: House) -> None:
+    program = """
+with Session() as session, session.begin():
+    receipt = submit(session, add.message(20, 22))
+
+print("sum:", job(receipt.id).wait(60), broker is actors.broker)
+"""
+    done = subprocess.run(
+        [sys.executable, "-m", "src", "shell", "--data", str(house.data)], cwd=ROOT, input=program, capture_output=True, text=True, timeout=120
+    )  # fmt: skip
+
+    assert "sum: 42 True" in done.stdout, done.stdout + done.stderr
+    assert "actors by name" in done.stderr
+
+
 def test_the_status_has_its_public_form(house: House) -> None:
     status = house.status
 

@@ -81,7 +81,7 @@ def test_status_shows_the_addresses_of_the_private_node_with_their_passwords(bes
 
 
 def test_the_shell_has_the_actors_by_name_and_sees_the_jobs(database_url: str, tmp_path: Path) -> None:
-    program = "id = add.send_with_options(args=(1, 2), delay=3_600_000).message_id; print(job(id).state.value, job(id).args, broker is actors.broker)"
+    program = "id = add.send_with_options(args=(1, 2), delay=3_600_000).message_id; print(job(id).state.value, broker is actors.broker)"
     done = run(
         "shell",
         "-c",
@@ -90,5 +90,5 @@ def test_the_shell_has_the_actors_by_name_and_sees_the_jobs(database_url: str, t
         CALLBOARD_DATA_DIR=str(tmp_path),
         CALLBOARD_BROKER_URL="amqp://127.0.0.1:1",
     )
-    assert done.stdout.split("\n")[0] == "scheduled [1, 2] True", done.stderr
+    assert done.stdout.split("\n")[0] == "scheduled True", done.stderr
     assert done.returncode == 0
