@@ -38,24 +38,31 @@ print(one_time_link({url!r}))
 
 @dataclass(frozen=True)
 class Framework:
-    """The commands of an example: one that creates its tables, one that serves it on `{port}`, and the sign that it serves."""
+    """The commands of an example: one that creates its tables, a worker, the web server on `{port}`, and the sign that this serves."""
 
     folder: str
     tables: tuple[str, ...]
+    worker: tuple[str, ...]
     web: tuple[str, ...]
     serves: str
     takes_json: bool = False
     actors: str = "src.shop.jobs"
 
 
+#: each starts its worker in another way
 FRAMEWORKS = {
-    "flask": Framework("flask_app", ("-m", "src.shop.models"), ("-m", "flask", "--app", "src.shop.web", "run", "--port", "{port}"), "Running on"),
+    "flask": Framework(
+        "flask_app", ("-m", "src.shop.models"), ("-m", "dramatiq", "callboard.actors", "-p", "1", "-t", "2"),
+        ("-m", "flask", "--app", "src.shop.web", "run", "--port", "{port}"), "Running on",
+    ),
     "fastapi": Framework(
-        "fastapi_app", ("-m", "src.shop.models"), ("-m", "uvicorn", "src.shop.web:app", "--port", "{port}"), "Uvicorn running on", takes_json=True
+        "fastapi_app", ("-m", "src.shop.models"), ("-m", "callboard", "worker", "--threads", "2"),
+        ("-m", "uvicorn", "src.shop.web:app", "--port", "{port}"), "Uvicorn running on", takes_json=True,
     ),
     "django": Framework(
-        "django_app", ("manage.py", "migrate"), ("-m", "waitress", "--listen=127.0.0.1:{port}", "--threads=20", "src.project.wsgi:application"),
-        "Serving on", actors="callboard.django.actors",
+        "django_app", ("manage.py", "migrate"), ("-m", "dramatiq", "src.project.worker", "-p", "1", "-t", "2"),
+        ("-m", "waitress", "--listen=127.0.0.1:{port}", "--threads=20", "src.project.wsgi:application"), "Serving on",
+        actors="callboard.django.actors",
     ),
 }  # fmt: skip
 
@@ -66,7 +73,29 @@ def installed(venv: Path, built: Path) -> Path:
     [packages] = (venv / "lib").glob("python*/site-packages")
     (packages / "libraries.pth").write_text("\n".join(entry for entry in sys.path if entry.endswith("-packages")))
     shutil.copytree(built / "callboard", packages / "callboard")
+    (venv / "bin" / "dramatiq").write_text("from dramatiq.__main__ import main\nmain()\n")  # as pip installs it, for `callboard worker`
     return venv / "bin" / "python"
+
+
+def wheel(venv: Path) -> Path:
+    """Make a fresh virtual environment with Callboard's wheel and the requirements of the examples, all by pip."""
+    source = venv.parent / "source"
+    for name in ("src", "rabbitmq"):
+        shutil.copytree(ROOT / name, source / name, ignore=shutil.ignore_patterns("__pycache__"))
+    for name in ("setup.py", "setup.cfg", "pyproject.toml", "README.md", "LICENSE"):
+        shutil.copy(ROOT / name, source / name)
+    subprocess.run([sys.executable, "-m", "venv", str(venv)], check=True, timeout=120)
+    python = venv / "bin" / "python"
+
+    def pip(*arguments: object) -> None:
+        done = subprocess.run(
+            [python, "-m", "pip", "-q", *map(str, arguments)], cwd=venv.parent, capture_output=True, text=True, timeout=900
+        )
+        assert done.returncode == 0, done.stdout + done.stderr
+
+    pip("wheel", "--no-deps", "-w", venv.parent, source)
+    pip("install", *venv.parent.glob("callboard-*.whl"), *(f"-r{path}" for path in (ROOT / "examples").glob("*/requirements.txt")))
+    return python
 
 
 class Application:
@@ -96,22 +125,21 @@ class Application:
 
     @contextmanager
     def serving(self) -> Iterator[None]:
-        """Create the tables, then run a worker and the web server for the block."""
+        """Create the application's tables, then run a worker and the web server for the block."""
         self.run(*self.framework.tables)
-        self.run("-m", "callboard", "migrate")
         with ExitStack() as running:
-            worker = running.enter_context(self.running("worker", "-m", "dramatiq", "callboard.actors", "-p", "1", "-t", "2"))
+            worker = running.enter_context(self.running("worker", *self.framework.worker))
             arguments = (argument.format(port=self.port) for argument in self.framework.web)
             web = running.enter_context(self.running("web", *arguments))
             eventually(lambda: "worker_serves" in worker.read_text(), deadline_s=120, what=f"a worker serves; see {worker}")
             eventually(lambda: self.framework.serves in web.read_text(), deadline_s=120, what=f"the application serves; see {web}")
             yield
 
-    def run(self, *arguments: str, stdin: str | None = None) -> str:
+    def run(self, *arguments: str, stdin: str | None = None, **environment: str) -> str:
         """Run Python in the application's folder and return its output."""
         done = subprocess.run(
-            [str(self.python), *arguments], cwd=self.place, env=self.environment, input=stdin, capture_output=True, text=True, timeout=120
-        )
+            [str(self.python), *arguments], cwd=self.place, env=self.environment | environment, input=stdin, capture_output=True, text=True, timeout=300
+        )  # fmt: skip
         assert done.returncode == 0, done.stdout + done.stderr
         return done.stdout.strip()
 

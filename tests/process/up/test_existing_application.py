@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import html
 import json
+import os
 import re
+import subprocess
 import urllib.error
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,15 +14,15 @@ from pathlib import Path
 import pytest
 
 from tests.harness import ROOT
-from tests.harness.applications import FRAMEWORKS, PREFIX, SCHEMA, Application, installed
+from tests.harness.applications import FRAMEWORKS, PREFIX, SCHEMA, Application, installed, wheel
 from tests.harness.services import BrokerNode, Postgres, random_name
 from tests.harness.waiting import eventually
 
-EACH = pytest.mark.parametrize("shop", FRAMEWORKS, indirect=True)
-#: Flask always, the others with --slow
-ONE = pytest.mark.parametrize(
-    "shop", ["flask", *(pytest.param(name, marks=pytest.mark.slow) for name in FRAMEWORKS if name != "flask")], indirect=True
-)
+WHEELS = [pytest.param(f"{name} wheel", marks=pytest.mark.slow) for name in FRAMEWORKS]
+#: each framework, and with --slow from the wheel, too
+EACH = pytest.mark.parametrize("shop", [*FRAMEWORKS, *WHEELS], indirect=True)
+#: Flask always, and with --slow each framework from the wheel
+ONE = pytest.mark.parametrize("shop", ["flask", *WHEELS], indirect=True)
 
 
 @pytest.fixture(scope="module")
@@ -29,28 +31,35 @@ def python(tmp_path_factory: pytest.TempPathFactory, built: Path) -> Path:
 
 
 @pytest.fixture(scope="module")
+def python_with_wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return wheel(tmp_path_factory.mktemp("wheel") / "venv")
+
+
+@pytest.fixture(scope="module")
+def migrated(python: Path, postgres: Postgres) -> str:
+    """The name of a database with Callboard's tables in a schema of their own."""
+    name = random_name("migrated")
+    postgres.execute(f"CREATE DATABASE {name}")
+    environment = {"CALLBOARD_DATABASE_URL": postgres.url(name), "CALLBOARD_DATABASE_SCHEMA": SCHEMA}
+    subprocess.run([python, "-m", "callboard", "migrate"], cwd=python.parent, env=os.environ | environment, check=True, timeout=120)
+    return name
+
+
+@pytest.fixture(scope="module")
 def shop(
-    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, python: Path, postgres: Postgres, broker_node: BrokerNode
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, migrated: str, postgres: Postgres, broker_node: BrokerNode
 ) -> Iterator[Application]:
+    framework, _, is_wheel = request.param.partition(" ")
+    python = request.getfixturevalue("python_with_wheel" if is_wheel else "python")
     database, vhost = random_name("shop"), random_name("shop")
-    postgres.execute(f"CREATE DATABASE {database}")
-    shop = Application(
-        request.param, tmp_path_factory.mktemp(request.param), python, postgres.url(database), broker_node.create_vhost(vhost)
-    )
+    postgres.execute(f"CREATE DATABASE {database}" + ("" if is_wheel else f" TEMPLATE {migrated}"))
+    shop = Application(framework, tmp_path_factory.mktemp(framework), python, postgres.url(database), broker_node.create_vhost(vhost))
+    if is_wheel:
+        shop.run(str(python.with_name("callboard")), "migrate")
     with shop.serving():
         yield shop
     broker_node.delete_vhost(vhost)
     postgres.execute(f"DROP DATABASE {database} WITH (FORCE)")
-
-
-@ONE
-def test_nothing_is_imported_from_the_checkout(shop: Application) -> None:
-    printed = shop.run("-c", "import callboard.actors, callboard, src, sys; print(src.__file__, callboard.__file__, *sys.path)")
-
-    source, package, *checkout = printed.split()
-    assert source == str(shop.place / "src" / "__init__.py")
-    assert package.startswith(str(shop.python.parents[1]))
-    assert str(ROOT) not in checkout
 
 
 @EACH
@@ -134,3 +143,43 @@ def test_a_form_of_the_console_is_protected_and_accepted_under_a_prefix(shop: Ap
     assert status == 200, body
     assert f'href="{PREFIX}/jobs/' in body
     eventually(lambda: "succeeded" in shop.get(f"{PREFIX}/jobs?state=succeeded"), deadline_s=60, what="the job of the form succeeds")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("shop", [WHEELS[0]], indirect=True)
+def test_the_wheel_starts_all_of_callboard_on_a_rabbitmq_of_its_own(shop: Application, tmp_path: Path) -> None:
+    callboard = str(shop.python.with_name("callboard"))
+    everything = {
+        "CALLBOARD_BROKER_URL": "",
+        "CALLBOARD_DATABASE_SCHEMA": "",
+        "CALLBOARD_DATABASE_URL": "",
+        "CALLBOARD_DATA_DIR": str(tmp_path / "data"),
+    }
+    program = "print('sum:', job(add.send(20, 22)).wait(60))\n"
+
+    try:
+        shop.run(callboard, "up", "--detach", "--port", "0", "--workers", "1", **everything)
+        status = json.loads(shop.run(callboard, "status", "--json", **everything))
+        assert "sum: 42" in shop.run(callboard, "shell", stdin=program, **everything)
+    finally:
+        shop.run(callboard, "down", **everything)
+
+    assert status["ready"] is True
+
+
+@ONE
+def test_the_shell_has_the_actors_of_the_application_and_nothing_of_the_checkout(shop: Application) -> None:
+    placed = json.loads(shop.order("tea", 1)[1])
+    program = f"""
+import callboard, json, src, sys
+print("packed:", job(pack.send({placed["order"]})).wait(60))
+print("places:", json.dumps([src.__file__, callboard.__file__, *sys.path]))
+"""
+
+    printed = shop.run("-m", "callboard", "shell", stdin=program)
+
+    assert f"packed: {placed['order']} packed by job" in printed
+    source, package, *path = json.loads(printed.partition("places: ")[2].splitlines()[0])
+    assert source == str(shop.place / "src" / "__init__.py")
+    assert package.startswith(str(shop.python.parents[1]))
+    assert str(ROOT) not in path
