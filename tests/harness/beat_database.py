@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import sqlite3
-from pathlib import Path
+from sqlalchemy import URL, create_engine, text
 
 _TABLES = """
 CREATE TABLE django_celery_beat_crontabschedule (
@@ -25,29 +24,46 @@ INSERT INTO django_celery_beat_clockedschedule VALUES (1, '2090-01-01 10:00:00')
 #: name, task, args, rule and columns that are not defaults
 _ROWS = (
     ("report", "add", '["a", "b"]', {"crontab_id": 1, "start_time": "2089-01-01 00:00:00"}),
-    ("disabled", "keep", '[]', {"interval_id": 1, "enabled": 0, "kwargs": '{"x": 1}', "queue": "elsewhere", "expire_seconds": 30}),
-    ("once", "keep", '[]', {"clocked_id": 1, "one_off": 1}),
-    ("has run", "keep", '[]', {"clocked_id": 2, "one_off": 1, "enabled": 0}),
+    ("disabled", "keep", '[]', {"interval_id": 1, "enabled": False, "kwargs": '{"x": 1}', "queue": "elsewhere", "expire_seconds": 30}),
+    ("once", "keep", '[]', {"clocked_id": 1, "one_off": True}),
+    ("has run", "keep", '[]', {"clocked_id": 2, "one_off": True, "enabled": False}),
     ("too often", "keep", '[]', {"interval_id": 2}),
     ("either day", "keep", '[]', {"crontab_id": 2}),
     ("at sunset", "keep", '[]', {"solar_id": 1}),
-    ("next time only", "keep", '[]', {"interval_id": 1, "one_off": 1}),
+    ("next time only", "keep", '[]', {"interval_id": 1, "one_off": True}),
     ("unknown task", "nowhere", '[]', {"interval_id": 1}),
     ("wrong arguments", "add", '["a"]', {"interval_id": 1}),
 )  # fmt: skip
 
 
-def make(path: Path, module: str) -> str:
-    """Make the database, with tasks of this module; return its URL."""
-    database = sqlite3.connect(path)
-    database.executescript(_TABLES)
-    for name, task, args, more in _ROWS:
-        columns: dict[str, object] = {"name": name, "task": f"{module}.{task}", "args": args, **more}
-        marks = ", ".join("?" for _ in columns)
-        database.execute(f"INSERT INTO django_celery_beat_periodictask ({', '.join(columns)}) VALUES ({marks})", tuple(columns.values()))
-    database.execute(
-        "INSERT INTO django_celery_beat_periodictask (name, task, crontab_id) VALUES ('celery.backend_cleanup', 'celery.backend_cleanup', 1)"
-    )
-    database.commit()
-    database.close()
-    return f"sqlite:///{path}"
+def make(url: URL | str, module: str) -> None:
+    """Make its tables in a database, with tasks of this module."""
+    engine = create_engine(url)
+    with engine.begin() as connection:
+        if engine.dialect.name == "postgresql":
+            connection.execute(text("SET TIME ZONE 'UTC'"))
+        for statement in _TABLES.split(";")[:-1]:
+            connection.execute(text(_spelled(statement, engine.dialect.name)))
+        for name, task, args, more in _ROWS:
+            columns: dict[str, object] = {"name": name, "task": f"{module}.{task}", "args": args, **more}
+            connection.execute(
+                text(
+                    f"INSERT INTO django_celery_beat_periodictask ({', '.join(columns)}) VALUES ({', '.join(f':{each}' for each in columns)})"
+                ),
+                columns,
+            )
+        cleanup = "INSERT INTO django_celery_beat_periodictask (name, task, crontab_id) VALUES ('celery.backend_cleanup', 'celery.backend_cleanup', 1)"
+        connection.execute(text(cleanup))
+    engine.dispose()
+
+
+def _spelled(statement: str, dialect: str) -> str:
+    """A statement as Django writes it for this database."""
+    if dialect == "sqlite":
+        return statement
+    for ours, theirs in {
+        "integer PRIMARY KEY": "serial PRIMARY KEY", "datetime": "timestamp with time zone", "bool DEFAULT 0": "boolean DEFAULT false",
+        "bool DEFAULT 1": "boolean DEFAULT true",
+    }.items():  # fmt: skip
+        statement = statement.replace(ours, theirs)
+    return statement

@@ -19,13 +19,16 @@ from src.schedules.rows.models import Schedule
 from src.sql.database import Database
 from tests.actors import celery_tasks
 from tests.harness import beat_database
+from tests.harness.stores import only_on
 
 TASKS = celery_tasks.__name__
 
 
 @pytest.fixture
 def url(tmp_path: Path) -> str:
-    return beat_database.make(tmp_path / "beat.db", TASKS)
+    url = f"sqlite:///{tmp_path / 'beat.db'}"
+    beat_database.make(url, TASKS)
+    return url
 
 
 def imported(database: Database, url: str, *, apply: bool = True) -> dict[str, Planned]:
@@ -83,8 +86,7 @@ def test_a_second_import_changes_nothing_and_keeps_what_was_changed_here(databas
         assert queries.find(session, "report").cron == "0 7 * * *"
 
 
-def test_an_entry_that_the_code_declares_is_left_to_it(database: Database, tmp_path: Path) -> None:
-    url = beat_database.make(tmp_path / "beat.db", TASKS)
+def test_an_entry_that_the_code_declares_is_left_to_it(database: Database, url: str) -> None:
     given = [
         entry({**row, "name": "every second"}, column, rule) for row, column, rule in rows(url) if row["name"] in ("report", "disabled")
     ]
@@ -97,6 +99,19 @@ def test_an_entry_that_the_code_declares_is_left_to_it(database: Database, tmp_p
     with database.read() as session:
         [row] = queries.every(session)
     assert (row.declared, row.pause_reason) == (True, "disabled in django-celery-beat")
+
+
+@only_on("postgresql")
+def test_a_database_of_postgresql_is_read_with_its_types(fresh_database: Database) -> None:
+    url = fresh_database.url.render_as_string(hide_password=False)
+    beat_database.make(fresh_database.url, TASKS)
+    planned = imported(fresh_database, url)
+
+    assert sorted(name for name, each in planned.items() if each.step == "create") == ["disabled", "once", "report"]
+    with fresh_database.read() as session:
+        assert queries.find(session, "report").starts_at == datetime(2089, 1, 1, tzinfo=UTC)
+        assert queries.find(session, "once").at == datetime(2090, 1, 1, 10, tzinfo=UTC)
+        assert queries.find(session, "disabled").paused_at is not None
 
 
 @pytest.mark.parametrize(

@@ -107,7 +107,8 @@ def test_the_result_of_a_job_or_its_failure_is_printed(celery: Terminal) -> None
 
 
 def test_schedules_of_beat_are_imported_after_a_dry_run(terminal: Terminal, tmp_path: Path) -> None:
-    url = beat_database.make(tmp_path / "beat.db", TASKS)
+    url = f"sqlite:///{tmp_path / 'beat.db'}"
+    beat_database.make(url, TASKS)
     dry = terminal.prints("import-celery", TASKS, "--beat-db", url, code=3)
     assert "nothing is written without --apply" in dry
     assert "  create     disabled (paused): tests.actors.celery_tasks.keep, every 600 s" in dry
