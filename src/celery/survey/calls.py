@@ -124,7 +124,8 @@ class _Visitor(ast.NodeVisitor):
                 literals.check_interval(node.args[0], place, self.found)
         elif method == "chunks" and name == "Task.chunks":
             self.shape("chunks", node)
-        elif method == "link_error":
+        elif method == "link_error" or (method == "on_error" and self.is_workflow(node.func)):
+            self.found.workflows["link_error"].append(place)
             self.found.differs("link_error", place)
         elif method == "stamp" and _is_signature(node.func):
             self.found.differs("Signature.stamp", place)
@@ -160,6 +161,11 @@ class _Visitor(ast.NodeVisitor):
             self.found.change(self.place(node), f"There is no signal {name}.")
         elif known.reason:
             self.found.change(self.place(node), f"The signal {name} is never sent: {known.reason}. Instead: {known.cure}.")
+
+    def is_workflow(self, method: ast.expr) -> bool:
+        """True if a method's owner is a signature, or a shape that is made right here."""
+        owner = method.value if isinstance(method, ast.Attribute) else method
+        return _is_signature(owner) or (isinstance(owner, ast.Call) and self.of(owner.func) in _SHAPES)
 
     def of(self, node: ast.AST) -> str | None:
         return self.names.of(self.source, node, self.local)

@@ -187,7 +187,7 @@ def test_workflows_and_differences_are_listed(proj: Path) -> None:
         def one(self):
             chain(one.s(), one.s())()
             (one.s() | one.si()).delay()
-            chord([one.s()])(one.s())
+            chord([one.s()], one.s()).on_error(one.s())
             group(one.s(i) for i in range(3))()
             one.apply_async(link_error=one.s())
             result = one.delay()
@@ -198,7 +198,7 @@ def test_workflows_and_differences_are_listed(proj: Path) -> None:
     )
 
     assert {name: [place.line for place in places] for name, places in found.workflows.items()} == {
-        "chain": [6, 7], "chord": [8], "group": [9], "link_error": [10],
+        "chain": [6, 7], "chord": [8], "group": [9], "link_error": [8, 10],
     }  # fmt: skip
     assert sorted(found.differences) == [
         "AsyncResult.forget", "Ignore", "chain(failing task)", "chord(failing header)", "link_error", "task(acks_late=)", "update_state(meta=)",
