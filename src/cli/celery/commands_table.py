@@ -116,7 +116,7 @@ OPTIONS: dict[str, dict[str, Row]] = {
     },
     "result": {**_idle("the task is in the job's row", "--task -t")},
     "inspect": {**_idle(_ROWS, "--timeout -t")},
-    "control": {**_idle(_ROWS, "--timeout -t")},
+    "control": {**_idle(_ROWS, "--timeout -t"), **_idle("the verb's own output is printed", "--json -j", value=False)},
     "status": {**_idle(_ROWS, "--timeout -t")},
 }  # fmt: skip
 _OF_PROCESSES = {

@@ -19,7 +19,6 @@ _TERM = ("TERM", "SIGTERM", "15")
 @click.command()
 @click.argument("action")
 @click.argument("words", nargs=-1)
-@click.option("--json", "-j", is_flag=True, expose_value=False, hidden=True)
 @destination_option
 @without_counterpart("control")
 def control(*, action: str, words: tuple[str, ...], destination: tuple[str, ...]) -> None:

@@ -40,9 +40,13 @@ def inspect(*, action: str, words: tuple[str, ...], as_json: bool, destination: 
         raise UpError(f"celery inspect has no action {action!r}. Choose one of: {', '.join(known)}.")
     if row.effect is Effect.REFUSED:
         raise refuse(f"inspect {action}")
+    if words and action != "query_task":
+        raise UpError(f"celery inspect {action} takes no further words, not {' '.join(words)!r}.")
     if action in ("conf", "report"):
         run("config")
         return
+    if destination and action not in inspections.OF_WORKERS:
+        click.echo("· --destination has no effect: jobs that wait or have ended belong to no worker", err=True)
     _print(_replies(action, words, destination), as_json, is_by_worker=action in inspections.OF_WORKERS)
 
 

@@ -41,7 +41,7 @@ def worker(
         concurrency = concurrency or 1
     elif pool:
         click.echo("· --pool has no effect: workers run threads, and child processes for time limits", err=True)
-    chosen = queues or (_all_but(exclude_queues.split(",")) if exclude_queues else "")
+    chosen = _all_but(exclude_queues.split(","), queues) if exclude_queues else queues or ""
     words = ["worker", *(["--threads", str(concurrency)] if concurrency else []), *(["--queues", chosen] if chosen else [])]
     if beat:
         raise SystemExit(_beside(words, ["scheduler"]))
@@ -63,10 +63,11 @@ def _set_level(level: str | None) -> None:
         get_settings.cache_clear()
 
 
-def _all_but(excluded: list[str]) -> str:
+def _all_but(excluded: list[str], queues: str | None) -> str:
     from ...operations.jobs import actor_catalogue
 
-    return ",".join(queue for queue in actor_catalogue.queues() if queue not in excluded)
+    known = queues.split(",") if queues else actor_catalogue.queues()
+    return ",".join(queue for queue in known if queue not in excluded)
 
 
 def _beside(*verbs: list[str]) -> int:

@@ -52,6 +52,7 @@ def test_every_mapped_command_exists() -> None:
         ("control terminate KILL 1", "The signal KILL is not available here"),
         ("inspect memdump", "celery inspect memdump is not available here. Instead: use `./run stack ID`"),
         ("inspect actives", "celery inspect has no action 'actives'. Choose one of: ping, "),
+        ("inspect active now", "celery inspect active takes no further words, not 'now'"),
         ("multi start", "celery multi is not available here. Instead: start `./run worker` under systemd"),
         ("worker --autoscale 9,3", "--autoscale of celery worker is not available here. Instead: workers have a fixed number"),
         ("worker --pidfile= --uid www", "--uid of celery worker is not available here. Instead: systemd, Docker or `./run up`"),
@@ -64,9 +65,11 @@ def test_a_command_without_counterpart_is_refused_with_its_name_and_the_cure(in_
         cli.main(["celery", *words.split()], prog_name="./run", standalone_mode=False)
 
 
-def test_all_queues_but_some_are_those_of_the_actors() -> None:
-    assert "default" not in processes._all_but(["default"]).split(",")
-    assert "mail" in processes._all_but(["default"]).split(",")
+def test_queues_are_excluded_from_those_given_or_from_all() -> None:
+    assert processes._all_but(["b"], "a,b,c") == "a,c"
+    everything = processes._all_but(["default"], None).split(",")
+    assert "mail" in everything
+    assert "default" not in everything
 
 
 def test_the_module_of_an_application_is_found_as_celery_finds_it(in_folder: Path) -> None:
