@@ -61,11 +61,7 @@ def _read(session: Session, message: CeleryMessage) -> tuple[CeleryMessage, Call
     try:
         return message, read(message)
     except Unreadable as error:
-        log.warning("celery_message_unreadable", queue=message.queue, detail=str(error))
-        delivery = held.Unreadable(
-            message.queue, message.body, str(error), message.redelivered, id=id_of(message), expected="a JSON message of Celery"
-        )
-        held.hold_unreadable(session, [delivery])
+        _keep_whole(session, message, error)
         return None
 
 
@@ -80,27 +76,40 @@ def _wanted(session: Session, call: Call, queue: str) -> Submission | Workflow:
     workflow = layout.workflow_of(signature)
     for step in workflow.steps:
         check(step.submission)
-    if taken := _known(session, [step.submission.message.message_id for step in workflow.steps]):
+    ids = [step.submission.message.message_id for step in workflow.steps]
+    if len(set(ids)) < len(ids):
+        raise JobsError("two of its tasks have the same id")
+    if taken := _known(session, ids):
         raise JobsError(f"a task that follows it is a job already ({sorted(taken)[0]})")
     return workflow
 
 
 def _hold(session: Session, message: CeleryMessage, call: Call, error: Exception) -> None:
-    log.warning("celery_message_held", queue=message.queue, id=call.id, detail=str(error), kind=type(error).__name__)
-    kept: Message[Any] = Message(
-        queue_name=_queue_of(call.task),
-        actor_name=call.task,
-        args=tuple(values.encode(call.args)),
-        kwargs=values.encode(call.kwargs),
-        options={},
-        message_id=call.id,
-    )
-    alone = (
-        "; released, its task runs alone, without the tasks that follow it"
-        if call.callbacks or call.errbacks or call.chain or call.chord
-        else ""
-    )
+    """Hold a call with its arguments, or the whole message if these cannot be stored."""
+    kept = _message(call)
+    if kept is None or held.is_keepable(kept):
+        _keep_whole(session, message, error)
+        return
+    log.warning("celery_message_held", queue=message.queue, id=call.id, kind=type(error).__name__)
+    has_more = call.callbacks or call.errbacks or call.chain or call.chord
+    alone = "; released, its task runs alone, without the tasks that follow it" if has_more else ""
     held.hold_message(session, kept, f"this message of Celery cannot become a job: {error}{alone}")
+
+
+def _keep_whole(session: Session, message: CeleryMessage, error: Exception) -> None:
+    log.warning("celery_message_unreadable", queue=message.queue, id=id_of(message), kind=type(error).__name__)
+    delivery = held.Unreadable(
+        message.queue, message.body, str(error), message.redelivered, id=id_of(message), expected="a JSON message of Celery"
+    )
+    held.hold_unreadable(session, [delivery])
+
+
+def _message(call: Call) -> Message[Any] | None:
+    try:
+        args, kwargs = values.encode(call.args), values.encode(call.kwargs)
+    except RecursionError:
+        return None
+    return Message(queue_name=_queue_of(call.task), actor_name=call.task, args=tuple(args), kwargs=kwargs, options={}, message_id=call.id)
 
 
 def _queue_of(task: str) -> str:

@@ -15,6 +15,7 @@ from ...jobs.core.models import Heartbeat, Worker
 from ...jobs.leases import heartbeats, workers
 from ...jobs.leases.heartbeats import Role
 from ...schedules.rows import queries as schedules
+from ...settings import get_settings
 from ...sql.clock import now
 
 #: delay from which a schedule counts as late
@@ -55,6 +56,8 @@ class FleetHealth:
         found += [f"RabbitMQ blocks publishing: {alarm} alarm" for alarm in self._alarms]
         if any(each.kind is AlertKind.NODE_AWAY for each in self.troubles):
             found.append("a RabbitMQ node is down")
+        if any(each.subject in get_settings().celery_queue_names for each in self.troubles):
+            found.append("a queue of Celery's producers is not read")
         if not self.workers:
             found.append("no worker is running")
         if self.silent_workers:

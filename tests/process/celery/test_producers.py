@@ -12,6 +12,7 @@ from src.broker.recover.broker_health import troubles
 from src.broker.recover.management import Overview
 from src.jobs.core.states import State
 from src.jobs.leases import workers
+from src.operations.fleet import fleet_health
 from tests.actors import celery_tasks as tasks
 from tests.harness.callboard import Callboard
 from tests.harness.celery_messages import publish, v2
@@ -59,6 +60,7 @@ def test_a_missing_queue_is_waited_for_and_reported(callboard: Callboard) -> Non
         assert "no queue" in str(_refusals(callboard))
         with callboard.database.read() as session:
             assert QUEUE in [each.subject for each in troubles(session, Overview(reachable=True)) if "no queue" in each.text]
+            assert "a queue of Celery's producers is not read" in fleet_health.look(session).public_problems
         publish(callboard.broker_url, QUEUE, [v2("add", 1, 2, id=id)])
         job = eventually(lambda: next(iter(callboard.jobs(state=State.SUCCEEDED)), None), deadline_s=DEADLINE_S)
         assert job is not None

@@ -69,6 +69,7 @@ class Inbox:
 
 
 @pytest.mark.both_stores
+@pytest.mark.both_stores
 def test_a_message_becomes_a_job_once_with_its_own_id(inbox: Inbox) -> None:
     id = str(uuid4())
     inbox.take(v2("add", 2, 3, id=id), v2("add", 2, 3, id=id))
@@ -228,6 +229,7 @@ def chord(size: int, *, unlock: bool) -> tuple[list[str], str, str, list[Sent]]:
     return ids, group, body, sent
 
 
+@pytest.mark.both_stores
 @pytest.mark.parametrize("order", ["as sent", "the header first", "twice"])
 def test_a_chord_whose_header_is_named_runs_its_body_once(order: str, inbox: Inbox, time: StillClock) -> None:
     ids, group, body, sent = chord(3, unlock=True)
@@ -241,6 +243,7 @@ def test_a_chord_whose_header_is_named_runs_its_body_once(order: str, inbox: Inb
     assert inbox.results("log_id") == []
 
 
+@pytest.mark.both_stores
 def test_a_chord_that_its_backend_counts_is_held_until_an_operator_releases_it(inbox: Inbox, time: StillClock) -> None:
     ids, group, body, sent = chord(3, unlock=False)
     inbox.take(*reversed(sent))
@@ -272,6 +275,7 @@ def run_with_pauses(inbox: Inbox, time: StillClock) -> None:
     inbox.inline.run_all()
 
 
+@pytest.mark.both_stores
 def test_a_pickle_is_held_whole_with_the_reason_and_never_decoded(inbox: Inbox) -> None:
     id, pickle = str(uuid4()), b"\x80\x04\x95\xff" * 20_000
     made, _ = v2("add", id=id, properties={"content_type": "application/x-python-serialize", "content_encoding": "binary"})
@@ -291,6 +295,7 @@ def test_a_pickle_is_held_whole_with_the_reason_and_never_decoded(inbox: Inbox) 
         (v2("add", 1, 2, embedded={"callbacks": ["add"]}), "'add' is not a signature; released, its task runs alone"),
         (v2("add", "x" * 1_100_000), "the arguments are"),
         (v2("celery.chord_unlock", "g"), "not enough values"),
+        (v2("add", 1, 2, embedded={"chain": [sig("add", 1, task_id="same"), sig("add", 1, task_id="same")]}), "have the same id"),
     ],
     ids=lambda given: given if isinstance(given, str) else "",
 )
@@ -305,6 +310,17 @@ def test_a_call_that_cannot_be_a_job_is_held_and_runs_alone_when_released(messag
         with inbox.database.write() as session:
             actions.release(session, job.id)
         assert inbox.result(job.id) == 3
+
+
+@pytest.mark.both_stores
+@pytest.mark.parametrize("value", [float("nan"), "\0", "\ud800", [[[]] * 2] * 2], ids=["NaN", "NUL", "surrogate", "fine"])
+def test_arguments_that_no_row_can_hold_are_held_with_their_message(value: Any, inbox: Inbox) -> None:
+    id = str(uuid4())
+    message = v2("keep", value, "x" * 100_000, id=id)
+    inbox.take(message)
+
+    job = inbox.job(id)
+    assert (job.state, job.body) in ((State.HELD, message[1].decode()), (State.QUEUED, None))
 
 
 def test_a_chain_whose_later_task_is_a_job_already_is_held(inbox: Inbox) -> None:
