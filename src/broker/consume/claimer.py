@@ -96,7 +96,8 @@ class Claimer:
         with write() as session:
             if message is None or not claims.is_known(session, message.message_id):
                 problem = f"it could not be kept ({type(error).__name__})"
-                held.hold_unreadable(session, [held.Unreadable(self._queue, arrival.body, problem, arrival.redelivered)])
+                id = getattr(arrival.properties, "correlation_id", None) if self._takes_celery else None
+                held.hold_unreadable(session, [held.Unreadable(self._queue, arrival.body, problem, arrival.redelivered, id)])
         return Taken(done_with=[arrival])
 
     def _take(self, arrivals: Sequence[Arrival]) -> Taken:

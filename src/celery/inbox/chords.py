@@ -20,7 +20,7 @@ from ...jobs.core.models import Job
 from ...jobs.core.states import State
 from ..canvas import Signature, layout
 from ..task.builtins import CHORD_UNLOCK
-from .reading import Call
+from .reading import Call, is_id
 from .signatures import cleaned
 
 _REASON = (
@@ -97,6 +97,8 @@ def _locked(session: Session, id: str) -> Job | None:
 
 def _own(options: Mapping[str, Any], body: Any) -> Iterator[Part]:
     if body:
+        if not is_id(options["group_id"]) or not is_id(options["task_id"]):
+            raise TypeError("its chord has no group, or a task of it no id")
         yield Part(options["group_id"], options.get("group_index") or 0, options["task_id"], cleaned(body))
 
 

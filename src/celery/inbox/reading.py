@@ -55,7 +55,12 @@ class Call:
 def id_of(message: CeleryMessage) -> str | None:
     """Return the id of the task, read without the body."""
     id = (message.properties.headers or {}).get("id") or message.properties.correlation_id
-    return id if isinstance(id, str) and NAME.fullmatch(id) else None
+    return id if is_id(id) else None
+
+
+def is_id(given: Any) -> bool:
+    """True if a job can have this id."""
+    return isinstance(given, str) and NAME.fullmatch(given) is not None
 
 
 def read(message: CeleryMessage) -> Call:
@@ -99,7 +104,7 @@ def _typed(value: dict[str, Any]) -> Any:
 def _call(message: CeleryMessage, said: Mapping[str, Any], embedded: Mapping[str, Any], headers: dict[str, Any]) -> Call:
     id, task, args, kwargs = said.get("id"), said.get("task"), said.get("args"), said.get("kwargs")
     for name, text in (("id", id), ("task", task)):
-        if not isinstance(text, str) or not NAME.fullmatch(text):
+        if not is_id(text):
             raise Unreadable(f"its {name} is not a text of 1 to 255 characters")
     if not isinstance(args, list) or not isinstance(kwargs, dict):
         raise Unreadable("args must be a list, and kwargs an object")
@@ -107,7 +112,7 @@ def _call(message: CeleryMessage, said: Mapping[str, Any], embedded: Mapping[str
     if not isinstance(limits, list) or len(limits) != 2:
         raise Unreadable("timelimit must be a list of two numbers")
     retries = said.get("retries")
-    stamps = {name: value for name, value in (said.get("stamps") or {}).items() if name not in messages.OPTIONS}
+    stamps = {name: value for name, value in _stamps(said).items() if name not in messages.OPTIONS}
     options = {
         "task_id": id, "eta": said.get("eta"), "expires": said.get("expires"), "time_limit": limits[0], "soft_time_limit": limits[1],
         "priority": priority(message.properties.priority), "retries": retries if type(retries) is int and retries > 0 else None, "root_id": said.get("root_id"),
@@ -134,8 +139,13 @@ def priority(given: Any) -> int | None:
 
 def _others(headers: Mapping[str, Any]) -> dict[str, Any]:
     """Return the headers that the caller has set."""
-    stamps = headers.get("stamped_headers") or ()
+    stamps = _stamps(headers)
     return {name: value for name, value in headers.items() if name not in _OWN_HEADERS and name not in stamps}
+
+
+def _stamps(said: Mapping[str, Any]) -> Mapping[str, Any]:
+    given = said.get("stamps")
+    return given if isinstance(given, dict) else {}
 
 
 def _listed(given: Any) -> list[Any]:

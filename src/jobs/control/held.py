@@ -34,7 +34,8 @@ BODY_LIMIT = 65_536
 class Unreadable:
     """A delivery whose body cannot be decoded. `redelivered`: RabbitMQ has delivered it before.
 
-    `id`: that of a message which has one; it is kept whole, once. `expected`: the kind of message that it is not.
+    `id`: that of a message which has one; it is kept whole, once. One that no job can have is ignored. `expected`: the kind
+    of message that it is not.
     """
 
     queue: str
@@ -108,7 +109,8 @@ def hold_unreadable(session: Session, deliveries: Sequence[Unreadable]) -> None:
         ):
             continue
         reason = storable(f"not {delivery.expected}: {delivery.problem}", 1000)
-        found = {"id": delivery.id or new_id(), "state": State.HELD, "reason": reason, "held_for": HeldFor.UNREADABLE, "body": body}
+        id = delivery.id if delivery.id is not None and NAME.fullmatch(delivery.id) else new_id()
+        found = {"id": id, "state": State.HELD, "reason": reason, "held_for": HeldFor.UNREADABLE, "body": body}
         rows.append(_blank(delivery.queue) | found)
     if rows:
         session.execute(upsert(session, Job).on_conflict_do_nothing(index_elements=[Job.id]), rows)

@@ -13,6 +13,7 @@ import pytest
 from dramatiq import Message
 
 import tests.actors.celery_tasks  # noqa: F401 - declares the tasks
+from src.broker.consume.celery_messages import celery_inbox
 from src.broker.consume.claimer import Claimer
 from src.broker.consume.deliveries import Arrival
 from src.broker.core.load import Load
@@ -295,6 +296,7 @@ def test_a_pickle_is_held_whole_with_the_reason_and_never_decoded(inbox: Inbox) 
         (v2("add", 1, 2, embedded={"callbacks": ["add"]}), "'add' is not a signature; released, its task runs alone"),
         (v2("add", "x" * 1_100_000), "the arguments are"),
         (v2("celery.chord_unlock", "g"), "not enough values"),
+        (v2("add", 1, 2, group="\0", embedded={"chord": sig("xsum", task_id="body")}), "its chord has no group"),
         (v2("add", 1, 2, embedded={"chain": [sig("add", 1, task_id="same"), sig("add", 1, task_id="same")]}), "have the same id"),
     ],
     ids=lambda given: given if isinstance(given, str) else "",
@@ -329,6 +331,18 @@ def test_a_chain_whose_later_task_is_a_job_already_is_held(inbox: Inbox) -> None
     inbox.take(v2("add", 1, 1, id="head", embedded={"chain": [sig("add", 3, task_id=later)]}))
 
     assert "a task that follows it is a job already" in (inbox.job("head").reason or "")
+
+
+def test_a_message_that_cannot_be_taken_is_set_aside_whole(inbox: Inbox) -> None:
+    def stumble(*_: Any) -> None:
+        raise TypeError("unforeseen")
+
+    id = str(uuid4())
+    message = v2("echo", "x" * 100_000, id=id)
+    with celery_inbox.replaced(stumble):
+        inbox.take(message)
+
+    assert (inbox.job(id).state, inbox.job(id).body) == (State.HELD, message[1].decode())
 
 
 def test_other_messages_of_such_a_queue_are_held_as_ever(inbox: Inbox) -> None:

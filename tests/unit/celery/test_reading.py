@@ -36,3 +36,12 @@ def test_what_cannot_be_read_is_refused_with_the_reason(properties: Any, body: b
 
     with pytest.raises(Unreadable, match=reason):
         read(CeleryMessage("celery", made, body, False))
+
+
+@pytest.mark.parametrize(
+    "headers", [{"stamps": 7}, {"retries": "x"}, {"retries": -1}, {"stamped_headers": 1, "stamps": None}, {"timelimit": None}]
+)
+def test_fields_of_other_types_count_as_none(headers: Any) -> None:
+    made, body = v2("add", 1, 2, **headers)
+
+    assert read(CeleryMessage("celery", made, body, False)).options.keys() == {"task_id", "root_id"}
