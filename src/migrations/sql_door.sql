@@ -143,7 +143,7 @@ BEGIN
             format('%s: request: %s bytes of JSON; at most %s are kept: pass an id or a file''s path instead', actor, octet_length(request::text), known.max_bytes);
     END IF;
     BEGIN
-        FOREACH option IN ARRAY ARRAY['delay', 'eta', 'expires'] LOOP
+        FOREACH option IN ARRAY ARRAY['delay', 'eta', 'expires', 'keep_until'] LOOP
             CONTINUE WHEN NOT request ? option;
             IF option = 'eta' OR request ->> option ~ '^\d+-\d+-\d+' THEN
                 request := request || jsonb_build_object(option, (request ->> option)::timestamptz);

@@ -95,6 +95,7 @@ class Job(Base):
     created_at: Mapped[datetime] = mapped_column(UtcDateTime)
     due_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     expires_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    keep_until: Mapped[datetime | None] = mapped_column(UtcDateTime)  # not deleted by retention before
     publish_at: Mapped[datetime | None] = mapped_column(
         UtcDateTime
     )  # when the relay publishes it; None: confirmed by RabbitMQ, or not queued

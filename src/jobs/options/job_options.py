@@ -110,6 +110,10 @@ class JobOptions:
             lasting=True,
         ),
     ] = None
+    keep_until: Annotated[
+        datetime | None,
+        JobOption(Until(), "Keep until", "Retention does not delete the job and its result before then."),
+    ] = None
     # Belongs to one request: the body of a single actor has it in a header, and documents do not show it.
     idempotency_key: Annotated[
         str | None,

@@ -32,6 +32,7 @@ def prune(session: Session, *, batch: int = BATCH) -> int:
         over = (
             select(Job.seq)
             .where(Job.state == state, Job.finished_at.is_not(None), Job.finished_at < now() - keep, Job.workflow_seq.is_(None))
+            .where(or_(Job.keep_until.is_(None), Job.keep_until < now()))
             .order_by(Job.finished_at)
             .limit(batch - deleted)
         )
@@ -46,7 +47,7 @@ def prune(session: Session, *, batch: int = BATCH) -> int:
 def _prune_workflows(session: Session, batch: int) -> int:
     """Delete steps of workflows that need none of them any longer: a retried step needs the results of earlier ones."""
     kept = [and_(Job.state == state, Job.finished_at >= now() - keep) for state, keep in _periods().items()]
-    needed = select(Job.seq).where(Job.workflow_seq == StoredWorkflow.seq, or_(Job.state.not_in(FINAL), *kept))
+    needed = select(Job.seq).where(Job.workflow_seq == StoredWorkflow.seq, or_(Job.state.not_in(FINAL), Job.keep_until >= now(), *kept))
     over = select(StoredWorkflow.seq).where(StoredWorkflow.created_at < now() - min(_periods().values()), ~needed.exists())
     over = over.order_by(StoredWorkflow.seq).limit(batch)
     if not is_sqlite(session):

@@ -146,6 +146,7 @@ def test_options_are_those_of_the_api(inline: Inline, database: Database, time: 
             "priority": 9,
             "eta": "2100-01-01T10:00:00+02:00",
             "expires": "2100-01-02",
+            "keep_until": "90 days",
             "unique_key": "k",
             "fair_key": "f",
         },
@@ -156,6 +157,8 @@ def test_options_are_those_of_the_api(inline: Inline, database: Database, time: 
 
     assert (job.state, job.priority, job.unique_key, job.fair_key) == (State.SCHEDULED, 9, "k", "f")
     assert job.due_at == datetime.fromisoformat("2100-01-01T08:00:00+00:00")
+    assert job.keep_until is not None
+    assert (job.keep_until - job.created_at).days in (89, 90)
 
 
 @pytest.mark.parametrize(("delay", "seconds"), [(90, 90), ("90", 90), ("10m", 600), ("1 hour 30 min", 5400), ("PT5S", 5)])

@@ -10,7 +10,7 @@ from dramatiq.rate_limits import ConcurrentRateLimiter
 from sqlalchemy import event, func, select, update
 
 from src.broker import SqlRateLimiterBackend
-from src.jobs import State
+from src.jobs import State, submit
 from src.jobs.attempts.current_job import RunningJob, current_job
 from src.jobs.control import actions, workflows
 from src.jobs.core.errors import JobsError
@@ -158,3 +158,26 @@ def test_a_stored_signature_says_what_is_wrong_with_it() -> None:
         with pytest.raises(JobsError) as caught:
             load(broken)
         assert caught.value.field == field
+
+
+@pytest.mark.both_stores
+def test_retention_keeps_a_job_until_the_time_of_its_submission(database: Database) -> None:
+    hand = Hand(database)
+    with database.write() as session:
+        kept, over, never = (
+            submit(session, message(), keep_until=at).id for at in (now() + timedelta(days=1), now() - timedelta(days=1), None)
+        )
+    workflow = Workflow()
+    workflow.step(message(), name="a", keep_until=now() + timedelta(days=1))
+    workflow.step(message(), name="b")
+    receipt = submitted(database, workflow)
+    for id in (kept, over, never, *receipt.jobs.values()):
+        hand.end(id)
+    with database.write() as session:
+        long_ago = now() - timedelta(days=10_000)
+        session.execute(update(Job).values(finished_at=long_ago))
+        session.execute(update(StoredWorkflow).values(created_at=long_ago))
+        assert retention.prune(session) == 2
+        assert {*session.execute(select(Job.id)).scalars()} == {kept, *receipt.jobs.values()}
+        session.execute(update(Job).values(keep_until=now() - timedelta(days=1)))
+        assert retention.prune(session) == 3
