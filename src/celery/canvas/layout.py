@@ -127,12 +127,17 @@ class Plan:
         if not given.tasks:
             raise ValueError("A chain needs at least one task.")
         steps: list[str] = []
-        first = {name: value for name, value in given.options.items() if name not in ("link", "link_error", "task_id")}
-        here = replace(place, args=(*place.args, *given.args), options={**first, **(place.options or {})})
+        first = {**given.options, **(place.options or {})}
+        id = first.pop("task_id", None)
+        here = replace(
+            place,
+            args=(*place.args, *given.args),
+            options={name: value for name, value in first.items() if name not in ("link", "link_error")},
+        )
         laid = None
         for number, task in enumerate(given.tasks, 1):
-            if number == len(given.tasks) and given.options.get("task_id"):
-                here = replace(here, options={**(here.options or {}), "task_id": given.options["task_id"]})
+            if number == len(given.tasks) and id is not None:
+                here = replace(here, options={**(here.options or {}), "task_id": id})
             laid = self.lay(task, here)
             steps.extend(laid.steps)
             here = _behind(laid, here)

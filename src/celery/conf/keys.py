@@ -76,7 +76,7 @@ KEYS: tuple[Key, ...] = (
            "result_exchange_type", "result_persistent", "result_extended", "result_chord_join_timeout", "result_chord_retry_interval",
            "result_backend_always_retry", "result_backend_max_retries", "result_backend_max_sleep_between_retries_ms",
            "result_backend_base_sleep_between_retries_ms", "override_backends"),
-    *_idle("CALLBOARD_RETENTION decides how long jobs and their results are kept", "result_expires"),
+    *_idle("CALLBOARD_KEEP_SUCCEEDED, CALLBOARD_KEEP_DEAD and CALLBOARD_KEEP_CANCELLED decide how long jobs and their results are kept", "result_expires"),
     *_idle("the result is kept, since later steps and pages read it", task_ignore_result=False, task_store_errors_even_if_ignored=False),
     *_idle("a running job is always STARTED", task_track_started=False),
     *_idle(_ACKS, "task_acks_on_failure_or_timeout", "task_acks_on_failure", "task_acks_on_timeout", "task_reject_on_worker_lost", task_acks_late=False),

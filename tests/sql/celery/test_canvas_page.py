@@ -421,6 +421,7 @@ def test_a_visitor_marks_callbacks_and_error_callbacks_of_a_chord() -> None:
         (lambda: replaced_by.si(group(add.s(1, 2))).delay(), [3]),
         (lambda: group(replaced_by.si(group(add.s(1, 2), add.s(3, 4))), add.s(1, 1)).delay(), [[3, 7], 2]),
         (lambda: chord([replaced_by.si(chord([add.s(1, 2), add.s(3, 4)], xsum.s())), add.s(1, 1)], xsum.s()).delay(), 12),
+        (lambda: replaced_by.si(chain(add.s(1, 2), chain(mul.s(10), mul.s(2)).on_error(keep.si()))).delay(), 60),
         (lambda: (replaced_by.si(replaced_by.si(add.s(1, 2))) | mul.s(2)).delay(), 6),
     ],
 )
