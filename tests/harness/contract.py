@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import threading
 from functools import cache
 from typing import Any
 
@@ -13,6 +14,8 @@ from jsonschema import Draft202012Validator
 from src.web.api.openapi import document as openapi
 
 Document = dict[str, Any]
+#: one request at a time makes the description: it takes a second, and a cache does not keep others from making it, too
+_describing = threading.Lock()
 _VARIABLE = re.compile(r"<(?:[^<>]+:)?(\w+)>")
 
 
@@ -29,7 +32,9 @@ class Contract:
         rule = request.url_rule
         if rule is not None and request.blueprint == "api" and request.endpoint != "api.describe" and request.method in METHODS:
             path = path_of(rule.rule, request.view_args or {})
-            if problem := self._problem(operations()[path, request.method.lower()], response):
+            with _describing:
+                operation = operations()[path, request.method.lower()]
+            if problem := self._problem(operation, response):
                 self.breaches.append(f"{request.method} {path} {response.status_code}: {problem}")
         return response
 

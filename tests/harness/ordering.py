@@ -1,4 +1,4 @@
-"""Order of test files: tier by tier, cheap ones first; within a tier folder by folder, the longest files first, so that all processes end together.
+"""Order of test files: unit, sql, then the tiers with services; there folder by folder, the longest files first, so that all processes end together.
 
 The files of a folder stay together: they share fixtures of the folder, which end when another folder's test comes.
 
@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 TIERS = ("unit", "sql", "process", "faults", "browser")
+FIRST_WITH_SERVICES = TIERS.index("process")
 DURATIONS = Path(__file__).with_name("durations.json")
 #: seconds of a test whose file has not been measured yet
 GUESS_S = 0.3
@@ -30,7 +31,7 @@ def order(items: list[pytest.Item]) -> list[pytest.Item]:
 
     def place(item: pytest.Item) -> tuple[int, float, str, float, str]:
         file = file_of(item)
-        return TIERS.index(tier_of(item)), -longest[folder_of(file)], folder_of(file), -seconds[file], file
+        return min(TIERS.index(tier_of(item)), FIRST_WITH_SERVICES), -longest[folder_of(file)], folder_of(file), -seconds[file], file
 
     return sorted(items, key=place)
 

@@ -23,6 +23,9 @@ from tests.harness import ROOT, fork_server
 from tests.harness.waiting import eventually
 from tests.process.fresh.browser import create_users
 
+#: a RabbitMQ that does not answer: for tests that need none, as starting one is most of their time
+AWAY = "amqp://u:s3cret@127.0.0.1:1/"
+
 
 @dataclass(frozen=True)
 class House:
@@ -225,7 +228,7 @@ def test_two_data_folders_run_side_by_side(house: House, tmp_path: Path) -> None
 def test_with_its_rabbitmq_away_everything_else_starts_beside_another_house_and_says_so(house: House, tmp_path: Path) -> None:
     fresh = House(tmp_path / "data")
 
-    said = fresh.call("up", "--detach", "--port", "0", "--workers", "1", CALLBOARD_BROKER_URL="amqp://u:s3cret@127.0.0.1:1/")
+    said = fresh.call("up", "--detach", "--port", "0", "--workers", "1", CALLBOARD_BROKER_URL=AWAY)
     try:
         assert "RabbitMQ cannot be reached: 127.0.0.1:1 does not answer" in said.stdout + said.stderr
         assert "✔ ready in" in said.stdout
@@ -266,7 +269,7 @@ def test_a_broken_actor_module_is_reported_with_its_line(tmp_path: Path) -> None
     fresh = House(tmp_path / "data")
     (tmp_path / "broken_actors.py").write_text("import a_package_nobody_has\n")
 
-    done = fresh.call("up", "--detach", check=False, CALLBOARD_ACTORS="broken_actors", PYTHONPATH=str(tmp_path))
+    done = fresh.call("up", "--detach", check=False, CALLBOARD_ACTORS="broken_actors", PYTHONPATH=str(tmp_path), CALLBOARD_BROKER_URL=AWAY)
 
     assert done.returncode == 1
     assert "broken_actors.py:1" in done.stdout
@@ -278,7 +281,8 @@ def test_a_broken_actor_module_is_reported_with_its_line(tmp_path: Path) -> None
 def test_an_unreachable_database_is_reported(tmp_path: Path) -> None:
     fresh = House(tmp_path / "data")
 
-    done = fresh.call("up", check=False, CALLBOARD_DATABASE_URL="postgresql://u:s3cret@127.0.0.1:1/x", CALLBOARD_PORT="0")
+    url = "postgresql://u:s3cret@127.0.0.1:1/x"
+    done = fresh.call("up", check=False, CALLBOARD_DATABASE_URL=url, CALLBOARD_PORT="0", CALLBOARD_BROKER_URL=AWAY)
 
     assert done.returncode == 1
     assert "127.0.0.1" in done.stderr

@@ -14,10 +14,7 @@ import pytest
 from src.up.data import process_identity
 from src.up.data.process_identity import command_line
 from tests.harness.waiting import eventually
-from tests.process.up.test_up import House
-
-#: no RabbitMQ: everything else starts without it
-AWAY = "amqp://guest:guest@127.0.0.1:1/"
+from tests.process.up.test_up import AWAY, House
 
 
 @contextmanager
