@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import re
 from collections.abc import Iterator, Mapping
+from difflib import get_close_matches
 from typing import Any
 
 from ...setting_checks import broker_url, list_of
@@ -13,7 +14,7 @@ from ..base.differences import DIFFERENCES, Unsupported, unknown
 from ..conf.keys import BY_NAME, Effect, new_name
 from ..core import routes
 from ..exceptions import ImproperlyConfigured
-from . import literals
+from . import assignments, literals
 from .inventory import Inventory, Place
 from .names import Names
 from .sources import Source, Sources
@@ -95,9 +96,9 @@ class _Configuration:
 
     def mapping(self, source: Source, given: ast.expr, node: ast.AST) -> None:
         """Note the keys of a dictionary."""
-        pairs = list(_pairs(_followed(source, given)))
-        for name, value in pairs:
-            self.key(source, name, value, "")
+        pairs = [(source, *pair) for pair in assignments.pairs(assignments.followed(source, given))] or list(self.named(given))
+        for place, name, value in pairs:
+            self.key(place, name, value, "")
         if not pairs and ast.unparse(given).endswith(".config"):
             self.found.change(
                 self.place(source, node),
@@ -106,6 +107,14 @@ class _Configuration:
         elif not pairs:
             self.found.look(self.place(source, node), f"{ast.unparse(given)} must hold keys of Celery alone: another one raises TypeError.")
 
+    def named(self, given: ast.expr) -> Iterator[tuple[Source, str, ast.expr]]:
+        """Yield the items of the dictionary that `config["NAME"]` or `config.get("NAME")` means, wherever a module assigns it."""
+        key = given.slice if isinstance(given, ast.Subscript) else given.args[0] if isinstance(given, ast.Call) and given.args else None
+        name = literals.value(key)
+        for source in self.sources.modules if isinstance(name, str) else ():
+            if (value := assignments.followed(source, ast.Name(name))) and isinstance(value, ast.Dict | ast.Call):
+                yield from ((source, *pair) for pair in assignments.pairs(value))
+
     def module(self, source: Source, node: ast.Call, prefix: str) -> None:
         """Note the keys of the module, class or mapping that config_from_object() reads."""
         given = node.args[0]
@@ -113,7 +122,7 @@ class _Configuration:
         meant = path if isinstance(path, str) else (self.names.of(source, given) or "").removeprefix("module ")
         places = list(self.bodies(meant, source, given))
         for each, body in places:
-            for name, value in _assignments(body):
+            for name, value in assignments.assignments(body):
                 if name.startswith(prefix) if prefix else new_name(name) is not None:
                     self.key(each, name.removeprefix(prefix).lower() if prefix else name, value, prefix)
         if not places:
@@ -142,7 +151,7 @@ class _Configuration:
         yield from ((each, node.body) for each, node in mine)
         if not mine:
             for each in self.sources.modules:
-                for value in _named_celery(each.tree):
+                for value in assignments.named_celery(each.tree):
                     yield each, value
 
     def key(self, source: Source, spelled: str, value: ast.expr, prefix: str) -> None:
@@ -151,7 +160,9 @@ class _Configuration:
         if name is None:
             if spelled.isidentifier() and not spelled.startswith("_"):
                 shown = f"{prefix}{spelled.upper()}: " if prefix else ""
-                self.found.change(place, f"{shown}{unknown('a configuration key of Celery', spelled, BY_NAME)}")
+                near = get_close_matches(spelled, BY_NAME, n=1, cutoff=0.82)
+                meant = f": do you mean {near[0]!r}?" if near else "."
+                self.found.change(place, f"{shown}{spelled!r} is not a configuration key of Celery{meant}")
             return
         row, given = BY_NAME[name], literals.value(value)
         self.found.keys.append((f"{name}: {row.effect}, {row.text}", place))
@@ -172,7 +183,7 @@ class _Configuration:
 
     def broker(self, source: Source, value: ast.expr) -> None:
         """Note the broker that the code names: it must be RabbitMQ, and that of CALLBOARD_BROKER_URL."""
-        place, texts = self.place(source, value), list(_texts(source, value))
+        place, texts = self.place(source, value), list(assignments.texts(source, value))
         self.found.differs("Celery(broker=)", place)
         foreign = [text for text in texts if _FOREIGN.match(text)]
         if foreign:
@@ -191,7 +202,7 @@ class _Configuration:
 
     def schedule(self, source: Source, value: ast.expr) -> None:
         """Note beat's entries."""
-        entries = list(_pairs(_followed(source, value)))
+        entries = list(assignments.pairs(assignments.followed(source, value)))
         for name, entry in entries:
             self.entry(source, name, entry)
         if not entries and literals.value(value) != {}:
@@ -202,13 +213,13 @@ class _Configuration:
 
     def entry(self, source: Source, name: str, entry: ast.expr) -> None:
         """Note one entry of beat."""
-        place, fields = self.place(source, entry), dict(_pairs(entry))
+        place, fields = self.place(source, entry), dict(assignments.pairs(entry))
         task, rule = fields.get("task"), fields.get("schedule")
         self.found.schedules.append((f"{name}: {ast.unparse(task) if task else '?'}, {ast.unparse(rule) if rule else '?'}", place))
         self.found.differs("beat_schedule", place)
         for key in fields.keys() - ENTRY_KEYS:
             self.found.change(place, f"beat_schedule[{name!r}]: {unknown('a key of an entry', key, ENTRY_KEYS)}")
-        for option, given in _pairs(fields.get("options")):
+        for option, given in assignments.pairs(fields.get("options")):
             if option not in ENTRY_OPTIONS:
                 self.found.change(
                     self.place(source, given), f"beat_schedule[{name!r}]: {unknown('an option of an entry', option, ENTRY_OPTIONS)}"
@@ -218,7 +229,7 @@ class _Configuration:
 
     def routes(self, source: Source, value: ast.expr) -> None:
         """Note routes, and those that name more than queue and priority."""
-        pairs = list(_pairs(_followed(source, value)))
+        pairs = list(assignments.pairs(assignments.followed(source, value)))
         for pattern, route in pairs:
             place, given = self.place(source, route), literals.value(route)
             self.found.routes.append((f"{pattern} -> {ast.unparse(route)}", place))
@@ -240,58 +251,3 @@ def survey(sources: Sources, names: Names, found: Inventory) -> None:
     configuration = _Configuration(sources, names, found)
     for source in sources.modules:
         configuration.survey(source)
-
-
-def _pairs(node: Any) -> Iterator[tuple[str, ast.expr]]:
-    """Yield the items of a dictionary, written as {…} or dict(…)."""
-    if isinstance(node, ast.Dict):
-        for key, value in zip(node.keys, node.values, strict=True):
-            yield (
-                str(literals.value(key)) if key is not None and literals.value(key) is not literals.UNKNOWN else ast.unparse(key or value),
-                value,
-            )
-    elif isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "dict":
-        yield from ((word.arg, word.value) for word in node.keywords if word.arg)
-
-
-def _followed(source: Source, node: ast.expr) -> ast.expr:
-    """The value of a name that the module assigns; other expressions stay."""
-    if isinstance(node, ast.Name):
-        for each in ast.walk(source.tree):
-            if isinstance(each, ast.Assign) and any(isinstance(target, ast.Name) and target.id == node.id for target in each.targets):
-                return each.value
-    return node
-
-
-def _texts(source: Source, node: ast.expr) -> Iterator[str]:
-    """Yield the texts of an expression, and of the names in it that the module assigns."""
-    for each in ast.walk(node):
-        if isinstance(each, ast.Constant) and isinstance(each.value, str):
-            yield each.value
-        elif isinstance(each, ast.Name) and (value := _followed(source, each)) is not each:
-            yield from (inner.value for inner in ast.walk(value) if isinstance(inner, ast.Constant) and isinstance(inner.value, str))
-
-
-def _assignments(body: Any) -> Iterator[tuple[str, ast.expr]]:
-    """Yield the names that a body assigns, also in its conditions and classes; of a dictionary its items."""
-    if isinstance(body, ast.expr):
-        yield from _pairs(body)
-        return
-    for each in body:
-        for node in ast.walk(each):
-            if isinstance(node, ast.Assign):
-                yield from ((target.id, node.value) for target in node.targets if isinstance(target, ast.Name))
-            elif isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name) and node.value is not None:
-                yield node.target.id, node.value
-
-
-def _named_celery(tree: ast.Module) -> Iterator[ast.expr]:
-    """Yield dictionaries that are assigned, or passed, under the name CELERY."""
-    for node in ast.walk(tree):
-        if isinstance(node, ast.keyword) and node.arg and node.arg.upper().startswith("CELERY") and list(_pairs(node.value)):
-            yield node.value
-        elif isinstance(node, ast.Assign) and list(_pairs(node.value)):
-            for target in node.targets:
-                text = ast.unparse(target).upper()
-                if text.startswith("CELERY") or text.endswith(("['CELERY']", "['CELERY_CONFIG']")):
-                    yield node.value

@@ -176,6 +176,19 @@ def test_configuration_is_read_where_it_is_written(proj: Path) -> None:
     ]
 
 
+def test_the_dictionary_of_another_module_is_found_by_its_name_in_flasks_configuration(proj: Path) -> None:
+    write(proj / "config.py", 'CELERY_CONFIG = {"broker_url": "redis://h", "timezone": "UTC"}\n')
+    found = surveyed(
+        proj, "from .celery import app\napp.conf.update(flask.config.get('CELERY_CONFIG', {}))\napp.conf.update(flask.config)\n"
+    )
+
+    assert [str(place) for _, place in found.keys] == ["config.py:1", "config.py:1"]
+    assert [(str(place), text[:40]) for place, text in sorted(found.changes)] == [
+        ("config.py:1", "The broker redis: is not RabbitMQ. Take i"[:40]),
+        ("tasks.py:3", "flask.config has further keys, which raise"[:40]),
+    ]
+
+
 def test_workflows_and_differences_are_listed(proj: Path) -> None:
     found = surveyed(
         proj,
