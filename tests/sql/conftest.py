@@ -16,6 +16,7 @@ import pytest
 
 import src.actors
 import src.web.application
+from src.broker.publish import publisher
 from src.jobs.webhooks import events
 from src.operations.fleet import fleet_metrics
 from src.sql.database import Database
@@ -27,6 +28,16 @@ from tests.harness.stores import Emptied, OpenStore, choose, using
 REMEMBERED: tuple[MutableMapping[Any, Any], ...] = (events._known, overview_figures._kept, fleet_metrics._kept, throttle._refused)
 assert src.actors
 assert src.web.application  # every room's tables are known
+
+
+@pytest.fixture(autouse=True)
+def _no_publisher_left() -> Iterator[None]:
+    """End the test's publisher: its thread would go on trying, and publish into the virtual host of a later test."""
+    yield
+    left = publisher._publisher
+    if left is not None:
+        left.close(timeout=0)
+        publisher._forget_parents()
 
 
 class Stores(dict[str, Emptied]):
