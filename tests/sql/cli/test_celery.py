@@ -106,18 +106,34 @@ def test_the_result_of_a_job_or_its_failure_is_printed(celery: Terminal) -> None
     assert celery.run("celery", "result", id, code=1) == "· ./run job " + id + "\n✘ KeyError: 'gone'"
 
 
+SHOP = """\
+from celery import Celery
+
+app = Celery("shop", set_as_current=False)
+app.conf.beat_schedule = {"every second": {"task": "shop.add", "schedule": 1, "args": ("a", "b")}}
+
+@app.task
+def add(x, y): ...
+
+@app.task
+def keep(x=None): ...
+"""
+
+
 def test_schedules_of_beat_are_imported_after_a_dry_run(terminal: Terminal, tmp_path: Path) -> None:
+    (tmp_path / "shop.py").write_text(SHOP)
+    terminal.environment["CALLBOARD_CALLED_FROM"] = str(tmp_path)
     url = f"sqlite:///{tmp_path / 'beat.db'}"
-    beat_database.make(url, TASKS)
-    dry = terminal.prints("import-celery", TASKS, "--beat-db", url, code=3)
+    beat_database.make(url, "shop")
+    dry = terminal.prints("import-celery", "shop", "--beat-db", url, code=3)
     assert "nothing is written without --apply" in dry
-    assert "  create     disabled (paused): tests.actors.celery_tasks.keep, every 600 s" in dry
+    assert "  create     disabled (paused): shop.keep, every 600 s" in dry
     assert "  create     every second: every 1 s, declared in code" in dry
+    assert "      shop.py:1\n" in dry  # the import line
     assert terminal.run("schedules") == ""
 
-    assert "  created    report: tests.actors.celery_tasks.add, 0 6 * * mon-fri Europe/Berlin" in terminal.prints(
-        "import-celery", TASKS, "--beat-db", url, "--apply", code=3
-    )
+    applied = terminal.prints("import-celery", "shop", "--beat-db", url, "--apply", code=3)
+    assert "  created    report: shop.add, 0 6 * * mon-fri Europe/Berlin" in applied
     assert [line.split()[1:3] for line in terminal.run("schedules").splitlines()] == [
         ["paused", "disabled"], ["active", "every"], ["active", "once"], ["active", "report"],
     ]  # fmt: skip
