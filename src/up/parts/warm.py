@@ -25,7 +25,7 @@ from typing import NoReturn
 from ...broker.isolate import process_tree
 from ...settings import get_settings
 from ...sql.database import get_database
-from ..locations import PACKAGE
+from ..locations import PACKAGE, ROOT
 
 #: seconds between checks of a child's exit
 POLL_S = 0.01
@@ -145,6 +145,7 @@ def _settle(parent: int, environment: Mapping[str, str], log: int, keep: Sequenc
                 os.close(descriptor)
     for descriptor in keep:
         os.set_inheritable(descriptor, True)
+    os.chdir(ROOT)
     os.environ.update(environment)
     get_settings.cache_clear()
     process_tree.die_with_parent(parent, signal.SIGTERM)
@@ -154,8 +155,9 @@ def _rename(title: str) -> None:
     """Write the title over the command line of this process, which is that of the supervisor."""
     fields = Path("/proc/self/stat").read_text().rpartition(")")[2].split()
     start, end = int(fields[45]), int(fields[46])
-    ctypes.memset(start, 0, end - start)
-    ctypes.memmove(start, title.encode()[: end - start - 1], min(len(title), end - start - 1))
+    if len(title) < end - start:  # the kernel may keep the addresses secret: then both are 0
+        ctypes.memset(start, 0, end - start)
+        ctypes.memmove(start, title.encode(), len(title))
 
 
 def _exit_code(end: SystemExit) -> int:
