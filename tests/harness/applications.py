@@ -18,7 +18,7 @@ from http.cookiejar import CookieJar
 from pathlib import Path
 from typing import Any
 
-import psycopg
+from sqlalchemy import create_engine, text
 
 from src.up.data import ports
 from tests.harness import ROOT
@@ -109,11 +109,12 @@ class Application:
         self.port = ports.anywhere(["web"])["web"]
         self.url = f"http://127.0.0.1:{self.port}"
         self.database_url = database_url
+        self.is_sqlite = database_url.startswith("sqlite")
         kept = {name: value for name, value in os.environ.items() if not name.startswith(("CALLBOARD_", "PYTHON"))}
         self.environment = kept | {
             "SHOP_DATABASE_URL": database_url,
             "CALLBOARD_DATABASE_URL": database_url,
-            "CALLBOARD_DATABASE_SCHEMA": SCHEMA,
+            "CALLBOARD_DATABASE_SCHEMA": "" if self.is_sqlite else SCHEMA,
             "CALLBOARD_BROKER_URL": broker_url,
             "CALLBOARD_ACTORS": self.framework.actors,
             "DJANGO_SETTINGS_MODULE": "src.project.settings",
@@ -187,11 +188,14 @@ class Application:
         except urllib.error.HTTPError as refusal:
             return refusal.code, refusal.read().decode()
 
-    def count(self, table: str) -> Any:
-        """Return the number of rows of a table."""
-        with psycopg.connect(self.database_url.replace("+psycopg", "")) as connection:
-            found = connection.execute(f"SELECT count(*) FROM {table}").fetchone()  # type: ignore[call-overload, unused-ignore]
-        return found[0] if found else None
+    def counts(self) -> list[Any]:
+        """Return the numbers of orders and of jobs."""
+        jobs = "jobs" if self.is_sqlite else f"{SCHEMA}.jobs"
+        engine = create_engine(self.database_url)
+        with engine.connect() as connection:
+            found = [connection.execute(text(f"SELECT count(*) FROM {table}")).scalar() for table in ("orders", jobs)]
+        engine.dispose()
+        return found
 
     def token(self, path: str) -> str:
         """Return the CSRF token of a page's form."""

@@ -19,8 +19,8 @@ from tests.harness.services import BrokerNode, Postgres, random_name
 from tests.harness.waiting import eventually
 
 WHEELS = [pytest.param(f"{name} wheel", marks=pytest.mark.slow) for name in FRAMEWORKS]
-#: each framework, and with --slow from the wheel, too
-EACH = pytest.mark.parametrize("shop", [*FRAMEWORKS, *WHEELS], indirect=True)
+#: each framework, and with --slow from the wheel and on SQLite, too
+EACH = pytest.mark.parametrize("shop", [*FRAMEWORKS, *WHEELS, pytest.param("django sqlite", marks=pytest.mark.slow)], indirect=True)
 #: Flask always, and with --slow each framework from the wheel
 ONE = pytest.mark.parametrize("shop", ["flask", *WHEELS], indirect=True)
 
@@ -49,13 +49,15 @@ def migrated(python: Path, postgres: Postgres) -> str:
 def shop(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, migrated: str, postgres: Postgres, broker_node: BrokerNode
 ) -> Iterator[Application]:
-    framework, _, is_wheel = request.param.partition(" ")
-    python = request.getfixturevalue("python_with_wheel" if is_wheel else "python")
+    framework, _, variant = request.param.partition(" ")
+    python = request.getfixturevalue("python_with_wheel" if variant == "wheel" else "python")
+    folder = tmp_path_factory.mktemp(framework)
     database, vhost = random_name("shop"), random_name("shop")
-    postgres.execute(f"CREATE DATABASE {database}" + ("" if is_wheel else f" TEMPLATE {migrated}"))
-    shop = Application(framework, tmp_path_factory.mktemp(framework), python, postgres.url(database), broker_node.create_vhost(vhost))
-    if is_wheel:
-        shop.run(str(python.with_name("callboard")), "migrate")
+    postgres.execute(f"CREATE DATABASE {database}" + ("" if variant else f" TEMPLATE {migrated}"))
+    url = f"sqlite:///{folder / 'shop.db'}" if variant == "sqlite" else postgres.url(database)
+    shop = Application(framework, folder, python, url, broker_node.create_vhost(vhost))
+    if variant:
+        shop.run("-m", "callboard", "migrate")
     with shop.serving():
         yield shop
     broker_node.delete_vhost(vhost)
@@ -74,9 +76,9 @@ def test_an_order_and_its_job_are_one_transaction(shop: Application) -> None:
     if "task" in placed:  # of Django's own framework
         assert json.loads(shop.get(f"/jobs/{placed['task']}"))["result"] == "thanked for tea"
 
-    before = shop.count("orders"), shop.count(f"{SCHEMA}.jobs")
+    before = shop.counts()
     assert shop.order("tea", 0)[0] == 400
-    assert (shop.count("orders"), shop.count(f"{SCHEMA}.jobs")) == before
+    assert shop.counts() == before
 
 
 @ONE
@@ -143,6 +145,16 @@ def test_a_form_of_the_console_is_protected_and_accepted_under_a_prefix(shop: Ap
     assert status == 200, body
     assert f'href="{PREFIX}/jobs/' in body
     eventually(lambda: "succeeded" in shop.get(f"{PREFIX}/jobs?state=succeeded"), deadline_s=60, what="the job of the form succeeds")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("shop", [WHEELS[-1]], indirect=True)
+def test_the_tests_of_a_django_project_pass_in_its_test_database(shop: Application, postgres: Postgres) -> None:
+    database = f"test_{shop.database_url.rpartition('/')[2]}"
+    postgres.execute(f"CREATE DATABASE {database}")
+
+    shop.run(str(shop.python.with_name("callboard")), "migrate", CALLBOARD_DATABASE_URL=postgres.url(database))
+    shop.run("manage.py", "test", "--keepdb", "src")
 
 
 @pytest.mark.slow
