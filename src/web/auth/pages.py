@@ -89,8 +89,8 @@ def link_for(key: str) -> str:
     """
     settings, host = get_settings(), urlsplit(request.host_url).hostname
     is_here = host in ("localhost", "127.0.0.1", "::1", settings.host, socket.gethostname())
-    base = request.host_url.rstrip("/") if is_here and not settings.public_url else settings.effective_public_url
-    return base + url_for("auth.follow_link", t=key)
+    base = request.url_root.rstrip("/") if is_here and not settings.public_url else settings.effective_public_url
+    return base + url_for("auth.follow_link", t=key).removeprefix(request.script_root)  # each base ends with the prefix, if there is one
 
 
 def _welcome(key: str, next: str) -> Response:

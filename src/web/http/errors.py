@@ -149,7 +149,8 @@ def _for_program() -> bool:
 
 
 def _to_sign_in() -> Response:
-    address = url_for("auth.sign_in", next=request.full_path.rstrip("?") if request.method == "GET" and not _by_htmx() else None)
+    back = request.script_root + request.full_path.rstrip("?")
+    address = url_for("auth.sign_in", next=back if request.method == "GET" and not _by_htmx() else None)
     if _by_htmx():
         return Response(status=204, headers={"HX-Redirect": address})
     return redirect(address, 303)

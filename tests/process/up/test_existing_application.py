@@ -8,6 +8,7 @@ import os
 import re
 import subprocess
 import urllib.error
+import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -84,6 +85,8 @@ def test_an_order_and_its_job_are_one_transaction(shop: Application) -> None:
 @ONE
 def test_every_page_and_link_of_the_console_is_under_its_prefix(shop: Application) -> None:
     assert shop.order("coffee", 1)[0] == 201
+    with urllib.request.urlopen(f"{shop.url}{PREFIX}/jobs", timeout=60) as redirected:
+        assert redirected.url == f"{shop.url}{PREFIX}/sign-in?next={PREFIX}/jobs"
     shop.sign_in()
     assert {cookie.path for cookie in shop.cookies} == {PREFIX}
 
