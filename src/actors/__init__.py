@@ -95,7 +95,10 @@ def _adopt(other: Broker) -> None:
             raise ImportError(f"The actor {name}, declared before {__name__} was imported, {why}. {cure}.")
         actor.broker = broker
         broker.declare_actor(actor)
-    if other.actors and not isinstance(other, EarlyActors):
+    if isinstance(other, EarlyActors):
+        for queue in other.queues:
+            broker.declare_queue(queue)
+    elif other.actors:
         cure = f"import {__name__} before modules of actors, or name these in CALLBOARD_ACTORS"
         log.warning("actors_adopted", actors=sorted(other.actors), declared_on=type(other).__name__, cure=cure)
 

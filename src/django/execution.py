@@ -39,7 +39,7 @@ def _run(task: Task, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     task_started.send_robust(type(backend), task_result=result)
     try:
         value = task.call(TaskContext(task_result=result), *args, **kwargs) if task.takes_context else task.call(*args, **kwargs)
-    except Exception:
+    except BaseException:  # time limits and cancels, too
         if _is_last(task):
             set_value(result, status=TaskResultStatus.FAILED, finished_at=now())
             task_finished.send_robust(type(backend), task_result=result)
@@ -51,5 +51,5 @@ def _run(task: Task, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
 
 def _is_last(task: Task) -> bool:
     message = CurrentMessage.get_current_message()
-    allowed = dramatiq.get_broker().actors[task.module_path].options.get("max_retries") or 0
-    return message is None or int(message.options.get("retries", 0)) >= allowed
+    allowed = dramatiq.get_broker().actors[task.module_path].options["max_retries"]  # None: without end
+    return message is None or (allowed is not None and int(message.options.get("retries", 0)) >= allowed)

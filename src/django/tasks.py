@@ -40,7 +40,7 @@ class CallboardBackend(BaseTaskBackend):  # type: ignore[misc, unused-ignore]
         # No retries, because tasks of other backends have none, and may not be safe to repeat.
         self._actor_options = {"max_retries": 0, **self.options}
         self._using = self._actor_options.pop("using", DEFAULT_DB_ALIAS)
-        for queue in sorted(self.queues):  # of which workers must consume those, too, that only using(queue_name=…) names
+        for queue in sorted(self.queues):  # workers consume also those that only using(queue_name=…) names
             dramatiq.get_broker().declare_queue(queue)
 
     def validate_task(self, task: Task) -> None:

@@ -39,12 +39,16 @@ def cold_python(folder: Path, program: str, **environment: str) -> subprocess.Co
     )
 
 
-def test_importing_the_actors_later_adopts_them_without_a_warning(tmp_path: Path) -> None:
-    done = python(
-        tmp_path, "import shop, src.actors; print(shop.sell.broker is src.actors.broker, src.actors.broker.actors['sell'].options)"
-    )
+def test_importing_the_actors_later_adopts_them_and_their_queues_without_a_warning(tmp_path: Path) -> None:
+    program = """
+import shop, dramatiq
+dramatiq.get_broker().declare_queue("mail")
+import src.actors
+print(shop.sell.broker is src.actors.broker, "mail" in src.actors.broker.queues, src.actors.broker.actors["sell"].options)
+"""
+    done = python(tmp_path, program)
 
-    assert done.stdout.startswith("True {'fair_by'"), done.stderr
+    assert done.stdout.startswith("True True {'fair_by'"), done.stderr
     assert "actors_adopted" not in done.stdout + done.stderr
 
 
