@@ -119,6 +119,7 @@ def test_priority_queue_and_start_are_those_of_the_job(inline: Inline) -> None:
     assert look(inline.database, tasks.greet.enqueue("Ada").id).priority == 9
 
 
+@pytest.mark.both_stores
 def test_a_task_is_enqueued_with_djangos_transaction(inline: Inline) -> None:
     with suppress(RuntimeError), transaction.atomic():
         result = tasks.pack.enqueue(7)

@@ -21,7 +21,7 @@ from src.sql.database import Database
 from tests.harness.stores import only_on
 from tests.sql.django.conftest import reaching, use
 
-pytestmark = pytest.mark.usefixtures("orders")
+pytestmark = [pytest.mark.both_stores, pytest.mark.usefixtures("orders")]
 
 
 @pytest.fixture
