@@ -64,8 +64,10 @@ def test_calls_shapes_and_retries_on_a_worker(callboard: Callboard) -> None:
 def test_time_limits_on_a_worker(callboard: Callboard) -> None:
     cleaned, killed = tasks.slow.delay(), tasks.hangs.delay()
     per_call = tasks.sleeps.apply_async((30,), soft_time_limit=0.3)
+    replaced = (tasks.replaced_by.si(tasks.add.s(1, 2)).set(soft_time_limit=20) | tasks.mul.s(10)).delay()
 
     assert cleaned.get(WAIT_S) == "cleaned up"
+    assert replaced.get(WAIT_S) == 30  # by the child process of its attempt
     with pytest.raises(TimeLimitExceeded):
         killed.get(WAIT_S)
     with pytest.raises(SoftTimeLimitExceeded):
