@@ -16,6 +16,7 @@ from sqlalchemy.orm import Session
 
 from ...jobs.control import actions, edits, held
 from ...jobs.control.edits import Edit
+from ...jobs.core.errors import JobsError
 from ...jobs.core.models import Job
 from ...jobs.core.states import State
 from ..canvas import Signature, layout
@@ -66,9 +67,8 @@ def parts(call: Call) -> list[Part]:
 
 def join(session: Session, part: Part) -> None:
     """Add a task to the held job of its chord, which is made for the first one."""
-    known = _locked(session, part.group)
+    known = _gathering(session, part.group, [[part.index, part.id]], part.body)
     if known is None:
-        _gather(session, part.group, [[part.index, part.id]], part.body)
         held.hold_queued(session, part.group, _REASON)
     elif known.state is State.HELD and [part.index, part.id] not in known.args[1]:
         edits.edit(session, part.group, Edit(args=[part.group, sorted([*known.args[1], [part.index, part.id]])], kwargs={}))
@@ -76,18 +76,28 @@ def join(session: Session, part: Part) -> None:
 
 def gather(session: Session, header: Header) -> None:
     """Gather the results of a complete header."""
-    known = _locked(session, header.group)
-    if known is None:
-        _gather(session, header.group, header.tasks, header.body, eta=header.eta)
-    elif known.state is State.HELD:
+    known = _gathering(session, header.group, header.tasks, header.body, eta=header.eta)
+    if known is not None and known.state is State.HELD:
         edits.edit(session, header.group, Edit(args=[header.group, header.tasks], kwargs={}))
         actions.release(session, header.group)
 
 
-def _gather(session: Session, group: str, tasks: list[Any], body: Mapping[str, Any], **options: Any) -> None:
+def _gathering(session: Session, group: str, tasks: list[Any], body: Mapping[str, Any], **options: Any) -> Job | None:
+    """Return the job that gathers the results of a group, locked; None: it was inserted with these tasks."""
+    if (known := _locked(session, group)) is not None:
+        return known
     given = {name: value for name, value in {"task_id": group, **options}.items() if value is not None}
     gathering = Signature(CHORD_UNLOCK, (group, tasks), {}, given, immutable=True)
-    layout.workflow_of(gathering, Signature.from_dict(body)).submit(session)
+    workflow = layout.workflow_of(gathering, Signature.from_dict(body))
+    try:
+        with session.begin_nested():
+            workflow.submit(session)
+    except JobsError:
+        # Another worker has inserted it for a task of the same header, and has committed: the conflict has waited for that.
+        if (known := _locked(session, group)) is None:
+            raise
+        return known
+    return None
 
 
 def _locked(session: Session, id: str) -> Job | None:

@@ -17,6 +17,7 @@ from src.broker.consume.celery_messages import celery_inbox
 from src.broker.consume.claimer import Claimer
 from src.broker.consume.deliveries import Arrival
 from src.broker.core.load import Load
+from src.celery.inbox import chords
 from src.celery.result import AsyncResult
 from src.jobs.control import actions
 from src.jobs.core.models import Job
@@ -257,6 +258,21 @@ def test_a_chord_that_its_backend_counts_is_held_until_an_operator_releases_it(i
     with inbox.database.write() as session:
         actions.release(session, group)
     assert inbox.result(body) == 6
+
+
+@pytest.mark.both_stores
+def test_two_workers_that_meet_the_same_chord_gather_it_once(inbox: Inbox, monkeypatch: pytest.MonkeyPatch) -> None:
+    ids, group, body, sent = chord(3, unlock=False)
+    look_up, calls = chords._locked, iter([False, True, False, True])
+    inbox.take(sent[0])
+    # As if the other worker's row were not committed yet when it is looked for.
+    monkeypatch.setattr(chords, "_locked", lambda session, id: look_up(session, id) if next(calls) else None)
+    inbox.take(sent[1])
+    inbox.take(sent[2])
+
+    assert inbox.job(group).args == [group, [[n, id] for n, id in enumerate(ids)]]
+    assert (inbox.job(group).state, inbox.job(body).state) == (State.HELD, State.SCHEDULED)
+    assert [job.id for job in inbox.held()] == [group]
 
 
 def test_a_chord_whose_header_fails_runs_its_errback(inbox: Inbox, time: StillClock) -> None:
