@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from typing import Any
 
 from src.celery import Celery
@@ -11,10 +12,11 @@ app = Celery("moved")
 
 
 def note(id: str) -> None:
-    """Record that a task has run."""
+    """Record that a task has run, and take a moment, in which its worker may be killed."""
     file = os.open(os.environ["EFFECTS"], os.O_WRONLY | os.O_APPEND | os.O_CREAT)
     os.write(file, f"{id}\n".encode())
     os.close(file)
+    time.sleep(0.2)
 
 
 @app.task(bind=True, name="moved.add")

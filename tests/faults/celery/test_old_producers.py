@@ -20,8 +20,8 @@ from tests.harness.celery_messages import Sent, publish, sig, v1, v2
 from tests.harness.waiting import eventually
 
 QUEUE = "celery"
-#: rounds of the producer that are a thousand messages; kills of a worker meanwhile
-ROUNDS, KILLS = 58, 12
+#: rounds of the producer that are a thousand messages, and effects until which workers are killed
+ROUNDS, ENOUGH = 58, 1000
 DEADLINE_S = 240.0
 
 
@@ -47,16 +47,15 @@ def test_a_thousand_messages_of_a_real_producer_while_workers_are_killed(callboa
     sending = threading.Thread(target=lambda: sent.update(producer(callboard.broker_url, "mix", str(ROUNDS))))
     sending.start()
     dice = random.Random(7)
-    for number in range(KILLS):
-        enough = (number + 1) * 16 * ROUNDS // (KILLS + 4)
-        eventually(
-            lambda enough=enough: len(callboard.lines("effects")) >= enough or not sending.is_alive(),  # type: ignore[misc]
-            deadline_s=DEADLINE_S, what=f"{enough} tasks have run",
-        )  # fmt: skip
+    kills = 0
+    while (before := len(callboard.lines("effects"))) < ENOUGH:
         place = dice.randrange(len(workers))
         workers[place].wait_until_serving()
+        wanted_lines = min(before + 40, ENOUGH)
+        eventually(lambda least=wanted_lines: len(callboard.lines("effects")) >= least, deadline_s=DEADLINE_S, what="tasks run")  # type: ignore[misc]
         workers[place].kill()
         workers[place] = callboard.start(threads=4)
+        kills += 1
     sending.join(DEADLINE_S)
     wanted = set(sent["effects"])
 
@@ -70,10 +69,12 @@ def test_a_thousand_messages_of_a_real_producer_while_workers_are_killed(callboa
     assert callboard.messages(QUEUE) == 0
 
     runs = Counter(callboard.lines("effects"))
+    repeated = sum(runs.values()) - len(runs)
     print(
-        f"Celery {sent['celery']}: {sent['messages']} messages, {len(wanted)} tasks with an effect, {len(held)} held, {KILLS} kills, "
-        f"{sum(runs.values()) - len(runs)} effects repeated, 0 lost"
+        f"Celery {sent['celery']}: {sent['messages']} messages, {len(wanted)} tasks with an effect, {len(held)} held, {kills} kills, "
+        f"{repeated} effects repeated, 0 lost"
     )
+    assert repeated, "the kills have hit no running task"
     assert sent["messages"] >= 1000
 
 
