@@ -37,13 +37,10 @@ _CONNECTIONS = "a submission is a row; the publisher owns the connection to Rabb
 
 #: every difference by the name of the interface
 DIFFERENCES: dict[str, Difference] = {
-    **_refused(_COMMANDS, "use `./run celery inspect …`, `./run jobs state:running`, `./run workers`, or the pages", "app.control.inspect", "app.control.ping"),
+    **_refused(_COMMANDS, "use `./run config` and the pages", *(f"app.control.inspect().{name}" for name in ("clock", "conf", "hello", "memdump", "memsample", "objgraph", "report"))),
     **_refused(_COMMANDS, "use `./run celery control …`, or the verbs that it names", "app.control.broadcast"),
-    **_refused(_COMMANDS, "use `./run limit actor:TASK --rate 10/m`, or the page of the actor", "app.control.rate_limit"),
     **_refused(_COMMANDS, "set time_limit= and soft_time_limit= of the task, or pass them to apply_async()", "app.control.time_limit"),
     **_refused(_COMMANDS, "workers have a fixed number of threads: start or stop one, `./run worker --threads N`", "app.control.pool_grow", "app.control.pool_shrink", "app.control.autoscale"),
-    **_refused(_COMMANDS, "use `./run resume queue:NAME` and `./run pause queue:NAME`", "app.control.add_consumer", "app.control.cancel_consumer"),
-    **_refused(_COMMANDS, "use `./run workers stop NAME`", "app.control.shutdown"),
     **_refused(_COMMANDS, "nothing needs to be switched on: use webhooks, `/metrics` or the live pages", "app.control.enable_events", "app.control.disable_events"),
     **_refused("a task is an actor of one name", "declare the function again, with name=", "app.tasks[name] = task"),
     **_refused(_COMMANDS, "use `./run purge QUEUE`", "app.control.purge", "app.control.discard_all"),
@@ -112,6 +109,8 @@ DIFFERENCES: dict[str, Difference] = {
     **_changed("the tasks behind it in its workflow; not those that the task has sent itself", "AsyncResult.children", "AsyncResult.collect", "AsyncResult.graph"),
     **_changed("self.request.stamps and the signals of publication return them; results do not", "Signature.stamp"),
     **_changed("terminate=True raises in the running task; within a blocking call only if the task has a time limit, and so a process", "AsyncResult.revoke", "app.control.revoke"),
+    **_changed("names workers as host:pid; jobs that wait belong to no worker, and are under `callboard`", "app.control.inspect"),
+    **_changed("resumes or pauses the queue across the fleet; a destination has no effect", "app.control.add_consumer", "app.control.cancel_consumer"),
     **_changed("has no effect on the row, which retention deletes", "AsyncResult.forget", "GroupResult.delete", "GroupResult.save"),
     **_changed("an id without a job is PENDING, and get() waits for it", "AsyncResult(unknown id)"),
     **_changed("built from type and text; a stand-in of the same name if its class cannot be imported", "AsyncResult.get(failure)"),

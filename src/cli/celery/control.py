@@ -10,7 +10,7 @@ from ...up.errors import UpError
 from .commands_table import COMMANDS, Effect
 from .options import refuse, without_counterpart
 from .running import run
-from .workers import chosen, destination_option, require
+from .workers import destination_option, require
 
 #: signals that end a task here: a cancel, which raises in it
 _TERM = ("TERM", "SIGTERM", "15")
@@ -39,6 +39,7 @@ def control(*, action: str, words: tuple[str, ...], destination: tuple[str, ...]
 
 def _shut_down(destination: Sequence[str]) -> None:
     """Stop the named workers after their current jobs, or all. Raises UpError if a name means several: their names here are host:pid."""
+    from ...celery.app.inspections import chosen
     from ...jobs.leases import workers
     from ...sql import database
 

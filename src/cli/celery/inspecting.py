@@ -8,12 +8,13 @@ from typing import Any
 import click
 
 from ...up.errors import UpError
-from . import inspections
 from .commands_table import COMMANDS, Effect
 from .options import refuse, without_counterpart
 from .running import run, say
-from .workers import chosen, destination_option, require
+from .workers import destination_option, require
 
+#: actions whose answer is that of each worker
+OF_WORKERS = frozenset({"ping", "registered", "active_queues", "stats", "active"})
 #: action -> the verb that shows the same
 _SHOWN = {
     "active": ("jobs", "state:running"),
@@ -45,9 +46,9 @@ def inspect(*, action: str, words: tuple[str, ...], as_json: bool, destination: 
     if action in ("conf", "report"):
         run("config")
         return
-    if destination and action not in inspections.OF_WORKERS:
+    if destination and action not in OF_WORKERS:
         click.echo("· --destination has no effect: jobs that wait or have ended belong to no worker", err=True)
-    _print(_replies(action, words, destination), as_json, is_by_worker=action in inspections.OF_WORKERS)
+    _print(_replies(action, words, destination), as_json, is_by_worker=action in OF_WORKERS)
 
 
 @click.command()
@@ -69,6 +70,7 @@ def status(*, as_json: bool, destination: tuple[str, ...]) -> None:
 def _replies(action: str, words: tuple[str, ...], destination: tuple[str, ...]) -> dict[str, Any]:
     say(*_SHOWN.get(action, ("job", *words) if action == "query_task" else ("workers",)))
     from ... import actors
+    from ...celery.app import inspections
     from ...jobs.leases import workers
     from ...sql import database
 
@@ -78,7 +80,10 @@ def _replies(action: str, words: tuple[str, ...], destination: tuple[str, ...]) 
             return {inspections.WAITING: inspections.query_task(session, words)}
         if action in inspections.OF_WAITING:
             return {inspections.WAITING: inspections.OF_WAITING[action](session)}
-        return {worker.name: inspections.OF_WORKERS[action](session, worker) for worker in chosen(workers.fleet(session), destination)}
+        return {
+            worker.name: inspections.OF_WORKERS[action](session, worker)
+            for worker in inspections.chosen(workers.fleet(session), destination)
+        }
 
 
 def _print(replies: dict[str, Any], as_json: bool, *, is_by_worker: bool) -> None:

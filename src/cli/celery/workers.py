@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Collection
+from typing import Any
 
 import click
-
-if TYPE_CHECKING:
-    from ...jobs.core.models import Worker
 
 #: exit code without a worker: Celery's
 UNAVAILABLE = 69
@@ -23,17 +20,8 @@ destination_option: Callable[[Any], Any] = click.option(
 )
 
 
-def chosen(workers: Sequence[Worker], destination: Sequence[str]) -> list[Worker]:
-    """The workers that a destination names; all without one."""
-    return [worker for worker in workers if not destination or any(_fits(worker, name) for name in destination)]
-
-
 def require(nodes: Collection[object]) -> None:
     """Exit as Celery does if no worker is meant, or none lives."""
     if not nodes:
         click.echo("Error: No nodes replied within time constraint", err=True)
         raise SystemExit(UNAVAILABLE)
-
-
-def _fits(worker: Worker, name: str) -> bool:
-    return worker.name == name or ("@" in name and worker.host == name.partition("@")[2])

@@ -14,8 +14,12 @@ from src.actor_schema.signature import Signature
 from src.celery import signals, states
 from src.celery.exceptions import MaxRetriesExceededError, QueueNotFound, Retry, TaskRevokedError, TimeoutError, Unsupported
 from src.celery.result import AsyncResult
+from src.jobs.core.errors import JobsError
 from src.jobs.core.states import State
+from src.jobs.leases import workers
+from src.jobs.limits import overrides
 from src.sql.clock import now
+from src.sql.database import Database
 from tests.actors import celery_tasks as tasks
 from tests.harness.inline import Inline
 from tests.harness.jobs import StillClock, look
@@ -357,3 +361,40 @@ def test_a_secret_is_sealed_in_the_row_and_opened_for_the_task(password: Any, in
 
     assert result.get(1) == 11
     assert "open sesame" not in str(look(inline.database, result.id).args)
+
+
+def test_control_inspects_workers_and_jobs(inline: Inline) -> None:
+    running, later = tasks.add.delay(1, 1), tasks.add.apply_async((2, 2), countdown=600)
+    look_at = tasks.app.control.inspect()
+    name = inline.process.lease.name
+
+    assert look_at.ping() == {name: {"ok": "pong"}}
+    assert tasks.app.control.ping() == [{name: {"ok": "pong"}}]
+    assert (look_at.registered() or {})[name] == sorted(inline.broker.actors)
+    assert [each["id"] for each in (look_at.reserved() or {})["callboard"]] == [running.id]
+    assert [each["request"]["id"] for each in (look_at.scheduled() or {})["callboard"]] == [later.id]
+    assert (look_at.query_task(running.id) or {})["callboard"][running.id][0] == "queued"
+    assert (look_at.active() or {})[name] == []
+    assert (look_at.stats() or {})[name]["pool"]["implementation"] == "threads"
+    assert tasks.app.control.inspect(destination=["other@elsewhere"]).ping() is None
+
+
+def test_control_limits_pauses_and_stops(inline: Inline, database: Database) -> None:
+    control, name = tasks.app.control, inline.process.lease.name
+
+    assert control.rate_limit("tests.actors.celery_tasks.add", "10/m") == [{name: {"ok": "new rate limit set successfully"}}]
+    assert control.cancel_consumer("default") == [{name: {"ok": "no longer consuming from default"}}]
+    with database.read() as session:
+        in_force = overrides.load(session)
+        assert in_force.value("actor", "tests.actors.celery_tasks.add", overrides.RATE_LIMIT) == "10/m"
+        assert [str(each.target) for each in in_force.pauses(now())] == ["queue:default"]
+
+    control.rate_limit("tests.actors.celery_tasks.add", 0)
+    control.add_consumer("default")
+    control.shutdown()
+
+    with database.read() as session:
+        assert overrides.load(session).pauses(now()) == []
+        assert [each.wish for each in workers.alive(session)] == ["stop"]
+    with pytest.raises(JobsError, match="no actor named"):
+        control.rate_limit("misspelt", "10/m")

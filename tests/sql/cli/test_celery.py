@@ -10,7 +10,7 @@ import pytest
 from sqlalchemy import select, update
 
 from src.audit import AuditEntry
-from src.cli.celery import inspections
+from src.celery.app import inspections
 from src.jobs.core.models import Job, Worker
 from src.jobs.core.states import State
 from src.jobs.leases import workers

@@ -105,7 +105,7 @@ def test_a_coroutine_function_is_refused(app: Celery) -> None:
     "use",
     [
         lambda app, task: task.backend, lambda app, task: task.send_event("x"), lambda app, task: app.backend, lambda app, task: app.amqp,
-        lambda app, task: app.control.inspect(), lambda app, task: app.control.purge(), lambda app, task: app.worker_main([]), lambda app, task: app.steps,
+        lambda app, task: app.control.inspect().memdump(), lambda app, task: app.control.purge(), lambda app, task: app.worker_main([]), lambda app, task: app.steps,
         lambda app, task: app.connection(), lambda app, task: Celery("x", loader="y"), lambda app, task: app.events,
     ],
 )  # fmt: skip

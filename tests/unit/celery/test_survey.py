@@ -96,7 +96,7 @@ def test_what_is_refused_is_named_with_its_line_and_the_cure(proj: Path) -> None
         def one(self):
             self.retry(args=(1,), countdown=3)
             self.send_event("seen")
-            app.control.inspect().active()
+            app.control.broadcast("x")
             one.apply_async(routing_key="x", countdown=None, colour="red")
 
         @app.task
@@ -116,7 +116,7 @@ def test_what_is_refused_is_named_with_its_line_and_the_cure(proj: Path) -> None
         (7, "interval_start= is not an option of a task"),
         (9, "retry(args=) is not available"),
         (10, "Task.send_event is not available"),
-        (11, "app.control.inspect is not available"),
+        (11, "app.control.broadcast is not available"),
         (12, "apply_async(routing_key=) is not available"),
         (12, "'colour' is not an option of apply_async()"),
         (15, "proj.tasks.two is a coroutine function"),

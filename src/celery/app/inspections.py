@@ -1,16 +1,19 @@
-"""Answers to `celery inspect`, by worker, in the shape of Celery's replies."""
+"""Answers of app.control.inspect() and `celery inspect`, in the shape of Celery's replies."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from urllib.parse import urlsplit
 
-if TYPE_CHECKING:
-    from sqlalchemy.orm import Session
+from sqlalchemy.orm import Session
 
-    from ...jobs.core.models import Job, Worker
+from ...jobs.core.models import Job, Worker
+from ...jobs.core.states import State
+from ...jobs.read import queries
+from ...settings import get_settings
+from ...sql.clock import now
 
 #: node of jobs that wait: they belong to no worker
 WAITING = "callboard"
@@ -31,9 +34,6 @@ def active_queues(_: Session, worker: Worker) -> Any:
 
 
 def stats(_: Session, worker: Worker) -> Any:
-    from ...settings import get_settings
-    from ...sql.clock import now
-
     broker = urlsplit(get_settings().broker_urls[0])
     return {
         "pid": worker.pid,
@@ -48,28 +48,29 @@ def stats(_: Session, worker: Worker) -> Any:
 
 
 def active(session: Session, worker: Worker) -> Any:
-    from ...jobs.read import queries
-
     return [_request(job, worker) for job in queries.running_on(session, [worker.id], limit=MOST)[worker.id]]
 
 
 def reserved(session: Session) -> Any:
-    from ...jobs.core.states import State
-
     return [_request(job, None) for job in _page(session, [State.QUEUED])]
 
 
 def scheduled(session: Session) -> Any:
-    from ...jobs.core.states import State
-
     jobs = _page(session, [State.SCHEDULED, State.RETRYING])
     return [{"eta": _iso(job.due_at), "priority": job.priority, "request": _request(job, None)} for job in jobs]
 
 
 def revoked(session: Session) -> Any:
-    from ...jobs.core.states import State
-
     return [job.id for job in _page(session, [State.CANCELLED])]
+
+
+def chosen(workers: Sequence[Worker], destination: Sequence[str]) -> list[Worker]:
+    """Return the workers that a destination names, by host:pid or as name@host; all without one."""
+    return [worker for worker in workers if not destination or any(_fits(worker, name) for name in destination)]
+
+
+def _fits(worker: Worker, name: str) -> bool:
+    return worker.name == name or ("@" in name and worker.host == name.partition("@")[2])
 
 
 #: actions whose answer is that of each worker
@@ -82,19 +83,16 @@ OF_WAITING: dict[str, Callable[[Session], Any]] = {"reserved": reserved, "schedu
 
 def query_task(session: Session, ids: Sequence[str]) -> Any:
     """State and request of jobs by id."""
-    from ...jobs.read import queries
 
     return {job.id: [job.state.value, _request(job, None)] for job in queries.find_many(session, ids)}
 
 
 def _page(session: Session, states: Sequence[Any]) -> list[Job]:
-    from ...jobs.read import queries
-
     return queries.page(session, states=states, limit=MOST).jobs
 
 
 def _request(job: Job, worker: Worker | None) -> dict[str, Any]:
-    from ...operations.jobs import job_documents
+    from ...operations.jobs import job_documents  # here: it imports the actors, whose modules import this package
 
     args, kwargs = job_documents.arguments(job)
     return {
