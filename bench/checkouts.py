@@ -9,9 +9,12 @@ from __future__ import annotations
 import argparse
 import statistics
 import subprocess
+import sys
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
+
+import psycopg
 
 from bench import measures
 from bench.baselines import ROOT
@@ -33,7 +36,14 @@ class Side:
     found: dict[str, list[float]] = field(default_factory=dict)
 
     def environment(self, place: Place) -> dict[str, str]:
-        return {**self.contestant.environment(place), "PYTHONPATH": str(self.root)}
+        """Return the environment of this checkout's processes, after it has migrated the place's database from nothing."""
+        environment = {**self.contestant.environment(place), "PYTHONPATH": str(self.root)}
+        place.sqlite_file.unlink(missing_ok=True)
+        with psycopg.connect(place.postgresql_url, autocommit=True) as connection:
+            connection.execute("DROP SCHEMA public CASCADE")
+            connection.execute("CREATE SCHEMA public")
+        subprocess.run([sys.executable, "-m", "src", "migrate"], cwd=self.root, env=environment, check=True, stdout=subprocess.DEVNULL)
+        return environment
 
 
 def main() -> None:
@@ -54,11 +64,10 @@ def _steps(services: Services, sides: list[Side], verbs: list[str], rounds: int)
         submitters = []
         for side in sides:
             place = ending.enter_context(services.place())
-            ending.enter_context(measures.started(side.contestant, place, side.environment(place)))
+            environment = side.environment(place)
+            ending.enter_context(measures.started(side.contestant, place, environment))
             command = [str(side.contestant.programs / "python"), str(STEPPING)]
-            process = subprocess.Popen(
-                command, env=side.environment(place), cwd=place.folder, text=True, stdin=subprocess.PIPE, stdout=subprocess.PIPE
-            )
+            process = subprocess.Popen(command, env=environment, cwd=place.folder, text=True, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
             ending.callback(process.wait, 20)
             ending.callback(process.terminate)
             submitters.append((side, process))

@@ -56,12 +56,12 @@ def test_a_number_may_be_missing(database: Database) -> None:
 @only_on("postgresql")
 @pytest.mark.parametrize("batch", [claims._CLAIM, ending._SUCCESSES.move, confirmations._MARK], ids=["claim", "end", "mark"])
 @pytest.mark.parametrize("rows", [1, 2])
-def test_no_plan_for_a_small_table_scans_it_after_it_has_grown(database: Database, batch: Batch, rows: int) -> None:
+def test_no_plan_for_a_small_table_scans_it_after_it_has_grown(fresh_database: Database, batch: Batch, rows: int) -> None:
     """On its direct connections PostgreSQL keeps a plan; what it has cost while there were three jobs, it costs for a million."""
+    database = fresh_database  # pages that earlier tests have left in an index would make another one cheaper
     for _ in range(3):
         submitted(database)
     with database.write() as session:
-        session.execute(text("REINDEX TABLE jobs"))  # pages that earlier tests have left in an index would make another one cheaper
         session.execute(text("ANALYZE jobs"))
     statement = batch.postgresql_one if rows == 1 else batch.postgresql
     values = {"worker_id": 1, "worker": "w", "now": 0} | {

@@ -15,6 +15,7 @@ import src.actors
 from src.broker.options import periodic
 from src.jobs.core.envelopes import Envelope, publisher
 from src.schedules.rows.makers import Maker
+from src.schedules.ticks import ticks
 from src.sql.clock import clock
 from tests.harness.jobs import StillClock
 
@@ -43,6 +44,12 @@ def published() -> Iterator[list[Envelope]]:
     handed_over: list[Envelope] = []
     with publisher.replaced(handed_over.extend):
         yield handed_over
+
+
+@pytest.fixture(autouse=True)
+def _patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let PostgreSQL wait for a stalled test process; a scheduler's transaction is aborted and repeated."""
+    monkeypatch.setattr(ticks, "FROZEN_MS", 60_000)
 
 
 @pytest.fixture
