@@ -42,7 +42,7 @@ class Side:
         with psycopg.connect(place.postgresql_url, autocommit=True) as connection:
             connection.execute("DROP SCHEMA public CASCADE")
             connection.execute("CREATE SCHEMA public")
-        subprocess.run([sys.executable, "-m", "src", "migrate"], cwd=self.root, env=environment, check=True, stdout=subprocess.DEVNULL)
+        subprocess.run([sys.executable, "-m", "src", "migrate"], cwd=self.root, env=environment, check=True, capture_output=True)
         return environment
 
 
