@@ -86,7 +86,7 @@ def test_what_is_rolled_back_is_no_job(inline: Inline, database: Database) -> No
 @pytest.mark.parametrize(
     ("actor", "request_", "said"),
     [
-        ("nobody", {}, 'actor: no worker has registered an actor "nobody"'),
+        ("unknown", {}, 'actor: no worker has registered an actor "unknown"'),
         ("sql_sum", {}, "sql_sum: request.kwargs.x: required"),
         ("sql_sum", [], "sql_sum: request: must be object, not []"),
         ("sql_sum", {"kwargs": {}}, "sql_sum: request.kwargs.x: required"),
