@@ -124,7 +124,7 @@ def shape_of(path: str) -> str:
 def test_a_live_page_streams_under_the_prefix(shop: Application) -> None:
     shop.sign_in()
     token = shop.token(f"{PREFIX}/actors/pack")
-    status, page = shop.post(f"{PREFIX}/actors/pack", csrf_token=token, order_id=1, delay="1h")
+    status, page = shop.post(f"{PREFIX}/actors/pack", csrf_token=token, order_id=1, **{"how-delay": "1h"})
     assert status == 200, page
     stream = re.search(r'hx-sse:connect="([^"]*)"', page)
     assert stream is not None
