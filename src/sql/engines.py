@@ -21,6 +21,9 @@ FINDS_TABLES = "callboard_finds_tables"
 SQLITE_BUSY_TIMEOUT_MS = 15_000
 #: milliseconds that SQLite itself waits in each attempt to take the lock
 SQLITE_ASK_MS = 2
+#: SQLite's result codes of a lock that another connection holds; the low byte is a code without its details
+LOCKED = (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
+PRIMARY_CODE = 0xFF
 
 #: for jitter: threads of ours must not disturb the random numbers that an actor draws after `random.seed()`
 dice = random.SystemRandom()
@@ -53,8 +56,8 @@ def sqlite_engine(url: URL, pool_size: int, overflow: int, *, cache_mb: int) -> 
             try:
                 cursor.execute("PRAGMA journal_mode=WAL")
                 break
-            except Exception:
-                if time.monotonic() > deadline:
+            except sqlite3.Error as error:
+                if error.sqlite_errorcode & PRIMARY_CODE not in LOCKED or time.monotonic() > deadline:
                     raise
                 time.sleep(0.05)
         cursor.execute("PRAGMA synchronous=FULL")

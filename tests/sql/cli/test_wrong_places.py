@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import os
+import time
 from pathlib import Path
 
 import pytest
+from sqlalchemy.exc import DatabaseError
 
 from src.settings import Settings
+from src.sql.database import Database
+from src.sql.engines import SQLITE_BUSY_TIMEOUT_MS
 from src.up.data import ports
 from tests.harness import fork_server
 from tests.sql.cli.conftest import Terminal
@@ -41,6 +45,14 @@ def test_a_file_that_is_no_database_is_named(terminal: Terminal, tmp_path: Path)
     (tmp_path / "notes.txt").write_text("These are notes. " * 200)
     told = complaint(terminal, "jobs", CALLBOARD_DATABASE_URL=f"sqlite:///{tmp_path}/notes.txt")
     assert f"The database sqlite:///{tmp_path}/notes.txt cannot be used: file is not a database" in told
+
+
+def test_only_a_lock_is_waited_for(tmp_path: Path) -> None:
+    (tmp_path / "notes.txt").write_text("These are notes. " * 200)
+    begun = time.monotonic()
+    with pytest.raises(DatabaseError, match="not a database"):
+        Database(f"sqlite:///{tmp_path}/notes.txt").engine.connect()
+    assert time.monotonic() - begun < SQLITE_BUSY_TIMEOUT_MS / 1000
 
 
 @pytest.mark.parametrize("inner", ["", "/below"])
