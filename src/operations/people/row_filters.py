@@ -5,11 +5,13 @@ Two SQLAlchemy events. Sessions of `database.write` see every row.
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Any
 
 from sqlalchemy import ColumnElement, and_, event, exists, false, not_, or_, select, true
 from sqlalchemy.orm import ORMExecuteState, QueryContext, Session, with_loader_criteria
 from sqlalchemy.orm.attributes import set_committed_value
+from sqlalchemy.sql.base import ExecutableOption
 
 from ...jobs.alerts.models import Alert, AlertKind, AlertMute
 from ...jobs.batches.models import Batch
@@ -44,8 +46,13 @@ def _filter(state: ORMExecuteState) -> None:
     if not state.is_select or state.is_column_load or not state.session.info.get(database.READ_ONLY):
         return
     limited = in_force()
-    if limited is None:
-        return
+    if limited is not None:
+        state.statement = state.statement.options(*_criteria(limited, frozenset(limited.queues()), frozenset(limited.own_queues())))
+
+
+@lru_cache(64)  # building them takes longer than most statements
+def _criteria(limited: Sight, queues: frozenset[str], own_queues: frozenset[str]) -> tuple[ExecutableOption, ...]:
+    """The caller's limit for each table."""
     criteria = [with_loader_criteria(entity, _among(column, limited), include_aliases=True) for entity, column in BY_ACTOR]
     jobs = Job.__table__.alias()
     foreign = exists(select(jobs.c.seq).where(jobs.c.workflow_seq == StoredWorkflow.seq, not_(_among(jobs.c.actor, limited))))
@@ -54,14 +61,14 @@ def _filter(state: ORMExecuteState) -> None:
     seen_schedules = select(schedules.c.name).where(_among(schedules.c.actor, limited))
     for alert in (Alert, AlertMute):
         fleet = and_(alert.subject == "", alert.kind != AlertKind.FAILURES)
-        queue = and_(alert.kind != AlertKind.LATE, alert.subject.in_(limited.own_queues()))
+        queue = and_(alert.kind != AlertKind.LATE, alert.subject.in_(own_queues))
         criteria.append(
             with_loader_criteria(alert, or_(fleet, queue, and_(alert.kind == AlertKind.LATE, alert.subject.in_(seen_schedules))))
         )
     actor = and_(Control.scope == "actor", _among(Control.name, limited))
-    queue = and_(Control.scope == "queue", Control.name.in_(limited.queues()))
+    queue = and_(Control.scope == "queue", Control.name.in_(queues))
     criteria.append(with_loader_criteria(Control, or_(Control.scope == "all", actor, queue)))
-    state.statement = state.statement.options(*criteria)
+    return tuple(criteria)
 
 
 def _filter_worker(worker: Worker, context: QueryContext | None, *_: Any) -> None:
