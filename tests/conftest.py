@@ -53,6 +53,7 @@ SHARED = pytest.StashKey[Shared]()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--quick", action="store_true", help="leave out tests marked `long`, and run each test on one store")
     parser.addoption(
         "--slow", action="store_true", help="also run what takes minutes: load, fresh root file systems, both stores everywhere"
     )
@@ -63,9 +64,11 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     items[:] = order(items)
     if config.getoption("--slow"):
         return
-    slow = {item for item in items if "slow" in item.keywords} | on_the_other_store(items)
-    config.hook.pytest_deselected(items=[item for item in items if item in slow])
-    items[:] = [item for item in items if item not in slow]
+    quick = config.getoption("--quick")
+    marks = {"slow", "long"} if quick else {"slow"}
+    left_out = {item for item in items if marks & set(item.keywords)} | on_the_other_store(items, about_sql=quick)
+    config.hook.pytest_deselected(items=[item for item in items if item in left_out])
+    items[:] = [item for item in items if item not in left_out]
 
 
 @pytest.fixture(autouse=True)

@@ -50,13 +50,13 @@ def _stores_of(item: pytest.Item) -> Sequence[str]:
     return (usual,)
 
 
-def on_the_other_store(items: Sequence[pytest.Item]) -> set[pytest.Item]:
-    """Return tests that also run on the usual store of their tier and are not about SQL, if it is a fixture that gives them their stores."""
+def on_the_other_store(items: Sequence[pytest.Item], *, about_sql: bool = False) -> set[pytest.Item]:
+    """Return tests that also run on the usual store of their tier; those that are about SQL only on request."""
     ids = {item.nodeid for item in items}
     found = set()
     for item in items:
         usual = USUAL.get(tier_of(item))
-        if usual is None or item.get_closest_marker("both_stores") is not None:
+        if usual is None or (item.get_closest_marker("both_stores") is not None and not about_sql):
             continue
         other = next(store for store in STORES if store != usual)
         if other in item.nodeid and item.nodeid.replace(other, usual) in ids:

@@ -7,6 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
 from sqlalchemy import text
 
 from src.sql.database import Database
@@ -36,6 +37,7 @@ with ExitStack() as open_together:
 """
 
 
+@pytest.mark.long
 @only_on("sqlite", by="store")  # PostgreSQL keeps its pages itself
 def test_a_dozen_connections_keep_no_more_pages_than_one_process_may(database: Database, tmp_path: Path) -> None:
     with database.write() as session:

@@ -66,6 +66,7 @@ with write() as session:
 """
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     "call", ["shop.sell.send('ada')", f"{SUBMIT}    submit(session, shop.sell.message('ada'))"], ids=["send", "submit"]
 )

@@ -18,6 +18,7 @@ def _away(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(remote, "is_away", True)
 
 
+@pytest.mark.long
 @pytest.mark.usefixtures("_away")
 def test_an_outage_longer_than_all_retries_kills_no_job(
     inline: Inline, database: Database, time: StillClock, monkeypatch: pytest.MonkeyPatch

@@ -257,6 +257,7 @@ def test_a_job_whose_claim_is_lost_runs_once_in_many_orders(database: Database) 
     _run(database, 300)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("caller", [worker_process, committer, attempt], ids=["heartbeat", "end", "transaction"])
 def test_without_one_of_the_repairs_it_would_not(database: Database, caller: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(caller, "claims", SimpleNamespace(retake=lambda *_: [], give_back=claims.give_back))

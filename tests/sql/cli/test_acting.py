@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import json
 
+import pytest
+
 from tests.sql.cli.conftest import Terminal
 
 
+@pytest.mark.long
 def test_a_job_is_submitted_with_every_option_then_changed_run_cancelled_and_retried(terminal: Terminal) -> None:
     id = terminal.run(
         "submit", "add", "--x", "1", "--y", "2", "--eta", "2090-01-01T00:00:00Z", "--expires", "2091-01-01T00:00:00Z",

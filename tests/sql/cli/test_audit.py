@@ -5,6 +5,7 @@ from __future__ import annotations
 import getpass
 
 import click
+import pytest
 from sqlalchemy import select
 
 from src.__main__ import cli
@@ -26,6 +27,7 @@ def test_of_every_verb_it_is_said_whether_it_is_an_action() -> None:
     assert _verbs(cli) == set(ACTIONS)
 
 
+@pytest.mark.long
 def test_verbs_that_change_something_write_a_line_and_those_that_look_none(terminal: Terminal) -> None:
     id = terminal.run("submit", "add", "--x", "1", "--y", "2")
     terminal.run("cancel", id[:13])

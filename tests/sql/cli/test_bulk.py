@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 
+import pytest
 from sqlalchemy import update
 
 from src.jobs import State
@@ -12,6 +13,7 @@ from src.sql.clock import now
 from tests.sql.cli.conftest import Terminal
 
 
+@pytest.mark.long
 def test_the_number_is_said_before_anything_is_done(terminal: Terminal) -> None:
     ids = [terminal.run("submit", "add", "--x", "1", "--y", str(number)) for number in range(2)]
     with terminal.database.write() as session:

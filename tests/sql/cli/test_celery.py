@@ -35,6 +35,7 @@ def hire(terminal: Terminal, name: str = "here:7") -> None:
         session.execute(update(Worker).values(expires_at=now() + timedelta(hours=1)))
 
 
+@pytest.mark.long
 def test_a_task_is_called_and_purged_and_each_verb_is_reported(celery: Terminal) -> None:
     done = celery.call("celery", "call", f"{TASKS}.add", "--args", "[2, 3]", "--eta", "2090-01-01T00:00:00", "--queue", "urgent")
     id = done.stdout.strip()
@@ -71,6 +72,7 @@ def test_workers_are_pinged_and_inspected_in_the_shape_of_celerys_replies(celery
     assert (answers["stats"]["pool"]["max-concurrency"], answers["active_queues"][0]["name"]) == (4, "default")
 
 
+@pytest.mark.long
 def test_control_acts_through_the_verbs_and_their_audit_entries(celery: Terminal) -> None:
     for name in ("here:7", "here:8"):
         hire(celery, name)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 
+import pytest
 from sqlalchemy import select, update
 
 from src.jobs.alerts.models import Alert, AlertKind
@@ -13,6 +14,7 @@ from src.sql.clock import now
 from tests.sql.cli.conftest import Terminal
 
 
+@pytest.mark.long
 def test_alerts_are_listed_and_the_exit_code_says_whether_there_are_any(terminal: Terminal) -> None:
     assert terminal.run("alerts") == ""
     at = now() - timedelta(minutes=5)
@@ -33,6 +35,7 @@ def test_alerts_are_listed_and_the_exit_code_says_whether_there_are_any(terminal
     terminal.run("alerts", code=3)
 
 
+@pytest.mark.long
 def test_workers_are_listed_quieted_and_stopped(terminal: Terminal) -> None:
     assert terminal.run("workers") == ""
     with terminal.database.write() as session:

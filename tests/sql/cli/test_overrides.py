@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import pytest
+
 from tests.sql.cli.conftest import Terminal
 
 
+@pytest.mark.long
 def test_pauses_and_limits_are_set_listed_and_lifted(terminal: Terminal) -> None:
     assert terminal.run("pause", "actor:add", "--for", "10m", "--reason", "deploy").startswith("actor:add paused until ")
     assert terminal.run("pauses").endswith("deploy")

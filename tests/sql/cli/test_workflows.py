@@ -5,9 +5,12 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import pytest
+
 from tests.sql.cli.conftest import Terminal
 
 
+@pytest.mark.long
 def test_a_workflow_is_submitted_from_a_file_shown_cancelled_and_retried(terminal: Terminal, tmp_path: Path) -> None:
     file = tmp_path / "nightly.json"
     file.write_text(json.dumps({"name": "nightly", "chain": [{"actor": "add", "args": [1, 2]}, {"actor": "mul", "args": [3]}]}))

@@ -293,6 +293,7 @@ def _run(database: Database, examples: int, steps: int) -> None:
     )  # fmt: skip
 
 
+@pytest.mark.long
 def test_no_way_out_of_a_state_leaves_anything_behind(database: Database) -> None:
     _run(database, 6 if database.is_sqlite else 4, 40)
 

@@ -157,6 +157,7 @@ def test_refused_for_all_ends_it_and_a_person_sends_it_again(database: Database,
     assert {taken.message_id for taken in server.taken} == {f"<{id}@localhost>"}
 
 
+@pytest.mark.long
 @one_store
 def test_six_hundred_recipients_are_too_many_and_five_hundred_are_five_transactions(database: Database, server: MailServer) -> None:
     id = written(database, *(f"user{number}@example.com" for number in range(500)))

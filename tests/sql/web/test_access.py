@@ -117,6 +117,7 @@ def test_a_stranger_does_not_learn_which_addresses_exist(site: Site) -> None:
 RANKS = {Role.VIEWER: 0, Role.SUBMITTER: 1, Role.OPERATOR: 2, Role.ADMIN: 3}
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("role", list(Role))
 def test_each_role_may_do_what_the_table_says_on_pages_and_api(own_site: Site, role: Role) -> None:
     own_site.app.config["WTF_CSRF_ENABLED"] = False

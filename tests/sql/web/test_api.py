@@ -259,6 +259,7 @@ def test_the_fleet_is_listed(site: Site) -> None:
     assert program.get("/api/v1/workers").get_json() == {"workers": []}
 
 
+@pytest.mark.long
 def test_the_description_is_openapi_and_its_schemas_know_every_actors_arguments(site: Site) -> None:
     document = site.program().get("/api/v1/openapi.json").get_json()
     assert document["openapi"].startswith("3.1")

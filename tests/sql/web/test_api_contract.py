@@ -79,6 +79,7 @@ def _check(site: Site, *, examples: int, modes: tuple[str, ...], tag: str | None
     return asked
 
 
+@pytest.mark.long
 def test_a_few_generated_requests_to_every_address_are_answered_as_described(site: Site) -> None:
     assert _check(site, examples=2, modes=("positive",)) > 100
 

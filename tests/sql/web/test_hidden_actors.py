@@ -210,6 +210,7 @@ def forget_kept() -> None:
     fleet_metrics._kept.clear()
 
 
+@pytest.mark.long
 def test_a_hidden_actor_is_found_nowhere(site: Site, role_and_actors: tuple[Role, list[str] | None], numbers_of_rabbitmq: None) -> None:
     role, allowed = role_and_actors
     planted, mine = plant(site), own(site)

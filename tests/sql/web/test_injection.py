@@ -140,6 +140,7 @@ def strings(request: pytest.FixtureRequest) -> tuple[str, ...]:
     return STRINGS if request.config.getoption("--slow") else STRINGS[2::6]
 
 
+@pytest.mark.long
 def test_strings_in_every_field_are_words_on_every_page(site: Site, strings: tuple[str, ...]) -> None:
     admin, writers = site.browser(Role.ADMIN), Writers.of(site)
     shown = 0

@@ -66,6 +66,7 @@ def test_patterns_name_actors_or_the_beginning_of_their_names() -> None:
     assert fits(None, "anything")
 
 
+@pytest.mark.long
 def test_no_page_and_no_list_shows_anything_of_other_actors(site: Site, foreign: dict[str, Any]) -> None:
     browser, program = visitors(site, Role.OPERATOR)
     everything = site.browser(Role.OPERATOR)

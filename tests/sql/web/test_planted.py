@@ -61,6 +61,7 @@ def log(monkeypatch: pytest.MonkeyPatch) -> Iterator[io.StringIO]:
     structlog.reset_defaults()
 
 
+@pytest.mark.long
 def test_planted_secrets_are_nowhere(planted: Site, log: io.StringIO) -> None:
     said: dict[str, str] = {}
     ensured = ensure_admin()

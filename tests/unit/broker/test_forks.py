@@ -5,6 +5,8 @@ from __future__ import annotations
 import subprocess
 import sys
 
+import pytest
+
 from src.broker.isolate import process_tree
 from tests.harness import ROOT
 from tests.harness.waiting import eventually
@@ -75,6 +77,7 @@ worker.stop(timeout=100)
 """
 
 
+@pytest.mark.long
 def test_a_pool_that_an_actor_ends_is_gone_since_its_children_do_not_handle_signals_as_the_worker_does() -> None:
     done = subprocess.run([sys.executable, "-W", "ignore", "-c", POOL], cwd=ROOT, capture_output=True, text=True, timeout=60)
 

@@ -32,6 +32,7 @@ def frames(tag: str, number: int, redelivered: bool, properties: pika.BasicPrope
     return b"".join([*parts, *([pika.frame.Body(channel, body).marshal()] if body else [])])
 
 
+@pytest.mark.long
 @given(st.text(max_size=30), st.integers(1, 2**63), st.booleans(), properties, st.binary(max_size=300), st.data())
 def test_a_whole_delivery_is_read_and_a_part_of_it_waited_for(
     tag: str, number: int, redelivered: bool, properties: pika.BasicProperties, body: bytes, data: st.DataObject

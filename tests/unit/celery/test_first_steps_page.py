@@ -37,6 +37,7 @@ def python(program: str, folder: Path, **environment: str) -> list[str]:
     return done.stdout.split()
 
 
+@pytest.mark.long
 def test_the_first_module_declares_its_task_in_a_worker(tmp_path: Path) -> None:
     (tmp_path / "tasks.py").write_text(TASKS)
 
@@ -44,6 +45,7 @@ def test_the_first_module_declares_its_task_in_a_worker(tmp_path: Path) -> None:
     assert python(SHOW, tmp_path, CALLBOARD_ACTORS="tasks") == expected
 
 
+@pytest.mark.long
 def test_the_first_module_may_also_be_imported_first(tmp_path: Path) -> None:
     (tmp_path / "tasks.py").write_text(TASKS)
 
