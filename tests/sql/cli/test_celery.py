@@ -50,6 +50,7 @@ def test_a_task_is_called_and_purged_and_each_verb_is_reported(celery: Terminal)
     assert order.kwargs["query"] == "queue:default,hipri,urgent state:scheduled,queued,retrying"
 
 
+@pytest.mark.long
 def test_workers_are_pinged_and_inspected_in_the_shape_of_celerys_replies(celery: Terminal) -> None:
     assert "No nodes replied" in celery.run("celery", "inspect", "ping", code=69)
     hire(celery)

@@ -13,6 +13,7 @@ from tests.sql.cli.conftest import Terminal
 _ADD = ("submit", "add", "--args", "[1, 2]")
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("words", "code", "complaint"),
     [
@@ -43,6 +44,7 @@ def test_an_edit_of_an_unknown_job_says_so(terminal: Terminal) -> None:
     assert f"There is no job {id}." in terminal.run("edit", id, "--priority", "5", code=1)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("text", ["{", '{"steps": [NaN]}', "[" * 100_000, '{"x": 1e400}'])
 def test_a_file_that_is_not_json_is_named(terminal: Terminal, tmp_path: Path, text: str) -> None:
     (tmp_path / "flow.json").write_text(text)

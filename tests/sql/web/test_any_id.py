@@ -45,6 +45,7 @@ def follow(visit: Visit, page: str, id: str) -> None:
         answer.close()
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("id", IDS, ids=range(len(IDS)))
 def test_a_job_of_any_id_is_shown_and_acted_on(site: Site, id: str) -> None:
     foreign(id, 1, 2)
@@ -110,6 +111,7 @@ def test_values_that_no_producer_of_ours_sends_are_shown(site: Site) -> None:
     assert site.program(Role.VIEWER).get("/api/v1/jobs/odd~2F1").status_code == 200
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("name", ["a/b", "..", "a?b#c", "%2F", 'x"y', "ü \\"], ids=range(6))
 def test_queues_actors_and_workers_of_any_name_have_their_pages(site: Site, name: str) -> None:
     id = in_state(site.database, State.QUEUED)

@@ -39,6 +39,7 @@ def last_address() -> str | None:
         return queries.page(session, Wanted(outcome=None)).lines[0].address
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("peer", "forwarded", "address"),
     [

@@ -91,6 +91,7 @@ def test_a_child_does_not_swallow_a_signal_that_comes_before_its_handlers_are_re
     assert (done.stdout, done.stderr) == ("-15 set()\n", "")
 
 
+@pytest.mark.long
 def test_a_process_that_stops_does_not_wait_for_a_child_that_stays() -> None:
     done = subprocess.run([sys.executable, "-W", "ignore", "-c", CHILD_THAT_STAYS], cwd=ROOT, stdout=subprocess.PIPE, text=True, timeout=60)
 
