@@ -1,4 +1,4 @@
-"""Bulk actions on jobs: requested on the page or by API, executed here in batches that can be cancelled in between."""
+"""Bulk work: actions on many jobs, in batches that can be cancelled in between, and one actor called for many elements."""
 
 from __future__ import annotations
 
@@ -8,10 +8,27 @@ from typing import Any, Literal
 import dramatiq
 
 from .. import audit
+from ..actor_schema.signature import Signature
 from ..jobs import current_job
 from ..jobs.control import bulk
 from ..jobs.control.bulk import Order, Verb
+from ..jobs.workflows.canvas import CALL_EACH
 from ..sql.database import read, write
+
+
+@dramatiq.actor(actor_name=CALL_EACH, internal=True)
+def call_each(actor: str, arguments: list[list[Any]]) -> list[Any]:
+    """Call an actor's function with each list of arguments, in turn, and return the list of its results.
+
+    Submitted by canvas.chunks(). Cancel this job to stop before the next element.
+    """
+    called = dramatiq.get_broker().get_actor(actor)
+    signature, results = Signature.of(called), []
+    for number, each in enumerate(arguments):
+        current_job.progress(number, len(arguments))
+        args, kwargs = signature.coerce(each, {})
+        results.append(called.fn(*args, **kwargs))
+    return results
 
 
 @dramatiq.actor(queue_name="upkeep", internal=True, max_retries=3, time_limit=12 * 3_600_000)

@@ -1,4 +1,4 @@
-"""Building workflows: steps and what they wait for, or the ready-made shapes chain, group, chord, map and link.
+"""Building workflows: steps and what they wait for, or the ready-made shapes chain, group, chord, map, chunks and link.
 
     workflow = Workflow("nightly")
     a = workflow.step(add.message(1, 2))
@@ -16,6 +16,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import partial
 from typing import Any, TypeAlias
 
 import dramatiq
@@ -27,8 +28,12 @@ from ..core.placeholders import OUTCOME, RESULT
 from ..core.session_handover import AnySession, handed_over
 from ..core.workflow_models import OnDead, When
 from ..options import message_options
+from ..submit.defaults import sealed
 from ..submit.requests import Submission, submission_of
 from .submission import PlannedStep, WorkflowReceipt, submit_plan
+
+#: actor that calls another one for each element of a chunk
+CALL_EACH = "call_each"
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +73,7 @@ class Linked:
 
 
 #: parts that a workflow accepts
-Part: TypeAlias = Message[Any] | Submission | Chain | Group | Linked | dramatiq.pipeline | dramatiq.group
+Part: TypeAlias = Message[Any] | Submission | Chain | Group | Linked | dramatiq.pipeline | dramatiq.group | partial[Message[Any]]
 Parts: TypeAlias = Part | Iterable[Part]
 
 
@@ -85,7 +90,7 @@ def outcome_of(steps: End | str) -> Any:
 def chain(*parts: Part) -> Chain:
     """Run parts one after the other; each gets the result of the previous one as its last positional argument.
 
-    A message with the option `pipe_ignore=True` does not get it, as in Dramatiq's pipelines.
+    `partial(actor.message, y=3)` is completed by the result: that is its first missing argument. A message with the option `pipe_ignore=True` does not get it, as in Dramatiq's pipelines.
     """
     return Chain(parts)
 
@@ -107,6 +112,21 @@ def chord(parts: Iterable[Part], callback: Part) -> Chain:
 def map(actor: dramatiq.Actor[..., Any], arguments: Iterable[Any]) -> Group | Linked:
     """Return one job of the actor for each element; a tuple is spread over the parameters, anything else is the only argument."""
     return group(*(actor.message(*each) if isinstance(each, tuple) else actor.message(each) for each in arguments))
+
+
+def chunks(actor: dramatiq.Actor[..., Any], arguments: Iterable[Any], size: int, **options: Any) -> Group:
+    """Return one job for each `size` elements, which calls the actor's function for them in turn and returns the list of results.
+
+    Elements are those of map(). `options`: message options of these jobs; those of the actor do not hold.
+    """
+    if size < 1:
+        raise JobsError(f"chunks of {size} elements are empty: give a number from 1", field="size")
+    calls = [list(each) if isinstance(each, tuple) else [each] for each in arguments]
+    for call in calls:
+        if sealed(message := actor.message(*call)) != message:
+            raise JobsError(f"{actor.actor_name} has a secret parameter, which only a job of its own hides: use canvas.map", field="actor")
+    parts = (calls[begin : begin + size] for begin in range(0, len(calls), size))
+    return Group(tuple(Message(actor.queue_name, CALL_EACH, (actor.actor_name, part), {}, dict(options)) for part in parts))
 
 
 def link(part: Part, *, on_success: Parts = (), on_error: Parts = (), always: Parts = ()) -> Linked:
@@ -190,11 +210,14 @@ class Workflow:
 
     def _lay(self, part: Part, given: Any, after: Sequence[str], when: When = When.SUCCESS) -> End:
         """Add a part behind the steps `after`; its messages get `given`, unless it is None or they opt out."""
+        if isinstance(part, partial):
+            part, given = part() if given is None else part(given), None
         if isinstance(part, dramatiq.pipeline):
             part = Chain(tuple(_without_target(message) for message in part.messages))
         if isinstance(part, dramatiq.group):
             if part.completion_callbacks:
-                part = link(group(*part.children), on_success=[_ignoring(Message(**each)) for each in part.completion_callbacks])
+                completed = [Message(**each).copy(options={"pipe_ignore": True}) for each in part.completion_callbacks]
+                part = link(group(*part.children), on_success=completed)
             else:
                 part = Group(tuple(part.children))
         if isinstance(part, Chain):
@@ -266,10 +289,6 @@ def _parts(parts: Any) -> Iterable[Part]:
 
 def _without_target(message: Message[Any]) -> Message[Any]:
     return dataclasses.replace(message, options={name: value for name, value in message.options.items() if name != "pipe_target"})
-
-
-def _ignoring(message: Message[Any]) -> Message[Any]:
-    return message.copy(options={"pipe_ignore": True})
 
 
 def _word(kind: Any, value: Any, field: str) -> Any:
