@@ -26,6 +26,8 @@ AHEAD_OF_DISK = "(SELECT set_config('synchronous_commit', 'off', true)) = 'off'"
 
 #: `:name` in a statement, but not PostgreSQL's `::type`
 _PARAMETER = re.compile(r"(?<![\w:]):(\w+)")
+#: psycopg's parameters, and its escaped percent sign
+_PSYCOPGS = re.compile(r"%\((\w+)\)s|%%")
 
 
 class Batch:
@@ -124,12 +126,22 @@ def _fetch(session: Session | Direct, statement: str, parameters: dict[str, Any]
     if isinstance(session, Direct):
         return session.fetch(statement, parameters)
     describe = parameters.pop("_describe", None)
-    cursor = session.connection().exec_driver_sql(statement, parameters).cursor
+    connection, given = session.connection(), parameters
+    if connection.dialect.driver == "asyncpg":
+        statement, given = _for_asyncpg(statement, parameters)
+    cursor = connection.exec_driver_sql(statement, given).cursor
     if cursor is None:
         return []
     if describe is not None:
         describe(cursor.description)
     return list(cursor.fetchall())
+
+
+def _for_asyncpg(statement: str, parameters: dict[str, Any]) -> tuple[str, Any]:
+    """Return the statement with asyncpg's parameters, in a session of the application: numbered, and each a text that PostgreSQL casts."""
+    numbers = {name: number for number, name in enumerate(parameters, 1)}
+    numbered = _PSYCOPGS.sub(lambda found: f"CAST(${numbers[found[1]]} AS text)" if found[1] else "%", statement)
+    return numbered, tuple(None if value is None else str(value) for value in parameters.values())
 
 
 def is_sqlite(session: Session | Direct) -> bool:

@@ -47,6 +47,7 @@ class Framework:
     serves: str
     takes_json: bool = False
     actors: str = "src.shop.jobs"
+    driver: str = "psycopg"
 
 
 #: each starts its worker in another way
@@ -58,6 +59,7 @@ FRAMEWORKS = {
     "fastapi": Framework(
         "fastapi_app", ("-m", "src.shop.models"), ("-m", "callboard", "worker", "--threads", "2"),
         ("-m", "uvicorn", "src.shop.web:app", "--port", "{port}"), "Uvicorn running on", takes_json=True,
+        driver="asyncpg",
     ),
     "django": Framework(
         "django_app", ("manage.py", "migrate"), ("-m", "dramatiq", "src.project.worker", "-p", "1", "-t", "2"),
@@ -112,7 +114,7 @@ class Application:
         self.is_sqlite = database_url.startswith("sqlite")
         kept = {name: value for name, value in os.environ.items() if not name.startswith(("CALLBOARD_", "PYTHON"))}
         self.environment = kept | {
-            "SHOP_DATABASE_URL": database_url,
+            "SHOP_DATABASE_URL": database_url.replace("+psycopg", f"+{self.framework.driver}"),
             "CALLBOARD_DATABASE_URL": database_url,
             "CALLBOARD_DATABASE_SCHEMA": "" if self.is_sqlite else SCHEMA,
             "CALLBOARD_BROKER_URL": broker_url,

@@ -21,7 +21,7 @@ AnySession = Session | scoped_session[Any]
 _ENTER = text("SELECT current_setting('search_path'), set_config('search_path', :schema, true)")
 _LEAVE = text("SELECT set_config('search_path', :path, true)")
 #: drivers that take the parameters of direct SQL as they are written
-_DRIVERS = ("pysqlite", "aiosqlite", "psycopg", "psycopg_async", "psycopg2")
+_DRIVERS = ("pysqlite", "aiosqlite", "psycopg", "psycopg_async", "psycopg2", "asyncpg")
 #: SQLSTATEs: no such table, column, schema
 _NO_TABLES = ("42P01", "42703", "3F000")
 _OWN_TRANSACTION = "or submit in a transaction of its own after your commit: with database.write() as session: submit(session, message)"
@@ -67,7 +67,8 @@ def _check(connection: Connection) -> None:
         )
     if connection.dialect.driver not in _DRIVERS:
         raise WrongSession(
-            f"This session uses the driver {connection.dialect.driver}, whose statements differ. Use postgresql+psycopg://, also for AsyncSession."
+            f"This session uses the driver {connection.dialect.driver}, whose statements differ."
+            " Use postgresql+psycopg://, or for AsyncSession also postgresql+asyncpg://."
         )
     if _commits_each_statement(connection):
         raise WrongSession(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -13,10 +14,11 @@ from sqlalchemy.ext.asyncio import AsyncSession, create_async_engine
 from sqlalchemy.orm import Session, scoped_session, sessionmaker
 
 from src.actors.arithmetic import add
-from src.jobs import Workflow, submit
+from src.jobs import State, Workflow, canvas, submit, submit_many
 from src.jobs.core.errors import WrongSession
 from src.jobs.core.models import Job
 from src.jobs.core.session_handover import handed_over
+from src.jobs.submit.requests import submission_of
 from src.settings import get_settings
 from src.sql.database import Database
 from tests.harness.stores import only_on
@@ -108,21 +110,43 @@ def test_a_user_without_the_right_is_refused(database: Database, engine: Engine)
 
 
 @only_on("postgresql")  # the driver of SQLite for asyncio is not installed
-def test_an_async_session_is_refused_and_its_own_session_takes_a_job(database: Database) -> None:
-    async def run() -> str:
-        engine = create_async_engine(database.url)
+@pytest.mark.parametrize("driver", ["psycopg", "asyncpg"])
+def test_an_async_session_is_refused_and_its_own_session_takes_a_job(driver: str, database: Database) -> None:
+    async def run() -> list[str]:
+        engine = create_async_engine(database.url.set(drivername=f"postgresql+{driver}"))
         async with AsyncSession(engine) as session:
             with pytest.raises(WrongSession, match=r"await session\.run_sync\("):
                 submit(session, add.message(1, 2))  # type: ignore[arg-type]
-            receipt = await session.run_sync(submit, add.message(1, 2))
+            await session.run_sync(submit, add.message(5, 5))
+            await session.rollback()
+            many = [submission_of(add.message(n, 100), priority=7, unique_key=f"{n}%", fair_key="a") for n in range(40)]
+            receipts = await session.run_sync(submit_many, [*many, *many])
+            workflow = await session.run_sync(Workflow("shape", canvas.chain(add.message(1, 2), partial(add.message, 3))).submit)
             await session.commit()
         await engine.dispose()
-        return receipt.id
+        assert [receipt.created for receipt in receipts] == [True] * 40 + [False] * 40
+        return [*(receipt.id for receipt in receipts[:40]), *workflow.jobs.values()]
 
-    id = asyncio.run(run())
+    ids = asyncio.run(run())
 
     with database.read() as session:
-        assert session.execute(select(Job.id)).scalars().all() == [id]
+        found = session.execute(select(Job).order_by(Job.seq)).scalars().all()
+    assert [job.id for job in found] == ids
+    assert (found[7].args, found[7].priority, found[7].unique_key, found[7].state) == ([7, 100], 7, "7%", State.QUEUED)
+
+
+@only_on("postgresql")
+@pytest.mark.parametrize("driver", ["psycopg", "asyncpg"])
+def test_an_async_session_without_the_tables_is_refused_with_the_cure(driver: str, database: Database) -> None:
+    async def run() -> None:
+        engine = create_async_engine(database.url.set(drivername=f"postgresql+{driver}"))
+        async with AsyncSession(engine) as session:
+            await session.execute(text("SET LOCAL search_path TO nowhere"))
+            with pytest.raises(WrongSession, match="has no tables of Callboard"):
+                await session.run_sync(submit, add.message(1, 2))
+        await engine.dispose()
+
+    asyncio.run(run())
 
 
 def test_what_is_not_a_session_is_refused(database: Database, engine: Engine) -> None:
