@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Callable
 from datetime import datetime
 from functools import cached_property, partial
@@ -50,6 +51,7 @@ class Celery:
     ) -> None:  # fmt: skip
         install(dramatiq.get_broker())
         self.main = main
+        self._place = beat.Place(main, _creator())
         self.task_cls = task_cls or Task
         self.is_loaded = False
         self._include: list[str] = [include] if isinstance(include, str) else list(include or ())
@@ -152,7 +154,7 @@ class Celery:
             discover()
         self.on_after_configure.send(self, source=self.conf)
         self.on_after_finalize.send(self)
-        beat.declare(self.conf, self.main)
+        beat.declare(self.conf, self._place)
 
     def finalize(self, auto: bool = False) -> None:
         self.load()
@@ -165,7 +167,7 @@ class Celery:
         key = name or beat.name_of(entry)
         self.conf["beat_schedule"][key] = entry
         if self.is_loaded:
-            beat.declare(self.conf, self.main)
+            beat.declare(self.conf, self._place)
         return key
 
     def _configured(self) -> None:
@@ -179,7 +181,7 @@ class Celery:
                 annotate(task, self.conf)
                 declare(task)
         if self.is_loaded:
-            beat.declare(self.conf, self.main)
+            beat.declare(self.conf, self._place)
 
     # Results and signatures.
 
@@ -236,6 +238,14 @@ def _keys(others: dict[str, Any]) -> dict[str, Any]:
         if f"{name}=)" in _REFUSED_HERE:
             if value is not None:
                 raise unsupported(f"Celery({name}=)")
+def _creator() -> str:
+    """Return the module of the code that creates the application, not that of a subclass."""
+    frame = sys._getframe(2)
+    while frame.f_code.co_name == "__init__" and frame.f_back is not None:
+        frame = frame.f_back
+    return str(frame.f_globals.get("__name__", ""))
+
+
         elif new_name(name) is not None:
             found[name] = value
         elif name not in _IDLE:

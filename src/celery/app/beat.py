@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import dramatiq
@@ -42,12 +42,29 @@ def name_of(entry: Mapping[str, Any]) -> str:
     return re.sub(r"[^\w.,=()' -]", "_", repr(sig))[:150]
 
 
-def declare(conf: Conf, main: str | None) -> None:
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Name of an application and the module that creates it: two services may give theirs the same name."""
+
+    main: str | None
+    module: str
+
+    @property
+    def earlier_owner(self) -> str:
+        """Owner of rows that were written before modules and queues distinguished applications."""
+        return f"celery:{self.main or 'default'}"
+
+    @property
+    def prefix(self) -> str:
+        return f"{self.earlier_owner}:{self.module}:"
+
+
+def declare(conf: Conf, place: Place) -> None:
     """Declare the actors of all entries of an application, and no others. Raises ImproperlyConfigured naming the entry.
 
-    The schedules of entries that are removed end: the rows carry the application's name.
+    The schedules of entries that are removed end: the rows carry the application's name, module and default queue.
     """
-    owner = f"celery:{main or 'default'}"
+    owner = f"{place.prefix}{conf['task_default_queue']}"
     declared = set()
     for name, given in (conf["beat_schedule"] or {}).items():
         try:
@@ -55,10 +72,10 @@ def declare(conf: Conf, main: str | None) -> None:
         except (NotRegistered, TypeError, ValueError) as error:
             raise ImproperlyConfigured(f"beat_schedule[{name!r}]: {error}") from error
     for name, actor in list(_actors.items()):
-        if actor.options["periodic"].owner == owner and name not in declared:
+        if actor.options["periodic"].owner.startswith(place.prefix) and name not in declared:
             del _actors[name]
             dramatiq.get_broker().actors.pop(name, None)
-    periodic.complete_owners.add(owner)
+    periodic.complete_owners.update((owner, place.earlier_owner))
 
 
 def declared_names() -> list[str]:

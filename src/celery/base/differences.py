@@ -119,7 +119,7 @@ DIFFERENCES: dict[str, Difference] = {
     **_changed("finds a group by the id of its workflow", "GroupResult.restore"),
     **_changed("runs with the id, exception and traceback as a job of its own", "link_error"),
     **_changed("whole seconds, counted from 1970 and not from the scheduler's start", "schedule"),
-    **_changed("each entry is an actor with the entry's name, listed with its schedule; the schedule of a removed entry ends when a scheduler starts", "beat_schedule", "app.add_periodic_task"),
+    **_changed("each entry is an actor with the entry's name, listed with its schedule; the schedule of a removed entry ends when a scheduler starts. An application is known by its name, the module that creates it and task_default_queue", "beat_schedule", "app.add_periodic_task"),
     **_changed("an old producer's result backend gets nothing, and rpc:// no answer to reply_to: read the job by the task's id", "CALLBOARD_CELERY_QUEUES: AsyncResult.get()"),
     **_changed("only JSON is read; pickle, YAML, msgpack and compressed messages are held whole with the reason, and never decoded", "CALLBOARD_CELERY_QUEUES: serializer"),
     **_changed("held if the producer's result backend counts the header (Redis, Memcached, DynamoDB): release it when every task has arrived; within a chain, or with another backend, it needs no release", "CALLBOARD_CELERY_QUEUES: chord"),

@@ -73,6 +73,14 @@ class crontab(schedule):
         cron(self.expression)  # raises for an invalid field, where it was written
         self.relative = False
 
+    @classmethod
+    def from_string(cls, text: str) -> crontab:
+        """Return the rule of five fields: minute, hour, day of month, month, day of week."""
+        fields = text.split()
+        if len(fields) != 5:
+            raise ValueError(f"crontab.from_string() takes five fields, not {text!r}")
+        return cls(minute=fields[0], hour=fields[1], day_of_month=fields[2], month_of_year=fields[3], day_of_week=fields[4])
+
     @property
     def seconds(self) -> int:
         raise AttributeError("a crontab has no interval")

@@ -12,6 +12,7 @@ from sqlalchemy.orm import Session
 
 from ...jobs.core.errors import JobsError, UnknownActor
 from ...jobs.core.guards import guarded
+from ...logs import get_logger
 from ...sql.clock import now
 from ...sql.upsert import upsert
 from ..rows.declarations import Declaration
@@ -19,6 +20,8 @@ from ..rows.drafts import Draft
 from ..rows.makers import Maker
 from ..rows.models import Schedule
 from .editing import apply, begin_anew, note
+
+log = get_logger(__name__)
 
 #: author of changes made by a deploy
 CODE = "code"
@@ -58,6 +61,7 @@ def register(session: Session, actor: str, declaration: Declaration, *, since: d
     mine = schedule.draft
     overridden = mine.differing(said)
     followed = {name: getattr(draft, name) for name in changed if name not in overridden}
+    _warn_of_another_owner(actor, schedule.code, document)
     schedule.code = document
     returned, schedule.gone = schedule.gone, False
     apply(schedule, replace(mine, **{name: value for name, value in followed.items() if name != "name"}))
@@ -67,6 +71,13 @@ def register(session: Session, actor: str, declaration: Declaration, *, since: d
     note(session, schedule, CODE, "declared again" if returned else "changed", changes)
     session.flush()
     return schedule
+
+
+def _warn_of_another_owner(actor: str, before: Mapping[str, Any] | None, document: Mapping[str, Any]) -> None:
+    """Log that a declaration replaces one of another owner: two services whose entries have one name would do so in turn."""
+    earlier, owner = (before or {}).get("owner"), document.get("owner")
+    if earlier is not None and owner is not None and earlier != owner and not owner.startswith(f"{earlier}:"):
+        log.warning("schedule_of_another_owner_replaced", actor=actor, earlier=earlier, owner=owner)
 
 
 def judge(session: Session, make: Maker) -> int:

@@ -277,6 +277,20 @@ def test_a_schedule_missing_among_its_owners_declarations_ends(database: Databas
     assert not the_one(database).gone  # it has no owner any more
 
 
+def test_a_schedule_takes_the_owner_of_its_newest_declaration(
+    database: Database, time: StillClock, capsys: pytest.CaptureFixture[str]
+) -> None:
+    earlier, one, other = "celery:proj", "celery:proj:shop.celery:default", "celery:proj:mail.celery:default"
+    declare(database, sched_work=replace(every(60), owner=earlier))
+    declare(database, None, (one, earlier), sched_work=replace(every(60), owner=one))
+    declare(database, {"another_part_of_the_fleet"}, (other, earlier))
+
+    assert not the_one(database).gone
+    assert "schedule_of_another_owner_replaced" not in capsys.readouterr().out
+    declare(database, None, (other, earlier), sched_work=replace(every(60), owner=other))
+    assert "schedule_of_another_owner_replaced" in capsys.readouterr().out
+
+
 @pytest.mark.both_stores
 def test_a_pause_outlives_a_deploy(database: Database, time: StillClock) -> None:
     declare(database, sched_work=every(60))

@@ -81,7 +81,21 @@ def test_a_schedule_may_change_later(app: Celery, add: Any) -> None:
     app.conf.beat_schedule = {}
 
     assert "often" not in declarations(src.actors.broker)
-    assert "celery:proj" in complete_owners
+    assert {"celery:proj", "celery:proj:tests.unit.celery.conftest:default"} <= complete_owners
+
+
+def test_a_crontab_is_made_from_its_five_fields() -> None:
+    assert crontab.from_string("30 7 * 1,6 mon").expression == "30 7 * 1,6 mon"
+    with pytest.raises(ValueError, match="five fields"):
+        crontab.from_string("@daily")
+
+
+def test_applications_of_one_name_in_two_modules_own_different_entries(app: Celery) -> None:
+    made: dict[str, Any] = {"Celery": Celery, "__name__": "shop.celery"}
+    exec("class Own(Celery):\n    def __init__(self):\n        super().__init__('proj')\napp = Own()", made)
+    made["app"].finalize()
+
+    assert "celery:proj:shop.celery:default" in complete_owners
 
 
 def test_every_monday_morning(app: Celery, add: Any) -> None:
