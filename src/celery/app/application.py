@@ -13,7 +13,7 @@ import dramatiq
 
 from ...importing import after_imports
 from ...sql.clock import now
-from ..base.differences import refused, unknown, unsupported
+from ..base.differences import refused, unsupported, warn_unknown
 from ..canvas import Signature, signature
 from ..conf.conf import Conf
 from ..conf.keys import BY_NAME, new_name
@@ -134,7 +134,7 @@ class Celery:
     def add_defaults(self, values: Any) -> None:
         """Set values that are not set yet."""
         given = values() if callable(values) else values
-        self.conf.update({name: value for name, value in given.items() if self.conf[name] is None})
+        self.conf.update({name: value for name, value in given.items() if self.conf.get(name) is None})
 
     def autodiscover_tasks(self, packages: Any = None, related_name: str | None = "tasks", force: bool = False) -> None:
         """Import the module `tasks` of each package, or of each of Django's applications, when the modules of actors are complete."""
@@ -249,7 +249,7 @@ def _creator() -> str:
         elif new_name(name) is not None:
             found[name] = value
         elif name not in _IDLE:
-            raise unknown("an argument of Celery, or a configuration key", name, BY_NAME)
+            warn_unknown("an argument of Celery, or a configuration key", name, BY_NAME, "its value is not kept")
     return found
 
 

@@ -7,7 +7,7 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Any, overload
 
-from ..base.differences import DIFFERENCES, refused, unknown, unsupported
+from ..base.differences import DIFFERENCES, refused, unsupported, warn_unknown
 from ..conf.conf import Conf
 from ..core import registry
 from ..exceptions import ImproperlyConfigured
@@ -16,13 +16,13 @@ from ..task.declaration import declare
 
 #: options that are attributes of Task
 _ATTRIBUTES = frozenset(name for name in Task.__annotations__ if not name.startswith("_")) | {
-    "max_retries", "retry_backoff", "retry_jitter", "ignore_result", "acks_late", "typing",
+    "max_retries", "retry_backoff", "retry_jitter", "acks_late", "typing",
 }  # fmt: skip
 _REFUSED = refused("task(")
 #: accepted options: those, and the rows of differences without a cure
 OPTIONS = (_ATTRIBUTES - {"name", "abstract", "actor", "signature_of_actor"}) | frozenset(
     re.sub(r"task\((\w+)=\)", r"\1", name) for name, row in DIFFERENCES.items() if name.startswith("task(") and row.cure is None
-)
+) - {"unknown"}
 
 
 @overload
@@ -53,7 +53,7 @@ def from_function(app: Any, current: Callable[[], Any], function: Callable[..., 
     bind, name = options.pop("bind", False), options.pop("name", None) or task_name(current().main, function.__module__, function.__name__)
     if name in registry.tasks:
         return registry.tasks[name]
-    _check(base, options)
+    _check(base, function, options)
     if inspect.iscoroutinefunction(function):
         raise TypeError(f"{name} is a coroutine function, which Celery does not run: declare it with @dramatiq.actor.")
     members: dict[str, Any] = {
@@ -102,10 +102,15 @@ def annotate(task: Task, conf: Conf) -> None:
             setattr(type(task), name, value)
 
 
-def _check(base: type[Task], options: Mapping[str, Any]) -> None:
+def _check(base: type[Task], function: Callable[..., Any], options: Mapping[str, Any]) -> None:
     for name in options:
         if name in OPTIONS or hasattr(base, name):
             continue
         if f"{name}=)" in _REFUSED:
             raise unsupported(f"task({name}=)")
-        raise unknown("an option of a task, or an attribute of its base class", name, OPTIONS)
+        warn_unknown(
+            "an option of a task, or an attribute of its base class",
+            name,
+            OPTIONS,
+            f"{function.__module__}.{function.__name__}.{name} has its value",
+        )

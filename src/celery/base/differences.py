@@ -5,6 +5,8 @@ docs/reference/celery-differences.md lists the same rows; a test compares them.
 
 from __future__ import annotations
 
+import sys
+import warnings
 from collections.abc import Collection
 from dataclasses import dataclass
 from difflib import get_close_matches
@@ -12,6 +14,10 @@ from difflib import get_close_matches
 
 class Unsupported(NotImplementedError):
     """An interface of Celery without a counterpart here; the message names it and the cure."""
+
+
+class UnknownName(UserWarning):
+    """A name that Celery does not know either: it is kept, and has no effect."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +73,8 @@ DIFFERENCES: dict[str, Difference] = {
     **_refused("a job has one state, which its own attempt reports", "call update_state() of the running task", "update_state(task_id=)"),
     **_refused("progress is stored, not sent to the caller", "poll .state and .info", "AsyncResult.get(on_message=)", "AsyncResult.get(on_interval=)"),
     **_refused("a cancel is an exception in the task; the child process of a task with time_limit is killed", "leave signal= out", "revoke(signal=)"),
+    **_refused(_ROUTING, "use queue=", "task(exchange=)", "task(exchange_type=)", "task(routing_key=)"),
+    **_refused("messages hold ids and small JSON", "take the option out", "task(compression=)"),
     **_refused("workers do not select jobs by their stamps", "use `./run cancel QUERY`", "app.control.revoke_by_stamped_headers", "AsyncResult.revoke_by_stamped_headers"),
     **_refused("its events depend on the sun's position", "use crontab(), or a task that computes the time and calls apply_async(eta=)", "solar"),
     **_refused("cron means either day when both are given", "restrict one of them, and check the other in the task", "crontab(day_of_month= and day_of_week=)"),
@@ -98,8 +106,10 @@ DIFFERENCES: dict[str, Difference] = {
     **_changed("0 to 9, of which 9 is the most urgent", "task(priority=)", "apply_async(priority=)"),
     **_changed("must be a queue that a task, task_routes, task_queues or task_default_queue names, so that a worker reads it", "apply_async(queue=)"),
     **_changed("has no effect: the row is committed at once, and the relay publishes it for as long as needed", "apply_async(retry=)", "apply_async(retry_policy=)"),
-    **_changed("hints of Pydantic models and other types are always converted", "task(pydantic=)"),
-    **_changed("the job is cancelled, so its state is REVOKED", "Ignore", "Reject(requeue=False)"),
+    **_changed("hints of Pydantic models and other types are always converted", "task(pydantic=)", "task(pydantic_strict=)", "task(pydantic_context=)", "task(pydantic_dump_kwargs=)"),
+    **_changed("a warning, once per name, and no effect", "task(unknown=)", "Celery(unknown=)", "conf.unknown"),
+    **_changed("the job is cancelled, so its state is REVOKED", "Ignore"),
+    **_changed("the job is dead, so its state is FAILURE, as since Celery 5.7", "Reject(requeue=False)"),
     **_changed("the job is retried at once, which counts as a retry", "Reject(requeue=True)"),
     **_changed("the retry starts when the function returns, in place of a success", "retry(throw=False)"),
     **_changed("state and meta are stored with the job's progress; 1000 characters of JSON at most", "update_state(meta=)"),
@@ -144,3 +154,22 @@ def unknown(kind: str, name: str, known: Collection[str]) -> TypeError:
     """Return the error for an unknown name, with the nearest known one."""
     near = get_close_matches(name, known, n=1, cutoff=0.5)
     return TypeError(f"{name!r} is not {kind}{f': do you mean {near[0]!r}?' if near else '.'}")
+_warned: set[tuple[str, str]] = set()
+_PACKAGE = __name__.rpartition(".base.")[0]
+
+
+def warn_unknown(kind: str, name: str, known: Collection[str], kept: str) -> None:
+    """Warn once about a name that has no effect, at the caller's line. `kept`: where its value is found."""
+    if (kind, name) not in _warned:
+        _warned.add((kind, name))
+        warnings.warn(f"{unknown(kind, name, known)} It has no effect; {kept}. Correct it, or take it out.", UnknownName, _callers_level())
+
+
+def _callers_level() -> int:
+    """Return the stack level of the first frame outside of this package."""
+    level, frame = 2, sys._getframe(2)
+    while frame.f_back is not None and f"{frame.f_globals.get('__name__')}.".startswith(f"{_PACKAGE}."):
+        level, frame = level + 1, frame.f_back
+    return level
+
+

@@ -8,54 +8,59 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from ...settings import get_settings
-from ..base.differences import unknown
+from ..base.differences import unknown, warn_unknown
 from ..exceptions import ImproperlyConfigured
 from . import broker_url
 from .keys import BY_NAME, Effect, new_name
 
+_KIND = "a configuration key of Celery"
+
 
 class Conf(MutableMapping[str, Any]):
-    """Values by key, as items and as attributes."""
+    """Values by key, as items and as attributes. An application's own names are kept, with a warning that they have no effect."""
 
     def __init__(self, changed: Callable[[], None]) -> None:
         self.__dict__["_values"] = {"beat_schedule": {}}
         self.__dict__["_changed"] = changed
 
     def __getitem__(self, name: str) -> Any:
-        key = self._name(name)
-        return self._values[key] if key in self._values else BY_NAME[key].default
+        key = new_name(name) or name
+        if key in self._values:
+            return self._values[key]
+        if key not in BY_NAME:
+            raise KeyError(str(unknown(_KIND, name, BY_NAME)))
+        return BY_NAME[key].default
 
     def __setitem__(self, name: str, value: Any) -> None:
         self.update({name: value})
 
     def __delitem__(self, name: str) -> None:
-        self._values.pop(self._name(name), None)
+        self._values.pop(new_name(name) or name, None)
         self._changed()
 
     def __iter__(self) -> Iterator[str]:
-        return iter(BY_NAME)
+        return iter(dict.fromkeys([*BY_NAME, *self._values]))
 
     def __len__(self) -> int:
-        return len(BY_NAME)
+        return len(BY_NAME.keys() | self._values)
 
     def __contains__(self, name: object) -> bool:
-        return isinstance(name, str) and new_name(name) is not None
+        return isinstance(name, str) and (new_name(name) is not None or name in self._values)
 
     def __getattr__(self, name: str) -> Any:
-        if name.startswith("__"):
+        if name.startswith("_"):
             raise AttributeError(name)
-        return self[name]
+        try:
+            return self[name]
+        except KeyError as error:
+            raise AttributeError(error.args[0]) from None
 
     def __setattr__(self, name: str, value: Any) -> None:
         self[name] = value
 
     def update(self, *given: Any, **named: Any) -> None:
         """Check and set several values, or none of them."""
-        values = {self._name(name): value for name, value in dict(*given, **named).items()}
-        for name, value in values.items():
-            _check(name, value)
-        self._values.update(values)
-        self._changed()
+        self._set(dict(*given, **named), "app.conf")
 
     def read(self, source: Any, namespace: str | None = None, silent: bool = False) -> None:
         """Read a module, an object, a mapping, or the path of one of these; with a namespace, only its upper-case names.
@@ -65,7 +70,8 @@ class Conf(MutableMapping[str, Any]):
         found = _named(source, silent)
         prefix = f"{namespace.rstrip('_').upper()}_" if namespace else ""
         if prefix:
-            self.update({name.removeprefix(prefix).lower(): value for name, value in found.items() if name.startswith(prefix)})
+            where = f"{prefix}… of {source if isinstance(source, str) else type(source).__name__}"
+            self._set({name.removeprefix(prefix).lower(): value for name, value in found.items() if name.startswith(prefix)}, where)
         elif isinstance(source, Mapping):
             self.update(found)
         else:
@@ -80,12 +86,16 @@ class Conf(MutableMapping[str, Any]):
     def zone_name(self) -> str:
         return str(self["timezone"] or ("UTC" if self["enable_utc"] else get_settings().timezone))
 
-    @staticmethod
-    def _name(name: str) -> str:
-        found = new_name(name)
-        if found is None:
-            raise unknown("a configuration key of Celery", name, BY_NAME)
-        return found
+    def _set(self, given: Mapping[str, Any], where: str) -> None:
+        values = {new_name(name) or name: value for name, value in given.items()}
+        for name, value in values.items():
+            if name in BY_NAME:
+                _check(name, value)
+        for name in given:
+            if new_name(name) is None:
+                warn_unknown(f"{_KIND} ({where})", name, BY_NAME, f"app.conf.{name} has its value")
+        self._values.update(values)
+        self._changed()
 
 
 def _check(name: str, value: Any) -> None:

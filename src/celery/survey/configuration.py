@@ -100,12 +100,12 @@ class _Configuration:
         for place, name, value in pairs:
             self.key(place, name, value, "")
         if not pairs and ast.unparse(given).endswith(".config"):
-            self.found.change(
+            self.found.look(
                 self.place(source, node),
-                f"{ast.unparse(given)} has further keys, which raise TypeError: pass a dictionary of Celery's keys.",
+                f"{ast.unparse(given)} has further keys, which are warned of: pass a dictionary of Celery's keys.",
             )
         elif not pairs:
-            self.found.look(self.place(source, node), f"{ast.unparse(given)} must hold keys of Celery alone: another one raises TypeError.")
+            self.found.look(self.place(source, node), f"{ast.unparse(given)}: its keys are known only when the code runs.")
 
     def named(self, given: ast.expr) -> Iterator[tuple[Source, str, ast.expr]]:
         """Yield the items of the dictionary that `config["NAME"]` or `config.get("NAME")` means, wherever a module assigns it."""
@@ -162,7 +162,7 @@ class _Configuration:
                 shown = f"{prefix}{spelled.upper()}: " if prefix else ""
                 near = get_close_matches(spelled, BY_NAME, n=1, cutoff=0.82)
                 meant = f": do you mean {near[0]!r}?" if near else "."
-                self.found.change(place, f"{shown}{spelled!r} is not a configuration key of Celery{meant}")
+                self.found.look(place, f"{shown}{spelled!r} has no effect, it is not a configuration key of Celery{meant}")
             return
         row, given = BY_NAME[name], literals.value(value)
         self.found.keys.append((f"{name}: {row.effect}, {row.text}", place))

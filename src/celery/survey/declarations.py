@@ -59,11 +59,8 @@ def _option(option: str, value: ast.expr, place: Place, has_base: bool, found: I
         return
     if row in DIFFERENCES:
         found.differs(row, place)
-    elif option not in OPTIONS | _ELSEWHERE:
-        if has_base:
-            found.look(place, f"{option}= must be an attribute of the task's base class.")
-        else:
-            found.change(place, f"{option}= is not an option of a task: take it out, or make it an attribute of a base class.")
+    elif option not in OPTIONS | _ELSEWHERE and not has_base:
+        found.look(place, f"{option}= is not an option of a task: it has no effect, and is warned of.")
 
 
 def _class(source: Source, node: ast.ClassDef, found: Inventory) -> None:

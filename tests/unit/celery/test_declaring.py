@@ -10,6 +10,7 @@ import pytest
 from src.celery import Celery, Task, shared_task
 from src.celery.app.declaring import task_name
 from src.celery.core.messages import message
+from src.celery.base.differences import UnknownName
 from src.celery.exceptions import Retry, SoftTimeLimitExceeded, Unsupported
 
 
@@ -78,11 +79,7 @@ def test_a_base_class_keeps_its_attributes(app: Celery) -> None:
 @pytest.mark.parametrize(
     ("options", "error", "complaint"),
     [
-        (
-            {"max_retires": 3},
-            TypeError,
-            "'max_retires' is not an option of a task, or an attribute of its base class: do you mean 'max_retries'",
-        ),
+        ({"routing_key": "media"}, Unsupported, "use queue="),
         ({"serializer": "pickle"}, Unsupported, "pass serializer='json'"),
         ({"rate_limit": 0.5}, ValueError, "30/m"),
     ],
@@ -95,6 +92,17 @@ def test_a_wrong_option_is_refused_at_the_declaration(options: dict[str, Any], e
 
 
 def test_a_coroutine_function_is_refused(app: Celery) -> None:
+def test_an_unknown_option_is_kept_and_warned_of_once(app: Celery) -> None:
+    with pytest.warns(
+        UnknownName, match="'max_retires' is not an option of a task.*: do you mean 'max_retries'.*It has no effect"
+    ) as warned:
+        task = app.task(name="t", max_retires=3)(print_all)
+    app.task(name="t2", max_retires=3)(print_all)
+
+    assert task.max_retires == 3
+    assert [each.filename for each in warned] == [__file__]
+
+
     async def later() -> None: ...
 
     with pytest.raises(TypeError, match=r"@dramatiq\.actor"):

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from src.celery import Celery, current_app, shared_task
+from src.celery.base.differences import UnknownName
 from src.celery.exceptions import ImproperlyConfigured
 from src.settings import get_settings
 from tests.harness import ROOT
@@ -135,13 +136,31 @@ def test_a_value_without_a_counterpart_is_refused_with_the_cure(values: dict[str
     assert app.conf.task_serializer == "json"
 
 
-def test_an_unknown_key_names_the_nearest_one(app: Celery) -> None:
-    with pytest.raises(TypeError, match="'task_route' is not a configuration key of Celery: do you mean 'task_routes'"):
+def test_an_unknown_key_is_kept_and_warned_of_with_the_nearest_one(app: Celery) -> None:
+    with pytest.warns(UnknownName, match=r"'task_route' is not a configuration key of Celery \(app\.conf\): do you mean 'task_routes'"):
         app.conf.task_route = {}
-    with pytest.raises(TypeError, match="do you mean 'beat_schedule'"):
+    app.conf.task_route = {"a": "b"}  # warned of once
+    with pytest.raises(AttributeError, match="do you mean 'beat_schedule'"):
         _ = app.conf.beat_schedules
-    with pytest.raises(TypeError, match="'brocker' is not an argument of Celery"):
+    with pytest.warns(UnknownName, match="'brocker' is not an argument of Celery"):
         Celery("x", brocker="amqp://")
+
+    assert (app.conf.task_route, app.conf["task_route"], app.conf.get("own", 7), hasattr(app.conf, "own")) == (
+        {"a": "b"},
+        {"a": "b"},
+        7,
+        False,
+    )
+
+
+def test_an_applications_own_names_in_a_namespace_are_kept(app: Celery) -> None:
+    settings = type("settings", (), {"CELERY_TIMEZONE": "Europe/Rome", "CELERY_REPORT_FOLDER": "/tmp", "OTHER": 1})
+    with pytest.warns(UnknownName, match=r"'report_folder' is not a configuration key of Celery \(CELERY_… of type\)"):
+        app.config_from_object(settings, namespace="CELERY")
+
+    assert (app.conf.timezone, app.conf.report_folder, "other" in app.conf) == ("Europe/Rome", "/tmp", False)
+    with pytest.raises(ImproperlyConfigured, match="task_serializer='pickle' is not available"):
+        app.config_from_object(type("settings", (), {"CELERY_TASK_SERIALIZER": "pickle"}), namespace="CELERY")
 
 
 @pytest.fixture
