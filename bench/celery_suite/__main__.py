@@ -24,6 +24,8 @@ from bench.processes import Group
 from bench.services import Place, Services
 
 FILES = ("__init__.py", "integration/__init__.py", "integration/conftest.py", "integration/tasks.py")
+#: a module that newer checkouts have
+HELPERS = "canvas_helpers.py"
 TESTS = ("integration/test_canvas.py", "integration/test_tasks.py")
 OUTCOMES = "CELERY_SUITE_OUTCOMES"
 #: share of the tests without internals that must pass
@@ -50,7 +52,7 @@ def main() -> None:
 
 def _run(place: Place, source: Path, only: str) -> dict[str, dict[str, str]]:
     folder = place.folder / "suite"
-    for name in (*FILES, *TESTS):
+    for name in (*FILES, *TESTS, *([HELPERS] if (source / HELPERS).exists() else [])):
         target = folder / "t" / name
         target.parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(source / name, target)

@@ -18,6 +18,8 @@ _STAND_INS: dict[str, dict[str, Any]] = {
     "celery.contrib.testing": {},
     "celery.utils.serialization": {"UnpickleableExceptionWrapper": type("UnpickleableExceptionWrapper", (Exception,), {})},
     "celery.worker": {"state": SimpleNamespace()},
+    "celery.worker.control": dict.fromkeys(("add_consumer", "cancel_consumer"))
+    | dict.fromkeys(("control_command", "inspect_command"), lambda **_: lambda function: function),
     "billiard": {},
     "redis": {"StrictRedis": redis_stand_in.StrictRedis},
 }
@@ -31,6 +33,7 @@ def install() -> None:
     sys.modules["celery"] = ours
     for found in pkgutil.walk_packages(ours.__path__, f"{ours.__name__}."):
         sys.modules[found.name.removeprefix("src.")] = importlib.import_module(found.name)
+    sys.modules["celery.canvas"]._chain = ours.chain  # type: ignore[attr-defined]
     for name, attributes in _STAND_INS.items():
         provide(name, attributes)
 

@@ -16,7 +16,9 @@ from typing import Any
 import pytest
 
 from bench.celery_suite import celery_names
-from src.celery import Celery, ResultSet, states
+from src.broker.compat.handle import job
+from src.celery import Celery, ResultSet
+from src.jobs import State
 
 #: environment variable with the path of the file for the outcomes
 OUTCOMES = "CELERY_SUITE_OUTCOMES"
@@ -26,7 +28,9 @@ INTERNALS = {
     "get_active_redis_channels": "counts the Redis channels of a result backend",
     "_get_task_meta": "reads the keys of a result backend",
     "producer_pool": "publishes a message of its own through Celery's connections",
-    "worker_state": "changes the state inside Celery's worker",
+    "worker_state": "looks into Celery's worker",
+    "amqp": "publishes through Celery's connections",
+    "store_result": "writes to a result backend itself",
     "assert_trace_log": "compares the log lines of Celery's worker",
     "task_received": "reads the request object of a worker inside the test's own process",
     "revoke_by_stamped_headers": "compares the answer of Celery's control messages",
@@ -36,8 +40,8 @@ INTERNALS = {
 class Manager:
     """Counterpart of Celery's test manager, for what the suite calls."""
 
-    def __init__(self, app: Celery) -> None:
-        self.app = _Managed(app)
+    def __init__(self, app: _Managed) -> None:
+        self.app = app
 
     def inspect(self, **_: Any) -> Any:
         return SimpleNamespace(ping=lambda: {"worker": {"ok": "pong"}}, active=dict, reserved=dict, stats=dict)
@@ -50,15 +54,16 @@ class Manager:
 
     def assert_result_tasks_in_progress_or_completed(self, results: list[Any], **_: Any) -> None:
         until = time.monotonic() + 10
-        while not all(result.state in (states.STARTED, states.SUCCESS) for result in results):
+        while not all(job(result.id).state in (State.RUNNING, State.SUCCEEDED) for result in results):
             assert time.monotonic() < until
             time.sleep(0.1)
 
 
 class _Managed:
-    """The application, with a backend that can do chords."""
+    """The application, with a backend that can do chords and the one queue of the suite."""
 
     backend = SimpleNamespace(ensure_chords_allowed=lambda: None)
+    amqp = SimpleNamespace(queues=("celery",))
 
     def __init__(self, app: Celery) -> None:
         self._app = app
@@ -68,14 +73,14 @@ class _Managed:
 
 
 @pytest.fixture(scope="session")
-def celery_session_app() -> Celery:
+def celery_session_app() -> _Managed:
     from bench.celery_suite.worker import app
 
-    return app
+    return _Managed(app)
 
 
 @pytest.fixture
-def celery_app(celery_session_app: Celery) -> Celery:
+def celery_app(celery_session_app: _Managed) -> _Managed:
     return celery_session_app
 
 
@@ -85,7 +90,10 @@ def celery_session_worker() -> None:
 
 
 celery_names.install()
-celery_names.provide("celery.contrib.pytest", {"celery_app": celery_app, "celery_session_worker": celery_session_worker})
+celery_names.provide(
+    "celery.contrib.pytest",
+    {"celery_app": celery_app, "celery_session_app": celery_session_app, "celery_session_worker": celery_session_worker},
+)
 celery_names.provide("celery.contrib.testing.manager", {"Manager": Manager})
 
 _outcomes: dict[str, dict[str, str]] = {}

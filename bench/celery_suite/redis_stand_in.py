@@ -19,6 +19,12 @@ class StrictRedis:
         with self._connected() as connection:
             connection.execute("CREATE TABLE IF NOT EXISTS notes (seq INTEGER PRIMARY KEY AUTOINCREMENT, key TEXT, value BLOB)")
 
+    def __enter__(self) -> StrictRedis:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Do nothing: each command has a connection of its own."""
+
     def rpush(self, key: str, *values: Any) -> int:
         with self._connected() as connection:
             connection.executemany("INSERT INTO notes (key, value) VALUES (?, ?)", [(_text(key), _bytes(value)) for value in values])
