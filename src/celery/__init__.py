@@ -12,6 +12,7 @@ from .canvas import Signature, chain, chord, chunks, group, maybe_signature, sig
 from .result import AsyncResult, EagerResult, GroupResult, ResultSet
 from .schedules import crontab, schedule, solar
 from .task import Task
+from .utils import uuid
 
 __all__ = [
     "AsyncResult",
@@ -37,6 +38,7 @@ __all__ = [
     "solar",
     "states",
     "subtask",
+    "uuid",
     "xmap",
     "xstarmap",
 ]

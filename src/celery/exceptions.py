@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import builtins
 from datetime import datetime
-from typing import Any
+from typing import Any, NoReturn
 
 from dramatiq.errors import Retry as _Retry
 from dramatiq.middleware import SkipMessage
@@ -12,15 +12,21 @@ from dramatiq.middleware.time_limit import TimeLimitExceeded as SoftTimeLimitExc
 
 from ..broker.options.isolation import HardTimeLimitExceeded as TimeLimitExceeded
 from ..sql.clock import now
-from .base.differences import Unsupported
+from .base.differences import Unsupported, refused, unsupported
 
 __all__ = [
+    "AlreadyRegistered",
+    "BackendError",
+    "BackendGetMetaError",
+    "BackendStoreError",
     "CeleryError",
     "ChordError",
     "Ignore",
     "ImproperlyConfigured",
     "IncompleteStream",
+    "InvalidTaskError",
     "MaxRetriesExceededError",
+    "NotConfigured",
     "NotRegistered",
     "OperationalError",
     "QueueNotFound",
@@ -33,7 +39,14 @@ __all__ = [
     "TimeLimitExceeded",
     "TimeoutError",
     "Unsupported",
+    "WorkerLostError",
 ]
+
+
+def __getattr__(name: str) -> NoReturn:
+    if name in refused("exceptions."):
+        raise unsupported(f"exceptions.{name}")
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
 class CeleryError(Exception):
@@ -83,6 +96,34 @@ class MaxRetriesExceededError(TaskError):
         super().__init__(*args)
 
 
+class AlreadyRegistered(TaskError):
+    """Never raised: the second task of a name is the first one."""
+
+
+class InvalidTaskError(TaskError):
+    """Never raised: a message that cannot be a job is held."""
+
+
+class NotConfigured(CeleryError, UserWarning):
+    """Never raised: an application needs no configuration."""
+
+
+class BackendError(Exception):
+    """Never raised: results are in the database, which raises OperationalError or errors of SQLAlchemy."""
+
+
+class BackendGetMetaError(BackendError):
+    """Never raised."""
+
+
+class BackendStoreError(BackendError):
+    """Never raised."""
+
+
+class WorkerLostError(Exception):
+    """Never raised: the job of a lost worker starts elsewhere, or is dead with the reason."""
+
+
 class IncompleteStream(TaskError):
     """A task behind the result has not ended."""
 
@@ -96,7 +137,9 @@ class ChordError(TaskError):
 
 
 class Retry(TaskPredicate, _Retry):
-    """Asks for another attempt. `when`: seconds from now, or a datetime."""
+    """Asks for another attempt. `when`: seconds from now, or a datetime. `call`: its arguments."""
+
+    call: tuple[Any, Any] | None = None
 
     def __init__(
         self,

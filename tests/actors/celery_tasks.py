@@ -134,6 +134,33 @@ def flaky(self: Task, successes_at: int, **how: Any) -> int:
     return self.request.retries
 
 
+@app.task(bind=True, expires=120)
+def counts_up(self: Task, number: int, **how: Any) -> list[int]:
+    """Retry with another number, and with the options of `how`."""
+    if self.request.retries == 0:
+        raise self.retry(args=(number + 1,), kwargs={}, countdown=0, **how)
+    return [number, self.request.retries]
+
+
+@app.task(bind=True)
+def changes_a_part(self: Task, first: int, second: int, label: str = "", **change: Any) -> list[Any]:
+    """Retry with the arguments that `change` names."""
+    if self.request.retries == 0:
+        raise self.retry(countdown=0, **change)
+    return [first, second, label]
+
+
+@app.task(bind=True)
+def looks_at_itself(self: Task) -> list[Any]:
+    result = self.AsyncResult(str(self.request.id))
+    return [result.state, result.exists()]
+
+
+@app.task(bind=True, time_limit=60)
+def its_limits(self: Task) -> list[Any]:
+    return [self.request.time_limit, self.request.soft_time_limit, (self.request.properties or {})["app_id"]]
+
+
 @app.task(bind=True, max_retries=1)
 def gives_up(self: Task) -> None:
     self.retry(countdown=0)
@@ -230,6 +257,12 @@ def log_error(request: Any, exc: Any, traceback: Any) -> list[Any]:
 def log_id(task_id: str) -> str:
     """Error callback in the old form."""
     return task_id
+
+
+@app.task
+def log_id_with(task_id: str, label: str) -> list[str]:
+    """Error callback in the old form, with an argument of its own."""
+    return [task_id, label]
 
 
 @app.task

@@ -18,7 +18,7 @@ from ..canvas import Signature, signature
 from ..conf.conf import Conf
 from ..conf.keys import BY_NAME, new_name
 from ..core import registry, request, routes
-from ..core.messages import message
+from ..core.messages import is_ignored, message
 from ..core.sending import send
 from ..result import AsyncResult, GroupResult, ResultSet
 from ..signals.signal import Signal
@@ -105,6 +105,13 @@ class Celery:
         running = request.current()
         return None if running is None or running.task is None else registry.find(running.task)
 
+    @property
+    def current_worker_task(self) -> Any:
+        return self.current_task
+
+    def uses_utc_timezone(self) -> bool:
+        return self.conf.zone_name == "UTC"
+
     def gen_task_name(self, name: str, module: str) -> str:
         return task_name(self.main, module, name)
 
@@ -115,7 +122,7 @@ class Celery:
             return Signature(name, args, kwargs, options).apply_async()
         sent = message(name, args or (), kwargs or {}, options)
         send(sent)
-        return AsyncResult(sent.message_id, task_name=name)
+        return AsyncResult(sent.message_id, task_name=name, ignored=is_ignored(sent))
 
     # Configuration.
 
@@ -231,13 +238,6 @@ class Celery:
         return f"<Celery {self.main or '__main__'} at {id(self):#x}>"
 
 
-def _keys(others: dict[str, Any]) -> dict[str, Any]:
-    """Return arguments that are keys of the configuration; raises for others."""
-    found = {}
-    for name, value in others.items():
-        if f"{name}=)" in _REFUSED_HERE:
-            if value is not None:
-                raise unsupported(f"Celery({name}=)")
 def _creator() -> str:
     """Return the module of the code that creates the application, not that of a subclass."""
     frame = sys._getframe(2)
@@ -246,6 +246,13 @@ def _creator() -> str:
     return str(frame.f_globals.get("__name__", ""))
 
 
+def _keys(others: dict[str, Any]) -> dict[str, Any]:
+    """Return arguments that are keys of the configuration; raises for refused ones, and warns of unknown ones."""
+    found = {}
+    for name, value in others.items():
+        if f"{name}=)" in _REFUSED_HERE:
+            if value is not None:
+                raise unsupported(f"Celery({name}=)")
         elif new_name(name) is not None:
             found[name] = value
         elif name not in _IDLE:

@@ -13,7 +13,7 @@ from ...jobs.limits import overrides
 from ...sql.database import read, write
 from ..base.differences import refused, unsupported
 from ..result import AsyncResult
-from . import inspections
+from . import inspections, purging
 
 _REFUSED, _NOT_SEEN = refused("app.control."), refused("app.control.inspect().")
 #: the operator of overrides and worker commands that code gives
@@ -98,6 +98,12 @@ class Control:
     def terminate(self, task_id: Any, destination: Any = None, signal: str | None = None, **_: Any) -> None:
         """Cancel jobs by id, also while they run."""
         self.revoke(task_id, terminate=True, signal=signal)
+
+    def purge(self, connection: Any = None) -> int:
+        """Cancel the waiting jobs of the tasks' queues, also those that start later; return their number."""
+        return purging.purge(purging.queues_of_tasks())
+
+    discard_all = purge
 
     def ping(self, destination: str | Iterable[str] | None = None, **_: Any) -> list[Reply]:
         """Return one reply for each living worker."""

@@ -36,3 +36,8 @@ class _CurrentTask:
 
 current_app = _CurrentApp()
 current_task = _CurrentTask()
+
+
+def app_or_default(app: Any = None) -> Any:
+    """Return the application, or the current one for None."""
+    return registry.app() if app is None else app

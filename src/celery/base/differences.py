@@ -48,16 +48,22 @@ DIFFERENCES: dict[str, Difference] = {
     **_refused(_COMMANDS, "set time_limit= and soft_time_limit= of the task, or pass them to apply_async()", "app.control.time_limit"),
     **_refused(_COMMANDS, "workers have a fixed number of threads: start or stop one, `./run worker --threads N`", "app.control.pool_grow", "app.control.pool_shrink", "app.control.autoscale"),
     **_refused(_COMMANDS, "nothing needs to be switched on: use webhooks, `/metrics` or the live pages", "app.control.enable_events", "app.control.disable_events"),
+    **_refused(_COMMANDS, "take it out: leases are heartbeats, and any number of schedulers may run", "app.control.heartbeat", "app.control.election"),
+    **_refused(_COMMANDS, "use app.control.shutdown(): the supervisor starts it again", "app.control.pool_restart"),
     **_refused("a task is an actor of one name", "declare the function again, with name=", "app.tasks[name] = task"),
-    **_refused(_COMMANDS, "use `./run purge QUEUE`", "app.control.purge", "app.control.discard_all"),
     **_refused("a worker is a command of Dramatiq", "run `dramatiq src.actors`", "app.start", "app.worker_main", "app.Worker", "app.WorkController"),
     **_refused("any number of schedulers fire each tick once", "run `./run scheduler`", "app.Beat"),
     **_refused("webhooks and metrics report jobs and alerts", "use webhooks, `/metrics` or the live pages", "app.events"),
-    **_refused(_CONNECTIONS, "take it out", "app.connection", "app.connection_for_read", "app.connection_for_write", "app.broker_connection", "app.pool", "app.producer_pool", "app.producer_or_acquire", "app.connection_or_acquire"),
+    **_refused(_CONNECTIONS, "take it out", "app.connection", "app.connection_for_read", "app.connection_for_write", "app.broker_connection", "app.pool", "app.producer_pool", "app.producer_or_acquire", "app.connection_or_acquire", "app.default_connection", "app.default_producer"),
     **_refused(_ROUTING, "use task_routes or queue=", "app.amqp", "app.select_queues"),
     **_refused(_STATE_IN_ROW, "use app.AsyncResult(id)", "app.backend", "Task.backend", "AsyncResult.backend"),
     **_refused("workers have no boot steps", "use the signals worker_process_init and worker_shutdown, or a Dramatiq middleware", "app.steps"),
-    **_refused("the command line belongs to Callboard", "use environment variables", "app.user_options"),
+    **_refused("messages are not signed", "restrict access to RabbitMQ and the database", "app.setup_security"),
+    **_refused("the command line belongs to Callboard", "use `./run celery report`", "app.bugreport"),
+    **_refused("no promise is called when a job ends", "use link= for a task that follows, or get()", "AsyncResult.then", "ResultSet.then"),
+    **_refused(_STATE_IN_ROW, "use iterate()", "ResultSet.iter_native"),
+    **_refused("a worker is a command of Dramatiq", "use app.control.shutdown(), or stop its unit", "exceptions.WorkerShutdown", "exceptions.WorkerTerminate"),
+    **_refused("the command line belongs to Callboard", "use environment variables", "app.user_options", "app.config_from_cmdline"),
     **_refused("Callboard reads CALLBOARD_ACTORS", "name the modules there, or in include=", "app.loader", "Celery(loader=)"),
     **_refused("Callboard configures logs", "use CALLBOARD_LOG_LEVEL and CALLBOARD_LOG_FORMAT", "app.log", "Celery(log=)"),
     **_refused(_CONNECTIONS, "take it out", "Celery(amqp=)", "Celery(events=)", "Celery(control=)", "Celery(tasks=)", "Celery(fixups=)"),
@@ -67,14 +73,14 @@ DIFFERENCES: dict[str, Difference] = {
     **_refused(_ROUTING, "use queue=", "apply_async(exchange=)", "apply_async(exchange_type=)", "apply_async(routing_key=)"),
     **_refused("messages hold ids and small JSON", "take the option out", "apply_async(compression=)"),
     **_refused("arguments are JSON", "pass serializer='json', or leave it out", "apply_async(serializer=)", "task(serializer=)"),
+    **_refused(_ROUTING, "use queue=", "task(exchange=)", "task(exchange_type=)", "task(routing_key=)"),
+    **_refused("messages hold ids and small JSON", "take the option out", "task(compression=)"),
     **_refused("a job is shown under its task's name", "give the task a name=", "apply_async(shadow=)", "Task.shadow_name"),
     **_refused("pages show arguments unless the parameter is secret", "hint it as pydantic's SecretStr", "apply_async(argsrepr=)", "apply_async(kwargsrepr=)"),
-    **_refused("a retry keeps the arguments and the options of its job", "send a new task with apply_async", "retry(args=)", "retry(kwargs=)", "retry(queue=)", "retry(options)"),
+    **_refused("a retry keeps the queue, limits and links of its job", "send a new task with apply_async", "retry(queue=)", "retry(options)"),
     **_refused("a job has one state, which its own attempt reports", "call update_state() of the running task", "update_state(task_id=)"),
     **_refused("progress is stored, not sent to the caller", "poll .state and .info", "AsyncResult.get(on_message=)", "AsyncResult.get(on_interval=)"),
     **_refused("a cancel is an exception in the task; the child process of a task with time_limit is killed", "leave signal= out", "revoke(signal=)"),
-    **_refused(_ROUTING, "use queue=", "task(exchange=)", "task(exchange_type=)", "task(routing_key=)"),
-    **_refused("messages hold ids and small JSON", "take the option out", "task(compression=)"),
     **_refused("workers do not select jobs by their stamps", "use `./run cancel QUERY`", "app.control.revoke_by_stamped_headers", "AsyncResult.revoke_by_stamped_headers"),
     **_refused("its events depend on the sun's position", "use crontab(), or a task that computes the time and calls apply_async(eta=)", "solar"),
     **_refused("cron means either day when both are given", "restrict one of them, and check the other in the task", "crontab(day_of_month= and day_of_week=)"),
@@ -96,13 +102,14 @@ DIFFERENCES: dict[str, Difference] = {
     **_changed("must name the broker of CALLBOARD_BROKER_URL, unless that is unset", "Celery(broker=)"),
     **_changed("imported after the modules of CALLBOARD_ACTORS", "Celery(include=)", "app.autodiscover_tasks"),
     **_changed("a task is declared at once, and declared again when the configuration changes", "app.task"),
-    **_changed("a job starts at most once per attempt and is acknowledged after its end is committed, whatever the value", "task(acks_late=)", "task(acks_on_failure_or_timeout=)", "task(reject_on_worker_lost=)"),
-    **_changed("the result is kept, since later steps and pages read it", "task(ignore_result=)", "apply_async(ignore_result=)", "task(store_errors_even_if_ignored=)"),
-    **_changed("a running job is always STARTED", "task(track_started=)"),
+    **_changed("a job starts at most once per attempt and is acknowledged after its end is committed, whatever the value", "task(acks_late=)", "task(acks_on_failure_or_timeout=)", "task(acks_on_failure=)", "task(acks_on_timeout=)", "task(reject_on_worker_lost=)"),
+    **_changed("AsyncResult returns None; the row keeps the result, since later steps and pages read it", "task(ignore_result=)", "apply_async(ignore_result=)"),
+    **_changed("errors are always stored", "task(store_errors_even_if_ignored=)"),
     **_changed("across the fleet, not per worker", "task(rate_limit=)"),
     **_changed("runs each attempt in a child process of its own, which is killed at the limit", "task(time_limit=)", "apply_async(time_limit=)"),
     **_changed("runs each attempt in a child process of its own; SoftTimeLimitExceeded is not a subclass of Exception, so that `except Exception` does not swallow it", "task(soft_time_limit=)", "apply_async(soft_time_limit=)"),
-    **_changed("has no effect: failures are logged at one level", "task(throws=)", "task(trail=)", "task(send_events=)", "task(lazy=)", "task(shared=)"),
+    **_changed("has no effect: failures are logged at one level", "task(throws=)"),
+    **_changed("has no effect", "task(trail=)", "task(send_events=)", "task(lazy=)", "task(shared=)", "task(delivery_mode=)", "task(store_eager_result=)", "task(resultrepr_maxsize=)"),
     **_changed("0 to 9, of which 9 is the most urgent", "task(priority=)", "apply_async(priority=)"),
     **_changed("must be a queue that a task, task_routes, task_queues or task_default_queue names, so that a worker reads it", "apply_async(queue=)"),
     **_changed("has no effect: the row is committed at once, and the relay publishes it for as long as needed", "apply_async(retry=)", "apply_async(retry_policy=)"),
@@ -120,12 +127,14 @@ DIFFERENCES: dict[str, Difference] = {
     **_changed("self.request.stamps and the signals of publication return them; results do not", "Signature.stamp"),
     **_changed("terminate=True raises in the running task; within a blocking call only if the task has a time limit, and so a process", "AsyncResult.revoke", "app.control.revoke"),
     **_changed("names workers as host:pid; jobs that wait belong to no worker, and are under `callboard`", "app.control.inspect"),
+    **_changed("cancels the waiting jobs of the tasks' queues, also those that start later or are retried", "app.control.purge", "app.control.discard_all"),
     **_changed("resumes or pauses the queue across the fleet; a destination has no effect", "app.control.add_consumer", "app.control.cancel_consumer"),
     **_changed("has no effect on the row, which retention deletes", "AsyncResult.forget", "GroupResult.delete", "GroupResult.save"),
     **_changed("an id without a job is PENDING, and get() waits for it", "AsyncResult(unknown id)"),
+    **_changed("exist, and are never raised", "exceptions.BackendError", "exceptions.AlreadyRegistered", "exceptions.InvalidTaskError", "exceptions.WorkerLostError", "exceptions.NotConfigured"),
     **_changed("built from type and text; a stand-in of the same name if its class cannot be imported", "AsyncResult.get(failure)"),
     **_changed("the header is laid out in full before its first task starts", "chord(generator)"),
-    **_changed("an id is that of one job: send a frozen signature once", "Signature.freeze"),
+    **_changed("an id is that of one job: sent again, the signature gets a new one", "Signature.freeze"),
     **_changed("finds a group by the id of its workflow", "GroupResult.restore"),
     **_changed("runs with the id, exception and traceback as a job of its own", "link_error"),
     **_changed("whole seconds, counted from 1970 and not from the scheduler's start", "schedule"),
@@ -150,10 +159,6 @@ def refused(prefix: str) -> frozenset[str]:
     return frozenset(name.removeprefix(prefix) for name, row in DIFFERENCES.items() if name.startswith(prefix) and row.cure is not None)
 
 
-def unknown(kind: str, name: str, known: Collection[str]) -> TypeError:
-    """Return the error for an unknown name, with the nearest known one."""
-    near = get_close_matches(name, known, n=1, cutoff=0.5)
-    return TypeError(f"{name!r} is not {kind}{f': do you mean {near[0]!r}?' if near else '.'}")
 _warned: set[tuple[str, str]] = set()
 _PACKAGE = __name__.rpartition(".base.")[0]
 
@@ -173,3 +178,7 @@ def _callers_level() -> int:
     return level
 
 
+def unknown(kind: str, name: str, known: Collection[str]) -> TypeError:
+    """Return the error for an unknown name, with the nearest known one."""
+    near = get_close_matches(name, known, n=1, cutoff=0.5)
+    return TypeError(f"{name!r} is not {kind}{f': do you mean {near[0]!r}?' if near else '.'}")

@@ -15,8 +15,6 @@ from ..schedules import crontab, schedule
 from ..task.declaration import queue_of
 from .database import Row
 
-#: task that django-celery-beat adds by itself: retention deletes results here
-CLEANUP = "celery.backend_cleanup"
 #: columns that a schedule has no place for, with the cure
 _LOST = {
     "exchange": "a job goes to a queue by name",

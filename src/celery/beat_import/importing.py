@@ -20,7 +20,8 @@ from ...schedules.rows.models import Schedule
 from ...scheduling.draft_validation import fitted
 from ...sql.clock import now
 from ..app import beat
-from .entries import CLEANUP, Entry
+from ..task.builtins import BACKEND_CLEANUP
+from .entries import Entry
 
 _DISABLED = "disabled in django-celery-beat"
 
@@ -76,7 +77,7 @@ def _of_entry(session: Session | None, entry: Entry, declared: dict[str, Declara
     def planned(step: Step, text: str, lost: Iterable[str] = ()) -> Planned:
         return Planned(entry.name, step, text, not entry.enabled, tuple(lost))
 
-    if entry.task == CLEANUP:
+    if entry.task == BACKEND_CLEANUP:
         return planned(Step.SKIPPED, "retention deletes jobs and results")
     if entry.draft is None:
         return planned(Step.REFUSED, str(entry.problem))

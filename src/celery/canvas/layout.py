@@ -6,16 +6,20 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
+from dramatiq import Message
+
 from ...jobs.core.workflow_models import OnDead, When
+from ...jobs.read.queries import find_many
 from ...jobs.submit.submission import new_id
 from ...jobs.workflows.canvas import End, Workflow, outcome_of, result_of
 from ...jobs.workflows.canvas import group as empty
+from ...sql.database import read
 from ..base import values
 from ..core import messages, registry, request, sending
 from ..result import AsyncResult, GroupResult
 from .elements import chunks
 from .shapes import chain, chord, group
-from .signatures import Signature, linked
+from .signatures import FROZEN, Signature, linked
 
 #: tag of the outcome that an error callback gets; task/errbacks.py reads it
 OUTCOME = "outcome"
@@ -56,10 +60,11 @@ def send(signature: Signature, args: Iterable[Any], kwargs: Mapping[str, Any], o
     given.options.update(options)
     if type(given) is Signature or not isinstance(given, chain | chord | chunks | group):
         args, kwargs, whole = given.merged(tuple(args), kwargs)
+        whole["task_id"] = _own_id(given, whole.get("task_id"))
         if not linked(whole, "link") and not linked(whole, "link_error"):
             message = messages.message(given.task, args, kwargs, whole)
             sending.send(message)
-            return AsyncResult(message.message_id, task_name=given.task)
+            return _result(message)
         given = Signature(given.task, args, kwargs, whole, immutable=True)
         args, kwargs = (), {}
     plan = Plan(signature.task)
@@ -95,6 +100,8 @@ class Plan:
         scope = len(self.workflow.steps) if place.scope is None else place.scope
         if isinstance(signature, chunks):
             signature = signature.group()
+        if isinstance(signature, chord):
+            signature = _with_errbacks_in_body(signature)
         if isinstance(signature, chain):
             laid = self._lay_chain(signature, place)
         elif isinstance(signature, chord):
@@ -111,7 +118,7 @@ class Plan:
 
     def _lay_task(self, signature: Signature, place: Place) -> Laid:
         args, kwargs, options = signature.merged(place.args, place.kwargs, place.options)
-        options["task_id"] = id = options.get("task_id") or new_id()
+        options["task_id"] = id = _own_id(signature, options.get("task_id")) or new_id()
         root = options.get("root_id") or place.root or request.family().get("root_id") or id
         family = {"root_id": root, "parent_id": _id_of(place.parent) or options.get("parent_id")}
         message = messages.message(
@@ -121,7 +128,7 @@ class Plan:
             {**{name: value for name, value in options.items() if name not in ("link", "link_error")}, **family},
         )
         step = self.workflow.step(message, name=self.names.get(id), after=place.after, when=place.when)
-        return Laid(step, (step.name,), AsyncResult(id, task_name=signature.task, parent=place.parent), root)
+        return Laid(step, (step.name,), _result(message, place.parent), root)
 
     def _lay_chain(self, given: chain, place: Place) -> Laid:
         if not given.tasks:
@@ -190,6 +197,18 @@ def _behind(laid: Laid, before: Place | None = None) -> Place:
     return Place((laid.end,), None, before.after, before.when, parent=laid.result, root=laid.root)
 
 
+def _own_id(signature: Signature, id: str | None) -> str | None:
+    """Return the id of a call, or a new one for a frozen signature that was sent before: an id is that of one job."""
+    if id is None or signature.get(FROZEN) != id:
+        return id
+    with read() as session:
+        return new_id() if find_many(session, [id]) else id
+
+
+def _result(message: Message[Any], parent: Any = None) -> AsyncResult:
+    return AsyncResult(message.message_id, task_name=message.actor_name, parent=parent, ignored=messages.is_ignored(message))
+
+
 def _id_of(result: Any) -> str | None:
     """Return the id of the task that comes before; of a group's, its last one."""
     while isinstance(result, GroupResult):
@@ -208,6 +227,19 @@ def _with_args(header: group, args: tuple[Any, ...]) -> group:
         return header
     copy = group(list(header.tasks))
     copy.update(args=args, options=dict(header.options))
+    return copy
+
+
+def _with_errbacks_in_body(given: chord) -> chord:
+    """Return a chord whose body has its error callbacks: each task of a group, as after link_error()."""
+    errbacks = linked(given.options, "link_error")
+    if not errbacks:
+        return given
+    copy = given.clone()
+    assert isinstance(copy, chord)
+    del copy.options["link_error"]
+    for errback in errbacks:
+        copy.required_body().link_error(errback)
     return copy
 
 

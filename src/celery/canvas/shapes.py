@@ -124,7 +124,9 @@ class group(_Several):
         return self
 
     def __or__(self, other: Any) -> Any:
-        """Make it the header of a chord."""
+        """Make it the header of a chord; an empty group adds nothing."""
+        if isinstance(other, group) and _is_empty(other):
+            return self
         return chord(self, other) if isinstance(other, Mapping) else NotImplemented
 
     def freeze(self, _id: str | None = None, **_: Any) -> Any:
@@ -225,16 +227,26 @@ class chord(Signature):
 
 
 def _upgraded(tasks: Iterable[Signature]) -> list[Signature]:
-    """Return the tasks of a chain without chains in it; a group that a task follows becomes the header of a chord, a group of one task that task."""
+    """Return the tasks of a chain without chains and empty groups in it.
+
+    A group that a task follows becomes the header of a chord, a group of one task that task.
+    """
     found: list[Signature] = []
     for task in tasks:
         for each in task.tasks if type(task) is chain and not task.options and not task.args else [_only(task)]:
-            if found and type(found[-1]) is group:
-                header = found.pop()
-                found.append(chord(header, each))
+            if found and _is_empty(each):
+                continue
+            if found and _is_empty(found[-1]):
+                found[-1] = each
+            elif found and type(found[-1]) is group:
+                found.append(chord(found.pop(), each))
             else:
                 found.append(each)
     return found
+
+
+def _is_empty(task: Signature) -> bool:
+    return type(task) is group and not task.tasks
 
 
 def _only(task: Signature) -> Signature:

@@ -11,6 +11,8 @@ from ...jobs.submit.submission import new_id
 from ..core import messages, registry
 from ..result import AsyncResult
 
+#: key with the id that freeze() gave a signature
+FROZEN = "frozen"
 #: sends a signature with arguments and options; canvas/__init__.py connects layout.send
 sender: Hook[Callable[[Any, Iterable[Any], Mapping[str, Any], Mapping[str, Any]], Any]] = Hook("celery_sender")
 #: stamps a signature; canvas/__init__.py connects stamping.stamp
@@ -95,6 +97,15 @@ class Signature(dict[str, Any]):
         self["options"] = dict(values)
 
     @property
+    def app(self) -> Any:
+        """The current application."""
+        return registry.app()
+
+    @property
+    def subtask_type(self) -> str | None:
+        return self.kind
+
+    @property
     def immutable(self) -> bool:
         return bool(self.get("immutable"))
 
@@ -174,7 +185,7 @@ class Signature(dict[str, Any]):
 
     def freeze(self, _id: str | None = None, **_: Any) -> Any:
         """Give it the id of its job before it is sent; returns the result."""
-        self.options["task_id"] = _id or self.id or new_id()
+        self.options["task_id"] = self[FROZEN] = _id or self.id or new_id()
         return AsyncResult(self.options["task_id"], task_name=self.task)
 
     def reprcall(self, *args: Any, **kwargs: Any) -> str:

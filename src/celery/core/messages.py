@@ -13,15 +13,27 @@ from ...jobs.core.placeholders import OUTCOME, RESULT
 from ...jobs.core.values import plain
 from ...jobs.options.job_options import NORMAL_PRIORITY
 from ...jobs.submit.submission import new_id
+from ...sql.clock import now
 from ..base import values
 from ..base.differences import refused, unknown, unsupported
 from ..conf.conf import Conf
 from . import registry, request, routes
 
 #: options without a place in the message: they are read elsewhere, or have no effect
-_ELSEWHERE = frozenset({"ignore_result", "link", "link_error", "retry", "retry_policy", "add_to_parent", "stamped_headers", "throw"})
+_ELSEWHERE = frozenset({"link", "link_error", "retry", "retry_policy", "add_to_parent", "stamped_headers", "throw"})
 #: fields of self.request that a caller may set
-_OF_REQUEST = ("headers", "root_id", "parent_id", "group_id", "group_index", "errback_of", "retries", "priority")
+_OF_REQUEST = (
+    "headers",
+    "root_id",
+    "parent_id",
+    "group_id",
+    "group_index",
+    "errback_of",
+    "retries",
+    "priority",
+    "app_id",
+    "replaced_task_nesting",
+)
 _REFUSED = refused("apply_async(")
 OPTIONS = frozenset(
     {
@@ -34,6 +46,7 @@ OPTIONS = frozenset(
         "serializer",
         "time_limit",
         "soft_time_limit",
+        "ignore_result",
         *_ELSEWHERE,
         *_OF_REQUEST,
     }
@@ -75,6 +88,11 @@ def message(name: str, args: Any, kwargs: Mapping[str, Any], given: Mapping[str,
     )
 
 
+def is_ignored(message: Message[Any]) -> bool:
+    """True if the caller wants no result of this call."""
+    return bool((message.options.get(request.OPTION) or {}).get("ignore_result"))
+
+
 def _message_options(conf: Conf, options: Mapping[str, Any]) -> dict[str, Any]:
     found: dict[str, Any] = {}
     if options.get("countdown") is not None:
@@ -84,21 +102,35 @@ def _message_options(conf: Conf, options: Mapping[str, Any]) -> dict[str, Any]:
     if options.get("expires") is not None:
         expires = options["expires"]
         found["expires"] = aware(conf, "expires", expires) if isinstance(expires, datetime | str) else _ms("expires", expires)
-    priority = options.get("priority", conf["task_default_priority"])
+    priority = checked_priority(options.get("priority", conf["task_default_priority"]))
     if priority is not None and priority != NORMAL_PRIORITY:
-        if isinstance(priority, bool) or not isinstance(priority, int) or not 0 <= priority <= 9:
-            raise ValueError(f"priority must be a whole number from 0 to 9, of which 9 is the most urgent, not {priority!r}")
         found["priority"] = priority
     for ours, theirs in (("hard_time_limit", "time_limit"), ("time_limit", "soft_time_limit")):
         if options.get(theirs) is not None:
             found[ours] = _ms(theirs, options[theirs])
             found["isolated"] = True  # a thread cannot be interrupted in a blocking call, a process can
     about = {**request.family(), **{name: options[name] for name in _OF_REQUEST if options.get(name) is not None}}
+    if options.get("ignore_result"):
+        about["ignore_result"] = True
     if stamps := options.get("stamped_headers"):
         about |= {"stamped_headers": list(stamps), "stamps": {name: options[name] for name in stamps}}
     if about:
         found[request.OPTION] = values.encode(about)
     return found
+
+
+def checked_priority(given: Any) -> int | None:
+    """Return a priority; raises ValueError unless it is one of the ten."""
+    if given is not None and (isinstance(given, bool) or not isinstance(given, int) or not 0 <= given <= 9):
+        raise ValueError(f"priority must be a whole number from 0 to 9, of which 9 is the most urgent, not {given!r}")
+    return given
+
+
+def expiry(conf: Conf, given: Any) -> datetime | None:
+    """Return the instant of expires=: an instant itself, or seconds from now."""
+    if given is None or isinstance(given, datetime | str):
+        return None if given is None else aware(conf, "expires", given)
+    return now() + timedelta(milliseconds=_ms("expires", given))
 
 
 def aware(conf: Conf, name: str, given: Any) -> datetime:

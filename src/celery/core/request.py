@@ -25,6 +25,8 @@ class Context:
     eta: str | None = None
     expires: str | None = None
     timelimit: Any = (None, None)
+    time_limit: float | None = None
+    soft_time_limit: float | None = None
     delivery_info: dict[str, Any] | None = None
     root_id: str | None = None
     parent_id: str | None = None
@@ -34,6 +36,9 @@ class Context:
     headers: dict[str, Any] | None = None
     stamped_headers: list[str] | None = None
     stamps: dict[str, Any] | None = None
+    children: Any = None
+    shadow: str | None = None
+    replaced_task_nesting = 0
     callbacks: Any = None
     errbacks: Any = None
     chain: Any = None
@@ -66,6 +71,9 @@ class Context:
     def get(self, name: str, default: Any = None) -> Any:
         return getattr(self, name, default)
 
+    def update(self, *given: Any, **named: Any) -> None:
+        self.__dict__.update(*given, **named)
+
     def __repr__(self) -> str:
         return f"<Context: {self.__dict__!r}>"
 
@@ -81,6 +89,16 @@ def entered(request: Context) -> Iterator[Context]:
         yield request
     finally:
         _running.reset(token)
+
+
+def push(request: Context) -> None:
+    """Make it the request of its task until pop(), as a test of a task does."""
+    _running.set((*_running.get(), request))
+
+
+def pop() -> None:
+    """End the innermost request."""
+    _running.set(_running.get()[:-1])
 
 
 def current(task: str | None = None) -> Context | None:

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import builtins
-import json
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from datetime import datetime
-from types import SimpleNamespace
+from types import GenericAlias, SimpleNamespace
 from typing import Any, NoReturn
 
 from ...broker.compat import results
@@ -17,7 +16,6 @@ from ...jobs.control import actions
 from ...jobs.core.errors import NotAllowed, UnknownJob
 from ...jobs.core.models import Job
 from ...jobs.core.states import State
-from ...jobs.files import result_files
 from ...jobs.read.queries import find_many
 from ...sql.database import read, write
 from .. import states
@@ -25,13 +23,8 @@ from ..base import values
 from ..base.differences import refused, unsupported
 from ..core import request
 from ..exceptions import TimeoutError
-from . import failures
+from . import failures, rows
 from .descendants import Descendants
-
-#: tag of the result of a task that was replaced
-REPLACED = "replaced"
-#: between a custom state and its meta in a job's progress message
-SEPARATOR = " "
 
 _REFUSED = refused("AsyncResult.")
 _may_join: ContextVar[bool] = ContextVar("callboard_celery_may_join", default=False)
@@ -62,11 +55,14 @@ class AsyncResult(Descendants):
 
     TimeoutError = TimeoutError
 
-    def __init__(self, id: str, backend: Any = None, task_name: str | None = None, app: Any = None, parent: Any = None) -> None:
+    def __init__(
+        self, id: str, backend: Any = None, task_name: str | None = None, app: Any = None, parent: Any = None, *, ignored: bool = False
+    ) -> None:
         if not id:
             raise ValueError(f"AsyncResult needs the id of a task, not {id!r}.")
         self.id = id
         self.app = app
+        self.ignored = ignored
         self.parent = parent
         self._name = task_name
 
@@ -76,9 +72,9 @@ class AsyncResult(Descendants):
 
     @property
     def state(self) -> str:
-        """The job's state in Celery's names; the task's own while it runs, if it has set one."""
+        """The job's state in Celery's names; while it runs, the one that the task has set, STARTED with track_started, or PENDING."""
         job = self._job()
-        return states.PENDING if job is None else _state(job)
+        return states.PENDING if job is None else rows.state_of(job)
 
     status = state
 
@@ -86,7 +82,7 @@ class AsyncResult(Descendants):
     def result(self) -> Any:
         """The return value, or the exception, or the meta of a custom state."""
         job = self._job()
-        return None if job is None else _info(job)
+        return None if job is None else rows.info_of(job)
 
     info = result
 
@@ -130,6 +126,10 @@ class AsyncResult(Descendants):
         job = self._job()
         return None if job is None else job.queue
 
+    def exists(self) -> bool:
+        """Return whether there is a job of this id."""
+        return self._job() is not None
+
     def ready(self) -> bool:
         """Return whether the job has ended."""
         return self.state in states.READY_STATES
@@ -153,14 +153,16 @@ class AsyncResult(Descendants):
             raise unsupported("AsyncResult.get(on_message=)")
         if on_interval is not None:
             raise unsupported("AsyncResult.get(on_interval=)")
+        if self.ignored:
+            return None
         refuse_to_join(not disable_sync_subtasks)
         deadline = None if timeout is None else time.monotonic() + timeout
         try:
             value = results.get(SimpleNamespace(message_id=self.id), timeout, kind=Any)
-            if (replacement := _replacement(value)) is not None:
+            if (replacement := rows.replacement_of(value)) is not None:
                 left = None if deadline is None else max(0.0, deadline - time.monotonic())
                 return AsyncResult(replacement).get(left, propagate, callback=callback, disable_sync_subtasks=disable_sync_subtasks)
-            value = values.decode(value)
+            value = None if rows.is_ignored(self._job()) else values.decode(value)
         except results.JobFailure:
             value = self.result
             if propagate and isinstance(value, BaseException):
@@ -211,7 +213,7 @@ class AsyncResult(Descendants):
     def _job(self) -> Job | None:
         with read() as session:
             found = find_many(session, [self.id])
-            while found and (replacement := _replacement(found[0].result)) is not None:
+            while found and (replacement := rows.replacement_of(found[0].result)) is not None:
                 found = find_many(session, [replacement])
             return found[0] if found else None
 
@@ -241,36 +243,4 @@ class AsyncResult(Descendants):
     def __reduce__(self) -> Any:
         return type(self), (self.id, None, self._name, None, self.parent)
 
-
-def _state(job: Job) -> str:
-    custom = _custom(job)
-    if custom is not None:
-        return custom[0]
-    if failures.is_behind_failure(job):
-        return states.FAILURE
-    return states.OF_JOBS[job.state]
-
-
-def _info(job: Job) -> Any:
-    if job.state is State.SUCCEEDED:
-        return values.decode(job.result if job.result_file is None else json.loads(result_files.read(job.result_file)))
-    if job.state in (State.DEAD, State.RETRYING, State.CANCELLED, State.EXPIRED):
-        return failures.of(job)
-    custom = _custom(job)
-    return None if custom is None else custom[1]
-
-
-def _custom(job: Job) -> tuple[str, Any] | None:
-    """Return the state and meta that a running task has set."""
-    if job.state is not State.RUNNING or not job.progress_message:
-        return None
-    name, _, text = job.progress_message.partition(SEPARATOR)
-    try:
-        return (name, values.decode(json.loads(text))) if name.isidentifier() and text else None
-    except ValueError:
-        return None  # a message of current_job.progress()
-
-
-def _replacement(result: Any) -> str | None:
-    """Return the id of the job whose result counts, if this is the result of a task that was replaced."""
-    return str(result["__value__"]) if isinstance(result, dict) and result.get("__type__") == REPLACED else None
+    __class_getitem__: Any = classmethod(GenericAlias)

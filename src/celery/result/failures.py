@@ -44,7 +44,10 @@ class ExceptionInfo:
 
 
 def rebuilt(error: str, traceback: str | None) -> BaseException:
-    """Return the exception of an error line, `Type: message`; a stand-in of the same name if its class cannot be imported."""
+    """Return the exception of an error line, `Type: message`.
+
+    A stand-in of the same name if its class cannot be imported; its text has that name if the class takes other arguments.
+    """
     kind, _, text = error.partition(": ")
     if not kind.isidentifier():
         return exceptions.TaskError(error)
@@ -53,7 +56,7 @@ def rebuilt(error: str, traceback: str | None) -> BaseException:
         try:
             return _made(found, text)
         except Exception:  # noqa: BLE001 - the constructor of a foreign class may take anything, and raise anything
-            pass
+            text = f"{kind}({text})"
     stand_in: type[Exception] = type(
         kind, (exceptions.TaskError,), {"__module__": __name__, "__doc__": "Stand-in for an exception of a task."}
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Iterator
-from typing import Any
+from typing import Any, NoReturn
 
 from sqlalchemy import select
 
@@ -12,7 +12,10 @@ from ...jobs.core.models import Job
 from ...jobs.core.workflow_models import StoredStep, StoredWorkflow
 from ...jobs.submit.submission import new_id
 from ...sql.database import read
+from ..base.differences import refused, unsupported
 from .async_result import AsyncResult, refuse_to_join
+
+_REFUSED = refused("ResultSet.")
 
 
 class ResultSet:
@@ -98,6 +101,11 @@ class ResultSet:
     @property
     def supports_native_join(self) -> bool:
         return True
+
+    def __getattr__(self, name: str) -> NoReturn:
+        if name in _REFUSED:
+            raise unsupported(f"ResultSet.{name}")
+        raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
 
     def __iter__(self) -> Iterator[Any]:
         return iter(self.results)

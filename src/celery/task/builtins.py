@@ -1,4 +1,4 @@
-"""Tasks of this room: map and starmap, which call a task for each element within one job, accumulate, and chord_unlock."""
+"""Tasks of this room: map, starmap, accumulate and chord_unlock, and backend_cleanup, which beat sends by itself."""
 
 from __future__ import annotations
 
@@ -15,6 +15,8 @@ from .task import Task
 
 #: gathers the results of a chord's header; a job of its own only for chords of Celery's producers
 CHORD_UNLOCK = "celery.chord_unlock"
+#: entry that Celery's beat adds by itself
+BACKEND_CLEANUP = "celery.backend_cleanup"
 #: seconds until the header is looked at again, at most
 LONGEST_PAUSE_S = 60
 
@@ -63,9 +65,16 @@ class _ChordUnlock(Task):
         return result.result
 
 
+class _BackendCleanup(Task):
+    name = BACKEND_CLEANUP
+
+    def run(self) -> None:
+        """Do nothing: retention deletes jobs and results."""
+
+
 def declare() -> None:
     """Declare them, once."""
-    for kind in (_Map, _Starmap, _Accumulate, _ChordUnlock):
+    for kind in (_Map, _Starmap, _Accumulate, _ChordUnlock, _BackendCleanup):
         if kind.name not in registry.tasks:
             task = kind()
             registry.tasks[kind.name] = task

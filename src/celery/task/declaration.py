@@ -19,7 +19,7 @@ from ..base import values
 from ..core import request, routes
 from ..core.request import Context
 from ..exceptions import Reject, Replaced
-from ..result.async_result import REPLACED
+from ..result.rows import REPLACED
 from . import errbacks, tracing
 
 _REST = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
@@ -98,20 +98,16 @@ def execute(task: Any, args: Any, kwargs: Any) -> Any:
         return task(*args, **kwargs)
     context = _context(task, message)
     decoded = [values.decode(each, errbacks.READERS) for each in args]
-    context.args = errbacks.spread(task.run, decoded)
     context.kwargs = {name: values.decode(value) for name, value in kwargs.items()}
+    context.args = errbacks.spread(task.run, decoded, context.kwargs)
     errbacks.require_own_failure(message.options.get(request.OPTION) or {})
     outcome = tracing.run(task, context)
     if outcome.state == states.SUCCESS:
         return values.encode(outcome.value)
     if isinstance(outcome.value, Replaced):
         return values.tag(REPLACED, outcome.value.id)
-    if isinstance(outcome.value, Reject):
-        raise (
-            Retry(f"rejected: {outcome.value.reason}", delay=0)
-            if outcome.value.requeue
-            else dramatiq.middleware.SkipMessage("rejected by the task")
-        )
+    if isinstance(outcome.value, Reject) and outcome.value.requeue:
+        raise Retry(f"rejected: {outcome.value.reason}", delay=0)
     raise outcome.value
 
 
@@ -121,14 +117,17 @@ def _context(task: Any, message: Any) -> Context:
     own = int(options.get("retries", 0))
     retries = own + (about.get("retries") or 0)  # of the call: those that a worker of Celery made before
     due = current_job.scheduled_for
-    soft, hard = task.actor.options.get("time_limit"), task.actor.options.get("hard_time_limit")
+    soft = _seconds(options.get("time_limit", task.actor.options.get("time_limit")))
+    hard = _seconds(options.get("hard_time_limit", task.actor.options.get("hard_time_limit")))
     headers = {name: value for name, value in (about.get("headers") or {}).items() if not hasattr(Context, name)}
     return Context(
         **headers, id=current_job.id, task=task.name, retries=retries, called_directly=False, hostname=current_job.worker,
         root_id=about.get("root_id", current_job.id), parent_id=about.get("parent_id"), group=about.get("group_id"),
         group_index=about.get("group_index"), headers=about.get("headers"),
         stamped_headers=about.get("stamped_headers"), stamps=about.get("stamps", {}), eta=None if due is None else due.isoformat(),
-        timelimit=(_seconds(options.get("hard_time_limit", hard)), _seconds(options.get("time_limit", soft))),
+        timelimit=(hard, soft), time_limit=hard, soft_time_limit=soft, ignore_result=about.get("ignore_result", False),
+        replaced_task_nesting=about.get("replaced_task_nesting", 0),
+        properties={"app_id": about.get("app_id"), "correlation_id": current_job.id},
         delivery_info={
             "exchange": "", "routing_key": current_job.queue, "priority": about.get("priority"), "redelivered": current_job.attempt > own + 1,
         },

@@ -26,6 +26,7 @@ def apply(
     for retries in range(1, 10_000):
         if outcome.state != states.RETRY:
             break
+        args, kwargs = outcome.value.call or (args, kwargs)
         outcome = _outcome(task, id, args, kwargs, options, retries)
     if outcome.state == states.SUCCESS:
         for callback in linked(options, "link"):
@@ -42,7 +43,8 @@ def _outcome(task: Any, id: str, args: Any, kwargs: Any, options: dict[str, Any]
     family = request.family()
     context = Context(
         id=id, task=task.name, args=args, kwargs=kwargs, retries=retries, is_eager=True, called_directly=False, hostname=socket.gethostname(),
-        headers=options.get("headers"), root_id=family.get("root_id", id), parent_id=family.get("parent_id"),
+        headers=options.get("headers"), properties={"app_id": options.get("app_id"), "correlation_id": id}, timelimit=(task.time_limit, task.soft_time_limit), time_limit=task.time_limit,
+        soft_time_limit=task.soft_time_limit, root_id=family.get("root_id", id), parent_id=family.get("parent_id"),
         delivery_info={"is_eager": True, "exchange": "", "routing_key": options.get("queue"), "priority": options.get("priority"), "redelivered": False},
     )  # fmt: skip
     return tracing.run(task, context)

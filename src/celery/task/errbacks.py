@@ -56,25 +56,29 @@ def require_own_failure(about: Mapping[str, Any]) -> None:
         raise SkipMessage("the task of this error callback did not run")
 
 
-def spread(function: Any, args: Sequence[Any]) -> tuple[Any, ...]:
-    """Return the arguments with a leading failure in the form that the function takes: three of them, or the id."""
+def spread(function: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> tuple[Any, ...]:
+    """Return the arguments with a leading failure in the form that the function takes beside its own: three of them, or the id."""
     if not args or not isinstance(args[0], Failed):
         return tuple(args)
     first = args[0]
-    taken = (first.request, first.exception, first.traceback) if _takes_several(function) else (first.request.id,)
+    taken = (first.request, first.exception, first.traceback) if _takes_several(function, len(args) - 1, kwargs) else (first.request.id,)
     return (*taken, *args[1:])
 
 
 def call(errback: Signature, request: Context, exception: BaseException, traceback: str) -> None:
     """Run an error callback in this process."""
-    args = spread(errback.type.run if hasattr(errback.type, "run") else errback.type, [Failed(request, exception, traceback)])
-    errback.apply(args)
+    function = errback.type.run if hasattr(errback.type, "run") else errback.type
+    args = spread(function, [Failed(request, exception, traceback), *errback.args], errback.kwargs)
+    errback.apply(args[: len(args) - len(errback.args)])
 
 
-def _takes_several(function: Any) -> bool:
-    kinds = [parameter.kind for parameter in inspect.signature(function).parameters.values()]
-    positional = sum(kind in (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD) for kind in kinds)
-    return positional > 1 or inspect.Parameter.VAR_POSITIONAL in kinds
+def _takes_several(function: Any, stored: int, kwargs: Mapping[str, Any]) -> bool:
+    """True if more than one positional parameter is left beside `stored` arguments and `kwargs` of the callback's own."""
+    parameters = inspect.signature(function).parameters.values()
+    positional = [
+        each for each in parameters if each.kind in (each.POSITIONAL_ONLY, each.POSITIONAL_OR_KEYWORD) and each.name not in kwargs
+    ]
+    return len(positional) - stored > 1 or any(each.kind is each.VAR_POSITIONAL for each in parameters)
 
 
 def _flat(outcome: Any) -> list[Mapping[str, Any]]:

@@ -9,7 +9,7 @@ from ...jobs.core.values import dumps_rich
 from ..base import values
 from ..base.differences import unsupported
 from ..core.request import Context
-from ..result.async_result import SEPARATOR
+from ..result.rows import SEPARATOR
 
 #: keys of a meta that say how much is done
 _DONE = ("current", "done", "progress")

@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
+import inspect
 import random
 from collections.abc import Callable
+from dataclasses import replace
+from itertools import zip_longest
 from typing import Any
 
+from ...jobs.attempts.current_job import current_job
+from ...jobs.control import edits
+from ...jobs.control.edits import Edit
 from ..base.differences import unsupported
-from ..core import messages
+from ..core import messages, sending
 from ..exceptions import Ignore, MaxRetriesExceededError, Reject, Retry
 
-_REFUSED = {"args": "retry(args=)", "kwargs": "retry(kwargs=)", "queue": "retry(queue=)"}
+_POSITIONAL = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
+#: options of apply_async that a retry may change
+_CHANGEABLE = ("expires", "priority")
 
 
 def retry(
@@ -19,9 +27,9 @@ def retry(
 ) -> Exception:  # fmt: skip
     """Raise Retry for the running attempt; see Task.retry."""
     request = task.request
-    for name, value in {"args": args, "kwargs": kwargs, **options}.items():
-        if value is not None and not _is_same(request, name, value):
-            raise unsupported(_REFUSED.get(name, "retry(options)"))
+    for name, value in options.items():
+        if value is not None and name not in _CHANGEABLE:
+            raise unsupported("retry(queue=)" if name == "queue" else "retry(options)")
     if request.called_directly:
         raise exc if exc is not None else Retry("Task can be retried", None)
     limit = task.max_retries if max_retries is None else max_retries
@@ -35,17 +43,41 @@ def retry(
         )
     when = messages.aware(task.conf, "eta", eta) if eta is not None else task.default_retry_delay if countdown is None else countdown
     asked = Retry(exc=exc, when=when, is_eager=request.is_eager)
+    asked.call = _arguments(task, args, kwargs)
+    if not request.is_eager:
+        _revise(task, asked.call, options)
     if throw:
         raise asked from exc
     request.postponed = asked
     return asked
 
 
-def _is_same(request: Any, name: str, value: Any) -> bool:
-    """True if the option repeats the running call, as `self.retry(args=self.request.args)` does."""
-    if name == "args":
-        return list(value) == list(request.args or ())
-    return name == "kwargs" and dict(value) == dict(request.kwargs or {})
+def _arguments(task: Any, args: Any, kwargs: Any) -> tuple[tuple[Any, ...], dict[str, Any]]:
+    """Return the arguments of the next attempt: the given ones. Of args or kwargs alone, the others stay, except parameters that are given again."""
+    own, own_named = tuple(task.request.args or ()), dict(task.request.kwargs or {})
+    parameters = inspect.signature(task.run).parameters.values()
+    names = [each.name if each.kind is each.POSITIONAL_OR_KEYWORD else "" for each in parameters if each.kind in _POSITIONAL]
+    if kwargs is None:
+        given = own if args is None else tuple(args)
+        return given, {name: value for name, value in own_named.items() if args is None or name not in names[: len(given)]}
+    named = dict(kwargs)
+    if args is not None:
+        return tuple(args), named
+    return tuple(named.pop(name, value) for name, value in zip_longest(names[: len(own)], own)), named
+
+
+def _revise(task: Any, call: tuple[Any, Any], options: dict[str, Any]) -> None:
+    """Write what differs in the next attempt to the job's row, before the retry itself: a kill in between repeats this attempt with it."""
+    change = Edit(
+        expires_at=messages.expiry(task.conf, options.get("expires")), priority=messages.checked_priority(options.get("priority"))
+    )
+    if call != (task.request.args, task.request.kwargs):
+        args, kwargs = messages.encoded(task, list(call[0]), dict(call[1]))
+        change = replace(change, args=args, kwargs=kwargs)
+    if change == Edit():
+        return
+    with sending.session() as session:
+        edits.revise(session, current_job.id, current_job.attempt, change)
 
 
 def call(task: Any, function: Callable[..., Any], args: Any, kwargs: Any) -> Any:

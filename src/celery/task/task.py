@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable
+from types import GenericAlias
 from typing import Any, ClassVar
 
 from ...actor_schema.signature import Signature as ActorSignature
@@ -40,7 +41,8 @@ class Task:
     priority: int | None = None
     expires: Any = None
     serializer: str | None = None
-    ignore_result = False
+    ignore_result: bool | None = None
+    track_started: bool | None = None
     acks_late = False
     typing = True
     actor: Any = None
@@ -76,6 +78,11 @@ class Task:
         return conf
 
     @property
+    def is_tracked(self) -> bool:
+        """True if a running job is STARTED instead of PENDING."""
+        return bool(self.conf["task_track_started"] if self.track_started is None else self.track_started)
+
+    @property
     def request(self) -> Context:
         """The request of the running attempt; outside of one, that of a direct call."""
         return request.current(self.name) or Context(task=self.name)
@@ -87,10 +94,11 @@ class Task:
         return self.signature_of_actor
 
     def defaults(self) -> dict[str, Any]:
-        """Return the options of a call that the task declares. Raises ValueError for a soft time limit above the hard one."""
+        """Return the options of a call that the task declares, queue, priority, expiry and ignore_result. Raises ValueError for a soft time limit above the hard one."""
         if self.soft_time_limit and self.time_limit and self.soft_time_limit > self.time_limit:
             raise ValueError("soft_time_limit must be less than or equal to time_limit")
-        given = {"queue": self.queue, "priority": self.priority, "expires": self.expires}
+        is_ignored = self.conf["task_ignore_result"] if self.ignore_result is None else self.ignore_result
+        given = {"queue": self.queue, "priority": self.priority, "expires": self.expires, "ignore_result": is_ignored or None}
         return {name: value for name, value in given.items() if value is not None}
 
     def check_arguments(self, args: Any, kwargs: Any) -> None:
@@ -157,6 +165,13 @@ class Task:
 
     # From within an attempt.
 
+    def push_request(self, **fields: Any) -> None:
+        """Set the request of a direct call until pop_request(), as a test does."""
+        request.push(Context(**{"task": self.name, **fields}))
+
+    def pop_request(self) -> None:
+        request.pop()
+
     def retry(
         self, args: Any = None, kwargs: Any = None, exc: BaseException | None = None, throw: bool = True, eta: Any = None,
         countdown: float | None = None, max_retries: int | None = None, **options: Any,
@@ -176,6 +191,7 @@ class Task:
         sig = replacing.whole(sig)
         if self.request.stamps:
             sig.stamp(**self.request.stamps)
+        sig.set(replaced_task_nesting=self.request.replaced_task_nesting + 1)
         return self.on_replace(sig)
 
     def on_replace(self, sig: Signature) -> Any:
@@ -222,6 +238,8 @@ class Task:
 
     def __reduce__(self) -> Any:
         return registry.task, (self.name,)
+
+    __class_getitem__: Any = classmethod(GenericAlias)
 
     def __repr__(self) -> str:
         return f"<@task: {self.name}>"

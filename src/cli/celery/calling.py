@@ -69,8 +69,10 @@ def result(*, id: str, traceback: bool) -> None:
 @click.option("--exclude-queues", "-X", help="All of these queues but those.")
 def purge(*, force: bool, queues: str | None, exclude_queues: str | None) -> None:
     """Cancel all waiting jobs of queues, also those that start later."""
+    from ...celery.app import purging
+
     excluded = (exclude_queues or "").split(",")
-    chosen = [queue for queue in (queues.split(",") if queues else _queues_of_tasks()) if queue not in excluded]
+    chosen = [queue for queue in (queues.split(",") if queues else purging.queues_of_tasks()) if queue not in excluded]
     if not chosen:
         raise UpError("No queue is left to purge.")
     if not force:
@@ -78,14 +80,6 @@ def purge(*, force: bool, queues: str | None, exclude_queues: str | None) -> Non
     from ...operations.jobs import queue_purge
 
     run("bulk", "cancel", queue_purge.query(*chosen), "--yes")
-
-
-def _queues_of_tasks() -> list[str]:
-    from ...celery.core import registry, routes
-    from ...celery.task.declaration import queue_of
-
-    found = {queue_of(task) for task in registry.tasks.values()}
-    return sorted(found.union(*(routes.queues(app.conf) for app in registry.apps())))
 
 
 def _instant(text: str) -> str:

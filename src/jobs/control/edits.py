@@ -1,4 +1,4 @@
-"""Editing a waiting job: its arguments, due time or priority. The row alone determines the next run."""
+"""Editing a job: its arguments, due time, expiry or priority. The row alone determines the next run."""
 
 from __future__ import annotations
 
@@ -62,6 +62,11 @@ def edit(session: Session, id: str, change: Edit) -> Job:
     return _required(session, id, states, values)
 
 
+def revise(session: Session, id: str, attempt: int, change: Edit) -> None:
+    """Change the row of a running attempt, so that its retry starts with other values; one that has ended stays unchanged."""
+    _update(session, id, [State.RUNNING], Job.attempt == attempt, **_values(change))
+
+
 def takes_results(session: Session, id: str) -> bool:
     """True if the job's arguments depend on results of earlier steps."""
     step = _waiting_step(session, id)
@@ -111,8 +116,8 @@ def _required(session: Session, id: str, states: Sequence[State], values: dict[s
     raise NotAllowed(f"the job is {found}: only one that waits can be changed")
 
 
-def _update(session: Session, id: str, states: Sequence[State], **values: Any) -> Job | None:
-    statement = update(Job).where(Job.id == id, Job.state.in_(states)).values(**values).returning(Job)
+def _update(session: Session, id: str, states: Sequence[State], *conditions: Any, **values: Any) -> Job | None:
+    statement = update(Job).where(Job.id == id, Job.state.in_(states), *conditions).values(**values).returning(Job)
     job = session.execute(statement.execution_options(synchronize_session=False, populate_existing=True)).scalars().first()
     if job is not None:
         audit.about("job", job.id, actor=job.actor, changed=sorted({"args", "kwargs", *_FIELDS} & values.keys()))

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from src.celery import group, states
+from src.celery import AsyncResult, group, states
 from src.celery.exceptions import OperationalError, QueueNotFound, Unsupported
 from src.jobs.core.states import State
 from src.sql.clock import now
@@ -175,8 +175,10 @@ def test_a_route_of_the_configuration_and_a_queue_of_the_call(inline: Inline, mo
         add.apply_async((2, 2), queue="lopri")
 
 
-def test_results_are_kept_also_with_ignore_result(inline: Inline) -> None:
-    result = add.apply_async((1, 2), ignore_result=True)
+def test_an_ignored_result_is_none_for_the_caller_and_kept_for_later_steps(inline: Inline) -> None:
+    result, behind = add.apply_async((1, 2), ignore_result=True), (add.s(1, 2).set(ignore_result=True) | add.s(1)).delay()
+    assert (result.get(), result.ignored) == (None, True)
     inline.run_all()
 
-    assert result.get(1) == 3
+    assert (result.result, result.state, AsyncResult(result.id).get(1), behind.get(1)) == (None, states.SUCCESS, None, 4)
+    assert look(inline.database, result.id).result == 3

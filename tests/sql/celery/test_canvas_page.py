@@ -19,7 +19,7 @@ from src.jobs.core.models import Job
 from src.jobs.core.states import State
 from src.sql.clock import now
 from tests.actors import celery_tasks
-from tests.actors.celery_tasks import add, fail, joined_by, keep, log_error, log_id, mul, replaced_by, stamps, subtract, xsum
+from tests.actors.celery_tasks import add, fail, joined_by, keep, log_error, log_id, log_id_with, mul, replaced_by, stamps, subtract, xsum
 from tests.harness.inline import Inline
 from tests.harness.jobs import StillClock, look
 
@@ -308,7 +308,9 @@ def test_an_error_callback_of_a_chord_is_also_added_to_its_header_if_the_configu
         (lambda: group(group(add.s(1, 1), add.s(2, 2)), add.s(3, 3))(), [2, 4, 6]),
         (lambda: (group(add.s(1, 1), add.s(2, 2)) | group(xsum.s(), keep.s("x"))).delay(), [6, [[[2, 4], "x"], {}]]),
         (lambda: (chord([chord([add.s(1, 1), add.s(2, 2)], xsum.s()), add.s(3, 3)], xsum.s()) | keep.s()).delay(), [[12], {}]),
-        (lambda: chain(group([]), keep.s()).delay(), [[[]], {}]),
+        (lambda: chain(group([]), keep.s()).delay(), [[], {}]),
+        (lambda: chain(add.s(1, 1), group([]), keep.s()).delay(), [[2], {}]),
+        (lambda: chord([], keep.s()).delay(), [[[]], {}]),
         (lambda: (add.s(1) | group(mul.s(2), mul.s(3)) | xsum.s() | mul.s(2)).delay(1), 20),
     ],
 )
@@ -489,3 +491,23 @@ def test_an_operators_retry_of_the_failed_step_continues_the_chain(inline: Inlin
     inline.run_all()
 
     assert result.get(1) == [["done"], {}]
+
+
+def test_a_frozen_signature_that_is_sent_again_makes_jobs_of_its_own(run: Callable[[Any], Any]) -> None:
+    call = add.s(1)
+    id = call.freeze().id
+    first, second = call.delay(1), (mul.s(2, 2) | call).delay()
+
+    assert (run(first), run(second), first.id == id, second.id == id) == (2, 5, True, False)
+
+
+def test_error_callbacks_have_arguments_of_their_own(inline: Inline) -> None:
+    id = fail.apply_async(link_error=[log_id_with.s("a"), log_id_with.s(label="b")]).id
+
+    assert results(inline, "log_id_with") == [[id, "a"], [id, "b"]]
+
+
+def test_an_error_callback_of_a_chord_runs_for_each_task_of_a_groups_body(inline: Inline) -> None:
+    chord([add.si(1, 1), fail.si()], group(xsum.s(), xsum.s())).apply_async(link_error=log_id.s())
+
+    assert len([each for each in results(inline, "log_id") if each is not None]) == 2

@@ -12,7 +12,8 @@ from pydantic import SecretStr
 
 from src.actor_schema.signature import Signature
 from src.celery import signals, states
-from src.celery.exceptions import MaxRetriesExceededError, QueueNotFound, Retry, TaskRevokedError, TimeoutError, Unsupported
+from src.celery.core.messages import message
+from src.celery.exceptions import MaxRetriesExceededError, QueueNotFound, Reject, Retry, TaskRevokedError, TimeoutError, Unsupported
 from src.celery.result import AsyncResult
 from src.jobs.core.errors import JobsError
 from src.jobs.core.states import State
@@ -69,7 +70,7 @@ def test_a_failure_is_raised_as_itself(inline: Inline) -> None:
     with pytest.raises(TypeError, match="unsupported operand"):
         results[1].get(timeout=1)
     refused = results[2].get(timeout=1, propagate=False)
-    assert (type(refused).__name__, str(refused)) == ("Refused", "7 no")  # a stand-in: its class takes two arguments
+    assert (type(refused).__name__, str(refused)) == ("Refused", "Refused(7 no)")  # a stand-in: its class takes two arguments
     assert [each.state for each in results] == [states.FAILURE] * 3
     assert "raise KeyError" in str(results[0].traceback)
     assert results[0].failed()
@@ -117,6 +118,62 @@ def test_a_call_of_retry_may_have_its_own_limit_and_time(inline: Inline, time: S
     inline.run_all()
 
     assert result.get(1) == 1
+
+
+@pytest.mark.both_stores
+def test_a_retry_may_change_arguments_expiry_and_priority(inline: Inline, time: StillClock) -> None:
+    result = tasks.counts_up.delay(1, expires=60, priority=7)
+    inline.run_all()
+
+    job = look(inline.database, result.id)
+    assert (result.get(1), job.args, job.expires_at, job.priority) == ([2, 1], [2], now() + timedelta(seconds=60), 7)
+
+
+def test_a_retry_keeps_the_arguments_that_it_does_not_name(inline: Inline) -> None:
+    results = [
+        tasks.changes_a_part.delay(first=1, second=2, label="kept", args=(2, 3)),
+        tasks.changes_a_part.delay(1, 2, kwargs={"first": 2}),
+        tasks.changes_a_part.apply((), {"first": 1, "second": 2, "label": "kept", "args": (2, 3)}),
+    ]
+    inline.run_all()
+
+    assert [each.get(1) for each in results] == [[2, 3, "kept"], [2, 2, ""], [2, 3, "kept"]]
+
+
+def test_a_retry_to_another_queue_is_refused(inline: Inline) -> None:
+    result = tasks.counts_up.delay(1, queue="urgent")
+    inline.run_all()
+
+    with pytest.raises(Unsupported, match=r"retry\(queue=\) is not available"):
+        result.get(1)
+
+
+def test_a_running_task_is_pending_unless_it_is_tracked(inline: Inline, monkeypatch: pytest.MonkeyPatch) -> None:
+    result = tasks.looks_at_itself.delay()
+    inline.run_all()
+    monkeypatch.setitem(tasks.app.conf._values, "task_track_started", True)
+    tracked = tasks.looks_at_itself.delay()
+    inline.run_all()
+
+    assert (result.get(1), tracked.get(1)) == ([states.PENDING, True], [states.STARTED, True])
+
+
+def test_the_request_has_the_limits_and_properties_of_its_call(inline: Inline) -> None:
+    made = message(tasks.its_limits.name, (), {}, {"soft_time_limit": 20, "time_limit": 30, "app_id": "shop"})
+
+    assert made.options["celery"] == {"app_id": "shop"}
+    assert tasks.its_limits.apply(app_id="shop").get() == [60, None, "shop"]
+
+
+def test_purge_cancels_what_waits_and_cleanup_does_nothing(inline: Inline) -> None:
+    done = tasks.app.send_task("celery.backend_cleanup")
+    inline.run_all()
+    waiting = [tasks.add.delay(1, 1), tasks.add.apply_async((1, 1), countdown=60), tasks.limited.delay()]
+
+    assert tasks.app.control.purge() == 3
+    assert [each.state for each in waiting] == [states.REVOKED] * 3
+    assert (done.state, done.result) == (states.SUCCESS, None)
+    assert tasks.app.control.purge() == 0
 
 
 def test_retry_without_throwing_lets_the_function_go_on(inline: Inline) -> None:
@@ -172,10 +229,13 @@ def test_ignore_and_reject_end_the_job_without_a_result(inline: Inline) -> None:
     again = tasks.rejects.delay(requeue=True)
     inline.run_all()
 
-    assert [look(inline.database, each.id).state for each in results] == [State.CANCELLED] * 2
+    assert [look(inline.database, each.id).state for each in results] == [State.CANCELLED, State.DEAD]
     assert again.get(1) == 1
     with pytest.raises(TaskRevokedError):
         results[0].get(1)
+    with pytest.raises(Reject) as caught:
+        results[1].get(1)
+    assert (caught.value.reason, caught.value.requeue) == ("not now", False)
 
 
 def test_hooks_of_a_base_class_run_in_order(inline: Inline) -> None:
@@ -294,7 +354,7 @@ def test_revoke_cancels_what_waits_and_with_terminate_asks_what_runs(inline: Inl
 def test_an_unknown_id_is_pending(inline: Inline) -> None:
     result = tasks.app.AsyncResult("this-id-does-not-exist")
 
-    assert (result.state, result.ready(), result.result) == ("PENDING", False, None)
+    assert (result.state, result.ready(), result.result, result.exists()) == ("PENDING", False, None, False)
     with pytest.raises(TimeoutError):
         result.get(timeout=0.01)
 

@@ -7,10 +7,11 @@ from typing import Any
 
 import pytest
 
-from src.celery import Celery, Task, shared_task
+from src.celery import Celery, Task, exceptions, shared_task, uuid
+from src.celery.app import app_or_default
 from src.celery.app.declaring import task_name
-from src.celery.core.messages import message
 from src.celery.base.differences import UnknownName
+from src.celery.core.messages import message
 from src.celery.exceptions import Retry, SoftTimeLimitExceeded, Unsupported
 
 
@@ -91,7 +92,6 @@ def test_a_wrong_option_is_refused_at_the_declaration(options: dict[str, Any], e
     assert complaint in str(caught.value)
 
 
-def test_a_coroutine_function_is_refused(app: Celery) -> None:
 def test_an_unknown_option_is_kept_and_warned_of_once(app: Celery) -> None:
     with pytest.warns(
         UnknownName, match="'max_retires' is not an option of a task.*: do you mean 'max_retries'.*It has no effect"
@@ -103,6 +103,7 @@ def test_an_unknown_option_is_kept_and_warned_of_once(app: Celery) -> None:
     assert [each.filename for each in warned] == [__file__]
 
 
+def test_a_coroutine_function_is_refused(app: Celery) -> None:
     async def later() -> None: ...
 
     with pytest.raises(TypeError, match=r"@dramatiq\.actor"):
@@ -113,8 +114,9 @@ def test_an_unknown_option_is_kept_and_warned_of_once(app: Celery) -> None:
     "use",
     [
         lambda app, task: task.backend, lambda app, task: task.send_event("x"), lambda app, task: app.backend, lambda app, task: app.amqp,
-        lambda app, task: app.control.inspect().memdump(), lambda app, task: app.control.purge(), lambda app, task: app.worker_main([]), lambda app, task: app.steps,
+        lambda app, task: app.control.inspect().memdump(), lambda app, task: app.worker_main([]), lambda app, task: app.steps,
         lambda app, task: app.connection(), lambda app, task: Celery("x", loader="y"), lambda app, task: app.events,
+        lambda app, task: app.AsyncResult("x").then(print), lambda app, task: app.ResultSet().iter_native(), lambda app, task: exceptions.WorkerShutdown,
     ],
 )  # fmt: skip
 def test_an_interface_without_a_counterpart_names_itself_and_the_cure(use: Any, app: Celery) -> None:
@@ -131,6 +133,22 @@ def test_limits_of_a_call_are_in_milliseconds_and_ask_for_a_process(app: Celery)
     made = message("t", (), {}, {"soft_time_limit": 1.5, "time_limit": 3, "headers": {"a": 1}})
 
     assert made.options == {"time_limit": 1500, "hard_time_limit": 3000, "isolated": True, "celery": {"headers": {"a": 1}}}
+
+
+def test_a_request_is_pushed_and_popped_by_a_test_of_a_task(app: Celery) -> None:
+    @app.task(bind=True)
+    def which(self: Task) -> str | None:
+        return self.request.id
+
+    which.push_request(id="mine")
+    assert (which.request.id, which.run()) == ("mine", "mine")
+    which.pop_request()
+    assert which.run() is None
+
+
+def test_helpers_have_celerys_names(app: Celery) -> None:
+    assert (app_or_default(app), app_or_default().main, len(uuid())) == (app, "proj", 36)
+    assert issubclass(exceptions.BackendStoreError, exceptions.BackendError)
 
 
 def test_a_shared_task_takes_the_base_class_of_the_current_application(app: Celery) -> None:

@@ -42,7 +42,7 @@ def python(program: str, folder: Path, **environment: str) -> list[str]:
 def test_the_first_module_declares_its_task_in_a_worker(tmp_path: Path) -> None:
     (tmp_path / "tasks.py").write_text(TASKS)
 
-    expected = ["celery.accumulate", "celery.chord_unlock", "celery.map", "celery.starmap", "tasks.add"]
+    expected = ["celery.accumulate", "celery.backend_cleanup", "celery.chord_unlock", "celery.map", "celery.starmap", "tasks.add"]
     assert python(SHOW, tmp_path, CALLBOARD_ACTORS="tasks") == expected
 
 
@@ -69,7 +69,7 @@ def test_included_and_discovered_modules_are_imported_last(tmp_path: Path) -> No
     shown = python(SHOW, tmp_path, CALLBOARD_ACTORS="proj.celery")
     assert (
         " ".join(shown)
-        == "celery.accumulate celery.chord_unlock celery.map celery.starmap every ten proj.billing.tasks.bill proj.tasks.add"
+        == "celery.accumulate celery.backend_cleanup celery.chord_unlock celery.map celery.starmap every ten proj.billing.tasks.bill proj.tasks.add"
     )
 
 
