@@ -29,6 +29,7 @@ INTERNALS = {
     "_get_task_meta": "reads the keys of a result backend",
     "producer_pool": "publishes a message of its own through Celery's connections",
     "worker_state": "looks into Celery's worker",
+    "_SignalRecorder": "connects receivers inside the worker's own process",
     "amqp": "publishes through Celery's connections",
     "store_result": "writes to a result backend itself",
     "assert_trace_log": "compares the log lines of Celery's worker",

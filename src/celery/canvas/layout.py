@@ -70,8 +70,11 @@ def send(signature: Signature, args: Iterable[Any], kwargs: Mapping[str, Any], o
     plan = Plan(signature.task)
     laid = plan.lay(given, Place(tuple(args), kwargs))
     id = sending.send_all(plan.workflow)
-    if isinstance(laid.result, GroupResult) and type(given) is group:
-        laid.result.id = id
+    if not isinstance(laid.result, GroupResult) or type(given) is not group:
+        return laid.result
+    if len(laid.result) == 1 and isinstance(laid.result[0], GroupResult):
+        return laid.result[0]  # of a single chain that ends with a group: as in Celery, the results of that group
+    laid.result.id = id
     return laid.result
 
 

@@ -91,10 +91,11 @@ class group(_Several):
         return GroupResult(new_id(), [task.apply(given, kwargs) for task in self.unrolled()])
 
     def unrolled(self) -> Iterator[Signature]:
-        """Yield its tasks, and in place of a group within it the tasks of that one."""
+        """Yield its tasks without empty chains, and in place of a group within it the tasks of that one."""
         for task in self.tasks:
             if type(task) is not group:
-                yield task
+                if type(task) is not chain or task.tasks:
+                    yield task
                 continue
             for inner in task.unrolled():
                 yield inner.clone(task.args, **task.options) if task.args or task.options else inner

@@ -159,7 +159,12 @@ class GroupResult(ResultSet):
         return cls(id, [AsyncResult(each) for each in ids]) if exists else None
 
     def as_tuple(self) -> Any:
-        return (self.id, self.parent and self.parent.as_tuple()), [each.as_tuple() for each in self.results]
+        return (self.id, self.parent and self.parent.as_tuple()), [self._member(each) for each in self.results]
+
+    def _member(self, result: Any) -> Any:
+        """Describe a member; the parent of the group is not repeated."""
+        (id, parent), members = result.as_tuple()
+        return (id, None if result.parent is self.parent else parent), members
 
     def as_list(self) -> list[str]:
         return [self.id, *(id for each in self.results for id in each.as_list())]

@@ -311,6 +311,9 @@ def test_an_error_callback_of_a_chord_is_also_added_to_its_header_if_the_configu
         (lambda: chain(group([]), keep.s()).delay(), [[], {}]),
         (lambda: chain(add.s(1, 1), group([]), keep.s()).delay(), [[2], {}]),
         (lambda: chord([], keep.s()).delay(), [[[]], {}]),
+        (lambda: group(chain(), add.s(1, 2), chain()).delay(), [3]),
+        (lambda: group(add.s(1, 2) | group(add.s(1), add.s(2))).delay(), [4, 5]),
+        (lambda: group(add.s(1, 1), add.s(1, 2) | group(add.s(1), add.s(2))).delay(), [2, [4, 5]]),
         (lambda: (add.s(1) | group(mul.s(2), mul.s(3)) | xsum.s() | mul.s(2)).delay(1), 20),
     ],
 )
@@ -511,3 +514,17 @@ def test_an_error_callback_of_a_chord_runs_for_each_task_of_a_groups_body(inline
     chord([add.si(1, 1), fail.si()], group(xsum.s(), xsum.s())).apply_async(link_error=log_id.s())
 
     assert len([each for each in results(inline, "log_id") if each is not None]) == 2
+
+
+def test_a_result_as_a_tuple_names_each_task_once(inline: Inline) -> None:
+    result = chain(add.si(1, 0), group(add.s(1), add.s(2)), group(xsum.s(), xsum.s()), xsum.s()).delay()
+    ids: list[str] = []
+
+    def walk(node: Any) -> None:
+        (id, parent), members = node
+        ids.append(id)
+        for each in [*(members or ()), *([parent] if parent else [])]:
+            walk(each)
+
+    walk(result.as_tuple())
+    assert (len(ids), len(set(ids))) == (8, 8)
