@@ -12,11 +12,6 @@ import json
 from functools import lru_cache
 from typing import Any
 
-from cryptography.exceptions import InvalidTag
-from cryptography.hazmat.primitives.ciphers.aead import AESSIV
-from cryptography.hazmat.primitives.hashes import SHA256
-from cryptography.hazmat.primitives.kdf.hkdf import HKDF
-
 from ..jobs.core.envelopes import dumps
 from ..settings import get_settings
 
@@ -40,6 +35,8 @@ def unseal(value: Any, place: str) -> Any:
     """Unseal a value; one that is not sealed is returned unchanged. Raises Unopenable."""
     if not is_sealed(value):
         return value
+    from cryptography.exceptions import InvalidTag  # imported late: 7 MB that only secret arguments need
+
     try:
         sealed = base64.urlsafe_b64decode(value[MARK])
         return json.loads(_cipher(get_settings().effective_secret_key()).decrypt(sealed, _about(place)))
@@ -57,5 +54,9 @@ def _about(place: str) -> list[bytes]:
 
 
 @lru_cache(maxsize=4)
-def _cipher(secret: str) -> AESSIV:
+def _cipher(secret: str) -> Any:
+    from cryptography.hazmat.primitives.ciphers.aead import AESSIV  # imported late: 7 MB that only secret arguments need
+    from cryptography.hazmat.primitives.hashes import SHA256
+    from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+
     return AESSIV(HKDF(SHA256(), length=64, salt=None, info=b"callboard secret arguments").derive(secret.encode()))

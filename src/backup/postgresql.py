@@ -10,7 +10,6 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from psycopg.conninfo import make_conninfo
 from sqlalchemy import URL, text
 from sqlalchemy.engine import Connection
 
@@ -119,6 +118,8 @@ def _schema() -> str:
 
 def _name(url: URL) -> str:
     """The libpq connection string without the password: other users can read command lines."""
+    from psycopg.conninfo import make_conninfo  # imported late: 8 MB that SQLite does without
+
     return make_conninfo("", **conninfo(url))
 
 

@@ -9,7 +9,6 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-import css_inline
 from jinja2 import (
     BaseLoader,
     ChoiceLoader,
@@ -61,6 +60,8 @@ def names() -> list[str]:
 
 def inlined(html: str) -> str:
     """Inline the page's style sheet into its elements; rules that cannot be inlined (media queries) stay in the head."""
+    import css_inline  # imported late: 2 MB that only a process which sends mail needs
+
     return css_inline.CSSInliner(keep_style_tags=False, keep_at_rules=True, load_remote_stylesheets=False).inline(html)
 
 

@@ -6,8 +6,6 @@ import math
 from collections.abc import Sequence
 from html import escape
 
-import resvg_py
-
 from .document import Chart, Tone
 from .numbers import count
 
@@ -43,6 +41,8 @@ def svg(chart: Chart, palette: Palette, *, id: str = "chart", marks: Sequence[tu
 
 def png(chart: Chart) -> bytes:
     """Render the chart as a PNG on white, for mail programs, which show no SVG."""
+    import resvg_py  # imported late: only a process that draws pictures needs it
+
     return bytes(resvg_py.svg_to_bytes(svg_string=svg(chart, ON_PAPER), background="#ffffff", zoom=ZOOM, sans_serif_family="DejaVu Sans"))
 
 

@@ -18,7 +18,6 @@ from sqlalchemy import Connection, Dialect, Engine, event
 from sqlalchemy.exc import DBAPIError
 
 from .engines import begin_writing, is_left
-from .prepared import CAN_PREPARE, Prepared
 
 #: connections of a process that may wait for notifications
 LISTENERS = 8
@@ -59,8 +58,10 @@ class Direct:
         self._execute = connection.cursor().execute
         self._channel: str | None = None
         self._flushes = True
-        self._prepared: Prepared | None = None
+        self._prepared: Any = None
         if not self.is_sqlite:
+            from .prepared import CAN_PREPARE, Prepared  # imported late: it needs psycopg, 8 MB that SQLite does without
+
             try:
                 self.fetch(_PLAN_ONCE, {})
                 self._prepared = Prepared(connection) if CAN_PREPARE else None

@@ -12,7 +12,6 @@ from typing import Any
 from sqlalchemy import URL, Engine, create_engine, event
 
 from ..locks import ProcessLock
-from .half_open import WatchfulConnection
 
 #: key in `Connection.info` of connections that find Callboard's tables by their names
 FINDS_TABLES = "callboard_finds_tables"
@@ -123,6 +122,8 @@ _REACHED = {
 
 def postgresql_engine(url: URL, pool_size: int, overflow: int, *, schema: str = "") -> Engine:
     """Create an engine that pings each connection before use. `schema`: the only one in which names are looked up."""
+    from .half_open import WatchfulConnection  # imported late: it needs psycopg, 8 MB that SQLite does without
+
     engine = create_engine(
         url,
         hide_parameters=True,
@@ -134,7 +135,7 @@ def postgresql_engine(url: URL, pool_size: int, overflow: int, *, schema: str = 
     )
 
     @event.listens_for(engine, "do_connect")
-    def _connect(_dialect: Any, _record: Any, arguments: Any, options: Any) -> WatchfulConnection:
+    def _connect(_dialect: Any, _record: Any, arguments: Any, options: Any) -> Any:
         return WatchfulConnection.connect(*arguments, **options)
 
     # First, because SQLAlchemy reads the default schema of the first connection.

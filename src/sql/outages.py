@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import sqlite3
+import sys
 import time
 from typing import Any, NamedTuple
 
-import psycopg
 from sqlalchemy import exc
 from sqlalchemy.exc import DBAPIError
 
@@ -33,7 +33,8 @@ def is_outage(error: BaseException) -> bool:
         return getattr(original, "sqlite_errorcode", 0) & 0xFF in _SQLITE_OUTAGES
     state = getattr(original, "sqlstate", None)
     if state is None:  # not raised by the server
-        return isinstance(original, psycopg.OperationalError | psycopg.InterfaceError)
+        psycopg = sys.modules.get("psycopg")  # 8 MB, which SQLite does not need: an error of a driver that is not imported is none of its
+        return psycopg is not None and isinstance(original, psycopg.OperationalError | psycopg.InterfaceError)
     return str(state).startswith(_OUTAGES)
 
 
