@@ -19,7 +19,7 @@ import subprocess
 import sys
 import tempfile
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import asdict
 from pathlib import Path
@@ -93,7 +93,8 @@ def make_broker_node(folder: Path) -> BrokerNode:
 class Postgres:
     """A PostgreSQL cluster on a free port; durability is off, because it never outlives the tests."""
 
-    def __init__(self, *, folder: Path | None = None, port: int = 0) -> None:
+    def __init__(self, *, folder: Path | None = None, port: int = 0, settings: Mapping[str, str] | None = None) -> None:
+        self._settings = dict(settings or {})
         found = packages.postgresql_folder()
         if found is None:
             raise RuntimeError("The tests need PostgreSQL. ./run test installs it, or: sudo apt-get install postgresql")
@@ -107,10 +108,13 @@ class Postgres:
         self.folder = Path(tempfile.mkdtemp(prefix="callboard-postgres-"))
         self._as: dict[str, Any] = {}
         if os.geteuid() == 0:  # PostgreSQL refuses to run as root
-            user = _somebody()
+            user = unprivileged_user()
             os.chown(self.folder, user.pw_uid, user.pw_gid)
             self._as = {"user": user.pw_uid, "group": user.pw_gid, "extra_groups": []}
         self._environment = {"PATH": os.environ.get("PATH", "/usr/bin:/bin"), "LC_ALL": "C.UTF-8", "HOME": str(self.folder)}
+        self._make_data()
+
+    def _make_data(self) -> None:
         self._run("initdb", "--no-sync", "--auth=trust", "--username=callboard", "--encoding=UTF8", "--locale=C", str(self.data))
 
     @property
@@ -133,6 +137,7 @@ class Postgres:
             "max_connections": "400",
             "shared_buffers": "64MB",
             "dynamic_shared_memory_type": "mmap",  # a minimal root file system may have no usable /dev/shm
+            **self._settings,
         }
         options = [part for name, value in settings.items() for part in ("-c", f"{name}={value}")]
         with open(self.folder / "log", "ab") as log:
@@ -281,7 +286,8 @@ def random_name(prefix: str) -> str:
     return f"{prefix}_{secrets.token_hex(5)}"
 
 
-def _somebody() -> pwd.struct_passwd:
+def unprivileged_user() -> pwd.struct_passwd:
+    """Return the user that runs PostgreSQL for root."""
     for name in ("postgres", "nobody"):
         try:
             return pwd.getpwnam(name)
