@@ -81,21 +81,29 @@ def run(command: Sequence[str], *, env: Mapping[str, str], cwd: Path, timeout: f
 
 def cpu_seconds(root: int) -> float:
     """User and system seconds of a process and all its descendants, those that have ended included (Linux)."""
-    parents: dict[int, int] = {}
-    seconds: dict[int, float] = {}
+    return sum(sum(int(field) for field in fields[11:15]) / _TICK for fields in _tree(root).values())
+
+
+def context_switches(root: int) -> int:
+    """Context switches of all threads of a process and its descendants (Linux)."""
+    count = 0
+    for pid in _tree(root):
+        for status in Path(f"/proc/{pid}/task").glob("*/status"):
+            with suppress(OSError):  # the thread has just ended
+                count += sum(int(line.split()[1]) for line in status.read_text().splitlines() if "ctxt_switches" in line)
+    return count
+
+
+def _tree(root: int) -> dict[int, list[str]]:
+    """Return the fields of /proc/PID/stat behind the name, for a process and all its descendants."""
+    found: dict[int, list[str]] = {}
     for entry in Path("/proc").iterdir():
-        if not entry.name.isdigit():
-            continue
-        try:
-            fields = (entry / "stat").read_text().rpartition(")")[2].split()
-        except OSError:
-            continue  # it has just ended; its parent accounts for it
-        pid = int(entry.name)
-        parents[pid] = int(fields[1])
-        seconds[pid] = sum(int(field) for field in fields[11:15]) / _TICK
+        if entry.name.isdigit():
+            with suppress(OSError):  # it has just ended; its parent accounts for it
+                found[int(entry.name)] = (entry / "stat").read_text().rpartition(")")[2].split()
     tree, grown = {root}, True
     while grown:
-        children = {pid for pid, parent in parents.items() if parent in tree} - tree
+        children = {pid for pid, fields in found.items() if int(fields[1]) in tree} - tree
         grown = bool(children)
         tree |= children
-    return sum(seconds.get(pid, 0.0) for pid in tree)
+    return {pid: found[pid] for pid in tree if pid in found}
