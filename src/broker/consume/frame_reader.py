@@ -17,13 +17,18 @@ from ..core.pika_parts import IS_KNOWN
 
 #: bytes of a body up to which a delivery is awaited as a whole
 WHOLE_LIMIT = 65_536
+#: bytes read from the socket at once; pika's 4,096 hold eleven short messages
+READ_LIMIT = 65_536
 _FRAME = struct.Struct(">BHL")  # type, channel, size of the payload; the payload and one end byte follow
 _METHOD, _HEADER, _BODY, _END = 1, 2, 3, 0xCE
 _DELIVER = b"\x00\x3c\x00\x3c"
 _TAG = struct.Struct(">QB")
 _CONTENT = struct.Struct(">QH")  # size of the body, flags of the properties
+_HEAD = struct.Struct(">BHL4xQH")  # of a header frame: that of every frame, then after class and weight the same
 _FLAGS_AT = 12  # bytes of a header frame before its flags
 _FOREIGN = 0x2400  # flags that no message of ours has: headers, correlation id
+_LEADING = 0xF800  # flags of the properties up to the priority
+_OURS = 0x9800  # their values in messages of ours: content type, delivery mode, priority
 
 
 class Whole(NamedTuple):
@@ -56,6 +61,11 @@ class DeliveringConnection(pika.SelectConnection):  # type: ignore[misc]
     _frame_buffer: bytes
     #: accepts a burst of deliveries, in order, or returns False to let pika deliver them; None: pika delivers all
     sink: Callable[[list[Whole]], bool] | None = None
+
+    def _proto_connection_made(self, transport: Any) -> None:
+        super()._proto_connection_made(transport)
+        if IS_KNOWN:
+            self._transport._MAX_RECV_BYTES = READ_LIMIT
 
     def _on_data_available(self, data_in: bytes) -> None:
         if not IS_KNOWN:
@@ -125,17 +135,22 @@ def whole_delivery(buffer: bytes, position: int) -> Whole | bool:
     try:
         kind, channel, size = _FRAME.unpack_from(buffer, position)
         at = position + _FRAME.size
-        if kind != _METHOD or buffer[at : at + 4] != _DELIVER[: len(buffer) - at]:
+        if kind != _METHOD:
             return False
+        if not buffer.startswith(_DELIVER, at):
+            return _DELIVER.startswith(buffer[at : at + 4])
         tag_end = at + 5 + buffer[at + 4]
         consumer_tag = buffer[at + 5 : tag_end]
         delivery_tag, redelivered = _TAG.unpack_from(buffer, tag_end)
         at += size + 1
-        kind, same_channel, size = _FRAME.unpack_from(buffer, at)
-        body_size, flags = _CONTENT.unpack_from(buffer, at + _FRAME.size + 4)
+        kind, same_channel, size, body_size, flags = _HEAD.unpack_from(buffer, at)
         if kind != _HEADER or same_channel != channel or body_size > WHOLE_LIMIT or flags & 1:
             return False
-        priority = _priority(buffer, at + _FRAME.size + 4 + _CONTENT.size, flags)
+        properties_at = at + _HEAD.size
+        if flags & _LEADING == _OURS:
+            priority: int | None = buffer[properties_at + buffer[properties_at] + 2]
+        else:
+            priority = _priority(buffer, properties_at, flags)
         header = buffer[at + _FRAME.size + _FLAGS_AT : at + _FRAME.size + size] if flags & _FOREIGN else b""
         at += _FRAME.size + size + 1
         body = b""

@@ -15,7 +15,8 @@ from pika.adapters.utils import io_services_utils
 METHODS: dict[object, tuple[str, ...]] = {
     pika.BlockingConnection: ("_request_channel_dispatch",),
     pika.SelectConnection: (
-        "_adapter_emit_data", "_get_body_frame_max_length", "_get_write_buffer_size", "_on_data_available", "_read_frame", "_terminate_stream",
+        "_adapter_emit_data", "_get_body_frame_max_length", "_get_write_buffer_size", "_on_data_available", "_proto_connection_made",
+        "_read_frame", "_terminate_stream",
     ),
     pika.channel.Channel: ("_on_deliver",),
     io_services_utils: ("_AsyncPlaintextTransport",),
@@ -26,7 +27,7 @@ ATTRIBUTES: dict[object, tuple[str, ...]] = {
     pika.connection: ("_channels", "_frame_buffer"),
     pika.channel: ("_content_assembler", "_method_frame"),
     pika.adapters.base_connection: ("_transport",),
-    io_services_utils: ("_sock", "_state"),
+    io_services_utils: ("_MAX_RECV_BYTES", "_sock", "_state"),
 }
 
 
