@@ -17,6 +17,9 @@ from ...jobs.options.job_options import NORMAL_PRIORITY
 
 #: seconds that a settled delivery may wait for earlier ones, to be acknowledged together
 TOGETHER_S = 0.02
+#: The same while few are settled. An earlier one is often in the next commit: acknowledging one by one meanwhile would cost worker and
+#: RabbitMQ as much as their jobs.
+FEW_TOGETHER_S = 0.1
 
 
 class Arrival(NamedTuple):
@@ -172,13 +175,14 @@ class Acknowledger:
         """Remove a tag answered with a nack: it no longer holds the low-water mark."""
         del self._open[tag]
 
-    def acknowledge(self, channel: Any, *, everything: bool = False) -> None:
-        """Send the acks that can be sent now. One long job must not hold back the others for longer than TOGETHER_S."""
+    def acknowledge(self, channel: Any, *, everything: bool = False, few: int = 0) -> None:
+        """Send the acks that can be sent now. One long job must not hold back the others for long: `few` of them, and then all sooner."""
         newest = self._advance()
         if newest is not None:
             # Name only a tag that is still open: RabbitMQ closes the channel over any other.
             channel.basic_ack(newest, multiple=True)
-        if self._settled and (everything or time.monotonic() - self._since > TOGETHER_S):
+        patience_s = FEW_TOGETHER_S if len(self._settled) <= few else TOGETHER_S
+        if self._settled and (everything or time.monotonic() - self._since > patience_s):
             for tag in sorted(self._settled):
                 channel.basic_ack(tag)
                 del self._open[tag]

@@ -84,6 +84,23 @@ def test_one_long_job_does_not_hold_back_the_others(monkeypatch: pytest.MonkeyPa
     assert channel.open == [1]
 
 
+def test_a_few_wait_longer_for_an_earlier_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(deliveries, "TOGETHER_S", -1.0)
+    channel, acknowledger = Channel(), Acknowledger()
+    for tag in [1, 2, 3]:
+        channel.open.append(tag)
+        acknowledger.delivered(tag)
+    acknowledger.settle(2)
+    acknowledger.settle(3)
+
+    acknowledger.acknowledge(channel, few=2)
+    assert channel.open == [1, 2, 3]
+    acknowledger.settle(1)
+    acknowledger.acknowledge(channel, few=2)
+
+    assert (channel.open, channel.frames) == ([], 1)
+
+
 def test_a_delivery_of_another_generation_is_ignored() -> None:
     channel, acknowledger = Channel(), Acknowledger()
 
