@@ -40,6 +40,16 @@ def test_values_arrive_as_they_were_given(database: Database, values: list[tuple
     assert [database.direct.read(partial(ECHO.execute, rows=[row])) for row in rows] == [[row] for row in rows]
 
 
+INSTANTS = Batch({"us": "bigint"}, "SELECT d.us, #(l.at) FROM {rows} JOIN (SELECT @(:at) AS at) AS l ON true")
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.integers(0, 4_200_000_000_000_000))
+def test_an_instant_keeps_its_microseconds(database: Database, us: int) -> None:
+    """Until 2103: PostgreSQL computes with floats."""
+    assert database.direct.read(partial(INSTANTS.execute, rows=[(us,)], at=us)) == [(us, us)]
+
+
 @only_on("postgresql")
 def test_a_text_that_postgresql_cannot_hold_is_refused_and_not_cut_off(database: Database) -> None:
     with pytest.raises(DBAPIError, match="NUL"):
