@@ -190,7 +190,10 @@ class AttemptRunner:
 
 def _tick(options: dict[str, Any]) -> datetime | None:
     """Return the tick that a schedule has stored in the options; those of a foreign message may hold anything there."""
+    tick = options.get(SCHEDULED_FOR)
+    if tick is None:
+        return None
     try:
-        return datetime.fromisoformat(options[SCHEDULED_FOR])
-    except (KeyError, TypeError, ValueError):
+        return datetime.fromisoformat(tick)
+    except (TypeError, ValueError):
         return None

@@ -36,6 +36,7 @@ class _Surroundings(NamedTuple):
     stdout: _Tee
     stderr: _Tee
     handlers: list[tuple[logging.Handler, int, logging.Formatter | None, list[Any]]]
+    own: list[logging.Handler]  # the same ones
     level: int
     disabled: int
     silent: frozenset[str]  # loggers that were already disabled
@@ -65,6 +66,7 @@ def install(find: Find = lambda: current_job.job) -> None:
         stdout=stdout,
         stderr=stderr,
         handlers=[(each, each.level, each.formatter, each.filters[:]) for each in root.handlers],
+        own=root.handlers[:],
         level=root.level,
         disabled=root.manager.disable,
         silent=frozenset(each.name for each in _loggers() if each.disabled),
@@ -106,9 +108,8 @@ def put_back() -> None:
     if _SENTINEL.disabled:
         for logger in _loggers():
             logger.disabled = logger.name in was.silent
-    own = [each for each, _, _, _ in was.handlers]
-    if root.handlers != own:
-        root.handlers[:] = [*own, *(each for each in root.handlers if each not in own and not _is_to_terminal(each, was))]
+    if root.handlers != was.own:
+        root.handlers[:] = [*was.own, *(each for each in root.handlers if each not in was.own and not _is_to_terminal(each, was))]
     for handler, level, formatter, filters in was.handlers:
         handler.level, handler.formatter = level, formatter
         if handler.filters != filters:

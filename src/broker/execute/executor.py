@@ -90,14 +90,14 @@ class Executor:
         current_job.job = running.job
         self._load.start(running)
         finished: Finished | None = None
-        outcome = "lost"
+        outcome: str = "lost"
         try:
             spans = tracing.active()
             if spans is None:
                 finished = self._carry_out(running)
             else:
                 finished = spans.attempt(delivery.claimed, delivery.options, self.attempts.lease.name, partial(self._carry_out, running))
-            outcome = Outcome.SUCCEEDED.value if finished is None else finished.outcome.value
+            outcome = Outcome.SUCCEEDED if finished is None else finished.outcome
         except LostLease:
             log.warning("lease_was_lost", job_id=running.job.id, attempt=running.job.attempt)
         except Exception as error:
@@ -105,7 +105,7 @@ class Executor:
             log.exception("end_not_decided", job_id=running.job.id)
             reason = f"its end could not be decided: {describe(error)}"
             finished = end(running, State.DEAD, Outcome.FAILED, error=describe(error), reason=reason, failures=1)
-            outcome = Outcome.FAILED.value
+            outcome = Outcome.FAILED
         finally:
             self._status_page.leave()
             self._load.stop()

@@ -28,11 +28,13 @@ class Hooks:
 
     def before(self, event: str, delivery: Delivery) -> None:
         """Call `before_<event>` of each middleware. Raises only MiddlewareError, such as SkipMessage."""
-        self._call(self._before[event], delivery)
+        if hooks := self._before[event]:
+            self._call(hooks, delivery)
 
     def after(self, event: str, delivery: Delivery, **values: Any) -> None:
         """Call `after_<event>` of each middleware, with the result or the exception in `values`."""
-        self._call(self._after[event], delivery, **values)
+        if hooks := self._after[event]:
+            self._call(hooks, delivery, **values)
 
     def _call(self, hooks: list[Callable[..., None]], delivery: Delivery, **values: Any) -> None:
         for hook in hooks:

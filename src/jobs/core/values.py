@@ -37,6 +37,8 @@ def dumps_rich(value: Any) -> str:
 
     A lone surrogate, which no store and few parsers accept, becomes its escape sequence as text.
     """
+    if type(value) is int:
+        return int.__repr__(value)
     return _written(value, _encode_rich, _as_text)
 
 
