@@ -19,6 +19,8 @@ from ...jobs.attempts.current_job import RunningJob
 AHEAD_S = 0.05
 #: jobs that may be claimed ahead, however short they are
 AHEAD_LIMIT = 400
+#: jobs per thread from which claims wait until half of the room is free
+MANY_PER_THREAD = 4
 #: seconds until the place of a poison-job suspect that has not started is free again
 SUSPECT_S = 1.0
 #: seconds: jobs shorter than this on average get a deep prefetch, longer ones no more than the number of threads
@@ -75,9 +77,16 @@ class Load:
         return self._average_s < SHORT_S
 
     def reserve(self, wanted: int) -> int:
-        """Reserve room for up to `wanted` jobs; return how many were granted."""
+        """Reserve room for up to `wanted` jobs; return how many were granted.
+
+        While jobs are short, none are granted that do not all fit until half of the room is free. Otherwise each claim would be
+        for the few jobs that ended during the previous one, and a statement for few jobs costs nearly as much as one for hundreds.
+        """
         with self._lock:
-            granted = 0 if not self.takes else max(0, min(wanted, self._target() - self._in_flight))
+            target = self._target()
+            room = target - self._in_flight
+            waits = room < wanted and target >= MANY_PER_THREAD * self.threads and self._in_flight > target // 2
+            granted = 0 if waits or not self.takes else max(0, min(wanted, room))
             self._in_flight += granted
             return granted
 
