@@ -92,6 +92,11 @@ class JoiningConnection(pika.SelectConnection):  # type: ignore[misc]
             self._adapter_emit_data(unsent)
 
     @property
+    def is_without_socket(self) -> bool:
+        """True until TCP has connected."""
+        return self._transport is None
+
+    @property
     def has_unsent(self) -> bool:
         """True if pika holds bytes that the kernel has not taken."""
         return self._transport is not None and bool(self._get_write_buffer_size())

@@ -359,10 +359,15 @@ class Publisher:
             self._publish_waiting()
 
     def _shut(self) -> None:
-        if self._connection is not None and self._connection.is_open:
-            self._connection.close()
-        elif self._connection is not None:
-            self._connection.ioloop.stop()
+        connection = self._connection
+        if connection is None:
+            return
+        if connection.is_closing or connection.is_closed:
+            connection.ioloop.stop()
+        elif connection.is_open or connection.is_without_socket:
+            connection.close()
+        else:  # pika fails on a close during its handshake, and to stop the loop alone would leave the socket open
+            connection.ioloop.hang_up()
 
 
 def _words(reason: Exception) -> str:

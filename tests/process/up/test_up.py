@@ -202,7 +202,7 @@ def test_after_a_kill_of_up_itself_its_parts_end_and_the_next_up_starts_them(hou
 
     os.kill(supervisor, signal.SIGKILL)
 
-    eventually(lambda: not process_tree.living(parts), deadline_s=60, interval_s=0.3, what="its parts have ended")
+    eventually(lambda: not process_tree.living(parts), deadline_s=150, interval_s=0.3, what="its parts have ended")
     assert "was killed" in house.call("status", check=False).stdout
     said = house.up()
     assert "first start" not in said
