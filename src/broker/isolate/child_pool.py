@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import os
-import select
-import signal
 import socket
 import subprocess
 import sys
@@ -28,6 +26,7 @@ from ..publish.publisher import hand_off
 from . import fork_server
 from .child import INTERRUPTS, Request
 from .fork_server import END, START
+from .forked import Forked
 from .frames import Ended, Frames, pair
 
 log = get_logger(__name__)
@@ -42,34 +41,12 @@ GONE_S = 5.0
 MODULES = [f"{__name__.partition('.')[0]}.actors"]
 
 
-class ForkedServer:
-    """The fork server forked from this process, with the interface of subprocess.Popen."""
+class ForkedServer(Forked):
+    """The fork server forked from this process."""
 
     def __init__(self, pid: int, control: socket.socket) -> None:
-        self.pid = pid
+        super().__init__(pid)
         self.control = control
-        self._code: int | None = None
-        self._handle = os.pidfd_open(pid)
-
-    def poll(self) -> int | None:
-        if self._code is None:
-            found, status = os.waitpid(self.pid, os.WNOHANG)
-            if found:
-                self._code = os.waitstatus_to_exitcode(status)
-                os.close(self._handle)
-        return self._code
-
-    def wait(self, timeout: float) -> int:
-        if self.poll() is None:
-            select.select([self._handle], [], [], timeout)
-        code = self.poll()
-        if code is None:
-            raise subprocess.TimeoutExpired(f"process {self.pid}", timeout)
-        return code
-
-    def kill(self) -> None:
-        if self.poll() is None:
-            os.kill(self.pid, signal.SIGKILL)
 
 
 def fork_early() -> ForkedServer | None:
