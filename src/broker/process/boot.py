@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import multiprocessing
 import os
 import signal
 import sys
@@ -31,7 +32,7 @@ from ..options.limits import Limits
 from ..options.shutdown import notify
 from ..publish.publisher import get_publisher
 from ..recover.relay import Relay
-from . import parent
+from . import memory, parent
 from .stopping import Stopping
 from .worker_process import SchemaMissing, WorkerProcess
 
@@ -68,9 +69,11 @@ class Boot(Middleware):
         self._is_command = True
         with self._must_succeed():
             configure_logs()
+            memory.limit_heaps()
             if _has_isolated(broker):
                 self._forked = fork_early()
-            parent.watch(self._stops, self._stop)
+            if multiprocessing.parent_process() is not None:  # Dramatiq's main process
+                parent.watch(self._stops, self._stop)
             child_signals.reset_in_children()
 
     def before_worker_boot(self, broker: Broker, worker: Any) -> None:
@@ -201,6 +204,7 @@ def _calm_collector() -> None:
     """Make garbage collections rare, and exclude imported objects, which live as long as the process."""
     gc.collect()
     gc.freeze()
+    memory.give_back()
     young, *older = gc.get_threshold()
     if 0 < young < YOUNG_OBJECTS:  # a collector that is disabled, or made rarer still, stays so
         gc.set_threshold(YOUNG_OBJECTS, *older)

@@ -37,7 +37,8 @@ def watch(stops: threading.Event, stop: Callable[[float], None]) -> None:
     handlers.
     """
     parent = multiprocessing.parent_process()
-    started_by = os.getppid() if parent is None else parent.pid
+    assert parent is not None, "called in a child of Dramatiq's main process"
+    started_by = parent.pid
     request = _StopRequest(started_by)
     threading.Thread(target=_watch, args=(started_by, request, stops, stop), name="parent", daemon=True).start()
 

@@ -33,16 +33,22 @@ def web() -> None:
 @click.option("--threads", type=click.IntRange(1, 256), help="Actor threads; default: CALLBOARD_THREADS or 8.")
 @click.option("--queues", "-Q", help="Only these queues, comma separated; default: all.")
 def worker(*, threads: int | None, queues: str | None) -> None:
-    """Run jobs; replaces this process by `dramatiq src.actors`."""
+    """Run jobs, in this one process; `dramatiq src.actors -p N` runs several."""
     settings = join()
+    _load_actors()
+    from ... import actors
+    from ...broker.process import single  # imported late: only this process needs it
+
+    chosen = threads or settings.threads
+    if single.can_run(actors.broker):
+        listened = queues.split(",") if queues else ()
+        single.run(actors.broker, threads=chosen, queues=listened, shutdown_timeout_s=settings.shutdown_timeout)
+        return
     dramatiq = str(Path(sys.executable).with_name("dramatiq"))
-    command = [sys.executable, dramatiq, f"{PACKAGE}.actors", "-p", "1", "-t", str(threads or settings.threads), "--skip-logging"]
+    command = [sys.executable, dramatiq, f"{PACKAGE}.actors", "-p", "1", "-t", str(chosen), "--skip-logging"]
     command += ["--worker-shutdown-timeout", str(int(settings.shutdown_timeout * 1000))]
-    # No forks to wait for: while Dramatiq's main process waits, it would miss that a starting worker was killed.
-    command += ["--worker-fork-timeout", "1000"]
     if queues:
         command += ["-Q", *queues.split(",")]
-    _load_actors()
     warm.become(command)
 
 
