@@ -27,6 +27,8 @@ from .node_files import ADMIN_USER, APP_USER, VHOST
 STOP_TIMEOUT = 30.0
 #: Erlang schedulers, limited so that a private node does not occupy a big machine
 MOST_SCHEDULERS = 4
+#: Erlang processes and atoms, a table each: RabbitMQ's defaults are for ten thousands of connections and take 10 MB
+PROCESSES, ATOMS = 65_536, 1_000_000
 
 
 class NodeError(Exception):
@@ -204,6 +206,8 @@ class Node:
             "RABBITMQ_NODE_PORT": str(self.ports.amqp),
             "RABBITMQ_DIST_PORT": str(self.ports.distribution),
             "RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS": f"-kernel inet_dist_use_interface {{127,0,0,1}} +S {schedulers}:{schedulers}",
+            "RABBITMQ_MAX_NUMBER_OF_PROCESSES": str(PROCESSES),
+            "RABBITMQ_MAX_NUMBER_OF_ATOMS": str(ATOMS),
             "ERL_EPMD_PORT": str(self.ports.epmd),
             "ERL_EPMD_ADDRESS": "127.0.0.1",
             # A minimal root file system has no /etc/hosts: define localhost for Erlang.
