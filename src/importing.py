@@ -23,13 +23,16 @@ def complete_imports() -> None:
 
 @contextmanager
 def uncollected() -> Iterator[None]:
-    """Suspend garbage collection in the block, and exempt all objects that exist at its end: imported modules stay."""
+    """Suspend garbage collection in the block, and exempt all objects that exist at its end: imported modules stay.
+
+    Inside another such block, or where collections are off, the caller decides when to exempt.
+    """
     collects, known = gc.isenabled(), len(sys.modules)
     gc.disable()
     try:
         yield
     finally:
-        if len(sys.modules) > known:
+        if collects and len(sys.modules) > known:
             gc.freeze()  # else later collections scan all of it, and once more when the process exits
         if collects:
             gc.enable()

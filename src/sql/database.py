@@ -123,6 +123,13 @@ def use_database(database: Database | None) -> None:
         _database = database
 
 
+def disconnect() -> None:
+    """Close the pooled connections of this process before a fork, which must neither use nor close them."""
+    with _lock:
+        if _database is not None and _database.pid == os.getpid():
+            _database.engine.dispose()
+
+
 @contextmanager
 def write() -> Iterator[Session]:
     """Open a write session of this process's database, committed at the end of the block."""

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import contextlib
+import gc
 import os
 import socket
 import sys
 from typing import Any
 
 from ..settings import get_settings
+from ..telemetry import tracing
 from . import web_server
+from .parts import warm
 
 _settings = get_settings()
 _handed_over = os.environ.get("CALLBOARD_WEB_FD")
@@ -27,6 +30,8 @@ timeout = 60
 keepalive = 5
 #: folder of the workers' heartbeat files: in memory if possible, because a disk may stall
 worker_tmp_dir = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
+#: in a fork of the preloaded parent all processes share one application; elsewhere a reload (SIGHUP) must read the files again
+preload_app = warm.is_forked() and not tracing.is_wanted()  # the exporter of spans has a thread, which a fork would lose
 proc_name = "callboard-web"
 #: else gunicorn creates a control socket in the home folder
 control_socket_disable = True
@@ -48,6 +53,7 @@ def when_ready(server: Any) -> None:
 
 def pre_fork(server: Any, worker: Any) -> None:
     """Refuse connections until the first worker is ready: a load balancer then picks another host and waits for no imports."""
+    gc.freeze()  # a collection would copy the memory that the worker shares
     if worker.age == 1:
         for listener in server.LISTENERS:
             with contextlib.suppress(OSError):  # outside Linux the socket accepts already

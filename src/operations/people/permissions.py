@@ -21,7 +21,7 @@ from ...jobs.core.errors import UnknownActor
 from ...jobs.search import Query
 from ...jobs.submit import defaults
 from . import caller
-from .roles import Role
+from .roles import Patterns, Role
 
 #: stands for the name of an actor that the caller may not see
 MASKED = "••••••"
@@ -29,7 +29,6 @@ MASKED = "••••••"
 _HARMLESS = frozenset({"state", "is", "created", "started", "finished", "attempts", "source", "priority"})
 #: an actor name, or a prefix followed by a star
 PATTERN = re.compile(r"[^\s,*]{1,200}\*?|\*")
-Patterns = tuple[str, ...]
 
 
 def read_patterns(text: str) -> Patterns | None:

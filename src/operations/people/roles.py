@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from enum import StrEnum
 
+#: names of actors, or prefixes followed by a star, to which a user or token is limited
+Patterns = tuple[str, ...]
+
 
 class Role(StrEnum):
     """The role of a user or token."""

@@ -7,7 +7,8 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from ..format.request_values import ahead
-from .permissions import Patterns, read_patterns
+from .permissions import read_patterns
+from .roles import Patterns
 from .tokens import create_token
 
 

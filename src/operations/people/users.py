@@ -19,8 +19,7 @@ from ...sql.clock import now
 from ...sql.database import read, write
 from . import sessions, tokens
 from .models import SignInLink, User
-from .permissions import Patterns
-from .roles import Role
+from .roles import Patterns, Role
 from .weak_passwords import is_weak
 
 ADMIN = sessions.ADMIN

@@ -37,9 +37,14 @@ def active() -> Spans | None:
     return _active
 
 
+def is_wanted() -> bool:
+    """True if the environment or an instrumentation around this process asks for tracing."""
+    return _active is not None or _is_configured() or _is_instrumented()
+
+
 def start(role: str) -> Spans | None:
     """Start tracing if the environment or an instrumentation around this process asks for it. Safe to call again."""
-    if _active is not None or not (_is_configured() or _is_instrumented()):
+    if _active is not None or not is_wanted():
         return _active
     from . import exporting  # here: processes without tracing import nothing
     from .spans import Spans

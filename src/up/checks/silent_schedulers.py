@@ -24,13 +24,18 @@ PAUSE_S = 1.0
 
 def silent_pids(database_url: str) -> set[int]:
     """Process ids of this host whose newest heartbeat expired without a sign-off; empty if the database is unreachable."""
-    database = Database(database_url, pool_size=1)
+    return _silent_in(Database(database_url, pool_size=1))
+
+
+def _silent_in(database: Database) -> set[int]:
     try:
         if not database.exists():
             return set()
+        database.check_clock()
         with database.read() as session:
-            mine = select(Heartbeat).where(Heartbeat.host == socket.gethostname()).order_by(Heartbeat.id)
-            newest = {each.pid: each for each in session.execute(mine).scalars()}  # process ids are reused
+            # Columns, not objects: the supervisor would keep the memory that these take.
+            mine = select(Heartbeat.pid, Heartbeat.stopped_at, Heartbeat.expires_at).where(Heartbeat.host == socket.gethostname())
+            newest = {each.pid: each for each in session.execute(mine.order_by(Heartbeat.id))}  # process ids are reused
             return {pid for pid, each in newest.items() if each.stopped_at is None and each.expires_at <= now()}
     except Exception:  # noqa: BLE001 - whatever it is, SQL does not answer, and says nothing of a process
         return set()
@@ -42,7 +47,7 @@ class SilentSchedulers:
     """Thread `silence` of the supervisor: counts silent checks in a row per process. An unreachable database blocks only this thread."""
 
     def __init__(self, database_url: str) -> None:
-        self._database_url = database_url
+        self._database = Database(database_url, pool_size=1)
         self._found: Counter[int] = Counter()
         self._closing = threading.Event()
         self._looking = threading.Lock()
@@ -67,7 +72,7 @@ class SilentSchedulers:
 
     def look(self) -> None:
         """Run one check."""
-        silent = silent_pids(self._database_url)
+        silent = _silent_in(self._database)
         self._found = Counter({pid: self._found[pid] + 1 for pid in silent})
 
     def _run(self) -> None:

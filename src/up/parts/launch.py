@@ -9,8 +9,9 @@ import socket
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from functools import partial
+from types import MappingProxyType
 
 from ...broker.isolate import process_tree
 from ...settings import Settings
@@ -19,10 +20,8 @@ from ..data.data_folder import Folder
 from ..data.process_identity import command_line
 from ..errors import UpError
 from ..locations import PACKAGE, ROOT
-from . import warm
-
-#: runs a command line of ours, without the program's name
-Run = Callable[[Sequence[str]], None]
+from .part import Process
+from .preloaded import Preloaded
 
 #: environment variables of the inherited listening sockets (web front end, mailbox)
 WEB_FD, MAILBOX_FD = "CALLBOARD_WEB_FD", "CALLBOARD_MAILBOX_FD"
@@ -31,22 +30,32 @@ BEGUN_AT = "CALLBOARD_BEGUN_AT"
 
 
 def process(
-    folder: Folder, role: str, name: str, environment: Mapping[str, str], *, pass_fds: tuple[int, ...] = (), run: Run | None = None
-) -> subprocess.Popen[bytes]:
-    """Start `./run ROLE` in a new session with its own log file. `run`: start it warm, and call this in the fork."""
+    folder: Folder,
+    role: str,
+    name: str,
+    environment: Mapping[str, str],
+    *,
+    listeners: Mapping[str, int] = MappingProxyType({}),
+    preloaded: Preloaded | None = None,
+) -> Process:
+    """Start `./run ROLE` in a new session with its own log file, as a fork of `preloaded` if there is one.
+
+    `listeners`: descriptors of sockets that it inherits, by the environment variable that names them.
+    """
     folder.logs.mkdir(mode=0o700, parents=True, exist_ok=True)  # a deleted folder must not stop the other processes
     with open(folder.logs / f"{name}.log", "ab") as log:
-        if run is not None:
-            return warm.fork(run, role, name, environment, log=log.fileno(), keep=pass_fds)
+        if preloaded is not None:
+            return preloaded.fork(role, name, environment, log=log.fileno(), listeners=listeners)
+        named = {variable: str(descriptor) for variable, descriptor in listeners.items()}
         return subprocess.Popen(
             [sys.executable, "-m", PACKAGE, role],
             cwd=ROOT,
-            env={**os.environ, **environment},
+            env={**os.environ, **environment, **named},
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=subprocess.STDOUT,
             start_new_session=True,
-            pass_fds=pass_fds,
+            pass_fds=tuple(listeners.values()),
             preexec_fn=with_supervisor(),
         )
 

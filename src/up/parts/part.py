@@ -9,6 +9,7 @@ import subprocess
 import time
 from collections.abc import Callable
 from contextlib import suppress
+from typing import Protocol
 
 from ..data.data_folder import PartRecord
 from ..data.process_identity import Identity, identify, send_group
@@ -26,25 +27,44 @@ GONE = 5.0
 PASSING = {errno.EAGAIN, errno.ENOMEM, errno.EMFILE, errno.ENFILE}
 
 
+class Process(Protocol):
+    """A child of the supervisor: a subprocess.Popen or a fork."""
+
+    @property
+    def pid(self) -> int: ...
+
+    @property
+    def returncode(self) -> int | None: ...
+
+    def poll(self) -> int | None: ...
+
+    def wait(self, timeout: float | None = None) -> int: ...
+
+    def send_signal(self, number: int, /) -> None: ...
+
+    def terminate(self) -> None: ...
+
+
 class Part:
     """A supervised process with its history. It leads its own session, so that Ctrl-C reaches only the supervisor."""
 
-    def __init__(self, role: str, name: str, launch: Callable[[], subprocess.Popen[bytes]], *, grace: float = GRACE) -> None:
+    def __init__(self, role: str, name: str, launch: Callable[[], Process], *, grace: float = GRACE) -> None:
         self.role = role
         self.name = name
         self.restarts = 0
-        self.process: subprocess.Popen[bytes] | None = None
+        self.process: Process | None = None
         self.exit_code: int | None = None
         self.problem = ""  # why it cannot be started
         self._grace = grace
         self._kill_at = float("inf")
         self._groups: dict[int, float] = {}  # remaining process groups of earlier runs -> time to kill them
+        self._successor: Process | None = None  # a process with newer code, which takes over once it serves
+        self._retired: dict[Process, float] = {}  # processes that finish their jobs beside the present one -> time to kill them
         self._launch = launch
         self._identity: Identity | None = None
         self._started_at = 0.0
         self._due_at = 0.0
         self._pause = FIRST_PAUSE
-        self.renewing = False
 
     def start(self) -> None:
         """Launch the process; `look` retries after a transient error. Raises OSError for other errors."""
@@ -56,7 +76,10 @@ class Part:
             self._postpone(error)
 
     def _start(self) -> None:
-        self.process = self._launch()
+        self._use(self._launch())
+
+    def _use(self, process: Process) -> None:
+        self.process = process
         self._started_at = time.monotonic()
         self._identity = identify(self.process.pid)
         self._kill_at = float("inf")
@@ -71,18 +94,33 @@ class Part:
         """True if the process is alive; reaps it otherwise."""
         return self.process is not None and self.process.poll() is None
 
+    @property
+    def is_over(self) -> bool:
+        """True if no process of this part is alive, including those that a reload replaces."""
+        return not any(each.poll() is None for each in self.processes)
+
+    @property
+    def processes(self) -> list[Process]:
+        """The present process, and those that a reload replaces or starts."""
+        return [each for each in (self.process, self._successor, *self._retired) if each is not None]
+
     def look(self) -> bool:
         """Detect a death and restart after the pause. True if anything changed.
 
         An error of the launch goes to `problem`, so that the other processes are not affected.
         """
         self._end_groups()
+        self._end_retired()
         if self.running:
             if time.monotonic() > self._kill_at:
                 self.kill()  # it ignored the stop request; its death is detected later
             return False
         if self.process is not None:
             self._mourn(self.process)
+            return True
+        if self._successor is not None:
+            self._use(self._successor)
+            self._successor = None
             return True
         if time.monotonic() < self._due_at:
             return False
@@ -91,14 +129,37 @@ class Part:
         except Exception as error:  # noqa: BLE001 - whatever it is, the next try may succeed
             self._postpone(error)
             return True
-        self.restarts += not self.renewing
-        self.renewing = False
+        self.restarts += 1
         return True
 
-    def renew(self) -> None:
-        """Restart with the current code after its jobs have finished. Not counted as a death."""
-        self.renewing = True
-        self.ask_to_stop()
+    def begin_renewal(self) -> None:
+        """Start a process with newer code beside the present one. Raises OSError."""
+        self.abandon_renewal()
+        self._successor = self._launch()
+
+    @property
+    def is_renewing(self) -> bool:
+        """True while the process with the newer code lives, and has not taken over."""
+        return self._successor is not None and self._successor.poll() is None
+
+    def complete_renewal(self) -> None:
+        """Let the newer process take over; the present one finishes its jobs and ends. Not counted as a death."""
+        if self._successor is None:
+            return
+        before, newer, self._successor = self.process, self._successor, None
+        self._use(newer)
+        if before is not None:
+            self._retire(before)
+
+    def abandon_renewal(self) -> None:
+        """End the newer process; the present one goes on."""
+        if self._successor is not None:
+            self._retire(self._successor)
+            self._successor = None
+
+    def _retire(self, process: Process) -> None:
+        process.terminate()
+        self._retired[process] = time.monotonic() + self._grace
 
     def reload(self) -> None:
         """Reload the code without a restart, as gunicorn can."""
@@ -107,16 +168,17 @@ class Part:
 
     def ask_to_stop(self) -> None:
         """Request a graceful stop; `look` kills the process group after the grace."""
+        self.abandon_renewal()
         if self.process is not None and self.running:
             self.process.terminate()
             self._kill_at = min(self._kill_at, time.monotonic() + self._grace)
 
     def kill(self) -> None:
-        """Kill the process group."""
-        if self.process is not None:
-            send_group(self.process.pid, signal.SIGKILL)
+        """Kill the process group, and those of processes that a reload replaces."""
+        for process in self.processes:
+            send_group(process.pid, signal.SIGKILL)
             with suppress(subprocess.TimeoutExpired):
-                self.process.wait(GONE)
+                process.wait(GONE)
 
     @property
     def record(self) -> PartRecord:
@@ -125,18 +187,26 @@ class Part:
         started = self._identity.started if self._identity else ""
         return PartRecord(self.role, self.name, pid, started, "running" if pid else "restarting", self.restarts)
 
-    def _mourn(self, process: subprocess.Popen[bytes]) -> None:
+    def _mourn(self, process: Process) -> None:
         self.exit_code = process.returncode
+        self._end_group(process)
+        if time.monotonic() - self._started_at > HEALTHY_AFTER:
+            self._pause = FIRST_PAUSE
+        self.process = None
+        self._wait_a_little()
+
+    def _end_group(self, process: Process) -> None:
         # A killed dramatiq master leaves its worker running beside the new one: let it finish and stop.
         send_group(process.pid, signal.SIGTERM)
         self._groups[process.pid] = time.monotonic() + self._grace
-        healthy = self.renewing or time.monotonic() - self._started_at > HEALTHY_AFTER
-        self._pause = FIRST_PAUSE if healthy else self._pause
-        self.process = None
-        if self.renewing:
-            self._due_at = time.monotonic()
-        else:
-            self._wait_a_little()
+
+    def _end_retired(self) -> None:
+        for process, kill_at in list(self._retired.items()):
+            if process.poll() is not None:
+                del self._retired[process]
+                self._end_group(process)
+            elif time.monotonic() > kill_at:
+                send_group(process.pid, signal.SIGKILL)
 
     def _wait_a_little(self) -> None:
         self._due_at = time.monotonic() + self._pause

@@ -1,4 +1,8 @@
-"""Rolling reload of `./run up --watch`: web and scheduler together, workers one by one, so that jobs keep running."""
+"""Reload of `./run up --watch`: web and scheduler at once, workers one by one.
+
+A worker with the new code starts beside the present one, which goes on until the new one serves. So there is never a
+moment without a worker, and code that cannot serve replaces none.
+"""
 
 from __future__ import annotations
 
@@ -14,59 +18,79 @@ from ...sql.database import read
 from .part import Part
 
 #: seconds between reads of the workers table
-LOOK_EVERY = 0.3
-#: seconds for a worker to finish its jobs and restart; the others keep the old code until then
-LONGEST = 600.0
+LOOK_EVERY = 0.2
+#: seconds in which a worker with the new code must serve
+LONGEST = 120.0
 
 
 class Reload:
     """One reload, until the last worker runs the new code."""
 
-    def __init__(self, parts: Sequence[Part], changed: Sequence[str], *, report: Callable[[str], None]) -> None:
+    def __init__(self, parts: Sequence[Part], changed: Sequence[str], *, since: float, report: Callable[[str], None]) -> None:
         self._changed = ", ".join(changed)
         self._report = report
-        self._begun = time.monotonic()
+        self._since = since
         self._look_at = self._renewed_at = 0.0
         self._waiting = [part for part in parts if part.role == "worker"]
         self._current: Part | None = None
-        self._since: datetime | None = None
+        self._begun: datetime | None = None
         self._before = _actors() or set()
-        for part in parts:
-            if part.role == "web":
-                part.reload()
-            elif part.role == "scheduler":
-                part.renew()
         report(f"Reloading {self._changed}… (one worker at a time; each finishes its jobs first)")
+        self._at_once = [part for part in parts if part.role in ("web", "scheduler")]
 
     def is_over(self) -> bool:
-        """Reload the next worker once the previous one is ready; True when all are done or one failed. Never blocks."""
+        """Begin with the next worker once the previous one serves; True when all do or one failed. Never blocks. Raises OSError."""
         if self._current is None:
             return self._next()
         if time.monotonic() < self._look_at:
             return False
         self._look_at = time.monotonic() + LOOK_EVERY
-        if not self._current.renewing and self._current.running and self._serves():
+        if not self._current.is_renewing:
+            return self._fail("ended before it served")
+        if self._serves():
+            self._current.complete_renewal()
             return self._next()
         if time.monotonic() - self._renewed_at > LONGEST:
-            names = ", ".join(part.name for part in self._waiting)
-            self._report(f"{self._current.name} did not come back within {LONGEST:.0f} s{f'; {names} keep the old code' if names else ''}")
-            return True
+            return self._fail(f"did not serve within {LONGEST:.0f} s")
         return False
+
+    def abandon(self) -> None:
+        """End the worker that does not serve yet: a newer reload replaces this one."""
+        if self._current is not None:
+            self._current.abandon_renewal()
 
     def _next(self) -> bool:
+        for part in list(self._at_once):
+            if part.role == "web":
+                part.reload()
+            else:  # two schedulers do not disturb each other
+                part.begin_renewal()
+                part.complete_renewal()
+            self._at_once.remove(part)
         if not self._waiting:
-            self._report(f"Reloaded {self._changed}: {self._news()} in {time.monotonic() - self._begun:.0f} s")
+            self._report(f"Reloaded {self._changed}: {self._news()} in {time.monotonic() - self._since:.1f} s; the new code serves")
             return True
+        part = self._waiting[0]
+        self._begun, self._renewed_at = now(), time.monotonic()
+        part.begin_renewal()
         self._current = self._waiting.pop(0)
-        self._since, self._renewed_at = now(), time.monotonic()
-        self._current.renew()
         return False
 
+    def _fail(self, why: str) -> bool:
+        assert self._current is not None
+        self._current.abandon_renewal()
+        names = ", ".join(part.name for part in (self._current, *self._waiting))
+        self._report(f"{self._current.name} with the new code {why}: {names} keep{'' if self._waiting else 's'} the old code")
+        return True
+
     def _serves(self) -> bool:
-        """True if a worker process of the current part has registered since its restart."""
+        """True if a worker process that started since this step began has sent a heartbeat: the first one when it consumes."""
         try:
             with read() as session:
-                return any(self._since is not None and worker.started_at >= self._since for worker in alive(session))
+                return any(
+                    self._begun is not None and worker.started_at >= self._begun and worker.heartbeat_at > worker.started_at
+                    for worker in alive(session)
+                )
         except SQLAlchemyError:
             return False  # checked again at the next poll
 
@@ -80,7 +104,7 @@ class Reload:
             for word, names in (("new", new), ("removed", gone))
             if names
         ]
-        return ", ".join(said) or "no new actors, new code in use"
+        return ", ".join(said) or "no new actors"
 
 
 def _actors() -> set[str] | None:

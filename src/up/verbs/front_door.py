@@ -1,21 +1,20 @@
-"""The first administrator and one-time sign-in links, for an operator at a terminal."""
+"""The first administrator and one-time sign-in links, for an operator at a terminal.
+
+Imports no actors: a preloaded parent, which is forked from the supervisor, must import their present code.
+"""
 
 from __future__ import annotations
-
-from ..parts.actor_loading import load_actors, loading
 
 
 def ensure_admin() -> str | None:
     """Create the user `admin` and return its password; only the first time."""
-    load_actors()
-    with loading():
-        from ...operations.people import users  # imported late: it reads the settings
+    from ...operations.people import users  # imported late: argon2 is needed only here
+
     return users.ensure_admin()
 
 
 def one_time_link(base_url: str) -> str:
     """Create a one-time sign-in link below `base_url` for the administrator."""
-    load_actors()
-    with loading():
-        from ...operations.people import sessions  # imported late: it reads the settings
+    from ...operations.people import sessions  # imported late: most commands do not need it
+
     return sessions.one_time_link(base_url)

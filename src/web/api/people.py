@@ -15,7 +15,7 @@ from ...operations.format.request_values import RequestBody, Until, ahead, examp
 from ...operations.people import permissions, tokens, users
 from ...operations.people.models import ApiToken
 from ...operations.people.people_documents import LIMITED, TokenDocument, UserDocument, token_document, user_document
-from ...operations.people.roles import Role
+from ...operations.people.roles import Patterns, Role
 from ...operations.people.tokens import create_token
 from ...operations.people.users import UnknownUser, UserError
 from ...sql import database
@@ -38,7 +38,7 @@ class RightsBody(RequestBody):
         None, min_length=1, description=LIMITED
     )
 
-    def patterns(self) -> permissions.Patterns | None:
+    def patterns(self) -> Patterns | None:
         """The actor patterns as stored."""
         return None if self.actors is None else permissions.read_patterns(" ".join(self.actors))
 

@@ -29,20 +29,22 @@ from src.settings import Settings
 from src.up.parts import launch
 from src.up.data.data_folder import Folder
 from src.up.parts.part import Part
+from src.up import supervisor
 from src.up.supervisor import Supervisor
 
-class Small(Supervisor):
-    def _start(self):
+class SmallStart(supervisor.Start):
+    def run(self):
         program = [sys.executable, "-c", "import time; time.sleep(300)"]
-        self._launch(Part("worker", "worker-1", lambda: subprocess.Popen(program, start_new_session=True, preexec_fn=launch.with_supervisor())))
+        self._here.launch(Part("worker", "worker-1", lambda: subprocess.Popen(program, start_new_session=True, preexec_fn=launch.with_supervisor())))
 
 signal.signal(signal.SIGHUP, signal.SIG_DFL)  # as a terminal starts it; these tests may run under nohup
 folder = Folder(Path(sys.argv[1]))
 folder.prepare()
 if sys.stdin.isatty():
     fcntl.ioctl(0, termios.TIOCSCTTY, 0)
-supervisor = Small(folder, Settings(), report=lambda line: print(line, flush=True), echo=print)
-supervisor.run(lambda state: print(f"pid {state.parts[0].pid}", flush=True))
+supervisor.Start = SmallStart
+running = Supervisor(folder, Settings(), report=lambda line: print(line, flush=True), echo=print)
+running.run(lambda state: print(f"pid {state.parts[0].pid}", flush=True))
 Path(sys.argv[1], "ended").touch()
 """
 
@@ -108,7 +110,7 @@ def test_a_part_that_cannot_be_started_and_a_full_disk_stop_nothing_else(tmp_pat
     folder.prepare()
     supervisor = Supervisor(folder, Settings(), report=said.append, echo=lambda _name, _line: None)
     part = Part("worker", "worker-1", refuse)
-    supervisor.parts = [part]
+    supervisor.installation.parts = [part]
     folder.write_state = refuse_to_write  # type: ignore[assignment]
 
     for _ in range(20):

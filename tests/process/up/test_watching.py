@@ -17,17 +17,17 @@ def test_a_change_is_tried_before_it_is_loaded(tmp_path: Path, monkeypatch: pyte
     monkeypatch.setenv("CALLBOARD_ACTORS", f"{folder}/")
     said: list[str] = []
     watch = Watch(Settings(actors=f"{folder}/"), report=said.append)
-    assert not watch.has_news()
+    assert watch.news() is None
 
     (folder / "new.py").write_text("raise RuntimeError('not yet')\n")
-    eventually(lambda: (watch.has_news(), len(said) == 2)[1], deadline_s=30, what="the failure is told")
+    eventually(lambda: (watch.news(), len(said) == 2)[1], deadline_s=30, what="the failure is told")
     assert said[0] == "new.py changed"
     assert "RuntimeError: not yet" in said[1]
     assert "new.py:1" in said[1]
 
     (folder / "new.py").write_text("")
-    eventually(watch.has_news, deadline_s=30, what="what can be imported is news")
+    eventually(watch.news, deadline_s=30, what="what can be imported is news")
     (folder / "new.py").unlink()
-    eventually(watch.has_news, deadline_s=30, what="so is what was deleted")
-    assert not watch.has_news()
+    eventually(watch.news, deadline_s=30, what="so is what was deleted")
+    assert watch.news() is None
     watch.stop()

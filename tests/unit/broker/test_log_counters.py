@@ -107,8 +107,8 @@ def test_a_step_of_the_supervisor(said: tuple[Supervisor, list[str]]) -> None:
     step = failing(OSError(errno.ENOSPC, "disk full"))
 
     for _ in FAILS:
-        supervisor._attempt(step)
-        supervisor._attempt(_nothing)
+        supervisor.installation.attempt(step)
+        supervisor.installation.attempt(_nothing)
 
     assert [line.count("times") for line in lines] == [0, 1, 0]
 
@@ -123,11 +123,11 @@ def test_a_part_that_cannot_be_started(said: tuple[Supervisor, list[str]]) -> No
         return running
 
     part = Part("worker", "worker-1", launched)
-    supervisor.parts.append(part)
+    supervisor.installation.parts.append(part)
     for _ in FAILS:
         part.process, part._due_at = None, 0.0
         part.look()
-        supervisor._say_change(part, renewing=True)
+        supervisor.installation.report_problem(part)
 
     assert [line.rpartition(" ")[2] for line in lines] == ["(1)", "(2)", "(1)"]
 

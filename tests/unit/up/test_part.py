@@ -121,7 +121,7 @@ def test_a_part_that_was_asked_to_stop_and_does_not_is_killed_with_its_group_and
     leader = part.record.pid
     eventually(lambda: len(group(leader)) == 2 and all(map(is_deaf, group(leader))))
 
-    part.renew()
+    part.ask_to_stop()
 
     eventually(lambda: (part.look(), part.record.pid not in (0, leader))[1], what="it is replaced")
     assert group(leader) == []

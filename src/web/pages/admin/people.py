@@ -8,7 +8,7 @@ from werkzeug.wrappers import Response
 
 from ....operations.people import permissions, users
 from ....operations.people.models import User
-from ....operations.people.roles import Role
+from ....operations.people.roles import Patterns, Role
 from ....operations.people.users import UserError
 from ....sql import database
 from ...auth import allow, visitor
@@ -68,7 +68,7 @@ def _change(session: Session, id: int, verb: str) -> User:
     return users.disable(session, id) if verb == "disable" else users.change_rights(session, id, request.form.get("role", ""), _actors())
 
 
-def _actors() -> permissions.Patterns | None:
+def _actors() -> Patterns | None:
     try:
         return permissions.read_patterns(request.form.get("actors", ""))
     except ValueError as error:

@@ -1,0 +1,222 @@
+"""Start of `./run up`: RabbitMQ, database, application, then each part in its order, until all are ready."""
+
+from __future__ import annotations
+
+import os
+import socket
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import datetime
+from typing import Any
+
+from ..database_url import parse
+from ..settings import kept_secret
+from ..sql.clock import now
+from ..sql.database import get_database
+from . import packages
+from .checks import readiness, web_answers
+from .data.configuration import masked
+from .data.data_folder import PartRecord
+from .data.process_identity import MARK, identify
+from .errors import UpError
+from .installation import Installation
+from .parts import launch, leftovers
+from .parts.actor_loading import load_actors
+from .parts.apart import Apart
+from .parts.part import Part, ending
+from .rabbitmq.node import Node, NodeError, Ports
+from .verbs import database
+
+#: seconds between looks at what is not ready yet, and at the parts meanwhile
+SOON, LOOK = 0.03, 0.1
+#: startup timeout of a process in seconds; a cold RabbitMQ on a slow machine needs most of it
+READY_TIMEOUT = 120.0
+#: first candidate port of the built-in mailbox
+MAILBOX_PORT = 2525
+#: attempts to start the node on other ports after a port conflict
+PORT_TRIES = 3
+
+
+class Stopped(Exception):
+    """A stop was requested during startup."""
+
+
+class Start:
+    """One start of an installation; `is_stopped` tells whether a stop was requested meanwhile."""
+
+    def __init__(self, installation: Installation, is_stopped: Callable[[], bool]) -> None:
+        self._here = installation
+        self._is_stopped = is_stopped
+        self._listener: socket.socket | None = None
+        self._is_node_ready = False
+
+    def run(self) -> None:
+        """Start everything; return when it serves. Raises UpError, NodeError or Stopped."""
+        here = self._here
+        begun = float(os.environ.pop(launch.BEGUN_AT, time.monotonic()))
+        us = identify(os.getpid())
+        assert us is not None, "a living process has an identity"
+        here.state = replace(here.state, supervisor=PartRecord("supervisor", "supervisor", us.pid, us.started, "running", 0))
+        if problem := launch.shared_memory_problem():
+            raise UpError(problem)
+        explicit = here.settings.model_fields_set
+        self._listener = launch.listen(here.settings, here.folder, exact="port" in explicit and here.settings.port != 0)
+        self._use_port(self._listener.getsockname()[1])
+        if "broker_url" not in explicit:
+            self._add_node()
+        self._prepare_database()
+        if not here.settings.smtp_url:
+            self._add_mailbox()
+        self._add_web()
+        self._wait_for_broker()
+        since = datetime.fromisoformat(self._apart(_database_time))
+        here.add("scheduler", "scheduler")
+        for number in range(1, here.settings.workers + 1):
+            here.add("worker", f"worker-{number}")
+        self._wait("Workers", lambda: readiness.workers_missing(since, here.settings.workers))
+        if any(part.role == "mailbox" for part in here.parts):
+            self._wait("Mailbox", lambda: readiness.mailbox_missing(here.settings.smtp_url))
+        self._wait("Web", lambda: web_answers.web_missing(here.state.url))
+        here.report(f"{here.settings.workers} worker{'s' if here.settings.workers != 1 else ''}, scheduler and web are ready")
+        here.write(replace(here.state, phase="ready", seconds=round(time.monotonic() - begun, 1)))
+
+    def _use_port(self, port: int) -> None:
+        here = self._here
+        host = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(here.settings.host, here.settings.host)
+        here.state = replace(here.state, url=f"http://{host}:{port}")
+        here.configure(CALLBOARD_PORT=str(port), CALLBOARD_HOST=here.settings.host, CALLBOARD_WORKERS=str(here.settings.workers))
+        here.folder.remember_ports({"web": port})
+
+    def _add_node(self) -> None:
+        here = self._here
+        launcher = packages.rabbitmq_launcher()
+        if launcher is None:
+            raise UpError(f"RabbitMQ is not installed.\nInstall it:  {packages.install_line([packages.RABBITMQ])}")
+        ports = here.folder.node_ports()
+        here.folder.remember_ports(ports)
+        here.node = Node(
+            here.folder.broker,
+            launcher=launcher,
+            ports=Ports(**ports),
+            marker={MARK: str(here.folder.path)},
+            prepare=launch.with_supervisor(),
+        )
+        first = not (here.folder.broker / f"data-{here.node.series}").exists()
+        here.report(f"RabbitMQ {here.node.series} is starting" + (" for the first time, which takes longer" if first else ""))
+        here.configure(CALLBOARD_BROKER_URL=here.node.amqp_url, CALLBOARD_MANAGEMENT_URL=here.node.management_url)
+        here.launch(Part("broker", "broker", here.node.start, grace=leftovers.BROKER))
+
+    def _prepare_database(self) -> None:
+        here = self._here
+        url = parse(here.settings.effective_database_url)
+        preloaded = here.launcher.preload()  # it imports the application meanwhile
+        if password := self._apart(lambda: database.prepare(url)):
+            here.folder.keep_admin_password(password)
+            here.state = replace(here.state, first_start=True)
+        here.report(
+            "SQLite is ready (single host; set CALLBOARD_DATABASE_URL to use PostgreSQL)"
+            if url.get_backend_name() == "sqlite"
+            else "PostgreSQL is ready"
+        )
+        if preloaded is None:
+            load_actors()
+            return
+        while (problem := preloaded.outcome()) is None:
+            self._look_while_starting()
+            time.sleep(SOON)
+        if problem:
+            raise UpError(problem)
+        here.launcher.use(preloaded)
+
+    def _add_mailbox(self) -> None:
+        """Start the built-in mailbox if no mail server is configured."""
+        here = self._here
+        listener = launch.listen_on("127.0.0.1", here.folder.remembered_ports().get("mailbox", MAILBOX_PORT), exact=False)
+        port = listener.getsockname()[1]
+        here.folder.remember_ports({"mailbox": port})
+        password = kept_secret(here.folder.path / "mailbox_password")
+        admins = here.settings.mail_admins or "admin@localhost"
+        here.configure(CALLBOARD_SMTP_URL=f"smtp://callboard:{password}@127.0.0.1:{port}", CALLBOARD_MAIL_ADMINS=admins)
+        here.add("mailbox", "mailbox", {launch.MAILBOX_FD: listener})
+
+    def _wait_for_broker(self) -> None:
+        here = self._here
+        if here.node is None:
+            # Do not wait for it: jobs are accepted without it, and workers connect when it is back.
+            missing = readiness.broker_missing(here.settings.broker_urls)
+            if missing:
+                here.report(f"RabbitMQ cannot be reached: {missing}. Jobs are accepted and wait; workers connect when it is back")
+            return
+        for left in reversed(range(PORT_TRIES)):
+            try:
+                here.node.wait_ready(READY_TIMEOUT, waiting=self._look_while_starting)
+                break
+            except NodeError as error:
+                if not left or "eaddrinuse" not in str(error):
+                    raise
+                # Another program took a port between our check and RabbitMQ's start. Web polls again with the new URL.
+                self._replace_node()
+        self._is_node_ready = True
+        here.report(f"RabbitMQ {here.node.series} is ready on 127.0.0.1:{here.node.ports.amqp}")
+
+    def _replace_node(self) -> None:
+        here = self._here
+        for part in here.parts:
+            if part.role in {"broker", "web"}:
+                part.kill()
+        here.parts = [part for part in here.parts if part.role not in {"broker", "web"}]
+        self._add_node()
+        self._add_web()
+
+    def _add_web(self) -> None:
+        here = self._here
+        assert self._listener is not None, "the port is opened first"
+        here.add("web", "web", {launch.WEB_FD: self._listener})
+
+    def _wait(self, what: str, missing: Callable[[], str | None], *, timeout: float = READY_TIMEOUT) -> None:
+        pid = os.getpid()
+
+        def wait() -> None:
+            deadline = time.monotonic() + timeout
+            while reason := missing():
+                if time.monotonic() > deadline:
+                    raise UpError(
+                        f"{what} did not become ready within {timeout:.0f} s: {masked('', reason)}.\nCheck:  ./run logs   ./run doctor"
+                    )
+                if os.getpid() == pid:  # not in a fork: see Apart
+                    self._look_while_starting()
+                time.sleep(SOON)
+
+        self._apart(wait)
+
+    def _apart(self, function: Callable[[], Any]) -> Any:
+        """Call the function in a process of its own: this one would keep the memory that it takes. Looks at the parts meanwhile."""
+        call = Apart(function)
+        try:
+            while not call.is_over(LOOK):
+                self._look_while_starting()
+        except BaseException:
+            call.abandon()
+            raise
+        return call.result()
+
+    def _look_while_starting(self) -> None:
+        here = self._here
+        if self._is_stopped():
+            raise Stopped
+        here.logs.follow()
+        for part in here.parts:
+            if part.process is None:
+                part.look()  # retries after a transient error
+                here.report_problem(part)
+            elif not part.running and (part.role != "broker" or self._is_node_ready):  # before, _wait_for_broker decides
+                log, code = here.logs.path_of(part), part.process.returncode
+                raise UpError(
+                    f"{part.name} stopped during startup ({ending(code)}). The end of {log}:\n{here.logs.end_of(part)}\nFix that, then:  ./run up"
+                )
+
+
+def _database_time() -> str:
+    get_database()  # corrects now() to PostgreSQL's clock
+    return now().isoformat()
