@@ -87,7 +87,7 @@ def _environment(**variables: str) -> dict[str, str]:
 
 @dataclass(frozen=True, slots=True)
 class Used:
-    """What a thread or process has used so far."""
+    """CPU and wake-ups of a thread or process so far."""
 
     cpu_s: float
     wakes: int

@@ -136,7 +136,7 @@ class Settings(BaseSettings):
     )
     max_crashes: int = Field(3, ge=1, description="worker crashes after which a job becomes dead instead of being retried")
     publish_grace: float = Field(2.0, gt=0, description="seconds that a committed job may stay unpublished before the relay publishes it")
-    relay_interval: float = Field(0.2, gt=0, description="seconds between two polls of the relay when no job is due")
+    relay_interval: float = Field(0.2, gt=0, description="seconds between two polls when no job is due, of all relays of a fleet together")
     reconcile_interval: float = Field(15.0, gt=0, description="seconds between two comparisons of the database with RabbitMQ's queues")
     reconcile_after: float = Field(20.0, gt=0, description="seconds that a published job waits before the reconciler looks for its message")
     early_ack_after: float = Field(

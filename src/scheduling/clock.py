@@ -73,6 +73,8 @@ class Clock(BlockingScheduler):  # type: ignore[misc]
         self._make = make
         self.stopping = threading.Event()
         self._looked_at = 0.0
+        self._soon: dict[str, queries.Due] = {}  # the schedules within the horizon, by id
+        self._marks: list[tuple[int, int, int]] | None = None  # those of `_soon`
         self._left_alone: dict[int, float] = {}  # schedule -> until when
         self._clock_checked_at = time.monotonic()
         self._drift = time.time() - time.monotonic()
@@ -89,8 +91,13 @@ class Clock(BlockingScheduler):  # type: ignore[misc]
     def look(self) -> None:
         """Sync APScheduler with the rows that are due within the horizon."""
         self._looked_at = time.monotonic()
-        with read() as session:
-            soon = {str(one.id): one for one in queries.due_before(session, now() + AHEAD)}
+        horizon = now() + AHEAD
+        marks = get_database().direct.read(lambda one: queries.due_marks(one, horizon))
+        if marks != self._marks:
+            with read() as session:
+                self._soon = {str(one.id): one for one in queries.due_before(session, horizon)}
+            self._marks = marks
+        soon = self._soon
         for job in self.get_jobs("ticks"):
             if job.id not in soon:
                 self.remove_job(job.id, "ticks")

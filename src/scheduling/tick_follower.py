@@ -41,6 +41,9 @@ class Follower:
             self._reopened_at = time.monotonic()
             with write() as session:
                 outcomes.reopen(session)
+        with read() as session:
+            if not outcomes.has_news(session):
+                return
         while True:
             with read() as session:
                 ends = outcomes.ended(session)

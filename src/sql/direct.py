@@ -12,12 +12,15 @@ import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from sqlalchemy import Connection, Dialect, Engine, event
 from sqlalchemy.exc import DBAPIError
 
 from .engines import begin_writing, is_left
+
+if TYPE_CHECKING:  # imports psycopg
+    from .prepared import Prepared
 
 #: connections of a process that may wait for notifications
 LISTENERS = 8
@@ -58,7 +61,7 @@ class Direct:
         self._execute = connection.cursor().execute
         self._channel: str | None = None
         self._flushes = True
-        self._prepared: Any = None
+        self._prepared: Prepared | None = None
         if not self.is_sqlite:
             from .prepared import CAN_PREPARE, Prepared  # imported late: it needs psycopg, 8 MB that SQLite does without
 

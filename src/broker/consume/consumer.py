@@ -12,7 +12,6 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
-from datetime import timedelta
 from typing import Any
 
 import pika
@@ -20,11 +19,8 @@ import pika.exceptions
 from dramatiq.broker import Consumer, MessageProxy
 
 from ...jobs.options.job_options import NORMAL_PRIORITY
-from ...jobs.relay import lost_messages
 from ...logs import get_logger
 from ...settings import get_settings
-from ...sql.clock import now
-from ...sql.database import read
 from ...sql.outages import is_outage, log_outage
 from ..core import topology
 from ..core.connections import LONGEST_PAUSE, answered, parameters, pauses
@@ -36,6 +32,7 @@ from ..core.supervision import Progress
 from .claimer import Claimer
 from .deliveries import TOGETHER_S, Acknowledger, Arrival, Arrivals, Delivery
 from .frame_reader import Whole, take_past_pika
+from .left_waiting import LeftWaiting
 from .subscriptions import CONNECTION_ERRORS, Successor, close, connect, try_to_consume
 from .work_queue import WorkQueue
 
@@ -72,6 +69,7 @@ class QueueConsumer(Consumer):
         work_queue: WorkQueue,
         hand_back: Callable[[Sequence[Delivery]], None],
         flush: Callable[[], None],
+        left_waiting: LeftWaiting,
     ) -> None:
         self.queue = queue
         self.progress = Progress()
@@ -82,6 +80,7 @@ class QueueConsumer(Consumer):
         self._work_queue = work_queue
         self._hand_back = hand_back
         self._flush = flush
+        self._left_waiting = left_waiting
         self._arrived = Arrivals()
         self._settled: deque[Arrival] = deque()
         self._generation = 0
@@ -103,6 +102,11 @@ class QueueConsumer(Consumer):
         # Dramatiq closes from its main thread, even if this consumer's thread has not ended in time: pika is not thread-safe.
         self._in_pika = threading.Lock()
         self._last_delivery = 0.0  # when the last delivery arrived, or the subscription was made or checked
+
+    @property
+    def is_subscribed(self) -> bool:
+        """True if RabbitMQ delivers the queue's messages to this process."""
+        return bool(self._tags)
 
     def __next__(self) -> MessageProxy | None:
         """Poll once for deliveries. Claimed jobs go to the threads at once and together, not one by one through Dramatiq."""
@@ -146,7 +150,7 @@ class QueueConsumer(Consumer):
     def close(self) -> None:
         """Acknowledge settled deliveries and close; everything unanswered returns to the queue."""
         self._flush()
-        self._load.forget_hunger(id(self))
+        self._load.forget(id(self))
         if not self._in_pika.acquire(timeout=CLOSE_WITHIN_S):
             return  # its own thread has not left pika; the process ends, and the connection with it
         self._forget_successor()
@@ -190,6 +194,7 @@ class QueueConsumer(Consumer):
         log.info("consumer_connected", queue=self.queue)
 
     def _subscribe(self) -> None:
+        self._load.wake_on_change(id(self), self.wake)
         self._prefetch = DEEP_PREFETCH if self._load.is_short else self._load.threads
         self._adapted = time.monotonic()
         self._waiting_since = None
@@ -261,15 +266,28 @@ class QueueConsumer(Consumer):
             return
         self._acknowledge()
         self._adapt()
-        wait = 0.0 if self._arrived and self._waiting_since is None else self._timeout_s
+        wait = 0.0 if self._arrived and self._waiting_since is None else self._idle_s()
         if self._acknowledger.is_waiting or self._waiting_since is not None:
             wait = min(wait, TOGETHER_S)
+        self.progress.waits(wait)
         self._connection.process_data_events(time_limit=wait)
+        self.progress.step()
         if self._is_cancelled:
             # The queue was deleted: RabbitMQ only ends the subscription. Reconnecting declares the queue again.
             raise pika.exceptions.ConsumerCancelled
         self._acknowledge()
         self._check_subscription()
+
+    def _idle_s(self) -> float:
+        """Return how long to sleep if nothing arrives: a pause, a stop, a settled delivery and room for a refused one wake this thread."""
+        is_calm = self._tags and self._successor is None and self._load.takes and self._lease.may_claim
+        if not is_calm or any(queue in self._refusals for queue in topology.queues_of(self.queue)):
+            return self._timeout_s
+        return max(self._timeout_s, self._last_delivery + self._patience_s() - time.monotonic())
+
+    def _patience_s(self) -> float:
+        # Sooner than the reconciler, which republishes and so makes every waiting job look fresh.
+        return min(SILENT_S, get_settings().reconcile_after / 2)
 
     def _check_subscription(self) -> None:
         """Prepare a second connection if jobs of the queue wait and the subscription delivers nothing.
@@ -281,8 +299,7 @@ class QueueConsumer(Consumer):
         if self._successor is not None:
             self._follow_successor(self._successor)
             return
-        # Sooner than the reconciler, which republishes and so makes every waiting job look fresh.
-        patience = min(SILENT_S, get_settings().reconcile_after / 2)
+        patience = self._patience_s()
         # With every thread busy no delivery is expected: RabbitMQ sends no more than the prefetch until an end is acknowledged.
         busy = self._load.in_flight >= self._load.threads
         # Jobs of a refused queue wait for another reason, but look the same here.
@@ -291,8 +308,7 @@ class QueueConsumer(Consumer):
             return
         self._last_delivery = time.monotonic()
         try:
-            with read() as session:
-                waiting = lost_messages.is_left_waiting(session, self.queue, now() - timedelta(seconds=patience))
+            waiting = self._left_waiting.is_in(self.queue, patience)
         except Exception as error:
             if not is_outage(error):
                 raise

@@ -16,6 +16,9 @@ from typing import Any
 
 from .deliveries import Delivery
 
+#: seconds that a thread waits at most while the process ends
+CLOSING_S = 0.5
+
 
 class WorkQueue:
     """Claimed jobs that wait for a thread: lowest actor priority number first, and of equal ones the oldest."""
@@ -25,6 +28,16 @@ class WorkQueue:
         self._numbers = count()
         self._idle: deque[threading.Lock] = deque()
         self._lock = threading.Lock()
+        self._is_closing = False
+
+    def close(self) -> None:
+        """Wake all threads, and let none wait long from now on: the process ends."""
+        with self._lock:
+            self._is_closing = True
+            waking = list(self._idle)
+            self._idle.clear()
+        for one in waking:
+            one.release()
 
     def put_many(self, entries: Iterable[tuple[int, Delivery]]) -> None:
         """Add jobs, each with the priority of its actor."""
@@ -37,14 +50,15 @@ class WorkQueue:
             one.release()
 
     def get(self, timeout: float) -> Delivery:
-        """Take the next job, waiting for one; raises queue.Empty after `timeout` seconds."""
+        """Take the next job, waiting for one; raises queue.Empty after `timeout` seconds, or when the process ends."""
         with self._lock:
             if self._heap:
                 return heapq.heappop(self._heap)[2]
             called = threading.Lock()
             called.acquire()
             self._idle.append(called)
-        was_called = called.acquire(timeout=timeout)
+            patience = min(timeout, CLOSING_S) if self._is_closing else timeout
+        was_called = called.acquire(timeout=patience)
         with self._lock:
             if not was_called and called in self._idle:
                 self._idle.remove(called)

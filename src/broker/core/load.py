@@ -61,6 +61,7 @@ class Load:
         self._average_s = SHORT_S * 2
         self._lock = threading.Lock()
         self._hungry: dict[int, Callable[[], None]] = {}
+        self._sleepers: dict[int, Callable[[], None]] = {}
 
     @property
     def takes(self) -> bool:
@@ -109,8 +110,14 @@ class Load:
         self._hungry[key] = wake
         self._feed()
 
-    def forget_hunger(self, key: int) -> None:
+    def wake_on_change(self, key: int, wake: Callable[[], None]) -> None:
+        """Call `wake` each time this process pauses, goes on or closes."""
+        self._sleepers[key] = wake
+
+    def forget(self, key: int) -> None:
+        """Stop waking this consumer."""
         self._hungry.pop(key, None)
+        self._sleepers.pop(key, None)
 
     def take_suspect(self, seq: int) -> bool:
         """Return whether this process may run this poison-job suspect, which has crashed workers before: one at a time."""
@@ -139,12 +146,17 @@ class Load:
     def close(self) -> None:
         """Grant no more room."""
         self.is_closing = True
-        self._feed(always=True)
+        self._wake_all()
 
     def be_quiet(self, wanted: bool, /) -> None:
         """Grant no room until this is reversed."""
         self.is_quiet = wanted
+        self._wake_all()
+
+    def _wake_all(self) -> None:
         self._feed(always=True)
+        for wake in list(self._sleepers.values()):
+            wake()
 
     def _target(self) -> int:
         ahead = self.threads * AHEAD_S / max(self._average_s, 1e-6)

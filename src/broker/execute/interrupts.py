@@ -43,6 +43,8 @@ class Interrupts:
         self._lock = threading.Lock()
         self._thread: threading.Thread | None = None
         self._progress = Progress()
+        self._called = threading.Event()
+        self._is_idle = False  # the thread waits for a call to be opened
 
     def deliver_by(self, deliver: Deliver, recall: Callable[[int], None]) -> None:
         """Use another way to interrupt the thread (the signal of a child process)."""
@@ -75,6 +77,9 @@ class Interrupts:
             self._open[threading.get_ident()] = (owner, time.monotonic() + limit_ms / 1000)
             if self._thread is None:
                 self._start()
+            elif self._is_idle:
+                self._is_idle = False
+                self._called.set()
 
     def _start(self) -> None:
         thread = threading.Thread(target=self._run, name="interrupts", daemon=True)
@@ -109,6 +114,7 @@ class Interrupts:
 
     def _run(self) -> None:
         while True:
+            self._wait_for_calls()
             time.sleep(INTERVAL_S)
             self._progress.step()
             present = time.monotonic()
@@ -121,6 +127,15 @@ class Interrupts:
                     continue
                 if is_up:
                     log.warning("time_limit_exceeded", thread=ident, job_id=getattr(getattr(owner, "job", None), "id", None))
+
+    def _wait_for_calls(self) -> None:
+        with self._lock:
+            self._is_idle = not self._open
+            self._called.clear()
+            is_idle = self._is_idle
+        if is_idle:
+            self._progress.waits()
+            self._called.wait()
 
     def _time_is_up(self, ident: int, owner: object) -> bool:
         with self._lock:

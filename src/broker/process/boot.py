@@ -42,6 +42,8 @@ _PACKAGE = __name__.partition(".")[0]
 
 #: new objects that trigger a garbage collection; the default of 700 would scan the jobs in progress several times each
 YOUNG_OBJECTS = 20_000
+#: seconds that an idle thread sleeps: a job wakes it, and so does the end of the process (WorkQueue.close)
+IDLE_S = 60.0
 #: seconds that running actors get in a process that can no longer renew its lease, or commit their ends
 HASTE_S = 3.0
 
@@ -118,6 +120,7 @@ class Boot(Middleware):
     def after_worker_thread_boot(self, broker: Broker, thread: Any) -> None:
         assert self._executor is not None
         thread.process_message = self._executor.run
+        thread.timeout = IDLE_S
 
     def before_worker_shutdown(self, broker: Broker, worker: Any) -> None:
         self._stops.set()

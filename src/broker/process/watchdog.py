@@ -9,13 +9,11 @@ report, so that its jobs need not wait for the lease to expire.
 from __future__ import annotations
 
 import fcntl
-import json
 import mmap
 import os
 import select
 import signal
 import struct
-import subprocess
 import sys
 import time
 from contextlib import suppress
@@ -55,6 +53,9 @@ def main() -> None:
     _pulse, worker_id, signed_off = HEADER.unpack_from(page)
     if signed_off or not worker_id:
         return
+    import json  # imported late, as all that only a death needs: this process waits for days
+    import subprocess
+
     how = why or ending(status)
     say("worker_died", worker=pid, how=how)
     report = {"worker_id": worker_id, "how": how, "started": started(page)}
@@ -145,6 +146,8 @@ def state(stat: int) -> str:
 
 def say(event: str, **fields: object) -> None:
     """Write a log line in the workers' format."""
+    import json
+
     with suppress(OSError):
         print(json.dumps({"event": event, "level": "error", "logger": "callboard.watchdog", **fields}), file=sys.stderr, flush=True)
 

@@ -25,6 +25,7 @@ from ...sql.outages import is_outage, log_outage
 from ..consume.claimer import Claimer
 from ..consume.consumer import QueueConsumer
 from ..consume.deliveries import Delivery
+from ..consume.left_waiting import LeftWaiting
 from ..consume.work_queue import WorkQueue
 from ..core import refusals
 from ..core.connections import pauses
@@ -80,6 +81,8 @@ class WorkerProcess:
         self._causes = LogThrottle()
         self._progress = Progress()
         self._check: Callable[[float], None] = lambda _elapsed_s: None
+        self._consumers: list[QueueConsumer] = []
+        self._left_waiting = LeftWaiting()
         self._closing = threading.Event()
         self._thread = threading.Thread(target=self._run, name="lease", daemon=True)
 
@@ -96,7 +99,7 @@ class WorkerProcess:
 
     def consumer(self, queue: str, timeout_s: float) -> QueueConsumer:
         """Return the consumer of one queue, which claims for this process."""
-        return QueueConsumer(
+        consumer = QueueConsumer(
             queue,
             timeout_s,
             claimer=Claimer(self.lease, self.load, queue, actors=self.actors, policies=self.limits.policies),
@@ -105,7 +108,10 @@ class WorkerProcess:
             work_queue=self.work_queue,
             hand_back=self.hand_back,
             flush=self.committer.flush,
+            left_waiting=self._left_waiting,
         )
+        self._consumers.append(consumer)
+        return consumer
 
     def threads(self) -> list[Supervised]:
         """Return the threads that this process cannot do without."""
@@ -139,6 +145,7 @@ class WorkerProcess:
     def stop_taking(self) -> None:
         """Claim no more jobs; running ones continue."""
         self.load.close()
+        self.work_queue.close()
 
     def close(self) -> None:
         """Commit every known end, hand the rest back, and sign off."""
@@ -200,14 +207,16 @@ class WorkerProcess:
         log.info("worker_registered", worker_id=self.lease.worker_id)
 
     def _run(self) -> None:
-        beat = 0.0
+        beat = time.monotonic()  # of the registration
+        is_first = True
         while not self._closing.wait(TEND_S):
             self._check_pulse()
-            beats = time.monotonic() - beat >= get_settings().heartbeat_interval
+            # The first one as soon as this process consumes: a reload waits for it.
+            beats = time.monotonic() - beat >= get_settings().heartbeat_interval or (is_first and self._consumes())
             try:
                 if beats:
                     self._heartbeat()
-                    beat = time.monotonic()
+                    beat, is_first = time.monotonic(), False
                     self._hand_back_unheld()
                 self._progress.step()  # not after an unforeseen error: failing to renew a lease is not progress
                 self.attempts.tend()
@@ -217,6 +226,9 @@ class WorkerProcess:
                 if is_outage(error):
                     self._progress.step()
                 self._causes.failed(log, error, waits="lease_waits_for_sql", broke="lease_failed")
+
+    def _consumes(self) -> bool:
+        return bool(self._consumers) and all(consumer.is_subscribed for consumer in self._consumers)
 
     def _check_pulse(self) -> None:
         """Check the threads from here once the pulse thread is gone; its watchdog may be disabled."""

@@ -1,8 +1,8 @@
 """The relay: publishes jobs that are due, that were committed but never confirmed, or that lost their worker.
 
 It runs as a thread of every worker and scheduler process; any number may run, since each skips rows that others have
-locked. It sleeps until the next due instant in SQL, but at most `relay_interval`, because a row written meanwhile may
-be due sooner.
+locked. It sleeps until the next due instant in SQL, but not for long, because a row written meanwhile may be due sooner:
+the relays of a fleet look every `relay_interval` seconds together, and each of them as often while there is work.
 """
 
 from __future__ import annotations
@@ -41,6 +41,10 @@ log = get_logger(__name__)
 BATCH_LIMIT = 500
 #: seconds between two checks for silent workers
 WATCH_S = 1.0
+#: seconds after work in which a relay looks as if it were the only one
+BUSY_S = 5.0
+#: seconds between two polls of one relay at most, however large the fleet
+SELDOM_S = 5.0
 #: messages of one queue that a worker may have prefetched without claiming: of normal and high priority, and a few of low
 BROUGHT_AHEAD = 2 * DEEP_PREFETCH + UNHURRIED_PREFETCH
 
@@ -60,6 +64,7 @@ class Relay:
         self._watched = time.monotonic() - WATCH_S
         self._checked_at = now()
         self._patient_until = 0.0
+        self._busy_until = 0.0
 
     def start(self) -> None:
         # Leases that expired while no relay was running may be about to be renewed.
@@ -107,14 +112,16 @@ class Relay:
                 instant, has_requests = get_database().direct.read(lambda one: (due_jobs.next_instant(one), sql_requests.are_waiting(one)))
                 if has_requests:
                     self._submit_requests()
+                    self._busy_until = time.monotonic() + BUSY_S
                 # With jitter, so that the relays of a fleet do not poll in step.
-                wait = get_settings().relay_interval * dice.uniform(0.8, 1.2)
+                wait = self._share(get_settings().relay_interval) * dice.uniform(0.8, 1.2)
                 if instant is not None:
                     wait = min(wait, (instant - now()).total_seconds())
                 if wait > 0:
                     self._pause(wait)
                 if instant is not None and instant <= now():
                     self.run_once()
+                    self._busy_until = time.monotonic() + BUSY_S
                 self._causes.passed()
             except Exception as error:  # noqa: BLE001 - the next turn tries again
                 self._causes.failed(log, error, waits="relay_waits_for_sql", broke="relay_failed")
@@ -123,6 +130,12 @@ class Relay:
                     self._be_patient()
                     was_away = True
                 self._closing.wait(1.0)
+
+    def _share(self, interval_s: float) -> float:
+        """Return the interval of this relay, if all living ones together keep to `interval_s`."""
+        if time.monotonic() < self._busy_until:
+            return interval_s
+        return max(interval_s, min(interval_s * self._beat.living, SELDOM_S))
 
     def _submit_requests(self) -> None:
         broker = dramatiq.broker.global_broker
@@ -141,34 +154,40 @@ class Relay:
     def watch(self) -> None:
         """Take over the jobs of silent workers, release jobs whose actor is now known, and top up fair queues."""
         asked = time.monotonic()
-        since = asked - self._watched
-        if since < WATCH_S:
+        since, every_s = asked - self._watched, self._share(WATCH_S)
+        if since < every_s:
             return
         before, self._checked_at, self._watched = self._checked_at, now(), asked
         if (self._checked_at - before).total_seconds() - since > get_settings().lease_duration / 2:
             # The wall clock advanced and the monotonic one did not: the host was asleep, and its workers with it.
             self._be_patient()
-        with guarded("silent_workers_not_watched"):
-            self._take_over(since, asked)
-        with guarded("held_jobs_not_released"):
-            self._release_held()
-        with guarded("stand_ins_not_released"):
-            with read() as session:
+        silent, held, may_go, starved = False, False, False, list[str]()
+        with read() as session:  # one for all questions: usually each answer is no
+            with guarded("silent_workers_not_watched"):
+                silent = workers.silent(session)
+            with guarded("held_jobs_not_released"):
+                held = some_wait_for_code(session)
+            with guarded("stand_ins_not_released"):
                 may_go = stand_ins.may_go(session)
-            if may_go:
+            with guarded("fair_share_not_topped_up"):
+                starved = fair_queueing.starved(session)
+        if silent:
+            with guarded("silent_workers_not_watched"):
+                self._take_over(max(0.0, since - every_s - WATCH_S), asked)
+        if held:
+            with guarded("held_jobs_not_released"):
+                self._release_held()
+        if may_go:
+            with guarded("stand_ins_not_released"):
                 with write() as session:
                     envelopes = stand_ins.release(session, BATCH_LIMIT)
                 hand_off(envelopes)
-        with read() as session:
-            starved = fair_queueing.starved(session)
         for queue in starved:
             with guarded("fair_share_not_topped_up", queue=queue), write() as session:
                 fair_queueing.top_up(session, queue)
 
     def _release_held(self) -> None:
         with read() as session:
-            if not some_wait_for_code(session):
-                return
             known = {actor for worker in workers.alive(session) for actor in worker.actors}
             waiting = bool(known) and waits_for(session, known)
         if waiting:
@@ -180,15 +199,13 @@ class Relay:
             with guarded("actors_not_registered"):
                 self._sql_door.register(broker)
 
-    def _take_over(self, since: float, asked: float) -> None:
-        with read() as session:
-            silent = workers.silent(session)
-        if not silent or time.monotonic() <= self._patient_until:
+    def _take_over(self, behind_s: float, asked: float) -> None:
+        if time.monotonic() <= self._patient_until:
             return
         with write() as session:
             session.connection()  # SQLite: the write lock is awaited here
             # A heartbeat may have been delayed by the store for as long as this check has been.
-            late = max(0.0, since - 2 * WATCH_S) + time.monotonic() - asked
+            late = behind_s + time.monotonic() - asked
             present = now()
             taken = workers.take_over(session, grace=timedelta(seconds=late))
             again = lost_messages.publish_again_after_loss(session, present, limit=BROUGHT_AHEAD)

@@ -12,6 +12,9 @@ from sqlalchemy.orm import Session
 
 from ... import __version__
 from ...sql.clock import now
+from ...sql.columns import to_microseconds
+from ...sql.direct import Direct
+from ...sql.statements import Single
 from ..core.models import Heartbeat
 
 #: how long a silent process is listed
@@ -27,13 +30,26 @@ class Role(StrEnum):
     RELAY = "relay"
 
 
-def beat(session: Session, id: int, role: Role, *, lease_s: float, broker: str = "") -> int:
-    """Renew the row of this process, or insert one if it is missing (id 0, or pruned meanwhile); return its id."""
+# Each process renews every two seconds: without a session, it takes a tenth of the CPU.
+_RENEW = Single("""
+    UPDATE heartbeats SET heartbeat_at = @(:now), expires_at = @(:expires), stopped_at = NULL, broker = :broker WHERE id = :id RETURNING id
+""")
+_COUNT = Single("SELECT count(*) FROM heartbeats WHERE role = :role AND expires_at > @(:now) AND stopped_at IS NULL")
+
+
+def renew(session: Session | Direct, id: int, role: Role, *, lease_s: float, broker: str = "") -> int:
+    """Renew the row of this process; return the number of living processes of its role, 0 if its row is missing."""
+    present = to_microseconds(now())
+    expires = present + int(lease_s * 1_000_000)
+    if not _RENEW.fetch(session, now=present, expires=expires, broker=broker[:255], id=id):
+        return 0
+    return int(_COUNT.fetch(session, role=str(role), now=present)[0][0])
+
+
+def register(session: Session, role: Role, *, lease_s: float, broker: str = "") -> int:
+    """Insert the row of this process, which is new or was pruned; return its id."""
     present = now()
     values = {"heartbeat_at": present, "expires_at": present + timedelta(seconds=lease_s), "stopped_at": None, "broker": broker[:255]}
-    mine = update(Heartbeat).where(Heartbeat.id == id).values(**values)
-    if id and session.execute(mine.returning(Heartbeat.id)).first() is not None:
-        return id
     host, pid = socket.gethostname(), os.getpid()
     row = {"role": role, "name": f"{host}:{pid}", "host": host, "pid": pid, "version": __version__, "started_at": present, **values}
     return int(session.execute(insert(Heartbeat).values(**row).returning(Heartbeat.id)).scalar_one())

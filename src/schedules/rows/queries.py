@@ -13,6 +13,9 @@ from sqlalchemy.orm import Session
 from ...jobs.core.guards import guarded
 from ...jobs.core.models import Job
 from ...jobs.core.states import State
+from ...sql.columns import to_microseconds
+from ...sql.direct import Direct
+from ...sql.statements import Single
 from ..rules.rules import Rule
 from .errors import UnknownSchedule
 from .models import Schedule, ScheduleChange, Tick
@@ -50,6 +53,15 @@ class History:
 
     runs: list[Run]
     next: datetime | None
+
+
+# A scheduler asks this twice a second: without a session, it takes a tenth of the CPU.
+_DUE = Single("SELECT id, #(due_at), version FROM schedules WHERE due_at < @(:before) ORDER BY due_at, id")
+
+
+def due_marks(direct: Direct, instant: datetime) -> list[tuple[int, int, int]]:
+    """Return (id, due time, version) of the schedules that are due before an instant: while they are equal, so is `due_before`."""
+    return [tuple(row) for row in _DUE.fetch(direct, before=to_microseconds(instant))]
 
 
 def due_before(session: Session, instant: datetime) -> list[Due]:

@@ -1,4 +1,4 @@
-"""Calls apart: a function in a fork of this process. What it imports and allocates goes when it ends."""
+"""Calls apart: a function in a fork of this process. Its imports and allocations go when it ends."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ class Apart:
         return set() if self._function is not None else {self._process.pid}
 
     def is_over(self, within_s: float) -> bool:
-        """Wait for the result for so many seconds at most; True if it is there."""
+        """Wait for the result for so many seconds at most; True if it exists."""
         return self._function is not None or bool(select.select([self._answer], [], [], within_s)[0])
 
     def result(self) -> Any:
@@ -75,6 +75,7 @@ def _call(function: Callable[[], Any], answers: int, parent: int) -> NoReturn:
     try:
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
         process_tree.die_with_parent(parent)
+        outcome: tuple[Any, str | None]
         try:
             outcome = function(), None
         except UpError as error:

@@ -58,7 +58,8 @@ def current(database: Database) -> dict[str, str]:
 
 def beat(database: Database, role: Role, *, name: str = "", id: int = 0, lease_s: float = 6) -> int:
     with database.write() as session:
-        id = heartbeats.beat(session, id, role, lease_s=lease_s)
+        if not id or not heartbeats.renew(session, id, role, lease_s=lease_s):
+            id = heartbeats.register(session, role, lease_s=lease_s)
         if name:
             session.execute(update(Heartbeat).where(Heartbeat.id == id).values(name=name, host=name.split(":")[0]))
         return id
@@ -161,7 +162,7 @@ def test_rabbitmq_that_is_away_and_an_alarm_are_alerts_the_alarm_at_once(
     assert current(database) == {"broker_away": "RabbitMQ cannot be reached"}
     seen[0] = Overview(True, "4.1.0")
     with database.write() as session:
-        heartbeats.beat(session, 0, Role.RELAY, lease_s=86_400, broker="alarm: low on memory")
+        heartbeats.register(session, Role.RELAY, lease_s=86_400, broker="alarm: low on memory")
     look(time, times=14)
     assert current(database) == {"broker_alarm": "RabbitMQ takes no messages: alarm, low on memory"}
 

@@ -47,7 +47,7 @@ def published(database: Database, id: str, *, seconds_ago: float = 0) -> str:
 @pytest.fixture(autouse=True)
 def relay(database: Database) -> None:
     with database.write() as session:
-        heartbeats.beat(session, 0, Role.RELAY, lease_s=3_600)
+        heartbeats.register(session, Role.RELAY, lease_s=3_600)
 
 
 def test_a_job_that_runs_or_has_ended_has_no_cause(database: Database) -> None:

@@ -33,7 +33,7 @@ pytestmark = pytest.mark.both_stores
 def beat(database: Database, role: Role, *, seconds: float = 60) -> int:
     """The heartbeat of this process, good for so many seconds from now."""
     with database.write() as session:
-        return heartbeats.beat(session, 0, role, lease_s=seconds)
+        return heartbeats.register(session, role, lease_s=seconds)
 
 
 def parts(database: Database) -> Parts:
@@ -70,7 +70,7 @@ def test_the_status_calls_a_scheduler_silent_that_lives_and_does_not_beat(databa
     id = beat(database, Role.SCHEDULER, seconds=-1)
     assert [each["state"] for each in status.as_json(state)["processes"]] == ["silent"]
     with database.write() as session:
-        heartbeats.beat(session, id, Role.SCHEDULER, lease_s=60)
+        heartbeats.renew(session, id, Role.SCHEDULER, lease_s=60)
     assert [each["state"] for each in status.as_json(state)["processes"]] == ["running"]
 
 
@@ -84,7 +84,7 @@ def test_a_process_is_replaced_after_so_many_silent_looks_in_a_row_and_never_whi
     watch.look()
     assert watch.is_long(os.getpid())
     with database.write() as session:
-        heartbeats.beat(session, id, Role.SCHEDULER, lease_s=60)
+        heartbeats.renew(session, id, Role.SCHEDULER, lease_s=60)
     watch.look()
     assert not watch.is_long(os.getpid())
     assert silent_schedulers.silent_pids("postgresql://callboard@127.0.0.1:1/nothing") == set()

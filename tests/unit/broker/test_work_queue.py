@@ -64,3 +64,23 @@ def test_jobs_are_taken_out_and_the_rest_keeps_its_order() -> None:
 
     assert queue.take_out(lambda one: one == "late") == ["late", "late"]
     assert [queue.get_nowait() for _ in range(2)] == ["b", "a"]
+
+
+def test_the_end_of_the_process_wakes_all_threads() -> None:
+    queue: Any = WorkQueue()
+    ended: list[int] = []
+
+    def work() -> None:
+        with pytest.raises(Empty):
+            queue.get(timeout=3600)
+        ended.append(1)
+
+    threads = [threading.Thread(target=work, daemon=True) for _ in range(3)]
+    for one in threads:
+        one.start()
+    eventually(lambda: len(queue._idle) == 3)
+    queue.close()
+
+    eventually(lambda: len(ended) == 3)
+    with pytest.raises(Empty):
+        queue.get(timeout=3600)

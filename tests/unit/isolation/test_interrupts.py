@@ -117,6 +117,16 @@ def test_time_that_is_up_interrupts_once(monkeypatch: pytest.MonkeyPatch) -> Non
     assert caught == [1]
 
 
+def test_time_is_up_also_for_a_call_after_a_pause(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(interrupts_module, "INTERVAL_S", 0.01)
+    interrupts = Interrupts()
+    interrupts.call(object(), 60_000, nothing, nothing, (), {})
+    eventually(lambda: interrupts._is_idle, what="the thread sleeps while no call is open")
+
+    with pytest.raises(TimeLimitExceeded):
+        interrupts.call(object(), 50, nothing, spin, (10,), {})
+
+
 def test_waiting_threads_are_interrupted_at_their_next_step() -> None:
     interrupts, owner, seen = Interrupts(), object(), []
 
