@@ -63,7 +63,6 @@ class Supervisor:
             if self._watches:
                 self._watch = Watch(here.settings, report=here.report, load=lambda: here.launcher.preload() or TrialImport())
             self._silence = SilentSchedulers(here.settings.effective_database_url)
-            here.launcher.alone = self._silence.paused
             while not self._stops:
                 self._look()
                 time.sleep(LOOK)
@@ -88,6 +87,7 @@ class Supervisor:
     def _look_at_parts(self) -> None:
         here = self.installation
         changed = False
+        here.launcher.rest()
         self._replace_silent()
         for part in here.parts:
             if part.look():
@@ -95,7 +95,7 @@ class Supervisor:
                 here.report_change(part)
         if changed:
             here.write(here.state)
-        here.reap_orphans(self._watch.pids if self._watch is not None else ())
+        here.reap_orphans(pid for each in (self._watch, self._silence) if each is not None for pid in each.pids)
 
     def _look_at_sources(self) -> None:
         here = self.installation
@@ -112,6 +112,8 @@ class Supervisor:
 
     def _replace_silent(self) -> None:
         here = self.installation
+        if self._silence is not None:
+            self._silence.look()
         for part in here.parts:
             if part.role == "scheduler" and part.process and part.running and self._silence and self._silence.is_long(part.process.pid):
                 here.report(f"{part.name} has no heartbeat: restarting it")

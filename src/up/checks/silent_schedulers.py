@@ -3,37 +3,33 @@
 from __future__ import annotations
 
 import socket
-import threading
+import time
 from collections import Counter
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable
+from contextlib import suppress
 
 from sqlalchemy import select
 
 from ...jobs.core.models import Heartbeat
 from ...sql.clock import now
 from ...sql.database import Database
+from ..errors import UpError
+from ..parts.apart import Apart
 
-#: seconds between checks
-LOOK_S = 5.0
+#: seconds between checks, and those that one may take
+LOOK_S, LONGEST_S = 15.0, 60.0
 #: silent checks in a row before a scheduler is replaced: longer than any wait for a slow database
-REPLACE_AFTER = 12
-#: seconds that a pause waits for the check under way
-PAUSE_S = 1.0
+REPLACE_AFTER = 4
 
 
 def silent_pids(database_url: str) -> set[int]:
     """Process ids of this host whose newest heartbeat expired without a sign-off; empty if the database is unreachable."""
-    return _silent_in(Database(database_url, pool_size=1))
-
-
-def _silent_in(database: Database) -> set[int]:
+    database = Database(database_url, pool_size=1)
     try:
         if not database.exists():
             return set()
         database.check_clock()
         with database.read() as session:
-            # Columns, not objects: the supervisor would keep the memory that these take.
             mine = select(Heartbeat.pid, Heartbeat.stopped_at, Heartbeat.expires_at).where(Heartbeat.host == socket.gethostname())
             newest = {each.pid: each for each in session.execute(mine.order_by(Heartbeat.id))}  # process ids are reused
             return {pid for pid, each in newest.items() if each.stopped_at is None and each.expires_at <= now()}
@@ -44,38 +40,44 @@ def _silent_in(database: Database) -> set[int]:
 
 
 class SilentSchedulers:
-    """Thread `silence` of the supervisor: counts silent checks in a row per process. An unreachable database blocks only this thread."""
+    """Counts silent checks in a row per process. Each check is a call apart: an unreachable database blocks only that one."""
 
     def __init__(self, database_url: str) -> None:
-        self._database = Database(database_url, pool_size=1)
+        self._database_url = database_url
         self._found: Counter[int] = Counter()
-        self._closing = threading.Event()
-        self._looking = threading.Lock()
-        threading.Thread(target=self._run, name="silence", daemon=True).start()
+        self._call: Apart | None = None
+        self._due_at = time.monotonic() + LOOK_S
+        self._end_at = 0.0
+
+    @property
+    def pids(self) -> set[int]:
+        """The process of a check."""
+        return set() if self._call is None else self._call.pids
 
     def close(self) -> None:
-        self._closing.set()
+        """End a check under way."""
+        if self._call is not None:
+            self._call.abandon()
+            self._call = None
 
     def is_long(self, pid: int) -> bool:
         """True if this process was silent at enough checks in a row to be replaced."""
         return self._found[pid] >= REPLACE_AFTER
 
-    @contextmanager
-    def paused(self) -> Iterator[bool]:
-        """Run no check in the block; yields False if one is under way and does not end."""
-        is_paused = self._looking.acquire(timeout=PAUSE_S)
-        try:
-            yield is_paused
-        finally:
-            if is_paused:
-                self._looking.release()
-
     def look(self) -> None:
-        """Run one check."""
-        silent = _silent_in(self._database)
-        self._found = Counter({pid: self._found[pid] + 1 for pid in silent})
+        """Begin a check that is due, or take its result. Never blocks. Raises OSError if the system has no room for its process."""
+        present = time.monotonic()
+        if self._call is None:
+            if present >= self._due_at:
+                self._due_at, self._end_at = present + LOOK_S, present + LONGEST_S
+                self._call = Apart(lambda: sorted(silent_pids(self._database_url)))
+        elif self._call.is_over(0):
+            call, self._call = self._call, None
+            with suppress(UpError):  # it has died: the next one tells
+                self.note(call.result())
+        elif present > self._end_at:
+            self.close()
 
-    def _run(self) -> None:
-        while not self._closing.wait(LOOK_S):
-            with self._looking:
-                self.look()
+    def note(self, silent: Iterable[int]) -> None:
+        """Count the processes that were silent at a check."""
+        self._found = Counter({pid: self._found[pid] + 1 for pid in silent})

@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable, Mapping
-from contextlib import AbstractContextManager, nullcontext
+import time
+from collections.abc import Mapping
 
 from ..data.data_folder import Folder
 from ..data.process_identity import MARK
 from . import launch
 from .part import Process
 from .preloaded import MODULES, Preloaded, Run
+
+#: seconds without a fork after which the preloaded parent ends
+REST_S = 20.0
+#: seconds in which it must have imported the application when a part waits for it
+LOAD_WITHIN_S = 20.0
 
 
 class Launcher:
@@ -26,8 +31,8 @@ class Launcher:
         self._cold: set[str] = {"web"} if reloads else set()  # gunicorn reloads the application by itself, from the files
         self._preloaded: Preloaded | None = None
         self._environment = {MARK: str(folder.path), "CALLBOARD_DATA_DIR": str(folder.path)}
-        #: keeps other threads of the supervisor from holding a lock during a fork; yields False if one does
-        self.alone: Callable[[], AbstractContextManager[bool]] = lambda: nullcontext(True)
+        self._must_be_cold = False
+        self._rest_at = 0.0
 
     def configure(self, **variables: str) -> None:
         """Set environment variables for all parts to come, and for this process, which uses the same database."""
@@ -36,12 +41,26 @@ class Launcher:
 
     def start(self, role: str, name: str, listeners: Mapping[str, int]) -> Process:
         """Start a part. Raises OSError if the system has no room."""
-        if self._preloaded is not None and self._preloaded.is_dead:
-            self.use(self.preload())  # parts that start before it has imported the application start cold
-        is_warm = role not in self._cold and self._preloaded is not None and self._preloaded.can_fork
-        return launch.process(
-            self._folder, role, name, self._environment, listeners=listeners, preloaded=self._preloaded if is_warm else None
-        )
+        preloaded = None if role in self._cold else self._loaded()
+        return launch.process(self._folder, role, name, self._environment, listeners=listeners, preloaded=preloaded)
+
+    def _loaded(self) -> Preloaded | None:
+        """Return a preloaded parent that can fork, made again if it has ended; None if there can be none."""
+        if self._run is None or self._must_be_cold:
+            return None
+        if self._preloaded is None or self._preloaded.is_dead:
+            again = self.preload()
+            if again is not None and not again.wait(LOAD_WITHIN_S):
+                again.close()
+                again = None
+            self.use(again)
+        self._rest_at = time.monotonic() + REST_S
+        return self._preloaded
+
+    def rest(self) -> None:
+        """End the preloaded parent some time after its last fork: it would keep a copy of all that the parts have changed."""
+        if self._preloaded is not None and time.monotonic() > self._rest_at:
+            self.use(None)
 
     @property
     def pids(self) -> set[int]:
@@ -50,17 +69,17 @@ class Launcher:
 
     def preload(self) -> Preloaded | None:
         """Start a preloaded parent, which imports the present code. Raises OSError."""
-        if self._run is None:
-            return None
-        with self.alone() as is_alone:
-            return Preloaded(self._run, MODULES.keys() - self._cold) if is_alone else None
+        return None if self._run is None else Preloaded(self._run, MODULES.keys() - self._cold)
 
     def use(self, preloaded: Preloaded | None) -> None:
         """Fork parts from this parent from now on."""
         if self._preloaded is not None:
             self._preloaded.close()
-        if preloaded is not None and preloaded.outcome() == "" and not preloaded.can_fork:
-            preloaded.close()  # the actors have opened files or started threads
+        self._rest_at = time.monotonic() + REST_S
+        # The actors may have opened files or started threads; with --watch, those of the next reload may not.
+        self._must_be_cold = preloaded is not None and preloaded.outcome() == "" and not preloaded.can_fork
+        if preloaded is not None and self._must_be_cold:
+            preloaded.close()
             preloaded = None
         self._preloaded = preloaded
 

@@ -99,6 +99,10 @@ class Preloaded:
             self._problem, self._is_warm = answer["problem"], answer["is_warm"]
         return self._problem
 
+    def wait(self, seconds: float) -> bool:
+        """Wait until it has imported the application; False if it has not, or cannot be imported."""
+        return self._problem == "" or (_is_readable(self._control.fileno(), seconds) and self.outcome() == "")
+
     @property
     def can_fork(self) -> bool:
         """True if parts can be forked: it lives, and the actors have opened no files and started no threads."""

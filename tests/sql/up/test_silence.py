@@ -77,15 +77,14 @@ def test_the_status_calls_a_scheduler_silent_that_lives_and_does_not_beat(databa
 def test_a_process_is_replaced_after_so_many_silent_looks_in_a_row_and_never_while_sql_is_away(database: Database) -> None:
     url = database.url.render_as_string(hide_password=False)
     id, watch = beat(database, Role.SCHEDULER, seconds=-1), SilentSchedulers(url)
-    watch.close()
     for _ in range(silent_schedulers.REPLACE_AFTER - 1):
-        watch.look()
+        watch.note(silent_schedulers.silent_pids(url))
     assert not watch.is_long(os.getpid())
-    watch.look()
+    watch.note(silent_schedulers.silent_pids(url))
     assert watch.is_long(os.getpid())
     with database.write() as session:
         heartbeats.renew(session, id, Role.SCHEDULER, lease_s=60)
-    watch.look()
+    watch.note(silent_schedulers.silent_pids(url))
     assert not watch.is_long(os.getpid())
     assert silent_schedulers.silent_pids("postgresql://callboard@127.0.0.1:1/nothing") == set()
     with database.write() as session:
