@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import socket
 import time
 from collections.abc import Callable
@@ -100,7 +101,7 @@ class Start:
             launcher=launcher,
             ports=Ports(**ports),
             marker={MARK: str(here.folder.path)},
-            prepare=launch.with_supervisor(),
+            prepare=launch.with_supervisor(signal.SIGKILL),  # an Erlang VM that is just starting drops SIGTERM, and would stay
         )
         first = not (here.folder.broker / f"data-{here.node.series}").exists()
         here.report(f"RabbitMQ {here.node.series} is starting" + (" for the first time, which takes longer" if first else ""))

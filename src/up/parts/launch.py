@@ -60,9 +60,9 @@ def process(
         )
 
 
-def with_supervisor() -> Callable[[], None] | None:
-    """Return the hook that makes a new process stop gracefully if this one is killed; else it would run on as an unsupervised orphan."""
-    return partial(process_tree.die_with_parent, os.getpid(), signal.SIGTERM) if sys.platform == "linux" else None
+def with_supervisor(how: signal.Signals = signal.SIGTERM) -> Callable[[], None] | None:
+    """Return the hook that sends a new process a signal if this one is killed; else it would run on as an unsupervised orphan."""
+    return partial(process_tree.die_with_parent, os.getpid(), how) if sys.platform == "linux" else None
 
 
 def listen(settings: Settings, folder: Folder, *, exact: bool) -> socket.socket:
