@@ -191,7 +191,7 @@ def ignores() -> None:
 
 @app.task(bind=True)
 def rejects(self: Task, requeue: bool) -> int:
-    if self.request.retries == 0:
+    if not (self.request.delivery_info or {})["redelivered"]:
         raise Reject("not now", requeue=requeue)
     return self.request.retries
 

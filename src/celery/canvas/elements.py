@@ -18,7 +18,7 @@ class _mapped(Signature):
 
     actor = ""
 
-    def __init__(self, task: Any, it: Iterable[Any], **options: Any) -> None:
+    def __init__(self, task: Any, it: Iterable[Any], app: Any = None, **options: Any) -> None:
         name = task if isinstance(task, str) else task["task"] if isinstance(task, Mapping) else task.name
         super().__init__(
             self.actor,
@@ -63,7 +63,7 @@ class chunks(Signature):
 
     kind = "chunks"
 
-    def __init__(self, task: Any, it: Iterable[Any], n: int, **options: Any) -> None:
+    def __init__(self, task: Any, it: Iterable[Any], n: int, app: Any = None, **options: Any) -> None:
         name = task if isinstance(task, str) else task["task"] if isinstance(task, Mapping) else task.name
         super().__init__(
             "celery.chunks", (), {"task": name, "it": [list(each) for each in it], "n": n}, options, subtask_type=self.kind, immutable=True

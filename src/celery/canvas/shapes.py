@@ -35,7 +35,7 @@ class chain(_Several):
 
     kind = "chain"
 
-    def __init__(self, *tasks: Any, **options: Any) -> None:
+    def __init__(self, *tasks: Any, app: Any = None, **options: Any) -> None:
         given = tasks[0] if len(tasks) == 1 and not isinstance(tasks[0], Mapping) else tasks
         super().__init__("celery.chain", (), {"tasks": _upgraded(map(Signature.from_dict, given))}, options, subtask_type=self.kind)
 
@@ -73,7 +73,7 @@ class group(_Several):
 
     kind = "group"
 
-    def __init__(self, *tasks: Any, **options: Any) -> None:
+    def __init__(self, *tasks: Any, app: Any = None, **options: Any) -> None:
         given: Any = tasks[0] if len(tasks) == 1 else tasks
         if isinstance(given, group):
             given = given.tasks

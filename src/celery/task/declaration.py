@@ -14,6 +14,8 @@ from pydantic import BeforeValidator
 
 from ...actor_schema import type_hints
 from ...jobs.attempts.current_job import current_job
+from ...jobs.read.queries import find_many
+from ...sql.database import read
 from .. import states
 from ..base import values
 from ..core import request, routes
@@ -22,6 +24,8 @@ from ..exceptions import Reject, Replaced
 from ..result.rows import REPLACED
 from . import errbacks, tracing
 
+#: text of a retry that Reject(requeue=True) asks for
+_REJECTED = "rejected: "
 _REST = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
 
 
@@ -107,7 +111,7 @@ def execute(task: Any, args: Any, kwargs: Any) -> Any:
     if isinstance(outcome.value, Replaced):
         return values.tag(REPLACED, outcome.value.id)
     if isinstance(outcome.value, Reject) and outcome.value.requeue:
-        raise Retry(f"rejected: {outcome.value.reason}", delay=0)
+        raise Retry(f"{_REJECTED}{outcome.value.reason}", delay=0)
     raise outcome.value
 
 
@@ -129,9 +133,16 @@ def _context(task: Any, message: Any) -> Context:
         replaced_task_nesting=about.get("replaced_task_nesting", 0),
         properties={"app_id": about.get("app_id"), "correlation_id": current_job.id},
         delivery_info={
-            "exchange": "", "routing_key": current_job.queue, "priority": about.get("priority"), "redelivered": current_job.attempt > own + 1,
+            "exchange": "", "routing_key": current_job.queue, "priority": about.get("priority"), "redelivered": current_job.attempt > own + 1 or (own > 0 and _was_rejected(current_job.id)),
         },
     )  # fmt: skip
+
+
+def _was_rejected(id: str) -> bool:
+    """True if the latest attempt has put the job back into its queue."""
+    with read() as session:
+        attempts = [attempt for job in find_many(session, [id]) for attempt in job.attempts]
+    return bool(attempts) and str(attempts[-1].error).startswith(f"Retry: {_REJECTED}")
 
 
 def _is_retry(_failures: int, error: BaseException) -> bool:

@@ -312,6 +312,7 @@ def test_an_error_callback_of_a_chord_is_also_added_to_its_header_if_the_configu
         (lambda: chain(add.s(1, 1), group([]), keep.s()).delay(), [[2], {}]),
         (lambda: chord([], keep.s()).delay(), [[[]], {}]),
         (lambda: group(chain(), add.s(1, 2), chain()).delay(), [3]),
+        (lambda: chain(chain(), group([]), add.s(10), app=celery_tasks.app).apply_async((5,)), 15),
         (lambda: group(add.s(1, 2) | group(add.s(1), add.s(2))).delay(), [4, 5]),
         (lambda: group(add.s(1, 1), add.s(1, 2) | group(add.s(1), add.s(2))).delay(), [2, [4, 5]]),
         (lambda: (add.s(1) | group(mul.s(2), mul.s(3)) | xsum.s() | mul.s(2)).delay(1), 20),
