@@ -10,7 +10,7 @@ from sqlalchemy import Connection
 from ..settings import get_settings
 from ..sql.database import Database, get_database
 from ..sql.outages import is_outage
-from . import sql_door, version_table
+from . import late_indexes, sql_door, version_table
 from .shared_database import MigrationRefused, create_schema, refuse_foreign_tables
 from .version_table import revision
 
@@ -38,6 +38,7 @@ def migrate(url: str | None = None) -> None:
     command.upgrade(config, "head")
     if not database.is_sqlite:
         sql_door.install(database.engine)
+        late_indexes.build(database.engine)
         database.engine.dispose()
 
 

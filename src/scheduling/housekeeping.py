@@ -24,7 +24,7 @@ from ..jobs.files import references, result_files, uploads
 from ..jobs.leases import heartbeats
 from ..jobs.leases.workers import forget_old
 from ..jobs.search import texts
-from ..jobs.upkeep import retention
+from ..jobs.upkeep import ended_counts, retention
 from ..logs import get_logger
 from ..schedules.edit import declared_schedules
 from ..schedules.rows import retention as ticks_retention
@@ -96,6 +96,7 @@ def tidy() -> None:
         get_database().check_clock()
         for prune in (
             forget_old, heartbeats.forget_old, retention.tidy, batches.prune, ticks_retention.prune, audit_retention.prune, alerts.prune, stacks.prune,
+            ended_counts.prune,
         ):  # fmt: skip
             with guarded("not_pruned", what=prune.__module__), write() as session:
                 prune(session)
@@ -110,9 +111,14 @@ def tidy() -> None:
 
 
 def keep_up() -> None:
-    """Index the texts of new jobs, and group new failures."""
+    """Index the texts of new jobs, group new failures, and count ended jobs."""
+    notes: list[tuple[Callable[[Session], int], int]] = [
+        (texts.write_new, texts.AT_ONCE),
+        (counting.note_new, counting.AT_ONCE),
+        (ended_counts.count_new, ended_counts.AT_ONCE),
+    ]
     try:
-        for note, at_once in ((texts.write_new, texts.AT_ONCE), (counting.note_new, counting.AT_ONCE)):
+        for note, at_once in notes:
             with guarded("not_kept_up", what=note.__module__):
                 _keep_up(note, at_once)
     except Exception as error:

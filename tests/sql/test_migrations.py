@@ -11,7 +11,7 @@ import pytest
 from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
-from sqlalchemy import Integer, inspect
+from sqlalchemy import Integer, inspect, text
 
 import src.actors
 import src.web.application
@@ -97,3 +97,18 @@ def test_every_migration_can_be_reverted_and_applied_again(empty_url: str) -> No
     assert tables(empty_url) <= {"callboard_version", "sqlite_sequence"}
     migrate(empty_url)
     assert differences(empty_url) == []
+
+
+@pytest.mark.parametrize("empty_url", ["postgresql"], indirect=True)
+def test_an_index_whose_build_was_interrupted_is_built_again(empty_url: str) -> None:
+    migrate(empty_url)
+    database = Database(empty_url)
+    is_valid = text("SELECT indisvalid FROM pg_index WHERE indexrelid = 'ix_jobs_backlog'::regclass")
+    try:
+        with database.write() as session:
+            session.execute(text("UPDATE pg_index SET indisvalid = false WHERE indexrelid = 'ix_jobs_backlog'::regclass"))
+        migrate(empty_url)
+        with database.read() as session:
+            assert session.execute(is_valid).scalar_one()
+    finally:
+        database.engine.dispose()

@@ -21,6 +21,10 @@ Sequence = BigInteger().with_variant(Integer(), "sqlite")
 _BYTEWISE = String(255).with_variant(String(255, collation="C"), "postgresql")
 
 
+#: states in which a job waits for a due time or for an operator
+BACKLOG_STATES = (State.SCHEDULED, State.RETRYING, State.HELD, State.DEAD)
+
+
 def words(kind: type[StrEnum]) -> Enum:
     return Enum(kind, native_enum=False, length=16, create_constraint=False, values_callable=lambda words: [word.value for word in words])
 
@@ -48,6 +52,8 @@ class Job(Base):
         partial("ix_jobs_fair", "queue", "fair_key", where=f"fair_key IS NOT NULL AND state IN {listed(State.QUEUED, State.RUNNING)}"),
         partial("ix_jobs_workflow", "workflow_seq", "seq", where="workflow_seq IS NOT NULL"),
         partial("ix_jobs_queued", "queue", "published_at", where=f"state = '{State.QUEUED}'"),
+        # Jobs on the usual way, from queued to succeeded, never enter it.
+        partial("ix_jobs_backlog", "queue", "state", where=f"state IN {listed(*BACKLOG_STATES)}"),
         partial("ix_jobs_rerun_of", "rerun_of", where="rerun_of IS NOT NULL"),
         partial("ix_jobs_finished", "finished_at", where="finished_at IS NOT NULL"),
         partial("ix_jobs_dead", "finished_at", where=f"state = '{State.DEAD}'"),
@@ -143,6 +149,21 @@ class Attempt(Base):
     traceback: Mapped[str | None] = mapped_column(Text)
     fingerprint: Mapped[str | None] = mapped_column(String(16))  # of a failure: its error group
     noted: Mapped[bool | None] = mapped_column(Boolean)  # of a failure: counted in its error group
+
+
+class EndedJobs(Base):
+    """Number of jobs of an actor that reached a final state within a minute, or within a half hour.
+
+    Kept when the jobs are deleted or retried.
+    """
+
+    __tablename__ = "ended_jobs"
+
+    span: Mapped[int] = mapped_column(SmallInteger, primary_key=True, autoincrement=False)  # in minutes: 1 or 30
+    minute: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)  # its first one, counted from 1970
+    actor: Mapped[str] = mapped_column(String(255), primary_key=True)  # ?: of no known one
+    state: Mapped[State] = mapped_column(words(State), primary_key=True)
+    jobs: Mapped[int] = mapped_column(BigInteger)
 
 
 class FailureGroup(Base):

@@ -59,8 +59,8 @@ class FailureCount:
 
 _ENDED = "jobs.finished_at >= @(:since) AND jobs.finished_at < @(:until)"
 _BY_ACTOR = plain(f"SELECT coalesce(actor, '?'), state, count(*) FROM jobs WHERE {_ENDED} GROUP BY actor, state")
-_BY_STEP = (
-    "SELECT CAST((#(jobs.finished_at) - :since) / :step AS bigint) AS step, state, count(*) FROM jobs WHERE {ended} GROUP BY step, state"
+_BY_STEP = plain(
+    f"SELECT CAST((#(jobs.finished_at) - :since) / :step AS bigint) AS step, state, count(*) FROM jobs WHERE {_ENDED} GROUP BY step, state"
 )
 _RUNS = f"""
     SELECT actor, {_BUCKET} AS bucket, count(*), max(us) FROM (
@@ -99,12 +99,10 @@ def by_actor(
     return found
 
 
-def by_step(
-    session: Session, since: datetime, until: datetime, step: timedelta, *, actors: Collection[str] | None = None
-) -> list[dict[State, int]]:
-    """Count the jobs that reached each final state in each step of the period, in order. `actors`: only these; None: all."""
+def by_step(session: Session, since: datetime, until: datetime, step: timedelta) -> list[dict[State, int]]:
+    """Count the jobs that reached each final state in each step of the period, in order."""
     steps: list[dict[State, int]] = [{} for _ in range(-(-(until - since) // step))]
-    for number, state, count in _run_for(session, _BY_STEP, actors, since, until, step=step // timedelta(microseconds=1)):
+    for number, state, count in run(session, _BY_STEP, **_period(since, until), step=step // timedelta(microseconds=1)):
         steps[number][State(state)] = count
     return steps
 

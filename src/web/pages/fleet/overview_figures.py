@@ -16,7 +16,7 @@ from ....jobs import State, search
 from ....jobs.alerts import alerts
 from ....jobs.failures import groups
 from ....jobs.leases import deploys, workers
-from ....jobs.read import statistics
+from ....jobs.read import ended
 from ....jobs.read.queries import QueueCounts
 from ....jobs.search import Tally
 from ....operations.fleet.fleet_health import LATE
@@ -31,7 +31,7 @@ from ....settings import get_settings
 from ....sql.clock import now
 from ....sql.database import get_database
 
-#: cache lifetime of the chart in seconds: its query counts every finished job of the period
+#: cache lifetime of the chart in seconds: its query counts every job that finished in the last minutes
 FRESH_S = 15.0
 #: rows of each list
 ROWS = 5
@@ -137,9 +137,8 @@ def throughput(session: Session, period: str) -> Throughput:
 
 def _throughput(session: Session, period: str) -> Throughput:
     length, step = PERIODS[period]
-    until = now()
-    seen = None if (may_see := permissions.sight()) is None else list(statistics.by_actor(session, until - length, until, may_see=may_see))
-    steps = statistics.by_step(session, until - length, until, step, actors=seen)
+    until = ended.end_of(now(), step)
+    steps = ended.by_step(session, until - length, until, step, may_see=permissions.sight())
     zone = ZoneInfo(get_settings().timezone)
     names = [
         (until - length + number * step).astimezone(zone).strftime("%H:%M" if length <= timedelta(days=1) else "%d %b")
