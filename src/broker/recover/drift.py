@@ -9,18 +9,10 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from datetime import timedelta
-
-from sqlalchemy.orm import Session
 
 from ...jobs.read.queries import QueueCounts
-from ...jobs.relay import lost_messages
-from ...jobs.relay.lost_messages import Waiting
-from ...sql.clock import now
 from .management import Overview
 
-#: RabbitMQ's numbers include messages confirmed this long ago
-SETTLED = timedelta(seconds=60)
 #: maximum age of RabbitMQ's numbers in seconds, including our caching
 BEHIND_S = 15.0
 
@@ -39,18 +31,13 @@ class Drift:
         return not (self.missing or self.surplus)
 
 
-def waiting(session: Session) -> dict[str, Waiting]:
-    """Return SQL's record of each queue's messages."""
-    return lost_messages.waiting(session, settled_before=now() - SETTLED)
-
-
-def of(queue: str, ours: Waiting | None, counted: QueueCounts | None, broker: Overview) -> Drift | None:
+def of(queue: str, counted: QueueCounts | None, broker: Overview) -> Drift | None:
     """Return the drift of one queue; None: RabbitMQ's numbers are unknown."""
     if not broker.is_counted:
         return None
     there = broker.of(queue)
     ready, unacked, out_rate = (there.ready, there.unacked or 0, there.out_rate or 0.0) if there else (0, 0, 0.0)
-    ours = ours or Waiting()
+    counted = counted or QueueCounts(queue)
     held = ready + unacked
-    wanted = (counted.queued + counted.running if counted else 0) + math.ceil(out_rate * BEHIND_S)
-    return Drift(ours.unpublished, max(0, ours.settled - held), max(0, held - wanted))
+    wanted = counted.queued + counted.running + math.ceil(out_rate * BEHIND_S)
+    return Drift(counted.unpublished, max(0, counted.settled - held), max(0, held - wanted))

@@ -17,7 +17,7 @@ from ..core.models import Heartbeat, Job, Worker
 from ..core.states import State, WorkerCommand
 from ..leases import heartbeats, workers
 from ..leases.heartbeats import Role
-from ..read.queries import NOT_SUCCEEDED
+from ..read.queries import NOT_SUCCEEDED, queues
 from .alerts import Sign
 from .models import AlertKind
 
@@ -25,12 +25,10 @@ from .models import AlertKind
 AT_TWO_CHECKS = timedelta(seconds=1)
 #: dead jobs counted at most
 MOST = 10_000
-#: since when the longest-waiting job of a queue could have started; its submission may be long ago
-_READY_SINCE = func.min(func.coalesce(Job.published_at, Job.due_at, Job.created_at))
 #: the period with which the number of workers and schedulers is compared, and the step
 BEFORE, STEP = timedelta(hours=1), timedelta(seconds=15)
 #: spelled as in the partial indexes, or neither store would use them
-_QUEUED, _DEAD, _SUCCEEDED = (text(f"jobs.state = '{state}'") for state in (State.QUEUED, State.DEAD, State.SUCCEEDED))
+_DEAD, _SUCCEEDED = (text(f"jobs.state = '{state}'") for state in (State.DEAD, State.SUCCEEDED))
 
 
 def signs(session: Session, *, except_actors: Collection[str]) -> list[Sign]:
@@ -45,18 +43,15 @@ def signs(session: Session, *, except_actors: Collection[str]) -> list[Sign]:
     ]
 
 
-def ready_since(session: Session) -> dict[str, datetime]:
-    """Map each queue to the time since when its oldest ready job could have started."""
-    return dict(session.execute(select(Job.queue, _READY_SINCE).where(_QUEUED).group_by(Job.queue)).all())
-
-
 def _queues(session: Session) -> list[Sign]:
     settings = get_settings()
     if not settings.alert_backlog and not settings.alert_oldest:
         return []
-    counted = select(Job.queue, func.count(), _READY_SINCE).where(_QUEUED).group_by(Job.queue).order_by(Job.queue)
     present, found = now(), []
-    for queue, ready, oldest in session.execute(counted):
+    for each in queues(session):
+        queue, ready, oldest = each.queue, each.queued, each.oldest_queued_at
+        if oldest is None:
+            continue  # its jobs are running
         if settings.alert_backlog and ready > settings.alert_backlog:
             sentence = f"{_number(ready)} jobs are ready in queue {queue}, more than {_number(settings.alert_backlog)}"
             found.append(Sign(AlertKind.BACKLOG, queue, sentence, timedelta(minutes=settings.alert_backlog_for)))

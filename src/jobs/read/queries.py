@@ -4,24 +4,33 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple
 
 from sqlalchemy import func, select, text
 from sqlalchemy.orm import Session, selectinload
 
+from ...sql.clock import now
 from ...sql.direct import Direct
 from ...sql.statements import Single
 from ..core.errors import AmbiguousId
-from ..core.models import Job
-from ..core.states import State
+from ..core.models import BACKLOG_STATES, Job
+from ..core.states import State, listed
 
 #: characters of an id prefix that suffice to look a job up
 SHORT_ID = 8
 #: opens the partial index of jobs that have not succeeded to both stores; most rows of a large table have
 NOT_SUCCEEDED = text(f"jobs.state <> '{State.SUCCEEDED}'")
-#: waiting and dead jobs counted at most in a list of queues
+#: opens the index of queued jobs: SQLite compares a condition with the index's text, not with the value of a parameter
+QUEUED = text(f"jobs.state = '{State.QUEUED}'")
+#: likewise the index of jobs that wait for a due time or for an operator
+BACKLOG = text(f"jobs.state IN {listed(*BACKLOG_STATES)}")
+#: unpublished jobs counted at most in a list of queues
 BACKLOG_COUNTED = 20_000
+#: earlier than any job
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+#: RabbitMQ's numbers include messages that it confirmed this long ago
+SETTLED = timedelta(seconds=60)
 #: running jobs shown per worker
 RUNNING_SHOWN = 20
 #: jobs listed when an id prefix is ambiguous
@@ -146,33 +155,44 @@ class QueueCounts:
     """Job counts of one queue."""
 
     queue: str
-    queued: int
-    running: int
-    oldest_queued_at: datetime | None
+    queued: int = 0
+    running: int = 0
+    oldest_queued_at: datetime | None = None  # since when its longest-waiting job could have started
+    unpublished: int = 0  # queued, but not in RabbitMQ yet; at most BACKLOG_COUNTED are counted
+    settled: int = 0  # confirmed by RabbitMQ some time ago
 
 
-def queues(session: Session) -> Sequence[QueueCounts]:
-    """Return each queue that has waiting or running jobs."""
-    live = (
-        select(Job.queue, Job.state, func.count(), func.min(Job.created_at))
-        .where(NOT_SUCCEEDED, Job.state.in_([State.QUEUED, State.RUNNING]))
-        .group_by(Job.queue, Job.state)
+def queues(session: Session) -> list[QueueCounts]:
+    """Return each queue that has queued or running jobs. Long backlogs are counted in an index, without their rows."""
+    is_settled = func.count().filter(Job.published_at < now() - SETTLED)
+    queued = select(Job.queue, func.count(), is_settled, func.min(Job.published_at)).where(QUEUED).group_by(Job.queue)
+    found = {queue: QueueCounts(queue, number, 0, oldest, 0, settled) for queue, number, settled, oldest in session.execute(queued)}
+    since = func.coalesce(Job.published_at, Job.due_at, Job.created_at).label("since")
+    few = (
+        select(Job.queue, Job.published_at, since)
+        .where(Job.publish_at >= EPOCH, Job.state == State.QUEUED)
+        .limit(BACKLOG_COUNTED)
+        .subquery()
     )
-    found: dict[str, QueueCounts] = {}
-    for queue, state, number, oldest in session.execute(live):
-        counts = found.get(queue, QueueCounts(queue, 0, 0, None))
-        found[queue] = replace(counts, queued=number, oldest_queued_at=oldest) if state is State.QUEUED else replace(counts, running=number)
+    is_settled = func.count().filter(few.c.published_at < now() - SETTLED)
+    for queue, number, settled, oldest in session.execute(
+        select(few.c.queue, func.count(), is_settled, func.min(few.c.since)).group_by(few.c.queue)
+    ):
+        counts = found.get(queue, QueueCounts(queue))
+        first = min(each for each in (counts.oldest_queued_at, oldest) if each is not None)
+        found[queue] = replace(counts, unpublished=number, settled=counts.settled - settled, oldest_queued_at=first)
+    running = select(Job.queue, func.count()).where(NOT_SUCCEEDED, Job.state == State.RUNNING).group_by(Job.queue)
+    for queue, number in session.execute(running):
+        found[queue] = replace(found.get(queue, QueueCounts(queue)), running=number)
     return [found[queue] for queue in sorted(found)]
 
 
-def backlog(session: Session) -> tuple[dict[str, dict[State, int]], bool]:
-    """Map each queue to its jobs that wait for a due time or for an operator, by state; and whether the counts are complete."""
-    some = select(Job.queue, Job.state).where(NOT_SUCCEEDED, Job.state.in_([State.SCHEDULED, State.RETRYING, State.HELD, State.DEAD]))
-    few = some.limit(BACKLOG_COUNTED).subquery()
+def backlog(session: Session) -> dict[str, dict[State, int]]:
+    """Map each queue to its jobs that wait for a due time or for an operator, by state; counted in an index of their own."""
     found: dict[str, dict[State, int]] = {}
-    for queue, state, number in session.execute(select(few.c.queue, few.c.state, func.count()).group_by(few.c.queue, few.c.state)):
+    for queue, state, number in session.execute(select(Job.queue, Job.state, func.count()).where(BACKLOG).group_by(Job.queue, Job.state)):
         found.setdefault(queue, {})[State(state)] = number
-    return found, sum(sum(each.values()) for each in found.values()) < BACKLOG_COUNTED
+    return found
 
 
 def running_on(session: Session, worker_ids: Collection[int], *, limit: int = RUNNING_SHOWN) -> dict[int, list[Job]]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import Counter
 from datetime import datetime
-from typing import NamedTuple
 
 from sqlalchemy import func, select, update
 from sqlalchemy.orm import Session
@@ -14,25 +13,6 @@ from ...sql.columns import from_microseconds
 from ..core.models import Job, Worker
 from ..core.states import State
 from ..leases.workers import alive
-from ..read.queries import NOT_SUCCEEDED
-
-
-class Waiting(NamedTuple):
-    """Queued jobs of one queue, by the state of their messages."""
-
-    unpublished: int = 0
-    settled: int = 0  # confirmed by RabbitMQ some time ago
-
-
-def waiting(session: Session, *, settled_before: datetime) -> dict[str, Waiting]:
-    """Map each queue to its queued jobs by the state of their messages; `settled_before` delimits "some time ago"."""
-    is_published = Job.publish_at.is_(None)
-    statement = (
-        select(Job.queue, func.count().filter(~is_published), func.count().filter(is_published, Job.published_at < settled_before))
-        .where(NOT_SUCCEEDED, Job.state == State.QUEUED)
-        .group_by(Job.queue)
-    )
-    return {queue: Waiting(*found) for queue, *found in session.execute(statement)}
 
 
 def waiting_since(session: Session, published_before: datetime) -> dict[str, int]:

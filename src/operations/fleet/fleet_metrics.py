@@ -15,10 +15,11 @@ from sqlalchemy.orm import Session
 from ... import __version__
 from ...backup import health as backups
 from ...broker.recover import drift
-from ...jobs.alerts import alerts, rules
+from ...jobs.alerts import alerts
 from ...jobs.alerts.models import AlertKind
 from ...jobs.failures import groups
 from ...jobs.read import queries, statistics
+from ...jobs.read.queries import QueueCounts
 from ...mail import deliveries
 from ...schedules.rows import queries as schedules
 from ...sql.clock import now
@@ -35,12 +36,13 @@ LATELY, FRESH_S = timedelta(minutes=1), 15.0
 def collect(session: Session) -> list[Metric]:
     """Collect every metric; those over finished jobs are cached for a few seconds."""
     health = fleet_health.look(session)
-    return [*_jobs(session), *_fleet(session, health), *_lately(session), *_broker(session, health)]
+    queues = queries.queues(session)
+    return [*_jobs(session, queues), *_fleet(session, health), *_lately(session), *_broker(health, queues)]
 
 
-def _jobs(session: Session) -> list[Metric]:
+def _jobs(session: Session, queues: list[QueueCounts]) -> list[Metric]:
     counts = queries.counts_but_succeeded(session)
-    queues, ready_since, present = queries.queues(session), rules.ready_since(session), now()
+    ready_since, present = {each.queue: each.oldest_queued_at for each in queues if each.oldest_queued_at is not None}, now()
     return [
         gauge("callboard_jobs", "Jobs by state, without succeeded jobs.", [({"state": state.value}, number) for state, number in counts.items()]),
         gauge("callboard_queue_queued", "Queued jobs by queue.", [({"queue": each.queue}, each.queued) for each in queues]),
@@ -86,11 +88,10 @@ def _fleet(session: Session, health: FleetHealth) -> list[Metric]:
     ]  # fmt: skip
 
 
-def _broker(session: Session, health: FleetHealth) -> list[Metric]:
+def _broker(health: FleetHealth, queues: list[QueueCounts]) -> list[Metric]:
     broker = permissions.numbers(health.broker)
     numbered = {kind: sum(each.kind is kind for each in health.troubles) for kind in AlertKind}
-    ours, counted = drift.waiting(session), {each.queue: each for each in queries.queues(session)}
-    drifts = {queue: drift.of(queue, ours.get(queue), counted.get(queue), broker) for queue in sorted({*ours, *counted})}
+    drifts = {each.queue: drift.of(each.queue, each, broker) for each in queues}
     numbers = [(each, broker.queues[each]) for each in sorted(broker.queues)]
     return [
         gauge("callboard_broker_up", "1 if the web process can reach RabbitMQ.", [({}, int(broker.reachable))]),

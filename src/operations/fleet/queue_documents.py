@@ -41,7 +41,7 @@ class QueueDocument(TypedDict):
     queued: int
     running: int
     paused_by: Annotated[str | None, Field(description="target of the widest pause that applies")]
-    oldest_queued_at: Instant | None
+    oldest_queued_at: Annotated[Instant | None, Field(description="since when its longest-waiting job could have started")]
     broker: Annotated[Messages | None, Field(description="null: unknown")]
     drift: Annotated[DriftDocument | None, Field(description="null: unknown")]
 
@@ -49,11 +49,11 @@ class QueueDocument(TypedDict):
 def documents(session: Session, broker: Overview) -> list[QueueDocument]:
     """The documents of all queues, by name."""
     counted = {each.queue: each for each in queries.queues(session)}
-    in_force, waiting = overrides.load(session), drift.waiting(session)
+    in_force = overrides.load(session)
     listed: list[QueueDocument] = []
     for name in sorted({*actor_catalogue.queues(), *counted}):
         ours, theirs = counted.get(name), broker.of(name)
-        drifted = drift.of(name, waiting.get(name), ours, broker)
+        drifted = drift.of(name, ours, broker)
         listed.append(
             QueueDocument(
                 name=name,

@@ -27,7 +27,7 @@ def seen() -> Drift | None:
     broker = management.overview()
     with read() as session:
         counted = {each.queue: each for each in queries.queues(session)}
-        return drift.of("default", drift.waiting(session).get("default"), counted.get("default"), broker)
+        return drift.of("default", counted.get("default"), broker)
 
 
 def counted(ready: int, drift: Drift) -> Callable[[], bool]:
@@ -62,4 +62,4 @@ def test_an_emptied_queue_misses_messages_and_a_cancelled_job_leaves_one_too_man
 
 
 def test_without_rabbitmqs_numbers_nothing_is_said(quiet: Callboard) -> None:
-    assert drift.of("default", None, None, management.Overview(True, "4.0")) is None
+    assert drift.of("default", None, management.Overview(True, "4.0")) is None

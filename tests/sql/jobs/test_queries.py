@@ -5,10 +5,12 @@ from __future__ import annotations
 from datetime import timedelta
 
 import pytest
+from sqlalchemy import update
 
 from src.jobs import State, Submission, submit_many
 from src.jobs.core.errors import AmbiguousId
-from src.jobs.read.queries import counts, find, find_many, page, queues
+from src.jobs.core.models import Job
+from src.jobs.read.queries import backlog, counts, find, find_many, page, queues
 from src.sql.clock import now
 from src.sql.database import Database
 from tests.harness.jobs import claimed, hired, in_state, message, submitted
@@ -133,3 +135,40 @@ def test_queues_tell_what_waits_and_runs_and_since_when(database: Database) -> N
     assert first is not None
     assert (busy.queue, busy.queued, busy.running, busy.oldest_queued_at) == ("busy", 0, 1, None)
     assert (mail.queue, mail.queued, mail.running, mail.oldest_queued_at) == ("mail", 2, 1, first.created_at)
+
+
+def test_a_job_that_was_due_later_waits_since_its_publication(database: Database) -> None:
+    published = now() - timedelta(minutes=3)
+    for at in (published, None):
+        id = submitted(database, queue="mail").id
+        values = {"created_at": now() - timedelta(days=2), "due_at": now() - timedelta(minutes=2), "published_at": at}
+        with database.write() as session:
+            session.execute(update(Job).where(Job.id == id).values(**values, publish_at=None if at else now()))
+
+    with database.read() as session:
+        [mail] = queues(session)
+
+    assert (mail.queued, mail.unpublished, mail.settled, mail.oldest_queued_at) == (2, 1, 1, published)
+
+
+def test_a_message_that_is_published_again_is_neither_settled_nor_a_second_job(database: Database) -> None:
+    submitted(database)
+    with database.write() as session:
+        session.execute(update(Job).values(published_at=now() - timedelta(hours=1), publish_at=now()))
+
+    with database.read() as session:
+        [default] = queues(session)
+
+    assert (default.queued, default.unpublished, default.settled) == (1, 1, 0)
+
+
+def test_the_backlog_of_each_queue_is_counted_by_state(database: Database) -> None:
+    for state in State:
+        in_state(database, state)
+    submitted(database, queue="later", due_at=now() + timedelta(hours=1))
+
+    with database.read() as session:
+        found = backlog(session)
+
+    assert found["default"] == dict.fromkeys((State.SCHEDULED, State.RETRYING, State.HELD, State.DEAD), 1)
+    assert found["later"] == {State.SCHEDULED: 1}

@@ -32,7 +32,7 @@ def show() -> str:
         raise NotFound(f"Unknown period {period}. Choose one of {', '.join(overview_figures.PERIODS)}.")
     with database.read() as session:
         tally = search.tally(session, search.parse(""))
-        health, queues = fleet_health.look(session), list(queries.queues(session))
+        health, queues = fleet_health.look(session), queries.queues(session)
         passed = overview_figures.throughput(session, period)
         dead = search.tally(session, search.parse(f"state:{State.DEAD} finished:24h created:14d")).states[State.DEAD]
         return render_template(

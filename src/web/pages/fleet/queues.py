@@ -40,14 +40,14 @@ def index() -> str | Response:
     broker = permissions.numbers(management.overview())
     with database.read() as session:
         counted = {each.queue: each for each in queries.queues(session)}
-        backlog, is_whole = queries.backlog(session)
-        waiting, wrong = drift.waiting(session), troubles(session, broker)
+        backlog = queries.backlog(session)
+        wrong = troubles(session, broker)
         names = sorted({*actor_catalogue.queues(), *get_settings().celery_queue_names, *counted, *backlog})
         pauses = {each.target: each for each in limits_overrides.load(session).pauses(now())}
         everything = override_requests.panel(session, Target("all"))
         breakers = [each for each in override_requests.listed_breakers(session) if each.failures]
         overrides = [each for each in override_requests.listed_limits(session) if each.override is not None]
-    drifts = {name: drift.of(name, waiting.get(name), counted.get(name), broker) for name in names}
+    drifts = {name: drift.of(name, counted.get(name), broker) for name in names}
     if export_formats.requested_format():
         rows = [_document(name, counted.get(name), backlog.get(name, {}), broker, drifts[name]) for name in names]
         return (
@@ -56,7 +56,7 @@ def index() -> str | Response:
             else export_formats.as_json({"queues": rows})
         )
     return render_template(
-        "queues/index.html", backlog=backlog, is_whole=is_whole, names=names, counted=counted, broker=broker, pauses=pauses, panel=everything, breakers=breakers, overrides=overrides, drifts=drifts, troubles=wrong,
+        "queues/index.html", backlog=backlog, names=names, counted=counted, broker=broker, pauses=pauses, panel=everything, breakers=breakers, overrides=overrides, drifts=drifts, troubles=wrong,
     )  # fmt: skip
 
 
@@ -71,14 +71,13 @@ def show(name: str) -> str:
             wrong.append("Jobs are queued, but no worker consumes this queue")
         panel = override_requests.panel(session, Target("queue", name))
         everything = override_requests.panel(session, Target("all")).pause
-        ours = drift.waiting(session).get(name)
-        backlog = queries.backlog(session)[0].get(name, {})
+        backlog = queries.backlog(session).get(name, {})
         refusals = workers.refusals(session, [*queues_of(name), dead_letter_queue(name)])
     actors = [actor for actor in actor_catalogue.everyone() if actor.queue_name == name]
     waiting = (counted.queued if counted else 0) + sum(backlog.get(state, 0) for state in queue_purge.PURGED)
     return render_template(
         "queues/show.html", name=name, counted=counted, there=broker.of(name), letters=broker.queues.get(dead_letter_queue(name)),
-        panel=panel, everything=everything, actors=actors, most=dead_letters.MOST, drift=drift.of(name, ours, counted, broker), waiting=waiting, purge=queue_purge.query(name), refusals=refusals, wrong=wrong,
+        panel=panel, everything=everything, actors=actors, most=dead_letters.MOST, drift=drift.of(name, counted, broker), waiting=waiting, purge=queue_purge.query(name), refusals=refusals, wrong=wrong,
     )  # fmt: skip
 
 
