@@ -13,17 +13,20 @@ from sqlalchemy.orm import Session
 from ...sql.clock import now
 from ...sql.statements import is_sqlite
 from ..core.models import Job
-from ..core.states import HeldFor, State
+from ..core.states import HeldFor, State, listed
 from ..core.workflow_models import Fate, StoredEdge, StoredStep
 from ..leases import heartbeats, workers
 from ..leases.heartbeats import Role
 from ..limits import breakers, concurrency, overrides
 from ..limits.models import Slot
 from ..limits.overrides import Pause
+from ..read.queries import QUEUED
 from ..workflows.steps import WAITS_FOR
 
 #: jobs named in one sentence, and the largest position counted
 NAMED, COUNTED = 3, 10_000
+#: as in the index of fair shares, or SQLite would not use it
+_UNDER_WAY = text(f"jobs.state IN {listed(State.QUEUED, State.RUNNING)}")
 #: a job due within this time is also affected by RabbitMQ problems
 SOON = timedelta(seconds=30)
 
@@ -159,9 +162,7 @@ def _slots(session: Session, job: Job) -> str:
 
 
 def _fair(session: Session, job: Job) -> str:
-    under_way = select(Job.fair_key, func.count()).where(
-        Job.queue == job.queue, Job.fair_key.is_not(None), Job.state.in_([State.QUEUED, State.RUNNING])
-    )
+    under_way = select(Job.fair_key, func.count()).where(Job.queue == job.queue, Job.fair_key.is_not(None), _UNDER_WAY)
     counts = dict(session.execute(under_way.group_by(Job.fair_key)).all())
     ahead = _count(session, job, Job.waits_for == job.waits_for, Job.state == State.SCHEDULED, Job.seq < job.seq)
     mine, others = counts.get(job.fair_key, 0), sum(counts.values()) - counts.get(job.fair_key, 0)
@@ -192,7 +193,7 @@ def _queued(session: Session, job: Job, broker: BrokerFacts) -> Iterator[str]:
     else:
         threads, busy = sum(worker.threads for worker in serving), sum(worker.busy for worker in serving)
         earlier = Job.published_at < job.published_at if job.published_at is not None else Job.seq < job.seq
-        ahead = _count(session, job, Job.queue == job.queue, Job.state == State.QUEUED, earlier)
+        ahead = _count(session, job, Job.queue == job.queue, QUEUED, earlier)
         if busy >= threads:
             yield f"all {threads} threads of the workers of queue {job.queue} are busy"
         if ahead:

@@ -19,7 +19,7 @@ from .texts import Place
 #: jobs sampled
 SAMPLE = 2_000
 #: time budget in seconds
-BUDGET_S = 0.04
+BUDGET_S = 0.01
 #: values shown per field
 SHOWN = 8
 
