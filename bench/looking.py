@@ -19,7 +19,7 @@ from contextlib import contextmanager
 
 from sqlalchemy import func, select, update
 
-from bench.filling import fill
+from bench.filling import fill, searched, settle
 from bench.site import Site, open_site, parser, share, tell
 from bench.steady import steady
 from bench.viewers import drain, front_end, signed_in, submitted
@@ -80,17 +80,12 @@ def main() -> None:
 
 def _filled(site: Site, jobs: int) -> Sequence[str]:
     """Insert the jobs of months; return what people open."""
+    texts.search_fields.connect(searched)
     fill(site.database, jobs)
-    texts.search_fields.connect(lambda _actor, _args, kwargs: dict(kwargs))  # the actors of these jobs are loaded nowhere
-    noted = 10_000
-    while noted == 10_000:
-        with site.database.write() as session:
-            noted = texts.write_new(session, limit=10_000)
     with site.database.write() as session:
         # Their queues have no workers: otherwise waiting jobs would be published, and running ones taken over, during the measurement.
         session.execute(update(Job).where(Job.state.not_in(FINAL)).values(state=State.DEAD, publish_at=None, due_at=None, worker_id=None))
-    with site.database.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
-        connection.exec_driver_sql("ANALYZE" if site.database.is_sqlite else "VACUUM ANALYZE")
+    settle(site.database)
     with site.database.read() as session:
         top = session.execute(select(func.max(Job.seq))).scalar_one()
         ids = session.execute(select(Job.id).where(Job.seq.in_([top // 5 * part for part in range(1, 5)]))).scalars().all()
