@@ -17,7 +17,7 @@ def provide() -> Path:
     stamp = VENV / "lock.sha256"
     wanted = hashlib.sha256(LOCK.read_bytes()).hexdigest()
     if not stamp.exists() or stamp.read_text() != wanted:
-        print("Installing Celery, Dramatiq and Taskiq into .venv-bench …", file=sys.stderr, flush=True)
+        print("Installing Celery, Dramatiq, Procrastinate and Taskiq into .venv-bench …", file=sys.stderr, flush=True)
         subprocess.run([sys.executable, "-m", "venv", str(VENV)], check=True, timeout=300)
         pip = [str(VENV / "bin" / "python"), "-m", "pip", "install", "--quiet", "--no-input", "--require-hashes", "-r", str(LOCK)]
         subprocess.run(pip, check=True, timeout=1200)

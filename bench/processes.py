@@ -51,6 +51,10 @@ class Group:
             self.process.send_signal(how)
             with suppress(subprocess.TimeoutExpired):
                 self.process.wait(timeout)
+        self.kill()
+
+    def kill(self) -> None:
+        """Kill all of the group."""
         with suppress(ProcessLookupError):
             os.killpg(self.process.pid, signal.SIGKILL)
         self.process.wait(10)

@@ -13,7 +13,7 @@ import subprocess
 import tempfile
 import time
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -47,7 +47,8 @@ class Place:
 class Services:
     """Starts everything in one temporary folder and removes it at the end."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, redis: Sequence[str] = ()) -> None:
+        self._redis_options = list(redis)
         self.folder = Path(tempfile.mkdtemp(prefix="callboard-bench-"))
         self.folder.chmod(0o755)  # PostgreSQL runs as another user below it
         launcher = packages.rabbitmq_launcher()
@@ -59,13 +60,15 @@ class Services:
         self.node = Node(self.folder / "node", launcher=launcher, ports=Ports(**picked))
         self._programs = programs
         self._postgres: Group | None = None
+        self._postgres_user: dict[str, Any] = {}
         self._redis: Group | None = None
 
     def __enter__(self) -> Services:
         try:
             self.node.start()
-            self._start_postgres()
-            self._start_redis()
+            self._make_postgres()
+            self.start_postgres()
+            self.start_redis()
             self.node.wait_ready()
             self._execute("CREATE DATABASE template_ours")
             migrate(f"postgresql+psycopg://callboard@127.0.0.1:{self.postgres_port}/template_ours")
@@ -76,9 +79,8 @@ class Services:
         return self
 
     def __exit__(self, *_: object) -> None:
-        for group, how in ((self._redis, signal.SIGTERM), (self._postgres, signal.SIGINT)):
-            if group is not None:
-                group.stop(how)
+        self.stop_redis()
+        self.stop_postgres()
         self.node.kill()
         self.node.stop_epmd()
         shutil.rmtree(self.folder, ignore_errors=True)
@@ -99,7 +101,10 @@ class Services:
 
     def versions(self) -> dict[str, str]:
         """The services' versions, for the report."""
-        return {"RabbitMQ": self.node.ctl("version").strip(), "PostgreSQL": self._execute("SHOW server_version")[0][0].split()[0]}
+        return {
+            "RabbitMQ": self._api("GET", "/api/overview")["rabbitmq_version"],
+            "PostgreSQL": self._execute("SHOW server_version")[0][0].split()[0],
+        }
 
     @contextmanager
     def place(self) -> Iterator[Place]:
@@ -128,29 +133,44 @@ class Services:
             self._execute(f"DROP DATABASE {name} WITH (FORCE)")
             shutil.rmtree(folder, ignore_errors=True)
 
-    def _api(self, method: str, path: str, body: object = None) -> None:
+    def _api(self, method: str, path: str, body: object = None) -> Any:
         request = urllib.request.Request(self.node.management_url + path, method=method)
         credentials = base64.b64encode(f"{ADMIN_USER}:{self.node.admin_password}".encode()).decode()
         request.add_header("Authorization", f"Basic {credentials}")
         request.add_header("Content-Type", "application/json")
         with urllib.request.urlopen(request, None if body is None else json.dumps(body).encode(), timeout=60) as answer:
-            answer.read()
+            text = answer.read()
+        return json.loads(text) if text else None
+
+    def redis_info(self, section: str) -> dict[str, str]:
+        """Return a section of Redis's INFO."""
+        command = ["redis-cli", "-p", str(self._redis_port), "info", section]
+        out = subprocess.run(command, check=True, capture_output=True, text=True, timeout=30).stdout
+        return dict(line.split(":", 1) for line in out.splitlines() if ":" in line)
 
     def _execute(self, statement: str) -> list[Any]:
         with psycopg.connect(f"postgresql://callboard@127.0.0.1:{self.postgres_port}/postgres", autocommit=True) as connection:
             cursor = connection.execute(statement.encode())
             return cursor.fetchall() if cursor.description else []
 
-    def _start_postgres(self) -> None:
-        """As the distribution configures it, above all with fsync and synchronous_commit on; only the addresses differ."""
+    def stop_postgres(self) -> None:
+        """Stop it as its restart does, with clients connected."""
+        if self._postgres is not None:
+            self._postgres.stop(signal.SIGINT)
+
+    def stop_redis(self) -> None:
+        """Stop it; it saves what it has."""
+        if self._redis is not None:
+            self._redis.stop()
+
+    def _make_postgres(self) -> None:
         folder = self.folder / "postgresql"
         folder.mkdir()
-        how: dict[str, Any] = {}
+        how = self._postgres_user
         if os.geteuid() == 0:  # PostgreSQL refuses to run as root
             user = pwd.getpwnam("postgres")
             os.chown(folder, user.pw_uid, user.pw_gid)
-            how = {"user": user.pw_uid, "group": user.pw_gid, "extra_groups": []}
-        environment = {"PATH": os.environ.get("PATH", "/usr/bin:/bin"), "LC_ALL": "C.UTF-8", "HOME": str(folder)}
+            how |= {"user": user.pw_uid, "group": user.pw_gid, "extra_groups": []}
         initdb = [
             str(self._programs / "initdb"),
             "--auth=trust",
@@ -159,7 +179,11 @@ class Services:
             "--locale=C",
             str(folder / "data"),
         ]
-        subprocess.run(initdb, check=True, capture_output=True, timeout=120, cwd=folder, env=environment, **how)
+        subprocess.run(initdb, check=True, capture_output=True, timeout=120, cwd=folder, env=self._postgres_environment, **how)
+
+    def start_postgres(self) -> None:
+        """As the distribution configures it, above all with fsync and synchronous_commit on; only the addresses differ."""
+        folder = self.folder / "postgresql"
         settings = {
             "listen_addresses": "127.0.0.1",
             "unix_socket_directories": "",
@@ -169,21 +193,26 @@ class Services:
         options = [part for name, value in settings.items() for part in ("-c", f"{name}={value}")]
         self._postgres = Group(
             [str(self._programs / "postgres"), "-D", str(folder / "data"), "-p", str(self.postgres_port), *options],
-            env=environment,
+            env=self._postgres_environment,
             cwd=folder,
             log=self.folder / "postgresql.log",
-            **how,
+            **self._postgres_user,
         )
         _eventually(lambda: self._execute("SELECT 1"), self._postgres)
 
-    def _start_redis(self) -> None:
+    @property
+    def _postgres_environment(self) -> dict[str, str]:
+        return {"PATH": os.environ.get("PATH", "/usr/bin:/bin"), "LC_ALL": "C.UTF-8", "HOME": str(self.folder / "postgresql")}
+
+    def start_redis(self) -> None:
+        """Start it if it is installed."""
         program = shutil.which("redis-server")
         if program is None:
             return
         folder = self.folder / "redis"
-        folder.mkdir()
+        folder.mkdir(exist_ok=True)
         self._redis = Group(
-            [program, "--port", str(self._redis_port), "--bind", "127.0.0.1", "--dir", str(folder)],
+            [program, "--port", str(self._redis_port), "--bind", "127.0.0.1", "--dir", str(folder), *self._redis_options],
             env={"PATH": os.environ.get("PATH", "/usr/bin:/bin")},
             cwd=folder,
             log=self.folder / "redis.log",
