@@ -5,24 +5,22 @@ Each has a unit, a default and a line of docs; a test checks docs/reference/sett
 
 from __future__ import annotations
 
-import contextlib
-import json
 import os
 import re
-import secrets
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from functools import cache, lru_cache
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 from urllib.parse import quote
 
 from pydantic import AfterValidator, Field, ValidationError, model_validator
-from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, EnvSettingsSource, PydanticBaseSettingsSource, SettingsConfigDict
 
 from . import setting_checks
+from .kept_secrets import kept_secret
+from .setting_groups import AlertSettings, MailSettings, ProxySettings
+from .setting_sources import PREFIX, Chosen, problems_of, running
 
-PREFIX = "CALLBOARD_"
 #: where Docker and Kubernetes mount secrets: the file callboard_secret_key there is CALLBOARD_SECRET_KEY
 SECRETS_DIR = "/run/secrets"
 
@@ -33,7 +31,7 @@ EMPTY_MEANS = {"api_rate"}
 LONGEST_DAYS = 36_500
 
 
-class Settings(BaseSettings):
+class Settings(AlertSettings, MailSettings, ProxySettings):
     """All settings; the environment variable is `CALLBOARD_` and the field's name in capitals."""
 
     model_config = SettingsConfigDict(
@@ -161,81 +159,9 @@ class Settings(BaseSettings):
     keep_dead: float = Field(180, gt=0, description="days that dead jobs are kept")
     keep_ticks: float = Field(60, gt=0, description="days that ticks of schedules are kept; the newest 100 of each schedule stay")
 
-    alert_actor: str = Field(
-        "mail_schedule_news",
-        description="actor that is called when a schedule without its own `on_alert` misses its deadline",
-    )
-
-    alert_backlog: int = Field(1000, ge=0, description="number of ready jobs in a queue above which an alert begins; 0: no alert")
-    alert_backlog_for: float = Field(
-        5, ge=0, description="minutes that a queue must stay above CALLBOARD_ALERT_BACKLOG before the alert begins"
-    )
-    alert_oldest: float = Field(
-        30, ge=0, description="minutes that the oldest ready job of a queue may wait before an alert begins; 0: no alert"
-    )
-    alert_no_worker: float = Field(2, ge=0, description="minutes without a live worker process before an alert begins; 0: no alert")
-    alert_failures: float = Field(
-        50, ge=0, lt=100, description="percentage of dead jobs among recently finished ones above which an alert begins; 0: no alert"
-    )
-    alert_failures_over: float = Field(15, gt=0, description="minutes that count as recent for CALLBOARD_ALERT_FAILURES")
-    alert_failures_least: int = Field(20, ge=1, description="minimum number of recently finished jobs for CALLBOARD_ALERT_FAILURES")
-    alert_late: float = Field(5, ge=0, description="minutes that a schedule may be overdue before an alert begins; 0: no alert")
-    alert_no_scheduler: float = Field(1, ge=0, description="minutes without a live scheduler or relay before an alert begins; 0: no alert")
-    alert_fewer: float = Field(
-        2,
-        ge=0,
-        le=30,
-        description="minutes with fewer workers or schedulers than in the previous hour before an alert begins; 0: no alert",
-    )
-    alert_broker: float = Field(
-        1,
-        ge=0,
-        description="minutes that RabbitMQ or one of its nodes may be unreachable before an alert begins; memory and disk alarms alert at once; 0: no alert",
-    )
-    alert_held: float = Field(5, ge=0, description="minutes that jobs may be held before an alert begins; 0: no alert")
-    alert_backup: float = Field(
-        3,
-        ge=0,
-        description="hours without a successful backup before an alert begins; a failed backup alerts at once; 0: no alert",
-    )
-
     keep_mails: float = Field(30, gt=0, description="days that delivered mail is kept; undelivered mail is kept twice as long")
     keep_reports: float = Field(400, gt=0, description="days that reports are kept in the archive")
     keep_audit: float = Field(400, gt=0, description="days that audit entries are kept")
-
-    smtp_url: Annotated[str, AfterValidator(setting_checks.mail_server)] = Field(
-        "",
-        description="URL of the mail server: `smtp://`, `smtp+starttls://` or `smtps://`, then `user:password@host:port`; empty: the built-in mailbox under `./run up`",
-    )
-    mail_from: Annotated[str, AfterValidator(setting_checks.addresses)] = Field(
-        "Callboard <callboard@localhost>", description="default sender of mail"
-    )
-    mail_admins: Annotated[str, AfterValidator(setting_checks.addresses)] = Field(
-        "",
-        description="recipients of reports and failure mail, separated by commas; empty: the built-in mailbox, or no recipient with a real mail server",
-    )
-    mail_templates: Annotated[str, AfterValidator(setting_checks.folder)] = Field(
-        "", description="folder of your own mail templates, NAME.txt and NAME.html, which override the built-in ones"
-    )
-    public_url: Annotated[str, AfterValidator(setting_checks.web_address)] = Field(
-        "", description="address of the console in a browser, for links in mail; empty: host and port"
-    )
-
-    failure_mail_after: int = Field(
-        3, ge=1, description="failed attempts of an error group after which it is mailed; a dead job is mailed at once"
-    )
-    failure_mail_quiet: float = Field(60, gt=0, description="minutes between two mails about the same error group")
-
-    proxy_user_header: Annotated[str, AfterValidator(setting_checks.header)] = Field(
-        "", description="header in which a reverse proxy sends the name of the authenticated user, e.g. `X-Remote-User`; empty: none"
-    )
-    proxy_addresses: Annotated[str, AfterValidator(setting_checks.networks)] = Field(
-        "",
-        description="addresses or networks of trusted reverse proxies, separated by commas: only their `X-Forwarded-For`, `X-Forwarded-Proto` and user header are used",
-    )
-    proxy_new_users: Literal["", "viewer", "submitter", "operator"] = Field(
-        "", description="role of a new user whom the proxy authenticates; empty: only administrators create users"
-    )
 
     backup_dir: str = Field("", description="folder of the backups; empty: `backups` in the data folder")
     http_allow: Annotated[str, AfterValidator(setting_checks.hosts)] = Field(
@@ -272,8 +198,8 @@ class Settings(BaseSettings):
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         """Ignore empty variables, which compose sets for missing values: a file in /run/secrets takes precedence over them."""
         given = [cache(one) for one in (env_settings, dotenv_settings) if isinstance(one, EnvSettingsSource) and one.env_vars]
-        says_something = tuple(_Chosen(settings_cls, each, lambda _name, value: value != "") for each in given)
-        means_it = tuple(_Chosen(settings_cls, each, lambda name, value: value == "" and name in EMPTY_MEANS) for each in given)
+        says_something = tuple(Chosen(settings_cls, each, lambda _name, value: value != "") for each in given)
+        means_it = tuple(Chosen(settings_cls, each, lambda name, value: value == "" and name in EMPTY_MEANS) for each in given)
         return init_settings, *says_something, file_secret_settings, *means_it
 
     @property
@@ -348,33 +274,6 @@ def of_file(path: Path) -> str:
     return f"sqlite:///{quote(str(path))}"
 
 
-#: settings that `./run up` decides itself and that processes joining it need
-RUNNING_FIELDS = ("broker_url", "management_url", "smtp_url", "mail_admins")
-#: settings that are secret as a whole
-SECRET_FIELDS = {"secret_key"}
-
-
-def masked(name: str, value: object) -> str:
-    """A value fit to be shown: keys are hidden, and passwords in URLs up to the last @ of each."""
-    text = str(value)
-    if name in SECRET_FIELDS and text:
-        return "•••"
-    return ";".join(re.sub(r"(//[^:/@\s]*):\S*@", r"\1:•••@", url) for url in text.split(";"))
-
-
-def kept_secret(path: Path, *, make: Callable[[], str] = lambda: secrets.token_urlsafe(32)) -> str:
-    """Read the secret in `path`, or create it first. Two processes that race end up with the same value."""
-    if not path.exists():
-        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        draft = path.with_name(f"{path.name}.{os.getpid()}.{secrets.token_hex(4)}")
-        with open(draft, "x", opener=_private) as file:
-            file.write(make())
-        with contextlib.suppress(FileExistsError):
-            os.link(draft, path)  # atomic: the first link wins, and every process reads that value
-        draft.unlink()
-    return path.read_text().strip()
-
-
 class WrongSettings(SystemExit):
     """Invalid settings. Uncaught, it ends the process with its messages, wherever the settings were first read."""
 
@@ -392,50 +291,8 @@ def get_settings() -> Settings:
     try:
         settings = Settings(_secrets_dir=SECRETS_DIR if os.path.isdir(SECRETS_DIR) else None)
     except ValidationError as error:
-        raise WrongSettings(_problems(error)) from None
-    for name, value in _running(settings.data_dir).items():
+        raise WrongSettings(problems_of(error)) from None
+    for name, value in running(settings.data_dir).items():
         if value and name not in settings.model_fields_set:
             settings.__dict__[name] = value  # not set by the operator: `model_fields_set` stays as it is
     return settings
-
-
-def _problems(error: ValidationError) -> dict[str, str]:
-    """List the problems, each with its variable."""
-    found: dict[str, str] = {}
-    for one in error.errors():
-        text = str(one["msg"]).removeprefix("Value error, ")
-        if one["loc"]:
-            named = [(PREFIX + str(one["loc"][0]).upper().removeprefix(PREFIX), text[:1].lower() + text[1:])]
-        else:  # a check of several settings together
-            named = [(line.partition(" ")[0], line.partition(" ")[2]) for line in text.splitlines()]
-        for name, problem in named:
-            found.setdefault(name, problem.replace("input should", "must").rstrip("."))
-    return found
-
-
-class _Chosen(PydanticBaseSettingsSource):
-    """A settings source restricted to chosen fields."""
-
-    def __init__(self, settings: type[BaseSettings], read: Callable[[], dict[str, Any]], wants: Callable[[str, Any], bool]) -> None:
-        super().__init__(settings)
-        self._read, self._wants = read, wants
-
-    def get_field_value(self, field: FieldInfo, field_name: str) -> tuple[Any, str, bool]:
-        raise NotImplementedError("values are read all at once")
-
-    def __call__(self) -> dict[str, Any]:
-        return {name: value for name, value in self._read().items() if self._wants(name, value)}
-
-
-def _running(data_dir: Path) -> dict[str, str]:
-    """The addresses that a running `./run up` has published for its folder; {}: none is running, or they cannot be read."""
-    try:
-        state = json.loads((data_dir / "state.json").read_text())
-        os.kill(state["supervisor"]["pid"], 0)
-        return {name: str(state[name]) for name in RUNNING_FIELDS}
-    except (OSError, ValueError, KeyError, TypeError):
-        return {}
-
-
-def _private(path: str, flags: int) -> int:
-    return os.open(path, flags, 0o600)

@@ -12,7 +12,7 @@ from datetime import datetime
 from typing import Any
 
 from ..database_url import parse
-from ..settings import kept_secret
+from ..kept_secrets import kept_secret
 from ..sql.clock import now
 from ..sql.database import get_database
 from . import packages

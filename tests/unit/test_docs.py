@@ -10,7 +10,8 @@ import src.schedules
 from src.cli import VERBS
 from src.jobs.core.states import MOVES, State
 from src.jobs.search.fields import FIELDS
-from src.settings import PREFIX, Settings
+from src.setting_sources import PREFIX
+from src.settings import Settings
 from src.web.api.openapi import document as openapi_document
 from tests.harness import ROOT
 

@@ -9,7 +9,8 @@ import pika
 import pytest
 
 from src import settings as module
-from src.settings import PREFIX, Settings, WrongSettings, get_settings
+from src.setting_sources import PREFIX
+from src.settings import Settings, WrongSettings, get_settings
 from src.up.environment import broker_is_configured
 
 #: setting -> a wrong value, and words of the sentence about it

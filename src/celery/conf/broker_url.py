@@ -8,8 +8,10 @@ from typing import Any
 import dramatiq
 from dramatiq.brokers.rabbitmq import RabbitmqBroker
 
+from ...kept_secrets import masked
 from ...setting_checks import broker_url, list_of
-from ...settings import PREFIX, Settings, get_settings, masked
+from ...setting_sources import PREFIX
+from ...settings import Settings, get_settings
 from ..exceptions import ImproperlyConfigured
 
 _NAME = f"{PREFIX}BROKER_URL"

@@ -11,7 +11,8 @@ from typing import Any
 import click
 
 from ...logs import configure_logs
-from ...settings import RUNNING_FIELDS, Settings
+from ...setting_sources import RUNNING_FIELDS
+from ...settings import Settings
 from ...telemetry import tracing
 from ...up.data.configuration import read_settings
 from ...up.data.data_folder import Folder

@@ -10,7 +10,9 @@ from pathlib import Path
 from dotenv.parser import parse_stream
 from pydantic_settings import SettingsError
 
-from ...settings import PREFIX, SECRETS_DIR, Settings, WrongSettings, get_settings, masked
+from ...kept_secrets import masked
+from ...setting_sources import PREFIX
+from ...settings import SECRETS_DIR, Settings, WrongSettings, get_settings
 from ..errors import UpError
 
 __all__ = ["env_file_lines", "masked", "origin", "read_settings", "unknown_variables"]

@@ -19,7 +19,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from ...broker.core.connections import cannot_login
-from ...settings import kept_secret
+from ...kept_secrets import kept_secret
 from . import node_files
 from .node_files import ADMIN_USER, APP_USER, VHOST
 

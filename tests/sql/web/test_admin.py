@@ -10,11 +10,12 @@ from sqlalchemy import select
 
 from src.audit import queries
 from src.audit.queries import Wanted
+from src.kept_secrets import masked
 from src.operations.people import sessions
 from src.operations.people.models import ApiToken, User
 from src.operations.people.roles import Role
 from src.operations.people.users import ensure_admin
-from src.settings import Settings, masked
+from src.settings import Settings
 from src.sql.database import read
 from src.web.auth.throttle import PER_NAME
 from tests.harness.site import Program, Site, Visit, in_words

@@ -13,10 +13,11 @@ from sqlalchemy import select, update
 from src.actor_schema.signature import Signature
 from src.actors.http_call import call_http
 from src.jobs.core.errors import InvalidArguments
+from src.kept_secrets import kept_secret
 from src.operations.people import sessions, users
 from src.operations.people.models import BrowserSession
 from src.operations.people.roles import Role
-from src.settings import Settings, get_settings, kept_secret
+from src.settings import Settings, get_settings
 from src.sql.clock import now
 from src.sql.database import read, write
 from src.up.data.data_folder import Folder

@@ -8,8 +8,10 @@ from pathlib import Path
 from flask import Blueprint, render_template
 
 from .... import settings
+from ....kept_secrets import masked
 from ....operations.people.roles import Role
-from ....settings import PREFIX, SECRETS_DIR, Settings, masked
+from ....setting_sources import PREFIX
+from ....settings import SECRETS_DIR, Settings
 from ...auth import allow
 
 blueprint = Blueprint("configuration", __name__)
