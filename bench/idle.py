@@ -108,7 +108,7 @@ def _measure(pids: list[int], seconds: int, is_by_thread: bool) -> None:
     time.sleep(seconds)
     total_mb, total, total_before = 0.0, NOTHING, NOTHING
     for pid in pids:
-        threads, mb = _threads(pid), _pss_mb(pid)
+        threads, mb = _threads(pid), pss_mb(pid)
         now, then = sum(threads.values(), NOTHING), sum((before[pid].get(thread, NOTHING) for thread in threads), NOTHING)
         total_mb, total, total_before = total_mb + mb, total + now, total_before + then
         print(f"{pid:8} {mb:7.1f} MB {now.line(then, seconds)}   {command_line(pid)[:70]}")
@@ -131,7 +131,7 @@ def _threads(pid: int) -> dict[str, Used]:
     return found
 
 
-def _pss_mb(pid: int) -> float:
+def pss_mb(pid: int) -> float:
     lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
     return next(int(line.split()[1]) for line in lines if line.startswith("Pss:")) / 1024
 

@@ -33,6 +33,7 @@ class Site:
     folder: Path
     database: Database
     environment: dict[str, str]
+    services: Services
 
     @property
     def notes(self) -> Path:
@@ -92,7 +93,7 @@ def open_site(store: str, *, actors: str = "bench.sides.measured") -> Iterator[S
         publisher = Publisher()
         ending.callback(publisher.close)
         ending.enter_context(envelopes.publisher.replaced(publisher.hand_off))
-        yield Site(place.folder, database, environment)
+        yield Site(place.folder, database, environment, services)
 
 
 def parser(text: str | None) -> argparse.ArgumentParser:
