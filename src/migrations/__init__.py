@@ -9,7 +9,7 @@ from sqlalchemy import Connection
 
 from ..settings import get_settings
 from ..sql.database import Database, get_database
-from ..sql.outages import is_outage
+from ..sql.outages import SharedConnection, is_outage
 from . import late_indexes, sql_door, version_table
 from .shared_database import MigrationRefused, create_schema, refuse_foreign_tables
 from .version_table import revision
@@ -69,6 +69,8 @@ def problem() -> str | None:
     try:
         with get_database().engine.connect() as connection:
             return missing(connection)
+    except SharedConnection as error:
+        return str(error)
     except Exception as error:
         if not is_outage(error):
             raise

@@ -20,6 +20,10 @@ _SQLITE_OUTAGES = (
 )  # fmt: skip
 
 
+class SharedConnection(exc.SQLAlchemyError):
+    """A pooler shares server connections (src/sql/pooling.py). No outage: the message names the cure."""
+
+
 def is_outage(error: BaseException) -> bool:
     """True if the database is away, read-only, full, locked or restarting, so that a retry may succeed.
 
