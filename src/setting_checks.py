@@ -17,6 +17,13 @@ _AMQP_PORTS = {"amqp": 5672, "amqps": 5671}
 _HOST = re.compile(r"[A-Za-z0-9._-]+|[0-9A-Fa-f:.]*:[0-9A-Fa-f:.%A-Za-z0-9]*")
 _RATE = re.compile(r"\s*\d+\s*(?:/|per\b)\s*\d*\s*[a-z]+\s*", re.IGNORECASE)
 _SCHEMA = re.compile(r"(?!pg_)[a-z_][a-z0-9_]{0,62}")
+_SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*([kmgt]?i?b?)")
+_UNITS = {
+    f"{prefix}{infix}{suffix}": (base**power)
+    for infix, base in (("", 1000), ("i", 1024))
+    for power, prefix in enumerate(("", "k", "m", "g", "t"))
+    for suffix in ("", "b")
+}
 _HEADER = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _ENCODE = "percent-encode what is special in a password (@ as %40, / as %2F, # as %23)"
 
@@ -82,6 +89,15 @@ def mail_server(text: str) -> str:
     schemes = ("smtp", "smtp+starttls", "smtps")
     _reachable(text, schemes, f"must be smtp://, smtp+starttls:// or smtps://, then USER:PASSWORD@HOST:PORT; {_ENCODE}")
     return text
+
+
+def size(value: object) -> object:
+    """The bytes of a size with its unit; whole numbers are bytes."""
+    text = str(value).strip()
+    found = _SIZE.fullmatch(text.lower())
+    if not found:
+        raise ValueError(f"must be a size such as 512MB or 2GiB, or 0 for none; {text!r:.40} is none")
+    return int(float(found[1]) * _UNITS[found[2]])
 
 
 def zone(text: str) -> str:

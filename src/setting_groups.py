@@ -1,4 +1,4 @@
-"""Settings of alerts, mail and proxies: parts of `Settings` (src/settings.py)."""
+"""Settings of alerts, mail, proxies and retention: parts of `Settings` (src/settings.py)."""
 
 from __future__ import annotations
 
@@ -92,3 +92,15 @@ class ProxySettings(BaseSettings):
     proxy_new_users: Literal["", "viewer", "submitter", "operator"] = Field(
         "", description="role of a new user whom the proxy authenticates; empty: only administrators create users"
     )
+
+
+class RetentionSettings(BaseSettings):
+    """Days after which rows are deleted."""
+
+    keep_succeeded: float = Field(14, gt=0, description="days that succeeded jobs and their results are kept")
+    keep_cancelled: float = Field(30, gt=0, description="days that cancelled and expired jobs are kept")
+    keep_dead: float = Field(180, gt=0, description="days that dead jobs are kept")
+    keep_ticks: float = Field(60, gt=0, description="days that ticks of schedules are kept; the newest 100 of each schedule stay")
+    keep_mails: float = Field(30, gt=0, description="days that delivered mail is kept; undelivered mail is kept twice as long")
+    keep_reports: float = Field(400, gt=0, description="days that reports are kept in the archive")
+    keep_audit: float = Field(400, gt=0, description="days that audit entries are kept")

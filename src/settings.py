@@ -13,12 +13,12 @@ from pathlib import Path
 from typing import Annotated, Literal
 from urllib.parse import quote
 
-from pydantic import AfterValidator, Field, ValidationError, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, ValidationError, model_validator
 from pydantic_settings import BaseSettings, EnvSettingsSource, PydanticBaseSettingsSource, SettingsConfigDict
 
 from . import setting_checks
 from .kept_secrets import kept_secret
-from .setting_groups import AlertSettings, MailSettings, ProxySettings
+from .setting_groups import AlertSettings, MailSettings, ProxySettings, RetentionSettings
 from .setting_sources import PREFIX, Chosen, problems_of, running
 
 #: where Docker and Kubernetes mount secrets: the file callboard_secret_key there is CALLBOARD_SECRET_KEY
@@ -31,7 +31,7 @@ EMPTY_MEANS = {"api_rate"}
 LONGEST_DAYS = 36_500
 
 
-class Settings(AlertSettings, MailSettings, ProxySettings):
+class Settings(AlertSettings, MailSettings, ProxySettings, RetentionSettings):
     """All settings; the environment variable is `CALLBOARD_` and the field's name in capitals."""
 
     model_config = SettingsConfigDict(
@@ -153,15 +153,12 @@ class Settings(AlertSettings, MailSettings, ProxySettings):
     max_log_lines: int = Field(1_000, ge=1, description="maximum number of log lines stored per attempt")
     max_log_bytes: int = Field(262_144, ge=1024, description="maximum size in bytes of the log stored per attempt")
     shutdown_timeout: float = Field(30.0, gt=0, description="seconds that a stopping worker waits for running actors")
-
-    keep_succeeded: float = Field(14, gt=0, description="days that succeeded jobs and their results are kept")
-    keep_cancelled: float = Field(30, gt=0, description="days that cancelled and expired jobs are kept")
-    keep_dead: float = Field(180, gt=0, description="days that dead jobs are kept")
-    keep_ticks: float = Field(60, gt=0, description="days that ticks of schedules are kept; the newest 100 of each schedule stay")
-
-    keep_mails: float = Field(30, gt=0, description="days that delivered mail is kept; undelivered mail is kept twice as long")
-    keep_reports: float = Field(400, gt=0, description="days that reports are kept in the archive")
-    keep_audit: float = Field(400, gt=0, description="days that audit entries are kept")
+    max_memory: Annotated[int, BeforeValidator(setting_checks.size)] = Field(
+        0,
+        ge=0,
+        description="resident memory, e.g. 512MB or 1GiB, above which a worker process finishes its jobs and is replaced; its replacement serves first; 0: no limit",
+    )
+    max_jobs: int = Field(0, ge=0, description="number of jobs after which a worker process is replaced in the same way; 0: no limit")
 
     backup_dir: str = Field("", description="folder of the backups; empty: `backups` in the data folder")
     http_allow: Annotated[str, AfterValidator(setting_checks.hosts)] = Field(

@@ -6,6 +6,7 @@ A sleep here is a job's work or its hang; tests never wait by sleeping.
 from __future__ import annotations
 
 import asyncio
+import os
 import threading
 import time
 from datetime import datetime
@@ -231,3 +232,12 @@ def return_much_with_a_row(length: int) -> str:
 def tell_when() -> dict[str, datetime]:
     """Return what JSON has no type for."""
     return {"epoch": datetime.fromisoformat("1970-01-01T00:00:00+00:00")}
+
+
+_kept: list[bytes] = []
+
+
+@dramatiq.actor(max_retries=0)
+def grow(megabytes: int) -> None:
+    """Leak memory."""
+    _kept.append(os.urandom(1_000_000) * megabytes)

@@ -38,6 +38,8 @@ WRONG = {
     "HTTP_ALLOW": ("10.0.0.0/33", "must be host names, addresses or networks"),
     "PROXY_USER_HEADER": ("X Remote User", "must be the name of a header, e.g. X-Remote-User"),
     "PROXY_ADDRESSES": ("10.0.0.0/33", "'10.0.0.0/33' is none"),
+    "MAX_MEMORY": ("half", "must be a size such as 512MB or 2GiB"),
+    "MAX_JOBS": ("-1", "must be greater than or equal to 0"),
     "HOST": ("http://0.0.0.0", "must be an address of this machine"),
 }
 

@@ -121,6 +121,10 @@ class QueueConsumer(Consumer):
                 self._lost(error)
         return None
 
+    @property
+    def is_connected(self) -> bool:
+        return self._connection is not None
+
     def settled(self, arrivals: Sequence[Arrival]) -> None:
         """Acknowledge these after their ends are committed; RabbitMQ redelivers those of an earlier connection itself."""
         self._settled.extend(arrivals)

@@ -56,6 +56,7 @@ class Load:
         self.is_quiet = False  # an operator has paused new claims
         self.running: dict[int, Started] = {}  # thread ident -> attempt
         self.frontier: dict[str, int] = {}  # queue -> newest publication (microseconds) among what was claimed
+        self.done = 0  # jobs that have left their threads since the start
         self._in_flight = 0
         self._suspect: _Suspect | None = None
         self._average_s = SHORT_S * 2
@@ -101,6 +102,7 @@ class Load:
         """Record that a job has left its thread."""
         with self._lock:
             self._in_flight -= 1
+            self.done += 1
             self._average_s += (duration_s - self._average_s) * 0.1
         if self._hungry:
             self._feed()

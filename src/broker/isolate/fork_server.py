@@ -10,7 +10,6 @@ from __future__ import annotations
 import faulthandler
 import gc
 import os
-import random
 import select
 import signal
 import socket
@@ -25,7 +24,7 @@ from ...logs import configure_logs, get_logger
 from ..core import child_signals
 from ..core.connections import pauses
 from ..core.log_throttle import LogThrottle
-from . import child, process_tree
+from . import child, process_tree, random_numbers
 from .child import live, load
 from .frames import ended
 
@@ -45,7 +44,7 @@ class ForkServer:
         self._causes = LogThrottle()
         self._pauses = pauses()
         self._retry_at = float("inf")
-        self._random = [one for one in gc.get_objects() if isinstance(one, random.Random)]
+        self._random = random_numbers.generators()
 
     def serve(self) -> None:
         """Create and end children until the worker is gone, then end them all."""
@@ -131,11 +130,7 @@ class ForkServer:
             self._worker.close()
             for other in (*(other for _, other in self._children.values()), *self._refused.values()):
                 other.close()
-            for one in self._random:
-                if type(one) is not random.SystemRandom:
-                    one.seed()  # or every child would draw the same random numbers
-            if "numpy" in sys.modules:
-                sys.modules["numpy"].random.seed()
+            random_numbers.reseed(self._random)
             live(end, server)
         except BaseException:
             log.exception("child_failed")

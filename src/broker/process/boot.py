@@ -19,6 +19,7 @@ from dramatiq.middleware import MiddlewareError
 
 from ...logs import configure_logs, get_logger
 from ...settings import get_settings
+from ...sql.pooling import SharedConnection
 from ...telemetry import metering, tracing
 from ..consume.celery_messages import celery_inbox
 from ..core import child_signals
@@ -32,7 +33,8 @@ from ..options.limits import Limits
 from ..options.shutdown import notify
 from ..publish.publisher import get_publisher
 from ..recover.relay import Relay
-from . import memory, parent
+from . import memory, parent, recycling
+from .prefork import Link
 from .stopping import Stopping
 from .worker_process import SchemaMissing, WorkerProcess
 
@@ -52,6 +54,10 @@ class CeleryNotImported(Exception):
     """No module of actors imports src/celery, which makes jobs of Celery's messages."""
 
 
+#: problems whose message names the cure
+_REFUSALS = (SchemaMissing, CeleryNotImported, recycling.MemoryLimitTooLow, SharedConnection)
+
+
 class Boot(Middleware):
     """The middleware that starts and stops the parts of this worker process."""
 
@@ -65,6 +71,7 @@ class Boot(Middleware):
         self._serves = False
         self._stops = threading.Event()
         self._forked: ForkedServer | None = None
+        self._link: Link | None = None  # to the prefork parent
         self._is_command = False  # started by the dramatiq command
 
     def after_process_boot(self, broker: Broker) -> None:
@@ -72,10 +79,13 @@ class Boot(Middleware):
         with self._must_succeed():
             configure_logs()
             memory.limit_heaps()
+            self._link = recycling.prepare()
             if _has_isolated(broker):
                 self._forked = fork_early()
-            if multiprocessing.parent_process() is not None:  # Dramatiq's main process
-                parent.watch(self._stops, self._stop)
+            if self._link is not None:
+                parent.watch(self._stops, self._stop, self._link.parent)
+            elif (main := multiprocessing.parent_process()) is not None:  # Dramatiq's main process
+                parent.watch(self._stops, self._stop, main.pid)
             child_signals.reset_in_children()
 
     def before_worker_boot(self, broker: Broker, worker: Any) -> None:
@@ -92,7 +102,13 @@ class Boot(Middleware):
         limits = next(one for one in broker.middleware if isinstance(one, Limits))
         end = _end_this_process if self._is_command else None
         process = WorkerProcess(
-            threads=worker.worker_threads, queues=list(listened), actors=broker.actors, limits=limits, end=end, forked=self._forked
+            threads=worker.worker_threads,
+            queues=list(listened),
+            actors=broker.actors,
+            limits=limits,
+            end=end,
+            forked=self._forked,
+            recycling=recycling.Recycling(self._link),
         )
         worker.work_queue = process.work_queue  # before Dramatiq creates the threads that consume it
         self.process, self._worker = process, worker
@@ -142,7 +158,11 @@ class Boot(Middleware):
         try:
             yield
         except Exception as error:
-            log.critical("worker_cannot_start", detail=str(error), exc_info=not isinstance(error, SchemaMissing | CeleryNotImported))
+            log.critical(
+                "worker_cannot_start",
+                detail=str(error),
+                exc_info=not isinstance(error, _REFUSALS),
+            )
             if self._is_command:
                 sys.exit(1)
             raise MiddlewareError(str(error)) from error
@@ -166,6 +186,8 @@ class Boot(Middleware):
         """Replace this process if it has lost one of its threads."""
         if not self._serves or self._stops.is_set():
             return
+        if self._link is not None and all(getattr(each.consumer, "is_connected", False) for each in self._worker.consumers.values()):
+            self._link.serves()
         lost = self._vital.check(elapsed_s)
         if lost is None:
             return

@@ -6,7 +6,6 @@ comes once for each thread that the parent had, and Dramatiq treats the second s
 
 from __future__ import annotations
 
-import multiprocessing
 import os
 import signal
 import sys
@@ -29,16 +28,13 @@ BEGIN_WITHIN_S = 5.0
 END_WITHIN_S = 600.0
 
 
-def watch(stops: threading.Event, stop: Callable[[float], None]) -> None:
-    """Watch this process's parent from here on; it may be gone already.
+def watch(stops: threading.Event, stop: Callable[[float], None], started_by: int | None) -> None:
+    """Watch this process's parent from here on; it may be gone already. `started_by`: its process id.
 
     `stops` is set when the worker begins to stop. `stop(seconds)` stops it from here if its main thread cannot: it may
     be waiting for the dead parent to acknowledge its boot. Call it in the main thread, after Dramatiq has installed its
     handlers.
     """
-    parent = multiprocessing.parent_process()
-    assert parent is not None, "called in a child of Dramatiq's main process"
-    started_by = parent.pid
     request = _StopRequest(started_by)
     threading.Thread(target=_watch, args=(started_by, request, stops, stop), name="parent", daemon=True).start()
 

@@ -39,6 +39,7 @@ from ..execute.executor import Executor
 from ..isolate.child_pool import ChildPool, ForkedServer
 from ..options.limits import Limits
 from .memory import resident_bytes
+from .recycling import BY, Recycling
 from .running_attempts import RunningAttempts
 from .status_page import StatusPage
 
@@ -64,6 +65,7 @@ class WorkerProcess:
         limits: Limits,
         end: Callable[[], None] | None = None,
         forked: ForkedServer | None = None,
+        recycling: Recycling | None = None,
     ) -> None:
         self.actors = actors
         self.limits = limits
@@ -79,6 +81,7 @@ class WorkerProcess:
         self._command: WorkerCommand | None = None
         self._end = end  # shuts this process down gracefully; None: the process is not ours to end
         self._causes = LogThrottle()
+        self._recycling = recycling or Recycling()
         self._progress = Progress()
         self._check: Callable[[float], None] = lambda _elapsed_s: None
         self._consumers: list[QueueConsumer] = []
@@ -198,6 +201,7 @@ class WorkerProcess:
                 threads=self.load.threads,
                 queues=self._queues,
                 actors=list(self.actors),
+                recycled=self._recycling.inherited,
             )
             release_known(session, list(self.actors))
             if self._command is not None:
@@ -238,15 +242,20 @@ class WorkerProcess:
     def _heartbeat(self) -> None:
         asked = time.monotonic()
         get_database().check_clock()  # first: a lease by a wrong clock may have expired when it is written
+        memory_bytes = resident_bytes()
+        recycled = self._recycling.due(memory_bytes=memory_bytes, jobs=self.load.done) if self._command is None else ""
         with write() as session:
             alive = workers.heartbeat(
                 session,
                 self.lease.worker_id,
                 busy=len(self.load.running),
+                jobs_done=self.load.done,
                 frontier=dict(self.load.frontier),
-                memory_bytes=resident_bytes(),
+                memory_bytes=memory_bytes,
                 refusals=refusals.reasons(),
             )
+            if recycled:
+                worker_commands.copy_to(session, self.lease.worker_id, WorkerCommand.STOP, by=f"{BY}{recycled}")
             command, stacks_wanted = worker_commands.of(session, self.lease.worker_id), stacks.take(session, self.lease.worker_id)
             # Not during shutdown: jobs that another thread hands back at this moment would be claimed again.
             forgotten = claims.retake(session, self.lease.worker_id, list(self.lease.held)) if alive and not self.load.is_closing else []

@@ -215,6 +215,8 @@ class Worker(Base):
     wish: Mapped[WorkerCommand | None] = mapped_column(words(WorkerCommand))  # an operator's command
     wished_by: Mapped[str | None] = mapped_column(String(255))
     memory_bytes: Mapped[int | None] = mapped_column(BigInteger)
+    jobs_done: Mapped[int | None] = mapped_column(BigInteger)  # since its start
+    recycled: Mapped[str | None] = mapped_column(String(255))  # why the process that it replaced was recycled
     refusals: Mapped[Any] = mapped_column(JsonText, nullable=True)  # RabbitMQ queue -> why the process cannot use it; "": all
     frontier: Mapped[Any] = mapped_column(JsonText)  # queue -> published_at (microseconds) of the newest message claimed
 

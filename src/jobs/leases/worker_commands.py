@@ -40,6 +40,6 @@ def of(session: Session, worker_id: int) -> WorkerCommand | None:
     return session.execute(select(Worker.wish).where(Worker.id == worker_id)).scalar()
 
 
-def copy_to(session: Session, worker_id: int, command: WorkerCommand) -> None:
-    """Copy the command to the new row of a process that had to register again."""
-    session.execute(update(Worker).where(Worker.id == worker_id).values(wish=command))
+def copy_to(session: Session, worker_id: int, command: WorkerCommand, *, by: str | None = None) -> None:
+    """Write the command into the row of a process that had to register again, or that gives itself one (`by`: why)."""
+    session.execute(update(Worker).where(Worker.id == worker_id).values(wish=command, wished_by=by))

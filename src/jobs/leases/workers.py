@@ -23,13 +23,23 @@ from ..read.queries import NOT_SUCCEEDED
 
 
 def register(
-    session: Session, *, name: str, host: str, pid: int, version: str, threads: int, queues: Sequence[str], actors: Sequence[str]
+    session: Session,
+    *,
+    name: str,
+    host: str,
+    pid: int,
+    version: str,
+    threads: int,
+    queues: Sequence[str],
+    actors: Sequence[str],
+    recycled: str = "",
 ) -> int:
-    """Insert the row of a starting worker process, with its lease, and return its id."""
+    """Insert the row of a starting worker process, with its lease, and return its id. `recycled`: why the one before it ended."""
     present = now()
     statement = insert(Worker).values(
         name=name, host=host, pid=pid, version=version, threads=threads, queues=sorted(queues), actors=sorted(actors),
         started_at=present, heartbeat_at=present, expires_at=present + timedelta(seconds=get_settings().lease_duration), busy=0, frontier={},
+        recycled=recycled[:255] or None,
     )  # fmt: skip
     return int(session.execute(statement.returning(Worker.id)).scalar_one())
 
@@ -40,6 +50,7 @@ def heartbeat(
     *,
     busy: int,
     frontier: dict[str, int],
+    jobs_done: int | None = None,
     memory_bytes: int | None = None,
     refusals: dict[str, str] | None = None,
 ) -> bool:
@@ -54,6 +65,7 @@ def heartbeat(
             busy=busy,
             frontier=frontier,
             memory_bytes=memory_bytes,
+            jobs_done=jobs_done,
             refusals=refusals or None,
         )
     )

@@ -23,6 +23,8 @@ class WorkerDocument(TypedDict):
     threads: int
     busy: Annotated[int, Field(description="threads that run a job")]
     memory_bytes: int | None
+    jobs_done: Annotated[int | None, Field(description="since its start")]
+    recycled: Annotated[str | None, Field(description="why the process that it replaced was recycled")]
     wish: Annotated[WorkerCommand | None, Field(description="an operator's command, which it obeys at its next heartbeat")]
     wished_by: str | None
     queues: list[str]
@@ -41,6 +43,8 @@ def document(worker: Worker) -> WorkerDocument:
         "threads": worker.threads,
         "busy": worker.busy,
         "memory_bytes": worker.memory_bytes,
+        "jobs_done": worker.jobs_done,
+        "recycled": worker.recycled,
         "wish": worker.wish,
         "wished_by": worker.wished_by,
         "queues": worker.queues,

@@ -69,6 +69,6 @@ def act(name: str, verb: str) -> Response:
 def _document(worker: Worker, running: int) -> dict[str, object]:
     return {
         "name": worker.name, "host": worker.host, "pid": worker.pid, "version": worker.version, "threads": worker.threads, "busy": worker.busy, "running": running,
-        "memory_bytes": worker.memory_bytes, "wish": worker.wish.value if worker.wish else None,
+        "memory_bytes": worker.memory_bytes, "jobs_done": worker.jobs_done, "recycled": worker.recycled, "wish": worker.wish.value if worker.wish else None,
         "queues": worker.queues, "started_at": write_instant(worker.started_at), "heartbeat_at": write_instant(worker.heartbeat_at),
     }  # fmt: skip
