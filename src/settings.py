@@ -58,7 +58,7 @@ class Settings(AlertSettings, MailSettings, ProxySettings, RetentionSettings):
     database_overflow: int = Field(
         100, ge=0, description="additional database connections that a process opens while all others are in use"
     )
-    sqlite_cache: int = Field(64, ge=1, description="megabytes of SQLite's page cache, shared by all connections of a process")
+    sqlite_cache: int = Field(16, ge=1, description="megabytes of SQLite's page cache, shared by all connections of a process")
     broker_url: Annotated[str, AfterValidator(setting_checks.broker_urls)] = Field(
         "amqp://guest:guest@127.0.0.1:5672/", description="AMQP URLs of RabbitMQ, one per node, separated by `;`"
     )
