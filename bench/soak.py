@@ -204,6 +204,8 @@ def figures_of(samples: list[Sample]) -> Iterator[tuple[str, str]]:
     yield "jobs/s", ""
     yield "p50 ms", ""
     for name in samples[-1].processes:
+        if name.partition("-")[0] not in MOST_MB:
+            continue  # PostgreSQL fills the shared memory that it may have
         for figure in ("MB", "sockets", "files"):
             yield figure, name
 
