@@ -124,7 +124,7 @@ def test_names_of_django_settings_and_old_names(app: Celery) -> None:
     [
         ({"task_serializer": "pickle"}, "task_serializer='pickle' is not available: only json"),
         ({"accept_content": ["json", "pickle"]}, "accept_content"),
-        ({"worker_max_memory_per_child": 1000}, "worker_max_memory_per_child is not available: limit the memory"),
+        ({"worker_max_memory_per_child": 1000}, "worker_max_memory_per_child is not available: set `CALLBOARD_MAX_MEMORY`"),
         ({"broker_use_ssl": True}, "write one URL to CALLBOARD_BROKER_URL"),
     ],
 )
