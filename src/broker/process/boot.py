@@ -19,7 +19,7 @@ from dramatiq.middleware import MiddlewareError
 
 from ...logs import configure_logs, get_logger
 from ...settings import get_settings
-from ...sql.pooling import SharedConnection
+from ...sql.outages import SharedConnection
 from ...telemetry import metering, tracing
 from ..consume.celery_messages import celery_inbox
 from ..core import child_signals
