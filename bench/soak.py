@@ -3,8 +3,8 @@
     .venv/bin/python -m bench.soak --store sqlite --minutes 60
 
 `./run up` with its usual processes gets single jobs at `--rate`. Every five minutes it prints the figures of each
-process with its children. Two verdicts: each process stays below its bound, and no figure has a slope by least squares,
-without the first quarter, in which caches fill. Below half an hour a slope says nothing: then only the bounds count.
+process with its children. Two promises: each process stays below its bound, and no figure has a slope by least squares,
+without the first quarter, in which caches fill. Below half an hour a slope shows nothing: then only the bounds count.
 """
 
 from __future__ import annotations
@@ -191,7 +191,7 @@ def show(sample: Sample) -> None:
 
 
 def bounds(samples: list[Sample]) -> Iterator[tuple[str, bool]]:
-    """Yield the verdict on the memory of each process."""
+    """Yield the result for the memory of each process."""
     for name in samples[-1].processes:
         most = MOST_MB.get(name.partition("-")[0])
         if most is not None:
@@ -221,7 +221,7 @@ def series(samples: list[Sample], figure: str, name: str) -> tuple[list[float], 
 
 
 def trend(figure: str, name: str, points: tuple[list[float], list[float]]) -> tuple[str, bool]:
-    """Return the verdict on one figure: less work, or more of anything else, counts."""
+    """Return the result for one figure: less work, or more of anything else, counts."""
     slope, allowed = slope_per_hour(*points), BOUNDS[figure].of(points[1])
     worse = -slope if figure == "jobs/s" else slope
     return f"{name or 'all'}: {slope:+.2f} {figure} in an hour (at most {allowed:.2f})", worse <= allowed

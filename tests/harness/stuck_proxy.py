@@ -38,6 +38,10 @@ class StuckProxy:
                 client, _ = self._listener.accept()
                 server = socket.create_connection(self._server)
                 self._sockets += [client, server]
+                if self._listener.fileno() < 0:  # closed meanwhile, with all sockets that were there
+                    client.close()
+                    server.close()
+                    return
                 for start, end in ((client, server), (server, client)):
                     threading.Thread(target=self._pass_on, args=(start, end, self.stuck), daemon=True).start()
 

@@ -59,7 +59,7 @@ class _Shared:
         self.connection.commit()
 
 
-@pytest.mark.slow  # PgBouncer is no package of an ordinary run
+@pytest.mark.slow  # an ordinary run does not install PgBouncer
 @pytest.mark.skipif(shutil.which("pgbouncer", path="/usr/sbin:/usr/bin") is None, reason="needs: sudo apt-get install pgbouncer")
 @pytest.mark.parametrize(("mode", "accepted"), [("session", True), ("transaction", False)])
 def test_a_pgbouncer_is_accepted_if_each_client_keeps_its_connection(
