@@ -38,7 +38,7 @@ class StuckProxy:
                 client, _ = self._listener.accept()
                 server = socket.create_connection(self._server)
                 self._sockets += [client, server]
-                if self._listener.fileno() < 0:  # closed meanwhile, with all sockets that were there
+                if self._listener.fileno() < 0:  # the proxy has ended, and closed all others
                     client.close()
                     server.close()
                     return
