@@ -76,7 +76,8 @@ class Direct:
         """Run a statement written in the driver's parameter style and return its rows. Raises SQLAlchemy's DBAPIError."""
         try:
             if self._prepared is not None:
-                return self._prepared.fetch(statement, parameters)
+                rows: list[Any] = self._prepared.fetch(statement, parameters)
+                return rows
             cursor = self._execute(statement, parameters)
             return [] if cursor.description is None else cursor.fetchall()
         except self._dialect.loaded_dbapi.Error as error:
