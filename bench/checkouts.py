@@ -10,6 +10,7 @@ import argparse
 import statistics
 import subprocess
 import sys
+from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -61,26 +62,36 @@ def main() -> None:
 
 def _steps(services: Services, sides: list[Side], verbs: list[str], rounds: int) -> None:
     with ExitStack() as ending:
-        submitters = []
-        for side in sides:
-            place = ending.enter_context(services.place())
-            environment = side.environment(place)
-            ending.enter_context(measures.started(side.contestant, place, environment))
-            command = [str(side.contestant.programs / "python"), str(STEPPING)]
+        places = [ending.enter_context(services.place()) for _ in sides]
+        environments = [side.environment(place) for side, place in zip(sides, places, strict=True)]
+        for found, side in zip(steps(sides[0].contestant, list(zip(places, environments, strict=True)), verbs, rounds), sides, strict=True):
+            side.found |= found
+
+
+def steps(
+    contestant: Contestant, sides: Sequence[tuple[Place, dict[str, str]]], verbs: Sequence[str], rounds: int
+) -> list[dict[str, list[float]]]:
+    """Start workers and a submitter in each place, with its environment, and let them take turns step by step; return each one's figures by verb."""
+    with ExitStack() as ending:
+        submitters: list[tuple[dict[str, list[float]], subprocess.Popen[str]]] = []
+        for place, environment in sides:
+            ending.enter_context(measures.started(contestant, place, environment))
+            command = [str(contestant.programs / "python"), str(STEPPING)]
             process = subprocess.Popen(command, env=environment, cwd=place.folder, text=True, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
             ending.callback(process.wait, 20)
             ending.callback(process.terminate)
-            submitters.append((side, process))
+            submitters.append(({}, process))
         for verb in verbs:
             for number in range(WARM_UP + rounds):
-                for side, process in submitters if number % 2 == 0 else reversed(submitters):
+                for found, process in submitters if number % 2 == 0 else reversed(submitters):
                     assert process.stdin is not None
                     assert process.stdout is not None
                     process.stdin.write(f"{verb}\n")
                     process.stdin.flush()
                     answer = float(process.stdout.readline())
                     if number >= WARM_UP:
-                        side.found.setdefault(verb, []).append(answer)
+                        found.setdefault(verb, []).append(answer)
+        return [found for found, _ in submitters]
 
 
 def _drain(services: Services, side: Side, jobs: int) -> None:

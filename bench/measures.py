@@ -33,33 +33,39 @@ class Drain:
 
 
 def drain(services: Services, contestant: Contestant, jobs: int, environment: Callable[[Place], dict[str, str]] | None = None) -> Drain:
-    """Preload `jobs`, start the workers, and time from the first job's start to the last job's end, its result included.
-
-    `environment` of the processes: the contestant's own, if None.
-    """
+    """Drain in an empty place; `environment` of the processes: the contestant's own, if None."""
     with services.place() as place:
-        around = (environment or contestant.environment)(place)
-        run(contestant.command("preload", jobs), env=around, cwd=place.folder, timeout=LIMIT_S)
-        with started(contestant, place, around) as worker, _missing(contestant, place, jobs) as missing:
-            until = time.monotonic() + LIMIT_S
-            while (seen := tally.look(place.tally)).count == 0:
+        return drain_at(place, services, contestant, jobs, environment)
+
+
+def drain_at(
+    place: Place, services: Services, contestant: Contestant, jobs: int, environment: Callable[[Place], dict[str, str]] | None = None
+) -> Drain:
+    """Preload `jobs`, start the workers, and time from the first job's start to the last job's end, its result included."""
+    around = (environment or contestant.environment)(place)
+    for counted in place.tally.glob("*.tally"):
+        counted.unlink()
+    run(contestant.command("preload", jobs), env=around, cwd=place.folder, timeout=LIMIT_S)
+    with started(contestant, place, around) as worker, _missing(contestant, place, jobs) as missing:
+        until = time.monotonic() + LIMIT_S
+        while (seen := tally.look(place.tally)).count == 0:
+            _check(worker, until)
+            time.sleep(LOOK_S)
+        # From here on starting up is over, and CPU seconds are those of jobs.
+        at_first, cpu_before = seen.count, cpu_of(services, worker)
+        while (seen := tally.look(place.tally)).count < jobs:
+            _check(worker, until)
+            time.sleep(LOOK_S)
+        ended = seen.last
+        if missing() > 0:
+            while missing() > 0:
                 _check(worker, until)
-                time.sleep(LOOK_S)
-            # From here on starting up is over, and CPU seconds are those of jobs.
-            at_first, cpu_before = seen.count, cpu_of(services, worker)
-            while (seen := tally.look(place.tally)).count < jobs:
-                _check(worker, until)
-                time.sleep(LOOK_S)
-            ended = seen.last
-            if missing() > 0:
-                while missing() > 0:
-                    _check(worker, until)
-                    time.sleep(LOOK_S / 4)
-                ended = time.monotonic()
-            cpu_after = cpu_of(services, worker)
-        seconds = ended - seen.first
-        cpu = [(after - before) * 1000 / max(1, jobs - at_first) for before, after in zip(cpu_before, cpu_after, strict=True)]
-        return Drain(jobs, seconds, jobs / seconds, *cpu)
+                time.sleep(LOOK_S / 4)
+            ended = time.monotonic()
+        cpu_after = cpu_of(services, worker)
+    seconds = ended - seen.first
+    cpu = [(after - before) * 1000 / max(1, jobs - at_first) for before, after in zip(cpu_before, cpu_after, strict=True)]
+    return Drain(jobs, seconds, jobs / seconds, *cpu)
 
 
 def submit(services: Services, contestant: Contestant, verb: str, jobs: int) -> float:

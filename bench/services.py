@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import json
 import os
-import pwd
 import secrets
 import shutil
 import signal
@@ -21,6 +20,7 @@ from typing import Any
 
 import psycopg
 
+from bench import postgres
 from bench.processes import Group
 from src.migrations import migrate
 from src.up import packages
@@ -47,7 +47,9 @@ class Place:
 class Services:
     """Starts everything in one temporary folder and removes it at the end."""
 
-    def __init__(self, *, redis: Sequence[str] = ()) -> None:
+    def __init__(self, data: Path | None = None, *, redis: Sequence[str] = ()) -> None:
+        """`data`: folder of PostgreSQL's databases, which stays; a new one, if None."""
+        self._data = data
         self._redis_options = list(redis)
         self.folder = Path(tempfile.mkdtemp(prefix="callboard-bench-"))
         self.folder.chmod(0o755)  # PostgreSQL runs as another user below it
@@ -60,16 +62,15 @@ class Services:
         self.node = Node(self.folder / "node", launcher=launcher, ports=Ports(**picked))
         self._programs = programs
         self._postgres: Group | None = None
-        self._postgres_user: dict[str, Any] = {}
         self._redis: Group | None = None
 
     def __enter__(self) -> Services:
         try:
             self.node.start()
-            self._make_postgres()
             self.start_postgres()
             self.start_redis()
             self.node.wait_ready()
+            self._execute("DROP DATABASE IF EXISTS template_ours WITH (FORCE)")
             self._execute("CREATE DATABASE template_ours")
             migrate(f"postgresql+psycopg://callboard@127.0.0.1:{self.postgres_port}/template_ours")
             migrate(f"sqlite:///{self.folder / 'template.db'}")
@@ -107,13 +108,15 @@ class Services:
         }
 
     @contextmanager
-    def place(self) -> Iterator[Place]:
-        """An empty place; emptied again at the end."""
+    def place(self, *, database: str | None = None, sqlite_file: Path | None = None) -> Iterator[Place]:
+        """An empty place, emptied again at the end; or one with this database and this file, which stay."""
         name = f"bench_{secrets.token_hex(4)}"
         folder = self.folder / name
         (folder / "tally").mkdir(parents=True)
-        shutil.copyfile(self.folder / "template.db", folder / "callboard.db")
-        self._execute(f"CREATE DATABASE {name} TEMPLATE template_ours")
+        if sqlite_file is None:
+            shutil.copyfile(self.folder / "template.db", folder / "callboard.db")
+        if database is None:
+            self._execute(f"CREATE DATABASE {name} TEMPLATE template_ours")
         self._execute("CHECKPOINT")
         self._api("PUT", f"/api/vhosts/{name}")
         for user in (APP_USER, ADMIN_USER):
@@ -124,13 +127,13 @@ class Services:
             yield Place(
                 folder=folder,
                 amqp_url=self.node.url_of(name),
-                postgresql_url=f"postgresql://callboard@127.0.0.1:{self.postgres_port}/{name}",
-                sqlite_file=folder / "callboard.db",
+                postgresql_url=f"postgresql://callboard@127.0.0.1:{self.postgres_port}/{database or name}",
+                sqlite_file=sqlite_file or folder / "callboard.db",
                 redis_url=f"redis://127.0.0.1:{self._redis_port}/0",
             )
         finally:
             self._api("DELETE", f"/api/vhosts/{name}")
-            self._execute(f"DROP DATABASE {name} WITH (FORCE)")
+            self._execute(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")
             shutil.rmtree(folder, ignore_errors=True)
 
     def _api(self, method: str, path: str, body: object = None) -> Any:
@@ -163,46 +166,11 @@ class Services:
         if self._redis is not None:
             self._redis.stop()
 
-    def _make_postgres(self) -> None:
-        folder = self.folder / "postgresql"
-        folder.mkdir()
-        how = self._postgres_user
-        if os.geteuid() == 0:  # PostgreSQL refuses to run as root
-            user = pwd.getpwnam("postgres")
-            os.chown(folder, user.pw_uid, user.pw_gid)
-            how |= {"user": user.pw_uid, "group": user.pw_gid, "extra_groups": []}
-        initdb = [
-            str(self._programs / "initdb"),
-            "--auth=trust",
-            "--username=callboard",
-            "--encoding=UTF8",
-            "--locale=C",
-            str(folder / "data"),
-        ]
-        subprocess.run(initdb, check=True, capture_output=True, timeout=120, cwd=folder, env=self._postgres_environment, **how)
-
     def start_postgres(self) -> None:
         """As the distribution configures it, above all with fsync and synchronous_commit on; only the addresses differ."""
-        folder = self.folder / "postgresql"
-        settings = {
-            "listen_addresses": "127.0.0.1",
-            "unix_socket_directories": "",
-            "max_connections": "200",
-            "dynamic_shared_memory_type": "mmap",  # a bare root file system may have no usable /dev/shm
-        }
-        options = [part for name, value in settings.items() for part in ("-c", f"{name}={value}")]
-        self._postgres = Group(
-            [str(self._programs / "postgres"), "-D", str(folder / "data"), "-p", str(self.postgres_port), *options],
-            env=self._postgres_environment,
-            cwd=folder,
-            log=self.folder / "postgresql.log",
-            **self._postgres_user,
-        )
+        data = self._data or self.folder / "postgresql" / "data"
+        self._postgres = postgres.serve(self._programs, data, self.postgres_port, log=self.folder / "postgresql.log")
         _eventually(lambda: self._execute("SELECT 1"), self._postgres)
-
-    @property
-    def _postgres_environment(self) -> dict[str, str]:
-        return {"PATH": os.environ.get("PATH", "/usr/bin:/bin"), "LC_ALL": "C.UTF-8", "HOME": str(self.folder / "postgresql")}
 
     def start_redis(self) -> None:
         """Start it if it is installed."""

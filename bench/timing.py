@@ -13,6 +13,8 @@ from bench import tally
 BREATH_S = 0.02
 #: jobs run before latencies count: connections are opened, code is warm
 WARM_UP = 20
+#: a queue without a worker
+BACKLOG = "backlog"
 #: seconds one job of a latency measurement may take
 PATIENCE_S = 10.0
 
