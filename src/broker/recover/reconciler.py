@@ -25,9 +25,13 @@ from ..consume.consumer import DEEP_PREFETCH
 from ..core import topology
 from ..core.background import BackgroundLoop
 from ..core.connections import answered, parameters
+from ..core.pace import Pace
 from ..core.supervision import Supervised
 
 log = get_logger(__name__)
+
+#: seconds of a scan of all waiting jobs that are not worth a longer pause
+FREE_S = 0.1
 
 
 #: called in each iteration: watches the fleet while no scheduler does
@@ -46,6 +50,7 @@ class Reconciler:
 
     def __init__(self) -> None:
         self._loop = BackgroundLoop("reconciler", self._turn, log, interval=lambda: get_settings().reconcile_interval)
+        self._pace = Pace(FREE_S)
 
     def start(self) -> None:
         fleet_watch.require()  # raises here: the thread would log it in each iteration and compare nothing
@@ -60,12 +65,13 @@ class Reconciler:
 
     def _turn(self) -> None:
         fleet_watch.part()
-        self.run_once()
+        if self._pace.is_due:
+            self.run_once()
 
     def run_once(self) -> int:
         """Compare now; return how many jobs will be published again."""
         waiting_since = now() - timedelta(seconds=get_settings().reconcile_after)
-        with read() as session:
+        with self._pace.timing(), read() as session:
             waiting = lost_messages.waiting_since(session, waiting_since)
             frontier = lost_messages.frontiers(session)
         if not waiting:

@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import threading
 import time
-from datetime import timedelta
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
+from datetime import datetime, timedelta
 
 import dramatiq.broker
 
@@ -19,6 +21,7 @@ from ...jobs.leases import workers
 from ...jobs.leases.heartbeats import Role
 from ...jobs.limits import fair_queueing
 from ...jobs.relay import due_jobs, lost_messages
+from ...jobs.relay.due_jobs import FIRST
 from ...jobs.submit import sql_requests, stand_ins
 from ...logs import get_logger
 from ...settings import get_settings
@@ -28,6 +31,7 @@ from ...sql.engines import dice
 from ...sql.outages import is_outage
 from ..consume.consumer import DEEP_PREFETCH, UNHURRIED_PREFETCH
 from ..core.log_throttle import LogThrottle
+from ..core.pace import Pace
 from ..core.supervision import Progress, Supervised
 from ..publish.publisher import hand_off
 from .heartbeat import Beat
@@ -45,6 +49,12 @@ WATCH_S = 1.0
 BUSY_S = 5.0
 #: seconds between two polls of one relay at most, however large the fleet
 SELDOM_S = 5.0
+#: longer than a pause between two polls: rows that are due later are found by the next one
+AHEAD = timedelta(seconds=30)
+#: age of an instant that a commit may still write; an older one is found by a scan from the beginning
+LATE = timedelta(seconds=10)
+#: seconds of a scan for due jobs, and of a check for silent workers, that are not worth a longer pause
+FREE_SCAN_S, FREE_CHECK_S = 0.005, 0.02
 #: messages of one queue that a worker may have prefetched without claiming: of normal and high priority, and a few of low
 BROUGHT_AHEAD = 2 * DEEP_PREFETCH + UNHURRIED_PREFETCH
 
@@ -61,6 +71,7 @@ class Relay:
         self._fitting = HeldArguments()
         self._sql_door = SqlDoor()
         self._beat = Beat(Role.RELAY)
+        self._reach, self._checks = Reach(), Pace(FREE_CHECK_S)
         self._watched = time.monotonic() - WATCH_S
         self._checked_at = now()
         self._patient_until = 0.0
@@ -83,16 +94,17 @@ class Relay:
             self._thread.join(timeout=5)
         self._beat.sign_off()
 
-    def run_once(self) -> int:
-        """Publish everything that is due now; return how many messages."""
+    def run_once(self, since: datetime = FIRST) -> int:
+        """Publish everything that became due since that instant; return how many messages."""
         self._submit_requests()
         published = 0
         while True:
             with write() as session:
-                envelopes = due_jobs.release_due(session, BATCH_LIMIT) + due_jobs.take_unpublished(session, BATCH_LIMIT)
+                envelopes = due_jobs.release_due(session, BATCH_LIMIT, since=since)
+                envelopes += due_jobs.take_unpublished(session, BATCH_LIMIT, since=since)
             hand_off(envelopes)
             with guarded("jobs_not_expired"), write() as session:
-                due_jobs.expire(session, BATCH_LIMIT)
+                due_jobs.expire(session, BATCH_LIMIT, since=since)
             published += len(envelopes)
             if len(envelopes) < BATCH_LIMIT:
                 return published
@@ -109,7 +121,7 @@ class Relay:
                     was_away = False
                     self._pause(get_settings().heartbeat_interval * 1.5)
                     continue
-                instant, has_requests = get_database().direct.read(lambda one: (due_jobs.next_instant(one), sql_requests.are_waiting(one)))
+                instant, has_requests = self._poll()
                 if has_requests:
                     self._submit_requests()
                     self._busy_until = time.monotonic() + BUSY_S
@@ -120,16 +132,24 @@ class Relay:
                 if wait > 0:
                     self._pause(wait)
                 if instant is not None and instant <= now():
-                    self.run_once()
+                    self.run_once(instant)
                     self._busy_until = time.monotonic() + BUSY_S
                 self._causes.passed()
             except Exception as error:  # noqa: BLE001 - the next turn tries again
                 self._causes.failed(log, error, waits="relay_waits_for_sql", broke="relay_failed")
+                self._reach = Reach()
                 if is_outage(error):
                     # After an outage every lease looks expired: first give the workers time to renew theirs.
                     self._be_patient()
                     was_away = True
                 self._closing.wait(1.0)
+
+    def _poll(self) -> tuple[datetime | None, bool]:
+        """Return the earliest instant at which there is work, if that is soon, and whether requests of the SQL door wait."""
+        with self._reach.scanning() as since:
+            return get_database().direct.read(
+                lambda one: (due_jobs.next_instant(one, since=since, until=now() + AHEAD), sql_requests.are_waiting(one))
+            )
 
     def _share(self, interval_s: float) -> float:
         """Return the interval of this relay, if all living ones together keep to `interval_s`."""
@@ -164,7 +184,9 @@ class Relay:
         silent, held, may_go, starved = False, False, False, list[str]()
         with read() as session:  # one for all questions: usually each answer is no
             with guarded("silent_workers_not_watched"):
-                silent = workers.silent(session)
+                thorough = self._checks.is_due
+                with self._checks.timing() if thorough else nullcontext():
+                    silent = workers.silent(session, thorough=thorough)
             with guarded("held_jobs_not_released"):
                 held = some_wait_for_code(session)
             with guarded("stand_ins_not_released"):
@@ -213,3 +235,22 @@ class Relay:
             log.warning("jobs_taken_over", jobs=taken)
         if again:
             log.warning("messages_of_lost_worker", jobs=again)
+
+
+class Reach:
+    """Range of a scan for due jobs: from the beginning as often as that is cheap, else from shortly before the previous one."""
+
+    def __init__(self) -> None:
+        self._pace = Pace(FREE_SCAN_S)
+        self._scanned_at = FIRST
+
+    @contextmanager
+    def scanning(self) -> Iterator[datetime]:
+        """Yield the instant at which the scan begins."""
+        present = now()
+        if self._scanned_at == FIRST or self._pace.is_due:
+            with self._pace.timing():
+                yield FIRST
+        else:
+            yield self._scanned_at - LATE
+        self._scanned_at = present

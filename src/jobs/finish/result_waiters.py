@@ -22,9 +22,12 @@ NOTIFIED_BYTES = 7_000
 
 _ENDED = f"({', '.join(repr(state.value) for state in sorted(FINAL))})"
 
+# Not any row: under a transaction that is held open, that would read the rows of all earlier waiters.
+_SOME = "EXISTS (SELECT 1 FROM awaited WHERE job_seq >= (SELECT min(seq) FROM {rows}))"
+
 #: part of a statement that writes ends on PostgreSQL: `moved` has the columns seq, state, final and result of each
 NOTIFY = f"""notified AS (
-        DELETE FROM awaited USING moved WHERE EXISTS (SELECT 1 FROM awaited) AND awaited.job_seq = moved.seq AND moved.final
+        DELETE FROM awaited USING moved WHERE {_SOME.format(rows="moved")} AND awaited.job_seq = moved.seq AND moved.final
         RETURNING pg_notify(awaited.channel, concat(moved.seq,
             CASE WHEN moved.state = '{State.SUCCEEDED}' AND octet_length(moved.result) <= {NOTIFIED_BYTES} THEN concat(' ', moved.result) END))
     )"""
@@ -65,7 +68,7 @@ _ANNOUNCE = Batch(
     f"""
     WITH moved AS (
         SELECT jobs.seq, jobs.state, jobs.result, true AS final FROM jobs JOIN {{rows}} ON jobs.seq = d.seq
-        WHERE EXISTS (SELECT 1 FROM awaited) AND jobs.state IN {_ENDED}
+        WHERE {_SOME} AND jobs.state IN {_ENDED}
     ), {NOTIFY}
     SELECT count(*) FROM notified
     """,

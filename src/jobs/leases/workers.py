@@ -155,12 +155,12 @@ _ORPHANS = plain(f"""
 DEAD_AFTER_LEASES = 5
 
 
-def silent(session: Session) -> bool:
-    """True if a lease has expired, or a job's worker is gone. A cheap check without a lock."""
+def silent(session: Session, *, thorough: bool = True) -> bool:
+    """True if a lease has expired, or, if `thorough`, a job's worker is gone. A check without a lock."""
     lapsed = select(Worker.id).where(Worker.lost_at.is_(None), Worker.stopped_at.is_(None), Worker.expires_at <= now()).limit(1)
     if session.execute(lapsed).first() is not None:
         return True
-    return bool(_orphans(session, None))
+    return thorough and bool(_orphans(session, None))
 
 
 def take_over(session: Session, *, grace: timedelta = timedelta(0)) -> int:

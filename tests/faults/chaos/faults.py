@@ -156,5 +156,5 @@ FAULTS: dict[str, Callable[[], None]] = {
     "answer to the claim's commit lost": _lose_answer_after(claimer.Claimer, "take"),
     "answer to the end's commit lost": _lose_answer_after(committer.Committer, "_settle", _has_ends),
     "answer to the transaction's commit lost": _lose_answer_after(attempt.AttemptRunner, "_commit_own", _has_own_session),
-    "answer to the relay's commit lost": _lose_answer_after(due_jobs, "take_unpublished", lambda *_: True),
+    "answer to the relay's commit lost": _lose_answer_after(due_jobs, "take_unpublished", lambda *_, **__: True),
 }
