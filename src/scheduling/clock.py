@@ -9,6 +9,7 @@ import sys
 import threading
 import time
 from datetime import timedelta
+from functools import partial
 from types import FrameType
 from typing import Any
 
@@ -25,6 +26,7 @@ from ..broker.options import periodic
 from ..broker.recover.heartbeat import Beat
 from ..broker.recover.relay import Relay
 from ..jobs.leases.heartbeats import Role
+from ..jobs.upkeep.retention import Sweep
 from ..logs import configure_logs, get_logger
 from ..schedules.rows import queries
 from ..schedules.rows.makers import Maker
@@ -212,7 +214,7 @@ def main() -> None:
     follower = tick_follower.Follower(make).loop()
     follower.start()
     chores = (
-        Chore("tidy", housekeeping.tidy, every_s=housekeeping.TIDY_S, may_take_s=housekeeping.CLEAN_UP_S),
+        Chore("tidy", partial(housekeeping.tidy, Sweep(), clock.stopping), every_s=housekeeping.TIDY_S, may_take_s=housekeeping.CLEAN_UP_S),
         Chore("keep_up", housekeeping.keep_up, every_s=housekeeping.KEEP_UP_S),
         Chore("watch", fleet_watch.check, every_s=fleet_watch.CHECK_S),
         Chore("tidy_files", housekeeping.tidy_files, every_s=housekeeping.TIDY_FILES_S, may_take_s=housekeeping.CLEAN_UP_S),

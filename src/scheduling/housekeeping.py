@@ -25,6 +25,7 @@ from ..jobs.leases import heartbeats
 from ..jobs.leases.workers import forget_old
 from ..jobs.search import texts
 from ..jobs.upkeep import ended_counts, retention
+from ..jobs.upkeep.retention import Sweep
 from ..logs import get_logger
 from ..schedules.edit import declared_schedules
 from ..schedules.rows import retention as ticks_retention
@@ -43,8 +44,10 @@ KEEP_UP_S = 2
 KEEP_UP_FOR_S = 1.0
 #: seconds between scans for orphaned result files
 TIDY_FILES_S = 3_600
-#: jobs deleted per transaction
-PRUNED_AT_ONCE = 500
+#: seconds that retention may go on in one clean-up
+PRUNE_FOR_S = TIDY_S * 0.9
+#: retention rests for so many times as long as it worked: workers shall not notice it
+REST = 20
 #: seconds between attempts to reach the database at startup
 AGAIN_S = 1.0
 
@@ -90,8 +93,8 @@ def register(broker: Broker, make: Maker, stopping: Event) -> None:
         return
 
 
-def tidy() -> None:
-    """Delete expired rows in short transactions, and check the database's clock."""
+def tidy(sweep: Sweep | None = None, stopping: Event | None = None) -> None:
+    """Delete expired rows in short transactions, and check the database's clock. `sweep`: where retention goes on."""
     try:
         get_database().check_clock()
         for prune in (
@@ -100,14 +103,22 @@ def tidy() -> None:
         ):  # fmt: skip
             with guarded("not_pruned", what=prune.__module__), write() as session:
                 prune(session)
-        deleted = PRUNED_AT_ONCE
-        while deleted == PRUNED_AT_ONCE:
-            with write() as session:
-                deleted = retention.prune(session, batch=PRUNED_AT_ONCE)
+        _prune(sweep or Sweep(), stopping or Event())
     except Exception as error:
         if not is_outage(error):
             raise
         log_outage(log, "tidy_waits_for_sql", error)
+
+
+def _prune(sweep: Sweep, stopping: Event) -> None:
+    until = time.monotonic() + PRUNE_FOR_S
+    sweep.resume()
+    while not sweep.is_through and not stopping.is_set() and time.monotonic() < until:
+        begun = time.monotonic()
+        with write() as session:
+            retention.prune(session, sweep=sweep)
+        if not sweep.is_through:
+            stopping.wait((time.monotonic() - begun) * REST)
 
 
 def keep_up() -> None:

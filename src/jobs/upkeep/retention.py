@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import time
+from dataclasses import dataclass, field
 from datetime import timedelta
+from itertools import takewhile
 
-from sqlalchemy import and_, delete, or_, select
+from sqlalchemy import ColumnElement, and_, case, delete, false, or_, select
 from sqlalchemy.orm import Session
 
 from ...settings import get_settings
@@ -18,30 +21,64 @@ from ..finish import result_waiters
 from ..limits.models import Control, LimiterValue, RateLimit
 from ..search import texts
 
-#: jobs deleted per transaction: few enough not to block others
+#: jobs looked at, and so at most deleted, per transaction: few enough not to block others
 BATCH = 500
+#: seconds after which a sweep that is through begins again: jobs are kept for different times
+AGAIN_S = 6 * 3_600.0
 
 
-def prune(session: Session, *, batch: int = BATCH) -> int:
-    """Delete up to `batch` expired jobs; return their number. The caller commits and repeats until it is 0.
+@dataclass(slots=True)
+class Sweep:
+    """Progress of retention through the jobs, in the order of their submission.
 
-    The steps of a workflow are deleted together, when the last of them has expired.
+    It never reads again what it has deleted: while a transaction is held open, PostgreSQL keeps the entries of deleted
+    rows in its indexes.
     """
+
+    after: int = 0
+    is_through: bool = False
+    begun: float = field(default_factory=time.monotonic)
+
+    def resume(self) -> None:
+        """Go on with jobs that have become old enough meanwhile, or begin again."""
+        self.is_through = False
+        if time.monotonic() - self.begun > AGAIN_S:
+            self.after, self.begun = 0, time.monotonic()
+
+
+def prune(session: Session, *, batch: int = BATCH, sweep: Sweep | None = None) -> int:
+    """Delete expired jobs, up to `batch`; return their number. The caller commits and repeats until it is 0.
+
+    With a sweep, only the next `batch` jobs are looked at; repeat until it is through. The steps of a workflow are
+    deleted together, when the last of them has expired.
+    """
+    if sweep is not None:
+        return _step(session, sweep, batch)
+    sweep, deleted = Sweep(), 0
+    while not sweep.is_through and not deleted:
+        deleted = _step(session, sweep, batch)
+    return deleted
+
+
+def _step(session: Session, sweep: Sweep, batch: int) -> int:
+    oldest = now() - min(_periods().values())
+    following = select(Job.seq, Job.created_at).where(Job.seq > sweep.after).order_by(Job.seq).limit(batch)
+    old = list(takewhile(lambda job: job.created_at < oldest, session.execute(following).all()))
     deleted = 0
-    for state, keep in _periods().items():
-        over = (
-            select(Job.seq)
-            .where(Job.state == state, Job.finished_at.is_not(None), Job.finished_at < now() - keep, Job.workflow_seq.is_(None))
-            .where(or_(Job.keep_until.is_(None), Job.keep_until < now()))
-            .order_by(Job.finished_at)
-            .limit(batch - deleted)
-        )
+    if old:
+        over = select(Job.seq).where(Job.seq > sweep.after, Job.seq <= old[-1].seq, _is_over()).order_by(Job.seq)
         if not is_sqlite(session):
             over = over.with_for_update(skip_locked=True)
-        deleted += _delete(session, list(session.execute(over).scalars()))
-        if deleted >= batch:
-            return deleted
-    return deleted + _prune_workflows(session, batch - deleted)
+        deleted = _delete(session, list(session.execute(over).scalars()))
+        sweep.after = old[-1].seq
+    sweep.is_through = len(old) < batch
+    return deleted + (_prune_workflows(session, batch - deleted) if sweep.is_through else 0)
+
+
+def _is_over() -> ColumnElement[bool]:
+    """Condition: the job is kept no longer. A CASE, which no store takes for a condition on another index than that of `seq`."""
+    ended = case({state: Job.finished_at < now() - keep for state, keep in _periods().items()}, value=Job.state, else_=false())
+    return and_(ended, Job.workflow_seq.is_(None), or_(Job.keep_until.is_(None), Job.keep_until < now()))
 
 
 def _prune_workflows(session: Session, batch: int) -> int:

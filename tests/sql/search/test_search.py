@@ -133,6 +133,7 @@ def test_a_text_committed_late_is_written_and_one_of_a_deleted_job_goes(database
     assert found("first") == {first}
     with write() as session:
         long_ago = now() - timedelta(days=4000)
+        session.execute(update(Job).values(created_at=long_ago))
         session.execute(update(Job).where(Job.id == second).values(state=State.DEAD, finished_at=long_ago))
         assert retention.prune(session) == 1
     assert found("second") == set()

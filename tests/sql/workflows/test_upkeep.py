@@ -175,7 +175,7 @@ def test_retention_keeps_a_job_until_the_time_of_its_submission(database: Databa
         hand.end(id)
     with database.write() as session:
         long_ago = now() - timedelta(days=10_000)
-        session.execute(update(Job).values(finished_at=long_ago))
+        session.execute(update(Job).values(created_at=long_ago, finished_at=long_ago))
         session.execute(update(StoredWorkflow).values(created_at=long_ago))
         assert retention.prune(session) == 2
         assert {*session.execute(select(Job.id)).scalars()} == {kept, *receipt.jobs.values()}
