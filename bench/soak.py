@@ -23,6 +23,7 @@ from sqlalchemy import func, select
 
 from bench.baselines import ROOT
 from bench.idle import pss_mb
+from bench.memory_bounds import MOST_MB
 from bench.sides import measured
 from bench.site import Site, open_site, parser, share, tell, until
 from bench.trends import Bound, slope_per_hour
@@ -35,8 +36,6 @@ from src.up.data.data_folder import Folder
 SAMPLE_S, PRINT_S = 10.0, 300.0
 #: share of the run that counts as filling of caches
 WARM_UP = 0.25
-#: megabytes (PSS) of a process with its children that are never exceeded: docs/reference/memory.md says why
-MOST_MB = {"supervisor": 60, "mailbox": 50, "web": 150, "scheduler": 120, "worker": 130, "broker": 250}
 #: minutes from which on a slope counts
 LONG = 30.0
 #: growth in an hour that counts as none, by figure

@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from bench.soak import MOST_MB
+from bench.memory_bounds import MOST_MB
 from tests.harness import ROOT
 from tests.harness.stores import STORES
 

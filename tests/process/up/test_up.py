@@ -17,7 +17,6 @@ from typing import Any
 
 import pytest
 
-from src.broker.isolate import process_tree
 from src.up.data import process_identity
 from tests.harness import ROOT, fork_server
 from tests.harness.waiting import eventually
@@ -198,11 +197,11 @@ def test_a_killed_part_comes_back_alone(house: House, role: str) -> None:
 def test_after_a_kill_of_up_itself_its_parts_end_and_the_next_up_starts_them(house: House) -> None:
     [supervisor] = house.pids("supervisor")
     workers = house.pids("worker")
-    parts = [process["pid"] for process in house.status["processes"]]
+    parts = [part for process in house.status["processes"] if (part := process_identity.identify(process["pid"])) is not None]
 
     os.kill(supervisor, signal.SIGKILL)
 
-    eventually(lambda: not process_tree.living(parts), deadline_s=150, interval_s=0.3, what="its parts have ended")
+    assert process_identity.wait_gone(parts, 150) == []
     assert "was killed" in house.call("status", check=False).stdout
     said = house.up()
     assert "first start" not in said

@@ -51,7 +51,7 @@ def test_the_shapes_can_be_built(database: Database) -> None:
     }
     built = [Workflow("example", eval(line, names)) for line in lines if not line.startswith("from")]
 
-    assert [len(workflow.steps) for workflow in built] == [2, 10, 11, 2, 3, 4]
+    assert [len(workflow.steps) for workflow in built] == [2, 10, 11, 2, 2, 3, 4]
     end: End = Workflow().add(add.message(1, 1))
     assert isinstance(end, Step)
 
