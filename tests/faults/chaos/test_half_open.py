@@ -9,11 +9,11 @@ from collections.abc import Iterator
 from urllib.parse import urlsplit, urlunsplit
 
 import pytest
+from dramatiq import Message
 from sqlalchemy import func, select
 
 from src.jobs.core.models import Job
 from src.jobs.core.states import State
-from tests.actors import chaos as actors
 from tests.harness.callboard import Callboard
 from tests.harness.ledger import account
 from tests.harness.stores import only_on
@@ -68,9 +68,14 @@ def token_of(callboard: Callboard) -> str:
     )
 
 
+def row() -> Message[str]:
+    """A job of 20 ms. Its actor is not imported here: the tests of this process have one of the same name."""
+    return Message(queue_name="chaos", actor_name="leave_a_row", args=(20,), kwargs={}, options={})
+
+
 def under_way(callboard: Callboard) -> list[str]:
     """Submit jobs, and return their ids once some of them have ended."""
-    ids = callboard.send(*[actors.leave_a_row.message(20) for _ in range(JOBS)])
+    ids = callboard.send(*[row() for _ in range(JOBS)])
     ended = select(func.count()).select_from(Job).where(Job.state == State.SUCCEEDED)
 
     def some() -> bool:
