@@ -17,6 +17,8 @@ from src.celery.task.declaration import declare
 
 @pytest.fixture
 def app() -> Iterator[Celery]:
+    for one in list(registry._apps):
+        one.load()  # what it declares is kept below; it declares nothing twice
     broker = src.actors.broker
     tasks, apps, actors, queues = dict(registry.tasks), list(registry._apps), dict(broker.actors), set(broker.queues)
     yield Celery("proj")
