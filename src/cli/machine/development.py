@@ -16,8 +16,8 @@ CHECKS = (
     ("lint-imports",),
     ("python", "-m", "tests.harness.plain_english"),
 )
-#: maximum test processes: each mostly waits for services; with four a core, tests wait for each other
-PROCESSES_PER_CORE, MOST_PROCESSES = 3, 12
+#: maximum test processes: each mostly waits for services
+PROCESSES_PER_CORE, MOST_PROCESSES = 3, 8
 #: the tiers without workers, on SQLite, and one end-to-end test
 QUICK = ("--quick", "tests/unit", "tests/sql", "tests/process/test_smoke.py")
 
