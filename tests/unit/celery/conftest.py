@@ -18,7 +18,7 @@ from src.celery.task.declaration import declare
 @pytest.fixture
 def app() -> Iterator[Celery]:
     for one in list(registry._apps):
-        one.load()  # what it declares is kept below; it declares nothing twice
+        one.load()  # its declarations are kept below; it makes none twice
     broker = src.actors.broker
     tasks, apps, actors, queues = dict(registry.tasks), list(registry._apps), dict(broker.actors), set(broker.queues)
     yield Celery("proj")
