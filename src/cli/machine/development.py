@@ -16,14 +16,14 @@ CHECKS = (
     ("lint-imports",),
     ("python", "-m", "tests.harness.plain_english"),
 )
-#: maximum test processes: each mostly waits for services
-PROCESSES_PER_CORE, MOST_PROCESSES = 3, 8
+#: maximum test processes: each mostly waits for services, but with more of them, tests wait for each other
+PROCESSES_PER_CORE, MOST_PROCESSES = 2, 8
 #: the tiers without workers, on SQLite, and one end-to-end test
 QUICK = ("--quick", "tests/unit", "tests/sql", "tests/process/test_smoke.py")
 
 
 @click.command(context_settings={"ignore_unknown_options": True, "help_option_names": []})
-@click.option("--quick", is_flag=True, help="Run unit and sql tests on SQLite, without long ones, and one end-to-end test: 90 seconds.")
+@click.option("--quick", is_flag=True, help="Run unit and sql tests on SQLite, without long ones, and one end-to-end test: two minutes.")
 @click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
 def test(*, quick: bool, arguments: tuple[str, ...]) -> None:
     """Run the tests; further arguments go to pytest, e.g. ./run test -k cancel --slow. Without a selection: in several processes."""
