@@ -70,14 +70,20 @@ def test_a_run_of_settled_deliveries_is_one_frame_whatever_was_given_back_before
     assert (channel.open, channel.frames) == ([], 1)
 
 
-def test_one_long_job_does_not_hold_back_the_others(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(deliveries, "TOGETHER_S", -1.0)
+def behind_an_open_one() -> tuple[Channel, Acknowledger]:
+    """Three deliveries, of which the last two are settled."""
     channel, acknowledger = Channel(), Acknowledger()
     for tag in [1, 2, 3]:
         channel.open.append(tag)
         acknowledger.delivered(tag)
     acknowledger.settle(2)
     acknowledger.settle(3)
+    return channel, acknowledger
+
+
+def test_one_long_job_does_not_hold_back_the_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(deliveries, "TOGETHER_S", -1.0)
+    channel, acknowledger = behind_an_open_one()
 
     acknowledger.acknowledge(channel)
 
@@ -86,12 +92,7 @@ def test_one_long_job_does_not_hold_back_the_others(monkeypatch: pytest.MonkeyPa
 
 def test_a_few_wait_longer_for_an_earlier_one(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(deliveries, "TOGETHER_S", -1.0)
-    channel, acknowledger = Channel(), Acknowledger()
-    for tag in [1, 2, 3]:
-        channel.open.append(tag)
-        acknowledger.delivered(tag)
-    acknowledger.settle(2)
-    acknowledger.settle(3)
+    channel, acknowledger = behind_an_open_one()
 
     acknowledger.acknowledge(channel, few=2)
     assert channel.open == [1, 2, 3]

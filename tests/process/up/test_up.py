@@ -161,7 +161,7 @@ def test_a_saved_actor_is_loaded_and_one_that_cannot_be_imported_changes_nothing
     parts = house.status["processes"]
     (house.actors / "shouting.py").write_text("import dramatiq\n\n@dramatiq.actor\ndef shout(text: str -> str:\n    return text.upper()\n")
     log = house.data / "logs" / "up.log"
-    eventually(lambda: "shouting.py:4" in log.read_text(), deadline_s=30, interval_s=0.2, what="the wrong line is told")
+    eventually(lambda: "shouting.py:4" in log.read_text(), deadline_s=30, interval_s=0.2, what="the wrong line is reported")
     assert house.status["processes"] == parts
 
     (house.actors / "shouting.py").write_text("import dramatiq\n\n@dramatiq.actor\ndef shout(text: str) -> str:\n    return text.upper()\n")
@@ -201,7 +201,7 @@ def test_after_a_kill_of_up_itself_its_parts_end_and_the_next_up_starts_them(hou
 
     os.kill(supervisor, signal.SIGKILL)
 
-    assert process_identity.wait_gone(parts, 150) == []
+    assert [process_identity.command_line(part.pid) for part in process_identity.wait_gone(parts, 60)] == []
     assert "was killed" in house.call("status", check=False).stdout
     said = house.up()
     assert "first start" not in said

@@ -131,5 +131,5 @@ def test_a_reload_forks_new_code_and_there_is_a_worker_at_each_moment(tmp_path: 
         [present] = house.pids("worker")
         module.write_text("import dramatiq\n\n@dramatiq.actor\ndef broken(text: str -> None: ...\n")
 
-        eventually(lambda: "greeting.py:4" in log.read_text(), deadline_s=60, what="the wrong line is told")
+        eventually(lambda: "greeting.py:4" in log.read_text(), deadline_s=60, what="the wrong line is reported")
         assert house.pids("worker") == [present]

@@ -20,7 +20,7 @@ def test_a_change_is_tried_before_it_is_loaded(tmp_path: Path, monkeypatch: pyte
     assert watch.news() is None
 
     (folder / "new.py").write_text("raise RuntimeError('not yet')\n")
-    eventually(lambda: (watch.news(), len(said) == 2)[1], deadline_s=30, what="the failure is told")
+    eventually(lambda: (watch.news(), len(said) == 2)[1], deadline_s=30, what="the failure is reported")
     assert said[0] == "new.py changed"
     assert "RuntimeError: not yet" in said[1]
     assert "new.py:1" in said[1]
