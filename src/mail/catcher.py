@@ -5,16 +5,14 @@ from __future__ import annotations
 import asyncio
 import hmac
 import logging
-import signal
 import socket
-import threading
 import warnings
-from types import FrameType
 from typing import Any
 
 from aiosmtpd.controller import Controller
 from aiosmtpd.smtp import SMTP, AuthResult, Envelope, LoginPassword, Session
 
+from ..broker.core.stop_signals import StopSignals
 from ..logs import configure_logs, get_logger
 from ..sql.database import write
 from . import letters, mailbox
@@ -97,15 +95,9 @@ def main(host: str, port: int, *, password: str, listener: socket.socket | None 
     """Run until SIGTERM or SIGINT; `listener`: the port's socket if it is already open."""
     configure_logs()
     logging.getLogger("mail.log").setLevel(logging.ERROR)  # aiosmtpd logs five lines per connection
-    stopping = threading.Event()
-
-    def stop(_signal: int, _frame: FrameType | None) -> None:
-        stopping.set()
-
-    signal.signal(signal.SIGTERM, stop)
-    signal.signal(signal.SIGINT, stop)
+    signals = StopSignals()
     catcher = Catcher(host, port, password=password, listener=listener)
     catcher.start()
     log.info("mailbox_ready", host=host, port=port)
-    stopping.wait()
+    signals.wait()
     catcher.close()

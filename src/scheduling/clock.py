@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import logging
 import random
-import signal
 import sys
 import threading
 import time
 from datetime import timedelta
 from functools import partial
-from types import FrameType
 from typing import Any
 
 from apscheduler.executors.pool import ThreadPoolExecutor
@@ -21,6 +19,7 @@ from .. import actors, migrations
 from ..actors.notifications import fleet_watch
 from ..broker.core import child_signals
 from ..broker.core.log_throttle import LogThrottle
+from ..broker.core.stop_signals import StopSignals
 from ..broker.core.supervision import Guard, Progress, Supervised
 from ..broker.options import periodic
 from ..broker.recover.heartbeat import Beat
@@ -85,7 +84,7 @@ class Clock(BlockingScheduler):  # type: ignore[misc]
         self._causes, self._of_schedules = LogThrottle(), LogThrottle()
 
     def stop(self) -> None:
-        """End the loop; safe in a signal handler."""
+        """End the loop; callable in any thread, not in a signal handler."""
         self.stopping.set()
         if self._event is not None:
             self.wakeup()
@@ -203,11 +202,7 @@ def main() -> None:
     make = periodic.maker(broker)
     clock = Clock(make)
 
-    def stop(_signal: int, _frame: FrameType | None) -> None:
-        clock.stop()
-
-    signal.signal(signal.SIGTERM, stop)
-    signal.signal(signal.SIGINT, stop)
+    StopSignals().call(clock.stop)
     child_signals.reset_in_children()
     relay = Relay()
     relay.start()

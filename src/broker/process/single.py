@@ -9,17 +9,13 @@ from __future__ import annotations
 import logging
 import random
 import signal
-import sys
-import threading
-import time
 from collections.abc import Collection
-from types import FrameType
 
 import dramatiq
 from dramatiq.broker import Broker
 
-#: seconds in which several signals are one request: at the death of a parent the kernel sends one for each of its threads
-TOGETHER_S = 2.0
+from ..core.stop_signals import StopSignals
+
 #: exit code after a second request to stop
 KILLED = 3
 
@@ -31,24 +27,12 @@ def can_run(broker: Broker) -> bool:
 
 def run(broker: Broker, *, threads: int, queues: Collection[str], shutdown_timeout_s: float) -> None:
     """Run jobs until SIGTERM, SIGINT or SIGHUP, then finish those that run; a second signal ends the process. `queues`: all if empty."""
-    stops = threading.Event()
-    stopped_at = float("-inf")
-
-    def stop(_number: int, _frame: FrameType | None) -> None:
-        nonlocal stopped_at
-        if not stops.is_set():
-            stopped_at = time.monotonic()
-            stops.set()
-        elif time.monotonic() - stopped_at > TOGETHER_S:
-            sys.exit(KILLED)
-
-    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
-        signal.signal(number, stop)
+    signals = StopSignals((signal.SIGTERM, signal.SIGINT, signal.SIGHUP), exit_code=KILLED)
     logging.getLogger("pika").setLevel(logging.CRITICAL)  # as the dramatiq command does: the consumers log in their own words
     random.seed()
     broker.emit_after("process_boot")
     worker = dramatiq.Worker(broker, queues=set(queues) or None, worker_threads=threads)
     worker.start()
-    stops.wait()
+    signals.wait()
     worker.stop(timeout=int(shutdown_timeout_s * 1000))
     broker.close()
