@@ -29,7 +29,8 @@ from ..shared.data_folder import data_option, data_words, open_folder, report
 @click.option("--port", type=click.IntRange(0, 65535), help="Port of the web front end; default: first free port from 8000.")
 @click.option("--workers", type=click.IntRange(0, 64), help="Worker processes; default: 2.")
 @click.option("--watch", is_flag=True, help="For development: reload the actors whenever one of their files is saved.")
-def up(*, detached: bool, data: Path | None, port: int | None, workers: int | None, watch: bool) -> None:
+@click.option("--logs", is_flag=True, help="Print the log lines of all processes; they are in files in any case.")
+def up(*, detached: bool, data: Path | None, port: int | None, workers: int | None, watch: bool, logs: bool) -> None:
     """Set up whatever is missing, start everything, wait until it is ready, print the sign-in URL."""
     for name, value in (("PORT", port), ("WORKERS", workers)):
         if value is not None:
@@ -50,7 +51,7 @@ def up(*, detached: bool, data: Path | None, port: int | None, workers: int | No
         def announced(state: State) -> None:
             _say_lines(announce.ready_lines(folder, state, option=data_words(data)))
 
-        _supervise(folder, settings, _echo, announced, watch)
+        _supervise(folder, settings, _echo if logs else _nothing, announced, watch)
 
 
 def _mark(folder: Folder) -> None:
@@ -80,7 +81,7 @@ def _echo(name: str, line: str) -> None:
 
 
 def _nothing(*_: object) -> None:
-    """Print nothing: a detached supervisor logs to files, and the sign-in link must not be logged."""
+    """Print nothing: log lines are in files, and a detached supervisor must not log the sign-in link."""
 
 
 def _joined(state: State) -> State:

@@ -1,4 +1,4 @@
-"""The ready message: sign-in link, first steps, how to stop."""
+"""The ready message: passwords, first steps, how to stop, and last the sign-in link."""
 
 from __future__ import annotations
 
@@ -12,25 +12,30 @@ TRY_ACTOR = "create_random_user_accounts"
 
 
 def ready_lines(folder: Folder, state: State, *, option: str = "", detached: bool = False) -> list[str]:
-    """The ready line with a one-time sign-in link; `option`: ` --data DIR` for later commands."""
-    broker = f"RabbitMQ UI {state.management_url}" if state.management_url else "external RabbitMQ"
-    mail = f", mail {state.url}/mailbox" if any(part.role == "mailbox" for part in state.parts) else ""
-    lines = [f"✔ ready in {state.seconds} s   {sign_in_link(state)}   ({broker}{mail})"]
+    """The ready message, which ends with a one-time sign-in link; `option`: ` --data DIR` for later commands."""
+    lines = []
     if state.first_start and folder.admin_password.exists():
         lines.append(
             f"  first start: user admin, password {folder.admin_password.read_text().strip()}   (stored in {folder.admin_password}; the link works once without it)"
         )
-    if state.management_url.startswith("http://127.0.0.1") and folder.broker.exists():
-        lines.append(f"  RabbitMQ UI: user admin, password in {folder.broker / 'admin_password'}")
+    if state.management_url:
+        is_own = state.management_url.startswith("http://127.0.0.1") and folder.broker.exists()
+        password = f"   user admin, password in {folder.broker / 'admin_password'}" if is_own else ""
+        lines.append(f"  RabbitMQ UI: {state.management_url}{password}")
+    if any(part.role == "mailbox" for part in state.parts):
+        lines.append(f"  mail: {state.url}/mailbox")
+    lines.append(f"  logs: {folder.logs}   ./run logs{option} -f")
     lines.append(f"  try: open {TRY_ACTOR} under Actors, fill in the form — or  ./run submit{option} {TRY_ACTOR} --total 100 --wait")
     lines.append(f"  stop: ./run down{option}" if detached else f"  stop: Ctrl-C, or ./run down{option} in another terminal")
+    # Last: the link is what the reader came for, and must not scroll away.
+    lines.append(f"✔ ready in {state.seconds} s   {sign_in_link(state)}")
     return lines
 
 
 def already_lines(state: State, *, option: str = "") -> list[str]:
     """The message of a second `./run up`."""
     if state.phase == "ready":
-        return [f"Callboard is already running here: {sign_in_link(state)}", f"  stop: ./run down{option}   status: ./run status{option}"]
+        return [f"  stop: ./run down{option}   status: ./run status{option}", f"Callboard is already running here: {sign_in_link(state)}"]
     return [f"Callboard is {state.phase} here, started by another ./run up.", f"  status: ./run status{option}"]
 
 

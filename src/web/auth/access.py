@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, TypeVar
 
-from flask import Flask, current_app, g, request
+from flask import Flask, current_app, g, request, url_for
 from flask import session as cookie
 from werkzeug.exceptions import Unauthorized
 
@@ -89,7 +89,7 @@ def _check() -> None:
     g.visitor = _identify()
     caller.become(g.visitor)
     if g.visitor is None:
-        raise Unauthorized("Send `Authorization: Bearer TOKEN`; create one with ./run token create NAME.")
+        raise Unauthorized(_how_to_sign_in())
     if not isinstance(rule, Role) or not g.visitor.role.includes(rule):
         needed = f"role {rule} or higher" if isinstance(rule, Role) else "another permission"
         raise Forbidden(f"This requires {needed}; you are signed in as {g.visitor.name} with role {g.visitor.role}.")
@@ -98,10 +98,19 @@ def _check() -> None:
         audit_hooks.begin()
 
 
-def _identify() -> Caller | None:
+def _how_to_sign_in() -> str:
+    begin = "This token is not valid: unknown, revoked or expired." if _bearer() else "Send `Authorization: Bearer TOKEN`."
+    return f"{begin} Create a token with  ./run token create NAME --role viewer  or on {url_for('account.show', _external=True)}"
+
+
+def _bearer() -> str | None:
     scheme, _, token = request.headers.get("Authorization", "").partition(" ")
-    if scheme.lower() == "bearer":
-        return _program(token.strip())
+    return token.strip() if scheme.lower() == "bearer" else None
+
+
+def _identify() -> Caller | None:
+    if (token := _bearer()) is not None:
+        return _program(token)
     # A session cookie allows only reads of the API: without a CSRF token, another site could make the browser write.
     if request.blueprint == "api" and request.method not in SAFE_METHODS:
         return None

@@ -78,7 +78,10 @@ def test_one_client_may_use_up_its_own_budget_and_no_other(site: Site, monkeypat
     assert (refused.status_code, refused.mimetype) == (429, "application/problem+json")
     assert 1100 < int(refused.headers["Retry-After"]) <= 1201
     assert other.get("/api/v1/jobs").status_code == 200
-    assert limited.stranger().get("/api/v1/jobs").status_code == 401
+    refused = limited.stranger().get("/api/v1/jobs")
+    assert refused.status_code == 401
+    assert "./run token create NAME --role viewer" in refused.text
+    assert "/account" in refused.text
 
 
 def test_an_unreadable_rate_is_reported_when_the_site_starts(monkeypatch: pytest.MonkeyPatch) -> None:
