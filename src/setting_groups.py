@@ -52,6 +52,20 @@ class AlertSettings(BaseSettings):
     )
 
 
+class ConsoleSettings(BaseSettings):
+    """How the console presents itself."""
+
+    environment: str = Field(
+        "",
+        max_length=24,
+        pattern=r"^[^\x00-\x1f]*$",
+        description="name of this installation, e.g. production, shown in the top bar and in page titles; empty: none",
+    )
+    environment_color: Literal["grey", "green", "blue", "purple", "amber", "red"] = Field(
+        "grey", description="colour of the environment's name: `grey`, `green`, `blue`, `purple`, `amber` or `red`"
+    )
+
+
 class MailSettings(BaseSettings):
     """Mail server, addresses and failure mail."""
 

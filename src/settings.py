@@ -18,7 +18,7 @@ from pydantic_settings import BaseSettings, EnvSettingsSource, PydanticBaseSetti
 
 from . import setting_checks
 from .kept_secrets import kept_secret
-from .setting_groups import AlertSettings, MailSettings, ProxySettings, RetentionSettings
+from .setting_groups import AlertSettings, ConsoleSettings, MailSettings, ProxySettings, RetentionSettings
 from .setting_sources import PREFIX, Chosen, problems_of, running
 
 #: where Docker and Kubernetes mount secrets: the file callboard_secret_key there is CALLBOARD_SECRET_KEY
@@ -31,7 +31,7 @@ EMPTY_MEANS = {"api_rate"}
 LONGEST_DAYS = 36_500
 
 
-class Settings(AlertSettings, MailSettings, ProxySettings, RetentionSettings):
+class Settings(AlertSettings, ConsoleSettings, MailSettings, ProxySettings, RetentionSettings):
     """All settings; the environment variable is `CALLBOARD_` and the field's name in capitals."""
 
     model_config = SettingsConfigDict(

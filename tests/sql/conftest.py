@@ -22,10 +22,17 @@ from src.operations.fleet import fleet_metrics
 from src.sql.database import Database
 from src.web.auth import throttle
 from src.web.pages.fleet import overview_figures
+from src.web.render import rail_counts
 from tests.harness.stores import Emptied, OpenStore, choose, using
 
 #: caches of a database or a caller: the next test has others
-REMEMBERED: tuple[MutableMapping[Any, Any], ...] = (events._known, overview_figures._kept, fleet_metrics._kept, throttle._refused)
+REMEMBERED: tuple[MutableMapping[Any, Any], ...] = (
+    events._known,
+    overview_figures._kept,
+    fleet_metrics._kept,
+    rail_counts._kept,
+    throttle._refused,
+)
 assert src.actors
 assert src.web.application  # every room's tables are known
 

@@ -27,6 +27,8 @@ QUEUED = text(f"jobs.state = '{State.QUEUED}'")
 BACKLOG = text(f"jobs.state IN {listed(*BACKLOG_STATES)}")
 #: unpublished jobs counted at most in a list of queues
 BACKLOG_COUNTED = 20_000
+#: jobs counted at most for a badge
+MOST_COUNTED = 1_000
 #: earlier than any job
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 #: RabbitMQ's numbers include messages that it confirmed this long ago
@@ -193,6 +195,12 @@ def backlog(session: Session) -> dict[str, dict[State, int]]:
     for queue, state, number in session.execute(select(Job.queue, Job.state, func.count()).where(BACKLOG).group_by(Job.queue, Job.state)):
         found.setdefault(queue, {})[State(state)] = number
     return found
+
+
+def count_backlog(session: Session, state: State, *, up_to: int = MOST_COUNTED) -> int:
+    """Return the number of jobs in a state of BACKLOG_STATES, counted up to this many. Dead jobs have an index of their own."""
+    narrow = text(f"jobs.state = '{state.value}'") if state is State.DEAD else BACKLOG
+    return len(session.execute(select(Job.seq).where(narrow, Job.state == state).limit(up_to)).all())
 
 
 def running_on(session: Session, worker_ids: Collection[int], *, limit: int = RUNNING_SHOWN) -> dict[int, list[Job]]:

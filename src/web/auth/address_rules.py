@@ -102,7 +102,7 @@ GUARDED: dict[str, Callable[[str], None]] = {
 #: endpoints with the actor in the body: the catalogue and require_target check it
 FREE = {
     "/jobs", "/jobs/bulk", "/jobs/views", "/jobs/views/<int:number>/delete", "/workflows", "/schedules", "/schedules/new", "/schedules/preview",
-    "/users/new", "/count", "/sign-out", "/pauses", "/limits", "/files",
+    "/users/new", "/count", "/sign-out", "/preferences", "/pauses", "/limits", "/files",
 }  # fmt: skip
 #: actions on a job, workflow or schedule that start no job
 STOPS = {"cancel", "discard", "stack", "pause"}

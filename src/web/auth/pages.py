@@ -26,7 +26,7 @@ SIGN_IN = "session.sign-in"
 @open_to_all
 def sign_in() -> str:
     """The sign-in form."""
-    return render_template("auth/sign_in.html", next=_own_path(request.args.get("next")))
+    return render_template("auth/sign_in.html", next=own_path(request.args.get("next")))
 
 
 @blueprint.post("/sign-in")
@@ -34,7 +34,7 @@ def sign_in() -> str:
 def check_sign_in() -> Response | tuple[str, int]:
     """Sign in with name and password."""
     name, password = request.form.get("name", "").strip()[:150], request.form.get("password", "")[:1024]
-    next = _own_path(request.form.get("next"))
+    next = own_path(request.form.get("next"))
     with database.write() as session:
         counted = throttle.begin(session, name, _address())
         if counted is None:
@@ -105,7 +105,7 @@ def _refuse(problem: str, name: str, next: str, status: int) -> tuple[str, int]:
     return render_template("auth/sign_in.html", problem=problem, name=name, next=next), status
 
 
-def _own_path(path: str | None) -> str:
+def own_path(path: str | None) -> str:
     """The path if it is local, else the overview (prevents open redirects)."""
     if path and path.startswith("/") and not path.startswith(("//", "/\\")) and not any(ord(c) < 32 for c in path):
         return path

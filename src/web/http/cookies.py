@@ -1,12 +1,31 @@
-"""The session cookie: signed, HttpOnly, SameSite. It holds the session key, the CSRF secret and flash messages."""
+"""Cookies: the session (signed, HttpOnly, SameSite; session key, CSRF secret, flash messages), and the browser's display preferences."""
 
 from __future__ import annotations
 
 import hashlib
+from enum import StrEnum
+from functools import lru_cache
+from zoneinfo import ZoneInfo
 
-from flask import Flask, request
+from flask import Flask, has_request_context, request
 from flask.sessions import SecureCookieSessionInterface
 from flask_wtf.csrf import CSRFProtect
+from werkzeug.wrappers import Response
+
+from ... import setting_checks
+from ...settings import get_settings
+
+THEME, ZONE = "callboard_theme", "callboard_zone"
+#: seconds that a browser keeps a preference: a year
+KEPT_S = 365 * 86400
+
+
+class Theme(StrEnum):
+    """A colour scheme; AUTO follows the system."""
+
+    AUTO = "auto"
+    LIGHT = "light"
+    DARK = "dark"
 
 
 class _Cookie(SecureCookieSessionInterface):
@@ -28,3 +47,32 @@ def init(app: Flask) -> None:
 def protect(app: Flask) -> CSRFProtect:
     """Require the CSRF token for every write."""
     return CSRFProtect(app)
+
+
+def theme() -> Theme:
+    """The colour scheme that this browser has chosen."""
+    chosen = request.cookies.get(THEME) if has_request_context() else None
+    return Theme(chosen) if chosen in list(Theme) else Theme.AUTO
+
+
+def zone() -> ZoneInfo:
+    """The time zone in which this browser sees times: the one it has chosen, else that of the settings."""
+    chosen = request.cookies.get(ZONE) if has_request_context() else None
+    return (_zone(chosen) if chosen else None) or ZoneInfo(get_settings().timezone)
+
+
+def prefer(response: Response, name: str, value: str) -> None:
+    """Remember a preference in the browser; an empty value forgets it."""
+    path = request.script_root or "/"
+    if value:
+        response.set_cookie(name, value, max_age=KEPT_S, path=path, secure=request.is_secure, httponly=True, samesite="Lax")
+    else:
+        response.delete_cookie(name, path=path)
+
+
+@lru_cache(64)
+def _zone(name: str) -> ZoneInfo | None:
+    try:
+        return ZoneInfo(setting_checks.zone(name))
+    except ValueError:
+        return None

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import date, datetime, timedelta
 from typing import Any
-from zoneinfo import ZoneInfo
 
 from flask import Blueprint, flash, redirect, render_template, request, url_for
 from werkzeug.wrappers import Response
@@ -25,12 +24,11 @@ from ...schedules.rows.vocabulary import TickState
 from ...schedules.rules import preview, zones
 from ...schedules.rules.zones import zone_of
 from ...schedules.ticks import backfill, ticks
-from ...settings import get_settings
 from ...sql import database
 from ...sql.clock import now
 from ..auth import allow, visitor
 from ..forms.schedule_form import NAME, ScheduleForm, rule_of
-from ..http import uploads
+from ..http import cookies, uploads
 from ..http.uploads import takes_files
 
 blueprint = Blueprint("schedules", __name__)
@@ -225,7 +223,7 @@ def _instant(text: str, schedule: Schedule) -> datetime:
 
 def _by_day(start: datetime, numbers: list[int]) -> list[tuple[date, list[int | None]]]:
     """Ticks per hour as one row per day, in the display zone; None: outside the week."""
-    zone = ZoneInfo(get_settings().timezone)
+    zone = cookies.zone()
     days: dict[date, list[int | None]] = {}
     for index, number in enumerate(numbers):
         shown = (start + timedelta(hours=index)).astimezone(zone)

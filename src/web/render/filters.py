@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from datetime import datetime
 from typing import Any
-from zoneinfo import ZoneInfo
 
 from flask import Flask, g
 
@@ -18,7 +17,7 @@ from ...operations.people.roles import Role
 from ...quantities import number, span
 from ...settings import get_settings
 from ...sql.clock import now
-from ..http import request_spans, uploads
+from ..http import cookies, request_spans, uploads
 from . import job_results, job_snippets, timelines, tracebacks
 
 #: maximum characters of a value in a table row
@@ -46,6 +45,7 @@ def init(app: Flask) -> None:
         Role=Role,
         arguments_of=arguments_of,
         zone=zone_name,
+        theme=cookies.theme,
         now=now,
         beginning=job_results.beginning,
         management_url=management_url,
@@ -66,7 +66,7 @@ def init(app: Flask) -> None:
 
 
 def instant(value: datetime) -> str:
-    """Date and time in the configured zone."""
+    """Date and time in the display zone."""
     return _local(value).strftime("%d %b %Y %H:%M:%S")
 
 
@@ -113,7 +113,7 @@ def arguments_of(job: job_documents.Called) -> list[tuple[str, Any]]:
 
 def zone_name() -> str:
     """The display time zone."""
-    return get_settings().timezone
+    return cookies.zone().key
 
 
 def management_url() -> str:
@@ -122,4 +122,4 @@ def management_url() -> str:
 
 
 def _local(value: datetime) -> datetime:
-    return value.astimezone(ZoneInfo(get_settings().timezone))
+    return value.astimezone(cookies.zone())

@@ -85,7 +85,7 @@ SCRIPTED = ("/jobs", "/jobs/{running}", "/schedules/{schedule}/edit", "/workflow
 NO_PAGES = {
     "static": "files", "openapi": "a document", "metrics.show": "for Prometheus", "health.alive": "for probes", "health.ready": "for probes",
     "auth.follow_link": "leads to the overview", "batches.template": "a file", "batches.rows": "a file", "batches.progress": "part of batches.show",
-    "jobs.suggest": "part of jobs.index",
+    "jobs.suggest": "part of jobs.index", "bar.find": "leads to a job, an actor or jobs.index", "bar.suggest": "part of the palette",
     "jobs.log": "plain text", "jobs.file": "a file", "jobs.result": "a file", "jobs.live": "part of jobs.show", "jobs.events": "a stream",
     "workflows.live": "part of workflows.show", "workflows.events": "a stream", "schedules.show_preview": "part of schedules.new",
     "mails.html": "the letter itself, in a frame", "mails.part": "a file", "mails.raw": "a file", "mailbox.html": "the letter itself, in a frame",

@@ -51,7 +51,7 @@ ADMIN |= {
     "api.revoke_api_token",
 }
 VIEWER |= {"account.show", "account.change_password", "account.end_session", "account.create_token", "account.revoke_token"}
-VIEWER |= {"alerts.index"}
+VIEWER |= {"alerts.index", "bar.find", "bar.suggest", "bar.prefer"}
 OPERATOR |= {"alerts.mute", "alerts.unmute", "api.mute_alert", "api.unmute_alert", "api.purge_queue"}
 SUBMITTER |= {"batches.new", "batches.read", "batches.submit", "batches.discard"}
 OPERATOR |= {"batches.act", "api.count_many", "api.act_on_many"}

@@ -7,7 +7,6 @@ import time
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
-from zoneinfo import ZoneInfo
 
 from markupsafe import Markup
 from sqlalchemy.orm import Session
@@ -27,9 +26,9 @@ from ....reports import charts
 from ....reports.document import Chart, Series, Tone
 from ....schedules.rows import queries as schedules
 from ....schedules.rows.models import Schedule
-from ....settings import get_settings
 from ....sql.clock import now
 from ....sql.database import get_database
+from ...http import cookies
 
 #: cache lifetime of the chart in seconds: its query counts every job that finished in the last minutes
 FRESH_S = 15.0
@@ -125,7 +124,7 @@ _lock = threading.Lock()
 
 def throughput(session: Session, period: str) -> Throughput:
     """Throughput of the period, cached for a few seconds per set of visible actors."""
-    key, present = (str(get_database().url), period, permissions.in_force()), time.monotonic()
+    key, present = (str(get_database().url), period, permissions.in_force(), cookies.zone().key), time.monotonic()
     with _lock:
         for each in [each for each, (kept_at, _) in _kept.items() if present - kept_at > FRESH_S]:
             del _kept[each]
@@ -139,7 +138,7 @@ def _throughput(session: Session, period: str) -> Throughput:
     length, step = PERIODS[period]
     until = ended.end_of(now(), step)
     steps = ended.by_step(session, until - length, until, step, may_see=permissions.sight())
-    zone = ZoneInfo(get_settings().timezone)
+    zone = cookies.zone()
     names = [
         (until - length + number * step).astimezone(zone).strftime("%H:%M" if length <= timedelta(days=1) else "%d %b")
         for number in range(len(steps))
