@@ -55,6 +55,9 @@ class Settings(AlertSettings, ConsoleSettings, MailSettings, ProxySettings, Rete
         "", description="PostgreSQL schema of Callboard's tables, created by `./run migrate`; empty: the user's default, usually `public`"
     )
     database_pool: int = Field(20, ge=1, description="database connections that each process keeps open once it has needed them")
+    statement_timeout: float = Field(
+        30.0, ge=0.1, description="seconds after which PostgreSQL ends a statement of a web process; its request is answered by 503"
+    )
     database_overflow: int = Field(
         100, ge=0, description="additional database connections that a process opens while all others are in use"
     )

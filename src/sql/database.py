@@ -29,9 +29,9 @@ READ_ONLY = "callboard_looking"
 
 
 class Database:
-    """An engine with its two session factories."""
+    """An engine with its two session factories. `statement_timeout_s`: seconds after which PostgreSQL ends a statement; None: unlimited."""
 
-    def __init__(self, url: str, *, pool_size: int | None = None) -> None:
+    def __init__(self, url: str, *, pool_size: int | None = None, statement_timeout_s: float | None = None) -> None:
         self.url = parse(url)
         self.is_sqlite = self.url.get_backend_name() == "sqlite"
         settings = get_settings()
@@ -39,7 +39,7 @@ class Database:
         self.engine = (
             sqlite_engine(self.url, kept, overflow, cache_mb=settings.sqlite_cache)
             if self.is_sqlite
-            else postgresql_engine(self.url, kept, overflow, schema=settings.database_schema)
+            else postgresql_engine(self.url, kept, overflow, schema=settings.database_schema, statement_timeout_s=statement_timeout_s)
         )
         self._write = sessionmaker(self.engine, expire_on_commit=False)
         # Autocommit for reads: PostgreSQL gives each statement its own snapshot anyway, and a transaction would cost two more round
@@ -82,6 +82,16 @@ class Database:
 
 _lock, _reading = ProcessLock(), ProcessLock()
 _database: Database | None = None
+_statement_timeout_s: float | None = None
+
+
+def limit_statements(seconds: float) -> None:
+    """End each statement of this process after so many seconds (PostgreSQL): a request must not wait for a lock without limit.
+
+    For web processes, before they open their database. The statements of workers and schedulers may take as long as they need.
+    """
+    global _statement_timeout_s
+    _statement_timeout_s = seconds
 
 
 def get_database() -> Database:
@@ -89,15 +99,19 @@ def get_database() -> Database:
     global _database  # not a cache of get_settings(): tests and tools replace it
     with _lock:
         if _database is None:
-            _database = Database(get_settings().effective_database_url)
+            _database = _open()
         elif _database.pid != os.getpid():
             # The parent's sockets must not be used or closed here: forget them and open our own.
             _database.engine.dispose(close=False)
-            _database = Database(get_settings().effective_database_url)
+            _database = _open()
         opened = _database
     if not opened.is_sqlite and clock.is_due:
         _read_clock(opened)
     return opened
+
+
+def _open() -> Database:
+    return Database(get_settings().effective_database_url, statement_timeout_s=_statement_timeout_s)
 
 
 def _read_clock(opened: Database) -> None:

@@ -130,11 +130,13 @@ _SESSION = {
     "tcp_keepalives_count": "3",
     "tcp_user_timeout": "20000",
 }
-_PREPARE = "SELECT pg_backend_pid(), " + ", ".join(f"set_config('{name}', '{value}', false)" for name, value in _SESSION.items())
 
 
-def postgresql_engine(url: URL, pool_size: int, overflow: int, *, schema: str = "") -> Engine:
-    """Create an engine that pings each connection before use. `schema`: the only one in which names are looked up."""
+def postgresql_engine(url: URL, pool_size: int, overflow: int, *, schema: str = "", statement_timeout_s: float | None = None) -> Engine:
+    """Create an engine that pings each connection before use.
+
+    `schema`: the only one in which names are looked up. `statement_timeout_s`: seconds after which the server ends a statement.
+    """
     from .half_open import WatchfulConnection  # imported late: it needs psycopg, 8 MB that SQLite does without
     from .pooling import refuse_sharing
 
@@ -148,6 +150,9 @@ def postgresql_engine(url: URL, pool_size: int, overflow: int, *, schema: str = 
         connect_args={name: value for name, value in _REACHED.items() if name not in url.query},
     )
 
+    session = {**_SESSION, "statement_timeout": f"{statement_timeout_s * 1000:.0f}"} if statement_timeout_s else _SESSION
+    prepare = "SELECT pg_backend_pid(), " + ", ".join(f"set_config('{name}', '{value}', false)" for name, value in session.items())
+
     @event.listens_for(engine, "do_connect")
     def _connect(_dialect: Any, _record: Any, arguments: Any, options: Any) -> Any:
         return WatchfulConnection.connect(*arguments, **options)
@@ -156,7 +161,7 @@ def postgresql_engine(url: URL, pool_size: int, overflow: int, *, schema: str = 
     @event.listens_for(engine, "connect", insert=True)
     def _prepare(connection: Any, record: Any) -> None:
         with connection.cursor() as cursor:
-            cursor.execute(_PREPARE)
+            cursor.execute(prepare)
             connection.server_pid = cursor.fetchone()[0]
             if schema:
                 cursor.execute("SELECT set_config('search_path', %s, false)", (schema,))

@@ -24,6 +24,11 @@ class SharedConnection(exc.SQLAlchemyError):
     """A pooler shares server connections (src/sql/pooling.py). No outage: the message names the cure."""
 
 
+def took_too_long(error: BaseException) -> bool:
+    """True if PostgreSQL has ended the statement because it took longer than `statement_timeout`."""
+    return isinstance(error, DBAPIError) and getattr(error.orig, "sqlstate", None) == "57014"
+
+
 def is_outage(error: BaseException) -> bool:
     """True if the database is away, read-only, full, locked or restarting, so that a retry may succeed.
 

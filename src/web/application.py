@@ -7,6 +7,7 @@ from flask import Flask
 from ..operations.people import sessions
 from ..operations.people.roles import Role
 from ..settings import get_settings
+from ..sql.database import limit_statements
 from . import api
 from .api.openapi import document
 from .api.requests.blueprint import blueprint as api_blueprint
@@ -60,6 +61,7 @@ PAGES = (
 
 def make() -> Flask:
     """Create the WSGI application; opens no connection."""
+    limit_statements(get_settings().statement_timeout)
     app = Flask(__package__)  # package of the templates and static files
     host_names.init(app)
     request_spans.init(app)

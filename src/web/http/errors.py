@@ -25,7 +25,8 @@ from ...operations.jobs.bulk_request import CountDiffers
 from ...operations.people.caller import Forbidden
 from ...reports.archive import UnknownReport
 from ...schedules.rows.errors import UnknownSchedule
-from ...sql.outages import is_outage, log_outage
+from ...settings import get_settings
+from ...sql.outages import is_outage, log_outage, took_too_long
 from ..auth import audit_hooks
 from ..forms.presets import UnknownPreset
 from . import request_spans, uploads
@@ -115,10 +116,15 @@ def _database(error: SQLAlchemyError) -> Response:
     if isinstance(error, DataError):
         # PostgreSQL rejects NUL characters and out-of-range numbers; views do not check for them.
         return _answer(Problem(400, "The request contains a text or number that the database cannot store, e.g. a NUL character."))
-    if not is_outage(error):
+    if took_too_long(error):
+        log_outage(log, "statement_took_too_long", error, path=request.path)
+        why = f"The database took longer than {get_settings().statement_timeout:g} s to answer (CALLBOARD_STATEMENT_TIMEOUT)."
+    elif is_outage(error):
+        log_outage(log, "database_away", error)
+        why = "The database cannot be reached."
+    else:
         return _unexpected(error)
-    log_outage(log, "database_away", error)
-    response = _answer(Problem(ServiceUnavailable.code, "The database cannot be reached. Nothing was changed; try again in a few seconds."))
+    response = _answer(Problem(ServiceUnavailable.code, f"{why} Nothing was changed; try again in a few seconds."))
     response.headers["Retry-After"] = str(RETRY_AFTER_S)
     return response
 

@@ -12,6 +12,7 @@ from sqlalchemy.orm import Session
 
 from src.sql.database import Database, use_database
 from tests.harness.site import Site, in_words
+from tests.harness.stores import only_on
 
 pytestmark = pytest.mark.both_stores
 
@@ -35,6 +36,24 @@ def test_pages_and_api_say_that_the_database_is_away(nowhere: Site, caplog: pyte
     assert (answer.status_code, answer.mimetype) == (503, "application/problem+json")
     assert answer.get_json()["title"] == "Service Unavailable"
     assert caplog.records == []
+
+
+@only_on("postgresql")
+def test_a_request_that_waits_for_a_lock_ends_after_the_statement_timeout(site: Site) -> None:
+    browser, program = site.browser(), site.program()
+    bounded = Database(site.database.url.render_as_string(hide_password=False), statement_timeout_s=0.3)
+    use_database(bounded)
+    try:
+        with site.database.write() as migration:
+            migration.execute(text("LOCK TABLE schedules IN ACCESS EXCLUSIVE MODE"))
+            page, answer = browser.get("/schedules"), program.get("/api/v1/schedules")
+        assert page.status_code == 503
+        assert "The database took longer than 30 s to answer (CALLBOARD_STATEMENT_TIMEOUT). Nothing was changed" in in_words(page.text)
+        assert (answer.status_code, answer.mimetype) == (503, "application/problem+json")
+        assert browser.get("/schedules").status_code == 200
+    finally:
+        use_database(site.database)
+        bounded.engine.dispose()
 
 
 def test_alive_is_not_ready(nowhere: Site) -> None:
