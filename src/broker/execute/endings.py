@@ -27,7 +27,7 @@ log = get_logger(__name__)
 
 def end(running: Running, state: State, outcome: Outcome, **values: Any) -> Finished:
     """Build the end of an attempt; `values` are further fields, whose texts are masked here."""
-    job = running.job
+    job, used = running.job, running.used()
     values |= {name: job.mask(values[name]) for name in ("error", "reason", "traceback") if values.get(name) is not None}
     return Finished(
         seq=job.seq,
@@ -39,6 +39,8 @@ def end(running: Running, state: State, outcome: Outcome, **values: Any) -> Fini
         started_us=running.started_us,
         # Monotonic, not the clock: it may have been corrected meanwhile, and no attempt ends before it has begun.
         finished_us=running.started_us + int((time.monotonic() - running.started) * 1_000_000),
+        cpu_us=used.cpu_us,
+        memory_bytes=used.memory_bytes,
         progress=job.progress_seen,
         has_slots=running.delivery.claimed.has_slots,
         workflow_seq=running.delivery.claimed.workflow_seq,

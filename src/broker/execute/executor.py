@@ -20,11 +20,12 @@ from ...logs import get_logger
 from ...telemetry import metering, tracing
 from ..consume.deliveries import Delivery
 from ..core.load import Load
+from ..options.async_actors import is_async
 from ..options.isolation import terms
 from .attempt import OWN_FILES, AttemptRunner, LostLease
 from .endings import Successes, end, failure
 from .failures import describe
-from .running import Running
+from .running import NOT_KNOWN, Running, Used
 from .stand_ins import STANDS_IN
 
 log = get_logger(__name__)
@@ -38,6 +39,7 @@ class IsolatedEnd:
     is_committed: bool = False
     is_lost: bool = False  # the lease
     error: BaseException | None = None
+    used: Used = NOT_KNOWN  # by a process that was killed
 
 
 class Children(Protocol):
@@ -125,6 +127,8 @@ class Executor:
 
     def _carry_out(self, running: Running) -> Finished | None:
         isolated, limit_ms = terms(self._broker.actors[running.job.actor], running.delivery.options)
+        if is_async(self._broker.actors[running.job.actor].fn):
+            running.meter = Used  # its coroutine runs in the event loop's thread, beside others
         if isolated and STANDS_IN not in running.delivery.options:
             return self._isolate(running, limit_ms)
         self._status_page.enter(running.job.seq, running.job.attempt)
@@ -132,12 +136,13 @@ class Executor:
 
     def _isolate(self, running: Running, limit_ms: float | None) -> Finished | None:
         """Run the attempt in a child process; hooks and the decision run there unless it is killed."""
-        running.is_isolated = True
+        running.is_isolated, running.meter = True, Used
         actor = self._broker.actors[running.delivery.claimed.actor]
         ending = self._children.run(running, getattr(actor.fn, "__module__", ""), limit_ms)
         if ending.is_lost:
             raise LostLease
         if ending.error is not None:
+            running.meter = lambda: ending.used
             running.delivery.stuff_exception(ending.error)
             self.attempts.hooks.after("process_message", running.delivery, exception=ending.error)
             if isinstance(ending.error, CancelRequested):

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import threading
 import time
-from typing import Any
+from collections.abc import Callable
+from typing import Any, NamedTuple
 
 from dramatiq.middleware.threading import Interrupt
 
@@ -14,10 +15,22 @@ from . import stack
 from .interrupts import interrupts
 
 
+class Used(NamedTuple):
+    """Resources that an attempt has used; None: not known."""
+
+    cpu_us: int | None = None
+    memory_bytes: int | None = None  # peak of its process, if that runs nothing else
+
+
+NOT_KNOWN = Used()
+
+
 class Running:
     """Created by the thread that runs the attempt, or that waits for its child process."""
 
-    __slots__ = ("delivery", "ident", "is_isolated", "is_notified", "job", "started", "started_us", "wanted", "wants_stack")
+    __slots__ = (
+        "cpu_began_ns", "delivery", "ident", "is_isolated", "is_notified", "job", "meter", "started", "started_us", "wanted", "wants_stack",
+    )  # fmt: skip
 
     def __init__(self, job: RunningJob, delivery: Any) -> None:
         self.job = job
@@ -27,8 +40,16 @@ class Running:
         self.is_notified = False  # of a cancel
         self.wanted: type[Interrupt] | None = None  # the interrupt that an isolated attempt's child process is to raise
         self.wants_stack = False  # of an isolated attempt: its child process is to log its stack
+        self.meter: Callable[[], Used] | None = None  # of an attempt whose work is not done by this thread alone
+        self.cpu_began_ns = time.thread_time_ns()
         self.started = time.monotonic()
         self.started_us = present_us()
+
+    def used(self) -> Used:
+        """Return the resources used so far; called by the attempt's own thread."""
+        if self.meter is not None:
+            return self.meter()
+        return Used((time.thread_time_ns() - self.cpu_began_ns) // 1000)
 
     def interrupt(self, kind: type[Interrupt]) -> bool:
         """Raise `kind` in the actor if it runs; False: its call has not begun, has ended, or has just been interrupted."""

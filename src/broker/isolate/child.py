@@ -8,8 +8,8 @@ started.
 from __future__ import annotations
 
 import importlib
-import inspect
 import os
+import resource
 import select
 import signal
 import socket
@@ -40,10 +40,11 @@ from ..core import child_signals
 from ..core.lease import Lease
 from ..execute import capture, interrupts, stack
 from ..execute.attempt import AttemptRunner, LostLease
-from ..execute.running import Running
+from ..execute.running import Running, Used
+from ..options.async_actors import is_async
 from ..options.limits import Limits
 from . import process_tree
-from .frames import Ended, Frames
+from .frames import Ended, Frames, used_by
 
 log = get_logger(__name__)
 
@@ -170,7 +171,8 @@ def _carry_out(request: Request, frames: Frames) -> tuple[Any, ...]:
     attempts = AttemptRunner(broker, Lease(request.worker, request.worker_id), limits)
     delivery = Delivery(request.claimed, Arrival(0, 0, False, b""), None)
     running = Running(attempts.running_job(delivery), delivery)
-    if _is_async(broker.actors[request.claimed.actor]):
+    running.meter = _used
+    if is_async(broker.actors[request.claimed.actor].fn):
         loop = EventLoopThread(log)
         loop.daemon = True
         loop.start(timeout=10)
@@ -189,8 +191,9 @@ def _carry_out(request: Request, frames: Frames) -> tuple[Any, ...]:
     return ("committed",) if finished is None else ("finished", finished)
 
 
-def _is_async(actor: Any) -> bool:
-    return inspect.iscoroutinefunction(getattr(actor.fn, "__wrapped__", None))
+def _used() -> Used:
+    """Return what this process has used, with the processes that it has started and waited for."""
+    return used_by(resource.getrusage(resource.RUSAGE_SELF), resource.getrusage(resource.RUSAGE_CHILDREN))
 
 
 def _interrupt_by_signal() -> None:

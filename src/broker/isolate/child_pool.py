@@ -9,6 +9,7 @@ import sys
 import threading
 import time
 from contextlib import suppress
+from dataclasses import replace
 from itertools import count
 from typing import Any
 
@@ -20,7 +21,7 @@ from ...telemetry import tracing
 from ..core.connections import pauses
 from ..core.lease import Lease
 from ..execute.executor import IsolatedEnd
-from ..execute.running import Running
+from ..execute.running import Running, Used
 from ..options.isolation import ChildDied, HardTimeLimitExceeded
 from ..publish.publisher import hand_off
 from . import fork_server
@@ -108,10 +109,10 @@ class ChildPool:
             return IsolatedEnd(error=ChildDied("no process could be started for it"))
         try:
             ending = self._follow(frames, running, module, limit_ms)
-            self._end(number, frames)
+            used = self._end(number, frames)
         finally:
             frames.end.close()
-        return ending
+        return ending if used is None else replace(ending, used=used)
 
     def close(self) -> None:
         """End every child and the fork server: their attempts can no longer report."""
@@ -164,20 +165,24 @@ class ChildPool:
             frames.send(Request(running.delivery.claimed, module, self._lease.worker_id, self._lease.name, clock.offset, tracing.carrier()))
             return _Watch(frames, running, limit_ms).until_end()
         except Ended as end:
-            return IsolatedEnd(error=ChildDied(_how(end.status)))
+            return IsolatedEnd(error=ChildDied(_how(end.status)), used=end.used)
         except OSError as error:
             return IsolatedEnd(error=ChildDied(f"its process could not be reached ({error.strerror or error})"))
 
-    def _end(self, number: int, frames: Frames) -> None:
+    def _end(self, number: int, frames: Frames) -> Used | None:
+        """End the child; return what it has used, None if that is known already, or never will be."""
         control = self._control
         if control is not None:
             with suppress(OSError):  # without a fork server there is no child
                 control.send(END + str(number).encode())
         deadline = time.monotonic() + GONE_S
-        with suppress(Ended):
+        try:
             while time.monotonic() < deadline:
                 frames.receive(deadline - time.monotonic())
-            log.error("child_does_not_end", child=number)
+        except Ended as end:
+            return end.used if end.status is not None else None
+        log.error("child_does_not_end", child=number)
+        return None
 
 
 class _Watch:

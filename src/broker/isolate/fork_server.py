@@ -26,7 +26,7 @@ from ..core.connections import pauses
 from ..core.log_throttle import LogThrottle
 from . import child, process_tree, random_numbers
 from .child import live, load
-from .frames import ended
+from .frames import ended, used_by
 
 log = get_logger(__name__)
 
@@ -141,7 +141,7 @@ class ForkServer:
         """Report the ends of children, and kill what a dead child has left running."""
         while True:
             try:
-                pid, status = os.waitpid(-1, os.WNOHANG)
+                pid, status, usage = os.wait4(-1, os.WNOHANG)
             except ChildProcessError:
                 break
             if pid == 0:
@@ -153,7 +153,7 @@ class ForkServer:
             _, end = self._children.pop(number)
             with suppress(OSError):
                 end.setblocking(False)
-                end.send(ended(status))
+                end.send(ended(status, used_by(usage)))
             end.close()
 
     def _end_orphans(self) -> None:

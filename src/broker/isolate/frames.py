@@ -9,20 +9,25 @@ from __future__ import annotations
 import pickle
 import socket
 import struct
+from resource import struct_rusage
 from typing import Any
+
+from ..execute.running import NOT_KNOWN, Used
 
 #: bytes of one packet; well below what every Linux accepts at once
 PACKET = 64_000
 #: first byte of a packet: more of this frame follows, the frame is complete, the process has ended with this status
 MORE, WHOLE, ENDED = b"+", b".", b"E"
+#: of a process that has ended: its status, microseconds of CPU, bytes of memory
+_END = struct.Struct("iqq")
 
 
 class Ended(Exception):
-    """The other side is gone; `status` as from os.wait(), None if unknown."""
+    """The other side is gone; `status` as from os.wait(), None if unknown, and what its process has used."""
 
-    def __init__(self, status: int | None) -> None:
+    def __init__(self, status: int | None, used: Used = NOT_KNOWN) -> None:
         super().__init__(status)
-        self.status = status
+        self.status, self.used = status, used
 
 
 class Frames:
@@ -53,7 +58,8 @@ class Frames:
             if not packet:
                 raise Ended(None)
             if packet[:1] == ENDED:
-                raise Ended(struct.unpack("i", packet[1:])[0])
+                status, *used = _END.unpack(packet[1:])
+                raise Ended(status, Used(*used))
             self._begun.append(packet[1:])
             if packet[:1] == WHOLE:
                 data, self._begun = b"".join(self._begun), []
@@ -61,9 +67,15 @@ class Frames:
                 return frame
 
 
-def ended(status: int) -> bytes:
+def ended(status: int, used: Used) -> bytes:
     """Build the packet by which the fork server reports the end of a process."""
-    return ENDED + struct.pack("i", status)
+    return ENDED + _END.pack(status, used.cpu_us or 0, used.memory_bytes or 0)
+
+
+def used_by(*usages: struct_rusage) -> Used:
+    """Return what these processes have used together, from the system's records; it counts memory in kilobytes."""
+    cpu_s = sum(usage.ru_utime + usage.ru_stime for usage in usages)
+    return Used(round(cpu_s * 1_000_000), max(usage.ru_maxrss for usage in usages) * 1024)
 
 
 def pair() -> tuple[socket.socket, socket.socket]:

@@ -1,7 +1,9 @@
-"""The thread that runs async actors: Dramatiq's own, as a daemon, so that it does not keep a process alive whose main thread has ended."""
+"""Async actors, and the thread that runs them: Dramatiq's own, as a daemon, so that it does not keep a process alive whose main thread has ended."""
 
 from __future__ import annotations
 
+import inspect
+from functools import lru_cache
 from typing import Any
 
 from dramatiq.asyncio import EventLoopThread, set_event_loop_thread
@@ -10,6 +12,12 @@ from dramatiq.middleware import AsyncIO, MiddlewareError
 
 #: seconds for the thread to start on a busy machine
 START_WITHIN_S = 30.0
+
+
+@lru_cache(maxsize=1024)
+def is_async(function: Any) -> bool:
+    """True if an actor's function, as Dramatiq calls it, runs a coroutine in the event loop's thread."""
+    return inspect.iscoroutinefunction(getattr(function, "__wrapped__", None))
 
 
 class EventLoop(AsyncIO):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import select, update
+from sqlalchemy import case, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
@@ -39,7 +39,7 @@ def retry(session: Session, id: str) -> Job:
         return _wait_again(session, id, step)
     job = _queue_again(
         session, id, [State.DEAD, State.CANCELLED, State.EXPIRED, State.RETRYING], "only one that is dead, cancelled, expired or retrying can be retried",
-        failures=0, crashes=0, finished_at=None, cancel_requested=False, expires_at=None,
+        failures=0, crashes=0, finished_at=None, cancel_requested=False, expires_at=None, earlier_attempts=case((Job.state.in_(FINAL), Job.attempt), else_=Job.earlier_attempts),
     )  # fmt: skip
     if step is not None:
         ending.reopen(session, step)

@@ -97,6 +97,7 @@ class Job(Base):
     workflow_seq: Mapped[int | None] = mapped_column(BigInteger)  # the workflow that it is a step of
     cancel_requested: Mapped[bool] = mapped_column(Boolean, default=False)
     rerun_of: Mapped[str | None] = mapped_column(String(255))  # id of the job that it re-runs
+    earlier_attempts: Mapped[int | None] = mapped_column(Integer)  # its attempts before an operator's last retry of the ended job
 
     created_at: Mapped[datetime] = mapped_column(UtcDateTime)
     due_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
@@ -149,6 +150,8 @@ class Attempt(Base):
     traceback: Mapped[str | None] = mapped_column(Text)
     fingerprint: Mapped[str | None] = mapped_column(String(16))  # of a failure: its error group
     noted: Mapped[bool | None] = mapped_column(Boolean)  # of a failure: counted in its error group
+    cpu_us: Mapped[int | None] = mapped_column(BigInteger)  # CPU time in microseconds; None: not measured
+    memory_bytes: Mapped[int | None] = mapped_column(BigInteger)  # peak of an isolated attempt's process
 
 
 class EndedJobs(Base):

@@ -76,7 +76,7 @@ def _announce(session: Session, ended: Collection[int], *, announced: Collection
 ATTEMPT_COLUMNS = {
     "seq": "bigint", "attempt": "int", "state": "text", "result": "text", "result_file": "text", "result_bytes": "bigint", "error": "text", "reason": "text", "due_us": "bigint", "failures": "int",
     "finished_us": "bigint", "final": "boolean", "progress_done": "bigint", "progress_total": "bigint", "progress_message": "text",
-    "started_us": "bigint", "outcome": "text", "traceback": "text", "fingerprint": "text",
+    "started_us": "bigint", "outcome": "text", "traceback": "text", "fingerprint": "text", "cpu_us": "bigint", "memory_bytes": "bigint",
 }  # fmt: skip
 
 for _target in (State.SUCCEEDED, State.RETRYING, State.DEAD, State.HELD, State.CANCELLED, State.QUEUED, State.SCHEDULED):
@@ -99,22 +99,22 @@ _UPDATE = f"""
     WHERE jobs.seq = d.seq AND CASE WHEN jobs.attempt = d.attempt AND jobs.state = '{State.RUNNING}' AND jobs.worker_id = :worker_id THEN true END"""
 _MOVE = f"{_UPDATE} RETURNING jobs.seq"
 _INSERT = """
-    INSERT INTO attempts (job_seq, number, worker, started_at, finished_at, outcome, error, traceback, fingerprint, noted)
+    INSERT INTO attempts (job_seq, number, worker, started_at, finished_at, outcome, error, traceback, fingerprint, noted, cpu_us, memory_bytes)
     SELECT d.seq, d.attempt, :worker, @(d.started_us), @(d.finished_us), d.outcome, d.error, d.traceback, d.fingerprint,
-        CASE WHEN d.fingerprint IS NOT NULL THEN false END
+        CASE WHEN d.fingerprint IS NOT NULL THEN false END, d.cpu_us, d.memory_bytes
     FROM {rows}
     RETURNING job_seq"""
 
 # The rows just written are passed on directly: joining with the input again would look them up a second time.
 _MOVE_AND_RECORD = f"""WITH moved AS ({_UPDATE} RETURNING d.*), {result_waiters.NOTIFY}
-    INSERT INTO attempts (job_seq, number, worker, started_at, finished_at, outcome, error, traceback, fingerprint, noted)
+    INSERT INTO attempts (job_seq, number, worker, started_at, finished_at, outcome, error, traceback, fingerprint, noted, cpu_us, memory_bytes)
     SELECT moved.seq, moved.attempt, :worker, @(moved.started_us), @(moved.finished_us), moved.outcome, moved.error, moved.traceback,
-        moved.fingerprint, CASE WHEN moved.fingerprint IS NOT NULL THEN false END
+        moved.fingerprint, CASE WHEN moved.fingerprint IS NOT NULL THEN false END, moved.cpu_us, moved.memory_bytes
     FROM moved
     RETURNING job_seq"""
 
-# Nearly all ends are plain successes: they carry five columns, and the others are constant.
-_OF_SUCCESS = ("seq", "attempt", "result", "started_us", "finished_us")
+# Nearly all ends are plain successes: they carry seven columns, and the others are constant.
+_OF_SUCCESS = ("seq", "attempt", "result", "started_us", "finished_us", "cpu_us", "memory_bytes")
 _SAME_IN_SUCCESS = {name: f"CAST(NULL AS {kind})" for name, kind in ATTEMPT_COLUMNS.items() if name not in _OF_SUCCESS} | {
     "state": f"'{State.SUCCEEDED}'", "outcome": f"'{Outcome.SUCCEEDED}'", "final": "true", "failures": "0",
 }  # fmt: skip

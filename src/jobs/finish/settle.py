@@ -68,6 +68,8 @@ class Finished:
     actor: str = ""
     group: GroupMember | None = None  # the Dramatiq group with completion callbacks that a success counts towards
     lines: Sequence[Line] = ()  # log lines not written yet
+    cpu_us: int | None = None  # CPU time of the attempt; None: not known
+    memory_bytes: int | None = None  # peak memory of its process, if that ran nothing else
 
 
 def is_one_statement(finished: Sequence[Finished]) -> bool:
@@ -164,7 +166,7 @@ def _is_bare(one: Finished) -> bool:
 
 
 def _row_of_success(one: Finished) -> tuple[object, ...]:
-    return one.seq, one.attempt, one.result, one.started_us, one.finished_us
+    return one.seq, one.attempt, one.result, one.started_us, one.finished_us, one.cpu_us, one.memory_bytes
 
 
 def _row(one: Finished) -> tuple[object, ...]:
@@ -175,7 +177,7 @@ def _row(one: Finished) -> tuple[object, ...]:
         "started_us": one.started_us, "finished_us": one.finished_us, "due_us": one.due_us,
         "result": one.result, "result_file": one.result_file, "result_bytes": one.result_bytes,
         "error": error, "traceback": traceback, "fingerprint": _fingerprint(one, error, traceback), "failures": one.failures,
-        "reason": storable(one.reason, ERROR_LIMIT),
+        "cpu_us": one.cpu_us, "memory_bytes": one.memory_bytes, "reason": storable(one.reason, ERROR_LIMIT),
         "progress_done": done, "progress_total": total, "progress_message": storable(message, ERROR_LIMIT),
     }  # fmt: skip
     return tuple([values[name] for name in ending.ATTEMPT_COLUMNS])

@@ -59,6 +59,8 @@ class AttemptDocument(TypedDict):
     started_at: Instant
     finished_at: Instant
     outcome: Outcome
+    cpu_seconds: Annotated[float | None, Field(description="CPU time of its thread, or of its process; null: not known")]
+    memory_bytes: Annotated[int | None, Field(description="peak memory of the process of an isolated attempt; null: not known")]
     error: str | None
     traceback: str | None
 
@@ -203,6 +205,8 @@ def _attempt(attempt: Attempt) -> AttemptDocument:
         "started_at": write_instant(attempt.started_at),
         "finished_at": write_instant(attempt.finished_at),
         "outcome": attempt.outcome,
+        "cpu_seconds": None if attempt.cpu_us is None else attempt.cpu_us / 1_000_000,
+        "memory_bytes": attempt.memory_bytes,
         "error": attempt.error,
         "traceback": attempt.traceback,
     }

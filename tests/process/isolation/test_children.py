@@ -92,3 +92,13 @@ def test_cells_end_with_their_killed_worker(callboard: Callboard) -> None:
     callboard.worker(lease_duration=3, heartbeat_interval=1)
     eventually(lambda: callboard.job(id).attempt == 2, deadline_s=20)
     assert callboard.job(id).attempts[0].outcome is Outcome.LOST
+
+
+def test_an_isolated_attempt_records_its_cpu_time_and_peak_memory_also_if_it_dies(served: Callboard) -> None:
+    ended, died = (served.ended(id) for id in served.send(actors.work_apart_async.message(5), actors.die_apart.message("segfault")))
+
+    for attempt in (*ended.attempts, *died.attempts):
+        assert attempt.cpu_us is not None, attempt.outcome
+        assert attempt.memory_bytes is not None, attempt.outcome
+        assert 0 < attempt.cpu_us < 60_000_000
+        assert attempt.memory_bytes > 1_000_000

@@ -96,6 +96,7 @@ def test_a_retried_job_starts_afresh_but_its_attempts_go_on_counting(database: D
     job = do(database, actions.retry, one.id)
 
     assert (job.failures, job.crashes, job.cancel_requested, job.finished_at, job.reason, job.attempt) == (0, 0, False, None, None, 1)
+    assert job.earlier_attempts == 1
     assert [(e.id, e.attempt) for e in published[1:]] == [(one.id, 2)]
     again = claim(database, worker, one.id, 2)
     assert again is not None
