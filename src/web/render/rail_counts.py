@@ -1,4 +1,4 @@
-"""Counts beside the menu's entries: what waits for a person. Cached for a few seconds per set of visible actors."""
+"""Counts beside the menu's entries: what waits for an operator. Cached for a few seconds per set of visible actors."""
 
 from __future__ import annotations
 
