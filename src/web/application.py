@@ -17,7 +17,7 @@ from .http import compression, cookies, errors, headers, health, host_names, met
 from .pages import account, actors, api_docs, count, emails, mailbox, random_users, reports, schedules, top_bar, workflows
 from .pages.admin import audit, backups, configuration, people, sign_ins, tokens, webhooks
 from .pages.fleet import alerts, overrides, overview, queues, workers
-from .pages.jobs import batches, bulk, error_groups, held, jobs
+from .pages.jobs import batches, bulk, comparison, error_groups, held, jobs
 from .render import filters, menu, rail_counts
 from .render.menu import Menu, Page
 
@@ -29,7 +29,8 @@ MAX_BODY_BYTES = 32 * 1024 * 1024
 PAGES = (
     Page(overview, "Overview", view="show"),
     Page(actors, "Actors"),
-    Page(jobs, "Jobs"),
+    Page(jobs, "Jobs", parts=("comparison",)),
+    Page(comparison),
     Page(bulk),
     Page(batches),
     Page(error_groups, "Errors"),

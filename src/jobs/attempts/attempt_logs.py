@@ -26,6 +26,11 @@ class Place(NamedTuple):
 
 START = Place(0, 0)
 
+#: least severity to show -> levels that are below it, or those that reach it; other levels count as info
+BELOW_INFO = ("debug", "trace", "notset")
+FROM = {"warning": ("warning", "notice", "error", "critical", "fatal"), "error": ("error", "critical", "fatal")}
+SEVERITIES = ("info", *FROM)
+
 # Idempotent: a batch whose commit was confirmed too late is written again.
 _WRITE = Batch(
     {"job_seq": "bigint", "attempt": "int", "number": "int", "written_us": "bigint", "level": "text", "text": "text"},
@@ -84,10 +89,19 @@ def read_many(session: Session, after: Mapping[int, tuple[int, int]], *, limit: 
     ]
 
 
-def tail(session: Session, job_seq: int, *, limit: int) -> list[LogLine]:
-    """Return the job's last lines, oldest first."""
+def tail(session: Session, job_seq: int, *, limit: int, attempt: int | None = None, severity: str | None = None) -> list[LogLine]:
+    """Return the job's last lines, oldest first; of one attempt or all, from this severity on."""
     statement = select(LogLine).where(LogLine.job_seq == job_seq).order_by(LogLine.attempt.desc(), LogLine.number.desc()).limit(limit)
+    if attempt is not None:
+        statement = statement.where(LogLine.attempt == attempt)
+    if severity is not None:
+        statement = statement.where(LogLine.level.in_(FROM[severity]) if severity in FROM else LogLine.level.not_in(BELOW_INFO))
     return list(session.execute(statement).scalars())[::-1]
+
+
+def reaches(level: str, severity: str | None) -> bool:
+    """True if a line of this level is shown from this severity on."""
+    return severity is None or (level in FROM[severity] if severity in FROM else level not in BELOW_INFO)
 
 
 def forget(session: Session, attempts: Sequence[tuple[int, int]]) -> None:

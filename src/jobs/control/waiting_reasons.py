@@ -6,6 +6,8 @@ import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import NamedTuple
 
 from sqlalchemy import func, select, text
 from sqlalchemy.orm import Session
@@ -21,6 +23,7 @@ from ..limits import breakers, concurrency, overrides
 from ..limits.models import Slot
 from ..limits.overrides import Pause
 from ..read.queries import QUEUED
+from ..search.grammar import quote
 from ..workflows.steps import WAITS_FOR
 
 #: jobs named in one sentence, and the largest position counted
@@ -31,6 +34,34 @@ _UNDER_WAY = text(f"jobs.state IN {listed(State.QUEUED, State.RUNNING)}")
 SOON = timedelta(seconds=30)
 
 
+class LinkKind(StrEnum):
+    """Kind of a thing that a job may wait for."""
+
+    ACTOR = "actor"
+    ALERTS = "alerts"
+    HELD = "held"
+    JOB = "job"
+    JOBS = "jobs"  # a query
+    QUEUE = "queue"
+    QUEUES = "queues"  # the pause of everything
+    WORKERS = "workers"
+    WORKFLOW = "workflow"
+
+
+class Link(NamedTuple):
+    """A thing that the job waits for: its kind, and its name, id or query."""
+
+    kind: LinkKind
+    name: str = ""
+
+
+class Reason(NamedTuple):
+    """One reason as a sentence, with links to what it names."""
+
+    text: str
+    links: tuple[Link, ...] = ()
+
+
 @dataclass(frozen=True, slots=True)
 class BrokerFacts:
     """Problems of RabbitMQ, as sentences: `away` stops every delivery, `blocked` only new messages."""
@@ -39,7 +70,7 @@ class BrokerFacts:
     blocked: Sequence[str] = ()
 
 
-def why(session: Session, job: Job, broker: BrokerFacts | None = None) -> list[str]:
+def why(session: Session, job: Job, broker: BrokerFacts | None = None) -> list[Reason]:
     """Return the reasons why this job is not running; empty if it runs or has ended."""
     if not job.state.is_waiting:
         return []
@@ -48,7 +79,7 @@ def why(session: Session, job: Job, broker: BrokerFacts | None = None) -> list[s
     return [*_read_only(session), *_pauses(session, job), *_breaker(session, job), *causes[job.state](session, job, facts)]
 
 
-def _read_only(session: Session) -> Iterator[str]:
+def _read_only(session: Session) -> Iterator[Reason]:
     if is_sqlite(session):
         path = session.get_bind().engine.url.database or ""
         is_read_only = os.path.exists(path) and not os.access(path, os.W_OK)
@@ -56,14 +87,14 @@ def _read_only(session: Session) -> Iterator[str]:
         asked = "SELECT pg_is_in_recovery() OR current_setting('default_transaction_read_only') = 'on'"
         is_read_only = bool(session.execute(text(asked)).scalar())
     if is_read_only:
-        yield "the database takes no writes (read-only): no job can start until it does"
+        yield Reason("the database takes no writes (read-only): no job can start until it does")
 
 
-def _pauses(session: Session, job: Job) -> Iterator[str]:
+def _pauses(session: Session, job: Job) -> Iterator[Reason]:
     mine = {("all", ""), ("queue", job.queue), ("actor", job.actor or "")}
     for pause in overrides.load(session).pauses(now()):
         if (pause.scope, pause.name) in mine:
-            yield _pause(pause)
+            yield Reason(_pause(pause), (_target(pause.scope, pause.name),))
 
 
 def _pause(pause: Pause) -> str:
@@ -72,24 +103,25 @@ def _pause(pause: Pause) -> str:
     return f"{pause}{',' if pause.reason else ''} {until}{by}"
 
 
-def _breaker(session: Session, job: Job) -> Iterator[str]:
+def _breaker(session: Session, job: Job) -> Iterator[Reason]:
     state = breakers.states(session, [job.actor]).get(job.actor) if job.actor else None
     if state is not None and state.opened_at is not None:
         probe = f"; next probe at {_instant(state.probe_at)}" if state.probe_at else ""
-        yield f"the circuit breaker of {job.actor} is open after {state.failures} failures in a row{probe}"
+        text = f"the circuit breaker of {job.actor} is open after {state.failures} failures in a row{probe}"
+        yield Reason(text, (Link(LinkKind.ACTOR, job.actor or ""), Link(LinkKind.JOBS, f"actor:{quote(job.actor or '')} state:failed")))
 
 
-def _held(session: Session, job: Job, _broker: BrokerFacts) -> Iterator[str]:
-    yield job.reason or "it is held: an operator must release or discard it"
+def _held(session: Session, job: Job, _broker: BrokerFacts) -> Iterator[Reason]:
+    yield Reason(job.reason or "it is held: an operator must release or discard it", (Link(LinkKind.HELD),))
     if job.held_for is HeldFor.UNKNOWN_ACTOR:
         alive = workers.alive(session)
         if any(job.actor in worker.actors for worker in alive):
-            yield f"a worker that has the actor {job.actor} is alive: it is released within seconds"
+            yield Reason(f"a worker that has the actor {job.actor} is alive: it is released within seconds", _WORKERS)
         else:
-            yield f"no living worker has the actor {job.actor}"
+            yield Reason(f"no living worker has the actor {job.actor}", _WORKERS)
 
 
-def _scheduled(session: Session, job: Job, broker: BrokerFacts) -> Iterator[str]:
+def _scheduled(session: Session, job: Job, broker: BrokerFacts) -> Iterator[Reason]:
     kind = (job.waits_for or "").partition(":")[0]
     if job.waits_for is None:
         yield from _due(session, job, "it is scheduled for", broker)
@@ -98,108 +130,145 @@ def _scheduled(session: Session, job: Job, broker: BrokerFacts) -> Iterator[str]
     elif kind == "slot":
         yield _slots(session, job)
     elif kind == "rate":
-        yield f"{job.reason or 'it waits for its turn under a rate limit'}; its turn is at {_instant(job.slot_at or job.due_at or now())}"
+        turn = f"{job.reason or 'it waits for its turn under a rate limit'}; its turn is at {_instant(job.slot_at or job.due_at or now())}"
+        yield Reason(turn, _limited(job.waits_for.removeprefix("rate:")))
     elif kind == "fair":
         yield _fair(session, job)
     elif kind == "pause" and not any(True for _ in _pauses(session, job)):
-        yield "its pause has ended: it is queued within seconds"
+        yield Reason("its pause has ended: it is queued within seconds")
     elif kind not in ("pause", "breaker"):
-        yield job.reason or f"it waits for {job.waits_for}"
+        yield Reason(job.reason or f"it waits for {job.waits_for}")
     elif kind == "breaker" and not any(True for _ in _breaker(session, job)):
-        yield "its circuit breaker has closed: it is queued within seconds"
+        yield Reason("its circuit breaker has closed: it is queued within seconds")
 
 
-def _retrying(session: Session, job: Job, broker: BrokerFacts) -> Iterator[str]:
+def _retrying(session: Session, job: Job, broker: BrokerFacts) -> Iterator[Reason]:
     failed = f"attempt {job.attempt} failed{f' ({job.reason})' if job.reason else ''}: the next one is due at"
     yield from _due(session, job, failed, broker)
 
 
-def _due(session: Session, job: Job, words: str, broker: BrokerFacts) -> Iterator[str]:
+def _due(session: Session, job: Job, words: str, broker: BrokerFacts) -> Iterator[Reason]:
     due = job.due_at or now()
     if due > now():
-        yield f"{words} {_instant(due)}"
+        yield Reason(f"{words} {_instant(due)}")
     else:
-        yield f"{words} {_instant(due)}, and a relay queues it now"
+        yield Reason(f"{words} {_instant(due)}, and a relay queues it now", _WORKERS)
         yield from _no_relay(session)
     if due < now() + SOON:
-        yield from (*broker.away, *broker.blocked)
+        yield from _alarms(*broker.away, *broker.blocked)
 
 
-def _no_relay(session: Session) -> Iterator[str]:
+def _no_relay(session: Session) -> Iterator[Reason]:
     if not heartbeats.alive(session, Role.RELAY):
-        yield "no relay is alive that could publish it: start a worker or a scheduler"
+        yield Reason("no relay is alive that could publish it: start a worker or a scheduler", _WORKERS)
 
 
-def _steps(session: Session, job: Job) -> Iterator[str]:
+def _steps(session: Session, job: Job) -> Iterator[Reason]:
     """The steps that it waits for, or why its turn will not come."""
     step = session.get(StoredStep, job.seq)
     before = (
-        select(StoredStep.name, Job.state)
+        select(StoredStep.name, Job.state, Job.id)
         .join(StoredEdge, StoredEdge.before_seq == StoredStep.job_seq)
         .join(Job, Job.seq == StoredStep.job_seq)
         .where(StoredEdge.after_seq == job.seq)
         .order_by(Job.seq)
     )
-    found = [(name, state) for name, state in session.execute(before)]
+    found = session.execute(before).all()
+    workflow = Link(LinkKind.WORKFLOW, (job.waits_for or "").removeprefix(WAITS_FOR))
     if step is not None and step.fate is Fate.BLOCKED:
-        yield f"{job.reason or 'blocked by a step that failed'}; it goes on once that step is retried and succeeds"
+        failed = tuple(Link(LinkKind.JOB, each.id) for each in found if each.state.is_final and each.state is not State.SUCCEEDED)
+        text = f"{job.reason or 'blocked by a step that failed'}; it goes on once that step is retried and succeeds"
+        yield Reason(text, (*failed[:NAMED], workflow))
         return
-    left = [(name, state) for name, state in found if not state.is_final]
+    left = [each for each in found if not each.state.is_final]
     more = f" and {len(left) - NAMED} more" if len(left) > NAMED else ""
     if left:
-        yield f"it waits for {'step' if len(left) == 1 else 'steps'} " + ", ".join(f"{n} ({s})" for n, s in left[:NAMED]) + more
+        named = ", ".join(f"{each.name} ({each.state})" for each in left[:NAMED])
+        text = f"it waits for {'step' if len(left) == 1 else 'steps'} {named}{more}"
+        yield Reason(text, (*(Link(LinkKind.JOB, each.id) for each in left[:NAMED]), workflow))
     else:
-        yield job.reason or "it waits for the steps before it"
+        yield Reason(job.reason or "it waits for the steps before it", (workflow,))
 
 
-def _slots(session: Session, job: Job) -> str:
+def _slots(session: Session, job: Job) -> Reason:
     key = (job.waits_for or "").removeprefix("slot:")
     holders = list(session.execute(select(Job.id).join(Slot, Slot.job_seq == Job.seq).where(Slot.key == key).limit(NAMED + 1)).scalars())
     if not holders:
-        return f"a slot of {key} is free: it asks again within {concurrency.ASK_AGAIN_S} s"
+        return Reason(f"a slot of {key} is free: it asks again within {concurrency.ASK_AGAIN_S} s", _limited(key))
     named = ", ".join(holders[:NAMED]) + (" and others" if len(holders) > NAMED else "")
-    return f"{job.reason or f'the slots of {key} are taken'}, by {named}"
+    links = (*(Link(LinkKind.JOB, id) for id in holders[:NAMED]), *_limited(key))
+    return Reason(f"{job.reason or f'the slots of {key} are taken'}, by {named}", links)
 
 
-def _fair(session: Session, job: Job) -> str:
+def _fair(session: Session, job: Job) -> Reason:
     under_way = select(Job.fair_key, func.count()).where(Job.queue == job.queue, Job.fair_key.is_not(None), _UNDER_WAY)
     counts = dict(session.execute(under_way.group_by(Job.fair_key)).all())
     ahead = _count(session, job, Job.waits_for == job.waits_for, Job.state == State.SCHEDULED, Job.seq < job.seq)
     mine, others = counts.get(job.fair_key, 0), sum(counts.values()) - counts.get(job.fair_key, 0)
-    return (
+    text = (
         f"it waits for its fair share of queue {job.queue}: {mine} jobs of {job.fair_key} and {others} of others are under way, "
         f"{ahead} of {job.fair_key} are ahead of it"
     )
+    same = f"queue:{quote(job.queue)} key:{quote(job.fair_key or '')} state:queued,running,scheduled"
+    return Reason(text, (Link(LinkKind.JOBS, same), Link(LinkKind.QUEUE, job.queue)))
 
 
-def _queued(session: Session, job: Job, broker: BrokerFacts) -> Iterator[str]:
+def _queued(session: Session, job: Job, broker: BrokerFacts) -> Iterator[Reason]:
+    queue = Link(LinkKind.QUEUE, job.queue)
     if job.reason:
-        yield job.reason
-    yield from broker.away
+        yield Reason(job.reason)
+    yield from _alarms(*broker.away)
     if job.publish_at is not None:
-        yield from broker.blocked
+        yield from _alarms(*broker.blocked)
         if not broker.away and not broker.blocked:
-            yield "RabbitMQ has not confirmed its message yet"
+            yield Reason("RabbitMQ has not confirmed its message yet", (queue,))
         yield from _no_relay(session)
     fleet = workers.fleet(session)
     serving = [worker for worker in fleet if worker.wish is None and job.queue in worker.queues]
     if not fleet:
-        yield "no worker is alive"
+        yield Reason("no worker is alive", _WORKERS)
     elif not serving:
         quiet = sum(worker.wish is not None and job.queue in worker.queues for worker in fleet)
-        yield f"no living worker takes from queue {job.queue}" + (f": {quiet} of them are quiet or stopping" if quiet else "")
+        stopping = f": {quiet} of them are quiet or stopping" if quiet else ""
+        yield Reason(f"no living worker takes from queue {job.queue}{stopping}", (*_WORKERS, queue))
     elif not any(job.actor in worker.actors for worker in serving):
-        yield f"none of the {len(serving)} workers of queue {job.queue} has the actor {job.actor}"
+        yield Reason(f"none of the {len(serving)} workers of queue {job.queue} has the actor {job.actor}", (*_WORKERS, queue))
     else:
-        threads, busy = sum(worker.threads for worker in serving), sum(worker.busy for worker in serving)
-        earlier = Job.published_at < job.published_at if job.published_at is not None else Job.seq < job.seq
-        ahead = _count(session, job, Job.queue == job.queue, QUEUED, earlier)
-        if busy >= threads:
-            yield f"all {threads} threads of the workers of queue {job.queue} are busy"
-        if ahead:
-            yield f"{ahead}{' or more' if ahead == COUNTED else ''} jobs of queue {job.queue} were queued before it"
-        elif busy < threads and job.publish_at is None and not broker.away:
-            yield f"it is the next of queue {job.queue}, and {threads - busy} of {threads} threads are free"
+        yield from _turn(session, job, broker, sum(worker.threads for worker in serving), sum(worker.busy for worker in serving))
+
+
+def _turn(session: Session, job: Job, broker: BrokerFacts, threads: int, busy: int) -> Iterator[Reason]:
+    """Yield the place of a job in a queue that workers serve."""
+    named = quote(job.queue)
+    earlier = Job.published_at < job.published_at if job.published_at is not None else Job.seq < job.seq
+    ahead = _count(session, job, Job.queue == job.queue, QUEUED, earlier)
+    if busy >= threads:
+        running = Link(LinkKind.JOBS, f"queue:{named} state:running")
+        yield Reason(f"all {threads} threads of the workers of queue {job.queue} are busy", (running, *_WORKERS))
+    if ahead:
+        text = f"{ahead}{' or more' if ahead == COUNTED else ''} jobs of queue {job.queue} were queued before it"
+        yield Reason(text, (Link(LinkKind.JOBS, f"queue:{named} state:queued"), Link(LinkKind.QUEUE, job.queue)))
+    elif busy < threads and job.publish_at is None and not broker.away:
+        text = f"it is the next of queue {job.queue}, and {threads - busy} of {threads} threads are free"
+        yield Reason(text, (Link(LinkKind.QUEUE, job.queue),))
+
+
+_WORKERS = (Link(LinkKind.WORKERS),)
+
+
+def _alarms(*sentences: str) -> Iterator[Reason]:
+    yield from (Reason(each, (Link(LinkKind.ALERTS),)) for each in sentences)
+
+
+def _limited(key: str) -> tuple[Link, ...]:
+    """Return the link to the target of a limit, from the key of its slots: actor:add, or actor:add:KEY."""
+    scope, _, name = key.partition(":")
+    return (_target(scope, name.partition(":")[0]),) if scope in ("all", "queue", "actor") else ()
+
+
+def _target(scope: str, name: str) -> Link:
+    """Return the link to the page that sets pauses and limits of a target."""
+    return Link(LinkKind.QUEUES) if scope == "all" else Link(LinkKind(scope), name)
 
 
 def _count(session: Session, job: Job, *conditions: object) -> int:

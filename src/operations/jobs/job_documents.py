@@ -9,6 +9,7 @@ from pydantic import ConfigDict, Field, with_config
 from typing_extensions import TypedDict
 
 from ...actor_schema.signature import Signature
+from ...jobs.control.waiting_reasons import LinkKind
 from ...jobs.core.errors import UnknownActor
 from ...jobs.core.models import Attempt, Job
 from ...jobs.core.states import HeldFor, Outcome, Source, State
@@ -81,11 +82,19 @@ class StepOf(TypedDict):
     step: str
 
 
+class WaitingOn(TypedDict):
+    """A thing that a job waits for."""
+
+    kind: LinkKind
+    name: Annotated[str, Field(description="its name or id; of `jobs`: a query; empty where the kind says it all")]
+
+
 @with_config(ConfigDict(json_schema_extra=option_bodies.describe_shown))
 class JobDocument(JobSummary):
     """A job with its result, error, progress and attempts."""
 
     waiting_because: Annotated[list[str], Field(description="every reason why the job is not running, the first to fix first")]
+    waiting_on: Annotated[list[WaitingOn], Field(description="what these reasons name, in their order")]
     waits_for: Annotated[str | None, Field(description="the resource that makes a waiting job due early")]
     slot_at: Annotated[Instant | None, Field(description="the reserved start under a rate limit")]
     paused_by: Annotated[str | None, Field(description="target of the pause that applies")]
@@ -139,7 +148,10 @@ def whole(job: Job, context: JobContext) -> JobDocument:
     return {
         **summary(job),
         "reason": context.reason(job),
-        "waiting_because": list(context.because),
+        "waiting_because": [each.text for each in context.because],
+        "waiting_on": [
+            {"kind": link.kind, "name": link.name} for link in dict.fromkeys(link for each in context.because for link in each.links)
+        ],
         "waits_for": job.waits_for if job.state.is_waiting else None,
         "slot_at": write_instant(job.slot_at) if job.state.is_waiting else None,
         "paused_by": context.pause.target if context.pause else None,

@@ -4,7 +4,7 @@ from flask import Flask, request
 
 from . import audit, emails, people, reports, schedules, workflows
 from .fleet import alerts, backups, fleet, overrides, webhooks
-from .jobs import actor_calls, bulk, events, files, jobs, logs, results
+from .jobs import actor_calls, bulk, events, files, jobs, logs, results, runs
 from .openapi import document
 from .requests import conditional_requests, rate_limit
 from .requests.blueprint import blueprint
@@ -27,6 +27,7 @@ ROUTES = (
     people,
     reports,
     results,
+    runs,
     schedules,
     webhooks,
     workflows,

@@ -12,13 +12,14 @@ from ...jobs import State
 from ...operations.arguments.field import every, takes_files
 from ...operations.format.json_documents import finite, printable
 from ...operations.jobs import job_documents, option_bodies
+from ...operations.jobs.job_timeline import Wait
 from ...operations.people import permissions
 from ...operations.people.roles import Role
 from ...quantities import number, span
 from ...settings import get_settings
 from ...sql.clock import now
 from ..http import cookies, request_spans, uploads
-from . import job_results, job_snippets, timelines, tracebacks
+from . import job_results, job_snippets, reason_links, timelines, tracebacks
 
 #: maximum characters of a value in a table row
 LINE_LENGTH = 80
@@ -35,6 +36,8 @@ def init(app: Flask) -> None:
         span=span,
         number=number,
         bytes=size,
+        rate=timelines.rate,
+        about=timelines.about,
         sentence=sentence,
         json=pretty,
         line=line,
@@ -52,7 +55,10 @@ def init(app: Flask) -> None:
         copies=job_snippets.copies,
         queue_link=job_snippets.queue_link,
         depths=tracebacks.depths,
-        timeline=timelines.pieces,
+        draw_timeline=timelines.draw,
+        kind_words=timelines.words,
+        waits=frozenset(Wait),
+        waiting_link=reason_links.link,
         trace_of=request_spans.trace_of,
         options_of=option_bodies.set_options,
         settings=get_settings,

@@ -34,7 +34,8 @@ AWAY = "RabbitMQ cannot be reached"
 
 def why(database: Database, id: str, *, away: bool = False, blocked: bool = False) -> list[str]:
     with database.read() as session:
-        return waiting_reasons.why(session, look(database, id), BrokerFacts([AWAY] if away else [], [ALARM] if blocked else []))
+        facts = BrokerFacts([AWAY] if away else [], [ALARM] if blocked else [])
+        return [each.text for each in waiting_reasons.why(session, look(database, id), facts)]
 
 
 def published(database: Database, id: str, *, seconds_ago: float = 0) -> str:
@@ -191,7 +192,7 @@ def test_a_database_that_takes_no_writes_comes_first(database: Database) -> None
         job = look(database, id)
         session.connection().exec_driver_sql("SET default_transaction_read_only = on")
         try:
-            assert waiting_reasons.why(session, job)[0] == "the database takes no writes (read-only): no job can start until it does"
+            assert waiting_reasons.why(session, job)[0].text == "the database takes no writes (read-only): no job can start until it does"
         finally:
             session.connection().exec_driver_sql("SET default_transaction_read_only = off")
 

@@ -18,7 +18,7 @@ IF_MATCH = Header("If-Match", "ETag of an earlier response: 412 if the resource 
 IF_NONE_MATCH = Header("If-None-Match", "ETag of an earlier response: 304 if the resource has not changed")
 _READS = frozenset({"GET", "HEAD"})
 #: fields of a job's document that change without a change of its row
-_VOLATILE = frozenset({"waiting_because"})
+_VOLATILE = frozenset({"waiting_because", "waiting_on"})
 
 
 def tag(text: str | bytes) -> str:

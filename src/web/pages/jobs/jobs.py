@@ -1,27 +1,18 @@
-"""/jobs: the list, the live page of a job, and its actions."""
+"""/jobs: the list, and the actions on a job. Its page: `job_page.py`."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Any
-
-from flask import Blueprint, flash, redirect, render_template, request, url_for
 from flask import Response as FlaskResponse
+from flask import flash, redirect, render_template, request, url_for
 from flask import session as cookie
-from flask_wtf.csrf import generate_csrf
 from werkzeug.wrappers import Response
 
-from ....audit import queries as audit_queries
-from ....jobs.attempts import attempt_logs
 from ....jobs.control import edits
-from ....jobs.core.errors import JobsError, NotAllowed, UnknownJob
-from ....jobs.read import queries
+from ....jobs.core.errors import JobsError, NotAllowed
 from ....jobs.search import QueryError
 from ....jobs.search.grammar import LONGEST
 from ....jobs.submit import reruns
-from ....operations.jobs import job_actions, log_documents
-from ....operations.jobs.job_context import context_now, context_of
-from ....operations.jobs.rows import Job
+from ....operations.jobs import job_actions
 from ....operations.people.caller import Forbidden
 from ....operations.people.roles import Role
 from ....sql import database
@@ -30,14 +21,13 @@ from ...forms.edit_form import EditForm
 from ...forms.rerun_form import RerunForm
 from ...http import export_formats, uploads
 from ...http.uploads import takes_files
-from ...live.job_stream import Message, stream
-from ...live.job_watcher import News, TooManyStreams
 from ...render import job_results
 from . import saved_views
 from .job_list import Listing
+from .job_page import blueprint, find
 from .query_completion import completions
 
-blueprint = Blueprint("jobs", __name__)
+__all__ = ["blueprint"]
 
 #: row densities of the list
 DENSITIES = ("normal", "compact")
@@ -45,17 +35,11 @@ _DONE = {
     "retry": "Job queued again.",
     "cancel": "Job cancelled.",
     "run-now": "Job queued.",
-    "stack": "Stack trace requested: it appears in the log within seconds.",
+    "stack": "Stack trace requested: it appears in the log below within seconds, with the level stack.",
     "release": "Job released.",
     "discard": "Job discarded.",
 }
 _CANCELLING = "Cancelling… waiting for the worker to stop."
-#: newest log lines shown on a job's page
-_LINES = 500
-#: maximum lines of an attempt's full log; CALLBOARD_MAX_LOG_LINES is far lower
-_WHOLE_LOG = 1_000_000
-#: live views: the whole job, or only its progress
-_VIEWS = ("job", "progress", "users")
 
 
 @blueprint.get("/jobs")
@@ -109,33 +93,11 @@ def delete_view(number: int) -> Response:
     return redirect(url_for("jobs.index"), 303)
 
 
-@blueprint.get("/jobs/<id>")
-@allow(Role.VIEWER)
-def show(id: str) -> str | Response:
-    """One job; a short id redirects to the full one."""
-    job = _find(id)
-    if job.id != id:
-        return redirect(url_for("jobs.show", id=job.id))
-    with database.read() as session:
-        lines = audit_queries.of(session, "job", job.id)
-    return render_template("jobs/show.html", audit=lines, **_shown(job))
-
-
-@blueprint.get("/jobs/<id>/attempts/<int:number>/log")
-@allow(Role.VIEWER)
-def log(id: str, number: int) -> FlaskResponse:
-    """The full log of an attempt as plain text."""
-    job = _find(id)
-    with database.read() as session:
-        lines = attempt_logs.read(session, job.seq, attempt=min(number, 2**31 - 1), limit=_WHOLE_LOG)
-    return FlaskResponse("".join(f"{log_documents.plain(line)}\n" for line in lines), mimetype="text/plain")
-
-
 @blueprint.get("/jobs/<id>/result")
 @allow(Role.VIEWER)
 def result(id: str) -> FlaskResponse:
     """Download the result as JSON."""
-    response = job_results.send(_find(id))
+    response = job_results.send(find(id))
     response.headers["Content-Disposition"] = "attachment; filename=result.json"
     return response
 
@@ -144,7 +106,7 @@ def result(id: str) -> FlaskResponse:
 @allow(Role.SUBMITTER)
 def file(id: str, file: str) -> FlaskResponse:
     """Download an input file of the job."""
-    return uploads.send(_find(id), file)
+    return uploads.send(find(id), file)
 
 
 @blueprint.get("/jobs/<id>/edit")
@@ -186,7 +148,7 @@ def rerun(id: str) -> Response:
     """Submit a new job with the same arguments."""
     try:
         with database.write() as session:
-            receipt = reruns.again(session, _find(id).id, by=visitor().name)
+            receipt = reruns.again(session, find(id).id, by=visitor().name)
         flash("Job re-run as this new job.", "success")
     except JobsError as error:
         return _not_done(id, str(error).rstrip("."))
@@ -197,7 +159,7 @@ def rerun(id: str) -> Response:
 @allow(Role.OPERATOR)
 def change_and_rerun(id: str) -> str:
     """The re-run form, prefilled with this job's arguments."""
-    return render_template("jobs/rerun.html", form=RerunForm.of(_find(id)))
+    return render_template("jobs/rerun.html", form=RerunForm.of(find(id)))
 
 
 @blueprint.post("/jobs/<id>/re-run-with-edits")
@@ -205,7 +167,7 @@ def change_and_rerun(id: str) -> str:
 @takes_files
 def rerun_with_edits(id: str) -> Response | str | tuple[str, int]:
     """Submit the edited re-run: redirect to the new job, or show the errors."""
-    form = RerunForm.of(_find(id))
+    form = RerunForm.of(find(id))
     sent = uploads.sent(form.fields)
     longer = form.with_row(sent)
     if longer is not None:
@@ -220,27 +182,6 @@ def rerun_with_edits(id: str) -> Response | str | tuple[str, int]:
     return redirect(url_for("jobs.show", id=outcome.id), 303)
 
 
-@blueprint.get("/jobs/<id>/live")
-@allow(Role.VIEWER)
-def live(id: str) -> str:
-    """The live part of a job page, for polling browsers."""
-    job = _find(id)
-    return render_template("jobs/_event.html", view=_view(), is_whole=True, **(_shown(job) if _view() == "job" else {"job": job}))
-
-
-@blueprint.get("/jobs/<id>/events")
-@allow(Role.VIEWER)
-def events(id: str) -> FlaskResponse | tuple[str, int]:
-    """The live part of a job page as a stream."""
-    job = _find(id)
-    generate_csrf()  # set the CSRF cookie now: headers cannot be sent once the stream has begun
-    try:
-        return stream(job.id, _messages, after=log_documents.read_place(request.args.get("after")) if _view() == "job" else None)
-    except TooManyStreams:
-        # htmx inserts this polling element instead of the stream.
-        return render_template("jobs/_poll.html", job=job, view=_view()), 503
-
-
 @blueprint.post("/jobs/<id>/<any(retry, cancel, 'run-now', release, discard, stack):action>")
 @allow(Role.OPERATOR, action="job.{action}")
 def act(id: str, action: str) -> Response:
@@ -251,11 +192,13 @@ def act(id: str, action: str) -> Response:
         flash(_CANCELLING if job.is_cancelling and action == "cancel" else _DONE[action], "success")
     except NotAllowed as error:
         flash(f"Failed: {error}.", "error")
-    return redirect(url_for("held.index") if request.form.get("from") == "held" else url_for("jobs.show", id=id), 303)
+    if request.form.get("from") == "held":
+        return redirect(url_for("held.index"), 303)
+    return redirect(url_for("jobs.show", id=id, _anchor="log" if action == "stack" else None), 303)
 
 
 def _edit_form(id: str) -> EditForm:
-    job = _find(id)
+    job = find(id)
     with database.read() as session:
         return EditForm.of(job, takes_results=edits.takes_results(session, job.id))
 
@@ -265,34 +208,6 @@ def _not_done(id: str, why: str) -> Response:
     return redirect(url_for("jobs.show", id=id), 303)
 
 
-def _find(id: str) -> Job:
-    with database.read() as session:
-        job = queries.find(session, id)
-    if job is None:
-        raise UnknownJob(f"There is no job {id}.", field="id")
-    return job
-
-
-def _shown(job: Job) -> dict[str, Any]:
-    """Template context of a job page, including the log."""
-    with database.read() as session:
-        stands, lines = context_of(session, job), attempt_logs.tail(session, job.seq, limit=_LINES)
-    return {"job": job, "standing": stands, "lines": lines, "after": log_documents.write_place(lines), "is_cut": len(lines) == _LINES}
-
-
-def _messages(news: News) -> Iterator[Message]:
-    """One unnamed message per update: htmx swaps unnamed events, and each part names its target."""
-    place = log_documents.write_place(news.lines) if news.lines else None
-    stands = None if news.job is None else context_now(news.job)
-    parts = {"job": news.job, "standing": stands, "lines": news.lines, "after": news.after}
-    yield Message(render_template("jobs/_event.html", view=_view(), is_whole=False, **parts), id=place)
-
-
 def _density() -> str:
     density = cookie.get("density")
     return density if density in DENSITIES else DENSITIES[0]
-
-
-def _view() -> str:
-    view = request.args.get("view", "job")
-    return view if view in _VIEWS else "job"
