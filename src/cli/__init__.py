@@ -76,6 +76,7 @@ ACTIONS: dict[str, str | None] = {
     "workers resume": "worker.resume",
     "workflow submit": "workflow.submit",
     "workflow cancel": "workflow.cancel",
+    "workflow re-run": "workflow.re-run",
     "workflow retry": "workflow.retry",
     "schedule create": "schedule.create",
     "schedule change": "schedule.change",

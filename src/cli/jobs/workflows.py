@@ -85,6 +85,19 @@ def cancel(*, id: str, data: Path | None) -> None:
     click.echo(f"{id}  {touched} cancelled or stopping")
 
 
+@workflow.command("re-run")
+@click.argument("id")
+@click.argument("step")
+@data_option
+def rerun(*, id: str, step: str, data: Path | None) -> None:
+    """Run a step and all that follow it again, as a new workflow; print its id."""
+    with writing(data) as session:
+        from ...jobs.control import workflow_reruns
+
+        receipt = workflow_reruns.rerun(session, id, step, by=operator().name)
+    click.echo(receipt.id)
+
+
 @workflow.command("retry")
 @click.argument("id")
 @data_option

@@ -42,6 +42,16 @@ class StepFound:
     released_at: datetime | None
     started_at: datetime | None
     finished_at: datetime | None
+    progress_done: int | None = None
+    progress_total: int | None = None
+    rerun_of: str | None = None  # id of the job that it re-runs
+
+    @property
+    def share(self) -> float | None:
+        """The part that is done, from 0 to 1; None: unknown."""
+        if self.progress_done is None or not self.progress_total or self.progress_total < 0:
+            return None
+        return min(max(self.progress_done / self.progress_total, 0.0), 1.0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +76,7 @@ class Found:
     finished_at: datetime | None
     steps: list[StepFound]
     edges: list[Edge]
+    rerun_of: str | None = None  # id of the workflow whose steps it runs again
 
     def step(self, name: str) -> StepFound:
         return next(step for step in self.steps if step.name == name)
@@ -107,6 +118,7 @@ def find(session: Session, id: str) -> Found | None:
     return Found(
         id=workflow.id, name=workflow.name, on_dead=workflow.on_dead.value, state=state, submitted_by=workflow.submitted_by,
         created_at=workflow.created_at, finished_at=finished_at, steps=steps, edges=_edges(session, workflow.seq, names),
+        rerun_of=_rerun_of(session, steps),
     )  # fmt: skip
 
 
@@ -130,12 +142,12 @@ def page(session: Session, *, after: int | None = None, limit: int = 50) -> Page
 
 def cancel(session: Session, id: str) -> int:
     """Cancel every unfinished step, callbacks too; ask running ones to stop. Return their number."""
-    return ending.cancel_workflow(session, _locked(session, id))
+    return ending.cancel_workflow(session, locked(session, id))
 
 
 def retry(session: Session, id: str) -> int:
     """Retry the steps that are dead, cancelled or expired, so that the workflow continues; return their number."""
-    seq = _locked(session, id)
+    seq = locked(session, id)
     ended = select(Job.id).join(StoredStep, StoredStep.job_seq == Job.seq).where(StoredStep.workflow_seq == seq, StoredStep.fate.is_(None))
     statement = ended.where(Job.state.in_([State.DEAD, State.CANCELLED, State.EXPIRED])).order_by(Job.seq)
     retried = 0
@@ -151,13 +163,22 @@ def retry(session: Session, id: str) -> int:
     return retried
 
 
-def _locked(session: Session, id: str) -> int:
+def locked(session: Session, id: str) -> int:
+    """Lock the workflow of this id and return its seq; raises UnknownJob."""
     seq = session.execute(select(StoredWorkflow.seq).where(StoredWorkflow.id == id)).scalar()
     if seq is None:
         raise UnknownJob(f"There is no workflow {id}.", field="id")
     workflow_steps.lock(session, [seq])
     audit.about("workflow", id)
     return seq
+
+
+def _rerun_of(session: Session, steps: Sequence[StepFound]) -> str | None:
+    first = next((step.rerun_of for step in steps if step.rerun_of is not None), None)
+    if first is None:
+        return None
+    statement = select(StoredWorkflow.id).join(Job, Job.workflow_seq == StoredWorkflow.seq).where(Job.id == first)
+    return session.execute(statement).scalar()
 
 
 def _edges(session: Session, workflow_seq: int, names: dict[int, str]) -> list[Edge]:
@@ -177,7 +198,7 @@ def _found(step: StoredStep, job: Job) -> StepFound:
     return StepFound(
         name=step.name, job_id=job.id, actor=job.actor or "", state=job.state, reason=job.reason, when=step.runs_on, fate=step.fate, args=job.args,
         kwargs=job.kwargs, result=job.result, error=job.error, attempt=job.attempt, released_at=step.released_at, started_at=job.started_at,
-        finished_at=job.finished_at,
+        finished_at=job.finished_at, progress_done=job.progress_done, progress_total=job.progress_total, rerun_of=job.rerun_of,
     )  # fmt: skip
 
 

@@ -7,7 +7,7 @@ is not searched again: a result that looks like a placeholder stays as it is.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from typing import Any
 
 RESULT, OUTCOME = "$result_of", "$outcome_of"
@@ -31,6 +31,31 @@ def resolve(value: Any, outcomes: Mapping[str, Mapping[str, Any]]) -> Any:
     if isinstance(value, list | tuple):
         return [resolve(inner, outcomes) for inner in value]
     return value
+
+
+def resolve_some(value: Any, outcomes: Mapping[str, Mapping[str, Any]]) -> Any:
+    """Replace the placeholders of these steps; those of others stay."""
+    if isinstance(value, Mapping):
+        if len(value) == 1:
+            for kind, get in ((RESULT, lambda name: outcomes[name]["result"]), (OUTCOME, lambda name: dict(outcomes[name]))):
+                if kind in value:
+                    known = outcomes.keys() & set(_flat(kind, value[kind]))
+                    return _partly(kind, value[kind], get, known) if known else value
+        return {key: resolve_some(inner, outcomes) for key, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [resolve_some(inner, outcomes) for inner in value]
+    return value
+
+
+def occur(value: Any) -> bool:
+    """True if a JSON value contains a placeholder, or the look of one."""
+    return any(True for _ in _found(value))
+
+
+def _partly(kind: str, steps: Any, get: Callable[[str], Any], known: Collection[str]) -> Any:
+    if isinstance(steps, str):
+        return get(steps) if steps in known else {kind: steps}
+    return [_partly(kind, each, get, known) for each in steps]
 
 
 def _found(value: Any) -> Iterator[tuple[str, Any]]:

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 from datetime import datetime
 from enum import StrEnum
+from typing import Any
 
 from sqlalchemy import BigInteger, Boolean, Index, Integer, String, Text
 from sqlalchemy.orm import Mapped, mapped_column
 
-from ...sql.columns import Base, UtcDateTime
+from ...sql.columns import Base, JsonText, UtcDateTime
 from .models import Sequence, partial, words
 
 
@@ -84,6 +85,7 @@ class StoredStep(Base):
     expires_ms: Mapped[int | None] = mapped_column(BigInteger)  # after its release
     released_at: Mapped[datetime | None] = mapped_column(UtcDateTime)  # when all its dependencies had ended
     fate: Mapped[Fate | None] = mapped_column(words(Fate))
+    template: Mapped[Any] = mapped_column(JsonText, nullable=True)  # its args and kwargs as submitted, if they refer to results
 
 
 class StoredEdge(Base):

@@ -17,7 +17,7 @@ from .requests import Receipt, Submission
 from .submission import new_id, submit_many
 
 #: message options about delivery and follow-ups, which the new job does not inherit
-_OWN = frozenset(
+OWN_OPTIONS = frozenset(
     {
         "attempt", "bulk_progress", "delay", "eta", "group_completion_callbacks", "group_completion_uuid", "on_failure", "on_retry_exhausted", "on_success", "pipe_ignore",
         "pipe_target", "redelivered", "requeue_timestamp", "retries", "stands_in", "traceback", "traceparent", "tracestate",
@@ -30,7 +30,7 @@ def again(session: Session, id: str, *, by: str | None, key: str | None = None) 
     job = _find(session, id)
     if job.actor is None or job.body is not None:
         raise NotAllowed("this is not a valid message and cannot run: discard it")
-    options = {name: value for name, value in (job.options or {}).items() if name not in _OWN}
+    options = {name: value for name, value in (job.options or {}).items() if name not in OWN_OPTIONS}
     message: Message[Any] = Message(job.queue, job.actor, tuple(job.args), dict(job.kwargs), options, message_id=new_id())
     return submit_again(session, job.id, Submission(message, submitted_by=by, idempotency_key=key, **lasting(job)))
 

@@ -29,12 +29,12 @@ def release(session: Session, seqs: Collection[int]) -> list[tuple[int, str]]:
     rows: list[tuple[Any, ...]] = []
     unstartable: list[tuple[int, str]] = []
     steps = _READY.named(session, [(seq,) for seq in sorted(seqs)])
-    outcomes = _outcomes(session, [step.seq for step in steps if step.takes_results])
+    found = outcomes(session, [step.seq for step in steps if step.takes_results])
     for step in steps:
         texts: tuple[str | None, str | None] = (None, None)
         if step.takes_results:
             try:
-                texts = _filled(step.args, step.kwargs, outcomes[step.seq])
+                texts = _filled(step.args, step.kwargs, found[step.seq])
             except (ValueError, KeyError) as error:
                 unstartable.append((step.seq, f"its arguments cannot be kept: {error}"))
                 continue
@@ -55,7 +55,7 @@ def release(session: Session, seqs: Collection[int]) -> list[tuple[int, str]]:
     return unstartable
 
 
-def _outcomes(session: Session, seqs: Collection[int]) -> dict[int, dict[str, dict[str, Any]]]:
+def outcomes(session: Session, seqs: Collection[int]) -> dict[int, dict[str, dict[str, Any]]]:
     """Map each step to the outcomes of the steps before it, by name."""
     found: dict[int, dict[str, dict[str, Any]]] = {seq: {} for seq in seqs}
     if seqs:
@@ -72,7 +72,7 @@ def _outcomes(session: Session, seqs: Collection[int]) -> dict[int, dict[str, di
     return found
 
 
-class _Unusable:
+class Unusable:
     """Placeholder for a result that is unavailable, so that only a step that uses it is rejected; `why` gives the reason."""
 
     def __init__(self, why: str) -> None:
@@ -84,11 +84,11 @@ def _result(row: Any) -> Any:
         return None if row.result is None else json.loads(row.result)
     limit = get_settings().max_message_bytes
     if row.result_bytes > limit:
-        return _Unusable(f"the result of step {row.name} is {row.result_bytes} bytes of JSON, more than {limit}: return ids or paths")
+        return Unusable(f"the result of step {row.name} is {row.result_bytes} bytes of JSON, more than {limit}: return ids or paths")
     try:
         return json.loads(result_files.read(row.result_file))
     except result_files.ResultNotHere as error:
-        return _Unusable(str(error))
+        return Unusable(str(error))
 
 
 def _filled(args: str, kwargs: str, outcomes: dict[str, dict[str, Any]]) -> tuple[str, str]:
@@ -96,7 +96,7 @@ def _filled(args: str, kwargs: str, outcomes: dict[str, dict[str, Any]]) -> tupl
     try:
         filled = dumps(placeholders.resolve(json.loads(args), outcomes)), dumps(placeholders.resolve(json.loads(kwargs), outcomes))
     except TypeError:  # all usable values came from JSON
-        raise ValueError("; ".join(each["result"].why for each in outcomes.values() if isinstance(each["result"], _Unusable))) from None
+        raise ValueError("; ".join(each["result"].why for each in outcomes.values() if isinstance(each["result"], Unusable))) from None
     size, limit = len(filled[0]) + len(filled[1]), get_settings().max_message_bytes
     if size > limit:
         raise ValueError(f"with the results of the steps before it they are {size} bytes of JSON, more than {limit}: return ids or paths")

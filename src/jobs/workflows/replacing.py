@@ -71,6 +71,8 @@ def join(session: Session, place: Place, steps: Sequence[PlannedStep], end: str)
     for job in changed:
         args, kwargs = joined[job.seq]
         session.execute(update(Job).where(Job.seq == job.seq).values(args=args, kwargs=kwargs).execution_options(synchronize_session=False))
+        template = update(StoredStep).where(StoredStep.job_seq == job.seq).values(template=[args, kwargs])
+        session.execute(template.execution_options(synchronize_session=False))
         session.execute(insert(StoredEdge), [{"after_seq": job.seq, "before_seq": seqs[end], "outcome": None}])
     return True
 

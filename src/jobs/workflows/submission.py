@@ -7,6 +7,7 @@ import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
+from typing import Any
 
 from sqlalchemy import insert, select
 from sqlalchemy.orm import Session
@@ -148,7 +149,16 @@ def _stored(step: PlannedStep, workflow_seq: int, job_seq: int) -> dict[str, obj
         "expires_ms": None if expires_after is None or not step.after else expires_after // timedelta(milliseconds=1),
         "released_at": None if step.after else now(),
         "fate": None,
+        "template": _template(given),
     }
+
+
+def _template(given: Submission) -> list[Any] | None:
+    """Return the arguments that a re-run starts from: the release of the step replaces them in its job."""
+    if not given.takes_results:
+        return None
+    message = defaults.sealed(given.message)
+    return [list(message.args), message.kwargs]
 
 
 def _waits_text(after: Sequence[str]) -> str | None:

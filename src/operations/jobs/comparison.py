@@ -26,9 +26,11 @@ from .job_documents import JobSummary
 
 #: log lines of each run that are compared
 MOST_LINES = 500
+#: durations count as alike up to this part of the longer one, and up to these seconds
+ALIKE, CHANCE_S = 0.2, 0.05
 #: equal lines kept around a difference
 AROUND = 3
-#: what varies from run to run: ids, then numbers
+#: parts of a line that vary from run to run: ids, then numbers
 _VARIES = (re.compile(r"\b[0-9a-f]{8,}(?:-[0-9a-f]{4,})*\b", re.IGNORECASE), re.compile(r"\d+(?:[.,:]\d+)*"))
 
 
@@ -44,7 +46,7 @@ class Section(StrEnum):
 
 
 class Row(NamedTuple):
-    """One compared value; `same` None: both are hidden."""
+    """One compared value; `same` None: not compared, as both are secret, or an instant. Durations are in seconds."""
 
     section: Section
     name: str
@@ -76,13 +78,13 @@ class Comparison:
 
 
 class ComparedValue(TypedDict):
-    """One compared value."""
+    """One compared value; timings are in seconds."""
 
     section: Section
     name: str
     left: Annotated[Json, Field(description="any JSON; null also: none")]
     right: Annotated[Json, Field(description="any JSON; null also: none")]
-    same: Annotated[bool | None, Field(description="null: both are secret")]
+    same: Annotated[bool | None, Field(description="null: not compared, as both are secret, or an instant")]
 
 
 class DifferenceLine(TypedDict):
@@ -168,10 +170,17 @@ def _plain(value: Any) -> Any:
 
 
 def _timings(left: Job, right: Job) -> Iterator[Row]:
-    yield _row(Section.TIMINGS, "Submitted", write_instant(left.created_at), write_instant(right.created_at))
+    yield Row(Section.TIMINGS, "Submitted", write_instant(left.created_at), write_instant(right.created_at), None)
     mine, theirs = _seconds(left), _seconds(right)
     for name, one in mine.items():
-        yield _row(Section.TIMINGS, name, one, theirs[name])
+        yield Row(Section.TIMINGS, name, one, theirs[name], _is_alike(one, theirs[name]))
+
+
+def _is_alike(one: float | None, other: float | None) -> bool:
+    """True if two durations differ by less than a fifth, or by so little that it is chance."""
+    if one is None or other is None:
+        return one is other
+    return abs(one - other) <= max(CHANCE_S, max(one, other) * ALIKE)
 
 
 def _seconds(job: Job) -> dict[str, float | None]:
@@ -181,9 +190,10 @@ def _seconds(job: Job) -> dict[str, float | None]:
     last = job.attempts[-1] if job.attempts else None
     ran = last.finished_at - last.started_at if last is not None else None
     return {
-        "Wait before the first attempt, s": _rounded(None if first is None else first - job.created_at),
-        "Run of the last attempt, s": _rounded(ran),
-        "From submission to end, s": _rounded(None if end is None else end - job.created_at),
+        "Wait before the first attempt": _rounded(None if first is None else first - job.created_at),
+        "Run of the last attempt": _rounded(ran),
+        "From submission to end": _rounded(None if end is None else end - job.created_at),
+        "CPU time of the last attempt": None if last is None or last.cpu_us is None else round(last.cpu_us / 1_000_000, 3),
     }
 
 

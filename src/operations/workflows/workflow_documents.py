@@ -11,9 +11,11 @@ from typing_extensions import TypedDict
 from ...jobs.control.workflows import Found, StepFound, Summary
 from ...jobs.core.states import State
 from ...jobs.core.workflow_models import Fate, When
+from ...sql.clock import now
 from ..format.document_fields import Args, Instant, Json, Kwargs, Next
 from ..format.instants import write_instant
 from ..jobs import job_documents
+from .critical_path import critical_path
 
 
 class WorkflowSummary(TypedDict):
@@ -50,6 +52,8 @@ class StepDocument(TypedDict):
     result: Annotated[Json, Field(description="the actor's return value: any JSON")]
     error: str | None
     attempt: int
+    progress: Annotated[float | None, Field(description="the part that is done, from 0 to 1; null: unknown")]
+    critical: Annotated[bool, Field(description="it is on the critical path")]
     released_at: Instant | None
     started_at: Instant | None
     finished_at: Instant | None
@@ -60,6 +64,8 @@ class WorkflowDocument(WorkflowSummary):
 
     on_dead: Annotated[str, Field(description="wait or cancel: handling of later steps if a step is dead")]
     finished_at: Instant | None
+    critical_path: Annotated[list[str], Field(description="names of the steps that determine its end, so far")]
+    rerun_of: Annotated[str | None, Field(description="id of the workflow whose steps it runs again")]
     steps: list[StepDocument]
 
 
@@ -77,6 +83,8 @@ def summary(workflow: Summary) -> WorkflowSummary:
 
 def whole(workflow: Found) -> WorkflowDocument:
     """A workflow with its steps in submission order."""
+    path = critical_path(workflow, now())
+    critical = [] if path is None else path.names
     return {
         "id": workflow.id,
         "name": workflow.name,
@@ -86,11 +94,13 @@ def whole(workflow: Found) -> WorkflowDocument:
         "created_at": write_instant(workflow.created_at),
         "finished_at": write_instant(workflow.finished_at),
         "counts": dict(Counter(step.state for step in workflow.steps)),
-        "steps": [_step(workflow, step) for step in workflow.steps],
+        "critical_path": critical,
+        "rerun_of": workflow.rerun_of,
+        "steps": [_step(workflow, step, step.name in critical) for step in workflow.steps],
     }
 
 
-def _step(workflow: Found, step: StepFound) -> StepDocument:
+def _step(workflow: Found, step: StepFound, is_critical: bool) -> StepDocument:
     args, kwargs = job_documents.arguments(step)
     return {
         "name": step.name,
@@ -106,6 +116,8 @@ def _step(workflow: Found, step: StepFound) -> StepDocument:
         "result": step.result,
         "error": step.error,
         "attempt": step.attempt,
+        "progress": step.share,
+        "critical": is_critical,
         "released_at": write_instant(step.released_at),
         "started_at": write_instant(step.started_at),
         "finished_at": write_instant(step.finished_at),

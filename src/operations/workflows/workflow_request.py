@@ -85,6 +85,14 @@ class WorkflowBody(ShapeBody, _Steps):
     model_config = example({"steps": [{"actor": "add", "args": [1, 2]}]})
 
 
+class RerunBody(RequestBody):
+    """Body of a re-run."""
+
+    model_config = example({"step": "parse"})
+
+    step: str = Field(min_length=1, max_length=255, description="name of the step to run again, with all that follow it")
+
+
 _UNREAD: dict[str, Any] = {
     **dict.fromkeys(("steps", "chain", "pipeline", "group", "chord"), (list[dict[str, Any]] | None, None)),
     **dict.fromkeys(("on_success", "on_error", "always"), (Any, None)),

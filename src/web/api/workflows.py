@@ -9,7 +9,7 @@ from pydantic import Field
 from typing_extensions import TypedDict
 from werkzeug.exceptions import ServiceUnavailable
 
-from ...jobs.control import workflows
+from ...jobs.control import workflow_reruns, workflows
 from ...jobs.control.workflows import Found
 from ...jobs.core.errors import UnknownJob
 from ...operations.format import json_documents
@@ -18,7 +18,7 @@ from ...operations.jobs import job_request
 from ...operations.people.roles import Role
 from ...operations.workflows import workflow_documents
 from ...operations.workflows.workflow_documents import WorkflowDocument, WorkflowsPage
-from ...operations.workflows.workflow_request import WorkflowBody, read_workflow
+from ...operations.workflows.workflow_request import RerunBody, WorkflowBody, read_workflow
 from ...sql import database
 from ..auth import allow, visitor
 from ..http.json_bodies import Answer, answer, read_json, read_limit
@@ -101,6 +101,19 @@ def act_on_workflow(id: str, action: str) -> Answer[ActedOnWorkflow]:
     with database.write() as session:
         touched = workflows.cancel(session, id) if action == "cancel" else workflows.retry(session, id)
     return answer({"id": id, "state": _find(id).state, "steps": touched, "url": _url(id)})
+
+
+@api.post("/workflows/<id>/re-run", status=202, headers=(KEY,), sends=("Location",), errors=(404, 409, 422))
+@allow(Role.OPERATOR, action="workflow.re-run")
+def rerun_workflow(id: str, body: RerunBody) -> Answer[WorkflowReceipt]:
+    """Run a step and all that follow it again, as a new workflow; results of other steps are kept."""
+    key = job_request.own_key(request.headers.get("Idempotency-Key"), visitor())
+    with database.write() as session:
+        receipt = workflow_reruns.rerun(session, id, body.step, by=visitor().name, key=key)
+    document: WorkflowReceipt = {"id": receipt.id, "jobs": receipt.jobs, "url": _url(receipt.id)}
+    response = answer(document, 202)
+    response.headers["Location"] = _url(receipt.id)
+    return response
 
 
 def _find(id: str) -> Found:

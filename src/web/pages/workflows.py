@@ -7,18 +7,23 @@ from flask import Response as FlaskResponse
 from flask_wtf.csrf import generate_csrf
 from werkzeug.wrappers import Response
 
-from ...jobs.control import workflows
+from ...jobs.control import workflow_reruns, workflows
 from ...jobs.control.workflows import Found
-from ...jobs.core.errors import NotAllowed, UnknownJob
+from ...jobs.core.errors import JobsError, NotAllowed, UnknownJob
 from ...operations.format.list_filters import read_filter
 from ...operations.people.roles import Role
+from ...operations.workflows.critical_path import critical_path
 from ...sql import database
-from ..auth import allow
+from ...sql.clock import now
+from ..auth import allow, visitor
 from ..live.job_watcher import TooManyStreams
 from ..live.workflow_stream import stream
+from ..render.workflow_gantt import draw_gantt
 from ..render.workflow_graph import draw
 
 blueprint = Blueprint("workflows", __name__)
+#: drawings of a workflow
+VIEWS = ("graph", "gantt")
 
 
 @blueprint.get("/workflows")
@@ -54,7 +59,21 @@ def events(id: str) -> FlaskResponse | tuple[str, int]:
         return stream(found.id, lambda found: _render("workflows/_event.html", found))
     except TooManyStreams:
         # htmx inserts this polling element instead of the stream.
-        return render_template("workflows/_poll.html", workflow=found), 503
+        return render_template("workflows/_poll.html", workflow=found, view=request.args.get("view")), 503
+
+
+@blueprint.post("/workflows/<id>/re-run")
+@allow(Role.OPERATOR, action="workflow.re-run")
+def rerun(id: str) -> Response:
+    """Run a step and all that follow it again, as a new workflow."""
+    try:
+        with database.write() as session:
+            receipt = workflow_reruns.rerun(session, id, request.form.get("step", ""), by=visitor().name)
+    except (NotAllowed, JobsError) as error:
+        flash(f"Not run again: {str(error).rstrip('.')}.", "error")
+        return redirect(url_for("workflows.show", id=id), 303)
+    flash("The step and those that follow it run again, as this new workflow.", "success")
+    return redirect(url_for("workflows.show", id=receipt.id), 303)
 
 
 @blueprint.post("/workflows/<id>/<any(cancel, retry):action>")
@@ -80,4 +99,7 @@ def _find(id: str) -> Found:
 
 
 def _render(template: str, found: Found) -> str:
-    return render_template(template, workflow=found, graph=draw(found))
+    view = request.args.get("view") if request.args.get("view") in VIEWS else VIEWS[0]
+    present, path = now(), critical_path(found, now())
+    drawing = {"gantt": draw_gantt(found, present)} if view == "gantt" else {"graph": draw(found, path)}
+    return render_template(template, workflow=found, view=view, path=path, **drawing)

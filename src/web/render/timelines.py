@@ -12,8 +12,8 @@ from ...operations.jobs.job_timeline import Period, Wait
 from ...quantities import span
 from ...settings import get_settings
 
-#: least visible width of a bar, in percent
-LEAST = 0.4
+#: least visible width of a bar, and that of the axis, in percent: the rest is for the symbol behind the last bar
+LEAST, WIDTH = 0.4, 97.0
 #: lanes that are drawn; earlier ones are listed only
 MOST_LANES = 40
 #: marks of an axis at most
@@ -39,7 +39,7 @@ class Axis:
 
     def place(self, instant: datetime) -> float:
         """Return the position of an instant in percent."""
-        return round(min(max((instant - self.begin) / (self.end - self.begin), 0), 1) * 100, 2)
+        return round(min(max((instant - self.begin) / (self.end - self.begin), 0), 1) * WIDTH, 2)
 
     @property
     def marks(self) -> list[tuple[float, str]]:
@@ -66,7 +66,7 @@ class Bar:
 
     @property
     def end(self) -> float:
-        return min(self.x + self.width, 100.0)
+        return round(min(self.x + self.width, WIDTH), 2)
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +114,7 @@ def draw(periods: Sequence[Period]) -> Timeline | None:
 
 def bar(axis: Axis, period: Period) -> Bar:
     """Return the bar of a period, wide enough to be seen."""
-    x = min(axis.place(period.begin), 100 - LEAST)
+    x = min(axis.place(period.begin), WIDTH - LEAST)
     return Bar(period, x, round(max(axis.place(period.end) - x, LEAST), 2))
 
 

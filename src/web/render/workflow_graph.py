@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from ...jobs.control.workflows import Found, StepFound
+from ...jobs.core.states import State
+from ...operations.workflows.critical_path import CriticalPath
 
 #: pixels
 BOX_WIDTH, BOX_HEIGHT = 176, 44
@@ -23,11 +25,18 @@ class Box:
     step: StepFound
     x: int
     y: int
+    is_critical: bool = False
 
     @property
     def label(self) -> str:
         name = self.step.name
         return name if len(name) <= NAME_LENGTH else name[: NAME_LENGTH - 1] + "…"
+
+    @property
+    def bar(self) -> float | None:
+        """Width of the progress bar; None: the step does not run, or reports no progress."""
+        share = self.step.share
+        return None if share is None or self.step.state is not State.RUNNING else round(share * BOX_WIDTH, 1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +45,7 @@ class Line:
 
     path: str
     outcome: str
+    is_critical: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +58,7 @@ class Graph:
     lines: list[Line]
 
 
-def draw(workflow: Found) -> Graph | None:
+def draw(workflow: Found, path: CriticalPath | None = None) -> Graph | None:
     """Lay out the graph from left to right; None: too many steps."""
     if not workflow.steps or len(workflow.steps) > STEP_LIMIT:
         return None
@@ -77,9 +87,13 @@ def draw(workflow: Found) -> Graph | None:
     return Graph(
         width=2 * MARGIN + len(columns) * (BOX_WIDTH + GAP_X) - GAP_X,
         height=2 * MARGIN + tallest * (BOX_HEIGHT + GAP_Y) - GAP_Y,
-        boxes=[Box(step, *places[step.name]) for step in workflow.steps],
+        boxes=[Box(step, *places[step.name], path is not None and step.name in path.names) for step in workflow.steps],
         lines=[
-            Line(_curve(places[edge.before], places[edge.after]), "" if edge.outcome is None else edge.outcome.value)
+            Line(
+                _curve(places[edge.before], places[edge.after]),
+                "" if edge.outcome is None else edge.outcome.value,
+                path is not None and path.joins(edge.before, edge.after),
+            )
             for edge in workflow.edges
         ],
     )

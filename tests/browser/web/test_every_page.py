@@ -78,7 +78,7 @@ PAGES: dict[str, tuple[str, ...]] = {
     "users.index": ("/users",),
     "users.new": ("/users/new",),
     "workflows.index": ("/workflows",),
-    "workflows.show": ("/workflows/{workflow}",),
+    "workflows.show": ("/workflows/{workflow}", "/workflows/{workflow}?view=gantt"),
 }
 EVERY = tuple(path for paths in PAGES.values() for path in paths)
 #: pages with scripts of their own: suggestions, a live job, a preview, a graph

@@ -19,7 +19,7 @@ OPERATOR = {
     "jobs.act", "errors.act", "bulk.confirm", "bulk.start", "jobs.rerun", "jobs.change_and_rerun", "jobs.rerun_with_edits", "jobs.edit", "jobs.save", "api.act", "api.edit", "api.pause", "api.resume", "api.set_limits", "api.follow_code", "api.reset_breaker",
     "schedules.new", "schedules.create", "schedules.edit", "schedules.change", "schedules.act", "api.create_schedule", "api.change_schedule",
     "api.delete_schedule", "api.act_on_schedule", "api.run_schedule_now", "api.backfill_schedule",
-    "api.act_on_workflow", "workflows.act", "controls.pause", "workers.act", "api.act_on_worker", "queues.requeue", "api.requeue_dead_letters", "controls.resume", "controls.limit", "controls.reset",
+    "api.act_on_workflow", "api.rerun_workflow", "workflows.act", "workflows.rerun", "controls.pause", "workers.act", "api.act_on_worker", "queues.requeue", "api.requeue_dead_letters", "controls.resume", "controls.limit", "controls.reset",
     "mails.index", "mails.show", "mails.html", "mails.part", "mails.raw", "mails.resend", "mailbox.index", "mailbox.show", "mailbox.html",
     "mailbox.part", "mailbox.raw", "mailbox.empty", "api.list_mails", "api.show_mail", "api.resend_mail", "api.list_mailbox", "api.show_received",
 }  # fmt: skip

@@ -7,10 +7,13 @@ from typing import Any
 
 import pytest
 from jsonschema import Draft202012Validator
+from sqlalchemy import update
 
 from src.jobs import State
 from src.jobs.control import workflows
+from src.jobs.core.models import Job
 from src.operations.people.roles import Role
+from src.sql.clock import now
 from src.sql.database import read
 from src.up import gunicorn_conf
 from src.web.live import job_watcher, workflow_stream
@@ -220,3 +223,61 @@ def test_the_description_knows_workflows(site: Site) -> None:
     assert not schema.is_valid({"steps": [{"args": []}]})
     assert schema.is_valid({"chain": [{"actor": "add", "args": [1, 2]}, {"group": [{"actor": "mul", "args": [3]}]}]})
     assert not schema.is_valid({"chain": [{"group": [{"args": [3]}]}]})
+
+
+@pytest.mark.both_stores
+def test_a_step_is_run_again_with_what_follows_it_by_page_and_api(site: Site) -> None:
+    visit, program, hand = site.browser(Role.OPERATOR), site.program(Role.OPERATOR), Hand(site.database)
+    accepted = _submitted(program)
+    id, jobs = accepted["id"], accepted["jobs"]
+    assert "Re-run from here" not in visit.get(f"/workflows/{id}").text
+    assert program.post(f"/api/v1/workflows/{id}/re-run", {"step": "a"}).status_code == 409
+    for name, result in (("a", 3), ("b", 9), ("c", 1), ("d", 10)):
+        hand.end(jobs[name], result=result)
+    answer = program.post(f"/api/v1/workflows/{id}/re-run", {"step": "b"})
+    assert answer.status_code == 202, answer.text
+    assert list(answer.get_json()["jobs"]) == ["b", "d"]
+    assert _shown(program, answer.get_json()["id"])["rerun_of"] == id
+    assert program.post(f"/api/v1/workflows/{id}/re-run", {"step": "e"}).status_code == 422
+    page = visit.get(f"/workflows/{id}").text
+    assert page.count("Re-run from here") == 4
+    token = re.search(r'name="csrf_token" value="([^"]+)"', page)
+    assert token is not None
+    led = visit.client.post(f"/workflows/{id}/re-run", data={"csrf_token": token[1], "step": "d"}).location
+    assert f"/workflows/{id}" in visit.get(led).text
+    assert site.browser(Role.SUBMITTER).get(f"/workflows/{id}").text.count("Re-run from here") == 0
+    assert site.program(Role.SUBMITTER).post(f"/api/v1/workflows/{id}/re-run", {"step": "a"}).status_code == 403
+
+
+def test_a_workflow_is_drawn_as_a_graph_or_over_time_with_its_critical_path(site: Site) -> None:
+    visit, program, hand = site.browser(), site.program(), Hand(site.database)
+    accepted = _submitted(program)
+    id, jobs = accepted["id"], accepted["jobs"]
+    hand.end(jobs["a"], result=3)
+    hand.end(jobs["c"], result=1)
+    page = visit.get(f"/workflows/{id}").text
+    assert 'aria-current="page">Graph' in page
+    assert "Critical path so far: a " in in_words(page)
+    assert page.count("box succeeded critical") == 2
+    assert page.count('class="edge succeeded critical"') == 1
+    shown = _shown(program, id)
+    assert shown["critical_path"] == ["a", "c"]
+    assert [step["critical"] for step in shown["steps"]] == [True, False, True, False]
+    gantt = visit.get(f"/workflows/{id}?view=gantt").text
+    assert gantt.count('class="lane"') == 4
+    assert gantt.partition('class="legend"')[0].count('class="piece succeeded"') == 2
+    assert 'class="graph"' not in gantt
+    assert f"/workflows/{id}/events?view=gantt" in gantt
+    assert 'class="lanes gantt"' in visit.get(f"/workflows/{id}/live?view=gantt").text
+
+
+def test_a_running_step_shows_its_progress(site: Site) -> None:
+    program = site.program()
+    accepted = _submitted(program)
+    with site.database.write() as session:
+        values = {"state": State.RUNNING, "attempt": 1, "started_at": now(), "progress_done": 1, "progress_total": 4}
+        session.execute(update(Job).where(Job.id == accepted["jobs"]["a"]).values(**values))
+    assert _shown(program, accepted["id"])["steps"][0]["progress"] == 0.25
+    page = site.browser().get(f"/workflows/{accepted['id']}").text
+    assert 'class="done"' in page
+    assert "· 25 %" in page

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from src.operations.jobs.job_timeline import Period
-from src.web.render.timelines import MARKS, MOST_LANES, Axis, about, draw, rate
+from src.web.render.timelines import MARKS, MOST_LANES, WIDTH, Axis, about, draw, rate
 
 START = datetime(2026, 3, 18, 11, 58, tzinfo=UTC)
 SECONDS = st.floats(0, 40_000_000, allow_nan=False)
@@ -25,9 +25,9 @@ def test_every_bar_is_visible_and_inside(spans: list[tuple[float, float]]) -> No
     assert len(drawn.lanes) == min(len(spans), MOST_LANES)
     for lane in drawn.lanes:
         for bar in lane.bars:
-            assert 0 <= bar.x < bar.end <= 100
+            assert 0 <= bar.x < bar.end <= WIDTH
     assert len(drawn.axis.marks) <= MARKS + 1
-    assert all(0 <= place <= 100 for place, _ in drawn.axis.marks)
+    assert all(0 <= place <= WIDTH for place, _ in drawn.axis.marks)
 
 
 def test_marks_are_at_round_times() -> None:
