@@ -14,11 +14,11 @@ from .api.requests.blueprint import blueprint as api_blueprint
 from .auth import access
 from .auth import pages as auth_pages
 from .http import compression, cookies, errors, headers, health, host_names, metrics, path_segments, request_spans, uploads
-from .pages import account, actors, api_docs, count, emails, mailbox, random_users, reports, schedules, top_bar, workflows
+from .pages import account, actors, api_docs, count, emails, extension_tabs, mailbox, random_users, reports, schedules, top_bar, workflows
 from .pages.admin import audit, backups, configuration, people, sign_ins, tokens, webhooks
 from .pages.fleet import alerts, overrides, overview, queues, workers
 from .pages.jobs import batches, bulk, comparison, error_groups, held, jobs
-from .render import filters, menu, rail_counts
+from .render import extensions, filters, menu, rail_counts
 from .render.menu import Menu, Page
 
 #: bytes of a request body; a bulk request holds many jobs of up to max_message_bytes each
@@ -56,6 +56,7 @@ PAGES = (
     Page(count, "Count", menu=Menu.EXAMPLES, view="show"),
     Page(account),
     Page(top_bar),
+    Page(extension_tabs),
     Page(auth_pages),
 )
 
@@ -77,7 +78,7 @@ def make() -> Flask:
         PERMANENT_SESSION_LIFETIME=sessions.SESSION_LIFE,
         WTF_CSRF_TIME_LIMIT=None,
     )
-    for part in (cookies, compression, headers, errors, uploads, filters, access):
+    for part in (cookies, compression, headers, errors, uploads, filters, extensions, access):
         part.init(app)
     menu.init(app, PAGES)
     rail_counts.init(app)

@@ -10,6 +10,7 @@ from typing import Annotated
 import dramatiq
 from pydantic import BaseModel, Field, SecretStr
 
+from src.console import JobView, Markup, actor_tab, job_tab
 from src.jobs import Upload, UploadLimits, current_job
 
 
@@ -82,3 +83,15 @@ def archive(
     """Put files away."""
     with photo.open() as file:
         return f"{photo.name}: {len(file.read())} bytes, {len(papers or [])} papers, {len(pages or [])} pages"
+
+
+@job_tab("Notes", "add")
+def notes(job: JobView) -> Markup:
+    """A tab of a team."""
+    return Markup("<p>{} of {}</p>").format(job.id, job.actor)
+
+
+@actor_tab("Stock", "add")
+def stock(name: str) -> str:
+    """A tab of a team."""
+    return f"12 of {name}"

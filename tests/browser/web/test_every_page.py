@@ -58,6 +58,8 @@ PAGES: dict[str, tuple[str, ...]] = {
     "held.index": ("/held",),
     "jobs.index": ("/jobs", "/jobs?state=dead"),
     "jobs.show": ("/jobs/{job}", "/jobs/{running}"),
+    "tabs.of_job": ("/jobs/{job}/tabs/notes",),
+    "tabs.of_actor": ("/actors/add/tabs/stock",),
     "jobs.edit": ("/jobs/{waiting}/edit",),
     "comparison.history": ("/jobs/{job}/runs",),
     "comparison.show": ("/jobs/{job}/compare/{succeeded}",),

@@ -52,6 +52,7 @@ ADMIN |= {
 }
 VIEWER |= {"account.show", "account.change_password", "account.end_session", "account.create_token", "account.revoke_token"}
 VIEWER |= {"alerts.index", "bar.find", "bar.suggest", "bar.prefer"}
+VIEWER |= {"tabs.of_job", "tabs.of_actor"}
 OPERATOR |= {"alerts.mute", "alerts.unmute", "api.mute_alert", "api.unmute_alert", "api.purge_queue"}
 SUBMITTER |= {"batches.new", "batches.read", "batches.submit", "batches.discard"}
 OPERATOR |= {"batches.act", "api.count_many", "api.act_on_many"}
@@ -77,7 +78,7 @@ def _address(rule: Rule) -> str:
         "file": "file_" + "0" * 40,
         "other": "nobody-has-this",
     }
-    values |= {"target": "actor:add", "fingerprint": "0" * 16, "setting": "rate_limit", "actor": "add"}
+    values |= {"tab": "none", "target": "actor:add", "fingerprint": "0" * 16, "setting": "rate_limit", "actor": "add"}
     for name, converter in rule._converters.items():
         if isinstance(converter, IntegerConverter):
             values[name] = 1

@@ -32,6 +32,8 @@ OWN = {
     "jobs.edit": "/jobs/{waiting}/edit",
     "jobs.file": "/jobs/{with_file}/files/{file}",
     "jobs.result": "/jobs/{succeeded}/result",
+    "tabs.of_job": "/jobs/{job}/tabs/notes",
+    "tabs.of_actor": "/actors/add/tabs/stock",
     "bulk.confirm": "/jobs/many?verb=retry&q=state:dead",
     "api.job_file": "/api/v1/jobs/{with_file}/files/{file}",
     "api.result": "/api/v1/jobs/{succeeded}/result",
