@@ -36,7 +36,7 @@ VARIANTS = (
 )
 #: streams, which do not end, and addresses that need what this database has not: a pending file or link, a broken sign-in
 LEFT_OUT = {
-    "static", "jobs.events", "api.events", "api.workflow_events", "workflows.events", "auth.follow_link", "auth.sign_in", "jobs.file", "api.job_file",
+    "static", "jobs.events", "api.events", "api.fleet_events", "tabs.of_job", "tabs.of_actor", "api.workflow_events", "workflows.events", "auth.follow_link", "auth.sign_in", "jobs.file", "api.job_file",
     "jobs.result", "api.result", "jobs.rerun", "jobs.edit", "schedules.edit", "batches.new", "batches.template", "actors.form", "schedules.show_preview",
 }  # fmt: skip
 

@@ -47,6 +47,7 @@ VERBS = {
     "schedules": "jobs.schedules",
     "schedule": "jobs.schedules",
     "top": "fleet.top",
+    "events": "fleet.events",
     "completion": "machine.completion",
     "shell": "machine.shell",
     "celery": "celery.commands",
@@ -93,7 +94,7 @@ ACTIONS: dict[str, str | None] = {
         (
             "up", "down", "status", "logs", "doctor", "config", "reset", "backup", "restore", "test", "check", "web", "worker", "scheduler",
             "mailbox", "migrate", "jobs", "job", "pauses", "limits", "breakers", "workflows", "workflow show", "schedules", "schedule show",
-            "schedule preview", "top", "completion", "shell",
+            "schedule preview", "top", "events", "completion", "shell",
             # The verbs that these run write their own entries.
             "celery worker", "celery beat", "celery call", "celery result", "celery purge", "celery inspect", "celery status", "celery control",
             "celery report", "celery list", "celery events", "celery shell",

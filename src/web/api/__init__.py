@@ -4,6 +4,7 @@ from flask import Flask, request
 
 from . import audit, emails, people, reports, schedules, workflows
 from .fleet import alerts, backups, fleet, overrides, webhooks
+from .fleet import events as fleet_events
 from .jobs import actor_calls, bulk, events, files, jobs, logs, results, runs
 from .openapi import document
 from .requests import conditional_requests, rate_limit
@@ -18,6 +19,7 @@ ROUTES = (
     actor_calls,
     overrides,
     events,
+    fleet_events,
     files,
     fleet,
     jobs,

@@ -27,7 +27,9 @@ def of_job(id: str, name: str) -> str:
     tab = extensions.tab("job", job.actor, name)
     if tab is None:
         raise NotFound(f"Jobs of {job.actor} have no tab {name}.")
-    return render_template("extensions/tab.html", tab=tab, job=job, actor=job.actor, outcome=extensions.call(tab.function, extensions.view(job)))
+    return render_template(
+        "extensions/tab.html", tab=tab, job=job, actor=job.actor, outcome=extensions.call(tab.function, extensions.view(job))
+    )
 
 
 @blueprint.get("/actors/<name>/tabs/<tab>")

@@ -33,7 +33,7 @@ _room = threading.BoundedSemaphore(MOST_AT_ONCE)
 
 @dataclass(frozen=True, slots=True)
 class Rendered:
-    """What a call returned, as HTML, or why it failed."""
+    """Result of a call as HTML, or the reason of its failure."""
 
     html: Markup | None = None
     problem: str | None = None

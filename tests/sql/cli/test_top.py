@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 
 from tests.sql.cli.conftest import Terminal
@@ -26,3 +27,11 @@ def test_verbs_actors_and_their_arguments_are_completed(terminal: Terminal) -> N
     assert "run-now" in terminal.completed("./run run-")
     assert "create_random_user_accounts" in terminal.completed("./run submit create_r")
     assert "--total" in terminal.completed("./run submit create_random_user_accounts --to")
+
+
+def test_events_up_to_now_are_printed_as_json_lines(terminal: Terminal) -> None:
+    terminal.run("submit", "add", "--x", "1", "--y", "2")
+    [line] = [line for line in terminal.run("events", "--json", "--since", "60", "--no-follow", "--actor", "add").splitlines() if line]
+    event = json.loads(line)
+    assert (event["type"], event["actor"], event["queue"]) == ("job.submitted", "add", "default")
+    assert "job.submitted" in terminal.run("events", "--since", "60", "--no-follow", "--type", "job.*")

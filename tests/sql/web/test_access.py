@@ -52,6 +52,7 @@ ADMIN |= {
 }
 VIEWER |= {"account.show", "account.change_password", "account.end_session", "account.create_token", "account.revoke_token"}
 VIEWER |= {"alerts.index", "bar.find", "bar.suggest", "bar.prefer"}
+VIEWER |= {"api.fleet_events"}
 VIEWER |= {"tabs.of_job", "tabs.of_actor"}
 OPERATOR |= {"alerts.mute", "alerts.unmute", "api.mute_alert", "api.unmute_alert", "api.purge_queue"}
 SUBMITTER |= {"batches.new", "batches.read", "batches.submit", "batches.discard"}

@@ -20,7 +20,7 @@ from tests.harness.site import Site
 #: addresses that lead to another one
 ELSEWHERE = {"auth.follow_link": 303, "bar.find": 302, "reports.latest": 302, "comparison.choose": 302}
 #: streams end with their job or workflow only; test_live.py reads them
-STREAMS = {"jobs.events", "workflows.events", "api.events", "api.workflow_events"}
+STREAMS = {"api.fleet_events", "jobs.events", "workflows.events", "api.events", "api.workflow_events"}
 #: which of the sample's ids an address means, by the word before it
 NAMES = {
     "actors": "add", "attempts": "1", "batches": "{batch}", "compare": "{succeeded}", "errors": "0123456789abcdef", "jobs": "{job}", "mailbox": "{received}", "mails": "{mail}",
