@@ -10,7 +10,7 @@ from typing import Any
 import dramatiq
 
 from ...broker.options import periodic
-from ..base.differences import unknown
+from ..base.differences import refused, unknown, unsupported, warn_unknown
 from ..canvas import Signature
 from ..conf.conf import Conf
 from ..core import messages, registry, routes
@@ -18,8 +18,11 @@ from ..exceptions import ImproperlyConfigured, NotRegistered
 from ..schedules import maybe_schedule
 from ..task import declaration
 
-ENTRY_KEYS = frozenset({"task", "schedule", "args", "kwargs", "options", "relative"})
+#: `enabled` is a key of django-celery-beat
+ENTRY_KEYS = frozenset({"task", "schedule", "args", "kwargs", "options", "relative", "enabled"})
 ENTRY_OPTIONS = frozenset({"queue", "priority", "expires", "time_limit", "soft_time_limit"})
+#: options of apply_async() that change nothing about a schedule
+_IDLE_OPTIONS = frozenset({"retry", "retry_policy", "ignore_result", "add_to_parent"})
 #: actors of entries, by entry name
 _actors: dict[str, dramatiq.Actor[Any, Any]] = {}
 
@@ -68,8 +71,10 @@ def declare(conf: Conf, place: Place) -> None:
     declared = set()
     for name, given in (conf["beat_schedule"] or {}).items():
         try:
-            declared.add(_declare(conf, owner, name, given))
-        except (NotRegistered, TypeError, ValueError) as error:
+            _check_form(given)
+            if given.get("enabled", True):
+                declared.add(_declare(conf, owner, name, given))
+        except (NotRegistered, TypeError, ValueError, NotImplementedError) as error:
             raise ImproperlyConfigured(f"beat_schedule[{name!r}]: {error}") from error
     for name, actor in list(_actors.items()):
         if actor.options["periodic"].owner.startswith(place.prefix) and name not in declared:
@@ -83,14 +88,34 @@ def declared_names() -> list[str]:
     return sorted(_actors)
 
 
+def is_kept(option: str, value: Any) -> bool | None:
+    """True if a schedule keeps the option of an entry; None if Celery does not know it. Raises for one that would change the call."""
+    if option in ENTRY_OPTIONS:
+        return True
+    if value is None or option in _IDLE_OPTIONS or (option, value) == ("serializer", "json"):
+        return False
+    if f"{option}=)" in refused("apply_async("):
+        raise unsupported(f"apply_async({option}=)")
+    if option in messages.OPTIONS:
+        raise unknown("an option of an entry", option, ENTRY_OPTIONS)
+    return None
+
+
+def _check_form(given: Any) -> None:
+    if not isinstance(given, Mapping) or not {"task", "schedule"} <= given.keys():
+        raise TypeError(f"an entry is a dictionary with task and schedule, not {given!r:.80}")
+
+
 def _declare(conf: Conf, owner: str, name: str, given: Mapping[str, Any]) -> str:
-    for key in given:
-        if key not in ENTRY_KEYS:
-            raise unknown("a key of an entry", key, ENTRY_KEYS)
-    options = dict(given.get("options") or {})
-    for option in options:
-        if option not in ENTRY_OPTIONS:
-            raise unknown("an option of an entry", option, ENTRY_OPTIONS)
+    for key in given.keys() - ENTRY_KEYS:
+        warn_unknown(f"a key of beat_schedule[{name!r}]", key, ENTRY_KEYS, "the schedule does without it")
+    options = {}
+    for option, value in (given.get("options") or {}).items():
+        kept = is_kept(option, value)
+        if kept:
+            options[option] = value
+        elif kept is None:
+            warn_unknown(f"an option of beat_schedule[{name!r}]", option, ENTRY_OPTIONS, "the schedule does without it")
     task: Any = registry.task(given["task"])
     args, kwargs = messages.encoded(task, list(given.get("args") or ()), dict(given.get("kwargs") or {}))
     rule = replace(maybe_schedule(given["schedule"]).declaration(zone=conf.zone_name, args=args, kwargs=kwargs), owner=owner)

@@ -11,7 +11,7 @@ from ...settings import get_settings
 from ..base.differences import unknown, warn_unknown
 from ..exceptions import ImproperlyConfigured
 from . import broker_url
-from .keys import BY_NAME, Effect, new_name
+from .keys import BY_NAME, Effect, namespaced, new_name
 
 _KIND = "a configuration key of Celery"
 
@@ -71,7 +71,7 @@ class Conf(MutableMapping[str, Any]):
         prefix = f"{namespace.rstrip('_').upper()}_" if namespace else ""
         if prefix:
             where = f"{prefix}… of {source if isinstance(source, str) else type(source).__name__}"
-            self._set({name.removeprefix(prefix).lower(): value for name, value in found.items() if name.startswith(prefix)}, where)
+            self._set({key: value for name, value in found.items() if (key := namespaced(name, prefix)) is not None}, where)
         elif isinstance(source, Mapping):
             self.update(found)
         else:

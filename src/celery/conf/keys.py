@@ -78,9 +78,12 @@ KEYS: tuple[Key, ...] = (
            "result_exchange_type", "result_persistent", "result_extended", "result_chord_join_timeout", "result_chord_retry_interval",
            "result_backend_always_retry", "result_backend_max_retries", "result_backend_max_sleep_between_retries_ms",
            "result_backend_base_sleep_between_retries_ms", "override_backends"),
-    *_idle("CALLBOARD_KEEP_SUCCEEDED, CALLBOARD_KEEP_DEAD and CALLBOARD_KEEP_CANCELLED decide how long jobs and their results are kept", "result_expires"),
+    *_idle("CALLBOARD_KEEP_SUCCEEDED, CALLBOARD_KEEP_DEAD and CALLBOARD_KEEP_CANCELLED decide how long jobs and their results are kept", "result_expires",
+           "result_failure_expires", "result_chord_expires"),
+    *_idle("pages show arguments in full, unless they are secret", "task_repr_maxlevels"),
     *_idle("errors are always stored", task_store_errors_even_if_ignored=False),
     *_idle(_ACKS, "task_acks_on_failure_or_timeout", "task_acks_on_failure", "task_acks_on_timeout", "task_reject_on_worker_lost", task_acks_late=False),
+    *_idle("the job of a lost worker is retried in any case, and is dead after CALLBOARD_MAX_CRASHES of them", "task_retry_on_worker_lost"),
     *_idle(_ROWS, "task_publish_retry", "task_publish_retry_policy"),
     *_idle("eager results are not stored", "task_store_eager_result"),
     *_idle("tracebacks are always stored", "task_remote_tracebacks"),
@@ -98,10 +101,11 @@ KEYS: tuple[Key, ...] = (
            "worker_pool_restarts", "worker_proc_alive_timeout", "worker_timer", "worker_timer_precision", "worker_state_db", "worker_enable_remote_control",
            "worker_enable_prefetch_count_reduction", "worker_disable_prefetch", "worker_detect_quorum_queues", "worker_soft_shutdown_timeout",
            "worker_enable_soft_shutdown_on_idle", "worker_cancel_long_running_tasks_on_connection_loss", "worker_deduplicate_successful_tasks",
-           "worker_max_tasks_per_child", "control_queue_ttl", "control_queue_expires", "control_queue_exclusive", "control_queue_durable", "control_exchange"),
-    *_idle("CALLBOARD_LOG_LEVEL and CALLBOARD_LOG_FORMAT decide", "worker_hijack_root_logger", "worker_log_color", "worker_log_format", "worker_task_log_format",
-           "worker_redirect_stdouts", "worker_redirect_stdouts_level"),
-    *_idle(_BEAT, "beat_scheduler", "beat_schedule_filename", "beat_sync_every", "beat_max_loop_interval", "beat_cron_starting_deadline"),
+           "worker_max_tasks_per_child", "worker_pool_start_method", "control_queue_ttl", "control_queue_expires", "control_queue_exclusive", "control_queue_durable", "control_exchange"),
+    *_idle("CALLBOARD_LOG_LEVEL and CALLBOARD_LOG_FORMAT decide", "worker_hijack_root_logger", "worker_log_color", "worker_log_format", "worker_log_datefmt", "worker_task_log_format",
+           "worker_task_log_datefmt", "worker_redirect_stdouts", "worker_redirect_stdouts_level"),
+    *_idle(_BEAT, "beat_scheduler", "beat_schedule_filename", "beat_sync_every", "beat_max_loop_interval", "beat_cron_starting_deadline", "beat_enable_remote_control",
+           "beat_remote_control_max_tick_age"),
     *_idle(_BACKEND, "cache_backend", "cache_backend_options", "couchbase_backend_settings", "arangodb_backend_settings", "mongodb_backend_settings",
            "database_url", "database_engine_options", "database_engine_callback", "database_short_lived_sessions", "database_table_schemas",
            "database_table_names", "database_create_tables_at_setup", "redis_backend_use_ssl", "redis_db", "redis_host", "redis_max_connections",
@@ -131,14 +135,20 @@ _OLD_PREFIXES = {"task_": "CELERY_", "worker_": "CELERYD_", "beat_": "CELERYBEAT
 _OLD: dict[str, str] = {
     "CELERYD_TASK_SOFT_TIME_LIMIT": "task_soft_time_limit",
     "CELERYD_TASK_TIME_LIMIT": "task_time_limit",
+    "CELERYD_WORKER_LOST_WAIT": "worker_lost_wait",
     "CELERY_EAGER_PROPAGATES_EXCEPTIONS": "task_eager_propagates",
     "CELERY_MAX_CACHED_RESULTS": "result_cache_max",
     "CELERY_MESSAGE_COMPRESSION": "task_compression",
+    "CELERY_DISABLE_RATE_LIMITS": "worker_disable_rate_limits",
+    "CELERY_ENABLE_REMOTE_CONTROL": "worker_enable_remote_control",
     "CELERY_REDIRECT_STDOUTS": "worker_redirect_stdouts",
     "CELERY_REDIRECT_STDOUTS_LEVEL": "worker_redirect_stdouts_level",
     "CELERY_RESULT_DBURI": "database_url",
+    "CELERY_RESULT_DB_SHORT_LIVED_SESSIONS": "database_short_lived_sessions",
+    "CELERY_RESULT_DB_TABLENAMES": "database_table_names",
     "CELERY_RESULT_ENGINE_OPTIONS": "database_engine_options",
     "CELERY_SEND_EVENTS": "worker_send_task_events",
+    "CELERY_SEND_TASK_SENT_EVENT": "task_send_sent_event",
     "CELERY_TASK_RESULT_EXPIRES": "result_expires",
 }
 for _key in KEYS:
@@ -151,3 +161,11 @@ for _key in KEYS:
 def new_name(name: str) -> str | None:
     """Return the lower-case name of a key, given in any of Celery's spellings; None: it is unknown."""
     return name if name in BY_NAME else _OLD.get(name)
+
+
+def namespaced(name: str, prefix: str) -> str | None:
+    """Return the key that a name means below a prefix such as `CELERY_`; None: it is outside. Celery reads its old names there too."""
+    if not name.startswith(prefix):
+        return _OLD.get(name) if name.startswith(("CELERYD_", "CELERYBEAT_")) else None
+    key = name.removeprefix(prefix).lower()
+    return key if key in BY_NAME else _OLD.get(name, key)

@@ -9,9 +9,9 @@ from difflib import get_close_matches
 from typing import Any
 
 from ...setting_checks import broker_url, list_of
-from ..app.beat import ENTRY_KEYS, ENTRY_OPTIONS
+from ..app.beat import ENTRY_KEYS, ENTRY_OPTIONS, is_kept
 from ..base.differences import DIFFERENCES, Unsupported, unknown
-from ..conf.keys import BY_NAME, Effect, new_name
+from ..conf.keys import BY_NAME, Effect, namespaced, new_name
 from ..core import routes
 from ..exceptions import ImproperlyConfigured
 from . import assignments, literals
@@ -123,8 +123,9 @@ class _Configuration:
         places = list(self.bodies(meant, source, given))
         for each, body in places:
             for name, value in assignments.assignments(body):
-                if name.startswith(prefix) if prefix else new_name(name) is not None:
-                    self.key(each, name.removeprefix(prefix).lower() if prefix else name, value, prefix)
+                key = namespaced(name, prefix) if prefix else new_name(name)
+                if key is not None:
+                    self.key(each, key, value, prefix)
         if not places:
             self.found.look(
                 self.place(source, node),
@@ -218,14 +219,19 @@ class _Configuration:
         self.found.schedules.append((f"{name}: {ast.unparse(task) if task else '?'}, {ast.unparse(rule) if rule else '?'}", place))
         self.found.differs("beat_schedule", place)
         for key in fields.keys() - ENTRY_KEYS:
-            self.found.change(place, f"beat_schedule[{name!r}]: {unknown('a key of an entry', key, ENTRY_KEYS)}")
+            self.found.look(place, f"beat_schedule[{name!r}]: {unknown('a key of an entry', key, ENTRY_KEYS)}")
         for option, given in assignments.pairs(fields.get("options")):
-            if option not in ENTRY_OPTIONS:
-                self.found.change(
-                    self.place(source, given), f"beat_schedule[{name!r}]: {unknown('an option of an entry', option, ENTRY_OPTIONS)}"
-                )
+            self.option(self.place(source, given), name, option, literals.value(given))
         if rule is not None:
             literals.check_interval(rule, self.place(source, rule), self.found)
+
+    def option(self, place: Place, name: str, option: str, value: Any) -> None:
+        """Note an option of an entry that a schedule refuses, or that Celery does not know."""
+        try:
+            if is_kept(option, value) is None:
+                self.found.look(place, f"beat_schedule[{name!r}]: {unknown('an option of an entry', option, ENTRY_OPTIONS)}")
+        except (Unsupported, TypeError) as error:
+            self.found.change(place, f"beat_schedule[{name!r}]: {error}")
 
     def routes(self, source: Source, value: ast.expr) -> None:
         """Note routes, and those that name more than queue and priority."""

@@ -22,8 +22,13 @@ UNKNOWN = Unknown()
 
 def value(node: ast.AST | None) -> Any:
     """A constant's value, one of a list or dictionary of constants, a timedelta, or arithmetic of these; else UNKNOWN. None for no node."""
-    if node is None:
-        return None
+    try:
+        return None if node is None else _value(node)
+    except (ValueError, TypeError, ArithmeticError):
+        return UNKNOWN
+
+
+def _value(node: ast.AST) -> Any:
     if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Mult | ast.Add | ast.Div):
         left, right = value(node.left), value(node.right)
         if UNKNOWN in (left, right):
@@ -33,10 +38,7 @@ def value(node: ast.AST | None) -> Any:
         words = {word.arg: value(word.value) for word in node.keywords if word.arg}
         numbers = [value(each) for each in node.args]
         return UNKNOWN if UNKNOWN in (*words.values(), *numbers) else timedelta(*numbers, **words)
-    try:
-        return ast.literal_eval(node)
-    except (ValueError, TypeError):
-        return UNKNOWN
+    return ast.literal_eval(node)
 
 
 def check_crontab(node: ast.Call, place: Place, found: Inventory) -> None:

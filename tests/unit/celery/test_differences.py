@@ -49,6 +49,13 @@ def test_names_are_not_listed_twice() -> None:
     assert set(src.celery.__all__) <= set(dir(src.celery))
 
 
+def test_every_key_of_celery_is_known_by_its_new_and_its_old_name() -> None:
+    """keys_of_celery.txt lists the keys of Celery 5.7: SETTING_KEYS of celery.app.defaults, with the old names of _TO_NEW_KEY."""
+    lines = Path(__file__).with_name("keys_of_celery.txt").read_text().splitlines()
+
+    assert [(key, new_name(name)) for key, *old in map(str.split, lines) for name in (key, *old) if new_name(name) != key] == []
+
+
 def test_keys_are_found_by_each_of_their_spellings() -> None:
     spelled = ("task_always_eager", "TASK_ALWAYS_EAGER", "CELERY_TASK_ALWAYS_EAGER", "CELERY_ALWAYS_EAGER")
 

@@ -107,7 +107,10 @@ def test_a_route_and_an_annotation_from_the_configuration(app: Celery) -> None:
 
 
 def test_names_of_django_settings_and_old_names(app: Celery) -> None:
-    settings = SimpleNamespace(CELERY_TASK_ROUTES={"a": "q"}, CELERY_BEAT_SCHEDULE={}, INSTALLED_APPS=[], CELERYX=1)
+    settings = SimpleNamespace(
+        CELERY_TASK_ROUTES={"a": "q"}, CELERY_BEAT_SCHEDULE={}, INSTALLED_APPS=[], CELERYX=1,
+        CELERY_SEND_TASK_SENT_EVENT=True, CELERYD_CONCURRENCY=3,
+    )  # fmt: skip
     app.config_from_object(settings, namespace="CELERY")
     app.config_from_object({"CELERY_TIMEZONE": "Europe/Rome", "CELERYD_TASK_TIME_LIMIT": 30, "CELERY_ALWAYS_EAGER": True})
 
@@ -117,6 +120,7 @@ def test_names_of_django_settings_and_old_names(app: Celery) -> None:
         30,
         True,
     )
+    assert (app.conf.task_send_sent_event, app.conf.worker_concurrency) == (True, 3)
 
 
 @pytest.mark.parametrize(

@@ -10,6 +10,7 @@ import pytest
 import src.actors
 from src.broker.options.periodic import complete_owners, declarations
 from src.celery import Celery
+from src.celery.base.differences import UnknownName
 from src.celery.exceptions import ImproperlyConfigured, Unsupported
 from src.celery.schedules import crontab, maybe_schedule, schedule, solar
 from src.schedules.rows.drafts import Draft
@@ -157,8 +158,9 @@ def test_a_rule_without_a_counterpart_is_refused_where_it_is_written(make: Any, 
     ("entry", "complaint"),
     [
         ({"task": "tasks.unknown", "schedule": 30}, "Task of kind tasks.unknown never registered"),
-        ({"task": "tasks.add", "schedule": 30, "argz": ()}, "do you mean 'args'"),
+        ({"task": "tasks.add"}, "an entry is a dictionary with task and schedule"),
         ({"task": "tasks.add", "schedule": 30, "options": {"countdown": 3}}, "'countdown' is not an option of an entry"),
+        ({"task": "tasks.add", "schedule": 30, "options": {"routing_key": "x"}}, "apply_async(routing_key=) is not available"),
         ({"task": "tasks.add", "schedule": 0.5}, "whole number of seconds"),
     ],
 )
@@ -171,6 +173,31 @@ def test_an_entry_that_cannot_work_is_named_when_the_application_loads(
         app.finalize()
     assert "beat_schedule['wrong']" in str(caught.value)
     assert complaint in str(caught.value)
+
+
+def test_names_in_an_entry_that_celery_does_not_know_are_warned_of_and_left_out(app: Celery, add: Any) -> None:
+    app.conf.beat_schedule = {
+        "described": {
+            "task": "tasks.add", "schedule": 30, "description": "adds", "argz": (),
+            "options": {"queue": "default", "colour": "red", "retry": True, "routing_key": None},
+        }
+    }  # fmt: skip
+
+    with pytest.warns(UnknownName) as caught:
+        app.finalize()
+    assert {str(warning.message).partition(":")[0].partition(".")[0] for warning in caught} == {
+        "'description' is not a key of beat_schedule['described']",
+        "'argz' is not a key of beat_schedule['described']",
+        "'colour' is not an option of beat_schedule['described']",
+    }
+    assert draft("described").every_s == 30
+
+
+def test_an_entry_that_is_not_enabled_has_no_schedule(app: Celery, add: Any) -> None:
+    app.conf.beat_schedule = {"off": {"task": "tasks.add", "schedule": 30, "enabled": False}}
+    app.finalize()
+
+    assert "off" not in declarations(src.actors.broker)
 
 
 def test_schedules_compare_by_their_rule() -> None:

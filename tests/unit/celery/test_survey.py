@@ -140,9 +140,10 @@ def test_configuration_is_read_where_it_is_written(proj: Path) -> None:
         APPS = ["django_celery_beat"]
         CELERY_TASK_SERIALIZER = "pickle"
         CELERY_OWN_NAME = 1
+        CELERY_SEND_TASK_SENT_EVENT = CELERYD_PREFETCH_MULTIPLIER = True
         CELERY_BEAT_SCHEDULE = {
             "hourly": {"task": "proj.tasks.one", "schedule": timedelta(hours=1)},
-            "often": {"task": "proj.tasks.one", "schedule": 0.5, "options": {"headers": {}}},
+            "often": {"task": "proj.tasks.one", "schedule": 0.5, "options": {"headers": {}}, "description": "x"},
             "either": {"task": "proj.tasks.one", "schedule": crontab(0, 0, day_of_week=1, day_of_month=1)},
         }
         CELERY_TASK_ROUTES = {"proj.*": {"queue": "mail"}, "x": {"exchange": "y"}}
@@ -163,19 +164,36 @@ def test_configuration_is_read_where_it_is_written(proj: Path) -> None:
     assert [text for text, _ in found.routes] == ["proj.* -> {'queue': 'mail'}", "x -> {'exchange': 'y'}"]
     assert {text.partition(":")[0] for text, _ in found.keys} == {
         "broker_url", "task_serializer", "beat_schedule", "task_routes", "worker_max_memory_per_child", "timezone",
+        "task_send_sent_event", "worker_prefetch_multiplier",
     }  # fmt: skip
     assert [(str(place), text.partition(":")[0][:44]) for place, text in sorted(found.changes)] == [
         ("settings.py:4", "The broker redis+socket"),
         ("settings.py:5", "django_celery_beat needs Celery itself"),
         ("settings.py:6", "task_serializer='pickle' is not available"),
-        ("settings.py:10", "beat_schedule['often']"),
-        ("settings.py:10", "run_every must be a whole number of seconds "),
-        ("settings.py:11", "crontab(day_of_month= and day_of_week=) is n"),
-        ("settings.py:13", "apply_async(exchange=) is not available"),
+        ("settings.py:11", "beat_schedule['often']"),
+        ("settings.py:11", "run_every must be a whole number of seconds "),
+        ("settings.py:12", "crontab(day_of_month= and day_of_week=) is n"),
+        ("settings.py:14", "apply_async(exchange=) is not available"),
         ("tasks.py:3", "worker_max_memory_per_child is not available"),
         ("tasks.py:5", "app.tasks[name] = task is not available"),
     ]
-    assert [(str(place), text.partition(":")[0]) for place, text in found.unread] == [("settings.py:7", "CELERY_OWN_NAME")]
+    assert [(str(place), text.partition(":")[0]) for place, text in sorted(found.unread)] == [
+        ("settings.py:7", "CELERY_OWN_NAME"),
+        ("settings.py:11", "beat_schedule['often']"),
+    ]
+
+
+def test_values_that_cannot_be_computed_are_left_to_the_eye(proj: Path) -> None:
+    found = surveyed(
+        proj,
+        """        from datetime import timedelta
+        from .celery import app
+        app.conf.beat_schedule = {"x": {"task": "t", "schedule": timedelta(lightyears=1)}, "y": {"task": "t", "schedule": 1 / 0}}
+        app.conf.task_time_limit = "a" + 1
+        """,
+    )
+
+    assert [text.partition(":")[0] for text, _ in found.schedules] == ["x", "y"]
 
 
 def test_the_dictionary_of_another_module_is_found_by_its_name_in_flasks_configuration(proj: Path) -> None:
