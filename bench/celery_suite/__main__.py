@@ -27,7 +27,7 @@ FILES = ("__init__.py", "integration/__init__.py", "integration/conftest.py", "i
 #: a module that newer checkouts have
 HELPERS = "canvas_helpers.py"
 TESTS = ("integration/test_canvas.py", "integration/test_tasks.py")
-OUTCOMES = "CELERY_SUITE_OUTCOMES"
+OUTCOMES, PART = "CELERY_SUITE_OUTCOMES", "CELERY_SUITE_PART"
 #: share of the tests without internals that must pass
 LEAST = 0.8
 #: page that names each failing test with the reason
@@ -40,17 +40,19 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("checkout", type=Path, help="path of a checkout of Celery")
     parser.add_argument("-k", dest="only", default="", help="only tests that match, as in pytest")
-    parser.add_argument("--json", type=Path, help="write every outcome with its traceback to this file")
+    parser.add_argument("--part", default="1/1", metavar="I/N", help="run only the I-th of N parts")
+    parser.add_argument("--json", type=Path, help="add every outcome with its traceback to this file, and report on all in it")
     options = parser.parse_args()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # through every `finally`: nothing stays behind
     with Services() as services, services.place() as place:
-        outcomes = _run(place, options.checkout / "t", options.only)
+        outcomes = _run(place, options.checkout / "t", options.only, options.part)
     if options.json:
+        outcomes = (json.loads(options.json.read_text()) if options.json.exists() else {}) | outcomes
         options.json.write_text(json.dumps(outcomes, indent=1))
     sys.exit(_report(outcomes))
 
 
-def _run(place: Place, source: Path, only: str) -> dict[str, dict[str, str]]:
+def _run(place: Place, source: Path, only: str, part: str) -> dict[str, dict[str, str]]:
     folder = place.folder / "suite"
     for name in (*FILES, *TESTS, *([HELPERS] if (source / HELPERS).exists() else [])):
         target = folder / "t" / name
@@ -69,6 +71,7 @@ def _run(place: Place, source: Path, only: str) -> dict[str, dict[str, str]]:
         "CALLBOARD_ACTORS": "bench.celery_suite.worker",
         FILE: str(place.folder / "notes.db"),
         OUTCOMES: str(found),
+        PART: part,
     }
     python = str(OWN_PROGRAMS / "python")
     worker = [

@@ -22,6 +22,8 @@ from src.jobs import State
 
 #: environment variable with the path of the file for the outcomes
 OUTCOMES = "CELERY_SUITE_OUTCOMES"
+#: environment variable with the part to run: 2/8 is the second of eight
+PART = "CELERY_SUITE_PART"
 #: names in a test's code that reach into Celery, with the reason
 INTERNALS = {
     "BaseKeyValueStoreBackend": "replaces a method of a result backend",
@@ -112,6 +114,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         reason = next((reason for name, reason in INTERNALS.items() if name in named), None)
         if reason is not None:
             _outcomes[item.nodeid] = {"kind": "internals", "reason": reason}
+    number, _, parts = os.environ[PART].partition("/")
+    items[:] = [item for item in items if item.nodeid not in _outcomes][int(number) - 1 :: int(parts)]
 
 
 def _names(function: Callable[..., Any]) -> set[str]:

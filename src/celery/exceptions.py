@@ -16,11 +16,18 @@ from .base.differences import Unsupported, refused, unsupported
 
 __all__ = [
     "AlreadyRegistered",
+    "AlwaysEagerIgnored",
     "BackendError",
     "BackendGetMetaError",
     "BackendStoreError",
+    "CDeprecationWarning",
+    "CPendingDeprecationWarning",
     "CeleryError",
+    "CeleryWarning",
     "ChordError",
+    "DuplicateNodenameWarning",
+    "DuplicateTaskNameWarning",
+    "FixupWarning",
     "Ignore",
     "ImproperlyConfigured",
     "IncompleteStream",
@@ -32,6 +39,8 @@ __all__ = [
     "QueueNotFound",
     "Reject",
     "Retry",
+    "SecurityError",
+    "SecurityWarning",
     "SoftTimeLimitExceeded",
     "TaskError",
     "TaskPredicate",
@@ -104,8 +113,44 @@ class InvalidTaskError(TaskError):
     """Never raised: a message that cannot be a job is held."""
 
 
-class NotConfigured(CeleryError, UserWarning):
+class SecurityError(CeleryError):
+    """Never raised: messages are not signed."""
+
+
+class CeleryWarning(UserWarning):
+    """Base of warnings, which exist for filters that name them."""
+
+
+class NotConfigured(CeleryWarning):
     """Never raised: an application needs no configuration."""
+
+
+class AlwaysEagerIgnored(CeleryWarning):
+    """Never raised."""
+
+
+class DuplicateNodenameWarning(CeleryWarning):
+    """Never raised."""
+
+
+class DuplicateTaskNameWarning(CeleryWarning):
+    """Never raised."""
+
+
+class FixupWarning(CeleryWarning):
+    """Never raised."""
+
+
+class SecurityWarning(CeleryWarning):
+    """Never raised."""
+
+
+class CPendingDeprecationWarning(PendingDeprecationWarning):
+    """Never raised."""
+
+
+class CDeprecationWarning(DeprecationWarning):
+    """Never raised."""
 
 
 class BackendError(Exception):
