@@ -3,6 +3,7 @@
 #: verb -> module of this package that defines it
 VERBS = {
     "up": "machine.up",
+    "demo": "machine.demo",
     "down": "machine.status",
     "status": "machine.status",
     "logs": "machine.diagnostics",
@@ -92,7 +93,7 @@ ACTIONS: dict[str, str | None] = {
     "import-celery": "schedule.import",
     **dict.fromkeys(
         (
-            "up", "down", "status", "logs", "doctor", "config", "reset", "backup", "restore", "test", "check", "web", "worker", "scheduler",
+            "up", "demo", "down", "status", "logs", "doctor", "config", "reset", "backup", "restore", "test", "check", "web", "worker", "scheduler",
             "mailbox", "migrate", "jobs", "job", "pauses", "limits", "breakers", "workflows", "workflow show", "schedules", "schedule show",
             "schedule preview", "top", "events", "completion", "shell",
             # The verbs that these run write their own entries.

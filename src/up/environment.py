@@ -33,7 +33,7 @@ def main(arguments: list[str]) -> None:
         wanted = packages.needed_for(verb, own_broker=broker_is_configured())
         if not is_current(lock):
             wanted.insert(0, packages.VENV)
-        packages.provide(wanted, report, better_with=packages.REPORTS if verb == "up" else ())
+        packages.provide(wanted, report, better_with=packages.REPORTS if verb in {"up", "demo"} else ())
         if not is_current(lock):
             install(lock)
     except (packages.Missing, OSError) as error:

@@ -65,6 +65,7 @@ class Installation:
             database_url=self.settings.effective_database_url,
             smtp_url=self.settings.smtp_url,
             mail_admins=self.settings.mail_admins,
+            actors=self.settings.actors,
         )
 
     def write(self, state: State) -> None:

@@ -75,7 +75,7 @@ def needed_for(verb: str, *, own_broker: bool) -> list[Package]:
     """The packages of a verb; `own_broker`: a RabbitMQ is configured, so no private node is needed."""
     if verb == "test":
         return [RABBITMQ, POSTGRESQL, CHROMIUM, ATOMIC, *REPORTS]
-    if verb == "up" and not own_broker:
+    if verb in {"up", "demo"} and not own_broker:
         return [RABBITMQ]
     return []
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 import shlex
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import click
@@ -32,6 +33,21 @@ from ..shared.data_folder import data_option, data_words, open_folder, report
 @click.option("--logs", is_flag=True, help="Print the log lines of all processes; they are in files in any case.")
 def up(*, detached: bool, data: Path | None, port: int | None, workers: int | None, watch: bool, logs: bool) -> None:
     """Set up whatever is missing, start everything, wait until it is ready, print the sign-in URL."""
+    start(detached=detached, data=data, port=port, workers=workers, watch=watch, logs=logs)
+
+
+@dataclass(frozen=True, slots=True)
+class Special:
+    """Differences of a special installation: a step before its parts start, and the hints of its ready message."""
+
+    before: Callable[[], None]
+    hints: Sequence[str]
+
+
+def start(
+    *, detached: bool, data: Path | None, port: int | None, workers: int | None, watch: bool, logs: bool, special: Special | None = None
+) -> None:
+    """Start the installation of a data folder, and watch it until a stop is requested; detached: return when it is ready."""
     for name, value in (("PORT", port), ("WORKERS", workers)):
         if value is not None:
             os.environ[f"CALLBOARD_{name}"] = str(value)
@@ -43,13 +59,16 @@ def up(*, detached: bool, data: Path | None, port: int | None, workers: int | No
         return
     for complaint in configuration.unknown_variables():
         report(complaint)
+    hints = special.hints if special else ()
+    if special is not None:
+        special.before()
     if detached:
         state = detach.start(folder, lambda: _supervise(folder, settings, _nothing, _nothing, watch), show=click.echo)
-        _say_lines(announce.ready_lines(folder, _joined(state), option=data_words(data), detached=True))
+        _say_lines(announce.ready_lines(folder, _joined(state), option=data_words(data), detached=True, hints=hints))
     else:
 
         def announced(state: State) -> None:
-            _say_lines(announce.ready_lines(folder, state, option=data_words(data)))
+            _say_lines(announce.ready_lines(folder, state, option=data_words(data), hints=hints))
 
         _supervise(folder, settings, _echo if logs else _nothing, announced, watch)
 

@@ -47,7 +47,7 @@ def enter(data: Path | None = None) -> Settings:
     """The data folder's settings, with the addresses of its running processes unless others are configured."""
     folder, settings = open_folder(data)
     state = folder.read_state()
-    for name in RUNNING_FIELDS:
+    for name in (*RUNNING_FIELDS, *(("actors",) if state.supervised else ())):
         if (value := getattr(state, name)) and name not in settings.model_fields_set:
             os.environ[f"CALLBOARD_{name.upper()}"] = value  # inherited by a program that replaces this one
     return read_settings()

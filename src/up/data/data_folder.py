@@ -56,6 +56,7 @@ class State:
     database_url: str = ""
     smtp_url: str = ""
     mail_admins: str = ""
+    actors: str = ""
     seconds: float = 0.0
     first_start: bool = False
     supervisor: PartRecord | None = None

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from sqlalchemy.exc import SQLAlchemyError
 
 from ..data.data_folder import Folder, State
@@ -11,8 +13,8 @@ from . import front_door
 TRY_ACTOR = "create_random_user_accounts"
 
 
-def ready_lines(folder: Folder, state: State, *, option: str = "", detached: bool = False) -> list[str]:
-    """The ready message, which ends with a one-time sign-in link; `option`: ` --data DIR` for later commands."""
+def ready_lines(folder: Folder, state: State, *, option: str = "", detached: bool = False, hints: Sequence[str] = ()) -> list[str]:
+    """The ready message, which ends with a one-time sign-in link; `option`: ` --data DIR` for later commands; `hints`: first steps."""
     lines = []
     if state.first_start and folder.admin_password.exists():
         lines.append(
@@ -25,7 +27,8 @@ def ready_lines(folder: Folder, state: State, *, option: str = "", detached: boo
     if any(part.role == "mailbox" for part in state.parts):
         lines.append(f"  mail: {state.url}/mailbox")
     lines.append(f"  logs: {folder.logs}   ./run logs{option} -f")
-    lines.append(f"  try: open {TRY_ACTOR} under Actors, fill in the form — or  ./run submit{option} {TRY_ACTOR} --total 100 --wait")
+    usual = f"try: open {TRY_ACTOR} under Actors, fill in the form — or  ./run submit{option} {TRY_ACTOR} --total 100 --wait"
+    lines += [f"  {hint}" for hint in hints or (usual,)]
     lines.append(f"  stop: ./run down{option}" if detached else f"  stop: Ctrl-C, or ./run down{option} in another terminal")
     # Last: the link is what the reader came for, and must not scroll away.
     lines.append(f"✔ ready in {state.seconds} s   {sign_in_link(state)}")

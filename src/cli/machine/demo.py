@@ -1,0 +1,66 @@
+"""demo: a small shop that lives, with a week of history, in a data folder of its own."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import click
+
+from ...settings import get_settings
+from ...up.errors import UpError
+from ...up.locations import PACKAGE, ROOT
+from ...up.parts.apart import Apart
+from ..shared.data_folder import report
+from .up import Special, start
+
+FOLDER = ".callboard-demo"
+#: modules of the shop
+ACTORS = f"{PACKAGE}.demo.shop,{PACKAGE}.demo.shop_console"
+#: services that the demo must not share with another installation
+OWN = ("broker_url", "smtp_url")
+
+
+@click.command()
+@click.option("--detach", "detached", is_flag=True, help="Run in the background: return when everything is ready.")
+@click.option("--data", type=click.Path(file_okay=False, path_type=Path), help=f"Data folder; default: {FOLDER}.")
+@click.option("--port", type=click.IntRange(0, 65535), help="Port of the web front end; default: first free port from 8000.")
+@click.option("--logs", is_flag=True, help="Print the log lines of all processes; they are in files in any case.")
+def demo(*, detached: bool, data: Path | None, port: int | None, logs: bool) -> None:
+    """Start a small shop with a week of history, beside a normal ./run up and without touching it."""
+    folder = data or _usual_folder()
+    path = Path(os.environ.get("CALLBOARD_CALLED_FROM", "."), folder).resolve()
+    os.environ["CALLBOARD_ACTORS"] = ACTORS
+    os.environ["CALLBOARD_DATABASE_URL"] = f"sqlite:///{path / 'callboard.db'}"
+    hints = (
+        f"try: ./run jobs --data {folder} state:dead   then Errors, and retry the declined cards",
+        f"end: ./run down --data {folder}   delete: ./run reset --data {folder}",
+    )
+    start(detached=detached, data=folder, port=port, workers=1, watch=False, logs=logs, special=Special(_prepare, hints))
+
+
+def _usual_folder() -> Path:
+    """The folder beside `run`, as the caller would write it."""
+    is_here = Path(os.environ.get("CALLBOARD_CALLED_FROM", ".")).resolve() == ROOT.resolve()
+    return Path(FOLDER) if is_here else ROOT / FOLDER
+
+
+def _prepare() -> None:
+    """Write the history of a new demo. Raises UpError if it would share its services."""
+    if shared := [name for name in OWN if name in get_settings().model_fields_set]:
+        names = " and ".join(f"CALLBOARD_{name.upper()}" for name in shared)
+        raise UpError(f"{names} is set, and the demo would share it with your jobs.\nUnset it for the demo, or move .env away meanwhile.")
+    call = Apart(_open_shop)
+    while not call.is_over(1.0):
+        pass
+    if number := call.result():
+        report(f"{number:,} jobs of the last week are written")
+
+
+def _open_shop() -> int:
+    from ... import migrations  # in the child: the supervisor does without
+
+    migrations.migrate()
+    from ...demo.opening import open_shop
+
+    return open_shop()
