@@ -5,7 +5,10 @@ from __future__ import annotations
 from sqlalchemy import Engine, text
 
 #: name -> what it covers; SQLite builds the same ones in its migrations
-LATE = {"ix_jobs_backlog": "jobs (queue, state) WHERE state IN ('scheduled', 'retrying', 'held', 'dead')"}
+LATE = {
+    "ix_jobs_backlog": "jobs (queue, state) WHERE state IN ('scheduled', 'retrying', 'held', 'dead')",
+    "ix_jobs_parent": "jobs (parent_id) WHERE parent_id IS NOT NULL",
+}
 #: an arbitrary constant: the advisory lock of the process that builds them
 _LOCK = 7_236_522
 _IS_VALID = text("SELECT indisvalid FROM pg_index WHERE indexrelid = to_regclass(:name)")

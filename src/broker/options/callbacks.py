@@ -48,7 +48,7 @@ def after_success(broker: Broker, actor: Actor[Any, Any], message: MessageProxy,
             check(each)
         except JobsError as error:
             raise UnstorableResult(f"{each.message.actor_name}, which follows it, cannot take its result: {error}") from None
-    return placed(following)
+    return placed(following, message.message_id)
 
 
 def after_failure(
@@ -83,14 +83,15 @@ def after_failure(
         following.append(_callback(broker, last, _plain(message), {"retries": failures, "max_retries": most}))
     for each in following:
         check(each)
-    return placed(following)
+    return placed(following, message.message_id)
 
 
-def placed(following: Sequence[Submission]) -> list[Submission]:
-    """Return these submissions with the trace context of the attempt that they follow."""
+def placed(following: Sequence[Submission], parent_id: str | None = None) -> list[Submission]:
+    """Return these submissions with the job that they follow, and the trace context of its attempt."""
+    following = [replace(each, parent_id=parent_id) for each in following] if parent_id is not None else list(following)
     spans = tracing.active()
     if spans is None:
-        return list(following)
+        return following
     carrier = spans.carrier()
     return [replace(each, trace=carrier) for each in following]
 

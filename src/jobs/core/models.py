@@ -55,6 +55,7 @@ class Job(Base):
         # Jobs on the usual way, from queued to succeeded, never enter it.
         partial("ix_jobs_backlog", "queue", "state", where=f"state IN {listed(*BACKLOG_STATES)}"),
         partial("ix_jobs_rerun_of", "rerun_of", where="rerun_of IS NOT NULL"),
+        partial("ix_jobs_parent", "parent_id", where="parent_id IS NOT NULL"),
         partial("ix_jobs_finished", "finished_at", where="finished_at IS NOT NULL"),
         partial("ix_jobs_dead", "finished_at", where=f"state = '{State.DEAD}'"),
         partial("ix_jobs_running", "worker_id", where=f"state = '{State.RUNNING}'"),
@@ -97,6 +98,7 @@ class Job(Base):
     workflow_seq: Mapped[int | None] = mapped_column(BigInteger)  # the workflow that it is a step of
     cancel_requested: Mapped[bool] = mapped_column(Boolean, default=False)
     rerun_of: Mapped[str | None] = mapped_column(String(255))  # id of the job that it re-runs
+    parent_id: Mapped[str | None] = mapped_column(String(255))  # id of the job whose actor submitted it, or that it follows
     earlier_attempts: Mapped[int | None] = mapped_column(Integer)  # its attempts before an operator's last retry of the ended job
 
     created_at: Mapped[datetime] = mapped_column(UtcDateTime)

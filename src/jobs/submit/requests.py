@@ -8,6 +8,7 @@ from typing import Any
 
 from dramatiq import Message
 
+from ..attempts.current_job import current_job
 from ..core.states import State
 from ..options.job_options import JobOptions, read_message
 from ..options.message_options import OF_SUBMISSION
@@ -35,6 +36,7 @@ class Submission(JobOptions):
     takes_results: bool = False  # its arguments still contain placeholders
     trace: Mapping[str, str] | None = None  # the trace context in which it was requested, if not the current one
     stands_in: str | None = None  # the id of the job that does its work
+    parent_id: str | None = None  # the id of the job whose actor submits it, or that it follows
 
 
 def submission_of(message: Message[Any], delay: int | None = None, **how: Any) -> Submission:
@@ -43,6 +45,8 @@ def submission_of(message: Message[Any], delay: int | None = None, **how: Any) -
     `delay` in milliseconds; raises JobsError naming the invalid option.
     """
     said = message.options if delay is None else {**message.options, "delay": delay}
+    if (running := current_job.job) is not None:
+        how.setdefault("parent_id", running.id)
     if OF_SUBMISSION.isdisjoint(said):
         return Submission(message, **how)
     message = replace(message, options={name: value for name, value in message.options.items() if name not in OF_SUBMISSION})

@@ -95,6 +95,7 @@ def row_of(submission: Submission, present: datetime, *, carried: Mapping[str, s
         "submitted_by": submission.submitted_by,
         "waits_for": waits_for,
         "workflow_seq": submission.workflow_seq,
+        "parent_id": submission.parent_id,
         "publish_at": None if publish_at is None else to_microseconds(publish_at),
         **chosen,
     }

@@ -143,7 +143,7 @@ def check(submission: Submission) -> None:
 
 #: columns that a submission writes: its own, and those of the options
 _NAMES = (
-    "id", "actor", "queue", "state", "reason", "args", "kwargs", "options", "source", "submitted_by", "waits_for", "workflow_seq", "publish_at", *STORED,
+    "id", "actor", "queue", "state", "reason", "args", "kwargs", "options", "source", "submitted_by", "waits_for", "workflow_seq", "parent_id", "publish_at", *STORED,
 )  # fmt: skip
 _values = itemgetter(*_NAMES)
 #: SQL types of the values that are not texts; instants are microseconds

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Annotated, Any
+from typing import Annotated
 
 from pydantic import Field
 from sqlalchemy import select
@@ -19,6 +19,9 @@ from ...jobs.core.workflow_models import StoredEdge, StoredStep
 from ...jobs.submit import reruns
 from ...schedules.rows import queries as schedules
 
+#: source of a job -> its relation to the job that it follows, and the reverse; others were submitted by its actor
+_FOLLOWS = {Source.CALLBACK.value: "callback of", Source.PIPELINE.value: "after"}
+_LED_TO = {Source.CALLBACK.value: "callback", Source.PIPELINE.value: "followed by"}
 #: relatives of one kind that are listed
 MOST = 20
 
@@ -72,7 +75,7 @@ def lineage(session: Session, job: Job) -> Lineage:
     """Return the relatives of a job that the caller may see, at most twenty of a kind."""
     parents = [*_origins(session, job), *_steps(session, job, before=True)]
     again = [Relative("re-run as", Kind.JOB, each["id"], job.actor or "", each["state"]) for each in reruns.of(session, job.id, limit=MOST)]
-    return Lineage(parents, [*again, *_steps(session, job, before=False)])
+    return Lineage(parents, [*again, *_offspring(session, job), *_steps(session, job, before=False)])
 
 
 def document(session: Session, job: Job) -> LineageDocument:
@@ -89,8 +92,8 @@ def _origins(session: Session, job: Job) -> list[Relative]:
     found: list[Relative] = []
     if job.rerun_of is not None:
         found += _job(session, "re-run of", job.rerun_of)
-    if job.source == Source.CALLBACK and (parent := _called_back(job.args)) is not None:
-        found += _job(session, "callback of", parent)
+    if job.parent_id is not None:
+        found += _job(session, _FOLLOWS.get(job.source, "submitted by"), job.parent_id)
     if (step := workflows.membership(session, job)) is not None:
         found.append(Relative(f"step {step.step} of workflow", Kind.WORKFLOW, step.id, step.name))
     if (tick := schedules.of_job(session, job.id)) is not None:
@@ -106,11 +109,12 @@ def _job(session: Session, relation: str, id: str) -> list[Relative]:
     return [] if row is None else [Relative(relation, Kind.JOB, row.id, row.actor or "", row.state)]
 
 
-def _called_back(args: Any) -> str | None:
-    """Return the id in the message that a callback got as its first argument."""
-    message = args[0] if isinstance(args, list) and args else None
-    id = message.get("message_id") if isinstance(message, dict) else None
-    return id if isinstance(id, str) else None
+def _offspring(session: Session, job: Job) -> list[Relative]:
+    """Return the jobs that its actor submitted, or that followed it."""
+    statement = select(Job.id, Job.actor, Job.state, Job.source).where(Job.parent_id == job.id).order_by(Job.seq).limit(MOST)
+    return [
+        Relative(_LED_TO.get(row.source, "submitted"), Kind.JOB, row.id, row.actor or "", row.state) for row in session.execute(statement)
+    ]
 
 
 def _steps(session: Session, job: Job, *, before: bool) -> list[Relative]:

@@ -8,7 +8,7 @@ from datetime import timedelta
 import pytest
 from sqlalchemy import insert, update
 
-from src.jobs import State
+from src.jobs import State, submit
 from src.jobs.attempts import attempt_logs
 from src.jobs.attempts.log_lines import Line
 from src.jobs.core.models import Job, Worker
@@ -169,10 +169,11 @@ def test_lineage_names_re_runs_steps_schedule_batch_and_callbacks(site: Site) ->
     assert relatives(row)[0] == [("row 2 of batch", "batch", batch.rsplit("/", 1)[1])]
 
     with write() as session:
-        from src.jobs import submit
-
-        called = submit(session, message({"message_id": first}, 1), source="callback").id
+        called = submit(session, message(1, 1), source="callback", parent_id=first).id
+        sent = submit(session, message(1, 1), parent_id=first).id
     assert relatives(called)[0] == [("callback of", "job", first)]
+    assert relatives(sent)[0] == [("submitted by", "job", first)]
+    assert relatives(first)[1][1:] == [("callback", "job", called), ("submitted", "job", sent)]
     for id in (first, again, add, mul, row, called):
         words = in_words(visit.get(f"/jobs/{id}").text)
         assert "Lineage" in words
