@@ -16,9 +16,9 @@ from .auth import pages as auth_pages
 from .http import compression, cookies, errors, headers, health, host_names, metrics, path_segments, request_spans, uploads
 from .pages import account, actors, api_docs, count, emails, extension_tabs, mailbox, random_users, reports, schedules, top_bar, workflows
 from .pages.admin import audit, backups, configuration, people, sign_ins, tokens, webhooks
-from .pages.fleet import alerts, overrides, overview, queues, workers
-from .pages.jobs import batches, bulk, comparison, error_groups, held, jobs
-from .render import extensions, filters, menu, rail_counts
+from .pages.fleet import alerts, dead_letters, overrides, overview, queues, workers
+from .pages.jobs import batches, bulk, comparison, error_groups, held, jobs, newer_jobs
+from .render import cards, extensions, filters, menu, rail_counts
 from .render.menu import Menu, Page
 
 #: bytes of a request body; a bulk request holds many jobs of up to max_message_bytes each
@@ -31,13 +31,15 @@ PAGES = (
     Page(actors, "Actors"),
     Page(jobs, "Jobs", parts=("comparison",)),
     Page(comparison),
+    Page(newer_jobs),
     Page(bulk),
     Page(batches),
     Page(error_groups, "Errors"),
     Page(alerts, "Alerts"),
     Page(workflows, "Workflows"),
     Page(schedules, "Schedules"),
-    Page(queues, "Queues"),
+    Page(queues, "Queues", parts=("letters",)),
+    Page(dead_letters),
     Page(workers, "Workers"),
     Page(overrides),
     Page(held, "Held"),
@@ -82,6 +84,7 @@ def make() -> Flask:
         part.init(app)
     menu.init(app, PAGES)
     rail_counts.init(app)
+    cards.init(app)
     api.init(app)
     csrf = cookies.protect(app)
     csrf.exempt(api_blueprint)

@@ -45,7 +45,7 @@ def requeue(queue: str, *, limit: int = MOST) -> Requeued:
     Raises BrokerAway if RabbitMQ does not answer or does not accept one; all others remain dead letters.
     """
     try:
-        with _connected() as connection:
+        with connected() as connection:
             return _requeue(connection, queue, limit)
     except pika.exceptions.UnroutableError as error:
         raise BrokerAway(f"There is no queue {queue} in RabbitMQ to take them. Start a worker that serves it, then try again.") from error
@@ -53,7 +53,7 @@ def requeue(queue: str, *, limit: int = MOST) -> Requeued:
         raise BrokerAway(f"RabbitMQ did not take them ({type(error).__name__}). See ./run status, then try again.") from error
 
 
-def _connected() -> Any:
+def connected() -> Any:
     error: Exception = OSError("no broker is configured")
     for one in parameters("dead letters"):
         try:
@@ -81,21 +81,21 @@ def _requeue(connection: Any, queue: str, limit: int) -> Requeued:
             method, properties, body = channel.basic_get(letters)
             if method is None:
                 break
-            channel.basic_publish("", _origin(queue, properties), body, _fresh(properties), mandatory=True)
+            channel.basic_publish("", origin(queue, properties), body, fresh(properties), mandatory=True)
             channel.basic_ack(method.delivery_tag)
         moved += 1
     log.info("dead_letters_given_back", queue=queue, messages=moved)
     return Requeued(moved, there - moved)
 
 
-def _origin(queue: str, properties: Any) -> str:
+def origin(queue: str, properties: Any) -> str:
     said = (properties.headers or {}).get("x-first-death-queue")
     if said in topology.queues_of(queue):
         return str(said)
     return topology.queue_of(queue, NORMAL_PRIORITY if properties.priority is None else properties.priority)
 
 
-def _fresh(properties: Any) -> Any:
+def fresh(properties: Any) -> Any:
     """The message's own properties, without its history and an expired time to live."""
     properties.headers = {name: value for name, value in (properties.headers or {}).items() if not name.startswith(_PAST)} or None
     properties.expiration = None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+from collections.abc import Iterator
 from typing import NamedTuple
 
 #: part of every fingerprint: a changed rule yields different ones, which never mix with the old ones
@@ -49,9 +50,9 @@ def fingerprint(actor: str, error: str | None, traceback: str | None) -> Fingerp
     return _fingerprint(kind, _place(traceback) or actor, normalise(words))
 
 
-def of_lost_worker(actor: str) -> Fingerprint:
-    """The fingerprint of attempts whose worker was lost."""
-    return _fingerprint(LOST, actor, "its worker was lost")
+def of_lost_worker() -> Fingerprint:
+    """The fingerprint of attempts whose worker was lost: one group for the infrastructure, not one for each actor that happened to run."""
+    return _fingerprint(LOST, "infrastructure", "its worker was lost")
 
 
 def normalise(message: str) -> str:
@@ -80,3 +81,22 @@ def _fingerprint(kind: str, place: str, message: str) -> Fingerprint:
     kind = kind[:255]
     digest = hashlib.sha256("\x1f".join((str(VERSION), kind, place, message)).encode("utf-8", "backslashreplace"))
     return Fingerprint(digest.hexdigest()[:LENGTH], kind, place, message)
+
+
+def pieces(message: str) -> list[tuple[str, bool]]:
+    """Cut a message into pieces, each with True if it varies between the occurrences of a group."""
+    found = [(message[: MESSAGE_LENGTH * 4], False)]
+    for variable, _ in _VARIABLE:
+        found = [piece for text, varies in found for piece in ([(text, True)] if varies else _cut(text, variable))]
+    return found
+
+
+def _cut(text: str, variable: re.Pattern[str]) -> Iterator[tuple[str, bool]]:
+    end = 0
+    for match in variable.finditer(text):
+        if match.start() > end:
+            yield text[end : match.start()], False
+        yield match[0], True
+        end = match.end()
+    if end < len(text):
+        yield text[end:], False

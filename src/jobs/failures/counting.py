@@ -5,6 +5,7 @@ While an attempt ends, only its fingerprint is computed and a count job requeste
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -20,11 +21,13 @@ from ...settings import get_settings
 from ...sql.clock import now
 from ...sql.columns import from_microseconds
 from ...sql.statements import plain, run
+from ...sql.upsert import upsert
 from ..core.fingerprints import LOST, fingerprint, of_lost_worker
 from ..core.guards import guarded
 from ..core.models import Attempt, FailureGroup, Job
 from ..core.states import State, Unique
 from ..submit.submission import submit
+from .models import FailureDay
 
 log = get_logger(__name__)
 
@@ -34,6 +37,8 @@ AT_ONCE = 2_000
 GATHER_S = 30
 #: days without a failure until a group is closed, even if its actors have not run again
 FORGET_DAYS = 7
+#: days of which failures are counted
+DAYS = 14
 #: actors named in a group
 MOST_ACTORS = 10
 
@@ -58,6 +63,7 @@ class _News:
     first: datetime | None = None
     last: datetime | None = None
     actors: set[str] = field(default_factory=set)
+    days: Counter[int] = field(default_factory=Counter)
     sample: tuple[int, int, str, str | None] = (0, 0, "", None)  # the newest: seq, number, error, traceback
 
 
@@ -72,6 +78,7 @@ def note_new(session: Session, limit: int = AT_ONCE) -> int:
         news = found.setdefault(id, _News())
         at = from_microseconds(finished_us)
         news.count += 1
+        news.days[day_of(at)] += 1
         news.first = at if news.first is None or at < news.first else news.first
         if news.last is None or at >= news.last:
             news.last, news.sample = at, (seq, number, error or "", traceback)
@@ -83,6 +90,11 @@ def note_new(session: Session, limit: int = AT_ONCE) -> int:
     return len(rows)
 
 
+def day_of(instant: datetime) -> int:
+    """The number of days from 1970 to an instant's day, UTC."""
+    return int(instant.timestamp() // 86_400)
+
+
 def _count(session: Session, id: str, news: _News) -> None:
     assert news.first is not None
     assert news.last is not None
@@ -90,9 +102,8 @@ def _count(session: Session, id: str, news: _News) -> None:
     group = session.get(FailureGroup, id, with_for_update=True)
     if group is None:
         actor = min(news.actors, default="unknown")
-        known = fingerprint(actor, error, traceback)
-        if known is None or known.id != id:
-            known = of_lost_worker(actor)
+        lost = of_lost_worker()
+        known = lost if id == lost.id else fingerprint(actor, error, traceback) or lost
         group = FailureGroup(
             fingerprint=id, kind=known.kind, place=known.place, message=known.message, actors=[], count=0, count_before=0, mailed_count=0,
             first_seen_at=news.first, opened_at=news.first, last_seen_at=news.last,
@@ -109,6 +120,11 @@ def _count(session: Session, id: str, news: _News) -> None:
     group.actors = sorted({*group.actors, *news.actors})[:MOST_ACTORS]
     group.sample_seq, group.sample_attempt = seq, number
     session.flush()
+    for day, failures in sorted(news.days.items()):
+        new = upsert(session, FailureDay).values(fingerprint=id, day=day, failures=failures)
+        session.execute(
+            new.on_conflict_do_update(index_elements=["fingerprint", "day"], set_={"failures": FailureDay.failures + new.excluded.failures})
+        )
 
 
 def to_mail(session: Session, *, except_actors: Collection[str]) -> list[FailureGroup]:
@@ -135,7 +151,9 @@ def recover(session: Session, *, except_actors: Collection[str]) -> list[Failure
         # Right after a mail about the failure, report its recovery later, in a mail of its own.
         if max(group.last_seen_at, group.mailed_at or group.last_seen_at) > now() - quiet:
             continue
-        recovered = all(_has_succeeded(session, actor, group.last_seen_at) for actor in group.actors)
+        # Any job that has succeeded since proves that a worker is back.
+        enough = any if group.kind == LOST else all
+        recovered = enough(_has_succeeded(session, actor, group.last_seen_at) for actor in group.actors)
         if recovered or group.last_seen_at < now() - timedelta(days=FORGET_DAYS):
             group.recovered_at = now()
             if recovered and group.mailed_at is not None and not set(group.actors) <= set(except_actors):
@@ -161,7 +179,8 @@ def next_check(session: Session) -> datetime | None:
 
 
 def forget(session: Session, *, keep: timedelta) -> int:
-    """Delete the groups not seen for this long; return their number."""
+    """Delete the groups not seen for this long, and old counts per day; return the number of groups."""
+    session.execute(delete(FailureDay).where(FailureDay.day <= day_of(now()) - DAYS))
     over = delete(FailureGroup).where(FailureGroup.last_seen_at < now() - keep)
     return len(session.execute(over.returning(FailureGroup.fingerprint)).all())
 

@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import ColumnElement, and_, func, or_, select, update
+from sqlalchemy import ColumnElement, Text, and_, cast, func, or_, select, tuple_, update
 from sqlalchemy.orm import Session
 
 from ... import audit
@@ -17,6 +17,8 @@ from ...sql.clock import now
 from ..core.errors import JobsError
 from ..core.models import Attempt, FailureGroup, Job, Worker
 from ..search import texts
+from .counting import DAYS, day_of
+from .models import FailureDay
 
 #: newest failures of a group whose distribution is shown
 SAMPLE = 500
@@ -24,7 +26,6 @@ SAMPLE = 500
 SHOWN = 6
 #: characters of a value
 LENGTH = 60
-DAYS = 14
 
 
 class Status(StrEnum):
@@ -36,8 +37,23 @@ class Status(StrEnum):
     MUTED = "muted"  # notifications are off for a while
 
 
+class Sort(StrEnum):
+    """Order of a list of groups; the first is the usual one."""
+
+    LAST = "last"
+    FIRST = "first"
+    COUNT = "count"
+
+
 class UnknownGroup(JobsError):
     """No failure has this fingerprint."""
+
+
+_ORDER: dict[Sort, Any] = {
+    Sort.LAST: FailureGroup.last_seen_at,
+    Sort.FIRST: FailureGroup.first_seen_at,
+    Sort.COUNT: FailureGroup.count,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +63,7 @@ class Page:
     groups: list[FailureGroup]
     next: datetime | None
     counts: dict[Status, int]
+    after: str | None = None  # the same as a fingerprint, for any order
 
 
 def status(group: FailureGroup) -> Status:
@@ -59,18 +76,50 @@ def status(group: FailureGroup) -> Status:
 
 
 def page(
-    session: Session, *, chosen: Status | None = None, before: datetime | None = None, limit: int = 50, may_see: Callable[[str], bool] | None = None
+    session: Session, *, chosen: Status | None = None, sort: Sort = Sort.LAST, text: str = "", before: datetime | None = None,
+    after: str | None = None, limit: int = 50, may_see: Callable[[str], bool] | None = None,
 ) -> Page:  # fmt: skip
-    """Return a page of groups; by default the unresolved ones: open and regressed. `may_see`: leave out groups of other actors."""
+    """Return a page of groups; by default the unresolved ones: open and regressed.
+
+    `text`: only groups in whose type, place, message or actors it occurs; `after`: fingerprint of the last group of the page before;
+    `may_see`: leave out groups of other actors.
+    """
     statement = select(FailureGroup).where(_is(chosen) if chosen else or_(_is(Status.OPEN), _is(Status.REGRESSED)))
     if before is not None:
         statement = statement.where(FailureGroup.last_seen_at < before)
-    groups = list(session.execute(statement.order_by(FailureGroup.last_seen_at.desc()).limit(limit + 1)).scalars())
+    for word in text.split():
+        names = (FailureGroup.kind, FailureGroup.place, FailureGroup.message, FailureGroup.actors)
+        statement = statement.where(or_(*(cast(name, Text).icontains(word, autoescape=True) for name in names)))
+    column = _ORDER[sort]
+    if after is not None:
+        last = select(column).where(FailureGroup.fingerprint == after).scalar_subquery()
+        statement = statement.where(or_(column < last, and_(column == last, FailureGroup.fingerprint < after)))
+    statement = statement.order_by(column.desc(), FailureGroup.fingerprint.desc()).limit(limit + 1)
+    groups = list(session.execute(statement).scalars())
     counts = {each: session.execute(select(func.count()).select_from(FailureGroup).where(_is(each))).scalar_one() for each in Status}
     seen = [group for group in groups[:limit] if may_see is None or all(may_see(actor) for actor in group.actors)]
     if may_see is not None:
         counts = dict.fromkeys(Status, 0)  # the counts would reveal other actors' failures
-    return Page(seen, groups[limit - 1].last_seen_at if len(groups) > limit else None, counts)
+    is_more = len(groups) > limit
+    return Page(seen, groups[limit - 1].last_seen_at if is_more else None, counts, groups[limit - 1].fingerprint if is_more else None)
+
+
+def newest_messages(session: Session, groups: Sequence[FailureGroup]) -> dict[str, str]:
+    """Map fingerprints to the message of the newest failure, as it was; groups whose attempt was deleted are left out."""
+    places = [(group.sample_seq, group.sample_attempt) for group in groups if group.sample_seq is not None]
+    statement = select(Attempt.fingerprint, Attempt.error).where(tuple_(Attempt.job_seq, Attempt.number).in_(places))
+    return {id: error for id, error in session.execute(statement) if id and error} if places else {}
+
+
+def by_day(session: Session, groups: Sequence[FailureGroup]) -> dict[str, list[int]]:
+    """Map fingerprints to the failures of each of the last DAYS days, UTC, oldest first."""
+    first = day_of(now()) - DAYS + 1
+    found = {group.fingerprint: [0] * DAYS for group in groups}
+    statement = select(FailureDay).where(FailureDay.fingerprint.in_(found), FailureDay.day >= first)
+    for each in session.execute(statement).scalars():
+        if 0 <= each.day - first < DAYS:
+            found[each.fingerprint][each.day - first] = each.failures
+    return found
 
 
 def not_recovered(session: Session) -> int:

@@ -286,7 +286,7 @@ def _lost(orphan: _Orphan, death: Death | None) -> ending.Loss:
     else:
         state = State.CANCELLED if orphan.cancel_requested else State.DEAD if crashes >= limit else State.QUEUED
         reason, counted = f"its worker {orphan.worker} {'was lost' if death is None else death.how} ({crashes}/{limit})", 1
-    fingerprint = of_lost_worker(orphan.actor).id
+    fingerprint = of_lost_worker().id
     return ending.Loss(
         orphan.seq, orphan.attempt, state.value, reason, state.is_final, counted, orphan.worker, orphan.started_us, fingerprint
     )

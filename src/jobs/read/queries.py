@@ -115,6 +115,11 @@ def find_many(session: Session, ids: Collection[str]) -> list[Job]:
     return list(session.execute(statement).scalars())
 
 
+def of_numbers(session: Session, seqs: Collection[int]) -> list[Job]:
+    """Return the jobs of these numbers that exist."""
+    return list(session.execute(select(Job).where(Job.seq.in_(seqs)).order_by(Job.seq.desc())).scalars()) if seqs else []
+
+
 def page(
     session: Session,
     *,
@@ -195,6 +200,12 @@ def backlog(session: Session) -> dict[str, dict[State, int]]:
     for queue, state, number in session.execute(select(Job.queue, Job.state, func.count()).where(BACKLOG).group_by(Job.queue, Job.state)):
         found.setdefault(queue, {})[State(state)] = number
     return found
+
+
+def oldest_queued(session: Session, queue: str, *, limit: int = 10) -> list[Job]:
+    """Return the queued jobs of a queue that have been in RabbitMQ for the longest time."""
+    statement = select(Job).where(QUEUED, Job.queue == queue).order_by(Job.published_at, Job.seq).limit(limit)
+    return list(session.execute(statement).scalars())
 
 
 def count_backlog(session: Session, state: State, *, up_to: int = MOST_COUNTED) -> int:

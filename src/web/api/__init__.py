@@ -3,9 +3,9 @@
 from flask import Flask, request
 
 from . import audit, emails, people, reports, schedules, workflows
-from .fleet import alerts, backups, fleet, overrides, webhooks
+from .fleet import alerts, backups, dead_letters, fleet, overrides, webhooks
 from .fleet import events as fleet_events
-from .jobs import actor_calls, bulk, events, files, jobs, logs, results, runs
+from .jobs import actor_calls, bulk, error_groups, events, files, jobs, logs, results, runs
 from .openapi import document
 from .requests import conditional_requests, rate_limit
 from .requests.blueprint import blueprint
@@ -18,6 +18,8 @@ ROUTES = (
     bulk,
     actor_calls,
     overrides,
+    dead_letters,
+    error_groups,
     events,
     fleet_events,
     files,

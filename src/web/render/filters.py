@@ -41,6 +41,7 @@ def init(app: Flask) -> None:
         sentence=sentence,
         json=pretty,
         line=line,
+        marked=tracebacks.marked,
         iso=lambda value: value.isoformat(),
     )
     app.jinja_env.globals.update(

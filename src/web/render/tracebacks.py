@@ -1,11 +1,13 @@
-"""Traceback in three depths: location, application frames, full text."""
+"""Traceback in three depths: location, application frames, full text. Error messages with their variable parts marked."""
 
 from __future__ import annotations
 
 import re
 from dataclasses import dataclass
 
-from ...jobs.core.fingerprints import is_foreign
+from markupsafe import Markup, escape
+
+from ...jobs.core.fingerprints import is_foreign, pieces
 
 _FRAME = re.compile(r'^  File "([^"\n]+)", line (\d+), in ([^\n]+)$')
 
@@ -47,3 +49,8 @@ def depths(traceback: str) -> Depths:
 
 def _left_out(number: int) -> str:
     return f"  … {number} library frame{'' if number == 1 else 's'} …"
+
+
+def marked(message: str) -> Markup:
+    """An error message in which what varies between the failures of a group is marked."""
+    return Markup("").join(Markup("<mark>{}</mark>").format(text) if varies else escape(text) for text, varies in pieces(message))

@@ -7,7 +7,7 @@ from playwright.sync_api import Page, expect
 from tests.harness.callboard import Callboard
 
 #: a browser's report about a background tab, where tests cannot put one
-_HIDDEN = "window.away = true; Object.defineProperty(document, 'hidden', { get: () => window.away });"
+_HIDDEN = "window.away = true; Object.defineProperty(document, 'hidden', { configurable: true, get: () => window.away });"
 _TURN = "away => { window.away = away; document.dispatchEvent(new Event('visibilitychange')) }"
 
 

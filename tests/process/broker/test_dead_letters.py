@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 
 import pika
 import pytest
 
 from src.broker.core import topology
+from src.broker.recover import dead_letter_contents as contents
 from src.broker.recover import dead_letters
 from src.broker.recover.dead_letters import BrokerAway, Requeued
 from src.settings import get_settings
@@ -95,3 +97,53 @@ def test_an_unreachable_broker_is_reported_with_the_cure(monkeypatch: pytest.Mon
     finally:
         monkeypatch.undo()
         get_settings.cache_clear()
+
+
+def put(channel: pika.adapters.blocking_connection.BlockingChannel, *numbers: int) -> None:
+    """Publish messages to the dead-letter queue."""
+    topology.declare(channel, QUEUE)
+    channel.confirm_delivery()
+    for number in numbers:
+        body = {"queue_name": QUEUE, "actor_name": "add", "args": [number], "kwargs": {}, "options": {}, "message_id": f"n{number}"}
+        channel.basic_publish(
+            "", topology.dead_letter_queue(QUEUE), json.dumps(body).encode(), pika.BasicProperties(message_id=f"n{number}")
+        )
+
+
+def numbers() -> list[int]:
+    return [letter.args[0] for letter in contents.peek(QUEUE, limit=3)]
+
+
+def test_a_look_changes_neither_the_order_nor_the_messages_however_often(
+    channel: pika.adapters.blocking_connection.BlockingChannel,
+) -> None:
+    put(channel, *range(5))
+    assert [numbers() for _ in range(contents.RENEWED_AFTER)] == [[0, 1, 2]] * contents.RENEWED_AFTER
+
+    # RabbitMQ 4 would drop them soon: they become copies, at the end.
+    for _ in range(3):
+        assert len(contents.peek(QUEUE, limit=3)) == 3
+    assert sorted(letter.args[0] for letter in contents.peek(QUEUE)) == [0, 1, 2, 3, 4]
+
+
+def test_one_is_requeued_edited_or_deleted_and_the_others_stay(channel: pika.adapters.blocking_connection.BlockingChannel) -> None:
+    put(channel, 1, 2, 3, 4)
+    _, second, third, fourth = contents.peek(QUEUE)
+    contents.requeue_one(QUEUE, third.key, arguments={"args": [33], "kwargs": {"y": 1}})
+    contents.delete_one(QUEUE, second.key)
+    with pytest.raises(contents.UnknownLetter):
+        contents.delete_one(QUEUE, second.key)
+    assert numbers() == [1, 4]
+    _, properties, body = channel.basic_get(QUEUE)
+    assert (json.loads(body)["args"], json.loads(body)["kwargs"], properties.message_id) == ([33], {"y": 1}, "n3")
+    assert fourth.id == "n4"
+
+    channel.basic_publish("", topology.dead_letter_queue(QUEUE), b"\xff no message")
+    assert [letter.actor for letter in contents.peek(QUEUE)] == ["add", "add", None]
+    assert contents.purge(QUEUE) == 3
+    assert contents.peek(QUEUE) == []
+
+
+def test_a_queue_without_dead_letters_shows_none(channel: pika.adapters.blocking_connection.BlockingChannel) -> None:
+    assert contents.peek("nobody_used") == []
+    assert contents.purge("nobody_used") == 0

@@ -51,10 +51,26 @@ ADMIN |= {
     "api.revoke_api_token",
 }
 VIEWER |= {"account.show", "account.change_password", "account.end_session", "account.create_token", "account.revoke_token"}
-VIEWER |= {"alerts.index", "bar.find", "bar.suggest", "bar.prefer"}
 VIEWER |= {"api.fleet_events"}
 VIEWER |= {"tabs.of_job", "tabs.of_actor"}
-OPERATOR |= {"alerts.mute", "alerts.unmute", "api.mute_alert", "api.unmute_alert", "api.purge_queue"}
+VIEWER |= {"alerts.index", "bar.find", "bar.suggest", "bar.prefer", "newer_jobs.show", "api.list_errors"}
+OPERATOR |= {
+    "errors.act_on_many",
+    "letters.index",
+    "letters.act",
+    "letters.purge",
+    "alerts.mute",
+    "alerts.unmute",
+    "api.act_on_error",
+    "api.mute_error",
+    "api.list_dead_letters",
+    "api.requeue_dead_letter",
+    "api.delete_dead_letter",
+    "api.purge_dead_letters",
+    "api.mute_alert",
+    "api.unmute_alert",
+    "api.purge_queue",
+}
 SUBMITTER |= {"batches.new", "batches.read", "batches.submit", "batches.discard"}
 OPERATOR |= {"batches.act", "api.count_many", "api.act_on_many"}
 VIEWER |= {"batches.index", "batches.show", "batches.progress", "batches.rows", "batches.template"}
@@ -79,7 +95,7 @@ def _address(rule: Rule) -> str:
         "file": "file_" + "0" * 40,
         "other": "nobody-has-this",
     }
-    values |= {"tab": "none", "target": "actor:add", "fingerprint": "0" * 16, "setting": "rate_limit", "actor": "add"}
+    values |= {"tab": "none", "target": "actor:add", "key": "0" * 24, "fingerprint": "0" * 16, "setting": "rate_limit", "actor": "add"}
     for name, converter in rule._converters.items():
         if isinstance(converter, IntegerConverter):
             values[name] = 1

@@ -155,3 +155,36 @@ def test_rows_stand_closer_when_asked_and_stay_so(site: Site) -> None:
     assert '<div class="compact">' in visit.get("/jobs?density=compact").text
     assert '<div class="compact">' in visit.get("/jobs").text
     assert '<div class="normal">' in visit.get("/jobs?density=normal").text
+
+
+def test_the_error_column_is_there_where_jobs_have_failed_and_columns_are_chosen_in_the_url_and_remembered(site: Site) -> None:
+    visit, program = site.browser(Role.VIEWER), site.program()
+    id = program.submit("add", 1, 2, priority=9)
+
+    def headings(path: str) -> list[str]:
+        table = visit.get(path).text.partition('<table class="rows jobs">')[2]
+        return re.findall(r"<th scope=\"col\"[^>]*>([^<]+)</th>", table)
+
+    assert headings("/jobs") == ["State", "Actor", "Arguments", "Queue", "Attempt", "Duration", "Submitted"]
+    become(id, state=State.DEAD, error="ValueError: no order 7 in 'shop <1>'")
+    assert headings("/jobs") == ["State", "Actor", "Arguments", "Error", "Queue", "Attempt", "Duration", "Submitted"]
+    assert "ValueError: no order <mark>7</mark> in <mark>&#39;shop &lt;1&gt;&#39;</mark>" in visit.get("/jobs").text
+    assert headings("/jobs?columns=&columns=priority&columns=error&columns=nonsense") == ["State", "Actor", "Error", "Priority"]
+    assert headings("/jobs") == ["State", "Actor", "Error", "Priority"]
+    assert headings("/jobs?columns=usual")[2:4] == ["Arguments", "Error"]
+
+
+def test_a_page_learns_of_newer_jobs_and_of_new_states_without_moving_its_rows(site: Site) -> None:
+    visit, program = site.browser(Role.VIEWER), site.program()
+    shown = program.submit("add", 1, 2)
+    page = html.unescape(visit.get("/jobs?q=actor:add").text)
+    address = re.search(r'hx-get="(/jobs/newer[^"]+)"', page)
+    assert address is not None
+    assert "new · show" not in visit.get(address[1]).text
+    program.submit("add", 3, 4)
+    program.submit("mul", 3, 4)
+    become(shown, state=State.RUNNING)
+    answer = visit.get(address[1]).text
+    assert '<a class="button" href="/jobs?q=actor:add">1 new · show</a>' in answer
+    assert re.search(r'<hx-partial hx-target="#state-\d+" hx-swap="innerHTML"><span class="badge running">', answer)
+    assert "hx-partial" not in site.browser(Role.VIEWER, ["mul"]).get(address[1]).text

@@ -72,12 +72,15 @@ def show(name: str) -> str:
         panel = override_requests.panel(session, Target("queue", name))
         everything = override_requests.panel(session, Target("all")).pause
         backlog = queries.backlog(session).get(name, {})
+        limited = permissions.in_force()
+        # Of a queue with many jobs of other actors, finding the caller's own would read all of them.
+        oldest = queries.oldest_queued(session, name) if limited is None or name in limited.own_queues() else []
         refusals = workers.refusals(session, [*queues_of(name), dead_letter_queue(name)])
     actors = [actor for actor in actor_catalogue.everyone() if actor.queue_name == name]
     waiting = (counted.queued if counted else 0) + sum(backlog.get(state, 0) for state in queue_purge.PURGED)
     return render_template(
         "queues/show.html", name=name, counted=counted, there=broker.of(name), letters=broker.queues.get(dead_letter_queue(name)),
-        panel=panel, everything=everything, actors=actors, most=dead_letters.MOST, drift=drift.of(name, counted, broker), waiting=waiting, purge=queue_purge.query(name), refusals=refusals, wrong=wrong,
+        panel=panel, everything=everything, actors=actors, most=dead_letters.MOST, drift=drift.of(name, counted, broker), waiting=waiting, purge=queue_purge.query(name), refusals=refusals, wrong=wrong, oldest=oldest,
     )  # fmt: skip
 
 

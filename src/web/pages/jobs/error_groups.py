@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from enum import StrEnum
+from typing import TypeVar
 
 from flask import Blueprint, flash, redirect, render_template, request, url_for
 from werkzeug.exceptions import BadRequest
 from werkzeug.wrappers import Response
 
+from .... import audit
 from ....jobs import State, search
 from ....jobs.core.errors import JobsError
-from ....jobs.failures import groups
-from ....jobs.failures.groups import Status
+from ....jobs.failures import counting, groups
+from ....jobs.failures.groups import Sort, Status
 from ....operations.format.instants import parse_instant, write_instant
 from ....operations.jobs.rows import FailureGroup
 from ....operations.people import permissions
@@ -19,10 +22,22 @@ from ....operations.people.roles import Role
 from ....sql import database
 from ....sql.clock import now
 from ...auth import allow, visitor
+from ...auth.pages import own_path
 from ...http import export_formats
 from ...render import tracebacks
 
 blueprint = Blueprint("errors", __name__)
+Word = TypeVar("Word", bound=StrEnum)
+
+#: error groups changed at once
+MOST = 200
+#: characters of a search text
+LONGEST = 200
+_DONE = {
+    "resolve": "Resolved. If it occurs again, it is shown as regressed.",
+    "mute": "Muted: no emails and hidden from the overview until then.",
+    "reopen": "Reopened.",
+}
 
 #: durations of a mute
 MUTES = {"1h": timedelta(hours=1), "1d": timedelta(days=1), "7d": timedelta(days=7), "30d": timedelta(days=30)}
@@ -32,24 +47,33 @@ MUTES = {"1h": timedelta(hours=1), "1d": timedelta(days=1), "7d": timedelta(days
 @allow(Role.VIEWER)
 def index() -> str | Response:
     """List the unresolved groups, or those of one status."""
-    chosen, before = request.args.get("status"), request.args.get("before")
-    if chosen and chosen not in list(Status):
-        raise JobsError(f"Unknown status {chosen!r}. Choose one of {', '.join(Status)}.", field="status")
+    before, text = request.args.get("before"), request.args.get("q", "").strip()[:LONGEST]
+    chosen, sort = _one_of(Status, "status"), _one_of(Sort, "sort") or Sort.LAST
     try:
         until = parse_instant(before) if before else None
     except ValueError as error:
         raise JobsError(str(error), field="before") from None
     with database.read() as session:
-        page = groups.page(session, chosen=Status(chosen) if chosen else None, before=until, may_see=permissions.sight())
+        page = groups.page(
+            session, chosen=chosen, sort=sort, text=text, before=until, after=request.args.get("after"), may_see=permissions.sight()
+        )
+        messages, days = groups.newest_messages(session, page.groups), groups.by_day(session, page.groups)
     if export_formats.requested_format():
-        rows = [_document(group) for group in page.groups]
+        rows = [{**_document(group), "newest_error": messages.get(group.fingerprint)} for group in page.groups]
         return (
             export_formats.as_csv(rows, "errors")
             if export_formats.requested_format() == "csv"
-            else export_formats.as_json({"groups": rows, "next": write_instant(page.next)})
+            else export_formats.as_json(
+                {
+                    "groups": [{**row, "days": days[str(row["fingerprint"])]} for row in rows],
+                    "next": write_instant(page.next),
+                    "after": page.after,
+                }
+            )
         )
     return render_template(
-        "errors/index.html", page=page, chosen=chosen, Status=Status, status=groups.status, next=write_instant(page.next)
+        "errors/index.html", page=page, chosen=chosen, sort=sort, text=text, Status=Status, Sort=Sort, status=groups.status, messages=messages,
+        days=days, mutes=list(MUTES), dates=[now() - timedelta(days=back) for back in range(counting.DAYS - 1, -1, -1)],
     )  # fmt: skip
 
 
@@ -65,10 +89,11 @@ def show(fingerprint: str) -> str:
         common = groups.common(session, fingerprint)
         affected = search.tally(session, search.parse(f"error:{fingerprint}")).states
     newest = next((attempt.traceback for _, attempt in samples), None)
+    message = next((attempt.error for _, attempt in samples if attempt.error), None)
     depths = tracebacks.depths(newest) if newest else None
     again = affected[State.DEAD] + affected[State.RETRYING]
     return render_template(
-        "errors/show.html", group=group, status=groups.status(group), samples=samples, common=common, affected=affected, again=again, depths=depths,
+        "errors/show.html", group=group, status=groups.status(group), samples=samples, common=common, affected=affected, again=again, depths=depths, message=message,
         mutes=list(MUTES), busiest=max((number for _, number in common.days), default=0),
     )  # fmt: skip
 
@@ -77,20 +102,45 @@ def show(fingerprint: str) -> str:
 @allow(Role.OPERATOR, action="error.{action}")
 def act(fingerprint: str, action: str) -> Response:
     """Resolve, mute or reopen a group."""
-    with database.write() as session:
-        if action == "resolve":
-            groups.resolve(session, fingerprint, by=visitor().name)
-            flash("Resolved. If it occurs again, it is shown as regressed.", "success")
-        elif action == "mute":
-            period = MUTES.get(request.form.get("for", ""))
-            if period is None:
-                raise BadRequest(f"Mute for one of {', '.join(MUTES)}.")
-            groups.mute(session, fingerprint, by=visitor().name, until=now() + period)
-            flash("Muted: no emails and hidden from the overview until then.", "success")
-        else:
-            groups.reopen(session, fingerprint)
-            flash("Reopened.", "success")
+    _act(action, [fingerprint])
+    flash(_DONE[action], "success")
     return redirect(url_for("errors.show", fingerprint=fingerprint), 303)
+
+
+@blueprint.post("/errors/<any(resolve, mute, reopen):action>")
+@allow(Role.OPERATOR, action="error.{action}")
+def act_on_many(action: str) -> Response:
+    """Resolve, mute or reopen the selected groups."""
+    chosen = list(dict.fromkeys(request.form.getlist("fingerprint")))[:MOST]
+    if chosen:
+        _act(action, chosen)
+        flash(f"{len(chosen)} error group{'s' if len(chosen) > 1 else ''}: {_DONE[action][:1].lower()}{_DONE[action][1:]}", "success")
+    else:
+        flash("No error groups selected.", "error")
+    return redirect(own_path(request.form.get("back") or url_for("errors.index")), 303)
+
+
+def _act(action: str, fingerprints: list[str]) -> None:
+    period = MUTES.get(request.form.get("for", ""))
+    if action == "mute" and period is None:
+        raise BadRequest(f"Mute for one of {', '.join(MUTES)}.")
+    with database.write() as session:
+        for fingerprint in fingerprints:
+            if action == "resolve":
+                groups.resolve(session, fingerprint, by=visitor().name)
+            elif action == "mute" and period is not None:
+                groups.mute(session, fingerprint, by=visitor().name, until=now() + period)
+            else:
+                groups.reopen(session, fingerprint)
+        if len(fingerprints) > 1:
+            audit.about("error", ", ".join(fingerprints)[:200])
+
+
+def _one_of(kind: type[Word], name: str) -> Word | None:
+    text = request.args.get(name)
+    if text and text not in list(kind):
+        raise JobsError(f"Unknown {name} {text!r}. Choose one of {', '.join(kind)}.", field=name)
+    return kind(text) if text else None
 
 
 def _document(group: FailureGroup) -> dict[str, object]:

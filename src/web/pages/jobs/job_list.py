@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ....jobs import State, search
+from ....jobs.read import queries
 from ....jobs.search import Query, QueryError, Tally
 from ....jobs.search.facets import Facets, facets, facets_of
 from ....jobs.search.fields import FIELDS
@@ -17,12 +18,21 @@ from ....operations.people.caller import Caller
 from ....operations.people.models import SavedView
 from ....quantities import number
 from ....sql import database
-from . import saved_views
+from . import columns, saved_views
 from .query_completion import Completion, completions
 
 ROWS = 50
 #: rows of an export
 MOST_ROWS = 1_000
+
+
+@dataclass(frozen=True, slots=True)
+class Columns:
+    """The shown columns, besides state and actor."""
+
+    shown: list[str]
+    every: Mapping[str, str] = field(default_factory=lambda: columns.COLUMNS)
+    numbers: frozenset[str] = columns.NUMBERS
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +94,16 @@ class Listing:
         """The page title."""
         return f"{self.state.capitalize()} jobs" if self.state else "Jobs"
 
+    @property
+    def newest(self) -> int:
+        """The number of the newest listed job; 0: none."""
+        return max((job.seq for job in self.jobs), default=0)
+
+    @property
+    def unfinished(self) -> str:
+        """The numbers of the listed jobs that may still change, for the URL."""
+        return ",".join(str(job.seq) for job in self.jobs if not job.state.is_final)
+
     def count(self, state: State) -> str:
         """The number of jobs in a state that match the rest of the query; "" for none."""
         number = self.tally.states.get(state, 0)
@@ -106,3 +126,17 @@ class Listing:
 def written(value: int, *, is_whole: bool) -> str:
     """A count, with a plus if it was capped."""
     return number(value) + ("" if is_whole else "+")
+
+
+def newer(parameters: Mapping[str, str]) -> tuple[str, list[Job]]:
+    """The number of matching jobs newer than `since`, up to a page, and the present rows of the jobs that the page shows as unfinished."""
+    wanted, since = read_filter(parameters), _number(parameters.get("since", ""))
+    shown = [_number(text) for text in parameters.get("shown", "").split(",")[:MOST_ROWS]]
+    with database.read() as session:
+        found = search.find(session, wanted.query, limit=ROWS)
+        fresh = sum(job.seq > since for job in found.jobs)
+        return f"{fresh}+" if fresh == ROWS else str(fresh or ""), queries.of_numbers(session, shown)
+
+
+def _number(text: str) -> int:
+    return int(text) if text.isdecimal() and text.isascii() and len(text) <= 18 else 0

@@ -22,8 +22,8 @@ from ...forms.rerun_form import RerunForm
 from ...http import export_formats, uploads
 from ...http.uploads import takes_files
 from ...render import job_results
-from . import saved_views
-from .job_list import Listing
+from . import columns, saved_views
+from .job_list import Columns, Listing
 from .job_page import blueprint, find
 from .query_completion import completions
 
@@ -58,7 +58,8 @@ def index() -> str | FlaskResponse | tuple[str, int]:
         return export_formats.as_json(listing.document())
     if export_formats.requested_format() == "csv":
         return export_formats.as_csv(listing.rows(), "jobs")
-    return render_template("jobs/index.html", listing=listing, density=_density())
+    shown = Columns(columns.chosen(request.args.getlist("columns"), cookie, listing.jobs))
+    return render_template("jobs/index.html", listing=listing, columns=shown, density=_density())
 
 
 @blueprint.get("/jobs/suggest")
