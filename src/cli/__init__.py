@@ -37,6 +37,7 @@ VERBS = {
     "limit": "fleet.overrides",
     "limits": "fleet.overrides",
     "breakers": "fleet.overrides",
+    "forecast": "fleet.forecast",
     "reset-breaker": "fleet.overrides",
     "workers": "fleet.fleet",
     "requeue": "fleet.fleet",
@@ -94,7 +95,7 @@ ACTIONS: dict[str, str | None] = {
     **dict.fromkeys(
         (
             "up", "demo", "down", "status", "logs", "doctor", "config", "reset", "backup", "restore", "test", "check", "web", "worker", "scheduler",
-            "mailbox", "migrate", "jobs", "job", "pauses", "limits", "breakers", "workflows", "workflow show", "schedules", "schedule show",
+            "mailbox", "migrate", "jobs", "job", "pauses", "limits", "breakers", "forecast", "workflows", "workflow show", "schedules", "schedule show",
             "schedule preview", "top", "events", "completion", "shell",
             # The verbs that these run write their own entries.
             "celery worker", "celery beat", "celery call", "celery result", "celery purge", "celery inspect", "celery status", "celery control",

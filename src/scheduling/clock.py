@@ -22,6 +22,7 @@ from ..broker.core.log_throttle import LogThrottle
 from ..broker.core.stop_signals import StopSignals
 from ..broker.core.supervision import Guard, Progress, Supervised
 from ..broker.options import periodic
+from ..broker.options.limits import policies_of
 from ..broker.recover.heartbeat import Beat
 from ..broker.recover.relay import Relay
 from ..jobs.leases.heartbeats import Role
@@ -53,7 +54,7 @@ SOON_S = 0.1
 #: seconds to skip a schedule after an unexpected error
 LEFT_ALONE_S = 5.0
 #: maximum concurrent chores; each has a thread
-CHORES = 4
+CHORES = 5
 #: seconds between comparisons with PostgreSQL's clock
 CHECK_CLOCK_S = 5.0
 
@@ -212,6 +213,7 @@ def main() -> None:
         Chore("tidy", partial(housekeeping.tidy, Sweep(), clock.stopping), every_s=housekeeping.TIDY_S, may_take_s=housekeeping.CLEAN_UP_S),
         Chore("keep_up", housekeeping.keep_up, every_s=housekeeping.KEEP_UP_S),
         Chore("watch", fleet_watch.check, every_s=fleet_watch.CHECK_S),
+        Chore("forecasts", partial(housekeeping.sample_forecasts, policies_of(broker)), every_s=housekeeping.FORECASTS_S),
         Chore("tidy_files", housekeeping.tidy_files, every_s=housekeeping.TIDY_FILES_S, may_take_s=housekeeping.CLEAN_UP_S),
     )
     for chore in chores:

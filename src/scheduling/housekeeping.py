@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from threading import Event
 
 from dramatiq.broker import Broker
@@ -21,8 +21,10 @@ from ..jobs.batches import batches
 from ..jobs.core.guards import guarded
 from ..jobs.failures import counting
 from ..jobs.files import references, result_files, uploads
+from ..jobs.forecasts import forecast, records
 from ..jobs.leases import heartbeats
 from ..jobs.leases.workers import forget_old
+from ..jobs.limits.admission import Policy
 from ..jobs.search import texts
 from ..jobs.upkeep import ended_counts, retention
 from ..jobs.upkeep.retention import Sweep
@@ -44,6 +46,8 @@ KEEP_UP_S = 2
 KEEP_UP_FOR_S = 1.0
 #: seconds between scans for orphaned result files
 TIDY_FILES_S = 3_600
+#: seconds between samples of forecasts
+FORECASTS_S = 10
 #: seconds that retention may go on in one clean-up
 PRUNE_FOR_S = TIDY_S * 0.9
 #: retention rests for so many times as long as it worked: workers shall not notice it
@@ -99,7 +103,7 @@ def tidy(sweep: Sweep | None = None, stopping: Event | None = None) -> None:
         get_database().check_clock()
         for prune in (
             forget_old, heartbeats.forget_old, retention.tidy, batches.prune, ticks_retention.prune, audit_retention.prune, alerts.prune, stacks.prune,
-            ended_counts.prune,
+            ended_counts.prune, records.prune,
         ):  # fmt: skip
             with guarded("not_pruned", what=prune.__module__), write() as session:
                 prune(session)
@@ -146,6 +150,17 @@ def _keep_up(note: Callable[[Session], int], at_once: int) -> None:
                 noted = note(session)
     except IntegrityError:
         log.debug("another_scheduler_was_faster")  # conflict on the same rows; the next run continues
+
+
+def sample_forecasts(policies: Mapping[str, Policy]) -> None:
+    """Judge forecasts whose jobs have ended, and record some new ones."""
+    try:
+        with write() as session:
+            forecast.sample(session, policies)
+    except Exception as error:
+        if not is_outage(error):
+            raise
+        log_outage(log, "forecasts_wait_for_sql", error)
 
 
 def tidy_files() -> None:

@@ -60,6 +60,11 @@ class Limits(Middleware):
         return BreakerReport(actor, error is not None, breaker.failures, breaker.probe_every / 1000)
 
 
+def policies_of(broker: Broker) -> dict[str, Policy]:
+    """Return the limits that a broker's actors declare."""
+    return next(each for each in broker.middleware if isinstance(each, Limits)).policies
+
+
 def _checked(actor: str, breaker: Any) -> CircuitBreaker:
     if not isinstance(breaker, CircuitBreaker):
         raise InvalidOption(actor, f"circuit_breaker must be a CircuitBreaker(failures=…, on=(…,), probe_every=…), not {breaker!r}")

@@ -106,12 +106,15 @@ def _print_log(id: str, attempt: int | None, place: Place | None) -> Place:
 
 def _with_log(id: str) -> dict[str, Any]:
     from ...jobs.attempts import attempt_logs
-    from ...operations.jobs import log_documents
+    from ...operations.jobs import job_forecast, log_documents
     from ...sql import database
 
     document = _document(id)
     with database.read() as session:
-        lines = attempt_logs.tail(session, _look_up(session, id).seq, limit=LINES)
+        found = _look_up(session, id)
+        lines = attempt_logs.tail(session, found.seq, limit=LINES)
+        if not found.state.is_final:
+            document["forecast"] = job_forecast.forecast(session, found)
     return document | {"log": [log_documents.document(line) for line in lines]}
 
 

@@ -11,7 +11,7 @@ from flask import Flask, g
 from ...jobs import State
 from ...operations.arguments.field import every, takes_files
 from ...operations.format.json_documents import finite, printable
-from ...operations.jobs import job_documents, option_bodies
+from ...operations.jobs import job_documents, job_forecast, option_bodies
 from ...operations.jobs.job_timeline import Wait
 from ...operations.people import permissions
 from ...operations.people.roles import Role
@@ -19,7 +19,7 @@ from ...quantities import number, span
 from ...settings import get_settings
 from ...sql.clock import now
 from ..http import cookies, request_spans, uploads
-from . import job_results, job_snippets, reason_links, timelines, tracebacks
+from . import job_forecasts, job_results, job_snippets, reason_links, timelines, tracebacks
 
 #: maximum characters of a value in a table row
 LINE_LENGTH = 80
@@ -68,6 +68,10 @@ def init(app: Flask) -> None:
         submit_role=permissions.submit_role,
         view_role=permissions.view_role,
         files_of=uploads.files_of,
+        forecast_of=job_forecasts.forecast_of,
+        forecast_place=job_forecast.place,
+        forecast_hit_rate=job_forecast.hit_rate,
+        instant_of=datetime.fromisoformat,
     )
     app.context_processor(lambda: {"visitor": g.get("visitor")})
 
