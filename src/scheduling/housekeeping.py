@@ -26,7 +26,7 @@ from ..jobs.leases import heartbeats
 from ..jobs.leases.workers import forget_old
 from ..jobs.limits.admission import Policy
 from ..jobs.search import texts
-from ..jobs.upkeep import ended_counts, retention
+from ..jobs.upkeep import ended_counts, retention, usage_counts
 from ..jobs.upkeep.retention import Sweep
 from ..logs import get_logger
 from ..schedules.edit import declared_schedules
@@ -103,7 +103,7 @@ def tidy(sweep: Sweep | None = None, stopping: Event | None = None) -> None:
         get_database().check_clock()
         for prune in (
             forget_old, heartbeats.forget_old, retention.tidy, batches.prune, ticks_retention.prune, audit_retention.prune, alerts.prune, stacks.prune,
-            ended_counts.prune, records.prune,
+            ended_counts.prune, records.prune, usage_counts.prune,
         ):  # fmt: skip
             with guarded("not_pruned", what=prune.__module__), write() as session:
                 prune(session)
@@ -126,11 +126,12 @@ def _prune(sweep: Sweep, stopping: Event) -> None:
 
 
 def keep_up() -> None:
-    """Index the texts of new jobs, group new failures, and count ended jobs."""
+    """Index the texts of new jobs, group new failures, count ended jobs and sum what they have used."""
     notes: list[tuple[Callable[[Session], int], int]] = [
         (texts.write_new, texts.AT_ONCE),
         (counting.note_new, counting.AT_ONCE),
         (ended_counts.count_new, ended_counts.AT_ONCE),
+        (usage_counts.count_new, usage_counts.AT_ONCE),
     ]
     try:
         for note, at_once in notes:

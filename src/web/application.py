@@ -16,7 +16,7 @@ from .auth import pages as auth_pages
 from .http import compression, cookies, errors, headers, health, host_names, metrics, path_segments, request_spans, uploads
 from .pages import account, actors, api_docs, count, emails, extension_tabs, mailbox, random_users, reports, schedules, top_bar, workflows
 from .pages.admin import audit, backups, configuration, people, sign_ins, tokens, webhooks
-from .pages.fleet import alerts, dead_letters, forecasts, overrides, overview, queues, workers
+from .pages.fleet import alerts, dead_letters, forecasts, overrides, overview, queues, usage, workers
 from .pages.jobs import batches, bulk, comparison, error_groups, held, jobs, newer_jobs
 from .render import cards, extensions, filters, menu, rail_counts
 from .render.menu import Menu, Page
@@ -41,6 +41,7 @@ PAGES = (
     Page(queues, "Queues", parts=("letters",)),
     Page(dead_letters),
     Page(workers, "Workers"),
+    Page(usage, "Usage", icon="reports"),
     Page(overrides),
     Page(forecasts),
     Page(held, "Held"),

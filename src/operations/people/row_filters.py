@@ -18,6 +18,7 @@ from ...jobs.batches.models import Batch
 from ...jobs.core.models import FailureGroup, Job, Worker
 from ...jobs.core.workflow_models import StoredWorkflow
 from ...jobs.limits.models import BreakerState, Control
+from ...jobs.read.usage_models import Usage
 from ...reports.archive import Report
 from ...schedules.rows.models import Schedule
 from ...sql import database
@@ -27,6 +28,7 @@ from .permissions import Sight, in_force
 #: tables whose rows are of one actor
 BY_ACTOR: tuple[tuple[Any, Any], ...] = (
     (Job, Job.actor), (Schedule, Schedule.actor), (BreakerState, BreakerState.actor), (Report, Report.name), (Batch, Batch.actor), (FormPreset, FormPreset.actor),
+    (Usage, Usage.actor),
 )  # fmt: skip
 
 

@@ -3,7 +3,7 @@
 from flask import Flask, request
 
 from . import audit, emails, people, reports, schedules, workflows
-from .fleet import alerts, backups, dead_letters, fleet, forecasts, overrides, webhooks
+from .fleet import alerts, backups, dead_letters, fleet, forecasts, overrides, usage, webhooks
 from .fleet import events as fleet_events
 from .jobs import actor_calls, bulk, error_groups, events, files, jobs, logs, results, runs
 from .openapi import document
@@ -32,6 +32,7 @@ ROUTES = (
     people,
     reports,
     results,
+    usage,
     runs,
     schedules,
     webhooks,

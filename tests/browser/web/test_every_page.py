@@ -79,6 +79,7 @@ PAGES: dict[str, tuple[str, ...]] = {
     "schedules.show": ("/schedules/{schedule}",),
     "schedules.edit": ("/schedules/{schedule}/edit",),
     "auth.sign_in": ("/sign-in",),
+    "usage.index": ("/usage", "/usage?by=day"),
     "users.index": ("/users",),
     "users.new": ("/users/new",),
     "workflows.index": ("/workflows",),

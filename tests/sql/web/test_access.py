@@ -51,7 +51,7 @@ ADMIN |= {
     "api.revoke_api_token",
 }
 VIEWER |= {"account.show", "account.change_password", "account.end_session", "account.create_token", "account.revoke_token"}
-VIEWER |= {"forecasts.job", "forecasts.queue", "forecasts.actor", "api.forecast_job", "api.forecast_queue"}
+VIEWER |= {"usage.index", "api.list_usage", "forecasts.job", "forecasts.queue", "forecasts.actor", "api.forecast_job", "api.forecast_queue"}
 VIEWER |= {"api.fleet_events"}
 VIEWER |= {"tabs.of_job", "tabs.of_actor"}
 VIEWER |= {"alerts.index", "bar.find", "bar.suggest", "bar.prefer", "newer_jobs.show", "api.list_errors"}

@@ -1,0 +1,22 @@
+"""/api/v1/usage: the bill."""
+
+from __future__ import annotations
+
+from flask import request
+
+from ....operations.fleet import usage_documents
+from ....operations.fleet.usage_documents import UsageDocument, UsageQuery
+from ....operations.people.roles import Role
+from ....sql import database
+from ...auth import allow
+from ...http.json_bodies import Answer, answer
+from ..requests.routes import Routes, Tag
+
+
+@Routes(Tag.FLEET).get("/usage", query=UsageQuery, errors=(422,))
+@allow(Role.VIEWER)
+def list_usage() -> Answer[UsageDocument]:
+    """CPU time, memory, waits and attempts of ended jobs, summed by actor, user, schedule or day (UTC)."""
+    wanted = usage_documents.read(request.args)
+    with database.read() as session:
+        return answer(usage_documents.document(session, wanted))
