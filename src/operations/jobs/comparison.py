@@ -16,7 +16,7 @@ from typing_extensions import TypedDict
 
 from ...jobs.attempts import attempt_logs
 from ...jobs.core.models import Job
-from ...jobs.read import runs
+from ...jobs.search import runs
 from ...sql.clock import now
 from ..format.document_fields import Json
 from ..format.instants import write_instant

@@ -8,11 +8,12 @@ from datetime import timedelta
 import pytest
 from sqlalchemy import insert, update
 
+import tests.actors.web
 from src.jobs import State, submit
 from src.jobs.attempts import attempt_logs
 from src.jobs.attempts.log_lines import Line
 from src.jobs.core.models import Job, Worker
-from src.jobs.read import runs
+from src.jobs.search import extent, runs
 from src.operations.people.roles import Role
 from src.sql.clock import now
 from src.sql.columns import to_microseconds
@@ -20,6 +21,8 @@ from src.sql.database import write
 from tests.harness.jobs import claim, ended, hired, look, message, settle
 from tests.harness.site import Site, in_words
 from tests.harness.workflows import Hand
+
+assert tests.actors.web  # its actors have secrets
 
 pytestmark = pytest.mark.both_stores
 
@@ -54,10 +57,11 @@ def test_runs_with_the_same_arguments_are_found_within_a_bound(site: Site, monke
     assert third[-4:] in page
     assert other[-4:] not in page.partition("Runs with the same arguments")[2]
 
-    monkeypatch.setattr(runs, "LOOKED_AT", 2)  # the bound: third and second are looked at, then the search says where it stopped
+    monkeypatch.setattr(extent, "FIRST", 3)  # the newest three are searched: mul, third and second; then its time is over
+    monkeypatch.setattr(runs, "BUDGET_S", 0.0)
     ids, after, partial = listed()
-    assert (ids, partial) == ([third, second], True)
-    assert listed(f"?after={after}") == ([], str(look(site.database, first).seq), True)
+    assert (ids, after, partial) == ([third, second], str(look(site.database, second).seq), True)
+    assert listed(f"?after={after}") == ([], None, False)
     assert site.browser().get(f"/jobs/{first}/runs?after={after}").status_code == 200
 
 

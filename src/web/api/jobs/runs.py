@@ -6,7 +6,8 @@ from flask import request
 from sqlalchemy.orm import Session
 
 from ....jobs.core.errors import UnknownJob
-from ....jobs.read import queries, runs
+from ....jobs.read import queries
+from ....jobs.search import runs
 from ....operations.format.list_filters import Paging, read_after
 from ....operations.jobs import comparison, job_documents, job_timeline, lineage
 from ....operations.jobs.comparison import ComparisonDocument

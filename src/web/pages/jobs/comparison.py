@@ -6,7 +6,7 @@ from flask import Blueprint, redirect, render_template, request, url_for
 from werkzeug.wrappers import Response
 
 from ....jobs.core.errors import JobsError
-from ....jobs.read import runs
+from ....jobs.search import runs
 from ....operations.format.list_filters import read_after
 from ....operations.jobs import comparison
 from ....operations.people.roles import Role

@@ -13,7 +13,8 @@ from werkzeug.wrappers import Response
 from ....audit import queries as audit_queries
 from ....jobs.attempts import attempt_logs
 from ....jobs.core.errors import UnknownJob
-from ....jobs.read import queries, runs
+from ....jobs.read import queries
+from ....jobs.search import runs
 from ....operations.jobs import job_timeline, lineage, log_documents
 from ....operations.jobs.job_context import context_of
 from ....operations.jobs.rows import Job, LogLine
