@@ -137,7 +137,7 @@ def _fill() -> None:
 
 def _worker(number: int, present: datetime) -> dict[str, Any]:
     return {
-        "id": number, "name": f"worker-{number}:{4200 + number}", "host": f"worker-{number}", "pid": 4200 + number, "version": "2026.47", "threads": 8,
+        "id": 100 + number, "name": f"worker-{number}:{4200 + number}", "host": f"worker-{number}", "pid": 4200 + number, "version": "2026.47", "threads": 8,
         "queues": list(QUEUES), "actors": [*RUNNING, "check_stock", "charge_card", "send_receipt"], "started_at": present - timedelta(hours=9, minutes=number), "heartbeat_at": present + timedelta(hours=1),
         "expires_at": present + timedelta(hours=1), "busy": number, "frontier": {}, "memory_bytes": 96_000_000,
     }  # fmt: skip
@@ -161,7 +161,7 @@ def _running(actor: str, dice: random.Random, present: datetime) -> dict[str, An
     queue, args, (done, total, message) = RUNNING[actor]
     started = present - timedelta(seconds=dice.randrange(5, 50))
     progress = {"progress_done": done, "progress_total": total, "progress_message": message}
-    return _job(actor, queue, args, State.RUNNING, started, started_at=started, worker_id=1, **progress)
+    return _job(actor, queue, args, State.RUNNING, started, started_at=started, worker_id=101, **progress)
 
 
 def _queued(queue: str, number: int, present: datetime) -> dict[str, Any]:

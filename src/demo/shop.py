@@ -101,7 +101,7 @@ def send_receipt(order: int, email: str) -> dict[str, str]:
     bought = goods.order(order)
     lines = [f"{pieces} × {article}: {pieces * goods.PRICES[article] / 100:.2f} €" for article, pieces in bought.items.items()]
     text = f"Dear {bought.customer},\n\nthank you for order {order}:\n\n" + "\n".join(lines) + f"\n\nTotal: {bought.cents / 100:.2f} €"
-    return {"mail": post(current_job.session, Letter(to=[email], subject=f"Your order {order}", context={"letter": text}))}
+    return {"mail": post(current_job.session, Letter(to=[email], subject=f"Your order {order}", text=text))}
 
 
 @dramatiq.actor(queue_name="photos")

@@ -19,7 +19,7 @@ import time
 from contextlib import suppress
 from pathlib import Path
 
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Error, Page, sync_playwright
 
 from src.up import packages
 from tests.harness import ROOT
@@ -52,7 +52,7 @@ class Walk:
         for step in steps(page, section=section):
             begun = time.monotonic()
             self._take(step)
-            self.taken.append((time.monotonic() - begun, f"{step.kind}: {' → '.join(step.words)[:90]}"))
+            self.taken.append((time.monotonic() - begun, f"{step.kind}: {' → '.join(step.words).splitlines()[0][:90]}"))
 
     def stop(self) -> None:
         """Stop what ./run up or ./run demo has started."""
@@ -158,6 +158,8 @@ def main() -> None:
                 walk.follow(walk.clone / "README.md", section="Start")
                 walk.stop()
                 walk.follow(walk.clone / "docs" / "tutorial" / "tour.md")
+            except (AssertionError, Error) as error:
+                sys.exit(f"✘ stumbled after {len(walk.taken)} steps: {error}")
             finally:
                 for seconds, words in walk.taken:
                     print(f"{seconds:6.1f} s  {words}")
