@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from flask import Blueprint, render_template, request
-from werkzeug.exceptions import NotFound
+from flask import Blueprint, render_template
 
 from ....jobs import State, search
 from ....jobs.limits import breakers, overrides
@@ -15,6 +14,7 @@ from ....schedules.rows import queries as schedules
 from ....sql import database
 from ....sql.clock import now
 from ...auth import allow
+from ...http.time_range import current_range
 from . import overview_figures
 
 blueprint = Blueprint("overview", __name__)
@@ -27,9 +27,7 @@ ROWS = 8
 @allow(Role.VIEWER)
 def show() -> str:
     """Health, job counts, throughput, problems that need attention, and running jobs."""
-    period = request.args.get("period", "1h")
-    if period not in overview_figures.PERIODS:
-        raise NotFound(f"Unknown period {period}. Choose one of {', '.join(overview_figures.PERIODS)}.")
+    period = current_range()
     with database.read() as session:
         tally = search.tally(session, search.parse(""))
         health, queues = fleet_health.look(session), queries.queues(session)
@@ -39,8 +37,6 @@ def show() -> str:
             "overview/show.html",
             health=health,
             broker=permissions.numbers(health.broker),
-            period=period,
-            periods=list(overview_figures.PERIODS),
             numbers=overview_figures.five(tally, queues, dead, passed, period),
             passed=passed,
             needs=overview_figures.needs(session, queues, health.workers),

@@ -19,6 +19,8 @@ from ....jobs.read import ended
 from ....jobs.read.queries import QueueCounts
 from ....jobs.search import Tally
 from ....operations.fleet.fleet_health import LATE
+from ....operations.format.instants import write_instant
+from ....operations.format.time_ranges import TimeRange
 from ....operations.jobs.rows import Alert, FailureGroup, Job, Worker
 from ....operations.people import permissions
 from ....quantities import number, span
@@ -36,12 +38,6 @@ FRESH_S = 15.0
 ROWS = 5
 #: maximum alerts listed
 MOST_ALERTS = 20
-#: periods of the chart, with the length of a column
-PERIODS = {
-    "1h": (timedelta(hours=1), timedelta(minutes=2)),
-    "24h": (timedelta(hours=24), timedelta(minutes=30)),
-    "7d": (timedelta(days=7), timedelta(hours=4)),
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +94,7 @@ def needs(session: Session, queues: list[QueueCounts], alive: list[Worker]) -> N
     )
 
 
-def five(tally: Tally, queues: list[QueueCounts], dead_today: int, passed: Throughput, period: str) -> list[Figure]:
+def five(tally: Tally, queues: list[QueueCounts], dead_today: int, passed: Throughput, period: TimeRange) -> list[Figure]:
     """The five counts: running, queued with the oldest age, retrying, dead, and the success rate."""
 
     def counted(state: State, note: str) -> Figure:
@@ -114,7 +110,7 @@ def five(tally: Tally, queues: list[QueueCounts], dead_today: int, passed: Throu
         counted(State.QUEUED, "" if oldest is None else f"oldest {span(now() - oldest)}"),
         counted(State.RETRYING, ""),
         counted(State.DEAD, f"{number(dead_today)} in 24 h"),
-        Figure(done, rate, f"state:{done} finished:{period}", f"success rate, last {period}", done),
+        Figure(done, rate, f"state:{done} finished:{search_span(period)}", f"success rate, {period.label}", done),
     ]
 
 
@@ -122,9 +118,14 @@ _kept: dict[object, tuple[float, Any]] = {}
 _lock = threading.Lock()
 
 
-def throughput(session: Session, period: str) -> Throughput:
+def search_span(period: TimeRange) -> str:
+    """Write a range as a value of the jobs list's query."""
+    return period.name or f"{write_instant(period.since)}..{write_instant(period.until)}"
+
+
+def throughput(session: Session, period: TimeRange) -> Throughput:
     """Throughput of the period, cached for a few seconds per set of visible actors."""
-    key, present = (str(get_database().url), period, permissions.in_force(), cookies.zone().key), time.monotonic()
+    key, present = (str(get_database().url), period.name or (period.since, period.until), permissions.in_force(), cookies.zone().key), time.monotonic()
     with _lock:
         for each in [each for each, (kept_at, _) in _kept.items() if present - kept_at > FRESH_S]:
             del _kept[each]
@@ -134,24 +135,22 @@ def throughput(session: Session, period: str) -> Throughput:
         return found
 
 
-def _throughput(session: Session, period: str) -> Throughput:
-    length, step = PERIODS[period]
-    until = ended.end_of(now(), step)
-    steps = ended.by_step(session, until - length, until, step, may_see=permissions.sight())
+def _throughput(session: Session, period: TimeRange) -> Throughput:
+    steps = ended.by_step(session, period.first, period.last, period.step, may_see=permissions.sight())
     zone = cookies.zone()
-    names = [
-        (until - length + number * step).astimezone(zone).strftime("%H:%M" if length <= timedelta(days=1) else "%d %b")
-        for number in range(len(steps))
-    ]
+    long = period.until - period.since > timedelta(days=1)
+    names = [at.astimezone(zone).strftime("%d %b" if long else "%H:%M") for at in period.columns]
     succeeded = tuple(each.get(State.SUCCEEDED, 0) for each in steps)
     failed = tuple(each.get(State.DEAD, 0) for each in steps)
-    marks = deploys.since(session, until - length)
+    marks = deploys.since(session, period.first)
     chart = Chart(
-        title=f"Finished jobs, last {period}", labels=tuple(names), nothing="No finished jobs.",
+        title=f"Finished jobs, {period.label}", labels=tuple(names), nothing="No finished jobs.",
         series=(Series(name=State.SUCCEEDED, tone=Tone.GOOD, values=succeeded), Series(name=State.DEAD, tone=Tone.WORSE, values=failed)),
     )  # fmt: skip
     at = [
-        ((instant - (until - length)) / length, f"{version} deployed {instant.astimezone(zone):%d %b %H:%M}") for instant, version in marks
+        ((instant - period.first) / (period.last - period.first), f"{version} deployed {instant.astimezone(zone):%d %b %H:%M}")
+        for instant, version in marks
+        if instant < period.last
     ]
-    drawn = charts.svg(chart, charts.ON_PAGE, id=f"throughput-{period}", marks=at)
+    drawn = charts.svg(chart, charts.ON_PAGE, id=f"throughput-{period.name or 'custom'}", marks=at)
     return Throughput(Markup(drawn), sum(succeeded), sum(succeeded) + sum(failed), marks, charts.in_words(chart))

@@ -1,0 +1,125 @@
+"""Time ranges of pages and the API: `range=24h`, or `from=…&until=…`, with the length of a chart's column."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Annotated
+from zoneinfo import ZoneInfo
+
+from pydantic import Field
+from typing_extensions import TypedDict
+
+from ...jobs.core.errors import JobsError
+from .instants import parse_instant, write_instant, zoned
+
+_MINUTE = timedelta(minutes=1)
+#: named ranges, with the length of a chart's column
+RANGES = {
+    "15m": (15 * _MINUTE, _MINUTE),
+    "1h": (60 * _MINUTE, 2 * _MINUTE),
+    "6h": (timedelta(hours=6), 10 * _MINUTE),
+    "24h": (timedelta(hours=24), 30 * _MINUTE),
+    "7d": (timedelta(days=7), timedelta(hours=4)),
+    "30d": (timedelta(days=30), timedelta(days=1)),
+}
+DEFAULT = "1h"
+#: lengths of a column of other ranges, in minutes
+_STEPS = (1, 2, 5, 10, 30, 60, 120, 240, 720, 1_440, 10_080)
+#: columns of a chart at most
+COLUMNS = 62
+#: age up to which statistics have rows for each minute, and for each hour; older ones are for days
+MINUTES_KEPT, HOURS_KEPT = timedelta(days=2), timedelta(days=100)
+#: the longest range: statistics are kept so long
+LONGEST = timedelta(days=400)
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+class RangeFilter(TypedDict, total=False):
+    """Query parameters of statistics."""
+
+    range: Annotated[str, Field(json_schema_extra={"enum": [*RANGES]}, description="up to now; 1h by default")]
+
+
+@dataclass(frozen=True, slots=True)
+class TimeRange:
+    """A range of time. `parameters`: those of the URL; empty: the default range, which no one has chosen."""
+
+    since: datetime
+    until: datetime
+    step: timedelta
+    label: str
+    parameters: dict[str, str] = field(default_factory=dict)
+    name: str = ""  # of a named range
+
+    @property
+    def is_chosen(self) -> bool:
+        """True if the URL gives a valid range: lists show everything without one."""
+        return bool(self.parameters)
+
+    @property
+    def first(self) -> datetime:
+        """Begin of the first column."""
+        return self.since - (self.since - _EPOCH) % self.step
+
+    @property
+    def last(self) -> datetime:
+        """End of the last column."""
+        return self.until + (_EPOCH - self.until) % self.step
+
+    @property
+    def columns(self) -> list[datetime]:
+        """The begin of each column."""
+        return [self.first + number * self.step for number in range((self.last - self.first) // self.step)]
+
+
+def default(present: datetime) -> TimeRange:
+    """Return the range of a page whose URL has none."""
+    return _named(DEFAULT, present, {})
+
+
+def parse(parameters: Mapping[str, str], present: datetime, zone: str) -> TimeRange:
+    """Return the range of these URL parameters; `zone`: of times without one. Raises JobsError with the cure."""
+    name, begin, end = (parameters.get(key, "").strip() for key in ("range", "from", "until"))
+    if begin or end:
+        return _between(begin, end, present, zone)
+    if not name:
+        return default(present)
+    if name not in RANGES:
+        raise JobsError(f"Unknown range {name}. Choose one of {', '.join(RANGES)}, or give from and until.", field="range")
+    return _named(name, present, {"range": name})
+
+
+def _named(name: str, present: datetime, parameters: dict[str, str]) -> TimeRange:
+    length, step = RANGES[name]
+    return TimeRange(present - length, present, step, f"last {name[:-1]} {name[-1].replace('m', 'min')}", parameters, name)
+
+
+def _between(begin: str, end: str, present: datetime, zone: str) -> TimeRange:
+    if not begin:
+        raise JobsError("Give the begin of the range, too: from=2030-12-31T18:00.", field="from")
+    since, until = _instant(begin, zone, "from"), _instant(end, zone, "until") if end else present
+    if since >= until:
+        raise JobsError("The range is empty: `from` must be before `until`.", field="from")
+    if until - since > LONGEST:
+        raise JobsError(f"The range is too long: at most {LONGEST.days} days.", field="from")
+    local = [each.astimezone(ZoneInfo(zone)) for each in (since, until)]
+    form = "%d %b %H:%M" if local[0].year == local[1].year == present.year else "%d %b %Y %H:%M"
+    parameters = {"from": write_instant(since)} | ({"until": write_instant(until)} if end else {})
+    return TimeRange(since, until, _step(since, until, present), " – ".join(f"{each:{form}}" for each in local), parameters)
+
+
+def _instant(text: str, zone: str, name: str) -> datetime:
+    try:
+        return parse_instant(zoned(text, zone))
+    except ValueError:
+        raise JobsError(f"`{name}` must be a time such as 2030-12-31T18:00, not {text[:40]!r}.", field=name) from None
+
+
+def _step(since: datetime, until: datetime, present: datetime) -> timedelta:
+    age = present - since
+    least = 1 if age < MINUTES_KEPT else 60 if age < HOURS_KEPT else 1_440
+    return next(
+        (each * _MINUTE for each in _STEPS if each >= least and (until - since) / (each * _MINUTE) <= COLUMNS - 2), _STEPS[-1] * _MINUTE
+    )
