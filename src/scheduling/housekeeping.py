@@ -26,7 +26,7 @@ from ..jobs.leases import heartbeats
 from ..jobs.leases.workers import forget_old
 from ..jobs.limits.admission import Policy
 from ..jobs.search import texts
-from ..jobs.upkeep import ended_counts, retention, usage_counts
+from ..jobs.upkeep import ended_counts, queue_samples, retention, usage_counts
 from ..jobs.upkeep.retention import Sweep
 from ..logs import get_logger
 from ..schedules.edit import declared_schedules
@@ -126,14 +126,16 @@ def _prune(sweep: Sweep, stopping: Event) -> None:
 
 
 def keep_up() -> None:
-    """Index the texts of new jobs, group new failures, count ended jobs and sum what they have used."""
+    """Index the texts of new jobs, group new failures, count ended jobs, sum what they have used, and sample the queues."""
     notes: list[tuple[Callable[[Session], int], int]] = [
         (texts.write_new, texts.AT_ONCE),
         (counting.note_new, counting.AT_ONCE),
-        (ended_counts.count_new, ended_counts.AT_ONCE),
+        (queue_samples.sample, 1),
         (usage_counts.count_new, usage_counts.AT_ONCE),
     ]
     try:
+        with guarded("not_kept_up", what=ended_counts.__name__):
+            _count_ended()
         for note, at_once in notes:
             with guarded("not_kept_up", what=note.__module__):
                 _keep_up(note, at_once)
@@ -141,6 +143,16 @@ def keep_up() -> None:
         if not is_outage(error):
             raise
         log_outage(log, "search_waits_for_sql", error)
+
+
+def _count_ended() -> None:
+    until, is_last = time.monotonic() + KEEP_UP_FOR_S, False
+    while not is_last and time.monotonic() < until:
+        with read() as session:
+            counted = ended_counts.gather(session)
+        with write() as session:
+            ended_counts.store(session, counted)
+        is_last = counted.is_last
 
 
 def _keep_up(note: Callable[[Session], int], at_once: int) -> None:

@@ -157,10 +157,7 @@ class Attempt(Base):
 
 
 class EndedJobs(Base):
-    """Number of jobs of an actor that reached a final state within a minute, or within a half hour.
-
-    Kept when the jobs are deleted or retried.
-    """
+    """Counts of ended jobs of the release before, whose processes may still run. A later migration drops it."""
 
     __tablename__ = "ended_jobs"
 

@@ -1,36 +1,79 @@
-"""Ended jobs over time, for charts: read from counts by minute, and from the jobs themselves for what is not counted yet.
+"""Ended jobs over time, for charts: read from statistics by span, and from the jobs themselves for what is not counted yet.
 
-`upkeep.ended_counts` writes the counts. Writes nothing.
+`upkeep.ended_counts` writes the statistics. Writes nothing.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, Literal
 
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from ...sql.columns import from_microseconds, to_microseconds
 from ...sql.statements import plain, run
-from ..core.models import EndedJobs
 from ..core.states import State
+from . import histograms
+from .histograms import Histogram
+from .models import JobStatistics
 
 MINUTE_US = 60_000_000
 #: lengths of the counted spans, in minutes
-SHORT, LONG = 1, 30
+SPANS = (1, 10, 60, 1_440)
 #: name of an actor that is not known
 UNKNOWN = "?"
 
-_COUNTED = plain("""
-    SELECT (minute - :first) / :step AS number, actor, state, sum(jobs) FROM ended_jobs
-    WHERE span = :span AND minute >= :begin AND minute < :end GROUP BY 1, 2, 3
-""")
-_UNCOUNTED = plain(f"""
-    SELECT (#(finished_at) / {MINUTE_US} - :first) / :step AS number, coalesce(actor, '{UNKNOWN}'), state, count(*) FROM jobs
-    WHERE finished_at >= @(:since) AND finished_at < @(:until) GROUP BY 1, 2, 3
-""")
+#: from when a job's newest attempt could have started, to its start; unknown after an operator's retry
+WAIT_US = """CASE WHEN due_at > created_at AND due_at <= started_at THEN #(started_at) - #(due_at)
+    WHEN attempt = 1 AND started_at >= created_at THEN #(started_at) - #(created_at) END"""
+#: duration of its newest attempt
+RUN_US = "CASE WHEN finished_at >= started_at THEN #(finished_at) - #(started_at) END"
+_COUNTED = """
+    SELECT (minute - :first) / :step, actor, queue, state, {measured} FROM job_statistics
+    WHERE span = :span AND minute >= :begin AND minute < :end {only}
+"""
+_BUCKETS = """
+    SELECT minute / :step AS number, actor, queue, state, count(*), sum(attempt), coalesce(sum(wait), 0), coalesce(sum(run), 0), wait_bucket, run_bucket
+    FROM (
+        SELECT minute - :first AS minute, actor, queue, state, attempt, wait, run, {wait_bucket} AS wait_bucket, {run_bucket} AS run_bucket FROM (
+            SELECT #(finished_at) / {minute_us} AS minute, coalesce(actor, '{unknown}') AS actor, queue, state, attempt, {wait_us} AS wait, {run_us} AS run
+            FROM jobs WHERE finished_at >= @(:since) AND finished_at < @(:until) {only}
+        ) AS ended
+    ) AS measured GROUP BY 1, 2, 3, 4, wait_bucket, run_bucket
+"""
+
+
+@dataclass(slots=True)
+class Ended:
+    """Jobs that ended in a span, with how long they waited and ran."""
+
+    jobs: dict[State, int] = field(default_factory=dict)
+    attempts: int = 0
+    wait_us: int = 0
+    run_us: int = 0
+    waits: Histogram = field(default_factory=Histogram)
+    runs: Histogram = field(default_factory=Histogram)
+
+    def add(self, state: str, jobs: int, attempts: int, wait_us: int, run_us: int) -> None:
+        self.jobs[State(state)] = self.jobs.get(State(state), 0) + int(jobs)
+        self.attempts += int(attempts)
+        self.wait_us += int(wait_us)
+        self.run_us += int(run_us)
+
+    @property
+    def dead(self) -> int:
+        return self.jobs.get(State.DEAD, 0)
+
+    @property
+    def total(self) -> int:
+        return sum(self.jobs.values())
+
+
+#: key of a series: the name of its actor or queue, or "" for all
+Series = dict[str, list[Ended]]
 
 
 def minute_of(instant: datetime) -> int:
@@ -43,40 +86,90 @@ def instant_of(minute: int) -> datetime:
     return from_microseconds(minute * MINUTE_US)
 
 
-def end_of(instant: datetime, step: timedelta) -> datetime:
-    """Return the end of the last step of a chart that shows this instant: a step begins with a counted span."""
-    span = _span(step // timedelta(minutes=1))
-    return instant_of((minute_of(instant) // span + 1) * span)
-
-
 def counted_to(session: Session) -> int:
     """Return the first minute that is not counted yet."""
-    # Minutes are kept for days, half hours for long: after days without a job one half hour is counted again.
-    newest = [session.execute(select(func.max(EndedJobs.minute)).where(EndedJobs.span == span)).scalar() for span in (SHORT, LONG)]
-    short, long = newest
-    return max(0 if short is None else short + 1, long or 0)
+    # Minutes are kept for days, longer spans for long: after days without a job one span is counted again.
+    newest = {
+        span: session.execute(select(func.max(JobStatistics.minute)).where(JobStatistics.span == span)).scalar() for span in SPANS[:3]
+    }
+    return max(0 if minute is None else minute + 1 if span == 1 else minute for span, minute in newest.items())
+
+
+def span_of(step: int) -> int:
+    """Return the longest counted span of which a step, in minutes, is a multiple."""
+    return next(span for span in reversed(SPANS) if step % span == 0)
 
 
 def by_step(
     session: Session, since: datetime, until: datetime, step: timedelta, *, may_see: Callable[[str], bool] | None = None
 ) -> list[dict[State, int]]:
-    """Count the jobs that reached each final state in each step of the period, in order. `until` is one of `end_of()`."""
+    """Count the jobs that reached each final state in each step of the period, in order. A step begins with a counted span."""
+    found = over_time(session, since, until, step, may_see=may_see)
+    return [each.jobs for each in found.get("", [])] or [{} for _ in range((until - since) // step)]
+
+
+def over_time(
+    session: Session, since: datetime, until: datetime, step: timedelta, *, by: Literal["", "actor", "queue"] = "",
+    actor: str | None = None, queue: str | None = None, may_see: Callable[[str], bool] | None = None,
+) -> Series:  # fmt: skip
+    """Return the ended jobs of each step, in order, by name of actor or queue. `actor`, `queue`: only its jobs."""
     first, last, length = minute_of(since), minute_of(until), step // timedelta(minutes=1)
-    span = _span(length)
+    only = {name: value for name, value in (("actor", actor), ("queue", queue)) if value is not None}
+    series: Series = {}
+
+    def place(number: int, of_actor: str, of_queue: str) -> Ended | None:
+        if may_see is not None and not may_see(of_actor):
+            return None
+        name = of_actor if by == "actor" else of_queue if by == "queue" else ""
+        if name not in series:
+            series[name] = [Ended() for _ in range((last - first) // length)]
+        return series[name][number]
+
     counted = min(last, max(first, counted_to(session)))
-    whole = max(first, counted // span * span)
-    common = {"first": first, "step": length}
-    found: list[Any] = []
-    for each, begin, end in ((span, first, whole), (SHORT, whole, counted)):  # the newest half hour is not over
-        found += run(session, _COUNTED, **common, span=each, begin=begin, end=end)
-    found += run(session, _UNCOUNTED, **common, since=counted * MINUTE_US, until=last * MINUTE_US)
-    steps: list[dict[State, int]] = [{} for _ in range((last - first) // length)]
-    for number, actor, state, jobs in found:
-        if may_see is None or may_see(actor):
-            counts = steps[number]
-            counts[State(state)] = counts.get(State(state), 0) + int(jobs)
-    return steps
+    for number, of_actor, of_queue, state, *sums, waits, runs in _counted(session, first, counted, length, only):
+        if into := place(number, of_actor, of_queue):
+            into.add(state, *sums)
+            histograms.add(waits, into.waits)
+            histograms.add(runs, into.runs)
+    for number, of_actor, of_queue, state, *sums, wait, ran in buckets(session, counted, last, origin=first, step=length, **only):
+        if into := place(number, of_actor, of_queue):
+            into.add(state, *sums)
+            count_buckets(into, sums[0], wait, ran)
+    return series
 
 
-def _span(step: int) -> int:
-    return SHORT if step % LONG else LONG
+def count_buckets(into: Ended, jobs: int, wait: int | None, ran: int | None) -> None:
+    """Count jobs of these buckets; None: a duration that is not known."""
+    if wait is not None:
+        into.waits[wait] += jobs
+    if ran is not None:
+        into.runs[ran] += jobs
+
+
+def buckets(session: Session, begin: int, end: int, *, origin: int = 0, step: int = 1, **only: str) -> list[Any]:
+    """Count the jobs themselves that ended from one minute to another: by step since `origin`, actor, queue, state and buckets."""
+    if begin >= end:
+        return []
+    statement = plain(
+        _BUCKETS.format(
+            wait_us=WAIT_US, run_us=RUN_US, wait_bucket=histograms.bucket_sql("wait"), run_bucket=histograms.bucket_sql("run"),
+            minute_us=MINUTE_US, unknown=UNKNOWN, only=_only(only),
+        )
+    )  # fmt: skip
+    return run(session, statement, first=origin, step=step, since=begin * MINUTE_US, until=end * MINUTE_US, **only)
+
+
+def _counted(session: Session, first: int, counted: int, length: int, only: dict[str, str]) -> list[Any]:
+    """Read the statistics of a period: its longest spans, and shorter ones for the newest of them, which is not over."""
+    statement = plain(_COUNTED.format(measured="jobs, attempts, wait_us, run_us, waits, runs", only=_only(only)))
+    found, begin = [], first
+    for span in reversed(SPANS[: SPANS.index(span_of(length)) + 1]):
+        end = max(begin, counted // span * span)
+        if begin < end:
+            found += run(session, statement, first=first, step=length, span=span, begin=begin, end=end, **only)
+        begin = end
+    return found
+
+
+def _only(names: dict[str, str]) -> str:
+    return "".join(f" AND {name} = :{name}" for name in names)

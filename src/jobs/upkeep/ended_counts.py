@@ -1,21 +1,28 @@
-"""Counts of ended jobs by minute and half hour: written after the minute, from the jobs themselves, so that ends cost nothing more.
+"""Statistics of ended jobs by span: written after each minute, from the jobs themselves, so that ends cost nothing more.
 
 Counting is repeatable: a minute that is counted twice, or by two schedulers, has the same counts. A count only grows, so
-that it outlives retention and an operator's retry.
+that it outlives retention and an operator's retry. Longer spans are sums of shorter ones.
 """
 
 from __future__ import annotations
 
+from collections import defaultdict
+from collections.abc import Iterable
+from dataclasses import dataclass
 from datetime import timedelta
+from itertools import pairwise
+from typing import Any
 
 from sqlalchemy import delete, select
 from sqlalchemy.orm import Session
 
 from ...logs import get_logger
 from ...sql.clock import now
-from ...sql.statements import is_sqlite, plain, run
-from ..core.models import EndedJobs, Job
-from ..read.ended import LONG, MINUTE_US, SHORT, UNKNOWN, counted_to, instant_of, minute_of
+from ...sql.statements import Batch, plain, run
+from ..core.models import Job
+from ..read import ended, histograms
+from ..read.ended import MINUTE_US, SPANS, Ended, counted_to, instant_of, minute_of
+from ..read.models import JobStatistics, QueueDepth
 
 log = get_logger(__name__)
 
@@ -25,35 +32,61 @@ AT_ONCE = 5_000
 SETTLED = timedelta(seconds=30)
 #: an end committed later, as after an outage, is found in this time
 CHECKED = timedelta(hours=1)
-#: minutes are kept for charts of a day, half hours for those of a year
-KEEP = {SHORT: timedelta(days=2), LONG: timedelta(days=400)}
+#: how long the rows of each span are kept; pages choose the span by the age of what they show
+KEEP = dict(zip(SPANS, (timedelta(days=2), timedelta(days=10), timedelta(days=100), timedelta(days=400)), strict=True))
 
-_GREATER = "ON CONFLICT (span, minute, actor, state) DO UPDATE SET jobs = excluded.jobs WHERE excluded.jobs > ended_jobs.jobs"
-_MINUTES = plain(f"""
-    INSERT INTO ended_jobs (span, minute, actor, state, jobs)
-    SELECT {SHORT}, #(finished_at) / {MINUTE_US}, coalesce(actor, '{UNKNOWN}'), state, count(*) FROM jobs
-    WHERE finished_at >= @(:since) AND finished_at < @(:until) GROUP BY 2, 3, 4 ORDER BY 2, 3, 4 {_GREATER}
-""")
-_HALF_HOURS = plain(f"""
-    INSERT INTO ended_jobs (span, minute, actor, state, jobs)
-    SELECT {LONG}, minute - minute % {LONG}, actor, state, sum(jobs) FROM ended_jobs
-    WHERE span = {SHORT} AND minute >= :first AND minute < :last GROUP BY 2, 3, 4 ORDER BY 2, 3, 4 {_GREATER}
+_Key = tuple[int, str, str, str]  # minute, actor, queue, state
+_KEY = ("span", "minute", "actor", "queue", "state")
+_SUMS = ("jobs", "attempts", "wait_us", "run_us", "waits", "runs")
+_COLUMNS = dict.fromkeys((*_KEY, *_SUMS), "bigint") | dict.fromkeys(("actor", "queue", "state", "waits", "runs"), "text")
+_WRITE = Batch(
+    _COLUMNS,
+    f"""
+    INSERT INTO job_statistics ({", ".join(_COLUMNS)}) SELECT {", ".join(f"d.{name}" for name in _COLUMNS)} FROM {{rows}} WHERE true ORDER BY 1, 2, 3, 4, 5
+    ON CONFLICT ({", ".join(_KEY)}) DO UPDATE SET {", ".join(f"{name} = excluded.{name}" for name in _SUMS)} WHERE excluded.jobs > job_statistics.jobs
+""",
+)
+_SHORTER = plain(f"""
+    SELECT minute, actor, queue, state, {", ".join(_SUMS)} FROM job_statistics
+    WHERE span = :span AND minute >= :begin AND minute < :end
 """)
 _ENDED = plain(
     f"SELECT #(finished_at) / {MINUTE_US}, count(*) FROM jobs WHERE finished_at >= @(:since) AND finished_at < @(:until) GROUP BY 1"
 )
-_COUNTED = plain(f"SELECT minute, sum(jobs) FROM ended_jobs WHERE span = {SHORT} AND minute >= :first AND minute < :last GROUP BY minute")
+_COUNTED = plain("SELECT minute, sum(jobs) FROM job_statistics WHERE span = 1 AND minute >= :first AND minute < :last GROUP BY minute")
+
+
+@dataclass(frozen=True, slots=True)
+class Counted:
+    """Counts of some minutes, not yet written. `is_last`: no ended minute is left."""
+
+    first: int
+    until: int
+    minutes: dict[_Key, Ended]
+    is_last: bool
 
 
 def count_new(session: Session, *, limit: int = AT_ONCE) -> int:
     """Count the next minutes with about `limit` ended jobs; return `limit` if more are left, else 0."""
+    counted = gather(session, limit=limit)
+    store(session, counted)
+    return 0 if counted.is_last else limit
+
+
+def gather(session: Session, *, limit: int = AT_ONCE) -> Counted:
+    """Count the next minutes with about `limit` ended jobs. Writes nothing: the jobs of a busy minute are read without a lock on the database."""
     first, last = counted_to(session), minute_of(now() - SETTLED)
-    ended = select(Job.finished_at).where(Job.finished_at.is_not(None), Job.finished_at >= instant_of(first)).order_by(Job.finished_at)
-    beyond = session.execute(ended.offset(limit).limit(1)).scalar()
+    finished = select(Job.finished_at).where(Job.finished_at.is_not(None), Job.finished_at >= instant_of(first)).order_by(Job.finished_at)
+    beyond = session.execute(finished.offset(limit).limit(1)).scalar()
     until = last if beyond is None else min(last, minute_of(beyond) + 1)
-    if until > first:
-        _count(session, first, until)
-    return limit if until < last else 0
+    return Counted(first, until, _minutes(session, first, until), is_last=until >= last)
+
+
+def store(session: Session, counted: Counted) -> None:
+    """Write the counts of minutes, and of the longer spans that have them."""
+    if counted.until > counted.first:
+        _write(session, SPANS[0], counted.minutes)
+        _sum_up(session, counted.first, counted.until)
 
 
 def check(session: Session) -> int:
@@ -61,25 +94,55 @@ def check(session: Session) -> int:
     last = counted_to(session)
     first = last - CHECKED // timedelta(minutes=1)
     counted = {minute: int(jobs) for minute, jobs in run(session, _COUNTED, first=first, last=last)}
-    ended = run(session, _ENDED, since=first * MINUTE_US, until=last * MINUTE_US)
-    missed = sorted(minute for minute, jobs in ended if jobs > counted.get(minute, 0))
+    found = run(session, _ENDED, since=first * MINUTE_US, until=last * MINUTE_US)
+    missed = sorted(minute for minute, jobs in found if jobs > counted.get(minute, 0))
     for minute in missed:
-        _count(session, minute, minute + 1)
+        store(session, Counted(minute, minute + 1, _minutes(session, minute, minute + 1), is_last=True))
+    _sum_up(session, first, last)  # two schedulers that counted at once may each have summed up without the other's minutes
     if missed:
         log.info("ended_jobs_counted_again", minutes=len(missed), first=instant_of(missed[0]).isoformat())
     return len(missed)
 
 
 def prune(session: Session) -> None:
-    """Count late ends, and delete counts that no chart shows."""
+    """Count late ends, and delete statistics that no chart shows."""
     check(session)
-    # Not the minutes of a half hour that is not counted to its end: it is their sum.
-    whole = counted_to(session) // LONG * LONG
-    for span, kept in KEEP.items():
-        session.execute(delete(EndedJobs).where(EndedJobs.span == span, EndedJobs.minute < min(whole, minute_of(now() - kept))))
+    # Not the rows of a longer span that is not over: it is their sum.
+    counted = counted_to(session)
+    for (span, kept), longer in zip(KEEP.items(), (*SPANS[1:], SPANS[-1]), strict=True):
+        before = min(counted // longer * longer, minute_of(now() - kept))
+        for table in (JobStatistics, QueueDepth):
+            session.execute(delete(table).where(table.span == span, table.minute < before))
 
 
-def _count(session: Session, first: int, last: int) -> None:
-    store = "sqlite" if is_sqlite(session) else "postgresql"
-    session.execute(_MINUTES[store], {"since": first * MINUTE_US, "until": last * MINUTE_US})
-    session.execute(_HALF_HOURS[store], {"first": first // LONG * LONG, "last": (last // LONG + 1) * LONG})
+def _minutes(session: Session, first: int, last: int) -> dict[_Key, Ended]:
+    minutes: dict[_Key, Ended] = defaultdict(Ended)
+    for minute, actor, queue, state, *sums, wait, ran in ended.buckets(session, first, last):
+        into = minutes[int(minute), actor, queue, state]
+        into.add(state, *sums)
+        ended.count_buckets(into, int(sums[0]), wait, ran)
+    return minutes
+
+
+def _sum_up(session: Session, first: int, last: int) -> None:
+    for shorter, span in pairwise(SPANS):
+        _write(session, span, _summed(session, shorter, first // span * span, (last - 1) // span * span + span, span))
+
+
+def _summed(session: Session, shorter: int, begin: int, end: int, span: int) -> dict[_Key, Ended]:
+    sums: dict[_Key, Ended] = defaultdict(Ended)
+    for minute, actor, queue, state, *numbers, waits, runs in run(session, _SHORTER, span=shorter, begin=begin, end=end):
+        into = sums[minute // span * span, actor, queue, state]
+        into.add(state, *numbers)
+        histograms.add(waits, into.waits)
+        histograms.add(runs, into.runs)
+    return sums
+
+
+def _write(session: Session, span: int, found: dict[_Key, Ended]) -> None:
+    if found:
+        _WRITE.execute(session, [[span, *key, *_row(each)] for key, each in found.items()])
+
+
+def _row(each: Ended) -> Iterable[Any]:
+    return each.total, each.attempts, each.wait_us, each.run_us, histograms.write(each.waits), histograms.write(each.runs)

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import threading
 from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from datetime import datetime, timedelta
 
 import pytest
@@ -11,14 +14,15 @@ from hypothesis import strategies as st
 from sqlalchemy import delete, func, select
 
 from src.jobs.control import actions
-from src.jobs.core.models import EndedJobs, Job
+from src.jobs.core.models import Job
 from src.jobs.core.states import State
-from src.jobs.read import ended
-from src.jobs.upkeep import ended_counts
+from src.jobs.read import ended, histograms
+from src.jobs.read.models import JobStatistics, QueueDepth
+from src.jobs.upkeep import ended_counts, queue_samples
 from src.sql.clock import now
 from src.sql.columns import to_microseconds
 from src.sql.database import Database
-from tests.harness.jobs import StillClock, claimed, hired, settle
+from tests.harness.jobs import StillClock, claimed, hired, settle, submitted
 from tests.harness.jobs import ended as end_of
 
 pytestmark = pytest.mark.both_stores
@@ -40,19 +44,27 @@ def _counted(database: Database, limit: int) -> int:
 
 
 def _shown(database: Database, step: timedelta = STEP, length: timedelta = DAY) -> Counter[State]:
-    until = ended.end_of(now(), step)
+    until = _end_of(step)
     with database.read() as session:
         steps = ended.by_step(session, until - length, until, step)
     return sum((Counter(each) for each in steps), Counter())
 
 
-def _end(database: Database, at: datetime, state: State = State.SUCCEEDED, *, actor: str = "add") -> int:
-    """Let a job end at this instant, by the public path; return its number."""
+def _end_of(step: timedelta) -> datetime:
+    """Return the end of the last step of a chart."""
+    length = step // timedelta(minutes=1)
+    return ended.instant_of((ended.minute_of(now()) // length + 1) * length)
+
+
+def _end(database: Database, at: datetime, state: State = State.SUCCEEDED, *, actor: str = "add", ran_s: int = 0) -> int:
+    """Let a job end at this instant after running so long, by the public path; return its number."""
     worker = hired(database)
     job = claimed(database, worker, actor=actor)
     finished = end_of(job, state)
     us = to_microseconds(at)
-    settle(database, worker, type(finished)(finished.seq, finished.id, finished.attempt, state, finished.outcome, us, us))
+    settle(
+        database, worker, type(finished)(finished.seq, finished.id, finished.attempt, state, finished.outcome, us - ran_s * 1_000_000, us)
+    )
     return job.seq
 
 
@@ -73,7 +85,7 @@ def test_a_chart_shows_each_end_in_its_step(database: Database, time: StillClock
     _end(database, now())
     _count_all(database)
 
-    until = ended.end_of(now(), STEP)
+    until = _end_of(STEP)
     with database.read() as session:
         steps = ended.by_step(session, until - 3 * STEP, until, STEP)
     assert until == now().replace(minute=30)
@@ -87,7 +99,7 @@ def test_only_the_actors_that_the_caller_may_see_are_counted(database: Database,
         if counted:
             time.forward(120)
             _count_all(database)
-        until = ended.end_of(now(), STEP)
+        until = _end_of(STEP)
         with database.read() as session:
             steps = ended.by_step(session, until - DAY, until, STEP, may_see=lambda actor: actor != "secret")
         assert sum(each.get(State.SUCCEEDED, 0) for each in steps) == 2
@@ -132,7 +144,7 @@ def test_an_existing_database_is_counted_in_bounded_steps(database: Database, ti
     assert _shown(database, timedelta(hours=4), timedelta(days=7)) == {State.SUCCEEDED: 20}
 
 
-def test_minutes_are_deleted_and_half_hours_are_kept(database: Database, time: StillClock) -> None:
+def test_minutes_are_deleted_and_longer_spans_are_kept(database: Database, time: StillClock) -> None:
     _end(database, now())
     time.forward(3 * 86_400)
     _count_all(database)
@@ -141,31 +153,152 @@ def test_minutes_are_deleted_and_half_hours_are_kept(database: Database, time: S
     _count_all(database)
     with database.write() as session:
         ended_counts.prune(session)
-        spans = dict(session.execute(select(EndedJobs.span, func.sum(EndedJobs.jobs)).group_by(EndedJobs.span)).all())
+        spans = dict(session.execute(select(JobStatistics.span, func.sum(JobStatistics.jobs)).group_by(JobStatistics.span)).all())
 
-    assert {span: int(jobs) for span, jobs in spans.items()} == {ended.SHORT: 1, ended.LONG: 2}
+    assert {span: int(jobs) for span, jobs in spans.items()} == {1: 1, 10: 2, 60: 2, 1_440: 2}
+
+
+def _assert_equal_to_the_jobs(database: Database) -> None:
+    """Compare each span's rows with the jobs themselves: counts, histograms and sums of durations."""
+    with database.read() as session:
+        jobs = session.execute(select(Job).where(Job.finished_at.is_not(None))).scalars().all()
+        for span in ended.SPANS:
+            rows = session.execute(select(JobStatistics).where(JobStatistics.span == span)).scalars().all()
+            wanted = Counter(_key(job, span) for job in jobs)
+            assert {(row.minute, row.actor, row.queue, row.state): row.jobs for row in rows} == wanted
+            for row in rows:
+                mine = [job for job in jobs if _key(job, span) == (row.minute, row.actor, row.queue, row.state)]
+                for text, total, durations in (
+                    (row.waits, row.wait_us, [_us(job.created_at, job.started_at) for job in mine]),
+                    (row.runs, row.run_us, [_us(job.started_at, job.finished_at) for job in mine]),
+                ):
+                    histogram = histograms.Histogram()
+                    histograms.add(text, histogram)
+                    known = [us for us in durations if us is not None]
+                    assert (histogram.total(), total) == (len(known), sum(known))
+                    assert _bounds(histogram)[0] <= total <= _bounds(histogram)[1]
+
+
+def _crash(database: Database) -> None:
+    """Count, and roll back."""
+    with suppress(ZeroDivisionError), database.write() as session:
+        ended_counts.count_new(session, limit=2)
+        raise ZeroDivisionError
+
+
+def _key(job: Job, span: int) -> tuple[int, str | None, str, State]:
+    assert job.finished_at is not None
+    return ended.minute_of(job.finished_at) // span * span, job.actor, job.queue, job.state
+
+
+def _us(begin: datetime | None, end: datetime | None) -> int | None:
+    return None if begin is None or end is None or end < begin else to_microseconds(end) - to_microseconds(begin)
+
+
+def _bounds(histogram: histograms.Histogram) -> tuple[float, float]:
+    """The least and the greatest sum of durations in these buckets."""
+    ends = (0, *histograms.BOUNDS, float("inf"))
+    return sum(ends[bucket] * count for bucket, count in histogram.items()), sum(
+        ends[bucket + 1] * count for bucket, count in histogram.items()
+    )
 
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(st.lists(st.one_of(st.just("succeed"), st.just("die"), st.just("count"), st.just("check"), st.integers(1, 4_000)), max_size=25))
+@given(
+    st.lists(
+        st.one_of(
+            st.sampled_from(["succeed", "die", "late", "count", "crash", "check"]),
+            st.integers(1, 4_000),
+        ),
+        max_size=25,
+    )
+)
 def test_counts_equal_the_jobs_that_ended(database: Database, steps: list[str | int]) -> None:
-    """In any order of ends, counting and time the counts are those of the rows."""
+    """In any order of ends, late commits, counting, rollbacks and time the statistics are those of the rows."""
     clock = StillClock()
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("src.sql.clock.clock.now", clock.now)
         with database.write() as session:
             session.execute(delete(Job))
-            session.execute(delete(EndedJobs))
+            session.execute(delete(JobStatistics))
         for step in steps:
             if isinstance(step, int):
                 clock.forward(step)
             elif step == "count":
                 _counted(database, 2)
+            elif step == "crash":
+                _crash(database)
             elif step == "check":
                 with database.write() as session:
                     ended_counts.prune(session)
             else:
-                _end(database, now(), State.DEAD if step == "die" else State.SUCCEEDED)
-        wanted = Counter("die" if step == "die" else "succeed" for step in steps if step in ("succeed", "die"))
+                _end(database, now() - timedelta(seconds=90 * (step == "late")), State.DEAD if step == "die" else State.SUCCEEDED)
+        ends = Counter("die" if step == "die" else "succeed" for step in steps if step in ("succeed", "die", "late"))
+        wanted = Counter({State.DEAD: ends["die"], State.SUCCEEDED: ends["succeed"]})
+        with database.write() as session:
+            ended_counts.check(session)  # finds what was committed late
+        assert _shown(database) == wanted
 
-        assert _shown(database) == Counter({State.DEAD: wanted["die"], State.SUCCEEDED: wanted["succeed"]})
+        clock.forward(100)
+        _count_all(database)
+        with database.write() as session:
+            ended_counts.check(session)
+        _assert_equal_to_the_jobs(database)
+
+
+def test_two_schedulers_count_at_once_what_ends_meanwhile(database: Database) -> None:
+    """Counts, their sums by longer spans, and jobs that are committed late agree in the end."""
+    late, over = now() - timedelta(minutes=3), threading.Event()
+
+    def schedule() -> None:
+        while not over.is_set():
+            with database.write() as session:
+                ended_counts.count_new(session, limit=3)
+            with database.write() as session:
+                ended_counts.check(session)
+
+    with ThreadPoolExecutor(2) as pool:
+        schedulers = [pool.submit(schedule) for _ in range(2)]
+        for number in range(20):
+            _end(database, late + timedelta(seconds=7 * (number % 10)), State.DEAD if number % 3 else State.SUCCEEDED)
+        over.set()
+        for each in schedulers:
+            each.result()
+    with database.write() as session:
+        ended_counts.check(session)
+    _assert_equal_to_the_jobs(database)
+
+
+def test_a_series_has_the_durations_of_one_actor_or_queue(database: Database, time: StillClock) -> None:
+    for actor in ("add", "slow"):
+        _end(database, now(), actor=actor, ran_s=100 if actor == "slow" else 1)
+    for counted in (False, True):
+        if counted:
+            time.forward(300)
+            _count_all(database)
+        until = _end_of(STEP) + STEP
+        with database.read() as session:
+            series = ended.over_time(session, until - DAY, until, STEP, by="actor")
+            only = ended.over_time(session, until - DAY, until, STEP, actor="slow")
+        assert series.keys() == {"add", "slow"}
+        [slow] = [each for each in only[""] if each.total]
+        assert [each.total for each in series["slow"]] == [each.total for each in only[""]]
+        median = histograms.quantile(slow.runs, 0.5)
+        assert median is not None
+        assert 63 < median <= 100.1
+
+
+def test_an_empty_queue_has_no_sample_and_a_deep_one_keeps_its_greatest(database: Database, time: StillClock) -> None:
+    time.instant = time.instant.replace(hour=1, minute=0, second=0, microsecond=0)
+    for jobs in (3, 2):
+        for _ in range(jobs):
+            submitted(database, queue="deep")
+        for _ in range(2):  # a second scheduler
+            with database.write() as session:
+                queue_samples.sample(session)
+        time.forward(60)
+    with database.read() as session:
+        rows = session.execute(
+            select(QueueDepth.span, QueueDepth.queue, QueueDepth.queued).order_by(QueueDepth.span, QueueDepth.minute)
+        ).all()
+    assert [tuple(row) for row in rows] == [(1, "deep", 3), (1, "deep", 5), (10, "deep", 5), (60, "deep", 5), (1_440, "deep", 5)]

@@ -1,0 +1,44 @@
+"""Tables of statistics: ended jobs by actor and queue, and depths of queues, each for spans of several lengths.
+
+Both outlive the jobs that they count.
+"""
+
+from __future__ import annotations
+
+from sqlalchemy import BigInteger, Float, SmallInteger, String, Text
+from sqlalchemy.orm import Mapped, mapped_column
+
+from ...sql.columns import Base
+from ..core.models import words
+from ..core.states import State
+
+
+class JobStatistics(Base):
+    """Jobs of an actor and a queue that reached a final state within a span, with how long they waited and ran."""
+
+    __tablename__ = "job_statistics"
+
+    span: Mapped[int] = mapped_column(SmallInteger, primary_key=True, autoincrement=False)  # in minutes: one of SPANS
+    minute: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)  # its first one, counted from 1970
+    actor: Mapped[str] = mapped_column(String(255), primary_key=True)  # ?: of no known one
+    queue: Mapped[str] = mapped_column(String(255), primary_key=True)  # ?: counted by the release before
+    state: Mapped[State] = mapped_column(words(State), primary_key=True)
+    jobs: Mapped[int] = mapped_column(BigInteger)
+    attempts: Mapped[int] = mapped_column(BigInteger)
+    wait_us: Mapped[int] = mapped_column(BigInteger)  # sums of what the histograms count
+    run_us: Mapped[int] = mapped_column(BigInteger)
+    waits: Mapped[str] = mapped_column(Text)  # histograms, as written by `histograms`
+    runs: Mapped[str] = mapped_column(Text)
+
+
+class QueueDepth(Base):
+    """Greatest depth and age of a queue within a span, of one sample each minute. No row: it was empty."""
+
+    __tablename__ = "queue_depths"
+
+    span: Mapped[int] = mapped_column(SmallInteger, primary_key=True, autoincrement=False)
+    minute: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)
+    queue: Mapped[str] = mapped_column(String(255), primary_key=True)
+    queued: Mapped[int] = mapped_column(BigInteger)
+    running: Mapped[int] = mapped_column(BigInteger)
+    oldest_s: Mapped[float] = mapped_column(Float)  # since when its longest-waiting job could have started
