@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from html import escape
 
 from .document import Chart, Tone
@@ -19,23 +19,31 @@ ON_PAPER = {
 Palette = dict[str, str]
 WIDTH = 680
 HEIGHT = 220
-_LEFT, _RIGHT, _TOP, _BOTTOM = 46, 8, 30, 24
+LEFT, RIGHT, TOP, BOTTOM = 46, 8, 30, 24
 _ROW = 26
 #: pixels of a PNG per unit of the drawing, for high-resolution screens
 ZOOM = 2
 _FONTS = "'Segoe UI', Roboto, 'Noto Sans', 'Liberation Sans', 'DejaVu Sans', Arial, sans-serif"
 
 
-def svg(chart: Chart, palette: Palette, *, id: str = "chart", marks: Sequence[tuple[float, str]] = ()) -> str:
+def svg(
+    chart: Chart, palette: Palette, *, id: str = "chart", marks: Sequence[tuple[float, str]] = (), period: tuple[int, int] | None = None
+) -> str:
     """Draw the chart as an SVG document, with its numbers as text for screen readers.
 
-    `marks`: labelled lines at instants, as fractions of the width.
+    `marks`: labelled lines at instants, as fractions of the width. `period`: its ends in seconds since 1970, for scripts.
     """
     height, shapes = _columns(chart, palette, marks) if chart.shape == "columns" else _bars(chart, palette)
+    return frame(in_words(chart), shapes, height=height, id=id, period=period)
+
+
+def frame(title: str, shapes: Sequence[str], *, height: int = HEIGHT, id: str = "chart", period: tuple[int, int] | None = None) -> str:
+    """Return the SVG document of these shapes."""
+    ends = f' data-since="{period[0]}" data-until="{period[1]}" data-left="{LEFT}" data-right="{WIDTH - RIGHT}"' if period else ""
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" class="chart" viewBox="0 0 {WIDTH} {height}" width="{WIDTH}" height="{height}" role="img" '
-        f'aria-labelledby="{id}-title" font-family="{_FONTS}" font-size="11">'
-        f'<title id="{id}-title">{escape(in_words(chart))}</title>{"".join(shapes)}</svg>'
+        f'aria-labelledby="{id}-title" font-family="{_FONTS}" font-size="11"{ends}>'
+        f'<title id="{id}-title">{escape(title)}</title>{"".join(shapes)}</svg>'
     )
 
 
@@ -64,21 +72,15 @@ def in_words(chart: Chart) -> str:
 
 
 def _columns(chart: Chart, palette: Palette, marks: Sequence[tuple[float, str]] = ()) -> tuple[int, list[str]]:
-    wide, high = WIDTH - _LEFT - _RIGHT, HEIGHT - _TOP - _BOTTOM
+    wide, high = WIDTH - LEFT - RIGHT, HEIGHT - TOP - BOTTOM
     totals = [sum(series.values[at] for series in chart.series) for at in range(len(chart.labels))]
-    ticks = _ticks(max(totals, default=0))
+    ticks = round_ticks(max(totals, default=0))
     top = ticks[-1]
-    shapes = _legend(chart, palette)
-    for tick in ticks:
-        y = _TOP + high - high * tick / top
-        shapes.append(f'<line x1="{_LEFT}" x2="{WIDTH - _RIGHT}" y1="{y:.1f}" y2="{y:.1f}" stroke="{palette["line"]}" stroke-width="1"/>')
-        shapes.append(
-            f'<text x="{_LEFT - 6}" y="{y + 4:.1f}" text-anchor="end" fill="{palette["muted"]}">{escape(_tick_text(tick))}</text>'
-        )
+    shapes = [*_legend(chart, palette), *axis(ticks, palette)]
     step = wide / max(len(chart.labels), 1)
     width = max(min(step * 0.78, 44), 1)
     for at in range(len(chart.labels)):
-        x, y = _LEFT + step * at + (step - width) / 2, float(_TOP + high)
+        x, y = LEFT + step * at + (step - width) / 2, float(TOP + high)
         for series in chart.series:
             tall = high * series.values[at] / top
             if tall > 0:
@@ -88,19 +90,42 @@ def _columns(chart: Chart, palette: Palette, marks: Sequence[tuple[float, str]] 
                 shapes.append(
                     f'<rect x="{x:.1f}" y="{y:.1f}" width="{width:.1f}" height="{tall:.1f}" fill="{palette[series.tone.value]}"/>'
                 )
-    every = math.ceil(len(chart.labels) * _text_width(max(chart.labels, key=len, default="")) / wide * 1.25) or 1
-    for at, label in enumerate(chart.labels):
-        if at % every == 0:
-            shapes.append(
-                f'<text x="{_LEFT + step * (at + 0.5):.1f}" y="{HEIGHT - 7}" text-anchor="middle" fill="{palette["muted"]}">{escape(label)}</text>'
-            )
+    return HEIGHT, [*shapes, *time_labels(chart.labels, palette), *mark_lines(marks, palette)]
+
+
+def axis(ticks: Sequence[float], palette: Palette, write: Callable[[float], str] | None = None) -> list[str]:
+    """Draw the horizontal lines of these values, with their numbers."""
+    shapes, high = [], HEIGHT - TOP - BOTTOM
+    for tick in ticks:
+        y = TOP + high - high * tick / ticks[-1]
+        shapes.append(f'<line x1="{LEFT}" x2="{WIDTH - RIGHT}" y1="{y:.1f}" y2="{y:.1f}" stroke="{palette["line"]}" stroke-width="1"/>')
+        text = (write or _tick_text)(tick)
+        shapes.append(f'<text x="{LEFT - 6}" y="{y + 4:.1f}" text-anchor="end" fill="{palette["muted"]}">{escape(text)}</text>')
+    return shapes
+
+
+def time_labels(labels: Sequence[str], palette: Palette) -> list[str]:
+    """Draw the labels below the columns, as many as fit."""
+    wide = WIDTH - LEFT - RIGHT
+    step = wide / max(len(labels), 1)
+    every = math.ceil(len(labels) * _text_width(max(labels, key=len, default="")) / wide * 1.25) or 1
+    return [
+        f'<text x="{LEFT + step * (at + 0.5):.1f}" y="{HEIGHT - 7}" text-anchor="middle" fill="{palette["muted"]}">{escape(label)}</text>'
+        for at, label in enumerate(labels)
+        if at % every == 0
+    ]
+
+
+def mark_lines(marks: Sequence[tuple[float, str]], palette: Palette) -> list[str]:
+    """Draw labelled lines at instants, given as fractions of the width."""
+    shapes = []
     for part, said in marks:
-        x = _LEFT + wide * part
+        x = LEFT + (WIDTH - LEFT - RIGHT) * part
         shapes.append(
-            f'<g><title>{escape(said)}</title><line x1="{x:.1f}" x2="{x:.1f}" y1="{_TOP - 8}" y2="{_TOP + high}" stroke="{palette["accent"]}" '
-            f'stroke-width="1.5" stroke-dasharray="3 3"/><text x="{x + 3:.1f}" y="{_TOP - 2}" fill="{palette["accent"]}">▼</text></g>'
+            f'<g><title>{escape(said)}</title><line x1="{x:.1f}" x2="{x:.1f}" y1="{TOP - 8}" y2="{HEIGHT - BOTTOM}" stroke="{palette["accent"]}" '
+            f'stroke-width="1.5" stroke-dasharray="3 3"/><text x="{x + 3:.1f}" y="{TOP - 2}" fill="{palette["accent"]}">▼</text></g>'
         )
-    return HEIGHT, shapes
+    return shapes
 
 
 def _bars(chart: Chart, palette: Palette) -> tuple[int, list[str]]:
@@ -111,7 +136,7 @@ def _bars(chart: Chart, palette: Palette) -> tuple[int, list[str]]:
     most = max(totals, default=0) or 1
     named = len(chart.series) > 1
     shapes = _legend(chart, palette) if named else []
-    first = _TOP if named else 6
+    first = TOP if named else 6
     for at, label in enumerate(chart.labels):
         y, x = first + at * _ROW, float(longest_label)
         shapes.append(
@@ -128,19 +153,23 @@ def _bars(chart: Chart, palette: Palette) -> tuple[int, list[str]]:
 
 
 def _legend(chart: Chart, palette: Palette) -> list[str]:
-    shapes, x = [], float(_LEFT)
     if len(chart.series) == 1:
         unit = f", {chart.unit}" if chart.unit else ""
-        return [f'<text x="{_LEFT}" y="15" fill="{palette["muted"]}">{escape(chart.series[0].name + unit)}</text>']
-    for series in chart.series:
-        text = f"{series.name} {count(sum(series.values))}"
-        shapes.append(f'<rect x="{x:.1f}" y="6" width="10" height="10" rx="2" fill="{palette[series.tone.value]}"/>')
+        return [f'<text x="{LEFT}" y="15" fill="{palette["muted"]}">{escape(chart.series[0].name + unit)}</text>']
+    return legend([(f"{series.name} {count(sum(series.values))}", series.tone) for series in chart.series], palette)
+
+
+def legend(entries: Sequence[tuple[str, Tone]], palette: Palette) -> list[str]:
+    """Draw the names of the series with their colours."""
+    shapes, x = [], float(LEFT)
+    for text, tone in entries:
+        shapes.append(f'<rect x="{x:.1f}" y="6" width="10" height="10" rx="2" fill="{palette[tone.value]}"/>')
         shapes.append(f'<text x="{x + 15:.1f}" y="15" fill="{palette["text"]}">{escape(text)}</text>')
         x += 15 + _text_width(text) + 18
     return shapes
 
 
-def _ticks(most: float) -> Sequence[float]:
+def round_ticks(most: float) -> Sequence[float]:
     """Return about four round numbers from 0 to at least `most`."""
     if most <= 0:
         return (0, 1)

@@ -18,7 +18,7 @@ from .pages import account, actors, api_docs, count, emails, extension_tabs, mai
 from .pages.admin import audit, backups, configuration, people, sign_ins, tokens, webhooks
 from .pages.fleet import alerts, dead_letters, forecasts, overrides, overview, queues, usage, workers
 from .pages.jobs import batches, bulk, comparison, error_groups, held, jobs, newer_jobs
-from .render import cards, extensions, filters, menu, rail_counts, sparklines
+from .render import cards, extensions, filters, menu, rail_counts, time_charts
 from .render.menu import Menu, Page
 
 #: bytes of a request body; a bulk request holds many jobs of up to max_message_bytes each
@@ -82,7 +82,7 @@ def make() -> Flask:
         PERMANENT_SESSION_LIFETIME=sessions.SESSION_LIFE,
         WTF_CSRF_TIME_LIMIT=None,
     )
-    for part in (cookies, compression, headers, errors, uploads, filters, extensions, time_range, sparklines, access):
+    for part in (cookies, compression, headers, errors, uploads, filters, extensions, time_range, time_charts, access):
         part.init(app)
     menu.init(app, PAGES)
     rail_counts.init(app)

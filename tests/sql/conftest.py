@@ -18,17 +18,16 @@ import src.actors
 import src.web.application
 from src.broker.publish import publisher
 from src.jobs.webhooks import events
-from src.operations.fleet import fleet_metrics
+from src.operations.fleet import fleet_metrics, history
 from src.sql.database import Database
 from src.web.auth import throttle
-from src.web.pages.fleet import overview_figures
 from src.web.render import rail_counts
 from tests.harness.stores import Emptied, OpenStore, choose, using
 
 #: caches of a database or a caller: the next test has others
 REMEMBERED: tuple[MutableMapping[Any, Any], ...] = (
     events._known,
-    overview_figures._kept,
+    history._kept,
     fleet_metrics._kept,
     rail_counts._kept,
     throttle._refused,

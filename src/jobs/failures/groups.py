@@ -77,16 +77,18 @@ def status(group: FailureGroup) -> Status:
 
 def page(
     session: Session, *, chosen: Status | None = None, sort: Sort = Sort.LAST, text: str = "", before: datetime | None = None,
-    after: str | None = None, limit: int = 50, may_see: Callable[[str], bool] | None = None,
+    since: datetime | None = None, after: str | None = None, limit: int = 50, may_see: Callable[[str], bool] | None = None,
 ) -> Page:  # fmt: skip
     """Return a page of groups; by default the unresolved ones: open and regressed.
 
-    `text`: only groups in whose type, place, message or actors it occurs; `after`: fingerprint of the last group of the page before;
-    `may_see`: leave out groups of other actors.
+    `since`: only groups seen since then; `text`: only groups in whose type, place, message or actors it occurs;
+    `after`: fingerprint of the last group of the page before; `may_see`: leave out groups of other actors.
     """
     statement = select(FailureGroup).where(_is(chosen) if chosen else or_(_is(Status.OPEN), _is(Status.REGRESSED)))
     if before is not None:
         statement = statement.where(FailureGroup.last_seen_at < before)
+    if since is not None:
+        statement = statement.where(FailureGroup.last_seen_at >= since)
     for word in text.split():
         names = (FailureGroup.kind, FailureGroup.place, FailureGroup.message, FailureGroup.actors)
         statement = statement.where(or_(*(cast(name, Text).icontains(word, autoescape=True) for name in names)))

@@ -121,9 +121,9 @@ def refusals(session: Session, queues: Iterable[str]) -> list[str]:
     return sorted({f"{each.name}: {why}" for each in alive(session) for queue, why in (each.refusals or {}).items() if queue in wanted})
 
 
-def lost_lately(session: Session, *, within: timedelta = timedelta(days=1), limit: int = 20) -> list[Worker]:
-    """Return the recently lost worker processes, latest first."""
-    statement = select(Worker).where(Worker.lost_at > now() - within).order_by(Worker.lost_at.desc()).limit(limit)
+def lost_lately(session: Session, *, since: datetime | None = None, limit: int = 20) -> list[Worker]:
+    """Return the worker processes lost since then, latest first; by default within a day."""
+    statement = select(Worker).where(Worker.lost_at > (since or now() - timedelta(days=1))).order_by(Worker.lost_at.desc()).limit(limit)
     return list(session.execute(statement).scalars())
 
 

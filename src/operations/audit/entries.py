@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Annotated, Any, TypeVar
@@ -24,6 +25,33 @@ Word = TypeVar("Word", bound=StrEnum)
 _TEXTS = ("who", "action", "kind", "subject", "address")
 #: filter fields, in page order
 FIELDS = (*_TEXTS, "outcome", "via", "since", "until")
+
+
+#: entries read for a page: those of a bulk action are shown as one row
+READ = 1_000
+
+
+@dataclass(slots=True)
+class Row:
+    """A row of the page: an entry, or the entries of one bulk action, which follow each other."""
+
+    entry: AuditEntry
+    bulk: str | None  # id of the bulk job
+    number: int = 1
+
+
+def rows(lines: Sequence[AuditEntry], *, limit: int) -> tuple[list[Row], int | None]:
+    """Fold the entries into rows, up to `limit`; return the position after which the next page begins, None if all are shown."""
+    found: list[Row] = []
+    for at, line in enumerate(lines):
+        bulk = str((line.details or {}).get("bulk") or "") or None
+        if found and bulk is not None and found[-1].bulk == bulk and found[-1].entry.action == line.action:
+            found[-1].number += 1
+        elif len(found) == limit:
+            return found, lines[at - 1].seq
+        else:
+            found.append(Row(line, bulk))
+    return found, None
 
 
 class AuditFilter(Paging, total=False):

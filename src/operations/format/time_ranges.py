@@ -5,11 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from typing import Annotated
 from zoneinfo import ZoneInfo
-
-from pydantic import Field
-from typing_extensions import TypedDict
 
 from ...jobs.core.errors import JobsError
 from .instants import parse_instant, write_instant, zoned
@@ -26,20 +22,14 @@ RANGES = {
 }
 DEFAULT = "1h"
 #: lengths of a column of other ranges, in minutes
-_STEPS = (1, 2, 5, 10, 30, 60, 120, 240, 720, 1_440, 10_080)
+_STEPS = (1, 2, 5, 10, 30, 60, 120, 240, 1_440, 10_080)
 #: columns of a chart at most
 COLUMNS = 62
-#: age up to which statistics have rows for each minute, and for each hour; older ones are for days
-MINUTES_KEPT, HOURS_KEPT = timedelta(days=2), timedelta(days=100)
+#: length of the shortest column, in minutes, by the age up to which statistics are kept for it
+_LEAST = {1: timedelta(days=2), 10: timedelta(days=10), 60: timedelta(days=100)}
 #: the longest range: statistics are kept so long
 LONGEST = timedelta(days=400)
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-
-
-class RangeFilter(TypedDict, total=False):
-    """Query parameters of statistics."""
-
-    range: Annotated[str, Field(json_schema_extra={"enum": [*RANGES]}, description="up to now; 1h by default")]
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +47,11 @@ class TimeRange:
     def is_chosen(self) -> bool:
         """True if the URL gives a valid range: lists show everything without one."""
         return bool(self.parameters)
+
+    @property
+    def in_query(self) -> str:
+        """The range as a value of `created:` and `finished:` in a query of jobs."""
+        return self.name or f"{write_instant(self.since)}..{write_instant(self.until)}"
 
     @property
     def first(self) -> datetime:
@@ -118,8 +113,7 @@ def _instant(text: str, zone: str, name: str) -> datetime:
 
 
 def _step(since: datetime, until: datetime, present: datetime) -> timedelta:
-    age = present - since
-    least = 1 if age < MINUTES_KEPT else 60 if age < HOURS_KEPT else 1_440
+    least = next((each for each, kept in _LEAST.items() if present - since < kept - timedelta(hours=1)), 1_440)
     return next(
         (each * _MINUTE for each in _STEPS if each >= least and (until - since) / (each * _MINUTE) <= COLUMNS - 2), _STEPS[-1] * _MINUTE
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from enum import StrEnum
 from typing import Any
 
 from dramatiq import Actor
@@ -13,6 +14,20 @@ from ..people import permissions
 AnyActor = Actor[Any, Any]
 
 
+class Origin(StrEnum):
+    """Where an actor comes from."""
+
+    MINE = "mine"  # of the team
+    EXAMPLES = "examples"
+    SYSTEM = "system"
+
+
+_OURS = f"{actors.__name__}."
+#: modules of Callboard's own actors; others in that folder are the team's
+_SYSTEM = frozenset({"bulk", "http_call", "mail", "notifications", "publishing", "reports", "upkeep", "webhooks"})
+_EXAMPLES = frozenset({"accounts", "arithmetic", "tutorial", "widgets"})
+
+
 def everyone() -> list[AnyActor]:
     """All actors by name; for a limited caller, the permitted ones."""
     found, limited = actors.broker.actors, permissions.in_force()
@@ -22,6 +37,13 @@ def everyone() -> list[AnyActor]:
 def entries() -> list[AnyActor]:
     """The actors that users and programs may submit; excludes internal ones."""
     return [actor for actor in everyone() if not actor.options.get("internal")]
+
+
+def origin(actor: AnyActor) -> Origin:
+    """Return whether an actor is the team's, one of the examples, or part of Callboard."""
+    module = str(actor.fn.__module__)
+    name = module.removeprefix(_OURS).partition(".")[0] if module.startswith(_OURS) else ""
+    return Origin.SYSTEM if name in _SYSTEM else Origin.EXAMPLES if name in _EXAMPLES else Origin.MINE
 
 
 def submittable(name: str) -> AnyActor:

@@ -22,7 +22,7 @@ from .models import Schedule, ScheduleChange, Tick
 from .vocabulary import TickState
 
 #: recent outcomes shown for each schedule in a list
-RECENT = 10
+RECENT = 30
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,10 +121,16 @@ def history(session: Session, id: int, *, states: Collection[TickState] = (), be
     return History(runs, runs[-1].tick.scheduled_for if len(found) > limit else None)
 
 
-def recent(session: Session, ids: Collection[int]) -> dict[int, list[Tick]]:
-    """Return the newest ticks of each of these schedules, oldest first."""
+def recent(
+    session: Session, ids: Collection[int], *, since: datetime | None = None, until: datetime | None = None
+) -> dict[int, list[Tick]]:
+    """Return the newest ticks of each of these schedules, oldest first. `since`, `until`: only those in between."""
     # One range of the key for each: ranking them in one statement would read every tick ever fired.
     newest = select(Tick).order_by(Tick.scheduled_for.desc()).limit(RECENT)
+    if since is not None:
+        newest = newest.where(Tick.scheduled_for >= since)
+    if until is not None:
+        newest = newest.where(Tick.scheduled_for < until)
     found = {id: list(session.execute(newest.where(Tick.schedule_id == id)).scalars()) for id in ids}
     for ticks in found.values():
         ticks.reverse()
@@ -144,6 +150,14 @@ def changes(session: Session, id: int, limit: int = 20) -> list[ScheduleChange]:
     """Return the changes and their authors, newest first."""
     statement = select(ScheduleChange).where(ScheduleChange.schedule_id == id).order_by(ScheduleChange.id.desc()).limit(limit)
     return list(session.execute(statement).scalars())
+
+
+def changed_lately(session: Session, *, limit: int) -> list[tuple[Schedule, ScheduleChange]]:
+    """Return the newest changes of all schedules."""
+    newest = select(ScheduleChange.id).order_by(ScheduleChange.id.desc()).limit(limit).subquery()
+    statement = select(Schedule, ScheduleChange).join(ScheduleChange, ScheduleChange.schedule_id == Schedule.id)
+    found = session.execute(statement.where(ScheduleChange.id.in_(select(newest.c.id))).order_by(ScheduleChange.id.desc()))
+    return [(schedule, change) for schedule, change in found]
 
 
 def _run(tick: Tick, job: Any) -> Run:

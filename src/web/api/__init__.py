@@ -3,7 +3,7 @@
 from flask import Flask, request
 
 from . import audit, emails, people, reports, schedules, workflows
-from .fleet import alerts, backups, dead_letters, fleet, forecasts, overrides, usage, webhooks
+from .fleet import alerts, backups, dead_letters, fleet, forecasts, overrides, statistics, usage, webhooks
 from .fleet import events as fleet_events
 from .jobs import actor_calls, bulk, error_groups, events, files, jobs, logs, results, runs
 from .openapi import document
@@ -35,6 +35,7 @@ ROUTES = (
     usage,
     runs,
     schedules,
+    statistics,
     webhooks,
     workflows,
 )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
@@ -13,6 +15,7 @@ from ...operations.format.time_ranges import TimeRange
 from ...sql.clock import now
 from . import cookies
 
+_CREATED = re.compile(r"(?<!\S)created:\S+\s*")
 #: parameters that do not outlive a change of the range
 _REPLACED = ("range", "from", "until", "period", "after", "format")
 
@@ -40,6 +43,14 @@ def range_problem() -> str:
 def range_parameters() -> dict[str, str]:
     """The range's URL parameters, for links to other pages."""
     return current_range().parameters
+
+
+def narrowed(parameters: Mapping[str, str]) -> dict[str, str]:
+    """The parameters of the jobs list with a chosen range as a term of the query, in place of its own term for it."""
+    found, chosen = dict(parameters), current_range()
+    if chosen.is_chosen:
+        found["q"] = f"{_CREATED.sub('', found.get('q', '')).strip()} created:{chosen.in_query}".strip()
+    return found
 
 
 def other_parameters() -> list[tuple[str, str]]:

@@ -12,6 +12,7 @@ from werkzeug.wrappers import Response
 from ... import actors
 from ...broker.options import periodic
 from ...jobs.core.errors import InvalidArguments, JobsError, NotAllowed
+from ...jobs.limits import overrides
 from ...operations.arguments.reading import MORE
 from ...operations.format.instants import parse_instant, write_instant
 from ...operations.jobs import actor_catalogue
@@ -29,6 +30,7 @@ from ...sql.clock import now
 from ..auth import allow, visitor
 from ..forms.schedule_form import NAME, ScheduleForm, rule_of
 from ..http import cookies, uploads
+from ..http.time_range import current_range
 from ..http.uploads import takes_files
 
 blueprint = Blueprint("schedules", __name__)
@@ -45,11 +47,16 @@ def index() -> str:
     """List the schedules, with the ticks per hour of the next week."""
     with database.read() as session:
         schedules = queries.every(session)
-        recent = queries.recent(session, [each.id for each in schedules])
+        chosen = current_range()
+        ends = {"since": chosen.since, "until": chosen.until} if chosen.is_chosen else {}
+        recent = queries.recent(session, [each.id for each in schedules], **ends)
+        in_force = overrides.load(session)
+    queues = {actor.actor_name: actor.queue_name for actor in actor_catalogue.everyone()}
     start = now().replace(minute=0, second=0, microsecond=0)
     numbers = preview.load((each.draft.rule for each in schedules if each.due_at is not None), start)
     return render_template(
-        "schedules/index.html", schedules=schedules, recent=recent, load=_by_day(start, numbers), busiest=max(numbers), documents=documents, preview=preview
+        "schedules/index.html", schedules=schedules, recent=recent, load=_by_day(start, numbers), busiest=max(numbers), documents=documents, preview=preview,
+        in_force=in_force, queues=queues,
     )  # fmt: skip
 
 

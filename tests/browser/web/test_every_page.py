@@ -10,8 +10,10 @@ import re
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote
 
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page
@@ -34,7 +36,14 @@ SCHEMES = ("light", "dark")
 PAGES: dict[str, tuple[str, ...]] = {
     "overview.show": ("/",),
     "actors.index": ("/actors",),
-    "actors.form": ("/actors/add", "/actors/order", "/actors/unlock", "/actors/archive"),
+    "actors.form": (
+        "/actors/add",
+        "/actors/add?tab=jobs",
+        "/actors/add?tab=settings",
+        "/actors/order",
+        "/actors/unlock",
+        "/actors/archive",
+    ),
     "batches.index": ("/batches",),
     "batches.new": ("/actors/order/rows",),
     "batches.show": ("/batches/{batch}", "/batches/{draft}"),
@@ -235,6 +244,25 @@ def test_pages_are_there_without_javascript(pages: tuple[str, ...], chromium: Br
         # Controls that need scripts are not offered.
         assert page.locator("button[type=button]:visible").count() == 0, path
     context.close()
+
+
+def test_a_drag_on_a_chart_shows_that_time_alone(tab: Page) -> None:
+    tab.set_viewport_size({"width": 1440, "height": 900})
+    tab.goto("/?range=24h", wait_until="load")
+    chart = tab.locator("svg[data-since]").first
+    chart.scroll_into_view_if_needed()
+    box = chart.bounding_box()
+    assert box is not None
+    since, until = (int(chart.get_attribute(f"data-{name}") or 0) for name in ("since", "until"))
+    tab.mouse.move(box["x"] + box["width"] * 0.5, box["y"] + 80)
+    tab.mouse.down()
+    tab.mouse.move(box["x"] + box["width"] * 0.75, box["y"] + 80)
+    with tab.expect_navigation(url=re.compile("from=.*until=")):
+        tab.mouse.up()
+    chosen = dict(re.findall(r"(from|until)=([^&]+)", unquote(tab.url)))
+    length = (datetime.fromisoformat(chosen["until"]) - datetime.fromisoformat(chosen["from"])).total_seconds()
+    assert 0.2 < length / (until - since) < 0.3
+    assert tab.locator(".ranges summary").inner_text().count("–") == 1
 
 
 _KEYS = """() => {

@@ -222,7 +222,7 @@ def test_uneven_tables_and_charts_are_refused() -> None:
     ],
 )
 def test_axes_have_round_numbers_and_room(values: tuple[float, ...], expected: tuple[float, ...]) -> None:
-    assert tuple(charts._ticks(max(values))) == expected
+    assert tuple(charts.round_ticks(max(values))) == expected
 
 
 def test_numbers_are_written_for_people() -> None:

@@ -93,7 +93,7 @@ def test_an_open_breaker_is_shown_and_reset_by_hand(site: Site) -> None:
     [breaker] = [each for each in program.get("/api/v1/breakers").get_json()["breakers"] if each["actor"] == "add"]
     assert (breaker["actor"], breaker["open"], breaker["failures"]) == ("add", True, 3)
     assert "circuit breaker of add is open" in in_words(visit.get("/").text)
-    assert visit.fill_in("/actors/add", action="/controls/actor:add/reset").status_code == 303
+    assert visit.fill_in("/actors/add?tab=settings", action="/controls/actor:add/reset").status_code == 303
     assert [each for each in program.get("/api/v1/breakers").get_json()["breakers"] if each["actor"] == "add"] == []
     assert "Circuit breaker closed; 1 job was waiting" in in_words(visit.get("/actors/add").text)
 

@@ -24,12 +24,11 @@ from src.jobs.core.states import Outcome
 from src.jobs.limits import overrides
 from src.jobs.limits.models import BreakerState
 from src.jobs.submit import defaults
-from src.operations.fleet import fleet_metrics
+from src.operations.fleet import fleet_metrics, history
 from src.operations.people.models import SavedView
 from src.operations.people.roles import Role
 from src.sql.clock import now
 from src.sql.database import write
-from src.web.pages.fleet import overview_figures
 from tests.harness.site import Program, Site, Visit
 
 #: hidden texts
@@ -206,7 +205,7 @@ def numbers_of_rabbitmq(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def forget_kept() -> None:
-    overview_figures._kept.clear()
+    history._kept.clear()
     fleet_metrics._kept.clear()
 
 

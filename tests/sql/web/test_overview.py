@@ -14,15 +14,9 @@ from src.jobs import State
 from src.jobs.core.models import Job, Worker
 from src.sql.clock import now
 from src.sql.database import write
-from src.web.pages.fleet import overview_figures
 from tests.harness.site import Site, in_words
 
 pytestmark = pytest.mark.both_stores
-
-
-@pytest.fixture(autouse=True)
-def nothing_kept() -> None:
-    overview_figures._kept.clear()
 
 
 def hire(id: int, **values: Any) -> None:
@@ -85,13 +79,14 @@ def test_what_needs_a_person_is_named_and_else_all_is_clear(site: Site) -> None:
     assert "All clear." not in text
 
 
-def test_a_deploy_is_marked_in_the_chart(site: Site) -> None:
+def test_a_deploy_is_marked_in_each_chart(site: Site) -> None:
     id = site.program().submit("add", 1, 1)
     become(id, state=State.SUCCEEDED, started_at=now(), finished_at=now())
     hire(1, version="0.0.9", started_at=now() - timedelta(hours=3))
     hire(2, version="0.1.0", started_at=now() - timedelta(minutes=30))
     page = site.browser().get("/").text
-    assert len(re.findall(r"<title>0\.1\.0 deployed ", page)) == 1
+    charts = page.split("data-since=")[1:]
+    assert [len(re.findall(r"<title>0\.1\.0 deployed ", chart)) for chart in charts] == [1] * 6
     assert "0.0.9 deployed" not in page
 
 

@@ -33,6 +33,22 @@ def test_the_picker_keeps_other_parameters_and_marks_the_range(browser: Visit) -
     assert '<input type="hidden" name="x" value="1">' in page
 
 
+def test_a_range_is_a_term_of_the_query_of_jobs(browser: Visit) -> None:
+    assert browser.get("/jobs?range=6h&q=state:dead+created:1h&format=json").get_json()["query"] == "state:dead created:6h"
+    between = browser.get("/jobs?from=2026-11-01T10:00Z&until=2026-11-02T10:00Z&format=json").get_json()["query"]
+    assert between == "created:2026-11-01T10:00:00Z..2026-11-02T10:00:00Z"
+    assert browser.get("/jobs?format=json").get_json()["query"] == ""
+
+
+@pytest.mark.parametrize(
+    "path", ["/jobs", "/errors", "/actors", "/queues", "/workers", "/schedules", "/queues/default", "/actors/add?tab=jobs"]
+)
+def test_every_list_obeys_the_range(browser: Visit, path: str) -> None:
+    answer = browser.get(f"{path}{'&' if '?' in path else '?'}range=30d")
+    assert answer.status_code == 200
+    assert 'aria-current="true">30d</a>' in answer.text
+
+
 @pytest.mark.parametrize(
     ("query", "message"),
     [

@@ -33,8 +33,9 @@ def test_columns_cover_the_range_and_fit_into_the_chart(length: int, age: int) -
     assert chosen.first <= since < chosen.first + chosen.step
     assert chosen.last - chosen.step < until <= chosen.last
     assert chosen.columns[-1] + chosen.step == chosen.last
-    if _NOW - since > time_ranges.MINUTES_KEPT:
-        assert chosen.step >= timedelta(hours=1)
+    for minutes, days in ((10, 2), (60, 10), (1_440, 100)):
+        if _NOW - since > timedelta(days=days):
+            assert chosen.step % timedelta(minutes=minutes) == timedelta(0)
 
 
 def test_its_parameters_give_the_same_range_again() -> None:

@@ -49,7 +49,7 @@ TAGS = {
     Tag.WORKFLOWS: "Jobs with dependencies.",
     Tag.SCHEDULES: "Jobs that run at set times.",
     Tag.CONTROLS: "Pauses, limits and circuit breakers.",
-    Tag.FLEET: "Queues, workers and alerts.",
+    Tag.FLEET: "Queues, workers, alerts and statistics.",
     Tag.MAIL: "Emails and the built-in mailbox.",
     Tag.REPORTS: "The archive of reports.",
     Tag.WEBHOOKS: "URLs that are notified when jobs and workflows end.",

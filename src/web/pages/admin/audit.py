@@ -27,6 +27,9 @@ def index() -> str | tuple[str, int]:
     except JobsError as error:
         wanted, problem = queries.Wanted(), str(error)
     with database.read() as session:
-        page = queries.page(session, wanted, after=read_filter({"after": request.args.get("after", "")}).after, limit=ROWS)
-    shown = render_template("admin/audit.html", page=None if problem else page, asked=asked, problem=problem, outcomes=Outcome, vias=Via)
+        page = queries.page(session, wanted, after=read_filter({"after": request.args.get("after", "")}).after, limit=entries.READ)
+    rows, last = entries.rows(page.lines, limit=ROWS)
+    shown = render_template(
+        "admin/audit.html", rows=None if problem else rows, next=last or page.next, asked=asked, problem=problem, outcomes=Outcome, vias=Via,
+    )  # fmt: skip
     return (shown, 422) if problem else shown

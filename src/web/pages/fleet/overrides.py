@@ -93,5 +93,5 @@ def _back(target: Target) -> Response:
     if request.form.get("from") == "overview":
         return redirect(url_for("overview.show"), 303)
     if target.scope == "actor":
-        return redirect(url_for("actors.form", name=target.name), 303)
+        return redirect(url_for("actors.form", name=target.name, tab="settings"), 303)
     return redirect(url_for("queues.show", name=target.name) if target.name else url_for("queues.index"), 303)

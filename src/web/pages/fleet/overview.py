@@ -7,7 +7,7 @@ from flask import Blueprint, render_template
 from ....jobs import State, search
 from ....jobs.limits import breakers, overrides
 from ....jobs.read import queries
-from ....operations.fleet import fleet_health
+from ....operations.fleet import fleet_health, history
 from ....operations.people import permissions
 from ....operations.people.roles import Role
 from ....schedules.rows import queries as schedules
@@ -15,6 +15,7 @@ from ....sql import database
 from ....sql.clock import now
 from ...auth import allow
 from ...http.time_range import current_range
+from ...render import time_charts
 from . import overview_figures
 
 blueprint = Blueprint("overview", __name__)
@@ -26,21 +27,22 @@ ROWS = 8
 @blueprint.get("/")
 @allow(Role.VIEWER)
 def show() -> str:
-    """Health, job counts, throughput, problems that need attention, and running jobs."""
+    """Health, job counts, problems that need attention, what has changed, charts, and running jobs."""
     period = current_range()
     with database.read() as session:
         tally = search.tally(session, search.parse(""))
         health, queues = fleet_health.look(session), queries.queues(session)
-        passed = overview_figures.throughput(session, period)
+        passed = history.look(session, period)
         dead = search.tally(session, search.parse(f"state:{State.DEAD} finished:24h created:14d")).states[State.DEAD]
         return render_template(
             "overview/show.html",
             health=health,
             broker=permissions.numbers(health.broker),
-            numbers=overview_figures.five(tally, queues, dead, passed, period),
-            passed=passed,
-            needs=overview_figures.needs(session, queues, health.workers),
-            pauses=overrides.load(session).pauses(now()),
+            numbers=overview_figures.five(tally, queues, dead, passed),
+            charts=time_charts.every(passed),
+            needs=overview_figures.needs(session, queues, health.workers, tally, period),
+            changes=overview_figures.changes(session, passed),
+            pauses=[(each, overview_figures.waiting(each, queues)) for each in overrides.load(session).pauses(now())],
             open_breakers=[each for each in breakers.listed(session) if each.opened_at is not None],
             is_empty=not any(tally.states.values()),
             workers=health.workers,

@@ -1,43 +1,36 @@
-"""Figures of the overview: counts, throughput chart and problems that need attention."""
+"""Figures of the overview: counts, what has changed, and problems that need attention."""
 
 from __future__ import annotations
 
-import threading
-import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
-from typing import Any
 
-from markupsafe import Markup
 from sqlalchemy.orm import Session
 
 from ....jobs import State, search
 from ....jobs.alerts import alerts
-from ....jobs.failures import groups
-from ....jobs.leases import deploys, workers
-from ....jobs.read import ended
+from ....jobs.failures import groups, occurrences
+from ....jobs.leases import workers
+from ....jobs.limits.overrides import Pause
 from ....jobs.read.queries import QueueCounts
 from ....jobs.search import Tally
+from ....operations.fleet import history
 from ....operations.fleet.fleet_health import LATE
-from ....operations.format.instants import write_instant
+from ....operations.fleet.history import History
 from ....operations.format.time_ranges import TimeRange
 from ....operations.jobs.rows import Alert, FailureGroup, Job, Worker
 from ....operations.people import permissions
 from ....quantities import number, span
-from ....reports import charts
-from ....reports.document import Chart, Series, Tone
 from ....schedules.rows import queries as schedules
-from ....schedules.rows.models import Schedule
+from ....schedules.rows.models import Schedule, ScheduleChange
 from ....sql.clock import now
-from ....sql.database import get_database
-from ...http import cookies
 
-#: cache lifetime of the chart in seconds: its query counts every job that finished in the last minutes
-FRESH_S = 15.0
 #: rows of each list
 ROWS = 5
 #: maximum alerts listed
 MOST_ALERTS = 20
+#: newest dead jobs looked at for those that no error group counts
+DEAD_SEEN = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,105 +45,133 @@ class Figure:
 
 
 @dataclass(frozen=True, slots=True)
+class ErrorGroup:
+    """An error group with its newest message, its failures over time, and its dead jobs."""
+
+    group: FailureGroup
+    message: str
+    actor: str
+    trend: list[int]
+    dead: int
+    is_more: bool
+    is_new: bool
+
+    @property
+    def counted(self) -> str:
+        return number(self.dead) + ("+" if self.is_more else "")
+
+
+@dataclass(frozen=True, slots=True)
 class Needs:
     """Problems that need attention; empty: all clear."""
 
     alerts: list[Alert] = field(default_factory=list)
-    groups: list[FailureGroup] = field(default_factory=list)
+    groups: list[ErrorGroup] = field(default_factory=list)
     stalled: list[Job] = field(default_factory=list)
     late: list[tuple[Schedule, timedelta]] = field(default_factory=list)
     unserved: list[str] = field(default_factory=list)  # queues with jobs and no consumer
-    jobs: list[Job] = field(default_factory=list)  # dead and held
+    held: str = ""  # number of held jobs; empty: none
+    jobs: list[Job] = field(default_factory=list)  # dead ones that no group counts
 
     @property
     def nothing(self) -> bool:
-        return not (self.alerts or self.groups or self.stalled or self.late or self.unserved or self.jobs)
+        return not (self.alerts or self.groups or self.stalled or self.late or self.unserved or self.held or self.jobs)
 
 
 @dataclass(frozen=True, slots=True)
-class Throughput:
-    """Throughput chart and success rate."""
+class Changes:
+    """Changes within the range."""
 
-    chart: Markup
-    succeeded: int
-    ended: int
+    ended: str  # finished jobs beside the range before
+    dead: str
     deploys: list[tuple[datetime, str]]
-    words: str
+    schedules: list[tuple[Schedule, ScheduleChange]]
 
 
-def needs(session: Session, queues: list[QueueCounts], alive: list[Worker]) -> Needs:
+def needs(session: Session, queues: list[QueueCounts], alive: list[Worker], tally: Tally, period: TimeRange) -> Needs:
     """Collect the problems that need attention."""
     present = now()
     served = workers.served(alive)
     unserved = [each.queue for each in queues if each.queued and each.queue not in served]
     due = [each for each in schedules.every(session) if each.due_at is not None and each.due_at < present - LATE and each.paused_at is None]
+    shown = groups.page(session, limit=ROWS, may_see=permissions.sight()).groups
     return Needs(
         alerts=alerts.unmuted(session)[:MOST_ALERTS],
-        groups=[group for group in groups.page(session, limit=ROWS, may_see=permissions.sight()).groups if group.recovered_at is None],
+        groups=[_group(session, each, period) for each in shown if each.recovered_at is None],
         stalled=search.find(session, search.parse("is:stalled"), limit=ROWS).jobs,
         late=[(each, present - each.due_at) for each in due if each.due_at is not None][:ROWS],
         unserved=unserved,
-        jobs=search.find(session, search.parse(f"state:{State.DEAD},{State.HELD} created:7d"), limit=ROWS).jobs,
+        held=counted(tally, State.HELD) if tally.states[State.HELD] else "",
+        jobs=_ungrouped(session),
     )
 
 
-def five(tally: Tally, queues: list[QueueCounts], dead_today: int, passed: Throughput, period: TimeRange) -> list[Figure]:
+def _group(session: Session, group: FailureGroup, period: TimeRange) -> ErrorGroup:
+    newest = next(iter(groups.samples(session, group.fingerprint, limit=1)), None)
+    dead, is_more = occurrences.dead(session, group.fingerprint)
+    trend = occurrences.by_step(session, group.fingerprint, period.first, period.last, period.step)
+    message = (newest[1].error if newest else None) or group.message
+    actor = (newest[0].actor if newest else None) or ", ".join(group.actors)
+    return ErrorGroup(group, message, actor, trend, dead, is_more, group.first_seen_at >= period.since)
+
+
+def _ungrouped(session: Session) -> list[Job]:
+    """Return the newest dead jobs that no error group counts, such as jobs lost with their worker."""
+    dead = search.find(session, search.parse(f"state:{State.DEAD} created:7d"), limit=DEAD_SEEN).jobs
+    if permissions.in_force() is not None:
+        return dead[:ROWS]  # a limited caller may not see the groups
+    return [job for job in dead if occurrences.fingerprint_of(session, job.seq, job.attempt) is None][:ROWS]
+
+
+def waiting(pause: Pause, queues: list[QueueCounts]) -> str:
+    """Say how many queued jobs a pause holds back; empty: not known."""
+    if pause.scope == "actor":
+        return ""
+    held_back = sum(each.queued for each in queues if pause.scope == "all" or each.queue == pause.name)
+    return f"{number(held_back)} job{'' if held_back == 1 else 's'} wait{'s' if held_back == 1 else ''}"
+
+
+def five(tally: Tally, queues: list[QueueCounts], dead_today: int, passed: History) -> list[Figure]:
     """The five counts: running, queued with the oldest age, retrying, dead, and the success rate."""
 
-    def counted(state: State, note: str) -> Figure:
-        shown = number(tally.states[state]) + ("" if state in tally.whole or not tally.states[state] else "+")
-        return Figure(state.value, shown, f"state:{state}", note, state.value)
+    def shown(state: State, note: str) -> Figure:
+        return Figure(state.value, counted(tally, state), f"state:{state}", note, state.value)
 
     done = State.SUCCEEDED.value
-
     oldest = min((each.oldest_queued_at for each in queues if each.oldest_queued_at is not None), default=None)
-    rate = f"{100 * passed.succeeded / passed.ended:.1f} %".replace("100.0", "100") if passed.ended else "–"
+    succeeded, dead = passed.counts[State.SUCCEEDED], passed.counts[State.DEAD]
+    rate = f"{100 * succeeded / (succeeded + dead):.1f} %".replace("100.0", "100") if succeeded + dead else "–"
     return [
-        counted(State.RUNNING, ""),
-        counted(State.QUEUED, "" if oldest is None else f"oldest {span(now() - oldest)}"),
-        counted(State.RETRYING, ""),
-        counted(State.DEAD, f"{number(dead_today)} in 24 h"),
-        Figure(done, rate, f"state:{done} finished:{search_span(period)}", f"success rate, {period.label}", done),
+        shown(State.RUNNING, ""),
+        shown(State.QUEUED, "" if oldest is None else f"oldest {span(now() - oldest)}"),
+        shown(State.RETRYING, ""),
+        shown(State.DEAD, f"{number(dead_today)} in 24 h"),
+        Figure(done, rate, f"state:{done} finished:{passed.period.in_query}", f"success rate, {passed.period.label}", done),
     ]
 
 
-_kept: dict[object, tuple[float, Any]] = {}
-_lock = threading.Lock()
+def counted(tally: Tally, state: State) -> str:
+    """Write the number of jobs in a state, with a plus if the count was capped."""
+    return number(tally.states[state]) + ("" if state in tally.whole or not tally.states[state] else "+")
 
 
-def search_span(period: TimeRange) -> str:
-    """Write a range as a value of the jobs list's query."""
-    return period.name or f"{write_instant(period.since)}..{write_instant(period.until)}"
+def changes(session: Session, passed: History) -> Changes:
+    """Compare the range with the one before, and list deploys and changed schedules."""
+    period = passed.period
+    length = period.last - period.first
+    before = history.look(session, replace(period, since=period.first - length, until=period.first, name=""))
+    return Changes(
+        ended=_beside(sum(passed.counts.values()), sum(before.counts.values())),
+        dead=_beside(passed.counts[State.DEAD], before.counts[State.DEAD]),
+        deploys=passed.deploys[-ROWS:],
+        schedules=[
+            (schedule, change) for schedule, change in schedules.changed_lately(session, limit=ROWS) if change.changed_at >= period.since
+        ],
+    )
 
 
-def throughput(session: Session, period: TimeRange) -> Throughput:
-    """Throughput of the period, cached for a few seconds per set of visible actors."""
-    key, present = (str(get_database().url), period.name or (period.since, period.until), permissions.in_force(), cookies.zone().key), time.monotonic()
-    with _lock:
-        for each in [each for each, (kept_at, _) in _kept.items() if present - kept_at > FRESH_S]:
-            del _kept[each]
-        if key not in _kept:
-            _kept[key] = (present, _throughput(session, period))
-        found: Throughput = _kept[key][1]
-        return found
-
-
-def _throughput(session: Session, period: TimeRange) -> Throughput:
-    steps = ended.by_step(session, period.first, period.last, period.step, may_see=permissions.sight())
-    zone = cookies.zone()
-    long = period.until - period.since > timedelta(days=1)
-    names = [at.astimezone(zone).strftime("%d %b" if long else "%H:%M") for at in period.columns]
-    succeeded = tuple(each.get(State.SUCCEEDED, 0) for each in steps)
-    failed = tuple(each.get(State.DEAD, 0) for each in steps)
-    marks = deploys.since(session, period.first)
-    chart = Chart(
-        title=f"Finished jobs, {period.label}", labels=tuple(names), nothing="No finished jobs.",
-        series=(Series(name=State.SUCCEEDED, tone=Tone.GOOD, values=succeeded), Series(name=State.DEAD, tone=Tone.WORSE, values=failed)),
-    )  # fmt: skip
-    at = [
-        ((instant - period.first) / (period.last - period.first), f"{version} deployed {instant.astimezone(zone):%d %b %H:%M}")
-        for instant, version in marks
-        if instant < period.last
-    ]
-    drawn = charts.svg(chart, charts.ON_PAGE, id=f"throughput-{period.name or 'custom'}", marks=at)
-    return Throughput(Markup(drawn), sum(succeeded), sum(succeeded) + sum(failed), marks, charts.in_words(chart))
+def _beside(present: int, before: int) -> str:
+    if not before:
+        return number(present)
+    part = 100 * (present - before) / before
+    return f"{number(present)} ({'+' if part > 0 else '−' if part < 0 else '±'}{abs(part):.0f} %)"

@@ -18,7 +18,7 @@ from ....jobs.leases import workers
 from ....jobs.limits import overrides as limits_overrides
 from ....jobs.read import queries
 from ....jobs.read.queries import QueueCounts
-from ....operations.fleet import override_requests
+from ....operations.fleet import history, override_requests
 from ....operations.fleet.override_requests import Target
 from ....operations.format.instants import write_instant
 from ....operations.jobs import actor_catalogue, queue_purge
@@ -29,6 +29,8 @@ from ....sql import database
 from ....sql.clock import now
 from ...auth import allow
 from ...http import export_formats
+from ...http.time_range import current_range
+from ...render import time_charts
 
 blueprint = Blueprint("queues", __name__)
 
@@ -47,6 +49,7 @@ def index() -> str | Response:
         everything = override_requests.panel(session, Target("all"))
         breakers = [each for each in override_requests.listed_breakers(session) if each.failures]
         overrides = [each for each in override_requests.listed_limits(session) if each.override is not None]
+        depths = history.depths_by_queue(session, current_range())
     drifts = {name: drift.of(name, counted.get(name), broker) for name in names}
     if export_formats.requested_format():
         rows = [_document(name, counted.get(name), backlog.get(name, {}), broker, drifts[name]) for name in names]
@@ -57,6 +60,7 @@ def index() -> str | Response:
         )
     return render_template(
         "queues/index.html", backlog=backlog, names=names, counted=counted, broker=broker, pauses=pauses, panel=everything, breakers=breakers, overrides=overrides, drifts=drifts, troubles=wrong,
+        depths=depths,
     )  # fmt: skip
 
 
@@ -75,12 +79,14 @@ def show(name: str) -> str:
         limited = permissions.in_force()
         # Of a queue with many jobs of other actors, finding the caller's own would read all of them.
         oldest = queries.oldest_queued(session, name) if limited is None or name in limited.own_queues() else []
+        passed = history.look(session, current_range(), queue=name)
         refusals = workers.refusals(session, [*queues_of(name), dead_letter_queue(name)])
     actors = [actor for actor in actor_catalogue.everyone() if actor.queue_name == name]
     waiting = (counted.queued if counted else 0) + sum(backlog.get(state, 0) for state in queue_purge.PURGED)
     return render_template(
         "queues/show.html", name=name, counted=counted, there=broker.of(name), letters=broker.queues.get(dead_letter_queue(name)),
         panel=panel, everything=everything, actors=actors, most=dead_letters.MOST, drift=drift.of(name, counted, broker), waiting=waiting, purge=queue_purge.query(name), refusals=refusals, wrong=wrong, oldest=oldest,
+        charts=time_charts.every(passed), deploys=passed.deploys,
     )  # fmt: skip
 
 

@@ -16,6 +16,7 @@ from ....operations.people.roles import Role
 from ....sql import database
 from ...auth import allow, visitor
 from ...http import export_formats
+from ...http.time_range import current_range
 
 blueprint = Blueprint("workers", __name__)
 
@@ -31,7 +32,10 @@ _SAID = {
 def index() -> str | Response:
     """List the live worker processes and the recently lost ones."""
     with database.read() as session:
-        alive, lost = workers.fleet(session), workers.lost_lately(session)
+        alive, lost = (
+            workers.fleet(session),
+            workers.lost_lately(session, since=current_range().since if current_range().is_chosen else None),
+        )
         running = queries.running_on(session, [each.id for each in alive])
         beats, silent = heartbeats.alive(session), [each for role in heartbeats.Role for each in heartbeats.silent(session, role)]
     if export_formats.requested_format():

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import TypeVar
 
@@ -24,6 +24,7 @@ from ....sql.clock import now
 from ...auth import allow, visitor
 from ...auth.pages import own_path
 from ...http import export_formats
+from ...http.time_range import current_range
 from ...render import tracebacks
 
 blueprint = Blueprint("errors", __name__)
@@ -55,7 +56,14 @@ def index() -> str | Response:
         raise JobsError(str(error), field="before") from None
     with database.read() as session:
         page = groups.page(
-            session, chosen=chosen, sort=sort, text=text, before=until, after=request.args.get("after"), may_see=permissions.sight()
+            session,
+            chosen=chosen,
+            sort=sort,
+            text=text,
+            before=_earlier(until),
+            since=_since(),
+            after=request.args.get("after"),
+            may_see=permissions.sight(),
         )
         messages, days = groups.newest_messages(session, page.groups), groups.by_day(session, page.groups)
     if export_formats.requested_format():
@@ -75,6 +83,18 @@ def index() -> str | Response:
         "errors/index.html", page=page, chosen=chosen, sort=sort, text=text, Status=Status, Sort=Sort, status=groups.status, messages=messages,
         days=days, mutes=list(MUTES), dates=[now() - timedelta(days=back) for back in range(counting.DAYS - 1, -1, -1)],
     )  # fmt: skip
+
+
+def _since() -> datetime | None:
+    """Begin of the chosen range; None: groups of any time."""
+    return current_range().since if current_range().is_chosen else None
+
+
+def _earlier(before: datetime | None) -> datetime | None:
+    """The earlier of the end of a chosen range and the position of the page."""
+    chosen = current_range()
+    ends = [each for each in (before, chosen.until if chosen.is_chosen and not chosen.name else None) if each is not None]
+    return min(ends, default=None)
 
 
 @blueprint.get("/errors/<fingerprint>")

@@ -19,7 +19,7 @@ from ....sql import database
 from ...auth import allow, visitor
 from ...forms.edit_form import EditForm
 from ...forms.rerun_form import RerunForm
-from ...http import export_formats, uploads
+from ...http import export_formats, time_range, uploads
 from ...http.uploads import takes_files
 from ...render import job_results
 from . import columns, saved_views
@@ -49,7 +49,7 @@ def index() -> str | FlaskResponse | tuple[str, int]:
     if request.args.get("density") in DENSITIES:
         cookie["density"] = request.args["density"]
     try:
-        listing = Listing.read(request.args, visitor())
+        listing = Listing.read(time_range.narrowed(request.args), visitor())
     except QueryError as error:
         if export_formats.requested_format():
             raise

@@ -1,0 +1,76 @@
+"""Activity of each actor over a time range: ended jobs, failures, run time, the newest job and the next schedule."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from ...jobs.core.models import Job
+from ...jobs.core.states import State
+from ...jobs.read import histograms
+from ...jobs.read.ended import Ended
+from ...jobs.read.histograms import Histogram
+from ...schedules.rows import queries as schedules
+from ...schedules.rows.models import Schedule
+from ..format.time_ranges import TimeRange
+from . import history
+
+
+@dataclass(frozen=True, slots=True)
+class Activity:
+    """Activity of one actor."""
+
+    columns: list[Ended] = field(default_factory=list)
+    newest: tuple[str, State, datetime] | None = None  # id, state and end of its newest job, or its submission before that
+    schedule: Schedule | None = None  # the one that is due next, or a paused one
+
+    @property
+    def trend(self) -> list[int]:
+        return [each.total for each in self.columns]
+
+    @property
+    def failures(self) -> list[int]:
+        return [each.dead for each in self.columns]
+
+    @property
+    def total(self) -> int:
+        return sum(self.trend)
+
+    @property
+    def failure_rate(self) -> float | None:
+        """Share of dead jobs among those that succeeded or died; None without any."""
+        ended = sum(each.jobs.get(State.SUCCEEDED, 0) for each in self.columns) + sum(self.failures)
+        return sum(self.failures) / ended if ended else None
+
+    @property
+    def p95(self) -> float | None:
+        """95th percentile of the run time in seconds."""
+        return histograms.quantile(sum((each.runs for each in self.columns), Histogram()), 0.95)
+
+
+def look(session: Session, names: list[str], period: TimeRange) -> dict[str, Activity]:
+    """Return the activity of these actors."""
+    series = history.by_name(session, period, by="actor")
+    due = _next_schedules(session)
+    # One lookup in the index by actor for each: the greatest number of every actor would be read from the whole index.
+    newest = select(Job.id, Job.state, Job.finished_at, Job.created_at).order_by(Job.seq.desc()).limit(1)
+    found = {}
+    for name in names:
+        job = session.execute(newest.where(Job.actor == name)).first()
+        last = None if job is None else (job.id, job.state, job.finished_at or job.created_at)
+        found[name] = Activity(series.get(name) or [Ended() for _ in period.columns], last, due.get(name))
+    return found
+
+
+def _next_schedules(session: Session) -> dict[str, Schedule]:
+    by_actor: dict[str, list[Schedule]] = defaultdict(list)
+    for each in schedules.every(session):
+        by_actor[each.actor].append(each)
+    return {
+        actor: min(those, key=lambda each: (each.paused_at is not None or each.due_at is None, each.due_at or each.created_at))
+        for actor, those in by_actor.items()
+    }
