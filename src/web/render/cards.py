@@ -40,7 +40,7 @@ def _labelled(table: str) -> str:
             return start[0]
         span = _SPAN.search(attributes)
         here, at = at, at + (int(span[1]) if span else 1)
-        if tag == "th" or here >= len(labels) or not labels[here] or "choose" in attributes:
+        if tag == "th" or here >= len(labels) or not labels[here] or "choose" in attributes or "data-label" in attributes:
             return f"<{tag}{attributes}>"
         return f'<td{attributes} data-label="{labels[here]}">'
 
