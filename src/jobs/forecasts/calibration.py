@@ -1,4 +1,4 @@
-"""Calibration: scale predictions by how earlier ones turned out. Pure: no SQL, no clock.
+"""Calibration: scale p90 by how earlier ones turned out. Pure: no SQL, no clock.
 
 Weighted split-conformal prediction: the factor is the quantile of actual through predicted times. Predictions that were judged
 lately count most, so that a change of regime is followed within minutes, and those of similar length more than others. Predictions
@@ -41,13 +41,11 @@ def calibrate(prediction: Prediction, judged: Sequence[Judged]) -> Prediction:
     late = factor(
         [(_ratio(each.took, each.p90), _weight(each, prediction)) for each in judged if each.is_over or each.took > each.p90], 0.9
     )
-    middle = factor(
-        [(_ratio(each.took, each.p50), _weight(each, prediction)) for each in judged if each.is_over or each.took > each.p50], 0.5
-    )
     end_p90 = fixed + _scaled(prediction.end_p90 - fixed, late)
-    end_p50 = min(end_p90, fixed + _scaled(prediction.end_p50 - fixed, middle))
+    # Not scaled: in bench.forecasts the median of the model is nearer than the calibrated one.
+    end_p50 = min(end_p90, prediction.end_p50)
     start_p90 = min(end_p90, fixed + (prediction.start_p90 - fixed) * late)
-    start_p50 = min(end_p50, start_p90, fixed + (prediction.start_p50 - fixed) * middle)
+    start_p50 = min(end_p50, start_p90, prediction.start_p50)
     return Prediction(start_p50, start_p90, end_p50, end_p90, fixed)
 
 

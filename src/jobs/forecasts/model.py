@@ -14,6 +14,8 @@ from .distributions import GRID, Weighted, lognormal, quantile
 
 #: seconds from a free thread to a start: publishing, delivery, claim
 LATENCY_S = 0.05
+#: part of a turn that is none
+LEAST_TURNS = 1e-6
 #: runs needed for a forecast
 LEAST = 30
 #: a run counts half as much as one that ended so many runs later: jobs change with deploys and arguments
@@ -31,7 +33,7 @@ class Gate:
 
     def opens_after(self, level: float) -> float:
         """Return a quantile of the time until the job's turn."""
-        if self.turns <= 0:
+        if self.turns < LEAST_TURNS:
             return 0.0
         middle = self.turns / self.per_s
         variance = self.turns * (self.spread / self.per_s) ** 2 + (self.doubt * middle) ** 2
@@ -72,9 +74,9 @@ def predict(situation: Situation, runs: Sequence[Weighted]) -> Prediction:
     starts = [_starts(situation, level) for level in GRID]
     grid = [quantile(runs, level) for level in GRID]
     ends = sorted((start + run, 1.0) for start in starts for run in grid)
-    return Prediction(
-        _starts(situation, 0.5), _starts(situation, 0.9), quantile(ends, 0.5), quantile(ends, 0.9), situation.fixed_s
-    )  # fmt: skip
+    p50, p90 = _starts(situation, 0.5), _starts(situation, 0.9)
+    # The levels of the grid lie beside these two: an end must not come before its start for that.
+    return Prediction(p50, p90, max(p50, quantile(ends, 0.5)), max(p90, quantile(ends, 0.9)), situation.fixed_s)
 
 
 def _starts(situation: Situation, level: float) -> float:
