@@ -6,7 +6,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from alembic.script import ScriptDirectory
 from sqlalchemy.exc import SQLAlchemyError
 
 from .. import migrations
@@ -63,7 +62,7 @@ def verify(path: Path) -> Manifest:
     manifest, store = read_manifest(path), store_of(path)
     if manifest.store != store or checksum(path) != manifest.sha256:
         raise BackupError(f"{path} is not what {manifest_path(path).name} says: it was changed or broken on its way.")
-    if manifest.schema not in {revision.revision for revision in ScriptDirectory(str(migrations.FOLDER)).walk_revisions()}:
+    if manifest.schema not in migrations.revisions():
         raise BackupError(
             f"{path.name} was made by a newer Callboard ({manifest.version}, schema {manifest.schema}): restore it with that one."
         )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,12 +13,12 @@ from ..sql.database import Database, get_database
 from ..sql.outages import SharedConnection, is_outage
 from . import late_indexes, sql_door, version_table
 from .shared_database import MigrationRefused, create_schema, refuse_foreign_tables
-from .version_table import revision
+from .version_table import revision, revisions
 
 if TYPE_CHECKING:
     from alembic.config import Config
 
-__all__ = ["MigrationRefused", "configuration", "create_schema", "migrate", "missing", "newest", "problem", "revision"]
+__all__ = ["MigrationRefused", "configuration", "create_schema", "migrate", "missing", "newest", "problem", "revision", "revisions"]
 
 FOLDER = Path(__file__).parent
 
@@ -54,9 +55,10 @@ def configuration(url: str | None = None) -> Config:
     return config
 
 
+@cache
 def newest() -> str:
-    """The revision that this code needs."""
-    return max(version_table.revisions())
+    """The revision that this code needs. Read once: an upgrade may replace the files while this process runs."""
+    return max(revisions())
 
 
 def _prepare(connection: Connection) -> None:

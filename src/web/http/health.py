@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
-
-from alembic.script import ScriptDirectory
 from flask import Blueprint, Response
 from sqlalchemy import text
 from sqlalchemy.exc import SQLAlchemyError
@@ -56,13 +53,8 @@ def _examine() -> tuple[str | None, FleetHealth | None]:
             found = migrations.revision(session.connection())
             if found is None:
                 return "not migrated: run ./run migrate", None
-            if found != _newest():
-                return f"at schema {found}, but this version has {_newest()}: run ./run migrate", None
+            if found != migrations.newest():
+                return f"at schema {found}, but this version has {migrations.newest()}: run ./run migrate", None
             return None, fleet_health.look(session, wait_s=BROKER_WAIT_S)
     except SQLAlchemyError:
         return "not reachable: check CALLBOARD_DATABASE_URL and that the server runs", None
-
-
-@lru_cache(maxsize=1)
-def _newest() -> str | None:
-    return ScriptDirectory(next(iter(migrations.__path__))).get_current_head()
