@@ -23,7 +23,8 @@ from .roles import Patterns, Role
 from .weak_passwords import is_weak
 
 ADMIN = sessions.ADMIN
-NAME = re.compile(r"[\w.@+-]{1,150}")
+NAME_CHARACTER, LONGEST_NAME = r"[\w.@+-]", 150
+NAME = re.compile(f"{NAME_CHARACTER}{{1,{LONGEST_NAME}}}")
 #: length limits of a password
 SHORTEST, LONGEST = 12, 1024
 

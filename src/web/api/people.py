@@ -48,7 +48,8 @@ class UserBody(RightsBody):
 
     model_config = example({"name": "ada", "role": "operator"})
 
-    name: str = Field(description="user name for sign-in", pattern=f"^{users.NAME.pattern}$")
+    # Pydantic's expressions take 14 MB for as many repetitions of \w, so the length is a limit of its own.
+    name: str = Field(description="user name for sign-in", pattern=f"^{users.NAME_CHARACTER}+$", max_length=users.LONGEST_NAME)
 
 
 class TokenBody(RightsBody):
