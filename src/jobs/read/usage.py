@@ -74,7 +74,12 @@ def total(lines: list[Line]) -> Line:
     """Add up a bill."""
     return Line(
         "total",
-        *(sum(getattr(line, name) for line in lines) for name in ("jobs", "attempts", "measured", "cpu_s", "run_s", "wait_s")),
+        sum(line.jobs for line in lines),
+        sum(line.attempts for line in lines),
+        sum(line.measured for line in lines),
+        sum(line.cpu_s for line in lines),
+        sum(line.run_s for line in lines),
+        sum(line.wait_s for line in lines),
         max((line.memory_bytes for line in lines if line.memory_bytes is not None), default=None),
     )
 

@@ -13,6 +13,7 @@ from src.jobs.core.states import State
 from src.jobs.leases import workers
 from src.jobs.read import usage
 from src.jobs.read.usage import By, Line
+from src.jobs.read.usage_models import Usage
 from src.jobs.upkeep import usage_counts
 from src.sql.clock import now
 from src.sql.database import Database
@@ -59,7 +60,7 @@ def test_sums_equal_the_rows_and_counting_again_changes_nothing(database: Databa
     with database.read() as session:
         cpu, memory = session.execute(select(func.sum(Attempt.cpu_us), func.max(Attempt.memory_bytes))).one()
         jobs = session.execute(select(func.count()).select_from(Job)).scalar_one()
-    assert (line.jobs, line.attempts, line.measured, line.cpu_s, line.memory_bytes) == (jobs, 4, 4, int(cpu) / 1e6, memory)
+    assert (line.jobs, line.attempts, line.measured, line.cpu_s, line.memory_bytes) == (jobs, 4, 4, int(cpu or 0) / 1e6, memory)
     assert (line.run_s, line.wait_s) == (12.0, 8.0)
     assert {name: each.jobs for name, each in bill(database, By.USER).items()} == {"user 0": 2, "user 1": 1}
     assert {name: each.jobs for name, each in bill(database, By.SCHEDULE).items()} == {"nightly": 1}
@@ -106,7 +107,7 @@ def test_a_late_commit_is_found_and_old_minutes_are_deleted(database: Database, 
     time.forward(timedelta(days=3).total_seconds())
     with database.write() as session:
         usage_counts.prune(session)
-        spans = set(session.execute(select(usage.Usage.span)).scalars())
+        spans = set(session.execute(select(Usage.span)).scalars())
     assert spans <= {usage.LONG, usage.SHORT}
     with database.read() as session:
         assert usage.total(usage.bill(session, *usage.period(30, now()), By.ACTOR)).jobs == 2
