@@ -50,8 +50,8 @@ class Reader:
             r'<form[^>]*method="post" action="([^"]+)"[^>]*>(.*?)</form>', self.page.partition("<main")[2], re.DOTALL
         ):
             for attributes, inner in re.findall(r"<button([^>]*)>(.*?)</button>", body, re.DOTALL):
-                if _words(inner) == word:
-                    action = html.unescape(re.search(r'formaction="([^"]+)"', attributes)[1] if "formaction" in attributes else target)
+                if f"{_words(inner)} ".startswith(f"{word} "):
+                    action = _attribute(attributes, "formaction") or html.unescape(target)
                     self._send(body, action)
                     return
         pytest.fail(f"{self.path} has no button {word}")
