@@ -9,9 +9,9 @@ from __future__ import annotations
 import re
 from urllib.parse import quote
 
-#: characters that a server, proxy or browser would treat as part of the URL's structure; `many` and `suggest` are pages beside jobs
-_UNSAFE = re.compile(r"[/\\~]|\A(?:\.+\Z|[ms](?=(?:any|uggest)\Z))")
-_ESCAPED = re.compile("~(2F|5C|7E|2E|6D|73)")
+#: characters that a server, proxy or browser would treat as part of the URL's structure; `many`, `newer` and `suggest` are pages beside jobs
+_UNSAFE = re.compile(r"[/\\~]|\A(?:\.+\Z|[mns](?=(?:any|ewer|uggest)\Z))")
+_ESCAPED = re.compile("~(2F|5C|7E|2E|6D|6E|73)")
 
 
 def escape(text: str) -> str:

@@ -44,6 +44,6 @@ def _batch(id: str) -> None:
     with write() as session:
         batches.take(session, id, by="ada")
         jobs = {
-            row.number: Submission(shop.resize_photo.message(**dict(row.kwargs or {})), source="batch", submitted_by="ada") for row in good
+            row.number: Submission(shop.resize_photo.message(**dict(row.kwargs or {})), source="form", submitted_by="ada") for row in good
         }
         batches.submit_rows(session, id, jobs)

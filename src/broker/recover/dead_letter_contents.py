@@ -1,6 +1,6 @@
 """Contents of a dead-letter queue: look at the oldest messages, requeue one as it is or edited, delete one or all.
 
-A look takes messages and returns them unacknowledged, to their places. RabbitMQ 4 drops a message that was returned more often than
+Reading takes messages and returns them unacknowledged, to their places. RabbitMQ 4 drops a message that was returned more often than
 its delivery limit, so a message that nears it is replaced by a copy, which goes to the end.
 """
 
@@ -24,13 +24,13 @@ from .dead_letters import BrokerAway, connected, fresh, origin
 
 log = get_logger(__name__)
 
-#: messages of a look
+#: messages shown
 SHOWN = 20
 #: messages searched for one; RabbitMQ 3.10 mixes up the order of more than 32 that are returned together
 SEARCHED = 30
 #: deliveries after which a message is replaced by a copy; RabbitMQ 4 drops it after 20
 RENEWED_AFTER = 15
-#: characters of a body that is no message
+#: characters of an unreadable body
 LENGTH = 2_000
 _COUNTS = ("x-delivery-count", "x-acquired-count")
 
@@ -148,7 +148,7 @@ def _with_one(queue: str, key: str, act: Callable[[Any, Any, bytes], None]) -> N
 
 
 def _key(properties: Any, body: bytes) -> str:
-    """What names a message in a URL, also without an id. Two of the same id differ by their contents."""
+    """The key of a message in a URL, also without an id. Two of the same id differ by their contents."""
     return hashlib.sha256(f"{properties.message_id}\x1f".encode() + body).hexdigest()[:24]
 
 

@@ -39,7 +39,7 @@ class LinkKind(StrEnum):
 
     ACTOR = "actor"
     ALERTS = "alerts"
-    HELD = "held"
+    HELD = State.HELD.value
     JOB = "job"
     JOBS = "jobs"  # a query
     QUEUE = "queue"

@@ -33,9 +33,9 @@ LEAST = timedelta(microseconds=1)
 class Wait(StrEnum):
     """Kind of a period in which no attempt runs."""
 
-    SCHEDULED = "scheduled"  # until its due time
-    QUEUED = "queued"
-    HELD = "held"
+    SCHEDULED = State.SCHEDULED.value  # until its due time
+    QUEUED = State.QUEUED.value
+    HELD = State.HELD.value
     BACK_OFF = "back-off"  # after a failed attempt
     PAUSED = "paused"
     DUE = "due"  # still to come: until its due time

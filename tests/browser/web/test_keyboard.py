@@ -28,7 +28,7 @@ MOST_STEPS = 14
 
 
 class Walk:
-    """A person at a keyboard, whose steps are counted."""
+    """A user at a keyboard, whose steps are counted."""
 
     def __init__(self, page: Page) -> None:
         self.page = page

@@ -28,7 +28,7 @@ KINDS = [Text(), Whole(0, 9), OneOf(Unique), Delay(), Instant(), Until(), Period
 
 def test_submit_takes_the_declared_options_and_these_fields() -> None:
     own = {
-        "message", "source", "submitted_by", "workflow_seq", "waits_for", "reason", "takes_results", "trace", "stands_in",
+        "message", "source", "submitted_by", "workflow_seq", "waits_for", "reason", "takes_results", "trace", "stands_in", "parent_id",
     }  # fmt: skip
     assert set(inspect.signature(Submission).parameters) == own | {option.field for option in OPTIONS}
     assert [each.name for each in fields(JobOptions)] == list(FIELDS)

@@ -15,8 +15,10 @@ SOURCES = ROOT / "src"
 ROOMS = ("actors", "broker", "cli", "jobs", "operations")
 #: may spell states in statements: the states of mails are another enumeration
 SPELLING = {"jobs/core/states.py", "mail/models.py"}
-#: other enumerations with a word of the same spelling, and a status of RabbitMQ's
-OWN_WORDS = {"broker/recover/management.py", "jobs/alerts/models.py", "jobs/core/states.py", "jobs/core/workflow_models.py"}
+#: other enumerations with a word of the same spelling, a status of RabbitMQ's, and columns of samples
+OWN_WORDS = {
+    "broker/recover/management.py", "jobs/alerts/models.py", "jobs/core/states.py", "jobs/core/workflow_models.py", "jobs/upkeep/queue_samples.py",
+}  # fmt: skip
 _IN_SQL = re.compile(rf"'({'|'.join(State)})'")
 #: in a source that spells a state, as a text or in a statement: the others need not be parsed
 _QUOTED = re.compile(rf"['\"]({'|'.join(State)})['\"]")

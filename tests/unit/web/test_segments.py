@@ -35,6 +35,7 @@ AWKWARD = (
     "\n",
     "ü/\U0001f3ad",
     "many",
+    "newer",
 )
 
 

@@ -1,4 +1,4 @@
-"""/api/v1/queues/NAME/dead-letters: look at them, requeue or delete one, delete all."""
+"""API of the dead letters of a queue: list them, requeue or delete one, delete all."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""/queues/NAME/dead-letters: the oldest dead letters of a queue; requeue, edit or delete one, or delete all."""
+"""Page of the oldest dead letters of a queue: requeue, edit or delete one, or delete all."""
 
 from __future__ import annotations
 

@@ -21,7 +21,7 @@ _KEY = "columns"
 
 
 def chosen(asked: Sequence[str], cookie: MutableMapping[str, Any], jobs: Sequence[Job]) -> list[str]:
-    """The columns to show, in their order. What the URL names is remembered; an empty choice returns to the usual columns."""
+    """The columns to show, in their order. The choice in the URL is remembered; an empty choice returns to the usual columns."""
     if asked:
         names = [name for name in COLUMNS if name in {part for text in asked for part in text.split(",")}]
         if names:
