@@ -22,7 +22,8 @@ from src import console
 from src.console import JobView
 from src.demo import history, shop
 from src.demo.opening import open_shop
-from src.jobs.core.models import Attempt, EndedJobs, FailureGroup, Job
+from src.jobs.core.models import Attempt, FailureGroup, Job
+from src.jobs.read.models import JobStatistics
 from src.jobs.core.states import FINAL, Outcome, State
 from src.jobs.core.workflow_models import StoredWorkflow
 from src.jobs.upkeep import ended_counts
@@ -43,7 +44,7 @@ with read() as session:
     view = extensions.view(job)
     found = {
         "first": first, "second": second, "ended": number(Job, Job.state.in_(FINAL)), "waiting": number(Job, Job.state.not_in(FINAL)),
-        "counted": int(session.execute(select(func.sum(EndedJobs.jobs)).where(EndedJobs.span == 1)).scalar_one()),
+        "counted": int(session.execute(select(func.sum(JobStatistics.jobs)).where(JobStatistics.span == 1)).scalar_one()),
         "actors": sorted(session.execute(select(Job.actor).distinct()).scalars()),
         "failed": number(Attempt, Attempt.outcome == Outcome.FAILED), "attempts": number(Attempt),
         "groups": sorted(session.execute(select(FailureGroup.kind)).scalars()), "workflows": number(StoredWorkflow), "ticks": number(Tick),

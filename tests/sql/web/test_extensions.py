@@ -8,6 +8,7 @@ from collections.abc import Iterator
 import pytest
 from sqlalchemy import update
 
+import tests.actors.web
 from src import console
 from src.console import JobView, Markup, actor_tab, job_tab, link, renderer
 from src.jobs.core.models import Job
@@ -17,6 +18,8 @@ from src.operations.people.roles import Role
 from src.sql import database
 from src.web.render import extensions
 from tests.harness.site import Site, in_words
+
+assert tests.actors.web
 
 
 @pytest.fixture(autouse=True)
