@@ -1,7 +1,7 @@
 """Contents of a dead-letter queue: look at the oldest messages, requeue one as it is or edited, delete one or all.
 
-Reading takes messages and returns them unacknowledged, to their places. RabbitMQ 4 drops a message that was returned more often than
-its delivery limit, so a message that nears it is replaced by a copy, which goes to the end.
+A quorum queue puts a returned message at its end. So reading takes all messages and returns them one by one: the order stays. RabbitMQ 4
+drops a message that was returned more often than its delivery limit, so one that nears it is replaced by a copy, in the same order.
 """
 
 from __future__ import annotations
@@ -26,8 +26,8 @@ log = get_logger(__name__)
 
 #: messages shown
 SHOWN = 20
-#: messages searched for one; RabbitMQ 3.10 mixes up the order of more than 32 that are returned together
-SEARCHED = 30
+#: messages of a queue that can be looked into: all of them are taken
+MOST = 1_000
 #: deliveries after which a message is replaced by a copy; RabbitMQ 4 drops it after 20
 RENEWED_AFTER = 15
 #: characters of an unreadable body
@@ -36,7 +36,11 @@ _COUNTS = ("x-delivery-count", "x-acquired-count")
 
 
 class UnknownLetter(JobsError):
-    """The dead letter is no longer in the queue, or far behind."""
+    """The dead letter is no longer in the queue."""
+
+
+class TooMany(BrokerAway):
+    """More dead letters than can be taken at once."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,15 +60,10 @@ class Letter:
 def peek(queue: str, *, limit: int = SHOWN) -> list[Letter]:
     """Return the oldest dead letters of a Dramatiq queue, oldest first; they stay where they are. Raises BrokerAway."""
     with _channel(queue) as channel:
-        taken = list(_taken(channel, queue, limit))
-        for method, properties, body in taken:
-            if (properties.headers or {}).get("x-delivery-count", 0) >= RENEWED_AFTER:
-                headers = {name: value for name, value in properties.headers.items() if name not in _COUNTS}
-                properties.headers, properties.delivery_mode = headers or None, 2
-                channel.basic_publish("", topology.dead_letter_queue(queue), body, properties, mandatory=True)
-                channel.basic_ack(method.delivery_tag)
-        _return(channel, taken)
-        return [_letter(properties, body) for _, properties, body in taken]
+        taken = _taken(channel, queue)
+        letters = [_letter(properties, body) for _, properties, body in taken[:limit]]
+        _return(channel, queue, taken)
+        return letters
 
 
 def requeue_one(queue: str, key: str, *, arguments: Mapping[str, Any] | None = None) -> None:
@@ -114,37 +113,48 @@ def _channel(queue: str) -> Iterator[Any]:
         raise BrokerAway(f"RabbitMQ did not answer ({type(error).__name__}). See ./run status, then try again.") from error
 
 
-def _taken(channel: Any, queue: str, limit: int) -> Iterator[tuple[Any, Any, bytes]]:
-    for _ in range(limit):
-        try:
-            method, properties, body = channel.basic_get(topology.dead_letter_queue(queue))
-        except pika.exceptions.ChannelClosedByBroker as error:
-            if error.reply_code != 404:
-                raise
-            return  # no message was ever dead-lettered
-        if method is None:
-            return
-        yield method, properties, body
+def _taken(channel: Any, queue: str) -> list[tuple[Any, Any, bytes]]:
+    """Take all dead letters, oldest first. Raises TooMany, before it takes any."""
+    letters = topology.dead_letter_queue(queue)
+    try:
+        there = channel.queue_declare(letters, passive=True).method.message_count
+    except pika.exceptions.ChannelClosedByBroker as error:
+        if error.reply_code != 404:
+            raise
+        return []  # no message was ever dead-lettered
+    if there > MOST:
+        raise TooMany(
+            f"{queue} has {there} dead letters: at most {MOST} can be looked into without changing their order. Requeue them, or delete all."
+        )
+    taken: list[tuple[Any, Any, bytes]] = []
+    while len(taken) <= MOST and (got := channel.basic_get(letters))[0] is not None:
+        taken.append(got)
+    return taken
 
 
-def _return(channel: Any, taken: list[tuple[Any, Any, bytes]]) -> None:
-    """Return what was not acknowledged, in one frame: quorum queues keep the order of messages that are returned together."""
-    if taken and channel.is_open:
-        channel.basic_nack(taken[-1][0].delivery_tag, multiple=True, requeue=True)
+def _return(channel: Any, queue: str, taken: list[tuple[Any, Any, bytes]]) -> None:
+    """Return each message by itself: of those returned together, RabbitMQ 3.10 may mix up the order."""
+    is_worn = any((properties.headers or {}).get("x-delivery-count", 0) >= RENEWED_AFTER for _, properties, _ in taken)
+    for method, properties, body in taken:
+        if is_worn:
+            headers = {name: value for name, value in (properties.headers or {}).items() if name not in _COUNTS}
+            properties.headers, properties.delivery_mode = headers or None, 2
+            channel.basic_publish("", topology.dead_letter_queue(queue), body, properties, mandatory=True)
+            channel.basic_ack(method.delivery_tag)
+        else:
+            channel.basic_nack(method.delivery_tag, requeue=True)
 
 
 def _with_one(queue: str, key: str, act: Callable[[Any, Any, bytes], None]) -> None:
     with _channel(queue) as channel:
-        taken: list[tuple[Any, Any, bytes]] = []
-        for method, properties, body in _taken(channel, queue, SEARCHED):
-            if _key(properties, body) == key:
-                act(channel, properties, body)  # if it raises, the connection ends and RabbitMQ takes all of them back
-                channel.basic_ack(method.delivery_tag)
-                _return(channel, taken)
-                return
-            taken.append((method, properties, body))
-        _return(channel, taken)
-    raise UnknownLetter(f"There is no dead letter {key} among the oldest {SEARCHED} of {queue}. Reload the list.", field="key")
+        taken = _taken(channel, queue)
+        wanted = next((each for each in taken if _key(each[1], each[2]) == key), None)
+        if wanted is not None:
+            act(channel, wanted[1], wanted[2])  # if it raises, the connection ends and RabbitMQ takes all of them back
+            channel.basic_ack(wanted[0].delivery_tag)
+        _return(channel, queue, [each for each in taken if each is not wanted])
+    if wanted is None:
+        raise UnknownLetter(f"There is no dead letter {key} in {queue} any more. Reload the list.", field="key")
 
 
 def _key(properties: Any, body: bytes) -> str:

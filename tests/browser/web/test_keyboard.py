@@ -15,7 +15,8 @@ from werkzeug.serving import make_server
 
 from src.jobs import State
 from src.jobs.core.envelopes import leave_to_relay, publisher
-from src.jobs.core.models import Job, Worker
+from src.jobs.core.models import Attempt, Job, Worker
+from src.jobs.core.states import Outcome
 from src.sql.clock import now
 from src.sql.database import read, write
 from src.web import create_app
@@ -23,6 +24,7 @@ from tests.harness.sample import furnish
 from tests.harness.site import Site
 from tests.harness.stores import OpenStore, using
 
+pytestmark = pytest.mark.long
 #: steps that a task may take
 MOST_STEPS = 14
 
@@ -51,6 +53,7 @@ class Walk:
         self.press("/")
         self.type(text)
         self.press("Enter")
+        self.page.wait_for_url(re.compile("/jobs"))
 
     def command(self, text: str) -> None:
         """Choose the first command of the palette for this text."""
@@ -96,10 +99,10 @@ def _set(id: str, **values: Any) -> None:
 
 
 def test_find_yesterdays_failures_of_an_actor_and_retry_those_of_one_customer(walk: Walk, desk: tuple[Page, Site, dict[str, str]]) -> None:
-    for customer in (7, 7, 8):
-        id = desk[1].program().submit("divide", customer, 0)
-        _set(id, state=State.DEAD, attempt=1, error="ZeroDivisionError: float division by zero", finished_at=now() - timedelta(days=1))
-    walk.search("actor:divide state:dead finished:yesterday arg.x:7")
+    for customer in (707, 707, 808):
+        id = desk[1].program().submit("add", customer, 0)
+        _set(id, state=State.DEAD, attempt=1, error="ZeroDivisionError: division by zero", finished_at=now() - timedelta(days=1))
+    walk.search("actor:add state:dead finished:yesterday arg.x:707")
     expect(walk.page.locator("table.jobs tbody tr")).to_have_count(2)
     walk.command("All 2 matching")
     expect(walk.page.get_by_role("heading", level=1)).to_have_text("Retry 2 jobs?")
@@ -110,7 +113,28 @@ def test_find_yesterdays_failures_of_an_actor_and_retry_those_of_one_customer(wa
 def test_why_does_a_job_wait(walk: Walk, desk: tuple[Page, Site, dict[str, str]]) -> None:
     id = desk[1].program().submit("linger", 1)
     walk.search(id)
-    expect(walk.page.locator("#because")).to_contain_text("paused")
+    expect(walk.page.locator("#because")).to_contain_text("No worker is alive")
+
+
+def test_which_deploy_made_it_slower(walk: Walk, desk: tuple[Page, Site, dict[str, str]]) -> None:
+    program = desk[1].program()
+    before, after = program.submit("add", 5, 6), program.submit("add", 5, 6)
+    for id, version, seconds in ((before, "4.1", 2), (after, "4.2", 20)):
+        at = now() - timedelta(minutes=5)
+        _set(id, state=State.SUCCEEDED, attempt=1, result=11, started_at=at, finished_at=at + timedelta(seconds=seconds))
+        row = {"started_at": at, "heartbeat_at": at, "expires_at": at, "queues": ["default"], "actors": ["add"]}
+        with write() as session:
+            session.execute(
+                insert(Worker).values(name=f"web1:{version}", host="web1", pid=1, version=version, threads=8, frontier=0, **row)
+            )
+            seq = session.execute(select(Job.seq).where(Job.id == id)).scalar_one()
+            end = {"finished_at": at + timedelta(seconds=seconds), "outcome": Outcome.SUCCEEDED}
+            session.execute(insert(Attempt).values(job_seq=seq, number=1, worker=f"web1:{version}", started_at=at, **end))
+    walk.search(after)
+    walk.command("Compare")
+    table = walk.page.locator("main")
+    for text in ("4.1", "4.2", "2.0 s", "20.0 s"):
+        expect(table).to_contain_text(text)
 
 
 def test_pause_a_queue_for_ten_minutes(walk: Walk) -> None:
@@ -169,7 +193,7 @@ def test_is_a_worker_leaking(walk: Walk) -> None:
     with write() as session:
         session.execute(
             insert(Worker).values(
-                name="web1:7", host="web1", pid=7, version="1", threads=8, queues=["default"], actors=["add"], jobs_done=812,
+                name="web1:7", host="web1", pid=7, version="1", threads=8, frontier=0, queues=["default"], actors=["add"], jobs_done=812,
                 memory_bytes=630_000_000, recycled="memory of 702 MB, limit 700 MB", **moment,
             )
         )  # fmt: skip
@@ -188,14 +212,14 @@ def test_download_the_failed_rows(walk: Walk, desk: tuple[Page, Site, dict[str, 
 
 def test_updates_are_paused_and_resumed_and_the_browser_remembers_it(walk: Walk, desk: tuple[Page, Site, dict[str, str]]) -> None:
     page = walk.page
-    page.goto("/jobs?q=actor:divide+arg.x:4321")
-    desk[1].program().submit("divide", 4321, 1)
-    page.goto("/jobs?q=actor:divide+arg.x:4321")
+    page.goto("/jobs?q=actor:add+arg.x:4321")
+    desk[1].program().submit("add", 4321, 1)
+    page.goto("/jobs?q=actor:add+arg.x:4321")
     walk.press("r")
     page.reload()
     expect(page.get_by_role("button", name="Paused: resume updates")).to_be_visible()
     assert page.evaluate("document.hidden")
-    desk[1].program().submit("divide", 4321, 2)
+    desk[1].program().submit("add", 4321, 2)
     with page.expect_request(lambda request: "/jobs/newer" in request.url):
         walk.press("r")
     expect(page.get_by_role("link", name="1 new · show")).to_be_visible()

@@ -118,12 +118,9 @@ def test_a_look_changes_neither_the_order_nor_the_messages_however_often(
     channel: pika.adapters.blocking_connection.BlockingChannel,
 ) -> None:
     put(channel, *range(5))
-    assert [numbers() for _ in range(contents.RENEWED_AFTER)] == [[0, 1, 2]] * contents.RENEWED_AFTER
-
-    # RabbitMQ 4 would drop them soon: they become copies, at the end.
-    for _ in range(3):
-        assert len(contents.peek(QUEUE, limit=3)) == 3
-    assert sorted(letter.args[0] for letter in contents.peek(QUEUE)) == [0, 1, 2, 3, 4]
+    looks = contents.RENEWED_AFTER + 10  # RabbitMQ 4 would drop them before: they become copies, in the same order
+    assert [numbers() for _ in range(looks)] == [[0, 1, 2]] * looks
+    assert [letter.args[0] for letter in contents.peek(QUEUE)] == [0, 1, 2, 3, 4]
 
 
 def test_one_is_requeued_edited_or_deleted_and_the_others_stay(channel: pika.adapters.blocking_connection.BlockingChannel) -> None:
