@@ -87,9 +87,16 @@ def require(session: Session, target: Target) -> Target:
     else:
         known = set(actor_catalogue.queues()).union(*(worker.queues for worker in alive))
     if target.name not in known:
-        listed = ", ".join(sorted(known))
+        listed = ", ".join(sorted(known & _seen(target.scope) if permissions.in_force() else known))
         raise JobsError(f"There is no {target.scope} named {target.name!r}. Choose one of: {listed}.", field="target")
     return target
+
+
+def _seen(scope: str) -> set[str]:
+    """Names of a scope that the caller, who is limited to some actors, may read."""
+    limited = permissions.in_force()
+    seen = [each for each in actor_catalogue.everyone() if limited is None or permissions.fits(limited, each.actor_name)]
+    return {each.actor_name if scope == "actor" else each.queue_name for each in seen}
 
 
 def pause(

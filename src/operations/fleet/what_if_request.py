@@ -62,7 +62,8 @@ class WhatIfDocument(TypedDict):
 
 def read_change(given: Mapping[str, Any]) -> Change:
     """Parse a change from query parameters or command options; empty ones are left out. Raises JobsError with the cure."""
-    texts = {name: str(value).strip() for name, value in given.items() if value is not None and str(value).strip()}
+    values = {name: given.get(name) for name in WhatIfQuery.__annotations__}
+    texts = {name: text for name, value in values.items() if value is not None and (text := str(value).strip())}
     rate = texts.get("rate")
     if rate is not None and rate != "none":
         try:

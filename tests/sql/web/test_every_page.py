@@ -18,7 +18,10 @@ from tests.harness.sample import furnish
 from tests.harness.site import Site
 
 #: addresses that lead to another one, or need RabbitMQ
-ELSEWHERE = {"api.list_dead_letters": 503, "auth.follow_link": 303, "bar.find": 302, "reports.latest": 302, "comparison.choose": 302}
+ELSEWHERE = {
+    "api.list_dead_letters": 503, "auth.follow_link": 303, "bar.find": 302, "reports.latest": 302, "comparison.choose": 302,
+    "forecasts.actor": 302,
+}  # fmt: skip
 #: streams end with their job or workflow only; test_live.py reads them
 STREAMS = {"api.fleet_events", "jobs.events", "workflows.events", "api.events", "api.workflow_events"}
 #: which of the sample's ids an address means, by the word before it
