@@ -18,7 +18,7 @@ def test_D6_a_schedule_is_created_and_edited_in_the_browser_with_a_live_preview(
 
     preview = page.locator("#preview")
     page.get_by_label("Cron").fill("30 7 * * mon")
-    page.get_by_label("Time zone").fill("Europe/Berlin")
+    page.get_by_label("Time zone (optional)").fill("Europe/Berlin")
     expect(preview).to_contain_text("At 07:30 on Monday (Europe/Berlin)")
     expect(preview.locator("ol.ticks li")).to_have_count(10)
     expect(preview.locator("ol.ticks li").first).to_contain_text(re.compile(r"^Mon .* 07:30$"))

@@ -22,7 +22,9 @@ from tests.sql.web.test_workflows import DAG
 
 Call = tuple[str, str, Any]
 #: operations that need RabbitMQ
-ELSEWHERE = {"post-queues-name-requeue"}
+ELSEWHERE = {
+    "post-queues-name-requeue", "post-queues-name-dead-letters-key-requeue", "delete-queues-name-dead-letters", "delete-queues-name-dead-letters-key",
+}  # fmt: skip
 
 
 def _jobs(program: Program, ids: dict[str, str]) -> Iterator[Call]:
@@ -46,6 +48,7 @@ def _jobs(program: Program, ids: dict[str, str]) -> Iterator[Call]:
 def _workflows(program: Program) -> Iterator[Call]:
     id = program.post("/api/v1/workflows", DAG).get_json()["id"]
     yield "POST", f"/workflows/{id}/cancel", None
+    yield "POST", f"/workflows/{id}/re-run", {"step": "a"}
     yield "POST", f"/workflows/{id}/retry", None
 
 
@@ -75,6 +78,9 @@ def _fleet(site: Site, program: Program) -> Iterator[Call]:
     hired(site.database)  # now: it sends no heartbeats, and ceases to count as living
     for command in ("quiet", "resume", "stop"):
         yield "POST", f"/workers/here:1/{command}", None
+    yield "POST", "/errors/0123456789abcdef/resolve", None
+    yield "POST", "/errors/0123456789abcdef/reopen", None
+    yield "POST", "/errors/0123456789abcdef/mute", {"for": "1d"}
     alert = program.get("/api/v1/alerts").get_json()["alerts"][0]["id"]
     yield "POST", f"/alerts/{alert}/mute", {"for": "2h"}
     yield "POST", f"/alerts/{alert}/unmute", None
