@@ -92,7 +92,7 @@ def load_of(forecaster: Forecaster, queue: str, *, arrivals: bool = True) -> tup
     efficiency = history.efficiency(queue, threads, forecaster.busy_since(queue))
     most = min([limit.per_s for limit in limits.rates("", queue) if limit.scope != "actor"], default=math.inf)
     at_once = min([limit.most for limit in limits.slots("", queue) if limit.scope != "actor"], default=threads)
-    load = Load(flows, min(threads, at_once), efficiency.share, efficiency.doubt, most, _paused_s(forecaster, queue))
+    load = Load(flows, min(threads, at_once), efficiency.share, efficiency.uncertainty, most, _paused_s(forecaster, queue))
     return load, max(queued.total(), deferred.total()) >= COUNTED
 
 

@@ -36,7 +36,7 @@ class Load:
     flows: Sequence[Flow]
     threads: float
     efficiency: float = 1.0  # part of the threads' time in which they run jobs of this queue
-    doubt: float = 0.1  # relative error of `efficiency`
+    uncertainty: float = 0.1  # relative error of `efficiency`
     most_per_s: float = math.inf
     paused_s: float | None = 0.0
 
@@ -67,7 +67,7 @@ def clear(load: Load, actor: str | None = None) -> Clearing:
         if net <= 0 or math.isclose(net, 0, abs_tol=1e-9):
             return Clearing(waiting, reason=f"jobs arrive faster than they start ({bottleneck.name})", bottleneck=bottleneck.name)
         backlog = bottleneck.waiting + bottleneck.arriving * load.paused_s
-        gate = Gate(backlog, net, 0.5, bottleneck.doubt * bottleneck.per_s / net)
+        gate = Gate(backlog, net, 0.5, bottleneck.uncertainty * bottleneck.per_s / net)
         found = gate.opens_after(0.5) + load.paused_s, gate.opens_after(0.9) + load.paused_s, bottleneck.name
         slowest = max(slowest or found, found)
     assert slowest is not None
@@ -80,7 +80,7 @@ class _Bottleneck:
     waiting: float
     arriving: float  # a second
     per_s: float
-    doubt: float
+    uncertainty: float
 
 
 def _bottlenecks(load: Load, actor: str | None) -> Iterator[_Bottleneck]:
@@ -90,7 +90,7 @@ def _bottlenecks(load: Load, actor: str | None) -> Iterator[_Bottleneck]:
     arriving = math.fsum(min(flow.arriving_per_s, flow.most_per_s) * seconds for flow, seconds in busy)
     # Jobs that a limit of their own holds back leave threads to others.
     held = [flow for flow in load.flows if flow.waiting and flow.most_per_s < math.inf]
-    yield _Bottleneck("the threads", work, arriving, load.threads * load.efficiency, load.doubt)
+    yield _Bottleneck("the threads", work, arriving, load.threads * load.efficiency, load.uncertainty)
     if load.most_per_s < math.inf:
         jobs, joining = sum(flow.waiting for flow in load.flows), math.fsum(flow.arriving_per_s for flow in load.flows)
         yield _Bottleneck("the queue's limit", jobs, joining, load.most_per_s, LIMIT_DOUBT)

@@ -23,9 +23,9 @@ OF_ACTOR = 1_000
 #: longest time over which the use of threads is measured
 WINDOW_US = 120_000_000
 #: efficiency assumed without a measurement, and its relative error
-ASSUMED, ASSUMED_DOUBT = 0.9, 0.3
+ASSUMED, ASSUMED_UNCERTAINTY = 0.9, 0.3
 #: least relative error of a measured efficiency
-LEAST_DOUBT = 0.05
+LEAST_UNCERTAINTY = 0.05
 #: completions from which the efficiency counts as measured
 MEASURED = 5
 
@@ -60,7 +60,7 @@ class Efficiency:
     """The part of its threads' time in which a queue runs jobs, and the relative error of it."""
 
     share: float = ASSUMED
-    doubt: float = ASSUMED_DOUBT
+    uncertainty: float = ASSUMED_UNCERTAINTY
 
 
 _ENDED = f"""
@@ -122,9 +122,9 @@ class History:
         used = sum(each.ended_us - max(each.last_us, since) for each in done)
         used += sum(self.present_us - max(each.started_us, since) for each in self.running(queue, threads))
         measured = min(1.0, max(0.001, used / (window * threads)))
-        doubt = max(LEAST_DOUBT, len(done) ** -0.5)
-        trust = doubt**-2 / (doubt**-2 + ASSUMED_DOUBT**-2)
-        return Efficiency(measured**trust * ASSUMED ** (1 - trust), doubt)
+        uncertainty = max(LEAST_UNCERTAINTY, len(done) ** -0.5)
+        trust = uncertainty**-2 / (uncertainty**-2 + ASSUMED_UNCERTAINTY**-2)
+        return Efficiency(measured**trust * ASSUMED ** (1 - trust), uncertainty)
 
     def running(self, queue: str, limit: int) -> Sequence[Running]:
         """Return running jobs of a queue, the oldest first."""

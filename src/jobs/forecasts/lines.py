@@ -35,7 +35,7 @@ NEXT = Situation()
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """Where a job stands. `ahead`: jobs before it, None: it is in no line; `unknown`: why no forecast is possible."""
+    """Place of a job in its line. `ahead`: jobs before it, None: it is in no line; `unknown`: why no forecast is possible."""
 
     situation: Situation = NEXT
     ahead: int | None = None
@@ -180,7 +180,7 @@ class Lines:
         work = sum(number * busy[name] for name, number in queued.items()) + others * busy[actor]
         each = max(0.001, work / before if before else busy[actor])
         efficiency = self._history.efficiency(job.queue, threads, busy_since(self._session, job.queue))
-        return Gate(max(0, before + 1 - free), threads * efficiency.share / each, 1.0, efficiency.doubt)
+        return Gate(max(0, before + 1 - free), threads * efficiency.share / each, 1.0, efficiency.uncertainty)
 
     def _rates(self, job: Job, queued: Counter[str], own: int) -> list[Gate]:
         if job.slot_at is not None:

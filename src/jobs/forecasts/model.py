@@ -29,14 +29,14 @@ class Gate:
     turns: float
     per_s: float
     spread: float = 1.0  # coefficient of variation of the time between two turns
-    doubt: float = 0.1  # relative error of the rate
+    uncertainty: float = 0.1  # relative error of the rate
 
     def opens_after(self, level: float) -> float:
         """Return a quantile of the time until the job's turn."""
         if self.turns < LEAST_TURNS:
             return 0.0
         middle = self.turns / self.per_s
-        variance = self.turns * (self.spread / self.per_s) ** 2 + (self.doubt * middle) ** 2
+        variance = self.turns * (self.spread / self.per_s) ** 2 + (self.uncertainty * middle) ** 2
         return lognormal(middle, variance, level)
 
 

@@ -16,7 +16,7 @@ from src.jobs.forecasts.model import Gate, Prediction, Situation, predict, remai
 
 seconds = st.floats(0, 10_000)
 runs = st.lists(st.floats(0.001, 1_000), min_size=30, max_size=60).map(weighted)
-gates = st.builds(Gate, turns=st.floats(0, 1e5), per_s=st.floats(0.01, 1e4), spread=st.floats(0, 3), doubt=st.floats(0, 0.5))
+gates = st.builds(Gate, turns=st.floats(0, 1e5), per_s=st.floats(0.01, 1e4), spread=st.floats(0, 3), uncertainty=st.floats(0, 0.5))
 situations = st.builds(Situation, gates=st.lists(gates, max_size=3), due_s=seconds, paused_s=seconds)
 verdicts = st.lists(st.builds(Judged, age_s=seconds, p50=seconds, p90=seconds, took=seconds, is_over=st.booleans()), max_size=30)
 
