@@ -133,10 +133,11 @@ def _row(dice: random.Random, run: _Run, created: datetime, present: datetime) -
     if not (run.error and run.is_dead):
         attempts.append(_attempt(dice, run, len(attempts) + 1, started, run.seconds, None))
     finished = min(attempts[-1]["finished_at"], present)
-    is_dead = bool(run.error and run.is_dead)
+    is_dead, is_tick = bool(run.error and run.is_dead), run.actor == "serve_customers"
     return {
         "id": _id(dice, created), "actor": run.actor, "queue": run.queue, "state": State.DEAD if is_dead else State.SUCCEEDED, "args": run.args,
-        "kwargs": {}, "options": {}, "priority": 0, "source": "schedule" if run.actor == "serve_customers" else "send", "submitted_by": None,
+        "kwargs": {}, "options": {}, "priority": 0, "source": "schedule" if is_tick else "send",
+        "submitted_by": f"schedule {run.actor}" if is_tick else None,
         "attempt": len(attempts), "failures": int(is_dead), "crashes": 0, "cancel_requested": False, "created_at": created, "published_at": created,
         "started_at": attempts[-1]["started_at"], "finished_at": finished, "result": None if is_dead else run.result,
         "error": run.error if is_dead else None, "reason": "CardDeclined is not retried" if is_dead else None,

@@ -11,12 +11,17 @@ from typing import Any
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
+from ...sql.clock import now
 from ..core.states import Source
 from .ended import instant_of, minute_of
 from .usage_models import Usage
 
 #: lengths of the summed spans, in minutes
 SHORT, LONG = 1, 60
+#: how long minutes are kept
+SHORT_KEPT = timedelta(days=2)
+#: before a schedule's name in the submitter of its jobs
+BY_SCHEDULE = "schedule "
 #: lines of a bill
 MOST = 1_000
 
@@ -28,6 +33,14 @@ class By(StrEnum):
     USER = "user"
     SCHEDULE = "schedule"
     DAY = "day"
+
+
+@dataclass(frozen=True, slots=True)
+class Runs:
+    """Ended jobs of a step, and the seconds that their attempts ran."""
+
+    jobs: int = 0
+    run_s: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,10 +77,27 @@ def _lines(rows: Sequence[Any], by: By) -> Iterator[Line]:
         if by is By.DAY:
             name = f"{instant_of(int(name) * 1440):%Y-%m-%d}"
         elif by is By.SCHEDULE:
-            name = name.removeprefix("schedule ")
+            name = name.removeprefix(BY_SCHEDULE)
         yield Line(
             name or "unknown", int(jobs), int(attempts), int(measured), int(cpu) / 1e6, int(run) / 1e6, int(wait) / 1e6, None if memory is None else int(memory)
         )  # fmt: skip
+
+
+def by_schedule(session: Session, since: datetime, until: datetime, step: timedelta) -> dict[str, list[Runs]]:
+    """Count the ended jobs of each schedule by step; by whole hours where minutes are no longer kept. Row filters apply."""
+    first, last, length = minute_of(since), minute_of(until), step // timedelta(minutes=1)
+    span = SHORT if length % LONG and since > now() - SHORT_KEPT else LONG
+    number: Any = (Usage.minute - first) // length
+    statement = (
+        select(Usage.submitted_by, number, func.sum(Usage.jobs), func.sum(Usage.run_us))
+        .where(Usage.span == span, Usage.minute >= first, Usage.minute < last, Usage.source == Source.SCHEDULE)
+        .group_by(Usage.submitted_by, number)
+    )
+    found: dict[str, list[Runs]] = {}
+    for name, at, jobs, run_us in session.execute(statement):
+        steps = found.setdefault(name.removeprefix(BY_SCHEDULE), [Runs()] * ((last - first) // length))
+        steps[int(at)] = Runs(int(jobs), int(run_us) / 1e6)
+    return found
 
 
 def total(lines: list[Line]) -> Line:

@@ -15,14 +15,14 @@ from ...sql.clock import now
 from ...sql.statements import is_sqlite, plain
 from ..core.models import Job
 from ..read.ended import MINUTE_US, UNKNOWN, instant_of, minute_of
-from ..read.usage import LONG, SHORT
+from ..read.usage import LONG, SHORT, SHORT_KEPT
 from ..read.usage_models import Usage
 from .ended_counts import SETTLED
 
 #: ended jobs summed in one transaction, to the end of their minute
 AT_ONCE = 2_000
 #: minutes are kept until their hour is certainly complete, hours for a year's bill
-KEEP = {SHORT: timedelta(days=2), LONG: timedelta(days=400)}
+KEEP = {SHORT: SHORT_KEPT, LONG: timedelta(days=400)}
 #: minutes that are summed again: ends committed late, as after an outage, are found in this time
 AGAIN = 10
 

@@ -16,10 +16,11 @@ from typing_extensions import TypedDict
 from ... import actors
 from ...jobs.core.states import State
 from ...jobs.leases import deploys
-from ...jobs.read import depths, ended, histograms
+from ...jobs.read import depths, ended, histograms, usage
 from ...jobs.read.depths import Depth
 from ...jobs.read.ended import Ended
 from ...jobs.read.histograms import Histogram
+from ...jobs.read.usage import Runs
 from ...sql.database import get_database
 from ..format.document_fields import Instant
 from ..format.instants import write_instant
@@ -115,6 +116,11 @@ def by_name(session: Session, period: TimeRange, *, by: str) -> dict[str, list[E
         ("by", by), period,
         lambda: ended.over_time(session, period.first, period.last, period.step, by=chosen, may_see=permissions.sight()),
     )  # fmt: skip
+
+
+def by_schedule(session: Session, period: TimeRange) -> dict[str, list[Runs]]:
+    """Read the ended jobs of each schedule, by its name."""
+    return cached(("schedules",), period, lambda: usage.by_schedule(session, period.first, period.last, period.step))
 
 
 def depths_by_queue(session: Session, period: TimeRange) -> dict[str, list[Depth]]:

@@ -13,7 +13,9 @@ from ... import actors
 from ...broker.options import periodic
 from ...jobs.core.errors import InvalidArguments, JobsError, NotAllowed
 from ...jobs.limits import overrides
+from ...jobs.limits.overrides import Pause
 from ...operations.arguments.reading import MORE
+from ...operations.fleet import history
 from ...operations.format.instants import parse_instant, write_instant
 from ...operations.jobs import actor_catalogue
 from ...operations.people.roles import Role
@@ -50,13 +52,14 @@ def index() -> str:
         chosen = current_range()
         ends = {"since": chosen.since, "until": chosen.until} if chosen.is_chosen else {}
         recent = queries.recent(session, [each.id for each in schedules], **ends)
+        runs = history.by_schedule(session, chosen)
         in_force = overrides.load(session)
     queues = {actor.actor_name: actor.queue_name for actor in actor_catalogue.everyone()}
     start = now().replace(minute=0, second=0, microsecond=0)
     numbers = preview.load((each.draft.rule for each in schedules if each.due_at is not None), start)
     return render_template(
         "schedules/index.html", schedules=schedules, recent=recent, load=_by_day(start, numbers), busiest=max(numbers), documents=documents, preview=preview,
-        in_force=in_force, queues=queues,
+        in_force=in_force, queues=queues, runs=runs,
     )  # fmt: skip
 
 
@@ -103,6 +106,7 @@ def show(id: str) -> str:
         page = queries.history(session, schedule.id, states=states, before=_instant(before, schedule) if before else None, limit=ROWS)
         changes = queries.changes(session, schedule.id)
         missed = queries.missed(session, schedule.id, now() - MISSED_WITHIN)
+        pause = _pause(session, schedule)
     code = schedule.code_draft
     return render_template(
         "schedules/show.html",
@@ -116,6 +120,7 @@ def show(id: str) -> str:
         next=write_instant(page.next),
         changes=changes,
         missed=missed,
+        pause=pause,
         documents=documents,
         preview=preview,
     )
@@ -191,6 +196,12 @@ def _backfill(session: Any, schedule: Schedule) -> None:
     backfilled = backfill.backfill(session, schedule.id, start, end, periodic.maker(actors.broker), by=visitor().name)
     had = f"; {backfilled.had_one} already had a job" if backfilled.had_one else ""
     flash(f"{len(backfilled.fired)} tick{'s' if len(backfilled.fired) != 1 else ''} backfilled{had}.", "success")
+
+
+def _pause(session: Any, schedule: Schedule) -> Pause | None:
+    """The pause that delays the schedule's jobs."""
+    actor = actors.broker.actors.get(schedule.actor)
+    return overrides.load(session).pause(schedule.actor, actor.queue_name if actor else "", now())
 
 
 def _save(form: ScheduleForm, save: Callable[[Any], Schedule], done: str) -> Response | tuple[str, int] | str:

@@ -14,8 +14,12 @@ from sqlalchemy import select, update
 
 import src.actors
 from src.actor_schema.secrets import unseal
+from src.actors.arithmetic import add
 from src.broker.options import periodic
-from src.jobs.core.models import Job
+from src.jobs.core.models import Attempt, Job
+from src.jobs.limits import overrides
+from src.jobs.submit.submission import submit
+from src.jobs.upkeep import usage_counts
 from src.operations.format.json_documents import MASK
 from src.operations.people.roles import Role
 from src.schedules import every
@@ -25,6 +29,7 @@ from src.schedules.rows.models import Schedule
 from src.schedules.ticks import ticks
 from src.sql.clock import now
 from src.sql.database import read, write
+from tests.harness.jobs import claim, ended, hired, settle
 from tests.harness.site import Program, Site, Visit, in_words
 
 HOSTILE = "<script>alert(1)</script>\"'><img src=x onerror=alert(1)>"
@@ -211,6 +216,36 @@ def test_missed_ticks_are_said_on_the_page(site: Site) -> None:
 
     assert "ticks were missed between" in page
     assert "one run replaces all of them" in page
+
+
+@pytest.mark.both_stores
+def test_the_list_shows_finished_runs_the_own_zone_and_a_paused_actor(site: Site) -> None:
+    made(site.program(), zone="Asia/Tokyo", cron="0 9 * * *")
+    worker = hired(site.database)
+    with write() as session:
+        for _ in range(2):
+            submit(session, add.message(1, 2), source="schedule", submitted_by="schedule nightly")
+    with read() as session:
+        ids = list(session.execute(select(Job.id)).scalars())
+    for id in ids:
+        one = claim(site.database, worker, id)
+        assert one is not None
+        assert settle(site.database, worker, ended(one))
+    earlier = now() - timedelta(minutes=5)
+    with write() as session:
+        session.execute(update(Job).values(created_at=earlier, started_at=earlier, finished_at=earlier))
+        session.execute(update(Attempt).values(started_at=earlier - timedelta(seconds=3), finished_at=earlier))
+        usage_counts.count_new(session)
+        overrides.pause(session, "actor", "add", reason="repair", by="ada")
+
+    page = site.browser(Role.VIEWER).get("/schedules").text
+
+    assert "2 finished, 3.0 s each on average" in page
+    assert "09:00 in Asia/Tokyo" in in_words(page)
+    assert "actor paused" in in_words(page)
+    assert "2 finished, 3.0 s" in site.browser(Role.VIEWER).get("/schedules?range=30d").text
+    [schedule] = schedules()
+    assert "Its ticks submit jobs, which wait" in in_words(site.browser(Role.VIEWER).get(f"/schedules/{schedule.id}").text)
 
 
 def test_what_the_code_says_stands_beside_what_a_person_says(site: Site) -> None:
