@@ -30,11 +30,10 @@ from ..http import uploads
 from ..http.time_range import current_range
 from ..http.uploads import takes_files
 from ..render import job_snippets, time_charts
+from ..render.extensions import ACTOR_TABS
 
 blueprint = Blueprint("actors", __name__)
 
-#: tabs of an actor's page
-TABS = {"run": "Run", "jobs": "Jobs", "schedules": "Schedules", "batches": "Batches", "api": "API", "settings": "Settings"}
 #: jobs of the tab, and inputs beside the form
 ROWS, INPUTS = 20, 5
 
@@ -64,8 +63,8 @@ def index() -> str:
 def form(name: str) -> str:
     """One actor: its form, empty or prefilled from a preset or a job, or another tab."""
     form, tab = Form.of(name), request.args.get("tab", "run")
-    if tab not in TABS:
-        raise NotFound(f"Unknown tab {tab}. Choose one of {', '.join(TABS)}.")
+    if tab not in ACTOR_TABS:
+        raise NotFound(f"Unknown tab {tab}. Choose one of {', '.join(ACTOR_TABS)}.")
     with database.read() as session:
         if preset := request.args.get("preset"):
             form = form.filled(presets.find(session, int(preset) if preset.isdecimal() and len(preset) < 10 else 0, visitor()).values)
@@ -132,7 +131,7 @@ def _page(form: Form, tab: str = "run") -> str:
     with database.read() as session:
         context = _tab(session, form, tab)
         held_back = overrides.load(session).pause(name, queue, now())
-    return render_template("actors/form.html", form=form, held_back=held_back, tab=tab, tabs=TABS, **context)
+    return render_template("actors/form.html", form=form, held_back=held_back, tab=tab, **context)
 
 
 def _tab(session: Session, form: Form, tab: str) -> dict[str, Any]:

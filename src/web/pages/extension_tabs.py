@@ -5,6 +5,7 @@ from __future__ import annotations
 from flask import Blueprint, render_template
 from werkzeug.exceptions import NotFound
 
+from ...actor_schema.signature import Signature
 from ...jobs.core.errors import UnknownJob
 from ...jobs.read import queries
 from ...operations.jobs import actor_catalogue
@@ -36,8 +37,10 @@ def of_job(id: str, name: str) -> str:
 @allow(Role.VIEWER)
 def of_actor(name: str, tab: str) -> str:
     """A tab of an actor."""
-    actor = actor_catalogue.find(name).actor_name
+    declared = actor_catalogue.find(name)
+    actor = declared.actor_name
     found = extensions.tab("actor", actor, tab)
     if found is None:
         raise NotFound(f"{actor} has no tab {tab}.")
-    return render_template("extensions/tab.html", tab=found, job=None, actor=actor, outcome=extensions.call(found.function, actor))
+    title, outcome = Signature.of(declared).title, extensions.call(found.function, actor)
+    return render_template("extensions/tab.html", tab=found, job=None, actor=actor, title=title, outcome=outcome)

@@ -21,6 +21,8 @@ from .filters import arguments_of
 
 log = get_logger(__name__)
 
+#: Callboard's own tabs of an actor's page, before those of extensions
+ACTOR_TABS = {"run": "Run", "jobs": "Jobs", "schedules": "Schedules", "batches": "Batches", "api": "API", "settings": "Settings"}
 #: seconds that one call may take
 LIMIT_S = 1.0
 #: calls at the same time in this process; one that never returns keeps its place
@@ -45,6 +47,7 @@ def init(app: Flask) -> None:
         own_result=own_result,
         own_argument=own_argument,
         own_links=own_links,
+        actor_tabs=ACTOR_TABS,
         own_tabs=lambda kind, actor: console.tabs(kind, actor or ""),
     )
 

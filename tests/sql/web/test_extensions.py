@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import threading
 from collections.abc import Iterator
 
@@ -103,6 +104,9 @@ def test_tabs_have_pages_of_their_own_for_jobs_and_actors(site: Site) -> None:
     assert 'href="/actors/add/tabs/stock"' in visit.get("/actors/add").text
     assert "<td>12 of add</td>" in visit.get("/actors/add/tabs/stock").text
     assert "/tabs/" not in visit.get("/actors/mul").text
+    for page in (visit.get("/actors/add").text, visit.get("/actors/add/tabs/stock").text):
+        [row] = re.findall(r'<nav class="tabs".*?</nav>', page, re.S)
+        assert in_words(row).strip() == "Run Jobs Schedules Batches API Settings Stock"
     assert visit.get(f"/jobs/{id}/tabs/stock").status_code == 404
     assert visit.get("/actors/mul/tabs/stock").status_code == 404
 
