@@ -30,6 +30,7 @@ from src.jobs.upkeep import ended_counts
 from src.schedules.rows.models import Tick
 from src.sql.database import read, write
 from src.web.render import extensions
+from src.operations.jobs import job_documents
 
 history.WEEK = timedelta(hours=12)
 first, second = open_shop(), open_shop()
@@ -49,7 +50,7 @@ with read() as session:
         "failed": number(Attempt, Attempt.outcome == Outcome.FAILED), "attempts": number(Attempt),
         "groups": sorted(session.execute(select(FailureGroup.kind)).scalars()), "workflows": number(StoredWorkflow), "ticks": number(Tick),
         "card": view.arguments["card"], "result": str(extensions.own_result(job).html), "items": str(extensions.own_argument(stock, "items", stock.args[1]).html),
-        "links": extensions.own_links(job), "tab": str(extensions.call(extensions.tab("job", "charge_card", "order").function, view).html),
+        "links": job_documents.links(job), "tab": str(extensions.call(extensions.tab("job", "charge_card", "order").function, view).html),
         "declined": extensions.call(extensions.tab("actor", "charge_card", "declined-cards").function, "charge_card").problem,
     }
 print(json.dumps(found))

@@ -8,6 +8,7 @@ from typing import Annotated, Any, Protocol
 from pydantic import ConfigDict, Field, with_config
 from typing_extensions import TypedDict
 
+from ... import console
 from ...actor_schema.signature import Signature
 from ...jobs.control.waiting_reasons import LinkKind
 from ...jobs.core.errors import UnknownActor
@@ -89,6 +90,13 @@ class WaitingOn(TypedDict):
     name: Annotated[str, Field(description="its name or id; of `jobs`: a query; empty where the kind says it all")]
 
 
+class LinkDocument(TypedDict):
+    """A link of a team's own, filled with the job's arguments."""
+
+    label: str
+    url: Annotated[str, Field(json_schema_extra={"format": "uri"})]
+
+
 @with_config(ConfigDict(json_schema_extra=option_bodies.describe_shown))
 class JobDocument(JobSummary):
     """A job with its result, error, progress and attempts."""
@@ -108,6 +116,7 @@ class JobDocument(JobSummary):
     result_bytes: Annotated[int | None, Field(description="size of a result in a file, see /jobs/{id}/result")]
     error: Annotated[str | None, Field(description="type and message of the newest failure")]
     progress: Progress | None
+    links: Annotated[list[LinkDocument], Field(description="declared by `callboard.console.link`")]
     attempts: list[AttemptDocument]
 
 
@@ -166,6 +175,7 @@ def whole(job: Job, context: JobContext) -> JobDocument:
         "result_bytes": job.result_bytes,
         "error": job.error,
         "progress": progress,
+        "links": [{"label": label, "url": url} for label, url in links(job)],
         "attempts": [_attempt(attempt) for attempt in job.attempts],
     }
 
@@ -188,6 +198,14 @@ def arguments(job: Called) -> tuple[Any, Any]:
         return job.args, job.kwargs
     positional = [MASK if name in secrets else value for name, value in zip(names(job), job.args, strict=True)]
     return positional, {name: MASK if name in secrets else value for name, value in job.kwargs.items()}
+
+
+def links(job: Job) -> list[tuple[str, str]]:
+    """Labels and addresses of the job's links; an argument that is secret or of no known name fills none."""
+    args, kwargs = arguments(job)
+    values = dict(zip(names(job), args, strict=True)) if isinstance(args, list) else {}
+    values |= kwargs if isinstance(kwargs, Mapping) else {}
+    return console.links(job.actor or "", {name: value for name, value in values.items() if value != MASK} | {"job_id": job.id})
 
 
 def names(job: Called) -> list[str]:

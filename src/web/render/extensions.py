@@ -15,7 +15,7 @@ from markupsafe import Markup, escape
 from ... import console
 from ...console import JobView, Tab
 from ...logs import get_logger
-from ...operations.format.json_documents import MASK
+from ...operations.jobs import job_documents
 from ...operations.jobs.rows import Job
 from .filters import arguments_of
 
@@ -46,7 +46,7 @@ def init(app: Flask) -> None:
     app.jinja_env.globals.update(
         own_result=own_result,
         own_argument=own_argument,
-        own_links=own_links,
+        own_links=job_documents.links,
         actor_tabs=ACTOR_TABS,
         own_tabs=lambda kind, actor: console.tabs(kind, actor or ""),
     )
@@ -62,12 +62,6 @@ def own_argument(job: Job, name: str, value: Any) -> Rendered | None:
     """An argument as its renderer shows it; None without a renderer."""
     function = console.renderer_of(job.actor or "", name)
     return None if function is None else call(function, value, view(job))
-
-
-def own_links(job: Job) -> list[tuple[str, str]]:
-    """The labels and addresses of the job's links."""
-    values = {name: value for name, value in arguments_of(job) if value != MASK}
-    return console.links(job.actor or "", values | {"job_id": job.id})
 
 
 def tab(kind: str, actor: str | None, name: str) -> Tab | None:

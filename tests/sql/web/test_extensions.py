@@ -136,6 +136,8 @@ def test_a_link_needs_all_its_arguments_and_encodes_them(site: Site) -> None:
 
     assert f'<a href="https://shop.example/orders/1?from={id}" rel="noreferrer">Order 1</a>' in page
     assert "Missing" not in page
+    document = site.program().get(f"/api/v1/jobs/{id}").get_json()
+    assert document["links"] == [{"label": "Order 1", "url": f"https://shop.example/orders/1?from={id}"}]
 
 
 def test_a_link_never_shows_a_secret(site: Site) -> None:
@@ -146,6 +148,7 @@ def test_a_link_never_shows_a_secret(site: Site) -> None:
 
     assert "shop.example" not in page
     assert "hunter2" not in page
+    assert site.program().get(f"/api/v1/jobs/{id}").get_json()["links"] == []
 
 
 @pytest.mark.parametrize(
