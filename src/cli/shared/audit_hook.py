@@ -8,7 +8,7 @@ from .. import ACTIONS
 from .terminal_user import terminal_user
 
 #: argument names that hold the subject of the entry
-_SUBJECTS = ("id", "which", "target", "name", "file")
+_SUBJECTS = ("id", "which", "target", "name", "key", "file")
 
 
 def begin() -> None:

@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Iterator
+from pathlib import Path
 
 import pika
 import pytest
+from sqlalchemy import select
 
+from src.audit import AuditEntry
 from src.broker.core import topology
 from src.broker.recover import dead_letter_contents as contents
 from src.broker.recover import dead_letters
 from src.broker.recover.dead_letters import BrokerAway, Requeued
 from src.settings import get_settings
 from tests.harness.waiting import eventually
+from tests.sql.cli.conftest import Terminal
 
 QUEUE = "parcels"
 
@@ -99,14 +104,14 @@ def test_an_unreachable_broker_is_reported_with_the_cure(monkeypatch: pytest.Mon
         get_settings.cache_clear()
 
 
-def put(channel: pika.adapters.blocking_connection.BlockingChannel, *numbers: int) -> None:
+def put(channel: pika.adapters.blocking_connection.BlockingChannel, *numbers: int, queue: str = QUEUE) -> None:
     """Publish messages to the dead-letter queue."""
-    topology.declare(channel, QUEUE)
+    topology.declare(channel, queue)
     channel.confirm_delivery()
     for number in numbers:
-        body = {"queue_name": QUEUE, "actor_name": "add", "args": [number], "kwargs": {}, "options": {}, "message_id": f"n{number}"}
+        body = {"queue_name": queue, "actor_name": "add", "args": [number], "kwargs": {}, "options": {}, "message_id": f"n{number}"}
         channel.basic_publish(
-            "", topology.dead_letter_queue(QUEUE), json.dumps(body).encode(), pika.BasicProperties(message_id=f"n{number}")
+            "", topology.dead_letter_queue(queue), json.dumps(body).encode(), pika.BasicProperties(message_id=f"n{number}")
         )
 
 
@@ -144,3 +149,27 @@ def test_one_is_requeued_edited_or_deleted_and_the_others_stay(channel: pika.ada
 def test_a_queue_without_dead_letters_shows_none(channel: pika.adapters.blocking_connection.BlockingChannel) -> None:
     assert contents.peek("nobody_used") == []
     assert contents.purge("nobody_used") == 0
+
+
+def test_commands_list_show_requeue_and_delete_them(
+    channel: pika.adapters.blocking_connection.BlockingChannel, vhost: str, tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
+    shutil.copyfile(request.getfixturevalue("_migrated_sqlite"), tmp_path / "callboard.db")
+    terminal = Terminal(tmp_path)
+    terminal.environment["CALLBOARD_BROKER_URL"] = vhost
+    put(channel, 1, 2, 3, queue="default")
+
+    keys = [line.split()[0] for line in terminal.run("dead-letters", "default").splitlines()]
+    assert json.loads(terminal.run("dead-letters", "default", "show", keys[0]))["args"] == [1]
+    assert terminal.run("dead-letters", "default", "requeue", keys[1], "--args", "[22, 1]") == f"{keys[1]} requeued"
+    assert terminal.run("dead-letters", "default", "delete", keys[0]) == f"{keys[0]} deleted"
+    assert "There is no dead letter" in terminal.run("dead-letters", "default", "delete", keys[0], code=1)
+    assert terminal.run("dead-letters", "default").startswith(keys[2])
+    assert json.loads(channel.basic_get("default")[2])["args"] == [22, 1]
+    assert terminal.run("dead-letters", "default", "purge", "--yes") == "1 deleted"
+    with terminal.database.read() as session:
+        written = session.execute(select(AuditEntry.action, AuditEntry.subject, AuditEntry.details).order_by(AuditEntry.seq)).all()
+    assert [tuple(each) for each in written][:2] == [
+        ("dead-letter.requeue", keys[1], {"queue": "default"}), ("dead-letter.delete", keys[0], {"queue": "default"}),
+    ]  # fmt: skip
+    terminal.database.engine.dispose()

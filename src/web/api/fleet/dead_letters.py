@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Annotated, Any
+from typing import Any
 
 from pydantic import Field
 from typing_extensions import TypedDict
@@ -14,13 +14,11 @@ from .... import audit
 from ....broker.recover import dead_letter_contents as contents
 from ....broker.recover.dead_letters import BrokerAway
 from ....jobs.core.errors import JobsError
+from ....operations.failures import dead_letter_documents
+from ....operations.failures.dead_letter_documents import DeadLetter
 from ....operations.fleet import override_requests
 from ....operations.fleet.override_requests import Target
-from ....operations.format.document_fields import Args, Instant, Kwargs
-from ....operations.format.instants import write_instant
 from ....operations.format.request_values import RequestBody, example
-from ....operations.jobs import job_documents
-from ....operations.people import permissions
 from ....operations.people.roles import Role
 from ....sql import database
 from ...auth import allow
@@ -28,19 +26,6 @@ from ...http.json_bodies import Answer, answer
 from ..requests.routes import Routes, Tag
 
 api = Routes(Tag.FLEET)
-
-
-class DeadLetter(TypedDict):
-    """A message that RabbitMQ rejected or delivered too often."""
-
-    key: Annotated[str, Field(description="names it in URLs")]
-    id: Annotated[str | None, Field(description="of the message, and of its job if it has one")]
-    actor: Annotated[str | None, Field(description="null: not a message, see body")]
-    args: Args
-    kwargs: Kwargs
-    body: Annotated[str | None, Field(description="of what is not a message")]
-    reason: Annotated[str | None, Field(description="RabbitMQ's: rejected, delivery_limit, expired, maxlen")]
-    died_at: Instant | None
 
 
 class DeadLetters(TypedDict):
@@ -69,9 +54,7 @@ class RequeueBody(RequestBody):
 def list_dead_letters(name: str) -> Answer[DeadLetters]:
     """The oldest dead letters of a queue, which stay where they are."""
     with _queue(name):
-        letters, limited = contents.peek(name), permissions.in_force()
-    seen = [each for each in letters if limited is None or (each.actor and permissions.fits(limited, each.actor))]
-    return answer({"dead_letters": [_document(each) for each in seen]})
+        return answer({"dead_letters": [dead_letter_documents.document(each) for each in dead_letter_documents.seen(name)]})
 
 
 @api.post("/queues/<name>/dead-letters/<key>/requeue", errors=(404,))
@@ -116,11 +99,3 @@ def _queue(name: str) -> Iterator[None]:
         raise NotFound(str(error)) from None
     except BrokerAway as error:
         raise ServiceUnavailable(str(error)) from None
-
-
-def _document(letter: contents.Letter) -> DeadLetter:
-    args, kwargs = job_documents.arguments(letter)
-    return {
-        "key": letter.key, "id": letter.id, "actor": letter.actor, "args": args, "kwargs": kwargs, "body": None if letter.actor else letter.body,
-        "reason": letter.reason, "died_at": write_instant(letter.died_at),
-    }  # fmt: skip

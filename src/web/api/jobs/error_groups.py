@@ -1,4 +1,4 @@
-"""/api/v1/errors: error groups, resolve, mute and reopen."""
+"""/api/v1/errors: error groups: list, show, resolve, mute and reopen."""
 
 from __future__ import annotations
 
@@ -11,10 +11,9 @@ from typing_extensions import TypedDict
 from ....jobs.core.errors import JobsError
 from ....jobs.failures import groups
 from ....jobs.failures.groups import Sort, Status
-from ....operations.format.document_fields import Instant
-from ....operations.format.instants import write_instant
+from ....operations.failures import error_documents
+from ....operations.failures.error_documents import ErrorGroup, ErrorGroups, WholeErrorGroup
 from ....operations.format.request_values import RequestBody, ahead, example
-from ....operations.jobs.rows import FailureGroup
 from ....operations.people import permissions
 from ....operations.people.roles import Role
 from ....sql import database
@@ -34,29 +33,6 @@ class ErrorsFilter(TypedDict, total=False):
     sort: Sort
     q: Annotated[str, Field(description="words in type, place, message or actors")]
     after: Annotated[str, Field(description="`next` of the previous page")]
-
-
-class ErrorGroup(TypedDict):
-    """Failures of one fingerprint."""
-
-    fingerprint: str
-    status: Status
-    kind: Annotated[str, Field(description="the exception's type; WorkerLost: the infrastructure's group")]
-    place: Annotated[str, Field(description="file:function, the innermost frame of application code")]
-    message: Annotated[str, Field(description="without what varies between failures")]
-    newest_error: Annotated[str | None, Field(description="the newest failure's own; null: deleted by retention")]
-    actors: list[str]
-    count: int
-    days: Annotated[list[int], Field(description="failures of each of the last 14 days, UTC, oldest first")]
-    first_seen_at: Instant
-    last_seen_at: Instant
-
-
-class ErrorGroups(TypedDict):
-    """A page of error groups."""
-
-    groups: list[ErrorGroup]
-    next: Annotated[str | None, Field(description="pass it as `after`; null: the last page")]
 
 
 class MuteErrorsBody(RequestBody):
@@ -80,9 +56,18 @@ def list_errors() -> Answer[ErrorGroups]:
             session, chosen=Status(status) if status else None, sort=Sort(sort), text=request.args.get("q", ""),
             after=request.args.get("after") or None, may_see=permissions.sight(),
         )  # fmt: skip
-        messages, days = groups.newest_messages(session, page.groups), groups.by_day(session, page.groups)
-    listed = [_document(each, messages.get(each.fingerprint), days[each.fingerprint]) for each in page.groups]
-    return answer({"groups": listed, "next": page.after})
+        return answer({"groups": error_documents.documents(session, page.groups), "next": page.after})
+
+
+@api.get("/errors/<fingerprint>", errors=(403, 404))
+@allow(Role.VIEWER)
+def show_error(fingerprint: str) -> Answer[WholeErrorGroup]:
+    """Show an error group with its newest failed attempts."""
+    with database.read() as session:
+        group = groups.find(session, fingerprint)
+        for actor in group.actors:
+            permissions.require(actor)
+        return answer(error_documents.whole(session, group))
 
 
 @api.post("/errors/<fingerprint>/<verb>", words=VERBS, errors=(404,))
@@ -109,14 +94,4 @@ def mute_error(fingerprint: str, body: MuteErrorsBody) -> Answer[ErrorGroup]:
 
 def _one(fingerprint: str) -> Answer[ErrorGroup]:
     with database.read() as session:
-        group = groups.find(session, fingerprint)
-        message, days = groups.newest_messages(session, [group]), groups.by_day(session, [group])
-    return answer(_document(group, message.get(fingerprint), days[fingerprint]))
-
-
-def _document(group: FailureGroup, newest: str | None, days: list[int]) -> ErrorGroup:
-    return {
-        "fingerprint": group.fingerprint, "status": groups.status(group), "kind": group.kind, "place": group.place, "message": group.message,
-        "newest_error": newest, "actors": list(group.actors), "count": group.count, "days": days,
-        "first_seen_at": write_instant(group.first_seen_at), "last_seen_at": write_instant(group.last_seen_at),
-    }  # fmt: skip
+        return answer(error_documents.document(session, groups.find(session, fingerprint)))

@@ -1,0 +1,72 @@
+"""Error groups and dead letters at a terminal; tests/process/broker/test_dead_letters.py has the latter with RabbitMQ."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from sqlalchemy import insert, select, update
+
+from src.jobs.core.fingerprints import fingerprint
+from src.jobs.core.models import Attempt, Job
+from src.jobs.core.states import Outcome, State
+from src.jobs.failures import counting
+from src.sql.clock import now
+from tests.sql.cli.conftest import Terminal
+
+_TRACEBACK = 'Traceback (most recent call last):\n  File "/srv/shop/orders.py", line 3, in check\n    raise ValueError(number)\nValueError: no order 7\n'
+
+
+def _dead(terminal: Terminal) -> tuple[str, str]:
+    """Make a dead job; return its id and the fingerprint of its failure."""
+    id, group = terminal.run("submit", "add", "--x", "1", "--y", "2"), fingerprint("add", "ValueError: no order 7", _TRACEBACK)
+    assert group is not None
+    with terminal.database.write() as session:
+        seq = session.execute(select(Job.seq).where(Job.id == id)).scalar_one()
+        session.execute(update(Job).where(Job.id == id).values(state=State.DEAD, attempt=1, failures=1, finished_at=now()))
+        row = {
+            "job_seq": seq,
+            "number": 1,
+            "worker": "web1:7",
+            "started_at": now(),
+            "finished_at": now(),
+            "noted": False,
+            "outcome": Outcome.FAILED,
+        }
+        session.execute(insert(Attempt).values(error="ValueError: no order 7", traceback=_TRACEBACK, fingerprint=group.id, **row))
+        counting.note_new(session)
+    return id, group.id
+
+
+@pytest.mark.long
+def test_error_groups_are_listed_shown_muted_resolved_reopened_and_retried(terminal: Terminal) -> None:
+    assert terminal.run("errors") == ""
+    job, id = _dead(terminal)
+
+    line = terminal.run("errors").split()
+    assert (line[0], line[1], line[2], line[4]) == (id, "open", "1", "add")
+    assert terminal.run("errors", "--search", "orders valueerror").endswith("ValueError: no order 7")
+    assert terminal.run("errors", "--search", "nothing") == ""
+
+    shown = json.loads(terminal.run("errors", "show", id))
+    assert [(each["job_id"], each["traceback"]) for each in shown["newest"]] == [(job, _TRACEBACK)]
+    assert "There is no error group none" in terminal.run("errors", "show", "none", code=1)
+
+    assert terminal.run("errors", "resolve", id) == f"{id} resolved"
+    assert terminal.run("errors") == ""
+    assert terminal.run("errors", "--status", "resolved").startswith(id)
+    assert terminal.run("errors", "reopen", id) == f"{id} reopened"
+    assert terminal.run("errors", "mute", id, "2h").startswith(f"{id} muted until ")
+    terminal.run("errors", "reopen", id)
+
+    assert "Confirm with --count 1 or --yes" in terminal.run("errors", "retry", id, code=1)
+    bulk = terminal.run("errors", "retry", id, "--count", "1")
+    with terminal.database.read() as session:
+        assert session.execute(select(Job.kwargs).where(Job.id == bulk)).scalar_one()["query"] == f"error:{id} state:failed"
+
+
+def test_dead_letters_need_a_known_queue_rabbitmq_and_json(terminal: Terminal) -> None:
+    assert "There is no queue named 'defualt'" in terminal.run("dead-letters", "defualt", code=1)
+    assert "RabbitMQ" in terminal.run("dead-letters", "default", code=1)
+    assert "--args is not JSON" in terminal.run("dead-letters", "default", "requeue", "0a", "--args", "[1", code=1)
+    assert "must be a JSON object" in terminal.run("dead-letters", "default", "requeue", "0a", "--kwargs", "[]", code=1)
