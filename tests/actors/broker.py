@@ -222,8 +222,9 @@ def return_much(length: int, seconds: float = 0) -> str:
 
 
 @dramatiq.actor(max_retries=0, transactional=True)
-def return_much_with_a_row(length: int) -> str:
+def return_much_with_a_row(length: int, seconds: float = 0) -> str:
     """The same in one commit with a row."""
+    time.sleep(seconds)
     current_job.session.add(Widget(name="kept with a large result"))
     return "x" * length
 

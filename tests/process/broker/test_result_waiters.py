@@ -75,7 +75,7 @@ def test_a_waiter_is_notified_of_other_ends(callboard: Callboard) -> None:
     with pytest.raises(ResultFailure, match="wrong word"):
         get(failing, DEADLINE_S)
     # In a commit of its own, together with a row.
-    with_a_row = actors.return_much_with_a_row.send(3)
+    with_a_row = actors.return_much_with_a_row.send(3, seconds=0.5)
     assert get(with_a_row, DEADLINE_S) == "xxx"
     assert (noted(callboard, failing), noted(callboard, with_a_row)) == (0, 0)
 
