@@ -9,7 +9,7 @@ from functools import cache
 from typing import Any
 
 from flask import Flask, Response, request
-from jsonschema import Draft202012Validator
+from jsonschema_rs import Draft202012Validator
 
 from src.web.api.openapi import document as openapi
 
@@ -52,7 +52,7 @@ class Contract:
         if response.is_streamed or not str(response.mimetype).endswith("json"):
             return None
         found = validator(json.dumps(content[response.mimetype]["schema"])).iter_errors(response.get_json())
-        return "; ".join(f"{each.json_path}: {each.message:.200}" for each in found) or None
+        return "; ".join(f"{each.instance_path}: {each.message:.200}" for each in found) or None
 
 
 METHODS = ("GET", "POST", "PATCH", "DELETE")

@@ -7,7 +7,7 @@ import re
 from pathlib import Path
 from typing import Any
 
-import jsonschema
+import jsonschema_rs
 import pytest
 import yaml
 
@@ -25,14 +25,14 @@ def compose() -> dict[str, Any]:
 
 
 def test_the_compose_file_passes_the_compose_specifications_schema(compose: dict[str, Any]) -> None:
-    jsonschema.Draft7Validator(SCHEMA).validate(compose)
+    jsonschema_rs.Draft7Validator(SCHEMA).validate(compose)
 
 
 def test_the_schema_would_notice_a_mistake(compose: dict[str, Any]) -> None:
     compose["services"]["web"]["helthcheck"] = {}
 
-    with pytest.raises(jsonschema.ValidationError):
-        jsonschema.Draft7Validator(SCHEMA).validate(compose)
+    with pytest.raises(jsonschema_rs.ValidationError):
+        jsonschema_rs.Draft7Validator(SCHEMA).validate(compose)
 
 
 def test_only_the_loopback_address_is_published(compose: dict[str, Any]) -> None:
