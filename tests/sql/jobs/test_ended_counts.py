@@ -7,16 +7,19 @@ from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from datetime import datetime, timedelta
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import delete, func, select
+from sqlalchemy.orm import Session
 
 from src.jobs.control import actions
 from src.jobs.core.models import Job
 from src.jobs.core.states import State
 from src.jobs.read import ended, histograms
+from src.jobs.read.ended import Ended
 from src.jobs.read.models import JobStatistics, QueueDepth
 from src.jobs.upkeep import ended_counts, queue_samples
 from src.sql.clock import now
@@ -244,6 +247,30 @@ def test_counts_equal_the_jobs_that_ended(database: Database, steps: list[str | 
         with database.write() as session:
             ended_counts.check(session)
         _assert_equal_to_the_jobs(database)
+
+
+def test_a_check_of_several_minutes_locks_rows_in_the_order_of_every_scheduler(
+    database: Database, time: StillClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two that lock them in different orders would wait for each other."""
+    spans: list[int] = []
+    write = ended_counts._write
+
+    def note(session: Session, span: int, found: dict[Any, Ended]) -> None:
+        spans.append(span)
+        write(session, span, found)
+
+    monkeypatch.setattr(ended_counts, "_write", note)
+    newest = now()
+    _end(database, newest)
+    time.forward(100)
+    _count_all(database)
+    for minutes in (3, 4):
+        _end(database, newest - timedelta(minutes=minutes))
+    spans.clear()
+    with database.write() as session:
+        assert ended_counts.check(session) == 2
+    assert spans == sorted(spans)
 
 
 def test_two_schedulers_count_at_once_what_ends_meanwhile(database: Database) -> None:
