@@ -15,7 +15,6 @@ import os
 import shutil
 import sys
 import tempfile
-import threading
 from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -34,11 +33,10 @@ os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 if "TMPDIR" not in os.environ and os.access("/dev/shm", os.W_OK) and shutil.disk_usage("/dev/shm").free > 4 << 30:
     os.environ["TMPDIR"] = "/dev/shm"
     tempfile.tempdir = None
-_data_dir = tempfile.mkdtemp(prefix="callboard-tests-")
-os.environ["CALLBOARD_DATA_DIR"] = _data_dir
+os.environ["CALLBOARD_DATA_DIR"] = tempfile.mkdtemp(prefix="callboard-tests-")
 
 from src.migrations import migrate  # noqa: E402
-from src.settings import Settings  # noqa: E402
+from src.settings import Settings, get_settings  # noqa: E402
 from src.sql.database import Database  # noqa: E402  (after the environment is clean)
 from tests.harness import fork_server  # noqa: E402
 from tests.harness.ordering import order  # noqa: E402
@@ -48,7 +46,7 @@ from tests.harness.stores import OpenStore, choose, on_the_other_store, using  #
 Settings.model_config["env_file"] = None
 # Rich would set every traceback that a test provokes in colours and boxes: 50 ms of CPU each.
 structlog.dev.ConsoleRenderer.get_active().exception_formatter = structlog.dev.plain_traceback
-pytest_plugins = ["tests.harness.figures", "tests.harness.statements"]
+pytest_plugins = ["tests.harness.figures", "tests.harness.processes", "tests.harness.statements"]
 SHARED = pytest.StashKey[Shared]()
 
 
@@ -107,13 +105,23 @@ def pytest_configure(config: pytest.Config) -> None:
 def pytest_collection_finish(session: pytest.Session) -> None:
     """Start RabbitMQ while the first tests run: it takes seconds in which nothing else has to wait."""
     if any("broker_node" in getattr(item, "fixturenames", ()) for item in session.items) and not session.config.option.collectonly:
-        threading.Thread(target=session.config.stash[SHARED].node, daemon=True).start()
+        session.config.stash[SHARED].start_node()
+
+
+def pytest_fork_begin(config: pytest.Config) -> None:
+    os.environ["CALLBOARD_DATA_DIR"] = tempfile.mkdtemp(prefix="callboard-tests-")
+    get_settings.cache_clear()
+    config.stash[SHARED].leave()
+
+
+def pytest_fork_end() -> None:
+    fork_server.close()
+    shutil.rmtree(os.environ["CALLBOARD_DATA_DIR"], ignore_errors=True)
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:
-    fork_server.close()
+    pytest_fork_end()
     config.stash[SHARED].close()
-    shutil.rmtree(_data_dir, ignore_errors=True)
 
 
 @pytest.fixture(scope="session")

@@ -223,20 +223,32 @@ class Shared:
                 process.wait()
             del os.environ[self.VARIABLE]
 
-    def node(self) -> BrokerNode:
-        """Return the run's RabbitMQ, started by the first caller."""
-        folder = self.folder / "node"
+    def leave(self) -> None:
+        """In a fork: leave the services to the process that started them."""
+        if self._guard is not None and self._guard.stdin is not None:
+            self._guard.stdin.close()
+            self._started.append(self._guard)
+            self._guard = None
+
+    def start_node(self) -> dict[str, int]:
+        """Start the run's RabbitMQ, unless it is started, and return its ports without waiting for it."""
 
         def start() -> dict[str, int]:
-            node = make_broker_node(folder)
+            node = make_broker_node(self.folder / "node")
             self._ends(node.start(wait=False))
-            node.wait_ready()
             return asdict(node.ports)
 
-        found = self._once("node", start)
+        found: dict[str, int] = self._once("node", start)
+        return found
+
+    def node(self) -> BrokerNode:
+        """Return the run's RabbitMQ, started by the first caller, when it serves."""
+        ports = Ports(**self.start_node())
         launcher = packages.rabbitmq_launcher()
         assert launcher is not None
-        return BrokerNode(folder, launcher=launcher, ports=Ports(**found))
+        node = BrokerNode(self.folder / "node", launcher=launcher, ports=ports)
+        node.wait_ready()
+        return node
 
     def postgres(self) -> Postgres:
         """Return the run's PostgreSQL, started by the first caller."""

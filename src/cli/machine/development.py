@@ -17,7 +17,7 @@ CHECKS = (
     ("python", "-m", "tests.harness.plain_english"),
 )
 #: maximum test processes: each mostly waits for services, but with more of them, tests wait for each other
-PROCESSES_PER_CORE, MOST_PROCESSES = 2, 8
+PROCESSES_PER_CORE, MOST_PROCESSES = 3, 12
 #: the tiers without workers, on SQLite, and one end-to-end test
 QUICK = ("--quick", "tests/unit", "tests/sql", "tests/process/test_smoke.py")
 
@@ -34,10 +34,10 @@ def test(*, quick: bool, arguments: tuple[str, ...]) -> None:
 
 def _side_by_side(arguments: tuple[str, ...]) -> list[str]:
     """Options that distribute all tests over processes by file; a selection runs in one process."""
-    if any(argument.startswith(("tests", "-k", "-n", "-x", "--pdb")) for argument in arguments):
+    if any(argument.startswith(("tests", "-k", "--processes", "--pdb")) for argument in arguments):
         return []
     processes = min(PROCESSES_PER_CORE * (os.cpu_count() or 1), MOST_PROCESSES)
-    return ["-n", str(processes), "--dist", "loadfile", "--no-loadscope-reorder", "--figures"]
+    return ["--processes", str(processes), "--figures"]
 
 
 @click.command()
