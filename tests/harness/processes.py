@@ -47,7 +47,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_runtestloop(session: pytest.Session) -> bool | None:
-    if session.config.getoption("--processes") < 2 or session.config.option.collectonly or session.testsfailed:
+    alone = session.config.getoption("--processes") < 2 or len({file_of(item) for item in session.items}) < 2
+    if alone or session.config.option.collectonly or session.testsfailed:
         return None
     Forks(session).run()
     return True

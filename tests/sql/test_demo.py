@@ -72,6 +72,7 @@ def shop(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     return found
 
 
+@pytest.mark.long
 def test_the_history_is_written_once_and_counted_as_real_jobs_are(shop: dict[str, Any]) -> None:
     assert shop["second"] == 0
     assert shop["first"] == shop["ended"] > 1000

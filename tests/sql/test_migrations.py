@@ -89,6 +89,7 @@ def test_processes_that_start_at_once_migrate_once(empty_url: str, tmp_path: Pat
     assert differences(empty_url) == []
 
 
+@pytest.mark.long
 def test_every_migration_can_be_reverted_and_applied_again(empty_url: str) -> None:
     migrate(empty_url)
 

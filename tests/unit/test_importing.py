@@ -32,6 +32,7 @@ def test_a_block_without_imports_freezes_nothing() -> None:
     assert gc.get_freeze_count() <= before
 
 
+@pytest.mark.long
 def test_a_process_that_has_imported_its_actors_has_collected_nothing_and_need_not_go_through_them() -> None:
     program = (
         "import gc; before = gc.get_stats()[2]['collections']; import src.actors;"

@@ -8,6 +8,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from tests.harness import ROOT
 
 FILE = """
@@ -41,6 +43,7 @@ def run(folder: Path, *arguments: str, killing: bool = False, last: str = "pass"
     return done.stdout
 
 
+@pytest.mark.long
 def test_each_test_runs_once_and_a_failure_has_its_output(tmp_path: Path) -> None:
     output = run(tmp_path, "--processes", "3")
 
@@ -48,6 +51,7 @@ def test_each_test_runs_once_and_a_failure_has_its_output(tmp_path: Path) -> Non
     assert len(re.findall(r"^its output$", output, re.MULTILINE)) == 4
 
 
+@pytest.mark.long
 def test_the_tests_of_a_killed_process_go_on_in_another(tmp_path: Path) -> None:
     """Even when it was its last test, and it had already taken the next file."""
     kill = "test_kills_its_process() if '_1' in __file__ else None"

@@ -16,7 +16,7 @@ CHECKS = (
     ("lint-imports",),
     ("python", "-m", "tests.harness.plain_english"),
 )
-#: maximum test processes: each mostly waits for services, but with more of them, tests wait for each other
+#: test processes: each mostly waits for services, but with more of them, tests wait for each other
 PROCESSES_PER_CORE, MOST_PROCESSES = 3, 12
 #: the tiers without workers, on SQLite, and one end-to-end test
 QUICK = ("--quick", "tests/unit", "tests/sql", "tests/process/test_smoke.py")
@@ -26,15 +26,15 @@ QUICK = ("--quick", "tests/unit", "tests/sql", "tests/process/test_smoke.py")
 @click.option("--quick", is_flag=True, help="Run unit and sql tests on SQLite, without long ones, and one end-to-end test: two minutes.")
 @click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
 def test(*, quick: bool, arguments: tuple[str, ...]) -> None:
-    """Run the tests; further arguments go to pytest, e.g. ./run test -k cancel --slow. Without a selection: in several processes."""
+    """Run the tests in several processes; further arguments go to pytest, e.g. ./run test -k cancel --slow."""
     sys.stdout.flush()
     chosen = [*(QUICK if quick else ()), *arguments]
     os.execv(sys.executable, [sys.executable, "-m", "pytest", *_side_by_side(arguments), *chosen])
 
 
 def _side_by_side(arguments: tuple[str, ...]) -> list[str]:
-    """Options that distribute all tests over processes by file; a selection runs in one process."""
-    if any(argument.startswith(("tests", "-k", "--processes", "--pdb")) for argument in arguments):
+    """Options that distribute the tests over processes by file, unless a test needs the terminal."""
+    if any(argument.startswith(("--processes", "--pdb", "--trace", "-s", "--capture")) for argument in arguments):
         return []
     processes = min(PROCESSES_PER_CORE * (os.cpu_count() or 1), MOST_PROCESSES)
     return ["--processes", str(processes), "--figures"]

@@ -248,6 +248,7 @@ def _run(database: Database, examples: int, *, phases: tuple[Phase, ...] = (Phas
     )  # fmt: skip
 
 
+@pytest.mark.long
 def test_a_job_whose_claim_is_lost_runs_once(database: Database) -> None:
     _run(database, 8)
 

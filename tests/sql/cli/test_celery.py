@@ -90,6 +90,7 @@ def test_control_acts_through_the_verbs_and_their_audit_entries(celery: Terminal
     assert actions == ["job.submit", "target.limit", "job.cancel", "target.pause", "target.resume", "worker.stop", "worker.stop"]
 
 
+@pytest.mark.long
 def test_a_running_job_goes_on_unless_it_is_terminated(celery: Terminal) -> None:
     id = celery.run("submit", "add", "--args", "[1, 2]")
     with celery.database.write() as session:

@@ -62,6 +62,7 @@ def unflushed(database: Database) -> bool:
         return bool(session.execute(text("SELECT pg_current_wal_insert_lsn() > pg_current_wal_flush_lsn()")).scalar_one())
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("alone_s", [0.0, 60.0], ids=["alone", "one of many"])
 def test_the_disk_has_what_was_answered(flushing: Database, alone_s: float, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(submission, "ALONE_S", alone_s)

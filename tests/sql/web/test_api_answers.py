@@ -101,6 +101,7 @@ def _admin(program: Program, ids: dict[str, str]) -> Iterator[Call]:
     yield "DELETE", f"/tokens/{token}", None
 
 
+@pytest.mark.long
 @pytest.mark.both_stores
 def test_every_operation_that_changes_something_answers_as_described(site: Site, api_contract: Contract) -> None:
     api_contract.done.clear()

@@ -61,6 +61,7 @@ def thousand() -> str:
     return "\n".join(["x,y", *lines])
 
 
+@pytest.mark.long
 def test_a_thousand_rows_with_seven_bad_ones_are_looked_through_submitted_once_and_given_back(visit: Visit) -> None:
     page = bring(visit, "add", thousand()).location
     shown = in_words(visit.get(page).text)

@@ -72,6 +72,7 @@ def lines(action: str) -> int:
         return session.execute(select(func.count()).select_from(audit.AuditEntry).where(audit.AuditEntry.action == action)).scalar_one()
 
 
+@pytest.mark.long
 def test_all_matching_jobs_are_retried_after_their_number_was_typed(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(extent, "FIRST", 200)  # more jobs than the search looks at in one stretch
     fill(312)

@@ -71,6 +71,7 @@ SEARCHES = (
 )  # fmt: skip
 
 
+@pytest.mark.long
 @pytest.mark.both_stores
 def test_every_page_and_route_answers_on_a_furnished_console_and_reads_no_growing_table_as_a_whole(site: Site) -> None:
     ids, program, admin = _furnished(site), site.program(), site.browser()

@@ -34,6 +34,7 @@ def at_once(guess: Callable[[int], int]) -> Counter[int]:
         return Counter(pool.map(guess, range(GUESSES)))
 
 
+@pytest.mark.long
 def test_of_forty_passwords_at_once_five_are_judged(site: Site) -> None:
     ensure_admin()
     visits = [site.stranger() for _ in range(GUESSES)]
@@ -57,6 +58,7 @@ def test_of_many_names_at_once_an_address_has_thirty(site: Site, monkeypatch: py
     assert at_once(guess) == {422: PER_ADDRESS, 429: GUESSES - PER_ADDRESS}
 
 
+@pytest.mark.long
 def test_of_forty_present_passwords_at_once_five_are_judged(site: Site) -> None:
     password = ensure_admin()
     browser = site.stranger()

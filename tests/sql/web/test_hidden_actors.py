@@ -240,6 +240,7 @@ def test_a_hidden_actor_is_found_nowhere(site: Site, role_and_actors: tuple[Role
     assert [where for where, what in said.items() if what.startswith("5") and where not in away] == []
 
 
+@pytest.mark.long
 def test_numbers_tell_nothing_of_hidden_jobs(site: Site, role_and_actors: tuple[Role, list[str] | None], numbers_of_rabbitmq: None) -> None:
     role, allowed = role_and_actors
     visit, program = site.browser(role, allowed), site.program(role, allowed)

@@ -90,6 +90,7 @@ def test_no_page_and_no_list_shows_anything_of_other_actors(site: Site, foreign:
     assert seen_by_all >= 5  # jobs, errors, schedules, workflows, and in the API
 
 
+@pytest.mark.long
 def test_rows_of_other_actors_are_hidden(site: Site, foreign: dict[str, Any]) -> None:
     browser, program = visitors(site, Role.OPERATOR)
     job, workflow, schedule = foreign["job"], foreign["workflow"], foreign["schedule"]

@@ -38,6 +38,7 @@ def test_pages_and_api_say_that_the_database_is_away(nowhere: Site, caplog: pyte
     assert caplog.records == []
 
 
+@pytest.mark.long
 @only_on("postgresql")
 def test_a_request_that_waits_for_a_lock_ends_after_the_statement_timeout(site: Site) -> None:
     browser, program = site.browser(), site.program()

@@ -270,6 +270,7 @@ def test_text_of_other_people_is_never_markup(site: Site) -> None:
             assert "<script>alert" not in page, (state, path)
 
 
+@pytest.mark.long
 def test_an_address_cannot_bend_the_links_of_a_page(site: Site) -> None:
     program = site.program()
     for _ in range(51):

@@ -48,6 +48,7 @@ def test_no_password_session_link_or_token_is_kept_in_clear(site: Site) -> None:
     assert not {password, token, link.split("t=")[1]} & set(kept)
 
 
+@pytest.mark.long
 def test_passwords_are_hashed_at_argon2s_own_cost(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(users, "_hasher", HASHER)
     password = ensure_admin()

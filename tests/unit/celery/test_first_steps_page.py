@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -15,62 +12,6 @@ from src.celery import Celery, current_app, shared_task
 from src.celery.base.differences import UnknownName
 from src.celery.exceptions import ImproperlyConfigured
 from src.settings import get_settings
-from tests.harness import ROOT
-
-TASKS = """
-from src.celery import Celery
-
-app = Celery('tasks', backend='rpc://', broker='pyamqp://guest@localhost//')
-
-
-@app.task
-def add(x, y):
-    return x + y
-"""
-SHOW = "import src.actors; print(*sorted(name for name in src.actors.broker.actors if name.startswith(('tasks.', 'proj.', 'celery.', 'every'))))"
-
-
-def python(program: str, folder: Path, **environment: str) -> list[str]:
-    """Run a program in a process of its own, and return its output."""
-    found = {**os.environ, "PYTHONPATH": f"{ROOT}:{folder}", **environment}
-    done = subprocess.run([sys.executable, "-c", program], env=found, cwd=folder, capture_output=True, text=True, timeout=60)
-    assert done.returncode == 0, done.stderr
-    return done.stdout.split()
-
-
-@pytest.mark.long
-def test_the_first_module_declares_its_task_in_a_worker(tmp_path: Path) -> None:
-    (tmp_path / "tasks.py").write_text(TASKS)
-
-    expected = ["celery.accumulate", "celery.backend_cleanup", "celery.chord_unlock", "celery.map", "celery.starmap", "tasks.add"]
-    assert python(SHOW, tmp_path, CALLBOARD_ACTORS="tasks") == expected
-
-
-@pytest.mark.long
-def test_the_first_module_may_also_be_imported_first(tmp_path: Path) -> None:
-    (tmp_path / "tasks.py").write_text(TASKS)
-
-    assert python("from tasks import add; print(add(4, 4), add.name)", tmp_path, CALLBOARD_ACTORS="tasks") == ["8", "tasks.add"]
-    assert python("from src.celery import current_app; print(current_app.main)", tmp_path, CALLBOARD_ACTORS="tasks") == ["tasks"]
-
-
-def test_included_and_discovered_modules_are_imported_last(tmp_path: Path) -> None:
-    package = tmp_path / "proj"
-    for folder in (package, package / "billing"):
-        folder.mkdir()
-        (folder / "__init__.py").touch()
-    (package / "celery.py").write_text(
-        "from src.celery import Celery\napp = Celery('proj', include=['proj.tasks'])\napp.autodiscover_tasks(['proj.billing'])\n"
-        "@app.on_after_configure.connect\ndef setup(sender, **kwargs):\n    from proj.tasks import add\n    sender.add_periodic_task(10.0, add.s(1, 2), name='every ten')\n"
-    )
-    (package / "tasks.py").write_text("from .celery import app\n@app.task\ndef add(x, y):\n    return x + y\n")
-    (package / "billing" / "tasks.py").write_text("from src.celery import shared_task\n@shared_task\ndef bill():\n    pass\n")
-
-    shown = python(SHOW, tmp_path, CALLBOARD_ACTORS="proj.celery")
-    assert (
-        " ".join(shown)
-        == "celery.accumulate celery.backend_cleanup celery.chord_unlock celery.map celery.starmap every ten proj.billing.tasks.bill proj.tasks.add"
-    )
 
 
 def test_one_key_is_set_as_an_attribute(app: Celery) -> None:

@@ -63,6 +63,7 @@ def test_there_are_as_many_zones_and_expressions_as_promised() -> None:
     assert (len(set(ZONES)), len(set(EXPRESSIONS))) == (24, 60)
 
 
+@pytest.mark.long
 def test_the_scan_finds_the_same_changes_as_a_look_at_every_minute() -> None:
     zone, moment, found = ZoneInfo("Australia/Lord_Howe"), datetime(2026, 1, 1, tzinfo=UTC), []
     before = moment.astimezone(zone).utcoffset()
