@@ -5,6 +5,8 @@ of its own: tasks are actors, results are rows, shapes are workflows, beat's ent
 Celery's names: `from src.celery.schedules import crontab`. It imports every room below; none imports it.
 """
 
+from typing import NamedTuple
+
 from . import exceptions, inbox, signals, states
 from .app import Celery, current_app, current_task, shared_task
 from .base import modules
@@ -42,6 +44,24 @@ __all__ = [
     "xmap",
     "xstarmap",
 ]
+
+
+class version_info_t(NamedTuple):
+    """The parts of the version."""
+
+    major: int
+    minor: int
+    micro: int
+    releaselevel: str = ""
+    serial: str = ""
+
+
+#: the version of Celery whose interface this is
+__version__ = "5.7.0"
+VERSION = version_info = version_info_t(5, 7, 0)
+VERSION_BANNER = f"{__version__} (Callboard)"
+
+__getattr__ = modules.absent(__name__)
 
 assert inbox  # imported for its hook
 modules.refuse()

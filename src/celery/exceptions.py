@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import builtins
 from datetime import datetime
-from typing import Any, NoReturn
+from typing import Any
 
 from dramatiq.errors import Retry as _Retry
 from dramatiq.middleware import SkipMessage
@@ -12,7 +12,8 @@ from dramatiq.middleware.time_limit import TimeLimitExceeded as SoftTimeLimitExc
 
 from ..broker.options.isolation import HardTimeLimitExceeded as TimeLimitExceeded
 from ..sql.clock import now
-from .base.differences import Unsupported, refused, unsupported
+from .base.differences import Unsupported
+from .base.modules import absent
 
 __all__ = [
     "AlreadyRegistered",
@@ -52,10 +53,7 @@ __all__ = [
 ]
 
 
-def __getattr__(name: str) -> NoReturn:
-    if name in refused("exceptions."):
-        raise unsupported(f"exceptions.{name}")
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+__getattr__ = absent(__name__)
 
 
 class CeleryError(Exception):

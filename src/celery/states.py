@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from ..jobs.core.states import State
+from .base.modules import absent
 
 PENDING = "PENDING"
 RECEIVED = "RECEIVED"
@@ -32,3 +33,5 @@ OF_JOBS: dict[State, str] = {
     State.CANCELLED: REVOKED,
     State.EXPIRED: REVOKED,
 }
+
+__getattr__ = absent(__name__)

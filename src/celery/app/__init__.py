@@ -3,8 +3,13 @@
 Imports task and below, and src.actors for the broker.
 """
 
+from ..base.modules import absent
 from .application import Celery
 from .current import app_or_default, current_app, current_task
 from .declaring import shared_task
 
-__all__ = ["Celery", "app_or_default", "current_app", "current_task", "shared_task"]
+default_app = current_app
+
+__all__ = ["Celery", "app_or_default", "current_app", "current_task", "default_app", "shared_task"]
+
+__getattr__ = absent(__name__)

@@ -12,6 +12,7 @@ from ...jobs.leases import worker_commands, workers
 from ...jobs.limits import overrides
 from ...sql.database import read, write
 from ..base.differences import refused, unsupported
+from ..base.modules import absent
 from ..result import AsyncResult
 from . import inspections, purging
 
@@ -161,3 +162,6 @@ def _done(act: Callable[[Session], object], said: str) -> list[Reply]:
     with write() as session:
         act(session)
         return [{worker.name: {"ok": said}} for worker in workers.alive(session)]
+
+
+__getattr__ = absent(__name__)

@@ -95,7 +95,25 @@ DIFFERENCES: dict[str, Difference] = {
     **_refused("messages are not signed", "restrict access to RabbitMQ and the database", "celery.security"),
     **_refused("a cancel raises in the task", "use AsyncResult.revoke(terminate=True), and src.jobs.current_job.cancel_requested within the task", "celery.contrib.abortable"),
     **_refused("tests need no worker of their own", "use task_always_eager, task.apply(), or a worker command", "celery.contrib.testing", "celery.contrib.pytest"),
+    **_refused("a debugger in a terminal stops the worker's other jobs", "use breakpoint() in a test, or `./run stack ID` for a running job", "celery.contrib.rdb"),
+    **_refused("Callboard commits the job with the caller's own transaction", "use src.jobs.submit(session, …), or django.db.transaction.on_commit(partial(task.delay, …))", "celery.contrib.django"),
     **_refused("it belongs to Celery's own tools", "take it out", "celery.contrib"),
+    **_refused("gone since Celery 5", "import the name from `celery`, and app.control for remote control", "celery.task", "celery.decorators", "celery.execute", "celery.registry", "celery.messaging", "celery.log"),
+    **_refused("the command line belongs to Callboard", "use `./run celery report`", "celery.bugreport"),
+    **_refused("the command line belongs to Callboard", "use `./run celery …`", "celery.__main__"),
+    **_refused("it names a release of Celery", "use celery.__version__", "celery.SERIES"),
+    **_refused("no greenlets are patched", "take it out", "celery.maybe_patch_concurrency"),
+    **_refused("keys of the configuration are attributes of app.conf", "use app.conf", "celery.app.defaults"),
+    **_refused("tasks are actors", "use app.tasks", "celery.app.registry"),
+    **_refused("Callboard configures logs", "use CALLBOARD_LOG_LEVEL and CALLBOARD_LOG_FORMAT", "celery.app.log", "celery.utils.log"),
+    **_refused("it belongs to the inside of Celery", "use the interface of `celery`: Celery, Task, shared_task, current_app, current_task", "celery.app", "celery._state", "celery.local"),
+    **_refused("workflows are laid out as rows", "use chain, group, chord, chunks, signature", "celery.canvas"),
+    **_refused(_STATE_IN_ROW, "use AsyncResult, GroupResult, ResultSet, allow_join_result", "celery.result"),
+    **_refused("the schedule's rule decides which instants are ticks", "use crontab() or schedule()", "celery.schedules"),
+    **_refused("the state of a job is in its row", "compare AsyncResult.state with a name of this module", "celery.states"),
+    **_refused("it is not sent or raised here", "take it out", "celery.exceptions", "celery.signals"),
+    **_refused("it is a helper of Celery's own code", "use Python's standard library, or copy the function into your code", "celery.utils"),
+    **_changed("5.7.0, the version whose interface this is", "celery.__version__", "celery.version_info"),
     **_changed("names; an object such as kombu's Queue counts by its name", "conf.task_queues"),
     **_changed("Django's old connections are not closed by themselves: call close_old_connections() on task_prerun and task_postrun", "django"),
     **_changed("any backend is accepted: results are in the job's row", "Celery(backend=)"),
@@ -149,11 +167,11 @@ DIFFERENCES: dict[str, Difference] = {
 }  # fmt: skip
 
 
-def unsupported(name: str) -> Unsupported:
-    """Return the error for a refused interface."""
+def unsupported(name: str, shown: str = "") -> Unsupported:
+    """Return the error for a refused interface. `shown`: the name within it that was asked for."""
     row = DIFFERENCES[name]
     assert row.cure is not None, name
-    return Unsupported(f"{name} is not available: {row.text}. Instead: {row.cure}.")
+    return Unsupported(f"{shown or name} is not available: {row.text}. Instead: {row.cure}.")
 
 
 def refused(prefix: str) -> frozenset[str]:

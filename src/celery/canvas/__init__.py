@@ -3,6 +3,7 @@
 Imports result and below.
 """
 
+from ..base.modules import absent
 from . import layout, stamping
 from .elements import chunks, xmap, xstarmap
 from .factories import maybe_signature, signature, subtask
@@ -26,3 +27,5 @@ __all__ = [
 
 sender.connect(layout.send)
 stamper.connect(stamping.stamp)
+
+__getattr__ = absent(__name__)

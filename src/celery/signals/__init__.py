@@ -3,6 +3,7 @@
 Imports base.
 """
 
+from ..base.modules import absent
 from .signals import (
     after_setup_logger,
     after_setup_task_logger,
@@ -74,3 +75,5 @@ __all__ = [
     "worker_shutdown",
     "worker_shutting_down",
 ]
+
+__getattr__ = absent(__name__)

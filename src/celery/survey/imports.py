@@ -42,14 +42,10 @@ def missing(module: str, name: str | None) -> str | None:
     ours = f"{_PACKAGE}{module.removeprefix('celery')}"
     try:
         imported = importlib.import_module(ours)
+        if name not in (None, "*") and not hasattr(imported, str(name)):
+            importlib.import_module(f"{ours}.{name}")
     except ImportError as error:
-        return str(error) if "not available" in str(error) else f"{module} has no counterpart."
-    if name in (None, "*") or hasattr(imported, str(name)):
-        return None
-    try:
-        importlib.import_module(f"{ours}.{name}")
-    except ImportError as error:
-        return str(error) if "not available" in str(error) else f"{module} has no {name} here."
+        return str(error) if "not available" in str(error) else f"{module} has no {name or 'counterpart'}."
     return None
 
 

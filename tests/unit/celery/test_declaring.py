@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 import importlib
+from datetime import datetime, timedelta
+from decimal import Decimal
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 
+from src import celery
 from src.celery import Celery, Task, exceptions, shared_task, uuid
+from src.celery._state import get_current_app, get_current_task
 from src.celery.app import app_or_default
 from src.celery.app.declaring import task_name
 from src.celery.base.differences import UnknownName
 from src.celery.core.messages import message
 from src.celery.exceptions import Retry, SoftTimeLimitExceeded, Unsupported
+from src.celery.utils import functional, imports, log, serialization, time
 
 
 def test_a_task_is_named_by_module_and_function(app: Celery) -> None:
@@ -116,7 +122,7 @@ def test_a_coroutine_function_is_refused(app: Celery) -> None:
         lambda app, task: task.backend, lambda app, task: task.send_event("x"), lambda app, task: app.backend, lambda app, task: app.amqp,
         lambda app, task: app.control.inspect().memdump(), lambda app, task: app.worker_main([]), lambda app, task: app.steps,
         lambda app, task: app.connection(), lambda app, task: Celery("x", loader="y"), lambda app, task: app.events,
-        lambda app, task: app.AsyncResult("x").then(print), lambda app, task: app.ResultSet().iter_native(), lambda app, task: exceptions.WorkerShutdown,
+        lambda app, task: app.AsyncResult("x").then(print), lambda app, task: app.ResultSet().iter_native(),
     ],
 )  # fmt: skip
 def test_an_interface_without_a_counterpart_names_itself_and_the_cure(use: Any, app: Celery) -> None:
@@ -149,6 +155,45 @@ def test_a_request_is_pushed_and_popped_by_a_test_of_a_task(app: Celery) -> None
 def test_helpers_have_celerys_names(app: Celery) -> None:
     assert (app_or_default(app), app_or_default().main, len(uuid())) == (app, "proj", 36)
     assert issubclass(exceptions.BackendStoreError, exceptions.BackendError)
+    with pytest.raises(AttributeError, match=r"celery.exceptions.WorkerShutdown is not available: .* Instead: use app.control.shutdown"):
+        exceptions.WorkerShutdown  # noqa: B018
+
+
+def test_helpers_of_celerys_utils_return_what_celery_returns() -> None:
+    noon = datetime(2026, 7, 1, 12)  # noqa: DTZ001 - what these helpers are for
+    berlin = ZoneInfo("Europe/Berlin")
+
+    assert list(functional.chunks(range(5), 2)) == [[0, 1], [2, 3], [4]]
+    assert list(functional.uniq("abca")) == ["a", "b", "c"]
+    assert [functional.maybe_list(each) for each in (None, [1], "text", {"a": 1}, 2)] == [None, [1], ["text"], [{"a": 1}], [2]]
+    assert (functional.first(None, [None, 2]), functional.first(bool, [0, 3]), functional.pass1(1, 2)) == (2, 3, 1)
+    assert (imports.qualname(Task), imports.symbol_by_name("decimal:Decimal"), imports.symbol_by_name(Task)) == (
+        "src.celery.task.task.Task",
+        Decimal,
+        Task,
+    )
+    assert imports.instantiate("decimal.Decimal", "1") == Decimal(1)
+    assert [serialization.strtobool(each) for each in ("YES", "off", 7)] == [True, False, 7]
+    with pytest.raises(TypeError, match="Cannot coerce 'maybe' to type bool"):
+        serialization.strtobool("maybe")
+    assert (time.maybe_timedelta(3), time.maybe_iso8601(""), time.maybe_iso8601("2026-07-01T12:00:00")) == (
+        timedelta(seconds=3),
+        None,
+        noon,
+    )
+    assert [time.rate(each) for each in ("120/m", "3600/h", "0.5", 4, None)] == [2, 1, 0.5, 4, 0]
+    assert time.maybe_make_aware(noon, berlin) == time.localize(time.to_utc(noon), berlin) == noon.replace(hour=14, tzinfo=berlin)
+    assert time.maybe_make_aware(noon, berlin, naive_as_utc=False) == time.make_aware(noon, berlin)
+    assert [log.mlevel(each) for each in ("debug", 30)] == [10, 30]
+
+
+def test_the_current_application_and_task_have_their_second_names(app: Celery) -> None:
+    @app.task(bind=True)
+    def which(self: Task) -> bool:
+        return get_current_task() is self
+
+    assert (get_current_app(), get_current_task(), which.apply().get()) == (app, None, True)
+    assert celery.__version__ == ".".join(map(str, celery.VERSION[:3]))
 
 
 def test_a_shared_task_takes_the_base_class_of_the_current_application(app: Celery) -> None:
@@ -190,7 +235,7 @@ def test_a_module_without_a_counterpart_names_itself_and_the_cure(name: str) -> 
     with pytest.raises(ImportError, match=rf"celery\.{name.split('.')[0]}.* is not available: .* Instead: "):
         importlib.import_module(f"src.celery.{name}")
     with pytest.raises(ImportError, match="Instead: use the signals worker_process_init"):
-        from src.celery import bootsteps  # type: ignore[attr-defined]  # noqa: F401
+        from src.celery import bootsteps  # noqa: F401
     with pytest.raises(ModuleNotFoundError, match=r"No module named 'src\.celery\.nothing'"):
         importlib.import_module("src.celery.nothing")
 

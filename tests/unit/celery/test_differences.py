@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import re
+import sys
 from pathlib import Path
+
+import pytest
 
 import src.celery
 from src.celery.base.differences import DIFFERENCES, refused
@@ -64,3 +68,31 @@ def test_keys_are_found_by_each_of_their_spellings() -> None:
         "beat_schedule", "worker_concurrency", "broker_url", "result_backend",
     ]  # fmt: skip
     assert all(key.default in (None, False) for key in KEYS if key.effect is Effect.REFUSED)
+
+
+def _families() -> dict[str, list[list[str]]]:
+    """names_of_celery.txt lists the modules of Celery 5.7, each with its `__all__` and the public names that it defines."""
+    found: dict[str, list[list[str]]] = {}
+    for line in Path(__file__).with_name("names_of_celery.txt").read_text().splitlines():
+        module, *names = line.split()
+        found.setdefault(".".join(module.split(".")[:2]), []).append([module, *names])
+    return found
+
+
+@pytest.mark.parametrize("family", _families())
+def test_every_module_and_name_of_celery_works_or_names_its_cure(family: str) -> None:
+    bare = []
+    for module, *names in _families()[family]:
+        for line in (f"import src.{module} as found", *(f"from src.{module} import {name}" for name in names)):
+            try:
+                exec(line, {})
+            except ImportError as error:
+                bare += [] if re.fullmatch(r"celery\.\S+ is not available: .+\. Instead: .+\.", str(error)) else [f"{line}: {error}"]
+        if f"src.{module}" in sys.modules:
+            for name in names:
+                try:
+                    getattr(sys.modules[f"src.{module}"], name)
+                except AttributeError as error:
+                    bare += [] if "Instead: " in str(error) else [f"{module}.{name}: {error}"]
+
+    assert bare == []

@@ -88,7 +88,7 @@ def test_what_is_refused_is_named_with_its_line_and_the_cure(proj: Path) -> None
         """\
         from callboard.celery import shared_task, signals
         from callboard.celery.bin import worker
-        from callboard.celery.utils.functional import uniq
+        from callboard.celery.utils.functional import regen, uniq
         from django_celery_beat.models import PeriodicTask
         from .celery import app
 
@@ -110,7 +110,7 @@ def test_what_is_refused_is_named_with_its_line_and_the_cure(proj: Path) -> None
 
     for line, text in (
         (2, "celery.bin is not available"),
-        (3, "celery.utils.functional has no counterpart"),
+        (3, "celery.utils.functional.regen is not available"),
         (4, "django_celery_beat needs Celery itself"),
         (7, "task(serializer=) is not available"),
         (9, "retry(queue=) is not available"),
