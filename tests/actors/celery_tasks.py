@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from datetime import datetime
 from pathlib import Path
@@ -352,3 +353,28 @@ def schedule_ticks(sender: Celery, **_: Any) -> None:
 @signals.worker_shutdown.connect
 def note(signal: Any, **_: Any) -> None:
     get_logger(__name__).info(f"signal:{signal.name}")
+
+
+#: process ids in which worker_process_init was sent, and the names of worker_init's sender
+BEGUN: list[int] = []
+SEEN: list[str] = []
+
+
+@signals.worker_process_init.connect
+def begin(**_: Any) -> None:
+    BEGUN.append(os.getpid())
+
+
+@signals.worker_init.connect
+def see(sender: Any, **_: Any) -> None:
+    SEEN.append(f"{sender.app.main}@{sender.hostname}")
+
+
+@app.task
+def begun() -> tuple[bool, list[str]]:
+    return [os.getpid()] == BEGUN, SEEN
+
+
+@app.task(time_limit=30)
+def begun_in_child() -> tuple[bool, list[str]]:
+    return [os.getpid()] == BEGUN, SEEN

@@ -17,7 +17,7 @@ import sys
 import threading
 import time
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from types import FrameType
@@ -50,6 +50,8 @@ log = get_logger(__name__)
 
 #: seconds between two exchanges with the worker
 SPEAK_S = 0.1
+#: functions that are called in each child before its attempt; they raise nothing
+BEGINNINGS: list[Callable[[], object]] = []
 #: exceptions that a worker may raise in the actor
 INTERRUPTS: dict[str, type[Interrupt]] = {"cancel": CancelRequested, "shutdown": Shutdown}
 
@@ -183,6 +185,8 @@ def _carry_out(request: Request, frames: Frames) -> tuple[Any, ...]:
     messenger = Messenger(frames)
     messenger.start(running)
     try:
+        for begin in BEGINNINGS:
+            begin()
         finished = attempts.run(running)
     except LostLease:
         messenger.stop()

@@ -119,10 +119,15 @@ class Celery:
         """Send a task by name, also one that only workers know; returns its result."""
         options = {option: value for option, value in options.items() if value is not None}
         if registry.find(name) is not None or {"link", "link_error"} & options.keys():
-            return Signature(name, args, kwargs, options).apply_async()
+            return Signature(name, args, kwargs, options).send()
         sent = message(name, args or (), kwargs or {}, options)
         send(sent)
         return AsyncResult(sent.message_id, task_name=name, ignored=is_ignored(sent))
+
+    @property
+    def overrides_send_task(self) -> bool:
+        """True if a subclass decides how its tasks are sent."""
+        return type(self).send_task is not Celery.send_task
 
     # Configuration.
 

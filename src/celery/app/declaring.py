@@ -50,7 +50,7 @@ def from_function(app: Any, current: Callable[[], Any], function: Callable[..., 
     base = options.pop("base", None)
     has_own_base = app is not None or base is not None
     base = base or (current().task_cls if app is None else app.Task)  # app.Task would bind a shared task to this application
-    bind, name = options.pop("bind", False), options.pop("name", None) or task_name(current().main, function.__module__, function.__name__)
+    bind, name = options.pop("bind", False), options.pop("name", None) or current().gen_task_name(function.__name__, function.__module__)
     if name in registry.tasks:
         return registry.tasks[name]
     _check(base, function, options)
@@ -68,7 +68,7 @@ def register(app: Any, task: Task) -> Task:
     if app is not None:
         task._app = app
     if not task.name:
-        task.name = task_name(task.app.main, type(task).__module__, type(task).__name__)
+        task.name = task.app.gen_task_name(type(task).__name__, type(task).__module__)
     if registry.tasks.setdefault(task.name, task) is not task:
         return task
     if task.serializer not in (None, "json"):

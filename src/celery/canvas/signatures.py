@@ -124,6 +124,14 @@ class Signature(dict[str, Any]):
 
     def apply_async(self, args: Any = None, kwargs: Any = None, route_name: Any = None, **options: Any) -> Any:
         """Send it, with these arguments before its own and these options over its own."""
+        task: Any = registry.find(self.task) if type(self) is Signature else None
+        if getattr(task, "overrides_sending", False):
+            args, kwargs, options = self.merged(args, kwargs, options)
+            return task.apply_async(args, kwargs, **options)
+        return self.send(args, kwargs, **options)
+
+    def send(self, args: Any = None, kwargs: Any = None, **options: Any) -> Any:
+        """Send it as apply_async() does that no application overrides."""
         return sender.part(self, tuple(args or ()), dict(kwargs or {}), options)
 
     def apply(self, args: Any = None, kwargs: Any = None, **options: Any) -> Any:

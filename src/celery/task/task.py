@@ -124,9 +124,15 @@ class Task:
         args, kwargs = tuple(args or ()), dict(kwargs or {})
         self.check_arguments(args, kwargs)
         given = {"task_id": task_id, "producer": producer, "link": link, "link_error": link_error, "shadow": shadow}
-        return Signature(
-            self, args, kwargs, {**{name: value for name, value in given.items() if value is not None}, **options}
-        ).apply_async()
+        options = {**{name: value for name, value in given.items() if value is not None}, **options}
+        if self.app.overrides_send_task:
+            return self.app.send_task(self.name, args, kwargs, **options)
+        return Signature(self, args, kwargs, options).send()
+
+    @property
+    def overrides_sending(self) -> bool:
+        """True if a subclass, of the task or its application, decides how a call is sent."""
+        return type(self).apply_async is not Task.apply_async or self.app.overrides_send_task
 
     def apply(
         self, args: Any = None, kwargs: Any = None, task_id: str | None = None, throw: bool | None = None, **options: Any

@@ -86,6 +86,15 @@ def test_a_running_task_is_seen_and_revoked(callboard: Callboard) -> None:
     assert result.state == states.REVOKED
 
 
+def test_each_process_that_runs_tasks_has_begun_with_its_signal(callboard: Callboard) -> None:
+    in_worker, in_child = tasks.begun.delay(), tasks.begun_in_child.delay()
+
+    is_begun, seen = in_worker.get(WAIT_S)
+    assert (is_begun, len(seen)) == (True, 1)
+    assert seen[0].endswith(in_worker.worker)
+    assert in_child.get(WAIT_S) == [True, []]  # the worker's own moment is not the child's
+
+
 def test_signals_of_a_worker_and_a_schedule_of_beat(callboard: Callboard, served: tuple[Callboard, Worker]) -> None:
     worker = served[1]
     callboard.scheduler()

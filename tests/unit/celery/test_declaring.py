@@ -32,6 +32,25 @@ def test_a_task_is_named_by_module_and_function(app: Celery) -> None:
     assert repr(add) == f"<@task: {add.name}>"
 
 
+def test_an_application_may_name_and_send_its_tasks_in_its_own_way() -> None:
+    class Shop(Celery):
+        def gen_task_name(self, name: str, module: str) -> str:
+            return f"shop.{super().gen_task_name(name, module.removesuffix('.tasks'))}"
+
+        def send_task(self, name: str, args: Any = None, kwargs: Any = None, **options: Any) -> Any:
+            return name, args, kwargs, options
+
+    shop = Shop("shop", set_as_current=False)
+
+    @shop.task
+    def add(x: int, y: int) -> int:
+        return x + y
+
+    assert add.name == f"shop.{__name__}.add"
+    assert add.delay(1, y=2) == add.s(1).delay(y=2) == (add.name, (1,), {"y": 2}, {})
+    assert add.signature((1, 2), queue="mail").apply_async() == (add.name, (1, 2), {}, {"queue": "mail"})
+
+
 def test_a_name_is_declared_once(app: Celery) -> None:
     first = app.task(name="tests.declared_once")(lambda: 1)
 
