@@ -101,7 +101,7 @@ class _Visitor(ast.NodeVisitor):
             and "callback" not in words
             and (method == "apply_async" or name or _is_signature(node.func))
         ):
-            self.options(words)
+            self.options({word: value for word, value in words.items() if (method, word) != ("send_task", "name")})
         elif name == "Task.retry":
             for word, value in words.items():
                 if word == "throw" and literals.value(value) is False:
@@ -118,7 +118,7 @@ class _Visitor(ast.NodeVisitor):
             for word in words.keys() & {"on_message", "on_interval"}:
                 self.found.differs(f"AsyncResult.get({word}=)", place)
         elif method == "add_periodic_task":
-            self.found.schedules.append((ast.unparse(node)[:160], place))
+            self.found.schedules.append((_periodic(node, words), place))
             self.found.differs("app.add_periodic_task", place)
             if node.args:
                 literals.check_interval(node.args[0], place, self.found)
@@ -157,6 +157,7 @@ class _Visitor(ast.NodeVisitor):
         """Note a receiver of a signal."""
         known = SIGNALS.get(name)
         self.found.signals.append((name, self.place(node)))
+        self.found.differs(f"signals.{name}", self.place(node))
         if known is None:
             self.found.change(self.place(node), f"There is no signal {name}.")
         elif known.reason:
@@ -172,6 +173,13 @@ class _Visitor(ast.NodeVisitor):
 
     def place(self, node: ast.AST) -> Place:
         return Place(self.source.shown, getattr(node, "lineno", 0))
+
+
+def _periodic(node: ast.Call, words: dict[str, Any]) -> str:
+    """The entry of a call of add_periodic_task(), as those of beat_schedule are shown."""
+    rule, task = (*node.args, None, None)[:2]
+    name, rule, task = (literals.value(words.get("name")), rule or words.get("schedule"), task or words.get("sig"))
+    return f"{name if isinstance(name, str) else '?'}: {ast.unparse(task) if task else '?'}, {ast.unparse(rule) if rule else '?'}"
 
 
 def _is_signature(node: ast.AST) -> bool:

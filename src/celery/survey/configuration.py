@@ -167,7 +167,9 @@ class _Configuration:
             return
         row, given = BY_NAME[name], literals.value(value)
         self.found.keys.append((f"{name}: {row.effect}, {row.text}", place))
-        if row.effect is Effect.REFUSED and given not in (None, False):
+        if row.effect is Effect.REFUSED and given is literals.UNKNOWN:
+            self.found.look(place, f"{name}={ast.unparse(value)[:60]} is not available, unless it is false: {row.text}.")
+        elif row.effect is Effect.REFUSED and given not in (None, False):
             self.found.change(place, f"{name} is not available: {row.text}.")
         elif (
             row.allowed and given is not literals.UNKNOWN and (list(given) if isinstance(given, tuple | set) else given) not in row.allowed
@@ -175,6 +177,8 @@ class _Configuration:
             self.found.change(place, f"{name}={given!r} is not available: {row.text}.")
         elif row.allowed and given is literals.UNKNOWN:
             self.found.look(place, f"{name}={ast.unparse(value)[:60]}: {row.text}.")
+        if name in ("task_time_limit", "task_soft_time_limit"):
+            self.found.differs(f"task({name.removeprefix('task_')}=)", place)
         if name == "broker_url":
             self.broker(source, value)
         elif name == "beat_schedule":
@@ -257,3 +261,8 @@ def survey(sources: Sources, names: Names, found: Inventory) -> None:
     configuration = _Configuration(sources, names, found)
     for source in sources.modules:
         configuration.survey(source)
+    if not found.keys:  # a class outside of the path reads them
+        for source in sources.modules:
+            for each in assignments.named_celery(source.tree):
+                if any(new_name(name) for name, _ in assignments.pairs(each)):
+                    configuration.mapping(source, each, each)

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from ..app.declaring import OPTIONS
 from ..base.differences import DIFFERENCES, refused
 from .inventory import FoundTask, Inventory, Place
-from .names import DECORATORS, Names, decorator_of
+from .names import BASES, DECORATORS, Names, decorator_of
 from .sources import Source
 
 _HOOKS = ("before_start", "on_success", "on_retry", "on_failure", "after_return", "on_bound", "__call__", "__init__", "run")
@@ -35,6 +35,10 @@ def survey(source: Source, names: Names, found: Inventory) -> None:
                 _task(source, names, node, *declared, found)
         elif isinstance(node, ast.ClassDef) and names.of(source, ast.Name(node.name)) == "base":
             _class(source, node, found)
+        elif isinstance(node, ast.ClassDef) and names.of(source, ast.Name(node.name)) == "factory":
+            for each in node.body:
+                if isinstance(each, Function):
+                    found.differs(f"override of app.{each.name}", Place(source.shown, each.lineno))
 
 
 def _task(source: Source, names: Names, node: Function, made: ast.expr, options: dict[str, ast.expr], found: Inventory) -> None:
@@ -48,7 +52,14 @@ def _task(source: Source, names: Names, node: Function, made: ast.expr, options:
         found.change(Place(source.shown, made.lineno), "This decorator is gone from Celery 5: write @shared_task or @app.task.")
     elif isinstance(made, ast.Call) and made.args:
         found.change(Place(source.shown, made.lineno), "@task takes the function alone, or named options.")
-    has_base = "base" in options
+    if isinstance(made, ast.Call) and (unread := [ast.unparse(word.value) for word in made.keywords if not word.arg]):
+        found.look(place, f"{name}: the options of **{', **'.join(unread)} are known only when the code runs.")
+    base = options.get("base")
+    if base is not None and names.of(source, base) not in ("base", *BASES):
+        text = f"base={ast.unparse(base)} is declared outside of the path: it must be a subclass of callboard.celery.Task."
+        if (source.shown, text) not in {(each.file, known) for each, known in found.unread}:
+            found.look(place, text)
+    has_base = base is not None
     for option, value in options.items():
         _option(option, value, Place(source.shown, value.lineno), has_base, found)
 
@@ -60,7 +71,7 @@ def _option(option: str, value: ast.expr, place: Place, has_base: bool, found: I
     if row in DIFFERENCES:
         found.differs(row, place)
     elif option not in OPTIONS | _ELSEWHERE and not has_base:
-        found.look(place, f"{option}= is not an option of a task: it has no effect, and is warned of.")
+        found.look(place, f"{option}= is not an option of a task: it becomes an attribute, and is warned of.")
 
 
 def _class(source: Source, node: ast.ClassDef, found: Inventory) -> None:
@@ -74,6 +85,8 @@ def _class(source: Source, node: ast.ClassDef, found: Inventory) -> None:
         found.tasks.append(
             FoundTask(str(name), place, {option: ast.unparse(value) for option, value in attributes.items() if option in OPTIONS})
         )
+    if "apply_async" in methods:
+        found.differs("override of Task.apply_async", place)
     for name in {*methods, *attributes} & refused("Task."):
         found.differs(f"Task.{name}", place)
     for option, value in attributes.items():

@@ -6,7 +6,7 @@ import ast
 import importlib
 
 from .inventory import Inventory, Place
-from .names import Names
+from .names import Names, looks_like_a_class_of_applications
 from .sources import Source, celery_name
 
 _PACKAGE = __name__.partition(".survey.")[0]
@@ -61,7 +61,13 @@ def _module(source: Source, node: ast.stmt, module: str, name: str | None, names
     top = module.partition(".")[0]
     if top in _BESIDE:
         found.change(place, f"{top} needs Celery itself: {_BESIDE[top]}.")
+    elif (module, name) == ("kombu.exceptions", "OperationalError"):
+        found.look(place, "A call raises OperationalError of callboard.celery.exceptions: catch that one around calls of tasks.")
     elif top in ("kombu", "billiard", "amqp", "vine"):
         found.look(place, f"{top} is not installed with Callboard: keep it, or name queues as text.")
-    elif "celery" in module.split(".")[1:] and names.find(module) is None:
+    elif names.find(module) is not None or (not name and "celery" not in module.split(".")[1:]):
+        return
+    elif name and looks_like_a_class_of_applications(name):
+        found.look(place, f"{name} of {module} is taken for a class of applications: survey its package, too.")
+    elif "celery" in module.split(".")[1:]:
         found.look(place, f"{module} is written for Celery itself.")

@@ -13,11 +13,13 @@ from itertools import chain
 from .sources import Source, Sources, celery_name
 
 _APPS = frozenset({"celery.current_app", "celery.app.current_app", "celery._state.current_app", "celery.app.default_app"})
-_BASES = frozenset({"celery.Task", "celery.app.task.Task", "celery.task.Task", "celery.app.Task", "app.Task", "base"})
+BASES = frozenset({"celery.Task", "celery.app.task.Task", "celery.task.Task", "celery.app.Task", "app.Task", "base"})
 DECORATORS = frozenset({
     "app.task", "celery.shared_task", "celery.app.shared_task", "celery.task", "celery.task.task", "celery.decorators.task", "celery.task.periodic_task",
 })  # fmt: skip
 _CLASSES = {"celery.result.AsyncResult": "AsyncResult", "app.AsyncResult": "AsyncResult", "celery.AsyncResult": "AsyncResult"}
+#: classes of applications
+_APPLICATIONS = frozenset({"celery.Celery", "celery.app.Celery", "celery.app.base.Celery", "factory"})
 #: passes over all modules: an application may reach a module through this many others
 _PASSES = 6
 
@@ -70,7 +72,7 @@ class Names:
         return None
 
     def _called(self, function: str | None, node: ast.expr) -> str | None:
-        if function in ("celery.Celery", "celery.app.Celery", "celery.app.base.Celery", "factory"):
+        if function in _APPLICATIONS:
             return "app"
         if function in _CLASSES:
             return "AsyncResult"
@@ -115,8 +117,11 @@ class Names:
                     if isinstance(target, ast.Name):
                         source.names.setdefault(target.id, str(found))
         elif isinstance(node, ast.ClassDef):
-            if any(self.of(source, base) in _BASES for base in node.bases):
+            bases = {self.of(source, base) for base in node.bases}
+            if bases & BASES:
                 source.names.setdefault(node.name, "base")
+            elif bases & _APPLICATIONS:
+                source.names.setdefault(node.name, "factory")
         elif isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
             self._bind_function(source, node)
 
@@ -137,9 +142,16 @@ def decorator_of(node: ast.expr) -> ast.expr:
     return node.func if isinstance(node, ast.Call) else node
 
 
+def looks_like_a_class_of_applications(name: str) -> bool:
+    """True for a name such as FlaskCelery, of a class whose module is not surveyed."""
+    return name[0].isupper() and name.endswith("Celery")
+
+
 def _assumed(module: str, name: str, found: Source | None) -> str | None:
-    """An application that a module outside of the path may export."""
+    """An application, or a class of them, that a module outside of the path may export."""
     if found is not None:
         return None
+    if looks_like_a_class_of_applications(name):
+        return "factory"
     parts = set(chain(module.split("."), [name]))
     return "app" if name in ("app", "celery", "celery_app") and parts & {"celery", "celery_app", "celeryapp", "worker"} else None

@@ -124,7 +124,7 @@ def test_what_is_refused_is_named_with_its_line_and_the_cure(proj: Path) -> None
         assert any(each == line and complaint.startswith(text) for each, complaint in said), (line, text, said)
     assert len(said) == 11
     assert [(place.line, text) for place, text in found.unread] == [
-        (7, "interval_start= is not an option of a task: it has no effect, and is warned of.")
+        (7, "interval_start= is not an option of a task: it becomes an attribute, and is warned of.")
     ]
     assert found.imports == []
 
@@ -207,6 +207,46 @@ def test_the_dictionary_of_another_module_is_found_by_its_name_in_flasks_configu
         ("config.py:1", "The broker redis: is not RabbitMQ. Take i"[:40]),
     ]
     assert [str(place) for place, _ in found.unread] == ["tasks.py:3"]
+
+
+def test_classes_of_other_packages_are_taken_for_those_of_their_names(proj: Path) -> None:
+    write(
+        proj / "factory.py", "from celery import Celery\nclass Ours(Celery):\n    def send_task(self, *args, **named): ...\nours = Ours()\n"
+    )
+    write(proj / "config.py", 'class Config:\n    CELERY = {"timezone": "UTC", "worker_disable_rate_limits": debug()}\n')
+    found = surveyed(
+        proj,
+        """\
+        from kombu.exceptions import OperationalError
+        from shop_utils.queues import ShopCelery, ShopTask
+        from .factory import ours
+        shop = ShopCelery()
+
+        @shop.task(name="one", base=ShopTask, **options())
+        def one(): ...
+
+        @shop.task(base=ShopTask)
+        def two(): ...
+
+        @ours.task
+        def three(): ...
+
+        shop.send_task(name="one", queue="q")
+        shop.add_periodic_task(60, one.s(), name="each minute")
+        """,
+    )
+
+    assert [each.name for each in found.tasks] == ["one", "proj.tasks.two", "proj.tasks.three"]
+    assert [text for text, _ in found.keys] == [
+        "timezone: used, zone of naive times and of crontabs", "worker_disable_rate_limits: refused, write the limit as rate_limit=; it holds across the fleet",
+    ]  # fmt: skip
+    assert [text for text, _ in found.schedules] == ["each minute: one.s(), 60"]
+    assert sorted(found.differences) == ["app.add_periodic_task", "apply_async(queue=)", "override of app.send_task", "schedule"]
+    assert [(str(place), text.partition(" ")[0]) for place, text in sorted(found.unread)] == [
+        ("config.py:2", "worker_disable_rate_limits=debug()"), ("tasks.py:1", "A"), ("tasks.py:2", "ShopCelery"),
+        ("tasks.py:7", "base=ShopTask"), ("tasks.py:7", "one:"),
+    ]  # fmt: skip
+    assert found.changes == []
 
 
 def test_workflows_and_differences_are_listed(proj: Path) -> None:
