@@ -20,6 +20,8 @@ from .usage_models import Usage
 SHORT, LONG = 1, 60
 #: how long minutes are kept
 SHORT_KEPT = timedelta(days=2)
+#: longest period that is summed by the minute
+BY_MINUTE = timedelta(hours=6)
 #: before a schedule's name in the submitter of its jobs
 BY_SCHEDULE = "schedule "
 #: lines of a bill
@@ -58,11 +60,11 @@ class Line:
 
 
 def bill(session: Session, since: datetime, until: datetime, by: By) -> list[Line]:
-    """Sum the whole hours of a period in UTC, most CPU time first, days in order. Row filters apply."""
-    first, last = minute_of(since) // LONG * LONG, minute_of(until)
+    """Sum the spans of a period, most CPU time first, days (UTC) in order. Row filters apply."""
+    span, first, last = spans(since, until)
     key: Any = {By.ACTOR: Usage.actor, By.DAY: Usage.minute // 1440}.get(by, Usage.submitted_by)
     sums = [func.sum(each) for each in (Usage.jobs, Usage.attempts, Usage.measured, Usage.cpu_us, Usage.run_us, Usage.wait_us)]
-    statement = select(key, *sums, func.max(Usage.memory_bytes)).where(Usage.span == LONG, Usage.minute >= first, Usage.minute < last)
+    statement = select(key, *sums, func.max(Usage.memory_bytes)).where(Usage.span == span, Usage.minute >= first, Usage.minute < last)
     if by is By.SCHEDULE:
         statement = statement.where(Usage.source == Source.SCHEDULE)
     elif by is By.USER:
@@ -114,6 +116,7 @@ def total(lines: list[Line]) -> Line:
     )
 
 
-def period(days: int, present: datetime) -> tuple[datetime, datetime]:
-    """Return the last so many days, up to the present."""
-    return present - timedelta(days=days), present + timedelta(hours=1)
+def spans(since: datetime, until: datetime) -> tuple[int, int, int]:
+    """Return the length of the spans that cover a period, in minutes, and their first and last minute: minutes of a short new one, else hours."""
+    span = SHORT if until - since <= BY_MINUTE and since > now() - SHORT_KEPT else LONG
+    return span, minute_of(since) // span * span, minute_of(until)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from datetime import timedelta
 from typing import Annotated
 
 from pydantic import Field
@@ -12,20 +12,29 @@ from typing_extensions import TypedDict
 
 from ...jobs.core.errors import JobsError
 from ...jobs.read import usage
+from ...jobs.read.ended import instant_of
 from ...jobs.read.usage import By, Line
 from ...sql.clock import now
+from ..format import time_ranges
 from ..format.document_fields import Instant
 from ..format.instants import write_instant
+from ..format.time_ranges import TimeRange
 
-#: days of a bill: by default, and at most
-DAYS, MOST_DAYS = 30, 400
+#: range of a bill by default, and its days at most
+DEFAULT, MOST_DAYS = "30d", 400
 
 
-class UsageQuery(TypedDict, total=False):
-    """Query parameters of a bill."""
-
-    by: Annotated[str, Field(json_schema_extra={"enum": list(By)}, description="actor by default")]
-    days: Annotated[int, Field(ge=1, le=MOST_DAYS, description=f"up to now; {DAYS} by default")]
+UsageQuery = TypedDict(
+    "UsageQuery",
+    {
+        "by": Annotated[str, Field(json_schema_extra={"enum": list(By)}, description="actor by default")],
+        "range": Annotated[str, Field(json_schema_extra={"enum": [*time_ranges.RANGES]}, description=f"up to now; {DEFAULT} by default")],
+        "from": Annotated[str, Field(description="begin of another range, a time with time zone")],
+        "until": Annotated[str, Field(description="its end; now by default")],
+        "days": Annotated[int, Field(ge=1, le=MOST_DAYS, description="another way to say the range: days up to now")],
+    },
+    total=False,
+)
 
 
 class UsageLine(TypedDict):
@@ -42,7 +51,7 @@ class UsageLine(TypedDict):
 
 
 class UsageDocument(TypedDict):
-    """A bill over whole hours. Jobs count once they have ended, about a minute later."""
+    """A bill over whole hours, or whole minutes of at most six hours. Jobs count once they have ended, about a minute later."""
 
     by: Annotated[str, Field(json_schema_extra={"enum": list(By)})]
     since: Instant
@@ -51,32 +60,33 @@ class UsageDocument(TypedDict):
     total: UsageLine
 
 
-@dataclass(frozen=True, slots=True)
-class Wanted:
-    """A requested bill."""
-
-    by: By = By.ACTOR
-    days: int = DAYS
-
-
-def read(given: Mapping[str, str]) -> Wanted:
-    """Parse query parameters; raises JobsError with the cure."""
-    by, days = given.get("by") or By.ACTOR, given.get("days") or str(DAYS)
+def read_by(given: Mapping[str, str]) -> By:
+    """Parse how a bill is grouped; raises JobsError with the cure."""
+    by = given.get("by") or By.ACTOR
     if by not in list(By):
         raise JobsError(f"by must be one of {', '.join(By)}.", field="by")
+    return By(by)
+
+
+def read_period(given: Mapping[str, str], zone: str) -> TimeRange:
+    """Parse the period of a bill; raises JobsError with the cure."""
+    if any(given.get(name, "").strip() for name in ("range", "from", "until")):
+        return time_ranges.parse(given, now(), zone)
+    if not (days := given.get("days")):
+        return time_ranges.parse({"range": DEFAULT}, now(), zone)
     if not days.isdecimal() or not days.isascii() or not 1 <= int(days[:9]) <= MOST_DAYS:
         raise JobsError(f"days must be between 1 and {MOST_DAYS}.", field="days")
-    return Wanted(By(by), int(days))
+    return time_ranges.parse({"from": write_instant(now() - timedelta(days=int(days)))}, now(), zone)
 
 
-def document(session: Session, wanted: Wanted) -> UsageDocument:
+def document(session: Session, by: By, period: TimeRange) -> UsageDocument:
     """The document of a bill."""
-    since, until = usage.period(wanted.days, now())
-    lines = usage.bill(session, since, until, wanted.by)
+    lines = usage.bill(session, period.since, period.until, by)
+    _, first, last = usage.spans(period.since, period.until)
     return {
-        "by": wanted.by.value,
-        "since": write_instant(since),
-        "until": write_instant(now()),
+        "by": by.value,
+        "since": write_instant(instant_of(first)),
+        "until": write_instant(instant_of(last)),
         "usage": [_line(each) for each in lines],
         "total": _line(usage.total(lines)),
     }

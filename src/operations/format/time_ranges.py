@@ -69,18 +69,13 @@ class TimeRange:
         return [self.first + number * self.step for number in range((self.last - self.first) // self.step)]
 
 
-def default(present: datetime) -> TimeRange:
-    """Return the range of a page whose URL has none."""
-    return _named(DEFAULT, present, {})
-
-
-def parse(parameters: Mapping[str, str], present: datetime, zone: str) -> TimeRange:
-    """Return the range of these URL parameters; `zone`: of times without one. Raises JobsError with the cure."""
+def parse(parameters: Mapping[str, str], present: datetime, zone: str, default: str = DEFAULT) -> TimeRange:
+    """Return the range of these URL parameters, or the default one; `zone`: of times without one. Raises JobsError with the cure."""
     name, begin, end = (parameters.get(key, "").strip() for key in ("range", "from", "until"))
     if begin or end:
         return _between(begin, end, present, zone)
     if not name:
-        return default(present)
+        return _named(default, present, {})
     if name not in RANGES:
         raise JobsError(f"Unknown range {name}. Choose one of {', '.join(RANGES)}, or give from and until.", field="range")
     return _named(name, present, {"range": name})

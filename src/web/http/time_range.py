@@ -20,15 +20,18 @@ _CREATED = re.compile(r"(?<!\S)created:\S+\s*")
 _REPLACED = ("range", "from", "until", "period", "after", "format")
 
 
-def current_range() -> TimeRange:
-    """The range of this request; the default one if the URL has none, or a wrong one (`range_problem`)."""
+def current_range(default: str = time_ranges.DEFAULT) -> TimeRange:
+    """The range of this request; the default one if the URL has none, or a wrong one (`range_problem`).
+
+    A page with another `default` names it in its first call.
+    """
     if "time_range" not in g:
         given, g.range_problem = request.args.to_dict(), ""
         given.setdefault("range", given.get("period", ""))  # the overview's parameter of earlier releases
         try:
-            g.time_range = time_ranges.parse(given, now(), cookies.zone().key)
+            g.time_range = time_ranges.parse(given, now(), cookies.zone().key, default)
         except JobsError as error:
-            g.time_range, g.range_problem = time_ranges.default(now()), str(error)
+            g.time_range, g.range_problem = time_ranges.parse({}, now(), "UTC", default), str(error)
     chosen: TimeRange = g.time_range
     return chosen
 

@@ -34,7 +34,18 @@ def test_page_and_api_show_the_same_sums_and_only_those_of_permitted_actors(site
     assert "add 2 1.00 2.0 s" in in_words(browser.get("/usage").text)
     assert browser.get("/usage?format=json").get_json()["usage"] == document["usage"]
     assert browser.get("/usage?format=csv").text.splitlines()[1].startswith("add,2,2,2,2.0")
-    assert f"{now():%Y-%m-%d}" in browser.get("/usage?by=day&days=1").text
+    moved = browser.get("/usage?by=day&days=1")
+    assert (moved.status_code, moved.location) == (302, "/usage?by=day&range=24h")
+    assert f"{now():%Y-%m-%d}" in browser.get(moved.location).text
+    assert "from=" in browser.get("/usage?days=90").location
+    for period, jobs in (
+        ("range=15m", 3),
+        ("range=7d", 3),
+        (f"from={earlier - timedelta(hours=3):%Y-%m-%dT%H:%M}Z&until={earlier - timedelta(hours=1):%Y-%m-%dT%H:%M}Z", 0),
+    ):
+        assert site.program(Role.VIEWER).get(f"/api/v1/usage?{period}").get_json()["total"]["jobs"] == jobs
+        assert browser.get(f"/usage?format=json&{period}").get_json()["total"]["jobs"] == jobs
+    assert "Unknown range" in browser.get("/usage?range=2h").text
     assert browser.get("/usage?by=colour").status_code == 422
     assert site.program(Role.VIEWER).get("/api/v1/usage?days=0").status_code == 422
 

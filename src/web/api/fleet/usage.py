@@ -9,6 +9,7 @@ from ....operations.fleet.usage_documents import UsageDocument, UsageQuery
 from ....operations.people.roles import Role
 from ....sql import database
 from ...auth import allow
+from ...http import cookies
 from ...http.json_bodies import Answer, answer
 from ..requests.routes import Routes, Tag
 
@@ -17,6 +18,6 @@ from ..requests.routes import Routes, Tag
 @allow(Role.VIEWER)
 def list_usage() -> Answer[UsageDocument]:
     """CPU time, memory, waits and attempts of ended jobs, summed by actor, user, schedule or day (UTC)."""
-    wanted = usage_documents.read(request.args)
+    by, period = usage_documents.read_by(request.args), usage_documents.read_period(request.args, cookies.zone().key)
     with database.read() as session:
-        return answer(usage_documents.document(session, wanted))
+        return answer(usage_documents.document(session, by, period))
