@@ -14,7 +14,7 @@ from sqlalchemy.orm import Session
 
 from ...sql.clock import now
 from ...sql.statements import is_sqlite
-from ..core.models import Job
+from ..core.models import Attempt, Job
 from ..core.states import HeldFor, State, listed
 from ..core.workflow_models import Fate, StoredEdge, StoredStep
 from ..leases import heartbeats, workers
@@ -39,11 +39,14 @@ class LinkKind(StrEnum):
 
     ACTOR = "actor"
     ALERTS = "alerts"
+    ERROR = "error"  # a fingerprint
     HELD = State.HELD.value
     JOB = "job"
     JOBS = "jobs"  # a query
+    OVERVIEW = "overview"  # the health of database, RabbitMQ and schedulers
     QUEUE = "queue"
     QUEUES = "queues"  # the pause of everything
+    SCHEDULE = "schedule"  # its id
     WORKERS = "workers"
     WORKFLOW = "workflow"
 
@@ -87,7 +90,7 @@ def _read_only(session: Session) -> Iterator[Reason]:
         asked = "SELECT pg_is_in_recovery() OR current_setting('default_transaction_read_only') = 'on'"
         is_read_only = bool(session.execute(text(asked)).scalar())
     if is_read_only:
-        yield Reason("the database takes no writes (read-only): no job can start until it does")
+        yield Reason("the database takes no writes (read-only): no job can start until it does", (Link(LinkKind.OVERVIEW),))
 
 
 def _pauses(session: Session, job: Job) -> Iterator[Reason]:
@@ -124,7 +127,8 @@ def _held(session: Session, job: Job, _broker: BrokerFacts) -> Iterator[Reason]:
 def _scheduled(session: Session, job: Job, broker: BrokerFacts) -> Iterator[Reason]:
     kind = (job.waits_for or "").partition(":")[0]
     if job.waits_for is None:
-        yield from _due(session, job, "it is scheduled for", broker)
+        coming = f"actor:{quote(job.actor or '')} state:{State.SCHEDULED}"
+        yield from _due(session, job, "it is scheduled for", broker, Link(LinkKind.JOBS, coming))
     elif job.waits_for.startswith(WAITS_FOR):
         yield from _steps(session, job)
     elif kind == "slot":
@@ -135,24 +139,33 @@ def _scheduled(session: Session, job: Job, broker: BrokerFacts) -> Iterator[Reas
     elif kind == "fair":
         yield _fair(session, job)
     elif kind == "pause" and not any(True for _ in _pauses(session, job)):
-        yield Reason("its pause has ended: it is queued within seconds")
+        yield Reason("its pause has ended: it is queued within seconds", _WORKERS)
     elif kind not in ("pause", "breaker"):
-        yield Reason(job.reason or f"it waits for {job.waits_for}")
+        yield Reason(job.reason or f"it waits for {job.waits_for}", (_other(job),))
     elif kind == "breaker" and not any(True for _ in _breaker(session, job)):
-        yield Reason("its circuit breaker has closed: it is queued within seconds")
+        yield Reason("its circuit breaker has closed: it is queued within seconds", _WORKERS)
+
+
+def _other(job: Job) -> Link:
+    """Link to the schedule whose earlier job is not finished, or to the job that stands for this one."""
+    kind, _, name = (job.waits_for or "").partition(":")
+    return Link(LinkKind(kind), name) if kind in (LinkKind.SCHEDULE, LinkKind.JOB) else Link(LinkKind.ACTOR, job.actor or "")
 
 
 def _retrying(session: Session, job: Job, broker: BrokerFacts) -> Iterator[Reason]:
     failed = f"attempt {job.attempt} failed{f' ({job.reason})' if job.reason else ''}: the next one is due at"
-    yield from _due(session, job, failed, broker)
+    newest = select(Attempt.fingerprint).where(Attempt.job_seq == job.seq, Attempt.fingerprint.is_not(None))
+    fingerprint = session.execute(newest.order_by(Attempt.number.desc()).limit(1)).scalar()
+    retrying = Link(LinkKind.JOBS, f"actor:{quote(job.actor or '')} state:{State.RETRYING}")
+    yield from _due(session, job, failed, broker, Link(LinkKind.ERROR, fingerprint) if fingerprint else retrying)
 
 
-def _due(session: Session, job: Job, words: str, broker: BrokerFacts) -> Iterator[Reason]:
+def _due(session: Session, job: Job, words: str, broker: BrokerFacts, link: Link) -> Iterator[Reason]:
     due = job.due_at or now()
     if due > now():
-        yield Reason(f"{words} {_instant(due)}")
+        yield Reason(f"{words} {_instant(due)}", (link,))
     else:
-        yield Reason(f"{words} {_instant(due)}, and a relay queues it now", _WORKERS)
+        yield Reason(f"{words} {_instant(due)}, and a relay queues it now", (link, *_WORKERS))
         yield from _no_relay(session)
     if due < now() + SOON:
         yield from _alarms(*broker.away, *broker.blocked)
@@ -216,7 +229,7 @@ def _fair(session: Session, job: Job) -> Reason:
 def _queued(session: Session, job: Job, broker: BrokerFacts) -> Iterator[Reason]:
     queue = Link(LinkKind.QUEUE, job.queue)
     if job.reason:
-        yield Reason(job.reason)
+        yield Reason(job.reason, (queue,))
     yield from _alarms(*broker.away)
     if job.publish_at is not None:
         yield from _alarms(*broker.blocked)

@@ -16,6 +16,8 @@ def link(link: Link) -> tuple[str, str]:
             return _actor(link.name)
         case LinkKind.ALERTS:
             return url_for("alerts.index"), "Alerts"
+        case LinkKind.ERROR:
+            return url_for("errors.show", fingerprint=link.name), "Error group"
         case LinkKind.HELD:
             return url_for("held.index"), "Held messages"
         case LinkKind.JOB:
@@ -24,10 +26,14 @@ def link(link: Link) -> tuple[str, str]:
             ) > 12 else f"Job {link.name}"
         case LinkKind.JOBS:
             return url_for("jobs.index", q=link.name), f"Jobs {link.name}"
+        case LinkKind.OVERVIEW:
+            return url_for("overview.show"), "Overview"
         case LinkKind.QUEUE:
             return url_for("queues.show", name=link.name), f"Queue {link.name}"
         case LinkKind.QUEUES:
             return url_for("queues.index"), "Queues"
+        case LinkKind.SCHEDULE:
+            return url_for("schedules.show", id=link.name), "Schedule"
         case LinkKind.WORKERS:
             return url_for("workers.index"), "Workers"
         case LinkKind.WORKFLOW:

@@ -35,7 +35,9 @@ AWAY = "RabbitMQ cannot be reached"
 def why(database: Database, id: str, *, away: bool = False, blocked: bool = False) -> list[str]:
     with database.read() as session:
         facts = BrokerFacts([AWAY] if away else [], [ALARM] if blocked else [])
-        return [each.text for each in waiting_reasons.why(session, look(database, id), facts)]
+        found = waiting_reasons.why(session, look(database, id), facts)
+    assert [each.text for each in found if not each.links] == [], "a reason without a link to what it waits for"
+    return [each.text for each in found]
 
 
 def published(database: Database, id: str, *, seconds_ago: float = 0) -> str:
@@ -127,6 +129,30 @@ def test_a_step_names_the_steps_before_it_and_the_one_that_blocks_it(database: D
     assert why(database, jobs["store"]) == ["it waits for step parse (queued)"]
     hand.end(jobs["parse"], State.DEAD)
     assert why(database, jobs["store"]) == ["blocked: step parse is dead; it goes on once that step is retried and succeeds"]
+
+
+def test_what_it_waits_for_is_linked(database: Database) -> None:
+    """The schedule of an earlier tick, the job that stands for it, the error of its last attempt, and its pause or breaker when it is over."""
+    worker = hired(database)
+
+    def linked(id: str) -> list[tuple[str, str]]:
+        with database.read() as session:
+            return [(link.kind.value, link.name) for each in waiting_reasons.why(session, look(database, id)) for link in each.links]
+
+    def waiting(waits_for: str) -> str:
+        id = in_state(database, State.SCHEDULED)
+        with database.write() as session:
+            session.execute(update(Job).where(Job.id == id).values(waits_for=waits_for, due_at=None, reason=None))
+        assert why(database, id)
+        return id
+
+    assert linked(waiting("schedule:7")) == [("schedule", "7")]
+    assert linked(waiting("job:0198c1f2")) == [("job", "0198c1f2")]
+    assert linked(waiting("pause:actor:add")) == linked(waiting("breaker:add")) == [("workers", "")]
+    one = claimed(database, worker)
+    settle(database, worker, ended(one, State.RETRYING, error="ValueError: no", traceback="ValueError: no", reason="retry 1 of 3"))
+    [(kind, fingerprint)] = linked(one.id)
+    assert (kind, len(fingerprint)) == ("error", 16)
 
 
 def test_a_fair_share_says_how_many_are_under_way_and_ahead(database: Database) -> None:
