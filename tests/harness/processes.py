@@ -10,6 +10,9 @@ import gc
 import os
 import signal
 import struct
+import sys
+import time
+import traceback
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from itertools import groupby
@@ -23,6 +26,8 @@ from tests.harness.ordering import file_of
 
 #: a file's number, as written to the pipe of files that no process has begun
 NUMBER = struct.Struct("<i")
+#: seconds that an interrupted test has for its clean-up
+INTERRUPTED_S = 30
 
 
 class Hooks:
@@ -83,8 +88,9 @@ class Forks:
         finally:
             for fork in self._running.values():
                 os.kill(fork.pid, signal.SIGINT)
+            deadline = time.monotonic() + INTERRUPTED_S
             for fork in self._running.values():
-                os.waitpid(fork.pid, 0)
+                _wait(fork.pid, deadline)
 
     def _fork(self, tests: Sequence[pytest.Item]) -> None:
         """Start a process that runs these tests and then further files."""
@@ -141,6 +147,14 @@ class Forks:
         self._fork([test for test in fork.tests if test.nodeid not in set(fork.begun)])
 
 
+def _wait(pid: int, deadline: float) -> None:
+    """Wait for the end of a fork, and kill it at the deadline."""
+    while os.waitpid(pid, os.WNOHANG)[0] == 0:
+        if time.monotonic() > deadline:
+            os.kill(pid, signal.SIGKILL)
+        time.sleep(0.05)  # poll interval; the loop has a deadline
+
+
 class Fork:
     """A process with the tests that it has taken, and the ids of those that it has begun."""
 
@@ -166,10 +180,10 @@ class Sender:
 def _be_a_fork(session: pytest.Session, tests: Iterator[pytest.Item], target: Connection) -> NoReturn:
     """Run the tests and end this process."""
     status = 1
+    config = session.config
+    manager = config.pluginmanager
+    capture = manager.getplugin("capturemanager")
     try:
-        config = session.config
-        manager = config.pluginmanager
-        capture = manager.getplugin("capturemanager")
         capture.stop_global_capturing()  # its files are the first process's
         capture.start_global_capturing()
         manager.unregister(name="terminalreporter")
@@ -189,6 +203,9 @@ def _be_a_fork(session: pytest.Session, tests: Iterator[pytest.Item], target: Co
             config.hook.pytest_fork_end(config=config)
         status = 0
     finally:
+        if status and not isinstance(sys.exception(), (KeyboardInterrupt, BrokenPipeError)):
+            capture.stop_global_capturing()
+            traceback.print_exc()
         with suppress(OSError):
             target.close()
         os._exit(status)
