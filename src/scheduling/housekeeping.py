@@ -26,7 +26,7 @@ from ..jobs.leases import heartbeats
 from ..jobs.leases.workers import forget_old
 from ..jobs.limits.admission import Policy
 from ..jobs.search import texts
-from ..jobs.upkeep import ended_counts, queue_samples, retention, usage_counts
+from ..jobs.upkeep import ended_counts, job_totals, queue_samples, retention, usage_counts
 from ..jobs.upkeep.retention import Sweep
 from ..logs import get_logger
 from ..schedules.edit import declared_schedules
@@ -107,6 +107,8 @@ def tidy(sweep: Sweep | None = None, stopping: Event | None = None) -> None:
         ):  # fmt: skip
             with guarded("not_pruned", what=prune.__module__), write() as session:
                 prune(session)
+        with guarded("not_kept_up", what=job_totals.__name__):
+            _keep_up(job_totals.fill_older, job_totals.AT_ONCE)
         _prune(sweep or Sweep(), stopping or Event())
     except Exception as error:
         if not is_outage(error):

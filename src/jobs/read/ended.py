@@ -5,7 +5,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections import defaultdict
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, Literal
@@ -18,7 +19,7 @@ from ...sql.statements import plain, run
 from ..core.states import State
 from . import histograms
 from .histograms import Histogram
-from .models import JobStatistics
+from .models import ALL, JobStatistics, JobTotals
 
 MINUTE_US = 60_000_000
 #: lengths of the counted spans, in minutes
@@ -32,9 +33,12 @@ WAIT_US = """CASE WHEN due_at > created_at AND due_at <= started_at THEN #(start
 #: duration of its newest attempt
 RUN_US = "CASE WHEN finished_at >= started_at THEN #(finished_at) - #(started_at) END"
 _COUNTED = """
-    SELECT (minute - :first) / :step, actor, queue, state, {measured} FROM job_statistics
-    WHERE span = :span AND minute >= :begin AND minute < :end {only}
+    SELECT (minute - :first) / :step, {name}, state, {sums} FROM {table}
+    WHERE span = :span AND minute >= :begin AND minute < :end {only} {grouped}
 """
+#: sums of a row with its histograms; the same columns with nothing but the number of jobs
+_MEASURED, _NUMBERS = "jobs, attempts, wait_us, run_us, waits, runs", "sum(jobs), 0, 0, 0, '', ''"
+_RUNS = plain("SELECT actor, runs FROM job_statistics WHERE span = :span AND minute >= :begin AND minute < :end AND runs <> ''")
 _BUCKETS = """
     SELECT minute / :step AS number, actor, queue, state, count(*), sum(attempt), coalesce(sum(wait), 0), coalesce(sum(run), 0), wait_bucket, run_bucket
     FROM (
@@ -72,7 +76,7 @@ class Ended:
         return sum(self.jobs.values())
 
 
-#: key of a series: the name of its actor or queue, or "" for all
+#: key of a series: the name of its actor, or "" for all
 Series = dict[str, list[Ended]]
 
 
@@ -86,12 +90,10 @@ def instant_of(minute: int) -> datetime:
     return from_microseconds(minute * MINUTE_US)
 
 
-def counted_to(session: Session) -> int:
-    """Return the first minute that is not counted yet."""
+def counted_to(session: Session, table: type[JobStatistics] | type[JobTotals] = JobStatistics) -> int:
+    """Return the first minute that is not counted yet. `table`: that is not in this table yet."""
     # Minutes are kept for days, longer spans for long: after days without a job one span is counted again.
-    newest = {
-        span: session.execute(select(func.max(JobStatistics.minute)).where(JobStatistics.span == span)).scalar() for span in SPANS[:3]
-    }
+    newest = {span: session.execute(select(func.max(table.minute)).where(table.span == span)).scalar() for span in SPANS[:3]}
     return max(0 if minute is None else minute + 1 if span == 1 else minute for span, minute in newest.items())
 
 
@@ -109,33 +111,51 @@ def by_step(
 
 
 def over_time(
-    session: Session, since: datetime, until: datetime, step: timedelta, *, by: Literal["", "actor", "queue"] = "",
-    actor: str | None = None, queue: str | None = None, may_see: Callable[[str], bool] | None = None,
+    session: Session, since: datetime, until: datetime, step: timedelta, *, by: Literal["", "actor"] = "",
+    actor: str | None = None, queue: str | None = None, may_see: Callable[[str], bool] | None = None, durations: bool = True,
 ) -> Series:  # fmt: skip
-    """Return the ended jobs of each step, in order, by name of actor or queue. `actor`, `queue`: only its jobs."""
+    """Return the ended jobs of each step, in order, by name of its actor. `actor`, `queue`: only its jobs. `durations`: not the number of jobs alone."""
     first, last, length = minute_of(since), minute_of(until), step // timedelta(minutes=1)
     only = {name: value for name, value in (("actor", actor), ("queue", queue)) if value is not None}
     series: Series = {}
 
-    def place(number: int, of_actor: str, of_queue: str) -> Ended | None:
+    def place(number: int, of_actor: str) -> Ended | None:
         if may_see is not None and not may_see(of_actor):
             return None
-        name = of_actor if by == "actor" else of_queue if by == "queue" else ""
+        name = of_actor if by else ""
         if name not in series:
             series[name] = [Ended() for _ in range((last - first) // length)]
         return series[name][number]
 
     counted = min(last, max(first, counted_to(session)))
-    for number, of_actor, of_queue, state, *sums, waits, runs in _counted(session, first, counted, length, only):
-        if into := place(number, of_actor, of_queue):
+    if by or actor is not None or may_see is not None:
+        found = _rows(session, first, counted, length, only, durations=durations)
+    else:
+        found = _totals(session, first, counted, length, queue)
+    for number, of_actor, state, *sums, waits, runs in found:
+        if into := place(number, of_actor):
             into.add(state, *sums)
             histograms.add(waits, into.waits)
             histograms.add(runs, into.runs)
-    for number, of_actor, of_queue, state, *sums, wait, ran in buckets(session, counted, last, origin=first, step=length, **only):
-        if into := place(number, of_actor, of_queue):
+    for number, of_actor, _, state, *sums, wait, ran in buckets(session, counted, last, origin=first, step=length, **only):
+        if into := place(number, of_actor):
             into.add(state, *sums)
             count_buckets(into, sums[0], wait, ran)
     return series
+
+
+def runs_by_actor(session: Session, since: datetime, until: datetime) -> dict[str, Histogram]:
+    """Return the histogram of run times of each actor over the whole period, which begins and ends with a counted span."""
+    first, last = minute_of(since), minute_of(until)
+    counted = min(last, max(first, counted_to(session)))
+    found: dict[str, Histogram] = defaultdict(Histogram)
+    for span, begin, end in _spans(first, counted):
+        for actor, runs in run(session, _RUNS, span=span, begin=begin, end=end):
+            histograms.add(runs, found[actor])
+    for _, actor, _, _, jobs, *_, ran in buckets(session, counted, last, step=last):
+        if ran is not None:
+            found[actor][ran] += int(jobs)
+    return found
 
 
 def count_buckets(into: Ended, jobs: int, wait: int | None, ran: int | None) -> None:
@@ -159,16 +179,54 @@ def buckets(session: Session, begin: int, end: int, *, origin: int = 0, step: in
     return run(session, statement, first=origin, step=step, since=begin * MINUTE_US, until=end * MINUTE_US, **only)
 
 
-def _counted(session: Session, first: int, counted: int, length: int, only: dict[str, str]) -> list[Any]:
-    """Read the statistics of a period: its longest spans, and shorter ones for the newest of them, which is not over."""
-    statement = plain(_COUNTED.format(measured="jobs, attempts, wait_us, run_us, waits, runs", only=_only(only)))
-    found, begin = [], first
-    for span in reversed(SPANS[: SPANS.index(span_of(length)) + 1]):
-        end = max(begin, counted // span * span)
-        if begin < end:
-            found += run(session, statement, first=first, step=length, span=span, begin=begin, end=end, **only)
-        begin = end
+def _rows(session: Session, first: int, counted: int, length: int, only: dict[str, str], *, durations: bool) -> list[Any]:
+    """Read the statistics of a period by actor. `durations`: row by row with histograms; otherwise the number of jobs of each step."""
+    found = []
+    for part in _spans(first, counted, span_of(length)):
+        if durations:
+            found += _read(session, "job_statistics", "actor", _MEASURED, part, first, length, only)
+        else:
+            found += _read(session, "job_statistics", "actor", _NUMBERS, part, first, length, only, "GROUP BY 1, 2, 3")
     return found
+
+
+def _totals(session: Session, first: int, counted: int, length: int, queue: str | None) -> list[Any]:
+    """Read the totals of all actors, of one queue or of all, and the rows that they sum where they are not written yet."""
+    found, only = [], {} if queue is None else {"queue": queue}
+    written = counted_to(session, JobTotals)
+    for span, begin, end in _spans(first, counted, span_of(length)):
+        oldest = session.execute(select(func.min(JobTotals.minute)).where(JobTotals.span == span)).scalar()
+        low = end if oldest is None else min(end, max(begin, oldest))
+        high = max(low, min(end, written // span * span))
+        for part in ((begin, low), (high, end)):
+            found += _read(session, "job_statistics", "actor", _MEASURED, (span, *part), first, length, only)
+        found += _read(session, "job_totals", "''", _MEASURED, (span, low, high), first, length, {"queue": queue or ALL})
+    return found
+
+
+def _read(
+    session: Session, table: str, name: str, sums: str, part: tuple[int, int, int], first: int, length: int, only: dict[str, str], grouped: str = ""
+) -> list[Any]:  # fmt: skip
+    span, begin, end = part
+    if begin >= end:
+        return []
+    statement = plain(_COUNTED.format(table=table, name=name, sums=sums, only=_only(only), grouped=grouped))
+    return run(session, statement, first=first, step=length, span=span, begin=begin, end=end, **only)
+
+
+def _spans(begin: int, end: int, longest: int = SPANS[-1]) -> Iterator[tuple[int, int, int]]:
+    """Divide a period into the longest spans, up to this one, and shorter ones before and after: each with its begin and end."""
+    low, high = -(-begin // longest) * longest, end // longest * longest
+    if longest == SPANS[0] or low < high:
+        yield longest, low, high
+    else:
+        low = high = end
+    if longest != SPANS[0]:
+        shorter = SPANS[SPANS.index(longest) - 1]
+        if begin < low:
+            yield from _spans(begin, low, shorter)
+        if high < end:
+            yield from _spans(high, end, shorter)
 
 
 def _only(names: dict[str, str]) -> str:

@@ -26,9 +26,9 @@ def write(histogram: Histogram) -> str:
 
 def add(text: str, into: Histogram) -> None:
     """Add a written histogram to another."""
-    for pair in text.split():
-        bucket, _, count = pair.partition(":")
-        into[int(bucket)] += int(count)
+    numbers = map(int, text.replace(":", " ").split())
+    for bucket, count in zip(numbers, numbers, strict=True):
+        into[bucket] += count
 
 
 def quantile(histogram: Histogram, part: float) -> float | None:

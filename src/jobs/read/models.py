@@ -1,6 +1,6 @@
-"""Tables of statistics: ended jobs by actor and queue, and depths of queues, each for spans of several lengths.
+"""Tables of statistics: ended jobs by actor and queue, their totals, and depths of queues, each for spans of several lengths.
 
-Both outlive the jobs that they count.
+All outlive the jobs that they count.
 """
 
 from __future__ import annotations
@@ -11,6 +11,9 @@ from sqlalchemy.orm import Mapped, mapped_column
 from ...sql.columns import Base
 from ..core.models import words
 from ..core.states import State
+
+#: queue of the totals of all queues
+ALL = ""
 
 
 class JobStatistics(Base):
@@ -28,6 +31,23 @@ class JobStatistics(Base):
     wait_us: Mapped[int] = mapped_column(BigInteger)  # sums of what the histograms count
     run_us: Mapped[int] = mapped_column(BigInteger)
     waits: Mapped[str] = mapped_column(Text)  # histograms, as written by `histograms`
+    runs: Mapped[str] = mapped_column(Text)
+
+
+class JobTotals(Base):
+    """Sums of `job_statistics` over all actors, of a queue or of all: what a chart of all actors reads."""
+
+    __tablename__ = "job_totals"
+
+    span: Mapped[int] = mapped_column(SmallInteger, primary_key=True, autoincrement=False)
+    minute: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)
+    queue: Mapped[str] = mapped_column(String(255), primary_key=True)  # ALL: of all queues
+    state: Mapped[State] = mapped_column(words(State), primary_key=True)
+    jobs: Mapped[int] = mapped_column(BigInteger)
+    attempts: Mapped[int] = mapped_column(BigInteger)
+    wait_us: Mapped[int] = mapped_column(BigInteger)
+    run_us: Mapped[int] = mapped_column(BigInteger)
+    waits: Mapped[str] = mapped_column(Text)
     runs: Mapped[str] = mapped_column(Text)
 
 

@@ -7,11 +7,9 @@ that it outlives retention and an operator's retry. Longer spans are sums of sho
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import timedelta
 from itertools import pairwise
-from typing import Any
 
 from sqlalchemy import delete, select
 from sqlalchemy.orm import Session
@@ -22,7 +20,9 @@ from ...sql.statements import Batch, plain, run
 from ..core.models import Job
 from ..read import ended, histograms
 from ..read.ended import MINUTE_US, SPANS, Ended, counted_to, instant_of, minute_of
-from ..read.models import JobStatistics, QueueDepth
+from ..read.models import JobStatistics, JobTotals, QueueDepth
+from . import job_totals
+from .job_totals import SUMS, row, upsert
 
 log = get_logger(__name__)
 
@@ -37,17 +37,10 @@ KEEP = dict(zip(SPANS, (timedelta(days=2), timedelta(days=10), timedelta(days=10
 
 _Key = tuple[int, str, str, str]  # minute, actor, queue, state
 _KEY = ("span", "minute", "actor", "queue", "state")
-_SUMS = ("jobs", "attempts", "wait_us", "run_us", "waits", "runs")
-_COLUMNS = dict.fromkeys((*_KEY, *_SUMS), "bigint") | dict.fromkeys(("actor", "queue", "state", "waits", "runs"), "text")
-_WRITE = Batch(
-    _COLUMNS,
-    f"""
-    INSERT INTO job_statistics ({", ".join(_COLUMNS)}) SELECT {", ".join(f"d.{name}" for name in _COLUMNS)} FROM {{rows}} WHERE true ORDER BY 1, 2, 3, 4, 5
-    ON CONFLICT ({", ".join(_KEY)}) DO UPDATE SET {", ".join(f"{name} = excluded.{name}" for name in _SUMS)} WHERE excluded.jobs > job_statistics.jobs
-""",
-)
+_COLUMNS = dict.fromkeys((*_KEY, *SUMS), "bigint") | dict.fromkeys(("actor", "queue", "state", "waits", "runs"), "text")
+_WRITE = Batch(_COLUMNS, upsert("job_statistics", _KEY, SUMS))
 _SHORTER = plain(f"""
-    SELECT minute, actor, queue, state, {", ".join(_SUMS)} FROM job_statistics
+    SELECT minute, actor, queue, state, {", ".join(SUMS)} FROM job_statistics
     WHERE span = :span AND minute >= :begin AND minute < :end
 """)
 _ENDED = plain(
@@ -87,6 +80,7 @@ def store(session: Session, counted: Counted) -> None:
     if counted.until > counted.first:
         _write(session, SPANS[0], counted.minutes)
         _sum_up(session, counted.first, counted.until)
+        job_totals.write(session, counted.first, counted.until)
 
 
 def check(session: Session) -> int:
@@ -99,6 +93,7 @@ def check(session: Session) -> int:
     # One write for each span, the shorter first: two schedulers that check at once lock rows in the same order.
     _write(session, SPANS[0], {key: each for minute in missed for key, each in _minutes(session, minute, minute + 1).items()})
     _sum_up(session, first, last)  # two schedulers that counted at once may each have summed up without the other's minutes
+    job_totals.mend(session, first, last)
     if missed:
         log.info("ended_jobs_counted_again", minutes=len(missed), first=instant_of(missed[0]).isoformat())
     return len(missed)
@@ -111,7 +106,7 @@ def prune(session: Session) -> None:
     counted = counted_to(session)
     for (span, kept), longer in zip(KEEP.items(), (*SPANS[1:], SPANS[-1]), strict=True):
         before = min(counted // longer * longer, minute_of(now() - kept))
-        for table in (JobStatistics, QueueDepth):
+        for table in (JobStatistics, JobTotals, QueueDepth):
             session.execute(delete(table).where(table.span == span, table.minute < before))
 
 
@@ -141,8 +136,4 @@ def _summed(session: Session, shorter: int, begin: int, end: int, span: int) -> 
 
 def _write(session: Session, span: int, found: dict[_Key, Ended]) -> None:
     if found:
-        _WRITE.execute(session, [[span, *key, *_row(each)] for key, each in found.items()])
-
-
-def _row(each: Ended) -> Iterable[Any]:
-    return each.total, each.attempts, each.wait_us, each.run_us, histograms.write(each.waits), histograms.write(each.runs)
+        _WRITE.execute(session, [[span, *key, *row(each)] for key, each in found.items()])

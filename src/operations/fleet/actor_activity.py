@@ -24,7 +24,8 @@ from . import history
 class Activity:
     """Activity of one actor."""
 
-    columns: list[Ended] = field(default_factory=list)
+    columns: list[Ended] = field(default_factory=list)  # without durations
+    runs: Histogram = field(default_factory=Histogram)
     newest: tuple[str, State, datetime] | None = None  # id, state and end of its newest job, or its submission before that
     schedule: Schedule | None = None  # the one that is due next, or a paused one
 
@@ -49,12 +50,12 @@ class Activity:
     @property
     def p95(self) -> float | None:
         """95th percentile of the run time in seconds."""
-        return histograms.quantile(sum((each.runs for each in self.columns), Histogram()), 0.95)
+        return histograms.quantile(self.runs, 0.95)
 
 
 def look(session: Session, names: list[str], period: TimeRange) -> dict[str, Activity]:
     """Return the activity of these actors."""
-    series = history.by_name(session, period, by="actor")
+    series, runs = history.by_actor(session, period)
     due = _next_schedules(session)
     # One lookup in the index by actor for each: the greatest number of every actor would be read from the whole index.
     newest = select(Job.id, Job.state, Job.finished_at, Job.created_at).order_by(Job.seq.desc()).limit(1)
@@ -62,7 +63,7 @@ def look(session: Session, names: list[str], period: TimeRange) -> dict[str, Act
     for name in names:
         job = session.execute(newest.where(Job.actor == name)).first()
         last = None if job is None else (job.id, job.state, job.finished_at or job.created_at)
-        found[name] = Activity(series.get(name) or [Ended() for _ in period.columns], last, due.get(name))
+        found[name] = Activity(series.get(name) or [Ended() for _ in period.columns], runs.get(name, Histogram()), last, due.get(name))
     return found
 
 

@@ -109,13 +109,14 @@ def look(session: Session, period: TimeRange, *, actor: str | None = None, queue
     return cached(("look", actor, queue), period, read)
 
 
-def by_name(session: Session, period: TimeRange, *, by: str) -> dict[str, list[Ended]]:
-    """Read the ended jobs of each actor, or of each queue."""
-    chosen: Any = by
-    return cached(
-        ("by", by), period,
-        lambda: ended.over_time(session, period.first, period.last, period.step, by=chosen, may_see=permissions.sight()),
-    )  # fmt: skip
+def by_actor(session: Session, period: TimeRange) -> tuple[dict[str, list[Ended]], dict[str, Histogram]]:
+    """Read the ended jobs of each actor, without their durations, and the run times of the whole range."""
+
+    def read() -> tuple[dict[str, list[Ended]], dict[str, Histogram]]:
+        series = ended.over_time(session, period.first, period.last, period.step, by="actor", may_see=permissions.sight(), durations=False)
+        return series, ended.runs_by_actor(session, period.first, period.last)
+
+    return cached(("by actor",), period, read)
 
 
 def by_schedule(session: Session, period: TimeRange) -> dict[str, list[Runs]]:

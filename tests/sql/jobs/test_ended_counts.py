@@ -20,20 +20,21 @@ from src.jobs.core.models import Job
 from src.jobs.core.states import State
 from src.jobs.read import ended, histograms
 from src.jobs.read.ended import Ended
-from src.jobs.read.models import JobStatistics, QueueDepth
+from src.jobs.read.models import JobStatistics, JobTotals, QueueDepth
 from src.jobs.upkeep import ended_counts, queue_samples
 from src.sql.clock import now
 from src.sql.columns import to_microseconds
 from src.sql.database import Database
+from tests.harness.job_statistics import sums, totals
 from tests.harness.jobs import StillClock, claimed, hired, settle, submitted
-from tests.harness.jobs import ended as end_of
+from tests.harness.jobs import ended as job_ended
 
 pytestmark = pytest.mark.both_stores
 
 DAY, STEP = timedelta(days=1), timedelta(minutes=30)
 
 
-def _count_all(database: Database, *, limit: int = ended_counts.AT_ONCE) -> int:
+def count_all(database: Database, *, limit: int = ended_counts.AT_ONCE) -> int:
     """Count in as many transactions as needed; return their number."""
     turns = 1
     while _counted(database, limit):
@@ -46,24 +47,24 @@ def _counted(database: Database, limit: int) -> int:
         return ended_counts.count_new(session, limit=limit)
 
 
-def _shown(database: Database, step: timedelta = STEP, length: timedelta = DAY) -> Counter[State]:
-    until = _end_of(step)
+def shown(database: Database, step: timedelta = STEP, length: timedelta = DAY) -> Counter[State]:
+    until = end_of(step)
     with database.read() as session:
         steps = ended.by_step(session, until - length, until, step)
     return sum((Counter(each) for each in steps), Counter())
 
 
-def _end_of(step: timedelta) -> datetime:
+def end_of(step: timedelta) -> datetime:
     """Return the end of the last step of a chart."""
     length = step // timedelta(minutes=1)
     return ended.instant_of((ended.minute_of(now()) // length + 1) * length)
 
 
-def _end(database: Database, at: datetime, state: State = State.SUCCEEDED, *, actor: str = "add", ran_s: int = 0) -> int:
+def end(database: Database, at: datetime, state: State = State.SUCCEEDED, *, actor: str = "add", ran_s: int = 0) -> int:
     """Let a job end at this instant after running so long, by the public path; return its number."""
     worker = hired(database)
     job = claimed(database, worker, actor=actor)
-    finished = end_of(job, state)
+    finished = job_ended(job, state)
     us = to_microseconds(at)
     settle(
         database, worker, type(finished)(finished.seq, finished.id, finished.attempt, state, finished.outcome, us - ran_s * 1_000_000, us)
@@ -72,23 +73,23 @@ def _end(database: Database, at: datetime, state: State = State.SUCCEEDED, *, ac
 
 
 def test_what_is_counted_and_what_is_not_yet_are_shown_together(database: Database, time: StillClock) -> None:
-    _end(database, time.forward(0))
-    _end(database, time.forward(1), State.DEAD)
+    end(database, time.forward(0))
+    end(database, time.forward(1), State.DEAD)
     time.forward(120)
-    _count_all(database)
-    _end(database, time.forward(1))
+    count_all(database)
+    end(database, time.forward(1))
 
     for step, length in ((timedelta(minutes=2), timedelta(hours=1)), (STEP, DAY), (timedelta(hours=4), timedelta(days=7))):
-        assert _shown(database, step, length) == {State.SUCCEEDED: 2, State.DEAD: 1}
+        assert shown(database, step, length) == {State.SUCCEEDED: 2, State.DEAD: 1}
 
 
 def test_a_chart_shows_each_end_in_its_step(database: Database, time: StillClock) -> None:
     time.instant = time.instant.replace(minute=10, second=0, microsecond=0)
-    _end(database, now() - timedelta(minutes=40))
-    _end(database, now())
-    _count_all(database)
+    end(database, now() - timedelta(minutes=40))
+    end(database, now())
+    count_all(database)
 
-    until = _end_of(STEP)
+    until = end_of(STEP)
     with database.read() as session:
         steps = ended.by_step(session, until - 3 * STEP, until, STEP)
     assert until == now().replace(minute=30)
@@ -97,63 +98,63 @@ def test_a_chart_shows_each_end_in_its_step(database: Database, time: StillClock
 
 def test_only_the_actors_that_the_caller_may_see_are_counted(database: Database, time: StillClock) -> None:
     for actor in ("add", "add", "secret"):
-        _end(database, now(), actor=actor)
+        end(database, now(), actor=actor)
     for counted in (False, True):
         if counted:
             time.forward(120)
-            _count_all(database)
-        until = _end_of(STEP)
+            count_all(database)
+        until = end_of(STEP)
         with database.read() as session:
             steps = ended.by_step(session, until - DAY, until, STEP, may_see=lambda actor: actor != "secret")
         assert sum(each.get(State.SUCCEEDED, 0) for each in steps) == 2
 
 
 def test_counts_outlive_retention_and_a_retry(database: Database, time: StillClock) -> None:
-    _end(database, now())
-    dead = _end(database, now(), State.DEAD)
+    end(database, now())
+    dead = end(database, now(), State.DEAD)
     time.forward(120)
-    _count_all(database)
+    count_all(database)
     with database.write() as session:
         actions.retry(session, session.execute(select(Job.id).where(Job.seq == dead)).scalar_one())
         session.execute(delete(Job).where(Job.seq != dead))
     with database.write() as session:
         ended_counts.prune(session)
 
-    assert _shown(database) == {State.SUCCEEDED: 1, State.DEAD: 1}
+    assert shown(database) == {State.SUCCEEDED: 1, State.DEAD: 1}
 
 
 def test_ends_that_were_committed_late_are_found(database: Database, time: StillClock) -> None:
     begun = now()
-    _end(database, begun)
+    end(database, begun)
     time.forward(120)
-    _count_all(database)
-    _end(database, begun)  # as of a worker that had to wait for the database
+    count_all(database)
+    end(database, begun)  # as of a worker that had to wait for the database
 
-    assert _shown(database)[State.SUCCEEDED] == 1
+    assert shown(database)[State.SUCCEEDED] == 1
     with database.write() as session:
         assert ended_counts.check(session) == 1
-    assert _shown(database) == _shown(database, timedelta(minutes=2), timedelta(hours=1)) == {State.SUCCEEDED: 2}
+    assert shown(database) == shown(database, timedelta(minutes=2), timedelta(hours=1)) == {State.SUCCEEDED: 2}
     with database.write() as session:
         assert ended_counts.check(session) == 0
 
 
 def test_an_existing_database_is_counted_in_bounded_steps(database: Database, time: StillClock) -> None:
     for minute in range(20):
-        _end(database, now() - timedelta(days=5, minutes=minute))
+        end(database, now() - timedelta(days=5, minutes=minute))
 
-    assert _count_all(database, limit=3) >= 5
+    assert count_all(database, limit=3) >= 5
     with database.write() as session:
         ended_counts.prune(session)
-    assert _shown(database, timedelta(hours=4), timedelta(days=7)) == {State.SUCCEEDED: 20}
+    assert shown(database, timedelta(hours=4), timedelta(days=7)) == {State.SUCCEEDED: 20}
 
 
 def test_minutes_are_deleted_and_longer_spans_are_kept(database: Database, time: StillClock) -> None:
-    _end(database, now())
+    end(database, now())
     time.forward(3 * 86_400)
-    _count_all(database)
-    _end(database, now())
+    count_all(database)
+    end(database, now())
     time.forward(120)
-    _count_all(database)
+    count_all(database)
     with database.write() as session:
         ended_counts.prune(session)
         spans = dict(session.execute(select(JobStatistics.span, func.sum(JobStatistics.jobs)).group_by(JobStatistics.span)).all())
@@ -180,6 +181,7 @@ def _assert_equal_to_the_jobs(database: Database) -> None:
                     known = [us for us in durations if us is not None]
                     assert (histogram.total(), total) == (len(known), sum(known))
                     assert _bounds(histogram)[0] <= total <= _bounds(histogram)[1]
+    assert totals(database) == sums(database)
 
 
 def _crash(database: Database) -> None:
@@ -224,6 +226,7 @@ def test_counts_equal_the_jobs_that_ended(database: Database, steps: list[str | 
         with database.write() as session:
             session.execute(delete(Job))
             session.execute(delete(JobStatistics))
+            session.execute(delete(JobTotals))
         for step in steps:
             if isinstance(step, int):
                 clock.forward(step)
@@ -235,15 +238,15 @@ def test_counts_equal_the_jobs_that_ended(database: Database, steps: list[str | 
                 with database.write() as session:
                     ended_counts.prune(session)
             else:
-                _end(database, now() - timedelta(seconds=90 * (step == "late")), State.DEAD if step == "die" else State.SUCCEEDED)
+                end(database, now() - timedelta(seconds=90 * (step == "late")), State.DEAD if step == "die" else State.SUCCEEDED)
         ends = Counter("die" if step == "die" else "succeed" for step in steps if step in ("succeed", "die", "late"))
         wanted = Counter({State.DEAD: ends["die"], State.SUCCEEDED: ends["succeed"]})
         with database.write() as session:
             ended_counts.check(session)  # finds what was committed late
-        assert _shown(database) == wanted
+        assert shown(database) == wanted
 
         clock.forward(100)
-        _count_all(database)
+        count_all(database)
         with database.write() as session:
             ended_counts.check(session)
         _assert_equal_to_the_jobs(database)
@@ -262,11 +265,11 @@ def test_a_check_of_several_minutes_locks_rows_in_the_order_of_every_scheduler(
 
     monkeypatch.setattr(ended_counts, "_write", note)
     newest = now()
-    _end(database, newest)
+    end(database, newest)
     time.forward(100)
-    _count_all(database)
+    count_all(database)
     for minutes in (3, 4):
-        _end(database, newest - timedelta(minutes=minutes))
+        end(database, newest - timedelta(minutes=minutes))
     spans.clear()
     with database.write() as session:
         assert ended_counts.check(session) == 2
@@ -287,7 +290,7 @@ def test_two_schedulers_count_at_once_what_ends_meanwhile(database: Database) ->
     with ThreadPoolExecutor(2) as pool:
         schedulers = [pool.submit(schedule) for _ in range(2)]
         for number in range(20):
-            _end(database, late + timedelta(seconds=7 * (number % 10)), State.DEAD if number % 3 else State.SUCCEEDED)
+            end(database, late + timedelta(seconds=7 * (number % 10)), State.DEAD if number % 3 else State.SUCCEEDED)
         over.set()
         for each in schedulers:
             each.result()
@@ -298,12 +301,12 @@ def test_two_schedulers_count_at_once_what_ends_meanwhile(database: Database) ->
 
 def test_a_series_has_the_durations_of_one_actor_or_queue(database: Database, time: StillClock) -> None:
     for actor in ("add", "slow"):
-        _end(database, now(), actor=actor, ran_s=100 if actor == "slow" else 1)
+        end(database, now(), actor=actor, ran_s=100 if actor == "slow" else 1)
     for counted in (False, True):
         if counted:
             time.forward(300)
-            _count_all(database)
-        until = _end_of(STEP) + STEP
+            count_all(database)
+        until = end_of(STEP) + STEP
         with database.read() as session:
             series = ended.over_time(session, until - DAY, until, STEP, by="actor")
             only = ended.over_time(session, until - DAY, until, STEP, actor="slow")
@@ -313,6 +316,24 @@ def test_a_series_has_the_durations_of_one_actor_or_queue(database: Database, ti
         median = histograms.quantile(slow.runs, 0.5)
         assert median is not None
         assert 63 < median <= 100.1
+
+
+def test_run_times_of_a_whole_range_are_those_of_its_steps(database: Database, time: StillClock) -> None:
+    for number in range(30):
+        end(database, now() - timedelta(minutes=97 * number), actor=("add", "slow")[number % 2], ran_s=number)
+    for counted in (False, True):
+        if counted:
+            time.forward(300)
+            count_all(database)
+        until = end_of(STEP)
+        with database.read() as session:
+            steps = ended.over_time(session, until - DAY, until, STEP, by="actor")
+            plain = ended.over_time(session, until - DAY, until, STEP, by="actor", durations=False)
+            runs = ended.runs_by_actor(session, until - DAY, until)
+        assert {actor: [each.jobs for each in those] for actor, those in steps.items()} == {
+            actor: [each.jobs for each in those] for actor, those in plain.items()
+        }
+        assert runs == {actor: sum((each.runs for each in those), histograms.Histogram()) for actor, those in steps.items()}
 
 
 def test_an_empty_queue_has_no_sample_and_a_deep_one_keeps_its_greatest(database: Database, time: StillClock) -> None:
