@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import ColumnElement, Text, and_, cast, func, or_, select, tuple_, update
+from sqlalchemy import ColumnElement, Text, and_, cast, func, or_, select, update
 from sqlalchemy.orm import Session
 
 from ... import audit
@@ -109,8 +109,12 @@ def page(
 def newest_messages(session: Session, groups: Sequence[FailureGroup]) -> dict[str, str]:
     """Map fingerprints to the message of the newest failure, as it was; groups whose attempt was deleted are left out."""
     places = [(group.sample_seq, group.sample_attempt) for group in groups if group.sample_seq is not None]
-    statement = select(Attempt.fingerprint, Attempt.error).where(tuple_(Attempt.job_seq, Attempt.number).in_(places))
-    return {id: error for id, error in session.execute(statement) if id and error} if places else {}
+    if not places:
+        return {}
+    # Not a list of pairs: SQLite would read every attempt for it.
+    one = [and_(Attempt.job_seq == seq, Attempt.number == number) for seq, number in places]
+    statement = select(Attempt.fingerprint, Attempt.error).where(or_(*one))
+    return {id: error for id, error in session.execute(statement) if id and error}
 
 
 def by_day(session: Session, groups: Sequence[FailureGroup]) -> dict[str, list[int]]:

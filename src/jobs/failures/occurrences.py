@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 
+from sqlalchemy import and_, or_, select
 from sqlalchemy.orm import Session
 
 from ...sql.columns import to_microseconds
 from ...sql.statements import plain, run
+from ..core.models import Attempt
 from ..core.states import State
 
-#: newest failures of a group that are counted: a list shows many groups
-COUNTED = 2_000
+#: newest failures of a group that are counted over time, and whose jobs are looked up: a list shows many groups
+COUNTED, LOOKED_UP = 2_000, 500
 
 _BY_STEP = plain("""
     SELECT (#(finished_at) - :first) / :step, count(*) FROM (
@@ -24,7 +27,6 @@ _DEAD = plain(f"""
         SELECT job_seq FROM attempts WHERE fingerprint = :fingerprint ORDER BY finished_at DESC LIMIT :limit
     ) AS newest LEFT JOIN jobs ON jobs.seq = newest.job_seq AND jobs.state = '{State.DEAD}'
 """)
-_FINGERPRINTS = plain("SELECT fingerprint FROM attempts WHERE job_seq = :seq AND number = :number")
 
 
 def by_step(session: Session, fingerprint: str, since: datetime, until: datetime, step: timedelta) -> list[int]:
@@ -38,11 +40,13 @@ def by_step(session: Session, fingerprint: str, since: datetime, until: datetime
 
 def dead(session: Session, fingerprint: str) -> tuple[int, bool]:
     """Count the dead jobs among a group's newest failures; True: there may be more."""
-    [(number, looked_at)] = run(session, _DEAD, fingerprint=fingerprint, limit=COUNTED)
-    return number, looked_at >= COUNTED
+    [(number, looked_at)] = run(session, _DEAD, fingerprint=fingerprint, limit=LOOKED_UP)
+    return number, looked_at >= LOOKED_UP
 
 
-def fingerprint_of(session: Session, seq: int, attempt: int) -> str | None:
-    """Return the error group of an attempt; None: it is in none."""
-    found = run(session, _FINGERPRINTS, seq=seq, number=attempt)
-    return found[0][0] if found else None
+def grouped(session: Session, attempts: Sequence[tuple[int, int]]) -> set[int]:
+    """Return the numbers of the jobs of these attempts, each a job's number and its own, that are in an error group."""
+    if not attempts:
+        return set()
+    one = [and_(Attempt.job_seq == seq, Attempt.number == number) for seq, number in attempts]
+    return set(session.execute(select(Attempt.job_seq).where(or_(*one), Attempt.fingerprint.is_not(None))).scalars())

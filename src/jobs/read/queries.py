@@ -214,6 +214,12 @@ def count_backlog(session: Session, state: State, *, up_to: int = MOST_COUNTED) 
     return len(session.execute(select(Job.seq).where(narrow, Job.state == state).limit(up_to)).all())
 
 
+def dead_since(session: Session, since: datetime, *, up_to: int = BACKLOG_COUNTED) -> int:
+    """Return the number of dead jobs that ended since then, counted up to this many in their index."""
+    few = select(Job.seq).where(text(f"jobs.state = '{State.DEAD}'"), Job.finished_at >= since).limit(up_to).subquery()
+    return session.execute(select(func.count()).select_from(few)).scalar_one()
+
+
 def running_on(session: Session, worker_ids: Collection[int], *, limit: int = RUNNING_SHOWN) -> dict[int, list[Job]]:
     """Map each worker to some of its running jobs, oldest first."""
     found: dict[int, list[Job]] = {}

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from difflib import get_close_matches
+from typing import Any
 
 from sqlalchemy import ColumnElement, func, not_, or_, select
 
@@ -19,6 +20,8 @@ from .values import Span, instants
 ARGUMENT = "arg."
 #: job numbers follow the order of submission except for transactions this long
 SKEW = timedelta(minutes=10)
+#: numbers of jobs that a bound by time may be off: reading them costs less than finding the exact one
+NEAR = 500
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,12 +46,12 @@ class Query:
     def lowest(self, place: Place) -> int:
         """Return the lowest seq that can match, from conditions on the time of submission."""
         since = [span.low for span in self._created() if span.low is not None]
-        return 0 if not since else _seq_at(place, max(since) - SKEW)
+        return 0 if not since else _seq_at(place, max(since) - SKEW)[0]
 
     def highest(self, place: Place) -> int | None:
         """Return the highest seq that can match."""
         until = [span.high for span in self._created() if span.high is not None]
-        return None if not until else _seq_at(place, min(until) + SKEW)
+        return None if not until else _seq_at(place, min(until) + SKEW)[1]
 
     @property
     def reads_texts(self) -> bool:
@@ -137,16 +140,27 @@ def _say(term: Term) -> str:
     return f"{FIELDS[term.name].says} {'not ' if term.is_not else ''}{values}"
 
 
-def _seq_at(place: Place, instant: datetime) -> int:
-    """Estimate the seq of the first job submitted after an instant by bisection, as both ascend."""
+def _seq_at(place: Place, instant: datetime) -> tuple[int, int]:
+    """Return numbers of jobs between which the first one submitted after an instant is, at most NEAR apart.
+
+    Numbers and times ascend together, mostly evenly: interpolation, with bisection in turn, needs few statements.
+    """
     # Two statements: SQLite reads one end from an index at once, but scans everything for both.
-    low, high = (place.session.execute(select(end(Job.seq))).scalar() or 0 for end in (func.min, func.max))
-    high += 1
-    while low < high:
-        middle = (low + high) // 2
-        found = place.session.execute(select(Job.seq, Job.created_at).where(Job.seq >= middle).order_by(Job.seq).limit(1)).first()
+    first, last = (_submitted(place, order).first() for order in (Job.seq, Job.seq.desc()))
+    if first is None or last is None or last.created_at < instant:
+        return (0, 0) if last is None else (last.seq + 1, last.seq + 1)
+    (low, low_at), (high, high_at), turn = first, last, 0
+    while high - low > NEAR:
+        turn += 1
+        share = 0.5 if turn % 3 == 0 or high_at <= low_at else (instant - low_at) / (high_at - low_at)
+        guess = min(max(low + 1, low + int((high - low) * share)), high - 1)
+        found = _submitted(place, Job.seq, Job.seq >= guess).first()
         if found is None or found.created_at >= instant:
-            high = middle
+            high, high_at = guess, high_at if found is None else found.created_at
         else:
-            low = found.seq + 1
-    return int(low)
+            low, low_at = found.seq, found.created_at
+    return low, high
+
+
+def _submitted(place: Place, order: Any, *conditions: ColumnElement[bool]) -> Any:
+    return place.session.execute(select(Job.seq, Job.created_at).where(*conditions).order_by(order).limit(1))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 from flask import Blueprint, render_template
 
 from ....jobs import State, search
@@ -33,7 +35,7 @@ def show() -> str:
         tally = search.tally(session, search.parse(""))
         health, queues = fleet_health.look(session), queries.queues(session)
         passed = history.look(session, period)
-        dead = search.tally(session, search.parse(f"state:{State.DEAD} finished:24h created:14d")).states[State.DEAD]
+        dead = queries.dead_since(session, now() - timedelta(days=1))
         return render_template(
             "overview/show.html",
             health=health,

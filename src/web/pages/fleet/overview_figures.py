@@ -120,7 +120,8 @@ def _ungrouped(session: Session) -> list[Job]:
     dead = search.find(session, search.parse(f"state:{State.DEAD} created:7d"), limit=DEAD_SEEN).jobs
     if permissions.in_force() is not None:
         return dead[:ROWS]  # a limited caller may not see the groups
-    return [job for job in dead if occurrences.fingerprint_of(session, job.seq, job.attempt) is None][:ROWS]
+    grouped = occurrences.grouped(session, [(job.seq, job.attempt) for job in dead])
+    return [job for job in dead if job.seq not in grouped][:ROWS]
 
 
 def waiting(pause: Pause, queues: list[QueueCounts]) -> str:
